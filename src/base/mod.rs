@@ -1,0 +1,10 @@
+//! What every other module may use: time, waiting, safe text, sizes.
+//!
+//! Knows nothing of logs. Does no I/O but reading the clock.
+
+pub mod backoff;
+pub mod bytes;
+pub mod clock;
+pub mod sanitize;
+
+pub use clock::{Clock, SystemClock, Timestamp};

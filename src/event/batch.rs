@@ -1,0 +1,143 @@
+//! Consecutive events of one generation: one shared buffer, 48 bytes a record, immutable.
+
+use std::borrow::Cow;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::generation::Generation;
+use super::id::EventId;
+use super::level::Level;
+use super::value::{Decode, Part};
+use crate::base::Timestamp;
+
+/// What is special about a record.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Flags(pub u8);
+
+impl Flags {
+    /// The time is that of a record before it.
+    pub const TIME_PREVIOUS: Flags = Flags(1);
+    /// The time is when the record was first seen.
+    pub const TIME_SEEN: Flags = Flags(1 << 1);
+    /// Follows a cut, or parts of other records: belongs to an earlier record.
+    pub const CONTINUATION: Flags = Flags(1 << 2);
+    /// Longer than the cap: only its beginning is kept.
+    pub const TRUNCATED: Flags = Flags(1 << 3);
+    /// Its line end had not been written.
+    pub const PARTIAL: Flags = Flags(1 << 4);
+    /// A blank line or a directive: shown, but no sink, rule or series gets it.
+    pub const QUIET: Flags = Flags(1 << 5);
+
+    pub fn contains(self, other: Flags) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    pub fn insert(&mut self, other: Flags) {
+        self.0 |= other.0;
+    }
+}
+
+/// Bounds, time and level of one record. 48 bytes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Record {
+    /// Where it begins in the generation, in bytes.
+    pub start: u64,
+    /// Where the next one begins: its line end belongs to it.
+    pub end: u64,
+    /// Where its text begins in [`Batch::bytes`].
+    pub at: u32,
+    /// Length of its text, without the line end; shorter than `end - start` too where it was truncated.
+    pub len: u32,
+    /// Its own time, or what stands for it (see the flags).
+    pub time: Timestamp,
+    pub level: Option<Level>,
+    /// Digits of the second's fraction that the record gave: 0, 3, 6, 9.
+    pub precision: u8,
+    pub flags: Flags,
+}
+
+/// Invariant: the records tile `[start, end)` in order, without a gap.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    pub generation: Arc<Generation>,
+    /// The file's name when this was read.
+    pub path: Arc<Path>,
+    /// The format in force, one for the whole batch.
+    pub decode: Arc<dyn Decode>,
+    /// When these bytes were read.
+    pub seen: Timestamp,
+    pub start: u64,
+    pub end: u64,
+    pub bytes: Arc<[u8]>,
+    pub records: Vec<Record>,
+}
+
+impl Batch {
+    /// Memory it holds, in bytes.
+    pub fn weight(&self) -> usize {
+        self.bytes.len() + self.records.len() * size_of::<Record>() + size_of::<Self>()
+    }
+
+    pub fn event(&self, index: usize) -> Event<'_> {
+        Event { batch: self, record: &self.records[index] }
+    }
+
+    pub fn events(&self) -> impl ExactSizeIterator<Item = Event<'_>> {
+        self.records.iter().map(|record| Event { batch: self, record })
+    }
+
+    /// The record that begins at `offset`; `None` where none does.
+    pub fn index_of(&self, offset: u64) -> Option<usize> {
+        self.records.binary_search_by_key(&offset, |record| record.start).ok()
+    }
+}
+
+/// One event: a view into its batch.
+#[derive(Clone, Copy, Debug)]
+pub struct Event<'a> {
+    pub batch: &'a Batch,
+    pub record: &'a Record,
+}
+
+impl<'a> Event<'a> {
+    pub fn id(&self) -> EventId {
+        let generation = &self.batch.generation;
+        EventId::new(
+            &generation.key,
+            generation.id,
+            &generation.identity,
+            self.record.start,
+            self.text(),
+        )
+    }
+
+    pub fn time(&self) -> Timestamp {
+        self.record.time
+    }
+
+    pub fn level(&self) -> Option<Level> {
+        self.record.level
+    }
+
+    /// The record as it stands in the file, without its line end.
+    pub fn text(&self) -> &'a [u8] {
+        let at = self.record.at as usize;
+        &self.batch.bytes[at..at + self.record.len as usize]
+    }
+
+    /// Message and fields, in the order of the record.
+    pub fn parts(&self, each: &mut dyn FnMut(Part<'a>)) {
+        self.batch.decode.parts(self.text(), each);
+    }
+
+    /// `None` where the format has no message of its own.
+    pub fn message(&self) -> Option<Cow<'a, str>> {
+        let mut message = None;
+        self.parts(&mut |part| {
+            if let Part::Message(text) = part {
+                message = Some(text);
+            }
+        });
+        message
+    }
+}

@@ -1,0 +1,18 @@
+//! What an operator may ask of a running engine: by key, by the control socket, by signal.
+
+use serde::{Deserialize, Serialize};
+
+/// `sink: None` means all of them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "command")]
+pub enum Command {
+    /// Deliver everything up to the end as it is now.
+    ShipNow { sink: Option<String> },
+    /// Stop delivering. `by` names who asked.
+    Pause { sink: Option<String>, by: String },
+    Resume { sink: Option<String> },
+    /// Try again at once instead of waiting out the back-off.
+    Retry { sink: Option<String> },
+    /// Stop reading, deliver what is read, commit, end.
+    Stop,
+}

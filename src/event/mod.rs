@@ -1,0 +1,22 @@
+//! The plain types that everything speaks of: event, batch, generation, cursor, status.
+//!
+//! No I/O, no clock, no threads. A batch is one shared byte buffer and 48 bytes a record; fields are read
+//! on demand as a borrowed view, never stored.
+
+pub mod batch;
+pub mod command;
+pub mod generation;
+pub mod id;
+pub mod level;
+pub mod status;
+pub mod value;
+
+pub use batch::{Batch, Event, Flags, Record};
+pub use command::Command;
+pub use generation::{
+    Cursor, DayMark, FileId, FormatEntry, Generation, GenerationId, Identity, Mark, SourceName,
+};
+pub use id::{EventId, IdKey};
+pub use level::Level;
+pub use status::Status;
+pub use value::{Decode, Part, Value};

@@ -1,0 +1,142 @@
+//! What the screen, another screen and the status lines are told: plain data, replaced as a whole.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::generation::{FileId, path_bytes};
+use super::level::{Level, LevelCounts};
+use crate::base::Timestamp;
+
+/// One look at the whole engine. The newest replaces the one before; nobody waits for a reader.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    pub engine: EngineState,
+    pub files: Vec<FileStatus>,
+    pub sinks: Vec<SinkStatus>,
+    pub rules: Vec<RuleStatus>,
+    /// What the operator should know and can do something about; newest last.
+    pub notices: Vec<Notice>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EngineState {
+    #[default]
+    Starting,
+    Running,
+    /// Another process owns the state: this one shows and ships nothing.
+    ViewOnly { reason: String },
+    /// Delivering what is read before it ends.
+    Draining,
+    Stopped,
+}
+
+/// One generation under observation. All figures in bytes unless they say otherwise.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FileStatus {
+    pub file: FileId,
+    pub source: String,
+    #[serde(with = "path_bytes")]
+    pub path: PathBuf,
+    pub format: Option<String>,
+    /// Bytes seen so far.
+    pub size: u64,
+    /// Destroyed by truncation or deletion before somebody read them.
+    pub lost: u64,
+    pub state: FileState,
+    pub last_growth: Timestamp,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FileState {
+    /// Its first line is not complete yet.
+    Unsettled,
+    Live,
+    /// Renamed; still followed.
+    Rotated,
+    /// Deleted, truncated or replaced: what was there is all there will be.
+    Ended,
+    /// Cannot be read now; `reason` says why and what to do.
+    Unreadable { reason: String },
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SinkStatus {
+    pub name: String,
+    pub kind: String,
+    pub state: SinkState,
+    /// Events since the start of this engine.
+    pub confirmed_events: u64,
+    pub confirmed_bytes: u64,
+    pub duplicates: u64,
+    pub filtered_events: u64,
+    pub dead_letters: u64,
+    /// Events a second, over the last seconds.
+    pub rate: f64,
+    pub in_flight_events: u64,
+    /// Bytes that are in the files and not yet confirmed.
+    pub behind_bytes: u64,
+    /// Estimate from bytes and the mean size of an event.
+    pub behind_events: u64,
+    /// The time at which the oldest unconfirmed event was read, if one waits.
+    pub oldest_waiting: Option<Timestamp>,
+    pub last_success: Option<Timestamp>,
+    pub last_error: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SinkState {
+    /// Ready, but nothing leaves before the operator asks for it.
+    Armed,
+    Idle,
+    Shipping,
+    Paused { by: String, since: Timestamp },
+    /// Tries again at `next`.
+    BackingOff { next: Timestamp, attempts: u32 },
+    /// Needs a person.
+    Blocked { reason: String },
+    Stopped,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RuleStatus {
+    pub name: String,
+    /// For people: `level:error ≥ 5 in 5 min`.
+    pub condition: String,
+    pub limit: u64,
+    /// The group with the highest count: matches in the window now.
+    pub count: u64,
+    /// The group that has it, empty where the rule has no `by`.
+    pub key: String,
+    pub state: RuleState,
+    pub last_fired: Option<Timestamp>,
+    /// Matches per twelfth of the window, oldest first.
+    pub history: Vec<u64>,
+    pub fired: u64,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RuleState {
+    #[default]
+    Inactive,
+    Firing,
+    Resolved,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Notice {
+    pub time: Timestamp,
+    pub level: Level,
+    pub text: String,
+}
+
+/// Events per level of one file, as far as it has been counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    pub levels: LevelCounts,
+    pub counted_bytes: u64,
+}

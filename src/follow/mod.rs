@@ -1,0 +1,37 @@
+//! Files: identity, growth, records. The log file is the queue; consumers pull batches from it.
+//!
+//! [`Log`] is shared by all: the follower (its own thread) looks after files and publishes how far they reach;
+//! consumers call [`Log::read`] from their cursors and share decoded batches through a bounded cache; the
+//! screen reads any place of a file through [`file::FileHandle`] and moves nothing.
+
+pub mod file;
+pub mod log;
+
+pub use file::FileHandle;
+pub use log::{Log, Read};
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Where a source begins in files that were there when it was started for the first time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Start {
+    #[default]
+    Beginning,
+    End,
+}
+
+/// One configured (or ad-hoc) input.
+#[derive(Clone, Debug)]
+pub struct SourceConfig {
+    pub name: Arc<str>,
+    /// Files, folders or globs.
+    pub paths: Vec<PathBuf>,
+    /// Forced format; `None`: detected for each generation.
+    pub format: Option<String>,
+    pub zone: jiff::tz::TimeZone,
+    pub service: Option<Arc<str>>,
+    pub start: Start,
+    /// `multiline = false` turns joining off.
+    pub multiline: bool,
+}

@@ -1,0 +1,78 @@
+//! Pure: bytes → records and their times, levels, messages and fields.
+//!
+//! Adding a format is one file and one line in [`FORMATS`]. No I/O, no clock: what a format needs from
+//! outside comes in a [`Context`].
+
+pub mod framer;
+pub mod list;
+
+use std::sync::Arc;
+
+use crate::base::Timestamp;
+use crate::event::{Decode, FormatEntry, Level};
+
+pub use framer::{End, Framer, Framed};
+
+/// How well a line fits a format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Fit {
+    No,
+    /// The frame is right; what it carries is another format's (syslog, container prefixes).
+    Frame,
+    Exact,
+}
+
+/// How a format's records end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Joins {
+    /// At the line end: an idle stream is delivered at once.
+    Never,
+    /// Where the next record begins: the last one is closed by time (a cut).
+    Lines,
+    /// At the line end where the JSON depth is 0.
+    Depth,
+}
+
+/// What is read at once for every record.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Head {
+    pub time: Option<Timestamp>,
+    /// Digits of the second's fraction: 0, 3, 6 or 9.
+    pub precision: u8,
+    pub level: Option<Level>,
+    /// A directive (`#Fields: …`) or a banner: shown, never delivered.
+    pub quiet: bool,
+}
+
+/// What a record's time may depend on besides its own bytes. Carried from record to record.
+#[derive(Clone, Debug)]
+pub struct Context {
+    /// The zone of naive times.
+    pub zone: jiff::tz::TimeZone,
+    /// The UTC day on which these bytes were first seen: decides a missing year.
+    pub day_mark: i32,
+    /// The last own time of the generation before this record.
+    pub last: Option<Timestamp>,
+    /// Records since `last`.
+    pub since_last: u32,
+    /// When the bytes are read: the time of a record that has none.
+    pub seen: Timestamp,
+}
+
+/// One log format. The trait's methods are called once a line or once a record: no allocation, no regex.
+pub trait Format: Decode {
+    fn fit(&self, line: &[u8]) -> Fit;
+
+    fn joins(&self) -> Joins;
+
+    /// A record begins with this line, whatever stands before it.
+    fn begins(&self, line: &[u8]) -> bool;
+
+    /// Time and level of one record. Cheap, exact.
+    fn head(&self, text: &[u8], context: &Context) -> Head;
+}
+
+/// The format of an entry of a generation's row. Unknown names (a newer version wrote them) are plain.
+pub fn from_entry(entry: &FormatEntry) -> Arc<dyn Format> {
+    list::by_name(&entry.format, &entry.parameters).unwrap_or_else(list::plain)
+}

@@ -1,0 +1,27 @@
+//! Pure: the query language, its tree and its predicate in memory.
+//!
+//! The same tree is compiled for the archive (and other back ends) in `search`; raw text is never forwarded.
+
+pub mod ast;
+
+pub use ast::{Bound, Expr, FieldName, Pattern, Test, Token};
+
+/// Where a query is wrong and what was expected there.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("query, column {column}: {problem}")]
+pub struct QueryError {
+    /// 1-based, in characters.
+    pub column: usize,
+    pub problem: String,
+}
+
+/// What a query is asked about: an event in a batch, or anything else with the same parts.
+pub trait Subject {
+    fn time(&self) -> crate::base::Timestamp;
+    fn level(&self) -> Option<crate::event::Level>;
+    /// The text that bare words look at: the message, or the whole record where the format has none.
+    fn search_text(&self) -> std::borrow::Cow<'_, str>;
+    /// All leaves with their dotted path (`http.status`), also the document's own: `service.name`,
+    /// `host.name`, `log.file.path`, `event.id`.
+    fn leaves(&self, each: &mut dyn FnMut(&str, crate::event::Value<'_>));
+}

@@ -1,0 +1,47 @@
+//! Our own durable data: generations, cursors; one directory, one owner.
+//!
+//! No log content is in it, only hashes and places. Every row carries a version.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::base::Timestamp;
+use crate::event::{DayMark, FormatEntry, GenerationId, Identity, Mark, generation::path_bytes};
+
+/// The row of one generation. Stands in the store before the first batch of it leaves the follower.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct GenerationRow {
+    pub id: GenerationId,
+    pub identity: Identity,
+    pub source: String,
+    /// Labels: where it was last seen. Never a key.
+    #[serde(with = "path_bytes")]
+    pub path: PathBuf,
+    pub device: u64,
+    /// Where reading begins for a new consumer; set once.
+    pub start: u64,
+    pub mark: Mark,
+    pub formats: Vec<FormatEntry>,
+    pub days: Vec<DayMark>,
+    /// Ascending; a record ends at each of them.
+    pub cuts: Vec<u64>,
+    pub first_seen: Timestamp,
+    /// Truncated, deleted or replaced: the generation ends at the mark.
+    pub ended: Option<Timestamp>,
+    /// Bytes that no consumer can get any more, per judgement at the end of the generation.
+    pub lost: u64,
+}
+
+/// One cursor: consumer × lane × generation. Everything before `offset` is done.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CursorRow {
+    pub consumer: String,
+    /// `*` but for a lane that is blocked.
+    pub lane: String,
+    pub generation: GenerationId,
+    pub offset: u64,
+}
+
+mod store;
+pub use store::{StateError, Store};
