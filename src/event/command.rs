@@ -7,12 +7,21 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "snake_case", tag = "command")]
 pub enum Command {
     /// Deliver everything up to the end as it is now.
-    ShipNow { sink: Option<String> },
+    ShipNow {
+        sink: Option<String>,
+    },
     /// Stop delivering. `by` names who asked.
-    Pause { sink: Option<String>, by: String },
-    Resume { sink: Option<String> },
+    Pause {
+        sink: Option<String>,
+        by: String,
+    },
+    Resume {
+        sink: Option<String>,
+    },
     /// Try again at once instead of waiting out the back-off.
-    Retry { sink: Option<String> },
+    Retry {
+        sink: Option<String>,
+    },
     /// Stop reading, deliver what is read, commit, end.
     Stop,
 }

@@ -98,7 +98,13 @@ mod tests {
     use super::*;
 
     fn identity() -> Identity {
-        Identity { inode: 7, birth: 1_700_000_000_500_000_000, head_len: 5, head_hash: 9, ordinal: 0 }
+        Identity {
+            inode: 7,
+            birth: 1_700_000_000_500_000_000,
+            head_len: 5,
+            head_hash: 9,
+            ordinal: 0,
+        }
     }
 
     #[test]

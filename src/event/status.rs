@@ -26,7 +26,9 @@ pub enum EngineState {
     Starting,
     Running,
     /// Another process owns the state: this one shows and ships nothing.
-    ViewOnly { reason: String },
+    ViewOnly {
+        reason: String,
+    },
     /// Delivering what is read before it ends.
     Draining,
     Stopped,
@@ -59,7 +61,9 @@ pub enum FileState {
     /// Deleted, truncated or replaced: what was there is all there will be.
     Ended,
     /// Cannot be read now; `reason` says why and what to do.
-    Unreadable { reason: String },
+    Unreadable {
+        reason: String,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -93,11 +97,19 @@ pub enum SinkState {
     Armed,
     Idle,
     Shipping,
-    Paused { by: String, since: Timestamp },
+    Paused {
+        by: String,
+        since: Timestamp,
+    },
     /// Tries again at `next`.
-    BackingOff { next: Timestamp, attempts: u32 },
+    BackingOff {
+        next: Timestamp,
+        attempts: u32,
+    },
     /// Needs a person.
-    Blocked { reason: String },
+    Blocked {
+        reason: String,
+    },
     Stopped,
 }
 

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use crate::base::Timestamp;
 use crate::event::{Decode, FormatEntry, Level};
 
-pub use framer::{End, Framer, Framed};
+pub use framer::{End, Framed, Framer};
 
 /// How well a line fits a format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

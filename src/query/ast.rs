@@ -14,12 +14,21 @@ pub enum Expr {
     /// Consecutive tokens of the search text: a bare word (one), a "phrase", `message:…`.
     Words(Vec<Token>),
     /// `level:error`, `level>=warning`: inclusive bounds; never true without a level.
-    Level { low: Level, high: Level },
+    Level {
+        low: Level,
+        high: Level,
+    },
     /// `level:*`.
     AnyLevel,
     /// `time>=…`, `@timestamp<…`: low inclusive, high exclusive.
-    Time { low: Option<Timestamp>, high: Option<Timestamp> },
-    Field { name: FieldName, test: Test },
+    Time {
+        low: Option<Timestamp>,
+        high: Option<Timestamp>,
+    },
+    Field {
+        name: FieldName,
+        test: Test,
+    },
 }
 
 /// One token of the search text, lower case.
@@ -47,9 +56,15 @@ pub enum Test {
     /// `field:*`.
     Exists,
     /// As f64; a value that is no number is outside.
-    Range { low: Bound, high: Bound },
+    Range {
+        low: Bound,
+        high: Bound,
+    },
     /// An address inside this network: address and prefix length.
-    Network { address: std::net::IpAddr, prefix: u8 },
+    Network {
+        address: std::net::IpAddr,
+        prefix: u8,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -11,9 +11,17 @@ pub enum StateError {
     #[error("another logwarden (process {process}) owns {}", directory.display())]
     Owned { directory: PathBuf, process: String },
     #[error("cannot use the state directory {}", directory.display())]
-    Directory { directory: PathBuf, #[source] source: std::io::Error },
+    Directory {
+        directory: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
     #[error("cannot write the state in {}", path.display())]
-    Write { path: PathBuf, #[source] source: Box<dyn std::error::Error + Send + Sync> },
+    Write {
+        path: PathBuf,
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
 }
 
 /// Cheap to clone; thread-safe. Puts are buffered and seen by gets at once; [`Store::commit`] makes them

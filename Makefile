@@ -1,0 +1,34 @@
+# make test: everything, on a fresh Debian machine with Rust. make help: the other targets.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+export CARGO_TERM_COLOR ?= auto
+
+.PHONY: help test prepare fmt lint unit bench figures demo
+
+help:            ## this list
+	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+test: prepare fmt lint unit ## format check, clippy, all tests
+
+prepare:         ## install what the tests need beside Rust
+	@.ci/prepare
+
+fmt:             ## formatting as rustfmt.toml says
+	cargo fmt --check
+
+lint:            ## clippy, every warning an error
+	cargo clippy --locked --all-targets -- -D warnings
+
+unit:            ## all tests that need no server
+	cargo test --locked
+
+bench:           ## throughput, each beside a memchr line scan of the same bytes
+	cargo bench --locked
+
+figures:         ## whole-process runs of docs/PERFORMANCE.md
+	cargo build --release --locked
+	docs/figures.sh
+
+demo:            ## the program at work, without any setting
+	cargo run --release --locked -- demo
