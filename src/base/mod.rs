@@ -5,6 +5,8 @@
 pub mod backoff;
 pub mod bytes;
 pub mod clock;
+pub mod json;
+pub mod rfc3339;
 pub mod sanitize;
 
 pub use clock::{Clock, SystemClock, Timestamp};

@@ -1,0 +1,315 @@
+//! JSON text without trees: the tokens of a text, and strings written and read.
+
+use std::borrow::Cow;
+
+/// One token. Commas, colons and blanks are checked and passed over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Token<'a> {
+    ObjectStart,
+    ObjectEnd,
+    ArrayStart,
+    ArrayEnd,
+    Key(Quoted<'a>),
+    Text(Quoted<'a>),
+    /// A number, `true`, `false` or `null`, as written.
+    Scalar(&'a str),
+}
+
+/// What stands between the quotes of a JSON string, as written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Quoted<'a>(pub &'a str);
+
+impl<'a> Quoted<'a> {
+    /// The text itself. An escaped half of a surrogate pair without the other half is U+FFFD, and so is an
+    /// escape that JSON does not know.
+    pub fn decode(self) -> Cow<'a, str> {
+        let Some(first) = memchr::memchr(b'\\', self.0.as_bytes()) else {
+            return Cow::Borrowed(self.0);
+        };
+        let mut text = String::with_capacity(self.0.len());
+        text.push_str(&self.0[..first]);
+        let mut rest = &self.0[first..];
+        while let Some(at) = memchr::memchr(b'\\', rest.as_bytes()) {
+            text.push_str(&rest[..at]);
+            rest = decode_escape(&rest[at + 1..], &mut text);
+        }
+        text.push_str(rest);
+        Cow::Owned(text)
+    }
+}
+
+/// `rest` begins behind the backslash; returns what stands behind the escape.
+fn decode_escape<'a>(rest: &'a str, text: &mut String) -> &'a str {
+    let mut characters = rest.chars();
+    let plain = match characters.next() {
+        Some(same @ ('"' | '\\' | '/')) => same,
+        Some('b') => '\u{8}',
+        Some('f') => '\u{c}',
+        Some('n') => '\n',
+        Some('r') => '\r',
+        Some('t') => '\t',
+        Some('u') => return decode_unicode(characters.as_str(), text),
+        _ => '\u{fffd}',
+    };
+    text.push(plain);
+    characters.as_str()
+}
+
+fn decode_unicode<'a>(rest: &'a str, text: &mut String) -> &'a str {
+    let Some(first) = four_digits(rest) else {
+        text.push('\u{fffd}');
+        return rest;
+    };
+    let rest = &rest[4..];
+    if (0xd800..0xdc00).contains(&first)
+        && let Some(second) = rest.strip_prefix("\\u").and_then(four_digits)
+        && (0xdc00..0xe000).contains(&second)
+    {
+        let joined = 0x10000 + ((first - 0xd800) << 10) + (second - 0xdc00);
+        text.push(char::from_u32(joined).unwrap_or('\u{fffd}'));
+        return &rest[6..];
+    }
+    text.push(char::from_u32(first).unwrap_or('\u{fffd}'));
+    rest
+}
+
+fn four_digits(text: &str) -> Option<u32> {
+    let digits = text.get(..4)?;
+    let all = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+    all.then(|| u32::from_str_radix(digits, 16).ok()).flatten()
+}
+
+/// Appends `text` as a JSON string with its quotes.
+pub fn write_string(text: &str, body: &mut Vec<u8>) {
+    body.push(b'"');
+    write_escaped(text, body);
+    body.push(b'"');
+}
+
+/// Appends `text` as it stands between the quotes of a JSON string.
+pub fn write_escaped(text: &str, body: &mut Vec<u8>) {
+    let bytes = text.as_bytes();
+    let mut written = 0;
+    for (at, &byte) in bytes.iter().enumerate() {
+        let escape = ESCAPES[usize::from(byte)];
+        if escape == 0 {
+            continue;
+        }
+        body.extend_from_slice(&bytes[written..at]);
+        written = at + 1;
+        if escape == b'u' {
+            let digit = |nibble: u8| b"0123456789abcdef"[usize::from(nibble)];
+            body.extend_from_slice(&[b'\\', b'u', b'0', b'0', digit(byte >> 4), digit(byte & 15)]);
+        } else {
+            body.extend_from_slice(&[b'\\', escape]);
+        }
+    }
+    body.extend_from_slice(&bytes[written..]);
+}
+
+/// What follows the backslash for each byte; 0: no escape is needed.
+const ESCAPES: [u8; 256] = {
+    let mut table = [0u8; 256];
+    let mut control = 0;
+    while control < 0x20 {
+        table[control] = b'u';
+        control += 1;
+    }
+    table[0x08] = b'b';
+    table[0x09] = b't';
+    table[0x0a] = b'n';
+    table[0x0c] = b'f';
+    table[0x0d] = b'r';
+    table[b'"' as usize] = b'"';
+    table[b'\\' as usize] = b'\\';
+    table
+};
+
+/// `text` is not JSON from this byte on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotJson {
+    pub at: usize,
+}
+
+/// Reads the tokens of one JSON value. Ends after the first error. Any depth; the grammar is checked, but
+/// for what stands in strings: control characters and odd escapes are let through ([`Quoted::decode`]).
+#[derive(Debug)]
+pub struct Tokens<'a> {
+    text: &'a str,
+    at: usize,
+    /// The open brackets, `true` for an object.
+    open: Vec<bool>,
+    expect: Expect,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Expect {
+    Value,
+    /// A value or `]`.
+    FirstElement,
+    Key,
+    /// A key or `}`.
+    FirstKey,
+    /// A comma or the closing bracket.
+    Next,
+    Nothing,
+}
+
+impl<'a> Tokens<'a> {
+    pub fn new(text: &'a str) -> Self {
+        Tokens { text, at: 0, open: Vec::new(), expect: Expect::Value }
+    }
+
+    /// Open brackets at this moment.
+    pub fn depth(&self) -> usize {
+        self.open.len()
+    }
+
+    fn byte(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
+    }
+
+    fn skip_blanks(&mut self) {
+        while let Some(b' ' | b'\t' | b'\n' | b'\r') = self.byte() {
+            self.at += 1;
+        }
+    }
+
+    fn token(&mut self) -> Result<Option<Token<'a>>, NotJson> {
+        self.skip_blanks();
+        if self.expect == Expect::Next {
+            match (self.byte(), self.open.last()) {
+                (Some(b','), Some(&object)) => {
+                    self.at += 1;
+                    self.expect = if object { Expect::Key } else { Expect::Value };
+                    self.skip_blanks();
+                }
+                (Some(b'}'), Some(true)) => return Ok(Some(self.close(Token::ObjectEnd))),
+                (Some(b']'), Some(false)) => return Ok(Some(self.close(Token::ArrayEnd))),
+                _ => return Err(NotJson { at: self.at }),
+            }
+        }
+        match (self.expect, self.byte()) {
+            (Expect::Nothing, None) => Ok(None),
+            (Expect::FirstKey, Some(b'}')) => Ok(Some(self.close(Token::ObjectEnd))),
+            (Expect::FirstElement, Some(b']')) => Ok(Some(self.close(Token::ArrayEnd))),
+            (Expect::Key | Expect::FirstKey, Some(b'"')) => self.key().map(Some),
+            (Expect::Value | Expect::FirstElement, Some(byte)) => self.value(byte).map(Some),
+            _ => Err(NotJson { at: self.at }),
+        }
+    }
+
+    fn close(&mut self, token: Token<'a>) -> Token<'a> {
+        self.at += 1;
+        self.open.pop();
+        self.after_value();
+        token
+    }
+
+    fn after_value(&mut self) {
+        self.expect = if self.open.is_empty() { Expect::Nothing } else { Expect::Next };
+    }
+
+    fn key(&mut self) -> Result<Token<'a>, NotJson> {
+        let key = self.quoted()?;
+        self.skip_blanks();
+        if self.byte() != Some(b':') {
+            return Err(NotJson { at: self.at });
+        }
+        self.at += 1;
+        self.expect = Expect::Value;
+        Ok(Token::Key(key))
+    }
+
+    fn value(&mut self, first: u8) -> Result<Token<'a>, NotJson> {
+        let opened = match first {
+            b'{' => Some((Token::ObjectStart, Expect::FirstKey)),
+            b'[' => Some((Token::ArrayStart, Expect::FirstElement)),
+            _ => None,
+        };
+        if let Some((token, expect)) = opened {
+            self.at += 1;
+            self.open.push(first == b'{');
+            self.expect = expect;
+            return Ok(token);
+        }
+        let token =
+            if first == b'"' { Token::Text(self.quoted()?) } else { Token::Scalar(self.scalar()?) };
+        self.after_value();
+        Ok(token)
+    }
+
+    fn quoted(&mut self) -> Result<Quoted<'a>, NotJson> {
+        let start = self.at + 1;
+        let bytes = self.text.as_bytes();
+        let mut at = start;
+        loop {
+            match memchr::memchr2(b'"', b'\\', &bytes[at.min(bytes.len())..]) {
+                None => return Err(NotJson { at: start }),
+                Some(found) if bytes[at + found] == b'"' => {
+                    self.at = at + found + 1;
+                    return Ok(Quoted(&self.text[start..at + found]));
+                }
+                // The escaped byte may be a quote.
+                Some(found) => at += found + 2,
+            }
+        }
+    }
+
+    fn scalar(&mut self) -> Result<&'a str, NotJson> {
+        let rest = &self.text[self.at..];
+        let ends = |byte: u8| matches!(byte, b',' | b'}' | b']' | b' ' | b'\t' | b'\n' | b'\r');
+        let length = rest.bytes().position(ends).unwrap_or(rest.len());
+        let scalar = &rest[..length];
+        if !is_scalar(scalar) {
+            return Err(NotJson { at: self.at });
+        }
+        self.at += length;
+        Ok(scalar)
+    }
+}
+
+impl<'a> Iterator for Tokens<'a> {
+    type Item = Result<Token<'a>, NotJson>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let token = self.token().transpose();
+        if let Some(Err(_)) = token {
+            *self = Tokens { text: "", at: 0, open: Vec::new(), expect: Expect::Nothing };
+        }
+        token
+    }
+}
+
+/// `true`, `false`, `null` or a number of the JSON grammar.
+pub fn is_scalar(text: &str) -> bool {
+    matches!(text, "true" | "false" | "null") || is_number(text)
+}
+
+/// A number of the JSON grammar (RFC 8259, section 6).
+pub fn is_number(text: &str) -> bool {
+    fn digits(text: &str) -> (usize, &str) {
+        let count = text.bytes().take_while(u8::is_ascii_digit).count();
+        (count, &text[count..])
+    }
+    let text = text.strip_prefix('-').unwrap_or(text);
+    let (whole, mut rest) = digits(text);
+    if whole == 0 || (whole > 1 && text.starts_with('0')) {
+        return false;
+    }
+    if let Some(fraction) = rest.strip_prefix('.') {
+        let (count, after) = digits(fraction);
+        if count == 0 {
+            return false;
+        }
+        rest = after;
+    }
+    if let Some(exponent) = rest.strip_prefix(['e', 'E']) {
+        let (count, after) = digits(exponent.strip_prefix(['+', '-']).unwrap_or(exponent));
+        return count > 0 && after.is_empty();
+    }
+    rest.is_empty()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,79 @@
+//! `2023-11-14T10:23:01.446Z`: a moment as the event document writes it. No allocation, no time zone data.
+
+use super::Timestamp;
+
+/// Appends `time` in UTC with `digits` digits of the second's fraction (0, 3, 6 or 9; others are rounded
+/// up to the next of these).
+pub fn write(time: Timestamp, digits: u8, text: &mut Vec<u8>) {
+    let second_of_day = time.seconds().rem_euclid(86_400) as u32;
+    let (year, month, day) = civil(time.day());
+    let mut date_time = *b"0000-00-00T00:00:00";
+    put(&mut date_time[..4], year);
+    put(&mut date_time[5..7], month);
+    put(&mut date_time[8..10], day);
+    put(&mut date_time[11..13], second_of_day / 3600);
+    put(&mut date_time[14..16], second_of_day / 60 % 60);
+    put(&mut date_time[17..19], second_of_day % 60);
+    text.extend_from_slice(&date_time);
+    if digits > 0 {
+        let mut fraction = *b".000000000";
+        put(&mut fraction[1..], time.0.rem_euclid(1_000_000_000) as u32);
+        let shown = usize::from(digits.min(9)).div_ceil(3) * 3;
+        text.extend_from_slice(&fraction[..=shown]);
+    }
+    text.push(b'Z');
+}
+
+/// Like [`write`], as a string.
+pub fn text(time: Timestamp, digits: u8) -> String {
+    let mut bytes = Vec::with_capacity(30);
+    write(time, digits, &mut bytes);
+    String::from_utf8(bytes).expect("digits and signs are ASCII")
+}
+
+/// Year, month and day of a day since 1970-01-01. Howard Hinnant, "chrono-Compatible Low-Level Date
+/// Algorithms"; a [`Timestamp`] lies between the years 1677 and 2262.
+pub fn civil(day: i32) -> (u32, u32, u32) {
+    let shifted = i64::from(day) + 719_468;
+    let era = shifted.div_euclid(146_097);
+    let day_of_era = shifted.rem_euclid(146_097);
+    let year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    (year as u32, month as u32, day as u32)
+}
+
+fn put(place: &mut [u8], mut number: u32) {
+    for digit in place.iter_mut().rev() {
+        *digit = b'0' + (number % 10) as u8;
+        number /= 10;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_time_has_the_digits_it_had() {
+        let time = Timestamp(1_699_957_381_446_123_789);
+        assert_eq!(text(time, 0), "2023-11-14T10:23:01Z");
+        assert_eq!(text(time, 3), "2023-11-14T10:23:01.446Z");
+        assert_eq!(text(time, 5), "2023-11-14T10:23:01.446123Z");
+        assert_eq!(text(time, 9), "2023-11-14T10:23:01.446123789Z");
+        assert_eq!(text(Timestamp(-1), 9), "1969-12-31T23:59:59.999999999Z");
+    }
+
+    proptest! {
+        #[test]
+        fn it_agrees_with_jiff(nanos in any::<i64>()) {
+            let expected = jiff::Timestamp::from_nanosecond(i128::from(nanos)).expect("in range");
+            prop_assert_eq!(text(Timestamp(nanos), 9), format!("{expected:.9}"));
+        }
+    }
+}
