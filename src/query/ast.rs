@@ -38,7 +38,8 @@ pub enum Token {
     Wildcard(Pattern),
 }
 
-/// `*` any run of characters, `?` one character; already lower case.
+/// `*` any run of characters, `?` one character, `\` before a literal one of these; already lower case. Read it
+/// by [`Pattern::steps`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pattern(pub String);
 
@@ -50,7 +51,7 @@ pub struct FieldName(pub String);
 /// The whole value, case ignored; arrays: any element. A missing field, null or [] is never true.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Test {
-    /// Equal as text, or as numbers where both are.
+    /// Equal as text, or as numbers where both are. As it was written: case counts where a value is sealed.
     Equals(String),
     Wildcard(Pattern),
     /// `field:*`.

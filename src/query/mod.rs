@@ -3,8 +3,31 @@
 //! The same tree is compiled for the archive (and other back ends) in `search`; raw text is never forwarded.
 
 pub mod ast;
+mod display;
+pub mod literal;
+mod parse;
+pub mod pattern;
+mod predicate;
+mod scan;
+mod term;
+#[cfg(test)]
+pub(crate) mod tests;
+pub mod time;
+pub mod token;
+pub mod value;
 
 pub use ast::{Bound, Expr, FieldName, Pattern, Test, Token};
+pub use literal::{RequiredLiteral, required_literal};
+pub use parse::{DEEPEST_QUERY, LONGEST_QUERY, parse};
+
+/// What a query's text may depend on besides itself.
+#[derive(Clone, Debug)]
+pub struct ParseContext {
+    /// What `-15m` counts from.
+    pub now: crate::base::Timestamp,
+    /// The zone of times without one.
+    pub zone: jiff::tz::TimeZone,
+}
 
 /// Where a query is wrong and what was expected there.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -1,0 +1,127 @@
+//! The query asked of one subject in memory: filters, rules, routes and the search in files use it.
+//!
+//! Allocates nothing. A query over level and time alone never asks for the text or the fields.
+
+use super::{Bound, Expr, FieldName, Subject, Test, token, value};
+use crate::event::Value;
+
+impl Expr {
+    pub fn matches(&self, subject: &dyn Subject) -> bool {
+        match self {
+            Expr::All => true,
+            Expr::And(parts) => {
+                let (mut cheap, mut others) = by_cost(parts);
+                cheap.all(|part| part.matches(subject)) && others.all(|part| part.matches(subject))
+            }
+            Expr::Or(parts) => {
+                let (mut cheap, mut others) = by_cost(parts);
+                cheap.any(|part| part.matches(subject)) || others.any(|part| part.matches(subject))
+            }
+            Expr::Not(inner) => !inner.matches(subject),
+            Expr::Words(tokens) => token::contains(&subject.search_text(), tokens),
+            Expr::Level { low, high } => {
+                subject.level().is_some_and(|level| *low <= level && level <= *high)
+            }
+            Expr::AnyLevel => subject.level().is_some(),
+            Expr::Time { low, high } => {
+                let time = subject.time();
+                low.is_none_or(|low| low <= time) && high.is_none_or(|high| time < high)
+            }
+            Expr::Field { name, test } => {
+                let mut found = false;
+                subject.leaves(&mut |path, value| {
+                    found = found || (name.matches(path) && test.matches(&value));
+                });
+                found
+            }
+        }
+    }
+
+    /// Level and time are enough to answer this.
+    pub fn needs_only_head(&self) -> bool {
+        match self {
+            Expr::All | Expr::Level { .. } | Expr::AnyLevel | Expr::Time { .. } => true,
+            Expr::And(parts) | Expr::Or(parts) => parts.iter().all(Expr::needs_only_head),
+            Expr::Not(inner) => inner.needs_only_head(),
+            Expr::Words(_) | Expr::Field { .. } => false,
+        }
+    }
+}
+
+/// Parts that level and time answer, then the others.
+fn by_cost(parts: &[Expr]) -> (impl Iterator<Item = &Expr>, impl Iterator<Item = &Expr>) {
+    (
+        parts.iter().filter(|part| part.needs_only_head()),
+        parts.iter().filter(|part| !part.needs_only_head()),
+    )
+}
+
+impl FieldName {
+    /// Whether a leaf's path is this name: segment by segment equal in lower case without anything but letters
+    /// and digits. Beyond that `host` and `service` also mean their `.name`, and a field that had to move
+    /// under `fields.` keeps its own name.
+    pub fn matches(&self, path: &str) -> bool {
+        let name = comparable(&self.0);
+        if name.clone().eq(comparable(path)) {
+            return true;
+        }
+        if let Some(own) = path.strip_prefix("fields.") {
+            return name.eq(comparable(own));
+        }
+        matches!(path, "host.name" | "service.name")
+            && name.eq(path.trim_end_matches(".name").chars())
+    }
+
+    /// The form in which names are compared.
+    pub fn canonical(&self) -> String {
+        comparable(&self.0).collect()
+    }
+}
+
+fn comparable(name: &str) -> impl Iterator<Item = char> + Clone + '_ {
+    name.chars()
+        .filter(|character| *character == '.' || character.is_alphanumeric())
+        .map(token::lower)
+}
+
+impl Test {
+    /// Arrays: any element. Null, an empty array and a value that is too long are absent.
+    pub fn matches(&self, value: &Value<'_>) -> bool {
+        let mut found = false;
+        value::each_text(value, &mut |text| found = found || self.matches_text(text));
+        found
+    }
+
+    fn matches_text(&self, text: &str) -> bool {
+        match self {
+            Test::Equals(wanted) => {
+                token::equal_ignoring_case(wanted, text)
+                    || value::number(text).is_some_and(|found| value::number(wanted) == Some(found))
+            }
+            Test::Wildcard(pattern) => pattern.matches(text.chars().map(token::lower)),
+            Test::Exists => true,
+            Test::Range { low, high } => value::number(text)
+                .is_some_and(|number| above(number, *low) && below(number, *high)),
+            Test::Network { address, prefix } => {
+                let (low, high) = value::network_bounds(*address, *prefix);
+                value::address(text).is_some_and(|address| low <= address && address <= high)
+            }
+        }
+    }
+}
+
+fn above(number: f64, bound: Bound) -> bool {
+    match bound {
+        Bound::None => true,
+        Bound::Including(low) => number >= low,
+        Bound::Excluding(low) => number > low,
+    }
+}
+
+fn below(number: f64, bound: Bound) -> bool {
+    match bound {
+        Bound::None => true,
+        Bound::Including(high) => number <= high,
+        Bound::Excluding(high) => number < high,
+    }
+}

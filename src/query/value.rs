@@ -1,0 +1,142 @@
+//! What a leaf's text is besides text: a number where it is a JSON number, an address where it is one, from
+//! every format alike. The one field model of all back ends.
+
+use std::net::IpAddr;
+
+use serde_json::value::RawValue;
+
+use crate::event::Value;
+
+/// Longest value that can be compared, in UTF-16 units (as Elasticsearch's `ignore_above` counts): a longer
+/// one counts as absent.
+pub const LONGEST_VALUE: usize = 8191;
+
+pub fn too_long(text: &str) -> bool {
+    text.len() > LONGEST_VALUE && text.encode_utf16().count() > LONGEST_VALUE
+}
+
+/// The number that a text is, if it is one by JSON's grammar and finite as f64.
+pub fn number(text: &str) -> Option<f64> {
+    let digits = text.strip_prefix('-').unwrap_or(text).as_bytes();
+    if !digits.first()?.is_ascii_digit()
+        || (digits[0] == b'0' && digits.get(1).is_some_and(u8::is_ascii_digit))
+    {
+        return None;
+    }
+    let mut before = b'0';
+    for &byte in digits {
+        match byte {
+            b'0'..=b'9' => {}
+            b'.' | b'e' | b'E' if before.is_ascii_digit() => {}
+            b'+' | b'-' if matches!(before, b'e' | b'E') => {}
+            _ => return None,
+        }
+        before = byte;
+    }
+    // What is left to refuse (`1.2.3`, `1e2e3`, `1e2.5`) f64 refuses too.
+    before.is_ascii_digit().then(|| text.parse().ok())?.filter(|number: &f64| number.is_finite())
+}
+
+/// The address that a text is, as 128 bits: IPv4 as `::ffff:a.b.c.d`.
+pub fn address(text: &str) -> Option<u128> {
+    let first = *text.as_bytes().first()?;
+    if text.len() > 45 || !(first.is_ascii_hexdigit() || first == b':') {
+        return None;
+    }
+    text.parse().ok().map(address_bits)
+}
+
+/// First and last address of a network, in the form of [`address`].
+pub fn network_bounds(address: IpAddr, prefix: u8) -> (u128, u128) {
+    let prefix = match address {
+        IpAddr::V4(_) => prefix.min(32) + 96,
+        IpAddr::V6(_) => prefix.min(128),
+    };
+    let hosts = u128::MAX.checked_shr(u32::from(prefix)).unwrap_or(0);
+    let bits = address_bits(address);
+    (bits & !hosts, bits | hosts)
+}
+
+fn address_bits(address: IpAddr) -> u128 {
+    match address {
+        IpAddr::V4(address) => address.to_ipv6_mapped().to_bits(),
+        IpAddr::V6(address) => address.to_bits(),
+    }
+}
+
+/// Hands out the comparable texts of a value: arrays by element, nothing for null, objects and what is too
+/// long.
+pub fn each_text(value: &Value<'_>, each: &mut dyn FnMut(&str)) {
+    match value {
+        Value::Text(text) => each_if_short(text, each),
+        Value::Json(text) => match text.as_bytes().first() {
+            Some(b'[') => {
+                let elements: Vec<&RawValue> = serde_json::from_str(text).unwrap_or_default();
+                for element in elements {
+                    each_text(&Value::Json(element.get()), each);
+                }
+            }
+            Some(b'"') => {
+                if let Ok(text) = serde_json::from_str::<String>(text) {
+                    each_if_short(&text, each);
+                }
+            }
+            None | Some(b'{' | b'n') => {}
+            Some(_) => each_if_short(text, each),
+        },
+    }
+}
+
+fn each_if_short(text: &str, each: &mut dyn FnMut(&str)) {
+    if !too_long(text) {
+        each(text);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_what_json_calls_a_number() {
+        for (text, expected) in
+            [("0", 0.0), ("-1.5", -1.5), ("1e3", 1000.0), ("1E+2", 100.0), ("0.25", 0.25)]
+        {
+            assert_eq!(number(text), Some(expected), "{text}");
+            assert!(serde_json::from_str::<f64>(text).is_ok(), "{text}");
+        }
+        for text in
+            ["", "-", "01", "1.", ".5", "+1", "1e", "1e999", "NaN", "inf", "0x1", "1.2.3", "1 "]
+        {
+            assert_eq!(number(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn addresses_of_both_families_lie_in_one_space() {
+        assert_eq!(address("10.0.0.1"), address("::ffff:10.0.0.1"));
+        assert_eq!(address("10.0.0"), None);
+        assert_eq!(address("beef"), None);
+        let (low, high) = network_bounds("10.1.2.3".parse().unwrap(), 8);
+        assert_eq!((Some(low), Some(high)), (address("10.0.0.0"), address("10.255.255.255")));
+        let all = network_bounds("::".parse().unwrap(), 0);
+        assert_eq!(all, (0, u128::MAX));
+        let one = network_bounds("::1".parse().unwrap(), 128);
+        assert_eq!(one, (1, 1));
+    }
+
+    #[test]
+    fn arrays_are_their_elements_and_null_is_nothing() {
+        let texts = |json: &str| {
+            let mut texts = Vec::new();
+            each_text(&Value::Json(json), &mut |text| texts.push(text.to_owned()));
+            texts
+        };
+        assert_eq!(texts(r#"["a", 1, null, [true], {"b": 2}]"#), ["a", "1", "true"]);
+        assert!(texts("null").is_empty());
+        assert!(texts("[]").is_empty());
+        assert_eq!(texts("1.0"), ["1.0"]);
+        let long = "x".repeat(LONGEST_VALUE + 1);
+        each_text(&Value::Text(long.into()), &mut |_| panic!("too long is absent"));
+    }
+}
