@@ -5,9 +5,12 @@
 
 pub mod batch;
 pub mod command;
+pub mod document;
 pub mod generation;
 pub mod id;
 pub mod level;
+#[cfg(test)]
+pub mod sample;
 pub mod status;
 pub mod value;
 

@@ -9,6 +9,7 @@ mod parse;
 pub mod pattern;
 mod predicate;
 mod scan;
+mod subject;
 mod term;
 #[cfg(test)]
 pub(crate) mod tests;

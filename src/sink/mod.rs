@@ -1,78 +1,37 @@
-//! Consumers that deliver events elsewhere. A sink translates; everything that all sinks need lives once, in
-//! the worker.
+//! Consumers that deliver events elsewhere. A sink translates; everything that all sinks need (batching,
+//! retry, back-off, dead letters, cursors, statistics) lives once, in the worker.
+//!
+//! Adding a sink is one file here and one line in the list of kinds in `app`. A sink never reads a log, never
+//! moves a cursor of another, and never sees an event but as [`Outgoing`].
+
+mod types;
 
 use futures::future::BoxFuture;
 
-use crate::event::Cursor;
-use crate::privacy::outgoing::Outgoing;
+use crate::privacy::Outgoing;
 
-/// What one call of [`Sink::deliver`] may carry.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Limits {
-    pub events: usize,
-    /// Encoded bytes.
-    pub bytes: usize,
-    /// Deliveries that may be under way at once.
-    pub requests: usize,
-    /// Items answered `Accepted` become `Done` by a commit; the worker commits at least this often.
-    pub commit_every: std::time::Duration,
-}
+pub use types::{Cursors, Delivery, Items, Lane, Limits, Outcome, SinkError};
 
-/// The target inside a sink: an index, a table, a channel. Most sinks have one, `*`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Lane(pub std::sync::Arc<str>);
-
-/// Encoded events of one delivery: one buffer and the bounds of each item in it.
-#[derive(Debug, Default)]
-pub struct Items {
-    pub body: Vec<u8>,
-    /// End of each item in `body`; it begins where the one before ends.
-    pub ends: Vec<usize>,
-}
-
-/// What became of one item.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Outcome {
-    Done,
-    /// Done with the next commit.
-    Accepted,
-    Duplicate,
-    Retry(Option<std::time::Duration>),
-    Reject(String),
-    TooLarge,
-}
-
-/// What became of a delivery.
-#[derive(Debug)]
-pub enum Delivery {
-    Each(Vec<Outcome>),
-    All(Outcome),
-    Busy(Option<std::time::Duration>),
-    Blocked(String),
-    Down(SinkError),
-}
-
-#[derive(Debug, thiserror::Error)]
-pub enum SinkError {
-    /// Passing: try again.
-    #[error("{0}")]
-    Unavailable(String),
-    /// Needs a person.
-    #[error("{0}")]
-    Misconfigured(String),
-}
-
-/// Positions, one a generation.
-pub type Cursors = Vec<Cursor>;
-
+/// The worker calls `deliver` up to `limits().requests` times at once, but never beside `resume` or `commit`.
 pub trait Sink: Send + Sync {
     fn limits(&self) -> Limits;
+
     /// One item appended to `body`; nothing where the sink has no wire form for it.
-    fn encode(&self, event: &Outgoing, body: &mut Vec<u8>);
+    fn encode(&self, event: &Outgoing<'_>, body: &mut Vec<u8>);
+
+    /// Whether it could deliver now; nothing is changed.
     fn check(&self) -> BoxFuture<'_, Result<(), SinkError>>;
-    /// `Some`: this sink keeps its own cursors (archive, file).
+
+    /// Called at the start and after every commit that failed: forgets what was accepted and never committed.
+    /// `Some`: this sink keeps its own cursors (archive, file), and goes on from these.
     fn resume(&self) -> BoxFuture<'_, Result<Option<Cursors>, SinkError>>;
+
+    /// Events of one generation come in their order; a retried item may come again.
     fn deliver<'a>(&'a self, lane: &'a Lane, items: &'a Items) -> BoxFuture<'a, Delivery>;
-    /// Makes what was `Accepted` durable together with these cursors.
+
+    /// Makes everything that was accepted durable, together with these cursors: all generations that the
+    /// worker knows, each at the end of its contiguous prefix of done, accepted and filtered events.
+    /// Called only for sinks that keep their own cursors or answer [`Outcome::Accepted`], while no delivery is
+    /// under way.
     fn commit<'a>(&'a self, upto: &'a Cursors) -> BoxFuture<'a, Result<(), SinkError>>;
 }

@@ -1,0 +1,112 @@
+//! The event document: one JSON object, written straight into a buffer. Names follow the Elastic Common
+//! Schema where it has one.
+
+use super::Outgoing;
+use crate::base::{json, rfc3339};
+use crate::event::document::MOVED;
+use crate::event::{Flags, Value};
+
+impl Outgoing<'_> {
+    /// Appends the event document (one JSON object on one line, no line end).
+    pub fn write_json(&self, body: &mut Vec<u8>) {
+        body.extend_from_slice(b"{\"@timestamp\":\"");
+        rfc3339::write(self.time(), self.precision(), body);
+        body.push(b'"');
+        if let Some(message) = self.message() {
+            body.extend_from_slice(b",\"message\":");
+            json::write_string(message, body);
+        }
+        self.write_log(body);
+        self.write_event(body);
+        body.extend_from_slice(b",\"host\":{\"name\":");
+        json::write_string(self.host(), body);
+        body.push(b'}');
+        if let Some(service) = self.service() {
+            body.extend_from_slice(b",\"service\":{\"name\":");
+            json::write_string(service, body);
+            body.push(b'}');
+        }
+        self.write_fields(body);
+        body.push(b'}');
+    }
+
+    fn write_log(&self, body: &mut Vec<u8>) {
+        body.extend_from_slice(b",\"log\":{");
+        if let Some(level) = self.level() {
+            body.extend_from_slice(b"\"level\":\"");
+            body.extend_from_slice(level.name().as_bytes());
+            body.extend_from_slice(b"\",");
+        }
+        body.extend_from_slice(b"\"file\":{\"path\":");
+        json::write_string(self.path(), body);
+        body.extend_from_slice(b"},\"offset\":");
+        write_number(self.offset(), body);
+        for (flag, text) in [
+            (Flags::CONTINUATION, b",\"continuation\":true".as_slice()),
+            (Flags::TRUNCATED, b",\"truncated\":true"),
+            (Flags::PARTIAL, b",\"partial\":true"),
+        ] {
+            if self.flags().contains(flag) {
+                body.extend_from_slice(text);
+            }
+        }
+        body.push(b'}');
+    }
+
+    fn write_event(&self, body: &mut Vec<u8>) {
+        body.extend_from_slice(b",\"event\":{\"id\":\"");
+        body.extend_from_slice(self.id().as_str().as_bytes());
+        body.extend_from_slice(b"\",\"created\":\"");
+        rfc3339::write(self.seen(), 3, body);
+        body.push(b'"');
+        if self.flags().contains(Flags::TIME_SEEN) {
+            body.extend_from_slice(b",\"time_source\":\"seen\"");
+        } else if self.flags().contains(Flags::TIME_PREVIOUS) {
+            body.extend_from_slice(b",\"time_source\":\"previous\"");
+        }
+        if let Some(original) = &self.original {
+            body.extend_from_slice(b",\"original\":");
+            json::write_string(original, body);
+        }
+        body.push(b'}');
+    }
+
+    fn write_fields(&self, body: &mut Vec<u8>) {
+        let mut moved = false;
+        for (name, value) in self.fields() {
+            if name.starts_with(MOVED) {
+                moved = true;
+            } else {
+                body.push(b',');
+                write_field(name, &value, body);
+            }
+        }
+        if !moved {
+            return;
+        }
+        body.extend_from_slice(b",\"fields\":{");
+        let mut first = true;
+        for (name, value) in self.fields() {
+            let Some(name) = name.strip_prefix(MOVED) else { continue };
+            if !std::mem::take(&mut first) {
+                body.push(b',');
+            }
+            write_field(name, &value, body);
+        }
+        body.push(b'}');
+    }
+}
+
+fn write_field(name: &str, value: &Value<'_>, body: &mut Vec<u8>) {
+    json::write_string(name, body);
+    body.push(b':');
+    match value {
+        Value::Text(text) => json::write_string(text, body),
+        Value::Json(raw) => body.extend_from_slice(raw.as_bytes()),
+    }
+}
+
+fn write_number(number: u64, body: &mut Vec<u8>) {
+    use std::io::Write;
+    write!(body, "{number}").expect("a Vec takes any bytes");
+}

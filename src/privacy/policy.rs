@@ -1,0 +1,87 @@
+//! Which fields are sealed.
+
+/// Built once from the settings.
+#[derive(Clone, Debug, Default)]
+pub struct Policy {
+    /// Lower case, letters and digits only; none is empty.
+    seal: Vec<String>,
+    keep_original: bool,
+}
+
+impl Policy {
+    /// Names are compared as in queries: lower case, letters and digits only. `keep_original`: documents hold
+    /// the whole record as `event.original`.
+    pub fn new(seal: &[String], keep_original: bool) -> Self {
+        let plain = |name: &String| -> String { letters_and_digits(name).collect() };
+        let seal = seal.iter().map(plain).filter(|name| !name.is_empty()).collect();
+        Policy { seal, keep_original }
+    }
+
+    pub fn keeps_original(&self) -> bool {
+        self.keep_original
+    }
+
+    pub fn seals_anything(&self) -> bool {
+        !self.seal.is_empty()
+    }
+
+    /// `path` is dotted. `client_id` seals `client_id`, `request.clientId` and `a.b.CLIENT ID`.
+    pub fn seals(&self, path: &str) -> bool {
+        self.seal.iter().any(|sealed| ends_with_name(path, sealed))
+    }
+}
+
+fn letters_and_digits(name: &str) -> impl Iterator<Item = char> {
+    name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase)
+}
+
+/// Compared from the end, so that nearly every name is told apart by its last letter.
+fn ends_with_name(path: &str, name: &str) -> bool {
+    let mut expected = name.chars().rev();
+    let mut wanted = expected.next();
+    let mut letters = path.chars().rev();
+    while wanted.is_some() {
+        let Some(letter) = letters.find(|c| c.is_alphanumeric()) else { return false };
+        for lower in letter.to_lowercase().rev() {
+            if Some(lower) != wanted {
+                return false;
+            }
+            wanted = expected.next();
+        }
+    }
+    letters.find(|c| c.is_alphanumeric() || *c == '.').is_none_or(|before| before == '.')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_sealed_in_every_spelling_and_at_every_depth() {
+        let policy = Policy::new(&["client_id".into(), "user.email".into(), "--".into()], false);
+        let sealed = [
+            "client_id", "clientId", "CLIENT ID", "_client-id_", "request.client_id", "a.b.ClientID",
+            "user.email", "useremail", "x.user.email", "client.id",
+        ];
+        for path in sealed {
+            assert!(policy.seals(path), "{path}");
+        }
+        let clear = [
+            "client", "id", "xclientid", "my_client_id", "client_id2", "email", "", ".", "lient_id",
+            "client_id.name",
+        ];
+        for path in clear {
+            assert!(!policy.seals(path), "{path}");
+        }
+        assert!(!Policy::default().seals_anything());
+        assert!(!Policy::new(&["--".into()], false).seals_anything());
+    }
+
+    #[test]
+    fn letters_that_grow_in_lower_case_are_compared_alike() {
+        let policy = Policy::new(&["İd".into()], false);
+        assert!(policy.seals("İD"));
+        assert!(policy.seals("a.İd"));
+        assert!(!policy.seals("id"));
+    }
+}

@@ -1,0 +1,104 @@
+//! What goes into a delivery, and what comes out of it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::event::Cursor;
+
+/// What one call of [`super::Sink::deliver`] may carry.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Limits {
+    pub events: usize,
+    /// Encoded bytes.
+    pub bytes: usize,
+    /// Deliveries that may be under way at once.
+    pub requests: usize,
+    /// Items answered `Accepted` become `Done` by a commit; the worker commits at least this often.
+    pub commit_every: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            events: 5_000,
+            bytes: 5 * 1024 * 1024,
+            requests: 2,
+            commit_every: Duration::from_secs(1),
+        }
+    }
+}
+
+/// The target inside a sink: an index, a table, a channel. Most sinks have one, `*`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Lane(pub Arc<str>);
+
+impl Lane {
+    /// The only lane of a sink that has one target.
+    pub fn only() -> Self {
+        Lane("*".into())
+    }
+}
+
+/// Encoded events of one delivery: one buffer and the bounds of each item in it.
+#[derive(Debug, Default)]
+pub struct Items {
+    pub body: Vec<u8>,
+    /// End of each item in `body`; it begins where the one before ends.
+    pub ends: Vec<usize>,
+}
+
+impl Items {
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    pub fn item(&self, index: usize) -> &[u8] {
+        let start = if index == 0 { 0 } else { self.ends[index - 1] };
+        &self.body[start..self.ends[index]]
+    }
+
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &[u8]> {
+        (0..self.len()).map(|index| self.item(index))
+    }
+}
+
+/// What became of one item.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    Done,
+    /// Done with the next commit.
+    Accepted,
+    Duplicate,
+    Retry(Option<Duration>),
+    Reject(String),
+    TooLarge,
+}
+
+/// What became of a delivery.
+#[derive(Debug)]
+pub enum Delivery {
+    /// One for each item, in order.
+    Each(Vec<Outcome>),
+    All(Outcome),
+    Busy(Option<Duration>),
+    /// The target refuses for now; the reason says what to do.
+    Blocked(String),
+    Down(SinkError),
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum SinkError {
+    /// Passing: try again.
+    #[error("{0}")]
+    Unavailable(String),
+    /// Needs a person.
+    #[error("{0}")]
+    Misconfigured(String),
+}
+
+/// Positions, one a generation.
+pub type Cursors = Vec<Cursor>;
