@@ -43,5 +43,13 @@ pub struct CursorRow {
     pub offset: u64,
 }
 
+mod directory;
+mod disk;
+mod rows;
+mod snapshot;
 mod store;
+
 pub use store::{StateError, Store};
+
+#[cfg(test)]
+mod tests;

@@ -1,21 +1,43 @@
-//! One transactional file (redb) behind a buffer of pending rows; a commit makes them durable together.
+//! The store: rows in memory, a set of those not written yet, and one transactional file below.
+//!
+//! Promises: a get sees every put at once; a commit makes everything put before it durable in one
+//! transaction, callers that come together share one; a commit that fails (a full disk) forgets nothing,
+//! and the next one tries again. Never loses a committed row to a crash at any moment.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::time::Duration;
 
-use super::{CursorRow, GenerationRow};
+use super::directory::{self, Lock};
+use super::disk::{Disk, DiskError, Opener};
+use super::rows::{CursorKey, Dirty, Rows};
+use super::{CursorRow, GenerationRow, snapshot};
+use crate::base::{Clock, SystemClock};
 use crate::event::{Cursor, GenerationId};
+
+const FILE: &str = "state.redb";
+const SNAPSHOT_EVERY: Duration = Duration::from_secs(60);
 
 #[derive(Debug, thiserror::Error)]
 pub enum StateError {
     #[error("another logwarden (process {process}) owns {}", directory.display())]
     Owned { directory: PathBuf, process: String },
-    #[error("cannot use the state directory {}", directory.display())]
+    #[error(
+        "cannot use the state directory {}; give this user the right to write there, or choose \
+         another with --state-dir DIR",
+        directory.display()
+    )]
     Directory {
         directory: PathBuf,
         #[source]
         source: std::io::Error,
     },
+    #[error(
+        "the state in {} was written by a newer logwarden (version {version}, this one knows \
+         {known}); start that one, or choose another folder with --state-dir DIR",
+        path.display()
+    )]
+    Newer { path: PathBuf, version: u32, known: u32 },
     #[error("cannot write the state in {}", path.display())]
     Write {
         path: PathBuf,
@@ -28,54 +50,314 @@ pub enum StateError {
 /// durable. A put that was not committed is lost by a crash, which only repeats.
 #[derive(Clone, Debug)]
 pub struct Store {
-    _inner: Arc<()>,
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    directory: PathBuf,
+    clock: Arc<dyn Clock>,
+    memory: Mutex<Memory>,
+    /// Told when a commit ends, well or not.
+    committed: Condvar,
+    /// Locked by the one committing caller only, after `memory` was let go.
+    disk: Mutex<Disk>,
+    snapshot_taken: Mutex<Duration>,
+    /// Last, so that the directory is given up after everything else is closed.
+    _lock: Lock,
+}
+
+#[derive(Debug)]
+struct Memory {
+    rows: Rows,
+    dirty: Dirty,
+    /// Counts puts.
+    put: u64,
+    /// Invariant: every put up to this one is durable.
+    durable: u64,
+    committing: bool,
+}
+
+impl Memory {
+    fn new(rows: Rows) -> Self {
+        Memory { rows, dirty: Dirty::default(), put: 0, durable: 0, committing: false }
+    }
 }
 
 impl Store {
     /// Takes the lock, checks integrity; sets a damaged file aside and goes on from the last cursor snapshot.
     /// The texts say what was odd, for the operator.
-    pub fn open(_directory: &Path) -> Result<(Store, Vec<String>), StateError> {
-        todo!("state helper")
+    pub fn open(directory: &Path) -> Result<(Store, Vec<String>), StateError> {
+        Self::open_with(directory, Arc::new(SystemClock::new()), super::disk::file_opener())
+    }
+
+    pub(super) fn open_with(
+        directory: &Path,
+        clock: Arc<dyn Clock>,
+        opener: Opener,
+    ) -> Result<(Store, Vec<String>), StateError> {
+        let mut notices = Vec::new();
+        directory::prepare(directory, &mut notices)?;
+        let lock = Lock::take(directory)?;
+        let mut disk = Disk::new(directory.join(FILE), opener);
+        let rows = match disk.load() {
+            Ok((rows, repaired)) => {
+                notices.extend(repaired.then(|| repaired_notice(disk.path())));
+                rows
+            }
+            // Deleted, or set aside by an engine that died before it had written it anew.
+            Err(DiskError::Missing) => {
+                let rows = snapshot::read(directory).unwrap_or_default();
+                notices.extend((rows != Rows::default()).then(|| missing_notice(disk.path())));
+                let changes = Dirty::all(&rows).changes(&rows);
+                disk.create_with(&changes).map_err(|error| cannot_open(directory, error))?;
+                rows
+            }
+            Err(DiskError::Damaged(reason)) => {
+                recover(&mut disk, directory, &reason, &*clock, &mut notices)?
+            }
+            Err(DiskError::Newer(version)) => {
+                let known = super::rows::VERSION.into();
+                return Err(StateError::Newer { path: disk.path().into(), version, known });
+            }
+            Err(error) => return Err(cannot_open(directory, error)),
+        };
+        let store = Store {
+            inner: Arc::new(Inner {
+                directory: directory.into(),
+                snapshot_taken: Mutex::new(clock.uptime()),
+                clock,
+                memory: Mutex::new(Memory::new(rows)),
+                committed: Condvar::new(),
+                disk: Mutex::new(disk),
+                _lock: lock,
+            }),
+        };
+        Ok((store, notices))
     }
 
     pub fn generations(&self) -> Vec<GenerationRow> {
-        todo!("state helper")
+        self.memory().rows.generations()
     }
 
-    pub fn put_generation(&self, _row: GenerationRow) {
-        todo!("state helper")
+    pub fn put_generation(&self, row: GenerationRow) {
+        let mut memory = self.memory();
+        if memory.rows.generations.get(&row.id) == Some(&row) {
+            return;
+        }
+        memory.dirty.generations.insert(row.id);
+        memory.rows.generations.insert(row.id, row);
+        memory.put += 1;
     }
 
-    pub fn remove_generation(&self, _id: GenerationId) {
-        todo!("state helper")
+    /// Forgets the generation and every cursor in it.
+    pub fn remove_generation(&self, id: GenerationId) {
+        let mut memory = self.memory();
+        let keys: Vec<CursorKey> =
+            memory.rows.cursors.keys().filter(|key| key.generation == id).cloned().collect();
+        for key in keys {
+            memory.rows.cursors.remove(&key);
+            memory.dirty.cursors.insert(key);
+        }
+        memory.rows.generations.remove(&id);
+        memory.dirty.generations.insert(id);
+        memory.put += 1;
     }
 
     /// All cursors of one consumer.
-    pub fn cursors(&self, _consumer: &str) -> Vec<CursorRow> {
-        todo!("state helper")
+    pub fn cursors(&self, consumer: &str) -> Vec<CursorRow> {
+        self.memory().rows.cursors_of(consumer)
     }
 
     /// All cursors.
     pub fn all_cursors(&self) -> Vec<CursorRow> {
-        todo!("state helper")
+        self.memory().rows.all_cursors()
     }
 
-    pub fn put_cursor(&self, _consumer: &str, _lane: &str, _cursor: Cursor) {
-        todo!("state helper")
+    pub fn put_cursor(&self, consumer: &str, lane: &str, cursor: Cursor) {
+        let key = CursorKey {
+            consumer: consumer.into(),
+            lane: lane.into(),
+            generation: cursor.generation,
+        };
+        let mut memory = self.memory();
+        if memory.rows.cursors.get(&key) == Some(&cursor.offset) {
+            return;
+        }
+        memory.dirty.cursors.insert(key.clone());
+        memory.rows.cursors.insert(key, cursor.offset);
+        memory.put += 1;
     }
 
     /// Remembers that a source was started; `true` the first time.
-    pub fn first_start(&self, _source: &str) -> bool {
-        todo!("state helper")
+    pub fn first_start(&self, source: &str) -> bool {
+        let mut memory = self.memory();
+        let first = memory.rows.sources.insert(source.into());
+        if first {
+            memory.dirty.sources.insert(source.into());
+            memory.put += 1;
+        }
+        first
     }
 
     /// Everything put so far is durable when this returns. Nothing to do: returns at once.
     pub fn commit(&self) -> Result<(), StateError> {
-        todo!("state helper")
+        let mut memory = self.memory();
+        let wanted = memory.put;
+        while memory.durable < wanted {
+            if memory.committing {
+                memory = self.inner.committed.wait(memory).expect("no holder of the rows panics");
+            } else {
+                let outcome = self.lead(memory);
+                self.inner.committed.notify_all();
+                outcome?;
+                self.snapshot_if_due();
+                memory = self.memory();
+            }
+        }
+        Ok(())
     }
 
     /// Something was put since the last commit.
     pub fn dirty(&self) -> bool {
-        todo!("state helper")
+        let memory = self.memory();
+        memory.durable < memory.put
+    }
+
+    /// Writes what is not durable yet, for every caller that waits.
+    fn lead(&self, mut memory: MutexGuard<'_, Memory>) -> Result<(), StateError> {
+        let upto = memory.put;
+        let taken = std::mem::take(&mut memory.dirty);
+        let changes = taken.changes(&memory.rows);
+        memory.committing = true;
+        drop(memory);
+        let mut disk = self.inner.disk.lock().expect("no holder of the disk panics");
+        let outcome = match disk.write(&changes) {
+            Err(error @ (DiskError::Damaged(_) | DiskError::Missing)) => {
+                self.rewrite(&mut disk, &error)
+            }
+            outcome => outcome,
+        };
+        let mut memory = self.memory();
+        memory.committing = false;
+        let error = match outcome {
+            Ok(()) => {
+                memory.durable = upto;
+                return Ok(());
+            }
+            Err(error) => error,
+        };
+        memory.dirty.merge(taken);
+        Err(StateError::Write { path: disk.path().into(), source: error.into() })
+    }
+
+    /// The file was damaged or removed under our hands. Everything it held is in memory: it is written
+    /// anew, by this commit or, as the file is missing until then, by one that comes later.
+    fn rewrite(&self, disk: &mut Disk, why: &DiskError) -> Result<(), DiskError> {
+        if disk.path().exists() {
+            let aside = disk.set_aside(self.inner.clock.now())?;
+            tracing::error!("{why}; it is kept as {} and is written anew", aside.display());
+        }
+        let changes = {
+            let memory = self.memory();
+            Dirty::all(&memory.rows).changes(&memory.rows)
+        };
+        disk.create_with(&changes)
+    }
+
+    fn snapshot_if_due(&self) {
+        let now = self.inner.clock.uptime();
+        // Somebody else is at it: once is enough.
+        let Ok(mut taken) = self.inner.snapshot_taken.try_lock() else { return };
+        if now.saturating_sub(*taken) >= SNAPSHOT_EVERY {
+            *taken = now;
+            self.inner.write_snapshot();
+        }
+    }
+
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.inner.memory.lock().expect("no holder of the rows panics")
+    }
+}
+
+impl Inner {
+    /// The snapshot is a second line of defence: that it cannot be written is no reason to stop.
+    fn write_snapshot(&self) {
+        let text = {
+            let memory = self.memory.lock().expect("no holder of the rows panics");
+            snapshot::encode(&memory.rows)
+        };
+        if let Err(error) = snapshot::write(&self.directory, &text) {
+            tracing::warn!(
+                "cannot write the cursor snapshot in {}: {error}",
+                self.directory.display()
+            );
+        }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.write_snapshot();
+    }
+}
+
+/// Sets a damaged file aside and goes on from what the snapshot still knows.
+fn recover(
+    disk: &mut Disk,
+    directory: &Path,
+    reason: &str,
+    clock: &dyn Clock,
+    notices: &mut Vec<String>,
+) -> Result<Rows, StateError> {
+    let aside = disk
+        .set_aside(clock.now())
+        .map_err(|source| StateError::Directory { directory: directory.into(), source })?;
+    let (rows, then) = match snapshot::read(directory) {
+        Ok(rows) => (
+            rows,
+            "its last snapshot is used instead: events delivered since then may be delivered again, \
+             under the same ids",
+        ),
+        Err(_) => (
+            Rows::default(),
+            "there is no usable snapshot: all logs are read again from their start, under the same \
+             event ids",
+        ),
+    };
+    let changes = Dirty::all(&rows).changes(&rows);
+    disk.create_with(&changes).map_err(|error| cannot_open(directory, error))?;
+    notices.push(format!(
+        "the state file {} is damaged ({reason}); it is kept as {}; {then}",
+        disk.path().display(),
+        aside.display(),
+    ));
+    Ok(rows)
+}
+
+fn repaired_notice(path: &Path) -> String {
+    format!(
+        "the state file {} was damaged and has been repaired; events delivered shortly before may \
+         be delivered again, under the same ids",
+        path.display()
+    )
+}
+
+fn missing_notice(path: &Path) -> String {
+    format!(
+        "the state file {} is missing; its last snapshot is used instead: events delivered since \
+         then may be delivered again, under the same ids",
+        path.display()
+    )
+}
+
+fn cannot_open(directory: &Path, error: DiskError) -> StateError {
+    let directory = directory.to_path_buf();
+    match error {
+        DiskError::Failed(redb::Error::DatabaseAlreadyOpen) => {
+            StateError::Owned { directory, process: "of unknown number".into() }
+        }
+        DiskError::Failed(redb::Error::Io(source)) => StateError::Directory { directory, source },
+        other => StateError::Write { path: directory.join(FILE), source: other.into() },
     }
 }

@@ -1,0 +1,80 @@
+//! The state directory: made for its owner alone, and locked by one process.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::Path;
+
+use rustix::fs::{FlockOperation, flock};
+
+use super::StateError;
+
+const LOCK: &str = "lock";
+
+/// Makes the directory (mode 0700) where there is none. One that is there is left as it is.
+pub(super) fn prepare(directory: &Path, notices: &mut Vec<String>) -> Result<(), StateError> {
+    let failed = |source| StateError::Directory { directory: directory.into(), source };
+    DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(failed)?;
+    let mode = fs::metadata(directory).map_err(failed)?.permissions().mode() & 0o777;
+    if mode & 0o022 != 0 {
+        notices.push(format!(
+            "other users can write to the state directory {}; close it with: chmod 700 {}",
+            directory.display(),
+            directory.display()
+        ));
+    }
+    Ok(())
+}
+
+/// Held as long as the state is open; the kernel lets go of it when the process dies.
+#[derive(Debug)]
+pub(super) struct Lock {
+    _file: File,
+}
+
+impl Lock {
+    pub fn take(directory: &Path) -> Result<Lock, StateError> {
+        let failed = |source| StateError::Directory { directory: directory.into(), source };
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(directory.join(LOCK))
+            .map_err(failed)?;
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(rustix::io::Errno::WOULDBLOCK) => {
+                let process = owner(&mut file);
+                return Err(StateError::Owned { directory: directory.into(), process });
+            }
+            Err(error) => return Err(failed(error.into())),
+        }
+        // The number only helps people: a full disk must not keep the engine from starting.
+        let written = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
+        if let Err(error) = written {
+            tracing::warn!("cannot write the process number into the lock file: {error}");
+        }
+        Ok(Lock { _file: file })
+    }
+}
+
+fn owner(file: &mut File) -> String {
+    let mut text = String::new();
+    let read = file.rewind().and_then(|()| file.take(32).read_to_string(&mut text));
+    match (read, text.trim()) {
+        (Ok(_), pid) if !pid.is_empty() && pid.bytes().all(|byte| byte.is_ascii_digit()) => {
+            pid.into()
+        }
+        _ => "of unknown number".into(),
+    }
+}
+
+/// A rename inside the directory of `path` is durable when this returns.
+pub(super) fn sync_directory(path: &Path) -> io::Result<()> {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => File::open(parent)?.sync_all(),
+        _ => File::open(".")?.sync_all(),
+    }
+}

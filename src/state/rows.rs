@@ -1,0 +1,137 @@
+//! The rows as they stand in memory, and as bytes: one version byte, then JSON.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::{CursorRow, GenerationRow};
+use crate::event::GenerationId;
+
+/// The version of every row that this program writes, and the newest it reads.
+pub(super) const VERSION: u8 = 1;
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct CursorKey {
+    pub consumer: Arc<str>,
+    pub lane: Arc<str>,
+    pub generation: GenerationId,
+}
+
+/// Everything the state knows.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Rows {
+    pub generations: HashMap<GenerationId, GenerationRow>,
+    pub cursors: BTreeMap<CursorKey, u64>,
+    /// Sources that were started once.
+    pub sources: BTreeSet<String>,
+}
+
+impl Rows {
+    /// In the order in which they were first seen.
+    pub fn generations(&self) -> Vec<GenerationRow> {
+        let mut rows: Vec<GenerationRow> = self.generations.values().cloned().collect();
+        rows.sort_by_key(|row| (row.first_seen, row.id));
+        rows
+    }
+
+    pub fn all_cursors(&self) -> Vec<CursorRow> {
+        self.cursors.iter().map(cursor_row).collect()
+    }
+
+    pub fn cursors_of(&self, consumer: &str) -> Vec<CursorRow> {
+        let first =
+            CursorKey { consumer: consumer.into(), lane: "".into(), generation: GenerationId(0) };
+        self.cursors
+            .range(first..)
+            .take_while(|(key, _)| &*key.consumer == consumer)
+            .map(cursor_row)
+            .collect()
+    }
+
+    pub fn put_cursor(&mut self, row: CursorRow) {
+        let key = CursorKey {
+            consumer: row.consumer.into(),
+            lane: row.lane.into(),
+            generation: row.generation,
+        };
+        self.cursors.insert(key, row.offset);
+    }
+}
+
+fn cursor_row((key, offset): (&CursorKey, &u64)) -> CursorRow {
+    CursorRow {
+        consumer: key.consumer.to_string(),
+        lane: key.lane.to_string(),
+        generation: key.generation,
+        offset: *offset,
+    }
+}
+
+/// Names of the rows that are not durable yet; what they hold stands in [`Rows`].
+#[derive(Debug, Default)]
+pub(super) struct Dirty {
+    pub generations: HashSet<GenerationId>,
+    pub cursors: HashSet<CursorKey>,
+    pub sources: BTreeSet<String>,
+}
+
+impl Dirty {
+    pub fn all(rows: &Rows) -> Self {
+        Dirty {
+            generations: rows.generations.keys().copied().collect(),
+            cursors: rows.cursors.keys().cloned().collect(),
+            sources: rows.sources.clone(),
+        }
+    }
+
+    pub fn merge(&mut self, other: Dirty) {
+        self.generations.extend(other.generations);
+        self.cursors.extend(other.cursors);
+        self.sources.extend(other.sources);
+    }
+
+    /// The same rows as bytes; `None`: the row is gone.
+    pub fn changes(&self, rows: &Rows) -> Changes {
+        let generation = |id: &GenerationId| (*id, rows.generations.get(id).map(encode));
+        let cursor = |key: &CursorKey| (key.clone(), rows.cursors.get(key).map(encode));
+        Changes {
+            generations: self.generations.iter().map(generation).collect(),
+            cursors: self.cursors.iter().map(cursor).collect(),
+            sources: self.sources.iter().cloned().collect(),
+        }
+    }
+}
+
+/// What one transaction writes.
+#[derive(Debug, Default)]
+pub(super) struct Changes {
+    pub generations: Vec<(GenerationId, Option<Vec<u8>>)>,
+    pub cursors: Vec<(CursorKey, Option<Vec<u8>>)>,
+    pub sources: Vec<String>,
+}
+
+/// Why the bytes of a row cannot be used.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum RowError {
+    Newer(u32),
+    Malformed(String),
+}
+
+pub(super) fn encode(row: &impl Serialize) -> Vec<u8> {
+    let mut bytes = vec![VERSION];
+    serde_json::to_writer(&mut bytes, row).expect("rows are plain data and a Vec takes any write");
+    bytes
+}
+
+pub(super) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, RowError> {
+    match bytes.split_first() {
+        Some((&VERSION, json)) => {
+            serde_json::from_slice(json).map_err(|error| RowError::Malformed(error.to_string()))
+        }
+        Some((&version, _)) if version > VERSION => Err(RowError::Newer(version.into())),
+        Some((version, _)) => Err(RowError::Malformed(format!("row of version {version}"))),
+        None => Err(RowError::Malformed("empty row".into())),
+    }
+}

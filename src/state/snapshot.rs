@@ -1,0 +1,87 @@
+//! The second line of defence: all rows as a text file, for the day on which the state file is damaged.
+//!
+//! Layout: a head line, one JSON object a line, and last `sum` with the SipHash of everything before it.
+//! An older snapshot only means that events are delivered again under the same ids.
+
+use std::fs::{self, OpenOptions};
+use std::hash::Hasher;
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use siphasher::sip::SipHasher24;
+
+use super::directory::sync_directory;
+use super::rows::Rows;
+use super::{CursorRow, GenerationRow};
+
+const FILE: &str = "cursors.snapshot";
+const HEAD: &str = "logwarden state snapshot 1";
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Line {
+    Generation(GenerationRow),
+    Cursor(CursorRow),
+    Source(String),
+}
+
+pub(super) fn encode(rows: &Rows) -> String {
+    let mut text = format!("{HEAD}\n");
+    let generations = rows.generations().into_iter().map(Line::Generation);
+    let cursors = rows.all_cursors().into_iter().map(Line::Cursor);
+    let sources = rows.sources.iter().cloned().map(Line::Source);
+    for line in generations.chain(cursors).chain(sources) {
+        text.push_str(&serde_json::to_string(&line).expect("rows are plain data"));
+        text.push('\n');
+    }
+    let sum = checksum(&text);
+    text.push_str(&format!("sum {sum:016x}\n"));
+    text
+}
+
+/// `None` where the text is not exactly what [`encode`] made.
+pub(super) fn decode(text: &str) -> Option<Rows> {
+    let body_len = text.strip_suffix('\n')?.rfind('\n')? + 1;
+    let (body, last) = text.split_at(body_len);
+    let sum = u64::from_str_radix(last.trim_end().strip_prefix("sum ")?, 16).ok()?;
+    if sum != checksum(body) {
+        return None;
+    }
+    let mut lines = body.lines();
+    if lines.next()? != HEAD {
+        return None;
+    }
+    let mut rows = Rows::default();
+    for line in lines {
+        match serde_json::from_str(line).ok()? {
+            Line::Generation(row) => _ = rows.generations.insert(row.id, row),
+            Line::Cursor(row) => rows.put_cursor(row),
+            Line::Source(name) => _ = rows.sources.insert(name),
+        }
+    }
+    Some(rows)
+}
+
+pub(super) fn read(directory: &Path) -> io::Result<Rows> {
+    let text = fs::read_to_string(directory.join(FILE))?;
+    decode(&text).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "checksum"))
+}
+
+pub(super) fn write(directory: &Path, text: &str) -> io::Result<()> {
+    let path = directory.join(FILE);
+    let aside = directory.join("cursors.snapshot.new");
+    let mut file =
+        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&aside)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    fs::rename(&aside, &path)?;
+    sync_directory(&path)
+}
+
+fn checksum(text: &str) -> u64 {
+    let mut hasher = SipHasher24::new_with_keys(0x6c6f_6777_6172_6465, 0x736e_6170);
+    hasher.write(text.as_bytes());
+    hasher.finish()
+}
