@@ -63,8 +63,8 @@ struct Inner {
     /// Locked by the one committing caller only, after `memory` was let go.
     disk: Mutex<Disk>,
     snapshot_taken: Mutex<Duration>,
-    /// Last, so that the directory is given up after everything else is closed.
-    _lock: Lock,
+    /// Last, so that the directory is given up after everything else is closed. `None`: nothing is written.
+    lock: Option<Lock>,
 }
 
 #[derive(Debug)]
@@ -122,7 +122,23 @@ impl Store {
             }
             Err(error) => return Err(cannot_open(directory, error)),
         };
-        let store = Store {
+        Ok((Self::with(directory, clock, rows, disk, Some(lock)), notices))
+    }
+
+    /// A store that owns no directory and forgets everything at the end: for a screen beside an engine.
+    pub fn ephemeral() -> Store {
+        let disk = Disk::new(PathBuf::new(), super::disk::file_opener());
+        Self::with(Path::new(""), Arc::new(SystemClock::new()), Rows::default(), disk, None)
+    }
+
+    fn with(
+        directory: &Path,
+        clock: Arc<dyn Clock>,
+        rows: Rows,
+        disk: Disk,
+        lock: Option<Lock>,
+    ) -> Store {
+        Store {
             inner: Arc::new(Inner {
                 directory: directory.into(),
                 snapshot_taken: Mutex::new(clock.uptime()),
@@ -130,10 +146,9 @@ impl Store {
                 memory: Mutex::new(Memory::new(rows)),
                 committed: Condvar::new(),
                 disk: Mutex::new(disk),
-                _lock: lock,
+                lock,
             }),
-        };
-        Ok((store, notices))
+        }
     }
 
     pub fn generations(&self) -> Vec<GenerationRow> {
@@ -228,6 +243,10 @@ impl Store {
     fn lead(&self, mut memory: MutexGuard<'_, Memory>) -> Result<(), StateError> {
         let upto = memory.put;
         let taken = std::mem::take(&mut memory.dirty);
+        if self.inner.lock.is_none() {
+            memory.durable = upto;
+            return Ok(());
+        }
         let changes = taken.changes(&memory.rows);
         memory.committing = true;
         drop(memory);
@@ -283,6 +302,9 @@ impl Store {
 impl Inner {
     /// The snapshot is a second line of defence: that it cannot be written is no reason to stop.
     fn write_snapshot(&self) {
+        if self.lock.is_none() {
+            return;
+        }
         let text = {
             let memory = self.memory.lock().expect("no holder of the rows panics");
             snapshot::encode(&memory.rows)

@@ -109,3 +109,13 @@ fn a_second_owner_is_told_who_the_first_is() {
     drop(store);
     open(home.path());
 }
+
+#[test]
+fn an_ephemeral_store_keeps_rows_in_memory_and_writes_nothing() {
+    let store = Store::ephemeral();
+    assert!(store.first_start("app"));
+    assert!(store.dirty());
+    store.commit().unwrap();
+    assert!(!store.dirty());
+    assert!(!store.first_start("app"));
+}
