@@ -52,4 +52,6 @@ mod store;
 pub use store::{StateError, Store};
 
 #[cfg(test)]
+mod faulty_disk;
+#[cfg(test)]
 mod tests;

@@ -5,8 +5,14 @@ use std::fs;
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
+use super::faulty_disk::FaultyDisk;
+use super::rows::{RowError, Rows};
 use super::*;
+use crate::base::SystemClock;
+use crate::base::clock::ManualClock;
 use crate::event::Cursor;
 
 fn generation(number: u64) -> GenerationRow {
@@ -118,4 +124,289 @@ fn an_ephemeral_store_keeps_rows_in_memory_and_writes_nothing() {
     store.commit().unwrap();
     assert!(!store.dirty());
     assert!(!store.first_start("app"));
+}
+
+#[test]
+fn a_directory_that_cannot_be_used_is_said_with_what_to_do() {
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("file");
+    fs::write(&file, "").unwrap();
+    for directory in [file.clone(), file.join("below")] {
+        let error = Store::open(&directory).expect_err("a file is no directory");
+        assert!(matches!(error, StateError::Directory { .. }), "{error:?}");
+        let text = error.to_string();
+        assert!(text.contains(&*directory.to_string_lossy()), "{text}");
+        assert!(text.contains("--state-dir"), "{text}");
+    }
+}
+
+#[test]
+fn a_newer_state_is_refused_and_left_alone() {
+    let home = tempfile::tempdir().unwrap();
+    drop(open(home.path()));
+    let path = home.path().join("state.redb");
+    let table: redb::TableDefinition<&str, &[u8]> = redb::TableDefinition::new("meta");
+    let database = redb::Database::create(&path).unwrap();
+    let transaction = database.begin_write().unwrap();
+    transaction.open_table(table).unwrap().insert("version", b"\x022".as_slice()).unwrap();
+    transaction.commit().unwrap();
+    drop(database);
+    for _ in 0..2 {
+        let error = Store::open(home.path()).expect_err("newer");
+        assert!(matches!(error, StateError::Newer { version: 2, known: 1, .. }), "{error:?}");
+    }
+}
+
+#[test]
+fn rows_carry_their_version() {
+    let row = generation(4);
+    let bytes = rows::encode(&row);
+    assert_eq!(bytes[0], rows::VERSION);
+    assert_eq!(rows::decode(&bytes), Ok(row));
+    assert_eq!(rows::decode::<u64>(&[9, b'1']), Err(RowError::Newer(9)));
+    for malformed in [&[][..], &[0, b'1'], &[1, b'x']] {
+        assert!(matches!(rows::decode::<u64>(malformed), Err(RowError::Malformed(_))));
+    }
+}
+
+fn open_on(disk: &FaultyDisk, directory: &Path) -> Result<(Store, Vec<String>), StateError> {
+    Store::open_with(directory, Arc::new(SystemClock::new()), disk.opener())
+}
+
+#[test]
+fn power_cut_at_any_step_leaves_the_old_or_the_new_state() {
+    let mut step = 0;
+    let mut old_and_new = [0, 0];
+    loop {
+        let home = tempfile::tempdir().unwrap();
+        let disk = FaultyDisk::default();
+        let (store, _) = open_on(&disk, home.path()).unwrap();
+        store.put_cursor("c", "*", cursor(1, 1));
+        store.put_generation(generation(1));
+        store.commit().unwrap();
+        disk.cut_power_after(step);
+        store.put_cursor("c", "*", cursor(1, 2));
+        store.put_generation(GenerationRow { cuts: vec![99], ..generation(1) });
+        let through = store.commit().is_ok();
+        drop(store);
+        disk.restart(home.path(), step);
+        let (store, notices) = open_on(&disk, home.path()).unwrap();
+        assert_eq!(notices, Vec::<String>::new(), "step {step}");
+        let (offset, cuts) = (offset(&store), store.generations().remove(0).cuts);
+        let old = (Some(1), generation(1).cuts);
+        let new = (Some(2), vec![99]);
+        let state = (offset, cuts);
+        assert!(state == new || (!through && state == old), "step {step}: {state:?}");
+        old_and_new[usize::from(state == new)] += 1;
+        if step > 60 {
+            break;
+        }
+        step += 1;
+    }
+    assert!(old_and_new.iter().all(|count| *count > 0), "{old_and_new:?}");
+}
+
+#[test]
+fn power_cut_at_any_step_of_the_very_first_start_leaves_a_state_that_opens() {
+    for step in 0..40 {
+        let home = tempfile::tempdir().unwrap();
+        let disk = FaultyDisk::default();
+        disk.cut_power_after(step);
+        let done = open_on(&disk, home.path()).is_ok();
+        disk.restart(home.path(), step);
+        let (store, notices) = open_on(&disk, home.path()).unwrap();
+        assert_eq!(notices, Vec::<String>::new(), "step {step}, {done}");
+        assert_eq!(store.all_cursors(), Vec::new());
+    }
+}
+
+#[test]
+fn a_full_disk_forgets_nothing_and_a_later_commit_writes_it_all() {
+    let mut refused = 0;
+    for step in 0..25 {
+        let home = tempfile::tempdir().unwrap();
+        let disk = FaultyDisk::default();
+        let (store, _) = open_on(&disk, home.path()).unwrap();
+        store.put_cursor("c", "*", cursor(1, 1));
+        store.commit().unwrap();
+        disk.fill_up_after(step);
+        store.put_cursor("c", "*", cursor(1, 2));
+        for number in 0..100 {
+            store.put_generation(generation(number));
+        }
+        for _ in 0..3 {
+            match store.commit() {
+                Ok(()) => assert!(!store.dirty()),
+                Err(error) => {
+                    assert!(matches!(error, StateError::Write { .. }), "{error:?}");
+                    assert!(store.dirty());
+                    refused += 1;
+                }
+            }
+        }
+        store.put_cursor("d", "*", cursor(1, 3));
+        disk.make_room();
+        store.commit().unwrap();
+        drop(store);
+        disk.restart(home.path(), step);
+        let (store, notices) = open_on(&disk, home.path()).unwrap();
+        assert_eq!(notices, Vec::<String>::new(), "step {step}");
+        assert_eq!(offset(&store), Some(2), "step {step}");
+        assert_eq!((store.generations().len(), store.cursors("d").len()), (100, 1));
+    }
+    assert!(refused >= 10, "{refused}");
+}
+
+#[test]
+fn commits_that_come_together_share_transactions() {
+    let home = tempfile::tempdir().unwrap();
+    let disk = FaultyDisk::default();
+    let (store, _) = open_on(&disk, home.path()).unwrap();
+    let alone = {
+        let before = disk.steps();
+        store.put_cursor("x", "*", cursor(1, 1));
+        store.commit().unwrap();
+        let once = disk.steps();
+        store.commit().unwrap();
+        assert_eq!(disk.steps(), once, "nothing to do");
+        once - before
+    };
+    let writers = 16;
+    let rounds = 20;
+    let before = disk.steps();
+    std::thread::scope(|scope| {
+        for writer in 0..writers {
+            let store = &store;
+            scope.spawn(move || {
+                for round in 1..=rounds {
+                    store.put_cursor(&format!("w{writer}"), "*", cursor(1, round));
+                    store.commit().unwrap();
+                }
+            });
+        }
+    });
+    assert!(disk.steps() - before < alone * writers * rounds, "{}", disk.steps() - before);
+    drop(store);
+    let (store, _) = open_on(&disk, home.path()).unwrap();
+    for writer in 0..writers {
+        assert_eq!(store.cursors(&format!("w{writer}"))[0].offset, rounds);
+    }
+}
+
+#[test]
+fn a_damaged_file_is_set_aside_and_the_snapshot_used() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("state.redb");
+    let (store, _) = open(home.path());
+    store.first_start("app");
+    store.put_generation(generation(1));
+    store.put_cursor("c", "*", cursor(1, 5));
+    store.commit().unwrap();
+    drop(store);
+    for damage in [b"".as_slice(), b"no database", &[0; 70_000]] {
+        fs::write(&path, damage).unwrap();
+        let (store, notices) = open(home.path());
+        if !damage.is_empty() {
+            assert!(notices[0].contains("damaged-"), "{notices:?}");
+        }
+        assert!(notices[0].contains("snapshot is used"), "{notices:?}");
+        assert_eq!(store.generations(), vec![generation(1)]);
+        assert_eq!(offset(&store), Some(5));
+        assert!(!store.first_start("app"));
+        drop(store);
+        assert_eq!(open(home.path()).1, Vec::<String>::new(), "mended for good");
+    }
+    let aside = fs::read_dir(home.path())
+        .unwrap()
+        .filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().contains("damaged-"));
+    assert!(aside.count() >= 2);
+}
+
+#[test]
+fn a_missing_file_falls_back_to_the_snapshot_and_a_missing_directory_to_nothing() {
+    let home = tempfile::tempdir().unwrap();
+    let directory = home.path().join("state");
+    let (store, _) = open(&directory);
+    store.put_cursor("c", "*", cursor(1, 5));
+    store.commit().unwrap();
+    drop(store);
+    fs::remove_file(directory.join("state.redb")).unwrap();
+    let (store, notices) = open(&directory);
+    assert!(notices[0].contains("missing"), "{notices:?}");
+    assert_eq!(offset(&store), Some(5));
+    drop(store);
+    fs::remove_dir_all(&directory).unwrap();
+    let (store, notices) = open(&directory);
+    assert_eq!((offset(&store), notices), (None, Vec::new()));
+}
+
+#[test]
+fn a_flipped_byte_anywhere_never_gives_wrong_rows() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("state.redb");
+    let (store, _) = open(home.path());
+    for number in 0..40 {
+        store.put_generation(generation(number));
+        store.put_cursor("c", "*", cursor(number, number));
+    }
+    store.commit().unwrap();
+    let (generations, cursors) = (store.generations(), store.all_cursors());
+    drop(store);
+    let good = fs::read(&path).unwrap();
+    let used = good.iter().rposition(|byte| *byte != 0).unwrap();
+    let mut set_aside = 0;
+    for at in (0..64).chain((64..used).step_by(used / 120)) {
+        let mut bad = good.clone();
+        bad[at] ^= 0x40;
+        fs::write(&path, &bad).unwrap();
+        let (store, notices) = open(home.path());
+        assert_eq!(store.generations(), generations, "byte {at}: {notices:?}");
+        assert_eq!(store.all_cursors(), cursors, "byte {at}: {notices:?}");
+        set_aside += usize::from(notices.iter().any(|notice| notice.contains("damaged-")));
+    }
+    assert!(set_aside > 5, "{set_aside}");
+}
+
+#[test]
+fn the_snapshot_is_taken_at_most_once_a_minute() {
+    let home = tempfile::tempdir().unwrap();
+    let clock = Arc::new(ManualClock::at(Timestamp::from_seconds(1_700_000_000)));
+    let (store, _) = Store::open_with(home.path(), clock.clone(), disk::file_opener()).unwrap();
+    let commit = |offset| {
+        store.put_cursor("c", "*", cursor(1, offset));
+        store.commit().unwrap();
+        let rows = snapshot::read(home.path()).unwrap_or_default();
+        rows.all_cursors().first().map(|row| row.offset)
+    };
+    assert_eq!(commit(1), None);
+    clock.advance(Duration::from_secs(61));
+    assert_eq!(commit(2), Some(2));
+    clock.advance(Duration::from_secs(30));
+    assert_eq!(commit(3), Some(2));
+    clock.advance(Duration::from_secs(31));
+    assert_eq!(commit(4), Some(4));
+}
+
+#[test]
+fn a_snapshot_that_is_not_whole_is_not_used() {
+    let mut rows = Rows::default();
+    rows.sources.insert("a\nb".into());
+    rows.generations.insert(GenerationId(1), generation(1));
+    rows.put_cursor(CursorRow {
+        consumer: "c".into(),
+        lane: "*".into(),
+        generation: GenerationId(1),
+        offset: 7,
+    });
+    let text = snapshot::encode(&rows);
+    assert_eq!(snapshot::decode(&text), Some(rows));
+    for end in 0..text.len() {
+        assert_eq!(snapshot::decode(&text[..end]), None, "{end}");
+    }
+    for at in 0..text.len() {
+        let mut bytes = text.clone().into_bytes();
+        bytes[at] ^= 1;
+        let changed = String::from_utf8(bytes).unwrap();
+        assert_eq!(snapshot::decode(&changed), None, "{at}");
+    }
 }
