@@ -1,1 +1,3 @@
-//! (to come)
+//! Start, wiring and stop: settings in, a running engine out, with a screen or without one.
+
+pub mod settings;

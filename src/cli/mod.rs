@@ -1,1 +1,55 @@
-//! (to come)
+//! Arguments and settings: what was typed becomes a command with resolved settings; the rest is elsewhere.
+//!
+//! Data goes to stdout, everything else to stderr. Errors are printed once, here.
+
+pub mod arguments;
+pub mod commands;
+pub mod config;
+pub mod exit;
+pub mod output;
+pub mod resolve;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use arguments::{Arguments, Command};
+use exit::{Exit, UsageError};
+
+/// The whole program.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments = match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => arguments,
+        // Help and version are no errors; a closed pipe is none either.
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { Exit::Usage as u8 } else { 0 });
+        }
+    };
+    match dispatch(&arguments) {
+        Ok(exit) => exit.into(),
+        Err(error) => exit::report(&error).into(),
+    }
+}
+
+fn dispatch(arguments: &Arguments) -> anyhow::Result<Exit> {
+    let global = &arguments.global;
+    if arguments.command.is_some() && arguments.watch.is_used() {
+        return Err(UsageError::new(
+            "paths, --no-ui, --once and --ship belong to watching and cannot stand before a command",
+        ));
+    }
+    match &arguments.command {
+        None => commands::run::run(&resolve::watch(global, &arguments.watch)?, &arguments.watch),
+        Some(Command::Demo(demo)) => commands::demo::run(global, demo),
+        Some(Command::Parse(parse)) => commands::parse::run(global, parse),
+        Some(Command::Stats(stats)) => commands::stats::run(global, stats),
+        Some(Command::Search(search)) => commands::search::run(global, search),
+        Some(Command::Generate(generate)) => commands::generate::run(generate),
+        Some(Command::Init(init)) => commands::init::run(global, init),
+        Some(Command::Check) => commands::check::run(global),
+        Some(Command::Config(config)) => commands::config::run(global, config),
+        Some(Command::Completions { shell }) => commands::completions::run(*shell),
+    }
+}

@@ -1,3 +1,4 @@
 //! What the program promises, one module a promise.
 
+mod cli;
 mod tidy;

@@ -1,0 +1,192 @@
+//! What the program was told, resolved and usable: no text that still has to be understood.
+//!
+//! Made by `cli` from defaults, files, environment and arguments. Holds no secret, only where one lies.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::event::Level;
+use crate::follow::SourceConfig;
+use crate::query::Expr;
+
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub sources: Vec<SourceConfig>,
+    /// The sources came from the command line: looking at a file must not ship it.
+    pub ad_hoc: bool,
+    pub ship: Ship,
+    /// Enabled and disabled ones, in the order of the configuration; never empty.
+    pub sinks: Vec<SinkSettings>,
+    pub privacy: PrivacySettings,
+    pub rules: Vec<RuleSettings>,
+    pub notifiers: Vec<NotifierSettings>,
+    pub directories: Directories,
+    /// Where month keys lie.
+    pub keys: PathBuf,
+    pub color: Color,
+    /// Replaces the machine id in event ids.
+    pub host_id: Option<String>,
+    pub host_name: Option<String>,
+    /// A filter of `tracing-subscriber`: `info`, `logwarden=debug`, …
+    pub log_level: String,
+    /// Of naive times on the command line, and of sources that name none.
+    pub zone: jiff::tz::TimeZone,
+}
+
+/// When delivery happens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ship {
+    pub start: ShipStart,
+    /// A round so often, each up to the end seen at its start.
+    pub every: Option<Duration>,
+    /// A round whenever so many events wait.
+    pub after: Option<u64>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ShipStart {
+    Auto,
+    /// Armed, but nothing leaves before the operator asks for it.
+    Manual,
+}
+
+#[derive(Clone, Debug)]
+pub struct SinkSettings {
+    pub name: String,
+    pub kind: SinkKind,
+    /// A disabled sink keeps its cursors.
+    pub enabled: bool,
+    /// Only these levels; empty: all events, also those without a level.
+    pub levels: Vec<Level>,
+    /// Only events for which this is true.
+    pub where_: Option<Expr>,
+}
+
+/// What a sink is, with the settings that only it has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SinkKind {
+    /// `keep`: how long after it was taken in an event stays; `None`: for ever.
+    Archive {
+        keep: Option<Duration>,
+    },
+    /// JSON lines.
+    File {
+        path: PathBuf,
+    },
+    Stdout,
+}
+
+impl SinkKind {
+    /// As in `kind = "…"`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            SinkKind::Archive { .. } => "archive",
+            SinkKind::File { .. } => "file",
+            SinkKind::Stdout => "stdout",
+        }
+    }
+}
+
+impl SinkSettings {
+    /// The archive as it is where nothing is configured.
+    pub fn archive() -> Self {
+        SinkSettings {
+            name: "archive".to_owned(),
+            kind: SinkKind::Archive { keep: Some(SinkSettings::ARCHIVE_KEEPS) },
+            enabled: true,
+            levels: Vec::new(),
+            where_: None,
+        }
+    }
+
+    /// 30 days.
+    pub const ARCHIVE_KEEPS: Duration = Duration::from_secs(30 * 86_400);
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PrivacySettings {
+    /// Fields whose values leave sealed.
+    pub seal: Vec<String>,
+    /// The document carries the raw record as `event.original`.
+    pub keep_original: bool,
+}
+
+/// A threshold: so many matches in a window.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RuleSettings {
+    pub name: String,
+    pub condition: Expr,
+    /// As it was written.
+    pub condition_text: String,
+    pub count: u64,
+    pub window: Duration,
+    /// Counted apart for each value of these.
+    pub by: Vec<String>,
+    pub severity: String,
+}
+
+/// Kept as far as it is understood now: its name and kind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotifierSettings {
+    pub name: String,
+    pub kind: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Directories {
+    /// State file, lock, control socket.
+    pub state: PathBuf,
+    /// The embedded archive.
+    pub archive: PathBuf,
+    /// What may be deleted at any time: indexes.
+    pub cache: PathBuf,
+    /// Rescued rests of deleted files.
+    pub intake: PathBuf,
+    /// Our own log.
+    pub log: PathBuf,
+}
+
+impl Directories {
+    /// Everything durable under one directory (`--state-dir`).
+    pub fn under(root: &Path) -> Self {
+        Directories {
+            state: root.to_owned(),
+            archive: root.join("archive"),
+            cache: root.join("cache"),
+            intake: root.join("intake"),
+            log: root.join("log"),
+        }
+    }
+
+    /// The state, data and cache folders of this user; `None` where there is no home.
+    pub fn of_user() -> Option<Self> {
+        let folders = directories::ProjectDirs::from("", "", "logwarden")?;
+        let state = folders.state_dir().unwrap_or_else(|| folders.data_local_dir()).to_owned();
+        Some(Directories {
+            archive: folders.data_dir().join("archive"),
+            cache: folders.cache_dir().to_owned(),
+            intake: folders.data_dir().join("intake"),
+            log: state.join("log"),
+            state,
+        })
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Color {
+    #[default]
+    Auto,
+    Always,
+    Never,
+}
+
+impl Color {
+    /// Whether to colour what goes to a place that is a terminal or none.
+    pub fn enabled(self, terminal: bool) -> bool {
+        match self {
+            Color::Auto => terminal,
+            Color::Always => true,
+            Color::Never => false,
+        }
+    }
+}

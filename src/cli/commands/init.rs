@@ -1,0 +1,60 @@
+//! `logwarden init`: a commented configuration to start from. Never overwrites one.
+
+use std::fs::OpenOptions;
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+
+use crate::cli::arguments::{Global, Init};
+use crate::cli::config::layers::user_file;
+use crate::cli::exit::{Exit, UsageError};
+
+const TEMPLATE: &str = include_str!("../../../assets/init.toml");
+const USUAL: &str = "/var/log/*.log";
+
+pub fn run(global: &Global, arguments: &Init) -> anyhow::Result<Exit> {
+    let target = global.config.clone().or_else(user_file).ok_or_else(|| {
+        UsageError::new("this user has no home directory; name the file with --config FILE")
+    })?;
+    write_new(&target, &text(&arguments.paths)?)?;
+    eprintln!("wrote {}; `logwarden check` checks it, `logwarden` starts", target.display());
+    Ok(Exit::Done)
+}
+
+fn text(paths: &[PathBuf]) -> anyhow::Result<String> {
+    let mut written = Vec::new();
+    for path in paths {
+        // Whoever starts it later stands in another directory.
+        let path = std::path::absolute(path)?;
+        let path = path.to_str().ok_or_else(|| {
+            UsageError::new(format!(
+                "{} is not valid UTF-8 and cannot stand in a TOML file",
+                path.display()
+            ))
+        })?;
+        written.push(toml::Value::String(path.to_owned()).to_string());
+    }
+    if written.is_empty() {
+        written.push(format!("\"{USUAL}\""));
+    }
+    Ok(TEMPLATE.replace("@PATHS@", &written.join(", ")))
+}
+
+fn write_new(target: &Path, text: &str) -> anyhow::Result<()> {
+    if let Some(folder) = target.parent() {
+        std::fs::create_dir_all(folder)
+            .with_context(|| format!("cannot make the folder {}", folder.display()))?;
+    }
+    match OpenOptions::new().write(true).create_new(true).open(target) {
+        Ok(mut file) => file
+            .write_all(text.as_bytes())
+            .and_then(|()| file.sync_all())
+            .with_context(|| format!("cannot write {}", target.display())),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Err(UsageError::new(format!(
+            "{} is there already and stays as it is; move it away, or name another file with --config",
+            target.display()
+        ))),
+        Err(error) => Err(error).with_context(|| format!("cannot write {}", target.display())),
+    }
+}

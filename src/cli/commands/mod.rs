@@ -1,0 +1,12 @@
+//! One file a command: arguments and settings in, exit code out.
+
+pub mod check;
+pub mod completions;
+pub mod config;
+pub mod demo;
+pub mod generate;
+pub mod init;
+pub mod parse;
+pub mod run;
+pub mod search;
+pub mod stats;

@@ -1,0 +1,153 @@
+//! The merged tree → settings. What is asked of a section here is the list of known keys.
+
+mod rule;
+mod sink;
+mod source;
+
+use std::path::PathBuf;
+
+use jiff::tz::TimeZone;
+
+use super::section::{Findings, Section};
+use super::{ConfigErrors, Entry, Layers, Problem, Table, Value};
+use crate::app::settings::{
+    Color, NotifierSettings, PrivacySettings, RuleSettings, Ship, ShipStart, SinkSettings,
+};
+use crate::base::Timestamp;
+use crate::follow::SourceConfig;
+use crate::query::ParseContext;
+
+/// What all layers together say.
+#[derive(Debug)]
+pub struct Configured {
+    pub sources: Vec<SourceConfig>,
+    pub ship: Ship,
+    pub sinks: Vec<SinkSettings>,
+    pub privacy: PrivacySettings,
+    pub rules: Vec<RuleSettings>,
+    pub notifiers: Vec<NotifierSettings>,
+    pub keys: Option<PathBuf>,
+    pub state_dir: Option<PathBuf>,
+    pub color: Color,
+    pub log_level: String,
+    pub host_id: Option<String>,
+    pub host_name: Option<String>,
+    /// The zone of naive times.
+    pub zone: TimeZone,
+    /// What is understood and has no effect.
+    pub notes: Vec<Problem>,
+}
+
+/// Reads everything and reports every problem there is.
+pub fn read(layers: Layers, now: Timestamp) -> Result<Configured, ConfigErrors> {
+    let zone = zone_of(&layers.table);
+    let queries = ParseContext { now, zone: zone.clone() };
+    let findings = Findings::default();
+    findings.errors.borrow_mut().extend(layers.problems);
+    let mut configured =
+        Section::read_all(&layers.table, &findings, &queries, |top| whole(top, zone));
+    let mut errors = findings.errors.into_inner();
+    if !errors.is_empty() {
+        errors.sort_by(|left, right| left.place.cmp(&right.place));
+        return Err(ConfigErrors(errors));
+    }
+    configured.notes = findings.notes.into_inner();
+    Ok(configured)
+}
+
+fn whole(top: &mut Section<'_>, zone: TimeZone) -> Configured {
+    top.parsed("timezone", read_zone);
+    top.section("screen", |screen| {
+        without_effect(screen, &["theme", "keymap", "ambiguous_width", "mouse"]);
+    });
+    top.named("schedule", |_, schedule| {
+        without_effect(schedule, &["cron", "run", "timezone"]);
+        None::<()>
+    });
+    top.section("metrics", |metrics| without_effect(metrics, &["listen"]));
+    let colors = [("auto", Color::Auto), ("always", Color::Always), ("never", Color::Never)];
+    Configured {
+        sources: top.named("source", |name, section| source::read(name, section, &zone)),
+        ship: top.section("ship", ship),
+        sinks: top.named("sink", sink::read),
+        privacy: PrivacySettings::default(),
+        rules: top.named("rule", rule::read),
+        notifiers: top.named("notifier", rule::notifier),
+        keys: None,
+        state_dir: top.filled_text("state_dir").map(PathBuf::from),
+        color: top.choice("color", &colors).unwrap_or_default(),
+        log_level: top.parsed("log_level", log_level).unwrap_or_else(|| "info".to_owned()),
+        host_id: top.filled_text("host_id"),
+        host_name: top.filled_text("host_name"),
+        zone,
+        notes: Vec::new(),
+    }
+    .with_privacy(top)
+}
+
+impl Configured {
+    fn with_privacy(mut self, top: &mut Section<'_>) -> Self {
+        top.section("privacy", |section| {
+            self.keys = section.filled_text("keys").map(PathBuf::from);
+            self.privacy = PrivacySettings {
+                seal: section.plain_texts("seal").unwrap_or_default(),
+                keep_original: section.flag("keep_original").unwrap_or(false),
+            };
+            if let Some((_, place)) = section.texts("pseudonymise").iter().flatten().next() {
+                let problem = "privacy.pseudonymise: this version cannot pseudonymise, so these \
+                               values would leave in clear; name them in `seal` instead";
+                section.findings.error(place, problem);
+            }
+        });
+        self
+    }
+}
+
+fn ship(section: &mut Section<'_>) -> Ship {
+    let starts = [("auto", ShipStart::Auto), ("manual", ShipStart::Manual)];
+    Ship {
+        start: section.choice("start", &starts).unwrap_or(ShipStart::Auto),
+        every: section.duration("every"),
+        after: section.number("after", 1, u64::MAX),
+    }
+}
+
+/// The zone is needed before anything else is read; that it is wrong is reported later.
+fn zone_of(table: &Table) -> TimeZone {
+    match table.get("timezone") {
+        Some(Entry { value: Value::Text(name) | Value::Typed(name), .. }) => {
+            read_zone(name).unwrap_or(TimeZone::UTC)
+        }
+        _ => TimeZone::system(),
+    }
+}
+
+/// `local`, `UTC`, or a name of the time zone database.
+fn read_zone(name: &str) -> Result<TimeZone, String> {
+    if name.eq_ignore_ascii_case("local") {
+        return Ok(TimeZone::system());
+    }
+    TimeZone::get(name).map_err(|_| {
+        format!("`{name}` is no time zone; write `local`, `UTC` or a name as in Europe/Berlin")
+    })
+}
+
+fn log_level(text: &str) -> Result<String, String> {
+    match text.parse::<tracing_subscriber::EnvFilter>() {
+        Ok(_) => Ok(text.to_owned()),
+        Err(_) => Err(format!(
+            "`{text}` is no log level; write error, warn, info, debug, trace or off, or a filter as \
+             in info,logwarden::follow=debug"
+        )),
+    }
+}
+
+/// Keys of the contract that nothing acts on yet: known, and said plainly.
+fn without_effect(section: &mut Section<'_>, keys: &[&'static str]) {
+    for key in keys {
+        if let Some(entry) = section.take(key) {
+            let text = format!("{} has no effect in this version", section.name_of(key));
+            section.findings.note(&entry.name_place, text);
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! `[source.NAME]`.
+
+use std::path::PathBuf;
+
+use jiff::tz::TimeZone;
+
+use super::super::closest;
+use super::super::section::Section;
+use super::{read_zone, without_effect};
+use crate::follow::{SourceConfig, Start};
+use crate::format;
+
+pub fn read(name: &str, section: &mut Section<'_>, zone: &TimeZone) -> Option<SourceConfig> {
+    if let Some(kind) = section.text("kind").filter(|kind| kind != "file") {
+        let place = section.place().clone();
+        let problem = format!("source `{name}`: this version reads files only, not `{kind}`");
+        section.findings.error(&place, problem);
+    }
+    let paths = paths(name, section);
+    let starts = [("beginning", Start::Beginning), ("end", Start::End)];
+    without_effect(section, &["level", "extract"]);
+    Some(SourceConfig {
+        name: name.into(),
+        paths,
+        format: section.parsed("format", read_format),
+        zone: section.parsed("timezone", read_zone).unwrap_or_else(|| zone.clone()),
+        service: section.text("service").map(Into::into),
+        start: section.choice("start", &starts).unwrap_or_default(),
+        multiline: section.flag("multiline").unwrap_or(true),
+    })
+}
+
+fn paths(name: &str, section: &mut Section<'_>) -> Vec<PathBuf> {
+    let place = section.place().clone();
+    let paths = section.texts("paths");
+    if paths.as_ref().is_none_or(Vec::is_empty) {
+        let problem =
+            format!("[source.{name}] needs `paths`, as in paths = [\"/var/log/app/*.log\"]");
+        section.findings.error(&place, problem);
+    }
+    for (path, place) in paths.iter().flatten() {
+        if let Err(error) = glob::Pattern::new(path) {
+            let problem = format!("source.{name}.paths: `{path}` is no pattern: {}", error.msg);
+            section.findings.error(place, problem);
+        }
+    }
+    paths.into_iter().flatten().map(|(path, _)| PathBuf::from(path)).collect()
+}
+
+fn read_format(text: &str) -> Result<String, String> {
+    let names = format::list::names();
+    if names.contains(&text) {
+        return Ok(text.to_owned());
+    }
+    let hint = match closest(text, names.iter().copied()) {
+        Some(name) => format!("; did you mean `{name}`?"),
+        None => format!("; known are {}", names.join(", ")),
+    };
+    Err(format!("unknown format `{text}`{hint}"))
+}

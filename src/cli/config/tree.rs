@@ -1,0 +1,143 @@
+//! One layer of settings as values with places, and how a later layer changes an earlier one.
+
+use std::sync::Arc;
+
+use toml::de::{DeTable, DeValue};
+
+use super::{Place, Problem};
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    Text(String),
+    Integer(i64),
+    Float(f64),
+    Flag(bool),
+    List(Vec<Entry>),
+    Table(Table),
+    /// From a variable or an argument: read as whatever is expected there.
+    Typed(String),
+}
+
+impl Value {
+    pub fn describe(&self) -> &'static str {
+        match self {
+            Value::Text(_) | Value::Typed(_) => "a text",
+            Value::Integer(_) => "a whole number",
+            Value::Float(_) => "a number",
+            Value::Flag(_) => "true or false",
+            Value::List(_) => "a list",
+            Value::Table(_) => "a table",
+        }
+    }
+}
+
+/// A value, where its name stands, and where it stands itself.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    pub name_place: Place,
+    pub place: Place,
+    pub value: Value,
+}
+
+/// Names and values in the order of the file.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Table {
+    pub entries: Vec<(String, Entry)>,
+}
+
+impl Table {
+    /// Reads TOML; what cannot be read is among the problems, the rest is used.
+    pub fn from_toml(origin: &str, text: &str, problems: &mut Vec<Problem>) -> Table {
+        let origin: Arc<str> = origin.into();
+        let (table, errors) = DeTable::parse_recoverable(text);
+        problems.extend(errors.iter().map(|error| Problem {
+            place: Place::in_text(&origin, text, error.span().map_or(0, |span| span.start)),
+            text: error.message().replace('\n', "; "),
+        }));
+        File { origin, text }.table(table.get_ref())
+    }
+
+    pub fn get(&self, name: &str) -> Option<&Entry> {
+        self.entries.iter().find(|(own, _)| own == name).map(|(_, entry)| entry)
+    }
+
+    /// Tables are merged, anything else is replaced.
+    pub fn merge(&mut self, later: Table) {
+        for (name, entry) in later.entries {
+            match (self.entries.iter_mut().find(|(own, _)| *own == name), entry.value) {
+                (Some((_, Entry { value: Value::Table(own), .. })), Value::Table(table)) => {
+                    own.merge(table);
+                }
+                (Some((_, own)), value) => *own = Entry { value, ..entry },
+                (None, value) => self.entries.push((name, Entry { value, ..entry })),
+            }
+        }
+    }
+
+    /// Sets one value by its path, as a variable or an argument does. Names are found ignoring case.
+    pub fn set(&mut self, path: &[&str], origin: &str, text: String) {
+        let place = Place::of(origin);
+        let Some((first, rest)) = path.split_first() else { return };
+        let known = self.entries.iter().position(|(name, _)| name.eq_ignore_ascii_case(first));
+        let index = known.unwrap_or_else(|| {
+            let value = Value::Table(Table::default());
+            let entry = Entry { name_place: place.clone(), place: place.clone(), value };
+            self.entries.push((first.to_lowercase(), entry));
+            self.entries.len() - 1
+        });
+        let entry = &mut self.entries[index].1;
+        match (&mut entry.value, rest.is_empty()) {
+            (Value::Table(table), false) => table.set(rest, origin, text),
+            _ => *entry = Entry { name_place: place.clone(), place, value: Value::Typed(text) },
+        }
+    }
+}
+
+/// A file that is being turned into a tree.
+struct File<'a> {
+    origin: Arc<str>,
+    text: &'a str,
+}
+
+impl File<'_> {
+    fn place(&self, offset: usize) -> Place {
+        Place::in_text(&self.origin, self.text, offset)
+    }
+
+    fn table(&self, table: &DeTable<'_>) -> Table {
+        let mut pairs: Vec<_> = table.iter().collect();
+        pairs.sort_by_key(|(name, _)| name.span().start);
+        let entries = pairs
+            .into_iter()
+            .map(|(name, value)| {
+                let entry = self.entry(name.span().start, value.span().start, value.get_ref());
+                (name.get_ref().to_string(), entry)
+            })
+            .collect();
+        Table { entries }
+    }
+
+    fn entry(&self, name_at: usize, at: usize, value: &DeValue<'_>) -> Entry {
+        Entry { name_place: self.place(name_at), place: self.place(at), value: self.value(value) }
+    }
+
+    fn value(&self, value: &DeValue<'_>) -> Value {
+        match value {
+            DeValue::String(text) => Value::Text(text.to_string()),
+            DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
+                .map_or_else(|_| Value::Text(number.as_str().to_owned()), Value::Integer),
+            DeValue::Float(number) => number
+                .as_str()
+                .parse()
+                .map_or_else(|_| Value::Text(number.as_str().to_owned()), Value::Float),
+            DeValue::Boolean(flag) => Value::Flag(*flag),
+            DeValue::Datetime(time) => Value::Text(time.to_string()),
+            DeValue::Array(list) => Value::List(
+                list.iter()
+                    .map(|item| self.entry(item.span().start, item.span().start, item.get_ref()))
+                    .collect(),
+            ),
+            DeValue::Table(table) => Value::Table(self.table(table)),
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! Arguments, environment and files → settings that can be used as they are.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::arguments::{Arguments, Global, Watch, When};
+use super::config::{self, Configured, Layers, closest};
+use super::exit::UsageError;
+use crate::app::settings::{Color, Directories, Settings, Ship, ShipStart, SinkSettings};
+use crate::base::{Clock, SystemClock};
+use crate::follow::{SourceConfig, Start};
+
+/// Settings for watching: paths on the command line are an ad-hoc source, whatever the configuration says.
+pub fn watch(global: &Global, watch: &Watch) -> anyhow::Result<Settings> {
+    let mut settings = settings(global)?;
+    if !watch.paths.is_empty() {
+        settings.ad_hoc = true;
+        settings.sources = ad_hoc_sources(&watch.paths, &settings.zone)?;
+        // Looking at a file must not ship it: armed, until somebody asks for it.
+        if !(watch.no_ui || watch.ship) {
+            settings.sinks = vec![SinkSettings::archive()];
+            settings.notifiers.clear();
+            settings.ship.start = ShipStart::Manual;
+        } else {
+            settings.ship.start = ShipStart::Auto;
+        }
+    } else if settings.sources.is_empty() {
+        return Err(UsageError::new(
+            "nothing to watch: name files (`logwarden app.log`), configure sources (`logwarden init`), \
+             or see it work with `logwarden demo`",
+        ));
+    } else if watch.ship {
+        settings.ship.start = ShipStart::Auto;
+    }
+    Ok(settings)
+}
+
+/// Settings as configured, without paths of the command line.
+pub fn settings(global: &Global) -> anyhow::Result<Settings> {
+    let configured = configured(global)?;
+    for note in &configured.notes {
+        eprintln!("logwarden: {note}");
+    }
+    from_configured(configured)
+}
+
+/// What all layers say, or every problem they have.
+pub fn configured(global: &Global) -> anyhow::Result<Configured> {
+    Ok(config::read(layers(global), SystemClock::new().now())?)
+}
+
+pub fn layers(global: &Global) -> Layers {
+    let mut arguments: Vec<(&[&str], &str, String)> = Vec::new();
+    let text = |path: &PathBuf| path.to_string_lossy().into_owned();
+    if let Some(directory) = &global.state_dir {
+        arguments.push((&["state_dir"], "--state-dir", text(directory)));
+    }
+    if let Some(directory) = &global.keys {
+        arguments.push((&["privacy", "keys"], "--keys", text(directory)));
+    }
+    if let Some(zone) = &global.tz {
+        arguments.push((&["timezone"], "--tz", zone.clone()));
+    }
+    if let Some(when) = global.color {
+        let name = match when {
+            When::Auto => "auto",
+            When::Always => "always",
+            When::Never => "never",
+        };
+        arguments.push((&["color"], "--color", name.to_owned()));
+    }
+    if let Some(level) = &global.log_level {
+        arguments.push((&["log_level"], "--log-level", level.clone()));
+    }
+    if global.verbose > 0 {
+        let level = if global.verbose == 1 { "debug" } else { "trace" };
+        arguments.push((&["log_level"], "-v", format!("info,logwarden={level}")));
+    }
+    Layers::read(global.config.as_deref(), std::env::vars_os(), &arguments)
+}
+
+fn from_configured(configured: Configured) -> anyhow::Result<Settings> {
+    let directories = match &configured.state_dir {
+        Some(directory) => Directories::under(directory),
+        None => Directories::of_user().ok_or_else(|| {
+            UsageError::new("this user has no home directory to keep the state in; name one with --state-dir DIR")
+        })?,
+    };
+    let mut sinks = configured.sinks;
+    if sinks.is_empty() {
+        sinks.push(SinkSettings::archive());
+    }
+    Ok(Settings {
+        sources: configured.sources,
+        ad_hoc: false,
+        ship: configured.ship,
+        sinks,
+        privacy: configured.privacy,
+        rules: configured.rules,
+        notifiers: configured.notifiers,
+        keys: configured.keys.unwrap_or_else(|| user_keys(&directories)),
+        directories,
+        color: color(
+            configured.color,
+            std::env::var_os("NO_COLOR").is_some_and(|set| !set.is_empty()),
+        ),
+        host_id: configured.host_id,
+        host_name: configured.host_name,
+        log_level: configured.log_level,
+        zone: configured.zone,
+    })
+}
+
+/// Never the working directory.
+fn user_keys(directories: &Directories) -> PathBuf {
+    let data = directories.archive.parent().unwrap_or(&directories.state);
+    data.join("keys")
+}
+
+/// See no-color.org: what was asked for by name is stronger.
+fn color(wanted: Color, no_color: bool) -> Color {
+    if wanted == Color::Auto && no_color { Color::Never } else { wanted }
+}
+
+/// Settings that need no configuration at all, everything durable under `root`: for `demo`.
+pub fn scratch(root: &Path, global: &Global, paths: &[PathBuf]) -> anyhow::Result<Settings> {
+    let defaults = Layers::read_defaults();
+    let configured = config::read(defaults, SystemClock::new().now())?;
+    let zone = configured.zone.clone();
+    let mut settings =
+        from_configured(Configured { state_dir: Some(root.to_owned()), ..configured })?;
+    settings.sources = ad_hoc_sources(paths, &zone)?;
+    settings.ad_hoc = true;
+    settings.ship = Ship { start: ShipStart::Auto, every: None, after: None };
+    settings.color = match global.color {
+        Some(When::Always) => Color::Always,
+        Some(When::Never) => Color::Never,
+        Some(When::Auto) | None => settings.color,
+    };
+    Ok(settings)
+}
+
+/// One source a path, named after it.
+fn ad_hoc_sources(
+    paths: &[PathBuf],
+    zone: &jiff::tz::TimeZone,
+) -> anyhow::Result<Vec<SourceConfig>> {
+    let mut names = HashSet::new();
+    let mut sources = Vec::new();
+    for path in paths {
+        check_path(path)?;
+        sources.push(SourceConfig {
+            name: source_name(path, &mut names),
+            paths: vec![path.clone()],
+            format: None,
+            zone: zone.clone(),
+            service: None,
+            start: Start::Beginning,
+            multiline: true,
+        });
+    }
+    Ok(sources)
+}
+
+fn source_name(path: &Path, taken: &mut HashSet<String>) -> Arc<str> {
+    let short = path.file_name().map(|name| name.to_string_lossy().into_owned());
+    let long = path.display().to_string();
+    let mut name = short.filter(|name| !taken.contains(name)).unwrap_or(long);
+    while !taken.insert(name.clone()) {
+        name.push('\'');
+    }
+    name.into()
+}
+
+/// A pattern may match later; a plain name that is not there is most likely a slip.
+fn check_path(path: &Path) -> anyhow::Result<()> {
+    let text = path.to_string_lossy();
+    if text == "-" {
+        return Err(UsageError::new(
+            "standard input cannot be watched by this version; write it to a file first, or use \
+             `logwarden parse -`",
+        ));
+    }
+    // A file whose real name looks like a pattern is that file.
+    if path.symlink_metadata().is_ok() {
+        return Ok(());
+    }
+    if text.contains(['*', '?', '[']) {
+        return match glob::Pattern::new(&text) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(UsageError::new(format!("`{text}` is no pattern: {}", error.msg))),
+        };
+    }
+    Err(UsageError::new(missing(&text)))
+}
+
+/// What to say about a path that is not there; it may have been meant as a command.
+pub fn missing(text: &str) -> String {
+    use clap::CommandFactory;
+    let command = Arguments::command();
+    let commands = command.get_subcommands().map(|command| command.get_name());
+    match closest(text, commands.collect::<Vec<_>>()) {
+        Some(known) => format!("no such file: {text}; did you mean `logwarden {known}`?"),
+        None => format!(
+            "no such file: {text}; to wait for a file that is yet to come, name it by a pattern, as in \
+             '{text}*'"
+        ),
+    }
+}

@@ -1,0 +1,297 @@
+//! Arguments, layers of settings and exit codes, through the real binary.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use tempfile::TempDir;
+
+/// The binary with a home of its own and nothing of ours in its environment.
+struct Program {
+    home: TempDir,
+}
+
+impl Program {
+    fn new() -> Self {
+        Program { home: tempfile::tempdir().unwrap() }
+    }
+
+    fn path(&self, name: &str) -> std::path::PathBuf {
+        self.home.path().join(name)
+    }
+
+    fn write(&self, name: &str, text: &str) -> String {
+        let path = self.path(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_logwarden"));
+        command.args(arguments).current_dir(self.home.path());
+        command.env_clear().env("HOME", self.home.path()).env("TZ", "UTC");
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> Outcome {
+        Outcome::of(self.command(arguments).output().unwrap())
+    }
+}
+
+#[derive(Debug)]
+struct Outcome {
+    code: i32,
+    out: String,
+    err: String,
+}
+
+impl Outcome {
+    fn of(output: Output) -> Self {
+        Outcome {
+            code: output.status.code().expect("not killed"),
+            out: String::from_utf8(output.stdout).unwrap(),
+            err: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    #[track_caller]
+    fn exits(self, code: i32) -> Self {
+        assert_eq!(self.code, code, "{self:#?}");
+        self
+    }
+
+    #[track_caller]
+    fn says(self, text: &str) -> Self {
+        assert!(self.err.contains(text), "{text:?} in {self:#?}");
+        self
+    }
+
+    #[track_caller]
+    fn prints(self, text: &str) -> Self {
+        assert!(self.out.contains(text), "{text:?} in {self:#?}");
+        self
+    }
+}
+
+#[test]
+fn every_wrong_setting_is_named_at_once_with_place_and_suggestion() {
+    let program = Program::new();
+    let file = program.write(
+        "bad.toml",
+        r#"colr = "auto"
+[ship]
+start = "atuo"
+[source.app]
+path = ["/var/log/*.log"]
+[rule.errors]
+where = "level:eror"
+  cuont = 10
+[sink.es]
+kind = "elasticsearch"
+password = "secret"
+[privacy]
+pseudonymise = ["ip"]
+"#,
+    );
+    let expected = [
+        ":1:1: unknown key `colr` at the top level; did you mean `color`?",
+        ":3:9: ship.start: `atuo` is none of auto, manual; did you mean `auto`?",
+        ":4:9: [source.app] needs `paths`",
+        ":5:1: unknown key `path` in [source.app]; did you mean `paths`?",
+        ":7:9: rule.errors.where: query, column 7: `eror` is no level",
+        ":8:3: unknown key `cuont` in [rule.errors]; did you mean `count`?",
+        ":9:7: sink `es`: this build has no elasticsearch",
+        ":11:1: `password` in [sink.es] would keep a secret in the configuration",
+        ":13:17: privacy.pseudonymise: this version cannot pseudonymise",
+    ];
+    let outcome = program.run(&["check", "--config", &file]).exits(2);
+    let lines: Vec<&str> = outcome.err.lines().collect();
+    assert_eq!(lines.len(), expected.len() + 1, "{outcome:#?}");
+    for (line, expected) in lines.iter().zip(expected) {
+        assert!(line.starts_with(&format!("{file}{expected}")), "{line}\nis not\n{expected}");
+    }
+    assert!(!outcome.err.contains("\"secret\""));
+    assert!(lines[9].contains("9 errors"), "{}", lines[9]);
+}
+
+#[test]
+fn broken_toml_is_named_with_its_place() {
+    let program = Program::new();
+    let file = program.write("broken.toml", "[ship]\nstart = \n[rule]\nerrors = 3\n");
+    let outcome = program.run(&["--config", &file, "check"]).exits(2);
+    outcome.says(&format!("{file}:2:9: ")).says(":4:10: rule.errors: expected a table");
+}
+
+#[test]
+fn a_later_layer_changes_one_setting_of_an_earlier_one() {
+    let program = Program::new();
+    let user = program.write(
+        ".config/logwarden/config.toml",
+        "[rule.errors]\ncount = 10\n[sink.archive]\nkeep = \"7d\"\n",
+    );
+    let own = program
+        .write("own.toml", "[rule.errors]\nwindow = \"1m\"\n[sink.archive]\nkeep = \"9d\"\n");
+    let effective = Outcome::of(
+        program
+            .command(&["config", "--print-effective", "--config", &own, "--state-dir", "durable"])
+            .env("LOGWARDEN_SINK__ARCHIVE__LEVELS", "error,fatal")
+            .env("LOGWARDEN_STATE_DIR", "elsewhere")
+            .output()
+            .unwrap(),
+    );
+    effective
+        .exits(0)
+        .prints("[rule.errors]\nkind = \"threshold\" # defaults:")
+        .prints(&format!("count = 10 # {user}:2:9\nwindow = \"1m\" # {own}:2:10"))
+        .prints(&format!("keep = \"9d\" # {own}:4:8"))
+        .prints("levels = \"error,fatal\" # LOGWARDEN_SINK__ARCHIVE__LEVELS")
+        .prints("state_dir = \"durable\" # --state-dir");
+}
+
+#[test]
+fn a_wrong_variable_is_named_like_a_wrong_line() {
+    let program = Program::new();
+    let outcome = Outcome::of(
+        program
+            .command(&["check"])
+            .env("LOGWARDEN_RULE__ERRORS__COUNT", "many")
+            .env("LOGWARDEN_SHIP__STRAT", "auto")
+            .output()
+            .unwrap(),
+    );
+    outcome
+        .exits(2)
+        .says("LOGWARDEN_RULE__ERRORS__COUNT: rule.errors.count: expected a whole number")
+        .says("LOGWARDEN_SHIP__STRAT: unknown key `strat` in [ship]; did you mean `start`?");
+}
+
+#[test]
+fn the_defaults_read_back_as_they_are() {
+    let program = Program::new();
+    let printed = program.run(&["config", "--print-default"]).exits(0);
+    let file = program.write("defaults.toml", &printed.out);
+    program.run(&["check", "--config", &file]).exits(0).prints("ok    rules: fatal, errors");
+    let values = |outcome: Outcome| {
+        let lines = outcome.exits(0).out;
+        lines.lines().map(|line| line.split(" # ").next().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let without = values(program.run(&["config", "--print-effective"]));
+    let with = values(program.run(&["config", "--print-effective", "--config", &file]));
+    assert_eq!(without, with);
+}
+
+#[test]
+fn every_commented_default_is_a_setting_that_exists() {
+    let program = Program::new();
+    let printed = program.run(&["config", "--print-default"]).exits(0).out;
+    let is_setting = |line: &str| {
+        let line = line.trim_start_matches("# ");
+        line.starts_with('[') || line.split_once(" = ").is_some_and(|(key, _)| !key.contains(' '))
+    };
+    let (mut text, mut uncommented) = (String::new(), 0);
+    for line in printed.lines() {
+        let setting = line.starts_with("# ") && is_setting(line);
+        // The example of how a later layer changes a rule stands in the head of the file.
+        let line = if setting && !line.starts_with("#   ") {
+            uncommented += 1;
+            &line[2..]
+        } else {
+            line
+        };
+        text.push_str(line);
+        text.push('\n');
+    }
+    assert!(uncommented > 15, "{text}");
+    let file = program.write("all.toml", &text);
+    program.run(&["config", "--print-effective", "--config", &file]).exits(0);
+}
+
+#[test]
+fn init_writes_a_configuration_that_works_and_never_overwrites_one() {
+    let program = Program::new();
+    let log = program.write("a \"log\".log", "hello\n");
+    let file = program.path("new/own.toml").display().to_string();
+    program.run(&["--config", &file, "init", &log]).exits(0).says("wrote");
+    program
+        .run(&["check", "--config", &file])
+        .exits(0)
+        .prints(&format!("ok    source logs {log}: readable"));
+    let written = std::fs::read_to_string(&file).unwrap();
+    program.run(&["--config", &file, "init"]).exits(2).says("is there already");
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), written);
+
+    program.run(&["init"]).exits(0);
+    assert!(program.path(".config/logwarden/config.toml").exists());
+}
+
+#[test]
+fn check_says_what_is_wrong_with_directories_and_files() {
+    let program = Program::new();
+    program.write("file", "");
+    let config = program.write(
+        "own.toml",
+        "[source.app]\npaths = [\"none.log\", \"no*.log\"]\n[notifier.ops]\nkind = \"email\"\n",
+    );
+    let outcome = program.run(&["check", "--config", &config, "--state-dir", "file/state"]);
+    outcome
+        .exits(1)
+        .prints("WRONG state directory file/state: file is a file; choose another with --state-dir")
+        .prints("ok    source app none.log: is not there yet; it is waited for")
+        .prints("ok    source app no*.log: matches nothing yet; it is waited for")
+        .says("notifier.ops has no effect in this version");
+}
+
+#[test]
+fn wrong_usage_exits_with_2_and_says_what_to_do() {
+    let program = Program::new();
+    let check = |arguments: &[&str], text: &str| {
+        program.run(arguments).exits(2).says(text);
+    };
+    check(&[], "nothing to watch");
+    check(&["nosuch.log"], "no such file: nosuch.log; to wait for a file");
+    check(&["serch"], "did you mean `logwarden search`?");
+    check(&["--once"], "--no-ui");
+    check(&["--no-ui", "demo"], "cannot stand before a command");
+    check(&["--colour"], "--color");
+    check(&["--config", "none.toml", "check"], "none.toml: cannot read this configuration file");
+    check(&["--tz", "Mars", "check"], "--tz: timezone: `Mars` is no time zone");
+    check(&["--log-level", "a=b=c", "check"], "is no log level");
+    check(&["config"], "--print-default");
+    check(&["[", "--no-ui"], "is no pattern");
+    check(&["-"], "standard input");
+}
+
+#[test]
+fn every_command_has_help_with_an_example() {
+    let program = Program::new();
+    program.run(&["--help"]).exits(0).prints("Examples:");
+    for command in
+        ["demo", "parse", "stats", "search", "generate", "init", "check", "config", "completions"]
+    {
+        let help = program.run(&[command, "--help"]).exits(0);
+        assert!(help.out.contains("Example"), "{command}: {}", help.out);
+        assert!(help.out.contains("logwarden "), "{command}: {}", help.out);
+    }
+}
+
+#[test]
+fn completions_are_printed_and_a_closed_pipe_is_success() {
+    let program = Program::new();
+    program.run(&["completions", "bash"]).exits(0).prints("_logwarden");
+    for arguments in [&["completions", "bash"][..], &["config", "--print-default"]] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = program.command(arguments).stdout(writer).output().unwrap();
+        let outcome = Outcome::of(output).exits(0);
+        assert_eq!(outcome.err, "", "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_file_whose_name_looks_like_a_pattern_is_that_file() {
+    let program = Program::new();
+    let config = program.write("own.toml", "[source.app]\npaths = [\"a[1].log\"]\n");
+    program.write("a[1].log", "x\n");
+    assert!(Path::new(&program.path("a[1].log")).exists());
+    program.run(&["check", "--config", &config]).exits(0).prints("a[1].log: readable");
+}
