@@ -1,1 +1,20 @@
-//! (to come)
+//! Rules over events: windows, thresholds, and who is told what.
+//!
+//! [`Engine`] is pure: events and times in, [`Transition`]s out. What fires is decided by the events and their
+//! own times alone; the wall clock only says when silence means that it is over. [`Consumer`] pulls events from
+//! the shared log, and tells nothing of what is long past. Never holds an event, never asks for the time itself.
+
+mod buckets;
+mod consumer;
+mod engine;
+mod group;
+mod rule;
+mod teller;
+mod transition;
+mod window;
+
+pub use consumer::{Consumer, Outputs};
+pub use engine::Engine;
+pub use rule::{RuleConfig, defaults};
+pub use teller::Told;
+pub use transition::{Change, Place, Transition};

@@ -19,9 +19,9 @@ use crate::event::GenerationId;
 /// redb takes 1 GiB unless told otherwise.
 const CACHE: usize = 4 << 20;
 
-const META: TableDefinition<&str, &[u8]> = TableDefinition::new("meta");
-const GENERATIONS: TableDefinition<u64, &[u8]> = TableDefinition::new("generations");
-const CURSORS: TableDefinition<(&str, &str, u64), &[u8]> = TableDefinition::new("cursors");
+const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
+const GENERATIONS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("generations");
+const CURSORS: TableDefinition<'_, (&str, &str, u64), &[u8]> = TableDefinition::new("cursors");
 
 const META_VERSION: &str = "version";
 /// `source:NAME` stands in meta once that source was started.

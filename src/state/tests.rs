@@ -145,7 +145,7 @@ fn a_newer_state_is_refused_and_left_alone() {
     let home = tempfile::tempdir().unwrap();
     drop(open(home.path()));
     let path = home.path().join("state.redb");
-    let table: redb::TableDefinition<&str, &[u8]> = redb::TableDefinition::new("meta");
+    let table: redb::TableDefinition<'_, &str, &[u8]> = redb::TableDefinition::new("meta");
     let database = redb::Database::create(&path).unwrap();
     let transaction = database.begin_write().unwrap();
     transaction.open_table(table).unwrap().insert("version", b"\x022".as_slice()).unwrap();

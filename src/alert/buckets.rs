@@ -1,0 +1,102 @@
+//! Matches in equal slices of time, aligned to the epoch so that every reading of the same events slices alike.
+
+use std::time::Duration;
+
+use crate::base::Timestamp;
+
+/// The last `n` slices before the newest time, with a running sum.
+///
+/// Invariant: `sum` is the sum of `slots`, and a slot belongs to exactly one slice of (newest − n, newest].
+#[derive(Clone, Debug)]
+pub(super) struct Buckets {
+    slots: Box<[u32]>,
+    sum: u64,
+    /// Length of a slice in nanoseconds.
+    width: i64,
+    /// The newest slice, counted from the epoch.
+    newest: i64,
+}
+
+impl Buckets {
+    /// `slots` slices that are `window` long together.
+    pub fn new(slots: usize, window: Duration) -> Self {
+        let nanos = i64::try_from(window.as_nanos()).unwrap_or(i64::MAX);
+        Buckets {
+            slots: vec![0; slots].into(),
+            sum: 0,
+            width: (nanos / slots as i64).max(1),
+            newest: i64::MIN,
+        }
+    }
+
+    /// `false`: older than the oldest slice, not counted.
+    pub fn add(&mut self, time: Timestamp) -> bool {
+        self.advance(time);
+        let slice = self.slice(time);
+        if self.is_over(slice, self.newest) {
+            return false;
+        }
+        let at = self.at(slice);
+        self.slots[at] = self.slots[at].saturating_add(1);
+        self.sum += 1;
+        true
+    }
+
+    /// Nothing older than the window before `time` counts from now on.
+    pub fn advance(&mut self, time: Timestamp) {
+        let slice = self.slice(time);
+        if slice <= self.newest {
+            return;
+        }
+        let passed = slice.saturating_sub(self.newest);
+        if passed >= self.slots.len() as i64 {
+            self.slots.fill(0);
+            self.sum = 0;
+        } else {
+            for slice in self.newest + 1..=slice {
+                let at = self.at(slice);
+                self.sum -= u64::from(std::mem::take(&mut self.slots[at]));
+            }
+        }
+        self.newest = slice;
+    }
+
+    pub fn sum(&self) -> u64 {
+        self.sum
+    }
+
+    /// Each slice of the window that ends at `time`, oldest first.
+    pub fn slices_at(&self, time: Timestamp) -> impl Iterator<Item = u64> + '_ {
+        let end = self.slice(time).max(self.newest);
+        let first = end.saturating_sub(self.slots.len() as i64 - 1);
+        (first..=end).map(|slice| match slice > self.newest || self.is_over(slice, self.newest) {
+            true => 0,
+            false => u64::from(self.slots[self.at(slice)]),
+        })
+    }
+
+    /// What the window that ends at `time` holds.
+    pub fn sum_at(&self, time: Timestamp) -> u64 {
+        self.slices_at(time).sum()
+    }
+
+    /// Where the oldest slice that holds something begins.
+    pub fn oldest(&self) -> Option<Timestamp> {
+        let first = self.newest.saturating_sub(self.slots.len() as i64 - 1);
+        (first..=self.newest)
+            .find(|slice| self.slots[self.at(*slice)] > 0)
+            .map(|slice| Timestamp(slice.saturating_mul(self.width)))
+    }
+
+    fn slice(&self, time: Timestamp) -> i64 {
+        time.0.div_euclid(self.width)
+    }
+
+    fn is_over(&self, slice: i64, newest: i64) -> bool {
+        newest.saturating_sub(slice) >= self.slots.len() as i64
+    }
+
+    fn at(&self, slice: i64) -> usize {
+        slice.rem_euclid(self.slots.len() as i64) as usize
+    }
+}

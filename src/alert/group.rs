@@ -1,0 +1,135 @@
+//! Which group of a rule an event belongs to: its `by` values as one text, found again in O(1).
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::event::{Event, SourceName, Value};
+use crate::query::{FieldName, Subject};
+
+/// Where a key has no value for a `by` field.
+const NONE: &str = "(none)";
+/// A longer key is cut: it is there to be read.
+const LONGEST_KEY: usize = 256;
+
+#[derive(Debug)]
+pub(super) enum Grouping {
+    All,
+    Source,
+    Fields(Vec<By>),
+}
+
+#[derive(Debug)]
+pub(super) enum By {
+    Source,
+    Field(FieldName),
+}
+
+impl Grouping {
+    pub fn new(by: &[String]) -> Self {
+        match by {
+            [] => Grouping::All,
+            [one] if one == "source" => Grouping::Source,
+            several => Grouping::Fields(several.iter().map(|name| By::new(name)).collect()),
+        }
+    }
+}
+
+impl By {
+    fn new(name: &str) -> Self {
+        match name {
+            "source" => By::Source,
+            field => By::Field(FieldName(field.into())),
+        }
+    }
+}
+
+/// Numbers for keys, in the order in which they were first seen.
+#[derive(Debug, Default)]
+pub(super) struct Keys {
+    numbers: HashMap<Arc<str>, usize>,
+    /// The last source and its number: neighbours are mostly of one file.
+    last_source: Option<(SourceName, usize)>,
+    scratch: String,
+}
+
+impl Keys {
+    pub fn len(&self) -> usize {
+        self.numbers.len()
+    }
+
+    /// The number of the event's key, or the key's text where it is not known.
+    pub fn find(&mut self, grouping: &Grouping, event: &Event<'_>) -> Result<usize, &str> {
+        let source = &event.batch.generation.source;
+        match grouping {
+            Grouping::All => {
+                self.scratch.clear();
+                if self.numbers.is_empty() { Err("") } else { Ok(0) }
+            }
+            Grouping::Source => match &self.last_source {
+                Some((last, number)) if Arc::ptr_eq(last, source) => Ok(*number),
+                _ => match self.numbers.get(&**source) {
+                    Some(number) => {
+                        self.last_source = Some((source.clone(), *number));
+                        Ok(*number)
+                    }
+                    None => {
+                        self.scratch.clear();
+                        self.scratch.push_str(source);
+                        Err(&self.scratch)
+                    }
+                },
+            },
+            Grouping::Fields(fields) => {
+                write_key(fields, event, &mut self.scratch);
+                self.numbers.get(self.scratch.as_str()).copied().ok_or(&self.scratch)
+            }
+        }
+    }
+
+    pub fn number(&self, key: &str) -> Option<usize> {
+        self.numbers.get(key).copied()
+    }
+
+    pub fn insert(&mut self, key: Arc<str>) -> usize {
+        let next = self.numbers.len();
+        *self.numbers.entry(key).or_insert(next)
+    }
+
+    /// All of them anew, numbered from 0 in this order.
+    pub fn replace(&mut self, keys: impl Iterator<Item = Arc<str>>) {
+        self.numbers = keys.enumerate().map(|(number, key)| (key, number)).collect();
+        self.last_source = None;
+    }
+}
+
+fn write_key(fields: &[By], event: &Event<'_>, key: &mut String) {
+    let mut values: Vec<Option<String>> = vec![None; fields.len()];
+    event.leaves(&mut |path, value| {
+        for (field, found) in fields.iter().zip(&mut values) {
+            if let By::Field(name) = field
+                && name.matches(path)
+            {
+                *found = text_of(&value);
+            }
+        }
+    });
+    key.clear();
+    for (index, (field, value)) in fields.iter().zip(&values).enumerate() {
+        if index > 0 {
+            key.push_str(", ");
+        }
+        match field {
+            By::Source => key.push_str(&event.batch.generation.source),
+            By::Field(_) => key.push_str(value.as_deref().unwrap_or(NONE)),
+        }
+    }
+    key.truncate(key.floor_char_boundary(LONGEST_KEY));
+}
+
+fn text_of(value: &Value<'_>) -> Option<String> {
+    match value {
+        Value::Text(text) => Some(text.clone().into_owned()),
+        Value::Json("null" | "[]") => None,
+        Value::Json(text) => Some((*text).into()),
+    }
+}

@@ -1,0 +1,56 @@
+//! What a rule asks.
+
+use std::time::Duration;
+
+use crate::base::bytes;
+use crate::event::Level;
+use crate::query::Expr;
+
+/// A threshold: `count` matches of `condition` within `window`, in each group of `by`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RuleConfig {
+    /// Stable: what a person calls it.
+    pub name: String,
+    pub condition: Expr,
+    /// The condition as it was written.
+    pub condition_text: String,
+    pub count: u64,
+    pub window: Duration,
+    /// `source`, or names of fields. Empty: one group.
+    pub by: Vec<String>,
+    /// Fires at least this long after the count fell below the limit.
+    pub keep_firing_for: Duration,
+}
+
+impl RuleConfig {
+    /// `level:error ≥ 5 in 5 min, by source`.
+    pub fn describe(&self) -> String {
+        let window = bytes::duration(self.window);
+        let mut text = format!("{} ≥ {} in {window}", self.condition_text, self.count);
+        if !self.by.is_empty() {
+            text.push_str(", by ");
+            text.push_str(&self.by.join(", "));
+        }
+        text
+    }
+}
+
+/// The rules of somebody who set none: one FATAL in a minute, five ERROR in five minutes by source.
+pub fn defaults() -> Vec<RuleConfig> {
+    vec![
+        RuleConfig { by: Vec::new(), ..of_level("fatal", Level::Fatal, 1, 60) },
+        of_level("errors", Level::Error, 5, 300),
+    ]
+}
+
+fn of_level(name: &str, level: Level, count: u64, window_seconds: u64) -> RuleConfig {
+    RuleConfig {
+        name: name.into(),
+        condition: Expr::Level { low: level, high: level },
+        condition_text: format!("level:{level}"),
+        count,
+        window: Duration::from_secs(window_seconds),
+        by: vec!["source".into()],
+        keep_firing_for: Duration::ZERO,
+    }
+}

@@ -1,0 +1,92 @@
+//! Who hears of what, and when.
+
+use super::*;
+use crate::alert::Place;
+use crate::event::GenerationId;
+
+const NOW: Timestamp = Timestamp(1_700_000_000_000_000_000);
+
+fn change(change: Change, key: &str, seconds_ago: u64) -> Transition {
+    let last = NOW.minus(Duration::from_secs(seconds_ago));
+    Transition {
+        rule: "r".into(),
+        condition: "level:error ≥ 5 in 5 min".into(),
+        key: key.into(),
+        change,
+        count: 5,
+        first: last.minus(Duration::from_secs(9)),
+        last,
+        place: Place { generation: GenerationId(1), offset: 0 },
+    }
+}
+
+use Change::{Fired, Resolved};
+
+/// What is told of these, first while catching up, then live.
+fn check(once: bool, before: &[Transition], live: &[Transition], expected: &[&str]) {
+    let mut teller = Teller::new(once);
+    let mut told = Vec::new();
+    let mut tell = |line: Told| {
+        told.push(match line {
+            Told::Transition(t) => format!("{:?} {}", t.change, t.key),
+            Told::Earlier { rule, fired } => format!("{rule} earlier {fired}"),
+            Told::Skipped(count) => format!("skipped {count}"),
+        });
+    };
+    for transition in before {
+        teller.on_transition(transition.clone(), NOW, &mut tell);
+    }
+    teller.on_live(NOW, &mut tell);
+    for transition in live {
+        teller.on_transition(transition.clone(), NOW, &mut tell);
+    }
+    assert_eq!(told, expected);
+}
+
+#[test]
+fn what_is_open_at_the_end_is_told_however_it_began_and_so_is_its_end() {
+    let before = [change(Fired, "a", 90_000)];
+    check(false, &before, &[], &["Fired a"]);
+    check(false, &before, &[change(Resolved, "a", 9_000)], &["Fired a", "Resolved a"]);
+}
+
+#[test]
+fn what_is_over_is_told_if_young_and_counted_if_old() {
+    let pair = |key: &str, ago| [change(Fired, key, ago), change(Resolved, key, ago)];
+    check(false, &pair("a", 3_000), &[], &["Fired a", "Resolved a"]);
+    check(false, &[pair("a", 4_000), pair("b", 5_000)].concat(), &[], &["r earlier 2"]);
+    check(true, &pair("a", 4_000), &[], &["Fired a", "Resolved a"]);
+}
+
+#[test]
+fn an_old_file_that_appears_later_alarms_nobody() {
+    let old = [change(Fired, "a", 90_000), change(Resolved, "a", 90_000)];
+    check(false, &[], &old, &[]);
+    let young = [change(Fired, "a", 1), change(Resolved, "a", 1)];
+    check(false, &[], &young, &["Fired a", "Resolved a"]);
+}
+
+#[test]
+fn a_storm_of_old_incidents_is_bounded() {
+    let storm: Vec<Transition> = (0..MOST_HELD + 10)
+        .flat_map(|n| {
+            [change(Fired, &n.to_string(), 9_000), change(Resolved, &n.to_string(), 9_000)]
+        })
+        .collect();
+    check(false, &storm, &[], &[&format!("r earlier {}", MOST_HELD + 10)]);
+}
+
+#[test]
+fn lines_are_safe_and_say_what_when_and_why() {
+    let told = Told::Transition(change(Fired, "a\u{1b}[2J\nb", 0));
+    let text = told.to_string();
+    assert!(!text.contains(['\u{1b}', '\n']), "{text:?}");
+    let plain = Told::Transition(change(Resolved, "app", 0)).to_string();
+    assert_eq!(
+        plain,
+        "r is resolved for app: 5 events, 2023-11-14T22:13:11Z to 2023-11-14T22:13:20Z \
+         (level:error ≥ 5 in 5 min)"
+    );
+    let earlier = Told::Earlier { rule: "r".into(), fired: 2_000 };
+    assert_eq!(earlier.to_string(), "r fired 2,000 times in what was there before; it is over");
+}
