@@ -1,23 +1,36 @@
 //! One file under observation: what the follower, the reader and the screen share about it.
+//!
+//! A handle is one generation, or will be once its identity is settled: a truncated file gets a new handle.
+//! The descriptor behind it may change (to the copy that `copytruncate` made) or go; offsets stay the same.
 
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, RwLock};
 
 use super::SourceConfig;
+use super::front::Front;
 use crate::base::Timestamp;
 use crate::event::status::FileState;
-use crate::event::{DayMark, FileId, FormatEntry, Generation};
+use crate::event::{DayMark, FileId, FormatEntry, Generation, Mark};
 
 /// Shared, cheap to clone by `Arc`. Only the follower writes to it.
 #[derive(Debug)]
 pub struct FileHandle {
     pub id: FileId,
     pub source: Arc<SourceConfig>,
-    file: File,
-    facts: Mutex<FileFacts>,
+    /// `None`: the bytes are gone.
+    file: RwLock<Option<Arc<File>>>,
+    known: Mutex<Known>,
+    front: Mutex<Front>,
+    /// A reader found other bytes before the mark than were there.
+    doubt: AtomicBool,
+    /// A reader found a row of records that do not fit the format.
+    misfit: AtomicBool,
+    /// A reader stands before a record that more lines may join: where that record begins.
+    open_record: Mutex<Option<u64>>,
 }
 
 /// What is known about the file now.
@@ -39,36 +52,134 @@ pub struct FileFacts {
     pub last_growth: Timestamp,
 }
 
+/// The facts, and what only the reader needs beside them.
+#[derive(Clone, Debug)]
+pub(in crate::follow) struct Known {
+    pub facts: FileFacts,
+    pub mark: Mark,
+    /// The size is final: the last record ends there, and what cannot be read is lost.
+    pub complete: bool,
+    /// Bytes that can be read; below `size` where only a shorter copy is left.
+    pub available: u64,
+}
+
 impl FileHandle {
     pub fn new(id: FileId, source: Arc<SourceConfig>, file: File, facts: FileFacts) -> Self {
-        FileHandle { id, source, file, facts: Mutex::new(facts) }
+        FileHandle::sharing(id, source, Arc::new(file), facts)
+    }
+
+    /// The next life of a file that is open already.
+    pub(in crate::follow) fn sharing(
+        id: FileId,
+        source: Arc<SourceConfig>,
+        file: Arc<File>,
+        facts: FileFacts,
+    ) -> Self {
+        let available = facts.size;
+        FileHandle {
+            id,
+            source,
+            file: RwLock::new(Some(file)),
+            known: Mutex::new(Known { facts, mark: Mark::default(), complete: false, available }),
+            front: Mutex::new(Front::default()),
+            doubt: AtomicBool::new(false),
+            misfit: AtomicBool::new(false),
+            open_record: Mutex::new(None),
+        }
     }
 
     /// A copy of what is known now.
     pub fn facts(&self) -> FileFacts {
-        self.facts.lock().expect("no holder of the facts panics").clone()
+        self.known().facts.clone()
+    }
+
+    /// Bytes seen so far, without copying the other facts.
+    pub fn size(&self) -> u64 {
+        self.known().facts.size
+    }
+
+    pub(in crate::follow) fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().expect("no holder of the facts panics")
     }
 
     /// Changes what is known; for the follower alone.
-    pub(in crate::follow) fn update<R>(&self, change: impl FnOnce(&mut FileFacts) -> R) -> R {
-        change(&mut self.facts.lock().expect("no holder of the facts panics"))
+    pub(in crate::follow) fn update<R>(&self, change: impl FnOnce(&mut Known) -> R) -> R {
+        change(&mut self.known())
+    }
+
+    /// Whoever holds it decodes this file, or changes how it is decoded.
+    pub(in crate::follow) fn front(&self) -> MutexGuard<'_, Front> {
+        self.front.lock().expect("no holder of the front panics")
     }
 
     /// Reads at `offset` until the buffer is full or the file ends; returns the bytes read. Never mmap.
     pub fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        let mut done = 0;
-        while done < buffer.len() {
-            match self.file.read_at(&mut buffer[done..], offset + done as u64) {
-                Ok(0) => break,
-                Ok(more) => done += more,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
+        match self.file() {
+            Some(file) => read_full(&file, buffer, offset),
+            None => Ok(0),
         }
-        Ok(done)
     }
 
     pub fn metadata(&self) -> io::Result<std::fs::Metadata> {
-        self.file.metadata()
+        match self.file() {
+            Some(file) => file.metadata(),
+            None => Err(io::Error::new(io::ErrorKind::NotFound, "its bytes are gone")),
+        }
     }
+
+    pub(in crate::follow) fn file(&self) -> Option<Arc<File>> {
+        self.file.read().expect("no holder of the descriptor panics").clone()
+    }
+
+    pub(in crate::follow) fn replace_file(&self, file: Option<Arc<File>>) {
+        *self.file.write().expect("no holder of the descriptor panics") = file;
+    }
+
+    pub(in crate::follow) fn raise_doubt(&self) {
+        self.doubt.store(true, Ordering::Release);
+    }
+
+    pub(in crate::follow) fn take_doubt(&self) -> bool {
+        self.doubt.swap(false, Ordering::AcqRel)
+    }
+
+    pub(in crate::follow) fn doubted(&self) -> bool {
+        self.doubt.load(Ordering::Acquire)
+    }
+
+    pub(in crate::follow) fn raise_misfit(&self) {
+        self.misfit.store(true, Ordering::Release);
+    }
+
+    pub(in crate::follow) fn take_misfit(&self) -> bool {
+        self.misfit.swap(false, Ordering::AcqRel)
+    }
+
+    /// `true` where it was not known before.
+    pub(in crate::follow) fn set_open_record(&self, at: Option<u64>) -> bool {
+        let mut open = self.open_record.lock().expect("no holder of the open record panics");
+        std::mem::replace(&mut *open, at) != at
+    }
+
+    pub(in crate::follow) fn open_record(&self) -> Option<u64> {
+        *self.open_record.lock().expect("no holder of the open record panics")
+    }
+}
+
+/// Reads at `offset` until the buffer is full or the file ends.
+pub(in crate::follow) fn read_full(
+    file: &File,
+    buffer: &mut [u8],
+    offset: u64,
+) -> io::Result<usize> {
+    let mut done = 0;
+    while done < buffer.len() {
+        match file.read_at(&mut buffer[done..], offset + done as u64) {
+            Ok(0) => break,
+            Ok(more) => done += more,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(done)
 }

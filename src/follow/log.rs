@@ -1,12 +1,19 @@
 //! The shared log: what files there are, how far they reach, and batches from any cursor.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 
 use tokio::sync::watch;
 
-use super::{FileHandle, SourceConfig};
+use super::follower::Follower;
+use super::reader;
+use super::shared::Shared;
+use super::watch::Watch;
+use super::{FileHandle, SourceConfig, limits};
 use crate::base::Clock;
+use crate::event::status::{FileStatus, Notice};
 use crate::event::{Batch, Cursor, GenerationId, IdKey};
 use crate::state::Store;
 
@@ -35,59 +42,138 @@ pub struct LogConfig {
     pub intake: Option<PathBuf>,
 }
 
-/// Cheap to clone.
+/// Cheap to clone. Its thread ends with [`Log::stop`].
 #[derive(Clone, Debug)]
 pub struct Log {
-    _inner: Arc<()>,
+    shared: Arc<Shared>,
+    thread: Arc<Mutex<Option<JoinHandle<()>>>>,
 }
 
 impl Log {
-    /// Discovers and opens the files that are there and returns at once. Nothing is delivered before
-    /// [`Log::settle`]; the screen can read already.
-    pub fn open(_config: LogConfig, _clock: Arc<dyn Clock>) -> Log {
-        todo!("follow helper")
+    /// Discovers and opens the files that are there and returns at once; from now on they are followed.
+    /// Nothing is delivered before [`Log::settle`]; the screen can read already.
+    pub fn open(config: LogConfig, clock: Arc<dyn Clock>) -> Log {
+        let log = Log::prepare(config, clock);
+        let watch = Watch::new(log.shared.bell.clone());
+        log.start(watch);
+        log
     }
 
-    /// Gives it the state: identities are settled, rows written, generations published; the follower's
-    /// thread starts. Called once.
-    pub fn settle(&self, _store: Store) {
-        todo!("follow helper")
+    fn prepare(config: LogConfig, clock: Arc<dyn Clock>) -> Log {
+        limits::raise_descriptors();
+        Log { shared: Arc::new(Shared::new(config, clock)), thread: Arc::default() }
+    }
+
+    fn start(&self, watch: Watch) {
+        let mut follower = Follower::new(self.shared.clone(), watch);
+        follower.scan();
+        let thread = std::thread::Builder::new()
+            .name("follow".into())
+            .spawn(move || follower.run())
+            .expect("a thread can be made at the start");
+        *self.thread.lock().expect("no holder of the thread panics") = Some(thread);
+    }
+
+    /// As [`Log::open`], where no change is ever hinted at: polling alone.
+    #[doc(hidden)]
+    pub fn open_without_hints(config: LogConfig, clock: Arc<dyn Clock>) -> Log {
+        let log = Log::prepare(config, clock);
+        log.start(Watch::none());
+        log
+    }
+
+    /// Gives it the state: identities are settled, rows written, generations published, on the follower's
+    /// thread; [`Log::settled`] says when the first pass is done. Called once.
+    pub fn settle(&self, store: Store) {
+        if self.shared.store.set(store).is_ok() {
+            self.shared.bell.ring(|hints| hints.nudged = true);
+        }
+    }
+
+    /// Who must have read a generation before its last descriptor and its row are given up. Until it is
+    /// told: everyone who has a cursor in the state.
+    pub fn set_consumers(&self, names: Vec<String>) {
+        *self.shared.consumers.lock().expect("no holder of the consumers panics") = names;
     }
 
     /// All files under observation, in the order of their sources, then of first sight.
     pub fn files(&self) -> Vec<Arc<FileHandle>> {
-        todo!("follow helper")
+        self.shared.files()
     }
 
     /// Settled generations, also those that live only in the state as long as somebody may be behind.
     pub fn generations(&self) -> Vec<GenerationId> {
-        todo!("follow helper")
+        let mut all = self.shared.lives();
+        all.extend(self.shared.missed());
+        all
     }
 
     /// Where a consumer without a cursor begins in this generation, and the end of what was seen.
-    pub fn extent(&self, _generation: GenerationId) -> Option<(u64, u64)> {
-        todo!("follow helper")
+    pub fn extent(&self, generation: GenerationId) -> Option<(u64, u64)> {
+        if let Some(handle) = self.shared.life(generation) {
+            let known = handle.known();
+            return Some((known.facts.start, known.facts.size));
+        }
+        self.shared.gone().get(&generation).map(|row| (row.start, row.mark.offset))
     }
 
     /// A number that changes whenever a file grows, appears, ends or gets its identity.
     pub fn changes(&self) -> watch::Receiver<u64> {
-        todo!("follow helper")
+        self.shared.subscribe()
     }
 
     /// The next events behind `cursor`. Blocking (reads the file); call it off the async threads.
     /// Reading any offset twice gives the same records with the same ids.
-    pub fn read(&self, _cursor: Cursor) -> std::io::Result<Read> {
-        todo!("follow helper")
+    pub fn read(&self, cursor: Cursor) -> std::io::Result<Read> {
+        reader::read(&self.shared, cursor)
     }
 
     /// `true` once the first pass over the sources is done and every byte that was there then is published
     /// (for `--once`: the ends are fixed).
     pub fn settled(&self) -> bool {
-        todo!("follow helper")
+        self.shared.settled.load(Ordering::Acquire)
     }
 
-    /// Ends the follower's thread and waits for it.
+    /// The end of every generation, as seen now; with `--once` and once settled, it is fixed. A consumer
+    /// that has reached all of them has everything.
+    pub fn ends(&self) -> Vec<Cursor> {
+        let end =
+            |generation| self.extent(generation).map(|(_, offset)| Cursor { generation, offset });
+        self.generations().into_iter().filter_map(end).collect()
+    }
+
+    pub fn statuses(&self) -> Vec<FileStatus> {
+        self.files()
+            .iter()
+            .map(|handle| {
+                let facts = handle.facts();
+                FileStatus {
+                    file: handle.id,
+                    source: handle.source.name.to_string(),
+                    path: facts.path.to_path_buf(),
+                    format: facts.formats.last().map(|entry| entry.format.clone()),
+                    size: facts.size,
+                    lost: facts.lost,
+                    state: facts.state,
+                    last_growth: facts.last_growth,
+                }
+            })
+            .collect()
+    }
+
+    /// What the operator should know about files now; what is mended is no longer in it.
+    pub fn notices(&self) -> Vec<Notice> {
+        self.shared.board.all()
+    }
+
+    /// Ends the follower's thread and waits for it. What is read can still be read.
     pub fn stop(&self) {
-        todo!("follow helper")
+        self.shared.bell.ring(|hints| hints.stop = true);
+        let thread = self.thread.lock().expect("no holder of the thread panics").take();
+        if let Some(thread) = thread
+            && thread.join().is_err()
+        {
+            tracing::error!("the follower has failed; files are no longer followed");
+        }
     }
 }

@@ -4,11 +4,28 @@
 //! consumers call [`Log::read`] from their cursors and share decoded batches through a bounded cache; the
 //! screen reads any place of a file through [`file::FileHandle`] and moves nothing.
 
+mod cache;
+mod discover;
 pub mod file;
+mod follower;
+mod front;
+mod growth;
+mod identity;
+mod limits;
 pub mod log;
+mod notices;
+mod pattern;
+mod reader;
+mod rotation;
+mod rows;
+mod settle;
+mod shared;
+mod single;
+mod tracked;
+mod watch;
 
 pub use file::FileHandle;
-pub use log::{Log, Read};
+pub use log::{Log, LogConfig, Read};
 
 use std::path::PathBuf;
 use std::sync::Arc;

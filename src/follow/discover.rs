@@ -1,0 +1,244 @@
+//! Which files the sources mean, at this moment: paths, patterns and folders → places.
+//!
+//! Looks, opens nothing. Says where it could not look, which never means that nothing is there.
+
+use std::collections::{BTreeSet, HashSet};
+use std::ffi::OsStr;
+use std::fs::{self, DirEntry};
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{DirEntryExt, MetadataExt};
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+
+use super::SourceConfig;
+use super::identity::Place;
+use super::pattern;
+
+/// Deepest `**`.
+const DEEPEST: usize = 16;
+/// Names of files that are compressed: what they hold was a log before.
+const COMPRESSED: [&str; 8] = [".gz", ".zst", ".xz", ".bz2", ".lz4", ".zip", ".7z", ".Z"];
+
+/// A regular file that a source means.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Found {
+    /// Index of the source.
+    pub source: usize,
+    pub path: PathBuf,
+    pub place: Place,
+}
+
+/// Why a configured path gives nothing, or not all.
+#[derive(Debug)]
+pub enum Problem {
+    /// Nothing is there (yet).
+    Missing(PathBuf),
+    /// A folder without a file that could be followed.
+    Empty(PathBuf),
+    Compressed(PathBuf),
+    Special(PathBuf),
+    /// Could not look.
+    Failed(PathBuf, io::Error),
+}
+
+#[derive(Debug, Default)]
+pub struct Sight {
+    pub found: Vec<Found>,
+    pub problems: Vec<Problem>,
+    /// Folders in which a new file would matter.
+    pub folders: BTreeSet<PathBuf>,
+    taken: HashSet<Place>,
+}
+
+impl Sight {
+    /// Every place that could be looked at was.
+    pub fn whole(&self) -> bool {
+        !self.problems.iter().any(|problem| matches!(problem, Problem::Failed(..)))
+    }
+}
+
+/// The same file reached twice counts once, for the first source that means it.
+pub fn look(sources: &[Arc<SourceConfig>]) -> Sight {
+    let mut sight = Sight::default();
+    for (index, source) in sources.iter().enumerate() {
+        for path in &source.paths {
+            Walk { sight: &mut sight, source: index }.configured(path);
+        }
+    }
+    sight
+}
+
+/// Looks compressed, by its name.
+pub fn compressed(path: &Path) -> bool {
+    let name = path.as_os_str().as_bytes();
+    COMPRESSED.iter().any(|ending| name.ends_with(ending.as_bytes()))
+}
+
+/// Files beside `path` that rotation may have made of it: its name and something behind it.
+pub fn siblings(path: &Path) -> io::Result<Vec<PathBuf>> {
+    let Some(name) = path.file_name() else { return Ok(Vec::new()) };
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder_of(path))? {
+        let entry = entry?;
+        let other = entry.file_name();
+        let Some(rest) = other.as_bytes().strip_prefix(name.as_bytes()) else { continue };
+        let continued = rest.first().is_some_and(|byte| !byte.is_ascii_alphanumeric());
+        if continued && entry.file_type()?.is_file() && !compressed(Path::new(&other)) {
+            found.push(entry.path());
+        }
+    }
+    Ok(found)
+}
+
+/// `a/b` lies in `a`, `b` in `.`.
+pub fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
+        Some(parent) => parent,
+        None => Path::new("/"),
+    }
+}
+
+struct Walk<'a> {
+    sight: &'a mut Sight,
+    source: usize,
+}
+
+impl Walk<'_> {
+    fn configured(&mut self, path: &Path) {
+        match fs::metadata(path) {
+            Ok(metadata) if metadata.is_dir() => self.folder(path),
+            Ok(metadata) if metadata.is_file() => {
+                self.sight.folders.insert(folder_of(path).to_owned());
+                if compressed(path) {
+                    self.sight.problems.push(Problem::Compressed(path.to_owned()));
+                } else {
+                    self.add(path.to_owned(), Place::of(&metadata));
+                }
+            }
+            Ok(_) => self.sight.problems.push(Problem::Special(path.to_owned())),
+            Err(_) if pattern::is_pattern(path.as_os_str().as_bytes()) => self.pattern(path),
+            Err(error) => self.absent(path, error),
+        }
+    }
+
+    fn absent(&mut self, path: &Path, error: io::Error) {
+        self.sight.folders.insert(folder_of(path).to_owned());
+        self.sight.problems.push(if error.kind() == io::ErrorKind::NotFound {
+            Problem::Missing(path.to_owned())
+        } else {
+            Problem::Failed(path.to_owned(), error)
+        });
+    }
+
+    fn folder(&mut self, path: &Path) {
+        let before = self.sight.found.len();
+        let taken = self.sight.taken.len();
+        self.entries(path, &mut |walk, entry, name| {
+            if !name.as_bytes().starts_with(b".") {
+                walk.entry(entry);
+            }
+        });
+        if self.sight.found.len() == before && self.sight.taken.len() == taken {
+            self.sight.problems.push(Problem::Empty(path.to_owned()));
+        }
+    }
+
+    fn pattern(&mut self, path: &Path) {
+        let before = self.sight.found.len();
+        let failed = self.sight.problems.len();
+        let components: Vec<Component<'_>> = path.components().collect();
+        self.descend(PathBuf::new(), &components, 0);
+        if self.sight.found.len() == before && self.sight.problems.len() == failed {
+            self.sight.problems.push(Problem::Missing(path.to_owned()));
+        }
+    }
+
+    fn descend(&mut self, base: PathBuf, components: &[Component<'_>], depth: usize) {
+        let Some((first, rest)) = components.split_first() else { return };
+        let name = first.as_os_str();
+        if name == "**" && depth < DEEPEST {
+            self.descend(base.clone(), rest, depth);
+            let folder = if base.as_os_str().is_empty() { PathBuf::from(".") } else { base };
+            self.entries(&folder, &mut |walk, entry, _| {
+                if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                    walk.descend(entry.path(), components, depth + 1);
+                }
+            });
+        } else if !pattern::is_pattern(name.as_bytes()) {
+            self.step(base.join(name), rest, depth);
+        } else {
+            let folder =
+                if base.as_os_str().is_empty() { PathBuf::from(".") } else { base.clone() };
+            self.entries(&folder, &mut |walk, entry, found| {
+                if !pattern::matches(name.as_bytes(), found.as_bytes()) {
+                } else if rest.is_empty() {
+                    walk.entry(entry);
+                } else {
+                    walk.step(base.join(found), rest, depth);
+                }
+            });
+        }
+    }
+
+    fn step(&mut self, path: PathBuf, rest: &[Component<'_>], depth: usize) {
+        if !rest.is_empty() {
+            return self.descend(path, rest, depth);
+        }
+        self.sight.folders.insert(folder_of(&path).to_owned());
+        if let Ok(metadata) = fs::metadata(&path)
+            && metadata.is_file()
+            && !compressed(&path)
+        {
+            self.add(path, Place::of(&metadata));
+        }
+    }
+
+    fn entries(&mut self, folder: &Path, each: &mut dyn FnMut(&mut Self, &DirEntry, &OsStr)) {
+        let entries = match fs::read_dir(folder) {
+            Ok(entries) => entries,
+            // Not a folder, or gone between two looks: it has no entries.
+            Err(error) if error.kind() == io::ErrorKind::NotADirectory => return,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return,
+            Err(error) => {
+                return self.sight.problems.push(Problem::Failed(folder.to_owned(), error));
+            }
+        };
+        self.sight.folders.insert(folder.to_owned());
+        let mut names: Vec<DirEntry> = entries.filter_map(Result::ok).collect();
+        names.sort_by_key(DirEntry::file_name);
+        for entry in &names {
+            let name = entry.file_name();
+            each(self, entry, &name);
+        }
+    }
+
+    /// One file of a folder: its place without a look at the file itself where that can be had.
+    fn entry(&mut self, entry: &DirEntry) {
+        let path = entry.path();
+        let Ok(kind) = entry.file_type() else { return };
+        let place = if kind.is_file() {
+            let device = fs::metadata(folder_of(&path)).map_or(0, |folder| folder.dev());
+            Place { device, inode: entry.ino() }
+        } else if kind.is_symlink() {
+            match fs::metadata(&path) {
+                Ok(target) if target.is_file() => Place::of(&target),
+                _ => return,
+            }
+        } else {
+            return;
+        };
+        if compressed(&path) {
+            self.sight.problems.push(Problem::Compressed(path));
+        } else {
+            self.add(path, place);
+        }
+    }
+
+    fn add(&mut self, path: PathBuf, place: Place) {
+        if self.sight.taken.insert(place) {
+            self.sight.found.push(Found { source: self.source, path, place });
+        }
+    }
+}

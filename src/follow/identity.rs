@@ -1,0 +1,115 @@
+//! What makes a file itself: inode, birth, head, and the mark that its content must still bear.
+
+use std::fs::{File, Metadata};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+
+use super::file::read_full;
+use crate::base::Timestamp;
+use crate::event::{IdKey, Identity, Mark};
+
+/// Longest head, in bytes.
+pub const HEAD: usize = 4096;
+/// Bytes before the mark that are hashed.
+const BEFORE_MARK: u64 = 64;
+
+/// Where a file lies now. Labels: they say which descriptor is which while it is open, nothing more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Place {
+    pub device: u64,
+    pub inode: u64,
+}
+
+impl Place {
+    pub fn of(metadata: &Metadata) -> Place {
+        Place { device: metadata.dev(), inode: metadata.ino() }
+    }
+}
+
+/// Nanoseconds since the epoch; 0 where the file system keeps no birth time.
+pub fn birth(metadata: &Metadata) -> i64 {
+    metadata.created().map_or(0, |time| Timestamp::from(time).0.max(0))
+}
+
+/// The beginning of a file, as far as identity looks at it.
+#[derive(Debug)]
+pub struct Head {
+    bytes: Vec<u8>,
+}
+
+impl Head {
+    pub fn read(file: &File) -> io::Result<Head> {
+        let mut bytes = vec![0; HEAD];
+        let read = read_full(file, &mut bytes, 0)?;
+        bytes.truncate(read);
+        Ok(Head { bytes })
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// Length of the first complete line, or of all that counts; `None` while that may still grow.
+    pub fn settled_len(&self) -> Option<usize> {
+        let line = memchr::memchr(b'\n', &self.bytes).map(|at| at + 1);
+        line.or((self.bytes.len() == HEAD).then_some(HEAD))
+    }
+
+    /// The length that counts where nothing more will come.
+    pub fn final_len(&self) -> usize {
+        self.settled_len().unwrap_or(self.bytes.len())
+    }
+
+    pub fn identity(&self, len: usize, inode: u64, birth: i64, key: &IdKey) -> Identity {
+        let head_hash = key.hash(&self.bytes[..len]);
+        Identity { inode, birth, head_len: len as u32, head_hash, ordinal: 0 }
+    }
+
+    /// This file begins as that generation did.
+    pub fn fits(&self, identity: &Identity, key: &IdKey) -> bool {
+        self.bytes
+            .get(..identity.head_len as usize)
+            .is_some_and(|head| key.hash(head) == identity.head_hash)
+    }
+
+    /// Compressed or otherwise not text, by its first bytes; what it is.
+    pub fn binary(&self) -> Option<&'static str> {
+        const MAGIC: [(&[u8], &str); 10] = [
+            (b"\x1f\x8b", "gzip data"),
+            (b"\x28\xb5\x2f\xfd", "zstd data"),
+            (b"\xfd7zXZ\0", "xz data"),
+            (b"BZh", "bzip2 data"),
+            (b"PK\x03\x04", "a zip archive"),
+            (b"\x7fELF", "a program"),
+            (b"\x89PNG", "an image"),
+            (b"SQLite format 3\0", "a database"),
+            (b"LPKSHHRH", "a systemd journal"),
+            (b"%PDF-", "a PDF document"),
+        ];
+        MAGIC.iter().find(|(magic, _)| self.bytes.starts_with(magic)).map(|(_, what)| *what)
+    }
+}
+
+/// The mark at `offset`; `None` where the file is shorter.
+pub fn mark_at(file: &File, offset: u64, key: &IdKey) -> io::Result<Option<Mark>> {
+    let mut buffer = [0u8; BEFORE_MARK as usize];
+    let len = offset.min(BEFORE_MARK);
+    let before = &mut buffer[..len as usize];
+    if read_full(file, before, offset - len)? < before.len() {
+        return Ok(None);
+    }
+    Ok(Some(Mark { offset, hash: key.hash(before) }))
+}
+
+/// The bytes before the mark are still those that were seen.
+pub fn bears(file: &File, mark: &Mark, key: &IdKey) -> io::Result<bool> {
+    Ok(mark.offset == 0 || mark_at(file, mark.offset, key)? == Some(*mark))
+}
+
+/// Where both files have the window [from, to), they hold the same bytes there.
+pub fn same_bytes(one: &File, other: &File, from: u64, to: u64) -> io::Result<bool> {
+    let len = (to - from) as usize;
+    let (mut left, mut right) = (vec![0; len], vec![0; len]);
+    let read = read_full(one, &mut left, from)?.min(read_full(other, &mut right, from)?);
+    Ok(left[..read] == right[..read])
+}

@@ -1,0 +1,178 @@
+//! What the operator is told about files: what, where, what happens now, what to do.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use super::discover::Problem;
+use crate::base::sanitize;
+use crate::base::{Timestamp, bytes};
+use crate::event::Level;
+use crate::event::status::Notice;
+
+/// What a notice is about: it is replaced, and goes away, by this.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::follow) enum Topic {
+    Path(PathBuf),
+    Open(PathBuf),
+    Binary(PathBuf),
+    Truncated(PathBuf),
+    Watch,
+    State,
+}
+
+/// The notices that hold now.
+#[derive(Debug, Default)]
+pub(in crate::follow) struct Board {
+    notices: Mutex<BTreeMap<Topic, Notice>>,
+}
+
+/// More at once would help nobody.
+const MOST: usize = 100;
+
+impl Board {
+    pub fn all(&self) -> Vec<Notice> {
+        let mut all: Vec<Notice> =
+            self.notices.lock().expect("no holder of the board panics").values().cloned().collect();
+        all.sort_by_key(|notice| notice.time);
+        all
+    }
+
+    /// `true` where it was not said before.
+    pub fn say(&self, topic: Topic, level: Level, time: Timestamp, text: String) -> bool {
+        let mut notices = self.notices.lock().expect("no holder of the board panics");
+        let said = notices.get(&topic).is_some_and(|notice| notice.text == text);
+        if !said && (notices.len() < MOST || notices.contains_key(&topic)) {
+            notices.insert(topic, Notice { time, level, text });
+        }
+        !said
+    }
+
+    pub fn says(&self, topic: &Topic) -> bool {
+        self.notices.lock().expect("no holder of the board panics").contains_key(topic)
+    }
+
+    pub fn unsay(&self, topic: &Topic) -> bool {
+        self.notices.lock().expect("no holder of the board panics").remove(topic).is_some()
+    }
+
+    /// Drops the notices about paths that are no problem any more.
+    pub fn keep_paths(&self, problems: &[Problem]) -> bool {
+        let mut notices = self.notices.lock().expect("no holder of the board panics");
+        let before = notices.len();
+        notices.retain(|topic, _| match topic {
+            Topic::Path(path) => problems.iter().any(|problem| problem.path() == path),
+            _ => true,
+        });
+        notices.len() != before
+    }
+}
+
+impl Problem {
+    pub fn path(&self) -> &Path {
+        match self {
+            Problem::Missing(path)
+            | Problem::Empty(path)
+            | Problem::Compressed(path)
+            | Problem::Special(path)
+            | Problem::Failed(path, _) => path,
+        }
+    }
+
+    pub fn level(&self) -> Level {
+        match self {
+            Problem::Failed(..) => Level::Error,
+            Problem::Compressed(_) => Level::Info,
+            _ => Level::Warning,
+        }
+    }
+
+    pub fn text(&self, once: bool) -> String {
+        let path = shown(self.path());
+        match self {
+            Problem::Missing(_) if once => {
+                format!("no file at {path}; nothing is read from there; check the path")
+            }
+            Problem::Missing(_) => {
+                format!("no file at {path} yet; it is read as soon as there is one")
+            }
+            Problem::Empty(_) => format!(
+                "no log file in the folder {path}; files that appear in it are read; \
+                 for its subfolders name {path}/**/*"
+            ),
+            Problem::Compressed(_) => format!(
+                "{path} is compressed and is not read; unpack it beside the log to have it read"
+            ),
+            Problem::Special(_) => {
+                format!("{path} is no regular file and is not read; pipe it in instead")
+            }
+            Problem::Failed(_, error) => cannot_look(&path, error),
+        }
+    }
+}
+
+fn cannot_look(path: &str, error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => format!(
+            "cannot look at {path} (permission denied); what is open goes on, it is tried again \
+             every few seconds; give this user read and search permission on its folder"
+        ),
+        _ => format!(
+            "cannot look at {path} ({error}); what is open goes on, it is tried again every few \
+             seconds"
+        ),
+    }
+}
+
+pub(in crate::follow) fn cannot_open(path: &Path, error: &io::Error) -> String {
+    let path = shown(path);
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => format!(
+            "cannot read {path} (permission denied); it is tried again every few seconds; give \
+             this user read permission, for instance through the group of the log folder"
+        ),
+        _ => format!("cannot open {path} ({error}); it is tried again every few seconds"),
+    }
+}
+
+pub(in crate::follow) fn too_many_files(path: &Path) -> String {
+    format!(
+        "cannot open {} and perhaps others: too many open files; the others go on, it is tried \
+         again every few seconds; raise the limit (ulimit -n, LimitNOFILE in the unit)",
+        shown(path)
+    )
+}
+
+pub(in crate::follow) fn binary(path: &Path, what: &str) -> String {
+    format!("{} is {what}, not text, and is not read; leave it out of the paths", shown(path))
+}
+
+pub(in crate::follow) fn truncated(path: &Path, lost: u64) -> String {
+    format!(
+        "{} was truncated before everybody had read it: {} are lost; its new content is read from \
+         the beginning; rotate by renaming, or let the copy stay beside it",
+        shown(path),
+        bytes::size(lost)
+    )
+}
+
+pub(in crate::follow) fn degraded(reason: &str) -> String {
+    format!(
+        "changes are noticed by polling only, up to a few seconds late ({reason}); to be told at \
+         once raise fs.inotify.max_user_watches and max_user_instances"
+    )
+}
+
+pub(in crate::follow) fn state(error: &dyn std::error::Error) -> String {
+    let cause = error.source().map(|source| format!(" ({source})")).unwrap_or_default();
+    format!(
+        "{error}{cause}; new files wait, nothing is lost; make room or mend the directory, it is \
+         tried again every second"
+    )
+}
+
+/// Every byte of a path that could do harm on a terminal is escaped.
+fn shown(path: &Path) -> String {
+    sanitize::line(&path.to_string_lossy()).into_owned()
+}

@@ -1,0 +1,103 @@
+//! Patterns over file names, as bytes: a name need not be text.
+//!
+//! `*` any run of bytes, `?` one byte, `[a-z]` and `[!a-z]` one of a set, and `**` as a whole component any
+//! number of folders. A leading dot is matched only by a dot.
+
+/// Holds a wildcard.
+pub fn is_pattern(name: &[u8]) -> bool {
+    memchr::memchr3(b'*', b'?', b'[', name).is_some()
+}
+
+/// The whole name matches.
+pub fn matches(pattern: &[u8], name: &[u8]) -> bool {
+    if name.first() == Some(&b'.') && pattern.first() != Some(&b'.') {
+        return false;
+    }
+    // The last `*`, and how much of the name it has taken: enough to go back to, never deeper.
+    let mut star: Option<(usize, usize)> = None;
+    let (mut p, mut n) = (0, 0);
+    while n < name.len() {
+        if pattern.get(p) == Some(&b'*') {
+            star = Some((p, n));
+            p += 1;
+        } else if let Some(taken) = one(&pattern[p..], name[n]) {
+            p += taken;
+            n += 1;
+        } else if let Some((at, from)) = star {
+            star = Some((at, from + 1));
+            p = at + 1;
+            n = from + 1;
+        } else {
+            return false;
+        }
+    }
+    pattern[p..].iter().all(|byte| *byte == b'*')
+}
+
+/// How many bytes of the pattern match this one byte; `None` where they don't.
+fn one(pattern: &[u8], byte: u8) -> Option<usize> {
+    match *pattern.first()? {
+        b'?' => Some(1),
+        b'[' => set(pattern, byte),
+        literal => (literal == byte).then_some(1),
+    }
+}
+
+/// An unclosed set is a literal bracket.
+fn set(pattern: &[u8], byte: u8) -> Option<usize> {
+    let negated = matches!(pattern.get(1), Some(b'!' | b'^'));
+    let first = if negated { 2 } else { 1 };
+    // A `]` right after the bracket is a member.
+    let Some(close) = pattern.iter().skip(first + 1).position(|b| *b == b']') else {
+        return (byte == b'[').then_some(1);
+    };
+    let close = close + first + 1;
+    let mut members = &pattern[first..close];
+    let mut found = false;
+    while let [low, rest @ ..] = members {
+        if let [b'-', high, rest @ ..] = rest {
+            found |= (*low..=*high).contains(&byte);
+            members = rest;
+        } else {
+            found |= *low == byte;
+            members = rest;
+        }
+    }
+    (found != negated).then_some(close + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::matches;
+
+    #[test]
+    fn names_match_as_a_shell_would() {
+        let cases: [(&str, &[u8], bool); 16] = [
+            ("*.log", b"app.log", true),
+            ("*.log", b"app.log.1", false),
+            ("*.log", b".hidden.log", false),
+            (".*.log", b".hidden.log", true),
+            ("app*", b"app", true),
+            ("app.log*", b"app.log.1", true),
+            ("a*b*c", b"aXbXbXc", true),
+            ("a*b*c", b"aXbXbX", false),
+            ("?", b"", false),
+            ("app-?.log", b"app-7.log", true),
+            ("app-[0-9].log", b"app-7.log", true),
+            ("app-[!0-9].log", b"app-7.log", false),
+            ("[]x]", b"]", true),
+            ("a[b", b"a[b", true),
+            ("*", b"\xff\xfe", true),
+            ("\u{e9}*", b"\xc3\xa9t\xe9", true),
+        ];
+        for (pattern, name, expected) in cases {
+            assert_eq!(matches(pattern.as_bytes(), name), expected, "{pattern} {name:?}");
+        }
+    }
+
+    #[test]
+    fn many_stars_do_not_take_long() {
+        let name = vec![b'a'; 250];
+        assert!(!matches("a*a*a*a*a*a*a*a*a*a*a*a*b".as_bytes(), &name));
+    }
+}

@@ -1,0 +1,344 @@
+//! Cursor → batch: reads a piece of the file, frames it, checks that the file is still the one that was seen.
+//!
+//! Hands out nothing beyond what the follower has published, and nothing that was read before the bytes in
+//! front of the mark were compared. Changes nothing but the front of its generation.
+
+use std::fs::File;
+use std::io;
+use std::sync::{Arc, MutexGuard};
+
+use super::file::{FileHandle, Known, read_full};
+use super::front::{Carried, Front};
+use super::identity;
+use super::log::Read;
+use super::shared::Shared;
+use super::single::in_force;
+use crate::base::Timestamp;
+use crate::event::{Batch, Cursor, Flags, Generation, Record};
+use crate::format::{Context, End, Format, Framer};
+
+/// Read at once where records are short, in bytes.
+const CHUNK: u64 = 256 * 1024;
+/// Longest record, in bytes.
+pub const CAP: usize = 1024 * 1024;
+/// Read before a place of which nothing is remembered, to find the last time there.
+const WARM_UP: u64 = 64 * 1024;
+
+pub(in crate::follow) fn read(shared: &Shared, cursor: Cursor) -> io::Result<Read> {
+    let Some(handle) = shared.life(cursor.generation) else {
+        return Ok(shared.read_gone(cursor));
+    };
+    let found = |(batch, first)| Read::Batch { batch, first };
+    if let Some(hit) = shared.cache.find(cursor) {
+        return Ok(found(hit));
+    }
+    let mut front = handle.front();
+    // Somebody else may have decoded it while this one waited.
+    if let Some(hit) = shared.cache.find(cursor) {
+        return Ok(found(hit));
+    }
+    let known = handle.known().clone();
+    let Some(generation) = known.facts.generation.clone() else { return Ok(Read::Waiting) };
+    let reader = Reader { shared, handle: &handle, known, generation, seen: shared.clock.now() };
+    reader.at(cursor.offset, &mut front)
+}
+
+/// One read of one generation, with what was known when it began.
+struct Reader<'a> {
+    shared: &'a Shared,
+    handle: &'a FileHandle,
+    known: Known,
+    generation: Arc<Generation>,
+    seen: Timestamp,
+}
+
+/// A stretch of the file in one format.
+struct Piece {
+    bytes: Arc<[u8]>,
+    /// Its end is where this format, or the generation, ends: the last record ends there too.
+    closed: bool,
+    /// Everything that is known up to the limit is in it.
+    whole: bool,
+}
+
+impl Reader<'_> {
+    fn at(&self, offset: u64, front: &mut MutexGuard<'_, Front>) -> io::Result<Read> {
+        let Known { facts, available, complete, .. } = &self.known;
+        if offset >= facts.size {
+            return Ok(if *complete { Read::Finished } else { Read::Waiting });
+        }
+        let file = self.handle.file().filter(|_| offset < *available);
+        let Some(file) = file else {
+            return Ok(match complete {
+                true => self.shared.lost(self.handle, offset, facts.size),
+                false => Read::Waiting,
+            });
+        };
+        if self.still_unfinished(&file, offset, front)? {
+            return Ok(Read::Waiting);
+        }
+        for want in [CHUNK, CAP as u64 + 1] {
+            let Some(piece) = self.piece(&file, offset, want)? else { return Ok(Read::Waiting) };
+            if let Some(batch) = self.frame(&file, offset, &piece, front)? {
+                return Ok(self.hand_out(batch, front));
+            }
+            if piece.whole {
+                return Ok(self.wait_at(offset, &piece, front));
+            }
+        }
+        self.over_long(&file, offset, front)
+    }
+
+    /// Bytes from `offset`, at most `want`; `None` where the file is no longer the one that was seen.
+    fn piece(&self, file: &File, offset: u64, want: u64) -> io::Result<Option<Piece>> {
+        let next_entry = self.known.facts.formats.iter().map(|e| e.offset).find(|at| *at > offset);
+        let limit = next_entry.map_or(self.known.available, |at| at.min(self.known.available));
+        let len = want.min(limit - offset);
+        let mut bytes: Arc<[u8]> = std::iter::repeat_n(0, len as usize).collect();
+        let buffer = Arc::get_mut(&mut bytes).expect("nobody else has it yet");
+        let short = read_full(file, buffer, offset)? < buffer.len();
+        if short || !self.unchanged(file)? {
+            self.handle.raise_doubt();
+            self.shared.bell.ring(|hints| hints.nudged = true);
+            return Ok(None);
+        }
+        let whole = offset + len == limit;
+        let ends = next_entry == Some(limit) || self.known.complete;
+        Ok(Some(Piece { bytes, closed: whole && ends, whole }))
+    }
+
+    /// Compared after the read: what was there before it was truncated and regrown is not told apart earlier.
+    fn unchanged(&self, file: &File) -> io::Result<bool> {
+        let Known { mark, available, .. } = &self.known;
+        Ok(*available < mark.offset || identity::bears(file, mark, &self.generation.key)?)
+    }
+
+    fn framer(&self, offset: u64) -> Framer {
+        let format = in_force(&self.known.facts.formats, offset, self.handle.source.multiline);
+        Framer { format, cap: CAP }
+    }
+
+    /// `None`: no record of it is complete.
+    fn frame(
+        &self,
+        file: &File,
+        offset: u64,
+        piece: &Piece,
+        front: &mut Front,
+    ) -> io::Result<Option<Batch>> {
+        if self.begins_over_long(offset, &piece.bytes) {
+            return Ok(None);
+        }
+        let framer = self.framer(offset);
+        let mut context = self.context(file, offset, front)?;
+        let mut records = Vec::with_capacity(piece.bytes.len() / 128);
+        let end = if piece.closed { End::Closed } else { End::Open };
+        let cuts = self.cuts_after(offset);
+        let framed = framer.frame(&piece.bytes, offset, cuts, end, &mut context, &mut records);
+        if framed.misfits > 0 {
+            self.handle.raise_misfit();
+            self.shared.bell.ring(|hints| hints.nudged = true);
+        }
+        if framed.consumed == 0 {
+            return Ok(None);
+        }
+        let carried = Carried { last: context.last, since_last: context.since_last };
+        if !self.stop_at_day_mark(offset, &mut records) {
+            front.remember(offset + framed.consumed as u64, carried);
+        }
+        Ok(Some(self.batch(framer.format, &piece.bytes, records)))
+    }
+
+    /// A record's time may depend on its day mark, so one batch has one; `true` where it was shortened.
+    fn stop_at_day_mark(&self, offset: u64, records: &mut Vec<Record>) -> bool {
+        let next = self.known.facts.days.iter().find(|mark| mark.offset > offset);
+        let Some(next) = next else { return false };
+        let keep = records.partition_point(|record| record.start < next.offset);
+        let shortened = keep < records.len();
+        records.truncate(keep.max(1));
+        shortened
+    }
+
+    fn batch(&self, format: Arc<dyn Format>, bytes: &Arc<[u8]>, records: Vec<Record>) -> Batch {
+        let (start, end) = match (records.first(), records.last()) {
+            (Some(first), Some(last)) => (first.start, last.end),
+            _ => (0, 0),
+        };
+        let used = records.last().map_or(0, |last| last.at as usize + last.len as usize);
+        // The tail of a long record that is not complete would be held for nothing.
+        let bytes = if used * 2 < bytes.len() { Arc::from(&bytes[..used]) } else { bytes.clone() };
+        Batch {
+            generation: self.generation.clone(),
+            path: self.known.facts.path.clone(),
+            decode: format,
+            seen: self.seen,
+            start,
+            end,
+            bytes,
+            records,
+        }
+    }
+
+    fn hand_out(&self, batch: Batch, front: &mut Front) -> Read {
+        front.handed = front.handed.max(batch.end);
+        if batch.end >= self.known.facts.size {
+            self.handle.set_open_record(None);
+        }
+        let batch = Arc::new(batch);
+        self.shared.cache.put(&batch);
+        Read::Batch { batch, first: 0 }
+    }
+
+    /// Nothing is complete; the follower closes a record that stays open.
+    fn wait_at(&self, offset: u64, piece: &Piece, front: &mut Front) -> Read {
+        if memchr::memchr(b'\n', &piece.bytes).is_none() {
+            front.unfinished = Some((offset, offset + piece.bytes.len() as u64));
+        } else if self.handle.set_open_record(Some(offset)) {
+            self.shared.bell.ring(|hints| hints.nudged = true);
+        }
+        Read::Waiting
+    }
+
+    /// The line at `offset` was looked through before, and what came since does not end it.
+    fn still_unfinished(&self, file: &File, offset: u64, front: &mut Front) -> io::Result<bool> {
+        let Some((_, upto)) = front.unfinished.filter(|(from, _)| *from == offset) else {
+            return Ok(false);
+        };
+        if self.known.complete || self.cuts_after(offset).first().is_some() {
+            return Ok(false);
+        }
+        let end = scan_line(file, upto, self.known.available)?;
+        if end.is_none() {
+            front.unfinished = Some((offset, self.known.available));
+        }
+        Ok(end.is_none())
+    }
+
+    fn begins_over_long(&self, offset: u64, bytes: &[u8]) -> bool {
+        let near_cut =
+            self.cuts_after(offset).first().is_some_and(|cut| *cut - offset <= CAP as u64);
+        bytes.len() > CAP && !near_cut && memchr::memchr(b'\n', &bytes[..CAP]).is_none()
+    }
+
+    /// The record at `offset` does not fit into the largest piece: its beginning stands for it.
+    fn over_long(
+        &self,
+        file: &File,
+        offset: u64,
+        front: &mut MutexGuard<'_, Front>,
+    ) -> io::Result<Read> {
+        let Some((end, partial)) = self.end_of_line(file, offset, front)? else {
+            return Ok(Read::Waiting);
+        };
+        let Some(piece) = self.piece(file, offset, CAP as u64)? else { return Ok(Read::Waiting) };
+        let framer = self.framer(offset);
+        let mut context = self.context(file, offset, front)?;
+        let mut records = Vec::with_capacity(1);
+        framer.frame(&piece.bytes, offset, &[], End::Closed, &mut context, &mut records);
+        records.truncate(1);
+        let Some(record) = records.first_mut() else { return Ok(Read::Waiting) };
+        if record.end - record.start >= piece.bytes.len() as u64 {
+            record.end = end;
+            record.flags = Flags(record.flags.0 & !Flags::PARTIAL.0);
+            record.flags.insert(Flags::TRUNCATED);
+            if partial {
+                record.flags.insert(Flags::PARTIAL);
+            }
+        }
+        let carried = Carried { last: context.last, since_last: context.since_last };
+        front.remember(record.end, carried);
+        Ok(self.hand_out(self.batch(framer.format, &piece.bytes, records), front))
+    }
+
+    /// Where the line at `offset` ends, and whether its line end is missing there.
+    fn end_of_line(
+        &self,
+        file: &File,
+        offset: u64,
+        front: &mut Front,
+    ) -> io::Result<Option<(u64, bool)>> {
+        let facts = &self.known.facts;
+        let entry = facts.formats.iter().map(|entry| entry.offset).find(|at| *at > offset);
+        let cut = self.cuts_after(offset).first().copied();
+        let forced = [entry, cut, self.known.complete.then_some(self.known.available)];
+        let forced = forced.into_iter().flatten().min();
+        let scanned = front.unfinished.filter(|(from, _)| *from == offset).map_or(offset, |s| s.1);
+        let limit = forced.unwrap_or(self.known.available);
+        if let Some(end) = scan_line(file, scanned, limit)? {
+            return Ok(Some((end, false)));
+        }
+        if forced.is_none() {
+            front.unfinished = Some((offset, limit));
+        }
+        Ok(forced.map(|end| (end, true)))
+    }
+
+    fn cuts_after(&self, offset: u64) -> &[u64] {
+        let cuts = &self.known.facts.cuts;
+        &cuts[cuts.partition_point(|cut| *cut <= offset)..]
+    }
+
+    /// What the record at `offset` inherits: remembered, or found by reading a little before it.
+    fn context(&self, file: &File, offset: u64, front: &Front) -> io::Result<Context> {
+        let carried = match front.recall(offset) {
+            Some(carried) => carried,
+            None if offset == 0 => Carried::default(),
+            None => self.warm_up(file, offset)?,
+        };
+        Ok(self.context_of(offset, carried))
+    }
+
+    fn context_of(&self, offset: u64, carried: Carried) -> Context {
+        let facts = &self.known.facts;
+        let day = facts.days.iter().rev().find(|mark| mark.offset <= offset);
+        Context {
+            zone: self.handle.source.zone.clone(),
+            day_mark: day.or(facts.days.first()).map_or_else(|| self.seen.day(), |mark| mark.day),
+            last: carried.last,
+            since_last: carried.since_last,
+            seen: self.seen,
+        }
+    }
+
+    fn warm_up(&self, file: &File, offset: u64) -> io::Result<Carried> {
+        let from = offset.saturating_sub(WARM_UP);
+        let mut bytes = vec![0; (offset - from) as usize];
+        let read = read_full(file, &mut bytes, from)?;
+        let first_line = match from {
+            0 => Some(0),
+            _ => memchr::memchr(b'\n', &bytes[..read]).map(|at| at + 1),
+        };
+        let Some(first_line) = first_line else { return Ok(Carried::default()) };
+        let mut context = self.context_of(from, Carried::default());
+        let mut records = Vec::new();
+        let base = from + first_line as u64;
+        let cuts: Vec<u64> =
+            self.cuts_after(base).iter().copied().take_while(|c| *c < offset).collect();
+        self.framer(base).frame(
+            &bytes[first_line..read],
+            base,
+            &cuts,
+            End::Closed,
+            &mut context,
+            &mut records,
+        );
+        Ok(Carried { last: context.last, since_last: context.since_last })
+    }
+}
+
+/// Behind the first line end in [from, to).
+fn scan_line(file: &File, mut from: u64, to: u64) -> io::Result<Option<u64>> {
+    let mut buffer = vec![0; CHUNK.min(to.saturating_sub(from)) as usize];
+    while from < to {
+        let len = (to - from).min(CHUNK) as usize;
+        let read = read_full(file, &mut buffer[..len], from)?;
+        if let Some(at) = memchr::memchr(b'\n', &buffer[..read]) {
+            return Ok(Some(from + at as u64 + 1));
+        }
+        if read < len {
+            break;
+        }
+        from += len as u64;
+    }
+    Ok(None)
+}

@@ -1,0 +1,64 @@
+//! All generations that were ever seen, by what a file can be recognised by.
+
+use std::collections::HashMap;
+
+use crate::event::{GenerationId, IdKey, Identity};
+
+#[derive(Debug, Default)]
+pub(in crate::follow) struct Rows {
+    identities: HashMap<GenerationId, Identity>,
+    by_inode: HashMap<u64, Vec<GenerationId>>,
+    by_head: HashMap<(u32, u64), Vec<GenerationId>>,
+}
+
+impl Rows {
+    pub fn add(&mut self, id: GenerationId, identity: &Identity) {
+        if self.identities.insert(id, identity.clone()).is_none() {
+            self.by_inode.entry(identity.inode).or_default().push(id);
+            self.by_head.entry((identity.head_len, identity.head_hash)).or_default().push(id);
+        }
+    }
+
+    pub fn remove(&mut self, id: GenerationId) {
+        let Some(identity) = self.identities.remove(&id) else { return };
+        if let Some(ids) = self.by_inode.get_mut(&identity.inode) {
+            ids.retain(|other| *other != id);
+        }
+        if let Some(ids) = self.by_head.get_mut(&(identity.head_len, identity.head_hash)) {
+            ids.retain(|other| *other != id);
+        }
+    }
+
+    /// Generations of this very inode, the latest ordinal first.
+    pub fn of_inode(&self, inode: u64, birth: i64) -> Vec<(GenerationId, Identity)> {
+        let ids = self.by_inode.get(&inode).map_or(&[][..], Vec::as_slice);
+        let mut found: Vec<_> = ids
+            .iter()
+            .filter_map(|id| Some((*id, self.identities.get(id)?.clone())))
+            .filter(|(_, identity)| identity.birth == birth)
+            .collect();
+        found.sort_by_key(|(_, identity)| std::cmp::Reverse(identity.ordinal));
+        found
+    }
+
+    /// Generations of other inodes that begin with the same line.
+    pub fn of_head(&self, identity: &Identity) -> Vec<GenerationId> {
+        let ids = self.by_head.get(&(identity.head_len, identity.head_hash));
+        ids.map_or(&[][..], Vec::as_slice)
+            .iter()
+            .filter(|id| self.identities.get(id).is_some_and(|i| i.inode != identity.inode))
+            .copied()
+            .collect()
+    }
+
+    /// The identity with the first ordinal that is not taken.
+    pub fn next_life(&self, mut identity: Identity, key: &IdKey) -> (GenerationId, Identity) {
+        loop {
+            let id = identity.id(key);
+            if !self.identities.contains_key(&id) {
+                return (id, identity);
+            }
+            identity.ordinal += 1;
+        }
+    }
+}

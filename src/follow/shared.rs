@@ -1,0 +1,192 @@
+//! What the follower's thread and all readers have in common.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, RwLock};
+
+use tokio::sync::watch;
+
+use super::cache::Cache;
+use super::file::FileHandle;
+use super::log::{LogConfig, Read};
+use super::notices::Board;
+use super::watch::Bell;
+use crate::base::Clock;
+use crate::event::{Cursor, FileId, GenerationId};
+use crate::state::{GenerationRow, Store};
+
+/// Decoded batches that are kept for others, in bytes.
+const CACHE: usize = 8 * 1024 * 1024;
+
+#[derive(Debug)]
+pub(in crate::follow) struct Shared {
+    pub config: LogConfig,
+    pub clock: Arc<dyn Clock>,
+    pub store: OnceLock<Store>,
+    pub cache: Cache,
+    pub bell: Arc<Bell>,
+    pub board: Board,
+    pub settled: AtomicBool,
+    /// Whose cursors decide what is still needed; empty: everyone who has one.
+    pub consumers: Mutex<Vec<String>>,
+    files: RwLock<Vec<Arc<FileHandle>>>,
+    lives: RwLock<HashMap<GenerationId, Arc<FileHandle>>>,
+    /// Generations without a file: only their rows are left.
+    gone: Mutex<HashMap<GenerationId, GenerationRow>>,
+    changes: watch::Sender<u64>,
+    next_id: AtomicU32,
+}
+
+impl Shared {
+    pub fn new(config: LogConfig, clock: Arc<dyn Clock>) -> Self {
+        Shared {
+            config,
+            clock,
+            store: OnceLock::new(),
+            cache: Cache::new(CACHE),
+            bell: Arc::default(),
+            board: Board::default(),
+            settled: AtomicBool::new(false),
+            consumers: Mutex::default(),
+            files: RwLock::default(),
+            lives: RwLock::default(),
+            gone: Mutex::default(),
+            changes: watch::Sender::new(0),
+            next_id: AtomicU32::new(1),
+        }
+    }
+
+    pub fn subscribe(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    /// After everything else was published.
+    pub fn changed(&self) {
+        self.changes.send_modify(|number| *number += 1);
+    }
+
+    pub fn next_id(&self) -> FileId {
+        FileId(self.next_id.fetch_add(1, Ordering::Relaxed))
+    }
+
+    pub fn files(&self) -> Vec<Arc<FileHandle>> {
+        self.files.read().expect("no holder of the files panics").clone()
+    }
+
+    /// In the order of their sources, then of first sight.
+    pub fn add_file(&self, handle: Arc<FileHandle>) {
+        let rank = |handle: &FileHandle| {
+            let sources = &self.config.sources;
+            sources.iter().position(|source| source.name == handle.source.name)
+        };
+        let mut files = self.files.write().expect("no holder of the files panics");
+        let at =
+            files.partition_point(|other| (rank(other), other.id) < (rank(&handle), handle.id));
+        files.insert(at, handle);
+    }
+
+    pub fn remove_file(&self, id: FileId) {
+        self.files.write().expect("no holder of the files panics").retain(|file| file.id != id);
+    }
+
+    pub fn life(&self, id: GenerationId) -> Option<Arc<FileHandle>> {
+        self.lives.read().expect("no holder of the lives panics").get(&id).cloned()
+    }
+
+    pub fn lives(&self) -> Vec<GenerationId> {
+        self.lives.read().expect("no holder of the lives panics").keys().copied().collect()
+    }
+
+    pub fn add_life(&self, id: GenerationId, handle: Arc<FileHandle>) {
+        self.gone().remove(&id);
+        self.lives.write().expect("no holder of the lives panics").insert(id, handle);
+    }
+
+    /// Its file is given up; its row says what is lost to whom.
+    pub fn bury(&self, row: GenerationRow) {
+        self.lives.write().expect("no holder of the lives panics").remove(&row.id);
+        self.gone().insert(row.id, row);
+    }
+
+    pub fn forget(&self, id: GenerationId) {
+        self.gone().remove(&id);
+    }
+
+    pub fn gone(&self) -> std::sync::MutexGuard<'_, HashMap<GenerationId, GenerationRow>> {
+        self.gone.lock().expect("no holder of the gone panics")
+    }
+
+    pub fn consumers(&self) -> Vec<String> {
+        self.consumers.lock().expect("no holder of the consumers panics").clone()
+    }
+
+    /// Somebody has not read all of it; `None` where nobody is known to read at all.
+    pub fn behind(&self, row: &GenerationRow) -> Option<bool> {
+        let store = self.store.get()?;
+        let cursors = store.all_cursors();
+        let mut names = self.consumers();
+        if names.is_empty() {
+            names = cursors.iter().map(|cursor| cursor.consumer.clone()).collect();
+            names.sort();
+            names.dedup();
+        }
+        let through = |name: &String| {
+            let mut lanes = cursors
+                .iter()
+                .filter(|cursor| cursor.generation == row.id && cursor.consumer == *name)
+                .peekable();
+            lanes.peek().is_some() && lanes.all(|cursor| cursor.offset >= row.mark.offset)
+        };
+        (!names.is_empty()).then(|| !names.iter().all(through))
+    }
+
+    /// Generations without a file of our sources that somebody has not read to the end.
+    pub fn missed(&self) -> Vec<GenerationId> {
+        let ours = |row: &GenerationRow| self.config.sources.iter().any(|s| *s.name == *row.source);
+        let Some(store) = self.store.get() else { return Vec::new() };
+        let mut lowest: HashMap<GenerationId, u64> = HashMap::new();
+        for cursor in store.all_cursors() {
+            let low = lowest.entry(cursor.generation).or_insert(cursor.offset);
+            *low = cursor.offset.min(*low);
+        }
+        let gone = self.gone();
+        // A consumer that came later, and so has no cursor there, misses nothing.
+        let behind = |row: &GenerationRow| {
+            lowest.get(&row.id).is_none_or(|offset| *offset < row.mark.offset)
+        };
+        gone.values().filter(|row| ours(row) && behind(row)).map(|row| row.id).collect()
+    }
+
+    /// A consumer asks for bytes that nobody has any more: counted once, by the longest gap.
+    pub fn lost(&self, handle: &FileHandle, offset: u64, to: u64) -> Read {
+        let grew = handle.update(|known| {
+            let more = to - offset > known.facts.lost;
+            known.facts.lost = known.facts.lost.max(to - offset);
+            more
+        });
+        if grew {
+            self.bell.ring(|hints| hints.nudged = true);
+        }
+        Read::Lost { to }
+    }
+
+    /// What a cursor finds in a generation of which only the row is left.
+    pub fn read_gone(&self, cursor: Cursor) -> Read {
+        let mut gone = self.gone();
+        let Some(row) = gone.get_mut(&cursor.generation) else { return Read::Finished };
+        let end = row.mark.offset;
+        if cursor.offset >= end {
+            return if row.ended.is_some() { Read::Finished } else { Read::Waiting };
+        }
+        if row.ended.is_none() {
+            return Read::Waiting;
+        }
+        if end - cursor.offset > row.lost {
+            row.lost = end - cursor.offset;
+            if let Some(store) = self.store.get() {
+                store.put_generation(row.clone());
+            }
+        }
+        Read::Lost { to: end }
+    }
+}

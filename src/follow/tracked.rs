@@ -1,0 +1,115 @@
+//! What the follower's thread alone knows about one file.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use super::file::FileHandle;
+use super::identity::Place;
+use crate::base::Timestamp;
+use crate::event::Mark;
+use crate::state::GenerationRow;
+
+/// Marks that are remembered, so that a copy that ends before the last one is still known as one.
+const MARKS: usize = 32;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::follow) enum Stage {
+    /// Its first line is not complete, or nobody has looked yet.
+    Unsettled,
+    /// Begins as another generation did: perhaps its copy. Not read yet.
+    Suspect,
+    /// Its row is put, not durable yet.
+    Settled,
+    Live,
+    /// Truncated; its copy is looked for until then.
+    Bereft(Duration),
+    /// What was there is all there will be.
+    Ended,
+    /// Not followed: not text.
+    Refused,
+}
+
+#[derive(Debug)]
+pub(in crate::follow) struct Tracked {
+    pub handle: Arc<FileHandle>,
+    /// Index of its source.
+    pub source: usize,
+    /// `None`: no descriptor is held.
+    pub place: Option<Place>,
+    pub birth: i64,
+    pub opened: Timestamp,
+    pub stage: Stage,
+    /// Found beside a rotated file, not meant by a path of its own.
+    pub sibling: bool,
+    /// There before the source was started for the first time.
+    pub early: bool,
+    /// Names that the file system has for it.
+    pub links: u64,
+    pub size: u64,
+    pub modified: Option<SystemTime>,
+    /// Uptime of the last growth, and of the next look.
+    pub grown: Duration,
+    pub next_look: Duration,
+    pub marks: VecDeque<Mark>,
+    pub row: Option<GenerationRow>,
+    /// The row was changed and not put yet.
+    pub dirty: bool,
+    /// The row must be durable before its facts may be published.
+    pub urgent: bool,
+    /// The first vote on its format had too little to go by.
+    pub vote_open: bool,
+    /// Size when its row was found again: what was handed out before is not known beyond it.
+    pub floor: u64,
+}
+
+impl Tracked {
+    pub fn file(&self) -> Option<Arc<File>> {
+        self.handle.file()
+    }
+
+    pub fn push_mark(&mut self, mark: Mark) {
+        if self.marks.len() == MARKS {
+            self.marks.pop_front();
+        }
+        self.marks.push_back(mark);
+    }
+
+    pub fn quiet_for(&self, now: Duration) -> Duration {
+        now.saturating_sub(self.grown)
+    }
+
+    /// Takes part in matching: not read by anybody yet.
+    pub fn undecided(&self) -> bool {
+        matches!(self.stage, Stage::Unsettled | Stage::Suspect)
+    }
+
+    /// A file changed hot, or idle for long: looked at again after this.
+    pub fn pause(&self, now: Duration, watched: bool) -> Duration {
+        const HOT: Duration = Duration::from_millis(250);
+        let longest = if watched { Duration::from_secs(5) } else { Duration::from_secs(1) };
+        match self.stage {
+            Stage::Suspect => HOT,
+            _ => (self.quiet_for(now) / 8).clamp(HOT, longest),
+        }
+    }
+
+    /// Brings what readers see in line with the row.
+    pub fn publish(&mut self) {
+        let Some(row) = &self.row else { return };
+        self.handle.update(|known| {
+            if row.mark.offset > known.facts.size {
+                known.facts.size = row.mark.offset;
+            }
+            known.available = known.facts.size;
+            known.mark = row.mark;
+            known.facts.start = row.start;
+            known.facts.formats.clone_from(&row.formats);
+            known.facts.cuts.clone_from(&row.cuts);
+            known.facts.days.clone_from(&row.days);
+            known.facts.lost = known.facts.lost.max(row.lost);
+        });
+        self.urgent = false;
+    }
+}

@@ -1,0 +1,138 @@
+//! Wakes the follower: `notify` as a hint that something changed; never a source of truth.
+//!
+//! inotify is silent on network file systems and its queue overflows, so the poll goes on without it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::{Duration, Instant};
+
+use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
+
+/// More changed paths than this at once are "everything".
+const MANY: usize = 512;
+
+/// What happened since the last look.
+#[derive(Debug, Default)]
+pub(in crate::follow) struct Hints {
+    /// These may have grown.
+    pub paths: BTreeSet<PathBuf>,
+    /// Names came, went or changed; or nobody knows.
+    pub rescan: bool,
+    /// A reader needs the follower's judgement.
+    pub nudged: bool,
+    pub stop: bool,
+}
+
+impl Hints {
+    fn any(&self) -> bool {
+        self.rescan || self.nudged || self.stop || !self.paths.is_empty()
+    }
+}
+
+/// Collected hints, and the follower that may sleep on them.
+#[derive(Debug, Default)]
+pub(in crate::follow) struct Bell {
+    hints: Mutex<Hints>,
+    rung: Condvar,
+}
+
+impl Bell {
+    pub fn ring(&self, change: impl FnOnce(&mut Hints)) {
+        change(&mut self.hints.lock().expect("no holder of the hints panics"));
+        self.rung.notify_one();
+    }
+
+    /// Waits for a hint, at most this long. A stop stays.
+    pub fn wait(&self, longest: Duration) -> Hints {
+        let deadline = Instant::now() + longest;
+        let mut hints = self.hints.lock().expect("no holder of the hints panics");
+        while !hints.any() {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            hints = self.rung.wait_timeout(hints, left).expect("no holder of the hints panics").0;
+        }
+        let stop = hints.stop;
+        std::mem::replace(&mut *hints, Hints { stop, ..Hints::default() })
+    }
+}
+
+/// The folders that are watched, and those that cannot be.
+pub(in crate::follow) struct Watch {
+    watcher: Option<RecommendedWatcher>,
+    folders: BTreeMap<PathBuf, Result<(), String>>,
+    broken: Option<String>,
+}
+
+impl Watch {
+    pub fn new(bell: Arc<Bell>) -> Self {
+        let made = notify::recommended_watcher(move |event| hint(&bell, event));
+        let (watcher, broken) = match made {
+            Ok(watcher) => (Some(watcher), None),
+            Err(error) => (None, Some(error.to_string())),
+        };
+        Watch { watcher, folders: BTreeMap::new(), broken }
+    }
+
+    /// Nothing is watched: polling alone.
+    pub fn none() -> Self {
+        Watch { watcher: None, folders: BTreeMap::new(), broken: Some("switched off".into()) }
+    }
+
+    /// Watches exactly these folders; one that failed is tried again when it comes anew.
+    pub fn follow(&mut self, wanted: &BTreeSet<PathBuf>) {
+        let Some(watcher) = &mut self.watcher else { return };
+        self.folders.retain(|folder, _| {
+            let keep = wanted.contains(folder);
+            if !keep {
+                // Already gone is what was asked for.
+                let _ = watcher.unwatch(folder);
+            }
+            keep
+        });
+        for folder in wanted {
+            if !self.folders.contains_key(folder) && folder.is_dir() {
+                let watched = watcher.watch(folder, RecursiveMode::NonRecursive);
+                self.folders.insert(folder.clone(), watched.map_err(|error| error.to_string()));
+            }
+        }
+    }
+
+    /// A change in this folder would be told.
+    pub fn covers(&self, folder: &Path) -> bool {
+        matches!(self.folders.get(folder), Some(Ok(())))
+    }
+
+    /// Why some or all folders are only polled.
+    pub fn degraded(&self) -> Option<String> {
+        self.broken.clone().or_else(|| {
+            self.folders.iter().find_map(|(folder, watched)| {
+                let reason = watched.as_ref().err()?;
+                Some(format!("{}: {reason}", folder.display()))
+            })
+        })
+    }
+}
+
+fn hint(bell: &Bell, event: notify::Result<notify::Event>) {
+    bell.ring(|hints| match event {
+        // Our own looks are accesses too.
+        Ok(event) if matches!(event.kind, EventKind::Access(_)) => {}
+        Ok(event) => {
+            hints.rescan |= event.need_rescan() || !is_growth(&event.kind);
+            hints.paths.extend(event.paths);
+            if hints.paths.len() > MANY {
+                hints.paths.clear();
+                hints.rescan = true;
+            }
+        }
+        Err(_) => hints.rescan = true,
+    });
+}
+
+fn is_growth(kind: &EventKind) -> bool {
+    use notify::event::ModifyKind;
+    matches!(kind, EventKind::Modify(ModifyKind::Data(_) | ModifyKind::Metadata(_)))
+}
