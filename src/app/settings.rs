@@ -5,6 +5,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::alert::RuleConfig;
 use crate::event::Level;
 use crate::follow::SourceConfig;
 use crate::query::Expr;
@@ -18,7 +19,7 @@ pub struct Settings {
     /// Enabled and disabled ones, in the order of the configuration; never empty.
     pub sinks: Vec<SinkSettings>,
     pub privacy: PrivacySettings,
-    pub rules: Vec<RuleSettings>,
+    pub rules: Vec<RuleConfig>,
     pub notifiers: Vec<NotifierSettings>,
     pub directories: Directories,
     /// Where month keys lie.
@@ -109,20 +110,6 @@ pub struct PrivacySettings {
     pub seal: Vec<String>,
     /// The document carries the raw record as `event.original`.
     pub keep_original: bool,
-}
-
-/// A threshold: so many matches in a window.
-#[derive(Clone, Debug, PartialEq)]
-pub struct RuleSettings {
-    pub name: String,
-    pub condition: Expr,
-    /// As it was written.
-    pub condition_text: String,
-    pub count: u64,
-    pub window: Duration,
-    /// Counted apart for each value of these.
-    pub by: Vec<String>,
-    pub severity: String,
 }
 
 /// Kept as far as it is understood now: its name and kind.

@@ -10,8 +10,9 @@ use jiff::tz::TimeZone;
 
 use super::section::{Findings, Section};
 use super::{ConfigErrors, Entry, Layers, Problem, Table, Value};
+use crate::alert::RuleConfig;
 use crate::app::settings::{
-    Color, NotifierSettings, PrivacySettings, RuleSettings, Ship, ShipStart, SinkSettings,
+    Color, NotifierSettings, PrivacySettings, Ship, ShipStart, SinkSettings,
 };
 use crate::base::Timestamp;
 use crate::follow::SourceConfig;
@@ -24,7 +25,7 @@ pub struct Configured {
     pub ship: Ship,
     pub sinks: Vec<SinkSettings>,
     pub privacy: PrivacySettings,
-    pub rules: Vec<RuleSettings>,
+    pub rules: Vec<RuleConfig>,
     pub notifiers: Vec<NotifierSettings>,
     pub keys: Option<PathBuf>,
     pub state_dir: Option<PathBuf>,

@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use super::super::section::Section;
 use super::without_effect;
-use crate::app::settings::{NotifierSettings, RuleSettings};
+use crate::alert::RuleConfig;
+use crate::app::settings::NotifierSettings;
 
 const OTHER_KINDS: [&str; 6] = ["absence", "spike", "change", "new_value", "distinct", "ratio"];
 /// A rule that fires at every match looks no further back.
 const SHORTEST_WINDOW: Duration = Duration::from_secs(60);
 
-pub fn read(name: &str, section: &mut Section<'_>) -> Option<RuleSettings> {
+pub fn read(name: &str, section: &mut Section<'_>) -> Option<RuleConfig> {
     let place = section.place().clone();
     let enabled = section.flag("enabled").unwrap_or(true);
     let kind = section.text("kind").unwrap_or_else(|| "threshold".to_owned());
@@ -41,17 +42,25 @@ pub fn read(name: &str, section: &mut Section<'_>) -> Option<RuleSettings> {
             .error(&place, format!("rule.{name}.window is empty; write one as in \"5m\""));
     }
     let by = section.plain_texts("by").unwrap_or_default();
-    let severity = section.text("severity").unwrap_or_else(|| "warning".to_owned());
+    let keep_firing_for = section.duration("keep_firing_for").unwrap_or_default();
     let (condition, condition_text) = condition?;
     let window = window.unwrap_or(SHORTEST_WINDOW);
     let name = name.to_owned();
-    enabled.then_some(RuleSettings { name, condition, condition_text, count, window, by, severity })
+    enabled.then_some(RuleConfig {
+        name,
+        condition,
+        condition_text,
+        count,
+        window,
+        by,
+        keep_firing_for,
+    })
 }
 
 /// Parts of the contract that come with durable incidents and messages.
 const WITHOUT_EFFECT: [&str; 15] = [
     "for",
-    "keep_firing_for",
+    "severity",
     "resolve_below",
     "notify",
     "fallback",
@@ -94,4 +103,20 @@ pub fn notifier(name: &str, section: &mut Section<'_>) -> Option<NotifierSetting
     );
     section.findings.note(&place, note);
     Some(NotifierSettings { name: name.to_owned(), kind: kind.to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::{Layers, read};
+    use crate::base::Timestamp;
+
+    #[test]
+    fn the_default_settings_hold_the_default_rules() {
+        let configured = read(Layers::read_defaults(), Timestamp(0)).unwrap();
+        let mut expected = crate::alert::defaults();
+        let mut found = configured.rules;
+        expected.sort_by(|left, right| left.name.cmp(&right.name));
+        found.sort_by(|left, right| left.name.cmp(&right.name));
+        assert_eq!(found, expected);
+    }
 }
