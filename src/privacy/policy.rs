@@ -60,14 +60,30 @@ mod tests {
     fn a_name_is_sealed_in_every_spelling_and_at_every_depth() {
         let policy = Policy::new(&["client_id".into(), "user.email".into(), "--".into()], false);
         let sealed = [
-            "client_id", "clientId", "CLIENT ID", "_client-id_", "request.client_id", "a.b.ClientID",
-            "user.email", "useremail", "x.user.email", "client.id",
+            "client_id",
+            "clientId",
+            "CLIENT ID",
+            "_client-id_",
+            "request.client_id",
+            "a.b.ClientID",
+            "user.email",
+            "useremail",
+            "x.user.email",
+            "client.id",
         ];
         for path in sealed {
             assert!(policy.seals(path), "{path}");
         }
         let clear = [
-            "client", "id", "xclientid", "my_client_id", "client_id2", "email", "", ".", "lient_id",
+            "client",
+            "id",
+            "xclientid",
+            "my_client_id",
+            "client_id2",
+            "email",
+            "",
+            ".",
+            "lient_id",
             "client_id.name",
         ];
         for path in clear {

@@ -33,7 +33,8 @@ fn fields(text: &str) -> Json {
 
 #[test]
 fn the_document_is_as_designed() {
-    let mut batch = batch("message=Hello ip_address=127.0.0.1 host=h n=1.50 nested={\"a\":[1]}", Some("app"));
+    let mut batch =
+        batch("message=Hello ip_address=127.0.0.1 host=h n=1.50 nested={\"a\":[1]}", Some("app"));
     batch.seen = Timestamp(1_699_957_381_512_999_999);
     let record = &mut batch.records[0];
     record.time = Timestamp(1_699_957_381_446_000_000);
@@ -63,10 +64,19 @@ fn a_sealed_field_leaves_sealed_at_any_depth() {
         ("ClientID=7", json!({"ClientID": "[sealed]"})),
         ("client_id=null", json!({"client_id": null})),
         (r#"client_id={"a":[1]}"#, json!({"client_id": "[sealed]"})),
-        (r#"a={"b":[{"client-id":"x","c":1}]}"#, json!({"a": {"b": [{"client-id": "[sealed]", "c": 1}]}})),
+        (
+            r#"a={"b":[{"client-id":"x","c":1}]}"#,
+            json!({"a": {"b": [{"client-id": "[sealed]", "c": 1}]}}),
+        ),
         (r#"a={"client\u005fid":"x"}"#, json!({"a": {"client_id": "[sealed]"}})),
-        (r#"a={"client_id":{"x":["y",{}]},"d":[2]}"#, json!({"a": {"client_id": "[sealed]", "d": [2]}})),
-        (r#"a=[{"client_id":[]},{"client_id":null}]"#, json!({"a": [{"client_id": "[sealed]"}, {"client_id": null}]})),
+        (
+            r#"a={"client_id":{"x":["y",{}]},"d":[2]}"#,
+            json!({"a": {"client_id": "[sealed]", "d": [2]}}),
+        ),
+        (
+            r#"a=[{"client_id":[]},{"client_id":null}]"#,
+            json!({"a": [{"client_id": "[sealed]"}, {"client_id": null}]}),
+        ),
         ("host.client_id=x", json!({"host.client_id": "[sealed]"})),
     ];
     for (text, expected) in cases {
@@ -191,17 +201,21 @@ fn json_text() -> impl Strategy<Value = String> {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..4)
                 .prop_map(|elements| format!("[{}]", elements.join(", "))),
-            prop::collection::vec((prop_oneof!["[a-z]{1,3}", Just("client_id".into())], inner), 0..4)
-                .prop_map(|members| {
-                    let member = |(name, value): &(String, String)| format!("\"{name}\" :{value}");
-                    format!("{{{}}}", members.iter().map(member).collect::<Vec<_>>().join(","))
-                }),
+            prop::collection::vec(
+                (prop_oneof!["[a-z]{1,3}", Just("client_id".into())], inner),
+                0..4
+            )
+            .prop_map(|members| {
+                let member = |(name, value): &(String, String)| format!("\"{name}\" :{value}");
+                format!("{{{}}}", members.iter().map(member).collect::<Vec<_>>().join(","))
+            }),
         ]
     })
 }
 
 fn name() -> impl Strategy<Value = String> {
-    const OWN: [&str; 7] = ["message", "client_id", "host", "log.level", "fields.a", "@timestamp", "a"];
+    const OWN: [&str; 7] =
+        ["message", "client_id", "host", "log.level", "fields.a", "@timestamp", "a"];
     prop_oneof![any::<String>(), prop::sample::select(&OWN[..]).prop_map(String::from)]
 }
 

@@ -1,16 +1,25 @@
 //! Consumers that deliver events elsewhere. A sink translates; everything that all sinks need (batching,
-//! retry, back-off, dead letters, cursors, statistics) lives once, in the worker.
+//! retry, back-off, dead letters, cursors, statistics) lives once, in the [`worker`].
 //!
 //! Adding a sink is one file here and one line in the list of kinds in `app`. A sink never reads a log, never
 //! moves a cursor of another, and never sees an event but as [`Outgoing`].
 
+pub mod dead_letters;
+pub mod file;
+pub mod queue;
+pub mod stdout;
 mod types;
+pub mod worker;
 
 use futures::future::BoxFuture;
 
 use crate::privacy::Outgoing;
 
+pub use dead_letters::{DeadLetterFolder, DeadLetters};
+pub use file::FileSink;
+pub use stdout::StdoutSink;
 pub use types::{Cursors, Delivery, Items, Lane, Limits, Outcome, SinkError};
+pub use worker::{Filter, Mode, Order, Worker, WorkerConfig, WorkerHandle};
 
 /// The worker calls `deliver` up to `limits().requests` times at once, but never beside `resume` or `commit`.
 pub trait Sink: Send + Sync {

@@ -41,12 +41,8 @@ fn leaves_have_dotted_paths() {
     let mut seen = Vec::new();
     let value = Value::Json(r#"{"b":[1,{"c.d":"x"},null,[true]],"e":{},"f":"\u0041"}"#);
     leaves("a", &value, &mut |path, leaf| seen.push(format!("{path}={leaf:?}")));
-    let expected = [
-        r#"a.b=Json("1")"#,
-        r#"a.b.c_d=Text("x")"#,
-        r#"a.b=Json("true")"#,
-        r#"a.f=Text("A")"#,
-    ];
+    let expected =
+        [r#"a.b=Json("1")"#, r#"a.b.c_d=Text("x")"#, r#"a.b=Json("true")"#, r#"a.f=Text("A")"#];
     assert_eq!(seen, expected);
 }
 

@@ -1,0 +1,227 @@
+//! JSON lines to a file, each event exactly once: the cursors and the output's length are kept together.
+//!
+//! Lines are written first, and a crash may come before the cursors are: the same events would be read and
+//! written again. So a commit makes the output durable, then puts its length and the cursors into one side
+//! file (`<output>.cursor`: written aside, fsynced, renamed, the folder fsynced). At the start the output is
+//! cut back to that length: what stands beyond it is exactly what will be written again.
+//!
+//! Never cut: an output that is not the one the side file speaks of (shorter, or other bytes before that
+//! length). That is refused, and a person decides.
+
+mod side;
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use futures::future::BoxFuture;
+use rustix::fs::{FlockOperation, flock};
+
+use self::side::Side;
+use super::{Cursors, Delivery, Items, Lane, Limits, Outcome, Sink, SinkError};
+use crate::privacy::Outgoing;
+
+/// See the module.
+#[derive(Debug)]
+pub struct FileSink {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    path: PathBuf,
+    output: Mutex<Option<Output>>,
+}
+
+#[derive(Debug)]
+struct Output {
+    file: File,
+    /// Where the next line goes.
+    length: u64,
+}
+
+impl FileSink {
+    pub fn new(path: PathBuf) -> Self {
+        FileSink { shared: Arc::new(Shared { path, output: Mutex::new(None) }) }
+    }
+
+    /// Runs on a blocking thread.
+    async fn run<R: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Shared) -> Result<R, SinkError> + Send + 'static,
+    ) -> Result<R, SinkError> {
+        let shared = self.shared.clone();
+        let done = tokio::task::spawn_blocking(move || work(&shared)).await;
+        done.unwrap_or_else(|panic| Err(SinkError::Unavailable(format!("internal error: {panic}"))))
+    }
+}
+
+impl Shared {
+    fn resume(&self) -> Result<Cursors, SinkError> {
+        let mut output = self.output.lock().expect("no holder of the output panics");
+        // Given up first: our own lock on it must not stand in the way.
+        *output = None;
+        let file = self.open()?;
+        let length = file.metadata().map_err(|error| self.failed("look at", &error))?.len();
+        let side =
+            Side::load(&self.path).map_err(|error| self.failed("read the cursor of", &error))?;
+        let cursors = match side {
+            Some(side) => {
+                self.cut_back(&file, length, &side)?;
+                *output = Some(Output { file, length: side.length });
+                side.cursors
+            }
+            None => {
+                let length = self.begin(&file, length)?;
+                *output = Some(Output { file, length });
+                Vec::new()
+            }
+        };
+        Ok(cursors)
+    }
+
+    fn open(&self) -> Result<File, SinkError> {
+        let mut options = OpenOptions::new();
+        let options = options.read(true).write(true).create(true).truncate(false).mode(0o600);
+        let file = options.open(&self.path).map_err(|error| self.failed("open", &error))?;
+        flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(|_| {
+            let path = self.path.display();
+            SinkError::Misconfigured(format!(
+                "another process or sink writes to {path}; give each its own file"
+            ))
+        })?;
+        Ok(file)
+    }
+
+    /// What stands beyond the recorded length was never confirmed and is written again.
+    fn cut_back(&self, file: &File, length: u64, side: &Side) -> Result<(), SinkError> {
+        let path = self.path.display();
+        let refuse = |what: &str| {
+            SinkError::Misconfigured(format!(
+                "{path} {what}; nothing is written to it: put the right file back, or move it and its \
+                 .cursor file away to begin a new one"
+            ))
+        };
+        if length < side.length {
+            return Err(refuse(&format!(
+                "has {length} bytes, but {} were written: somebody cut or replaced it",
+                side.length
+            )));
+        }
+        let tail = side::tail(file, side.length).map_err(|error| self.failed("read", &error))?;
+        if tail != side.tail {
+            return Err(refuse("is not the file that was written: somebody replaced it"));
+        }
+        if length > side.length {
+            file.set_len(side.length).map_err(|error| self.failed("cut back", &error))?;
+        }
+        Ok(())
+    }
+
+    /// A new output, or one that somebody else wrote: it is appended to. The side file comes before the first
+    /// line, so that what a crash leaves behind is cut off too.
+    fn begin(&self, file: &File, length: u64) -> Result<u64, SinkError> {
+        let whole = length == 0 || side::ends_with_newline(file, length);
+        let failed = |error: &io::Error| self.failed("begin", error);
+        let length = match whole {
+            true => length,
+            false => {
+                file.write_all_at(b"\n", length).map_err(|error| failed(&error))?;
+                length + 1
+            }
+        };
+        file.sync_all().map_err(|error| failed(&error))?;
+        let tail = side::tail(file, length).map_err(|error| failed(&error))?;
+        let side = Side { version: side::VERSION, length, tail, cursors: Vec::new() };
+        side.store(&self.path).map_err(|error| failed(&error))?;
+        Ok(length)
+    }
+
+    fn append(&self, body: &[u8]) -> Result<(), SinkError> {
+        let mut output = self.output.lock().expect("no holder of the output panics");
+        let Some(output) = output.as_mut() else {
+            return Err(SinkError::Unavailable(format!("{} is not open", self.path.display())));
+        };
+        // A write that failed half way is overwritten by the next one, or cut off.
+        if let Err(error) = output.file.write_all_at(body, output.length) {
+            // Best effort: a reader should not see half a line; the next write comes to the same place.
+            let _ = output.file.set_len(output.length);
+            return Err(self.failed("write to", &error));
+        }
+        output.length += body.len() as u64;
+        Ok(())
+    }
+
+    fn commit(&self, cursors: Cursors) -> Result<(), SinkError> {
+        let output = self.output.lock().expect("no holder of the output panics");
+        let Some(output) = output.as_ref() else {
+            return Err(SinkError::Unavailable(format!("{} is not open", self.path.display())));
+        };
+        output.file.sync_all().map_err(|error| self.failed("make durable", &error))?;
+        let tail = side::tail(&output.file, output.length);
+        let tail = tail.map_err(|error| self.failed("read", &error))?;
+        let side = Side { version: side::VERSION, length: output.length, tail, cursors };
+        side.store(&self.path).map_err(|error| self.failed("write the cursor of", &error))
+    }
+
+    fn failed(&self, what: &str, error: &io::Error) -> SinkError {
+        let text = format!("cannot {what} {} ({error})", self.path.display());
+        match error.kind() {
+            io::ErrorKind::PermissionDenied
+            | io::ErrorKind::NotFound
+            | io::ErrorKind::IsADirectory
+            | io::ErrorKind::NotADirectory
+            | io::ErrorKind::ReadOnlyFilesystem
+            | io::ErrorKind::InvalidData => SinkError::Misconfigured(text),
+            _ => SinkError::Unavailable(text),
+        }
+    }
+}
+
+impl Sink for FileSink {
+    fn limits(&self) -> Limits {
+        Limits { requests: 1, ..Limits::default() }
+    }
+
+    fn encode(&self, event: &Outgoing<'_>, body: &mut Vec<u8>) {
+        event.write_json(body);
+        body.push(b'\n');
+    }
+
+    fn check(&self) -> BoxFuture<'_, Result<(), SinkError>> {
+        Box::pin(self.run(|shared| {
+            let folder = shared.path.parent().filter(|folder| !folder.as_os_str().is_empty());
+            match folder {
+                Some(folder) if !folder.is_dir() => {
+                    let text = format!("{} is no folder; create it first", folder.display());
+                    Err(SinkError::Misconfigured(text))
+                }
+                _ => Ok(()),
+            }
+        }))
+    }
+
+    fn resume(&self) -> BoxFuture<'_, Result<Option<Cursors>, SinkError>> {
+        Box::pin(async { self.run(Shared::resume).await.map(Some) })
+    }
+
+    fn deliver<'a>(&'a self, _lane: &'a Lane, items: &'a Items) -> BoxFuture<'a, Delivery> {
+        Box::pin(async move {
+            let body = items.body.clone();
+            match self.run(move |shared| shared.append(&body)).await {
+                Ok(()) => Delivery::All(Outcome::Accepted),
+                Err(error) => Delivery::Down(error),
+            }
+        })
+    }
+
+    fn commit<'a>(&'a self, upto: &'a Cursors) -> BoxFuture<'a, Result<(), SinkError>> {
+        let upto = upto.clone();
+        Box::pin(self.run(move |shared| shared.commit(upto)))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,42 @@
+//! What a worker needs of the log: an ordered, replayable queue for each generation.
+
+use std::io;
+
+use tokio::sync::watch;
+
+use crate::event::{Cursor, GenerationId};
+use crate::follow::{Log, Read};
+
+/// The [`Log`], or what stands for it in a test.
+pub trait Queue: Send + Sync {
+    fn generations(&self) -> Vec<GenerationId>;
+    /// Where a consumer without a cursor begins, and the end of what was seen.
+    fn extent(&self, generation: GenerationId) -> Option<(u64, u64)>;
+    fn changes(&self) -> watch::Receiver<u64>;
+    /// Blocking.
+    fn read(&self, cursor: Cursor) -> io::Result<Read>;
+    /// Every byte that was there at the start is published.
+    fn settled(&self) -> bool;
+}
+
+impl Queue for Log {
+    fn generations(&self) -> Vec<GenerationId> {
+        Log::generations(self)
+    }
+
+    fn extent(&self, generation: GenerationId) -> Option<(u64, u64)> {
+        Log::extent(self, generation)
+    }
+
+    fn changes(&self) -> watch::Receiver<u64> {
+        Log::changes(self)
+    }
+
+    fn read(&self, cursor: Cursor) -> io::Result<Read> {
+        Log::read(self, cursor)
+    }
+
+    fn settled(&self) -> bool {
+        Log::settled(self)
+    }
+}

@@ -1,0 +1,169 @@
+//! JSON lines to standard output. A reader that went away is the end, not a failure.
+//!
+//! What is written cannot be taken back: after a kill, lines that were written since the last state commit
+//! come again. Their `event.id` tells.
+
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use tokio_util::sync::CancellationToken;
+
+use super::{Cursors, Delivery, Items, Lane, Limits, Outcome, Sink, SinkError};
+use crate::privacy::Outgoing;
+
+/// Writes to standard output, or to what stands for it in a test.
+pub struct StdoutSink {
+    output: Arc<Mutex<Output>>,
+    /// Cancelled when nobody reads any more.
+    closed: CancellationToken,
+}
+
+struct Output {
+    writer: Box<dyn Write + Send>,
+    /// The last line was not written whole.
+    torn: bool,
+}
+
+impl StdoutSink {
+    /// The token is cancelled when the reader goes away: a reason to end, with success.
+    pub fn new() -> (Self, CancellationToken) {
+        Self::to(Box::new(io::stdout()))
+    }
+
+    fn to(writer: Box<dyn Write + Send>) -> (Self, CancellationToken) {
+        let closed = CancellationToken::new();
+        let output = Arc::new(Mutex::new(Output { writer, torn: false }));
+        (StdoutSink { output, closed: closed.clone() }, closed)
+    }
+}
+
+impl Output {
+    /// Returns how many bytes were written before the error.
+    fn write(&mut self, body: &[u8]) -> (usize, io::Result<()>) {
+        if self.torn {
+            if let Err(error) = self.writer.write_all(b"\n") {
+                return (0, Err(error));
+            }
+            self.torn = false;
+        }
+        let mut written = 0;
+        while written < body.len() {
+            match self.writer.write(&body[written..]) {
+                Ok(0) => return (written, Err(io::ErrorKind::WriteZero.into())),
+                Ok(more) => {
+                    written += more;
+                    self.torn = body[written - 1] != b'\n';
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return (written, Err(error)),
+            }
+        }
+        (written, self.writer.flush())
+    }
+}
+
+impl Sink for StdoutSink {
+    fn limits(&self) -> Limits {
+        Limits { requests: 1, bytes: 256 * 1024, ..Limits::default() }
+    }
+
+    fn encode(&self, event: &Outgoing<'_>, body: &mut Vec<u8>) {
+        event.write_json(body);
+        body.push(b'\n');
+    }
+
+    fn check(&self) -> BoxFuture<'_, Result<(), SinkError>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn resume(&self) -> BoxFuture<'_, Result<Option<Cursors>, SinkError>> {
+        Box::pin(async { Ok(None) })
+    }
+
+    fn deliver<'a>(&'a self, _lane: &'a Lane, items: &'a Items) -> BoxFuture<'a, Delivery> {
+        Box::pin(async move {
+            let (output, body) = (self.output.clone(), items.body.clone());
+            // A pipe may be full for as long as its reader likes.
+            let write = move || output.lock().expect("no holder of the output panics").write(&body);
+            let (written, result) = match tokio::task::spawn_blocking(write).await {
+                Ok(result) => result,
+                Err(panic) => (0, Err(io::Error::other(panic))),
+            };
+            let Err(error) = result else { return Delivery::All(Outcome::Done) };
+            if error.kind() == io::ErrorKind::BrokenPipe {
+                self.closed.cancel();
+                return Delivery::Busy(Some(Duration::from_secs(3600)));
+            }
+            let whole = items.ends.iter().filter(|end| **end <= written).count();
+            if whole == 0 {
+                let text = format!("cannot write to standard output ({error})");
+                return Delivery::Down(SinkError::Unavailable(text));
+            }
+            let outcome = |index| if index < whole { Outcome::Done } else { Outcome::Retry(None) };
+            Delivery::Each((0..items.len()).map(outcome).collect())
+        })
+    }
+
+    fn commit<'a>(&'a self, _upto: &'a Cursors) -> BoxFuture<'a, Result<(), SinkError>> {
+        Box::pin(async { Ok(()) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Takes this many bytes, then answers with this error once, then takes everything.
+    struct Limited(Arc<Mutex<Vec<u8>>>, usize, Option<io::ErrorKind>);
+
+    impl Write for Limited {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let count = if self.2.is_some() { bytes.len().min(self.1) } else { bytes.len() };
+            if count == 0 {
+                return Err(self.2.take().expect("only a limited writer takes nothing").into());
+            }
+            self.1 -= count.min(self.1);
+            self.0.lock().unwrap().extend_from_slice(&bytes[..count]);
+            Ok(count)
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn items(lines: &[&str]) -> Items {
+        let mut items = Items::default();
+        for line in lines {
+            items.body.extend_from_slice(line.as_bytes());
+            items.ends.push(items.body.len());
+        }
+        items
+    }
+
+    #[tokio::test]
+    async fn a_torn_line_is_ended_and_written_again() {
+        let text = Arc::new(Mutex::new(Vec::new()));
+        let limited = Limited(text.clone(), 7, Some(io::ErrorKind::StorageFull));
+        let (sink, closed) = StdoutSink::to(Box::new(limited));
+        let lane = Lane::only();
+        let Delivery::Each(outcomes) = sink.deliver(&lane, &items(&["one\n", "two!\n"])).await
+        else {
+            panic!("the first line was written")
+        };
+        assert_eq!(outcomes, [Outcome::Done, Outcome::Retry(None)]);
+        let again = sink.deliver(&lane, &items(&["two!\n"])).await;
+        assert!(matches!(again, Delivery::All(Outcome::Done)));
+        assert_eq!(*text.lock().unwrap(), b"one\ntwo\ntwo!\n");
+        assert!(!closed.is_cancelled());
+    }
+
+    #[tokio::test]
+    async fn a_reader_that_went_away_is_the_end() {
+        let limited = Limited(Arc::default(), 0, Some(io::ErrorKind::BrokenPipe));
+        let (sink, closed) = StdoutSink::to(Box::new(limited));
+        let delivery = sink.deliver(&Lane::only(), &items(&["one\n"])).await;
+        assert!(matches!(delivery, Delivery::Busy(Some(_))) && closed.is_cancelled());
+    }
+}

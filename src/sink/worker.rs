@@ -1,0 +1,262 @@
+//! One worker delivers to one sink: it pulls from the log at its own pace, batches, delivers, tries again, and
+//! moves the sink's cursors. Written once for all sinks.
+//!
+//! It promises: every event behind the cursor is delivered, filtered or a dead letter; a cursor never stands
+//! beyond a byte that is none of these; memory stays within the budget however long the target is down. It
+//! never drops an event, never gives up, and holds back no other consumer.
+
+mod bulk;
+mod deliver;
+mod fill;
+mod filter;
+mod order;
+mod prefix;
+mod report;
+mod settle;
+mod track;
+mod trouble;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use self::bulk::Bulk;
+use self::deliver::{Finish, Flight, Held};
+use self::fill::Filler;
+use self::report::Report;
+use self::track::Tracks;
+use self::trouble::Trouble;
+use super::{DeadLetters, Lane, Limits, Sink};
+use crate::base::Clock;
+use crate::event::status::SinkStatus;
+use crate::privacy::Policy;
+use crate::sink::queue::Queue;
+use crate::state::Store;
+
+pub use filter::{Condition, Filter};
+pub use order::{Mode, Order};
+
+/// How long a stop waits for what is under way.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// How often `--once` asks whether the ends are fixed.
+const ENDS_FIXED: Duration = Duration::from_millis(20);
+
+/// What a worker is made of.
+pub struct WorkerConfig {
+    /// Also the name of its cursors.
+    pub name: String,
+    pub kind: String,
+    pub sink: Arc<dyn Sink>,
+    pub queue: Arc<dyn Queue>,
+    pub store: Store,
+    pub policy: Arc<Policy>,
+    pub filter: Filter,
+    pub mode: Mode,
+    /// Its share of the byte budget, for encoded events.
+    pub budget: usize,
+    pub dead_letters: Arc<dyn DeadLetters>,
+    pub clock: Arc<dyn Clock>,
+}
+
+/// How others speak with a running worker.
+#[derive(Clone, Debug)]
+pub struct WorkerHandle {
+    /// Waits where 16 orders wait already.
+    pub orders: mpsc::Sender<Order>,
+    pub status: watch::Receiver<SinkStatus>,
+}
+
+/// A task; see the module. Run it once.
+pub struct Worker {
+    config: Arc<WorkerConfig>,
+    limits: Limits,
+    lane: Lane,
+    tracks: Tracks,
+    /// `None` while it reads on a blocking thread.
+    filler: Option<Filler>,
+    /// Read and encoded, not yet delivered.
+    ready: Option<Bulk>,
+    /// Deliveries that failed and come again.
+    held: VecDeque<Held>,
+    tasks: JoinSet<Finish>,
+    flights: Vec<Flight>,
+    /// Number of the last delivery.
+    ticket: u64,
+    /// Buffers of bulks that are done.
+    spare: Vec<Bulk>,
+    /// Bodies above this were refused.
+    largest: usize,
+    trouble: Trouble,
+    /// The last delivery that set out before the last failure was known.
+    trouble_ticket: u64,
+    mode: order::Progress,
+    orders: mpsc::Receiver<Order>,
+    report: Report,
+    /// Something was accepted or moved since the last commit; it is due then.
+    commit_at: Option<Instant>,
+    /// The sink keeps its own cursors.
+    own_cursors: bool,
+    accepted: Accepted,
+    /// A task of ours broke, or a commit failed: begin again from what is durable.
+    restart: bool,
+    /// Not before this: lets a slow stream gather a few events.
+    fill_at: Instant,
+    /// When a generation that had nothing complete is looked at again.
+    look_at: Option<Instant>,
+    look_wait: Duration,
+    drain_until: Option<Instant>,
+    /// When the current pass began: what is due by then is tried in it, what is due later wakes the next.
+    now: Instant,
+}
+
+/// Delivered, but not confirmed before the next commit.
+#[derive(Clone, Copy, Debug, Default)]
+struct Accepted {
+    events: u64,
+    bytes: u64,
+}
+
+impl Worker {
+    pub fn new(config: WorkerConfig) -> (Worker, WorkerHandle) {
+        let (order_sender, orders) = mpsc::channel(16);
+        let (report, status) = Report::new(&config);
+        let limits = config.sink.limits();
+        let seed =
+            config.name.bytes().fold(17, |seed: u64, byte| (seed * 31 + u64::from(byte)) % 65_521);
+        let worker = Worker {
+            limits,
+            lane: Lane::only(),
+            tracks: Tracks::default(),
+            filler: Some(Filler::new(&config)),
+            ready: None,
+            held: VecDeque::new(),
+            tasks: JoinSet::new(),
+            flights: Vec::new(),
+            ticket: 0,
+            spare: Vec::new(),
+            largest: limits.bytes.min(config.budget / (limits.requests + 2)).max(1),
+            trouble: Trouble::new(seed),
+            trouble_ticket: 0,
+            mode: order::Progress::new(config.mode),
+            orders,
+            report,
+            commit_at: None,
+            own_cursors: false,
+            accepted: Accepted::default(),
+            restart: true,
+            fill_at: Instant::now(),
+            look_at: None,
+            look_wait: Duration::ZERO,
+            drain_until: None,
+            now: Instant::now(),
+            config: Arc::new(config),
+        };
+        (worker, WorkerHandle { orders: order_sender, status })
+    }
+
+    /// Delivers until `stop`, or in [`Mode::Once`] until everything that was there is delivered. Returns the
+    /// last status.
+    pub async fn run(mut self, stop: CancellationToken) -> SinkStatus {
+        let mut changes = self.config.queue.changes();
+        let mut watching = true;
+        loop {
+            self.advance().await;
+            if self.is_finished() {
+                break;
+            }
+            let wake = self.next_wake();
+            let draining = self.drain_until.is_some();
+            tokio::select! {
+                () = stop.cancelled(), if !draining => self.drain(),
+                Some(order) = self.orders.recv() => self.obey(order),
+                Some(finish) = self.tasks.join_next() => self.finish(finish).await,
+                change = changes.changed(), if watching => {
+                    watching = change.is_ok();
+                    self.look_wait = Duration::ZERO;
+                }
+                () = tokio::time::sleep_until(wake) => {}
+            }
+        }
+        self.end().await
+    }
+
+    /// Everything that can be done without waiting for anybody.
+    async fn advance(&mut self) {
+        self.now = Instant::now();
+        if self.restart && !self.is_busy() && !self.trouble.is_on(self.now) {
+            self.begin().await;
+        }
+        if !self.restart {
+            self.tracks.discover(&self.config);
+            self.mode.advance(&self.config, &mut self.tracks);
+            if self.commit_is_due() {
+                self.commit().await;
+            }
+            self.drop_bodies_in_long_trouble();
+            self.launch();
+            self.read_on();
+            self.end_round();
+        }
+        self.publish(false);
+    }
+
+    /// A delivery or a reading is under way.
+    fn is_busy(&self) -> bool {
+        !self.tasks.is_empty()
+    }
+
+    fn drain(&mut self) {
+        self.drain_until = Some(Instant::now() + DRAIN);
+    }
+
+    fn is_finished(&self) -> bool {
+        let nothing_left = !self.is_busy()
+            && self.ready.is_none()
+            && self.held.is_empty()
+            && self.commit_at.is_none();
+        match self.drain_until {
+            Some(until) => {
+                let stuck =
+                    self.trouble.is_on(self.now) || !self.mode.may_deliver() || self.restart;
+                self.now >= until || (nothing_left && !self.restart) || (stuck && !self.is_busy())
+            }
+            None => nothing_left && !self.restart && self.mode.is_over(),
+        }
+    }
+
+    /// The next moment at which something is due by itself.
+    fn next_wake(&self) -> Instant {
+        let dues = [
+            self.commit_at,
+            Some(self.fill_at),
+            self.look_at,
+            self.trouble.until(),
+            self.drain_until,
+            self.report.due(),
+            self.mode.looks_again().then(|| self.now + ENDS_FIXED),
+        ];
+        let held = self.held.iter().filter_map(|held| held.not_before);
+        let later = dues.into_iter().flatten().chain(held).filter(|due| *due > self.now);
+        later.min().unwrap_or_else(|| self.now + Duration::from_secs(3600))
+    }
+
+    async fn end(mut self) -> SinkStatus {
+        self.tasks.abort_all();
+        let whole = self.flights.is_empty() && (self.held.is_empty() || !self.own_cursors);
+        if self.commit_at.is_some() && whole && !self.restart && !self.trouble.is_on(self.now) {
+            self.commit().await;
+        }
+        self.report.stopped = self.drain_until.is_some();
+        self.publish(true);
+        self.report.last()
+    }
+}
+
+#[cfg(test)]
+mod tests;

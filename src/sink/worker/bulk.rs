@@ -1,0 +1,83 @@
+//! Encoded events on their way, and where each of them stands in its generation.
+
+use crate::base::Timestamp;
+use crate::base::backoff::Backoff;
+use crate::sink::Items;
+
+/// Where one item comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    /// Index of the worker's track.
+    pub track: usize,
+    pub start: u64,
+    pub end: u64,
+}
+
+/// What one delivery carries.
+#[derive(Debug, Default)]
+pub(super) struct Bulk {
+    pub items: Items,
+    /// One an item.
+    pub places: Vec<Place>,
+    /// When the oldest of it was read.
+    pub oldest: Option<Timestamp>,
+    /// Number of the delivery that carries it.
+    pub ticket: u64,
+    /// Deliveries that failed before.
+    pub attempts: u32,
+    /// The waits of a part that failed while the rest went through.
+    pub backoff: Option<Backoff>,
+}
+
+impl Bulk {
+    pub(super) fn len(&self) -> usize {
+        self.places.len()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.places.is_empty()
+    }
+
+    /// Encoded bytes.
+    pub(super) fn bytes(&self) -> usize {
+        self.items.body.len()
+    }
+
+    /// Empty, with its buffers kept.
+    pub(super) fn clear(&mut self) {
+        self.items.body.clear();
+        self.items.ends.clear();
+        self.places.clear();
+        self.oldest = None;
+        self.attempts = 0;
+        self.backoff = None;
+    }
+
+    /// Only the items at these indices.
+    pub(super) fn only(&self, indices: impl Iterator<Item = usize>) -> Bulk {
+        let (oldest, attempts, backoff) = (self.oldest, self.attempts, self.backoff.clone());
+        let mut part = Bulk { oldest, attempts, backoff, ..Bulk::default() };
+        for index in indices {
+            part.items.body.extend_from_slice(self.items.item(index));
+            part.items.ends.push(part.items.body.len());
+            part.places.push(self.places[index]);
+        }
+        part
+    }
+
+    /// Takes the items of another behind its own.
+    pub(super) fn append(&mut self, other: &Bulk) {
+        let before = self.items.body.len();
+        self.items.body.extend_from_slice(&other.items.body);
+        self.items.ends.extend(other.items.ends.iter().map(|end| before + end));
+        self.places.extend_from_slice(&other.places);
+        self.attempts = self.attempts.max(other.attempts);
+        self.oldest = self.oldest.into_iter().chain(other.oldest).min();
+    }
+
+    /// Two halves of a bulk that was too large as a whole.
+    pub(super) fn halve(&self) -> [Bulk; 2] {
+        let middle = self.len() / 2;
+        [self.only(0..middle), self.only(middle..self.len())]
+    }
+}

@@ -1,0 +1,209 @@
+//! Log → bulk: reads, filters, protects and encodes, off the async threads. Moves no cursor.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::WorkerConfig;
+use super::bulk::{Bulk, Place};
+use super::filter::Filter;
+use super::prefix::Prefix;
+use crate::event::{Batch, Cursor};
+use crate::follow::Read;
+use crate::privacy::{Policy, protect};
+use crate::sink::Sink;
+use crate::sink::queue::Queue;
+
+/// Where to read on in one generation.
+#[derive(Debug)]
+pub(super) struct Position {
+    pub track: usize,
+    pub cursor: Cursor,
+    /// The end of what was seen when this was made.
+    pub seen: u64,
+    /// Records that begin here or later wait for another round.
+    pub until: u64,
+    /// What is done already is not read into a bulk again.
+    pub done: Prefix,
+}
+
+/// Input that one pass reads at most: so that a filter that lets nothing pass still reports how far it is.
+const LONGEST_PASS: u64 = 16 * 1024 * 1024;
+
+/// How much to read.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Room {
+    pub events: usize,
+    pub bytes: usize,
+}
+
+/// What came of it.
+#[derive(Debug, Default)]
+pub(super) struct Filled {
+    pub bulk: Bulk,
+    /// Track → where to read on.
+    pub reached: Vec<(usize, u64)>,
+    /// Done in place: filtered, or without a wire form.
+    pub skipped: Vec<Place>,
+    pub skipped_events: u64,
+    /// Destroyed before they were read.
+    pub lost: Vec<Place>,
+    /// Nothing complete was there behind the place that was reached, when this was the end of what was seen.
+    pub waiting: Vec<(usize, u64)>,
+    pub errors: Vec<std::io::Error>,
+    /// The bulk is as large as it may be; more is there.
+    pub full: bool,
+}
+
+/// Reads for one sink. Fair: one batch of a generation, then the next generation.
+pub(super) struct Filler {
+    queue: Arc<dyn Queue>,
+    sink: Arc<dyn Sink>,
+    policy: Arc<Policy>,
+    filter: Filter,
+    /// The batch in which the last bulk ended, so that it is not looked up again.
+    pub rest: Option<(Arc<Batch>, usize)>,
+    /// The track whose turn it is.
+    turn: usize,
+}
+
+impl Filler {
+    pub(super) fn new(config: &WorkerConfig) -> Self {
+        Filler {
+            queue: config.queue.clone(),
+            sink: config.sink.clone(),
+            policy: config.policy.clone(),
+            filter: config.filter.clone(),
+            rest: None,
+            turn: 0,
+        }
+    }
+
+    pub(super) fn fill(&mut self, positions: Vec<Position>, room: Room, buffer: Bulk) -> Filled {
+        let mut filled = Filled { bulk: buffer, ..Filled::default() };
+        let mut open: VecDeque<Position> = positions.into();
+        let first = open.iter().position(|position| position.track >= self.turn).unwrap_or(0);
+        open.rotate_left(first);
+        let mut read = 0;
+        while let Some(mut position) = open.pop_front() {
+            let from = position.cursor.offset;
+            self.turn = position.track + 1;
+            let more = self.read_one(&mut position, room, &mut filled);
+            read += position.cursor.offset - from;
+            filled.full |= more && read >= LONGEST_PASS;
+            if filled.full {
+                // It was interrupted: it stays its turn.
+                self.turn = position.track;
+                open.push_front(position);
+                break;
+            }
+            match more {
+                true => open.push_back(position),
+                false => filled.reached.push((position.track, position.cursor.offset)),
+            }
+        }
+        filled.reached.extend(open.into_iter().map(|left| (left.track, left.cursor.offset)));
+        filled
+    }
+
+    /// `true` where more may be read from this generation now.
+    fn read_one(&mut self, position: &mut Position, room: Room, filled: &mut Filled) -> bool {
+        let (track, from) = (position.track, position.cursor.offset);
+        match self.read(position.cursor) {
+            Ok(Read::Batch { batch, first }) => {
+                self.take(&batch, first, position, room, filled);
+                let moved = position.cursor.offset > from;
+                moved && position.cursor.offset < position.until
+            }
+            Ok(Read::Lost { to }) if to > from => {
+                filled.lost.push(Place { track, start: from, end: to });
+                position.cursor.offset = to;
+                to < position.until
+            }
+            Ok(Read::Lost { .. } | Read::Waiting | Read::Finished) => {
+                filled.waiting.push((track, position.seen));
+                false
+            }
+            Err(error) => {
+                filled.waiting.push((track, position.seen));
+                filled.errors.push(error);
+                false
+            }
+        }
+    }
+
+    fn read(&mut self, cursor: Cursor) -> std::io::Result<Read> {
+        if let Some((batch, first)) = self.rest.take()
+            && batch.generation.id == cursor.generation
+            && batch.records.get(first).is_some_and(|record| record.start == cursor.offset)
+        {
+            return Ok(Read::Batch { batch, first });
+        }
+        self.queue.read(cursor)
+    }
+
+    fn take(
+        &mut self,
+        batch: &Arc<Batch>,
+        first: usize,
+        position: &mut Position,
+        room: Room,
+        filled: &mut Filled,
+    ) {
+        for index in first..batch.records.len() {
+            let event = batch.event(index);
+            let (start, end) = (event.record.start, event.record.end);
+            let place = Place { track: position.track, start, end };
+            if start >= position.until {
+                return;
+            }
+            if !position.done.contains(start) {
+                if !self.filter.passes(&event) {
+                    filled.skip(place);
+                } else if filled.bulk.len() >= room.events
+                    || !self.encode(batch, index, room, filled)
+                {
+                    filled.full = true;
+                    self.rest = Some((batch.clone(), index));
+                    return;
+                } else {
+                    filled.add(place, batch);
+                }
+            }
+            position.cursor.offset = end;
+        }
+    }
+
+    /// `false`, and nothing is added, where there is no room for it. The first of a bulk always has room.
+    fn encode(&self, batch: &Batch, index: usize, room: Room, filled: &mut Filled) -> bool {
+        let body = &mut filled.bulk.items.body;
+        let before = body.len();
+        self.sink.encode(&protect(&self.policy, batch.event(index)), body);
+        if before > 0 && body.len() > room.bytes {
+            body.truncate(before);
+            return false;
+        }
+        true
+    }
+}
+
+impl Filled {
+    fn add(&mut self, place: Place, batch: &Batch) {
+        let before = self.bulk.items.ends.last().copied().unwrap_or(0);
+        if self.bulk.items.body.len() == before {
+            return self.skip(place);
+        }
+        self.bulk.items.ends.push(self.bulk.items.body.len());
+        self.bulk.places.push(place);
+        self.bulk.oldest = Some(self.bulk.oldest.map_or(batch.seen, |time| time.min(batch.seen)));
+    }
+
+    fn skip(&mut self, place: Place) {
+        self.skipped_events += 1;
+        match self.skipped.last_mut() {
+            Some(last) if last.track == place.track && last.end == place.start => {
+                last.end = place.end;
+            }
+            _ => self.skipped.push(place),
+        }
+    }
+}

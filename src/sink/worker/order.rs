@@ -1,0 +1,136 @@
+//! When a worker may deliver: by itself, on request, in rounds, or once.
+
+use super::track::Tracks;
+use super::{Worker, WorkerConfig};
+use crate::base::Timestamp;
+
+/// How a worker starts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// Continuously.
+    #[default]
+    Auto,
+    /// Nothing leaves before an order.
+    Armed,
+    /// Everything that was there at the start, then it ends.
+    Once,
+}
+
+/// What an operator may ask of one worker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// One round: everything up to the ends as they are now.
+    ShipNow,
+    Pause {
+        by: String,
+    },
+    /// Continuously from now on.
+    Resume,
+    /// Now, instead of waiting out the back-off.
+    Retry,
+}
+
+/// What the worker is allowed to do now.
+#[derive(Debug)]
+pub(super) struct Progress {
+    pub base: Base,
+    /// Up to the ends kept in the tracks.
+    pub round: bool,
+    over: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Base {
+    Auto,
+    Armed,
+    Once,
+    Paused { by: String, since: Timestamp },
+}
+
+impl Progress {
+    pub(super) fn new(mode: Mode) -> Self {
+        let base = match mode {
+            Mode::Auto => Base::Auto,
+            Mode::Armed => Base::Armed,
+            Mode::Once => Base::Once,
+        };
+        Progress { base, round: false, over: false }
+    }
+
+    pub(super) fn may_deliver(&self) -> bool {
+        self.round || self.base == Base::Auto
+    }
+
+    /// `--once` waits for the ends to be fixed.
+    pub(super) fn looks_again(&self) -> bool {
+        self.base == Base::Once && !self.round && !self.over
+    }
+
+    /// `--once` has delivered everything.
+    pub(super) fn is_over(&self) -> bool {
+        self.over
+    }
+
+    /// Begins the only round of `--once` when the ends are fixed.
+    pub(super) fn advance(&mut self, config: &WorkerConfig, tracks: &mut Tracks) {
+        if self.looks_again() && config.queue.settled() {
+            // What was found between the last look and this one belongs to it.
+            tracks.discover(config);
+            self.begin_round(tracks);
+        }
+    }
+
+    pub(super) fn begin_round(&mut self, tracks: &mut Tracks) {
+        self.round = true;
+        tracks.fix_ends();
+    }
+
+    pub(super) fn end_round(&mut self) {
+        self.round = false;
+        self.over = self.base == Base::Once;
+    }
+}
+
+impl Worker {
+    pub(super) fn obey(&mut self, order: Order) {
+        match order {
+            Order::ShipNow => {
+                self.trouble.wait_no_longer();
+                if !self.mode.may_deliver() {
+                    self.tracks.discover(&self.config);
+                    self.mode.begin_round(&mut self.tracks);
+                }
+            }
+            Order::Pause { by } => {
+                let since = self.config.clock.now();
+                self.mode.base = Base::Paused { by, since };
+                self.mode.round = false;
+            }
+            Order::Resume => {
+                self.mode.base = Base::Auto;
+                self.mode.round = false;
+            }
+            Order::Retry => {
+                self.trouble.wait_no_longer();
+                for held in &mut self.held {
+                    held.not_before = held.not_before.map(|at| at.min(self.now));
+                }
+            }
+        }
+        self.report.touch();
+    }
+
+    /// A round is over when everything up to its ends is confirmed.
+    pub(super) fn end_round(&mut self) {
+        if self.mode.round && self.round_is_through() && self.commit_at.is_none() {
+            self.mode.end_round();
+            self.report.touch();
+        }
+    }
+
+    /// Everything of the round is delivered, but perhaps not committed.
+    pub(super) fn round_is_through(&self) -> bool {
+        let empty = !self.is_busy() && self.ready.is_none() && self.held.is_empty();
+        self.mode.round && empty && self.tracks.are_read()
+    }
+}

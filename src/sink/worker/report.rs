@@ -1,0 +1,204 @@
+//! What the worker tells others about itself.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::order::Base;
+use super::{Worker, WorkerConfig};
+use crate::base::Timestamp;
+use crate::event::status::{SinkState, SinkStatus};
+
+/// Not more often than this.
+const EVERY: Duration = Duration::from_millis(100);
+/// The rate is that of the last seconds.
+const WINDOW: Duration = Duration::from_secs(5);
+
+/// Counts, and publishes them now and then.
+#[derive(Debug)]
+pub(super) struct Report {
+    status: SinkStatus,
+    sender: watch::Sender<SinkStatus>,
+    /// Something changed since the last time.
+    touched: bool,
+    published: Option<Instant>,
+    /// Confirmed events at some moments of the last seconds.
+    samples: VecDeque<(Instant, u64)>,
+    /// Of events whose bodies were dropped.
+    oldest: Option<Timestamp>,
+    pub stopped: bool,
+    /// The last pass could not read some file.
+    unreadable: bool,
+}
+
+impl Report {
+    pub(super) fn new(config: &WorkerConfig) -> (Self, watch::Receiver<SinkStatus>) {
+        let status = SinkStatus {
+            name: config.name.clone(),
+            kind: config.kind.clone(),
+            state: SinkState::Idle,
+            confirmed_events: 0,
+            confirmed_bytes: 0,
+            duplicates: 0,
+            filtered_events: 0,
+            dead_letters: 0,
+            rate: 0.0,
+            in_flight_events: 0,
+            behind_bytes: 0,
+            behind_events: 0,
+            oldest_waiting: None,
+            last_success: None,
+            last_error: None,
+        };
+        let (sender, receiver) = watch::channel(status.clone());
+        let report = Report {
+            status,
+            sender,
+            touched: true,
+            published: None,
+            samples: VecDeque::new(),
+            oldest: None,
+            stopped: false,
+            unreadable: false,
+        };
+        (report, receiver)
+    }
+
+    pub(super) fn touch(&mut self) {
+        self.touched = true;
+    }
+
+    pub(super) fn confirmed(&mut self, events: u64, bytes: u64) {
+        self.status.confirmed_events += events;
+        self.status.confirmed_bytes += bytes;
+    }
+
+    pub(super) fn duplicate(&mut self) {
+        self.status.duplicates += 1;
+    }
+
+    pub(super) fn filtered(&mut self, events: u64) {
+        self.status.filtered_events += events;
+    }
+
+    /// Some may be gone from their file before they could be kept.
+    pub(super) fn dead_letters(&mut self, kept: u64, refused: u64, reason: &str) {
+        self.status.dead_letters += kept;
+        let mut text = format!("{refused} refused ({reason}) and kept as dead letters");
+        if kept < refused {
+            let gone = refused - kept;
+            text.push_str(&format!(", but {gone} of them: their file was destroyed before"));
+        }
+        self.error(text);
+    }
+
+    /// What a pass over the files could not read.
+    pub(super) fn reading(&mut self, errors: &[std::io::Error]) {
+        if let Some(error) = errors.first() {
+            self.error(format!("cannot read on: {error}; the cursor stays, it is tried again"));
+        } else if self.unreadable {
+            self.status.last_error = None;
+        }
+        self.unreadable = !errors.is_empty();
+    }
+
+    pub(super) fn error(&mut self, text: String) {
+        self.status.last_error = Some(text);
+        self.touched = true;
+    }
+
+    pub(super) fn recovered(&mut self) {
+        self.status.last_error = None;
+    }
+
+    pub(super) fn success(&mut self, now: Timestamp) {
+        self.status.last_success = Some(now);
+        self.oldest = None;
+    }
+
+    pub(super) fn remember_oldest(&mut self, time: Option<Timestamp>) {
+        self.oldest = self.oldest.into_iter().chain(time).min();
+    }
+
+    pub(super) fn last(self) -> SinkStatus {
+        self.status
+    }
+
+    /// When it wants to publish; also to let the rate sink to zero.
+    pub(super) fn due(&self) -> Option<Instant> {
+        let published = self.published?;
+        if self.touched {
+            return Some(published + EVERY);
+        }
+        (self.status.rate > 0.0).then(|| published + Duration::from_secs(1))
+    }
+
+    fn measure(&mut self, now: Instant) {
+        self.samples.push_back((now, self.status.confirmed_events));
+        while self.samples.len() > 2 && now - self.samples[1].0 >= WINDOW {
+            self.samples.pop_front();
+        }
+        let (first, before) = self.samples[0];
+        let seconds = (now - first).as_secs_f64();
+        if seconds > 0.0 {
+            let events = self.status.confirmed_events - before;
+            self.status.rate = events as f64 / seconds;
+        }
+    }
+}
+
+impl Worker {
+    /// Tells the others, if it is time or must be.
+    pub(super) fn publish(&mut self, at_once: bool) {
+        let now = Instant::now();
+        let never = self.report.published.is_none();
+        if !at_once && !never && self.report.due().is_none_or(|due| due > now) {
+            return;
+        }
+        self.report.measure(now);
+        let behind = self.tracks.behind();
+        let state = self.state(behind);
+        let oldest = self.oldest_waiting();
+        let report = &mut self.report;
+        let status = &mut report.status;
+        status.state = state;
+        status.in_flight_events = self.flights.iter().map(|flight| flight.events).sum();
+        status.behind_bytes = behind;
+        status.behind_events = match status.confirmed_bytes {
+            0 => 0,
+            bytes => {
+                (behind as f64 / (bytes as f64 / status.confirmed_events.max(1) as f64)) as u64
+            }
+        };
+        status.oldest_waiting = oldest.into_iter().chain(report.oldest).min();
+        report.sender.send_replace(status.clone());
+        report.published = Some(now);
+        report.touched = false;
+    }
+
+    fn state(&self, behind: u64) -> SinkState {
+        if self.report.stopped {
+            return SinkState::Stopped;
+        }
+        if let Some(reason) = &self.trouble.blocked {
+            return SinkState::Blocked { reason: reason.clone() };
+        }
+        if self.trouble.attempts > 0 {
+            return SinkState::BackingOff {
+                next: self.trouble.next,
+                attempts: self.trouble.attempts,
+            };
+        }
+        match &self.mode.base {
+            Base::Armed if !self.mode.round => SinkState::Armed,
+            Base::Paused { by, since } if !self.mode.round => {
+                SinkState::Paused { by: by.clone(), since: *since }
+            }
+            _ if !self.flights.is_empty() || self.ready.is_some() => SinkState::Shipping,
+            _ if behind > 0 && self.is_busy() => SinkState::Shipping,
+            _ => SinkState::Idle,
+        }
+    }
+}

@@ -1,0 +1,504 @@
+//! The promises of the worker, against a log in memory and a target that fails on demand.
+
+mod fake;
+
+use std::future::Future;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use proptest::prelude::*;
+use tokio_util::sync::CancellationToken;
+
+use self::fake::{FakeQueue, FakeSink};
+use super::*;
+use crate::base::SystemClock;
+use crate::event::GenerationId;
+use crate::event::status::SinkState;
+use crate::sink::dead_letters::DeadLetter;
+use crate::sink::{Delivery, Items, Outcome, SinkError};
+
+const DEADLINE: Duration = Duration::from_secs(20);
+
+/// Keeps `offset:reason:attempts`.
+#[derive(Default)]
+struct Kept {
+    letters: Mutex<Vec<String>>,
+    full: Mutex<u32>,
+}
+
+impl DeadLetters for Kept {
+    fn keep(&self, _sink: &str, letters: Vec<DeadLetter>) -> std::io::Result<()> {
+        let mut full = self.full.lock().unwrap();
+        if *full > 0 {
+            *full -= 1;
+            return Err(std::io::Error::other("no room"));
+        }
+        let text = |letter: &DeadLetter| {
+            format!("{}:{}:{}", letter.offset, letter.reason, letter.attempts)
+        };
+        self.letters.lock().unwrap().extend(letters.iter().map(text));
+        Ok(())
+    }
+}
+
+struct Bench {
+    queue: Arc<FakeQueue>,
+    sink: Arc<FakeSink>,
+    store: Store,
+    kept: Arc<Kept>,
+    filter: Filter,
+    mode: Mode,
+}
+
+struct Running {
+    handle: WorkerHandle,
+    stop: CancellationToken,
+    task: tokio::task::JoinHandle<SinkStatus>,
+}
+
+impl Bench {
+    fn new(queue: Arc<FakeQueue>, sink: FakeSink) -> Self {
+        Bench {
+            queue,
+            sink: Arc::new(sink),
+            store: Store::ephemeral(),
+            kept: Arc::default(),
+            filter: Filter::default(),
+            mode: Mode::Auto,
+        }
+    }
+
+    fn start(&self) -> Running {
+        let (worker, handle) = Worker::new(WorkerConfig {
+            name: "sink".into(),
+            kind: "fake".into(),
+            sink: self.sink.clone(),
+            queue: self.queue.clone(),
+            store: self.store.clone(),
+            policy: Arc::default(),
+            filter: self.filter.clone(),
+            mode: self.mode,
+            budget: 64 * 1024,
+            dead_letters: self.kept.clone(),
+            clock: Arc::new(SystemClock::new()),
+        });
+        let stop = CancellationToken::new();
+        let task = tokio::spawn(worker.run(stop.clone()));
+        Running { handle, stop, task }
+    }
+
+    /// The cursor, wherever it is kept.
+    fn cursor(&self, file: u64) -> u64 {
+        if self.sink.transactional {
+            let state = self.sink.state.lock().unwrap();
+            return state.cursors.get(&GenerationId(file)).copied().unwrap_or(0);
+        }
+        let rows = self.store.cursors("sink");
+        rows.iter().find(|row| row.generation.0 == file).map_or(0, |row| row.offset)
+    }
+
+    /// No document stands before the cursor that is neither delivered nor a dead letter.
+    fn check_cursors(&self) {
+        // Cursors first: what is delivered after this look may move them.
+        let cursors: Vec<u64> = (0..self.queue.files()).map(|file| self.cursor(file)).collect();
+        let documents = self.sink.documents();
+        for line in self.queue.expected() {
+            let mut parts = line.splitn(3, ':');
+            let file: usize = parts.next().unwrap().parse().unwrap();
+            let start: u64 = parts.next().unwrap().parse().unwrap();
+            let refused = line.ends_with("bad");
+            if start < cursors[file] && !refused && !line.ends_with("no form") {
+                assert!(documents.binary_search(&line).is_ok(), "{line} is behind the cursor");
+            }
+        }
+    }
+
+    /// Complete, unique, and every cursor at its end.
+    async fn is_complete(&self) {
+        let expected = self.queue.expected();
+        let good = |line: &String| !line.ends_with("bad") && !line.ends_with("no form");
+        let expected: Vec<String> = expected.into_iter().filter(good).collect();
+        eventually("everything is delivered", || {
+            self.check_cursors();
+            self.sink.documents().len() >= expected.len()
+        })
+        .await;
+        assert_eq!(self.sink.documents(), expected);
+    }
+}
+
+impl Running {
+    async fn order(&self, order: Order) {
+        self.handle.orders.send(order).await.unwrap();
+    }
+
+    async fn stop(self) -> SinkStatus {
+        self.stop.cancel();
+        within(self.task).await.unwrap()
+    }
+
+    fn state(&self) -> SinkState {
+        self.handle.status.borrow().state.clone()
+    }
+}
+
+async fn within<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(DEADLINE, future).await.expect("in time")
+}
+
+async fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + DEADLINE;
+    while !condition() {
+        assert!(Instant::now() < deadline, "{what}: not in time");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+fn lines(queue: &FakeQueue, file: usize, numbers: std::ops::Range<u32>) {
+    for number in numbers {
+        queue.append(file, &format!("line {number}\n"));
+    }
+}
+
+fn has(items: &Items, text: &str) -> bool {
+    items.iter().any(|item| item.ends_with(text.as_bytes()))
+}
+
+/// The first `times` deliveries get this answer.
+fn first(
+    times: u32,
+    mut answer: impl FnMut() -> Delivery + Send,
+) -> impl FnMut(&Items) -> Option<Delivery> + Send {
+    let mut left = times;
+    move |_| {
+        let fails = left > 0;
+        left = left.saturating_sub(1);
+        fails.then(&mut answer)
+    }
+}
+
+#[tokio::test]
+async fn a_growing_log_is_delivered_complete_and_unique_over_a_restart() {
+    let bench = Bench::new(FakeQueue::new(3), FakeSink::new());
+    lines(&bench.queue, 0, 0..500);
+    let running = bench.start();
+    lines(&bench.queue, 1, 0..700);
+    bench.is_complete().await;
+    let status = running.stop().await;
+    assert_eq!((status.confirmed_events, status.state), (1200, SinkState::Stopped));
+    assert_eq!(status.behind_bytes, 0);
+    lines(&bench.queue, 0, 500..900);
+    lines(&bench.queue, 2, 0..1);
+    let running = bench.start();
+    bench.is_complete().await;
+    eventually("all cursors at the end", || {
+        (0..3).all(|file| bench.cursor(file) == bench.queue.length(file as usize))
+    })
+    .await;
+    assert_eq!(running.stop().await.confirmed_events, 401);
+    assert!(bench.sink.most_flying.load(Ordering::SeqCst) <= 3);
+    assert!(bench.sink.largest_body.load(Ordering::SeqCst) <= 4096);
+}
+
+#[tokio::test]
+async fn an_unfinished_line_waits_until_it_is_complete() {
+    let bench = Bench::new(FakeQueue::new(1), FakeSink::new());
+    bench.queue.append(0, "one\ntw");
+    let running = bench.start();
+    bench.is_complete().await;
+    bench.queue.append(0, "o\n");
+    bench.is_complete().await;
+    assert_eq!(running.stop().await.confirmed_events, 2);
+}
+
+#[tokio::test]
+async fn filtered_events_and_those_without_a_form_are_passed_over() {
+    let mut bench = Bench::new(FakeQueue::new(1), FakeSink::new());
+    bench.filter.condition = Some(Arc::new(|event| event.text() != b"drop"));
+    bench.queue.append(0, "a\n#quiet\ndrop\nno form\nb\ndrop\n");
+    let running = bench.start();
+    eventually("the cursor is at the end", || bench.cursor(0) == bench.queue.length(0)).await;
+    assert_eq!(bench.sink.documents(), ["0:0:a", "0:22:b"]);
+    let status = running.stop().await;
+    assert_eq!((status.confirmed_events, status.filtered_events), (2, 4));
+}
+
+#[tokio::test]
+async fn a_failed_commit_is_forgotten_and_read_again() {
+    let bench = Bench::new(FakeQueue::new(2), FakeSink::transactional());
+    *bench.sink.commit_fails.lock().unwrap() = 2;
+    lines(&bench.queue, 0, 0..300);
+    lines(&bench.queue, 1, 0..10);
+    let running = bench.start();
+    bench.is_complete().await;
+    let status = running.stop().await;
+    assert_eq!(status.confirmed_events, 310);
+    assert_eq!(bench.sink.most_flying.load(Ordering::SeqCst), 1);
+    assert_eq!(bench.cursor(0), bench.queue.length(0));
+    assert!(bench.store.cursors("sink").is_empty(), "its cursors are its own");
+}
+
+#[tokio::test]
+async fn a_refused_event_is_a_dead_letter_and_the_cursor_moves_on() {
+    let sink = FakeSink::new().fault(|items| {
+        let answer = |item: &[u8]| match item.ends_with(b"bad") {
+            true => Outcome::Reject("no such field".into()),
+            false => Outcome::Done,
+        };
+        Some(Delivery::Each(items.iter().map(answer).collect()))
+    });
+    let bench = Bench::new(FakeQueue::new(1), sink);
+    *bench.kept.full.lock().unwrap() = 1;
+    bench.queue.append(0, "a\nbad\nb\n");
+    let running = bench.start();
+    eventually("the cursor is at the end", || bench.cursor(0) == bench.queue.length(0)).await;
+    assert_eq!(*bench.kept.letters.lock().unwrap(), ["2:no such field:2"]);
+    let status = running.stop().await;
+    assert_eq!((status.confirmed_events, status.dead_letters), (2, 1));
+}
+
+#[tokio::test]
+async fn a_body_too_large_is_halved_and_a_giant_event_kept_aside() {
+    let sink = FakeSink::new()
+        .fault(|items| (items.body.len() > 300).then_some(Delivery::All(Outcome::TooLarge)));
+    let bench = Bench::new(FakeQueue::new(1), sink);
+    lines(&bench.queue, 0, 0..100);
+    bench.queue.append(0, &format!("{} bad\n", "x".repeat(500)));
+    lines(&bench.queue, 0, 100..200);
+    let running = bench.start();
+    bench.is_complete().await;
+    eventually("the cursor is at the end", || bench.cursor(0) == bench.queue.length(0)).await;
+    assert_eq!(bench.kept.letters.lock().unwrap().len(), 1);
+    assert_eq!(running.stop().await.confirmed_events, 200);
+}
+
+#[tokio::test]
+async fn items_to_be_tried_again_come_again_alone() {
+    let mut refusals = 3;
+    let sink = FakeSink::new().fault(move |items| {
+        let refuse = refusals > 0 && has(items, "line 7");
+        refusals -= u32::from(refuse);
+        let answer = |item: &[u8]| match refuse && item.ends_with(b"line 7") {
+            true => Outcome::Retry(None),
+            false => Outcome::Done,
+        };
+        Some(Delivery::Each(items.iter().map(answer).collect()))
+    });
+    let bench = Bench::new(FakeQueue::new(1), sink);
+    lines(&bench.queue, 0, 0..200);
+    let running = bench.start();
+    eventually("all but one", || bench.sink.documents().len() == 199).await;
+    eventually("the cursor stands before it", || bench.cursor(0) == 7 * 7).await;
+    running.order(Order::Retry).await;
+    bench.is_complete().await;
+    assert_eq!(running.stop().await.confirmed_events, 200);
+}
+
+#[tokio::test]
+async fn a_target_that_is_down_for_long_holds_no_bodies_and_loses_nothing() {
+    let long = || Delivery::Busy(Some(Duration::from_secs(60)));
+    for sink in [FakeSink::new(), FakeSink::transactional()] {
+        let bench = Bench::new(FakeQueue::new(1), sink.fault(first(1, long)));
+        lines(&bench.queue, 0, 0..1000);
+        let running = bench.start();
+        let backs_off = |state| matches!(state, SinkState::BackingOff { attempts: 1, .. });
+        eventually("it backs off", || backs_off(running.state())).await;
+        let status = running.handle.status.clone();
+        eventually("its bodies are gone", || status.borrow().in_flight_events == 0).await;
+        assert!(status.borrow().last_error.as_ref().unwrap().contains("next try in 60 s"));
+        running.order(Order::Retry).await;
+        bench.is_complete().await;
+        assert_eq!(running.stop().await.confirmed_events, 1000);
+    }
+}
+
+#[tokio::test]
+async fn every_kind_of_failure_passes() {
+    type Answer = fn() -> Delivery;
+    let failures: [(Answer, bool); 5] = [
+        (|| Delivery::Busy(None), false),
+        (|| Delivery::Blocked("the index is read-only".into()), true),
+        (|| Delivery::Down(SinkError::Unavailable("refused".into())), false),
+        (|| Delivery::Down(SinkError::Misconfigured("wrong password".into())), true),
+        (|| Delivery::Each(vec![Outcome::Done]), false),
+    ];
+    for (failure, needs_person) in failures {
+        let bench = Bench::new(FakeQueue::new(1), FakeSink::new().fault(first(2, failure)));
+        lines(&bench.queue, 0, 0..100);
+        let running = bench.start();
+        let shown = |state: SinkState| match state {
+            SinkState::Blocked { .. } => needs_person,
+            SinkState::BackingOff { .. } => !needs_person,
+            _ => false,
+        };
+        eventually("it is shown", || shown(running.state())).await;
+        running.order(Order::Retry).await;
+        bench.is_complete().await;
+        let status = running.stop().await;
+        assert_eq!((status.confirmed_events, status.last_error), (100, None));
+    }
+}
+
+#[tokio::test]
+async fn a_panic_in_a_sink_loses_nothing() {
+    let sink = FakeSink::new().fault(first(1, || panic!("a bug in a sink")));
+    let bench = Bench::new(FakeQueue::new(1), sink);
+    lines(&bench.queue, 0, 0..10);
+    let running = bench.start();
+    eventually("it is told", || {
+        running
+            .handle
+            .status
+            .borrow()
+            .last_error
+            .as_ref()
+            .is_some_and(|e| e.contains("internal error"))
+    })
+    .await;
+    bench.is_complete().await;
+    assert_eq!(running.stop().await.confirmed_events, 10);
+}
+
+#[tokio::test]
+async fn nothing_leaves_before_the_order_and_a_round_ends_where_it_began() {
+    let mut bench = Bench::new(FakeQueue::new(2), FakeSink::transactional());
+    bench.mode = Mode::Armed;
+    lines(&bench.queue, 0, 0..300);
+    let running = bench.start();
+    eventually("it is armed", || running.state() == SinkState::Armed).await;
+    assert_eq!(bench.sink.documents().len(), 0);
+    running.order(Order::ShipNow).await;
+    bench.is_complete().await;
+    eventually("it is armed again", || running.state() == SinkState::Armed).await;
+    lines(&bench.queue, 1, 0..10);
+    running.order(Order::Pause { by: "ada".into() }).await;
+    let paused = |state| matches!(state, SinkState::Paused { by, .. } if by == "ada");
+    eventually("it is paused", || paused(running.state())).await;
+    assert_eq!(bench.sink.documents().len(), 300);
+    running.order(Order::Resume).await;
+    bench.is_complete().await;
+    assert_eq!(running.stop().await.confirmed_events, 310);
+}
+
+#[tokio::test]
+async fn once_ends_when_everything_that_was_there_is_committed() {
+    for sink in [FakeSink::new(), FakeSink::transactional()] {
+        let mut bench = Bench::new(FakeQueue::new(2), sink);
+        bench.mode = Mode::Once;
+        bench.queue.settled.store(false, Ordering::SeqCst);
+        lines(&bench.queue, 0, 0..1234);
+        bench.queue.append(1, "whole\npartial");
+        let running = bench.start();
+        eventually("it waits for the ends", || running.state() == SinkState::Idle).await;
+        assert!(!running.task.is_finished());
+        bench.queue.settled.store(true, Ordering::SeqCst);
+        let status = within(running.task).await.unwrap();
+        assert_eq!(status.confirmed_events, 1235);
+        assert_eq!(bench.cursor(0), bench.queue.length(0));
+        bench.is_complete().await;
+    }
+}
+
+#[tokio::test]
+async fn once_with_nothing_to_do_ends_at_once() {
+    let mut bench = Bench::new(FakeQueue::new(0), FakeSink::transactional());
+    bench.mode = Mode::Once;
+    assert_eq!(within(bench.start().task).await.unwrap().confirmed_events, 0);
+}
+
+#[tokio::test]
+async fn destroyed_bytes_do_not_stop_the_rest() {
+    let bench = Bench::new(FakeQueue::new(1), FakeSink::new());
+    lines(&bench.queue, 0, 0..10);
+    bench.queue.destroy(0);
+    lines(&bench.queue, 0, 10..20);
+    let running = bench.start();
+    bench.is_complete().await;
+    assert_eq!(running.stop().await.confirmed_events, 10);
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_read_is_told_and_read_later() {
+    let bench = Bench::new(FakeQueue::new(1), FakeSink::new());
+    bench.queue.broken.store(true, Ordering::SeqCst);
+    lines(&bench.queue, 0, 0..10);
+    let running = bench.start();
+    let told = || running.handle.status.borrow().last_error.clone();
+    eventually("it is told", || told().is_some_and(|text| text.contains("on fire"))).await;
+    bench.queue.broken.store(false, Ordering::SeqCst);
+    bench.is_complete().await;
+    eventually("it is forgotten", || told().is_none()).await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_stop_waits_for_what_is_under_way() {
+    let mut sink = FakeSink::new();
+    sink.slow = Duration::from_millis(150);
+    let bench = Bench::new(FakeQueue::new(1), sink);
+    lines(&bench.queue, 0, 0..30);
+    let running = bench.start();
+    eventually("it is under way", || running.state() == SinkState::Shipping).await;
+    assert_eq!(running.stop().await.confirmed_events, 30);
+    bench.is_complete().await;
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
+
+    /// Whatever a target answers, everything arrives once and no cursor runs ahead.
+    #[test]
+    fn any_answers_lead_to_complete_and_unique(
+        script in prop::collection::vec(0u8..8, 1..20),
+        transactional: bool,
+        commit_fails in 0u32..2,
+    ) {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2).enable_all().build().unwrap();
+        runtime.block_on(check_script(script, transactional, commit_fails));
+    }
+}
+
+async fn check_script(script: Vec<u8>, transactional: bool, commit_fails: u32) {
+    let mut script = script.into_iter();
+    let good = if transactional { Outcome::Accepted } else { Outcome::Done };
+    let answer = move |items: &Items| {
+        let mixed = |odd: fn(usize) -> bool, other: Outcome| {
+            let pick = |index| if odd(index) { other.clone() } else { good.clone() };
+            Some(Delivery::Each((0..items.len()).map(pick).collect()))
+        };
+        match script.next()? {
+            0 => mixed(|index| index % 3 == 0, Outcome::Retry(None)),
+            1 => mixed(|index| index == 0, Outcome::Retry(None)),
+            2 => Some(Delivery::All(Outcome::TooLarge)).filter(|_| items.len() > 1),
+            3 => Some(Delivery::Busy(None)),
+            4 => Some(Delivery::Down(SinkError::Unavailable("gone".into()))),
+            5 => Some(Delivery::Blocked("no".into())),
+            6 => Some(Delivery::Each(vec![])),
+            _ => None,
+        }
+    };
+    let mut sink = if transactional { FakeSink::transactional() } else { FakeSink::new() };
+    sink.limits.events = 20;
+    let bench = Bench::new(FakeQueue::new(3), sink.fault(answer));
+    *bench.sink.commit_fails.lock().unwrap() = commit_fails;
+    let running = bench.start();
+    for file in 0..3 {
+        lines(&bench.queue, file, 0..100);
+        bench.queue.append(file, "#quiet\n");
+    }
+    let impatient = running.handle.orders.clone();
+    let pushing = tokio::spawn(async move {
+        while impatient.send(Order::Retry).await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(3)).await;
+        }
+    });
+    bench.is_complete().await;
+    eventually("the cursors are at the end", || {
+        (0..3).all(|file| bench.cursor(file) == bench.queue.length(file as usize))
+    })
+    .await;
+    assert_eq!(running.stop().await.confirmed_events, 300);
+    pushing.abort();
+}

@@ -1,0 +1,313 @@
+//! A log in memory and a target that fails on demand.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use tokio::sync::watch;
+
+use crate::base::Timestamp;
+use crate::event::{
+    Batch, Cursor, Decode, Flags, Generation, GenerationId, IdKey, Identity, Part, Record,
+};
+use crate::follow::Read;
+use crate::privacy::Outgoing;
+use crate::sink::queue::Queue;
+use crate::sink::{Cursors, Delivery, Items, Lane, Limits, Outcome, Sink, SinkError};
+
+/// The whole line is the message.
+#[derive(Debug)]
+struct Lines;
+
+impl Decode for Lines {
+    fn name(&self) -> &'static str {
+        "lines"
+    }
+    fn parts<'a>(&self, text: &'a [u8], each: &mut dyn FnMut(Part<'a>)) {
+        each(Part::Message(String::from_utf8_lossy(text)));
+    }
+}
+
+struct FakeFile {
+    generation: Arc<Generation>,
+    bytes: Vec<u8>,
+    /// Bytes before this are gone.
+    gone: u64,
+}
+
+/// Lines of some generations. A line that begins with `#` is quiet.
+pub struct FakeQueue {
+    files: Mutex<Vec<FakeFile>>,
+    changes: watch::Sender<u64>,
+    pub settled: AtomicBool,
+    pub broken: AtomicBool,
+}
+
+impl FakeQueue {
+    pub fn new(files: usize) -> Arc<Self> {
+        let file = |number: usize| FakeFile {
+            generation: Arc::new(Generation {
+                id: GenerationId(number as u64),
+                identity: Identity {
+                    inode: number as u64,
+                    birth: 0,
+                    head_len: 0,
+                    head_hash: 0,
+                    ordinal: 0,
+                },
+                source: "test".into(),
+                service: None,
+                host: "host".into(),
+                key: IdKey::from_host_id("host"),
+            }),
+            bytes: Vec::new(),
+            gone: 0,
+        };
+        Arc::new(FakeQueue {
+            files: Mutex::new((0..files).map(file).collect()),
+            changes: watch::Sender::new(0),
+            settled: AtomicBool::new(true),
+            broken: AtomicBool::new(false),
+        })
+    }
+
+    pub fn files(&self) -> u64 {
+        self.files.lock().unwrap().len() as u64
+    }
+
+    pub fn append(&self, file: usize, text: &str) {
+        self.files.lock().unwrap()[file].bytes.extend_from_slice(text.as_bytes());
+        self.changes.send_modify(|changes| *changes += 1);
+    }
+
+    /// Everything up to here is destroyed.
+    pub fn destroy(&self, file: usize) {
+        let file = &mut self.files.lock().unwrap()[file];
+        file.gone = file.bytes.len() as u64;
+    }
+
+    pub fn length(&self, file: usize) -> u64 {
+        self.files.lock().unwrap()[file].bytes.len() as u64
+    }
+
+    /// All complete lines that a sink must get: `generation:start:text`.
+    pub fn expected(&self) -> Vec<String> {
+        let files = self.files.lock().unwrap();
+        let mut all = Vec::new();
+        for file in files.iter() {
+            let mut start = 0;
+            for line in file.bytes.split_inclusive(|byte| *byte == b'\n') {
+                if line.ends_with(b"\n") && !line.starts_with(b"#") && start >= file.gone as usize {
+                    let text = String::from_utf8_lossy(&line[..line.len() - 1]);
+                    all.push(format!("{}:{start}:{text}", file.generation.id.0));
+                }
+                start += line.len();
+            }
+        }
+        all.sort();
+        all
+    }
+}
+
+impl Queue for FakeQueue {
+    fn generations(&self) -> Vec<GenerationId> {
+        self.files.lock().unwrap().iter().map(|file| file.generation.id).collect()
+    }
+
+    fn extent(&self, generation: GenerationId) -> Option<(u64, u64)> {
+        Some((0, self.length(generation.0 as usize)))
+    }
+
+    fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    fn read(&self, cursor: Cursor) -> io::Result<Read> {
+        if self.broken.load(Ordering::SeqCst) {
+            return Err(io::Error::other("the disk is on fire"));
+        }
+        let files = self.files.lock().unwrap();
+        let file = &files[cursor.generation.0 as usize];
+        if cursor.offset < file.gone {
+            return Ok(Read::Lost { to: file.gone });
+        }
+        let from = cursor.offset as usize;
+        let (mut at, mut records) = (from, Vec::new());
+        for line in file.bytes[from..].split_inclusive(|byte| *byte == b'\n').take(100) {
+            if !line.ends_with(b"\n") {
+                break;
+            }
+            let quiet = if line[0] == b'#' { Flags::QUIET } else { Flags::default() };
+            records.push(Record {
+                start: at as u64,
+                end: (at + line.len()) as u64,
+                at: (at - from) as u32,
+                len: line.len() as u32 - 1,
+                time: Timestamp(0),
+                level: None,
+                precision: 0,
+                flags: quiet,
+            });
+            at += line.len();
+        }
+        if records.is_empty() {
+            return Ok(Read::Waiting);
+        }
+        let batch = Batch {
+            generation: file.generation.clone(),
+            path: std::path::Path::new("/test.log").into(),
+            decode: Arc::new(Lines),
+            seen: Timestamp::from_seconds(1000),
+            start: from as u64,
+            end: at as u64,
+            bytes: file.bytes[from..at].into(),
+            records,
+        };
+        Ok(Read::Batch { batch: Arc::new(batch), first: 0 })
+    }
+
+    fn settled(&self) -> bool {
+        self.settled.load(Ordering::SeqCst)
+    }
+}
+
+/// Answers a delivery; `None` is "done".
+pub type Fault = Box<dyn FnMut(&Items) -> Option<Delivery> + Send>;
+
+/// Remembers what it was given, as `generation:start:text`.
+pub struct FakeSink {
+    pub limits: Limits,
+    /// Keeps its own cursors, and answers `Accepted`.
+    pub transactional: bool,
+    fault: Mutex<Fault>,
+    pub commit_fails: Mutex<u32>,
+    pub slow: Duration,
+    pub state: Mutex<Stored>,
+    flying: AtomicUsize,
+    pub most_flying: AtomicUsize,
+    pub largest_body: AtomicUsize,
+}
+
+#[derive(Default)]
+pub struct Stored {
+    /// Durable.
+    pub documents: Vec<String>,
+    pub cursors: BTreeMap<GenerationId, u64>,
+    accepted: Vec<String>,
+}
+
+impl FakeSink {
+    pub fn new() -> Self {
+        FakeSink {
+            limits: Limits {
+                events: 50,
+                bytes: 4096,
+                requests: 3,
+                commit_every: Duration::from_millis(20),
+            },
+            transactional: false,
+            fault: Mutex::new(Box::new(|_| None)),
+            commit_fails: Mutex::new(0),
+            slow: Duration::ZERO,
+            state: Mutex::default(),
+            flying: AtomicUsize::new(0),
+            most_flying: AtomicUsize::new(0),
+            largest_body: AtomicUsize::new(0),
+        }
+    }
+
+    pub fn transactional() -> Self {
+        FakeSink { transactional: true, ..Self::new() }
+    }
+
+    pub fn fault(self, fault: impl FnMut(&Items) -> Option<Delivery> + Send + 'static) -> Self {
+        FakeSink { fault: Mutex::new(Box::new(fault)), ..self }
+    }
+
+    pub fn documents(&self) -> Vec<String> {
+        let mut documents = self.state.lock().unwrap().documents.clone();
+        documents.sort();
+        documents
+    }
+
+    fn answer(&self, items: &Items) -> Delivery {
+        let good = if self.transactional { Outcome::Accepted } else { Outcome::Done };
+        // A fault may panic.
+        let delivery = (self.fault.lock().unwrap_or_else(PoisonError::into_inner))(items);
+        let delivery = delivery.unwrap_or(Delivery::All(good.clone()));
+        let mut state = self.state.lock().unwrap();
+        for (index, item) in items.iter().enumerate() {
+            let outcome = match &delivery {
+                Delivery::All(outcome) => Some(outcome),
+                Delivery::Each(outcomes) if outcomes.len() == items.len() => outcomes.get(index),
+                _ => None,
+            };
+            let text = String::from_utf8(item.to_vec()).unwrap();
+            match outcome {
+                Some(Outcome::Done) => state.documents.push(text),
+                Some(Outcome::Accepted) => state.accepted.push(text),
+                _ => {}
+            }
+        }
+        delivery
+    }
+}
+
+impl Sink for FakeSink {
+    fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    fn encode(&self, event: &Outgoing<'_>, body: &mut Vec<u8>) {
+        let message = event.message().unwrap();
+        if message == "no form" {
+            return;
+        }
+        let item = format!("{}:{}:{message}", event.generation().id.0, event.offset());
+        body.extend_from_slice(item.as_bytes());
+    }
+
+    fn check(&self) -> BoxFuture<'_, Result<(), SinkError>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn resume(&self) -> BoxFuture<'_, Result<Option<Cursors>, SinkError>> {
+        let mut state = self.state.lock().unwrap();
+        state.accepted.clear();
+        let cursors = state.cursors.iter();
+        let cursors = cursors.map(|(&generation, &offset)| Cursor { generation, offset }).collect();
+        let own = self.transactional.then_some(cursors);
+        Box::pin(async { Ok(own) })
+    }
+
+    fn deliver<'a>(&'a self, _lane: &'a Lane, items: &'a Items) -> BoxFuture<'a, Delivery> {
+        Box::pin(async move {
+            let flying = self.flying.fetch_add(1, Ordering::SeqCst) + 1;
+            self.most_flying.fetch_max(flying, Ordering::SeqCst);
+            self.largest_body.fetch_max(items.body.len(), Ordering::SeqCst);
+            tokio::time::sleep(self.slow).await;
+            self.flying.fetch_sub(1, Ordering::SeqCst);
+            self.answer(items)
+        })
+    }
+
+    fn commit<'a>(&'a self, upto: &'a Cursors) -> BoxFuture<'a, Result<(), SinkError>> {
+        assert_eq!(self.flying.load(Ordering::SeqCst), 0, "a commit beside a delivery");
+        let mut fails = self.commit_fails.lock().unwrap();
+        if *fails > 0 {
+            *fails -= 1;
+            return Box::pin(async { Err(SinkError::Unavailable("the disk is full".into())) });
+        }
+        let mut state = self.state.lock().unwrap();
+        let accepted = std::mem::take(&mut state.accepted);
+        state.documents.extend(accepted);
+        for cursor in upto {
+            let before = state.cursors.insert(cursor.generation, cursor.offset);
+            assert!(before.is_none_or(|before| before <= cursor.offset), "a cursor went back");
+        }
+        Box::pin(async { Ok(()) })
+    }
+}
