@@ -1,9 +1,25 @@
 //! Bytes → records: lines, joining, caps, cuts. Pure; used by the engine, the screen and `parse` alike.
+//!
+//! Promise: where records begin and end depends on the bytes from a record's beginning on, the format and
+//! the cuts, and on nothing else. So reading can begin at any record, and reading twice gives the same.
+//! Every byte that is passed over belongs to exactly one record. Nothing is dropped and nothing fails.
 
 use std::sync::Arc;
 
-use super::{Context, Format};
-use crate::event::Record;
+use memchr::memchr;
+
+use super::json::scan;
+use super::multiline::Trace;
+use super::text::{first_line, is_blank, without_line_end};
+use super::{Context, Format, Head, Joins};
+use crate::event::{Flags, Record};
+
+/// A record of more lines is split.
+const MAX_LINES: u32 = 1_000;
+/// A record's time may be that of one before it, this many lines back.
+const NEAR_LINES: u32 = 1_000;
+
+const BOM: &[u8] = b"\xef\xbb\xbf";
 
 /// What comes after the bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,15 +35,27 @@ pub enum End {
 pub struct Framed {
     /// Bytes of the buffer that now belong to records.
     pub consumed: usize,
-    /// No record of a row of 200 fitted the format: time to vote again.
+    /// Records since the last one that fitted the format, in this pass (lines, where a long one was split).
     pub misfits: u32,
+    /// Some record of this pass fitted.
+    pub fitted: bool,
+}
+
+impl Framed {
+    /// So many misfits in a row are another format: time to vote again.
+    pub const VOTE_AGAIN: u32 = 200;
+
+    /// Misfits in a row, when there were `before` of them before this pass.
+    pub fn row(&self, before: u32) -> u32 {
+        if self.fitted { self.misfits } else { before.saturating_add(self.misfits) }
+    }
 }
 
 /// Splits the bytes of one generation into records of one format.
 #[derive(Debug)]
 pub struct Framer {
     pub format: Arc<dyn Format>,
-    /// Longest record, in bytes.
+    /// Longest record, in bytes. A longer line is one truncated record.
     pub cap: usize,
 }
 
@@ -35,15 +63,395 @@ impl Framer {
     /// Appends the records of `bytes` (which begins at `base` of its generation, at a record's beginning).
     /// `cuts` are ascending offsets of the generation at which a record ends whatever follows.
     /// Stops at `end`, or before a record that may still grow.
+    ///
+    /// With [`End::Open`] and a buffer of more than `cap` + 1 bytes it gets on, unless the first line is
+    /// longer than that and not finished ([`Framer::is_overlong`]).
     pub fn frame(
         &self,
-        _bytes: &[u8],
-        _base: u64,
-        _cuts: &[u64],
-        _end: End,
-        _context: &mut Context,
-        _records: &mut Vec<Record>,
+        bytes: &[u8],
+        base: u64,
+        cuts: &[u64],
+        end: End,
+        context: &mut Context,
+        records: &mut Vec<Record>,
     ) -> Framed {
-        todo!("format helper")
+        let format = &*self.format;
+        let cuts = &cuts[cuts.partition_point(|cut| *cut < base)..];
+        let framed = Framed { consumed: 0, misfits: 0, fitted: false };
+        let joins = format.joins();
+        let mut pass = Pass {
+            format,
+            joins,
+            cap: self.cap,
+            bytes,
+            base,
+            cuts,
+            context,
+            records,
+            framed,
+            open: None,
+        };
+        pass.run(end);
+        pass.framed
+    }
+
+    /// The first line is longer than the cap and its end is not in `bytes`: keep its first `cap` bytes, pass
+    /// over the rest, and make its record with [`Framer::truncated`].
+    pub fn is_overlong(&self, bytes: &[u8]) -> bool {
+        // The byte behind the cap may be the CR of a line end.
+        bytes.len() > self.cap + 1 && memchr(b'\n', bytes).is_none()
+    }
+
+    /// The single record of a line longer than the cap: `kept` are its first bytes (at 0 of the batch's
+    /// buffer), `[start, end)` the whole line with its end.
+    pub fn truncated(&self, kept: &[u8], start: u64, end: u64, context: &mut Context) -> Record {
+        let text = &kept[..kept.len().min(self.cap)];
+        let head = self.format.head(text, context);
+        let mut record = settle(head, 1, context);
+        record.flags.insert(Flags::TRUNCATED);
+        if start != 0 && !head.fits && self.format.is_later(first_line(text)) {
+            record.flags.insert(Flags::CONTINUATION);
+        }
+        Record { start, end, at: 0, len: text.len() as u32, ..record }
     }
 }
+
+/// Where the first line of `bytes` begins that surely begins a record, for reading backwards. With
+/// `aligned`, `bytes` begins at the beginning of a line; else its first line is passed over.
+pub fn first_begin(format: &dyn Format, bytes: &[u8], aligned: bool) -> Option<usize> {
+    let mut at = if aligned { 0 } else { memchr(b'\n', bytes)? + 1 };
+    let mut previous: Option<&[u8]> = None;
+    while at < bytes.len() {
+        let next = memchr(b'\n', &bytes[at..]).map_or(bytes.len(), |end| at + end + 1);
+        let line = without_line_end(&bytes[at..next]);
+        if !is_blank(line) {
+            let begins = match format.joins() {
+                Joins::Lines => format.begins_behind(previous, line),
+                Joins::Depth => format.begins(line),
+                Joins::Never => format.fit(line) != super::Fit::No,
+            };
+            if begins {
+                return Some(at);
+            }
+            previous = Some(line);
+        }
+        at = next;
+    }
+    None
+}
+
+/// A record that is being read.
+#[derive(Clone, Copy)]
+struct Open {
+    start: usize,
+    /// Behind its last line that is not blank.
+    end: usize,
+    lines: u32,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    /// Of a format that joins lines.
+    Lines(Trace),
+    /// JSON that is not closed yet.
+    Depth(u32),
+    /// Lines that do not fit.
+    Misfit,
+}
+
+struct Pass<'a> {
+    format: &'a dyn Format,
+    joins: Joins,
+    cap: usize,
+    bytes: &'a [u8],
+    base: u64,
+    cuts: &'a [u64],
+    context: &'a mut Context,
+    records: &'a mut Vec<Record>,
+    framed: Framed,
+    open: Option<Open>,
+}
+
+impl<'a> Pass<'a> {
+    fn run(&mut self, end: End) {
+        let mut at = 0;
+        while at < self.bytes.len() {
+            if self.cut_at(at) {
+                self.close(at);
+            }
+            let Some((next, finished)) = self.line_end(at, end) else {
+                // However the line goes on, it is too long for the record before it.
+                if self.open.is_some_and(|open| self.bytes.len() - open.start > self.cap + 1) {
+                    self.close(at);
+                }
+                return;
+            };
+            let line = self.text(at, next);
+            if line.len() > self.cap {
+                self.close(at);
+                self.truncate(at, next);
+            } else {
+                self.line(line, at, next);
+            }
+            if !finished {
+                self.close(next);
+                if let Some(record) = self.records.last_mut() {
+                    record.flags.insert(Flags::PARTIAL);
+                }
+            }
+            at = next;
+        }
+        if end == End::Closed || self.cut_at(at) {
+            self.close(at);
+        }
+    }
+
+    /// Without the line end, and at the beginning of a file without its byte order mark.
+    #[inline]
+    fn text(&self, at: usize, next: usize) -> &'a [u8] {
+        let text = without_line_end(&self.bytes[at..next]);
+        if at == 0 && self.base == 0 { text.strip_prefix(BOM).unwrap_or(text) } else { text }
+    }
+
+    fn offset(&self, at: usize) -> u64 {
+        self.base + at as u64
+    }
+
+    fn cut_at(&self, at: usize) -> bool {
+        !self.cuts.is_empty() && self.cuts.binary_search(&self.offset(at)).is_ok()
+    }
+
+    /// Where the line that begins at `at` ends, and whether with a line end; `None` where it may go on.
+    fn line_end(&self, at: usize, end: End) -> Option<(usize, bool)> {
+        let newline = memchr(b'\n', &self.bytes[at..]).map(|length| at + length + 1);
+        if !self.cuts.is_empty() {
+            let behind = self.cuts.partition_point(|cut| *cut <= self.offset(at));
+            if let Some(cut) = self.cuts.get(behind) {
+                let cut = usize::try_from(cut - self.base).unwrap_or(usize::MAX);
+                if cut <= self.bytes.len() && newline.is_none_or(|newline| cut < newline) {
+                    return Some((cut, false));
+                }
+            }
+        }
+        match newline {
+            Some(newline) => Some((newline, true)),
+            None if end == End::Closed => Some((self.bytes.len(), false)),
+            None => None,
+        }
+    }
+
+    #[inline]
+    fn line(&mut self, line: &[u8], at: usize, next: usize) {
+        match self.joins {
+            Joins::Lines => self.joined_line(line, at, next),
+            Joins::Never | Joins::Depth => self.single_line(line, at, next),
+        }
+    }
+
+    /// A line of a format that joins: it begins a record or belongs to the open one.
+    fn joined_line(&mut self, line: &[u8], at: usize, next: usize) {
+        if is_blank(line) {
+            return self.blank(at, next);
+        }
+        if !self.format.begins(line)
+            && let Some(open) = self.open
+            && let Kind::Lines(mut trace) = open.kind
+            && self.format.continues(&trace, line)
+            && self.has_room(&open, next)
+        {
+            trace.push(line);
+            return self.extend(open, next, Kind::Lines(trace));
+        }
+        self.close(at);
+        let mut trace = Trace::default();
+        trace.push(line);
+        self.open = Some(Open { start: at, end: next, lines: 1, kind: Kind::Lines(trace) });
+    }
+
+    /// A line of a format whose records are single lines, or JSON.
+    fn single_line(&mut self, line: &[u8], at: usize, next: usize) {
+        let begins = self.joins == Joins::Depth && self.format.begins(line);
+        if !begins && self.goes_on(line, next) {
+            return;
+        }
+        if is_blank(line) {
+            return self.blank(at, next);
+        }
+        let head = self.format.head(line, self.context);
+        if head.fits {
+            self.close(at);
+            return self.push(head, at, next, 1);
+        }
+        if self.joins == Joins::Depth
+            && matches!(line, [b'{', ..])
+            && let Some(depth @ 1..) = scan::depth(line, 0)
+        {
+            self.close(at);
+            self.open = Some(Open { start: at, end: next, lines: 1, kind: Kind::Depth(depth) });
+            return;
+        }
+        if begins {
+            // Broken JSON is an event by itself, never part of its neighbours.
+            self.close(at);
+            return self.push(Head::default(), at, next, 1);
+        }
+        match self.open {
+            Some(open) if self.has_room(&open, next) => self.extend(open, next, Kind::Misfit),
+            _ => {
+                self.close(at);
+                self.open = Some(Open { start: at, end: next, lines: 1, kind: Kind::Misfit });
+            }
+        }
+    }
+
+    /// The line is part of the open JSON object; where it closes it, the record is done.
+    fn goes_on(&mut self, line: &[u8], next: usize) -> bool {
+        let Some(open @ Open { kind: Kind::Depth(depth), .. }) = self.open else { return false };
+        let inside = is_json_part(line).then(|| scan::depth(line, depth)).flatten();
+        let Some(depth) = inside.filter(|_| self.has_room(&open, next)) else {
+            self.close(open.end);
+            return false;
+        };
+        self.extend(open, next, Kind::Depth(depth));
+        if depth == 0 {
+            self.close(next);
+        }
+        true
+    }
+
+    fn has_room(&self, open: &Open, next: usize) -> bool {
+        open.lines < MAX_LINES && next - open.start <= self.cap
+    }
+
+    fn extend(&mut self, open: Open, next: usize, kind: Kind) {
+        // Blank lines between count too.
+        self.open = Some(Open { start: open.start, end: next, lines: open.lines + 1, kind });
+    }
+
+    /// A blank line: part of the open record if that goes on behind it, else a record of its own.
+    fn blank(&mut self, at: usize, next: usize) {
+        match self.open {
+            Some(open) if self.has_room(&open, next) => {
+                self.open = Some(Open { lines: open.lines + 1, ..open });
+            }
+            _ => {
+                self.close(at);
+                self.push_quiet(at, next);
+            }
+        }
+    }
+
+    /// Ends the open record before `upto`; blank lines between its end and there stand alone.
+    fn close(&mut self, upto: usize) {
+        let Some(open) = self.open.take() else { return };
+        let text = self.text(open.start, open.end);
+        let head = match open.kind {
+            Kind::Misfit => Head::default(),
+            Kind::Lines(_) | Kind::Depth(_) => self.format.head(text, self.context),
+        };
+        self.push(head, open.start, open.end, open.lines);
+        let mut at = open.end;
+        while at < upto {
+            let next = memchr(b'\n', &self.bytes[at..upto]).map_or(upto, |end| at + end + 1);
+            self.push_quiet(at, next);
+            at = next;
+        }
+    }
+
+    fn push_quiet(&mut self, at: usize, next: usize) {
+        let fitted = self.framed;
+        self.push(Head { quiet: true, ..Head::default() }, at, next, 0);
+        // A blank line says nothing about the format.
+        self.framed = Framed { consumed: self.framed.consumed, ..fitted };
+    }
+
+    /// A line longer than the cap is a record by itself.
+    fn truncate(&mut self, at: usize, next: usize) {
+        let kept = &self.text(at, next)[..self.cap];
+        let head = self.format.head(kept, self.context);
+        self.push(head, at, next, 1);
+        if let Some(record) = self.records.last_mut() {
+            record.len = self.cap as u32;
+            record.flags.insert(Flags::TRUNCATED);
+        }
+    }
+
+    #[inline]
+    fn push(&mut self, head: Head, at: usize, next: usize, lines: u32) {
+        let text = self.text(at, next);
+        let mut record = settle(head, lines, self.context);
+        let later = self.later(&head, text, at);
+        if later {
+            record.flags.insert(Flags::CONTINUATION);
+        }
+        if head.fits && !(later && self.joins == Joins::Lines) {
+            (self.framed.fitted, self.framed.misfits) = (true, 0);
+        } else {
+            let weight = if lines >= MAX_LINES { lines } else { 1 };
+            self.framed.misfits = self.framed.misfits.saturating_add(weight);
+        }
+        record.start = self.offset(at);
+        record.end = self.offset(next);
+        let bom =
+            if self.offset(at) == 0 && self.bytes[at..].starts_with(BOM) { BOM.len() } else { 0 };
+        record.at = (at + bom) as u32;
+        record.len = text.len() as u32;
+        self.framed.consumed = next;
+        self.records.push(record);
+    }
+
+    /// The record follows a cut, or its first line can only be a later one.
+    #[inline]
+    fn later(&self, head: &Head, text: &[u8], at: usize) -> bool {
+        let single = self.joins != Joins::Lines;
+        if single && head.fits || self.offset(at) == 0 {
+            return false;
+        }
+        (!head.quiet && self.format.is_later(first_line(text)))
+            || (self.cut_at(at) && (single || head.quiet))
+    }
+}
+
+/// A record with its own time, or what stands for it.
+#[inline]
+fn settle(head: Head, lines: u32, context: &mut Context) -> Record {
+    let mut flags = Flags::default();
+    if head.quiet {
+        flags.insert(Flags::QUIET);
+    }
+    let time = match (head.time, context.last) {
+        (Some(time), _) => {
+            context.last = Some(time);
+            context.since_last = 0;
+            time
+        }
+        (None, Some(last)) if context.since_last < NEAR_LINES => {
+            flags.insert(Flags::TIME_PREVIOUS);
+            context.since_last = context.since_last.saturating_add(lines);
+            last
+        }
+        (None, _) => {
+            flags.insert(Flags::TIME_SEEN);
+            context.since_last = context.since_last.saturating_add(lines);
+            context.seen
+        }
+    };
+    let (level, precision) = (head.level, head.precision);
+    Record { start: 0, end: 0, at: 0, len: 0, time, level, precision, flags }
+}
+
+/// The line can stand inside pretty-printed JSON.
+fn is_json_part(line: &[u8]) -> bool {
+    let line = line.trim_ascii();
+    match line.first() {
+        None | Some(b'"' | b'{' | b'}' | b'[' | b']' | b'-' | b',' | b':') => true,
+        Some(b'0'..=b'9') => line
+            .iter()
+            .all(|byte| matches!(byte, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-' | b',')),
+        Some(_) => [&b"true"[..], b"false", b"null"].iter().any(|word| line.starts_with(word)),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -2,20 +2,39 @@
 
 use std::sync::Arc;
 
-use super::Format;
+use memchr::memchr;
+
+use super::text::{is_blank, without_line_end};
+use super::{Fit, Format, Joins, multiline};
+use super::{generic, json, plain, python};
+
+/// A format's name, and how it is made of the parameters in its entry.
+type Make = fn(parameters: &[u8]) -> Arc<dyn Format>;
+
+/// One line a format; where two fit equally well, the one above wins.
+const FORMATS: [(&str, Make); 4] = [
+    ("json", |_| Arc::new(json::Json)),
+    ("python", |_| Arc::new(python::Python)),
+    ("generic", |_| Arc::new(generic::Generic)),
+    ("plain", |_| Arc::new(plain::Plain)),
+];
+
+/// Lines and bytes that are enough to judge by.
+const ENOUGH_LINES: usize = 100;
+const ENOUGH_BYTES: usize = 64 << 10;
 
 /// The format with this name (as in `format = "…"` of a source) and these parameters.
-pub fn by_name(_name: &str, _parameters: &[u8]) -> Option<Arc<dyn Format>> {
-    todo!("format helper")
+pub fn by_name(name: &str, parameters: &[u8]) -> Option<Arc<dyn Format>> {
+    FORMATS.iter().find(|(known, _)| *known == name).map(|(_, make)| make(parameters))
 }
 
 /// Names, most specific first.
 pub fn names() -> Vec<&'static str> {
-    todo!("format helper")
+    FORMATS.iter().map(|(name, _)| *name).collect()
 }
 
 pub fn plain() -> Arc<dyn Format> {
-    todo!("format helper")
+    Arc::new(plain::Plain)
 }
 
 /// The outcome of a vote.
@@ -28,6 +47,60 @@ pub struct Vote {
 }
 
 /// Votes over the first 100 non-empty lines or 64 KiB of `sample`.
-pub fn detect(_sample: &[u8]) -> Vote {
-    todo!("format helper")
+///
+/// Lines that can only be later ones of a record have no vote. A format wins with 60 % of the others, or,
+/// where it joins lines, if it begins the first record and at least a tenth of the lines.
+pub fn detect(sample: &[u8]) -> Vote {
+    let lines = Lines::of(sample);
+    let settled = lines.settled;
+    let vote = |format: Arc<dyn Format>| Vote { format, parameters: Vec::new(), settled };
+    let candidates =
+        || FORMATS.iter().filter(|(name, _)| *name != "plain").map(|(_, make)| make(&[]));
+    for wanted in [Fit::Exact, Fit::Frame] {
+        for format in candidates() {
+            let fits = lines.voting().filter(|line| format.fit(line) >= wanted).count();
+            if fits > 0 && fits * 10 >= lines.voting().count() * 6 {
+                return vote(format);
+            }
+        }
+    }
+    for format in candidates().filter(|format| format.joins() == Joins::Lines) {
+        let fits = |line: &&[u8]| format.fit(line) == Fit::Exact;
+        let first = lines.voting().next().is_some_and(|line| fits(&line));
+        if first && lines.voting().filter(fits).count() * 10 >= lines.voting().count() {
+            return vote(format);
+        }
+    }
+    vote(plain())
 }
+
+/// The lines of a sample.
+struct Lines<'a> {
+    lines: Vec<&'a [u8]>,
+    settled: bool,
+}
+
+impl<'a> Lines<'a> {
+    fn of(sample: &'a [u8]) -> Self {
+        let sample = sample.strip_prefix(b"\xef\xbb\xbf").unwrap_or(sample);
+        let (mut lines, mut at) = (Vec::new(), 0);
+        while at < sample.len().min(ENOUGH_BYTES) && lines.len() < ENOUGH_LINES {
+            let next = memchr(b'\n', &sample[at..]).map(|end| at + end + 1);
+            let line = without_line_end(&sample[at..next.unwrap_or(sample.len())]);
+            // An unfinished line may look like anything, unless it is all there is.
+            if !is_blank(line) && (next.is_some() || lines.is_empty()) {
+                lines.push(line);
+            }
+            at = next.unwrap_or(sample.len());
+        }
+        let settled = at >= ENOUGH_BYTES || lines.len() >= ENOUGH_LINES;
+        Lines { lines, settled }
+    }
+
+    fn voting(&self) -> impl Iterator<Item = &'a [u8]> {
+        self.lines.iter().copied().filter(|line| !multiline::is_continuation(line))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,17 +1,28 @@
 //! Pure: bytes → records and their times, levels, messages and fields.
 //!
-//! Adding a format is one file and one line in [`FORMATS`]. No I/O, no clock: what a format needs from
+//! Adding a format is one file and one line in [`list`]. No I/O, no clock: what a format needs from
 //! outside comes in a [`Context`].
 
+mod ansi;
 pub mod framer;
+mod generic;
+mod header;
+mod json;
+mod level;
 pub mod list;
+mod multiline;
+mod plain;
+mod python;
+mod text;
+mod time;
 
 use std::sync::Arc;
 
 use crate::base::Timestamp;
 use crate::event::{Decode, FormatEntry, Level};
+use multiline::Trace;
 
-pub use framer::{End, Framed, Framer};
+pub use framer::{End, Framed, Framer, first_begin};
 
 /// How well a line fits a format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -42,6 +53,8 @@ pub struct Head {
     pub level: Option<Level>,
     /// A directive (`#Fields: …`) or a banner: shown, never delivered.
     pub quiet: bool,
+    /// The record is one of this format.
+    pub fits: bool,
 }
 
 /// What a record's time may depend on besides its own bytes. Carried from record to record.
@@ -53,7 +66,7 @@ pub struct Context {
     pub day_mark: i32,
     /// The last own time of the generation before this record.
     pub last: Option<Timestamp>,
-    /// Records since `last`.
+    /// Lines since `last`.
     pub since_last: u32,
     /// When the bytes are read: the time of a record that has none.
     pub seen: Timestamp,
@@ -67,6 +80,27 @@ pub trait Format: Decode {
 
     /// A record begins with this line, whatever stands before it.
     fn begins(&self, line: &[u8]) -> bool;
+
+    /// The line belongs to the record before it, of which `trace` knows the lines so far. Asked only of
+    /// lines that do not begin a record.
+    fn continues(&self, _trace: &Trace, _line: &[u8]) -> bool {
+        true
+    }
+
+    /// The line can only be a later one of some record: standing first, it is a continuation of what was
+    /// cut off before it.
+    fn is_later(&self, line: &[u8]) -> bool {
+        match self.joins() {
+            Joins::Lines => !self.begins(line),
+            Joins::Never | Joins::Depth => multiline::is_continuation(line),
+        }
+    }
+
+    /// A record begins with this line, which stands behind `previous` (the last line that is not blank, if
+    /// it is known). May say no in doubt, never yes.
+    fn begins_behind(&self, _previous: Option<&[u8]>, line: &[u8]) -> bool {
+        self.begins(line)
+    }
 
     /// Time and level of one record. Cheap, exact.
     fn head(&self, text: &[u8], context: &Context) -> Head;

@@ -1,0 +1,226 @@
+use jiff::tz::TimeZone;
+
+use super::*;
+use crate::base::Timestamp;
+use crate::format::list::by_name;
+
+fn context() -> Context {
+    Context {
+        zone: TimeZone::UTC,
+        day_mark: 19_800,
+        last: None,
+        since_last: 0,
+        seen: Timestamp::from_seconds(7),
+    }
+}
+
+fn framer(format: &str, cap: usize) -> Framer {
+    Framer { format: by_name(format, &[]).expect("a format of the list"), cap }
+}
+
+/// The records as text, each with its flags; checks that they tile the input.
+fn frame(format: &str, text: &str, cuts: &[u64], end: End) -> (Vec<String>, usize) {
+    let mut records = Vec::new();
+    let framed =
+        framer(format, 200).frame(text.as_bytes(), 0, cuts, end, &mut context(), &mut records);
+    let mut next = 0;
+    let shown = records
+        .iter()
+        .map(|record| {
+            assert_eq!(record.start, next);
+            next = record.end;
+            let at = record.at as usize;
+            let text = String::from_utf8_lossy(&text.as_bytes()[at..at + record.len as usize]);
+            let flag = |flag, sign| if record.flags.contains(flag) { sign } else { "" };
+            format!(
+                "{}{}{}{}{text}",
+                flag(Flags::CONTINUATION, "+"),
+                flag(Flags::QUIET, "~"),
+                flag(Flags::PARTIAL, "%"),
+                flag(Flags::TRUNCATED, "!"),
+            )
+        })
+        .collect();
+    assert_eq!(framed.consumed as u64, next);
+    (shown, framed.consumed)
+}
+
+fn check(format: &str, text: &str, cuts: &[u64], end: End, expected: &[&str]) {
+    assert_eq!(frame(format, text, cuts, end).0, expected, "{format}: {text:?}");
+}
+
+#[test]
+fn json_closes_at_its_newline_and_pretty_printed_at_depth_zero() {
+    let text = "{\"a\":1}\n{\n  \"b\": {\n    \"c\": 2\n  }\n}\n{\"d\":3}\n";
+    check(
+        "json",
+        text,
+        &[],
+        End::Open,
+        &["{\"a\":1}", "{\n  \"b\": {\n    \"c\": 2\n  }\n}", "{\"d\":3}"],
+    );
+    check("json", "{\"a\":1}\n{\n  \"b\": 1,\n", &[], End::Open, &["{\"a\":1}"]);
+    check("json", "{\n  \"b\": 1,\n{\"a\":1}\n", &[], End::Open, &["{\n  \"b\": 1,", "{\"a\":1}"]);
+    check(
+        "json",
+        "{\n \"b\": 1,\nup\n{\"a\":1}\n",
+        &[],
+        End::Open,
+        &["{\n \"b\": 1,", "up", "{\"a\":1}"],
+    );
+    check(
+        "json",
+        "{\"a\":\"x\n{\"b\":1\n{\"c\":1}\n",
+        &[],
+        End::Closed,
+        &["{\"a\":\"x", "{\"b\":1", "{\"c\":1}"],
+    );
+}
+
+#[test]
+fn lines_that_do_not_fit_join_each_other() {
+    let trace = "Traceback (most recent call last):\n  File \"x\"\n\nValueError: y";
+    let text = format!("{{\"a\":1}}\n{trace}\n\n{{\"b\":1}}\n");
+    check("json", &text, &[], End::Open, &["{\"a\":1}", trace, "~", "{\"b\":1}"]);
+    check("json", &format!("{{\"a\":1}}\n{trace}\n"), &[], End::Open, &["{\"a\":1}"]);
+}
+
+#[test]
+fn a_record_that_may_grow_stays_unread() {
+    let text = "2023-11-14 10:23:01 [ERROR] a\n  b\n2023-11-14 10:23:02 [INFO] c\n";
+    check("generic", text, &[], End::Open, &["2023-11-14 10:23:01 [ERROR] a\n  b"]);
+    check(
+        "generic",
+        &text[..text.len() - 1],
+        &[],
+        End::Closed,
+        &["2023-11-14 10:23:01 [ERROR] a\n  b", "%2023-11-14 10:23:02 [INFO] c"],
+    );
+    check("json", "{\"a\":1}\n{\"b\":", &[], End::Open, &["{\"a\":1}"]);
+}
+
+#[test]
+fn a_cut_ends_a_record_whatever_follows() {
+    let text = "2023-11-14 10:23:01 [ERROR] a\n  b\nc\n2023-11-14 10:23:02 [INFO] d\n";
+    check(
+        "generic",
+        text,
+        &[30],
+        End::Closed,
+        &["2023-11-14 10:23:01 [ERROR] a", "+  b\nc", "2023-11-14 10:23:02 [INFO] d"],
+    );
+    // In the middle of a line: the rest is a continuation.
+    check("json", "{\"a\":1}\n{\"b\":1}\n", &[4], End::Closed, &["%{\"a\"", "+:1}", "{\"b\":1}"]);
+    // At the end of what is there.
+    check("generic", &text[..30], &[30], End::Open, &["2023-11-14 10:23:01 [ERROR] a"]);
+}
+
+#[test]
+fn line_ends_blanks_and_a_byte_order_mark() {
+    check("plain", "a\r\n\r\nb\rc\n\n", &[], End::Closed, &["a", "~", "b\rc", "~"]);
+    check("json", "\u{feff}{\"a\":1}\r\n", &[], End::Open, &["{\"a\":1}"]);
+    check("json", "\n\n{\"a\":1}\n", &[], End::Open, &["~", "~", "{\"a\":1}"]);
+    check(
+        "generic",
+        "\u{feff}2023-11-14 10:23:01 x\n",
+        &[],
+        End::Closed,
+        &["2023-11-14 10:23:01 x"],
+    );
+}
+
+#[test]
+fn long_lines_are_truncated_and_long_records_split() {
+    let long = "x".repeat(300);
+    let kept = format!("!{}", "x".repeat(200));
+    check("plain", &format!("a\n{long}\nb\n"), &[], End::Closed, &["a", &kept, "b"]);
+    let header = "2023-11-14 10:23:01 [ERROR] a\n";
+    let lines = "  twenty bytes a line\n".repeat(20);
+    let (shown, consumed) = frame("generic", &format!("{header}{lines}"), &[], End::Open);
+    assert!(shown.len() >= 2 && shown[1].starts_with("+  twenty"), "{shown:?}");
+    assert!(consumed + 200 > header.len() + lines.len());
+    let many = format!("{header}{}", " b\n".repeat(1500));
+    let mut records = Vec::new();
+    framer("generic", 1 << 20).frame(
+        many.as_bytes(),
+        0,
+        &[],
+        End::Closed,
+        &mut context(),
+        &mut records,
+    );
+    assert_eq!(records.len(), 2);
+    assert_eq!(records[0].len as usize, header.len() + 999 * 3 - 1);
+}
+
+#[test]
+fn a_line_over_the_cap_gives_the_same_record_from_its_kept_bytes() {
+    let text = format!("2023-11-14 10:23:01 [ERROR] {}\n", "x".repeat(300));
+    let framer = framer("generic", 200);
+    let mut records = Vec::new();
+    framer.frame(text.as_bytes(), 0, &[], End::Open, &mut context(), &mut records);
+    let kept = framer.truncated(&text.as_bytes()[..200], 0, text.len() as u64, &mut context());
+    assert_eq!(records, [kept]);
+    assert!(framer.is_overlong(&text.as_bytes()[..250]));
+    assert!(!framer.is_overlong(&text.as_bytes()[..201]));
+}
+
+#[test]
+fn a_record_without_time_has_the_last_one_or_when_it_was_seen() {
+    let text = "x\n2023-11-14 22:13:20 [INFO] a\n";
+    let mut context = context();
+    let mut records = Vec::new();
+    let framer = framer("generic", 200);
+    framer.frame(text.as_bytes(), 0, &[], End::Closed, &mut context, &mut records);
+    framer.frame(b"y\n", 31, &[31], End::Closed, &mut context, &mut records);
+    let time = Timestamp::from_seconds(1_700_000_000);
+    let shown: Vec<_> = records.iter().map(|record| (record.time, record.flags)).collect();
+    let mut later = Flags::TIME_PREVIOUS;
+    later.insert(Flags::CONTINUATION);
+    assert_eq!(
+        shown,
+        [(Timestamp::from_seconds(7), Flags::TIME_SEEN), (time, Flags::default()), (time, later),]
+    );
+    context.since_last = 1_000;
+    framer.frame(b"z\n", 33, &[33], End::Closed, &mut context, &mut records);
+    assert_eq!(records[3].time, context.seen);
+}
+
+#[test]
+fn another_format_shows_in_the_row_of_misfits() {
+    let json = "{\"a\":1}\n".repeat(3);
+    let text = "2023-11-14 22:13:20 [INFO] a\n";
+    let mut records = Vec::new();
+    let framed = framer("json", 1 << 20).frame(
+        (json + &text.repeat(2_500)).as_bytes(),
+        0,
+        &[],
+        End::Closed,
+        &mut context(),
+        &mut records,
+    );
+    assert!(framed.fitted && framed.misfits >= Framed::VOTE_AGAIN, "{framed:?}");
+    let framed = framer("generic", 1 << 20).frame(
+        "{\"a\":1}\n".repeat(1_500).as_bytes(),
+        99,
+        &[],
+        End::Closed,
+        &mut context(),
+        &mut records,
+    );
+    assert!(!framed.fitted && framed.row(0) >= Framed::VOTE_AGAIN, "{framed:?}");
+}
+
+#[test]
+fn the_first_beginning_in_a_chunk() {
+    for (format, chunk, expected) in [
+        ("json", "1}\n{\"b\":1}\n", Some(3)),
+        ("json", "}\n  x\n", None),
+        ("generic", "01 [INFO] a\n  b\n2023-11-14 22:13:20 [INFO] a\n", Some(16)),
+        ("plain", "a\nb\nc\n", Some(4)),
+        ("plain", "a\n  b\nc\nd\n", Some(8)),
+    ] {
+        let format = by_name(format, &[]).expect("a format of the list");
+        assert_eq!(first_begin(&*format, chunk.as_bytes(), false), expected, "{chunk:?}");
+    }
+}

@@ -1,0 +1,308 @@
+//! JSON lines: flat or nested, one object a line or pretty-printed over several.
+//!
+//! Time, level and message are found by the names that the common loggers use ([`keys`]), at the top level
+//! only, whatever their order; nothing is guessed from where they stood in other lines. A line that is not
+//! one whole object is an event as it stands, without time and level.
+
+mod keys;
+pub mod scan;
+
+use std::borrow::Cow;
+
+use serde::de::IgnoredAny;
+
+use self::keys::{LevelKey, Role};
+use self::scan::Raw;
+use super::text::lossy;
+use super::time::{self, Stamp};
+use super::{Context, Fit, Format, Head, Joins, level};
+use crate::event::{Decode, Level, Part, Value};
+
+#[derive(Debug)]
+pub struct Json;
+
+impl Decode for Json {
+    fn name(&self) -> &'static str {
+        "json"
+    }
+
+    fn parts<'a>(&self, text: &'a [u8], each: &mut dyn FnMut(Part<'a>)) {
+        let Some(found) = Found::read(text) else { return each(Part::Message(lossy(text))) };
+        let taken = |place: u32, choice: Option<u32>| choice == Some(place);
+        let mut place = 0;
+        scan::members(text, |key, escaped, value| {
+            if taken(place, found.message.place) {
+                if let Raw::Text(text, escaped) = value {
+                    each(Part::Message(unescape(text, escaped)));
+                }
+            } else if !taken(place, found.time.place) && !taken(place, found.level.place) {
+                each(Part::Field(unescape(key, escaped), field(value)));
+            }
+            place += 1;
+        });
+    }
+}
+
+impl Format for Json {
+    fn fit(&self, line: &[u8]) -> Fit {
+        if line.trim_ascii_start().first() != Some(&b'{') {
+            return Fit::No;
+        }
+        match scan::members(line, |_, _, _| {}) {
+            Some(()) => Fit::Exact,
+            // The beginning of a pretty-printed object.
+            None if scan::depth(line, 0).is_some_and(|depth| depth > 0) => Fit::Exact,
+            None => Fit::No,
+        }
+    }
+
+    fn joins(&self) -> Joins {
+        Joins::Depth
+    }
+
+    fn begins(&self, line: &[u8]) -> bool {
+        line.starts_with(b"{\"")
+    }
+
+    fn head(&self, text: &[u8], context: &Context) -> Head {
+        let Some(found) = Found::read(text) else { return Head::default() };
+        Head {
+            time: found.time.value.and_then(|stamp| stamp.resolve(context)),
+            precision: found.time.value.map_or(0, |stamp| stamp.precision),
+            level: found.level.value,
+            quiet: false,
+            fits: true,
+        }
+    }
+}
+
+/// The member that counts so far: the lowest rank, and of equal ones the last.
+#[derive(Clone, Copy)]
+struct Choice<T> {
+    value: Option<T>,
+    rank: u8,
+    /// Which member it is, counted from 0.
+    place: Option<u32>,
+}
+
+impl<T> Choice<T> {
+    const NONE: Self = Choice { value: None, rank: u8::MAX, place: None };
+
+    fn offer(&mut self, rank: u8, place: u32, value: impl FnOnce() -> Option<T>) {
+        if rank <= self.rank
+            && let Some(value) = value()
+        {
+            *self = Choice { value: Some(value), rank, place: Some(place) };
+        }
+    }
+}
+
+/// What one pass over the top level found.
+struct Found {
+    time: Choice<Stamp>,
+    level: Choice<Level>,
+    message: Choice<()>,
+}
+
+impl Found {
+    #[inline]
+    fn read(text: &[u8]) -> Option<Found> {
+        let mut found = Found { time: Choice::NONE, level: Choice::NONE, message: Choice::NONE };
+        let mut place = 0;
+        // GELF's numbers are levels only in a GELF message, which may say so behind the level.
+        let (mut gelf, mut number) = (false, None);
+        let mut compact = false;
+        scan::members(text, |key, _, value| {
+            match keys::role(key) {
+                None => {}
+                Some(Role::Time(rank)) => {
+                    compact |= key == b"@t";
+                    found.time.offer(rank, place, || stamp(value));
+                }
+                Some(Role::Message(rank)) => {
+                    gelf |= key == b"short_message";
+                    let is_text = matches!(value, Raw::Text(..));
+                    found.message.offer(rank, place, || is_text.then_some(()));
+                }
+                Some(Role::Level(LevelKey::Log, _)) if matches!(value, Raw::Text(..)) => {
+                    found.message.offer(10, place, || Some(()));
+                }
+                Some(Role::Level(LevelKey::Log, rank)) => {
+                    // The object stays a field: it holds more than the level.
+                    if let Some(level) = nested_level(value)
+                        && rank <= found.level.rank
+                    {
+                        found.level = Choice { value: Some(level), rank, place: None };
+                    }
+                }
+                Some(Role::Level(kind, rank)) => {
+                    if key == b"level" {
+                        number = small(value).map(|number| (number, place));
+                    }
+                    found.level.offer(rank, place, || read_level(kind, value));
+                }
+            }
+            place += 1;
+        })?;
+        if let (true, None, Some((number, place))) = (gelf, found.level.value, number) {
+            found.level.offer(0, place, || level::syslog(number));
+        }
+        if compact && found.level.value.is_none() {
+            // Serilog's compact format leaves the level out where it is Information.
+            found.level.value = Some(Level::Info);
+        }
+        Some(found)
+    }
+}
+
+fn stamp(value: Raw<'_>) -> Option<Stamp> {
+    match value {
+        Raw::Text(text, false) => time::whole(text),
+        Raw::Text(text, true) => time::whole(unescape(text, true).as_bytes()),
+        Raw::Scalar(text) => time::epoch(text),
+        Raw::Nested(text) => nested_stamp(text),
+    }
+}
+
+/// `{"$date":"…"}` of MongoDB, `{"epochSecond":…,"nanoOfSecond":…}` of log4j2.
+fn nested_stamp(text: &[u8]) -> Option<Stamp> {
+    let (mut stamp, mut nanos) = (None, None);
+    scan::members(text, |key, _, value| match (key, value) {
+        (b"$date", Raw::Text(text, false)) => stamp = time::whole(text),
+        (b"epochSecond", Raw::Scalar(text)) => stamp = time::epoch(text),
+        (b"nanoOfSecond", Raw::Scalar(text)) => nanos = digits(text),
+        _ => {}
+    })?;
+    let mut stamp: Stamp = stamp?;
+    if let Some(nanos) = nanos.filter(|nanos| *nanos < time::NANOS as u64) {
+        (stamp.nanos, stamp.precision) = (nanos as u32, 9);
+    }
+    Some(stamp)
+}
+
+fn read_level(kind: LevelKey, value: Raw<'_>) -> Option<Level> {
+    match (kind, value) {
+        (LevelKey::Letter, Raw::Text([letter, rest @ ..], false)) => {
+            let debug = *letter == b'D' && matches!(rest, [b'1'..=b'5']);
+            if rest.is_empty() || debug { level::letter(*letter) } else { None }
+        }
+        (LevelKey::Syslog, Raw::Text(text, false) | Raw::Scalar(text)) => {
+            level::syslog(digits(text)?)
+        }
+        (LevelKey::Python, Raw::Scalar(text)) => level::python(digits(text)?),
+        (LevelKey::Level, Raw::Scalar(text)) => level::bunyan(digits(text)?),
+        (LevelKey::Level | LevelKey::Word, Raw::Text(text, false)) => {
+            level::word(text.trim_ascii())
+        }
+        _ => None,
+    }
+}
+
+/// `level` in the object under `log` (ECS).
+fn nested_level(value: Raw<'_>) -> Option<Level> {
+    let Raw::Nested(text) = value else { return None };
+    let mut found = None;
+    scan::members(text, |key, _, value| {
+        if key == b"level" {
+            found = read_level(LevelKey::Word, value);
+        }
+    })?;
+    found
+}
+
+/// 0–7.
+fn small(value: Raw<'_>) -> Option<u64> {
+    match value {
+        Raw::Scalar([digit @ b'0'..=b'7']) => Some(u64::from(digit - b'0')),
+        _ => None,
+    }
+}
+
+fn digits(text: &[u8]) -> Option<u64> {
+    if text.is_empty() || text.len() > 18 || !text.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    Some(text.iter().fold(0, |value, byte| value * 10 + u64::from(byte - b'0')))
+}
+
+fn field(value: Raw<'_>) -> Value<'_> {
+    match value {
+        Raw::Text(text, escaped) => Value::Text(unescape(text, escaped)),
+        Raw::Scalar(text) => match std::str::from_utf8(text) {
+            Ok(text) => Value::Json(text),
+            Err(_) => Value::Text(lossy(text)),
+        },
+        // Stepped over when it was found: whether it is valid inside is asked here, where it is used.
+        Raw::Nested(text) => match simdutf8::basic::from_utf8(text) {
+            Ok(valid) if serde_json::from_str::<IgnoredAny>(valid).is_ok() => Value::Json(valid),
+            _ => Value::Text(lossy(text)),
+        },
+    }
+}
+
+/// The text between the quotes. An escape that JSON does not know stays as it is.
+fn unescape(text: &[u8], escaped: bool) -> Cow<'_, str> {
+    if !escaped {
+        return lossy(text);
+    }
+    let mut out = Vec::with_capacity(text.len());
+    let mut at = 0;
+    while let Some(next) = memchr::memchr(b'\\', &text[at..]) {
+        out.extend_from_slice(&text[at..at + next]);
+        at += next;
+        at += escape(&text[at..], &mut out);
+    }
+    out.extend_from_slice(&text[at..]);
+    match lossy(&out) {
+        Cow::Owned(text) => Cow::Owned(text),
+        Cow::Borrowed(_) => {
+            Cow::Owned(String::from_utf8(out).expect("it was just found to be UTF-8"))
+        }
+    }
+}
+
+/// Appends what the escape at the beginning of `text` stands for; returns its length.
+fn escape(text: &[u8], out: &mut Vec<u8>) -> usize {
+    let byte = match text.get(1) {
+        Some(b'n') => b'\n',
+        Some(b't') => b'\t',
+        Some(b'r') => b'\r',
+        Some(b'b') => 8,
+        Some(b'f') => 12,
+        Some(byte @ (b'"' | b'\\' | b'/')) => *byte,
+        Some(b'u') => return unicode(text, out),
+        _ => {
+            out.push(b'\\');
+            return 1;
+        }
+    };
+    out.push(byte);
+    2
+}
+
+/// `\u0041`, and pairs for what lies beyond U+FFFF; half a pair is U+FFFD.
+fn unicode(text: &[u8], out: &mut Vec<u8>) -> usize {
+    let unit = |at: usize| {
+        let digits = text.get(at..at + 4)?;
+        digits.iter().try_fold(0, |value, byte| Some(value << 4 | (*byte as char).to_digit(16)?))
+    };
+    let Some(first) = unit(2) else {
+        out.push(b'\\');
+        return 1;
+    };
+    let (code, length) = match first {
+        0xd800..0xdc00 if text.get(6..8) == Some(b"\\u") => match unit(8) {
+            Some(second @ 0xdc00..0xe000) => {
+                (0x10000 + ((first - 0xd800) << 10) + (second - 0xdc00), 12)
+            }
+            _ => (first, 6),
+        },
+        _ => (first, 6),
+    };
+    let character = char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER);
+    out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
+    length
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,135 @@
+use jiff::tz::TimeZone;
+
+use super::*;
+use crate::base::Timestamp;
+
+/// Time, level and parts as one line of text.
+fn show(line: &str) -> String {
+    let context = Context {
+        zone: TimeZone::UTC,
+        day_mark: 19_800,
+        last: None,
+        since_last: 0,
+        seen: Timestamp::from_seconds(0),
+    };
+    let head = Json.head(line.as_bytes(), &context);
+    let time = head.time.map_or("-".to_string(), |time| {
+        jiff::Timestamp::from_nanosecond(i128::from(time.0)).expect("in range").to_string()
+    });
+    let mut out = format!("{time} {} |", head.level.map_or("-", Level::name));
+    Json.parts(line.as_bytes(), &mut |part| match part {
+        Part::Message(text) => out += &format!(" [{text}]"),
+        Part::Field(name, Value::Text(text)) => out += &format!(" {name}={text}"),
+        Part::Field(name, Value::Json(text)) => out += &format!(" {name}:{text}"),
+    });
+    out
+}
+
+#[test]
+fn the_common_loggers_are_understood() {
+    for (line, expected) in [
+        // slog, zerolog, logrus
+        (
+            r#"{"time":"2023-11-14T22:13:20Z","level":"INFO","msg":"up","port":80}"#,
+            "2023-11-14T22:13:20Z info | [up] port:80",
+        ),
+        // bunyan
+        (
+            r#"{"name":"a","level":50,"msg":"no","time":"2023-11-14T22:13:20.123Z","v":0}"#,
+            "2023-11-14T22:13:20.123Z error | name=a [no] v:0",
+        ),
+        // pino
+        (r#"{"level":30,"time":1700000000123,"msg":"x"}"#, "2023-11-14T22:13:20.123Z info | [x]"),
+        // zap
+        (
+            r#"{"level":"warn","ts":1700000000.5,"caller":"a.go:1","msg":"x"}"#,
+            "2023-11-14T22:13:20.5Z warning | caller=a.go:1 [x]",
+        ),
+        // logback
+        (
+            r#"{"@timestamp":"2023-11-14T22:13:20.123+01:00","@version":"1","message":"m","level":"ERROR","level_value":40000}"#,
+            "2023-11-14T21:13:20.123Z error | @version=1 [m] level_value:40000",
+        ),
+        // Serilog, compact
+        (
+            r#"{"@t":"2023-11-14T22:13:20Z","@mt":"Hi {N}","N":1}"#,
+            "2023-11-14T22:13:20Z info | [Hi {N}] N:1",
+        ),
+        (
+            r#"{"@t":"2023-11-14T22:13:20Z","@m":"Hi","@l":"Fatal"}"#,
+            "2023-11-14T22:13:20Z fatal | [Hi]",
+        ),
+        // ECS
+        (
+            r#"{"@timestamp":"2023-11-14T22:13:20Z","log.level":"error","message":"m"}"#,
+            "2023-11-14T22:13:20Z error | [m]",
+        ),
+        (
+            r#"{"@timestamp":"2023-11-14T22:13:20Z","log":{"level":"warn"},"message":"m"}"#,
+            r#"2023-11-14T22:13:20Z warning | log:{"level":"warn"} [m]"#,
+        ),
+        // GELF
+        (
+            r#"{"version":"1.1","host":"h","level":3,"short_message":"m","timestamp":1700000000.25}"#,
+            "2023-11-14T22:13:20.25Z error | version=1.1 host=h [m]",
+        ),
+        // journald export
+        (
+            r#"{"PRIORITY":"4","MESSAGE":"m","__REALTIME_TIMESTAMP":"1700000000123456"}"#,
+            "2023-11-14T22:13:20.123456Z warning | [m]",
+        ),
+        // Docker's json-file
+        (
+            r#"{"log":"m\n","stream":"stderr","time":"2023-11-14T22:13:20.123456789Z"}"#,
+            "2023-11-14T22:13:20.123456789Z - | [m\n] stream=stderr",
+        ),
+        // MongoDB
+        (
+            r#"{"t":{"$date":"2023-11-14T22:13:20.123+00:00"},"s":"I","c":"NETWORK","msg":"m"}"#,
+            "2023-11-14T22:13:20.123Z info | c=NETWORK [m]",
+        ),
+        // python-json-logger
+        (
+            r#"{"asctime":"2023-11-14 22:13:20,123","levelname":"CRITICAL","message":"m"}"#,
+            "2023-11-14T22:13:20.123Z fatal | [m]",
+        ),
+        (r#"{"a":1,"b":[1,{"level":"error"}]}"#, r#"- - | a:1 b:[1,{"level":"error"}]"#),
+        (r#"{"ctx":{"level":"error"},"level":"info"}"#, r#"- info | ctx:{"level":"error"}"#),
+        (
+            r#"{"level":3,"status":"terror","type":"errorCode"}"#,
+            "- - | level:3 status=terror type=errorCode",
+        ),
+        (r#"{"level":200,"level_name":"INFO"}"#, "- info | level:200"),
+    ] {
+        assert_eq!(show(line), expected, "{line}");
+    }
+}
+
+#[test]
+fn what_is_not_one_whole_object_is_a_message() {
+    for line in [
+        r#"{"level":"error","msg":"x"#,
+        r#"{"level":"error"} x"#,
+        r#"{"level":"error",}"#,
+        r#"{"level":01}"#,
+        r#"{"level":error}"#,
+        r#"["level"]"#,
+        "{",
+        "",
+    ] {
+        assert_eq!(show(line), format!("- - | [{line}]"), "{line}");
+    }
+}
+
+#[test]
+fn escapes_are_read_and_broken_ones_kept() {
+    for (line, expected) in [
+        (r#"{"a":"\"\\\/\n\t\u00e9\ud83d\ude00"}"#, "- - | a=\"\\/\n\té😀"),
+        (r#"{"a":"\ud83d \x \u12"}"#, "- - | a=\u{fffd} \\x \\u12"),
+        (r#"{"k\u0065y":"v"}"#, "- - | key=v"),
+        ("{\"a\":[1,}", "- - | [{\"a\":[1,}]"),
+        ("{\"a\":[1,]}", "- - | a=[1,]"),
+    ] {
+        assert_eq!(show(line), expected, "{line}");
+    }
+}

@@ -1,0 +1,32 @@
+//! Bytes as text.
+
+use std::borrow::Cow;
+
+/// Borrowed where the bytes are UTF-8; else with U+FFFD in the place of what is not.
+pub fn lossy(bytes: &[u8]) -> Cow<'_, str> {
+    match simdutf8::basic::from_utf8(bytes) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => String::from_utf8_lossy(bytes),
+    }
+}
+
+/// The line without its `\n` or `\r\n`.
+pub fn without_line_end(line: &[u8]) -> &[u8] {
+    match line {
+        [text @ .., b'\r', b'\n'] | [text @ .., b'\n'] => text,
+        _ => line,
+    }
+}
+
+/// Nothing but white space, or nothing at all.
+pub fn is_blank(line: &[u8]) -> bool {
+    line.iter().all(u8::is_ascii_whitespace)
+}
+
+/// The first line of a record.
+pub fn first_line(text: &[u8]) -> &[u8] {
+    match memchr::memchr(b'\n', text) {
+        Some(end) => without_line_end(&text[..=end]),
+        None => text,
+    }
+}

@@ -1,0 +1,134 @@
+//! Times as logs write them: read by hand, without allocation, and resolved to UTC.
+//!
+//! [`read`] finds out what is written ([`Stamp`]); [`Stamp::resolve`] adds what is not: the zone of a naive
+//! time, the year, the day. Nothing here asks for "now": all that comes from outside is in the
+//! [`Context`](super::Context).
+
+mod calendar;
+mod epoch;
+mod read;
+
+pub use epoch::epoch;
+pub use read::{clock, read, whole};
+
+use jiff::civil::DateTime;
+use jiff::tz::{AmbiguousOffset, TimeZone};
+
+use super::Context;
+use crate::base::Timestamp;
+
+pub const NANOS: i64 = 1_000_000_000;
+const DAY: i64 = 86_400;
+
+/// The date as far as it is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Day {
+    /// Days since 1970-01-01.
+    Known(i32),
+    Yearless {
+        month: u8,
+        day: u8,
+    },
+    Missing,
+}
+
+/// The zone as far as it is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Zone {
+    Naive,
+    /// Seconds east of UTC.
+    Offset(i32),
+    /// An abbreviation that may be one of the source's zone (`CEST`), padded with zeros.
+    Named([u8; 5]),
+}
+
+/// A time as it is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stamp {
+    pub day: Day,
+    /// Second of the day; a leap second is 86,400.
+    pub second: u32,
+    pub nanos: u32,
+    /// Digits of the fraction, rounded up to 0, 3, 6 or 9.
+    pub precision: u8,
+    pub zone: Zone,
+}
+
+impl Stamp {
+    /// The moment in UTC; `None` where it is outside of what a [`Timestamp`] can hold.
+    pub fn resolve(&self, context: &Context) -> Option<Timestamp> {
+        let day = match self.day {
+            Day::Known(day) => day,
+            Day::Yearless { month, day } => calendar::latest_year(month, day, context.day_mark)?,
+            Day::Missing => self.missing_day(context)?,
+        };
+        self.on_day(day, context)
+    }
+
+    fn on_day(&self, day: i32, context: &Context) -> Option<Timestamp> {
+        let local = i64::from(day) * DAY + i64::from(self.second);
+        let offset = match self.zone {
+            Zone::Offset(offset) => offset,
+            Zone::Naive | Zone::Named(_) if context.zone == TimeZone::UTC => 0,
+            Zone::Naive => self.offset_of(local, [0; 5], context),
+            Zone::Named(name) => self.offset_of(local, name, context),
+        };
+        let nanos = (local - i64::from(offset)).checked_mul(NANOS)?;
+        Some(Timestamp(nanos.checked_add(i64::from(self.nanos))?))
+    }
+
+    /// The offset of a local time. In a fold: the one that is named, else the earliest reading that is not
+    /// before the generation's last time, else the first. In a gap: moved forward by it.
+    fn offset_of(&self, local: i64, name: [u8; 5], context: &Context) -> i32 {
+        let Some(civil) = civil(local) else { return 0 };
+        match context.zone.to_ambiguous_timestamp(civil).offset() {
+            AmbiguousOffset::Unambiguous { offset } => offset.seconds(),
+            AmbiguousOffset::Gap { before, .. } => before.seconds(),
+            AmbiguousOffset::Fold { before, after } => {
+                let named = |offset: jiff::tz::Offset| {
+                    let at = jiff::Timestamp::from_second(local - i64::from(offset.seconds()));
+                    at.is_ok_and(|at| {
+                        let info = context.zone.to_offset_info(at);
+                        let wanted = name.split(|byte| *byte == 0).next().unwrap_or_default();
+                        info.abbreviation().as_bytes() == wanted
+                    })
+                };
+                if name[0] != 0 && named(before) != named(after) {
+                    return if named(before) { before.seconds() } else { after.seconds() };
+                }
+                let first = local - i64::from(before.seconds());
+                let second = local - i64::from(after.seconds());
+                match context.last.map(Timestamp::seconds) {
+                    Some(last) if first < last && second >= last => after.seconds(),
+                    _ => before.seconds(),
+                }
+            }
+        }
+    }
+
+    /// The generation's last day; the next one at a step back over 12 hours.
+    fn missing_day(&self, context: &Context) -> Option<i32> {
+        let Some(last) = context.last else { return Some(context.day_mark) };
+        // The last day as the source's clock showed it, not as UTC has it.
+        let offset = match self.zone {
+            Zone::Offset(offset) => offset,
+            _ if context.zone == TimeZone::UTC => 0,
+            _ => {
+                let at = jiff::Timestamp::from_second(last.seconds()).ok()?;
+                context.zone.to_offset(at).seconds()
+            }
+        };
+        let local = last.seconds() + i64::from(offset);
+        let day = i32::try_from(local.div_euclid(DAY)).ok()?;
+        let back = local.rem_euclid(DAY) - i64::from(self.second);
+        Some(if back > DAY / 2 { day + 1 } else { day })
+    }
+}
+
+fn civil(local: i64) -> Option<DateTime> {
+    let at = jiff::Timestamp::from_second(local).ok()?;
+    Some(jiff::tz::Offset::UTC.to_datetime(at))
+}
+
+#[cfg(test)]
+mod tests;
