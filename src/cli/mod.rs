@@ -7,6 +7,8 @@ pub mod commands;
 pub mod config;
 pub mod exit;
 pub mod output;
+pub mod progress;
+pub mod reading;
 pub mod resolve;
 
 use std::ffi::OsString;

@@ -1,8 +1,62 @@
-//! `logwarden parse`.
+//! `logwarden parse [FILE|-]`: what was understood, one event document a line, with its format.
+//!
+//! Shows a local file as it is: nothing is sealed.
 
+use std::io::{IsTerminal, Write};
+
+use crate::base::json::write_string;
+use crate::base::{Clock, SystemClock};
 use crate::cli::arguments::{Global, Parse};
-use crate::cli::exit::Exit;
+use crate::cli::exit::{Exit, UsageError};
+use crate::cli::output::to_stdout;
+use crate::cli::reading::{Origin, read_batches};
+use crate::cli::{progress, resolve};
+use crate::event::Batch;
+use crate::format;
+use crate::privacy::{Policy, protect};
 
-pub fn run(_global: &Global, _arguments: &Parse) -> anyhow::Result<Exit> {
-    anyhow::bail!("not wired yet")
+pub fn run(global: &Global, arguments: &Parse) -> anyhow::Result<Exit> {
+    let settings = resolve::settings(global)?;
+    check_format(arguments.format.as_deref())?;
+    let seen = SystemClock::new().now();
+    let (mut origin, input, size) = Origin::open(&arguments.file, &settings, seen)?;
+    origin.format.clone_from(&arguments.format);
+    // On a terminal the events themselves show how far it is.
+    let shown = if std::io::stdout().is_terminal() { 0 } else { size };
+    let bar = progress::bytes(&arguments.file.display().to_string(), shown);
+    let policy = Policy::new(&[], settings.privacy.keep_original);
+    to_stdout(|out| {
+        let mut body = Vec::new();
+        read_batches(input, &origin, &mut |batch| {
+            body.clear();
+            write_documents(&policy, batch, &mut body);
+            bar.set_position(batch.end);
+            out.write_all(&body)?;
+            // A slow stream is shown as it comes.
+            Ok(out.flush()?)
+        })
+    })?;
+    bar.finish_and_clear();
+    Ok(Exit::Done)
+}
+
+fn write_documents(policy: &Policy, batch: &Batch, body: &mut Vec<u8>) {
+    for event in batch.events() {
+        protect(policy, event).write_json(body);
+        debug_assert_eq!(body.last(), Some(&b'}'));
+        body.pop();
+        body.extend_from_slice(b",\"format\":");
+        write_string(batch.decode.name(), body);
+        body.extend_from_slice(b"}\n");
+    }
+}
+
+fn check_format(name: Option<&str>) -> anyhow::Result<()> {
+    match name.filter(|name| format::list::by_name(name, &[]).is_none()) {
+        None => Ok(()),
+        Some(name) => {
+            let known = format::list::names().join(", ");
+            Err(UsageError::new(format!("unknown format `{name}`; known are {known}")))
+        }
+    }
 }

@@ -1,8 +1,168 @@
-//! `logwarden stats`.
+//! `logwarden stats FILE…`: what a file holds, and how fast it was read.
 
-use crate::cli::arguments::{Global, Stats};
+use std::io::Write;
+use std::path::Path;
+use std::time::Duration;
+
+use crate::app::settings::Settings;
+use crate::base::{Clock, SystemClock, Timestamp, bytes, rfc3339, sanitize};
+use crate::cli::arguments::{Global, Stats, TextOrJson};
 use crate::cli::exit::Exit;
+use crate::cli::output::to_stdout;
+use crate::cli::reading::{Origin, read_batches};
+use crate::cli::{progress, resolve};
+use crate::event::level::LevelCounts;
+use crate::event::{Batch, Flags, Level};
 
-pub fn run(_global: &Global, _arguments: &Stats) -> anyhow::Result<Exit> {
-    anyhow::bail!("not wired yet")
+pub fn run(global: &Global, arguments: &Stats) -> anyhow::Result<Exit> {
+    let settings = resolve::settings(global)?;
+    let mut exit = Exit::Done;
+    to_stdout(|out| {
+        for path in &arguments.files {
+            match count(path, &settings) {
+                Ok(found) => {
+                    let name = path.display().to_string();
+                    match arguments.format {
+                        TextOrJson::Text => found.write_text(&name, out)?,
+                        TextOrJson::Json => found.write_json(&name, out)?,
+                    }
+                }
+                Err(error) => {
+                    eprintln!("logwarden: {error:#}");
+                    exit = Exit::Failed;
+                }
+            }
+        }
+        Ok(())
+    })?;
+    Ok(exit)
+}
+
+/// What was found in one file.
+#[derive(Debug, Default)]
+struct Figures {
+    bytes: u64,
+    lines: u64,
+    events: u64,
+    levels: LevelCounts,
+    /// Of own times only, not of those that a record got from elsewhere.
+    range: Option<(Timestamp, Timestamp)>,
+    precision: u8,
+    /// In the order of their first record; more than one where the file changes its format.
+    formats: Vec<&'static str>,
+    took: Duration,
+}
+
+fn count(path: &Path, settings: &Settings) -> anyhow::Result<Figures> {
+    let clock = SystemClock::new();
+    let (origin, input, size) = Origin::open(path, settings, clock.now())?;
+    let bar = progress::bytes(&path.display().to_string(), size);
+    let started = clock.uptime();
+    let mut figures = Figures::default();
+    read_batches(input, &origin, &mut |batch| {
+        figures.add(batch);
+        bar.set_position(batch.end);
+        Ok(())
+    })?;
+    figures.took = clock.uptime() - started;
+    bar.finish_and_clear();
+    Ok(figures)
+}
+
+impl Figures {
+    fn add(&mut self, batch: &Batch) {
+        self.bytes = batch.end;
+        self.events += batch.records.len() as u64;
+        self.lines += lines(batch);
+        if !self.formats.contains(&batch.decode.name()) {
+            self.formats.push(batch.decode.name());
+        }
+        for record in &batch.records {
+            self.levels[Level::slot(record.level)] += 1;
+            let borrowed = Flags(Flags::TIME_SEEN.0 | Flags::TIME_PREVIOUS.0);
+            if record.flags.0 & borrowed.0 == 0 {
+                let (first, last) = self.range.unwrap_or((record.time, record.time));
+                self.range = Some((first.min(record.time), last.max(record.time)));
+                self.precision = self.precision.max(record.precision);
+            }
+        }
+    }
+
+    fn bytes_per_second(&self) -> f64 {
+        self.bytes as f64 / self.took.as_secs_f64().max(1e-9)
+    }
+
+    fn write_text(&self, name: &str, out: &mut impl Write) -> anyhow::Result<()> {
+        writeln!(out, "{}", sanitize::line(name))?;
+        writeln!(out, "  format  {}", self.format_names())?;
+        writeln!(out, "  size    {}", bytes::size(self.bytes))?;
+        writeln!(out, "  lines   {}", bytes::count(self.lines))?;
+        writeln!(out, "  events  {}", bytes::count(self.events))?;
+        if let Some((first, last)) = self.range {
+            writeln!(out, "  first   {}", rfc3339::text(first, self.precision))?;
+            writeln!(out, "  last    {}", rfc3339::text(last, self.precision))?;
+        }
+        writeln!(out, "  levels  {}", self.level_names())?;
+        let rate = bytes::size(self.bytes_per_second() as u64);
+        writeln!(out, "  read    in {:.3} s, {rate}/s", self.took.as_secs_f64())?;
+        Ok(())
+    }
+
+    fn format_names(&self) -> String {
+        if self.formats.is_empty() {
+            "none, it is empty".to_owned()
+        } else {
+            self.formats.join(", ")
+        }
+    }
+
+    fn level_names(&self) -> String {
+        let mut parts: Vec<String> = Level::ALL
+            .iter()
+            .map(|level| (level.name(), self.levels[*level as usize]))
+            .chain([("none", self.levels[0])])
+            .filter(|(_, count)| *count > 0)
+            .map(|(name, count)| format!("{name} {}", bytes::count(count)))
+            .collect();
+        if parts.is_empty() {
+            parts.push("none".to_owned());
+        }
+        parts.join(" · ")
+    }
+
+    fn write_json(&self, name: &str, out: &mut impl Write) -> anyhow::Result<()> {
+        let mut levels = serde_json::Map::new();
+        levels.insert("none".to_owned(), self.levels[0].into());
+        for level in Level::ALL {
+            levels.insert(level.name().to_owned(), self.levels[level as usize].into());
+        }
+        let time = |time: Timestamp| rfc3339::text(time, self.precision);
+        let object = serde_json::json!({
+            "file": name,
+            "formats": self.formats,
+            "bytes": self.bytes,
+            "lines": self.lines,
+            "events": self.events,
+            "first": self.range.map(|(first, _)| time(first)),
+            "last": self.range.map(|(_, last)| time(last)),
+            "levels": levels,
+            "seconds": self.took.as_secs_f64(),
+            "bytes_per_second": self.bytes_per_second(),
+        });
+        writeln!(out, "{object}")?;
+        Ok(())
+    }
+}
+
+/// Newlines, and one for a last line without. A record that is cut at the cap is one line.
+fn lines(batch: &Batch) -> u64 {
+    let text = |record: &crate::event::Record| {
+        let at = record.at as usize;
+        &batch.bytes[at..at + record.len as usize]
+    };
+    batch
+        .records
+        .iter()
+        .map(|record| 1 + memchr::memchr_iter(b'\n', text(record)).count() as u64)
+        .sum()
 }

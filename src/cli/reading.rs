@@ -1,0 +1,239 @@
+//! Files and streams → batches of events, without an engine: for `parse` and `stats`. Reads from the beginning
+//! to the end once, keeps no state. Memory is bounded by the piece size, whatever the lines are.
+
+use std::fs::{File, Metadata};
+use std::io::{self, Read};
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use jiff::tz::TimeZone;
+
+use crate::app::identity;
+use crate::app::settings::Settings;
+use crate::base::Timestamp;
+use crate::event::{Batch, Flags, Generation, IdKey, Identity, Record};
+use crate::format::{self, Context, End, Format, Framer};
+
+/// Longest record, in bytes, as the engine has it.
+const CAP: usize = 1024 * 1024;
+/// Read and framed at once; longer than a record can be.
+const PIECE: usize = 2 * CAP;
+/// The first complete line, at most so many bytes, is part of a file's identity.
+const HEAD: usize = 4096;
+/// What a vote on the format looks at.
+const SAMPLE: usize = 64 * 1024;
+
+/// What is to be read, and how.
+#[derive(Debug)]
+pub struct Origin {
+    pub path: Arc<Path>,
+    pub generation: Arc<Generation>,
+    /// Forced; `None`: found out.
+    pub format: Option<String>,
+    pub zone: TimeZone,
+    pub seen: Timestamp,
+    /// The UTC day of the bytes: decides a missing year.
+    pub day: i32,
+}
+
+impl Origin {
+    /// Opens a file, or standard input for `-`.
+    pub fn open(
+        path: &Path,
+        settings: &Settings,
+        seen: Timestamp,
+    ) -> anyhow::Result<(Origin, Box<dyn Read>, u64)> {
+        let key = identity::id_key(settings.host_id.as_deref());
+        let nothing = Identity { inode: 0, birth: 0, head_len: 0, head_hash: 0, ordinal: 0 };
+        let origin = |identity: Identity, day| Origin {
+            path: path.into(),
+            generation: Arc::new(Generation {
+                id: identity.id(&key),
+                identity,
+                source: path.display().to_string().into(),
+                service: None,
+                host: identity::host_name(settings.host_name.as_deref()),
+                key,
+            }),
+            format: None,
+            zone: settings.zone.clone(),
+            seen,
+            day,
+        };
+        if path.as_os_str() == "-" {
+            return Ok((origin(nothing, seen.day()), Box::new(io::stdin()), 0));
+        }
+        let cannot = || format!("cannot read {}", path.display());
+        let file = File::open(path).with_context(cannot)?;
+        let metadata = file.metadata().with_context(cannot)?;
+        if metadata.is_dir() {
+            anyhow::bail!("{} is a folder; name the files in it", path.display());
+        }
+        let identity = identity_of(&file, &metadata, &key).with_context(cannot)?;
+        let day = metadata.modified().map_or(seen, Timestamp::from).day();
+        Ok((origin(identity, day), Box::new(file), metadata.len()))
+    }
+}
+
+/// As the engine has it, so that the ids are the same.
+fn identity_of(file: &File, metadata: &Metadata, key: &IdKey) -> io::Result<Identity> {
+    let mut head = Vec::with_capacity(HEAD);
+    // A pipe has no beginning to look at.
+    if metadata.is_file() {
+        head.resize(HEAD, 0);
+        let read = file.read_at(&mut head, 0)?;
+        head.truncate(read);
+    }
+    let line = memchr::memchr(b'\n', &head).map_or(head.len(), |newline| newline + 1);
+    let birth = metadata.created().map_or(0, |time| Timestamp::from(time).0.max(0));
+    let (head_len, head_hash) = (line as u32, key.hash(&head[..line]));
+    Ok(Identity { inode: metadata.ino(), birth, head_len, head_hash, ordinal: 0 })
+}
+
+/// Hands out all events in order.
+pub fn read_batches(
+    input: impl Read,
+    origin: &Origin,
+    each: &mut dyn FnMut(&Batch) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let context = Context {
+        zone: origin.zone.clone(),
+        day_mark: origin.day,
+        last: None,
+        since_last: 0,
+        seen: origin.seen,
+    };
+    let forced = origin.format.as_deref().and_then(|name| format::list::by_name(name, &[]));
+    let settled = forced.is_some();
+    Stream {
+        input,
+        origin,
+        context,
+        format: forced.unwrap_or_else(format::list::plain),
+        settled,
+        pending: Vec::new(),
+        base: 0,
+        ended: false,
+    }
+    .read(each)
+}
+
+struct Stream<'a, R> {
+    input: R,
+    origin: &'a Origin,
+    context: Context,
+    format: Arc<dyn Format>,
+    /// The format is known for good.
+    settled: bool,
+    /// Read, and not yet part of a record.
+    pending: Vec<u8>,
+    /// The offset of its first byte.
+    base: u64,
+    ended: bool,
+}
+
+impl<R: Read> Stream<'_, R> {
+    fn read(mut self, each: &mut dyn FnMut(&Batch) -> anyhow::Result<()>) -> anyhow::Result<()> {
+        loop {
+            self.fill()?;
+            if self.pending.is_empty() && self.ended {
+                return Ok(());
+            }
+            self.settle_format();
+            let bytes: Arc<[u8]> = self.pending.as_slice().into();
+            let (batch, misfits) = match self.frame(&bytes) {
+                (None, _) if bytes.len() >= PIECE => (Some(self.over_long(&bytes)?), 0),
+                framed => framed,
+            };
+            let Some(batch) = batch else { continue };
+            self.pending.drain(..(batch.end - self.base) as usize);
+            self.base = batch.end;
+            self.settled = self.origin.format.is_some() || (self.settled && misfits == 0);
+            each(&batch)?;
+        }
+    }
+
+    /// One read only, so that a slow stream is shown as it comes.
+    fn fill(&mut self) -> io::Result<()> {
+        let before = self.pending.len();
+        if self.ended || before >= PIECE {
+            return Ok(());
+        }
+        self.pending.resize(PIECE, 0);
+        let read = loop {
+            match self.input.read(&mut self.pending[before..]) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                read => break read,
+            }
+        };
+        self.pending.truncate(before + *read.as_ref().unwrap_or(&0));
+        self.ended = read? == 0;
+        Ok(())
+    }
+
+    fn settle_format(&mut self) {
+        if !self.settled {
+            let sample = &self.pending[..self.pending.len().min(SAMPLE)];
+            let vote = format::list::detect(sample);
+            (self.format, self.settled) = (vote.format, vote.settled);
+        }
+    }
+
+    /// `None`: no record is complete.
+    fn frame(&mut self, bytes: &Arc<[u8]>) -> (Option<Batch>, u32) {
+        let framer = Framer { format: self.format.clone(), cap: CAP };
+        let mut records = Vec::with_capacity(bytes.len() / 128);
+        let end = if self.ended { End::Closed } else { End::Open };
+        let framed = framer.frame(bytes, self.base, &[], end, &mut self.context, &mut records);
+        let batch = (framed.consumed > 0).then(|| self.batch(bytes.clone(), records));
+        (batch, framed.misfits)
+    }
+
+    /// The record is longer than the cap: its beginning stands for it, the rest of its line is passed over.
+    fn over_long(&mut self, bytes: &Arc<[u8]>) -> io::Result<Batch> {
+        let framer = Framer { format: self.format.clone(), cap: CAP };
+        let piece: Arc<[u8]> = bytes[..CAP].into();
+        let mut records = Vec::with_capacity(1);
+        framer.frame(&piece, self.base, &[], End::Closed, &mut self.context, &mut records);
+        records.truncate(1);
+        if let Some(record) = records.first_mut()
+            && record.end - record.start >= CAP as u64
+        {
+            record.end = self.line_end(CAP)?;
+            record.flags = Flags(record.flags.0 & !Flags::PARTIAL.0);
+            record.flags.insert(Flags::TRUNCATED);
+        }
+        Ok(self.batch(piece, records))
+    }
+
+    /// Where the line ends, looked for from this place in what is pending; reads on where it is not there.
+    fn line_end(&mut self, mut from: usize) -> io::Result<u64> {
+        loop {
+            if let Some(newline) = memchr::memchr(b'\n', &self.pending[from..]) {
+                return Ok(self.base + (from + newline) as u64 + 1);
+            }
+            self.base += self.pending.len() as u64;
+            self.pending.clear();
+            from = 0;
+            if self.ended {
+                return Ok(self.base);
+            }
+            self.fill()?;
+        }
+    }
+
+    fn batch(&self, bytes: Arc<[u8]>, records: Vec<Record>) -> Batch {
+        Batch {
+            generation: self.origin.generation.clone(),
+            path: self.origin.path.clone(),
+            decode: self.format.clone(),
+            seen: self.origin.seen,
+            start: records.first().map_or(self.base, |record| record.start),
+            end: records.last().map_or(self.base, |record| record.end),
+            bytes,
+            records,
+        }
+    }
+}
