@@ -15,6 +15,6 @@ mod window;
 
 pub use consumer::{Consumer, Outputs};
 pub use engine::Engine;
-pub use rule::{RuleConfig, defaults};
+pub use rule::{RuleConfig, defaults, demo_rules};
 pub use teller::Told;
 pub use transition::{Change, Place, Transition};

@@ -43,6 +43,12 @@ pub fn defaults() -> Vec<RuleConfig> {
     ]
 }
 
+/// The same two over seconds, so that the demo's bursts are seen to fire and to pass.
+pub fn demo_rules() -> Vec<RuleConfig> {
+    let short = |rule: RuleConfig| RuleConfig { window: Duration::from_secs(12), ..rule };
+    defaults().into_iter().map(short).collect()
+}
+
 fn of_level(name: &str, level: Level, count: u64, window_seconds: u64) -> RuleConfig {
     RuleConfig {
         name: name.into(),

@@ -1,0 +1,150 @@
+//! `logwarden generate`: one profile into one target, at a rate or as fast as it goes.
+
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+use tokio_util::sync::CancellationToken;
+
+use super::Profile;
+use super::generator::{Generator, Line};
+use super::output::{GenerateError, Output, Target};
+use crate::base::{Clock, Timestamp};
+
+/// Lines where neither a count nor a rate was asked for.
+const DEFAULT_COUNT: u64 = 1000;
+/// How long a wait goes on without a look at the stop sign.
+const NAP: Duration = Duration::from_millis(20);
+/// Time between the parts of a line that is written in pieces.
+const BETWEEN_PIECES: Duration = Duration::from_millis(2);
+/// Mean time between two lines that are not written live.
+const STEP: Duration = Duration::from_millis(700);
+/// The same of `sre`, whose files are months.
+const LONG_STEP: Duration = Duration::from_secs(3600);
+
+#[derive(Clone, Debug)]
+pub struct Options {
+    pub profile: Profile,
+    pub seed: u64,
+    /// Lines a second. `None`: as fast as possible.
+    pub rate: Option<f64>,
+    /// `None`: 1,000 lines, or with a rate until it is stopped.
+    pub count: Option<u64>,
+    /// The time of the first line. `None`: now, and with a rate each line bears the time at which it is written.
+    pub start: Option<Timestamp>,
+    pub target: Target,
+    /// Bytes at which the file is renamed.
+    pub rotate: Option<u64>,
+    /// Each line in two or three writes.
+    pub pieces: bool,
+    /// The zone in which times are written.
+    pub zone: TimeZone,
+}
+
+impl Options {
+    pub fn new(profile: Profile, target: Target) -> Self {
+        Options {
+            profile,
+            seed: 1,
+            rate: None,
+            count: None,
+            start: None,
+            target,
+            rotate: None,
+            pieces: false,
+            zone: TimeZone::UTC,
+        }
+    }
+}
+
+/// Blocking. Returns the number of lines written. A target that nobody reads any more ends it well.
+pub fn run(
+    options: &Options,
+    clock: &dyn Clock,
+    stop: &CancellationToken,
+) -> Result<u64, GenerateError> {
+    let mut generator = Generator::new(options.profile, options.seed, options.zone.clone());
+    let monthly = options.profile == Profile::Sre;
+    let mut output =
+        Output::new(options.target.clone(), monthly, options.rotate, options.zone.clone());
+    let count = options.count.or((options.rate.is_none()).then_some(DEFAULT_COUNT));
+    let mut times = Times::new(options, clock);
+    let began = clock.uptime();
+    let mut written = 0;
+    while count.is_none_or(|count| written < count) && !stop.is_cancelled() {
+        if let Some(rate) = options.rate {
+            let due = Duration::try_from_secs_f64(written as f64 / rate).unwrap_or(Duration::MAX);
+            let early = due.saturating_sub(clock.uptime() - began);
+            if !early.is_zero() {
+                std::thread::sleep(early.min(NAP));
+                continue;
+            }
+        }
+        let time = times.next(&mut generator, clock);
+        let line = generator.line_at(time);
+        if !write_line(&mut output, &mut generator, &line, options)? {
+            break;
+        }
+        written += 1;
+        output.rotate_if_due()?;
+    }
+    Ok(written)
+}
+
+fn write_line(
+    output: &mut Output,
+    generator: &mut Generator,
+    line: &Line,
+    options: &Options,
+) -> Result<bool, GenerateError> {
+    if !options.pieces {
+        return output.write(line.text.as_bytes(), line.time);
+    }
+    let mut rest = line.text.as_bytes();
+    for _ in 0..2 {
+        let at = generator.draw(rest.len() as u64) as usize;
+        let (piece, later) = rest.split_at(at);
+        if !output.write(piece, line.time)? {
+            return Ok(false);
+        }
+        rest = later;
+        if options.rate.is_some() {
+            std::thread::sleep(BETWEEN_PIECES);
+        }
+    }
+    output.write(rest, line.time)
+}
+
+/// The times that the lines bear.
+enum Times {
+    /// The moment at which each is written.
+    Live,
+    /// The next one, and the mean time between two.
+    Stepped(Timestamp, Duration),
+}
+
+impl Times {
+    fn new(options: &Options, clock: &dyn Clock) -> Self {
+        let step = match (options.rate, options.profile) {
+            (Some(rate), _) => Duration::try_from_secs_f64(1.0 / rate).unwrap_or(STEP),
+            (None, Profile::Sre) => LONG_STEP,
+            (None, _) => STEP,
+        };
+        match (options.start, options.rate) {
+            (Some(start), _) => Times::Stepped(start, step),
+            (None, Some(_)) => Times::Live,
+            (None, None) => Times::Stepped(clock.now(), step),
+        }
+    }
+
+    fn next(&mut self, generator: &mut Generator, clock: &dyn Clock) -> Timestamp {
+        match self {
+            Times::Live => clock.now(),
+            Times::Stepped(next, step) => {
+                let time = *next;
+                let mean = u64::try_from(step.as_nanos()).unwrap_or(u64::MAX);
+                *next = time.plus(Duration::from_nanos(generator.jitter(mean)));
+                time
+            }
+        }
+    }
+}
