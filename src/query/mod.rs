@@ -20,6 +20,7 @@ pub mod value;
 pub use ast::{Bound, Expr, FieldName, Pattern, Test, Token};
 pub use literal::{RequiredLiteral, required_literal};
 pub use parse::{DEEPEST_QUERY, LONGEST_QUERY, parse};
+pub use predicate::comparable;
 
 /// What a query's text may depend on besides itself.
 #[derive(Clone, Debug)]

@@ -78,7 +78,8 @@ impl FieldName {
     }
 }
 
-fn comparable(name: &str) -> impl Iterator<Item = char> + Clone + '_ {
+/// A name's characters in the form in which names are compared.
+pub fn comparable(name: &str) -> impl Iterator<Item = char> + Clone + '_ {
     name.chars()
         .filter(|character| *character == '.' || character.is_alphanumeric())
         .map(token::lower)

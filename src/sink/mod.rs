@@ -4,6 +4,7 @@
 //! Adding a sink is one file here and one line in the list of kinds in `app`. A sink never reads a log, never
 //! moves a cursor of another, and never sees an event but as [`Outgoing`].
 
+pub mod archive;
 pub mod dead_letters;
 pub mod file;
 pub mod queue;

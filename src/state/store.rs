@@ -155,6 +155,10 @@ impl Store {
         self.memory().rows.generations()
     }
 
+    pub fn generation(&self, id: GenerationId) -> Option<GenerationRow> {
+        self.memory().rows.generations.get(&id).cloned()
+    }
+
     pub fn put_generation(&self, row: GenerationRow) {
         let mut memory = self.memory();
         if memory.rows.generations.get(&row.id) == Some(&row) {

@@ -1,0 +1,174 @@
+//! Opening: is there an archive, is it whole, and what to do when it is not.
+//!
+//! A damaged one is never deleted and never written to: it is set aside under another name, and a new one is
+//! begun, which is then filled from what the logs still have.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use tantivy::directory::error::{LockError, OpenReadError};
+use tantivy::directory::{Directory, DirectoryLock, INDEX_WRITER_LOCK, MmapDirectory};
+use tantivy::{Index, SegmentReader, TantivyError};
+
+use super::positions::{PayloadError, Positions};
+use super::schema::schema;
+use super::{ArchiveError, Cause};
+use crate::base::{Timestamp, rfc3339};
+
+/// An archive up to this size is read as a whole to verify its checksums when it is opened.
+const VERIFIED_AT_OPEN: u64 = 256 * 1024 * 1024;
+
+/// What stands in a directory.
+#[derive(Debug)]
+pub(super) enum Found {
+    Nothing,
+    Whole,
+    Damaged(String),
+}
+
+/// Makes the directory ready for a writer. The text, where there is one, is for the operator.
+pub(super) fn prepare(directory: &Path, now: Timestamp) -> Result<Option<String>, ArchiveError> {
+    let unusable = |error: std::io::Error| ArchiveError::Directory {
+        directory: directory.to_owned(),
+        source: error.into(),
+    };
+    fs::create_dir_all(directory).map_err(unusable)?;
+    let lock = lock(directory)?;
+    let Found::Damaged(reason) = inspect(directory)? else { return Ok(None) };
+    let aside = name_aside(directory, now);
+    fs::rename(directory, &aside).map_err(unusable)?;
+    drop(lock);
+    fs::create_dir(directory).map_err(unusable)?;
+    if let Some(parent) = directory.parent() {
+        fs::File::open(parent).and_then(|parent| parent.sync_all()).map_err(unusable)?;
+    }
+    Ok(Some(format!(
+        "the archive in {} is damaged ({reason}); it was set aside as {}, and a new one is filled from \
+         what the logs still hold",
+        directory.display(),
+        aside.display()
+    )))
+}
+
+fn lock(directory: &Path) -> Result<DirectoryLock, ArchiveError> {
+    let open = open_directory(directory)?;
+    open.acquire_lock(&INDEX_WRITER_LOCK).map_err(|error| lock_error(directory, error))
+}
+
+pub(super) fn lock_error(directory: &Path, error: LockError) -> ArchiveError {
+    match error {
+        LockError::LockBusy => ArchiveError::Busy { directory: directory.to_owned() },
+        error => ArchiveError::Directory { directory: directory.to_owned(), source: error.into() },
+    }
+}
+
+pub(super) fn open_directory(directory: &Path) -> Result<MmapDirectory, ArchiveError> {
+    MmapDirectory::open(directory).map_err(|error| ArchiveError::Directory {
+        directory: directory.to_owned(),
+        source: error.into(),
+    })
+}
+
+/// Looks at everything that a reader or a merge would open; reads all of it where it is small.
+pub(super) fn inspect(directory: &Path) -> Result<Found, ArchiveError> {
+    let inner = open_directory(directory)?;
+    let meta = inner.exists(Path::new("meta.json"));
+    if !meta.map_err(|error| ArchiveError::read(directory, error))? {
+        return Ok(match holds_segments(directory)? {
+            true => Found::Damaged("its meta.json is missing".to_owned()),
+            false => Found::Nothing,
+        });
+    }
+    match open_whole(inner, directory) {
+        Ok(found) => Ok(found),
+        Err(Trouble::Damage(reason)) => Ok(Found::Damaged(reason)),
+        Err(Trouble::Newer(version)) => {
+            Err(ArchiveError::Newer { directory: directory.to_owned(), version })
+        }
+        Err(Trouble::Other(source)) => Err(ArchiveError::read(directory, source)),
+    }
+}
+
+enum Trouble {
+    Damage(String),
+    Newer(u32),
+    /// Not the archive's fault: a permission, too many open files.
+    Other(Cause),
+}
+
+impl From<TantivyError> for Trouble {
+    fn from(error: TantivyError) -> Self {
+        let source: &std::io::Error = match &error {
+            TantivyError::IoError(source)
+            | TantivyError::OpenReadError(OpenReadError::IoError { io_error: source, .. }) => {
+                source
+            }
+            _ => return Trouble::Damage(error.to_string()),
+        };
+        // What the system refuses comes with a number; what tantivy could not make sense of without.
+        match source.raw_os_error() {
+            Some(_) if source.kind() != ErrorKind::NotFound => Trouble::Other(error.into()),
+            _ => Trouble::Damage(error.to_string()),
+        }
+    }
+}
+
+fn open_whole(inner: MmapDirectory, directory: &Path) -> Result<Found, Trouble> {
+    let index = Index::open(inner)?;
+    let meta = index.load_metas()?;
+    if index.schema() != schema() {
+        return Err(Trouble::Damage("it was made by another version".to_owned()));
+    }
+    match &meta.payload {
+        Some(payload) => check_payload(payload)?,
+        None if meta.segments.is_empty() => {}
+        None => return Err(Trouble::Damage("its last commit has no positions".to_owned())),
+    }
+    for segment in index.searchable_segments()? {
+        SegmentReader::open(&segment)?;
+    }
+    if size(directory) <= VERIFIED_AT_OPEN {
+        let damaged = index.validate_checksum()?;
+        if let Some(file) = damaged.iter().min() {
+            return Err(Trouble::Damage(format!("the checksum of {} is wrong", file.display())));
+        }
+    }
+    Ok(Found::Whole)
+}
+
+fn check_payload(payload: &str) -> Result<(), Trouble> {
+    match Positions::parse(payload) {
+        Ok(_) => Ok(()),
+        Err(PayloadError::Newer(version)) => Err(Trouble::Newer(version)),
+        Err(error) => Err(Trouble::Damage(error.to_string())),
+    }
+}
+
+fn holds_segments(directory: &Path) -> Result<bool, ArchiveError> {
+    let entries = fs::read_dir(directory).map_err(|error| ArchiveError::read(directory, error))?;
+    Ok(entries
+        .filter_map(Result::ok)
+        .any(|entry| Path::new(&entry.file_name()).extension().is_some_and(|ext| ext == "store")))
+}
+
+/// Bytes of all files; what cannot be looked at counts as nothing.
+fn size(directory: &Path) -> u64 {
+    let Ok(entries) = fs::read_dir(directory) else { return 0 };
+    entries.filter_map(|entry| entry.ok()?.metadata().ok()).map(|metadata| metadata.len()).sum()
+}
+
+/// `archive.damaged-2026-11-21T04-46-46Z`, with a number behind it where that is taken.
+fn name_aside(directory: &Path, now: Timestamp) -> PathBuf {
+    let mut time = Vec::new();
+    rfc3339::write(now, 0, &mut time);
+    let time = String::from_utf8_lossy(&time).replace(':', "-");
+    let name = directory.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    (1..)
+        .map(|number| match number {
+            1 => directory.with_file_name(format!("{name}.damaged-{time}")),
+            _ => directory.with_file_name(format!("{name}.damaged-{time}-{number}")),
+        })
+        .find(|path| !path.exists())
+        .expect("some number is free")
+}

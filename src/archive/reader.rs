@@ -1,0 +1,125 @@
+//! Reading an archive, while another process may write to it.
+
+use std::path::{Path, PathBuf};
+
+use tantivy::directory::Directory;
+use tantivy::schema::document::{
+    DeserializeError, DocumentDeserialize, DocumentDeserializer, OwnedValue,
+};
+use tantivy::{DocAddress, Index, IndexReader, ReloadPolicy, Searcher};
+
+use super::ArchiveError;
+use super::open::open_directory;
+use super::positions::Positions;
+use super::schema::{DOCUMENT, schema, tokenizers};
+
+/// Uncompressed blocks of documents that are kept for the next document: they mostly lie side by side.
+const BLOCKS: usize = 8;
+
+pub struct Reader {
+    directory: PathBuf,
+    index: Index,
+    reader: IndexReader,
+}
+
+/// The archive as it was at one moment.
+#[derive(Clone)]
+pub struct Snapshot {
+    directory: PathBuf,
+    pub searcher: Searcher,
+}
+
+/// A place in a [`Snapshot`].
+pub type Hit = DocAddress;
+
+impl Reader {
+    pub fn open(directory: &Path) -> Result<Self, ArchiveError> {
+        if !directory.exists() {
+            return Err(ArchiveError::Missing { directory: directory.to_owned() });
+        }
+        Self::open_with(directory, Box::new(open_directory(directory)?))
+    }
+
+    /// As [`Reader::open`], on any directory of tantivy's.
+    pub fn open_with(directory: &Path, inner: Box<dyn Directory>) -> Result<Self, ArchiveError> {
+        if !inner.exists(Path::new("meta.json")).is_ok_and(|exists| exists) {
+            return Err(ArchiveError::Missing { directory: directory.to_owned() });
+        }
+        let read = |error| ArchiveError::read(directory, error);
+        let mut index = Index::open(inner).map_err(read)?;
+        if index.schema() != schema() {
+            let other = "it was made by another version; the engine sets it aside when it starts";
+            return Err(ArchiveError::read(directory, other));
+        }
+        index.set_tokenizers(tokenizers());
+        let reader = index
+            .reader_builder()
+            .reload_policy(ReloadPolicy::Manual)
+            .doc_store_cache_num_blocks(BLOCKS)
+            .try_into()
+            .map_err(read)?;
+        Ok(Reader { directory: directory.to_owned(), index, reader })
+    }
+
+    /// Everything committed by now.
+    pub fn snapshot(&self) -> Result<Snapshot, ArchiveError> {
+        self.reader.reload().map_err(|error| ArchiveError::read(&self.directory, error))?;
+        Ok(Snapshot { directory: self.directory.clone(), searcher: self.reader.searcher() })
+    }
+
+    /// The positions of the last commit.
+    pub fn positions(&self) -> Result<Positions, ArchiveError> {
+        let meta =
+            self.index.load_metas().map_err(|error| ArchiveError::read(&self.directory, error))?;
+        let Some(payload) = meta.payload else { return Ok(Positions::default()) };
+        Positions::parse(&payload).map_err(|error| ArchiveError::read(&self.directory, error))
+    }
+}
+
+impl std::fmt::Debug for Reader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reader").field("directory", &self.directory).finish_non_exhaustive()
+    }
+}
+
+impl Snapshot {
+    pub fn events(&self) -> u64 {
+        self.searcher.num_docs()
+    }
+
+    pub fn document(&self, hit: Hit) -> Result<StoredEvent, ArchiveError> {
+        self.searcher.doc(hit).map_err(|error| self.error(error))
+    }
+
+    pub fn error(&self, error: tantivy::TantivyError) -> ArchiveError {
+        ArchiveError::read(&self.directory, error)
+    }
+}
+
+impl std::fmt::Debug for Snapshot {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Snapshot").field("directory", &self.directory).finish_non_exhaustive()
+    }
+}
+
+/// An event document as it was stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredEvent {
+    pub json: String,
+}
+
+impl DocumentDeserialize for StoredEvent {
+    fn deserialize<'de, D>(mut deserializer: D) -> Result<Self, DeserializeError>
+    where
+        D: DocumentDeserializer<'de>,
+    {
+        while let Some((field, value)) = deserializer.next_field::<OwnedValue>()? {
+            if let (DOCUMENT, OwnedValue::Bytes(bytes)) = (field, value) {
+                let json = String::from_utf8(bytes)
+                    .map_err(|error| DeserializeError::custom(error.to_string()))?;
+                return Ok(StoredEvent { json });
+            }
+        }
+        Err(DeserializeError::custom("a stored event without its document"))
+    }
+}
