@@ -27,10 +27,8 @@ impl From<Exit> for ExitCode {
 #[error("{0}")]
 pub struct UsageError(pub String);
 
-impl UsageError {
-    pub fn new(problem: impl Into<String>) -> anyhow::Error {
-        anyhow::Error::new(UsageError(problem.into()))
-    }
+pub fn usage_error(problem: impl Into<String>) -> anyhow::Error {
+    anyhow::Error::new(UsageError(problem.into()))
 }
 
 /// Prints an error once, at the top, with its whole chain, and says how to exit.

@@ -17,7 +17,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use arguments::{Arguments, Command};
-use exit::{Exit, UsageError};
+use exit::{Exit, usage_error};
 
 /// The whole program.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -38,7 +38,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn dispatch(arguments: &Arguments) -> anyhow::Result<Exit> {
     let global = &arguments.global;
     if arguments.command.is_some() && arguments.watch.is_used() {
-        return Err(UsageError::new(
+        return Err(usage_error(
             "paths, --no-ui, --once and --ship belong to watching and cannot stand before a command",
         ));
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::arguments::{Arguments, Global, Watch, When};
 use super::config::{self, Configured, Layers, closest};
-use super::exit::UsageError;
+use super::exit::usage_error;
 use crate::app::settings::{Color, Directories, Settings, Ship, ShipStart, SinkSettings};
 use crate::base::{Clock, SystemClock};
 use crate::follow::{SourceConfig, Start};
@@ -26,7 +26,7 @@ pub fn watch(global: &Global, watch: &Watch) -> anyhow::Result<Settings> {
             settings.ship.start = ShipStart::Auto;
         }
     } else if settings.sources.is_empty() {
-        return Err(UsageError::new(
+        return Err(usage_error(
             "nothing to watch: name files (`logwarden app.log`), configure sources (`logwarden init`), \
              or see it work with `logwarden demo`",
         ));
@@ -84,7 +84,7 @@ fn from_configured(configured: Configured) -> anyhow::Result<Settings> {
     let directories = match &configured.state_dir {
         Some(directory) => Directories::under(directory),
         None => Directories::of_user().ok_or_else(|| {
-            UsageError::new("this user has no home directory to keep the state in; name one with --state-dir DIR")
+            usage_error("this user has no home directory to keep the state in; name one with --state-dir DIR")
         })?,
     };
     let mut sinks = configured.sinks;
@@ -177,7 +177,7 @@ fn source_name(path: &Path, taken: &mut HashSet<String>) -> Arc<str> {
 fn check_path(path: &Path) -> anyhow::Result<()> {
     let text = path.to_string_lossy();
     if text == "-" {
-        return Err(UsageError::new(
+        return Err(usage_error(
             "standard input cannot be watched by this version; write it to a file first, or use \
              `logwarden parse -`",
         ));
@@ -189,10 +189,10 @@ fn check_path(path: &Path) -> anyhow::Result<()> {
     if text.contains(['*', '?', '[']) {
         return match glob::Pattern::new(&text) {
             Ok(_) => Ok(()),
-            Err(error) => Err(UsageError::new(format!("`{text}` is no pattern: {}", error.msg))),
+            Err(error) => Err(usage_error(format!("`{text}` is no pattern: {}", error.msg))),
         };
     }
-    Err(UsageError::new(missing(&text)))
+    Err(usage_error(missing(&text)))
 }
 
 /// What to say about a path that is not there; it may have been meant as a command.

@@ -1,7 +1,8 @@
 //! Arguments, layers of settings and exit codes, through the real binary.
 
+use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
 
@@ -294,4 +295,131 @@ fn a_file_whose_name_looks_like_a_pattern_is_that_file() {
     program.write("a[1].log", "x\n");
     assert!(Path::new(&program.path("a[1].log")).exists());
     program.run(&["check", "--config", &config]).exits(0).prints("a[1].log: readable");
+}
+
+const WEB: &str = "2023-11-14 10:23:01,446 - [INFO] - Authorized - GET request
+2023-11-14 10:23:01,462 - [WARNING] - Unauthorized - POST request
+Traceback (most recent call last):
+  File \"app.py\", line 3, in <module>
+2023-11-14 10:23:02,001 - [ERROR] - caf\u{e9} \"down\"
+";
+
+fn documents(outcome: &Outcome) -> Vec<serde_json::Value> {
+    outcome.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn parse_prints_one_document_an_event_with_its_format() {
+    let program = Program::new();
+    let file = program.write("web.log", WEB);
+    let outcome = program.run(&["parse", &file]).exits(0);
+    let found = documents(&outcome);
+    let field = |path: &str| found.iter().map(|event| event.pointer(path)).collect::<Vec<_>>();
+    let texts = |path: &str| {
+        field(path).iter().map(|value| value.unwrap().as_str().unwrap()).collect::<Vec<_>>()
+    };
+    assert_eq!(texts("/log/level"), ["info", "warning", "error"]);
+    assert_eq!(texts("/format"), ["python"; 3]);
+    assert_eq!(texts("/@timestamp")[2], "2023-11-14T10:23:02.001Z");
+    assert_eq!(texts("/message")[2], "caf\u{e9} \"down\"");
+    assert!(texts("/message")[1].contains("app.py"));
+    assert_eq!(texts("/log/file/path"), [&file; 3]);
+
+    // The same bytes as a stream, and with the zone of the times named.
+    let mut child = program
+        .command(&["parse", "--tz", "Europe/Berlin"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(WEB.as_bytes()).unwrap();
+    let streamed = Outcome::of(child.wait_with_output().unwrap()).exits(0);
+    let streamed = documents(&streamed);
+    assert_eq!(streamed.len(), 3);
+    assert_eq!(streamed[2]["@timestamp"], "2023-11-14T09:23:02.001Z");
+}
+
+#[test]
+fn parse_shows_a_slow_stream_as_it_comes() {
+    let program = Program::new();
+    let mut child = program
+        .command(&["parse", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = child.stdin.take().unwrap();
+    let mut output = BufReader::new(child.stdout.take().unwrap());
+    for number in 0..3 {
+        writeln!(input, "{{\"level\":\"info\",\"message\":\"line {number}\"}}").unwrap();
+        // Blocks until it is there: the stream stays open.
+        let mut line = String::new();
+        output.read_line(&mut line).unwrap();
+        assert!(line.contains(&format!("\"message\":\"line {number}\"")), "{line}");
+    }
+    drop(input);
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn a_line_over_the_cap_is_one_event_and_the_next_line_is_right() {
+    let program = Program::new();
+    let long = "x".repeat(5 << 20);
+    for (text, after) in [("\n2024-10-16 14:03:28 [ERROR] after\n", 1), ("", 0)] {
+        let text = format!("2024-10-16 14:03:27 [INFO] before\n{long}{text}");
+        let file = program.write("long.log", &text);
+        let outcome = program.run(&["parse", &file]).exits(0);
+        let found = documents(&outcome);
+        assert_eq!(found.len(), 2 + after);
+        assert_eq!(found[1]["log"]["truncated"], true, "{}", found[1]["log"]);
+        if after == 1 {
+            assert_eq!(found[2]["message"], "after");
+            assert_eq!(found[2]["log"]["offset"], 34 + long.len() + 1);
+        }
+        let stats = program.run(&["stats", "--format", "json", &file]).exits(0);
+        let stats = &documents(&stats)[0];
+        assert_eq!((&stats["lines"], &stats["bytes"]), (&(2 + after).into(), &text.len().into()));
+    }
+}
+
+#[test]
+fn stats_counts_what_is_there() {
+    let program = Program::new();
+    let file = program.write("web.log", WEB);
+    let outcome = program.run(&["stats", &file, "--format", "json"]).exits(0);
+    let mut found = documents(&outcome).remove(0);
+    let took = found.as_object_mut().unwrap().remove("seconds").unwrap();
+    assert!(took.as_f64().unwrap() > 0.0);
+    assert!(found.as_object_mut().unwrap().remove("bytes_per_second").unwrap().is_f64());
+    let expected = serde_json::json!({
+        "file": file, "formats": ["python"], "bytes": WEB.len(), "lines": 5, "events": 3,
+        "first": "2023-11-14T10:23:01.446Z", "last": "2023-11-14T10:23:02.001Z",
+        "levels": {"none": 0, "trace": 0, "debug": 0, "info": 1, "notice": 0, "warning": 1, "error": 1,
+            "fatal": 0},
+    });
+    assert_eq!(found, expected);
+    program
+        .run(&["stats", &file])
+        .exits(0)
+        .prints("format  python")
+        .prints("levels  info 1 · warning 1 · error 1");
+}
+
+#[test]
+fn files_that_cannot_be_read_are_named_and_the_others_are_counted() {
+    let program = Program::new();
+    let file = program.write("web.log", WEB);
+    let empty = program.write("empty.log", "");
+    program
+        .run(&["stats", "none.log", ".", &empty, &file])
+        .exits(1)
+        .says("cannot read none.log: No such file")
+        .says(". is a folder; name the files in it")
+        .prints("none, it is empty")
+        .prints("events  3");
+    program.run(&["parse", "none.log"]).exits(1).says("cannot read none.log");
+    program
+        .run(&["parse", "--format", "pyton", &file])
+        .exits(2)
+        .says("unknown format `pyton`; did you mean `python`?");
 }

@@ -8,14 +8,14 @@ use anyhow::Context;
 
 use crate::cli::arguments::{Global, Init};
 use crate::cli::config::layers::user_file;
-use crate::cli::exit::{Exit, UsageError};
+use crate::cli::exit::{Exit, usage_error};
 
 const TEMPLATE: &str = include_str!("../../../assets/init.toml");
 const USUAL: &str = "/var/log/*.log";
 
 pub fn run(global: &Global, arguments: &Init) -> anyhow::Result<Exit> {
     let target = global.config.clone().or_else(user_file).ok_or_else(|| {
-        UsageError::new("this user has no home directory; name the file with --config FILE")
+        usage_error("this user has no home directory; name the file with --config FILE")
     })?;
     write_new(&target, &text(&arguments.paths)?)?;
     eprintln!("wrote {}; `logwarden check` checks it, `logwarden` starts", target.display());
@@ -28,7 +28,7 @@ fn text(paths: &[PathBuf]) -> anyhow::Result<String> {
         // Whoever starts it later stands in another directory.
         let path = std::path::absolute(path)?;
         let path = path.to_str().ok_or_else(|| {
-            UsageError::new(format!(
+            usage_error(format!(
                 "{} is not valid UTF-8 and cannot stand in a TOML file",
                 path.display()
             ))
@@ -51,7 +51,7 @@ fn write_new(target: &Path, text: &str) -> anyhow::Result<()> {
             .write_all(text.as_bytes())
             .and_then(|()| file.sync_all())
             .with_context(|| format!("cannot write {}", target.display())),
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => Err(UsageError::new(format!(
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Err(usage_error(format!(
             "{} is there already and stays as it is; move it away, or name another file with --config",
             target.display()
         ))),

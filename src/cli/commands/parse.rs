@@ -7,17 +7,19 @@ use std::io::{IsTerminal, Write};
 use crate::base::json::write_string;
 use crate::base::{Clock, SystemClock};
 use crate::cli::arguments::{Global, Parse};
-use crate::cli::exit::{Exit, UsageError};
+use crate::cli::config::read_format;
+use crate::cli::exit::{Exit, usage_error};
 use crate::cli::output::to_stdout;
 use crate::cli::reading::{Origin, read_batches};
 use crate::cli::{progress, resolve};
 use crate::event::Batch;
-use crate::format;
 use crate::privacy::{Policy, protect};
 
 pub fn run(global: &Global, arguments: &Parse) -> anyhow::Result<Exit> {
     let settings = resolve::settings(global)?;
-    check_format(arguments.format.as_deref())?;
+    if let Some(name) = &arguments.format {
+        read_format(name).map_err(usage_error)?;
+    }
     let seen = SystemClock::new().now();
     let (mut origin, input, size) = Origin::open(&arguments.file, &settings, seen)?;
     origin.format.clone_from(&arguments.format);
@@ -48,15 +50,5 @@ fn write_documents(policy: &Policy, batch: &Batch, body: &mut Vec<u8>) {
         body.extend_from_slice(b",\"format\":");
         write_string(batch.decode.name(), body);
         body.extend_from_slice(b"}\n");
-    }
-}
-
-fn check_format(name: Option<&str>) -> anyhow::Result<()> {
-    match name.filter(|name| format::list::by_name(name, &[]).is_none()) {
-        None => Ok(()),
-        Some(name) => {
-            let known = format::list::names().join(", ");
-            Err(UsageError::new(format!("unknown format `{name}`; known are {known}")))
-        }
     }
 }

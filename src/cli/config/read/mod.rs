@@ -4,6 +4,8 @@ mod rule;
 mod sink;
 mod source;
 
+pub use source::read_format;
+
 use std::path::PathBuf;
 
 use jiff::tz::TimeZone;

@@ -47,7 +47,8 @@ fn paths(name: &str, section: &mut Section<'_>) -> Vec<PathBuf> {
     paths.into_iter().flatten().map(|(path, _)| PathBuf::from(path)).collect()
 }
 
-fn read_format(text: &str) -> Result<String, String> {
+/// A format that there is, or what was meant.
+pub fn read_format(text: &str) -> Result<String, String> {
     let names = format::list::names();
     if names.contains(&text) {
         return Ok(text.to_owned());
