@@ -123,7 +123,11 @@ fn write_key(fields: &[By], event: &Event<'_>, key: &mut String) {
             By::Field(_) => key.push_str(value.as_deref().unwrap_or(NONE)),
         }
     }
-    key.truncate(key.floor_char_boundary(LONGEST_KEY));
+    if let Some((end, _)) = key.char_indices().take_while(|(at, _)| *at <= LONGEST_KEY).last()
+        && key.len() > LONGEST_KEY
+    {
+        key.truncate(end);
+    }
 }
 
 fn text_of(value: &Value<'_>) -> Option<String> {

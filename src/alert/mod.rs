@@ -10,6 +10,7 @@ mod engine;
 mod group;
 mod rule;
 mod teller;
+mod threshold;
 mod transition;
 mod window;
 

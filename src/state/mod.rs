@@ -45,11 +45,14 @@ pub struct CursorRow {
 
 mod directory;
 mod disk;
+mod error;
+mod recovery;
 mod rows;
 mod snapshot;
 mod store;
 
-pub use store::{StateError, Store};
+pub use error::StateError;
+pub use store::Store;
 
 #[cfg(test)]
 mod faulty_disk;

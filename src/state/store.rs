@@ -11,40 +11,12 @@ use std::time::Duration;
 use super::directory::{self, Lock};
 use super::disk::{Disk, DiskError, Opener};
 use super::rows::{CursorKey, Dirty, Rows};
-use super::{CursorRow, GenerationRow, snapshot};
+use super::{CursorRow, GenerationRow, StateError, recovery, snapshot};
 use crate::base::{Clock, SystemClock};
 use crate::event::{Cursor, GenerationId};
 
-const FILE: &str = "state.redb";
+pub(super) const FILE: &str = "state.redb";
 const SNAPSHOT_EVERY: Duration = Duration::from_secs(60);
-
-#[derive(Debug, thiserror::Error)]
-pub enum StateError {
-    #[error("another logwarden (process {process}) owns {}", directory.display())]
-    Owned { directory: PathBuf, process: String },
-    #[error(
-        "cannot use the state directory {}; give this user the right to write there, or choose \
-         another with --state-dir DIR",
-        directory.display()
-    )]
-    Directory {
-        directory: PathBuf,
-        #[source]
-        source: std::io::Error,
-    },
-    #[error(
-        "the state in {} was written by a newer logwarden (version {version}, this one knows \
-         {known}); start that one, or choose another folder with --state-dir DIR",
-        path.display()
-    )]
-    Newer { path: PathBuf, version: u32, known: u32 },
-    #[error("cannot write the state in {}", path.display())]
-    Write {
-        path: PathBuf,
-        #[source]
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
-}
 
 /// Cheap to clone; thread-safe. Puts are buffered and seen by gets at once; [`Store::commit`] makes them
 /// durable. A put that was not committed is lost by a crash, which only repeats.
@@ -100,28 +72,7 @@ impl Store {
         directory::prepare(directory, &mut notices)?;
         let lock = Lock::take(directory)?;
         let mut disk = Disk::new(directory.join(FILE), opener);
-        let rows = match disk.load() {
-            Ok((rows, repaired)) => {
-                notices.extend(repaired.then(|| repaired_notice(disk.path())));
-                rows
-            }
-            // Deleted, or set aside by an engine that died before it had written it anew.
-            Err(DiskError::Missing) => {
-                let rows = snapshot::read(directory).unwrap_or_default();
-                notices.extend((rows != Rows::default()).then(|| missing_notice(disk.path())));
-                let changes = Dirty::all(&rows).changes(&rows);
-                disk.create_with(&changes).map_err(|error| cannot_open(directory, error))?;
-                rows
-            }
-            Err(DiskError::Damaged(reason)) => {
-                recover(&mut disk, directory, &reason, &*clock, &mut notices)?
-            }
-            Err(DiskError::Newer(version)) => {
-                let known = super::rows::VERSION.into();
-                return Err(StateError::Newer { path: disk.path().into(), version, known });
-            }
-            Err(error) => return Err(cannot_open(directory, error)),
-        };
+        let rows = recovery::load(&mut disk, directory, &*clock, &mut notices)?;
         Ok((Self::with(directory, clock, rows, disk, Some(lock)), notices))
     }
 
@@ -325,65 +276,5 @@ impl Inner {
 impl Drop for Inner {
     fn drop(&mut self) {
         self.write_snapshot();
-    }
-}
-
-/// Sets a damaged file aside and goes on from what the snapshot still knows.
-fn recover(
-    disk: &mut Disk,
-    directory: &Path,
-    reason: &str,
-    clock: &dyn Clock,
-    notices: &mut Vec<String>,
-) -> Result<Rows, StateError> {
-    let aside = disk
-        .set_aside(clock.now())
-        .map_err(|source| StateError::Directory { directory: directory.into(), source })?;
-    let (rows, then) = match snapshot::read(directory) {
-        Ok(rows) => (
-            rows,
-            "its last snapshot is used instead: events delivered since then may be delivered again, \
-             under the same ids",
-        ),
-        Err(_) => (
-            Rows::default(),
-            "there is no usable snapshot: all logs are read again from their start, under the same \
-             event ids",
-        ),
-    };
-    let changes = Dirty::all(&rows).changes(&rows);
-    disk.create_with(&changes).map_err(|error| cannot_open(directory, error))?;
-    notices.push(format!(
-        "the state file {} is damaged ({reason}); it is kept as {}; {then}",
-        disk.path().display(),
-        aside.display(),
-    ));
-    Ok(rows)
-}
-
-fn repaired_notice(path: &Path) -> String {
-    format!(
-        "the state file {} was damaged and has been repaired; events delivered shortly before may \
-         be delivered again, under the same ids",
-        path.display()
-    )
-}
-
-fn missing_notice(path: &Path) -> String {
-    format!(
-        "the state file {} is missing; its last snapshot is used instead: events delivered since \
-         then may be delivered again, under the same ids",
-        path.display()
-    )
-}
-
-fn cannot_open(directory: &Path, error: DiskError) -> StateError {
-    let directory = directory.to_path_buf();
-    match error {
-        DiskError::Failed(redb::Error::DatabaseAlreadyOpen) => {
-            StateError::Owned { directory, process: "of unknown number".into() }
-        }
-        DiskError::Failed(redb::Error::Io(source)) => StateError::Directory { directory, source },
-        other => StateError::Write { path: directory.join(FILE), source: other.into() },
     }
 }

@@ -1,8 +1,13 @@
 //! Given these events at these times, these rules fire and resolve.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use super::*;
 use crate::alert::defaults;
+use crate::alert::threshold::{MAX_KEYS, OTHER};
 use crate::event::batch::{Batch, Record};
+use crate::event::status::RuleState;
 use crate::event::value::{Decode, Part, Value};
 use crate::event::{Generation, GenerationId, IdKey, Identity, Level};
 use crate::query::Expr;

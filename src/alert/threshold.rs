@@ -1,0 +1,329 @@
+//! One rule at work: the windows of its keys, and which of them fire.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::buckets::Buckets;
+use super::group::{Grouping, Keys};
+use super::rule::RuleConfig;
+use super::transition::{Change, Place, Transition};
+use super::window::Window;
+use crate::base::Timestamp;
+use crate::event::Event;
+use crate::event::status::{RuleState, RuleStatus};
+
+/// Keys of one rule beyond this many count together.
+pub(super) const MAX_KEYS: usize = 10_000;
+pub(super) const OTHER: &str = "(other)";
+/// While there are too many keys, those that went quiet are looked for this often in a window.
+const SWEEPS: u32 = 4;
+/// Slices of the small picture of a rule's window.
+const HISTORY: usize = 12;
+
+#[derive(Debug)]
+pub(super) struct Threshold {
+    config: RuleConfig,
+    name: Arc<str>,
+    description: Arc<str>,
+    grouping: Grouping,
+    keys: Keys,
+    pub(super) slots: Vec<Slot>,
+    /// Numbers of the slots that fire.
+    firing: Vec<usize>,
+    pace: Pace,
+    /// Matches of all keys.
+    history: Buckets,
+    fired: u64,
+    last_fired: Option<Timestamp>,
+    /// By the wall clock, when nothing fired any more.
+    resolved_at: Option<Timestamp>,
+    /// Matches that came too late to count.
+    pub(super) late: u64,
+    /// In event time: when keys that went quiet were last forgotten.
+    swept: Timestamp,
+}
+
+/// One key of a rule.
+#[derive(Debug)]
+pub(super) struct Slot {
+    pub(super) key: Arc<str>,
+    pace: Pace,
+    window: Window,
+    /// Counts on where the window stops at the limit; for people.
+    recent: Buckets,
+    incident: Option<Incident>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Incident {
+    first: Timestamp,
+    last: Timestamp,
+    matches: u64,
+    place: Place,
+    /// In event time: the count has been under the limit since.
+    under_since: Option<Timestamp>,
+}
+
+/// How far a key has come in its own time, and when that was heard.
+#[derive(Clone, Copy, Debug)]
+struct Pace {
+    newest: Timestamp,
+    heard: Timestamp,
+    /// Heard while catching up with what was there before: its own time says how long ago it was.
+    old: bool,
+}
+
+impl Pace {
+    const NEVER: Pace = Pace { newest: Timestamp::MIN, heard: Timestamp::MIN, old: false };
+
+    fn hear(&mut self, time: Timestamp, now: Timestamp) {
+        self.newest = self.newest.max(time);
+        self.heard = now;
+        self.old = false;
+    }
+
+    /// Where its window ends for somebody who looks now.
+    fn shown(&self, now: Timestamp) -> Timestamp {
+        match self.old {
+            true => self.newest.max(now),
+            false => self.newest.plus(now.since(self.heard)),
+        }
+    }
+}
+
+impl Threshold {
+    pub fn new(config: RuleConfig) -> Self {
+        Threshold {
+            name: config.name.as_str().into(),
+            description: config.describe().into(),
+            grouping: Grouping::new(&config.by),
+            keys: Keys::default(),
+            slots: Vec::new(),
+            firing: Vec::new(),
+            pace: Pace::NEVER,
+            history: Buckets::new(HISTORY, config.window),
+            fired: 0,
+            last_fired: None,
+            resolved_at: None,
+            late: 0,
+            swept: Timestamp::MIN,
+            config,
+        }
+    }
+
+    pub fn on_event(
+        &mut self,
+        event: &Event<'_>,
+        now: Timestamp,
+        tell: &mut dyn FnMut(Transition),
+    ) {
+        let matches = self.config.condition.matches(event);
+        if !matches && self.slots.is_empty() {
+            return;
+        }
+        // No event moves a key's time past the moment it was read.
+        let time = event.time().min(now);
+        let Some(number) = self.slot(event, matches) else { return };
+        self.slots[number].pace.hear(time, now);
+        if matches {
+            self.on_match(number, time, event, now, tell);
+        } else if self.slots[number].incident.is_some() {
+            self.judge_end(number, now, tell);
+        }
+    }
+
+    fn on_match(
+        &mut self,
+        number: usize,
+        time: Timestamp,
+        event: &Event<'_>,
+        now: Timestamp,
+        tell: &mut dyn FnMut(Transition),
+    ) {
+        let limit = self.config.count.max(1);
+        let slot = &mut self.slots[number];
+        let newest = slot.pace.newest;
+        // A limit of one is reached by every match: that is never late.
+        let time = if limit == 1 { newest } else { time };
+        if !slot.window.add(time, newest) {
+            self.late += 1;
+            return;
+        }
+        slot.recent.add(time);
+        self.pace.hear(time, now);
+        self.history.add(time);
+        match &mut slot.incident {
+            Some(incident) => {
+                incident.matches += 1;
+                incident.last = incident.last.max(time);
+                self.judge_end(number, now, tell);
+            }
+            None if slot.window.count(newest) >= limit => {
+                let place =
+                    Place { generation: event.batch.generation.id, offset: event.record.start };
+                self.fire(number, place, tell);
+            }
+            None => {}
+        }
+    }
+
+    fn fire(&mut self, number: usize, place: Place, tell: &mut dyn FnMut(Transition)) {
+        let slot = &mut self.slots[number];
+        let last = slot.pace.newest;
+        let first = slot.window.oldest(last).unwrap_or(last);
+        let matches = slot.window.count(last);
+        slot.incident = Some(Incident { first, last, matches, place, under_since: None });
+        self.firing.push(number);
+        self.fired += 1;
+        self.last_fired = self.last_fired.max(Some(last));
+        self.resolved_at = None;
+        tell(self.transition(number, Change::Fired));
+    }
+
+    /// By event time: over once the count has been under the limit for as long as the rule keeps firing.
+    fn judge_end(&mut self, number: usize, now: Timestamp, tell: &mut dyn FnMut(Transition)) {
+        let slot = &mut self.slots[number];
+        let newest = slot.pace.newest;
+        let Some(incident) = &mut slot.incident else { return };
+        if slot.window.count(newest) >= self.config.count.max(1) {
+            incident.under_since = None;
+            return;
+        }
+        let since = *incident.under_since.get_or_insert(newest);
+        if newest.since(since) >= self.config.keep_firing_for {
+            self.resolve(number, now, tell);
+        }
+    }
+
+    fn resolve(&mut self, number: usize, now: Timestamp, tell: &mut dyn FnMut(Transition)) {
+        tell(self.transition(number, Change::Resolved));
+        self.slots[number].incident = None;
+        self.firing.retain(|firing| *firing != number);
+        if self.firing.is_empty() {
+            self.resolved_at = Some(now);
+        }
+    }
+
+    fn resolve_silent(
+        &mut self,
+        now: Timestamp,
+        by_own_time: bool,
+        tell: &mut dyn FnMut(Transition),
+    ) {
+        let patience = self.config.window.saturating_add(self.config.keep_firing_for);
+        for number in self.firing.clone() {
+            let pace = &mut self.slots[number].pace;
+            // A clock that was set back must not keep an alert alive for ever.
+            pace.heard = pace.heard.min(now);
+            let since = if by_own_time { pace.newest } else { pace.heard };
+            if now.since(since) >= patience {
+                self.resolve(number, now, tell);
+            }
+        }
+    }
+
+    fn transition(&self, number: usize, change: Change) -> Transition {
+        let slot = &self.slots[number];
+        let incident = slot.incident.expect("only an incident begins or ends");
+        Transition {
+            rule: self.name.clone(),
+            condition: self.description.clone(),
+            key: slot.key.clone(),
+            change,
+            count: incident.matches,
+            first: incident.first,
+            last: incident.last,
+            place: incident.place,
+        }
+    }
+
+    /// The slot of the event's key. A key that matched nothing yet has none and needs none.
+    fn slot(&mut self, event: &Event<'_>, matches: bool) -> Option<usize> {
+        let key: Arc<str> = match self.keys.find(&self.grouping, event) {
+            Ok(number) => return Some(number),
+            Err(_) if !matches => return None,
+            Err(key) => key.into(),
+        };
+        if self.keys.len() >= MAX_KEYS && !self.sweep() {
+            return self.keys.number(OTHER).or_else(|| Some(self.add(OTHER.into())));
+        }
+        Some(self.add(key))
+    }
+
+    fn add(&mut self, key: Arc<str>) -> usize {
+        self.slots.push(Slot {
+            key: key.clone(),
+            pace: Pace::NEVER,
+            window: Window::new(self.config.count, self.config.window),
+            recent: Buckets::new(HISTORY, self.config.window),
+            incident: None,
+        });
+        self.keys.insert(key)
+    }
+
+    /// Forgets keys whose window is empty; `true`: there is room again.
+    fn sweep(&mut self) -> bool {
+        let (newest, window) = (self.pace.newest, self.config.window);
+        if newest.since(self.swept) < window / SWEEPS {
+            return false;
+        }
+        self.swept = newest;
+        self.slots
+            .retain(|slot| slot.incident.is_some() || newest.since(slot.pace.newest) < window);
+        self.keys.replace(self.slots.iter().map(|slot| slot.key.clone()));
+        let firing = |(number, slot): (usize, &Slot)| slot.incident.map(|_| number);
+        self.firing = self.slots.iter().enumerate().filter_map(firing).collect();
+        self.keys.len() < MAX_KEYS
+    }
+
+    pub fn tick(&mut self, now: Timestamp, tell: &mut dyn FnMut(Transition)) {
+        self.resolve_silent(now, false, tell);
+    }
+
+    pub fn settle(&mut self, now: Timestamp, tell: &mut dyn FnMut(Transition)) {
+        self.pace.old = true;
+        self.slots.iter_mut().for_each(|slot| slot.pace.old = true);
+        self.resolve_silent(now, true, tell);
+    }
+
+    pub fn is_active(&self, now: Timestamp) -> bool {
+        !self.firing.is_empty()
+            || self.history.sum_at(self.pace.shown(now)) > 0
+            || self.state(now) != RuleState::Inactive
+    }
+
+    fn state(&self, now: Timestamp) -> RuleState {
+        let shown_for = self.config.window.max(Duration::from_secs(10));
+        match self.resolved_at {
+            _ if !self.firing.is_empty() => RuleState::Firing,
+            Some(at) if now.since(at) < shown_for => RuleState::Resolved,
+            _ => RuleState::Inactive,
+        }
+    }
+
+    pub fn status(&self, now: Timestamp) -> RuleStatus {
+        let counted = self.slots.iter().map(|slot| {
+            let at = slot.pace.shown(now);
+            let exact = slot.window.count_at(at);
+            let reached = exact >= self.config.count.max(1);
+            let count = if reached { exact.max(slot.recent.sum_at(at)) } else { exact };
+            (slot.incident.is_some(), count, &slot.key)
+        });
+        let (_, count, key) = counted
+            .max_by_key(|(firing, count, _)| (*firing, *count))
+            .map_or((false, 0, String::new()), |(firing, count, key)| {
+                (firing, count, key.to_string())
+            });
+        RuleStatus {
+            name: self.config.name.clone(),
+            condition: self.description.to_string(),
+            limit: self.config.count,
+            count,
+            key: if count > 0 { key } else { String::new() },
+            state: self.state(now),
+            last_fired: self.last_fired,
+            history: self.history.slices_at(self.pace.shown(now)).collect(),
+            fired: self.fired,
+        }
+    }
+}
