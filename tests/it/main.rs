@@ -1,4 +1,6 @@
 //! What the program promises, one module a promise.
 
+mod alerts;
 mod cli;
+mod state;
 mod tidy;

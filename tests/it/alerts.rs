@@ -1,0 +1,175 @@
+//! From a line in a file to a rule that fires, is told once and is resolved.
+
+use std::io::Write;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+use logwarden::alert::{Change, Consumer, Outputs, RuleConfig, Told, defaults};
+use logwarden::base::{Clock, SystemClock, Timestamp};
+use logwarden::event::IdKey;
+use logwarden::event::status::RuleState;
+use logwarden::follow::log::LogConfig;
+use logwarden::follow::{Log, SourceConfig, Start};
+use logwarden::state::Store;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// Long enough for any machine, short enough to wait for.
+const DEADLINE: Duration = Duration::from_secs(20);
+
+fn source(name: &str, path: &Path) -> SourceConfig {
+    SourceConfig {
+        name: name.into(),
+        paths: vec![path.into()],
+        format: None,
+        zone: TimeZone::UTC,
+        service: None,
+        start: Start::Beginning,
+        multiline: true,
+    }
+}
+
+struct Engine {
+    log: Log,
+    outputs: Outputs,
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl Engine {
+    fn start(sources: Vec<SourceConfig>, rules: Vec<RuleConfig>, once: bool) -> Engine {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let key = IdKey::from_host_id("test");
+        let config = LogConfig { sources, once, host: "here".into(), key, intake: None };
+        let log = Log::open(config, clock.clone());
+        log.settle(Store::ephemeral());
+        let (consumer, outputs) = Consumer::new(log.clone(), rules, clock, once);
+        let stop = CancellationToken::new();
+        let task = tokio::spawn(consumer.run(stop.clone()));
+        Engine { log, outputs, stop, task }
+    }
+
+    async fn next(&mut self) -> Told {
+        let told = tokio::time::timeout(DEADLINE, self.outputs.told.recv()).await;
+        told.expect("something is told in time").expect("the consumer runs")
+    }
+
+    async fn wait_for(&mut self, rule: &str, state: RuleState) {
+        let reached = self.outputs.statuses.wait_for(|statuses| {
+            statuses.iter().any(|status| status.name == rule && status.state == state)
+        });
+        tokio::time::timeout(DEADLINE, reached).await.expect("in time").expect("the consumer runs");
+    }
+
+    /// Ends it and returns what else was told.
+    async fn end(mut self) -> Vec<String> {
+        self.stop.cancel();
+        tokio::time::timeout(DEADLINE, self.task).await.expect("it stops").unwrap();
+        self.log.stop();
+        let mut rest = Vec::new();
+        while let Ok(told) = self.outputs.told.try_recv() {
+            rest.push(brief(&told));
+        }
+        rest
+    }
+}
+
+fn brief(told: &Told) -> String {
+    match told {
+        Told::Transition(change) => {
+            let verb = if change.change == Change::Fired { "fired" } else { "resolved" };
+            format!("{} {verb} [{}] {}", change.rule, change.key, change.count)
+        }
+        Told::Earlier { rule, fired } => format!("{rule} earlier {fired}"),
+        Told::Skipped(count) => format!("skipped {count}"),
+    }
+}
+
+/// Appends one line that bears this time.
+fn append(path: &Path, time: Timestamp, level: &str, text: &str) {
+    let time = jiff::Timestamp::from_millisecond(time.millis()).unwrap();
+    let line = format!("{} [{level}] {text}\n", time.strftime("%Y-%m-%d %H:%M:%S"));
+    let mut file = std::fs::OpenOptions::new().append(true).create(true).open(path).unwrap();
+    file.write_all(line.as_bytes()).unwrap();
+}
+
+fn now() -> Timestamp {
+    SystemClock::new().now()
+}
+
+/// The default rules over a window of two seconds.
+fn quick_rules() -> Vec<RuleConfig> {
+    let quick = |rule| RuleConfig { window: Duration::from_secs(2), ..rule };
+    defaults().into_iter().map(quick).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn five_errors_fire_once_and_silence_resolves() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("app.log");
+    append(&path, now(), "INFO", "ready");
+    let mut engine = Engine::start(vec![source("app", &path)], quick_rules(), false);
+    engine.outputs.statuses.wait_for(|statuses| statuses.len() == 2).await.unwrap();
+    for number in 0..8 {
+        append(&path, now(), "ERROR", &format!("failure {number}"));
+    }
+    let Told::Transition(fired) = engine.next().await else { panic!("not a transition") };
+    assert_eq!((&*fired.rule, &*fired.key, fired.change), ("errors", "app", Change::Fired));
+    assert!(fired.count >= 5, "{fired}");
+    engine.wait_for("errors", RuleState::Firing).await;
+    assert_eq!(brief(&engine.next().await), "errors resolved [app] 8");
+    engine.wait_for("errors", RuleState::Resolved).await;
+    assert_eq!(engine.end().await, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_happened_long_ago_is_counted_and_only_what_happens_now_is_told() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("app.log");
+    let past = Timestamp::from_seconds(1_700_000_000);
+    for hour in 0..3 {
+        for second in 0..10 {
+            let time = past.plus(Duration::from_secs(hour * 3600 + second));
+            append(&path, time, "ERROR", "old failure");
+        }
+    }
+    let mut engine = Engine::start(vec![source("app", &path)], defaults(), false);
+    assert_eq!(brief(&engine.next().await), "errors earlier 3");
+    append(&path, now(), "FATAL", "Disk failure detected on /dev/sdb.");
+    assert_eq!(brief(&engine.next().await), "fatal fired [] 1");
+    assert_eq!(engine.end().await, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn once_tells_everything_that_fired_and_ends() {
+    let home = tempfile::tempdir().unwrap();
+    let (busy, calm) = (home.path().join("busy.log"), home.path().join("calm.log"));
+    let past = Timestamp::from_seconds(1_700_000_000);
+    for second in 0..30 {
+        let time = past.plus(Duration::from_secs(second * 60));
+        append(&calm, time, if second % 9 == 0 { "ERROR" } else { "INFO" }, "y");
+        append(&busy, time, if second < 7 { "ERROR" } else { "INFO" }, "x");
+    }
+    append(&calm, past.plus(Duration::from_secs(7200)), "FATAL", "the last line");
+    let sources = vec![source("busy", &busy), source("calm", &calm)];
+    let mut engine = Engine::start(sources, defaults(), true);
+    tokio::time::timeout(DEADLINE, &mut engine.task).await.expect("it ends by itself").unwrap();
+    let mut told = Vec::new();
+    while let Ok(line) = engine.outputs.told.try_recv() {
+        told.push(brief(&line));
+    }
+    told.sort();
+    assert_eq!(told, ["errors fired [busy] 5", "errors resolved [busy] 7", "fatal fired [] 1"]);
+    engine.log.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_to_read_is_an_end_too() {
+    let home = tempfile::tempdir().unwrap();
+    let missing = source("none", &home.path().join("none.log"));
+    let engine = Engine::start(vec![missing], defaults(), true);
+    tokio::time::timeout(DEADLINE, engine.task).await.expect("it ends by itself").unwrap();
+    engine.log.stop();
+}
