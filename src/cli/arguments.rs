@@ -214,7 +214,7 @@ pub struct Generate {
     #[arg(value_enum)]
     pub profile: Profile,
     /// Lines a second; without it as fast as possible
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = rate)]
     pub rate: Option<f64>,
     /// Stop after so many lines; without it never with --rate, else after 1000
     #[arg(long, value_name = "N")]
@@ -231,6 +231,16 @@ pub struct Generate {
     /// Rename the file at so many bytes and begin a new one
     #[arg(long, value_name = "BYTES", requires = "out")]
     pub rotate: Option<u64>,
+    /// Write each line in two or three parts, as some loggers do
+    #[arg(long)]
+    pub pieces: bool,
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    text.parse()
+        .ok()
+        .filter(|rate: &f64| *rate > 0.0 && rate.is_finite())
+        .ok_or_else(|| "expected a number above 0".to_owned())
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -48,7 +48,7 @@ fn dispatch(arguments: &Arguments) -> anyhow::Result<Exit> {
         Some(Command::Parse(parse)) => commands::parse::run(global, parse),
         Some(Command::Stats(stats)) => commands::stats::run(global, stats),
         Some(Command::Search(search)) => commands::search::run(global, search),
-        Some(Command::Generate(generate)) => commands::generate::run(generate),
+        Some(Command::Generate(generate)) => commands::generate::run(global, generate),
         Some(Command::Init(init)) => commands::init::run(global, init),
         Some(Command::Check) => commands::check::run(global),
         Some(Command::Config(config)) => commands::config::run(global, config),

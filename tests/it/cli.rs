@@ -423,3 +423,59 @@ fn files_that_cannot_be_read_are_named_and_the_others_are_counted() {
         .exits(2)
         .says("unknown format `pyton`; did you mean `python`?");
 }
+
+#[test]
+fn generated_logs_are_the_same_for_the_same_seed_and_understood() {
+    let program = Program::new();
+    for (profile, format) in
+        [("app", "json"), ("web", "python"), ("ops", "generic"), ("sre", "json")]
+    {
+        let run = |seed: &str| {
+            let arguments = [
+                "generate",
+                profile,
+                "--count",
+                "50",
+                "--seed",
+                seed,
+                "--start",
+                "2024-05-01",
+                "--tz",
+                "UTC",
+            ];
+            program.run(&arguments).exits(0).out
+        };
+        let lines = run("7");
+        assert_eq!(lines.lines().count(), 50);
+        assert_eq!(lines, run("7"));
+        assert_ne!(lines, run("8"));
+        let file = program.write("generated.log", &lines);
+        let stats = program.run(&["stats", "--format", "json", &file]).exits(0);
+        let stats = documents(&stats).remove(0);
+        assert_eq!(stats["formats"], serde_json::json!([format]), "{profile}");
+        assert_eq!(
+            (&stats["events"], &stats["levels"]["none"]),
+            (&50.into(), &0.into()),
+            "{profile}"
+        );
+        assert!(stats["first"].as_str().unwrap().starts_with("2024-05-01T00:"), "{stats}");
+    }
+    program
+        .run(&["generate", "web", "--start", "soon"])
+        .exits(2)
+        .says("--start `soon`: expected a time");
+    program.run(&["generate", "web", "--rate", "0"]).exits(2).says("above 0");
+    program
+        .run(&["generate", "web", "--out", "generated.log/web.log"])
+        .exits(1)
+        .says("cannot open generated.log/web.log for writing");
+}
+
+#[test]
+fn check_names_a_damaged_archive() {
+    let program = Program::new();
+    let check = || program.run(&["check", "--state-dir", "durable"]);
+    check().exits(0).prints("ok    sink archive: there is no archive in durable/archive yet");
+    program.write("durable/archive/meta.json", "{");
+    check().exits(1).prints("WRONG sink archive: cannot read the archive in durable/archive");
+}

@@ -5,6 +5,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use crate::app::settings::{Directories, Settings, SinkKind, SinkSettings};
+use crate::archive::{ArchiveError, Reader};
+use crate::base::bytes;
 use crate::cli::arguments::Global;
 use crate::cli::exit::Exit;
 use crate::cli::output::to_stdout;
@@ -158,10 +160,10 @@ fn sink(sink: &SinkSettings, settings: &Settings) -> Finding {
 }
 
 fn archive(directory: &Path) -> Result<String, String> {
-    match directory.join("meta.json").exists() {
-        true => Ok(format!("archive in {}", directory.display())),
-        false => {
-            Ok(format!("archive, empty until the first events arrive ({})", directory.display()))
-        }
+    let events = Reader::open(directory).and_then(|reader| Ok(reader.snapshot()?.events()));
+    match events {
+        Ok(events) => Ok(format!("{} events in {}", bytes::count(events), directory.display())),
+        Err(missing @ ArchiveError::Missing { .. }) => Ok(missing.to_string()),
+        Err(error) => Err(format!("{:#}", anyhow::Error::from(error))),
     }
 }

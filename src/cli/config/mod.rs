@@ -17,7 +17,7 @@ use std::fmt;
 pub use layers::{DEFAULTS, Layers};
 pub use place::Place;
 pub use print::print;
-pub use read::{Configured, read, read_format};
+pub use read::{Configured, read, read_format, read_zone};
 pub use suggest::closest;
 pub use tree::{Entry, Table, Value};
 

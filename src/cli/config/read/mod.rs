@@ -126,7 +126,7 @@ fn zone_of(table: &Table) -> TimeZone {
 }
 
 /// `local`, `UTC`, or a name of the time zone database.
-fn read_zone(name: &str) -> Result<TimeZone, String> {
+pub fn read_zone(name: &str) -> Result<TimeZone, String> {
     if name.eq_ignore_ascii_case("local") {
         return Ok(TimeZone::system());
     }
