@@ -88,8 +88,7 @@ pub enum When {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Watch generated logs: no configuration, nothing is left behind
-    #[command(after_help = "Example:\n  logwarden demo --seed 7")]
-    Demo(Demo),
+    Demo,
     /// Print one JSON object an event: what was understood
     #[command(after_help = "Examples:
   logwarden parse app.log
@@ -132,13 +131,6 @@ and, or, not, parentheses.")]
         after_help = "Example:\n  logwarden completions bash > ~/.local/share/bash-completion/completions/logwarden"
     )]
     Completions { shell: Shell },
-}
-
-#[derive(Args, Debug)]
-pub struct Demo {
-    /// The same seed writes the same logs
-    #[arg(long)]
-    pub seed: Option<u64>,
 }
 
 #[derive(Args, Debug)]

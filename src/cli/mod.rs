@@ -44,7 +44,7 @@ fn dispatch(arguments: &Arguments) -> anyhow::Result<Exit> {
     }
     match &arguments.command {
         None => commands::run::run(&resolve::watch(global, &arguments.watch)?, &arguments.watch),
-        Some(Command::Demo(demo)) => commands::demo::run(global, demo),
+        Some(Command::Demo) => commands::demo::run(global),
         Some(Command::Parse(parse)) => commands::parse::run(global, parse),
         Some(Command::Stats(stats)) => commands::stats::run(global, stats),
         Some(Command::Search(search)) => commands::search::run(global, search),

@@ -124,13 +124,18 @@ fn color(wanted: Color, no_color: bool) -> Color {
 }
 
 /// Settings that need no configuration at all, everything durable under `root`: for `demo`.
-pub fn scratch(root: &Path, global: &Global, paths: &[PathBuf]) -> anyhow::Result<Settings> {
+pub fn scratch(
+    root: &Path,
+    global: &Global,
+    sources: &[(&str, PathBuf)],
+) -> anyhow::Result<Settings> {
     let defaults = Layers::read_defaults();
     let configured = config::read(defaults, SystemClock::new().now())?;
     let zone = configured.zone.clone();
     let mut settings =
         from_configured(Configured { state_dir: Some(root.to_owned()), ..configured })?;
-    settings.sources = ad_hoc_sources(paths, &zone)?;
+    settings.sources =
+        sources.iter().map(|(name, path)| source((*name).into(), path, &zone)).collect();
     settings.ad_hoc = true;
     settings.ship = Ship { start: ShipStart::Auto, every: None, after: None };
     settings.color = match global.color {
@@ -150,17 +155,21 @@ fn ad_hoc_sources(
     let mut sources = Vec::new();
     for path in paths {
         check_path(path)?;
-        sources.push(SourceConfig {
-            name: source_name(path, &mut names),
-            paths: vec![path.clone()],
-            format: None,
-            zone: zone.clone(),
-            service: None,
-            start: Start::Beginning,
-            multiline: true,
-        });
+        sources.push(source(source_name(path, &mut names), path, zone));
     }
     Ok(sources)
+}
+
+fn source(name: Arc<str>, path: &Path, zone: &jiff::tz::TimeZone) -> SourceConfig {
+    SourceConfig {
+        name,
+        paths: vec![path.to_owned()],
+        format: None,
+        zone: zone.clone(),
+        service: None,
+        start: Start::Beginning,
+        multiline: true,
+    }
 }
 
 fn source_name(path: &Path, taken: &mut HashSet<String>) -> Arc<str> {

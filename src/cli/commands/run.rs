@@ -1,9 +1,70 @@
-//! `logwarden [PATH]…`: the engine, with a screen or without.
+//! `logwarden [PATH]…`: with a screen, or with `--no-ui` without one.
 
+use std::io::IsTerminal;
+
+use crate::app::engine::StartError;
+use crate::app::headless::{self, Ended};
 use crate::app::settings::Settings;
 use crate::cli::arguments::Watch;
-use crate::cli::exit::Exit;
+use crate::cli::exit::{self, Exit};
+use crate::state::StateError;
 
-pub fn run(_settings: &Settings, _watch: &Watch) -> anyhow::Result<Exit> {
-    anyhow::bail!("the engine is not wired yet")
+pub fn run(settings: &Settings, watch: &Watch) -> anyhow::Result<Exit> {
+    match watch.no_ui {
+        true => Ok(without_screen(settings, watch.once)),
+        false => Ok(with_screen(settings, "")),
+    }
+}
+
+/// The engine without a screen.
+fn without_screen(settings: &Settings, once: bool) -> Exit {
+    match headless::run(settings, once) {
+        Ok(Ended::Done) => Exit::Done,
+        Ok(Ended::Damaged(figures)) => {
+            eprintln!("logwarden: done, but {figures}");
+            Exit::Lossy
+        }
+        Ok(Ended::NothingToRead(reason)) => {
+            eprintln!("logwarden: {reason}");
+            Exit::Failed
+        }
+        Ok(Ended::AtOnce) => {
+            eprintln!("logwarden: stopped at once; what was not confirmed is read again at the next start");
+            Exit::Done
+        }
+        Err(error) => start_error(error),
+    }
+}
+
+/// The screen, and the engine beside it.
+pub fn with_screen(settings: &Settings, title: &str) -> Exit {
+    if let Some(reason) = no_screen_because() {
+        eprintln!(
+            "logwarden: {reason}, so there can be no screen and nothing was shipped.\n\
+             Use `logwarden --no-ui PATH…` to run without one, `logwarden search QUERY` to look into what \
+             was shipped, or `logwarden parse FILE` to see what is understood."
+        );
+        return Exit::Usage;
+    }
+    let _ = (settings, title);
+    Exit::Failed
+}
+
+fn no_screen_because() -> Option<&'static str> {
+    if !std::io::stdout().is_terminal() {
+        return Some("standard output is no terminal");
+    }
+    if std::env::var_os("TERM").is_some_and(|term| term == "dumb") {
+        return Some("TERM is dumb");
+    }
+    match std::fs::File::open("/dev/tty") {
+        Ok(_) => None,
+        Err(_) => Some("/dev/tty cannot be opened"),
+    }
+}
+
+fn start_error(error: StartError) -> Exit {
+    let owned = matches!(error, StartError::State(StateError::Owned { .. }));
+    let exit = exit::report(&anyhow::Error::from(error));
+    if owned { Exit::Owned } else { exit }
 }

@@ -1,0 +1,125 @@
+//! Gathers what everybody says about himself into one [`Status`]. Wakes only when somebody changed.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures::future::select_all;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::base::Clock;
+use crate::event::status::{EngineState, Notice, RuleStatus, SinkStatus};
+use crate::event::{Level, Status};
+use crate::follow::Log;
+
+/// The newest notices are kept.
+const NOTICES: usize = 50;
+/// At most so often a new status is made, however much changes.
+const INTERVAL: Duration = Duration::from_millis(100);
+
+/// What the operator should know; the newest last. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Notices {
+    list: Arc<Mutex<Vec<Notice>>>,
+    changed: watch::Sender<u64>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Notices {
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        Notices { list: Arc::default(), changed: watch::Sender::new(0), clock }
+    }
+
+    /// The same text as the newest one is not repeated.
+    pub fn add(&self, level: Level, text: String) {
+        let mut list = self.list.lock().expect("no holder of the notices panics");
+        if list.last().is_some_and(|last| last.text == text) {
+            return;
+        }
+        if list.len() == NOTICES {
+            list.remove(0);
+        }
+        list.push(Notice { time: self.clock.now(), level, text });
+        drop(list);
+        self.changed.send_modify(|count| *count += 1);
+    }
+
+    fn all(&self) -> Vec<Notice> {
+        self.list.lock().expect("no holder of the notices panics").clone()
+    }
+}
+
+/// Everybody who has something to say.
+#[derive(Debug)]
+pub struct Board {
+    pub log: Log,
+    pub engine: watch::Receiver<EngineState>,
+    pub sinks: Vec<watch::Receiver<SinkStatus>>,
+    pub rules: watch::Receiver<Vec<RuleStatus>>,
+    pub notices: Notices,
+    pub status: watch::Sender<Arc<Status>>,
+}
+
+impl Board {
+    pub async fn run(mut self, stop: CancellationToken) {
+        let mut log = self.log.changes();
+        let mut notices = self.notices.changed.subscribe();
+        loop {
+            self.publish();
+            tokio::select! {
+                () = stop.cancelled() => break,
+                Ok(()) = log.changed() => {}
+                Ok(()) = notices.changed() => {}
+                Ok(()) = self.engine.changed() => {}
+                Ok(()) = self.rules.changed() => {}
+                Ok(()) = any_changed(&mut self.sinks) => {}
+                else => break,
+            }
+            tokio::time::sleep(INTERVAL).await;
+        }
+        self.publish();
+    }
+
+    fn all_notices(&self) -> Vec<Notice> {
+        let mut all = self.log.notices();
+        all.extend(self.notices.all());
+        all.sort_by_key(|notice| notice.time);
+        all
+    }
+
+    fn publish(&mut self) {
+        let notices = self.all_notices();
+        let status = Status {
+            engine: self.engine.borrow_and_update().clone(),
+            files: self.log.statuses(),
+            sinks: self.sinks.iter_mut().map(|sink| sink.borrow_and_update().clone()).collect(),
+            rules: self.rules.borrow_and_update().clone(),
+            notices,
+        };
+        self.status.send_if_modified(|old| {
+            let changed = **old != status;
+            if changed {
+                *old = Arc::new(status);
+            }
+            changed
+        });
+    }
+}
+
+/// Pends for ever where there are no sinks, or none of them will change again.
+async fn any_changed(
+    sinks: &mut [watch::Receiver<SinkStatus>],
+) -> Result<(), watch::error::RecvError> {
+    let live: Vec<_> = sinks
+        .iter_mut()
+        .filter(|sink| sink.has_changed().is_ok())
+        .map(|sink| Box::pin(sink.changed()))
+        .collect();
+    match live.is_empty() {
+        true => std::future::pending().await,
+        false => {
+            let _ = select_all(live).await;
+            Ok(())
+        }
+    }
+}

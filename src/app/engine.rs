@@ -1,0 +1,242 @@
+//! One engine: the log, its consumers, and everything around them; started and stopped in order.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::board::{Board, Notices};
+use super::control;
+use super::settings::Settings;
+use super::sinks::{self, Running};
+use crate::alert::{self, Change, Told};
+use crate::base::Clock;
+use crate::event::status::EngineState;
+use crate::event::{Command, Level, Status};
+use crate::follow::{Log, LogConfig};
+use crate::state::{StateError, Store};
+
+/// Cursors, marks and rows become durable together, so often.
+const GROUP_COMMIT: Duration = Duration::from_millis(250);
+
+/// Commands wait here; a full channel makes the asker wait.
+const COMMANDS: usize = 16;
+
+/// What both faces of the program (screen, none) need before the engine has started.
+#[derive(Debug)]
+pub struct Desk {
+    pub log: Log,
+    pub status: watch::Sender<Arc<Status>>,
+    pub commands: mpsc::Sender<Command>,
+    pub notices: Notices,
+    orders: mpsc::Receiver<Command>,
+}
+
+impl Desk {
+    /// Opens the files that are there; reads and waits for nothing.
+    pub fn open(settings: &Settings, once: bool, clock: Arc<dyn Clock>) -> Desk {
+        let config = LogConfig {
+            sources: settings.sources.clone(),
+            once,
+            host: super::identity::host_name(settings.host_name.as_deref()),
+            key: super::identity::id_key(settings.host_id.as_deref()),
+            intake: Some(settings.directories.intake.clone()),
+        };
+        let (commands, orders) = mpsc::channel(COMMANDS);
+        Desk {
+            log: Log::open(config, clock.clone()),
+            status: watch::Sender::default(),
+            commands,
+            notices: Notices::new(clock),
+            orders,
+        }
+    }
+}
+
+/// What an engine may do with the state directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ownership {
+    /// Without it there is no engine.
+    Required,
+    /// A screen opens all the same, shows, and ships nothing.
+    Wanted,
+}
+
+/// Consumers at work.
+#[derive(Debug)]
+pub struct Engine {
+    log: Log,
+    store: Store,
+    state: watch::Sender<EngineState>,
+    sinks: Vec<Running>,
+    orders: mpsc::Receiver<Command>,
+    /// Ends what only reads: alerts, board, control socket.
+    stop: CancellationToken,
+    tasks: TaskTracker,
+    alerts: tokio::task::JoinHandle<()>,
+}
+
+impl Engine {
+    /// Takes the state, settles identities and starts every consumer. Call it on the async threads.
+    pub async fn start(
+        settings: &Settings,
+        desk: Desk,
+        once: bool,
+        ownership: Ownership,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Engine, StartError> {
+        let (store, state) = open_state(settings, ownership, &desk.notices)?;
+        let owner = state == EngineState::Running;
+        let Desk { log, status, commands, notices, orders } = desk;
+        let state = watch::Sender::new(state);
+        let settling = (log.clone(), store.clone());
+        tokio::task::spawn_blocking(move || settling.0.settle(settling.1))
+            .await
+            .map_err(|source| StartError::Worker { source })?;
+
+        let stop = CancellationToken::new();
+        let tasks = TaskTracker::new();
+        let sinks = match owner {
+            true => sinks::start(settings, once, &log, &store, &notices, &clock).await?,
+            false => Vec::new(),
+        };
+        log.set_consumers(sinks.iter().map(|sink| sink.name().to_owned()).collect());
+        let (consumer, alerts) =
+            alert::Consumer::new(log.clone(), settings.rules.clone(), clock, once);
+        let board = Board {
+            log: log.clone(),
+            engine: state.subscribe(),
+            sinks: sinks.iter().map(|sink| sink.status()).collect(),
+            rules: alerts.statuses,
+            notices: notices.clone(),
+            status: status.clone(),
+        };
+        tasks.spawn(tell(alerts.told, notices.clone()));
+        let alerts = tokio::spawn(consumer.run(stop.clone()));
+        tasks.spawn(board.run(stop.clone()));
+        tasks.spawn(commit_in_groups(store.clone(), notices.clone(), stop.clone()));
+        if owner {
+            match control::Server::bind(&settings.directories.state, status.subscribe(), commands) {
+                Ok(server) => drop(tasks.spawn(server.run(stop.clone()))),
+                Err(error) => notices.add(
+                    Level::Warning,
+                    format!("no control socket, other commands cannot reach this engine: {error}"),
+                ),
+            }
+        }
+        Ok(Engine { log, store, state, sinks, orders, stop, tasks, alerts })
+    }
+
+    /// Obeys commands until one says stop, or, with `--once`, until every sink is through.
+    pub async fn obey(&mut self, once: bool) {
+        let closed = sinks::closed(&self.sinks);
+        loop {
+            let command = tokio::select! {
+                command = self.orders.recv() => command,
+                () = closed.cancelled() => None,
+                () = sinks::all_finished(&mut self.sinks), if once => None,
+            };
+            match command {
+                None | Some(Command::Stop) => return,
+                Some(command) => sinks::forward(&self.sinks, &command).await,
+            }
+        }
+    }
+
+    /// Drains, commits, ends every task and waits for it.
+    pub async fn stop(mut self, once: bool) {
+        let _ = self.state.send(EngineState::Draining);
+        sinks::stop(std::mem::take(&mut self.sinks)).await;
+        if once {
+            let _ = (&mut self.alerts).await;
+        }
+        self.stop.cancel();
+        if !once {
+            let _ = self.alerts.await;
+        }
+        let (log, store) = (self.log.clone(), self.store.clone());
+        let last_commit = tokio::task::spawn_blocking(move || {
+            log.stop();
+            store.commit()
+        })
+        .await;
+        if let Ok(Err(error)) = last_commit {
+            tracing::error!(%error, "the last positions could not be written; some events will be read again");
+        }
+        let _ = self.state.send(EngineState::Stopped);
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    State(#[from] StateError),
+    #[error("cannot start sink {name}")]
+    Sink { name: String, #[source] source: anyhow::Error },
+    #[error("a thread of the engine ended early")]
+    Worker { #[source] source: tokio::task::JoinError },
+}
+
+fn open_state(
+    settings: &Settings,
+    ownership: Ownership,
+    notices: &Notices,
+) -> Result<(Store, EngineState), StartError> {
+    match Store::open(&settings.directories.state) {
+        Ok((store, oddities)) => {
+            for oddity in oddities {
+                notices.add(Level::Warning, oddity);
+            }
+            Ok((store, EngineState::Running))
+        }
+        Err(error) if ownership == Ownership::Required => Err(error.into()),
+        Err(error) => {
+            let reason = format!("{error}; this screen ships nothing");
+            notices.add(Level::Warning, reason.clone());
+            Ok((Store::ephemeral(), EngineState::ViewOnly { reason }))
+        }
+    }
+}
+
+/// What rules have to say is a notice: a line on stderr, or one on the screen.
+async fn tell(mut told: mpsc::Receiver<Told>, notices: Notices) {
+    while let Some(told) = told.recv().await {
+        let level = match &told {
+            Told::Transition(transition) if transition.change == Change::Fired => Level::Error,
+            _ => Level::Info,
+        };
+        notices.add(level, told.to_string());
+    }
+}
+
+async fn commit_in_groups(store: Store, notices: Notices, stop: CancellationToken) {
+    let mut failing = false;
+    while !stop.is_cancelled() {
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = tokio::time::sleep(GROUP_COMMIT) => {}
+        }
+        if !store.dirty() {
+            continue;
+        }
+        let committing = store.clone();
+        match tokio::task::spawn_blocking(move || committing.commit()).await {
+            Ok(Ok(())) if failing => {
+                failing = false;
+                notices.add(Level::Info, "the state can be written again".to_owned());
+            }
+            Ok(Err(error)) => {
+                failing = true;
+                notices.add(
+                    Level::Error,
+                    format!("{:#}; nothing is lost, it is tried again", anyhow::Error::from(error)),
+                );
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! The lines that an engine without a screen writes on stderr. Pure: two looks in, lines out.
+
+use crate::base::{bytes, sanitize};
+use crate::event::Status;
+use crate::event::status::{EngineState, FileState, SinkState, SinkStatus};
+
+/// What became different between two looks, a line each.
+pub fn changes(before: &Status, now: &Status) -> Vec<String> {
+    let mut lines = Vec::new();
+    for notice in &now.notices {
+        if !before.notices.contains(notice) {
+            lines.push(format!("{}: {}", notice.level, clean(&notice.text)));
+        }
+    }
+    if now.engine != before.engine
+        && let EngineState::ViewOnly { reason } = &now.engine
+    {
+        lines.push(format!("view only: {}", clean(reason)));
+    }
+    for sink in &now.sinks {
+        let earlier = before.sinks.iter().find(|other| other.name == sink.name);
+        lines.extend(sink_change(earlier, sink));
+    }
+    for file in &now.files {
+        let earlier = before.files.iter().find(|other| other.file == file.file);
+        if let FileState::Unreadable { reason } = &file.state
+            && earlier.is_none_or(|earlier| earlier.state != file.state)
+        {
+            lines.push(format!("cannot read {}: {}", path(&file.path), clean(reason)));
+        }
+        if file.lost > earlier.map_or(0, |earlier| earlier.lost) {
+            lines.push(format!(
+                "{} was truncated: {} bytes were destroyed before they were read",
+                path(&file.path),
+                bytes::count(file.lost)
+            ));
+        }
+    }
+    lines
+}
+
+fn sink_change(before: Option<&SinkStatus>, now: &SinkStatus) -> Option<String> {
+    let kind = |sink: &SinkStatus| std::mem::discriminant(&sink.state);
+    if before.is_some_and(|before| kind(before) == kind(now)) {
+        return None;
+    }
+    let error = now.last_error.as_deref().map(clean).unwrap_or_default();
+    let waiting = format!("{} wait in the files", bytes::size(now.behind_bytes));
+    match &now.state {
+        SinkState::BackingOff { attempts, .. } => {
+            Some(format!("sink {}: {error}; {waiting}; attempt {attempts}, goes on by itself", now.name))
+        }
+        SinkState::Blocked { reason } => {
+            Some(format!("sink {} is blocked: {}; {waiting}", now.name, clean(reason)))
+        }
+        SinkState::Paused { by, .. } => Some(format!("sink {} was paused by {by}", now.name)),
+        SinkState::Idle | SinkState::Shipping => match before.map(|before| &before.state) {
+            Some(SinkState::BackingOff { .. } | SinkState::Blocked { .. } | SinkState::Paused { .. }) => {
+                Some(format!("sink {} delivers again", now.name))
+            }
+            _ => None,
+        },
+        SinkState::Armed | SinkState::Stopped => None,
+    }
+}
+
+/// How everything stands, in one line.
+pub fn summary(status: &Status) -> String {
+    let seen: u64 = status.files.iter().map(|file| file.size).sum();
+    let mut line = format!(
+        "{} {}, {} seen",
+        bytes::count(status.files.len() as u64),
+        if status.files.len() == 1 { "file" } else { "files" },
+        bytes::size(seen)
+    );
+    for sink in &status.sinks {
+        line.push_str(&format!(
+            " · {}: {} events, {} behind",
+            sink.name,
+            bytes::count(sink.confirmed_events),
+            bytes::size(sink.behind_bytes)
+        ));
+        if sink.dead_letters > 0 {
+            line.push_str(&format!(", {} dead letters", bytes::count(sink.dead_letters)));
+        }
+    }
+    line
+}
+
+/// Bytes that every sink is through with, and all of them: for a progress bar.
+pub fn progress(status: &Status) -> (u64, u64) {
+    let seen: u64 = status.files.iter().map(|file| file.size).sum();
+    let behind = status.sinks.iter().map(|sink| sink.behind_bytes).max().unwrap_or(0);
+    (seen.saturating_sub(behind), seen)
+}
+
+/// Not one of the files could be read.
+pub fn nothing_readable(status: &Status) -> Option<String> {
+    let unreadable = |state: &FileState| matches!(state, FileState::Unreadable { .. });
+    let none = !status.files.is_empty() && status.files.iter().all(|file| unreadable(&file.state));
+    none.then(|| "none of these files could be read".to_owned())
+}
+
+/// Something was lost or put aside: exit code 3, and these figures.
+pub fn damage(status: &Status) -> Option<String> {
+    let lost: u64 = status.files.iter().map(|file| file.lost).sum();
+    let dead: u64 = status.sinks.iter().map(|sink| sink.dead_letters).sum();
+    (lost + dead > 0).then(|| {
+        format!(
+            "{} bytes were lost, {} events are dead letters",
+            bytes::count(lost),
+            bytes::count(dead)
+        )
+    })
+}
+
+fn path(path: &std::path::Path) -> String {
+    clean(&path.to_string_lossy())
+}
+
+fn clean(text: &str) -> String {
+    sanitize::line(text).into_owned()
+}

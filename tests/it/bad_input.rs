@@ -1,0 +1,215 @@
+//! Bad input gets a message that says what, where and what to do, and nothing is lost.
+
+use std::io::Write;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use crate::program::{self, Engine, archived, documents, logwarden, run, text, wait_for};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+fn once(home: &Path, paths: &[&Path]) -> (Option<i32>, String) {
+    let mut command = logwarden(home);
+    command.args(["--no-ui", "--once", "--state-dir"]).arg(home.join("state")).args(paths);
+    let output = run(&mut command);
+    (output.status.code(), text(&output.stderr))
+}
+
+fn line(message: &str) -> String {
+    format!("2026-11-20 10:00:00,000 - [INFO] - {message}\n")
+}
+
+#[test]
+fn a_path_that_is_not_there_is_named() {
+    let scratch = tempfile::tempdir().unwrap();
+    let (code, said) = once(scratch.path(), &[&scratch.path().join("absent.log")]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("absent.log") && said.contains("no such"), "{said}");
+}
+
+#[test]
+fn a_glob_that_matches_nothing_waits_and_says_so() {
+    let scratch = tempfile::tempdir().unwrap();
+    let (home, state) = (scratch.path(), scratch.path().join("state"));
+    let engine = Engine::start(home, &state, &[&home.join("*.log")]);
+    wait_for("the notice", PATIENCE, || engine.said().contains("*.log").then_some(()));
+    std::fs::write(home.join("late.log"), line("late")).unwrap();
+    wait_for("the event", PATIENCE, || (archived(home, &state, "late") == 1).then_some(()));
+    assert!(engine.terminate().success());
+}
+
+#[test]
+fn a_file_without_permission_is_named_and_the_others_are_read() {
+    let scratch = tempfile::tempdir().unwrap();
+    let home = scratch.path();
+    let (secret, open) = (home.join("secret.log"), home.join("open.log"));
+    std::fs::write(&secret, line("secret")).unwrap();
+    std::fs::write(&open, line("open")).unwrap();
+    std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0)).unwrap();
+    if std::fs::read(&secret).is_ok() {
+        println!("SKIPPED: this user may read everything (root)");
+        return;
+    }
+    let (_, said) = once(home, &[&secret, &open]);
+    assert!(said.contains("secret.log") && said.contains("ermission"), "{said}");
+    assert_eq!(archived(home, &home.join("state"), "open"), 1);
+}
+
+#[test]
+fn folders_empty_files_and_binary_files_do_no_harm() {
+    let scratch = tempfile::tempdir().unwrap();
+    let home = scratch.path();
+    let folder = home.join("logs");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::write(folder.join("empty.log"), "").unwrap();
+    std::fs::write(folder.join("a.log"), line("in the folder")).unwrap();
+    let noise: Vec<u8> = (0..100_000u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    std::fs::write(folder.join("noise.bin.log"), noise).unwrap();
+    let (code, said) = once(home, &[&folder]);
+    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(archived(home, &home.join("state"), "\"in the folder\""), 1);
+}
+
+#[test]
+fn nuls_invalid_utf8_and_odd_names_are_kept() {
+    let scratch = tempfile::tempdir().unwrap();
+    let home = scratch.path();
+    let name = std::ffi::OsStr::from_bytes(b"odd\nname\xff.log");
+    let path = home.join(name);
+    let mut bytes = line("before").into_bytes();
+    bytes.extend_from_slice(b"\0\0\0\0");
+    bytes.extend_from_slice(line("after the hole").as_bytes());
+    bytes.extend_from_slice(b"2026-11-20 10:00:00,000 - [INFO] - caf\xe9 done\r\n");
+    std::fs::write(&path, &bytes).unwrap();
+    let (code, said) = once(home, &[&path]);
+    assert_eq!(code, Some(0), "{said}");
+    let documents = documents(home, &home.join("state"));
+    let messages: Vec<&str> = documents.iter().filter_map(|d| d["message"].as_str()).collect();
+    assert!(messages.iter().any(|m| m.contains("after the hole")), "{messages:?}");
+    assert!(messages.iter().any(|m| m.contains("caf\u{fffd} done")), "{messages:?}");
+    let shown = program::expect(
+        logwarden(home).args(["search", "--state-dir"]).arg(home.join("state")).arg("done"),
+        0,
+    );
+    assert_eq!(shown.lines().count(), 1, "a name with a newline may not break a line: {shown}");
+}
+
+#[test]
+fn a_line_of_64_mib_is_cut_and_the_next_lines_are_right() {
+    let scratch = tempfile::tempdir().unwrap();
+    let home = scratch.path();
+    let path = home.join("long.log");
+    let mut file = std::fs::File::create(&path).unwrap();
+    file.write_all(line("first").as_bytes()).unwrap();
+    file.write_all(b"2026-11-20 10:00:00,000 - [INFO] - ").unwrap();
+    for _ in 0..64 {
+        file.write_all(&vec![b'x'; 1 << 20]).unwrap();
+    }
+    file.write_all(b"\n").unwrap();
+    file.write_all(line("next").as_bytes()).unwrap();
+    let (code, said) = once(home, &[&path]);
+    assert_eq!(code, Some(0), "{said}");
+    let documents = documents(home, &home.join("state"));
+    assert_eq!(documents.len(), 3);
+    let truncated: Vec<_> = documents.iter().filter(|d| d["log"]["truncated"] == true).collect();
+    assert_eq!(truncated.len(), 1);
+    assert!(documents.iter().any(|d| d["message"] == "next"));
+}
+
+#[test]
+fn a_state_directory_that_cannot_be_used_is_named() {
+    let scratch = tempfile::tempdir().unwrap();
+    let home = scratch.path();
+    std::fs::write(home.join("state"), "a file").unwrap();
+    std::fs::write(home.join("a.log"), line("a")).unwrap();
+    let (code, said) = once(home, &[&home.join("a.log")]);
+    assert!(matches!(code, Some(1 | 2)), "{code:?} {said}");
+    assert!(said.contains(&home.join("state").display().to_string()), "{said}");
+}
+
+#[test]
+fn a_damaged_state_is_set_aside_and_nothing_is_doubled() {
+    let scratch = tempfile::tempdir().unwrap();
+    let (home, state) = (scratch.path(), scratch.path().join("state"));
+    let path = home.join("a.log");
+    std::fs::write(&path, line("one")).unwrap();
+    assert_eq!(once(home, &[&path]).0, Some(0));
+    let database = std::fs::read_dir(&state)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .find(|path| path.extension().is_some_and(|extension| extension == "redb"))
+        .expect("the state is one redb file");
+    let mut bytes = std::fs::read(&database).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[..middle].fill(0x5a);
+    std::fs::write(&database, bytes).unwrap();
+    std::fs::write(&path, line("one") + &line("two")).unwrap();
+    let (code, said) = once(home, &[&path]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("set aside") || said.contains("damaged"), "{said}");
+    assert_eq!(archived(home, &state, "one"), 1);
+    assert_eq!(archived(home, &state, "two"), 1);
+}
+
+#[test]
+fn a_damaged_archive_is_set_aside_and_built_again_from_the_logs() {
+    let scratch = tempfile::tempdir().unwrap();
+    let (home, state) = (scratch.path(), scratch.path().join("state"));
+    let path = home.join("a.log");
+    std::fs::write(&path, line("one") + &line("two")).unwrap();
+    assert_eq!(once(home, &[&path]).0, Some(0));
+    std::fs::write(state.join("archive").join("meta.json"), "{ not json").unwrap();
+    let (code, said) = once(home, &[&path]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("set aside") || said.contains("damaged"), "{said}");
+    assert_eq!(archived(home, &state, "*"), 2);
+}
+
+/// A real full disk: a small file system of its own, where this user may mount one.
+#[test]
+fn a_full_disk_loses_nothing_and_goes_on_when_there_is_room() {
+    let scratch = tempfile::tempdir().unwrap();
+    let home = scratch.path();
+    let disk = home.join("disk");
+    std::fs::create_dir(&disk).unwrap();
+    let mounted = Command::new("mount")
+        .args(["-t", "tmpfs", "-o", "size=24m", "tmpfs"])
+        .arg(&disk)
+        .output()
+        .is_ok_and(|output| output.status.success());
+    if !mounted {
+        println!("SKIPPED: this user may not mount a file system");
+        return;
+    }
+    struct Unmount<'a>(&'a Path);
+    impl Drop for Unmount<'_> {
+        fn drop(&mut self) {
+            let _ = Command::new("umount").arg("-l").arg(self.0).status();
+        }
+    }
+    let _unmount = Unmount(&disk);
+    let state = disk.join("state");
+    let path = home.join("a.log");
+    std::fs::write(&path, line("first")).unwrap();
+    let engine = Engine::start(home, &state, &[&path]);
+    wait_for("the first event", PATIENCE, || (archived(home, &state, "first") == 1).then_some(()));
+    let ballast = disk.join("ballast");
+    let mut fill = std::fs::File::create(&ballast).unwrap();
+    while fill.write_all(&[0; 4096]).is_ok() {}
+    let mut log = std::fs::OpenOptions::new().append(true).open(&path).unwrap();
+    for number in 0..5000 {
+        log.write_all(line(&format!("while full {number}")).as_bytes()).unwrap();
+    }
+    wait_for("the word of the full disk", PATIENCE, || {
+        engine.said().to_lowercase().contains("space").then_some(())
+    });
+    std::fs::remove_file(&ballast).unwrap();
+    wait_for("the rest", Duration::from_secs(60), || {
+        (archived(home, &state, "full") == 5000).then_some(())
+    });
+    assert!(engine.terminate().success());
+    assert_eq!(archived(home, &state, "*"), 5001);
+}

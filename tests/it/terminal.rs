@@ -1,0 +1,337 @@
+//! The real binary on a real terminal: starts, answers keys, gives the terminal back, whatever happens.
+
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
+
+use crate::program::{self, Engine, send_signal, wait_for};
+
+/// A program on a pseudo terminal, and what its screen shows.
+struct Screen {
+    master: Box<dyn MasterPty + Send>,
+    keys: Box<dyn Write + Send>,
+    child: Box<dyn Child + Send + Sync>,
+    parser: Arc<Mutex<vt100::Parser>>,
+    drawn: Arc<Mutex<Vec<u8>>>,
+}
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+impl Screen {
+    fn open(home: &Path, rows: u16, columns: u16, arguments: &[&Path]) -> Screen {
+        let size = PtySize { rows, cols: columns, pixel_width: 0, pixel_height: 0 };
+        let pair = native_pty_system().openpty(size).unwrap();
+        let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_logwarden"));
+        command.env_clear();
+        for (name, value) in
+            [("TERM", "xterm-256color"), ("LC_ALL", "C.UTF-8"), ("TZ", "UTC"), ("PATH", "/usr/bin:/bin")]
+        {
+            command.env(name, value);
+        }
+        command.env("HOME", home);
+        command.cwd(home);
+        command.arg("--state-dir");
+        command.arg(home.join("state"));
+        for argument in arguments {
+            command.arg(argument);
+        }
+        let child = pair.slave.spawn_command(command).unwrap();
+        drop(pair.slave);
+        let parser = Arc::new(Mutex::new(vt100::Parser::new(rows, columns, 0)));
+        let drawn = Arc::new(Mutex::new(Vec::new()));
+        let mut output = pair.master.try_clone_reader().unwrap();
+        let (sink, raw) = (parser.clone(), drawn.clone());
+        std::thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            while let Ok(count @ 1..) = output.read(&mut buffer) {
+                sink.lock().unwrap().process(&buffer[..count]);
+                raw.lock().unwrap().extend_from_slice(&buffer[..count]);
+            }
+        });
+        let keys = pair.master.take_writer().unwrap();
+        Screen { master: pair.master, keys, child, parser, drawn }
+    }
+
+    fn press(&mut self, keys: &str) {
+        self.keys.write_all(keys.as_bytes()).unwrap();
+        self.keys.flush().unwrap();
+    }
+
+    fn shows(&self) -> String {
+        self.parser.lock().unwrap().screen().contents()
+    }
+
+    fn wait_until_it_shows(&self, text: &str) {
+        let started = std::time::Instant::now();
+        while !self.shows().contains(text) {
+            assert!(started.elapsed() < PATIENCE, "{text:?} is not on:\n{}", self.shows());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn wait_for_the_end(&mut self) -> u32 {
+        wait_for("the end of the program", PATIENCE, || self.child.try_wait().unwrap()).exit_code()
+    }
+
+    /// Raw mode is off, the other screen left, the cursor shown.
+    fn terminal_is_as_before(&self) {
+        let termios = self.master.get_termios().expect("a pty has them");
+        let flags = format!("{:?}", termios.local_flags);
+        assert!(flags.contains("ECHO") && flags.contains("ICANON"), "{flags}");
+        let drawn = self.drawn.lock().unwrap();
+        let position =
+            |needle: &[u8]| drawn.windows(needle.len()).rposition(|window| window == needle);
+        assert!(position(b"\x1b[?1049l") > position(b"\x1b[?1049h"), "still on the other screen");
+        assert!(position(b"\x1b[?25h") > position(b"\x1b[?25l"), "the cursor is still hidden");
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn sample(home: &Path) -> PathBuf {
+    let path = home.join("app.log");
+    let mut text = String::new();
+    for number in 0..200 {
+        let level = if number % 50 == 49 { "ERROR" } else { "INFO" };
+        text.push_str(&format!("2026-11-20 10:00:{:02},000 - [{level}] - event {number}\n", number % 60));
+    }
+    std::fs::write(&path, text).unwrap();
+    path
+}
+
+#[test]
+fn it_opens_shows_the_end_and_gives_the_terminal_back() {
+    for (rows, columns) in [(24, 80), (60, 200)] {
+        let scratch = tempfile::tempdir().unwrap();
+        let path = sample(scratch.path());
+        let mut screen = Screen::open(scratch.path(), rows, columns, &[&path]);
+        screen.wait_until_it_shows("event 199");
+        let mut log = std::fs::OpenOptions::new().append(true).open(&path).unwrap();
+        log.write_all(b"2026-11-20 10:01:00,000 - [ERROR] - just now\n").unwrap();
+        screen.wait_until_it_shows("just now");
+        screen.press("?");
+        screen.wait_until_it_shows("ship");
+        screen.press("\x1b");
+        screen.press("Q");
+        assert_eq!(screen.wait_for_the_end(), 0);
+        screen.terminal_is_as_before();
+    }
+}
+
+#[test]
+fn it_survives_every_size() {
+    let scratch = tempfile::tempdir().unwrap();
+    let path = sample(scratch.path());
+    let mut screen = Screen::open(scratch.path(), 24, 80, &[&path]);
+    screen.wait_until_it_shows("event 199");
+    for (rows, cols) in [(1, 1), (5, 300), (14, 59), (100, 3), (60, 200), (24, 80)] {
+        screen.parser.lock().unwrap().screen_mut().set_size(rows, cols);
+        screen.master.resize(PtySize { rows, cols, pixel_width: 0, pixel_height: 0 }).unwrap();
+        std::thread::sleep(Duration::from_millis(60));
+        assert!(screen.child.try_wait().unwrap().is_none(), "it ended at {rows}×{cols}");
+    }
+    screen.wait_until_it_shows("event 199");
+    screen.press("Q");
+    assert_eq!(screen.wait_for_the_end(), 0);
+}
+
+#[test]
+fn a_signal_gives_the_terminal_back() {
+    for name in ["TERM", "INT", "HUP"] {
+        let scratch = tempfile::tempdir().unwrap();
+        let path = sample(scratch.path());
+        let mut screen = Screen::open(scratch.path(), 24, 80, &[&path]);
+        screen.wait_until_it_shows("event 199");
+        send_signal(screen.child.process_id().unwrap(), name);
+        assert_eq!(screen.wait_for_the_end(), 0, "{name}");
+        screen.terminal_is_as_before();
+    }
+}
+
+#[test]
+fn it_ends_when_the_terminal_is_gone() {
+    let scratch = tempfile::tempdir().unwrap();
+    let path = sample(scratch.path());
+    let mut screen = Screen::open(scratch.path(), 24, 80, &[&path]);
+    screen.wait_until_it_shows("event 199");
+    let process = screen.child.process_id().unwrap();
+    let Screen { master, keys, .. } = &mut screen;
+    *keys = Box::new(std::io::sink());
+    *master = native_pty_system().openpty(PtySize::default()).unwrap().master;
+    wait_for("the end of the program", PATIENCE, || {
+        let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+        (stat.is_empty() || stat.contains(") Z ")).then_some(())
+    });
+}
+
+#[test]
+fn it_can_be_suspended_and_goes_on() {
+    let scratch = tempfile::tempdir().unwrap();
+    let path = sample(scratch.path());
+    let mut screen = Screen::open(scratch.path(), 24, 80, &[&path]);
+    screen.wait_until_it_shows("event 199");
+    let process = screen.child.process_id().unwrap();
+    screen.press("\x1a");
+    wait_for("the stop", PATIENCE, || {
+        let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
+        stat.contains(") T ").then_some(())
+    });
+    screen.terminal_is_as_before();
+    send_signal(process, "CONT");
+    screen.wait_until_it_shows("event 199");
+    screen.press("Q");
+    assert_eq!(screen.wait_for_the_end(), 0);
+}
+
+#[test]
+fn escapes_in_a_log_are_shown_and_never_executed() {
+    let scratch = tempfile::tempdir().unwrap();
+    let path = scratch.path().join("evil.log");
+    std::fs::write(
+        &path,
+        "2026-11-20 10:00:00,000 - [INFO] - \x1b]0;owned\x07\x1b[2Jgone\x1b[999;999H \u{202e}txet\n\
+         2026-11-20 10:00:01,000 - [INFO] - last line\n",
+    )
+    .unwrap();
+    let mut screen = Screen::open(scratch.path(), 24, 80, &[&path]);
+    screen.wait_until_it_shows("last line");
+    screen.wait_until_it_shows("gone");
+    {
+        let drawn = screen.drawn.lock().unwrap();
+        let hostile: [&[u8]; 3] = [b"\x1b]0;owned", b"\x1b[999;999H", "\u{202e}".as_bytes()];
+        for bytes in hostile {
+            assert!(!drawn.windows(bytes.len()).any(|window| window == bytes), "{bytes:?}");
+        }
+    }
+    screen.press("Q");
+    assert_eq!(screen.wait_for_the_end(), 0);
+}
+
+/// S44: a second engine refuses; a screen opens all the same and says that it ships nothing.
+#[test]
+fn s44_one_engine_a_state_but_a_screen_always_opens() {
+    let scratch = tempfile::tempdir().unwrap();
+    let (home, state) = (scratch.path(), scratch.path().join("state"));
+    let path = sample(home);
+    let engine = Engine::start(home, &state, &[&path]);
+    wait_for("the engine", PATIENCE, || state.join("control.sock").exists().then_some(()));
+
+    let second = program::run(
+        program::logwarden(home).args(["--no-ui", "--state-dir"]).arg(&state).arg(&path),
+    );
+    assert_eq!(second.status.code(), Some(4));
+    let said = program::text(&second.stderr);
+    assert!(said.contains(&engine.id().to_string()) && said.contains("state"), "{said}");
+
+    let mut screen = Screen::open(home, 24, 80, &[&path]);
+    screen.wait_until_it_shows("event 199");
+    screen.wait_until_it_shows("view only");
+    screen.press("Q");
+    assert_eq!(screen.wait_for_the_end(), 0);
+    assert!(engine.terminate().success());
+}
+
+#[test]
+fn without_a_terminal_it_says_what_to_use_instead() {
+    let scratch = tempfile::tempdir().unwrap();
+    let path = sample(scratch.path());
+    let output = program::run(program::logwarden(scratch.path()).arg(&path));
+    assert_eq!(output.status.code(), Some(2));
+    let said = program::text(&output.stderr);
+    for hint in ["--no-ui", "search", "parse"] {
+        assert!(said.contains(hint), "{said}");
+    }
+    assert!(!scratch.path().join("state").join("archive").exists(), "nothing may be shipped");
+}
+
+/// A gigabyte of real lines; the last one says where it is.
+fn large(home: &Path, megabytes: usize) -> PathBuf {
+    let mut block = String::with_capacity(1 << 20);
+    let mut number = 0;
+    while block.len() < 1_000_000 {
+        block.push_str(&format!(
+            "{{\"timestamp\":\"2026-11-20T10:00:00.{:03}Z\",\"level\":\"info\",\"message\":\"request \
+             {number} was answered\",\"status\":200}}\n",
+            number % 1000
+        ));
+        number += 1;
+    }
+    let path = home.join(format!("{megabytes}.log"));
+    let mut file = std::fs::File::create(&path).unwrap();
+    for _ in 0..megabytes {
+        file.write_all(block.as_bytes()).unwrap();
+    }
+    file.write_all(b"{\"level\":\"error\",\"message\":\"the very end\"}\n").unwrap();
+    path
+}
+
+fn time_to_first_screen(home: &Path, path: &Path) -> Duration {
+    let started = std::time::Instant::now();
+    let mut screen = Screen::open(home, 24, 80, &[path]);
+    while !screen.shows().contains("the very end") {
+        assert!(started.elapsed() < PATIENCE, "{}", screen.shows());
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let took = started.elapsed();
+    screen.press("Q");
+    screen.wait_for_the_end();
+    took
+}
+
+#[test]
+fn a_gigabyte_opens_as_fast_as_a_megabyte() {
+    let scratch = tempfile::tempdir().unwrap();
+    let (small, big) = (large(scratch.path(), 1), large(scratch.path(), 1000));
+    // The first start pays for loading the binary.
+    time_to_first_screen(scratch.path(), &small);
+    let mut best = [Duration::MAX; 2];
+    for _ in 0..5 {
+        for (slot, path) in [&small, &big].into_iter().enumerate() {
+            best[slot] = best[slot].min(time_to_first_screen(scratch.path(), path));
+        }
+    }
+    println!("first screen: 1 MB {:?}, 1 GB {:?}", best[0], best[1]);
+    assert!(best[1] <= best[0] * 2, "1 MB {:?}, 1 GB {:?}", best[0], best[1]);
+}
+
+/// RssAnon of a process in KiB.
+fn anonymous_memory(process: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let line = status.lines().find(|line| line.starts_with("RssAnon:")).expect("Linux says it");
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+#[test]
+fn memory_stays_small_with_a_gigabyte_on_the_screen_and_shipped() {
+    let scratch = tempfile::tempdir().unwrap();
+    let path = large(scratch.path(), 1000);
+    let mut screen = Screen::open(scratch.path(), 24, 80, &[&path]);
+    screen.wait_until_it_shows("the very end");
+    screen.press("s");
+    let process = screen.child.process_id().unwrap();
+    let archive = scratch.path().join("state").join("archive");
+    let mut highest = 0;
+    let mut watch = |deadline: Duration, until: &dyn Fn() -> bool| {
+        let started = std::time::Instant::now();
+        while started.elapsed() < deadline && !until() {
+            highest = highest.max(anonymous_memory(process));
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    };
+    watch(PATIENCE, &|| archive.join("meta.json").exists());
+    assert!(archive.join("meta.json").exists(), "nothing is shipped:\n{}", screen.shows());
+    // The figure is a plateau: the first seconds of shipping show it, the rest is more of the same.
+    watch(Duration::from_secs(8), &|| false);
+    screen.press("g");
+    watch(Duration::from_secs(2), &|| false);
+    println!("RssAnon at most {} MiB", highest / 1024);
+    assert!(highest <= 100 * 1024, "{} MiB", highest / 1024);
+}
