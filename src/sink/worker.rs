@@ -110,6 +110,8 @@ pub struct Worker {
     /// When a generation that had nothing complete is looked at again.
     look_at: Option<Instant>,
     look_wait: Duration,
+    /// The log says that something grew or appeared.
+    changed: bool,
     drain_until: Option<Instant>,
     /// When the current pass began: what is due by then is tried in it, what is due later wakes the next.
     now: Instant,
@@ -153,6 +155,7 @@ impl Worker {
             fill_at: Instant::now(),
             look_at: None,
             look_wait: Duration::ZERO,
+            changed: true,
             drain_until: None,
             now: Instant::now(),
             config: Arc::new(config),
@@ -178,6 +181,7 @@ impl Worker {
                 Some(finish) = self.tasks.join_next() => self.finish(finish).await,
                 change = changes.changed(), if watching => {
                     watching = change.is_ok();
+                    self.changed = true;
                     self.look_wait = Duration::ZERO;
                 }
                 () = tokio::time::sleep_until(wake) => {}
@@ -193,7 +197,10 @@ impl Worker {
             self.begin().await;
         }
         if !self.restart {
-            self.tracks.discover(&self.config);
+            if std::mem::take(&mut self.changed) {
+                self.tracks.discover(&self.config);
+                self.report.touch();
+            }
             self.mode.advance(&self.config, &mut self.tracks);
             if self.commit_is_due() {
                 self.commit().await;

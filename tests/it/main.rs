@@ -2,5 +2,6 @@
 
 mod alerts;
 mod cli;
+mod delivery;
 mod state;
 mod tidy;

@@ -104,6 +104,7 @@ impl Worker {
         }
         if self.look_at.is_some_and(|at| at <= self.now) {
             self.look_at = None;
+            self.tracks.discover(&self.config);
             self.tracks.look_again();
         }
         let positions = self.tracks.positions(self.mode.round);

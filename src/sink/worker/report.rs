@@ -115,6 +115,7 @@ impl Report {
 
     pub(super) fn success(&mut self, now: Timestamp) {
         self.status.last_success = Some(now);
+        self.touched = true;
         self.oldest = None;
     }
 

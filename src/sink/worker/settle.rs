@@ -202,8 +202,7 @@ impl Worker {
     pub(super) fn after_progress(&mut self) {
         let waits_for_commit = self.own_cursors || self.accepted.events > 0;
         if !waits_for_commit {
-            let (store, name) = (&self.config.store, &self.config.name);
-            self.tracks.commit(&mut |cursor| store.put_cursor(name, LANE, cursor));
+            self.put_cursors();
         } else if self.commit_at.is_none() && (self.tracks.moved() || self.accepted.events > 0) {
             self.commit_at = Some(Instant::now() + self.limits.commit_every);
         }
@@ -232,12 +231,7 @@ impl Worker {
         }
         let accepted = std::mem::take(&mut self.accepted);
         self.report.confirmed(accepted.events, accepted.bytes);
-        let (store, name, own) = (&self.config.store, &self.config.name, self.own_cursors);
-        self.tracks.commit(&mut |cursor| {
-            if !own {
-                store.put_cursor(name, LANE, cursor);
-            }
-        });
+        self.put_cursors();
         if self.trouble.clear() {
             self.report.recovered();
         }
@@ -263,10 +257,34 @@ impl Worker {
             self.limits.requests = 1;
         }
         self.restart = false;
+        if self.own_cursors {
+            // The sink's word counts; the state's copy may be older or newer.
+            self.tell_cursors(&cursors);
+        }
         self.tracks.reset(cursors);
         self.tracks.discover(&self.config);
         if self.mode.round {
             self.tracks.fix_ends();
+        }
+    }
+
+    /// The cursors follow the prefixes. For a sink that keeps its own this is a copy, made after its commit:
+    /// the follower must know what is still needed.
+    fn put_cursors(&mut self) {
+        let (store, name) = (&self.config.store, &self.config.name);
+        self.tracks.commit(&mut |cursor| store.put_cursor(name, LANE, cursor));
+    }
+
+    fn tell_cursors(&self, cursors: &[Cursor]) {
+        let name = &self.config.name;
+        for old in self.stored_cursors() {
+            let known = cursors.iter().any(|cursor| cursor.generation == old.generation);
+            if !known && let Some((start, _)) = self.config.queue.extent(old.generation) {
+                self.config.store.put_cursor(name, LANE, Cursor { offset: start, ..old });
+            }
+        }
+        for cursor in cursors {
+            self.config.store.put_cursor(name, LANE, *cursor);
         }
     }
 
