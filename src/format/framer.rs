@@ -35,19 +35,23 @@ pub enum End {
 pub struct Framed {
     /// Bytes of the buffer that now belong to records.
     pub consumed: usize,
-    /// Records since the last one that fitted the format, in this pass (lines, where a long one was split).
+    /// Not 0: the last 200 records or more (lines, where a long one was split) of this pass did not fit the
+    /// format. Time to vote again.
     pub misfits: u32,
+    /// Misfits since the last record of this pass that fitted.
+    pub trailing: u32,
     /// Some record of this pass fitted.
     pub fitted: bool,
 }
 
 impl Framed {
-    /// So many misfits in a row are another format: time to vote again.
+    /// So many misfits in a row are another format.
     pub const VOTE_AGAIN: u32 = 200;
 
-    /// Misfits in a row, when there were `before` of them before this pass.
+    /// Misfits in a row, when there were `before` of them before this pass: for streams that come a few
+    /// records a pass.
     pub fn row(&self, before: u32) -> u32 {
-        if self.fitted { self.misfits } else { before.saturating_add(self.misfits) }
+        if self.fitted { self.trailing } else { before.saturating_add(self.trailing) }
     }
 }
 
@@ -77,7 +81,7 @@ impl Framer {
     ) -> Framed {
         let format = &*self.format;
         let cuts = &cuts[cuts.partition_point(|cut| *cut < base)..];
-        let framed = Framed { consumed: 0, misfits: 0, fitted: false };
+        let framed = Framed { consumed: 0, misfits: 0, trailing: 0, fitted: false };
         let joins = format.joins();
         let mut pass = Pass {
             format,
@@ -92,7 +96,9 @@ impl Framer {
             open: None,
         };
         pass.run(end);
-        pass.framed
+        let row = pass.framed.trailing;
+        let misfits = if row >= Framed::VOTE_AGAIN { row } else { 0 };
+        Framed { misfits, ..pass.framed }
     }
 
     /// The first line is longer than the cap and its end is not in `bytes`: keep its first `cap` bytes, pass
@@ -386,10 +392,10 @@ impl<'a> Pass<'a> {
             record.flags.insert(Flags::CONTINUATION);
         }
         if head.fits && !(later && self.joins == Joins::Lines) {
-            (self.framed.fitted, self.framed.misfits) = (true, 0);
+            (self.framed.fitted, self.framed.trailing) = (true, 0);
         } else {
             let weight = if lines >= MAX_LINES { lines } else { 1 };
-            self.framed.misfits = self.framed.misfits.saturating_add(weight);
+            self.framed.trailing = self.framed.trailing.saturating_add(weight);
         }
         record.start = self.offset(at);
         record.end = self.offset(next);

@@ -6,14 +6,18 @@ use memchr::memchr;
 
 use super::text::{is_blank, without_line_end};
 use super::{Fit, Format, Joins, multiline};
-use super::{generic, json, plain, python};
+use super::{access, generic, json, logfmt, plain, python, syslog3164, syslog5424};
 
 /// A format's name, and how it is made of the parameters in its entry.
 type Make = fn(parameters: &[u8]) -> Arc<dyn Format>;
 
 /// One line a format; where two fit equally well, the one above wins.
-const FORMATS: [(&str, Make); 4] = [
+const FORMATS: [(&str, Make); 8] = [
     ("json", |_| Arc::new(json::Json)),
+    ("access", |_| Arc::new(access::Access)),
+    ("syslog5424", |_| Arc::new(syslog5424::Syslog5424)),
+    ("syslog3164", |_| Arc::new(syslog3164::Syslog3164)),
+    ("logfmt", |_| Arc::new(logfmt::Logfmt)),
     ("python", |_| Arc::new(python::Python)),
     ("generic", |_| Arc::new(generic::Generic)),
     ("plain", |_| Arc::new(plain::Plain)),

@@ -3,6 +3,7 @@
 //! Adding a format is one file and one line in [`list`]. No I/O, no clock: what a format needs from
 //! outside comes in a [`Context`].
 
+mod access;
 mod ansi;
 pub mod framer;
 mod generic;
@@ -10,9 +11,15 @@ mod header;
 mod json;
 mod level;
 pub mod list;
+mod logfmt;
 mod multiline;
 mod plain;
 mod python;
+#[cfg(test)]
+mod shown;
+mod syslog;
+mod syslog3164;
+mod syslog5424;
 mod text;
 mod time;
 

@@ -12,7 +12,7 @@ use std::borrow::Cow;
 use serde::de::IgnoredAny;
 
 use self::keys::{LevelKey, Role};
-use self::scan::Raw;
+pub use self::scan::Raw;
 use super::text::lossy;
 use super::time::{self, Stamp};
 use super::{Context, Fit, Format, Head, Joins, level};
@@ -28,14 +28,13 @@ impl Decode for Json {
 
     fn parts<'a>(&self, text: &'a [u8], each: &mut dyn FnMut(Part<'a>)) {
         let Some(found) = Found::read(text) else { return each(Part::Message(lossy(text))) };
-        let taken = |place: u32, choice: Option<u32>| choice == Some(place);
         let mut place = 0;
         scan::members(text, |key, escaped, value| {
-            if taken(place, found.message.place) {
+            if found.is_message(place) {
                 if let Raw::Text(text, escaped) = value {
                     each(Part::Message(unescape(text, escaped)));
                 }
-            } else if !taken(place, found.time.place) && !taken(place, found.level.place) {
+            } else if !found.is_taken(place) {
                 each(Part::Field(unescape(key, escaped), field(value)));
             }
             place += 1;
@@ -61,18 +60,11 @@ impl Format for Json {
     }
 
     fn begins(&self, line: &[u8]) -> bool {
-        line.starts_with(b"{\"")
+        line.starts_with(b"{\"") || line.starts_with(b"{ \"")
     }
 
     fn head(&self, text: &[u8], context: &Context) -> Head {
-        let Some(found) = Found::read(text) else { return Head::default() };
-        Head {
-            time: found.time.value.and_then(|stamp| stamp.resolve(context)),
-            precision: found.time.value.map_or(0, |stamp| stamp.precision),
-            level: found.level.value,
-            quiet: false,
-            fits: true,
-        }
+        Found::read(text).map_or(Head::default(), |found| found.head(context))
     }
 }
 
@@ -97,61 +89,112 @@ impl<T> Choice<T> {
     }
 }
 
-/// What one pass over the top level found.
-struct Found {
+/// What one pass over the members found. Shared with logfmt, whose keys have the same names.
+pub struct Found {
     time: Choice<Stamp>,
     level: Choice<Level>,
     message: Choice<()>,
+    /// Members so far.
+    place: u32,
+    /// A GELF message: its numbers 0–7 are levels. It may say so behind the level.
+    gelf: bool,
+    number: Option<(u64, u32)>,
+    /// Serilog's compact format.
+    compact: bool,
 }
 
 impl Found {
+    pub fn nothing() -> Self {
+        Found {
+            time: Choice::NONE,
+            level: Choice::NONE,
+            message: Choice::NONE,
+            place: 0,
+            gelf: false,
+            number: None,
+            compact: false,
+        }
+    }
+
     #[inline]
-    fn read(text: &[u8]) -> Option<Found> {
-        let mut found = Found { time: Choice::NONE, level: Choice::NONE, message: Choice::NONE };
-        let mut place = 0;
-        // GELF's numbers are levels only in a GELF message, which may say so behind the level.
-        let (mut gelf, mut number) = (false, None);
-        let mut compact = false;
-        scan::members(text, |key, _, value| {
-            match keys::role(key) {
-                None => {}
-                Some(Role::Time(rank)) => {
-                    compact |= key == b"@t";
-                    found.time.offer(rank, place, || stamp(value));
-                }
-                Some(Role::Message(rank)) => {
-                    gelf |= key == b"short_message";
-                    let is_text = matches!(value, Raw::Text(..));
-                    found.message.offer(rank, place, || is_text.then_some(()));
-                }
-                Some(Role::Level(LevelKey::Log, _)) if matches!(value, Raw::Text(..)) => {
-                    found.message.offer(10, place, || Some(()));
-                }
-                Some(Role::Level(LevelKey::Log, rank)) => {
-                    // The object stays a field: it holds more than the level.
-                    if let Some(level) = nested_level(value)
-                        && rank <= found.level.rank
-                    {
-                        found.level = Choice { value: Some(level), rank, place: None };
-                    }
-                }
-                Some(Role::Level(kind, rank)) => {
-                    if key == b"level" {
-                        number = small(value).map(|number| (number, place));
-                    }
-                    found.level.offer(rank, place, || read_level(kind, value));
-                }
+    fn read(text: &[u8]) -> Option<Self> {
+        let mut found = Found::nothing();
+        scan::members(text, |key, _, value| found.member(key, value))?;
+        Some(found.finish())
+    }
+
+    /// Takes note of the next member.
+    #[inline]
+    pub fn member(&mut self, key: &[u8], value: Raw<'_>) {
+        if let Some(role) = keys::role(key) {
+            self.take(role, key, value);
+        }
+        self.place += 1;
+    }
+
+    fn take(&mut self, role: Role, key: &[u8], value: Raw<'_>) {
+        let place = self.place;
+        let is_text = matches!(value, Raw::Text(..));
+        match role {
+            Role::Time(rank) => {
+                self.compact |= key == b"@t";
+                self.time.offer(rank, place, || stamp(value));
             }
-            place += 1;
-        })?;
-        if let (true, None, Some((number, place))) = (gelf, found.level.value, number) {
-            found.level.offer(0, place, || level::syslog(number));
+            Role::Message(rank) => {
+                self.gelf |= key == b"short_message";
+                self.message.offer(rank, place, || is_text.then_some(()));
+            }
+            Role::Level(LevelKey::Log, _) if is_text => {
+                self.message.offer(10, place, || Some(()));
+            }
+            Role::Level(LevelKey::Log, rank) => {
+                // The object stays a field: it holds more than the level.
+                self.level.offer(rank, u32::MAX, || nested_level(value));
+            }
+            Role::Level(kind, rank) => {
+                if key == b"level" {
+                    self.number = small(value).map(|number| (number, place));
+                }
+                self.level.offer(rank, place, || read_level(kind, value));
+            }
         }
-        if compact && found.level.value.is_none() {
-            // Serilog's compact format leaves the level out where it is Information.
-            found.level.value = Some(Level::Info);
+    }
+
+    /// Decides what could not be decided before all members were seen.
+    #[inline]
+    pub fn finish(mut self) -> Self {
+        if let (true, None, Some((number, place))) = (self.gelf, self.level.value, self.number) {
+            self.level.offer(0, place, || level::syslog(number));
         }
-        Some(found)
+        if self.compact && self.level.value.is_none() {
+            // Serilog leaves the level out where it is Information.
+            self.level.value = Some(Level::Info);
+        }
+        self
+    }
+
+    #[inline]
+    pub fn head(&self, context: &Context) -> Head {
+        Head {
+            time: self.time.value.and_then(|stamp| stamp.resolve(context)),
+            precision: self.time.value.map_or(0, |stamp| stamp.precision),
+            level: self.level.value,
+            quiet: false,
+            fits: true,
+        }
+    }
+
+    pub fn level(&self) -> Option<Level> {
+        self.level.value
+    }
+
+    pub fn is_message(&self, place: u32) -> bool {
+        self.message.place == Some(place)
+    }
+
+    /// The member is the time or the level: it is no field.
+    pub fn is_taken(&self, place: u32) -> bool {
+        self.time.place == Some(place) || self.level.place == Some(place)
     }
 }
 
@@ -241,7 +284,7 @@ fn field(value: Raw<'_>) -> Value<'_> {
 }
 
 /// The text between the quotes. An escape that JSON does not know stays as it is.
-fn unescape(text: &[u8], escaped: bool) -> Cow<'_, str> {
+pub fn unescape(text: &[u8], escaped: bool) -> Cow<'_, str> {
     if !escaped {
         return lossy(text);
     }

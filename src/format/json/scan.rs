@@ -79,7 +79,7 @@ fn value(text: &[u8], at: usize) -> Option<(Raw<'_>, usize)> {
 
 /// Where the string that began before `at` closes, and whether it holds an escape.
 #[inline]
-fn string(text: &[u8], mut at: usize) -> Option<(usize, bool)> {
+pub fn string(text: &[u8], mut at: usize) -> Option<(usize, bool)> {
     let mut escaped = false;
     loop {
         // Eight bytes at a time: is one of them a quote or a backslash?

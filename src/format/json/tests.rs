@@ -1,28 +1,7 @@
-use jiff::tz::TimeZone;
+use crate::format::shown::show;
 
-use super::*;
-use crate::base::Timestamp;
-
-/// Time, level and parts as one line of text.
-fn show(line: &str) -> String {
-    let context = Context {
-        zone: TimeZone::UTC,
-        day_mark: 19_800,
-        last: None,
-        since_last: 0,
-        seen: Timestamp::from_seconds(0),
-    };
-    let head = Json.head(line.as_bytes(), &context);
-    let time = head.time.map_or("-".to_string(), |time| {
-        jiff::Timestamp::from_nanosecond(i128::from(time.0)).expect("in range").to_string()
-    });
-    let mut out = format!("{time} {} |", head.level.map_or("-", Level::name));
-    Json.parts(line.as_bytes(), &mut |part| match part {
-        Part::Message(text) => out += &format!(" [{text}]"),
-        Part::Field(name, Value::Text(text)) => out += &format!(" {name}={text}"),
-        Part::Field(name, Value::Json(text)) => out += &format!(" {name}:{text}"),
-    });
-    out
+fn check(line: &str, expected: &str) {
+    assert_eq!(show("json", line), expected, "{line}");
 }
 
 #[test]
@@ -101,7 +80,7 @@ fn the_common_loggers_are_understood() {
         ),
         (r#"{"level":200,"level_name":"INFO"}"#, "- info | level:200"),
     ] {
-        assert_eq!(show(line), expected, "{line}");
+        check(line, expected);
     }
 }
 
@@ -117,7 +96,7 @@ fn what_is_not_one_whole_object_is_a_message() {
         "{",
         "",
     ] {
-        assert_eq!(show(line), format!("- - | [{line}]"), "{line}");
+        check(line, &format!("- - | [{line}]"));
     }
 }
 
@@ -130,6 +109,6 @@ fn escapes_are_read_and_broken_ones_kept() {
         ("{\"a\":[1,}", "- - | [{\"a\":[1,}]"),
         ("{\"a\":[1,]}", "- - | a=[1,]"),
     ] {
-        assert_eq!(show(line), expected, "{line}");
+        check(line, expected);
     }
 }
