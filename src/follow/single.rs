@@ -44,6 +44,7 @@ impl Format for Single {
     }
 
     fn head(&self, text: &[u8], context: &Context) -> Head {
-        self.0.head(text, context)
+        // What no format fits is a record of its own too.
+        Head { fits: true, ..self.0.head(text, context) }
     }
 }

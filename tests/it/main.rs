@@ -4,4 +4,5 @@ mod alerts;
 mod cli;
 mod delivery;
 mod state;
+mod formats;
 mod tidy;

@@ -1,0 +1,160 @@
+//! Every byte of any input is in exactly one event, and what the formats promise to read is read.
+//!
+//! The corpus lies beside the checkout (or where `LOGWARDEN_CORPUS` says); where it is absent, its tests say
+//! so and check nothing.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use jiff::tz::TimeZone;
+use logwarden::base::Timestamp;
+use logwarden::event::{Flags, Level, Part, Record};
+use logwarden::format::{Context, End, Format, Framer, list};
+use serde_json::Value;
+
+const CAP: usize = 1 << 20;
+
+fn corpus() -> Option<PathBuf> {
+    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/corpus");
+    let folder = std::env::var_os("LOGWARDEN_CORPUS").map_or(beside, PathBuf::from);
+    if folder.join("visible_cases.jsonl").is_file() {
+        return Some(folder);
+    }
+    eprintln!("NOT CHECKED: no corpus at {}; set LOGWARDEN_CORPUS", folder.display());
+    None
+}
+
+fn context() -> Context {
+    Context {
+        zone: TimeZone::UTC,
+        day_mark: 20_000,
+        last: None,
+        since_last: 0,
+        seen: Timestamp::from_seconds(1_728_000_000),
+    }
+}
+
+/// All records of the bytes in their own format; checks that they tile the bytes.
+fn records(bytes: &[u8]) -> (std::sync::Arc<dyn Format>, Vec<Record>) {
+    let format = list::detect(bytes).format;
+    let framer = Framer { format: format.clone(), cap: CAP };
+    let mut records = Vec::new();
+    let framed = framer.frame(bytes, 0, &[], End::Closed, &mut context(), &mut records);
+    assert_eq!(framed.consumed, bytes.len());
+    let mut next = 0;
+    for record in &records {
+        assert_eq!(record.start, next, "a gap");
+        assert!(record.end > record.start, "an empty record");
+        next = record.end;
+    }
+    assert_eq!(next, bytes.len() as u64, "bytes in no record");
+    (format, records)
+}
+
+fn text<'a>(bytes: &'a [u8], record: &Record) -> &'a [u8] {
+    &bytes[record.at as usize..][..record.len as usize]
+}
+
+#[derive(Default, Debug)]
+struct Score {
+    right: u32,
+    of: u32,
+}
+
+impl Score {
+    fn count(&mut self, right: bool) {
+        self.right += u32::from(right);
+        self.of += 1;
+    }
+}
+
+/// Sets whose formats are not built yet: no crash and no lost byte, but nothing is expected of them.
+const LATER: [&str; 2] = ["loghub:logpai/loghub:HPC", "slowlog"];
+
+#[test]
+fn the_corpus_is_understood() {
+    let Some(folder) = corpus() else { return };
+    let cases = std::fs::read_to_string(folder.join("visible_cases.jsonl")).expect("the cases");
+    let mut scores: BTreeMap<String, [Score; 3]> = BTreeMap::new();
+    let mut wrong = Vec::new();
+    for line in cases.lines() {
+        let case: Value = serde_json::from_str(line).expect("a case");
+        let source = case["source"].as_str().expect("a source");
+        let raw = case["raw"].as_str().expect("raw text");
+        let set = source.split('#').next().unwrap_or(source).to_string();
+        let (format, found) = records(raw.as_bytes());
+        for record in &found {
+            format.parts(text(raw.as_bytes(), record), &mut |_: Part<'_>| {});
+        }
+        if LATER.iter().any(|later| set.contains(later)) {
+            continue;
+        }
+        let expect = &case["expect"];
+        let [time, level, join] = scores.entry(set).or_default();
+        let first = found.iter().find(|record| !record.flags.contains(Flags::QUIET));
+        let mut note = |score: &mut Score, what: &str, right: bool| {
+            score.count(right);
+            if !right {
+                wrong.push(format!("{what} {} {source}: {raw:.150}", format.name()));
+            }
+        };
+        if let (Some(wanted), Some(record)) = (expect["timestamp"].as_str(), first) {
+            note(time, "time", is_time(record, wanted));
+        }
+        if let (Some(wanted), Some(record)) = (expect["level"].as_str(), first) {
+            note(level, "level", is_level(record.level, wanted));
+        }
+        if let Some(wanted) = expect["records"].as_array() {
+            let wanted: Vec<_> = wanted.iter().filter_map(Value::as_str).collect();
+            note(join, "join", are_joined(raw.as_bytes(), &found, &wanted));
+        }
+    }
+    for wrong in wrong.iter().take(40) {
+        eprintln!("{wrong}");
+    }
+    for (set, scores) in &scores {
+        for (what, score) in ["time", "level", "join"].iter().zip(scores) {
+            assert!(
+                score.right * 100 >= score.of * 99,
+                "{what} of {set}: {} of {}",
+                score.right,
+                score.of
+            );
+        }
+    }
+}
+
+/// Compares to the precision given; `--` stands for any year.
+fn is_time(record: &Record, wanted: &str) -> bool {
+    if record.flags.contains(Flags::TIME_PREVIOUS) || record.flags.contains(Flags::TIME_SEEN) {
+        return false;
+    }
+    let found = jiff::Timestamp::from_nanosecond(i128::from(record.time.0)).expect("in range");
+    if let Some(yearless) = wanted.strip_prefix("--") {
+        return format!("{found:.9}")[5..].starts_with(yearless.trim_end_matches('Z'));
+    }
+    match wanted.parse::<jiff::Timestamp>() {
+        Ok(time) => format!("{found:.9}").starts_with(format!("{time}").trim_end_matches('Z')),
+        Err(_) => format!("{found:.9}").starts_with(wanted),
+    }
+}
+
+fn is_level(found: Option<Level>, wanted: &str) -> bool {
+    match wanted {
+        "none" => found.is_none(),
+        "warn" => found == Some(Level::Warning),
+        name => found.map(Level::name) == Some(name),
+    }
+}
+
+/// The wanted records, in order, beginning with the first of them.
+fn are_joined(bytes: &[u8], found: &[Record], wanted: &[&str]) -> bool {
+    let texts: Vec<_> = found
+        .iter()
+        .map(|record| String::from_utf8_lossy(text(bytes, record)).trim_end().to_string())
+        .collect();
+    let Some(first) = wanted.first() else { return true };
+    let Some(at) = texts.iter().position(|text| text == first.trim_end()) else { return false };
+    let found = texts[at..].iter().take(wanted.len());
+    found.eq(wanted.iter().map(|text| text.trim_end()))
+}
