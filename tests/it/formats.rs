@@ -147,14 +147,54 @@ fn is_level(found: Option<Level>, wanted: &str) -> bool {
     }
 }
 
-/// The wanted records, in order, beginning with the first of them.
+/// The wanted records, in order, beginning with the first of them; blank lines are outside the list.
 fn are_joined(bytes: &[u8], found: &[Record], wanted: &[&str]) -> bool {
     let texts: Vec<_> = found
         .iter()
+        .filter(|record| !record.flags.contains(Flags::QUIET))
         .map(|record| String::from_utf8_lossy(text(bytes, record)).trim_end().to_string())
         .collect();
     let Some(first) = wanted.first() else { return true };
     let Some(at) = texts.iter().position(|text| text == first.trim_end()) else { return false };
     let found = texts[at..].iter().take(wanted.len());
     found.eq(wanted.iter().map(|text| text.trim_end()))
+}
+
+#[test]
+fn each_sample_wins_its_own_detection() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("sample-logs");
+    for name in list::names() {
+        let path = folder.join(format!("{name}.log"));
+        let bytes = std::fs::read(&path).unwrap_or_else(|error| panic!("{path:?}: {error}"));
+        let (format, found) = records(&bytes);
+        assert_eq!(format.name(), name);
+        let timed = |record: &&Record| {
+            let flags = record.flags;
+            !flags.contains(Flags::TIME_PREVIOUS) && !flags.contains(Flags::TIME_SEEN)
+        };
+        let times = found.iter().filter(timed).count();
+        assert!(name == "plain" || times * 10 >= found.len() * 9, "{name}: {times}");
+        let levels = found.iter().filter(|record| record.level.is_some()).count();
+        let expected = !matches!(name, "plain" | "access");
+        assert_eq!(levels > 0, expected, "{name}");
+    }
+}
+
+#[test]
+fn stack_traces_of_the_samples_are_whole() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("sample-logs");
+    for (name, begins, ends) in [
+        ("json", "Traceback", "BrokenPipeError: [Errno 32] Broken pipe"),
+        ("python", "", "ValueError: invalid literal for int() with base 10: 'n/a'"),
+        ("generic", "", "\t... 2 more"),
+        ("plain", "panic: ", "\t/src/main.go:24 +0x13a"),
+    ] {
+        let bytes = std::fs::read(folder.join(format!("{name}.log"))).expect("a sample");
+        let (_, found) = records(&bytes);
+        let whole = found.iter().any(|record| {
+            let text = String::from_utf8_lossy(text(&bytes, record));
+            text.starts_with(begins) && text.ends_with(ends) && text.lines().count() >= 6
+        });
+        assert!(whole, "{name}");
+    }
 }
