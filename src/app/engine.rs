@@ -176,9 +176,16 @@ pub enum StartError {
     #[error(transparent)]
     State(#[from] StateError),
     #[error("cannot start sink {name}")]
-    Sink { name: String, #[source] source: anyhow::Error },
+    Sink {
+        name: String,
+        #[source]
+        source: anyhow::Error,
+    },
     #[error("a thread of the engine ended early")]
-    Worker { #[source] source: tokio::task::JoinError },
+    Worker {
+        #[source]
+        source: tokio::task::JoinError,
+    },
 }
 
 fn open_state(

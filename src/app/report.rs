@@ -47,17 +47,18 @@ fn sink_change(before: Option<&SinkStatus>, now: &SinkStatus) -> Option<String> 
     let error = now.last_error.as_deref().map(clean).unwrap_or_default();
     let waiting = format!("{} wait in the files", bytes::size(now.behind_bytes));
     match &now.state {
-        SinkState::BackingOff { attempts, .. } => {
-            Some(format!("sink {}: {error}; {waiting}; attempt {attempts}, goes on by itself", now.name))
-        }
+        SinkState::BackingOff { attempts, .. } => Some(format!(
+            "sink {}: {error}; {waiting}; attempt {attempts}, goes on by itself",
+            now.name
+        )),
         SinkState::Blocked { reason } => {
             Some(format!("sink {} is blocked: {}; {waiting}", now.name, clean(reason)))
         }
         SinkState::Paused { by, .. } => Some(format!("sink {} was paused by {by}", now.name)),
         SinkState::Idle | SinkState::Shipping => match before.map(|before| &before.state) {
-            Some(SinkState::BackingOff { .. } | SinkState::Blocked { .. } | SinkState::Paused { .. }) => {
-                Some(format!("sink {} delivers again", now.name))
-            }
+            Some(
+                SinkState::BackingOff { .. } | SinkState::Blocked { .. } | SinkState::Paused { .. },
+            ) => Some(format!("sink {} delivers again", now.name)),
             _ => None,
         },
         SinkState::Armed | SinkState::Stopped => None,

@@ -59,3 +59,6 @@ pub fn head(header: Option<header::Header>, context: &Context) -> Head {
         fits: true,
     }
 }
+
+#[cfg(test)]
+mod tests;

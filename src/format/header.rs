@@ -49,7 +49,10 @@ pub fn read(text: &[u8]) -> Option<Header> {
     let line = &text[..text.len().min(1024)];
     let Some(stripped) = Stripped::of(line) else { return Reader::new(first_line(line)).read() };
     let mut header = Reader::new(first_line(stripped.bytes())).read()?;
-    let place = |span: Span| (stripped.place(span.0), stripped.place(span.1));
+    let place = |(from, to): Span| match to - from {
+        0 => (0, 0),
+        _ => (stripped.place(from), stripped.place(to - 1) + 1),
+    };
     header.process = header.process.map(place);
     header.thread = header.thread.map(place);
     header.logger = header.logger.map(place);
@@ -329,11 +332,13 @@ impl<'a> Reader<'a> {
         let rest = &self.line[self.at..];
         let run = rest.iter().take_while(|byte| byte.is_ascii_digit() || **byte == b'#').count();
         let end = self.at + run;
-        if !matches!(self.line.get(end), Some(b' ' | b':' | b'\t' | b'|')) {
+        if !matches!(self.line.get(end), Some(b' ' | b':' | b'\t' | b'|' | b']')) {
             return false;
         }
+        // `25376]INFO:module:message`
+        let end = end + usize::from(self.line[end] == b']' && self.open.is_none());
         if self.header.process.is_none() {
-            self.header.process = Some((self.at, end));
+            self.header.process = Some((self.at, self.at + run));
         }
         self.at = end;
         true
@@ -355,19 +360,31 @@ impl<'a> Reader<'a> {
             .position(|byte| matches!(byte, b' ' | b'\t' | b'|'))
             .map(|length| self.at + length);
         let Some(token) = token else { return false };
-        // A name before the level: only if a level does follow, else it is the message.
-        let rest = &self.line[token..];
-        let rest =
-            &rest[rest.iter().take_while(|b| matches!(b, b' ' | b'-' | b'|' | b'\t')).count()..];
-        let rest = rest.strip_prefix(b"[").unwrap_or(rest);
-        let length = rest.iter().take(16).take_while(|byte| byte.is_ascii_alphabetic()).count();
-        let upper = rest[..length].iter().all(u8::is_ascii_uppercase);
-        if !upper || level::word(&rest[..length]).is_none() {
+        if !self.is_logger(&self.line[self.at..token], &self.line[token..]) {
             return false;
         }
         self.header.logger = Some((self.at, token));
         self.at = token;
         true
+    }
+
+    /// A name before the level: only if a level does follow, and either of them shows that it is no sentence.
+    fn is_logger(&self, name: &[u8], rest: &[u8]) -> bool {
+        let gap = rest.iter().take_while(|byte| matches!(byte, b' ' | b'-' | b'|' | b'\t')).count();
+        let bracket = usize::from(rest.get(gap) == Some(&b'['));
+        let level = &rest[gap + bracket..];
+        let length = level.iter().take(16).take_while(|byte| byte.is_ascii_alphabetic()).count();
+        let (level, after) = level.split_at(length);
+        if !level.iter().all(u8::is_ascii_uppercase) || level::word(level).is_none() {
+            return false;
+        }
+        self.header.comma
+            || bracket + gap > 1
+            || name.iter().any(|byte| matches!(byte, b'.' | b'_' | b'/' | b':' | b'$'))
+            || matches!(
+                after,
+                [] | [b':' | b'|' | b']', ..] | [b' ', b' ' | b'-' | b'|' | b'[', ..]
+            )
     }
 
     /// Upper case is a level by itself; a lower-case word could be the message's first one.

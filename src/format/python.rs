@@ -65,7 +65,7 @@ fn is_python(line: &[u8], header: &Header) -> bool {
         && line.get(20..22).is_some_and(|zone| zone == b" +" || zone == b" -");
     let celery =
         line.starts_with(b"[") && line.get(20) == Some(&b',') && line.get(24) == Some(&b':');
-    fits && ((header.comma && dashes) || gunicorn || celery)
+    fits && ((header.comma && dashes && header.thread.is_none()) || gunicorn || celery)
 }
 
 /// `LEVEL:name:message` (the layout without any setting) and `INFO:     message` (uvicorn).
@@ -100,3 +100,6 @@ impl<'a> Short<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,8 +6,8 @@ use std::borrow::Cow;
 
 use super::text::lossy;
 use super::time::{self, Stamp};
-use super::{Context, Fit, Format, Head, Joins, syslog};
-use crate::event::{Decode, Part, Value};
+use super::{Context, Fit, Format, Head, Joins, level, syslog};
+use crate::event::{Decode, Level, Part, Value};
 
 #[derive(Debug)]
 pub struct Syslog5424;
@@ -51,7 +51,9 @@ impl Format for Syslog5424 {
         Head {
             time: line.stamp.and_then(|stamp| stamp.resolve(context)),
             precision: line.stamp.map_or(0, |stamp| stamp.precision),
-            level: syslog::payload_level(line.message, context).or(syslog::severity(line.priority)),
+            level: syslog::payload_level(line.message, context)
+                .or_else(|| data_level(line.data))
+                .or(syslog::severity(line.priority)),
             quiet: false,
             fits: true,
         }
@@ -72,7 +74,11 @@ impl<'a> Line<'a> {
         let text = &text[syslog::octet_count(text)..];
         let (priority, at) =
             syslog::priority(text).map_or((None, 0), |(value, at)| (Some(value), at));
-        let rest = text[at..].strip_prefix(b"1 ")?;
+        let rest = match text[at..].strip_prefix(b"1 ") {
+            Some(rest) => rest,
+            None if priority.is_none() && is_bare(text) => text,
+            None => return None,
+        };
         let (stamp, mut rest) = match rest.strip_prefix(b"- ") {
             Some(rest) if priority.is_some() => (None, rest),
             _ => {
@@ -93,6 +99,21 @@ impl<'a> Line<'a> {
         let message = message.strip_prefix(b"\xef\xbb\xbf").unwrap_or(message);
         Some(Line { priority, stamp, words, data: &rest[..end], message })
     }
+}
+
+/// Without priority and version: only where process and structured data leave no doubt.
+fn is_bare(text: &[u8]) -> bool {
+    let mut words = text.splitn(6, |byte| *byte == b' ');
+    let (Some(_time), Some(_host), Some(_program)) = (words.next(), words.next(), words.next())
+    else {
+        return false;
+    };
+    let (Some(process), Some(_id), Some(rest)) = (words.next(), words.next(), words.next()) else {
+        return false;
+    };
+    let process = process == b"-" || process.iter().all(u8::is_ascii_digit);
+    let id = rest.iter().take(80).position(|byte| *byte == b' ').map_or(rest, |end| &rest[..end]);
+    process && (rest.starts_with(b"- ") || (id.starts_with(b"[") && id.contains(&b'@')))
 }
 
 /// Where the structured data ends: `-` or elements in brackets.
@@ -137,6 +158,13 @@ fn structured<'a>(data: &'a [u8], each: &mut dyn FnMut(Part<'a>)) {
         }
         rest = rest.strip_prefix(b"]").unwrap_or(&[]);
     }
+}
+
+/// A parameter named `level` that is one.
+fn data_level(data: &[u8]) -> Option<Level> {
+    let from = memchr::memmem::find(data, b" level=\"")? + 8;
+    let length = memchr::memchr(b'"', &data[from..])?;
+    level::word(&data[from..from + length])
 }
 
 /// `\"`, `\\` and `\]` stand for the character; any other backslash for itself (RFC 5424, 6.3.3).

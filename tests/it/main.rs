@@ -3,6 +3,6 @@
 mod alerts;
 mod cli;
 mod delivery;
-mod state;
 mod formats;
+mod state;
 mod tidy;

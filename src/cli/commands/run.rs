@@ -29,7 +29,9 @@ fn without_screen(settings: &Settings, once: bool) -> Exit {
             Exit::Failed
         }
         Ok(Ended::AtOnce) => {
-            eprintln!("logwarden: stopped at once; what was not confirmed is read again at the next start");
+            eprintln!(
+                "logwarden: stopped at once; what was not confirmed is read again at the next start"
+            );
             Exit::Done
         }
         Err(error) => start_error(error),

@@ -10,6 +10,9 @@ pub enum Role {
     Time(u8),
     Level(LevelKey, u8),
     Message(u8),
+    /// An object whose members may be level and message: `log` of ECS, `fields` of Rust's tracing,
+    /// `@fields` of logstash. Where `log` is text (Docker), it is the message.
+    Inner,
 }
 
 /// How a level's value is written under this name.
@@ -25,8 +28,6 @@ pub enum LevelKey {
     Syslog,
     /// `s` of MongoDB, one letter.
     Letter,
-    /// `log` of ECS, an object that holds `level`; anywhere else (Docker) the message.
-    Log,
 }
 
 /// What this key means, if anything; a lower rank counts before a higher one.
@@ -66,7 +67,7 @@ fn longer(key: &[u8]) -> Option<Role> {
     Some(match key.len() {
         3 if is(b"msg") => Role::Message(2),
         3 if is(b"lvl") => Role::Level(LevelKey::Level, 4),
-        3 if key == b"log" => Role::Level(LevelKey::Log, 2),
+        3 if key == b"log" => Role::Inner,
         3 if key == b"@mt" => Role::Message(5),
         4 if is(b"time") => Role::Time(2),
         4 if is(b"date") => Role::Time(12),
@@ -75,8 +76,10 @@ fn longer(key: &[u8]) -> Option<Role> {
         4 if key == b"body" => Role::Message(8),
         5 if is(b"level") => Role::Level(LevelKey::Level, 1),
         5 if key == b"event" => Role::Message(6),
+        6 if key == b"fields" => Role::Inner,
         6 if is(b"status") => Role::Level(LevelKey::Word, 11),
         7 if is(b"message") => Role::Message(1),
+        7 if key == b"@fields" => Role::Inner,
         7 if key == b"asctime" => Role::Time(6),
         7 if key == b"levelno" => Role::Level(LevelKey::Python, 8),
         7 if key == b"instant" => Role::Time(5),
@@ -97,6 +100,7 @@ fn longer(key: &[u8]) -> Option<Role> {
         13 if key == b"short_message" => Role::Message(3),
         12 if key == b"severityText" => Role::Level(LevelKey::Word, 5),
         13 if key == b"severity_text" => Role::Level(LevelKey::Word, 5),
+        11 if key == b"textPayload" => Role::Message(4),
         12 if key == b"timeUnixNano" => Role::Time(4),
         15 if key == b"RenderedMessage" => Role::Message(4),
         15 if key == b"MessageTemplate" => Role::Message(5),

@@ -35,6 +35,11 @@ impl Decode for Json {
                     each(Part::Message(unescape(text, escaped)));
                 }
             } else if !found.is_taken(place) {
+                if let (Some(wanted), Raw::Nested(object)) = (found.inner_message(place), value)
+                    && let Some(text) = inner_text(object, wanted)
+                {
+                    each(Part::Message(text));
+                }
                 each(Part::Field(unescape(key, escaped), field(value)));
             }
             place += 1;
@@ -68,6 +73,9 @@ impl Format for Json {
     }
 }
 
+/// The rank of what counts only where nothing else does.
+const LAST: u8 = 100;
+
 /// The member that counts so far: the lowest rank, and of equal ones the last.
 #[derive(Clone, Copy)]
 struct Choice<T> {
@@ -94,6 +102,8 @@ pub struct Found {
     time: Choice<Stamp>,
     level: Choice<Level>,
     message: Choice<()>,
+    /// A message inside a member: which one, and which one in there.
+    inner_message: Option<(u32, u32)>,
     /// Members so far.
     place: u32,
     /// A GELF message: its numbers 0–7 are levels. It may say so behind the level.
@@ -109,6 +119,7 @@ impl Found {
             time: Choice::NONE,
             level: Choice::NONE,
             message: Choice::NONE,
+            inner_message: None,
             place: 0,
             gelf: false,
             number: None,
@@ -144,18 +155,36 @@ impl Found {
                 self.gelf |= key == b"short_message";
                 self.message.offer(rank, place, || is_text.then_some(()));
             }
-            Role::Level(LevelKey::Log, _) if is_text => {
-                self.message.offer(10, place, || Some(()));
+            Role::Inner if key == b"log" && is_text => {
+                self.message.offer(LAST, place, || Some(()));
             }
-            Role::Level(LevelKey::Log, rank) => {
-                // The object stays a field: it holds more than the level.
-                self.level.offer(rank, u32::MAX, || nested_level(value));
-            }
+            Role::Inner => self.inner(value),
             Role::Level(kind, rank) => {
                 if key == b"level" {
                     self.number = small(value).map(|number| (number, place));
                 }
                 self.level.offer(rank, place, || read_level(kind, value));
+            }
+        }
+    }
+
+    /// Level and message in an object, which stays a field: it holds more than them. What stands at the top
+    /// level comes first.
+    fn inner(&mut self, value: Raw<'_>) {
+        let Raw::Nested(text) = value else { return };
+        let mut inner = Found::nothing();
+        let walked = scan::members(text, |key, _, value| {
+            match keys::role(key) {
+                Some(role @ (Role::Level(..) | Role::Message(_))) => inner.take(role, key, value),
+                _ => {}
+            }
+            inner.place += 1;
+        });
+        if walked.is_some() {
+            self.level.offer(LAST, u32::MAX, || inner.level.value);
+            let at = inner.message.place.map(|at| (self.place, at));
+            if at.is_some() && self.message.value.is_none() {
+                self.inner_message = at;
             }
         }
     }
@@ -190,6 +219,12 @@ impl Found {
 
     pub fn is_message(&self, place: u32) -> bool {
         self.message.place == Some(place)
+    }
+
+    /// The message is that member of this member.
+    fn inner_message(&self, place: u32) -> Option<u32> {
+        let (outer, inner) = self.inner_message?;
+        (outer == place && self.message.place.is_none()).then_some(inner)
     }
 
     /// The member is the time or the level: it is no field.
@@ -241,16 +276,16 @@ fn read_level(kind: LevelKey, value: Raw<'_>) -> Option<Level> {
     }
 }
 
-/// `level` in the object under `log` (ECS).
-fn nested_level(value: Raw<'_>) -> Option<Level> {
-    let Raw::Nested(text) = value else { return None };
-    let mut found = None;
-    scan::members(text, |key, _, value| {
-        if key == b"level" {
-            found = read_level(LevelKey::Word, value);
+/// The text of the object's member number `wanted`.
+fn inner_text(object: &[u8], wanted: u32) -> Option<Cow<'_, str>> {
+    let (mut text, mut place) = (None, 0);
+    scan::members(object, |_, _, value| {
+        if let (true, Raw::Text(found, escaped)) = (place == wanted, value) {
+            text = Some(unescape(found, escaped));
         }
+        place += 1;
     })?;
-    found
+    text
 }
 
 /// 0–7.

@@ -47,6 +47,19 @@ fn the_common_loggers_are_understood() {
             r#"{"@timestamp":"2023-11-14T22:13:20Z","log":{"level":"warn"},"message":"m"}"#,
             r#"2023-11-14T22:13:20Z warning | log:{"level":"warn"} [m]"#,
         ),
+        // Rust's tracing, logstash 0
+        (
+            r#"{"timestamp":"2023-11-14T22:13:20Z","level":"WARN","fields":{"message":"m","n":1},"target":"a"}"#,
+            r#"2023-11-14T22:13:20Z warning | [m] fields:{"message":"m","n":1} target=a"#,
+        ),
+        (
+            r#"{"ts":"2023-11-14T22:13:20Z","@fields":{"lvl":"DEBUG4","msg":"m"}}"#,
+            r#"2023-11-14T22:13:20Z debug | [m] @fields:{"lvl":"DEBUG4","msg":"m"}"#,
+        ),
+        (
+            r#"{"fields":{"level":"error"},"level":"info","fields":{"msg":"y"},"msg":"x"}"#,
+            r#"- info | fields:{"level":"error"} fields:{"msg":"y"} [x]"#,
+        ),
         // GELF
         (
             r#"{"version":"1.1","host":"h","level":3,"short_message":"m","timestamp":1700000000.25}"#,

@@ -15,6 +15,11 @@ fn the_examples_of_the_rfc() {
                 "2003-10-11T22:14:15.003Z notice | facility=local4 hostname=h program=evntslog \
                  message_id=ID47 sd_id=exampleSDID@32473 iut=3 eventSource=A\"p] sd_id=x@1 a=b [An event]",
             ),
+            (
+                r#"2022-08-27T14:22:01.613Z space01 NSX 3106 - [a@6876 comp="edge" level="WARNING"] got {'s': 1}"#,
+                "2022-08-27T14:22:01.613Z warning | hostname=space01 program=NSX process=3106 sd_id=a@6876 \
+                 comp=edge level=WARNING [got {'s': 1}]",
+            ),
             ("<14>1 - - - - - - x", "- info | facility=user [x]"),
             (
                 "73 <14>1 2003-10-11T22:14:15Z h a 7 - - \u{feff}level=error msg=x",

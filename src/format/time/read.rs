@@ -160,6 +160,14 @@ fn day_month_name(
 fn loose_year(text: &[u8]) -> Option<(Stamp, usize)> {
     let separator = text[4];
     let year = number(&text[..4])?;
+    if let Some(of_year) = text.get(5..8).and_then(number) {
+        // ISO 8601's ordinal date: the day of the year.
+        let day = days(year as i32, 1, 1)? + of_year as i32 - 1;
+        if of_year == 0 || day >= days(year as i32 + 1, 1, 1)? || text.get(8) != Some(&b'T') {
+            return None;
+        }
+        return finish(text, 9, Day::Known(day));
+    }
     let digits = |at: usize| {
         Some(text.get(at..)?.iter().take(3).take_while(|byte| byte.is_ascii_digit()).count())
     };
@@ -330,7 +338,7 @@ fn zone(text: &[u8], at: usize) -> (Zone, usize) {
             (Zone::Offset(0), at + 1)
         }
         Some(b'+' | b'-') => offset(text, at, true).unwrap_or((Zone::Naive, at)),
-        Some(b'A'..=b'Y') => zone_name(text, at).unwrap_or((Zone::Naive, at)),
+        Some(b'A'..=b'Y') => zone_name(text, at).unwrap_or_else(|| unknown_zone(text, at)),
         Some(b' ') => match text.get(at + 1) {
             Some(b'+' | b'-') => offset(text, at + 1, false).unwrap_or((Zone::Naive, at)),
             Some(b'A'..=b'Z') => zone_name(text, at + 1).unwrap_or((Zone::Naive, at)),
@@ -376,6 +384,12 @@ fn zone_name(text: &[u8], at: usize) -> Option<(Zone, usize)> {
     let mut padded = [0; 5];
     padded[..run].copy_from_slice(name);
     Some((Zone::Named(padded), end))
+}
+
+/// A name that no zone of the list has, attached to the time: passed over.
+fn unknown_zone(text: &[u8], at: usize) -> (Zone, usize) {
+    let run = text[at..].iter().take(6).take_while(|byte| byte.is_ascii_uppercase()).count();
+    (Zone::Naive, if (2..=5).contains(&run) { at + run } else { at })
 }
 
 #[inline]
