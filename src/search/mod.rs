@@ -1,1 +1,71 @@
-//! (to come)
+//! Queries over what is kept and over files: the tree compiled for each, results handed out one by one.
+//!
+//! Memory is bounded whatever is found. A result is an event document; [`output`] writes it for people and
+//! programs. Raw query text never gets here.
+
+mod archive;
+mod bits;
+mod compile;
+pub mod document;
+mod evaluate;
+mod files;
+pub mod output;
+mod page;
+
+use std::path::PathBuf;
+
+pub use archive::{archive, count_archive};
+pub use files::{Input, count_files, files};
+
+use crate::archive::ArchiveError;
+use crate::base::Timestamp;
+use crate::query::Expr;
+
+/// What comes first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Order {
+    #[default]
+    Oldest,
+    Newest,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Inclusive.
+    pub since: Option<Timestamp>,
+    /// Exclusive.
+    pub until: Option<Timestamp>,
+    /// The first so many in this order.
+    pub limit: Option<u64>,
+    pub order: Order,
+}
+
+impl Options {
+    /// The query, between these times.
+    fn narrow(&self, query: &Expr) -> Expr {
+        if self.since.is_none() && self.until.is_none() {
+            return query.clone();
+        }
+        Expr::And(vec![Expr::Time { low: self.since, high: self.until }, query.clone()])
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum SearchError {
+    #[error("the archive cannot be searched")]
+    Archive(#[source] ArchiveError),
+    #[error("cannot read {}", path.display())]
+    File {
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("cannot write what was found")]
+    Output(#[source] std::io::Error),
+}
+
+/// Takes one event document.
+pub type Each<'a> = &'a mut dyn FnMut(&str) -> std::io::Result<()>;
+
+#[cfg(test)]
+mod tests;

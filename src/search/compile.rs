@@ -1,0 +1,224 @@
+//! Tree → plan: which terms of the index answer it. Means exactly what the predicate in memory means
+//! (`query`), which is tested against it.
+
+use std::sync::Arc;
+
+use tantivy::Term;
+use tantivy::schema::Field;
+
+use crate::archive::schema::{LEAF, LEVEL, WORDS};
+use crate::archive::term::{self, Kind};
+use crate::base::Timestamp;
+use crate::event::Level;
+use crate::query::pattern::Step;
+use crate::query::token::lower_text;
+use crate::query::value::{network_bounds, number};
+use crate::query::{Expr, FieldName, Pattern, Test, Token};
+
+/// What is evaluated, segment by segment.
+#[derive(Debug)]
+pub(super) enum Plan {
+    All,
+    Term(Term),
+    Terms(Range),
+    Phrase(Vec<Term>),
+    /// Low inclusive, high exclusive.
+    Time {
+        low: Option<Timestamp>,
+        high: Option<Timestamp>,
+    },
+    And(Vec<Plan>),
+    Or(Vec<Plan>),
+    Not(Box<Plan>),
+    /// Those of the candidates whose document fits, looked at one by one.
+    Verified {
+        candidates: Box<Plan>,
+        query: Expr,
+    },
+}
+
+/// All terms in a range of a field's dictionary, where wanted of a certain form.
+pub(super) struct Range {
+    pub field: Field,
+    pub first: Vec<u8>,
+    /// Excluded.
+    pub end: Vec<u8>,
+    pub fits: Option<Fits>,
+}
+
+pub(super) type Fits = Arc<dyn Fn(&[u8]) -> bool + Send + Sync>;
+
+impl std::fmt::Debug for Range {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let filtered = if self.fits.is_some() { ", filtered" } else { "" };
+        write!(f, "{}..{}{filtered}", self.first.escape_ascii(), self.end.escape_ascii())
+    }
+}
+
+impl Plan {
+    /// Of the parts of an *and*, the lower are evaluated first: they narrow down what the others must look at.
+    pub fn cost(&self) -> u32 {
+        match self {
+            Plan::All | Plan::Term(_) => 0,
+            Plan::And(parts) | Plan::Or(parts) => {
+                1 + parts.iter().map(Plan::cost).max().unwrap_or(0)
+            }
+            Plan::Not(inner) => inner.cost(),
+            Plan::Phrase(_) => 10,
+            Plan::Terms(_) | Plan::Time { .. } => 20,
+            Plan::Verified { .. } => 1000,
+        }
+    }
+}
+
+pub(super) fn compile(query: &Expr) -> Plan {
+    match query {
+        Expr::All => Plan::All,
+        Expr::And(parts) => {
+            let mut parts: Vec<Plan> = parts.iter().map(compile).collect();
+            parts.sort_by_key(Plan::cost);
+            Plan::And(parts)
+        }
+        Expr::Or(parts) => Plan::Or(parts.iter().map(compile).collect()),
+        Expr::Not(inner) => Plan::Not(Box::new(compile(inner))),
+        Expr::Words(tokens) => words(tokens),
+        Expr::Level { low, high } => levels(*low, *high),
+        Expr::AnyLevel => levels(Level::Trace, Level::Fatal),
+        Expr::Time { low, high } => Plan::Time { low: *low, high: *high },
+        Expr::Field { name, test } => field(name, test),
+    }
+}
+
+fn levels(low: Level, high: Level) -> Plan {
+    let levels = Level::ALL.into_iter().filter(|level| low <= *level && *level <= high);
+    let term = |level: Level| Plan::Term(Term::from_field_u64(LEVEL, level as u64));
+    Plan::Or(levels.map(term).collect())
+}
+
+fn words(tokens: &[Token]) -> Plan {
+    if tokens.iter().all(|token| matches!(token, Token::Exact(_))) {
+        let terms: Vec<Term> = tokens.iter().filter_map(exact).collect();
+        return match terms.len() {
+            0 => Plan::All,
+            1 => word(&tokens[0]),
+            _ => Plan::Phrase(terms),
+        };
+    }
+    let mut parts: Vec<Plan> = tokens.iter().map(word).collect();
+    if parts.len() == 1 {
+        return parts.remove(0);
+    }
+    // The index answers which events hold all of these words; that they stand side by side is seen in the
+    // events themselves.
+    let candidates = Box::new(Plan::And(parts));
+    Plan::Verified { candidates, query: Expr::Words(tokens.to_vec()) }
+}
+
+fn exact(token: &Token) -> Option<Term> {
+    match token {
+        Token::Exact(text) => Some(Term::from_field_text(WORDS, text)),
+        Token::Wildcard(_) => None,
+    }
+}
+
+fn word(token: &Token) -> Plan {
+    match token {
+        Token::Exact(text) => Plan::Term(Term::from_field_text(WORDS, text)),
+        Token::Wildcard(pattern) => {
+            let (first, end) = lead(&[], pattern);
+            let wanted = pattern.clone();
+            let fits: Fits = Arc::new(move |term| text_fits(&wanted, term));
+            Plan::Terms(Range { field: WORDS, first, end, fits: Some(fits) })
+        }
+    }
+}
+
+fn text_fits(pattern: &Pattern, text: &[u8]) -> bool {
+    std::str::from_utf8(text).is_ok_and(|text| pattern.matches(text.chars()))
+}
+
+/// The terms that begin with `prefix` and what the pattern begins with.
+fn lead(prefix: &[u8], pattern: &Pattern) -> (Vec<u8>, Vec<u8>) {
+    let mut first = prefix.to_vec();
+    let letters = pattern.steps().map_while(|step| match step {
+        Step::Character(character) => Some(character),
+        Step::AnyRun | Step::AnyOne => None,
+    });
+    for letter in letters {
+        first.extend_from_slice(letter.encode_utf8(&mut [0; 4]).as_bytes());
+    }
+    let end = prefix_end(&first);
+    (first, end)
+}
+
+/// The first bytes behind all that begin with `prefix`.
+fn prefix_end(prefix: &[u8]) -> Vec<u8> {
+    let mut end = prefix.to_vec();
+    while let Some(last) = end.pop() {
+        if last < u8::MAX {
+            end.push(last + 1);
+            return end;
+        }
+    }
+    // Behind everything: terms are text, or begin with a name, and no text holds this byte.
+    vec![u8::MAX]
+}
+
+fn field(name: &FieldName, test: &Test) -> Plan {
+    match test {
+        Test::Equals(text) => equals(name, text),
+        Test::Wildcard(pattern) => wildcard(name, pattern),
+        Test::Exists => {
+            // Every value stands under one of the two.
+            let first = term::prefix_of(name, Kind::Whole);
+            leaves(first, prefix_end(&term::prefix_of(name, Kind::Text)))
+        }
+        Test::Range { low, high } => {
+            let kinds = [Kind::Whole, Kind::Other];
+            let ranges = kinds.map(|kind| term::number_range(name, kind, *low, *high));
+            Plan::Or(ranges.map(|(first, end)| leaves(first, end)).into())
+        }
+        Test::Network { address, prefix } => {
+            let (low, high) = network_bounds(*address, *prefix);
+            let prefix = term::prefix_of(name, Kind::Address);
+            let first = [prefix.as_slice(), &low.to_be_bytes()].concat();
+            leaves(first, [prefix.as_slice(), &high.to_be_bytes(), &[0]].concat())
+        }
+    }
+}
+
+fn leaves(first: Vec<u8>, end: Vec<u8>) -> Plan {
+    Plan::Terms(Range { field: LEAF, first, end, fits: None })
+}
+
+fn equals(name: &FieldName, text: &str) -> Plan {
+    let term = |kind: Kind, value: &[u8]| {
+        let bytes = [term::prefix_of(name, kind).as_slice(), value].concat();
+        Plan::Term(Term::from_field_bytes(LEAF, &bytes))
+    };
+    let mut parts = vec![term(Kind::Text, lower_text(text).as_bytes())];
+    if let Some(number) = number(text) {
+        let bytes = term::number_bytes(number);
+        parts.extend([Kind::Whole, Kind::Other].map(|kind| term(kind, &bytes)));
+    }
+    Plan::Or(parts)
+}
+
+fn wildcard(name: &FieldName, pattern: &Pattern) -> Plan {
+    let prefix = term::prefix_of(name, Kind::Text);
+    let skipped = prefix.len();
+    let (first, end) = lead(&prefix, pattern);
+    let wanted = pattern.clone();
+    let text: Fits = Arc::new(move |term| text_fits(&wanted, &term[skipped..]));
+    let wanted = pattern.clone();
+    let number: Fits = Arc::new(move |term| {
+        term::number_of(&term[skipped..])
+            .is_some_and(|number| wanted.matches(term::whole_text(number).chars()))
+    });
+    let numbers = term::prefix_of(name, Kind::Whole);
+    let behind = prefix_end(&numbers);
+    Plan::Or(vec![
+        Plan::Terms(Range { field: LEAF, first, end, fits: Some(text) }),
+        Plan::Terms(Range { field: LEAF, first: numbers, end: behind, fits: Some(number) }),
+    ])
+}

@@ -1,0 +1,155 @@
+//! An event document read back: for people, and to ask a query of it again.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use crate::base::Timestamp;
+use crate::event::document::{MOVED, leaves, search_text};
+use crate::event::{Level, Value};
+use crate::query::Subject;
+
+#[derive(Clone, Debug, Default)]
+pub struct Document<'a> {
+    /// As it is written: RFC 3339 in UTC.
+    pub time: Cow<'a, str>,
+    pub level: Option<Level>,
+    pub message: Option<Cow<'a, str>>,
+    pub path: Cow<'a, str>,
+    pub service: Option<Cow<'a, str>>,
+    pub host: Cow<'a, str>,
+    pub id: Cow<'a, str>,
+    /// Under the names that they have in queries: those that had to move with `fields.` before.
+    pub fields: Vec<(Cow<'a, str>, Value<'a>)>,
+}
+
+/// The members of a JSON object, in order.
+struct Members<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+
+impl<'de: 'a, 'a> serde::Deserialize<'de> for Members<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Collect;
+        impl<'de> Visitor<'de> for Collect {
+            type Value = Vec<(Cow<'de, str>, &'de RawValue)>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut members = Vec::new();
+                while let Some((Key(name), value)) = map.next_entry()? {
+                    members.push((name, value));
+                }
+                Ok(members)
+            }
+        }
+        deserializer.deserialize_map(Collect).map(Members)
+    }
+}
+
+#[derive(serde::Deserialize)]
+#[serde(transparent)]
+struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
+
+fn members(raw: &str) -> Result<Vec<(Cow<'_, str>, &RawValue)>, serde_json::Error> {
+    serde_json::from_str::<Members<'_>>(raw).map(|members| members.0)
+}
+
+fn text(raw: &RawValue) -> Result<Cow<'_, str>, serde_json::Error> {
+    serde_json::from_str::<Key<'_>>(raw.get()).map(|text| text.0)
+}
+
+/// A field's value, as it was before it was written.
+fn value(raw: &RawValue) -> Result<Value<'_>, serde_json::Error> {
+    match raw.get().starts_with('"') {
+        true => text(raw).map(Value::Text),
+        false => Ok(Value::Json(raw.get())),
+    }
+}
+
+impl<'a> Document<'a> {
+    pub fn parse(json: &'a str) -> Result<Self, serde_json::Error> {
+        let mut document = Document::default();
+        for (name, raw) in members(json)? {
+            document.take(name, raw)?;
+        }
+        Ok(document)
+    }
+
+    fn take(&mut self, name: Cow<'a, str>, raw: &'a RawValue) -> Result<(), serde_json::Error> {
+        match name.as_ref() {
+            "@timestamp" => self.time = text(raw)?,
+            "message" => self.message = Some(text(raw)?),
+            "log" => self.take_log(raw)?,
+            "event" => self.id = member(raw, "id")?.unwrap_or_default(),
+            "host" => self.host = member(raw, "name")?.unwrap_or_default(),
+            "service" if is_own_service(raw) => self.service = member(raw, "name")?,
+            "fields" => {
+                for (name, raw) in members(raw.get())? {
+                    self.fields.push((Cow::Owned(format!("{MOVED}{name}")), value(raw)?));
+                }
+            }
+            _ => self.fields.push((name, value(raw)?)),
+        }
+        Ok(())
+    }
+
+    fn take_log(&mut self, raw: &'a RawValue) -> Result<(), serde_json::Error> {
+        for (name, raw) in members(raw.get())? {
+            match name.as_ref() {
+                "level" => self.level = text(raw)?.parse().ok(),
+                "file" => self.path = member(raw, "path")?.unwrap_or_default(),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The document's own service has a name and nothing else.
+fn is_own_service(raw: &RawValue) -> bool {
+    members(raw.get()).is_ok_and(|members| matches!(&members[..], [(name, _)] if name == "name"))
+}
+
+fn member<'a>(raw: &'a RawValue, wanted: &str) -> Result<Option<Cow<'a, str>>, serde_json::Error> {
+    let found = members(raw.get())?.into_iter().find(|(name, _)| name == wanted);
+    found.map(|(_, raw)| text(raw)).transpose()
+}
+
+impl Subject for Document<'_> {
+    fn time(&self) -> Timestamp {
+        self.time
+            .parse::<jiff::Timestamp>()
+            .ok()
+            .and_then(|time| i64::try_from(time.as_nanosecond()).ok())
+            .map(Timestamp)
+            .unwrap_or_default()
+    }
+
+    fn level(&self) -> Option<Level> {
+        self.level
+    }
+
+    fn search_text(&self) -> Cow<'_, str> {
+        let fields = self.fields.iter().map(|(name, value)| (name.as_ref(), value.clone()));
+        search_text(self.message.as_deref(), fields)
+    }
+
+    fn leaves(&self, each: &mut dyn FnMut(&str, Value<'_>)) {
+        for (name, value) in &self.fields {
+            leaves(name, value, each);
+        }
+        let own = [("service.name", self.service.as_ref()), ("host.name", Some(&self.host))];
+        let own = own
+            .into_iter()
+            .chain([("log.file.path", Some(&self.path)), ("event.id", Some(&self.id))]);
+        for (name, text) in own {
+            if let Some(text) = text {
+                each(name, Value::Text(Cow::Borrowed(text)));
+            }
+        }
+    }
+}

@@ -1,0 +1,376 @@
+//! Search in files as they are, without an engine: found out, framed and asked like everywhere else.
+//!
+//! Where every match must hold a word, blocks without it are passed over unread by the parser; reading goes on
+//! at the last sure beginning of a record before the next block. Memory is a few MiB whatever the file holds.
+
+use std::collections::BinaryHeap;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use jiff::tz::TimeZone;
+
+use super::{Each, Options, Order, SearchError};
+use crate::base::Timestamp;
+use crate::event::{Batch, Event, Generation, Record};
+use crate::format::{self, Context, End, Framed, Framer, first_begin};
+use crate::privacy::{Policy, protect};
+use crate::query::{Expr, RequiredLiteral, required_literal};
+
+/// Longest record, in bytes, as the engine has it.
+const CAP: usize = 1024 * 1024;
+/// Read and looked at at once; longer than a record can be.
+const BLOCK: usize = 2 * CAP;
+/// How far back one look for a record's beginning reads, and the least that is read for the sake of what
+/// records take over from those before them.
+const BACK: u64 = 256 * 1024;
+/// What a vote on the format looks at.
+const SAMPLE: usize = 64 * 1024;
+/// Newest first without a limit: so many are kept.
+const MOST_NEWEST: u64 = 10_000;
+
+/// One file, and how it is to be read.
+#[derive(Debug)]
+pub struct Input {
+    pub path: Arc<Path>,
+    pub file: File,
+    /// What its event ids come from.
+    pub generation: Arc<Generation>,
+    /// Forced; `None`: found out.
+    pub format: Option<String>,
+    pub zone: TimeZone,
+    /// Now.
+    pub seen: Timestamp,
+    /// The UTC day of the bytes: decides a missing year.
+    pub day: i32,
+}
+
+/// Hands out what is found, file after file in their order, or the newest first over all of them, and returns
+/// how many. Events are shown as `policy` lets them.
+pub fn files(
+    inputs: &[Input],
+    query: &Expr,
+    options: &Options,
+    policy: &Policy,
+    each: Each<'_>,
+) -> Result<u64, SearchError> {
+    let query = options.narrow(query);
+    let limit = options.limit.unwrap_or(u64::MAX);
+    let mut body = Vec::new();
+    if options.order == Order::Newest {
+        let mut newest = Newest::new(limit.min(MOST_NEWEST));
+        search_all(inputs, &query, &mut |event| {
+            if newest.wants(event.time()) {
+                newest.add(event.time(), document(policy, event, &mut body).to_owned());
+            }
+            Ok(true)
+        })?;
+        return newest.hand_out(each).map_err(SearchError::Output);
+    }
+    let mut found = 0;
+    if limit > 0 {
+        search_all(inputs, &query, &mut |event| {
+            each(document(policy, event, &mut body)).map_err(SearchError::Output)?;
+            found += 1;
+            Ok(found < limit)
+        })?;
+    }
+    Ok(found)
+}
+
+/// How many there are.
+pub fn count_files(inputs: &[Input], query: &Expr, options: &Options) -> Result<u64, SearchError> {
+    let limit = options.limit.unwrap_or(u64::MAX);
+    let mut found = 0;
+    if limit > 0 {
+        search_all(inputs, &options.narrow(query), &mut |_| {
+            found += 1;
+            Ok(found < limit)
+        })?;
+    }
+    Ok(found)
+}
+
+fn document<'b>(policy: &Policy, event: Event<'_>, body: &'b mut Vec<u8>) -> &'b str {
+    body.clear();
+    protect(policy, event).write_json(body);
+    simdutf8::basic::from_utf8(body).expect("a document is JSON")
+}
+
+/// Returns whether to go on.
+type Found<'a> = &'a mut dyn FnMut(Event<'_>) -> Result<bool, SearchError>;
+
+fn search_all(inputs: &[Input], query: &Expr, found: Found<'_>) -> Result<(), SearchError> {
+    let literal = required_literal(query);
+    for input in inputs {
+        let mut pass = Pass::new(input, query, literal.as_ref());
+        let failed = |source| SearchError::File { path: input.path.to_path_buf(), source };
+        while let Some(batch) = pass.next_batch().map_err(failed)? {
+            for event in batch.events().filter(|event| pass.matches(*event)) {
+                if !found(event)? {
+                    return Ok(());
+                }
+            }
+            pass.told_to = batch.end;
+        }
+    }
+    Ok(())
+}
+
+/// All records of a file, for tests that want them without a query.
+#[cfg(test)]
+pub(super) fn each_batch(input: &Input, each: &mut dyn FnMut(&Batch)) {
+    let mut pass = Pass::new(input, &Expr::All, None);
+    while let Some(batch) = pass.next_batch().unwrap() {
+        each(&batch);
+    }
+}
+
+/// One way through a file.
+struct Pass<'a> {
+    input: &'a Input,
+    query: &'a Expr,
+    literal: Option<&'a RequiredLiteral>,
+    framer: Framer,
+    forced: bool,
+    context: Context,
+    /// The next byte to look at.
+    at: u64,
+    /// `at` is where a record begins, and the context is that of the records before it.
+    aligned: bool,
+    /// Nothing is passed over before this: the reading went back on purpose.
+    frame_to: u64,
+    misfits: u32,
+    /// What begins before this was told already.
+    told_to: u64,
+    buffer: Vec<u8>,
+}
+
+impl<'a> Pass<'a> {
+    fn new(input: &'a Input, query: &'a Expr, literal: Option<&'a RequiredLiteral>) -> Self {
+        let forced = input.format.as_deref().and_then(|name| format::list::by_name(name, &[]));
+        Pass {
+            input,
+            query,
+            literal,
+            forced: forced.is_some(),
+            framer: Framer { format: forced.unwrap_or_else(format::list::plain), cap: CAP },
+            context: new_context(input),
+            at: 0,
+            aligned: true,
+            frame_to: 0,
+            misfits: 0,
+            told_to: 0,
+            buffer: Vec::new(),
+        }
+    }
+
+    fn matches(&self, event: Event<'_>) -> bool {
+        !event.record.flags.contains(crate::event::Flags::QUIET)
+            && event.record.start >= self.told_to
+            && self.literal.is_none_or(|literal| literal.may_occur(event.text()))
+            && self.query.matches(&event)
+    }
+
+    /// The next records that may match; `None` at the end of the file.
+    fn next_batch(&mut self) -> io::Result<Option<Batch>> {
+        loop {
+            self.fill()?;
+            if self.buffer.is_empty() {
+                return Ok(None);
+            }
+            if self.at == 0 && !self.forced {
+                self.vote();
+            }
+            if let Some(passed) = self.passed_over() {
+                self.at += passed as u64;
+                self.aligned = false;
+                continue;
+            }
+            if !self.aligned {
+                self.go_back()?;
+                continue;
+            }
+            if let Some(batch) = self.frame()? {
+                return Ok(Some(batch));
+            }
+        }
+    }
+
+    fn fill(&mut self) -> io::Result<()> {
+        read_at(&self.input.file, self.at, BLOCK, &mut self.buffer)
+    }
+
+    fn ends_here(&self) -> bool {
+        self.buffer.len() < BLOCK
+    }
+
+    fn vote(&mut self) {
+        let sample = &self.buffer[..self.buffer.len().min(SAMPLE)];
+        self.framer.format = format::list::detect(sample).format;
+    }
+
+    /// How many bytes to pass over, because no match can be in them. Whole lines only.
+    fn passed_over(&self) -> Option<usize> {
+        let literal = self.literal.filter(|_| self.at >= self.frame_to)?;
+        let lines = match self.ends_here() {
+            true => self.buffer.len(),
+            false => memchr::memrchr(b'\n', &self.buffer)? + 1,
+        };
+        (!literal.may_occur(&self.buffer[..lines])).then_some(lines)
+    }
+
+    /// To a sure beginning of a record before `at`, not too near: a record may take its time from one before.
+    fn go_back(&mut self) -> io::Result<()> {
+        let mut from = self.at;
+        self.frame_to = self.at;
+        self.context = new_context(self.input);
+        self.aligned = true;
+        let mut window = Vec::new();
+        while from > 0 {
+            let end = from;
+            from = from.saturating_sub(BACK);
+            read_at(&self.input.file, from, (end - from) as usize, &mut window)?;
+            if let Some(at) = first_begin(&*self.framer.format, &window, from == 0) {
+                self.at = from + at as u64;
+                return Ok(());
+            }
+        }
+        self.at = 0;
+        Ok(())
+    }
+
+    /// `None`: nothing was told, go on behind it.
+    fn frame(&mut self) -> io::Result<Option<Batch>> {
+        if self.framer.is_overlong(&self.buffer) {
+            return self.overlong().map(Some);
+        }
+        let bytes: Arc<[u8]> = self.buffer.as_slice().into();
+        let (framed, records) = self.frame_bytes(&bytes);
+        self.misfits = framed.row(self.misfits);
+        if self.misfits >= Framed::VOTE_AGAIN && !self.forced {
+            self.misfits = 0;
+            let format = format::list::detect(&bytes[..bytes.len().min(SAMPLE)]).format;
+            if format.name() != self.framer.format.name() {
+                self.framer.format = format;
+                return Ok(None);
+            }
+        }
+        if framed.consumed == 0 && self.ends_here() {
+            self.at += bytes.len() as u64;
+            return Ok(None);
+        }
+        let batch = self.batch(bytes, records, framed.consumed as u64);
+        self.at = batch.end;
+        Ok(Some(batch))
+    }
+
+    fn frame_bytes(&mut self, bytes: &[u8]) -> (Framed, Vec<Record>) {
+        let end = if self.ends_here() { End::Closed } else { End::Open };
+        let before = self.context.clone();
+        let mut records = Vec::with_capacity(bytes.len() / 128);
+        let framed = self.framer.frame(bytes, self.at, &[], end, &mut self.context, &mut records);
+        if framed.row(self.misfits) >= Framed::VOTE_AGAIN {
+            self.context = before;
+        }
+        (framed, records)
+    }
+
+    /// A line longer than the cap: its beginning stands for it.
+    fn overlong(&mut self) -> io::Result<Batch> {
+        let kept: Arc<[u8]> = self.buffer[..CAP].into();
+        let (start, mut end) = (self.at, self.at + self.buffer.len() as u64);
+        loop {
+            read_at(&self.input.file, end, BLOCK, &mut self.buffer)?;
+            match memchr::memchr(b'\n', &self.buffer) {
+                Some(newline) => {
+                    end += newline as u64 + 1;
+                    break;
+                }
+                None if self.buffer.is_empty() => break,
+                None => end += self.buffer.len() as u64,
+            }
+        }
+        let record = self.framer.truncated(&kept, start, end, &mut self.context);
+        let batch = self.batch(kept, vec![record], end - start);
+        self.at = end;
+        Ok(batch)
+    }
+
+    fn batch(&self, bytes: Arc<[u8]>, records: Vec<Record>, length: u64) -> Batch {
+        Batch {
+            generation: self.input.generation.clone(),
+            path: self.input.path.clone(),
+            decode: self.framer.format.clone(),
+            seen: self.input.seen,
+            start: self.at,
+            end: self.at + length,
+            bytes,
+            records,
+        }
+    }
+}
+
+fn new_context(input: &Input) -> Context {
+    Context {
+        zone: input.zone.clone(),
+        day_mark: input.day,
+        last: None,
+        since_last: 0,
+        seen: input.seen,
+    }
+}
+
+/// Reads `length` bytes at `offset`, fewer only where the file ends.
+fn read_at(file: &File, offset: u64, length: usize, buffer: &mut Vec<u8>) -> io::Result<()> {
+    buffer.resize(length, 0);
+    let mut done = 0;
+    while done < length {
+        match file.read_at(&mut buffer[done..], offset + done as u64) {
+            Ok(0) => break,
+            Ok(more) => done += more,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    buffer.truncate(done);
+    Ok(())
+}
+
+/// The newest so many; of two of one time the one that came later is the newer.
+struct Newest {
+    size: usize,
+    count: u64,
+    kept: BinaryHeap<std::cmp::Reverse<(Timestamp, u64, String)>>,
+}
+
+impl Newest {
+    fn new(size: u64) -> Self {
+        let size = usize::try_from(size).unwrap_or(usize::MAX);
+        Newest { size, count: 0, kept: BinaryHeap::new() }
+    }
+
+    fn wants(&self, time: Timestamp) -> bool {
+        let oldest = self.kept.peek().map(|oldest| oldest.0.0);
+        self.kept.len() < self.size || (self.size > 0 && oldest.is_some_and(|old| time >= old))
+    }
+
+    fn add(&mut self, time: Timestamp, document: String) {
+        self.count += 1;
+        self.kept.push(std::cmp::Reverse((time, self.count, document)));
+        if self.kept.len() > self.size {
+            self.kept.pop();
+        }
+    }
+
+    fn hand_out(self, each: Each<'_>) -> io::Result<u64> {
+        // Ascending in the reversed order: the newest first.
+        let kept = self.kept.into_sorted_vec();
+        for newest in &kept {
+            each(&newest.0.2)?;
+        }
+        Ok(kept.len() as u64)
+    }
+}

@@ -1,0 +1,183 @@
+//! What was found, written: a line for people, an event document a line, CSV.
+//!
+//! Text from a log reaches a terminal only made safe (`base::sanitize`).
+
+use std::io::{self, Write};
+
+use super::document::Document;
+use crate::base::sanitize;
+use crate::event::{Level, Value};
+use crate::query::token::runs;
+use crate::query::{Expr, Token};
+
+/// How results are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// One line an event, for people.
+    Text { colour: bool },
+    /// One event document a line.
+    Json,
+    /// Time, level, source, message, further fields as JSON.
+    Csv,
+}
+
+#[derive(Debug)]
+pub struct Output<W> {
+    out: W,
+    form: Form,
+    /// Words to mark.
+    marked: Vec<Token>,
+    line: String,
+}
+
+const RESET: &str = "\x1b[0m";
+const FAINT: &str = "\x1b[2m";
+const MARK: &str = "\x1b[1;7m";
+
+impl<W: Write> Output<W> {
+    /// The words that `query` asks for are marked in coloured text.
+    pub fn new(out: W, form: Form, query: &Expr) -> io::Result<Self> {
+        let mut output = Output { out, form, marked: Vec::new(), line: String::new() };
+        if form == (Form::Text { colour: true }) {
+            collect_words(query, &mut output.marked);
+        }
+        if form == Form::Csv {
+            output.out.write_all(b"time,level,service,path,message,id,fields\n")?;
+        }
+        Ok(output)
+    }
+
+    /// Takes one event document.
+    pub fn write(&mut self, json: &str) -> io::Result<()> {
+        let document = match self.form {
+            Form::Json => return writeln!(self.out, "{json}"),
+            _ => Document::parse(json).map_err(io::Error::other)?,
+        };
+        self.line.clear();
+        match self.form {
+            Form::Csv => self.csv(&document),
+            _ => self.text(&document),
+        }
+        self.line.push('\n');
+        self.out.write_all(self.line.as_bytes())
+    }
+
+    pub fn finish(mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+
+    fn text(&mut self, document: &Document<'_>) {
+        let colour = matches!(self.form, Form::Text { colour: true });
+        self.line.push_str(&sanitize::line(&document.time));
+        let level = document.level.map_or("-", Level::name);
+        self.line.push(' ');
+        self.coloured(colour.then(|| level_colour(document.level)), &format!("{level:<7}"));
+        self.line.push(' ');
+        let path = sanitize::line(&document.path);
+        let name = path.rsplit('/').next().unwrap_or_default();
+        self.coloured(colour.then_some(FAINT), name);
+        if let Some(message) = &document.message {
+            self.line.push(' ');
+            self.message(message);
+        }
+        for (name, value) in &document.fields {
+            let value = match value {
+                Value::Text(text) => sanitize::line(text),
+                Value::Json(json) => sanitize::line(json),
+            };
+            self.line.push(' ');
+            self.coloured(colour.then_some(FAINT), &format!("{}=", sanitize::line(name)));
+            self.line.push_str(&value);
+        }
+    }
+
+    fn coloured(&mut self, colour: Option<&str>, text: &str) {
+        let Some(colour) = colour else { return self.line.push_str(text) };
+        self.line.extend([colour, text, RESET]);
+    }
+
+    fn message(&mut self, message: &str) {
+        let safe = sanitize::line(message);
+        if self.marked.is_empty() {
+            return self.line.push_str(&safe);
+        }
+        let mut written = 0;
+        for run in runs(&safe) {
+            if self.marked.iter().any(|token| is(token, &run)) {
+                let end = run.at + run.text.len();
+                self.line.extend([&safe[written..run.at], MARK, run.text, RESET]);
+                written = end;
+            }
+        }
+        self.line.push_str(&safe[written..]);
+    }
+
+    fn csv(&mut self, document: &Document<'_>) {
+        let level = document.level.map_or("", Level::name);
+        let fields = fields_json(document);
+        let cells = [
+            document.time.as_ref(),
+            level,
+            document.service.as_deref().unwrap_or_default(),
+            document.path.as_ref(),
+            document.message.as_deref().unwrap_or_default(),
+            document.id.as_ref(),
+            &fields,
+        ];
+        for (index, cell) in cells.into_iter().enumerate() {
+            if index > 0 {
+                self.line.push(',');
+            }
+            self.line.push_str(&sanitize::csv_cell(cell));
+        }
+    }
+}
+
+fn fields_json(document: &Document<'_>) -> String {
+    if document.fields.is_empty() {
+        return String::new();
+    }
+    let mut json = vec![b'{'];
+    for (index, (name, value)) in document.fields.iter().enumerate() {
+        if index > 0 {
+            json.push(b',');
+        }
+        crate::base::json::write_string(name, &mut json);
+        json.push(b':');
+        match value {
+            Value::Text(text) => crate::base::json::write_string(text, &mut json),
+            Value::Json(raw) => json.extend_from_slice(raw.as_bytes()),
+        }
+    }
+    json.push(b'}');
+    String::from_utf8_lossy(&json).into_owned()
+}
+
+fn is(token: &Token, run: &crate::query::token::Run<'_>) -> bool {
+    match token {
+        Token::Exact(text) => run.folded().eq(text.chars()),
+        Token::Wildcard(pattern) => pattern.matches(run.folded()),
+    }
+}
+
+/// What is asked for, not what is excluded.
+fn collect_words(query: &Expr, words: &mut Vec<Token>) {
+    match query {
+        Expr::Words(tokens) => words.extend(tokens.iter().cloned()),
+        Expr::And(parts) | Expr::Or(parts) => {
+            parts.iter().for_each(|part| collect_words(part, words));
+        }
+        _ => {}
+    }
+}
+
+fn level_colour(level: Option<Level>) -> &'static str {
+    match level {
+        Some(Level::Fatal) => "\x1b[1;35m",
+        Some(Level::Error) => "\x1b[1;31m",
+        Some(Level::Warning) => "\x1b[33m",
+        Some(Level::Notice) => "\x1b[36m",
+        Some(Level::Info) => "\x1b[32m",
+        Some(Level::Debug | Level::Trace) | None => FAINT,
+    }
+}
