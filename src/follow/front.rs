@@ -12,6 +12,8 @@ const REMEMBERED: usize = 64;
 pub(in crate::follow) struct Front {
     /// The furthest byte that was handed out.
     pub handed: u64,
+    /// Records in a row, up to there, that did not fit the format.
+    pub misfits: u32,
     /// [from, to) holds no line end; a line that grows is not scanned again from its beginning.
     pub unfinished: Option<(u64, u64)>,
     carried: VecDeque<(u64, Carried)>,

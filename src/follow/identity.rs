@@ -113,3 +113,10 @@ pub fn same_bytes(one: &File, other: &File, from: u64, to: u64) -> io::Result<bo
     let read = read_full(one, &mut left, from)?.min(read_full(other, &mut right, from)?);
     Ok(left[..read] == right[..read])
 }
+
+/// Where a file lies now says what it is called: also when it was renamed out of every pattern.
+pub(in crate::follow) fn name_of(file: &File) -> Option<std::path::PathBuf> {
+    use std::os::fd::AsRawFd;
+    let link = format!("/proc/self/fd/{}", file.as_raw_fd());
+    std::fs::read_link(link).ok().filter(|path| path.exists())
+}

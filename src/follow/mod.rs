@@ -4,8 +4,11 @@
 //! consumers call [`Log::read`] from their cursors and share decoded batches through a bounded cache; the
 //! screen reads any place of a file through [`file::FileHandle`] and moves nothing.
 
+mod begin;
 mod cache;
 mod discover;
+mod durable;
+mod ends;
 pub mod file;
 mod follower;
 mod front;
@@ -13,15 +16,19 @@ mod growth;
 mod identity;
 mod limits;
 pub mod log;
+mod look;
 mod notices;
 mod pattern;
 mod reader;
-mod rotation;
+mod rename;
 mod rows;
+mod scan;
 mod settle;
 mod shared;
 mod single;
 mod tracked;
+mod truncation;
+mod vote;
 mod watch;
 
 pub use file::FileHandle;

@@ -15,7 +15,7 @@ use super::shared::Shared;
 use super::single::in_force;
 use crate::base::Timestamp;
 use crate::event::{Batch, Cursor, Flags, Generation, Record};
-use crate::format::{Context, End, Format, Framer};
+use crate::format::{Context, End, Format, Framed, Framer};
 
 /// Read at once where records are short, in bytes.
 const CHUNK: u64 = 256 * 1024;
@@ -77,7 +77,7 @@ impl Reader<'_> {
         if self.still_unfinished(&file, offset, front)? {
             return Ok(Read::Waiting);
         }
-        for want in [CHUNK, CAP as u64 + 1] {
+        for want in [CHUNK, CAP as u64 + 2] {
             let Some(piece) = self.piece(&file, offset, want)? else { return Ok(Read::Waiting) };
             if let Some(batch) = self.frame(&file, offset, &piece, front)? {
                 return Ok(self.hand_out(batch, front));
@@ -99,7 +99,7 @@ impl Reader<'_> {
         let short = read_full(file, buffer, offset)? < buffer.len();
         if short || !self.unchanged(file)? {
             self.handle.raise_doubt();
-            self.shared.bell.ring(|hints| hints.nudged = true);
+            self.call_follower();
             return Ok(None);
         }
         let whole = offset + len == limit;
@@ -126,19 +126,17 @@ impl Reader<'_> {
         piece: &Piece,
         front: &mut Front,
     ) -> io::Result<Option<Batch>> {
-        if self.begins_over_long(offset, &piece.bytes) {
+        let framer = self.framer(offset);
+        // A cut behind the piece may end a line that is longer than the piece: not the framer's to say.
+        if framer.is_overlong(&piece.bytes) && !self.cut_within(offset, &piece.bytes) {
             return Ok(None);
         }
-        let framer = self.framer(offset);
         let mut context = self.context(file, offset, front)?;
         let mut records = Vec::with_capacity(piece.bytes.len() / 128);
         let end = if piece.closed { End::Closed } else { End::Open };
-        let cuts = self.cuts_after(offset);
+        let cuts = &self.known.facts.cuts;
         let framed = framer.frame(&piece.bytes, offset, cuts, end, &mut context, &mut records);
-        if framed.misfits > 0 {
-            self.handle.raise_misfit();
-            self.shared.bell.ring(|hints| hints.nudged = true);
-        }
+        self.count_misfits(offset, &framed, front);
         if framed.consumed == 0 {
             return Ok(None);
         }
@@ -147,6 +145,25 @@ impl Reader<'_> {
             front.remember(offset + framed.consumed as u64, carried);
         }
         Ok(Some(self.batch(framer.format, &piece.bytes, records)))
+    }
+
+    fn call_follower(&self) {
+        self.shared.bell.ring(|hints| {
+            hints.files.insert(self.handle.id);
+        });
+    }
+
+    /// Only where new ground is covered: reading it again says nothing new.
+    fn count_misfits(&self, offset: u64, framed: &Framed, front: &mut Front) {
+        if offset < front.handed {
+            return;
+        }
+        front.misfits = framed.row(front.misfits);
+        if front.misfits >= Framed::VOTE_AGAIN {
+            front.misfits = 0;
+            self.handle.raise_misfit();
+            self.call_follower();
+        }
     }
 
     /// A record's time may depend on its day mark, so one batch has one; `true` where it was shortened.
@@ -194,7 +211,7 @@ impl Reader<'_> {
         if memchr::memchr(b'\n', &piece.bytes).is_none() {
             front.unfinished = Some((offset, offset + piece.bytes.len() as u64));
         } else if self.handle.set_open_record(Some(offset)) {
-            self.shared.bell.ring(|hints| hints.nudged = true);
+            self.call_follower();
         }
         Read::Waiting
     }
@@ -214,10 +231,8 @@ impl Reader<'_> {
         Ok(end.is_none())
     }
 
-    fn begins_over_long(&self, offset: u64, bytes: &[u8]) -> bool {
-        let near_cut =
-            self.cuts_after(offset).first().is_some_and(|cut| *cut - offset <= CAP as u64);
-        bytes.len() > CAP && !near_cut && memchr::memchr(b'\n', &bytes[..CAP]).is_none()
+    fn cut_within(&self, offset: u64, bytes: &[u8]) -> bool {
+        self.cuts_after(offset).first().is_some_and(|cut| *cut <= offset + bytes.len() as u64)
     }
 
     /// The record at `offset` does not fit into the largest piece: its beginning stands for it.
@@ -233,21 +248,13 @@ impl Reader<'_> {
         let Some(piece) = self.piece(file, offset, CAP as u64)? else { return Ok(Read::Waiting) };
         let framer = self.framer(offset);
         let mut context = self.context(file, offset, front)?;
-        let mut records = Vec::with_capacity(1);
-        framer.frame(&piece.bytes, offset, &[], End::Closed, &mut context, &mut records);
-        records.truncate(1);
-        let Some(record) = records.first_mut() else { return Ok(Read::Waiting) };
-        if record.end - record.start >= piece.bytes.len() as u64 {
-            record.end = end;
-            record.flags = Flags(record.flags.0 & !Flags::PARTIAL.0);
-            record.flags.insert(Flags::TRUNCATED);
-            if partial {
-                record.flags.insert(Flags::PARTIAL);
-            }
+        let mut record = framer.truncated(&piece.bytes, offset, end, &mut context);
+        if partial {
+            record.flags.insert(Flags::PARTIAL);
         }
         let carried = Carried { last: context.last, since_last: context.since_last };
         front.remember(record.end, carried);
-        Ok(self.hand_out(self.batch(framer.format, &piece.bytes, records), front))
+        Ok(self.hand_out(self.batch(framer.format, &piece.bytes, vec![record]), front))
     }
 
     /// Where the line at `offset` ends, and whether its line end is missing there.
@@ -312,12 +319,10 @@ impl Reader<'_> {
         let mut context = self.context_of(from, Carried::default());
         let mut records = Vec::new();
         let base = from + first_line as u64;
-        let cuts: Vec<u64> =
-            self.cuts_after(base).iter().copied().take_while(|c| *c < offset).collect();
         self.framer(base).frame(
             &bytes[first_line..read],
             base,
-            &cuts,
+            &self.known.facts.cuts,
             End::Closed,
             &mut context,
             &mut records,

@@ -93,8 +93,12 @@ impl Shared {
         self.lives.read().expect("no holder of the lives panics").get(&id).cloned()
     }
 
+    /// In the order of first sight.
     pub fn lives(&self) -> Vec<GenerationId> {
-        self.lives.read().expect("no holder of the lives panics").keys().copied().collect()
+        let lives = self.lives.read().expect("no holder of the lives panics");
+        let mut all: Vec<_> = lives.iter().map(|(id, handle)| (handle.id, *id)).collect();
+        all.sort_unstable();
+        all.into_iter().map(|(_, id)| id).collect()
     }
 
     pub fn add_life(&self, id: GenerationId, handle: Arc<FileHandle>) {
@@ -165,7 +169,9 @@ impl Shared {
             more
         });
         if grew {
-            self.bell.ring(|hints| hints.nudged = true);
+            self.bell.ring(|hints| {
+                hints.files.insert(handle.id);
+            });
         }
         Read::Lost { to }
     }

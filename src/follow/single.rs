@@ -43,8 +43,12 @@ impl Format for Single {
         self.0.begins(line)
     }
 
+    fn is_later(&self, line: &[u8]) -> bool {
+        self.0.is_later(line)
+    }
+
     fn head(&self, text: &[u8], context: &Context) -> Head {
-        // What no format fits is a record of its own too.
+        // What does not fit would be joined with what does not fit before it.
         Head { fits: true, ..self.0.head(text, context) }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fs::File;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -34,6 +35,8 @@ pub(in crate::follow) enum Stage {
 #[derive(Debug)]
 pub(in crate::follow) struct Tracked {
     pub handle: Arc<FileHandle>,
+    /// Where it really lies, as hints name it.
+    pub real: Option<PathBuf>,
     /// Index of its source.
     pub source: usize,
     /// `None`: no descriptor is held.
@@ -54,12 +57,10 @@ pub(in crate::follow) struct Tracked {
     pub next_look: Duration,
     pub marks: VecDeque<Mark>,
     pub row: Option<GenerationRow>,
-    /// The row was changed and not put yet.
-    pub dirty: bool,
-    /// The row must be durable before its facts may be published.
-    pub urgent: bool,
     /// The first vote on its format had too little to go by.
     pub vote_open: bool,
+    /// Mark at the last vote that had too little.
+    pub voted_at: u64,
     /// Size when its row was found again: what was handed out before is not known beyond it.
     pub floor: u64,
 }
@@ -110,6 +111,5 @@ impl Tracked {
             known.facts.days.clone_from(&row.days);
             known.facts.lost = known.facts.lost.max(row.lost);
         });
-        self.urgent = false;
     }
 }

@@ -3,11 +3,14 @@
 //! inotify is silent on network file systems and its queue overflows, so the poll goes on without it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
+
+use crate::event::FileId;
 
 /// More changed paths than this at once are "everything".
 const MANY: usize = 512;
@@ -19,14 +22,16 @@ pub(in crate::follow) struct Hints {
     pub paths: BTreeSet<PathBuf>,
     /// Names came, went or changed; or nobody knows.
     pub rescan: bool,
-    /// A reader needs the follower's judgement.
+    /// Readers of these met something that the follower must judge.
+    pub files: BTreeSet<FileId>,
+    /// Something that was waited for has come.
     pub nudged: bool,
     pub stop: bool,
 }
 
 impl Hints {
     fn any(&self) -> bool {
-        self.rescan || self.nudged || self.stop || !self.paths.is_empty()
+        self.rescan || self.nudged || self.stop || !self.paths.is_empty() || !self.files.is_empty()
     }
 }
 
@@ -62,7 +67,8 @@ impl Bell {
 /// The folders that are watched, and those that cannot be.
 pub(in crate::follow) struct Watch {
     watcher: Option<RecommendedWatcher>,
-    folders: BTreeMap<PathBuf, Result<(), String>>,
+    /// By their real path; with the inode that is watched: a folder made anew is another.
+    folders: BTreeMap<PathBuf, (u64, Result<(), String>)>,
     broken: Option<String>,
 }
 
@@ -84,32 +90,40 @@ impl Watch {
     /// Watches exactly these folders; one that failed is tried again when it comes anew.
     pub fn follow(&mut self, wanted: &BTreeSet<PathBuf>) {
         let Some(watcher) = &mut self.watcher else { return };
-        self.folders.retain(|folder, _| {
-            let keep = wanted.contains(folder);
+        let inodes: BTreeMap<PathBuf, u64> = wanted
+            .iter()
+            .filter_map(|folder| {
+                let real = folder.canonicalize().ok()?;
+                let inode = real.metadata().ok()?.ino();
+                Some((real, inode))
+            })
+            .collect();
+        self.folders.retain(|folder, (inode, _)| {
+            let keep = inodes.get(folder) == Some(inode);
             if !keep {
                 // Already gone is what was asked for.
                 let _ = watcher.unwatch(folder);
             }
             keep
         });
-        for folder in wanted {
-            if !self.folders.contains_key(folder) && folder.is_dir() {
+        for (folder, inode) in inodes {
+            self.folders.entry(folder).or_insert_with_key(|folder| {
                 let watched = watcher.watch(folder, RecursiveMode::NonRecursive);
-                self.folders.insert(folder.clone(), watched.map_err(|error| error.to_string()));
-            }
+                (inode, watched.map_err(|error| error.to_string()))
+            });
         }
     }
 
     /// A change in this folder would be told.
     pub fn covers(&self, folder: &Path) -> bool {
-        matches!(self.folders.get(folder), Some(Ok(())))
+        matches!(self.folders.get(folder), Some((_, Ok(()))))
     }
 
     /// Why some or all folders are only polled.
     pub fn degraded(&self) -> Option<String> {
         self.broken.clone().or_else(|| {
             self.folders.iter().find_map(|(folder, watched)| {
-                let reason = watched.as_ref().err()?;
+                let reason = watched.1.as_ref().err()?;
                 Some(format!("{}: {reason}", folder.display()))
             })
         })

@@ -4,5 +4,6 @@ mod alerts;
 mod cli;
 mod delivery;
 mod formats;
+mod rotation;
 mod state;
 mod tidy;

@@ -1,0 +1,114 @@
+//! Which format is in force: voted at first sight, again when there is more to go by, and again when what
+//! comes does not fit. A new entry holds from the next byte that nobody was handed.
+
+use std::fs::File;
+use std::sync::Arc;
+
+use super::begin::{read_sample, sample_is_enough};
+use super::file::read_full;
+use super::follower::Follower;
+use super::front::Front;
+use super::tracked::Stage;
+use crate::event::{FileId, FormatEntry};
+use crate::format::list;
+use crate::state::GenerationRow;
+
+/// Bytes a vote looks at.
+pub(in crate::follow) const SAMPLE: u64 = 64 * 1024;
+
+impl Follower {
+    /// Votes that had too little to go by, where there is more now.
+    pub fn vote_again(&mut self) {
+        let due: Vec<FileId> = self
+            .tracked
+            .iter()
+            .filter(|(_, t)| t.vote_open && t.stage == Stage::Live)
+            .filter(|(_, t)| t.row.as_ref().is_some_and(|row| row.mark.offset != t.voted_at))
+            .map(|(id, _)| *id)
+            .collect();
+        for id in due {
+            let Some(tracked) = self.tracked.get_mut(&id) else { continue };
+            let (Some(file), Some(row)) = (tracked.file(), &tracked.row) else { continue };
+            let sample = read_sample(&file, row.mark.offset);
+            tracked.voted_at = row.mark.offset;
+            if sample_is_enough(&sample) {
+                let handle = tracked.handle.clone();
+                let decided = self.vote(id, &sample, &handle.front());
+                if let Some(tracked) = self.tracked.get_mut(&id) {
+                    // Undecided, it is asked again at the next sweep.
+                    tracked.vote_open = !decided;
+                    tracked.voted_at = if decided { tracked.voted_at } else { 0 };
+                }
+            }
+        }
+    }
+
+    /// A row of records did not fit what is in force.
+    pub fn vote_on_misfits(&mut self, id: FileId) {
+        let Some(tracked) = self.tracked.get(&id) else { return };
+        let forced = tracked.handle.source.format.is_some();
+        let Some(file) = tracked.file().filter(|_| !forced) else { return };
+        let handle = tracked.handle.clone();
+        let front = handle.front();
+        if let Ok(sample) = sample_before(&file, front.handed)
+            && list::detect(&sample).settled
+        {
+            self.vote(id, &sample, &front);
+        }
+    }
+
+    /// `false`: cannot be decided now. Nobody decodes meanwhile (`front` is locked), so what was handed out
+    /// stays in the format that it had.
+    fn vote(&mut self, id: FileId, sample: &[u8], front: &Front) -> bool {
+        let Some(store) = self.shared.store.get() else { return false };
+        let Some(tracked) = self.tracked.get_mut(&id) else { return false };
+        let Some(row) = &mut tracked.row else { return false };
+        // Before this process, anything up to the floor may have been handed out.
+        if front.handed < tracked.floor {
+            return false;
+        }
+        let vote = list::detect(sample);
+        let format = vote.format.name().to_owned();
+        let entry = FormatEntry { offset: front.handed, format, parameters: vote.parameters };
+        let Some(formats) = with_entry(row, entry) else { return true };
+        let before = std::mem::replace(&mut row.formats, formats);
+        store.put_generation(row.clone());
+        if store.commit().is_err() {
+            row.formats = before;
+            store.put_generation(row.clone());
+            return false;
+        }
+        let formats = row.formats.clone();
+        tracked.handle.update(|known| known.facts.formats = formats);
+        self.shared.changed();
+        true
+    }
+}
+
+/// The entries with a new one; `None` where it says what is in force already.
+fn with_entry(row: &GenerationRow, entry: FormatEntry) -> Option<Vec<FormatEntry>> {
+    let current = row.formats.last();
+    let same =
+        current.is_some_and(|now| now.format == entry.format && now.parameters == entry.parameters);
+    if same {
+        return None;
+    }
+    let mut formats: Vec<FormatEntry> =
+        row.formats.iter().filter(|other| other.offset < entry.offset).cloned().collect();
+    formats.push(entry);
+    formats[0].offset = 0;
+    Some(formats)
+}
+
+/// Whole lines of the last 64 KiB before `offset`.
+fn sample_before(file: &Arc<File>, offset: u64) -> std::io::Result<Vec<u8>> {
+    let from = offset.saturating_sub(SAMPLE * 2);
+    let mut sample = vec![0; (offset - from) as usize];
+    let read = read_full(file, &mut sample, from)?;
+    sample.truncate(read);
+    // The last lines count: those are the ones that did not fit.
+    let lines = memchr::memrchr_iter(b'\n', &sample).nth(150);
+    let first = lines.or_else(|| memchr::memchr(b'\n', &sample).filter(|_| from > 0));
+    sample.drain(..first.map_or(0, |at| at + 1));
+    Ok(sample)
+}

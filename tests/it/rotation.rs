@@ -1,0 +1,706 @@
+//! Whatever happens to the files: every line comes, once, or its loss is counted to the byte.
+
+use std::collections::HashMap;
+use std::fs::{self, File, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use logwarden::base::SystemClock;
+use logwarden::event::{Cursor, EventId, Flags, GenerationId, IdKey};
+use logwarden::follow::{Log, LogConfig, Read, SourceConfig, Start};
+use logwarden::state::Store;
+use tempfile::TempDir;
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A log over some paths of a scratch folder, its state, and one consumer.
+struct Bench {
+    folder: TempDir,
+    paths: Vec<PathBuf>,
+    start: Start,
+    once: bool,
+    hints: bool,
+    running: Option<(Log, Store)>,
+    consumer: Consumer,
+}
+
+#[derive(Default)]
+struct Consumer {
+    cursors: HashMap<GenerationId, u64>,
+    events: Vec<Seen>,
+    lost: u64,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+struct Seen {
+    id: EventId,
+    text: String,
+    flags: Flags,
+    generation: GenerationId,
+    bounds: (u64, u64),
+}
+
+impl Bench {
+    /// `paths` are relative to the scratch folder.
+    fn new(paths: &[&str]) -> Bench {
+        let folder = TempDir::new().unwrap();
+        fs::create_dir(folder.path().join("logs")).unwrap();
+        let paths = paths.iter().map(|path| folder.path().join("logs").join(path)).collect();
+        let consumer = Consumer::default();
+        let start = Start::Beginning;
+        Bench { folder, paths, start, once: false, hints: true, running: None, consumer }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join("logs").join(name)
+    }
+
+    fn append(&self, name: &str, bytes: impl AsRef<[u8]>) {
+        append(&self.path(name), bytes.as_ref());
+    }
+
+    fn open(&mut self) {
+        let source = SourceConfig {
+            name: "test".into(),
+            paths: self.paths.clone(),
+            format: None,
+            zone: jiff::tz::TimeZone::UTC,
+            service: None,
+            start: self.start,
+            multiline: true,
+        };
+        let config = LogConfig {
+            sources: vec![source],
+            once: self.once,
+            host: "host".into(),
+            key: IdKey::from_host_id("test"),
+            intake: None,
+        };
+        let clock = Arc::new(SystemClock::new());
+        let log = match self.hints {
+            true => Log::open(config, clock),
+            false => Log::open_without_hints(config, clock),
+        };
+        let (store, odd) = Store::open(&self.folder.path().join("state")).unwrap();
+        assert_eq!(odd, Vec::<String>::new());
+        log.settle(store.clone());
+        self.running = Some((log, store));
+        self.until("settled", |bench| bench.log().settled());
+    }
+
+    /// As after a kill, but for what the follower has not committed yet.
+    fn close(&mut self) {
+        let (log, _store) = self.running.take().unwrap();
+        log.stop();
+    }
+
+    fn restart(&mut self) {
+        self.close();
+        self.open();
+    }
+
+    fn log(&self) -> &Log {
+        &self.running.as_ref().unwrap().0
+    }
+
+    fn store(&self) -> &Store {
+        &self.running.as_ref().unwrap().1
+    }
+
+    /// Reads everything that can be read now.
+    fn drain(&mut self) {
+        let (log, store) = self.running.clone().unwrap();
+        for generation in log.generations() {
+            let Some((start, _)) = log.extent(generation) else { continue };
+            let cursor = self.consumer.cursors.entry(generation).or_insert(start);
+            loop {
+                match log.read(Cursor { generation, offset: *cursor }).unwrap() {
+                    Read::Batch { batch, first } => {
+                        for event in batch.events().skip(first) {
+                            assert_eq!(event.record.start, *cursor, "no gap, no overlap");
+                            *cursor = event.record.end;
+                            self.consumer.events.push(Seen {
+                                id: event.id(),
+                                text: String::from_utf8_lossy(event.text()).into_owned(),
+                                flags: event.record.flags,
+                                generation,
+                                bounds: (event.record.start, event.record.end),
+                            });
+                        }
+                    }
+                    Read::Lost { to } => {
+                        self.consumer.lost += to - *cursor;
+                        *cursor = to;
+                    }
+                    Read::Waiting | Read::Finished => break,
+                }
+            }
+            store.put_cursor("test", "*", Cursor { generation, offset: *cursor });
+        }
+    }
+
+    fn until(&mut self, what: &str, done: impl Fn(&Bench) -> bool) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            self.drain();
+            if done(self) {
+                return;
+            }
+            assert!(
+                Instant::now() < deadline,
+                "never came: {what}; {} events, last {:?}; lost {}; {:#?} {:?}",
+                self.consumer.events.len(),
+                self.consumer.events.last(),
+                self.consumer.lost,
+                self.log().statuses(),
+                self.log().notices(),
+            );
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    fn texts(&self) -> Vec<&str> {
+        self.consumer.events.iter().map(|event| event.text.as_str()).collect()
+    }
+
+    /// Every line once, in any order.
+    fn expect_lines(&mut self, expected: impl IntoIterator<Item = String>) {
+        let mut expected: Vec<String> = expected.into_iter().collect();
+        expected.sort();
+        let count = expected.len();
+        self.until(&format!("{count} lines"), |bench| bench.consumer.events.len() >= count);
+        self.drain();
+        let mut texts: Vec<String> = self.texts().into_iter().map(str::to_owned).collect();
+        texts.sort();
+        let wrong = texts.iter().zip(&expected).find(|(text, expected)| text != expected);
+        assert_eq!(wrong, None, "{:#?}", self.log().statuses());
+        assert_eq!(texts.len(), count);
+        let ids: std::collections::HashSet<EventId> =
+            self.consumer.events.iter().map(|event| event.id).collect();
+        assert_eq!(ids.len(), count, "one id an event");
+        assert_eq!(self.consumer.lost, 0);
+    }
+}
+
+fn append(path: &Path, bytes: &[u8]) {
+    OpenOptions::new().create(true).append(true).open(path).unwrap().write_all(bytes).unwrap();
+}
+
+fn line(writer: &str, number: usize) -> String {
+    format!("{{\"writer\":\"{writer}\",\"number\":{number}}}")
+}
+
+fn lines(writer: &str, numbers: std::ops::Range<usize>) -> String {
+    numbers.map(|number| line(writer, number) + "\n").collect()
+}
+
+#[test]
+fn a_growing_file_is_read_as_it_grows() {
+    let mut bench = Bench::new(&["app.log"]);
+    bench.append("app.log", lines("a", 0..10));
+    bench.open();
+    bench.append("app.log", lines("a", 10..20));
+    bench.expect_lines((0..20).map(|n| line("a", n)));
+    bench.close();
+    bench.append("app.log", lines("a", 20..25));
+    bench.open();
+    bench.append("app.log", lines("a", 25..30));
+    bench.expect_lines((0..30).map(|n| line("a", n)));
+}
+
+#[test]
+fn a_path_and_a_pattern_that_match_nothing_wait() {
+    let mut bench = Bench::new(&["app.log", "*.txt"]);
+    bench.open();
+    let notices = bench.log().notices();
+    assert_eq!(notices.len(), 2, "{notices:?}");
+    assert!(notices.iter().all(|notice| notice.text.contains("as soon as")), "{notices:?}");
+    bench.append("app.log", lines("a", 0..3));
+    bench.append("b.txt", lines("b", 0..3));
+    bench.expect_lines((0..3).flat_map(|n| [line("a", n), line("b", n)]));
+    bench.until("no notice", |bench| bench.log().notices().is_empty());
+}
+
+#[test]
+fn empty_and_tiny_files_come_within_a_second() {
+    let mut bench = Bench::new(&["*"]);
+    bench.append("empty.log", "");
+    bench.append("tiny.log", "x\n");
+    bench.open();
+    let began = Instant::now();
+    bench.expect_lines(["x".to_owned()]);
+    assert!(began.elapsed() < Duration::from_secs(1));
+    bench.append("empty.log", "y\n");
+    bench.expect_lines(["x".to_owned(), "y".to_owned()]);
+}
+
+#[test]
+fn renamed_two_hundred_times_under_a_pattern_that_covers_the_new_names() {
+    rename_often(&["app.log*"], 200);
+}
+
+#[test]
+fn renamed_two_hundred_times_with_only_the_path_known() {
+    rename_often(&["app.log"], 200);
+}
+
+fn rename_often(paths: &[&str], times: usize) {
+    let mut bench = Bench::new(paths);
+    bench.append("app.log", lines("a", 0..3));
+    bench.open();
+    for time in 0..times {
+        bench.append("app.log", lines("a", time * 5 + 3..time * 5 + 5));
+        fs::rename(bench.path("app.log"), bench.path(&format!("app.log.{time}"))).unwrap();
+        bench.append("app.log", lines("a", time * 5 + 5..time * 5 + 8));
+        if time % 7 == 0 {
+            bench.drain();
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    bench.expect_lines((0..times * 5 + 3).map(|n| line("a", n)));
+}
+
+#[test]
+fn renamed_while_nobody_looks() {
+    let mut bench = Bench::new(&["app.log"]);
+    bench.append("app.log.0", lines("old", 0..3));
+    // Older than the clock that birth times are taken from can blur.
+    std::thread::sleep(Duration::from_millis(40));
+    bench.append("app.log", lines("a", 0..5));
+    bench.open();
+    bench.until("first lines", |bench| bench.consumer.events.len() == 5);
+    bench.close();
+    for time in 1..4 {
+        bench.append("app.log", lines("a", time * 5..time * 5 + 3));
+        fs::rename(bench.path("app.log"), bench.path(&format!("app.log.{time}"))).unwrap();
+        std::thread::sleep(Duration::from_millis(30));
+        bench.append("app.log", lines("a", time * 5 + 3..time * 5 + 5));
+    }
+    bench.open();
+    bench.expect_lines((0..20).map(|n| line("a", n)));
+}
+
+#[test]
+fn late_lines_of_a_writer_that_keeps_the_old_file() {
+    let mut bench = Bench::new(&["*.log"]);
+    bench.append("app.log", lines("a", 0..3));
+    bench.open();
+    let mut writer = OpenOptions::new().append(true).open(bench.path("app.log")).unwrap();
+    fs::rename(bench.path("app.log"), bench.path("app.old")).unwrap();
+    bench.append("app.log", lines("b", 0..3));
+    bench.until("both", |bench| bench.consumer.events.len() == 6);
+    writer.write_all(lines("a", 3..6).as_bytes()).unwrap();
+    bench.expect_lines((0..6).map(|n| line("a", n)).chain((0..3).map(|n| line("b", n))));
+    // Out of every pattern, and still the same generation after a restart.
+    bench.close();
+    writer.write_all(lines("a", 6..8).as_bytes()).unwrap();
+    bench.open();
+    bench.expect_lines((0..8).map(|n| line("a", n)).chain((0..3).map(|n| line("b", n))));
+}
+
+#[test]
+fn truncated_before_it_was_read_is_counted_to_the_byte() {
+    let mut bench = Bench::new(&["app.log"]);
+    bench.append("app.log", lines("a", 0..10));
+    bench.open();
+    bench.until("ten", |bench| bench.consumer.events.len() == 10);
+    let unread = lines("a", 10..1000);
+    bench.append("app.log", &unread);
+    let whole = fs::metadata(bench.path("app.log")).unwrap().len();
+    // Seen by the follower, read by nobody.
+    let deadline = Instant::now() + PATIENCE;
+    while bench.log().files()[0].size() < whole {
+        assert!(Instant::now() < deadline);
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    File::create(bench.path("app.log")).unwrap();
+    bench.append("app.log", lines("b", 0..5));
+    bench.until("new content and the loss", |bench| {
+        bench.consumer.events.len() >= 15 && bench.consumer.lost > 0
+    });
+    assert_eq!(bench.consumer.lost, unread.len() as u64);
+    let texts = bench.texts().join("\n");
+    assert!(texts.contains(&line("b", 4)) && !texts.contains(&line("a", 500)));
+    bench.until("the loss is said", |bench| {
+        bench.log().notices().iter().any(|notice| notice.text.contains("was truncated"))
+    });
+    bench.restart();
+    bench.drain();
+    assert_eq!(bench.consumer.events.len(), 15);
+    assert_eq!(bench.consumer.lost, unread.len() as u64);
+    let lost: u64 = bench.store().generations().iter().map(|row| row.lost).sum();
+    assert_eq!(lost, unread.len() as u64);
+}
+
+#[test]
+fn truncated_and_regrown_beyond_the_mark_between_two_looks() {
+    let mut bench = Bench::new(&["app.log"]);
+    bench.append("app.log", lines("a", 0..10));
+    bench.open();
+    bench.until("ten", |bench| bench.consumer.events.len() == 10);
+    fs::write(bench.path("app.log"), lines("b", 0..50)).unwrap();
+    bench.expect_lines((0..10).map(|n| line("a", n)).chain((0..50).map(|n| line("b", n))));
+}
+
+fn copytruncate(bench: &Bench, from: &str, to: &str) {
+    fs::copy(bench.path(from), bench.path(to)).unwrap();
+    OpenOptions::new().write(true).open(bench.path(from)).unwrap().set_len(0).unwrap();
+}
+
+#[test]
+fn copytruncate_with_unread_bytes_is_read_from_the_copy() {
+    for paths in [&["app.log"][..], &["app.log*"][..]] {
+        let mut bench = Bench::new(paths);
+        bench.append("app.log", format!("constant header\n{}", lines("a", 0..10)));
+        bench.open();
+        bench.until("ten", |bench| bench.consumer.events.len() == 11);
+        let mut expected = vec!["constant header".to_owned()];
+        expected.extend((0..2000).map(|n| line("a", n)));
+        bench.append("app.log", lines("a", 10..2000));
+        copytruncate(&bench, "app.log", "app.log.1");
+        for life in 0..3 {
+            bench.append(
+                "app.log",
+                format!("constant header\n{}", lines("b", life * 9..life * 9 + 9)),
+            );
+            expected.push("constant header".to_owned());
+            expected.extend((life * 9..life * 9 + 9).map(|n| line("b", n)));
+            bench.until("this life", |bench| bench.consumer.events.len() >= expected.len());
+            copytruncate(&bench, "app.log", &format!("app.log.{}", life + 2));
+        }
+        bench.append("app.log", "end\n");
+        expected.push("end".to_owned());
+        bench.expect_lines(expected.clone());
+        // The copies are known again.
+        bench.restart();
+        bench.expect_lines(expected);
+    }
+}
+
+#[test]
+fn copytruncate_while_nobody_looks() {
+    let mut bench = Bench::new(&["app.log*"]);
+    bench.append("app.log", lines("a", 0..10));
+    bench.open();
+    bench.until("ten", |bench| bench.consumer.events.len() == 10);
+    bench.close();
+    bench.append("app.log", lines("a", 10..20));
+    copytruncate(&bench, "app.log", "app.log.1");
+    bench.append("app.log", lines("a", 20..30));
+    bench.open();
+    bench.expect_lines((0..30).map(|n| line("a", n)));
+}
+
+#[test]
+fn an_inode_that_is_used_again_is_another_generation() {
+    let mut bench = Bench::new(&["app.log"]);
+    bench.append("app.log", lines("a", 0..10));
+    bench.open();
+    bench.until("ten", |bench| bench.consumer.events.len() == 10);
+    bench.close();
+    fs::remove_file(bench.path("app.log")).unwrap();
+    bench.append("app.log", lines("b", 0..12));
+    bench.open();
+    bench.expect_lines((0..10).map(|n| line("a", n)).chain((0..12).map(|n| line("b", n))));
+}
+
+#[test]
+fn deleted_while_unread_is_read_to_its_end() {
+    let mut bench = Bench::new(&["app.log"]);
+    bench.append("app.log", lines("a", 0..20_000));
+    bench.open();
+    fs::remove_file(bench.path("app.log")).unwrap();
+    bench.append("app.log", lines("b", 0..10));
+    bench.until("the new file", |bench| bench.log().generations().len() == 2);
+    bench.expect_lines((0..20_000).map(|n| line("a", n)).chain((0..10).map(|n| line("b", n))));
+}
+
+#[test]
+fn five_hundred_files_that_begin_alike() {
+    let mut bench = Bench::new(&["*.log"]);
+    let header = "#".repeat(100) + "\n";
+    let header = header.repeat(45);
+    let mut expected = Vec::new();
+    for file in 0..500 {
+        bench
+            .append(&format!("{file}.log"), format!("{header}{}", lines(&format!("{file}"), 0..3)));
+        expected.extend(vec!["#".repeat(100); 45]);
+        expected.extend((0..3).map(|n| line(&format!("{file}"), n)));
+    }
+    bench.open();
+    bench.expect_lines(expected);
+}
+
+#[test]
+fn growing_files_that_begin_alike_are_no_copies_of_each_other() {
+    let mut bench = Bench::new(&["*.log*"]);
+    let header = format!("{}\n", "h".repeat(127)).repeat(48);
+    let mut expected = Vec::new();
+    let mut write = |bench: &Bench, file: usize, text: String| {
+        expected.extend(text.lines().map(str::to_owned));
+        bench.append(&format!("{file}.log"), text);
+    };
+    for file in 0..20 {
+        write(&bench, file, format!("{header}{}", lines(&format!("w{file}"), 0..5)));
+    }
+    bench.open();
+    for round in 1..4 {
+        for file in 0..20 {
+            let numbers = round * 10..round * 10 + 5;
+            write(&bench, file, lines(&format!("w{file}"), numbers));
+        }
+        bench.drain();
+        std::thread::sleep(Duration::from_millis(60));
+        for file in 0..20 {
+            let (from, to) = (format!("{file}.log"), format!("{file}.log.{round}"));
+            match file % 2 {
+                0 => fs::rename(bench.path(&from), bench.path(&to)).unwrap(),
+                _ => copytruncate(&bench, &from, &to),
+            }
+            let numbers = round * 10 + 5..round * 10 + 8;
+            write(&bench, file, format!("{header}{}", lines(&format!("w{file}"), numbers)));
+        }
+    }
+    bench.expect_lines(expected);
+}
+
+#[test]
+fn line_ends_across_read_buffers() {
+    let mut bench = Bench::new(&["app.log"]);
+    let expected: Vec<String> =
+        (0..40_000).map(|n| format!("{n} {}", "x".repeat(n % 29))).collect();
+    bench.append("app.log", expected.iter().map(|l| l.clone() + "\r\n").collect::<String>());
+    bench.open();
+    bench.expect_lines(expected);
+}
+
+#[test]
+fn any_bytes_in_content_and_name() {
+    use std::os::unix::ffi::OsStrExt;
+    let mut bench = Bench::new(&["*.log"]);
+    let name = std::ffi::OsStr::from_bytes(b"\xff\xfe\n.log");
+    let path = bench.path("x").with_file_name(name);
+    append(&path, b"\0\0\0\0\nbad \xc3\x28 bytes\n\xff\rlone\n");
+    bench.open();
+    bench.until("three", |bench| bench.consumer.events.len() == 3);
+    assert_eq!(bench.consumer.events[0].text, "\0\0\0\0");
+    assert_eq!(bench.consumer.events[2].bounds, (18, 25));
+    bench.restart();
+    bench.drain();
+    assert_eq!(bench.consumer.events.len(), 3);
+}
+
+#[test]
+fn a_huge_line_is_kept_in_part_and_the_next_one_is_right() {
+    let mut bench = Bench::new(&["app.log"]);
+    bench.append("app.log", "first\n");
+    let file = OpenOptions::new().write(true).open(bench.path("app.log")).unwrap();
+    bench.open();
+    // A hole is a line of NULs that costs no disk.
+    file.set_len(6 + (64 << 20)).unwrap();
+    bench.until("seen", |bench| bench.log().files()[0].size() > 64 << 20);
+    assert_eq!(bench.texts(), ["first"]);
+    bench.append("app.log", "\nnext\n");
+    bench.until("three", |bench| bench.consumer.events.len() == 3);
+    let huge = &bench.consumer.events[1];
+    assert!(huge.flags.contains(Flags::TRUNCATED));
+    assert!(!huge.flags.contains(Flags::PARTIAL));
+    assert_eq!(huge.text.len(), 1 << 20);
+    assert_eq!(huge.bounds, (6, 6 + (64 << 20) + 1));
+    assert_eq!(bench.consumer.events[2].text, "next");
+}
+
+#[test]
+fn one_line_in_five_writes_with_restarts_between() {
+    let mut bench = Bench::new(&["app.log"]);
+    bench.open();
+    let whole = line("a", 7);
+    let step = whole.len() / 4;
+    for part in 0..5 {
+        let piece = &whole.as_bytes()[part * step..whole.len().min((part + 1) * step)];
+        bench.append("app.log", piece);
+        if part % 2 == 1 {
+            bench.restart();
+        }
+        bench.drain();
+        assert!(bench.consumer.events.is_empty());
+    }
+    bench.append("app.log", "\n");
+    bench.expect_lines([whole]);
+}
+
+const ERROR: &str = "2024-05-01 10:00:00,123 ERROR root: it broke\n";
+const TRACE: &str = "Traceback (most recent call last):\n  File \"a.py\", line 1\nValueError: x\n";
+const INFO: &str = "2024-05-01 10:00:01,123 INFO root: it goes on\n";
+
+#[test]
+fn a_trace_after_its_error_was_sent_is_a_record_of_its_own() {
+    let mut bench = Bench::new(&["app.log"]);
+    let before: String = (0..20).map(|_| INFO).collect();
+    bench.append("app.log", &before);
+    bench.append("app.log", ERROR);
+    bench.open();
+    bench.until("the error, after some quiet", |bench| bench.consumer.events.len() == 21);
+    // Killed before the cursor was kept: everything is read again.
+    let sent = std::mem::take(&mut bench.consumer);
+    bench.close();
+    bench.append("app.log", TRACE);
+    bench.append("app.log", INFO);
+    bench.open();
+    bench.until("all of it", |bench| {
+        bench.texts().join("\n").contains("ValueError") && bench.consumer.events.len() >= 23
+    });
+    assert_eq!(bench.consumer.events[..21], sent.events[..], "the same records, the same ids");
+    let mut at = 0;
+    for event in &bench.consumer.events {
+        assert_eq!(event.bounds.0, at, "every byte once");
+        at = event.bounds.1;
+    }
+    assert_eq!(at, (before.len() + ERROR.len() + TRACE.len() + INFO.len()) as u64);
+}
+
+#[test]
+fn a_cut_that_the_bytes_make_anyway_is_not_kept() {
+    let mut bench = Bench::new(&["app.log"]);
+    bench.append("app.log", INFO.repeat(3));
+    bench.open();
+    bench.until("three", |bench| bench.consumer.events.len() == 3);
+    assert_eq!(bench.store().generations()[0].cuts, [3 * INFO.len() as u64]);
+    bench.append("app.log", INFO.repeat(2));
+    bench.until("five", |bench| bench.consumer.events.len() == 5);
+    bench.until("one cut", |bench| bench.store().generations()[0].cuts == [5 * INFO.len() as u64]);
+}
+
+#[test]
+fn once_reads_what_is_there_and_closes_it() {
+    let mut bench = Bench::new(&["*.log"]);
+    bench.once = true;
+    bench.append("a.log", lines("a", 0..5) + "unfini");
+    bench.append("b.log", INFO);
+    bench.append("c.log", "no line end");
+    bench.open();
+    bench.until("all", |bench| {
+        let ends = bench.log().ends();
+        ends.len() == 3
+            && ends
+                .iter()
+                .all(|end| bench.consumer.cursors.get(&end.generation) == Some(&end.offset))
+    });
+    for end in bench.log().ends() {
+        assert!(matches!(bench.log().read(end).unwrap(), Read::Finished));
+    }
+    let partial: Vec<&str> = bench
+        .consumer
+        .events
+        .iter()
+        .filter(|event| event.flags.contains(Flags::PARTIAL))
+        .map(|event| event.text.as_str())
+        .collect();
+    assert_eq!(partial, ["unfini", "no line end"]);
+    assert_eq!(bench.consumer.events.len(), 8);
+    // What follows is a record of its own.
+    bench.close();
+    bench.append("a.log", "shed\n");
+    bench.open();
+    bench.until("the rest", |bench| bench.consumer.events.len() == 9);
+    assert_eq!(bench.consumer.events[8].text, "shed");
+}
+
+#[test]
+fn ids_are_the_same_without_the_state() {
+    let mut bench = Bench::new(&["*.log"]);
+    bench.append("a.log", lines("a", 0..50));
+    bench.append("b.log", "same\nsame\n");
+    bench.open();
+    bench.until("all", |bench| bench.consumer.events.len() == 52);
+    let before = std::mem::take(&mut bench.consumer);
+    bench.close();
+    fs::remove_dir_all(bench.folder.path().join("state")).unwrap();
+    bench.open();
+    bench.until("all again", |bench| bench.consumer.events.len() == 52);
+    let ids = |consumer: &Consumer| {
+        let mut ids: Vec<EventId> = consumer.events.iter().map(|event| event.id).collect();
+        ids.sort();
+        ids
+    };
+    assert_eq!(ids(&before), ids(&bench.consumer));
+}
+
+#[test]
+fn at_the_end_means_behind_the_last_line_that_was_there() {
+    let mut bench = Bench::new(&["*.log"]);
+    bench.start = Start::End;
+    bench.append("a.log", lines("a", 0..50) + "half");
+    bench.open();
+    bench.append("a.log", " a line\n");
+    bench.append("new.log", lines("n", 0..3));
+    let expected = || ["half a line".to_owned()].into_iter().chain((0..3).map(|n| line("n", n)));
+    bench.expect_lines(expected());
+    bench.restart();
+    bench.expect_lines(expected());
+}
+
+#[test]
+fn polling_alone_is_enough_and_said() {
+    let mut bench = Bench::new(&["app.log*"]);
+    bench.hints = false;
+    bench.append("app.log", lines("a", 0..5));
+    bench.open();
+    assert!(bench.log().notices().iter().any(|notice| notice.text.contains("polling only")));
+    bench.append("app.log", lines("a", 5..10));
+    fs::rename(bench.path("app.log"), bench.path("app.log.1")).unwrap();
+    bench.append("app.log", lines("a", 10..15));
+    bench.expect_lines((0..15).map(|n| line("a", n)));
+}
+
+#[test]
+fn a_link_that_flips_between_two_files() {
+    let mut bench = Bench::new(&["current.log"]);
+    bench.append("one", lines("a", 0..5));
+    bench.append("two", lines("b", 0..5));
+    for flip in 0..6 {
+        let target = ["one", "two"][flip % 2];
+        let _ = fs::remove_file(bench.path("next"));
+        std::os::unix::fs::symlink(bench.path(target), bench.path("next")).unwrap();
+        fs::rename(bench.path("next"), bench.path("current.log")).unwrap();
+        if flip == 0 {
+            bench.open();
+        }
+        bench.append("one", lines("a", flip * 5 + 5..flip * 5 + 10));
+        bench.append("two", lines("b", flip * 5 + 5..flip * 5 + 10));
+        std::thread::sleep(Duration::from_millis(50));
+        bench.drain();
+    }
+    bench.expect_lines((0..35).flat_map(|n| [line("a", n), line("b", n)]));
+}
+
+#[test]
+fn compressed_files_are_left_and_said() {
+    let mut bench = Bench::new(&["*"]);
+    bench.append("app.log", lines("a", 0..2));
+    bench.append("app.log.1.gz", b"\x1f\x8b whatever\n");
+    bench.append("hidden-gzip", b"\x1f\x8b whatever\n");
+    bench.open();
+    bench.expect_lines((0..2).map(|n| line("a", n)));
+    let notices = bench.log().notices();
+    assert_eq!(notices.len(), 2, "{notices:?}");
+}
+
+#[test]
+fn a_reader_near_another_gets_the_same_batch() {
+    let mut bench = Bench::new(&["app.log"]);
+    bench.append("app.log", lines("a", 0..100));
+    bench.open();
+    let generation = bench.log().generations()[0];
+    let read = |offset| match bench.log().read(Cursor { generation, offset }).unwrap() {
+        Read::Batch { batch, first } => (batch, first),
+        other => panic!("{other:?}"),
+    };
+    let (one, first) = read(0);
+    assert_eq!(first, 0);
+    let (other, tenth) = read(one.records[10].start);
+    assert_eq!(tenth, 10);
+    assert!(Arc::ptr_eq(&one, &other));
+}
