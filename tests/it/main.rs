@@ -7,3 +7,6 @@ mod formats;
 mod rotation;
 mod state;
 mod tidy;
+mod bad_input;
+mod program;
+mod restart;
