@@ -29,6 +29,7 @@ mod single;
 mod tracked;
 mod truncation;
 mod vote;
+pub mod view;
 mod watch;
 
 pub use file::FileHandle;

@@ -1,0 +1,225 @@
+//! One decoded stretch of one file: reading it, finding where its first record begins, and the key of
+//! each record in the merged order.
+
+use std::io;
+use std::sync::Arc;
+
+use crate::base::Timestamp;
+use crate::event::{Batch, Flags, Generation, Record};
+use crate::follow::file::{FileFacts, FileHandle};
+use crate::format::{Context, End, Format, Framer};
+
+use super::PIECE;
+use super::file::is_live;
+
+/// Longest text of a record that is kept for the screen.
+const CAP: usize = 1024 * 1024;
+/// A line longer than this is shown in parts: nobody waits for its beginning.
+const FARTHEST: u64 = 8 * 1024 * 1024;
+
+/// Consecutive records and their keys. Invariant: `keys` never falls, and has one for each record.
+#[derive(Debug)]
+pub struct Piece {
+    pub batch: Arc<Batch>,
+    pub keys: Vec<i64>,
+    /// Records from this index on may still grow.
+    pub open: usize,
+}
+
+impl Piece {
+    /// The last record that begins before `offset`.
+    pub fn last_before(&self, offset: u64) -> Option<usize> {
+        self.batch.records.partition_point(|record| record.start < offset).checked_sub(1)
+    }
+
+    /// The first record that begins at or after `offset`.
+    pub fn first_from(&self, offset: u64) -> Option<usize> {
+        let index = self.batch.records.partition_point(|record| record.start < offset);
+        (index < self.batch.records.len()).then_some(index)
+    }
+
+    pub fn weight(&self) -> usize {
+        self.batch.weight() + self.keys.len() * size_of::<i64>()
+    }
+}
+
+/// Records of a stretch; those from `open` on may still grow.
+#[derive(Debug)]
+pub(super) struct Cut {
+    pub batch: Batch,
+    pub open: usize,
+}
+
+/// What a piece is cut from.
+#[derive(Debug)]
+pub(super) struct Cutter<'a> {
+    pub handle: &'a FileHandle,
+    pub facts: &'a FileFacts,
+    pub format: &'a Arc<dyn Format>,
+    pub generation: &'a Arc<Generation>,
+    pub seen: Timestamp,
+    pub day_mark: i32,
+    pub last_time: Option<Timestamp>,
+}
+
+/// A stretch of a file. An edge is exact where a record is known to begin there.
+#[derive(Clone, Copy, Debug)]
+struct Stretch {
+    start: u64,
+    start_exact: bool,
+    stop: u64,
+    stop_exact: bool,
+}
+
+impl Cutter<'_> {
+    /// Reads backwards from a record's beginning (or the file's end): the start moves towards `left`
+    /// until a record begins.
+    pub fn backwards(&self, left: u64, stop: u64) -> io::Result<Cut> {
+        let mut length = PIECE;
+        loop {
+            let start = stop.saturating_sub(length).max(left);
+            let stretch =
+                Stretch { start, start_exact: start == left, stop, stop_exact: true };
+            match self.cut(stretch)? {
+                Some(cut) => return Ok(cut),
+                None if length >= FARTHEST => return self.exactly(start, stop),
+                None => length *= 4,
+            }
+        }
+    }
+
+    /// Reads forwards from `start`: the stop moves towards `right` (where a record begins, or the file
+    /// ends) until a record is complete.
+    pub fn forwards(&self, start: u64, start_exact: bool, right: u64) -> io::Result<Cut> {
+        let mut length = PIECE;
+        loop {
+            let stop = (start + length).min(right);
+            let stretch = Stretch { start, start_exact, stop, stop_exact: stop == right };
+            let found = self.cut(stretch)?.filter(|cut| !cut.batch.records.is_empty());
+            match found {
+                Some(cut) => return Ok(cut),
+                None if stop == right || length >= FARTHEST => return self.exactly(start, stop),
+                None => length *= 4,
+            }
+        }
+    }
+
+    /// Records begin at both ends.
+    pub fn exactly(&self, start: u64, stop: u64) -> io::Result<Cut> {
+        let stretch = Stretch { start, start_exact: true, stop, stop_exact: true };
+        let cut = self.cut(stretch)?;
+        Ok(cut.unwrap_or_else(|| self.frame(&[], start, true)))
+    }
+
+    /// `None` where no record begins in the stretch, as far as its bytes tell.
+    fn cut(&self, stretch: Stretch) -> io::Result<Option<Cut>> {
+        let mut bytes = vec![0; (stretch.stop - stretch.start) as usize];
+        let got = self.handle.read_at(&mut bytes, stretch.start)?;
+        bytes.truncate(got);
+        let skipped = match stretch.start_exact {
+            true => 0,
+            false => match first_beginning(&bytes, self.format.as_ref()) {
+                Some(skipped) => skipped,
+                None => return Ok(None),
+            },
+        };
+        let live_end = stretch.stop == self.facts.size && is_live(self.facts);
+        let start = stretch.start + skipped as u64;
+        let closed = stretch.stop_exact && !live_end;
+        let mut cut = self.frame(&bytes[skipped..], start, closed);
+        if live_end {
+            self.append_open(&mut cut, &bytes[skipped..]);
+        }
+        Ok(Some(cut))
+    }
+
+    fn frame(&self, bytes: &[u8], start: u64, closed: bool) -> Cut {
+        let mut context = Context {
+            zone: self.handle.source.zone.clone(),
+            day_mark: self.day_mark,
+            last: self.last_time,
+            since_last: 0,
+            seen: self.seen,
+        };
+        let framer = Framer { format: self.format.clone(), cap: CAP };
+        let end = if closed { End::Closed } else { End::Open };
+        let mut records = Vec::with_capacity(bytes.len() / 96 + 4);
+        let cuts = &self.facts.cuts;
+        let framed = framer.frame(bytes, start, cuts, end, &mut context, &mut records);
+        let open = records.len();
+        let batch = Batch {
+            generation: self.generation.clone(),
+            path: self.facts.path.clone(),
+            decode: self.format.clone(),
+            seen: self.seen,
+            start,
+            end: start + framed.consumed as u64,
+            bytes: bytes[..framed.consumed].into(),
+            records,
+        };
+        Cut { batch, open }
+    }
+
+    /// What stands behind the last complete record, as records that may still grow.
+    fn append_open(&self, cut: &mut Cut, bytes: &[u8]) {
+        let from = cut.batch.bytes.len();
+        if from == bytes.len() {
+            return;
+        }
+        let rest = self.frame(&bytes[from..], cut.batch.end, true).batch;
+        for mut record in rest.records {
+            record.at += from as u32;
+            record.flags.insert(Flags::PARTIAL);
+            cut.batch.records.push(record);
+        }
+        cut.batch.bytes = bytes[..from + rest.bytes.len()].into();
+        cut.batch.end = rest.end;
+    }
+}
+
+/// Where the first record that needs nothing from before begins: never at 0, which is in mid-line.
+fn first_beginning(bytes: &[u8], format: &dyn Format) -> Option<usize> {
+    let mut from = memchr::memchr(b'\n', bytes)? + 1;
+    while from < bytes.len() {
+        let end = memchr::memchr(b'\n', &bytes[from..]).map_or(bytes.len(), |at| from + at);
+        let line = bytes[from..end].strip_suffix(b"\r").unwrap_or(&bytes[from..end]);
+        if format.begins(line) {
+            return Some(from);
+        }
+        from = end + 1;
+    }
+    None
+}
+
+/// What limits the keys of a piece: its neighbours, and times that cannot be true yet.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct KeyBounds {
+    pub floor: Option<i64>,
+    pub ceiling: Option<i64>,
+    /// A time after this is not believed.
+    pub latest: Timestamp,
+    /// Where nothing else is known.
+    pub fallback: Timestamp,
+}
+
+/// A record's key is the highest believed time up to it: file order stands, and one line dated 2066 moves
+/// nothing.
+pub(super) fn keys(records: &[Record], bounds: KeyBounds) -> Vec<i64> {
+    let mut highest = bounds.floor;
+    let mut keys: Vec<Option<i64>> = Vec::with_capacity(records.len());
+    for record in records {
+        if has_own_time(record) && record.time <= bounds.latest {
+            highest = Some(highest.map_or(record.time.0, |key| key.max(record.time.0)));
+        }
+        keys.push(highest);
+    }
+    let first = keys.iter().flatten().next().copied();
+    let before_any = first.or(bounds.ceiling).unwrap_or(bounds.fallback.0);
+    let ceiling = bounds.ceiling.unwrap_or(i64::MAX);
+    keys.into_iter().map(|key| key.unwrap_or(before_any).min(ceiling)).collect()
+}
+
+/// The record names its time itself.
+pub fn has_own_time(record: &Record) -> bool {
+    record.flags.0 & (Flags::TIME_PREVIOUS.0 | Flags::TIME_SEEN.0) == 0
+}
