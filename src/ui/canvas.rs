@@ -1,0 +1,180 @@
+//! Spans of text on cells: cut by display width, never beyond their area.
+
+use std::borrow::Cow;
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+use super::theme::{Glyphs, Role, Theme};
+
+/// Some text in one style. The text is safe: it went through `base::sanitize` if it came from outside.
+#[derive(Clone, Debug)]
+pub struct Span<'a> {
+    pub text: Cow<'a, str>,
+    pub role: Option<Role>,
+}
+
+pub fn span<'a>(text: impl Into<Cow<'a, str>>, role: Role) -> Span<'a> {
+    Span { text: text.into(), role: Some(role) }
+}
+
+pub fn plain<'a>(text: impl Into<Cow<'a, str>>) -> Span<'a> {
+    Span { text: text.into(), role: None }
+}
+
+pub fn width_of(spans: &[Span<'_>]) -> usize {
+    spans.iter().map(|span| span.text.width()).sum()
+}
+
+pub struct Canvas<'a> {
+    pub buffer: &'a mut Buffer,
+    pub theme: &'a Theme,
+}
+
+impl Canvas<'_> {
+    pub fn glyphs(&self) -> &Glyphs {
+        &self.theme.glyphs
+    }
+
+    pub fn style(&self, role: Option<Role>) -> Style {
+        role.map_or(Style::new(), |role| self.theme.style(role))
+    }
+
+    /// One line of spans in the first row of `area`; what does not fit ends in `…`.
+    pub fn line(&mut self, area: Rect, spans: &[Span<'_>]) {
+        let area = area.intersection(self.buffer.area);
+        if area.is_empty() {
+            return;
+        }
+        let cut = width_of(spans) > usize::from(area.width);
+        let room = usize::from(area.width) - usize::from(cut);
+        let mut used = 0;
+        for span in spans {
+            let text = head(&span.text, room - used);
+            let x = area.x + used as u16;
+            self.buffer.set_stringn(x, area.y, text, room - used, self.style(span.role));
+            used += text.width();
+            if text.len() < span.text.len() {
+                break;
+            }
+        }
+        if cut {
+            let mark = self.glyphs().cut;
+            let style = self.style(Some(Role::Dim));
+            self.buffer.set_stringn(area.x + used as u16, area.y, mark, 1, style);
+        }
+    }
+
+    /// Like [`Canvas::line`], ending at the right edge; says how much is left at its left.
+    pub fn right(&mut self, area: Rect, spans: &[Span<'_>]) -> Rect {
+        let width = (width_of(spans) as u16).min(area.width);
+        let x = area.x + area.width - width;
+        self.line(Rect { x, width, ..area }, spans);
+        Rect { width: area.width - width, ..area }
+    }
+
+    /// `── title ─── right ──`
+    pub fn rule(&mut self, area: Rect, title: &[Span<'_>], right: &[Span<'_>]) {
+        let area = area.intersection(self.buffer.area);
+        if area.is_empty() {
+            return;
+        }
+        let line = self.glyphs().line.repeat(usize::from(area.width));
+        let border = self.style(Some(Role::Border));
+        self.buffer.set_stringn(area.x, area.y, line, usize::from(area.width), border);
+        let inside = Rect { x: area.x + 1, width: area.width.saturating_sub(2), ..area };
+        self.line(inside, title);
+        let used = width_of(title) as u16 + 1;
+        if !right.is_empty() && width_of(right) as u16 + used <= inside.width {
+            self.right(inside, right);
+        }
+    }
+
+    pub fn divider(&mut self, area: Rect) {
+        let style = self.style(Some(Role::Border));
+        let column = self.glyphs().column;
+        for y in area.y..area.y + area.height {
+            self.buffer.set_stringn(area.x, y, column, usize::from(area.width), style);
+        }
+    }
+
+    pub fn over(&mut self, area: Rect, role: Role) {
+        let style = self.style(Some(role));
+        self.buffer.set_style(area.intersection(self.buffer.area), style);
+    }
+
+    pub fn clear(&mut self, area: Rect) {
+        for position in area.intersection(self.buffer.area).positions() {
+            self.buffer[position].reset();
+        }
+    }
+}
+
+/// As much of the beginning as fits into so many cells.
+pub fn head(text: &str, cells: usize) -> &str {
+    &text[..split(text, cells)]
+}
+
+/// What is left when so many cells have been scrolled away.
+pub fn skip(text: &str, cells: usize) -> &str {
+    let at = split(text, cells);
+    let used = text[..at].width();
+    match text[at..].chars().next() {
+        // A wide character that is half scrolled away goes as a whole.
+        Some(character) if used < cells => &text[at + character.len_utf8()..],
+        _ => &text[at..],
+    }
+}
+
+fn split(text: &str, cells: usize) -> usize {
+    let mut used = 0;
+    for (at, character) in text.char_indices() {
+        used += character.width().unwrap_or(0);
+        if used > cells {
+            return at;
+        }
+    }
+    text.len()
+}
+
+/// Pieces of at most so many cells, broken after a space where one is near.
+pub fn wrap(text: &str, cells: usize) -> Vec<&str> {
+    let cells = cells.max(4);
+    let mut pieces = Vec::new();
+    let mut rest = text;
+    while rest.width() > cells {
+        let hard = split(rest, cells).max(rest.chars().next().map_or(0, char::len_utf8));
+        let soft = rest[..hard].rfind(' ').map(|at| at + 1);
+        let at = soft.filter(|at| *at * 2 > hard).unwrap_or(hard);
+        pieces.push(&rest[..at]);
+        rest = &rest[at..];
+    }
+    pieces.push(rest);
+    pieces
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_cut_by_display_width() {
+        assert_eq!(head("日本語", 5), "日本");
+        assert_eq!(skip("日本語", 3), "語");
+        assert_eq!(skip("abc", 5), "");
+        assert_eq!(head("abc", 0), "");
+    }
+
+    #[test]
+    fn wrapping_loses_nothing() {
+        for text in ["", "a", "one two three four", "日本語日本語日本語", "xxxxxxxxxxxxxxxxxxxx"] {
+            for cells in 0..12 {
+                let pieces = wrap(text, cells);
+                assert_eq!(pieces.concat(), text);
+                assert!(pieces.iter().all(|piece| piece.width() <= cells.max(4)), "{pieces:?}");
+            }
+        }
+    }
+}

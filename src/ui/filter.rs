@@ -1,0 +1,190 @@
+//! What is shown: levels, and any number of filters in and out, each of which can be turned off.
+//!
+//! Shown is what every active filter *in* and no active filter *out* matches, at a level that is on.
+
+use regex::bytes::{Regex, RegexBuilder};
+
+use crate::event::{Event, Level};
+use crate::query::{self, Expr, ParseContext};
+
+/// A compiled regular expression may use this much memory; larger ones are refused.
+const LARGEST_REGEX: usize = 4 * 1024 * 1024;
+
+#[derive(Clone, Debug)]
+pub struct Filters {
+    /// Bit 0 is "no level", then trace … fatal.
+    levels: u8,
+    minimum: Option<Level>,
+    pub list: Vec<Filter>,
+    /// `false`: all filters of the list are turned off together.
+    pub on: bool,
+}
+
+#[derive(Clone, Debug)]
+pub struct Filter {
+    /// As it was typed.
+    pub text: String,
+    test: Test,
+    /// Hides what it matches.
+    out: bool,
+}
+
+#[derive(Clone, Debug)]
+enum Test {
+    Query(Expr),
+    Regex(Regex),
+}
+
+impl Default for Filters {
+    fn default() -> Self {
+        Filters { levels: u8::MAX, minimum: None, list: Vec::new(), on: true }
+    }
+}
+
+impl Filters {
+    /// Levels that are shown, as bits.
+    pub fn mask(&self) -> u8 {
+        let Some(minimum) = self.minimum else { return self.levels };
+        let from_minimum = u8::MAX << Level::slot(Some(minimum));
+        // No level counts as info: a file without levels does not vanish.
+        let without = u8::from(minimum <= Level::Info);
+        self.levels & (from_minimum | without)
+    }
+
+    pub fn shows_slot(&self, slot: usize) -> bool {
+        self.mask() & (1 << slot) != 0
+    }
+
+    pub fn toggle_slot(&mut self, slot: usize) {
+        // A level that the minimum hides is shown again by its own key.
+        if !self.shows_slot(slot) && self.levels & (1 << slot) != 0 {
+            self.levels = self.mask();
+            self.minimum = None;
+        }
+        self.levels ^= 1 << slot;
+    }
+
+    pub fn minimum(&self) -> Option<Level> {
+        self.minimum
+    }
+
+    pub fn raise_minimum(&mut self) {
+        let next = self.minimum.map_or(2, |level| (level as usize + 1).min(Level::ALL.len()));
+        self.minimum = Some(Level::ALL[next - 1]);
+    }
+
+    pub fn lower_minimum(&mut self) {
+        self.minimum = match self.minimum {
+            Some(level) if level as usize > 2 => Some(Level::ALL[level as usize - 2]),
+            _ => None,
+        };
+    }
+
+    /// Anything is hidden at all.
+    pub fn is_active(&self) -> bool {
+        self.mask() != u8::MAX || (self.on && !self.list.is_empty())
+    }
+
+    /// Says nothing of levels: [`Filters::mask`] does.
+    pub fn shows(&self, event: &Event<'_>) -> bool {
+        !self.on || self.list.iter().all(|filter| filter.shows(event))
+    }
+}
+
+impl Filter {
+    /// `query`, `/regex/`, and `!` before either.
+    pub fn parse(text: &str, context: &ParseContext) -> Result<Self, String> {
+        let written = text.trim();
+        let (out, rest) = match written.strip_prefix('!') {
+            Some(rest) => (true, rest.trim_start()),
+            None => (false, written),
+        };
+        let regex = rest.strip_prefix('/').filter(|rest| !rest.is_empty());
+        let test = match regex {
+            Some(regex) => Test::Regex(smart_case(regex.strip_suffix('/').unwrap_or(regex))?),
+            None => Test::Query(query::parse(rest, context).map_err(|error| error.to_string())?),
+        };
+        Ok(Filter { text: written.to_owned(), test, out })
+    }
+
+    fn shows(&self, event: &Event<'_>) -> bool {
+        let matches = match &self.test {
+            Test::Query(query) => query.matches(event),
+            Test::Regex(regex) => regex.is_match(event.text()),
+        };
+        matches != self.out
+    }
+}
+
+/// Case counts as soon as one letter is a capital.
+pub fn smart_case(pattern: &str) -> Result<Regex, String> {
+    let mut escaped = false;
+    // `\S` and `\D` are classes, not capitals.
+    let has_capital = pattern.chars().any(|character| {
+        let counts = !escaped && character.is_uppercase();
+        escaped = character == '\\' && !escaped;
+        counts
+    });
+    RegexBuilder::new(pattern)
+        .case_insensitive(!has_capital)
+        .size_limit(LARGEST_REGEX)
+        .dfa_size_limit(LARGEST_REGEX)
+        .build()
+        .map_err(|error| match error {
+            regex::Error::CompiledTooBig(_) => {
+                "this regular expression is too large; write a shorter one".to_owned()
+            }
+            error => {
+                let text = error.to_string();
+                let reason = text.lines().last().unwrap_or("").trim_start_matches("error: ");
+                format!("no regular expression: {reason}")
+            }
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(filters: &Filters) -> String {
+        (0..8).filter(|slot| filters.shows_slot(*slot)).map(|slot| slot.to_string()).collect()
+    }
+
+    #[test]
+    fn the_minimum_rises_and_falls_and_keeps_lines_without_level_up_to_info() {
+        let mut filters = Filters::default();
+        let mut seen = vec![shown(&filters)];
+        for _ in 0..7 {
+            filters.raise_minimum();
+            seen.push(shown(&filters));
+        }
+        let expected =
+            ["01234567", "0234567", "034567", "4567", "567", "67", "7", "7"].map(str::to_owned);
+        assert_eq!(seen, expected);
+        for _ in 0..7 {
+            filters.lower_minimum();
+        }
+        assert_eq!(shown(&filters), "01234567");
+    }
+
+    #[test]
+    fn a_level_key_brings_back_what_the_minimum_hides() {
+        let mut filters = Filters::default();
+        filters.raise_minimum();
+        filters.raise_minimum();
+        assert_eq!(shown(&filters), "034567");
+        filters.toggle_slot(1);
+        assert_eq!(shown(&filters), "0134567");
+        filters.toggle_slot(5);
+        assert_eq!(shown(&filters), "013467");
+    }
+
+    #[test]
+    fn case_is_smart() {
+        assert!(smart_case("error").unwrap().is_match(b"An ERROR"));
+        assert!(!smart_case("Error").unwrap().is_match(b"An ERROR"));
+        assert!(smart_case(r"\Serror").unwrap().is_match(b"xERROR"));
+        assert!(smart_case("a{1000}{1000}").unwrap_err().contains("too large"));
+        assert!(smart_case("(").unwrap_err().contains("no regular expression"));
+    }
+}

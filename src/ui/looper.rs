@@ -1,0 +1,271 @@
+//! The screen's loop: wait, take what has happened, read what is missing, draw if something has changed.
+//!
+//! A change of the log or of the status draws at most every 33 ms, a key at once, and nothing draws nothing.
+
+use std::os::fd::OwnedFd;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use ratatui::Terminal;
+use ratatui::backend::Backend;
+use ratatui::layout::Position;
+
+use super::action::{Action, Effect};
+use super::input::Input;
+use super::keyboard::{Heard, Keyboard};
+use super::reader::Reader;
+use super::state::{Exit, Overlay, State};
+use super::theme::Theme;
+use super::update::update;
+use super::wake::Wake;
+use super::{Files, Ui, panes};
+
+/// Between two frames, unless a key is pressed.
+const FRAME: Duration = Duration::from_millis(33);
+/// Between two frames that show nothing but how far the counting is.
+const SLOW_FRAME: Duration = Duration::from_millis(250);
+/// Reading for the screen between two looks at the keyboard.
+const FILL: Duration = Duration::from_millis(25);
+/// Counting and searching between two looks at the keyboard.
+const SLICE: Duration = Duration::from_millis(8);
+/// Keys taken before a frame is drawn.
+const KEYS: usize = 256;
+
+/// Runs the screen on any terminal. `keys` is where its bytes come from; `suspend` gives the terminal back
+/// to the shell and returns when it is ours again.
+pub fn run_on<F, B>(
+    ui: Ui<F>,
+    terminal: Terminal<B>,
+    keys: OwnedFd,
+    suspend: &mut dyn FnMut() -> std::io::Result<()>,
+) -> std::io::Result<Exit>
+where
+    F: Files,
+    B: Backend,
+{
+    let wake = Wake::start(ui.log.changes(), ui.status.clone(), ui.stop.clone())?;
+    let theme = Theme::new(ui.options.palette, ui.options.ascii);
+    let size = terminal.size().map_or((0, 0), |size| (size.width, size.height));
+    let now = ui.options.clock.now();
+    let state = State::new(ui.options.title.clone(), size, now, ui.options.local.clone());
+    let started = Instant::now();
+    Loop {
+        ui,
+        terminal,
+        keyboard: Keyboard::new(keys),
+        wake,
+        reader: Reader::default(),
+        state,
+        theme,
+        suspend,
+        drawn: started.checked_sub(FRAME).unwrap_or(started),
+        due: None,
+        log_changed: false,
+    }
+    .run()
+}
+
+struct Loop<'a, F, B: Backend> {
+    ui: Ui<F>,
+    terminal: Terminal<B>,
+    keyboard: Keyboard,
+    wake: Wake,
+    reader: Reader,
+    state: State,
+    theme: Theme,
+    suspend: &'a mut dyn FnMut() -> std::io::Result<()>,
+    drawn: Instant,
+    /// When the next frame is to be drawn; `None`: what is on the screen is true.
+    due: Option<Instant>,
+    log_changed: bool,
+}
+
+impl<F: Files, B: Backend> Loop<'_, F, B> {
+    fn run(mut self) -> std::io::Result<Exit> {
+        // The first frame waits for nothing but the ends of the files.
+        self.take_status();
+        self.take_log();
+        self.fill();
+        self.due = Some(Instant::now());
+        let mut found = Vec::new();
+        loop {
+            if let Some(exit) = self.draw_if_due() {
+                return Ok(exit);
+            }
+            let works = self.work();
+            let timeout = self.timeout(works);
+            let heard = self.keyboard.wait(&self.wake, timeout, &mut found)?;
+            self.tick();
+            if let Some(exit) = self.take_wakes()? {
+                return Ok(exit);
+            }
+            for input in found.drain(..).take(KEYS).collect::<Vec<_>>() {
+                if let Some(exit) = self.input(input)? {
+                    return Ok(exit);
+                }
+            }
+            if heard == Heard::Gone {
+                return Ok(Exit::TerminalGone);
+            }
+        }
+    }
+
+    fn timeout(&self, works: bool) -> Option<Duration> {
+        if works {
+            return Some(Duration::ZERO);
+        }
+        let message = self.state.message.as_ref().map(|message| message.until.since(self.state.now));
+        let frame = self.due.map(|due| due.saturating_duration_since(Instant::now()));
+        // A millisecond more, so that the moment has passed when we look.
+        let rounded = |wait: Duration| wait + Duration::from_millis(1);
+        [message, frame].into_iter().flatten().min().map(rounded)
+    }
+
+    fn tick(&mut self) {
+        let had_message = self.state.message.is_some();
+        self.act(Action::Clock(self.ui.options.clock.now()));
+        if had_message && self.state.message.is_none() {
+            self.draw_within(Duration::ZERO);
+        }
+        let size = self.terminal.size().map_or(self.state.size, |size| (size.width, size.height));
+        if size != self.state.size {
+            self.act(Action::Resized { width: size.0, height: size.1 });
+            self.draw_within(FRAME);
+        }
+    }
+
+    fn take_wakes(&mut self) -> std::io::Result<Option<Exit>> {
+        let happened = self.wake.take();
+        if happened.stop() {
+            return Ok(Some(Exit::Stopped));
+        }
+        if happened.suspend() {
+            self.effect(Effect::Suspend)?;
+        }
+        if happened.window() {
+            self.draw_within(FRAME);
+        }
+        if happened.status() {
+            self.take_status();
+            self.draw_within(FRAME);
+        }
+        if happened.log() {
+            self.log_changed = true;
+            self.draw_within(FRAME);
+        }
+        Ok(None)
+    }
+
+    fn take_status(&mut self) {
+        let status = self.ui.status.borrow_and_update().clone();
+        self.act(Action::Status(status));
+    }
+
+    fn take_log(&mut self) {
+        self.log_changed = false;
+        if let Some(action) = self.reader.refresh(&self.ui.log.files(), self.state.now) {
+            self.act(action);
+        }
+    }
+
+    fn input(&mut self, input: Input) -> std::io::Result<Option<Exit>> {
+        let asks = matches!(self.state.overlay, Some(Overlay::Ask(_)));
+        let action = match input {
+            Input::Paste(text) => Action::Pasted(text),
+            Input::Key(key) if asks || self.state.prompt.is_some() => Action::Typed(key),
+            Input::Key(key) => match self.ui.options.keymap.verb(key) {
+                Some(verb) => Action::Verb(verb),
+                None => return Ok(None),
+            },
+        };
+        for effect in update(&mut self.state, action) {
+            if let Some(exit) = self.effect(effect)? {
+                return Ok(Some(exit));
+            }
+        }
+        // What the next key means may depend on what this one brings.
+        self.fill();
+        self.draw_within(Duration::ZERO);
+        Ok(None)
+    }
+
+    fn effect(&mut self, effect: Effect) -> std::io::Result<Option<Exit>> {
+        match effect {
+            Effect::Exit(exit) => return Ok(Some(exit)),
+            Effect::Redraw => {
+                if self.terminal.clear().is_err() {
+                    return Ok(Some(Exit::TerminalGone));
+                }
+            }
+            Effect::Command(command) => {
+                if self.ui.commands.try_send(command).is_err() {
+                    self.act(Action::NotTaken);
+                }
+            }
+            Effect::Suspend => {
+                let left = Instant::now();
+                (self.suspend)()?;
+                self.act(Action::Clock(self.ui.options.clock.now()));
+                for effect in update(&mut self.state, Action::Resumed(left.elapsed())) {
+                    self.effect(effect)?;
+                }
+                self.log_changed = true;
+            }
+        }
+        self.draw_within(Duration::ZERO);
+        Ok(None)
+    }
+
+    /// For actions that want nothing done.
+    fn act(&mut self, action: Action) {
+        let effects = update(&mut self.state, action);
+        debug_assert!(effects.is_empty(), "{effects:?}");
+    }
+
+    /// Reads what the screen lacks, but not for long.
+    fn fill(&mut self) {
+        let until = Instant::now() + FILL;
+        while !Reader::is_background(&self.state) && Instant::now() < until {
+            let Some(action) = self.reader.step(&self.state) else { return };
+            self.act(action);
+        }
+    }
+
+    /// Reads on for a few milliseconds; `false` when nothing is left to do.
+    fn work(&mut self) -> bool {
+        let until = Instant::now() + SLICE;
+        while Instant::now() < until {
+            let for_the_screen = !Reader::is_background(&self.state);
+            let Some(action) = self.reader.step(&self.state) else { return false };
+            self.act(action);
+            self.draw_within(if for_the_screen { FRAME } else { SLOW_FRAME });
+        }
+        true
+    }
+
+    /// The next frame comes at the latest when `wait` has passed since the last one.
+    fn draw_within(&mut self, wait: Duration) {
+        let due = self.drawn + wait;
+        self.due = Some(self.due.map_or(due, |earlier| earlier.min(due)));
+    }
+
+    fn draw_if_due(&mut self) -> Option<Exit> {
+        if self.due.is_none_or(|due| due > Instant::now()) {
+            return None;
+        }
+        if self.log_changed {
+            self.take_log();
+            self.fill();
+        }
+        self.due = None;
+        self.drawn = Instant::now();
+        self.ui.options.frames.fetch_add(1, Ordering::Relaxed);
+        let (state, theme, keymap) = (&self.state, &self.theme, &self.ui.options.keymap);
+        let drawn = self.terminal.draw(|frame| {
+            if let Some((x, y)) = panes::draw(frame.buffer_mut(), state, keymap, theme) {
+                frame.set_cursor_position(Position { x, y });
+            }
+        });
+        drawn.is_err().then_some(Exit::TerminalGone)
+    }
+}

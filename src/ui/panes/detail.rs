@@ -1,0 +1,134 @@
+//! All about the selected event: where it is, both times, its fields, its JSON, its bytes.
+
+use crate::base::{bytes, sanitize};
+use crate::event::document;
+use crate::event::{Event, Flags};
+use crate::follow::view::Entry;
+use crate::ui::canvas::{Span, plain, span, wrap};
+use crate::ui::line;
+use crate::ui::state::State;
+use crate::ui::theme::Role;
+
+use super::time;
+
+type Lines = Vec<Vec<Span<'static>>>;
+
+/// More lines of one event are not shown; its offset says where they are.
+const MOST: usize = 2_000;
+
+pub fn lines(state: &State, width: usize) -> Lines {
+    let Some(row) = state.stream.selected_row() else {
+        return vec![vec![span("no event", Role::Dim)]];
+    };
+    let event = row.entry.event();
+    let mut lines = place(state, &row.entry);
+    fields(&event, width, &mut lines);
+    pretty(&event, width, &mut lines);
+    title("raw", &mut lines);
+    for text in line::raw(&event).split('\n') {
+        wrapped(&line::safe(text), width, &mut lines);
+    }
+    lines.truncate(MOST);
+    lines
+}
+
+fn place(state: &State, entry: &Entry) -> Lines {
+    let event = entry.event();
+    let record = event.record;
+    let source = state.sources.iter().find(|source| source.file == entry.position.file);
+    let path = source.map_or_else(String::new, |source| source.path.clone());
+    let mut lines = vec![pair("file", path)];
+    let length = bytes::count(record.end - record.start);
+    let offset = bytes::count(record.start);
+    lines.push(pair("place", format!("byte {offset}, {length} bytes long")));
+    lines.push(pair("format", event.batch.decode.name().to_owned()));
+    let level = event.level().map_or("none", crate::event::Level::name);
+    lines.push(vec![
+        span(format!("{:<10}", "level"), Role::Field),
+        span(level, Role::Level(event.level())),
+    ]);
+    lines.push(pair("time", times(state, entry)));
+    let seen = time::show(event.batch.seen, &jiff::tz::TimeZone::UTC, time::Detail::Full);
+    lines.push(pair("read", format!("{seen} UTC")));
+    if let Some(note) = note(entry) {
+        lines.push(vec![span(format!("{:<10}", "note"), Role::Field), span(note, Role::Near)]);
+    }
+    lines
+}
+
+fn times(state: &State, entry: &Entry) -> String {
+    if !entry.has_own_time() {
+        return "none of its own".to_owned();
+    }
+    let own = entry.event().time();
+    let utc = time::show(own, &jiff::tz::TimeZone::UTC, time::Detail::Full);
+    let local = time::show(own, &state.local, time::Detail::Full);
+    if utc == local { format!("{utc} UTC") } else { format!("{utc} UTC, {local} here") }
+}
+
+fn note(entry: &Entry) -> Option<&'static str> {
+    let flags = entry.event().record.flags;
+    if entry.open {
+        return Some("not complete: it may still grow");
+    }
+    if entry.is_misplaced() {
+        return Some("its time does not fit its place; it stands where it was written");
+    }
+    if flags.contains(Flags::TRUNCATED) {
+        return Some("too long: only its beginning is shown");
+    }
+    flags.contains(Flags::CONTINUATION).then_some("goes on from the event before")
+}
+
+fn fields(event: &Event<'_>, width: usize, lines: &mut Lines) {
+    let parts = document::parts(*event);
+    if let Some(message) = &parts.message {
+        title("message", lines);
+        for text in message.split('\n') {
+            wrapped(&line::safe(text), width, lines);
+        }
+    }
+    if parts.fields.is_empty() {
+        return;
+    }
+    title("fields", lines);
+    let widest = parts.fields.iter().map(|(name, _)| name.len()).max().unwrap_or(0).min(24);
+    for (name, value) in &parts.fields {
+        let name = format!("{:<widest$}  ", sanitize::line(name));
+        let room = width.saturating_sub(name.len()).max(16);
+        let value = line::shown(value);
+        for (index, piece) in wrap(&value, room).into_iter().enumerate() {
+            let head = if index == 0 { name.clone() } else { " ".repeat(name.len()) };
+            lines.push(vec![span(head, Role::Field), plain(piece.to_owned())]);
+        }
+    }
+}
+
+/// JSON records once more with one value a line.
+fn pretty(event: &Event<'_>, width: usize, lines: &mut Lines) {
+    let raw = line::raw(event);
+    if !raw.trim_start().starts_with('{') {
+        return;
+    }
+    let Ok(tree) = serde_json::from_str::<serde_json::Value>(&raw) else { return };
+    let Ok(text) = serde_json::to_string_pretty(&tree) else { return };
+    title("JSON", lines);
+    for text in text.split('\n') {
+        wrapped(&sanitize::line(text), width, lines);
+    }
+}
+
+fn title(text: &'static str, lines: &mut Lines) {
+    lines.push(Vec::new());
+    lines.push(vec![span(text, Role::Header)]);
+}
+
+fn pair(name: &str, value: String) -> Vec<Span<'static>> {
+    vec![span(format!("{name:<10}"), Role::Field), plain(value)]
+}
+
+fn wrapped(text: &str, width: usize, lines: &mut Lines) {
+    if lines.len() < MOST {
+        lines.extend(wrap(text, width).into_iter().map(|piece| vec![plain(piece.to_owned())]));
+    }
+}

@@ -1,0 +1,145 @@
+//! The first line: how everything stands. The second: levels, which are shown, and how many there are.
+
+use ratatui::layout::Rect;
+
+use super::time;
+use crate::base::bytes;
+use crate::event::Level;
+use crate::event::status::{EngineState, RuleState, SinkState};
+use crate::ui::canvas::{Canvas, Span, plain, span, width_of};
+use crate::ui::keymap::Keymap;
+use crate::ui::line::short_count;
+use crate::ui::state::State;
+use crate::ui::theme::{Glyphs, Role};
+use crate::ui::verb::Verb;
+
+pub fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
+    if area.is_empty() {
+        return;
+    }
+    let glyphs = *canvas.glyphs();
+    let left = canvas.right(area, &[plain(" "), span(time::zone_name(state), Role::Dim), plain(" ")]);
+    let mut spans = vec![span(format!(" {}", state.title), Role::Header), plain("  ")];
+    spans.extend(engine(state, &glyphs));
+    for alarm in alarms(state, &glyphs) {
+        spans.push(plain(" "));
+        spans.push(alarm);
+    }
+    // What is most urgent stands first; what has no room is left out as a whole.
+    for part in figures(state, &glyphs) {
+        if width_of(&spans) + width_of(&part) + 2 > usize::from(left.width) {
+            break;
+        }
+        spans.push(plain("  "));
+        spans.extend(part);
+    }
+    canvas.line(left, &spans);
+}
+
+fn engine(state: &State, glyphs: &Glyphs) -> Vec<Span<'static>> {
+    let (glyph, text, role) = match &state.status.engine {
+        EngineState::Starting => (glyphs.waiting, "starting", Role::Near),
+        EngineState::Running => (glyphs.running, "running", Role::Ok),
+        EngineState::ViewOnly { .. } => (glyphs.ring, "view only, ships nothing", Role::Near),
+        EngineState::Draining => (glyphs.waiting, "draining", Role::Near),
+        EngineState::Stopped => (glyphs.firing, "stopped", Role::Bad),
+    };
+    vec![span(format!("{glyph} {text}"), role)]
+}
+
+/// What nobody must miss on any pane.
+fn alarms(state: &State, glyphs: &Glyphs) -> Vec<Span<'static>> {
+    let mut alarms = Vec::new();
+    let firing = state.status.rules.iter().filter(|rule| rule.state == RuleState::Firing).count();
+    if firing > 0 {
+        alarms.push(span(format!(" {} {firing} FIRING ", glyphs.firing), Role::Firing));
+    }
+    let sinks = &state.status.sinks;
+    let paused = sinks.iter().find_map(|sink| match &sink.state {
+        SinkState::Paused { by, since } => Some((by, *since)),
+        _ => None,
+    });
+    if let Some((by, since)) = paused {
+        let by = crate::base::sanitize::line(by);
+        let since = time::moment(state, since);
+        alarms.push(span(format!(" {} SHIPPING PAUSED by {by} since {since} ", glyphs.paused), Role::Paused));
+    }
+    let blocked = sinks.iter().filter(|sink| matches!(sink.state, SinkState::Blocked { .. })).count();
+    if blocked > 0 {
+        alarms.push(span(format!(" {} {blocked} BLOCKED ", glyphs.firing), Role::Firing));
+    }
+    let lost: u64 = state.sources.iter().map(|source| source.lost).sum();
+    if lost > 0 {
+        alarms.push(span(format!(" {} LOST ", bytes::size(lost)), Role::Firing));
+    }
+    alarms
+}
+
+fn figures(state: &State, glyphs: &Glyphs) -> Vec<Vec<Span<'static>>> {
+    let mut parts = Vec::new();
+    let stream = &state.stream;
+    parts.push(match stream.behind_bytes {
+        0 if stream.follow => vec![span(format!("{} live", glyphs.dot), Role::Ok)],
+        0 => vec![span("at the end", Role::Dim)],
+        behind => vec![span(lag(state, behind, glyphs), Role::Near)],
+    });
+    let files = state.sources.len();
+    let size: u64 = state.sources.iter().map(|source| source.size).sum();
+    let noun = if files == 1 { "file" } else { "files" };
+    parts.push(vec![plain(format!("{files} {noun}, {}", bytes::size(size)))]);
+    let records: u64 = state.totals().iter().sum();
+    let mut total = vec![plain(format!("{} events", bytes::count(records)))];
+    let share = state.counted_share();
+    if share < 0.995 {
+        total.push(span(format!(" counted {:.0} %", share * 100.0), Role::Dim));
+    }
+    parts.push(total);
+    parts
+}
+
+/// How far the last line on the screen is from the end.
+fn lag(state: &State, bytes_behind: u64, glyphs: &Glyphs) -> String {
+    let newest = state.sources.iter().map(|source| source.last_growth).max().unwrap_or_default();
+    let shown = state.stream.rows.back().map_or(newest, |row| row.entry.event().time());
+    let seconds = newest.since(shown);
+    let size = bytes::size(bytes_behind);
+    if seconds.as_secs() == 0 {
+        return format!("{} behind {size}", glyphs.paused);
+    }
+    format!("{} behind {size}, {}", glyphs.paused, bytes::duration(seconds))
+}
+
+/// `1●T 0  2●D 12 …`: a ring means hidden.
+pub fn draw_levels(canvas: &mut Canvas<'_>, area: Rect, state: &State, keymap: &Keymap) {
+    if area.is_empty() {
+        return;
+    }
+    let glyphs = *canvas.glyphs();
+    let filters = &state.stream.filters;
+    let totals = state.totals();
+    let long = area.width >= 120;
+    let mut spans = vec![plain(" ")];
+    for slot in [1, 2, 3, 4, 5, 6, 7, 0] {
+        let level = Level::ALL.get(usize::wrapping_sub(slot, 1)).copied();
+        let name = match (long, level) {
+            (true, Some(level)) => format!(" {}", level.name()),
+            (true, None) => " no level".to_owned(),
+            (false, Some(level)) => level.letter().to_string(),
+            (false, None) => "-".to_owned(),
+        };
+        let key = keymap.keys(Verb::ToggleLevel(slot as u8)).first();
+        let key = key.map_or_else(String::new, ToString::to_string);
+        let shown = filters.shows_slot(slot);
+        let sign = if shown { glyphs.dot } else { glyphs.ring };
+        let role = if shown { Role::Level(level) } else { Role::Dim };
+        spans.push(span(key, Role::Key));
+        spans.push(span(format!("{sign}{name}"), role));
+        let count = totals[slot];
+        let weight = if shown && count > 0 { None } else { Some(Role::Dim) };
+        spans.push(Span { text: format!(" {}  ", short_count(count)).into(), role: weight });
+    }
+    if let Some(minimum) = filters.minimum() {
+        spans.push(span(format!("{minimum} and worse"), Role::Near));
+    }
+    canvas.line(area, &spans);
+}

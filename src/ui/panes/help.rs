@@ -1,0 +1,35 @@
+//! Help, made from the list of commands and the keymap in force.
+
+use crate::ui::canvas::{Span, plain, span};
+use crate::ui::keymap::Keymap;
+use crate::ui::theme::Role;
+use crate::ui::verb::{Group, VERBS};
+
+/// A title and an empty line a group, and one line a command.
+pub const LENGTH: usize = VERBS.len() + 2 * Group::ALL.len() - 1;
+
+pub fn lines(keymap: &Keymap) -> Vec<Vec<Span<'static>>> {
+    let mut lines: Vec<Vec<Span<'static>>> = Vec::with_capacity(LENGTH);
+    for group in Group::ALL {
+        if !lines.is_empty() {
+            lines.push(Vec::new());
+        }
+        lines.push(vec![span(group.title(), Role::Header)]);
+        for info in VERBS.iter().filter(|info| info.group == group) {
+            let keys: Vec<String> = keymap.keys(info.verb).iter().map(ToString::to_string).collect();
+            let keys = format!("  {:<14}", keys.join(" "));
+            lines.push(vec![span(keys, Role::Key), plain(info.help)]);
+        }
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn help_names_every_command() {
+        assert_eq!(lines(&Keymap::default()).len(), LENGTH);
+    }
+}

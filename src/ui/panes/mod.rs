@@ -1,0 +1,105 @@
+//! What is drawn where. Every pane draws from the state alone and changes nothing.
+
+mod bottom;
+mod detail;
+mod header;
+mod help;
+mod lists;
+mod shipping;
+mod sources;
+mod streams;
+mod thresholds;
+mod time;
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+use super::canvas::{Canvas, Span, span};
+use super::keymap::Keymap;
+use super::layout;
+use super::state::{Overlay, Pane, State};
+use super::theme::{Role, Theme};
+
+/// Draws everything; says where the cursor stands, if somebody types.
+pub fn draw(
+    buffer: &mut Buffer,
+    state: &State,
+    keymap: &Keymap,
+    theme: &Theme,
+) -> Option<(u16, u16)> {
+    let areas = layout::of(state);
+    let mut canvas = Canvas { buffer, theme };
+    header::draw(&mut canvas, areas.header, state);
+    header::draw_levels(&mut canvas, areas.levels, state, keymap);
+    streams::draw(&mut canvas, areas.streams, state);
+    sources::draw(&mut canvas, areas.sources, state);
+    thresholds::draw(&mut canvas, areas.thresholds, state);
+    shipping::draw(&mut canvas, areas.shipping, state);
+    for divider in areas.dividers {
+        canvas.divider(divider);
+    }
+    match state.overlay {
+        Some(Overlay::Help { scroll }) => {
+            let lines = help::lines(keymap);
+            overlay(&mut canvas, &areas, "help", &lines, scroll);
+        }
+        Some(Overlay::Detail { scroll }) => {
+            let area = overlay_area(&areas);
+            let lines = detail::lines(state, usize::from(area.width.saturating_sub(2)));
+            overlay(&mut canvas, &areas, "event", &lines, scroll);
+        }
+        Some(Overlay::Ask(_)) | None => {}
+    }
+    bottom::draw(&mut canvas, areas.bottom, state, keymap)
+}
+
+/// Lines of what lies over the panes: how far it can be scrolled.
+pub fn overlay_length(state: &State) -> usize {
+    let area = overlay_area(&layout::of(state));
+    match state.overlay {
+        Some(Overlay::Help { .. }) => help::LENGTH,
+        Some(Overlay::Detail { .. }) => {
+            detail::lines(state, usize::from(area.width.saturating_sub(2))).len()
+        }
+        _ => 0,
+    }
+}
+
+/// Over the stream, or over the only pane.
+fn overlay_area(areas: &layout::Areas) -> Rect {
+    let panes = [areas.streams, areas.sources, areas.thresholds, areas.shipping];
+    panes.into_iter().find(|area| !area.is_empty()).unwrap_or_default()
+}
+
+fn overlay(
+    canvas: &mut Canvas<'_>,
+    areas: &layout::Areas,
+    title: &str,
+    lines: &[Vec<Span<'_>>],
+    scroll: usize,
+) {
+    let area = overlay_area(areas);
+    canvas.clear(area);
+    let shown = usize::from(area.height.saturating_sub(1));
+    let below = lines.len().saturating_sub(scroll + shown);
+    let more = if below > 0 {
+        vec![span(format!(" {below} more lines {} ", canvas.glyphs().down), Role::Title)]
+    } else {
+        vec![span(" Esc closes ", Role::Title)]
+    };
+    canvas.rule(area, &[span(format!(" {title} "), Role::TitleFocus)], &more);
+    for (index, line) in lines.iter().skip(scroll).take(shown).enumerate() {
+        let y = area.y + 1 + index as u16;
+        let row = Rect { x: area.x + 1, y, width: area.width.saturating_sub(2), height: 1 };
+        canvas.line(row, line);
+    }
+}
+
+/// The title of a pane; that of the focus stands out by colour, weight and a sign.
+fn title(canvas: &Canvas<'_>, state: &State, pane: Pane) -> Span<'static> {
+    if state.focus == pane {
+        span(format!("{} {} ", canvas.glyphs().running, pane.title()), Role::TitleFocus)
+    } else {
+        span(format!(" {} ", pane.title()), Role::Title)
+    }
+}

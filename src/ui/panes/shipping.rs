@@ -1,0 +1,105 @@
+//! The sinks: whether everything has arrived, and what is in the way.
+
+use ratatui::layout::Rect;
+
+use super::lists::{self, Lines, List};
+use super::time;
+use crate::base::{bytes, sanitize};
+use crate::event::status::{SinkState, SinkStatus};
+use crate::ui::canvas::{Canvas, plain, span, width_of};
+use crate::ui::line::short_count;
+use crate::ui::state::{Pane, State};
+use crate::ui::theme::{Glyphs, Role};
+
+pub fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
+    let glyphs = *canvas.glyphs();
+    let width = usize::from(area.width.saturating_sub(2));
+    let sinks = &state.status.sinks;
+    let list = List {
+        pane: Pane::Shipping,
+        entries: sinks.iter().map(|sink| entry(state, sink, width, &glyphs)).collect(),
+        selected: state.selected[2],
+        empty: if state.can_ship() { "nothing to ship to" } else { "this screen ships nothing" },
+        right: Vec::new(),
+    };
+    lists::draw(canvas, area, state, &list);
+}
+
+fn entry(state: &State, sink: &SinkStatus, width: usize, glyphs: &Glyphs) -> Lines {
+    let (glyph, word, role) = look(state, sink, glyphs);
+    let name = sanitize::line(&sink.name).into_owned();
+    let rate = format!("{}/s", short_count(sink.rate.max(0.0).round() as u64));
+    let mut first = vec![span(format!("{glyph} "), role), plain(format!("{name} ")), span(word, role)];
+    let used = width_of(&first) + rate.len();
+    if used < width {
+        first.push(plain(" ".repeat(width - used)));
+        first.push(plain(rate));
+    }
+    let mut lines = vec![first, vec![plain("  "), behind(state, sink, glyphs)]];
+    if let Some(error) = error_of(sink) {
+        lines.push(vec![plain("  "), span(error, Role::Bad)]);
+    } else {
+        lines.push(vec![plain("  "), sent(sink, glyphs)]);
+    }
+    lines
+}
+
+fn look(state: &State, sink: &SinkStatus, glyphs: &Glyphs) -> (&'static str, String, Role) {
+    match &sink.state {
+        SinkState::Armed => (glyphs.ring, "waits for s".to_owned(), Role::Near),
+        SinkState::Idle => (glyphs.ok, "all sent".to_owned(), Role::Ok),
+        SinkState::Shipping => (glyphs.running, "shipping".to_owned(), Role::Ok),
+        SinkState::Paused { by, since } => {
+            let by = sanitize::line(by);
+            (glyphs.paused, format!("PAUSED by {by} since {}", time::moment(state, *since)), Role::Paused)
+        }
+        SinkState::BackingOff { next, attempts } => {
+            let at = time::moment(state, *next);
+            (glyphs.waiting, format!("try {} at {at}", attempts + 1), Role::Near)
+        }
+        SinkState::Blocked { .. } => (glyphs.firing, "BLOCKED".to_owned(), Role::Firing),
+        SinkState::Stopped => (glyphs.ring, "stopped".to_owned(), Role::Dim),
+    }
+}
+
+fn behind(state: &State, sink: &SinkStatus, glyphs: &Glyphs) -> crate::ui::canvas::Span<'static> {
+    if sink.behind_bytes == 0 && sink.in_flight_events == 0 {
+        return span("nothing waits", Role::Dim);
+    }
+    let mut text = format!("{} behind", bytes::size(sink.behind_bytes));
+    if sink.behind_events > 0 {
+        text.push_str(&format!(" {} ~{} events", glyphs.separator, short_count(sink.behind_events)));
+    }
+    if let Some(oldest) = sink.oldest_waiting {
+        text.push_str(&format!(" {} oldest {}", glyphs.separator, time::moment(state, oldest)));
+    }
+    if sink.in_flight_events > 0 {
+        let events = short_count(sink.in_flight_events);
+        text.push_str(&format!(" {} {events} in flight", glyphs.separator));
+    }
+    plain(text)
+}
+
+fn sent(sink: &SinkStatus, glyphs: &Glyphs) -> crate::ui::canvas::Span<'static> {
+    let mut text = format!("{} sent", bytes::count(sink.confirmed_events));
+    if sink.dead_letters > 0 {
+        let dead = bytes::count(sink.dead_letters);
+        text.push_str(&format!(" {} {dead} DEAD LETTERS", glyphs.separator));
+        return span(text, Role::Bad);
+    }
+    if sink.duplicates > 0 {
+        let known = bytes::count(sink.duplicates);
+        text.push_str(&format!(" {} {known} were there already", glyphs.separator));
+    }
+    span(text, Role::Dim)
+}
+
+/// An error that was overcome is no longer news.
+fn error_of(sink: &SinkStatus) -> Option<String> {
+    let text = match &sink.state {
+        SinkState::Blocked { reason } => reason,
+        SinkState::BackingOff { .. } => sink.last_error.as_ref()?,
+        _ => return None,
+    };
+    Some(sanitize::line(text).into_owned())
+}

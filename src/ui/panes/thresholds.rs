@@ -1,0 +1,68 @@
+//! The rules: how near each is to its limit, which fire, and when they last did.
+
+use ratatui::layout::Rect;
+
+use super::lists::{self, Lines, List};
+use super::time;
+use crate::base::sanitize;
+use crate::event::status::{RuleState, RuleStatus};
+use crate::ui::canvas::{Canvas, plain, span, width_of};
+use crate::ui::state::{Pane, State};
+use crate::ui::theme::{Glyphs, Role};
+
+pub fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
+    let glyphs = *canvas.glyphs();
+    let width = usize::from(area.width.saturating_sub(2));
+    let rules = &state.status.rules;
+    let firing = rules.iter().filter(|rule| rule.state == RuleState::Firing).count();
+    let right = match firing {
+        0 => Vec::new(),
+        firing => vec![span(format!(" {firing} FIRING "), Role::Firing)],
+    };
+    let list = List {
+        pane: Pane::Thresholds,
+        entries: rules.iter().map(|rule| entry(state, rule, width, &glyphs)).collect(),
+        selected: state.selected[1],
+        empty: "no rule",
+        right,
+    };
+    lists::draw(canvas, area, state, &list);
+}
+
+fn entry(state: &State, rule: &RuleStatus, width: usize, glyphs: &Glyphs) -> Lines {
+    let (glyph, word, role) = look(rule, glyphs);
+    let name = sanitize::line(&rule.name).into_owned();
+    let spark = glyphs.sparkline(&rule.history, rule.limit.max(rule.history.iter().copied().max().unwrap_or(0)));
+    let figure = format!("{}/{}", rule.count, rule.limit);
+    let mut first = vec![span(format!("{glyph} {word:<6} "), role), plain(format!("{name} "))];
+    let used = width_of(&first) + figure.len();
+    first.push(plain(" ".repeat(width.saturating_sub(used))));
+    first.push(span(figure, role));
+    let key = sanitize::line(&rule.key);
+    let mut rest = String::new();
+    if rule.count > 0 && !key.is_empty() {
+        rest.push_str(&key);
+        rest.push(' ');
+    }
+    match rule.last_fired {
+        Some(fired) if rule.state == RuleState::Firing => {
+            rest.push_str(&format!("since {}", time::moment(state, fired)));
+        }
+        Some(fired) => rest.push_str(&format!("fired {}", time::moment(state, fired))),
+        None if width >= 38 => rest.push_str(&sanitize::line(&rule.condition)),
+        None => rest.push_str("never fired"),
+    }
+    let second = vec![plain("  "), span(spark, role), plain(" "), span(rest, Role::Dim)];
+    vec![first, second]
+}
+
+/// From three quarters of the limit on, a rule is near.
+fn look(rule: &RuleStatus, glyphs: &Glyphs) -> (&'static str, &'static str, Role) {
+    match rule.state {
+        RuleState::Firing => (glyphs.firing, "FIRING", Role::Firing),
+        _ if rule.count > 0 && rule.count * 4 >= rule.limit * 3 => {
+            (glyphs.near, "near", Role::Near)
+        }
+        _ => (glyphs.ok, "ok", Role::Ok),
+    }
+}

@@ -1,0 +1,218 @@
+//! Reads what the stream lacks, one bounded step at a time, on the screen's own thread between two looks
+//! at the keyboard.
+//!
+//! What to do is told by the state alone: the most urgent thing that is missing comes first. Nothing runs
+//! behind the state's back, and a key that changes what is wanted cancels what was.
+
+use std::sync::Arc;
+
+use super::action::{Action, Reading};
+use super::search::Direction;
+use super::state::{SourceLine, State};
+use super::stream::{Reset, Row, Stream, open_row, row};
+use crate::base::{Timestamp, sanitize};
+use crate::follow::FileHandle;
+use crate::follow::view::{Budget, Entry, FileView, Step, Timeline};
+
+/// Bytes decoded in one step: a few milliseconds.
+const STEP: u64 = 512 * 1024;
+/// Rows handed over at once.
+const ROWS: usize = 200;
+/// Further behind than this, whoever follows the end jumps there.
+const JUMP: u64 = 4 * 1024 * 1024;
+
+#[derive(Debug, Default)]
+pub struct Reader {
+    timeline: Timeline,
+    counted: bool,
+}
+
+impl Reader {
+    /// Looks at the files as they are now. `None` when nothing has changed.
+    pub fn refresh(&mut self, files: &[Arc<FileHandle>], now: Timestamp) -> Option<Action> {
+        let changed = self.timeline.refresh(files, now);
+        self.counted &= !changed;
+        changed.then(|| Action::Sources { lines: self.lines(), grown: true })
+    }
+
+    /// Does the most urgent thing for a few milliseconds; `None` when nothing is missing.
+    pub fn step(&mut self, state: &State) -> Option<Action> {
+        let stream = &state.stream;
+        let reading = if let Some(reset) = &stream.reset {
+            self.place(stream, reset)
+        } else if stream.follow && self.timeline.bytes_behind(&stream.tail) > JUMP {
+            self.place(stream, &Reset::End)
+        } else if stream.stale && stream.at_tail {
+            self.look_at_tail(stream)
+        } else if stream.rows.is_empty() && stream.needs_forward() {
+            self.forward(stream)
+        } else if stream.needs_back() {
+            self.back(stream)
+        } else if stream.needs_forward() {
+            self.forward(stream)
+        } else if stream.hunt.is_some() {
+            self.hunt(stream)?
+        } else if let (false, true, Some(at)) = (stream.follow, stream.fresh_stale, &stream.fresh_at) {
+            self.count_fresh(stream, at)
+        } else {
+            return self.count_levels();
+        };
+        Some(Action::Read(reading))
+    }
+
+    /// Nothing on the screen waits for what [`Reader::step`] would do next.
+    pub fn is_background(state: &State) -> bool {
+        let stream = &state.stream;
+        let tail = stream.stale && stream.at_tail;
+        stream.reset.is_none() && !tail && !stream.needs_back() && !stream.needs_forward()
+    }
+
+    fn place(&mut self, stream: &Stream, reset: &Reset) -> Reading {
+        let scope = stream.scope();
+        let mut budget = Budget::bytes(u64::MAX);
+        match reset {
+            Reset::End => {
+                let end = self.timeline.end();
+                Reading::Placed { head: end.clone(), tail: end, at_tail: true }
+            }
+            Reset::Start => {
+                let start = self.timeline.start();
+                Reading::Placed { head: start.clone(), tail: start, at_tail: false }
+            }
+            Reset::Around { position, at, slot } => {
+                let was_known = |other: usize| {
+                    let known = other == *slot || (!scope.hides(other) && at.get(other) > Some(&0));
+                    known.then(|| at.get(other).copied()).flatten()
+                };
+                let at = self.timeline.place(position.key, was_known, &mut budget);
+                Reading::Placed { head: at.clone(), tail: at, at_tail: false }
+            }
+        }
+    }
+
+    fn look_at_tail(&mut self, stream: &Stream) -> Reading {
+        let scope = stream.scope();
+        let mut budget = Budget::bytes(STEP);
+        let next_key = self.timeline.next_key(&stream.tail, &scope, &mut budget);
+        let open = self.timeline.open_records(&scope);
+        let shown = open.into_iter().filter(|entry| stream.filters.shows(&entry.event()));
+        let open: Vec<Row> = shown.map(open_row).collect();
+        let behind_bytes = self.timeline.bytes_behind(&stream.tail);
+        Reading::Tail { next_key, open, behind_bytes }
+    }
+
+    fn back(&mut self, stream: &Stream) -> Reading {
+        let mut at = stream.head.to_vec();
+        let mut rows = Vec::new();
+        let edge = self.walk(stream, Direction::Older, &mut at, &mut |entry, at| {
+            rows.push(row(entry, at));
+            rows.len() < ROWS
+        });
+        Reading::Back { rows, head: at.into(), edge }
+    }
+
+    fn forward(&mut self, stream: &Stream) -> Reading {
+        let mut at = stream.tail.to_vec();
+        let mut rows = Vec::new();
+        let edge = self.walk(stream, Direction::Newer, &mut at, &mut |entry, at| {
+            rows.push(row(entry, at));
+            rows.len() < ROWS
+        });
+        Reading::Forward { rows, tail: at.into(), edge }
+    }
+
+    fn count_fresh(&mut self, stream: &Stream, from: &[u64]) -> Reading {
+        let mut at = from.to_vec();
+        let mut more = 0;
+        let edge = self.walk(stream, Direction::Newer, &mut at, &mut |entry, _| {
+            more += u64::from(!entry.is_quiet());
+            true
+        });
+        Reading::Fresh { more, at: at.into(), edge }
+    }
+
+    /// Hands out shown records until the budget is spent or `each` says stop; `true` at the edge.
+    fn walk(
+        &mut self,
+        stream: &Stream,
+        direction: Direction,
+        at: &mut Vec<u64>,
+        each: &mut dyn FnMut(Entry, &[u64]) -> bool,
+    ) -> bool {
+        let scope = stream.scope();
+        let mut accept = |entry: &Entry| stream.filters.shows(&entry.event());
+        let mut budget = Budget::bytes(STEP);
+        loop {
+            let step = match direction {
+                Direction::Older => self.timeline.back(at, &scope, &mut accept, &mut budget),
+                Direction::Newer => self.timeline.forward(at, &scope, &mut accept, &mut budget),
+            };
+            match step {
+                Step::Found(entry) => {
+                    if !each(*entry, at) || budget.is_spent() {
+                        return false;
+                    }
+                }
+                Step::Later => return false,
+                Step::Edge => return true,
+            }
+        }
+    }
+
+    fn hunt(&mut self, stream: &Stream) -> Option<Reading> {
+        let hunt = stream.hunt.as_ref()?;
+        let scope = stream.scope();
+        let mut accept = |entry: &Entry| {
+            let event = entry.event();
+            hunt.wanted.matches(&event) && stream.filters.shows(&event)
+        };
+        let mut budget = Budget::bytes(STEP);
+        let mut at = hunt.at.clone();
+        let step = match hunt.direction {
+            Direction::Older => self.timeline.back(&mut at, &scope, &mut accept, &mut budget),
+            Direction::Newer => self.timeline.forward(&mut at, &scope, &mut accept, &mut budget),
+        };
+        Some(match step {
+            Step::Found(entry) => Reading::Found(Box::new(row(*entry, &at))),
+            Step::Later => {
+                let behind = self.timeline.bytes_behind(&at);
+                Reading::Searching { at, behind }
+            }
+            Step::Edge => Reading::NotFound,
+        })
+    }
+
+    fn count_levels(&mut self) -> Option<Action> {
+        if self.counted {
+            return None;
+        }
+        self.counted = !self.timeline.count_more(&mut Budget::bytes(STEP));
+        Some(Action::Sources { lines: self.lines(), grown: false })
+    }
+
+    fn lines(&self) -> Vec<SourceLine> {
+        self.timeline.files.iter().map(line).collect()
+    }
+}
+
+fn line(view: &FileView) -> SourceLine {
+    let facts = view.facts();
+    let name = facts.path.file_name().unwrap_or(facts.path.as_os_str());
+    let safe = |text: &std::ffi::OsStr| sanitize::line(&text.to_string_lossy()).into_owned();
+    SourceLine {
+        file: view.id(),
+        source: view.handle().source.name.clone(),
+        name: safe(name),
+        path: safe(facts.path.as_os_str()),
+        size: facts.size,
+        lost: facts.lost,
+        counts: *view.tally.totals(),
+        counted_bytes: view.tally.counted_bytes(),
+        format: view.format_name(),
+        state: facts.state.clone(),
+        last_growth: facts.last_growth,
+        hidden: false,
+        problem: view.problem.clone(),
+        zone: view.handle().source.zone.clone(),
+    }
+}

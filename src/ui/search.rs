@@ -1,0 +1,60 @@
+//! What is searched for, where the matches are marked, and the search that runs.
+
+use regex::bytes::Regex;
+
+use super::filter::smart_case;
+use crate::event::{Event, Level};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    Newer,
+    Older,
+}
+
+#[derive(Clone, Debug)]
+pub struct Search {
+    pub text: String,
+    pub regex: Regex,
+}
+
+impl Search {
+    pub fn parse(text: &str) -> Result<Self, String> {
+        Ok(Search { text: text.to_owned(), regex: smart_case(text)? })
+    }
+}
+
+/// What a running search looks for.
+#[derive(Clone, Debug)]
+pub enum Wanted {
+    Text(Search),
+    AtLeast(Level),
+}
+
+impl Wanted {
+    pub fn matches(&self, event: &Event<'_>) -> bool {
+        match self {
+            Wanted::Text(search) => search.regex.is_match(event.text()),
+            Wanted::AtLeast(level) => event.level() >= Some(*level),
+        }
+    }
+
+    pub fn name(&self) -> String {
+        match self {
+            Wanted::Text(search) => format!("`{}`", search.text),
+            Wanted::AtLeast(Level::Error) => "error".to_owned(),
+            Wanted::AtLeast(level) => format!("{level} or worse"),
+        }
+    }
+}
+
+/// A search on its way. Goes on from `at` whenever there is time.
+#[derive(Clone, Debug)]
+pub struct Hunt {
+    pub wanted: Wanted,
+    pub direction: Direction,
+    pub at: Vec<u64>,
+    /// Bytes behind `at` when it began, to say how far it is.
+    pub began_behind: u64,
+    pub behind: u64,
+    pub total: u64,
+}

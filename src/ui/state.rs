@@ -1,0 +1,196 @@
+//! All that the screen shows, as plain data. [`super::update`] alone changes it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+
+use super::prompt::Prompt;
+use super::stream::Stream;
+use crate::base::Timestamp;
+use crate::event::level::LevelCounts;
+use crate::event::status::{EngineState, FileState, SinkState};
+use crate::event::{FileId, Level, Status};
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Pane {
+    #[default]
+    Streams,
+    Sources,
+    Thresholds,
+    Shipping,
+}
+
+impl Pane {
+    pub const ALL: [Pane; 4] = [Pane::Streams, Pane::Sources, Pane::Thresholds, Pane::Shipping];
+
+    pub fn title(self) -> &'static str {
+        match self {
+            Pane::Streams => "streams",
+            Pane::Sources => "sources",
+            Pane::Thresholds => "thresholds",
+            Pane::Shipping => "shipping",
+        }
+    }
+}
+
+/// In which zone times are shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Zone {
+    /// That of the source's naive times.
+    #[default]
+    Source,
+    Utc,
+    Local,
+}
+
+impl Zone {
+    pub fn next(self) -> Self {
+        match self {
+            Zone::Source => Zone::Utc,
+            Zone::Utc => Zone::Local,
+            Zone::Local => Zone::Source,
+        }
+    }
+}
+
+/// What lies over the panes and takes the keys that move.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Overlay {
+    Help { scroll: usize },
+    Detail { scroll: usize },
+    Ask(Question),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Question {
+    Quit,
+    Pause,
+}
+
+/// One line for the operator, for a few seconds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    pub level: Level,
+    pub text: String,
+    pub until: Timestamp,
+}
+
+pub const MESSAGE_STAYS: Duration = Duration::from_secs(6);
+
+/// One file in the list of sources.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SourceLine {
+    pub file: FileId,
+    pub source: Arc<str>,
+    /// As it is shown: the file's name, safe and on one line.
+    pub name: String,
+    pub path: String,
+    pub size: u64,
+    pub lost: u64,
+    pub counts: LevelCounts,
+    pub counted_bytes: u64,
+    pub format: Option<&'static str>,
+    pub state: FileState,
+    pub last_growth: Timestamp,
+    pub hidden: bool,
+    pub problem: Option<String>,
+    pub zone: TimeZone,
+}
+
+/// How the screen ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// The operator left.
+    Quit,
+    /// Somebody else said stop.
+    Stopped,
+    /// The terminal is gone: stop as by SIGTERM.
+    TerminalGone,
+}
+
+#[derive(Debug)]
+pub struct State {
+    pub title: String,
+    pub size: (u16, u16),
+    pub now: Timestamp,
+    pub focus: Pane,
+    pub stream: Stream,
+    pub sources: Vec<SourceLine>,
+    pub status: Arc<Status>,
+    pub zone: Zone,
+    pub local: TimeZone,
+    pub prompt: Option<Prompt>,
+    pub overlay: Option<Overlay>,
+    pub message: Option<Message>,
+    /// The selected line of each list: sources, thresholds, shipping.
+    pub selected: [usize; 3],
+    /// Ctrl-C was pressed with nothing to cancel: once more quits.
+    pub cancelled_once: bool,
+    pub exit: Option<Exit>,
+}
+
+impl State {
+    pub fn new(title: String, size: (u16, u16), now: Timestamp, local: TimeZone) -> Self {
+        State {
+            title,
+            size,
+            now,
+            focus: Pane::default(),
+            stream: Stream::default(),
+            sources: Vec::new(),
+            status: Arc::default(),
+            zone: Zone::default(),
+            local,
+            prompt: None,
+            overlay: None,
+            message: None,
+            selected: [0; 3],
+            cancelled_once: false,
+            exit: None,
+        }
+    }
+
+    pub fn say(&mut self, level: Level, text: impl Into<String>) {
+        // What is at risk stays until somebody has taken note of it.
+        let until = match level {
+            Level::Error | Level::Fatal => Timestamp::MAX,
+            _ => self.now.plus(MESSAGE_STAYS),
+        };
+        self.message = Some(Message { level, text: text.into(), until });
+    }
+
+    /// This process owns the state; one that only looks on ships nothing.
+    pub fn can_ship(&self) -> bool {
+        !matches!(self.status.engine, EngineState::ViewOnly { .. } | EngineState::Stopped)
+    }
+
+    pub fn is_paused(&self) -> bool {
+        self.status.sinks.iter().any(|sink| matches!(sink.state, SinkState::Paused { .. }))
+    }
+
+    pub fn something_waits(&self) -> bool {
+        let waits = |state: &SinkState| {
+            matches!(state, SinkState::BackingOff { .. } | SinkState::Blocked { .. })
+        };
+        self.status.sinks.iter().any(|sink| waits(&sink.state))
+    }
+
+    /// Records per level over all files, as far as they are counted.
+    pub fn totals(&self) -> LevelCounts {
+        let mut totals = LevelCounts::default();
+        for source in &self.sources {
+            for (total, count) in totals.iter_mut().zip(source.counts) {
+                *total += count;
+            }
+        }
+        totals
+    }
+
+    /// 0 to 1: how much of the files has been counted.
+    pub fn counted_share(&self) -> f64 {
+        let size: u64 = self.sources.iter().map(|source| source.size).sum();
+        let counted: u64 = self.sources.iter().map(|source| source.counted_bytes).sum();
+        if size == 0 { 1.0 } else { (counted as f64 / size as f64).min(1.0) }
+    }
+}

@@ -1,0 +1,376 @@
+//! The part of the merged timeline that is on the screen or near it: rows, selection, following.
+//!
+//! Plain data. What is missing is asked for by [`super::reader`], which looks at what this says it has.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use jiff::tz::TimeZone;
+
+use super::filter::Filters;
+use super::search::{Hunt, Search};
+use crate::event::FileId;
+use crate::follow::view::{Entry, Frontier, Position, Scope};
+
+/// Rows that are kept around the screen, at least.
+const SPARE: usize = 150;
+
+/// One shown record.
+#[derive(Clone, Debug)]
+pub struct Row {
+    pub entry: Entry,
+    /// The place right before it; an open record has none.
+    pub at: Option<Frontier>,
+    /// Lines of its text.
+    pub lines: u16,
+}
+
+/// From where the rows are to be read anew.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reset {
+    End,
+    Start,
+    /// Around this record: files that were hidden find their place by its time.
+    Around { position: Position, at: Frontier, slot: usize },
+}
+
+#[derive(Debug)]
+pub struct Stream {
+    pub rows: VecDeque<Row>,
+    /// The places before the first and behind the last row. What lies beyond is not known yet.
+    pub head: Frontier,
+    pub tail: Frontier,
+    pub at_head: bool,
+    pub at_tail: bool,
+    /// The first row on the screen, and how many of its lines stand above the screen.
+    pub top: usize,
+    pub clip: u16,
+    pub selected: usize,
+    pub follow: bool,
+    /// Rows that the selection should still move when they have been read.
+    pub owed: i64,
+    /// Columns scrolled to the right.
+    pub column: usize,
+    /// Lines of the screen for rows.
+    pub height: u16,
+    pub reset: Option<Reset>,
+    /// Files have changed since the tail was looked at.
+    pub stale: bool,
+    /// Records that came since the screen was held, as far as they are counted.
+    pub fresh: u64,
+    pub fresh_at: Option<Frontier>,
+    /// There may be more of them to count.
+    pub fresh_stale: bool,
+    /// A record was jumped to: some lines above it are wanted too.
+    pub lead: bool,
+    /// Records that came since then and belong above the screen.
+    pub late: u64,
+    pub filters: Filters,
+    pub hidden: Vec<FileId>,
+    /// The files of the timeline, in its order.
+    pub files: Vec<FileId>,
+    /// The zones of their naive times.
+    pub zones: Vec<TimeZone>,
+    pub search: Option<Search>,
+    pub hunt: Option<Hunt>,
+    /// Bytes between the last row and the ends of the files.
+    pub behind_bytes: u64,
+}
+
+impl Default for Stream {
+    fn default() -> Self {
+        Stream {
+            rows: VecDeque::new(),
+            head: Frontier::from([]),
+            tail: Frontier::from([]),
+            at_head: false,
+            at_tail: false,
+            top: 0,
+            clip: 0,
+            selected: 0,
+            follow: true,
+            owed: 0,
+            column: 0,
+            height: 0,
+            reset: Some(Reset::End),
+            stale: true,
+            fresh: 0,
+            fresh_at: None,
+            fresh_stale: false,
+            lead: false,
+            late: 0,
+            filters: Filters::default(),
+            hidden: Vec::new(),
+            files: Vec::new(),
+            zones: Vec::new(),
+            search: None,
+            hunt: None,
+            behind_bytes: 0,
+        }
+    }
+}
+
+impl Stream {
+    pub fn scope(&self) -> Scope {
+        let hidden = self.files.iter().map(|file| self.hidden.contains(file)).collect();
+        Scope { levels: self.filters.mask(), hidden }
+    }
+
+    pub fn selected_row(&self) -> Option<&Row> {
+        self.rows.get(self.selected)
+    }
+
+    /// Lines that a row takes on the screen: a record of many lines shows its beginning.
+    pub fn lines_of(&self, index: usize) -> u16 {
+        let most = (self.height / 3).max(1);
+        self.rows.get(index).map_or(1, |row| row.lines.clamp(1, most))
+    }
+
+    /// Rows above the screen are too few to go on upwards.
+    pub fn needs_back(&self) -> bool {
+        !self.at_head && (self.owed < 0 || self.top < usize::from(self.height).max(1))
+    }
+
+    /// Rows below the screen are too few to go on downwards.
+    pub fn needs_forward(&self) -> bool {
+        let below = self.rows.len().saturating_sub(self.top);
+        let wanted = usize::from(self.height) * 2 + 1;
+        !self.at_tail && (self.follow || self.owed > 0 || below < wanted)
+    }
+
+    /// Shows from the end on and goes along with it.
+    pub fn follow_end(&mut self) {
+        self.follow = true;
+        self.owed = 0;
+        self.fresh = 0;
+        self.fresh_at = None;
+        self.late = 0;
+        if self.at_tail {
+            self.selected = self.rows.len().saturating_sub(1);
+            self.settle();
+        } else {
+            self.restart(Reset::End);
+        }
+    }
+
+    /// Stands still from now on; what comes is counted.
+    pub fn hold(&mut self) {
+        if self.follow {
+            self.follow = false;
+            self.fresh = 0;
+            self.late = 0;
+            self.fresh_at = self.at_tail.then(|| self.tail.clone());
+        }
+    }
+
+    pub fn restart(&mut self, reset: Reset) {
+        self.rows.clear();
+        (self.top, self.clip, self.selected, self.owed) = (0, 0, 0, 0);
+        (self.at_head, self.at_tail) = (false, false);
+        self.lead = matches!(reset, Reset::Around { .. });
+        self.reset = Some(reset);
+    }
+
+    /// Reads what is shown anew, around the selected record; at the end while following.
+    pub fn reread(&mut self) {
+        let around = self.around_selected();
+        match around {
+            Some(around) if !self.follow => {
+                let fresh_at = self.fresh_at.clone();
+                self.restart(around);
+                self.fresh = 0;
+                self.fresh_at = fresh_at;
+            }
+            _ if self.follow => self.restart(Reset::End),
+            // Nothing is shown: what is known of the place is kept.
+            _ => {
+                let end = self.reset.take().unwrap_or(Reset::End);
+                self.restart(end);
+            }
+        }
+    }
+
+    fn around_selected(&self) -> Option<Reset> {
+        let row = self.rows.get(self.selected)?;
+        let at = row.at.clone().unwrap_or_else(|| self.tail.clone());
+        Some(Reset::Around { position: row.entry.position, at, slot: row.entry.slot })
+    }
+
+    /// Moves the selection; the screen follows it. What has not been read yet is owed.
+    pub fn move_by(&mut self, rows: i64) {
+        if rows < 0 {
+            self.hold();
+        }
+        let target = self.selected as i64 + rows;
+        let last = self.rows.len() as i64 - 1;
+        self.owed = if target < 0 && !self.at_head {
+            target
+        } else if target > last && !self.at_tail {
+            target - last.max(0)
+        } else {
+            0
+        };
+        self.selected = target.clamp(0, last.max(0)) as usize;
+        self.settle();
+    }
+
+    /// Moves screen and selection together by about this many lines.
+    pub fn page_by(&mut self, lines: i64) {
+        let mut left = lines.unsigned_abs() as i64;
+        let mut rows = 0;
+        let mut index = self.selected as i64;
+        while left > 0 {
+            let inside = index >= 0 && index < self.rows.len() as i64;
+            left -= i64::from(if inside { self.lines_of(index as usize) } else { 1 });
+            index += lines.signum();
+            rows += 1;
+        }
+        let moved = rows * lines.signum();
+        if lines < 0 {
+            self.hold();
+        }
+        let top = (self.top as i64 + moved).max(0) as usize;
+        self.top = top.min(self.rows.len().saturating_sub(1));
+        self.clip = 0;
+        self.move_by(moved);
+        self.fill_page();
+    }
+
+    /// Does not leave the lower part of the screen empty while there is something above.
+    pub fn fill_page(&mut self) {
+        if !self.at_tail {
+            return;
+        }
+        let (top, clip) = self.last_page();
+        if self.top > top || (self.top == top && self.clip > clip) {
+            (self.top, self.clip) = (top, clip);
+        }
+    }
+
+    /// Keeps the selection on the screen, and the end while following.
+    pub fn settle(&mut self) {
+        if self.rows.is_empty() {
+            (self.top, self.clip, self.selected) = (0, 0, 0);
+            return;
+        }
+        let last = self.rows.len() - 1;
+        self.selected = self.selected.min(last);
+        if self.follow {
+            self.selected = last;
+            (self.top, self.clip) = self.last_page();
+            return;
+        }
+        if self.selected <= self.top {
+            (self.top, self.clip) = (self.selected, 0);
+        }
+        self.top = self.top.min(last);
+        let mut lines: i64 = (self.top..=self.selected)
+            .map(|index| i64::from(self.lines_of(index)))
+            .sum::<i64>()
+            - i64::from(self.clip);
+        while lines > i64::from(self.height.max(1)) && self.top < self.selected {
+            lines -= i64::from(self.lines_of(self.top)) - i64::from(self.clip);
+            self.top += 1;
+            self.clip = 0;
+        }
+    }
+
+    /// The place of the screen at which the last row is its last line.
+    fn last_page(&self) -> (usize, u16) {
+        let mut left = i64::from(self.height.max(1));
+        for index in (0..self.rows.len()).rev() {
+            let lines = i64::from(self.lines_of(index));
+            if lines >= left {
+                return (index, (lines - left) as u16);
+            }
+            left -= lines;
+        }
+        (0, 0)
+    }
+
+    /// Nothing unbounded: rows far from the screen are dropped and read again when they are wanted.
+    pub fn trim(&mut self) {
+        let most = usize::from(self.height) * 3 + SPARE;
+        let keep = usize::from(self.height) + SPARE;
+        while self.rows.len() > most && self.top > keep {
+            let removed = self.rows.pop_front();
+            let Some(at) = self.rows.front().and_then(|row| row.at.clone()) else {
+                if let Some(removed) = removed {
+                    self.rows.push_front(removed);
+                }
+                return;
+            };
+            self.head = at;
+            self.at_head = false;
+            self.top -= 1;
+            self.selected = self.selected.saturating_sub(1);
+        }
+        while self.rows.len() > most && self.rows.len() - self.top > 2 * keep {
+            let Some(last) = self.rows.pop_back() else { return };
+            self.at_tail = false;
+            if let Some(at) = last.at {
+                self.tail = at;
+            }
+        }
+    }
+
+    /// Takes away the open records, which are given anew at every look at the tail.
+    pub fn drop_open(&mut self) {
+        let selected = self.rows.get(self.selected).map(|row| row.entry.position);
+        self.rows.retain(|row| row.at.is_some());
+        if let Some(position) = selected
+            && let Some(index) = self.rows.iter().rposition(|row| row.entry.position <= position)
+        {
+            self.selected = index;
+        }
+    }
+
+    /// Puts open records where their time belongs, if that is among the rows.
+    pub fn insert_open(&mut self, open: Vec<Row>) {
+        for row in open {
+            let position = row.entry.position;
+            let mut index = self.rows.len();
+            while index > 0 && self.rows[index - 1].entry.position > position {
+                index -= 1;
+            }
+            if index == 0 && !self.at_head && !self.rows.is_empty() {
+                continue;
+            }
+            self.rows.insert(index, row);
+            if index <= self.top && !self.follow && self.rows.len() > 1 {
+                self.top += 1;
+            }
+            if index <= self.selected && !self.follow && self.rows.len() > 1 {
+                self.selected += 1;
+            }
+        }
+    }
+
+    pub fn find(&self, position: Position) -> Option<usize> {
+        let same = |row: &Row| {
+            let found = row.entry.position;
+            found.file == position.file && found.offset == position.offset
+        };
+        self.rows.iter().position(same)
+    }
+}
+
+/// A row with the place before it.
+pub fn row(entry: Entry, at: &[u64]) -> Row {
+    let mut before: Vec<u64> = at.to_vec();
+    before[entry.slot] = entry.position.offset;
+    let lines = lines_of(&entry);
+    Row { lines, at: Some(Arc::from(before)), entry }
+}
+
+/// The row of a record that may still grow.
+pub fn open_row(entry: Entry) -> Row {
+    Row { lines: lines_of(&entry), at: None, entry }
+}
+
+// Nobody draws more lines than a screen has.
+fn lines_of(entry: &Entry) -> u16 {
+    let text = entry.event().text();
+    let text = &text[..text.len().min(64 * 1024)];
+    (memchr::memchr_iter(b'\n', text).count() + 1).min(500) as u16
+}

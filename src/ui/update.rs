@@ -1,0 +1,252 @@
+//! `update(state, action) -> effects`: everything that changes the screen's state. Pure.
+
+mod find;
+mod read;
+mod ship;
+
+use super::action::{Action, Effect};
+use super::key::{Code, Key};
+use super::layout;
+use super::prompt::{Asked, Prompt};
+use super::state::{Exit, Overlay, Pane, Question, State};
+use super::stream::Reset;
+use super::verb::Verb;
+use crate::base::bytes;
+use crate::event::{Command, Level};
+
+pub fn update(state: &mut State, action: Action) -> Vec<Effect> {
+    let mut effects = Vec::new();
+    match action {
+        Action::Verb(verb) => run(state, verb, &mut effects),
+        Action::Typed(key) => typed(state, key, &mut effects),
+        Action::Pasted(text) => {
+            if let Some(prompt) = &mut state.prompt {
+                prompt.insert(&text);
+            }
+        }
+        Action::Resized { width, height } => state.size = (width, height),
+        Action::Clock(now) => {
+            state.now = now;
+            if state.message.as_ref().is_some_and(|message| message.until <= now) {
+                state.message = None;
+            }
+        }
+        Action::Status(status) => {
+            let known = state.status.notices.last().cloned();
+            state.status = status;
+            let newest = state.status.notices.last().filter(|newest| known.as_ref() != Some(newest));
+            if let Some(notice) = newest.cloned() {
+                state.say(notice.level, notice.text);
+            }
+        }
+        Action::Sources { lines, grown } => read::sources(state, lines, grown),
+        Action::Read(reading) => read::taken(state, reading),
+        Action::Resumed(away) => {
+            let text = format!("back after {}; nothing was shipped meanwhile", bytes::duration(away));
+            state.say(Level::Warning, text);
+            effects.push(Effect::Redraw);
+        }
+        Action::NotTaken => {
+            state.say(Level::Warning, "the engine does not take commands now; try again");
+        }
+    }
+    measure(state);
+    effects
+}
+
+/// The stream's part of the screen depends on nearly everything.
+fn measure(state: &mut State) {
+    let height = layout::of(state).streams.height.saturating_sub(1);
+    if height != state.stream.height {
+        state.stream.height = height;
+        state.stream.settle();
+        state.stream.fill_page();
+    }
+}
+
+fn run(state: &mut State, verb: Verb, effects: &mut Vec<Effect>) {
+    if verb != Verb::Cancel {
+        state.cancelled_once = false;
+    }
+    if matches!(state.overlay, Some(Overlay::Help { .. } | Overlay::Detail { .. }))
+        && overlay(state, verb)
+    {
+        return;
+    }
+    match verb {
+        Verb::Down | Verb::Up | Verb::PageDown | Verb::PageUp => go(state, verb),
+        Verb::HalfPageDown | Verb::HalfPageUp | Verb::Top | Verb::Bottom => go(state, verb),
+        Verb::Left => state.stream.column = state.stream.column.saturating_sub(16),
+        Verb::Right => state.stream.column = (state.stream.column + 16).min(1 << 16),
+        Verb::Follow if state.stream.follow => state.stream.hold(),
+        Verb::Follow => state.stream.follow_end(),
+        Verb::Pane => turn_pane(state, 1),
+        Verb::PaneBack => turn_pane(state, Pane::ALL.len() - 1),
+        Verb::Detail => detail(state),
+        Verb::Search => state.prompt = Some(Prompt::new(Asked::Search)),
+        Verb::Filter => state.prompt = Some(Prompt::new(Asked::Filter)),
+        Verb::NextMatch | Verb::PreviousMatch => find::again(state, verb),
+        Verb::NextError | Verb::PreviousError => find::level(state, verb, Level::Error),
+        Verb::NextWarning | Verb::PreviousWarning => find::level(state, verb, Level::Warning),
+        Verb::ToggleFilters | Verb::RaiseLevel | Verb::LowerLevel | Verb::ToggleLevel(_) => {
+            find::refilter(state, verb);
+        }
+        Verb::HideSource => find::hide_source(state),
+        Verb::Zone => state.zone = state.zone.next(),
+        Verb::ShipNow => ship::now(state, effects),
+        Verb::PauseShipping => ship::pause_or_resume(state, effects),
+        Verb::Retry => ship::retry(state, effects),
+        Verb::Help => state.overlay = Some(Overlay::Help { scroll: 0 }),
+        Verb::Redraw => effects.push(Effect::Redraw),
+        Verb::Suspend => effects.push(Effect::Suspend),
+        Verb::Back => {
+            back(state);
+        }
+        Verb::Leave if back(state) => {}
+        Verb::Leave => state.overlay = Some(Overlay::Ask(Question::Quit)),
+        Verb::Quit => quit(state, effects),
+        Verb::Cancel => cancel(state, effects),
+    }
+}
+
+/// Takes one thing away; `false` at the top.
+fn back(state: &mut State) -> bool {
+    if state.overlay.take().is_some() || state.stream.hunt.take().is_some() {
+        return true;
+    }
+    if state.message.take().is_some() || state.stream.search.take().is_some() {
+        return true;
+    }
+    let elsewhere = state.focus != Pane::Streams;
+    state.focus = Pane::Streams;
+    elsewhere
+}
+
+fn cancel(state: &mut State, effects: &mut Vec<Effect>) {
+    if state.cancelled_once {
+        quit(state, effects);
+        return;
+    }
+    state.stream.hunt = None;
+    state.stream.owed = 0;
+    state.overlay = None;
+    state.cancelled_once = true;
+    state.say(Level::Info, "cancelled; once more quits");
+}
+
+fn quit(state: &mut State, effects: &mut Vec<Effect>) {
+    state.exit = Some(Exit::Quit);
+    effects.push(Effect::Exit(Exit::Quit));
+}
+
+fn turn_pane(state: &mut State, by: usize) {
+    let here = Pane::ALL.iter().position(|pane| *pane == state.focus).unwrap_or(0);
+    state.focus = Pane::ALL[(here + by) % Pane::ALL.len()];
+}
+
+fn detail(state: &mut State) {
+    if state.focus == Pane::Sources {
+        state.focus = Pane::Streams;
+    } else if !state.stream.rows.is_empty() {
+        state.stream.hold();
+        state.overlay = Some(Overlay::Detail { scroll: 0 });
+    }
+}
+
+fn go(state: &mut State, verb: Verb) {
+    match state.focus {
+        Pane::Streams => go_in_stream(state, verb),
+        Pane::Sources => go_in_list(state, 0, state.sources.len(), verb),
+        Pane::Thresholds => go_in_list(state, 1, state.status.rules.len(), verb),
+        Pane::Shipping => go_in_list(state, 2, state.status.sinks.len(), verb),
+    }
+}
+
+fn go_in_stream(state: &mut State, verb: Verb) {
+    let stream = &mut state.stream;
+    let page = i64::from(stream.height.saturating_sub(1).max(1));
+    match verb {
+        Verb::Down => stream.move_by(1),
+        Verb::Up => stream.move_by(-1),
+        Verb::PageDown => stream.page_by(page),
+        Verb::PageUp => stream.page_by(-page),
+        Verb::HalfPageDown => stream.page_by((page / 2).max(1)),
+        Verb::HalfPageUp => stream.page_by(-(page / 2).max(1)),
+        Verb::Top => {
+            stream.hold();
+            if stream.at_head {
+                stream.move_by(-(stream.rows.len() as i64));
+            } else {
+                stream.restart(Reset::Start);
+            }
+        }
+        _ => stream.follow_end(),
+    }
+}
+
+fn go_in_list(state: &mut State, list: usize, length: usize, verb: Verb) {
+    let selected = &mut state.selected[list];
+    *selected = moved(*selected, verb).min(length.saturating_sub(1));
+}
+
+fn moved(place: usize, verb: Verb) -> usize {
+    match verb {
+        Verb::Down => place + 1,
+        Verb::Up => place.saturating_sub(1),
+        Verb::PageDown => place + 10,
+        Verb::PageUp => place.saturating_sub(10),
+        Verb::HalfPageDown => place + 5,
+        Verb::HalfPageUp => place.saturating_sub(5),
+        Verb::Top => 0,
+        _ => usize::MAX / 2,
+    }
+}
+
+/// Keys that mean something else while help or detail lies over the panes; `true`: used.
+fn overlay(state: &mut State, verb: Verb) -> bool {
+    let length = super::panes::overlay_length(state);
+    let Some(Overlay::Help { scroll } | Overlay::Detail { scroll }) = &mut state.overlay else {
+        return false;
+    };
+    match verb {
+        Verb::Down | Verb::Up | Verb::PageDown | Verb::PageUp => {}
+        Verb::HalfPageDown | Verb::HalfPageUp | Verb::Top | Verb::Bottom => {}
+        Verb::Help | Verb::Detail => {
+            state.overlay = None;
+            return true;
+        }
+        _ => return false,
+    }
+    *scroll = moved(*scroll, verb).min(length.saturating_sub(1));
+    true
+}
+
+fn typed(state: &mut State, key: Key, effects: &mut Vec<Effect>) {
+    if let Some(Overlay::Ask(question)) = state.overlay {
+        answered(state, question, key, effects);
+    } else if state.prompt.is_some() {
+        find::typed(state, key);
+    }
+}
+
+fn answered(state: &mut State, question: Question, key: Key, effects: &mut Vec<Effect>) {
+    let yes = matches!(key.code, Code::Char('y' | 'Y') | Code::Enter);
+    let no = matches!(key.code, Code::Char('n' | 'N') | Code::Esc);
+    let interrupted = key == Key::ctrl('c');
+    if !yes && !no && !interrupted {
+        return;
+    }
+    state.overlay = None;
+    match question {
+        Question::Quit if yes || interrupted => quit(state, effects),
+        Question::Pause if yes => {
+            let command = Command::Pause { sink: ship::chosen(state), by: "the screen".to_owned() };
+            effects.push(Effect::Command(command));
+            state.say(Level::Warning, "shipping pauses; S resumes");
+        }
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,65 @@
+//! Ship now, pause and resume, try again.
+
+use super::{Effect, State};
+use crate::event::status::{EngineState, SinkState};
+use crate::event::{Command, Level};
+use crate::ui::state::{Overlay, Pane, Question};
+
+/// The selected sink while the shipping pane has the focus; else all of them.
+pub fn chosen(state: &State) -> Option<String> {
+    let sink = state.status.sinks.get(state.selected[2])?;
+    (state.focus == Pane::Shipping && state.status.sinks.len() > 1).then(|| sink.name.clone())
+}
+
+pub fn now(state: &mut State, effects: &mut Vec<Effect>) {
+    if may_ship(state) {
+        let sink = chosen(state);
+        state.say(Level::Info, format!("shipping to {} up to now", name(sink.as_deref())));
+        effects.push(Effect::Command(Command::ShipNow { sink }));
+    }
+}
+
+pub fn retry(state: &mut State, effects: &mut Vec<Effect>) {
+    if may_ship(state) {
+        let sink = chosen(state);
+        state.say(Level::Info, format!("trying {} again", name(sink.as_deref())));
+        effects.push(Effect::Command(Command::Retry { sink }));
+    }
+}
+
+/// Resuming is harmless; a pause is asked for.
+pub fn pause_or_resume(state: &mut State, effects: &mut Vec<Effect>) {
+    if !may_ship(state) {
+        return;
+    }
+    let sink = chosen(state);
+    let meant = |name: &str| sink.as_deref().is_none_or(|chosen| chosen == name);
+    let paused = state
+        .status
+        .sinks
+        .iter()
+        .any(|sink| meant(&sink.name) && matches!(sink.state, SinkState::Paused { .. }));
+    if paused {
+        state.say(Level::Info, format!("shipping to {} resumes", name(sink.as_deref())));
+        effects.push(Effect::Command(Command::Resume { sink }));
+    } else {
+        state.overlay = Some(Overlay::Ask(Question::Pause));
+    }
+}
+
+fn may_ship(state: &mut State) -> bool {
+    if state.status.sinks.is_empty() {
+        state.say(Level::Warning, "there is nothing to ship to");
+        return false;
+    }
+    if let EngineState::ViewOnly { reason } = &state.status.engine {
+        let text = format!("this screen ships nothing: {reason}");
+        state.say(Level::Warning, text);
+        return false;
+    }
+    true
+}
+
+fn name(sink: Option<&str>) -> &str {
+    sink.unwrap_or("all sinks")
+}
