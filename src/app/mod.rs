@@ -8,6 +8,7 @@ pub mod engine;
 pub mod headless;
 pub mod identity;
 pub mod report;
+pub mod screen;
 pub mod settings;
 pub mod signals;
 pub mod sinks;

@@ -10,3 +10,4 @@ mod tidy;
 mod bad_input;
 mod program;
 mod restart;
+mod terminal;

@@ -46,7 +46,7 @@ pub fn run(global: &Global) -> anyhow::Result<Exit> {
         let (stop, zone) = (stop.clone(), settings.zone.clone());
         std::thread::spawn(move || generate::demo(&logs, &zone, &SystemClock::new(), &stop))
     };
-    let exit = super::run::with_screen(&settings, "demo");
+    let exit = super::run::with_screen(&settings, "logwarden demo");
     stop.cancel();
     match writing.join() {
         Ok(Err(error)) => tracing::warn!(%error, "the generators stopped early"),

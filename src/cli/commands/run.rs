@@ -4,6 +4,7 @@ use std::io::IsTerminal;
 
 use crate::app::engine::StartError;
 use crate::app::headless::{self, Ended};
+use crate::app::screen;
 use crate::app::settings::Settings;
 use crate::cli::arguments::Watch;
 use crate::cli::exit::{self, Exit};
@@ -12,7 +13,7 @@ use crate::state::StateError;
 pub fn run(settings: &Settings, watch: &Watch) -> anyhow::Result<Exit> {
     match watch.no_ui {
         true => Ok(without_screen(settings, watch.once)),
-        false => Ok(with_screen(settings, "")),
+        false => Ok(with_screen(settings, "logwarden")),
     }
 }
 
@@ -48,8 +49,10 @@ pub fn with_screen(settings: &Settings, title: &str) -> Exit {
         );
         return Exit::Usage;
     }
-    let _ = (settings, title);
-    Exit::Failed
+    match screen::run(settings, screen::options(settings, title)) {
+        Ok(()) => Exit::Done,
+        Err(error) => exit::report(&anyhow::Error::from(error)),
+    }
 }
 
 fn no_screen_because() -> Option<&'static str> {

@@ -1,0 +1,105 @@
+//! The engine with a screen: the screen draws at once on the calling thread, the engine starts beside it.
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use super::engine::{Desk, Engine, Ownership, StartError};
+use super::settings::{Color, Settings};
+use super::signals::{self, HangUp};
+use super::telemetry;
+use crate::base::{Clock, SystemClock};
+use crate::event::Level;
+use crate::ui;
+
+#[derive(Debug, thiserror::Error)]
+pub enum ScreenError {
+    #[error("the screen ended")]
+    Screen(#[source] ui::TerminalError),
+    #[error("the engine did not start")]
+    Engine(#[from] StartError),
+    #[error("a thread of the engine panicked; what was not confirmed is read again at the next start")]
+    EnginePanicked,
+}
+
+/// How the screen looks: as the environment says, and the settings after it.
+pub fn options(settings: &Settings, title: &str) -> ui::Options {
+    let mut options = ui::Options::from_environment();
+    options.title = title.to_owned();
+    if settings.color == Color::Never {
+        options.palette = ui::Palette::Monochrome;
+    } else if settings.color == Color::Always {
+        options.palette = ui::Palette::Dark;
+    }
+    options
+}
+
+/// Runs until the operator leaves, a signal says stop, or the terminal is gone.
+pub fn run(settings: &Settings, options: ui::Options) -> Result<(), ScreenError> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let desk = Desk::open(settings, false, clock.clone());
+    let stop = CancellationToken::new();
+    let screen = ui::Ui {
+        log: desk.log.clone(),
+        status: desk.status.subscribe(),
+        commands: desk.commands.clone(),
+        options,
+        stop: stop.clone(),
+    };
+    let engine = {
+        let (settings, stop) = (settings.clone(), stop.clone());
+        std::thread::Builder::new()
+            .name("engine".to_owned())
+            .spawn(move || {
+                telemetry::to_file(&settings.log_level, &settings.directories.log);
+                super::runtime().block_on(work(&settings, desk, stop, clock))
+            })
+            .expect("a thread can be started")
+    };
+    let drawn = ui::run(screen);
+    stop.cancel();
+    let engine = engine.join();
+    drawn.map_err(ScreenError::Screen)?;
+    match engine {
+        Ok(result) => result.map_err(ScreenError::Engine),
+        Err(_) => Err(ScreenError::EnginePanicked),
+    }
+}
+
+/// A state that cannot be used is no reason to show nothing.
+async fn work(
+    settings: &Settings,
+    desk: Desk,
+    stop: CancellationToken,
+    clock: Arc<dyn Clock>,
+) -> Result<(), StartError> {
+    let notices = desk.notices.clone();
+    let commands = desk.commands.clone();
+    let at_once = CancellationToken::new();
+    let finished = CancellationToken::new();
+    let signals =
+        tokio::spawn(signals::run(HangUp::Stops, commands, at_once.clone(), finished.clone()));
+    let running = async {
+        let mut engine = match Engine::start(settings, desk, false, Ownership::Wanted, clock).await {
+            Ok(engine) => engine,
+            Err(error) => {
+                notices.add(Level::Error, format!("{:#}", anyhow::Error::from(error)));
+                stop.cancelled().await;
+                return;
+            }
+        };
+        tokio::select! {
+            () = engine.obey(false) => {}
+            () = stop.cancelled() => {}
+        }
+        stop.cancel();
+        engine.stop(false).await;
+    };
+    tokio::select! {
+        () = running => {}
+        () = at_once.cancelled() => stop.cancel(),
+    }
+    finished.cancel();
+    let _ = signals.await;
+    Ok(())
+}
