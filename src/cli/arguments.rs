@@ -88,6 +88,7 @@ pub enum When {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Watch generated logs: no configuration, nothing is left behind
+    #[command(after_help = "Example:\n  logwarden demo")]
     Demo,
     /// Print one JSON object an event: what was understood
     #[command(after_help = "Examples:
@@ -178,6 +179,9 @@ pub struct Search {
     /// At most so many events
     #[arg(long, value_name = "N")]
     pub limit: Option<u64>,
+    /// Newest first
+    #[arg(long, conflicts_with = "count")]
+    pub newest: bool,
     /// Print only how many there are
     #[arg(long)]
     pub count: bool,
@@ -197,7 +201,7 @@ pub enum SearchFormat {
     Text,
     /// One event document a line
     Json,
-    /// Time, level, source, message
+    /// A table with a header
     Csv,
 }
 

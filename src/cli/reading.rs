@@ -39,41 +39,57 @@ pub struct Origin {
 }
 
 impl Origin {
-    /// Opens a file, or standard input for `-`.
+    /// Opens a file, or standard input for `-`. Also says how long it is, 0 where that is not known.
     pub fn open(
         path: &Path,
         settings: &Settings,
         seen: Timestamp,
     ) -> anyhow::Result<(Origin, Box<dyn Read>, u64)> {
-        let key = identity::id_key(settings.host_id.as_deref());
-        let nothing = Identity { inode: 0, birth: 0, head_len: 0, head_hash: 0, ordinal: 0 };
-        let origin = |identity: Identity, day| Origin {
-            path: path.into(),
-            generation: Arc::new(Generation {
-                id: identity.id(&key),
-                identity,
-                source: path.display().to_string().into(),
-                service: None,
-                host: identity::host_name(settings.host_name.as_deref()),
-                key,
-            }),
-            format: None,
-            zone: settings.zone.clone(),
-            seen,
-            day,
-        };
         if path.as_os_str() == "-" {
-            return Ok((origin(nothing, seen.day()), Box::new(io::stdin()), 0));
+            let nothing = Identity { inode: 0, birth: 0, head_len: 0, head_hash: 0, ordinal: 0 };
+            let origin = Origin::new(path, nothing, settings, seen, seen.day());
+            return Ok((origin, Box::new(io::stdin()), 0));
         }
+        let (origin, file) = Origin::open_file(path, settings, seen)?;
+        let length = file.metadata().map_or(0, |metadata| metadata.len());
+        Ok((origin, Box::new(file), length))
+    }
+
+    pub fn open_file(
+        path: &Path,
+        settings: &Settings,
+        seen: Timestamp,
+    ) -> anyhow::Result<(Origin, File)> {
         let cannot = || format!("cannot read {}", path.display());
         let file = File::open(path).with_context(cannot)?;
         let metadata = file.metadata().with_context(cannot)?;
         if metadata.is_dir() {
             anyhow::bail!("{} is a folder; name the files in it", path.display());
         }
+        let key = identity::id_key(settings.host_id.as_deref());
         let identity = identity_of(&file, &metadata, &key).with_context(cannot)?;
         let day = metadata.modified().map_or(seen, Timestamp::from).day();
-        Ok((origin(identity, day), Box::new(file), metadata.len()))
+        Ok((Origin::new(path, identity, settings, seen, day), file))
+    }
+
+    fn new(
+        path: &Path,
+        identity: Identity,
+        settings: &Settings,
+        seen: Timestamp,
+        day: i32,
+    ) -> Origin {
+        let key = identity::id_key(settings.host_id.as_deref());
+        let generation = Generation {
+            id: identity.id(&key),
+            identity,
+            source: path.display().to_string().into(),
+            service: None,
+            host: identity::host_name(settings.host_name.as_deref()),
+            key,
+        };
+        let zone = settings.zone.clone();
+        Origin { path: path.into(), generation: generation.into(), format: None, zone, seen, day }
     }
 }
 

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use serde_json::value::RawValue;
 
+use crate::base::json::is_number;
 use crate::event::Value;
 
 /// Longest value that can be compared, in UTF-16 units (as Elasticsearch's `ignore_above` counts): a longer
@@ -17,24 +18,7 @@ pub fn too_long(text: &str) -> bool {
 
 /// The number that a text is, if it is one by JSON's grammar and finite as f64.
 pub fn number(text: &str) -> Option<f64> {
-    let digits = text.strip_prefix('-').unwrap_or(text).as_bytes();
-    if !digits.first()?.is_ascii_digit()
-        || (digits[0] == b'0' && digits.get(1).is_some_and(u8::is_ascii_digit))
-    {
-        return None;
-    }
-    let mut before = b'0';
-    for &byte in digits {
-        match byte {
-            b'0'..=b'9' => {}
-            b'.' | b'e' | b'E' if before.is_ascii_digit() => {}
-            b'+' | b'-' if matches!(before, b'e' | b'E') => {}
-            _ => return None,
-        }
-        before = byte;
-    }
-    // What is left to refuse (`1.2.3`, `1e2e3`, `1e2.5`) f64 refuses too.
-    before.is_ascii_digit().then(|| text.parse().ok())?.filter(|number: &f64| number.is_finite())
+    is_number(text).then(|| text.parse().ok())?.filter(|number: &f64| number.is_finite())
 }
 
 /// The address that a text is, as 128 bits: IPv4 as `::ffff:a.b.c.d`.

@@ -479,3 +479,57 @@ fn check_names_a_damaged_archive() {
     program.write("durable/archive/meta.json", "{");
     check().exits(1).prints("WRONG sink archive: cannot read the archive in durable/archive");
 }
+
+#[test]
+fn files_are_searched_without_an_archive() {
+    let program = Program::new();
+    let file = program.write("web.log", WEB);
+    let found = |arguments: &[&str]| {
+        let outcome = program.run(&[&["search"], arguments].concat());
+        (outcome.code, outcome.out.trim_end().to_owned())
+    };
+    assert_eq!(found(&["unauthorized", &file, "--count"]), (0, "1".to_owned()));
+    assert_eq!(found(&["authorized", "--count", &file]), (0, "1".to_owned()));
+    assert_eq!(found(&["level>=warning", "web.log", "--count"]), (0, "2".to_owned()));
+    assert_eq!(found(&["level>=warning", "*.log", "--limit", "1", "--count"]), (0, "1".to_owned()));
+    assert_eq!(
+        found(&["*", ".", "--since", "2023-11-14T10:23:02", "--count"]),
+        (0, "1".to_owned())
+    );
+    assert_eq!(
+        found(&["*", ".", "--until", "2023-11-14T10:23:02", "--count"]),
+        (0, "2".to_owned())
+    );
+    assert_eq!(found(&["nothing", &file, "--count"]), (1, "0".to_owned()));
+    assert_eq!(found(&["nothing", &file]), (1, String::new()));
+
+    let config = program.write("own.toml", "[source.web]\npaths = [\"*.log\"]\n");
+    let from_sources = ["café", "--in", "files", "--config", &config, "--format", "json"];
+    let outcome = program.run(&[&["search"], &from_sources[..]].concat()).exits(0);
+    assert_eq!(documents(&outcome)[0]["message"], "café \"down\"");
+
+    let text = program.run(&["search", "post", &file, "--color", "always"]).exits(0);
+    assert!(text.out.contains("\u{1b}[") && text.out.contains("warning"), "{text:?}");
+    let plain = program.run(&["search", "post", &file]).exits(0);
+    assert!(!plain.out.contains('\u{1b}') && plain.out.contains("web.log"), "{plain:?}");
+    program.run(&["search", "down", &file, "--format", "csv"]).exits(0).prints("time,level,");
+}
+
+#[test]
+fn a_wrong_search_says_what_to_do() {
+    let program = Program::new();
+    let file = program.write("web.log", WEB);
+    let check = |arguments: &[&str], code: i32, text: &str| {
+        program
+            .run(&[&["search", "--state-dir", "durable"], arguments].concat())
+            .exits(code)
+            .says(text);
+    };
+    check(&["level:eror", &file], 2, "query, column 7: `eror` is no level");
+    check(&["x", "--since", "soon"], 2, "--since `soon`: expected a time");
+    check(&["Unauthorized", "level:error"], 2, "write it in quotes");
+    check(&["x", "--in", "archive", &file], 2, "leave out --in archive");
+    check(&["x", "--in", "files"], 2, "no file to search");
+    check(&["x"], 1, "there is no archive in durable/archive yet");
+    check(&["clientId:7"], 2, "`clientId` is sealed in the archive");
+}

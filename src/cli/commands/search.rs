@@ -1,8 +1,224 @@
-//! `logwarden search`.
+//! `logwarden search QUERY`: in the archive, or in files as they are.
 
-use crate::cli::arguments::{Global, Search};
-use crate::cli::exit::Exit;
+use std::io::{BufWriter, IsTerminal, StdoutLock, Write};
+use std::path::{Path, PathBuf};
 
-pub fn run(_global: &Global, _arguments: &Search) -> anyhow::Result<Exit> {
-    anyhow::bail!("not wired yet")
+use crate::app::settings::Settings;
+use crate::archive::Reader;
+use crate::base::{Clock, SystemClock, Timestamp};
+use crate::cli::arguments::{Global, Place, Search, SearchFormat};
+use crate::cli::exit::{Exit, usage_error};
+use crate::cli::output::to_stdout;
+use crate::cli::reading::Origin;
+use crate::cli::resolve;
+use crate::privacy::Policy;
+use crate::query::time::parse_time;
+use crate::query::{Expr, ParseContext, Test, parse};
+use crate::search::output::{Form, Output};
+use crate::search::{self, Input, Options, Order};
+
+pub fn run(global: &Global, arguments: &Search) -> anyhow::Result<Exit> {
+    let settings = resolve::settings(global)?;
+    let context = ParseContext { now: SystemClock::new().now(), zone: settings.zone.clone() };
+    let query =
+        parse(&arguments.query, &context).map_err(|error| usage_error(error.to_string()))?;
+    let options = Options {
+        since: time("--since", arguments.since.as_deref(), &context)?,
+        until: time("--until", arguments.until.as_deref(), &context)?,
+        limit: arguments.limit,
+        order: if arguments.newest { Order::Newest } else { Order::Oldest },
+    };
+    match place(arguments)? {
+        Place::Archive => {
+            refuse_sealed(&query, &settings)?;
+            let reader = Reader::open(&settings.directories.archive)?;
+            answer(
+                arguments,
+                &settings,
+                &Question { query, options, target: Target::Archive(reader) },
+            )
+        }
+        Place::Files => {
+            let (inputs, all) = inputs(arguments, &settings, context.now)?;
+            let search = Question { query, options, target: Target::Files(inputs) };
+            let exit = answer(arguments, &settings, &search)?;
+            Ok(if all { exit } else { Exit::Failed })
+        }
+    }
+}
+
+fn place(arguments: &Search) -> anyhow::Result<Place> {
+    match (arguments.place, arguments.paths.is_empty()) {
+        (Some(Place::Archive), false) => {
+            Err(usage_error("paths are searched as files; leave out --in archive, or the paths"))
+        }
+        (Some(place), _) => Ok(place),
+        (None, true) => Ok(Place::Archive),
+        (None, false) => Ok(Place::Files),
+    }
+}
+
+fn time(
+    argument: &str,
+    text: Option<&str>,
+    context: &ParseContext,
+) -> anyhow::Result<Option<Timestamp>> {
+    let Some(text) = text else { return Ok(None) };
+    let (start, _) = parse_time(text, context)
+        .map_err(|problem| usage_error(format!("{argument} `{text}`: {problem}")))?;
+    Ok(Some(start))
+}
+
+/// One search, wherever it looks.
+struct Question {
+    query: Expr,
+    options: Options,
+    target: Target,
+}
+
+enum Target {
+    Archive(Reader),
+    Files(Vec<Input>),
+}
+
+fn answer(arguments: &Search, settings: &Settings, search: &Question) -> anyhow::Result<Exit> {
+    let mut found = 0;
+    to_stdout(|out| {
+        if arguments.count {
+            found = search.count()?;
+            writeln!(out, "{found}")?;
+        } else {
+            found = search.print(form(arguments, settings), out)?;
+        }
+        Ok(())
+    })?;
+    Ok(if found > 0 { Exit::Done } else { Exit::Failed })
+}
+
+fn form(arguments: &Search, settings: &Settings) -> Form {
+    match arguments.format {
+        SearchFormat::Text => {
+            Form::Text { colour: settings.color.enabled(std::io::stdout().is_terminal()) }
+        }
+        SearchFormat::Json => Form::Json,
+        SearchFormat::Csv => Form::Csv,
+    }
+}
+
+impl Question {
+    fn count(&self) -> anyhow::Result<u64> {
+        Ok(match &self.target {
+            Target::Archive(reader) => search::count_archive(reader, &self.query, &self.options)?,
+            Target::Files(inputs) => search::count_files(inputs, &self.query, &self.options)?,
+        })
+    }
+
+    fn print(&self, form: Form, out: &mut BufWriter<StdoutLock<'static>>) -> anyhow::Result<u64> {
+        let mut output = Output::new(out, form, &self.query)?;
+        let mut each = |document: &str| output.write(document);
+        let found = match &self.target {
+            Target::Archive(reader) => {
+                search::archive(reader, &self.query, &self.options, &mut each)?
+            }
+            Target::Files(inputs) => {
+                // Local files are shown as they are.
+                let policy = Policy::new(&[], false);
+                search::files(inputs, &self.query, &self.options, &policy, &mut each)?
+            }
+        };
+        output.finish()?;
+        Ok(found)
+    }
+}
+
+/// What is sealed stands nowhere in the archive: an empty answer would be a wrong one.
+fn refuse_sealed(query: &Expr, settings: &Settings) -> anyhow::Result<()> {
+    let policy = Policy::new(&settings.privacy.seal, false);
+    match sealed_field(query, &policy) {
+        None => Ok(()),
+        Some(name) => Err(usage_error(format!(
+            "`{name}` is sealed in the archive ([privacy] seal), so its values cannot be searched there; \
+             `{name}:*` finds events that have one, and files can be searched by naming them"
+        ))),
+    }
+}
+
+fn sealed_field<'q>(query: &'q Expr, policy: &Policy) -> Option<&'q str> {
+    match query {
+        Expr::And(parts) | Expr::Or(parts) => {
+            parts.iter().find_map(|part| sealed_field(part, policy))
+        }
+        Expr::Not(inner) => sealed_field(inner, policy),
+        Expr::Field { name, test } => {
+            (*test != Test::Exists && policy.seals(&name.0)).then_some(name.0.as_str())
+        }
+        _ => None,
+    }
+}
+
+/// The named files, else those of the configured sources; `false`: not all of them could be opened.
+fn inputs(
+    arguments: &Search,
+    settings: &Settings,
+    now: Timestamp,
+) -> anyhow::Result<(Vec<Input>, bool)> {
+    let (mut inputs, mut all) = (Vec::new(), true);
+    let mut add =
+        |path: &Path, format: Option<&String>, zone: &jiff::tz::TimeZone| match Origin::open_file(
+            path, settings, now,
+        ) {
+            Ok((Origin { path, generation, seen, day, .. }, file)) => {
+                let (format, zone) = (format.cloned(), zone.clone());
+                inputs.push(Input { path, file, generation, format, zone, seen, day });
+            }
+            Err(error) => {
+                eprintln!("logwarden: {error:#}");
+                all = false;
+            }
+        };
+    for path in &arguments.paths {
+        for path in named_files(path)? {
+            add(&path, None, &settings.zone);
+        }
+    }
+    if arguments.paths.is_empty() {
+        for source in &settings.sources {
+            for path in source.paths.iter().flat_map(|path| expand(path)) {
+                add(&path, source.format.as_ref(), &source.zone);
+            }
+        }
+    }
+    if inputs.is_empty() && all {
+        return Err(usage_error(
+            "no file to search: name some after the query, or configure sources that have files",
+        ));
+    }
+    Ok((inputs, all))
+}
+
+fn named_files(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let files = expand(path);
+    if files.is_empty() && !path.exists() {
+        return Err(usage_error(format!(
+            "no such file: {}; a query of several words is one argument: write it in quotes",
+            path.display()
+        )));
+    }
+    Ok(files)
+}
+
+/// A file is itself, a folder the files in it, a pattern what it matches now.
+fn expand(path: &Path) -> Vec<PathBuf> {
+    let mut found: Vec<PathBuf> = match path.symlink_metadata() {
+        Ok(_) if path.is_dir() => std::fs::read_dir(path)
+            .map(|entries| entries.filter_map(|entry| Some(entry.ok()?.path())).collect())
+            .unwrap_or_default(),
+        Ok(_) => return vec![path.to_owned()],
+        Err(_) => glob::glob(&path.to_string_lossy())
+            .map(|paths| paths.filter_map(Result::ok).collect())
+            .unwrap_or_default(),
+    };
+    found.retain(|path| path.is_file());
+    found.sort();
+    found
 }
