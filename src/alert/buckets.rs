@@ -15,6 +15,9 @@ pub(super) struct Buckets {
     width: i64,
     /// The newest slice, counted from the epoch.
     newest: i64,
+    /// Where the newest slice begins and where it stands: most events fall into it, and divisions are slow.
+    newest_from: i64,
+    newest_at: usize,
 }
 
 impl Buckets {
@@ -26,17 +29,23 @@ impl Buckets {
             sum: 0,
             width: (nanos / slots as i64).max(1),
             newest: i64::MIN,
+            newest_from: i64::MIN,
+            newest_at: 0,
         }
     }
 
     /// `false`: older than the oldest slice, not counted.
     pub fn add(&mut self, time: Timestamp) -> bool {
         self.advance(time);
-        let slice = self.slice(time);
-        if self.is_over(slice, self.newest) {
-            return false;
-        }
-        let at = self.at(slice);
+        let at = if time.0 >= self.newest_from {
+            self.newest_at
+        } else {
+            let slice = self.slice(time);
+            if self.is_over(slice, self.newest) {
+                return false;
+            }
+            self.at(slice)
+        };
         self.slots[at] = self.slots[at].saturating_add(1);
         self.sum += 1;
         true
@@ -44,6 +53,9 @@ impl Buckets {
 
     /// Nothing older than the window before `time` counts from now on.
     pub fn advance(&mut self, time: Timestamp) {
+        if time.0 < self.newest_from.saturating_add(self.width) {
+            return;
+        }
         let slice = self.slice(time);
         if slice <= self.newest {
             return;
@@ -59,6 +71,8 @@ impl Buckets {
             }
         }
         self.newest = slice;
+        self.newest_from = slice.saturating_mul(self.width);
+        self.newest_at = self.at(slice);
     }
 
     pub fn sum(&self) -> u64 {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::event::{Event, SourceName, Value};
+use crate::event::{Event, SourceName, Value, document};
 use crate::query::{FieldName, Subject};
 
 /// Where a key has no value for a `by` field.
@@ -24,6 +24,9 @@ pub(super) enum By {
     Field(FieldName),
 }
 
+/// Leaves of the document that are not in the record.
+const OUR_OWN: [&str; 4] = ["service.name", "host.name", "log.file.path", "event.id"];
+
 impl Grouping {
     pub fn new(by: &[String]) -> Self {
         match by {
@@ -40,6 +43,10 @@ impl By {
             "source" => By::Source,
             field => By::Field(FieldName(field.into())),
         }
+    }
+
+    fn is_our_own(&self) -> bool {
+        matches!(self, By::Field(name) if OUR_OWN.iter().any(|path| name.matches(path)))
     }
 }
 
@@ -104,15 +111,23 @@ impl Keys {
 
 fn write_key(fields: &[By], event: &Event<'_>, key: &mut String) {
     let mut values: Vec<Option<String>> = vec![None; fields.len()];
-    event.leaves(&mut |path, value| {
+    let mut note = |path: &str, value: Value<'_>| {
         for (field, found) in fields.iter().zip(&mut values) {
             if let By::Field(name) = field
                 && name.matches(path)
             {
-                *found = text_of(&value);
+                *found = text_of(value.clone());
             }
         }
-    });
+    };
+    // The event's id and path are not made for a key that does not ask for them.
+    if fields.iter().any(By::is_our_own) {
+        event.leaves(&mut note);
+    } else {
+        for (name, value) in &document::parts(*event).fields {
+            document::leaves(name, value, &mut note);
+        }
+    }
     key.clear();
     for (index, (field, value)) in fields.iter().zip(&values).enumerate() {
         if index > 0 {
@@ -130,10 +145,10 @@ fn write_key(fields: &[By], event: &Event<'_>, key: &mut String) {
     }
 }
 
-fn text_of(value: &Value<'_>) -> Option<String> {
+fn text_of(value: Value<'_>) -> Option<String> {
     match value {
-        Value::Text(text) => Some(text.clone().into_owned()),
+        Value::Text(text) => Some(text.into_owned()),
         Value::Json("null" | "[]") => None,
-        Value::Json(text) => Some((*text).into()),
+        Value::Json(text) => Some(text.into()),
     }
 }

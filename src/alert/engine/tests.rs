@@ -217,6 +217,13 @@ fn fields_make_keys_and_a_missing_one_is_none() {
 }
 
 #[test]
+fn host_and_path_are_keys_too() {
+    let mut bench = Bench::new(vec![errors(1, 60, &["host", "log.file.path"])]);
+    bench.feed("app", 1, Level::Error, "host=other", LATER);
+    assert_eq!(bench.seen(), ["e fired [here, x.log] 1 1-1"]);
+}
+
+#[test]
 fn one_fatal_fires_however_late_it_comes() {
     let mut bench = Bench::new(defaults());
     bench.feed("app", 5_000, Level::Fatal, "x", LATER);
