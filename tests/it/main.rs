@@ -1,13 +1,15 @@
 //! What the program promises, one module a promise.
 
 mod alerts;
+mod archive;
+mod bad_input;
 mod cli;
 mod delivery;
 mod formats;
-mod rotation;
-mod state;
-mod tidy;
-mod bad_input;
 mod program;
 mod restart;
+mod rotation;
+mod search;
+mod state;
 mod terminal;
+mod tidy;
