@@ -239,3 +239,30 @@ proptest! {
         prop_assert_eq!(&document["message"], "<[sealed]>");
     }
 }
+
+fn log_line() -> impl Strategy<Value = Vec<u8>> {
+    let json = (json_text(), json_text(), any::<String>()).prop_map(|(a, b, message)| {
+        let message = Json::String(message);
+        format!(r#"{{"a":{a},"message":{message},"client_id":"7654321","b":{b}}}"#).into_bytes()
+    });
+    let text = r#"[ -~]{0,20}(a|client_id|msg|"k")[=:]("[^"]{0,8}"|[^ ]{0,8})[ -~]{0,20}"#;
+    prop_oneof![
+        json,
+        text.prop_map(String::into_bytes),
+        prop::collection::vec(any::<u8>(), 0..80),
+    ]
+}
+
+proptest! {
+    /// Whatever stands in a log, in whatever format it is read.
+    #[test]
+    fn any_bytes_in_any_format_make_a_valid_document(line in log_line()) {
+        for name in crate::format::list::names() {
+            let mut batch = batch(&" ".repeat(line.len()), None);
+            batch.bytes = line.as_slice().into();
+            batch.decode = crate::format::list::by_name(name, b"").unwrap();
+            let document = document(&Policy::new(&["client_id".into()], true), &batch);
+            prop_assert!(document.is_object());
+        }
+    }
+}
