@@ -152,7 +152,10 @@ impl Bench {
                 Instant::now() < deadline,
                 "never came: {what}; {} events, last {:?}; lost {}; {:#?} {:?}",
                 self.consumer.events.len(),
-                self.consumer.events.last(),
+                self.consumer
+                    .events
+                    .last()
+                    .map(|event| (&event.text[..event.text.len().min(99)], event.bounds)),
                 self.consumer.lost,
                 self.log().statuses(),
                 self.log().notices(),
@@ -703,4 +706,162 @@ fn a_reader_near_another_gets_the_same_batch() {
     let (other, tenth) = read(one.records[10].start);
     assert_eq!(tenth, 10);
     assert!(Arc::ptr_eq(&one, &other));
+}
+
+#[test]
+fn a_folder_that_goes_and_comes_back_is_not_read_again() {
+    let mut bench = Bench::new(&["app.log", "*.txt"]);
+    bench.append("app.log", lines("a", 0..5));
+    bench.append("b.txt", lines("b", 0..5));
+    bench.open();
+    let expected = |upto: usize| (0..upto).flat_map(|n| [line("a", n), line("b", n)]);
+    bench.expect_lines(expected(5));
+    let away = bench.folder.path().join("away");
+    fs::rename(bench.path(""), &away).unwrap();
+    bench.until("missed", |bench| !bench.log().notices().is_empty());
+    // Also over a restart: no folder is not "all deleted".
+    bench.restart();
+    let ended = bench.store().generations().iter().filter(|row| row.ended.is_some()).count();
+    assert_eq!(ended, 0);
+    fs::rename(&away, bench.path("")).unwrap();
+    bench.append("app.log", lines("a", 5..6));
+    bench.append("b.txt", lines("b", 5..6));
+    bench.expect_lines(expected(6));
+}
+
+#[test]
+fn a_format_that_shows_later_holds_from_there_on() {
+    let mut bench = Bench::new(&["app.log"]);
+    bench.append("app.log", "starting up\n");
+    bench.open();
+    bench.until("the first line", |bench| bench.consumer.events.len() == 1);
+    bench.append("app.log", lines("a", 0..200));
+    bench.until("a second vote", |bench| {
+        bench.log().files()[0].facts().formats.last().is_some_and(|entry| entry.format == "json")
+    });
+    bench.append("app.log", lines("a", 200..300));
+    bench.until("all", |bench| bench.texts().last() == Some(&line("a", 299).as_str()));
+    let formats = bench.log().files()[0].facts().formats;
+    assert_eq!(formats.len(), 2, "{formats:?}");
+    assert_eq!(bench.store().generations()[0].formats, formats);
+    // A restart reads the same records.
+    let before = std::mem::take(&mut bench.consumer);
+    bench.restart();
+    bench.until("all again", |bench| bench.consumer.events.len() == before.events.len());
+    assert_eq!(before.events, bench.consumer.events);
+}
+
+#[test]
+fn a_format_that_no_longer_fits_is_voted_again() {
+    let mut bench = Bench::new(&["app.log"]);
+    bench.append("app.log", lines("a", 0..150));
+    bench.open();
+    bench.until("json", |bench| bench.consumer.events.len() == 150);
+    // Lines that do not fit join each other, a thousand at most.
+    for _ in 0..30 {
+        bench.append("app.log", INFO.repeat(100));
+        bench.drain();
+    }
+    bench.until("another format", |bench| {
+        bench.log().files()[0].facts().formats.last().is_some_and(|entry| entry.format != "json")
+    });
+    bench.append("app.log", INFO.repeat(5));
+    let whole = fs::metadata(bench.path("app.log")).unwrap().len();
+    bench.until("all", |bench| bench.consumer.cursors.values().sum::<u64>() == whole);
+}
+
+#[test]
+fn a_growing_file_wakes_its_readers_at_once() {
+    let mut bench = Bench::new(&["app.log"]);
+    bench.append("app.log", lines("a", 0..5));
+    bench.open();
+    bench.expect_lines((0..5).map(|n| line("a", n)));
+    let mut waits: Vec<Duration> = (5..25)
+        .map(|number| {
+            let changes = bench.log().changes();
+            let began = Instant::now();
+            bench.append("app.log", line("a", number) + "\n");
+            while !changes.has_changed().unwrap() {
+                assert!(began.elapsed() < PATIENCE);
+                std::thread::yield_now();
+            }
+            bench.drain();
+            began.elapsed()
+        })
+        .collect();
+    bench.expect_lines((0..25).map(|n| line("a", n)));
+    waits.sort();
+    assert!(waits[10] < Duration::from_millis(50), "{waits:?}");
+}
+
+/// Numbers for a test that can be repeated: xorshift64 (Marsaglia 2003).
+struct Chance(u64);
+
+impl Chance {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % limit as u64) as usize
+    }
+}
+
+/// A writer, an operator and a follower that do as they like; afterwards every line is there once.
+#[test]
+fn any_order_of_writes_renames_truncations_and_restarts() {
+    let given = std::env::var("LOGWARDEN_SEED").ok().and_then(|seed| seed.parse().ok());
+    let seed: u64 = given.unwrap_or_else(|| {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+        now.as_nanos() as u64 | 1
+    });
+    println!("LOGWARDEN_SEED={seed}");
+    for round in 0..4 {
+        model(&mut Chance(seed.wrapping_add(round * 7919) | 1));
+    }
+}
+
+fn model(chance: &mut Chance) {
+    let mut bench = Bench::new(&["app.log*"]);
+    let (mut written, mut rotated, mut log) = (0, 0, Vec::new());
+    bench.open();
+    for _ in 0..60 {
+        let count = chance.below(12);
+        bench.append("app.log", lines("m", written..written + count));
+        written += count;
+        let step = chance.below(12);
+        log.push((step, written));
+        let name = format!("app.log.{rotated}");
+        match step {
+            0 | 1 => fs::rename(bench.path("app.log"), bench.path(&name)).unwrap(),
+            2 | 3 => copytruncate(&bench, "app.log", &name),
+            4 => {
+                // Everything was read, so nothing may be counted as lost.
+                bench.until("all, before the truncation", |b| b.consumer.events.len() == written);
+                File::create(bench.path("app.log")).unwrap();
+            }
+            5 => {
+                bench.until("all, before the removal", |b| b.consumer.events.len() == written);
+                fs::remove_file(bench.path("app.log")).unwrap();
+            }
+            6 => bench.restart(),
+            7 => {
+                bench.close();
+                bench.append("app.log", lines("m", written..written + 3));
+                written += 3;
+                fs::rename(bench.path("app.log"), bench.path(&name)).unwrap();
+                bench.open();
+            }
+            8 => {
+                let whole = line("m", written) + "\n";
+                written += 1;
+                bench.append("app.log", &whole[..5]);
+                bench.drain();
+                bench.append("app.log", &whole[5..]);
+            }
+            _ => bench.drain(),
+        }
+        rotated += 1;
+    }
+    println!("{log:?}");
+    bench.expect_lines((0..written).map(|n| line("m", n)));
 }
