@@ -17,10 +17,16 @@ pub enum Action {
     /// A key while somebody types or is asked.
     Typed(Key),
     Pasted(String),
-    Resized { width: u16, height: u16 },
+    Resized {
+        width: u16,
+        height: u16,
+    },
     Clock(Timestamp),
     Status(Arc<Status>),
-    Sources { lines: Vec<SourceLine>, grown: bool },
+    Sources {
+        lines: Vec<SourceLine>,
+        grown: bool,
+    },
     Read(Reading),
     /// Back from the shell after this long.
     Resumed(Duration),
@@ -32,15 +38,38 @@ pub enum Action {
 #[derive(Debug)]
 pub enum Reading {
     /// The rows begin anew between these places.
-    Placed { head: Frontier, tail: Frontier, at_tail: bool },
+    Placed {
+        head: Frontier,
+        tail: Frontier,
+        at_tail: bool,
+    },
     /// In the order in which they were found: the newest first.
-    Back { rows: Vec<Row>, head: Frontier, edge: bool },
-    Forward { rows: Vec<Row>, tail: Frontier, edge: bool },
+    Back {
+        rows: Vec<Row>,
+        head: Frontier,
+        edge: bool,
+    },
+    Forward {
+        rows: Vec<Row>,
+        tail: Frontier,
+        edge: bool,
+    },
     /// The end as it is now: what comes next has this key; these records may still grow.
-    Tail { next_key: Option<i64>, open: Vec<Row>, behind_bytes: u64 },
-    Fresh { more: u64, at: Frontier, edge: bool },
+    Tail {
+        next_key: Option<i64>,
+        open: Vec<Row>,
+        behind_bytes: u64,
+    },
+    Fresh {
+        more: u64,
+        at: Frontier,
+        edge: bool,
+    },
     Found(Box<Row>),
-    Searching { at: Vec<u64>, behind: u64 },
+    Searching {
+        at: Vec<u64>,
+        behind: u64,
+    },
     NotFound,
 }
 

@@ -169,7 +169,8 @@ mod tests {
 
     #[test]
     fn wrapping_loses_nothing() {
-        for text in ["", "a", "one two three four", "日本語日本語日本語", "xxxxxxxxxxxxxxxxxxxx"] {
+        for text in ["", "a", "one two three four", "日本語日本語日本語", "xxxxxxxxxxxxxxxxxxxx"]
+        {
             for cells in 0..12 {
                 let pieces = wrap(text, cells);
                 assert_eq!(pieces.concat(), text);

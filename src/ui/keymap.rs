@@ -19,7 +19,9 @@ pub struct Keymap {
 pub enum KeymapError {
     #[error("the keymap is no TOML: {0}")]
     Syntax(String),
-    #[error("the keymap names `{0}`, which is no command; see the help of the screen for their names")]
+    #[error(
+        "the keymap names `{0}`, which is no command; see the help of the screen for their names"
+    )]
     UnknownCommand(String),
     #[error("the keys of `{command}` in the keymap: {problem}")]
     Key { command: String, problem: String },

@@ -87,7 +87,8 @@ fn fitted(lines: usize, most: u16) -> u16 {
 
 /// Lists at the bottom, side by side.
 fn narrow(areas: &mut Areas, body: Rect, state: &State) {
-    let longest = state.sources.len().max(state.status.rules.len() * 2).max(state.status.sinks.len() * 3);
+    let longest =
+        state.sources.len().max(state.status.rules.len() * 2).max(state.status.sinks.len() * 3);
     let lists = (longest as u16 + 1).clamp(4, (body.height / 3).max(4));
     areas.streams = Rect { height: body.height - lists, ..body };
     let y = body.y + body.height - lists;

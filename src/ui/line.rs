@@ -69,10 +69,8 @@ fn without_colours(text: &str) -> Cow<'_, str> {
     let mut rest = text;
     while let Some(at) = rest.find("\x1b[") {
         let parameters = &rest[at + 2..];
-        let length = parameters
-            .bytes()
-            .take_while(|byte| matches!(byte, b'0'..=b'9' | b';' | b':'))
-            .count();
+        let length =
+            parameters.bytes().take_while(|byte| matches!(byte, b'0'..=b'9' | b';' | b':')).count();
         if parameters.as_bytes().get(length) == Some(&b'm') {
             plain.push_str(&rest[..at]);
             rest = &parameters[length + 1..];

@@ -114,7 +114,8 @@ impl<F: Files, B: Backend> Loop<'_, F, B> {
         if works {
             return Some(Duration::ZERO);
         }
-        let message = self.state.message.as_ref().map(|message| message.until.since(self.state.now));
+        let message =
+            self.state.message.as_ref().map(|message| message.until.since(self.state.now));
         let frame = self.due.map(|due| due.saturating_duration_since(Instant::now()));
         // A millisecond more, so that the moment has passed when we look.
         let rounded = |wait: Duration| wait + Duration::from_millis(1);

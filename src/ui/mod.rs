@@ -10,8 +10,8 @@ mod canvas;
 mod filter;
 pub mod input;
 pub mod key;
-pub mod keymap;
 mod keyboard;
+pub mod keymap;
 mod layout;
 mod line;
 mod looper;
@@ -109,8 +109,7 @@ impl Options {
         let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(set);
         let locale = locale.map(|value| value.to_string_lossy().to_ascii_lowercase());
         let is_utf8 = locale.is_some_and(|name| name.contains("utf-8") || name.contains("utf8"));
-        let palette =
-            if set("NO_COLOR").is_some() { Palette::Monochrome } else { Palette::Dark };
+        let palette = if set("NO_COLOR").is_some() { Palette::Monochrome } else { Palette::Dark };
         Options { palette, ascii: !is_utf8, local: TimeZone::system(), ..Options::default() }
     }
 }

@@ -52,7 +52,9 @@ impl Reader {
             self.forward(stream)
         } else if stream.hunt.is_some() {
             self.hunt(stream)?
-        } else if let (false, true, Some(at)) = (stream.follow, stream.fresh_stale, &stream.fresh_at) {
+        } else if let (false, true, Some(at)) =
+            (stream.follow, stream.fresh_stale, &stream.fresh_at)
+        {
             self.count_fresh(stream, at)
         } else {
             return self.count_levels();

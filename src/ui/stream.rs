@@ -31,7 +31,11 @@ pub enum Reset {
     End,
     Start,
     /// Around this record: files that were hidden find their place by its time.
-    Around { position: Position, at: Frontier, slot: usize },
+    Around {
+        position: Position,
+        at: Frontier,
+        slot: usize,
+    },
 }
 
 #[derive(Debug)]
@@ -264,10 +268,9 @@ impl Stream {
             (self.top, self.clip) = (self.selected, 0);
         }
         self.top = self.top.min(last);
-        let mut lines: i64 = (self.top..=self.selected)
-            .map(|index| i64::from(self.lines_of(index)))
-            .sum::<i64>()
-            - i64::from(self.clip);
+        let mut lines: i64 =
+            (self.top..=self.selected).map(|index| i64::from(self.lines_of(index))).sum::<i64>()
+                - i64::from(self.clip);
         while lines > i64::from(self.height.max(1)) && self.top < self.selected {
             lines -= i64::from(self.lines_of(self.top)) - i64::from(self.clip);
             self.top += 1;

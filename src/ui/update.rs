@@ -34,7 +34,8 @@ pub fn update(state: &mut State, action: Action) -> Vec<Effect> {
         Action::Status(status) => {
             let known = state.status.notices.last().cloned();
             state.status = status;
-            let newest = state.status.notices.last().filter(|newest| known.as_ref() != Some(newest));
+            let newest =
+                state.status.notices.last().filter(|newest| known.as_ref() != Some(newest));
             if let Some(notice) = newest.cloned() {
                 state.say(notice.level, notice.text);
             }
@@ -42,7 +43,8 @@ pub fn update(state: &mut State, action: Action) -> Vec<Effect> {
         Action::Sources { lines, grown } => read::sources(state, lines, grown),
         Action::Read(reading) => read::taken(state, reading),
         Action::Resumed(away) => {
-            let text = format!("back after {}; nothing was shipped meanwhile", bytes::duration(away));
+            let text =
+                format!("back after {}; nothing was shipped meanwhile", bytes::duration(away));
             state.say(Level::Warning, text);
             effects.push(Effect::Redraw);
         }

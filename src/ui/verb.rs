@@ -101,7 +101,13 @@ const fn info(
 /// In the order of the help; the key bar takes those with a short name, in this order.
 pub const VERBS: &[VerbInfo] = &[
     info(Verb::Help, "help", "help", "this help", (Group::Leave, ANY)),
-    info(Verb::Follow, "follow", "follow", "follow the end, or hold the screen", (Group::Move, STREAMS)),
+    info(
+        Verb::Follow,
+        "follow",
+        "follow",
+        "follow the end, or hold the screen",
+        (Group::Move, STREAMS),
+    ),
     info(Verb::Search, "search", "search", "search a regular expression", (Group::Find, STREAMS)),
     info(Verb::NextMatch, "next-match", "newer", "next match (newer)", (Group::Find, STREAMS)),
     info(
@@ -148,9 +154,21 @@ pub const VERBS: &[VerbInfo] = &[
     info(Verb::ToggleLevel(5), "warning", "", "show or hide warning", (Group::Show, ANY)),
     info(Verb::ToggleLevel(6), "error", "", "show or hide error", (Group::Show, ANY)),
     info(Verb::ToggleLevel(7), "fatal", "", "show or hide fatal", (Group::Show, ANY)),
-    info(Verb::ToggleLevel(0), "no-level", "", "show or hide lines without level", (Group::Show, ANY)),
+    info(
+        Verb::ToggleLevel(0),
+        "no-level",
+        "",
+        "show or hide lines without level",
+        (Group::Show, ANY),
+    ),
     info(Verb::NextError, "next-error", "", "next error (newer)", (Group::Find, STREAMS)),
-    info(Verb::PreviousError, "previous-error", "", "previous error (older)", (Group::Find, STREAMS)),
+    info(
+        Verb::PreviousError,
+        "previous-error",
+        "",
+        "previous error (older)",
+        (Group::Find, STREAMS),
+    ),
     info(Verb::NextWarning, "next-warning", "", "next warning or worse", (Group::Find, STREAMS)),
     info(
         Verb::PreviousWarning,
@@ -179,13 +197,22 @@ pub const VERBS: &[VerbInfo] = &[
         (Group::Leave, ANY),
     ),
     info(Verb::Cancel, "cancel", "", "cancel what runs; twice quits", (Group::Leave, ANY)),
-    info(Verb::Leave, "leave", "quit", "back; at the top asks whether to quit", (Group::Leave, ANY)),
+    info(
+        Verb::Leave,
+        "leave",
+        "quit",
+        "back; at the top asks whether to quit",
+        (Group::Leave, ANY),
+    ),
     info(Verb::Quit, "quit", "", "quit", (Group::Leave, ANY)),
 ];
 
 impl Verb {
     pub fn info(self) -> &'static VerbInfo {
-        VERBS.iter().find(|info| info.verb == self).expect("every verb is in the list; a test says so")
+        VERBS
+            .iter()
+            .find(|info| info.verb == self)
+            .expect("every verb is in the list; a test says so")
     }
 
     /// Would do something now.

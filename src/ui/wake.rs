@@ -69,9 +69,10 @@ impl Wake {
         let bell = Bell { happened: happened.clone(), pipe: other_end };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let until = done.clone();
-        let thread = std::thread::Builder::new().name("screen-wake".to_owned()).spawn(move || {
-            runtime.block_on(until.run_until_cancelled(bell.watch(changes, status, stop)));
-        })?;
+        let thread =
+            std::thread::Builder::new().name("screen-wake".to_owned()).spawn(move || {
+                runtime.block_on(until.run_until_cancelled(bell.watch(changes, status, stop)));
+            })?;
         Ok(Wake { happened, pipe, done, thread: Some(thread) })
     }
 

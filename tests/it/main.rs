@@ -9,6 +9,7 @@ mod formats;
 mod program;
 mod restart;
 mod rotation;
+mod screen;
 mod search;
 mod state;
 mod terminal;

@@ -11,9 +11,10 @@ use super::piece::{Cut, Cutter, KeyBounds, Piece, keys};
 use super::{PIECE, Tally};
 use crate::base::Timestamp;
 use crate::event::status::FileState;
-use crate::event::{FileId, Generation, GenerationId, IdKey, Identity};
+use crate::event::{FileId, FormatEntry, Generation, GenerationId, IdKey, Identity};
 use crate::follow::file::{FileFacts, FileHandle};
-use crate::format::{self, Format, list};
+use crate::follow::single::in_force;
+use crate::format::{Format, list};
 
 /// A time this far after it was seen is still believed: clocks differ.
 const CLOCK_SKEW: Duration = Duration::from_secs(5);
@@ -136,20 +137,29 @@ impl FileView {
     }
 
     fn read_formats(&mut self) {
-        let before = self.formats.last().map(|(_, format)| format.name());
-        if let Some(forced) = &self.handle.source.format {
-            self.formats = vec![(0, list::by_name(forced, &[]).unwrap_or_else(list::plain))];
-        } else if !self.facts.formats.is_empty() {
-            let entries = self.facts.formats.iter();
-            self.formats =
-                entries.map(|entry| (entry.offset, format::from_entry(entry))).collect();
+        let entries = match &self.handle.source.format {
+            Some(forced) => vec![entry(forced.clone(), Vec::new())],
+            None => self.facts.formats.clone(),
+        };
+        if entries.is_empty() {
+            return;
         }
+        let before = self.formats.last().map(|(_, format)| format.name());
+        self.take_formats(&entries);
         let after = self.formats.last().map(|(_, format)| format.name());
         if before.is_some() && (before != after || self.formats.len() > 1) {
             self.pieces.clear();
             self.weight = 0;
             self.tally = Tally::new(self.facts.size);
         }
+    }
+
+    fn take_formats(&mut self, entries: &[FormatEntry]) {
+        let multiline = self.handle.source.multiline;
+        let format = |entry: &FormatEntry| {
+            (entry.offset, in_force(std::slice::from_ref(entry), entry.offset, multiline))
+        };
+        self.formats = entries.iter().map(format).collect();
     }
 
     /// Votes over the file's end where nobody has said what the format is.
@@ -166,9 +176,8 @@ impl FileView {
             _ => memchr::memchr(b'\n', &sample).map_or(0, |at| at + 1),
         };
         let vote = list::detect(&sample[whole_lines..]);
-        // A guess by a few bytes is made again when there are more.
-        if vote.settled || !sample.is_empty() {
-            self.formats = vec![(0, vote.format)];
+        if !sample.is_empty() {
+            self.take_formats(&[entry(vote.format.name().to_owned(), vote.parameters)]);
         }
         Ok(())
     }
@@ -261,8 +270,7 @@ impl FileView {
     ) -> Cutter<'a> {
         let days = &self.facts.days;
         let after = days.partition_point(|mark| mark.offset <= offset);
-        let day_mark =
-            after.checked_sub(1).map_or(self.first_mtime.day(), |index| days[index].day);
+        let day_mark = after.checked_sub(1).map_or(self.first_mtime.day(), |index| days[index].day);
         Cutter {
             handle: &self.handle,
             facts: &self.facts,
@@ -379,7 +387,8 @@ impl FileView {
 
     /// A piece at or right after the middle of nowhere.
     fn around(&mut self, offset: u64, budget: &mut Budget) -> Option<Arc<Piece>> {
-        let left = self.pieces.range(..=offset).next_back().map(|(start, known)| (*start, known.end));
+        let left =
+            self.pieces.range(..=offset).next_back().map(|(start, known)| (*start, known.end));
         let left_end = match left {
             Some((start, end)) if end > offset => return self.load(start, budget),
             Some((_, end)) => end,
@@ -389,6 +398,10 @@ impl FileView {
             return self.after(left_end, budget);
         }
         let right = self.pieces.range(offset..).next().map_or(self.facts.size, |(start, _)| *start);
+        if right - offset <= PIECE {
+            // Between here and a record that is known, no other may begin.
+            return self.before(right, budget);
+        }
         let found = self.try_read(|view| view.read_forwards(offset, false, right));
         self.keep(found, budget)
     }
@@ -399,8 +412,12 @@ impl FileView {
 
     /// Drops the half of the decoded pieces that was not used for longest.
     pub fn shed(&mut self) {
-        let mut used: Vec<u64> =
-            self.pieces.values().filter(|known| known.piece.is_some()).map(|known| known.used).collect();
+        let mut used: Vec<u64> = self
+            .pieces
+            .values()
+            .filter(|known| known.piece.is_some())
+            .map(|known| known.used)
+            .collect();
         used.sort_unstable();
         let Some(&middle) = used.get(used.len() / 2) else { return };
         for known in self.pieces.values_mut() {
@@ -429,6 +446,10 @@ impl FileView {
         let (format, _, to) = self.format_at(start);
         self.cutter(&format, None, start).forwards(start, exact, self.facts.size.min(to))
     }
+}
+
+fn entry(format: String, parameters: Vec<u8>) -> FormatEntry {
+    FormatEntry { offset: 0, format, parameters }
 }
 
 /// The end may still move.

@@ -157,12 +157,11 @@ impl Timeline {
         open
     }
 
-    /// Bytes between `at` and the ends of the files.
-    pub fn bytes_behind(&self, at: &[u64]) -> u64 {
-        let size_and_place = self.files.iter().enumerate().map(|(slot, view)| {
-            view.size().saturating_sub(at.get(slot).copied().unwrap_or(0))
-        });
-        size_and_place.sum()
+    /// Bytes of complete records between `at` and the ends of the files.
+    pub fn bytes_behind(&mut self, at: &[u64]) -> u64 {
+        let end = self.end();
+        let places = at.iter().copied().chain(std::iter::repeat(0));
+        end.iter().zip(places).map(|(end, place)| end.saturating_sub(place)).sum()
     }
 
     /// The place before the first record with this key, for the files that `keep` says nothing about.

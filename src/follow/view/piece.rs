@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::base::Timestamp;
 use crate::event::{Batch, Flags, Generation, Record};
 use crate::follow::file::{FileFacts, FileHandle};
+use crate::format::framer::first_begin;
 use crate::format::{Context, End, Format, Framer};
 
 use super::PIECE;
@@ -14,8 +15,9 @@ use super::file::is_live;
 
 /// Longest text of a record that is kept for the screen.
 const CAP: usize = 1024 * 1024;
-/// A line longer than this is shown in parts: nobody waits for its beginning.
-const FARTHEST: u64 = 8 * 1024 * 1024;
+/// Where no record begins in so many bytes, what is there is shown line by line, or in parts: nobody waits
+/// for its beginning.
+const FARTHEST: u64 = 4 * 1024 * 1024;
 
 /// Consecutive records and their keys. Invariant: `keys` never falls, and has one for each record.
 #[derive(Debug)]
@@ -78,11 +80,12 @@ impl Cutter<'_> {
         let mut length = PIECE;
         loop {
             let start = stop.saturating_sub(length).max(left);
-            let stretch =
-                Stretch { start, start_exact: start == left, stop, stop_exact: true };
+            let stretch = Stretch { start, start_exact: start == left, stop, stop_exact: true };
             match self.cut(stretch)? {
                 Some(cut) => return Ok(cut),
-                None if length >= FARTHEST => return self.exactly(start, stop),
+                None if length >= FARTHEST => {
+                    return self.exactly(self.line_behind(start)?.min(stop), stop);
+                }
                 None => length *= 4,
             }
         }
@@ -98,7 +101,10 @@ impl Cutter<'_> {
             let found = self.cut(stretch)?.filter(|cut| !cut.batch.records.is_empty());
             match found {
                 Some(cut) => return Ok(cut),
-                None if stop == right || length >= FARTHEST => return self.exactly(start, stop),
+                None if stop == right || length >= FARTHEST => {
+                    let start = if start_exact { start } else { self.line_behind(start)? };
+                    return self.exactly(start.min(stop), stop);
+                }
                 None => length *= 4,
             }
         }
@@ -111,6 +117,14 @@ impl Cutter<'_> {
         Ok(cut.unwrap_or_else(|| self.frame(&[], start, true)))
     }
 
+    /// Where the first line behind `offset` begins, as a place to begin where no record is known to.
+    fn line_behind(&self, offset: u64) -> io::Result<u64> {
+        let mut bytes = vec![0; PIECE as usize];
+        let got = self.handle.read_at(&mut bytes, offset)?;
+        let line_end = memchr::memchr(b'\n', &bytes[..got]);
+        Ok(offset + line_end.map_or(0, |at| at as u64 + 1))
+    }
+
     /// `None` where no record begins in the stretch, as far as its bytes tell.
     fn cut(&self, stretch: Stretch) -> io::Result<Option<Cut>> {
         let mut bytes = vec![0; (stretch.stop - stretch.start) as usize];
@@ -118,7 +132,7 @@ impl Cutter<'_> {
         bytes.truncate(got);
         let skipped = match stretch.start_exact {
             true => 0,
-            false => match first_beginning(&bytes, self.format.as_ref()) {
+            false => match first_begin(self.format.as_ref(), &bytes, false) {
                 Some(skipped) => skipped,
                 None => return Ok(None),
             },
@@ -175,20 +189,6 @@ impl Cutter<'_> {
         cut.batch.bytes = bytes[..from + rest.bytes.len()].into();
         cut.batch.end = rest.end;
     }
-}
-
-/// Where the first record that needs nothing from before begins: never at 0, which is in mid-line.
-fn first_beginning(bytes: &[u8], format: &dyn Format) -> Option<usize> {
-    let mut from = memchr::memchr(b'\n', bytes)? + 1;
-    while from < bytes.len() {
-        let end = memchr::memchr(b'\n', &bytes[from..]).map_or(bytes.len(), |at| from + at);
-        let line = bytes[from..end].strip_suffix(b"\r").unwrap_or(&bytes[from..end]);
-        if format.begins(line) {
-            return Some(from);
-        }
-        from = end + 1;
-    }
-    None
 }
 
 /// What limits the keys of a piece: its neighbours, and times that cannot be true yet.

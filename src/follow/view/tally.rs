@@ -174,4 +174,3 @@ impl Tally {
         true
     }
 }
-

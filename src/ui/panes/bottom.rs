@@ -71,7 +71,8 @@ fn draw_prompt(canvas: &mut Canvas<'_>, area: Rect, prompt: &Prompt) -> Option<(
 fn ask(state: &State, question: Question) -> String {
     match question {
         Question::Quit if state.is_paused() => {
-            "Quit? Shipping is paused; what waits is sent at the next start. y quits, n stays".to_owned()
+            "Quit? Shipping is paused; what waits is sent at the next start. y quits, n stays"
+                .to_owned()
         }
         Question::Quit => "Quit? y quits, n stays".to_owned(),
         Question::Pause => {

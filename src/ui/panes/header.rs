@@ -18,7 +18,8 @@ pub fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
         return;
     }
     let glyphs = *canvas.glyphs();
-    let left = canvas.right(area, &[plain(" "), span(time::zone_name(state), Role::Dim), plain(" ")]);
+    let left =
+        canvas.right(area, &[plain(" "), span(time::zone_name(state), Role::Dim), plain(" ")]);
     let mut spans = vec![span(format!(" {}", state.title), Role::Header), plain("  ")];
     spans.extend(engine(state, &glyphs));
     for alarm in alarms(state, &glyphs) {
@@ -62,9 +63,13 @@ fn alarms(state: &State, glyphs: &Glyphs) -> Vec<Span<'static>> {
     if let Some((by, since)) = paused {
         let by = crate::base::sanitize::line(by);
         let since = time::moment(state, since);
-        alarms.push(span(format!(" {} SHIPPING PAUSED by {by} since {since} ", glyphs.paused), Role::Paused));
+        alarms.push(span(
+            format!(" {} SHIPPING PAUSED by {by} since {since} ", glyphs.paused),
+            Role::Paused,
+        ));
     }
-    let blocked = sinks.iter().filter(|sink| matches!(sink.state, SinkState::Blocked { .. })).count();
+    let blocked =
+        sinks.iter().filter(|sink| matches!(sink.state, SinkState::Blocked { .. })).count();
     if blocked > 0 {
         alarms.push(span(format!(" {} {blocked} BLOCKED ", glyphs.firing), Role::Firing));
     }

@@ -16,7 +16,8 @@ pub fn lines(keymap: &Keymap) -> Vec<Vec<Span<'static>>> {
         }
         lines.push(vec![span(group.title(), Role::Header)]);
         for info in VERBS.iter().filter(|info| info.group == group) {
-            let keys: Vec<String> = keymap.keys(info.verb).iter().map(ToString::to_string).collect();
+            let keys: Vec<String> =
+                keymap.keys(info.verb).iter().map(ToString::to_string).collect();
             let keys = format!("  {:<14}", keys.join(" "));
             lines.push(vec![span(keys, Role::Key), plain(info.help)]);
         }

@@ -29,7 +29,8 @@ fn entry(state: &State, sink: &SinkStatus, width: usize, glyphs: &Glyphs) -> Lin
     let (glyph, word, role) = look(state, sink, glyphs);
     let name = sanitize::line(&sink.name).into_owned();
     let rate = format!("{}/s", short_count(sink.rate.max(0.0).round() as u64));
-    let mut first = vec![span(format!("{glyph} "), role), plain(format!("{name} ")), span(word, role)];
+    let mut first =
+        vec![span(format!("{glyph} "), role), plain(format!("{name} ")), span(word, role)];
     let used = width_of(&first) + rate.len();
     if used < width {
         first.push(plain(" ".repeat(width - used)));
@@ -51,7 +52,11 @@ fn look(state: &State, sink: &SinkStatus, glyphs: &Glyphs) -> (&'static str, Str
         SinkState::Shipping => (glyphs.running, "shipping".to_owned(), Role::Ok),
         SinkState::Paused { by, since } => {
             let by = sanitize::line(by);
-            (glyphs.paused, format!("PAUSED by {by} since {}", time::moment(state, *since)), Role::Paused)
+            (
+                glyphs.paused,
+                format!("PAUSED by {by} since {}", time::moment(state, *since)),
+                Role::Paused,
+            )
         }
         SinkState::BackingOff { next, attempts } => {
             let at = time::moment(state, *next);
@@ -68,7 +73,11 @@ fn behind(state: &State, sink: &SinkStatus, glyphs: &Glyphs) -> crate::ui::canva
     }
     let mut text = format!("{} behind", bytes::size(sink.behind_bytes));
     if sink.behind_events > 0 {
-        text.push_str(&format!(" {} ~{} events", glyphs.separator, short_count(sink.behind_events)));
+        text.push_str(&format!(
+            " {} ~{} events",
+            glyphs.separator,
+            short_count(sink.behind_events)
+        ));
     }
     if let Some(oldest) = sink.oldest_waiting {
         text.push_str(&format!(" {} oldest {}", glyphs.separator, time::moment(state, oldest)));

@@ -1,13 +1,14 @@
 //! The files: what they hold, how they are, and when they last grew.
 
 use ratatui::layout::Rect;
+use unicode_width::UnicodeWidthStr;
 
 use super::lists::{self, Lines, List};
 use super::time;
 use crate::base::{bytes, sanitize};
 use crate::event::Level;
 use crate::event::status::FileState;
-use crate::ui::canvas::{Canvas, Span, plain, span};
+use crate::ui::canvas::{Canvas, Span, head, plain, span, width_of};
 use crate::ui::line::{letter, short_count};
 use crate::ui::state::{Pane, SourceLine, State};
 use crate::ui::theme::{Glyphs, Role};
@@ -35,11 +36,16 @@ fn entry(state: &State, source: &SourceLine, width: usize, glyphs: &Glyphs) -> L
     let (glyph, role) = sign(source, glyphs);
     let age = time::moment(state, source.last_growth);
     let counts = counts(source, width);
-    let counts_width: usize = crate::ui::canvas::width_of(&counts);
+    let counts_width: usize = width_of(&counts);
     let name_room = width.saturating_sub(2 + counts_width + 1 + age.len()).max(6);
-    let name = crate::ui::canvas::head(&source.name, name_room).to_owned();
+    let fits = source.name.width() <= name_room;
+    let cut = if fits { "" } else { glyphs.cut };
+    let name = format!("{}{cut}", head(&source.name, name_room - usize::from(!fits)));
     let name_role = if source.hidden { Role::Dim } else { Role::Source };
-    let mut line = vec![span(format!("{glyph} "), role), span(format!("{name:name_room$} "), name_role)];
+    let mut line = vec![
+        span(format!("{glyph} "), role),
+        span(format!("{name}{} ", " ".repeat(name_room.saturating_sub(name.width()))), name_role),
+    ];
     line.extend(counts);
     line.push(span(age, Role::Dim));
     let mut lines = vec![line];

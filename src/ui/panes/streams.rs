@@ -19,7 +19,11 @@ pub fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
     }
     let name = title(canvas, state, Pane::Streams);
     let glyphs = *canvas.glyphs();
-    canvas.rule(area, &[name, span(mood(state, &glyphs), mood_role(state))], &right(state, &glyphs));
+    canvas.rule(
+        area,
+        &[name, span(mood(state, &glyphs), mood_role(state))],
+        &right(state, &glyphs),
+    );
     let body = Rect { y: area.y + 1, height: area.height - 1, ..area };
     if state.stream.rows.is_empty() {
         let row = Rect { x: body.x + 1, width: body.width.saturating_sub(1), height: 1, ..body };
@@ -152,7 +156,8 @@ fn draw_row(
             };
             let hidden = row.lines.saturating_sub(shown);
             if number + 1 == usize::from(shown) && hidden > 0 && shown > 1 {
-                let more = format!("{} {} more lines, Enter shows all", canvas.glyphs().more, hidden + 1);
+                let more =
+                    format!("{} {} more lines, Enter shows all", canvas.glyphs().more, hidden + 1);
                 canvas.line(text, &[span(more, Role::Dim)]);
             } else if let Some(spans) = lines.get(number) {
                 draw_text(canvas, text, spans, state, row);
@@ -191,9 +196,11 @@ fn prefix(state: &State, row: &Row, columns: &Columns, glyphs: &Glyphs) -> Vec<S
     if columns.source > 0 {
         let source = state.sources.iter().find(|source| source.file == entry.position.file);
         let name = source.map_or("", |source| source.name.as_str());
-        let name = head(name, columns.source);
-        let room = columns.source + 1 - name.width();
-        spans.push(span(format!("{name}{}", " ".repeat(room)), Role::Source));
+        let fits = name.width() <= columns.source;
+        let shown = if fits { name } else { head(name, columns.source - 1) };
+        let cut = if fits { "" } else { glyphs.cut };
+        let room = columns.source + 1 - shown.width() - cut.width();
+        spans.push(span(format!("{shown}{cut}{}", " ".repeat(room)), Role::Source));
     }
     spans
 }

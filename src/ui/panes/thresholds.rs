@@ -32,7 +32,8 @@ pub fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
 fn entry(state: &State, rule: &RuleStatus, width: usize, glyphs: &Glyphs) -> Lines {
     let (glyph, word, role) = look(rule, glyphs);
     let name = sanitize::line(&rule.name).into_owned();
-    let spark = glyphs.sparkline(&rule.history, rule.limit.max(rule.history.iter().copied().max().unwrap_or(0)));
+    let spark = glyphs
+        .sparkline(&rule.history, rule.limit.max(rule.history.iter().copied().max().unwrap_or(0)));
     let figure = format!("{}/{}", rule.count, rule.limit);
     let mut first = vec![span(format!("{glyph} {word:<6} "), role), plain(format!("{name} "))];
     let used = width_of(&first) + figure.len();
