@@ -58,7 +58,6 @@ pub enum Reading {
     Tail {
         next_key: Option<i64>,
         open: Vec<Row>,
-        behind_bytes: u64,
     },
     Fresh {
         more: u64,

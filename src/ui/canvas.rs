@@ -85,9 +85,12 @@ impl Canvas<'_> {
         let border = self.style(Some(Role::Border));
         self.buffer.set_stringn(area.x, area.y, line, usize::from(area.width), border);
         let inside = Rect { x: area.x + 1, width: area.width.saturating_sub(2), ..area };
+        let used = (width_of(title) as u16).min(inside.width);
+        self.clear(Rect { width: used, ..inside });
         self.line(inside, title);
-        let used = width_of(title) as u16 + 1;
-        if !right.is_empty() && width_of(right) as u16 + used <= inside.width {
+        let width = width_of(right) as u16;
+        if width > 0 && width + used < inside.width {
+            self.clear(Rect { x: inside.x + inside.width - width, width, ..inside });
             self.right(inside, right);
         }
     }

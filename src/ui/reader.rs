@@ -81,10 +81,12 @@ impl Reader {
                 let start = self.timeline.start();
                 Reading::Placed { head: start.clone(), tail: start, at_tail: false }
             }
-            Reset::Around { position, at, slot } => {
-                let was_known = |other: usize| {
-                    let known = other == *slot || (!scope.hides(other) && at.get(other) > Some(&0));
-                    known.then(|| at.get(other).copied()).flatten()
+            Reset::Around { position, at } => {
+                let files = stream.files.clone();
+                let was_known = |slot: usize| match at.get(slot) {
+                    _ if files.get(slot) == Some(&position.file) => Some(position.offset),
+                    Some(0) | None => None,
+                    Some(offset) => (!scope.hides(slot)).then_some(*offset),
                 };
                 let at = self.timeline.place(position.key, was_known, &mut budget);
                 Reading::Placed { head: at.clone(), tail: at, at_tail: false }
@@ -99,8 +101,7 @@ impl Reader {
         let open = self.timeline.open_records(&scope);
         let shown = open.into_iter().filter(|entry| stream.filters.shows(&entry.event()));
         let open: Vec<Row> = shown.map(open_row).collect();
-        let behind_bytes = self.timeline.bytes_behind(&stream.tail);
-        Reading::Tail { next_key, open, behind_bytes }
+        Reading::Tail { next_key, open }
     }
 
     fn back(&mut self, stream: &Stream) -> Reading {
@@ -192,12 +193,22 @@ impl Reader {
         Some(Action::Sources { lines: self.lines(), grown: false })
     }
 
-    fn lines(&self) -> Vec<SourceLine> {
-        self.timeline.files.iter().map(line).collect()
+    fn lines(&mut self) -> Vec<SourceLine> {
+        let mut lines: Vec<SourceLine> = self.timeline.files.iter_mut().map(line).collect();
+        let names: Vec<String> = lines.iter().map(|line| line.name.clone()).collect();
+        for line in &mut lines {
+            // Two files of one name are told apart by their folders.
+            if names.iter().filter(|name| **name == line.name).count() > 1 {
+                let folder = line.path.rsplit('/').nth(1).unwrap_or("");
+                line.name = format!("{folder}/{}", line.name);
+            }
+        }
+        lines
     }
 }
 
-fn line(view: &FileView) -> SourceLine {
+fn line(view: &mut FileView) -> SourceLine {
+    let complete = view.complete_end();
     let facts = view.facts();
     let name = facts.path.file_name().unwrap_or(facts.path.as_os_str());
     let safe = |text: &std::ffi::OsStr| sanitize::line(&text.to_string_lossy()).into_owned();
@@ -207,6 +218,7 @@ fn line(view: &FileView) -> SourceLine {
         name: safe(name),
         path: safe(facts.path.as_os_str()),
         size: facts.size,
+        complete,
         lost: facts.lost,
         counts: *view.tally.totals(),
         counted_bytes: view.tally.counted_bytes(),

@@ -87,6 +87,8 @@ pub struct SourceLine {
     pub name: String,
     pub path: String,
     pub size: u64,
+    /// Where its last complete record ends.
+    pub complete: u64,
     pub lost: u64,
     pub counts: LevelCounts,
     pub counted_bytes: u64,
@@ -187,9 +189,16 @@ impl State {
         totals
     }
 
-    /// 0 to 1: how much of the files has been counted.
+    /// Bytes of complete records of a file that stand behind the last row.
+    pub fn bytes_behind(&self, source: &SourceLine) -> u64 {
+        let slot = self.stream.files.iter().position(|file| *file == source.file);
+        let place = slot.and_then(|slot| self.stream.tail.get(slot)).copied().unwrap_or(0);
+        if source.hidden { 0 } else { source.complete.saturating_sub(place) }
+    }
+
+    /// 0 to 1: how much of what is complete has been counted.
     pub fn counted_share(&self) -> f64 {
-        let size: u64 = self.sources.iter().map(|source| source.size).sum();
+        let size: u64 = self.sources.iter().map(|source| source.complete).sum();
         let counted: u64 = self.sources.iter().map(|source| source.counted_bytes).sum();
         if size == 0 { 1.0 } else { (counted as f64 / size as f64).min(1.0) }
     }

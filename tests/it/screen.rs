@@ -703,7 +703,7 @@ fn shipping_is_commanded() {
     let since = Timestamp::from_seconds(NOW);
     paused.sinks[0].state = SinkState::Paused { by: "the screen".to_owned(), since };
     screen.status.send_replace(Arc::new(paused));
-    screen.wait_for_text("SHIPPING PAUSED by the screen since 10:30:00");
+    screen.wait_for_text("PAUSED since 10:30:00");
 }
 
 #[test]

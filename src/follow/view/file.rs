@@ -1,5 +1,7 @@
 //! One file as the screen reads it: which pieces are known, and the one before or after any offset.
 
+mod locate;
+
 use std::collections::BTreeMap;
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -348,62 +350,6 @@ impl FileView {
         };
         self.pieces.insert(piece.batch.start, known);
         Some(piece)
-    }
-
-    /// Where the first record with this key or a higher one begins. Reads a few pieces.
-    pub fn locate(&mut self, key: i64, budget: &mut Budget) -> u64 {
-        let (mut low, mut high) = (0, self.facts.size);
-        while high - low > PIECE {
-            let Some(piece) = self.around(low + (high - low) / 2, budget) else { break };
-            let (start, end) = (piece.batch.start, piece.batch.end);
-            if piece.keys.first().is_none_or(|first| *first >= key) {
-                if start >= high {
-                    break;
-                }
-                high = start.max(low);
-            } else if piece.keys.last().is_some_and(|last| *last < key) {
-                low = end.min(high);
-            } else {
-                let index = piece.keys.partition_point(|found| *found < key);
-                return piece.batch.records[index].start;
-            }
-        }
-        self.locate_linearly(low, high, key, budget)
-    }
-
-    fn locate_linearly(&mut self, low: u64, high: u64, key: i64, budget: &mut Budget) -> u64 {
-        let mut at = low;
-        while at < high {
-            let Some(piece) = self.after(at, budget) else { break };
-            let index = piece.keys.partition_point(|found| *found < key);
-            match piece.batch.records.get(index) {
-                Some(record) => return record.start.max(at),
-                None if piece.batch.end <= at => break,
-                None => at = piece.batch.end,
-            }
-        }
-        at
-    }
-
-    /// A piece at or right after the middle of nowhere.
-    fn around(&mut self, offset: u64, budget: &mut Budget) -> Option<Arc<Piece>> {
-        let left =
-            self.pieces.range(..=offset).next_back().map(|(start, known)| (*start, known.end));
-        let left_end = match left {
-            Some((start, end)) if end > offset => return self.load(start, budget),
-            Some((_, end)) => end,
-            None => 0,
-        };
-        if offset - left_end <= PIECE {
-            return self.after(left_end, budget);
-        }
-        let right = self.pieces.range(offset..).next().map_or(self.facts.size, |(start, _)| *start);
-        if right - offset <= PIECE {
-            // Between here and a record that is known, no other may begin.
-            return self.before(right, budget);
-        }
-        let found = self.try_read(|view| view.read_forwards(offset, false, right));
-        self.keep(found, budget)
     }
 
     pub fn weight(&self) -> usize {

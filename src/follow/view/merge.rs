@@ -97,7 +97,7 @@ impl Scope {
     }
 }
 
-/// Files in the order of their first appearance; one that is gone keeps its place.
+/// Files in the order of their first appearance. When one is gone, every frontier is void.
 #[derive(Debug, Default)]
 pub struct Timeline {
     pub files: Vec<FileView>,
@@ -118,7 +118,10 @@ impl Head {
 impl Timeline {
     /// Takes over files and their ends as they are now; says whether anything could look different.
     pub fn refresh(&mut self, handles: &[Arc<FileHandle>], now: Timestamp) -> bool {
-        let mut changed = false;
+        let before = self.files.len();
+        // Whoever gave a file up wants its descriptor closed.
+        self.files.retain(|view| handles.iter().any(|handle| handle.id == view.id()));
+        let mut changed = before != self.files.len();
         for view in &mut self.files {
             changed |= view.refresh(now);
         }

@@ -12,7 +12,7 @@ use crate::ui::prompt::{Asked, Prompt};
 use crate::ui::search::Direction;
 use crate::ui::state::{Overlay, Question, State};
 use crate::ui::theme::Role;
-use crate::ui::verb::here;
+use crate::ui::verb::{Verb, VerbInfo, here};
 
 /// Says where the cursor stands, if somebody types.
 pub fn draw(
@@ -108,10 +108,19 @@ fn message(state: &State) -> Option<Vec<Span<'static>>> {
 fn keys(state: &State, keymap: &Keymap, width: usize, spans: &mut Vec<Span<'static>>) {
     for info in here(state).filter(|info| !info.short.is_empty()) {
         let Some(key) = keymap.keys(info.verb).first() else { continue };
-        let part = [span(format!(" {key}"), Role::Key), plain(format!(" {} ", info.short))];
+        let part = [span(format!(" {key}"), Role::Key), plain(format!(" {} ", short(state, info)))];
         if width_of(spans) + width_of(&part) > width {
             return;
         }
         spans.extend(part);
+    }
+}
+
+/// Some keys do the opposite the next time.
+fn short(state: &State, info: &VerbInfo) -> &'static str {
+    match info.verb {
+        Verb::Follow if state.stream.follow => "hold",
+        Verb::PauseShipping if state.is_paused() => "resume",
+        _ => info.short,
     }
 }

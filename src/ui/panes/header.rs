@@ -3,9 +3,9 @@
 use ratatui::layout::Rect;
 
 use super::time;
-use crate::base::bytes;
+use crate::base::{bytes, sanitize};
 use crate::event::Level;
-use crate::event::status::{EngineState, RuleState, SinkState};
+use crate::event::status::{EngineState, RuleState, SinkState, SinkStatus};
 use crate::ui::canvas::{Canvas, Span, plain, span, width_of};
 use crate::ui::keymap::Keymap;
 use crate::ui::line::short_count;
@@ -22,10 +22,8 @@ pub fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
         canvas.right(area, &[plain(" "), span(time::zone_name(state), Role::Dim), plain(" ")]);
     let mut spans = vec![span(format!(" {}", state.title), Role::Header), plain("  ")];
     spans.extend(engine(state, &glyphs));
-    for alarm in alarms(state, &glyphs) {
-        spans.push(plain(" "));
-        spans.push(alarm);
-    }
+    let room = usize::from(left.width).saturating_sub(width_of(&spans));
+    spans.extend(fitted_alarms(state, &glyphs, room));
     // What is most urgent stands first; what has no room is left out as a whole.
     for part in figures(state, &glyphs) {
         if width_of(&spans) + width_of(&part) + 2 > usize::from(left.width) {
@@ -48,42 +46,58 @@ fn engine(state: &State, glyphs: &Glyphs) -> Vec<Span<'static>> {
     vec![span(format!("{glyph} {text}"), role)]
 }
 
-/// What nobody must miss on any pane.
-fn alarms(state: &State, glyphs: &Glyphs) -> Vec<Span<'static>> {
+/// What nobody must miss on any pane: with names where there is room, else in short words.
+fn fitted_alarms(state: &State, glyphs: &Glyphs, room: usize) -> Vec<Span<'static>> {
+    let spaced = |texts: Vec<(String, Role)>| -> Vec<Span<'static>> {
+        texts.into_iter().flat_map(|(text, role)| [plain(" "), span(text, role)]).collect()
+    };
+    let long = spaced(alarms(state, glyphs, true));
+    if width_of(&long) <= room { long } else { spaced(alarms(state, glyphs, false)) }
+}
+
+fn alarms(state: &State, glyphs: &Glyphs, long: bool) -> Vec<(String, Role)> {
     let mut alarms = Vec::new();
-    let firing = state.status.rules.iter().filter(|rule| rule.state == RuleState::Firing).count();
-    if firing > 0 {
-        alarms.push(span(format!(" {} {firing} FIRING ", glyphs.firing), Role::Firing));
+    let firing: Vec<_> =
+        state.status.rules.iter().filter(|rule| rule.state == RuleState::Firing).collect();
+    match &firing[..] {
+        [] => {}
+        [rule] if long => {
+            let name = sanitize::line(&rule.name);
+            alarms.push((format!(" {} FIRING {name} ", glyphs.firing), Role::Firing));
+        }
+        rules => alarms.push((format!(" {} {} FIRING ", glyphs.firing, rules.len()), Role::Firing)),
     }
-    let sinks = &state.status.sinks;
-    let paused = sinks.iter().find_map(|sink| match &sink.state {
-        SinkState::Paused { by, since } => Some((by, *since)),
-        _ => None,
-    });
-    if let Some((by, since)) = paused {
-        let by = crate::base::sanitize::line(by);
-        let since = time::moment(state, since);
-        alarms.push(span(
-            format!(" {} SHIPPING PAUSED by {by} since {since} ", glyphs.paused),
-            Role::Paused,
-        ));
+    if let Some((by, since)) = paused(state) {
+        let text = match long {
+            true => format!("SHIPPING PAUSED by {} since {since}", sanitize::line(by)),
+            false => format!("PAUSED since {since}"),
+        };
+        alarms.push((format!(" {} {text} ", glyphs.paused), Role::Paused));
     }
-    let blocked =
-        sinks.iter().filter(|sink| matches!(sink.state, SinkState::Blocked { .. })).count();
+    let is_blocked = |sink: &&SinkStatus| matches!(sink.state, SinkState::Blocked { .. });
+    let blocked = state.status.sinks.iter().filter(is_blocked).count();
     if blocked > 0 {
-        alarms.push(span(format!(" {} {blocked} BLOCKED ", glyphs.firing), Role::Firing));
+        alarms.push((format!(" {} {blocked} BLOCKED ", glyphs.firing), Role::Firing));
     }
     let lost: u64 = state.sources.iter().map(|source| source.lost).sum();
     if lost > 0 {
-        alarms.push(span(format!(" {} LOST ", bytes::size(lost)), Role::Firing));
+        alarms.push((format!(" {} LOST ", bytes::size(lost)), Role::Firing));
     }
     alarms
+}
+
+fn paused(state: &State) -> Option<(&str, String)> {
+    state.status.sinks.iter().find_map(|sink| match &sink.state {
+        SinkState::Paused { by, since } => Some((by.as_str(), time::moment(state, *since))),
+        _ => None,
+    })
 }
 
 fn figures(state: &State, glyphs: &Glyphs) -> Vec<Vec<Span<'static>>> {
     let mut parts = Vec::new();
     let stream = &state.stream;
-    parts.push(match stream.behind_bytes {
+    let behind: u64 = state.sources.iter().map(|source| state.bytes_behind(source)).sum();
+    parts.push(match behind {
         0 if stream.follow => vec![span(format!("{} live", glyphs.dot), Role::Ok)],
         0 => vec![span("at the end", Role::Dim)],
         behind => vec![span(lag(state, behind, glyphs), Role::Near)],

@@ -72,15 +72,15 @@ fn behind(state: &State, sink: &SinkStatus, glyphs: &Glyphs) -> crate::ui::canva
         return span("nothing waits", Role::Dim);
     }
     let mut text = format!("{} behind", bytes::size(sink.behind_bytes));
+    if let Some(oldest) = sink.oldest_waiting {
+        text.push_str(&format!(" {} oldest {}", glyphs.separator, time::moment(state, oldest)));
+    }
     if sink.behind_events > 0 {
         text.push_str(&format!(
             " {} ~{} events",
             glyphs.separator,
             short_count(sink.behind_events)
         ));
-    }
-    if let Some(oldest) = sink.oldest_waiting {
-        text.push_str(&format!(" {} oldest {}", glyphs.separator, time::moment(state, oldest)));
     }
     if sink.in_flight_events > 0 {
         let events = short_count(sink.in_flight_events);

@@ -54,7 +54,13 @@ fn entry(state: &State, source: &SourceLine, width: usize, glyphs: &Glyphs) -> L
     } else if width >= 38 {
         let format = source.format.unwrap_or("format not known yet");
         let rest = format!("  {format} {} {}", glyphs.separator, bytes::size(source.size));
-        lines.push(vec![span(rest, Role::Dim)]);
+        let mut line = vec![span(rest, Role::Dim)];
+        let behind = state.bytes_behind(source);
+        if behind > 0 {
+            let text = format!(" {} {} not shown yet", glyphs.separator, bytes::size(behind));
+            line.push(span(text, Role::Near));
+        }
+        lines.push(line);
     }
     lines
 }

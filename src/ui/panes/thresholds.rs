@@ -39,21 +39,24 @@ fn entry(state: &State, rule: &RuleStatus, width: usize, glyphs: &Glyphs) -> Lin
     let used = width_of(&first) + figure.len();
     first.push(plain(" ".repeat(width.saturating_sub(used))));
     first.push(span(figure, role));
+    let narrow = width < 38;
     let key = sanitize::line(&rule.key);
     let mut rest = String::new();
-    if rule.count > 0 && !key.is_empty() {
+    if rule.count > 0 && !key.is_empty() && !narrow {
         rest.push_str(&key);
         rest.push(' ');
     }
     match rule.last_fired {
+        Some(fired) if narrow => rest.push_str(&time::moment(state, fired)),
         Some(fired) if rule.state == RuleState::Firing => {
             rest.push_str(&format!("since {}", time::moment(state, fired)));
         }
         Some(fired) => rest.push_str(&format!("fired {}", time::moment(state, fired))),
-        None if width >= 38 => rest.push_str(&sanitize::line(&rule.condition)),
-        None => rest.push_str("never fired"),
+        None if narrow => rest.push_str("never"),
+        None => rest.push_str(&sanitize::line(&rule.condition)),
     }
-    let second = vec![plain("  "), span(spark, role), plain(" "), span(rest, Role::Dim)];
+    let bars = if rule.state == RuleState::Firing { Role::Bad } else { role };
+    let second = vec![plain("  "), span(spark, bars), plain(" "), span(rest, Role::Dim)];
     vec![first, second]
 }
 

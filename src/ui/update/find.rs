@@ -94,14 +94,13 @@ pub fn hide_source(state: &mut State) {
             source.hidden = now_hidden;
             if now_hidden {
                 let text = format!("{} is hidden; Tab to sources and x shows it", source.name);
-                state.message = None;
-                state.stream.reread();
+                state.stream.reread_without(file);
                 state.say(Level::Info, text);
                 return;
             }
         }
     }
-    state.stream.reread();
+    state.stream.reread_without(file);
 }
 
 pub fn again(state: &mut State, verb: Verb) {

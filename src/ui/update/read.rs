@@ -13,8 +13,8 @@ pub fn sources(state: &mut State, mut lines: Vec<SourceLine>, grown: bool) {
         line.hidden = state.stream.hidden.contains(&line.file);
     }
     let stream = &mut state.stream;
-    let known = stream.files.len();
-    stream.files = lines.iter().map(|line| line.file).collect();
+    let files: Vec<_> = lines.iter().map(|line| line.file).collect();
+    let before = std::mem::replace(&mut stream.files, files);
     stream.zones = lines.iter().map(|line| line.zone.clone()).collect();
     state.sources = lines;
     state.selected[0] = state.selected[0].min(state.sources.len().saturating_sub(1));
@@ -23,7 +23,9 @@ pub fn sources(state: &mut State, mut lines: Vec<SourceLine>, grown: bool) {
         stream.fresh_stale = true;
     }
     // A file that appears while the end is followed belongs into the rows from its own end on.
-    if known != stream.files.len() && known > 0 && stream.follow {
+    if !stream.files.starts_with(&before) {
+        stream.renumber();
+    } else if before.len() != stream.files.len() && !before.is_empty() && stream.follow {
         stream.restart(Reset::End);
     }
 }
@@ -43,10 +45,7 @@ pub fn taken(state: &mut State, reading: Reading) {
         }
         Reading::Back { rows, head, edge } => back(stream, rows, head, edge),
         Reading::Forward { rows, tail, edge } => forward(stream, rows, tail, edge),
-        Reading::Tail { next_key, open, behind_bytes } => {
-            tail_moved(stream, next_key, open);
-            stream.behind_bytes = behind_bytes;
-        }
+        Reading::Tail { next_key, open } => tail_moved(stream, next_key, open),
         Reading::Fresh { more, at, edge } => {
             stream.fresh += more;
             stream.fresh_stale = !edge;
@@ -166,7 +165,6 @@ fn found(stream: &mut Stream, row: Row) {
         stream.settle();
         stream.fill_page();
     } else if let Some(at) = row.at.clone() {
-        let (position, slot) = (row.entry.position, row.entry.slot);
-        stream.restart(Reset::Around { position, at, slot });
+        stream.restart(Reset::Around { position: row.entry.position, at });
     }
 }
