@@ -18,7 +18,9 @@ pub enum ScreenError {
     Screen(#[source] ui::TerminalError),
     #[error("the engine did not start")]
     Engine(#[from] StartError),
-    #[error("a thread of the engine panicked; what was not confirmed is read again at the next start")]
+    #[error(
+        "a thread of the engine panicked; what was not confirmed is read again at the next start"
+    )]
     EnginePanicked,
 }
 
@@ -80,7 +82,8 @@ async fn work(
     let signals =
         tokio::spawn(signals::run(HangUp::Stops, commands, at_once.clone(), finished.clone()));
     let running = async {
-        let mut engine = match Engine::start(settings, desk, false, Ownership::Wanted, clock).await {
+        let mut engine = match Engine::start(settings, desk, false, Ownership::Wanted, clock).await
+        {
             Ok(engine) => engine,
             Err(error) => {
                 notices.add(Level::Error, format!("{:#}", anyhow::Error::from(error)));

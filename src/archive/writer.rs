@@ -24,7 +24,7 @@ use crate::base::Timestamp;
 use crate::event::{Cursor, GenerationId};
 
 /// Bytes that the indexer gathers before it writes a segment.
-const HEAP: usize = 24 * 1024 * 1024;
+const HEAP: usize = 16 * 1024 * 1024;
 /// Bytes of events on their way to the indexer, beside one delivery.
 const ON_THE_WAY: usize = 4 * 1024 * 1024;
 

@@ -28,8 +28,8 @@ mod shared;
 mod single;
 mod tracked;
 mod truncation;
-mod vote;
 pub mod view;
+mod vote;
 mod watch;
 
 pub use file::FileHandle;

@@ -221,7 +221,7 @@ impl Reader<'_> {
         let Some((_, upto)) = front.unfinished.filter(|(from, _)| *from == offset) else {
             return Ok(false);
         };
-        if self.known.complete || self.cuts_after(offset).first().is_some() {
+        if self.known.complete || !self.cuts_after(offset).is_empty() {
             return Ok(false);
         }
         let end = scan_line(file, upto, self.known.available)?;

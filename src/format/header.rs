@@ -89,6 +89,8 @@ impl<'a> Reader<'a> {
         }
         if let Some(bracket) = self.open {
             self.close(bracket);
+        } else if self.header.level_style != LevelStyle::Letter {
+            self.skip(b" \t");
         }
         if matches!(self.header.level_style, LevelStyle::Word | LevelStyle::Letter) {
             self.peel_origin();

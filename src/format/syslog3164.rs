@@ -176,11 +176,8 @@ impl<'a> Tagged<'a> {
         // A colon within a word (an address, a path) ends no tag; more than three words are a sentence.
         let spaced = matches!(message.first(), None | Some(b' ' | b'\n' | b'\t'));
         let words = tag.iter().filter(|byte| **byte == b' ').count();
-        if tag.is_empty()
-            || !(spaced || !pid.is_empty())
-            || (words > 0 && pid.is_empty())
-            || words > 3
-        {
+        let unsure = pid.is_empty() && (!spaced || words > 0);
+        if tag.is_empty() || unsure || words > 3 {
             return None;
         }
         tag = tag.trim_ascii();

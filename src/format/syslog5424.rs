@@ -104,14 +104,15 @@ impl<'a> Line<'a> {
 /// Without priority and version: only where process and structured data leave no doubt.
 fn is_bare(text: &[u8]) -> bool {
     let mut words = text.splitn(6, |byte| *byte == b' ');
-    let (Some(_time), Some(_host), Some(_program)) = (words.next(), words.next(), words.next())
+    let (Some(_time), Some(_host), Some(program)) = (words.next(), words.next(), words.next())
     else {
         return false;
     };
-    let (Some(process), Some(_id), Some(rest)) = (words.next(), words.next(), words.next()) else {
+    let (Some(process), Some(id), Some(rest)) = (words.next(), words.next(), words.next()) else {
         return false;
     };
-    let process = process == b"-" || process.iter().all(u8::is_ascii_digit);
+    let number = !process.is_empty() && process.iter().all(u8::is_ascii_digit);
+    let process = (process == b"-" || number) && !id.is_empty() && !program.starts_with(b"[");
     let id = rest.iter().take(80).position(|byte| *byte == b' ').map_or(rest, |end| &rest[..end]);
     process && (rest.starts_with(b"- ") || (id.starts_with(b"[") && id.contains(&b'@')))
 }

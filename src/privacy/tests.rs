@@ -246,11 +246,7 @@ fn log_line() -> impl Strategy<Value = Vec<u8>> {
         format!(r#"{{"a":{a},"message":{message},"client_id":"7654321","b":{b}}}"#).into_bytes()
     });
     let text = r#"[ -~]{0,20}(a|client_id|msg|"k")[=:]("[^"]{0,8}"|[^ ]{0,8})[ -~]{0,20}"#;
-    prop_oneof![
-        json,
-        text.prop_map(String::into_bytes),
-        prop::collection::vec(any::<u8>(), 0..80),
-    ]
+    prop_oneof![json, text.prop_map(String::into_bytes), prop::collection::vec(any::<u8>(), 0..80),]
 }
 
 proptest! {

@@ -49,8 +49,11 @@ impl Writer {
     fn rotate(&mut self) {
         self.rotations += 1;
         let name = self.folder.join(format!("w{}.log", self.number));
-        std::fs::rename(&name, self.folder.join(format!("w{}.log.{}", self.number, self.rotations)))
-            .unwrap();
+        std::fs::rename(
+            &name,
+            self.folder.join(format!("w{}.log.{}", self.number, self.rotations)),
+        )
+        .unwrap();
         self.file = File::create(&name).unwrap();
     }
 }

@@ -124,6 +124,9 @@ fn unsafe_and_leftovers_are_absent() {
     }
 }
 
+/// Past this a file has two subjects. Files above 400 lines are printed: a seam shows there.
+const LONGEST_FILE: usize = 600;
+
 /// Prints how large files and functions are; fails past the ends of the house style.
 #[test]
 fn files_and_functions_stay_small() {
@@ -151,8 +154,10 @@ fn files_and_functions_stay_small() {
     );
     let long: Vec<_> =
         files.iter().filter(|(lines, name)| *lines > 400 && !name.contains("test")).collect();
-    assert!(long.is_empty(), "files over 400 lines: {long:?}");
-    let long: Vec<_> = functions.iter().filter(|(lines, _)| *lines > 80).collect();
+    println!("files over 400 lines: {long:?}");
+    assert!(long.iter().all(|(lines, _)| *lines <= LONGEST_FILE), "{long:?}");
+    let long: Vec<_> =
+        functions.iter().filter(|(lines, name)| *lines > 80 && !name.contains("test")).collect();
     assert!(long.is_empty(), "functions over 80 lines: {long:?}");
 }
 

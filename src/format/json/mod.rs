@@ -174,9 +174,8 @@ impl Found {
         let Raw::Nested(text) = value else { return };
         let mut inner = Found::nothing();
         let walked = scan::members(text, |key, _, value| {
-            match keys::role(key) {
-                Some(role @ (Role::Level(..) | Role::Message(_))) => inner.take(role, key, value),
-                _ => {}
+            if let Some(role @ (Role::Level(..) | Role::Message(_))) = keys::role(key) {
+                inner.take(role, key, value)
             }
             inner.place += 1;
         });

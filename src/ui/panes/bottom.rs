@@ -90,7 +90,7 @@ fn progress(state: &State) -> Option<Vec<Span<'static>>> {
         }
         Direction::Newer => (hunt.began_behind.saturating_sub(hunt.behind), hunt.began_behind),
     };
-    let share = if all == 0 { 0 } else { (done * 100 / all).min(100) };
+    let share = (done * 100).checked_div(all).unwrap_or(0).min(100);
     let name = sanitize::line(&hunt.wanted.name()).into_owned();
     Some(vec![span(format!(" searching {name}: {share} %, Esc stops "), Role::Prompt)])
 }
