@@ -28,7 +28,7 @@ use crate::sink::{
 use crate::state::Store;
 
 /// Encoded bodies of all sinks together: their part of the 32 MiB that read buffers and batches share.
-const BODIES: usize = 8 << 20;
+const BODIES: usize = 4 << 20;
 /// What nobody else may take of it.
 const SMALLEST_SHARE: usize = 2 << 20;
 
