@@ -85,10 +85,6 @@ impl Engine {
         })
     }
 
-    pub fn running(&mut self) -> bool {
-        self.child.try_wait().expect("it is ours").is_none()
-    }
-
     pub fn said(&self) -> String {
         let mut said = String::new();
         std::fs::File::open(&self.stderr).unwrap().read_to_string(&mut said).unwrap();
