@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 use tokio_util::sync::CancellationToken;
 
+use crate::alert;
 use crate::base::SystemClock;
 use crate::cli::arguments::Global;
 use crate::cli::exit::Exit;
@@ -40,7 +41,9 @@ pub fn run(global: &Global) -> anyhow::Result<Exit> {
     let logs = scratch.0.join("logs");
     std::fs::create_dir(&logs).with_context(|| format!("cannot make {}", logs.display()))?;
     let sources = generate::demo_sources(&logs);
-    let settings = resolve::scratch(&scratch.0.join("state"), global, &sources)?;
+    let mut settings = resolve::scratch(&scratch.0.join("state"), global, &sources)?;
+    // Windows short enough to see a rule fire and resolve.
+    settings.rules = alert::demo_rules();
     let stop = CancellationToken::new();
     let writing = {
         let (stop, zone) = (stop.clone(), settings.zone.clone());
