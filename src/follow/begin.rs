@@ -6,7 +6,7 @@ use super::Start;
 use super::file::read_full;
 use super::follower::Follower;
 use super::growth::drop_needless_cut;
-use super::identity::mark_at;
+use super::identity::{Head, mark_at, next_mark};
 use super::tracked::Stage;
 use super::vote::SAMPLE;
 use crate::base::Timestamp;
@@ -31,7 +31,7 @@ impl Follower {
             && !sample_is_enough(&read_sample(&file, row.mark.offset));
         tracked.push_mark(row.mark);
         if tracked.size > row.mark.offset
-            && let Ok(Some(mark)) = mark_at(&file, tracked.size, &key)
+            && let Ok(Some(mark)) = next_mark(&file, &row.mark, tracked.size, &key)
         {
             drop_needless_cut(&mut row, &file, tracked.size, tracked.handle.source.multiline);
             note_day(&mut row, now.day());
@@ -54,6 +54,11 @@ impl Follower {
         let start =
             if at_end { last_line_end(&file, 0, tracked.size).unwrap_or(tracked.size) } else { 0 };
         let sample = read_sample(&file, tracked.size);
+        if !Head::read(&file).is_ok_and(|head| head.fits(&identity, &key)) {
+            // Another life began between two looks at it.
+            self.unjudged.insert(id);
+            return;
+        }
         tracked.vote_open = tracked.handle.source.format.is_none() && !sample_is_enough(&sample);
         let modified = tracked.modified.map_or(tracked.opened, Timestamp::from);
         let row = GenerationRow {
@@ -79,6 +84,7 @@ impl Follower {
     /// Published once it is durable.
     fn settle_with(&mut self, id: FileId, row: GenerationRow) {
         let Some(tracked) = self.tracked.get_mut(&id) else { return };
+        self.by_generation.insert(row.id, id);
         tracked.row = Some(row);
         tracked.stage = Stage::Settled;
         self.dirty.insert(id);

@@ -21,7 +21,8 @@ impl Follower {
         let Some(store) = self.shared.store.get() else { return };
         let failing = self.shared.board.says(&Topic::State);
         let urgent = !self.urgent.is_empty() && !failing;
-        let waits = !self.dirty.is_empty() || !self.urgent.is_empty() || store.dirty();
+        let pending = !self.dirty.is_empty() || !self.urgent.is_empty() || self.settling;
+        let waits = pending || store.dirty();
         if urgent || (waits && self.now() >= self.next_commit) {
             self.persist();
         }
@@ -51,15 +52,13 @@ impl Follower {
                 give_out(&self.shared, tracked);
             }
         }
-        if !urgent.is_empty() {
+        if std::mem::take(&mut self.settling) {
+            self.shared.settled.store(true, Ordering::Release);
+            self.shared.changed();
+        } else if !urgent.is_empty() {
             self.shared.changed();
         }
         true
-    }
-
-    pub fn mark_settled(&self) {
-        self.shared.settled.store(true, Ordering::Release);
-        self.shared.changed();
     }
 }
 

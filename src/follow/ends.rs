@@ -13,7 +13,7 @@ use crate::event::{FileId, Level};
 use crate::state::GenerationRow;
 
 /// A file without a name is given up when it has not grown for this long.
-const FORGOTTEN: Duration = Duration::from_secs(300);
+pub(in crate::follow) const FORGOTTEN: Duration = Duration::from_secs(300);
 /// Rows of generations that are gone and read are kept this long.
 const KEPT: Duration = Duration::from_secs(30 * 86_400);
 const EXPIRY: Duration = Duration::from_secs(60);
@@ -110,13 +110,23 @@ impl Follower {
         let mut gone = self.shared.gone();
         let ours = |row: &GenerationRow| self.sources.iter().any(|s| *s.name == *row.source);
         for row in gone.values_mut().filter(|row| row.ended.is_none()) {
-            if ours(row) && could_look(row) {
+            if ours(row) && could_look(row) && !self.may_be_there(row) {
                 row.ended = Some(time);
                 if let Some(store) = self.shared.store.get() {
                     store.put_generation(row.clone());
                 }
             }
         }
+    }
+
+    /// Its inode is there and not understood yet, and not shorter than what was seen.
+    fn may_be_there(&self, row: &GenerationRow) -> bool {
+        let inode = row.identity.inode;
+        let undecided = |tracked: &Tracked| {
+            let here = tracked.place.is_some_and(|place| place.inode == inode);
+            here && tracked.undecided() && tracked.size >= row.mark.offset
+        };
+        self.unopened.contains(&inode) || self.tracked.values().any(undecided)
     }
 
     /// Rows of generations that are gone, that everybody has read, and that nobody missed for long.

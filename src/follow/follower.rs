@@ -3,7 +3,7 @@
 //! The only writer of rows and facts. A hint costs a look at the files it names; everything else is done in
 //! sweeps, so that ten thousand idle files cost next to nothing.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use super::shared::Shared;
 use super::tracked::{Stage, Tracked};
 use super::watch::{Hints, Watch};
 use crate::base::Timestamp;
-use crate::event::FileId;
+use crate::event::{FileId, GenerationId};
 
 /// A stop is noticed at the latest after this.
 const LONGEST_SLEEP: Duration = Duration::from_secs(1);
@@ -27,6 +27,12 @@ pub(in crate::follow) struct Follower {
     pub sources: Vec<Arc<SourceConfig>>,
     pub tracked: BTreeMap<FileId, Tracked>,
     pub places: HashMap<Place, FileId>,
+    /// Whose file is whose, also before it is published.
+    pub by_generation: HashMap<GenerationId, FileId>,
+    /// Inodes that are there and cannot be opened now.
+    pub unopened: HashSet<u64>,
+    /// The first pass is done, but not durable yet.
+    pub settling: bool,
     /// By the path that hints name.
     pub by_path: HashMap<PathBuf, FileId>,
     /// Which file was last seen at a path, and since when.
@@ -63,6 +69,9 @@ impl Follower {
             shared,
             tracked: BTreeMap::new(),
             places: HashMap::new(),
+            by_generation: HashMap::new(),
+            unopened: HashSet::new(),
+            settling: false,
             by_path: HashMap::new(),
             last_at: HashMap::new(),
             rows: Rows::default(),
@@ -184,7 +193,7 @@ impl Follower {
         if !self.shared.config.once {
             next = next.min(self.next_scan);
         }
-        if !self.dirty.is_empty() || !self.urgent.is_empty() {
+        if !self.dirty.is_empty() || !self.urgent.is_empty() || self.settling {
             next = next.min(self.next_commit);
         }
         let closes = self.open_records.iter().filter_map(|id| self.tracked.get(id));

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::begin::{last_line_end, note_day};
 use super::follower::Follower;
-use super::identity::mark_at;
+use super::identity::next_mark;
 use super::single::in_force;
 use super::tracked::{Stage, Tracked};
 use crate::event::FileId;
@@ -22,12 +22,12 @@ impl Follower {
     pub fn grow(&mut self, id: FileId, file: &Arc<File>) -> bool {
         let (time, key) = (self.shared.clock.now(), self.shared.config.key);
         let Some(tracked) = self.tracked.get_mut(&id) else { return false };
-        let Ok(Some(mark)) = mark_at(file, tracked.size, &key) else {
-            // Shorter again since the look: the next one judges.
+        let Some(row) = &mut tracked.row else { return false };
+        let Ok(Some(mark)) = next_mark(file, &row.mark, tracked.size, &key) else {
+            // Another life since the look: the next one judges.
             tracked.handle.raise_doubt();
             return false;
         };
-        let Some(row) = &mut tracked.row else { return false };
         if note_day(row, time.day()) {
             self.urgent.insert(id);
         }

@@ -106,6 +106,12 @@ pub fn bears(file: &File, mark: &Mark, key: &IdKey) -> io::Result<bool> {
     Ok(mark.offset == 0 || mark_at(file, mark.offset, key)? == Some(*mark))
 }
 
+/// The mark at `offset`; `None` where `last` is not borne any more: what stands there is of another life.
+pub fn next_mark(file: &File, last: &Mark, offset: u64, key: &IdKey) -> io::Result<Option<Mark>> {
+    let mark = mark_at(file, offset, key)?;
+    Ok(mark.filter(|_| bears(file, last, key).unwrap_or(false)))
+}
+
 /// Where both files have the window [from, to), they hold the same bytes there.
 pub fn same_bytes(one: &File, other: &File, from: u64, to: u64) -> io::Result<bool> {
     let len = (to - from) as usize;

@@ -58,8 +58,15 @@ impl Follower {
         let Some(tracked) = self.tracked.get_mut(&id) else { return false };
         let Some(mark) = tracked.row.as_ref().map(|row| row.mark) else { return false };
         tracked.handle.take_doubt();
-        if tracked.stage == Stage::Ended && tracked.handle.known().available < mark.offset {
-            return false;
+        let short = {
+            let known = tracked.handle.known();
+            tracked.stage == Stage::Ended && known.available < known.facts.size
+        };
+        if short {
+            if tracked.size > mark.offset {
+                self.release(id);
+            }
+            return true;
         }
         let bears = tracked.size >= mark.offset
             && match identity::bears(file, &mark, &self.shared.config.key) {

@@ -57,12 +57,13 @@ impl Board {
         self.notices.lock().expect("no holder of the board panics").remove(topic).is_some()
     }
 
-    /// Drops the notices about paths that are no problem any more.
-    pub fn keep_paths(&self, problems: &[Problem]) -> bool {
+    /// Drops the notices about paths that are no problem any more, or no longer there.
+    pub fn keep_current(&self, problems: &[Problem]) -> bool {
         let mut notices = self.notices.lock().expect("no holder of the board panics");
         let before = notices.len();
         notices.retain(|topic, _| match topic {
             Topic::Path(path) => problems.iter().any(|problem| problem.path() == path),
+            Topic::Open(path) | Topic::Binary(path) => path.symlink_metadata().is_ok(),
             _ => true,
         });
         notices.len() != before

@@ -7,11 +7,13 @@ use crate::event::{GenerationId, IdKey, Identity};
 #[derive(Debug, Default)]
 pub(in crate::follow) struct Rows {
     identities: HashMap<GenerationId, Identity>,
+    /// In the order in which they were first seen.
     by_inode: HashMap<u64, Vec<GenerationId>>,
     by_head: HashMap<(u32, u64), Vec<GenerationId>>,
 }
 
 impl Rows {
+    /// In the order in which they were first seen.
     pub fn add(&mut self, id: GenerationId, identity: &Identity) {
         if self.identities.insert(id, identity.clone()).is_none() {
             self.by_inode.entry(identity.inode).or_default().push(id);
@@ -29,16 +31,14 @@ impl Rows {
         }
     }
 
-    /// Generations of this very inode, the latest ordinal first.
+    /// Generations of this very inode, the latest first.
     pub fn of_inode(&self, inode: u64, birth: i64) -> Vec<(GenerationId, Identity)> {
         let ids = self.by_inode.get(&inode).map_or(&[][..], Vec::as_slice);
-        let mut found: Vec<_> = ids
-            .iter()
+        ids.iter()
+            .rev()
             .filter_map(|id| Some((*id, self.identities.get(id)?.clone())))
             .filter(|(_, identity)| identity.birth == birth)
-            .collect();
-        found.sort_by_key(|(_, identity)| std::cmp::Reverse(identity.ordinal));
-        found
+            .collect()
     }
 
     /// Generations of other inodes that begin with the same line.

@@ -29,6 +29,7 @@ impl Follower {
         self.report(&sight);
         self.whole = sight.whole();
         let mut present = HashSet::new();
+        self.unopened.clear();
         for found in &sight.found {
             let Some(id) = self.find_or_open(found, false) else { continue };
             present.insert(id);
@@ -54,7 +55,7 @@ impl Follower {
 
     fn report(&self, sight: &Sight) {
         let time = self.shared.clock.now();
-        let mut news = self.shared.board.keep_paths(&sight.problems);
+        let mut news = self.shared.board.keep_current(&sight.problems);
         for problem in &sight.problems {
             let topic = Topic::Path(problem.path().to_owned());
             let text = problem.text(self.shared.config.once);
@@ -89,6 +90,7 @@ impl Follower {
             // Renamed or removed between two looks.
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => {
+                self.unopened.insert(found.place.inode);
                 // EMFILE, ENFILE: not this file's fault.
                 let text = match error.raw_os_error() {
                     Some(23 | 24) => notices::too_many_files(&found.path),
@@ -197,7 +199,7 @@ impl Follower {
     }
 
     /// Hints name files by their real path.
-    fn name_really(&mut self, id: FileId, path: &Path) {
+    pub fn name_really(&mut self, id: FileId, path: &Path) {
         let Some(tracked) = self.tracked.get_mut(&id) else { return };
         let before = std::mem::replace(&mut tracked.real, path.canonicalize().ok());
         if let Some(before) = before
@@ -222,6 +224,11 @@ impl Follower {
             && self.by_path.get(&real) == Some(&id)
         {
             self.by_path.remove(&real);
+        }
+        if let Some(row) = tracked.row
+            && self.by_generation.get(&row.id) == Some(&id)
+        {
+            self.by_generation.remove(&row.id);
         }
         self.unjudged.remove(&id);
         self.open_records.remove(&id);

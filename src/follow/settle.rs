@@ -4,14 +4,16 @@
 
 use std::fs::File;
 use std::io;
+use std::path::Path;
 use std::time::Duration;
 
+use super::ends::FORGOTTEN;
 use super::follower::Follower;
 use super::identity::{Head, bears, same_bytes};
 use super::notices::{self, Topic};
 use super::tracked::{Stage, Tracked};
 use crate::event::status::FileState;
-use crate::event::{FileId, GenerationId, Identity, Level, Mark};
+use crate::event::{FileId, Identity, Level, Mark};
 use crate::state::GenerationRow;
 
 /// A file that begins as another is its own when it has not grown for this long.
@@ -37,7 +39,9 @@ impl Follower {
     /// Matches what is there with what the state knows; with `once`, the ends are fixed here.
     pub fn first_pass(&mut self) {
         let Some(store) = self.shared.store.get().cloned() else { return };
-        for row in store.generations() {
+        let mut rows = store.generations();
+        rows.sort_by_key(|row| (row.first_seen, row.identity.ordinal));
+        for row in rows {
             self.rows.add(row.id, &row.identity);
             self.shared.gone().insert(row.id, row);
         }
@@ -57,8 +61,8 @@ impl Follower {
         if self.shared.config.once {
             self.close_for_good();
         }
+        self.settling = true;
         self.persist();
-        self.mark_settled();
     }
 
     /// Every inode that the state knows, before anything is taken for new.
@@ -142,9 +146,14 @@ impl Follower {
     ) -> io::Result<Option<GenerationRow>> {
         let Some(place) = tracked.place else { return Ok(None) };
         let key = &self.shared.config.key;
-        for (id, identity) in self.rows.of_inode(place.inode, tracked.birth) {
-            let Some(row) = self.shared.gone().get(&id).cloned() else { continue };
-            if head.fits(&identity, key) && bears(file, &row.mark, key)? {
+        let lives = self.rows.of_inode(place.inode, tracked.birth);
+        for (index, (id, identity)) in lives.iter().enumerate() {
+            let Some(row) = self.shared.gone().get(id).cloned() else { continue };
+            // One that ended and was followed by another life was truncated: it does not come back.
+            if row.ended.is_some() && index > 0 {
+                continue;
+            }
+            if head.fits(identity, key) && bears(file, &row.mark, key)? {
                 return Ok(Some(row));
             }
         }
@@ -159,64 +168,81 @@ impl Follower {
         identity: Identity,
         last_call: bool,
     ) -> io::Result<Verdict> {
-        let key = &self.shared.config.key;
-        let mut waits = false;
+        let (mut may_be_copy, mut is_waiting) = (false, false);
         for other in self.rows.of_head(&identity) {
             let row = self.shared.gone().get(&other).cloned();
             if let Some(row) = row {
-                if bears(file, &row.mark, key)? {
+                if self.is_rest_of(&row, tracked, file)? {
                     return Ok(Verdict::CopyOfRow(row));
                 }
                 continue;
             }
-            let Some(original) = self.by_generation(other) else { continue };
-            if self.is_copy_of_the_dead(original, tracked, file)? {
-                return Ok(Verdict::CopyOf(original.handle.id));
+            let original = self.by_generation.get(&other).and_then(|id| self.tracked.get(id));
+            let Some(original) = original else { continue };
+            match original.stage {
+                Stage::Bereft(_) if self.is_copy(original, tracked, file)? => {
+                    return Ok(Verdict::CopyOf(original.handle.id));
+                }
+                Stage::Live if original.links == 0 => {
+                    if self.is_copy(original, tracked, file)? {
+                        // Moved to another file system. Its writer may still hold the old one.
+                        let over = original.quiet_for(self.now()) >= FORGOTTEN;
+                        if over || last_call || tracked.size > original.size {
+                            return Ok(Verdict::CopyOf(original.handle.id));
+                        }
+                        is_waiting = true;
+                    }
+                }
+                Stage::Live | Stage::Settled => {
+                    may_be_copy |= self.alike(original, tracked, file)?;
+                }
+                _ => {}
             }
-            waits |= original.stage == Stage::Live && self.alike(original, tracked, file)?;
         }
         let quiet = tracked.quiet_for(self.now()) >= SUSPECTED;
-        Ok(match waits {
+        Ok(match may_be_copy {
+            _ if is_waiting => Verdict::Suspect,
             true if tracked.sibling => Verdict::Drop,
             true if !last_call && !quiet => Verdict::Suspect,
             _ => Verdict::New(identity),
         })
     }
 
-    fn by_generation(&self, id: GenerationId) -> Option<&Tracked> {
-        let handle = self.shared.life(id);
-        match handle {
-            Some(handle) => self.tracked.get(&handle.id),
-            None => self.tracked.values().find(|t| t.row.as_ref().is_some_and(|r| r.id == id)),
+    /// The file goes on where a generation without a file ended.
+    fn is_rest_of(&self, row: &GenerationRow, tracked: &Tracked, file: &File) -> io::Result<bool> {
+        let path = &tracked.handle.known().facts.path.clone();
+        Ok(bears(file, &row.mark, &self.shared.config.key)?
+            && (related(&row.path, path) || self.tells_apart(row, &row.mark)?))
+    }
+
+    /// The file holds what the original held when it was last seen, or all but its last bytes.
+    pub fn is_copy(&self, original: &Tracked, tracked: &Tracked, file: &File) -> io::Result<bool> {
+        let Some(row) = &original.row else { return Ok(false) };
+        let Some(mark) = self.shared_mark(original, file)? else { return Ok(false) };
+        let (one, other) = (original.handle.facts().path, tracked.handle.facts().path);
+        Ok(related(&one, &other) || self.tells_apart(row, &mark)?)
+    }
+
+    /// The last mark of `original` within `file`, if the file bears it.
+    pub fn shared_mark(&self, original: &Tracked, file: &File) -> io::Result<Option<Mark>> {
+        let size = file.metadata()?.len();
+        let within = original.marks.iter().rev().find(|mark| mark.offset <= size);
+        match within {
+            Some(mark) if bears(file, mark, &self.shared.config.key)? => Ok(Some(*mark)),
+            _ => Ok(None),
         }
     }
 
-    /// The original was truncated, or deleted and is quiet; this file bears its mark.
-    fn is_copy_of_the_dead(
-        &self,
-        original: &Tracked,
-        tracked: &Tracked,
-        file: &File,
-    ) -> io::Result<bool> {
-        let dead = match original.stage {
-            Stage::Bereft(_) => true,
-            Stage::Live => original.links == 0 && original.quiet_for(self.now()) >= SUSPECTED / 2,
-            _ => false,
-        };
-        if !dead || (original.links == 0 && tracked.size < original.size) {
-            return Ok(false);
-        }
-        Ok(self.best_mark(original, file)?.is_some())
-    }
-
-    /// The last mark of `original` that `file` bears.
-    pub fn best_mark(&self, original: &Tracked, file: &File) -> io::Result<Option<Mark>> {
-        for mark in original.marks.iter().rev() {
-            if bears(file, mark, &self.shared.config.key)? {
-                return Ok(Some(*mark));
+    /// No other file that begins alike bears this mark: it lies behind what they have in common.
+    fn tells_apart(&self, row: &GenerationRow, mark: &Mark) -> io::Result<bool> {
+        for other in self.rows.of_head(&row.identity) {
+            let other = self.by_generation.get(&other).and_then(|id| self.tracked.get(id));
+            let Some(file) = other.and_then(Tracked::file) else { continue };
+            if bears(&file, mark, &self.shared.config.key)? {
+                return Ok(false);
             }
         }
-        Ok(None)
+        Ok(true)
     }
 
     /// No byte differs so far, as far as both were looked at: the beginning and the end of what both have.
@@ -265,5 +291,15 @@ impl Follower {
         let topic = Topic::Binary(path.to_path_buf());
         self.shared.board.say(topic, Level::Warning, self.shared.clock.now(), text);
         self.shared.changed();
+    }
+}
+
+/// One name is the other with something behind it, as rotation makes them.
+fn related(one: &Path, other: &Path) -> bool {
+    use std::os::unix::ffi::OsStrExt;
+    let name = |path: &Path| path.file_name().map(|name| name.as_bytes().to_vec());
+    match (name(one), name(other)) {
+        (Some(one), Some(other)) => one.starts_with(&other) || other.starts_with(&one),
+        _ => false,
     }
 }

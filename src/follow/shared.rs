@@ -102,14 +102,16 @@ impl Shared {
     }
 
     pub fn add_life(&self, id: GenerationId, handle: Arc<FileHandle>) {
-        self.gone().remove(&id);
+        // In this order: readers find it in one of the two at any moment.
         self.lives.write().expect("no holder of the lives panics").insert(id, handle);
+        self.gone().remove(&id);
     }
 
     /// Its file is given up; its row says what is lost to whom.
     pub fn bury(&self, row: GenerationRow) {
-        self.lives.write().expect("no holder of the lives panics").remove(&row.id);
-        self.gone().insert(row.id, row);
+        let id = row.id;
+        self.gone().insert(id, row);
+        self.lives.write().expect("no holder of the lives panics").remove(&id);
     }
 
     pub fn forget(&self, id: GenerationId) {
@@ -178,8 +180,15 @@ impl Shared {
 
     /// What a cursor finds in a generation of which only the row is left.
     pub fn read_gone(&self, cursor: Cursor) -> Read {
+        // Not matched with what is there yet: its file may be the next one.
+        if !self.settled.load(Ordering::Acquire) {
+            return Read::Waiting;
+        }
         let mut gone = self.gone();
-        let Some(row) = gone.get_mut(&cursor.generation) else { return Read::Finished };
+        let Some(row) = gone.get_mut(&cursor.generation) else {
+            let back = self.life(cursor.generation).is_some();
+            return if back { Read::Waiting } else { Read::Finished };
+        };
         let end = row.mark.offset;
         if cursor.offset >= end {
             return if row.ended.is_some() { Read::Finished } else { Read::Waiting };

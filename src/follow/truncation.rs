@@ -3,10 +3,11 @@
 //! Judged once, for all consumers. Without a copy, what was not read is lost, and counted by the readers
 //! that meet it.
 
-use std::fs;
+use std::fs::File;
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::discover::{self, Found};
+use super::discover;
 use super::follower::Follower;
 use super::identity::{Head, Place, mark_at};
 use super::tracked::Stage;
@@ -45,19 +46,7 @@ impl Follower {
 
     /// Among the files that nobody reads yet, and beside the truncated one.
     pub fn search_copy(&mut self, id: FileId) {
-        let Some(original) = self.tracked.get(&id) else { return };
-        let path = original.handle.known().facts.path.to_path_buf();
-        let source = original.source;
-        for sibling in discover::siblings(&path).unwrap_or_default() {
-            let Ok(metadata) = fs::metadata(&sibling) else { continue };
-            let found = Found { source, path: sibling, place: Place::of(&metadata) };
-            let known = self.places.contains_key(&found.place);
-            let Some(candidate) = self.find_or_open(&found, true) else { continue };
-            let fits = self.fits(id, candidate);
-            if !fits && !known {
-                self.drop_file(candidate);
-            }
-        }
+        self.open_copies_beside(id);
         let best = self
             .tracked
             .keys()
@@ -69,21 +58,42 @@ impl Follower {
         }
     }
 
-    /// `candidate` is undecided, begins as the original and bears one of its marks.
-    fn fits(&self, original: FileId, candidate: FileId) -> bool {
+    /// Rotated names need not be under any configured path.
+    fn open_copies_beside(&mut self, id: FileId) {
+        let Some(original) = self.tracked.get(&id) else { return };
+        let path = original.handle.known().facts.path.to_path_buf();
+        let source = original.source;
+        for sibling in discover::siblings(&path).unwrap_or_default() {
+            let Ok(file) = File::open(&sibling) else { continue };
+            let Ok(metadata) = file.metadata() else { continue };
+            let new = !self.places.contains_key(&Place::of(&metadata));
+            if new && self.begins_and_goes_on(id, &file) {
+                // Where that fails, it is looked for again until the time is over.
+                let _ = self.track(Arc::new(file), source, &sibling, true);
+            }
+        }
+    }
+
+    /// `candidate` is undecided, begins as the original and bears its mark.
+    fn fits(&self, id: FileId, candidate: FileId) -> bool {
         let (Some(original), Some(candidate)) =
-            (self.tracked.get(&original), self.tracked.get(&candidate))
+            (self.tracked.get(&id), self.tracked.get(&candidate))
         else {
             return false;
         };
         let (Some(row), Some(file)) = (&original.row, candidate.file()) else { return false };
         let other_inode = candidate.place.is_some_and(|p| p.inode != row.identity.inode);
-        if !candidate.undecided() || !other_inode {
-            return false;
-        }
-        let head = Head::read(&file);
-        head.is_ok_and(|head| head.fits(&row.identity, &self.shared.config.key))
-            && matches!(self.best_mark(original, &file), Ok(Some(_)))
+        candidate.undecided()
+            && other_inode
+            && self.begins_and_goes_on(id, &file)
+            && self.is_copy(original, candidate, &file).unwrap_or(false)
+    }
+
+    fn begins_and_goes_on(&self, id: FileId, file: &File) -> bool {
+        let Some(original) = self.tracked.get(&id) else { return false };
+        let Some(row) = &original.row else { return false };
+        Head::read(file).is_ok_and(|head| head.fits(&row.identity, &self.shared.config.key))
+            && matches!(self.shared_mark(original, file), Ok(Some(_)))
     }
 
     /// The generation is read on from this copy, under the same offsets.
@@ -95,45 +105,53 @@ impl Follower {
         let Some(file) = file else { return };
         // What was seen of it may be from the middle of the copying.
         let Ok(size) = file.metadata().map(|metadata| metadata.len()) else { return };
-        let best = self.tracked.get(&id).and_then(|t| self.best_mark(t, &file).ok().flatten());
-        let Some(best) = best else { return };
+        let Ok(Some(end)) = mark_at(&file, size, &key) else { return };
         self.drop_file(copy);
         let Some(tracked) = self.tracked.get_mut(&id) else { return };
+        let truncated = matches!(tracked.stage, Stage::Bereft(_));
         let Some(row) = &mut tracked.row else { return };
-        let whole = best.offset == row.mark.offset;
-        if whole && let Ok(Some(mark)) = mark_at(&file, size, &key) {
-            row.mark = mark;
-            tracked.marks.push_back(mark);
-        }
+        let seen = row.mark.offset.max(size);
+        row.mark = end;
         row.path = path.to_path_buf();
-        row.ended = row.ended.or(Some(self.shared.clock.now()));
-        let end = row.mark.offset;
-        // Held until the copy is in its place: readers see either, never neither.
-        let _front = tracked.handle.front();
-        tracked.handle.replace_file(Some(file));
-        let available = if whole { end } else { size.min(end) };
-        let mark = row.mark;
-        tracked.handle.update(|known| {
-            known.facts.size = end;
-            known.facts.path = path;
-            known.facts.state = FileState::Ended;
-            known.mark = mark;
-            known.available = available;
-            known.complete = true;
-        });
-        drop(_front);
-        if let Some(old) = tracked.place.take() {
-            self.places.remove(&old);
+        // Held until the copy is in its place, so that readers see either, never neither.
+        let front = tracked.handle.front();
+        if front.handed < seen {
+            row.lost = row.lost.max(seen - size);
         }
-        tracked.place = place;
+        tracked.handle.replace_file(Some(file));
+        tracked.handle.update(|known| {
+            known.facts.path = path.clone();
+            known.facts.size = seen;
+            known.facts.state = if truncated { FileState::Ended } else { FileState::Rotated };
+            known.mark = end;
+            known.available = size;
+            known.complete = truncated;
+        });
+        drop(front);
+        tracked.push_mark(end);
         tracked.size = size;
         tracked.grown = self.shared.clock.uptime();
         tracked.links = 1;
-        tracked.stage = Stage::Ended;
-        self.dirty.insert(id);
+        tracked.stage = if truncated { Stage::Ended } else { Stage::Live };
+        if let Some(old) = std::mem::replace(&mut tracked.place, place) {
+            self.places.remove(&old);
+        }
         if let Some(place) = place {
             self.places.insert(place, id);
         }
+        self.dirty.insert(id);
+        self.name_really(id, &path);
         self.shared.changed();
+    }
+
+    /// What was taken for a copy that lacks the end grows: it is a file of its own.
+    pub fn release(&mut self, id: FileId) {
+        let Some(tracked) = self.tracked.get_mut(&id) else { return };
+        let (Some(file), Some(place)) = (tracked.file(), tracked.place.take()) else { return };
+        let (source, path) = (tracked.source, tracked.handle.known().facts.path.clone());
+        self.places.remove(&place);
+        if self.track(file, source, &path, false).is_err() {
+            self.next_scan = self.now();
+        }
     }
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use logwarden::base::SystemClock;
+use logwarden::base::{Clock, SystemClock};
 use logwarden::event::{Cursor, EventId, Flags, GenerationId, IdKey};
 use logwarden::follow::{Log, LogConfig, Read, SourceConfig, Start};
 use logwarden::state::Store;
@@ -62,6 +62,10 @@ impl Bench {
     }
 
     fn open(&mut self) {
+        self.open_with(Arc::new(SystemClock::new()));
+    }
+
+    fn open_with(&mut self, clock: Arc<dyn Clock>) {
         let source = SourceConfig {
             name: "test".into(),
             paths: self.paths.clone(),
@@ -78,7 +82,6 @@ impl Bench {
             key: IdKey::from_host_id("test"),
             intake: None,
         };
-        let clock = Arc::new(SystemClock::new());
         let log = match self.hints {
             true => Log::open(config, clock),
             false => Log::open_without_hints(config, clock),
@@ -311,13 +314,7 @@ fn truncated_before_it_was_read_is_counted_to_the_byte() {
     bench.until("ten", |bench| bench.consumer.events.len() == 10);
     let unread = lines("a", 10..1000);
     bench.append("app.log", &unread);
-    let whole = fs::metadata(bench.path("app.log")).unwrap().len();
-    // Seen by the follower, read by nobody.
-    let deadline = Instant::now() + PATIENCE;
-    while bench.log().files()[0].size() < whole {
-        assert!(Instant::now() < deadline);
-        std::thread::sleep(Duration::from_millis(2));
-    }
+    seen_by_the_follower(&bench);
     File::create(bench.path("app.log")).unwrap();
     bench.append("app.log", lines("b", 0..5));
     bench.until("new content and the loss", |bench| {
@@ -394,6 +391,74 @@ fn copytruncate_while_nobody_looks() {
     bench.append("app.log", lines("a", 20..30));
     bench.open();
     bench.expect_lines((0..30).map(|n| line("a", n)));
+}
+
+#[test]
+fn a_copy_that_lacks_the_last_lines_loses_only_those() {
+    let mut bench = Bench::new(&["app.log*"]);
+    bench.append("app.log", lines("a", 0..10));
+    bench.open();
+    bench.until("ten", |bench| bench.consumer.events.len() == 10);
+    bench.append("app.log", lines("a", 10..500));
+    seen_by_the_follower(&bench);
+    fs::copy(bench.path("app.log"), bench.path("app.log.1")).unwrap();
+    let late = lines("late", 0..20);
+    bench.append("app.log", &late);
+    seen_by_the_follower(&bench);
+    OpenOptions::new().write(true).open(bench.path("app.log")).unwrap().set_len(0).unwrap();
+    bench.append("app.log", lines("b", 0..10));
+    bench.until("both lives and the loss", |bench| {
+        bench.consumer.events.len() >= 510 && bench.consumer.lost > 0
+    });
+    assert_eq!(bench.consumer.lost, late.len() as u64);
+    bench.restart();
+    bench.drain();
+    bench.consumer.lost -= late.len() as u64;
+    bench.expect_lines((0..500).map(|n| line("a", n)).chain((0..10).map(|n| line("b", n))));
+}
+
+/// Without reading: the first file is as long as the follower says.
+fn seen_by_the_follower(bench: &Bench) {
+    let deadline = Instant::now() + PATIENCE;
+    let whole = fs::metadata(bench.path("app.log")).unwrap().len();
+    while bench.log().files()[0].size() != whole {
+        assert!(Instant::now() < deadline);
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+#[test]
+fn a_neighbour_with_the_same_header_is_no_copy_of_a_truncated_one() {
+    let mut bench = Bench::new(&["*.log"]);
+    let header = "the same header\n".repeat(300);
+    bench.append("one.log", &header);
+    bench.append("two.log", format!("{header}{}", lines("two", 0..3)));
+    bench.open();
+    bench.until("both", |bench| bench.consumer.events.len() == 603);
+    // Begins alike, and one.log is gone before anything tells them apart.
+    bench.append("three.log", &header);
+    File::create(bench.path("one.log")).unwrap();
+    bench.append("three.log", lines("three", 0..3));
+    bench.append("one.log", lines("one", 0..3));
+    let headers = std::iter::repeat_n("the same header".to_owned(), 900);
+    let named = ["one", "two", "three"].into_iter().flat_map(|w| (0..3).map(move |n| line(w, n)));
+    bench.expect_lines(headers.chain(named));
+}
+
+#[test]
+fn moved_as_to_another_file_system_while_its_writer_goes_on() {
+    let mut bench = Bench::new(&["*.log"]);
+    bench.append("app.log", lines("a", 0..50));
+    bench.open();
+    bench.until("all", |bench| bench.consumer.events.len() == 50);
+    let mut writer = OpenOptions::new().append(true).open(bench.path("app.log")).unwrap();
+    fs::copy(bench.path("app.log"), bench.path("moved.log")).unwrap();
+    fs::remove_file(bench.path("app.log")).unwrap();
+    // Longer than a mere suspicion lasts.
+    let began = Instant::now();
+    bench.until("some time", |_| began.elapsed() > Duration::from_millis(2500));
+    writer.write_all(lines("a", 50..60).as_bytes()).unwrap();
+    bench.expect_lines((0..60).map(|n| line("a", n)));
 }
 
 #[test]
@@ -792,4 +857,135 @@ fn a_growing_file_wakes_its_readers_at_once() {
     bench.expect_lines((0..25).map(|n| line("a", n)));
     waits.sort();
     assert!(waits[10] < Duration::from_millis(50), "{waits:?}");
+}
+
+#[test]
+fn a_record_has_the_same_time_from_wherever_it_is_read() {
+    let mut bench = Bench::new(&["app.log"]);
+    for n in 0..5000 {
+        let time = if n % 10 == 0 {
+            format!("\"time\":\"2024-05-01T10:{:02}:{:02}Z\",", n / 60 % 60, n % 60)
+        } else {
+            String::new()
+        };
+        bench.append("app.log", format!("{{{time}\"number\":{n}}}\n"));
+    }
+    let times = |bench: &Bench, wanted: Option<u64>| {
+        let generation = bench.log().generations()[0];
+        let (mut offset, mut times) = (wanted.unwrap_or(0), Vec::new());
+        while let Read::Batch { batch, first } =
+            bench.log().read(Cursor { generation, offset }).unwrap()
+        {
+            times.extend(batch.records[first..].iter().map(|r| (r.start, r.time, r.flags)));
+            offset = batch.end;
+            if wanted.is_some() {
+                break;
+            }
+        }
+        times
+    };
+    bench.open();
+    bench.until("all", |bench| bench.consumer.events.len() == 5000);
+    let all = times(&bench, None);
+    for at in [1, 7, 2503, 4999] {
+        // Nothing of what was read before is remembered.
+        bench.restart();
+        assert_eq!(times(&bench, Some(all[at].0))[0], all[at]);
+    }
+}
+
+#[test]
+fn the_day_on_which_bytes_were_first_seen_is_kept() {
+    use logwarden::base::clock::ManualClock;
+    let mut bench = Bench::new(&["app.log"]);
+    bench.append("app.log", lines("a", 0..5));
+    let size = fs::metadata(bench.path("app.log")).unwrap().len();
+    let written = SystemClock::new().now();
+    let clock = Arc::new(ManualClock::at(written.plus(Duration::from_secs(3 * 86_400))));
+    bench.open_with(clock.clone());
+    let days = |bench: &Bench| -> Vec<(u64, i32)> {
+        let row = &bench.store().generations()[0];
+        row.days.iter().map(|mark| (mark.offset, mark.day - written.day())).collect()
+    };
+    assert_eq!(days(&bench), [(0, 0)], "bytes that were there: the day they were written");
+    bench.append("app.log", lines("a", 5..6));
+    bench.until("seen", |bench| bench.consumer.events.len() == 6);
+    assert_eq!(days(&bench), [(0, 0), (size, 3)]);
+    // A clock that steps back makes no mark.
+    clock.step_to(written);
+    bench.append("app.log", lines("a", 6..7));
+    bench.until("seen", |bench| bench.consumer.events.len() == 7);
+    assert_eq!(days(&bench), [(0, 0), (size, 3)]);
+}
+
+/// Numbers for a test that can be repeated: xorshift64 (Marsaglia 2003).
+struct Chance(u64);
+
+impl Chance {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % limit as u64) as usize
+    }
+}
+
+/// A writer, an operator and a follower that do as they like; afterwards every line is there once.
+#[test]
+fn any_order_of_writes_renames_truncations_and_restarts() {
+    let given = std::env::var("LOGWARDEN_SEED").ok().and_then(|seed| seed.parse().ok());
+    let seed: u64 = given.unwrap_or_else(|| {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+        now.as_nanos() as u64 | 1
+    });
+    println!("LOGWARDEN_SEED={seed}");
+    for round in 0..4 {
+        model(&mut Chance(seed.wrapping_add(round * 7919) | 1));
+    }
+}
+
+fn model(chance: &mut Chance) {
+    let mut bench = Bench::new(&["app.log*"]);
+    let (mut written, mut rotated, mut log) = (0, 0, Vec::new());
+    bench.open();
+    for _ in 0..60 {
+        let count = chance.below(12);
+        bench.append("app.log", lines("m", written..written + count));
+        written += count;
+        let step = chance.below(12);
+        log.push((step, written));
+        let name = format!("app.log.{rotated}");
+        match step {
+            0 | 1 => fs::rename(bench.path("app.log"), bench.path(&name)).unwrap(),
+            2 | 3 => copytruncate(&bench, "app.log", &name),
+            4 => {
+                // Everything was read, so nothing may be counted as lost.
+                bench.until("all, before the truncation", |b| b.consumer.events.len() == written);
+                File::create(bench.path("app.log")).unwrap();
+            }
+            5 => {
+                bench.until("all, before the removal", |b| b.consumer.events.len() == written);
+                fs::remove_file(bench.path("app.log")).unwrap();
+            }
+            6 => bench.restart(),
+            7 => {
+                bench.close();
+                bench.append("app.log", lines("m", written..written + 3));
+                written += 3;
+                fs::rename(bench.path("app.log"), bench.path(&name)).unwrap();
+                bench.open();
+            }
+            8 => {
+                let whole = line("m", written) + "\n";
+                written += 1;
+                bench.append("app.log", &whole[..5]);
+                bench.drain();
+                bench.append("app.log", &whole[5..]);
+            }
+            _ => bench.drain(),
+        }
+        rotated += 1;
+    }
+    println!("{log:?}");
+    bench.expect_lines((0..written).map(|n| line("m", n)));
 }
