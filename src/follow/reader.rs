@@ -77,7 +77,7 @@ impl Reader<'_> {
         if self.still_unfinished(&file, offset, front)? {
             return Ok(Read::Waiting);
         }
-        for want in [CHUNK, CAP as u64 + 2] {
+        for want in [CHUNK, self.framer(offset).kept() as u64 + 2] {
             let Some(piece) = self.piece(&file, offset, want)? else { return Ok(Read::Waiting) };
             if let Some(batch) = self.frame(&file, offset, &piece, front)? {
                 return Ok(self.hand_out(batch, front));
@@ -245,10 +245,12 @@ impl Reader<'_> {
         let Some((end, partial)) = self.end_of_line(file, offset, front)? else {
             return Ok(Read::Waiting);
         };
-        let Some(piece) = self.piece(file, offset, CAP as u64)? else { return Ok(Read::Waiting) };
         let framer = self.framer(offset);
+        let kept = framer.kept() as u64;
+        let Some(piece) = self.piece(file, offset, kept)? else { return Ok(Read::Waiting) };
         let mut context = self.context(file, offset, front)?;
-        let mut record = framer.truncated(&piece.bytes, offset, end, &mut context);
+        let mut record =
+            framer.truncated(&piece.bytes, (offset, end), &self.known.facts.cuts, &mut context);
         if partial {
             record.flags.insert(Flags::PARTIAL);
         }

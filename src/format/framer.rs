@@ -68,7 +68,7 @@ impl Framer {
     /// `cuts` are ascending offsets of the generation at which a record ends whatever follows.
     /// Stops at `end`, or before a record that may still grow.
     ///
-    /// With [`End::Open`] and a buffer of more than `cap` + 1 bytes it gets on, unless the first line is
+    /// With [`End::Open`] and a buffer of more than [`Framer::kept`] + 1 bytes it gets on, unless the first line is
     /// longer than that and not finished ([`Framer::is_overlong`]).
     pub fn frame(
         &self,
@@ -101,24 +101,37 @@ impl Framer {
         Framed { misfits, ..pass.framed }
     }
 
-    /// The first line is longer than the cap and its end is not in `bytes`: keep its first `cap` bytes, pass
+    /// The first line is longer than the cap and its end is not in `bytes`: keep its beginning, pass
     /// over the rest, and make its record with [`Framer::truncated`].
     pub fn is_overlong(&self, bytes: &[u8]) -> bool {
         // The byte behind the cap may be the CR of a line end.
-        bytes.len() > self.cap + 1 && memchr(b'\n', bytes).is_none()
+        bytes.len() > self.kept() + 1 && memchr(b'\n', bytes).is_none()
     }
 
-    /// The single record of a line longer than the cap: `kept` are its first bytes (at 0 of the batch's
-    /// buffer), `[start, end)` the whole line with its end.
-    pub fn truncated(&self, kept: &[u8], start: u64, end: u64, context: &mut Context) -> Record {
-        let text = &kept[..kept.len().min(self.cap)];
+    /// How many bytes of an over-long line are worth keeping: the cap, and a byte order mark.
+    pub fn kept(&self) -> usize {
+        self.cap + BOM.len()
+    }
+
+    /// The single record of a line longer than the cap: `kept` are its first [`Framer::kept`] bytes (at 0 of
+    /// the batch's buffer), `[start, end)` the whole line with its end.
+    pub fn truncated(
+        &self,
+        kept: &[u8],
+        (start, end): (u64, u64),
+        cuts: &[u64],
+        context: &mut Context,
+    ) -> Record {
+        let bom = if start == 0 && kept.starts_with(BOM) { BOM.len() } else { 0 };
+        let text = &kept[bom..kept.len().min(bom + self.cap)];
         let head = self.format.head(text, context);
         let mut record = settle(head, 1, context);
         record.flags.insert(Flags::TRUNCATED);
-        if start != 0 && !head.fits && self.format.is_later(first_line(text)) {
+        let at_cut = cuts.binary_search(&start).is_ok();
+        if start != 0 && is_later(&*self.format, self.format.joins(), &head, text, at_cut) {
             record.flags.insert(Flags::CONTINUATION);
         }
-        Record { start, end, at: 0, len: text.len() as u32, ..record }
+        Record { start, end, at: bom as u32, len: text.len() as u32, ..record }
     }
 }
 
@@ -376,16 +389,19 @@ impl<'a> Pass<'a> {
     fn truncate(&mut self, at: usize, next: usize) {
         let kept = &self.text(at, next)[..self.cap];
         let head = self.format.head(kept, self.context);
-        self.push(head, at, next, 1);
+        self.push_text(head, kept, at, next, 1);
         if let Some(record) = self.records.last_mut() {
-            record.len = self.cap as u32;
             record.flags.insert(Flags::TRUNCATED);
         }
     }
 
     #[inline]
     fn push(&mut self, head: Head, at: usize, next: usize, lines: u32) {
-        let text = self.text(at, next);
+        self.push_text(head, self.text(at, next), at, next, lines);
+    }
+
+    #[inline]
+    fn push_text(&mut self, head: Head, text: &[u8], at: usize, next: usize, lines: u32) {
         let mut record = settle(head, lines, self.context);
         let later = self.later(&head, text, at);
         if later {
@@ -407,16 +423,20 @@ impl<'a> Pass<'a> {
         self.records.push(record);
     }
 
-    /// The record follows a cut, or its first line can only be a later one.
     #[inline]
     fn later(&self, head: &Head, text: &[u8], at: usize) -> bool {
-        let single = self.joins != Joins::Lines;
-        if single && head.fits || self.offset(at) == 0 {
-            return false;
-        }
-        (!head.quiet && self.format.is_later(first_line(text)))
-            || (self.cut_at(at) && (single || head.quiet))
+        self.offset(at) != 0 && is_later(self.format, self.joins, head, text, self.cut_at(at))
     }
+}
+
+/// The record follows a cut, or its first line can only be a later one.
+#[inline]
+fn is_later(format: &dyn Format, joins: Joins, head: &Head, text: &[u8], at_cut: bool) -> bool {
+    let single = joins != Joins::Lines;
+    if single && head.fits {
+        return false;
+    }
+    (!head.quiet && format.is_later(first_line(text))) || (at_cut && (single || head.quiet))
 }
 
 /// A record with its own time, or what stands for it.

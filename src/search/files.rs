@@ -280,7 +280,8 @@ impl<'a> Pass<'a> {
 
     /// A line longer than the cap: its beginning stands for it.
     fn overlong(&mut self) -> io::Result<Batch> {
-        let kept: Arc<[u8]> = self.buffer[..CAP].into();
+        let kept = self.buffer.len().min(self.framer.kept());
+        let kept: Arc<[u8]> = self.buffer[..kept].into();
         let (start, mut end) = (self.at, self.at + self.buffer.len() as u64);
         loop {
             read_at(&self.input.file, end, BLOCK, &mut self.buffer)?;
@@ -293,7 +294,7 @@ impl<'a> Pass<'a> {
                 None => end += self.buffer.len() as u64,
             }
         }
-        let record = self.framer.truncated(&kept, start, end, &mut self.context);
+        let record = self.framer.truncated(&kept, (start, end), &[], &mut self.context);
         let batch = self.batch(kept, vec![record], end - start);
         self.at = end;
         Ok(batch)

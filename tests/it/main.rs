@@ -6,6 +6,7 @@ mod bad_input;
 mod cli;
 mod delivery;
 mod formats;
+mod formats_any_input;
 mod program;
 mod restart;
 mod rotation;
