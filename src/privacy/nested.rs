@@ -28,6 +28,9 @@ pub(super) fn settle(
     if !raw.starts_with(['{', '[']) {
         return settle_scalar(raw, words);
     }
+    if words.is_empty() && stays_as_it_is(raw, policy) {
+        return Settled::AsItWas;
+    }
     let mut writer = Writer {
         policy,
         words,
@@ -51,6 +54,27 @@ pub(super) fn settle(
         () if changed => Settled::Rewritten(text),
         () => Settled::AsItWas,
     }
+}
+
+/// Seen at a glance, without writing anything; `false` where a closer look is needed.
+fn stays_as_it_is(raw: &str, policy: &Policy) -> bool {
+    // An escape or a control character anywhere, also the line ends of JSON over several lines.
+    if raw.bytes().any(|byte| byte < 0x20 || byte == b'\\') {
+        return false;
+    }
+    let mut tokens = Tokens::new(raw);
+    while let Some(token) = tokens.next() {
+        let plain = match token {
+            Ok(Token::Key(key)) => policy.never_seals(key.0),
+            Ok(Token::Scalar(scalar)) => !is_beyond_a_double(scalar),
+            Ok(_) => tokens.depth() <= DEEPEST,
+            Err(_) => false,
+        };
+        if !plain {
+            return false;
+        }
+    }
+    true
 }
 
 fn settle_scalar(raw: &str, words: &Words) -> Settled {
