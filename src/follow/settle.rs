@@ -184,14 +184,13 @@ impl Follower {
                     return Ok(Verdict::CopyOf(original.handle.id));
                 }
                 Stage::Live if original.links == 0 => {
-                    if self.is_copy(original, tracked, file)? {
-                        // Moved to another file system. Its writer may still hold the old one.
-                        let over = original.quiet_for(self.now()) >= FORGOTTEN;
-                        if over || last_call || tracked.size > original.size {
-                            return Ok(Verdict::CopyOf(original.handle.id));
-                        }
-                        is_waiting = true;
+                    let is_copy = self.is_copy(original, tracked, file)?;
+                    // Moved to another file system. Its writer may still hold the old one.
+                    let over = original.quiet_for(self.now()) >= FORGOTTEN;
+                    if is_copy && (over || last_call || tracked.size > original.size) {
+                        return Ok(Verdict::CopyOf(original.handle.id));
                     }
+                    is_waiting |= is_copy;
                 }
                 Stage::Live | Stage::Settled => {
                     may_be_copy |= self.alike(original, tracked, file)?;

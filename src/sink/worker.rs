@@ -246,7 +246,7 @@ impl Worker {
             self.trouble.until(),
             self.drain_until,
             self.report.due(),
-            self.mode.looks_again().then(|| self.now + ENDS_FIXED),
+            self.mode.waits_for_ends().then(|| self.now + ENDS_FIXED),
         ];
         let held = self.held.iter().filter_map(|held| held.not_before);
         let later = dues.into_iter().flatten().chain(held).filter(|due| *due > self.now);

@@ -167,6 +167,11 @@ impl State {
         !matches!(self.status.engine, EngineState::ViewOnly { .. } | EngineState::Stopped)
     }
 
+    /// Before the engine runs, nobody knows yet that there are none.
+    pub fn may_have_sinks(&self) -> bool {
+        !self.status.sinks.is_empty() || self.status.engine == EngineState::Starting
+    }
+
     pub fn is_paused(&self) -> bool {
         self.status.sinks.iter().any(|sink| matches!(sink.state, SinkState::Paused { .. }))
     }

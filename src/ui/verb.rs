@@ -222,7 +222,8 @@ impl Verb {
         match self {
             Verb::NextMatch | Verb::PreviousMatch => stream.search.is_some(),
             Verb::ToggleFilters => !stream.filters.list.is_empty(),
-            Verb::ShipNow | Verb::PauseShipping => has_sinks && state.can_ship(),
+            Verb::ShipNow => state.may_have_sinks() && state.can_ship(),
+            Verb::PauseShipping => has_sinks && state.can_ship(),
             Verb::Retry => has_sinks && state.can_ship() && state.something_waits(),
             Verb::Detail => !stream.rows.is_empty(),
             Verb::HideSource => !state.sources.is_empty(),

@@ -24,7 +24,7 @@ pub enum Order {
     Pause {
         by: String,
     },
-    /// Continuously from now on.
+    /// Continuously from now on; with [`Mode::Once`], on to its end.
     Resume,
     /// Now, instead of waiting out the back-off.
     Retry,
@@ -33,9 +33,12 @@ pub enum Order {
 /// What the worker is allowed to do now.
 #[derive(Debug)]
 pub(super) struct Progress {
+    mode: Mode,
     pub base: Base,
     /// Up to the ends kept in the tracks.
     pub round: bool,
+    /// A round was asked for, and has not begun.
+    asked: bool,
     over: bool,
 }
 
@@ -54,16 +57,20 @@ impl Progress {
             Mode::Armed => Base::Armed,
             Mode::Once => Base::Once,
         };
-        Progress { base, round: false, over: false }
+        Progress { mode, base, round: false, asked: mode == Mode::Once, over: false }
+    }
+
+    fn pause(&mut self, by: String, since: Timestamp) {
+        *self =
+            Progress { base: Base::Paused { by, since }, asked: false, ..Progress::new(self.mode) };
+    }
+
+    fn resume(&mut self) {
+        *self = Progress::new(if self.mode == Mode::Once { Mode::Once } else { Mode::Auto });
     }
 
     pub(super) fn may_deliver(&self) -> bool {
         self.round || self.base == Base::Auto
-    }
-
-    /// `--once` waits for the ends to be fixed.
-    pub(super) fn looks_again(&self) -> bool {
-        self.base == Base::Once && !self.round && !self.over
     }
 
     /// `--once` has delivered everything.
@@ -71,18 +78,20 @@ impl Progress {
         self.over
     }
 
-    /// Begins the only round of `--once` when the ends are fixed.
-    pub(super) fn advance(&mut self, config: &WorkerConfig, tracks: &mut Tracks) {
-        if self.looks_again() && config.queue.settled() {
-            // What was found between the last look and this one belongs to it.
-            tracks.discover(config);
-            self.begin_round(tracks);
-        }
+    /// The ends of the round that was asked for are not fixed yet.
+    pub(super) fn waits_for_ends(&self) -> bool {
+        self.asked
     }
 
-    pub(super) fn begin_round(&mut self, tracks: &mut Tracks) {
-        self.round = true;
-        tracks.fix_ends();
+    /// Begins the round that was asked for, when the ends are known.
+    pub(super) fn advance(&mut self, config: &WorkerConfig, tracks: &mut Tracks) {
+        if self.asked && config.queue.settled() {
+            // What was found between the last look and this one belongs to it.
+            tracks.discover(config);
+            self.asked = false;
+            self.round = true;
+            tracks.fix_ends();
+        }
     }
 
     pub(super) fn end_round(&mut self) {
@@ -97,19 +106,14 @@ impl Worker {
             Order::ShipNow => {
                 self.trouble.wait_no_longer();
                 if !self.mode.may_deliver() {
-                    self.tracks.discover(&self.config);
-                    self.mode.begin_round(&mut self.tracks);
+                    self.mode.asked = true;
                 }
             }
             Order::Pause { by } => {
                 let since = self.config.clock.now();
-                self.mode.base = Base::Paused { by, since };
-                self.mode.round = false;
+                self.mode.pause(by, since);
             }
-            Order::Resume => {
-                self.mode.base = Base::Auto;
-                self.mode.round = false;
-            }
+            Order::Resume => self.mode.resume(),
             Order::Retry => {
                 self.trouble.wait_no_longer();
                 for held in &mut self.held {

@@ -384,6 +384,34 @@ async fn nothing_leaves_before_the_order_and_a_round_ends_where_it_began() {
 }
 
 #[tokio::test]
+async fn an_order_before_the_ends_are_known_is_not_forgotten() {
+    let mut bench = Bench::new(FakeQueue::new(1), FakeSink::new());
+    bench.mode = Mode::Armed;
+    bench.queue.settled.store(false, Ordering::SeqCst);
+    let running = bench.start();
+    running.order(Order::ShipNow).await;
+    lines(&bench.queue, 0, 0..20);
+    bench.queue.settled.store(true, Ordering::SeqCst);
+    bench.is_complete().await;
+    assert_eq!(running.stop().await.confirmed_events, 20);
+}
+
+#[tokio::test]
+async fn once_that_was_paused_goes_on_to_its_end() {
+    let mut bench = Bench::new(FakeQueue::new(1), FakeSink::new());
+    bench.mode = Mode::Once;
+    bench.queue.settled.store(false, Ordering::SeqCst);
+    lines(&bench.queue, 0, 0..20);
+    let running = bench.start();
+    running.order(Order::Pause { by: "ada".into() }).await;
+    bench.queue.settled.store(true, Ordering::SeqCst);
+    let paused = |state| matches!(state, SinkState::Paused { by, .. } if by == "ada");
+    eventually("it is paused", || paused(running.state())).await;
+    running.order(Order::Resume).await;
+    assert_eq!(within(running.task).await.unwrap().confirmed_events, 20);
+}
+
+#[tokio::test]
 async fn once_ends_when_everything_that_was_there_is_committed() {
     for sink in [FakeSink::new(), FakeSink::transactional()] {
         let mut bench = Bench::new(FakeQueue::new(2), sink);

@@ -48,7 +48,7 @@ pub fn pause_or_resume(state: &mut State, effects: &mut Vec<Effect>) {
 }
 
 fn may_ship(state: &mut State) -> bool {
-    if state.status.sinks.is_empty() {
+    if !state.may_have_sinks() {
         state.say(Level::Warning, "there is nothing to ship to");
         return false;
     }
