@@ -54,6 +54,7 @@ fn batch(level: impl Fn(u64) -> Level) -> Batch {
         path: Path::new("app.log").into(),
         decode: Arc::new(Id),
         seen: Timestamp::MAX,
+        day: 0,
         start: 0,
         end: EVENTS * 8,
         bytes: vec![b'0'; EVENTS as usize * 8].into(),

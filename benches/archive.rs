@@ -157,6 +157,7 @@ fn batch(text: &str) -> Batch {
         path: Path::new("/var/log/shop/app.log").into(),
         decode: format,
         seen: NOW,
+        day: NOW.day(),
         start: 0,
         end: text.len() as u64,
         bytes: text.as_bytes().into(),

@@ -21,6 +21,8 @@ pub mod follow;
 
 /// The embedded archive.
 pub mod archive;
+/// Connections to servers.
+pub mod client;
 
 /// Rules, windows, incidents.
 pub mod alert;

@@ -25,6 +25,8 @@ const TICK: Duration = Duration::from_millis(500);
 const TRIES: u32 = 3;
 /// What a generation holds back without saying why keeps `--once` waiting no longer than this.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// Records that stand open when everything else is read are waited for so long: quiet closes them.
+const LAST_RECORDS: Duration = Duration::from_millis(1500);
 /// A listener that is further behind than this is told how many it missed.
 const TOLD: usize = 256;
 
@@ -73,7 +75,8 @@ impl Consumer {
                 Round::Finished if self.work.once => break,
                 Round::Finished | Round::Idle => {}
             }
-            let active = self.work.once || self.work.engine.is_active(self.clock.now());
+            let starting = self.work.once || !self.work.live;
+            let active = starting || self.work.engine.is_active(self.clock.now());
             tokio::select! {
                 () = stop.cancelled() => {}
                 changed = changes.changed() => if changed.is_err() { break },
@@ -131,6 +134,8 @@ struct Work {
     cursors: HashMap<GenerationId, Place>,
     once: bool,
     live: bool,
+    /// Uptime at which everything that was there was read but for open records.
+    caught_up: Option<Duration>,
     told: Vec<Told>,
 }
 
@@ -144,6 +149,8 @@ struct Place {
     at_end: bool,
     /// Uptime at which it began to wait.
     waits_since: Option<Duration>,
+    /// A record stands open behind the cursor.
+    open: bool,
 }
 
 impl Default for Work {
@@ -160,6 +167,7 @@ impl Work {
             cursors: HashMap::new(),
             once,
             live: false,
+            caught_up: None,
             told: Vec::new(),
         }
     }
@@ -184,7 +192,7 @@ impl Work {
         }
         let all_read = self.cursors.values().all(|place| place.at_end);
         let now = clock.now();
-        if all_read && settled && !self.live {
+        if all_read && settled && !self.live && self.is_closed(clock.uptime()) {
             self.live = true;
             self.on_live(now);
         }
@@ -201,6 +209,7 @@ impl Work {
     fn turn(&mut self, log: &Log, id: GenerationId, place: &mut Place, clock: &dyn Clock) {
         place.at_end = false;
         place.more = false;
+        place.open = false;
         for _ in 0..TURN {
             let read = log.read(Cursor { generation: id, offset: place.offset });
             if !matches!(read, Ok(Read::Waiting)) {
@@ -241,7 +250,14 @@ impl Work {
     fn wait(&self, log: &Log, id: GenerationId, place: &mut Place, uptime: Duration) {
         let since = *place.waits_since.get_or_insert(uptime);
         let end = log.extent(id).map_or(0, |(_, end)| end);
+        place.open = place.offset < end;
         place.at_end = !self.once || place.offset >= end || uptime - since > PATIENCE;
+    }
+
+    /// The last records of what was there are read too, or stay open for longer than quiet closes them.
+    fn is_closed(&mut self, uptime: Duration) -> bool {
+        let since = *self.caught_up.get_or_insert(uptime);
+        uptime - since >= LAST_RECORDS || !self.cursors.values().any(|place| place.open)
     }
 
     fn on_live(&mut self, now: Timestamp) {

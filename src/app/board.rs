@@ -92,6 +92,7 @@ impl Board {
         let status = Status {
             engine: self.engine.borrow_and_update().clone(),
             files: self.log.statuses(),
+            unopened: self.log.unopened() as u64,
             sinks: self.sinks.iter_mut().map(|sink| sink.borrow_and_update().clone()).collect(),
             rules: self.rules.borrow_and_update().clone(),
             notices,

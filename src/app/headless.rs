@@ -23,8 +23,8 @@ pub enum Ended {
     Done,
     /// Done, but these figures were lost or put aside.
     Damaged(String),
-    /// Nothing of what was named could be read.
-    NothingToRead(String),
+    /// Nothing of what was named could be read, or not all of it delivered.
+    Failed(String),
     /// A second signal: not drained.
     AtOnce,
 }
@@ -65,7 +65,10 @@ async fn work(settings: &Settings, once: bool) -> Result<Ended, StartError> {
     let last = status.borrow().clone();
     eprintln!("logwarden: {}", report::summary(&last));
     if once && let Some(reason) = report::nothing_readable(&last) {
-        return Ok(Ended::NothingToRead(reason));
+        return Ok(Ended::Failed(reason));
+    }
+    if once && let Some(left) = report::undelivered(&last) {
+        return Ok(Ended::Failed(left));
     }
     Ok(match report::damage(&last) {
         Some(figures) => Ended::Damaged(figures),

@@ -20,6 +20,7 @@ pub fn changes(before: &Status, now: &Status) -> Vec<String> {
     for sink in &now.sinks {
         let earlier = before.sinks.iter().find(|other| other.name == sink.name);
         lines.extend(sink_change(earlier, sink));
+        lines.extend(target_change(earlier, sink));
     }
     for file in &now.files {
         let earlier = before.files.iter().find(|other| other.file == file.file);
@@ -47,10 +48,9 @@ fn sink_change(before: Option<&SinkStatus>, now: &SinkStatus) -> Option<String> 
     let error = now.last_error.as_deref().map(clean).unwrap_or_default();
     let waiting = format!("{} wait in the files", bytes::size(now.behind_bytes));
     match &now.state {
-        SinkState::BackingOff { attempts, .. } => Some(format!(
-            "sink {}: {error}; {waiting}; attempt {attempts}, goes on by itself",
-            now.name
-        )),
+        SinkState::BackingOff { attempts, .. } => {
+            Some(format!("sink {}: {error}; attempt {attempts}, goes on by itself", now.name))
+        }
         SinkState::Blocked { reason } => {
             Some(format!("sink {} is blocked: {}; {waiting}", now.name, clean(reason)))
         }
@@ -62,6 +62,19 @@ fn sink_change(before: Option<&SinkStatus>, now: &SinkStatus) -> Option<String> 
             _ => None,
         },
         SinkState::Armed | SinkState::Stopped => None,
+    }
+}
+
+/// One target of several.
+fn target_change(before: Option<&SinkStatus>, now: &SinkStatus) -> Option<String> {
+    match (before.and_then(|before| before.blocked.as_deref()), now.blocked.as_deref()) {
+        (before, Some(reason)) if before != Some(reason) => Some(format!(
+            "sink {}: {}; its events wait in the files, those for other targets go on",
+            now.name,
+            clean(reason)
+        )),
+        (Some(_), None) => Some(format!("sink {}: every target takes events again", now.name)),
+        _ => None,
     }
 }
 
@@ -98,21 +111,37 @@ pub fn progress(status: &Status) -> (u64, u64) {
 /// Not one of the files could be read.
 pub fn nothing_readable(status: &Status) -> Option<String> {
     let unreadable = |state: &FileState| matches!(state, FileState::Unreadable { .. });
-    let none = !status.files.is_empty() && status.files.iter().all(|file| unreadable(&file.state));
+    let found = status.files.len() as u64 + status.unopened;
+    let none = found > 0 && status.files.iter().all(|file| unreadable(&file.state));
     none.then(|| "none of these files could be read".to_owned())
+}
+
+/// What `--once` could not deliver: exit code 1.
+pub fn undelivered(status: &Status) -> Option<String> {
+    let left = status.sinks.iter().filter(|sink| sink.behind_bytes > 0);
+    let left: Vec<String> = left
+        .map(|sink| {
+            let why = sink.last_error.as_deref().map(clean).unwrap_or_default();
+            format!("{} are not in {}: {why}", bytes::size(sink.behind_bytes), sink.name)
+        })
+        .collect();
+    let again = "they stay in the files and come at the next start";
+    (!left.is_empty()).then(|| format!("{}; {again}", left.join("; ")))
 }
 
 /// Something was lost or put aside: exit code 3, and these figures.
 pub fn damage(status: &Status) -> Option<String> {
     let lost: u64 = status.files.iter().map(|file| file.lost).sum();
     let dead: u64 = status.sinks.iter().map(|sink| sink.dead_letters).sum();
-    (lost + dead > 0).then(|| {
-        format!(
-            "{} bytes were lost, {} events are dead letters",
-            bytes::count(lost),
-            bytes::count(dead)
-        )
-    })
+    let figures = [
+        (lost, "bytes were lost"),
+        (dead, "events are dead letters"),
+        (status.unopened, "files could not be read"),
+    ];
+    let figures = figures.iter().filter(|(figure, _)| *figure > 0);
+    let text: Vec<String> =
+        figures.map(|(figure, what)| format!("{} {what}", bytes::count(*figure))).collect();
+    (!text.is_empty()).then(|| text.join(", "))
 }
 
 fn path(path: &std::path::Path) -> String {

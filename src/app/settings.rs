@@ -9,6 +9,7 @@ use crate::alert::RuleConfig;
 use crate::event::Level;
 use crate::follow::SourceConfig;
 use crate::query::Expr;
+use crate::sink::elasticsearch;
 
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -64,7 +65,7 @@ pub struct SinkSettings {
 }
 
 /// What a sink is, with the settings that only it has.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum SinkKind {
     /// `keep`: how long after it was taken in an event stays; `None`: for ever.
     Archive {
@@ -75,6 +76,7 @@ pub enum SinkKind {
         path: PathBuf,
     },
     Stdout,
+    Elasticsearch(Box<elasticsearch::Settings>),
 }
 
 impl SinkKind {
@@ -84,6 +86,7 @@ impl SinkKind {
             SinkKind::Archive { .. } => "archive",
             SinkKind::File { .. } => "file",
             SinkKind::Stdout => "stdout",
+            SinkKind::Elasticsearch(_) => "elasticsearch",
         }
     }
 }

@@ -19,6 +19,7 @@ use crate::follow::Log;
 use crate::privacy::Policy;
 use crate::query::Expr;
 use crate::sink::archive::ArchiveSink;
+use crate::sink::elasticsearch::ElasticsearchSink;
 use crate::sink::file::FileSink;
 use crate::sink::stdout::StdoutSink;
 use crate::sink::worker::Condition;
@@ -145,6 +146,7 @@ fn build(
             closed = Some(reader_gone);
             Arc::new(sink)
         }
+        SinkKind::Elasticsearch(settings) => Arc::new(ElasticsearchSink::new((**settings).clone())),
     };
     Ok(Built { sink, closed })
 }
@@ -171,9 +173,12 @@ pub fn closed(sinks: &[Running]) -> CancellationToken {
 
 /// Pends until every worker has ended by itself.
 pub async fn all_finished(sinks: &mut [Running]) {
-    join_all(sinks.iter_mut().filter_map(|sink| sink.task.as_mut())).await;
+    // One after the other: what is dropped half way must not have taken a result that is asked for again.
     for sink in sinks {
-        sink.task = None;
+        if let Some(task) = &mut sink.task {
+            let _ = task.await;
+            sink.task = None;
+        }
     }
 }
 

@@ -2,8 +2,8 @@
 //!
 //! Never holds the content of a followed log.
 
-use std::fs::{File, OpenOptions};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Mutex;
 
@@ -36,6 +36,7 @@ pub fn to_file(level: &str, directory: &Path) {
 }
 
 fn open(directory: &Path) -> Option<File> {
+    DirBuilder::new().recursive(true).mode(0o700).create(directory).ok()?;
     let path = directory.join("logwarden.log");
     if path.metadata().is_ok_and(|metadata| metadata.len() > LARGEST) {
         std::fs::rename(&path, directory.join("logwarden.log.1")).ok()?;

@@ -131,6 +131,8 @@ pub(super) struct Item {
     pub body: Arc<Body>,
     pub start: usize,
     pub end: usize,
+    /// The day of the newest commit: nothing is put before it.
+    pub earliest: i32,
 }
 
 impl Item {
@@ -144,7 +146,7 @@ impl Document for Item {
     type FieldsValuesIter<'a> = Cells<'a>;
 
     fn iter_fields_and_values(&self) -> Cells<'_> {
-        Cells { item: self.bytes(), next: schema::TIME, rest: &[] }
+        Cells { item: self.bytes(), next: schema::TIME, rest: &[], earliest: self.earliest }
     }
 }
 
@@ -155,6 +157,7 @@ pub(super) struct Cells<'a> {
     next: Field,
     /// Terms that are still to come.
     rest: &'a [u8],
+    earliest: i32,
 }
 
 impl<'a> Iterator for Cells<'a> {
@@ -191,7 +194,9 @@ impl<'a> Iterator for Cells<'a> {
 
 impl<'a> Cells<'a> {
     fn day(&self) -> i64 {
-        i32::from_le_bytes(self.item[DAY..DAY + 4].try_into().expect("4 bytes")).into()
+        let day = i32::from_le_bytes(self.item[DAY..DAY + 4].try_into().expect("4 bytes"));
+        // A clock that stands far back must not make what comes in now the first to go.
+        i64::from(day.max(self.earliest))
     }
 
     fn term(&mut self) -> Cell<'a> {

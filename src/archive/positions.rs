@@ -55,6 +55,8 @@ pub struct Position {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Positions {
     pub written: Timestamp,
+    /// What retention goes by: the wall clock, but never more than a day further at one commit.
+    pub aged: Timestamp,
     pub rows: BTreeMap<GenerationId, Position>,
 }
 
@@ -70,6 +72,8 @@ pub(super) enum PayloadError {
 struct Payload {
     version: u32,
     written: Timestamp,
+    #[serde(default)]
+    aged: Option<Timestamp>,
     generations: Vec<Row>,
 }
 
@@ -89,12 +93,14 @@ impl Positions {
         }
         let payload: Payload = serde_json::from_str(payload).map_err(unreadable)?;
         let rows = payload.generations.into_iter().map(from_row).collect();
-        Ok(Positions { written: payload.written, rows })
+        let aged = payload.aged.unwrap_or(payload.written);
+        Ok(Positions { written: payload.written, aged, rows })
     }
 
     pub(super) fn to_payload(&self) -> String {
         let generations = self.rows.iter().map(to_row).collect();
-        let payload = Payload { version: VERSION, written: self.written, generations };
+        let payload =
+            Payload { version: VERSION, written: self.written, aged: Some(self.aged), generations };
         serde_json::to_string(&payload).expect("numbers are JSON")
     }
 
@@ -142,7 +148,14 @@ impl Positions {
             rows.insert(cursor.generation, row);
         }
         rows.retain(|_, row| row.absent < KEEP_ABSENT);
-        Positions { written: now.max(self.written), rows }
+        let first = self.written == Timestamp::default();
+        let aged = if first { now } else { self.aged.plus(passed).min(now).max(self.aged) };
+        Positions { written: now.max(self.written), aged, rows }
+    }
+
+    /// What was left behind by a step of the clock is caught up slowly, if the clock stays there.
+    pub(super) fn caught_up(&self, by: Duration, now: Timestamp) -> Positions {
+        Positions { aged: self.aged.plus(by).min(now).max(self.aged), ..self.clone() }
     }
 }
 

@@ -9,7 +9,7 @@ use tantivy::schema::document::{
 use tantivy::{DocAddress, Index, IndexReader, ReloadPolicy, Searcher};
 
 use super::ArchiveError;
-use super::open::open_directory;
+use super::open::{self, Found, open_directory};
 use super::positions::Positions;
 use super::schema::{DOCUMENT, schema, tokenizers};
 
@@ -34,15 +34,28 @@ pub type Hit = DocAddress;
 
 impl Reader {
     pub fn open(directory: &Path) -> Result<Self, ArchiveError> {
-        if !directory.exists() {
+        if !is_there(directory)? {
             return Err(ArchiveError::Missing { directory: directory.to_owned() });
         }
         Self::open_with(directory, Box::new(open_directory(directory)?))
     }
 
+    /// What is damaged, as a writer finds it when it starts; `None`: nothing is, or there is no archive.
+    /// Changes nothing. Not beside a writer: a file that its merges remove would look like a damage.
+    pub fn damage(directory: &Path) -> Result<Option<String>, ArchiveError> {
+        if !is_there(directory)? {
+            return Ok(None);
+        }
+        match open::inspect(directory)? {
+            Found::Damaged(reason) => Ok(Some(reason)),
+            Found::Nothing | Found::Whole => Ok(None),
+        }
+    }
+
     /// As [`Reader::open`], on any directory of tantivy's.
     pub fn open_with(directory: &Path, inner: Box<dyn Directory>) -> Result<Self, ArchiveError> {
-        if !inner.exists(Path::new("meta.json")).is_ok_and(|exists| exists) {
+        let meta = inner.exists(Path::new("meta.json"));
+        if !meta.map_err(|error| ArchiveError::read(directory, error))? {
             return Err(ArchiveError::Missing { directory: directory.to_owned() });
         }
         let read = |error| ArchiveError::read(directory, error);
@@ -76,6 +89,11 @@ impl Reader {
     }
 }
 
+/// Only what is not found is missing: a folder that may not be looked into is something else.
+fn is_there(directory: &Path) -> Result<bool, ArchiveError> {
+    directory.try_exists().map_err(|error| ArchiveError::read(directory, error))
+}
+
 impl std::fmt::Debug for Reader {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Reader").field("directory", &self.directory).finish_non_exhaustive()
@@ -89,6 +107,17 @@ impl Snapshot {
 
     pub fn document(&self, hit: Hit) -> Result<StoredEvent, ArchiveError> {
         self.searcher.doc(hit).map_err(|error| self.error(error))
+    }
+
+    /// Reads one document of every segment: what a search would stumble over.
+    pub fn probe(&self) -> Result<(), ArchiveError> {
+        for (number, segment) in self.searcher.segment_readers().iter().enumerate() {
+            let first = segment.doc_ids_alive().next();
+            if let Some(first) = first {
+                self.document(DocAddress::new(number as u32, first))?;
+            }
+        }
+        Ok(())
     }
 
     pub fn error(&self, error: tantivy::TantivyError) -> ArchiveError {

@@ -79,6 +79,7 @@ fn batch(generation: u64, from: u64, to: u64, seen: Timestamp) -> Batch {
         path: Path::new("/var/log/app.log").into(),
         decode: Arc::new(Lines),
         seen,
+        day: seen.day(),
         start: from * 16,
         end: to * 16,
         bytes: bytes.into(),
@@ -105,8 +106,17 @@ fn add_seen(archive: &mut Archive, batch: Batch) -> Result<u64, ArchiveError> {
 }
 
 fn commit(archive: &mut Archive, generation: u64, events: u64) -> Result<(), ArchiveError> {
+    commit_at(archive, generation, events, NOW)
+}
+
+fn commit_at(
+    archive: &mut Archive,
+    generation: u64,
+    events: u64,
+    now: Timestamp,
+) -> Result<(), ArchiveError> {
     let upto = [Cursor { generation: GenerationId(generation), offset: events * 16 }];
-    archive.commit(&upto, &AllKnown, NOW)
+    archive.commit(&upto, &AllKnown, now)
 }
 
 fn open(directory: &Path) -> Archive {
@@ -298,9 +308,9 @@ fn a_sweep_removes_whole_days_and_keeps_the_positions() {
     for day in 0..4u64 {
         let seen = NOW.plus(DAY * day as u32);
         add_seen(&mut archive, batch(1, day * 10, day * 10 + 10, seen)).unwrap();
-        commit(&mut archive, 1, day * 10 + 10).unwrap();
+        commit_at(&mut archive, 1, day * 10 + 10, seen).unwrap();
     }
-    archive.sweep(DAY * 2, NOW.plus(DAY * 3)).unwrap();
+    archive.sweep(DAY * 2, NOW.plus(DAY * 3), Duration::ZERO).unwrap();
     let snapshot = Reader::open(folder.path()).unwrap().snapshot().unwrap();
     assert_eq!(snapshot.events(), 30);
     let segments = snapshot.searcher.segment_readers();
@@ -308,6 +318,31 @@ fn a_sweep_removes_whole_days_and_keeps_the_positions() {
     drop(archive);
     let archive = open(folder.path());
     assert_eq!(archive.positions().offset(GenerationId(1)), 640);
+}
+
+#[test]
+fn a_clock_that_steps_removes_nothing_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut archive = open(folder.path());
+    add_seen(&mut archive, batch(1, 0, 10, NOW)).unwrap();
+    commit_at(&mut archive, 1, 10, NOW).unwrap();
+    let wrong = NOW.plus(DAY * 365);
+    archive.sweep(DAY * 30, wrong, Duration::ZERO).unwrap();
+    add_seen(&mut archive, batch(1, 10, 20, wrong)).unwrap();
+    commit_at(&mut archive, 1, 20, wrong).unwrap();
+    archive.sweep(DAY * 30, wrong, Duration::ZERO).unwrap();
+    // Back, and what comes in now is not the first to go.
+    let right = NOW.plus(DAY);
+    add_seen(&mut archive, batch(2, 0, 10, Timestamp::from_seconds(0))).unwrap();
+    commit_at(&mut archive, 2, 10, right).unwrap();
+    archive.sweep(DAY * 30, right, Duration::ZERO).unwrap();
+    let events = || Reader::open(folder.path()).unwrap().snapshot().unwrap().events();
+    assert_eq!(events(), 30);
+    // A clock that stays where it is is believed in the end.
+    for _ in 0..24 * 40 {
+        archive.sweep(DAY * 30, wrong, Duration::ZERO).unwrap();
+    }
+    assert_eq!(events(), 20);
 }
 
 #[test]

@@ -116,9 +116,10 @@ impl Archive {
         let new = self.mark_added(&body, ends);
         let Some(open) = &self.open else { return Ok(new) };
         let body = self.flow.enter(body, ON_THE_WAY);
+        let earliest = self.positions.written.day();
         let mut start = 0;
         for (&end, is_new) in ends.iter().zip(&new) {
-            let item = Item { body: body.clone(), start, end };
+            let item = Item { body: body.clone(), start, end, earliest };
             start = end;
             if *is_new && let Err(error) = open.writer.add_document(item) {
                 self.end(&error.to_string());

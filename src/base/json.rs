@@ -79,36 +79,80 @@ fn four_digits(text: &str) -> Option<u32> {
     all.then(|| u32::from_str_radix(digits, 16).ok()).flatten()
 }
 
-/// Appends `text` as a JSON string with its quotes.
+/// Appends `text` as a JSON string with its quotes. What steers a terminal or hides from its reader leaves as
+/// `\uXXXX`, which is the same JSON: documents are read on terminals, too.
 pub fn write_string(text: &str, body: &mut Vec<u8>) {
     body.push(b'"');
-    write_escaped(text, body);
+    write_by(&CAREFUL, text.as_bytes(), body);
     body.push(b'"');
 }
 
-/// Appends `text` as it stands between the quotes of a JSON string.
+/// Appends `text` as it stands between the quotes of a JSON string, with the escapes that JSON demands and no
+/// others: as most programs write it, so that it can be looked for in what they wrote.
 pub fn write_escaped(text: &str, body: &mut Vec<u8>) {
-    let bytes = text.as_bytes();
+    write_by(&DEMANDED, text.as_bytes(), body);
+}
+
+/// JSON text that others wrote, made safe to look at: what stands raw in its strings and steers a terminal or
+/// hides is escaped. The same JSON, for outside of strings everything is ASCII. Line ends stay.
+pub fn harmless(json: &[u8]) -> Cow<'_, [u8]> {
+    if json.iter().all(|byte| HIDING[usize::from(*byte)] == 0) {
+        return Cow::Borrowed(json);
+    }
+    let mut body = Vec::with_capacity(json.len() + 16);
+    write_by(&HIDING, json, &mut body);
+    Cow::Owned(body)
+}
+
+fn write_by(escapes: &[u8; 256], text: &[u8], body: &mut Vec<u8>) {
     let mut written = 0;
-    for (at, &byte) in bytes.iter().enumerate() {
-        let escape = ESCAPES[usize::from(byte)];
+    for (at, &byte) in text.iter().enumerate() {
+        let escape = escapes[usize::from(byte)];
         if escape == 0 {
             continue;
         }
-        body.extend_from_slice(&bytes[written..at]);
-        written = at + 1;
-        if escape == b'u' {
-            let digit = |nibble: u8| b"0123456789abcdef"[usize::from(nibble)];
-            body.extend_from_slice(&[b'\\', b'u', b'0', b'0', digit(byte >> 4), digit(byte & 15)]);
-        } else {
-            body.extend_from_slice(&[b'\\', escape]);
+        let (code, length) = match escape {
+            LOOK => match hidden(&text[at..]) {
+                Some(found) => found,
+                None => continue,
+            },
+            _ => (u16::from(byte), 1),
+        };
+        body.extend_from_slice(&text[written..at]);
+        written = at + length;
+        match escape {
+            b'u' | LOOK => write_code(code, body),
+            short => body.extend_from_slice(&[b'\\', short]),
         }
     }
-    body.extend_from_slice(&bytes[written..]);
+    body.extend_from_slice(&text[written..]);
 }
 
-/// What follows the backslash for each byte; 0: no escape is needed.
-const ESCAPES: [u8; 256] = {
+fn write_code(code: u16, body: &mut Vec<u8>) {
+    body.extend_from_slice(b"\\u");
+    for shift in [12, 8, 4, 0] {
+        body.push(b"0123456789abcdef"[usize::from((code >> shift) & 15)]);
+    }
+}
+
+/// The character that begins here and its length, where it is one that `sanitize` would not show either. Only
+/// those behind the four first bytes that are marked with [`LOOK`]; the rest of them steer nothing.
+fn hidden(bytes: &[u8]) -> Option<(u16, usize)> {
+    let later = |byte: &u8| u16::from(*byte) - 0x80;
+    match bytes {
+        [0xc2, last @ (0x80..=0x9f | 0xad), ..] => Some((0x80 + later(last), 2)),
+        [0xd8, 0x9c, ..] => Some((0x061c, 2)),
+        [0xe2, 0x80, last @ (0x8b..=0x8f | 0xa8..=0xae), ..] => Some((0x2000 + later(last), 3)),
+        [0xe2, 0x81, last @ 0xa0..=0xaf, ..] => Some((0x2040 + later(last), 3)),
+        [0xef, 0xbb, 0xbf, ..] => Some((0xfeff, 3)),
+        [0xef, 0xbe, 0xa0, ..] => Some((0xffa0, 3)),
+        [0xef, 0xbf, last @ 0xb9..=0xbb, ..] => Some((0xffc0 + later(last), 3)),
+        _ => None,
+    }
+}
+
+/// What follows the backslash for each byte: a letter, `u` with its code; 0: no escape is needed.
+const DEMANDED: [u8; 256] = {
     let mut table = [0u8; 256];
     let mut control = 0;
     while control < 0x20 {
@@ -124,6 +168,23 @@ const ESCAPES: [u8; 256] = {
     table[b'\\' as usize] = b'\\';
     table
 };
+
+/// In a table: the bytes that follow decide.
+const LOOK: u8 = b'?';
+
+/// What JSON lets stand, but [`hidden`] and DEL.
+const HIDING: [u8; 256] = with_hiding([0; 256]);
+
+const CAREFUL: [u8; 256] = with_hiding(DEMANDED);
+
+const fn with_hiding(mut table: [u8; 256]) -> [u8; 256] {
+    table[0x7f] = b'u';
+    table[0xc2] = LOOK;
+    table[0xd8] = LOOK;
+    table[0xe2] = LOOK;
+    table[0xef] = LOOK;
+    table
+}
 
 /// `text` is not JSON from this byte on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -38,10 +38,10 @@ pub struct Watch {
     /// The same engine without a screen, until SIGTERM or SIGINT
     #[arg(long)]
     pub no_ui: bool,
-    /// Read everything that is there, deliver, commit, exit
+    /// Read everything that is there, deliver, commit, exit; code 1 if something could not be delivered
     #[arg(long, requires = "no_ui")]
     pub once: bool,
-    /// Give these files to the configured sinks at once, without waiting for the key
+    /// Give these files to the configured sinks, at once and continuously; the key s ships one round
     #[arg(long)]
     pub ship: bool,
 }
@@ -70,7 +70,7 @@ pub struct Global {
     /// Colours: auto where the output is a terminal
     #[arg(long, value_name = "WHEN", value_enum, global = true)]
     pub color: Option<When>,
-    /// What our own log says: error, warn, info, debug, trace, off
+    /// What our own log says: error, warn, info, debug, trace, off; or directives as in info,logwarden::follow=debug
     #[arg(long, value_name = "LEVEL", global = true)]
     pub log_level: Option<String>,
     /// More of our own log: -v debug, -vv trace
@@ -105,6 +105,7 @@ pub enum Command {
   logwarden search 'Unauthorized level>=warning' --since -1h
   logwarden search 'ip:10.0.0.0/8 and not path:health*' --count
   logwarden search timeout app.log --format json
+  logwarden search -- '-timeout' app.log     a query that begins with -
 
 The language: words and \"phrases\" look at the message; field:value, field:(a b),
 bytes>=1000, level>=warning, time>=2024-05-01, host:web*, ip:10.0.0.0/8, user:*;

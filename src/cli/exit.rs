@@ -1,12 +1,15 @@
 //! Exit codes: the one place where they are numbers.
 
+use std::fmt::Display;
 use std::process::ExitCode;
+
+use crate::base::sanitize;
 
 /// How the program ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
     Done = 0,
-    /// For `search`: nothing was found.
+    /// For `search`: nothing was found. With `--once`: something could not be delivered.
     Failed = 1,
     /// Wrong usage or configuration.
     Usage = 2,
@@ -37,11 +40,22 @@ pub fn report(error: &anyhow::Error) -> Exit {
         return Exit::Done;
     }
     if let Some(problems) = error.downcast_ref::<super::config::ConfigErrors>() {
-        eprintln!("{problems}");
+        for problem in problems.to_string().lines() {
+            eprintln!("{}", sanitize::line(problem));
+        }
         return Exit::Usage;
     }
-    eprintln!("logwarden: {error:#}");
+    say(format_args!("{error:#}"));
     if error.is::<UsageError>() { Exit::Usage } else { Exit::Failed }
+}
+
+/// One line on standard error. It may name files, or hold what stands in them: shown, never executed.
+pub fn say(text: impl Display) {
+    eprintln!("{}", said(text));
+}
+
+fn said(text: impl Display) -> String {
+    format!("logwarden: {}", sanitize::line(&text.to_string()))
 }
 
 /// Whoever read our output has seen enough: that is success.
@@ -51,4 +65,18 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
             .downcast_ref::<std::io::Error>()
             .is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_with_control_characters_is_shown_and_not_executed() {
+        let error = anyhow::anyhow!("No such file").context("cannot read a\u{1b}[2J\n\u{202e}b");
+        assert_eq!(
+            said(format_args!("{error:#}")),
+            "logwarden: cannot read a␛[2J␊<U+202E>b: No such file"
+        );
+    }
 }

@@ -14,7 +14,7 @@ use crate::app::identity;
 use crate::app::settings::Settings;
 use crate::base::Timestamp;
 use crate::event::{Batch, Flags, Generation, IdKey, Identity, Record};
-use crate::format::{self, Context, End, Format, Framer};
+use crate::format::{self, Context, End, Format, Framed, Framer};
 
 /// Longest record, in bytes, as the engine has it.
 const CAP: usize = 1024 * 1024;
@@ -129,6 +129,9 @@ pub fn read_batches(
         context,
         format: forced.unwrap_or_else(format::list::plain),
         settled,
+        voted: settled,
+        sample: Vec::new(),
+        misfits: 0,
         pending: Vec::new(),
         base: 0,
         ended: false,
@@ -141,8 +144,14 @@ struct Stream<'a, R> {
     origin: &'a Origin,
     context: Context,
     format: Arc<dyn Format>,
-    /// The format is known for good.
+    /// There was enough to vote by.
     settled: bool,
+    /// A format is in force, be it of a few lines.
+    voted: bool,
+    /// What the next vote looks at: bytes as they came, as long as there are too few of them.
+    sample: Vec<u8>,
+    /// Records in a row that did not fit.
+    misfits: u32,
     /// Read, and not yet part of a record.
     pending: Vec<u8>,
     /// The offset of its first byte.
@@ -159,14 +168,14 @@ impl<R: Read> Stream<'_, R> {
             }
             self.settle_format();
             let bytes: Arc<[u8]> = self.pending.as_slice().into();
-            let (batch, misfits) = match self.frame(&bytes) {
+            let (batch, row) = match self.frame(&bytes) {
                 (None, _) if bytes.len() >= PIECE => (Some(self.over_long(&bytes)?), 0),
                 framed => framed,
             };
             let Some(batch) = batch else { continue };
             self.pending.drain(..(batch.end - self.base) as usize);
             self.base = batch.end;
-            self.settled = self.origin.format.is_some() || (self.settled && misfits == 0);
+            self.count_misfits(row);
             each(&batch)?;
         }
     }
@@ -186,25 +195,48 @@ impl<R: Read> Stream<'_, R> {
         };
         self.pending.truncate(before + *read.as_ref().unwrap_or(&0));
         self.ended = read? == 0;
+        if !self.settled {
+            let missing = SAMPLE - self.sample.len();
+            let came = &self.pending[before..];
+            self.sample.extend_from_slice(&came[..came.len().min(missing)]);
+        }
         Ok(())
     }
 
+    /// As the engine: the vote at first sight holds until there is enough for a better one.
     fn settle_format(&mut self) {
-        if !self.settled {
-            let sample = &self.pending[..self.pending.len().min(SAMPLE)];
-            let vote = format::list::detect(sample);
-            (self.format, self.settled) = (vote.format, vote.settled);
+        if self.settled {
+            return;
+        }
+        let vote = format::list::detect(&self.sample);
+        self.settled = vote.settled || self.sample.len() >= SAMPLE;
+        if self.settled || !self.voted {
+            self.format = vote.format;
+            self.voted = true;
+        }
+        if self.settled {
+            self.sample = Vec::new();
         }
     }
 
-    /// `None`: no record is complete.
+    /// Too many in a row are another format: what comes next decides, when there is enough of it.
+    fn count_misfits(&mut self, row: u32) {
+        self.misfits = row;
+        if row >= Framed::VOTE_AGAIN && self.origin.format.is_none() {
+            self.misfits = 0;
+            self.settled = false;
+            self.sample.clear();
+        }
+    }
+
+    /// Also how many records in a row did not fit. `None`: no record is complete.
     fn frame(&mut self, bytes: &Arc<[u8]>) -> (Option<Batch>, u32) {
         let framer = Framer { format: self.format.clone(), cap: CAP };
         let mut records = Vec::with_capacity(bytes.len() / 128);
         let end = if self.ended { End::Closed } else { End::Open };
         let framed = framer.frame(bytes, self.base, &[], end, &mut self.context, &mut records);
         let batch = (framed.consumed > 0).then(|| self.batch(bytes.clone(), records));
-        (batch, framed.misfits)
+        (batch, framed.row(self.misfits))
     }
 
     /// The record is longer than the cap: its beginning stands for it, the rest of its line is passed over.
@@ -246,10 +278,66 @@ impl<R: Read> Stream<'_, R> {
             path: self.origin.path.clone(),
             decode: self.format.clone(),
             seen: self.origin.seen,
+            day: self.origin.day,
             start: records.first().map_or(self.base, |record| record.start),
             end: records.last().map_or(self.base, |record| record.end),
             bytes,
             records,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Hands out one piece a read.
+    struct Pieces(std::vec::IntoIter<Vec<u8>>);
+
+    impl Read for Pieces {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let Some(piece) = self.0.next() else { return Ok(0) };
+            buffer[..piece.len()].copy_from_slice(&piece);
+            Ok(piece.len())
+        }
+    }
+
+    /// The formats of the batches, in order.
+    fn formats(pieces: Vec<Vec<u8>>) -> Vec<&'static str> {
+        let key = IdKey::from_host_id("host");
+        let identity = Identity { inode: 0, birth: 0, head_len: 0, head_hash: 0, ordinal: 0 };
+        let generation = Generation {
+            id: identity.id(&key),
+            identity,
+            source: "app".into(),
+            service: None,
+            host: "host".into(),
+            key,
+        };
+        let origin = Origin {
+            path: Path::new("app.log").into(),
+            generation: generation.into(),
+            format: None,
+            zone: TimeZone::UTC,
+            seen: Timestamp(0),
+            day: 0,
+        };
+        let mut found = Vec::new();
+        read_batches(Pieces(pieces.into_iter()), &origin, &mut |batch| {
+            found.push(batch.decode.name());
+            Ok(())
+        })
+        .unwrap();
+        found.dedup();
+        found
+    }
+
+    #[test]
+    fn the_vote_at_first_sight_holds_until_there_is_enough_for_a_better_one() {
+        let json = |count: usize| "{\"message\":\"x\"}\n".repeat(count).into_bytes();
+        let last = b"2024-05-01 10:00:00 [INFO] x\n".to_vec();
+        assert_eq!(formats(vec![json(3), last.clone()]), ["json"]);
+        let found = formats(vec![b"a banner\n".to_vec(), json(150), json(10)]);
+        assert_eq!(found.last(), Some(&"json"), "{found:?}");
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::arguments::{Arguments, Global, Watch, When};
 use super::config::{self, Configured, Layers, closest};
-use super::exit::usage_error;
+use super::exit::{say, usage_error};
 use crate::app::settings::{Color, Directories, Settings, Ship, ShipStart, SinkSettings};
 use crate::base::{Clock, SystemClock};
 use crate::follow::{SourceConfig, Start};
@@ -40,7 +40,7 @@ pub fn watch(global: &Global, watch: &Watch) -> anyhow::Result<Settings> {
 pub fn settings(global: &Global) -> anyhow::Result<Settings> {
     let configured = configured(global)?;
     for note in &configured.notes {
-        eprintln!("logwarden: {note}");
+        say(note);
     }
     from_configured(configured)
 }

@@ -66,6 +66,8 @@ pub struct Batch {
     pub decode: Arc<dyn Decode>,
     /// When these bytes were read.
     pub seen: Timestamp,
+    /// The UTC day on which these bytes were first seen, kept with the generation: days since the epoch.
+    pub day: i32,
     pub start: u64,
     pub end: u64,
     pub bytes: Arc<[u8]>,

@@ -54,6 +54,7 @@ pub fn batch(text: &str, service: Option<&str>) -> Batch {
         path: Path::new("/var/log/app.log").into(),
         decode: Arc::new(Pairs),
         seen: Timestamp(0),
+        day: 0,
         start: 0,
         end: record.end,
         bytes: text.as_bytes().into(),

@@ -13,6 +13,9 @@ use crate::base::Timestamp;
 pub struct Status {
     pub engine: EngineState,
     pub files: Vec<FileStatus>,
+    /// Files that are there and could not be opened.
+    #[serde(default)]
+    pub unopened: u64,
     pub sinks: Vec<SinkStatus>,
     pub rules: Vec<RuleStatus>,
     /// What the operator should know and can do something about; newest last.
@@ -88,6 +91,9 @@ pub struct SinkStatus {
     pub oldest_waiting: Option<Timestamp>,
     pub last_success: Option<Timestamp>,
     pub last_error: Option<String>,
+    /// Why one of its targets takes nothing now, while the others go on.
+    #[serde(default)]
+    pub blocked: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -52,7 +52,7 @@ impl Follower {
         let Ok(Some(mark)) = mark_at(&file, tracked.size, &key) else { return };
         let at_end = tracked.handle.source.start == Start::End && fresh;
         let start =
-            if at_end { last_line_end(&file, 0, tracked.size).unwrap_or(tracked.size) } else { 0 };
+            if at_end { start_at_end(&file, tracked.first_size.min(tracked.size)) } else { 0 };
         let sample = read_sample(&file, tracked.size);
         if !Head::read(&file).is_ok_and(|head| head.fits(&identity, &key)) {
             // Another life began between two looks at it.
@@ -106,6 +106,14 @@ impl Follower {
     }
 }
 
+/// Behind the last line that was there at first sight; what has no line yet is not passed over.
+fn start_at_end(file: &File, first_size: u64) -> u64 {
+    last_line_end(file, 0, first_size).unwrap_or(match first_size {
+        0..=LOOKED_BACK => 0,
+        _ => first_size,
+    })
+}
+
 /// Bytes from the mark on were first seen today. `true` where the row did not say so yet.
 pub(in crate::follow) fn note_day(row: &mut GenerationRow, today: i32) -> bool {
     // A clock that stepped back makes no mark.
@@ -139,9 +147,12 @@ fn vote(forced: Option<&str>, sample: &[u8]) -> FormatEntry {
     }
 }
 
+/// How far [`last_line_end`] looks back.
+const LOOKED_BACK: u64 = 1024 * 1024;
+
 /// Behind the last line end in [from, to), looked for in the last MiB.
 pub(in crate::follow) fn last_line_end(file: &File, from: u64, to: u64) -> Option<u64> {
-    let lowest = from.max(to.saturating_sub(1024 * 1024));
+    let lowest = from.max(to.saturating_sub(LOOKED_BACK));
     let mut end = to;
     while end > lowest {
         let begin = lowest.max(end.saturating_sub(64 * 1024));

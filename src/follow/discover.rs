@@ -187,11 +187,19 @@ impl Walk<'_> {
             return self.descend(path, rest, depth);
         }
         self.sight.folders.insert(folder_of(&path).to_owned());
-        if let Ok(metadata) = fs::metadata(&path)
-            && metadata.is_file()
-            && !compressed(&path)
-        {
-            self.add(path, Place::of(&metadata));
+        match fs::metadata(&path) {
+            Ok(metadata) if metadata.is_file() && !compressed(&path) => {
+                self.add(path, Place::of(&metadata));
+            }
+            Ok(_) => {}
+            Err(error) => self.could_not_look(path, error),
+        }
+    }
+
+    /// What is not there is no problem of a pattern; what could not be looked at is.
+    fn could_not_look(&mut self, path: PathBuf, error: io::Error) {
+        if !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) {
+            self.sight.problems.push(Problem::Failed(path, error));
         }
     }
 
@@ -224,7 +232,8 @@ impl Walk<'_> {
         } else if kind.is_symlink() {
             match fs::metadata(&path) {
                 Ok(target) if target.is_file() => Place::of(&target),
-                _ => return,
+                Ok(_) => return,
+                Err(error) => return self.could_not_look(path, error),
             }
         } else {
             return;

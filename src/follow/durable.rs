@@ -15,6 +15,8 @@ use crate::event::{Generation, Level};
 const COMMIT: Duration = Duration::from_millis(250);
 /// A state that cannot be written is tried again after this.
 const RETRY: Duration = Duration::from_secs(1);
+/// So often with `--once`.
+const TRIES: u32 = 10;
 
 impl Follower {
     pub fn persist_when_due(&mut self) {
@@ -40,8 +42,10 @@ impl Follower {
             let text = notices::state(&error);
             self.shared.board.say(Topic::State, Level::Error, self.shared.clock.now(), text);
             self.next_commit = self.now() + RETRY;
+            self.give_up_once();
             return false;
         }
+        self.failures = 0;
         self.shared.board.unsay(&Topic::State);
         self.next_commit = self.now() + COMMIT;
         let urgent = std::mem::take(&mut self.urgent);
@@ -59,6 +63,16 @@ impl Follower {
             self.shared.changed();
         }
         true
+    }
+
+    /// `--once` does not wait for ever for a state that cannot be written: nothing is read, and it is said.
+    fn give_up_once(&mut self) {
+        self.failures += 1;
+        if self.shared.config.once && self.settling && self.failures >= TRIES {
+            self.shared.unopened.store(self.tracked.len(), Ordering::Relaxed);
+            self.shared.settled.store(true, Ordering::Release);
+            self.shared.changed();
+        }
     }
 }
 

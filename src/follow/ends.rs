@@ -153,5 +153,7 @@ impl Follower {
 
 /// Its folder is there, on the device it was on: that the file is not, means that it is gone.
 fn could_look(row: &GenerationRow) -> bool {
-    fs::metadata(folder_of(&row.path)).is_ok_and(|folder| folder.dev() == row.device)
+    let folder = folder_of(&row.path);
+    fs::read_dir(folder).is_ok()
+        && fs::metadata(folder).is_ok_and(|folder| folder.dev() == row.device)
 }

@@ -31,6 +31,8 @@ pub(in crate::follow) struct Follower {
     pub by_generation: HashMap<GenerationId, FileId>,
     /// Inodes that are there and cannot be opened now.
     pub unopened: HashSet<u64>,
+    /// Commits that failed in a row.
+    pub failures: u32,
     /// The first pass is done, but not durable yet.
     pub settling: bool,
     /// By the path that hints name.
@@ -71,6 +73,7 @@ impl Follower {
             places: HashMap::new(),
             by_generation: HashMap::new(),
             unopened: HashSet::new(),
+            failures: 0,
             settling: false,
             by_path: HashMap::new(),
             last_at: HashMap::new(),

@@ -142,6 +142,11 @@ impl Log {
         self.generations().into_iter().filter_map(end).collect()
     }
 
+    /// Files that are there and could not be opened at the last look.
+    pub fn unopened(&self) -> usize {
+        self.shared.unopened.load(Ordering::Relaxed)
+    }
+
     pub fn statuses(&self) -> Vec<FileStatus> {
         self.files()
             .iter()

@@ -31,7 +31,10 @@ impl Follower {
         let unchanged =
             metadata.len() == tracked.size && metadata.modified().ok() == tracked.modified;
         tracked.links = metadata.nlink();
-        if unchanged && !tracked.handle.doubted() {
+        // Noted before, but nothing came of it: a full disk, a read that failed.
+        let left = tracked.stage == Stage::Live
+            && tracked.row.as_ref().is_some_and(|row| row.mark.offset != metadata.len());
+        if unchanged && !left && !tracked.handle.doubted() {
             return false;
         }
         tracked.size = metadata.len();

@@ -43,8 +43,15 @@ impl Board {
     pub fn say(&self, topic: Topic, level: Level, time: Timestamp, text: String) -> bool {
         let mut notices = self.notices.lock().expect("no holder of the board panics");
         let said = notices.get(&topic).is_some_and(|notice| notice.text == text);
-        if !said && (notices.len() < MOST || notices.contains_key(&topic)) {
+        if !said {
             notices.insert(topic, Notice { time, level, text });
+        }
+        if notices.len() > MOST {
+            // The least of them, and of those the oldest.
+            let least = notices.iter().min_by_key(|(_, notice)| (notice.level, notice.time));
+            if let Some(topic) = least.map(|(topic, _)| topic.clone()) {
+                notices.remove(&topic);
+            }
         }
         !said
     }

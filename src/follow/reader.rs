@@ -189,6 +189,7 @@ impl Reader<'_> {
             path: self.known.facts.path.clone(),
             decode: format,
             seen: self.seen,
+            day: self.day_mark(start),
             start,
             end,
             bytes,
@@ -298,15 +299,19 @@ impl Reader<'_> {
     }
 
     fn context_of(&self, offset: u64, carried: Carried) -> Context {
-        let facts = &self.known.facts;
-        let day = facts.days.iter().rev().find(|mark| mark.offset <= offset);
         Context {
             zone: self.handle.source.zone.clone(),
-            day_mark: day.or(facts.days.first()).map_or_else(|| self.seen.day(), |mark| mark.day),
+            day_mark: self.day_mark(offset),
             last: carried.last,
             since_last: carried.since_last,
             seen: self.seen,
         }
+    }
+
+    fn day_mark(&self, offset: u64) -> i32 {
+        let days = &self.known.facts.days;
+        let mark = days.iter().rev().find(|mark| mark.offset <= offset).or(days.first());
+        mark.map_or_else(|| self.seen.day(), |mark| mark.day)
     }
 
     fn warm_up(&self, file: &File, offset: u64) -> io::Result<Carried> {

@@ -29,13 +29,15 @@ impl Follower {
         for id in absent {
             let Some(tracked) = self.tracked.get_mut(&id) else { continue };
             let Some(file) = tracked.file() else { continue };
-            if let Ok(metadata) = file.metadata() {
-                tracked.links = metadata.nlink();
-            }
+            let Ok(metadata) = file.metadata() else { continue };
+            tracked.links = metadata.nlink();
             if tracked.links == 0 {
                 tracked.handle.update(|known| known.facts.state = FileState::Ended);
-                if tracked.row.is_none() && tracked.size == 0 {
+                if tracked.row.is_none() && metadata.len() == 0 {
                     self.drop_file(id);
+                } else {
+                    // Written between the last look and its removal, perhaps.
+                    tracked.next_look = Duration::ZERO;
                 }
             } else if let Some(path) = name_of(&file) {
                 self.relabel(id, &path);

@@ -51,8 +51,16 @@ impl Rows {
             .collect()
     }
 
-    /// The identity with the first ordinal that is not taken.
+    /// The identity with an ordinal behind those of all earlier lives that are known: one whose row has
+    /// expired must not lend its number, and with it its cursors, to a later life.
     pub fn next_life(&self, mut identity: Identity, key: &IdKey) -> (GenerationId, Identity) {
+        let begins_alike = |other: &&Identity| {
+            other.birth == identity.birth
+                && (other.head_len, other.head_hash) == (identity.head_len, identity.head_hash)
+        };
+        let lives = self.by_inode.get(&identity.inode).into_iter().flatten();
+        let lives = lives.filter_map(|id| self.identities.get(id)).filter(begins_alike);
+        identity.ordinal = lives.map(|life| life.ordinal + 1).max().unwrap_or(0);
         loop {
             let id = identity.id(key);
             if !self.identities.contains_key(&id) {
@@ -60,5 +68,30 @@ impl Rows {
             }
             identity.ordinal += 1;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_expired_life_does_not_lend_its_number_to_a_later_one() {
+        let key = IdKey::from_host_id("test");
+        let identity = Identity { inode: 7, birth: 1, head_len: 5, head_hash: 9, ordinal: 0 };
+        let mut rows = Rows::default();
+        let mut lives = Vec::new();
+        for expected in 0..3 {
+            let (id, life) = rows.next_life(identity.clone(), &key);
+            assert_eq!(life.ordinal, expected);
+            rows.add(id, &life);
+            lives.push(id);
+        }
+        rows.remove(lives[0]);
+        let (id, life) = rows.next_life(identity.clone(), &key);
+        assert_eq!(life.ordinal, 3);
+        assert!(!lives.contains(&id));
+        let other = Identity { head_hash: 10, ..identity };
+        assert_eq!(rows.next_life(other, &key).1.ordinal, 0);
     }
 }

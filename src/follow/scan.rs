@@ -6,6 +6,7 @@ use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::discover::{self, Found, Sight, folder_of};
@@ -36,6 +37,7 @@ impl Follower {
             self.relabel(id, &found.path);
             self.note_place(id, found);
         }
+        self.shared.unopened.store(self.unopened.len(), Ordering::Relaxed);
         if self.whole {
             self.look_after_the_absent(&present);
             self.judge_rows_without_file();
@@ -160,6 +162,7 @@ impl Follower {
             early: self.first_pass,
             links: metadata.nlink(),
             size: metadata.len(),
+            first_size: metadata.len(),
             modified,
             grown: now,
             next_look: now,

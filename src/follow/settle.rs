@@ -186,7 +186,8 @@ impl Follower {
                 Stage::Live if original.links == 0 => {
                     let is_copy = self.is_copy(original, tracked, file)?;
                     // Moved to another file system. Its writer may still hold the old one.
-                    let over = original.quiet_for(self.now()) >= FORGOTTEN;
+                    let over = original.quiet_for(self.now()) >= FORGOTTEN
+                        && tracked.size >= original.size;
                     if is_copy && (over || last_call || tracked.size > original.size) {
                         return Ok(Verdict::CopyOf(original.handle.id));
                     }

@@ -1,8 +1,9 @@
 //! What the follower's thread and all readers have in common.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, RwLock};
+use std::time::Duration;
 
 use tokio::sync::watch;
 
@@ -27,14 +28,28 @@ pub(in crate::follow) struct Shared {
     pub bell: Arc<Bell>,
     pub board: Board,
     pub settled: AtomicBool,
+    /// Files that are there and could not be opened at the last look.
+    pub unopened: AtomicUsize,
     /// Whose cursors decide what is still needed; empty: everyone who has one.
     pub consumers: Mutex<Vec<String>>,
     files: RwLock<Vec<Arc<FileHandle>>>,
     lives: RwLock<HashMap<GenerationId, Arc<FileHandle>>>,
     /// Generations without a file: only their rows are left.
     gone: Mutex<HashMap<GenerationId, GenerationRow>>,
+    missed: Mutex<Missed>,
     changes: watch::Sender<u64>,
     next_id: AtomicU32,
+}
+
+/// Who is gone and still read was looked up not longer ago than this.
+const MISSED: Duration = Duration::from_secs(1);
+
+/// What [`Shared::missed`] found last.
+#[derive(Debug, Default)]
+struct Missed {
+    key: (usize, bool),
+    at: Duration,
+    ids: Vec<GenerationId>,
 }
 
 impl Shared {
@@ -47,10 +62,12 @@ impl Shared {
             bell: Arc::default(),
             board: Board::default(),
             settled: AtomicBool::new(false),
+            unopened: AtomicUsize::new(0),
             consumers: Mutex::default(),
             files: RwLock::default(),
             lives: RwLock::default(),
             gone: Mutex::default(),
+            missed: Mutex::default(),
             changes: watch::Sender::new(0),
             next_id: AtomicU32::new(1),
         }
@@ -129,38 +146,37 @@ impl Shared {
     /// Somebody has not read all of it; `None` where nobody is known to read at all.
     pub fn behind(&self, row: &GenerationRow) -> Option<bool> {
         let store = self.store.get()?;
-        let cursors = store.all_cursors();
-        let mut names = self.consumers();
+        let mut names: Vec<Arc<str>> =
+            self.consumers().iter().map(|name| Arc::from(name.as_str())).collect();
         if names.is_empty() {
-            names = cursors.iter().map(|cursor| cursor.consumer.clone()).collect();
-            names.sort();
-            names.dedup();
+            names = store.readers().into_iter().collect();
         }
-        let through = |name: &String| {
-            let mut lanes = cursors
-                .iter()
-                .filter(|cursor| cursor.generation == row.id && cursor.consumer == *name)
-                .peekable();
-            lanes.peek().is_some() && lanes.all(|cursor| cursor.offset >= row.mark.offset)
-        };
-        (!names.is_empty()).then(|| !names.iter().all(through))
+        let offsets = store.readers_of(row.id);
+        // Whoever came after it had ended misses nothing there.
+        let unread = if row.ended.is_some() { row.mark.offset } else { row.start };
+        let at = |name: &Arc<str>| offsets.get(name).copied().unwrap_or(unread);
+        (!names.is_empty()).then(|| names.iter().any(|name| at(name) < row.mark.offset))
     }
 
     /// Generations without a file of our sources that somebody has not read to the end.
     pub fn missed(&self) -> Vec<GenerationId> {
         let ours = |row: &GenerationRow| self.config.sources.iter().any(|s| *s.name == *row.source);
         let Some(store) = self.store.get() else { return Vec::new() };
-        let mut lowest: HashMap<GenerationId, u64> = HashMap::new();
-        for cursor in store.all_cursors() {
-            let low = lowest.entry(cursor.generation).or_insert(cursor.offset);
-            *low = cursor.offset.min(*low);
-        }
         let gone = self.gone();
-        // A consumer that came later, and so has no cursor there, misses nothing.
-        let behind = |row: &GenerationRow| {
-            lowest.get(&row.id).is_none_or(|offset| *offset < row.mark.offset)
-        };
-        gone.values().filter(|row| ours(row) && behind(row)).map(|row| row.id).collect()
+        let mut missed = self.missed.lock().expect("no holder of the missed panics");
+        let key = (gone.len(), self.settled.load(Ordering::Acquire));
+        let now = self.clock.uptime();
+        if missed.key != key || now.saturating_sub(missed.at) >= MISSED {
+            // A consumer that came later, and so has no cursor there, misses nothing.
+            let behind = |row: &GenerationRow| {
+                let lowest = store.readers_of(row.id).into_values().min();
+                lowest.is_none_or(|offset| offset < row.mark.offset)
+            };
+            missed.ids =
+                gone.values().filter(|row| ours(row) && behind(row)).map(|row| row.id).collect();
+            (missed.key, missed.at) = (key, now);
+        }
+        missed.ids.clone()
     }
 
     /// A consumer asks for bytes that nobody has any more: counted once, by the longest gap.

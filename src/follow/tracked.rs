@@ -51,6 +51,8 @@ pub(in crate::follow) struct Tracked {
     /// Names that the file system has for it.
     pub links: u64,
     pub size: u64,
+    /// At first sight.
+    pub first_size: u64,
     pub modified: Option<SystemTime>,
     /// Uptime of the last growth, and of the next look.
     pub grown: Duration,

@@ -125,6 +125,16 @@ impl<'a> Outgoing<'a> {
         self.event.time()
     }
 
+    /// The UTC day it belongs to: its own, or that on which its bytes were first seen. Days since the epoch;
+    /// the same however often it is read.
+    pub fn day(&self) -> i32 {
+        let flags = self.flags();
+        match flags.contains(Flags::TIME_SEEN) || flags.contains(Flags::TIME_PREVIOUS) {
+            true => self.event.batch.day,
+            false => self.time().day(),
+        }
+    }
+
     /// When it was read: `event.created`.
     pub fn seen(&self) -> Timestamp {
         self.event.batch.seen

@@ -306,6 +306,7 @@ impl<'a> Pass<'a> {
             path: self.input.path.clone(),
             decode: self.framer.format.clone(),
             seen: self.input.seen,
+            day: self.input.seen.day(),
             start: self.at,
             end: self.at + length,
             bytes,

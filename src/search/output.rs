@@ -5,7 +5,7 @@
 use std::io::{self, Write};
 
 use super::document::Document;
-use crate::base::sanitize;
+use crate::base::{json, sanitize};
 use crate::event::{Level, Value};
 use crate::query::token::runs;
 use crate::query::{Expr, Token};
@@ -25,6 +25,8 @@ pub enum Form {
 pub struct Output<W> {
     out: W,
     form: Form,
+    /// What is written for programs is read by a person.
+    on_terminal: bool,
     /// Words to mark.
     marked: Vec<Token>,
     line: String,
@@ -37,7 +39,8 @@ const MARK: &str = "\x1b[1;7m";
 impl<W: Write> Output<W> {
     /// The words that `query` asks for are marked in coloured text.
     pub fn new(out: W, form: Form, query: &Expr) -> io::Result<Self> {
-        let mut output = Output { out, form, marked: Vec::new(), line: String::new() };
+        let (marked, line) = (Vec::new(), String::new());
+        let mut output = Output { out, form, on_terminal: false, marked, line };
         if form == (Form::Text { colour: true }) {
             collect_words(query, &mut output.marked);
         }
@@ -47,10 +50,17 @@ impl<W: Write> Output<W> {
         Ok(output)
     }
 
+    /// Where the output is a terminal: JSON stays equal JSON, a CSV cell is one safe line. For programs both
+    /// are written as they are.
+    #[must_use]
+    pub fn on_terminal(self, on_terminal: bool) -> Self {
+        Output { on_terminal, ..self }
+    }
+
     /// Takes one event document.
     pub fn write(&mut self, json: &str) -> io::Result<()> {
         let document = match self.form {
-            Form::Json => return writeln!(self.out, "{json}"),
+            Form::Json => return self.json(json),
             _ => Document::parse(json).map_err(io::Error::other)?,
         };
         self.line.clear();
@@ -64,6 +74,14 @@ impl<W: Write> Output<W> {
 
     pub fn finish(mut self) -> io::Result<()> {
         self.out.flush()
+    }
+
+    fn json(&mut self, json: &str) -> io::Result<()> {
+        match self.on_terminal {
+            true => self.out.write_all(&json::harmless(json.as_bytes()))?,
+            false => self.out.write_all(json.as_bytes())?,
+        }
+        self.out.write_all(b"\n")
     }
 
     fn text(&mut self, document: &Document<'_>) {
@@ -128,7 +146,8 @@ impl<W: Write> Output<W> {
             if index > 0 {
                 self.line.push(',');
             }
-            self.line.push_str(&sanitize::csv_cell(cell));
+            let safe = if self.on_terminal { sanitize::line(cell) } else { cell.into() };
+            self.line.push_str(&sanitize::csv_cell(&safe));
         }
     }
 }
@@ -137,20 +156,20 @@ fn fields_json(document: &Document<'_>) -> String {
     if document.fields.is_empty() {
         return String::new();
     }
-    let mut json = vec![b'{'];
+    let mut text = vec![b'{'];
     for (index, (name, value)) in document.fields.iter().enumerate() {
         if index > 0 {
-            json.push(b',');
+            text.push(b',');
         }
-        crate::base::json::write_string(name, &mut json);
-        json.push(b':');
+        json::write_string(name, &mut text);
+        text.push(b':');
         match value {
-            Value::Text(text) => crate::base::json::write_string(text, &mut json),
-            Value::Json(raw) => json.extend_from_slice(raw.as_bytes()),
+            Value::Text(value) => json::write_string(value, &mut text),
+            Value::Json(raw) => text.extend_from_slice(raw.as_bytes()),
         }
     }
-    json.push(b'}');
-    String::from_utf8_lossy(&json).into_owned()
+    text.push(b'}');
+    String::from_utf8_lossy(&text).into_owned()
 }
 
 fn is(token: &Token, run: &crate::query::token::Run<'_>) -> bool {
@@ -179,5 +198,28 @@ fn level_colour(level: Option<Level>) -> &'static str {
         Some(Level::Notice) => "\x1b[36m",
         Some(Level::Info) => "\x1b[32m",
         Some(Level::Debug | Level::Trace) | None => FAINT,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_programs_get_steers_no_terminal() {
+        let document =
+            "{\"@timestamp\":\"2024-05-01T10:00:00Z\",\"message\":\"a\\u001b[2J\u{9b}b\"}";
+        let written = |form, on_terminal| {
+            let mut bytes = Vec::new();
+            let output = Output::new(&mut bytes, form, &Expr::And(Vec::new())).unwrap();
+            let mut output = output.on_terminal(on_terminal);
+            output.write(document).unwrap();
+            output.finish().unwrap();
+            String::from_utf8(bytes).unwrap()
+        };
+        assert!(written(Form::Csv, true).contains("␛[2J<U+009B>b"));
+        assert!(written(Form::Csv, false).contains("\u{1b}[2J\u{9b}b"));
+        assert!(written(Form::Json, true).contains(r"a\u001b[2J\u009bb"));
+        assert_eq!(written(Form::Json, false), format!("{document}\n"));
     }
 }

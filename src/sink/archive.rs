@@ -72,8 +72,9 @@ impl Shared {
         if swept.is_some_and(|last| uptime.saturating_sub(last) < SWEEP_EVERY) {
             return Ok(());
         }
+        let passed = swept.map_or(Duration::ZERO, |last| uptime.saturating_sub(last));
         *swept = Some(uptime);
-        archive.sweep(keep, now)
+        archive.sweep(keep, now, passed)
     }
 }
 

@@ -6,6 +6,7 @@
 
 pub mod archive;
 pub mod dead_letters;
+pub mod elasticsearch;
 pub mod file;
 pub mod queue;
 pub mod stdout;
@@ -17,6 +18,7 @@ use futures::future::BoxFuture;
 use crate::privacy::Outgoing;
 
 pub use dead_letters::{DeadLetterFolder, DeadLetters};
+pub use elasticsearch::ElasticsearchSink;
 pub use file::FileSink;
 pub use stdout::StdoutSink;
 pub use types::{Cursors, Delivery, Items, Lane, Limits, Outcome, SinkError};

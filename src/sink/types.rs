@@ -74,8 +74,11 @@ pub enum Outcome {
     Accepted,
     Duplicate,
     Retry(Option<Duration>),
+    /// Refused for good: the event's own fault.
     Reject(String),
     TooLarge,
+    /// Its target takes nothing now, and others do; the reason says what to do.
+    Blocked(String),
 }
 
 /// What became of a delivery.

@@ -1,5 +1,6 @@
 //! What can go wrong with the state, in the words of somebody who has to mend it.
 
+use std::io;
 use std::path::PathBuf;
 
 #[derive(Debug, thiserror::Error)]
@@ -7,14 +8,14 @@ pub enum StateError {
     #[error("another logwarden (process {process}) owns {}", directory.display())]
     Owned { directory: PathBuf, process: String },
     #[error(
-        "cannot use the state directory {}; give this user the right to write there, or choose \
-         another with --state-dir DIR",
-        directory.display()
+        "cannot use the state directory {}; {}choose another with --state-dir DIR",
+        directory.display(),
+        advice(.source)
     )]
     Directory {
         directory: PathBuf,
         #[source]
-        source: std::io::Error,
+        source: io::Error,
     },
     #[error(
         "the state in {} was written by a newer logwarden (version {version}, this one knows \
@@ -28,4 +29,33 @@ pub enum StateError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+}
+
+/// What helps against this one, before what always helps.
+fn advice(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "make room on that disk, or ",
+        io::ErrorKind::PermissionDenied => "give this user the right to write there, or ",
+        _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_advice_fits_what_went_wrong() {
+        let check = |kind: io::ErrorKind, expected: &str| {
+            let (directory, source) = (PathBuf::from("/s"), io::Error::from(kind));
+            let text = StateError::Directory { directory, source }.to_string();
+            let advice = text.strip_prefix("cannot use the state directory /s; ");
+            let advice =
+                advice.and_then(|text| text.strip_suffix("choose another with --state-dir DIR"));
+            assert_eq!(advice, Some(expected), "{text}");
+        };
+        check(io::ErrorKind::StorageFull, "make room on that disk, or ");
+        check(io::ErrorKind::PermissionDenied, "give this user the right to write there, or ");
+        check(io::ErrorKind::NotADirectory, "");
+    }
 }

@@ -1,6 +1,7 @@
 //! The rows as they stand in memory, and as bytes: one version byte, then JSON.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::ops::Bound;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -34,6 +35,31 @@ impl Rows {
         let mut rows: Vec<GenerationRow> = self.generations.values().cloned().collect();
         rows.sort_by_key(|row| (row.first_seen, row.id));
         rows
+    }
+
+    /// Each consumer that has read in this generation, and how far its slowest lane is there.
+    pub fn readers_of(&self, generation: GenerationId) -> BTreeMap<Arc<str>, u64> {
+        let mut readers = BTreeMap::new();
+        let mut next = self.cursors.keys().next();
+        while let Some(CursorKey { consumer, lane, .. }) = next {
+            let at = |generation| CursorKey {
+                consumer: consumer.clone(),
+                lane: lane.clone(),
+                generation,
+            };
+            if let Some(offset) = self.cursors.get(&at(generation)) {
+                let slowest = readers.entry(consumer.clone()).or_insert(*offset);
+                *slowest = (*slowest).min(*offset);
+            }
+            let behind = (Bound::Excluded(at(GenerationId(u64::MAX))), Bound::Unbounded);
+            next = self.cursors.range(behind).next().map(|(key, _)| key);
+        }
+        readers
+    }
+
+    /// Everybody who has read anything.
+    pub fn readers(&self) -> BTreeSet<Arc<str>> {
+        self.cursors.keys().map(|key| key.consumer.clone()).collect()
     }
 
     pub fn all_cursors(&self) -> Vec<CursorRow> {

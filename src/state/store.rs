@@ -4,6 +4,7 @@
 //! transaction, callers that come together share one; a commit that fails (a full disk) forgets nothing,
 //! and the next one tries again. Never loses a committed row to a crash at any moment.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
@@ -137,6 +138,16 @@ impl Store {
     /// All cursors of one consumer.
     pub fn cursors(&self, consumer: &str) -> Vec<CursorRow> {
         self.memory().rows.cursors_of(consumer)
+    }
+
+    /// Each consumer that has read in this generation, and how far its slowest lane is there.
+    pub fn readers_of(&self, generation: GenerationId) -> BTreeMap<Arc<str>, u64> {
+        self.memory().rows.readers_of(generation)
+    }
+
+    /// Everybody who has read anything.
+    pub fn readers(&self) -> BTreeSet<Arc<str>> {
+        self.memory().rows.readers()
     }
 
     /// All cursors.

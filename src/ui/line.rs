@@ -8,18 +8,22 @@ use crate::base::sanitize;
 use crate::event::document;
 use crate::event::{Event, Level, Value};
 
-/// Bytes of a record that are looked at for drawing.
+/// Bytes of one line that are looked at for drawing.
 const LONGEST: usize = 16 * 1024;
+/// Bytes of a record in which lines are looked for.
+const LONGEST_TEXT: usize = 64 * 1024;
 
 /// The lines of a record, at most `most`; fields stand behind the first one.
 pub fn lines(event: &Event<'_>, most: usize) -> Vec<Vec<Span<'static>>> {
     let parts = document::parts(*event);
-    let text = match &parts.message {
-        Some(message) => Cow::Borrowed(head(message)),
-        None => raw(event),
-    };
-    let mut lines: Vec<Vec<Span<'static>>> =
-        text.split('\n').take(most.max(1)).map(|line| vec![plain(safe(line))]).collect();
+    let text = text_of(event, parts.message.as_deref());
+    let mut lines: Vec<Vec<Span<'static>>> = filled(&text)
+        .take(most.max(1))
+        .map(|line| vec![plain(safe(head(line, LONGEST)))])
+        .collect();
+    if lines.is_empty() {
+        lines.push(vec![plain("")]);
+    }
     if parts.message.is_some()
         && let Some(first) = lines.first_mut()
     {
@@ -31,13 +35,41 @@ pub fn lines(event: &Event<'_>, most: usize) -> Vec<Vec<Span<'static>>> {
     lines
 }
 
-pub fn raw<'a>(event: &Event<'a>) -> Cow<'a, str> {
-    let text = event.text();
-    String::from_utf8_lossy(&text[..text.len().min(LONGEST)])
+/// How many lines [`lines`] gives where nothing bounds it. A record without a line break, written out or
+/// escaped, is not decoded for it.
+pub fn count(event: &Event<'_>) -> usize {
+    let raw = event.text();
+    if memchr::memchr(b'\n', raw).is_none() && memchr::memmem::find(raw, b"\\n").is_none() {
+        return 1;
+    }
+    let parts = document::parts(*event);
+    filled(&text_of(event, parts.message.as_deref())).count().max(1)
 }
 
-fn head(text: &str) -> &str {
-    let mut end = text.len().min(LONGEST);
+/// What a record says: its message, else all of it.
+fn text_of<'a>(event: &Event<'a>, message: Option<&'a str>) -> Cow<'a, str> {
+    match message {
+        Some(message) => Cow::Borrowed(head(message, LONGEST_TEXT)),
+        None => beginning(event, LONGEST_TEXT),
+    }
+}
+
+/// Lines with something to see.
+fn filled(text: &str) -> impl Iterator<Item = &str> {
+    text.split('\n').filter(|line| !without_colours(line).trim().is_empty())
+}
+
+pub fn raw<'a>(event: &Event<'a>) -> Cow<'a, str> {
+    beginning(event, LONGEST)
+}
+
+fn beginning<'a>(event: &Event<'a>, bytes: usize) -> Cow<'a, str> {
+    let text = event.text();
+    String::from_utf8_lossy(&text[..text.len().min(bytes)])
+}
+
+fn head(text: &str, bytes: usize) -> &str {
+    let mut end = text.len().min(bytes);
     while !text.is_char_boundary(end) {
         end -= 1;
     }
@@ -47,8 +79,8 @@ fn head(text: &str) -> &str {
 /// A value on one line.
 pub fn shown(value: &Value<'_>) -> String {
     match value {
-        Value::Text(text) => safe(head(text)),
-        Value::Json(text) => safe(head(text)),
+        Value::Text(text) => safe(head(text, LONGEST)),
+        Value::Json(text) => safe(head(text, LONGEST)),
     }
 }
 
@@ -110,6 +142,23 @@ mod tests {
         assert_eq!(safe("\x1b]0;title\x07"), "␛]0;title␇");
         assert_eq!(safe("a\tb"), "a    b");
         assert_eq!(safe("\x1b["), "␛[");
+    }
+
+    #[test]
+    fn as_many_lines_are_counted_as_drawn_and_none_is_blank() {
+        let check = |text: &str, expected: &[&str]| {
+            let batch = crate::event::sample::batch(text, None);
+            let event = batch.event(0);
+            let drawn: Vec<String> =
+                lines(&event, 9).iter().map(|line| line[0].text.clone().into_owned()).collect();
+            assert_eq!(drawn, expected);
+            assert_eq!(count(&event), expected.len(), "{text:?}");
+        };
+        check("a=1 b=2", &["a=1 b=2"]);
+        check("a=1\n\n\x20\r\nb=2\n", &["a=1", "b=2"]);
+        check("a=1\nmessage=hi\nb=2", &["hi"]);
+        check("message=one\\ntwo", &["one\\ntwo"]);
+        check("\n", &[""]);
     }
 
     #[test]

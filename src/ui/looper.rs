@@ -115,7 +115,7 @@ impl<F: Files, B: Backend> Loop<'_, F, B> {
             return Some(Duration::ZERO);
         }
         let message =
-            self.state.message.as_ref().map(|message| message.until.since(self.state.now));
+            self.state.messages.shown().map(|message| message.until.since(self.state.now));
         let frame = self.due.map(|due| due.saturating_duration_since(Instant::now()));
         // A millisecond more, so that the moment has passed when we look.
         let rounded = |wait: Duration| wait + Duration::from_millis(1);
@@ -123,9 +123,10 @@ impl<F: Files, B: Backend> Loop<'_, F, B> {
     }
 
     fn tick(&mut self) {
-        let had_message = self.state.message.is_some();
+        let message_until = |state: &State| state.messages.shown().map(|message| message.until);
+        let before = message_until(&self.state);
         self.act(Action::Clock(self.ui.options.clock.now()));
-        if had_message && self.state.message.is_none() {
+        if message_until(&self.state) != before {
             self.draw_within(Duration::ZERO);
         }
         let size = self.terminal.size().map_or(self.state.size, |size| (size.width, size.height));

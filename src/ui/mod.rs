@@ -15,6 +15,7 @@ pub mod keymap;
 mod layout;
 mod line;
 mod looper;
+mod message;
 mod panes;
 mod prompt;
 mod reader;

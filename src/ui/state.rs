@@ -1,10 +1,10 @@
 //! All that the screen shows, as plain data. [`super::update`] alone changes it.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
+use super::message::Messages;
 use super::prompt::Prompt;
 use super::stream::Stream;
 use crate::base::Timestamp;
@@ -68,16 +68,6 @@ pub enum Question {
     Pause,
 }
 
-/// One line for the operator, for a few seconds.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Message {
-    pub level: Level,
-    pub text: String,
-    pub until: Timestamp,
-}
-
-pub const MESSAGE_STAYS: Duration = Duration::from_secs(6);
-
 /// One file in the list of sources.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SourceLine {
@@ -124,7 +114,7 @@ pub struct State {
     pub local: TimeZone,
     pub prompt: Option<Prompt>,
     pub overlay: Option<Overlay>,
-    pub message: Option<Message>,
+    pub messages: Messages,
     /// The selected line of each list: sources, thresholds, shipping.
     pub selected: [usize; 3],
     /// Ctrl-C was pressed with nothing to cancel: once more quits.
@@ -146,20 +136,16 @@ impl State {
             local,
             prompt: None,
             overlay: None,
-            message: None,
+            messages: Messages::default(),
             selected: [0; 3],
             cancelled_once: false,
             exit: None,
         }
     }
 
+    /// Answers a key.
     pub fn say(&mut self, level: Level, text: impl Into<String>) {
-        // What is at risk stays until somebody has taken note of it.
-        let until = match level {
-            Level::Error | Level::Fatal => Timestamp::MAX,
-            _ => self.now.plus(MESSAGE_STAYS),
-        };
-        self.message = Some(Message { level, text: text.into(), until });
+        self.messages.answer(level, text.into(), self.now);
     }
 
     /// This process owns the state; one that only looks on ships nothing.
@@ -194,10 +180,11 @@ impl State {
         totals
     }
 
-    /// Bytes of complete records of a file that stand behind the last row.
+    /// Bytes of complete records of a file that stand behind the last row on the screen.
     pub fn bytes_behind(&self, source: &SourceLine) -> u64 {
         let slot = self.stream.files.iter().position(|file| *file == source.file);
-        let place = slot.and_then(|slot| self.stream.tail.get(slot)).copied().unwrap_or(0);
+        let seen = self.stream.seen();
+        let place = slot.and_then(|slot| seen.get(slot)).copied().unwrap_or(0);
         if source.hidden { 0 } else { source.complete.saturating_sub(place) }
     }
 

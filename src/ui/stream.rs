@@ -10,6 +10,7 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 
 use super::filter::Filters;
+use super::line;
 use super::search::{Hunt, Search};
 use crate::event::FileId;
 use crate::follow::view::{Entry, Frontier, Position, Scope};
@@ -126,6 +127,22 @@ impl Stream {
     pub fn lines_of(&self, index: usize) -> u16 {
         let most = (self.height / 3).max(1);
         self.rows.get(index).map_or(1, |row| row.lines.clamp(1, most))
+    }
+
+    /// The first row below the screen; where there is none, how many rows there are.
+    pub fn below(&self) -> usize {
+        let mut left = i64::from(self.height.max(1)) + i64::from(self.clip);
+        let mut index = self.top;
+        while left > 0 && index < self.rows.len() {
+            left -= i64::from(self.lines_of(index));
+            index += 1;
+        }
+        index
+    }
+
+    /// The place behind the last row on the screen.
+    pub fn seen(&self) -> &Frontier {
+        self.rows.get(self.below()).and_then(|row| row.at.as_ref()).unwrap_or(&self.tail)
     }
 
     /// Rows above the screen are too few to go on upwards.
@@ -302,7 +319,5 @@ pub fn open_row(entry: Entry) -> Row {
 
 // Nobody draws more lines than a screen has.
 fn lines_of(entry: &Entry) -> u16 {
-    let text = entry.event().text();
-    let text = &text[..text.len().min(64 * 1024)];
-    (memchr::memchr_iter(b'\n', text).count() + 1).min(500) as u16
+    line::count(&entry.event()).min(500) as u16
 }

@@ -27,17 +27,14 @@ pub fn update(state: &mut State, action: Action) -> Vec<Effect> {
         Action::Resized { width, height } => state.size = (width, height),
         Action::Clock(now) => {
             state.now = now;
-            if state.message.as_ref().is_some_and(|message| message.until <= now) {
-                state.message = None;
-            }
+            state.messages.pass(now);
         }
         Action::Status(status) => {
-            let known = state.status.notices.last().cloned();
-            state.status = status;
-            let newest =
-                state.status.notices.last().filter(|newest| known.as_ref() != Some(newest));
-            if let Some(notice) = newest.cloned() {
-                state.say(notice.level, notice.text);
+            let before = std::mem::replace(&mut state.status, status);
+            for notice in &state.status.notices {
+                if !before.notices.contains(notice) {
+                    state.messages.notice(notice.level, notice.text.clone(), state.now);
+                }
             }
         }
         Action::Sources { lines, grown } => read::sources(state, lines, grown),
@@ -102,9 +99,9 @@ fn run(state: &mut State, verb: Verb, effects: &mut Vec<Effect>) {
         Verb::Redraw => effects.push(Effect::Redraw),
         Verb::Suspend => effects.push(Effect::Suspend),
         Verb::Back => {
-            back(state);
+            back(state, verb);
         }
-        Verb::Leave if back(state) => {}
+        Verb::Leave if back(state, verb) => {}
         Verb::Leave => state.overlay = Some(Overlay::Ask(Question::Quit)),
         Verb::Quit => quit(state, effects),
         Verb::Cancel => cancel(state, effects),
@@ -112,11 +109,15 @@ fn run(state: &mut State, verb: Verb, effects: &mut Vec<Effect>) {
 }
 
 /// Takes one thing away; `false` at the top.
-fn back(state: &mut State) -> bool {
+fn back(state: &mut State, verb: Verb) -> bool {
     if state.overlay.take().is_some() || state.stream.hunt.take().is_some() {
         return true;
     }
-    if state.message.take().is_some() || state.stream.search.take().is_some() {
+    // Many messages may wait: they do not stand between the operator and the way out.
+    if verb == Verb::Back && state.messages.acknowledge(state.now) {
+        return true;
+    }
+    if state.stream.search.take().is_some() {
         return true;
     }
     let elsewhere = state.focus != Pane::Streams;
@@ -147,6 +148,9 @@ fn turn_pane(state: &mut State, by: usize) {
 }
 
 fn detail(state: &mut State) {
+    if !Verb::Detail.info().panes.contains(&state.focus) {
+        return;
+    }
     if state.focus == Pane::Sources {
         state.focus = Pane::Streams;
     } else if !state.stream.rows.is_empty() {
@@ -206,7 +210,7 @@ fn moved(place: usize, verb: Verb) -> usize {
 
 /// Keys that mean something else while help or detail lies over the panes; `true`: used.
 fn overlay(state: &mut State, verb: Verb) -> bool {
-    let length = super::panes::overlay_length(state);
+    let last = super::panes::overlay_end(state);
     let Some(Overlay::Help { scroll } | Overlay::Detail { scroll }) = &mut state.overlay else {
         return false;
     };
@@ -219,7 +223,7 @@ fn overlay(state: &mut State, verb: Verb) -> bool {
         }
         _ => return false,
     }
-    *scroll = moved(*scroll, verb).min(length.saturating_sub(1));
+    *scroll = moved((*scroll).min(last), verb).min(last);
     true
 }
 
@@ -232,7 +236,8 @@ fn typed(state: &mut State, key: Key, effects: &mut Vec<Effect>) {
 }
 
 fn answered(state: &mut State, question: Question, key: Key, effects: &mut Vec<Effect>) {
-    let yes = matches!(key.code, Code::Char('y' | 'Y') | Code::Enter);
+    let yes = matches!(key.code, Code::Char('y' | 'Y') | Code::Enter)
+        || (question == Question::Quit && key == Key::char('q'));
     let no = matches!(key.code, Code::Char('n' | 'N') | Code::Esc);
     let interrupted = key == Key::ctrl('c');
     if !yes && !no && !interrupted {

@@ -144,7 +144,13 @@ pub const VERBS: &[VerbInfo] = &[
     info(Verb::PaneBack, "pane-back", "", "pane before", (Group::Move, ANY)),
     info(Verb::Detail, "detail", "detail", "all about this event", (Group::Show, LISTS)),
     info(Verb::HideSource, "hide-source", "hide", "hide or show this source", (Group::Show, LISTS)),
-    info(Verb::Zone, "zone", "zone", "times as in the source, UTC or local", (Group::Show, ANY)),
+    info(
+        Verb::Zone,
+        "zone",
+        "zone",
+        "times in the zone of the source, in UTC or in the local zone",
+        (Group::Show, ANY),
+    ),
     info(Verb::RaiseLevel, "raise-level", "", "raise the lowest level shown", (Group::Show, ANY)),
     info(Verb::LowerLevel, "lower-level", "", "lower the lowest level shown", (Group::Show, ANY)),
     info(Verb::ToggleLevel(1), "trace", "", "show or hide trace", (Group::Show, ANY)),
@@ -187,7 +193,7 @@ pub const VERBS: &[VerbInfo] = &[
     info(Verb::Bottom, "bottom", "", "to the end, and follow", (Group::Move, ANY)),
     info(Verb::Left, "left", "", "scroll left", (Group::Move, STREAMS)),
     info(Verb::Right, "right", "", "scroll right", (Group::Move, STREAMS)),
-    info(Verb::Back, "back", "", "back; never quits", (Group::Leave, ANY)),
+    info(Verb::Back, "back", "", "back, or to the next message; never quits", (Group::Leave, ANY)),
     info(Verb::Redraw, "redraw", "", "draw everything again", (Group::Leave, ANY)),
     info(
         Verb::Suspend,

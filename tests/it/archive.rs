@@ -42,6 +42,7 @@ pub fn batch(path: &Path, text: &[u8], seen: Timestamp) -> Batch {
         path: path.into(),
         decode: format,
         seen,
+        day: seen.day(),
         start: 0,
         end: text.len() as u64,
         bytes: text.into(),

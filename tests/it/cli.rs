@@ -101,7 +101,7 @@ pseudonymise = ["ip"]
         ":5:1: unknown key `path` in [source.app]; did you mean `paths`?",
         ":7:9: rule.errors.where: query, column 7: `eror` is no level",
         ":8:3: unknown key `cuont` in [rule.errors]; did you mean `count`?",
-        ":9:7: sink `es`: this build has no elasticsearch",
+        ":9:7: `urls` is missing; write urls = ",
         ":11:1: `password` in [sink.es] would keep a secret in the configuration",
         ":13:17: privacy.pseudonymise: this version cannot pseudonymise",
     ];

@@ -711,6 +711,41 @@ fn at_the_end_means_behind_the_last_line_that_was_there() {
 }
 
 #[test]
+fn at_the_end_of_an_empty_file_means_everything_that_comes() {
+    let mut bench = Bench::new(&["*.log"]);
+    bench.start = Start::End;
+    bench.append("empty.log", "");
+    bench.append("half.log", "half");
+    bench.open();
+    bench.append("empty.log", lines("e", 0..100));
+    bench.append("half.log", " a line\nand another\n");
+    let rest = ["half a line".to_owned(), "and another".to_owned()];
+    bench.expect_lines((0..100).map(|n| line("e", n)).chain(rest));
+}
+
+#[test]
+fn a_folder_behind_a_pattern_that_cannot_be_looked_at_is_not_deleted() {
+    let mut bench = Bench::new(&["*/app.log"]);
+    fs::create_dir(bench.path("svc")).unwrap();
+    bench.append("svc/app.log", lines("a", 0..5));
+    bench.open();
+    bench.expect_lines((0..5).map(|n| line("a", n)));
+    bench.close();
+    bench.append("svc/app.log", lines("a", 5..9));
+    // A loop of links stands for whatever cannot be looked at, also for root.
+    fs::rename(bench.path("svc"), bench.path("kept")).unwrap();
+    std::os::unix::fs::symlink("svc", bench.path("svc")).unwrap();
+    fs::rename(bench.path("kept/app.log"), bench.path("aside")).unwrap();
+    bench.open();
+    let ended = bench.store().generations().iter().filter(|row| row.ended.is_some()).count();
+    assert_eq!(ended, 0);
+    fs::remove_file(bench.path("svc")).unwrap();
+    fs::rename(bench.path("aside"), bench.path("kept/app.log")).unwrap();
+    fs::rename(bench.path("kept"), bench.path("svc")).unwrap();
+    bench.expect_lines((0..9).map(|n| line("a", n)));
+}
+
+#[test]
 fn polling_alone_is_enough_and_said() {
     let mut bench = Bench::new(&["app.log*"]);
     bench.hints = false;

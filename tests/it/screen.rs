@@ -361,6 +361,7 @@ fn sink(name: &str, state: SinkState) -> SinkStatus {
         oldest_waiting: None,
         last_success: Some(Timestamp::from_seconds(NOW - 1)),
         last_error: None,
+        blocked: None,
     }
 }
 
@@ -784,7 +785,7 @@ fn times_are_shown_in_another_zone() {
     let folder = folder();
     let paths = two_logs(folder.path());
     let mut screen = Setup::new(80, 24).open(&paths);
-    screen.wait_for_text("source time");
+    screen.wait_for_text("source zone");
     screen.press("t");
     screen.wait_for_text("UTC");
 }

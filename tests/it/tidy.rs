@@ -11,7 +11,7 @@ const LAYERS: &[&[&str]] = &[
     &["format", "query"],
     &["state", "privacy"],
     &["follow"],
-    &["archive"],
+    &["archive", "client"],
     &["ui", "sink", "alert", "search", "generate"],
     &["app"],
     &["cli"],

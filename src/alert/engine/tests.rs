@@ -69,6 +69,7 @@ impl Feed {
             path: std::path::Path::new("x.log").into(),
             decode: Arc::new(Words),
             seen: Timestamp::MAX,
+            day: 0,
             start,
             end: self.offset,
             bytes: text.as_bytes().into(),

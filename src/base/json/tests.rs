@@ -82,6 +82,48 @@ fn strings_are_read() {
 }
 
 #[test]
+fn what_steers_a_terminal_or_hides_leaves_escaped() {
+    let check = |text: &str, written: &str| {
+        let mut body = Vec::new();
+        write_string(text, &mut body);
+        assert_eq!(String::from_utf8(body).unwrap(), format!("\"{written}\""));
+    };
+    check("plain é “…” ü 日本 😀", "plain é “…” ü 日本 😀");
+    check("\u{1b}[2J\n\"\\", r#"\u001b[2J\n\"\\"#);
+    check("a\u{9b}2J\u{7f}b", r"a\u009b2J\u007fb");
+    check("\u{2028}\u{2029}\u{202e}\u{2066}", r"\u2028\u2029\u202e\u2066");
+    check("\u{200b}\u{200e}\u{61c}\u{feff}é", r"\u200b\u200e\u061c\ufeffé");
+}
+
+#[test]
+fn what_is_hidden_is_what_sanitize_would_not_show() {
+    let marked = |text: &str| matches!(text.as_bytes()[0], 0xc2 | 0xd8 | 0xe2 | 0xef);
+    for character in '\u{80}'..='\u{ffff}' {
+        let text = character.to_string();
+        let expected = (marked(&text) && crate::base::sanitize::is_unsafe(character))
+            .then_some((character as u16, text.len()));
+        assert_eq!(hidden(text.as_bytes()), expected, "{character:?}");
+    }
+}
+
+#[test]
+fn the_json_of_others_is_made_harmless_and_stays_the_same() {
+    let json = "{\"a\u{202e}\":\"\u{9b}2J é\\n\u{200b}\"}\n";
+    let harmless_one = harmless(json.as_bytes());
+    assert_eq!(harmless_one, b"{\"a\\u202e\":\"\\u009b2J \xc3\xa9\\n\\u200b\"}\n".as_slice());
+    let value = |json: &[u8]| serde_json::from_slice::<serde_json::Value>(json).unwrap();
+    assert_eq!(value(&harmless_one), value(json.as_bytes()));
+    assert!(matches!(harmless(b"{\"a\":1}"), Cow::Borrowed(_)));
+}
+
+#[test]
+fn between_quotes_only_what_json_demands_is_escaped() {
+    let mut body = Vec::new();
+    write_escaped("a\"\u{200b}\t", &mut body);
+    assert_eq!(String::from_utf8(body).unwrap(), "a\\\"\u{200b}\\t");
+}
+
+#[test]
 fn a_deep_text_needs_no_deep_stack() {
     assert!(reads(&("[".repeat(100_000) + &"]".repeat(100_000))));
 }

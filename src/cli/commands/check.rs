@@ -1,17 +1,20 @@
 //! `logwarden check`: configuration, files and directories, one clear line each. Changes nothing.
 
+mod durable;
+
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use crate::app::settings::{Directories, Settings, SinkKind, SinkSettings};
-use crate::archive::{ArchiveError, Reader};
-use crate::base::bytes;
+use crate::base::sanitize;
 use crate::cli::arguments::Global;
 use crate::cli::exit::Exit;
 use crate::cli::output::to_stdout;
 use crate::cli::resolve;
 use crate::follow::SourceConfig;
+use crate::sink::{ElasticsearchSink, Sink, elasticsearch};
 
 /// One line: what was looked at, and whether it is right.
 struct Finding {
@@ -24,12 +27,15 @@ pub fn run(global: &Global) -> anyhow::Result<Exit> {
     let mut findings = vec![configuration(&layers.files)];
     let settings = resolve::settings(global)?;
     findings.extend(settings.sources.iter().flat_map(source));
+    findings.extend(doubled(&settings.sources));
     if settings.sources.is_empty() {
         let advice = "none configured; name files on the command line or write [source.NAME]";
         findings.push(Finding { subject: "sources".to_owned(), result: Ok(advice.to_owned()) });
     }
     findings.extend(directories(&settings.directories));
-    findings.extend(settings.sinks.iter().map(|settled| sink(settled, &settings)));
+    let engine_runs = durable::engine_runs(&settings.directories.state);
+    findings.extend(durable::state(&settings.directories.state, engine_runs));
+    findings.extend(settings.sinks.iter().map(|settled| sink(settled, &settings, engine_runs)));
     let rules: Vec<&str> = settings.rules.iter().map(|rule| rule.name.as_str()).collect();
     findings.push(Finding { subject: "rules".to_owned(), result: Ok(rules.join(", ")) });
     print(&findings)?;
@@ -43,10 +49,11 @@ pub fn run(global: &Global) -> anyhow::Result<Exit> {
 fn print(findings: &[Finding]) -> anyhow::Result<()> {
     to_stdout(|out| {
         for Finding { subject, result } in findings {
-            match result {
-                Ok(good) => writeln!(out, "ok    {subject}: {good}")?,
-                Err(problem) => writeln!(out, "WRONG {subject}: {problem}")?,
-            }
+            let (word, text) = match result {
+                Ok(good) => ("ok   ", good),
+                Err(problem) => ("WRONG", problem),
+            };
+            writeln!(out, "{word} {}: {}", sanitize::line(subject), sanitize::line(text))?;
         }
         Ok(())
     })
@@ -67,6 +74,26 @@ fn source(source: &SourceConfig) -> Vec<Finding> {
             result: readable(path),
         })
         .collect()
+}
+
+/// A file belongs to the first source that means it; the second one would wait for it for ever.
+fn doubled(sources: &[SourceConfig]) -> Vec<Finding> {
+    let mut owners: HashMap<PathBuf, &str> = HashMap::new();
+    let mut findings = Vec::new();
+    for source in sources {
+        for path in &source.paths {
+            let place = path.canonicalize().unwrap_or_else(|_| path.clone());
+            let owner = *owners.entry(place).or_insert(&source.name);
+            if owner != &*source.name {
+                let subject = format!("source {} {}", source.name, path.display());
+                let problem = format!(
+                    "source {owner} names it too and gets all of its events; leave it out of one of them"
+                );
+                findings.push(Finding { subject, result: Err(problem) });
+            }
+        }
+    }
+    findings
 }
 
 fn readable(path: &Path) -> Result<String, String> {
@@ -145,25 +172,29 @@ fn writable(path: &Path) -> Result<String, String> {
     }
 }
 
-fn sink(sink: &SinkSettings, settings: &Settings) -> Finding {
+fn sink(sink: &SinkSettings, settings: &Settings, engine_runs: bool) -> Finding {
     let subject = format!("sink {}", sink.name);
     if !sink.enabled {
         return Finding { subject, result: Ok("disabled; it keeps its place".to_owned()) };
     }
     let result = match &sink.kind {
-        SinkKind::Archive { .. } => archive(&settings.directories.archive),
+        SinkKind::Archive { .. } => durable::archive(&settings.directories.archive, engine_runs),
         SinkKind::File { path } => writable(path.parent().unwrap_or(path))
             .map(|_| format!("JSON lines into {}", path.display())),
         SinkKind::Stdout => Ok("JSON lines on standard output".to_owned()),
+        SinkKind::Elasticsearch(settings) => elasticsearch(settings),
     };
     Finding { subject, result }
 }
 
-fn archive(directory: &Path) -> Result<String, String> {
-    let events = Reader::open(directory).and_then(|reader| Ok(reader.snapshot()?.events()));
-    match events {
-        Ok(events) => Ok(format!("{} events in {}", bytes::count(events), directory.display())),
-        Err(missing @ ArchiveError::Missing { .. }) => Ok(missing.to_string()),
-        Err(error) => Err(format!("{:#}", anyhow::Error::from(error))),
+/// One request that changes nothing.
+fn elasticsearch(settings: &elasticsearch::Settings) -> Result<String, String> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| format!("cannot start ({error})"))?;
+    let sink = ElasticsearchSink::new(settings.clone());
+    let first = settings.connection.urls.first().map(ToString::to_string).unwrap_or_default();
+    match runtime.block_on(sink.check()) {
+        Ok(()) => Ok(format!("{first} answers; events go to {}", settings.index)),
+        Err(error) => Err(error.to_string()),
     }
 }

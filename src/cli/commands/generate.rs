@@ -7,7 +7,7 @@ use crate::base::bytes;
 use crate::base::{Clock, SystemClock};
 use crate::cli::arguments::{Generate, Global, Profile};
 use crate::cli::config::read_zone;
-use crate::cli::exit::{Exit, usage_error};
+use crate::cli::exit::{Exit, say, usage_error};
 use crate::generate::{self, Options, Target};
 use crate::query::ParseContext;
 use crate::query::time::parse_time;
@@ -41,7 +41,7 @@ pub fn run(global: &Global, arguments: &Generate) -> anyhow::Result<Exit> {
     // Ended by a signal like any other writer; what was written stands there whole.
     let written = generate::run(&options, &clock, &CancellationToken::new())?;
     if let Some(out) = &arguments.out {
-        eprintln!("wrote {} lines to {}", bytes::count(written), out.display());
+        say(format_args!("wrote {} lines to {}", bytes::count(written), out.display()));
     }
     Ok(Exit::Done)
 }

@@ -8,7 +8,7 @@ use anyhow::Context;
 
 use crate::cli::arguments::{Global, Init};
 use crate::cli::config::layers::user_file;
-use crate::cli::exit::{Exit, usage_error};
+use crate::cli::exit::{Exit, say, usage_error};
 
 const TEMPLATE: &str = include_str!("../../../assets/init.toml");
 const USUAL: &str = "/var/log/*.log";
@@ -18,7 +18,8 @@ pub fn run(global: &Global, arguments: &Init) -> anyhow::Result<Exit> {
         usage_error("this user has no home directory; name the file with --config FILE")
     })?;
     write_new(&target, &text(&arguments.paths)?)?;
-    eprintln!("wrote {}; `logwarden check` checks it, `logwarden` starts", target.display());
+    let written = target.display();
+    say(format_args!("wrote {written}; `logwarden check` checks it, `logwarden` starts"));
     Ok(Exit::Done)
 }
 

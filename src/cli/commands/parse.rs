@@ -4,7 +4,7 @@
 
 use std::io::{IsTerminal, Write};
 
-use crate::base::json::write_string;
+use crate::base::json::{harmless, write_string};
 use crate::base::{Clock, SystemClock};
 use crate::cli::arguments::{Global, Parse};
 use crate::cli::config::read_format;
@@ -23,8 +23,9 @@ pub fn run(global: &Global, arguments: &Parse) -> anyhow::Result<Exit> {
     let seen = SystemClock::new().now();
     let (mut origin, input, size) = Origin::open(&arguments.file, &settings, seen)?;
     origin.format.clone_from(&arguments.format);
+    let on_terminal = std::io::stdout().is_terminal();
     // On a terminal the events themselves show how far it is.
-    let shown = if std::io::stdout().is_terminal() { 0 } else { size };
+    let shown = if on_terminal { 0 } else { size };
     let bar = progress::bytes(&arguments.file.display().to_string(), shown);
     let policy = Policy::new(&[], settings.privacy.keep_original);
     to_stdout(|out| {
@@ -33,7 +34,10 @@ pub fn run(global: &Global, arguments: &Parse) -> anyhow::Result<Exit> {
             body.clear();
             write_documents(&policy, batch, &mut body);
             bar.set_position(batch.end);
-            out.write_all(&body)?;
+            match on_terminal {
+                true => out.write_all(&harmless(&body))?,
+                false => out.write_all(&body)?,
+            }
             // A slow stream is shown as it comes.
             Ok(out.flush()?)
         })

@@ -22,17 +22,15 @@ fn without_screen(settings: &Settings, once: bool) -> Exit {
     match headless::run(settings, once) {
         Ok(Ended::Done) => Exit::Done,
         Ok(Ended::Damaged(figures)) => {
-            eprintln!("logwarden: done, but {figures}");
+            exit::say(format_args!("done, but {figures}"));
             Exit::Lossy
         }
-        Ok(Ended::NothingToRead(reason)) => {
-            eprintln!("logwarden: {reason}");
+        Ok(Ended::Failed(reason)) => {
+            exit::say(reason);
             Exit::Failed
         }
         Ok(Ended::AtOnce) => {
-            eprintln!(
-                "logwarden: stopped at once; what was not confirmed is read again at the next start"
-            );
+            exit::say("stopped at once; what was not confirmed is read again at the next start");
             Exit::Done
         }
         Err(error) => start_error(error),

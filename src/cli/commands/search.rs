@@ -7,7 +7,7 @@ use crate::app::settings::Settings;
 use crate::archive::Reader;
 use crate::base::{Clock, SystemClock, Timestamp};
 use crate::cli::arguments::{Global, Place, Search, SearchFormat};
-use crate::cli::exit::{Exit, usage_error};
+use crate::cli::exit::{Exit, say, usage_error};
 use crate::cli::output::to_stdout;
 use crate::cli::reading::Origin;
 use crate::cli::resolve;
@@ -114,7 +114,8 @@ impl Question {
     }
 
     fn print(&self, form: Form, out: &mut BufWriter<StdoutLock<'static>>) -> anyhow::Result<u64> {
-        let mut output = Output::new(out, form, &self.query)?;
+        let on_terminal = std::io::stdout().is_terminal();
+        let mut output = Output::new(out, form, &self.query)?.on_terminal(on_terminal);
         let mut each = |document: &str| output.write(document);
         let found = match &self.target {
             Target::Archive(reader) => {
@@ -172,7 +173,7 @@ fn inputs(
                 inputs.push(Input { path, file, generation, format, zone, seen, day });
             }
             Err(error) => {
-                eprintln!("logwarden: {error:#}");
+                say(format_args!("{error:#}"));
                 all = false;
             }
         };

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::app::settings::Settings;
 use crate::base::{Clock, SystemClock, Timestamp, bytes, rfc3339, sanitize};
 use crate::cli::arguments::{Global, Stats, TextOrJson};
-use crate::cli::exit::Exit;
+use crate::cli::exit::{Exit, say};
 use crate::cli::output::to_stdout;
 use crate::cli::reading::{Origin, read_batches};
 use crate::cli::{progress, resolve};
@@ -28,7 +28,7 @@ pub fn run(global: &Global, arguments: &Stats) -> anyhow::Result<Exit> {
                     }
                 }
                 Err(error) => {
-                    eprintln!("logwarden: {error:#}");
+                    say(format_args!("{error:#}"));
                     exit = Exit::Failed;
                 }
             }

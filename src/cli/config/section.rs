@@ -113,6 +113,8 @@ impl<'a> Section<'a> {
     fn wrong(&self, key: &str, entry: &Entry, expected: &str) {
         let found = match &entry.value {
             Value::Typed(text) => format!("`{text}`"),
+            Value::Integer(number) => number.to_string(),
+            Value::Float(number) => number.to_string(),
             value => value.describe().to_owned(),
         };
         let name = self.name_of(key);

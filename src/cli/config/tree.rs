@@ -61,12 +61,17 @@ impl Table {
         self.entries.iter().find(|(own, _)| own == name).map(|(_, entry)| entry)
     }
 
-    /// Tables are merged, anything else is replaced.
+    /// Tables are merged, anything else is replaced. A merged table stands where the later layer wrote it: what
+    /// is wrong with it is looked for there, not in the defaults.
     pub fn merge(&mut self, later: Table) {
         for (name, entry) in later.entries {
             match (self.entries.iter_mut().find(|(own, _)| *own == name), entry.value) {
-                (Some((_, Entry { value: Value::Table(own), .. })), Value::Table(table)) => {
+                (
+                    Some((_, Entry { value: Value::Table(own), name_place, .. })),
+                    Value::Table(table),
+                ) => {
                     own.merge(table);
+                    *name_place = entry.name_place;
                 }
                 (Some((_, own)), value) => *own = Entry { value, ..entry },
                 (None, value) => self.entries.push((name, Entry { value, ..entry })),

@@ -166,6 +166,7 @@ impl Cutter<'_> {
             path: self.facts.path.clone(),
             decode: self.format.clone(),
             seen: self.seen,
+            day: self.seen.day(),
             start,
             end: start + framed.consumed as u64,
             bytes: bytes[..framed.consumed].into(),

@@ -27,6 +27,8 @@ pub(super) struct Bulk {
     pub attempts: u32,
     /// The waits of a part that failed while the rest went through.
     pub backoff: Option<Backoff>,
+    /// Its target took nothing at the last try.
+    pub blocked: bool,
 }
 
 impl Bulk {
@@ -51,6 +53,7 @@ impl Bulk {
         self.oldest = None;
         self.attempts = 0;
         self.backoff = None;
+        self.blocked = false;
     }
 
     /// Only the items at these indices.

@@ -132,7 +132,10 @@ impl Worker {
             self.tracks.all[place.track].prefix.complete(place.start, place.end);
         }
         for (track, end) in filled.waiting {
-            self.tracks.all[track].waiting = Some(end);
+            let troubled = filled.troubled.contains(&track);
+            let track = &mut self.tracks.all[track];
+            track.waiting = Some(end);
+            track.troubled = if troubled { track.troubled + 1 } else { 0 };
         }
         self.report.filtered(filled.skipped_events);
         self.report.reading(&filled.errors);

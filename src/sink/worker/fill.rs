@@ -50,6 +50,8 @@ pub(super) struct Filled {
     /// Nothing complete was there behind the place that was reached, when this was the end of what was seen.
     pub waiting: Vec<(usize, u64)>,
     pub errors: Vec<std::io::Error>,
+    /// Tracks that could not be read now.
+    pub troubled: Vec<usize>,
     /// The bulk is as large as it may be; more is there.
     pub full: bool,
 }
@@ -125,6 +127,7 @@ impl Filler {
             }
             Err(error) => {
                 filled.waiting.push((track, position.seen));
+                filled.troubled.push(track);
                 filled.errors.push(error);
                 false
             }

@@ -73,6 +73,10 @@ impl Progress {
         self.round || self.base == Base::Auto
     }
 
+    pub(super) fn is_once(&self) -> bool {
+        self.base == Base::Once
+    }
+
     /// `--once` has delivered everything.
     pub(super) fn is_over(&self) -> bool {
         self.over

@@ -51,6 +51,7 @@ impl Report {
             oldest_waiting: None,
             last_success: None,
             last_error: None,
+            blocked: None,
         };
         let (sender, receiver) = watch::channel(status.clone());
         let report = Report {
@@ -107,6 +108,12 @@ impl Report {
     pub(super) fn error(&mut self, text: String) {
         self.status.last_error = Some(text);
         self.touched = true;
+    }
+
+    /// One of several targets takes nothing; the others go on.
+    pub(super) fn blocked(&mut self, reason: Option<String>) {
+        self.touched |= self.status.blocked != reason;
+        self.status.blocked = reason;
     }
 
     pub(super) fn recovered(&mut self) {

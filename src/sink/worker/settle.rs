@@ -93,6 +93,9 @@ impl Worker {
 
     async fn settle_items(&mut self, bulk: Bulk, outcomes: Vec<Outcome>) {
         let (mut retries, mut refused, mut after) = (Vec::new(), Vec::new(), None);
+        let mut blocked = None;
+        // What is only accepted proves nothing before its commit.
+        let proven = outcomes.iter().any(|outcome| *outcome != Outcome::Accepted);
         for (index, outcome) in outcomes.into_iter().enumerate() {
             match outcome {
                 Outcome::Done => self.confirm(&bulk, index, false),
@@ -107,15 +110,19 @@ impl Worker {
                 }
                 Outcome::Reject(reason) => refused.push((index, reason)),
                 Outcome::TooLarge => refused.push((index, "too large for the target".into())),
+                Outcome::Blocked(reason) => {
+                    blocked = Some(reason);
+                    retries.push(index);
+                }
             }
         }
         let delivered = bulk.len() - retries.len() - refused.len();
         // What set out before the last failure proves nothing.
-        let news = delivered + refused.len() > 0 && bulk.ticket > self.trouble_ticket;
+        let news = proven && delivered + refused.len() > 0 && bulk.ticket > self.trouble_ticket;
         if news && self.trouble.clear() {
             self.report.recovered();
         }
-        if delivered > 0 {
+        if proven && delivered > 0 {
             self.report.success(self.config.clock.now());
         }
         if !refused.is_empty() && !self.keep_dead_letters(&bulk, &refused).await {
@@ -123,9 +130,13 @@ impl Worker {
             retries.sort_unstable();
         }
         if !retries.is_empty() {
-            self.retry(&bulk, retries, after);
+            self.retry(&bulk, retries, after, blocked);
         }
+        let probe = bulk.blocked;
         self.recycle(bulk);
+        if probe && !self.held.iter().any(|held| held.bulk.blocked) {
+            self.report.blocked(None);
+        }
         self.after_progress();
     }
 
@@ -142,17 +153,28 @@ impl Worker {
     }
 
     /// Some items come again while the rest went through; where none did, the whole sink waits.
-    fn retry(&mut self, bulk: &Bulk, indices: Vec<usize>, after: Option<Duration>) {
+    fn retry(
+        &mut self,
+        bulk: &Bulk,
+        indices: Vec<usize>,
+        after: Option<Duration>,
+        blocked: Option<String>,
+    ) {
         let all = indices.len() == bulk.len() && bulk.backoff.is_none();
         let mut part = bulk.only(indices.into_iter());
         part.attempts += 1;
         // A sink that keeps its own cursors cannot commit over a gap: nothing may pass what waits.
         if all || self.own_cursors {
             if !self.trouble.is_on(Instant::now()) {
-                self.fail("the target asks to wait".into(), after, None);
+                let why = blocked.clone().unwrap_or_else(|| "the target asks to wait".into());
+                self.fail(why, after, blocked);
             }
             self.held.push_front(Held { bulk: part, not_before: None });
             return;
+        }
+        part.blocked = blocked.is_some();
+        if let Some(reason) = blocked {
+            self.report.blocked(Some(reason));
         }
         let seed = self.ticket;
         let backoff = part.backoff.get_or_insert_with(|| Backoff::new(seed));
@@ -173,9 +195,16 @@ impl Worker {
             let mut letters = Vec::with_capacity(places.len());
             for (cursor, reason) in places {
                 // The body is in the target's form; the document is made again from the log.
-                if let Read::Batch { batch, first } = config.queue.read(cursor)? {
-                    let event = batch.event(first);
-                    letters.push(DeadLetter::new(event, &config.policy, &reason, attempts));
+                match config.queue.read(cursor)? {
+                    Read::Batch { batch, first } => {
+                        let event = batch.event(first);
+                        letters.push(DeadLetter::new(event, &config.policy, &reason, attempts));
+                    }
+                    Read::Waiting => {
+                        let text = "its file cannot be read at this moment";
+                        return Err(std::io::Error::other(text));
+                    }
+                    Read::Lost { .. } | Read::Finished => {}
                 }
             }
             let kept = letters.len() as u64;
@@ -221,7 +250,12 @@ impl Worker {
 
     pub(super) async fn commit(&mut self) {
         self.commit_at = None;
-        let upto = self.tracks.cursors();
+        let mut upto = self.tracks.cursors();
+        // What the state has forgotten long ago would be carried along for ever.
+        upto.retain(|cursor| {
+            let known = |id| self.config.store.generation(id).is_some();
+            self.config.queue.extent(cursor.generation).is_some() || known(cursor.generation)
+        });
         let sink = self.config.sink.clone();
         if let Err(error) = sink.commit(&upto).await {
             // The sink may have forgotten what it accepted: ask it where it stands, and go on from there.
@@ -251,7 +285,12 @@ impl Worker {
                 self.own_cursors = own.is_some();
                 own.unwrap_or_else(|| self.stored_cursors())
             }
-            Err(error) => return self.fail(error.to_string(), None, person_needed(&error)),
+            Err(error) => {
+                // For the figures: what waits behind the last cursors that are known.
+                self.tracks.reset(self.stored_cursors());
+                self.tracks.discover(&self.config);
+                return self.fail(error.to_string(), None, person_needed(&error));
+            }
         };
         if self.own_cursors {
             self.limits.requests = 1;
@@ -283,7 +322,8 @@ impl Worker {
                 self.config.store.put_cursor(name, LANE, Cursor { offset: start, ..old });
             }
         }
-        for cursor in cursors {
+        let known = |cursor: &&Cursor| self.config.store.generation(cursor.generation).is_some();
+        for cursor in cursors.iter().filter(known) {
             self.config.store.put_cursor(name, LANE, *cursor);
         }
     }

@@ -8,6 +8,9 @@ use super::prefix::Prefix;
 use crate::event::{Cursor, GenerationId};
 use crate::sink::Cursors;
 
+/// A round goes on without a file that could not be read so often in a row.
+const TRIES: u32 = 5;
+
 /// One generation, as one worker sees it.
 #[derive(Debug)]
 pub(super) struct Track {
@@ -22,6 +25,8 @@ pub(super) struct Track {
     pub end: u64,
     /// Nothing complete stood behind `read` when the end was this.
     pub waiting: Option<u64>,
+    /// How often in a row it could not be read.
+    pub troubled: u32,
     /// Where the round ends.
     pub until: u64,
 }
@@ -51,7 +56,9 @@ impl Tracks {
                 self.all[index].end = end;
                 continue;
             }
-            let from = self.elsewhere.remove(&generation).unwrap_or(start);
+            // A cursor beyond all that is there speaks of bytes that are gone: read again rather than never.
+            let cursor = self.elsewhere.remove(&generation).filter(|offset| *offset <= end);
+            let from = cursor.unwrap_or(start);
             self.known.insert(generation, self.all.len());
             self.all.push(Track {
                 generation,
@@ -60,6 +67,7 @@ impl Tracks {
                 committed: from,
                 end,
                 waiting: None,
+                troubled: 0,
                 until: 0,
             });
         }
@@ -91,7 +99,11 @@ impl Tracks {
 
     /// Every generation is read up to the end of the round, or as far as anything complete is there.
     pub(super) fn are_read(&self) -> bool {
-        self.all.iter().all(|track| track.read >= track.until || track.waiting == Some(track.end))
+        let through = |track: &Track| {
+            let gave_up = track.troubled == 0 || track.troubled >= TRIES;
+            track.read >= track.until || (track.waiting == Some(track.end) && gave_up)
+        };
+        self.all.iter().all(through)
     }
 
     /// An unfinished record may have been closed by time since.

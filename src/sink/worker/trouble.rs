@@ -12,6 +12,11 @@ const LONG: Duration = Duration::from_secs(1);
 /// After "too many requests", one at a time for so long.
 const SLOW: Duration = Duration::from_secs(60);
 
+/// After so many failures in a row `--once` gives up: some minutes, with the waits between them.
+const TRIES: u32 = 20;
+/// Where a person is needed.
+const TRIES_BLOCKED: u32 = 4;
+
 #[derive(Debug)]
 pub(super) struct Trouble {
     backoff: Backoff,
@@ -67,6 +72,12 @@ impl Trouble {
         self.backoff.reset();
         (self.until, self.long, self.attempts, self.blocked) = (None, false, 0, None);
         news
+    }
+
+    /// Enough for one that is asked to deliver once and end.
+    pub(super) fn is_hopeless(&self) -> bool {
+        let tries = if self.blocked.is_some() { TRIES_BLOCKED } else { TRIES };
+        self.attempts >= tries
     }
 
     pub(super) fn wait_no_longer(&mut self) {

@@ -5,7 +5,7 @@ use unicode_width::UnicodeWidthStr;
 
 use crate::base::sanitize;
 use crate::event::Level;
-use crate::ui::canvas::{Canvas, Span, plain, skip, span, width_of};
+use crate::ui::canvas::{Canvas, Span, head, plain, skip, span, width_of};
 use crate::ui::keymap::Keymap;
 use crate::ui::layout;
 use crate::ui::prompt::{Asked, Prompt};
@@ -32,11 +32,12 @@ pub fn draw(
         canvas.line(area, &[span(format!(" {} ", ask(state, question)), Role::Prompt)]);
         return None;
     }
-    let mut spans = progress(state).or_else(|| message(state)).unwrap_or_default();
+    let width = usize::from(area.width);
+    let mut spans = progress(state).or_else(|| message(state, width)).unwrap_or_default();
     if layout::of(state).small && spans.is_empty() {
         spans.push(span(" 60x15 shows more ", Role::Near));
     }
-    keys(state, keymap, usize::from(area.width), &mut spans);
+    keys(state, keymap, width, &mut spans);
     canvas.line(area, &spans);
     None
 }
@@ -95,14 +96,24 @@ fn progress(state: &State) -> Option<Vec<Span<'static>>> {
     Some(vec![span(format!(" searching {name}: {share} %, Esc stops "), Role::Prompt)])
 }
 
-fn message(state: &State) -> Option<Vec<Span<'static>>> {
-    let message = state.message.as_ref()?;
+/// Its end gives way to how many more wait.
+fn message(state: &State, width: usize) -> Option<Vec<Span<'static>>> {
+    let message = state.messages.shown()?;
     let role = match message.level {
         Level::Error | Level::Fatal => Role::Bad,
         Level::Warning => Role::Near,
         _ => Role::Prompt,
     };
-    Some(vec![span(format!(" {} ", sanitize::line(&message.text)), role)])
+    let more = match state.messages.waiting() {
+        0 => String::new(),
+        waiting => format!("(+{waiting}) "),
+    };
+    let text = sanitize::line(&message.text);
+    let text = match more.is_empty() {
+        true => &*text,
+        false => head(&text, width.saturating_sub(more.len() + 2)),
+    };
+    Some(vec![span(format!(" {text} {more}"), role)])
 }
 
 fn keys(state: &State, keymap: &Keymap, width: usize, spans: &mut Vec<Span<'static>>) {

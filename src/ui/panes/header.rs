@@ -116,10 +116,11 @@ fn figures(state: &State, glyphs: &Glyphs) -> Vec<Vec<Span<'static>>> {
     parts
 }
 
-/// How far the last line on the screen is from the end.
+/// How far the last row on the screen is from the end.
 fn lag(state: &State, bytes_behind: u64, glyphs: &Glyphs) -> String {
     let newest = state.sources.iter().map(|source| source.last_growth).max().unwrap_or_default();
-    let shown = state.stream.rows.back().map_or(newest, |row| row.entry.event().time());
+    let last = state.stream.below().checked_sub(1).and_then(|last| state.stream.rows.get(last));
+    let shown = last.map_or(newest, |row| row.entry.event().time());
     let seconds = newest.since(shown);
     let size = bytes::size(bytes_behind);
     if seconds.as_secs() == 0 {

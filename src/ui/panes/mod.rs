@@ -53,16 +53,22 @@ pub fn draw(
     bottom::draw(&mut canvas, areas.bottom, state, keymap)
 }
 
-/// Lines of what lies over the panes: how far it can be scrolled.
-pub fn overlay_length(state: &State) -> usize {
+/// How far what lies over the panes can be scrolled: its last line is the last one on the screen.
+pub fn overlay_end(state: &State) -> usize {
     let area = overlay_area(&layout::of(state));
-    match state.overlay {
+    let length = match state.overlay {
         Some(Overlay::Help { .. }) => help::LENGTH,
         Some(Overlay::Detail { .. }) => {
             detail::lines(state, usize::from(area.width.saturating_sub(2))).len()
         }
         _ => 0,
-    }
+    };
+    last_scroll(length, area)
+}
+
+/// Below the title; at least one line, so that everything can be reached where there is no room.
+fn last_scroll(length: usize, area: Rect) -> usize {
+    length.saturating_sub(usize::from(area.height.saturating_sub(1).max(1)))
 }
 
 /// Over the stream, or over the only pane.
@@ -80,6 +86,8 @@ fn overlay(
 ) {
     let area = overlay_area(areas);
     canvas.clear(area);
+    // The screen may have grown since.
+    let scroll = scroll.min(last_scroll(lines.len(), area));
     let shown = usize::from(area.height.saturating_sub(1));
     let below = lines.len().saturating_sub(scroll + shown);
     let more = if below > 0 {

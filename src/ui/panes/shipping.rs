@@ -108,7 +108,7 @@ fn error_of(sink: &SinkStatus) -> Option<String> {
     let text = match &sink.state {
         SinkState::Blocked { reason } => reason,
         SinkState::BackingOff { .. } => sink.last_error.as_ref()?,
-        _ => return None,
+        _ => sink.blocked.as_ref()?,
     };
     Some(sanitize::line(text).into_owned())
 }

@@ -61,7 +61,9 @@ pub fn zone_of<'a>(state: &'a State, source: &'a TimeZone) -> &'a TimeZone {
 /// As it stands in the header.
 pub fn zone_name(state: &State) -> String {
     match state.zone {
-        Zone::Source => "source time".to_owned(),
+        // Where the line is short, the state of the engine needs the room.
+        Zone::Source if state.size.0 < 100 => "source zone".to_owned(),
+        Zone::Source => "zone of the source".to_owned(),
         Zone::Utc => "UTC".to_owned(),
         Zone::Local => match state.local.iana_name() {
             Some(name) => format!("local {name}"),

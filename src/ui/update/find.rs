@@ -89,18 +89,15 @@ pub fn hide_source(state: &mut State) {
         None => hidden.push(file),
     }
     let now_hidden = hidden.contains(&file);
-    for source in &mut state.sources {
-        if source.file == file {
-            source.hidden = now_hidden;
-            if now_hidden {
-                let text = format!("{} is hidden; Tab to sources and x shows it", source.name);
-                state.stream.reread_without(file);
-                state.say(Level::Info, text);
-                return;
-            }
-        }
-    }
     state.stream.reread_without(file);
+    if let Some(source) = state.sources.iter_mut().find(|source| source.file == file) {
+        source.hidden = now_hidden;
+        let text = match now_hidden {
+            true => format!("{} is hidden; Tab to sources and x shows it", source.name),
+            false => format!("{} is shown again", source.name),
+        };
+        state.say(Level::Info, text);
+    }
 }
 
 pub fn again(state: &mut State, verb: Verb) {

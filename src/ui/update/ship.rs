@@ -48,13 +48,14 @@ pub fn pause_or_resume(state: &mut State, effects: &mut Vec<Effect>) {
 }
 
 fn may_ship(state: &mut State) -> bool {
-    if !state.may_have_sinks() {
-        state.say(Level::Warning, "there is nothing to ship to");
-        return false;
-    }
+    // First, because a screen that only looks on has no sinks of its own.
     if let EngineState::ViewOnly { reason } = &state.status.engine {
         let text = format!("this screen ships nothing: {reason}");
         state.say(Level::Warning, text);
+        return false;
+    }
+    if !state.may_have_sinks() {
+        state.say(Level::Warning, "there is nothing to ship to");
         return false;
     }
     true

@@ -1,9 +1,14 @@
+use std::sync::Arc;
+
 use jiff::tz::TimeZone;
 
 use super::*;
 use crate::base::Timestamp;
-use crate::event::Status;
-use crate::event::status::{EngineState, SinkState, SinkStatus};
+use crate::event::status::{EngineState, FileState, Notice, SinkState, SinkStatus};
+use crate::event::{FileId, Status, sample};
+use crate::follow::view::{Entry, Position};
+use crate::ui::state::SourceLine;
+use crate::ui::stream::{self, Row};
 
 fn state() -> State {
     let now = Timestamp::from_seconds(1_700_000_000);
@@ -40,6 +45,7 @@ fn sink(state: SinkState) -> SinkStatus {
         oldest_waiting: None,
         last_success: None,
         last_error: None,
+        blocked: None,
     }
 }
 
@@ -47,6 +53,57 @@ fn with_sink(state: &mut State, sink_state: SinkState) {
     let status =
         Status { engine: EngineState::Running, sinks: vec![sink(sink_state)], ..Status::default() };
     update(state, Action::Status(status.into()));
+}
+
+fn shown(state: &State) -> Option<&str> {
+    state.messages.shown().map(|message| message.text.as_str())
+}
+
+fn notice(level: Level, text: &str) -> Notice {
+    Notice { time: Timestamp::default(), level, text: text.to_owned() }
+}
+
+const FILE: FileId = FileId(1);
+
+/// 100 bytes long.
+fn source() -> SourceLine {
+    SourceLine {
+        file: FILE,
+        source: "test".into(),
+        name: "app.log".to_owned(),
+        path: "/var/log/app.log".to_owned(),
+        size: 100,
+        complete: 100,
+        lost: 0,
+        counts: [0; 8],
+        counted_bytes: 0,
+        format: None,
+        state: FileState::Live,
+        last_growth: Timestamp::default(),
+        hidden: false,
+        problem: None,
+        zone: TimeZone::UTC,
+    }
+}
+
+/// The record of [`FILE`] that begins there.
+fn row(offset: u64) -> Row {
+    let position = Position { key: 0, file: FILE, offset };
+    let batch = Arc::new(sample::batch("number=1", None));
+    stream::row(Entry { position, slot: 0, batch, index: 0, open: false }, &[offset])
+}
+
+/// The lines of the whole screen.
+fn drawn(state: &State) -> Vec<String> {
+    let area = ratatui::layout::Rect::new(0, 0, state.size.0, state.size.1);
+    let mut buffer = ratatui::buffer::Buffer::empty(area);
+    let theme = crate::ui::theme::Theme::new(crate::ui::Palette::Dark, false);
+    crate::ui::panes::draw(&mut buffer, state, &crate::ui::Keymap::default(), &theme);
+    let cells = usize::from(area.width).max(1);
+    let line = |cells: &[ratatui::buffer::Cell]| -> String {
+        cells.iter().map(|cell| cell.symbol()).collect()
+    };
+    buffer.content.chunks(cells).map(line).collect()
 }
 
 #[test]
@@ -92,13 +149,14 @@ fn a_pause_is_asked_for_and_resuming_is_not() {
 #[test]
 fn a_screen_that_only_looks_on_ships_nothing_and_says_why() {
     let mut state = state();
-    with_sink(&mut state, SinkState::Idle);
-    let mut status = (*state.status).clone();
-    status.engine = EngineState::ViewOnly { reason: "process 7 owns the state".to_owned() };
-    update(&mut state, Action::Status(status.into()));
-    for verb in [Verb::ShipNow, Verb::PauseShipping, Verb::Retry] {
-        assert_eq!(press(&mut state, verb), []);
-        assert!(state.message.as_ref().unwrap().text.contains("process 7"));
+    let engine = EngineState::ViewOnly { reason: "process 7 owns the state".to_owned() };
+    for sinks in [vec![sink(SinkState::Idle)], Vec::new()] {
+        let status = Status { engine: engine.clone(), sinks, ..Status::default() };
+        update(&mut state, Action::Status(status.into()));
+        for verb in [Verb::ShipNow, Verb::PauseShipping, Verb::Retry] {
+            assert_eq!(press(&mut state, verb), []);
+            assert_eq!(shown(&state), Some("this screen ships nothing: process 7 owns the state"));
+        }
     }
 }
 
@@ -136,24 +194,121 @@ fn what_is_wrong_with_a_search_or_a_filter_stays_in_the_prompt() {
 #[test]
 fn a_notice_is_said_once_and_an_error_stays() {
     let mut state = state();
-    let notice = |level, text: &str| crate::event::status::Notice {
-        time: Timestamp::default(),
-        level,
-        text: text.to_owned(),
-    };
     let mut status = Status { notices: vec![notice(Level::Info, "first")], ..Status::default() };
     update(&mut state, Action::Status(status.clone().into()));
-    assert_eq!(state.message.as_ref().unwrap().text, "first");
+    assert_eq!(shown(&state), Some("first"));
     let later = state.now.plus(std::time::Duration::from_secs(60));
     update(&mut state, Action::Clock(later));
     update(&mut state, Action::Status(status.clone().into()));
-    assert_eq!(state.message, None);
+    assert_eq!(shown(&state), None);
     status.notices.push(notice(Level::Error, "disk full"));
     update(&mut state, Action::Status(status.into()));
     update(&mut state, Action::Clock(later.plus(std::time::Duration::from_secs(3600))));
-    assert_eq!(state.message.as_ref().unwrap().text, "disk full");
+    assert_eq!(shown(&state), Some("disk full"));
     press(&mut state, Verb::Back);
-    assert_eq!(state.message, None);
+    assert_eq!(shown(&state), None);
+}
+
+#[test]
+fn no_notice_is_lost_behind_another_and_escape_shows_the_next() {
+    let mut state = state();
+    let notices = vec![
+        notice(Level::Error, "disk full"),
+        notice(Level::Warning, "a.log is gone"),
+        notice(Level::Info, "listening"),
+    ];
+    let status = Status { notices, ..Status::default() };
+    update(&mut state, Action::Status(status.into()));
+    assert_eq!((shown(&state), state.messages.waiting()), (Some("disk full"), 2));
+    let lines = drawn(&state);
+    assert!(lines[23].starts_with(" disk full (+2) "), "{lines:?}");
+    press(&mut state, Verb::NextMatch);
+    assert_eq!(shown(&state), Some("nothing is searched for; / begins"));
+    let later = state.now.plus(std::time::Duration::from_secs(6));
+    update(&mut state, Action::Clock(later));
+    for expected in ["disk full", "a.log is gone", "listening"] {
+        assert_eq!(shown(&state), Some(expected));
+        press(&mut state, Verb::Back);
+    }
+    assert_eq!(shown(&state), None);
+}
+
+#[test]
+fn messages_do_not_stand_between_the_operator_and_the_way_out() {
+    let mut state = state();
+    let notices = vec![notice(Level::Error, "disk full"), notice(Level::Error, "disk worn out")];
+    update(&mut state, Action::Status(Status { notices, ..Status::default() }.into()));
+    press(&mut state, Verb::Leave);
+    assert_eq!(state.overlay, Some(Overlay::Ask(Question::Quit)));
+    let effects = update(&mut state, Action::Typed(Key::char('q')));
+    assert_eq!(effects, [Effect::Exit(Exit::Quit)]);
+}
+
+#[test]
+fn q_answers_no_other_question() {
+    let mut state = state();
+    with_sink(&mut state, SinkState::Idle);
+    press(&mut state, Verb::PauseShipping);
+    assert_eq!(update(&mut state, Action::Typed(Key::char('q'))), []);
+    assert_eq!(state.overlay, Some(Overlay::Ask(Question::Pause)));
+}
+
+#[test]
+fn help_is_scrolled_until_its_last_line_is_the_last_on_the_screen() {
+    let mut state = state();
+    press(&mut state, Verb::Help);
+    press(&mut state, Verb::Bottom);
+    let end = crate::ui::panes::overlay_end(&state);
+    assert!(end > 0);
+    assert_eq!(state.overlay, Some(Overlay::Help { scroll: end }));
+    let lines = drawn(&state);
+    let bottom = usize::from(layout::of(&state).streams.bottom());
+    assert!(lines[bottom - 1].trim_end().ends_with("quit"), "{lines:?}");
+    press(&mut state, Verb::Up);
+    assert_eq!(state.overlay, Some(Overlay::Help { scroll: end - 1 }));
+}
+
+#[test]
+fn a_source_that_is_shown_again_is_not_called_hidden() {
+    let mut state = state();
+    update(&mut state, Action::Sources { lines: vec![source()], grown: false });
+    press(&mut state, Verb::Pane);
+    assert_eq!(state.focus, Pane::Sources);
+    press(&mut state, Verb::HideSource);
+    assert_eq!(shown(&state), Some("app.log is hidden; Tab to sources and x shows it"));
+    press(&mut state, Verb::HideSource);
+    assert_eq!(shown(&state), Some("app.log is shown again"));
+    assert!(!state.sources[0].hidden);
+}
+
+#[test]
+fn an_event_is_opened_only_where_the_key_is_listed() {
+    let mut state = state();
+    update(&mut state, Action::Sources { lines: vec![source()], grown: false });
+    state.stream.rows.push_back(row(0));
+    for pane in Pane::ALL {
+        state.focus = pane;
+        state.overlay = None;
+        press(&mut state, Verb::Detail);
+        let opens = pane == Pane::Streams;
+        assert_eq!(state.overlay, opens.then_some(Overlay::Detail { scroll: 0 }), "{pane:?}");
+    }
+}
+
+#[test]
+fn the_end_is_reached_when_the_last_row_is_on_the_screen() {
+    let mut state = state();
+    update(&mut state, Action::Sources { lines: vec![source()], grown: false });
+    let stream = &mut state.stream;
+    stream.rows = (0..100).map(row).collect();
+    stream.tail = [100].into();
+    (stream.at_head, stream.at_tail, stream.follow, stream.reset) = (true, true, false, None);
+    let height = u64::from(stream.height);
+    assert_eq!(state.bytes_behind(&state.sources[0]), 100 - height);
+    state.stream.follow_end();
+    assert_eq!(state.bytes_behind(&state.sources[0]), 0);
+    press(&mut state, Verb::Top);
+    assert_eq!(state.bytes_behind(&state.sources[0]), 100 - height);
 }
 
 #[test]
@@ -169,11 +324,7 @@ fn every_key_on_every_pane_and_size_is_safe_without_anything_to_show() {
             if let Some(Overlay::Ask(_)) = state.overlay {
                 update(&mut state, Action::Typed(Key::char('n')));
             }
-            let area = ratatui::layout::Rect::new(0, 0, size.0, size.1);
-            let mut buffer = ratatui::buffer::Buffer::empty(area);
-            let theme = crate::ui::theme::Theme::new(crate::ui::Palette::Dark, false);
-            let keymap = crate::ui::Keymap::default();
-            crate::ui::panes::draw(&mut buffer, &state, &keymap, &theme);
+            drawn(&state);
         }
     }
 }

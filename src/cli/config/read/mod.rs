@@ -1,5 +1,6 @@
 //! The merged tree → settings. What is asked of a section here is the list of known keys.
 
+mod elasticsearch;
 mod rule;
 mod sink;
 mod source;
@@ -11,7 +12,7 @@ use std::path::PathBuf;
 use jiff::tz::TimeZone;
 
 use super::section::{Findings, Section};
-use super::{ConfigErrors, Entry, Layers, Problem, Table, Value};
+use super::{ConfigErrors, Entry, Layers, Problem, Table, Value, closest};
 use crate::alert::RuleConfig;
 use crate::app::settings::{
     Color, NotifierSettings, PrivacySettings, Ship, ShipStart, SinkSettings,
@@ -135,14 +136,31 @@ pub fn read_zone(name: &str) -> Result<TimeZone, String> {
     })
 }
 
+const LOG_LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+
+/// A level, or directives with commas between. Any other bare word would be taken for the name of a module
+/// that nobody has, and nothing would be logged.
 fn log_level(text: &str) -> Result<String, String> {
+    let is_level = |word: &str| LOG_LEVELS.iter().any(|level| level.eq_ignore_ascii_case(word));
+    let mut words = text.split(',').map(str::trim);
+    if let Some(word) = words.find(|word| !is_level(word) && !word.contains('=')) {
+        return Err(no_log_level(word));
+    }
     match text.parse::<tracing_subscriber::EnvFilter>() {
         Ok(_) => Ok(text.to_owned()),
-        Err(_) => Err(format!(
-            "`{text}` is no log level; write error, warn, info, debug, trace or off, or a filter as \
-             in info,logwarden::follow=debug"
-        )),
+        Err(_) => Err(no_log_level(text)),
     }
+}
+
+fn no_log_level(text: &str) -> String {
+    let hint = match closest(text, LOG_LEVELS) {
+        Some(level) => format!("; did you mean `{level}`?"),
+        None => String::new(),
+    };
+    format!(
+        "`{text}` is no log level; write error, warn, info, debug, trace or off, or a filter as in \
+         info,logwarden::follow=debug{hint}"
+    )
 }
 
 /// Keys of the contract that nothing acts on yet: known, and said plainly.

@@ -6,6 +6,7 @@ use super::super::section::Section;
 use super::without_effect;
 use crate::alert::RuleConfig;
 use crate::app::settings::NotifierSettings;
+use crate::base::bytes::parse_duration;
 
 const OTHER_KINDS: [&str; 6] = ["absence", "spike", "change", "new_value", "distinct", "ratio"];
 /// A rule that fires at every match looks no further back.
@@ -14,14 +15,14 @@ const SHORTEST_WINDOW: Duration = Duration::from_secs(60);
 pub fn read(name: &str, section: &mut Section<'_>) -> Option<RuleConfig> {
     let place = section.place().clone();
     let enabled = section.flag("enabled").unwrap_or(true);
-    let kind = section.text("kind").unwrap_or_else(|| "threshold".to_owned());
+    let mut of_other_kind = false;
+    section.parsed("kind", |kind| {
+        of_other_kind = OTHER_KINDS.contains(&kind);
+        read_kind(kind)
+    });
     without_effect(section, &WITHOUT_EFFECT);
-    if kind != "threshold" {
-        let problem = match OTHER_KINDS.contains(&kind.as_str()) {
-            true => format!("rule `{name}`: this version has threshold rules only, not `{kind}`"),
-            false => format!("rule `{name}`: unknown kind `{kind}`; write threshold"),
-        };
-        section.findings.error(&place, problem);
+    if of_other_kind {
+        // Its keys are right for a version that has it.
         section.ignore_rest();
         return None;
     }
@@ -31,15 +32,10 @@ pub fn read(name: &str, section: &mut Section<'_>) -> Option<RuleConfig> {
         section.findings.error(&place, problem);
     }
     let count = section.number("count", 1, u64::from(u32::MAX)).unwrap_or(1);
-    let window = section.duration("window");
+    let window = section.parsed("window", read_window);
     if window.is_none() && !section.has("window") && count > 1 {
         let problem = format!("[rule.{name}] needs `window`, as in window = \"5m\"");
         section.findings.error(&place, problem);
-    }
-    if window.is_some_and(|window| window.is_zero()) {
-        section
-            .findings
-            .error(&place, format!("rule.{name}.window is empty; write one as in \"5m\""));
     }
     let by = section.plain_texts("by").unwrap_or_default();
     let keep_firing_for = section.duration("keep_firing_for").unwrap_or_default();
@@ -55,6 +51,23 @@ pub fn read(name: &str, section: &mut Section<'_>) -> Option<RuleConfig> {
         by,
         keep_firing_for,
     })
+}
+
+fn read_kind(kind: &str) -> Result<(), String> {
+    match kind {
+        "threshold" => Ok(()),
+        kind if OTHER_KINDS.contains(&kind) => {
+            Err(format!("this version has threshold rules only, not `{kind}`"))
+        }
+        kind => Err(format!("unknown kind `{kind}`; write \"threshold\"")),
+    }
+}
+
+fn read_window(text: &str) -> Result<Duration, String> {
+    match parse_duration(text)? {
+        window if window.is_zero() => Err("is empty; write one as in \"5m\"".to_owned()),
+        window => Ok(window),
+    }
 }
 
 /// Parts of the contract that come with durable incidents and messages.
@@ -107,8 +120,67 @@ pub fn notifier(name: &str, section: &mut Section<'_>) -> Option<NotifierSetting
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::{Layers, read};
+    use super::super::super::{Layers, Table, read};
     use crate::base::Timestamp;
+
+    /// Over the defaults, as the file of a user.
+    fn problems(text: &str) -> Vec<String> {
+        let mut layers = Layers::read_defaults();
+        let own = Table::from_toml("own.toml", text, &mut layers.problems);
+        layers.table.merge(own);
+        match read(layers, Timestamp(0)) {
+            Ok(_) => Vec::new(),
+            Err(errors) => errors.0.iter().map(ToString::to_string).collect(),
+        }
+    }
+
+    #[test]
+    fn a_wrong_kind_is_named_at_its_line_and_hides_nothing() {
+        assert_eq!(
+            problems("[rule.errors]\nkind = \"threshhold\"\nsevrity = 1\nwindow = \"0s\"\n"),
+            [
+                "own.toml:2:8: rule.errors.kind: unknown kind `threshhold`; write \"threshold\"",
+                "own.toml:3:1: unknown key `sevrity` in [rule.errors]; did you mean `severity`?",
+                "own.toml:4:10: rule.errors.window: is empty; write one as in \"5m\"",
+            ]
+        );
+        assert_eq!(
+            problems("[rule.errors]\nkind = \"spike\"\nfactor = 3\n"),
+            ["own.toml:2:8: rule.errors.kind: this version has threshold rules only, not `spike`"]
+        );
+    }
+
+    #[test]
+    fn what_is_missing_is_named_where_the_user_wrote_the_rule() {
+        let found = problems("[rule.own]\ncount = 2\n");
+        assert!(found.iter().all(|line| line.starts_with("own.toml:1:7: [rule.own] needs")));
+        assert_eq!(found.len(), 2, "{found:?}");
+    }
+
+    #[test]
+    fn a_number_out_of_bounds_is_named() {
+        let expected = "rule.errors.count: expected a whole number from 1 to 4294967295, found";
+        for (written, found) in [("0", "0"), ("-3", "-3"), ("1.5", "1.5"), ("\"many\"", "a text")] {
+            assert_eq!(
+                problems(&format!("[rule.errors]\ncount = {written}\n")),
+                [format!("own.toml:2:9: {expected} {found}")]
+            );
+        }
+    }
+
+    #[test]
+    fn a_log_level_is_a_level_or_a_directive() {
+        for right in ["off", "WARN", "info,logwarden::follow=debug", "a=trace, error"] {
+            assert_eq!(problems(&format!("log_level = \"{right}\"")), Vec::<String>::new());
+        }
+        for (wrong, part) in [("foo", "foo"), ("debgu", "debgu"), ("info,follow", "follow")] {
+            let found = problems(&format!("log_level = \"{wrong}\""));
+            assert_eq!(found.len(), 1, "{found:?}");
+            let start = format!("own.toml:1:13: log_level: `{part}` is no log level");
+            assert!(found[0].starts_with(&start), "{found:?}");
+        }
+        assert!(!problems("log_level = \"\"").is_empty());
+    }
 
     #[test]
     fn the_default_settings_hold_the_default_rules() {

@@ -27,7 +27,11 @@ pub fn read(name: &str, section: &mut Section<'_>) -> Option<SinkSettings> {
         }
         "file" => SinkKind::File { path: PathBuf::from(section.required_text("path")?) },
         "stdout" => SinkKind::Stdout,
-        "elasticsearch" | "redis" | "postgres" | "kafka" => {
+        "elasticsearch" => {
+            let settings = super::elasticsearch::read(section)?;
+            SinkKind::Elasticsearch(Box::new(settings))
+        }
+        "redis" | "postgres" | "kafka" => {
             server(kind, section);
             if enabled {
                 let place = section.place().clone();
@@ -67,19 +71,6 @@ fn server(kind: &str, section: &mut Section<'_>) {
         section.text(key);
     }
     match kind {
-        "elasticsearch" => {
-            for (url, place) in section.texts("urls").unwrap_or_default() {
-                if let Some(problem) = url_problem(&url) {
-                    section.findings.error(&place, problem);
-                }
-            }
-            section.text("index");
-            section.text("api_key_file");
-            section.tables("route", |route| {
-                route.query("where");
-                route.required_text("index");
-            });
-        }
         "redis" => {
             section.choice("mode", &[("pubsub", ()), ("stream", ())]);
             for key in ["url_file", "channel", "stream", "wait"] {
@@ -95,17 +86,6 @@ fn server(kind: &str, section: &mut Section<'_>) {
             section.texts("brokers");
             section.text("topic");
         }
-    }
-}
-
-fn url_problem(url: &str) -> Option<String> {
-    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
-    match rest {
-        None => Some(format!("`{url}` is no URL; write it as in https://localhost:9200")),
-        Some(rest) if rest.split('/').next().is_some_and(|host| host.contains('@')) => {
-            Some("a URL must not hold a password; use `username` and `password_file`".to_owned())
-        }
-        Some(_) => None,
     }
 }
 

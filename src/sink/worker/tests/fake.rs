@@ -161,6 +161,7 @@ impl Queue for FakeQueue {
             path: std::path::Path::new("/test.log").into(),
             decode: Arc::new(Lines),
             seen: Timestamp::from_seconds(1000),
+            day: 0,
             start: from as u64,
             end: at as u64,
             bytes: file.bytes[from..at].into(),

@@ -1,0 +1,130 @@
+//! `[sink.NAME]` of the kind `elasticsearch`.
+
+use std::path::PathBuf;
+
+use super::super::section::Section;
+use crate::client::SecretPlace;
+use crate::client::elasticsearch::{Connection, Login, Url};
+use crate::sink::elasticsearch::{IndexPattern, Route, Settings};
+
+const INDEX: &str = "logwarden-%Y.%m.%d";
+
+/// `None` where something is wrong; it is said already.
+pub fn read(section: &mut Section<'_>) -> Option<Settings> {
+    let connection = connection(section);
+    let default = index(section, Some(INDEX));
+    let mut routes = Vec::new();
+    section.tables("route", |route| {
+        let where_ = route.query("where");
+        if let (Some((where_, _)), Some(index)) = (where_, index(route, None)) {
+            routes.push(Route { where_, index });
+        }
+    });
+    Some(Settings { connection: connection?, index: default?, routes })
+}
+
+/// Where it is not written, or wrong: `default`, if there is one.
+fn index(section: &mut Section<'_>, default: Option<&str>) -> Option<IndexPattern> {
+    match (section.has("index"), default) {
+        (false, Some(default)) => IndexPattern::parse(default).ok(),
+        (false, None) => section.required_text("index").and(None),
+        (true, _) => section.parsed("index", IndexPattern::parse),
+    }
+}
+
+fn connection(section: &mut Section<'_>) -> Option<Connection> {
+    let place = section.place().clone();
+    let mut urls = Vec::new();
+    let mut wrong = false;
+    for (written, place) in section.texts("urls").unwrap_or_default() {
+        match url(&written) {
+            Ok(url) => urls.push(url),
+            Err(problem) => {
+                section.findings.error(&place, problem);
+                wrong = true;
+            }
+        }
+    }
+    if urls.is_empty() && !wrong {
+        section
+            .findings
+            .error(&place, "`urls` is missing; write urls = [\"http://localhost:9200\"]");
+        wrong = true;
+    }
+    let login = login(section);
+    let ca_file = section.text("ca_file").map(PathBuf::from);
+    let ca_fingerprint = section.parsed("ca_fingerprint", fingerprint);
+    if wrong {
+        return None;
+    }
+    Some(Connection { urls, login: login?, ca_file, ca_fingerprint })
+}
+
+fn url(written: &str) -> Result<Url, String> {
+    let shape = || format!("`{written}` is no URL; write it as in https://localhost:9200");
+    let has_password = written.split("://").nth(1).is_some_and(|rest| {
+        rest.split(['/', '?', '#']).next().is_some_and(|host| host.contains('@'))
+    });
+    if has_password {
+        return Err("a URL must not hold a password; use `username` and `password_file`".to_owned());
+    }
+    let url = Url::parse(written).map_err(|_| shape())?;
+    let known = matches!(url.scheme(), "http" | "https") && url.has_host();
+    if !known || url.query().is_some() || url.fragment().is_some() {
+        return Err(shape());
+    }
+    Ok(url)
+}
+
+fn login(section: &mut Section<'_>) -> Option<Login> {
+    let place = section.place().clone();
+    let username = section.text("username");
+    let file = section.text("password_file").map(|path| SecretPlace::File(path.into()));
+    let environment = section.text("password_env").map(SecretPlace::Environment);
+    let key = section.text("api_key_file").map(|path| SecretPlace::File(path.into()));
+    let problem = match (username, file, environment, key) {
+        (None, None, None, None) => return Some(Login::Nobody),
+        (None, None, None, Some(place)) => return Some(Login::ApiKey(place)),
+        (Some(username), Some(password), None, None)
+        | (Some(username), None, Some(password), None) => {
+            return Some(Login::Password { username, password });
+        }
+        (_, _, _, Some(_)) => "either `api_key_file`, or `username` with a password",
+        (_, Some(_), Some(_), _) => "either `password_file` or `password_env`",
+        (Some(_), None, None, _) => "`username` needs `password_file` or `password_env`",
+        (None, _, _, _) => "a password needs `username`",
+    };
+    section.findings.error(&place, problem);
+    None
+}
+
+/// 64 hexadecimal digits; colons between them as openssl prints them.
+fn fingerprint(written: &str) -> Result<[u8; 32], String> {
+    let digits: String = written.chars().filter(|letter| *letter != ':').collect();
+    let mut bytes = [0; 32];
+    let wrong = || "a SHA-256 fingerprint has 64 hexadecimal digits".to_owned();
+    if digits.len() != 64 || !digits.is_ascii() {
+        return Err(wrong());
+    }
+    for (index, byte) in bytes.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(&digits[2 * index..2 * index + 2], 16).map_err(|_| wrong())?;
+    }
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_and_fingerprints() {
+        assert!(url("https://es.example.org:9200/prefix").is_ok());
+        for wrong in ["localhost:9200", "ftp://x", "http://", "http://a?b", "es"] {
+            assert!(url(wrong).unwrap_err().contains("https://localhost:9200"), "{wrong}");
+        }
+        assert!(url("https://u:p@host/").unwrap_err().contains("password_file"));
+        let written = "AB:".repeat(31) + "ab";
+        assert_eq!(fingerprint(&written), Ok([0xab; 32]));
+        assert!(fingerprint("ab").is_err());
+    }
+}

@@ -1,0 +1,93 @@
+//! Why there is no reply, in words that say what to do.
+
+use std::error::Error as _;
+use std::fmt;
+use std::time::Duration;
+
+use elasticsearch::Error;
+
+use super::node::Node;
+
+/// No reply came, or none that could be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// No connection.
+    Unreachable(String),
+    /// The connection broke, or took too long: the request may have arrived.
+    Broken(String),
+    /// The server is not the one that is meant, or its certificate says so.
+    Untrusted(String),
+    /// A file, password or URL of the settings.
+    Settings(String),
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Failure::Unreachable(text)
+        | Failure::Broken(text)
+        | Failure::Untrusted(text)
+        | Failure::Settings(text)) = self;
+        f.write_str(text)
+    }
+}
+
+impl std::error::Error for Failure {}
+
+impl Failure {
+    pub(super) fn may_have_arrived(&self) -> bool {
+        matches!(self, Failure::Broken(_))
+    }
+
+    /// A person has to do something.
+    pub fn needs_a_person(&self) -> bool {
+        matches!(self, Failure::Untrusted(_) | Failure::Settings(_))
+    }
+
+    pub(super) fn of(error: &Error, node: &Node, time_out: Duration) -> Failure {
+        let root = root_of(error);
+        if error.is_timeout() {
+            let seconds = time_out.as_secs();
+            return Failure::Broken(format!("{node} did not answer in full within {seconds} s"));
+        }
+        if let Some(text) = certificate_problem(&root) {
+            return Failure::Untrusted(format!("{node}: {text}"));
+        }
+        if root.contains("InvalidContentType") || root.contains("corrupt message") {
+            let text = format!("{node} does not speak TLS; is it http:// ?");
+            return Failure::Untrusted(text);
+        }
+        Failure::Broken(format!("the connection to {node} broke ({root})"))
+    }
+}
+
+/// The innermost cause: the outer ones say only that something failed.
+fn root_of(error: &Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        text = inner.to_string();
+        cause = inner.source();
+    }
+    text
+}
+
+fn certificate_problem(root: &str) -> Option<String> {
+    let about = root.strip_prefix("invalid peer certificate: ")?;
+    let what = match about {
+        text if text.starts_with("UnknownIssuer") => {
+            "its certificate is signed by nobody that is trusted; set ca_file or ca_fingerprint, or \
+             correct them"
+        }
+        text if text.starts_with("certificate expired") || text.starts_with("Expired") => {
+            "its certificate has expired; renew it on the server (or set this machine's clock)"
+        }
+        text if text.starts_with("certificate not valid yet") => {
+            "its certificate is not valid yet; look at the clocks of both machines"
+        }
+        text if text.starts_with("certificate not valid for name") => {
+            "its certificate is for another name; use that name in `urls`, or renew the certificate"
+        }
+        _ => return Some(format!("its certificate is refused ({about})")),
+    };
+    Some(format!("{what} ({about})"))
+}

@@ -1,0 +1,107 @@
+//! Passwords and keys: where they lie, and a type that does not show them.
+
+use std::fmt;
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+
+use zeroize::Zeroizing;
+
+/// Longer is no password.
+const LONGEST: u64 = 64 * 1024;
+
+/// A password or key in memory. Its bytes are overwritten when it is dropped.
+pub struct Secret(Zeroizing<String>);
+
+impl Secret {
+    pub fn new(text: String) -> Self {
+        Secret(Zeroizing::new(text))
+    }
+
+    /// To be handed to a server, never to a log.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[REDACTED]")
+    }
+}
+
+/// Where a secret is read from, again whenever it is needed: a new one is taken up without a restart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SecretPlace {
+    /// The first line of a file.
+    File(PathBuf),
+    /// An environment variable.
+    Environment(String),
+}
+
+impl SecretPlace {
+    /// Errors say what to do, and nothing of the contents.
+    pub fn read(&self) -> Result<Secret, String> {
+        match self {
+            SecretPlace::File(path) => {
+                let shown = path.display();
+                let file =
+                    File::open(path).map_err(|error| format!("cannot open {shown} ({error})"))?;
+                let metadata =
+                    file.metadata().map_err(|error| format!("cannot look at {shown} ({error})"))?;
+                if metadata.mode() & 0o007 != 0 {
+                    return Err(format!("{shown} is open to everybody; chmod 600 {shown}"));
+                }
+                let mut text = Zeroizing::new(String::new());
+                file.take(LONGEST)
+                    .read_to_string(&mut text)
+                    .map_err(|error| format!("cannot read {shown} ({error})"))?;
+                one_line(&text, &format!("{shown}"))
+            }
+            SecretPlace::Environment(name) => {
+                let text = std::env::var(name)
+                    .map(Zeroizing::new)
+                    .map_err(|_| format!("the environment variable {name} is not set"))?;
+                one_line(&text, name)
+            }
+        }
+    }
+}
+
+fn one_line(text: &str, place: &str) -> Result<Secret, String> {
+    let line = text.strip_suffix('\n').unwrap_or(text);
+    let line = line.strip_suffix('\r').unwrap_or(line);
+    match line {
+        "" => Err(format!("{place} is empty")),
+        line if line.contains(char::is_control) => Err(format!("{place} holds more than one line")),
+        line => Ok(Secret::new(line.to_owned())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn the_first_line_of_a_closed_file_and_nothing_else() {
+        let scratch = tempfile::tempdir().unwrap();
+        let path = scratch.path().join("password");
+        let place = SecretPlace::File(path.clone());
+        let set = |text: &str, mode| {
+            std::fs::write(&path, text).unwrap();
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+            place.read().map(|secret| secret.expose().to_owned())
+        };
+        assert_eq!(set("se cret\n", 0o600), Ok("se cret".to_owned()));
+        assert_eq!(set("crlf\r\n", 0o640), Ok("crlf".to_owned()));
+        assert!(set("secret", 0o644).unwrap_err().contains("chmod 600"));
+        assert!(set("\n", 0o600).unwrap_err().contains("empty"));
+        assert!(set("two\nlines\n", 0o600).unwrap_err().contains("more than one line"));
+        std::fs::remove_file(&path).unwrap();
+        assert!(place.read().unwrap_err().contains("No such file"));
+        assert_eq!(format!("{:?}", Secret::new("x".to_owned())), "[REDACTED]");
+    }
+}

@@ -1,0 +1,137 @@
+//! Events into Elasticsearch or OpenSearch, each exactly once in effect: the document's id is the event's id,
+//! and `create` refuses one that is there already, which counts as done.
+//!
+//! Bodies are written straight from the event; replies are asked for short and read item by item ([`reply`]).
+
+mod index;
+mod reply;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+
+use super::{Cursors, Delivery, Items, Lane, Limits, Sink, SinkError};
+use crate::client::elasticsearch::{Client, Connection, Failure, Method, Request};
+use crate::privacy::Outgoing;
+use crate::query::Expr;
+
+pub use index::IndexPattern;
+
+/// Of one bulk, from connecting to the last byte of the reply: as long as the server itself waits.
+const BULK: Duration = Duration::from_secs(60);
+const SHORT: &str = "errors,items.*.status,items.*.error";
+
+/// What a sink of this kind is told.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    pub connection: Connection,
+    pub index: IndexPattern,
+    /// Tried in order; the first that matches names the index.
+    pub routes: Vec<Route>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Route {
+    /// Asked of the event as it leaves: a sealed field is there, but nobody sees its value.
+    pub where_: Expr,
+    pub index: IndexPattern,
+}
+
+pub struct ElasticsearchSink {
+    client: Client,
+    index: IndexPattern,
+    routes: Vec<Route>,
+}
+
+impl ElasticsearchSink {
+    pub fn new(settings: Settings) -> Self {
+        let Settings { connection, index, routes } = settings;
+        ElasticsearchSink { client: Client::new(connection), index, routes }
+    }
+
+    fn index_of(&self, event: &Outgoing<'_>) -> &IndexPattern {
+        let route = self.routes.iter().find(|route| route.where_.matches(event));
+        route.map_or(&self.index, |route| &route.index)
+    }
+
+    async fn bulk(&self, items: &Items) -> Delivery {
+        let request = Request {
+            method: Method::Post,
+            path: "_bulk",
+            query: &[("filter_path", SHORT)],
+            body: Some(Bytes::copy_from_slice(&items.body)),
+            content_type: "application/x-ndjson",
+            time_out: BULK,
+        };
+        let delivery = match self.client.send(&request).await {
+            Ok(reply) => reply::judge(&reply, &self.client.name(), items.len()),
+            Err(failure) => Delivery::Down(down(failure)),
+        };
+        if matches!(delivery, Delivery::Blocked(_) | Delivery::Down(SinkError::Misconfigured(_))) {
+            // A new password or certificate may be there at the next try.
+            self.client.forget_credentials();
+        }
+        delivery
+    }
+}
+
+fn down(failure: Failure) -> SinkError {
+    match failure.needs_a_person() {
+        true => SinkError::Misconfigured(failure.to_string()),
+        false => SinkError::Unavailable(failure.to_string()),
+    }
+}
+
+impl Sink for ElasticsearchSink {
+    fn limits(&self) -> Limits {
+        Limits::default()
+    }
+
+    fn encode(&self, event: &Outgoing<'_>, body: &mut Vec<u8>) {
+        body.extend_from_slice(b"{\"create\":{\"_index\":\"");
+        self.index_of(event).write(event.day(), body);
+        body.extend_from_slice(b"\",\"_id\":\"");
+        body.extend_from_slice(event.id().as_str().as_bytes());
+        body.extend_from_slice(b"\"}}\n");
+        event.write_json(body);
+        body.push(b'\n');
+    }
+
+    /// An empty bulk: the one request that every server and every user who may write can answer.
+    fn check(&self) -> BoxFuture<'_, Result<(), SinkError>> {
+        Box::pin(async {
+            let request = Request {
+                method: Method::Post,
+                path: "_bulk",
+                query: &[],
+                body: Some(Bytes::from_static(b"\n")),
+                content_type: "application/x-ndjson",
+                time_out: Duration::from_secs(10),
+            };
+            let reply = self.client.send(&request).await.map_err(down)?;
+            match reply.status {
+                // "request body is required", or a reply without items.
+                200 | 400 => Ok(()),
+                _ => match reply::judge(&reply, &self.client.name(), 0) {
+                    Delivery::Blocked(text) => Err(SinkError::Misconfigured(text)),
+                    Delivery::Down(error) => Err(error),
+                    other => Err(SinkError::Unavailable(format!("it answers {other:?}"))),
+                },
+            }
+        })
+    }
+
+    fn resume(&self) -> BoxFuture<'_, Result<Option<Cursors>, SinkError>> {
+        // Nothing is accepted that is not done: the cursors of the state are enough.
+        Box::pin(async { Ok(None) })
+    }
+
+    fn deliver<'a>(&'a self, _lane: &'a Lane, items: &'a Items) -> BoxFuture<'a, Delivery> {
+        Box::pin(self.bulk(items))
+    }
+
+    fn commit<'a>(&'a self, _upto: &'a Cursors) -> BoxFuture<'a, Result<(), SinkError>> {
+        Box::pin(async { Ok(()) })
+    }
+}

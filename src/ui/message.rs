@@ -1,0 +1,151 @@
+//! What the operator is told in the bottom line: one message at a time, the others wait their turn.
+//!
+//! Promises: a notice gives way only to a worse one or to the answer to a key, and comes back after it; an
+//! error stays until somebody has taken note of it. Never more than [`MOST`] wait: the least of them go first.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use crate::base::Timestamp;
+use crate::event::Level;
+
+/// One line for the operator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    pub level: Level,
+    pub text: String,
+    pub until: Timestamp,
+    /// To a key: whoever pressed it looks at the screen now, and the next answer replaces it.
+    is_answer: bool,
+}
+
+const STAYS: Duration = Duration::from_secs(6);
+const MOST: usize = 50;
+
+#[derive(Debug, Default)]
+pub struct Messages {
+    shown: Option<Message>,
+    /// Notices in the order in which they came.
+    waiting: VecDeque<Message>,
+}
+
+impl Messages {
+    pub fn shown(&self) -> Option<&Message> {
+        self.shown.as_ref()
+    }
+
+    /// How many come after the one that is shown.
+    pub fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// What a key brought is shown at once.
+    pub fn answer(&mut self, level: Level, text: String, now: Timestamp) {
+        self.set_aside();
+        let until = until(level, now);
+        self.shown = Some(Message { level, text, until, is_answer: true });
+    }
+
+    /// What the engine says waits behind what is as bad or worse.
+    pub fn notice(&mut self, level: Level, text: String, now: Timestamp) {
+        let is_said = |said: &Message| said.level == level && said.text == text;
+        if self.shown.iter().chain(&self.waiting).any(is_said) {
+            return;
+        }
+        let until = until(level, now);
+        self.waiting.push_back(Message { level, text, until, is_answer: false });
+        if self.shown.as_ref().is_none_or(|shown| shown.level < level) {
+            self.set_aside();
+            self.show_next(now);
+        }
+        self.bound();
+    }
+
+    /// Takes the shown one away; `false`: there was none.
+    pub fn acknowledge(&mut self, now: Timestamp) -> bool {
+        let was_shown = self.shown.take().is_some();
+        self.show_next(now);
+        was_shown
+    }
+
+    pub fn pass(&mut self, now: Timestamp) {
+        if self.shown.as_ref().is_some_and(|shown| shown.until <= now) {
+            self.show_next(now);
+        }
+    }
+
+    fn set_aside(&mut self) {
+        if let Some(covered) = self.shown.take_if(|shown| !shown.is_answer) {
+            self.waiting.push_front(covered);
+            self.bound();
+        }
+    }
+
+    /// Of the worst the oldest.
+    fn show_next(&mut self, now: Timestamp) {
+        let worst = self.waiting.iter().map(|message| message.level).max();
+        let place = self.waiting.iter().position(|message| Some(message.level) == worst);
+        let next = place.and_then(|place| self.waiting.remove(place));
+        self.shown = next.map(|message| Message { until: until(message.level, now), ..message });
+    }
+
+    fn bound(&mut self) {
+        while self.waiting.len() > MOST {
+            let least = self.waiting.iter().map(|message| message.level).min();
+            let place = self.waiting.iter().position(|message| Some(message.level) == least);
+            self.waiting.remove(place.unwrap_or(0));
+        }
+    }
+}
+
+/// What is at risk stays until somebody has taken note of it.
+fn until(level: Level, now: Timestamp) -> Timestamp {
+    match level {
+        Level::Error | Level::Fatal => Timestamp::MAX,
+        _ => now.plus(STAYS),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp(1_700_000_000_000_000_000);
+
+    fn shown(messages: &Messages) -> &str {
+        messages.shown().map_or("", |message| message.text.as_str())
+    }
+
+    #[test]
+    fn a_notice_waits_behind_a_worse_one_and_an_answer_only_covers_it() {
+        let mut messages = Messages::default();
+        messages.notice(Level::Info, "listening".to_owned(), NOW);
+        messages.notice(Level::Error, "disk full".to_owned(), NOW);
+        messages.notice(Level::Warning, "slow".to_owned(), NOW);
+        assert_eq!((shown(&messages), messages.waiting()), ("disk full", 2));
+        messages.answer(Level::Info, "zone".to_owned(), NOW);
+        assert_eq!((shown(&messages), messages.waiting()), ("zone", 3));
+        messages.pass(NOW.plus(STAYS));
+        for expected in ["disk full", "slow", "listening"] {
+            assert_eq!(shown(&messages), expected);
+            assert!(messages.acknowledge(NOW));
+        }
+        assert_eq!(shown(&messages), "");
+        assert!(!messages.acknowledge(NOW));
+    }
+
+    #[test]
+    fn no_more_than_a_screen_can_tell_wait_and_the_worst_are_kept() {
+        let mut messages = Messages::default();
+        messages.notice(Level::Fatal, "worst".to_owned(), NOW);
+        messages.notice(Level::Error, "bad".to_owned(), NOW);
+        for number in 0..200 {
+            messages.notice(Level::Info, format!("event {number}"), NOW);
+        }
+        assert_eq!((shown(&messages), messages.waiting()), ("worst", MOST));
+        messages.acknowledge(NOW);
+        assert_eq!(shown(&messages), "bad");
+        messages.acknowledge(NOW);
+        assert_eq!(shown(&messages), "event 151");
+    }
+}

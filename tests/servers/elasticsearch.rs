@@ -1,0 +1,290 @@
+//! A real Elasticsearch on a free port, in a folder of its own, gone when dropped.
+
+use std::net::TcpListener;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use logwarden::client::SecretPlace;
+use logwarden::client::elasticsearch::{Client, Connection, Login, Method, Reply, Request, Url};
+use tempfile::TempDir;
+
+const STARTS_WITHIN: Duration = Duration::from_secs(180);
+pub const USER: &str = "tester";
+pub const PASSWORD: &str = "secret123";
+
+pub struct Elasticsearch {
+    version: &'static str,
+    pub scratch: TempDir,
+    http: u16,
+    transport: u16,
+    secure: bool,
+    child: Option<Child>,
+}
+
+/// Where `.ci/servers` puts what it fetches.
+fn servers() -> PathBuf {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join(".ci/servers");
+    let output = Command::new(script).stderr(Stdio::inherit()).output().expect("bash");
+    assert!(output.status.success(), "the servers cannot be fetched");
+    PathBuf::from(String::from_utf8(output.stdout).unwrap().trim())
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+fn run(command: &mut Command) {
+    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    assert!(
+        output.status.success(),
+        "{command:?}: {}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+impl Elasticsearch {
+    pub fn start(version: &'static str) -> Self {
+        let mut server = Self::prepared(version, false);
+        server.launch();
+        server
+    }
+
+    /// TLS with a certificate of an authority of its own, and a password.
+    pub fn start_secure(version: &'static str) -> Self {
+        let mut server = Self::prepared(version, true);
+        server.launch();
+        server
+    }
+
+    /// Not started yet: nobody answers at its address.
+    pub fn prepared(version: &'static str, secure: bool) -> Self {
+        let scratch = tempfile::Builder::new().prefix("es").tempdir_in("/tmp").unwrap();
+        let (http, transport) = (free_port(), free_port());
+        let server = Elasticsearch { version, scratch, http, transport, secure, child: None };
+        server.configure();
+        server
+    }
+
+    fn home(&self) -> PathBuf {
+        servers().join(format!("elasticsearch-{}", self.version))
+    }
+
+    fn config(&self) -> PathBuf {
+        self.scratch.path().join("config")
+    }
+
+    fn configure(&self) {
+        let (root, config) = (self.scratch.path(), self.config());
+        run(Command::new("cp").arg("-r").arg(self.home().join("config")).arg(&config));
+        // These name folders in the home, which is shared and not ours to write in.
+        let options = std::fs::read_to_string(config.join("jvm.options")).unwrap();
+        let outside = |line: &&str| !line.contains("logs/") && !line.contains("HeapDump");
+        let options: Vec<&str> = options.lines().filter(outside).collect();
+        std::fs::write(config.join("jvm.options"), options.join("\n") + "\n").unwrap();
+        let mut settings = format!(
+            "path.data: {0}/data\npath.logs: {0}/logs\nhttp.port: {1}\ntransport.port: {2}\n\
+             discovery.type: single-node\nxpack.security.enabled: {3}\n\
+             cluster.routing.allocation.disk.threshold_enabled: false\n",
+            root.display(),
+            self.http,
+            self.transport,
+            self.secure
+        );
+        if self.secure {
+            settings.push_str(
+                "xpack.security.http.ssl.enabled: true\n\
+                 xpack.security.http.ssl.key: certs/server.key\n\
+                 xpack.security.http.ssl.certificate: certs/server.crt\n\
+                 xpack.security.http.ssl.certificate_authorities: [ \"certs/ca.crt\" ]\n",
+            );
+            certificates(&config.join("certs"));
+        }
+        std::fs::write(config.join("elasticsearch.yml"), settings).unwrap();
+        self.own();
+        if self.secure {
+            self.users(&["useradd", USER, "-p", PASSWORD, "-r", "superuser"]);
+        }
+    }
+
+    /// Everything in the scratch folder belongs to whoever runs the server.
+    fn own(&self) {
+        if is_root() {
+            run(Command::new("chown").args(["-R", "nobody"]).arg(self.scratch.path()));
+        }
+    }
+
+    fn command(&self, program: &str) -> Command {
+        let program = self.home().join("bin").join(program);
+        let mut command = match is_root() {
+            true => {
+                let mut command = Command::new("setpriv");
+                command.args(["--reuid", "nobody", "--clear-groups", "--"]).arg(program);
+                command
+            }
+            false => Command::new(program),
+        };
+        let java = Command::new("sh").args(["-c", "readlink -f \"$(command -v java)\""]).output();
+        let java = String::from_utf8(java.unwrap().stdout).unwrap();
+        let java = Path::new(java.trim()).ancestors().nth(2).expect("…/bin/java").to_owned();
+        command
+            .env("ES_JAVA_HOME", java)
+            .env("ES_JAVA_OPTS", "-Xms512m -Xmx512m")
+            .env("ES_PATH_CONF", self.config())
+            .env("ES_TMPDIR", self.scratch.path())
+            .env("HOME", self.scratch.path())
+            .current_dir(self.scratch.path());
+        command
+    }
+
+    /// `bin/elasticsearch-users`; a running server takes the change up within seconds.
+    pub fn users(&self, arguments: &[&str]) {
+        run(self.command("elasticsearch-users").args(arguments));
+        self.own();
+    }
+
+    pub fn launch(&mut self) {
+        let output = std::fs::File::create(self.scratch.path().join("output")).unwrap();
+        let child = self
+            .command("elasticsearch")
+            .stdin(Stdio::null())
+            .stdout(output.try_clone().unwrap())
+            .stderr(output)
+            .process_group(0)
+            .spawn()
+            .unwrap();
+        self.child = Some(child);
+        let started = Instant::now();
+        while !self.answers() {
+            let ended = self.child.as_mut().unwrap().try_wait().unwrap();
+            assert!(
+                ended.is_none() && started.elapsed() < STARTS_WITHIN,
+                "it does not start: {}",
+                std::fs::read_to_string(self.scratch.path().join("output")).unwrap_or_default()
+            );
+            std::thread::sleep(Duration::from_millis(300));
+        }
+    }
+
+    /// As a power cut does it.
+    pub fn kill(&mut self) {
+        let Some(mut child) = self.child.take() else { return };
+        let group = rustix::process::Pid::from_child(&child);
+        let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+        let _ = child.wait();
+    }
+
+    pub fn url(&self) -> String {
+        let scheme = if self.secure { "https" } else { "http" };
+        format!("{scheme}://localhost:{}", self.http)
+    }
+
+    pub fn ca(&self) -> PathBuf {
+        self.config().join("certs/ca.crt")
+    }
+
+    fn answers(&self) -> bool {
+        let query = [("wait_for_status", "yellow"), ("timeout", "1s")];
+        let reply = self.try_ask(Method::Get, "_cluster/health", &query, "");
+        reply.is_some_and(|reply| reply.status == 200)
+    }
+
+    fn try_ask(
+        &self,
+        method: Method,
+        path: &str,
+        query: &[(&str, &str)],
+        body: &str,
+    ) -> Option<Reply> {
+        let password = self.scratch.path().join("password");
+        if self.secure && !password.exists() {
+            std::fs::write(&password, PASSWORD).unwrap();
+            run(Command::new("chmod").arg("600").arg(&password));
+        }
+        let login = match self.secure {
+            true => {
+                Login::Password { username: USER.to_owned(), password: SecretPlace::File(password) }
+            }
+            false => Login::Nobody,
+        };
+        let client = Client::new(Connection {
+            urls: vec![Url::parse(&self.url()).unwrap()],
+            login,
+            ca_file: self.secure.then(|| self.ca()),
+            ca_fingerprint: None,
+        });
+        let request = Request {
+            method,
+            path,
+            query,
+            body: (!body.is_empty()).then(|| Bytes::from(body.to_owned())),
+            content_type: "application/json",
+            time_out: Duration::from_secs(60),
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(client.send(&request)).ok()
+    }
+
+    pub fn ask(&self, method: Method, path: &str, body: &str) -> serde_json::Value {
+        let reply = self.try_ask(method, path, &[], body).expect("the server answers");
+        serde_json::from_slice(&reply.body)
+            .unwrap_or_else(|_| panic!("{path}: {}", String::from_utf8_lossy(&reply.body)))
+    }
+
+    /// All documents of these indexes: index and document, after a refresh.
+    pub fn documents(&self, indexes: &str) -> Vec<(String, serde_json::Value)> {
+        self.try_ask(Method::Post, &format!("{indexes}/_refresh"), &[], "");
+        let mut found = Vec::new();
+        let mut after = String::new();
+        loop {
+            let body = format!(
+                r#"{{"size":5000,"sort":[{{"log.offset":"asc"}},{{"event.id.keyword":"asc"}}]{after}}}"#
+            );
+            let reply = self.ask(Method::Post, &format!("{indexes}/_search"), &body);
+            let Some(hits) = reply["hits"]["hits"].as_array() else { panic!("{reply}") };
+            let Some(last) = hits.last() else { return found };
+            after = format!(r#","search_after":{}"#, last["sort"]);
+            found.extend(
+                hits.iter().map(|hit| {
+                    (hit["_index"].as_str().unwrap().to_owned(), hit["_source"].clone())
+                }),
+            );
+        }
+    }
+
+    pub fn count(&self, indexes: &str) -> u64 {
+        self.try_ask(Method::Post, &format!("{indexes}/_refresh"), &[], "");
+        self.ask(Method::Get, &format!("{indexes}/_count"), "")["count"].as_u64().unwrap_or(0)
+    }
+}
+
+impl Drop for Elasticsearch {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+/// An authority and a server's certificate for localhost, by openssl.
+pub fn certificates(folder: &Path) {
+    std::fs::create_dir_all(folder).unwrap();
+    let openssl = |arguments: &str| {
+        run(Command::new("openssl").args(arguments.split(' ')).current_dir(folder));
+    };
+    openssl(
+        "req -x509 -newkey rsa:2048 -nodes -days 30 -subj /CN=test-ca -keyout ca.key -out ca.crt",
+    );
+    openssl("req -newkey rsa:2048 -nodes -subj /CN=localhost -keyout server.key -out server.csr");
+    let extension = "subjectAltName=DNS:localhost,IP:127.0.0.1\nbasicConstraints=CA:FALSE\n";
+    std::fs::write(folder.join("san"), extension).unwrap();
+    openssl(
+        "x509 -req -days 30 -in server.csr -CA ca.crt -CAkey ca.key -CAcreateserial -extfile san \
+         -out server.crt",
+    );
+}
