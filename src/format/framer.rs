@@ -4,20 +4,21 @@
 //! the cuts, and on nothing else. So reading can begin at any record, and reading twice gives the same.
 //! Every byte that is passed over belongs to exactly one record. Nothing is dropped and nothing fails.
 
+mod finish;
+mod join;
+
 use std::sync::Arc;
 
 use memchr::memchr;
 
-use super::json::scan;
 use super::multiline::Trace;
-use super::text::{first_line, is_blank, without_line_end};
-use super::{Context, Format, Head, Joins};
+use super::text::{is_blank, without_line_end};
+use super::{Context, Format, Joins};
 use crate::event::{Flags, Record};
+use finish::{is_later, settle};
 
 /// A record of more lines is split.
 const MAX_LINES: u32 = 1_000;
-/// A record's time may be that of one before it, this many lines back.
-const NEAR_LINES: u32 = 1_000;
 
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
@@ -233,10 +234,12 @@ impl<'a> Pass<'a> {
         if at == 0 && self.base == 0 { text.strip_prefix(BOM).unwrap_or(text) } else { text }
     }
 
+    #[inline]
     fn offset(&self, at: usize) -> u64 {
         self.base + at as u64
     }
 
+    #[inline]
     fn cut_at(&self, at: usize) -> bool {
         !self.cuts.is_empty() && self.cuts.binary_search(&self.offset(at)).is_ok()
     }
@@ -258,224 +261,6 @@ impl<'a> Pass<'a> {
             None if end == End::Closed => Some((self.bytes.len(), false)),
             None => None,
         }
-    }
-
-    #[inline]
-    fn line(&mut self, line: &[u8], at: usize, next: usize) {
-        match self.joins {
-            Joins::Lines => self.joined_line(line, at, next),
-            Joins::Never | Joins::Depth => self.single_line(line, at, next),
-        }
-    }
-
-    /// A line of a format that joins: it begins a record or belongs to the open one.
-    fn joined_line(&mut self, line: &[u8], at: usize, next: usize) {
-        if is_blank(line) {
-            return self.blank(at, next);
-        }
-        if !self.format.begins(line)
-            && let Some(open) = self.open
-            && let Kind::Lines(mut trace) = open.kind
-            && self.format.continues(&trace, line)
-            && self.has_room(&open, next)
-        {
-            trace.push(line);
-            return self.extend(open, next, Kind::Lines(trace));
-        }
-        self.close(at);
-        let mut trace = Trace::default();
-        trace.push(line);
-        self.open = Some(Open { start: at, end: next, lines: 1, kind: Kind::Lines(trace) });
-    }
-
-    /// A line of a format whose records are single lines, or JSON.
-    fn single_line(&mut self, line: &[u8], at: usize, next: usize) {
-        let begins = self.joins == Joins::Depth && self.format.begins(line);
-        if !begins && self.goes_on(line, next) {
-            return;
-        }
-        if is_blank(line) {
-            return self.blank(at, next);
-        }
-        let head = self.format.head(line, self.context);
-        if head.fits {
-            self.close(at);
-            return self.push(head, at, next, 1);
-        }
-        if self.joins == Joins::Depth
-            && matches!(line, [b'{', ..])
-            && let Some(depth @ 1..) = scan::depth(line, 0)
-        {
-            self.close(at);
-            self.open = Some(Open { start: at, end: next, lines: 1, kind: Kind::Depth(depth) });
-            return;
-        }
-        if begins {
-            // Broken JSON is an event by itself, never part of its neighbours.
-            self.close(at);
-            return self.push(Head::default(), at, next, 1);
-        }
-        match self.open {
-            Some(open) if self.has_room(&open, next) => self.extend(open, next, Kind::Misfit),
-            _ => {
-                self.close(at);
-                self.open = Some(Open { start: at, end: next, lines: 1, kind: Kind::Misfit });
-            }
-        }
-    }
-
-    /// The line is part of the open JSON object; where it closes it, the record is done.
-    fn goes_on(&mut self, line: &[u8], next: usize) -> bool {
-        let Some(open @ Open { kind: Kind::Depth(depth), .. }) = self.open else { return false };
-        let inside = is_json_part(line).then(|| scan::depth(line, depth)).flatten();
-        let Some(depth) = inside.filter(|_| self.has_room(&open, next)) else {
-            self.close(open.end);
-            return false;
-        };
-        self.extend(open, next, Kind::Depth(depth));
-        if depth == 0 {
-            self.close(next);
-        }
-        true
-    }
-
-    fn has_room(&self, open: &Open, next: usize) -> bool {
-        open.lines < MAX_LINES && next - open.start <= self.cap
-    }
-
-    fn extend(&mut self, open: Open, next: usize, kind: Kind) {
-        // Blank lines between count too.
-        self.open = Some(Open { start: open.start, end: next, lines: open.lines + 1, kind });
-    }
-
-    /// A blank line: part of the open record if that goes on behind it, else a record of its own.
-    fn blank(&mut self, at: usize, next: usize) {
-        match self.open {
-            Some(open) if self.has_room(&open, next) => {
-                self.open = Some(Open { lines: open.lines + 1, ..open });
-            }
-            _ => {
-                self.close(at);
-                self.push_quiet(at, next);
-            }
-        }
-    }
-
-    /// Ends the open record before `upto`; blank lines between its end and there stand alone.
-    fn close(&mut self, upto: usize) {
-        let Some(open) = self.open.take() else { return };
-        let text = self.text(open.start, open.end);
-        let head = match open.kind {
-            Kind::Misfit => Head::default(),
-            Kind::Lines(_) | Kind::Depth(_) => self.format.head(text, self.context),
-        };
-        self.push(head, open.start, open.end, open.lines);
-        let mut at = open.end;
-        while at < upto {
-            let next = memchr(b'\n', &self.bytes[at..upto]).map_or(upto, |end| at + end + 1);
-            self.push_quiet(at, next);
-            at = next;
-        }
-    }
-
-    fn push_quiet(&mut self, at: usize, next: usize) {
-        let fitted = self.framed;
-        self.push(Head { quiet: true, ..Head::default() }, at, next, 0);
-        // A blank line says nothing about the format.
-        self.framed = Framed { consumed: self.framed.consumed, ..fitted };
-    }
-
-    /// A line longer than the cap is a record by itself.
-    fn truncate(&mut self, at: usize, next: usize) {
-        let kept = &self.text(at, next)[..self.cap];
-        let head = self.format.head(kept, self.context);
-        self.push_text(head, kept, at, next, 1);
-        if let Some(record) = self.records.last_mut() {
-            record.flags.insert(Flags::TRUNCATED);
-        }
-    }
-
-    #[inline]
-    fn push(&mut self, head: Head, at: usize, next: usize, lines: u32) {
-        self.push_text(head, self.text(at, next), at, next, lines);
-    }
-
-    #[inline]
-    fn push_text(&mut self, head: Head, text: &[u8], at: usize, next: usize, lines: u32) {
-        let mut record = settle(head, lines, self.context);
-        let later = self.later(&head, text, at);
-        if later {
-            record.flags.insert(Flags::CONTINUATION);
-        }
-        if head.fits && !(later && self.joins == Joins::Lines) {
-            (self.framed.fitted, self.framed.trailing) = (true, 0);
-        } else {
-            let weight = if lines >= MAX_LINES { lines } else { 1 };
-            self.framed.trailing = self.framed.trailing.saturating_add(weight);
-        }
-        record.start = self.offset(at);
-        record.end = self.offset(next);
-        let bom =
-            if self.offset(at) == 0 && self.bytes[at..].starts_with(BOM) { BOM.len() } else { 0 };
-        record.at = (at + bom) as u32;
-        record.len = text.len() as u32;
-        self.framed.consumed = next;
-        self.records.push(record);
-    }
-
-    #[inline]
-    fn later(&self, head: &Head, text: &[u8], at: usize) -> bool {
-        self.offset(at) != 0 && is_later(self.format, self.joins, head, text, self.cut_at(at))
-    }
-}
-
-/// The record follows a cut, or its first line can only be a later one.
-#[inline]
-fn is_later(format: &dyn Format, joins: Joins, head: &Head, text: &[u8], at_cut: bool) -> bool {
-    let single = joins != Joins::Lines;
-    if single && head.fits {
-        return false;
-    }
-    (!head.quiet && format.is_later(first_line(text))) || (at_cut && (single || head.quiet))
-}
-
-/// A record with its own time, or what stands for it.
-#[inline]
-fn settle(head: Head, lines: u32, context: &mut Context) -> Record {
-    let mut flags = Flags::default();
-    if head.quiet {
-        flags.insert(Flags::QUIET);
-    }
-    let time = match (head.time, context.last) {
-        (Some(time), _) => {
-            context.last = Some(time);
-            context.since_last = 0;
-            time
-        }
-        (None, Some(last)) if context.since_last < NEAR_LINES => {
-            flags.insert(Flags::TIME_PREVIOUS);
-            context.since_last = context.since_last.saturating_add(lines);
-            last
-        }
-        (None, _) => {
-            flags.insert(Flags::TIME_SEEN);
-            context.since_last = context.since_last.saturating_add(lines);
-            context.seen
-        }
-    };
-    let (level, precision) = (head.level, head.precision);
-    Record { start: 0, end: 0, at: 0, len: 0, time, level, precision, flags }
-}
-
-/// The line can stand inside pretty-printed JSON.
-fn is_json_part(line: &[u8]) -> bool {
-    let line = line.trim_ascii();
-    match line.first() {
-        None | Some(b'"' | b'{' | b'}' | b'[' | b']' | b'-' | b',' | b':') => true,
-        Some(b'0'..=b'9') => line
-            .iter()
-            .all(|byte| matches!(byte, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-' | b',')),
-        Some(_) => [&b"true"[..], b"false", b"null"].iter().any(|word| line.starts_with(word)),
     }
 }
 

@@ -130,8 +130,10 @@ fn unsafe_and_leftovers_are_absent() {
     }
 }
 
-/// Past this a file has two subjects. Files above 400 lines are printed: a seam shows there.
-const LONGEST_FILE: usize = 600;
+/// Past this a file has two subjects.
+const LONGEST_FILE: usize = 400;
+/// The same for a `tests.rs`, which is a list of cases.
+const LONGEST_TESTS: usize = 600;
 
 /// Prints how large files and functions are; fails past the ends of the house style.
 #[test]
@@ -158,10 +160,12 @@ fn files_and_functions_stay_small() {
         functions[functions.len() * 9 / 10].0,
         functions.last()
     );
-    let long: Vec<_> =
-        files.iter().filter(|(lines, name)| *lines > 400 && !name.contains("test")).collect();
-    println!("files over 400 lines: {long:?}");
-    assert!(long.iter().all(|(lines, _)| *lines <= LONGEST_FILE), "{long:?}");
+    let longest = |name: &str| match name.ends_with("/tests.rs") {
+        true => LONGEST_TESTS,
+        false => LONGEST_FILE,
+    };
+    let long: Vec<_> = files.iter().filter(|(lines, name)| *lines > longest(name)).collect();
+    assert!(long.is_empty(), "files that are too long: {long:?}");
     let long: Vec<_> =
         functions.iter().filter(|(lines, name)| *lines > 80 && !name.contains("test")).collect();
     assert!(long.is_empty(), "functions over 80 lines: {long:?}");

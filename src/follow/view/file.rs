@@ -1,5 +1,7 @@
 //! One file as the screen reads it: which pieces are known, and the one before or after any offset.
 
+mod formats;
+mod kept;
 mod locate;
 
 use std::collections::BTreeMap;
@@ -8,15 +10,14 @@ use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::Tally;
 use super::budget::Budget;
 use super::piece::{Cut, Cutter, KeyBounds, Piece, keys};
-use super::{PIECE, Tally};
 use crate::base::Timestamp;
 use crate::event::status::FileState;
-use crate::event::{FileId, FormatEntry, Generation, GenerationId, IdKey, Identity};
+use crate::event::{FileId, Generation, GenerationId, IdKey, Identity};
 use crate::follow::file::{FileFacts, FileHandle};
-use crate::follow::single::in_force;
-use crate::format::{Format, list};
+use crate::format::Format;
 
 /// A time this far after it was seen is still believed: clocks differ.
 const CLOCK_SKEW: Duration = Duration::from_secs(5);
@@ -120,78 +121,6 @@ impl FileView {
         changed
     }
 
-    /// What reaches up to the end is read again when the end has moved.
-    fn drop_tail(&mut self) {
-        let Some((&start, known)) = self.pieces.iter().next_back() else { return };
-        if known.end < self.facts.size {
-            return;
-        }
-        let Some(known) = self.pieces.remove(&start) else { return };
-        let Some(piece) = known.piece else { return };
-        self.weight -= piece.weight();
-        let open = piece.batch.records.get(piece.open).map_or(known.end, |record| record.start);
-        // A full piece keeps its boundaries, so that a growing file is not read again from far back.
-        if piece.open > 0 && open - start >= PIECE {
-            let last_key = piece.keys[piece.open - 1];
-            let kept = Known { end: open, last_key, piece: None, ..known };
-            self.pieces.insert(start, kept);
-        }
-    }
-
-    fn read_formats(&mut self) {
-        let entries = match &self.handle.source.format {
-            Some(forced) => vec![entry(forced.clone(), Vec::new())],
-            None => self.facts.formats.clone(),
-        };
-        if entries.is_empty() {
-            return;
-        }
-        let before = self.formats.last().map(|(_, format)| format.name());
-        self.take_formats(&entries);
-        let after = self.formats.last().map(|(_, format)| format.name());
-        if before.is_some() && (before != after || self.formats.len() > 1) {
-            self.pieces.clear();
-            self.weight = 0;
-            self.tally = Tally::new(self.facts.size);
-        }
-    }
-
-    fn take_formats(&mut self, entries: &[FormatEntry]) {
-        let multiline = self.handle.source.multiline;
-        let format = |entry: &FormatEntry| {
-            (entry.offset, in_force(std::slice::from_ref(entry), entry.offset, multiline))
-        };
-        self.formats = entries.iter().map(format).collect();
-    }
-
-    /// Votes over the file's end where nobody has said what the format is.
-    fn ensure_format(&mut self) -> io::Result<()> {
-        if !self.formats.is_empty() {
-            return Ok(());
-        }
-        let start = self.facts.size.saturating_sub(PIECE);
-        let mut sample = vec![0; (self.facts.size - start) as usize];
-        let got = self.handle.read_at(&mut sample, start)?;
-        sample.truncate(got);
-        let whole_lines = match start {
-            0 => 0,
-            _ => memchr::memchr(b'\n', &sample).map_or(0, |at| at + 1),
-        };
-        let vote = list::detect(&sample[whole_lines..]);
-        if !sample.is_empty() {
-            self.take_formats(&[entry(vote.format.name().to_owned(), vote.parameters)]);
-        }
-        Ok(())
-    }
-
-    fn format_at(&self, offset: u64) -> (Arc<dyn Format>, u64, u64) {
-        let after = self.formats.partition_point(|(start, _)| *start <= offset);
-        let from = if after <= 1 { 0 } else { self.formats[after - 1].0 };
-        let to = self.formats.get(after.max(1)).map_or(u64::MAX, |(start, _)| *start);
-        let format = self.formats.get(after.saturating_sub(1)).map(|(_, format)| format.clone());
-        (format.unwrap_or_else(list::plain), from, to)
-    }
-
     /// The piece that holds the record before `offset`; `None` at the file's beginning.
     pub fn before(&mut self, offset: u64, budget: &mut Budget) -> Option<Arc<Piece>> {
         let offset = offset.min(self.facts.size);
@@ -284,44 +213,6 @@ impl FileView {
         }
     }
 
-    /// Keys of the nearest known records before `start` and from `end` on.
-    fn neighbours(&self, start: u64, end: u64) -> (Option<i64>, Option<i64>) {
-        let floor = self.pieces.range(..start).next_back().map(|(_, known)| known.last_key);
-        let ceiling = self.pieces.range(end..).next().map(|(_, known)| known.first_key);
-        (floor, ceiling)
-    }
-
-    /// A piece that was read before: from memory, or once more from the file.
-    fn load(&mut self, start: u64, budget: &mut Budget) -> Option<Arc<Piece>> {
-        self.uses += 1;
-        let known = self.pieces.get_mut(&start)?;
-        known.used = self.uses;
-        if let Some(piece) = &known.piece {
-            return Some(piece.clone());
-        }
-        let (end, first_key, last_key) = (known.end, known.first_key, known.last_key);
-        let found = self.try_read(|view| {
-            let (format, ..) = view.format_at(start);
-            let cutter = view.cutter(&format, Some(Timestamp(first_key)), start);
-            let Cut { batch, open } = cutter.exactly(start, end)?;
-            let bounds = KeyBounds {
-                floor: Some(first_key),
-                ceiling: Some(last_key),
-                latest: Timestamp(last_key),
-                fallback: Timestamp(first_key),
-            };
-            let keys = keys(&batch.records, bounds);
-            Ok(Piece { batch: Arc::new(batch), keys, open })
-        });
-        let piece = Arc::new(found?);
-        budget.spend(piece.batch.bytes.len() as u64);
-        self.weight += piece.weight();
-        if let Some(known) = self.pieces.get_mut(&start) {
-            known.piece = Some(piece.clone());
-        }
-        Some(piece)
-    }
-
     fn try_read(&mut self, read: impl FnOnce(&mut Self) -> io::Result<Piece>) -> Option<Piece> {
         match self.ensure_format().and_then(|()| read(self)) {
             Ok(piece) => {
@@ -331,47 +222,6 @@ impl FileView {
             Err(error) => {
                 self.problem = Some(error.to_string());
                 None
-            }
-        }
-    }
-
-    fn keep(&mut self, piece: Option<Piece>, budget: &mut Budget) -> Option<Arc<Piece>> {
-        let piece = Arc::new(piece?);
-        budget.spend(piece.batch.bytes.len() as u64);
-        let (first_key, last_key) = (*piece.keys.first()?, *piece.keys.last()?);
-        self.uses += 1;
-        self.weight += piece.weight();
-        let known = Known {
-            end: piece.batch.end,
-            first_key,
-            last_key,
-            piece: Some(piece.clone()),
-            used: self.uses,
-        };
-        self.pieces.insert(piece.batch.start, known);
-        Some(piece)
-    }
-
-    pub fn weight(&self) -> usize {
-        self.weight
-    }
-
-    /// Drops the half of the decoded pieces that was not used for longest.
-    pub fn shed(&mut self) {
-        let mut used: Vec<u64> = self
-            .pieces
-            .values()
-            .filter(|known| known.piece.is_some())
-            .map(|known| known.used)
-            .collect();
-        used.sort_unstable();
-        let Some(&middle) = used.get(used.len() / 2) else { return };
-        for known in self.pieces.values_mut() {
-            if known.used <= middle
-                && known.end < self.facts.size
-                && let Some(piece) = known.piece.take()
-            {
-                self.weight -= piece.weight();
             }
         }
     }
@@ -392,10 +242,6 @@ impl FileView {
         let (format, _, to) = self.format_at(start);
         self.cutter(&format, None, start).forwards(start, exact, self.facts.size.min(to))
     }
-}
-
-fn entry(format: String, parameters: Vec<u8>) -> FormatEntry {
-    FormatEntry { offset: 0, format, parameters }
 }
 
 /// The end may still move.

@@ -5,11 +5,15 @@
 //! [`Context`](super::Context).
 
 mod calendar;
+mod clock;
+mod digits;
 mod epoch;
 mod read;
+mod zone;
 
+pub use clock::clock;
 pub use epoch::epoch;
-pub use read::{clock, read, whole};
+pub use read::{read, whole};
 
 use jiff::civil::DateTime;
 use jiff::tz::{AmbiguousOffset, TimeZone};

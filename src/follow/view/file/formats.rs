@@ -1,0 +1,70 @@
+//! Which format is in force at which offset: forced, found by the follower, or voted for here.
+
+use std::io;
+use std::sync::Arc;
+
+use super::FileView;
+use crate::event::FormatEntry;
+use crate::follow::single::in_force;
+use crate::follow::view::{PIECE, Tally};
+use crate::format::{Format, list};
+
+impl FileView {
+    pub(super) fn read_formats(&mut self) {
+        let entries = match &self.handle.source.format {
+            Some(forced) => vec![entry(forced.clone(), Vec::new())],
+            None => self.facts.formats.clone(),
+        };
+        if entries.is_empty() {
+            return;
+        }
+        let before = self.formats.last().map(|(_, format)| format.name());
+        self.take_formats(&entries);
+        let after = self.formats.last().map(|(_, format)| format.name());
+        if before.is_some() && (before != after || self.formats.len() > 1) {
+            self.pieces.clear();
+            self.weight = 0;
+            self.tally = Tally::new(self.facts.size);
+        }
+    }
+
+    fn take_formats(&mut self, entries: &[FormatEntry]) {
+        let multiline = self.handle.source.multiline;
+        let format = |entry: &FormatEntry| {
+            (entry.offset, in_force(std::slice::from_ref(entry), entry.offset, multiline))
+        };
+        self.formats = entries.iter().map(format).collect();
+    }
+
+    /// Votes over the file's end where nobody has said what the format is.
+    pub(super) fn ensure_format(&mut self) -> io::Result<()> {
+        if !self.formats.is_empty() {
+            return Ok(());
+        }
+        let start = self.facts.size.saturating_sub(PIECE);
+        let mut sample = vec![0; (self.facts.size - start) as usize];
+        let got = self.handle.read_at(&mut sample, start)?;
+        sample.truncate(got);
+        let whole_lines = match start {
+            0 => 0,
+            _ => memchr::memchr(b'\n', &sample).map_or(0, |at| at + 1),
+        };
+        let vote = list::detect(&sample[whole_lines..]);
+        if !sample.is_empty() {
+            self.take_formats(&[entry(vote.format.name().to_owned(), vote.parameters)]);
+        }
+        Ok(())
+    }
+
+    pub(super) fn format_at(&self, offset: u64) -> (Arc<dyn Format>, u64, u64) {
+        let after = self.formats.partition_point(|(start, _)| *start <= offset);
+        let from = if after <= 1 { 0 } else { self.formats[after - 1].0 };
+        let to = self.formats.get(after.max(1)).map_or(u64::MAX, |(start, _)| *start);
+        let format = self.formats.get(after.saturating_sub(1)).map(|(_, format)| format.clone());
+        (format.unwrap_or_else(list::plain), from, to)
+    }
+}
+
+fn entry(format: String, parameters: Vec<u8>) -> FormatEntry {
+    FormatEntry { offset: 0, format, parameters }
+}

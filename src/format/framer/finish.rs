@@ -1,0 +1,124 @@
+//! The end of a record: its place, its time or what stands for it, its flags, and whether it fits.
+
+use memchr::memchr;
+
+use super::{BOM, Framed, Kind, MAX_LINES, Pass};
+use crate::event::{Flags, Record};
+use crate::format::text::first_line;
+use crate::format::{Context, Format, Head, Joins};
+
+/// A record's time may be that of one before it, this many lines back.
+const NEAR_LINES: u32 = 1_000;
+
+impl Pass<'_> {
+    /// Ends the open record before `upto`; blank lines between its end and there stand alone.
+    pub(super) fn close(&mut self, upto: usize) {
+        let Some(open) = self.open.take() else { return };
+        let text = self.text(open.start, open.end);
+        let head = match open.kind {
+            Kind::Misfit => Head::default(),
+            Kind::Lines(_) | Kind::Depth(_) => self.format.head(text, self.context),
+        };
+        self.push(head, open.start, open.end, open.lines);
+        let mut at = open.end;
+        while at < upto {
+            let next = memchr(b'\n', &self.bytes[at..upto]).map_or(upto, |end| at + end + 1);
+            self.push_quiet(at, next);
+            at = next;
+        }
+    }
+
+    pub(super) fn push_quiet(&mut self, at: usize, next: usize) {
+        let fitted = self.framed;
+        self.push(Head { quiet: true, ..Head::default() }, at, next, 0);
+        // A blank line says nothing about the format.
+        self.framed = Framed { consumed: self.framed.consumed, ..fitted };
+    }
+
+    /// A line longer than the cap is a record by itself.
+    pub(super) fn truncate(&mut self, at: usize, next: usize) {
+        let kept = &self.text(at, next)[..self.cap];
+        let head = self.format.head(kept, self.context);
+        self.push_text(head, kept, at, next, 1);
+        if let Some(record) = self.records.last_mut() {
+            record.flags.insert(Flags::TRUNCATED);
+        }
+    }
+
+    #[inline]
+    pub(super) fn push(&mut self, head: Head, at: usize, next: usize, lines: u32) {
+        self.push_text(head, self.text(at, next), at, next, lines);
+    }
+
+    #[inline]
+    fn push_text(&mut self, head: Head, text: &[u8], at: usize, next: usize, lines: u32) {
+        let mut record = settle(head, lines, self.context);
+        let later = self.later(&head, text, at);
+        if later {
+            record.flags.insert(Flags::CONTINUATION);
+        }
+        if head.fits && !(later && self.joins == Joins::Lines) {
+            (self.framed.fitted, self.framed.trailing) = (true, 0);
+        } else {
+            let weight = if lines >= MAX_LINES { lines } else { 1 };
+            self.framed.trailing = self.framed.trailing.saturating_add(weight);
+        }
+        record.start = self.offset(at);
+        record.end = self.offset(next);
+        let bom =
+            if self.offset(at) == 0 && self.bytes[at..].starts_with(BOM) { BOM.len() } else { 0 };
+        record.at = (at + bom) as u32;
+        record.len = text.len() as u32;
+        self.framed.consumed = next;
+        self.records.push(record);
+    }
+
+    #[inline]
+    fn later(&self, head: &Head, text: &[u8], at: usize) -> bool {
+        self.offset(at) != 0 && is_later(self.format, self.joins, head, text, self.cut_at(at))
+    }
+}
+
+/// The record follows a cut, or its first line can only be a later one.
+#[inline]
+pub(super) fn is_later(
+    format: &dyn Format,
+    joins: Joins,
+    head: &Head,
+    text: &[u8],
+    at_cut: bool,
+) -> bool {
+    let single = joins != Joins::Lines;
+    if single && head.fits {
+        return false;
+    }
+    (!head.quiet && format.is_later(first_line(text))) || (at_cut && (single || head.quiet))
+}
+
+/// A record with its own time, or what stands for it.
+#[inline]
+pub(super) fn settle(head: Head, lines: u32, context: &mut Context) -> Record {
+    let mut flags = Flags::default();
+    if head.quiet {
+        flags.insert(Flags::QUIET);
+    }
+    let time = match (head.time, context.last) {
+        (Some(time), _) => {
+            context.last = Some(time);
+            context.since_last = 0;
+            time
+        }
+        (None, Some(last)) if context.since_last < NEAR_LINES => {
+            flags.insert(Flags::TIME_PREVIOUS);
+            context.since_last = context.since_last.saturating_add(lines);
+            last
+        }
+        (None, _) => {
+            flags.insert(Flags::TIME_SEEN);
+            context.since_last = context.since_last.saturating_add(lines);
+            context.seen
+        }
+    };
+    let (level, precision) = (head.level, head.precision);
+    Record { start: 0, end: 0, at: 0, len: 0, time, level, precision, flags }
+}
