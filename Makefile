@@ -4,12 +4,12 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 export CARGO_TERM_COLOR ?= auto
 
-.PHONY: help test prepare fmt lint unit bench figures demo
+.PHONY: help test prepare fmt lint unit servers bench figures demo
 
 help:            ## this list
 	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-test: prepare fmt lint unit ## format check, clippy, all tests
+test: prepare fmt lint unit servers ## format check, clippy, all tests
 
 prepare:         ## install what the tests need beside Rust
 	@.ci/prepare
@@ -22,6 +22,9 @@ lint:            ## clippy, every warning an error
 
 unit:            ## all tests that need no server
 	cargo test --locked
+
+servers:         ## tests against real servers, fetched and started by themselves
+	cargo test --locked --test servers -- --ignored --test-threads 1
 
 bench:           ## throughput, each beside a memchr line scan of the same bytes
 	cargo bench --locked

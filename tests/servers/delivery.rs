@@ -201,7 +201,7 @@ fn loses_nothing_when_we_are_killed(server: &Elasticsearch) {
             bench.append(&format!("{writer}.log"), &lines(writer, written..written + 200));
         }
         written += 200;
-        std::thread::sleep(Duration::from_millis(20 + random.below(250) as u64));
+        std::thread::sleep(Duration::from_millis(20 + random.below(250)));
         engine.kill();
     }
     let (code, said) = bench.once();

@@ -74,7 +74,7 @@ fn root_of(error: &Error) -> String {
 fn certificate_problem(root: &str) -> Option<String> {
     let about = root.strip_prefix("invalid peer certificate: ")?;
     let what = match about {
-        text if text.starts_with("UnknownIssuer") => {
+        text if text.starts_with("UnknownIssuer") || text.starts_with("BadSignature") => {
             "its certificate is signed by nobody that is trusted; set ca_file or ca_fingerprint, or \
              correct them"
         }
