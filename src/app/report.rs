@@ -61,7 +61,7 @@ fn sink_change(before: Option<&SinkStatus>, now: &SinkStatus) -> Option<String> 
             ) => Some(format!("sink {} delivers again", now.name)),
             _ => None,
         },
-        SinkState::Armed | SinkState::Stopped => None,
+        SinkState::Armed | SinkState::Resting { .. } | SinkState::Stopped => None,
     }
 }
 

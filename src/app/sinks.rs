@@ -22,7 +22,7 @@ use crate::sink::archive::ArchiveSink;
 use crate::sink::elasticsearch::ElasticsearchSink;
 use crate::sink::file::FileSink;
 use crate::sink::stdout::StdoutSink;
-use crate::sink::worker::Condition;
+use crate::sink::worker::{Condition, Rounds};
 use crate::sink::{
     DeadLetterFolder, Filter, Mode, Order, Sink, Worker, WorkerConfig, WorkerHandle,
 };
@@ -68,7 +68,10 @@ pub async fn start(
     let letters = Arc::new(DeadLetterFolder::new(letters, clock.clone()));
     let mode = match (once, settings.ship.start) {
         (true, _) => Mode::Once,
-        (false, ShipStart::Auto) => Mode::Auto,
+        (false, ShipStart::Auto) => match (settings.ship.every, settings.ship.after) {
+            (None, None) => Mode::Auto,
+            (every, after) => Mode::Rounds(Rounds { every, after }),
+        },
         (false, ShipStart::Manual) => Mode::Armed,
     };
     let mut running = Vec::new();

@@ -103,6 +103,10 @@ pub enum SinkState {
     Armed,
     Idle,
     Shipping,
+    /// Between two rounds; `next`: when the next one is due by time.
+    Resting {
+        next: Option<Timestamp>,
+    },
     Paused {
         by: String,
         since: Timestamp,

@@ -12,6 +12,7 @@ mod filter;
 mod order;
 mod prefix;
 mod report;
+mod rounds;
 mod settle;
 mod track;
 mod trouble;
@@ -40,6 +41,7 @@ use crate::state::Store;
 
 pub use filter::{Condition, Filter};
 pub use order::{Mode, Order};
+pub use rounds::Rounds;
 
 /// How long a stop waits for what is under way.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -112,6 +114,9 @@ pub struct Worker {
     look_wait: Duration,
     /// The log says that something grew or appeared.
     changed: bool,
+    /// Counts towards the next round; `None` while it does.
+    counter: Option<rounds::Counter>,
+    next_round: Option<Instant>,
     drain_until: Option<Instant>,
     /// When the current pass began: what is due by then is tried in it, what is due later wakes the next.
     now: Instant,
@@ -156,6 +161,8 @@ impl Worker {
             look_at: None,
             look_wait: Duration::ZERO,
             changed: true,
+            counter: Some(rounds::Counter::default()),
+            next_round: None,
             drain_until: None,
             now: Instant::now(),
             config: Arc::new(config),
@@ -197,10 +204,12 @@ impl Worker {
             self.begin().await;
         }
         if !self.restart {
-            if std::mem::take(&mut self.changed) {
+            let news = std::mem::take(&mut self.changed);
+            if news {
                 self.tracks.discover(&self.config);
                 self.report.touch();
             }
+            self.rest(news);
             self.mode.advance(&self.config, &mut self.tracks);
             if self.commit_is_due() {
                 self.commit().await;
@@ -247,6 +256,7 @@ impl Worker {
             self.trouble.until(),
             self.drain_until,
             self.report.due(),
+            self.next_round,
             self.mode.waits_for_ends().then(|| self.now + ENDS_FIXED),
         ];
         let held = self.held.iter().filter_map(|held| held.not_before);

@@ -289,6 +289,15 @@ fn tls_and_passwords() {
         assert_eq!(code, Some(1), "{said}");
         assert!(said.contains("signed by nobody that is trusted"), "{said}");
     }
+    let pinned = |fingerprint: &str| {
+        bench.configure(&format!("{}ca_fingerprint = \"{fingerprint}\"", settings(None, home)));
+    };
+    pinned(&"ab".repeat(32));
+    let (code, said) = bench.once();
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("none of its certificates has the configured ca_fingerprint"), "{said}");
+    pinned(&server.fingerprint());
+    assert!(bench.once().1.contains("does not accept user name"), "trusted, but not let in");
     bench.configure(&settings(Some(&server.ca()), home));
     let engine = bench.engine();
     wait_for("a plain word", PATIENCE, || {

@@ -186,6 +186,14 @@ impl Elasticsearch {
         self.config().join("certs/ca.crt")
     }
 
+    /// SHA-256 of the authority's certificate, with colons, as openssl prints it.
+    pub fn fingerprint(&self) -> String {
+        let mut command = Command::new("openssl");
+        command.args(["x509", "-noout", "-fingerprint", "-sha256", "-in"]).arg(self.ca());
+        let output = String::from_utf8(command.output().unwrap().stdout).unwrap();
+        output.trim().split('=').nth(1).unwrap().to_owned()
+    }
+
     fn answers(&self) -> bool {
         let query = [("wait_for_status", "yellow"), ("timeout", "1s")];
         let reply = self.try_ask(Method::Get, "_cluster/health", &query, "");
@@ -287,4 +295,7 @@ pub fn certificates(folder: &Path) {
         "x509 -req -days 30 -in server.csr -CA ca.crt -CAkey ca.key -CAcreateserial -extfile san \
          -out server.crt",
     );
+    // The server shows its authority too, as one that was set up by itself does.
+    let chain = ["server.crt", "ca.crt"].map(|name| std::fs::read(folder.join(name)).unwrap());
+    std::fs::write(folder.join("server.crt"), chain.concat()).unwrap();
 }

@@ -1,9 +1,23 @@
 //! Who may sign the server's certificate.
 
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use elasticsearch::cert::{Certificate, CertificateValidation};
 use elasticsearch::http::Url;
+use ring::digest;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
 
+use super::node::dial;
 use super::{Connection, Failure};
+
+const HANDSHAKE: Duration = Duration::from_secs(10);
 
 /// What the settings add to the authorities that everybody trusts; `None` where they add nothing.
 pub(super) async fn trusted(
@@ -13,11 +27,122 @@ pub(super) async fn trusted(
     if url.scheme() != "https" {
         return Ok(None);
     }
-    let Some(path) = &connection.ca_file else { return Ok(None) };
-    let shown = path.display();
-    let pem = std::fs::read(path);
-    let pem = pem.map_err(|error| Failure::Settings(format!("cannot read {shown} ({error})")))?;
+    let mut pem = Vec::new();
+    if let Some(path) = &connection.ca_file {
+        let read = std::fs::read(path);
+        pem = read.map_err(|error| {
+            Failure::Settings(format!("cannot read {} ({error})", path.display()))
+        })?;
+        if Certificate::from_pem(&pem).is_err() {
+            let text = format!("{} holds no certificate in PEM form", path.display());
+            return Err(Failure::Settings(text));
+        }
+        pem.push(b'\n');
+    }
+    if let Some(fingerprint) = &connection.ca_fingerprint {
+        pem.extend(pinned(url, fingerprint).await?.as_bytes());
+    }
+    if pem.is_empty() {
+        return Ok(None);
+    }
     let chain = Certificate::from_pem(&pem)
-        .map_err(|_| Failure::Settings(format!("{shown} holds no certificate in PEM form")))?;
+        .map_err(|error| Failure::Settings(format!("cannot use the certificates ({error})")))?;
     Ok(Some(CertificateValidation::Full(chain)))
+}
+
+/// The certificate in the server's chain that has this fingerprint, as PEM.
+///
+/// The server is asked for its chain once, and nothing is sent to it. What it shows is not believed but for the
+/// one certificate that the fingerprint names; the connection proper then verifies the rest against that.
+async fn pinned(url: &Url, fingerprint: &[u8; 32]) -> Result<String, Failure> {
+    let chain = chain_of(url).await?;
+    let hash = |der: &Vec<u8>| digest::digest(&digest::SHA256, der).as_ref().to_vec();
+    match chain.iter().find(|der| hash(der) == fingerprint) {
+        Some(der) => Ok(pem(der)),
+        None if chain.is_empty() => {
+            Err(Failure::Broken(format!("{url} shows no certificate; does it speak TLS?")))
+        }
+        None => {
+            let shown: Vec<String> = chain.iter().map(|der| hex(&hash(der))).collect();
+            Err(Failure::Untrusted(format!(
+                "{url}: none of its certificates has the configured ca_fingerprint; it shows {}: correct \
+                 the setting if one of these is the server's own, else somebody stands between",
+                shown.join(", ")
+            )))
+        }
+    }
+}
+
+fn pem(der: &[u8]) -> String {
+    format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", STANDARD.encode(der))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+async fn chain_of(url: &Url) -> Result<Vec<Vec<u8>>, Failure> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let look = Arc::new(Look {
+        schemes: provider.signature_verification_algorithms.supported_schemes(),
+        chain: Mutex::default(),
+    });
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| Failure::Settings(format!("TLS cannot be set up ({error})")))?
+        .dangerous()
+        .with_custom_certificate_verifier(look.clone())
+        .with_no_client_auth();
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
+    let name = ServerName::try_from(host)
+        .map_err(|_| Failure::Settings(format!("{url} has no host that a certificate can name")))?;
+    let stream = dial(url).await?;
+    // Ends in an error by design: the verifier has seen enough.
+    let _ = timeout(HANDSHAKE, TlsConnector::from(Arc::new(config)).connect(name, stream)).await;
+    let chain = look.chain.lock().expect("no holder of the chain panics").clone();
+    Ok(chain)
+}
+
+/// Notes the chain, and refuses every connection.
+#[derive(Debug)]
+struct Look {
+    schemes: Vec<SignatureScheme>,
+    chain: Mutex<Vec<Vec<u8>>>,
+}
+
+impl ServerCertVerifier for Look {
+    fn verify_server_cert(
+        &self,
+        server: &CertificateDer<'_>,
+        others: &[CertificateDer<'_>],
+        _name: &ServerName<'_>,
+        _ocsp: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let all = std::iter::once(server).chain(others).map(|der| der.to_vec());
+        *self.chain.lock().expect("no holder of the chain panics") = all.collect();
+        Err(Error::General("only looked at".to_owned()))
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _message: &[u8],
+        _certificate: &CertificateDer<'_>,
+        _signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        Err(Error::General("only looked at".to_owned()))
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _message: &[u8],
+        _certificate: &CertificateDer<'_>,
+        _signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        Err(Error::General("only looked at".to_owned()))
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.schemes.clone()
+    }
 }

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use super::Worker;
 use super::bulk::Bulk;
 use super::fill::{Filled, Filler, Room};
+use super::rounds::Counter;
 use crate::base::Timestamp;
 use crate::sink::Delivery;
 
@@ -21,6 +22,7 @@ const LOOK_LATE: Duration = Duration::from_secs(5);
 pub(super) enum Finish {
     Filled(Box<Filler>, Box<Filled>),
     Delivered(Bulk, Delivery),
+    Counted(Counter),
 }
 
 /// A delivery under way.

@@ -1,5 +1,6 @@
 //! When a worker may deliver: by itself, on request, in rounds, or once.
 
+use super::rounds::Rounds;
 use super::track::Tracks;
 use super::{Worker, WorkerConfig};
 use crate::base::Timestamp;
@@ -14,6 +15,8 @@ pub enum Mode {
     Armed,
     /// Everything that was there at the start, then it ends.
     Once,
+    /// From time to time; the first round at once.
+    Rounds(Rounds),
 }
 
 /// What an operator may ask of one worker.
@@ -24,7 +27,7 @@ pub enum Order {
     Pause {
         by: String,
     },
-    /// Continuously from now on; with [`Mode::Once`], on to its end.
+    /// Continuously from now on; with [`Mode::Once`] on to its end, with [`Mode::Rounds`] a round at once.
     Resume,
     /// Now, instead of waiting out the back-off.
     Retry,
@@ -47,6 +50,7 @@ pub(super) enum Base {
     Auto,
     Armed,
     Once,
+    Rounds(Rounds),
     Paused { by: String, since: Timestamp },
 }
 
@@ -56,8 +60,10 @@ impl Progress {
             Mode::Auto => Base::Auto,
             Mode::Armed => Base::Armed,
             Mode::Once => Base::Once,
+            Mode::Rounds(rounds) => Base::Rounds(rounds),
         };
-        Progress { mode, base, round: false, asked: mode == Mode::Once, over: false }
+        let asked = matches!(mode, Mode::Once | Mode::Rounds(_));
+        Progress { mode, base, round: false, asked, over: false }
     }
 
     fn pause(&mut self, by: String, since: Timestamp) {
@@ -66,7 +72,10 @@ impl Progress {
     }
 
     fn resume(&mut self) {
-        *self = Progress::new(if self.mode == Mode::Once { Mode::Once } else { Mode::Auto });
+        *self = Progress::new(match self.mode {
+            Mode::Armed => Mode::Auto,
+            mode => mode,
+        });
     }
 
     pub(super) fn may_deliver(&self) -> bool {
@@ -80,6 +89,11 @@ impl Progress {
     /// `--once` has delivered everything.
     pub(super) fn is_over(&self) -> bool {
         self.over
+    }
+
+    /// One round more, up to the ends as they are then.
+    pub(super) fn ask(&mut self) {
+        self.asked = true;
     }
 
     /// The ends of the round that was asked for are not fixed yet.
@@ -110,7 +124,7 @@ impl Worker {
             Order::ShipNow => {
                 self.trouble.wait_no_longer();
                 if !self.mode.may_deliver() {
-                    self.mode.asked = true;
+                    self.mode.ask();
                 }
             }
             Order::Pause { by } => {
@@ -132,6 +146,7 @@ impl Worker {
     pub(super) fn end_round(&mut self) {
         if self.mode.round && self.round_is_through() && self.commit_at.is_none() {
             self.mode.end_round();
+            self.plan_round();
             self.report.touch();
         }
     }

@@ -201,6 +201,11 @@ impl Worker {
         }
         match &self.mode.base {
             Base::Armed if !self.mode.round => SinkState::Armed,
+            Base::Rounds(_) if !self.mode.round && behind > 0 => SinkState::Resting {
+                next: self
+                    .next_round
+                    .map(|at| self.config.clock.now().plus(at.saturating_duration_since(self.now))),
+            },
             Base::Paused { by, since } if !self.mode.round => {
                 SinkState::Paused { by: by.clone(), since: *since }
             }

@@ -23,6 +23,7 @@ impl Worker {
     pub(super) async fn finish(&mut self, finish: Result<Finish, JoinError>) {
         match finish {
             Ok(Finish::Filled(filler, filled)) => self.take_filled(*filler, *filled),
+            Ok(Finish::Counted(counter)) => self.take_counted(counter),
             Ok(Finish::Delivered(bulk, delivery)) => {
                 self.flights.retain(|flight| flight.ticket != bulk.ticket);
                 if !self.restart {

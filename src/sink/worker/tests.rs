@@ -397,6 +397,32 @@ async fn an_order_before_the_ends_are_known_is_not_forgotten() {
 }
 
 #[tokio::test]
+async fn rounds_by_count_and_by_time() {
+    let mut bench = Bench::new(FakeQueue::new(2), FakeSink::new());
+    bench.mode = Mode::Rounds(Rounds { every: None, after: Some(50) });
+    lines(&bench.queue, 0, 0..10);
+    let running = bench.start();
+    bench.is_complete().await;
+    eventually("the first round is over", || running.state() == SinkState::Idle).await;
+    lines(&bench.queue, 0, 10..40);
+    lines(&bench.queue, 1, 0..19);
+    eventually("it rests", || running.state() == SinkState::Resting { next: None }).await;
+    assert_eq!(bench.sink.documents().len(), 10, "49 wait, 50 are wanted");
+    lines(&bench.queue, 1, 19..20);
+    bench.is_complete().await;
+    assert_eq!(running.stop().await.confirmed_events, 60);
+    bench.mode = Mode::Rounds(Rounds { every: Some(Duration::from_millis(300)), after: None });
+    lines(&bench.queue, 0, 40..50);
+    let running = bench.start();
+    bench.is_complete().await;
+    lines(&bench.queue, 0, 50..60);
+    let resting = |state| matches!(state, SinkState::Resting { next: Some(_) });
+    eventually("it rests", || resting(running.state())).await;
+    bench.is_complete().await;
+    running.stop().await;
+}
+
+#[tokio::test]
 async fn once_that_was_paused_goes_on_to_its_end() {
     let mut bench = Bench::new(FakeQueue::new(1), FakeSink::new());
     bench.mode = Mode::Once;

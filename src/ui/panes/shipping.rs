@@ -50,6 +50,10 @@ fn look(state: &State, sink: &SinkStatus, glyphs: &Glyphs) -> (&'static str, Str
         SinkState::Armed => (glyphs.ring, "waits for s".to_owned(), Role::Near),
         SinkState::Idle => (glyphs.ok, "all sent".to_owned(), Role::Ok),
         SinkState::Shipping => (glyphs.running, "shipping".to_owned(), Role::Ok),
+        SinkState::Resting { next: None } => (glyphs.ok, "next round later".to_owned(), Role::Ok),
+        SinkState::Resting { next: Some(next) } => {
+            (glyphs.ok, format!("next round at {}", time::moment(state, *next)), Role::Ok)
+        }
         SinkState::Paused { by, since } => {
             let by = sanitize::line(by);
             (
