@@ -125,6 +125,11 @@ and, or, not, parentheses.")]
     /// Check configuration, files, directories and archive, one line each
     #[command(after_help = "Example:\n  logwarden check --config logwarden.toml")]
     Check,
+    /// Prepare a server for what is delivered to it: the index template of Elasticsearch
+    #[command(
+        after_help = "Examples:\n  logwarden setup elasticsearch --print\n  logwarden setup elasticsearch"
+    )]
+    Setup(Setup),
     /// Print the settings: all defaults, or what is in effect and where it comes from
     #[command(after_help = "Example:\n  logwarden config --print-effective")]
     Config(PrintConfig),
@@ -133,6 +138,16 @@ and, or, not, parentheses.")]
         after_help = "Example:\n  logwarden completions bash > ~/.local/share/bash-completion/completions/logwarden"
     )]
     Completions { shell: Shell },
+}
+
+#[derive(Args, Debug)]
+pub struct Setup {
+    /// What to prepare: every sink of this kind
+    #[arg(value_parser = ["elasticsearch"])]
+    pub kind: String,
+    /// Print what would be sent, and send nothing
+    #[arg(long)]
+    pub print: bool,
 }
 
 #[derive(Args, Debug)]

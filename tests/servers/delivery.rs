@@ -114,6 +114,7 @@ fn elasticsearch_7_17() {
 /// What every version must do, one after the other in indexes of their own.
 fn all(server: &mut Elasticsearch) {
     delivers_each_line_once_and_knows_it_again(server);
+    prepares_the_server(server);
     puts_a_bad_document_aside(server);
     waits_for_a_read_only_index_and_the_others_go_on(server);
     loses_nothing_when_we_are_killed(server);
@@ -140,6 +141,33 @@ fn delivers_each_line_once_and_knows_it_again(server: &Elasticsearch) {
     bench.append("a.log", &lines(1, 2500..2600));
     assert_eq!(bench.once().0, Some(0));
     assert_each_once(&server.documents("once-*"), 1, 2600);
+}
+
+/// The test distribution has no tokenizer but its own: the message says which setting to change.
+fn prepares_the_server(server: &Elasticsearch) {
+    let bench = Bench::new(&sink(server, "prepared-%Y"));
+    let setup = |bench: &Bench| {
+        let mut command = program::logwarden(bench.home.path());
+        command.args(["setup", "elasticsearch", "--config"]).arg(bench.path("config.toml"));
+        let output = program::run(&mut command);
+        (output.status.code(), program::text(&output.stdout) + &program::text(&output.stderr))
+    };
+    let (code, said) = setup(&bench);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("analyzer = \"standard\""), "{said}");
+    bench.configure(&format!("{}\nanalyzer = \"standard\"", sink(server, "prepared-%Y")));
+    for _ in 0..2 {
+        let (code, said) = setup(&bench);
+        assert_eq!(code, Some(0), "{said}");
+        assert!(said.contains("prepared-*"), "{said}");
+    }
+    bench.append("a.log", &lines(1, 0..10));
+    assert_eq!(bench.once().0, Some(0));
+    let mapping = server.ask(Method::Get, "prepared-2026/_mapping", "");
+    let properties = &mapping["prepared-2026"]["mappings"]["properties"];
+    assert_eq!(properties["message"]["type"], "text");
+    assert_eq!(properties["log"]["properties"]["level"]["type"], "keyword");
+    assert_eq!(properties["event"]["properties"]["id"]["type"], "keyword");
 }
 
 /// [S31] and the field with two types.

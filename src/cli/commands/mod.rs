@@ -9,4 +9,5 @@ pub mod init;
 pub mod parse;
 pub mod run;
 pub mod search;
+pub mod setup;
 pub mod stats;

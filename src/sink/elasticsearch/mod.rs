@@ -5,6 +5,7 @@
 
 mod index;
 mod reply;
+pub mod setup;
 
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use crate::privacy::Outgoing;
 use crate::query::Expr;
 
 pub use index::IndexPattern;
+pub use setup::Analyzer;
 
 /// Of one bulk, from connecting to the last byte of the reply: as long as the server itself waits.
 const BULK: Duration = Duration::from_secs(60);
@@ -29,6 +31,8 @@ pub struct Settings {
     pub index: IndexPattern,
     /// Tried in order; the first that matches names the index.
     pub routes: Vec<Route>,
+    /// For `logwarden setup`.
+    pub analyzer: Analyzer,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -46,7 +50,7 @@ pub struct ElasticsearchSink {
 
 impl ElasticsearchSink {
     pub fn new(settings: Settings) -> Self {
-        let Settings { connection, index, routes } = settings;
+        let Settings { connection, index, routes, analyzer: _ } = settings;
         ElasticsearchSink { client: Client::new(connection), index, routes }
     }
 

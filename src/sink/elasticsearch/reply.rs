@@ -174,7 +174,7 @@ fn words(answer: &Answer<'_>) -> String {
     short(&text)
 }
 
-fn said(body: &[u8]) -> String {
+pub(super) fn said(body: &[u8]) -> String {
     let text = String::from_utf8_lossy(&body[..body.len().min(400)]);
     #[derive(Deserialize)]
     struct Refused<'a> {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::super::section::Section;
 use crate::client::SecretPlace;
 use crate::client::elasticsearch::{Connection, Login, Url};
-use crate::sink::elasticsearch::{IndexPattern, Route, Settings};
+use crate::sink::elasticsearch::{Analyzer, IndexPattern, Route, Settings};
 
 const INDEX: &str = "logwarden-%Y.%m.%d";
 
@@ -13,6 +13,8 @@ const INDEX: &str = "logwarden-%Y.%m.%d";
 pub fn read(section: &mut Section<'_>) -> Option<Settings> {
     let connection = connection(section);
     let default = index(section, Some(INDEX));
+    let analyzers = [("logwarden", Analyzer::Logwarden), ("standard", Analyzer::Standard)];
+    let analyzer = section.choice("analyzer", &analyzers).unwrap_or_default();
     let mut routes = Vec::new();
     section.tables("route", |route| {
         let where_ = route.query("where");
@@ -20,7 +22,7 @@ pub fn read(section: &mut Section<'_>) -> Option<Settings> {
             routes.push(Route { where_, index });
         }
     });
-    Some(Settings { connection: connection?, index: default?, routes })
+    Some(Settings { connection: connection?, index: default?, routes, analyzer })
 }
 
 /// Where it is not written, or wrong: `default`, if there is one.
