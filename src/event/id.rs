@@ -9,7 +9,7 @@ use std::hash::Hasher;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use siphasher::sip::SipHasher24;
+use siphasher::sip::SipHasher13;
 
 use super::generation::{GenerationId, Identity};
 
@@ -21,7 +21,7 @@ impl IdKey {
     /// The same host id gives the same key on every start.
     pub fn from_host_id(host_id: &str) -> Self {
         let half = |side: u64| {
-            let mut hasher = SipHasher24::new_with_keys(0x6c6f_6777_6172_6465, side);
+            let mut hasher = SipHasher13::new_with_keys(0x6c6f_6777_6172_6465, side);
             hasher.write(host_id.as_bytes());
             hasher.finish()
         };
@@ -29,7 +29,7 @@ impl IdKey {
     }
 
     pub fn hash(&self, bytes: &[u8]) -> u64 {
-        let mut hasher = SipHasher24::new_with_keys(self.0[0], self.0[1]);
+        let mut hasher = SipHasher13::new_with_keys(self.0[0], self.0[1]);
         hasher.write(bytes);
         hasher.finish()
     }

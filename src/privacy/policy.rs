@@ -5,7 +5,18 @@
 pub struct Policy {
     /// Lower case, letters and digits only; none is empty.
     seal: Vec<String>,
+    /// By ASCII letter or digit: some sealed name ends with it.
+    ends: Ends,
     keep_original: bool,
+}
+
+#[derive(Clone, Debug)]
+struct Ends([bool; 128]);
+
+impl Default for Ends {
+    fn default() -> Self {
+        Ends([false; 128])
+    }
 }
 
 impl Policy {
@@ -13,8 +24,12 @@ impl Policy {
     /// the whole record as `event.original`.
     pub fn new(seal: &[String], keep_original: bool) -> Self {
         let plain = |name: &String| -> String { letters_and_digits(name).collect() };
-        let seal = seal.iter().map(plain).filter(|name| !name.is_empty()).collect();
-        Policy { seal, keep_original }
+        let seal: Vec<String> = seal.iter().map(plain).filter(|name| !name.is_empty()).collect();
+        let mut ends = Ends::default();
+        for last in seal.iter().filter_map(|name| name.bytes().last()).filter(u8::is_ascii) {
+            ends.0[usize::from(last)] = true;
+        }
+        Policy { seal, ends, keep_original }
     }
 
     pub fn keeps_original(&self) -> bool {
@@ -27,6 +42,11 @@ impl Policy {
 
     /// `path` is dotted. `client_id` seals `client_id`, `request.clientId` and `a.b.CLIENT ID`.
     pub fn seals(&self, path: &str) -> bool {
+        // Nearly every name is told apart by its last letter.
+        let last = path.bytes().last().map_or(0, |last| last.to_ascii_lowercase());
+        if last.is_ascii_alphanumeric() && !self.ends.0[usize::from(last)] {
+            return false;
+        }
         self.seal.iter().any(|sealed| ends_with_name(path, sealed))
     }
 
@@ -45,7 +65,7 @@ fn letters_and_digits(name: &str) -> impl Iterator<Item = char> {
     name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase)
 }
 
-/// Compared from the end, so that nearly every name is told apart by its last letter.
+/// Compared from the end.
 fn ends_with_name(path: &str, name: &str) -> bool {
     let mut expected = name.chars().rev();
     let mut wanted = expected.next();

@@ -305,7 +305,7 @@ fn digits(text: &[u8]) -> Option<u64> {
 fn field(value: Raw<'_>) -> Value<'_> {
     match value {
         Raw::Text(text, escaped) => Value::Text(unescape(text, escaped)),
-        Raw::Scalar(text) => match std::str::from_utf8(text) {
+        Raw::Scalar(text) => match simdutf8::basic::from_utf8(text) {
             Ok(text) => Value::Json(text),
             Err(_) => Value::Text(lossy(text)),
         },

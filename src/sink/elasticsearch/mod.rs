@@ -4,6 +4,7 @@
 //! Bodies are written straight from the event; replies are asked for short and read item by item ([`reply`]).
 
 mod index;
+mod pool;
 mod reply;
 pub mod setup;
 
@@ -12,6 +13,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::future::BoxFuture;
 
+use self::pool::Pool;
 use super::{Cursors, Delivery, Items, Lane, Limits, Sink, SinkError};
 use crate::client::elasticsearch::{Client, Connection, Failure, Method, Request};
 use crate::privacy::Outgoing;
@@ -46,12 +48,13 @@ pub struct ElasticsearchSink {
     client: Client,
     index: IndexPattern,
     routes: Vec<Route>,
+    pool: Pool,
 }
 
 impl ElasticsearchSink {
     pub fn new(settings: Settings) -> Self {
         let Settings { connection, index, routes, analyzer: _ } = settings;
-        ElasticsearchSink { client: Client::new(connection), index, routes }
+        ElasticsearchSink { client: Client::new(connection), index, routes, pool: Pool::default() }
     }
 
     fn index_of(&self, event: &Outgoing<'_>) -> &IndexPattern {
@@ -64,7 +67,7 @@ impl ElasticsearchSink {
             method: Method::Post,
             path: "_bulk",
             query: &[("filter_path", SHORT)],
-            body: Some(Bytes::copy_from_slice(&items.body)),
+            body: Some(self.pool.lend(&items.body)),
             content_type: "application/x-ndjson",
             time_out: BULK,
         };
