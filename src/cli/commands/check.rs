@@ -187,14 +187,21 @@ fn sink(sink: &SinkSettings, settings: &Settings, engine_runs: bool) -> Finding 
     Finding { subject, result }
 }
 
-/// One request that changes nothing.
+/// One request to each address, which changes nothing.
 fn elasticsearch(settings: &elasticsearch::Settings) -> Result<String, String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| format!("cannot start ({error})"))?;
-    let sink = ElasticsearchSink::new(settings.clone());
-    let first = settings.connection.urls.first().map(ToString::to_string).unwrap_or_default();
-    match runtime.block_on(sink.check()) {
-        Ok(()) => Ok(format!("{first} answers; events go to {}", settings.index)),
-        Err(error) => Err(error.to_string()),
+    let mut problems = Vec::new();
+    for url in &settings.connection.urls {
+        let mut alone = settings.clone();
+        alone.connection.urls = vec![url.clone()];
+        if let Err(error) = runtime.block_on(ElasticsearchSink::new(alone).check()) {
+            problems.push(error.to_string());
+        }
+    }
+    match (problems.len(), settings.connection.urls.len()) {
+        (0, 1) => Ok(format!("the server answers; events go to {}", settings.index)),
+        (0, all) => Ok(format!("all {all} servers answer; events go to {}", settings.index)),
+        _ => Err(problems.join("; ")),
     }
 }

@@ -59,6 +59,8 @@ pub struct Client {
 /// What a server said.
 #[derive(Debug)]
 pub struct Reply {
+    /// Who said it, for messages.
+    pub server: String,
     pub status: u16,
     pub body: Bytes,
     /// How long it asks to wait.
@@ -83,11 +85,6 @@ impl Client {
     pub fn new(connection: Connection) -> Self {
         let nodes = connection.urls.iter().enumerate().map(Node::new).collect();
         Client { connection, nodes, turn: AtomicUsize::new(0) }
-    }
-
-    /// The first node, for messages.
-    pub fn name(&self) -> String {
-        self.connection.urls.first().map(ToString::to_string).unwrap_or_default()
     }
 
     /// Files and passwords are read again for the next request.
@@ -155,7 +152,7 @@ impl Client {
         }
         let body = response.bytes().await;
         let body = body.map_err(|error| Failure::of(&error, node, request.time_out))?;
-        Ok(Reply { status, body, retry_after })
+        Ok(Reply { server: node.to_string(), status, body, retry_after })
     }
 }
 

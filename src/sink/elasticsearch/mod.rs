@@ -72,7 +72,7 @@ impl ElasticsearchSink {
             time_out: BULK,
         };
         let delivery = match self.client.send(&request).await {
-            Ok(reply) => reply::judge(&reply, &self.client.name(), items.len()),
+            Ok(reply) => reply::judge(&reply, items.len()),
             Err(failure) => Delivery::Down(down(failure)),
         };
         if matches!(delivery, Delivery::Blocked(_) | Delivery::Down(SinkError::Misconfigured(_))) {
@@ -120,7 +120,7 @@ impl Sink for ElasticsearchSink {
             match reply.status {
                 // "request body is required", or a reply without items.
                 200 | 400 => Ok(()),
-                _ => match reply::judge(&reply, &self.client.name(), 0) {
+                _ => match reply::judge(&reply, 0) {
                     Delivery::Blocked(text) => Err(SinkError::Misconfigured(text)),
                     Delivery::Down(error) => Err(error),
                     other => Err(SinkError::Unavailable(format!("it answers {other:?}"))),

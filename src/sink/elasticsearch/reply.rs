@@ -54,8 +54,9 @@ struct Cause {
     caused_by: Option<Box<Cause>>,
 }
 
-/// `server`: for messages. `sent`: items of the bulk.
-pub(super) fn judge(reply: &Reply, server: &str, sent: usize) -> Delivery {
+/// `sent`: items of the bulk.
+pub(super) fn judge(reply: &Reply, sent: usize) -> Delivery {
+    let server = &reply.server;
     match reply.status {
         200 => match serde_json::from_slice::<Bulk<'_>>(&reply.body) {
             Ok(bulk) if bulk.items.len() == sent => Delivery::Each(outcomes(&bulk)),
@@ -206,7 +207,8 @@ mod tests {
 
     fn judged(status: u16, body: &str, sent: usize) -> Delivery {
         let body = Bytes::from(body.to_owned());
-        judge(&Reply { status, body, retry_after: None }, "http://es:9200/", sent)
+        let server = "http://es:9200/".to_owned();
+        judge(&Reply { server, status, body, retry_after: None }, sent)
     }
 
     fn item(status: u16, kind: &str, reason: &str) -> String {

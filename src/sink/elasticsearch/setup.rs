@@ -51,7 +51,7 @@ impl ElasticsearchSink {
             time_out: std::time::Duration::from_secs(30),
         };
         let answer = self.client.send(&request).await.map_err(|failure| failure.to_string())?;
-        let name = self.client.name();
+        let name = &answer.server;
         match answer.status {
             200 => Ok(()),
             400 if answer.body.windows(9).any(|word| word == b"tokenizer") => Err(format!(
