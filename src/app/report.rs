@@ -73,7 +73,9 @@ fn target_change(before: Option<&SinkStatus>, now: &SinkStatus) -> Option<String
             now.name,
             clean(reason)
         )),
-        (Some(_), None) => Some(format!("sink {}: every target takes events again", now.name)),
+        (Some(_), None) if matches!(now.state, SinkState::Idle | SinkState::Shipping) => {
+            Some(format!("sink {}: every target takes events again", now.name))
+        }
         _ => None,
     }
 }
@@ -121,7 +123,8 @@ pub fn undelivered(status: &Status) -> Option<String> {
     let left = status.sinks.iter().filter(|sink| sink.behind_bytes > 0);
     let left: Vec<String> = left
         .map(|sink| {
-            let why = sink.last_error.as_deref().map(clean).unwrap_or_default();
+            let why = sink.blocked.as_deref().or(sink.last_error.as_deref());
+            let why = why.map(clean).unwrap_or_default();
             format!("{} are not in {}: {why}", bytes::size(sink.behind_bytes), sink.name)
         })
         .collect();

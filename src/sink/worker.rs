@@ -242,9 +242,18 @@ impl Worker {
                     self.trouble.is_on(self.now) || !self.mode.may_deliver() || self.restart;
                 self.now >= until || (nothing_left && !self.restart) || (stuck && !self.is_busy())
             }
-            None if self.mode.is_once() && !self.is_busy() && self.trouble.is_hopeless() => true,
+            None if self.mode.is_once() && !self.is_busy() && self.is_hopeless() => true,
             None => nothing_left && !self.restart && self.mode.is_over(),
         }
+    }
+
+    /// Nothing more will come of trying, for one that is asked to deliver once and end: the whole target, or
+    /// whatever is left, takes nothing.
+    fn is_hopeless(&self) -> bool {
+        let given_up =
+            |held: &Held| trouble::is_hopeless(held.bulk.attempts, held.bulk.blocked.is_some());
+        let left = self.ready.is_none() && self.round_is_read() && !self.held.is_empty();
+        self.trouble.is_hopeless() || (left && self.held.iter().all(given_up))
     }
 
     /// The next moment at which something is due by itself.

@@ -27,8 +27,8 @@ pub(super) struct Bulk {
     pub attempts: u32,
     /// The waits of a part that failed while the rest went through.
     pub backoff: Option<Backoff>,
-    /// Its target took nothing at the last try.
-    pub blocked: bool,
+    /// Why its target took nothing at the last try, while others did.
+    pub blocked: Option<String>,
 }
 
 impl Bulk {
@@ -53,7 +53,7 @@ impl Bulk {
         self.oldest = None;
         self.attempts = 0;
         self.backoff = None;
-        self.blocked = false;
+        self.blocked = None;
     }
 
     /// Only the items at these indices.
@@ -75,6 +75,7 @@ impl Bulk {
         self.items.ends.extend(other.items.ends.iter().map(|end| before + end));
         self.places.extend_from_slice(&other.places);
         self.attempts = self.attempts.max(other.attempts);
+        self.blocked = self.blocked.take().or_else(|| other.blocked.clone());
         self.oldest = self.oldest.into_iter().chain(other.oldest).min();
     }
 

@@ -32,6 +32,7 @@ pub(super) struct Flight {
     pub events: u64,
     pub bytes: usize,
     pub oldest: Option<Timestamp>,
+    pub blocked: Option<String>,
 }
 
 /// A bulk that failed and comes again.
@@ -85,7 +86,13 @@ impl Worker {
         let ticket = self.ticket;
         bulk.ticket = ticket;
         let events = bulk.len() as u64;
-        self.flights.push(Flight { ticket, events, bytes: bulk.bytes(), oldest: bulk.oldest });
+        self.flights.push(Flight {
+            ticket,
+            events,
+            bytes: bulk.bytes(),
+            oldest: bulk.oldest,
+            blocked: bulk.blocked.clone(),
+        });
         let (sink, lane) = (self.config.sink.clone(), self.lane.clone());
         self.tasks.spawn(async move {
             let delivery = sink.deliver(&lane, &bulk.items).await;

@@ -154,6 +154,10 @@ impl Worker {
     /// Everything of the round is delivered, but perhaps not committed.
     pub(super) fn round_is_through(&self) -> bool {
         let empty = !self.is_busy() && self.ready.is_none() && self.held.is_empty();
-        self.mode.round && empty && self.tracks.are_read()
+        empty && self.round_is_read()
+    }
+
+    pub(super) fn round_is_read(&self) -> bool {
+        self.mode.round && self.tracks.are_read()
     }
 }

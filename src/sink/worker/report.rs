@@ -110,12 +110,6 @@ impl Report {
         self.touched = true;
     }
 
-    /// One of several targets takes nothing; the others go on.
-    pub(super) fn blocked(&mut self, reason: Option<String>) {
-        self.touched |= self.status.blocked != reason;
-        self.status.blocked = reason;
-    }
-
     pub(super) fn recovered(&mut self) {
         self.status.last_error = None;
     }
@@ -169,9 +163,14 @@ impl Worker {
         let behind = self.tracks.behind();
         let state = self.state(behind);
         let oldest = self.oldest_waiting();
+        let held = self.held.iter().map(|held| &held.bulk.blocked);
+        let blocked =
+            held.chain(self.flights.iter().map(|flight| &flight.blocked)).flatten().next();
+        let blocked = blocked.cloned();
         let report = &mut self.report;
         let status = &mut report.status;
         status.state = state;
+        status.blocked = blocked;
         status.in_flight_events = self.flights.iter().map(|flight| flight.events).sum();
         status.behind_bytes = behind;
         status.behind_events = match status.confirmed_bytes {

@@ -133,11 +133,7 @@ impl Worker {
         if !retries.is_empty() {
             self.retry(&bulk, retries, after, blocked);
         }
-        let probe = bulk.blocked;
         self.recycle(bulk);
-        if probe && !self.held.iter().any(|held| held.bulk.blocked) {
-            self.report.blocked(None);
-        }
         self.after_progress();
     }
 
@@ -173,10 +169,7 @@ impl Worker {
             self.held.push_front(Held { bulk: part, not_before: None });
             return;
         }
-        part.blocked = blocked.is_some();
-        if let Some(reason) = blocked {
-            self.report.blocked(Some(reason));
-        }
+        part.blocked = blocked;
         let seed = self.ticket;
         let backoff = part.backoff.get_or_insert_with(|| Backoff::new(seed));
         let wait = backoff.next_wait().max(after.unwrap_or_default());

@@ -17,6 +17,11 @@ const TRIES: u32 = 20;
 /// Where a person is needed.
 const TRIES_BLOCKED: u32 = 4;
 
+/// Enough tries for one that is asked to deliver once and end.
+pub(super) fn is_hopeless(attempts: u32, blocked: bool) -> bool {
+    attempts >= if blocked { TRIES_BLOCKED } else { TRIES }
+}
+
 #[derive(Debug)]
 pub(super) struct Trouble {
     backoff: Backoff,
@@ -74,10 +79,8 @@ impl Trouble {
         news
     }
 
-    /// Enough for one that is asked to deliver once and end.
     pub(super) fn is_hopeless(&self) -> bool {
-        let tries = if self.blocked.is_some() { TRIES_BLOCKED } else { TRIES };
-        self.attempts >= tries
+        is_hopeless(self.attempts, self.blocked.is_some())
     }
 
     pub(super) fn wait_no_longer(&mut self) {
