@@ -2,8 +2,8 @@
 //!
 //! Events are added, then made durable by a commit together with the positions up to which they reach. After
 //! any failure the writer is ended: nothing more is written, and the next commit fails, until
-//! [`Archive::resume`] has opened the archive again as it is on disk. An event that lies before the position of its generation is passed over, so that
-//! whatever is delivered again is in the archive once.
+//! [`Archive::resume`] has opened the archive again as it is on disk. An event that lies before the position
+//! of its generation is passed over, so that whatever is delivered again is in the archive once.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};

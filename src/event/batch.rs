@@ -25,7 +25,7 @@ impl Flags {
     pub const TRUNCATED: Flags = Flags(1 << 3);
     /// Its line end had not been written.
     pub const PARTIAL: Flags = Flags(1 << 4);
-    /// A blank line or a directive: shown, but no sink, rule or series gets it.
+    /// A blank line: shown, but no sink, rule or series gets it.
     pub const QUIET: Flags = Flags(1 << 5);
 
     pub fn contains(self, other: Flags) -> bool {

@@ -1,7 +1,7 @@
 //! The event id: a function of place and bytes, so that reading twice gives the same id.
 //!
 //! 26 characters, base64url without padding of 19 bytes, big endian: birth in seconds u32 (0 if unknown) ‖
-//! generation u40 ‖ start offset u48 ‖ record u32. Both hashes are SipHash-2-4 under a key from the host
+//! generation u40 ‖ start offset u48 ‖ record u32. Both hashes are SipHash-1-3 under a key from the host
 //! id, so that an id tells nothing about short contents.
 
 use std::fmt;

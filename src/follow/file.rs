@@ -16,7 +16,8 @@ use crate::base::Timestamp;
 use crate::event::status::FileState;
 use crate::event::{DayMark, FileId, FormatEntry, Generation, Mark};
 
-/// Shared, cheap to clone by `Arc`. Only the follower writes to it.
+/// Shared, cheap to clone by `Arc`. Only the follower changes what is known of
+/// it; readers tell it what they met.
 #[derive(Debug)]
 pub struct FileHandle {
     pub id: FileId,

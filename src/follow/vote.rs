@@ -100,7 +100,7 @@ fn with_entry(row: &GenerationRow, entry: FormatEntry) -> Option<Vec<FormatEntry
     Some(formats)
 }
 
-/// Whole lines of the last 64 KiB before `offset`.
+/// The last lines before `offset`, at most 150 of them and 128 KiB.
 fn sample_before(file: &Arc<File>, offset: u64) -> std::io::Result<Vec<u8>> {
     let from = offset.saturating_sub(SAMPLE * 2);
     let mut sample = vec![0; (offset - from) as usize];

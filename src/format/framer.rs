@@ -36,10 +36,7 @@ pub enum End {
 pub struct Framed {
     /// Bytes of the buffer that now belong to records.
     pub consumed: usize,
-    /// Not 0: the last 200 records or more (lines, where a long one was split) of this pass did not fit the
-    /// format. Time to vote again.
-    pub misfits: u32,
-    /// Misfits since the last record of this pass that fitted.
+    /// Misfits since the last record of this pass that fitted: records, or lines where a long one was split.
     pub trailing: u32,
     /// Some record of this pass fitted.
     pub fitted: bool,
@@ -82,7 +79,7 @@ impl Framer {
     ) -> Framed {
         let format = &*self.format;
         let cuts = &cuts[cuts.partition_point(|cut| *cut < base)..];
-        let framed = Framed { consumed: 0, misfits: 0, trailing: 0, fitted: false };
+        let framed = Framed { consumed: 0, trailing: 0, fitted: false };
         let joins = format.joins();
         let mut pass = Pass {
             format,
@@ -97,9 +94,7 @@ impl Framer {
             open: None,
         };
         pass.run(end);
-        let row = pass.framed.trailing;
-        let misfits = if row >= Framed::VOTE_AGAIN { row } else { 0 };
-        Framed { misfits, ..pass.framed }
+        pass.framed
     }
 
     /// The first line is longer than the cap and its end is not in `bytes`: keep its beginning, pass

@@ -40,10 +40,6 @@ impl Format for Generic {
         Joins::Lines
     }
 
-    fn begins(&self, line: &[u8]) -> bool {
-        header::begins(line)
-    }
-
     fn head(&self, text: &[u8], context: &Context) -> Head {
         head(header::read(text), context)
     }

@@ -42,10 +42,6 @@ impl Format for Logfmt {
         Joins::Never
     }
 
-    fn begins(&self, line: &[u8]) -> bool {
-        self.fit(line) == Fit::Exact
-    }
-
     fn head(&self, text: &[u8], context: &Context) -> Head {
         find(text).map_or(Head::default(), |found| found.head(context))
     }

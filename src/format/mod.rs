@@ -58,7 +58,7 @@ pub struct Head {
     /// Digits of the second's fraction: 0, 3, 6 or 9.
     pub precision: u8,
     pub level: Option<Level>,
-    /// A directive (`#Fields: …`) or a banner: shown, never delivered.
+    /// A blank line: shown, never delivered.
     pub quiet: bool,
     /// The record is one of this format.
     pub fits: bool,
@@ -86,7 +86,9 @@ pub trait Format: Decode {
     fn joins(&self) -> Joins;
 
     /// A record begins with this line, whatever stands before it.
-    fn begins(&self, line: &[u8]) -> bool;
+    fn begins(&self, line: &[u8]) -> bool {
+        self.fit(line) == Fit::Exact
+    }
 
     /// The line belongs to the record before it, of which `trace` knows the lines so far. Asked only of
     /// lines that do not begin a record.

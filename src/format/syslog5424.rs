@@ -42,10 +42,6 @@ impl Format for Syslog5424 {
         Joins::Never
     }
 
-    fn begins(&self, line: &[u8]) -> bool {
-        Line::read(line).is_some()
-    }
-
     fn head(&self, text: &[u8], context: &Context) -> Head {
         let Some(line) = Line::read(text) else { return Head::default() };
         Head {

@@ -13,6 +13,8 @@ use crate::query::Subject;
 #[derive(Debug)]
 pub struct Outgoing<'a> {
     pub(super) event: Event<'a>,
+    /// A hash of the whole record: made once.
+    id: EventId,
     pub(super) message: Option<Cow<'a, str>>,
     pub(super) path: Cow<'a, str>,
     pub(super) original: Option<Cow<'a, str>>,
@@ -27,6 +29,7 @@ pub fn protect<'a>(policy: &Policy, event: Event<'a>) -> Outgoing<'a> {
     let parts = document::parts(event);
     let mut outgoing = Outgoing {
         event,
+        id: event.id(),
         message: parts.message,
         path: event.batch.path.to_string_lossy(),
         original: policy.keeps_original().then(|| String::from_utf8_lossy(event.text())),
@@ -118,7 +121,7 @@ impl<'a> Outgoing<'a> {
     }
 
     pub fn id(&self) -> EventId {
-        self.event.id()
+        self.id
     }
 
     pub fn time(&self) -> Timestamp {

@@ -200,7 +200,7 @@ fn another_format_shows_in_the_row_of_misfits() {
         &mut context(),
         &mut records,
     );
-    assert!(framed.fitted && framed.misfits >= Framed::VOTE_AGAIN, "{framed:?}");
+    assert!(framed.fitted && framed.trailing >= Framed::VOTE_AGAIN, "{framed:?}");
     let framed = framer("generic", 1 << 20).frame(
         "{\"a\":1}\n".repeat(1_500).as_bytes(),
         99,
