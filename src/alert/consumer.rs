@@ -2,7 +2,7 @@
 //!
 //! Its cursors are in memory: a restart reads again what is there, and tells only what still matters.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -176,18 +176,24 @@ impl Work {
         // Asked first: what is settled now is among the generations that are listed after it.
         let settled = log.settled();
         let generations = log.generations();
-        self.cursors.retain(|id, _| generations.contains(id));
+        let known: HashSet<GenerationId> = generations.iter().copied().collect();
+        self.cursors.retain(|id, _| known.contains(id));
         for id in generations {
             if stop.is_cancelled() {
                 return Round::Idle;
             }
-            let Some((start, _)) = log.extent(id) else { continue };
+            let Some((start, end)) = log.extent(id) else { continue };
             let mut place = self
                 .cursors
                 .get(&id)
                 .copied()
                 .unwrap_or(Place { offset: start, ..Place::default() });
-            self.turn(log, id, &mut place, clock);
+            if place.offset < end {
+                self.turn(log, id, end, &mut place, clock);
+            } else {
+                // Most files are idle: nothing is asked of them.
+                place = Place { offset: place.offset, at_end: true, ..Place::default() };
+            }
             self.cursors.insert(id, place);
         }
         let all_read = self.cursors.values().all(|place| place.at_end);
@@ -206,7 +212,15 @@ impl Work {
         }
     }
 
-    fn turn(&mut self, log: &Log, id: GenerationId, place: &mut Place, clock: &dyn Clock) {
+    /// `end`: of what was seen of the generation.
+    fn turn(
+        &mut self,
+        log: &Log,
+        id: GenerationId,
+        end: u64,
+        place: &mut Place,
+        clock: &dyn Clock,
+    ) {
         place.at_end = false;
         place.more = false;
         place.open = false;
@@ -222,7 +236,7 @@ impl Work {
                     self.evaluate(&batch, first, clock.now());
                 }
                 Ok(Read::Lost { to }) => place.offset = to,
-                Ok(Read::Waiting) => return self.wait(log, id, place, clock.uptime()),
+                Ok(Read::Waiting) => return self.wait(end, place, clock.uptime()),
                 Ok(Read::Finished) => {
                     place.at_end = true;
                     return;
@@ -247,9 +261,8 @@ impl Work {
     }
 
     /// Live, whatever is unfinished may stay so. With `--once` the end is fixed, and comes.
-    fn wait(&self, log: &Log, id: GenerationId, place: &mut Place, uptime: Duration) {
+    fn wait(&self, end: u64, place: &mut Place, uptime: Duration) {
         let since = *place.waits_since.get_or_insert(uptime);
-        let end = log.extent(id).map_or(0, |(_, end)| end);
         place.open = place.offset < end;
         place.at_end = !self.once || place.offset >= end || uptime - since > PATIENCE;
     }

@@ -1,0 +1,104 @@
+//! When a worker delivers: by itself, on request, in rounds, or once.
+
+use super::*;
+
+#[tokio::test]
+async fn nothing_leaves_before_the_order_and_a_round_ends_where_it_began() {
+    let mut bench = Bench::new(FakeQueue::new(2), FakeSink::transactional());
+    bench.mode = Mode::Armed;
+    lines(&bench.queue, 0, 0..300);
+    let running = bench.start();
+    eventually("it is armed", || running.state() == SinkState::Armed).await;
+    assert_eq!(bench.sink.documents().len(), 0);
+    running.order(Order::ShipNow).await;
+    bench.is_complete().await;
+    eventually("it is armed again", || running.state() == SinkState::Armed).await;
+    lines(&bench.queue, 1, 0..10);
+    running.order(Order::Pause { by: "ada".into() }).await;
+    let paused = |state| matches!(state, SinkState::Paused { by, .. } if by == "ada");
+    eventually("it is paused", || paused(running.state())).await;
+    assert_eq!(bench.sink.documents().len(), 300);
+    running.order(Order::Resume).await;
+    bench.is_complete().await;
+    assert_eq!(running.stop().await.confirmed_events, 310);
+}
+
+#[tokio::test]
+async fn an_order_before_the_ends_are_known_is_not_forgotten() {
+    let mut bench = Bench::new(FakeQueue::new(1), FakeSink::new());
+    bench.mode = Mode::Armed;
+    bench.queue.settled.store(false, Ordering::SeqCst);
+    let running = bench.start();
+    running.order(Order::ShipNow).await;
+    lines(&bench.queue, 0, 0..20);
+    bench.queue.settled.store(true, Ordering::SeqCst);
+    bench.is_complete().await;
+    assert_eq!(running.stop().await.confirmed_events, 20);
+}
+
+#[tokio::test]
+async fn rounds_by_count_and_by_time() {
+    let mut bench = Bench::new(FakeQueue::new(2), FakeSink::new());
+    bench.mode = Mode::Rounds(Rounds { every: None, after: Some(50) });
+    lines(&bench.queue, 0, 0..10);
+    let running = bench.start();
+    bench.is_complete().await;
+    eventually("the first round is over", || running.state() == SinkState::Idle).await;
+    lines(&bench.queue, 0, 10..40);
+    lines(&bench.queue, 1, 0..19);
+    eventually("it rests", || running.state() == SinkState::Resting { next: None }).await;
+    assert_eq!(bench.sink.documents().len(), 10, "49 wait, 50 are wanted");
+    lines(&bench.queue, 1, 19..20);
+    bench.is_complete().await;
+    assert_eq!(running.stop().await.confirmed_events, 60);
+    bench.mode = Mode::Rounds(Rounds { every: Some(Duration::from_millis(300)), after: None });
+    lines(&bench.queue, 0, 40..50);
+    let running = bench.start();
+    bench.is_complete().await;
+    lines(&bench.queue, 0, 50..60);
+    let resting = |state| matches!(state, SinkState::Resting { next: Some(_) });
+    eventually("it rests", || resting(running.state())).await;
+    bench.is_complete().await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn once_that_was_paused_goes_on_to_its_end() {
+    let mut bench = Bench::new(FakeQueue::new(1), FakeSink::new());
+    bench.mode = Mode::Once;
+    bench.queue.settled.store(false, Ordering::SeqCst);
+    lines(&bench.queue, 0, 0..20);
+    let running = bench.start();
+    running.order(Order::Pause { by: "ada".into() }).await;
+    bench.queue.settled.store(true, Ordering::SeqCst);
+    let paused = |state| matches!(state, SinkState::Paused { by, .. } if by == "ada");
+    eventually("it is paused", || paused(running.state())).await;
+    running.order(Order::Resume).await;
+    assert_eq!(within(running.task).await.unwrap().confirmed_events, 20);
+}
+
+#[tokio::test]
+async fn once_ends_when_everything_that_was_there_is_committed() {
+    for sink in [FakeSink::new(), FakeSink::transactional()] {
+        let mut bench = Bench::new(FakeQueue::new(2), sink);
+        bench.mode = Mode::Once;
+        bench.queue.settled.store(false, Ordering::SeqCst);
+        lines(&bench.queue, 0, 0..1234);
+        bench.queue.append(1, "whole\npartial");
+        let running = bench.start();
+        eventually("it waits for the ends", || running.state() == SinkState::Idle).await;
+        assert!(!running.task.is_finished());
+        bench.queue.settled.store(true, Ordering::SeqCst);
+        let status = within(running.task).await.unwrap();
+        assert_eq!(status.confirmed_events, 1235);
+        assert_eq!(bench.cursor(0), bench.queue.length(0));
+        bench.is_complete().await;
+    }
+}
+
+#[tokio::test]
+async fn once_with_nothing_to_do_ends_at_once() {
+    let mut bench = Bench::new(FakeQueue::new(0), FakeSink::transactional());
+    bench.mode = Mode::Once;
+    assert_eq!(within(bench.start().task).await.unwrap().confirmed_events, 0);
+}
