@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 export CARGO_TERM_COLOR ?= auto
 
-.PHONY: help test prepare fmt lint unit servers bench figures demo
+.PHONY: help test prepare fmt lint unit servers soak bench figures demo
 
 help:            ## this list
 	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -25,6 +25,9 @@ unit:            ## all tests that need no server
 
 servers:         ## tests against real servers, fetched and started by themselves
 	cargo test --locked --test servers -- --ignored --test-threads 1
+
+soak:            ## killed 200 times at random moments while it delivers to a real Elasticsearch
+	LOGWARDEN_KILLS=$${LOGWARDEN_KILLS:-200} cargo test --locked --test servers elasticsearch_8_15 -- --ignored --nocapture
 
 bench:           ## throughput, each beside a memchr line scan of the same bytes
 	cargo bench --locked

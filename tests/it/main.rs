@@ -3,10 +3,14 @@
 mod alerts;
 mod archive;
 mod bad_input;
+mod bench;
 mod cli;
 mod delivery;
+mod fake_elasticsearch;
+mod fault_proxy;
 mod formats;
 mod formats_any_input;
+mod outage;
 mod program;
 mod restart;
 mod rotation;

@@ -1,103 +1,20 @@
 //! Every line reaches Elasticsearch once, whatever happens. The names in brackets are those of the table of
 //! faults in docs/DELIVERY.md.
 
-use std::collections::HashMap;
 use std::fs::{self, OpenOptions};
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use logwarden::client::elasticsearch::Method;
 use tempfile::TempDir;
 
+use crate::bench::{self, Bench, lines};
 use crate::elasticsearch::{Elasticsearch, PASSWORD, USER, certificates};
-use crate::program::{self, Engine, wait_for};
+use crate::program::{self, wait_for};
 
 const PATIENCE: Duration = Duration::from_secs(60);
-
-/// Logs, a configuration with one sink, and a state.
-struct Bench {
-    home: TempDir,
-}
-
-impl Bench {
-    fn new(sink: &str) -> Self {
-        let bench = Bench { home: TempDir::new().unwrap() };
-        fs::create_dir(bench.path("logs")).unwrap();
-        bench.configure(sink);
-        bench
-    }
-
-    fn configure(&self, sink: &str) {
-        let logs = self.path("logs");
-        let text = format!(
-            "[source.app]\npaths = [\"{}/*.log\"]\n[sink.es]\nkind = \"elasticsearch\"\n{sink}\n",
-            logs.display()
-        );
-        fs::write(self.path("config.toml"), text).unwrap();
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.home.path().join(name)
-    }
-
-    fn append(&self, name: &str, text: &str) {
-        let path = self.path("logs").join(name);
-        let mut file = OpenOptions::new().create(true).append(true).open(path).unwrap();
-        file.write_all(text.as_bytes()).unwrap();
-    }
-
-    fn command(&self, arguments: &[&str]) -> std::process::Command {
-        let mut command = program::logwarden(self.home.path());
-        command.arg("--no-ui").args(arguments).arg("--config").arg(self.path("config.toml"));
-        command.arg("--state-dir").arg(self.path("state"));
-        command
-    }
-
-    fn engine(&self) -> Engine {
-        Engine::spawn(self.home.path(), &mut self.command(&[]))
-    }
-
-    /// Exit code, and what it said.
-    fn once(&self) -> (Option<i32>, String) {
-        let output = program::run(&mut self.command(&["--once"]));
-        (output.status.code(), program::text(&output.stderr))
-    }
-
-    fn dead_letters(&self) -> Vec<serde_json::Value> {
-        let folder = self.path("state").join("dead-letters/es");
-        let Ok(files) = fs::read_dir(folder) else { return Vec::new() };
-        files
-            .flat_map(|file| {
-                let text = fs::read_to_string(file.unwrap().path()).unwrap();
-                text.lines().map(|line| serde_json::from_str(line).unwrap()).collect::<Vec<_>>()
-            })
-            .collect()
-    }
-}
-
-fn line(writer: usize, number: usize) -> String {
-    format!(
-        "{{\"time\":\"2026-11-20T10:00:00.{:03}Z\",\"level\":\"info\",\"message\":\"line {number}\",\
-         \"writer\":{writer},\"number\":{number}}}\n",
-        number % 1000
-    )
-}
-
-fn lines(writer: usize, numbers: std::ops::Range<usize>) -> String {
-    numbers.map(|number| line(writer, number)).collect()
-}
-
-/// Complete and unique: each number of each writer in exactly one document.
-fn assert_each_once(documents: &[(String, serde_json::Value)], writers: usize, numbers: usize) {
-    let mut seen: HashMap<(u64, u64), usize> = HashMap::new();
-    for (_, document) in documents {
-        let key = (document["writer"].as_u64().unwrap(), document["number"].as_u64().unwrap());
-        *seen.entry(key).or_default() += 1;
-    }
-    let twice = seen.values().filter(|count| **count > 1).count();
-    assert_eq!((seen.len(), twice), (writers * numbers, 0), "of {writers} × {numbers}");
-}
 
 #[test]
 #[ignore = "needs a server: make test"]
@@ -119,6 +36,10 @@ fn all(server: &mut Elasticsearch) {
     waits_for_a_read_only_index_and_the_others_go_on(server);
     loses_nothing_when_we_are_killed(server);
     loses_nothing_when_the_server_is_killed(server);
+}
+
+fn assert_each_once(documents: &[(String, serde_json::Value)], writers: usize, numbers: usize) {
+    bench::assert_each_once(documents.iter().map(|(_, document)| document), writers, numbers);
 }
 
 fn sink(server: &Elasticsearch, index: &str) -> String {
@@ -217,24 +138,45 @@ fn waits_for_a_read_only_index_and_the_others_go_on(server: &Elasticsearch) {
     assert_each_once(&server.documents("odd"), 1, 100);
 }
 
-/// [S02] in short: killed at random moments while eight files grow.
+/// [S02] Killed at random moments while eight files grow, a line in the middle of being written among them.
+/// `make soak` does it 200 times.
 fn loses_nothing_when_we_are_killed(server: &Elasticsearch) {
-    const KILLS: usize = 30;
-    let mut random = program::Random(program::seed("kills") | 1);
+    const WRITERS: usize = 8;
+    let kills = std::env::var("LOGWARDEN_KILLS").ok().and_then(|text| text.parse().ok());
+    let seed = program::seed("kills");
+    let mut random = program::Random(seed);
     let bench = Bench::new(&sink(server, "killed"));
-    let mut written = 0;
-    for _ in 0..KILLS {
-        let engine = bench.engine();
-        for writer in 0..8 {
-            bench.append(&format!("{writer}.log"), &lines(writer, written..written + 200));
+    let stop = AtomicBool::new(false);
+    let written = std::thread::scope(|scope| {
+        let writing = scope.spawn(|| {
+            let mut random = program::Random(seed ^ u64::MAX);
+            let mut written = 0;
+            while !stop.load(Ordering::Relaxed) {
+                let next = written + random.below(40) as usize;
+                for writer in 0..WRITERS {
+                    let (name, text) = (format!("{writer}.log"), lines(writer, written..next));
+                    let (first, rest) = text.split_at(random.below(text.len() as u64 + 1) as usize);
+                    bench.append(&name, first);
+                    std::thread::sleep(Duration::from_millis(random.below(4)));
+                    bench.append(&name, rest);
+                }
+                written = next;
+            }
+            written
+        });
+        for _ in 0..kills.unwrap_or(30) {
+            let engine = bench.engine();
+            std::thread::sleep(Duration::from_millis(20 + random.below(500)));
+            engine.kill();
         }
-        written += 200;
-        std::thread::sleep(Duration::from_millis(20 + random.below(250)));
-        engine.kill();
-    }
+        stop.store(true, Ordering::Relaxed);
+        writing.join().unwrap()
+    });
+    let documents = server.documents("killed");
+    bench.assert_cursors_are_honest(documents.iter().map(|(_, document)| document));
     let (code, said) = bench.once();
     assert_eq!(code, Some(0), "{said}");
-    assert_each_once(&server.documents("killed"), 8, written);
+    assert_each_once(&server.documents("killed"), WRITERS, written);
 }
 
 /// The server is killed in the middle of bulks and comes back; meanwhile nothing ends.

@@ -1,6 +1,9 @@
 //! Delivery to real servers. Fetches and starts them, so it is not part of plain `cargo test`:
 //! `cargo test --test servers -- --ignored --test-threads 1`, or `make test` with everything else.
 
+#[path = "../it/bench.rs"]
+#[allow(dead_code, reason = "other tests use the rest")]
+mod bench;
 mod delivery;
 mod elasticsearch;
 #[path = "../it/program.rs"]

@@ -1,0 +1,135 @@
+//! Logs whose lines carry a writer and a number, a configuration with a sink `es`, a state; and the oracle:
+//! every line in exactly one document, no cursor beyond an unconfirmed byte.
+
+use std::collections::{HashMap, HashSet};
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use logwarden::state::Store;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::program::{self, Engine};
+
+/// A machine on which engines come and go.
+pub struct Bench {
+    pub home: TempDir,
+}
+
+impl Bench {
+    /// `sink`: what stands below `[sink.es]`, and whatever tables follow.
+    pub fn new(sink: &str) -> Self {
+        let bench = Bench { home: TempDir::new().unwrap() };
+        fs::create_dir(bench.path("logs")).unwrap();
+        bench.configure(sink);
+        bench
+    }
+
+    pub fn configure(&self, sink: &str) {
+        let logs = self.path("logs");
+        let text = format!(
+            "[source.app]\npaths = [\"{}/*.log\"]\n[sink.es]\nkind = \"elasticsearch\"\n{sink}\n",
+            logs.display()
+        );
+        fs::write(self.path("config.toml"), text).unwrap();
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.home.path().join(name)
+    }
+
+    pub fn append(&self, name: &str, text: &str) {
+        let path = self.path("logs").join(name);
+        let mut file = OpenOptions::new().create(true).append(true).open(path).unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+    }
+
+    pub fn command(&self, arguments: &[&str]) -> std::process::Command {
+        let mut command = program::logwarden(self.home.path());
+        command.arg("--no-ui").args(arguments).arg("--config").arg(self.path("config.toml"));
+        command.arg("--state-dir").arg(self.path("state"));
+        command
+    }
+
+    pub fn engine(&self) -> Engine {
+        Engine::spawn(self.home.path(), &mut self.command(&[]))
+    }
+
+    /// Exit code, and what it said.
+    pub fn once(&self) -> (Option<i32>, String) {
+        let output = program::run(&mut self.command(&["--once"]));
+        (output.status.code(), program::text(&output.stderr))
+    }
+
+    pub fn dead_letters(&self) -> Vec<Value> {
+        let folder = self.path("state").join("dead-letters/es");
+        let Ok(files) = fs::read_dir(folder) else { return Vec::new() };
+        files
+            .flat_map(|file| {
+                let text = fs::read_to_string(file.unwrap().path()).unwrap();
+                text.lines().map(|line| serde_json::from_str(line).unwrap()).collect::<Vec<_>>()
+            })
+            .collect()
+    }
+
+    /// While no engine runs: what stands before a cursor of `es` in its file is delivered. Returns the bytes
+    /// that stand before all of them.
+    pub fn assert_cursors_are_honest<'a>(
+        &self,
+        delivered: impl IntoIterator<Item = &'a Value>,
+    ) -> u64 {
+        let delivered: HashSet<_> = delivered.into_iter().map(place_of).collect();
+        let (store, _) = Store::open(&self.path("state")).unwrap();
+        let mut behind = 0;
+        for row in store.cursors("es") {
+            let path = store.generation(row.generation).expect("a cursor has its row").path;
+            let file = fs::read(&path).unwrap();
+            behind += row.offset;
+            for line in String::from_utf8_lossy(&file[..row.offset as usize]).lines() {
+                let line = serde_json::from_str(line).expect("a cursor stands between two lines");
+                assert!(delivered.contains(&place_of(&line)), "not delivered: {line}");
+            }
+        }
+        behind
+    }
+}
+
+fn place_of(document: &Value) -> (u64, u64) {
+    (document["writer"].as_u64().unwrap(), document["number"].as_u64().unwrap())
+}
+
+pub fn line(writer: usize, number: usize) -> String {
+    format!(
+        "{{\"time\":\"2026-11-20T10:00:00.{:03}Z\",\"level\":\"info\",\"message\":\"line {number}\",\
+         \"writer\":{writer},\"number\":{number}}}\n",
+        number % 1000
+    )
+}
+
+pub fn lines(writer: usize, numbers: Range<usize>) -> String {
+    numbers.map(|number| line(writer, number)).collect()
+}
+
+/// Complete and unique: each number of each writer in exactly one document.
+pub fn assert_each_once<'a>(
+    documents: impl IntoIterator<Item = &'a Value>,
+    writers: usize,
+    numbers: usize,
+) {
+    let mut seen: HashMap<(u64, u64), usize> = HashMap::new();
+    for document in documents {
+        *seen.entry(place_of(document)).or_default() += 1;
+    }
+    let twice = seen.values().filter(|count| **count > 1).count();
+    assert_eq!((seen.len(), twice), (writers * numbers, 0), "of {writers} × {numbers}");
+}
+
+/// A service manager's view of its memory, in bytes: what no file backs.
+pub fn resident(process: u32) -> u64 {
+    let status = fs::read_to_string(Path::new("/proc").join(process.to_string()).join("status"));
+    let status = status.expect("it runs");
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).expect("Linux");
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+}

@@ -1,0 +1,226 @@
+//! An Elasticsearch that does on demand what no real one does: scripted answers. It keeps documents by id, as
+//! `create` does, and remembers every attempt.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use serde_json::Value;
+
+/// One bulk as it came.
+#[derive(Clone, Debug)]
+pub struct Attempt {
+    /// How many came before it.
+    pub number: usize,
+    pub at: Instant,
+    /// Of the body.
+    pub bytes: usize,
+    pub ids: Vec<String>,
+    /// What it says who it is.
+    pub login: String,
+}
+
+/// What it answers to one attempt. [`Answer::default`]: takes everything and says so.
+#[derive(Default)]
+pub struct Answer {
+    pub take: Take,
+    /// 0: 200.
+    pub status: u16,
+    /// Whole lines.
+    pub headers: &'static str,
+    /// Instead of the truth.
+    pub body: Option<String>,
+    /// Once the last byte of the answer is on its way.
+    pub then: Option<Then>,
+}
+
+#[derive(Default)]
+pub enum Take {
+    #[default]
+    All,
+    Nothing,
+    /// By their place in the bulk; the others get a 429 of their own.
+    Some(Vec<bool>),
+}
+
+pub type Then = Box<dyn FnOnce() + Send>;
+type Script = Box<dyn FnMut(&Attempt) -> Answer + Send>;
+
+/// Cheap to clone; all clones are the same server.
+#[derive(Clone)]
+pub struct FakeElasticsearch {
+    address: SocketAddr,
+    shared: Arc<Mutex<Shared>>,
+}
+
+struct Shared {
+    /// By id.
+    documents: HashMap<String, String>,
+    attempts: Vec<Attempt>,
+    script: Script,
+}
+
+impl FakeElasticsearch {
+    /// Takes everything, until it is told otherwise.
+    pub fn start() -> Self {
+        let fake = FakeElasticsearch::prepared();
+        fake.launch();
+        fake
+    }
+
+    /// Its address is known, and nobody answers there.
+    pub fn prepared() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let shared = Shared {
+            documents: HashMap::new(),
+            attempts: Vec::new(),
+            script: Box::new(|_| Answer::default()),
+        };
+        FakeElasticsearch {
+            address: listener.local_addr().unwrap(),
+            shared: Arc::new(Mutex::new(shared)),
+        }
+    }
+
+    /// Its threads end with the process.
+    pub fn launch(&self) {
+        let listener = TcpListener::bind(self.address).unwrap();
+        let fake = self.clone();
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let fake = fake.clone();
+                // A client that went away in the middle is what many tests are about.
+                std::thread::spawn(move || drop(fake.serve(stream.unwrap())));
+            }
+        });
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// From now on.
+    pub fn answer(&self, script: impl FnMut(&Attempt) -> Answer + Send + 'static) {
+        self.shared.lock().unwrap().script = Box::new(script);
+    }
+
+    pub fn attempts(&self) -> Vec<Attempt> {
+        self.shared.lock().unwrap().attempts.clone()
+    }
+
+    pub fn documents(&self) -> Vec<Value> {
+        let shared = self.shared.lock().unwrap();
+        shared.documents.values().map(|text| serde_json::from_str(text).unwrap()).collect()
+    }
+
+    pub fn count(&self) -> usize {
+        self.shared.lock().unwrap().documents.len()
+    }
+
+    /// One connection: requests with a Content-Length, one after the other.
+    fn serve(&self, mut stream: TcpStream) -> std::io::Result<()> {
+        stream.set_nodelay(true)?;
+        let mut reader = BufReader::new(stream.try_clone()?);
+        while let Some((login, body)) = request(&mut reader)? {
+            let (reply, then) = self.reply(login, &body);
+            stream.write_all(&reply)?;
+            if let Some(then) = then {
+                then();
+            }
+        }
+        Ok(())
+    }
+
+    fn reply(&self, login: String, body: &[u8]) -> (Vec<u8>, Option<Then>) {
+        let items = items(body);
+        let mut shared = self.shared.lock().unwrap();
+        let attempt = Attempt {
+            number: shared.attempts.len(),
+            at: Instant::now(),
+            bytes: body.len(),
+            ids: items.iter().map(|(id, _)| id.clone()).collect(),
+            login,
+        };
+        let answer = (shared.script)(&attempt);
+        shared.attempts.push(attempt);
+        let truth = shared.take(items, &answer.take);
+        let body = answer.body.unwrap_or(truth);
+        let status = if answer.status == 0 { 200 } else { answer.status };
+        let (headers, length) = (answer.headers, body.len());
+        let head =
+            format!("HTTP/1.1 {status} so\r\n{headers}content-length: {length}\r\n\r\n{body}");
+        (head.into_bytes(), answer.then)
+    }
+}
+
+impl Shared {
+    /// As Elasticsearch answers when it is asked for `errors,items.*.status,items.*.error`.
+    fn take(&mut self, items: Vec<(String, String)>, take: &Take) -> String {
+        let mut errors = false;
+        let mut said = Vec::with_capacity(items.len());
+        for (place, (id, document)) in items.into_iter().enumerate() {
+            let wanted = match take {
+                Take::All => true,
+                Take::Nothing => false,
+                Take::Some(places) => places[place],
+            };
+            let item = match self.documents.entry(id) {
+                _ if !wanted => {
+                    r#"{"create":{"status":429,"error":{"type":"es_rejected_execution_exception","reason":"full"}}}"#
+                }
+                Entry::Occupied(_) => {
+                    r#"{"create":{"status":409,"error":{"type":"version_conflict_engine_exception","reason":"there"}}}"#
+                }
+                Entry::Vacant(free) => {
+                    free.insert(document);
+                    r#"{"create":{"status":201}}"#
+                }
+            };
+            errors |= item.contains("error");
+            said.push(item);
+        }
+        format!(r#"{{"errors":{errors},"items":[{}]}}"#, said.join(","))
+    }
+}
+
+/// Who sends the next request, and its body; `None` where the connection has ended.
+fn request(reader: &mut BufReader<TcpStream>) -> std::io::Result<Option<(String, Vec<u8>)>> {
+    let (mut length, mut login) = (0, String::new());
+    loop {
+        let mut line = String::new();
+        if reader.read_line(&mut line)? == 0 {
+            return Ok(None);
+        }
+        match line.trim_end().split_once(": ") {
+            Some((name, value)) if name.eq_ignore_ascii_case("content-length") => {
+                length = value.parse().unwrap();
+            }
+            Some((name, value)) if name.eq_ignore_ascii_case("authorization") => {
+                login = value.to_owned();
+            }
+            None if line.trim_end().is_empty() => break,
+            _ => {}
+        }
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body)?;
+    Ok(Some((login, body)))
+}
+
+/// Id and document of each `create`.
+fn items(body: &[u8]) -> Vec<(String, String)> {
+    let text = std::str::from_utf8(body).expect("JSON is UTF-8");
+    let lines: Vec<&str> = text.lines().filter(|line| !line.is_empty()).collect();
+    let item = |pair: &[&str]| {
+        let action: Value = serde_json::from_str(pair[0]).unwrap();
+        (action["create"]["_id"].as_str().unwrap().to_owned(), pair[1].to_owned())
+    };
+    lines.chunks(2).map(item).collect()
+}

@@ -1,0 +1,109 @@
+//! A network in the middle that can be made to fail: what a server says is slowed down, withheld or cut.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+/// What happens to the bytes of the server's answers, on every connection, from now on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    None,
+    /// One byte a second.
+    Slow,
+    /// Nothing comes through.
+    Silence,
+    /// A connection ends after so many bytes.
+    Cut(usize),
+}
+
+/// Cheap to clone; its threads end with the process.
+#[derive(Clone)]
+pub struct FaultProxy {
+    address: SocketAddr,
+    fault: Arc<Mutex<Fault>>,
+    sent: Arc<AtomicU64>,
+}
+
+impl FaultProxy {
+    pub fn before(server: SocketAddr) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let proxy =
+            FaultProxy { address, fault: Arc::new(Mutex::new(Fault::None)), sent: Arc::default() };
+        let accepting = proxy.clone();
+        std::thread::spawn(move || {
+            for client in listener.incoming() {
+                let client = client.unwrap();
+                let Ok(server) = TcpStream::connect(server) else { continue };
+                accepting.join(client, server);
+            }
+        });
+        proxy
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    pub fn set(&self, fault: Fault) {
+        *self.fault.lock().unwrap() = fault;
+    }
+
+    /// Bytes that clients have sent so far.
+    pub fn sent(&self) -> u64 {
+        self.sent.load(Ordering::Relaxed)
+    }
+
+    fn join(&self, client: TcpStream, server: TcpStream) {
+        let (from_client, to_client) = (client.try_clone().unwrap(), client);
+        let (from_server, to_server) = (server.try_clone().unwrap(), server);
+        let (up, down) = (self.clone(), self.clone());
+        std::thread::spawn(move || up.requests(from_client, to_server));
+        std::thread::spawn(move || down.answers(from_server, to_client));
+    }
+
+    fn requests(&self, mut from: TcpStream, mut to: TcpStream) {
+        let mut buffer = [0; 16 * 1024];
+        while let Ok(count @ 1..) = from.read(&mut buffer) {
+            self.sent.fetch_add(count as u64, Ordering::Relaxed);
+            if to.write_all(&buffer[..count]).is_err() {
+                break;
+            }
+        }
+        let _ = to.shutdown(Shutdown::Both);
+    }
+
+    fn answers(&self, mut from: TcpStream, mut to: TcpStream) {
+        let mut buffer = [0; 16 * 1024];
+        let mut passed = 0;
+        while let Ok(count @ 1..) = from.read(&mut buffer) {
+            let mut left = &buffer[..count];
+            while !left.is_empty() {
+                let part = self.wait_for_passage(passed).min(left.len());
+                if part == 0 || to.write_all(&left[..part]).is_err() {
+                    let _ = to.shutdown(Shutdown::Both);
+                    return;
+                }
+                passed += part;
+                left = &left[part..];
+            }
+        }
+        let _ = to.shutdown(Shutdown::Both);
+    }
+
+    /// How many bytes may pass now; 0: the connection ends. Looks often: the fault may be mended any time.
+    fn wait_for_passage(&self, passed: usize) -> usize {
+        let asked = Instant::now();
+        loop {
+            match *self.fault.lock().unwrap() {
+                Fault::None => return usize::MAX,
+                Fault::Slow if asked.elapsed() >= Duration::from_secs(1) => return 1,
+                Fault::Slow | Fault::Silence => {}
+                Fault::Cut(after) => return after.saturating_sub(passed),
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}

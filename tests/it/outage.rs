@@ -1,0 +1,249 @@
+//! What a server, and what stands before it, may do wrong: nothing is lost, nothing comes twice, nothing runs
+//! hot, and the reason is said. The names in brackets are cases: a fake server plays them on demand.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use crate::bench::{Bench, assert_each_once, lines, resident};
+use crate::fake_elasticsearch::{Answer, Attempt, FakeElasticsearch, Take, Then};
+use crate::fault_proxy::{Fault, FaultProxy};
+use crate::program::{self, Engine, Random, wait_for};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn to(url: &str) -> String {
+    format!("urls = [\"{url}\"]")
+}
+
+fn delivered(fake: &FakeElasticsearch, count: usize) {
+    wait_for("every line", PATIENCE, || (fake.count() >= count).then_some(()));
+}
+
+fn says(engine: &Engine, words: &str) {
+    wait_for(words, PATIENCE, || engine.said().contains(words).then_some(()));
+}
+
+/// [S03] The server has it, and our cursor does not know yet: what comes again is known there.
+#[test]
+fn s03_killed_between_the_reply_and_the_cursor() {
+    let fake = FakeElasticsearch::start();
+    let bench = Bench::new(&to(&fake.url()));
+    let mut random = Random(program::seed("s03"));
+    const ROUNDS: usize = 8;
+    for round in 0..ROUNDS {
+        let (replied, reply) = mpsc::channel();
+        fake.answer(move |_| {
+            let replied = replied.clone();
+            let then: Then = Box::new(move || {
+                let _ = replied.send(());
+            });
+            Answer { then: Some(then), ..Answer::default() }
+        });
+        bench.append("a.log", &lines(1, round * 100..round * 100 + 100));
+        let engine = bench.engine();
+        reply.recv_timeout(PATIENCE).expect("a bulk comes");
+        if round % 2 == 1 {
+            // On either side of the next group commit.
+            std::thread::sleep(Duration::from_millis(random.below(300)));
+        }
+        engine.kill();
+        bench.assert_cursors_are_honest(&fake.documents());
+    }
+    let (code, said) = bench.once();
+    assert_eq!(code, Some(0), "{said}");
+    assert_each_once(&fake.documents(), 1, ROUNDS * 100);
+    let mut sent: HashMap<String, usize> = HashMap::new();
+    for id in fake.attempts().into_iter().flat_map(|attempt| attempt.ids) {
+        *sent.entry(id).or_default() += 1;
+    }
+    let again = sent.values().filter(|times| **times > 1).count();
+    assert!(again >= 100, "no kill came between a reply and its cursor: {again} came again");
+}
+
+/// [S28] Nobody is there at the start: the archive and the alerts work, and then the server has everything.
+#[test]
+fn s28_nobody_answers_at_the_start() {
+    let fake = FakeElasticsearch::prepared();
+    let rule =
+        "[rule.many]\nkind = \"threshold\"\nwhere = \"level:info\"\ncount = 10\nwindow = \"1m\"";
+    let bench = Bench::new(&format!("{}\n[sink.archive]\n{rule}", to(&fake.url())));
+    bench.append("a.log", &lines(1, 0..300));
+    let engine = bench.engine();
+    says(&engine, "cannot reach");
+    says(&engine, "many");
+    let state = bench.path("state");
+    wait_for("the archive", PATIENCE, || {
+        (program::archived(bench.home.path(), &state, "*") == 300).then_some(())
+    });
+    fake.launch();
+    delivered(&fake, 300);
+    assert!(engine.terminate().success());
+    assert_each_once(&fake.documents(), 1, 300);
+    assert_eq!(bench.assert_cursors_are_honest(&fake.documents()), lines(1, 0..300).len() as u64);
+}
+
+/// [S30] First everything is too much and a time is named, then every second event is, three times each.
+#[test]
+fn s30_too_many_requests() {
+    let fake = FakeElasticsearch::start();
+    let mut tries: HashMap<String, usize> = HashMap::new();
+    fake.answer(move |attempt| {
+        if attempt.number < 2 {
+            let headers = "retry-after: 1\r\n";
+            return Answer { take: Take::Nothing, status: 429, headers, ..Answer::default() };
+        }
+        let mut taken = |(place, id): (usize, &String)| {
+            let tries = tries.entry(id.clone()).or_default();
+            *tries += 1;
+            *tries > 3 || (place % 2 == 0 && *tries == 1)
+        };
+        let places = attempt.ids.iter().enumerate().map(&mut taken).collect();
+        Answer { take: Take::Some(places), ..Answer::default() }
+    });
+    let bench = Bench::new(&to(&fake.url()));
+    bench.append("a.log", &lines(1, 0..1000));
+    let engine = bench.engine();
+    says(&engine, "asks to wait");
+    delivered(&fake, 1000);
+    assert!(engine.terminate().success());
+    assert_each_once(&fake.documents(), 1, 1000);
+    let attempts = fake.attempts();
+    for pair in attempts.windows(2).take(2) {
+        let waited = pair[1].at - pair[0].at;
+        assert!(waited >= Duration::from_millis(990), "asked for 1 s, waited {waited:?}");
+    }
+    assert!(attempts.len() < 20, "{} attempts for three refusals each", attempts.len());
+}
+
+/// [S38] An answer of one byte a second holds two bulks and nothing more, and no other sink.
+#[test]
+fn s38_one_byte_a_second() {
+    let fake = FakeElasticsearch::start();
+    let proxy = FaultProxy::before(fake.address());
+    proxy.set(Fault::Slow);
+    let bench =
+        Bench::new(&format!("{}\n[sink.out]\nkind = \"file\"\npath = \"out\"", to(&proxy.url())));
+    const LINES: usize = 40_000;
+    bench.append("a.log", &lines(1, 0..LINES));
+    let engine = bench.engine();
+    wait_for("the other sink", PATIENCE, || {
+        let written = std::fs::read_to_string(bench.path("out")).unwrap_or_default();
+        (written.lines().count() == LINES).then_some(())
+    });
+    wait_for("two requests", PATIENCE, || (fake.attempts().len() == 2).then_some(()));
+    let held: usize = fake.attempts().iter().map(|attempt| attempt.bytes).sum();
+    assert!(held <= 2 << 20, "{held} bytes are under way");
+    assert!(resident(engine.id()) < 64 << 20, "{} bytes", resident(engine.id()));
+    assert_eq!(fake.attempts().len(), 2, "nothing more is sent while nothing is answered");
+    proxy.set(Fault::None);
+    let mended = Instant::now();
+    delivered(&fake, LINES);
+    assert!(mended.elapsed() < Duration::from_secs(10), "{:?}", mended.elapsed());
+    assert!(proxy.sent() < 3 * lines(1, 0..LINES).len() as u64 + (4 << 20), "sent more than once");
+    assert!(engine.terminate().success());
+    assert_each_once(&fake.documents(), 1, LINES);
+    bench.assert_cursors_are_honest(&fake.documents());
+}
+
+/// [S40] One signal, and the answer never comes: it ends in the time that it gives itself.
+#[test]
+fn s40_one_signal_ends_in_the_deadline() {
+    let silent = FakeElasticsearch::start();
+    let proxy = FaultProxy::before(silent.address());
+    proxy.set(Fault::Silence);
+    let refusing = FakeElasticsearch::prepared();
+    for (url, waits_for, seconds) in [(proxy.url(), Some(&silent), 12), (refusing.url(), None, 3)] {
+        let bench = Bench::new(&to(&url));
+        bench.append("a.log", &lines(1, 0..500));
+        let engine = bench.engine();
+        match waits_for {
+            Some(fake) => {
+                wait_for("a bulk", PATIENCE, || (fake.attempts().len() == 1).then_some(()))
+            }
+            None => says(&engine, "cannot reach"),
+        }
+        let asked = Instant::now();
+        assert!(engine.terminate().success());
+        assert!(asked.elapsed() < Duration::from_secs(seconds), "{:?}", asked.elapsed());
+        assert_eq!(bench.assert_cursors_are_honest([]), 0);
+    }
+}
+
+/// Whatever has status 200 and is no reply to this bulk: not a confirmation, whether it was stored or not.
+#[test]
+fn a_page_instead_of_a_reply_confirms_nothing() {
+    let pages = [
+        "<html><body>Please sign in</body></html>",
+        r#"{"errors":false,"items":[{"create":{"sta"#,
+        r#"{"errors":false,"items":[{"create":{"status":201}}]}"#,
+        r#"{"errors":false,"items":[]}"#,
+        r#"{"acknowledged":true}"#,
+        "",
+    ];
+    for take in [|| Take::All, || Take::Nothing] {
+        let fake = FakeElasticsearch::start();
+        fake.answer(move |attempt: &Attempt| {
+            let body = pages.get(attempt.number).map(|page| (*page).to_owned());
+            let take = if body.is_some() { take() } else { Take::All };
+            Answer { take, body, ..Answer::default() }
+        });
+        let bench = Bench::new(&to(&fake.url()));
+        bench.append("a.log", &lines(1, 0..500));
+        let engine = bench.engine();
+        says(&engine, "not as Elasticsearch does");
+        engine.kill();
+        assert_eq!(bench.assert_cursors_are_honest([]), 0, "a page moved the cursor");
+        let (code, said) = bench.once();
+        assert_eq!(code, Some(0), "{said}");
+        assert_each_once(&fake.documents(), 1, 500);
+        let ids: HashSet<String> = fake.attempts().into_iter().flat_map(|a| a.ids).collect();
+        assert_eq!(ids.len(), 500);
+        assert!(fake.attempts().len() > pages.len(), "every page was seen");
+    }
+}
+
+/// The connection ends in the middle of the answer, after the server has stored everything.
+#[test]
+fn an_answer_that_is_cut_confirms_nothing() {
+    let fake = FakeElasticsearch::start();
+    let proxy = FaultProxy::before(fake.address());
+    proxy.set(Fault::Cut(300));
+    let bench = Bench::new(&to(&proxy.url()));
+    bench.append("a.log", &lines(1, 0..500));
+    let engine = bench.engine();
+    says(&engine, "broke");
+    engine.kill();
+    assert_eq!(bench.assert_cursors_are_honest([]), 0);
+    proxy.set(Fault::None);
+    assert_eq!(bench.once().0, Some(0));
+    assert_each_once(&fake.documents(), 1, 500);
+}
+
+/// Another server at the address: said plainly, nothing counts, and with the right address all of it comes.
+#[test]
+fn a_web_server_that_is_not_elasticsearch() {
+    let web = FakeElasticsearch::start();
+    let right = FakeElasticsearch::start();
+    for (status, words) in [
+        (200, "not as Elasticsearch does"),
+        (404, "is this the address"),
+        (405, "is this the address"),
+    ] {
+        web.answer(move |_| {
+            let body = Some("<html><h1>It works!</h1></html>".to_owned());
+            Answer { take: Take::Nothing, status, body, ..Answer::default() }
+        });
+        let bench = Bench::new(&to(&web.url()));
+        bench.append("a.log", &lines(1, 0..100));
+        let engine = bench.engine();
+        says(&engine, words);
+        assert!(engine.terminate().success());
+        assert_eq!(bench.assert_cursors_are_honest([]), 0);
+        bench.configure(&to(&right.url()));
+        let (code, said) = bench.once();
+        assert_eq!(code, Some(0), "{said}");
+        assert!(right.count() >= 100);
+    }
+    assert_eq!(web.count(), 0);
+}
