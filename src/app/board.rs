@@ -32,10 +32,14 @@ impl Notices {
 
     /// The same text as the newest one is not repeated.
     pub fn add(&self, level: Level, text: String) {
-        let mut list = self.list.lock().expect("no holder of the notices panics");
-        if list.last().is_some_and(|last| last.text == text) {
-            return;
+        if self.all().last().is_none_or(|last| last.text != text) {
+            self.answer(level, text);
         }
+    }
+
+    /// What somebody asked for is told each time.
+    pub fn answer(&self, level: Level, text: String) {
+        let mut list = self.list.lock().expect("no holder of the notices panics");
         if list.len() == NOTICES {
             list.remove(0);
         }
@@ -49,13 +53,26 @@ impl Notices {
     }
 }
 
+/// Consumers that have something to say; others after a reload.
+#[derive(Clone, Debug)]
+pub struct Voices {
+    pub sinks: Vec<watch::Receiver<SinkStatus>>,
+    pub rules: watch::Receiver<Vec<RuleStatus>>,
+}
+
+impl Default for Voices {
+    /// Nobody.
+    fn default() -> Self {
+        Voices { sinks: Vec::new(), rules: watch::channel(Vec::new()).1 }
+    }
+}
+
 /// Everybody who has something to say.
 #[derive(Debug)]
 pub struct Board {
     pub log: Log,
     pub engine: watch::Receiver<EngineState>,
-    pub sinks: Vec<watch::Receiver<SinkStatus>>,
-    pub rules: watch::Receiver<Vec<RuleStatus>>,
+    pub voices: watch::Receiver<Voices>,
     pub notices: Notices,
     pub status: watch::Sender<Arc<Status>>,
 }
@@ -64,20 +81,22 @@ impl Board {
     pub async fn run(mut self, stop: CancellationToken) {
         let mut log = self.log.changes();
         let mut notices = self.notices.changed.subscribe();
+        let mut voices = self.voices.borrow_and_update().clone();
         loop {
-            self.publish();
+            self.publish(&mut voices);
             tokio::select! {
                 () = stop.cancelled() => break,
                 Ok(()) = log.changed() => {}
                 Ok(()) = notices.changed() => {}
                 Ok(()) = self.engine.changed() => {}
-                Ok(()) = self.rules.changed() => {}
-                Ok(()) = any_changed(&mut self.sinks) => {}
+                Ok(()) = self.voices.changed() => voices = self.voices.borrow_and_update().clone(),
+                Ok(()) = voices.rules.changed() => {}
+                Ok(()) = any_changed(&mut voices.sinks) => {}
                 else => break,
             }
             tokio::time::sleep(INTERVAL).await;
         }
-        self.publish();
+        self.publish(&mut voices);
     }
 
     fn all_notices(&self) -> Vec<Notice> {
@@ -87,14 +106,14 @@ impl Board {
         all
     }
 
-    fn publish(&mut self) {
+    fn publish(&mut self, voices: &mut Voices) {
         let notices = self.all_notices();
         let status = Status {
             engine: self.engine.borrow_and_update().clone(),
             files: self.log.statuses(),
             unopened: self.log.unopened() as u64,
-            sinks: self.sinks.iter_mut().map(|sink| sink.borrow_and_update().clone()).collect(),
-            rules: self.rules.borrow_and_update().clone(),
+            sinks: voices.sinks.iter_mut().map(|sink| sink.borrow_and_update().clone()).collect(),
+            rules: voices.rules.borrow_and_update().clone(),
             notices,
         };
         self.status.send_if_modified(|old| {

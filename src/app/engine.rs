@@ -1,22 +1,27 @@
 //! One engine: the log, its consumers, and everything around them; started and stopped in order.
 
+mod reload;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::board::{Board, Notices};
+use super::board::{Board, Notices, Voices};
 use super::control;
 use super::settings::Settings;
-use super::sinks::{self, Running};
+use super::sinks::{self, Maker, Running};
 use crate::alert::{self, Change, Told};
 use crate::base::Clock;
-use crate::event::status::EngineState;
+use crate::event::status::{EngineState, RuleStatus};
 use crate::event::{Command, Level, Status};
 use crate::follow::{Log, LogConfig};
 use crate::state::{StateError, Store};
+
+pub use reload::Reread;
 
 /// Cursors, marks and rows become durable together, so often.
 const GROUP_COMMIT: Duration = Duration::from_millis(250);
@@ -65,17 +70,19 @@ pub enum Ownership {
 }
 
 /// Consumers at work.
-#[derive(Debug)]
 pub struct Engine {
-    log: Log,
-    store: Store,
+    settings: Settings,
+    maker: Maker,
+    owner: bool,
     state: watch::Sender<EngineState>,
     sinks: Vec<Running>,
+    alerts: Alerts,
+    /// Whom the board listens to.
+    voices: watch::Sender<Voices>,
     orders: mpsc::Receiver<Command>,
     /// Ends what only reads: alerts, board, control socket.
     stop: CancellationToken,
     tasks: TaskTracker,
-    alerts: tokio::task::JoinHandle<()>,
 }
 
 impl Engine {
@@ -96,43 +103,54 @@ impl Engine {
             .await
             .map_err(|source| StartError::Worker { source })?;
 
-        let stop = CancellationToken::new();
-        let tasks = TaskTracker::new();
-        let sinks = match owner {
-            true => sinks::start(settings, once, &log, &store, &notices, &clock).await?,
-            false => Vec::new(),
-        };
-        log.set_consumers(sinks.iter().map(|sink| sink.name().to_owned()).collect());
-        let (consumer, alerts) =
-            alert::Consumer::new(log.clone(), settings.rules.clone(), clock, once);
+        let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+        let maker = Maker { once, log, store, notices, clock };
+        let mut sinks = Vec::new();
+        for recipe in if owner { sinks::recipes(settings) } else { Vec::new() } {
+            sinks.push(maker.start(settings, recipe, None).await?);
+        }
+        let alerts = Alerts::start(&maker, settings, &stop, &tasks);
+        let voices = watch::Sender::new(Voices::default());
         let board = Board {
-            log: log.clone(),
+            log: maker.log.clone(),
             engine: state.subscribe(),
-            sinks: sinks.iter().map(|sink| sink.status()).collect(),
-            rules: alerts.statuses,
-            notices: notices.clone(),
+            voices: voices.subscribe(),
+            notices: maker.notices.clone(),
             status: status.clone(),
         };
-        tasks.spawn(tell(alerts.told, notices.clone()));
-        let alerts = tokio::spawn(consumer.run(stop.clone()));
         tasks.spawn(board.run(stop.clone()));
-        tasks.spawn(commit_in_groups(store.clone(), notices.clone(), stop.clone()));
+        tasks.spawn(commit_in_groups(maker.store.clone(), maker.notices.clone(), stop.clone()));
         if owner {
             match control::Server::bind(&settings.directories.state, status.subscribe(), commands) {
                 Ok(server) => drop(tasks.spawn(server.run(stop.clone()))),
-                Err(error) => notices.add(
+                Err(error) => maker.notices.add(
                     Level::Warning,
                     format!("no control socket, other commands cannot reach this engine: {error}"),
                 ),
             }
         }
-        Ok(Engine { log, store, state, sinks, orders, stop, tasks, alerts })
+        let settings = settings.clone();
+        let engine =
+            Engine { settings, maker, owner, state, sinks, alerts, voices, orders, stop, tasks };
+        engine.introduce();
+        Ok(engine)
+    }
+
+    /// Tells the log who reads, and the board who speaks.
+    fn introduce(&self) {
+        self.maker
+            .log
+            .set_consumers(self.sinks.iter().map(|sink| sink.name().to_owned()).collect());
+        self.voices.send_replace(Voices {
+            sinks: self.sinks.iter().map(Running::status).collect(),
+            rules: self.alerts.statuses.clone(),
+        });
     }
 
     /// Obeys commands until one says stop, or, with `--once`, until every sink is through.
-    pub async fn obey(&mut self, once: bool) {
-        let closed = sinks::closed(&self.sinks);
+    pub async fn obey(&mut self, once: bool, reread: &Reread) {
         loop {
+            let closed = sinks::closed(&self.sinks);
             let command = tokio::select! {
                 command = self.orders.recv() => command,
                 () = closed.cancelled() => None,
@@ -140,6 +158,12 @@ impl Engine {
             };
             match command {
                 None | Some(Command::Stop) => return,
+                // One that ends by itself ends as it was begun.
+                Some(Command::Reload) if !once => {
+                    if self.reload(reread).await.is_break() {
+                        return;
+                    }
+                }
                 Some(command) => sinks::forward(&self.sinks, &command).await,
             }
         }
@@ -150,13 +174,12 @@ impl Engine {
         let _ = self.state.send(EngineState::Draining);
         sinks::stop(std::mem::take(&mut self.sinks)).await;
         if once {
-            let _ = (&mut self.alerts).await;
+            let _ = (&mut self.alerts.task).await;
+        } else {
+            self.alerts.stop().await;
         }
         self.stop.cancel();
-        if !once {
-            let _ = self.alerts.await;
-        }
-        let (log, store) = (self.log.clone(), self.store.clone());
+        let (log, store) = (self.maker.log.clone(), self.maker.store.clone());
         let last_commit = tokio::task::spawn_blocking(move || {
             log.stop();
             store.commit()
@@ -168,6 +191,36 @@ impl Engine {
         let _ = self.state.send(EngineState::Stopped);
         self.tasks.close();
         self.tasks.wait().await;
+    }
+}
+
+/// The rules at work.
+struct Alerts {
+    task: JoinHandle<()>,
+    stop: CancellationToken,
+    statuses: watch::Receiver<Vec<RuleStatus>>,
+}
+
+impl Alerts {
+    fn start(
+        maker: &Maker,
+        settings: &Settings,
+        stop: &CancellationToken,
+        tasks: &TaskTracker,
+    ) -> Alerts {
+        let (log, clock) = (maker.log.clone(), maker.clock.clone());
+        let (consumer, outputs) =
+            alert::Consumer::new(log, settings.rules.clone(), clock, maker.once);
+        tasks.spawn(tell(outputs.told, maker.notices.clone()));
+        let stop = stop.child_token();
+        let task = tokio::spawn(consumer.run(stop.clone()));
+        Alerts { task, stop, statuses: outputs.statuses }
+    }
+
+    /// Returns when nothing of it runs any more.
+    async fn stop(&mut self) {
+        self.stop.cancel();
+        let _ = (&mut self.task).await;
     }
 }
 

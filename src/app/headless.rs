@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::engine::{Desk, Engine, Ownership, StartError};
+use super::engine::{Desk, Engine, Ownership, Reread, StartError};
 use super::settings::Settings;
 use super::signals::{self, HangUp};
 use super::{report, telemetry};
@@ -30,36 +30,36 @@ pub enum Ended {
 }
 
 /// Runs until a signal, or with `once` until everything is delivered.
-pub fn run(settings: &Settings, once: bool) -> Result<Ended, StartError> {
+pub fn run(settings: &Settings, once: bool, reread: &Reread) -> Result<Ended, StartError> {
     telemetry::to_stderr(&settings.log_level);
     let runtime = super::runtime();
-    runtime.block_on(work(settings, once))
+    runtime.block_on(work(settings, once, reread))
 }
 
-async fn work(settings: &Settings, once: bool) -> Result<Ended, StartError> {
+async fn work(settings: &Settings, once: bool, reread: &Reread) -> Result<Ended, StartError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let desk = Desk::open(settings, once, clock.clone());
     let status = desk.status.subscribe();
     let commands = desk.commands.clone();
-    let mut engine = Engine::start(settings, desk, once, Ownership::Required, clock).await?;
-
     let finished = CancellationToken::new();
     let at_once = CancellationToken::new();
     let signals =
-        tokio::spawn(signals::run(HangUp::Ignored, commands, at_once.clone(), finished.clone()));
+        tokio::spawn(signals::run(HangUp::Reloads, commands, at_once.clone(), finished.clone()));
     let reporting = tokio::spawn(report_changes(status.clone(), once, finished.clone()));
     let running = async {
-        engine.obey(once).await;
+        let mut engine = Engine::start(settings, desk, once, Ownership::Required, clock).await?;
+        engine.obey(once, reread).await;
         engine.stop(once).await;
+        Ok(())
     };
-    let drained = tokio::select! {
-        () = running => true,
-        () = at_once.cancelled() => false,
+    let drained: Result<bool, StartError> = tokio::select! {
+        ended = running => ended.map(|()| true),
+        () = at_once.cancelled() => Ok(false),
     };
     finished.cancel();
     let _ = reporting.await;
     let _ = signals.await;
-    if !drained {
+    if !drained? {
         return Ok(Ended::AtOnce);
     }
     let last = status.borrow().clone();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use super::engine::{Desk, Engine, Ownership, StartError};
+use super::engine::{Desk, Engine, Ownership, Reread, StartError};
 use super::settings::{Color, Settings};
 use super::signals::{self, HangUp};
 use super::telemetry;
@@ -37,7 +37,7 @@ pub fn options(settings: &Settings, title: &str) -> ui::Options {
 }
 
 /// Runs until the operator leaves, a signal says stop, or the terminal is gone.
-pub fn run(settings: &Settings, options: ui::Options) -> Result<(), ScreenError> {
+pub fn run(settings: &Settings, options: ui::Options, reread: &Reread) -> Result<(), ScreenError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let desk = Desk::open(settings, false, clock.clone());
     let stop = CancellationToken::new();
@@ -49,12 +49,12 @@ pub fn run(settings: &Settings, options: ui::Options) -> Result<(), ScreenError>
         stop: stop.clone(),
     };
     let engine = {
-        let (settings, stop) = (settings.clone(), stop.clone());
+        let (settings, stop, reread) = (settings.clone(), stop.clone(), reread.clone());
         std::thread::Builder::new()
             .name("engine".to_owned())
             .spawn(move || {
                 telemetry::to_file(&settings.log_level, &settings.directories.log);
-                super::runtime().block_on(work(&settings, desk, stop, clock))
+                super::runtime().block_on(work(&settings, desk, &reread, stop, clock))
             })
             .expect("a thread can be started")
     };
@@ -72,6 +72,7 @@ pub fn run(settings: &Settings, options: ui::Options) -> Result<(), ScreenError>
 async fn work(
     settings: &Settings,
     desk: Desk,
+    reread: &Reread,
     stop: CancellationToken,
     clock: Arc<dyn Clock>,
 ) -> Result<(), StartError> {
@@ -92,7 +93,7 @@ async fn work(
             }
         };
         tokio::select! {
-            () = engine.obey(false) => {}
+            () = engine.obey(false, reread) => {}
             () = stop.cancelled() => {}
         }
         stop.cancel();

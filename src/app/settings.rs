@@ -52,7 +52,7 @@ pub enum ShipStart {
     Manual,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct SinkSettings {
     pub name: String,
     pub kind: SinkKind,
@@ -87,6 +87,14 @@ impl SinkKind {
             SinkKind::File { .. } => "file",
             SinkKind::Stdout => "stdout",
             SinkKind::Elasticsearch(_) => "elasticsearch",
+        }
+    }
+
+    /// Passwords or certificates that it names may be others by now.
+    pub fn names_files(&self) -> bool {
+        match self {
+            SinkKind::Elasticsearch(settings) => settings.connection.names_files(),
+            SinkKind::Archive { .. } | SinkKind::File { .. } | SinkKind::Stdout => false,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Signals become commands: TERM and INT stop (a second one at once), USR1 ships now.
+//! Signals become commands: TERM and INT stop (a second one at once), USR1 ships now, HUP reloads or stops.
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
@@ -11,8 +11,8 @@ use crate::event::Command;
 pub enum HangUp {
     /// With a screen: the terminal is gone.
     Stops,
-    /// Without one: nothing that was attached is missed.
-    Ignored,
+    /// Without one: the configuration is read again.
+    Reloads,
 }
 
 /// Runs until `finished`; the first stop goes out as [`Command::Stop`], a second one cancels `at_once`.
@@ -32,7 +32,12 @@ pub async fn run(
             () = finished.cancelled() => return Ok(()),
             _ = terminate.recv() => true,
             _ = interrupt.recv() => true,
-            _ = hung_up.recv() => hang_up == HangUp::Stops,
+            _ = hung_up.recv() => {
+                if hang_up == HangUp::Reloads {
+                    let _ = commands.try_send(Command::Reload);
+                }
+                hang_up == HangUp::Stops
+            }
             _ = ship_now.recv() => {
                 let _ = commands.try_send(Command::ShipNow { sink: None });
                 false

@@ -10,10 +10,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::board::Notices;
 use super::engine::StartError;
-use super::settings::{Settings, ShipStart, SinkKind, SinkSettings};
+use super::settings::{PrivacySettings, Settings, Ship, ShipStart, SinkKind, SinkSettings};
 use crate::archive::Archive;
 use crate::base::Clock;
-use crate::event::status::SinkStatus;
+use crate::event::status::{SinkState, SinkStatus};
 use crate::event::{Command, Level};
 use crate::follow::Log;
 use crate::privacy::Policy;
@@ -33,73 +33,132 @@ const BODIES: usize = 4 << 20;
 /// What nobody else may take of it.
 const SMALLEST_SHARE: usize = 2 << 20;
 
+/// All that a sink at work depends on: where one of these is different, it begins again.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Recipe {
+    sink: SinkSettings,
+    privacy: PrivacySettings,
+    ship: Ship,
+    budget: usize,
+}
+
+impl Recipe {
+    pub fn name(&self) -> &str {
+        &self.sink.name
+    }
+}
+
+/// One for each sink that is enabled.
+pub fn recipes(settings: &Settings) -> Vec<Recipe> {
+    let enabled: Vec<&SinkSettings> = settings.sinks.iter().filter(|sink| sink.enabled).collect();
+    let budget = (BODIES / enabled.len().max(1)).max(SMALLEST_SHARE);
+    let recipe = |sink: &SinkSettings| Recipe {
+        sink: sink.clone(),
+        privacy: settings.privacy.clone(),
+        ship: settings.ship,
+        budget,
+    };
+    enabled.into_iter().map(recipe).collect()
+}
+
 /// One sink at work.
 #[derive(Debug)]
 pub struct Running {
-    name: String,
+    recipe: Recipe,
     handle: WorkerHandle,
     task: Option<JoinHandle<SinkStatus>>,
     stop: CancellationToken,
     closed: Option<CancellationToken>,
+    /// Who had paused it when it was told to stop.
+    paused_by: Option<String>,
 }
 
 impl Running {
     pub fn name(&self) -> &str {
-        &self.name
+        self.recipe.name()
     }
 
     pub fn status(&self) -> watch::Receiver<SinkStatus> {
         self.handle.status.clone()
     }
+
+    /// By this recipe it would be the same.
+    pub fn stays(&self, recipe: &Recipe) -> bool {
+        self.recipe == *recipe && !recipe.sink.kind.names_files()
+    }
+
+    /// It drains, and ends.
+    pub fn stop(&mut self) {
+        if let SinkState::Paused { by, .. } = &self.handle.status.borrow().state {
+            self.paused_by = Some(by.clone());
+        }
+        self.stop.cancel();
+    }
 }
 
-pub async fn start(
-    settings: &Settings,
-    once: bool,
-    log: &Log,
-    store: &Store,
-    notices: &Notices,
-    clock: &Arc<dyn Clock>,
-) -> Result<Vec<Running>, StartError> {
-    let enabled: Vec<&SinkSettings> = settings.sinks.iter().filter(|sink| sink.enabled).collect();
-    let budget = (BODIES / enabled.len().max(1)).max(SMALLEST_SHARE);
-    let policy = Arc::new(Policy::new(&settings.privacy.seal, settings.privacy.keep_original));
-    let letters = settings.directories.state.join("dead-letters");
-    let letters = Arc::new(DeadLetterFolder::new(letters, clock.clone()));
-    let mode = match (once, settings.ship.start) {
+/// What sinks have in common as long as an engine runs.
+#[derive(Clone)]
+pub struct Maker {
+    pub once: bool,
+    pub log: Log,
+    pub store: Store,
+    pub notices: Notices,
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Maker {
+    /// `before`: the same sink until now; a pause goes on.
+    pub async fn start(
+        &self,
+        settings: &Settings,
+        recipe: Recipe,
+        before: Option<&Running>,
+    ) -> Result<Running, StartError> {
+        let Recipe { sink, privacy, ship, budget } = recipe.clone();
+        let built = self.opened(&settings.directories.archive, &sink).await?;
+        let letters = settings.directories.state.join("dead-letters");
+        let config = WorkerConfig {
+            kind: sink.kind.name().to_owned(),
+            name: sink.name,
+            sink: built.sink,
+            queue: Arc::new(self.log.clone()),
+            store: self.store.clone(),
+            policy: Arc::new(Policy::new(&privacy.seal, privacy.keep_original)),
+            filter: Filter { levels: sink.levels, condition: sink.where_.map(condition) },
+            mode: mode(self.once, ship),
+            budget,
+            dead_letters: Arc::new(DeadLetterFolder::new(letters, self.clock.clone())),
+            clock: self.clock.clone(),
+        };
+        let (worker, handle) = Worker::new(config);
+        if let Some(by) = before.and_then(|before| before.paused_by.clone()) {
+            let _ = handle.orders.send(Order::Pause { by }).await;
+        }
+        let stop = CancellationToken::new();
+        let task = Some(tokio::spawn(worker.run(stop.clone())));
+        Ok(Running { recipe, handle, task, stop, closed: built.closed, paused_by: None })
+    }
+
+    async fn opened(&self, archive: &Path, sink: &SinkSettings) -> Result<Built, StartError> {
+        let (directory, kind) = (archive.to_owned(), sink.kind.clone());
+        let (store, notices, clock) =
+            (self.store.clone(), self.notices.clone(), self.clock.clone());
+        let built =
+            tokio::task::spawn_blocking(move || build(&kind, &directory, store, &notices, clock));
+        let built = built.await.map_err(|source| StartError::Worker { source })?;
+        built.map_err(|source| StartError::Sink { name: sink.name.clone(), source })
+    }
+}
+
+fn mode(once: bool, ship: Ship) -> Mode {
+    match (once, ship.start) {
         (true, _) => Mode::Once,
-        (false, ShipStart::Auto) => match (settings.ship.every, settings.ship.after) {
+        (false, ShipStart::Auto) => match (ship.every, ship.after) {
             (None, None) => Mode::Auto,
             (every, after) => Mode::Rounds(Rounds { every, after }),
         },
         (false, ShipStart::Manual) => Mode::Armed,
-    };
-    let mut running = Vec::new();
-    for sink in enabled {
-        let built = opened(settings, sink, store, notices, clock).await?;
-        let config = WorkerConfig {
-            name: sink.name.clone(),
-            kind: sink.kind.name().to_owned(),
-            sink: built.sink,
-            queue: Arc::new(log.clone()),
-            store: store.clone(),
-            policy: policy.clone(),
-            filter: Filter {
-                levels: sink.levels.clone(),
-                condition: sink.where_.clone().map(condition),
-            },
-            mode,
-            budget,
-            dead_letters: letters.clone(),
-            clock: clock.clone(),
-        };
-        let (worker, handle) = Worker::new(config);
-        let stop = CancellationToken::new();
-        let task = Some(tokio::spawn(worker.run(stop.clone())));
-        let closed = built.closed;
-        running.push(Running { name: sink.name.clone(), handle, task, stop, closed });
     }
-    Ok(running)
 }
 
 fn condition(where_: Expr) -> Condition {
@@ -110,21 +169,6 @@ fn condition(where_: Expr) -> Condition {
 struct Built {
     sink: Arc<dyn Sink>,
     closed: Option<CancellationToken>,
-}
-
-async fn opened(
-    settings: &Settings,
-    sink: &SinkSettings,
-    store: &Store,
-    notices: &Notices,
-    clock: &Arc<dyn Clock>,
-) -> Result<Built, StartError> {
-    let (directory, kind) = (settings.directories.archive.clone(), sink.kind.clone());
-    let (store, notices, clock) = (store.clone(), notices.clone(), clock.clone());
-    let built =
-        tokio::task::spawn_blocking(move || build(&kind, &directory, store, &notices, clock));
-    let built = built.await.map_err(|source| StartError::Worker { source })?;
-    built.map_err(|source| StartError::Sink { name: sink.name.clone(), source })
 }
 
 fn build(
@@ -161,9 +205,10 @@ pub async fn forward(sinks: &[Running], command: &Command) {
         Command::Pause { sink, by } => (sink, Order::Pause { by: by.clone() }),
         Command::Resume { sink } => (sink, Order::Resume),
         Command::Retry { sink } => (sink, Order::Retry),
-        Command::Stop => return,
+        Command::Reload | Command::Stop => return,
     };
-    for sink in sinks.iter().filter(|sink| wanted.as_ref().is_none_or(|name| *name == sink.name)) {
+    for sink in sinks.iter().filter(|sink| wanted.as_ref().is_none_or(|name| *name == sink.name()))
+    {
         // A worker that has ended has nothing left to do.
         let _ = sink.handle.orders.send(order.clone()).await;
     }

@@ -43,7 +43,7 @@ fn dispatch(arguments: &Arguments) -> anyhow::Result<Exit> {
         ));
     }
     match &arguments.command {
-        None => commands::run::run(&resolve::watch(global, &arguments.watch)?, &arguments.watch),
+        None => commands::run::run(global, &arguments.watch),
         Some(Command::Demo) => commands::demo::run(global),
         Some(Command::Parse(parse)) => commands::parse::run(global, parse),
         Some(Command::Stats(stats)) => commands::stats::run(global, stats),

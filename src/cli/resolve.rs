@@ -13,7 +13,15 @@ use crate::follow::{SourceConfig, Start};
 
 /// Settings for watching: paths on the command line are an ad-hoc source, whatever the configuration says.
 pub fn watch(global: &Global, watch: &Watch) -> anyhow::Result<Settings> {
-    let mut settings = settings(global)?;
+    watched(settings(global)?, watch)
+}
+
+/// The same again while it runs: says nothing on the terminal.
+pub fn again(global: &Global, watch: &Watch) -> anyhow::Result<Settings> {
+    watched(from_configured(configured(global)?)?, watch)
+}
+
+fn watched(mut settings: Settings, watch: &Watch) -> anyhow::Result<Settings> {
     if !watch.paths.is_empty() {
         settings.ad_hoc = true;
         settings.sources = ad_hoc_sources(&watch.paths, &settings.zone)?;

@@ -22,6 +22,8 @@ pub enum Command {
     Retry {
         sink: Option<String>,
     },
+    /// Read the configuration again and go on by it.
+    Reload,
     /// Stop reading, deliver what is read, commit, end.
     Stop,
 }

@@ -34,6 +34,11 @@ impl Cache {
         Some((batch.clone(), first))
     }
 
+    /// What others read of them comes to them again.
+    pub fn clear(&self) {
+        *self.shelf.lock().expect("no holder of the cache panics") = Shelf::default();
+    }
+
     pub fn put(&self, batch: &Arc<Batch>) {
         let mut shelf = self.shelf.lock().expect("no holder of the cache panics");
         let (generation, start) = (batch.generation.id, batch.start);

@@ -46,6 +46,8 @@ pub(in crate::follow) struct Follower {
     /// The last scan could look everywhere.
     pub whole: bool,
     pub first_pass: bool,
+    /// Sources were added: what is there now was there before they were started.
+    pub adding: bool,
     /// Of the undecided, those of which something new is known.
     pub unjudged: BTreeSet<FileId>,
     /// A reader stands before a record that is still open.
@@ -81,6 +83,7 @@ impl Follower {
             watch,
             whole: true,
             first_pass: true,
+            adding: false,
             unjudged: BTreeSet::new(),
             open_records: BTreeSet::new(),
             dirty: BTreeSet::new(),
@@ -105,7 +108,10 @@ impl Follower {
     }
 
     /// One pass: look, judge, close, make durable, publish.
-    fn turn(&mut self, hints: Hints) {
+    fn turn(&mut self, mut hints: Hints) {
+        if let Some(change) = hints.sources.take() {
+            self.change_sources(change);
+        }
         if self.first_pass && self.shared.store.get().is_some() {
             return self.first_pass();
         }

@@ -2,14 +2,17 @@
 
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use tokio::sync::watch;
 
 use super::follower::Follower;
 use super::reader;
 use super::shared::Shared;
+use super::sources::Change;
 use super::watch::Watch;
 use super::{FileHandle, SourceConfig, limits};
 use crate::base::Clock;
@@ -87,6 +90,23 @@ impl Log {
     pub fn settle(&self, store: Store) {
         if self.shared.store.set(store).is_ok() {
             self.shared.bell.ring(|hints| hints.nudged = true);
+        }
+    }
+
+    /// Other sources from now on. Files of a source that is read as before go on without a break; those of one
+    /// that is gone or read otherwise vanish for a moment, so nobody should be reading then. Blocking: returns
+    /// when the files of the new ones are found.
+    pub fn set_sources(&self, sources: Vec<SourceConfig>) {
+        let (done, waiting) = sync_channel(1);
+        self.shared.bell.ring(|hints| hints.sources = Some(Change { sources, done }));
+        let ended = || {
+            let thread = self.thread.lock().expect("no holder of the thread panics");
+            thread.as_ref().is_none_or(JoinHandle::is_finished)
+        };
+        while waiting.recv_timeout(Duration::from_secs(1)) == Err(RecvTimeoutError::Timeout) {
+            if ended() {
+                return;
+            }
         }
     }
 

@@ -26,6 +26,7 @@ mod scan;
 mod settle;
 mod shared;
 mod single;
+mod sources;
 mod tracked;
 mod truncation;
 pub mod view;
@@ -47,7 +48,7 @@ pub enum Start {
 }
 
 /// One configured (or ad-hoc) input.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct SourceConfig {
     pub name: Arc<str>,
     /// Files, folders or globs.

@@ -159,7 +159,7 @@ impl Follower {
             opened: self.shared.clock.now(),
             stage: Stage::Unsettled,
             sibling,
-            early: self.first_pass,
+            early: self.first_pass || self.adding,
             links: metadata.nlink(),
             size: metadata.len(),
             first_size: metadata.len(),

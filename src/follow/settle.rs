@@ -48,12 +48,7 @@ impl Follower {
         for (fresh, source) in self.fresh.iter_mut().zip(&self.sources) {
             *fresh = store.first_start(&source.name);
         }
-        self.scan();
-        for id in self.tracked.keys().copied().collect::<Vec<_>>() {
-            self.look(id);
-        }
-        self.find_renamed_while_away();
-        self.bind_known();
+        self.first_look();
         self.first_pass = false;
         let undecided = self.undecided();
         self.settle(&undecided, self.shared.config.once);
@@ -63,6 +58,16 @@ impl Follower {
         }
         self.settling = true;
         self.persist();
+    }
+
+    /// What is there, and which of it the state knows.
+    pub fn first_look(&mut self) {
+        self.scan();
+        for id in self.tracked.keys().copied().collect::<Vec<_>>() {
+            self.look(id);
+        }
+        self.find_renamed_while_away();
+        self.bind_known();
     }
 
     /// Every inode that the state knows, before anything is taken for new.

@@ -32,6 +32,8 @@ pub(in crate::follow) struct Shared {
     pub unopened: AtomicUsize,
     /// Whose cursors decide what is still needed; empty: everyone who has one.
     pub consumers: Mutex<Vec<String>>,
+    /// Names of the sources, in their order.
+    sources: RwLock<Vec<Arc<str>>>,
     files: RwLock<Vec<Arc<FileHandle>>>,
     lives: RwLock<HashMap<GenerationId, Arc<FileHandle>>>,
     /// Generations without a file: only their rows are left.
@@ -54,7 +56,9 @@ struct Missed {
 
 impl Shared {
     pub fn new(config: LogConfig, clock: Arc<dyn Clock>) -> Self {
+        let sources = config.sources.iter().map(|source| source.name.clone()).collect();
         Shared {
+            sources: RwLock::new(sources),
             config,
             clock,
             store: OnceLock::new(),
@@ -92,14 +96,21 @@ impl Shared {
 
     /// In the order of their sources, then of first sight.
     pub fn add_file(&self, handle: Arc<FileHandle>) {
-        let rank = |handle: &FileHandle| {
-            let sources = &self.config.sources;
-            sources.iter().position(|source| source.name == handle.source.name)
-        };
+        let rank = self.rank();
         let mut files = self.files.write().expect("no holder of the files panics");
-        let at =
-            files.partition_point(|other| (rank(other), other.id) < (rank(&handle), handle.id));
+        let at = files.partition_point(|other| rank(other) < rank(&handle));
         files.insert(at, handle);
+    }
+
+    pub fn set_sources(&self, names: Vec<Arc<str>>) {
+        *self.sources.write().expect("no holder of the sources panics") = names;
+        let rank = self.rank();
+        self.files.write().expect("no holder of the files panics").sort_by_key(|file| rank(file));
+    }
+
+    fn rank(&self) -> impl Fn(&FileHandle) -> (Option<usize>, FileId) {
+        let sources = self.sources.read().expect("no holder of the sources panics").clone();
+        move |file| (sources.iter().position(|name| *name == file.source.name), file.id)
     }
 
     pub fn remove_file(&self, id: FileId) {
@@ -160,7 +171,8 @@ impl Shared {
 
     /// Generations without a file of our sources that somebody has not read to the end.
     pub fn missed(&self) -> Vec<GenerationId> {
-        let ours = |row: &GenerationRow| self.config.sources.iter().any(|s| *s.name == *row.source);
+        let sources = self.sources.read().expect("no holder of the sources panics").clone();
+        let ours = |row: &GenerationRow| sources.iter().any(|name| **name == *row.source);
         let Some(store) = self.store.get() else { return Vec::new() };
         let gone = self.gone();
         let mut missed = self.missed.lock().expect("no holder of the missed panics");

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 
+use super::sources::Change;
 use crate::event::FileId;
 
 /// More changed paths than this at once are "everything".
@@ -26,12 +27,14 @@ pub(in crate::follow) struct Hints {
     pub files: BTreeSet<FileId>,
     /// Something that was waited for has come.
     pub nudged: bool,
+    pub sources: Option<Change>,
     pub stop: bool,
 }
 
 impl Hints {
     fn any(&self) -> bool {
-        self.rescan || self.nudged || self.stop || !self.paths.is_empty() || !self.files.is_empty()
+        let named = !self.paths.is_empty() || !self.files.is_empty();
+        self.rescan || self.nudged || self.stop || self.sources.is_some() || named
     }
 }
 

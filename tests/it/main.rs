@@ -12,6 +12,7 @@ mod formats;
 mod formats_any_input;
 mod outage;
 mod program;
+mod reload;
 mod restart;
 mod rotation;
 mod screen;

@@ -3,11 +3,13 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::Context;
 use tokio_util::sync::CancellationToken;
 
 use crate::alert;
+use crate::app::engine::Reread;
 use crate::base::SystemClock;
 use crate::cli::arguments::Global;
 use crate::cli::exit::Exit;
@@ -49,7 +51,8 @@ pub fn run(global: &Global) -> anyhow::Result<Exit> {
         let (stop, zone) = (stop.clone(), settings.zone.clone());
         std::thread::spawn(move || generate::demo(&logs, &zone, &SystemClock::new(), &stop))
     };
-    let exit = super::run::with_screen(&settings, "logwarden demo");
+    let reread: Reread = Arc::new(|| Err(vec!["a demonstration has no configuration".to_owned()]));
+    let exit = super::run::with_screen(&settings, "logwarden demo", &reread);
     stop.cancel();
     match writing.join() {
         Ok(Err(error)) => tracing::warn!(%error, "the generators stopped early"),

@@ -1,25 +1,40 @@
 //! `logwarden [PATH]…`: with a screen, or with `--no-ui` without one.
 
 use std::io::IsTerminal;
+use std::sync::Arc;
 
-use crate::app::engine::StartError;
+use crate::app::engine::{Reread, StartError};
 use crate::app::headless::{self, Ended};
 use crate::app::screen;
 use crate::app::settings::Settings;
-use crate::cli::arguments::Watch;
+use crate::cli::arguments::{Global, Watch};
+use crate::cli::config::ConfigErrors;
 use crate::cli::exit::{self, Exit};
+use crate::cli::resolve;
 use crate::state::StateError;
 
-pub fn run(settings: &Settings, watch: &Watch) -> anyhow::Result<Exit> {
+pub fn run(global: &Global, watch: &Watch) -> anyhow::Result<Exit> {
+    let settings = resolve::watch(global, watch)?;
+    let reread = reread(global.clone(), watch.clone());
     match watch.no_ui {
-        true => Ok(without_screen(settings, watch.once)),
-        false => Ok(with_screen(settings, "logwarden")),
+        true => Ok(without_screen(&settings, watch.once, &reread)),
+        false => Ok(with_screen(&settings, "logwarden", &reread)),
     }
 }
 
+/// The same files, environment and arguments, as they are then.
+fn reread(global: Global, watch: Watch) -> Reread {
+    Arc::new(move || {
+        resolve::again(&global, &watch).map_err(|error| match error.downcast::<ConfigErrors>() {
+            Ok(ConfigErrors(problems)) => problems.iter().map(ToString::to_string).collect(),
+            Err(error) => vec![format!("{error:#}")],
+        })
+    })
+}
+
 /// The engine without a screen.
-fn without_screen(settings: &Settings, once: bool) -> Exit {
-    match headless::run(settings, once) {
+fn without_screen(settings: &Settings, once: bool, reread: &Reread) -> Exit {
+    match headless::run(settings, once, reread) {
         Ok(Ended::Done) => Exit::Done,
         Ok(Ended::Damaged(figures)) => {
             exit::say(format_args!("done, but {figures}"));
@@ -38,7 +53,7 @@ fn without_screen(settings: &Settings, once: bool) -> Exit {
 }
 
 /// The screen, and the engine beside it.
-pub fn with_screen(settings: &Settings, title: &str) -> Exit {
+pub fn with_screen(settings: &Settings, title: &str, reread: &Reread) -> Exit {
     if let Some(reason) = no_screen_because() {
         eprintln!(
             "logwarden: {reason}, so there can be no screen and nothing was shipped.\n\
@@ -47,7 +62,7 @@ pub fn with_screen(settings: &Settings, title: &str) -> Exit {
         );
         return Exit::Usage;
     }
-    match screen::run(settings, screen::options(settings, title)) {
+    match screen::run(settings, screen::options(settings, title), reread) {
         Ok(()) => Exit::Done,
         Err(error) => exit::report(&anyhow::Error::from(error)),
     }

@@ -36,6 +36,13 @@ pub struct Connection {
     pub ca_fingerprint: Option<[u8; 32]>,
 }
 
+impl Connection {
+    /// Something of it lies outside the settings.
+    pub fn names_files(&self) -> bool {
+        self.login != Login::Nobody || self.ca_file.is_some()
+    }
+}
+
 /// Who we say we are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Login {

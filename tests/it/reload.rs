@@ -1,0 +1,250 @@
+//! [S40] SIGHUP: what the configuration says now holds without a restart; what it leaves alone notices nothing.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::bench::{Bench, assert_each_once, line, lines};
+use crate::fake_elasticsearch::FakeElasticsearch;
+use crate::fault_proxy::{Fault, FaultProxy};
+use crate::program::{Engine, send_signal, wait_for};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn to(fake: &FakeElasticsearch) -> String {
+    format!("urls = [\"{}\"]", fake.url())
+}
+
+fn delivered(fake: &FakeElasticsearch, count: usize) {
+    wait_for("every line", PATIENCE, || (fake.count() >= count).then_some(()));
+}
+
+fn started(bench: &Bench) -> Engine {
+    let engine = bench.engine();
+    wait_for("its start", PATIENCE, || bench.path("state/control.sock").exists().then_some(()));
+    engine
+}
+
+/// Returns what it said of it.
+fn reload(engine: &Engine) -> String {
+    let before = engine.said().len();
+    send_signal(engine.id(), "HUP");
+    wait_for("an answer", PATIENCE, || {
+        let said = engine.said()[before..].to_owned();
+        let answered = said.contains("the configuration was read again")
+            || said.contains("old settings go on");
+        answered.then_some(said)
+    })
+}
+
+fn json_lines(path: &Path) -> Vec<Value> {
+    let text = fs::read_to_string(path).unwrap_or_default();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn s40_a_broken_file_changes_nothing() {
+    let fake = FakeElasticsearch::start();
+    let bench = Bench::new(&to(&fake));
+    bench.append("a.log", &lines(1, 0..100));
+    let engine = bench.engine();
+    delivered(&fake, 100);
+    bench.configure(
+        "urls = [\"http://localhost:1\"]\nusernme = \"x\"\n[rule.errors]\ncount = \"many\"",
+    );
+    let said = reload(&engine);
+    assert!(said.contains("config.toml:6:1: unknown key `usernme`"), "{said}");
+    assert!(said.contains("did you mean `username`?"), "{said}");
+    assert!(said.contains("config.toml:8:"), "all of it: {said}");
+    fs::write(bench.path("config.toml"), "[source.app").unwrap();
+    reload(&engine);
+    fs::remove_file(bench.path("config.toml")).unwrap();
+    reload(&engine);
+    bench.append("a.log", &lines(1, 100..200));
+    delivered(&fake, 200);
+    assert!(engine.terminate().success());
+    assert_each_once(&fake.documents(), 1, 200);
+}
+
+/// Each line is in one of the two servers, and none in both, while it is written all the time.
+#[test]
+fn a_sink_that_changes_goes_on_from_its_cursor() {
+    let servers = [FakeElasticsearch::start(), FakeElasticsearch::start()];
+    let bench = Bench::new(&to(&servers[0]));
+    let engine = started(&bench);
+    const ROUNDS: usize = 6;
+    for round in 0..ROUNDS {
+        let part = round * 2000;
+        bench.append("a.log", &lines(1, part..part + 1000));
+        bench.configure(&to(&servers[(round + 1) % 2]));
+        let said = reload(&engine);
+        assert!(said.contains("sink es: goes on from its cursor"), "{said}");
+        bench.append("a.log", &lines(1, part + 1000..part + 2000));
+    }
+    let all = || servers.iter().map(FakeElasticsearch::count).sum::<usize>();
+    wait_for("every line", PATIENCE, || (all() >= ROUNDS * 2000).then_some(()));
+    assert!(engine.terminate().success());
+    let documents: Vec<Value> = servers.iter().flat_map(FakeElasticsearch::documents).collect();
+    assert_each_once(&documents, 1, ROUNDS * 2000);
+    assert!(servers.iter().all(|server| server.count() > 0));
+    bench.assert_cursors_are_honest(&documents);
+}
+
+#[test]
+fn sources_sinks_and_rules_come_and_go() {
+    let fake = FakeElasticsearch::start();
+    let bench = Bench::new(&to(&fake));
+    fs::create_dir(bench.path("more")).unwrap();
+    let more = format!("[source.more]\npaths = [\"{}\"]", bench.path("more").display());
+    fs::write(bench.path("more/b.log"), lines(2, 0..100)).unwrap();
+    bench.append("a.log", &lines(1, 0..100));
+    let engine = bench.engine();
+    delivered(&fake, 100);
+
+    let rule =
+        "[rule.many]\nkind = \"threshold\"\nwhere = \"writer:2\"\ncount = 50\nwindow = \"1m\"";
+    let out = "[sink.out]\nkind = \"file\"\npath = \"out.jsonl\"";
+    bench.configure(&format!("{}\n{out}\n{more}\n{rule}", to(&fake)));
+    let said = reload(&engine);
+    assert!(said.contains("source more: new; sink es: goes on"), "its share is smaller: {said}");
+    assert!(said.contains("sink out: new; rules: changed"), "{said}");
+    delivered(&fake, 200);
+    wait_for("the new sink", PATIENCE, || {
+        (json_lines(&bench.path("out.jsonl")).len() == 200).then_some(())
+    });
+    wait_for("the new rule", PATIENCE, || engine.said().contains("many").then_some(()));
+    assert!(reload(&engine).contains("nothing is different"));
+
+    bench.configure(&format!(
+        "{}\n[sink.out]\nkind = \"file\"\npath = \"out.jsonl\"\nenabled = false",
+        to(&fake)
+    ));
+    let said = reload(&engine);
+    assert!(said.contains("source more: no longer read"), "{said}");
+    assert!(said.contains("sink out: ended, its cursor is kept"), "{said}");
+    bench.append("a.log", &lines(1, 100..200));
+    let path = bench.path("more/b.log");
+    fs::write(&path, fs::read_to_string(&path).unwrap() + &lines(2, 100..200)).unwrap();
+    delivered(&fake, 300);
+
+    bench.configure(&format!("{}\n{out}\n{more}", to(&fake)));
+    let said = reload(&engine);
+    assert!(said.contains("source more: new"), "{said}");
+    delivered(&fake, 400);
+    wait_for("what was written meanwhile", PATIENCE, || {
+        (json_lines(&bench.path("out.jsonl")).len() >= 400).then_some(())
+    });
+    assert!(engine.terminate().success());
+    for documents in [fake.documents(), json_lines(&bench.path("out.jsonl"))] {
+        let of =
+            |writer: u64| documents.iter().filter(move |document| document["writer"] == writer);
+        assert_each_once(of(1), 1, 200);
+        assert_each_once(of(2), 1, 200);
+    }
+}
+
+/// A file without a name is held by its descriptor alone: a reload does not let go of it.
+#[test]
+fn a_deleted_file_is_still_read_after_a_reload() {
+    let fake = FakeElasticsearch::prepared();
+    let bench = Bench::new(&to(&fake));
+    bench.append("a.log", &lines(1, 0..500));
+    let engine = bench.engine();
+    wait_for("trouble", PATIENCE, || engine.said().contains("cannot reach").then_some(()));
+    fs::remove_file(bench.path("logs/a.log")).unwrap();
+    let more = format!("[source.more]\npaths = [\"{}\"]", bench.path("more.log").display());
+    bench.configure(&format!("{}\n{more}", to(&fake)));
+    assert!(reload(&engine).contains("source more: new"));
+    fs::write(bench.path("more.log"), line(1, 500)).unwrap();
+    fake.launch();
+    delivered(&fake, 501);
+    assert!(engine.terminate().success());
+    assert_each_once(&fake.documents(), 1, 501);
+}
+
+/// The same source, read otherwise from the next unread byte on; what was delivered does not come again.
+#[test]
+fn a_source_that_is_read_otherwise_goes_on_where_it_was() {
+    let fake = FakeElasticsearch::start();
+    let bench = Bench::new(&to(&fake));
+    bench.append("a.log", &lines(1, 0..100));
+    bench.append("b.log", &lines(2, 0..100));
+    let engine = bench.engine();
+    delivered(&fake, 200);
+    let text = fs::read_to_string(bench.path("config.toml")).unwrap();
+    fs::write(
+        bench.path("config.toml"),
+        text.replace("[sink.es]", "service = \"shop\"\n[sink.es]"),
+    )
+    .unwrap();
+    assert!(reload(&engine).contains("source app: changed"));
+    bench.append("a.log", &lines(1, 100..200));
+    bench.append("b.log", &lines(2, 100..200));
+    delivered(&fake, 400);
+    assert!(engine.terminate().success());
+    assert_each_once(&fake.documents(), 2, 200);
+    assert_eq!(fake.attempts().iter().map(|attempt| attempt.ids.len()).sum::<usize>(), 400);
+    let named =
+        fake.documents().iter().filter(|document| document["service"]["name"] == "shop").count();
+    assert_eq!(named, 200);
+}
+
+#[test]
+fn a_new_password_is_taken_up() {
+    let fake = FakeElasticsearch::start();
+    let bench = Bench::new("");
+    let path = bench.path("password");
+    let password = |text: &str| {
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    };
+    password("one");
+    let login = format!("username = \"u\"\npassword_file = \"{}\"", path.display());
+    bench.configure(&format!("{}\n{login}", to(&fake)));
+    bench.append("a.log", &line(1, 0));
+    let engine = bench.engine();
+    delivered(&fake, 1);
+    password("two");
+    assert!(reload(&engine).contains("sink es: goes on from its cursor"));
+    bench.append("a.log", &line(1, 1));
+    delivered(&fake, 2);
+    assert!(engine.terminate().success());
+    let logins: Vec<String> = fake.attempts().into_iter().map(|attempt| attempt.login).collect();
+    assert_eq!(logins, ["Basic dTpvbmU=", "Basic dTp0d28="]);
+}
+
+/// Where it keeps its state cannot change while it runs, and is said.
+#[test]
+fn what_cannot_change_now_is_said() {
+    let fake = FakeElasticsearch::start();
+    let bench = Bench::new(&to(&fake));
+    let engine = started(&bench);
+    let text = fs::read_to_string(bench.path("config.toml")).unwrap();
+    fs::write(bench.path("config.toml"), format!("host_name = \"other\"\n{text}")).unwrap();
+    let said = reload(&engine);
+    assert!(said.contains("host_name was changed: that holds from the next start on"), "{said}");
+    assert!(engine.terminate().success());
+}
+
+/// The old server is silent, so its sink drains; whoever stops meanwhile does not wait twice.
+#[test]
+fn a_stop_during_a_reload_is_obeyed() {
+    let fake = FakeElasticsearch::start();
+    let proxy = FaultProxy::before(fake.address());
+    proxy.set(Fault::Silence);
+    let bench = Bench::new(&format!("urls = [\"{}\"]", proxy.url()));
+    bench.append("a.log", &lines(1, 0..100));
+    let engine = bench.engine();
+    wait_for("a bulk", PATIENCE, || (!fake.attempts().is_empty()).then_some(()));
+    bench.configure(&to(&fake));
+    let asked = Instant::now();
+    send_signal(engine.id(), "HUP");
+    assert!(engine.terminate().success());
+    assert!(asked.elapsed() < Duration::from_secs(12), "{:?}", asked.elapsed());
+    assert_eq!(bench.assert_cursors_are_honest([]), 0);
+    assert_eq!(bench.once().0, Some(0));
+    assert_each_once(&fake.documents(), 1, 100);
+}
