@@ -76,7 +76,9 @@ pub struct SinkStatus {
     pub state: SinkState,
     /// Events since the start of this engine.
     pub confirmed_events: u64,
-    pub confirmed_bytes: u64,
+    /// Where every byte is that this sink is to deliver.
+    #[serde(default)]
+    pub bytes: Bytes,
     pub duplicates: u64,
     pub filtered_events: u64,
     pub dead_letters: u64,
@@ -94,6 +96,29 @@ pub struct SinkStatus {
     /// Why one of its targets takes nothing now, while the others go on.
     #[serde(default)]
     pub blocked: Option<String>,
+}
+
+/// The account of one sink in bytes of the logs, since the start of this engine. At every moment
+/// `seen = confirmed + filtered + in_flight + waiting + dead_letters + lost`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bytes {
+    pub seen: u64,
+    pub confirmed: u64,
+    pub filtered: u64,
+    /// Sent and not answered, or accepted and not committed.
+    pub in_flight: u64,
+    /// In the files, or read and to be tried again.
+    pub waiting: u64,
+    pub dead_letters: u64,
+    /// Destroyed by truncation or deletion before they were read.
+    pub lost: u64,
+}
+
+impl Bytes {
+    pub fn adds_up(&self) -> bool {
+        let done = self.confirmed + self.filtered + self.dead_letters + self.lost;
+        self.seen == done + self.in_flight + self.waiting
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use futures::future::{BoxFuture, FutureExt};
 
-use super::{Cursors, Delivery, Items, Lane, Limits, Outcome, Sink, SinkError};
+use super::{Cursors, Delivery, Items, Limits, Outcome, Sink, SinkError};
 use crate::archive::{self, Archive, ArchiveError, Generations};
 use crate::base::{Clock, Timestamp};
 use crate::privacy::Outgoing;
@@ -117,7 +117,7 @@ impl Sink for ArchiveSink {
         self.blocking(|shared| Ok(Some(shared.archive().resume()?.cursors())))
     }
 
-    fn deliver<'a>(&'a self, _lane: &'a Lane, items: &'a Items) -> BoxFuture<'a, Delivery> {
+    fn deliver<'a>(&'a self, items: &'a Items) -> BoxFuture<'a, Delivery> {
         let (body, ends) = (items.body.clone(), items.ends.clone());
         self.blocking(move |shared| shared.archive().add(body, &ends))
             .map(|added| match added {

@@ -20,7 +20,7 @@ use futures::future::BoxFuture;
 use rustix::fs::{FlockOperation, flock};
 
 use self::side::Side;
-use super::{Cursors, Delivery, Items, Lane, Limits, Outcome, Sink, SinkError};
+use super::{Cursors, Delivery, Items, Limits, Outcome, Sink, SinkError};
 use crate::privacy::Outgoing;
 
 /// See the module.
@@ -207,7 +207,7 @@ impl Sink for FileSink {
         Box::pin(async { self.run(Shared::resume).await.map(Some) })
     }
 
-    fn deliver<'a>(&'a self, _lane: &'a Lane, items: &'a Items) -> BoxFuture<'a, Delivery> {
+    fn deliver<'a>(&'a self, items: &'a Items) -> BoxFuture<'a, Delivery> {
         Box::pin(async move {
             let body = items.body.clone();
             match self.run(move |shared| shared.append(&body)).await {

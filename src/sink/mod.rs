@@ -21,7 +21,7 @@ pub use dead_letters::{DeadLetterFolder, DeadLetters};
 pub use elasticsearch::ElasticsearchSink;
 pub use file::FileSink;
 pub use stdout::StdoutSink;
-pub use types::{Cursors, Delivery, Items, Lane, Limits, Outcome, SinkError};
+pub use types::{Cursors, Delivery, Items, Limits, Outcome, SinkError};
 pub use worker::{Filter, Mode, Order, Worker, WorkerConfig, WorkerHandle};
 
 /// The worker calls `deliver` up to `limits().requests` times at once, but never beside `resume` or `commit`.
@@ -31,6 +31,18 @@ pub trait Sink: Send + Sync {
     /// One item appended to `body`; nothing where the sink has no wire form for it.
     fn encode(&self, event: &Outgoing<'_>, body: &mut Vec<u8>);
 
+    /// The target of one encoded item, where the sink has several (an index, a table). A target that takes
+    /// nothing stops alone: the worker gives it a lane of its own.
+    fn target<'a>(&self, _item: &'a [u8]) -> &'a str {
+        "*"
+    }
+
+    /// Stands for the rules that choose targets: while it is the same, an event has the same target. Rows of
+    /// lanes are worth something only as long.
+    fn routing(&self) -> u64 {
+        0
+    }
+
     /// Whether it could deliver now; nothing is changed.
     fn check(&self) -> BoxFuture<'_, Result<(), SinkError>>;
 
@@ -39,7 +51,7 @@ pub trait Sink: Send + Sync {
     fn resume(&self) -> BoxFuture<'_, Result<Option<Cursors>, SinkError>>;
 
     /// Events of one generation come in their order; a retried item may come again.
-    fn deliver<'a>(&'a self, lane: &'a Lane, items: &'a Items) -> BoxFuture<'a, Delivery>;
+    fn deliver<'a>(&'a self, items: &'a Items) -> BoxFuture<'a, Delivery>;
 
     /// Makes everything that was accepted durable, together with these cursors: all generations that the
     /// worker knows, each at the end of its contiguous prefix of done, accepted and filtered events.

@@ -10,7 +10,7 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 
-use super::{Cursors, Delivery, Items, Lane, Limits, Outcome, Sink, SinkError};
+use super::{Cursors, Delivery, Items, Limits, Outcome, Sink, SinkError};
 use crate::privacy::Outgoing;
 
 /// Writes to standard output, or to what stands for it in a test.
@@ -82,7 +82,7 @@ impl Sink for StdoutSink {
         Box::pin(async { Ok(None) })
     }
 
-    fn deliver<'a>(&'a self, _lane: &'a Lane, items: &'a Items) -> BoxFuture<'a, Delivery> {
+    fn deliver<'a>(&'a self, items: &'a Items) -> BoxFuture<'a, Delivery> {
         Box::pin(async move {
             let (output, body) = (self.output.clone(), items.body.clone());
             // A pipe may be full for as long as its reader likes.
@@ -147,13 +147,11 @@ mod tests {
         let text = Arc::new(Mutex::new(Vec::new()));
         let limited = Limited(text.clone(), 7, Some(io::ErrorKind::StorageFull));
         let (sink, closed) = StdoutSink::to(Box::new(limited));
-        let lane = Lane::only();
-        let Delivery::Each(outcomes) = sink.deliver(&lane, &items(&["one\n", "two!\n"])).await
-        else {
+        let Delivery::Each(outcomes) = sink.deliver(&items(&["one\n", "two!\n"])).await else {
             panic!("the first line was written")
         };
         assert_eq!(outcomes, [Outcome::Done, Outcome::Retry(None)]);
-        let again = sink.deliver(&lane, &items(&["two!\n"])).await;
+        let again = sink.deliver(&items(&["two!\n"])).await;
         assert!(matches!(again, Delivery::All(Outcome::Done)));
         assert_eq!(*text.lock().unwrap(), b"one\ntwo\ntwo!\n");
         assert!(!closed.is_cancelled());
@@ -163,7 +161,7 @@ mod tests {
     async fn a_reader_that_went_away_is_the_end() {
         let limited = Limited(Arc::default(), 0, Some(io::ErrorKind::BrokenPipe));
         let (sink, closed) = StdoutSink::to(Box::new(limited));
-        let delivery = sink.deliver(&Lane::only(), &items(&["one\n"])).await;
+        let delivery = sink.deliver(&items(&["one\n"])).await;
         assert!(matches!(delivery, Delivery::Busy(Some(_))) && closed.is_cancelled());
     }
 }

@@ -1,6 +1,5 @@
 //! What goes into a delivery, and what comes out of it.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use crate::event::Cursor;
@@ -25,17 +24,6 @@ impl Default for Limits {
             requests: 2,
             commit_every: Duration::from_secs(1),
         }
-    }
-}
-
-/// The target inside a sink: an index, a table, a channel. Most sinks have one, `*`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Lane(pub Arc<str>);
-
-impl Lane {
-    /// The only lane of a sink that has one target.
-    pub fn only() -> Self {
-        Lane("*".into())
     }
 }
 

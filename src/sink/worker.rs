@@ -6,14 +6,19 @@
 //! never drops an event, never gives up, and holds back no other consumer.
 
 mod bulk;
+mod commit;
 mod deliver;
+mod fence;
 mod fill;
 mod filter;
+mod lanes;
+mod ledger;
 mod order;
 mod prefix;
 mod report;
 mod rounds;
 mod settle;
+mod tend;
 mod track;
 mod trouble;
 
@@ -29,10 +34,12 @@ use tokio_util::sync::CancellationToken;
 use self::bulk::Bulk;
 use self::deliver::{Finish, Flight, Held};
 use self::fill::Filler;
+use self::lanes::{Birth, Lanes};
+use self::ledger::Ledger;
 use self::report::Report;
 use self::track::Tracks;
 use self::trouble::Trouble;
-use super::{DeadLetters, Lane, Limits, Sink};
+use super::{DeadLetters, Limits, Sink};
 use crate::base::Clock;
 use crate::event::status::SinkStatus;
 use crate::privacy::Policy;
@@ -50,6 +57,7 @@ const DRAIN: Duration = Duration::from_secs(10);
 const ENDS_FIXED: Duration = Duration::from_millis(20);
 
 /// What a worker is made of.
+#[derive(Clone)]
 pub struct WorkerConfig {
     /// Also the name of its cursors.
     pub name: String,
@@ -78,7 +86,9 @@ pub struct WorkerHandle {
 pub struct Worker {
     config: Arc<WorkerConfig>,
     limits: Limits,
-    lane: Lane,
+    /// Where this is the worker of a lane.
+    birth: Option<Birth>,
+    lanes: Lanes,
     tracks: Tracks,
     /// `None` while it reads on a blocking thread.
     filler: Option<Filler>,
@@ -104,9 +114,12 @@ pub struct Worker {
     commit_at: Option<Instant>,
     /// The sink keeps its own cursors.
     own_cursors: bool,
-    accepted: Accepted,
+    /// Events that are delivered, but not confirmed before the next commit.
+    accepted: u64,
     /// A task of ours broke, or a commit failed: begin again from what is durable.
     restart: bool,
+    /// It knows where it stands.
+    begun: bool,
     /// Not before this: lets a slow stream gather a few events.
     fill_at: Instant,
     /// When a generation that had nothing complete is looked at again.
@@ -122,25 +135,37 @@ pub struct Worker {
     now: Instant,
 }
 
-/// Delivered, but not confirmed before the next commit.
-#[derive(Clone, Copy, Debug, Default)]
-struct Accepted {
-    events: u64,
-    bytes: u64,
-}
-
 impl Worker {
     pub fn new(config: WorkerConfig) -> (Worker, WorkerHandle) {
+        let (worker, handle, _) = Self::of_sink_or_lane(config, None);
+        (worker, handle)
+    }
+
+    /// Takes the events of one target only.
+    fn of_lane(
+        config: WorkerConfig,
+        birth: Birth,
+    ) -> (Worker, WorkerHandle, watch::Receiver<Ledger>) {
+        Self::of_sink_or_lane(config, Some(birth))
+    }
+
+    fn of_sink_or_lane(
+        config: WorkerConfig,
+        birth: Option<Birth>,
+    ) -> (Worker, WorkerHandle, watch::Receiver<Ledger>) {
         let (order_sender, orders) = mpsc::channel(16);
-        let (report, status) = Report::new(&config);
+        let (report, status, ledger) = Report::new(&config);
+        let lanes = Lanes::new();
+        let earlier = birth.as_ref().map(|birth| birth.earlier.clone()).unwrap_or_default();
         let limits = config.sink.limits();
         let seed =
             config.name.bytes().fold(17, |seed: u64, byte| (seed * 31 + u64::from(byte)) % 65_521);
         let worker = Worker {
             limits,
-            lane: Lane::only(),
-            tracks: Tracks::default(),
-            filler: Some(Filler::new(&config)),
+            filler: Some(Filler::new(&config, lanes.targets(&birth))),
+            birth,
+            lanes,
+            tracks: Tracks::new(earlier),
             ready: None,
             held: VecDeque::new(),
             tasks: JoinSet::new(),
@@ -155,8 +180,9 @@ impl Worker {
             report,
             commit_at: None,
             own_cursors: false,
-            accepted: Accepted::default(),
+            accepted: 0,
             restart: true,
+            begun: false,
             fill_at: Instant::now(),
             look_at: None,
             look_wait: Duration::ZERO,
@@ -167,7 +193,7 @@ impl Worker {
             now: Instant::now(),
             config: Arc::new(config),
         };
-        (worker, WorkerHandle { orders: order_sender, status })
+        (worker, WorkerHandle { orders: order_sender, status }, ledger)
     }
 
     /// Delivers until `stop`, or in [`Mode::Once`] until everything that was there is delivered. Returns the
@@ -215,6 +241,7 @@ impl Worker {
                 self.commit().await;
             }
             self.drop_bodies_in_long_trouble();
+            self.tend_lanes().await;
             self.launch();
             self.read_on();
             self.end_round();
@@ -266,6 +293,7 @@ impl Worker {
             self.drain_until,
             self.report.due(),
             self.next_round,
+            self.lanes.due(),
             self.mode.waits_for_ends().then(|| self.now + ENDS_FIXED),
         ];
         let held = self.held.iter().filter_map(|held| held.not_before);
@@ -278,6 +306,10 @@ impl Worker {
         let whole = self.flights.is_empty() && (self.held.is_empty() || !self.own_cursors);
         if self.commit_at.is_some() && whole && !self.restart && !self.trouble.is_on(self.now) {
             self.commit().await;
+        }
+        for (status, ledger) in self.lanes.end().await {
+            self.tracks.take_over(&ledger);
+            self.report.take_over(&status);
         }
         self.report.stopped = self.drain_until.is_some();
         self.publish(true);

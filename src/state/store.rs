@@ -170,6 +170,18 @@ impl Store {
         memory.put += 1;
     }
 
+    /// Forgets every cursor of one lane.
+    pub fn remove_lane(&self, consumer: &str, lane: &str) {
+        let mut memory = self.memory();
+        let mine = |key: &&CursorKey| &*key.consumer == consumer && &*key.lane == lane;
+        let keys: Vec<CursorKey> = memory.rows.cursors.keys().filter(mine).cloned().collect();
+        for key in keys {
+            memory.rows.cursors.remove(&key);
+            memory.dirty.cursors.insert(key);
+            memory.put += 1;
+        }
+    }
+
     /// Remembers that a source was started; `true` the first time.
     pub fn first_start(&self, source: &str) -> bool {
         let mut memory = self.memory();

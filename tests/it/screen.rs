@@ -350,7 +350,7 @@ fn sink(name: &str, state: SinkState) -> SinkStatus {
         kind: name.to_owned(),
         state,
         confirmed_events: 12_345,
-        confirmed_bytes: 1_234_567,
+        bytes: Default::default(),
         duplicates: 0,
         filtered_events: 0,
         dead_letters: 0,

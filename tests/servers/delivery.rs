@@ -109,8 +109,9 @@ fn puts_a_bad_document_aside(server: &Elasticsearch) {
     assert_eq!(letters[0]["document"]["message"], "bad");
 }
 
-/// [S34]
+/// [S34, S45]
 fn waits_for_a_read_only_index_and_the_others_go_on(server: &Elasticsearch) {
+    const MANY: usize = 15_000;
     for index in ["odd", "even"] {
         server.ask(Method::Put, index, "{}");
     }
@@ -122,20 +123,27 @@ fn waits_for_a_read_only_index_and_the_others_go_on(server: &Elasticsearch) {
     let route = "[[sink.es.route]]\nwhere = \"writer:1\"\nindex = \"odd\"";
     let bench = Bench::new(&format!("{}\n{route}", sink(server, "even")));
     let engine = bench.engine();
-    for part in 0..5 {
-        bench.append("a.log", &lines(1, part * 20..part * 20 + 20));
-        bench.append("a.log", &lines(2, part * 20..part * 20 + 20));
+    for part in (0..MANY).step_by(100) {
+        bench.append("a.log", &lines(1, part..part + 100));
+        bench.append("a.log", &lines(2, part..part + 100));
     }
-    wait_for("the open index", PATIENCE, || (server.count("even") == 100).then_some(()));
+    wait_for("the open index", PATIENCE, || (server.count("even") == MANY as u64).then_some(()));
     assert_eq!(server.count("odd"), 0);
     wait_for("a plain word", PATIENCE, || {
         let said = engine.said();
         (said.contains("read-only") || said.contains("block")).then_some(())
     });
+    engine.kill();
+    bench.append("b.log", &lines(3, 0..MANY));
+    let engine = bench.engine();
+    wait_for("the open index again", PATIENCE, || {
+        (server.count("even") == 2 * MANY as u64).then_some(())
+    });
     block(false);
-    wait_for("the blocked index", PATIENCE, || (server.count("odd") == 100).then_some(()));
+    wait_for("the blocked index", PATIENCE, || (server.count("odd") == MANY as u64).then_some(()));
     assert!(engine.terminate().success());
-    assert_each_once(&server.documents("odd"), 1, 100);
+    assert_each_once(&server.documents("odd"), 1, MANY);
+    assert_each_once(&server.documents("even"), 2, MANY);
 }
 
 /// [S02] Killed at random moments while eight files grow, a line in the middle of being written among them.

@@ -8,13 +8,15 @@ mod pool;
 mod reply;
 pub mod setup;
 
+use std::hash::Hasher;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
+use siphasher::sip::SipHasher13;
 
 use self::pool::Pool;
-use super::{Cursors, Delivery, Items, Lane, Limits, Sink, SinkError};
+use super::{Cursors, Delivery, Items, Limits, Sink, SinkError};
 use crate::client::elasticsearch::{Client, Connection, Failure, Method, Request};
 use crate::privacy::Outgoing;
 use crate::query::Expr;
@@ -24,6 +26,7 @@ pub use setup::Analyzer;
 
 /// Of one bulk, from connecting to the last byte of the reply: as long as the server itself waits.
 const BULK: Duration = Duration::from_secs(60);
+const BEFORE_INDEX: &[u8] = b"{\"create\":{\"_index\":\"";
 const SHORT: &str = "errors,items.*.status,items.*.error";
 
 /// What a sink of this kind is told.
@@ -48,13 +51,23 @@ pub struct ElasticsearchSink {
     client: Client,
     index: IndexPattern,
     routes: Vec<Route>,
+    /// Of `index` and `routes`.
+    routing: u64,
     pool: Pool,
 }
 
 impl ElasticsearchSink {
     pub fn new(settings: Settings) -> Self {
         let Settings { connection, index, routes, analyzer: _ } = settings;
-        ElasticsearchSink { client: Client::new(connection), index, routes, pool: Pool::default() }
+        let mut hasher = SipHasher13::new();
+        hasher.write(format!("{index:?} {routes:?}").as_bytes());
+        ElasticsearchSink {
+            client: Client::new(connection),
+            routing: hasher.finish(),
+            index,
+            routes,
+            pool: Pool::default(),
+        }
     }
 
     fn index_of(&self, event: &Outgoing<'_>) -> &IndexPattern {
@@ -96,13 +109,23 @@ impl Sink for ElasticsearchSink {
     }
 
     fn encode(&self, event: &Outgoing<'_>, body: &mut Vec<u8>) {
-        body.extend_from_slice(b"{\"create\":{\"_index\":\"");
+        body.extend_from_slice(BEFORE_INDEX);
         self.index_of(event).write(event.day(), body);
         body.extend_from_slice(b"\",\"_id\":\"");
         body.extend_from_slice(event.id().as_str().as_bytes());
         body.extend_from_slice(b"\"}}\n");
         event.write_json(body);
         body.push(b'\n');
+    }
+
+    fn target<'a>(&self, item: &'a [u8]) -> &'a str {
+        let name = item.strip_prefix(BEFORE_INDEX).unwrap_or_default();
+        let end = memchr::memchr(b'"', name).unwrap_or(0);
+        std::str::from_utf8(&name[..end]).unwrap_or_default()
+    }
+
+    fn routing(&self) -> u64 {
+        self.routing
     }
 
     /// An empty bulk: the one request that every server and every user who may write can answer.
@@ -134,7 +157,7 @@ impl Sink for ElasticsearchSink {
         Box::pin(async { Ok(None) })
     }
 
-    fn deliver<'a>(&'a self, _lane: &'a Lane, items: &'a Items) -> BoxFuture<'a, Delivery> {
+    fn deliver<'a>(&'a self, items: &'a Items) -> BoxFuture<'a, Delivery> {
         Box::pin(self.bulk(items))
     }
 

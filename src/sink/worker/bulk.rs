@@ -45,6 +45,11 @@ impl Bulk {
         self.items.body.len()
     }
 
+    /// Bytes of the log.
+    pub(super) fn input(&self) -> u64 {
+        self.places.iter().map(|place| place.end - place.start).sum()
+    }
+
     /// Empty, with its buffers kept.
     pub(super) fn clear(&mut self) {
         self.items.body.clear();

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use super::Worker;
 use super::bulk::Bulk;
 use super::fill::{Filled, Filler, Room};
+use super::ledger::Fate;
 use super::rounds::Counter;
 use crate::base::Timestamp;
 use crate::sink::Delivery;
@@ -30,7 +31,10 @@ pub(super) enum Finish {
 pub(super) struct Flight {
     pub ticket: u64,
     pub events: u64,
+    /// Encoded.
     pub bytes: usize,
+    /// Of the log.
+    pub input: u64,
     pub oldest: Option<Timestamp>,
     pub blocked: Option<String>,
 }
@@ -46,7 +50,7 @@ pub(super) struct Held {
 impl Worker {
     /// Starts what may be started.
     pub(super) fn launch(&mut self) {
-        if self.trouble.is_on(self.now) || !self.mode.may_deliver() {
+        if self.trouble.is_on(self.now) || !self.mode.may_deliver() || self.lanes.want_quiet() {
             return;
         }
         while self.flights.len() < self.trouble.requests(self.limits.requests, self.now) {
@@ -71,7 +75,8 @@ impl Worker {
             let events = bulk.len() + held.bulk.len();
             let fits =
                 held.bulk.bytes() + bulk.bytes() <= self.largest && events <= self.limits.events;
-            if fits && held.not_before.is_some() && is_due(held) {
+            let alike = held.bulk.blocked.is_some() == bulk.blocked.is_some();
+            if fits && alike && held.not_before.is_some() && is_due(held) {
                 bulk.append(&held.bulk);
                 self.held.remove(index);
             } else {
@@ -90,12 +95,13 @@ impl Worker {
             ticket,
             events,
             bytes: bulk.bytes(),
+            input: bulk.input(),
             oldest: bulk.oldest,
             blocked: bulk.blocked.clone(),
         });
-        let (sink, lane) = (self.config.sink.clone(), self.lane.clone());
+        let sink = self.config.sink.clone();
         self.tasks.spawn(async move {
-            let delivery = sink.deliver(&lane, &bulk.items).await;
+            let delivery = sink.deliver(&bulk.items).await;
             Finish::Delivered(bulk, delivery)
         });
         self.report.touch();
@@ -106,8 +112,11 @@ impl Worker {
         let held: usize = self.held.iter().map(|held| held.bulk.bytes()).sum();
         let flying: usize = self.flights.iter().map(|flight| flight.bytes).sum();
         let full = held > 0 && held + flying + self.largest > self.config.budget;
-        let may =
-            self.drain_until.is_none() && self.mode.may_deliver() && !self.trouble.is_on(self.now);
+        let may = self.drain_until.is_none()
+            && self.mode.may_deliver()
+            && !self.trouble.is_on(self.now)
+            && !self.lanes.want_quiet()
+            && !self.lanes.is_meeting(self.now);
         if !may || full || self.ready.is_some() || self.filler.is_none() {
             return;
         }
@@ -137,8 +146,11 @@ impl Worker {
         for (track, read) in filled.reached {
             self.tracks.all[track].read = read;
         }
-        for place in filled.skipped.iter().chain(&filled.lost) {
-            self.tracks.all[place.track].prefix.complete(place.start, place.end);
+        let skipped = filled.skipped.into_iter().map(|place| (place, Fate::Filtered));
+        let lost = filled.lost.into_iter().map(|place| (place, Fate::Lost));
+        let elsewhere = filled.elsewhere.into_iter().map(|place| (place, Fate::Elsewhere));
+        for (place, fate) in skipped.chain(lost).chain(elsewhere) {
+            self.tracks.complete(place, fate);
         }
         for (track, end) in filled.waiting {
             let troubled = filled.troubled.contains(&track);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::WorkerConfig;
 use super::bulk::{Bulk, Place};
 use super::filter::Filter;
+use super::lanes::Targets;
 use super::prefix::Prefix;
 use crate::event::{Batch, Cursor};
 use crate::follow::Read;
@@ -20,7 +21,7 @@ pub(super) struct Position {
     pub cursor: Cursor,
     /// The end of what was seen when this was made.
     pub seen: u64,
-    /// Records that begin here or later wait for another round.
+    /// Records that begin here or later wait for another pass.
     pub until: u64,
     /// What is done already is not read into a bulk again.
     pub done: Prefix,
@@ -45,6 +46,8 @@ pub(super) struct Filled {
     /// Done in place: filtered, or without a wire form.
     pub skipped: Vec<Place>,
     pub skipped_events: u64,
+    /// Events of a target that is not ours: another worker takes them.
+    pub elsewhere: Vec<Place>,
     /// Destroyed before they were read.
     pub lost: Vec<Place>,
     /// Nothing complete was there behind the place that was reached, when this was the end of what was seen.
@@ -62,6 +65,7 @@ pub(super) struct Filler {
     sink: Arc<dyn Sink>,
     policy: Arc<Policy>,
     filter: Filter,
+    targets: Targets,
     /// The batch in which the last bulk ended, so that it is not looked up again.
     pub rest: Option<(Arc<Batch>, usize)>,
     /// The track whose turn it is.
@@ -69,15 +73,21 @@ pub(super) struct Filler {
 }
 
 impl Filler {
-    pub(super) fn new(config: &WorkerConfig) -> Self {
+    pub(super) fn new(config: &WorkerConfig, targets: Targets) -> Self {
         Filler {
             queue: config.queue.clone(),
             sink: config.sink.clone(),
             policy: config.policy.clone(),
             filter: config.filter.clone(),
+            targets,
             rest: None,
             turn: 0,
         }
+    }
+
+    /// Whose events it takes from now on.
+    pub(super) fn choose(&mut self, targets: Targets) {
+        self.targets = targets;
     }
 
     pub(super) fn fill(&mut self, positions: Vec<Position>, room: Room, buffer: Bulk) -> Filled {
@@ -160,53 +170,68 @@ impl Filler {
                 return;
             }
             if !position.done.contains(start) {
-                if !self.filter.passes(&event) {
-                    filled.skip(place);
-                } else if filled.bulk.len() >= room.events
-                    || !self.encode(batch, index, room, filled)
-                {
-                    filled.full = true;
-                    self.rest = Some((batch.clone(), index));
-                    return;
-                } else {
-                    filled.add(place, batch);
+                let taken = match self.filter.passes(&event) {
+                    true => self.encode(batch, index, room, filled),
+                    false => Taken::Filtered,
+                };
+                match taken {
+                    Taken::Filtered => {
+                        filled.skipped_events += 1;
+                        join(&mut filled.skipped, place);
+                    }
+                    Taken::Elsewhere => join(&mut filled.elsewhere, place),
+                    Taken::Added => filled.add(place, batch),
+                    Taken::NoRoom => {
+                        filled.full = true;
+                        self.rest = Some((batch.clone(), index));
+                        return;
+                    }
                 }
             }
             position.cursor.offset = end;
         }
     }
 
-    /// `false`, and nothing is added, where there is no room for it. The first of a bulk always has room.
-    fn encode(&self, batch: &Batch, index: usize, room: Room, filled: &mut Filled) -> bool {
+    /// The body grows only where it is added. The first of a bulk always has room.
+    fn encode(&self, batch: &Batch, index: usize, room: Room, filled: &mut Filled) -> Taken {
+        if filled.bulk.len() >= room.events {
+            return Taken::NoRoom;
+        }
         let body = &mut filled.bulk.items.body;
         let before = body.len();
         self.sink.encode(&protect(&self.policy, batch.event(index)), body);
-        if before > 0 && body.len() > room.bytes {
-            body.truncate(before);
-            return false;
-        }
-        true
+        let taken = match body.len() {
+            length if length == before => Taken::Filtered,
+            _ if !self.targets.have(&*self.sink, &body[before..]) => Taken::Elsewhere,
+            length if before > 0 && length > room.bytes => Taken::NoRoom,
+            _ => return Taken::Added,
+        };
+        body.truncate(before);
+        taken
     }
+}
+
+/// What became of one event of a batch.
+enum Taken {
+    Added,
+    /// Or without a wire form.
+    Filtered,
+    Elsewhere,
+    NoRoom,
 }
 
 impl Filled {
     fn add(&mut self, place: Place, batch: &Batch) {
-        let before = self.bulk.items.ends.last().copied().unwrap_or(0);
-        if self.bulk.items.body.len() == before {
-            return self.skip(place);
-        }
         self.bulk.items.ends.push(self.bulk.items.body.len());
         self.bulk.places.push(place);
         self.bulk.oldest = Some(self.bulk.oldest.map_or(batch.seen, |time| time.min(batch.seen)));
     }
+}
 
-    fn skip(&mut self, place: Place) {
-        self.skipped_events += 1;
-        match self.skipped.last_mut() {
-            Some(last) if last.track == place.track && last.end == place.start => {
-                last.end = place.end;
-            }
-            _ => self.skipped.push(place),
-        }
+/// Neighbours become one.
+fn join(places: &mut Vec<Place>, place: Place) {
+    match places.last_mut() {
+        Some(last) if last.track == place.track && last.end == place.start => last.end = place.end,
+        _ => places.push(place),
     }
 }

@@ -120,6 +120,7 @@ impl Progress {
 
 impl Worker {
     pub(super) fn obey(&mut self, order: Order) {
+        self.lanes.obey(&order);
         match order {
             Order::ShipNow => {
                 self.trouble.wait_no_longer();

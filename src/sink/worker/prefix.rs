@@ -21,20 +21,25 @@ impl Prefix {
         self.end
     }
 
-    /// [start, end) is done, confirmed or filtered.
-    pub(super) fn complete(&mut self, start: u64, end: u64) {
+    /// [start, end) is done, confirmed or filtered. Returns how many bytes of it were not before.
+    pub(super) fn complete(&mut self, start: u64, end: u64) -> u64 {
         let (mut start, mut end) = (start.max(self.end), end);
         if start >= end {
-            return;
+            return 0;
         }
+        let (from, to) = (start, end);
+        let mut new = to - from;
+        let known = |start: u64, end: u64| end.min(to).saturating_sub(start.max(from));
         if let Some((&before, &before_end)) = self.beyond.range(..=start).next_back()
             && before_end >= start
         {
+            new -= known(before, before_end);
             start = before;
             end = end.max(before_end);
             self.beyond.remove(&before);
         }
         while let Some((&next, &next_end)) = self.beyond.range(start..=end).next() {
+            new -= known(next, next_end);
             end = end.max(next_end);
             self.beyond.remove(&next);
         }
@@ -43,6 +48,12 @@ impl Prefix {
         } else {
             self.beyond.insert(start, end);
         }
+        new
+    }
+
+    /// Bytes that are done beyond the end.
+    pub(super) fn beyond(&self) -> u64 {
+        self.beyond.iter().map(|(start, end)| end - start).sum()
     }
 
     /// The byte at `offset` is done.
@@ -69,13 +80,17 @@ mod tests {
             let mut done = [false; 256];
             done[..from as usize].fill(true);
             for (start, length) in ranges {
-                prefix.complete(start, start + length);
-                done[start as usize..(start + length) as usize].fill(true);
+                let range = &mut done[start as usize..(start + length) as usize];
+                let new = range.iter().filter(|done| !**done).count() as u64;
+                range.fill(true);
+                prop_assert_eq!(prefix.complete(start, start + length), new);
                 let first = done.iter().position(|done| !done).unwrap() as u64;
                 prop_assert_eq!(prefix.end(), first);
                 for (offset, done) in done.iter().enumerate() {
                     prop_assert_eq!(prefix.contains(offset as u64), *done);
                 }
+                let behind = done.iter().skip(first as usize).filter(|done| **done).count();
+                prop_assert_eq!(prefix.beyond(), behind as u64);
                 let mut last = prefix.end;
                 for (start, end) in &prefix.beyond {
                     prop_assert!(*start > last && end > start);

@@ -6,10 +6,11 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::ledger::{self, Ledger};
 use super::order::Base;
 use super::{Worker, WorkerConfig};
 use crate::base::Timestamp;
-use crate::event::status::{SinkState, SinkStatus};
+use crate::event::status::{Bytes, SinkState, SinkStatus};
 
 /// Not more often than this.
 const EVERY: Duration = Duration::from_millis(100);
@@ -21,6 +22,7 @@ const WINDOW: Duration = Duration::from_secs(5);
 pub(super) struct Report {
     status: SinkStatus,
     sender: watch::Sender<SinkStatus>,
+    ledger: watch::Sender<Ledger>,
     /// Something changed since the last time.
     touched: bool,
     published: Option<Instant>,
@@ -34,13 +36,15 @@ pub(super) struct Report {
 }
 
 impl Report {
-    pub(super) fn new(config: &WorkerConfig) -> (Self, watch::Receiver<SinkStatus>) {
+    pub(super) fn new(
+        config: &WorkerConfig,
+    ) -> (Self, watch::Receiver<SinkStatus>, watch::Receiver<Ledger>) {
         let status = SinkStatus {
             name: config.name.clone(),
             kind: config.kind.clone(),
             state: SinkState::Idle,
             confirmed_events: 0,
-            confirmed_bytes: 0,
+            bytes: Bytes::default(),
             duplicates: 0,
             filtered_events: 0,
             dead_letters: 0,
@@ -54,9 +58,11 @@ impl Report {
             blocked: None,
         };
         let (sender, receiver) = watch::channel(status.clone());
+        let (ledger, ledgers) = watch::channel(Ledger::default());
         let report = Report {
             status,
             sender,
+            ledger,
             touched: true,
             published: None,
             samples: VecDeque::new(),
@@ -64,16 +70,27 @@ impl Report {
             stopped: false,
             unreadable: false,
         };
-        (report, receiver)
+        (report, receiver, ledgers)
     }
 
     pub(super) fn touch(&mut self) {
         self.touched = true;
     }
 
-    pub(super) fn confirmed(&mut self, events: u64, bytes: u64) {
+    pub(super) fn confirmed(&mut self, events: u64) {
         self.status.confirmed_events += events;
-        self.status.confirmed_bytes += bytes;
+    }
+
+    pub(super) fn confirmed_events(&self) -> u64 {
+        self.status.confirmed_events
+    }
+
+    /// What another worker did of what this one left to it.
+    pub(super) fn take_over(&mut self, other: &SinkStatus) {
+        self.status.confirmed_events += other.confirmed_events;
+        self.status.duplicates += other.duplicates;
+        self.status.dead_letters += other.dead_letters;
+        self.touched = true;
     }
 
     pub(super) fn duplicate(&mut self) {
@@ -125,7 +142,7 @@ impl Report {
     }
 
     pub(super) fn last(self) -> SinkStatus {
-        self.status
+        self.sender.borrow().clone()
     }
 
     /// When it wants to publish; also to let the rate sink to zero.
@@ -151,6 +168,19 @@ impl Report {
     }
 }
 
+/// What a lane does beside the rest of its sink.
+fn add_lane(told: &mut SinkStatus, lane: &SinkStatus) {
+    told.confirmed_events += lane.confirmed_events;
+    told.duplicates += lane.duplicates;
+    told.dead_letters += lane.dead_letters;
+    told.rate += lane.rate;
+    told.in_flight_events += lane.in_flight_events;
+    told.oldest_waiting = told.oldest_waiting.into_iter().chain(lane.oldest_waiting).min();
+    if let SinkState::Blocked { reason } = &lane.state {
+        told.blocked.get_or_insert_with(|| reason.clone());
+    }
+}
+
 impl Worker {
     /// Tells the others, if it is time or must be.
     pub(super) fn publish(&mut self, at_once: bool) {
@@ -160,29 +190,44 @@ impl Worker {
             return;
         }
         self.report.measure(now);
-        let behind = self.tracks.behind();
-        let state = self.state(behind);
-        let oldest = self.oldest_waiting();
-        let held = self.held.iter().map(|held| &held.bulk.blocked);
-        let blocked =
-            held.chain(self.flights.iter().map(|flight| &flight.blocked)).flatten().next();
-        let blocked = blocked.cloned();
-        let report = &mut self.report;
-        let status = &mut report.status;
-        status.state = state;
-        status.blocked = blocked;
-        status.in_flight_events = self.flights.iter().map(|flight| flight.events).sum();
-        status.behind_bytes = behind;
-        status.behind_events = match status.confirmed_bytes {
-            0 => 0,
-            bytes => {
-                (behind as f64 / (bytes as f64 / status.confirmed_events.max(1) as f64)) as u64
-            }
+        let flying = self.flights.iter().map(|flight| flight.input).sum();
+        let bytes = |ledger: &Ledger| {
+            // A lane's own tracks hold what was left to it earlier.
+            let earlier = if self.birth.is_none() { ledger.earlier } else { 0 };
+            let seen = self.tracks.seen() + earlier;
+            ledger::account(ledger, seen, self.tracks.outstanding(), flying)
         };
-        status.oldest_waiting = oldest.into_iter().chain(report.oldest).min();
-        report.sender.send_replace(status.clone());
-        report.published = Some(now);
-        report.touched = false;
+        let own = bytes(self.tracks.ledger());
+        let state = self.state(own.in_flight + own.waiting);
+        let held = self.held.iter().map(|held| &held.bulk.blocked);
+        let blocked = held.chain(self.flights.iter().map(|flight| &flight.blocked)).flatten();
+        let mut told = SinkStatus {
+            state,
+            blocked: blocked.into_iter().next().cloned(),
+            in_flight_events: self.flights.iter().map(|flight| flight.events).sum(),
+            oldest_waiting: self.oldest_waiting().into_iter().chain(self.report.oldest).min(),
+            ..self.report.status.clone()
+        };
+        let mut ledger = *self.tracks.ledger();
+        for (lane, done) in self.lanes.told() {
+            add_lane(&mut told, &lane);
+            ledger.take_over(&done);
+        }
+        if let Some(reason) = &told.blocked
+            && matches!(told.state, SinkState::Idle | SinkState::Shipping)
+            && !self.lanes.are_passed(self.report.status.confirmed_events)
+        {
+            told.state = SinkState::Blocked { reason: reason.clone() };
+        }
+        told.bytes = bytes(&ledger);
+        told.behind_bytes = told.bytes.in_flight + told.bytes.waiting;
+        let mean = told.bytes.confirmed as f64 / told.confirmed_events.max(1) as f64;
+        told.behind_events = if mean > 0.0 { (told.behind_bytes as f64 / mean) as u64 } else { 0 };
+        self.report.ledger.send_replace(ledger);
+        self.report.status.state = told.state.clone();
+        self.report.sender.send_replace(told);
+        self.report.published = Some(now);
+        self.report.touched = false;
     }
 
     fn state(&self, behind: u64) -> SinkState {

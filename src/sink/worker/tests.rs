@@ -1,6 +1,7 @@
 //! The promises of the worker, against a log in memory and a target that fails on demand.
 
 mod fake;
+mod lanes;
 mod orders;
 
 use std::future::Future;
@@ -89,14 +90,15 @@ impl Bench {
         Running { handle, stop, task }
     }
 
-    /// The cursor, wherever it is kept.
+    /// The cursor, wherever it is kept: that of the slowest lane.
     fn cursor(&self, file: u64) -> u64 {
         if self.sink.transactional {
             let state = self.sink.state.lock().unwrap();
             return state.cursors.get(&GenerationId(file)).copied().unwrap_or(0);
         }
         let rows = self.store.cursors("sink");
-        rows.iter().find(|row| row.generation.0 == file).map_or(0, |row| row.offset)
+        let rows = rows.iter().filter(|row| row.generation.0 == file);
+        rows.map(|row| row.offset).min().unwrap_or(0)
     }
 
     /// No document stands before the cursor that is neither delivered nor a dead letter.

@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 
 use super::WorkerConfig;
+use super::bulk::Place;
 use super::fill::Position;
+use super::ledger::{Fate, Ledger};
 use super::prefix::Prefix;
 use crate::event::{Cursor, GenerationId};
 use crate::sink::Cursors;
@@ -29,23 +31,46 @@ pub(super) struct Track {
     pub troubled: u32,
     /// Where the round ends.
     pub until: u64,
+    /// Where the account begins.
+    begun: u64,
+    /// What begins before this was left to a lane by an earlier run.
+    earlier: u64,
 }
 
 #[derive(Debug, Default)]
 pub(super) struct Tracks {
     pub all: Vec<Track>,
     known: HashMap<GenerationId, usize>,
-    /// Cursors of generations that the log does not know (yet).
-    elsewhere: HashMap<GenerationId, u64>,
+    /// How far those are that the log does not know (yet).
+    elsewhere: HashMap<GenerationId, Prefix>,
+    begun: HashMap<GenerationId, u64>,
+    earlier: HashMap<GenerationId, u64>,
+    ledger: Ledger,
 }
 
 impl Tracks {
+    /// `earlier`: events before these were left to this worker by an earlier run.
+    pub(super) fn new(earlier: HashMap<GenerationId, u64>) -> Self {
+        Tracks { earlier, ..Tracks::default() }
+    }
+
     /// Begins again from these cursors.
-    pub(super) fn reset(&mut self, cursors: Cursors) {
+    pub(super) fn reset(&mut self, cursors: Cursors, config: &WorkerConfig) {
+        let prefix = |cursor: Cursor| (cursor.generation, Prefix::at(cursor.offset));
+        self.begin(cursors.into_iter().map(prefix).collect(), config);
+    }
+
+    /// Begins where a lane begins.
+    pub(super) fn inherit(&mut self, done: HashMap<GenerationId, Prefix>, config: &WorkerConfig) {
+        self.begin(done, config);
+    }
+
+    fn begin(&mut self, done: HashMap<GenerationId, Prefix>, config: &WorkerConfig) {
         self.all.clear();
         self.known.clear();
-        self.elsewhere =
-            cursors.into_iter().map(|cursor| (cursor.generation, cursor.offset)).collect();
+        self.elsewhere = done;
+        self.discover(config);
+        self.ledger.settle(self.seen() - self.outstanding());
     }
 
     /// Generations that are new, and how far all of them reach.
@@ -57,20 +82,64 @@ impl Tracks {
                 continue;
             }
             // A cursor beyond all that is there speaks of bytes that are gone: read again rather than never.
-            let cursor = self.elsewhere.remove(&generation).filter(|offset| *offset <= end);
-            let from = cursor.unwrap_or(start);
+            let done = self.elsewhere.remove(&generation).filter(|done| done.end() <= end);
+            let prefix = done.unwrap_or(Prefix::at(start));
+            let from = prefix.end();
+            // What was done beyond it at the beginning is no part of the account.
+            let begun = *self.begun.entry(generation).or_insert(from + prefix.beyond());
             self.known.insert(generation, self.all.len());
             self.all.push(Track {
                 generation,
                 read: from,
-                prefix: Prefix::at(from),
+                prefix,
                 committed: from,
                 end,
                 waiting: None,
                 troubled: 0,
                 until: 0,
+                begun,
+                earlier: self.earlier.get(&generation).copied().unwrap_or(0),
             });
         }
+    }
+
+    /// The bytes of this place are done.
+    pub(super) fn complete(&mut self, place: Place, fate: Fate) {
+        let track = &mut self.all[place.track];
+        let bytes = track.prefix.complete(place.start, place.end);
+        self.ledger.add(fate, bytes, place.start < track.earlier);
+    }
+
+    /// What was accepted is durable.
+    pub(super) fn confirm_accepted(&mut self) {
+        self.ledger.commit();
+    }
+
+    pub(super) fn take_over(&mut self, other: &Ledger) {
+        self.ledger.take_over(other);
+    }
+
+    pub(super) fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// Bytes of which the account speaks.
+    pub(super) fn seen(&self) -> u64 {
+        self.all.iter().map(|track| track.end.saturating_sub(track.begun)).sum()
+    }
+
+    /// … and those that are not done.
+    pub(super) fn outstanding(&self) -> u64 {
+        let open = |track: &Track| {
+            track.end.saturating_sub(track.prefix.end()).saturating_sub(track.prefix.beyond())
+        };
+        self.all.iter().map(open).sum()
+    }
+
+    pub(super) fn prefixes(&self) -> HashMap<GenerationId, Prefix> {
+        let here = self.all.iter().map(|track| (track.generation, track.prefix.clone()));
+        let elsewhere = self.elsewhere.iter().map(|(id, done)| (*id, done.clone()));
+        here.chain(elsewhere).collect()
     }
 
     /// The ends of a round.
@@ -91,7 +160,7 @@ impl Tracks {
             track: index,
             cursor: Cursor { generation: track.generation, offset: track.read },
             seen: track.end,
-            until: if round { track.until } else { u64::MAX },
+            until: if round { track.until } else { track.end },
             done: track.prefix.clone(),
         };
         self.all.iter().enumerate().filter(|(_, track)| open(track)).map(position).collect()
@@ -148,11 +217,8 @@ impl Tracks {
         let here =
             here.map(|track| Cursor { generation: track.generation, offset: track.prefix.end() });
         let elsewhere = self.elsewhere.iter();
-        here.chain(elsewhere.map(|(&generation, &offset)| Cursor { generation, offset })).collect()
-    }
-
-    /// Bytes that are in the files and not behind the cursor.
-    pub(super) fn behind(&self) -> u64 {
-        self.all.iter().map(|track| track.end.saturating_sub(track.committed)).sum()
+        let elsewhere =
+            elsewhere.map(|(&generation, done)| Cursor { generation, offset: done.end() });
+        here.chain(elsewhere).collect()
     }
 }

@@ -48,6 +48,9 @@ fn entry(state: &State, sink: &SinkStatus, width: usize, glyphs: &Glyphs) -> Lin
 fn look(state: &State, sink: &SinkStatus, glyphs: &Glyphs) -> (&'static str, String, Role) {
     match &sink.state {
         SinkState::Armed => (glyphs.ring, "waits for s".to_owned(), Role::Near),
+        SinkState::Idle | SinkState::Shipping if sink.blocked.is_some() => {
+            (glyphs.firing, "one target BLOCKED".to_owned(), Role::Firing)
+        }
         SinkState::Idle => (glyphs.ok, "all sent".to_owned(), Role::Ok),
         SinkState::Shipping => (glyphs.running, "shipping".to_owned(), Role::Ok),
         SinkState::Resting { next: None } => (glyphs.ok, "next round later".to_owned(), Role::Ok),

@@ -34,7 +34,7 @@ fn sink(state: SinkState) -> SinkStatus {
         kind: "archive".to_owned(),
         state,
         confirmed_events: 0,
-        confirmed_bytes: 0,
+        bytes: Default::default(),
         duplicates: 0,
         filtered_events: 0,
         dead_letters: 0,

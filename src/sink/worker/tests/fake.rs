@@ -16,7 +16,7 @@ use crate::event::{
 use crate::follow::Read;
 use crate::privacy::Outgoing;
 use crate::sink::queue::Queue;
-use crate::sink::{Cursors, Delivery, Items, Lane, Limits, Outcome, Sink, SinkError};
+use crate::sink::{Cursors, Delivery, Items, Limits, Outcome, Sink, SinkError};
 
 /// The whole line is the message.
 #[derive(Debug)]
@@ -185,6 +185,7 @@ pub struct FakeSink {
     pub transactional: bool,
     fault: Mutex<Fault>,
     pub commit_fails: Mutex<u32>,
+    pub routing: u64,
     pub slow: Duration,
     pub state: Mutex<Stored>,
     flying: AtomicUsize,
@@ -212,6 +213,7 @@ impl FakeSink {
             transactional: false,
             fault: Mutex::new(Box::new(|_| None)),
             commit_fails: Mutex::new(0),
+            routing: 1,
             slow: Duration::ZERO,
             state: Mutex::default(),
             flying: AtomicUsize::new(0),
@@ -271,6 +273,19 @@ impl Sink for FakeSink {
         body.extend_from_slice(item.as_bytes());
     }
 
+    /// `red line 7` is for the target `red`.
+    fn target<'a>(&self, item: &'a [u8]) -> &'a str {
+        let item = std::str::from_utf8(item).unwrap();
+        match item.rsplit(':').next().unwrap().split_once(' ') {
+            Some((colour @ ("red" | "green" | "blue"), _)) => colour,
+            _ => "*",
+        }
+    }
+
+    fn routing(&self) -> u64 {
+        self.routing
+    }
+
     fn check(&self) -> BoxFuture<'_, Result<(), SinkError>> {
         Box::pin(async { Ok(()) })
     }
@@ -284,7 +299,7 @@ impl Sink for FakeSink {
         Box::pin(async { Ok(own) })
     }
 
-    fn deliver<'a>(&'a self, _lane: &'a Lane, items: &'a Items) -> BoxFuture<'a, Delivery> {
+    fn deliver<'a>(&'a self, items: &'a Items) -> BoxFuture<'a, Delivery> {
         Box::pin(async move {
             let flying = self.flying.fetch_add(1, Ordering::SeqCst) + 1;
             self.most_flying.fetch_max(flying, Ordering::SeqCst);

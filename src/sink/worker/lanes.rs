@@ -1,0 +1,176 @@
+//! A target that takes nothing stops alone: it becomes a lane, with a worker and cursor rows of its own, and the
+//! sink's main worker passes its events.
+//!
+//! Invariants:
+//! - The rows of a lane are put before the sink's own cursors pass any event of it, and stay until every such
+//!   event is delivered by the lane.
+//! - A lane never reads beyond what the main worker has read (the [`Fence`]). It ends where it stands at the
+//!   fence while the main worker reads nothing; from there on the main worker takes its events again.
+//! - Nothing is under way while a lane begins, so each event belongs to exactly one of the two.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::WorkerHandle;
+use super::fence::Fence;
+use super::ledger::Ledger;
+use super::order::Order;
+use super::prefix::Prefix;
+use crate::event::GenerationId;
+use crate::event::status::SinkStatus;
+use crate::sink::Sink;
+
+/// The lane of a sink's own rows.
+pub(super) const MAIN: &str = "*";
+/// How long the main worker waits for a lane that is near.
+const MEETING: Duration = Duration::from_secs(2);
+
+/// Whose events a worker takes.
+#[derive(Clone, Debug)]
+pub(super) enum Targets {
+    AllBut(Vec<Arc<str>>),
+    Only(Arc<str>),
+}
+
+impl Targets {
+    pub(super) fn have(&self, sink: &dyn Sink, item: &[u8]) -> bool {
+        match self {
+            Targets::AllBut(none) if none.is_empty() => true,
+            Targets::AllBut(parked) => {
+                let target = sink.target(item);
+                !parked.iter().any(|name| **name == *target)
+            }
+            Targets::Only(name) => sink.target(item) == &**name,
+        }
+    }
+}
+
+/// What a lane's worker knows at its beginning.
+#[derive(Debug)]
+pub(super) struct Birth {
+    pub target: Arc<str>,
+    /// Name of its rows.
+    pub row: Arc<str>,
+    /// Taken at the first beginning.
+    pub done: Option<HashMap<GenerationId, Prefix>>,
+    /// Events before these were left to the lane by an earlier run.
+    pub earlier: HashMap<GenerationId, u64>,
+}
+
+/// A lane at work.
+#[derive(Debug)]
+pub(super) struct Parked {
+    pub target: Arc<str>,
+    pub row: Arc<str>,
+    pub handle: WorkerHandle,
+    pub ledger: watch::Receiver<Ledger>,
+    pub task: JoinHandle<SinkStatus>,
+    pub stop: CancellationToken,
+    /// The main worker's tracks that have a row of this lane.
+    pub rows: usize,
+}
+
+impl Parked {
+    /// What it told last; it was stopped.
+    pub(super) async fn last(mut self) -> (SinkStatus, Ledger) {
+        let known = self.handle.status.borrow().clone();
+        let status = (&mut self.task).await.unwrap_or(known);
+        (status, *self.ledger.borrow())
+    }
+}
+
+impl Drop for Parked {
+    /// It never outlives the main worker.
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// The lanes of one main worker.
+#[derive(Debug)]
+pub(super) struct Lanes {
+    pub fence: Arc<Fence>,
+    pub parked: Vec<Parked>,
+    /// It becomes a lane as soon as nothing is under way.
+    pub asked: Option<Arc<str>>,
+    /// Since when the main worker waits for a lane that is near.
+    pub meeting: Option<Instant>,
+    pub look_at: Instant,
+    /// Events that the main worker had delivered when the first of these began.
+    pub passed: u64,
+}
+
+impl Lanes {
+    pub(super) fn new() -> Self {
+        let (fence, look_at) = (Fence::new(), Instant::now());
+        Lanes { fence, parked: Vec::new(), asked: None, meeting: None, look_at, passed: 0 }
+    }
+
+    /// Whose events a worker of this birth takes now.
+    pub(super) fn targets(&self, birth: &Option<Birth>) -> Targets {
+        match birth {
+            Some(birth) => Targets::Only(birth.target.clone()),
+            None => Targets::AllBut(self.parked.iter().map(|lane| lane.target.clone()).collect()),
+        }
+    }
+
+    /// Nothing new may begin: a lane is about to.
+    pub(super) fn want_quiet(&self) -> bool {
+        self.asked.is_some()
+    }
+
+    /// The main worker reads nothing for a moment.
+    pub(super) fn is_meeting(&self, now: Instant) -> bool {
+        self.meeting.is_some_and(|since| now < since + MEETING)
+    }
+
+    pub(super) fn due(&self) -> Option<Instant> {
+        (!self.parked.is_empty()).then_some(self.look_at)
+    }
+
+    /// Has anything been delivered since, beside them?
+    pub(super) fn are_passed(&self, confirmed: u64) -> bool {
+        self.parked.is_empty() || confirmed > self.passed
+    }
+
+    pub(super) fn are_none(&self) -> bool {
+        self.parked.is_empty()
+    }
+
+    /// Last known state of each.
+    pub(super) fn told(&self) -> impl Iterator<Item = (SinkStatus, Ledger)> {
+        self.parked.iter().map(|lane| (lane.handle.status.borrow().clone(), *lane.ledger.borrow()))
+    }
+
+    pub(super) fn obey(&self, order: &Order) {
+        let orders = match order {
+            // What a lane holds was ordered once already.
+            Order::ShipNow => [Some(Order::Resume), Some(Order::Retry)],
+            other => [Some(other.clone()), None],
+        };
+        for lane in &self.parked {
+            for order in orders.iter().flatten() {
+                // Sixteen orders that nobody took: it is busy, and the operator will ask again.
+                _ = lane.handle.orders.try_send(order.clone());
+            }
+        }
+    }
+
+    /// All of them end; their cursors are where they were.
+    pub(super) async fn end(&mut self) -> Vec<(SinkStatus, Ledger)> {
+        let mut last = Vec::new();
+        for lane in &self.parked {
+            lane.stop.cancel();
+        }
+        for lane in self.parked.drain(..) {
+            last.push(lane.last().await);
+        }
+        last
+    }
+}

@@ -1,0 +1,251 @@
+//! Where lanes begin, go on after a restart, and end.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::bulk::Bulk;
+use super::fence::Fenced;
+use super::lanes::{Birth, MAIN, Parked, Targets};
+use super::ledger::Fate;
+use super::order::{Base, Mode};
+use super::prefix::Prefix;
+use super::{Worker, WorkerConfig};
+use crate::event::status::{SinkState, SinkStatus};
+use crate::event::{Cursor, GenerationId};
+
+/// A target that refused so often in a row gets a lane.
+const TRIES: u32 = 3;
+/// More targets than this are a fault of the whole sink, which waits as one.
+const MOST: usize = 8;
+/// Where a lane has so little left, the main worker waits a moment for it.
+const NEAR: u64 = 8 * 1024 * 1024;
+/// … and then not again for some time.
+const APART: Duration = Duration::from_secs(10);
+/// How often the lanes are looked at.
+const LOOK: Duration = Duration::from_millis(100);
+
+impl Worker {
+    /// What a stored row is called: rows that were made by other rules speak of other events.
+    fn row_name(&self, target: &str) -> Arc<str> {
+        format!("{target}@{:016x}", self.config.sink.routing()).into()
+    }
+
+    /// Lanes that an earlier run left. Where they cannot go on, all events of the sink are taken again from the
+    /// first one that a lane was still to deliver.
+    pub(super) fn adopt_lanes(&mut self) {
+        let rows = self.config.store.cursors(&self.config.name);
+        let rows = rows.into_iter().filter(|row| row.lane != MAIN);
+        let mut lanes: HashMap<String, Vec<Cursor>> = HashMap::new();
+        for row in rows {
+            let cursor = Cursor { generation: row.generation, offset: row.offset };
+            lanes.entry(row.lane).or_default().push(cursor);
+        }
+        if lanes.is_empty() || self.birth.is_some() || !self.lanes.are_none() {
+            return;
+        }
+        let own: HashMap<GenerationId, u64> = self.stored_cursors().into_iter().map(pair).collect();
+        let known = |name: &String| name.rsplit_once('@').map(|(target, _)| self.row_name(target));
+        let usable = lanes.keys().all(|name| known(name).is_some_and(|row| *row == **name));
+        let (store, sink) = (&self.config.store, &self.config.name);
+        if !usable || lanes.len() > MOST || self.mode.is_once() {
+            let mut first = own;
+            for cursor in lanes.values().flatten() {
+                first.entry(cursor.generation).and_modify(|at| *at = cursor.offset.min(*at));
+            }
+            for (generation, offset) in first {
+                store.put_cursor(sink, MAIN, Cursor { generation, offset });
+            }
+            for name in lanes.keys() {
+                store.remove_lane(sink, name);
+            }
+            return;
+        }
+        self.lanes.fence.raise(own.clone().into_iter());
+        for (name, cursors) in lanes {
+            self.lanes.fence.raise(cursors.iter().copied().map(pair));
+            let target: Arc<str> = name.rsplit_once('@').map_or("", |(target, _)| target).into();
+            let done = cursors.into_iter().map(pair).map(|(id, end)| (id, Prefix::at(end)));
+            let birth = Birth {
+                target,
+                row: name.into(),
+                done: Some(done.collect()),
+                earlier: own.clone(),
+            };
+            let mode = if self.mode.base == Base::Armed { Mode::Armed } else { Mode::Auto };
+            self.start_lane(birth, mode);
+        }
+    }
+
+    fn start_lane(&mut self, birth: Birth, mode: Mode) {
+        let queue = Fenced { queue: self.config.queue.clone(), fence: self.lanes.fence.clone() };
+        let config = WorkerConfig {
+            queue: Arc::new(queue),
+            mode,
+            // It has one request at a time, and mostly none.
+            budget: self.config.budget / 4,
+            ..(*self.config).clone()
+        };
+        let (target, row) = (birth.target.clone(), birth.row.clone());
+        let (worker, handle, ledger) = Worker::of_lane(config, birth);
+        let stop = CancellationToken::new();
+        // A worker that starts workers of its own kind: the compiler needs to be told that it ends.
+        let run: futures::future::BoxFuture<'static, SinkStatus> =
+            Box::pin(worker.run(stop.clone()));
+        let task = tokio::spawn(run);
+        self.lanes.parked.push(Parked { target, row, handle, ledger, task, stop, rows: 0 });
+    }
+
+    /// Called after refusals: has some target refused often enough, or too much?
+    pub(super) fn consider_lanes(&mut self, bulk: &Bulk, refused: &[usize], tries: u32) {
+        let held = self.held.iter().filter(|held| held.bulk.blocked.is_some());
+        let much = held.map(|held| held.bulk.bytes()).sum::<usize>() > self.config.budget / 4;
+        let possible = self.birth.is_none()
+            && !self.own_cursors
+            && !self.mode.is_once()
+            && self.lanes.asked.is_none()
+            && self.lanes.parked.len() < MOST;
+        if !possible || !(tries >= TRIES || much) {
+            return;
+        }
+        let mut targets =
+            refused.iter().map(|index| self.config.sink.target(bulk.items.item(*index)));
+        if let Some(target) = targets.find(|target| *target != MAIN) {
+            self.lanes.asked = Some(target.into());
+        }
+    }
+
+    /// The blocked target's events, and whatever comes of it later, are a lane's from now on.
+    fn begin_lane(&mut self) {
+        let Some(target) = self.lanes.asked.take() else { return };
+        if self.lanes.are_none() {
+            self.lanes.passed = self.report.confirmed_events();
+        }
+        let row = self.row_name(&target);
+        for cursor in self.tracks.cursors() {
+            self.config.store.put_cursor(&self.config.name, &row, cursor);
+        }
+        self.raise_fence();
+        let birth =
+            Birth { target, row, done: Some(self.tracks.prefixes()), earlier: HashMap::new() };
+        self.start_lane(birth, Mode::Auto);
+        let targets = self.lanes.targets(&None);
+        self.leave_to_lanes(&targets);
+        if let Some(filler) = &mut self.filler {
+            filler.choose(targets);
+        }
+        // It was that target, not the sink.
+        if self.trouble.clear() {
+            self.report.recovered();
+        }
+        self.after_progress();
+    }
+
+    /// What is read and not delivered, as far as it belongs to a lane now.
+    fn leave_to_lanes(&mut self, targets: &Targets) {
+        let sink = self.config.sink.clone();
+        let bulks = self.held.iter_mut().map(|held| &mut held.bulk).chain(&mut self.ready);
+        for bulk in bulks {
+            let (ours, theirs): (Vec<usize>, Vec<usize>) =
+                (0..bulk.len()).partition(|index| targets.have(&*sink, bulk.items.item(*index)));
+            if theirs.is_empty() {
+                continue;
+            }
+            for index in theirs {
+                self.tracks.complete(bulk.places[index], Fate::Elsewhere);
+            }
+            let blocked = None;
+            *bulk = Bulk { ticket: bulk.ticket, blocked, ..bulk.only(ours.into_iter()) };
+        }
+        self.held.retain(|held| !held.bulk.is_empty());
+        self.ready = self.ready.take().filter(|bulk| !bulk.is_empty());
+    }
+
+    fn raise_fence(&self) {
+        let places = self.tracks.all.iter().map(|track| (track.generation, track.read));
+        self.lanes.fence.raise(places);
+    }
+
+    /// Lanes begin and end here.
+    pub(super) async fn tend_lanes(&mut self) {
+        if self.lanes.asked.is_some() && !self.is_busy() {
+            self.begin_lane();
+        }
+        if self.lanes.are_none() || self.lanes.look_at > self.now {
+            return;
+        }
+        self.lanes.look_at = self.now + LOOK;
+        self.raise_fence();
+        self.put_new_rows();
+        let left: Vec<u64> = self.lanes.parked.iter().map(|lane| self.left_in(lane)).collect();
+        if self.filler.is_some() && self.lanes.asked.is_none() {
+            for (index, _) in left.iter().enumerate().rev().filter(|(_, left)| **left == 0) {
+                self.end_lane(index).await;
+            }
+        }
+        let well = |lane: &Parked| {
+            matches!(lane.handle.status.borrow().state, SinkState::Shipping | SinkState::Idle)
+        };
+        let lanes = self.lanes.parked.iter().zip(&left);
+        let near = lanes.filter(|(lane, left)| **left <= NEAR && well(lane)).count() > 0;
+        let meeting = self.lanes.meeting.filter(|since| self.now < *since + APART);
+        self.lanes.meeting = meeting.or(near.then_some(self.now));
+    }
+
+    /// The follower keeps what has a row behind its end.
+    fn put_new_rows(&mut self) {
+        let all = &self.tracks.all;
+        for lane in &mut self.lanes.parked {
+            if lane.rows == all.len() {
+                continue;
+            }
+            let rows = self.config.store.cursors(&self.config.name);
+            let known: Vec<GenerationId> = rows
+                .iter()
+                .filter(|row| *row.lane == *lane.row)
+                .map(|row| row.generation)
+                .collect();
+            for track in all.iter().filter(|track| !known.contains(&track.generation)) {
+                let Some((start, _)) = self.config.queue.extent(track.generation) else { continue };
+                let cursor = Cursor { generation: track.generation, offset: start };
+                self.config.store.put_cursor(&self.config.name, &lane.row, cursor);
+            }
+            lane.rows = all.len();
+        }
+    }
+
+    /// Bytes between the lane's cursors and the fence.
+    fn left_in(&self, lane: &Parked) -> u64 {
+        let rows = self.config.store.cursors(&self.config.name).into_iter();
+        let rows: HashMap<GenerationId, u64> = rows
+            .filter(|row| *row.lane == *lane.row)
+            .map(|row| (row.generation, row.offset))
+            .collect();
+        let left = |(id, upto): (GenerationId, u64)| {
+            let (start, end) = self.config.queue.extent(id)?;
+            Some(upto.min(end).saturating_sub(rows.get(&id).copied().unwrap_or(start)))
+        };
+        self.lanes.fence.all().into_iter().filter_map(left).sum()
+    }
+
+    /// It has delivered everything that the main worker passed.
+    async fn end_lane(&mut self, index: usize) {
+        let lane = self.lanes.parked.remove(index);
+        let row = lane.row.clone();
+        lane.stop.cancel();
+        let (status, ledger) = lane.last().await;
+        self.config.store.remove_lane(&self.config.name, &row);
+        self.tracks.take_over(&ledger);
+        self.report.take_over(&status);
+        if let Some(filler) = &mut self.filler {
+            filler.choose(self.lanes.targets(&None));
+        }
+        self.lanes.meeting = None;
+    }
+}
+
+fn pair(cursor: Cursor) -> (GenerationId, u64) {
+    (cursor.generation, cursor.offset)
+}

@@ -1,0 +1,209 @@
+//! A target that takes nothing stops alone, and goes on at its own place.
+
+use std::collections::HashSet;
+
+use super::*;
+
+/// Which targets take nothing now.
+type Shut = Arc<Mutex<HashSet<&'static str>>>;
+
+fn targets(shut: &Shut) -> FakeSink {
+    let shut = shut.clone();
+    FakeSink::new().fault(move |items| {
+        let shut = shut.lock().unwrap();
+        let answer = |item: &[u8]| {
+            let text = String::from_utf8_lossy(item);
+            let closed = shut.iter().any(|colour| text.contains(&format!(":{colour} ")));
+            if closed { Outcome::Blocked("read-only".into()) } else { Outcome::Done }
+        };
+        Some(Delivery::Each(items.iter().map(answer).collect()))
+    })
+}
+
+/// `red line 0`, `green line 1`, `blue line 2`, …
+fn coloured(queue: &FakeQueue, file: usize, numbers: std::ops::Range<u32>) {
+    for number in numbers {
+        let colour = ["red", "green", "blue"][number as usize % 3];
+        queue.append(file, &format!("{colour} line {number}\n"));
+    }
+}
+
+fn of(bench: &Bench, colour: &str) -> Vec<String> {
+    let mut documents = bench.sink.documents();
+    documents.retain(|text| text.contains(&format!(":{colour} ")));
+    documents
+}
+
+fn rows(bench: &Bench) -> Vec<String> {
+    let mut lanes: Vec<String> =
+        bench.store.cursors("sink").into_iter().map(|row| row.lane).collect();
+    lanes.dedup();
+    lanes
+}
+
+async fn pushed<T>(running: &Running, until: impl Future<Output = T>) -> T {
+    let orders = running.handle.orders.clone();
+    let pushing = tokio::spawn(async move {
+        while orders.send(Order::Retry).await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(3)).await;
+        }
+    });
+    let result = until.await;
+    pushing.abort();
+    result
+}
+
+/// S34, S45: more waits for the shut target than memory holds; the others get everything, also after a
+/// crash, and nothing twice.
+#[tokio::test]
+async fn s45_a_blocked_target_waits_alone_over_a_crash() {
+    let shut: Shut = Arc::new(Mutex::new(HashSet::from(["red"])));
+    let bench = Bench::new(FakeQueue::new(3), targets(&shut));
+    coloured(&bench.queue, 0, 0..30_000);
+    coloured(&bench.queue, 1, 0..300);
+    let running = bench.start();
+    let others = |bench: &Bench| of(bench, "green").len() + of(bench, "blue").len();
+    pushed(&running, eventually("the others", || others(&bench) == 20_200)).await;
+    let status = running.handle.status.clone();
+    eventually("the reason", || status.borrow().blocked.as_deref() == Some("read-only")).await;
+    eventually("only red waits", || {
+        let bytes = status.borrow().bytes;
+        let red = (0..30_300).map(|number| number % 30_000).filter(|number| number % 3 == 0);
+        let red: u64 = red.map(|number| format!("red line {number}\n").len() as u64).sum();
+        bytes.waiting + bytes.in_flight == red
+    })
+    .await;
+    eventually("its own rows", || rows(&bench).len() == 2).await;
+    eventually("the others' cursor is at the end", || {
+        let rows = bench.store.cursors("sink");
+        let main = rows.iter().find(|row| row.lane == "*" && row.generation.0 == 0);
+        main.is_some_and(|row| row.offset == bench.queue.length(0))
+    })
+    .await;
+    // Like kill -9.
+    running.task.abort();
+    _ = running.task.await;
+    coloured(&bench.queue, 1, 300..600);
+    coloured(&bench.queue, 2, 0..3_000);
+    let running = bench.start();
+    pushed(&running, eventually("the others again", || others(&bench) == 22_400)).await;
+    assert_eq!(of(&bench, "red").len(), 0);
+    shut.lock().unwrap().clear();
+    pushed(&running, bench.is_complete()).await;
+    eventually("it is one again", || rows(&bench) == ["*"]).await;
+    coloured(&bench.queue, 2, 3_000..3_300);
+    bench.is_complete().await;
+    let status = running.stop().await;
+    assert_eq!((status.bytes.waiting, status.bytes.lost, status.blocked), (0, 0, None));
+    assert_eq!(status.confirmed_events, 33_900 - 20_200);
+}
+
+#[tokio::test]
+async fn lanes_end_while_the_log_grows_and_begin_again() {
+    let shut: Shut = Shut::default();
+    let bench = Bench::new(FakeQueue::new(1), targets(&shut));
+    let running = bench.start();
+    let mut number = 0;
+    for round in ["red", "green", "red"] {
+        shut.lock().unwrap().insert(round);
+        let grow = || {
+            coloured(&bench.queue, 0, number..number + 30);
+            number += 30;
+            rows(&bench).len() == 2
+        };
+        pushed(&running, eventually("a lane", grow)).await;
+        shut.lock().unwrap().clear();
+        let grow = || {
+            coloured(&bench.queue, 0, number..number + 3);
+            number += 3;
+            rows(&bench) == ["*"]
+        };
+        pushed(&running, eventually("one again", grow)).await;
+    }
+    pushed(&running, bench.is_complete()).await;
+    assert_eq!(running.stop().await.confirmed_events, u64::from(number));
+}
+
+/// Another index in the configuration may be the mend: what waited for the old one is not forgotten.
+#[tokio::test]
+async fn other_routes_take_everything_again_from_the_first_that_waited() {
+    let shut: Shut = Arc::new(Mutex::new(HashSet::from(["blue"])));
+    let mut bench = Bench::new(FakeQueue::new(1), targets(&shut));
+    coloured(&bench.queue, 0, 0..600);
+    let running = bench.start();
+    pushed(&running, eventually("a lane", || rows(&bench).len() == 2)).await;
+    pushed(&running, eventually("the others", || bench.sink.documents().len() == 400)).await;
+    running.stop().await;
+    let mut sink = targets(&Shut::default());
+    sink.routing = 2;
+    bench.sink = Arc::new(sink);
+    let running = bench.start();
+    eventually("everything that waited", || of(&bench, "blue").len() == 200).await;
+    eventually("one again", || rows(&bench) == ["*"]).await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn once_takes_up_what_waited() {
+    let shut: Shut = Arc::new(Mutex::new(HashSet::from(["green"])));
+    let mut bench = Bench::new(FakeQueue::new(2), targets(&shut));
+    coloured(&bench.queue, 0, 0..600);
+    let running = bench.start();
+    pushed(&running, eventually("a lane", || rows(&bench).len() == 2)).await;
+    running.stop().await;
+    shut.lock().unwrap().clear();
+    bench.mode = Mode::Once;
+    let status = within(bench.start().task).await.unwrap();
+    assert_eq!((status.bytes.waiting, rows(&bench)), (0, vec!["*".to_owned()]));
+    assert_eq!(of(&bench, "green").len(), 200);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 16, ..ProptestConfig::default() })]
+
+    /// Targets shut and open, the log grows, we crash: everything arrives, and it ends as one.
+    #[test]
+    fn nothing_is_lost_between_lanes(script in prop::collection::vec(0u8..10, 1..25)) {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2).enable_all().build().unwrap();
+        runtime.block_on(check_lanes(script));
+    }
+}
+
+async fn check_lanes(script: Vec<u8>) {
+    let shut: Shut = Shut::default();
+    let bench = Bench::new(FakeQueue::new(2), targets(&shut));
+    let mut running = bench.start();
+    let mut number = 0;
+    for step in script {
+        match step {
+            0..=2 => _ = shut.lock().unwrap().insert(["red", "green", "blue"][step as usize]),
+            3..=5 => _ = shut.lock().unwrap().remove(["red", "green", "blue"][step as usize - 3]),
+            6 => {
+                running.task.abort();
+                _ = running.task.await;
+                running = bench.start();
+            }
+            7 => {
+                let quiet = tokio::time::sleep(Duration::from_millis(150));
+                pushed(&running, quiet).await;
+            }
+            file => {
+                coloured(&bench.queue, file as usize - 8, number..number + 200);
+                number += 200;
+            }
+        }
+        running.order(Order::Retry).await;
+    }
+    shut.lock().unwrap().clear();
+    let complete = || {
+        bench.check_cursors();
+        let mut documents = bench.sink.documents();
+        // This target keeps no ids: what was under way at a crash comes again.
+        documents.dedup();
+        documents == bench.queue.expected() && rows(&bench).iter().all(|row| row == "*")
+    };
+    pushed(&running, eventually("everything is there", complete)).await;
+    let bytes = running.stop().await.bytes;
+    assert_eq!((bytes.waiting, bytes.in_flight, bytes.lost), (0, 0, 0));
+}
