@@ -13,7 +13,7 @@ use std::time::Instant;
 use jiff::tz::TimeZone;
 use logwarden::archive::{Archive, Fact, Generations, Reader, encode};
 use logwarden::base::Timestamp;
-use logwarden::event::{Batch, Cursor, Generation, GenerationId, IdKey, Identity};
+use logwarden::event::{Batch, Cursor, Encoding, Generation, GenerationId, IdKey, Identity};
 use logwarden::format::{Context, End, Framer, list};
 use logwarden::privacy::{Policy, protect};
 use logwarden::query::{ParseContext, parse};
@@ -143,7 +143,7 @@ fn batch(text: &str) -> Batch {
         Context { zone: TimeZone::UTC, day_mark: NOW.day(), last: None, since_last: 0, seen: NOW };
     let mut records = Vec::new();
     let format = list::detect(text.as_bytes()).format;
-    let framer = Framer { format: format.clone(), cap: 1 << 20 };
+    let framer = Framer { format: format.clone(), encoding: Encoding::Utf8, cap: 1 << 20 };
     framer.frame(text.as_bytes(), 0, &[], End::Closed, &mut context, &mut records);
     Batch {
         generation: Arc::new(Generation {

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use jiff::tz::TimeZone;
 use logwarden::base::Timestamp;
-use logwarden::event::{Part, Record};
+use logwarden::event::{Encoding, Part, Record};
 use logwarden::format::{Context, End, Framer, list};
 
 const BYTES: usize = 16 << 20;
@@ -34,8 +34,11 @@ fn main() {
 
 fn measure(name: &str, bytes: &[u8], lines: usize) {
     let scan = best(|| memchr::memchr_iter(b'\n', black_box(bytes)).count());
-    let framer =
-        Framer { format: list::by_name(name, &[]).expect("a format of the list"), cap: PIECE };
+    let framer = Framer {
+        format: list::by_name(name, &[]).expect("a format of the list"),
+        encoding: Encoding::Utf8,
+        cap: PIECE,
+    };
     let mut records = Vec::with_capacity(lines + 1);
     let frame = best(|| {
         read(&framer, bytes, &mut records);

@@ -13,13 +13,13 @@ use jiff::tz::TimeZone;
 use crate::app::identity;
 use crate::app::settings::Settings;
 use crate::base::Timestamp;
-use crate::event::{Batch, Flags, Generation, IdKey, Identity, Record};
-use crate::format::{self, Context, End, Format, Framed, Framer};
+use crate::event::{Batch, Encoding, Generation, IdKey, Identity, Record};
+use crate::format::{self, Context, End, Framed, Framer};
 
 /// Longest record, in bytes, as the engine has it.
 const CAP: usize = 1024 * 1024;
-/// Read and framed at once; longer than a record can be.
-const PIECE: usize = 2 * CAP;
+/// Read and framed at once; longer than a record can be, also in UTF-16.
+const PIECE: usize = 2 * CAP + 1024;
 /// The first complete line, at most so many bytes, is part of a file's identity.
 const HEAD: usize = 4096;
 /// What a vote on the format looks at.
@@ -127,10 +127,15 @@ pub fn read_batches(
         input,
         origin,
         context,
-        format: forced.unwrap_or_else(format::list::plain),
+        framer: Framer {
+            format: forced.unwrap_or_else(format::list::plain),
+            encoding: Encoding::default(),
+            cap: CAP,
+        },
         settled,
         voted: settled,
         sample: Vec::new(),
+        sample_from: 0,
         misfits: 0,
         pending: Vec::new(),
         base: 0,
@@ -143,13 +148,15 @@ struct Stream<'a, R> {
     input: R,
     origin: &'a Origin,
     context: Context,
-    format: Arc<dyn Format>,
+    framer: Framer,
     /// There was enough to vote by.
     settled: bool,
     /// A format is in force, be it of a few lines.
     voted: bool,
     /// What the next vote looks at: bytes as they came, as long as there are too few of them.
     sample: Vec<u8>,
+    /// The offset of its first byte.
+    sample_from: u64,
     /// Records in a row that did not fit.
     misfits: u32,
     /// Read, and not yet part of a record.
@@ -166,11 +173,14 @@ impl<R: Read> Stream<'_, R> {
             if self.pending.is_empty() && self.ended {
                 return Ok(());
             }
+            if self.base == 0 {
+                self.framer.encoding = Encoding::of(&self.pending);
+            }
             self.settle_format();
             let bytes: Arc<[u8]> = self.pending.as_slice().into();
-            let (batch, row) = match self.frame(&bytes) {
-                (None, _) if bytes.len() >= PIECE => (Some(self.over_long(&bytes)?), 0),
-                framed => framed,
+            let (batch, row) = match self.framer.is_overlong(&bytes, self.base) {
+                true if bytes.len() >= PIECE => (Some(self.over_long(&bytes)?), 0),
+                _ => self.frame(&bytes),
             };
             let Some(batch) = batch else { continue };
             self.pending.drain(..(batch.end - self.base) as usize);
@@ -196,6 +206,9 @@ impl<R: Read> Stream<'_, R> {
         self.pending.truncate(before + *read.as_ref().unwrap_or(&0));
         self.ended = read? == 0;
         if !self.settled {
+            if self.sample.is_empty() {
+                self.sample_from = self.base + before as u64;
+            }
             let missing = SAMPLE - self.sample.len();
             let came = &self.pending[before..];
             self.sample.extend_from_slice(&came[..came.len().min(missing)]);
@@ -208,10 +221,11 @@ impl<R: Read> Stream<'_, R> {
         if self.settled {
             return;
         }
-        let vote = format::list::detect(&self.sample);
+        let sample = self.framer.encoding.to_utf8(&self.sample, self.sample_from);
+        let vote = format::list::detect(&sample);
         self.settled = vote.settled || self.sample.len() >= SAMPLE;
         if self.settled || !self.voted {
-            self.format = vote.format;
+            self.framer.format = vote.format;
             self.voted = true;
         }
         if self.settled {
@@ -231,43 +245,40 @@ impl<R: Read> Stream<'_, R> {
 
     /// Also how many records in a row did not fit. `None`: no record is complete.
     fn frame(&mut self, bytes: &Arc<[u8]>) -> (Option<Batch>, u32) {
-        let framer = Framer { format: self.format.clone(), cap: CAP };
         let mut records = Vec::with_capacity(bytes.len() / 128);
         let end = if self.ended { End::Closed } else { End::Open };
-        let framed = framer.frame(bytes, self.base, &[], end, &mut self.context, &mut records);
-        let batch = (framed.consumed > 0).then(|| self.batch(bytes.clone(), records));
+        let (framed, text) =
+            self.framer.frame_file(bytes, self.base, &[], end, &mut self.context, &mut records);
+        let batch = (framed.consumed > 0).then(|| self.batch(format::shared(text, bytes), records));
         (batch, framed.row(self.misfits))
     }
 
     /// The record is longer than the cap: its beginning stands for it, the rest of its line is passed over.
-    fn over_long(&mut self, bytes: &Arc<[u8]>) -> io::Result<Batch> {
-        let framer = Framer { format: self.format.clone(), cap: CAP };
-        let piece: Arc<[u8]> = bytes[..CAP].into();
-        let mut records = Vec::with_capacity(1);
-        framer.frame(&piece, self.base, &[], End::Closed, &mut self.context, &mut records);
-        records.truncate(1);
-        if let Some(record) = records.first_mut()
-            && record.end - record.start >= CAP as u64
-        {
-            record.end = self.line_end(CAP)?;
-            record.flags = Flags(record.flags.0 & !Flags::PARTIAL.0);
-            record.flags.insert(Flags::TRUNCATED);
-        }
-        Ok(self.batch(piece, records))
+    fn over_long(&mut self, bytes: &[u8]) -> io::Result<Batch> {
+        let (start, kept) = (self.base, self.framer.kept());
+        let text = self.framer.encoding.to_utf8(&bytes[..kept], start);
+        let end = self.line_end(kept)?;
+        let record = self.framer.truncated(&text, (start, end), &[], &mut self.context);
+        Ok(self.batch(text.into(), vec![record]))
     }
 
     /// Where the line ends, looked for from this place in what is pending; reads on where it is not there.
     fn line_end(&mut self, mut from: usize) -> io::Result<u64> {
+        let encoding = self.framer.encoding;
         loop {
-            if let Some(newline) = memchr::memchr(b'\n', &self.pending[from..]) {
-                return Ok(self.base + (from + newline) as u64 + 1);
+            let searched = self.base + from as u64;
+            if let Some(behind) = encoding.line_end(&self.pending[from..], searched) {
+                return Ok(searched + behind as u64);
             }
-            self.base += self.pending.len() as u64;
-            self.pending.clear();
-            from = 0;
+            let end = self.base + self.pending.len() as u64;
             if self.ended {
-                return Ok(self.base);
+                return Ok(end);
             }
+            // A code unit that is not whole yet is looked at again.
+            let whole = encoding.unit_start(end) - self.base;
+            self.pending.drain(..whole as usize);
+            self.base += whole;
+            from = 0;
             self.fill()?;
         }
     }
@@ -276,7 +287,7 @@ impl<R: Read> Stream<'_, R> {
         Batch {
             generation: self.origin.generation.clone(),
             path: self.origin.path.clone(),
-            decode: self.format.clone(),
+            decode: self.framer.format.clone(),
             seen: self.origin.seen,
             day: self.origin.day,
             start: records.first().map_or(self.base, |record| record.start),

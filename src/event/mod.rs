@@ -6,6 +6,7 @@
 pub mod batch;
 pub mod command;
 pub mod document;
+pub mod encoding;
 pub mod generation;
 pub mod id;
 pub mod level;
@@ -16,6 +17,7 @@ pub mod value;
 
 pub use batch::{Batch, Event, Flags, Record};
 pub use command::Command;
+pub use encoding::Encoding;
 pub use generation::{
     Cursor, DayMark, FileId, FormatEntry, Generation, GenerationId, Identity, Mark, SourceName,
 };

@@ -1,5 +1,6 @@
 //! The row of a generation: begun for a new one, taken up for one that is known.
 
+use std::borrow::Cow;
 use std::fs::File;
 
 use super::Start;
@@ -10,7 +11,7 @@ use super::identity::{Head, mark_at, next_mark};
 use super::tracked::Stage;
 use super::vote::SAMPLE;
 use crate::base::Timestamp;
-use crate::event::{DayMark, FileId, FormatEntry, Identity};
+use crate::event::{DayMark, Encoding, FileId, FormatEntry, Identity};
 use crate::format::list;
 use crate::state::GenerationRow;
 
@@ -28,7 +29,7 @@ impl Follower {
         tracked.floor = tracked.size.max(row.mark.offset);
         tracked.vote_open = tracked.handle.source.format.is_none()
             && row.formats.len() == 1
-            && !sample_is_enough(&read_sample(&file, row.mark.offset));
+            && !sample_is_enough(&read_sample(&file, row.mark.offset, row.encoding));
         tracked.push_mark(row.mark);
         if tracked.size > row.mark.offset
             && let Ok(Some(mark)) = next_mark(&file, &row.mark, tracked.size, &key)
@@ -51,9 +52,10 @@ impl Follower {
         let Some(file) = tracked.file() else { return };
         let Ok(Some(mark)) = mark_at(&file, tracked.size, &key) else { return };
         let at_end = tracked.handle.source.start == Start::End && fresh;
-        let start =
-            if at_end { start_at_end(&file, tracked.first_size.min(tracked.size)) } else { 0 };
-        let sample = read_sample(&file, tracked.size);
+        let encoding = Encoding::of(&read_sample(&file, tracked.size, Encoding::Utf8));
+        let first_size = tracked.first_size.min(tracked.size);
+        let start = if at_end { start_at_end(&file, first_size, encoding) } else { 0 };
+        let sample = read_sample(&file, tracked.size, encoding);
         if !Head::read(&file).is_ok_and(|head| head.fits(&identity, &key)) {
             // Another life began between two looks at it.
             self.unjudged.insert(id);
@@ -68,6 +70,7 @@ impl Follower {
             device: tracked.place.map_or(0, |place| place.device),
             start,
             mark,
+            encoding,
             formats: vec![vote(tracked.handle.source.format.as_deref(), &sample)],
             days: vec![DayMark { offset: 0, day: modified.day() }],
             cuts: Vec::new(),
@@ -107,8 +110,8 @@ impl Follower {
 }
 
 /// Behind the last line that was there at first sight; what has no line yet is not passed over.
-fn start_at_end(file: &File, first_size: u64) -> u64 {
-    last_line_end(file, 0, first_size).unwrap_or(match first_size {
+fn start_at_end(file: &File, first_size: u64, encoding: Encoding) -> u64 {
+    last_line_end(file, 0, first_size, encoding).unwrap_or(match first_size {
         0..=LOOKED_BACK => 0,
         _ => first_size,
     })
@@ -124,11 +127,15 @@ pub(in crate::follow) fn note_day(row: &mut GenerationRow, today: i32) -> bool {
     later
 }
 
-pub(in crate::follow) fn read_sample(file: &File, size: u64) -> Vec<u8> {
-    let mut sample = vec![0; size.min(SAMPLE) as usize];
+/// The beginning of the file, as text.
+pub(in crate::follow) fn read_sample(file: &File, size: u64, encoding: Encoding) -> Vec<u8> {
+    let mut sample = vec![0; size.min(SAMPLE * encoding.unit()) as usize];
     let read = read_full(file, &mut sample, 0).unwrap_or(0);
     sample.truncate(read);
-    sample
+    match encoding.to_utf8(&sample, 0) {
+        Cow::Borrowed(_) => sample,
+        Cow::Owned(text) => text,
+    }
 }
 
 pub(in crate::follow) fn sample_is_enough(sample: &[u8]) -> bool {
@@ -151,17 +158,22 @@ fn vote(forced: Option<&str>, sample: &[u8]) -> FormatEntry {
 const LOOKED_BACK: u64 = 1024 * 1024;
 
 /// Behind the last line end in [from, to), looked for in the last MiB.
-pub(in crate::follow) fn last_line_end(file: &File, from: u64, to: u64) -> Option<u64> {
-    let lowest = from.max(to.saturating_sub(LOOKED_BACK));
+pub(in crate::follow) fn last_line_end(
+    file: &File,
+    from: u64,
+    to: u64,
+    encoding: Encoding,
+) -> Option<u64> {
+    let lowest = encoding.unit_start(from.max(to.saturating_sub(LOOKED_BACK)));
     let mut end = to;
     while end > lowest {
-        let begin = lowest.max(end.saturating_sub(64 * 1024));
+        let begin = lowest.max(encoding.unit_start(end.saturating_sub(64 * 1024)));
         let mut bytes = vec![0; (end - begin) as usize];
         if read_full(file, &mut bytes, begin).ok()? < bytes.len() {
             return None;
         }
-        if let Some(at) = memchr::memrchr(b'\n', &bytes) {
-            return Some(begin + at as u64 + 1);
+        if let Some(behind) = encoding.last_line_end(&bytes, begin) {
+            return Some(begin + behind as u64);
         }
         end = begin;
     }

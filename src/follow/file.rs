@@ -14,7 +14,7 @@ use super::SourceConfig;
 use super::front::Front;
 use crate::base::Timestamp;
 use crate::event::status::FileState;
-use crate::event::{DayMark, FileId, FormatEntry, Generation, Mark};
+use crate::event::{DayMark, Encoding, FileId, FormatEntry, Generation, Mark};
 
 /// Shared, cheap to clone by `Arc`. Only the follower changes what is known of
 /// it; readers tell it what they met.
@@ -44,6 +44,8 @@ pub struct FileFacts {
     pub generation: Option<Arc<Generation>>,
     /// Where consumers begin.
     pub start: u64,
+    /// Known with the generation.
+    pub encoding: Option<Encoding>,
     /// Entries in force, ascending by offset; empty before detection.
     pub formats: Vec<FormatEntry>,
     pub cuts: Vec<u64>,

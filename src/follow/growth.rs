@@ -101,7 +101,9 @@ impl Follower {
         };
         let Some(row) = &mut tracked.row else { return false };
         tracked.handle.set_open_record(None);
-        let Some(end) = last_line_end(&file, open, row.mark.offset) else { return false };
+        let Some(end) = last_line_end(&file, open, row.mark.offset, row.encoding) else {
+            return false;
+        };
         row.cuts.push(end);
         self.dirty.insert(id);
         self.urgent.insert(id);
@@ -121,9 +123,11 @@ pub(in crate::follow) fn drop_needless_cut(
         return;
     }
     let format = in_force(&row.formats, cut, multiline);
-    let mut bytes = vec![0; (size - cut + 1).min(4096) as usize];
-    let Ok(read) = super::file::read_full(file, &mut bytes, cut - 1) else { return };
-    let Some((before, line)) = bytes[..read].split_first() else { return };
+    let from = row.encoding.unit_start(cut - 1);
+    let mut bytes = vec![0; (size - from).min(4096) as usize];
+    let Ok(read) = super::file::read_full(file, &mut bytes, from) else { return };
+    let text = row.encoding.to_utf8(&bytes[..read], from);
+    let Some((before, line)) = text.split_first() else { return };
     let Some(end) = memchr::memchr(b'\n', line) else { return };
     let line = line[..end].strip_suffix(b"\r").unwrap_or(&line[..end]);
     let begins = match format.joins() {

@@ -14,8 +14,8 @@ use super::log::Read;
 use super::shared::Shared;
 use super::single::in_force;
 use crate::base::Timestamp;
-use crate::event::{Batch, Cursor, Flags, Generation, Record};
-use crate::format::{Context, End, Format, Framed, Framer};
+use crate::event::{Batch, Cursor, Encoding, Flags, Generation, Record};
+use crate::format::{self, Context, End, Format, Framed, Framer};
 
 /// Read at once where records are short, in bytes.
 const CHUNK: u64 = 256 * 1024;
@@ -115,7 +115,11 @@ impl Reader<'_> {
 
     fn framer(&self, offset: u64) -> Framer {
         let format = in_force(&self.known.facts.formats, offset, self.handle.source.multiline);
-        Framer { format, cap: CAP }
+        Framer { format, encoding: self.encoding(), cap: CAP }
+    }
+
+    fn encoding(&self) -> Encoding {
+        self.known.facts.encoding.unwrap_or_default()
     }
 
     /// `None`: no record of it is complete.
@@ -128,14 +132,15 @@ impl Reader<'_> {
     ) -> io::Result<Option<Batch>> {
         let framer = self.framer(offset);
         // A cut behind the piece may end a line that is longer than the piece: not the framer's to say.
-        if framer.is_overlong(&piece.bytes) && !self.cut_within(offset, &piece.bytes) {
+        if framer.is_overlong(&piece.bytes, offset) && !self.cut_within(offset, &piece.bytes) {
             return Ok(None);
         }
         let mut context = self.context(file, offset, front)?;
         let mut records = Vec::with_capacity(piece.bytes.len() / 128);
         let end = if piece.closed { End::Closed } else { End::Open };
         let cuts = &self.known.facts.cuts;
-        let framed = framer.frame(&piece.bytes, offset, cuts, end, &mut context, &mut records);
+        let (framed, text) =
+            framer.frame_file(&piece.bytes, offset, cuts, end, &mut context, &mut records);
         self.count_misfits(offset, &framed, front);
         if framed.consumed == 0 {
             return Ok(None);
@@ -144,7 +149,7 @@ impl Reader<'_> {
         if !self.stop_at_day_mark(offset, &mut records) {
             front.remember(offset + framed.consumed as u64, carried);
         }
-        Ok(Some(self.batch(framer.format, &piece.bytes, records)))
+        Ok(Some(self.batch(framer.format, format::shared(text, &piece.bytes), records)))
     }
 
     fn call_follower(&self) {
@@ -176,14 +181,14 @@ impl Reader<'_> {
         shortened
     }
 
-    fn batch(&self, format: Arc<dyn Format>, bytes: &Arc<[u8]>, records: Vec<Record>) -> Batch {
+    fn batch(&self, format: Arc<dyn Format>, text: Arc<[u8]>, records: Vec<Record>) -> Batch {
         let (start, end) = match (records.first(), records.last()) {
             (Some(first), Some(last)) => (first.start, last.end),
             _ => (0, 0),
         };
         let used = records.last().map_or(0, |last| last.at as usize + last.len as usize);
         // The tail of a long record that is not complete would be held for nothing.
-        let bytes = if used * 2 < bytes.len() { Arc::from(&bytes[..used]) } else { bytes.clone() };
+        let bytes = if used * 2 < text.len() { Arc::from(&text[..used]) } else { text };
         Batch {
             generation: self.generation.clone(),
             path: self.known.facts.path.clone(),
@@ -209,7 +214,7 @@ impl Reader<'_> {
 
     /// Nothing is complete; the follower closes a record that stays open.
     fn wait_at(&self, offset: u64, piece: &Piece, front: &mut Front) -> Read {
-        if memchr::memchr(b'\n', &piece.bytes).is_none() {
+        if self.encoding().line_end(&piece.bytes, offset).is_none() {
             front.unfinished = Some((offset, offset + piece.bytes.len() as u64));
         } else if self.handle.set_open_record(Some(offset)) {
             self.call_follower();
@@ -225,7 +230,7 @@ impl Reader<'_> {
         if self.known.complete || !self.cuts_after(offset).is_empty() {
             return Ok(false);
         }
-        let end = scan_line(file, upto, self.known.available)?;
+        let end = self.scan_line(file, upto, self.known.available)?;
         if end.is_none() {
             front.unfinished = Some((offset, self.known.available));
         }
@@ -250,14 +255,18 @@ impl Reader<'_> {
         let kept = framer.kept() as u64;
         let Some(piece) = self.piece(file, offset, kept)? else { return Ok(Read::Waiting) };
         let mut context = self.context(file, offset, front)?;
-        let mut record =
-            framer.truncated(&piece.bytes, (offset, end), &self.known.facts.cuts, &mut context);
+        let text = framer.encoding.to_utf8(&piece.bytes, offset);
+        let cuts = &self.known.facts.cuts;
+        let mut record = framer.truncated(&text, (offset, end), cuts, &mut context);
         if partial {
             record.flags.insert(Flags::PARTIAL);
         }
         let carried = Carried { last: context.last, since_last: context.since_last };
         front.remember(record.end, carried);
-        Ok(self.hand_out(self.batch(framer.format, &piece.bytes, vec![record]), front))
+        Ok(self.hand_out(
+            self.batch(framer.format, format::shared(text, &piece.bytes), vec![record]),
+            front,
+        ))
     }
 
     /// Where the line at `offset` ends, and whether its line end is missing there.
@@ -274,7 +283,7 @@ impl Reader<'_> {
         let forced = forced.into_iter().flatten().min();
         let scanned = front.unfinished.filter(|(from, _)| *from == offset).map_or(offset, |s| s.1);
         let limit = forced.unwrap_or(self.known.available);
-        if let Some(end) = scan_line(file, scanned, limit)? {
+        if let Some(end) = self.scan_line(file, scanned, limit)? {
             return Ok(Some((end, false)));
         }
         if forced.is_none() {
@@ -315,18 +324,18 @@ impl Reader<'_> {
     }
 
     fn warm_up(&self, file: &File, offset: u64) -> io::Result<Carried> {
-        let from = offset.saturating_sub(WARM_UP);
+        let from = self.encoding().unit_start(offset.saturating_sub(WARM_UP));
         let mut bytes = vec![0; (offset - from) as usize];
         let read = read_full(file, &mut bytes, from)?;
         let first_line = match from {
             0 => Some(0),
-            _ => memchr::memchr(b'\n', &bytes[..read]).map(|at| at + 1),
+            _ => self.encoding().line_end(&bytes[..read], from),
         };
         let Some(first_line) = first_line else { return Ok(Carried::default()) };
         let mut context = self.context_of(from, Carried::default());
         let mut records = Vec::new();
         let base = from + first_line as u64;
-        self.framer(base).frame(
+        self.framer(base).frame_file(
             &bytes[first_line..read],
             base,
             &self.known.facts.cuts,
@@ -336,21 +345,22 @@ impl Reader<'_> {
         );
         Ok(Carried { last: context.last, since_last: context.since_last })
     }
-}
 
-/// Behind the first line end in [from, to).
-fn scan_line(file: &File, mut from: u64, to: u64) -> io::Result<Option<u64>> {
-    let mut buffer = vec![0; CHUNK.min(to.saturating_sub(from)) as usize];
-    while from < to {
-        let len = (to - from).min(CHUNK) as usize;
-        let read = read_full(file, &mut buffer[..len], from)?;
-        if let Some(at) = memchr::memchr(b'\n', &buffer[..read]) {
-            return Ok(Some(from + at as u64 + 1));
+    /// Behind the first line end in [from, to).
+    fn scan_line(&self, file: &File, from: u64, to: u64) -> io::Result<Option<u64>> {
+        let mut from = self.encoding().unit_start(from);
+        let mut buffer = vec![0; CHUNK.min(to.saturating_sub(from)) as usize];
+        while from < to {
+            let len = (to - from).min(CHUNK) as usize;
+            let read = read_full(file, &mut buffer[..len], from)?;
+            if let Some(end) = self.encoding().line_end(&buffer[..read], from) {
+                return Ok(Some(from + end as u64));
+            }
+            if read < len {
+                break;
+            }
+            from += len as u64;
         }
-        if read < len {
-            break;
-        }
-        from += len as u64;
+        Ok(None)
     }
-    Ok(None)
 }

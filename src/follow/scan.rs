@@ -140,6 +140,7 @@ impl Follower {
             size: metadata.len(),
             generation: None,
             start: 0,
+            encoding: None,
             formats: Vec::new(),
             cuts: Vec::new(),
             days: Vec::new(),

@@ -108,6 +108,7 @@ impl Tracked {
             known.available = known.facts.size;
             known.mark = row.mark;
             known.facts.start = row.start;
+            known.facts.encoding = Some(row.encoding);
             known.facts.formats.clone_from(&row.formats);
             known.facts.cuts.clone_from(&row.cuts);
             known.facts.days.clone_from(&row.days);

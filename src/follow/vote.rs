@@ -9,7 +9,7 @@ use super::file::read_full;
 use super::follower::Follower;
 use super::front::Front;
 use super::tracked::Stage;
-use crate::event::{FileId, FormatEntry};
+use crate::event::{Encoding, FileId, FormatEntry};
 use crate::format::list;
 use crate::state::GenerationRow;
 
@@ -29,7 +29,7 @@ impl Follower {
         for id in due {
             let Some(tracked) = self.tracked.get_mut(&id) else { continue };
             let (Some(file), Some(row)) = (tracked.file(), &tracked.row) else { continue };
-            let sample = read_sample(&file, row.mark.offset);
+            let sample = read_sample(&file, row.mark.offset, row.encoding);
             tracked.voted_at = row.mark.offset;
             if sample_is_enough(&sample) {
                 let handle = tracked.handle.clone();
@@ -49,8 +49,9 @@ impl Follower {
         let forced = tracked.handle.source.format.is_some();
         let Some(file) = tracked.file().filter(|_| !forced) else { return };
         let handle = tracked.handle.clone();
+        let encoding = tracked.row.as_ref().map_or_else(Encoding::default, |row| row.encoding);
         let front = handle.front();
-        if let Ok(sample) = sample_before(&file, front.handed)
+        if let Ok(sample) = sample_before(&file, front.handed, encoding)
             && list::detect(&sample).settled
         {
             self.vote(id, &sample, &front);
@@ -101,11 +102,11 @@ fn with_entry(row: &GenerationRow, entry: FormatEntry) -> Option<Vec<FormatEntry
 }
 
 /// The last lines before `offset`, at most 150 of them and 128 KiB.
-fn sample_before(file: &Arc<File>, offset: u64) -> std::io::Result<Vec<u8>> {
-    let from = offset.saturating_sub(SAMPLE * 2);
-    let mut sample = vec![0; (offset - from) as usize];
-    let read = read_full(file, &mut sample, from)?;
-    sample.truncate(read);
+fn sample_before(file: &Arc<File>, offset: u64, encoding: Encoding) -> std::io::Result<Vec<u8>> {
+    let from = encoding.unit_start(offset.saturating_sub(SAMPLE * 2));
+    let mut bytes = vec![0; (offset - from) as usize];
+    let read = read_full(file, &mut bytes, from)?;
+    let mut sample = encoding.to_utf8(&bytes[..read], from).into_owned();
     // The last lines count: those are the ones that did not fit.
     let lines = memchr::memrchr_iter(b'\n', &sample).nth(150);
     let first = lines.or_else(|| memchr::memchr(b'\n', &sample).filter(|_| from > 0));

@@ -4,6 +4,7 @@
 //! the cuts, and on nothing else. So reading can begin at any record, and reading twice gives the same.
 //! Every byte that is passed over belongs to exactly one record. Nothing is dropped and nothing fails.
 
+mod encoded;
 mod finish;
 mod join;
 
@@ -14,7 +15,8 @@ use memchr::memchr;
 use super::multiline::Trace;
 use super::text::{is_blank, without_line_end};
 use super::{Context, Format, Joins};
-use crate::event::{Flags, Record};
+use crate::event::{Encoding, Flags, Record};
+pub use encoded::shared;
 use finish::{is_later, settle};
 
 /// A record of more lines is split.
@@ -57,12 +59,14 @@ impl Framed {
 #[derive(Debug)]
 pub struct Framer {
     pub format: Arc<dyn Format>,
-    /// Longest record, in bytes. A longer line is one truncated record.
+    /// Of the file; text that is framed is UTF-8 in any case.
+    pub encoding: Encoding,
+    /// Longest record, in bytes of its text. A longer line is one truncated record.
     pub cap: usize,
 }
 
 impl Framer {
-    /// Appends the records of `bytes` (which begins at `base` of its generation, at a record's beginning).
+    /// Appends the records of the text `bytes` (which begins at `base` of its generation, at a record's beginning).
     /// `cuts` are ascending offsets of the generation at which a record ends whatever follows.
     /// Stops at `end`, or before a record that may still grow.
     ///
@@ -97,20 +101,21 @@ impl Framer {
         pass.framed
     }
 
-    /// The first line is longer than the cap and its end is not in `bytes`: keep its beginning, pass
-    /// over the rest, and make its record with [`Framer::truncated`].
-    pub fn is_overlong(&self, bytes: &[u8]) -> bool {
+    /// The first line is longer than the cap and its end is not in the file's `bytes`, which begin at
+    /// `offset`: keep its beginning, pass over the rest, and make its record with [`Framer::truncated`].
+    pub fn is_overlong(&self, bytes: &[u8], offset: u64) -> bool {
         // The byte behind the cap may be the CR of a line end.
-        bytes.len() > self.kept() + 1 && memchr(b'\n', bytes).is_none()
+        bytes.len() > self.kept() + 1 && self.encoding.line_end(bytes, offset).is_none()
     }
 
-    /// How many bytes of an over-long line are worth keeping: the cap, and a byte order mark.
+    /// How many bytes of an over-long line are worth keeping: the cap, and a byte order mark. No code unit
+    /// says less than a byte of text.
     pub fn kept(&self) -> usize {
-        self.cap + BOM.len()
+        (self.cap + BOM.len()) * self.encoding.unit() as usize
     }
 
-    /// The single record of a line longer than the cap: `kept` are its first [`Framer::kept`] bytes (at 0 of
-    /// the batch's buffer), `[start, end)` the whole line with its end.
+    /// The single record of a line longer than the cap: `kept` is the text of its first [`Framer::kept`]
+    /// bytes (at 0 of the batch's buffer), `[start, end)` the whole line with its end.
     pub fn truncated(
         &self,
         kept: &[u8],

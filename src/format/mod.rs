@@ -5,6 +5,7 @@
 
 mod access;
 mod ansi;
+mod encoding;
 pub mod framer;
 mod generic;
 mod header;
@@ -29,7 +30,7 @@ use crate::base::Timestamp;
 use crate::event::{Decode, FormatEntry, Level};
 use multiline::Trace;
 
-pub use framer::{End, Framed, Framer, first_begin};
+pub use framer::{End, Framed, Framer, first_begin, shared};
 
 /// How well a line fits a format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -3,6 +3,7 @@
 //! Where every match must hold a word, blocks without it are passed over unread by the parser; reading goes on
 //! at the last sure beginning of a record before the next block. Memory is a few MiB whatever the file holds.
 
+use std::borrow::Cow;
 use std::collections::BinaryHeap;
 use std::fs::File;
 use std::io;
@@ -14,15 +15,15 @@ use jiff::tz::TimeZone;
 
 use super::{Each, Options, Order, SearchError};
 use crate::base::Timestamp;
-use crate::event::{Batch, Event, Generation, Record};
-use crate::format::{self, Context, End, Framed, Framer, first_begin};
+use crate::event::{Batch, Encoding, Event, Generation, Record};
+use crate::format::{self, Context, End, Format, Framed, Framer};
 use crate::privacy::{Policy, protect};
 use crate::query::{Expr, RequiredLiteral, required_literal};
 
 /// Longest record, in bytes, as the engine has it.
 const CAP: usize = 1024 * 1024;
-/// Read and looked at at once; longer than a record can be.
-const BLOCK: usize = 2 * CAP;
+/// Read and looked at at once; longer than a record can be, also in UTF-16.
+const BLOCK: usize = 2 * CAP + 1024;
 /// How far back one look for a record's beginning reads, and the least that is read for the sake of what
 /// records take over from those before them.
 const BACK: u64 = 256 * 1024;
@@ -156,7 +157,11 @@ impl<'a> Pass<'a> {
             query,
             literal,
             forced: forced.is_some(),
-            framer: Framer { format: forced.unwrap_or_else(format::list::plain), cap: CAP },
+            framer: Framer {
+                format: forced.unwrap_or_else(format::list::plain),
+                encoding: Encoding::default(),
+                cap: CAP,
+            },
             context: new_context(input),
             at: 0,
             aligned: true,
@@ -181,8 +186,8 @@ impl<'a> Pass<'a> {
             if self.buffer.is_empty() {
                 return Ok(None);
             }
-            if self.at == 0 && !self.forced {
-                self.vote();
+            if self.at == 0 {
+                self.begin();
             }
             if let Some(passed) = self.passed_over() {
                 self.at += passed as u64;
@@ -207,14 +212,23 @@ impl<'a> Pass<'a> {
         self.buffer.len() < BLOCK
     }
 
-    fn vote(&mut self) {
-        let sample = &self.buffer[..self.buffer.len().min(SAMPLE)];
-        self.framer.format = format::list::detect(sample).format;
+    fn begin(&mut self) {
+        self.framer.encoding = Encoding::of(&self.buffer);
+        if !self.forced {
+            self.framer.format = self.vote(&self.buffer);
+        }
+    }
+
+    /// On what `bytes`, which is where it is now, holds.
+    fn vote(&self, bytes: &[u8]) -> Arc<dyn Format> {
+        let sample = self.framer.encoding.to_utf8(&bytes[..bytes.len().min(SAMPLE)], self.at);
+        format::list::detect(&sample).format
     }
 
     /// How many bytes to pass over, because no match can be in them. Whole lines only.
     fn passed_over(&self) -> Option<usize> {
-        let literal = self.literal.filter(|_| self.at >= self.frame_to)?;
+        let as_it_stands = self.framer.encoding == Encoding::Utf8;
+        let literal = self.literal.filter(|_| as_it_stands && self.at >= self.frame_to)?;
         let lines = match self.ends_here() {
             true => self.buffer.len(),
             false => memchr::memrchr(b'\n', &self.buffer)? + 1,
@@ -233,7 +247,7 @@ impl<'a> Pass<'a> {
             let end = from;
             from = from.saturating_sub(BACK);
             read_at(&self.input.file, from, (end - from) as usize, &mut window)?;
-            if let Some(at) = first_begin(&*self.framer.format, &window, from == 0) {
+            if let Some(at) = self.framer.first_begin(&window, from, from == 0) {
                 self.at = from + at as u64;
                 return Ok(());
             }
@@ -244,15 +258,15 @@ impl<'a> Pass<'a> {
 
     /// `None`: nothing was told, go on behind it.
     fn frame(&mut self) -> io::Result<Option<Batch>> {
-        if self.framer.is_overlong(&self.buffer) {
+        if self.framer.is_overlong(&self.buffer, self.at) {
             return self.overlong().map(Some);
         }
         let bytes: Arc<[u8]> = self.buffer.as_slice().into();
-        let (framed, records) = self.frame_bytes(&bytes);
+        let (framed, text, records) = self.frame_bytes(&bytes);
         self.misfits = framed.row(self.misfits);
         if self.misfits >= Framed::VOTE_AGAIN && !self.forced {
             self.misfits = 0;
-            let format = format::list::detect(&bytes[..bytes.len().min(SAMPLE)]).format;
+            let format = self.vote(&bytes);
             if format.name() != self.framer.format.name() {
                 self.framer.format = format;
                 return Ok(None);
@@ -262,32 +276,34 @@ impl<'a> Pass<'a> {
             self.at += bytes.len() as u64;
             return Ok(None);
         }
-        let batch = self.batch(bytes, records, framed.consumed as u64);
+        let text = format::shared(text, &bytes);
+        let batch = self.batch(text, records, framed.consumed as u64);
         self.at = batch.end;
         Ok(Some(batch))
     }
 
-    fn frame_bytes(&mut self, bytes: &[u8]) -> (Framed, Vec<Record>) {
+    fn frame_bytes<'b>(&mut self, bytes: &'b [u8]) -> (Framed, Cow<'b, [u8]>, Vec<Record>) {
         let end = if self.ends_here() { End::Closed } else { End::Open };
         let before = self.context.clone();
         let mut records = Vec::with_capacity(bytes.len() / 128);
-        let framed = self.framer.frame(bytes, self.at, &[], end, &mut self.context, &mut records);
+        let (framed, text) =
+            self.framer.frame_file(bytes, self.at, &[], end, &mut self.context, &mut records);
         if framed.row(self.misfits) >= Framed::VOTE_AGAIN {
             self.context = before;
         }
-        (framed, records)
+        (framed, text, records)
     }
 
     /// A line longer than the cap: its beginning stands for it.
     fn overlong(&mut self) -> io::Result<Batch> {
         let kept = self.buffer.len().min(self.framer.kept());
-        let kept: Arc<[u8]> = self.buffer[..kept].into();
+        let kept: Arc<[u8]> = self.framer.encoding.to_utf8(&self.buffer[..kept], self.at).into();
         let (start, mut end) = (self.at, self.at + self.buffer.len() as u64);
         loop {
             read_at(&self.input.file, end, BLOCK, &mut self.buffer)?;
-            match memchr::memchr(b'\n', &self.buffer) {
-                Some(newline) => {
-                    end += newline as u64 + 1;
+            match self.framer.encoding.line_end(&self.buffer, end) {
+                Some(behind) => {
+                    end += behind as u64;
                     break;
                 }
                 None if self.buffer.is_empty() => break,

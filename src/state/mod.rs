@@ -7,7 +7,9 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::base::Timestamp;
-use crate::event::{DayMark, FormatEntry, GenerationId, Identity, Mark, generation::path_bytes};
+use crate::event::{
+    DayMark, Encoding, FormatEntry, GenerationId, Identity, Mark, generation::path_bytes,
+};
 
 /// The row of one generation. Stands in the store before the first batch of it leaves the follower.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -22,6 +24,8 @@ pub struct GenerationRow {
     /// Where reading begins for a new consumer; set once.
     pub start: u64,
     pub mark: Mark,
+    #[serde(default)]
+    pub encoding: Encoding,
     pub formats: Vec<FormatEntry>,
     pub days: Vec<DayMark>,
     /// Ascending; a record ends at each of them.

@@ -13,7 +13,7 @@ use super::rows::{RowError, Rows};
 use super::*;
 use crate::base::SystemClock;
 use crate::base::clock::ManualClock;
-use crate::event::Cursor;
+use crate::event::{Cursor, Encoding};
 
 fn generation(number: u64) -> GenerationRow {
     GenerationRow {
@@ -30,6 +30,7 @@ fn generation(number: u64) -> GenerationRow {
         device: 7,
         start: 0,
         mark: Mark { offset: number % 1000 * 100, hash: number },
+        encoding: Encoding::default(),
         formats: vec![FormatEntry { offset: 0, format: "json".into(), parameters: Vec::new() }],
         days: vec![DayMark { offset: 0, day: 20_000 }],
         cuts: vec![17, 400],

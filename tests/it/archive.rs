@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use logwarden::archive::{Archive, Reader};
 use logwarden::base::clock::ManualClock;
 use logwarden::base::{Clock, Timestamp};
-use logwarden::event::{Batch, Cursor, Generation, GenerationId, IdKey, Identity, Mark};
+use logwarden::event::{Batch, Cursor, Encoding, Generation, GenerationId, IdKey, Identity, Mark};
 use logwarden::format::{Context, End, Framer, list};
 use logwarden::privacy::{Policy, protect};
 use logwarden::query::Expr;
@@ -28,7 +28,7 @@ pub fn batch(path: &Path, text: &[u8], seen: Timestamp) -> Batch {
     let mut context = Context { zone, day_mark: seen.day(), last: None, since_last: 0, seen };
     let mut records = Vec::new();
     let format = list::detect(text).format;
-    let framer = Framer { format: format.clone(), cap: 1 << 20 };
+    let framer = Framer { format: format.clone(), encoding: Encoding::Utf8, cap: 1 << 20 };
     framer.frame(text, 0, &[], End::Closed, &mut context, &mut records);
     Batch {
         generation: Arc::new(Generation {
@@ -75,6 +75,7 @@ fn store_with(batch: &Batch) -> Store {
         device: 1,
         start: 0,
         mark: Mark { offset: batch.end, hash: 77 },
+        encoding: Encoding::Utf8,
         formats: Vec::new(),
         days: Vec::new(),
         cuts: Vec::new(),

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::tz::TimeZone;
 use logwarden::base::Timestamp;
-use logwarden::event::{Flags, Level, Part, Record};
+use logwarden::event::{Encoding, Flags, Level, Part, Record};
 use logwarden::format::{Context, End, Format, Framer, list};
 use serde_json::Value;
 
@@ -37,7 +37,7 @@ fn context() -> Context {
 /// All records of the bytes in their own format; checks that they tile the bytes.
 fn records(bytes: &[u8]) -> (std::sync::Arc<dyn Format>, Vec<Record>) {
     let format = list::detect(bytes).format;
-    let framer = Framer { format: format.clone(), cap: CAP };
+    let framer = Framer { format: format.clone(), encoding: Encoding::Utf8, cap: CAP };
     let mut records = Vec::new();
     let framed = framer.frame(bytes, 0, &[], End::Closed, &mut context(), &mut records);
     assert_eq!(framed.consumed, bytes.len());

@@ -3,7 +3,7 @@
 
 use jiff::tz::TimeZone;
 use logwarden::base::Timestamp;
-use logwarden::event::{Part, Record};
+use logwarden::event::{Encoding, Part, Record};
 use logwarden::format::{Context, End, Fit, Framer, first_begin, list};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -81,7 +81,8 @@ fn input() -> impl Strategy<Value = Vec<u8>> {
 }
 
 fn framer(name: &str) -> Framer {
-    Framer { format: list::by_name(name, &[]).expect("a format of the list"), cap: CAP }
+    let format = list::by_name(name, &[]).expect("a format of the list");
+    Framer { format, encoding: Encoding::Utf8, cap: CAP }
 }
 
 fn whole(framer: &Framer, bytes: &[u8], cuts: &[u64]) -> Vec<Record> {
@@ -106,7 +107,7 @@ fn in_pieces(framer: &Framer, bytes: &[u8], cuts: &[u64], sizes: &[usize]) -> Ve
         }
         at += framed.consumed;
         let rest = &bytes[at..stop];
-        if framed.consumed == 0 && cuts.is_empty() && framer.is_overlong(rest) {
+        if framed.consumed == 0 && cuts.is_empty() && framer.is_overlong(rest, at as u64) {
             let line = bytes[at..].iter().position(|byte| *byte == b'\n').map(|end| at + end + 1);
             if let Some(end) = line {
                 let mut record =

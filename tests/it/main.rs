@@ -8,6 +8,7 @@ mod cli;
 mod delivery;
 mod fake_elasticsearch;
 mod fault_proxy;
+mod encodings;
 mod formats;
 mod formats_any_input;
 mod outage;

@@ -16,35 +16,35 @@ use tempfile::TempDir;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A log over some paths of a scratch folder, its state, and one consumer.
-struct Bench {
-    folder: TempDir,
-    paths: Vec<PathBuf>,
-    start: Start,
-    once: bool,
-    hints: bool,
-    running: Option<(Log, Store)>,
-    consumer: Consumer,
+pub struct Bench {
+    pub folder: TempDir,
+    pub paths: Vec<PathBuf>,
+    pub start: Start,
+    pub once: bool,
+    pub hints: bool,
+    pub running: Option<(Log, Store)>,
+    pub consumer: Consumer,
 }
 
 #[derive(Default)]
-struct Consumer {
-    cursors: HashMap<GenerationId, u64>,
-    events: Vec<Seen>,
-    lost: u64,
+pub struct Consumer {
+    pub cursors: HashMap<GenerationId, u64>,
+    pub events: Vec<Seen>,
+    pub lost: u64,
 }
 
 #[derive(Clone, Debug, PartialEq)]
-struct Seen {
-    id: EventId,
-    text: String,
-    flags: Flags,
-    generation: GenerationId,
-    bounds: (u64, u64),
+pub struct Seen {
+    pub id: EventId,
+    pub text: String,
+    pub flags: Flags,
+    pub generation: GenerationId,
+    pub bounds: (u64, u64),
 }
 
 impl Bench {
     /// `paths` are relative to the scratch folder.
-    fn new(paths: &[&str]) -> Bench {
+    pub fn new(paths: &[&str]) -> Bench {
         let folder = TempDir::new().unwrap();
         fs::create_dir(folder.path().join("logs")).unwrap();
         let paths = paths.iter().map(|path| folder.path().join("logs").join(path)).collect();
@@ -53,19 +53,19 @@ impl Bench {
         Bench { folder, paths, start, once: false, hints: true, running: None, consumer }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join("logs").join(name)
     }
 
-    fn append(&self, name: &str, bytes: impl AsRef<[u8]>) {
+    pub fn append(&self, name: &str, bytes: impl AsRef<[u8]>) {
         append(&self.path(name), bytes.as_ref());
     }
 
-    fn open(&mut self) {
+    pub fn open(&mut self) {
         self.open_with(Arc::new(SystemClock::new()));
     }
 
-    fn open_with(&mut self, clock: Arc<dyn Clock>) {
+    pub fn open_with(&mut self, clock: Arc<dyn Clock>) {
         let source = SourceConfig {
             name: "test".into(),
             paths: self.paths.clone(),
@@ -94,26 +94,26 @@ impl Bench {
     }
 
     /// As after a kill, but for what the follower has not committed yet.
-    fn close(&mut self) {
+    pub fn close(&mut self) {
         let (log, _store) = self.running.take().unwrap();
         log.stop();
     }
 
-    fn restart(&mut self) {
+    pub fn restart(&mut self) {
         self.close();
         self.open();
     }
 
-    fn log(&self) -> &Log {
+    pub fn log(&self) -> &Log {
         &self.running.as_ref().unwrap().0
     }
 
-    fn store(&self) -> &Store {
+    pub fn store(&self) -> &Store {
         &self.running.as_ref().unwrap().1
     }
 
     /// Reads everything that can be read now.
-    fn drain(&mut self) {
+    pub fn drain(&mut self) {
         let (log, store) = self.running.clone().unwrap();
         for generation in log.generations() {
             let Some((start, _)) = log.extent(generation) else { continue };
@@ -144,7 +144,7 @@ impl Bench {
         }
     }
 
-    fn until(&mut self, what: &str, done: impl Fn(&Bench) -> bool) {
+    pub fn until(&mut self, what: &str, done: impl Fn(&Bench) -> bool) {
         let deadline = Instant::now() + PATIENCE;
         loop {
             self.drain();
@@ -167,12 +167,12 @@ impl Bench {
         }
     }
 
-    fn texts(&self) -> Vec<&str> {
+    pub fn texts(&self) -> Vec<&str> {
         self.consumer.events.iter().map(|event| event.text.as_str()).collect()
     }
 
     /// Every line once, in any order.
-    fn expect_lines(&mut self, expected: impl IntoIterator<Item = String>) {
+    pub fn expect_lines(&mut self, expected: impl IntoIterator<Item = String>) {
         let mut expected: Vec<String> = expected.into_iter().collect();
         expected.sort();
         let count = expected.len();
@@ -190,15 +190,15 @@ impl Bench {
     }
 }
 
-fn append(path: &Path, bytes: &[u8]) {
+pub fn append(path: &Path, bytes: &[u8]) {
     OpenOptions::new().create(true).append(true).open(path).unwrap().write_all(bytes).unwrap();
 }
 
-fn line(writer: &str, number: usize) -> String {
+pub fn line(writer: &str, number: usize) -> String {
     format!("{{\"writer\":\"{writer}\",\"number\":{number}}}")
 }
 
-fn lines(writer: &str, numbers: std::ops::Range<usize>) -> String {
+pub fn lines(writer: &str, numbers: std::ops::Range<usize>) -> String {
     numbers.map(|number| line(writer, number) + "\n").collect()
 }
 

@@ -15,7 +15,7 @@ use super::budget::Budget;
 use super::piece::{Cut, Cutter, KeyBounds, Piece, keys};
 use crate::base::Timestamp;
 use crate::event::status::FileState;
-use crate::event::{FileId, Generation, GenerationId, IdKey, Identity};
+use crate::event::{Encoding, FileId, Generation, GenerationId, IdKey, Identity};
 use crate::follow::file::{FileFacts, FileHandle};
 use crate::format::Format;
 
@@ -37,6 +37,7 @@ pub struct FileView {
     handle: Arc<FileHandle>,
     facts: FileFacts,
     generation: Arc<Generation>,
+    encoding: Encoding,
     /// Ascending by offset; the first one also holds for what stands before it.
     formats: Vec<(u64, Arc<dyn Format>)>,
     /// Size and modification time when it was first looked at.
@@ -64,6 +65,7 @@ impl FileView {
             first_size: facts.size,
             first_mtime: mtime.map_or(now, Timestamp::from),
             generation,
+            encoding: facts.encoding.unwrap_or_default(),
             formats: Vec::new(),
             now,
             pieces: BTreeMap::new(),
@@ -93,6 +95,10 @@ impl FileView {
     /// Bytes that are shown: what the follower has seen.
     pub fn size(&self) -> u64 {
         self.facts.size
+    }
+
+    pub(super) fn encoding(&self) -> Encoding {
+        self.encoding
     }
 
     pub fn format_name(&self) -> Option<&'static str> {
@@ -206,6 +212,7 @@ impl FileView {
             handle: &self.handle,
             facts: &self.facts,
             format,
+            encoding: self.encoding,
             generation: &self.generation,
             seen: self.now,
             day_mark,
@@ -214,7 +221,7 @@ impl FileView {
     }
 
     fn try_read(&mut self, read: impl FnOnce(&mut Self) -> io::Result<Piece>) -> Option<Piece> {
-        match self.ensure_format().and_then(|()| read(self)) {
+        match self.ensure_encoding().and_then(|()| read(self)) {
             Ok(piece) => {
                 self.problem = None;
                 Some(piece)
@@ -228,7 +235,7 @@ impl FileView {
 
     /// Counts a stretch of at most one block; `false` when everything is counted for now.
     pub fn count_more(&mut self, budget: &mut Budget) -> bool {
-        if self.ensure_format().is_err() {
+        if self.ensure_encoding().is_err() {
             return false;
         }
         let mut tally = std::mem::take(&mut self.tally);

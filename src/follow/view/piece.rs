@@ -5,9 +5,8 @@ use std::io;
 use std::sync::Arc;
 
 use crate::base::Timestamp;
-use crate::event::{Batch, Flags, Generation, Record};
+use crate::event::{Batch, Encoding, Flags, Generation, Record};
 use crate::follow::file::{FileFacts, FileHandle};
-use crate::format::framer::first_begin;
 use crate::format::{Context, End, Format, Framer};
 
 use super::PIECE;
@@ -58,6 +57,7 @@ pub(super) struct Cutter<'a> {
     pub handle: &'a FileHandle,
     pub facts: &'a FileFacts,
     pub format: &'a Arc<dyn Format>,
+    pub encoding: Encoding,
     pub generation: &'a Arc<Generation>,
     pub seen: Timestamp,
     pub day_mark: i32,
@@ -79,7 +79,7 @@ impl Cutter<'_> {
     pub fn backwards(&self, left: u64, stop: u64) -> io::Result<Cut> {
         let mut length = PIECE;
         loop {
-            let start = stop.saturating_sub(length).max(left);
+            let start = self.encoding.unit_start(stop.saturating_sub(length)).max(left);
             let stretch = Stretch { start, start_exact: start == left, stop, stop_exact: true };
             match self.cut(stretch)? {
                 Some(cut) => return Ok(cut),
@@ -121,8 +121,7 @@ impl Cutter<'_> {
     fn line_behind(&self, offset: u64) -> io::Result<u64> {
         let mut bytes = vec![0; PIECE as usize];
         let got = self.handle.read_at(&mut bytes, offset)?;
-        let line_end = memchr::memchr(b'\n', &bytes[..got]);
-        Ok(offset + line_end.map_or(0, |at| at as u64 + 1))
+        Ok(offset + self.encoding.line_end(&bytes[..got], offset).unwrap_or(0) as u64)
     }
 
     /// `None` where no record begins in the stretch, as far as its bytes tell.
@@ -132,7 +131,7 @@ impl Cutter<'_> {
         bytes.truncate(got);
         let skipped = match stretch.start_exact {
             true => 0,
-            false => match first_begin(self.format.as_ref(), &bytes, false) {
+            false => match self.framer().first_begin(&bytes, stretch.start, false) {
                 Some(skipped) => skipped,
                 None => return Ok(None),
             },
@@ -147,6 +146,10 @@ impl Cutter<'_> {
         Ok(Some(cut))
     }
 
+    fn framer(&self) -> Framer {
+        Framer { format: self.format.clone(), encoding: self.encoding, cap: CAP }
+    }
+
     fn frame(&self, bytes: &[u8], start: u64, closed: bool) -> Cut {
         let mut context = Context {
             zone: self.handle.source.zone.clone(),
@@ -155,12 +158,13 @@ impl Cutter<'_> {
             since_last: 0,
             seen: self.seen,
         };
-        let framer = Framer { format: self.format.clone(), cap: CAP };
         let end = if closed { End::Closed } else { End::Open };
         let mut records = Vec::with_capacity(bytes.len() / 96 + 4);
         let cuts = &self.facts.cuts;
-        let framed = framer.frame(bytes, start, cuts, end, &mut context, &mut records);
+        let (framed, text) =
+            self.framer().frame_file(bytes, start, cuts, end, &mut context, &mut records);
         let open = records.len();
+        let used = records.last().map_or(0, |record| (record.at + record.len) as usize);
         let batch = Batch {
             generation: self.generation.clone(),
             path: self.facts.path.clone(),
@@ -169,7 +173,7 @@ impl Cutter<'_> {
             day: self.seen.day(),
             start,
             end: start + framed.consumed as u64,
-            bytes: bytes[..framed.consumed].into(),
+            bytes: text[..used].into(),
             records,
         };
         Cut { batch, open }
@@ -177,17 +181,18 @@ impl Cutter<'_> {
 
     /// What stands behind the last complete record, as records that may still grow.
     fn append_open(&self, cut: &mut Cut, bytes: &[u8]) {
-        let from = cut.batch.bytes.len();
+        let from = (cut.batch.end - cut.batch.start) as usize;
         if from == bytes.len() {
             return;
         }
+        let before = cut.batch.bytes.len();
         let rest = self.frame(&bytes[from..], cut.batch.end, true).batch;
         for mut record in rest.records {
-            record.at += from as u32;
+            record.at += before as u32;
             record.flags.insert(Flags::PARTIAL);
             cut.batch.records.push(record);
         }
-        cut.batch.bytes = bytes[..from + rest.bytes.len()].into();
+        cut.batch.bytes = [&*cut.batch.bytes, &*rest.bytes].concat().into();
         cut.batch.end = rest.end;
     }
 }

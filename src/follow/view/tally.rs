@@ -106,7 +106,7 @@ impl Tally {
         if from == 0 || from >= view.size() {
             return from.min(view.size());
         }
-        match view.glance(from - 1, false) {
+        match view.glance(from - view.encoding().unit(), false) {
             Ok(cut) => cut.batch.start,
             Err(_) => from,
         }

@@ -42,6 +42,7 @@ impl Folder {
             size: bytes.len() as u64,
             generation: None,
             start: 0,
+            encoding: None,
             formats: Vec::new(),
             cuts: Vec::new(),
             days: Vec::new(),
@@ -304,4 +305,33 @@ fn a_hidden_file_is_not_read() {
     let scope = Scope { levels: u8::MAX, hidden: vec![false, true] };
     assert_eq!(back(&mut timeline, &scope).len(), 9);
     assert!(Path::new(&folder.paths[1]).exists());
+}
+
+/// S21.
+#[test]
+fn utf16_is_shown_in_both_directions() {
+    let expected: Vec<String> = numbered(6_000).lines().map(|line| format!("{line} 😀")).collect();
+    for (big, mark) in [(false, "\u{feff}"), (true, "\u{feff}"), (false, ""), (true, "")] {
+        let text = format!("{mark}{}\r\n", expected.join("\r\n"));
+        let bytes = |unit: u16| if big { unit.to_be_bytes() } else { unit.to_le_bytes() };
+        let bytes: Vec<u8> = text.encode_utf16().flat_map(bytes).collect();
+        let mut folder = Folder::new();
+        folder.add(&bytes);
+        for read in [back, forward] {
+            let mut timeline = folder.timeline();
+            let mut seen = read(&mut timeline, &Scope::all());
+            seen.extend(open(&mut timeline));
+            assert!(seen == expected, "{big} {mark:?}: {:?}", seen.first());
+        }
+        let mut timeline = folder.timeline();
+        let mut budget = Budget::bytes(u64::MAX);
+        let key = Timestamp::from_seconds(START + 4_321).0;
+        let at = timeline.files[0].locate(key, &mut budget);
+        let piece = timeline.files[0].after(at, &mut budget).unwrap();
+        let found = piece.first_from(at).map(|index| piece.batch.event(index).text().to_vec());
+        assert_eq!(found.as_deref(), Some(expected[4_321].as_bytes()), "{big} {mark:?}");
+        while timeline.files[0].count_more(&mut Budget::bytes(1 << 20)) {}
+        let counted: u64 = timeline.files[0].tally.totals().iter().sum();
+        assert_eq!(counted, 5_999, "all but the open one");
+    }
 }

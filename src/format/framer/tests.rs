@@ -15,7 +15,8 @@ fn context() -> Context {
 }
 
 fn framer(format: &str, cap: usize) -> Framer {
-    Framer { format: by_name(format, &[]).expect("a format of the list"), cap }
+    let format = by_name(format, &[]).expect("a format of the list");
+    Framer { format, encoding: Encoding::Utf8, cap }
 }
 
 /// The records as text, each with its flags; checks that they tile the input.
@@ -162,8 +163,8 @@ fn a_line_over_the_cap_gives_the_same_record_from_its_kept_bytes() {
     let kept =
         framer.truncated(&text.as_bytes()[..200], (0, text.len() as u64), &[], &mut context());
     assert_eq!(records, [kept]);
-    assert!(framer.is_overlong(&text.as_bytes()[..250]));
-    assert!(!framer.is_overlong(&text.as_bytes()[..201]));
+    assert!(framer.is_overlong(&text.as_bytes()[..250], 0));
+    assert!(!framer.is_overlong(&text.as_bytes()[..201], 0));
 }
 
 #[test]
@@ -223,5 +224,84 @@ fn the_first_beginning_in_a_chunk() {
     ] {
         let format = by_name(format, &[]).expect("a format of the list");
         assert_eq!(first_begin(&*format, chunk.as_bytes(), false), expected, "{chunk:?}");
+    }
+}
+
+/// UTF-16 is framed as what it says would be, at the offsets that its bytes have; also where the reading begins and
+/// ends in the middle of a code unit, and where a cut stands in one.
+#[test]
+fn s21_utf16_is_framed_as_the_text_that_it_says() {
+    let text = "\u{feff}2023-11-14 10:23:01 [ERROR] a 😀\r\n  b\n\n2023-11-14 10:23:02 [INFO] é\u{a0a}\n  d\n";
+    for encoding in [Encoding::Utf16Le, Encoding::Utf16Be] {
+        let bytes: Vec<u8> = match encoding {
+            Encoding::Utf16Be => text.encode_utf16().flat_map(u16::to_be_bytes).collect(),
+            _ => text.encode_utf16().flat_map(u16::to_le_bytes).collect(),
+        };
+        let framer = Framer { encoding, ..framer("generic", 200) };
+        let frame = |bytes: &[u8], base: u64, cuts: &[u64], end: End| {
+            let mut records = Vec::new();
+            let (framed, text) =
+                framer.frame_file(bytes, base, cuts, end, &mut context(), &mut records);
+            let shown: Vec<(u64, u64, String)> = records
+                .iter()
+                .map(|record| {
+                    let at = record.at as usize;
+                    let text = String::from_utf8_lossy(&text[at..at + record.len as usize]);
+                    (record.start, record.end, text.into_owned())
+                })
+                .collect();
+            let consumed = shown.last().map_or(base, |(_, end, _)| *end);
+            assert_eq!(base + framed.consumed as u64, consumed);
+            shown
+        };
+        // The blank line, the second record, the end.
+        let (blank, second, whole) = (78, 80, bytes.len() as u64);
+        let expected = [
+            (0, blank, "2023-11-14 10:23:01 [ERROR] a 😀\r\n  b".to_owned()),
+            (blank, second, String::new()),
+            (second, whole, "2023-11-14 10:23:02 [INFO] é\u{a0a}\n  d".to_owned()),
+        ];
+        assert_eq!(frame(&bytes, 0, &[], End::Closed), expected);
+        // However far the reading went: what is complete is the same.
+        for to in 0..bytes.len() {
+            let found = frame(&bytes[..to], 0, &[], End::Open);
+            assert!(expected.starts_with(&found), "{to}: {found:?}");
+        }
+        assert_eq!(frame(&bytes[80..], second, &[], End::Closed), expected[2..]);
+        for skip in 1..=80 {
+            let begin = framer.first_begin(&bytes[skip..], skip as u64, false);
+            // What stands first is passed over, be it whole or not.
+            assert_eq!(begin, (skip <= 78).then(|| 80 - skip), "{skip}");
+        }
+        // A cut in the middle of a code unit: its halves belong to both sides.
+        let torn = frame(&bytes, 0, &[second + 3], End::Closed);
+        let (before, behind) = (&torn[0], &torn[1]);
+        assert_eq!((before.1, behind.0, behind.1), (second + 3, second + 3, whole));
+        assert!(before.2.ends_with("  b\n\n2\u{fffd}"), "{before:?}");
+        assert!(behind.2.starts_with("\u{fffd}23-11-14"), "{behind:?}");
+    }
+}
+
+#[test]
+fn s21_a_long_line_of_utf16_is_cut_as_one_of_utf8_is() {
+    for character in ["x", "é", "€", "😀"] {
+        let text = character.repeat(300);
+        let bytes: Vec<u8> =
+            format!("\u{feff}{text}\r\nb\n").encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let framer = Framer { encoding: Encoding::Utf16Le, ..framer("plain", 200) };
+        let mut whole = Vec::new();
+        let (_, found) = framer.frame_file(&bytes, 0, &[], End::Closed, &mut context(), &mut whole);
+        assert_eq!(whole.len(), 2, "{character}");
+        assert!(whole[0].flags.contains(Flags::TRUNCATED));
+        assert_eq!(whole[0].len, 200);
+        assert_eq!(whole[1].start, bytes.len() as u64 - 4);
+        let kept = framer.encoding.to_utf8(&bytes[..framer.kept()], 0);
+        let record = framer.truncated(&kept, (0, whole[0].end), &[], &mut context());
+        let text = |record: &Record, text: &[u8]| {
+            text[record.at as usize..(record.at + record.len) as usize].to_vec()
+        };
+        assert_eq!(text(&record, &kept), text(&whole[0], &found), "{character}");
+        assert!(framer.is_overlong(&bytes[..framer.kept() + 2], 0));
+        assert!(!framer.is_overlong(&bytes[..framer.kept() + 1], 0));
     }
 }

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use super::FileView;
-use crate::event::FormatEntry;
+use crate::event::{Encoding, FormatEntry};
 use crate::follow::single::in_force;
 use crate::follow::view::{PIECE, Tally};
 use crate::format::{Format, list};
@@ -22,10 +22,14 @@ impl FileView {
         self.take_formats(&entries);
         let after = self.formats.last().map(|(_, format)| format.name());
         if before.is_some() && (before != after || self.formats.len() > 1) {
-            self.pieces.clear();
-            self.weight = 0;
-            self.tally = Tally::new(self.facts.size);
+            self.read_anew();
         }
+    }
+
+    fn read_anew(&mut self) {
+        self.pieces.clear();
+        self.weight = 0;
+        self.tally = Tally::new(self.facts.size);
     }
 
     fn take_formats(&mut self, entries: &[FormatEntry]) {
@@ -36,20 +40,38 @@ impl FileView {
         self.formats = entries.iter().map(format).collect();
     }
 
+    /// What the follower found, or, before that, what the file's beginning looks like.
+    pub(super) fn ensure_encoding(&mut self) -> io::Result<()> {
+        let encoding = match self.facts.encoding {
+            Some(encoding) => encoding,
+            None => {
+                let mut head = [0; 1024];
+                let got = self.handle.read_at(&mut head, 0)?;
+                Encoding::of(&head[..got])
+            }
+        };
+        if encoding != self.encoding {
+            self.encoding = encoding;
+            self.read_anew();
+        }
+        self.ensure_format()
+    }
+
     /// Votes over the file's end where nobody has said what the format is.
-    pub(super) fn ensure_format(&mut self) -> io::Result<()> {
+    fn ensure_format(&mut self) -> io::Result<()> {
         if !self.formats.is_empty() {
             return Ok(());
         }
-        let start = self.facts.size.saturating_sub(PIECE);
+        let start = self.encoding.unit_start(self.facts.size.saturating_sub(PIECE));
         let mut sample = vec![0; (self.facts.size - start) as usize];
         let got = self.handle.read_at(&mut sample, start)?;
         sample.truncate(got);
         let whole_lines = match start {
             0 => 0,
-            _ => memchr::memchr(b'\n', &sample).map_or(0, |at| at + 1),
+            _ => self.encoding.line_end(&sample, start).unwrap_or(0),
         };
-        let vote = list::detect(&sample[whole_lines..]);
+        let lines = self.encoding.to_utf8(&sample[whole_lines..], start + whole_lines as u64);
+        let vote = list::detect(&lines);
         if !sample.is_empty() {
             self.take_formats(&[entry(vote.format.name().to_owned(), vote.parameters)]);
         }

@@ -1,0 +1,172 @@
+//! S21: files in UTF-16 are read as what they say, wherever they are read; offsets are those of their bytes.
+
+use std::fs;
+
+use logwarden::event::{Encoding, Flags};
+use tempfile::TempDir;
+
+use super::program::{expect, logwarden};
+use super::rotation::{Bench, line, lines};
+
+/// UTF-16 with or without a byte order mark.
+#[derive(Clone, Copy, Debug)]
+struct Way {
+    big: bool,
+    mark: bool,
+}
+
+const WAYS: [Way; 4] = [
+    Way { big: false, mark: true },
+    Way { big: true, mark: true },
+    Way { big: false, mark: false },
+    Way { big: true, mark: false },
+];
+
+impl Way {
+    /// What a writer that began the file appends.
+    fn bytes(self, text: &str) -> Vec<u8> {
+        let bytes = |unit: u16| if self.big { unit.to_be_bytes() } else { unit.to_le_bytes() };
+        text.encode_utf16().flat_map(bytes).collect()
+    }
+
+    fn file(self, text: &str) -> Vec<u8> {
+        self.bytes(&format!("{}{text}", if self.mark { "\u{feff}" } else { "" }))
+    }
+
+    fn encoding(self) -> Encoding {
+        if self.big { Encoding::Utf16Be } else { Encoding::Utf16Le }
+    }
+}
+
+/// Bounds and text of what was read, and that they are where they should be.
+fn expect_places(bench: &Bench, way: Way) {
+    let mut at = if way.mark { 2 } else { 0 };
+    for (index, event) in bench.consumer.events.iter().enumerate() {
+        let end = at + way.bytes(&event.text).len() as u64 + 2;
+        let start = if index == 0 { 0 } else { at };
+        assert_eq!(event.bounds, (start, end), "{way:?} {event:?}");
+        at = end;
+    }
+}
+
+#[test]
+fn s21_utf16_that_grows_byte_by_byte_is_read_as_it_is_through_restarts() {
+    for way in WAYS {
+        let mut bench = Bench::new(&["app.log"]);
+        let text = lines("ab", 0..2) + "{\"text\":\"😀 \u{a0a}\u{d0d} é\"}\n" + &lines("ab", 2..4);
+        let bytes = way.file(&text);
+        // Without a mark there must be something to go by.
+        bench.append("app.log", &bytes[..40]);
+        bench.open();
+        for (number, byte) in bytes[40..].iter().enumerate() {
+            bench.append("app.log", [*byte]);
+            bench.drain();
+            if number % 61 == 0 {
+                bench.restart();
+            }
+        }
+        let expected: Vec<&str> = text.lines().collect();
+        bench.until("all", |bench| bench.consumer.events.len() == expected.len());
+        assert_eq!(bench.texts(), expected, "{way:?}");
+        assert_eq!(bench.store().generations()[0].encoding, way.encoding());
+        expect_places(&bench, way);
+        // From the beginning once more, all at once: the same events.
+        let before = std::mem::take(&mut bench.consumer);
+        bench.restart();
+        bench.until("all again", |bench| bench.consumer.events.len() == before.events.len());
+        assert_eq!(bench.consumer.events, before.events);
+    }
+}
+
+#[test]
+fn s21_long_files_are_read_across_every_buffer() {
+    for way in WAYS {
+        let mut bench = Bench::new(&["app.log"]);
+        // Lines of odd lengths, with surrogate pairs at every place; but the beginning is plain, to go by.
+        let pairs = |n: usize| if n < 30 { String::new() } else { "a😀".repeat(n % 17) };
+        let text: String =
+            (0..9000).map(|n| format!("{{\"n\":{n},\"t\":\"{}\"}}\n", pairs(n))).collect();
+        bench.append("app.log", way.file(&text));
+        bench.open();
+        bench.until("all", |bench| bench.consumer.events.len() == 9000);
+        assert!(bench.texts().into_iter().eq(text.lines()), "{way:?}");
+        expect_places(&bench, way);
+    }
+}
+
+#[test]
+fn s21_traces_in_utf16_are_joined_and_cut_where_it_falls_quiet() {
+    for way in WAYS {
+        let mut bench = Bench::new(&["app.log"]);
+        let error = "2024-05-01 10:00:00 [ERROR] it broke\r\n  at one.rs\r\n";
+        bench.append("app.log", way.file(error));
+        bench.open();
+        bench.until("the error", |bench| bench.consumer.events.len() == 1);
+        bench.append("app.log", way.bytes("  at two.rs\r\n2024-05-01 10:00:01 [INFO] on\r\n"));
+        bench.until("the rest", |bench| bench.consumer.events.len() == 3);
+        assert_eq!(
+            bench.texts(),
+            [
+                "2024-05-01 10:00:00 [ERROR] it broke\r\n  at one.rs",
+                "  at two.rs",
+                "2024-05-01 10:00:01 [INFO] on"
+            ]
+        );
+        assert!(bench.consumer.events[1].flags.contains(Flags::CONTINUATION));
+    }
+}
+
+#[test]
+fn s21_a_huge_line_of_utf16_is_kept_in_part_and_the_next_one_is_right() {
+    let way = WAYS[0];
+    let mut bench = Bench::new(&["app.log"]);
+    bench.append("app.log", way.file(&lines("a", 0..2)));
+    bench.append("app.log", way.bytes(&"é".repeat(3 << 20)));
+    bench.open();
+    bench.append("app.log", way.bytes("\n"));
+    bench.append("app.log", way.bytes(&lines("a", 2..4)));
+    bench.until("all", |bench| bench.consumer.events.len() == 5);
+    let huge = &bench.consumer.events[2];
+    assert!(huge.flags.contains(Flags::TRUNCATED));
+    assert_eq!(huge.text.len(), 1 << 20);
+    assert_eq!(huge.bounds.1 - huge.bounds.0, 2 * (3 << 20) + 2);
+    assert_eq!(bench.texts()[3..], [line("a", 2), line("a", 3)]);
+}
+
+#[test]
+fn s21_parse_stats_and_search_read_utf16() {
+    let home = TempDir::new().unwrap();
+    let text: String = (0..40_000)
+        .map(|n| format!("{{\"level\":\"info\",\"message\":\"number {n} 😀\"}}\r\n"))
+        .collect();
+    for way in WAYS {
+        let path = home.path().join("app.log");
+        let bytes = way.file(&text);
+        fs::write(&path, &bytes).unwrap();
+        let stats =
+            expect(logwarden(home.path()).arg("stats").arg(&path).args(["--format", "json"]), 0);
+        let stats: serde_json::Value = serde_json::from_str(&stats).unwrap();
+        assert_eq!(
+            (&stats["events"], &stats["lines"]),
+            (&40_000.into(), &40_000.into()),
+            "{way:?}"
+        );
+        assert_eq!(stats["bytes"], bytes.len());
+        assert_eq!(stats["formats"], serde_json::json!(["json"]));
+        let parsed = expect(logwarden(home.path()).arg("parse").arg(&path), 0);
+        assert_eq!(parsed.lines().count(), 40_000);
+        assert!(parsed.lines().last().unwrap().contains("number 39999 😀"), "{way:?}");
+        let mut search = logwarden(home.path());
+        search.args(["search", "\"number 31234\""]).arg(&path).args(["--format", "json"]);
+        let found = expect(&mut search, 0);
+        assert_eq!(found.lines().count(), 1, "{way:?} {found}");
+        assert!(found.contains("number 31234 😀"), "{found}");
+        // One place has one id, whoever reads it.
+        let id = |document: &str| -> String {
+            let document: serde_json::Value = serde_json::from_str(document).unwrap();
+            document["event"]["id"].to_string()
+        };
+        let line = parsed.lines().find(|line| line.contains("number 31234 ")).unwrap();
+        assert_eq!(id(line), id(found.trim_end()), "{way:?}");
+    }
+}
