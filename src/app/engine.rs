@@ -11,15 +11,16 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::board::{Board, Notices, Voices};
-use super::control;
 use super::settings::Settings;
 use super::sinks::{self, Maker, Running};
+use super::{control, intake};
 use crate::alert::{self, Change, Told};
 use crate::base::Clock;
 use crate::event::status::{EngineState, RuleStatus};
 use crate::event::{Command, Level, Status};
+use crate::follow::intake::{Input, Intake};
 use crate::follow::{Log, LogConfig};
-use crate::state::{StateError, Store};
+use crate::state::{Claim, StateError, Store};
 
 pub use reload::Reread;
 
@@ -37,17 +38,22 @@ pub struct Desk {
     pub commands: mpsc::Sender<Command>,
     pub notices: Notices,
     orders: mpsc::Receiver<Command>,
+    /// Whether the state directory is ours.
+    claim: Result<Claim, StateError>,
+    intake: Intake,
 }
 
 impl Desk {
-    /// Opens the files that are there; reads and waits for nothing.
+    /// Claims the state and opens the files that are there; reads and waits for nothing.
     pub fn open(settings: &Settings, once: bool, clock: Arc<dyn Clock>) -> Desk {
+        let claim = Claim::take(&settings.directories.state);
+        let intake = intake::plan(settings, claim.is_ok());
         let config = LogConfig {
-            sources: settings.sources.clone(),
+            sources: intake::sources(settings, &intake),
             once,
             host: super::identity::host_name(settings.host_name.as_deref()),
             key: super::identity::id_key(settings.host_id.as_deref()),
-            intake: Some(settings.directories.intake.clone()),
+            intake: Some(intake.clone()),
         };
         let (commands, orders) = mpsc::channel(COMMANDS);
         Desk {
@@ -56,6 +62,8 @@ impl Desk {
             commands,
             notices: Notices::new(clock),
             orders,
+            claim,
+            intake,
         }
     }
 }
@@ -74,6 +82,8 @@ pub struct Engine {
     settings: Settings,
     maker: Maker,
     owner: bool,
+    intake: Intake,
+    input: Option<Input>,
     state: watch::Sender<EngineState>,
     sinks: Vec<Running>,
     alerts: Alerts,
@@ -94,10 +104,14 @@ impl Engine {
         ownership: Ownership,
         clock: Arc<dyn Clock>,
     ) -> Result<Engine, StartError> {
-        let (store, state) = open_state(settings, ownership, &desk.notices)?;
+        let Desk { log, status, commands, notices, orders, claim, intake } = desk;
+        let (store, state) = open_state(claim, ownership, &notices)?;
         let owner = state == EngineState::Running;
-        let Desk { log, status, commands, notices, orders } = desk;
         let state = watch::Sender::new(state);
+        if owner {
+            // Known before anything is read: what somebody still needs is not given up.
+            log.set_consumers(settings.consumers());
+        }
         let settling = (log.clone(), store.clone());
         tokio::task::spawn_blocking(move || settling.0.settle(settling.1))
             .await
@@ -109,6 +123,7 @@ impl Engine {
         for recipe in if owner { sinks::recipes(settings) } else { Vec::new() } {
             sinks.push(maker.start(settings, recipe, None).await?);
         }
+        let input = intake::take_in(settings, &maker.log)?;
         let alerts = Alerts::start(&maker, settings, &stop, &tasks);
         let voices = watch::Sender::new(Voices::default());
         let board = Board {
@@ -130,17 +145,29 @@ impl Engine {
             }
         }
         let settings = settings.clone();
-        let engine =
-            Engine { settings, maker, owner, state, sinks, alerts, voices, orders, stop, tasks };
+        let engine = Engine {
+            settings,
+            maker,
+            owner,
+            intake,
+            input,
+            state,
+            sinks,
+            alerts,
+            voices,
+            orders,
+            stop,
+            tasks,
+        };
         engine.introduce();
         Ok(engine)
     }
 
     /// Tells the log who reads, and the board who speaks.
     fn introduce(&self) {
-        self.maker
-            .log
-            .set_consumers(self.sinks.iter().map(|sink| sink.name().to_owned()).collect());
+        if self.owner {
+            self.maker.log.set_consumers(self.settings.consumers());
+        }
         self.voices.send_replace(Voices {
             sinks: self.sinks.iter().map(Running::status).collect(),
             rules: self.alerts.statuses.clone(),
@@ -172,6 +199,9 @@ impl Engine {
     /// Drains, commits, ends every task and waits for it.
     pub async fn stop(mut self, once: bool) {
         let _ = self.state.send(EngineState::Draining);
+        if let Some(mut input) = self.input.take() {
+            let _ = tokio::task::spawn_blocking(move || input.stop()).await;
+        }
         sinks::stop(std::mem::take(&mut self.sinks)).await;
         if once {
             let _ = (&mut self.alerts.task).await;
@@ -234,6 +264,11 @@ pub enum StartError {
         #[source]
         source: anyhow::Error,
     },
+    #[error("cannot read standard input")]
+    Input {
+        #[source]
+        source: std::io::Error,
+    },
     #[error("a thread of the engine ended early")]
     Worker {
         #[source]
@@ -242,11 +277,11 @@ pub enum StartError {
 }
 
 fn open_state(
-    settings: &Settings,
+    claim: Result<Claim, StateError>,
     ownership: Ownership,
     notices: &Notices,
 ) -> Result<(Store, EngineState), StartError> {
-    match Store::open(&settings.directories.state) {
+    match claim.and_then(Claim::open) {
         Ok((store, oddities)) => {
             for oddity in oddities {
                 notices.add(Level::Warning, oddity);

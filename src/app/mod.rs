@@ -7,6 +7,7 @@ pub mod control;
 pub mod engine;
 pub mod headless;
 pub mod identity;
+mod intake;
 pub mod report;
 pub mod screen;
 pub mod settings;

@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use super::engine::{Desk, Engine, Ownership, Reread, StartError};
 use super::settings::{Color, Settings};
 use super::signals::{self, HangUp};
-use super::telemetry;
+use super::{intake, telemetry};
 use crate::base::{Clock, SystemClock};
 use crate::event::Level;
 use crate::ui;
@@ -61,6 +61,7 @@ pub fn run(settings: &Settings, options: ui::Options, reread: &Reread) -> Result
     let drawn = ui::run(screen);
     stop.cancel();
     let engine = engine.join();
+    intake::remove_what_was_shown(settings);
     drawn.map_err(ScreenError::Screen)?;
     match engine {
         Ok(result) => result.map_err(ScreenError::Engine),

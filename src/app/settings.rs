@@ -14,6 +14,8 @@ use crate::sink::elasticsearch;
 #[derive(Clone, Debug)]
 pub struct Settings {
     pub sources: Vec<SourceConfig>,
+    /// Standard input is a source too.
+    pub stdin: bool,
     /// The sources came from the command line: looking at a file must not ship it.
     pub ad_hoc: bool,
     pub ship: Ship,
@@ -33,6 +35,13 @@ pub struct Settings {
     pub log_level: String,
     /// Of naive times on the command line, and of sources that name none.
     pub zone: jiff::tz::TimeZone,
+}
+
+impl Settings {
+    /// Who must have read what vanishes before it is given up: also a sink that does not start now.
+    pub fn consumers(&self) -> Vec<String> {
+        self.sinks.iter().filter(|sink| sink.enabled).map(|sink| sink.name.clone()).collect()
+    }
 }
 
 /// When delivery happens.
@@ -138,7 +147,7 @@ pub struct Directories {
     pub archive: PathBuf,
     /// What may be deleted at any time: indexes.
     pub cache: PathBuf,
-    /// Rescued rests of deleted files.
+    /// Standard input until it is delivered, and rescued rests of deleted files.
     pub intake: PathBuf,
     /// Our own log.
     pub log: PathBuf,

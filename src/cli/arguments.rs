@@ -15,6 +15,7 @@ use clap_complete::Shell;
   logwarden /var/log/app/*.log          watch these files in the terminal
   logwarden                             watch the configured sources
   logwarden --no-ui --once app.log      read all of it into the archive, without a screen
+  kubectl logs -f web | logwarden -     standard input as a stream; keys come from the terminal
   logwarden demo                        see it work, without any setting
 
 Exit codes: 0 done, 1 failed or nothing found, 2 usage or configuration,
@@ -32,7 +33,7 @@ pub struct Arguments {
 /// Watching files, with a screen or without.
 #[derive(Args, Clone, Debug, Default)]
 pub struct Watch {
-    /// Files, folders or patterns; without any, the configured sources
+    /// Files, folders or patterns, - for standard input; without any, the configured sources
     #[arg(value_name = "PATH")]
     pub paths: Vec<PathBuf>,
     /// The same engine without a screen, until SIGTERM or SIGINT

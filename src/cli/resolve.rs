@@ -1,6 +1,7 @@
 //! Arguments, environment and files → settings that can be used as they are.
 
 use std::collections::HashSet;
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -22,9 +23,19 @@ pub fn again(global: &Global, watch: &Watch) -> anyhow::Result<Settings> {
 }
 
 fn watched(mut settings: Settings, watch: &Watch) -> anyhow::Result<Settings> {
-    if !watch.paths.is_empty() {
+    let paths = named(watch, settings.sources.is_empty());
+    if !paths.is_empty() {
         settings.ad_hoc = true;
-        settings.sources = ad_hoc_sources(&watch.paths, &settings.zone)?;
+        let (stdin, paths): (Vec<PathBuf>, Vec<PathBuf>) =
+            paths.into_iter().partition(|path| path.as_os_str() == STDIN);
+        settings.stdin = !stdin.is_empty();
+        if settings.stdin && !watch.no_ui && std::io::stdin().is_terminal() {
+            return Err(usage_error(
+                "`-` reads standard input, and that is this terminal, which the keys come from; pipe \
+                 something in, as in: some-program | logwarden -",
+            ));
+        }
+        settings.sources = ad_hoc_sources(&paths, &settings.zone)?;
         // Looking at a file must not ship it: armed, until somebody asks for it.
         if !(watch.no_ui || watch.ship) {
             settings.sinks = vec![SinkSettings::archive()];
@@ -42,6 +53,22 @@ fn watched(mut settings: Settings, watch: &Watch) -> anyhow::Result<Settings> {
         settings.ship.start = ShipStart::Auto;
     }
     Ok(settings)
+}
+
+/// Standard input, where a path is asked for.
+const STDIN: &str = "-";
+
+/// `some-program | logwarden` is meant as `some-program | logwarden -` where there is nothing else to watch.
+fn named(watch: &Watch, nothing_else: bool) -> Vec<PathBuf> {
+    let piped = || {
+        let stdin = rustix::fs::fstat(std::io::stdin());
+        let kind = stdin.map(|stat| rustix::fs::FileType::from_raw_mode(stat.st_mode));
+        kind.is_ok_and(|kind| kind == rustix::fs::FileType::Fifo)
+    };
+    match watch.paths.is_empty() && nothing_else && !watch.no_ui && piped() {
+        true => vec![STDIN.into()],
+        false => watch.paths.clone(),
+    }
 }
 
 /// Settings as configured, without paths of the command line.
@@ -101,6 +128,7 @@ fn from_configured(configured: Configured) -> anyhow::Result<Settings> {
     }
     Ok(Settings {
         sources: configured.sources,
+        stdin: false,
         ad_hoc: false,
         ship: configured.ship,
         sinks,
@@ -193,12 +221,6 @@ fn source_name(path: &Path, taken: &mut HashSet<String>) -> Arc<str> {
 /// A pattern may match later; a plain name that is not there is most likely a slip.
 fn check_path(path: &Path) -> anyhow::Result<()> {
     let text = path.to_string_lossy();
-    if text == "-" {
-        return Err(usage_error(
-            "standard input cannot be watched by this version; write it to a file first, or use \
-             `logwarden parse -`",
-        ));
-    }
     // A file whose real name looks like a pattern is that file.
     if path.symlink_metadata().is_ok() {
         return Ok(());

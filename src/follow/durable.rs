@@ -90,7 +90,6 @@ fn give_out(shared: &Shared, tracked: &mut Tracked) {
     tracked.handle.update(|known| {
         known.facts.generation = Some(generation);
         known.facts.state = if tracked.sibling { FileState::Rotated } else { FileState::Live };
-        known.complete = shared.config.once;
     });
     tracked.stage = Stage::Live;
     shared.add_life(row.id, tracked.handle.clone());

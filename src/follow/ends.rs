@@ -45,11 +45,10 @@ impl Follower {
 
     /// No name left, quiet for long: what is there is all; gone once everybody is through.
     fn give_up_nameless(&mut self, now: Duration) {
-        let time = self.shared.clock.now();
         let quiet = |tracked: &Tracked| {
             let nameless = tracked.links == 0 || tracked.place.is_none();
             let settled = matches!(tracked.stage, Stage::Live | Stage::Ended);
-            nameless && settled && tracked.quiet_for(now) >= FORGOTTEN
+            nameless && settled && !tracked.segment && tracked.quiet_for(now) >= FORGOTTEN
         };
         let ids: Vec<FileId> =
             self.tracked.iter().filter(|(_, t)| quiet(t)).map(|(id, _)| *id).collect();
@@ -65,10 +64,19 @@ impl Follower {
             }
             let Some(row) = tracked.row.clone() else { continue };
             if self.everybody_is_through(&row) {
-                self.drop_file(id);
-                self.bury(GenerationRow { ended: row.ended.or(Some(time)), ..row });
+                self.give_up(id);
             }
         }
+    }
+
+    /// Its descriptor goes; its row stays.
+    pub fn give_up(&mut self, id: FileId) {
+        let Some(row) = self.tracked.get(&id).and_then(|tracked| tracked.row.clone()) else {
+            return;
+        };
+        let time = self.shared.clock.now();
+        self.drop_file(id);
+        self.bury(GenerationRow { ended: row.ended.or(Some(time)), ..row });
     }
 
     fn bury(&mut self, row: GenerationRow) {

@@ -56,6 +56,8 @@ pub(in crate::follow) struct Follower {
     pub dirty: BTreeSet<FileId>,
     /// Rows that must be durable before their facts may be published.
     pub urgent: BTreeSet<FileId>,
+    /// The segment of standard input that was read last: a screen may still show it.
+    pub read_segment: Option<FileId>,
     pub next_scan: Duration,
     /// A hint may bring the scan forward to here.
     pub earliest_scan: Duration,
@@ -88,6 +90,7 @@ impl Follower {
             open_records: BTreeSet::new(),
             dirty: BTreeSet::new(),
             urgent: BTreeSet::new(),
+            read_segment: None,
             next_scan: Duration::ZERO,
             earliest_scan: Duration::ZERO,
             next_sweep: Duration::ZERO,
@@ -104,7 +107,17 @@ impl Follower {
             }
             self.turn(hints);
         }
+        self.finish();
+    }
+
+    fn finish(&mut self) {
         self.persist();
+        if !self.first_pass {
+            // Ended by the first, removed by the second.
+            self.tend_intake();
+            self.tend_intake();
+            self.forget_what_was_looked_at();
+        }
     }
 
     /// One pass: look, judge, close, make durable, publish.
@@ -115,8 +128,12 @@ impl Follower {
         if self.first_pass && self.shared.store.get().is_some() {
             return self.first_pass();
         }
+        if self.input_has_ended() {
+            self.look_at_all();
+            self.conclude();
+        }
         let sweep = self.now() >= self.next_sweep;
-        if !self.shared.config.once {
+        if !self.shared.once() {
             self.look_around(&hints, sweep);
         }
         for id in &hints.files {
@@ -125,13 +142,14 @@ impl Follower {
         if self.first_pass {
             return self.plan_sweep(sweep);
         }
-        if !self.shared.config.once {
+        if !self.shared.once() {
             self.settle_undecided(sweep);
         }
         self.close_quiet_records();
         if sweep {
             self.vote_again();
             self.mourn();
+            self.tend_intake();
             self.expire();
         }
         self.persist_when_due();
@@ -199,7 +217,7 @@ impl Follower {
             return Duration::ZERO;
         }
         let mut next = self.next_sweep;
-        if !self.shared.config.once {
+        if !self.shared.once() {
             next = next.min(self.next_scan);
         }
         if !self.dirty.is_empty() || !self.urgent.is_empty() || self.settling {

@@ -11,7 +11,7 @@ use super::single::in_force;
 use super::tracked::{Stage, Tracked};
 use crate::event::FileId;
 use crate::event::status::FileState;
-use crate::format::{Fit, Joins};
+use crate::format::{Fit, Format, Joins};
 use crate::state::GenerationRow;
 
 /// An open record of a quiet file is closed after this.
@@ -130,11 +130,15 @@ pub(in crate::follow) fn drop_needless_cut(
     let Some((before, line)) = text.split_first() else { return };
     let Some(end) = memchr::memchr(b'\n', line) else { return };
     let line = line[..end].strip_suffix(b"\r").unwrap_or(&line[..end]);
-    let begins = match format.joins() {
+    if *before == b'\n' && begins_record(&*format, line) {
+        row.cuts.pop();
+    }
+}
+
+/// Whatever stands before it, this line begins a record.
+pub(in crate::follow) fn begins_record(format: &dyn Format, line: &[u8]) -> bool {
+    match format.joins() {
         Joins::Lines => format.begins(line),
         Joins::Never | Joins::Depth => format.fit(line) == Fit::Exact && !format.is_later(line),
-    };
-    if *before == b'\n' && begins {
-        row.cuts.pop();
     }
 }

@@ -1,6 +1,6 @@
 //! The shared log: what files there are, how far they reach, and batches from any cursor.
 
-use std::path::PathBuf;
+use std::os::fd::OwnedFd;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::sync::{Arc, Mutex};
@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::follower::Follower;
+use super::intake::{Input, Intake};
 use super::reader;
 use super::shared::Shared;
 use super::sources::Change;
@@ -41,8 +42,8 @@ pub struct LogConfig {
     pub once: bool,
     pub host: Arc<str>,
     pub key: IdKey,
-    /// Intake folder for rescued rests of deleted files.
-    pub intake: Option<PathBuf>,
+    /// `None`: nothing is taken in, and nothing of deleted files is kept.
+    pub intake: Option<Intake>,
 }
 
 /// Cheap to clone. Its thread ends with [`Log::stop`].
@@ -108,6 +109,11 @@ impl Log {
                 return;
             }
         }
+    }
+
+    /// Takes standard input in, until it ends or is told to stop. Only where the settings said that it would.
+    pub fn take_in(&self, input: OwnedFd) -> std::io::Result<Input> {
+        Input::start(self.shared.clone(), input)
     }
 
     /// Who must have read a generation before its last descriptor and its row are given up. Until it is

@@ -28,16 +28,16 @@ impl Follower {
                 return true;
             }
         };
-        let unchanged =
-            metadata.len() == tracked.size && metadata.modified().ok() == tracked.modified;
+        let size = self.shared.incoming.size_of(&metadata);
+        let unchanged = size == tracked.size && metadata.modified().ok() == tracked.modified;
         tracked.links = metadata.nlink();
         // Noted before, but nothing came of it: a full disk, a read that failed.
         let left = tracked.stage == Stage::Live
-            && tracked.row.as_ref().is_some_and(|row| row.mark.offset != metadata.len());
+            && tracked.row.as_ref().is_some_and(|row| row.mark.offset != size);
         if unchanged && !left && !tracked.handle.doubted() {
             return false;
         }
-        tracked.size = metadata.len();
+        tracked.size = size;
         tracked.modified = metadata.modified().ok();
         tracked.grown = now;
         tracked.next_look = now + Duration::from_millis(250);

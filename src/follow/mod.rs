@@ -2,7 +2,8 @@
 //!
 //! [`Log`] is shared by all: the follower (its own thread) looks after files and publishes how far they reach;
 //! consumers call [`Log::read`] from their cursors and share decoded batches through a bounded cache; the
-//! screen reads any place of a file through [`file::FileHandle`] and moves nothing.
+//! screen reads any place of a file through [`file::FileHandle`] and moves nothing. What is no file (standard
+//! input) becomes one in the [`intake`] folder.
 
 mod begin;
 mod cache;
@@ -14,6 +15,7 @@ mod follower;
 mod front;
 mod growth;
 mod identity;
+pub mod intake;
 mod limits;
 pub mod log;
 mod look;
@@ -34,6 +36,7 @@ mod vote;
 mod watch;
 
 pub use file::FileHandle;
+pub use intake::Intake;
 pub use log::{Log, LogConfig, Read};
 
 use std::path::PathBuf;

@@ -20,6 +20,7 @@ pub(in crate::follow) enum Topic {
     Truncated(PathBuf),
     Watch,
     State,
+    Intake,
 }
 
 /// The notices that hold now.
@@ -177,6 +178,25 @@ pub(in crate::follow) fn state(error: &dyn std::error::Error) -> String {
     format!(
         "{error}{cause}; new files wait, nothing is lost; make room or mend the directory, it is \
          tried again every second"
+    )
+}
+
+pub(in crate::follow) fn intake_full(folder: &Path, error: &io::Error) -> String {
+    format!(
+        "cannot write to the intake folder {} ({error}); standard input is not read on and its writer \
+         waits, nothing is lost; make room there, it is tried again every second",
+        shown(folder)
+    )
+}
+
+pub(in crate::follow) fn input_broken(error: &io::Error) -> String {
+    format!("cannot read standard input any more ({error}); what came before is delivered")
+}
+
+pub(in crate::follow) fn input_lost(bytes: u64) -> String {
+    format!(
+        "{} of standard input were read and could not be kept before the end: they are lost",
+        bytes::size(bytes)
     )
 }
 

@@ -26,7 +26,12 @@ const SCAN_LONGEST: Duration = Duration::from_secs(5);
 impl Follower {
     pub fn scan(&mut self) {
         let began = self.now();
-        let sight = discover::look(&self.sources);
+        let mut sight = discover::look(&self.sources);
+        if let Some(intake) = &self.shared.config.intake {
+            // Nothing came in yet.
+            let pattern = intake.pattern();
+            sight.problems.retain(|problem| problem.path() != pattern);
+        }
         self.report(&sight);
         self.whole = sight.whole();
         let mut present = HashSet::new();
@@ -137,7 +142,7 @@ impl Follower {
         let modified = metadata.modified().ok();
         let facts = FileFacts {
             path: Arc::from(path),
-            size: metadata.len(),
+            size: self.shared.incoming.size_of(&metadata),
             generation: None,
             start: 0,
             encoding: None,
@@ -148,6 +153,8 @@ impl Follower {
             lost: 0,
             last_growth: modified.map_or_else(|| self.shared.clock.now(), Timestamp::from),
         };
+        let size = facts.size;
+        let segment = self.is_segment(path);
         let config = self.sources[source].clone();
         let handle = Arc::new(FileHandle::sharing(id, config, file, facts));
         let now = self.now();
@@ -159,11 +166,12 @@ impl Follower {
             birth: identity::birth(&metadata),
             opened: self.shared.clock.now(),
             stage: Stage::Unsettled,
+            segment,
             sibling,
             early: self.first_pass || self.adding,
             links: metadata.nlink(),
-            size: metadata.len(),
-            first_size: metadata.len(),
+            size,
+            first_size: size,
             modified,
             grown: now,
             next_look: now,

@@ -5,6 +5,7 @@
 use std::fs::File;
 use std::io;
 use std::path::Path;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::ends::FORGOTTEN;
@@ -50,24 +51,48 @@ impl Follower {
         }
         self.first_look();
         self.first_pass = false;
+        self.conclude();
+    }
+
+    pub fn look_at_all(&mut self) {
+        self.scan();
+        for id in self.tracked.keys().copied().collect::<Vec<_>>() {
+            self.look(id);
+        }
+    }
+
+    /// With `once`: the ends were left open for standard input, and it has ended.
+    pub fn input_has_ended(&self) -> bool {
+        let open = !self.settling && !self.shared.settled.load(Ordering::Acquire);
+        // What waits to be durable does not grow: its end would be that of an earlier look.
+        !self.first_pass && open && self.urgent.is_empty() && self.shared.once()
+    }
+
+    /// Everything that is there is settled; where nothing more will come, the ends are fixed.
+    pub fn conclude(&mut self) {
+        let once = self.shared.once();
         let undecided = self.undecided();
-        self.settle(&undecided, self.shared.config.once);
+        self.settle(&undecided, once);
         self.judge_rows_without_file();
-        if self.shared.config.once {
+        if once {
             self.close_for_good();
         }
-        self.settling = true;
+        self.settling = once || !self.shared.config.once;
         self.persist();
     }
 
     /// What is there, and which of it the state knows.
     pub fn first_look(&mut self) {
-        self.scan();
-        for id in self.tracked.keys().copied().collect::<Vec<_>>() {
-            self.look(id);
-        }
+        self.look_at_all();
         self.find_renamed_while_away();
         self.bind_known();
+    }
+
+    /// Nothing more will be written to this one: what is there decides.
+    pub fn last_call(&mut self, id: FileId) {
+        if self.settle(&[id], true) {
+            self.persist();
+        }
     }
 
     /// Every inode that the state knows, before anything is taken for new.
@@ -139,6 +164,10 @@ impl Follower {
         let len = if last_call { Some(head.final_len()) } else { head.settled_len() };
         let Some(len) = len else { return Ok(Verdict::Wait) };
         let identity = head.identity(len, place.inode, tracked.birth, &self.shared.config.key);
+        if tracked.segment {
+            // Whatever came in before: the same input twice is twice the same.
+            return Ok(Verdict::New(identity));
+        }
         self.suspect(tracked, &file, identity, last_call)
     }
 
@@ -177,13 +206,16 @@ impl Follower {
         for other in self.rows.of_head(&identity) {
             let row = self.shared.gone().get(&other).cloned();
             if let Some(row) = row {
+                if self.is_segment(&row.path) {
+                    continue;
+                }
                 if self.is_rest_of(&row, tracked, file)? {
                     return Ok(Verdict::CopyOfRow(row));
                 }
                 continue;
             }
             let original = self.by_generation.get(&other).and_then(|id| self.tracked.get(id));
-            let Some(original) = original else { continue };
+            let Some(original) = original.filter(|original| !original.segment) else { continue };
             match original.stage {
                 Stage::Bereft(_) if self.is_copy(original, tracked, file)? => {
                     return Ok(Verdict::CopyOf(original.handle.id));

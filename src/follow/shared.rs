@@ -9,6 +9,7 @@ use tokio::sync::watch;
 
 use super::cache::Cache;
 use super::file::FileHandle;
+use super::intake::Incoming;
 use super::log::{LogConfig, Read};
 use super::notices::Board;
 use super::watch::Bell;
@@ -28,6 +29,7 @@ pub(in crate::follow) struct Shared {
     pub bell: Arc<Bell>,
     pub board: Board,
     pub settled: AtomicBool,
+    pub incoming: Incoming,
     /// Files that are there and could not be opened at the last look.
     pub unopened: AtomicUsize,
     /// Whose cursors decide what is still needed; empty: everyone who has one.
@@ -57,10 +59,12 @@ struct Missed {
 impl Shared {
     pub fn new(config: LogConfig, clock: Arc<dyn Clock>) -> Self {
         let sources = config.sources.iter().map(|source| source.name.clone()).collect();
+        let input = config.intake.as_ref().is_some_and(|intake| intake.input);
         Shared {
             sources: RwLock::new(sources),
             config,
             clock,
+            incoming: Incoming::new(input),
             store: OnceLock::new(),
             cache: Cache::new(CACHE),
             bell: Arc::default(),
@@ -75,6 +79,11 @@ impl Shared {
             changes: watch::Sender::new(0),
             next_id: AtomicU32::new(1),
         }
+    }
+
+    /// What is there now is all there will be.
+    pub fn once(&self) -> bool {
+        self.config.once && !self.incoming.is_open()
     }
 
     pub fn subscribe(&self) -> watch::Receiver<u64> {

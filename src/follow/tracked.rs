@@ -44,6 +44,8 @@ pub(in crate::follow) struct Tracked {
     pub birth: i64,
     pub opened: Timestamp,
     pub stage: Stage,
+    /// Of standard input: written by us, and removed when it is read.
+    pub segment: bool,
     /// Found beside a rotated file, not meant by a path of its own.
     pub sibling: bool,
     /// There before the source was started for the first time.

@@ -25,7 +25,7 @@ impl Follower {
         let Some(file) = tracked.file() else { return };
         tracked.handle.replace_file(None);
         tracked.handle.update(|known| known.facts.state = FileState::Ended);
-        tracked.stage = Stage::Bereft(if self.shared.config.once { now } else { now + GRACE });
+        tracked.stage = Stage::Bereft(if self.shared.once() { now } else { now + GRACE });
         if let Some(row) = &mut tracked.row {
             row.ended = Some(time);
             self.dirty.insert(id);

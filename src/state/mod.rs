@@ -56,7 +56,7 @@ mod snapshot;
 mod store;
 
 pub use error::StateError;
-pub use store::Store;
+pub use store::{Claim, Store};
 
 #[cfg(test)]
 mod faulty_disk;

@@ -57,24 +57,53 @@ impl Memory {
     }
 }
 
-impl Store {
-    /// Takes the lock, checks integrity; sets a damaged file aside and goes on from the last cursor snapshot.
-    /// The texts say what was odd, for the operator.
-    pub fn open(directory: &Path) -> Result<(Store, Vec<String>), StateError> {
-        Self::open_with(directory, Arc::new(SystemClock::new()), super::disk::file_opener())
+/// The state directory is ours, and nothing of it is read yet.
+#[derive(Debug)]
+pub struct Claim {
+    directory: PathBuf,
+    lock: Lock,
+    notices: Vec<String>,
+}
+
+impl Claim {
+    /// Makes the directory where there is none and takes the lock; waits for nobody.
+    pub fn take(directory: &Path) -> Result<Claim, StateError> {
+        let mut notices = Vec::new();
+        directory::prepare(directory, &mut notices)?;
+        Ok(Claim { directory: directory.into(), lock: Lock::take(directory)?, notices })
     }
 
+    /// Checks integrity; sets a damaged file aside and goes on from the last cursor snapshot. The texts say
+    /// what was odd, for the operator.
+    pub fn open(self) -> Result<(Store, Vec<String>), StateError> {
+        self.open_with(Arc::new(SystemClock::new()), super::disk::file_opener())
+    }
+
+    fn open_with(
+        self,
+        clock: Arc<dyn Clock>,
+        opener: Opener,
+    ) -> Result<(Store, Vec<String>), StateError> {
+        let Claim { directory, lock, mut notices } = self;
+        let mut disk = Disk::new(directory.join(FILE), opener);
+        let rows = recovery::load(&mut disk, &directory, &*clock, &mut notices)?;
+        Ok((Store::with(&directory, clock, rows, disk, Some(lock)), notices))
+    }
+}
+
+impl Store {
+    /// [`Claim::take`] and [`Claim::open`].
+    pub fn open(directory: &Path) -> Result<(Store, Vec<String>), StateError> {
+        Claim::take(directory)?.open()
+    }
+
+    #[cfg(test)]
     pub(super) fn open_with(
         directory: &Path,
         clock: Arc<dyn Clock>,
         opener: Opener,
     ) -> Result<(Store, Vec<String>), StateError> {
-        let mut notices = Vec::new();
-        directory::prepare(directory, &mut notices)?;
-        let lock = Lock::take(directory)?;
-        let mut disk = Disk::new(directory.join(FILE), opener);
-        let rows = recovery::load(&mut disk, directory, &*clock, &mut notices)?;
-        Ok((Self::with(directory, clock, rows, disk, Some(lock)), notices))
+        Claim::take(directory)?.open_with(clock, opener)
     }
 
     /// A store that owns no directory and forgets everything at the end: for a screen beside an engine.

@@ -259,7 +259,7 @@ fn wrong_usage_exits_with_2_and_says_what_to_do() {
     check(&["--log-level", "a=b=c", "check"], "is no log level");
     check(&["config"], "--print-default");
     check(&["[", "--no-ui"], "is no pattern");
-    check(&["-"], "standard input");
+    check(&["-"], "standard output is no terminal");
 }
 
 #[test]

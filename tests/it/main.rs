@@ -19,5 +19,6 @@ mod rotation;
 mod screen;
 mod search;
 mod state;
+mod stdin;
 mod terminal;
 mod tidy;

@@ -72,6 +72,18 @@ impl Engine {
         self.child.id()
     }
 
+    /// Where its standard input was asked to be a pipe.
+    pub fn input(&mut self) -> std::process::ChildStdin {
+        self.child.stdin.take().expect("it is a pipe, and nobody has it")
+    }
+
+    /// Its end, by itself.
+    pub fn ended(mut self) -> ExitStatus {
+        wait_for("the engine's end", Duration::from_secs(60), || {
+            self.child.try_wait().expect("it is ours")
+        })
+    }
+
     pub fn kill(mut self) {
         self.child.kill().expect("it is ours");
         self.child.wait().expect("it is ours");

@@ -22,9 +22,24 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 impl Screen {
     fn open(home: &Path, rows: u16, columns: u16, arguments: &[&Path]) -> Screen {
+        let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_logwarden"));
+        command.arg("--state-dir");
+        command.arg(home.join("state"));
+        command.args(arguments);
+        Screen::run(home, rows, columns, command)
+    }
+
+    /// `COMMAND | logwarden …`, as a shell runs it.
+    fn piped(home: &Path, before: &str, arguments: &str) -> Screen {
+        let program = env!("CARGO_BIN_EXE_logwarden");
+        let mut command = CommandBuilder::new("/bin/sh");
+        command.args(["-c", &format!("({before}) | {program} --state-dir state {arguments}")]);
+        Screen::run(home, 24, 120, command)
+    }
+
+    fn run(home: &Path, rows: u16, columns: u16, mut command: CommandBuilder) -> Screen {
         let size = PtySize { rows, cols: columns, pixel_width: 0, pixel_height: 0 };
         let pair = native_pty_system().openpty(size).unwrap();
-        let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_logwarden"));
         command.env_clear();
         for (name, value) in [
             ("TERM", "xterm-256color"),
@@ -36,11 +51,6 @@ impl Screen {
         }
         command.env("HOME", home);
         command.cwd(home);
-        command.arg("--state-dir");
-        command.arg(home.join("state"));
-        for argument in arguments {
-            command.arg(argument);
-        }
         let child = pair.slave.spawn_command(command).unwrap();
         drop(pair.slave);
         let parser = Arc::new(Mutex::new(vt100::Parser::new(rows, columns, 0)));
@@ -340,4 +350,45 @@ fn memory_stays_small_with_a_gigabyte_on_the_screen_and_shipped() {
     watch(Duration::from_secs(2), &|| false);
     println!("RssAnon at most {} MiB", highest / 1024);
     assert!(highest <= 100 * 1024, "{} MiB", highest / 1024);
+}
+
+#[test]
+fn standard_input_is_a_stream_and_keys_come_from_the_terminal() {
+    let home = tempfile::tempdir().unwrap();
+    let before = "echo '2024-05-01 10:00:00 [ERROR] first'; \
+                  while ! [ -e go ]; do sleep 0.05; done; echo '2024-05-01 10:00:01 [INFO] second'";
+    let mut screen = Screen::piped(home.path(), before, "-");
+    screen.wait_until_it_shows("first");
+    screen.wait_until_it_shows("stdin");
+    std::fs::write(home.path().join("go"), "").unwrap();
+    screen.wait_until_it_shows("second");
+    // Its end does not end the screen, and nothing was shipped.
+    screen.wait_until_it_shows("standard input has ended");
+    assert_eq!(program::archived(home.path(), &home.path().join("state"), "*"), 0);
+    screen.press("qq");
+    assert_eq!(screen.wait_for_the_end(), 0);
+    // It was only looked at: nothing is left of it.
+    let left = std::fs::read_dir(home.path().join("state/intake")).unwrap().count();
+    assert_eq!(left, 0);
+}
+
+#[test]
+fn standard_input_beside_an_engine_is_shown_and_not_shipped() {
+    let home = tempfile::tempdir().unwrap();
+    let state = home.path().join("state");
+    let log = home.path().join("app.log");
+    std::fs::write(&log, "2024-05-01 10:00:00 [INFO] of the engine\n").unwrap();
+    let engine = Engine::start(home.path(), &state, &[&log]);
+    wait_for("the engine's line", PATIENCE, || {
+        (program::archived(home.path(), &state, "*") == 1).then_some(())
+    });
+    let mut screen =
+        Screen::piped(home.path(), "echo '2024-05-01 10:00:00 [INFO] shown'", "--ship -");
+    screen.wait_until_it_shows("view only");
+    screen.wait_until_it_shows("shown");
+    screen.press("qq");
+    assert_eq!(screen.wait_for_the_end(), 0);
+    assert!(engine.terminate().success());
+    assert_eq!(program::archived(home.path(), &state, "*"), 1);
+    assert_eq!(std::fs::read_dir(state.join("cache")).unwrap().count(), 0);
 }

@@ -10,6 +10,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use super::{Alerts, Engine, Settings};
+use crate::app::intake;
 use crate::app::sinks::{self, Recipe, Running};
 use crate::event::{Command, Level};
 
@@ -54,7 +55,8 @@ impl Engine {
             self.alerts.stop().await;
         }
         if self.settings.sources != new.sources {
-            let (log, sources) = (self.maker.log.clone(), new.sources.clone());
+            let sources = intake::sources(&new, &self.intake);
+            let log = self.maker.log.clone();
             let _ = tokio::task::spawn_blocking(move || log.set_sources(sources)).await;
         }
         if other_rules || reads_otherwise {
@@ -120,6 +122,7 @@ impl Engine {
         }
         Settings {
             directories: old.directories.clone(),
+            stdin: old.stdin,
             host_id: old.host_id.clone(),
             host_name: old.host_name.clone(),
             log_level: old.log_level.clone(),

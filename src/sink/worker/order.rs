@@ -79,7 +79,8 @@ impl Progress {
     }
 
     pub(super) fn may_deliver(&self) -> bool {
-        self.round || self.base == Base::Auto
+        // What comes before the ends are fixed need not wait for them.
+        self.round || matches!(self.base, Base::Auto | Base::Once)
     }
 
     pub(super) fn is_once(&self) -> bool {

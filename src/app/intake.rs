@@ -1,0 +1,63 @@
+//! Where standard input is kept, and who it is for: known before anything of it is read.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+
+use super::engine::StartError;
+use super::settings::{Settings, ShipStart};
+use crate::follow::intake::{Input, Intake};
+use crate::follow::{Log, SourceConfig};
+
+/// Where it is only shown: a folder of this process alone below the cache, made and removed by it.
+const SHOWN: &str = "shown-";
+
+/// `owner`: the state directory is ours, so what comes in can be promised to arrive.
+pub fn plan(settings: &Settings, owner: bool) -> Intake {
+    let looking = settings.ad_hoc && settings.ship.start == ShipStart::Manual;
+    let cache = &settings.directories.cache;
+    let folder = match owner {
+        true => settings.directories.intake.clone(),
+        false => cache.join(format!("{SHOWN}{}", std::process::id())),
+    };
+    Intake { folder, input: settings.stdin, looking, rescue: 0 }
+}
+
+/// The configured sources, and standard input: that of this run, or what an earlier one left.
+pub fn sources(settings: &Settings, intake: &Intake) -> Vec<SourceConfig> {
+    let mut sources = settings.sources.clone();
+    if settings.stdin || intake.holds_segments() {
+        sources.push(intake.source(settings.zone.clone()));
+    }
+    sources
+}
+
+pub fn take_in(settings: &Settings, log: &Log) -> Result<Option<Input>, StartError> {
+    if !settings.stdin {
+        return Ok(None);
+    }
+    let input = io::stdin().as_fd().try_clone_to_owned().and_then(|input| log.take_in(input));
+    input.map(Some).map_err(|source| StartError::Input { source })
+}
+
+/// Nothing that was only shown is kept; nor what a screen left that was killed.
+pub fn remove_what_was_shown(settings: &Settings) {
+    if !settings.stdin {
+        return;
+    }
+    let entries = std::fs::read_dir(&settings.directories.cache).into_iter().flatten();
+    for path in entries.filter_map(Result::ok).map(|entry| entry.path()) {
+        if is_left_over(&path)
+            && let Err(error) = std::fs::remove_dir_all(&path)
+        {
+            tracing::warn!("cannot remove {}: {error}", path.display());
+        }
+    }
+}
+
+fn is_left_over(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str());
+    let Some(process) = name.and_then(|name| name.strip_prefix(SHOWN)) else { return false };
+    let lives = PathBuf::from("/proc").join(process).exists();
+    process == std::process::id().to_string() || (!lives && Path::new("/proc/self").exists())
+}

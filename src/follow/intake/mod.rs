@@ -1,0 +1,149 @@
+//! The intake folder: bytes that would vanish are kept here until every consumer is through.
+//!
+//! Standard input is written into segments, `STAMP/stdin` each ([`input`]), that are followed as any file is.
+//! What is left unread of a deleted file is copied to `rest-GENERATION` ([`rescue`]) and read under the offsets
+//! it had. Nothing of a segment is followed before it is durable. Never removed: what somebody has not read.
+
+mod input;
+mod rescue;
+mod segment;
+mod tend;
+
+use std::ffi::{OsStr, OsString};
+use std::fs::{DirBuilder, Metadata};
+use std::io;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::identity::Place;
+use super::{SourceConfig, Start};
+
+pub use input::Input;
+
+/// Name of the source of standard input, and of each of its segments.
+const NAME: &str = "stdin";
+/// Most that is kept of deleted files, where nothing else is said: 1 GiB.
+pub const RESCUE: u64 = 1 << 30;
+
+/// The folder, and what this process does with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Intake {
+    pub folder: PathBuf,
+    /// Standard input is written to it: with `--once` the ends are fixed when that has ended.
+    pub input: bool,
+    /// It was only looked at: what no sink has begun to take is removed at the end.
+    pub looking: bool,
+    /// Most bytes of deleted files that are kept; 0: nobody has to be waited for, none are.
+    pub rescue: u64,
+}
+
+impl Intake {
+    /// The source that standard input is; also that of an earlier run.
+    pub fn source(&self, zone: jiff::tz::TimeZone) -> SourceConfig {
+        SourceConfig {
+            name: NAME.into(),
+            paths: vec![self.pattern()],
+            format: None,
+            zone,
+            service: None,
+            start: Start::Beginning,
+            multiline: true,
+        }
+    }
+
+    /// An earlier run has left segments.
+    pub fn holds_segments(&self) -> bool {
+        let entries = std::fs::read_dir(&self.folder).into_iter().flatten();
+        entries.filter_map(Result::ok).any(|entry| entry.path().join(NAME).exists())
+    }
+
+    /// Every segment. Letters of the folder's name that mean something in a pattern mean themselves.
+    pub(in crate::follow) fn pattern(&self) -> PathBuf {
+        let mut escaped = Vec::new();
+        for byte in self.folder.as_os_str().as_bytes() {
+            match byte {
+                b'*' | b'?' | b'[' => escaped.extend([b'[', *byte, b']']),
+                byte => escaped.push(*byte),
+            }
+        }
+        PathBuf::from(OsString::from_vec(escaped)).join("*").join(NAME)
+    }
+
+    pub(in crate::follow) fn is_segment(&self, path: &Path) -> bool {
+        path.file_name() == Some(OsStr::new(NAME))
+            && path.parent().and_then(Path::parent) == Some(&*self.folder)
+    }
+}
+
+/// What the writer of segments tells the follower.
+#[derive(Debug, Default)]
+pub(in crate::follow) struct Incoming {
+    /// Standard input has not ended.
+    open: AtomicBool,
+    segments: Mutex<Segments>,
+}
+
+#[derive(Debug, Default)]
+struct Segments {
+    /// Made by this process.
+    made: Vec<Place>,
+    /// The one that is being written, and how far it is durable.
+    current: Option<(Place, u64)>,
+}
+
+impl Incoming {
+    pub fn new(open: bool) -> Self {
+        Incoming { open: AtomicBool::new(open), segments: Mutex::default() }
+    }
+
+    pub fn is_open(&self) -> bool {
+        self.open.load(Ordering::Acquire)
+    }
+
+    /// What a file's size is to us: bytes that are not durable are not there yet.
+    pub fn size_of(&self, metadata: &Metadata) -> u64 {
+        match self.segments().current {
+            Some((place, durable)) if place == Place::of(metadata) => durable.min(metadata.len()),
+            _ => metadata.len(),
+        }
+    }
+
+    fn is_written(&self, place: Place) -> bool {
+        self.segments().current.is_some_and(|(current, _)| current == place)
+    }
+
+    fn was_made_here(&self, place: Place) -> bool {
+        self.segments().made.contains(&place)
+    }
+
+    fn begin(&self, place: Place) {
+        let mut segments = self.segments();
+        segments.made.push(place);
+        segments.current = Some((place, 0));
+    }
+
+    fn grew(&self, place: Place, durable: u64) {
+        self.segments().current = Some((place, durable));
+    }
+
+    fn end_segment(&self) {
+        self.segments().current = None;
+    }
+
+    fn end(&self) {
+        self.end_segment();
+        self.open.store(false, Ordering::Release);
+    }
+
+    fn segments(&self) -> std::sync::MutexGuard<'_, Segments> {
+        self.segments.lock().expect("no holder of the segments panics")
+    }
+}
+
+/// Log lines lie in it: for its owner alone.
+fn make_folder(folder: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(folder)
+}

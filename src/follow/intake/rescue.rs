@@ -1,0 +1,1 @@
+//! What is left unread of a deleted file.

@@ -1,0 +1,97 @@
+//! One segment of standard input: a file that is appended to, durable after every append.
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use super::{NAME, make_folder};
+use crate::base::Timestamp;
+use crate::follow::file::read_full;
+use crate::follow::growth::begins_record;
+use crate::follow::identity::Place;
+use crate::format::list;
+
+/// What a vote on the format looks at.
+const SAMPLE: u64 = 64 * 1024;
+
+#[derive(Debug)]
+pub(super) struct Segment {
+    file: File,
+    pub path: PathBuf,
+    pub place: Place,
+    /// Durable bytes.
+    pub length: u64,
+    /// The next byte begins a line.
+    line_begins: bool,
+}
+
+impl Segment {
+    /// A new one, empty and durable, with its folders.
+    pub fn create(intake: &Path, now: Timestamp) -> io::Result<Segment> {
+        make_folder(intake)?;
+        let folder = new_folder(intake, now)?;
+        Segment::create_in(&folder, intake).inspect_err(|_| {
+            // It is tried again, in another one.
+            let _ = std::fs::remove_dir_all(&folder);
+        })
+    }
+
+    fn create_in(folder: &Path, intake: &Path) -> io::Result<Segment> {
+        let path = folder.join(NAME);
+        let mut options = OpenOptions::new();
+        let file = options.read(true).write(true).create_new(true).mode(0o600).open(&path)?;
+        file.sync_all()?;
+        File::open(folder)?.sync_all()?;
+        File::open(intake)?.sync_all()?;
+        let place = Place::of(&file.metadata()?);
+        Ok(Segment { file, path, place, length: 0, line_begins: true })
+    }
+
+    /// All of it is durable, or none of it counts: what was written is written again by the next try.
+    pub fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.file.write_all_at(bytes, self.length)?;
+        self.file.sync_data()?;
+        self.length += bytes.len() as u64;
+        self.line_begins = bytes.last().map_or(self.line_begins, |last| *last == b'\n');
+        Ok(())
+    }
+
+    /// Where in `next`, which follows, a record begins; with `any`, where any line does.
+    pub fn boundary(&self, next: &[u8], any: bool) -> io::Result<Option<usize>> {
+        let first = match self.line_begins {
+            true => Some(0),
+            false => memchr::memchr(b'\n', next).map(|end| end + 1),
+        };
+        let Some(first) = first.filter(|first| *first < next.len()) else { return Ok(None) };
+        if any {
+            return Ok(Some(first));
+        }
+        let len = self.length.min(SAMPLE);
+        let mut sample = vec![0; len as usize];
+        let read = read_full(&self.file, &mut sample, self.length - len)?;
+        let cut = memchr::memchr(b'\n', &sample[..read]).map_or(0, |end| end + 1);
+        let format = list::detect(&sample[cut..read]).format;
+        let mut at = first;
+        while let Some(end) = memchr::memchr(b'\n', &next[at..]) {
+            if begins_record(&*format, &next[at..at + end]) {
+                return Ok(Some(at));
+            }
+            at += end + 1;
+        }
+        Ok(None)
+    }
+}
+
+/// Named by the time, so that a listing is in order.
+fn new_folder(intake: &Path, now: Timestamp) -> io::Result<PathBuf> {
+    let mut stamp = now.0.max(0);
+    loop {
+        let folder = intake.join(format!("{stamp:020}"));
+        match DirBuilder::new().mode(0o700).create(&folder) {
+            Ok(()) => return Ok(folder),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => stamp += 1,
+            Err(error) => return Err(error),
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! The follower's part: segments that nobody writes any more end, and go when everybody has read them.
+
+use std::fs;
+use std::path::Path;
+
+use crate::event::FileId;
+use crate::event::status::FileState;
+use crate::follow::follower::Follower;
+use crate::follow::tracked::Stage;
+
+impl Follower {
+    pub fn is_segment(&self, path: &Path) -> bool {
+        self.shared.config.intake.as_ref().is_some_and(|intake| intake.is_segment(path))
+    }
+
+    pub fn tend_intake(&mut self) {
+        let over = |tracked: &crate::follow::tracked::Tracked| {
+            let written = |place| self.shared.incoming.is_written(place);
+            tracked.segment && tracked.place.is_some_and(|place| !written(place))
+        };
+        let over: Vec<(FileId, Stage)> =
+            self.tracked.iter().filter(|(_, t)| over(t)).map(|(id, t)| (*id, t.stage)).collect();
+        for (id, stage) in over {
+            match stage {
+                Stage::Unsettled | Stage::Suspect => {
+                    self.look(id);
+                    self.last_call(id);
+                }
+                Stage::Live => self.end_segment(id),
+                Stage::Ended => self.remove_segment(id),
+                _ => {}
+            }
+        }
+    }
+
+    /// Its last record ends where it ends, for every later reading too.
+    fn end_segment(&mut self, id: FileId) {
+        self.look(id);
+        let Some(tracked) = self.tracked.get_mut(&id) else { return };
+        let (size, Some(row)) = (tracked.size, &mut tracked.row) else { return };
+        let end = row.mark.offset;
+        if end < size {
+            return;
+        }
+        if end > row.start && row.cuts.last() != Some(&end) {
+            row.cuts.push(end);
+            self.dirty.insert(id);
+            self.urgent.insert(id);
+            self.persist();
+        }
+        let Some(tracked) = self.tracked.get_mut(&id) else { return };
+        if self.urgent.contains(&id) || tracked.stage != Stage::Live {
+            return;
+        }
+        tracked.stage = Stage::Ended;
+        tracked.handle.update(|known| {
+            known.complete = true;
+            known.facts.state = FileState::Ended;
+        });
+        self.shared.changed();
+    }
+
+    /// The name goes, and with the next one the bytes: a screen still shows the last one that was read.
+    fn remove_segment(&mut self, id: FileId) {
+        let now = self.shared.clock.now();
+        let Some(tracked) = self.tracked.get_mut(&id).filter(|t| t.links > 0) else { return };
+        let path = tracked.handle.known().facts.path.clone();
+        let Some(row) = &mut tracked.row else { return };
+        if self.shared.behind(row) != Some(false) {
+            return;
+        }
+        row.ended.get_or_insert(now);
+        self.dirty.insert(id);
+        // First the cursors that say that it is read, then what they speak of.
+        if !self.persist() {
+            return;
+        }
+        let Some(tracked) = self.tracked.get_mut(&id) else { return };
+        tracked.links = 0;
+        remove(&path);
+        if let Some(before) = self.read_segment.replace(id) {
+            self.give_up(before);
+        }
+    }
+
+    /// What was only looked at, and what no sink has begun to take, is not kept for a later engine.
+    pub fn forget_what_was_looked_at(&mut self) {
+        if !self.shared.config.intake.as_ref().is_some_and(|intake| intake.looking) {
+            return;
+        }
+        let Some(store) = self.shared.store.get().cloned() else { return };
+        for tracked in self.tracked.values().filter(|tracked| tracked.segment) {
+            let here = tracked.place.is_some_and(|p| self.shared.incoming.was_made_here(p));
+            let id = tracked.row.as_ref().map(|row| row.id);
+            let wanted = id.is_some_and(|id| !store.readers_of(id).is_empty());
+            if here && !wanted {
+                if let Some(id) = id {
+                    store.remove_generation(id);
+                }
+                remove(&tracked.handle.known().facts.path);
+            }
+        }
+    }
+}
+
+fn remove(segment: &Path) {
+    let removed = fs::remove_file(segment).and_then(|()| match segment.parent() {
+        Some(folder) => fs::remove_dir(folder),
+        None => Ok(()),
+    });
+    if let Err(error) = removed {
+        tracing::warn!("cannot remove {}, which is read: {error}", segment.display());
+    }
+}

@@ -1,0 +1,174 @@
+//! Standard input is delivered once, whatever ends the program; what cannot be kept makes its writer wait.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use crate::program::{Engine, Random, archived, documents, expect, logwarden, run, seed, text};
+use crate::program::{send_signal, wait_for};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn lines(numbers: std::ops::Range<u64>) -> String {
+    numbers.map(|n| format!("{{\"level\":\"info\",\"message\":\"line\",\"seq\":{n}}}\n")).collect()
+}
+
+/// `logwarden --no-ui --state-dir STATE ARGUMENTS -`, with a pipe to write to.
+fn piped(home: &Path, state: &Path, arguments: &[&str]) -> Engine {
+    let mut command = logwarden(home);
+    command.args(["--no-ui", "--state-dir"]).arg(state).args(arguments).arg("-");
+    Engine::spawn(home, command.stdin(Stdio::piped()))
+}
+
+/// Segments that are there.
+fn segments(state: &Path) -> Vec<std::path::PathBuf> {
+    let folders = fs::read_dir(state.join("intake")).into_iter().flatten();
+    folders
+        .map(|folder| folder.unwrap().path().join("stdin"))
+        .filter(|file| file.exists())
+        .collect()
+}
+
+/// How often each number stands in the archive.
+fn archived_numbers(home: &Path, state: &Path) -> BTreeMap<u64, u32> {
+    let mut found = BTreeMap::new();
+    for document in documents(home, state) {
+        let number = document["seq"].as_u64().expect("every line has one");
+        *found.entry(number).or_default() += 1;
+    }
+    found
+}
+
+#[test]
+fn once_delivers_all_of_it_and_leaves_nothing_behind() {
+    let home = tempfile::tempdir().unwrap();
+    let state = home.path().join("state");
+    for time in 1..=2 {
+        let mut engine = piped(home.path(), &state, &["--once"]);
+        let mut input = engine.input();
+        input.write_all(lines(0..20_000).as_bytes()).unwrap();
+        // The last line has no end.
+        input.write_all(b"{\"seq\":20000}").unwrap();
+        drop(input);
+        assert!(engine.ended().success());
+        // The same input once more is as much once more.
+        assert_eq!(archived(home.path(), &state, "*"), 20_001 * time);
+        assert_eq!(fs::read_dir(state.join("intake")).unwrap().count(), 0);
+    }
+}
+
+#[test]
+fn once_with_nothing_to_read_ends() {
+    let home = tempfile::tempdir().unwrap();
+    let mut command = logwarden(home.path());
+    expect(command.args(["--no-ui", "--once", "--state-dir", "state", "-"]), 0);
+}
+
+#[test]
+fn once_delivers_while_the_input_is_still_open() {
+    let home = tempfile::tempdir().unwrap();
+    let state = home.path().join("state");
+    let mut engine = piped(home.path(), &state, &["--once"]);
+    let mut input = engine.input();
+    input.write_all(lines(0..10).as_bytes()).unwrap();
+    wait_for("the first lines", PATIENCE, || {
+        (archived(home.path(), &state, "*") == 10).then_some(())
+    });
+    input.write_all(lines(10..20).as_bytes()).unwrap();
+    drop(input);
+    assert!(engine.ended().success());
+    assert_eq!(archived_numbers(home.path(), &state), (0..20).map(|n| (n, 1)).collect());
+}
+
+#[test]
+fn what_was_taken_in_survives_kills() {
+    let mut random = Random(seed("stdin"));
+    let home = tempfile::tempdir().unwrap();
+    let state = home.path().join("state");
+    let mut taken = 0;
+    for _ in 0..6 {
+        let mut engine = piped(home.path(), &state, &[]);
+        let mut input = engine.input();
+        for _ in 0..random.below(30) + 1 {
+            let count = random.below(200);
+            input.write_all(lines(taken..taken + count).as_bytes()).unwrap();
+            taken += count;
+            std::thread::sleep(Duration::from_millis(random.below(20)));
+        }
+        // A pipe holds what nobody has read: only what is taken in is ours.
+        let length = |files: &[std::path::PathBuf]| -> u64 {
+            files.iter().filter_map(|file| fs::metadata(file).ok()).map(|found| found.len()).sum()
+        };
+        let last = format!("\"seq\":{}}}\n", taken.saturating_sub(1));
+        wait_for("everything in the intake", PATIENCE, || {
+            let files = segments(&state);
+            let holds = |file| fs::read(file).is_ok_and(|held| text(&held).ends_with(&last));
+            (length(&files) > 0 && files.iter().any(holds) || taken == 0).then_some(())
+        });
+        engine.kill();
+    }
+    // Any engine on this state goes on with it.
+    let other = home.path().join("other.log");
+    fs::write(&other, lines(taken..taken + 1)).unwrap();
+    let mut command = logwarden(home.path());
+    expect(command.args(["--no-ui", "--once", "--state-dir"]).arg(&state).arg(&other), 0);
+    assert_eq!(archived_numbers(home.path(), &state), (0..=taken).map(|n| (n, 1)).collect());
+    assert_eq!(segments(&state), Vec::<std::path::PathBuf>::new());
+}
+
+#[test]
+fn a_second_engine_takes_nothing_in() {
+    let home = tempfile::tempdir().unwrap();
+    let state = home.path().join("state");
+    let engine = piped(home.path(), &state, &[]);
+    wait_for("the owner", PATIENCE, || state.join("control.sock").exists().then_some(()));
+    let input = home.path().join("input");
+    fs::write(&input, lines(0..5)).unwrap();
+    let mut command = logwarden(home.path());
+    command.args(["--no-ui", "--state-dir"]).arg(&state).arg("-");
+    let output = run(command.stdin(fs::File::open(&input).unwrap()));
+    assert_eq!(output.status.code(), Some(4), "{}", text(&output.stderr));
+    assert!(engine.terminate().success());
+    assert_eq!(segments(&state), Vec::<std::path::PathBuf>::new());
+}
+
+#[test]
+fn an_interrupt_ends_it_and_what_was_taken_in_is_delivered() {
+    let home = tempfile::tempdir().unwrap();
+    let state = home.path().join("state");
+    let mut engine = piped(home.path(), &state, &[]);
+    let mut input = engine.input();
+    input.write_all(lines(0..100).as_bytes()).unwrap();
+    wait_for("the lines", PATIENCE, || (archived(home.path(), &state, "*") == 100).then_some(()));
+    send_signal(engine.id(), "INT");
+    assert!(engine.ended().success());
+    assert_eq!(segments(&state), Vec::<std::path::PathBuf>::new());
+    // Its writer is told, as by any reader that went away.
+    assert!(input.write_all(&[b'x'; 1 << 20]).is_err());
+}
+
+#[test]
+fn an_intake_that_cannot_be_written_makes_the_writer_wait() {
+    let home = tempfile::tempdir().unwrap();
+    let state = home.path().join("state");
+    fs::create_dir(&state).unwrap();
+    // A file where the folder should be stands for every disk that takes nothing.
+    fs::write(state.join("intake"), "").unwrap();
+    let mut engine = piped(home.path(), &state, &["--once"]);
+    let mut input = engine.input();
+    let writer = std::thread::spawn(move || input.write_all(lines(0..100_000).as_bytes()));
+    wait_for("a word about it", PATIENCE, || {
+        let said = engine.said();
+        said.contains("cannot write to the intake folder").then(|| {
+            assert!(said.contains("its writer waits"), "{said}");
+        })
+    });
+    assert!(!writer.is_finished(), "more was read than can be kept");
+    fs::remove_file(state.join("intake")).unwrap();
+    writer.join().unwrap().unwrap();
+    assert!(engine.ended().success());
+    assert_eq!(archived(home.path(), &state, "*"), 100_000);
+}
