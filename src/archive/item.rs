@@ -28,7 +28,7 @@ const TEXT: usize = 37;
 
 /// Appends one item.
 pub fn encode(event: &Outgoing<'_>, body: &mut Vec<u8>) {
-    body.extend_from_slice(&event.generation().id.0.to_le_bytes());
+    body.extend_from_slice(&event.generation().0.to_le_bytes());
     body.extend_from_slice(&event.offset().to_le_bytes());
     body.extend_from_slice(&(event.offset() + event.input_bytes()).to_le_bytes());
     body.extend_from_slice(&event.time().0.to_le_bytes());

@@ -1,5 +1,5 @@
 //! What may leave the machine. [`Outgoing`] is the only form that a sink, a mail or an export can take, and
-//! [`protect`] the only way to make one.
+//! [`protect`] the only way to make one of an event; [`stored`] reads one back that was kept.
 //!
 //! A field that the policy seals leaves as `[sealed]`, at any depth; where its value (of 4 characters or more)
 //! stands as a whole word in any other text of the same event, it leaves as `[sealed]` there too. Until there
@@ -9,10 +9,12 @@ mod document;
 mod nested;
 pub mod outgoing;
 pub mod policy;
+mod read;
 mod words;
 
-pub use outgoing::{Outgoing, protect};
+pub use outgoing::{Origin, Outgoing, StoredError, protect, stored};
 pub use policy::Policy;
+pub use read::Document;
 
 /// What stands in the place of a sealed value.
 pub const SEALED: &str = "[sealed]";

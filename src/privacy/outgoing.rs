@@ -3,18 +3,29 @@
 use std::borrow::Cow;
 
 use super::nested::{self, Settled};
+use super::read::Document;
 use super::words::Words;
 use super::{Policy, SEALED};
 use crate::base::Timestamp;
-use crate::event::{Event, EventId, Flags, Generation, Level, Value, document};
+use crate::event::{Event, EventId, Flags, GenerationId, Level, Value, document};
 use crate::query::Subject;
 
-/// Fields are private: only [`protect`] makes one.
+/// Fields are private: only [`protect`] and [`stored`] make one.
 #[derive(Debug)]
 pub struct Outgoing<'a> {
-    pub(super) event: Event<'a>,
     /// A hash of the whole record: made once.
     id: EventId,
+    generation: GenerationId,
+    offset: u64,
+    input_bytes: u64,
+    time: Timestamp,
+    precision: u8,
+    seen: Timestamp,
+    day: i32,
+    level: Option<Level>,
+    flags: Flags,
+    host: Cow<'a, str>,
+    service: Option<Cow<'a, str>>,
     pub(super) message: Option<Cow<'a, str>>,
     pub(super) path: Cow<'a, str>,
     pub(super) original: Option<Cow<'a, str>>,
@@ -24,12 +35,25 @@ pub struct Outgoing<'a> {
     rewritten: Vec<(usize, String)>,
 }
 
-/// The only way out.
+/// The only way out of the log.
 pub fn protect<'a>(policy: &Policy, event: Event<'a>) -> Outgoing<'a> {
     let parts = document::parts(event);
+    let (record, generation) = (event.record, &event.batch.generation);
+    let borrowed =
+        record.flags.contains(Flags::TIME_SEEN) || record.flags.contains(Flags::TIME_PREVIOUS);
     let mut outgoing = Outgoing {
-        event,
         id: event.id(),
+        generation: generation.id,
+        offset: record.start,
+        input_bytes: record.end - record.start,
+        time: record.time,
+        precision: record.precision,
+        seen: event.batch.seen,
+        day: if borrowed { event.batch.day } else { record.time.day() },
+        level: record.level,
+        flags: record.flags,
+        host: Cow::Borrowed(&generation.host),
+        service: generation.service.as_deref().map(Cow::Borrowed),
         message: parts.message,
         path: event.batch.path.to_string_lossy(),
         original: policy.keeps_original().then(|| String::from_utf8_lossy(event.text())),
@@ -47,7 +71,50 @@ pub fn protect<'a>(policy: &Policy, event: Event<'a>) -> Outgoing<'a> {
     outgoing
 }
 
-impl<'a> Outgoing<'a> {
+/// What a document does not say about its event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Origin {
+    pub generation: GenerationId,
+    /// [`Outgoing::day`]; `None`: that of its time.
+    pub day: Option<i32>,
+}
+
+/// A document that was protected once and then kept, on its way out again as it is. What a policy seals since
+/// then stays as it was.
+pub fn stored<'a>(document: &'a str, origin: Origin) -> Result<Outgoing<'a>, StoredError> {
+    let document = Document::parse(document)?;
+    let id = EventId::parse(&document.id).ok_or(StoredError::NoId)?;
+    let time = document.time();
+    Ok(Outgoing {
+        id,
+        generation: origin.generation,
+        offset: document.offset,
+        input_bytes: 0,
+        time,
+        precision: document.precision(),
+        seen: document.seen(),
+        day: origin.day.unwrap_or(time.day()),
+        level: document.level,
+        flags: document.flags,
+        host: document.host,
+        service: document.service,
+        message: document.message,
+        path: document.path,
+        original: document.original,
+        fields: document.fields,
+        rewritten: Vec::new(),
+    })
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum StoredError {
+    #[error("it is no event document")]
+    Document(#[from] serde_json::Error),
+    #[error("its document has no event id")]
+    NoId,
+}
+
+impl Outgoing<'_> {
     /// Sealed fields, and what stands sealed inside others. Notes every sealed text in `values`.
     fn seal_fields(&mut self, policy: &Policy, values: &mut Vec<String>) {
         let no_words = Words::default();
@@ -125,26 +192,22 @@ impl<'a> Outgoing<'a> {
     }
 
     pub fn time(&self) -> Timestamp {
-        self.event.time()
+        self.time
     }
 
     /// The UTC day it belongs to: its own, or that on which its bytes were first seen. Days since the epoch;
     /// the same however often it is read.
     pub fn day(&self) -> i32 {
-        let flags = self.flags();
-        match flags.contains(Flags::TIME_SEEN) || flags.contains(Flags::TIME_PREVIOUS) {
-            true => self.event.batch.day,
-            false => self.time().day(),
-        }
+        self.day
     }
 
     /// When it was read: `event.created`.
     pub fn seen(&self) -> Timestamp {
-        self.event.batch.seen
+        self.seen
     }
 
     pub fn level(&self) -> Option<Level> {
-        self.event.level()
+        self.level
     }
 
     pub fn message(&self) -> Option<&str> {
@@ -158,34 +221,34 @@ impl<'a> Outgoing<'a> {
 
     /// `service.name`, if the source was given one.
     pub fn service(&self) -> Option<&str> {
-        self.event.batch.generation.service.as_deref()
+        self.service.as_deref()
     }
 
     pub fn host(&self) -> &str {
-        &self.event.batch.generation.host
+        &self.host
     }
 
-    pub fn generation(&self) -> &'a Generation {
-        &self.event.batch.generation
+    pub fn generation(&self) -> GenerationId {
+        self.generation
     }
 
     /// Where it begins in its generation: `log.offset`.
     pub fn offset(&self) -> u64 {
-        self.event.record.start
+        self.offset
     }
 
     pub fn flags(&self) -> Flags {
-        self.event.record.flags
+        self.flags
     }
 
     /// Digits of the second's fraction that its time had.
     pub fn precision(&self) -> u8 {
-        self.event.record.precision
+        self.precision
     }
 
-    /// Bytes of input that this event stands for.
+    /// Bytes of input that this event stands for; 0 where it was kept as a document.
     pub fn input_bytes(&self) -> u64 {
-        self.event.record.end - self.event.record.start
+        self.input_bytes
     }
 }
 

@@ -6,7 +6,7 @@ use serde_json::{Value as Json, json};
 use super::*;
 use crate::base::Timestamp;
 use crate::event::sample::batch;
-use crate::event::{Batch, Decode, Flags, Level, Part, Value};
+use crate::event::{Batch, Decode, Flags, GenerationId, Level, Part, Value};
 use crate::query::Subject;
 
 fn policy() -> Policy {
@@ -17,9 +17,21 @@ fn document(policy: &Policy, batch: &Batch) -> Json {
     let mut body = Vec::new();
     protect(policy, batch.event(0)).write_json(&mut body);
     assert!(!body.contains(&b'\n'), "one line");
-    serde_json::from_slice(&body).unwrap_or_else(|error| {
-        panic!("{error}: {}", String::from_utf8_lossy(&body));
-    })
+    let read = |body: &[u8]| -> Json {
+        serde_json::from_slice(body).unwrap_or_else(|error| {
+            panic!("{error}: {}", String::from_utf8_lossy(body));
+        })
+    };
+    let written = read(&body);
+    assert_eq!(read(&again(std::str::from_utf8(&body).unwrap())), written, "kept and read back");
+    written
+}
+
+fn again(document: &str) -> Vec<u8> {
+    let origin = Origin { generation: GenerationId(1), day: None };
+    let mut body = Vec::new();
+    stored(document, origin).unwrap().write_json(&mut body);
+    body
 }
 
 /// The parsed fields of the document.
@@ -54,7 +66,24 @@ fn the_document_is_as_designed() {
         ),
         event.id()
     );
+    assert_eq!(String::from_utf8(again(&expected)).unwrap(), expected);
     assert_eq!(String::from_utf8(body).unwrap(), expected);
+}
+
+#[test]
+fn what_is_kept_goes_out_again_under_its_own_id_and_day() {
+    let mut batch = batch("message=x", None);
+    batch.day = 7;
+    batch.records[0].flags = Flags::TIME_SEEN;
+    let event = batch.event(0);
+    let first = protect(&policy(), event);
+    let mut body = Vec::new();
+    first.write_json(&mut body);
+    let origin = Origin { generation: first.generation(), day: Some(first.day()) };
+    let second = stored(std::str::from_utf8(&body).unwrap(), origin).unwrap();
+    assert_eq!((second.id(), second.day(), second.offset()), (event.id(), 7, first.offset()));
+    assert!(matches!(stored("[1]", origin), Err(StoredError::Document(_))));
+    assert!(matches!(stored("{}", origin), Err(StoredError::NoId)));
 }
 
 #[test]

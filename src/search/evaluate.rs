@@ -9,10 +9,10 @@ use tantivy::{InvertedIndexReader, SegmentReader, Term, postings::TermInfo};
 
 use super::bits::Bits;
 use super::compile::{Plan, Range};
-use super::document::Document;
 use crate::archive::StoredEvent;
 use crate::archive::schema::TIME;
 use crate::base::Timestamp;
+use crate::privacy::Document;
 use crate::query::Expr;
 
 /// Uncompressed blocks of documents that are kept: candidates come in the order in which they lie.

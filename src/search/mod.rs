@@ -6,7 +6,6 @@
 mod archive;
 mod bits;
 mod compile;
-pub mod document;
 mod evaluate;
 mod files;
 pub mod output;

@@ -4,9 +4,9 @@
 
 use std::io::{self, Write};
 
-use super::document::Document;
 use crate::base::{json, sanitize};
 use crate::event::{Level, Value};
+use crate::privacy::Document;
 use crate::query::token::runs;
 use crate::query::{Expr, Token};
 

@@ -269,7 +269,7 @@ impl Sink for FakeSink {
         if message == "no form" {
             return;
         }
-        let item = format!("{}:{}:{message}", event.generation().id.0, event.offset());
+        let item = format!("{}:{}:{message}", event.generation().0, event.offset());
         body.extend_from_slice(item.as_bytes());
     }
 

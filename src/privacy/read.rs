@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use crate::base::Timestamp;
 use crate::event::document::{MOVED, leaves, search_text};
-use crate::event::{Level, Value};
+use crate::event::{Flags, Level, Value};
 use crate::query::Subject;
 
 #[derive(Clone, Debug, Default)]
@@ -18,6 +18,11 @@ pub struct Document<'a> {
     pub level: Option<Level>,
     pub message: Option<Cow<'a, str>>,
     pub path: Cow<'a, str>,
+    pub offset: u64,
+    pub flags: Flags,
+    /// When it was read, in the same form as `time`.
+    pub created: Cow<'a, str>,
+    pub original: Option<Cow<'a, str>>,
     pub service: Option<Cow<'a, str>>,
     pub host: Cow<'a, str>,
     pub id: Cow<'a, str>,
@@ -84,7 +89,7 @@ impl<'a> Document<'a> {
             "@timestamp" => self.time = text(raw)?,
             "message" => self.message = Some(text(raw)?),
             "log" => self.take_log(raw)?,
-            "event" => self.id = member(raw, "id")?.unwrap_or_default(),
+            "event" => self.take_event(raw)?,
             "host" => self.host = member(raw, "name")?.unwrap_or_default(),
             "service" if is_own_service(raw) => self.service = member(raw, "name")?,
             "fields" => {
@@ -102,11 +107,51 @@ impl<'a> Document<'a> {
             match name.as_ref() {
                 "level" => self.level = text(raw)?.parse().ok(),
                 "file" => self.path = member(raw, "path")?.unwrap_or_default(),
+                "offset" => self.offset = serde_json::from_str(raw.get())?,
+                "continuation" => self.flags.insert(Flags::CONTINUATION),
+                "truncated" => self.flags.insert(Flags::TRUNCATED),
+                "partial" => self.flags.insert(Flags::PARTIAL),
                 _ => {}
             }
         }
         Ok(())
     }
+
+    fn take_event(&mut self, raw: &'a RawValue) -> Result<(), serde_json::Error> {
+        for (name, raw) in members(raw.get())? {
+            match name.as_ref() {
+                "id" => self.id = text(raw)?,
+                "created" => self.created = text(raw)?,
+                "original" => self.original = Some(text(raw)?),
+                "time_source" => match text(raw)?.as_ref() {
+                    "seen" => self.flags.insert(Flags::TIME_SEEN),
+                    _ => self.flags.insert(Flags::TIME_PREVIOUS),
+                },
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// When it was read.
+    pub fn seen(&self) -> Timestamp {
+        moment(&self.created)
+    }
+
+    /// Digits of the second's fraction in its time.
+    pub fn precision(&self) -> u8 {
+        let fraction = self.time.split_once('.').map_or("", |(_, fraction)| fraction);
+        fraction.bytes().take_while(u8::is_ascii_digit).count().min(9) as u8
+    }
+}
+
+/// The epoch, where it is none.
+fn moment(text: &str) -> Timestamp {
+    text.parse::<jiff::Timestamp>()
+        .ok()
+        .and_then(|time| i64::try_from(time.as_nanosecond()).ok())
+        .map(Timestamp)
+        .unwrap_or_default()
 }
 
 /// The document's own service has a name and nothing else.
@@ -121,12 +166,7 @@ fn member<'a>(raw: &'a RawValue, wanted: &str) -> Result<Option<Cow<'a, str>>, s
 
 impl Subject for Document<'_> {
     fn time(&self) -> Timestamp {
-        self.time
-            .parse::<jiff::Timestamp>()
-            .ok()
-            .and_then(|time| i64::try_from(time.as_nanosecond()).ok())
-            .map(Timestamp)
-            .unwrap_or_default()
+        moment(&self.time)
     }
 
     fn level(&self) -> Option<Level> {
