@@ -11,30 +11,55 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::unix::OwnedWriteHalf;
 use tokio::net::{UnixListener, UnixStream};
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
+use super::letters::{LetterDesk, LetterOrder, LettersSorted};
 use crate::event::{Command, Status};
 
 /// Longest request line, in bytes: a client that sends more is cut off.
 const LONGEST_REQUEST: u64 = 64 * 1024;
 /// A client that sends nothing for so long is forgotten.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// An asker is told so often how far a long answer is.
+const HEARTBEAT: Duration = Duration::from_millis(500);
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "request")]
 pub enum Request {
     Status,
-    Do { command: Command },
+    Do {
+        command: Command,
+    },
+    /// Answered by any number of [`Reply::Progress`], then by [`Reply::Letters`].
+    Letters {
+        order: LetterOrder,
+    },
 }
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "reply")]
 pub enum Reply {
-    Status { version: String, process: u32, status: Box<Status> },
+    Status {
+        version: String,
+        process: u32,
+        status: Box<Status>,
+    },
     Done,
-    Refused { reason: String },
+    /// Of what was asked for, in bytes; at least so often that nobody takes us for dead.
+    Progress {
+        done: u64,
+        all: u64,
+    },
+    Letters {
+        sorted: LettersSorted,
+    },
+    Refused {
+        reason: String,
+    },
 }
 
 pub fn socket_path(state_directory: &Path) -> PathBuf {
@@ -42,12 +67,18 @@ pub fn socket_path(state_directory: &Path) -> PathBuf {
 }
 
 /// Answers until it is told to stop; removes the socket then.
-#[derive(Debug)]
 pub struct Server {
     listener: UnixListener,
     path: PathBuf,
+    office: Office,
+}
+
+/// What answers are made of.
+#[derive(Clone)]
+struct Office {
     status: watch::Receiver<Arc<Status>>,
     commands: mpsc::Sender<Command>,
+    letters: Arc<LetterDesk>,
 }
 
 impl Server {
@@ -56,6 +87,7 @@ impl Server {
         state_directory: &Path,
         status: watch::Receiver<Arc<Status>>,
         commands: mpsc::Sender<Command>,
+        letters: Arc<LetterDesk>,
     ) -> io::Result<Server> {
         let path = socket_path(state_directory);
         match std::fs::remove_file(&path) {
@@ -65,7 +97,8 @@ impl Server {
         // The directory is 0700, so nobody else can connect before the mode is set.
         let listener = UnixListener::bind(&path)?;
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
-        Ok(Server { listener, path, status, commands })
+        let office = Office { status, commands, letters };
+        Ok(Server { listener, path, office })
     }
 
     pub async fn run(self, stop: CancellationToken) {
@@ -85,22 +118,17 @@ impl Server {
     }
 
     fn spawn_answers(&self, stream: UnixStream, stop: CancellationToken) {
-        let status = self.status.clone();
-        let commands = self.commands.clone();
+        let office = self.office.clone();
         tokio::spawn(async move {
             tokio::select! {
                 () = stop.cancelled() => {}
-                _ = answer(stream, status, commands) => {}
+                _ = answer(stream, office) => {}
             }
         });
     }
 }
 
-async fn answer(
-    stream: UnixStream,
-    status: watch::Receiver<Arc<Status>>,
-    commands: mpsc::Sender<Command>,
-) -> io::Result<()> {
+async fn answer(stream: UnixStream, office: Office) -> io::Result<()> {
     let (read, mut write) = stream.into_split();
     let mut read = BufReader::new(read);
     loop {
@@ -112,35 +140,77 @@ async fn answer(
             Ok(result) => result?,
         };
         let reply = match serde_json::from_slice(&line) {
-            Ok(request) => reply_to(request, &status, &commands).await,
+            Ok(request) => reply_to(request, &office, &mut write).await?,
             Err(error) => Reply::Refused { reason: format!("not understood: {error}") },
         };
-        let mut body = serde_json::to_vec(&reply).map_err(io::Error::other)?;
-        body.push(b'\n');
-        tokio::time::timeout(PATIENCE, write.write_all(&body)).await??;
+        send(&mut write, &reply).await?;
+    }
+}
+
+async fn send(write: &mut OwnedWriteHalf, reply: &Reply) -> io::Result<()> {
+    let mut body = serde_json::to_vec(reply).map_err(io::Error::other)?;
+    body.push(b'\n');
+    tokio::time::timeout(PATIENCE, write.write_all(&body)).await?
+}
+
+/// Ends early, with nothing lost, when the asker goes away or the engine stops: then this is dropped.
+async fn letters(
+    order: LetterOrder,
+    office: &Office,
+    write: &mut OwnedWriteHalf,
+) -> io::Result<Reply> {
+    let stop = CancellationToken::new();
+    let _stop_when_dropped = stop.clone().drop_guard();
+    let (told, progress) = watch::channel((0, 0));
+    let desk = office.letters.clone();
+    let mut job = tokio::task::spawn_blocking(move || {
+        let mut tell = |done, all| {
+            told.send_replace((done, all));
+        };
+        desk.obey(&order, Handle::current(), stop, &mut tell)
+    });
+    loop {
+        let done = tokio::select! {
+            done = &mut job => done,
+            () = tokio::time::sleep(HEARTBEAT) => {
+                let (done, all) = *progress.borrow();
+                send(write, &Reply::Progress { done, all }).await?;
+                continue;
+            }
+        };
+        return Ok(match done.map_err(io::Error::other)? {
+            Ok(sorted) => Reply::Letters { sorted },
+            Err(reason) => Reply::Refused { reason },
+        });
     }
 }
 
 async fn reply_to(
     request: Request,
-    status: &watch::Receiver<Arc<Status>>,
-    commands: &mpsc::Sender<Command>,
-) -> Reply {
-    match request {
+    office: &Office,
+    write: &mut OwnedWriteHalf,
+) -> io::Result<Reply> {
+    Ok(match request {
         Request::Status => Reply::Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             process: std::process::id(),
-            status: Box::new(Status::clone(&status.borrow())),
+            status: Box::new(Status::clone(&office.status.borrow())),
         },
-        Request::Do { command } => match commands.send(command).await {
+        Request::Do { command } => match office.commands.send(command).await {
             Ok(()) => Reply::Done,
             Err(_) => Reply::Refused { reason: "the engine is stopping".to_owned() },
         },
-    }
+        Request::Letters { order } => letters(order, office, write).await?,
+    })
 }
 
-/// Asks the owner of `state_directory`. Blocking; at most a few seconds.
-pub fn ask(state_directory: &Path, request: &Request) -> io::Result<Reply> {
+/// Asks the owner of `state_directory`; `progress` is told how far a long answer is. Blocking; fails when the
+/// owner says nothing for some seconds.
+pub fn ask(
+    state_directory: &Path,
+    request: &Request,
+    progress: &mut dyn FnMut(u64, u64),
+) -> io::Result<Reply> {
     use std::io::{BufRead, BufReader, Write};
     let mut stream = std::os::unix::net::UnixStream::connect(socket_path(state_directory))?;
     stream.set_read_timeout(Some(Duration::from_secs(5)))?;
@@ -148,7 +218,13 @@ pub fn ask(state_directory: &Path, request: &Request) -> io::Result<Reply> {
     let mut line = serde_json::to_vec(request).map_err(io::Error::other)?;
     line.push(b'\n');
     stream.write_all(&line)?;
-    let mut answer = String::new();
-    BufReader::new(stream).read_line(&mut answer)?;
-    serde_json::from_str(&answer).map_err(io::Error::other)
+    let mut stream = BufReader::new(stream);
+    loop {
+        let mut answer = String::new();
+        stream.read_line(&mut answer)?;
+        match serde_json::from_str(&answer).map_err(io::Error::other)? {
+            Reply::Progress { done, all } => progress(done, all),
+            reply => return Ok(reply),
+        }
+    }
 }

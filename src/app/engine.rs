@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::board::{Board, Notices, Voices};
+use super::letters::LetterDesk;
 use super::settings::Settings;
 use super::sinks::{self, Maker, Running};
 use super::{control, intake};
@@ -118,7 +119,8 @@ impl Engine {
             .map_err(|source| StartError::Worker { source })?;
 
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
-        let maker = Maker { once, log, store, notices, clock };
+        let letters = Arc::new(LetterDesk::new(settings, clock.clone()));
+        let maker = Maker { once, log, store, notices, clock, letters };
         let mut sinks = Vec::new();
         for recipe in if owner { sinks::recipes(settings) } else { Vec::new() } {
             sinks.push(maker.start(settings, recipe, None).await?);
@@ -136,7 +138,8 @@ impl Engine {
         tasks.spawn(board.run(stop.clone()));
         tasks.spawn(commit_in_groups(maker.store.clone(), maker.notices.clone(), stop.clone()));
         if owner {
-            match control::Server::bind(&settings.directories.state, status.subscribe(), commands) {
+            let (directory, letters) = (&settings.directories.state, maker.letters.clone());
+            match control::Server::bind(directory, status.subscribe(), commands, letters) {
                 Ok(server) => drop(tasks.spawn(server.run(stop.clone()))),
                 Err(error) => maker.notices.add(
                     Level::Warning,
@@ -163,11 +166,14 @@ impl Engine {
         Ok(engine)
     }
 
-    /// Tells the log who reads, and the board who speaks.
+    /// Tells the log who reads, the board who speaks, and who takes dead letters again.
     fn introduce(&self) {
         if self.owner {
             self.maker.log.set_consumers(self.settings.consumers());
         }
+        let sinks = self.sinks.iter();
+        let sinks = sinks.filter_map(|sink| Some((sink.name().to_owned(), sink.sink()?)));
+        self.maker.letters.set_sinks(sinks.collect());
         self.voices.send_replace(Voices {
             sinks: self.sinks.iter().map(Running::status).collect(),
             rules: self.alerts.statuses.clone(),

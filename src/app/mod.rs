@@ -8,6 +8,7 @@ pub mod engine;
 pub mod headless;
 pub mod identity;
 mod intake;
+pub mod letters;
 pub mod report;
 pub mod screen;
 pub mod settings;

@@ -21,6 +21,8 @@ pub struct Settings {
     pub ship: Ship,
     /// Enabled and disabled ones, in the order of the configuration; never empty.
     pub sinks: Vec<SinkSettings>,
+    /// Bytes that the dead letters of one sink may take.
+    pub dead_letters_most: u64,
     pub privacy: PrivacySettings,
     pub rules: Vec<RuleConfig>,
     pub notifiers: Vec<NotifierSettings>,

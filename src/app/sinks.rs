@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::board::Notices;
 use super::engine::StartError;
+use super::letters::{LetterDesk, takes_single_events};
 use super::settings::{PrivacySettings, Settings, Ship, ShipStart, SinkKind, SinkSettings};
 use crate::archive::Archive;
 use crate::base::Clock;
@@ -23,9 +24,7 @@ use crate::sink::elasticsearch::ElasticsearchSink;
 use crate::sink::file::FileSink;
 use crate::sink::stdout::StdoutSink;
 use crate::sink::worker::{Condition, Rounds};
-use crate::sink::{
-    DeadLetterFolder, Filter, Mode, Order, Sink, Worker, WorkerConfig, WorkerHandle,
-};
+use crate::sink::{Filter, Mode, Order, Sink, Worker, WorkerConfig, WorkerHandle};
 use crate::state::Store;
 
 /// Encoded bodies of all sinks together: their part of the 32 MiB that read buffers and batches share.
@@ -62,9 +61,9 @@ pub fn recipes(settings: &Settings) -> Vec<Recipe> {
 }
 
 /// One sink at work.
-#[derive(Debug)]
 pub struct Running {
     recipe: Recipe,
+    sink: Arc<dyn Sink>,
     handle: WorkerHandle,
     task: Option<JoinHandle<SinkStatus>>,
     stop: CancellationToken,
@@ -80,6 +79,11 @@ impl Running {
 
     pub fn status(&self) -> watch::Receiver<SinkStatus> {
         self.handle.status.clone()
+    }
+
+    /// What events can be sent to beside its worker.
+    pub fn sink(&self) -> Option<Arc<dyn Sink>> {
+        takes_single_events(&self.recipe.sink.kind).then(|| self.sink.clone())
     }
 
     /// By this recipe it would be the same.
@@ -104,6 +108,7 @@ pub struct Maker {
     pub store: Store,
     pub notices: Notices,
     pub clock: Arc<dyn Clock>,
+    pub letters: Arc<LetterDesk>,
 }
 
 impl Maker {
@@ -116,18 +121,17 @@ impl Maker {
     ) -> Result<Running, StartError> {
         let Recipe { sink, privacy, ship, budget } = recipe.clone();
         let built = self.opened(&settings.directories.archive, &sink).await?;
-        let letters = settings.directories.state.join("dead-letters");
         let config = WorkerConfig {
             kind: sink.kind.name().to_owned(),
             name: sink.name,
-            sink: built.sink,
+            sink: built.sink.clone(),
             queue: Arc::new(self.log.clone()),
             store: self.store.clone(),
             policy: Arc::new(Policy::new(&privacy.seal, privacy.keep_original)),
             filter: Filter { levels: sink.levels, condition: sink.where_.map(condition) },
             mode: mode(self.once, ship),
             budget,
-            dead_letters: Arc::new(DeadLetterFolder::new(letters, self.clock.clone())),
+            dead_letters: self.letters.folder.clone(),
             clock: self.clock.clone(),
         };
         let (worker, handle) = Worker::new(config);
@@ -136,7 +140,8 @@ impl Maker {
         }
         let stop = CancellationToken::new();
         let task = Some(tokio::spawn(worker.run(stop.clone())));
-        Ok(Running { recipe, handle, task, stop, closed: built.closed, paused_by: None })
+        let Built { sink, closed } = built;
+        Ok(Running { recipe, sink, handle, task, stop, closed, paused_by: None })
     }
 
     async fn opened(&self, archive: &Path, sink: &SinkSettings) -> Result<Built, StartError> {

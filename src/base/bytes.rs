@@ -18,6 +18,22 @@ pub fn size(bytes: u64) -> String {
     }
 }
 
+/// Reads `64KiB`, `500MiB`, `1GiB`, `2TiB`; a bare number is refused.
+pub fn parse_size(text: &str) -> Result<u64, String> {
+    let expected =
+        || format!("`{text}` is no size; write a number and a unit, as in 64KiB, 500MiB or 1GiB");
+    let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let number: u64 = text[..split].parse().map_err(|_| expected())?;
+    let shift = match text[split..].trim() {
+        "KiB" => 10,
+        "MiB" => 20,
+        "GiB" => 30,
+        "TiB" => 40,
+        _ => return Err(expected()),
+    };
+    number.checked_mul(1 << shift).ok_or_else(expected)
+}
+
 /// `1,204,000`.
 pub fn count(number: u64) -> String {
     let digits = number.to_string();
@@ -82,6 +98,15 @@ mod tests {
         assert_eq!(count(1_000_000), "1,000,000");
         assert_eq!(duration(Duration::from_millis(850)), "850 ms");
         assert_eq!(duration(Duration::from_secs(7500)), "2 h 5 min");
+    }
+
+    #[test]
+    fn sizes_are_read_back() {
+        assert_eq!(parse_size("64KiB"), Ok(65_536));
+        assert_eq!(parse_size("1 GiB"), Ok(1 << 30));
+        for wrong in ["", "5", "GiB", "1GB", "-1KiB", "99999999999TiB"] {
+            assert!(parse_size(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -1,9 +1,13 @@
 //! What was typed. Help, man page and completions come from these types.
 
+mod letters;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+
+pub use letters::{Chosen, DeadLetters, DropLetters, Listed};
 
 /// Opens any log, follows it live, raises alerts and ships every event once.
 #[derive(Debug, Parser)]
@@ -131,6 +135,12 @@ and, or, not, parentheses.")]
         after_help = "Examples:\n  logwarden setup elasticsearch --print\n  logwarden setup elasticsearch"
     )]
     Setup(Setup),
+    /// Look at what a sink refused for good, send it again, or drop it
+    #[command(after_help = letters::EXAMPLES)]
+    DeadLetters {
+        #[command(subcommand)]
+        command: DeadLetters,
+    },
     /// Print the settings: all defaults, or what is in effect and where it comes from
     #[command(after_help = "Example:\n  logwarden config --print-effective")]
     Config(PrintConfig),

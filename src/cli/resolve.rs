@@ -132,6 +132,7 @@ fn from_configured(configured: Configured) -> anyhow::Result<Settings> {
         ad_hoc: false,
         ship: configured.ship,
         sinks,
+        dead_letters_most: configured.dead_letters_most,
         privacy: configured.privacy,
         rules: configured.rules,
         notifiers: configured.notifiers,

@@ -21,7 +21,7 @@ pub use dead_letters::{DeadLetterFolder, DeadLetters};
 pub use elasticsearch::ElasticsearchSink;
 pub use file::FileSink;
 pub use stdout::StdoutSink;
-pub use types::{Cursors, Delivery, Items, Limits, Outcome, SinkError};
+pub use types::{Cursors, Delivery, Items, Limits, Outcome, Refusal, SinkError};
 pub use worker::{Filter, Mode, Order, Worker, WorkerConfig, WorkerHandle};
 
 /// The worker calls `deliver` up to `limits().requests` times at once, but never beside `resume` or `commit`.

@@ -1,5 +1,6 @@
 //! What goes into a delivery, and what comes out of it.
 
+use std::fmt;
 use std::time::Duration;
 
 use crate::event::Cursor;
@@ -63,10 +64,41 @@ pub enum Outcome {
     Duplicate,
     Retry(Option<Duration>),
     /// Refused for good: the event's own fault.
-    Reject(String),
+    Reject(Refusal),
     TooLarge,
     /// Its target takes nothing now, and others do; the reason says what to do.
     Blocked(String),
+}
+
+/// Why a target refuses an event for good.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// As in HTTP; `None` where the target knows no such numbers.
+    pub status: Option<u16>,
+    /// The target's own name for it: `document_parsing_exception`.
+    pub kind: Option<String>,
+    pub reason: String,
+}
+
+impl Refusal {
+    /// What stands for [`Outcome::TooLarge`] of a single event.
+    pub fn too_large() -> Self {
+        let reason = "too large for the target".to_owned();
+        Refusal { status: Some(413), kind: None, reason }
+    }
+}
+
+/// `400 document_parsing_exception: failed to parse field [x]`.
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.status, &self.kind) {
+            (Some(status), Some(kind)) => write!(f, "{status} {kind}: ")?,
+            (Some(status), None) => write!(f, "{status}: ")?,
+            (None, Some(kind)) => write!(f, "{kind}: ")?,
+            (None, None) => {}
+        }
+        f.write_str(&self.reason)
+    }
 }
 
 /// What became of a delivery.

@@ -111,7 +111,11 @@ impl Machine {
             filter: Filter::default(),
             mode,
             budget: 8 << 20,
-            dead_letters: Arc::new(DeadLetterFolder::new(self.path("dead-letters"), clock.clone())),
+            dead_letters: Arc::new(DeadLetterFolder::new(
+                self.path("dead-letters"),
+                clock.clone(),
+                1 << 30,
+            )),
             clock,
         });
         let stop = CancellationToken::new();

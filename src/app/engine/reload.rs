@@ -114,6 +114,7 @@ impl Engine {
             ("state_dir", old.directories != new.directories),
             ("host_id", old.host_id != new.host_id),
             ("host_name", old.host_name != new.host_name),
+            ("dead_letters.most", old.dead_letters_most != new.dead_letters_most),
             ("log_level", old.log_level != new.log_level),
         ];
         for (name, _) in fixed.iter().filter(|(_, changed)| *changed) {
@@ -123,6 +124,7 @@ impl Engine {
         Settings {
             directories: old.directories.clone(),
             stdin: old.stdin,
+            dead_letters_most: old.dead_letters_most,
             host_id: old.host_id.clone(),
             host_name: old.host_name.clone(),
             log_level: old.log_level.clone(),

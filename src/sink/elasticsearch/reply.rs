@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use crate::base::sanitize;
 use crate::client::elasticsearch::Reply;
-use crate::sink::{Delivery, Outcome, SinkError};
+use crate::sink::{Delivery, Outcome, Refusal, SinkError};
 
 /// Types of errors that are the event's own: it would be refused for ever.
 const OF_THE_EVENT: [&str; 4] = [
@@ -137,11 +137,11 @@ fn outcome(answer: &Answer<'_>, common: bool) -> Outcome {
             "this user may not write there ({}); grant it `create_doc` and `auto_configure`",
             why()
         )),
-        (400, kind) if OF_THE_EVENT.contains(&kind) => Outcome::Reject(why()),
+        (400, kind) if OF_THE_EVENT.contains(&kind) => Outcome::Reject(refusal(answer)),
         (400, _) if is_limit(answer) || common => {
             Outcome::Blocked(format!("the index takes no such events now ({})", why()))
         }
-        (400, _) => Outcome::Reject(why()),
+        (400, _) => Outcome::Reject(refusal(answer)),
         _ => Outcome::Retry(None),
     }
 }
@@ -156,12 +156,22 @@ fn is_limit(answer: &Answer<'_>) -> bool {
 
 /// `400 document_parsing_exception: failed to parse field [x] …: for input string: "y"`.
 fn words(answer: &Answer<'_>) -> String {
-    let Some(error) = &answer.error else { return answer.status.to_string() };
-    let mut text = format!("{} {}", answer.status, error.kind);
-    if let Some(reason) = &error.reason {
-        text.push_str(": ");
-        text.push_str(reason);
+    match answer.error {
+        Some(_) => refusal(answer).to_string(),
+        None => answer.status.to_string(),
     }
+}
+
+fn refusal(answer: &Answer<'_>) -> Refusal {
+    let error = answer.error.as_ref();
+    let kind = error.map(|error| short(&error.kind)).filter(|kind| !kind.is_empty());
+    let reason = error.map_or_else(String::new, reason);
+    Refusal { status: Some(answer.status), kind, reason }
+}
+
+/// The server's words, and those of the innermost cause.
+fn reason(error: &Problem<'_>) -> String {
+    let mut text = error.reason.as_deref().unwrap_or_default().to_owned();
     let mut cause = error.caused_by.as_deref();
     let mut inner = None;
     while let Some(next) = cause {
@@ -257,7 +267,9 @@ mod tests {
         let all = [done, parsing, blocked, flood, busy, missing, odd.clone(), limit];
         let outcomes = each(&all);
         assert_eq!(outcomes[0], Outcome::Done);
-        assert!(matches!(&outcomes[1], Outcome::Reject(why) if why.contains("field [n]")));
+        assert!(matches!(&outcomes[1], Outcome::Reject(why)
+            if why.status == Some(400) && why.reason == "failed to parse field [n]"
+                && why.kind.as_deref() == Some("document_parsing_exception")));
         assert!(matches!(outcomes[2], Outcome::Blocked(_)));
         assert!(matches!(outcomes[3], Outcome::Blocked(_)));
         assert_eq!(outcomes[4], Outcome::Retry(None));

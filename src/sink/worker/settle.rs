@@ -13,8 +13,9 @@ use crate::base::backoff::Backoff;
 use crate::base::bytes;
 use crate::event::Cursor;
 use crate::follow::Read;
+use crate::privacy::protect;
 use crate::sink::dead_letters::DeadLetter;
-use crate::sink::{Delivery, Outcome, SinkError};
+use crate::sink::{Delivery, Outcome, Refusal, SinkError};
 
 impl Worker {
     pub(super) async fn finish(&mut self, finish: Result<Finish, JoinError>) {
@@ -106,8 +107,8 @@ impl Worker {
                     after = after.max(wait);
                     retries.push(index);
                 }
-                Outcome::Reject(reason) => refused.push((index, reason)),
-                Outcome::TooLarge => refused.push((index, "too large for the target".into())),
+                Outcome::Reject(refusal) => refused.push((index, refusal)),
+                Outcome::TooLarge => refused.push((index, Refusal::too_large())),
                 Outcome::Blocked(reason) => {
                     blocked = Some(reason);
                     shut.push(index);
@@ -180,22 +181,25 @@ impl Worker {
     }
 
     /// `false` where they could not be kept: then they are no dead letters yet.
-    async fn keep_dead_letters(&mut self, bulk: &Bulk, refused: &[(usize, String)]) -> bool {
-        let places = refused.iter().map(|(index, reason)| {
+    async fn keep_dead_letters(&mut self, bulk: &Bulk, refused: &[(usize, Refusal)]) -> bool {
+        let places = refused.iter().map(|(index, refusal)| {
             let place = bulk.places[*index];
             let generation = self.tracks.all[place.track].generation;
-            (Cursor { generation, offset: place.start }, reason.clone())
+            let target = self.config.sink.target(bulk.items.item(*index)).to_owned();
+            (Cursor { generation, offset: place.start }, target, refusal.clone())
         });
-        let places: Vec<(Cursor, String)> = places.collect();
+        let places: Vec<(Cursor, String, Refusal)> = places.collect();
         let (config, attempts) = (self.config.clone(), bulk.attempts + 1);
         let kept = tokio::task::spawn_blocking(move || {
             let mut letters = Vec::with_capacity(places.len());
-            for (cursor, reason) in places {
+            for (cursor, target, refusal) in places {
                 // The body is in the target's form; the document is made again from the log.
                 match config.queue.read(cursor)? {
                     Read::Batch { batch, first } => {
-                        let event = batch.event(first);
-                        letters.push(DeadLetter::new(event, &config.policy, &reason, attempts));
+                        let event = protect(&config.policy, batch.event(first));
+                        let source = &batch.generation.source;
+                        let letter = DeadLetter::new(&event, source, target, attempts);
+                        letters.push(letter.refused(refusal));
                     }
                     Read::Waiting => {
                         let text = "its file cannot be read at this moment";
@@ -211,7 +215,7 @@ impl Worker {
         let kept = match kept {
             Ok(kept) => kept,
             Err(error) => {
-                let text = format!("cannot keep dead letters ({error}): make room for them");
+                let text = format!("cannot keep dead letters ({error}); make room for them");
                 self.fail(text.clone(), None, Some(text));
                 return false;
             }
@@ -219,7 +223,7 @@ impl Worker {
         for (index, _) in refused {
             self.tracks.complete(bulk.places[*index], Fate::DeadLetter);
         }
-        self.report.dead_letters(kept, refused.len() as u64, &refused[0].1);
+        self.report.dead_letters(kept, refused.len() as u64, &refused[0].1.to_string());
         true
     }
 }

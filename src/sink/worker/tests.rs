@@ -18,7 +18,7 @@ use crate::base::SystemClock;
 use crate::event::GenerationId;
 use crate::event::status::SinkState;
 use crate::sink::dead_letters::DeadLetter;
-use crate::sink::{Delivery, Items, Outcome, SinkError};
+use crate::sink::{Delivery, Items, Outcome, Refusal, SinkError};
 
 const DEADLINE: Duration = Duration::from_secs(20);
 
@@ -168,6 +168,10 @@ fn has(items: &Items, text: &str) -> bool {
     items.iter().any(|item| item.ends_with(text.as_bytes()))
 }
 
+fn refusal(reason: &str) -> Refusal {
+    Refusal { status: None, kind: None, reason: reason.to_owned() }
+}
+
 /// The first `times` deliveries get this answer.
 fn first(
     times: u32,
@@ -248,7 +252,7 @@ async fn a_failed_commit_is_forgotten_and_read_again() {
 async fn a_refused_event_is_a_dead_letter_and_the_cursor_moves_on() {
     let sink = FakeSink::new().fault(|items| {
         let answer = |item: &[u8]| match item.ends_with(b"bad") {
-            true => Outcome::Reject("no such field".into()),
+            true => Outcome::Reject(refusal("no such field")),
             false => Outcome::Done,
         };
         Some(Delivery::Each(items.iter().map(answer).collect()))

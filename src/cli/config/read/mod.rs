@@ -18,8 +18,10 @@ use crate::app::settings::{
     Color, NotifierSettings, PrivacySettings, Ship, ShipStart, SinkSettings,
 };
 use crate::base::Timestamp;
+use crate::base::bytes::parse_size;
 use crate::follow::SourceConfig;
 use crate::query::ParseContext;
+use crate::sink::dead_letters::MOST;
 
 /// What all layers together say.
 #[derive(Debug)]
@@ -27,6 +29,7 @@ pub struct Configured {
     pub sources: Vec<SourceConfig>,
     pub ship: Ship,
     pub sinks: Vec<SinkSettings>,
+    pub dead_letters_most: u64,
     pub privacy: PrivacySettings,
     pub rules: Vec<RuleConfig>,
     pub notifiers: Vec<NotifierSettings>,
@@ -74,6 +77,9 @@ fn whole(top: &mut Section<'_>, zone: TimeZone) -> Configured {
         sources: top.named("source", |name, section| source::read(name, section, &zone)),
         ship: top.section("ship", ship),
         sinks: top.named("sink", sink::read),
+        dead_letters_most: top
+            .section("dead_letters", |section| section.parsed("most", parse_size))
+            .unwrap_or(MOST),
         privacy: PrivacySettings::default(),
         rules: top.named("rule", rule::read),
         notifiers: top.named("notifier", rule::notifier),

@@ -1,0 +1,151 @@
+//! Where they lie: `<directory>/<sink>/<day>.jsonl`.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+
+use super::{Choice, DeadLetter, DeadLetters};
+use crate::base::{Clock, bytes, rfc3339};
+
+/// Bytes that the letters of one sink may take, if nobody says otherwise.
+pub const MOST: u64 = 1 << 30;
+
+const ENDING: &str = "jsonl";
+
+#[derive(Debug)]
+pub struct DeadLetterFolder {
+    directory: PathBuf,
+    clock: Arc<dyn Clock>,
+    /// Of one sink, in bytes.
+    most: u64,
+    /// Held while a file is appended to or replaced.
+    writing: Mutex<()>,
+    /// Held during a replay or a removal: one at a time.
+    sorting: Mutex<()>,
+}
+
+/// The letters of one sink and day. The day is that of the refusal, in UTC.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LetterFile {
+    pub sink: String,
+    pub day: String,
+    pub path: PathBuf,
+    pub bytes: u64,
+}
+
+impl DeadLetterFolder {
+    /// Touches nothing. `most`: bytes that the letters of one sink may take.
+    pub fn new(directory: PathBuf, clock: Arc<dyn Clock>, most: u64) -> Self {
+        let (writing, sorting) = (Mutex::default(), Mutex::default());
+        DeadLetterFolder { directory, clock, most, writing, sorting }
+    }
+
+    /// In the order of sinks and days; also the empty ones.
+    pub fn files(&self, choice: &Choice) -> io::Result<Vec<LetterFile>> {
+        let mut found = Vec::new();
+        for sink in names(&self.directory)? {
+            let folder = self.directory.join(&sink);
+            if folder.is_dir() {
+                found.extend(letter_files(&folder, &sink)?);
+            }
+        }
+        found.retain(|file| choice.takes_file(file));
+        found.sort();
+        Ok(found)
+    }
+
+    pub(super) fn writing(&self) -> MutexGuard<'_, ()> {
+        self.writing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// `None` while somebody else replays or removes.
+    pub(super) fn sort(&self) -> Option<MutexGuard<'_, ()>> {
+        match self.sorting.try_lock() {
+            Ok(guard) => Some(guard),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+
+    fn open(&self, folder: &Path, day: &str) -> io::Result<File> {
+        DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+        let path = folder.join(format!("{day}.{ENDING}"));
+        let mut options = OpenOptions::new();
+        let mut file = options.read(true).append(true).create(true).mode(0o600).open(path)?;
+        if ends_in_the_middle_of_a_line(&mut file)? {
+            file.write_all(b"\n")?;
+        }
+        Ok(file)
+    }
+
+    fn full(&self, sink: &str) -> io::Error {
+        let most = bytes::size(self.most);
+        let text = format!(
+            "those of sink {sink} take all of the {most} that dead_letters.most allows; replay or drop some \
+             with `logwarden dead-letters`"
+        );
+        io::Error::new(io::ErrorKind::StorageFull, text)
+    }
+}
+
+impl DeadLetters for DeadLetterFolder {
+    fn keep(&self, sink: &str, letters: Vec<DeadLetter>) -> io::Result<()> {
+        let now = rfc3339::text(self.clock.now(), 3);
+        let mut lines = Vec::new();
+        for mut letter in letters {
+            letter.time.clone_from(&now);
+            serde_json::to_writer(&mut lines, &letter)?;
+            lines.push(b'\n');
+        }
+        let folder = self.directory.join(sink);
+        let _writing = self.writing();
+        let mut file = self.open(&folder, &now[..10])?;
+        let there: u64 = letter_files(&folder, sink)?.iter().map(|file| file.bytes).sum();
+        if there + lines.len() as u64 > self.most {
+            return Err(self.full(sink));
+        }
+        file.write_all(&lines)?;
+        file.sync_all()?;
+        File::open(&folder)?.sync_all()?;
+        File::open(&self.directory)?.sync_all()
+    }
+}
+
+fn letter_files(folder: &Path, sink: &str) -> io::Result<Vec<LetterFile>> {
+    let mut found = Vec::new();
+    for name in names(folder)? {
+        let Some((day, ENDING)) = name.rsplit_once('.') else { continue };
+        let path = folder.join(&name);
+        let bytes = match fs::metadata(&path) {
+            Ok(metadata) if metadata.is_file() => metadata.len(),
+            // Replayed or dropped at this moment.
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => continue,
+        };
+        found.push(LetterFile { sink: sink.to_owned(), day: day.to_owned(), path, bytes });
+    }
+    Ok(found)
+}
+
+/// What is in a folder; nothing where there is none.
+fn names(folder: &Path) -> io::Result<Vec<String>> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries?,
+    };
+    let names = entries.map(|entry| Ok(entry?.file_name().into_string().unwrap_or_default()));
+    names.filter(|name| name.as_ref().map_or(true, |name| !name.is_empty())).collect()
+}
+
+/// A crash tore the last line: the next one must not continue it.
+fn ends_in_the_middle_of_a_line(file: &mut File) -> io::Result<bool> {
+    if file.metadata()?.len() == 0 {
+        return Ok(false);
+    }
+    let mut last = [0];
+    file.seek(SeekFrom::End(-1))?;
+    file.read_exact(&mut last)?;
+    Ok(last[0] != b'\n')
+}

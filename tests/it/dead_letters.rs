@@ -1,0 +1,259 @@
+//! What a target refuses for good is kept, can be looked at, sent again and dropped, with an engine and without.
+
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::judging_elasticsearch::JudgingElasticsearch;
+use crate::program::{self, Engine, wait_for};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A log, a server, and a state.
+struct Bench {
+    home: TempDir,
+    server: JudgingElasticsearch,
+}
+
+impl Bench {
+    /// Documents whose `number` is no number are refused.
+    fn new(more: &str) -> Self {
+        let bench = Bench { home: TempDir::new().unwrap(), server: JudgingElasticsearch::start() };
+        fs::write(bench.path("app.log"), "").unwrap();
+        let text = format!(
+            "[source.app]\npaths = [\"{}\"]\n[sink.es]\nkind = \"elasticsearch\"\nurls = [\"{}\"]\n\
+             [[sink.es.route]]\nwhere = \"level:error\"\nindex = \"errors\"\n{more}\n",
+            bench.path("app.log").display(),
+            bench.server.url
+        );
+        fs::write(bench.path("config.toml"), text).unwrap();
+        bench.server.judge(|_, document| {
+            let wrong = document["number"].is_string();
+            let reason = format!("failed to parse field [number] of {}", document["number"]);
+            wrong
+                .then(|| JudgingElasticsearch::refuse(400, "document_parsing_exception", &reason))
+                .flatten()
+        });
+        bench
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.home.path().join(name)
+    }
+
+    fn append(&self, text: &str) {
+        let mut file = OpenOptions::new().append(true).open(self.path("app.log")).unwrap();
+        writeln!(file, "{text}").unwrap();
+    }
+
+    fn command(&self, arguments: &[&str]) -> std::process::Command {
+        let mut command = program::logwarden(self.home.path());
+        command.args(arguments).arg("--config").arg(self.path("config.toml"));
+        command.arg("--state-dir").arg(self.path("state"));
+        command
+    }
+
+    /// Exit code, standard output and what else it said.
+    fn run(&self, arguments: &[&str]) -> (i32, String, String) {
+        let output = program::run(&mut self.command(arguments));
+        let code = output.status.code().expect("it ends by itself");
+        (code, program::text(&output.stdout), program::text(&output.stderr))
+    }
+
+    fn letters(&self, arguments: &[&str]) -> (i32, String, String) {
+        self.run(&[&["dead-letters"], arguments].concat())
+    }
+
+    fn engine(&self) -> Engine {
+        Engine::spawn(self.home.path(), &mut self.command(&["--no-ui"]))
+    }
+
+    /// What lies there, as a program reads it.
+    fn kept(&self) -> Vec<Value> {
+        let (_, out, _) = self.letters(&["show", "--json"]);
+        out.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    fn wait_for_documents(&self, count: usize) {
+        wait_for("documents", PATIENCE, || (self.server.documents().len() == count).then_some(()));
+    }
+
+    fn mend(&self) {
+        self.server.judge(|_, _| None);
+    }
+}
+
+fn line(level: &str, number: &str) -> String {
+    format!(
+        r#"{{"time":"2026-11-20T10:00:00Z","level":"{level}","message":"m","number":{number}}}"#
+    )
+}
+
+#[test]
+fn a_letter_says_who_refused_what_and_why_and_is_delivered_when_that_is_mended() {
+    let bench = Bench::new("");
+    bench.append(&line("info", "1"));
+    bench.append(&line("info", r#""a\u001b[2Jb""#));
+    bench.append(&line("error", r#""c""#));
+    assert_eq!(bench.run(&["--no-ui", "--once"]).0, 3);
+    let letters = bench.kept();
+    assert_eq!(letters.len(), 2);
+    let targets: Vec<&Value> = letters.iter().map(|letter| &letter["target"]).collect();
+    assert_eq!(targets, ["logwarden-2026.11.20", "errors"]);
+    for letter in &letters {
+        assert_eq!((&letter["sink"], &letter["status"]), (&"es".into(), &400.into()));
+        assert_eq!(letter["type"], "document_parsing_exception");
+        assert!(letter["reason"].as_str().unwrap().starts_with("failed to parse field [number]"));
+        assert_eq!((&letter["attempts"], &letter["document"]["message"]), (&1.into(), &"m".into()));
+    }
+
+    let (code, out, _) = bench.letters(&["list"]);
+    assert_eq!(code, 0);
+    assert!(out.contains("2 × 400 document_parsing_exception: failed to parse"), "{out}");
+    let (_, out, _) = bench.letters(&["list", "--json"]);
+    let listed: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((&listed["letters"], &listed["reasons"][0][1]), (&2.into(), &2.into()));
+    let (_, out, _) = bench.letters(&["show", "--where", "level:error"]);
+    assert!(out.contains("target    errors") && !out.contains("logwarden-2026"), "{out}");
+    let (_, out, _) = bench.letters(&["show"]);
+    assert!(!out.contains('\u{1b}') && out.contains(r"a\u001b[2Jb"), "{out:?}");
+    assert_eq!(bench.letters(&["show", "--sink", "other"]).0, 1);
+
+    let (code, _, said) = bench.letters(&["replay"]);
+    assert_eq!(code, 3, "{said}");
+    assert!(said.contains("0 delivered, 2 refused again"), "{said}");
+    assert!(bench.kept().iter().all(|letter| letter["attempts"] == 2));
+    bench.mend();
+    let (code, _, said) = bench.letters(&["replay"]);
+    assert_eq!((code, said.contains("2 delivered")), (0, true), "{said}");
+    assert_eq!(bench.letters(&["list"]), (0, String::new(), "logwarden: no dead letters\n".into()));
+    let indexes: Vec<String> =
+        bench.server.documents().into_iter().map(|(index, _)| index).collect();
+    assert_eq!(indexes, ["errors", "logwarden-2026.11.20", "logwarden-2026.11.20"]);
+    assert_eq!(bench.letters(&["replay"]).0, 0, "nothing is left to do");
+}
+
+#[test]
+fn the_engine_that_owns_the_state_replays_and_drops() {
+    let bench = Bench::new("");
+    bench.append(&line("info", "1"));
+    bench.append(&line("info", r#""a""#));
+    bench.append(&line("error", r#""b""#));
+    let engine = bench.engine();
+    wait_for("two letters", PATIENCE, || (bench.kept().len() == 2).then_some(()));
+    let (code, out, said) = bench.letters(&["drop", "--where", "level:error"]);
+    assert_eq!(code, 0);
+    assert!(out.contains("1 × 400") && said.contains("nothing was dropped"), "{out}{said}");
+    assert_eq!(bench.kept().len(), 2);
+    let (code, _, said) = bench.letters(&["drop", "--where", "level:error", "--yes"]);
+    assert_eq!((code, said.as_str()), (0, "logwarden: 1 dead letters dropped\n"));
+    bench.mend();
+    let (code, _, said) = bench.letters(&["replay"]);
+    assert_eq!((code, said.contains("1 delivered")), (0, true), "{said}");
+    bench.wait_for_documents(2);
+    // It goes on as before.
+    bench.append(&line("info", "2"));
+    bench.wait_for_documents(3);
+    assert!(bench.kept().is_empty());
+    assert_eq!(engine.terminate().code(), Some(3), "there were dead letters");
+}
+
+/// Delivered in the first request, killed in the second: the next replay repeats, and nothing is lost.
+#[test]
+fn a_kill_in_the_middle_of_a_replay_loses_nothing() {
+    let bench = Bench::new("");
+    bench.append(&line("info", "1"));
+    for number in 0..8 {
+        let long = "x".repeat(300_000);
+        bench.append(&line("info", &format!(r#""{number}{long}""#)));
+    }
+    assert_eq!(bench.run(&["--no-ui", "--once"]).0, 3);
+    let before = bench.server.requests();
+    // The second request is not answered before we say so.
+    let (release, released) = mpsc::channel::<()>();
+    let mut items = 0;
+    bench.server.judge(move |_, _| {
+        items += 1;
+        if items == 6 {
+            let _ = released.recv();
+        }
+        None
+    });
+    let mut replay = bench.command(&["dead-letters", "replay"]).spawn().unwrap();
+    wait_for("the first request", PATIENCE, || (bench.server.requests() > before).then_some(()));
+    replay.kill().unwrap();
+    replay.wait().unwrap();
+    release.send(()).unwrap();
+    assert_eq!(bench.kept().len(), 8);
+    let (code, _, said) = bench.letters(&["replay"]);
+    assert_eq!(code, 0, "{said}");
+    assert!(said.contains("8 delivered (") && said.contains("were there already"), "{said}");
+    assert_eq!((bench.server.documents().len(), bench.kept().len()), (9, 0));
+}
+
+#[test]
+fn a_full_store_holds_its_sink_back_and_drops_nothing() {
+    let bench = Bench::new("[dead_letters]\nmost = \"1KiB\"\n[sink.archive]");
+    for number in ["\"a\"", "\"b\"", "1"] {
+        bench.append(&line("info", number));
+    }
+    let engine = bench.engine();
+    wait_for("a plain word", PATIENCE, || {
+        let said = engine.said();
+        let full = said.contains("take all of the 1.0 KiB that dead_letters.most allows");
+        (full && said.contains("dead-letters")).then_some(())
+    });
+    // The archive goes on.
+    bench.append(&line("info", "2"));
+    let state = bench.path("state");
+    wait_for("the archive", PATIENCE, || {
+        (program::archived(bench.home.path(), &state, "*") == 4).then_some(())
+    });
+    assert!(engine.terminate().success());
+    // Without a mended target and without room nothing passes; with room it does.
+    let more = fs::read_to_string(bench.path("config.toml")).unwrap().replace("1KiB", "1MiB");
+    fs::write(bench.path("config.toml"), more).unwrap();
+    assert_eq!(bench.run(&["--no-ui", "--once"]).0, 3);
+    assert_eq!((bench.kept().len(), bench.server.documents().len()), (2, 2));
+}
+
+#[test]
+fn a_damaged_store_is_told_and_the_rest_goes_on() {
+    let bench = Bench::new("");
+    bench.append(&line("info", r#""a""#));
+    assert_eq!(bench.run(&["--no-ui", "--once"]).0, 3);
+    let folder = bench.path("state/dead-letters/es");
+    let file = fs::read_dir(&folder).unwrap().next().unwrap().unwrap().path();
+    let whole = fs::read_to_string(&file).unwrap();
+    fs::write(&file, format!("gar\u{1b}bage\n{whole}{}", &whole[..50])).unwrap();
+    bench.mend();
+    let place = format!("{}:1: no dead letter", file.display());
+    for arguments in [&["list"][..], &["show"], &["drop"], &["replay"]] {
+        let (code, _, said) = bench.letters(arguments);
+        assert_eq!(code, 3, "{arguments:?} {said}");
+        assert!(said.contains(&place) && said.contains(":3: cut in the middle"), "{said}");
+    }
+    assert_eq!(bench.server.documents().len(), 1);
+    assert_eq!(fs::read_to_string(&file).unwrap(), format!("gar\u{1b}bage\n{}", &whole[..50]));
+}
+
+#[test]
+fn what_cannot_be_sent_is_said_plainly() {
+    let bench = Bench::new("");
+    bench.append(&line("info", r#""a""#));
+    assert_eq!(bench.run(&["--no-ui", "--once"]).0, 3);
+    let text = fs::read_to_string(bench.path("config.toml")).unwrap();
+    fs::write(bench.path("config.toml"), text.replace("sink.es", "sink.other")).unwrap();
+    let (code, _, said) = bench.letters(&["replay"]);
+    assert_eq!(code, 1);
+    assert!(said.contains("sink es: its dead letters stay: no such sink"), "{said}");
+    let (code, _, said) = bench.letters(&["show", "--where", "("]);
+    assert_eq!((code, said.contains("query, column")), (2, true), "{said}");
+    assert_eq!(bench.letters(&["show", "--day", "yesterday"]).0, 2);
+    assert_eq!(bench.kept().len(), 1);
+}
