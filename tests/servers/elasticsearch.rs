@@ -230,6 +230,7 @@ impl Elasticsearch {
             query,
             body: (!body.is_empty()).then(|| Bytes::from(body.to_owned())),
             content_type: "application/json",
+            packed: false,
             time_out: Duration::from_secs(60),
         };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

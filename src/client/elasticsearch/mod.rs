@@ -14,7 +14,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use elasticsearch::auth::Credentials;
-use elasticsearch::http::headers::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
+use elasticsearch::http::headers::{
+    CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER,
+};
 pub use elasticsearch::http::{Method, Url};
 
 pub use self::failure::Failure;
@@ -83,6 +85,8 @@ pub struct Request<'a> {
     pub query: &'a [(&'a str, &'a str)],
     pub body: Option<Bytes>,
     pub content_type: &'static str,
+    /// The body is packed by gzip.
+    pub packed: bool,
     /// Of the whole exchange.
     pub time_out: Duration,
 }
@@ -137,6 +141,9 @@ impl Client {
         node.reach().await?;
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(request.content_type));
+        if request.packed {
+            headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        }
         let query = (!request.query.is_empty()).then_some(request.query);
         let sending = transport.send(
             request.method,

@@ -36,6 +36,8 @@ pub struct Settings {
     pub index: IndexPattern,
     /// Tried in order; the first that matches names the index.
     pub routes: Vec<Route>,
+    /// Bodies are packed by gzip.
+    pub compress: bool,
     /// For `logwarden setup`.
     pub analyzer: Analyzer,
 }
@@ -53,12 +55,13 @@ pub struct ElasticsearchSink {
     routes: Vec<Route>,
     /// Of `index` and `routes`.
     routing: u64,
+    compress: bool,
     pool: Pool,
 }
 
 impl ElasticsearchSink {
     pub fn new(settings: Settings) -> Self {
-        let Settings { connection, index, routes, analyzer: _ } = settings;
+        let Settings { connection, index, routes, compress, analyzer: _ } = settings;
         let mut hasher = SipHasher13::new();
         hasher.write(format!("{index:?} {routes:?}").as_bytes());
         ElasticsearchSink {
@@ -66,6 +69,7 @@ impl ElasticsearchSink {
             routing: hasher.finish(),
             index,
             routes,
+            compress,
             pool: Pool::default(),
         }
     }
@@ -76,11 +80,16 @@ impl ElasticsearchSink {
     }
 
     async fn bulk(&self, items: &Items) -> Delivery {
+        let body = match self.compress {
+            true => self.pool.lend_packed(&items.body).await,
+            false => self.pool.lend(&items.body),
+        };
         let request = Request {
             method: Method::Post,
             path: "_bulk",
             query: &[("filter_path", SHORT)],
-            body: Some(self.pool.lend(&items.body)),
+            body: Some(body),
+            packed: self.compress,
             content_type: "application/x-ndjson",
             time_out: BULK,
         };
@@ -136,6 +145,7 @@ impl Sink for ElasticsearchSink {
                 path: "_bulk",
                 query: &[],
                 body: Some(Bytes::from_static(b"\n")),
+                packed: false,
                 content_type: "application/x-ndjson",
                 time_out: Duration::from_secs(10),
             };

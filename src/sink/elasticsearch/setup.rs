@@ -47,6 +47,7 @@ impl ElasticsearchSink {
             path: &format!("_index_template/{TEMPLATE}"),
             query: &[],
             body: Some(Bytes::from(template.to_string())),
+            packed: false,
             content_type: "application/json",
             time_out: std::time::Duration::from_secs(30),
         };
@@ -90,6 +91,7 @@ mod tests {
             connection,
             index: pattern("logwarden-%Y.%m.%d"),
             routes: vec![route("error"), route("error")],
+            compress: false,
             analyzer: Analyzer::Logwarden,
         };
         let made = template(&settings);

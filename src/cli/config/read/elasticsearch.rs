@@ -15,6 +15,7 @@ pub fn read(section: &mut Section<'_>) -> Option<Settings> {
     let default = index(section, Some(INDEX));
     let analyzers = [("logwarden", Analyzer::Logwarden), ("standard", Analyzer::Standard)];
     let analyzer = section.choice("analyzer", &analyzers).unwrap_or_default();
+    let compress = section.flag("compress").unwrap_or(false);
     let mut routes = Vec::new();
     section.tables("route", |route| {
         let where_ = route.query("where");
@@ -22,7 +23,7 @@ pub fn read(section: &mut Section<'_>) -> Option<Settings> {
             routes.push(Route { where_, index });
         }
     });
-    Some(Settings { connection: connection?, index: default?, routes, analyzer })
+    Some(Settings { connection: connection?, index: default?, routes, compress, analyzer })
 }
 
 /// Where it is not written, or wrong: `default`, if there is one.
