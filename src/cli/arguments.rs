@@ -130,7 +130,7 @@ and, or, not, parentheses.")]
     /// Check configuration, files, directories and archive, one line each
     #[command(after_help = "Example:\n  logwarden check --config logwarden.toml")]
     Check,
-    /// Prepare a server for what is delivered to it: the index template of Elasticsearch
+    /// Prepare a server for what is delivered to it: index template, deletion after `keep`
     #[command(
         after_help = "Examples:\n  logwarden setup elasticsearch --print\n  logwarden setup elasticsearch"
     )]

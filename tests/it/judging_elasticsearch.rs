@@ -1,4 +1,5 @@
-//! An Elasticsearch that judges each document as the test says; it keeps what it takes by index and id.
+//! An Elasticsearch that judges each document as the test says, and answers what else it is asked; it keeps what
+//! it takes by index and id.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -10,6 +11,9 @@ use serde_json::{Value, json};
 /// The reply to one item; `None`: it is created, or there already.
 type Judge = Box<dyn FnMut(&str, &Value) -> Option<Value> + Send>;
 
+/// The reply to a request that is no bulk: its first line and body → status and body.
+type Other = Box<dyn FnMut(&str, &str) -> (u16, Value) + Send>;
+
 #[derive(Clone)]
 pub struct JudgingElasticsearch {
     pub url: String,
@@ -19,6 +23,7 @@ pub struct JudgingElasticsearch {
 struct Shared {
     documents: Mutex<BTreeMap<(String, String), Value>>,
     judge: Mutex<Judge>,
+    other: Mutex<Other>,
     /// Items of each request, in the order of their arrival.
     requests: Mutex<Vec<usize>>,
 }
@@ -32,6 +37,7 @@ impl JudgingElasticsearch {
         let shared = Arc::new(Shared {
             documents: Mutex::default(),
             judge: Mutex::new(judge),
+            other: Mutex::new(Box::new(|_, _| (405, json!({})))),
             requests: Mutex::default(),
         });
         let server = JudgingElasticsearch { url, shared };
@@ -48,6 +54,11 @@ impl JudgingElasticsearch {
     /// From now on every item is answered by this: index and document → status and error, or `None`.
     pub fn judge(&self, judge: impl FnMut(&str, &Value) -> Option<Value> + Send + 'static) {
         *self.shared.judge.lock().unwrap() = Box::new(judge);
+    }
+
+    /// What else is asked of it is answered by this: `PUT /path` and body → status and body.
+    pub fn other(&self, other: impl FnMut(&str, &str) -> (u16, Value) + Send + 'static) {
+        *self.shared.other.lock().unwrap() = Box::new(other);
     }
 
     /// A document that does not fit its index.
@@ -67,10 +78,14 @@ impl JudgingElasticsearch {
 
     fn serve(&self, mut stream: TcpStream) {
         let mut reader = BufReader::new(stream.try_clone().unwrap());
-        while let Some(body) = request(&mut reader) {
-            let reply = self.bulk(&body).to_string();
+        while let Some((asked, body)) = request(&mut reader) {
+            let (status, reply) = match asked.starts_with("POST /_bulk") {
+                true => (200, self.bulk(&body)),
+                false => (self.shared.other.lock().unwrap())(&asked, &body),
+            };
+            let reply = reply.to_string();
             let head = format!(
-                "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+                "HTTP/1.1 {status} Said\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
                 reply.len()
             );
             // Whoever asked may be killed.
@@ -109,9 +124,12 @@ impl JudgingElasticsearch {
     }
 }
 
-/// The body of the next request; `None` at the end of the connection.
-fn request(reader: &mut BufReader<TcpStream>) -> Option<String> {
+/// `PUT /path` and body of the next request; `None` at the end of the connection.
+fn request(reader: &mut BufReader<TcpStream>) -> Option<(String, String)> {
     let (mut length, mut line) = (0, String::new());
+    let mut asked = String::new();
+    reader.read_line(&mut asked).ok().filter(|read| *read > 0)?;
+    asked.truncate(asked.rfind(" HTTP").unwrap());
     loop {
         line.clear();
         if reader.read_line(&mut line).ok()? == 0 {
@@ -127,5 +145,5 @@ fn request(reader: &mut BufReader<TcpStream>) -> Option<String> {
     }
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
-    Some(String::from_utf8(body).unwrap())
+    Some((asked, String::from_utf8(body).unwrap()))
 }

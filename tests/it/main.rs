@@ -20,6 +20,7 @@ mod restart;
 mod rotation;
 mod screen;
 mod search;
+mod setup;
 mod state;
 mod stdin;
 mod terminal;

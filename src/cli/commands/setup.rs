@@ -1,4 +1,5 @@
-//! `logwarden setup`: what a server needs before events come, made by one request. Safe to repeat.
+//! `logwarden setup`: what a server needs before events come, and what deletes them when they are old.
+//! Safe to repeat.
 
 use std::io::Write;
 
@@ -10,7 +11,7 @@ use crate::cli::exit::{Exit, usage_error};
 use crate::cli::output::to_stdout;
 use crate::cli::resolve;
 use crate::sink::ElasticsearchSink;
-use crate::sink::elasticsearch::setup::{TEMPLATE, template};
+use crate::sink::elasticsearch::setup::printed;
 
 pub fn run(global: &Global, setup: &Setup) -> anyhow::Result<Exit> {
     let settings = resolve::settings(global)?;
@@ -19,9 +20,8 @@ pub fn run(global: &Global, setup: &Setup) -> anyhow::Result<Exit> {
     for sink in &settings.sinks {
         let SinkKind::Elasticsearch(told) = &sink.kind else { continue };
         found += 1;
-        let made = template(told);
         if setup.print {
-            lines.push_str(&format!("{made:#}\n"));
+            lines.push_str(&printed(told));
             continue;
         }
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -29,11 +29,10 @@ pub fn run(global: &Global, setup: &Setup) -> anyhow::Result<Exit> {
             .build()
             .context("cannot start")?;
         let client = ElasticsearchSink::new((**told).clone());
-        if let Err(problem) = runtime.block_on(client.set_up(&made)) {
-            bail!("sink {}: {problem}", sink.name);
+        match runtime.block_on(client.set_up(told)) {
+            Ok(done) => lines.push_str(&format!("sink {}: {done}\n", sink.name)),
+            Err(problem) => bail!("sink {}: {problem}", sink.name),
         }
-        let patterns = made["index_patterns"].to_string();
-        lines.push_str(&format!("sink {}: template `{TEMPLATE}` for {patterns}\n", sink.name));
     }
     if found == 0 {
         return Err(usage_error("no sink of kind elasticsearch is configured; write [sink.es]"));

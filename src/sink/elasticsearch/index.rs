@@ -82,6 +82,11 @@ impl IndexPattern {
         }
     }
 
+    /// Each day has an index of its own.
+    pub fn names_the_day(&self) -> bool {
+        self.parts.contains(&Part::Day)
+    }
+
     /// The indexes of all days: `logwarden-*`.
     pub fn wildcard(&self) -> String {
         let mut name = String::new();

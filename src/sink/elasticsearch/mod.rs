@@ -40,6 +40,8 @@ pub struct Settings {
     pub compress: bool,
     /// For `logwarden setup`.
     pub analyzer: Analyzer,
+    /// For `logwarden setup`: indexes older than this are deleted by the server. Whole days.
+    pub keep: Option<Duration>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -61,7 +63,7 @@ pub struct ElasticsearchSink {
 
 impl ElasticsearchSink {
     pub fn new(settings: Settings) -> Self {
-        let Settings { connection, index, routes, compress, analyzer: _ } = settings;
+        let Settings { connection, index, routes, compress, analyzer: _, keep: _ } = settings;
         let mut hasher = SipHasher13::new();
         hasher.write(format!("{index:?} {routes:?}").as_bytes());
         ElasticsearchSink {

@@ -1,15 +1,21 @@
-//! The index template: how the fields of the event document are indexed, and how text becomes words.
+//! What a server needs before events come: the index template (how fields are indexed, how text becomes words),
+//! and where `keep` is set a policy that deletes old indexes.
 //!
 //! Events are delivered without it too; then the server guesses the types from the first values that it meets.
+
+mod retention;
+
+use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::{Value, json};
 
+use self::retention::Retention;
 use super::{ElasticsearchSink, Settings, reply};
-use crate::client::elasticsearch::{Method, Request};
+use crate::client::elasticsearch::{Method, Reply, Request};
 
-/// Its name on the server.
-pub const TEMPLATE: &str = "logwarden";
+/// The name of template and policy on the server.
+const NAME: &str = "logwarden";
 
 const MAPPING: &str = include_str!("../../../assets/elasticsearch/template.json");
 
@@ -23,51 +29,120 @@ pub enum Analyzer {
     Standard,
 }
 
-/// The template for all indexes that these settings name.
-pub fn template(settings: &Settings) -> Value {
-    let mut template: Value = serde_json::from_str(MAPPING).expect("the asset is JSON");
+/// Everything that [`ElasticsearchSink::set_up`] may send, as the server's console takes it.
+pub fn printed(settings: &Settings) -> String {
+    let mut text = String::new();
+    let mut add = |comment: &str, path: &str, body: &Value| {
+        text.push_str(&format!("{comment}PUT {path}\n{body:#}\n\n"));
+    };
+    if let Some(keep) = settings.keep {
+        let patterns = patterns(settings);
+        for (comment, retention) in [
+            ("# Elasticsearch\n", Retention::Lifecycle),
+            ("# OpenSearch; there without \"lifecycle\" in the template\n", Retention::States),
+        ] {
+            add(comment, &retention.path(), &retention.policy(keep, &patterns));
+        }
+    }
+    add("", &path(), &template(settings, settings.keep.map(|_| Retention::Lifecycle)));
+    text.pop();
+    text
+}
+
+fn path() -> String {
+    format!("_index_template/{NAME}")
+}
+
+/// All indexes that these settings name.
+fn patterns(settings: &Settings) -> Vec<String> {
     let mut patterns = vec![settings.index.wildcard()];
     patterns.extend(settings.routes.iter().map(|route| route.index.wildcard()));
     patterns.sort();
     patterns.dedup();
-    template["index_patterns"] = json!(patterns);
+    patterns
+}
+
+fn template(settings: &Settings, retention: Option<Retention>) -> Value {
+    let mut template: Value = serde_json::from_str(MAPPING).expect("the asset is JSON");
+    template["index_patterns"] = json!(patterns(settings));
+    let inner = &mut template["template"];
     if settings.analyzer == Analyzer::Standard {
-        let inner = &mut template["template"];
         inner.as_object_mut().expect("an object").remove("settings");
         inner["mappings"]["properties"]["message"] = json!({ "type": "text" });
+    }
+    if retention == Some(Retention::Lifecycle) {
+        inner["settings"]["index"]["lifecycle"]["name"] = json!(NAME);
     }
     template
 }
 
 impl ElasticsearchSink {
-    /// Installs the template, or replaces it. Indexes that are there already stay as they are.
-    pub async fn set_up(&self, template: &Value) -> Result<(), String> {
-        let request = Request {
-            method: Method::Put,
-            path: &format!("_index_template/{TEMPLATE}"),
-            query: &[],
-            body: Some(Bytes::from(template.to_string())),
-            packed: false,
-            content_type: "application/json",
-            time_out: std::time::Duration::from_secs(30),
+    /// Installs it all, or replaces it; says what. Indexes that are there already stay as they are.
+    pub async fn set_up(&self, settings: &Settings) -> Result<String, String> {
+        let patterns = patterns(settings);
+        let retention = match settings.keep {
+            Some(keep) => Some(self.install_retention(keep, &patterns).await?),
+            None => None,
         };
-        let answer = self.client.send(&request).await.map_err(|failure| failure.to_string())?;
+        let answer = self.put(&path(), &template(settings, retention)).await?;
         let name = &answer.server;
         match answer.status {
-            200 => Ok(()),
-            400 if answer.body.windows(9).any(|word| word == b"tokenizer") => Err(format!(
-                "{name} does not know the tokenizer `pattern` ({}); set analyzer = \"standard\" in the sink",
-                reply::said(&answer.body)
-            )),
-            401 | 403 => Err(format!(
-                "{name} does not let this user install a template ({}: {}); it needs \
-                 `manage_index_templates`",
-                answer.status,
-                reply::said(&answer.body)
-            )),
-            status => Err(format!("{name} refuses it ({status}: {})", reply::said(&answer.body))),
+            200 => {}
+            400 if answer.body.windows(9).any(|word| word == b"tokenizer") => {
+                return Err(format!(
+                    "{name} does not know the tokenizer `pattern` ({}); set analyzer = \"standard\" in the \
+                     sink",
+                    reply::said(&answer.body)
+                ));
+            }
+            _ => return Err(refused(&answer, "a template", "manage_index_templates")),
         }
+        let said = format!("template `{NAME}` for {}", patterns.join(", "));
+        Ok(match (retention, settings.keep) {
+            (Some(retention), Some(keep)) => {
+                format!("{said}; {retention} policy `{NAME}`: deleted after {}", days(keep))
+            }
+            _ => said,
+        })
     }
+
+    async fn put(&self, path: &str, body: &Value) -> Result<Reply, String> {
+        self.setup_request(Method::Put, path, &[], Some(body)).await
+    }
+
+    async fn setup_request(
+        &self,
+        method: Method,
+        path: &str,
+        query: &[(&str, &str)],
+        body: Option<&Value>,
+    ) -> Result<Reply, String> {
+        let request = Request {
+            method,
+            path,
+            query,
+            body: body.map(|body| Bytes::from(body.to_string())),
+            packed: false,
+            content_type: "application/json",
+            time_out: Duration::from_secs(30),
+        };
+        self.client.send(&request).await.map_err(|failure| failure.to_string())
+    }
+}
+
+fn refused(answer: &Reply, what: &str, right: &str) -> String {
+    let (name, status, said) = (&answer.server, answer.status, reply::said(&answer.body));
+    match status {
+        401 | 403 => format!(
+            "{name} does not let this user install {what} ({status}: {said}); it needs `{right}`"
+        ),
+        _ => format!("{name} refuses {what} ({status}: {said})"),
+    }
+}
+
+/// As servers write it.
+fn days(keep: Duration) -> String {
+    format!("{}d", keep.as_secs() / 86_400)
 }
 
 #[cfg(test)]
@@ -77,8 +152,7 @@ mod tests {
     use crate::query::Expr;
     use crate::sink::elasticsearch::{IndexPattern, Route};
 
-    #[test]
-    fn it_covers_every_index_and_says_how_words_are_cut() {
+    fn settings() -> Settings {
         let connection = Connection {
             urls: Vec::new(),
             login: Login::Nobody,
@@ -87,19 +161,53 @@ mod tests {
         };
         let pattern = |written| IndexPattern::parse(written).unwrap();
         let route = |written| Route { where_: Expr::All, index: pattern(written) };
-        let mut settings = Settings {
+        Settings {
             connection,
             index: pattern("logwarden-%Y.%m.%d"),
             routes: vec![route("error"), route("error")],
             compress: false,
             analyzer: Analyzer::Logwarden,
-        };
-        let made = template(&settings);
+            keep: None,
+        }
+    }
+
+    #[test]
+    fn it_covers_every_index_and_says_how_words_are_cut() {
+        let mut settings = settings();
+        let made = template(&settings, None);
         assert_eq!(made["index_patterns"], json!(["error", "logwarden-*"]));
         assert!(made["template"]["settings"]["analysis"].is_object());
         settings.analyzer = Analyzer::Standard;
-        let made = template(&settings);
+        let made = template(&settings, None);
         assert!(made["template"].get("settings").is_none());
         assert_eq!(made["template"]["mappings"]["properties"]["message"], json!({"type": "text"}));
+    }
+
+    #[test]
+    fn old_indexes_are_deleted_only_where_that_is_asked_for() {
+        let mut settings = settings();
+        assert!(!printed(&settings).contains("delete"));
+        settings.keep = Some(Duration::from_secs(30 * 86_400));
+        settings.analyzer = Analyzer::Standard;
+        let text = printed(&settings);
+        let bodies: Vec<(&str, Value)> = text
+            .split("PUT ")
+            .skip(1)
+            .map(|part| {
+                let (path, rest) = part.split_once('\n').unwrap();
+                let end = rest.rfind('}').unwrap();
+                (path, serde_json::from_str(&rest[..=end]).unwrap())
+            })
+            .collect();
+        let [(ilm, policy), (ism, states), (template, made)] = &bodies[..] else {
+            panic!("{text}")
+        };
+        assert_eq!(*ilm, "_ilm/policy/logwarden");
+        assert_eq!(policy["policy"]["phases"]["delete"]["min_age"], "30d");
+        assert_eq!(*ism, "_plugins/_ism/policies/logwarden");
+        let patterns = &states["policy"]["ism_template"][0]["index_patterns"];
+        assert_eq!(*patterns, json!(["error", "logwarden-*"]));
+        assert_eq!(*template, "_index_template/logwarden");
+        assert_eq!(made["template"]["settings"]["index"]["lifecycle"]["name"], "logwarden");
     }
 }

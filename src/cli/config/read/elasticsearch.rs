@@ -1,8 +1,10 @@
 //! `[sink.NAME]` of the kind `elasticsearch`.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::super::section::Section;
+use crate::base::bytes::parse_duration;
 use crate::client::SecretPlace;
 use crate::client::elasticsearch::{Connection, Login, Url};
 use crate::sink::elasticsearch::{Analyzer, IndexPattern, Route, Settings};
@@ -16,6 +18,7 @@ pub fn read(section: &mut Section<'_>) -> Option<Settings> {
     let analyzers = [("logwarden", Analyzer::Logwarden), ("standard", Analyzer::Standard)];
     let analyzer = section.choice("analyzer", &analyzers).unwrap_or_default();
     let compress = section.flag("compress").unwrap_or(false);
+    let keep = section.parsed("keep", whole_days);
     let mut routes = Vec::new();
     section.tables("route", |route| {
         let where_ = route.query("where");
@@ -23,7 +26,32 @@ pub fn read(section: &mut Section<'_>) -> Option<Settings> {
             routes.push(Route { where_, index });
         }
     });
-    Some(Settings { connection: connection?, index: default?, routes, compress, analyzer })
+    let index = default?;
+    if keep.is_some() {
+        daily(section, &index, &routes);
+    }
+    Some(Settings { connection: connection?, index, routes, compress, analyzer, keep })
+}
+
+/// An index that is not a day's would be deleted with what is new in it.
+fn daily(section: &Section<'_>, index: &IndexPattern, routes: &[Route]) {
+    let all = std::iter::once(index).chain(routes.iter().map(|route| &route.index));
+    for index in all.filter(|index| !index.names_the_day()) {
+        let problem = format!(
+            "`keep` deletes whole indexes, and `{index}` is not one a day; write it with %Y, %m and %d, or \
+             leave `keep` out"
+        );
+        section.findings.error(section.place(), problem);
+    }
+}
+
+fn whole_days(text: &str) -> Result<Duration, String> {
+    let keep = parse_duration(text)?;
+    match keep.as_secs() {
+        0 => Err(format!("`{text}`: at least a day, as in 30d")),
+        seconds if seconds % 86_400 == 0 => Ok(keep),
+        _ => Err(format!("`{text}`: whole days, as in 30d")),
+    }
 }
 
 /// Where it is not written, or wrong: `default`, if there is one.
@@ -118,6 +146,15 @@ fn fingerprint(written: &str) -> Result<[u8; 32], String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn days_are_whole() {
+        assert_eq!(whole_days("30d"), Ok(Duration::from_secs(30 * 86_400)));
+        assert_eq!(whole_days("48h"), Ok(Duration::from_secs(2 * 86_400)));
+        for wrong in ["0s", "12h", "500ms", "30", "forever"] {
+            assert!(whole_days(wrong).is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn urls_and_fingerprints() {

@@ -1,0 +1,121 @@
+//! The policy that deletes indexes when they are old: index lifecycle management of Elasticsearch, index state
+//! management of OpenSearch. Which of them a server has, its answer says.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::{NAME, days, refused};
+use crate::client::elasticsearch::{Method, Reply};
+use crate::sink::elasticsearch::ElasticsearchSink;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Retention {
+    /// Elasticsearch; the template names the policy.
+    Lifecycle,
+    /// OpenSearch; the policy names the indexes.
+    States,
+}
+
+impl fmt::Display for Retention {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Retention::Lifecycle => "ILM",
+            Retention::States => "ISM",
+        })
+    }
+}
+
+impl Retention {
+    pub fn path(self) -> String {
+        match self {
+            Retention::Lifecycle => format!("_ilm/policy/{NAME}"),
+            Retention::States => format!("_plugins/_ism/policies/{NAME}"),
+        }
+    }
+
+    /// The age is that of the index: a day's index is made on that day, or later.
+    pub fn policy(self, keep: Duration, patterns: &[String]) -> Value {
+        let age = days(keep);
+        match self {
+            Retention::Lifecycle => json!({"policy": {"phases": {
+                "hot": {"actions": {}},
+                "delete": {"min_age": age, "actions": {"delete": {}}},
+            }}}),
+            Retention::States => {
+                let conditions = json!({"min_index_age": age});
+                let old = json!({"state_name": "old", "conditions": conditions});
+                json!({"policy": {
+                    "description": "Deletes what Logwarden delivered, index by index",
+                    "default_state": "kept",
+                    "states": [
+                        {"name": "kept", "actions": [], "transitions": [old]},
+                        {"name": "old", "actions": [{"delete": {}}], "transitions": []},
+                    ],
+                    "ism_template": [{"index_patterns": patterns, "priority": 200}],
+                }})
+            }
+        }
+    }
+
+    /// The right that a user needs.
+    fn right(self) -> &'static str {
+        match self {
+            Retention::Lifecycle => "manage_ilm",
+            Retention::States => "cluster:admin/opendistro/ism/policy/write",
+        }
+    }
+}
+
+impl ElasticsearchSink {
+    /// The policy, new or replaced, in the form that the server knows.
+    pub(super) async fn install_retention(
+        &self,
+        keep: Duration,
+        patterns: &[String],
+    ) -> Result<Retention, String> {
+        let mut server = String::new();
+        for retention in [Retention::Lifecycle, Retention::States] {
+            let policy = retention.policy(keep, patterns);
+            let mut answer = self.put(&retention.path(), &policy).await?;
+            if retention == Retention::States && answer.status == 409 {
+                answer = self.replace_states(&policy).await?;
+            }
+            match answer.status {
+                200 | 201 => return Ok(retention),
+                _ if is_unknown(&answer) => server = answer.server,
+                _ => return Err(refused(&answer, "a policy for `keep`", retention.right())),
+            }
+        }
+        Err(format!(
+            "{server} has neither index lifecycle nor index state management, so it cannot delete by itself; \
+             leave `keep` out"
+        ))
+    }
+
+    /// A policy that is there is replaced only by one that names its version.
+    async fn replace_states(&self, policy: &Value) -> Result<Reply, String> {
+        let path = Retention::States.path();
+        let there = self.setup_request(Method::Get, &path, &[], None).await?;
+        let found: Value = serde_json::from_slice(&there.body).unwrap_or_default();
+        let (Some(number), Some(term)) =
+            (found["_seq_no"].as_i64(), found["_primary_term"].as_i64())
+        else {
+            return Err(refused(&there, "a look at its policy", Retention::States.right()));
+        };
+        let (number, term) = (number.to_string(), term.to_string());
+        let version = [("if_seq_no", number.as_str()), ("if_primary_term", &term)];
+        self.setup_request(Method::Put, &path, &version, Some(policy)).await
+    }
+}
+
+/// The server has no such interface: `no handler found for uri`, or a rule on an address that it does not know.
+fn is_unknown(answer: &Reply) -> bool {
+    let no_handler = b"no handler found";
+    match answer.status {
+        400 => answer.body.windows(no_handler.len()).any(|words| words == no_handler),
+        404 | 405 => true,
+        _ => false,
+    }
+}

@@ -1,0 +1,116 @@
+//! `logwarden setup elasticsearch`: what servers are asked, and what is said where they cannot.
+
+use std::fs;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::judging_elasticsearch::JudgingElasticsearch;
+use crate::program;
+
+fn configure(home: &Path, url: &str, more: &str) {
+    let text = format!(
+        "[sink.es]\nkind = \"elasticsearch\"\nurls = [\"{url}\"]\nanalyzer = \"standard\"\n{more}\n"
+    );
+    fs::write(home.join("config.toml"), text).unwrap();
+}
+
+fn setup(home: &Path, more: &[&str]) -> (i32, String, String) {
+    let mut command = program::logwarden(home);
+    command.args(["setup", "elasticsearch", "--config"]).arg(home.join("config.toml")).args(more);
+    let output = program::run(&mut command);
+    (output.status.code().unwrap(), program::text(&output.stdout), program::text(&output.stderr))
+}
+
+/// What it was asked, while it answers like this.
+fn asked(
+    server: &JudgingElasticsearch,
+    answer: impl Fn(&str) -> (u16, Value) + Send + 'static,
+) -> Arc<Mutex<Vec<(String, Value)>>> {
+    let all: Arc<Mutex<Vec<(String, Value)>>> = Arc::default();
+    let noted = all.clone();
+    server.other(move |asked, body| {
+        let body = serde_json::from_str(body).unwrap_or(Value::Null);
+        noted.lock().unwrap().push((asked.to_owned(), body));
+        answer(asked)
+    });
+    all
+}
+
+#[test]
+fn elasticsearch_gets_a_lifecycle_policy_and_a_template_that_names_it() {
+    let (home, server) = (TempDir::new().unwrap(), JudgingElasticsearch::start());
+    configure(home.path(), &server.url, "keep = \"30d\"");
+    let all = asked(&server, |_| (200, json!({"acknowledged": true})));
+    let (code, out, said) = setup(home.path(), &[]);
+    assert_eq!(code, 0, "{said}");
+    assert!(out.contains("ILM policy `logwarden`: deleted after 30d"), "{out}");
+    let all = all.lock().unwrap();
+    let [(policy, delete), (template, made)] = &all[..] else { panic!("{all:?}") };
+    assert_eq!(policy, "PUT /_ilm/policy/logwarden");
+    assert_eq!(delete["policy"]["phases"]["delete"]["min_age"], "30d");
+    assert_eq!(template, "PUT /_index_template/logwarden");
+    assert_eq!(made["template"]["settings"]["index"]["lifecycle"]["name"], "logwarden");
+}
+
+#[test]
+fn without_keep_nothing_is_ever_deleted() {
+    let (home, server) = (TempDir::new().unwrap(), JudgingElasticsearch::start());
+    configure(home.path(), &server.url, "");
+    let all = asked(&server, |_| (200, json!({"acknowledged": true})));
+    assert_eq!(setup(home.path(), &[]).0, 0);
+    let all = all.lock().unwrap();
+    assert_eq!(all.len(), 1);
+    assert!(all[0].1["template"].get("settings").is_none());
+    assert!(!setup(home.path(), &["--print"]).1.contains("delete"));
+}
+
+/// A policy that is there already is replaced by its version.
+#[test]
+fn opensearch_gets_a_policy_that_names_the_indexes() {
+    let (home, server) = (TempDir::new().unwrap(), JudgingElasticsearch::start());
+    configure(home.path(), &server.url, "keep = \"7d\"");
+    let all = asked(&server, |asked| match asked {
+        "PUT /_ilm/policy/logwarden" => {
+            let text = "no handler found for uri [/_ilm/policy/logwarden] and method [PUT]";
+            (400, json!({"error": text}))
+        }
+        "PUT /_plugins/_ism/policies/logwarden" => {
+            (409, json!({"error": {"type": "version_conflict_engine_exception"}, "status": 409}))
+        }
+        "GET /_plugins/_ism/policies/logwarden" => (200, json!({"_seq_no": 7, "_primary_term": 2})),
+        _ => (200, json!({})),
+    });
+    let (code, out, said) = setup(home.path(), &[]);
+    assert_eq!(code, 0, "{said}");
+    assert!(out.contains("ISM policy `logwarden`: deleted after 7d"), "{out}");
+    let all = all.lock().unwrap();
+    let paths: Vec<&str> = all.iter().map(|(path, _)| path.as_str()).collect();
+    assert_eq!(
+        paths[3..],
+        [
+            "PUT /_plugins/_ism/policies/logwarden?if_seq_no=7&if_primary_term=2",
+            "PUT /_index_template/logwarden"
+        ]
+    );
+    let policy = &all[3].1["policy"];
+    assert_eq!(policy["ism_template"][0]["index_patterns"], json!(["logwarden-*"]));
+    assert_eq!(policy["states"][0]["transitions"][0]["conditions"]["min_index_age"], "7d");
+    assert!(all[4].1["template"].get("settings").is_none(), "OpenSearch knows no lifecycle");
+}
+
+#[test]
+fn what_a_server_cannot_or_may_not_is_said_plainly() {
+    let (home, server) = (TempDir::new().unwrap(), JudgingElasticsearch::start());
+    configure(home.path(), &server.url, "keep = \"7d\"");
+    let (code, _, said) = setup(home.path(), &[]);
+    assert_eq!((code, said.contains("leave `keep` out")), (1, true), "{said}");
+    asked(&server, |_| (403, json!({"error": {"type": "security_exception"}, "status": 403})));
+    let (code, _, said) = setup(home.path(), &[]);
+    assert_eq!((code, said.contains("it needs `manage_ilm`")), (1, true), "{said}");
+    configure(home.path(), &server.url, "keep = \"7d\"\nindex = \"all\"");
+    let (code, _, said) = setup(home.path(), &[]);
+    assert_eq!((code, said.contains("`all` is not one a day")), (2, true), "{said}");
+}
