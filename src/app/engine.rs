@@ -12,6 +12,7 @@ use tokio_util::task::TaskTracker;
 
 use super::board::{Board, Notices, Voices};
 use super::letters::LetterDesk;
+use super::metrics::Endpoint;
 use super::settings::Settings;
 use super::sinks::{self, Maker, Running};
 use super::{control, intake};
@@ -88,6 +89,9 @@ pub struct Engine {
     state: watch::Sender<EngineState>,
     sinks: Vec<Running>,
     alerts: Alerts,
+    /// Ends the endpoint for figures, where there is one.
+    metrics: CancellationToken,
+    status: watch::Receiver<Arc<Status>>,
     /// Whom the board listens to.
     voices: watch::Sender<Voices>,
     orders: mpsc::Receiver<Command>,
@@ -147,8 +151,9 @@ impl Engine {
                 ),
             }
         }
-        let settings = settings.clone();
-        let engine = Engine {
+        let (settings, metrics) = (settings.clone(), stop.child_token());
+        let status = status.subscribe();
+        let mut engine = Engine {
             settings,
             maker,
             owner,
@@ -157,11 +162,14 @@ impl Engine {
             state,
             sinks,
             alerts,
+            metrics,
+            status,
             voices,
             orders,
             stop,
             tasks,
         };
+        engine.offer_metrics().await;
         engine.introduce();
         Ok(engine)
     }
@@ -178,6 +186,20 @@ impl Engine {
             sinks: self.sinks.iter().map(Running::status).collect(),
             rules: self.alerts.statuses.clone(),
         });
+    }
+
+    /// Where the settings say so; at another address after a reload.
+    async fn offer_metrics(&mut self) {
+        self.metrics.cancel();
+        self.metrics = self.stop.child_token();
+        let Some(address) = self.settings.metrics else { return };
+        match Endpoint::bind(address, self.status.clone()).await {
+            Ok(endpoint) => drop(self.tasks.spawn(endpoint.run(self.metrics.clone()))),
+            Err(error) => self.maker.notices.add(
+                Level::Error,
+                format!("metrics: cannot listen on {address} ({error}); everything else goes on"),
+            ),
+        }
     }
 
     /// Obeys commands until one says stop, or, with `--once`, until every sink is through.

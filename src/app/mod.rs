@@ -9,6 +9,7 @@ pub mod headless;
 pub mod identity;
 mod intake;
 pub mod letters;
+pub mod metrics;
 pub mod report;
 pub mod screen;
 pub mod settings;

@@ -2,6 +2,7 @@
 //!
 //! Made by `cli` from defaults, files, environment and arguments. Holds no secret, only where one lies.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -35,6 +36,8 @@ pub struct Settings {
     pub host_name: Option<String>,
     /// A filter of `tracing-subscriber`: `info`, `logwarden=debug`, …
     pub log_level: String,
+    /// Where figures can be asked for.
+    pub metrics: Option<SocketAddr>,
     /// Of naive times on the command line, and of sources that name none.
     pub zone: jiff::tz::TimeZone,
 }

@@ -145,6 +145,7 @@ fn from_configured(configured: Configured) -> anyhow::Result<Settings> {
         host_id: configured.host_id,
         host_name: configured.host_name,
         log_level: configured.log_level,
+        metrics: configured.metrics,
         zone: configured.zone,
     })
 }

@@ -13,6 +13,7 @@ mod fault_proxy;
 mod formats;
 mod formats_any_input;
 mod judging_elasticsearch;
+mod metrics;
 mod outage;
 mod program;
 mod reload;

@@ -63,7 +63,11 @@ impl Engine {
             self.alerts = Alerts::start(&self.maker, &new, &self.stop, &self.tasks);
         }
         let text = changes(&self.settings, &new, &recipes, &left);
+        let other_address = self.settings.metrics != new.metrics;
         self.settings = new;
+        if other_address {
+            self.offer_metrics().await;
+        }
         self.start_missing(recipes, left).await;
         self.introduce();
         self.maker.notices.answer(Level::Info, text);
@@ -156,6 +160,9 @@ fn changes(old: &Settings, new: &Settings, recipes: &[Recipe], left: &[Running])
     told.extend(added.map(|recipe| format!("sink {}: new", recipe.name())));
     if old.rules != new.rules {
         told.push("rules: changed".to_owned());
+    }
+    if old.metrics != new.metrics {
+        told.push("metrics: changed".to_owned());
     }
     if told.is_empty() {
         told.push("nothing is different".to_owned());

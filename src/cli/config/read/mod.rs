@@ -7,6 +7,7 @@ mod source;
 
 pub use source::read_format;
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use jiff::tz::TimeZone;
@@ -39,6 +40,7 @@ pub struct Configured {
     pub log_level: String,
     pub host_id: Option<String>,
     pub host_name: Option<String>,
+    pub metrics: Option<SocketAddr>,
     /// The zone of naive times.
     pub zone: TimeZone,
     /// What is understood and has no effect.
@@ -71,7 +73,6 @@ fn whole(top: &mut Section<'_>, zone: TimeZone) -> Configured {
         without_effect(schedule, &["cron", "run", "timezone"]);
         None::<()>
     });
-    top.section("metrics", |metrics| without_effect(metrics, &["listen"]));
     let colors = [("auto", Color::Auto), ("always", Color::Always), ("never", Color::Never)];
     Configured {
         sources: top.named("source", |name, section| source::read(name, section, &zone)),
@@ -89,6 +90,7 @@ fn whole(top: &mut Section<'_>, zone: TimeZone) -> Configured {
         log_level: top.parsed("log_level", log_level).unwrap_or_else(|| "info".to_owned()),
         host_id: top.filled_text("host_id"),
         host_name: top.filled_text("host_name"),
+        metrics: top.section("metrics", |metrics| metrics.parsed("listen", address)),
         zone,
         notes: Vec::new(),
     }
@@ -120,6 +122,11 @@ fn ship(section: &mut Section<'_>) -> Ship {
         every: section.duration("every"),
         after: section.number("after", 1, u64::MAX),
     }
+}
+
+fn address(written: &str) -> Result<SocketAddr, String> {
+    let hint = "write the address of an interface and a port, as in 127.0.0.1:9464";
+    written.parse().map_err(|_| format!("`{written}` is no address to listen on; {hint}"))
 }
 
 /// The zone is needed before anything else is read; that it is wrong is reported later.

@@ -1,0 +1,151 @@
+//! Figures for a monitoring system: `[metrics] listen`, off unless it is set. `GET /metrics` answers in the text
+//! format of Prometheus, `GET /healthz` with 200 while the engine runs.
+//!
+//! It only tells. No log content is in it: names of sources, sinks and rules, and numbers. Whoever is slow or asks
+//! for too much is cut off; however many come, [`CONNECTIONS`] are served at once.
+
+mod families;
+mod page;
+mod process;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::event::Status;
+use crate::event::status::EngineState;
+
+/// The others wait in the queue of the kernel.
+const CONNECTIONS: usize = 8;
+/// Of one exchange, from the connection to the last byte.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Longest request, in bytes.
+const LONGEST_REQUEST: usize = 8 * 1024;
+
+/// Answers until it is told to stop.
+#[derive(Debug)]
+pub struct Endpoint {
+    listener: TcpListener,
+    status: watch::Receiver<Arc<Status>>,
+}
+
+impl Endpoint {
+    pub async fn bind(
+        address: SocketAddr,
+        status: watch::Receiver<Arc<Status>>,
+    ) -> io::Result<Endpoint> {
+        Ok(Endpoint { listener: TcpListener::bind(address).await?, status })
+    }
+
+    pub async fn run(self, stop: CancellationToken) {
+        let free = Arc::new(Semaphore::new(CONNECTIONS));
+        loop {
+            let accepted = tokio::select! {
+                () = stop.cancelled() => return,
+                accepted = self.accept(&free) => accepted,
+            };
+            match accepted {
+                Ok((stream, permit)) => {
+                    let (status, stop) = (self.status.clone(), stop.clone());
+                    tokio::spawn(async move {
+                        tokio::select! {
+                            () = stop.cancelled() => {}
+                            _ = tokio::time::timeout(PATIENCE, answer(stream, &status)) => {}
+                        }
+                        drop(permit);
+                    });
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "metrics: cannot accept");
+                    tokio::time::sleep(Duration::from_millis(200)).await;
+                }
+            }
+        }
+    }
+
+    async fn accept(
+        &self,
+        free: &Arc<Semaphore>,
+    ) -> io::Result<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+        let permit = free.clone().acquire_owned().await.map_err(io::Error::other)?;
+        let (stream, _) = self.listener.accept().await?;
+        Ok((stream, permit))
+    }
+}
+
+/// One exchange a connection.
+async fn answer(mut stream: TcpStream, status: &watch::Receiver<Arc<Status>>) -> io::Result<()> {
+    let reply = match head(&mut stream).await? {
+        Some(head) => reply(&head, &status.borrow().clone()),
+        None => Reply::plain("431 Request Header Fields Too Large", "the request is too long"),
+    };
+    let head = format!(
+        "HTTP/1.1 {}\r\ncontent-type: {}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+        reply.status,
+        reply.content_type,
+        reply.body.len()
+    );
+    stream.write_all(head.as_bytes()).await?;
+    stream.write_all(reply.body.as_bytes()).await?;
+    stream.shutdown().await?;
+    // A connection that is closed with something unread is reset, and the answer may be lost.
+    let mut rest = [0; 1024];
+    while stream.read(&mut rest).await? > 0 {}
+    Ok(())
+}
+
+/// The head of the request; `None` where it is too long.
+async fn head(stream: &mut TcpStream) -> io::Result<Option<Vec<u8>>> {
+    let mut head = Vec::with_capacity(1024);
+    while memchr::memmem::find(&head, b"\r\n\r\n").is_none() {
+        if head.len() > LONGEST_REQUEST {
+            return Ok(None);
+        }
+        if stream.read_buf(&mut head).await? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+    }
+    Ok(Some(head))
+}
+
+struct Reply {
+    status: &'static str,
+    content_type: &'static str,
+    body: String,
+}
+
+impl Reply {
+    fn plain(status: &'static str, text: &str) -> Reply {
+        Reply { status, content_type: "text/plain; charset=utf-8", body: format!("{text}\n") }
+    }
+}
+
+fn reply(head: &[u8], status: &Status) -> Reply {
+    let line = head.split(|byte| *byte == b'\r').next().unwrap_or_default();
+    let mut words = line.split(|byte| *byte == b' ');
+    let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    let path = target.split(|byte| *byte == b'?').next().unwrap_or_default();
+    match (method, path) {
+        (b"GET", b"/metrics") => Reply {
+            status: "200 OK",
+            content_type: "text/plain; version=0.0.4; charset=utf-8",
+            body: families::page(status),
+        },
+        (b"GET", b"/healthz") if status.engine == EngineState::Running => {
+            Reply::plain("200 OK", "running")
+        }
+        (b"GET", b"/healthz") => {
+            Reply::plain("503 Service Unavailable", families::engine_state(&status.engine))
+        }
+        (_, b"/metrics" | b"/healthz") => {
+            Reply::plain("405 Method Not Allowed\r\nallow: GET", "only GET")
+        }
+        _ => Reply::plain("404 Not Found", "there are /metrics and /healthz"),
+    }
+}

@@ -1,0 +1,172 @@
+//! Which figures there are. A new one of a sink, a rule or a source is one line in its list.
+
+use std::collections::BTreeMap;
+
+use self::Kind::{Counter, Gauge};
+use super::page::{Kind, Page};
+use super::process;
+use crate::base::Timestamp;
+use crate::event::Status;
+use crate::event::status::{EngineState, FileStatus, RuleState, RuleStatus, SinkState, SinkStatus};
+
+/// Kind, name, where it comes from (`None`: it has none now), and what it says.
+struct Family<T>(Kind, &'static str, fn(&T) -> Option<f64>, &'static str);
+
+const SINK: &[Family<SinkStatus>] = &[
+    Family(Counter, "confirmed_events_total", |s| count(s.confirmed_events), "Surely delivered."),
+    Family(Counter, "duplicate_events_total", |s| count(s.duplicates), "Were there already."),
+    Family(Counter, "filtered_events_total", |s| count(s.filtered_events), "Not for this sink."),
+    Family(Counter, "dead_letters_total", |s| count(s.dead_letters), "Events refused for good."),
+    Family(Gauge, "in_flight_events", |s| count(s.in_flight_events), "Sent and not answered."),
+    // seen = confirmed + filtered + in flight + waiting + dead letters + lost
+    Family(Counter, "seen_bytes_total", |s| count(s.bytes.seen), "Bytes of the logs for it."),
+    Family(Counter, "confirmed_bytes_total", |s| count(s.bytes.confirmed), "Surely delivered."),
+    Family(Counter, "filtered_bytes_total", |s| count(s.bytes.filtered), "Not for this sink."),
+    Family(Gauge, "in_flight_bytes", |s| count(s.bytes.in_flight), "Sent, not confirmed."),
+    Family(Gauge, "waiting_bytes", |s| count(s.bytes.waiting), "In the logs, not sent."),
+    Family(
+        Counter,
+        "dead_letter_bytes_total",
+        |s| count(s.bytes.dead_letters),
+        "Refused for good.",
+    ),
+    Family(
+        Counter,
+        "lost_bytes_total",
+        |s| count(s.bytes.lost),
+        "Destroyed before they were read.",
+    ),
+    Family(Gauge, "oldest_waiting_timestamp_seconds", |s| time(s.oldest_waiting), "Read then."),
+    Family(Gauge, "last_success_timestamp_seconds", |s| time(s.last_success), "Last delivery."),
+    Family(Gauge, "target_blocked", |s| truth(s.blocked.is_some()), "1: a target takes nothing."),
+];
+
+const RULE: &[Family<RuleStatus>] = &[
+    Family(Gauge, "matches", |r| count(r.count), "In the window, of the group that has most."),
+    Family(Gauge, "limit", |r| count(r.limit), "Matches at which it fires."),
+    Family(Gauge, "firing", |r| truth(r.state == RuleState::Firing), "1 while it fires."),
+    Family(Counter, "fired_total", |r| count(r.fired), "How often it fired."),
+    Family(Gauge, "last_fired_timestamp_seconds", |r| time(r.last_fired), "When it fired last."),
+];
+
+const SOURCE: &[Family<Source>] = &[
+    Family(Gauge, "files", |s| count(s.files), "Files that are followed."),
+    Family(Gauge, "size_bytes", |s| count(s.size), "Seen in these files."),
+    Family(Gauge, "lost_bytes", |s| count(s.lost), "Of them, destroyed before they were read."),
+    Family(Gauge, "last_growth_timestamp_seconds", |s| time(s.last_growth), "When one grew last."),
+];
+
+const ENGINE: &[Family<Status>] = &[
+    Family(Gauge, "files_unopened", |s| count(s.unopened), "Are there, cannot be opened."),
+    Family(Gauge, "memory_anonymous_bytes", |_| process::anonymous_memory(), "Backed by no file."),
+];
+
+/// All of them, as text.
+pub fn page(status: &Status) -> String {
+    let mut page = Page::default();
+    page.family("logwarden_build_info", Gauge, "The version that runs.");
+    page.sample(&[("version", env!("CARGO_PKG_VERSION"))], 1.0);
+    // A name that every monitoring system knows.
+    page.family("process_cpu_seconds_total", Counter, "CPU time of this process.");
+    process::cpu_seconds().into_iter().for_each(|seconds| page.sample(&[], seconds));
+    for Family(kind, name, value, help) in ENGINE {
+        page.family(&format!("logwarden_{name}"), *kind, help);
+        value(status).into_iter().for_each(|value| page.sample(&[], value));
+    }
+    page.family("logwarden_engine_state", Gauge, "1 for the state it is in.");
+    states(&mut page, None, &ENGINE_STATES, engine_state(&status.engine));
+    each(&mut page, "source", SOURCE, &sources(&status.files), |source| &source.name);
+    each(&mut page, "sink", SINK, &status.sinks, |sink| &sink.name);
+    page.family("logwarden_sink_state", Gauge, "1 for the state it is in.");
+    for sink in &status.sinks {
+        states(&mut page, Some(("sink", &sink.name)), &SINK_STATES, sink_state(&sink.state));
+    }
+    each(&mut page, "rule", RULE, &status.rules, |rule| &rule.name);
+    page.text()
+}
+
+fn each<'a, T>(
+    page: &mut Page,
+    what: &str,
+    families: &[Family<T>],
+    all: &'a [T],
+    name: impl Fn(&'a T) -> &'a str,
+) {
+    for Family(kind, figure, value, help) in families {
+        page.family(&format!("logwarden_{what}_{figure}"), *kind, help);
+        for one in all {
+            value(one).into_iter().for_each(|value| page.sample(&[(what, name(one))], value));
+        }
+    }
+}
+
+fn states(page: &mut Page, label: Option<(&str, &str)>, all: &[&str], now: &str) {
+    for state in all {
+        let labels: Vec<_> = label.into_iter().chain([("state", *state)]).collect();
+        page.sample(&labels, f64::from(u8::from(*state == now)));
+    }
+}
+
+/// Exact up to 2⁵³: 9 PB.
+fn count(number: u64) -> Option<f64> {
+    Some(number as f64)
+}
+
+fn time(at: Option<Timestamp>) -> Option<f64> {
+    at.map(|at| at.0 as f64 / 1e9)
+}
+
+fn truth(is: bool) -> Option<f64> {
+    Some(f64::from(u8::from(is)))
+}
+
+/// The files of one source together.
+#[derive(Debug, Default)]
+struct Source {
+    name: String,
+    files: u64,
+    size: u64,
+    lost: u64,
+    last_growth: Option<Timestamp>,
+}
+
+fn sources(files: &[FileStatus]) -> Vec<Source> {
+    let mut all: BTreeMap<&str, Source> = BTreeMap::new();
+    for file in files {
+        let source = all.entry(&file.source).or_default();
+        source.name.clone_from(&file.source);
+        source.files += 1;
+        source.size += file.size;
+        source.lost += file.lost;
+        source.last_growth = source.last_growth.max(Some(file.last_growth));
+    }
+    all.into_values().collect()
+}
+
+const ENGINE_STATES: [&str; 5] = ["starting", "running", "view_only", "draining", "stopped"];
+
+pub fn engine_state(state: &EngineState) -> &'static str {
+    match state {
+        EngineState::Starting => "starting",
+        EngineState::Running => "running",
+        EngineState::ViewOnly { .. } => "view_only",
+        EngineState::Draining => "draining",
+        EngineState::Stopped => "stopped",
+    }
+}
+
+const SINK_STATES: [&str; 8] =
+    ["armed", "idle", "shipping", "resting", "paused", "backing_off", "blocked", "stopped"];
+
+fn sink_state(state: &SinkState) -> &'static str {
+    match state {
+        SinkState::Armed => "armed",
+        SinkState::Idle => "idle",
+        SinkState::Shipping => "shipping",
+        SinkState::Resting { .. } => "resting",
+        SinkState::Paused { .. } => "paused",
+        SinkState::BackingOff { .. } => "backing_off",
+        SinkState::Blocked { .. } => "blocked",
+        SinkState::Stopped => "stopped",
+    }
+}

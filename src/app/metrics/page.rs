@@ -1,0 +1,78 @@
+//! The text format of Prometheus, version 0.0.4
+//! (prometheus.io/docs/instrumenting/exposition_formats).
+
+use std::fmt::Write;
+
+/// What a number means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Only grows, but for a restart.
+    Counter,
+    Gauge,
+}
+
+/// Written from top to bottom: a family, then its samples.
+#[derive(Debug, Default)]
+pub struct Page {
+    text: String,
+    family: String,
+}
+
+impl Page {
+    /// `help`: one line, without a backslash.
+    pub fn family(&mut self, name: &str, kind: Kind, help: &str) {
+        let kind = match kind {
+            Kind::Counter => "counter",
+            Kind::Gauge => "gauge",
+        };
+        name.clone_into(&mut self.family);
+        let _ = write!(self.text, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
+    }
+
+    /// One number of the family that was begun last.
+    pub fn sample(&mut self, labels: &[(&str, &str)], value: f64) {
+        self.text.push_str(&self.family);
+        for (place, (name, text)) in labels.iter().enumerate() {
+            self.text.push(if place == 0 { '{' } else { ',' });
+            let _ = write!(self.text, "{name}=\"");
+            escape(text, &mut self.text);
+            self.text.push('"');
+        }
+        if !labels.is_empty() {
+            self.text.push('}');
+        }
+        let _ = writeln!(self.text, " {value}");
+    }
+
+    pub fn text(self) -> String {
+        self.text
+    }
+}
+
+/// Backslash, quote and line feed; the rest of a label's value may be any UTF-8.
+fn escape(text: &str, into: &mut String) {
+    for letter in text.chars() {
+        match letter {
+            '\\' => into.push_str("\\\\"),
+            '"' => into.push_str("\\\""),
+            '\n' => into.push_str("\\n"),
+            other => into.push(other),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn samples_stand_below_their_family_and_values_of_labels_are_escaped() {
+        let mut page = Page::default();
+        page.family("a_total", Kind::Counter, "All of it.");
+        page.sample(&[], 12.0);
+        page.sample(&[("x", "a\"b\\c\nd"), ("y", "ü")], 0.25);
+        let wanted = "# HELP a_total All of it.\n# TYPE a_total counter\na_total 12\n\
+                      a_total{x=\"a\\\"b\\\\c\\nd\",y=\"ü\"} 0.25\n";
+        assert_eq!(page.text(), wanted);
+    }
+}

@@ -1,0 +1,202 @@
+//! What a monitoring system is told: figures that are true, in a form that it can read, and nothing of the logs.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::time::{Duration, Instant};
+
+use regex::Regex;
+
+use crate::bench::{Bench, lines};
+use crate::fake_elasticsearch::FakeElasticsearch;
+use crate::program::{Engine, wait_for};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+struct Watched {
+    bench: Bench,
+    address: SocketAddr,
+    engine: Engine,
+}
+
+impl Watched {
+    /// `more`: sinks and rules.
+    fn start(fake: &FakeElasticsearch, more: &str) -> Self {
+        let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let sink = format!("urls = [\"{}\"]\n[metrics]\nlisten = \"{free}\"\n{more}", fake.url());
+        let bench = Bench::new(&sink);
+        let engine = bench.engine();
+        wait_for("the endpoint", PATIENCE, || TcpStream::connect(free).ok());
+        Watched { bench, address: free, engine }
+    }
+
+    /// Everything that comes back.
+    fn send(&self, request: &str) -> String {
+        let mut stream = TcpStream::connect(self.address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
+    fn get(&self, path: &str) -> String {
+        self.send(&format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n"))
+    }
+
+    fn page(&self) -> Page {
+        let answer = self.get("/metrics");
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
+        assert!(head.contains("content-type: text/plain; version=0.0.4"), "{head}");
+        assert!(head.contains(&format!("content-length: {}", body.len())), "{head}");
+        Page::read(body)
+    }
+}
+
+/// Series (with its labels as written) → value.
+struct Page(BTreeMap<String, f64>);
+
+impl Page {
+    /// Refuses whatever the format, or the conventions for names, do not allow.
+    fn read(text: &str) -> Page {
+        assert!(text.ends_with('\n'));
+        let comment = Regex::new(r"^# (HELP|TYPE) ([a-z_:][a-z0-9_:]*) (.+)$").unwrap();
+        let label = r#"[a-z_][a-z0-9_]*="([^"\\\n]|\\[\\"n])*""#;
+        let sample =
+            Regex::new(&format!(r"^([a-z_:][a-z0-9_:]*)(\{{{label}(,{label})*\}})? (\S+)$"));
+        let sample = sample.unwrap();
+        let (mut families, mut series) = (BTreeSet::new(), BTreeMap::new());
+        let (mut family, mut kind) = (String::new(), None);
+        for line in text.lines() {
+            if let Some(found) = comment.captures(line) {
+                let name = found[2].to_owned();
+                match &found[1] {
+                    "HELP" => {
+                        assert!(families.insert(name.clone()), "{name} comes twice");
+                        (family, kind) = (name, None);
+                    }
+                    _ => {
+                        assert_eq!(name, family, "TYPE stands below its HELP");
+                        assert!(["counter", "gauge"].contains(&&found[3]), "{line}");
+                        assert_eq!(&found[3] == "counter", name.ends_with("_total"), "{line}");
+                        kind = Some(found[3].to_owned());
+                    }
+                }
+                continue;
+            }
+            let found = sample.captures(line).unwrap_or_else(|| panic!("no sample: {line}"));
+            assert_eq!(found[1], family, "{line} stands below its family");
+            assert!(kind.is_some(), "{line} has no type");
+            let value: f64 = found.iter().last().flatten().unwrap().as_str().parse().unwrap();
+            let name = line.rsplit_once(' ').unwrap().0.to_owned();
+            assert_eq!(series.insert(name, value), None, "{line} comes twice");
+        }
+        Page(series)
+    }
+
+    fn value(&self, series: &str) -> f64 {
+        *self.0.get(series).unwrap_or_else(|| panic!("{series} is not in {:#?}", self.0.keys()))
+    }
+}
+
+#[test]
+fn figures_are_true_and_nothing_of_the_logs_is_told() {
+    let fake = FakeElasticsearch::start();
+    let rule = r#"[rule."a \"q\" \\ ü"]
+kind = "threshold"
+where = "client_id:*"
+count = 1
+window = "1m"
+by = ["client_id"]
+[sink.out]
+kind = "file"
+path = "out.jsonl"
+where = "writer:1"
+"#;
+    let watched = Watched::start(&fake, rule);
+    let text = lines(1, 0..100) + &lines(2, 0..50);
+    watched.bench.append("a.log", &text);
+    let client =
+        r#"{"level":"error","message":"of 7654321","writer":2,"number":50,"client_id":"7654321"}"#;
+    watched.bench.append("a.log", &format!("{client}\n"));
+    let size = (text.len() + client.len() + 1) as f64;
+    let page = wait_for("everything", PATIENCE, || {
+        let page = watched.page();
+        let fired = page.0.iter().any(|(name, value)| name.contains("rule_firing") && *value > 0.0);
+        let through = |sink| {
+            let bytes = |what| page.value(&format!("logwarden_sink_{what}{{sink=\"{sink}\"}}"));
+            let left = bytes("waiting_bytes") + bytes("in_flight_bytes");
+            bytes("seen_bytes_total") == size && left == 0.0
+        };
+        (fired && fake.count() == 151 && through("es") && through("out")).then_some(page)
+    });
+    for (series, value) in [
+        (r#"logwarden_sink_confirmed_events_total{sink="es"}"#, 151.0),
+        (r#"logwarden_sink_confirmed_events_total{sink="out"}"#, 100.0),
+        (r#"logwarden_sink_filtered_events_total{sink="out"}"#, 51.0),
+        (r#"logwarden_sink_confirmed_bytes_total{sink="es"}"#, size),
+        (r#"logwarden_sink_dead_letters_total{sink="es"}"#, 0.0),
+        (r#"logwarden_source_size_bytes{source="app"}"#, size),
+        (r#"logwarden_source_files{source="app"}"#, 1.0),
+        (r#"logwarden_rule_firing{rule="a \"q\" \\ ü"}"#, 1.0),
+        (r#"logwarden_rule_fired_total{rule="a \"q\" \\ ü"}"#, 1.0),
+        (r#"logwarden_engine_state{state="running"}"#, 1.0),
+        (r#"logwarden_engine_state{state="draining"}"#, 0.0),
+    ] {
+        assert_eq!(page.value(series), value, "{series}");
+    }
+    for sink in ["es", "out"] {
+        let bytes = |what| page.value(&format!("logwarden_sink_{what}{{sink=\"{sink}\"}}"));
+        let parts = ["confirmed_bytes_total", "filtered_bytes_total", "in_flight_bytes"];
+        let rest = ["waiting_bytes", "dead_letter_bytes_total", "lost_bytes_total"];
+        let all: f64 = parts.into_iter().chain(rest).map(bytes).sum();
+        assert_eq!((bytes("seen_bytes_total"), all), (size, size), "{sink}");
+    }
+    let on: f64 = page.0.iter().filter(|(name, _)| name.contains("sink_state{")).map(|s| s.1).sum();
+    assert_eq!(on, 2.0, "one state a sink");
+    assert!(page.value("process_cpu_seconds_total") > 0.0);
+    assert!(page.value("logwarden_memory_anonymous_bytes") > 1e6);
+    let text = watched.get("/metrics");
+    assert!(!text.contains("7654321") && !text.contains("line 1"), "{text}");
+    assert!(watched.engine.terminate().success());
+}
+
+#[test]
+fn only_what_is_there_is_answered() {
+    let fake = FakeElasticsearch::start();
+    let watched = Watched::start(&fake, "");
+    let starts = |answer: String, with: &str| assert!(answer.starts_with(with), "{answer}");
+    starts(watched.get("/healthz"), "HTTP/1.1 200 OK");
+    starts(watched.get("/metrics?x=1"), "HTTP/1.1 200 OK");
+    starts(watched.get("/"), "HTTP/1.1 404 ");
+    starts(watched.get("/metrics/../etc/passwd"), "HTTP/1.1 404 ");
+    starts(watched.send("POST /metrics HTTP/1.1\r\ncontent-length: 2\r\n\r\n{}"), "HTTP/1.1 405 ");
+    starts(watched.send("\u{1b}[2J\r\n\r\n"), "HTTP/1.1 404 ");
+    let long = format!("GET /metrics HTTP/1.1\r\nx: {}\r\n\r\n", "y".repeat(20_000));
+    starts(watched.send(&long), "HTTP/1.1 431 ");
+    // More silent connections than are served at once: they are cut off, and others have their turn.
+    let silent: Vec<TcpStream> =
+        (0..10).map(|_| TcpStream::connect(watched.address).unwrap()).collect();
+    let asked = Instant::now();
+    starts(watched.get("/healthz"), "HTTP/1.1 200 OK");
+    assert!(asked.elapsed() < Duration::from_secs(15), "{:?}", asked.elapsed());
+    drop(silent);
+    assert!(watched.engine.terminate().success());
+}
+
+#[test]
+fn an_address_in_use_is_said_and_everything_else_goes_on() {
+    let fake = FakeElasticsearch::start();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let sink = format!("urls = [\"{}\"]\n[metrics]\nlisten = \"{address}\"", fake.url());
+    let bench = Bench::new(&sink);
+    bench.append("a.log", &lines(1, 0..10));
+    let engine = bench.engine();
+    wait_for("a plain word", PATIENCE, || {
+        engine.said().contains("metrics: cannot listen on").then_some(())
+    });
+    wait_for("every line", PATIENCE, || (fake.count() == 10).then_some(()));
+    assert!(engine.terminate().success());
+}
