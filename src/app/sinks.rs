@@ -98,6 +98,18 @@ impl Running {
         }
         self.stop.cancel();
     }
+
+    /// Once it has ended: what it holds open can be opened again.
+    pub fn leave(self) -> Left {
+        Left { name: self.recipe.sink.name, paused_by: self.paused_by }
+    }
+}
+
+/// What is known of a sink that is no longer at work.
+#[derive(Debug)]
+pub struct Left {
+    pub name: String,
+    paused_by: Option<String>,
 }
 
 /// What sinks have in common as long as an engine runs.
@@ -117,7 +129,7 @@ impl Maker {
         &self,
         settings: &Settings,
         recipe: Recipe,
-        before: Option<&Running>,
+        before: Option<&Left>,
     ) -> Result<Running, StartError> {
         let Recipe { sink, privacy, ship, budget } = recipe.clone();
         let built = self.opened(&settings.directories.archive, &sink).await?;

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::bench::{Bench, assert_each_once, line, lines};
 use crate::fake_elasticsearch::FakeElasticsearch;
 use crate::fault_proxy::{Fault, FaultProxy};
-use crate::program::{Engine, send_signal, wait_for};
+use crate::program::{self, Engine, send_signal, wait_for};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -214,6 +214,30 @@ fn a_new_password_is_taken_up() {
     assert!(engine.terminate().success());
     let logins: Vec<String> = fake.attempts().into_iter().map(|attempt| attempt.login).collect();
     assert_eq!(logins, ["Basic dTpvbmU=", "Basic dTp0d28="]);
+}
+
+/// Its writer is the only one: it is closed before it is opened again.
+#[test]
+fn the_archive_can_change_too() {
+    let fake = FakeElasticsearch::start();
+    let bench = Bench::new(&format!("{}\n[sink.archive]", to(&fake)));
+    let engine = started(&bench);
+    for round in 0..4 {
+        bench.append("a.log", &lines(1, round * 500..round * 500 + 500));
+        bench.configure(&format!("{}\n[sink.archive]\nkeep = \"{}d\"", to(&fake), 10 + round));
+        let said = reload(&engine);
+        assert!(said.contains("sink archive: goes on from its cursor"), "{said}");
+        assert!(!said.contains("it is off"), "{said}");
+    }
+    let (home, state) = (bench.home.path(), bench.path("state"));
+    wait_for("the archive", PATIENCE, || {
+        (program::archived(home, &state, "*") >= 2000).then_some(())
+    });
+    delivered(&fake, 2000);
+    assert!(engine.terminate().success());
+    assert_each_once(&program::documents(home, &state), 1, 2000);
+    assert_each_once(&fake.documents(), 1, 2000);
+    assert_eq!(fake.attempts().iter().map(|attempt| attempt.ids.len()).sum::<usize>(), 2000);
 }
 
 /// Where it keeps its state cannot change while it runs, and is said.

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use super::{Alerts, Engine, Settings};
 use crate::app::intake;
-use crate::app::sinks::{self, Recipe, Running};
+use crate::app::sinks::{self, Left, Recipe, Running};
 use crate::event::{Command, Level};
 
 /// Reads the configuration again; else what is wrong with it, a line each. Blocking.
@@ -75,11 +75,13 @@ impl Engine {
     }
 
     /// Obeys while it waits; breaks where a stop was asked for.
-    async fn drain(&mut self, mut leave: Vec<Running>) -> ControlFlow<(), Vec<Running>> {
+    async fn drain(&mut self, mut leave: Vec<Running>) -> ControlFlow<(), Vec<Left>> {
         leave.iter_mut().for_each(Running::stop);
         loop {
             let command = tokio::select! {
-                () = sinks::all_finished(&mut leave) => return ControlFlow::Continue(leave),
+                () = sinks::all_finished(&mut leave) => {
+                    return ControlFlow::Continue(leave.into_iter().map(Running::leave).collect());
+                }
                 command = self.orders.recv() => command,
             };
             match command {
@@ -92,12 +94,12 @@ impl Engine {
         }
     }
 
-    async fn start_missing(&mut self, recipes: Vec<Recipe>, left: Vec<Running>) {
+    async fn start_missing(&mut self, recipes: Vec<Recipe>, left: Vec<Left>) {
         for (place, recipe) in recipes.into_iter().enumerate() {
             if self.sinks.iter().any(|sink| sink.name() == recipe.name()) {
                 continue;
             }
-            let before = left.iter().find(|sink| sink.name() == recipe.name());
+            let before = left.iter().find(|left| left.name == recipe.name());
             match self.maker.start(&self.settings, recipe, before).await {
                 Ok(sink) => self.sinks.insert(place.min(self.sinks.len()), sink),
                 Err(error) => {
@@ -138,7 +140,7 @@ impl Engine {
 }
 
 /// `the configuration was read again: sink es: begun again, source web: new`.
-fn changes(old: &Settings, new: &Settings, recipes: &[Recipe], left: &[Running]) -> String {
+fn changes(old: &Settings, new: &Settings, recipes: &[Recipe], left: &[Left]) -> String {
     let mut told = Vec::new();
     for source in &new.sources {
         match old.sources.iter().find(|other| other.name == source.name) {
@@ -151,9 +153,9 @@ fn changes(old: &Settings, new: &Settings, recipes: &[Recipe], left: &[Running])
     let gone = old.sources.iter().filter(|source| gone(&source.name));
     told.extend(gone.map(|source| format!("source {}: no longer read", source.name)));
     for sink in left {
-        let again = recipes.iter().any(|recipe| recipe.name() == sink.name());
+        let again = recipes.iter().any(|recipe| recipe.name() == sink.name);
         let how = if again { "goes on from its cursor" } else { "ended, its cursor is kept" };
-        told.push(format!("sink {}: {how}", sink.name()));
+        told.push(format!("sink {}: {how}", sink.name));
     }
     let known = |recipe: &&Recipe| old.sinks.iter().any(|s| s.enabled && s.name == recipe.name());
     let added = recipes.iter().filter(|recipe| !known(recipe));
