@@ -42,9 +42,6 @@ pub fn take_in(settings: &Settings, log: &Log) -> Result<Option<Input>, StartErr
 
 /// Nothing that was only shown is kept; nor what a screen left that was killed.
 pub fn remove_what_was_shown(settings: &Settings) {
-    if !settings.stdin {
-        return;
-    }
     let entries = std::fs::read_dir(&settings.directories.cache).into_iter().flatten();
     for path in entries.filter_map(Result::ok).map(|entry| entry.path()) {
         if is_left_over(&path)

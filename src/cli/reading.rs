@@ -14,6 +14,7 @@ use crate::app::identity;
 use crate::app::settings::Settings;
 use crate::base::Timestamp;
 use crate::event::{Batch, Encoding, Generation, IdKey, Identity, Record};
+use crate::follow::compressed;
 use crate::format::{self, Context, End, Framed, Framer};
 
 /// Longest record, in bytes, as the engine has it.
@@ -51,6 +52,9 @@ impl Origin {
             return Ok((origin, Box::new(io::stdin()), 0));
         }
         let (origin, file) = Origin::open_file(path, settings, seen)?;
+        if let Some(unpacked) = compressed::open(&file)? {
+            return Ok((origin, Box::new(unpacked), 0));
+        }
         let length = file.metadata().map_or(0, |metadata| metadata.len());
         Ok((origin, Box::new(file), length))
     }
@@ -98,9 +102,15 @@ fn identity_of(file: &File, metadata: &Metadata, key: &IdKey) -> io::Result<Iden
     let mut head = Vec::with_capacity(HEAD);
     // A pipe has no beginning to look at.
     if metadata.is_file() {
-        head.resize(HEAD, 0);
-        let read = file.read_at(&mut head, 0)?;
-        head.truncate(read);
+        match compressed::open(file)? {
+            // What ends it before its time is told where all of it is read.
+            Some(unpacked) => drop(unpacked.take(HEAD as u64).read_to_end(&mut head)),
+            None => {
+                head.resize(HEAD, 0);
+                let read = file.read_at(&mut head, 0)?;
+                head.truncate(read);
+            }
+        }
     }
     let line = memchr::memchr(b'\n', &head).map_or(head.len(), |newline| newline + 1);
     let birth = metadata.created().map_or(0, |time| Timestamp::from(time).0.max(0));
@@ -140,6 +150,7 @@ pub fn read_batches(
         pending: Vec::new(),
         base: 0,
         ended: false,
+        failed: None,
     }
     .read(each)
 }
@@ -164,14 +175,20 @@ struct Stream<'a, R> {
     /// The offset of its first byte.
     base: u64,
     ended: bool,
+    /// Why it ended before its time; told when everything before that is.
+    failed: Option<io::Error>,
 }
 
 impl<R: Read> Stream<'_, R> {
     fn read(mut self, each: &mut dyn FnMut(&Batch) -> anyhow::Result<()>) -> anyhow::Result<()> {
         loop {
-            self.fill()?;
+            self.fill();
             if self.pending.is_empty() && self.ended {
-                return Ok(());
+                let path = self.origin.path.display();
+                return match self.failed {
+                    Some(error) => Err(error).with_context(|| format!("cannot read all of {path}")),
+                    None => Ok(()),
+                };
             }
             if self.base == 0 {
                 self.framer.encoding = Encoding::of(&self.pending);
@@ -179,7 +196,7 @@ impl<R: Read> Stream<'_, R> {
             self.settle_format();
             let bytes: Arc<[u8]> = self.pending.as_slice().into();
             let (batch, row) = match self.framer.is_overlong(&bytes, self.base) {
-                true if bytes.len() >= PIECE => (Some(self.over_long(&bytes)?), 0),
+                true if bytes.len() >= PIECE => (Some(self.over_long(&bytes)), 0),
                 _ => self.frame(&bytes),
             };
             let Some(batch) = batch else { continue };
@@ -191,10 +208,10 @@ impl<R: Read> Stream<'_, R> {
     }
 
     /// One read only, so that a slow stream is shown as it comes.
-    fn fill(&mut self) -> io::Result<()> {
+    fn fill(&mut self) {
         let before = self.pending.len();
         if self.ended || before >= PIECE {
-            return Ok(());
+            return;
         }
         self.pending.resize(PIECE, 0);
         let read = loop {
@@ -204,7 +221,8 @@ impl<R: Read> Stream<'_, R> {
             }
         };
         self.pending.truncate(before + *read.as_ref().unwrap_or(&0));
-        self.ended = read? == 0;
+        self.ended = !matches!(read, Ok(1..));
+        self.failed = read.err();
         if !self.settled {
             if self.sample.is_empty() {
                 self.sample_from = self.base + before as u64;
@@ -213,7 +231,6 @@ impl<R: Read> Stream<'_, R> {
             let came = &self.pending[before..];
             self.sample.extend_from_slice(&came[..came.len().min(missing)]);
         }
-        Ok(())
     }
 
     /// As the engine: the vote at first sight holds until there is enough for a better one.
@@ -254,32 +271,32 @@ impl<R: Read> Stream<'_, R> {
     }
 
     /// The record is longer than the cap: its beginning stands for it, the rest of its line is passed over.
-    fn over_long(&mut self, bytes: &[u8]) -> io::Result<Batch> {
+    fn over_long(&mut self, bytes: &[u8]) -> Batch {
         let (start, kept) = (self.base, self.framer.kept());
         let text = self.framer.encoding.to_utf8(&bytes[..kept], start);
-        let end = self.line_end(kept)?;
+        let end = self.line_end(kept);
         let record = self.framer.truncated(&text, (start, end), &[], &mut self.context);
-        Ok(self.batch(text.into(), vec![record]))
+        self.batch(text.into(), vec![record])
     }
 
     /// Where the line ends, looked for from this place in what is pending; reads on where it is not there.
-    fn line_end(&mut self, mut from: usize) -> io::Result<u64> {
+    fn line_end(&mut self, mut from: usize) -> u64 {
         let encoding = self.framer.encoding;
         loop {
             let searched = self.base + from as u64;
             if let Some(behind) = encoding.line_end(&self.pending[from..], searched) {
-                return Ok(searched + behind as u64);
+                return searched + behind as u64;
             }
             let end = self.base + self.pending.len() as u64;
             if self.ended {
-                return Ok(end);
+                return end;
             }
             // A code unit that is not whole yet is looked at again.
             let whole = encoding.unit_start(end) - self.base;
             self.pending.drain(..whole as usize);
             self.base += whole;
             from = 0;
-            self.fill()?;
+            self.fill();
         }
     }
 

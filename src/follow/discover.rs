@@ -17,8 +17,10 @@ use super::pattern;
 
 /// Deepest `**`.
 const DEEPEST: usize = 16;
-/// Names of files that are compressed: what they hold was a log before.
-const COMPRESSED: [&str; 8] = [".gz", ".zst", ".xz", ".bz2", ".lz4", ".zip", ".7z", ".Z"];
+/// Names of files that are compressed, and cannot be read: what they hold was a log before.
+const COMPRESSED: [&str; 6] = [".xz", ".bz2", ".lz4", ".zip", ".7z", ".Z"];
+/// Those of compressed files that are read.
+const UNPACKED: [&str; 2] = [".gz", ".zst"];
 
 /// A regular file that a source means.
 #[derive(Clone, Debug, PartialEq)]
@@ -69,10 +71,19 @@ pub fn look(sources: &[Arc<SourceConfig>]) -> Sight {
     sight
 }
 
-/// Looks compressed, by its name.
-pub fn compressed(path: &Path) -> bool {
+/// Looks compressed in a way that is not read, by its name.
+fn compressed(path: &Path) -> bool {
+    ends_with_one_of(path, &COMPRESSED)
+}
+
+/// Looks compressed in a way that is read, by its name.
+pub fn unpacked(path: &Path) -> bool {
+    ends_with_one_of(path, &UNPACKED)
+}
+
+fn ends_with_one_of(path: &Path, endings: &[&str]) -> bool {
     let name = path.as_os_str().as_bytes();
-    COMPRESSED.iter().any(|ending| name.ends_with(ending.as_bytes()))
+    endings.iter().any(|ending| name.ends_with(ending.as_bytes()))
 }
 
 /// Files beside `path` that rotation may have made of it: its name and something behind it.

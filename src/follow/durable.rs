@@ -79,6 +79,8 @@ impl Follower {
 /// Consumers may read it from now on.
 fn give_out(shared: &Shared, tracked: &mut Tracked) {
     let Some(row) = &tracked.row else { return };
+    // Nothing is ever added to a compressed file.
+    let packed = tracked.packed.is_some();
     let generation = Arc::new(Generation {
         id: row.id,
         identity: row.identity.clone(),
@@ -89,8 +91,13 @@ fn give_out(shared: &Shared, tracked: &mut Tracked) {
     });
     tracked.handle.update(|known| {
         known.facts.generation = Some(generation);
-        known.facts.state = if tracked.sibling { FileState::Rotated } else { FileState::Live };
+        known.facts.state = match () {
+            () if packed => FileState::Ended,
+            () if tracked.sibling => FileState::Rotated,
+            () => FileState::Live,
+        };
+        known.complete |= packed;
     });
-    tracked.stage = Stage::Live;
+    tracked.stage = if packed { Stage::Ended } else { Stage::Live };
     shared.add_life(row.id, tracked.handle.clone());
 }

@@ -32,8 +32,9 @@ impl Follower {
             .collect();
         for (id, over) in bereft {
             self.search_copy(id);
+            let unpacking = self.is_unpacking();
             let Some(tracked) = self.tracked.get_mut(&id) else { continue };
-            if over && tracked.stage != Stage::Ended {
+            if over && !unpacking && tracked.stage != Stage::Ended {
                 tracked.stage = Stage::Ended;
                 tracked.handle.update(|known| known.complete = true);
                 self.shared.remove_file(id);
@@ -79,7 +80,7 @@ impl Follower {
         self.bury(GenerationRow { ended: row.ended.or(Some(time)), ..row });
     }
 
-    fn bury(&mut self, row: GenerationRow) {
+    pub fn bury(&mut self, row: GenerationRow) {
         if let Some(store) = self.shared.store.get() {
             store.put_generation(row.clone());
         }
@@ -88,7 +89,7 @@ impl Follower {
     }
 
     /// Where nobody keeps cursors in the state, what was handed out is what can be known.
-    fn everybody_is_through(&self, row: &GenerationRow) -> bool {
+    pub fn everybody_is_through(&self, row: &GenerationRow) -> bool {
         let handed = || self.shared.life(row.id).map(|handle| handle.front().handed);
         match self.shared.behind(row) {
             Some(behind) => !behind,
@@ -134,7 +135,9 @@ impl Follower {
             let here = tracked.place.is_some_and(|place| place.inode == inode);
             here && tracked.undecided() && tracked.size >= row.mark.offset
         };
-        self.unopened.contains(&inode) || self.tracked.values().any(undecided)
+        self.is_unpacking()
+            || self.unopened.contains(&inode)
+            || self.tracked.values().any(undecided)
     }
 
     /// Rows of generations that are gone, that everybody has read, and that nobody missed for long.

@@ -13,6 +13,7 @@ use super::identity::Place;
 use super::rows::Rows;
 use super::shared::Shared;
 use super::tracked::{Stage, Tracked};
+use super::unpack::{MOST, Unpacker};
 use super::watch::{Hints, Watch};
 use crate::base::Timestamp;
 use crate::event::{FileId, GenerationId};
@@ -40,6 +41,9 @@ pub(in crate::follow) struct Follower {
     /// Which file was last seen at a path, and since when.
     pub last_at: HashMap<PathBuf, (Place, Timestamp)>,
     pub rows: Rows,
+    pub unpacker: Unpacker,
+    /// Compressed files that were read to their end, with their birth.
+    pub passed: HashMap<Place, i64>,
     pub watch: Watch,
     /// Sources that were started for the first time.
     pub fresh: Vec<bool>,
@@ -69,6 +73,9 @@ pub(in crate::follow) struct Follower {
 impl Follower {
     pub fn new(shared: Arc<Shared>, watch: Watch) -> Self {
         let sources: Vec<_> = shared.config.sources.iter().cloned().map(Arc::new).collect();
+        let intake = shared.config.intake.as_ref().map(|intake| intake.folder.clone());
+        let folder = intake.unwrap_or_else(std::env::temp_dir);
+        let unpacker = Unpacker::new(&folder, MOST, shared.bell.clone());
         Follower {
             fresh: vec![false; sources.len()],
             sources,
@@ -82,6 +89,8 @@ impl Follower {
             by_path: HashMap::new(),
             last_at: HashMap::new(),
             rows: Rows::default(),
+            unpacker,
+            passed: HashMap::new(),
             watch,
             whole: true,
             first_pass: true,
@@ -118,6 +127,7 @@ impl Follower {
             self.tend_intake();
             self.forget_what_was_looked_at();
         }
+        self.unpacker.stop();
     }
 
     /// One pass: look, judge, close, make durable, publish.
@@ -187,7 +197,8 @@ impl Follower {
             self.open_records.insert(id);
         }
         let (doubted, misfit) = (tracked.handle.doubted(), tracked.handle.take_misfit());
-        if doubted && self.look(id) {
+        let looked_for = doubted || tracked.packed.is_some();
+        if looked_for && self.look(id) {
             self.shared.changed();
         }
         if misfit {

@@ -4,6 +4,7 @@ use std::fs::{File, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 
+use super::compressed::Compression;
 use super::file::read_full;
 use crate::base::Timestamp;
 use crate::event::{IdKey, Identity, Mark};
@@ -70,6 +71,10 @@ impl Head {
         self.bytes
             .get(..identity.head_len as usize)
             .is_some_and(|head| key.hash(head) == identity.head_hash)
+    }
+
+    pub fn compression(&self) -> Option<Compression> {
+        Compression::of(&self.bytes)
     }
 
     /// Compressed or otherwise not text, by its first bytes; what it is.

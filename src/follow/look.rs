@@ -20,6 +20,9 @@ impl Follower {
         let Some(file) = tracked.file() else { return false };
         let watched = tracked.real.as_deref().is_some_and(|p| self.watch.covers(folder_of(p)));
         tracked.next_look = now + tracked.pause(now, watched);
+        if let Some(packed) = tracked.packed.clone() {
+            return self.look_at_packed(id, &packed);
+        }
         let metadata = match file.metadata() {
             Ok(metadata) => metadata,
             Err(error) => {

@@ -7,6 +7,7 @@
 
 mod begin;
 mod cache;
+pub mod compressed;
 mod discover;
 mod durable;
 mod ends;
@@ -20,6 +21,7 @@ mod limits;
 pub mod log;
 mod look;
 mod notices;
+mod packed;
 mod pattern;
 mod reader;
 mod rename;
@@ -31,6 +33,7 @@ mod single;
 mod sources;
 mod tracked;
 mod truncation;
+mod unpack;
 pub mod view;
 mod vote;
 mod watch;

@@ -17,6 +17,7 @@ pub(in crate::follow) enum Topic {
     Path(PathBuf),
     Open(PathBuf),
     Binary(PathBuf),
+    Packed(PathBuf),
     Truncated(PathBuf),
     Watch,
     State,
@@ -71,7 +72,9 @@ impl Board {
         let before = notices.len();
         notices.retain(|topic, _| match topic {
             Topic::Path(path) => problems.iter().any(|problem| problem.path() == path),
-            Topic::Open(path) | Topic::Binary(path) => path.symlink_metadata().is_ok(),
+            Topic::Open(path) | Topic::Binary(path) | Topic::Packed(path) => {
+                path.symlink_metadata().is_ok()
+            }
             _ => true,
         });
         notices.len() != before
@@ -111,7 +114,7 @@ impl Problem {
                  for its subfolders name {path}/**/*"
             ),
             Problem::Compressed(_) => format!(
-                "{path} is compressed and is not read; unpack it beside the log to have it read"
+                "{path} is compressed in a way that is not read; unpack it beside the log to have it read"
             ),
             Problem::Special(_) => {
                 format!("{path} is no regular file and is not read; pipe it in instead")
@@ -155,6 +158,50 @@ pub(in crate::follow) fn too_many_files(path: &Path) -> String {
 
 pub(in crate::follow) fn binary(path: &Path, what: &str) -> String {
     format!("{} is {what}, not text, and is not read; leave it out of the paths", shown(path))
+}
+
+pub(in crate::follow) fn cut_short(path: &Path, size: u64) -> String {
+    format!(
+        "{} is cut short: {} could be unpacked and are read; it is unpacked again when it changes",
+        shown(path),
+        bytes::size(size)
+    )
+}
+
+pub(in crate::follow) fn corrupt(path: &Path, size: u64, reason: &str) -> String {
+    format!(
+        "{} is damaged behind byte {} of what it holds ({}); what stands before that is read, the \
+         rest is not; put an intact copy in its place",
+        shown(path),
+        bytes::count(size),
+        sanitize::line(reason)
+    )
+}
+
+pub(in crate::follow) fn too_large(path: &Path, size: u64) -> String {
+    format!(
+        "{} holds more than is unpacked at once: its first {} are read, the rest is not; unpack it \
+         beside the log to have it read",
+        shown(path),
+        bytes::size(size)
+    )
+}
+
+pub(in crate::follow) fn no_room(path: &Path, used: u64) -> String {
+    format!(
+        "{} waits for room to be unpacked: {} are unpacked already and not read by everybody yet; it \
+         is tried again every few seconds",
+        shown(path),
+        bytes::size(used)
+    )
+}
+
+pub(in crate::follow) fn no_copy(path: &Path, reason: &dyn std::fmt::Display) -> String {
+    format!(
+        "cannot unpack {} ({}); it is tried again every few seconds; make room in the state directory",
+        shown(path),
+        sanitize::line(&reason.to_string())
+    )
 }
 
 pub(in crate::follow) fn truncated(path: &Path, lost: u64) -> String {

@@ -28,7 +28,7 @@ impl Follower {
             .collect();
         for id in absent {
             let Some(tracked) = self.tracked.get_mut(&id) else { continue };
-            let Some(file) = tracked.file() else { continue };
+            let Some(file) = tracked.named() else { continue };
             let Ok(metadata) = file.metadata() else { continue };
             tracked.links = metadata.nlink();
             if tracked.links == 0 {
@@ -94,6 +94,7 @@ impl Follower {
             .filter_map(|row| Some((*ours.get(row.source.as_str())?, row)))
             .collect();
         self.find_inodes(&ours);
+        self.find_compressed_rests(&ours);
         let paths: Vec<(usize, PathBuf)> = self
             .sources
             .iter()

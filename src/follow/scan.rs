@@ -121,6 +121,10 @@ impl Follower {
         if let Some(id) = self.places.get(&place) {
             return Ok(*id);
         }
+        // Read to its end, and its copy given up: it does not come back.
+        if self.passed.get(&place) == Some(&identity::birth(&metadata)) {
+            return Err(io::Error::new(io::ErrorKind::NotFound, "read before"));
+        }
         if !metadata.is_file() {
             return Err(io::Error::new(io::ErrorKind::NotFound, "no regular file any more"));
         }
@@ -179,12 +183,16 @@ impl Follower {
             row: None,
             vote_open: false,
             voted_at: 0,
+            packed: None,
+            version: (0, None),
+            retry: None,
             floor: 0,
         };
         self.tracked.insert(id, tracked);
         self.places.insert(place, id);
         self.unjudged.insert(id);
         self.name_really(id, path);
+        self.unpack_if_compressed(id);
         self.shared.add_file(handle);
         self.shared.changed();
         Ok(id)

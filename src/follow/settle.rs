@@ -18,7 +18,7 @@ use crate::event::{FileId, Identity, Level, Mark};
 use crate::state::GenerationRow;
 
 /// A file that begins as another is its own when it has not grown for this long.
-const SUSPECTED: Duration = Duration::from_secs(2);
+pub(in crate::follow) const SUSPECTED: Duration = Duration::from_secs(2);
 /// Windows of two files that are compared to tell a copy from a neighbour.
 const WINDOW: u64 = 8 * 1024;
 
@@ -31,6 +31,7 @@ enum Verdict {
     CopyOfRow(GenerationRow),
     CopyOf(FileId),
     New(Identity),
+    Unpack,
     Binary(&'static str),
     /// A copy beside a file that lives on, and no path means it.
     Drop,
@@ -70,6 +71,7 @@ impl Follower {
 
     /// Everything that is there is settled; where nothing more will come, the ends are fixed.
     pub fn conclude(&mut self) {
+        self.unpack_all_once();
         let once = self.shared.once();
         let undecided = self.undecided();
         self.settle(&undecided, once);
@@ -85,6 +87,7 @@ impl Follower {
     pub fn first_look(&mut self) {
         self.look_at_all();
         self.find_renamed_while_away();
+        self.unpack_all_once();
         self.bind_known();
     }
 
@@ -98,7 +101,8 @@ impl Follower {
     /// Every inode that the state knows, before anything is taken for new.
     fn bind_known(&mut self) {
         for id in self.undecided() {
-            let Some(tracked) = self.tracked.get(&id) else { continue };
+            let tracked = self.tracked.get(&id).filter(|tracked| tracked.is_whole());
+            let Some(tracked) = tracked else { continue };
             let Some(file) = tracked.file() else { continue };
             let Ok(head) = Head::read(&file) else { continue };
             if let Ok(Some(row)) = self.known_row(tracked, &head, &file) {
@@ -127,6 +131,10 @@ impl Follower {
         for id in ids {
             let Some(tracked) = self.tracked.get(id).filter(|t| t.undecided()) else { continue };
             let called = last_call || (tracked.links == 0 && tracked.quiet_for(now) >= SUSPECTED);
+            if !self.is_unpacked(*id, called) {
+                continue;
+            }
+            let Some(tracked) = self.tracked.get(id) else { continue };
             match self.judge(tracked, called) {
                 Ok(verdict) => self.carry_out(*id, verdict),
                 Err(error) => self.unreadable(*id, &error),
@@ -154,6 +162,9 @@ impl Follower {
         let head = Head::read(&file)?;
         if head.is_empty() {
             return Ok(Verdict::Wait);
+        }
+        if tracked.packed.is_none() && head.compression().is_some() {
+            return Ok(Verdict::Unpack);
         }
         if let Some(what) = head.binary() {
             return Ok(Verdict::Binary(what));
@@ -230,6 +241,14 @@ impl Follower {
                     }
                     is_waiting |= is_copy;
                 }
+                // Read from another copy, which was compressed.
+                Stage::Ended if tracked.packed.is_some() => {
+                    let is_copy = self.is_copy(original, tracked, file)?;
+                    if is_copy && (original.links == 0 || original.place.is_none()) {
+                        return Ok(Verdict::CopyOf(original.handle.id));
+                    }
+                    may_be_copy |= is_copy;
+                }
                 Stage::Live | Stage::Settled => {
                     may_be_copy |= self.alike(original, tracked, file)?;
                 }
@@ -241,6 +260,7 @@ impl Follower {
             _ if is_waiting => Verdict::Suspect,
             true if tracked.sibling => Verdict::Drop,
             true if !last_call && !quiet => Verdict::Suspect,
+            _ if tracked.sibling && !self.is_of_our_time(tracked) => Verdict::Drop,
             _ => Verdict::New(identity),
         })
     }
@@ -307,6 +327,7 @@ impl Follower {
             Verdict::CopyOfRow(row) => self.bind(id, row),
             Verdict::CopyOf(original) => self.adopt(original, id),
             Verdict::New(identity) => self.begin(id, identity),
+            Verdict::Unpack => self.unpack_if_compressed(id),
             Verdict::Binary(what) => self.refuse(id, what),
             Verdict::Drop => self.drop_file(id),
         }

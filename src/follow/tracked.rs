@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use super::file::FileHandle;
 use super::identity::Place;
+use super::unpack::{Packed, Progress, Version};
 use crate::base::Timestamp;
 use crate::event::Mark;
 use crate::state::GenerationRow;
@@ -65,6 +66,12 @@ pub(in crate::follow) struct Tracked {
     pub vote_open: bool,
     /// Mark at the last vote that had too little.
     pub voted_at: u64,
+    /// Compressed: the file that a copy is read of.
+    pub packed: Option<Arc<Packed>>,
+    /// Of the compressed file, at the last look.
+    pub version: Version,
+    /// When what there was no room for is unpacked again.
+    pub retry: Option<Duration>,
     /// Size when its row was found again: what was handed out before is not known beyond it.
     pub floor: u64,
 }
@@ -72,6 +79,11 @@ pub(in crate::follow) struct Tracked {
 impl Tracked {
     pub fn file(&self) -> Option<Arc<File>> {
         self.handle.file()
+    }
+
+    /// The file that has a name: for a compressed one not the copy that is read.
+    pub fn named(&self) -> Option<Arc<File>> {
+        self.packed.as_ref().map(|packed| packed.original.clone()).or_else(|| self.file())
     }
 
     pub fn push_mark(&mut self, mark: Mark) {
@@ -88,6 +100,11 @@ impl Tracked {
     /// Takes part in matching: not read by anybody yet.
     pub fn undecided(&self) -> bool {
         matches!(self.stage, Stage::Unsettled | Stage::Suspect)
+    }
+
+    /// Not compressed, or unpacked as far as it can be.
+    pub fn is_whole(&self) -> bool {
+        self.packed.as_ref().is_none_or(|packed| packed.progress() == Progress::Complete)
     }
 
     /// A file changed hot, or idle for long: looked at again after this.

@@ -62,7 +62,8 @@ impl Follower {
     fn open_copies_beside(&mut self, id: FileId) {
         let Some(original) = self.tracked.get(&id) else { return };
         let path = original.handle.known().facts.path.to_path_buf();
-        let source = original.source;
+        let (source, grown) = (original.source, original.handle.known().facts.last_growth);
+        self.open_compressed_beside(source, &path, grown.minus(GRACE));
         for sibling in discover::siblings(&path).unwrap_or_default() {
             let Ok(file) = File::open(&sibling) else { continue };
             let Ok(metadata) = file.metadata() else { continue };
@@ -84,6 +85,7 @@ impl Follower {
         let (Some(row), Some(file)) = (&original.row, candidate.file()) else { return false };
         let other_inode = candidate.place.is_some_and(|p| p.inode != row.identity.inode);
         candidate.undecided()
+            && candidate.is_whole()
             && other_inode
             && self.begins_and_goes_on(id, &file)
             && self.is_copy(original, candidate, &file).unwrap_or(false)
@@ -100,7 +102,7 @@ impl Follower {
     pub fn adopt(&mut self, id: FileId, copy: FileId) {
         let key = self.shared.config.key;
         let Some(copied) = self.tracked.get(&copy) else { return };
-        let (file, place) = (copied.file(), copied.place);
+        let (file, place, packed) = (copied.file(), copied.place, copied.packed.clone());
         let path = copied.handle.known().facts.path.clone();
         let Some(file) = file else { return };
         // What was seen of it may be from the middle of the copying.
@@ -108,7 +110,8 @@ impl Follower {
         let Ok(Some(end)) = mark_at(&file, size, &key) else { return };
         self.drop_file(copy);
         let Some(tracked) = self.tracked.get_mut(&id) else { return };
-        let truncated = matches!(tracked.stage, Stage::Bereft(_));
+        // Nothing is ever added to either.
+        let over = matches!(tracked.stage, Stage::Bereft(_)) || packed.is_some();
         let Some(row) = &mut tracked.row else { return };
         let seen = row.mark.offset.max(size);
         row.mark = end;
@@ -122,17 +125,18 @@ impl Follower {
         tracked.handle.update(|known| {
             known.facts.path = path.clone();
             known.facts.size = seen;
-            known.facts.state = if truncated { FileState::Ended } else { FileState::Rotated };
+            known.facts.state = if over { FileState::Ended } else { FileState::Rotated };
             known.mark = end;
             known.available = size;
-            known.complete = truncated;
+            known.complete = over;
         });
         drop(front);
         tracked.push_mark(end);
         tracked.size = size;
         tracked.grown = self.shared.clock.uptime();
         tracked.links = 1;
-        tracked.stage = if truncated { Stage::Ended } else { Stage::Live };
+        tracked.packed = packed;
+        tracked.stage = if over { Stage::Ended } else { Stage::Live };
         if let Some(old) = std::mem::replace(&mut tracked.place, place) {
             self.places.remove(&old);
         }

@@ -3,15 +3,19 @@
 //! Where every match must hold a word, blocks without it are passed over unread by the parser; reading goes on
 //! at the last sure beginning of a record before the next block. Memory is a few MiB whatever the file holds.
 
+mod content;
+mod newest;
+
 use std::borrow::Cow;
-use std::collections::BinaryHeap;
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
+
+use content::Content;
+use newest::Newest;
 
 use super::{Each, Options, Order, SearchError};
 use crate::base::Timestamp;
@@ -106,8 +110,8 @@ type Found<'a> = &'a mut dyn FnMut(Event<'_>) -> Result<bool, SearchError>;
 fn search_all(inputs: &[Input], query: &Expr, found: Found<'_>) -> Result<(), SearchError> {
     let literal = required_literal(query);
     for input in inputs {
-        let mut pass = Pass::new(input, query, literal.as_ref());
         let failed = |source| SearchError::File { path: input.path.to_path_buf(), source };
+        let mut pass = Pass::new(input, query, literal.as_ref()).map_err(failed)?;
         while let Some(batch) = pass.next_batch().map_err(failed)? {
             for event in batch.events().filter(|event| pass.matches(*event)) {
                 if !found(event)? {
@@ -123,7 +127,7 @@ fn search_all(inputs: &[Input], query: &Expr, found: Found<'_>) -> Result<(), Se
 /// All records of a file, for tests that want them without a query.
 #[cfg(test)]
 pub(super) fn each_batch(input: &Input, each: &mut dyn FnMut(&Batch)) {
-    let mut pass = Pass::new(input, &Expr::All, None);
+    let mut pass = Pass::new(input, &Expr::All, None).unwrap();
     while let Some(batch) = pass.next_batch().unwrap() {
         each(&batch);
     }
@@ -132,6 +136,7 @@ pub(super) fn each_batch(input: &Input, each: &mut dyn FnMut(&Batch)) {
 /// One way through a file.
 struct Pass<'a> {
     input: &'a Input,
+    content: Content<'a>,
     query: &'a Expr,
     literal: Option<&'a RequiredLiteral>,
     framer: Framer,
@@ -150,10 +155,15 @@ struct Pass<'a> {
 }
 
 impl<'a> Pass<'a> {
-    fn new(input: &'a Input, query: &'a Expr, literal: Option<&'a RequiredLiteral>) -> Self {
+    fn new(
+        input: &'a Input,
+        query: &'a Expr,
+        literal: Option<&'a RequiredLiteral>,
+    ) -> io::Result<Self> {
         let forced = input.format.as_deref().and_then(|name| format::list::by_name(name, &[]));
-        Pass {
+        Ok(Pass {
             input,
+            content: Content::of(&input.file)?,
             query,
             literal,
             forced: forced.is_some(),
@@ -169,7 +179,7 @@ impl<'a> Pass<'a> {
             misfits: 0,
             told_to: 0,
             buffer: Vec::new(),
-        }
+        })
     }
 
     fn matches(&self, event: Event<'_>) -> bool {
@@ -184,6 +194,7 @@ impl<'a> Pass<'a> {
         loop {
             self.fill()?;
             if self.buffer.is_empty() {
+                self.content.failure()?;
                 return Ok(None);
             }
             if self.at == 0 {
@@ -205,7 +216,7 @@ impl<'a> Pass<'a> {
     }
 
     fn fill(&mut self) -> io::Result<()> {
-        read_at(&self.input.file, self.at, BLOCK, &mut self.buffer)
+        self.content.read_at(self.at, BLOCK, &mut self.buffer)
     }
 
     fn ends_here(&self) -> bool {
@@ -227,7 +238,7 @@ impl<'a> Pass<'a> {
 
     /// How many bytes to pass over, because no match can be in them. Whole lines only.
     fn passed_over(&self) -> Option<usize> {
-        let as_it_stands = self.framer.encoding == Encoding::Utf8;
+        let as_it_stands = self.framer.encoding == Encoding::Utf8 && self.content.is_seekable();
         let literal = self.literal.filter(|_| as_it_stands && self.at >= self.frame_to)?;
         let lines = match self.ends_here() {
             true => self.buffer.len(),
@@ -246,7 +257,7 @@ impl<'a> Pass<'a> {
         while from > 0 {
             let end = from;
             from = from.saturating_sub(BACK);
-            read_at(&self.input.file, from, (end - from) as usize, &mut window)?;
+            self.content.read_at(from, (end - from) as usize, &mut window)?;
             if let Some(at) = self.framer.first_begin(&window, from, from == 0) {
                 self.at = from + at as u64;
                 return Ok(());
@@ -300,7 +311,7 @@ impl<'a> Pass<'a> {
         let kept: Arc<[u8]> = self.framer.encoding.to_utf8(&self.buffer[..kept], self.at).into();
         let (start, mut end) = (self.at, self.at + self.buffer.len() as u64);
         loop {
-            read_at(&self.input.file, end, BLOCK, &mut self.buffer)?;
+            self.content.read_at(end, BLOCK, &mut self.buffer)?;
             match self.framer.encoding.line_end(&self.buffer, end) {
                 Some(behind) => {
                     end += behind as u64;
@@ -338,57 +349,5 @@ fn new_context(input: &Input) -> Context {
         last: None,
         since_last: 0,
         seen: input.seen,
-    }
-}
-
-/// Reads `length` bytes at `offset`, fewer only where the file ends.
-fn read_at(file: &File, offset: u64, length: usize, buffer: &mut Vec<u8>) -> io::Result<()> {
-    buffer.resize(length, 0);
-    let mut done = 0;
-    while done < length {
-        match file.read_at(&mut buffer[done..], offset + done as u64) {
-            Ok(0) => break,
-            Ok(more) => done += more,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    buffer.truncate(done);
-    Ok(())
-}
-
-/// The newest so many; of two of one time the one that came later is the newer.
-struct Newest {
-    size: usize,
-    count: u64,
-    kept: BinaryHeap<std::cmp::Reverse<(Timestamp, u64, String)>>,
-}
-
-impl Newest {
-    fn new(size: u64) -> Self {
-        let size = usize::try_from(size).unwrap_or(usize::MAX);
-        Newest { size, count: 0, kept: BinaryHeap::new() }
-    }
-
-    fn wants(&self, time: Timestamp) -> bool {
-        let oldest = self.kept.peek().map(|oldest| oldest.0.0);
-        self.kept.len() < self.size || (self.size > 0 && oldest.is_some_and(|old| time >= old))
-    }
-
-    fn add(&mut self, time: Timestamp, document: String) {
-        self.count += 1;
-        self.kept.push(std::cmp::Reverse((time, self.count, document)));
-        if self.kept.len() > self.size {
-            self.kept.pop();
-        }
-    }
-
-    fn hand_out(self, each: Each<'_>) -> io::Result<u64> {
-        // Ascending in the reversed order: the newest first.
-        let kept = self.kept.into_sorted_vec();
-        for newest in &kept {
-            each(&newest.0.2)?;
-        }
-        Ok(kept.len() as u64)
     }
 }

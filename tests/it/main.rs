@@ -5,6 +5,7 @@ mod archive;
 mod bad_input;
 mod bench;
 mod cli;
+mod compressed;
 mod dead_letters;
 mod delivery;
 mod encodings;

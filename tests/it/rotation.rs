@@ -8,10 +8,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use logwarden::base::{Clock, SystemClock};
-use logwarden::event::{Cursor, EventId, Flags, GenerationId, IdKey};
+use logwarden::event::{Cursor, Event, EventId, Flags, GenerationId, IdKey};
 use logwarden::follow::{Log, LogConfig, Read, SourceConfig, Start};
 use logwarden::state::Store;
 use tempfile::TempDir;
+
+use super::compressed::{gzip, pack};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -40,6 +42,25 @@ pub struct Seen {
     pub flags: Flags,
     pub generation: GenerationId,
     pub bounds: (u64, u64),
+}
+
+impl Consumer {
+    /// As if no more than the first events had been read, in the one generation there is.
+    pub fn forget_all_but(&mut self, count: usize) {
+        self.events.truncate(count);
+        let offset = self.events.last().map_or(0, |event| event.bounds.1);
+        self.cursors.values_mut().for_each(|cursor| *cursor = offset);
+    }
+}
+
+fn seen(event: &Event<'_>) -> Seen {
+    Seen {
+        id: event.id(),
+        text: String::from_utf8_lossy(event.text()).into_owned(),
+        flags: event.record.flags,
+        generation: event.batch.generation.id,
+        bounds: (event.record.start, event.record.end),
+    }
 }
 
 impl Bench {
@@ -124,13 +145,7 @@ impl Bench {
                         for event in batch.events().skip(first) {
                             assert_eq!(event.record.start, *cursor, "no gap, no overlap");
                             *cursor = event.record.end;
-                            self.consumer.events.push(Seen {
-                                id: event.id(),
-                                text: String::from_utf8_lossy(event.text()).into_owned(),
-                                flags: event.record.flags,
-                                generation,
-                                bounds: (event.record.start, event.record.end),
-                            });
+                            self.consumer.events.push(seen(&event));
                         }
                     }
                     Read::Lost { to } => {
@@ -165,6 +180,20 @@ impl Bench {
             );
             std::thread::sleep(Duration::from_millis(5));
         }
+    }
+
+    /// The next batch of the first generation, and no more.
+    pub fn read_one_batch(&mut self) {
+        let (log, store) = self.running.clone().unwrap();
+        let generation = log.generations()[0];
+        let cursor = self.consumer.cursors.entry(generation).or_insert(0);
+        if let Read::Batch { batch, first } =
+            log.read(Cursor { generation, offset: *cursor }).unwrap()
+        {
+            self.consumer.events.extend(batch.events().skip(first).map(|event| seen(&event)));
+            *cursor = batch.end;
+        }
+        store.put_cursor("test", "*", Cursor { generation, offset: *cursor });
     }
 
     pub fn texts(&self) -> Vec<&str> {
@@ -229,6 +258,7 @@ fn a_path_and_a_pattern_that_match_nothing_wait() {
     bench.until("no notice", |bench| bench.log().notices().is_empty());
 }
 
+/// S24.
 #[test]
 fn empty_and_tiny_files_come_within_a_second() {
     let mut bench = Bench::new(&["*"]);
@@ -242,11 +272,13 @@ fn empty_and_tiny_files_come_within_a_second() {
     bench.expect_lines(["x".to_owned(), "y".to_owned()]);
 }
 
+/// S07, in short.
 #[test]
 fn renamed_two_hundred_times_under_a_pattern_that_covers_the_new_names() {
     rename_often(&["app.log*"], 200);
 }
 
+/// S07, in short.
 #[test]
 fn renamed_two_hundred_times_with_only_the_path_known() {
     rename_often(&["app.log"], 200);
@@ -288,6 +320,7 @@ fn renamed_while_nobody_looks() {
     bench.expect_lines((0..20).map(|n| line("a", n)));
 }
 
+/// S08.
 #[test]
 fn late_lines_of_a_writer_that_keeps_the_old_file() {
     let mut bench = Bench::new(&["*.log"]);
@@ -306,6 +339,7 @@ fn late_lines_of_a_writer_that_keeps_the_old_file() {
     bench.expect_lines((0..8).map(|n| line("a", n)).chain((0..3).map(|n| line("b", n))));
 }
 
+/// S10, without a copy.
 #[test]
 fn truncated_before_it_was_read_is_counted_to_the_byte() {
     let mut bench = Bench::new(&["app.log"]);
@@ -349,6 +383,7 @@ fn copytruncate(bench: &Bench, from: &str, to: &str) {
     OpenOptions::new().write(true).open(bench.path(from)).unwrap().set_len(0).unwrap();
 }
 
+/// S10.
 #[test]
 fn copytruncate_with_unread_bytes_is_read_from_the_copy() {
     for paths in [&["app.log"][..], &["app.log*"][..]] {
@@ -461,6 +496,7 @@ fn moved_as_to_another_file_system_while_its_writer_goes_on() {
     bench.expect_lines((0..60).map(|n| line("a", n)));
 }
 
+/// S13.
 #[test]
 fn an_inode_that_is_used_again_is_another_generation() {
     let mut bench = Bench::new(&["app.log"]);
@@ -485,6 +521,7 @@ fn deleted_while_unread_is_read_to_its_end() {
     bench.expect_lines((0..20_000).map(|n| line("a", n)).chain((0..10).map(|n| line("b", n))));
 }
 
+/// S23.
 #[test]
 fn five_hundred_files_that_begin_alike() {
     let mut bench = Bench::new(&["*.log"]);
@@ -501,6 +538,7 @@ fn five_hundred_files_that_begin_alike() {
     bench.expect_lines(expected);
 }
 
+/// S23b.
 #[test]
 fn growing_files_that_begin_alike_are_no_copies_of_each_other() {
     let mut bench = Bench::new(&["*.log*"]);
@@ -534,6 +572,7 @@ fn growing_files_that_begin_alike_are_no_copies_of_each_other() {
     bench.expect_lines(expected);
 }
 
+/// S22.
 #[test]
 fn line_ends_across_read_buffers() {
     let mut bench = Bench::new(&["app.log"]);
@@ -542,8 +581,12 @@ fn line_ends_across_read_buffers() {
     bench.append("app.log", expected.iter().map(|l| l.clone() + "\r\n").collect::<String>());
     bench.open();
     bench.expect_lines(expected);
+    for event in &bench.consumer.events {
+        assert_eq!(event.bounds.1 - event.bounds.0, event.text.len() as u64 + 2, "{event:?}");
+    }
 }
 
+/// S20: NULs, bytes that are no UTF-8, a lone CR, a name that is no text.
 #[test]
 fn any_bytes_in_content_and_name() {
     use std::os::unix::ffi::OsStrExt;
@@ -560,6 +603,30 @@ fn any_bytes_in_content_and_name() {
     assert_eq!(bench.consumer.events.len(), 3);
 }
 
+/// S20: the writer goes on at its old offset, so a hole of NULs stands before its line.
+#[test]
+fn the_hole_that_copytruncate_leaves_is_part_of_the_next_line() {
+    let mut bench = Bench::new(&["app.log*"]);
+    let mut writer = File::create(bench.path("app.log")).unwrap();
+    writer.write_all(lines("a", 0..300).as_bytes()).unwrap();
+    bench.open();
+    bench.until("the first", |bench| bench.consumer.events.len() == 300);
+    let hole = fs::metadata(bench.path("app.log")).unwrap().len();
+    copytruncate(&bench, "app.log", "app.log.1");
+    writer.write_all(lines("a", 300..302).as_bytes()).unwrap();
+    bench.until("the rest", |bench| bench.consumer.events.len() == 302);
+    let [behind_hole, last] = &bench.consumer.events[300..] else { panic!("two") };
+    let nuls = "\0".repeat(hole as usize);
+    assert_eq!(behind_hole.text, nuls + &line("a", 300));
+    assert_eq!((behind_hole.bounds.0, behind_hole.bounds.1), (0, last.bounds.0));
+    assert_eq!(last.text, line("a", 301));
+    assert_eq!(bench.consumer.lost, 0);
+    bench.restart();
+    bench.drain();
+    assert_eq!(bench.consumer.events.len(), 302);
+}
+
+/// S19.
 #[test]
 fn a_huge_line_is_kept_in_part_and_the_next_one_is_right() {
     let mut bench = Bench::new(&["app.log"]);
@@ -580,6 +647,7 @@ fn a_huge_line_is_kept_in_part_and_the_next_one_is_right() {
     assert_eq!(bench.consumer.events[2].text, "next");
 }
 
+/// S17.
 #[test]
 fn one_line_in_five_writes_with_restarts_between() {
     let mut bench = Bench::new(&["app.log"]);
@@ -603,6 +671,7 @@ const ERROR: &str = "2024-05-01 10:00:00,123 ERROR root: it broke\n";
 const TRACE: &str = "Traceback (most recent call last):\n  File \"a.py\", line 1\nValueError: x\n";
 const INFO: &str = "2024-05-01 10:00:01,123 INFO root: it goes on\n";
 
+/// S17b.
 #[test]
 fn a_trace_after_its_error_was_sent_is_a_record_of_its_own() {
     let mut bench = Bench::new(&["app.log"]);
@@ -676,6 +745,7 @@ fn once_reads_what_is_there_and_closes_it() {
     assert_eq!(bench.consumer.events[8].text, "shed");
 }
 
+/// S17c.
 #[test]
 fn ids_are_the_same_without_the_state() {
     let mut bench = Bench::new(&["*.log"]);
@@ -745,6 +815,7 @@ fn a_folder_behind_a_pattern_that_cannot_be_looked_at_is_not_deleted() {
     bench.expect_lines((0..9).map(|n| line("a", n)));
 }
 
+/// S25.
 #[test]
 fn polling_alone_is_enough_and_said() {
     let mut bench = Bench::new(&["app.log*"]);
@@ -758,6 +829,7 @@ fn polling_alone_is_enough_and_said() {
     bench.expect_lines((0..15).map(|n| line("a", n)));
 }
 
+/// S16.
 #[test]
 fn a_link_that_flips_between_two_files() {
     let mut bench = Bench::new(&["current.log"]);
@@ -783,7 +855,7 @@ fn a_link_that_flips_between_two_files() {
 fn compressed_files_are_left_and_said() {
     let mut bench = Bench::new(&["*"]);
     bench.append("app.log", lines("a", 0..2));
-    bench.append("app.log.1.gz", b"\x1f\x8b whatever\n");
+    bench.append("app.log.1.xz", b"\xfd7zXZ\0 whatever\n");
     bench.append("hidden-gzip", b"\x1f\x8b whatever\n");
     bench.open();
     bench.expect_lines((0..2).map(|n| line("a", n)));
@@ -808,6 +880,7 @@ fn a_reader_near_another_gets_the_same_batch() {
     assert!(Arc::ptr_eq(&one, &other));
 }
 
+/// S27.
 #[test]
 fn a_folder_that_goes_and_comes_back_is_not_read_again() {
     let mut bench = Bench::new(&["app.log", "*.txt"]);
@@ -987,7 +1060,7 @@ fn model(chance: &mut Chance) {
         let count = chance.below(12);
         bench.append("app.log", lines("m", written..written + count));
         written += count;
-        let step = chance.below(12);
+        let step = chance.below(14);
         log.push((step, written));
         let name = format!("app.log.{rotated}");
         match step {
@@ -1016,6 +1089,13 @@ fn model(chance: &mut Chance) {
                 bench.append("app.log", &whole[..5]);
                 bench.drain();
                 bench.append("app.log", &whole[5..]);
+            }
+            9 | 10 => {
+                // `gzip`, of the file that was rotated last.
+                let plain = (0..rotated).rev().map(|n| bench.path(&format!("app.log.{n}")));
+                if let Some(plain) = plain.into_iter().find(|path| path.exists()) {
+                    pack(&plain, "gz", gzip);
+                }
             }
             _ => bench.drain(),
         }

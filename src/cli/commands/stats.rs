@@ -20,11 +20,15 @@ pub fn run(global: &Global, arguments: &Stats) -> anyhow::Result<Exit> {
     to_stdout(|out| {
         for path in &arguments.files {
             match count(path, &settings) {
-                Ok(found) => {
+                Ok((found, failed)) => {
                     let name = path.display().to_string();
                     match arguments.format {
                         TextOrJson::Text => found.write_text(&name, out)?,
                         TextOrJson::Json => found.write_json(&name, out)?,
+                    }
+                    if let Some(error) = failed {
+                        say(format_args!("{error:#}"));
+                        exit = Exit::Failed;
                     }
                 }
                 Err(error) => {
@@ -53,20 +57,21 @@ struct Figures {
     took: Duration,
 }
 
-fn count(path: &Path, settings: &Settings) -> anyhow::Result<Figures> {
+/// Also why not all of it could be read.
+fn count(path: &Path, settings: &Settings) -> anyhow::Result<(Figures, Option<anyhow::Error>)> {
     let clock = SystemClock::new();
     let (origin, input, size) = Origin::open(path, settings, clock.now())?;
     let bar = progress::bytes(&path.display().to_string(), size);
     let started = clock.uptime();
     let mut figures = Figures::default();
-    read_batches(input, &origin, &mut |batch| {
+    let read = read_batches(input, &origin, &mut |batch| {
         figures.add(batch);
         bar.set_position(batch.end);
         Ok(())
-    })?;
+    });
     figures.took = clock.uptime() - started;
     bar.finish_and_clear();
-    Ok(figures)
+    Ok((figures, read.err()))
 }
 
 impl Figures {

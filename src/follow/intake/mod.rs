@@ -144,6 +144,6 @@ impl Incoming {
 }
 
 /// Log lines lie in it: for its owner alone.
-fn make_folder(folder: &Path) -> io::Result<()> {
+pub(in crate::follow) fn make_folder(folder: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }

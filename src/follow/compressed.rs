@@ -1,0 +1,94 @@
+//! Compressed streams → bytes: gzip and zstd, also several streams in a row. Memory is bounded whatever they hold.
+
+use std::borrow::Borrow;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
+use std::os::unix::fs::FileExt;
+
+use crate::base::bytes;
+
+/// What a stream was compressed with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Compression {
+    Gzip,
+    Zstd,
+}
+
+/// Bytes of a file that are enough for [`Compression::of`].
+pub(in crate::follow) const MAGIC: usize = 4;
+
+impl Compression {
+    /// By the first bytes, whatever the file is called.
+    pub fn of(head: &[u8]) -> Option<Compression> {
+        match head {
+            [0x1f, 0x8b, ..] => Some(Compression::Gzip),
+            // A frame, or one that may be skipped before it.
+            [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => {
+                Some(Compression::Zstd)
+            }
+            _ => None,
+        }
+    }
+
+    /// What `input` held before it was compressed. A stream that is cut short ends with `UnexpectedEof`, one that is
+    /// damaged with another error; what could be read comes first.
+    pub fn unpack<'r>(
+        self,
+        input: impl BufRead + Send + 'r,
+    ) -> io::Result<Box<dyn Read + Send + 'r>> {
+        Ok(match self {
+            Compression::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(input)),
+            Compression::Zstd => Box::new(zstd::stream::read::Decoder::with_buffer(input)?),
+        })
+    }
+}
+
+/// What a compressed file holds, from its beginning; `None` where the file is not compressed.
+pub fn open(file: &File) -> io::Result<Option<Unpacked>> {
+    let mut magic = [0; MAGIC];
+    // What cannot be read by offset is no file.
+    let read = file.read_at(&mut magic, 0).unwrap_or(0);
+    let Some(compression) = Compression::of(&magic[..read]) else { return Ok(None) };
+    let input = BufReader::with_capacity(64 * 1024, At { file: file.try_clone()?, offset: 0 });
+    Ok(Some(Unpacked { input: compression.unpack(input)?, done: 0 }))
+}
+
+/// Says where a stream ends before its time; what could be read comes first.
+pub struct Unpacked {
+    input: Box<dyn Read + Send>,
+    done: u64,
+}
+
+impl Read for Unpacked {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.input.read(buffer);
+        self.done += *read.as_ref().unwrap_or(&0) as u64;
+        read.map_err(|error| match error.kind() {
+            io::ErrorKind::Interrupted => error,
+            _ if error.raw_os_error().is_some() => error,
+            kind => io::Error::new(kind, ended_early(self.done, &error)),
+        })
+    }
+}
+
+fn ended_early(done: u64, error: &io::Error) -> String {
+    let at = format!("behind byte {} of what it holds", bytes::count(done));
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof => format!("it is cut short {at}; what stands before is read"),
+        _ => format!("it is damaged {at} ({error}); what stands before is read"),
+    }
+}
+
+/// Reads a file from an offset on, without moving anybody's place in it.
+pub(in crate::follow) struct At<F> {
+    pub file: F,
+    pub offset: u64,
+}
+
+impl<F: Borrow<File>> Read for At<F> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.borrow().read_at(buffer, self.offset)?;
+        self.offset += read as u64;
+        Ok(read)
+    }
+}

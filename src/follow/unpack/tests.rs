@@ -1,0 +1,90 @@
+use std::io::Write;
+
+use tempfile::TempDir;
+
+use super::*;
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+struct Scratch {
+    folder: TempDir,
+    unpacker: Unpacker,
+}
+
+impl Scratch {
+    fn new(most: u64) -> Self {
+        let folder = TempDir::new().unwrap();
+        let unpacker = Unpacker::new(&folder.path().join("copies"), most, Arc::default());
+        Scratch { folder, unpacker }
+    }
+
+    fn add(&mut self, bytes: &[u8]) -> Arc<Packed> {
+        let path = self.folder.path().join("packed");
+        std::fs::write(&path, bytes).unwrap();
+        let file = Arc::new(File::open(&path).unwrap());
+        std::fs::remove_file(&path).unwrap();
+        let compression = Compression::of(bytes).unwrap();
+        self.unpacker.add(FileId(1), file, compression).unwrap()
+    }
+
+    fn content(packed: &Packed) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        At { file: &*packed.copy, offset: 0 }.read_to_end(&mut bytes).unwrap();
+        bytes
+    }
+}
+
+#[test]
+fn a_copy_holds_what_was_compressed_and_has_no_name() {
+    let mut scratch = Scratch::new(MOST);
+    let bytes: Vec<u8> = (0..1_000_000u32).flat_map(|n| n.to_le_bytes()).collect();
+    let packed = scratch.add(&gzip(&bytes));
+    scratch.unpacker.finish();
+    assert_eq!(packed.progress(), Progress::Complete);
+    assert!(Scratch::content(&packed) == bytes);
+    assert_eq!(scratch.unpacker.used(), bytes.len() as u64);
+    assert_eq!(std::fs::read_dir(scratch.folder.path().join("copies")).unwrap().count(), 0);
+    drop(packed);
+    assert_eq!(scratch.unpacker.used(), 0, "its room is free again");
+}
+
+#[test]
+fn a_bomb_stops_at_the_room_there_is() {
+    let mut scratch = Scratch::new(4 << 20);
+    let bomb = scratch.add(&gzip(&vec![0; 64 << 20]));
+    scratch.unpacker.finish();
+    assert_eq!(bomb.progress(), Progress::Full);
+    assert!(scratch.unpacker.used() <= 4 << 20);
+    let next = scratch.add(&gzip(&vec![1; 3 << 20]));
+    scratch.unpacker.finish();
+    assert_eq!(next.progress(), Progress::Full);
+    next.empty();
+    bomb.empty();
+    scratch.unpacker.again(FileId(1), &next);
+    scratch.unpacker.finish();
+    assert_eq!(next.progress(), Progress::Complete);
+    assert_eq!(scratch.unpacker.used(), 3 << 20);
+}
+
+#[test]
+fn every_cut_of_a_stream_is_cut_and_its_beginning_is_right() {
+    let mut scratch = Scratch::new(MOST);
+    let bytes: Vec<u8> = (0..3000u32).flat_map(|n| format!("line {n}\n").into_bytes()).collect();
+    let whole = gzip(&bytes);
+    for to in (2..whole.len()).step_by(97) {
+        let packed = scratch.add(&whole[..to]);
+        scratch.unpacker.finish();
+        assert_eq!(packed.progress(), Progress::Cut, "{to}");
+        assert!(bytes.starts_with(&Scratch::content(&packed)), "{to}");
+    }
+    let mut damaged = whole.clone();
+    let last = damaged.len() - 5;
+    damaged[last] ^= 1;
+    let packed = scratch.add(&damaged);
+    scratch.unpacker.finish();
+    assert!(matches!(packed.progress(), Progress::Corrupt(_)), "{:?}", packed.progress());
+}

@@ -1,0 +1,43 @@
+//! The newest documents of all files, in memory.
+
+use std::collections::BinaryHeap;
+use std::io;
+
+use crate::base::Timestamp;
+use crate::search::Each;
+
+/// The newest so many; of two of one time the one that came later is the newer.
+pub struct Newest {
+    size: usize,
+    count: u64,
+    kept: BinaryHeap<std::cmp::Reverse<(Timestamp, u64, String)>>,
+}
+
+impl Newest {
+    pub fn new(size: u64) -> Self {
+        let size = usize::try_from(size).unwrap_or(usize::MAX);
+        Newest { size, count: 0, kept: BinaryHeap::new() }
+    }
+
+    pub fn wants(&self, time: Timestamp) -> bool {
+        let oldest = self.kept.peek().map(|oldest| oldest.0.0);
+        self.kept.len() < self.size || (self.size > 0 && oldest.is_some_and(|old| time >= old))
+    }
+
+    pub fn add(&mut self, time: Timestamp, document: String) {
+        self.count += 1;
+        self.kept.push(std::cmp::Reverse((time, self.count, document)));
+        if self.kept.len() > self.size {
+            self.kept.pop();
+        }
+    }
+
+    pub fn hand_out(self, each: Each<'_>) -> io::Result<u64> {
+        // Ascending in the reversed order: the newest first.
+        let kept = self.kept.into_sorted_vec();
+        for newest in &kept {
+            each(&newest.0.2)?;
+        }
+        Ok(kept.len() as u64)
+    }
+}
