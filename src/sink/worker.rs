@@ -233,6 +233,7 @@ impl Worker {
             let news = std::mem::take(&mut self.changed);
             if news {
                 self.tracks.discover(&self.config);
+                self.lanes.fence.tell();
                 self.report.touch();
             }
             self.rest(news);

@@ -36,8 +36,13 @@ impl Fence {
         }
         drop(upto);
         if raised {
-            self.changes.send_modify(|changes| *changes += 1);
+            self.tell();
         }
+    }
+
+    /// The log has news, perhaps of a generation that had its fence before it was found.
+    pub(super) fn tell(&self) {
+        self.changes.send_modify(|changes| *changes += 1);
     }
 
     fn of(&self, generation: GenerationId) -> Option<u64> {

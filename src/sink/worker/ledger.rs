@@ -29,6 +29,8 @@ pub(super) struct Ledger {
     /// Of the confirmed and the dead letters: what an earlier run had left to a lane. No track of the main
     /// worker has seen it.
     pub earlier: u64,
+    /// Of what an earlier run had left: not looked through yet. Events of other targets are among it.
+    pub left: u64,
 }
 
 impl Ledger {
@@ -81,6 +83,7 @@ impl Ledger {
         self.confirmed += other.confirmed;
         self.dead_letters += other.dead_letters;
         self.earlier += other.earlier;
+        self.left += other.left;
     }
 }
 
@@ -88,11 +91,11 @@ impl Ledger {
 pub(super) fn account(ledger: &Ledger, seen: u64, outstanding: u64, flying: u64) -> Bytes {
     let flying = flying.min(outstanding);
     let bytes = Bytes {
-        seen,
+        seen: seen + ledger.left,
         confirmed: ledger.confirmed,
         filtered: ledger.filtered,
         in_flight: flying + ledger.accepted,
-        waiting: outstanding - flying + ledger.elsewhere,
+        waiting: outstanding - flying + ledger.elsewhere + ledger.left,
         dead_letters: ledger.dead_letters,
         lost: ledger.lost,
     };

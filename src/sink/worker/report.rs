@@ -223,6 +223,7 @@ impl Worker {
         told.behind_bytes = told.bytes.in_flight + told.bytes.waiting;
         let mean = told.bytes.confirmed as f64 / told.confirmed_events.max(1) as f64;
         told.behind_events = if mean > 0.0 { (told.behind_bytes as f64 / mean) as u64 } else { 0 };
+        ledger.left = self.tracks.left_from_earlier();
         self.report.ledger.send_replace(ledger);
         self.report.status.state = told.state.clone();
         self.report.sender.send_replace(told);

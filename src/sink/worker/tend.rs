@@ -177,6 +177,8 @@ impl Worker {
             return;
         }
         self.lanes.look_at = self.now + LOOK;
+        // What they tell is news of ours.
+        self.report.touch();
         self.raise_fence();
         self.put_new_rows();
         let left: Vec<u64> = self.lanes.parked.iter().map(|lane| self.left_in(lane)).collect();
@@ -224,7 +226,10 @@ impl Worker {
             .map(|row| (row.generation, row.offset))
             .collect();
         let left = |(id, upto): (GenerationId, u64)| {
-            let (start, end) = self.config.queue.extent(id)?;
+            let Some((start, end)) = self.config.queue.extent(id) else {
+                // Not found yet, or its disk is away. The rows go with the generation that is forgotten.
+                return rows.get(&id).map(|row| upto.saturating_sub(*row));
+            };
             Some(upto.min(end).saturating_sub(rows.get(&id).copied().unwrap_or(start)))
         };
         self.lanes.fence.all().into_iter().filter_map(left).sum()

@@ -46,6 +46,8 @@ pub(super) struct Tracks {
     begun: HashMap<GenerationId, u64>,
     earlier: HashMap<GenerationId, u64>,
     ledger: Ledger,
+    /// As it was at the last commit of a sink that commits.
+    durable: Ledger,
 }
 
 impl Tracks {
@@ -70,6 +72,7 @@ impl Tracks {
         self.known.clear();
         self.elsewhere = done;
         self.discover(config);
+        self.ledger = self.durable;
         self.ledger.settle(self.seen() - self.outstanding());
     }
 
@@ -113,6 +116,7 @@ impl Tracks {
     /// What was accepted is durable.
     pub(super) fn confirm_accepted(&mut self) {
         self.ledger.commit();
+        self.durable = self.ledger;
     }
 
     pub(super) fn take_over(&mut self, other: &Ledger) {
@@ -134,6 +138,11 @@ impl Tracks {
             track.end.saturating_sub(track.prefix.end()).saturating_sub(track.prefix.beyond())
         };
         self.all.iter().map(open).sum()
+    }
+
+    /// Of the bytes that an earlier run left to this lane: those that are not done.
+    pub(super) fn left_from_earlier(&self) -> u64 {
+        self.all.iter().map(|track| track.earlier.saturating_sub(track.prefix.end())).sum()
     }
 
     pub(super) fn prefixes(&self) -> HashMap<GenerationId, Prefix> {

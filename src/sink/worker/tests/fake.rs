@@ -43,6 +43,8 @@ pub struct FakeQueue {
     files: Mutex<Vec<FakeFile>>,
     changes: watch::Sender<u64>,
     pub settled: AtomicBool,
+    /// Nothing is found yet.
+    pub hidden: AtomicBool,
     pub broken: AtomicBool,
 }
 
@@ -70,6 +72,7 @@ impl FakeQueue {
             files: Mutex::new((0..files).map(file).collect()),
             changes: watch::Sender::new(0),
             settled: AtomicBool::new(true),
+            hidden: AtomicBool::new(false),
             broken: AtomicBool::new(false),
         })
     }
@@ -80,6 +83,11 @@ impl FakeQueue {
 
     pub fn append(&self, file: usize, text: &str) {
         self.files.lock().unwrap()[file].bytes.extend_from_slice(text.as_bytes());
+        self.changes.send_modify(|changes| *changes += 1);
+    }
+
+    pub fn hide(&self, hidden: bool) {
+        self.hidden.store(hidden, Ordering::SeqCst);
         self.changes.send_modify(|changes| *changes += 1);
     }
 
@@ -114,11 +122,15 @@ impl FakeQueue {
 
 impl Queue for FakeQueue {
     fn generations(&self) -> Vec<GenerationId> {
+        if self.hidden.load(Ordering::SeqCst) {
+            return Vec::new();
+        }
         self.files.lock().unwrap().iter().map(|file| file.generation.id).collect()
     }
 
     fn extent(&self, generation: GenerationId) -> Option<(u64, u64)> {
-        Some((0, self.length(generation.0 as usize)))
+        let found = !self.hidden.load(Ordering::SeqCst);
+        found.then(|| (0, self.length(generation.0 as usize)))
     }
 
     fn changes(&self) -> watch::Receiver<u64> {

@@ -207,3 +207,27 @@ async fn check_lanes(script: Vec<u8>) {
     let bytes = running.stop().await.bytes;
     assert_eq!((bytes.waiting, bytes.in_flight, bytes.lost), (0, 0, 0));
 }
+
+#[tokio::test]
+async fn a_lane_that_was_taken_up_goes_on_by_itself() {
+    let shut: Shut = Arc::new(Mutex::new(HashSet::from(["green"])));
+    let bench = Bench::new(FakeQueue::new(2), targets(&shut));
+    coloured(&bench.queue, 0, 0..600);
+    let running = bench.start();
+    pushed(&running, eventually("a lane", || rows(&bench).len() == 2)).await;
+    pushed(&running, eventually("the others", || bench.sink.documents().len() == 400)).await;
+    running.task.abort();
+    _ = running.task.await;
+    bench.queue.hide(true);
+    let running = bench.start();
+    let status = running.handle.status.clone();
+    // The lane stands ready before the files are found.
+    tokio::time::sleep(Duration::from_millis(400)).await;
+    bench.queue.hide(false);
+    eventually("it is told", || status.borrow().blocked.is_some()).await;
+    assert!(status.borrow().behind_bytes > 0);
+    shut.lock().unwrap().clear();
+    bench.is_complete().await;
+    eventually("it is one again", || rows(&bench) == ["*"]).await;
+    running.stop().await;
+}
