@@ -5,10 +5,12 @@ use std::collections::{HashMap, HashSet};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
+
 use crate::bench::{Bench, assert_each_once, lines, resident};
 use crate::fake_elasticsearch::{Answer, Attempt, FakeElasticsearch, Take, Then};
 use crate::fault_proxy::{Fault, FaultProxy};
-use crate::program::{self, Engine, Random, wait_for};
+use crate::program::{self, Engine, Random, send_signal, wait_for};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -116,6 +118,43 @@ fn s30_too_many_requests() {
     assert!(attempts.len() < 20, "{} attempts for three refusals each", attempts.len());
 }
 
+/// [S33] The target takes no body above 100 kB: halved, learned; what is larger alone is put aside.
+#[test]
+fn s33_bodies_that_are_too_large() {
+    const LIMIT: usize = 100_000;
+    let fake = FakeElasticsearch::start();
+    fake.answer(|attempt| match attempt.bytes > LIMIT {
+        true => Answer { take: Take::Nothing, status: 413, ..Answer::default() },
+        false => Answer::default(),
+    });
+    // With the raw record beside what was read in it, a line of 0.9 MB is a document of 1.8 MB.
+    let bench = Bench::new(&format!("{}\n[privacy]\nkeep_original = true", to(&fake.url())));
+    bench.append("a.log", &lines(1, 0..2000));
+    let text = "x".repeat(900_000);
+    let giant =
+        format!("{{\"level\":\"info\",\"message\":\"{text}\",\"writer\":1,\"number\":2000}}\n");
+    bench.append("a.log", &giant);
+    bench.append("a.log", &lines(1, 2001..4000));
+    let (code, said) = bench.once();
+    assert_eq!(code, Some(3), "{said}");
+    let letters = bench.dead_letters();
+    assert_eq!(letters.len(), 1);
+    assert!(
+        letters[0]["reason"].as_str().unwrap().contains("too large"),
+        "{}",
+        letters[0]["reason"]
+    );
+    let kept = letters[0]["document"].clone();
+    let all: Vec<Value> = fake.documents().into_iter().chain([kept]).collect();
+    assert_each_once(&all, 1, 4000);
+    bench.assert_cursors_are_honest(&all);
+    let attempts = fake.attempts();
+    let refused = attempts.iter().filter(|attempt| attempt.bytes > LIMIT);
+    assert!(refused.clone().count() <= 8, "{:?}", refused.map(|a| a.bytes).collect::<Vec<_>>());
+    let last = attempts.iter().rposition(|attempt| attempt.bytes > LIMIT && attempt.ids.len() > 1);
+    assert!(last < Some(attempts.len() / 2), "the limit was not learned");
+}
+
 /// [S38] An answer of one byte a second holds two bulks and nothing more, and no other sink.
 #[test]
 fn s38_one_byte_a_second() {
@@ -144,6 +183,27 @@ fn s38_one_byte_a_second() {
     assert!(engine.terminate().success());
     assert_each_once(&fake.documents(), 1, LINES);
     bench.assert_cursors_are_honest(&fake.documents());
+}
+
+/// [S40] The server is dead: a first signal drains as long as it may, a second one ends at once.
+#[test]
+fn s40_two_signals_end_at_once() {
+    let fake = FakeElasticsearch::start();
+    let proxy = FaultProxy::before(fake.address());
+    proxy.set(Fault::Silence);
+    let bench = Bench::new(&to(&proxy.url()));
+    bench.append("a.log", &lines(1, 0..500));
+    let engine = bench.engine();
+    wait_for("a bulk", PATIENCE, || (!fake.attempts().is_empty()).then_some(()));
+    let asked = Instant::now();
+    send_signal(engine.id(), "TERM");
+    says(&engine, "stopping");
+    assert!(engine.terminate().success());
+    assert!(asked.elapsed() < Duration::from_secs(3), "{:?}", asked.elapsed());
+    assert_eq!(bench.assert_cursors_are_honest([]), 0);
+    proxy.set(Fault::None);
+    assert_eq!(bench.once().0, Some(0));
+    assert_each_once(&fake.documents(), 1, 500);
 }
 
 /// [S40] One signal, and the answer never comes: it ends in the time that it gives itself.

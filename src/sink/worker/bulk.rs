@@ -84,6 +84,11 @@ impl Bulk {
         self.oldest = self.oldest.into_iter().chain(other.oldest).min();
     }
 
+    /// How many items go into so many bytes; one in any case.
+    pub(super) fn fitting(&self, bytes: usize) -> usize {
+        self.items.ends.partition_point(|end| *end <= bytes).max(1)
+    }
+
     /// Two halves of a bulk that was too large as a whole.
     pub(super) fn halve(&self) -> [Bulk; 2] {
         let middle = self.len() / 2;

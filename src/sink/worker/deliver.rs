@@ -55,6 +55,7 @@ impl Worker {
         }
         while self.flights.len() < self.trouble.requests(self.limits.requests, self.now) {
             let Some(bulk) = self.next_bulk() else { return };
+            let bulk = self.cut(bulk);
             self.send(bulk);
         }
     }
@@ -84,6 +85,18 @@ impl Worker {
             }
         }
         Some(bulk)
+    }
+
+    /// A bulk from before a smaller limit was learned; what does not fit goes next.
+    fn cut(&mut self, bulk: Bulk) -> Bulk {
+        let fitting = bulk.fitting(self.largest);
+        if fitting >= bulk.len() {
+            return bulk;
+        }
+        let [first, rest] = [0..fitting, fitting..bulk.len()]
+            .map(|part| Bulk { blocked: bulk.blocked.clone(), ..bulk.only(part) });
+        self.held.push_front(Held { bulk: rest, not_before: None });
+        first
     }
 
     fn send(&mut self, mut bulk: Bulk) {
