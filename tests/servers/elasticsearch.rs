@@ -1,4 +1,4 @@
-//! A real Elasticsearch on a free port, in a folder of its own, gone when dropped.
+//! A real Elasticsearch or OpenSearch on a free port, in a folder of its own, gone when dropped.
 
 use std::net::TcpListener;
 use std::os::unix::process::CommandExt;
@@ -15,8 +15,11 @@ const STARTS_WITHIN: Duration = Duration::from_secs(180);
 pub const USER: &str = "tester";
 pub const PASSWORD: &str = "secret123";
 
+pub const OPENSEARCH: &str = "opensearch-2.19.1";
+
 pub struct Elasticsearch {
-    version: &'static str,
+    /// As its folder is called: `elasticsearch-8.15.0`.
+    name: &'static str,
     pub scratch: TempDir,
     http: u16,
     transport: u16,
@@ -46,31 +49,56 @@ fn run(command: &mut Command) {
     );
 }
 
+/// The home of the Java on the path, or of another that is installed, of this version at least.
+pub fn java(least: u32) -> Option<PathBuf> {
+    let on_path = Command::new("sh").args(["-c", "readlink -f \"$(command -v java)\""]).output();
+    let on_path = PathBuf::from(String::from_utf8(on_path.unwrap().stdout).unwrap().trim());
+    let others = std::fs::read_dir("/usr/lib/jvm").into_iter().flatten();
+    let others = others.map(|folder| folder.unwrap().path().join("bin/java"));
+    let fits = |java: &PathBuf| {
+        let output = Command::new(java).arg("-version").output();
+        let text = output.map(|output| String::from_utf8_lossy(&output.stderr).into_owned());
+        // openjdk version "17.0.15" 2025-04-15
+        let version =
+            text.ok().and_then(|text| text.split('"').nth(1)?.split('.').next()?.parse().ok());
+        version.is_some_and(|version: u32| version >= least)
+    };
+    let java = std::iter::once(on_path).chain(others).find(fits)?;
+    java.ancestors().nth(2).map(Path::to_owned)
+}
+
 impl Elasticsearch {
-    pub fn start(version: &'static str) -> Self {
-        let mut server = Self::prepared(version, false);
+    pub fn start(name: &'static str) -> Self {
+        let mut server = Self::prepared(name, false);
         server.launch();
         server
     }
 
     /// TLS with a certificate of an authority of its own, and a password.
-    pub fn start_secure(version: &'static str) -> Self {
-        let mut server = Self::prepared(version, true);
+    pub fn start_secure(name: &'static str) -> Self {
+        let mut server = Self::prepared(name, true);
         server.launch();
         server
     }
 
     /// Not started yet: nobody answers at its address.
-    pub fn prepared(version: &'static str, secure: bool) -> Self {
+    pub fn prepared(name: &'static str, secure: bool) -> Self {
         let scratch = tempfile::Builder::new().prefix("es").tempdir_in("/tmp").unwrap();
         let (http, transport) = (free_port(), free_port());
-        let server = Elasticsearch { version, scratch, http, transport, secure, child: None };
-        server.configure();
+        let server = Elasticsearch { name, scratch, http, transport, secure, child: None };
+        if !server.is_opensearch() {
+            server.configure();
+        }
         server
     }
 
+    /// It comes with all of its modules, and runs as anybody.
+    pub fn is_opensearch(&self) -> bool {
+        self.name == OPENSEARCH
+    }
+
     fn home(&self) -> PathBuf {
-        servers().join(format!("elasticsearch-{}", self.version))
+        servers().join(self.name)
     }
 
     fn config(&self) -> PathBuf {
@@ -104,6 +132,8 @@ impl Elasticsearch {
             certificates(&config.join("certs"));
         }
         std::fs::write(config.join("elasticsearch.yml"), settings).unwrap();
+        // Apart from the rest: version 9 lets nothing write to a folder that its configuration lies below.
+        std::fs::create_dir(root.join("tmp")).unwrap();
         self.own();
         if self.secure {
             self.users(&["useradd", USER, "-p", PASSWORD, "-r", "superuser"]);
@@ -127,16 +157,26 @@ impl Elasticsearch {
             }
             false => Command::new(program),
         };
-        let java = Command::new("sh").args(["-c", "readlink -f \"$(command -v java)\""]).output();
-        let java = String::from_utf8(java.unwrap().stdout).unwrap();
-        let java = Path::new(java.trim()).ancestors().nth(2).expect("…/bin/java").to_owned();
+        let least = if self.name.starts_with("elasticsearch-9") { 21 } else { 17 };
+        let java = java(least).expect("a Java that is new enough");
         command
             .env("ES_JAVA_HOME", java)
             .env("ES_JAVA_OPTS", "-Xms512m -Xmx512m")
             .env("ES_PATH_CONF", self.config())
-            .env("ES_TMPDIR", self.scratch.path())
+            .env("ES_TMPDIR", self.scratch.path().join("tmp"))
             .env("HOME", self.scratch.path())
             .current_dir(self.scratch.path());
+        command
+    }
+
+    /// Its jars, started by a few lines of Java beside them.
+    fn opensearch(&self) -> Command {
+        let mut command = Command::new(java(17).expect("a Java").join("bin/java"));
+        let class_path = self.home().join("lib/*");
+        command.args(["-Xms512m", "-Xmx512m", "-cp"]).arg(class_path);
+        command.arg(self.home().join("Run.java")).arg(self.scratch.path().join("data"));
+        command.args([self.http.to_string(), self.transport.to_string()]);
+        command.current_dir(self.scratch.path());
         command
     }
 
@@ -148,8 +188,11 @@ impl Elasticsearch {
 
     pub fn launch(&mut self) {
         let output = std::fs::File::create(self.scratch.path().join("output")).unwrap();
-        let child = self
-            .command("elasticsearch")
+        let mut command = match self.is_opensearch() {
+            true => self.opensearch(),
+            false => self.command("elasticsearch"),
+        };
+        let child = command
             .stdin(Stdio::null())
             .stdout(output.try_clone().unwrap())
             .stderr(output)
