@@ -110,11 +110,12 @@ impl ElasticsearchSink {
     }
 }
 
-/// The server has no such interface: `no handler found for uri`, or a rule on an address that it does not know.
+/// The server has no such interface: `no handler found for uri`, or, from one of version 7, that no index can
+/// have such a name.
 fn is_unknown(answer: &Reply) -> bool {
-    let no_handler = b"no handler found";
+    let says = |text: &str| answer.body.windows(text.len()).any(|words| words == text.as_bytes());
     match answer.status {
-        400 => answer.body.windows(no_handler.len()).any(|words| words == no_handler),
+        400 => says("no handler found") || says("invalid_index_name_exception"),
         404 | 405 => true,
         _ => false,
     }
