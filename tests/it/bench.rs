@@ -63,6 +63,7 @@ impl Bench {
         (output.status.code(), program::text(&output.stderr))
     }
 
+    #[allow(dead_code, reason = "the tests with real servers look at them")]
     pub fn dead_letters(&self) -> Vec<Value> {
         let folder = self.path("state").join("dead-letters/es");
         let Ok(files) = fs::read_dir(folder) else { return Vec::new() };
