@@ -20,7 +20,8 @@ pub fn plan(settings: &Settings, owner: bool) -> Intake {
         true => settings.directories.intake.clone(),
         false => cache.join(format!("{SHOWN}{}", std::process::id())),
     };
-    Intake { folder, input: settings.stdin, looking, rescue: 0 }
+    let rescue = if owner && !looking { settings.intake_most } else { 0 };
+    Intake { folder, input: settings.stdin, looking, rescue }
 }
 
 /// The configured sources, and standard input: that of this run, or what an earlier one left.

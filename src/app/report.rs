@@ -29,7 +29,7 @@ pub fn changes(before: &Status, now: &Status) -> Vec<String> {
         }
         if file.lost > earlier.map_or(0, |earlier| earlier.lost) {
             lines.push(format!(
-                "{} was truncated: {} bytes were destroyed before they were read",
+                "{} was truncated or deleted: {} bytes were destroyed before they were read",
                 path(&file.path),
                 bytes::count(file.lost)
             ));

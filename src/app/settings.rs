@@ -24,6 +24,8 @@ pub struct Settings {
     pub sinks: Vec<SinkSettings>,
     /// Bytes that the dead letters of one sink may take.
     pub dead_letters_most: u64,
+    /// Most bytes of deleted files that are kept until they are delivered.
+    pub intake_most: u64,
     pub privacy: PrivacySettings,
     pub rules: Vec<RuleConfig>,
     pub notifiers: Vec<NotifierSettings>,

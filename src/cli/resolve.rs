@@ -133,6 +133,7 @@ fn from_configured(configured: Configured) -> anyhow::Result<Settings> {
         ship: configured.ship,
         sinks,
         dead_letters_most: configured.dead_letters_most,
+        intake_most: configured.intake_most,
         privacy: configured.privacy,
         rules: configured.rules,
         notifiers: configured.notifiers,

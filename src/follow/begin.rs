@@ -77,6 +77,7 @@ impl Follower {
             first_seen: tracked.opened,
             ended: tracked.packed.as_ref().map(|_| self.shared.clock.now()),
             lost: 0,
+            rest: None,
             identity,
         };
         tracked.push_mark(mark);

@@ -79,8 +79,6 @@ impl Follower {
 /// Consumers may read it from now on.
 fn give_out(shared: &Shared, tracked: &mut Tracked) {
     let Some(row) = &tracked.row else { return };
-    // Nothing is ever added to a compressed file.
-    let packed = tracked.packed.is_some();
     let generation = Arc::new(Generation {
         id: row.id,
         identity: row.identity.clone(),
@@ -89,15 +87,17 @@ fn give_out(shared: &Shared, tracked: &mut Tracked) {
         host: shared.config.host.clone(),
         key: shared.config.key,
     });
+    // Nothing is ever added to a compressed file, or to what was kept of a deleted one.
+    let ended = tracked.packed.is_some() || tracked.place.is_none();
     tracked.handle.update(|known| {
         known.facts.generation = Some(generation);
-        known.facts.state = match () {
-            () if packed => FileState::Ended,
-            () if tracked.sibling => FileState::Rotated,
-            () => FileState::Live,
+        known.complete |= ended;
+        known.facts.state = match ended {
+            true => FileState::Ended,
+            false if tracked.sibling => FileState::Rotated,
+            false => FileState::Live,
         };
-        known.complete |= packed;
     });
-    tracked.stage = if packed { Stage::Ended } else { Stage::Live };
+    tracked.stage = if ended { Stage::Ended } else { Stage::Live };
     shared.add_life(row.id, tracked.handle.clone());
 }

@@ -66,16 +66,20 @@ impl Follower {
             let Some(row) = tracked.row.clone() else { continue };
             if self.everybody_is_through(&row) {
                 self.give_up(id);
+            } else {
+                self.read_from_rest(id);
             }
         }
     }
 
     /// Its descriptor goes; its row stays.
     pub fn give_up(&mut self, id: FileId) {
-        let Some(row) = self.tracked.get(&id).and_then(|tracked| tracked.row.clone()) else {
-            return;
-        };
-        let time = self.shared.clock.now();
+        let Some(tracked) = self.tracked.get(&id) else { return };
+        let Some(row) = tracked.row.clone() else { return };
+        let (time, lost) = (self.shared.clock.now(), tracked.handle.known().facts.lost);
+        if lost > 0 {
+            self.shared.lost_without_file(&row, lost);
+        }
         self.drop_file(id);
         self.bury(GenerationRow { ended: row.ended.or(Some(time)), ..row });
     }
@@ -104,7 +108,10 @@ impl Follower {
         let lost = tracked.handle.known().facts.lost;
         let Some(row) = tracked.row.as_mut().filter(|row| lost > row.lost) else { return };
         row.lost = lost;
-        let text = notices::truncated(&row.path, lost);
+        let text = match row.rest {
+            Some(_) => notices::deleted(&row.path, lost),
+            None => notices::truncated(&row.path, lost),
+        };
         self.shared.board.say(Topic::Truncated(row.path.clone()), Level::Error, time, text);
         self.dirty.insert(id);
         self.shared.changed();
@@ -135,7 +142,8 @@ impl Follower {
             let here = tracked.place.is_some_and(|place| place.inode == inode);
             here && tracked.undecided() && tracked.size >= row.mark.offset
         };
-        self.is_unpacking()
+        row.rest.is_some()
+            || self.is_unpacking()
             || self.unopened.contains(&inode)
             || self.tracked.values().any(undecided)
     }

@@ -42,6 +42,8 @@ pub struct FileFacts {
     pub size: u64,
     /// Known once its identity is settled and its row is durable; consumers read from then on.
     pub generation: Option<Arc<Generation>>,
+    /// Bytes before are not there any more.
+    pub begin: u64,
     /// Where consumers begin.
     pub start: u64,
     /// Known with the generation.

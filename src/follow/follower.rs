@@ -60,6 +60,8 @@ pub(in crate::follow) struct Follower {
     pub dirty: BTreeSet<FileId>,
     /// Rows that must be durable before their facts may be published.
     pub urgent: BTreeSet<FileId>,
+    /// Without a name, and not copied aside yet.
+    pub rescuing: BTreeSet<FileId>,
     /// The segment of standard input that was read last: a screen may still show it.
     pub read_segment: Option<FileId>,
     pub next_scan: Duration,
@@ -99,6 +101,7 @@ impl Follower {
             open_records: BTreeSet::new(),
             dirty: BTreeSet::new(),
             urgent: BTreeSet::new(),
+            rescuing: BTreeSet::new(),
             read_segment: None,
             next_scan: Duration::ZERO,
             earliest_scan: Duration::ZERO,
@@ -120,6 +123,9 @@ impl Follower {
     }
 
     fn finish(&mut self) {
+        if !self.first_pass {
+            self.rescue_all();
+        }
         self.persist();
         if !self.first_pass {
             // Ended by the first, removed by the second.
@@ -160,8 +166,10 @@ impl Follower {
             self.vote_again();
             self.mourn();
             self.tend_intake();
+            self.tend_rests();
             self.expire();
         }
+        self.rescue_on();
         self.persist_when_due();
         self.plan_sweep(sweep);
     }
@@ -225,6 +233,9 @@ impl Follower {
     fn sleep(&self) -> Duration {
         let now = self.now();
         if self.first_pass && self.shared.store.get().is_some() {
+            return Duration::ZERO;
+        }
+        if !self.rescuing.is_empty() {
             return Duration::ZERO;
         }
         let mut next = self.next_sweep;

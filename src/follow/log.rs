@@ -174,22 +174,20 @@ impl Log {
     }
 
     pub fn statuses(&self) -> Vec<FileStatus> {
-        self.files()
-            .iter()
-            .map(|handle| {
-                let facts = handle.facts();
-                FileStatus {
-                    file: handle.id,
-                    source: handle.source.name.to_string(),
-                    path: facts.path.to_path_buf(),
-                    format: facts.formats.last().map(|entry| entry.format.clone()),
-                    size: facts.size,
-                    lost: facts.lost,
-                    state: facts.state,
-                    last_growth: facts.last_growth,
-                }
-            })
-            .collect()
+        let status = |handle: &Arc<FileHandle>| {
+            let facts = handle.facts();
+            FileStatus {
+                file: handle.id,
+                source: handle.source.name.to_string(),
+                path: facts.path.to_path_buf(),
+                format: facts.formats.last().map(|entry| entry.format.clone()),
+                size: facts.size,
+                lost: facts.lost,
+                state: facts.state,
+                last_growth: facts.last_growth,
+            }
+        };
+        self.files().iter().map(status).chain(self.shared.lost_files()).collect()
     }
 
     /// What the operator should know about files now; what is mended is no longer in it.

@@ -8,8 +8,8 @@ use std::sync::Mutex;
 use super::discover::Problem;
 use crate::base::sanitize;
 use crate::base::{Timestamp, bytes};
-use crate::event::Level;
 use crate::event::status::Notice;
+use crate::event::{GenerationId, Level};
 
 /// What a notice is about: it is replaced, and goes away, by this.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -22,6 +22,7 @@ pub(in crate::follow) enum Topic {
     Watch,
     State,
     Intake,
+    Rest(GenerationId),
 }
 
 /// The notices that hold now.
@@ -213,6 +214,15 @@ pub(in crate::follow) fn truncated(path: &Path, lost: u64) -> String {
     )
 }
 
+pub(in crate::follow) fn deleted(path: &Path, lost: u64) -> String {
+    format!(
+        "{} was deleted before everybody had read it: {} could not be kept and are lost; rotate later, or \
+         raise intake.most",
+        shown(path),
+        bytes::size(lost)
+    )
+}
+
 pub(in crate::follow) fn degraded(reason: &str) -> String {
     format!(
         "changes are noticed by polling only, up to a few seconds late ({reason}); to be told at \
@@ -233,6 +243,41 @@ pub(in crate::follow) fn intake_full(folder: &Path, error: &io::Error) -> String
         "cannot write to the intake folder {} ({error}); standard input is not read on and its writer \
          waits, nothing is lost; make room there, it is tried again every second",
         shown(folder)
+    )
+}
+
+pub(in crate::follow) fn rest_kept(path: &Path, kept: u64) -> String {
+    format!(
+        "{} was deleted before everybody had read it: {} of it are kept in the intake folder until they \
+         are delivered",
+        shown(path),
+        bytes::size(kept)
+    )
+}
+
+pub(in crate::follow) fn rest_in_part(path: &Path, kept: u64, beyond: u64) -> String {
+    format!(
+        "{} was deleted before everybody had read it: {} of it are kept, {} more are readable only as \
+         long as this program runs; deliver them before it ends, make room, or raise intake.most",
+        shown(path),
+        bytes::size(kept),
+        bytes::size(beyond)
+    )
+}
+
+pub(in crate::follow) fn rest_failed(path: &Path, error: &io::Error) -> String {
+    format!(
+        "{} was deleted before everybody had read it, and cannot be copied to the intake folder ({error}); \
+         it is readable only as long as this program runs; it is tried again",
+        shown(path)
+    )
+}
+
+pub(in crate::follow) fn rest_unreadable(path: &Path, error: &io::Error) -> String {
+    format!(
+        "cannot read what is kept of {}, which was deleted ({error}); it waits; mend the intake folder \
+         and start again",
+        shown(path)
     )
 }
 

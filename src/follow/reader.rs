@@ -67,6 +67,9 @@ impl Reader<'_> {
         if offset >= facts.size {
             return Ok(if *complete { Read::Finished } else { Read::Waiting });
         }
+        if offset < facts.begin {
+            return Ok(self.shared.lost(self.handle, offset, facts.begin));
+        }
         let file = self.handle.file().filter(|_| offset < *available);
         let Some(file) = file else {
             return Ok(match complete {

@@ -30,6 +30,10 @@ impl Follower {
             let Some(tracked) = self.tracked.get_mut(&id) else { continue };
             let Some(file) = tracked.named() else { continue };
             let Ok(metadata) = file.metadata() else { continue };
+            if metadata.nlink() == 0 && tracked.links > 0 {
+                // What is unread of it is kept at once: nobody knows how long we live.
+                self.next_sweep = Duration::ZERO;
+            }
             tracked.links = metadata.nlink();
             if tracked.links == 0 {
                 tracked.handle.update(|known| known.facts.state = FileState::Ended);

@@ -1,6 +1,6 @@
 //! Paths → open files: every scan opens what is new and follows names.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::HashSet;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -14,7 +14,7 @@ use super::file::{FileFacts, FileHandle};
 use super::follower::Follower;
 use super::identity::{self, Place};
 use super::notices::{self, Topic};
-use super::tracked::{Stage, Tracked};
+use super::tracked::Tracked;
 use crate::base::Timestamp;
 use crate::event::status::FileState;
 use crate::event::{FileId, Level};
@@ -148,6 +148,7 @@ impl Follower {
             path: Arc::from(path),
             size: self.shared.incoming.size_of(&metadata),
             generation: None,
+            begin: 0,
             start: 0,
             encoding: None,
             formats: Vec::new(),
@@ -161,32 +162,16 @@ impl Follower {
         let segment = self.is_segment(path);
         let config = self.sources[source].clone();
         let handle = Arc::new(FileHandle::sharing(id, config, file, facts));
-        let now = self.now();
         let tracked = Tracked {
-            handle: handle.clone(),
-            real: None,
-            source,
             place: Some(place),
             birth: identity::birth(&metadata),
             opened: self.shared.clock.now(),
-            stage: Stage::Unsettled,
             segment,
             sibling,
             early: self.first_pass || self.adding,
             links: metadata.nlink(),
-            size,
-            first_size: size,
             modified,
-            grown: now,
-            next_look: now,
-            marks: VecDeque::new(),
-            row: None,
-            vote_open: false,
-            voted_at: 0,
-            packed: None,
-            version: (0, None),
-            retry: None,
-            floor: 0,
+            ..Tracked::new(handle.clone(), source, size, self.now())
         };
         self.tracked.insert(id, tracked);
         self.places.insert(place, id);
@@ -251,6 +236,7 @@ impl Follower {
             self.by_generation.remove(&row.id);
         }
         self.unjudged.remove(&id);
+        self.rescuing.remove(&id);
         self.open_records.remove(&id);
         self.shared.remove_file(id);
         self.shared.changed();

@@ -52,6 +52,7 @@ impl Follower {
         }
         self.first_look();
         self.first_pass = false;
+        self.take_up_rests();
         self.conclude();
     }
 
@@ -241,8 +242,8 @@ impl Follower {
                     }
                     is_waiting |= is_copy;
                 }
-                // Read from another copy, which was compressed.
-                Stage::Ended if tracked.packed.is_some() => {
+                // Read from another copy, which was compressed, or from what was kept of it.
+                Stage::Ended if tracked.packed.is_some() || original.place.is_none() => {
                     let is_copy = self.is_copy(original, tracked, file)?;
                     if is_copy && (original.links == 0 || original.place.is_none()) {
                         return Ok(Verdict::CopyOf(original.handle.id));

@@ -1,6 +1,6 @@
 //! What the follower's thread and all readers have in common.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, RwLock};
 use std::time::Duration;
@@ -14,6 +14,7 @@ use super::log::{LogConfig, Read};
 use super::notices::Board;
 use super::watch::Bell;
 use crate::base::Clock;
+use crate::event::status::{FileState, FileStatus};
 use crate::event::{Cursor, FileId, GenerationId};
 use crate::state::{GenerationRow, Store};
 
@@ -41,6 +42,7 @@ pub(in crate::follow) struct Shared {
     /// Generations without a file: only their rows are left.
     gone: Mutex<HashMap<GenerationId, GenerationRow>>,
     missed: Mutex<Missed>,
+    lost_files: Mutex<BTreeMap<GenerationId, FileStatus>>,
     changes: watch::Sender<u64>,
     next_id: AtomicU32,
 }
@@ -76,6 +78,7 @@ impl Shared {
             lives: RwLock::default(),
             gone: Mutex::default(),
             missed: Mutex::default(),
+            lost_files: Mutex::default(),
             changes: watch::Sender::new(0),
             next_id: AtomicU32::new(1),
         }
@@ -165,6 +168,11 @@ impl Shared {
 
     /// Somebody has not read all of it; `None` where nobody is known to read at all.
     pub fn behind(&self, row: &GenerationRow) -> Option<bool> {
+        self.slowest(row).map(|offset| offset < row.mark.offset)
+    }
+
+    /// How far the slowest of its readers is; `None` where nobody is known to read at all.
+    pub fn slowest(&self, row: &GenerationRow) -> Option<u64> {
         let store = self.store.get()?;
         let mut names: Vec<Arc<str>> =
             self.consumers().iter().map(|name| Arc::from(name.as_str())).collect();
@@ -172,10 +180,13 @@ impl Shared {
             names = store.readers().into_iter().collect();
         }
         let offsets = store.readers_of(row.id);
-        // Whoever came after it had ended misses nothing there.
-        let unread = if row.ended.is_some() { row.mark.offset } else { row.start };
-        let at = |name: &Arc<str>| offsets.get(name).copied().unwrap_or(unread);
-        (!names.is_empty()).then(|| names.iter().any(|name| at(name) < row.mark.offset))
+        let unread = match (row.rest, row.ended) {
+            (Some(rest), _) => rest.from,
+            // Whoever came after it had ended misses nothing there.
+            (None, Some(_)) => row.mark.offset,
+            (None, None) => row.start,
+        };
+        names.iter().map(|name| offsets.get(name).copied().unwrap_or(unread)).min()
     }
 
     /// Generations without a file of our sources that somebody has not read to the end.
@@ -215,6 +226,31 @@ impl Shared {
         Read::Lost { to }
     }
 
+    /// Shown as the loss of a file that has ended, once, by the longest gap.
+    pub fn lost_without_file(&self, row: &GenerationRow, lost: u64) {
+        let mut all = self.lost_files.lock().expect("no holder of the lost files panics");
+        let file = all.entry(row.id).or_insert_with(|| FileStatus {
+            file: self.next_id(),
+            source: row.source.clone(),
+            path: row.path.clone(),
+            format: row.formats.last().map(|entry| entry.format.clone()),
+            size: row.mark.offset,
+            lost: 0,
+            state: FileState::Ended,
+            last_growth: row.ended.unwrap_or(row.first_seen),
+        });
+        if lost > file.lost {
+            file.lost = lost;
+            self.changed();
+        }
+    }
+
+    /// Files that are gone with bytes that somebody had not read, as far as this process met them.
+    pub fn lost_files(&self) -> Vec<FileStatus> {
+        let all = self.lost_files.lock().expect("no holder of the lost files panics");
+        all.values().cloned().collect()
+    }
+
     /// What a cursor finds in a generation of which only the row is left.
     pub fn read_gone(&self, cursor: Cursor) -> Read {
         // Not matched with what is there yet: its file may be the next one.
@@ -230,9 +266,10 @@ impl Shared {
         if cursor.offset >= end {
             return if row.ended.is_some() { Read::Finished } else { Read::Waiting };
         }
-        if row.ended.is_none() {
+        if row.ended.is_none() || row.rest.is_some() {
             return Read::Waiting;
         }
+        self.lost_without_file(row, end - cursor.offset);
         if end - cursor.offset > row.lost {
             row.lost = end - cursor.offset;
             if let Some(store) = self.store.get() {

@@ -77,6 +77,36 @@ pub(in crate::follow) struct Tracked {
 }
 
 impl Tracked {
+    /// Without a place: nothing is known of it but its bytes.
+    pub fn new(handle: Arc<FileHandle>, source: usize, size: u64, now: Duration) -> Self {
+        Tracked {
+            handle,
+            real: None,
+            source,
+            place: None,
+            birth: 0,
+            opened: Timestamp(0),
+            stage: Stage::Unsettled,
+            segment: false,
+            sibling: false,
+            early: false,
+            links: 0,
+            size,
+            first_size: size,
+            modified: None,
+            grown: now,
+            next_look: now,
+            marks: VecDeque::new(),
+            row: None,
+            vote_open: false,
+            voted_at: 0,
+            packed: None,
+            version: (0, None),
+            retry: None,
+            floor: 0,
+        }
+    }
+
     pub fn file(&self) -> Option<Arc<File>> {
         self.handle.file()
     }
@@ -127,6 +157,11 @@ impl Tracked {
             known.available = known.facts.size;
             known.mark = row.mark;
             known.facts.start = row.start;
+            if let Some(rest) = row.rest.filter(|_| self.place.is_none()) {
+                known.available = rest.upto;
+                known.facts.begin = rest.from;
+                known.facts.start = row.start.max(rest.from);
+            }
             known.facts.encoding = Some(row.encoding);
             known.facts.formats.clone_from(&row.formats);
             known.facts.cuts.clone_from(&row.cuts);

@@ -125,6 +125,8 @@ impl Follower {
         tracked.handle.update(|known| {
             known.facts.path = path.clone();
             known.facts.size = seen;
+            known.facts.begin = 0;
+            known.facts.start = row.start;
             known.facts.state = if over { FileState::Ended } else { FileState::Rotated };
             known.mark = end;
             known.available = size;

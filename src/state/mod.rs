@@ -35,6 +35,16 @@ pub struct GenerationRow {
     pub ended: Option<Timestamp>,
     /// Bytes that no consumer can get any more, per judgement at the end of the generation.
     pub lost: u64,
+    /// What the intake folder holds of it, since it has no name left.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rest: Option<Rest>,
+}
+
+/// Bytes [from, upto) of a generation are durable in a file of the intake folder, at their own offsets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rest {
+    pub from: u64,
+    pub upto: u64,
 }
 
 /// One cursor: consumer × lane × generation. Everything before `offset` is done.

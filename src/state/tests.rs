@@ -37,6 +37,7 @@ fn generation(number: u64) -> GenerationRow {
         first_seen: Timestamp::from_seconds(1_700_000_000 + (number % 1000) as i64),
         ended: None,
         lost: 0,
+        rest: None,
     }
 }
 

@@ -82,6 +82,7 @@ fn store_with(batch: &Batch) -> Store {
         first_seen: NOW,
         ended: None,
         lost: 0,
+        rest: None,
     });
     store
 }

@@ -7,6 +7,7 @@ mod bench;
 mod cli;
 mod compressed;
 mod dead_letters;
+mod deleted;
 mod delivery;
 mod encodings;
 mod fake_elasticsearch;

@@ -118,6 +118,7 @@ impl Engine {
         let old = &self.settings;
         let fixed = [
             ("state_dir", old.directories != new.directories),
+            ("intake.most", old.intake_most != new.intake_most),
             ("host_id", old.host_id != new.host_id),
             ("host_name", old.host_name != new.host_name),
             ("dead_letters.most", old.dead_letters_most != new.dead_letters_most),
@@ -131,6 +132,7 @@ impl Engine {
             directories: old.directories.clone(),
             stdin: old.stdin,
             dead_letters_most: old.dead_letters_most,
+            intake_most: old.intake_most,
             host_id: old.host_id.clone(),
             host_name: old.host_name.clone(),
             log_level: old.log_level.clone(),

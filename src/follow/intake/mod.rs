@@ -26,7 +26,7 @@ pub use input::Input;
 /// Name of the source of standard input, and of each of its segments.
 const NAME: &str = "stdin";
 /// Most that is kept of deleted files, where nothing else is said: 1 GiB.
-pub const RESCUE: u64 = 1 << 30;
+pub const MOST: u64 = 1 << 30;
 
 /// The folder, and what this process does with it.
 #[derive(Clone, Debug, PartialEq, Eq)]

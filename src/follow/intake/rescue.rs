@@ -1,1 +1,316 @@
-//! What is left unread of a deleted file.
+//! What is left unread of a file without a name is copied aside: a held descriptor does not survive a reboot.
+//!
+//! Copied to the offsets it had, a step at a turn, durable before the row says so; a kill in between leaves
+//! what the row says, and the rest of the rest is counted as lost by whoever meets it. While this process lives it
+//! reads on from the descriptor. "No name left" is what the descriptor itself says: where a folder cannot be
+//! looked at, nothing is deleted.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::{Intake, make_folder};
+use crate::base::Timestamp;
+use crate::event::status::FileState;
+use crate::event::{FileId, GenerationId, Level};
+use crate::follow::file::{FileFacts, FileHandle, read_full};
+use crate::follow::follower::Follower;
+use crate::follow::notices::{self, Topic};
+use crate::follow::tracked::{Stage, Tracked};
+use crate::state::{GenerationRow, Rest};
+
+/// Copied before anything else has its turn.
+const STEP: u64 = 8 << 20;
+const BUFFER: usize = 1 << 20;
+/// Before the first unread byte: what the time of its record may come from, and the bytes of the mark.
+const CONTEXT: u64 = 64 * 1024;
+/// So much of a disk is left free: one in so many bytes.
+const LEFT_FREE: u64 = 20;
+
+/// What a step came to.
+enum Step {
+    More,
+    /// All of it is there.
+    Whole,
+    /// No room within the cap, or on the disk.
+    Full,
+}
+
+impl Follower {
+    /// One step for the first that needs one; `true` where more is left to copy at once.
+    pub fn rescue_on(&mut self) -> bool {
+        while let Some(id) = self.rescuing.first().copied() {
+            match self.copy_step(id) {
+                Ok(Step::More) => return true,
+                // Kept is what the row says, and only when that is durable.
+                Ok(step) if self.persist() => self.tell_rest(id, matches!(step, Step::Full)),
+                Ok(_) => {}
+                Err(error) => self.tell_no_rest(id, &error),
+            }
+            self.rescuing.remove(&id);
+        }
+        false
+    }
+
+    /// Who has no name left while somebody is behind, and whose rest nobody needs any more.
+    pub fn tend_rests(&mut self) {
+        if self.shared.config.intake.as_ref().is_none_or(|intake| intake.rescue == 0) {
+            return;
+        }
+        let nameless = |t: &Tracked| {
+            let settled = matches!(t.stage, Stage::Live | Stage::Ended);
+            t.links == 0 && t.place.is_some() && settled && !t.segment
+        };
+        let mut over = Vec::new();
+        for (id, tracked) in &self.tracked {
+            let Some(row) = &tracked.row else { continue };
+            let held = row.rest.is_some();
+            if !(held || nameless(tracked)) {
+                continue;
+            }
+            let upto = row.rest.map_or(row.start, |rest| rest.upto);
+            match self.shared.behind(row) {
+                Some(true) if nameless(tracked) && upto < row.mark.offset => {
+                    self.rescuing.insert(*id);
+                }
+                Some(true) if tracked.links == 0 || tracked.place.is_none() => {}
+                Some(_) if held => over.push(*id),
+                _ => {}
+            }
+        }
+        for id in over {
+            self.drop_rest(id);
+        }
+    }
+
+    /// At the end: what lost its name a moment ago is not known to have lost it.
+    pub fn rescue_all(&mut self) {
+        for tracked in self.tracked.values_mut().filter(|tracked| tracked.place.is_some()) {
+            if let Some(metadata) = tracked.named().and_then(|file| file.metadata().ok()) {
+                tracked.links = metadata.nlink();
+            }
+        }
+        self.tend_rests();
+        while self.rescue_on() {}
+    }
+
+    fn copy_step(&mut self, id: FileId) -> io::Result<Step> {
+        let Some(tracked) = self.tracked.get(&id) else { return Ok(Step::Whole) };
+        let (Some(file), Some(row)) = (tracked.file(), &tracked.row) else {
+            return Ok(Step::Whole);
+        };
+        let Some(slowest) = self.shared.slowest(row) else { return Ok(Step::Whole) };
+        let rest = row.rest.unwrap_or(Rest { from: slowest, upto: slowest });
+        let (generation, end) = (row.id, row.mark.offset);
+        if rest.upto >= end {
+            return Ok(Step::Whole);
+        }
+        let Some(intake) = &self.shared.config.intake else { return Ok(Step::Whole) };
+        make_folder(&intake.folder)?;
+        let to = end.min(rest.upto + STEP).min(rest.upto + self.room(intake)?);
+        if to <= rest.upto {
+            return Ok(Step::Full);
+        }
+        let begun = row.rest.is_some();
+        let from = if begun { rest.upto } else { rest.from.saturating_sub(CONTEXT) };
+        let path = intake.rest(generation);
+        let copy =
+            OpenOptions::new().write(true).create(true).truncate(!begun).mode(0o600).open(&path)?;
+        copy_bytes(&file, &copy, from, to)?;
+        copy.sync_data()?;
+        if !begun {
+            File::open(&intake.folder)?.sync_all()?;
+        }
+        let Some(tracked) = self.tracked.get_mut(&id) else { return Ok(Step::Whole) };
+        let Some(row) = &mut tracked.row else { return Ok(Step::Whole) };
+        row.rest = Some(Rest { upto: to, ..rest });
+        self.dirty.insert(id);
+        Ok(if to < end { Step::More } else { Step::Whole })
+    }
+
+    /// What may still be copied: of the cap, and of the disk.
+    fn room(&self, intake: &Intake) -> io::Result<u64> {
+        let ours = self.tracked.values().filter_map(|tracked| tracked.row.as_ref()?.rest);
+        let held: u64 = ours.map(|rest| rest.upto - rest.from).sum();
+        let gone = self.shared.gone();
+        let of_others: u64 =
+            gone.values().filter_map(|row| row.rest).map(|rest| rest.upto - rest.from).sum();
+        let disk = rustix::fs::statvfs(&intake.folder)?;
+        let free = (disk.f_bavail * disk.f_frsize)
+            .saturating_sub(disk.f_blocks * disk.f_frsize / LEFT_FREE);
+        Ok(intake.rescue.saturating_sub(held + of_others).min(free))
+    }
+
+    fn tell_rest(&mut self, id: FileId, full: bool) {
+        let Some(tracked) = self.tracked.get(&id) else { return };
+        let Some(row) = &tracked.row else { return };
+        let kept = row.rest.map_or(0, |rest| rest.upto - rest.from);
+        let upto = row.rest.map(|rest| rest.upto).or_else(|| self.shared.slowest(row));
+        let beyond = row.mark.offset.saturating_sub(upto.unwrap_or(row.mark.offset));
+        let (level, text) = match full {
+            true => (Level::Warning, notices::rest_in_part(&row.path, kept, beyond)),
+            false if kept > 0 => (Level::Info, notices::rest_kept(&row.path, kept)),
+            false => return,
+        };
+        self.say_rest(row.id, level, text);
+    }
+
+    fn tell_no_rest(&self, id: FileId, error: &io::Error) {
+        let row = self.tracked.get(&id).and_then(|tracked| tracked.row.as_ref());
+        let Some(row) = row else { return };
+        self.say_rest(row.id, Level::Error, notices::rest_failed(&row.path, error));
+    }
+
+    fn say_rest(&self, id: GenerationId, level: Level, text: String) {
+        let time = self.shared.clock.now();
+        if self.shared.board.say(Topic::Rest(id), level, time, text) {
+            self.shared.changed();
+        }
+    }
+
+    /// Everybody is through, or it has a name again. First the cursors that say so, then the bytes.
+    fn drop_rest(&mut self, id: FileId) {
+        if !self.persist() {
+            return;
+        }
+        let Some(tracked) = self.tracked.get_mut(&id) else { return };
+        let Some(row) = &mut tracked.row else { return };
+        row.rest = None;
+        let generation = row.id;
+        self.dirty.insert(id);
+        self.remove_rest(generation);
+        if self.tracked.get(&id).is_some_and(|tracked| tracked.place.is_none()) {
+            self.give_up(id);
+        }
+    }
+
+    fn remove_rest(&self, id: GenerationId) {
+        let Some(intake) = &self.shared.config.intake else { return };
+        if self.shared.board.unsay(&Topic::Rest(id)) {
+            self.shared.changed();
+        }
+        match fs::remove_file(intake.rest(id)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                tracing::warn!("cannot remove {}: {error}", intake.rest(id).display());
+            }
+            _ => {}
+        }
+    }
+
+    /// Generations of ours whose own file is gone go on in what was kept of them.
+    pub fn take_up_rests(&mut self) {
+        let source_of = |row: &GenerationRow| {
+            self.sources.iter().position(|source| *source.name == *row.source)
+        };
+        let kept: Vec<(usize, GenerationRow)> = self
+            .shared
+            .gone()
+            .values()
+            .filter(|row| row.rest.is_some())
+            .filter_map(|row| Some((source_of(row)?, row.clone())))
+            .collect();
+        for (source, row) in kept {
+            let (id, path) = (row.id, row.path.clone());
+            if let Err(error) = self.take_up(source, row) {
+                self.say_rest(id, Level::Error, notices::rest_unreadable(&path, &error));
+            }
+        }
+        self.persist();
+    }
+
+    fn take_up(&mut self, source: usize, mut row: GenerationRow) -> io::Result<()> {
+        let (Some(intake), Some(rest)) = (&self.shared.config.intake, row.rest) else {
+            return Ok(());
+        };
+        let file = match File::open(intake.rest(row.id)) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                // Removed when it was read, or by somebody: what the cursors say is missing is lost.
+                row.rest = None;
+                self.shared.gone().insert(row.id, row);
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
+        let now = self.shared.clock.now();
+        row.ended.get_or_insert(now);
+        let length = rest.upto - rest.from;
+        self.say_rest(row.id, Level::Info, notices::rest_kept(&row.path, length));
+        let mut tracked = self.without_a_place(source, &row, Arc::new(file));
+        tracked.stage = Stage::Settled;
+        tracked.push_mark(row.mark);
+        let id = tracked.handle.id;
+        self.by_generation.insert(row.id, id);
+        self.shared.forget(row.id);
+        self.shared.add_file(tracked.handle.clone());
+        tracked.row = Some(row);
+        self.tracked.insert(id, tracked);
+        self.dirty.insert(id);
+        self.urgent.insert(id);
+        Ok(())
+    }
+
+    fn without_a_place(&self, source: usize, row: &GenerationRow, file: Arc<File>) -> Tracked {
+        let facts = FileFacts {
+            path: Arc::from(&*row.path),
+            size: row.mark.offset,
+            generation: None,
+            begin: 0,
+            start: row.start,
+            encoding: Some(row.encoding),
+            formats: row.formats.clone(),
+            cuts: row.cuts.clone(),
+            days: row.days.clone(),
+            state: FileState::Ended,
+            lost: row.lost,
+            last_growth: row.ended.unwrap_or(Timestamp(0)),
+        };
+        let id = self.shared.next_id();
+        let handle = FileHandle::sharing(id, self.sources[source].clone(), file, facts);
+        Tracked::new(Arc::new(handle), source, row.mark.offset, self.now())
+    }
+
+    /// The descriptor of a deleted file is let go: nothing grows there any more, and all that is unread was kept.
+    pub fn read_from_rest(&mut self, id: FileId) {
+        let Some(tracked) = self.tracked.get_mut(&id) else { return };
+        let (Some(row), Some(place)) = (&tracked.row, tracked.place) else { return };
+        let Some(intake) = &self.shared.config.intake else { return };
+        if row.rest.is_none_or(|rest| rest.upto < row.mark.offset) {
+            return;
+        }
+        // As long as it cannot be opened the descriptor is held.
+        let Ok(rest) = File::open(intake.rest(row.id)) else { return };
+        let handle = tracked.handle.clone();
+        let front = handle.front();
+        handle.replace_file(Some(Arc::new(rest)));
+        tracked.place = None;
+        tracked.publish();
+        drop(front);
+        self.places.remove(&place);
+        self.shared.changed();
+    }
+}
+
+impl Intake {
+    fn rest(&self, id: GenerationId) -> PathBuf {
+        self.folder.join(format!("rest-{:016x}", id.0))
+    }
+}
+
+/// [from, to), to the same place. Shorter where the file was: then it is another life, and not copied.
+fn copy_bytes(file: &File, copy: &File, from: u64, to: u64) -> io::Result<()> {
+    let mut buffer = vec![0; BUFFER];
+    let mut at = from;
+    while at < to {
+        let want = (to - at).min(BUFFER as u64) as usize;
+        let read = read_full(file, &mut buffer[..want], at)?;
+        if read < want {
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it became shorter"));
+        }
+        copy.write_all_at(&buffer[..read], at)?;
+        at += read as u64;
+    }
+    Ok(())
+}

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::{NAME, make_folder};
 use crate::base::Timestamp;
+use crate::event::Encoding;
 use crate::follow::file::read_full;
 use crate::follow::growth::begins_record;
 use crate::follow::identity::Place;
@@ -24,6 +25,8 @@ pub(super) struct Segment {
     pub length: u64,
     /// The next byte begins a line.
     line_begins: bool,
+    /// Of its first bytes: what follows them says its encoding only there.
+    encoding: Encoding,
 }
 
 impl Segment {
@@ -45,13 +48,23 @@ impl Segment {
         File::open(folder)?.sync_all()?;
         File::open(intake)?.sync_all()?;
         let place = Place::of(&file.metadata()?);
-        Ok(Segment { file, path, place, length: 0, line_begins: true })
+        Ok(Segment {
+            file,
+            path,
+            place,
+            length: 0,
+            line_begins: true,
+            encoding: Encoding::default(),
+        })
     }
 
     /// All of it is durable, or none of it counts: what was written is written again by the next try.
     pub fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.file.write_all_at(bytes, self.length)?;
         self.file.sync_data()?;
+        if self.length == 0 {
+            self.encoding = Encoding::of(bytes);
+        }
         self.length += bytes.len() as u64;
         self.line_begins = bytes.last().map_or(self.line_begins, |last| *last == b'\n');
         Ok(())
@@ -59,6 +72,9 @@ impl Segment {
 
     /// Where in `next`, which follows, a record begins; with `any`, where any line does.
     pub fn boundary(&self, next: &[u8], any: bool) -> io::Result<Option<usize>> {
+        if self.encoding != Encoding::Utf8 {
+            return Ok(None);
+        }
         let first = match self.line_begins {
             true => Some(0),
             false => memchr::memchr(b'\n', next).map(|end| end + 1),

@@ -101,6 +101,11 @@ impl FileView {
         self.encoding
     }
 
+    /// What stands before is not there any more.
+    pub(super) fn begin(&self) -> u64 {
+        self.facts.begin
+    }
+
     pub fn format_name(&self) -> Option<&'static str> {
         self.formats.last().map(|(_, format)| format.name())
     }
@@ -120,17 +125,21 @@ impl FileView {
         if tail_changed {
             self.drop_tail();
         }
+        let shorter = facts.begin != self.facts.begin;
         self.facts = facts;
         if formats_changed {
             self.read_formats();
         }
-        changed
+        if shorter {
+            self.read_anew();
+        }
+        changed || shorter
     }
 
     /// The piece that holds the record before `offset`; `None` at the file's beginning.
     pub fn before(&mut self, offset: u64, budget: &mut Budget) -> Option<Arc<Piece>> {
         let offset = offset.min(self.facts.size);
-        if offset == 0 {
+        if offset <= self.facts.begin {
             return None;
         }
         if let Some((&start, known)) = self.pieces.range(..offset).next_back()
@@ -138,7 +147,8 @@ impl FileView {
         {
             return self.load(start, budget);
         }
-        let left = self.pieces.range(..offset).next_back().map_or(0, |(_, known)| known.end);
+        let left = self.pieces.range(..offset).next_back();
+        let left = left.map_or(self.facts.begin, |(_, known)| known.end);
         let found = self.try_read(|view| {
             let (format, from, _) = view.format_at(offset - 1);
             let left = left.max(from);
@@ -155,6 +165,7 @@ impl FileView {
         if offset >= self.facts.size {
             return None;
         }
+        let offset = offset.max(self.facts.begin);
         if let Some((&start, known)) = self.pieces.range(..=offset).next_back()
             && known.end > offset
         {

@@ -103,7 +103,8 @@ impl Tally {
     }
 
     fn first_record(&self, view: &FileView, from: u64) -> u64 {
-        if from == 0 || from >= view.size() {
+        let from = from.max(view.begin());
+        if from == view.begin() || from >= view.size() {
             return from.min(view.size());
         }
         match view.glance(from - view.encoding().unit(), false) {
@@ -167,6 +168,9 @@ impl Tally {
         pass.block.end = pass.at;
         if pass.at >= end || pass.at == before {
             self.oldest = pass.number * BLOCK;
+            if self.oldest <= view.begin() {
+                self.oldest = 0;
+            }
             self.blocks.insert(pass.number, pass.block);
         } else {
             self.current = Some(pass);

@@ -41,6 +41,7 @@ impl Folder {
             path: Arc::from(path.as_path()),
             size: bytes.len() as u64,
             generation: None,
+            begin: 0,
             start: 0,
             encoding: None,
             formats: Vec::new(),

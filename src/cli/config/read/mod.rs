@@ -20,7 +20,7 @@ use crate::app::settings::{
 };
 use crate::base::Timestamp;
 use crate::base::bytes::parse_size;
-use crate::follow::SourceConfig;
+use crate::follow::{SourceConfig, intake};
 use crate::query::ParseContext;
 use crate::sink::dead_letters::MOST;
 
@@ -31,6 +31,8 @@ pub struct Configured {
     pub ship: Ship,
     pub sinks: Vec<SinkSettings>,
     pub dead_letters_most: u64,
+    /// Most bytes of deleted files that are kept.
+    pub intake_most: u64,
     pub privacy: PrivacySettings,
     pub rules: Vec<RuleConfig>,
     pub notifiers: Vec<NotifierSettings>,
@@ -81,6 +83,9 @@ fn whole(top: &mut Section<'_>, zone: TimeZone) -> Configured {
         dead_letters_most: top
             .section("dead_letters", |section| section.parsed("most", parse_size))
             .unwrap_or(MOST),
+        intake_most: top
+            .section("intake", |section| section.parsed("most", parse_size))
+            .unwrap_or(intake::MOST),
         privacy: PrivacySettings::default(),
         rules: top.named("rule", rule::read),
         notifiers: top.named("notifier", rule::notifier),

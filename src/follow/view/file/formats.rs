@@ -26,7 +26,7 @@ impl FileView {
         }
     }
 
-    fn read_anew(&mut self) {
+    pub(super) fn read_anew(&mut self) {
         self.pieces.clear();
         self.weight = 0;
         self.tally = Tally::new(self.facts.size);

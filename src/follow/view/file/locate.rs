@@ -8,7 +8,7 @@ use crate::follow::view::{Budget, PIECE, Piece};
 impl FileView {
     /// Where the first record with this key or a higher one begins. Reads a few pieces.
     pub fn locate(&mut self, key: i64, budget: &mut Budget) -> u64 {
-        let (mut low, mut high) = (0, self.facts.size);
+        let (mut low, mut high) = (self.facts.begin, self.facts.size);
         while high - low > PIECE {
             let Some(piece) = self.around(low + (high - low) / 2, budget) else { break };
             let (start, end) = (piece.batch.start, piece.batch.end);
@@ -48,7 +48,7 @@ impl FileView {
         let left_end = match left {
             Some((start, end)) if end > offset => return self.load(start, budget),
             Some((_, end)) => end,
-            None => 0,
+            None => self.facts.begin,
         };
         if offset - left_end <= PIECE {
             return self.after(left_end, budget);

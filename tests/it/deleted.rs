@@ -1,0 +1,167 @@
+//! Files that are deleted before they were delivered: what is unread of them is kept, or counted to the byte.
+
+use std::fs;
+use std::time::Duration;
+
+use logwarden::app::control::{self, Reply, Request};
+use serde_json::Value;
+
+use crate::bench::{Bench, assert_each_once, line, lines};
+use crate::fake_elasticsearch::FakeElasticsearch;
+use crate::program::{Engine, Random, seed, wait_for};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Lines that are about 10 MiB.
+const MANY: usize = 95_000;
+
+/// A configuration whose server is down, and the server.
+fn outage(most: &str) -> (Bench, FakeElasticsearch) {
+    let server = FakeElasticsearch::prepared();
+    let bench = Bench::new(&format!("urls = [\"{}\"]\n[intake]\nmost = \"{most}\"", server.url()));
+    (bench, server)
+}
+
+fn says(engine: &Engine, text: &str) {
+    wait_for(text, PATIENCE, || engine.said().contains(text).then_some(()));
+}
+
+/// Every byte that is there is known to the engine.
+fn has_seen(bench: &Bench, engine: &Engine, bytes: u64) {
+    says(engine, "cannot reach");
+    wait_for("a look at every byte", PATIENCE, || {
+        let reply = control::ask(&bench.path("state"), &Request::Status, &mut |_, _| {}).ok()?;
+        let Reply::Status { status, .. } = reply else { return None };
+        (status.files.iter().map(|file| file.size).sum::<u64>() >= bytes).then_some(())
+    });
+}
+
+fn rests(bench: &Bench) -> usize {
+    fs::read_dir(bench.path("state/intake")).map_or(0, Iterator::count)
+}
+
+/// `N bytes were lost`, as the program says it at its end; 0 where it does not.
+fn lost(said: &str) -> u64 {
+    let words: Vec<&str> = said.split_whitespace().collect();
+    let at = words.windows(3).position(|words| words == ["bytes", "were", "lost"]);
+    at.map_or(0, |at| words[at - 1].replace(',', "").parse().expect("a figure"))
+}
+
+#[test]
+fn s14_deleted_while_ten_mebibytes_are_unread_and_the_server_is_down() {
+    let (bench, server) = outage("1GiB");
+    let text = lines(0, 0..MANY);
+    bench.append("app.log", &text);
+    let engine = bench.engine();
+    has_seen(&bench, &engine, text.len() as u64);
+    fs::remove_file(bench.path("logs/app.log")).unwrap();
+    says(&engine, "are kept in the intake folder until they are delivered");
+    engine.kill();
+    server.launch();
+    let engine = bench.engine();
+    wait_for("every line", PATIENCE, || (server.count() >= MANY).then_some(()));
+    // The copy goes when it is read.
+    wait_for("an empty intake", PATIENCE, || (rests(&bench) == 0).then_some(()));
+    assert!(engine.terminate().success());
+    assert_each_once(&server.documents(), 1, MANY);
+    assert_eq!(bench.once().0, Some(0), "nothing is lost");
+    assert_eq!(server.count(), MANY);
+}
+
+#[test]
+fn s29_rotation_deletes_while_the_server_is_down_and_up_again() {
+    let (bench, server) = outage("1MiB");
+    let engine = bench.engine();
+    let mut bytes = 0;
+    for number in 0..4 {
+        let name = format!("app-{number}.log");
+        let text = lines(number, 0..8_000);
+        bytes += text.len() as u64;
+        bench.append(&name, &text);
+        has_seen(&bench, &engine, bytes);
+        fs::remove_file(bench.path("logs").join(&name)).unwrap();
+    }
+    says(&engine, "are readable only as long as this program runs");
+    // As long as it runs, what is beyond the cap can be read too.
+    server.launch();
+    wait_for("every line", PATIENCE, || (server.count() >= 32_000).then_some(()));
+    wait_for("an empty intake", PATIENCE, || (rests(&bench) == 0).then_some(()));
+    assert!(engine.terminate().success());
+    assert_each_once(&server.documents(), 4, 8_000);
+}
+
+#[test]
+fn s29_beyond_the_cap_the_loss_is_counted_to_the_byte() {
+    let (bench, server) = outage("1MiB");
+    let text = lines(0, 0..20_000);
+    bench.append("app.log", &text);
+    let engine = bench.engine();
+    has_seen(&bench, &engine, text.len() as u64);
+    fs::remove_file(bench.path("logs/app.log")).unwrap();
+    says(&engine, "are readable only as long as this program runs");
+    engine.kill();
+    server.launch();
+    let (code, said) = bench.once();
+    assert_eq!((code, lost(&said)), (Some(3), text.len() as u64 - (1 << 20)), "{said}");
+    assert_prefix(&server, text.len() as u64 - lost(&said));
+    assert_eq!(rests(&bench), 0);
+}
+
+#[test]
+fn a_kill_while_it_is_copied_loses_no_more_than_it_counts() {
+    let mut random = Random(seed("deleted"));
+    let text = lines(0, 0..3 * MANY);
+    let mut losses = Vec::new();
+    for _ in 0..4 {
+        let (bench, server) = outage("1GiB");
+        bench.append("app.log", &text);
+        let engine = bench.engine();
+        has_seen(&bench, &engine, text.len() as u64);
+        fs::remove_file(bench.path("logs/app.log")).unwrap();
+        if random.below(4) > 0 {
+            wait_for("the copy's beginning", PATIENCE, || (rests(&bench) > 0).then_some(()));
+        }
+        std::thread::sleep(Duration::from_millis(random.below(150)));
+        engine.kill();
+        server.launch();
+        let (code, said) = bench.once();
+        let lost = lost(&said);
+        assert_eq!(code, Some(if lost > 0 { 3 } else { 0 }), "{said}");
+        assert_prefix(&server, text.len() as u64 - lost);
+        losses.push(lost);
+    }
+    println!("lost of {}: {losses:?}", text.len());
+}
+
+/// Of the first writer: every line that stands whole in these bytes, each once, and none behind them.
+fn assert_prefix(server: &FakeElasticsearch, mut bytes: u64) {
+    let mut whole = 0;
+    while let Some(left) = bytes.checked_sub(line(0, whole).len() as u64) {
+        bytes = left;
+        whole += 1;
+    }
+    let documents = server.documents();
+    // The line that the bytes end in may stand there in part.
+    let complete: Vec<&Value> = documents.iter().filter(|d| d["number"].is_u64()).collect();
+    assert_each_once(complete.iter().copied(), 1, whole);
+    assert!(documents.len() - complete.len() <= 1);
+}
+
+#[test]
+fn a_copy_with_a_name_that_comes_back_is_no_second_life() {
+    let (bench, server) = outage("1GiB");
+    let text = lines(0, 0..2_000);
+    bench.append("app.log", &text);
+    let engine = bench.engine();
+    has_seen(&bench, &engine, text.len() as u64);
+    // As when it is moved to another file system: the same bytes, another inode.
+    fs::write(bench.path("copy"), &text).unwrap();
+    fs::remove_file(bench.path("logs/app.log")).unwrap();
+    says(&engine, "are kept in the intake folder");
+    engine.kill();
+    fs::rename(bench.path("copy"), bench.path("logs/app.log.1.log")).unwrap();
+    server.launch();
+    assert_eq!(bench.once().0, Some(0));
+    assert_each_once(&server.documents(), 1, 2_000);
+    assert_eq!(bench.once().0, Some(0));
+    assert_eq!((server.count(), rests(&bench)), (2_000, 0));
+}
