@@ -12,8 +12,17 @@ pub fn changes(before: &Status, now: &Status) -> Vec<String> {
             lines.push(format!("{}: {}", notice.level, clean(&notice.text)));
         }
     }
-    if now.engine != before.engine {
-        lines.extend(engine_change(now));
+    if now.engine != before.engine
+        && let EngineState::ViewOnly { reason } = &now.engine
+    {
+        lines.push(format!("view only: {}", clean(reason)));
+    }
+    if let (0, events @ 1..) = (awaited(before), awaited(now)) {
+        lines.push(format!(
+            "stopping: waits some seconds for {} events that are under way; a second signal ends it at \
+             once",
+            bytes::count(events)
+        ));
     }
     for sink in &now.sinks {
         let earlier = before.sinks.iter().find(|other| other.name == sink.name);
@@ -38,20 +47,11 @@ pub fn changes(before: &Status, now: &Status) -> Vec<String> {
     lines
 }
 
-fn engine_change(now: &Status) -> Option<String> {
-    match &now.engine {
-        EngineState::ViewOnly { reason } => Some(format!("view only: {}", clean(reason))),
-        EngineState::Draining => {
-            let events: u64 = now.sinks.iter().map(|sink| sink.in_flight_events).sum();
-            let line = format!(
-                "stopping: waits some seconds for {} events that are under way; a second signal ends it \
-                 at once",
-                bytes::count(events)
-            );
-            (events > 0).then_some(line)
-        }
-        EngineState::Starting | EngineState::Running | EngineState::Stopped => None,
-    }
+/// Events for whose answers a stop waits.
+fn awaited(status: &Status) -> u64 {
+    let draining = status.engine == EngineState::Draining;
+    let in_flight = status.sinks.iter().map(|sink| sink.in_flight_events);
+    if draining { in_flight.sum() } else { 0 }
 }
 
 fn sink_change(before: Option<&SinkStatus>, now: &SinkStatus) -> Option<String> {
