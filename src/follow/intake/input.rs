@@ -40,7 +40,12 @@ impl Input {
         Input::with(shared, input, SEGMENT, LONGEST)
     }
 
-    fn with(shared: Arc<Shared>, input: OwnedFd, limit: u64, longest: u64) -> io::Result<Input> {
+    pub(super) fn with(
+        shared: Arc<Shared>,
+        input: OwnedFd,
+        limit: u64,
+        longest: u64,
+    ) -> io::Result<Input> {
         let (stop, stopped) = UnixStream::pair()?;
         let intake = shared.config.intake.as_ref().map(|intake| intake.folder.clone());
         let Some(folder) = intake else {

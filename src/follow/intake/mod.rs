@@ -147,3 +147,6 @@ impl Incoming {
 pub(in crate::follow) fn make_folder(folder: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }
+
+#[cfg(test)]
+mod tests;

@@ -83,11 +83,10 @@ impl Segment {
         if any {
             return Ok(Some(first));
         }
-        let len = self.length.min(SAMPLE);
-        let mut sample = vec![0; len as usize];
-        let read = read_full(&self.file, &mut sample, self.length - len)?;
-        let cut = memchr::memchr(b'\n', &sample[..read]).map_or(0, |end| end + 1);
-        let format = list::detect(&sample[cut..read]).format;
+        // Its beginning: the end may be the middle of a record, and look like nothing.
+        let mut sample = vec![0; self.length.min(SAMPLE) as usize];
+        let read = read_full(&self.file, &mut sample, 0)?;
+        let format = list::detect(&sample[..read]).format;
         let mut at = first;
         while let Some(end) = memchr::memchr(b'\n', &next[at..]) {
             if begins_record(&*format, &next[at..at + end]) {

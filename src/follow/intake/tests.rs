@@ -1,0 +1,99 @@
+//! Segments of standard input: together they are the input, and each begins where a record does.
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::input::Input;
+use super::{Intake, MOST};
+use crate::base::SystemClock;
+use crate::event::IdKey;
+use crate::follow::log::LogConfig;
+use crate::follow::shared::Shared;
+
+fn shared(folder: &Path) -> Arc<Shared> {
+    let folder = folder.join("intake");
+    let config = LogConfig {
+        sources: Vec::new(),
+        once: true,
+        host: "host".into(),
+        key: IdKey::from_host_id("test"),
+        intake: Some(Intake { folder, input: true, looking: false, rescue: MOST }),
+    };
+    Arc::new(Shared::new(config, Arc::new(SystemClock::new())))
+}
+
+/// What the segments hold, in the order of their names, when `pieces` came in one after the other.
+fn taken_in(pieces: &[Vec<u8>], limit: u64, longest: u64) -> Vec<Vec<u8>> {
+    let folder = tempfile::tempdir().unwrap();
+    let shared = shared(folder.path());
+    let (read, write) = std::io::pipe().unwrap();
+    let mut input = Input::with(shared.clone(), read.into(), limit, longest).unwrap();
+    let mut write = write;
+    for piece in pieces {
+        write.write_all(piece).unwrap();
+    }
+    drop(write);
+    while shared.incoming.is_open() {
+        std::thread::yield_now();
+    }
+    input.stop();
+    let mut folders: Vec<_> =
+        fs::read_dir(folder.path().join("intake")).unwrap().map(|f| f.unwrap().path()).collect();
+    folders.sort();
+    folders.iter().map(|folder| fs::read(folder.join("stdin")).unwrap()).collect()
+}
+
+#[test]
+fn a_segment_begins_where_a_record_begins() {
+    let record = |n: usize| {
+        format!(
+            "2026-11-20 10:00:{:02},123 ERROR app: failed {n}\nTraceback (most recent call last):\n  \
+             File \"a.py\", line {n}, in f\nValueError: {n}\n",
+            n % 60
+        )
+    };
+    // Pieces that end anywhere, also within a line.
+    let text: String = (0..20_000).map(record).collect();
+    let pieces: Vec<Vec<u8>> = text.as_bytes().chunks(4_099).map(<[u8]>::to_vec).collect();
+    let segments = taken_in(&pieces, 100_000, u64::MAX);
+    assert!(segments.len() > 1, "{} segments", segments.len());
+    assert_eq!(segments.concat(), text.as_bytes());
+    for segment in &segments {
+        assert!(segment.starts_with(b"2026-11-20 10:"), "{:?}", &segment[..40]);
+    }
+}
+
+#[test]
+fn where_no_record_begins_any_line_will_do_and_a_line_is_never_cut() {
+    let mut pieces = vec![b"2026-11-20 10:00:00,123 ERROR app: failed\n".repeat(200)];
+    pieces.extend((0..200).map(|_| b"  at com.example.Deep.call(Deep.java:7)\n".repeat(500)));
+    pieces.push(vec![b'x'; 500_000]);
+    pieces.push(b"\nend\n".to_vec());
+    let segments = taken_in(&pieces, 4_000, 1_000_000);
+    assert!(segments.len() > 1);
+    assert_eq!(segments.concat(), pieces.concat());
+    for segment in &segments[..segments.len() - 1] {
+        assert_eq!(segment.last(), Some(&b'\n'));
+    }
+}
+
+#[test]
+fn what_says_its_encoding_in_its_first_bytes_is_one_segment() {
+    let mut bytes = vec![0xff, 0xfe];
+    for unit in "a line of text\n".repeat(60_000).encode_utf16() {
+        bytes.extend(unit.to_le_bytes());
+    }
+    let segments = taken_in(std::slice::from_ref(&bytes), 1_000, 2_000);
+    assert_eq!(segments, vec![bytes]);
+}
+
+#[test]
+fn a_folder_whose_name_looks_like_a_pattern_is_that_folder() {
+    let intake =
+        |folder: &str| Intake { folder: folder.into(), input: true, looking: false, rescue: 0 };
+    assert_eq!(intake("/a/[b]*?").pattern(), Path::new("/a/[[]b][*][?]/*/stdin"));
+    assert!(intake("/a").is_segment(Path::new("/a/1/stdin")));
+    assert!(!intake("/a").is_segment(Path::new("/a/stdin")));
+}
