@@ -5,16 +5,27 @@
 //! stands as a whole word in any other text of the same event, it leaves as `[sealed]` there too. Until there
 //! are keys, nobody can open it again.
 
+pub mod address;
+mod derive;
 mod document;
+pub mod keys;
 mod nested;
+pub mod opener;
 pub mod outgoing;
 pub mod policy;
 mod read;
+pub mod sealer;
+mod tag;
+pub mod token;
 mod words;
 
+pub use address::AddressMode;
+pub use keys::{KeyError, Keyring, Month};
+pub use opener::{OpenError, Opener};
 pub use outgoing::{Origin, Outgoing, StoredError, protect, stored};
 pub use policy::Policy;
 pub use read::Document;
+pub use sealer::Sealer;
 
 /// What stands in the place of a sealed value.
 pub const SEALED: &str = "[sealed]";

@@ -1,0 +1,132 @@
+//! IP addresses under another name. What is no address leaves as a hash, never as it is (but where addresses
+//! leave in clear).
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use ipcrypt_rs::IpcryptPfx;
+use sha1::{Digest, Sha1};
+
+use super::derive::derive;
+use super::keys::MonthKey;
+use super::tag::MacKey;
+
+pub const PREFIX: &str = "ip1.";
+
+/// How an address leaves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AddressMode {
+    /// `ip1.` and 22 characters: equal addresses look alike.
+    #[default]
+    Hmac,
+    /// A valid address of the same kind: addresses that share the first bits still share as many (ipcrypt-pfx).
+    Pfx,
+    /// Its network: /24, /48.
+    Truncate,
+    Clear,
+    /// SHA-1 of the text as an older program made it. No key protects it: all of IPv4 is tried within an hour.
+    LegacySha1,
+}
+
+impl AddressMode {
+    pub const ALL: [(&str, AddressMode); 5] = [
+        ("hmac", AddressMode::Hmac),
+        ("pfx", AddressMode::Pfx),
+        ("truncate", AddressMode::Truncate),
+        ("clear", AddressMode::Clear),
+        ("legacy-sha1", AddressMode::LegacySha1),
+    ];
+}
+
+/// The two keys of addresses, of one month.
+pub(super) struct AddressKeys {
+    mac: MacKey,
+    prefix: IpcryptPfx,
+}
+
+impl AddressKeys {
+    pub fn new(key: &MonthKey) -> AddressKeys {
+        AddressKeys {
+            mac: MacKey::new(key, ["lw/v1/ip", ""]),
+            prefix: IpcryptPfx::new(*derive::<32>(key.master(), None, ["lw/v1/pfx", ""])),
+        }
+    }
+
+    fn hash(&self, address: IpAddr, out: &mut String) {
+        match address {
+            IpAddr::V4(address) => self.mac.write(PREFIX, [&[4], &address.octets()], out),
+            IpAddr::V6(address) => self.mac.write(PREFIX, [&[6], &address.octets()], out),
+        }
+    }
+
+    fn hash_text(&self, text: &str, out: &mut String) {
+        self.mac.write(PREFIX, [&[0], text.as_bytes()], out);
+    }
+}
+
+impl fmt::Debug for AddressKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AddressKeys([REDACTED])")
+    }
+}
+
+/// An address with what may stand behind it.
+struct Written {
+    address: IpAddr,
+    port: Option<u16>,
+}
+
+impl Written {
+    fn parse(text: &str) -> Option<Written> {
+        let plain = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
+        let (address, port) = match plain.parse::<IpAddr>() {
+            Ok(address) => (address, None),
+            Err(_) => {
+                // Its zone is a name of the machine that wrote it, and says nothing of the address.
+                let socket: SocketAddr = text.parse().ok()?;
+                (socket.ip(), Some(socket.port()))
+            }
+        };
+        Some(Written { address: address.to_canonical(), port })
+    }
+
+    fn write(&self, address: IpAddr, out: &mut String) {
+        use fmt::Write;
+        let written = match self.port {
+            Some(port) => write!(out, "{}", SocketAddr::new(address, port)),
+            None => write!(out, "{address}"),
+        };
+        written.expect("a String takes any text");
+    }
+}
+
+/// Without keys, nothing but what needs none leaves.
+pub(super) fn write(mode: AddressMode, keys: Option<&AddressKeys>, text: &str, out: &mut String) {
+    match (mode, keys, Written::parse(text)) {
+        (AddressMode::Clear, ..) => out.push_str(text),
+        (AddressMode::LegacySha1, ..) => write_sha1(text, out),
+        (AddressMode::Truncate, _, Some(written)) => written.write(network(written.address), out),
+        (AddressMode::Pfx, Some(keys), Some(written)) => {
+            written.write(keys.prefix.encrypt_ipaddr(written.address), out);
+        }
+        (AddressMode::Hmac, Some(keys), Some(written)) => {
+            keys.hash(written.address, out);
+        }
+        (_, Some(keys), None) => keys.hash_text(text, out),
+        (_, None, _) => out.push_str(super::SEALED),
+    }
+}
+
+fn network(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(address) => Ipv4Addr::from_bits(address.to_bits() & (!0 << 8)).into(),
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & (!0 << 80)).into(),
+    }
+}
+
+fn write_sha1(text: &str, out: &mut String) {
+    use fmt::Write;
+    for byte in Sha1::digest(text.as_bytes()) {
+        write!(out, "{byte:02x}").expect("a String takes any text");
+    }
+}

@@ -1,0 +1,18 @@
+//! Every key that is made of a month's master: HKDF-SHA256 with a name for each use.
+
+use hkdf::Hkdf;
+use sha2::Sha256;
+use zeroize::Zeroizing;
+
+/// `info` is joined.
+pub(super) fn derive<const LENGTH: usize>(
+    master: &[u8; 32],
+    salt: Option<&[u8]>,
+    info: [&str; 2],
+) -> Zeroizing<[u8; LENGTH]> {
+    let mut key = Zeroizing::new([0; LENGTH]);
+    Hkdf::<Sha256>::new(salt, master)
+        .expand_multi_info(&[info[0].as_bytes(), info[1].as_bytes()], key.as_mut_slice())
+        .expect("a key is much shorter than 255 hashes");
+    key
+}

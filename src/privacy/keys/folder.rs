@@ -1,0 +1,216 @@
+//! The folder itself, opened without following links, and the checks that every file in it has to pass.
+
+use std::fs::{DirBuilder, File, Metadata};
+use std::io::{self, Read};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, fstat, openat, statat, unlinkat};
+use rustix::io::Errno;
+use zeroize::Zeroizing;
+
+use super::file::{LONGEST, Unreadable};
+use super::slot::Kept;
+use super::{KeyError, Month, MonthKey, Slot};
+
+#[derive(Debug)]
+pub(super) struct Folder {
+    path: PathBuf,
+    directory: OwnedFd,
+}
+
+/// Beginning of the names of files that are not yet keys.
+pub(super) const ASIDE: &str = ".new-";
+
+impl Folder {
+    pub fn open(path: &Path) -> Result<Folder, KeyError> {
+        let folder = path.to_owned();
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let directory = match openat(CWD, path, flags, Mode::empty()) {
+            Ok(directory) => directory,
+            Err(Errno::NOENT) => return Err(KeyError::NoFolder { folder }),
+            Err(_) if path.is_symlink() => return Err(KeyError::FolderIsLink { folder }),
+            Err(error) => return Err(KeyError::Folder { folder, source: error.into() }),
+        };
+        let failed =
+            |error: Errno| KeyError::Folder { folder: folder.clone(), source: error.into() };
+        let stat = fstat(&directory).map_err(failed)?;
+        let (owner, user) = (stat.st_uid, user());
+        // One that root made for us and we cannot change is as good.
+        if owner != user && owner != 0 {
+            return Err(KeyError::ForeignFolder { folder, owner, user });
+        }
+        if stat.st_mode & 0o022 != 0 {
+            return Err(KeyError::FolderIsOpen { folder });
+        }
+        Ok(Folder { path: folder, directory })
+    }
+
+    /// Makes it, for its owner alone, where there is none.
+    pub fn open_or_create(path: &Path) -> Result<Folder, KeyError> {
+        match Folder::open(path) {
+            Err(KeyError::NoFolder { folder }) => {
+                DirBuilder::new()
+                    .recursive(true)
+                    .mode(0o700)
+                    .create(path)
+                    .and_then(|()| File::open(path.parent().unwrap_or(path))?.sync_all())
+                    .map_err(|source| KeyError::Write { path: folder, source })?;
+                Folder::open(path)
+            }
+            opened => opened,
+        }
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub fn path_of(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    pub fn directory(&self) -> &OwnedFd {
+        &self.directory
+    }
+
+    pub fn sync(&self) -> io::Result<()> {
+        Ok(rustix::fs::fsync(&self.directory)?)
+    }
+
+    pub fn names(&self) -> Result<Vec<String>, KeyError> {
+        let failed =
+            |error: Errno| KeyError::Folder { folder: self.path.clone(), source: error.into() };
+        let mut names = Vec::new();
+        for entry in Dir::read_from(&self.directory).map_err(failed)? {
+            let name = entry.map_err(failed)?.file_name().to_string_lossy().into_owned();
+            names.push(name);
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    /// Every slot that holds something, in order; a tombstone stands behind the key of its slot.
+    pub fn slots(&self) -> Result<Vec<(Slot, Kept)>, KeyError> {
+        let mut slots: Vec<_> =
+            self.names()?.iter().filter_map(|name| Slot::of_file(name)).collect();
+        slots.sort();
+        Ok(slots)
+    }
+
+    pub fn slots_of(&self, month: Month) -> Result<Vec<(Slot, Kept)>, KeyError> {
+        let mut slots = self.slots()?;
+        slots.retain(|(slot, _)| slot.month == month);
+        Ok(slots)
+    }
+
+    /// The key of a slot, if its file is in order.
+    pub fn load(&self, slot: Slot) -> Result<MonthKey, KeyError> {
+        let name = slot.file_name(Kept::Key);
+        let path = self.path_of(&name);
+        let text = self.read(&name, LONGEST)?;
+        let key = MonthKey::read(&text, slot).map_err(|problem| match problem {
+            Unreadable::Damaged(problem) => KeyError::Damaged { path: path.clone(), problem },
+            Unreadable::Newer(kind) => KeyError::Newer { path: path.clone(), kind },
+        })?;
+        if key.slot() != slot {
+            let right = self.path_of(&key.slot().file_name(Kept::Key));
+            return Err(KeyError::WrongMonth { path, held: key.slot(), right });
+        }
+        Ok(key)
+    }
+
+    /// A file of ours that nobody else can read or write, whole.
+    pub fn read(&self, name: &str, longest: u64) -> Result<Zeroizing<Vec<u8>>, KeyError> {
+        let path = self.path_of(name);
+        let file = self.open_file(name)?;
+        let mut text = Zeroizing::new(Vec::with_capacity(longest.min(64 * 1024) as usize));
+        file.take(longest + 1)
+            .read_to_end(&mut text)
+            .map_err(|source| KeyError::Read { path: path.clone(), source })?;
+        match text.len() as u64 > longest {
+            true => Err(KeyError::Damaged { path, problem: "it is much too long" }),
+            false => Ok(text),
+        }
+    }
+
+    fn open_file(&self, name: &str) -> Result<File, KeyError> {
+        let path = self.path_of(name);
+        // Opening a named pipe would wait for a writer.
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let file = match openat(&self.directory, name, flags, Mode::empty()) {
+            Ok(file) => File::from(file),
+            Err(Errno::LOOP) => return Err(KeyError::Link { path }),
+            // A socket.
+            Err(Errno::NXIO) => return Err(KeyError::NoFile { path, kind: "socket" }),
+            Err(error) => return Err(KeyError::Read { path, source: error.into() }),
+        };
+        let failed = |source| KeyError::Read { path: path.clone(), source };
+        let mut metadata = file.metadata().map_err(failed)?;
+        if metadata.nlink() == 2 {
+            self.finish(&file).map_err(|error| failed(error.into()))?;
+            metadata = file.metadata().map_err(failed)?;
+        }
+        check(&metadata, path)?;
+        Ok(file)
+    }
+
+    /// A key in the middle of its creation has its final name and that of before. Whoever made it takes the
+    /// other away, if it still lives; so may everybody.
+    fn finish(&self, key: &File) -> rustix::io::Result<()> {
+        let key = fstat(key)?;
+        for entry in Dir::read_from(&self.directory)? {
+            let entry = entry?;
+            let name = entry.file_name();
+            if !name.to_bytes().starts_with(ASIDE.as_bytes()) {
+                continue;
+            }
+            match statat(&self.directory, name, AtFlags::SYMLINK_NOFOLLOW) {
+                Ok(aside) if (aside.st_dev, aside.st_ino) == (key.st_dev, key.st_ino) => {
+                    self.remove(name)?;
+                }
+                Ok(_) | Err(Errno::NOENT) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// That it is gone already is as good.
+    pub fn remove(&self, name: impl rustix::path::Arg) -> rustix::io::Result<()> {
+        match unlinkat(self.directory.as_fd(), name, AtFlags::empty()) {
+            Err(Errno::NOENT) => Ok(()),
+            done => done,
+        }
+    }
+}
+
+pub(super) fn user() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
+fn check(file: &Metadata, path: PathBuf) -> Result<(), KeyError> {
+    let kind = match FileType::from_raw_mode(file.mode()) {
+        FileType::RegularFile => None,
+        FileType::Directory => Some("folder"),
+        FileType::Fifo => Some("named pipe"),
+        FileType::Socket => Some("socket"),
+        _ => Some("device"),
+    };
+    if let Some(kind) = kind {
+        return Err(KeyError::NoFile { path, kind });
+    }
+    let (owner, user) = (file.uid(), user());
+    if owner != user {
+        return Err(KeyError::Foreign { path, owner, user });
+    }
+    let mode = file.mode() & 0o7777;
+    if mode != 0o600 && mode != 0o400 {
+        return Err(KeyError::Loose { path, mode });
+    }
+    match file.nlink() {
+        1 => Ok(()),
+        links => Err(KeyError::ManyNames { path, links }),
+    }
+}

@@ -1,0 +1,186 @@
+//! All keys of a folder, loaded when they are asked for.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::SystemTime;
+
+use super::create;
+use super::destroy::Tombstone;
+use super::folder::Folder;
+use super::slot::Kept;
+use super::used::Used;
+use super::{KeyError, KeyId, Month, MonthKey, Slot, UsedKey};
+use crate::base::{Clock, SystemClock};
+
+#[derive(Debug)]
+pub struct Keyring {
+    folder: PathBuf,
+    clock: Arc<dyn Clock>,
+    loaded: RwLock<Loaded>,
+    /// One thread at a time looks for what is not yet loaded.
+    looking: Mutex<()>,
+}
+
+#[derive(Debug, Default)]
+struct Loaded {
+    sealing: HashMap<Month, Arc<MonthKey>>,
+    opening: HashMap<(Month, KeyId), Arc<MonthKey>>,
+    /// Used keys that the program remembers outside of the folder.
+    remembered: Vec<UsedKey>,
+    /// When names in the folder last changed.
+    changed: Option<SystemTime>,
+}
+
+impl Keyring {
+    /// The folder must be there and be safe. Keys are read when they are needed: a bad one stops its month alone.
+    pub fn open(folder: &Path) -> Result<Keyring, KeyError> {
+        Folder::open(folder)?;
+        Ok(Keyring::at(folder, Arc::new(SystemClock::new())))
+    }
+
+    /// Makes the folder where there is none.
+    pub fn open_or_create(folder: &Path) -> Result<Keyring, KeyError> {
+        Folder::open_or_create(folder)?;
+        Ok(Keyring::at(folder, Arc::new(SystemClock::new())))
+    }
+
+    fn at(folder: &Path, clock: Arc<dyn Clock>) -> Keyring {
+        let (loaded, looking) = (RwLock::default(), Mutex::default());
+        let keyring = Keyring { folder: folder.to_owned(), clock, loaded, looking };
+        keyring.refresh();
+        keyring
+    }
+
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Forgets what was loaded if names in the folder changed since: a key may have been rotated, destroyed or put
+    /// back by another process. One look at the folder; meant for once a batch. `true`: something was forgotten.
+    pub fn refresh(&self) -> bool {
+        let changed = std::fs::metadata(&self.folder).and_then(|folder| folder.modified()).ok();
+        if self.loaded.read().unwrap_or_else(PoisonError::into_inner).changed == changed {
+            return false;
+        }
+        let mut loaded = self.loaded.write().unwrap_or_else(PoisonError::into_inner);
+        loaded.sealing.clear();
+        loaded.opening.clear();
+        loaded.changed = changed;
+        true
+    }
+
+    /// Keys that are known to have been used, wherever that is kept: none of them is made anew.
+    pub fn remember(&self, used: &[UsedKey]) {
+        let mut loaded = self.loaded.write().unwrap_or_else(PoisonError::into_inner);
+        loaded.remembered.extend_from_slice(used);
+    }
+
+    /// Every key that something was sealed with, as the folder lists them.
+    pub fn used(&self) -> Result<Vec<UsedKey>, KeyError> {
+        Ok(Used::read(&Folder::open(&self.folder)?)?.keys().to_vec())
+    }
+
+    /// The newest key of the month. Made where the month never had one; it is durable, and in the list of used
+    /// keys, when this returns.
+    pub fn for_sealing(&self, month: Month) -> Result<Arc<MonthKey>, KeyError> {
+        if let Some(key) = self.read().sealing.get(&month) {
+            return Ok(Arc::clone(key));
+        }
+        let _alone = self.looking.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(key) = self.read().sealing.get(&month) {
+            return Ok(Arc::clone(key));
+        }
+        let folder = Folder::open(&self.folder)?;
+        let used = Used::read(&folder)?.and(&self.read().remembered);
+        let key = Arc::new(self.newest(&folder, &used, month)?);
+        used.add(&folder, &key, self.clock.now())?;
+        let mut loaded = self.loaded.write().unwrap_or_else(PoisonError::into_inner);
+        loaded.sealing.insert(month, Arc::clone(&key));
+        Ok(key)
+    }
+
+    fn newest(&self, folder: &Folder, used: &Used, month: Month) -> Result<MonthKey, KeyError> {
+        let slots = folder.slots_of(month)?;
+        let needed = used.newest(month);
+        let missing = |used: UsedKey| {
+            let path = folder.path_of(&used.slot.file_name(Kept::Key));
+            Err(KeyError::Missing { slot: used.slot, id: used.id, path })
+        };
+        match (slots.last(), needed) {
+            (Some((last, _)), Some(used)) if used.slot > *last => missing(used),
+            (None, Some(used)) => missing(used),
+            (None, None) => self.create(folder, Slot::first(month)),
+            (Some((slot, Kept::Tombstone)), _) => {
+                let Tombstone { slot, day, .. } = Tombstone::read(folder, *slot)?;
+                Err(KeyError::NoneSinceDestroyed { slot, day })
+            }
+            (Some((slot, Kept::Key)), needed) => {
+                let key = folder.load(*slot)?;
+                match needed.filter(|used| used.slot == *slot && used.id != key.id()) {
+                    Some(used) => {
+                        let path = folder.path_of(&slot.file_name(Kept::Key));
+                        Err(KeyError::Replaced { path, used: used.id, found: key.id() })
+                    }
+                    None => Ok(key),
+                }
+            }
+        }
+    }
+
+    /// Ours, or that of whoever was first.
+    fn create(&self, folder: &Folder, slot: Slot) -> Result<MonthKey, KeyError> {
+        match create::publish(folder, &create::random(slot, self.clock.now())?) {
+            Ok(()) | Err(KeyError::Exists { .. }) => folder.load(slot),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The key that a token names.
+    pub fn for_opening(&self, month: Month, id: KeyId) -> Result<Arc<MonthKey>, KeyError> {
+        if let Some(key) = self.read().opening.get(&(month, id)) {
+            return Ok(Arc::clone(key));
+        }
+        let folder = Folder::open(&self.folder)?;
+        let key = Arc::new(self.find(&folder, month, id)?);
+        let mut loaded = self.loaded.write().unwrap_or_else(PoisonError::into_inner);
+        loaded.opening.insert((month, id), Arc::clone(&key));
+        Ok(key)
+    }
+
+    fn find(&self, folder: &Folder, month: Month, id: KeyId) -> Result<MonthKey, KeyError> {
+        let mut unusable = None;
+        let slots = folder.slots_of(month)?;
+        for (slot, kept) in &slots {
+            if *kept == Kept::Tombstone {
+                let tombstone = Tombstone::read(folder, *slot)?;
+                if tombstone.id == Some(id) {
+                    return Err(KeyError::Destroyed { slot: *slot, day: tombstone.day });
+                }
+                continue;
+            }
+            // A tombstone beside it: its destruction was broken off, and is meant.
+            let destroyed = slots.contains(&(*slot, Kept::Tombstone));
+            match folder.load(*slot) {
+                Ok(key) if key.id() == id && !destroyed => return Ok(key),
+                Ok(_) => {}
+                Err(error) => unusable = unusable.or(Some(error)),
+            }
+        }
+        if let Some(error) = unusable {
+            return Err(error);
+        }
+        let used = Used::read(folder)?.and(&self.read().remembered);
+        match used.keys().iter().find(|used| used.id == id && used.slot.month == month) {
+            Some(UsedKey { slot, id }) => {
+                let path = folder.path_of(&slot.file_name(Kept::Key));
+                Err(KeyError::Missing { slot: *slot, id: *id, path })
+            }
+            None => Err(KeyError::Unknown { month, id, folder: self.folder.clone() }),
+        }
+    }
+
+    fn read(&self) -> std::sync::RwLockReadGuard<'_, Loaded> {
+        self.loaded.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}

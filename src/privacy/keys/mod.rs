@@ -1,0 +1,23 @@
+//! The keys folder: one 32-byte master key a month, each a text file of its own.
+//!
+//! Promises: a key that is given out for sealing lies durably under its final name, and its id in the list of
+//! used ones; two processes never seal a month with two first keys; a key that was used and is missing is an
+//! error. Never follows a link, never trusts a file that others can read or write, never mints a key in place
+//! of one that was lost, never prints a key.
+
+mod create;
+mod destroy;
+mod error;
+mod file;
+mod folder;
+mod keyring;
+mod month;
+mod slot;
+mod used;
+
+pub use error::KeyError;
+pub use file::{KeyId, MonthKey};
+pub use keyring::Keyring;
+pub use month::Month;
+pub use slot::Slot;
+pub use used::UsedKey;

@@ -1,0 +1,91 @@
+//! The list of keys that something was sealed with: `used` in the keys folder, a line each, appended and
+//! fsynced before the first token leaves. A key that stands here and is missing is not replaced silently.
+
+use std::fs::File;
+use std::io::{self, Write};
+
+use rustix::fs::{Mode, OFlags, openat};
+
+use super::folder::Folder;
+use super::slot::Kept;
+use super::{KeyError, KeyId, Month, MonthKey, Slot};
+use crate::base::{Timestamp, rfc3339};
+
+const NAME: &str = "used";
+/// Of a thousand years.
+const LONGEST: u64 = 1 << 20;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UsedKey {
+    pub slot: Slot,
+    pub id: KeyId,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Used {
+    keys: Vec<UsedKey>,
+    ends_torn: bool,
+}
+
+impl Used {
+    pub fn read(folder: &Folder) -> Result<Used, KeyError> {
+        let text = match folder.read(NAME, LONGEST) {
+            Err(KeyError::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                return Ok(Used::default());
+            }
+            text => text?,
+        };
+        // A line that a kill left half written says nothing: what it would have said was not yet used.
+        let keys = text.split(|byte| *byte == b'\n').filter_map(parse).collect();
+        let ends_torn = text.last().is_some_and(|last| *last != b'\n');
+        Ok(Used { keys, ends_torn })
+    }
+
+    /// Those that the program remembers elsewhere count as well.
+    pub fn and(mut self, others: &[UsedKey]) -> Used {
+        self.keys.extend_from_slice(others);
+        self
+    }
+
+    pub fn keys(&self) -> &[UsedKey] {
+        &self.keys
+    }
+
+    /// The one that must be there for its month to be sealed.
+    pub fn newest(&self, month: Month) -> Option<UsedKey> {
+        let of_month = self.keys.iter().filter(|used| used.slot.month == month);
+        of_month.max_by_key(|used| used.slot.number).copied()
+    }
+
+    /// Durable when this returns.
+    pub fn add(&self, folder: &Folder, key: &MonthKey, now: Timestamp) -> Result<(), KeyError> {
+        let wanted = UsedKey { slot: key.slot(), id: key.id() };
+        if self.keys.contains(&wanted) {
+            return Ok(());
+        }
+        let file = key.slot().file_name(Kept::Key);
+        let before = if self.ends_torn { "\n" } else { "" };
+        let line = format!("{before}{} {file} {}\n", key.id(), rfc3339::text(now, 0));
+        append(folder, line.as_bytes())
+            .map_err(|source| KeyError::Write { path: folder.path_of(NAME), source })
+    }
+}
+
+fn append(folder: &Folder, line: &[u8]) -> io::Result<()> {
+    let flags =
+        OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let mut file = File::from(openat(folder.directory(), NAME, flags, Mode::RUSR | Mode::WUSR)?);
+    // One write: what several processes append does not mix.
+    file.write_all(line)?;
+    file.sync_all()?;
+    folder.sync()
+}
+
+fn parse(line: &[u8]) -> Option<UsedKey> {
+    let mut words = std::str::from_utf8(line).ok()?.split(' ');
+    let id = KeyId::parse(words.next()?)?;
+    let (slot, kept) = Slot::of_file(words.next()?)?;
+    let time = words.next()?;
+    (kept == Kept::Key && time.ends_with('Z') && words.next().is_none())
+        .then_some(UsedKey { slot, id })
+}

@@ -1,0 +1,80 @@
+//! Opens tokens with nothing but the keys folder.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use zeroize::Zeroizing;
+
+use super::keys::{KeyError, KeyId, Keyring, Month};
+use super::token::{FieldCipher, Token};
+
+#[derive(Debug)]
+pub struct Opener {
+    keyring: Arc<Keyring>,
+    /// By month, key, session and field. Emptied when it is full.
+    ciphers: Mutex<HashMap<Place, Arc<FieldCipher>>>,
+}
+
+type Place = (Month, KeyId, [u8; 8], Box<str>);
+
+const MOST_CIPHERS: usize = 256;
+
+/// What a token held.
+pub struct Opened {
+    pub month: Month,
+    pub field: String,
+    /// Overwritten when it is dropped.
+    pub value: Zeroizing<String>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error("it is no whole token: it was cut, or altered")]
+    NoToken,
+    /// All that authentication can say.
+    #[error("it was altered, or is no token of that key")]
+    Refused,
+    #[error("its key cannot be had")]
+    Key(#[source] KeyError),
+}
+
+impl Opener {
+    pub fn new(keyring: Arc<Keyring>) -> Opener {
+        Opener { keyring, ciphers: Mutex::default() }
+    }
+
+    /// One whole token, and nothing around it.
+    pub fn open(&self, text: &str) -> Result<Opened, OpenError> {
+        let token = Token::parse(text).ok_or(OpenError::NoToken)?;
+        let field = token.field().ok_or(OpenError::NoToken)?;
+        let cipher = self.cipher(&token, field)?;
+        let value = cipher.open(&token).ok_or(OpenError::Refused)?;
+        Ok(Opened { month: token.month(), field: field.to_owned(), value })
+    }
+
+    fn cipher(&self, token: &Token, field: &str) -> Result<Arc<FieldCipher>, OpenError> {
+        let place = (token.month(), token.key(), token.salt(), field.into());
+        let mut ciphers = self.ciphers.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(cipher) = ciphers.get(&place) {
+            return Ok(Arc::clone(cipher));
+        }
+        let key = self.keyring.for_opening(token.month(), token.key()).map_err(OpenError::Key)?;
+        let cipher = FieldCipher::new(&key, token.salt(), field).map_err(OpenError::Key)?;
+        let cipher = Arc::new(cipher);
+        if ciphers.len() == MOST_CIPHERS {
+            ciphers.clear();
+        }
+        ciphers.insert(place, Arc::clone(&cipher));
+        Ok(cipher)
+    }
+}
+
+impl std::fmt::Debug for Opened {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Opened")
+            .field("month", &format_args!("{}", self.month))
+            .field("field", &self.field)
+            .field("value", &format_args!("[REDACTED]"))
+            .finish()
+    }
+}

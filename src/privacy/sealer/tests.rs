@@ -1,0 +1,76 @@
+use std::collections::HashSet;
+
+use super::*;
+use crate::privacy::opener::Opener;
+use crate::privacy::token::Token;
+
+fn april() -> Month {
+    Month::typed("2021_April").unwrap()
+}
+
+fn keyring() -> (tempfile::TempDir, Arc<Keyring>) {
+    let scratch = tempfile::tempdir().unwrap();
+    let keyring = Arc::new(Keyring::open_or_create(&scratch.path().join("keys")).unwrap());
+    (scratch, keyring)
+}
+
+fn sealed(sealer: &Sealer, month: Month, field: &str, value: &str) -> String {
+    let mut out = String::new();
+    sealer.seal(month, field, value, &mut out).unwrap();
+    out
+}
+
+fn tagged(sealer: &Sealer, month: Month, field: &str, value: &str) -> String {
+    let mut out = String::new();
+    sealer.tag(month, field, value, &mut out).unwrap();
+    out
+}
+
+#[test]
+fn what_one_process_sealed_another_opens_from_the_folder_alone() {
+    let (_scratch, keyring) = keyring();
+    let sealer = Sealer::new(Arc::clone(&keyring)).unwrap();
+    let values = ["", "CLIENTID2", "fifteen bytes..", "sixteen bytes...", "ünï \"\\\n\u{0}\u{80}"];
+    let tokens = values.map(|value| sealed(&sealer, april(), "clientid", value));
+    drop(sealer);
+    let opener = Opener::new(Arc::new(Keyring::open(keyring.folder()).unwrap()));
+    for (value, token) in values.iter().zip(&tokens) {
+        let opened = opener.open(token).unwrap();
+        assert_eq!((opened.value.as_str(), opened.field.as_str()), (*value, "clientid"));
+        assert_eq!(opened.month, april());
+    }
+}
+
+#[test]
+fn the_same_value_has_other_tokens_and_the_same_tag() {
+    let (_scratch, keyring) = keyring();
+    let sealer = Sealer::new(Arc::clone(&keyring)).unwrap();
+    let other = Sealer::new(keyring).unwrap();
+    let may = Month::typed("2021_May").unwrap();
+    let of = |sealer, month, field| {
+        (sealed(sealer, month, field, "C1"), tagged(sealer, month, field, "C1"))
+    };
+    let first = of(&sealer, april(), "clientid");
+    assert!(first.1.starts_with("tag1.") && first.1.len() == 5 + 22, "{first:?}");
+    let again = [of(&sealer, april(), "clientid"), of(&other, april(), "clientid")];
+    for (token, tag) in &again {
+        assert_ne!(*token, first.0);
+        assert_eq!(*tag, first.1);
+    }
+    assert_ne!(of(&sealer, may, "clientid").1, first.1);
+    assert_ne!(of(&sealer, april(), "user").1, first.1);
+}
+
+#[test]
+fn a_session_ends_after_so_many_seals() {
+    let (_scratch, keyring) = keyring();
+    let sealer = Sealer::with_sessions_of(keyring, 3).unwrap();
+    let salts: Vec<[u8; 8]> = (0..9)
+        .map(|_| Token::parse(&sealed(&sealer, april(), "clientid", "C1")).unwrap().salt())
+        .collect();
+    let different: HashSet<_> = salts.iter().collect();
+    assert_eq!(different.len(), 3);
+    for session in salts.chunks(3) {
+        assert_eq!(session, [session[0]; 3]);
+    }
+}

@@ -1,0 +1,49 @@
+//! A sealed value's tag: equal values of one field and month have equal tags, and nobody can tell the value from
+//! it without the key. Whoever may search needs no right to open.
+//!
+//! `tag1.` and, in base64url without padding, the first 16 bytes of HMAC-SHA256(HKDF-SHA256(master, info:
+//! `lw/v1/tag/` ‖ field), value).
+
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+
+use super::derive::derive;
+use super::keys::MonthKey;
+
+pub const PREFIX: &str = "tag1.";
+
+/// An HMAC key that is ready for use.
+#[derive(Clone)]
+pub(super) struct MacKey(Hmac<Sha256>);
+
+impl MacKey {
+    /// `info` is joined, and says what for.
+    pub fn new(key: &MonthKey, info: [&str; 2]) -> MacKey {
+        let derived = derive::<32>(key.master(), None, info);
+        MacKey(Hmac::new_from_slice(derived.as_slice()).expect("HMAC takes keys of any length"))
+    }
+
+    pub fn of_field(key: &MonthKey, field: &str) -> MacKey {
+        MacKey::new(key, ["lw/v1/tag/", field])
+    }
+
+    /// Appends `prefix` and half of the hash of `parts`, joined.
+    pub fn write(&self, prefix: &str, parts: [&[u8]; 2], out: &mut String) {
+        let mut mac = self.0.clone();
+        mac.update(parts[0]);
+        mac.update(parts[1]);
+        let hash = mac.finalize().into_bytes();
+        out.push_str(prefix);
+        URL_SAFE_NO_PAD.encode_string(&hash[..16], out);
+    }
+}
+
+impl fmt::Debug for MacKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("MacKey([REDACTED])")
+    }
+}

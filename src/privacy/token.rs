@@ -1,0 +1,182 @@
+//! A sealed value as text: `enc1.` and, in base64url without padding,
+//!
+//! ```text
+//! version 1 ‖ month 2 ‖ key id 8 ‖ session salt 8 ‖ nonce 12 ‖ length of field 1 ‖ field ‖ ciphertext ‖ tag 16
+//! ```
+//!
+//! AES-256-GCM under HKDF-SHA256(master, salt: session salt, info: `lw/v1/enc/` ‖ field); all before the
+//! ciphertext but the nonce is authenticated with it. The value is padded to blocks of 16 bytes (ISO 7816-4), so
+//! that its length shows only roughly. A value of more than 1,024 bytes is sealed in pieces, a token each, with
+//! nothing between them.
+
+use std::fmt;
+
+use aes_gcm::{AeadInOut, Aes256Gcm, KeyInit};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use zeroize::Zeroizing;
+
+use super::derive::derive;
+use super::keys::{KeyError, KeyId, Month, MonthKey};
+
+pub const PREFIX: &str = "enc1.";
+
+const VERSION: u8 = 1;
+const NONCE: usize = 12;
+const TAG: usize = 16;
+const BLOCK: usize = 16;
+/// Version, month, key id, session salt.
+const HEAD: usize = 1 + 2 + 8 + 8;
+/// The same, nonce and length of the field.
+const FIELD_AT: usize = HEAD + NONCE + 1;
+const LONGEST_FIELD: usize = 255;
+/// Bytes of a value that one token takes.
+pub const LONGEST_VALUE: usize = 1024;
+const LONGEST: usize = FIELD_AT + LONGEST_FIELD + LONGEST_VALUE + BLOCK + TAG;
+const SHORTEST: usize = FIELD_AT + 1 + BLOCK + TAG;
+/// Characters behind the prefix.
+pub const LONGEST_TEXT: usize = (LONGEST * 4).div_ceil(3);
+pub const SHORTEST_TEXT: usize = (SHORTEST * 4).div_ceil(3);
+
+/// Seals and opens the values of one field, with one key in one session.
+pub(super) struct FieldCipher {
+    cipher: Aes256Gcm,
+    /// All that is authenticated beside the value: the head, length of the field, field.
+    context: Vec<u8>,
+}
+
+impl FieldCipher {
+    pub fn new(key: &MonthKey, salt: [u8; 8], field: &str) -> Result<FieldCipher, KeyError> {
+        let length = field.len();
+        let short = u8::try_from(length).ok().filter(|length| *length > 0);
+        let short = short.ok_or(KeyError::FieldName { length })?;
+        let mut context = Vec::with_capacity(HEAD + 1 + length);
+        context.push(VERSION);
+        context.extend_from_slice(&key.month().index().to_be_bytes());
+        context.extend_from_slice(&key.id().0);
+        context.extend_from_slice(&salt);
+        context.push(short);
+        context.extend_from_slice(field.as_bytes());
+        let derived = derive::<32>(key.master(), Some(&salt), ["lw/v1/enc/", field]);
+        let cipher = Aes256Gcm::new_from_slice(derived.as_slice()).expect("32 bytes are a key");
+        Ok(FieldCipher { cipher, context })
+    }
+
+    /// Appends the token of a value, or the tokens of its pieces. Never the same nonce twice.
+    pub fn seal(
+        &self,
+        value: &str,
+        nonce: &mut dyn FnMut() -> Result<[u8; NONCE], KeyError>,
+        out: &mut String,
+    ) -> Result<(), KeyError> {
+        let mut rest = value;
+        loop {
+            let (piece, behind) = rest.split_at(whole_characters(rest));
+            self.seal_piece(piece.as_bytes(), nonce()?, out);
+            rest = behind;
+            if rest.is_empty() {
+                return Ok(());
+            }
+        }
+    }
+
+    fn seal_piece(&self, value: &[u8], nonce: [u8; NONCE], out: &mut String) {
+        let mut bytes = [0; LONGEST];
+        let (head, field) = self.context.split_at(HEAD);
+        bytes[..HEAD].copy_from_slice(head);
+        bytes[HEAD..HEAD + NONCE].copy_from_slice(&nonce);
+        let start = self.context.len() + NONCE;
+        bytes[HEAD + NONCE..start].copy_from_slice(field);
+        // Padded to whole blocks, with at least the byte that marks the end.
+        let end = start + (value.len() / BLOCK + 1) * BLOCK;
+        bytes[start..start + value.len()].copy_from_slice(value);
+        bytes[start + value.len()] = 0x80;
+        let tag = self
+            .cipher
+            .encrypt_inout_detached(&nonce.into(), &self.context, (&mut bytes[start..end]).into())
+            .expect("a value is much shorter than 64 GiB");
+        bytes[end..end + TAG].copy_from_slice(&tag);
+        out.push_str(PREFIX);
+        URL_SAFE_NO_PAD.encode_string(&bytes[..end + TAG], out);
+    }
+
+    /// `None`: it is not what was sealed.
+    pub fn open(&self, token: &Token) -> Option<Zeroizing<String>> {
+        let (sealed, tag) = token.sealed().split_last_chunk::<TAG>()?;
+        let mut value = Zeroizing::new(sealed.to_vec());
+        let buffer = value.as_mut_slice().into();
+        let (nonce, tag) = (token.nonce().into(), (*tag).into());
+        self.cipher.decrypt_inout_detached(&nonce, &self.context, buffer, &tag).ok()?;
+        let end = value.iter().rposition(|byte| *byte != 0).filter(|end| value[*end] == 0x80)?;
+        let text = std::str::from_utf8(&value[..end]).ok()?;
+        (end / BLOCK + 1 == value.len() / BLOCK).then(|| Zeroizing::new(text.to_owned()))
+    }
+}
+
+impl fmt::Debug for FieldCipher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("FieldCipher([REDACTED])")
+    }
+}
+
+/// Where the next piece of a value ends.
+fn whole_characters(value: &str) -> usize {
+    let longest = value.len().min(LONGEST_VALUE);
+    (0..=longest).rev().find(|end| value.is_char_boundary(*end)).unwrap_or(0)
+}
+
+/// A token taken apart: in the right form, but not yet known to be true.
+pub(super) struct Token {
+    bytes: [u8; LONGEST],
+    length: usize,
+}
+
+impl Token {
+    /// The whole text, and nothing else that would mean the same.
+    pub fn parse(text: &str) -> Option<Token> {
+        let code = text.strip_prefix(PREFIX)?;
+        if !(SHORTEST_TEXT..=LONGEST_TEXT).contains(&code.len()) {
+            return None;
+        }
+        let mut bytes = [0; LONGEST];
+        let length = URL_SAFE_NO_PAD.decode_slice(code, &mut bytes).ok()?;
+        let token = Token { bytes, length };
+        let blocks = token.length.checked_sub(token.value_at() + TAG)?;
+        let whole =
+            (BLOCK..=LONGEST_VALUE + BLOCK).contains(&blocks) && blocks.is_multiple_of(BLOCK);
+        let field = token.field().is_some_and(|field| !field.is_empty());
+        (token.bytes[0] == VERSION && whole && field).then_some(token)
+    }
+
+    fn value_at(&self) -> usize {
+        FIELD_AT + usize::from(self.bytes[FIELD_AT - 1])
+    }
+
+    pub fn month(&self) -> Month {
+        Month::from_index(u16::from_be_bytes([self.bytes[1], self.bytes[2]]))
+    }
+
+    pub fn key(&self) -> KeyId {
+        KeyId(self.eight(3))
+    }
+
+    pub fn salt(&self) -> [u8; 8] {
+        self.eight(11)
+    }
+
+    pub fn nonce(&self) -> [u8; NONCE] {
+        self.bytes[HEAD..HEAD + NONCE].try_into().expect("12 bytes")
+    }
+
+    pub fn field(&self) -> Option<&str> {
+        std::str::from_utf8(self.bytes[..self.length].get(FIELD_AT..self.value_at())?).ok()
+    }
+
+    fn sealed(&self) -> &[u8] {
+        &self.bytes[self.value_at()..self.length]
+    }
+
+    fn eight(&self, from: usize) -> [u8; 8] {
+        self.bytes[from..from + 8].try_into().expect("8 bytes")
+    }
+}
