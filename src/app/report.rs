@@ -1,8 +1,10 @@
 //! The lines that an engine without a screen writes on stderr. Pure: two looks in, lines out.
 
+use std::collections::HashMap;
+
 use crate::base::{bytes, sanitize};
-use crate::event::Status;
-use crate::event::status::{EngineState, FileState, SinkState, SinkStatus};
+use crate::event::status::{EngineState, FileState, FileStatus, SinkState, SinkStatus};
+use crate::event::{FileId, Status};
 
 /// What became different between two looks, a line each.
 pub fn changes(before: &Status, now: &Status) -> Vec<String> {
@@ -29,8 +31,10 @@ pub fn changes(before: &Status, now: &Status) -> Vec<String> {
         lines.extend(sink_change(earlier, sink));
         lines.extend(target_change(earlier, sink));
     }
+    let earlier: HashMap<FileId, &FileStatus> =
+        before.files.iter().map(|file| (file.file, file)).collect();
     for file in &now.files {
-        let earlier = before.files.iter().find(|other| other.file == file.file);
+        let earlier = earlier.get(&file.file);
         if let FileState::Unreadable { reason } = &file.state
             && earlier.is_none_or(|earlier| earlier.state != file.state)
         {

@@ -78,6 +78,7 @@ impl Follower {
             ended: tracked.packed.as_ref().map(|_| self.shared.clock.now()),
             lost: 0,
             rest: None,
+            absence: None,
             identity,
         };
         tracked.push_mark(mark);

@@ -3,7 +3,7 @@
 //! Looks, opens nothing. Says where it could not look, which never means that nothing is there.
 
 use std::collections::{BTreeSet, HashSet};
-use std::ffi::OsStr;
+use std::ffi::OsString;
 use std::fs::{self, DirEntry};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -111,6 +111,13 @@ pub fn folder_of(path: &Path) -> &Path {
     }
 }
 
+/// One entry of a folder, on the folder's device.
+struct Listed {
+    entry: DirEntry,
+    name: OsString,
+    device: u64,
+}
+
 struct Walk<'a> {
     sight: &'a mut Sight,
     source: usize,
@@ -146,9 +153,9 @@ impl Walk<'_> {
     fn folder(&mut self, path: &Path) {
         let before = self.sight.found.len();
         let taken = self.sight.taken.len();
-        self.entries(path, &mut |walk, entry, name| {
-            if !name.as_bytes().starts_with(b".") {
-                walk.entry(entry);
+        self.entries(path, &mut |walk, listed| {
+            if !listed.name.as_bytes().starts_with(b".") {
+                walk.entry(listed);
             }
         });
         if self.sight.found.len() == before && self.sight.taken.len() == taken {
@@ -172,9 +179,9 @@ impl Walk<'_> {
         if name == "**" && depth < DEEPEST {
             self.descend(base.clone(), rest, depth);
             let folder = if base.as_os_str().is_empty() { PathBuf::from(".") } else { base };
-            self.entries(&folder, &mut |walk, entry, _| {
-                if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-                    walk.descend(entry.path(), components, depth + 1);
+            self.entries(&folder, &mut |walk, listed| {
+                if listed.entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                    walk.descend(listed.entry.path(), components, depth + 1);
                 }
             });
         } else if !pattern::is_pattern(name.as_bytes()) {
@@ -182,12 +189,12 @@ impl Walk<'_> {
         } else {
             let folder =
                 if base.as_os_str().is_empty() { PathBuf::from(".") } else { base.clone() };
-            self.entries(&folder, &mut |walk, entry, found| {
-                if !pattern::matches(name.as_bytes(), found.as_bytes()) {
+            self.entries(&folder, &mut |walk, listed| {
+                if !pattern::matches(name.as_bytes(), listed.name.as_bytes()) {
                 } else if rest.is_empty() {
-                    walk.entry(entry);
+                    walk.entry(listed);
                 } else {
-                    walk.step(base.join(found), rest, depth);
+                    walk.step(base.join(&listed.name), rest, depth);
                 }
             });
         }
@@ -214,7 +221,7 @@ impl Walk<'_> {
         }
     }
 
-    fn entries(&mut self, folder: &Path, each: &mut dyn FnMut(&mut Self, &DirEntry, &OsStr)) {
+    fn entries(&mut self, folder: &Path, each: &mut dyn FnMut(&mut Self, &Listed)) {
         let entries = match fs::read_dir(folder) {
             Ok(entries) => entries,
             // Not a folder, or gone between two looks: it has no entries.
@@ -225,21 +232,21 @@ impl Walk<'_> {
             }
         };
         self.sight.folders.insert(folder.to_owned());
-        let mut names: Vec<DirEntry> = entries.filter_map(Result::ok).collect();
-        names.sort_by_key(DirEntry::file_name);
-        for entry in &names {
-            let name = entry.file_name();
-            each(self, entry, &name);
+        let device = fs::metadata(folder).map_or(0, |folder| folder.dev());
+        let listed = |entry: DirEntry| Listed { name: entry.file_name(), entry, device };
+        let mut all: Vec<Listed> = entries.filter_map(Result::ok).map(listed).collect();
+        all.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+        for listed in &all {
+            each(self, listed);
         }
     }
 
     /// One file of a folder: its place without a look at the file itself where that can be had.
-    fn entry(&mut self, entry: &DirEntry) {
-        let path = entry.path();
-        let Ok(kind) = entry.file_type() else { return };
+    fn entry(&mut self, listed: &Listed) {
+        let path = listed.entry.path();
+        let Ok(kind) = listed.entry.file_type() else { return };
         let place = if kind.is_file() {
-            let device = fs::metadata(folder_of(&path)).map_or(0, |folder| folder.dev());
-            Place { device, inode: entry.ino() }
+            Place { device: listed.device, inode: listed.entry.ino() }
         } else if kind.is_symlink() {
             match fs::metadata(&path) {
                 Ok(target) if target.is_file() => Place::of(&target),

@@ -10,13 +10,14 @@ use super::notices::{self, Topic};
 use super::tracked::{Stage, Tracked};
 use crate::event::status::FileState;
 use crate::event::{FileId, Level};
-use crate::state::GenerationRow;
+use crate::state::{Absence, GenerationRow};
 
 /// A file without a name is given up when it has not grown for this long.
 pub(in crate::follow) const FORGOTTEN: Duration = Duration::from_secs(300);
 /// Rows of generations that are gone and read are kept this long.
 const KEPT: Duration = Duration::from_secs(30 * 86_400);
-const EXPIRY: Duration = Duration::from_secs(60);
+/// So often it is counted how long they are gone.
+const EXPIRY: Duration = Duration::from_secs(3600);
 
 impl Follower {
     /// Looks after generations whose file is lost: copies that may still come, names that are gone.
@@ -156,11 +157,17 @@ impl Follower {
         }
         self.next_expiry = now + EXPIRY;
         let time = self.shared.clock.now();
-        let old = |row: &GenerationRow| row.ended.is_some_and(|ended| time.since(ended) >= KEPT);
-        let rows: Vec<GenerationRow> =
-            self.shared.gone().values().filter(|row| old(row)).cloned().collect();
         let Some(store) = self.shared.store.get().cloned() else { return };
-        for row in rows {
+        let mut old = Vec::new();
+        for row in self.shared.gone().values_mut().filter(|row| row.ended.is_some()) {
+            let absence = row.absence.map_or(Absence::at(time), |before| before.counted(time));
+            row.absence = Some(absence);
+            match absence.long >= KEPT {
+                true => old.push(row.clone()),
+                false => store.put_generation(row.clone()),
+            }
+        }
+        for row in old {
             if self.everybody_is_through(&row) {
                 store.remove_generation(row.id);
                 self.rows.remove(row.id);

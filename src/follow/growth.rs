@@ -37,6 +37,7 @@ impl Follower {
                 row.cuts.push(row.mark.offset);
             }
             row.ended = None;
+            row.absence = None;
             self.urgent.insert(id);
             tracked.stage = Stage::Live;
             tracked.handle.update(|known| {

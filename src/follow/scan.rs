@@ -55,7 +55,7 @@ impl Follower {
         let now = self.now();
         let took = now.saturating_sub(began);
         let pause = if self.watch.degraded().is_some() { SCAN_POLLED } else { SCAN_HINTED };
-        self.next_scan = now + (took * 20).clamp(pause, SCAN_LONGEST);
+        self.next_scan = now + (took * 100).clamp(pause, SCAN_LONGEST);
         // However many hints come, half of the time is left for reading.
         self.earliest_scan = now + took;
     }

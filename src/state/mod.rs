@@ -3,6 +3,7 @@
 //! No log content is in it, only hashes and places. Every row carries a version.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -38,6 +39,30 @@ pub struct GenerationRow {
     /// What the intake folder holds of it, since it has no name left.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rest: Option<Rest>,
+    /// Since it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub absence: Option<Absence>,
+}
+
+/// How long a generation has been over, and until when that was counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Absence {
+    pub long: Duration,
+    pub counted: Timestamp,
+}
+
+impl Absence {
+    /// Of the time between two counts at most a day is believed: a clock that steps ends nothing.
+    const LONGEST_STEP: Duration = Duration::from_secs(86_400);
+
+    pub fn at(now: Timestamp) -> Self {
+        Absence { long: Duration::ZERO, counted: now }
+    }
+
+    pub fn counted(self, now: Timestamp) -> Self {
+        let passed = now.since(self.counted).min(Self::LONGEST_STEP);
+        Absence { long: self.long + passed, counted: now }
+    }
 }
 
 /// Bytes [from, upto) of a generation are durable in a file of the intake folder, at their own offsets.

@@ -38,6 +38,7 @@ fn generation(number: u64) -> GenerationRow {
         ended: None,
         lost: 0,
         rest: None,
+        absence: None,
     }
 }
 
@@ -175,8 +176,9 @@ fn open_on(disk: &FaultyDisk, directory: &Path) -> Result<(Store, Vec<String>), 
     Store::open_with(directory, Arc::new(SystemClock::new()), disk.opener())
 }
 
+/// [S04] Every write, sync and change of length of a commit is a step; what was not synced is torn.
 #[test]
-fn power_cut_at_any_step_leaves_the_old_or_the_new_state() {
+fn s04_power_cut_at_any_step_leaves_the_old_or_the_new_state() {
     let mut step = 0;
     let mut old_and_new = [0, 0];
     loop {
@@ -208,8 +210,9 @@ fn power_cut_at_any_step_leaves_the_old_or_the_new_state() {
     assert!(old_and_new.iter().all(|count| *count > 0), "{old_and_new:?}");
 }
 
+/// [S04]
 #[test]
-fn power_cut_at_any_step_of_the_very_first_start_leaves_a_state_that_opens() {
+fn s04_power_cut_at_any_step_of_the_very_first_start_leaves_a_state_that_opens() {
     for step in 0..40 {
         let home = tempfile::tempdir().unwrap();
         let disk = FaultyDisk::default();

@@ -83,6 +83,7 @@ fn store_with(batch: &Batch) -> Store {
         ended: None,
         lost: 0,
         rest: None,
+        absence: None,
     });
     store
 }

@@ -28,3 +28,4 @@ mod state;
 mod stdin;
 mod terminal;
 mod tidy;
+mod watching;

@@ -6,6 +6,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::bench::{Bench, assert_each_once, lines};
+use crate::fake_elasticsearch::FakeElasticsearch;
 use crate::program::{self, Engine, Random, archived, documents, logwarden, wait_for};
 
 const WRITERS: usize = 8;
@@ -123,6 +125,38 @@ fn kill_at_random_moments(lines: u64, kills: u64) {
 #[test]
 fn a_million_lines_and_fifty_kills_leave_every_line_once() {
     kill_at_random_moments(1_000_000, 50);
+}
+
+/// [S01] Stopped at any byte, also in the middle of a line; what is written meanwhile comes after the start.
+#[test]
+fn s01_stopped_cleanly_at_any_byte_and_started_again() {
+    const LINES: usize = 3000;
+    let mut random = Random(program::seed("s01"));
+    let fake = FakeElasticsearch::start();
+    let bench = Bench::new(&format!("urls = [\"{}\"]", fake.url()));
+    let text = lines(1, 0..LINES);
+    let mut written = 0;
+    for rounds_left in (1..=12).rev() {
+        let mut write = |share: usize| {
+            let most = (text.len() - written) / rounds_left * 2 / share;
+            let upto = written + random.below(most as u64 + 1) as usize;
+            bench.append("a.log", &text[written..upto]);
+            written = upto;
+        };
+        // While it is stopped, and while it runs.
+        write(3);
+        let engine = bench.engine();
+        write(3);
+        std::thread::sleep(Duration::from_millis(random.below(400)));
+        assert!(engine.terminate().success());
+        bench.assert_cursors_are_honest(&fake.documents());
+    }
+    bench.append("a.log", &text[written..]);
+    let (code, said) = bench.once();
+    assert_eq!(code, Some(0), "{said}");
+    assert_each_once(&fake.documents(), 1, LINES);
+    let sent: usize = fake.attempts().iter().map(|attempt| attempt.ids.len()).sum();
+    assert_eq!(sent, LINES, "after a clean stop nothing comes again");
 }
 
 /// S17b: the error line is sent and we die; its stack trace follows.

@@ -269,20 +269,22 @@ fn empty_and_tiny_files_come_within_a_second() {
     let began = Instant::now();
     bench.expect_lines(["x".to_owned()]);
     assert!(began.elapsed() < Duration::from_secs(1));
+    let began = Instant::now();
     bench.append("empty.log", "y\n");
     bench.expect_lines(["x".to_owned(), "y".to_owned()]);
+    assert!(began.elapsed() < Duration::from_secs(1));
 }
 
-/// S07, in short.
+/// S07.
 #[test]
-fn renamed_two_hundred_times_under_a_pattern_that_covers_the_new_names() {
-    rename_often(&["app.log*"], 200);
+fn renamed_a_thousand_times_under_a_pattern_that_covers_the_new_names() {
+    rename_often(&["app.log*"], 1000);
 }
 
-/// S07, in short.
+/// S07.
 #[test]
-fn renamed_two_hundred_times_with_only_the_path_known() {
-    rename_often(&["app.log"], 200);
+fn renamed_a_thousand_times_with_only_the_path_known() {
+    rename_often(&["app.log"], 1000);
 }
 
 fn rename_often(paths: &[&str], times: usize) {
@@ -321,7 +323,6 @@ fn renamed_while_nobody_looks() {
     bench.expect_lines((0..20).map(|n| line("a", n)));
 }
 
-/// S08.
 /// S08: renamed out of every pattern, and its writer goes on.
 #[test]
 fn late_lines_of_a_writer_that_keeps_the_old_file() {
@@ -341,7 +342,6 @@ fn late_lines_of_a_writer_that_keeps_the_old_file() {
     bench.expect_lines((0..8).map(|n| line("a", n)).chain((0..3).map(|n| line("b", n))));
 }
 
-/// S10, without a copy.
 /// S10, without a copy.
 #[test]
 fn truncated_before_it_was_read_is_counted_to_the_byte() {
@@ -516,7 +516,6 @@ fn moved_as_to_another_file_system_while_its_writer_goes_on() {
     bench.expect_lines((0..60).map(|n| line("a", n)));
 }
 
-/// S13.
 /// S13. While it runs the descriptor is held, and no inode can be used again.
 #[test]
 fn an_inode_that_is_used_again_is_another_generation() {
@@ -860,7 +859,6 @@ fn polling_alone_is_enough_and_said() {
 }
 
 /// S16.
-/// S16.
 #[test]
 fn a_link_that_flips_between_two_files() {
     let mut bench = Bench::new(&["current.log"]);
@@ -911,7 +909,6 @@ fn a_reader_near_another_gets_the_same_batch() {
     assert!(Arc::ptr_eq(&one, &other));
 }
 
-/// S27.
 /// S27.
 #[test]
 fn a_folder_that_goes_and_comes_back_is_not_read_again() {

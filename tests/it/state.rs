@@ -58,6 +58,7 @@ fn next_durable(output: &mut impl BufRead) -> u64 {
     }
 }
 
+/// [S04] From outside; `src/state/tests.rs` cuts the power at each step.
 #[test]
 fn kill_9_at_any_moment_keeps_every_committed_row_and_no_half_transaction() {
     let home = tempfile::tempdir().unwrap();

@@ -1,0 +1,230 @@
+//! Whatever the machine does around the files: a clock that steps, no hints from the kernel, ten thousand
+//! files that lie still.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use logwarden::base::{Clock, SystemClock, Timestamp};
+
+use crate::bench::resident;
+use crate::program::{self, Engine, wait_for};
+use crate::rotation::{self, Bench, line, lines};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+const HOUR: Duration = Duration::from_secs(3600);
+const YEAR: Duration = Duration::from_secs(365 * 86_400);
+
+/// Runs as the machine's does, but is somewhere else.
+#[derive(Debug)]
+struct SteppedClock {
+    system: SystemClock,
+    /// By how much the wall clock is ahead and behind, and the uptime ahead.
+    steps: Mutex<(Duration, Duration, Duration)>,
+}
+
+impl SteppedClock {
+    fn new() -> Arc<Self> {
+        Arc::new(SteppedClock { system: SystemClock::new(), steps: Mutex::default() })
+    }
+
+    fn forward(&self, by: Duration) {
+        self.steps.lock().unwrap().0 += by;
+    }
+
+    fn back(&self, by: Duration) {
+        self.steps.lock().unwrap().1 += by;
+    }
+
+    fn pass(&self, by: Duration) {
+        self.steps.lock().unwrap().2 += by;
+    }
+}
+
+impl Clock for SteppedClock {
+    fn now(&self) -> Timestamp {
+        let (ahead, behind, _) = *self.steps.lock().unwrap();
+        self.system.now().plus(ahead).minus(behind)
+    }
+
+    fn uptime(&self) -> Duration {
+        self.system.uptime() + self.steps.lock().unwrap().2
+    }
+}
+
+fn append(path: &Path, text: String) {
+    rotation::append(path, text.as_bytes());
+}
+
+/// How many rows of generations that are over the state keeps.
+fn kept(bench: &Bench) -> usize {
+    bench.store().generations().iter().filter(|row| row.ended.is_some()).count()
+}
+
+/// Long enough for rows to be looked through.
+fn an_hour_passes(bench: &mut Bench, clock: &SteppedClock, number: &mut usize) {
+    clock.pass(HOUR);
+    bench.append("app.log", lines("a", *number..*number + 1));
+    *number += 1;
+    let expected = *number;
+    bench.until("the next line", |bench| bench.consumer.events.len() >= expected + 5);
+}
+
+/// [S42] Two hours back and a year forward while it is read: nothing again, and nothing is forgotten.
+#[test]
+fn s42_a_clock_that_steps_makes_nothing_come_again_and_forgets_nothing() {
+    let clock = SteppedClock::new();
+    let mut bench = Bench::new(&["*.log"]);
+    bench.append("app.log", lines("a", 0..5));
+    bench.append("over.log", lines("o", 0..5));
+    bench.open_with(clock.clone());
+    bench.until("both", |bench| bench.consumer.events.len() == 10);
+    fs::remove_file(bench.path("over.log")).unwrap();
+    let mut number = 5;
+    for _ in 0..2 {
+        an_hour_passes(&mut bench, &clock, &mut number);
+    }
+    bench.until("the removed one is over", |bench| kept(bench) == 1);
+    for step in 0..4 {
+        match step {
+            0 => clock.back(2 * HOUR),
+            1 => clock.forward(YEAR),
+            2 => clock.back(YEAR),
+            _ => {
+                bench.close();
+                clock.forward(YEAR);
+                bench.open_with(clock.clone());
+            }
+        }
+        for _ in 0..2 {
+            an_hour_passes(&mut bench, &clock, &mut number);
+        }
+        assert_eq!(kept(&bench), 1, "forgotten after step {step}");
+    }
+    let both = (0..number).map(|n| line("a", n)).chain((0..5).map(|n| line("o", n)));
+    bench.expect_lines(both);
+    // And when it really was long ago.
+    for _ in 0..32 {
+        clock.forward(24 * HOUR);
+        an_hour_passes(&mut bench, &clock, &mut number);
+    }
+    bench.until("its row goes", |bench| kept(bench) == 0);
+}
+
+/// In a name space of its own, in which the kernel watches eight folders for this user and no more.
+fn with_eight_watches(command: &Command) -> Command {
+    let mut wrapped = Command::new("unshare");
+    let limit = "echo 8 >/proc/sys/user/max_inotify_watches && exec \"$0\" \"$@\"";
+    wrapped.args(["--user", "--map-root-user", "sh", "-c", limit]);
+    wrapped.arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => wrapped.env(name, value),
+            None => wrapped.env_remove(name),
+        };
+    }
+    wrapped.current_dir(command.get_current_dir().expect("it is given")).stdin(Stdio::null());
+    wrapped
+}
+
+/// [S25] Twenty folders and eight watches: complete, and shown as what it is.
+#[test]
+fn s25_more_folders_than_the_kernel_watches() {
+    let scratch = tempfile::tempdir().unwrap();
+    let (home, state) = (scratch.path(), scratch.path().join("state"));
+    let logs = home.join("logs");
+    let log = |folder: usize| logs.join(folder.to_string()).join("app.log");
+    for folder in 0..20 {
+        fs::create_dir_all(log(folder).parent().unwrap()).unwrap();
+        append(&log(folder), lines("w", folder * 10..folder * 10 + 5));
+    }
+    let mut command = program::logwarden(home);
+    command.arg("--no-ui").arg("--state-dir").arg(&state).arg(logs.join("*/app.log"));
+    let mut command = with_eight_watches(&command);
+    if !Command::new("unshare")
+        .args(["--user", "--map-root-user", "true"])
+        .status()
+        .is_ok_and(|status| status.success())
+    {
+        println!("SKIPPED: this user may make no name space of his own");
+        return;
+    }
+    let engine = Engine::spawn(home, &mut command);
+    let archived = |count| (program::archived(home, &state, "*") == count).then_some(());
+    wait_for("what was there", PATIENCE, || archived(100));
+    for folder in 0..20 {
+        append(&log(folder), lines("w", folder * 10 + 5..folder * 10 + 8));
+        fs::rename(log(folder), log(folder).with_extension("1")).unwrap();
+        append(&log(folder), lines("w", folder * 10 + 8..folder * 10 + 10));
+    }
+    wait_for("what came", PATIENCE, || archived(200));
+    assert!(engine.said().contains("by polling only"), "{}", engine.said());
+    assert!(engine.terminate().success());
+    let documents = program::documents(home, &state);
+    let mut numbers: Vec<u64> =
+        documents.iter().map(|document| document["number"].as_u64().unwrap()).collect();
+    numbers.sort_unstable();
+    assert_eq!(numbers, (0..200).collect::<Vec<u64>>());
+}
+
+/// Seconds of CPU that a process has used so far.
+fn cpu(process: u32) -> f64 {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+    let ticks: u64 = fields[11..13].iter().map(|field| field.parse::<u64>().unwrap()).sum();
+    ticks as f64 / 100.0
+}
+
+/// [S43] Ten thousand files that lie still cost next to nothing beside ten that grow.
+#[test]
+fn s43_ten_thousand_idle_files_and_ten_hot_ones() {
+    const IDLE: usize = 10_000;
+    const HOT: usize = 10;
+    let scratch = tempfile::tempdir().unwrap();
+    let (home, out) = (scratch.path(), scratch.path().join("out"));
+    let logs = home.join("logs");
+    for file in 0..IDLE {
+        let folder = logs.join((file % 20).to_string());
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join(format!("{file}.log")), lines("idle", file..file + 1)).unwrap();
+    }
+    let config = home.join("config.toml");
+    let text = format!(
+        "[source.app]\npaths = [\"{}/*/*.log\"]\n[sink.out]\nkind = \"file\"\npath = \"{}\"\n",
+        logs.display(),
+        out.display()
+    );
+    fs::write(&config, text).unwrap();
+    let mut command = program::logwarden(home);
+    command.args(["--no-ui", "--config"]).arg(&config).arg("--state-dir").arg(home.join("state"));
+    let engine = Engine::spawn(home, &mut command);
+    let written = || fs::read_to_string(&out).unwrap_or_default().lines().count();
+    wait_for("every idle file", 6 * PATIENCE, || (written() == IDLE).then_some(()));
+
+    let (used, began) = (cpu(engine.id()), Instant::now());
+    std::thread::sleep(Duration::from_secs(4));
+    let idle = (cpu(engine.id()) - used) / began.elapsed().as_secs_f64();
+    let grow = |upto: usize, rounds: usize| {
+        for round in upto - rounds..upto {
+            for file in 0..HOT {
+                append(&logs.join(format!("0/hot-{file}.log")), line("hot", round) + "\n");
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        wait_for("hot lines", PATIENCE, || (written() == IDLE + HOT * upto).then_some(()));
+    };
+    grow(20, 20);
+    let (used, began, before) = (cpu(engine.id()), Instant::now(), resident(engine.id()));
+    grow(60, 40);
+    let hot = (cpu(engine.id()) - used) / began.elapsed().as_secs_f64();
+    let after = resident(engine.id());
+    println!("{idle:.3} and {hot:.3} of a core; {} KiB, then {} KiB", before >> 10, after >> 10);
+    assert!(engine.terminate().success());
+    // Built for tests, beside other tests; `docs/idle.sh` measures what is shipped.
+    assert!(idle < 0.08, "{idle} of a core while nothing happens");
+    assert!(hot < 0.35, "{hot} of a core for a hundred lines a second");
+    assert!(after < 96 << 20 && after < before + (8 << 20), "{before} bytes, then {after}");
+}
