@@ -12,7 +12,7 @@ use tokio_util::task::TaskTracker;
 
 use super::board::{Board, Notices, Voices};
 use super::letters::LetterDesk;
-use super::metrics::Endpoint;
+use super::metrics::Offer;
 use super::settings::Settings;
 use super::sinks::{self, Maker, Running};
 use super::{control, intake};
@@ -89,8 +89,8 @@ pub struct Engine {
     state: watch::Sender<EngineState>,
     sinks: Vec<Running>,
     alerts: Alerts,
-    /// Ends the endpoint for figures, where there is one.
-    metrics: CancellationToken,
+    /// The endpoint for figures, where there is one.
+    metrics: Option<Offer>,
     status: watch::Receiver<Arc<Status>>,
     /// Whom the board listens to.
     voices: watch::Sender<Voices>,
@@ -151,10 +151,8 @@ impl Engine {
                 ),
             }
         }
-        let (settings, metrics) = (settings.clone(), stop.child_token());
-        let status = status.subscribe();
         let mut engine = Engine {
-            settings,
+            settings: settings.clone(),
             maker,
             owner,
             intake,
@@ -162,8 +160,8 @@ impl Engine {
             state,
             sinks,
             alerts,
-            metrics,
-            status,
+            metrics: None,
+            status: status.subscribe(),
             voices,
             orders,
             stop,
@@ -188,13 +186,21 @@ impl Engine {
         });
     }
 
-    /// Where the settings say so; at another address after a reload.
+    /// Where the settings say so; after a reload at another address, or where it could not before.
     async fn offer_metrics(&mut self) {
-        self.metrics.cancel();
-        self.metrics = self.stop.child_token();
-        let Some(address) = self.settings.metrics else { return };
-        match Endpoint::bind(address, self.status.clone()).await {
-            Ok(endpoint) => drop(self.tasks.spawn(endpoint.run(self.metrics.clone()))),
+        let wanted = self.settings.metrics;
+        if let (Some(offer), Some(address)) = (&self.metrics, wanted)
+            && offer.stands_at(address)
+        {
+            return;
+        }
+        if let Some(offer) = self.metrics.take() {
+            offer.withdraw().await;
+        }
+        let Some(address) = wanted else { return };
+        let (status, stop) = (self.status.clone(), self.stop.child_token());
+        match Offer::begin(address, status, stop, &self.tasks).await {
+            Ok(offer) => self.metrics = Some(offer),
             Err(error) => self.maker.notices.add(
                 Level::Error,
                 format!("metrics: cannot listen on {address} ({error}); everything else goes on"),

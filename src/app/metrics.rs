@@ -16,7 +16,9 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::event::Status;
 use crate::event::status::EngineState;
@@ -28,22 +30,53 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Longest request, in bytes.
 const LONGEST_REQUEST: usize = 8 * 1024;
 
+/// An endpoint at work.
+#[derive(Debug)]
+pub struct Offer {
+    address: SocketAddr,
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl Offer {
+    pub async fn begin(
+        address: SocketAddr,
+        status: watch::Receiver<Arc<Status>>,
+        stop: CancellationToken,
+        tasks: &TaskTracker,
+    ) -> io::Result<Offer> {
+        let endpoint = Endpoint::bind(address, status).await?;
+        let task = tasks.spawn(endpoint.run(stop.clone()));
+        Ok(Offer { address, stop, task })
+    }
+
+    pub fn stands_at(&self, address: SocketAddr) -> bool {
+        self.address == address && !self.task.is_finished()
+    }
+
+    /// Returns when its address is free.
+    pub async fn withdraw(self) {
+        self.stop.cancel();
+        let _ = self.task.await;
+    }
+}
+
 /// Answers until it is told to stop.
 #[derive(Debug)]
-pub struct Endpoint {
+struct Endpoint {
     listener: TcpListener,
     status: watch::Receiver<Arc<Status>>,
 }
 
 impl Endpoint {
-    pub async fn bind(
+    async fn bind(
         address: SocketAddr,
         status: watch::Receiver<Arc<Status>>,
     ) -> io::Result<Endpoint> {
         Ok(Endpoint { listener: TcpListener::bind(address).await?, status })
     }
 
-    pub async fn run(self, stop: CancellationToken) {
+    async fn run(self, stop: CancellationToken) {
         let free = Arc::new(Semaphore::new(CONNECTIONS));
         loop {
             let accepted = tokio::select! {

@@ -9,7 +9,7 @@ use regex::Regex;
 
 use crate::bench::{Bench, lines};
 use crate::fake_elasticsearch::FakeElasticsearch;
-use crate::program::{Engine, wait_for};
+use crate::program::{Engine, send_signal, wait_for};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -198,5 +198,32 @@ fn an_address_in_use_is_said_and_everything_else_goes_on() {
         engine.said().contains("metrics: cannot listen on").then_some(())
     });
     wait_for("every line", PATIENCE, || (fake.count() == 10).then_some(()));
+    // Nothing is different but that it is free now.
+    drop(taken);
+    send_signal(engine.id(), "HUP");
+    wait_for("the endpoint", PATIENCE, || TcpStream::connect(address).ok());
     assert!(engine.terminate().success());
+}
+
+/// The old address and the new one cannot be listened on at once.
+#[test]
+fn another_address_with_the_same_port_is_taken_up() {
+    let fake = FakeElasticsearch::start();
+    let watched = Watched::start(&fake, "");
+    let port = watched.address.port();
+    for (listen, reached) in [("0.0.0.0", "127.0.0.2"), ("127.0.0.1", "127.0.0.1")] {
+        watched.bench.configure(&format!(
+            "urls = [\"{}\"]\n[metrics]\nlisten = \"{listen}:{port}\"",
+            fake.url()
+        ));
+        let before = watched.engine.said().len();
+        send_signal(watched.engine.id(), "HUP");
+        let said = wait_for("an answer", PATIENCE, || {
+            let said = watched.engine.said()[before..].to_owned();
+            said.contains("metrics: changed").then_some(said)
+        });
+        assert!(!said.contains("cannot listen"), "{said}");
+        assert!(TcpStream::connect((reached, port)).is_ok(), "{listen}: {said}");
+    }
+    assert!(watched.engine.terminate().success());
 }

@@ -63,11 +63,8 @@ impl Engine {
             self.alerts = Alerts::start(&self.maker, &new, &self.stop, &self.tasks);
         }
         let text = changes(&self.settings, &new, &recipes, &left);
-        let other_address = self.settings.metrics != new.metrics;
         self.settings = new;
-        if other_address {
-            self.offer_metrics().await;
-        }
+        self.offer_metrics().await;
         self.start_missing(recipes, left).await;
         self.introduce();
         self.maker.notices.answer(Level::Info, text);

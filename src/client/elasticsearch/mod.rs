@@ -25,6 +25,8 @@ use super::secret::SecretPlace;
 
 /// A reply above this is not one of ours.
 const LARGEST_REPLY: usize = 64 * 1024 * 1024;
+/// However long a server, or what stands before it, asks to wait: it is asked again after this.
+const LONGEST_WAIT: Duration = Duration::from_secs(5 * 60);
 
 /// How to reach a cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,7 +74,7 @@ pub struct Reply {
     pub server: String,
     pub status: u16,
     pub body: Bytes,
-    /// How long it asks to wait.
+    /// How long it asks to wait; at most five minutes.
     pub retry_after: Option<Duration>,
 }
 
@@ -156,11 +158,7 @@ impl Client {
         let response =
             sending.await.map_err(|error| Failure::of(&error, node, request.time_out))?;
         let status = response.status_code().as_u16();
-        let retry_after = response
-            .headers()
-            .get(RETRY_AFTER)
-            .and_then(|value| value.to_str().ok()?.trim().parse().ok())
-            .map(Duration::from_secs);
+        let retry_after = asked_to_wait(response.headers());
         if response.content_length().is_some_and(|length| length > LARGEST_REPLY as u64) {
             return Err(Failure::Broken(format!("{node} answers with more than 64 MiB")));
         }
@@ -168,6 +166,12 @@ impl Client {
         let body = body.map_err(|error| Failure::of(&error, node, request.time_out))?;
         Ok(Reply { server: node.to_string(), status, body, retry_after })
     }
+}
+
+/// In seconds; a date is nobody's wish here, and its clock may be another.
+fn asked_to_wait(headers: &HeaderMap) -> Option<Duration> {
+    let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds).min(LONGEST_WAIT))
 }
 
 impl Login {
@@ -191,3 +195,6 @@ impl Login {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;
