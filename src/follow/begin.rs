@@ -23,7 +23,7 @@ impl Follower {
         let (now, key) = (self.shared.clock.now(), self.shared.config.key);
         let Some(tracked) = self.tracked.get_mut(&id) else { return };
         let Some(file) = tracked.file() else { return };
-        row.ended = tracked.packed.as_ref().map(|_| now);
+        row.ended = None;
         row.path = tracked.handle.known().facts.path.to_path_buf();
         row.device = tracked.place.map_or(row.device, |place| place.device);
         tracked.floor = tracked.size.max(row.mark.offset);
@@ -75,7 +75,7 @@ impl Follower {
             days: vec![DayMark { offset: 0, day: modified.day() }],
             cuts: Vec::new(),
             first_seen: tracked.opened,
-            ended: tracked.packed.as_ref().map(|_| self.shared.clock.now()),
+            ended: None,
             lost: 0,
             rest: None,
             absence: None,

@@ -171,6 +171,7 @@ impl Follower {
         }
         self.rescue_on();
         self.persist_when_due();
+        self.see_what_is_unpacked();
         self.plan_sweep(sweep);
     }
 

@@ -189,6 +189,9 @@ pub(in crate::follow) fn too_large(path: &Path, size: u64) -> String {
 }
 
 pub(in crate::follow) fn no_room(path: &Path, used: u64) -> String {
+    if used == 0 {
+        return no_copy(path, &"no room is left");
+    }
     format!(
         "{} waits for room to be unpacked: {} are unpacked already and not read by everybody yet; it \
          is tried again every few seconds",

@@ -42,6 +42,7 @@ impl Follower {
                 tracked.handle.replace_file(Some(packed.copy.clone()));
                 tracked.handle.update(|known| (known.facts.size, known.available) = (0, 0));
                 tracked.packed = Some(packed);
+                self.shared.unpacking.store(true, Ordering::Release);
             }
             Err(error) => self.say_packed(id, Level::Error, |p| notices::no_copy(p, &error)),
         }
@@ -75,6 +76,7 @@ impl Follower {
         let Some(tracked) = self.tracked.get_mut(&id) else { return };
         let Some(row) = tracked.row.clone() else {
             tracked.retry = None;
+            self.shared.unpacking.store(true, Ordering::Release);
             return self.unpacker.again(id, packed);
         };
         if tracked.stage == Stage::Settled {
@@ -154,9 +156,11 @@ impl Follower {
             tracked.packed.is_some() && row.is_some_and(|row| self.everybody_is_through(row))
         };
         let Some(tracked) = self.tracked.values().find(read) else { return false };
-        let (id, birth) = (tracked.handle.id, tracked.birth);
-        if let Some(place) = tracked.place {
-            self.passed.insert(place, birth);
+        let id = tracked.handle.id;
+        // Its own, not those of the file that it was made of.
+        let metadata = tracked.packed.as_ref().and_then(|packed| packed.original.metadata().ok());
+        if let Some(metadata) = metadata {
+            self.passed.insert(Place::of(&metadata), identity::birth(&metadata));
         }
         self.give_up(id);
         true
@@ -178,12 +182,49 @@ impl Follower {
         }
     }
 
-    /// Something is being unpacked that may be the rest of any generation.
+    /// Something waits to be unpacked and understood that may be the rest of any generation.
     pub fn is_unpacking(&self) -> bool {
-        self.tracked.values().any(|tracked| {
-            let packed = tracked.packed.as_ref().filter(|_| tracked.undecided());
-            packed.is_some_and(|packed| packed.progress() == Progress::Unfinished)
-        })
+        self.shared.unpacking.load(Ordering::Acquire)
+    }
+
+    /// A compressed file is about to be judged: what it was made of may have begun another life since the last look
+    /// at it, and have no name any more.
+    pub fn look_at_what_may_have_been_compressed(&mut self) {
+        let is_next = |tracked: &Tracked| {
+            let packed = tracked.packed.as_ref().filter(|_| tracked.stage == Stage::Unsettled);
+            packed.is_some_and(|p| p.progress() == Progress::Complete && p.size() > 0)
+        };
+        if !self.is_unpacking() || !self.tracked.values().any(is_next) {
+            return;
+        }
+        let plain = |tracked: &&Tracked| tracked.packed.is_none() && tracked.place.is_some();
+        let ids: Vec<FileId> =
+            self.tracked.values().filter(plain).map(|tracked| tracked.handle.id).collect();
+        for id in ids {
+            self.look(id);
+        }
+    }
+
+    /// Looks whether that is over.
+    pub fn see_what_is_unpacked(&mut self) {
+        let once = self.shared.once();
+        let waits = |tracked: &Tracked| {
+            let Some(packed) = &tracked.packed else { return false };
+            match (tracked.stage, packed.progress()) {
+                // Nobody reads before the first pass is done.
+                (Stage::Settled, _) => !once,
+                // One that holds nothing is never judged.
+                (Stage::Unsettled, Progress::Complete | Progress::Corrupt(_)) => packed.size() > 0,
+                (Stage::Unsettled, _) => true,
+                (stage, progress) => stage == Stage::Suspect && progress == Progress::Unfinished,
+            }
+        };
+        if self.is_unpacking() && !self.tracked.values().any(waits) {
+            self.shared.unpacking.store(false, Ordering::Release);
+            // Generations of which nothing was found are judged now.
+            self.judge_rows_without_file();
+            self.shared.changed();
+        }
     }
 
     /// What is there is all there will be: nothing is judged before all of it is unpacked.

@@ -41,12 +41,15 @@ impl Rows {
             .collect()
     }
 
-    /// Generations of other inodes that begin with the same line.
+    /// Generations of other files that begin with the same line.
     pub fn of_head(&self, identity: &Identity) -> Vec<GenerationId> {
         let ids = self.by_head.get(&(identity.head_len, identity.head_hash));
+        // An inode may have been used again, by the copy of what it was before.
+        let is_other =
+            |other: &Identity| (other.inode, other.birth) != (identity.inode, identity.birth);
         ids.map_or(&[][..], Vec::as_slice)
             .iter()
-            .filter(|id| self.identities.get(id).is_some_and(|i| i.inode != identity.inode))
+            .filter(|id| self.identities.get(id).is_some_and(is_other))
             .copied()
             .collect()
     }

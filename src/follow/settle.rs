@@ -76,6 +76,7 @@ impl Follower {
         let once = self.shared.once();
         let undecided = self.undecided();
         self.settle(&undecided, once);
+        self.see_what_is_unpacked();
         self.judge_rows_without_file();
         if once {
             self.close_for_good();
@@ -118,8 +119,11 @@ impl Follower {
 
     /// All that are undecided, or those of which something new is known.
     pub fn settle_undecided(&mut self, all: bool) {
+        self.look_at_what_may_have_been_compressed();
         let unjudged = std::mem::take(&mut self.unjudged);
-        let ids = if all { self.undecided() } else { unjudged.into_iter().collect() };
+        let mut ids = if all { self.undecided() } else { unjudged.into_iter().collect() };
+        // What a file was compressed from is judged before it.
+        ids.sort_by_key(|id| self.tracked.get(id).is_some_and(|tracked| tracked.packed.is_some()));
         if self.settle(&ids, false) {
             self.persist();
         }
@@ -173,7 +177,8 @@ impl Follower {
         if let Some(row) = self.known_row(tracked, &head, &file)? {
             return Ok(Verdict::Bind(row));
         }
-        let len = if last_call { Some(head.final_len()) } else { head.settled_len() };
+        let over = last_call || tracked.packed.is_some();
+        let len = if over { Some(head.final_len()) } else { head.settled_len() };
         let Some(len) = len else { return Ok(Verdict::Wait) };
         let identity = head.identity(len, place.inode, tracked.birth, &self.shared.config.key);
         if tracked.segment {
@@ -241,6 +246,17 @@ impl Follower {
                         return Ok(Verdict::CopyOf(original.handle.id));
                     }
                     is_waiting |= is_copy;
+                }
+                // What it was compressed from: the compressed one was found first.
+                Stage::Ended
+                    if original.packed.is_some()
+                        && tracked.size <= original.size
+                        && self.alike(original, tracked, file)? =>
+                {
+                    if tracked.links == 0 {
+                        return Ok(Verdict::Drop);
+                    }
+                    may_be_copy = true;
                 }
                 // Read from another copy, which was compressed, or from what was kept of it.
                 Stage::Ended if tracked.packed.is_some() || original.place.is_none() => {

@@ -30,6 +30,8 @@ pub(in crate::follow) struct Shared {
     pub bell: Arc<Bell>,
     pub board: Board,
     pub settled: AtomicBool,
+    /// What compressed files hold may belong to generations without a file.
+    pub unpacking: AtomicBool,
     pub incoming: Incoming,
     /// Files that are there and could not be opened at the last look.
     pub unopened: AtomicUsize,
@@ -72,6 +74,7 @@ impl Shared {
             bell: Arc::default(),
             board: Board::default(),
             settled: AtomicBool::new(false),
+            unpacking: AtomicBool::new(false),
             unopened: AtomicUsize::new(0),
             consumers: Mutex::default(),
             files: RwLock::default(),
@@ -194,6 +197,10 @@ impl Shared {
         let sources = self.sources.read().expect("no holder of the sources panics").clone();
         let ours = |row: &GenerationRow| sources.iter().any(|name| **name == *row.source);
         let Some(store) = self.store.get() else { return Vec::new() };
+        // There was no room to unpack what may be theirs: nothing is said of them, and nobody waits.
+        if self.once() && self.unpacking.load(Ordering::Acquire) {
+            return Vec::new();
+        }
         let gone = self.gone();
         let mut missed = self.missed.lock().expect("no holder of the missed panics");
         let key = (gone.len(), self.settled.load(Ordering::Acquire));
@@ -254,7 +261,7 @@ impl Shared {
     /// What a cursor finds in a generation of which only the row is left.
     pub fn read_gone(&self, cursor: Cursor) -> Read {
         // Not matched with what is there yet: its file may be the next one.
-        if !self.settled.load(Ordering::Acquire) {
+        if !self.settled.load(Ordering::Acquire) || self.unpacking.load(Ordering::Acquire) {
             return Read::Waiting;
         }
         let mut gone = self.gone();

@@ -83,10 +83,11 @@ impl Follower {
             return false;
         };
         let (Some(row), Some(file)) = (&original.row, candidate.file()) else { return false };
-        let other_inode = candidate.place.is_some_and(|p| p.inode != row.identity.inode);
+        let known = (row.identity.inode, row.identity.birth);
+        let other_file = candidate.place.is_some_and(|p| (p.inode, candidate.birth) != known);
         candidate.undecided()
             && candidate.is_whole()
-            && other_inode
+            && other_file
             && self.begins_and_goes_on(id, &file)
             && self.is_copy(original, candidate, &file).unwrap_or(false)
     }
@@ -113,6 +114,10 @@ impl Follower {
         // Nothing is ever added to either.
         let over = matches!(tracked.stage, Stage::Bereft(_)) || packed.is_some();
         let Some(row) = &mut tracked.row else { return };
+        if packed.is_some() {
+            // Its bytes are found again where that is.
+            row.ended = None;
+        }
         let seen = row.mark.offset.max(size);
         row.mark = end;
         row.path = path.to_path_buf();

@@ -237,7 +237,10 @@ impl Worker {
                 self.report.touch();
             }
             self.rest(news);
-            self.mode.advance(&self.config, &mut self.tracks);
+            // What is being read now was begun before the ends are fixed: that nothing was there says nothing of them.
+            if self.filler.is_some() {
+                self.mode.advance(&self.config, &mut self.tracks);
+            }
             if self.commit_is_due() {
                 self.commit().await;
             }

@@ -6,12 +6,31 @@ use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
-use logwarden::state::Store;
+use logwarden::state::{StateError, Store};
 use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::program::{self, Engine};
+
+/// Opens the state of an engine that was just ended in this process. A process that another test starts meanwhile
+/// holds every descriptor of this one until it is another program.
+pub fn open_state(directory: &Path) -> Store {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        match Store::open(directory) {
+            Ok((store, notices)) => {
+                assert_eq!(notices, Vec::<String>::new());
+                return store;
+            }
+            Err(StateError::Owned { .. }) if Instant::now() < deadline => {
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
 
 /// A machine on which engines come and go.
 pub struct Bench {
@@ -82,7 +101,7 @@ impl Bench {
         delivered: impl IntoIterator<Item = &'a Value>,
     ) -> u64 {
         let delivered: HashSet<_> = delivered.into_iter().map(place_of).collect();
-        let (store, _) = Store::open(&self.path("state")).unwrap();
+        let store = open_state(&self.path("state"));
         let mut behind = 0;
         for row in store.cursors("es") {
             let path = store.generation(row.generation).expect("a cursor has its row").path;

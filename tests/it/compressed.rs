@@ -53,17 +53,20 @@ fn compressed_files_are_read_as_what_they_hold() {
         bench.append("three.zst", zstd(lines("c", 10..20).as_bytes()));
         bench.append("no_ending", zstd(lines("d", 0..5).as_bytes()));
         bench.append("empty.gz", gzip(b""));
+        bench.append("short.gz", gzip(b"no line end"));
         bench.append("plain.log", lines("e", 0..5));
         bench.open();
         let others = |writer: &'static str, count: usize| (0..count).map(move |n| line(writer, n));
         let all = || {
-            let packed = numbered(0..40_000).chain(others("b", 20)).chain(["end".to_owned()]);
+            let packed = numbered(0..40_000)
+                .chain(others("b", 20))
+                .chain(["end".to_owned(), "no line end".to_owned()]);
             packed.chain(others("c", 20)).chain(others("d", 5)).chain(others("e", 5))
         };
         bench.expect_lines(all());
         let before = bench.consumer.events.len();
         bench.restart();
-        bench.until("unpacked again", |bench| bench.log().ends().len() == 5);
+        bench.until("unpacked again", |bench| bench.log().ends().len() == 6);
         assert_eq!(bench.consumer.events.len(), before, "nothing comes again");
         assert_eq!(bench.log().notices(), []);
     }

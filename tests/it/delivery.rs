@@ -16,9 +16,11 @@ use logwarden::privacy::Policy;
 use logwarden::sink::{
     DeadLetterFolder, FileSink, Filter, Mode, Order, Worker, WorkerConfig, WorkerHandle,
 };
-use logwarden::state::{StateError, Store};
+use logwarden::state::Store;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
+
+use super::bench::open_state;
 
 const DEADLINE: Duration = Duration::from_secs(30);
 
@@ -62,26 +64,9 @@ impl Machine {
         *next += count;
     }
 
-    /// A blocking read of an engine that was "killed" in this process may hold it for a moment longer.
-    fn open_state(&self) -> Store {
-        let deadline = Instant::now() + DEADLINE;
-        loop {
-            match Store::open(&self.path("state")) {
-                Ok((store, notices)) => {
-                    assert_eq!(notices, Vec::<String>::new());
-                    return store;
-                }
-                Err(StateError::Owned { .. }) if Instant::now() < deadline => {
-                    std::thread::sleep(Duration::from_millis(5));
-                }
-                Err(error) => panic!("{error}"),
-            }
-        }
-    }
-
     fn start(&self, mode: Mode) -> Engine {
         let clock = Arc::new(SystemClock::new());
-        let store = self.open_state();
+        let store = open_state(&self.path("state"));
         let source = SourceConfig {
             name: "app".into(),
             paths: vec![self.path("*.log")],

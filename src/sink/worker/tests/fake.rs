@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
@@ -46,6 +46,8 @@ pub struct FakeQueue {
     /// Nothing is found yet.
     pub hidden: AtomicBool,
     pub broken: AtomicBool,
+    /// One reading waits for this, and finds that nothing was there when it began.
+    pub early: Mutex<Option<mpsc::Receiver<()>>>,
 }
 
 impl FakeQueue {
@@ -74,6 +76,7 @@ impl FakeQueue {
             settled: AtomicBool::new(true),
             hidden: AtomicBool::new(false),
             broken: AtomicBool::new(false),
+            early: Mutex::default(),
         })
     }
 
@@ -140,6 +143,11 @@ impl Queue for FakeQueue {
     fn read(&self, cursor: Cursor) -> io::Result<Read> {
         if self.broken.load(Ordering::SeqCst) {
             return Err(io::Error::other("the disk is on fire"));
+        }
+        let early = self.early.lock().unwrap().take();
+        if let Some(early) = early {
+            early.recv().unwrap();
+            return Ok(Read::Waiting);
         }
         let files = self.files.lock().unwrap();
         let file = &files[cursor.generation.0 as usize];

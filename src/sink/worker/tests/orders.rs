@@ -102,3 +102,22 @@ async fn once_with_nothing_to_do_ends_at_once() {
     bench.mode = Mode::Once;
     assert_eq!(within(bench.start().task).await.unwrap().confirmed_events, 0);
 }
+
+/// What a reading found that began before the ends were known says nothing of them.
+#[tokio::test]
+async fn once_does_not_end_with_what_was_looked_for_too_early() {
+    let mut bench = Bench::new(FakeQueue::new(1), FakeSink::new());
+    bench.mode = Mode::Once;
+    bench.queue.settled.store(false, Ordering::SeqCst);
+    let (found, early) = std::sync::mpsc::channel();
+    *bench.queue.early.lock().unwrap() = Some(early);
+    lines(&bench.queue, 0, 0..20);
+    let running = bench.start();
+    eventually("it reads", || bench.queue.early.lock().unwrap().is_none()).await;
+    bench.queue.settled.store(true, Ordering::SeqCst);
+    bench.queue.hide(false);
+    // Time to fix the ends, for one that does it now.
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    found.send(()).unwrap();
+    assert_eq!(within(running.task).await.unwrap().confirmed_events, 20);
+}
