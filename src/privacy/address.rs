@@ -130,3 +130,6 @@ fn write_sha1(text: &str, out: &mut String) {
         write!(out, "{byte:02x}").expect("a String takes any text");
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -180,3 +180,6 @@ impl Token {
         self.bytes[from..from + 8].try_into().expect("8 bytes")
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,6 +6,7 @@ mod bad_input;
 mod bench;
 mod cli;
 mod compressed;
+mod crypto_vectors;
 mod dead_letters;
 mod deleted;
 mod delivery;

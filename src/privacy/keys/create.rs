@@ -151,3 +151,6 @@ fn sweep(folder: &Folder) -> io::Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

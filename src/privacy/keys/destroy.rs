@@ -1,8 +1,15 @@
-//! What stays of a destroyed key.
+//! Destruction of a key: the tombstone is durable before the key is overwritten and unlinked, so a key that is
+//! gone is never taken for one that was lost. What a disk or a backup keeps of it is beyond us.
+
+use std::fs::File;
+use std::io::{self, Write};
+
+use rustix::fs::{Mode, OFlags, openat};
 
 use super::folder::Folder;
 use super::slot::Kept;
 use super::{KeyError, KeyId, Slot};
+use crate::base::{Timestamp, rfc3339};
 
 /// Says that there was a key, which and until when; nothing of the key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,4 +36,40 @@ impl Tombstone {
         };
         Ok(Tombstone { slot, id, day: day.to_owned() })
     }
+}
+
+/// Durable when this returns; may be repeated where it was broken off.
+pub(super) fn destroy(
+    folder: &Folder,
+    slot: Slot,
+    id: Option<KeyId>,
+    now: Timestamp,
+) -> Result<(), KeyError> {
+    let (key, tombstone) = (slot.file_name(Kept::Key), slot.file_name(Kept::Tombstone));
+    let failed = |name: &str, source| KeyError::Write { path: folder.path_of(name), source };
+    let id = id.map_or_else(|| "-".to_owned(), |id| id.to_string());
+    let line = format!("{PREFIX} {key} {id} {}\n", rfc3339::text(now, 0));
+    match folder.write_new(&tombstone, line.as_bytes()) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        done => done.map_err(|source| failed(&tombstone, source))?,
+    }
+    overwrite(folder, &key).map_err(|source| failed(&key, source))?;
+    folder.remove(key.as_str()).map_err(|error| failed(&key, error.into()))?;
+    folder.sync().map_err(|source| failed(&key, source))
+}
+
+/// Nothing but a plain file is written to, whatever stands there.
+fn overwrite(folder: &Folder, name: &str) -> io::Result<()> {
+    let flags = OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let mut file = match openat(folder.directory(), name, flags, Mode::empty()) {
+        Ok(file) => File::from(file),
+        // One of mode 0400, a link, a pipe without a reader: unlinked as it is.
+        Err(_) => return Ok(()),
+    };
+    let metadata = file.metadata()?;
+    if metadata.is_file() {
+        file.write_all(&vec![0; metadata.len().min(LONGEST) as usize])?;
+        file.sync_all()?;
+    }
+    Ok(())
 }

@@ -92,6 +92,12 @@ pub enum KeyError {
     Unknown { month: super::Month, id: KeyId, folder: PathBuf },
     #[error("{slot} has a key already: {}", path.display())]
     Exists { slot: Slot, path: PathBuf },
+    #[error("{slot} has a tombstone and its key: its destruction was broken off; end it with: logwarden keys destroy {}", slot.month)]
+    HalfDestroyed { slot: Slot },
+    #[error("{} holds another key of that name; choose another folder", path.display())]
+    OtherBackup { path: PathBuf },
+    #[error("all its bytes are the same: that is no key")]
+    NoKey,
     #[error("cannot make a key in {}; {}nothing was sealed with it", folder.display(), advice(.source))]
     Create {
         folder: PathBuf,

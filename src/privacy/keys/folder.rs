@@ -1,7 +1,7 @@
 //! The folder itself, opened without following links, and the checks that every file in it has to pass.
 
 use std::fs::{DirBuilder, File, Metadata};
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -87,6 +87,7 @@ impl Folder {
             let name = entry.map_err(failed)?.file_name().to_string_lossy().into_owned();
             names.push(name);
         }
+        names.retain(|name| name != "." && name != "..");
         names.sort();
         Ok(names)
     }
@@ -175,6 +176,17 @@ impl Folder {
             }
         }
         Ok(())
+    }
+
+    /// A file for its owner alone, durable when this returns. Fails where there is one of that name.
+    pub fn write_new(&self, name: &str, text: &[u8]) -> io::Result<()> {
+        let flags =
+            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let mode = Mode::RUSR | Mode::WUSR;
+        let mut file = File::from(openat(&self.directory, name, flags, mode)?);
+        file.write_all(text)?;
+        file.sync_all()?;
+        self.sync()
     }
 
     /// That it is gone already is as good.

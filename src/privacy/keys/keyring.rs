@@ -15,8 +15,8 @@ use crate::base::{Clock, SystemClock};
 
 #[derive(Debug)]
 pub struct Keyring {
-    folder: PathBuf,
-    clock: Arc<dyn Clock>,
+    pub(super) folder: PathBuf,
+    pub(super) clock: Arc<dyn Clock>,
     loaded: RwLock<Loaded>,
     /// One thread at a time looks for what is not yet loaded.
     looking: Mutex<()>,

@@ -5,19 +5,26 @@
 //! error. Never follows a link, never trusts a file that others can read or write, never mints a key in place
 //! of one that was lost, never prints a key.
 
+mod backup;
 mod create;
 mod destroy;
 mod error;
 mod file;
 mod folder;
 mod keyring;
+mod manage;
 mod month;
 mod slot;
 mod used;
 
+pub use backup::Backup;
 pub use error::KeyError;
 pub use file::{KeyId, MonthKey};
 pub use keyring::Keyring;
+pub use manage::{KeyState, ListedKey};
 pub use month::Month;
 pub use slot::Slot;
 pub use used::UsedKey;
+
+#[cfg(test)]
+mod tests;

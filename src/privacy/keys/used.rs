@@ -71,6 +71,25 @@ impl Used {
     }
 }
 
+/// Lines of one folder's list that the other does not yet have.
+pub(super) fn copy(from: &Folder, to: &Folder) -> Result<(), KeyError> {
+    let there = Used::read(to)?;
+    let text = match from.read(NAME, LONGEST) {
+        Err(KeyError::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+            return Ok(());
+        }
+        text => text?,
+    };
+    let mut lines = if there.ends_torn { vec![b'\n'] } else { Vec::new() };
+    for line in text.split(|byte| *byte == b'\n') {
+        if parse(line).is_some_and(|used| !there.keys.contains(&used)) {
+            lines.extend_from_slice(line);
+            lines.push(b'\n');
+        }
+    }
+    append(to, &lines).map_err(|source| KeyError::Write { path: to.path_of(NAME), source })
+}
+
 fn append(folder: &Folder, line: &[u8]) -> io::Result<()> {
     let flags =
         OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;

@@ -74,3 +74,66 @@ fn a_session_ends_after_so_many_seals() {
         assert_eq!(session, [session[0]; 3]);
     }
 }
+
+#[test]
+fn no_salt_and_nonce_occur_twice_over_eight_threads() {
+    let seals = 10_000_000;
+    let (_scratch, keyring) = keyring();
+    // Several sessions, so that their change is in it too.
+    let sealer = Sealer::with_sessions_of(keyring, seals as u64 / 3).unwrap();
+    let many = |_: usize| {
+        let mut token = String::new();
+        let mut seen = Vec::with_capacity(seals / 8);
+        for _ in 0..seals / 8 {
+            token.clear();
+            sealer.seal(april(), "clientid", "CLIENTID2", &mut token).unwrap();
+            let token = Token::parse(&token).unwrap();
+            let mut both = [0; 20];
+            both[..8].copy_from_slice(&token.salt());
+            both[8..].copy_from_slice(&token.nonce());
+            seen.push(both);
+        }
+        seen
+    };
+    let mut seen: Vec<[u8; 20]> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..8).map(|number| scope.spawn(move || many(number))).collect();
+        threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+    });
+    let sealed = seen.len();
+    assert_eq!(sealed, seals / 8 * 8);
+    seen.sort_unstable();
+    let sessions = seen.chunk_by(|one, next| one[..8] == next[..8]).count();
+    assert!(sessions >= 3, "{sessions} sessions");
+    seen.dedup();
+    assert_eq!(seen.len(), sealed, "a salt and nonce occurred twice");
+}
+
+#[test]
+fn a_destroyed_key_is_not_sealed_with_after_a_refresh() {
+    let (_scratch, keyring) = keyring();
+    let sealer = Sealer::new(Arc::clone(&keyring)).unwrap();
+    sealed(&sealer, april(), "clientid", "C1");
+    let elsewhere = Keyring::open(keyring.folder()).unwrap();
+    elsewhere.destroy(crate::privacy::keys::Slot::first(april())).unwrap();
+    sealer.refresh();
+    let error = sealer.seal(april(), "clientid", "C1", &mut String::new()).unwrap_err();
+    assert!(error.to_string().contains("destroyed on"), "{error}");
+    elsewhere.rotate(april()).unwrap();
+    sealer.refresh();
+    sealed(&sealer, april(), "clientid", "C1");
+}
+
+#[test]
+fn nothing_that_is_printed_shows_a_key_or_a_value() {
+    let (_scratch, keyring) = keyring();
+    let sealer = Sealer::new(Arc::clone(&keyring)).unwrap();
+    let token = sealed(&sealer, april(), "clientid", "CLIENTID2");
+    let opener = Opener::new(Arc::clone(&keyring));
+    let opened = opener.open(&token).unwrap();
+    let shown = format!("{keyring:?} {sealer:?} {opener:?} {opened:?}");
+    assert!(shown.contains("[REDACTED]"), "{shown}");
+    assert!(!shown.contains("CLIENTID2"), "{shown}");
+    let master = keyring.for_sealing(april()).unwrap();
+    let bytes = format!("{:?}", master.master());
+    assert!(!shown.contains(bytes.trim_matches(['[', ']'])), "{shown}");
+}

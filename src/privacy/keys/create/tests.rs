@@ -1,0 +1,191 @@
+//! Creation by many at once, and by processes that die or fail at any step of it. The other processes are this
+//! test binary again, running nothing but [`another_process`].
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+
+use super::*;
+use crate::privacy::keys::Keyring;
+
+const STEPS: [Step; 6] =
+    [Step::Open, Step::Write, Step::Sync, Step::Link, Step::Unlink, Step::SyncFolder];
+
+const WORK: &str = "LOGWARDEN_TEST_KEYS";
+
+fn april() -> Slot {
+    Slot::parse("2021_April").unwrap()
+}
+
+fn key() -> MonthKey {
+    random(april(), Timestamp::from_seconds(1_617_235_200)).unwrap()
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    Folder::open(folder).unwrap().names().unwrap()
+}
+
+fn scratch() -> (tempfile::TempDir, PathBuf) {
+    let scratch = tempfile::tempdir().unwrap();
+    let folder = scratch.path().join("keys");
+    Folder::open_or_create(&folder).unwrap();
+    (scratch, folder)
+}
+
+/// Not a test: what the other processes do. Each line of its input is a folder; it answers with the id of the key
+/// that it would seal April with. Or it creates a key and is killed before the step that is named.
+#[test]
+fn another_process() {
+    let Ok(work) = std::env::var(WORK) else { return };
+    if let Some((step, folder)) = work.split_once(' ') {
+        let step: usize = step.parse().unwrap();
+        let folder = Folder::open(Path::new(folder)).unwrap();
+        let _ = publish_with(&folder, &key(), &mut |now| {
+            if now == STEPS[step] {
+                let us = rustix::process::getpid();
+                rustix::process::kill_process(us, rustix::process::Signal::KILL)?;
+            }
+            Ok(())
+        });
+        unreachable!("it was killed");
+    }
+    println!("\nready");
+    for folder in std::io::stdin().lines().map(Result::unwrap) {
+        let keyring = Keyring::open(Path::new(&folder)).unwrap();
+        println!("key {}", keyring.for_sealing(april().month).unwrap().id());
+    }
+}
+
+fn start(work: &str) -> Child {
+    let name = concat!(module_path!(), "::another_process").split_once("::").unwrap().1;
+    Command::new(std::env::current_exe().unwrap())
+        .args([name, "--exact", "--nocapture", "--test-threads=1"])
+        .env(WORK, work)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+/// A process that answers.
+struct Other {
+    child: Child,
+    ask: Option<ChildStdin>,
+    answers: Receiver<String>,
+}
+
+impl Other {
+    fn start() -> Other {
+        let mut child = start("answer");
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let (sender, answers) = channel();
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                if line == "ready" || line.starts_with("key ") {
+                    let _ = sender.send(line);
+                }
+            }
+        });
+        let ask = child.stdin.take();
+        let other = Other { child, ask, answers };
+        assert_eq!(other.answer(), "ready");
+        other
+    }
+
+    fn ask(&mut self, folder: &Path) {
+        writeln!(self.ask.as_mut().unwrap(), "{}", folder.display()).unwrap();
+    }
+
+    fn answer(&self) -> String {
+        self.answers.recv_timeout(std::time::Duration::from_secs(60)).expect("an answer")
+    }
+}
+
+impl Drop for Other {
+    fn drop(&mut self) {
+        self.ask = None;
+        self.child.wait().unwrap();
+    }
+}
+
+#[test]
+fn processes_that_create_a_month_at_once_have_one_key() {
+    let rounds = 300;
+    let mut others: Vec<Other> = (0..32).map(|_| Other::start()).collect();
+    let mut raced = 0;
+    for round in 0..rounds {
+        let (_scratch, folder) = scratch();
+        others.iter_mut().for_each(|other| other.ask(&folder));
+        let answers: Vec<String> = others.iter().map(Other::answer).collect();
+        assert!(answers.iter().all(|answer| *answer == answers[0]), "round {round}: {answers:?}");
+        assert_eq!(names(&folder), ["2021_April.key", "used"], "round {round}");
+        let used = Keyring::open(&folder).unwrap().used().unwrap();
+        raced += usize::from(used.len() > 1);
+        assert!(used.iter().all(|used| format!("key {}", used.id) == answers[0]), "{used:?}");
+    }
+    println!(
+        "32 processes, {rounds} rounds, in {raced} of them several at the same moment: one key"
+    );
+    assert!(raced > 0, "they never met, so nothing was shown");
+}
+
+#[test]
+fn a_kill_at_any_step_leaves_a_whole_key_or_none() {
+    for (number, step) in STEPS.iter().enumerate() {
+        let (_scratch, folder) = scratch();
+        let mut killed = start(&format!("{number} {}", folder.display()));
+        assert!(killed.wait().unwrap().code().is_none(), "{step:?}: it was not killed");
+        let published = Folder::open(&folder).unwrap().load(april()).map(|key| key.id());
+        let whole = matches!(step, Step::Unlink | Step::SyncFolder);
+        assert_eq!(published.is_ok(), whole, "{step:?}: {published:?}");
+        let keyring = Keyring::open(&folder).unwrap();
+        assert_eq!(keyring.used().unwrap(), [], "{step:?}: nothing was sealed yet");
+        let key = keyring.for_sealing(april().month).unwrap();
+        if let Ok(id) = published {
+            assert_eq!(key.id(), id, "{step:?}");
+        }
+        assert_eq!(names(&folder), ["2021_April.key", "used"], "{step:?}");
+    }
+}
+
+#[test]
+fn a_full_disk_at_any_step_is_said_and_leaves_nothing_half_done() {
+    for step in STEPS {
+        let (_scratch, path) = scratch();
+        let folder = Folder::open(&path).unwrap();
+        let error = publish_with(&folder, &key(), &mut |now| match now == step {
+            true => Err(Errno::NOSPC.into()),
+            false => Ok(()),
+        });
+        let error = error.unwrap_err().to_string();
+        assert!(error.contains("make room on that disk; nothing was sealed"), "{step:?}: {error}");
+        let keyring = Keyring::open(&path).unwrap();
+        assert_eq!(keyring.used().unwrap(), [], "{step:?}");
+        let id = keyring.for_sealing(april().month).unwrap().id();
+        assert_eq!(folder.load(april()).unwrap().id(), id, "{step:?}");
+        assert_eq!(names(&path), ["2021_April.key", "used"], "{step:?}");
+    }
+}
+
+#[test]
+fn what_a_dead_process_left_goes_and_what_a_living_one_writes_stays() {
+    let (_scratch, path) = scratch();
+    std::fs::write(path.join(".new-dead"), "lwkey1.").unwrap();
+    let living = File::create(path.join(".new-living")).unwrap();
+    flock(&living, FlockOperation::LockExclusive).unwrap();
+    Keyring::open(&path).unwrap().for_sealing(april().month).unwrap();
+    assert_eq!(names(&path), [".new-living", "2021_April.key", "used"]);
+}
+
+#[test]
+fn of_two_keys_for_one_place_the_first_stays() {
+    let (_scratch, path) = scratch();
+    let folder = Folder::open(&path).unwrap();
+    let first = key();
+    publish(&folder, &first).unwrap();
+    let error = publish(&folder, &key()).unwrap_err();
+    assert!(matches!(error, KeyError::Exists { .. }), "{error}");
+    assert_eq!(folder.load(april()).unwrap().id(), first.id());
+}

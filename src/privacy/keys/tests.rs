@@ -1,0 +1,313 @@
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+
+use zeroize::Zeroizing;
+
+use super::*;
+
+/// A keys folder with the used key of one month.
+struct Case {
+    _scratch: tempfile::TempDir,
+    folder: PathBuf,
+    id: KeyId,
+}
+
+fn april() -> Month {
+    Month::typed("2021_April").unwrap()
+}
+
+fn may() -> Month {
+    Month::typed("2021_May").unwrap()
+}
+
+impl Case {
+    fn new() -> Case {
+        let scratch = tempfile::tempdir().unwrap();
+        let folder = scratch.path().join("keys");
+        let id = Keyring::open_or_create(&folder).unwrap().for_sealing(april()).unwrap().id();
+        Case { _scratch: scratch, folder, id }
+    }
+
+    fn key(&self) -> PathBuf {
+        self.folder.join("2021_April.key")
+    }
+
+    /// As a process finds it that starts now.
+    fn ring(&self) -> Keyring {
+        Keyring::open(&self.folder).unwrap()
+    }
+
+    /// April can neither be sealed nor opened, for this reason; and May is none the worse for it.
+    #[track_caller]
+    fn refused(&self, reasons: &[&str]) {
+        let sealing = self.ring().for_sealing(april()).map(|key| key.id()).unwrap_err();
+        let opening = self.ring().for_opening(april(), self.id).map(|key| key.id()).unwrap_err();
+        for error in [sealing.to_string(), opening.to_string()] {
+            let error = error.replace(&self.folder.display().to_string(), "KEYS");
+            for reason in reasons {
+                assert!(error.contains(reason), "`{reason}` is not in: {error}");
+            }
+        }
+        self.ring().for_sealing(may()).expect("another month goes on");
+        let listed = self.ring().list().unwrap();
+        assert!(matches!(listed[0].state, KeyState::Unusable(_)), "{listed:?}");
+    }
+}
+
+fn mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+}
+
+#[test]
+fn a_key_is_made_once_and_found_again_by_everybody() {
+    let case = Case::new();
+    assert_eq!(case.ring().for_sealing(april()).unwrap().id(), case.id);
+    assert_eq!(case.ring().for_opening(april(), case.id).unwrap().id(), case.id);
+    let file = fs::metadata(case.key()).unwrap();
+    assert_eq!(file.permissions().mode() & 0o7777, 0o600);
+    assert_eq!(fs::metadata(&case.folder).unwrap().permissions().mode() & 0o777, 0o700);
+    let used = fs::read_to_string(case.folder.join("used")).unwrap();
+    assert!(used.starts_with(&format!("{} 2021_April.key 2", case.id)), "{used}");
+    assert_eq!(used.lines().count(), 1, "once, however often it is used");
+    mode(&case.key(), 0o400);
+    assert_eq!(case.ring().for_sealing(april()).unwrap().id(), case.id);
+}
+
+#[test]
+fn a_used_key_that_is_missing_is_never_made_anew() {
+    let case = Case::new();
+    fs::remove_file(case.key()).unwrap();
+    case.refused(&[
+        "was used and is missing: KEYS/2021_April.key",
+        "backup",
+        "keys rotate 2021_April",
+    ]);
+    assert!(!case.key().exists());
+}
+
+#[test]
+fn a_used_key_that_the_program_remembers_is_not_made_anew_in_an_empty_folder() {
+    let case = Case::new();
+    let remembered = case.ring().used().unwrap();
+    fs::remove_dir_all(&case.folder).unwrap();
+    let ring = Keyring::open_or_create(&case.folder).unwrap();
+    ring.remember(&remembered);
+    let error = ring.for_sealing(april()).unwrap_err().to_string();
+    assert!(error.contains("was used and is missing"), "{error}");
+    assert!(!case.key().exists());
+}
+
+#[test]
+fn another_key_in_the_place_of_the_used_one_is_refused() {
+    let case = Case::new();
+    let other = Case::new();
+    fs::copy(other.key(), case.key()).unwrap();
+    let error = case.ring().for_sealing(april()).unwrap_err().to_string();
+    assert!(error.contains("is not the key that was used"), "{error}");
+    assert!(error.contains(&case.id.to_string()) && error.contains(&other.id.to_string()));
+}
+
+#[test]
+fn a_damaged_key_is_refused() {
+    for (text, reason) in [
+        ("", "it is empty"),
+        ("\n", "it is empty"),
+        ("lwkey1.", "checksum"),
+        ("lwkey1.AAAA", "checksum"),
+        ("lwkey1.?", "cut or altered"),
+        ("-----BEGIN PRIVATE KEY-----\n", "does not begin with `lwkey1.`"),
+        (&"A".repeat(1000), "much too long"),
+    ] {
+        let case = Case::new();
+        fs::write(case.key(), text).unwrap();
+        case.refused(&["KEYS/2021_April.key is damaged", reason, "from a backup"]);
+    }
+    let case = Case::new();
+    let whole = fs::read(case.key()).unwrap();
+    fs::write(case.key(), &whole[..whole.len() / 2]).unwrap();
+    case.refused(&["is damaged", "backup"]);
+}
+
+#[test]
+fn a_key_that_others_can_reach_is_refused() {
+    for open in [0o644, 0o640, 0o604, 0o660, 0o601, 0o700, 0o200, 0o4600] {
+        let case = Case::new();
+        mode(&case.key(), open);
+        if open == 0o200 && folder::user() != 0 {
+            continue;
+        }
+        case.refused(&["is open to others (mode", "chmod 600 KEYS/2021_April.key"]);
+    }
+}
+
+#[test]
+fn a_key_of_somebody_else_is_refused() {
+    let case = Case::new();
+    if std::os::unix::fs::chown(case.key(), Some(12_345), None).is_err() {
+        eprintln!("NOT TESTED: only root can give a file away");
+        return;
+    }
+    case.refused(&["belongs to user 12345, not to user", "chown"]);
+    std::os::unix::fs::chown(&case.folder, Some(12_345), None).unwrap();
+    let error = Keyring::open(&case.folder).unwrap_err().to_string();
+    assert!(
+        error.contains("the keys folder") && error.contains("belongs to user 12345"),
+        "{error}"
+    );
+}
+
+#[test]
+fn what_is_no_plain_file_is_refused_and_never_waited_for() {
+    let case = Case::new();
+    let real = case.folder.join("elsewhere");
+    fs::rename(case.key(), &real).unwrap();
+    symlink(&real, case.key()).unwrap();
+    case.refused(&["KEYS/2021_April.key is a symbolic link"]);
+
+    fs::remove_file(case.key()).unwrap();
+    fs::create_dir(case.key()).unwrap();
+    case.refused(&["is no file but a folder"]);
+    fs::remove_dir(case.key()).unwrap();
+
+    let _socket = std::os::unix::net::UnixListener::bind(case.key()).unwrap();
+    case.refused(&["is no file but a socket"]);
+    fs::remove_file(case.key()).unwrap();
+
+    let mode = rustix::fs::Mode::from_raw_mode(0o600);
+    rustix::fs::mkfifoat(rustix::fs::CWD, case.key(), mode).unwrap();
+    case.refused(&["is no file but a named pipe"]);
+}
+
+#[test]
+fn a_key_with_a_second_name_is_refused() {
+    let case = Case::new();
+    fs::hard_link(case.key(), case.folder.join("copy")).unwrap();
+    case.refused(&["has 2 names, and one is allowed", "find DIR -samefile KEYS/2021_April.key"]);
+}
+
+#[test]
+fn a_key_under_the_name_of_another_month_is_refused() {
+    let case = Case::new();
+    fs::rename(case.key(), case.folder.join("2021_June.key")).unwrap();
+    let june = Month::typed("2021_June").unwrap();
+    let error = case.ring().for_sealing(june).unwrap_err().to_string();
+    assert!(error.contains("holds the key of 2021_April; give it its name with: mv -n"), "{error}");
+    assert!(error.ends_with("2021_April.key"), "{error}");
+}
+
+#[test]
+fn a_folder_that_is_not_safe_is_refused() {
+    let refused = |folder: &Path, reasons: [&str; 2]| {
+        let error = Keyring::open(folder).unwrap_err().to_string();
+        assert!(reasons.iter().all(|reason| error.contains(reason)), "{error}");
+    };
+    let case = Case::new();
+    refused(&case.folder.join("none"), ["there is no keys folder", "mkdir -m 700"]);
+    refused(&case.key(), ["cannot open the keys folder", ""]);
+    for open in [0o770, 0o720, 0o702, 0o777] {
+        mode(&case.folder, open);
+        refused(&case.folder, ["others can write to the keys folder", "chmod 700"]);
+    }
+    mode(&case.folder, 0o755);
+    Keyring::open(&case.folder).unwrap();
+    let link = case.folder.with_extension("link");
+    symlink(&case.folder, &link).unwrap();
+    refused(&link, ["is a symbolic link", "realpath"]);
+}
+
+#[test]
+fn a_list_that_was_cut_still_counts_and_goes_on() {
+    let case = Case::new();
+    let list = case.folder.join("used");
+    let whole = fs::read_to_string(&list).unwrap();
+    fs::write(&list, format!("{whole}0123456789abcdef 2021_M")).unwrap();
+    let id = case.ring().for_sealing(may()).unwrap().id();
+    let used: Vec<KeyId> = case.ring().used().unwrap().iter().map(|used| used.id).collect();
+    assert_eq!(used, [case.id, id]);
+}
+
+#[test]
+fn a_list_that_cannot_be_written_keeps_the_key_back() {
+    let case = Case::new();
+    mode(&case.folder.join("used"), 0o644);
+    let error = case.ring().for_sealing(may()).unwrap_err().to_string();
+    assert!(error.contains("used is open to others"), "{error}");
+}
+
+#[test]
+fn a_rotated_month_is_sealed_with_the_new_key_and_opened_with_both() {
+    let case = Case::new();
+    let ring = case.ring();
+    assert_eq!(ring.for_sealing(april()).unwrap().id(), case.id);
+    let new = case.ring().rotate(april()).unwrap();
+    assert_eq!(new.slot().to_string(), "2021_April.2");
+    assert!(ring.refresh(), "the folder has changed");
+    assert_eq!(ring.for_sealing(april()).unwrap().id(), new.id());
+    for id in [case.id, new.id()] {
+        assert_eq!(case.ring().for_opening(april(), id).unwrap().id(), id);
+    }
+    fs::remove_file(case.folder.join("2021_April.2.key")).unwrap();
+    let error = case.ring().for_sealing(april()).unwrap_err().to_string();
+    assert!(error.contains("2021_April.2 was used and is missing"), "{error}");
+    assert_eq!(case.ring().rotate(april()).unwrap().slot().to_string(), "2021_April.3");
+}
+
+#[test]
+fn a_destroyed_key_opens_nothing_and_is_not_made_anew() {
+    let case = Case::new();
+    let ring = case.ring();
+    ring.for_sealing(april()).unwrap();
+    let slot = Slot::first(april());
+    case.ring().destroy(slot).unwrap();
+    assert!(!case.key().exists());
+    ring.refresh();
+    for ring in [ring, case.ring()] {
+        let error = ring.for_opening(april(), case.id).unwrap_err().to_string();
+        assert!(error.starts_with("the key of 2021_April was destroyed on 2"), "{error}");
+        let error = ring.for_sealing(april()).unwrap_err().to_string();
+        assert!(error.contains("was destroyed on 2") && error.contains("keys rotate"), "{error}");
+    }
+    assert!(matches!(case.ring().list().unwrap()[0].state, KeyState::Destroyed { .. }));
+    // Broken off: the tombstone is there and the key too.
+    let other = Case::new();
+    fs::copy(other.key(), case.key()).unwrap();
+    case.refused(&["was destroyed on"]);
+    case.ring().destroy(slot).unwrap();
+    assert!(!case.key().exists());
+    let new = case.ring().rotate(april()).unwrap();
+    assert_eq!(case.ring().for_sealing(april()).unwrap().id(), new.id());
+    assert!(case.ring().for_opening(april(), case.id).is_err());
+}
+
+#[test]
+fn a_key_from_elsewhere_is_taken_over_once() {
+    let case = Case::new();
+    let master = Zeroizing::new(*b"0123456789abcdefghijklmnopqrstuv");
+    let key = case.ring().import(may(), master.clone()).unwrap();
+    assert_eq!(case.ring().for_sealing(may()).unwrap().master(), &*master);
+    assert!(matches!(case.ring().import(may(), master.clone()), Err(KeyError::Exists { .. })));
+    assert!(matches!(case.ring().import(may(), Zeroizing::new([7; 32])), Err(KeyError::NoKey)));
+    fs::remove_file(case.folder.join("2021_May.key")).unwrap();
+    let back = case.ring().import(may(), master.clone()).unwrap();
+    assert_eq!((back.id(), back.slot()), (key.id(), key.slot()), "the lost one, in its place");
+    assert_eq!(case.ring().import(april(), master).unwrap().slot().to_string(), "2021_April.2");
+}
+
+#[test]
+fn a_backup_is_a_keys_folder_of_its_own() {
+    let case = Case::new();
+    case.ring().for_sealing(may()).unwrap();
+    let target = case.folder.with_extension("backup");
+    let backup = case.ring().backup(&target).unwrap();
+    assert_eq!((backup.copied, backup.there), (2, 0));
+    assert_eq!(Keyring::open(&target).unwrap().for_sealing(april()).unwrap().id(), case.id);
+    assert_eq!(Keyring::open(&target).unwrap().used().unwrap(), case.ring().used().unwrap());
+    case.ring().destroy(Slot::first(may())).unwrap();
+    let again = case.ring().backup(&target).unwrap();
+    assert_eq!((again.copied, again.there), (1, 1));
+    assert_eq!(again.undead, [Slot::first(may())]);
+    fs::copy(Case::new().key(), target.join("2021_April.key")).unwrap();
+    let error = case.ring().backup(&target).unwrap_err().to_string();
+    assert!(error.contains("holds another key of that name"), "{error}");
+}

@@ -1,0 +1,185 @@
+use std::sync::Arc;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::privacy::keys::Keyring;
+use crate::privacy::{OpenError, Opener, Sealer};
+
+/// A folder with the keys of two months, and a token of each.
+struct Case {
+    _scratch: tempfile::TempDir,
+    sealer: Sealer,
+    opener: Opener,
+}
+
+fn month(text: &str) -> Month {
+    Month::typed(text).unwrap()
+}
+
+impl Case {
+    fn new() -> Case {
+        let scratch = tempfile::tempdir().unwrap();
+        let keyring = Arc::new(Keyring::open_or_create(&scratch.path().join("keys")).unwrap());
+        let sealer = Sealer::new(Arc::clone(&keyring)).unwrap();
+        Case { _scratch: scratch, sealer, opener: Opener::new(keyring) }
+    }
+
+    fn seal(&self, month: Month, field: &str, value: &str) -> String {
+        let mut token = String::new();
+        self.sealer.seal(month, field, value, &mut token).unwrap();
+        token
+    }
+}
+
+fn bytes_of(token: &str) -> Vec<u8> {
+    URL_SAFE_NO_PAD.decode(token.strip_prefix(PREFIX).unwrap()).unwrap()
+}
+
+fn text_of(bytes: &[u8]) -> String {
+    format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(bytes))
+}
+
+#[test]
+fn every_single_bit_flip_is_refused() {
+    let case = Case::new();
+    let token = case.seal(month("2021_April"), "clientid", "CLIENTID2");
+    assert_eq!(case.opener.open(&token).unwrap().value.as_str(), "CLIENTID2");
+    let bytes = bytes_of(&token);
+    for at in 0..bytes.len() * 8 {
+        let mut flipped = bytes.clone();
+        flipped[at / 8] ^= 1 << (at % 8);
+        assert!(case.opener.open(&text_of(&flipped)).is_err(), "bit {at}");
+    }
+    for at in 0..token.len() * 8 {
+        let mut flipped = token.clone().into_bytes();
+        flipped[at / 8] ^= 1 << (at % 8);
+        let Ok(flipped) = String::from_utf8(flipped) else { continue };
+        assert!(case.opener.open(&flipped).is_err(), "bit {at} of the text");
+    }
+}
+
+#[test]
+fn every_cut_and_every_extension_is_refused() {
+    let case = Case::new();
+    let token = case.seal(month("2021_April"), "clientid", "CLIENTID2");
+    let bytes = bytes_of(&token);
+    for length in 0..bytes.len() {
+        assert!(case.opener.open(&text_of(&bytes[..length])).is_err(), "cut to {length} bytes");
+        assert!(case.opener.open(&text_of(&bytes[bytes.len() - length..])).is_err());
+    }
+    for more in 1..64 {
+        let longer = [bytes.as_slice(), &vec![0; more]].concat();
+        assert!(case.opener.open(&text_of(&longer)).is_err(), "{more} bytes more");
+    }
+    for length in 0..token.len() {
+        assert!(case.opener.open(&token[..length]).is_err());
+    }
+    for odd in ["=", "A", ".", " ", "\n", "enc1."] {
+        assert!(case.opener.open(&format!("{token}{odd}")).is_err(), "{odd:?}");
+        assert!(case.opener.open(&format!("{odd}{token}")).is_err(), "{odd:?}");
+    }
+    assert!(case.opener.open(&token.replace("enc1.", "ENC1.")).is_err());
+    assert!(case.opener.open(&token.replace("enc1.", "enc2.")).is_err());
+}
+
+#[test]
+fn the_field_the_month_the_key_and_the_session_of_another_token_are_refused() {
+    let case = Case::new();
+    let april = bytes_of(&case.seal(month("2021_April"), "clientid", "CLIENTID2"));
+    let may = bytes_of(&case.seal(month("2021_May"), "clientid", "CLIENTID3"));
+    let refused = |bytes: &[u8]| match case.opener.open(&text_of(bytes)) {
+        Err(OpenError::Refused) => {}
+        other => panic!("{other:?}"),
+    };
+    let parts = |ranges: [std::ops::Range<usize>; 1]| {
+        let mut mixed = april.clone();
+        for range in ranges {
+            mixed[range.clone()].copy_from_slice(&may[range]);
+        }
+        mixed
+    };
+    // Month and key, so that there is such a key; nonce; value.
+    refused(&parts([1..11]));
+    refused(&parts([HEAD..HEAD + NONCE]));
+    refused(&parts([FIELD_AT + 8..april.len()]));
+    let mut field = april.clone();
+    field[FIELD_AT..FIELD_AT + 8].copy_from_slice(b"clientxx");
+    refused(&field);
+    let mut salt = april.clone();
+    salt[11] ^= 1;
+    refused(&salt);
+    let mut other_month = april.clone();
+    other_month[1..3].copy_from_slice(&may[1..3]);
+    let error = case.opener.open(&text_of(&other_month)).unwrap_err();
+    assert!(matches!(error, OpenError::Key(KeyError::Unknown { .. })), "{error:?}");
+}
+
+#[test]
+fn a_long_value_becomes_several_tokens_and_a_name_has_its_bounds() {
+    let case = Case::new();
+    let april = month("2021_April");
+    let long = "ä€x".repeat(700);
+    let tokens = case.seal(april, "clientid", &long);
+    let pieces: Vec<String> = tokens
+        .split(PREFIX)
+        .skip(1)
+        .map(|code| case.opener.open(&format!("{PREFIX}{code}")).unwrap().value.to_string())
+        .collect();
+    assert_eq!(pieces.len(), long.len().div_ceil(LONGEST_VALUE));
+    assert!(pieces.iter().all(|piece| piece.len() <= LONGEST_VALUE));
+    assert_eq!(pieces.concat(), long);
+    let longest = "x".repeat(LONGEST_VALUE);
+    let token = case.seal(april, &"f".repeat(LONGEST_FIELD), &longest);
+    assert_eq!(token.len(), PREFIX.len() + LONGEST_TEXT);
+    assert_eq!(case.opener.open(&token).unwrap().value.as_str(), longest);
+    let token = case.seal(april, "f", "");
+    assert_eq!(token.len(), PREFIX.len() + SHORTEST_TEXT);
+    for name in [String::new(), "f".repeat(LONGEST_FIELD + 1)] {
+        let error = case.sealer.seal(april, &name, "x", &mut String::new()).unwrap_err();
+        assert!(matches!(error, KeyError::FieldName { .. }), "{error}");
+    }
+}
+
+#[test]
+fn only_the_length_in_blocks_shows() {
+    let case = Case::new();
+    let length = |value: &str| case.seal(month("2021_April"), "clientid", value).len();
+    assert_eq!(length(""), length("fifteen bytes.."));
+    assert_eq!(length("sixteen bytes..."), length(&"x".repeat(31)));
+    assert_ne!(length("fifteen bytes.."), length("sixteen bytes..."));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_value_comes_back(values in prop::collection::vec(any::<String>(), 1..8)) {
+        let case = Case::new();
+        for value in values.iter().filter(|value| value.len() <= LONGEST_VALUE) {
+            let token = case.seal(month("2021_April"), "clientid", value);
+            let opened = case.opener.open(&token).unwrap();
+            prop_assert_eq!(opened.value.as_str(), value.as_str());
+        }
+    }
+
+    #[test]
+    fn any_text_is_parsed_without_harm(
+        bytes in prop::collection::vec(any::<u8>(), 0..LONGEST + 100),
+        version in any::<bool>(),
+        text in any::<String>(),
+    ) {
+        let mut bytes = bytes;
+        if let (true, Some(first)) = (version, bytes.first_mut()) {
+            *first = VERSION;
+        }
+        if let Some(token) = Token::parse(&text_of(&bytes)) {
+            prop_assert!(token.field().is_some_and(|field| !field.is_empty()));
+            prop_assert_eq!(token.sealed().len() % BLOCK, 0);
+            let (month, key) = (token.month(), token.key());
+            prop_assert_eq!(&bytes[1..3], &month.index().to_be_bytes());
+            prop_assert_eq!(&bytes[3..11], &key.0);
+        }
+        prop_assert!(Token::parse(&text).is_none() || text.starts_with(PREFIX));
+    }
+}
