@@ -33,7 +33,9 @@ pub enum Ended {
 pub fn run(settings: &Settings, once: bool, reread: &Reread) -> Result<Ended, StartError> {
     telemetry::to_stderr(&settings.log_level);
     let runtime = super::runtime();
-    runtime.block_on(work(settings, once, reread))
+    let ended = runtime.block_on(work(settings, once, reread));
+    super::end(runtime, matches!(ended, Ok(Ended::AtOnce)));
+    ended
 }
 
 async fn work(settings: &Settings, once: bool, reread: &Reread) -> Result<Ended, StartError> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use super::engine::{Desk, Engine, Ownership, Reread, StartError};
+use super::engine::{Desk, Engine, Ownership, Reread};
 use super::settings::{Color, Settings};
 use super::signals::{self, HangUp};
 use super::{intake, telemetry};
@@ -16,8 +16,6 @@ use crate::ui;
 pub enum ScreenError {
     #[error("the screen ended")]
     Screen(#[source] ui::TerminalError),
-    #[error("the engine did not start")]
-    Engine(#[from] StartError),
     #[error(
         "a thread of the engine panicked; what was not confirmed is read again at the next start"
     )]
@@ -54,7 +52,9 @@ pub fn run(settings: &Settings, options: ui::Options, reread: &Reread) -> Result
             .name("engine".to_owned())
             .spawn(move || {
                 telemetry::to_file(&settings.log_level, &settings.directories.log);
-                super::runtime().block_on(work(&settings, desk, &reread, stop, clock))
+                let runtime = super::runtime();
+                let drained = runtime.block_on(work(&settings, desk, &reread, stop, clock));
+                super::end(runtime, !drained);
             })
             .expect("a thread can be started")
     };
@@ -64,19 +64,19 @@ pub fn run(settings: &Settings, options: ui::Options, reread: &Reread) -> Result
     intake::remove_what_was_shown(settings);
     drawn.map_err(ScreenError::Screen)?;
     match engine {
-        Ok(result) => result.map_err(ScreenError::Engine),
+        Ok(()) => Ok(()),
         Err(_) => Err(ScreenError::EnginePanicked),
     }
 }
 
-/// A state that cannot be used is no reason to show nothing.
+/// A state that cannot be used is no reason to show nothing. `false`: a second signal, not drained.
 async fn work(
     settings: &Settings,
     desk: Desk,
     reread: &Reread,
     stop: CancellationToken,
     clock: Arc<dyn Clock>,
-) -> Result<(), StartError> {
+) -> bool {
     let notices = desk.notices.clone();
     let commands = desk.commands.clone();
     let at_once = CancellationToken::new();
@@ -100,11 +100,14 @@ async fn work(
         stop.cancel();
         engine.stop(false).await;
     };
-    tokio::select! {
-        () = running => {}
-        () = at_once.cancelled() => stop.cancel(),
-    }
+    let drained = tokio::select! {
+        () = running => true,
+        () = at_once.cancelled() => {
+            stop.cancel();
+            false
+        }
+    };
     finished.cancel();
     let _ = signals.await;
-    Ok(())
+    drained
 }

@@ -260,6 +260,8 @@ impl Worker {
 
     fn drain(&mut self) {
         self.drain_until = Some(Instant::now() + DRAIN);
+        // Side by side, not one behind the other.
+        self.lanes.stop.cancel();
     }
 
     fn is_finished(&self) -> bool {

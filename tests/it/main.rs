@@ -27,6 +27,7 @@ mod search;
 mod setup;
 mod state;
 mod stdin;
+mod stop;
 mod terminal;
 mod tidy;
 mod watching;

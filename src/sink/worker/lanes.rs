@@ -104,12 +104,15 @@ pub(super) struct Lanes {
     pub look_at: Instant,
     /// Events that the main worker had delivered when the first of these began.
     pub passed: u64,
+    /// Told to all of them, also to one that begins later.
+    pub stop: CancellationToken,
 }
 
 impl Lanes {
     pub(super) fn new() -> Self {
         let (fence, look_at) = (Fence::new(), Instant::now());
-        Lanes { fence, parked: Vec::new(), asked: None, meeting: None, look_at, passed: 0 }
+        let stop = CancellationToken::new();
+        Lanes { fence, parked: Vec::new(), asked: None, meeting: None, look_at, passed: 0, stop }
     }
 
     /// Whose events a worker of this birth takes now.
@@ -165,9 +168,7 @@ impl Lanes {
     /// All of them end; their cursors are where they were.
     pub(super) async fn end(&mut self) -> Vec<(SinkStatus, Ledger)> {
         let mut last = Vec::new();
-        for lane in &self.parked {
-            lane.stop.cancel();
-        }
+        self.stop.cancel();
         for lane in self.parked.drain(..) {
             last.push(lane.last().await);
         }

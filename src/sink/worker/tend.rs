@@ -4,8 +4,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio_util::sync::CancellationToken;
-
 use super::bulk::Bulk;
 use super::fence::Fenced;
 use super::lanes::{Birth, MAIN, Parked, Targets};
@@ -90,7 +88,7 @@ impl Worker {
         };
         let (target, row) = (birth.target.clone(), birth.row.clone());
         let (worker, handle, ledger) = Worker::of_lane(config, birth);
-        let stop = CancellationToken::new();
+        let stop = self.lanes.stop.child_token();
         // A worker that starts workers of its own kind: the compiler needs to be told that it ends.
         let run: futures::future::BoxFuture<'static, SinkStatus> =
             Box::pin(worker.run(stop.clone()));

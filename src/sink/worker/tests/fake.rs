@@ -207,6 +207,9 @@ pub struct FakeSink {
     pub commit_fails: Mutex<u32>,
     pub routing: u64,
     pub slow: Duration,
+    /// Never answers, and keeps here what it was given.
+    pub silent: AtomicBool,
+    pub swallowed: Mutex<String>,
     pub state: Mutex<Stored>,
     flying: AtomicUsize,
     pub most_flying: AtomicUsize,
@@ -235,6 +238,8 @@ impl FakeSink {
             commit_fails: Mutex::new(0),
             routing: 1,
             slow: Duration::ZERO,
+            silent: AtomicBool::new(false),
+            swallowed: Mutex::default(),
             state: Mutex::default(),
             flying: AtomicUsize::new(0),
             most_flying: AtomicUsize::new(0),
@@ -325,6 +330,10 @@ impl Sink for FakeSink {
             self.most_flying.fetch_max(flying, Ordering::SeqCst);
             self.largest_body.fetch_max(items.body.len(), Ordering::SeqCst);
             tokio::time::sleep(self.slow).await;
+            if self.silent.load(Ordering::SeqCst) {
+                self.swallowed.lock().unwrap().push_str(&String::from_utf8_lossy(&items.body));
+                std::future::pending::<()>().await;
+            }
             self.flying.fetch_sub(1, Ordering::SeqCst);
             self.answer(items)
         })

@@ -143,6 +143,24 @@ async fn other_routes_take_everything_again_from_the_first_that_waited() {
     running.stop().await;
 }
 
+/// A target that hangs is waited for by all of them at the same time.
+#[tokio::test]
+async fn a_stop_gives_the_lanes_no_time_of_their_own() {
+    let shut: Shut = Arc::new(Mutex::new(HashSet::from(["green"])));
+    let bench = Bench::new(FakeQueue::new(1), targets(&shut));
+    coloured(&bench.queue, 0, 0..600);
+    let running = bench.start();
+    pushed(&running, eventually("a lane", || rows(&bench).len() == 2)).await;
+    pushed(&running, eventually("the others", || bench.sink.documents().len() == 400)).await;
+    bench.sink.silent.store(true, Ordering::SeqCst);
+    coloured(&bench.queue, 0, 600..1200);
+    let under_way = |colour| bench.sink.swallowed.lock().unwrap().contains(colour);
+    pushed(&running, eventually("two", || under_way("green") && under_way("red"))).await;
+    let asked = Instant::now();
+    running.stop().await;
+    assert!(asked.elapsed() < DRAIN + Duration::from_secs(1), "{:?}", asked.elapsed());
+}
+
 #[tokio::test]
 async fn once_takes_up_what_waited() {
     let shut: Shut = Arc::new(Mutex::new(HashSet::from(["green"])));
