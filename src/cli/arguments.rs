@@ -1,5 +1,6 @@
 //! What was typed. Help, man page and completions come from these types.
 
+mod keys;
 mod letters;
 
 use std::path::PathBuf;
@@ -7,6 +8,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+pub use keys::{Decrypt, Keys};
 pub use letters::{Chosen, DeadLetters, DropLetters, Listed};
 
 /// Opens any log, follows it live, raises alerts and ships every event once.
@@ -141,6 +143,15 @@ and, or, not, parentheses.")]
         #[command(subcommand)]
         command: DeadLetters,
     },
+    /// See, make, check, back up, rotate, import and destroy month keys
+    #[command(after_help = keys::EXAMPLES)]
+    Keys {
+        #[command(subcommand)]
+        command: Keys,
+    },
+    /// Open sealed values: a token, or all tokens of a file or of standard input
+    #[command(after_help = keys::DECRYPT_EXAMPLES)]
+    Decrypt(Decrypt),
     /// Print the settings: all defaults, or what is in effect and where it comes from
     #[command(after_help = "Example:\n  logwarden config --print-effective")]
     Config(PrintConfig),

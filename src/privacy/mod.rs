@@ -14,6 +14,7 @@ pub mod opener;
 pub mod outgoing;
 pub mod policy;
 mod read;
+pub mod reveal;
 pub mod sealer;
 mod tag;
 pub mod token;

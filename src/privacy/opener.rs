@@ -11,11 +11,12 @@ use super::token::{FieldCipher, Token};
 #[derive(Debug)]
 pub struct Opener {
     keyring: Arc<Keyring>,
-    /// By month, key, session and field. Emptied when it is full.
-    ciphers: Mutex<HashMap<Place, Arc<FieldCipher>>>,
+    /// By month, key, session and field, also why there is none. Emptied when it is full.
+    ciphers: Mutex<HashMap<Place, Cipher>>,
 }
 
 type Place = (Month, KeyId, [u8; 8], Box<str>);
+type Cipher = Result<Arc<FieldCipher>, Arc<KeyError>>;
 
 const MOST_CIPHERS: usize = 256;
 
@@ -35,12 +36,19 @@ pub enum OpenError {
     #[error("it was altered, or is no token of that key")]
     Refused,
     #[error("its key cannot be had")]
-    Key(#[source] KeyError),
+    Key(#[source] Arc<KeyError>),
 }
 
 impl Opener {
     pub fn new(keyring: Arc<Keyring>) -> Opener {
         Opener { keyring, ciphers: Mutex::default() }
+    }
+
+    /// Takes up what has happened to the keys folder since.
+    pub fn refresh(&self) {
+        if self.keyring.refresh() {
+            self.ciphers.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        }
     }
 
     /// One whole token, and nothing around it.
@@ -52,20 +60,32 @@ impl Opener {
         Ok(Opened { month: token.month(), field: field.to_owned(), value })
     }
 
+    /// The token that `text` begins with, and its length. What stands behind it may look like a part of it, as in
+    /// `enc1.…-retry`: of all lengths that a token can have, the longest true one is meant.
+    pub fn open_first(&self, text: &str) -> Result<(usize, Opened), OpenError> {
+        let mut problem = OpenError::NoToken;
+        for length in Token::lengths(text) {
+            match self.open(&text[..length]) {
+                Ok(opened) => return Ok((length, opened)),
+                Err(error @ OpenError::Key(_)) => return Err(error),
+                Err(OpenError::Refused) => problem = OpenError::Refused,
+                Err(OpenError::NoToken) => {}
+            }
+        }
+        Err(problem)
+    }
+
     fn cipher(&self, token: &Token, field: &str) -> Result<Arc<FieldCipher>, OpenError> {
         let place = (token.month(), token.key(), token.salt(), field.into());
         let mut ciphers = self.ciphers.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(cipher) = ciphers.get(&place) {
-            return Ok(Arc::clone(cipher));
-        }
-        let key = self.keyring.for_opening(token.month(), token.key()).map_err(OpenError::Key)?;
-        let cipher = FieldCipher::new(&key, token.salt(), field).map_err(OpenError::Key)?;
-        let cipher = Arc::new(cipher);
         if ciphers.len() == MOST_CIPHERS {
             ciphers.clear();
         }
-        ciphers.insert(place, Arc::clone(&cipher));
-        Ok(cipher)
+        let cipher = ciphers.entry(place).or_insert_with(|| {
+            let key = self.keyring.for_opening(token.month(), token.key())?;
+            Ok(Arc::new(FieldCipher::new(&key, token.salt(), field)?))
+        });
+        cipher.clone().map_err(OpenError::Key)
     }
 }
 

@@ -148,6 +148,23 @@ impl Token {
         (token.bytes[0] == VERSION && whole && field).then_some(token)
     }
 
+    /// The lengths that a token at the beginning of `text` can have, the longest first.
+    pub fn lengths(text: &str) -> impl Iterator<Item = usize> {
+        let code = text.strip_prefix(PREFIX).unwrap_or("");
+        let is_code = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+        let most = code.bytes().take(LONGEST_TEXT).take_while(is_code).count();
+        // The characters up to the length of the field; no other part says how long a token is.
+        let mut head = [0; FIELD_AT + 1];
+        let read = code.get(..44).is_some_and(|code| {
+            URL_SAFE_NO_PAD.decode_slice(code, &mut head).is_ok_and(|length| length == head.len())
+        });
+        let before = FIELD_AT + usize::from(head[FIELD_AT - 1]) + TAG;
+        let blocks = if read { LONGEST_VALUE / BLOCK + 1 } else { 0 };
+        let lengths =
+            (1..=blocks).rev().map(move |blocks| ((before + blocks * BLOCK) * 4).div_ceil(3));
+        lengths.filter(move |length| *length <= most).map(|length| PREFIX.len() + length)
+    }
+
     fn value_at(&self) -> usize {
         FIELD_AT + usize::from(self.bytes[FIELD_AT - 1])
     }

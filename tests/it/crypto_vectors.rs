@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use aes_gcm::aead::{Aead, KeyInit as _, Payload};
-use hmac::{Hmac, KeyInit as _, Mac};
+use hmac::{Hmac, Mac};
 use serde_json::Value;
 use sha2::Sha256;
 

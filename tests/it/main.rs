@@ -16,6 +16,7 @@ mod fault_proxy;
 mod formats;
 mod formats_any_input;
 mod judging_elasticsearch;
+mod keys;
 mod metrics;
 mod outage;
 mod program;

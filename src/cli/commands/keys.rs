@@ -1,0 +1,139 @@
+//! `logwarden keys`: what a person does with month keys. Needs no owner of the state directory: a running
+//! engine takes up what changed.
+
+mod list;
+
+use std::fs::File;
+use std::io::{self, IsTerminal, Read, Write};
+use std::path::Path;
+
+use anyhow::Context;
+use zeroize::Zeroizing;
+
+use crate::base::{Clock, SystemClock, sanitize};
+use crate::cli::arguments::{Global, Keys};
+use crate::cli::exit::{Exit, say, usage_error};
+use crate::cli::output::to_stdout;
+use crate::cli::resolve;
+use crate::privacy::keys::{KeyError, MonthKey};
+use crate::privacy::{Keyring, Month};
+
+pub fn run(global: &Global, command: &Keys) -> anyhow::Result<Exit> {
+    let folder = resolve::settings(global)?.keys;
+    match command {
+        Keys::List(listed) => list::list(&open(&folder)?, listed.is_json()),
+        Keys::Check => list::check(&open(&folder)?),
+        Keys::New { month } => {
+            let month = month.unwrap_or_else(|| Month::of(SystemClock::new().now()));
+            let keyring = Keyring::open_or_create(&folder).map_err(unusable)?;
+            made(&keyring, &keyring.create_first(month)?)
+        }
+        Keys::Rotate { month } => {
+            let keyring = open(&folder)?;
+            made(&keyring, &keyring.rotate(*month)?)
+        }
+        Keys::Import { month, file } => {
+            let master = raw_key(file)?;
+            let keyring = Keyring::open_or_create(&folder).map_err(unusable)?;
+            made(&keyring, &keyring.import(*month, master)?)
+        }
+        Keys::Backup { folder: target } => backup(&open(&folder)?, target),
+        Keys::Destroy { month, confirm } => destroy(&open(&folder)?, *month, confirm.as_deref()),
+    }
+}
+
+/// The folder of keys that are there; without it nothing can be done.
+pub fn open(folder: &Path) -> anyhow::Result<Keyring> {
+    Keyring::open(folder).map_err(unusable)
+}
+
+/// A wrong folder is a wrong setting.
+fn unusable(error: KeyError) -> anyhow::Error {
+    usage_error(format!("{:#}", anyhow::Error::from(error)))
+}
+
+fn made(keyring: &Keyring, key: &MonthKey) -> anyhow::Result<Exit> {
+    to_stdout(|out| Ok(writeln!(out, "{} {}", key.slot(), key.id())?))?;
+    let folder = keyring.folder().display();
+    say(format_args!("the key lies in {folder}; keep a backup: logwarden keys backup DIR"));
+    Ok(Exit::Done)
+}
+
+fn raw_key(file: &Path) -> anyhow::Result<Zeroizing<[u8; 32]>> {
+    let mut bytes = Zeroizing::new(Vec::with_capacity(64));
+    let read = match file.as_os_str() == "-" {
+        true => io::stdin().take(64).read_to_end(&mut bytes),
+        false => File::open(file).and_then(|file| file.take(64).read_to_end(&mut bytes)),
+    };
+    let name = if file.as_os_str() == "-" { Path::new("standard input") } else { file };
+    read.with_context(|| format!("cannot read {}", name.display()))?;
+    let mut master = Zeroizing::new([0; 32]);
+    if bytes.len() != master.len() {
+        let length =
+            if bytes.len() == 64 { "64 or more".to_owned() } else { bytes.len().to_string() };
+        return Err(usage_error(format!(
+            "{} holds {length} bytes, and a raw key has 32; if it is base64, decode it: base64 -d",
+            name.display(),
+        )));
+    }
+    master.copy_from_slice(&bytes);
+    Ok(master)
+}
+
+fn backup(keyring: &Keyring, target: &Path) -> anyhow::Result<Exit> {
+    let backup = keyring.backup(target)?;
+    for slot in &backup.undead {
+        say(format_args!(
+            "{slot} was destroyed here, and the backup still has it; to destroy it there: logwarden --keys {} \
+             keys destroy {}",
+            target.display(),
+            slot.month
+        ));
+    }
+    say(format_args!(
+        "{} copied to {}, {} there already",
+        backup.copied,
+        target.display(),
+        backup.there
+    ));
+    Ok(Exit::Done)
+}
+
+fn destroy(keyring: &Keyring, month: Month, confirm: Option<&str>) -> anyhow::Result<Exit> {
+    let slots = keyring.destroyable(month)?;
+    if slots.is_empty() {
+        say(format_args!("{month} has no key in {}", keyring.folder().display()));
+        return Ok(Exit::Failed);
+    }
+    let names: Vec<String> = slots.iter().map(|slot| format!("{slot}.key")).collect();
+    say(format_args!(
+        "{} would be destroyed for good; nobody could open again what was sealed with it",
+        names.join(", ")
+    ));
+    let typed = match confirm {
+        Some(typed) => typed.to_owned(),
+        None => ask(month)?,
+    };
+    if typed.trim() != month.to_string() {
+        say(format_args!(
+            "nothing was destroyed; to destroy without a question: --confirm {month}"
+        ));
+        return Ok(Exit::Failed);
+    }
+    for slot in &slots {
+        keyring.destroy(*slot)?;
+        to_stdout(|out| Ok(writeln!(out, "{slot} destroyed")?))?;
+    }
+    say("backups and copies of it are not: destroy those too");
+    Ok(Exit::Done)
+}
+
+/// Asked only where a person can answer.
+fn ask(month: Month) -> anyhow::Result<String> {
+    let mut answer = String::new();
+    if io::stdin().is_terminal() && io::stderr().is_terminal() {
+        eprint!("{}", sanitize::line(&format!("Type {month} to destroy it: ")));
+        io::stdin().read_line(&mut answer).context("cannot read the answer")?;
+    }
+    Ok(answer)
+}

@@ -1,0 +1,133 @@
+//! Tokens inside any text, opened while it streams by. Everything else passes to the byte, and so does a token
+//! that cannot be opened.
+//!
+//! Where a token stands between double quotes on its line, as in JSON, its value is written with the escapes
+//! that JSON demands, so that a document stays one; anywhere else as it is. Never keeps more than one token.
+
+use memchr::memmem;
+
+use super::opener::{OpenError, Opener};
+use super::token::{LONGEST_TEXT, PREFIX};
+use crate::base::json;
+
+/// Fewer characters behind `enc1.` are a word of the text, not the beginning of a token: not even its key shows.
+const FEWEST: usize = 16;
+
+#[derive(Debug)]
+pub struct Revealer<'a> {
+    opener: &'a Opener,
+    /// What may be the beginning of a token.
+    kept: Vec<u8>,
+    quotes: Quotes,
+    pub opened: u64,
+}
+
+/// Why a token stayed as it was.
+pub type Failed<'f> = &'f mut dyn FnMut(OpenError);
+
+impl<'a> Revealer<'a> {
+    pub fn new(opener: &'a Opener) -> Self {
+        Revealer { opener, kept: Vec::new(), quotes: Quotes::default(), opened: 0 }
+    }
+
+    /// Appends what is settled by now. Calls `failed` for each token that stays.
+    pub fn push(&mut self, bytes: &[u8], out: &mut Vec<u8>, failed: Failed<'_>) {
+        let mut kept = std::mem::take(&mut self.kept);
+        match kept.is_empty() {
+            true => {
+                let settled = self.settle(bytes, false, out, failed);
+                kept.extend_from_slice(&bytes[settled..]);
+            }
+            false => {
+                kept.extend_from_slice(bytes);
+                let settled = self.settle(&kept, false, out, failed);
+                kept.drain(..settled);
+            }
+        }
+        self.kept = kept;
+    }
+
+    /// The end of the text.
+    pub fn finish(&mut self, out: &mut Vec<u8>, failed: Failed<'_>) {
+        let kept = std::mem::take(&mut self.kept);
+        self.settle(&kept, true, out, failed);
+        self.quotes = Quotes::default();
+    }
+
+    /// How much of `text` is settled; at its end all of it is.
+    fn settle(&mut self, text: &[u8], end: bool, out: &mut Vec<u8>, failed: Failed<'_>) -> usize {
+        let mut at = 0;
+        while let Some(found) = memmem::find(&text[at..], PREFIX.as_bytes()) {
+            self.pass(&text[at..at + found], out);
+            at += found;
+            let token = Self::code(&text[at..]);
+            if !end && at + token.len() == text.len() && token.len() < PREFIX.len() + LONGEST_TEXT {
+                return at;
+            }
+            at += self.token(token, out, failed);
+        }
+        let rest = &text[at..];
+        let begun = |length: &usize| rest.ends_with(&PREFIX.as_bytes()[..*length]);
+        let kept = if end { 0 } else { (1..PREFIX.len()).rev().find(begun).unwrap_or(0) };
+        self.pass(&rest[..rest.len() - kept], out);
+        text.len() - kept
+    }
+
+    /// The prefix and all behind it that a token can consist of.
+    fn code(text: &[u8]) -> &str {
+        let is_code = |byte: &&u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+        let code = text[PREFIX.len()..].iter().take(LONGEST_TEXT).take_while(is_code).count();
+        std::str::from_utf8(&text[..PREFIX.len() + code]).expect("it is ASCII")
+    }
+
+    /// How much of it is settled: the token, or the prefix of what stays.
+    fn token(&mut self, text: &str, out: &mut Vec<u8>, failed: Failed<'_>) -> usize {
+        match self.opener.open_first(text) {
+            Ok((length, opened)) => {
+                self.opened += 1;
+                match self.quotes.inside {
+                    true => json::write_escaped(&opened.value, out),
+                    false => out.extend_from_slice(opened.value.as_bytes()),
+                }
+                length
+            }
+            Err(error) => {
+                if text.len() >= PREFIX.len() + FEWEST {
+                    failed(error);
+                }
+                // What it consists of may end in the prefix of the next one.
+                self.pass(PREFIX.as_bytes(), out);
+                PREFIX.len()
+            }
+        }
+    }
+
+    fn pass(&mut self, text: &[u8], out: &mut Vec<u8>) {
+        self.quotes.read(text);
+        out.extend_from_slice(text);
+    }
+}
+
+/// Whether a place of a line stands between double quotes.
+#[derive(Debug, Default)]
+struct Quotes {
+    inside: bool,
+    escaped: bool,
+}
+
+impl Quotes {
+    fn read(&mut self, text: &[u8]) {
+        for byte in text {
+            match byte {
+                b'\n' => *self = Quotes::default(),
+                _ if self.escaped => self.escaped = false,
+                b'\\' if self.inside => self.escaped = true,
+                b'"' => self.inside = !self.inside,
+                _ => {}
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

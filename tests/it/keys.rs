@@ -1,0 +1,204 @@
+//! `logwarden keys` and `logwarden decrypt`, through the real binary: what was sealed opens with nothing but the
+//! keys folder.
+
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::Arc;
+
+use logwarden::privacy::{Keyring, Month, Sealer};
+
+use crate::program::{expect, logwarden, run, text};
+
+struct Case {
+    home: tempfile::TempDir,
+    keys: PathBuf,
+}
+
+impl Case {
+    fn new() -> Case {
+        let home = tempfile::tempdir().unwrap();
+        let keys = home.path().join("keys");
+        Case { keys, home }
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = logwarden(self.home.path());
+        command.arg("--keys").arg(&self.keys).args(arguments);
+        command
+    }
+
+    /// Its standard output, where it exits so; and its standard error.
+    #[track_caller]
+    fn run(&self, arguments: &[&str], code: i32) -> (String, String) {
+        let output = run(&mut self.command(arguments));
+        let (out, err) = (text(&output.stdout), text(&output.stderr));
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}\n{out}\n{err}");
+        (out, err)
+    }
+
+    fn pipe(&self, arguments: &[&str], input: &[u8]) -> Output {
+        let mut command = self.command(arguments);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        let input = input.to_vec();
+        let writer = std::thread::spawn(move || stdin.write_all(&input));
+        let output = child.wait_with_output().unwrap();
+        let _ = writer.join().unwrap();
+        output
+    }
+
+    fn seal(&self, month: &str, value: &str) -> String {
+        let sealer = Sealer::new(Arc::new(Keyring::open_or_create(&self.keys).unwrap())).unwrap();
+        let mut token = String::new();
+        sealer.seal(Month::typed(month).unwrap(), "clientid", value, &mut token).unwrap();
+        token
+    }
+}
+
+#[test]
+fn keys_are_made_listed_checked_and_rotated() {
+    let case = Case::new();
+    let (_, err) = case.run(&["keys", "list"], 2);
+    assert!(err.contains("there is no keys folder") && err.contains("mkdir -m 700"), "{err}");
+    let (out, err) = case.run(&["keys", "new", "2021-04"], 0);
+    assert!(out.starts_with("2021_April ") && err.contains("backup"), "{out}{err}");
+    let (_, err) = case.run(&["keys", "new", "apr 2021"], 1);
+    assert!(err.contains("2021_April has a key already"), "{err}");
+    case.seal("2021_April", "x");
+    let (out, _) = case.run(&["keys", "rotate", "2021_April"], 0);
+    assert!(out.starts_with("2021_April.2 "), "{out}");
+    let (out, _) = case.run(&["keys", "list"], 0);
+    let lines: Vec<&str> = out.lines().collect();
+    assert_eq!(lines.len(), 3, "{out}");
+    assert!(lines[1].starts_with("2021_April    ") && lines[1].ends_with("  used"), "{out}");
+    assert!(
+        lines[2].starts_with("2021_April.2  ") && lines[2].ends_with("  not used yet"),
+        "{out}"
+    );
+    let (out, _) = case.run(&["keys", "list", "--format", "json"], 0);
+    let keys: Vec<serde_json::Value> =
+        out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((&keys[0]["key"], &keys[0]["state"]), (&"2021_April".into(), &"ready".into()));
+    case.run(&["keys", "check"], 0);
+    let loose = case.keys.join("2021_April.key");
+    std::fs::set_permissions(&loose, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let (out, _) = case.run(&["keys", "check"], 1);
+    assert!(out.contains("WRONG 2021_April: ") && out.contains("chmod 600 "), "{out}");
+    assert!(out.contains("ok    2021_April.2: not used yet"), "{out}");
+    case.run(&["keys", "new", "smarch"], 2);
+    case.run(&["keys", "new"], 0);
+}
+
+#[test]
+fn a_destroyed_month_says_so_to_whoever_reads_it_later() {
+    let case = Case::new();
+    let (april, may) = (case.seal("2021_April", "CLIENTID2"), case.seal("2021_May", "CLIENTID3"));
+    case.run(&["keys", "rotate", "2021_April"], 0);
+    for wrong in [
+        &["keys", "destroy", "2021_April"][..],
+        &["keys", "destroy", "2021_April", "--confirm", "yes"],
+    ] {
+        let (_, err) = case.run(wrong, 1);
+        assert!(
+            err.contains("2021_April.key, 2021_April.2.key would be destroyed for good"),
+            "{err}"
+        );
+        assert!(err.contains("nothing was destroyed"), "{err}");
+    }
+    let (out, _) = case.run(&["decrypt", &april], 0);
+    assert_eq!(out, "CLIENTID2\n");
+    let (out, err) = case.run(&["keys", "destroy", "2021-04", "--confirm", "2021_April"], 0);
+    assert_eq!(out, "2021_April destroyed\n2021_April.2 destroyed\n");
+    assert!(err.contains("backups"), "{err}");
+    let (out, err) = case.run(&["decrypt", &april], 1);
+    assert!(out.is_empty() && err.contains("the key of 2021_April was destroyed on 2"), "{err}");
+    assert_eq!(case.run(&["decrypt", &may], 0).0, "CLIENTID3\n");
+    let (out, _) = case.run(&["keys", "list"], 0);
+    assert!(out.contains("destroyed on 2"), "{out}");
+    case.run(&["keys", "destroy", "2021_April", "--confirm", "2021_April"], 1);
+}
+
+#[test]
+fn a_raw_key_is_taken_over_and_a_backup_opens_everything() {
+    let case = Case::new();
+    let raw = case.home.path().join("raw");
+    std::fs::write(&raw, [b"k".as_slice(), &[7; 31]].concat()).unwrap();
+    let raw_name = raw.display().to_string();
+    let (out, _) = case.run(&["keys", "import", "2021_April", &raw_name], 0);
+    assert!(out.starts_with("2021_April "), "{out}");
+    case.run(&["keys", "import", "2021_April", &raw_name], 1);
+    for (bytes, said) in [(31, "holds 31 bytes"), (33, "holds 33 bytes"), (99, "64 or more bytes")]
+    {
+        std::fs::write(&raw, vec![7; bytes]).unwrap();
+        let (_, err) = case.run(&["keys", "import", "2021_May", &raw_name], 2);
+        assert!(err.contains(said) && err.contains("a raw key has 32"), "{err}");
+    }
+    let token = case.seal("2021_April", "CLIENTID2");
+    let backup = case.home.path().join("backup").display().to_string();
+    let (_, err) = case.run(&["keys", "backup", &backup], 0);
+    assert!(err.contains("1 copied"), "{err}");
+    std::fs::remove_dir_all(&case.keys).unwrap();
+    let mut command = logwarden(case.home.path());
+    assert_eq!(expect(command.args(["--keys", &backup, "decrypt", &token]), 0), "CLIENTID2\n");
+}
+
+#[test]
+fn a_stream_keeps_everything_but_tokens_to_the_byte_and_counts_what_stays() {
+    let case = Case::new();
+    let (one, quote) = (case.seal("2021_April", "CLIENTID2"), case.seal("2021_May", "a\"b"));
+    let foreign = Case::new().seal("2021_April", "X");
+    let text = format!("{{\"client id\":\"{quote}\"}}\r\n\0\u{1b}[31m {one}\n{one}-2 enc1. ");
+    let clear = "{\"client id\":\"a\\\"b\"}\r\n\0\u{1b}[31m CLIENTID2\nCLIENTID2-2 enc1. ";
+    let binary = [text.as_bytes(), &[0xff, 0xfe, b'"']].concat();
+    let output = case.pipe(&["decrypt", "-"], &binary);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert_eq!(output.stdout, [clear.as_bytes(), &[0xff, 0xfe, b'"']].concat());
+    let file = case.home.path().join("events.jsonl");
+    std::fs::write(&file, format!("{one} {foreign} {foreign} {}", &one[..60])).unwrap();
+    let (out, err) = case.run(&["decrypt", &file.display().to_string()], 1);
+    assert_eq!(out, format!("CLIENTID2 {foreign} {foreign} {}", &one[..60]));
+    assert!(err.contains("3 of 4 tokens cannot be opened and stay as they are"), "{err}");
+    assert!(err.contains("2 × no key ") && err.contains(" of 2021_April lies in "), "{err}");
+    assert!(err.contains("1 × it is no whole token: it was cut, or altered"), "{err}");
+}
+
+#[test]
+fn a_stream_without_end_needs_no_more_memory() {
+    let case = Case::new();
+    let one = case.seal("2021_April", "CLIENTID2");
+    // No line end, and nothing but what a token could consist of.
+    let mut text = vec![b'A'; 60 << 20];
+    text[..5].copy_from_slice(b"enc1.");
+    text.extend_from_slice(format!(" {one}").as_bytes());
+    let mut limited = Command::new("sh");
+    limited.args(["-c", "ulimit -v 400000; exec \"$@\"", "sh", env!("CARGO_BIN_EXE_logwarden")]);
+    limited.arg("--keys").arg(&case.keys).args(["decrypt", "-"]);
+    limited.env("HOME", case.home.path()).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = limited.spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let writer = std::thread::spawn(move || stdin.write_all(&text).map(|()| text.len()));
+    let output = child.wait_with_output().unwrap();
+    let length = writer.join().unwrap().unwrap();
+    assert_eq!(output.stdout.len(), length - one.len() + "CLIENTID2".len());
+    assert!(output.stdout.ends_with(b"A CLIENTID2"));
+    assert_eq!(output.status.code(), Some(1), "one beginning of a token that is none");
+}
+
+#[test]
+fn a_wrong_argument_is_said_plainly() {
+    let case = Case::new();
+    case.seal("2021_April", "x");
+    let (_, err) = case.run(&["decrypt", "enc1.AAAA"], 1);
+    assert!(err.contains("cannot open the token: it is no whole token"), "{err}");
+    let (_, err) = case.run(&["decrypt", "/nowhere/file"], 1);
+    assert!(err.contains("cannot read /nowhere/file"), "{err}");
+    let missing = case.home.path().join("none").display().to_string();
+    let mut command = logwarden(case.home.path());
+    let output = run(command.args(["decrypt", "enc1.AAAA", "--keys", &missing]));
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("there is no keys folder"), "{output:?}");
+    assert!(!Path::new(&missing).exists());
+}
