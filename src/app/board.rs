@@ -57,13 +57,15 @@ impl Notices {
 #[derive(Clone, Debug)]
 pub struct Voices {
     pub sinks: Vec<watch::Receiver<SinkStatus>>,
+    /// Names of those whose worker broke.
+    pub broken: Vec<String>,
     pub rules: watch::Receiver<Vec<RuleStatus>>,
 }
 
 impl Default for Voices {
     /// Nobody.
     fn default() -> Self {
-        Voices { sinks: Vec::new(), rules: watch::channel(Vec::new()).1 }
+        Voices { sinks: Vec::new(), broken: Vec::new(), rules: watch::channel(Vec::new()).1 }
     }
 }
 
@@ -96,6 +98,8 @@ impl Board {
             }
             tokio::time::sleep(INTERVAL).await;
         }
+        // Who has come or gone in the last moment.
+        voices = self.voices.borrow_and_update().clone();
         self.publish(&mut voices);
     }
 
@@ -113,6 +117,7 @@ impl Board {
             files: self.log.statuses(),
             unopened: self.log.unopened() as u64,
             sinks: voices.sinks.iter_mut().map(|sink| sink.borrow_and_update().clone()).collect(),
+            broken: voices.broken.clone(),
             rules: voices.rules.borrow_and_update().clone(),
             notices,
         };

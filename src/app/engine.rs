@@ -1,5 +1,6 @@
 //! One engine: the log, its consumers, and everything around them; started and stopped in order.
 
+mod broken;
 mod reload;
 
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use self::broken::Broken;
 use super::board::{Board, Notices, Voices};
 use super::letters::LetterDesk;
 use super::metrics::Offer;
@@ -88,6 +90,7 @@ pub struct Engine {
     input: Option<Input>,
     state: watch::Sender<EngineState>,
     sinks: Vec<Running>,
+    broken: Broken,
     alerts: Alerts,
     /// The endpoint for figures, where there is one.
     metrics: Option<Offer>,
@@ -159,6 +162,7 @@ impl Engine {
             input,
             state,
             sinks,
+            broken: Broken::default(),
             alerts,
             metrics: None,
             status: status.subscribe(),
@@ -180,8 +184,10 @@ impl Engine {
         let sinks = self.sinks.iter();
         let sinks = sinks.filter_map(|sink| Some((sink.name().to_owned(), sink.sink()?)));
         self.maker.letters.set_sinks(sinks.collect());
+        let at_work = self.sinks.iter().map(Running::status);
         self.voices.send_replace(Voices {
-            sinks: self.sinks.iter().map(Running::status).collect(),
+            sinks: at_work.chain(self.broken.statuses()).collect(),
+            broken: self.broken.names(),
             rules: self.alerts.statuses.clone(),
         });
     }
@@ -212,10 +218,22 @@ impl Engine {
     pub async fn obey(&mut self, once: bool, reread: &Reread) {
         loop {
             let closed = sinks::closed(&self.sinks);
+            let working = once || self.sinks.iter().any(Running::is_at_work);
             let command = tokio::select! {
                 command = self.orders.recv() => command,
                 () = closed.cancelled() => None,
-                () = sinks::all_finished(&mut self.sinks), if once => None,
+                broken = sinks::next_broken(&mut self.sinks), if working => match broken {
+                    Some((place, error)) => {
+                        self.put_aside(place, &error);
+                        continue;
+                    }
+                    None if once => None,
+                    None => continue,
+                },
+                () = self.broken.due() => {
+                    self.begin_again().await;
+                    continue;
+                }
             };
             match command {
                 None | Some(Command::Stop) => return,
@@ -369,3 +387,6 @@ async fn commit_in_groups(store: Store, notices: Notices, stop: CancellationToke
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

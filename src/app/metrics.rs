@@ -1,5 +1,5 @@
 //! Figures for a monitoring system: `[metrics] listen`, off unless it is set. `GET /metrics` answers in the text
-//! format of Prometheus, `GET /healthz` with 200 while the engine runs.
+//! format of Prometheus, `GET /healthz` with 200 while the engine and every worker of it run.
 //!
 //! It only tells. No log content is in it: names of sources, sinks and rules, and numbers. Whoever is slow or asks
 //! for too much is cut off; however many come, [`CONNECTIONS`] are served at once.
@@ -170,6 +170,10 @@ fn reply(head: &[u8], status: &Status) -> Reply {
             content_type: "text/plain; version=0.0.4; charset=utf-8",
             body: families::page(status),
         },
+        (b"GET", b"/healthz") if !status.broken.is_empty() => {
+            let text = format!("broken: sink {}", status.broken.join(", "));
+            Reply::plain("503 Service Unavailable", &text)
+        }
         (b"GET", b"/healthz") if status.engine == EngineState::Running => {
             Reply::plain("200 OK", "running")
         }
@@ -180,5 +184,24 @@ fn reply(head: &[u8], status: &Status) -> Reply {
             Reply::plain("405 Method Not Allowed\r\nallow: GET", "only GET")
         }
         _ => Reply::plain("404 Not Found", "there are /metrics and /healthz"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_is_well_only_where_the_engine_and_its_workers_run() {
+        let running = || Status { engine: EngineState::Running, ..Status::default() };
+        let broken = Status { broken: vec!["es".to_owned()], ..running() };
+        let told = |status: &Status| {
+            let reply = reply(b"GET /healthz HTTP/1.1\r\n\r\n", status);
+            (reply.status, reply.body)
+        };
+        assert_eq!(told(&running()), ("200 OK", "running\n".to_owned()));
+        let unavailable = "503 Service Unavailable";
+        assert_eq!(told(&broken), (unavailable, "broken: sink es\n".to_owned()));
+        assert_eq!(told(&Status::default()), (unavailable, "starting\n".to_owned()));
     }
 }

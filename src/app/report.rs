@@ -138,11 +138,15 @@ pub fn nothing_readable(status: &Status) -> Option<String> {
 
 /// What `--once` could not deliver: exit code 1.
 pub fn undelivered(status: &Status) -> Option<String> {
-    let left = status.sinks.iter().filter(|sink| sink.behind_bytes > 0);
+    let broke = |sink: &SinkStatus| status.broken.contains(&sink.name);
+    let left = status.sinks.iter().filter(|sink| sink.behind_bytes > 0 || broke(sink));
     let left: Vec<String> = left
         .map(|sink| {
             let why = sink.blocked.as_deref().or(sink.last_error.as_deref());
             let why = why.map(clean).unwrap_or_default();
+            if broke(sink) {
+                return format!("sink {}: {why}", sink.name);
+            }
             format!("{} are not in {}: {why}", bytes::size(sink.behind_bytes), sink.name)
         })
         .collect();

@@ -1,11 +1,14 @@
 //! The sinks of the settings, each with its worker. A new kind of sink is one line in [`build`].
 
+use std::future::poll_fn;
 use std::path::Path;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
 
 use futures::future::join_all;
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinError, JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 use super::board::Notices;
@@ -102,6 +105,22 @@ impl Running {
     /// Once it has ended: what it holds open can be opened again.
     pub fn leave(self) -> Left {
         Left { name: self.recipe.sink.name, paused_by: self.paused_by }
+    }
+
+    /// Its worker broke: what it told last, and what is needed to begin again.
+    pub fn put_aside(mut self) -> (Recipe, SinkStatus, Left) {
+        self.stop();
+        let (recipe, status) = (self.recipe.clone(), self.handle.status.borrow().clone());
+        (recipe, status, self.leave())
+    }
+
+    pub fn is_at_work(&self) -> bool {
+        self.task.is_some()
+    }
+
+    #[cfg(test)]
+    pub fn break_worker(&self) {
+        self.task.as_ref().expect("it is at work").abort();
     }
 }
 
@@ -236,15 +255,29 @@ pub fn closed(sinks: &[Running]) -> CancellationToken {
     sinks.iter().find_map(|sink| sink.closed.clone()).unwrap_or_default()
 }
 
-/// Pends until every worker has ended by itself.
-pub async fn all_finished(sinks: &mut [Running]) {
-    // One after the other: what is dropped half way must not have taken a result that is asked for again.
-    for sink in sinks {
-        if let Some(task) = &mut sink.task {
-            let _ = task.await;
-            sink.task = None;
+/// The next worker that breaks, by its place; `None` once all of them have ended.
+pub async fn next_broken(sinks: &mut [Running]) -> Option<(usize, JoinError)> {
+    poll_fn(|context| {
+        for (place, sink) in sinks.iter_mut().enumerate() {
+            let Some(task) = &mut sink.task else { continue };
+            if let Poll::Ready(ended) = Pin::new(task).poll(context) {
+                sink.task = None;
+                if let Err(error) = ended {
+                    return Poll::Ready(Some((place, error)));
+                }
+            }
         }
-    }
+        match sinks.iter().any(Running::is_at_work) {
+            true => Poll::Pending,
+            false => Poll::Ready(None),
+        }
+    })
+    .await
+}
+
+/// Pends until every worker has ended, whatever way.
+pub async fn all_finished(sinks: &mut [Running]) {
+    while next_broken(sinks).await.is_some() {}
 }
 
 /// Drains all of them side by side.

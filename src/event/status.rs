@@ -17,6 +17,9 @@ pub struct Status {
     #[serde(default)]
     pub unopened: u64,
     pub sinks: Vec<SinkStatus>,
+    /// Sinks whose worker broke, by a fault of ours, and is not at work again.
+    #[serde(default)]
+    pub broken: Vec<String>,
     pub rules: Vec<RuleStatus>,
     /// What the operator should know and can do something about; newest last.
     pub notices: Vec<Notice>,

@@ -65,6 +65,7 @@ impl Engine {
         let text = changes(&self.settings, &new, &recipes, &left);
         self.settings = new;
         self.offer_metrics().await;
+        self.broken.forget();
         self.start_missing(recipes, left).await;
         self.introduce();
         self.maker.notices.answer(Level::Info, text);

@@ -1,0 +1,124 @@
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+
+use super::*;
+use crate::app::report;
+use crate::app::settings::*;
+use crate::base::SystemClock;
+use crate::event::status::SinkState;
+use crate::follow::{SourceConfig, Start};
+
+const DEADLINE: Duration = Duration::from_secs(20);
+
+/// A log `a.log`, delivered to the file `output` by a sink `out`.
+fn settings(home: &Path, output: PathBuf) -> Settings {
+    let zone = jiff::tz::TimeZone::UTC;
+    let source = SourceConfig {
+        name: "app".into(),
+        paths: vec![home.join("a.log")],
+        format: None,
+        zone: zone.clone(),
+        service: None,
+        start: Start::Beginning,
+        multiline: true,
+    };
+    let kind = SinkKind::File { path: output };
+    Settings {
+        sources: vec![source],
+        stdin: false,
+        ad_hoc: false,
+        ship: Ship { start: ShipStart::Auto, every: None, after: None },
+        sinks: vec![SinkSettings { name: "out".to_owned(), kind, ..SinkSettings::archive() }],
+        dead_letters_most: 1 << 20,
+        intake_most: 1 << 20,
+        privacy: PrivacySettings::default(),
+        rules: Vec::new(),
+        notifiers: Vec::new(),
+        directories: Directories::under(&home.join("state")),
+        keys: home.join("keys"),
+        color: Color::Never,
+        host_id: Some("host".to_owned()),
+        host_name: Some("host".to_owned()),
+        log_level: "info".to_owned(),
+        metrics: None,
+        zone,
+    }
+}
+
+fn append(home: &Path, lines: std::ops::Range<u32>) {
+    let mut file = OpenOptions::new().create(true).append(true).open(home.join("a.log")).unwrap();
+    for line in lines {
+        writeln!(file, "{{\"level\":\"info\",\"message\":\"line {line}\"}}").unwrap();
+    }
+}
+
+async fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = tokio::time::Instant::now() + DEADLINE;
+    while !condition() {
+        assert!(tokio::time::Instant::now() < deadline, "{what}: not in time");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+async fn started(
+    settings: &Settings,
+    once: bool,
+) -> (Engine, mpsc::Sender<Command>, watch::Receiver<Arc<Status>>) {
+    let clock = Arc::new(SystemClock::new());
+    let desk = Desk::open(settings, once, clock.clone());
+    let (commands, status) = (desk.commands.clone(), desk.status.subscribe());
+    let engine = Engine::start(settings, desk, once, Ownership::Required, clock).await;
+    (engine.unwrap(), commands, status)
+}
+
+fn no_reload() -> Reread {
+    Arc::new(|| Err(vec!["nobody asked".to_owned()]))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sink_whose_worker_breaks_is_told_and_begins_again() {
+    let home = TempDir::new().unwrap();
+    let output = home.path().join("out.jsonl");
+    let delivered = || std::fs::read_to_string(&output).unwrap_or_default().lines().count();
+    append(home.path(), 0..100);
+    let settings = settings(home.path(), output.clone());
+    let (mut engine, commands, mut status) = started(&settings, false).await;
+    eventually("the first lines", || delivered() == 100).await;
+    engine.sinks[0].break_worker();
+    let running = tokio::spawn(async move {
+        engine.obey(false, &no_reload()).await;
+        engine.stop(false).await;
+    });
+    let told = status.wait_for(|status| status.broken == ["out"]);
+    let told = tokio::time::timeout(DEADLINE, told).await.unwrap().unwrap().clone();
+    assert!(matches!(told.sinks[0].state, SinkState::BackingOff { attempts: 1, .. }));
+    assert!(told.sinks[0].last_error.as_ref().unwrap().contains("its worker broke"));
+    assert!(
+        told.notices.iter().any(|notice| notice.text.starts_with("sink out: its worker broke"))
+    );
+    append(home.path(), 100..200);
+    eventually("the others", || delivered() >= 200).await;
+    eventually("all is well", || status.borrow().broken.is_empty()).await;
+    assert!(matches!(status.borrow().sinks[0].state, SinkState::Idle | SinkState::Shipping));
+    commands.send(Command::Stop).await.unwrap();
+    tokio::time::timeout(DEADLINE, running).await.unwrap().unwrap();
+    assert_eq!(delivered(), 200);
+}
+
+/// Its output is a folder that is not there, so it is never through.
+#[tokio::test(flavor = "multi_thread")]
+async fn once_fails_where_a_worker_breaks() {
+    let home = TempDir::new().unwrap();
+    append(home.path(), 0..100);
+    let settings = settings(home.path(), home.path().join("missing/out.jsonl"));
+    let (mut engine, _, status) = started(&settings, true).await;
+    engine.sinks[0].break_worker();
+    let obeyed = tokio::time::timeout(DEADLINE, engine.obey(true, &no_reload())).await;
+    obeyed.expect("it ends");
+    engine.stop(true).await;
+    let undelivered = report::undelivered(&status.borrow()).unwrap();
+    assert!(undelivered.contains("sink out: its worker broke"), "{undelivered}");
+}
