@@ -22,14 +22,14 @@ const HEAD: &str = "logwarden state snapshot 1";
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Line {
-    Generation(GenerationRow),
+    Generation(Box<GenerationRow>),
     Cursor(CursorRow),
     Source(String),
 }
 
 pub(super) fn encode(rows: &Rows) -> String {
     let mut text = format!("{HEAD}\n");
-    let generations = rows.generations().into_iter().map(Line::Generation);
+    let generations = rows.generations().into_iter().map(|row| Line::Generation(Box::new(row)));
     let cursors = rows.all_cursors().into_iter().map(Line::Cursor);
     let sources = rows.sources.iter().cloned().map(Line::Source);
     for line in generations.chain(cursors).chain(sources) {
@@ -56,7 +56,7 @@ pub(super) fn decode(text: &str) -> Option<Rows> {
     let mut rows = Rows::default();
     for line in lines {
         match serde_json::from_str(line).ok()? {
-            Line::Generation(row) => _ = rows.generations.insert(row.id, row),
+            Line::Generation(row) => _ = rows.generations.insert(row.id, *row),
             Line::Cursor(row) => rows.put_cursor(row),
             Line::Source(name) => _ = rows.sources.insert(name),
         }
