@@ -65,7 +65,10 @@ impl Follower {
                 self.shared.changed();
             }
             let Some(row) = tracked.row.clone() else { continue };
-            if self.everybody_is_through(&row) {
+            let is_through = self.everybody_is_through(&row);
+            if is_through && row.rest.is_some() {
+                self.drop_rest(id);
+            } else if is_through {
                 self.give_up(id);
             } else {
                 self.read_from_rest(id);
@@ -169,6 +172,7 @@ impl Follower {
         }
         for row in old {
             if self.everybody_is_through(&row) {
+                self.remove_rest(row.id);
                 store.remove_generation(row.id);
                 self.rows.remove(row.id);
                 self.shared.forget(row.id);

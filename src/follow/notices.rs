@@ -276,6 +276,15 @@ pub(in crate::follow) fn rest_failed(path: &Path, error: &io::Error) -> String {
     )
 }
 
+pub(in crate::follow) fn rest_of_nobody(path: &Path, source: &str) -> String {
+    format!(
+        "what is kept in the intake folder of {}, which was deleted, is of the source {}, which is not \
+         configured any more; it waits; configure a source of that name again, and it is delivered",
+        shown(path),
+        sanitize::line(source)
+    )
+}
+
 pub(in crate::follow) fn rest_unreadable(path: &Path, error: &io::Error) -> String {
     format!(
         "cannot read what is kept of {}, which was deleted ({error}); it waits; mend the intake folder \

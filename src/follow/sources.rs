@@ -36,6 +36,7 @@ impl Follower {
             self.adding = true;
             self.first_look();
             self.adding = false;
+            self.take_up_rests();
             self.settle_undecided(true);
             self.persist();
         }

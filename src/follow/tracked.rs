@@ -147,6 +147,19 @@ impl Tracked {
         }
     }
 
+    /// From now on without the file that had a place: in what was kept of it, if that is given.
+    pub fn read_on_in(&mut self, rest: Option<Arc<File>>) {
+        let handle = self.handle.clone();
+        // Held until all of it is true, so that readers see either, never neither.
+        let _front = handle.front();
+        let is_kept = rest.is_some();
+        handle.replace_file(rest);
+        self.place = None;
+        if is_kept {
+            self.publish();
+        }
+    }
+
     /// Brings what readers see in line with the row.
     pub fn publish(&mut self) {
         let Some(row) = &self.row else { return };

@@ -21,16 +21,25 @@ impl Follower {
     /// The generation ends at its mark; the file begins another life.
     pub fn truncated(&mut self, id: FileId) {
         let (now, time) = (self.now(), self.shared.clock.now());
+        let rest = self.open_rest(id);
         let Some(tracked) = self.tracked.get_mut(&id) else { return };
         let Some(file) = tracked.file() else { return };
-        tracked.handle.replace_file(None);
-        tracked.handle.update(|known| known.facts.state = FileState::Ended);
-        tracked.stage = Stage::Bereft(if self.shared.once() { now } else { now + GRACE });
+        tracked.handle.update(|known| {
+            known.facts.state = FileState::Ended;
+            known.complete = rest.is_some();
+        });
+        tracked.stage = match rest {
+            // Deleted before: what was kept of it is its copy.
+            Some(_) => Stage::Ended,
+            None => Stage::Bereft(if self.shared.once() { now } else { now + GRACE }),
+        };
+        let was_kept = rest.is_some();
         if let Some(row) = &mut tracked.row {
             row.ended = Some(time);
             self.dirty.insert(id);
         }
-        let place = tracked.place.take();
+        let place = tracked.place;
+        tracked.read_on_in(rest);
         let (source, sibling) = (tracked.source, tracked.sibling);
         let path = tracked.handle.known().facts.path.clone();
         if let Some(place) = place {
@@ -40,7 +49,9 @@ impl Follower {
         if self.track(file, source, &path, sibling).is_err() {
             self.next_scan = now;
         }
-        self.search_copy(id);
+        if !was_kept {
+            self.search_copy(id);
+        }
         self.shared.changed();
     }
 

@@ -34,13 +34,14 @@ use tokio_util::sync::CancellationToken;
 use self::bulk::Bulk;
 use self::deliver::{Finish, Flight, Held};
 use self::fill::Filler;
-use self::lanes::{Birth, Lanes};
+use self::lanes::{Birth, Lanes, MAIN};
 use self::ledger::Ledger;
 use self::report::Report;
 use self::track::Tracks;
 use self::trouble::Trouble;
 use super::{DeadLetters, Limits, Sink};
 use crate::base::Clock;
+use crate::event::GenerationId;
 use crate::event::status::SinkStatus;
 use crate::privacy::Policy;
 use crate::sink::queue::Queue;
@@ -72,6 +73,13 @@ pub struct WorkerConfig {
     pub budget: usize,
     pub dead_letters: Arc<dyn DeadLetters>,
     pub clock: Arc<dyn Clock>,
+}
+
+impl WorkerConfig {
+    /// Its file is gone for good.
+    fn is_gone(&self, generation: GenerationId) -> bool {
+        self.store.generation(generation).is_some_and(|row| row.ended.is_some())
+    }
 }
 
 /// How others speak with a running worker.
@@ -157,6 +165,7 @@ impl Worker {
         let (report, status, ledger) = Report::new(&config);
         let lanes = Lanes::new();
         let earlier = birth.as_ref().map(|birth| birth.earlier.clone()).unwrap_or_default();
+        let lane = birth.as_ref().map_or(MAIN.into(), |birth| birth.row.clone());
         let limits = config.sink.limits();
         let seed =
             config.name.bytes().fold(17, |seed: u64, byte| (seed * 31 + u64::from(byte)) % 65_521);
@@ -165,7 +174,7 @@ impl Worker {
             filler: Some(Filler::new(&config, lanes.targets(&birth))),
             birth,
             lanes,
-            tracks: Tracks::new(earlier),
+            tracks: Tracks::new(lane, earlier),
             ready: None,
             held: VecDeque::new(),
             tasks: JoinSet::new(),
@@ -201,6 +210,10 @@ impl Worker {
     pub async fn run(mut self, stop: CancellationToken) -> SinkStatus {
         let mut changes = self.config.queue.changes();
         let mut watching = true;
+        // A pause from before the start comes before the first delivery.
+        while let Ok(order) = self.orders.try_recv() {
+            self.obey(order);
+        }
         loop {
             self.advance().await;
             if self.is_finished() {

@@ -185,13 +185,28 @@ impl Store {
     }
 
     pub fn put_cursor(&self, consumer: &str, lane: &str, cursor: Cursor) {
+        self.put_cursor_where(consumer, lane, cursor, |known| known != Some(cursor.offset));
+    }
+
+    /// Where there is none yet: where a consumer begins.
+    pub fn put_cursor_if_none(&self, consumer: &str, lane: &str, cursor: Cursor) {
+        self.put_cursor_where(consumer, lane, cursor, |known| known.is_none());
+    }
+
+    fn put_cursor_where(
+        &self,
+        consumer: &str,
+        lane: &str,
+        cursor: Cursor,
+        wanted: impl FnOnce(Option<u64>) -> bool,
+    ) {
         let key = CursorKey {
             consumer: consumer.into(),
             lane: lane.into(),
             generation: cursor.generation,
         };
         let mut memory = self.memory();
-        if memory.rows.cursors.get(&key) == Some(&cursor.offset) {
+        if !wanted(memory.rows.cursors.get(&key).copied()) {
             return;
         }
         memory.dirty.cursors.insert(key.clone());

@@ -1,6 +1,6 @@
 //! Files that are deleted before they were delivered: what is unread of them is kept, or counted to the byte.
 
-use std::fs;
+use std::fs::{self, OpenOptions};
 use std::time::Duration;
 
 use logwarden::app::control::{self, Reply, Request};
@@ -65,6 +65,49 @@ fn s14_deleted_while_ten_mebibytes_are_unread_and_the_server_is_down() {
     assert_each_once(&server.documents(), 1, MANY);
     assert_eq!(bench.once().0, Some(0), "nothing is lost");
     assert_eq!(server.count(), MANY);
+}
+
+/// Whoever frees the room of a deleted file that is still held frees nothing that was kept.
+#[test]
+fn s14_deleted_and_then_truncated_through_a_descriptor() {
+    let (bench, server) = outage("1GiB");
+    let text = lines(0, 0..2_000);
+    bench.append("app.log", &text);
+    let held = OpenOptions::new().write(true).open(bench.path("logs/app.log")).unwrap();
+    let engine = bench.engine();
+    has_seen(&bench, &engine, text.len() as u64);
+    fs::remove_file(bench.path("logs/app.log")).unwrap();
+    says(&engine, "are kept in the intake folder until they are delivered");
+    held.set_len(0).unwrap();
+    // Longer than a copy is looked for.
+    std::thread::sleep(Duration::from_secs(3));
+    server.launch();
+    wait_for("every line", PATIENCE, || (server.count() >= 2_000).then_some(()));
+    wait_for("an empty intake", PATIENCE, || (rests(&bench) == 0).then_some(()));
+    assert!(engine.terminate().success());
+    assert_each_once(&server.documents(), 1, 2_000);
+}
+
+/// The copy that a truncated file is read from is deleted too, before the sink began to read it.
+#[test]
+fn s14_the_copy_of_a_truncated_file_is_deleted_while_the_server_is_down() {
+    let (bench, server) = outage("1GiB");
+    let text = lines(0, 0..2_000);
+    bench.append("app.log", &text);
+    let engine = bench.engine();
+    has_seen(&bench, &engine, text.len() as u64);
+    fs::copy(bench.path("logs/app.log"), bench.path("logs/app.log.1")).unwrap();
+    fs::write(bench.path("logs/app.log"), lines(1, 0..10)).unwrap();
+    has_seen(&bench, &engine, text.len() as u64 + lines(1, 0..10).len() as u64);
+    fs::remove_file(bench.path("logs/app.log.1")).unwrap();
+    says(&engine, "are kept in the intake folder until they are delivered");
+    engine.kill();
+    server.launch();
+    assert_eq!(bench.once().0, Some(0));
+    let documents = server.documents();
+    assert_eq!(documents.len(), 2_010);
+    let first: Vec<&Value> = documents.iter().filter(|d| d["writer"] == 0).collect();
+    assert_each_once(first, 1, 2_000);
 }
 
 #[test]

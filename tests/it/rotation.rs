@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use logwarden::base::{Clock, SystemClock};
 use logwarden::event::{Cursor, Event, EventId, Flags, GenerationId, IdKey};
-use logwarden::follow::{Log, LogConfig, Read, SourceConfig, Start};
+use logwarden::follow::{Intake, Log, LogConfig, Read, SourceConfig, Start};
 use logwarden::state::Store;
 use tempfile::TempDir;
 
@@ -26,6 +26,8 @@ pub struct Bench {
     pub start: Start,
     pub once: bool,
     pub hints: bool,
+    /// What is deleted unread is kept.
+    pub rescue: bool,
     pub running: Option<(Log, Store)>,
     pub consumer: Consumer,
 }
@@ -73,7 +75,8 @@ impl Bench {
         let paths = paths.iter().map(|path| folder.path().join("logs").join(path)).collect();
         let consumer = Consumer::default();
         let start = Start::Beginning;
-        Bench { folder, paths, start, once: false, hints: true, running: None, consumer }
+        let (once, hints, rescue) = (false, true, false);
+        Bench { folder, paths, start, once, hints, rescue, running: None, consumer }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -103,7 +106,12 @@ impl Bench {
             once: self.once,
             host: "host".into(),
             key: IdKey::from_host_id("test"),
-            intake: None,
+            intake: self.rescue.then(|| Intake {
+                folder: self.folder.path().join("intake"),
+                input: false,
+                looking: false,
+                rescue: 1 << 30,
+            }),
         };
         let log = match self.hints {
             true => Log::open(config, clock),

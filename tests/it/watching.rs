@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use logwarden::base::{Clock, SystemClock, Timestamp};
+use logwarden::event::Cursor;
 
 use crate::bench::resident;
 use crate::program::{self, Engine, wait_for};
@@ -112,6 +113,42 @@ fn s42_a_clock_that_steps_makes_nothing_come_again_and_forgets_nothing() {
         an_hour_passes(&mut bench, &clock, &mut number);
     }
     bench.until("its row goes", |bench| kept(bench) == 0);
+}
+
+/// What was kept goes when it is read, also where that is long after the file has grown for the last time.
+#[test]
+fn s29_what_was_kept_goes_when_it_is_read_however_late() {
+    let clock = SteppedClock::new();
+    let mut bench = Bench::new(&["*.log"]);
+    bench.rescue = true;
+    bench.append("app.log", lines("a", 0..50));
+    bench.open_with(clock.clone());
+    bench.until("all", |bench| bench.consumer.events.len() == 50);
+    let row = bench.store().generations().remove(0);
+    let cursor = |offset| Cursor { generation: row.id, offset };
+    bench.store().put_cursor("es", "*", cursor(0));
+    fs::remove_file(bench.path("app.log")).unwrap();
+    let kept = bench.folder.path().join("intake");
+    let files = || fs::read_dir(&kept).map_or(0, Iterator::count);
+    bench.until("it is kept", |_| files() == 1);
+    for _ in 0..2 {
+        clock.pass(HOUR);
+        bench.append("other.log", lines("o", 0..1));
+        std::thread::sleep(Duration::from_millis(300));
+    }
+    assert_eq!(files(), 1, "nobody has read it");
+    bench.store().put_cursor(
+        "es",
+        "*",
+        cursor(row.mark.offset.max(lines("a", 0..50).len() as u64)),
+    );
+    clock.pass(HOUR);
+    bench.until("it is removed", |_| files() == 0);
+    let rest = |bench: &Bench| bench.store().generation(row.id).unwrap().rest;
+    bench.until("the row knows", |bench| rest(bench).is_none());
+    bench.until("nothing is said of it", |bench| {
+        !bench.log().notices().iter().any(|notice| notice.text.contains("intake"))
+    });
 }
 
 /// In a name space of its own, in which the kernel watches eight folders for this user and no more.

@@ -171,7 +171,7 @@ impl Follower {
     }
 
     /// Everybody is through, or it has a name again. First the cursors that say so, then the bytes.
-    fn drop_rest(&mut self, id: FileId) {
+    pub fn drop_rest(&mut self, id: FileId) {
         if !self.persist() {
             return;
         }
@@ -186,7 +186,7 @@ impl Follower {
         }
     }
 
-    fn remove_rest(&self, id: GenerationId) {
+    pub fn remove_rest(&self, id: GenerationId) {
         let Some(intake) = &self.shared.config.intake else { return };
         if self.shared.board.unsay(&Topic::Rest(id)) {
             self.shared.changed();
@@ -201,18 +201,16 @@ impl Follower {
 
     /// Generations of ours whose own file is gone go on in what was kept of them.
     pub fn take_up_rests(&mut self) {
-        let source_of = |row: &GenerationRow| {
-            self.sources.iter().position(|source| *source.name == *row.source)
-        };
-        let kept: Vec<(usize, GenerationRow)> = self
-            .shared
-            .gone()
-            .values()
-            .filter(|row| row.rest.is_some())
-            .filter_map(|row| Some((source_of(row)?, row.clone())))
-            .collect();
-        for (source, row) in kept {
+        let gone = self.shared.gone();
+        let kept: Vec<GenerationRow> =
+            gone.values().filter(|row| row.rest.is_some()).cloned().collect();
+        drop(gone);
+        for row in kept {
             let (id, path) = (row.id, row.path.clone());
+            let Some(source) = self.sources.iter().position(|s| *s.name == *row.source) else {
+                self.say_rest(id, Level::Warning, notices::rest_of_nobody(&path, &row.source));
+                continue;
+            };
             if let Err(error) = self.take_up(source, row) {
                 self.say_rest(id, Level::Error, notices::rest_unreadable(&path, &error));
             }
@@ -274,22 +272,24 @@ impl Follower {
 
     /// The descriptor of a deleted file is let go: nothing grows there any more, and all that is unread was kept.
     pub fn read_from_rest(&mut self, id: FileId) {
-        let Some(tracked) = self.tracked.get_mut(&id) else { return };
-        let (Some(row), Some(place)) = (&tracked.row, tracked.place) else { return };
-        let Some(intake) = &self.shared.config.intake else { return };
-        if row.rest.is_none_or(|rest| rest.upto < row.mark.offset) {
-            return;
-        }
+        let whole = |tracked: &&Tracked| {
+            let row = tracked.row.as_ref();
+            row.is_some_and(|row| row.rest.is_some_and(|rest| rest.upto >= row.mark.offset))
+        };
+        let Some(place) = self.tracked.get(&id).filter(whole).and_then(|t| t.place) else { return };
         // As long as it cannot be opened the descriptor is held.
-        let Ok(rest) = File::open(intake.rest(row.id)) else { return };
-        let handle = tracked.handle.clone();
-        let front = handle.front();
-        handle.replace_file(Some(Arc::new(rest)));
-        tracked.place = None;
-        tracked.publish();
-        drop(front);
+        let Some(rest) = self.open_rest(id) else { return };
+        let Some(tracked) = self.tracked.get_mut(&id) else { return };
+        tracked.read_on_in(Some(rest));
         self.places.remove(&place);
         self.shared.changed();
+    }
+
+    /// What was kept of this file, if anything was.
+    pub fn open_rest(&self, id: FileId) -> Option<Arc<File>> {
+        let row = self.tracked.get(&id)?.row.as_ref().filter(|row| row.rest.is_some())?;
+        let intake = self.shared.config.intake.as_ref()?;
+        File::open(intake.rest(row.id)).ok().map(Arc::new)
     }
 }
 

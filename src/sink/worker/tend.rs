@@ -8,7 +8,7 @@ use super::bulk::Bulk;
 use super::fence::Fenced;
 use super::lanes::{Birth, MAIN, Parked, Targets};
 use super::ledger::Fate;
-use super::order::{Base, Mode};
+use super::order::{Base, Mode, Order};
 use super::prefix::Prefix;
 use super::{Worker, WorkerConfig};
 use crate::event::status::{SinkState, SinkStatus};
@@ -88,6 +88,10 @@ impl Worker {
         };
         let (target, row) = (birth.target.clone(), birth.row.clone());
         let (worker, handle, ledger) = Worker::of_lane(config, birth);
+        if let Base::Paused { by, .. } = &self.mode.base {
+            // The first of sixteen.
+            _ = handle.orders.try_send(Order::Pause { by: by.clone() });
+        }
         let stop = self.lanes.stop.child_token();
         // A worker that starts workers of its own kind: the compiler needs to be told that it ends.
         let run: futures::future::BoxFuture<'static, SinkStatus> =
@@ -177,8 +181,9 @@ impl Worker {
         self.lanes.look_at = self.now + LOOK;
         // What they tell is news of ours.
         self.report.touch();
-        self.raise_fence();
+        // Rows first: a lane that sees a generation may pass it at once.
         self.put_new_rows();
+        self.raise_fence();
         let left: Vec<u64> = self.lanes.parked.iter().map(|lane| self.left_in(lane)).collect();
         if self.filler.is_some() && self.lanes.asked.is_none() {
             for (index, _) in left.iter().enumerate().rev().filter(|(_, left)| **left == 0) {
@@ -201,16 +206,10 @@ impl Worker {
             if lane.rows == all.len() {
                 continue;
             }
-            let rows = self.config.store.cursors(&self.config.name);
-            let known: Vec<GenerationId> = rows
-                .iter()
-                .filter(|row| *row.lane == *lane.row)
-                .map(|row| row.generation)
-                .collect();
-            for track in all.iter().filter(|track| !known.contains(&track.generation)) {
+            for track in all {
                 let Some((start, _)) = self.config.queue.extent(track.generation) else { continue };
                 let cursor = Cursor { generation: track.generation, offset: start };
-                self.config.store.put_cursor(&self.config.name, &lane.row, cursor);
+                self.config.store.put_cursor_if_none(&self.config.name, &lane.row, cursor);
             }
             lane.rows = all.len();
         }

@@ -422,6 +422,41 @@ async fn destroyed_bytes_do_not_stop_the_rest() {
     assert_eq!(running.stop().await.confirmed_events, 10);
 }
 
+/// What is there is not matched with what the state knows yet.
+#[tokio::test]
+async fn a_cursor_beyond_what_is_known_at_the_start_waits_for_the_file() {
+    let bench = Bench::new(FakeQueue::new(1), FakeSink::new());
+    bench.queue.settled.store(false, Ordering::SeqCst);
+    lines(&bench.queue, 0, 0..1);
+    let delivered = bench.queue.length(0) * 3;
+    let cursor = crate::event::Cursor { generation: GenerationId(0), offset: delivered };
+    bench.store.put_cursor("sink", "*", cursor);
+    let running = bench.start();
+    eventually("it has looked", || running.state() == SinkState::Idle).await;
+    lines(&bench.queue, 0, 1..6);
+    bench.queue.settled.store(true, Ordering::SeqCst);
+    bench.queue.hide(false);
+    eventually("the rest", || bench.sink.documents().len() == 3).await;
+    assert_eq!(running.stop().await.confirmed_events, 3);
+    assert_eq!(bench.sink.documents(), ["0:21:line 3", "0:28:line 4", "0:35:line 5"]);
+}
+
+/// Whoever has read nothing yet is seen to need all of it.
+#[tokio::test]
+async fn a_sink_that_may_not_deliver_has_rows_of_what_it_will() {
+    let mut bench = Bench::new(FakeQueue::new(2), FakeSink::new());
+    bench.mode = Mode::Armed;
+    lines(&bench.queue, 0, 0..10);
+    let running = bench.start();
+    eventually("it is armed", || running.state() == SinkState::Armed).await;
+    let rows = bench.store.cursors("sink");
+    assert_eq!(
+        rows.iter().map(|row| (row.generation.0, row.offset)).collect::<Vec<_>>(),
+        [(0, 0), (1, 0)]
+    );
+    running.stop().await;
+}
+
 #[tokio::test]
 async fn a_file_that_cannot_be_read_is_told_and_read_later() {
     let bench = Bench::new(FakeQueue::new(1), FakeSink::new());

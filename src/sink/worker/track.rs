@@ -1,6 +1,7 @@
 //! How far a worker is in each generation.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::WorkerConfig;
 use super::bulk::Place;
@@ -45,6 +46,8 @@ pub(super) struct Tracks {
     elsewhere: HashMap<GenerationId, Prefix>,
     begun: HashMap<GenerationId, u64>,
     earlier: HashMap<GenerationId, u64>,
+    /// Lane of the rows in the state.
+    lane: Arc<str>,
     ledger: Ledger,
     /// As it was at the last commit of a sink that commits.
     durable: Ledger,
@@ -52,8 +55,8 @@ pub(super) struct Tracks {
 
 impl Tracks {
     /// `earlier`: events before these were left to this worker by an earlier run.
-    pub(super) fn new(earlier: HashMap<GenerationId, u64>) -> Self {
-        Tracks { earlier, ..Tracks::default() }
+    pub(super) fn new(lane: Arc<str>, earlier: HashMap<GenerationId, u64>) -> Self {
+        Tracks { lane, earlier, ..Tracks::default() }
     }
 
     /// Begins again from these cursors.
@@ -73,10 +76,11 @@ impl Tracks {
         self.elsewhere = done;
         self.discover(config);
         self.ledger = self.durable;
-        self.ledger.settle(self.seen() - self.outstanding());
+        self.ledger.settle(self.seen().saturating_sub(self.outstanding()));
     }
 
-    /// Generations that are new, and how far all of them reach.
+    /// Generations that are new, and how far all of them reach. Each has a row in the state from then on: the
+    /// follower keeps for whoever has a row, however long ago he stood there.
     pub(super) fn discover(&mut self, config: &WorkerConfig) {
         for generation in config.queue.generations() {
             let Some((start, end)) = config.queue.extent(generation) else { continue };
@@ -84,12 +88,29 @@ impl Tracks {
                 self.all[index].end = end;
                 continue;
             }
-            // A cursor beyond all that is there speaks of bytes that are gone: read again rather than never.
-            let done = self.elsewhere.remove(&generation).filter(|done| done.end() <= end);
-            let prefix = done.unwrap_or(Prefix::at(start));
+            let beyond = self.elsewhere.get(&generation).is_some_and(|done| done.end() > end);
+            // What was seen of it may not be in the state yet: the file itself will tell.
+            if beyond && !config.queue.settled() {
+                continue;
+            }
+            let done = self.elsewhere.remove(&generation);
+            let prefix = match beyond {
+                // Nobody can read it any more.
+                true if config.is_gone(generation) => Prefix::at(end),
+                // A cursor beyond all that is there speaks of bytes that are gone: read again rather than never.
+                true => Prefix::at(start),
+                false => done.unwrap_or(Prefix::at(start)),
+            };
             let from = prefix.end();
+            let cursor = Cursor { generation, offset: from };
+            config.store.put_cursor_if_none(&config.name, &self.lane, cursor);
             // What was done beyond it at the beginning is no part of the account.
-            let begun = *self.begun.entry(generation).or_insert(from + prefix.beyond());
+            let known = from + prefix.beyond();
+            let begun = *self
+                .begun
+                .entry(generation)
+                .and_modify(|at| *at = known.min(*at))
+                .or_insert(known);
             self.known.insert(generation, self.all.len());
             self.all.push(Track {
                 generation,
