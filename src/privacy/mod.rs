@@ -33,3 +33,5 @@ pub const SEALED: &str = "[sealed]";
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod worked_example;

@@ -188,6 +188,26 @@ fn a_stream_without_end_needs_no_more_memory() {
 }
 
 #[test]
+fn check_says_how_the_keys_are() {
+    let case = Case::new();
+    let (out, _) = case.run(&["check"], 0);
+    assert!(out.contains("/keys: not there yet; made with the first key"), "{out}");
+    case.seal("2021_April", "x");
+    case.seal("2021_May", "x");
+    let (out, _) = case.run(&["check"], 0);
+    assert!(out.contains("/keys: 2 in order, 0 destroyed"), "{out}");
+    std::fs::remove_file(case.keys.join("2021_May.key")).unwrap();
+    let (out, _) = case.run(&["check"], 1);
+    assert!(
+        out.contains("WRONG key 2021_May: the key ") && out.contains("was used and is missing"),
+        "{out}"
+    );
+    std::fs::set_permissions(&case.keys, std::fs::Permissions::from_mode(0o777)).unwrap();
+    let (out, _) = case.run(&["check"], 1);
+    assert!(out.contains("others can write to the keys folder"), "{out}");
+}
+
+#[test]
 fn a_wrong_argument_is_said_plainly() {
     let case = Case::new();
     case.seal("2021_April", "x");

@@ -1,6 +1,7 @@
 //! `logwarden check`: configuration, files and directories, one clear line each. Changes nothing.
 
 mod durable;
+mod keys;
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -33,6 +34,7 @@ pub fn run(global: &Global) -> anyhow::Result<Exit> {
         findings.push(Finding { subject: "sources".to_owned(), result: Ok(advice.to_owned()) });
     }
     findings.extend(directories(&settings.directories));
+    findings.extend(keys::keys(&settings.keys));
     let engine_runs = durable::engine_runs(&settings.directories.state);
     findings.extend(durable::state(&settings.directories.state, engine_runs));
     findings.extend(settings.sinks.iter().map(|settled| sink(settled, &settings, engine_runs)));

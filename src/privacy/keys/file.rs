@@ -59,7 +59,11 @@ pub struct MonthKey {
 }
 
 impl MonthKey {
-    pub(super) fn new(slot: Slot, created: Timestamp, master: Zeroizing<[u8; 32]>) -> MonthKey {
+    pub(in crate::privacy) fn new(
+        slot: Slot,
+        created: Timestamp,
+        master: Zeroizing<[u8; 32]>,
+    ) -> MonthKey {
         let created = Timestamp::from_seconds(created.seconds());
         MonthKey { slot, id: KeyId::of(&master), created, master }
     }
@@ -85,7 +89,7 @@ impl MonthKey {
     }
 
     /// The line of its file, with its end.
-    pub(super) fn write(&self) -> Zeroizing<String> {
+    pub(in crate::privacy) fn write(&self) -> Zeroizing<String> {
         let mut bytes = Zeroizing::new(Vec::with_capacity(LENGTH));
         bytes.push(PLAIN);
         bytes.extend_from_slice(&self.slot.month.index().to_be_bytes());
