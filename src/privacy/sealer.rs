@@ -146,10 +146,11 @@ impl Session {
             return Ok(Arc::clone(field));
         }
         drop(derived);
+        // Held from before the key is asked for: a refresh forgets what was derived of keys of before.
+        let mut derived = self.derived.write().unwrap_or_else(PoisonError::into_inner);
         let key = keyring.for_sealing(month)?;
         let cipher = FieldCipher::new(&key, self.salt, name)?;
         let field = Arc::new(Field { cipher, tag: MacKey::of_field(&key, name) });
-        let mut derived = self.derived.write().unwrap_or_else(PoisonError::into_inner);
         derived.fields.entry(month).or_default().insert(name.into(), Arc::clone(&field));
         Ok(field)
     }
@@ -160,8 +161,8 @@ impl Session {
             return Ok(Arc::clone(keys));
         }
         drop(derived);
-        let keys = Arc::new(AddressKeys::new(&*keyring.for_sealing(month)?));
         let mut derived = self.derived.write().unwrap_or_else(PoisonError::into_inner);
+        let keys = Arc::new(AddressKeys::new(&*keyring.for_sealing(month)?));
         derived.addresses.insert(month, Arc::clone(&keys));
         Ok(keys)
     }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 use std::time::SystemTime;
 
 use super::create;
@@ -60,9 +60,11 @@ impl Keyring {
     /// back by another process. One look at the folder; meant for once a batch. `true`: something was forgotten.
     pub fn refresh(&self) -> bool {
         let changed = std::fs::metadata(&self.folder).and_then(|folder| folder.modified()).ok();
-        if self.loaded.read().unwrap_or_else(PoisonError::into_inner).changed == changed {
+        if self.read().changed == changed {
             return false;
         }
+        // What somebody is loading just now is of before, and has to be forgotten too.
+        let _alone = self.alone();
         let mut loaded = self.loaded.write().unwrap_or_else(PoisonError::into_inner);
         loaded.sealing.clear();
         loaded.opening.clear();
@@ -87,7 +89,7 @@ impl Keyring {
         if let Some(key) = self.read().sealing.get(&month) {
             return Ok(Arc::clone(key));
         }
-        let _alone = self.looking.lock().unwrap_or_else(PoisonError::into_inner);
+        let _alone = self.alone();
         if let Some(key) = self.read().sealing.get(&month) {
             return Ok(Arc::clone(key));
         }
@@ -141,6 +143,7 @@ impl Keyring {
         if let Some(key) = self.read().opening.get(&(month, id)) {
             return Ok(Arc::clone(key));
         }
+        let _alone = self.alone();
         let folder = Folder::open(&self.folder)?;
         let key = Arc::new(self.find(&folder, month, id)?);
         let mut loaded = self.loaded.write().unwrap_or_else(PoisonError::into_inner);
@@ -180,7 +183,11 @@ impl Keyring {
         }
     }
 
-    fn read(&self) -> std::sync::RwLockReadGuard<'_, Loaded> {
+    fn alone(&self) -> MutexGuard<'_, ()> {
+        self.looking.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Loaded> {
         self.loaded.read().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -151,21 +151,30 @@ fn a_kill_at_any_step_leaves_a_whole_key_or_none() {
 }
 
 #[test]
-fn a_full_disk_at_any_step_is_said_and_leaves_nothing_half_done() {
-    for step in STEPS {
-        let (_scratch, path) = scratch();
-        let folder = Folder::open(&path).unwrap();
-        let error = publish_with(&folder, &key(), &mut |now| match now == step {
-            true => Err(Errno::NOSPC.into()),
-            false => Ok(()),
-        });
-        let error = error.unwrap_err().to_string();
-        assert!(error.contains("make room on that disk; nothing was sealed"), "{step:?}: {error}");
-        let keyring = Keyring::open(&path).unwrap();
-        assert_eq!(keyring.used().unwrap(), [], "{step:?}");
-        let id = keyring.for_sealing(april().month).unwrap().id();
-        assert_eq!(folder.load(april()).unwrap().id(), id, "{step:?}");
-        assert_eq!(names(&path), ["2021_April.key", "used"], "{step:?}");
+fn a_failure_at_any_step_is_said_and_leaves_nothing_half_done() {
+    let failures = [
+        (Errno::NOSPC, "make room on that disk; nothing was sealed"),
+        (Errno::DQUOT, "make room on that disk; nothing was sealed"),
+        (Errno::ROFS, "mount it writable, or name another with --keys DIR; nothing was sealed"),
+        (Errno::ACCESS, "let this user write there: chmod u+rwx; nothing was sealed"),
+        (Errno::IO, "; nothing was sealed"),
+    ];
+    for (failure, said) in failures {
+        for step in STEPS {
+            let (_scratch, path) = scratch();
+            let folder = Folder::open(&path).unwrap();
+            let error = publish_with(&folder, &key(), &mut |now| match now == step {
+                true => Err(failure.into()),
+                false => Ok(()),
+            });
+            let error = error.unwrap_err().to_string();
+            assert!(error.contains(said), "{failure:?} at {step:?}: {error}");
+            let keyring = Keyring::open(&path).unwrap();
+            assert_eq!(keyring.used().unwrap(), [], "{step:?}");
+            let id = keyring.for_sealing(april().month).unwrap().id();
+            assert_eq!(folder.load(april()).unwrap().id(), id, "{step:?}");
+            assert_eq!(names(&path), ["2021_April.key", "used"], "{step:?}");
+        }
     }
 }
 
