@@ -23,7 +23,9 @@ pub use self::failure::Failure;
 use self::node::Node;
 use super::secret::SecretPlace;
 
-/// A reply above this is not one of ours.
+/// A reply above this is not one of ours. Known only where the server names a length: the official client collects
+/// a reply whole and hands out no part of it (elastic/elasticsearch-rs#246), so a chunked one is bounded by the
+/// time-out alone.
 const LARGEST_REPLY: usize = 64 * 1024 * 1024;
 /// However long a server, or what stands before it, asks to wait: it is asked again after this.
 const LONGEST_WAIT: Duration = Duration::from_secs(5 * 60);
