@@ -16,7 +16,7 @@ pub mod policy;
 mod read;
 pub mod reveal;
 pub mod sealer;
-mod tag;
+pub mod tag;
 pub mod token;
 mod words;
 

@@ -16,6 +16,13 @@ use super::keys::MonthKey;
 
 pub const PREFIX: &str = "tag1.";
 
+/// What to look for: the tag that `value` has in a field under that key. `field` as in [`super::Sealer::seal`].
+pub fn of(key: &MonthKey, field: &str, value: &str) -> String {
+    let mut tag = String::new();
+    MacKey::of_field(key, field).write(PREFIX, [value.as_bytes(), &[]], &mut tag);
+    tag
+}
+
 /// An HMAC key that is ready for use.
 #[derive(Clone)]
 pub(super) struct MacKey(Hmac<Sha256>);

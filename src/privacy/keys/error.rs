@@ -2,83 +2,91 @@
 //! is not in order, and nothing leaves in clear instead.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use super::{KeyId, Slot};
+use super::{KeyId, Month, Slot};
 
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
     #[error(
-        "there is no keys folder {}; make one with: mkdir -m 700 {0}, or name another with --keys DIR",
-        folder.display()
+        "there is no keys folder {0}; make one with: mkdir -m 700 {0}, or name another with --keys DIR",
+        quoted(folder)
     )]
     NoFolder { folder: PathBuf },
     #[error(
-        "the keys folder {} is a symbolic link, and none is followed; name the folder itself: --keys \
+        "the keys folder {0} is a symbolic link, and none is followed; name the folder itself: --keys \
          \"$(realpath {0})\"",
-        folder.display()
+        quoted(folder)
     )]
     FolderIsLink { folder: PathBuf },
-    #[error("cannot open the keys folder {}", folder.display())]
+    #[error("cannot open the keys folder {}", quoted(folder))]
     Folder {
         folder: PathBuf,
         #[source]
         source: io::Error,
     },
-    #[error("others can write to the keys folder {}; close it with: chmod 700 {0}", folder.display())]
+    #[error(
+        "others can write to the keys folder {0}; close it with: chmod 700 {0}",
+        quoted(folder)
+    )]
     FolderIsOpen { folder: PathBuf },
     #[error(
-        "the keys folder {} belongs to user {owner}, not to user {user} who runs this; run it as that \
+        "the keys folder {0} belongs to user {owner}, not to user {user} who runs this; run it as that \
          user, or: chown {user} {0}",
-        folder.display()
+        quoted(folder)
     )]
     ForeignFolder { folder: PathBuf, owner: u32, user: u32 },
-    #[error("{} is a symbolic link, and none is followed; put the key file itself there", path.display())]
+    #[error(
+        "{0} is a symbolic link, and none is followed; put the key file itself there: cp -p \
+         --remove-destination \"$(realpath {0})\" {0}",
+        quoted(path)
+    )]
     Link { path: PathBuf },
-    #[error(
-        "{} is no file but a {kind}; look what it is, remove it, and put the key file there from a backup",
-        path.display()
-    )]
+    #[error("{0} is no file but a {kind}; remove it, and {1}", quoted(path), restore(path))]
     NoFile { path: PathBuf, kind: &'static str },
-    #[error(
-        "{} is open to others (mode {mode:03o}); close it with: chmod 600 {0}",
-        path.display()
-    )]
+    #[error("{0} is open to others (mode {mode:03o}); close it with: chmod 600 {0}", quoted(path))]
     Loose { path: PathBuf, mode: u32 },
     #[error(
-        "{} belongs to user {owner}, not to user {user} who runs this; run it as that user, or: chown \
+        "{0} belongs to user {owner}, not to user {user} who runs this; run it as that user, or: chown \
          {user} {0}",
-        path.display()
+        quoted(path)
     )]
     Foreign { path: PathBuf, owner: u32, user: u32 },
     #[error(
-        "{} has {links} names, and one is allowed; see them with: find DIR -samefile {0}",
-        path.display()
+        "{0} has {links} names, and one is allowed; see them, and remove the others: find {1} -samefile {0}",
+        quoted(path),
+        folder_of(path)
     )]
     ManyNames { path: PathBuf, links: u64 },
-    #[error("{} is damaged: {problem}; put it there again from a backup", path.display())]
+    #[error("{0} is damaged: {problem}; {1}", quoted(path), restore(path))]
     Damaged { path: PathBuf, problem: &'static str },
-    #[error("{} is a key of kind {kind}, which this version does not know; use a newer one", path.display())]
+    #[error(
+        "{} is a key of kind {kind}, which this version does not know; use a newer one",
+        quoted(path)
+    )]
     Newer { path: PathBuf, kind: u8 },
-    #[error("{} holds the key of {held}; give it its name with: mv -n {0} {}", path.display(), right.display())]
+    #[error(
+        "{0} holds the key of {held}; give it its name with: mv -n {0} {1}",
+        quoted(path),
+        quoted(right)
+    )]
     WrongMonth { path: PathBuf, held: Slot, right: PathBuf },
-    #[error("cannot read {}", path.display())]
+    #[error("cannot read {}", quoted(path))]
     Read {
         path: PathBuf,
         #[source]
         source: io::Error,
     },
     #[error(
-        "the key {id} of {slot} was used and is missing: {} is not there; put it there from a backup, or, if \
-         it is lost for good, go on with a new one: logwarden keys rotate {}",
-        path.display(),
-        slot.month
+        "the key {id} of {slot} was used and is missing: {0} is not there; {1}, or, if it is lost for good, \
+         go on with a new one: logwarden keys rotate {2}",
+        quoted(path), restore(path), slot.month
     )]
     Missing { slot: Slot, id: KeyId, path: PathBuf },
     #[error(
-        "{} is not the key that was used: it has the id {found}, and {used} was used; put the right one there \
-         from a backup",
-        path.display()
+        "{0} is not the key that was used: it has the id {found}, and {used} was used; {1}",
+        quoted(path),
+        restore(path)
     )]
     Replaced { path: PathBuf, used: KeyId, found: KeyId },
     #[error("the key of {slot} was destroyed on {day}: what it sealed cannot be opened again")]
@@ -88,23 +96,34 @@ pub enum KeyError {
         slot.month
     )]
     NoneSinceDestroyed { slot: Slot, day: String },
-    #[error("no key {id} of {month} lies in {}; is it in a backup, or in another keys folder?", folder.display())]
-    Unknown { month: super::Month, id: KeyId, folder: PathBuf },
-    #[error("{slot} has a key already: {}", path.display())]
+    #[error(
+        "no key {id} of {month} lies in {}; is it in a backup, or in another keys folder?",
+        quoted(folder)
+    )]
+    Unknown { month: Month, id: KeyId, folder: PathBuf },
+    #[error("{slot} has a key already: {}", quoted(path))]
     Exists { slot: Slot, path: PathBuf },
-    #[error("{slot} has a tombstone and its key: its destruction was broken off; end it with: logwarden keys destroy {}", slot.month)]
+    #[error(
+        "{slot} has a tombstone and its key: its destruction was broken off; end it with: logwarden keys \
+         destroy {}",
+        slot.month
+    )]
     HalfDestroyed { slot: Slot },
-    #[error("{} holds another key of that name; choose another folder", path.display())]
+    #[error("{} holds another key of that name; choose another folder", quoted(path))]
     OtherBackup { path: PathBuf },
     #[error("all its bytes are the same: that is no key")]
     NoKey,
-    #[error("cannot make a key in {}; {}nothing was sealed with it", folder.display(), advice(.source))]
+    #[error(
+        "cannot make a key in {}; nothing was sealed with it{}",
+        quoted(folder),
+        advice(source, folder)
+    )]
     Create {
         folder: PathBuf,
         #[source]
         source: io::Error,
     },
-    #[error("cannot write {}; {}", path.display(), advice(.source))]
+    #[error("cannot write {}{}", quoted(path), advice(source, path.parent().unwrap_or(path)))]
     Write {
         path: PathBuf,
         #[source]
@@ -118,12 +137,37 @@ pub enum KeyError {
     FieldName { length: usize },
 }
 
-/// What helps, before what is so in any case.
-fn advice(error: &io::Error) -> &'static str {
+/// What helps against this one.
+fn advice(error: &io::Error, folder: &Path) -> String {
     match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "make room on that disk; ",
-        io::ErrorKind::PermissionDenied => "let this user write there: chmod u+rwx; ",
-        io::ErrorKind::ReadOnlyFilesystem => "mount it writable, or name another with --keys DIR; ",
-        _ => "",
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "; make room on that disk".to_owned()
+        }
+        io::ErrorKind::PermissionDenied => {
+            format!("; let this user write there: chmod u+rwx {}", quoted(folder))
+        }
+        io::ErrorKind::ReadOnlyFilesystem => {
+            "; mount it writable, or name another folder with --keys DIR".to_owned()
+        }
+        _ => String::new(),
+    }
+}
+
+fn restore(path: &Path) -> String {
+    let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
+    format!("put it there from a backup: cp -p BACKUP/{name} {}", quoted(path))
+}
+
+fn folder_of(path: &Path) -> String {
+    quoted(path.parent().unwrap_or(path))
+}
+
+/// A path as a shell takes it.
+fn quoted(path: &Path) -> String {
+    let text = path.to_string_lossy();
+    let plain = |letter: char| letter.is_alphanumeric() || "/._-+,:@%".contains(letter);
+    match !text.is_empty() && text.chars().all(plain) {
+        true => text.into_owned(),
+        false => format!("'{}'", text.replace('\'', r"'\''")),
     }
 }

@@ -145,7 +145,13 @@ impl Folder {
             Err(Errno::LOOP) => return Err(KeyError::Link { path }),
             // A socket.
             Err(Errno::NXIO) => return Err(KeyError::NoFile { path, kind: "socket" }),
-            Err(error) => return Err(KeyError::Read { path, source: error.into() }),
+            Err(error) => {
+                // That of somebody else, or one that we took our own right to read from, is said to be so.
+                if let Ok(metadata) = std::fs::symlink_metadata(&path) {
+                    check(&metadata, path.clone())?;
+                }
+                return Err(KeyError::Read { path, source: error.into() });
+            }
         };
         let failed = |source| KeyError::Read { path: path.clone(), source };
         let mut metadata = file.metadata().map_err(failed)?;

@@ -28,7 +28,31 @@ pub enum KeyState {
     Unusable(KeyError),
 }
 
+/// The keys that can be used now, in order, and why others cannot.
+#[derive(Debug, Default)]
+pub struct AllKeys {
+    pub ready: Vec<MonthKey>,
+    pub problems: Vec<KeyError>,
+}
+
 impl Keyring {
+    /// Every key there is, for a look into all months. Makes none.
+    pub fn all(&self) -> Result<AllKeys, KeyError> {
+        let folder = Folder::open(&self.folder)?;
+        let mut all = AllKeys::default();
+        for listed in self.list()? {
+            match listed.state {
+                KeyState::Ready { .. } => match folder.load(listed.slot) {
+                    Ok(key) => all.ready.push(key),
+                    Err(error) => all.problems.push(error),
+                },
+                KeyState::Destroyed { .. } => {}
+                KeyState::Unusable(error) => all.problems.push(error),
+            }
+        }
+        Ok(all)
+    }
+
     /// Every key there is or was, in order.
     pub fn list(&self) -> Result<Vec<ListedKey>, KeyError> {
         let folder = Folder::open(&self.folder)?;

@@ -21,7 +21,7 @@ pub use backup::Backup;
 pub use error::KeyError;
 pub use file::{KeyId, MonthKey};
 pub use keyring::Keyring;
-pub use manage::{KeyState, ListedKey};
+pub use manage::{AllKeys, KeyState, ListedKey};
 pub use month::Month;
 pub use slot::Slot;
 pub use used::UsedKey;

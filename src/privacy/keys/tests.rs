@@ -121,7 +121,11 @@ fn a_damaged_key_is_refused() {
     ] {
         let case = Case::new();
         fs::write(case.key(), text).unwrap();
-        case.refused(&["KEYS/2021_April.key is damaged", reason, "from a backup"]);
+        case.refused(&[
+            "KEYS/2021_April.key is damaged",
+            reason,
+            "cp -p BACKUP/2021_April.key KEYS/",
+        ]);
     }
     let case = Case::new();
     let whole = fs::read(case.key()).unwrap();
@@ -163,7 +167,7 @@ fn what_is_no_plain_file_is_refused_and_never_waited_for() {
     let real = case.folder.join("elsewhere");
     fs::rename(case.key(), &real).unwrap();
     symlink(&real, case.key()).unwrap();
-    case.refused(&["KEYS/2021_April.key is a symbolic link"]);
+    case.refused(&["KEYS/2021_April.key is a symbolic link", "cp -p --remove-destination"]);
 
     fs::remove_file(case.key()).unwrap();
     fs::create_dir(case.key()).unwrap();
@@ -183,7 +187,7 @@ fn what_is_no_plain_file_is_refused_and_never_waited_for() {
 fn a_key_with_a_second_name_is_refused() {
     let case = Case::new();
     fs::hard_link(case.key(), case.folder.join("copy")).unwrap();
-    case.refused(&["has 2 names, and one is allowed", "find DIR -samefile KEYS/2021_April.key"]);
+    case.refused(&["has 2 names, and one is allowed", "find KEYS -samefile KEYS/2021_April.key"]);
 }
 
 #[test]
@@ -310,4 +314,25 @@ fn a_backup_is_a_keys_folder_of_its_own() {
     fs::copy(Case::new().key(), target.join("2021_April.key")).unwrap();
     let error = case.ring().backup(&target).unwrap_err().to_string();
     assert!(error.contains("holds another key of that name"), "{error}");
+}
+
+#[test]
+fn a_command_that_mends_takes_any_path() {
+    let folder = PathBuf::from("/a b/it's");
+    let error = KeyError::NoFolder { folder }.to_string();
+    assert!(error.contains(r"mkdir -m 700 '/a b/it'\''s', or"), "{error}");
+}
+
+#[test]
+fn an_id_has_a_tag_for_every_key_there_is() {
+    let case = Case::new();
+    let (april_2, may) =
+        (case.ring().rotate(april()).unwrap(), case.ring().for_sealing(may()).unwrap());
+    let keys = case.ring().all().unwrap();
+    let ids: Vec<KeyId> = keys.ready.iter().map(MonthKey::id).collect();
+    assert_eq!(ids, [case.id, april_2.id(), may.id()]);
+    assert!(keys.problems.is_empty());
+    mode(&case.key(), 0o644);
+    let keys = case.ring().all().unwrap();
+    assert_eq!((keys.ready.len(), keys.problems.len()), (2, 1));
 }

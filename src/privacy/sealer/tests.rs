@@ -58,6 +58,8 @@ fn the_same_value_has_other_tokens_and_the_same_tag() {
         assert_eq!(*tag, first.1);
     }
     assert_ne!(of(&sealer, may, "clientid").1, first.1);
+    let keys = sealer.keyring().all().unwrap().ready;
+    assert_eq!(tag::of(&keys[0], "clientid", "C1"), first.1, "what a search asks for");
     assert_ne!(of(&sealer, april(), "user").1, first.1);
 }
 

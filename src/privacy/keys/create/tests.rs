@@ -153,11 +153,11 @@ fn a_kill_at_any_step_leaves_a_whole_key_or_none() {
 #[test]
 fn a_failure_at_any_step_is_said_and_leaves_nothing_half_done() {
     let failures = [
-        (Errno::NOSPC, "make room on that disk; nothing was sealed"),
-        (Errno::DQUOT, "make room on that disk; nothing was sealed"),
-        (Errno::ROFS, "mount it writable, or name another with --keys DIR; nothing was sealed"),
-        (Errno::ACCESS, "let this user write there: chmod u+rwx; nothing was sealed"),
-        (Errno::IO, "; nothing was sealed"),
+        (Errno::NOSPC, "nothing was sealed with it; make room on that disk"),
+        (Errno::DQUOT, "nothing was sealed with it; make room on that disk"),
+        (Errno::ROFS, "nothing was sealed with it; mount it writable, or name another"),
+        (Errno::ACCESS, "nothing was sealed with it; let this user write there: chmod u+rwx /"),
+        (Errno::IO, "; nothing was sealed with it"),
     ];
     for (failure, said) in failures {
         for step in STEPS {
