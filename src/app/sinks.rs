@@ -241,6 +241,7 @@ pub async fn forward(sinks: &[Running], command: &Command) {
         Command::Pause { sink, by } => (sink, Order::Pause { by: by.clone() }),
         Command::Resume { sink } => (sink, Order::Resume),
         Command::Retry { sink } => (sink, Order::Retry),
+        Command::Where { place } => (&None, Order::Where(*place)),
         Command::Reload | Command::Stop => return,
     };
     for sink in sinks.iter().filter(|sink| wanted.as_ref().is_none_or(|name| *name == sink.name()))

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::generation::Cursor;
+
 /// `sink: None` means all of them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "command")]
@@ -21,6 +23,10 @@ pub enum Command {
     /// Try again at once instead of waiting out the back-off.
     Retry {
         sink: Option<String>,
+    },
+    /// Tell from now on, with the status of each sink, where the event at this place is.
+    Where {
+        place: Cursor,
     },
     /// Read the configuration again and go on by it.
     Reload,

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::generation::{FileId, path_bytes};
+use super::generation::{Cursor, FileId, path_bytes};
 use super::level::{Level, LevelCounts};
 use crate::base::Timestamp;
 
@@ -99,6 +99,36 @@ pub struct SinkStatus {
     /// Why one of its targets takes nothing now, while the others go on.
     #[serde(default)]
     pub blocked: Option<String>,
+    /// The event that somebody looks at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<Asked>,
+}
+
+/// One event, and where it is on its way to this sink.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asked {
+    pub place: Cursor,
+    pub state: LineState,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LineState {
+    Delivered,
+    /// The sink's settings leave it out.
+    Filtered,
+    /// Sent and not answered, or accepted and not durable.
+    InFlight,
+    /// In the file, or read and to be tried again.
+    Waiting,
+    /// Refused for good, and kept.
+    DeadLetter,
+    /// Destroyed before it was read.
+    Lost,
+    /// It stands before the place at which its source began.
+    BeforeStart,
+    /// The file is not followed yet.
+    Unknown,
 }
 
 /// The account of one sink in bytes of the logs, since the start of this engine. At every moment

@@ -27,6 +27,9 @@ pub use selection::{Choice, Selection};
 pub trait DeadLetters: Send + Sync {
     /// All of them are durable when this returns; blocking. After an error none of them counts as kept.
     fn keep(&self, sink: &str, letters: Vec<DeadLetter>) -> io::Result<()>;
+
+    /// One of this event is kept, as far as can be seen; blocking.
+    fn holds(&self, sink: &str, event: &str) -> bool;
 }
 
 #[cfg(test)]

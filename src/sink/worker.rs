@@ -21,6 +21,7 @@ mod settle;
 mod tend;
 mod track;
 mod trouble;
+mod whereabouts;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -39,6 +40,7 @@ use self::ledger::Ledger;
 use self::report::Report;
 use self::track::Tracks;
 use self::trouble::Trouble;
+use self::whereabouts::Looked;
 use super::{DeadLetters, Limits, Sink};
 use crate::base::Clock;
 use crate::event::GenerationId;
@@ -118,6 +120,7 @@ pub struct Worker {
     mode: order::Progress,
     orders: mpsc::Receiver<Order>,
     report: Report,
+    looked: Option<Looked>,
     /// Something was accepted or moved since the last commit; it is due then.
     commit_at: Option<Instant>,
     /// The sink keeps its own cursors.
@@ -187,6 +190,7 @@ impl Worker {
             mode: order::Progress::new(config.mode),
             orders,
             report,
+            looked: None,
             commit_at: None,
             own_cursors: false,
             accepted: 0,

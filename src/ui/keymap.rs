@@ -85,10 +85,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_command_has_a_key_and_its_name_reads_back() {
+    fn every_command_but_reload_has_a_key_and_its_name_reads_back() {
         let keymap = Keymap::default();
         for info in VERBS {
-            assert!(!keymap.keys(info.verb).is_empty(), "{} has no key", info.name);
+            let typed = info.verb == Verb::Reload;
+            assert_eq!(keymap.keys(info.verb).is_empty(), typed, "{}", info.name);
             for key in keymap.keys(info.verb) {
                 assert_eq!(key.to_string().parse(), Ok(*key));
                 assert_eq!(keymap.verb(*key), Some(info.verb));

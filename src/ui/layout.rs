@@ -46,6 +46,11 @@ pub fn of(state: &State) -> Areas {
     areas
 }
 
+/// Where lists are wide there is room for the account.
+pub fn lines_of_a_sink(state: &State) -> usize {
+    if state.size.0 >= WIDE && state.size.1 >= 40 { 4 } else { 3 }
+}
+
 fn small(whole: Rect, focus: Pane) -> Areas {
     let mut areas = Areas { small: true, ..Areas::default() };
     let mut body = whole;
@@ -73,7 +78,7 @@ fn wide(areas: &mut Areas, body: Rect, state: &State) {
     let x = body.x + body.width - side;
     areas.dividers[0] = Rect::new(x - 1, body.y, 1, body.height);
     let thresholds = fitted(state.status.rules.len() * 2, body.height / 3);
-    let shipping = fitted(state.status.sinks.len() * 3, body.height / 3);
+    let shipping = fitted(state.status.sinks.len() * lines_of_a_sink(state), body.height / 3);
     let sources = body.height - thresholds - shipping;
     areas.thresholds = Rect::new(x, body.y, side, thresholds);
     areas.shipping = Rect::new(x, body.y + thresholds, side, shipping);
@@ -87,8 +92,11 @@ fn fitted(lines: usize, most: u16) -> u16 {
 
 /// Lists at the bottom, side by side.
 fn narrow(areas: &mut Areas, body: Rect, state: &State) {
-    let longest =
-        state.sources.len().max(state.status.rules.len() * 2).max(state.status.sinks.len() * 3);
+    let longest = state
+        .sources
+        .len()
+        .max(state.status.rules.len() * 2)
+        .max(state.status.sinks.len() * lines_of_a_sink(state));
     let lists = (longest as u16 + 1).clamp(4, (body.height / 3).max(4));
     areas.streams = Rect { height: body.height - lists, ..body };
     let y = body.y + body.height - lists;

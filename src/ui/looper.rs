@@ -24,6 +24,8 @@ use super::{Files, Ui, panes};
 const FRAME: Duration = Duration::from_millis(33);
 /// Between two frames that show nothing but how far the counting is.
 const SLOW_FRAME: Duration = Duration::from_millis(250);
+/// Between two frames while nothing but a countdown changes.
+const SECOND: Duration = Duration::from_secs(1);
 /// Reading for the screen between two looks at the keyboard.
 const FILL: Duration = Duration::from_millis(25);
 /// Counting and searching between two looks at the keyboard.
@@ -119,7 +121,8 @@ impl<F: Files, B: Backend> Loop<'_, F, B> {
         let frame = self.due.map(|due| due.saturating_duration_since(Instant::now()));
         // A millisecond more, so that the moment has passed when we look.
         let rounded = |wait: Duration| wait + Duration::from_millis(1);
-        [message, frame].into_iter().flatten().min().map(rounded)
+        let second = self.state.is_ticking().then_some(SECOND);
+        [message, frame, second].into_iter().flatten().min().map(rounded)
     }
 
     fn tick(&mut self) {
@@ -128,6 +131,9 @@ impl<F: Files, B: Backend> Loop<'_, F, B> {
         self.act(Action::Clock(self.ui.options.clock.now()));
         if message_until(&self.state) != before {
             self.draw_within(Duration::ZERO);
+        }
+        if self.state.is_ticking() {
+            self.draw_within(SECOND);
         }
         let size = self.terminal.size().map_or(self.state.size, |size| (size.width, size.height));
         if size != self.state.size {

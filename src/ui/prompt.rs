@@ -1,4 +1,4 @@
-//! The line at the bottom in which a search or a filter is typed.
+//! The line at the bottom in which a search, a filter or a command is typed.
 
 use super::key::{Code, Key};
 
@@ -6,6 +6,7 @@ use super::key::{Code, Key};
 pub enum Asked {
     Search,
     Filter,
+    Command,
 }
 
 impl Asked {
@@ -13,6 +14,7 @@ impl Asked {
         match self {
             Asked::Search => '/',
             Asked::Filter => '&',
+            Asked::Command => ':',
         }
     }
 }

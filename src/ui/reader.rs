@@ -214,6 +214,7 @@ fn line(view: &mut FileView) -> SourceLine {
     let safe = |text: &std::ffi::OsStr| sanitize::line(&text.to_string_lossy()).into_owned();
     SourceLine {
         file: view.id(),
+        generation: facts.generation.as_ref().map(|generation| generation.id),
         source: view.handle().source.name.clone(),
         name: safe(name),
         path: safe(facts.path.as_os_str()),

@@ -9,8 +9,8 @@ use super::prompt::Prompt;
 use super::stream::Stream;
 use crate::base::Timestamp;
 use crate::event::level::LevelCounts;
-use crate::event::status::{EngineState, FileState, SinkState};
-use crate::event::{FileId, Level, Status};
+use crate::event::status::{EngineState, FileState, SinkState, SinkStatus};
+use crate::event::{Cursor, FileId, GenerationId, Level, Status};
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Pane {
@@ -72,6 +72,8 @@ pub enum Question {
 #[derive(Clone, Debug, PartialEq)]
 pub struct SourceLine {
     pub file: FileId,
+    /// Once it is known.
+    pub generation: Option<GenerationId>,
     pub source: Arc<str>,
     /// As it is shown: the file's name, safe and on one line.
     pub name: String,
@@ -162,11 +164,30 @@ impl State {
         self.status.sinks.iter().any(|sink| matches!(sink.state, SinkState::Paused { .. }))
     }
 
+    /// A countdown or an age is shown, and grows old by itself.
+    pub fn is_ticking(&self) -> bool {
+        let ticks = |sink: &SinkStatus| {
+            matches!(sink.state, SinkState::BackingOff { .. }) || sink.oldest_waiting.is_some()
+        };
+        self.status.sinks.iter().any(ticks)
+    }
+
     pub fn something_waits(&self) -> bool {
         let waits = |state: &SinkState| {
             matches!(state, SinkState::BackingOff { .. } | SinkState::Blocked { .. })
         };
         self.status.sinks.iter().any(|sink| waits(&sink.state))
+    }
+
+    pub fn selected_sink(&self) -> Option<&SinkStatus> {
+        self.status.sinks.get(self.selected[2])
+    }
+
+    /// The selected event's place in the queue.
+    pub fn selected_place(&self) -> Option<Cursor> {
+        let position = &self.stream.selected_row()?.entry.position;
+        let source = self.sources.iter().find(|source| source.file == position.file)?;
+        Some(Cursor { generation: source.generation?, offset: position.offset })
     }
 
     /// Records per level over all files, as far as they are counted.

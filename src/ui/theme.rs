@@ -156,7 +156,7 @@ const UNICODE: Glyphs = Glyphs {
     cursor: "▌",
 };
 
-const ASCII: Glyphs = Glyphs {
+pub const ASCII: Glyphs = Glyphs {
     line: "-",
     column: "|",
     cut: "~",

@@ -1,5 +1,6 @@
 //! `update(state, action) -> effects`: everything that changes the screen's state. Pure.
 
+mod command;
 mod find;
 mod read;
 mod ship;
@@ -81,8 +82,9 @@ fn run(state: &mut State, verb: Verb, effects: &mut Vec<Effect>) {
         Verb::Follow => state.stream.follow_end(),
         Verb::Pane => turn_pane(state, 1),
         Verb::PaneBack => turn_pane(state, Pane::ALL.len() - 1),
-        Verb::Detail => detail(state),
+        Verb::Detail => detail(state, effects),
         Verb::Search => state.prompt = Some(Prompt::new(Asked::Search)),
+        Verb::Command => state.prompt = Some(Prompt::new(Asked::Command)),
         Verb::Filter => state.prompt = Some(Prompt::new(Asked::Filter)),
         Verb::NextMatch | Verb::PreviousMatch => find::again(state, verb),
         Verb::NextError | Verb::PreviousError => find::level(state, verb, Level::Error),
@@ -95,6 +97,7 @@ fn run(state: &mut State, verb: Verb, effects: &mut Vec<Effect>) {
         Verb::ShipNow => ship::now(state, effects),
         Verb::PauseShipping => ship::pause_or_resume(state, effects),
         Verb::Retry => ship::retry(state, effects),
+        Verb::Reload => ship::reload(state, effects),
         Verb::Help => state.overlay = Some(Overlay::Help { scroll: 0 }),
         Verb::Redraw => effects.push(Effect::Redraw),
         Verb::Suspend => effects.push(Effect::Suspend),
@@ -147,15 +150,18 @@ fn turn_pane(state: &mut State, by: usize) {
     state.focus = Pane::ALL[(here + by) % Pane::ALL.len()];
 }
 
-fn detail(state: &mut State) {
-    if !Verb::Detail.info().panes.contains(&state.focus) {
-        return;
-    }
-    if state.focus == Pane::Sources {
-        state.focus = Pane::Streams;
-    } else if !state.stream.rows.is_empty() {
-        state.stream.hold();
-        state.overlay = Some(Overlay::Detail { scroll: 0 });
+fn detail(state: &mut State, effects: &mut Vec<Effect>) {
+    match state.focus {
+        Pane::Sources => state.focus = Pane::Streams,
+        Pane::Shipping if state.selected_sink().is_some() => {
+            state.overlay = Some(Overlay::Detail { scroll: 0 });
+        }
+        Pane::Streams if !state.stream.rows.is_empty() => {
+            state.stream.hold();
+            state.overlay = Some(Overlay::Detail { scroll: 0 });
+            ship::ask_where(state, effects);
+        }
+        Pane::Streams | Pane::Shipping | Pane::Thresholds => {}
     }
 }
 
@@ -231,7 +237,7 @@ fn typed(state: &mut State, key: Key, effects: &mut Vec<Effect>) {
     if let Some(Overlay::Ask(question)) = state.overlay {
         answered(state, question, key, effects);
     } else if state.prompt.is_some() {
-        find::typed(state, key);
+        find::typed(state, key, effects);
     }
 }
 
@@ -247,7 +253,7 @@ fn answered(state: &mut State, question: Question, key: Key, effects: &mut Vec<E
     match question {
         Question::Quit if yes || interrupted => quit(state, effects),
         Question::Pause if yes => {
-            let command = Command::Pause { sink: ship::chosen(state), by: "the screen".to_owned() };
+            let command = Command::Pause { sink: ship::chosen(state), by: ship::BY.to_owned() };
             effects.push(Effect::Command(command));
             state.say(Level::Warning, "shipping pauses; S resumes");
         }

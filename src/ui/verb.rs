@@ -23,6 +23,7 @@ pub enum Verb {
     NextMatch,
     PreviousMatch,
     Filter,
+    Command,
     ToggleFilters,
     RaiseLevel,
     LowerLevel,
@@ -37,6 +38,7 @@ pub enum Verb {
     ShipNow,
     PauseShipping,
     Retry,
+    Reload,
     Help,
     Redraw,
     Suspend,
@@ -87,6 +89,7 @@ pub struct VerbInfo {
 const ANY: &[Pane] = &Pane::ALL;
 const STREAMS: &[Pane] = &[Pane::Streams];
 const LISTS: &[Pane] = &[Pane::Streams, Pane::Sources];
+const DETAILED: &[Pane] = &[Pane::Streams, Pane::Sources, Pane::Shipping];
 
 const fn info(
     verb: Verb,
@@ -140,9 +143,17 @@ pub const VERBS: &[VerbInfo] = &[
         (Group::Ship, ANY),
     ),
     info(Verb::Retry, "retry", "retry", "try again now instead of waiting", (Group::Ship, ANY)),
+    info(Verb::Reload, "reload", "", "read the configuration again", (Group::Ship, ANY)),
+    info(
+        Verb::Command,
+        "command",
+        "",
+        "a command by its name; with that of a sink: ship-now es",
+        (Group::Leave, ANY),
+    ),
     info(Verb::Pane, "pane", "pane", "next pane", (Group::Move, ANY)),
     info(Verb::PaneBack, "pane-back", "", "pane before", (Group::Move, ANY)),
-    info(Verb::Detail, "detail", "detail", "all about this event", (Group::Show, LISTS)),
+    info(Verb::Detail, "detail", "detail", "all about this event or sink", (Group::Show, DETAILED)),
     info(Verb::HideSource, "hide-source", "hide", "hide or show this source", (Group::Show, LISTS)),
     info(
         Verb::Zone,
@@ -229,8 +240,10 @@ impl Verb {
             Verb::NextMatch | Verb::PreviousMatch => stream.search.is_some(),
             Verb::ToggleFilters => !stream.filters.list.is_empty(),
             Verb::ShipNow => state.may_have_sinks() && state.can_ship(),
+            Verb::Reload => state.can_ship(),
             Verb::PauseShipping => has_sinks && state.can_ship(),
             Verb::Retry => has_sinks && state.can_ship() && state.something_waits(),
+            Verb::Detail if state.focus == Pane::Shipping => has_sinks,
             Verb::Detail => !stream.rows.is_empty(),
             Verb::HideSource => !state.sources.is_empty(),
             _ => true,

@@ -11,9 +11,12 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use logwarden::base::clock::ManualClock;
 use logwarden::base::{Clock, SystemClock, Timestamp};
-use logwarden::event::status::{EngineState, RuleState, RuleStatus, SinkState, SinkStatus};
+use logwarden::event::status::{
+    Asked, Bytes, EngineState, LineState, RuleState, RuleStatus, SinkState, SinkStatus,
+};
 use logwarden::event::{Command, IdKey, Status};
 use logwarden::follow::{Log, LogConfig, SourceConfig, Start};
+use logwarden::state::Store;
 use logwarden::ui::{Exit, Options, Palette, Ui, run_on};
 use ratatui::Terminal;
 use ratatui::backend::{Backend, ClearType, TestBackend, WindowSize};
@@ -22,6 +25,8 @@ use ratatui::layout::{Position, Size};
 use ratatui::style::Modifier;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
+
+use crate::program::wait_for;
 
 /// 2024-05-06T10:30:00Z.
 const NOW: i64 = 1_714_991_400;
@@ -200,6 +205,10 @@ impl Screen {
         self.wait_for(wanted, |text| text.contains(wanted))
     }
 
+    fn command(&mut self) -> Command {
+        wait_for("a command", PATIENCE, || self.commands.try_recv().ok())
+    }
+
     fn frames(&self) -> u64 {
         self.frames.load(Ordering::Relaxed)
     }
@@ -350,7 +359,7 @@ fn sink(name: &str, state: SinkState) -> SinkStatus {
         kind: name.to_owned(),
         state,
         confirmed_events: 12_345,
-        bytes: Default::default(),
+        bytes: Bytes { seen: 1_600_000, confirmed: 1_600_000, ..Bytes::default() },
         duplicates: 0,
         filtered_events: 0,
         dead_letters: 0,
@@ -362,11 +371,18 @@ fn sink(name: &str, state: SinkState) -> SinkStatus {
         last_success: Some(Timestamp::from_seconds(NOW - 1)),
         last_error: None,
         blocked: None,
+        asked: None,
     }
 }
 
 fn busy() -> Status {
     let down = SinkStatus {
+        bytes: Bytes {
+            seen: 1_600_000,
+            confirmed: 300_000,
+            waiting: 1_300_000,
+            ..Bytes::default()
+        },
         behind_bytes: 1_300_000,
         behind_events: 9_800,
         oldest_waiting: Some(Timestamp::from_seconds(NOW - 300)),
@@ -698,13 +714,72 @@ fn shipping_is_commanded() {
         Command::Pause { sink, by: "the screen".to_owned() },
     ];
     for command in expected {
-        assert_eq!(screen.commands.blocking_recv(), Some(command));
+        assert_eq!(screen.command(), command);
     }
     let mut paused = busy();
     let since = Timestamp::from_seconds(NOW);
     paused.sinks[0].state = SinkState::Paused { by: "the screen".to_owned(), since };
     screen.status.send_replace(Arc::new(paused));
     screen.wait_for_text("PAUSED since 10:30:00");
+}
+
+/// Everything about one sink, and where the selected event is with each.
+#[test]
+fn a_sink_and_an_event_say_how_their_delivery_stands() {
+    for (width, height) in [(80, 24), (200, 60)] {
+        let folder = folder();
+        let paths = two_logs(folder.path());
+        let mut status = busy();
+        status.sinks[1].dead_letters = 2;
+        status.sinks[1].duplicates = 3;
+        status.sinks[1].in_flight_events = 500;
+        status.sinks[1].bytes = Bytes {
+            seen: 3_000_000,
+            confirmed: 1_500_000,
+            filtered: 180_000,
+            in_flight: 100_000,
+            waiting: 1_200_000,
+            dead_letters: 400,
+            lost: 19_600,
+        };
+        assert!(status.sinks[1].bytes.adds_up());
+        let mut screen = Setup { status: status.clone(), ..Setup::new(width, height) }.open(&paths);
+        screen.wait_for_text("order 36");
+        // Known to the state: an event has a place that sinks can be asked about.
+        screen.log.settle(Store::ephemeral());
+        screen.press("tab tab tab j enter");
+        screen.wait_for_text("3,000,000 seen");
+        snapshot(&format!("sink_{width}x{height}"), screen.rest());
+        screen.press("S y");
+        let by = "the screen".to_owned();
+        assert_eq!(screen.command(), Command::Pause { sink: Some("out".to_owned()), by });
+        screen.press("esc esc esc enter");
+        let command = screen.command();
+        let Command::Where { place } = command else { panic!("{command:?}") };
+        screen.wait_for_text("not known yet");
+        for (sink, state) in [LineState::Delivered, LineState::Waiting].into_iter().enumerate() {
+            status.sinks[sink].asked = Some(Asked { place, state });
+        }
+        screen.status.send_replace(Arc::new(status));
+        let text = screen.wait_for_text("waiting in the file");
+        assert!(text.contains("archive    delivered"), "{text}");
+    }
+}
+
+#[test]
+fn a_countdown_is_drawn_once_a_second_and_no_more() {
+    let folder = folder();
+    let paths = two_logs(folder.path());
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let mut status = busy();
+    let next = clock.now().plus(Duration::from_secs(20));
+    status.sinks[1].state = SinkState::BackingOff { next, attempts: 4 };
+    let screen = Setup { status, clock, ..Setup::new(80, 24) }.open(&paths);
+    screen.wait_for_text("try 5 in 20 s");
+    let before = screen.frames();
+    screen.wait_for_text("try 5 in 18 s");
+    let frames = screen.frames() - before;
+    assert!((1..=12).contains(&frames), "{frames} frames for two seconds");
 }
 
 #[test]

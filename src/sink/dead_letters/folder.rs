@@ -6,7 +6,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
-use super::{Choice, DeadLetter, DeadLetters};
+use super::{Choice, DeadLetter, DeadLetters, Lines};
 use crate::base::{Clock, bytes, rfc3339};
 
 /// Bytes that the letters of one sink may take, if nobody says otherwise.
@@ -110,6 +110,12 @@ impl DeadLetters for DeadLetterFolder {
         file.sync_all()?;
         File::open(&folder)?.sync_all()?;
         File::open(&self.directory)?.sync_all()
+    }
+
+    fn holds(&self, sink: &str, event: &str) -> bool {
+        let files = letter_files(&self.directory.join(sink), sink).unwrap_or_default();
+        let lines = files.iter().filter_map(|file| Lines::open(file).ok()).flatten();
+        lines.flatten().any(|line| line.letter.is_ok_and(|letter| letter.id == event))
     }
 }
 

@@ -146,6 +146,17 @@ fn done() -> Arc<Target> {
 }
 
 #[test]
+fn a_letter_is_found_by_its_event_and_what_is_no_letter_is_passed() {
+    let bench = Bench::new(MOST);
+    let ids = ["one", "two"].map(|text| letter(text).id);
+    assert!(!bench.folder.holds("es", &ids[0]), "nothing is kept yet");
+    bench.keep(&["one"]);
+    bench.append(b"{\"version\":2,\"id\":\"cut in the mid\n");
+    assert!(bench.folder.holds("es", &ids[0]));
+    assert!(!bench.folder.holds("es", &ids[1]) && !bench.folder.holds("other", &ids[0]));
+}
+
+#[test]
 fn a_letter_stands_on_a_line_of_its_own_and_stays_sealed() {
     let bench = Bench::new(MOST);
     bench.keep(&["for:7654321"]);

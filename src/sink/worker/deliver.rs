@@ -9,7 +9,9 @@ use super::bulk::Bulk;
 use super::fill::{Filled, Filler, Room};
 use super::ledger::Fate;
 use super::rounds::Counter;
+use super::whereabouts::Found;
 use crate::base::Timestamp;
+use crate::event::Cursor;
 use crate::sink::Delivery;
 
 /// A slow stream gathers events for so long, so that one line does not make one request each.
@@ -24,6 +26,7 @@ pub(super) enum Finish {
     Filled(Box<Filler>, Box<Filled>),
     Delivered(Bulk, Delivery),
     Counted(Counter),
+    LookedUp(Cursor, Option<Found>),
 }
 
 /// A delivery under way.

@@ -22,8 +22,8 @@ use super::fence::Fence;
 use super::ledger::Ledger;
 use super::order::Order;
 use super::prefix::Prefix;
-use crate::event::GenerationId;
-use crate::event::status::SinkStatus;
+use crate::event::status::{LineState, SinkStatus};
+use crate::event::{Cursor, GenerationId};
 use crate::sink::Sink;
 
 /// The lane of a sink's own rows.
@@ -149,6 +149,13 @@ impl Lanes {
     /// Last known state of each.
     pub(super) fn told(&self) -> impl Iterator<Item = (SinkStatus, Ledger)> {
         self.parked.iter().map(|lane| (lane.handle.status.borrow().clone(), *lane.ledger.borrow()))
+    }
+
+    /// What the lane of this target says of an event; `None` where there is no such lane.
+    pub(super) fn asked(&self, target: &str, place: Cursor) -> Option<LineState> {
+        let lane = self.parked.iter().find(|lane| *lane.target == *target)?;
+        let asked = lane.handle.status.borrow().asked.filter(|asked| asked.place == place);
+        Some(asked.map_or(LineState::Waiting, |asked| asked.state))
     }
 
     pub(super) fn obey(&self, order: &Order) {

@@ -4,6 +4,7 @@ use super::rounds::Rounds;
 use super::track::Tracks;
 use super::{Worker, WorkerConfig};
 use crate::base::Timestamp;
+use crate::event::Cursor;
 
 /// How a worker starts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -31,6 +32,8 @@ pub enum Order {
     Resume,
     /// Now, instead of waiting out the back-off.
     Retry,
+    /// Tell where this event is.
+    Where(Cursor),
 }
 
 /// What the worker is allowed to do now.
@@ -140,6 +143,7 @@ impl Worker {
                     held.not_before = held.not_before.map(|at| at.min(self.now));
                 }
             }
+            Order::Where(place) => self.look_for(place),
         }
         self.report.touch();
     }

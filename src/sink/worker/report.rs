@@ -56,6 +56,7 @@ impl Report {
             last_success: None,
             last_error: None,
             blocked: None,
+            asked: None,
         };
         let (sender, receiver) = watch::channel(status.clone());
         let (ledger, ledgers) = watch::channel(Ledger::default());
@@ -206,6 +207,7 @@ impl Worker {
             blocked: blocked.into_iter().next().cloned(),
             in_flight_events: self.flights.iter().map(|flight| flight.events).sum(),
             oldest_waiting: self.oldest_waiting().into_iter().chain(self.report.oldest).min(),
+            asked: self.asked(),
             ..self.report.status.clone()
         };
         let mut ledger = *self.tracks.ledger();

@@ -22,6 +22,7 @@ impl Worker {
         match finish {
             Ok(Finish::Filled(filler, filled)) => self.take_filled(*filler, *filled),
             Ok(Finish::Counted(counter)) => self.take_counted(counter),
+            Ok(Finish::LookedUp(place, found)) => self.take_looked_up(place, found),
             Ok(Finish::Delivered(bulk, delivery)) => {
                 self.flights.retain(|flight| flight.ticket != bulk.ticket);
                 if !self.restart {

@@ -51,6 +51,8 @@ pub(super) struct Tracks {
     ledger: Ledger,
     /// As it was at the last commit of a sink that commits.
     durable: Ledger,
+    /// The event that somebody looks at, and what became of it since.
+    watched: Option<(Cursor, Option<Fate>)>,
 }
 
 impl Tracks {
@@ -129,9 +131,32 @@ impl Tracks {
 
     /// The bytes of this place are done.
     pub(super) fn complete(&mut self, place: Place, fate: Fate) {
+        if let Some((event, _)) = self.watched
+            && self.is_at(place, event)
+        {
+            self.watched = Some((event, Some(fate)));
+        }
         let track = &mut self.all[place.track];
         let bytes = track.prefix.complete(place.start, place.end);
         self.ledger.add(fate, bytes, place.start < track.earlier);
+    }
+
+    /// From now on it is noted what becomes of this event.
+    pub(super) fn watch(&mut self, event: Cursor) {
+        self.watched = Some((event, None));
+    }
+
+    pub(super) fn watched_fate(&self) -> Option<Fate> {
+        self.watched.and_then(|(_, fate)| fate)
+    }
+
+    pub(super) fn is_at(&self, place: Place, event: Cursor) -> bool {
+        (place.start..place.end).contains(&event.offset)
+            && self.all[place.track].generation == event.generation
+    }
+
+    pub(super) fn of(&self, generation: GenerationId) -> Option<&Track> {
+        self.known.get(&generation).map(|index| &self.all[*index])
     }
 
     /// What was accepted is durable.

@@ -49,6 +49,9 @@ fn draw_prompt(canvas: &mut Canvas<'_>, area: Rect, prompt: &Prompt) -> Option<(
         (None, Asked::Filter) => {
             span(" query or /regex/, ! hides; empty takes all filters away ", Role::Dim)
         }
+        (None, Asked::Command) => {
+            span(" a command, for one sink with its name: ship-now es; reload ", Role::Dim)
+        }
     };
     let hint_width = width_of(std::slice::from_ref(&hint)) as u16;
     // The text has the first claim on the room, unless it is wrong.

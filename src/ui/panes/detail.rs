@@ -2,6 +2,7 @@
 
 use crate::base::{bytes, sanitize};
 use crate::event::document;
+use crate::event::status::LineState;
 use crate::event::{Event, Flags};
 use crate::follow::view::Entry;
 use crate::ui::canvas::{Span, plain, span, wrap};
@@ -22,6 +23,7 @@ pub fn lines(state: &State, width: usize) -> Lines {
     };
     let event = row.entry.event();
     let mut lines = place(state, &row.entry);
+    delivery(state, &event, &mut lines);
     fields(&event, width, &mut lines);
     pretty(&event, width, &mut lines);
     title("raw", &mut lines);
@@ -54,6 +56,36 @@ fn place(state: &State, entry: &Entry) -> Lines {
         lines.push(vec![span(format!("{:<10}", "note"), Role::Field), span(note, Role::Near)]);
     }
     lines
+}
+
+/// Where it is on its way to each sink.
+fn delivery(state: &State, event: &Event<'_>, lines: &mut Lines) {
+    if state.status.sinks.is_empty() {
+        return;
+    }
+    title("delivery", lines);
+    let place = state.selected_place();
+    for sink in &state.status.sinks {
+        let asked = sink.asked.filter(|asked| Some(asked.place) == place);
+        let name = span(format!("{:<10}", sanitize::line(&sink.name)), Role::Field);
+        let (text, role) = match asked.map(|asked| asked.state) {
+            Some(LineState::Delivered) => ("delivered".to_owned(), Role::Ok),
+            Some(LineState::Filtered) => ("filtered: not for this sink".to_owned(), Role::Dim),
+            Some(LineState::InFlight) => ("in flight: sent, not confirmed".to_owned(), Role::Near),
+            Some(LineState::Waiting) => ("waiting in the file".to_owned(), Role::Near),
+            Some(LineState::DeadLetter) => {
+                let id = event.id();
+                let text = format!("refused: `logwarden dead-letters show --id {id}` says why");
+                (text, Role::Bad)
+            }
+            Some(LineState::Lost) => ("lost: destroyed before it was read".to_owned(), Role::Bad),
+            Some(LineState::BeforeStart) => {
+                ("not taken: written before its source began".to_owned(), Role::Dim)
+            }
+            Some(LineState::Unknown) | None => ("not known yet".to_owned(), Role::Dim),
+        };
+        lines.push(vec![name, plain(" "), span(text, role)]);
+    }
 }
 
 fn times(state: &State, entry: &Entry) -> String {

@@ -18,7 +18,10 @@ pub fn lines(keymap: &Keymap) -> Vec<Vec<Span<'static>>> {
         for info in VERBS.iter().filter(|info| info.group == group) {
             let keys: Vec<String> =
                 keymap.keys(info.verb).iter().map(ToString::to_string).collect();
-            let keys = format!("  {:<14}", keys.join(" "));
+            let keys = match keys.is_empty() {
+                true => format!("  {:<14}", format!(":{}", info.name)),
+                false => format!("  {:<14}", keys.join(" ")),
+            };
             lines.push(vec![span(keys, Role::Key), plain(info.help)]);
         }
     }

@@ -6,6 +6,7 @@ mod header;
 mod help;
 mod lists;
 mod shipping;
+mod sink;
 mod sources;
 mod streams;
 mod thresholds;
@@ -44,9 +45,8 @@ pub fn draw(
             overlay(&mut canvas, &areas, "help", &lines, scroll);
         }
         Some(Overlay::Detail { scroll }) => {
-            let area = overlay_area(&areas);
-            let lines = detail::lines(state, usize::from(area.width.saturating_sub(2)));
-            overlay(&mut canvas, &areas, "event", &lines, scroll);
+            let (title, lines) = detail_of(state, overlay_area(&areas));
+            overlay(&mut canvas, &areas, title, &lines, scroll);
         }
         Some(Overlay::Ask(_)) | None => {}
     }
@@ -58,12 +58,19 @@ pub fn overlay_end(state: &State) -> usize {
     let area = overlay_area(&layout::of(state));
     let length = match state.overlay {
         Some(Overlay::Help { .. }) => help::LENGTH,
-        Some(Overlay::Detail { .. }) => {
-            detail::lines(state, usize::from(area.width.saturating_sub(2))).len()
-        }
+        Some(Overlay::Detail { .. }) => detail_of(state, area).1.len(),
         _ => 0,
     };
     last_scroll(length, area)
+}
+
+/// Of the selected sink while the shipping pane has the focus; else of the selected event.
+fn detail_of(state: &State, area: Rect) -> (&'static str, Vec<Vec<Span<'static>>>) {
+    let width = usize::from(area.width.saturating_sub(2));
+    match state.focus {
+        Pane::Shipping => ("sink", sink::lines(state, width)),
+        _ => ("event", detail::lines(state, width)),
+    }
 }
 
 /// Below the title; at least one line, so that everything can be reached where there is no room.

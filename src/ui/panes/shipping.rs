@@ -5,8 +5,9 @@ use ratatui::layout::Rect;
 use super::lists::{self, Lines, List};
 use super::time;
 use crate::base::{bytes, sanitize};
-use crate::event::status::{SinkState, SinkStatus};
+use crate::event::status::{Bytes, SinkState, SinkStatus};
 use crate::ui::canvas::{Canvas, plain, span, width_of};
+use crate::ui::layout;
 use crate::ui::line::short_count;
 use crate::ui::state::{Pane, State};
 use crate::ui::theme::{Glyphs, Role};
@@ -15,9 +16,18 @@ pub fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
     let glyphs = *canvas.glyphs();
     let width = usize::from(area.width.saturating_sub(2));
     let sinks = &state.status.sinks;
+    let with_account = layout::lines_of_a_sink(state) > 3;
+    let entry = |sink: &SinkStatus| {
+        let mut lines = entry(state, sink, width, &glyphs);
+        if with_account && sink.bytes.seen > 0 {
+            let account = account(&sink.bytes, bytes::size);
+            lines.push(vec![plain("  "), span(account, Role::Dim)]);
+        }
+        lines
+    };
     let list = List {
         pane: Pane::Shipping,
-        entries: sinks.iter().map(|sink| entry(state, sink, width, &glyphs)).collect(),
+        entries: sinks.iter().map(entry).collect(),
         selected: state.selected[2],
         empty: if state.can_ship() { "nothing to ship to" } else { "this screen ships nothing" },
         right: Vec::new(),
@@ -45,7 +55,24 @@ fn entry(state: &State, sink: &SinkStatus, width: usize, glyphs: &Glyphs) -> Lin
     lines
 }
 
-fn look(state: &State, sink: &SinkStatus, glyphs: &Glyphs) -> (&'static str, String, Role) {
+/// `12.4 MiB seen = 12.0 MiB confirmed + 0.4 MiB waiting`: where every byte is.
+pub fn account(account: &Bytes, figure: fn(u64) -> String) -> String {
+    let parts = [
+        ("confirmed", account.confirmed),
+        ("filtered", account.filtered),
+        ("in flight", account.in_flight),
+        ("waiting", account.waiting),
+        ("dead letters", account.dead_letters),
+        ("lost", account.lost),
+    ];
+    let parts = parts.iter().filter(|(_, part)| *part > 0);
+    let parts: Vec<String> =
+        parts.map(|(name, part)| format!("{} {name}", figure(*part))).collect();
+    let seen = format!("{} seen", figure(account.seen));
+    if parts.is_empty() { seen } else { format!("{seen} = {}", parts.join(" + ")) }
+}
+
+pub fn look(state: &State, sink: &SinkStatus, glyphs: &Glyphs) -> (&'static str, String, Role) {
     match &sink.state {
         SinkState::Armed => (glyphs.ring, "waits for s".to_owned(), Role::Near),
         SinkState::Idle | SinkState::Shipping if sink.blocked.is_some() => {
@@ -66,8 +93,8 @@ fn look(state: &State, sink: &SinkStatus, glyphs: &Glyphs) -> (&'static str, Str
             )
         }
         SinkState::BackingOff { next, attempts } => {
-            let at = time::moment(state, *next);
-            (glyphs.waiting, format!("try {} at {at}", attempts + 1), Role::Near)
+            let wait = time::until(state, *next);
+            (glyphs.waiting, format!("try {} {wait}", attempts + 1), Role::Near)
         }
         SinkState::Blocked { .. } => (glyphs.firing, "BLOCKED".to_owned(), Role::Firing),
         SinkState::Stopped => (glyphs.ring, "stopped".to_owned(), Role::Dim),
@@ -80,7 +107,7 @@ fn behind(state: &State, sink: &SinkStatus, glyphs: &Glyphs) -> crate::ui::canva
     }
     let mut text = format!("{} behind", bytes::size(sink.behind_bytes));
     if let Some(oldest) = sink.oldest_waiting {
-        text.push_str(&format!(" {} oldest {}", glyphs.separator, time::moment(state, oldest)));
+        text.push_str(&format!(" {} oldest {}", glyphs.separator, time::age(state, oldest)));
     }
     if sink.behind_events > 0 {
         text.push_str(&format!(
@@ -111,7 +138,7 @@ fn sent(sink: &SinkStatus, glyphs: &Glyphs) -> crate::ui::canvas::Span<'static> 
 }
 
 /// An error that was overcome is no longer news.
-fn error_of(sink: &SinkStatus) -> Option<String> {
+pub fn error_of(sink: &SinkStatus) -> Option<String> {
     let text = match &sink.state {
         SinkState::Blocked { reason } => reason,
         SinkState::BackingOff { .. } => sink.last_error.as_ref()?,

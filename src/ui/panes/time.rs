@@ -1,8 +1,10 @@
 //! Times and ages as they are shown.
 
+use std::time::Duration;
+
 use jiff::tz::TimeZone;
 
-use crate::base::Timestamp;
+use crate::base::{Timestamp, bytes};
 use crate::ui::state::{State, Zone};
 
 /// How much of a time there is room for.
@@ -83,4 +85,20 @@ pub fn moment(state: &State, moment: Timestamp) -> String {
     let same_day = show(state.now, zone, Detail::Full).get(..10) == shown.get(..10);
     let range = if same_day { 11..19 } else { 5..16 };
     shown.get(range).unwrap_or_default().to_owned()
+}
+
+/// `in 8 s`, `now`: the loop draws again every second while somebody waits for it.
+pub fn until(state: &State, moment: Timestamp) -> String {
+    let left = moment.since(state.now);
+    // Rounded up: "0 s" is never seen.
+    let seconds = left.as_secs() + u64::from(left.subsec_nanos() > 0);
+    match seconds {
+        0 => "now".to_owned(),
+        seconds => format!("in {}", bytes::duration(Duration::from_secs(seconds))),
+    }
+}
+
+/// `5 min`, in whole seconds.
+pub fn age(state: &State, moment: Timestamp) -> String {
+    bytes::duration(Duration::from_secs(state.now.since(moment).as_secs()))
 }

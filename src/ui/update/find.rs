@@ -1,6 +1,6 @@
 //! Searching, filtering, levels, hidden sources.
 
-use super::State;
+use super::{Effect, State, command};
 use crate::event::Level;
 use crate::query::ParseContext;
 use crate::ui::filter::Filter;
@@ -10,7 +10,7 @@ use crate::ui::search::{Direction, Hunt, Search, Wanted};
 use crate::ui::state::Pane;
 use crate::ui::verb::Verb;
 
-pub fn typed(state: &mut State, key: Key) {
+pub fn typed(state: &mut State, key: Key, effects: &mut Vec<Effect>) {
     let Some(prompt) = &mut state.prompt else { return };
     match prompt.key(key) {
         Typed::Edited => {}
@@ -20,15 +20,18 @@ pub fn typed(state: &mut State, key: Key) {
             let result = match asked {
                 Asked::Search => search(state, &text),
                 Asked::Filter => filter(state, &text),
+                Asked::Command => command::entered(state, &text, effects),
             };
             match result {
-                Ok(()) => state.prompt = None,
+                // A command may have opened another one.
+                Ok(()) => state.prompt.take_if(|prompt| prompt.asked == asked),
                 Err(problem) => {
                     if let Some(prompt) = &mut state.prompt {
                         prompt.problem = Some(problem);
                     }
+                    None
                 }
-            }
+            };
         }
     }
 }

@@ -5,6 +5,9 @@ use crate::event::status::{EngineState, SinkState};
 use crate::event::{Command, Level};
 use crate::ui::state::{Overlay, Pane, Question};
 
+/// Who pauses from here.
+pub const BY: &str = "the screen";
+
 /// The selected sink while the shipping pane has the focus; else all of them.
 pub fn chosen(state: &State) -> Option<String> {
     let sink = state.status.sinks.get(state.selected[2])?;
@@ -33,17 +36,38 @@ pub fn pause_or_resume(state: &mut State, effects: &mut Vec<Effect>) {
         return;
     }
     let sink = chosen(state);
-    let meant = |name: &str| sink.as_deref().is_none_or(|chosen| chosen == name);
-    let paused = state
-        .status
-        .sinks
-        .iter()
-        .any(|sink| meant(&sink.name) && matches!(sink.state, SinkState::Paused { .. }));
-    if paused {
+    if is_paused(state, sink.as_deref()) {
         state.say(Level::Info, format!("shipping to {} resumes", name(sink.as_deref())));
         effects.push(Effect::Command(Command::Resume { sink }));
     } else {
         state.overlay = Some(Overlay::Ask(Question::Pause));
+    }
+}
+
+/// One of those that are meant.
+pub fn is_paused(state: &State, chosen: Option<&str>) -> bool {
+    let meant = |name: &str| chosen.is_none_or(|chosen| chosen == name);
+    let mut sinks = state.status.sinks.iter();
+    sinks.any(|sink| meant(&sink.name) && matches!(sink.state, SinkState::Paused { .. }))
+}
+
+/// The engine tells what came of it.
+pub fn reload(state: &mut State, effects: &mut Vec<Effect>) {
+    if let EngineState::ViewOnly { .. } = &state.status.engine {
+        state.say(Level::Warning, "this screen only looks on; the engine reloads on SIGHUP");
+        return;
+    }
+    state.say(Level::Info, "the configuration is read again");
+    effects.push(Effect::Command(Command::Reload));
+}
+
+/// Where the selected event is on its way to each sink.
+pub fn ask_where(state: &State, effects: &mut Vec<Effect>) {
+    if let Some(place) = state.selected_place()
+        && state.can_ship()
+        && !state.status.sinks.is_empty()
+    {
+        effects.push(Effect::Command(Command::Where { place }));
     }
 }
 

@@ -5,7 +5,7 @@ use jiff::tz::TimeZone;
 use super::*;
 use crate::base::Timestamp;
 use crate::event::status::{EngineState, FileState, Notice, SinkState, SinkStatus};
-use crate::event::{FileId, Status, sample};
+use crate::event::{FileId, GenerationId, Status, sample};
 use crate::follow::view::{Entry, Position};
 use crate::ui::state::SourceLine;
 use crate::ui::stream::{self, Row};
@@ -46,6 +46,7 @@ fn sink(state: SinkState) -> SinkStatus {
         last_success: None,
         last_error: None,
         blocked: None,
+        asked: None,
     }
 }
 
@@ -64,10 +65,12 @@ fn notice(level: Level, text: &str) -> Notice {
 }
 
 const FILE: FileId = FileId(1);
+const GENERATION: GenerationId = GenerationId(7);
 
 /// 100 bytes long.
 fn source() -> SourceLine {
     SourceLine {
+        generation: Some(GENERATION),
         file: FILE,
         source: "test".into(),
         name: "app.log".to_owned(),
@@ -326,5 +329,37 @@ fn every_key_on_every_pane_and_size_is_safe_without_anything_to_show() {
             }
             drawn(&state);
         }
+    }
+}
+
+#[test]
+fn commands_are_typed_by_name_and_for_one_sink() {
+    let mut state = state();
+    with_sink(&mut state, SinkState::Shipping);
+    let mut enter = |text: &str| {
+        press(&mut state, Verb::Command);
+        for character in text.chars() {
+            update(&mut state, Action::Typed(Key::char(character)));
+        }
+        let effects = update(&mut state, Action::Typed(Key::plain(Code::Enter)));
+        let problem = state.prompt.take().and_then(|prompt| prompt.problem);
+        (effects, problem)
+    };
+    let sink = Some("archive".to_owned());
+    let by = "the screen".to_owned();
+    let expected = [
+        ("reload", Command::Reload),
+        ("retry", Command::Retry { sink: None }),
+        ("ship-now archive", Command::ShipNow { sink: sink.clone() }),
+        ("retry archive", Command::Retry { sink: sink.clone() }),
+        ("pause-shipping archive", Command::Pause { sink, by }),
+    ];
+    for (text, command) in expected {
+        assert_eq!(enter(text), (vec![Effect::Command(command)], None), "{text}");
+    }
+    assert_eq!(enter(""), (Vec::new(), None));
+    for (text, word) in [("rload", "rload"), ("ship-now es", "archive"), ("top archive", "top")] {
+        let (effects, problem) = enter(text);
+        assert!(effects.is_empty() && problem.is_some_and(|text| text.contains(word)), "{text}");
     }
 }

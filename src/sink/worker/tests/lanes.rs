@@ -3,6 +3,8 @@
 use std::collections::HashSet;
 
 use super::*;
+use crate::event::Cursor;
+use crate::event::status::{Asked, LineState};
 
 /// Which targets take nothing now.
 type Shut = Arc<Mutex<HashSet<&'static str>>>;
@@ -88,6 +90,13 @@ async fn s45_a_blocked_target_waits_alone_over_a_crash() {
     let running = bench.start();
     pushed(&running, eventually("the others again", || others(&bench) == 22_400)).await;
     assert_eq!(of(&bench, "red").len(), 0);
+    // Somebody looks at the first two events.
+    for (offset, state) in [(0, LineState::Waiting), (11, LineState::Delivered)] {
+        running.order(Order::Where(Cursor { generation: GenerationId(0), offset })).await;
+        let asked = || running.handle.status.borrow().asked;
+        let is = |asked: Asked| (asked.place.offset, asked.state) == (offset, state);
+        eventually("where it is", || asked().is_some_and(is)).await;
+    }
     shut.lock().unwrap().clear();
     pushed(&running, bench.is_complete()).await;
     eventually("it is one again", || rows(&bench) == ["*"]).await;

@@ -1,6 +1,8 @@
 //! When a worker delivers: by itself, on request, in rounds, or once.
 
 use super::*;
+use crate::event::Cursor;
+use crate::event::status::{Asked, LineState};
 
 #[tokio::test]
 async fn nothing_leaves_before_the_order_and_a_round_ends_where_it_began() {
@@ -120,4 +122,58 @@ async fn once_does_not_end_with_what_was_looked_for_too_early() {
     tokio::time::sleep(Duration::from_millis(50)).await;
     found.send(()).unwrap();
     assert_eq!(within(running.task).await.unwrap().confirmed_events, 20);
+}
+
+/// Somebody looks at an event: where it is now, and from then on.
+#[tokio::test]
+async fn an_event_says_where_it_is_on_its_way() {
+    let refuse = |items: &Items| {
+        let reject = || Delivery::Each(vec![Outcome::Done, Outcome::Reject(refusal("no"))]);
+        has(items, "bad").then(reject)
+    };
+    let mut sink = FakeSink::new().fault(refuse);
+    sink.slow = Duration::from_millis(200);
+    let mut bench = Bench::new(FakeQueue::new(1), sink);
+    bench.mode = Mode::Armed;
+    bench.filter.condition = Some(Arc::new(|event| event.text() != b"drop"));
+    bench.queue.append(0, "a\ndrop\nbad\n");
+    let running = bench.start();
+    let ask = async |offset: u64| {
+        let place = Cursor { generation: GenerationId(0), offset };
+        running.order(Order::Where(place)).await;
+    };
+    let becomes = async |offset: u64, state: LineState| {
+        let place = Cursor { generation: GenerationId(0), offset };
+        let asked = || running.handle.status.borrow().asked;
+        eventually(&format!("{state:?}"), || asked() == Some(Asked { place, state })).await;
+    };
+    ask(7).await;
+    becomes(7, LineState::Waiting).await;
+    running.order(Order::ShipNow).await;
+    becomes(7, LineState::InFlight).await;
+    becomes(7, LineState::DeadLetter).await;
+    for (offset, state) in [(2, LineState::Filtered), (0, LineState::Delivered)] {
+        ask(offset).await;
+        becomes(offset, state).await;
+    }
+    running.order(Order::Where(Cursor { generation: GenerationId(9), offset: 0 })).await;
+    let asked = || running.handle.status.borrow().asked.map(|asked| asked.state);
+    eventually("unknown", || asked() == Some(LineState::Unknown)).await;
+    running.stop().await;
+}
+
+/// What a sink with its own cursors has accepted is not there before its commit.
+#[tokio::test]
+async fn an_event_that_is_accepted_is_in_flight_until_the_commit() {
+    let sink = FakeSink::transactional();
+    *sink.commit_fails.lock().unwrap() = u32::MAX;
+    let bench = Bench::new(FakeQueue::new(1), sink);
+    bench.queue.append(0, "a\n");
+    let running = bench.start();
+    running.order(Order::Where(Cursor { generation: GenerationId(0), offset: 0 })).await;
+    let asked = || running.handle.status.borrow().asked.map(|asked| asked.state);
+    eventually("accepted", || asked() == Some(LineState::InFlight)).await;
+    *bench.sink.commit_fails.lock().unwrap() = 0;
+    eventually("committed", || asked() == Some(LineState::Delivered)).await;
+    running.stop().await;
 }
