@@ -18,6 +18,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::letters::{LetterDesk, LetterOrder, LettersSorted};
+use crate::base::sanitize;
 use crate::event::{Command, Status};
 
 /// Longest request line, in bytes: a client that sends more is cut off.
@@ -79,6 +80,26 @@ struct Office {
     status: watch::Receiver<Arc<Status>>,
     commands: mpsc::Sender<Command>,
     letters: Arc<LetterDesk>,
+}
+
+impl Office {
+    async fn obey(&self, command: Command) -> Reply {
+        let sinks: Vec<String> =
+            self.status.borrow().sinks.iter().map(|sink| sink.name.clone()).collect();
+        let is_unknown = |name: &&str| !sinks.iter().any(|sink| sink == name);
+        // Before the first status nobody knows which there are.
+        if let Some(name) = command.sink().filter(is_unknown)
+            && !sinks.is_empty()
+        {
+            let name = sanitize::line(name);
+            let reason = format!("no sink is called {name}; there is {}", sinks.join(", "));
+            return Reply::Refused { reason };
+        }
+        match self.commands.send(command).await {
+            Ok(()) => Reply::Done,
+            Err(_) => Reply::Refused { reason: "the engine is stopping".to_owned() },
+        }
+    }
 }
 
 impl Server {
@@ -196,12 +217,14 @@ async fn reply_to(
             process: std::process::id(),
             status: Box::new(Status::clone(&office.status.borrow())),
         },
-        Request::Do { command } => match office.commands.send(command).await {
-            Ok(()) => Reply::Done,
-            Err(_) => Reply::Refused { reason: "the engine is stopping".to_owned() },
-        },
+        Request::Do { command } => office.obey(command).await,
         Request::Letters { order } => letters(order, office, write).await?,
     })
+}
+
+/// No engine listens: none runs, or one was killed.
+pub fn is_nobody(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused)
 }
 
 /// Asks the owner of `state_directory`; `progress` is told how far a long answer is. Blocking; fails when the

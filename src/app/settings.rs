@@ -78,6 +78,8 @@ pub struct SinkSettings {
     pub levels: Vec<Level>,
     /// Only events for which this is true.
     pub where_: Option<Expr>,
+    /// Instead of what holds for all.
+    pub ship: Option<Ship>,
 }
 
 /// What a sink is, with the settings that only it has.
@@ -124,6 +126,7 @@ impl SinkSettings {
             enabled: true,
             levels: Vec::new(),
             where_: None,
+            ship: None,
         }
     }
 

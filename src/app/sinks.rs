@@ -57,7 +57,7 @@ pub fn recipes(settings: &Settings) -> Vec<Recipe> {
     let recipe = |sink: &SinkSettings| Recipe {
         sink: sink.clone(),
         privacy: settings.privacy.clone(),
-        ship: settings.ship,
+        ship: sink.ship.unwrap_or(settings.ship),
         budget,
     };
     enabled.into_iter().map(recipe).collect()

@@ -2,6 +2,7 @@
 
 mod keys;
 mod letters;
+mod ship;
 
 use std::path::PathBuf;
 
@@ -10,6 +11,7 @@ use clap_complete::Shell;
 
 pub use keys::{Decrypt, Keys};
 pub use letters::{Chosen, DeadLetters, DropLetters, Listed};
+pub use ship::Ship;
 
 /// Opens any log, follows it live, raises alerts and ships every event once.
 #[derive(Debug, Parser)]
@@ -137,6 +139,12 @@ and, or, not, parentheses.")]
         after_help = "Examples:\n  logwarden setup elasticsearch --print\n  logwarden setup elasticsearch"
     )]
     Setup(Setup),
+    /// Ask the running engine to deliver now, to pause, to resume or to try again
+    #[command(after_help = ship::EXAMPLES)]
+    Ship {
+        #[command(subcommand)]
+        command: Ship,
+    },
     /// Look at what a sink refused for good, send it again, or drop it
     #[command(after_help = letters::EXAMPLES)]
     DeadLetters {

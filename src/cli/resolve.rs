@@ -42,7 +42,7 @@ fn watched(mut settings: Settings, watch: &Watch) -> anyhow::Result<Settings> {
             settings.notifiers.clear();
             settings.ship.start = ShipStart::Manual;
         } else {
-            settings.ship.start = ShipStart::Auto;
+            ship_at_once(&mut settings);
         }
     } else if settings.sources.is_empty() {
         return Err(usage_error(
@@ -50,9 +50,17 @@ fn watched(mut settings: Settings, watch: &Watch) -> anyhow::Result<Settings> {
              or see it work with `logwarden demo`",
         ));
     } else if watch.ship {
-        settings.ship.start = ShipStart::Auto;
+        ship_at_once(&mut settings);
     }
     Ok(settings)
+}
+
+/// Also the sinks that have a start of their own.
+fn ship_at_once(settings: &mut Settings) {
+    let own = settings.sinks.iter_mut().filter_map(|sink| sink.ship.as_mut());
+    for ship in own.chain([&mut settings.ship]) {
+        ship.start = ShipStart::Auto;
+    }
 }
 
 /// Standard input, where a path is asked for.

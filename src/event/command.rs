@@ -33,3 +33,16 @@ pub enum Command {
     /// Stop reading, deliver what is read, commit, end.
     Stop,
 }
+
+impl Command {
+    /// The one sink that is meant.
+    pub fn sink(&self) -> Option<&str> {
+        match self {
+            Command::ShipNow { sink }
+            | Command::Pause { sink, .. }
+            | Command::Resume { sink }
+            | Command::Retry { sink } => sink.as_deref(),
+            Command::Where { .. } | Command::Reload | Command::Stop => None,
+        }
+    }
+}

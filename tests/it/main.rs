@@ -31,4 +31,5 @@ mod stdin;
 mod stop;
 mod terminal;
 mod tidy;
+mod triggers;
 mod watching;

@@ -13,4 +13,5 @@ pub mod parse;
 pub mod run;
 pub mod search;
 pub mod setup;
+pub mod ship;
 pub mod stats;

@@ -2,7 +2,7 @@
 //! runs, by this process, which then owns it.
 
 use std::cell::OnceCell;
-use std::io::{self, ErrorKind, IsTerminal};
+use std::io::{self, IsTerminal};
 
 use anyhow::{Context, anyhow, bail};
 use tokio_util::sync::CancellationToken;
@@ -74,7 +74,7 @@ impl Desk {
             Ok(Reply::Letters { sorted }) => Ok(Sorted::Done(sorted)),
             Ok(Reply::Refused { reason }) => bail!("{reason}"),
             Ok(other) => bail!("the engine answered {other:?}"),
-            Err(error) if is_nobody(&error) => match Claim::take(state) {
+            Err(error) if control::is_nobody(&error) => match Claim::take(state) {
                 Ok(_held) => self.alone(order, progress),
                 Err(error @ StateError::Owned { .. }) => {
                     exit::report(&anyhow::Error::from(error));
@@ -108,11 +108,6 @@ impl Desk {
         let sorted = desk.obey(order, runtime.handle().clone(), stop, progress);
         sorted.map(Sorted::Done).map_err(|problem| anyhow!(problem))
     }
-}
-
-/// No engine listens: none runs, or one was killed.
-fn is_nobody(error: &io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused)
 }
 
 enum Sorted {

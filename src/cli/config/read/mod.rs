@@ -121,12 +121,15 @@ impl Configured {
 }
 
 fn ship(section: &mut Section<'_>) -> Ship {
-    let starts = [("auto", ShipStart::Auto), ("manual", ShipStart::Manual)];
     Ship {
-        start: section.choice("start", &starts).unwrap_or(ShipStart::Auto),
+        start: ship_start(section).unwrap_or(ShipStart::Auto),
         every: section.duration("every"),
         after: section.number("after", 1, u64::MAX),
     }
+}
+
+fn ship_start(section: &mut Section<'_>) -> Option<ShipStart> {
+    section.choice("start", &[("auto", ShipStart::Auto), ("manual", ShipStart::Manual)])
 }
 
 fn address(written: &str) -> Result<SocketAddr, String> {

@@ -1,0 +1,113 @@
+//! Who says when it leaves: nobody, a person, a signal, the clock, or a count; for every sink or for one.
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use crate::program::{self, Engine, expect, run, send_signal, text, wait_for};
+use crate::rotation::{append, lines};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A log and two files that it is delivered to.
+struct Bench {
+    home: TempDir,
+}
+
+impl Bench {
+    /// `settings`: other tables.
+    fn new(settings: &str) -> Self {
+        let bench = Bench { home: TempDir::new().unwrap() };
+        let path = |name| bench.path(name).display().to_string();
+        let sink = |name| format!("[sink.{name}]\nkind = \"file\"\npath = \"{}\"\n", path(name));
+        let source = format!("[source.app]\npaths = [\"{}\"]\n", path("app.log"));
+        let config = format!("{source}{}{}{settings}\n", sink("one"), sink("two"));
+        fs::write(bench.path("config.toml"), config).unwrap();
+        append(&bench.path("app.log"), lines("a", 0..10).as_bytes());
+        bench
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.home.path().join(name)
+    }
+
+    fn command(&self, arguments: &[&str]) -> std::process::Command {
+        let mut command = program::logwarden(self.home.path());
+        command.args(arguments).arg("--config").arg(self.path("config.toml"));
+        command.arg("--state-dir").arg(self.path("state"));
+        command
+    }
+
+    fn engine(&self) -> Engine {
+        let engine = Engine::spawn(self.home.path(), &mut self.command(&["--no-ui"]));
+        let socket = self.path("state/control.sock");
+        wait_for("the engine", PATIENCE, || socket.exists().then_some(()));
+        engine
+    }
+
+    fn has(&self, sink: &str) -> usize {
+        fs::read_to_string(self.path(sink)).unwrap_or_default().lines().count()
+    }
+
+    #[track_caller]
+    fn until(&self, one: usize, two: usize) {
+        wait_for(&format!("{one} and {two}"), PATIENCE, || {
+            ((self.has("one"), self.has("two")) == (one, two)).then_some(())
+        });
+    }
+}
+
+#[test]
+fn by_hand_for_one_sink_by_signal_for_all() {
+    let bench = Bench::new("[ship]\nstart = \"manual\"");
+    let engine = bench.engine();
+    expect(&mut bench.command(&["ship", "now", "two"]), 0);
+    bench.until(0, 10);
+    append(&bench.path("app.log"), lines("a", 10..20).as_bytes());
+    send_signal(engine.id(), "USR1");
+    bench.until(20, 20);
+    expect(&mut bench.command(&["ship", "resume", "one"]), 0);
+    append(&bench.path("app.log"), lines("a", 20..30).as_bytes());
+    bench.until(30, 20);
+    expect(&mut bench.command(&["ship", "pause", "one"]), 0);
+    wait_for("the word of the pause", PATIENCE, || {
+        engine.said().contains("sink one was paused by logwarden ship").then_some(())
+    });
+    append(&bench.path("app.log"), lines("a", 30..40).as_bytes());
+    expect(&mut bench.command(&["ship", "now", "two"]), 0);
+    bench.until(30, 40);
+    let output = run(&mut bench.command(&["ship", "now", "three"]));
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("no sink is called three; there is one, two"), "{said}");
+    assert!(engine.terminate().success());
+    let output = run(&mut bench.command(&["ship", "now"]));
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("no engine runs"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn one_sink_begins_by_hand_and_the_other_by_itself() {
+    let bench = Bench::new("[sink.one.ship]\nstart = \"manual\"");
+    let engine = bench.engine();
+    bench.until(0, 10);
+    append(&bench.path("app.log"), lines("a", 10..20).as_bytes());
+    bench.until(0, 20);
+    expect(&mut bench.command(&["ship", "now"]), 0);
+    bench.until(20, 20);
+    assert!(engine.terminate().success());
+}
+
+#[test]
+fn in_rounds_by_time_and_by_count() {
+    let bench = Bench::new("[ship]\nafter = 50\n[sink.two.ship]\nevery = \"500ms\"");
+    let engine = bench.engine();
+    bench.until(10, 10);
+    append(&bench.path("app.log"), lines("a", 10..50).as_bytes());
+    bench.until(10, 50);
+    append(&bench.path("app.log"), lines("a", 50..60).as_bytes());
+    bench.until(60, 60);
+    assert!(engine.terminate().success());
+}
