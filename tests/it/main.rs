@@ -31,5 +31,6 @@ mod stdin;
 mod stop;
 mod terminal;
 mod tidy;
+mod tls_proxy;
 mod triggers;
 mod watching;

@@ -10,7 +10,9 @@ use serde_json::Value;
 use crate::bench::{Bench, assert_each_once, lines, resident};
 use crate::fake_elasticsearch::{Answer, Attempt, FakeElasticsearch, Take, Then};
 use crate::fault_proxy::{Fault, FaultProxy};
+use crate::judging_elasticsearch::JudgingElasticsearch;
 use crate::program::{self, Engine, Random, send_signal, wait_for};
+use crate::tls_proxy::{self, TlsProxy};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -306,4 +308,64 @@ fn a_web_server_that_is_not_elasticsearch() {
         assert!(right.count() >= 100);
     }
     assert_eq!(web.count(), 0);
+}
+
+/// [S36] Expired, for another name, of an unknown authority; then mended while it waits: nothing is dropped.
+#[test]
+fn s36_a_certificate_that_does_not_fit() {
+    let ca = format!("ca_file = \"{}\"", tls_proxy::file("ca.crt").display());
+    for (certificate, ca, words) in [
+        ("expired.crt", &*ca, "its certificate has expired; renew it"),
+        ("other.crt", &*ca, "its certificate is for another name; use that name"),
+        ("right.crt", "", "signed by nobody that is trusted; set ca_file"),
+    ] {
+        let fake = FakeElasticsearch::start();
+        let proxy = TlsProxy::before(fake.address(), certificate);
+        let bench = Bench::new(&format!("{}\n{ca}", to(&proxy.url())));
+        bench.append("a.log", &lines(1, 0..100));
+        let engine = bench.engine();
+        says(&engine, words);
+        assert!(engine.said().contains("wait in the files"), "{}", engine.said());
+        assert_eq!(fake.attempts().len(), 0, "nothing is sent to whom nobody trusts");
+        if ca.is_empty() {
+            assert!(engine.terminate().success());
+            assert_eq!(bench.assert_cursors_are_honest([]), 0);
+            continue;
+        }
+        proxy.show("right.crt");
+        delivered(&fake, 100);
+        assert!(engine.terminate().success());
+        assert_each_once(&fake.documents(), 1, 100);
+        assert_eq!(fake.attempts().iter().map(|attempt| attempt.ids.len()).sum::<usize>(), 100);
+    }
+}
+
+/// No right for one index, one that is closed: said, their events wait, and the others go on. Mended, they come.
+#[test]
+fn one_index_that_takes_nothing() {
+    for (status, kind, words) in [
+        (403, "security_exception", "may not write there"),
+        (400, "index_closed_exception", "the index is closed"),
+        (404, "index_not_found_exception", "run `logwarden setup elasticsearch`"),
+    ] {
+        let server = JudgingElasticsearch::start();
+        server.judge(move |index, _| match index {
+            "shut" => JudgingElasticsearch::refuse(status, kind, "no"),
+            _ => None,
+        });
+        let route = "index = \"open\"\n[[sink.es.route]]\nwhere = \"writer:2\"\nindex = \"shut\"";
+        let bench = Bench::new(&format!("{}\n{route}", to(&server.url)));
+        bench.append("a.log", &lines(1, 0..50));
+        bench.append("b.log", &lines(2, 0..50));
+        let engine = bench.engine();
+        says(&engine, words);
+        wait_for("the other index", PATIENCE, || (server.documents().len() == 50).then_some(()));
+        server.judge(|_, _| None);
+        send_signal(engine.id(), "USR1");
+        wait_for("both", PATIENCE, || (server.documents().len() == 100).then_some(()));
+        assert!(engine.terminate().success());
+        let documents: Vec<Value> = server.documents().into_iter().map(|(_, it)| it).collect();
+        assert_each_once(&documents, 2, 50);
+        assert!(bench.dead_letters().is_empty());
+    }
 }
