@@ -15,7 +15,7 @@ use logwarden::archive::{Archive, Fact, Generations, Reader, encode};
 use logwarden::base::Timestamp;
 use logwarden::event::{Batch, Cursor, Encoding, Generation, GenerationId, IdKey, Identity};
 use logwarden::format::{Context, End, Framer, list};
-use logwarden::privacy::{Policy, protect};
+use logwarden::privacy::{Policy, shown};
 use logwarden::query::{ParseContext, parse};
 use logwarden::search::{Options, archive, count_archive};
 
@@ -204,7 +204,7 @@ fn fill(archive: &mut Archive, batch: &Batch) -> f64 {
         let (mut body, mut ends) = (Vec::new(), Vec::new());
         let last = (first + BULK).min(batch.records.len());
         for index in first..last {
-            encode(&protect(&policy, batch.event(index)), &mut body);
+            encode(&shown(&policy, batch.event(index)), &mut body);
             ends.push(body.len());
         }
         encoding += started.elapsed().as_secs_f64();

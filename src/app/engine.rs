@@ -17,13 +17,14 @@ use super::letters::LetterDesk;
 use super::metrics::Offer;
 use super::settings::Settings;
 use super::sinks::{self, Maker, Running};
-use super::{control, intake};
+use super::{control, intake, keys};
 use crate::alert::{self, Change, Told};
 use crate::base::Clock;
 use crate::event::status::{EngineState, RuleStatus};
 use crate::event::{Command, Level, Status};
 use crate::follow::intake::{Input, Intake};
 use crate::follow::{Log, LogConfig};
+use crate::privacy::KeyError;
 use crate::state::{Claim, StateError, Store};
 
 pub use reload::Reread;
@@ -127,7 +128,8 @@ impl Engine {
 
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let letters = Arc::new(LetterDesk::new(settings, clock.clone()));
-        let maker = Maker { once, log, store, notices, clock, letters };
+        let sealer = keys::sealer(settings, &store)?;
+        let maker = Maker { once, log, store, notices, clock, letters, sealer };
         let mut sinks = Vec::new();
         for recipe in if owner { sinks::recipes(settings) } else { Vec::new() } {
             sinks.push(maker.start(settings, recipe, None).await?);
@@ -315,6 +317,11 @@ pub enum StartError {
         name: String,
         #[source]
         source: anyhow::Error,
+    },
+    #[error("cannot seal anything")]
+    Keys {
+        #[source]
+        source: KeyError,
     },
     #[error("cannot read standard input")]
     Input {

@@ -6,9 +6,12 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use regex::Regex;
+
 use crate::alert::RuleConfig;
 use crate::event::Level;
 use crate::follow::SourceConfig;
+use crate::privacy::{AddressMode, Pattern, Policy};
 use crate::query::Expr;
 use crate::sink::elasticsearch;
 
@@ -32,6 +35,8 @@ pub struct Settings {
     pub directories: Directories,
     /// Where month keys lie.
     pub keys: PathBuf,
+    /// It is where it always is, and made when it is needed.
+    pub makes_keys: bool,
     pub color: Color,
     /// Replaces the machine id in event ids.
     pub host_id: Option<String>,
@@ -138,8 +143,28 @@ impl SinkSettings {
 pub struct PrivacySettings {
     /// Fields whose values leave sealed.
     pub seal: Vec<String>,
+    /// Fields whose addresses leave under another name.
+    pub pseudonymise: Vec<String>,
+    pub addresses: AddressMode,
+    /// Addresses look alike in all months.
+    pub addresses_last: bool,
+    /// Values of sealed fields inside messages: name of the field, expression.
+    pub patterns: Vec<(String, String)>,
     /// The document carries the raw record as `event.original`.
     pub keep_original: bool,
+}
+
+impl PrivacySettings {
+    /// Without keys: what it hides is hidden for good.
+    pub fn policy(&self) -> Policy {
+        let pattern = |(field, regex): &(String, String)| {
+            // What the configuration was read with.
+            Regex::new(regex).ok().and_then(|regex| Pattern::new(field, regex))
+        };
+        Policy::new(&self.seal, self.keep_original)
+            .with_addresses(&self.pseudonymise, self.addresses, self.addresses_last)
+            .with_patterns(self.patterns.iter().filter_map(pattern).collect())
+    }
 }
 
 /// Kept as far as it is understood now: its name and kind.

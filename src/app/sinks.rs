@@ -20,7 +20,7 @@ use crate::base::Clock;
 use crate::event::status::{SinkState, SinkStatus};
 use crate::event::{Command, Level};
 use crate::follow::Log;
-use crate::privacy::Policy;
+use crate::privacy::Sealer;
 use crate::query::Expr;
 use crate::sink::archive::ArchiveSink;
 use crate::sink::elasticsearch::ElasticsearchSink;
@@ -140,6 +140,7 @@ pub struct Maker {
     pub notices: Notices,
     pub clock: Arc<dyn Clock>,
     pub letters: Arc<LetterDesk>,
+    pub sealer: Arc<Sealer>,
 }
 
 impl Maker {
@@ -158,7 +159,7 @@ impl Maker {
             sink: built.sink.clone(),
             queue: Arc::new(self.log.clone()),
             store: self.store.clone(),
-            policy: Arc::new(Policy::new(&privacy.seal, privacy.keep_original)),
+            policy: Arc::new(privacy.policy().with_keys(self.sealer.clone())),
             filter: Filter { levels: sink.levels, condition: sink.where_.map(condition) },
             mode: mode(self.once, ship),
             budget,

@@ -15,7 +15,7 @@ use crate::event::{
     Batch, Cursor, Decode, Flags, Generation, GenerationId, IdKey, Identity, Level, Mark, Part,
     Record,
 };
-use crate::privacy::{Policy, protect};
+use crate::privacy::{Policy, shown};
 
 mod faulty;
 use faulty::{Disk, FaultyDirectory};
@@ -90,7 +90,7 @@ fn batch(generation: u64, from: u64, to: u64, seen: Timestamp) -> Batch {
 fn items(batch: &Batch) -> (Vec<u8>, Vec<usize>) {
     let (mut body, mut ends) = (Vec::new(), Vec::new());
     for event in batch.events() {
-        encode(&protect(&Policy::default(), event), &mut body);
+        encode(&shown(&Policy::default(), event), &mut body);
         ends.push(body.len());
     }
     (body, ends)

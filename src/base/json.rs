@@ -226,6 +226,11 @@ impl<'a> Tokens<'a> {
         self.open.len()
     }
 
+    /// Bytes behind the last token.
+    pub fn at(&self) -> usize {
+        self.at
+    }
+
     fn byte(&self) -> Option<u8> {
         self.text.as_bytes().get(self.at).copied()
     }

@@ -145,6 +145,7 @@ fn from_configured(configured: Configured) -> anyhow::Result<Settings> {
         privacy: configured.privacy,
         rules: configured.rules,
         notifiers: configured.notifiers,
+        makes_keys: configured.keys.is_none(),
         keys: configured.keys.unwrap_or_else(|| user_keys(&directories)),
         directories,
         color: color(

@@ -1,9 +1,10 @@
 //! What may leave the machine. [`Outgoing`] is the only form that a sink, a mail or an export can take, and
 //! [`protect`] the only way to make one of an event; [`stored`] reads one back that was kept.
 //!
-//! A field that the policy seals leaves as `[sealed]`, at any depth; where its value (of 4 characters or more)
-//! stands as a whole word in any other text of the same event, it leaves as `[sealed]` there too. Until there
-//! are keys, nobody can open it again.
+//! A field that the policy seals leaves as a token, at any depth, with a tag beside it; where its value (of 4
+//! characters or more) stands as a whole word in any other text of the same event, the same token stands there.
+//! Nothing leaves in clear because a key is missing: then nothing of the event leaves. Under a policy without
+//! keys, for the eyes of those who may read the log, values are `[sealed]`.
 
 pub mod address;
 mod derive;
@@ -16,6 +17,7 @@ pub mod policy;
 mod read;
 pub mod reveal;
 pub mod sealer;
+mod seals;
 pub mod tag;
 pub mod token;
 mod words;
@@ -23,8 +25,8 @@ mod words;
 pub use address::AddressMode;
 pub use keys::{KeyError, Keyring, Month};
 pub use opener::{OpenError, Opener};
-pub use outgoing::{Origin, Outgoing, StoredError, protect, stored};
-pub use policy::Policy;
+pub use outgoing::{Origin, Outgoing, StoredError, protect, shown, stored};
+pub use policy::{Pattern, Policy};
 pub use read::Document;
 pub use sealer::Sealer;
 

@@ -1,6 +1,8 @@
 //! JSON values inside an event: sealed inside, and made fit for every reader. Written again only where
 //! something has to change.
 
+use super::policy::{TAG, Treatment};
+use super::seals::Seals;
 use super::words::Words;
 use super::{Policy, SEALED};
 use crate::base::json::{self, Token, Tokens};
@@ -16,35 +18,53 @@ pub(super) enum Settled {
     Text(String),
 }
 
-/// Seals what the policy names inside the value at `path`, notes the sealed texts in `values`, and replaces
-/// `words` in all its texts. One line comes out.
-pub(super) fn settle(
-    path: &str,
-    raw: &str,
-    policy: &Policy,
-    words: &Words,
-    values: &mut Vec<String>,
-) -> Settled {
-    if !raw.starts_with(['{', '[']) {
-        return settle_scalar(raw, words);
+/// What is to become of it.
+pub(super) enum Pass<'p, 'e> {
+    /// What the policy names inside is sealed, and noted.
+    Seal(&'p mut Seals<'e>),
+    /// Words are replaced in all texts but what was sealed.
+    Replace(&'e Policy, &'p Words),
+}
+
+impl<'p, 'e> Pass<'p, 'e> {
+    fn policy(&self) -> &'e Policy {
+        match self {
+            Pass::Seal(seals) => seals.policy(),
+            Pass::Replace(policy, _) => policy,
+        }
     }
-    if words.is_empty() && stays_as_it_is(raw, policy) {
+
+    fn words(&self) -> Option<&'p Words> {
+        match self {
+            Pass::Seal(_) => None,
+            Pass::Replace(_, words) => Some(words),
+        }
+    }
+}
+
+/// The value at `path`. One line comes out.
+pub(super) fn settle(path: &str, raw: &str, pass: Pass<'_, '_>) -> Settled {
+    if !raw.starts_with(['{', '[']) {
+        return settle_scalar(raw, pass.words());
+    }
+    if pass.words().is_none() && stays_as_it_is(raw, pass.policy()) {
         return Settled::AsItWas;
     }
     let mut writer = Writer {
-        policy,
-        words,
-        values,
+        policy: pass.policy(),
+        pass,
+        raw,
         path: Path::new(path),
         body: Vec::with_capacity(raw.len()),
         changed: memchr::memchr2(b'\n', b'\r', raw.as_bytes()).is_some(),
         deepest: 0,
-        sealed_depth: None,
+        sealing: None,
+        sealed_before: false,
         separate: false,
     };
-    if !writer.write(raw) {
+    if !writer.write() {
         // Not JSON: nobody can say what is in it.
-        let text = if policy.seals_anything() { SEALED } else { raw };
+        let text = if writer.policy.hides_anything() { SEALED } else { raw };
         return Settled::Text(text.to_string());
     }
     let (changed, deepest) = (writer.changed, writer.deepest);
@@ -65,7 +85,7 @@ fn stays_as_it_is(raw: &str, policy: &Policy) -> bool {
     let mut tokens = Tokens::new(raw);
     while let Some(token) = tokens.next() {
         let plain = match token {
-            Ok(Token::Key(key)) => policy.never_seals(key.0),
+            Ok(Token::Key(key)) => policy.never_treats(key.0),
             Ok(Token::Scalar(scalar)) => !is_beyond_a_double(scalar),
             Ok(_) => tokens.depth() <= DEEPEST,
             Err(_) => false,
@@ -77,9 +97,9 @@ fn stays_as_it_is(raw: &str, policy: &Policy) -> bool {
     true
 }
 
-fn settle_scalar(raw: &str, words: &Words) -> Settled {
-    if words.contain(raw) {
-        Settled::Text(SEALED.to_string())
+fn settle_scalar(raw: &str, words: Option<&Words>) -> Settled {
+    if let Some(stand) = words.and_then(|words| words.stand_for(raw)) {
+        Settled::Text(stand.to_owned())
     } else if !json::is_scalar(raw) || is_beyond_a_double(raw) {
         Settled::Text(raw.to_string())
     } else {
@@ -87,19 +107,15 @@ fn settle_scalar(raw: &str, words: &Words) -> Settled {
     }
 }
 
-/// Every text of the value, for a field that is sealed as a whole.
-pub(super) fn collect_texts(raw: &str, values: &mut Vec<String>) {
+/// Every text and number of the value.
+pub(super) fn texts(raw: &str, each: &mut dyn FnMut(&str)) {
     for token in Tokens::new(raw).map_while(Result::ok) {
-        note(&token, values);
-    }
-}
-
-fn note(token: &Token<'_>, values: &mut Vec<String>) {
-    match token {
-        Token::Text(text) => values.push(text.decode().into_owned()),
-        Token::Scalar("true" | "false" | "null") => {}
-        Token::Scalar(number) => values.push((*number).to_string()),
-        _ => {}
+        match token {
+            Token::Text(text) => each(&text.decode()),
+            Token::Scalar("true" | "false" | "null") => {}
+            Token::Scalar(number) => each(number),
+            _ => {}
+        }
     }
 }
 
@@ -110,84 +126,133 @@ fn is_beyond_a_double(scalar: &str) -> bool {
         && !scalar.parse::<f64>().is_ok_and(f64::is_finite)
 }
 
-struct Writer<'w> {
-    policy: &'w Policy,
-    words: &'w Words,
-    values: &'w mut Vec<String>,
+struct Writer<'w, 'e> {
+    policy: &'e Policy,
+    pass: Pass<'w, 'e>,
+    raw: &'w str,
     path: Path,
     body: Vec<u8>,
     changed: bool,
     deepest: usize,
-    /// Inside a sealed object or array: the depth outside of it.
-    sealed_depth: Option<usize>,
+    /// Inside an object or array that is sealed as a whole.
+    sealing: Option<Sealing<'w, 'e>>,
+    /// The next value was sealed in an earlier pass.
+    sealed_before: bool,
     /// A comma is due before the next key or element.
     separate: bool,
 }
 
-impl Writer<'_> {
+/// An object or array that is sealed as a whole.
+struct Sealing<'w, 'e> {
+    treatment: Treatment<'e>,
+    key: json::Quoted<'w>,
+    start: usize,
+    /// Outside of it.
+    depth: usize,
+}
+
+impl<'w, 'e> Writer<'w, 'e> {
     /// `false` where `raw` is not JSON.
-    fn write(&mut self, raw: &str) -> bool {
-        let mut tokens = Tokens::new(raw);
-        let mut sealed_next = false;
+    fn write(&mut self) -> bool {
+        let mut tokens = Tokens::new(self.raw);
+        let mut treated = None;
         while let Some(token) = tokens.next() {
             let Ok(token) = token else { return false };
             let depth = tokens.depth();
             self.deepest = self.deepest.max(depth);
-            if let Some(outside) = self.sealed_depth {
-                note(&token, self.values);
-                if depth == outside {
-                    self.sealed_depth = None;
-                }
-                continue;
+            if let Some(sealing) = self.sealing.take_if(|sealing| sealing.depth == depth) {
+                self.seal(sealing.treatment, sealing.key, &self.raw[sealing.start..tokens.at()]);
+            } else if self.sealing.is_some() {
+                // Until it ends.
+            } else if let Some((treatment, key)) = treated.take() {
+                self.begin_to_seal(treatment, key, token, &tokens);
+            } else {
+                treated = self.token(token);
             }
-            if sealed_next {
-                sealed_next = false;
-                self.seal(&token, depth);
-                continue;
-            }
-            sealed_next = self.token(token);
         }
         true
     }
 
     /// The value of a sealed key.
-    fn seal(&mut self, token: &Token<'_>, depth: usize) {
-        if *token == Token::Scalar("null") {
-            self.token(*token);
-            return;
-        }
-        note(token, self.values);
-        self.text(SEALED);
-        self.changed = true;
-        self.separate = true;
-        if matches!(token, Token::ObjectStart | Token::ArrayStart) {
-            self.sealed_depth = Some(depth - 1);
+    fn begin_to_seal(
+        &mut self,
+        treatment: Treatment<'e>,
+        key: json::Quoted<'w>,
+        token: Token<'w>,
+        tokens: &Tokens<'w>,
+    ) {
+        match token {
+            Token::ObjectStart | Token::ArrayStart => {
+                let (start, depth) = (tokens.at() - 1, tokens.depth() - 1);
+                self.sealing = Some(Sealing { treatment, key, start, depth });
+            }
+            Token::Scalar("null") => _ = self.token(token),
+            Token::Scalar(scalar) => self.seal(treatment, key, scalar),
+            Token::Text(text) => self.seal(treatment, key, &text.decode()),
+            Token::Key(_) | Token::ObjectEnd | Token::ArrayEnd => {}
         }
     }
 
-    /// `true` after the key of a sealed value.
-    fn token(&mut self, token: Token<'_>) -> bool {
+    fn seal(&mut self, treatment: Treatment<'e>, key: json::Quoted<'w>, value: &str) {
+        let Pass::Seal(seals) = &mut self.pass else { return };
+        let stand = match value.starts_with(['{', '[']) {
+            true => seals.composite(treatment, value),
+            false => seals.value(treatment, value),
+        };
+        self.text(&stand.text);
+        if let Some(tag) = stand.tag {
+            self.body.push(b',');
+            self.text(&(key.decode() + TAG));
+            self.body.push(b':');
+            self.text(&tag);
+        }
+        self.changed = true;
+        self.separate = true;
+    }
+
+    /// After the key of a value that is to be sealed: how, and the key.
+    fn token(&mut self, token: Token<'w>) -> Option<(Treatment<'e>, json::Quoted<'w>)> {
         if self.separate && !matches!(token, Token::ObjectEnd | Token::ArrayEnd) {
             self.body.push(b',');
         }
         self.separate = !matches!(token, Token::ObjectStart | Token::ArrayStart | Token::Key(_));
+        let sealed_before = std::mem::take(&mut self.sealed_before);
         match token {
             Token::ObjectStart => self.open(b'{'),
             Token::ArrayStart => self.open(b'['),
             Token::ObjectEnd => self.close(b'}'),
             Token::ArrayEnd => self.close(b']'),
-            Token::Text(text) => self.quoted(text, true),
+            Token::Text(text) => self.quoted(text, !sealed_before),
             Token::Scalar(scalar) => self.scalar(scalar),
-            Token::Key(key) => {
-                self.path.key(&key.decode());
-                let sealed = self.policy.seals(self.path.as_str());
-                // The name of a sealed field stays, even where its value is the same word.
-                self.quoted(key, !sealed);
-                self.body.push(b':');
-                return sealed;
-            }
+            Token::Key(key) => return self.key(key),
         }
-        false
+        None
+    }
+
+    fn key(&mut self, key: json::Quoted<'w>) -> Option<(Treatment<'e>, json::Quoted<'w>)> {
+        self.path.key(&key.decode());
+        let path = self.path.as_str();
+        let (treatment, is_tag) = (self.policy.treatment(path), self.policy.is_tag(path));
+        let to_seal = match self.pass {
+            // The log's own: the name is ours.
+            Pass::Seal(_) if is_tag => {
+                self.text(&(key.decode() + "_"));
+                self.changed = true;
+                None
+            }
+            Pass::Seal(_) => {
+                // The name of a sealed field stays, even where its value is the same word.
+                self.quoted(key, false);
+                treatment
+            }
+            Pass::Replace(..) => {
+                self.sealed_before = treatment.is_some() || is_tag;
+                self.quoted(key, !self.sealed_before);
+                None
+            }
+        };
+        self.body.push(b':');
+        to_seal.map(|treatment| (treatment, key))
     }
 
     fn open(&mut self, bracket: u8) {
@@ -202,7 +267,8 @@ impl Writer<'_> {
 
     fn quoted(&mut self, text: json::Quoted<'_>, protect: bool) {
         let odd = text.0.bytes().any(|byte| byte < 0x20 || byte == b'\\');
-        if !odd && self.words.is_empty() {
+        let words = self.pass.words().filter(|_| protect);
+        if !odd && words.is_none() {
             self.body.push(b'"');
             self.body.extend_from_slice(text.0.as_bytes());
             self.body.push(b'"');
@@ -211,20 +277,16 @@ impl Writer<'_> {
         let decoded = text.decode();
         // U+FFFD stands for half of a surrogate pair: as it was written, no reader would take it.
         self.changed |= text.0.bytes().any(|byte| byte < 0x20) || decoded.contains('\u{fffd}');
-        match self.words.replace(&decoded) {
-            Some(replaced) if protect => {
-                self.changed = true;
-                self.text(&replaced);
-            }
-            _ => self.text(&decoded),
-        }
+        let replaced = words.and_then(|words| words.replace(&decoded));
+        self.changed |= replaced.is_some();
+        self.text(replaced.as_deref().unwrap_or(&decoded));
     }
 
     fn scalar(&mut self, scalar: &str) {
-        let sealed = self.words.contain(scalar);
-        if sealed || is_beyond_a_double(scalar) {
+        let stand = self.pass.words().and_then(|words| words.stand_for(scalar));
+        if stand.is_some() || is_beyond_a_double(scalar) {
             self.changed = true;
-            self.text(if sealed { SEALED } else { scalar });
+            self.text(stand.unwrap_or(scalar));
         } else {
             self.body.extend_from_slice(scalar.as_bytes());
         }

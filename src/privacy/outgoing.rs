@@ -1,16 +1,19 @@
 //! An event after privacy has been applied: the only form that a sink, a mail or an export can take.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
-use super::nested::{self, Settled};
+use super::nested::{self, Pass, Settled};
+use super::policy::TAG;
 use super::read::Document;
+use super::seals::Seals;
 use super::words::Words;
-use super::{Policy, SEALED};
+use super::{KeyError, Policy, Sealer};
 use crate::base::Timestamp;
 use crate::event::{Event, EventId, Flags, GenerationId, Level, Value, document};
 use crate::query::Subject;
 
-/// Fields are private: only [`protect`] and [`stored`] make one.
+/// Fields are private: only [`protect`], [`shown`] and [`stored`] make one.
 #[derive(Debug)]
 pub struct Outgoing<'a> {
     /// A hash of the whole record: made once.
@@ -35,8 +38,21 @@ pub struct Outgoing<'a> {
     rewritten: Vec<(usize, String)>,
 }
 
-/// The only way out of the log.
-pub fn protect<'a>(policy: &Policy, event: Event<'a>) -> Outgoing<'a> {
+/// The only way out of the log. Refused where a key that is needed cannot be had: then nothing of the event leaves.
+pub fn protect<'a>(policy: &Policy, event: Event<'a>) -> Result<Outgoing<'a>, KeyError> {
+    under(policy, policy.sealer(), event)
+}
+
+/// For the eyes of whoever may read the log itself: what the policy hides is `[sealed]`, and no key is asked for.
+pub fn shown<'a>(policy: &Policy, event: Event<'a>) -> Outgoing<'a> {
+    under(policy, None, event).expect("what asks for no key is not refused one")
+}
+
+fn under<'a>(
+    policy: &Policy,
+    sealer: Option<&Arc<Sealer>>,
+    event: Event<'a>,
+) -> Result<Outgoing<'a>, KeyError> {
     let parts = document::parts(event);
     let (record, generation) = (event.record, &event.batch.generation);
     let borrowed =
@@ -60,15 +76,14 @@ pub fn protect<'a>(policy: &Policy, event: Event<'a>) -> Outgoing<'a> {
         fields: parts.fields,
         rewritten: Vec::new(),
     };
-    let mut values = Vec::new();
-    outgoing.seal_fields(policy, &mut values);
-    if !values.is_empty() {
-        let words = Words::new(values);
-        if !words.is_empty() {
-            outgoing.seal_words(policy, &words);
-        }
+    let mut seals = Seals::new(policy, sealer, &event.batch.path, outgoing.day);
+    outgoing.seal_fields(&mut seals);
+    outgoing.seal_patterns(&mut seals);
+    let words = seals.finish()?;
+    if !words.is_empty() {
+        outgoing.seal_words(policy, &words);
     }
-    outgoing
+    Ok(outgoing)
 }
 
 /// What a document does not say about its event.
@@ -115,22 +130,70 @@ pub enum StoredError {
 }
 
 impl Outgoing<'_> {
-    /// Sealed fields, and what stands sealed inside others. Notes every sealed text in `values`.
-    fn seal_fields(&mut self, policy: &Policy, values: &mut Vec<String>) {
-        let no_words = Words::default();
+    /// Sealed fields with their tags, and what is sealed inside others.
+    fn seal_fields(&mut self, seals: &mut Seals<'_>) {
+        let (policy, mut tags) = (seals.policy(), Vec::new());
         for index in 0..self.fields.len() {
-            let (name, value) = &self.fields[index];
-            if policy.seals(name) {
-                match value {
-                    Value::Json("null") => continue,
-                    Value::Text(text) => values.push(text.to_string()),
-                    Value::Json(raw) => nested::collect_texts(raw, values),
-                }
-                self.fields[index].1 = Value::Text(Cow::Borrowed(SEALED));
-            } else if let Value::Json(raw) = value {
-                let settled = nested::settle(name, raw, policy, &no_words, values);
-                self.settle(index, settled);
+            let (name, value) = &mut self.fields[index];
+            if policy.is_tag(name) {
+                // The log's own: the name is ours.
+                name.to_mut().push('_');
             }
+            let Some(treatment) = policy.treatment(name) else {
+                if let Value::Json(raw) = value {
+                    let settled = nested::settle(name, raw, Pass::Seal(seals));
+                    self.settle(index, settled);
+                }
+                continue;
+            };
+            let stand = match value {
+                Value::Json("null") => continue,
+                Value::Json(raw) if raw.starts_with(['{', '[']) => seals.composite(treatment, raw),
+                Value::Json(raw) => seals.value(treatment, raw),
+                Value::Text(text) => seals.value(treatment, text),
+            };
+            *value = Value::Text(Cow::Owned(stand.text));
+            if let Some(tag) = stand.tag {
+                tags.push((format!("{name}{TAG}"), tag));
+            }
+        }
+        self.add_tags(tags);
+    }
+
+    /// Values that only their place in a message shows.
+    fn seal_patterns(&mut self, seals: &mut Seals<'_>) {
+        let mut tags = Vec::new();
+        for pattern in seals.policy().patterns() {
+            for text in [&mut self.message, &mut self.original].into_iter().flatten() {
+                let found = pattern.find(text);
+                // From the end, so that the bounds before stay right.
+                for (start, end) in found.into_iter().rev() {
+                    let stand = seals.value(pattern.field(), &text[start..end]);
+                    text.to_mut().replace_range(start..end, &stand.text);
+                    tags.extend(stand.tag.map(|tag| (format!("{}{TAG}", pattern.spelling()), tag)));
+                }
+            }
+        }
+        tags.sort();
+        tags.dedup();
+        self.add_tags(tags);
+    }
+
+    /// One for each name, or a list; none where a field has the name.
+    fn add_tags(&mut self, tags: Vec<(String, String)>) {
+        for of_name in tags.chunk_by(|(a, _), (b, _)| a == b) {
+            let name = &of_name[0].0;
+            if self.fields.iter().any(|(other, _)| other == name) {
+                continue;
+            }
+            if let [(_, tag)] = of_name {
+                self.fields.push((Cow::Owned(name.clone()), Value::Text(Cow::Owned(tag.clone()))));
+                continue;
+            }
+            // Nothing in a tag needs an escape.
+            let quoted: Vec<String> = of_name.iter().map(|(_, tag)| format!("\"{tag}\"")).collect();
+            self.rewritten.push((self.fields.len(), format!("[{}]", quoted.join(","))));
+            self.fields.push((Cow::Owned(name.clone()), Value::Json("[]")));
         }
     }
 
@@ -142,16 +205,17 @@ impl Outgoing<'_> {
         }
         for index in 0..self.fields.len() {
             let (name, value) = &mut self.fields[index];
-            if !policy.seals(name) {
-                words.replace_in(name);
+            if policy.treatment(name).is_some() || policy.is_tag(name) {
+                continue;
             }
+            words.replace_in(name);
             if let Value::Text(text) = value {
                 words.replace_in(text);
                 continue;
             }
             let Value::Json(raw) = self.value(index) else { continue };
             let name = &self.fields[index].0;
-            let settled = nested::settle(name, raw, policy, words, &mut Vec::new());
+            let settled = nested::settle(name, raw, Pass::Replace(policy, words));
             self.settle(index, settled);
         }
     }

@@ -1,13 +1,173 @@
-//! Which fields are sealed.
+//! Which fields are sealed, which addresses leave under another name, and with what.
+
+use std::sync::Arc;
+
+use regex::Regex;
+
+use super::{AddressMode, Sealer};
 
 /// Built once from the settings.
 #[derive(Clone, Debug, Default)]
 pub struct Policy {
-    /// Lower case, letters and digits only; none is empty.
-    seal: Vec<String>,
-    /// By ASCII letter or digit: some sealed name ends with it.
-    ends: Ends,
+    seal: Names,
+    addresses: Names,
+    address_mode: AddressMode,
+    /// Addresses look alike in all months.
+    addresses_last: bool,
+    patterns: Vec<Pattern>,
     keep_original: bool,
+    sealer: Option<Arc<Sealer>>,
+}
+
+/// What the policy wants of one field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Treatment<'p> {
+    /// Under this name: lower case, letters and digits only.
+    Seal(&'p str),
+    Address,
+}
+
+/// Values of a field that stand in messages.
+#[derive(Clone, Debug)]
+pub struct Pattern {
+    field: String,
+    /// The field as it was spelled.
+    spelling: String,
+    regex: Regex,
+}
+
+impl Pattern {
+    /// What the first group of `regex` matches, or all of it where it has none, is a value of `field`.
+    pub fn new(field: &str, regex: Regex) -> Option<Pattern> {
+        let plain: String = letters_and_digits(field).collect();
+        (!plain.is_empty()).then(|| Pattern { field: plain, spelling: field.to_owned(), regex })
+    }
+
+    pub(super) fn field(&self) -> Treatment<'_> {
+        Treatment::Seal(&self.field)
+    }
+
+    pub(super) fn spelling(&self) -> &str {
+        &self.spelling
+    }
+
+    /// Bounds of each value in `text`, in their order.
+    pub(super) fn find(&self, text: &str) -> Vec<(usize, usize)> {
+        let captures = self.regex.captures_iter(text);
+        let value = |found: regex::Captures<'_>| {
+            found.get(1).or(found.get(0)).map(|m| (m.start(), m.end()))
+        };
+        captures.filter_map(value).filter(|(start, end)| start < end).collect()
+    }
+}
+
+impl Policy {
+    /// Names are compared as in queries: lower case, letters and digits only. `keep_original`: documents hold
+    /// the whole record as `event.original`. Without a [`Sealer`] the values leave as `[sealed]`, for good.
+    pub fn new(seal: &[String], keep_original: bool) -> Self {
+        Policy { seal: Names::new(seal), keep_original, ..Policy::default() }
+    }
+
+    /// Fields that hold addresses. `last`: they look alike in all months.
+    #[must_use]
+    pub fn with_addresses(mut self, names: &[String], mode: AddressMode, last: bool) -> Self {
+        self.address_mode = mode;
+        self.addresses_last = last;
+        if mode != AddressMode::Clear {
+            self.addresses = Names::new(names);
+        }
+        self
+    }
+
+    #[must_use]
+    pub fn with_patterns(mut self, patterns: Vec<Pattern>) -> Self {
+        self.patterns = patterns;
+        self
+    }
+
+    #[must_use]
+    pub fn with_keys(mut self, sealer: Arc<Sealer>) -> Self {
+        self.sealer = Some(sealer);
+        self
+    }
+
+    pub fn keeps_original(&self) -> bool {
+        self.keep_original
+    }
+
+    /// It takes something away from some events.
+    pub fn hides_anything(&self) -> bool {
+        !(self.seal.all.is_empty() && self.addresses.all.is_empty() && self.patterns.is_empty())
+    }
+
+    /// `path` is dotted. `client_id` seals `client_id`, `request.clientId` and `a.b.CLIENT ID`.
+    pub fn seals(&self, path: &str) -> bool {
+        self.seal.find(path).is_some()
+    }
+
+    /// The addresses in this field leave under another name.
+    pub fn renames(&self, path: &str) -> bool {
+        self.addresses.find(path).is_some()
+    }
+
+    /// Keys that were changed since are taken up; meant for once a batch.
+    pub fn refresh(&self) {
+        if let Some(sealer) = &self.sealer {
+            sealer.refresh();
+        }
+    }
+
+    pub fn sealer(&self) -> Option<&Arc<Sealer>> {
+        self.sealer.as_ref()
+    }
+
+    pub fn address_mode(&self) -> AddressMode {
+        self.address_mode
+    }
+
+    pub fn addresses_last(&self) -> bool {
+        self.addresses_last
+    }
+
+    /// Under which name a sealed field is sealed.
+    pub fn sealed_name(&self, path: &str) -> Option<&str> {
+        self.seal.find(path)
+    }
+
+    pub(super) fn patterns(&self) -> &[Pattern] {
+        &self.patterns
+    }
+
+    pub(super) fn treatment(&self, path: &str) -> Option<Treatment<'_>> {
+        match self.seal.find(path) {
+            Some(name) => Some(Treatment::Seal(name)),
+            None => self.addresses.find(path).map(|_| Treatment::Address),
+        }
+    }
+
+    /// The name of a tag that we write beside a sealed field.
+    pub(super) fn is_tag(&self, path: &str) -> bool {
+        path.strip_suffix(TAG).is_some_and(|path| self.seals(path))
+    }
+
+    /// A key of an object that no parent can make a path of that is treated, nor a tag: nearly all of them.
+    pub(super) fn never_treats(&self, key: &str) -> bool {
+        self.seal.never_end(key)
+            && self.addresses.never_end(key)
+            && key.strip_suffix(TAG).is_none_or(|key| self.seal.never_end(key))
+    }
+}
+
+/// Behind the name of a sealed field: the name of its tag.
+pub(super) const TAG: &str = "_tag";
+
+/// Names of fields.
+#[derive(Clone, Debug, Default)]
+struct Names {
+    /// Lower case, letters and digits only; none is empty.
+    all: Vec<String>,
+    /// By ASCII letter or digit: some name ends with it.
+    ends: Ends,
 }
 
 #[derive(Clone, Debug)]
@@ -19,45 +179,34 @@ impl Default for Ends {
     }
 }
 
-impl Policy {
-    /// Names are compared as in queries: lower case, letters and digits only. `keep_original`: documents hold
-    /// the whole record as `event.original`.
-    pub fn new(seal: &[String], keep_original: bool) -> Self {
+impl Names {
+    fn new(names: &[String]) -> Self {
         let plain = |name: &String| -> String { letters_and_digits(name).collect() };
-        let seal: Vec<String> = seal.iter().map(plain).filter(|name| !name.is_empty()).collect();
+        let all: Vec<String> = names.iter().map(plain).filter(|name| !name.is_empty()).collect();
         let mut ends = Ends::default();
-        for last in seal.iter().filter_map(|name| name.bytes().last()).filter(u8::is_ascii) {
+        for last in all.iter().filter_map(|name| name.bytes().last()).filter(u8::is_ascii) {
             ends.0[usize::from(last)] = true;
         }
-        Policy { seal, ends, keep_original }
+        Names { all, ends }
     }
 
-    pub fn keeps_original(&self) -> bool {
-        self.keep_original
-    }
-
-    pub fn seals_anything(&self) -> bool {
-        !self.seal.is_empty()
-    }
-
-    /// `path` is dotted. `client_id` seals `client_id`, `request.clientId` and `a.b.CLIENT ID`.
-    pub fn seals(&self, path: &str) -> bool {
+    /// The one that `path` ends with, at the beginning of a part.
+    fn find(&self, path: &str) -> Option<&str> {
         // Nearly every name is told apart by its last letter.
         let last = path.bytes().last().map_or(0, |last| last.to_ascii_lowercase());
         if last.is_ascii_alphanumeric() && !self.ends.0[usize::from(last)] {
-            return false;
+            return None;
         }
-        self.seal.iter().any(|sealed| ends_with_name(path, sealed))
+        self.all.iter().find(|name| ends_with_name(path, name)).map(String::as_str)
     }
 
-    /// A key of an object that no parent can make a sealed path of: nearly all of them.
-    pub(super) fn never_seals(&self, key: &str) -> bool {
-        let ends_alike = |sealed: &String| {
+    fn never_end(&self, key: &str) -> bool {
+        let ends_alike = |name: &String| {
             let letters = key.chars().rev().filter(|c| c.is_alphanumeric());
             let mut lower = letters.flat_map(|letter| letter.to_lowercase().rev());
-            sealed.chars().rev().all(|expected| lower.next().is_none_or(|found| found == expected))
+            name.chars().rev().all(|expected| lower.next().is_none_or(|found| found == expected))
         };
-        !self.seal.iter().any(ends_alike)
+        !self.all.iter().any(ends_alike)
     }
 }
 
@@ -104,10 +253,10 @@ mod tests {
         for path in sealed {
             assert!(policy.seals(path), "{path}");
             let key = path.rsplit('.').next().expect("a path has a last part");
-            assert!(!policy.never_seals(key), "{key}");
+            assert!(!policy.never_treats(key), "{key}");
         }
         for key in ["method", "client", "xid", "status", "email2"] {
-            assert!(policy.never_seals(key), "{key}");
+            assert!(policy.never_treats(key), "{key}");
         }
         let clear = [
             "client",
@@ -124,8 +273,8 @@ mod tests {
         for path in clear {
             assert!(!policy.seals(path), "{path}");
         }
-        assert!(!Policy::default().seals_anything());
-        assert!(!Policy::new(&["--".into()], false).seals_anything());
+        assert!(!Policy::default().hides_anything());
+        assert!(!Policy::new(&["--".into()], false).hides_anything());
     }
 
     #[test]

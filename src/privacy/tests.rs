@@ -1,3 +1,5 @@
+mod sealed;
+
 use std::sync::Arc;
 
 use proptest::prelude::*;
@@ -15,7 +17,7 @@ fn policy() -> Policy {
 
 fn document(policy: &Policy, batch: &Batch) -> Json {
     let mut body = Vec::new();
-    protect(policy, batch.event(0)).write_json(&mut body);
+    shown(policy, batch.event(0)).write_json(&mut body);
     assert!(!body.contains(&b'\n'), "one line");
     let read = |body: &[u8]| -> Json {
         serde_json::from_slice(body).unwrap_or_else(|error| {
@@ -55,7 +57,7 @@ fn the_document_is_as_designed() {
     record.flags = Flags(Flags::TRUNCATED.0 | Flags::TIME_PREVIOUS.0);
     let mut body = Vec::new();
     let event = batch.event(0);
-    protect(&policy(), event).write_json(&mut body);
+    shown(&policy(), event).write_json(&mut body);
     let expected = format!(
         concat!(
             r#"{{"@timestamp":"2023-11-14T10:23:01.446Z","message":"Hello","#,
@@ -76,7 +78,7 @@ fn what_is_kept_goes_out_again_under_its_own_id_and_day() {
     batch.day = 7;
     batch.records[0].flags = Flags::TIME_SEEN;
     let event = batch.event(0);
-    let first = protect(&policy(), event);
+    let first = shown(&policy(), event);
     let mut body = Vec::new();
     first.write_json(&mut body);
     let origin = Origin { generation: first.generation(), day: Some(first.day()) };
@@ -190,7 +192,7 @@ fn a_query_sees_the_same_in_an_event_and_in_what_leaves() {
         all
     };
     let event = batch.event(0);
-    assert_eq!(of(&event), of(&protect(&policy(), event)));
+    assert_eq!(of(&event), of(&shown(&policy(), event)));
     assert_eq!(of(&event)[0], "1 x h y 2");
     assert_eq!(of(&event).len(), 1 + 5 + 4);
 }

@@ -8,49 +8,69 @@ use super::SEALED;
 use crate::base::json;
 
 /// Shorter values stand everywhere by chance: they are sealed in their own field only.
-const SHORTEST: usize = 4;
+pub(super) const SHORTEST: usize = 4;
 
-/// The sealed values of one event, in every spelling to look for. Empty for most events.
+/// The values of one event that may not leave, in every spelling to look for, and what stands for each. Empty for
+/// most events.
 #[derive(Debug, Default)]
 pub(super) struct Words {
     /// Longest first, so that a value that contains another is replaced as a whole.
-    spellings: Vec<String>,
-    values: Vec<String>,
+    spellings: Vec<(String, usize)>,
+    values: Vec<(String, String)>,
 }
 
 impl Words {
-    pub(super) fn new(mut values: Vec<String>) -> Self {
-        for value in &mut values {
-            *value = value.trim().to_string();
-        }
-        values.retain(|value| value.chars().nth(SHORTEST - 1).is_some() && value != SEALED);
+    /// Value → what stands for it.
+    pub(super) fn new(mut values: Vec<(String, String)>) -> Self {
+        values.retain(|(value, stand)| {
+            value.chars().nth(SHORTEST - 1).is_some() && value != SEALED && value != stand
+        });
         if values.is_empty() {
             return Words::default();
         }
-        let mut spellings: Vec<String> = values.iter().flat_map(|value| spellings(value)).collect();
-        spellings.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
-        spellings.dedup();
-        Words { spellings, values }
+        let mut spelled: Vec<(String, usize)> = Vec::new();
+        for (index, (value, _)) in values.iter().enumerate() {
+            spelled.extend(spellings(value).into_iter().map(|spelling| (spelling, index)));
+        }
+        spelled.sort_by(|(a, _), (b, _)| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
+        spelled.dedup_by(|(a, _), (b, _)| a == b);
+        Words { spellings: spelled, values }
     }
 
     pub(super) fn is_empty(&self) -> bool {
         self.values.is_empty()
     }
 
-    /// `text` is one of the values, as a whole.
-    pub(super) fn contain(&self, text: &str) -> bool {
-        self.values.iter().any(|value| value == text)
+    /// What stands for `text` where it is one of the values, as a whole.
+    pub(super) fn stand_for(&self, text: &str) -> Option<&str> {
+        let found = self.values.iter().find(|(value, _)| value == text);
+        found.map(|(_, stand)| stand.as_str())
     }
 
     /// `None` where nothing had to be replaced.
     pub(super) fn replace(&self, text: &str) -> Option<String> {
-        let mut replaced: Option<String> = None;
-        for spelling in &self.spellings {
-            if let Some(next) = replace_word(replaced.as_deref().unwrap_or(text), spelling) {
-                replaced = Some(next);
-            }
+        let stands_there = |word: &str| memmem::find(text.as_bytes(), word.as_bytes()).is_some();
+        if !self.spellings.iter().any(|(word, _)| stands_there(word)) {
+            return None;
         }
-        replaced
+        let mut replaced = String::new();
+        self.replace_into(text, &self.spellings, &mut replaced).then_some(replaced)
+    }
+
+    /// What stands for one value is not looked through for the next.
+    fn replace_into(&self, text: &str, spellings: &[(String, usize)], out: &mut String) -> bool {
+        let Some(((word, value), shorter)) = spellings.split_first() else {
+            out.push_str(text);
+            return false;
+        };
+        let (mut changed, mut rest) = (false, 0);
+        for start in whole_words(text, word) {
+            changed = true;
+            self.replace_into(&text[rest..start], shorter, out);
+            out.push_str(&self.values[*value].1);
+            rest = start + word.len();
+        }
+        self.replace_into(&text[rest..], shorter, out) || changed
     }
 
     pub(super) fn replace_in(&self, text: &mut Cow<'_, str>) {
@@ -85,21 +105,20 @@ fn spellings(value: &str) -> Vec<String> {
     all
 }
 
-fn replace_word(text: &str, word: &str) -> Option<String> {
-    let mut replaced = String::new();
-    let mut copied = 0;
+/// Where `word` stands as a whole; none overlaps the one before.
+fn whole_words(text: &str, word: &str) -> Vec<usize> {
+    let mut found = Vec::new();
     let mut from = 0;
-    while let Some(found) = memmem::find(&text.as_bytes()[from..], word.as_bytes()) {
-        let (start, end) = (from + found, from + found + word.len());
+    while let Some(at) = memmem::find(&text.as_bytes()[from..], word.as_bytes()) {
+        let (start, end) = (from + at, from + at + word.len());
         if starts_a_word(&text[..start], word) && ends_a_word(&text[end..], word) {
-            replaced.push_str(&text[copied..start]);
-            replaced.push_str(SEALED);
-            (copied, from) = (end, end);
+            found.push(start);
+            from = end;
         } else {
             from = start + word.chars().next().map_or(1, char::len_utf8);
         }
     }
-    (copied > 0).then(|| replaced + &text[copied..])
+    found
 }
 
 fn starts_a_word(before: &str, word: &str) -> bool {
@@ -130,7 +149,8 @@ mod tests {
 
     #[test]
     fn whole_words_are_replaced_and_nothing_else() {
-        let words = |values: &[&str]| Words::new(values.iter().map(|v| v.to_string()).collect());
+        let sealed = |value: &&str| (value.to_string(), SEALED.to_owned());
+        let words = |values: &[&str]| Words::new(values.iter().map(sealed).collect());
         let cases: &[(&[&str], &str, &str)] = &[
             (&["1234567"], "client 1234567 logged in", "client [sealed] logged in"),
             (&["1234567"], "1234567", "[sealed]"),
@@ -150,5 +170,14 @@ mod tests {
             let replaced = words(values).replace(text);
             assert_eq!(replaced.as_deref().unwrap_or(text), *expected, "{text}");
         }
+    }
+    #[test]
+    fn what_stands_for_a_value_is_left_alone() {
+        let pair = |value: &str, stand: &str| (value.to_owned(), stand.to_owned());
+        let words = Words::new(vec![pair("12345", "enc1.a-abcd-b"), pair("abcd", "enc1.other")]);
+        let replaced = words.replace("x 12345 abcd 12345");
+        assert_eq!(replaced.as_deref(), Some("x enc1.a-abcd-b enc1.other enc1.a-abcd-b"));
+        assert_eq!(words.stand_for("abcd"), Some("enc1.other"));
+        assert_eq!(words.replace("1234 abc"), None);
     }
 }

@@ -21,7 +21,7 @@ use super::{Each, Options, Order, SearchError};
 use crate::base::Timestamp;
 use crate::event::{Batch, Encoding, Event, Generation, Record};
 use crate::format::{self, Context, End, Format, Framed, Framer};
-use crate::privacy::{Policy, protect};
+use crate::privacy::{Policy, shown};
 use crate::query::{Expr, RequiredLiteral, required_literal};
 
 /// Longest record, in bytes, as the engine has it.
@@ -100,7 +100,7 @@ pub fn count_files(inputs: &[Input], query: &Expr, options: &Options) -> Result<
 
 fn document<'b>(policy: &Policy, event: Event<'_>, body: &'b mut Vec<u8>) -> &'b str {
     body.clear();
-    protect(policy, event).write_json(body);
+    shown(policy, event).write_json(body);
     simdutf8::basic::from_utf8(body).expect("a document is JSON")
 }
 

@@ -12,7 +12,7 @@ use super::output::{Form, Output};
 use super::*;
 use crate::archive::{Archive, Fact, Generations, Reader, encode};
 use crate::event::{Cursor, Generation, GenerationId, IdKey, Identity, Level};
-use crate::privacy::{Policy, protect};
+use crate::privacy::{Policy, shown};
 use crate::query::{Bound, FieldName, Pattern, Test, Token};
 
 mod queries;
@@ -71,7 +71,7 @@ impl Corpus {
         files::each_batch(&input, &mut |batch| {
             let (mut body, mut ends) = (Vec::new(), Vec::new());
             for event in batch.events() {
-                encode(&protect(&Policy::default(), event), &mut body);
+                encode(&shown(&Policy::default(), event), &mut body);
                 ends.push(body.len());
                 if ends.len() == events {
                     archive.add(std::mem::take(&mut body), &std::mem::take(&mut ends)).unwrap();
@@ -91,7 +91,7 @@ impl Corpus {
         let mut ids = BTreeSet::new();
         files::each_batch(&self.input, &mut |batch| {
             for event in batch.events() {
-                let outgoing = protect(&Policy::default(), event);
+                let outgoing = shown(&Policy::default(), event);
                 if query.matches(&outgoing) {
                     ids.insert(outgoing.id().to_string());
                 }

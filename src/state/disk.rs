@@ -26,6 +26,7 @@ const CURSORS: TableDefinition<'_, (&str, &str, u64), &[u8]> = TableDefinition::
 const META_VERSION: &str = "version";
 /// `source:NAME` stands in meta once that source was started.
 const META_SOURCE: &str = "source:";
+const META_KEY: &str = "key:";
 
 /// Opens or creates the database at a path. Tests put faulty disks in here.
 pub(super) type Opener = Box<dyn Fn(&Path) -> Result<Database, redb::DatabaseError> + Send>;
@@ -153,9 +154,10 @@ fn write_changes(database: &Database, changes: &Changes) -> Result<(), redb::Err
     {
         let mut meta = transaction.open_table(META)?;
         meta.insert(META_VERSION, encode(&VERSION).as_slice())?;
-        for source in &changes.sources {
-            let key = format!("{META_SOURCE}{source}");
-            meta.insert(key.as_str(), encode(&true).as_slice())?;
+        let sources = changes.sources.iter().map(|source| format!("{META_SOURCE}{source}"));
+        let keys = changes.keys.iter().map(|key| format!("{META_KEY}{key}"));
+        for name in sources.chain(keys) {
+            meta.insert(name.as_str(), encode(&true).as_slice())?;
         }
         let mut generations = transaction.open_table(GENERATIONS)?;
         for (id, row) in &changes.generations {
@@ -191,6 +193,7 @@ fn read_rows(database: &Database) -> Result<Rows, DiskError> {
     for entry in meta.iter()? {
         let (key, _) = entry?;
         rows.sources.extend(key.value().strip_prefix(META_SOURCE).map(String::from));
+        rows.keys.extend(key.value().strip_prefix(META_KEY).map(String::from));
     }
     for entry in transaction.open_table(GENERATIONS)?.iter()? {
         let (id, row) = entry?;

@@ -27,6 +27,8 @@ pub(super) struct Rows {
     pub cursors: BTreeMap<CursorKey, u64>,
     /// Sources that were started once.
     pub sources: BTreeSet<String>,
+    /// Month keys that something was sealed with.
+    pub keys: BTreeSet<String>,
 }
 
 impl Rows {
@@ -101,6 +103,7 @@ pub(super) struct Dirty {
     pub generations: HashSet<GenerationId>,
     pub cursors: HashSet<CursorKey>,
     pub sources: BTreeSet<String>,
+    pub keys: BTreeSet<String>,
 }
 
 impl Dirty {
@@ -109,6 +112,7 @@ impl Dirty {
             generations: rows.generations.keys().copied().collect(),
             cursors: rows.cursors.keys().cloned().collect(),
             sources: rows.sources.clone(),
+            keys: rows.keys.clone(),
         }
     }
 
@@ -116,6 +120,7 @@ impl Dirty {
         self.generations.extend(other.generations);
         self.cursors.extend(other.cursors);
         self.sources.extend(other.sources);
+        self.keys.extend(other.keys);
     }
 
     /// The same rows as bytes; `None`: the row is gone.
@@ -126,6 +131,7 @@ impl Dirty {
             generations: self.generations.iter().map(generation).collect(),
             cursors: self.cursors.iter().map(cursor).collect(),
             sources: self.sources.iter().cloned().collect(),
+            keys: self.keys.iter().cloned().collect(),
         }
     }
 }
@@ -136,6 +142,7 @@ pub(super) struct Changes {
     pub generations: Vec<(GenerationId, Option<Vec<u8>>)>,
     pub cursors: Vec<(CursorKey, Option<Vec<u8>>)>,
     pub sources: Vec<String>,
+    pub keys: Vec<String>,
 }
 
 /// Why the bytes of a row cannot be used.

@@ -25,6 +25,7 @@ enum Line {
     Generation(Box<GenerationRow>),
     Cursor(CursorRow),
     Source(String),
+    Key(String),
 }
 
 pub(super) fn encode(rows: &Rows) -> String {
@@ -32,7 +33,8 @@ pub(super) fn encode(rows: &Rows) -> String {
     let generations = rows.generations().into_iter().map(|row| Line::Generation(Box::new(row)));
     let cursors = rows.all_cursors().into_iter().map(Line::Cursor);
     let sources = rows.sources.iter().cloned().map(Line::Source);
-    for line in generations.chain(cursors).chain(sources) {
+    let keys = rows.keys.iter().cloned().map(Line::Key);
+    for line in generations.chain(cursors).chain(sources).chain(keys) {
         text.push_str(&serde_json::to_string(&line).expect("rows are plain data"));
         text.push('\n');
     }
@@ -59,6 +61,7 @@ pub(super) fn decode(text: &str) -> Option<Rows> {
             Line::Generation(row) => _ = rows.generations.insert(row.id, *row),
             Line::Cursor(row) => rows.put_cursor(row),
             Line::Source(name) => _ = rows.sources.insert(name),
+            Line::Key(name) => _ = rows.keys.insert(name),
         }
     }
     Some(rows)

@@ -237,6 +237,19 @@ impl Store {
         first
     }
 
+    /// Month keys that something was sealed with, as they were put.
+    pub fn used_keys(&self) -> Vec<String> {
+        self.memory().rows.keys.iter().cloned().collect()
+    }
+
+    pub fn put_used_key(&self, key: &str) {
+        let mut memory = self.memory();
+        if memory.rows.keys.insert(key.into()) {
+            memory.dirty.keys.insert(key.into());
+            memory.put += 1;
+        }
+    }
+
     /// Everything put so far is durable when this returns. Nothing to do: returns at once.
     pub fn commit(&self) -> Result<(), StateError> {
         let mut memory = self.memory();

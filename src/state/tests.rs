@@ -396,6 +396,7 @@ fn the_snapshot_is_taken_at_most_once_a_minute() {
 fn a_snapshot_that_is_not_whole_is_not_used() {
     let mut rows = Rows::default();
     rows.sources.insert("a\nb".into());
+    rows.keys.insert("2021_April.key 0123".into());
     rows.generations.insert(GenerationId(1), generation(1));
     rows.put_cursor(CursorRow {
         consumer: "c".into(),

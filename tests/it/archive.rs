@@ -10,7 +10,7 @@ use logwarden::base::clock::ManualClock;
 use logwarden::base::{Clock, Timestamp};
 use logwarden::event::{Batch, Cursor, Encoding, Generation, GenerationId, IdKey, Identity, Mark};
 use logwarden::format::{Context, End, Framer, list};
-use logwarden::privacy::{Policy, protect};
+use logwarden::privacy::{Policy, shown};
 use logwarden::query::Expr;
 use logwarden::search::{Options, archive};
 use logwarden::sink::archive::ArchiveSink;
@@ -53,7 +53,7 @@ pub fn batch(path: &Path, text: &[u8], seen: Timestamp) -> Batch {
 pub fn items(sink: &dyn Sink, policy: &Policy, batch: &Batch) -> Items {
     let mut items = Items::default();
     for event in batch.events() {
-        sink.encode(&protect(policy, event), &mut items.body);
+        sink.encode(&shown(policy, event), &mut items.body);
         items.ends.push(items.body.len());
     }
     items

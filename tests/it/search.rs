@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use jiff::tz::TimeZone;
 use logwarden::archive::{Archive, Fact, Generations, Reader};
 use logwarden::event::{Cursor, GenerationId};
-use logwarden::privacy::{Policy, protect};
+use logwarden::privacy::{Policy, shown};
 use logwarden::query::{Expr, ParseContext, parse};
 use logwarden::search::{Input, Options, archive, count_archive, count_files, files};
 
@@ -48,7 +48,7 @@ impl Both {
         let mut archive = Archive::open_writer(folder.path(), NOW).unwrap().0;
         let (mut body, mut ends) = (Vec::new(), Vec::new());
         for event in batch.events() {
-            logwarden::archive::encode(&protect(&Policy::default(), event), &mut body);
+            logwarden::archive::encode(&shown(&Policy::default(), event), &mut body);
             ends.push(body.len());
         }
         archive.add(body, &ends).unwrap();

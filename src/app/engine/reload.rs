@@ -116,6 +116,7 @@ impl Engine {
         let old = &self.settings;
         let fixed = [
             ("state_dir", old.directories != new.directories),
+            ("privacy.keys", old.keys != new.keys),
             ("intake.most", old.intake_most != new.intake_most),
             ("host_id", old.host_id != new.host_id),
             ("host_name", old.host_name != new.host_name),
@@ -128,6 +129,8 @@ impl Engine {
         }
         Settings {
             directories: old.directories.clone(),
+            keys: old.keys.clone(),
+            makes_keys: old.makes_keys,
             stdin: old.stdin,
             dead_letters_most: old.dead_letters_most,
             intake_most: old.intake_most,

@@ -39,6 +39,7 @@ fn settings(home: &Path, output: PathBuf) -> Settings {
         notifiers: Vec::new(),
         directories: Directories::under(&home.join("state")),
         keys: home.join("keys"),
+        makes_keys: true,
         color: Color::Never,
         host_id: Some("host".to_owned()),
         host_name: Some("host".to_owned()),

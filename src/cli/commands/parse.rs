@@ -13,7 +13,7 @@ use crate::cli::output::to_stdout;
 use crate::cli::reading::{Origin, read_batches};
 use crate::cli::{progress, resolve};
 use crate::event::Batch;
-use crate::privacy::{Policy, protect};
+use crate::privacy::{Policy, shown};
 
 pub fn run(global: &Global, arguments: &Parse) -> anyhow::Result<Exit> {
     let settings = resolve::settings(global)?;
@@ -48,7 +48,7 @@ pub fn run(global: &Global, arguments: &Parse) -> anyhow::Result<Exit> {
 
 fn write_documents(policy: &Policy, batch: &Batch, body: &mut Vec<u8>) {
     for event in batch.events() {
-        protect(policy, event).write_json(body);
+        shown(policy, event).write_json(body);
         debug_assert_eq!(body.last(), Some(&b'}'));
         body.pop();
         body.extend_from_slice(b",\"format\":");

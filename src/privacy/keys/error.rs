@@ -129,6 +129,8 @@ pub enum KeyError {
         #[source]
         source: io::Error,
     },
+    #[error("cannot keep in the state which key is used")]
+    Remember(#[source] io::Error),
     #[error("the operating system gives no random numbers")]
     Random(#[source] io::Error),
     #[error(

@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard};
 use std::time::SystemTime;
+use std::{fmt, io};
 
 use super::create;
 use super::destroy::Tombstone;
@@ -20,6 +21,18 @@ pub struct Keyring {
     loaded: RwLock<Loaded>,
     /// One thread at a time looks for what is not yet loaded.
     looking: Mutex<()>,
+    /// The folder is made with the first key.
+    makes_folder: bool,
+    told: OnceLock<Tell>,
+}
+
+/// Keeps the name of a key that is about to be used.
+struct Tell(Box<dyn Fn(UsedKey) -> io::Result<()> + Send + Sync>);
+
+impl fmt::Debug for Tell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Tell")
+    }
 }
 
 #[derive(Debug, Default)]
@@ -45,9 +58,21 @@ impl Keyring {
         Ok(Keyring::at(folder, Arc::new(SystemClock::new())))
     }
 
+    /// Nothing is looked at before a key is asked for. `makes_folder`: and then it need not be there.
+    pub fn lazy(folder: &Path, makes_folder: bool) -> Keyring {
+        let keyring = Keyring::at(folder, Arc::new(SystemClock::new()));
+        Keyring { makes_folder, ..keyring }
+    }
+
     fn at(folder: &Path, clock: Arc<dyn Clock>) -> Keyring {
-        let (loaded, looking) = (RwLock::default(), Mutex::default());
-        let keyring = Keyring { folder: folder.to_owned(), clock, loaded, looking };
+        let keyring = Keyring {
+            folder: folder.to_owned(),
+            clock,
+            loaded: RwLock::default(),
+            looking: Mutex::default(),
+            makes_folder: false,
+            told: OnceLock::new(),
+        };
         keyring.refresh();
         keyring
     }
@@ -78,6 +103,11 @@ impl Keyring {
         loaded.remembered.extend_from_slice(used);
     }
 
+    /// Asked to keep the name of each key before the first token with it leaves; see [`Keyring::remember`].
+    pub fn tell(&self, keep: impl Fn(UsedKey) -> io::Result<()> + Send + Sync + 'static) {
+        _ = self.told.set(Tell(Box::new(keep)));
+    }
+
     /// Every key that something was sealed with, as the folder lists them.
     pub fn used(&self) -> Result<Vec<UsedKey>, KeyError> {
         Ok(Used::read(&Folder::open(&self.folder)?)?.keys().to_vec())
@@ -93,10 +123,16 @@ impl Keyring {
         if let Some(key) = self.read().sealing.get(&month) {
             return Ok(Arc::clone(key));
         }
-        let folder = Folder::open(&self.folder)?;
+        let folder = match self.makes_folder {
+            true => Folder::open_or_create(&self.folder)?,
+            false => Folder::open(&self.folder)?,
+        };
         let used = Used::read(&folder)?.and(&self.read().remembered);
         let key = Arc::new(self.newest(&folder, &used, month)?);
         used.add(&folder, &key, self.clock.now())?;
+        if let Some(Tell(tell)) = self.told.get() {
+            tell(UsedKey { slot: key.slot(), id: key.id() }).map_err(KeyError::Remember)?;
+        }
         let mut loaded = self.loaded.write().unwrap_or_else(PoisonError::into_inner);
         loaded.sealing.insert(month, Arc::clone(&key));
         Ok(key)

@@ -1,6 +1,7 @@
 //! The list of keys that something was sealed with: `used` in the keys folder, a line each, appended and
 //! fsynced before the first token leaves. A key that stands here and is missing is not replaced silently.
 
+use std::fmt;
 use std::fs::File;
 use std::io::{self, Write};
 
@@ -19,6 +20,21 @@ const LONGEST: u64 = 1 << 20;
 pub struct UsedKey {
     pub slot: Slot,
     pub id: KeyId,
+}
+
+impl fmt::Display for UsedKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.id, self.slot.file_name(Kept::Key))
+    }
+}
+
+impl UsedKey {
+    /// As it is displayed.
+    pub fn parse(text: &str) -> Option<UsedKey> {
+        let (id, file) = text.split_once(' ')?;
+        let (slot, kept) = Slot::of_file(file)?;
+        Some(UsedKey { slot, id: KeyId::parse(id)? }).filter(|_| kept == Kept::Key)
+    }
 }
 
 #[derive(Debug, Default)]
@@ -101,10 +117,6 @@ fn append(folder: &Folder, line: &[u8]) -> io::Result<()> {
 }
 
 fn parse(line: &[u8]) -> Option<UsedKey> {
-    let mut words = std::str::from_utf8(line).ok()?.split(' ');
-    let id = KeyId::parse(words.next()?)?;
-    let (slot, kept) = Slot::of_file(words.next()?)?;
-    let time = words.next()?;
-    (kept == Kept::Key && time.ends_with('Z') && words.next().is_none())
-        .then_some(UsedKey { slot, id })
+    let (key, time) = std::str::from_utf8(line).ok()?.rsplit_once(' ')?;
+    UsedKey::parse(key).filter(|_| time.ends_with('Z'))
 }

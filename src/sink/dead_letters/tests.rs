@@ -15,7 +15,7 @@ use super::*;
 use crate::base::clock::ManualClock;
 use crate::base::{SystemClock, Timestamp};
 use crate::event::sample::batch;
-use crate::privacy::{Outgoing, Policy, protect};
+use crate::privacy::{Outgoing, Policy, shown};
 use crate::query::ParseContext;
 use crate::sink::{
     Cursors, Delivery, Items, Limits, Outcome, Refusal, Sink, SinkError, StdoutSink,
@@ -130,7 +130,7 @@ impl Bench {
 fn letter(text: &str) -> DeadLetter {
     let batch = batch(&format!("message={text} client_id=7654321"), None);
     let policy = Policy::new(&["client_id".into()], false);
-    let event = protect(&policy, batch.event(0));
+    let event = shown(&policy, batch.event(0));
     let kind = Some("document_parsing_exception".to_owned());
     let refusal = Refusal { status: Some(400), kind, reason: "no such field".to_owned() };
     DeadLetter::new(&event, "app", "index-1".to_owned(), 2).refused(refusal)

@@ -8,9 +8,10 @@ use super::bulk::{Bulk, Place};
 use super::filter::Filter;
 use super::lanes::Targets;
 use super::prefix::Prefix;
+use crate::base::sanitize;
 use crate::event::{Batch, Cursor};
 use crate::follow::Read;
-use crate::privacy::{Policy, protect};
+use crate::privacy::{KeyError, Policy, protect};
 use crate::sink::Sink;
 use crate::sink::queue::Queue;
 
@@ -122,7 +123,13 @@ impl Filler {
         let (track, from) = (position.track, position.cursor.offset);
         match self.read(position.cursor) {
             Ok(Read::Batch { batch, first }) => {
-                self.take(&batch, first, position, room, filled);
+                self.policy.refresh();
+                if let Err(error) = self.take(&batch, first, position, room, filled) {
+                    filled.errors.push(cannot_seal(&batch, &error));
+                    filled.waiting.push((track, position.seen));
+                    filled.troubled.push(track);
+                    return false;
+                }
                 let moved = position.cursor.offset > from;
                 moved && position.cursor.offset < position.until
             }
@@ -161,17 +168,17 @@ impl Filler {
         position: &mut Position,
         room: Room,
         filled: &mut Filled,
-    ) {
+    ) -> Result<(), KeyError> {
         for index in first..batch.records.len() {
             let event = batch.event(index);
             let (start, end) = (event.record.start, event.record.end);
             let place = Place { track: position.track, start, end };
             if start >= position.until {
-                return;
+                return Ok(());
             }
             if !position.done.contains(start) {
                 let taken = match self.filter.passes(&event) {
-                    true => self.encode(batch, index, room, filled),
+                    true => self.encode(batch, index, room, filled)?,
                     false => Taken::Filtered,
                 };
                 match taken {
@@ -184,31 +191,46 @@ impl Filler {
                     Taken::NoRoom => {
                         filled.full = true;
                         self.rest = Some((batch.clone(), index));
-                        return;
+                        return Ok(());
                     }
                 }
             }
             position.cursor.offset = end;
         }
+        Ok(())
     }
 
     /// The body grows only where it is added. The first of a bulk always has room.
-    fn encode(&self, batch: &Batch, index: usize, room: Room, filled: &mut Filled) -> Taken {
+    fn encode(
+        &self,
+        batch: &Batch,
+        index: usize,
+        room: Room,
+        filled: &mut Filled,
+    ) -> Result<Taken, KeyError> {
         if filled.bulk.len() >= room.events {
-            return Taken::NoRoom;
+            return Ok(Taken::NoRoom);
         }
         let body = &mut filled.bulk.items.body;
         let before = body.len();
-        self.sink.encode(&protect(&self.policy, batch.event(index)), body);
+        self.sink.encode(&protect(&self.policy, batch.event(index))?, body);
         let taken = match body.len() {
             length if length == before => Taken::Filtered,
             _ if !self.targets.have(&*self.sink, &body[before..]) => Taken::Elsewhere,
             length if before > 0 && length > room.bytes => Taken::NoRoom,
-            _ => return Taken::Added,
+            _ => return Ok(Taken::Added),
         };
         body.truncate(before);
-        taken
+        Ok(taken)
     }
+}
+
+/// Nothing of that file goes on from there; it is tried again.
+fn cannot_seal(batch: &Batch, error: &KeyError) -> std::io::Error {
+    let path = sanitize::line(&batch.path.to_string_lossy()).into_owned();
+    let cause =
+        std::error::Error::source(error).map_or(String::new(), |cause| format!(": {cause}"));
+    std::io::Error::other(format!("{path} waits, nothing of it leaves in clear: {error}{cause}"))
 }
 
 /// What became of one event of a batch.

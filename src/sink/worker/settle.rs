@@ -197,7 +197,8 @@ impl Worker {
                 // The body is in the target's form; the document is made again from the log.
                 match config.queue.read(cursor)? {
                     Read::Batch { batch, first } => {
-                        let event = protect(&config.policy, batch.event(first));
+                        let event = protect(&config.policy, batch.event(first))
+                            .map_err(std::io::Error::other)?;
                         let source = &batch.generation.source;
                         let letter = DeadLetter::new(&event, source, target, attempts);
                         letters.push(letter.refused(refusal));

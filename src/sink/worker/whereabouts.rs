@@ -6,7 +6,7 @@ use super::{Worker, WorkerConfig};
 use crate::event::Cursor;
 use crate::event::status::{Asked, LineState};
 use crate::follow::Read;
-use crate::privacy::protect;
+use crate::privacy::shown;
 
 /// The event that somebody looks at.
 #[derive(Debug)]
@@ -29,7 +29,7 @@ pub(super) fn look_up(config: &WorkerConfig, place: Cursor) -> Option<Found> {
     let event = batch.event(first);
     let is_letter = config.dead_letters.holds(&config.name, &event.id().to_string());
     let mut item = Vec::new();
-    config.sink.encode(&protect(&config.policy, event), &mut item);
+    config.sink.encode(&shown(&config.policy, event), &mut item);
     Some(Found {
         is_filtered: item.is_empty() || !config.filter.passes(&event),
         is_letter,

@@ -11,6 +11,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use jiff::tz::TimeZone;
+use regex::Regex;
 
 use super::section::{Findings, Section};
 use super::{ConfigErrors, Entry, Layers, Problem, Table, Value, closest};
@@ -21,6 +22,7 @@ use crate::app::settings::{
 use crate::base::Timestamp;
 use crate::base::bytes::parse_size;
 use crate::follow::{SourceConfig, intake};
+use crate::privacy::AddressMode;
 use crate::query::ParseContext;
 use crate::sink::dead_letters::MOST;
 
@@ -108,16 +110,33 @@ impl Configured {
             self.keys = section.filled_text("keys").map(PathBuf::from);
             self.privacy = PrivacySettings {
                 seal: section.plain_texts("seal").unwrap_or_default(),
+                pseudonymise: section.plain_texts("pseudonymise").unwrap_or_default(),
+                addresses: section.choice("addresses", &AddressMode::ALL).unwrap_or_default(),
+                addresses_last: section.flag("addresses_last").unwrap_or(false),
+                patterns: patterns(section),
                 keep_original: section.flag("keep_original").unwrap_or(false),
             };
-            if let Some((_, place)) = section.texts("pseudonymise").iter().flatten().next() {
-                let problem = "privacy.pseudonymise: this version cannot pseudonymise, so these \
-                               values would leave in clear; name them in `seal` instead";
-                section.findings.error(place, problem);
+            if self.privacy.addresses == AddressMode::LegacySha1 {
+                let warning = "privacy.addresses: legacy-sha1 has no key: whoever has the hashes finds \
+                               every IPv4 address within an hour; use it only to join old files";
+                section.findings.note(section.place(), warning);
             }
         });
         self
     }
+}
+
+/// `[[privacy.pattern]]`.
+fn patterns(section: &mut Section<'_>) -> Vec<(String, String)> {
+    let mut all = Vec::new();
+    section.tables("pattern", |table| {
+        let field = table.required_text("field");
+        let check =
+            |text: &str| Regex::new(text).map(|_| text.to_owned()).map_err(|e| e.to_string());
+        let regex = table.parsed("match", check);
+        all.extend(field.zip(regex));
+    });
+    all
 }
 
 fn ship(section: &mut Section<'_>) -> Ship {

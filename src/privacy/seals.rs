@@ -1,0 +1,126 @@
+//! What one event must not give away: each value that the policy names, and what stands for it wherever it leaves.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::nested;
+use super::policy::Treatment;
+use super::words::{SHORTEST, Words};
+use super::{KeyError, Month, Policy, SEALED, Sealer};
+use crate::base::Timestamp;
+
+/// Keys are asked for with the first value; most events have none.
+pub(super) struct Seals<'e> {
+    policy: &'e Policy,
+    /// `None`: values leave as `[sealed]`, for good.
+    sealer: Option<&'e Arc<Sealer>>,
+    path: &'e Path,
+    day: i32,
+    month: Option<Month>,
+    known: Vec<Known<'e>>,
+    failed: Option<KeyError>,
+}
+
+struct Known<'e> {
+    value: String,
+    treatment: Treatment<'e>,
+    stand: Stand,
+}
+
+/// What stands for one value.
+#[derive(Clone)]
+pub(super) struct Stand {
+    pub text: String,
+    /// For searches that ask for equality.
+    pub tag: Option<String>,
+}
+
+impl<'e> Seals<'e> {
+    /// The month is that of the file's name, else that of the event's UTC day.
+    pub(super) fn new(
+        policy: &'e Policy,
+        sealer: Option<&'e Arc<Sealer>>,
+        path: &'e Path,
+        day: i32,
+    ) -> Self {
+        Seals { policy, sealer, path, day, month: None, known: Vec::new(), failed: None }
+    }
+
+    pub(super) fn policy(&self) -> &'e Policy {
+        self.policy
+    }
+
+    /// The words to look for in all other texts, or why nothing of this event may leave.
+    pub(super) fn finish(self) -> Result<Words, KeyError> {
+        match self.failed {
+            Some(error) => Err(error),
+            None => {
+                let pair = |known: Known<'_>| (known.value, known.stand.text);
+                Ok(Words::new(self.known.into_iter().map(pair).collect()))
+            }
+        }
+    }
+
+    /// Of a text or a number. The same one has the same token wherever it stands in an event.
+    pub(super) fn value(&mut self, treatment: Treatment<'e>, value: &str) -> Stand {
+        let value = value.trim();
+        let known =
+            self.known.iter().find(|known| known.value == value && known.treatment == treatment);
+        if let Some(known) = known {
+            return known.stand.clone();
+        }
+        let stand = self.stand(treatment, value);
+        self.known.push(Known { value: value.to_owned(), treatment, stand: stand.clone() });
+        stand
+    }
+
+    /// Of an object or an array, as it is written; texts and numbers inside are looked for elsewhere too.
+    pub(super) fn composite(&mut self, treatment: Treatment<'e>, json: &str) -> Stand {
+        nested::texts(json, &mut |text| {
+            if text.trim().chars().nth(SHORTEST - 1).is_some() {
+                self.value(treatment, text);
+            }
+        });
+        // It is no value that somebody asks for.
+        Stand { tag: None, ..self.stand(treatment, json) }
+    }
+
+    fn stand(&mut self, treatment: Treatment<'e>, value: &str) -> Stand {
+        let masked = || Stand { text: SEALED.to_owned(), tag: None };
+        if self.failed.is_some() {
+            return masked();
+        }
+        self.try_stand(treatment, value).unwrap_or_else(|error| {
+            self.failed = Some(error);
+            masked()
+        })
+    }
+
+    fn try_stand(&mut self, treatment: Treatment<'e>, value: &str) -> Result<Stand, KeyError> {
+        let Some(sealer) = self.sealer else {
+            return Ok(Stand { text: SEALED.to_owned(), tag: None });
+        };
+        let (mut text, mut tag) = (String::new(), String::new());
+        let month = self.month();
+        match treatment {
+            Treatment::Seal(field) => {
+                sealer.seal(month, field, value, &mut text)?;
+                sealer.tag(month, field, value, &mut tag)?;
+                Ok(Stand { text, tag: Some(tag) })
+            }
+            Treatment::Address => {
+                let month = if self.policy.addresses_last() { Month::ALWAYS } else { month };
+                sealer.pseudonym(month, self.policy.address_mode(), value, &mut text)?;
+                Ok(Stand { text, tag: None })
+            }
+        }
+    }
+
+    fn month(&mut self) -> Month {
+        *self.month.get_or_insert_with(|| {
+            let name = self.path.file_name().map(|name| name.to_string_lossy());
+            let named = name.and_then(|name| Month::in_name(&name));
+            named.unwrap_or_else(|| Month::of(Timestamp::of_day(self.day)))
+        })
+    }
+}

@@ -1,0 +1,202 @@
+//! With keys: what leaves can be opened again, and found by its tag.
+
+use super::*;
+
+struct Keys {
+    scratch: tempfile::TempDir,
+    sealer: Arc<Sealer>,
+}
+
+impl Keys {
+    fn new() -> Keys {
+        let scratch = tempfile::tempdir().unwrap();
+        let keyring = Keyring::lazy(&scratch.path().join("keys"), true);
+        Keys { scratch, sealer: Arc::new(Sealer::new(Arc::new(keyring)).unwrap()) }
+    }
+
+    fn policy(&self) -> Policy {
+        Policy::new(&["client_id".into()], true).with_keys(self.sealer.clone())
+    }
+
+    fn folder(&self) -> std::path::PathBuf {
+        self.scratch.path().join("keys")
+    }
+
+    fn open(&self, token: &Json) -> String {
+        let opener = Opener::new(Arc::new(Keyring::open(&self.folder()).unwrap()));
+        opener.open(token.as_str().unwrap()).unwrap().value.to_string()
+    }
+
+    fn tag(&self, month: &str, value: &str) -> String {
+        let mut tag = String::new();
+        self.sealer.tag(Month::typed(month).unwrap(), "clientid", value, &mut tag).unwrap();
+        tag
+    }
+}
+
+fn document(policy: &Policy, batch: &Batch) -> Json {
+    let mut body = Vec::new();
+    protect(policy, batch.event(0)).unwrap().write_json(&mut body);
+    serde_json::from_slice(&body).unwrap()
+}
+
+/// In a file whose name says April 2021.
+fn of_april(text: &str) -> Batch {
+    let mut batch = batch(text, None);
+    batch.path = std::path::Path::new("/logs/logs_2021_Apr.txt").into();
+    batch
+}
+
+#[test]
+fn what_is_sealed_has_a_tag_and_opens_wherever_it_stands() {
+    let keys = Keys::new();
+    let text =
+        r#"CLIENT_ID=CLIENTID2 message=<CLIENTID2> a={"b":{"clientId":1234567},"c":"1234567"}"#;
+    let document = document(&keys.policy(), &of_april(text));
+    assert_eq!(keys.open(&document["CLIENT_ID"]), "CLIENTID2");
+    assert_eq!(document["CLIENT_ID_tag"], keys.tag("2021_April", "CLIENTID2"));
+    let token = document["CLIENT_ID"].as_str().unwrap();
+    assert_eq!(document["message"], format!("<{token}>"), "the same one");
+    assert_eq!(keys.open(&document["a"]["b"]["clientId"]), "1234567");
+    assert_eq!(document["a"]["b"]["clientId_tag"], keys.tag("2021_April", "1234567"));
+    assert_eq!(document["a"]["c"], document["a"]["b"]["clientId"]);
+    let text = document.to_string();
+    assert!(!text.contains("CLIENTID2") && !text.contains("1234567"), "{text}");
+}
+
+#[test]
+fn the_month_is_that_of_the_file_s_name_or_of_the_event_s_day() {
+    let keys = Keys::new();
+    let mut event = batch("client_id=CLIENTID2", None);
+    event.records[0].time = Timestamp(1_699_957_381_446_000_000);
+    assert_eq!(
+        document(&keys.policy(), &event)["client_id_tag"],
+        keys.tag("2023_November", "CLIENTID2")
+    );
+    event.records[0].flags = Flags::TIME_SEEN;
+    event.day = 18_737;
+    assert_eq!(
+        document(&keys.policy(), &event)["client_id_tag"],
+        keys.tag("2021_April", "CLIENTID2")
+    );
+    event.path = std::path::Path::new("/logs/logs_2021_Mar.txt.1").into();
+    assert_eq!(
+        document(&keys.policy(), &event)["client_id_tag"],
+        keys.tag("2021_March", "CLIENTID2")
+    );
+}
+
+#[test]
+fn objects_and_lists_are_sealed_as_they_are_written() {
+    let keys = Keys::new();
+    let text = r#"client_id=["first-id",{"x":"second-id"}] a={"client_id":{"y":"third-id"}} message=first-id,second-id,third-id"#;
+    let document = document(&keys.policy(), &of_april(text));
+    assert_eq!(keys.open(&document["client_id"]), r#"["first-id",{"x":"second-id"}]"#);
+    assert_eq!(keys.open(&document["a"]["client_id"]), r#"{"y":"third-id"}"#);
+    assert_eq!(document.get("client_id_tag"), None);
+    let message = document["message"].as_str().unwrap();
+    let opened: Vec<String> = message.split(',').map(|token| keys.open(&token.into())).collect();
+    assert_eq!(opened, ["first-id", "second-id", "third-id"]);
+}
+
+#[test]
+fn a_field_of_the_log_does_not_pass_for_a_tag() {
+    let keys = Keys::new();
+    let text = r#"client_id=CLIENTID2 client_id_tag=mine a={"client_id_tag":"mine","client_id":"CLIENTID2"}"#;
+    let document = document(&keys.policy(), &of_april(text));
+    assert_eq!(
+        (&document["client_id_tag_"], &document["a"]["client_id_tag_"]),
+        (&json!("mine"), &json!("mine"))
+    );
+    let tag = keys.tag("2021_April", "CLIENTID2");
+    assert_eq!(
+        (&document["client_id_tag"], &document["a"]["client_id_tag"]),
+        (&json!(tag), &json!(tag))
+    );
+}
+
+#[test]
+fn values_in_messages_are_found_by_patterns() {
+    let keys = Keys::new();
+    let pattern = Pattern::new("client_id", regex::Regex::new(r"customer:(\w+)").unwrap()).unwrap();
+    let policy = keys.policy().with_patterns(vec![pattern]);
+    let document = document(&policy, &of_april("message=customer:abc;customer:77;abcd n=abc"));
+    let message: Vec<&str> = document["message"].as_str().unwrap().split([':', ';']).collect();
+    assert_eq!(keys.open(&message[1].into()), "abc");
+    assert_eq!(keys.open(&message[3].into()), "77");
+    assert_eq!(message[4], "abcd");
+    let tags: Vec<String> = document["client_id_tag"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|t| t.as_str().unwrap().into())
+        .collect();
+    let mut expected = [keys.tag("2021_April", "abc"), keys.tag("2021_April", "77")];
+    expected.sort();
+    assert_eq!(tags, expected);
+    let original = document["event"]["original"].as_str().unwrap();
+    assert!(!original.contains("customer:abc") && !original.contains("customer:77"), "{original}");
+}
+
+#[test]
+fn addresses_leave_under_another_name_wherever_they_stand() {
+    let keys = Keys::new();
+    let names = ["ip".into(), "source.ip".into()];
+    let event = of_april("ip=192.168.17.4 message=from:192.168.17.4");
+    let of = |mode| {
+        let policy = keys.policy().with_addresses(&names, mode, false);
+        let document = document(&policy, &event);
+        let ip = document["ip"].as_str().unwrap().to_owned();
+        assert_eq!(document["message"], format!("from:{ip}"));
+        ip
+    };
+    assert!(of(AddressMode::Hmac).starts_with("ip1."));
+    assert!(of(AddressMode::Pfx).parse::<std::net::Ipv4Addr>().is_ok());
+    assert_eq!(of(AddressMode::Truncate), "192.168.17.0");
+    assert_eq!(of(AddressMode::Clear), "192.168.17.4");
+}
+
+#[test]
+fn without_the_key_that_was_used_nothing_leaves() {
+    let keys = Keys::new();
+    assert!(protect(&keys.policy(), of_april("client_id=CLIENTID2").event(0)).is_ok());
+    std::fs::remove_file(keys.folder().join("2021_April.key")).unwrap();
+    let policy = keys.policy();
+    policy.refresh();
+    let refused = protect(&policy, of_april("client_id=CLIENTID2").event(0)).unwrap_err();
+    assert!(matches!(refused, KeyError::Missing { .. }), "{refused}");
+    // What needs no key leaves, and so does another month.
+    assert!(protect(&policy, of_april("message=x").event(0)).is_ok());
+    let mut may = of_april("client_id=CLIENTID2");
+    may.path = std::path::Path::new("logs_2021_May.txt").into();
+    assert!(protect(&policy, may.event(0)).is_ok());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
+    /// Whatever the event holds: the id opens again, and stands nowhere else.
+    #[test]
+    fn no_sealed_value_leaves(
+        parts in prop::collection::vec(
+            (name(), prop::option::of(any::<String>()), json_text()), 0..8),
+        id in "[A-Z]{7}[Q-Z]",
+        more in "[a-z]{0,3}",
+    ) {
+        let keys = Keys::new();
+        let mut parts = parts;
+        let nested = format!(r#"{{"x":["{id}",{{"{id}":"a {id}","clientId":"{id}{more}"}}]}}"#);
+        parts.push(("message".into(), Some(format!("<{id}> {id}/{id}{more}")), String::new()));
+        parts.push(("deep".into(), None, nested));
+        parts.push(("client_id".into(), Some(id.clone()), String::new()));
+        let mut event = of_april(&format!("{id} x"));
+        event.path = std::path::PathBuf::from(format!("/{id}/logs_2021_Apr.txt")).into();
+        event.decode = Arc::new(Told(parts));
+        let document = document(&keys.policy(), &event);
+        prop_assert_eq!(keys.open(&document["client_id"]), id.clone());
+        let text = document.to_string();
+        let inside = |text: &str| text.match_indices(&id).any(|(at, _)| {
+            !text[at + id.len()..].starts_with(|c: char| c.is_alphanumeric())
+        });
+        prop_assert!(!inside(&text), "{}", text);
+    }
+}
