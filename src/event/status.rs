@@ -104,6 +104,31 @@ pub struct SinkStatus {
     pub asked: Option<Asked>,
 }
 
+impl SinkStatus {
+    /// Nothing has happened yet.
+    pub fn new(name: &str, kind: &str) -> Self {
+        SinkStatus {
+            name: name.to_owned(),
+            kind: kind.to_owned(),
+            state: SinkState::Idle,
+            confirmed_events: 0,
+            bytes: Bytes::default(),
+            duplicates: 0,
+            filtered_events: 0,
+            dead_letters: 0,
+            rate: 0.0,
+            in_flight_events: 0,
+            behind_bytes: 0,
+            behind_events: 0,
+            oldest_waiting: None,
+            last_success: None,
+            last_error: None,
+            blocked: None,
+            asked: None,
+        }
+    }
+}
+
 /// One event, and where it is on its way to this sink.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Asked {

@@ -355,23 +355,12 @@ fn rule(name: &str, state: RuleState, count: u64, limit: u64) -> RuleStatus {
 
 fn sink(name: &str, state: SinkState) -> SinkStatus {
     SinkStatus {
-        name: name.to_owned(),
-        kind: name.to_owned(),
         state,
         confirmed_events: 12_345,
         bytes: Bytes { seen: 1_600_000, confirmed: 1_600_000, ..Bytes::default() },
-        duplicates: 0,
-        filtered_events: 0,
-        dead_letters: 0,
         rate: 48.2,
-        in_flight_events: 0,
-        behind_bytes: 0,
-        behind_events: 0,
-        oldest_waiting: None,
         last_success: Some(Timestamp::from_seconds(NOW - 1)),
-        last_error: None,
-        blocked: None,
-        asked: None,
+        ..SinkStatus::new(name, name)
     }
 }
 

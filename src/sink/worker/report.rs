@@ -10,7 +10,7 @@ use super::ledger::{self, Ledger};
 use super::order::Base;
 use super::{Worker, WorkerConfig};
 use crate::base::Timestamp;
-use crate::event::status::{Bytes, SinkState, SinkStatus};
+use crate::event::status::{SinkState, SinkStatus};
 
 /// Not more often than this.
 const EVERY: Duration = Duration::from_millis(100);
@@ -39,25 +39,7 @@ impl Report {
     pub(super) fn new(
         config: &WorkerConfig,
     ) -> (Self, watch::Receiver<SinkStatus>, watch::Receiver<Ledger>) {
-        let status = SinkStatus {
-            name: config.name.clone(),
-            kind: config.kind.clone(),
-            state: SinkState::Idle,
-            confirmed_events: 0,
-            bytes: Bytes::default(),
-            duplicates: 0,
-            filtered_events: 0,
-            dead_letters: 0,
-            rate: 0.0,
-            in_flight_events: 0,
-            behind_bytes: 0,
-            behind_events: 0,
-            oldest_waiting: None,
-            last_success: None,
-            last_error: None,
-            blocked: None,
-            asked: None,
-        };
+        let status = SinkStatus::new(&config.name, &config.kind);
         let (sender, receiver) = watch::channel(status.clone());
         let (ledger, ledgers) = watch::channel(Ledger::default());
         let report = Report {

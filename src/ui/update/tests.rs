@@ -29,25 +29,7 @@ fn type_text(state: &mut State, text: &str) {
 }
 
 fn sink(state: SinkState) -> SinkStatus {
-    SinkStatus {
-        name: "archive".to_owned(),
-        kind: "archive".to_owned(),
-        state,
-        confirmed_events: 0,
-        bytes: Default::default(),
-        duplicates: 0,
-        filtered_events: 0,
-        dead_letters: 0,
-        rate: 0.0,
-        in_flight_events: 0,
-        behind_bytes: 0,
-        behind_events: 0,
-        oldest_waiting: None,
-        last_success: None,
-        last_error: None,
-        blocked: None,
-        asked: None,
-    }
+    SinkStatus { state, ..SinkStatus::new("archive", "archive") }
 }
 
 fn with_sink(state: &mut State, sink_state: SinkState) {
