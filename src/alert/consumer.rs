@@ -16,6 +16,7 @@ use crate::base::{Clock, Timestamp};
 use crate::event::status::RuleStatus;
 use crate::event::{Batch, Cursor, GenerationId};
 use crate::follow::{Log, Read};
+use crate::privacy::Policy;
 
 /// Batches of one generation before the next one has its turn.
 const TURN: usize = 8;
@@ -62,6 +63,13 @@ impl Consumer {
         let (told, told_out) = mpsc::channel(TOLD);
         let consumer = Consumer { log, clock, work, statuses, told, skipped: 0 };
         (consumer, Outputs { statuses: statuses_out, told: told_out })
+    }
+
+    /// See [`Engine::hide`].
+    #[must_use]
+    pub fn hiding(mut self, policy: &Arc<Policy>) -> Self {
+        self.work.engine.hide(policy);
+        self
     }
 
     pub async fn run(mut self, stop: CancellationToken) {

@@ -1,11 +1,14 @@
 //! The evaluator: events and times in, transitions out. Pure.
 
+use std::sync::Arc;
+
 use super::rule::RuleConfig;
 use super::threshold::Threshold;
 use super::transition::Transition;
 use crate::base::Timestamp;
 use crate::event::status::RuleStatus;
 use crate::event::{Event, Flags};
+use crate::privacy::Policy;
 
 /// All rules and what they have counted. Memory: at most 10,000 keys a rule.
 #[derive(Debug)]
@@ -16,6 +19,11 @@ pub struct Engine {
 impl Engine {
     pub fn new(rules: Vec<RuleConfig>) -> Self {
         Engine { rules: rules.into_iter().map(Threshold::new).collect() }
+    }
+
+    /// What the policy hides is not told in keys either: the tag of a value stands for it, or a pseudonym.
+    pub fn hide(&mut self, policy: &Arc<Policy>) {
+        self.rules.iter_mut().for_each(|rule| rule.hide(policy.clone()));
     }
 
     /// Each event once, in the order of its generation. `now` is when it was read.

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::event::{Event, SourceName, Value, document};
+use crate::privacy::{self, Policy};
 use crate::query::{FieldName, Subject};
 
 /// Where a key has no value for a `by` field.
@@ -57,9 +58,15 @@ pub(super) struct Keys {
     /// The last source and its number: neighbours are mostly of one file.
     last_source: Option<(SourceName, usize)>,
     scratch: String,
+    /// What of a key is not for everybody who hears of it.
+    policy: Option<Arc<Policy>>,
 }
 
 impl Keys {
+    pub fn hide(&mut self, policy: Arc<Policy>) {
+        self.policy = Some(policy);
+    }
+
     pub fn len(&self) -> usize {
         self.numbers.len()
     }
@@ -87,7 +94,7 @@ impl Keys {
                 },
             },
             Grouping::Fields(fields) => {
-                write_key(fields, event, &mut self.scratch);
+                write_key(fields, event, self.policy.as_deref(), &mut self.scratch);
                 self.numbers.get(self.scratch.as_str()).copied().ok_or(&self.scratch)
             }
         }
@@ -109,7 +116,7 @@ impl Keys {
     }
 }
 
-fn write_key(fields: &[By], event: &Event<'_>, key: &mut String) {
+fn write_key(fields: &[By], event: &Event<'_>, policy: Option<&Policy>, key: &mut String) {
     let mut values: Vec<Option<String>> = vec![None; fields.len()];
     let mut note = |path: &str, value: Value<'_>| {
         for (field, found) in fields.iter().zip(&mut values) {
@@ -135,7 +142,13 @@ fn write_key(fields: &[By], event: &Event<'_>, key: &mut String) {
         }
         match field {
             By::Source => key.push_str(&event.batch.generation.source),
-            By::Field(_) => key.push_str(value.as_deref().unwrap_or(NONE)),
+            By::Field(name) => {
+                let value = value.as_deref();
+                let alias = policy
+                    .zip(value)
+                    .and_then(|(policy, value)| privacy::alias(policy, event, &name.0, value));
+                key.push_str(alias.as_deref().or(value).unwrap_or(NONE));
+            }
         }
     }
     if let Some((end, _)) = key.char_indices().take_while(|(at, _)| *at <= LONGEST_KEY).last()

@@ -11,6 +11,7 @@ use super::window::Window;
 use crate::base::Timestamp;
 use crate::event::Event;
 use crate::event::status::{RuleState, RuleStatus};
+use crate::privacy::Policy;
 
 /// Keys of one rule beyond this many count together.
 pub(super) const MAX_KEYS: usize = 10_000;
@@ -109,6 +110,11 @@ impl Threshold {
             swept: Timestamp::MIN,
             config,
         }
+    }
+
+    /// What the policy hides is not told in keys either.
+    pub fn hide(&mut self, policy: Arc<Policy>) {
+        self.keys.hide(policy);
     }
 
     pub fn on_event(

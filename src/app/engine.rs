@@ -295,6 +295,8 @@ impl Alerts {
         let (log, clock) = (maker.log.clone(), maker.clock.clone());
         let (consumer, outputs) =
             alert::Consumer::new(log, settings.rules.clone(), clock, maker.once);
+        let policy = Arc::new(settings.privacy.policy().with_keys(maker.sealer.clone()));
+        let consumer = consumer.hiding(&policy);
         tasks.spawn(tell(outputs.told, maker.notices.clone()));
         let stop = stop.child_token();
         let task = tokio::spawn(consumer.run(stop.clone()));

@@ -25,7 +25,7 @@ mod words;
 pub use address::AddressMode;
 pub use keys::{KeyError, Keyring, Month};
 pub use opener::{OpenError, Opener};
-pub use outgoing::{Origin, Outgoing, StoredError, protect, shown, stored};
+pub use outgoing::{Origin, Outgoing, StoredError, alias, protect, shown, stored};
 pub use policy::{Pattern, Policy};
 pub use read::Document;
 pub use sealer::Sealer;

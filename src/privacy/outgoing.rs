@@ -48,6 +48,24 @@ pub fn shown<'a>(policy: &Policy, event: Event<'a>) -> Outgoing<'a> {
     under(policy, None, event).expect("what asks for no key is not refused one")
 }
 
+/// What stands for one value of an event, where the policy hides the field: the tag of a sealed one, so that the same
+/// value has the same alias all month. `None`: it is not hidden.
+pub fn alias(policy: &Policy, event: &Event<'_>, path: &str, value: &str) -> Option<String> {
+    let treatment = policy.treatment(path)?;
+    let mut seals = Seals::new(policy, policy.sealer(), &event.batch.path, day_of(event));
+    let stand = seals.value(treatment, value);
+    Some(stand.tag.unwrap_or(stand.text))
+}
+
+/// Its own, or that on which its bytes were first seen.
+fn day_of(event: &Event<'_>) -> i32 {
+    let flags = event.record.flags;
+    match flags.contains(Flags::TIME_SEEN) || flags.contains(Flags::TIME_PREVIOUS) {
+        true => event.batch.day,
+        false => event.record.time.day(),
+    }
+}
+
 fn under<'a>(
     policy: &Policy,
     sealer: Option<&Arc<Sealer>>,
@@ -55,8 +73,6 @@ fn under<'a>(
 ) -> Result<Outgoing<'a>, KeyError> {
     let parts = document::parts(event);
     let (record, generation) = (event.record, &event.batch.generation);
-    let borrowed =
-        record.flags.contains(Flags::TIME_SEEN) || record.flags.contains(Flags::TIME_PREVIOUS);
     let mut outgoing = Outgoing {
         id: event.id(),
         generation: generation.id,
@@ -65,7 +81,7 @@ fn under<'a>(
         time: record.time,
         precision: record.precision,
         seen: event.batch.seen,
-        day: if borrowed { event.batch.day } else { record.time.day() },
+        day: day_of(&event),
         level: record.level,
         flags: record.flags,
         host: Cow::Borrowed(&generation.host),

@@ -19,6 +19,7 @@ mod judging_elasticsearch;
 mod keys;
 mod metrics;
 mod outage;
+mod privacy;
 mod program;
 mod reload;
 mod restart;
