@@ -30,6 +30,7 @@ pub fn changes(before: &Status, now: &Status) -> Vec<String> {
         let earlier = before.sinks.iter().find(|other| other.name == sink.name);
         lines.extend(sink_change(earlier, sink));
         lines.extend(target_change(earlier, sink));
+        lines.extend(file_change(earlier, sink));
     }
     let earlier: HashMap<FileId, &FileStatus> =
         before.files.iter().map(|file| (file.file, file)).collect();
@@ -80,6 +81,17 @@ fn sink_change(before: Option<&SinkStatus>, now: &SinkStatus) -> Option<String> 
             _ => None,
         },
         SinkState::Armed | SinkState::Resting { .. } | SinkState::Stopped => None,
+    }
+}
+
+/// One file of several.
+fn file_change(before: Option<&SinkStatus>, now: &SinkStatus) -> Option<String> {
+    match (before.and_then(|before| before.stuck.as_deref()), now.stuck.as_deref()) {
+        (before, Some(reason)) if before != Some(reason) => {
+            Some(format!("sink {}: {}; other files go on", now.name, clean(reason)))
+        }
+        (Some(_), None) => Some(format!("sink {}: every file is read on", now.name)),
+        _ => None,
     }
 }
 

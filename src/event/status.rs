@@ -96,6 +96,9 @@ pub struct SinkStatus {
     pub oldest_waiting: Option<Timestamp>,
     pub last_success: Option<Timestamp>,
     pub last_error: Option<String>,
+    /// Why it cannot go on in some file, while it does in the others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stuck: Option<String>,
     /// Why one of its targets takes nothing now, while the others go on.
     #[serde(default)]
     pub blocked: Option<String>,
@@ -123,6 +126,7 @@ impl SinkStatus {
             oldest_waiting: None,
             last_success: None,
             last_error: None,
+            stuck: None,
             blocked: None,
             asked: None,
         }

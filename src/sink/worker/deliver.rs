@@ -160,7 +160,10 @@ impl Worker {
             return;
         }
         for (track, read) in filled.reached {
-            self.tracks.all[track].read = read;
+            let track = &mut self.tracks.all[track];
+            if read > track.read {
+                (track.read, track.troubled) = (read, 0);
+            }
         }
         let skipped = filled.skipped.into_iter().map(|place| (place, Fate::Filtered));
         let lost = filled.lost.into_iter().map(|place| (place, Fate::Lost));
@@ -175,7 +178,8 @@ impl Worker {
             track.troubled = if troubled { track.troubled + 1 } else { 0 };
         }
         self.report.filtered(filled.skipped_events);
-        self.report.reading(&filled.errors);
+        let some_are_left = self.tracks.all.iter().any(|track| track.troubled > 0);
+        self.report.reading(&filled.errors, some_are_left);
         if filled.bulk.is_empty() {
             self.recycle(filled.bulk);
         } else {

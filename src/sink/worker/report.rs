@@ -31,8 +31,6 @@ pub(super) struct Report {
     /// Of events whose bodies were dropped.
     oldest: Option<Timestamp>,
     pub stopped: bool,
-    /// The last pass could not read some file.
-    unreadable: bool,
 }
 
 impl Report {
@@ -51,7 +49,6 @@ impl Report {
             samples: VecDeque::new(),
             oldest: None,
             stopped: false,
-            unreadable: false,
         };
         (report, receiver, ledgers)
     }
@@ -96,13 +93,16 @@ impl Report {
     }
 
     /// What a pass over the files could not read.
-    pub(super) fn reading(&mut self, errors: &[std::io::Error]) {
+    /// `some_are_left`: files that could not be read at the last try.
+    pub(super) fn reading(&mut self, errors: &[std::io::Error], some_are_left: bool) {
         if let Some(error) = errors.first() {
-            self.error(format!("cannot read on: {error}; the cursor stays, it is tried again"));
-        } else if self.unreadable {
+            let text = format!("cannot read on: {error}; the cursor stays, it is tried again");
+            self.status.stuck = Some(text.clone());
+            self.error(text);
+        } else if !some_are_left && self.status.stuck.take().is_some() {
             self.status.last_error = None;
+            self.touched = true;
         }
-        self.unreadable = !errors.is_empty();
     }
 
     pub(super) fn error(&mut self, text: String) {
