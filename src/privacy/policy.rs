@@ -210,6 +210,11 @@ impl Names {
     }
 }
 
+/// Something can bear this name.
+pub fn is_a_name(name: &str) -> bool {
+    letters_and_digits(name).next().is_some()
+}
+
 fn letters_and_digits(name: &str) -> impl Iterator<Item = char> {
     name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase)
 }

@@ -91,7 +91,10 @@ where = "level:eror"
 kind = "elasticsearch"
 password = "secret"
 [privacy]
-pseudonymise = ["ip"]
+addresses = "rot13"
+seal = ["--"]
+[[privacy.pattern]]
+field = "client_id"
 "#,
     );
     let expected = [
@@ -103,7 +106,9 @@ pseudonymise = ["ip"]
         ":8:3: unknown key `cuont` in [rule.errors]; did you mean `count`?",
         ":9:7: `urls` is missing; write urls = ",
         ":11:1: `password` in [sink.es] would keep a secret in the configuration",
-        ":13:17: privacy.pseudonymise: this version cannot pseudonymise",
+        ":13:13: privacy.addresses: `rot13` is none of hmac, pfx, truncate, clear, legacy-sha1",
+        ":14:9: privacy.seal: `--` names no field",
+        ":15:1: [privacy.pattern] needs `match`",
     ];
     let outcome = program.run(&["check", "--config", &file]).exits(2);
     let lines: Vec<&str> = outcome.err.lines().collect();
@@ -112,7 +117,7 @@ pseudonymise = ["ip"]
         assert!(line.starts_with(&format!("{file}{expected}")), "{line}\nis not\n{expected}");
     }
     assert!(!outcome.err.contains("\"secret\""));
-    assert!(lines[9].contains("9 errors"), "{}", lines[9]);
+    assert!(lines[11].contains("11 errors"), "{}", lines[11]);
 }
 
 #[test]

@@ -147,19 +147,25 @@ impl<'a> Section<'a> {
 
     /// A text that must not be empty.
     pub fn filled_text(&mut self, key: &'static str) -> Option<String> {
-        self.parsed(key, |text| match text {
-            "" => Err("must not be empty".to_owned()),
-            text => Ok(text.to_owned()),
-        })
+        self.parsed(key, filled)
     }
 
-    /// A text that must be there and not empty.
-    pub fn required_text(&mut self, key: &'static str) -> Option<String> {
+    /// As [`Section::parsed`]; it must be there.
+    pub fn required<T>(
+        &mut self,
+        key: &'static str,
+        read: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Option<T> {
         if !self.has(key) {
             let problem = format!("[{}] needs `{key}`", self.path);
             self.findings.error(&self.place, problem);
         }
-        self.filled_text(key)
+        self.parsed(key, read)
+    }
+
+    /// A text that must be there and not empty.
+    pub fn required_text(&mut self, key: &'static str) -> Option<String> {
+        self.required(key, filled)
     }
 
     pub fn duration(&mut self, key: &'static str) -> Option<Duration> {
@@ -338,3 +344,10 @@ const SECRETS: &[(&str, &str)] = &[
     ("token", "put it in a file and name that"),
     ("url", "use `urls` or `url_file`"),
 ];
+
+fn filled(text: &str) -> Result<String, String> {
+    match text {
+        "" => Err("must not be empty".to_owned()),
+        text => Ok(text.to_owned()),
+    }
+}

@@ -7,6 +7,7 @@ use crate::event::FileId;
 use crate::event::status::FileState;
 use crate::follow::follower::Follower;
 use crate::follow::tracked::Stage;
+use crate::state::GenerationRow;
 
 impl Follower {
     pub fn is_segment(&self, path: &Path) -> bool {
@@ -91,11 +92,14 @@ impl Follower {
         let Some(store) = self.shared.store.get().cloned() else { return };
         for tracked in self.tracked.values().filter(|tracked| tracked.segment) {
             let here = tracked.place.is_some_and(|p| self.shared.incoming.was_made_here(p));
-            let id = tracked.row.as_ref().map(|row| row.id);
-            let wanted = id.is_some_and(|id| !store.readers_of(id).is_empty());
-            if here && !wanted {
-                if let Some(id) = id {
-                    store.remove_generation(id);
+            let row = tracked.row.as_ref();
+            // Each sink has a row from the beginning.
+            let taken = |row: &GenerationRow| {
+                store.readers_of(row.id).into_values().any(|at| at > row.start)
+            };
+            if here && !row.is_some_and(taken) {
+                if let Some(row) = row {
+                    store.remove_generation(row.id);
                 }
                 remove(&tracked.handle.known().facts.path);
             }

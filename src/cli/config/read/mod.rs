@@ -1,6 +1,7 @@
 //! The merged tree → settings. What is asked of a section here is the list of known keys.
 
 mod elasticsearch;
+mod privacy;
 mod rule;
 mod sink;
 mod source;
@@ -11,7 +12,6 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use jiff::tz::TimeZone;
-use regex::Regex;
 
 use super::section::{Findings, Section};
 use super::{ConfigErrors, Entry, Layers, Problem, Table, Value, closest};
@@ -22,7 +22,6 @@ use crate::app::settings::{
 use crate::base::Timestamp;
 use crate::base::bytes::parse_size;
 use crate::follow::{SourceConfig, intake};
-use crate::privacy::AddressMode;
 use crate::query::ParseContext;
 use crate::sink::dead_letters::MOST;
 
@@ -77,6 +76,7 @@ fn whole(top: &mut Section<'_>, zone: TimeZone) -> Configured {
         without_effect(schedule, &["cron", "run", "timezone"]);
         None::<()>
     });
+    let (keys, privacy) = top.section("privacy", privacy::read);
     let colors = [("auto", Color::Auto), ("always", Color::Always), ("never", Color::Never)];
     Configured {
         sources: top.named("source", |name, section| source::read(name, section, &zone)),
@@ -88,10 +88,10 @@ fn whole(top: &mut Section<'_>, zone: TimeZone) -> Configured {
         intake_most: top
             .section("intake", |section| section.parsed("most", parse_size))
             .unwrap_or(intake::MOST),
-        privacy: PrivacySettings::default(),
+        privacy,
         rules: top.named("rule", rule::read),
         notifiers: top.named("notifier", rule::notifier),
-        keys: None,
+        keys,
         state_dir: top.filled_text("state_dir").map(PathBuf::from),
         color: top.choice("color", &colors).unwrap_or_default(),
         log_level: top.parsed("log_level", log_level).unwrap_or_else(|| "info".to_owned()),
@@ -101,42 +101,6 @@ fn whole(top: &mut Section<'_>, zone: TimeZone) -> Configured {
         zone,
         notes: Vec::new(),
     }
-    .with_privacy(top)
-}
-
-impl Configured {
-    fn with_privacy(mut self, top: &mut Section<'_>) -> Self {
-        top.section("privacy", |section| {
-            self.keys = section.filled_text("keys").map(PathBuf::from);
-            self.privacy = PrivacySettings {
-                seal: section.plain_texts("seal").unwrap_or_default(),
-                pseudonymise: section.plain_texts("pseudonymise").unwrap_or_default(),
-                addresses: section.choice("addresses", &AddressMode::ALL).unwrap_or_default(),
-                addresses_last: section.flag("addresses_last").unwrap_or(false),
-                patterns: patterns(section),
-                keep_original: section.flag("keep_original").unwrap_or(false),
-            };
-            if self.privacy.addresses == AddressMode::LegacySha1 {
-                let warning = "privacy.addresses: legacy-sha1 has no key: whoever has the hashes finds \
-                               every IPv4 address within an hour; use it only to join old files";
-                section.findings.note(section.place(), warning);
-            }
-        });
-        self
-    }
-}
-
-/// `[[privacy.pattern]]`.
-fn patterns(section: &mut Section<'_>) -> Vec<(String, String)> {
-    let mut all = Vec::new();
-    section.tables("pattern", |table| {
-        let field = table.required_text("field");
-        let check =
-            |text: &str| Regex::new(text).map(|_| text.to_owned()).map_err(|e| e.to_string());
-        let regex = table.parsed("match", check);
-        all.extend(field.zip(regex));
-    });
-    all
 }
 
 fn ship(section: &mut Section<'_>) -> Ship {

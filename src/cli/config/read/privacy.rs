@@ -1,0 +1,63 @@
+//! `[privacy]`: what never leaves in clear.
+
+use std::path::PathBuf;
+
+use regex::Regex;
+
+use super::Section;
+use crate::app::settings::PrivacySettings;
+use crate::privacy::AddressMode;
+use crate::privacy::policy::is_a_name;
+
+/// The keys folder, and what is done with which field.
+pub fn read(section: &mut Section<'_>) -> (Option<PathBuf>, PrivacySettings) {
+    let keys = section.filled_text("keys").map(PathBuf::from);
+    let settings = PrivacySettings {
+        seal: names(section, "seal"),
+        pseudonymise: names(section, "pseudonymise"),
+        addresses: section.choice("addresses", &AddressMode::ALL).unwrap_or_default(),
+        addresses_last: section.flag("addresses_last").unwrap_or(false),
+        patterns: patterns(section),
+        keep_original: section.flag("keep_original").unwrap_or(false),
+    };
+    if settings.addresses == AddressMode::LegacySha1 {
+        let warning = "privacy.addresses: legacy-sha1 has no key: whoever has the hashes finds \
+                       every IPv4 address within an hour; use it only to join old files";
+        section.findings.note(section.place(), warning);
+    }
+    (keys, settings)
+}
+
+/// A name that can match nothing would leave what it stands for in clear.
+fn names(section: &mut Section<'_>, key: &'static str) -> Vec<String> {
+    let full = section.name_of(key);
+    let texts = section.texts(key).unwrap_or_default().into_iter();
+    let name = |(text, place): (String, _)| match name_of_a_field(&text) {
+        Ok(name) => Some(name),
+        Err(problem) => {
+            section.findings.error(&place, format!("{full}: {problem}"));
+            None
+        }
+    };
+    texts.filter_map(name).collect()
+}
+
+fn name_of_a_field(text: &str) -> Result<String, String> {
+    match is_a_name(text) {
+        true => Ok(text.to_owned()),
+        false => Err(format!("`{text}` names no field: it has neither letter nor digit")),
+    }
+}
+
+/// `[[privacy.pattern]]`.
+fn patterns(section: &mut Section<'_>) -> Vec<(String, String)> {
+    let mut all = Vec::new();
+    section.tables("pattern", |table| {
+        let field = table.required("field", name_of_a_field);
+        let expression =
+            |text: &str| Regex::new(text).map(|_| text.to_owned()).map_err(|e| e.to_string());
+        let regex = table.required("match", expression);
+        all.extend(field.zip(regex));
+    });
+    all
+}
