@@ -8,6 +8,7 @@
 //! without starting again from what is on disk ([`writer`]), delete a damaged index ([`open`]: it is set
 //! aside).
 
+mod erase;
 mod gate;
 mod item;
 mod merge;

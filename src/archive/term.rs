@@ -13,7 +13,7 @@
 //! So one look-up answers for all spellings of a name, and ranges, networks, "is there any" and wildcards are
 //! ranges of terms.
 
-use crate::query::token::lower;
+use crate::query::token::{lower, lower_text};
 use crate::query::value::{address, number};
 use crate::query::{Bound, FieldName};
 
@@ -117,6 +117,18 @@ pub fn number_of(bytes: &[u8]) -> Option<f64> {
     let sortable = u64::from_be_bytes(bytes.try_into().ok()?);
     let bits = if sortable >> 63 == 1 { sortable ^ (1 << 63) } else { !sortable };
     Some(f64::from_bits(bits))
+}
+
+/// The term of a text in a field of this name.
+pub fn of_text(name: &FieldName, text: &str) -> Vec<u8> {
+    let mut term = prefix_of(name, Kind::Text);
+    term.extend_from_slice(lower_text(text).as_bytes());
+    term
+}
+
+/// The name that a term begins with.
+pub fn name(term: &[u8]) -> &[u8] {
+    term.split(|byte| *byte == 0).next().unwrap_or_default()
 }
 
 /// The beginning of all terms of a name.

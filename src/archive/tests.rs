@@ -17,6 +17,7 @@ use crate::event::{
 };
 use crate::privacy::{Policy, shown};
 
+mod erase;
 mod faulty;
 use faulty::{Disk, FaultyDirectory};
 

@@ -181,6 +181,13 @@ impl Archive {
         self.open.as_ref().map(|open| &open.writer).ok_or_else(|| self.ended())
     }
 
+    pub(super) fn writer_mut(&mut self) -> Result<&mut IndexWriter<Item>, ArchiveError> {
+        match &mut self.open {
+            Some(open) => Ok(&mut open.writer),
+            None => Err(ArchiveError::write(&self.directory, self.failure.clone())),
+        }
+    }
+
     pub(super) fn failed(&mut self, error: TantivyError) -> ArchiveError {
         self.end(&error.to_string());
         ArchiveError::write(&self.directory, error)

@@ -11,7 +11,6 @@ use crate::archive::term::{self, Kind};
 use crate::base::Timestamp;
 use crate::event::Level;
 use crate::query::pattern::Step;
-use crate::query::token::lower_text;
 use crate::query::value::{network_bounds, number};
 use crate::query::{Expr, FieldName, Pattern, Test, Token};
 
@@ -196,7 +195,8 @@ fn equals(name: &FieldName, text: &str) -> Plan {
         let bytes = [term::prefix_of(name, kind).as_slice(), value].concat();
         Plan::Term(Term::from_field_bytes(LEAF, &bytes))
     };
-    let mut parts = vec![term(Kind::Text, lower_text(text).as_bytes())];
+    let whole = term::of_text(name, text);
+    let mut parts = vec![Plan::Term(Term::from_field_bytes(LEAF, &whole))];
     if let Some(number) = number(text) {
         let bytes = term::number_bytes(number);
         parts.extend([Kind::Whole, Kind::Other].map(|kind| term(kind, &bytes)));
