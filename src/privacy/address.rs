@@ -100,6 +100,23 @@ impl Written {
     }
 }
 
+/// What to look for: all that may stand for one address, under each of `keys`.
+pub fn stand_ins(mode: AddressMode, keys: &[MonthKey], text: &str) -> Vec<String> {
+    let stand = |keys: Option<&AddressKeys>| {
+        let mut stand = String::new();
+        write(mode, keys, text, &mut stand);
+        stand
+    };
+    let mut stands: Vec<String> = match (mode, Written::parse(text)) {
+        (AddressMode::Clear | AddressMode::LegacySha1, _) | (AddressMode::Truncate, Some(_)) => {
+            vec![stand(None)]
+        }
+        _ => keys.iter().map(|key| stand(Some(&AddressKeys::new(key)))).collect(),
+    };
+    stands.dedup();
+    stands
+}
+
 /// Without keys, nothing but what needs none leaves.
 pub(super) fn write(mode: AddressMode, keys: Option<&AddressKeys>, text: &str, out: &mut String) {
     match (mode, keys, Written::parse(text)) {

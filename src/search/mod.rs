@@ -10,6 +10,7 @@ mod evaluate;
 mod files;
 pub mod output;
 mod page;
+pub mod sealed;
 
 use std::path::PathBuf;
 

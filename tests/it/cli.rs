@@ -536,5 +536,6 @@ fn a_wrong_search_says_what_to_do() {
     check(&["x", "--in", "archive", &file], 2, "leave out --in archive");
     check(&["x", "--in", "files"], 2, "no file to search");
     check(&["x"], 1, "there is no archive in durable/archive yet");
-    check(&["clientId:7"], 2, "`clientId` is sealed in the archive");
+    check(&["clientId:7*"], 2, "`clientId` is sealed in the archive");
+    check(&["clientId:7"], 2, "looked for with its keys: there is no keys folder durable/keys");
 }

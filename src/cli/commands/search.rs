@@ -3,6 +3,9 @@
 use std::io::{BufWriter, IsTerminal, StdoutLock, Write};
 use std::path::{Path, PathBuf};
 
+use anyhow::Context;
+
+use super::keys;
 use crate::app::settings::Settings;
 use crate::archive::Reader;
 use crate::base::{Clock, SystemClock, Timestamp};
@@ -12,10 +15,11 @@ use crate::cli::output::to_stdout;
 use crate::cli::reading::Origin;
 use crate::cli::resolve;
 use crate::privacy::Policy;
+use crate::privacy::keys::MonthKey;
 use crate::query::time::parse_time;
-use crate::query::{Expr, ParseContext, Test, parse};
+use crate::query::{Expr, ParseContext, parse};
 use crate::search::output::{Form, Output};
-use crate::search::{self, Input, Options, Order};
+use crate::search::{self, Input, Options, Order, sealed};
 
 pub fn run(global: &Global, arguments: &Search) -> anyhow::Result<Exit> {
     let settings = resolve::settings(global)?;
@@ -30,7 +34,7 @@ pub fn run(global: &Global, arguments: &Search) -> anyhow::Result<Exit> {
     };
     match place(arguments)? {
         Place::Archive => {
-            refuse_sealed(&query, &settings)?;
+            let query = of_what_left(&query, &settings)?;
             let reader = Reader::open(&settings.directories.archive)?;
             answer(
                 arguments,
@@ -132,29 +136,23 @@ impl Question {
     }
 }
 
-/// What is sealed stands nowhere in the archive: an empty answer would be a wrong one.
-fn refuse_sealed(query: &Expr, settings: &Settings) -> anyhow::Result<()> {
-    let policy = Policy::new(&settings.privacy.seal, false);
-    match sealed_field(query, &policy) {
-        None => Ok(()),
-        Some(name) => Err(usage_error(format!(
-            "`{name}` is sealed in the archive ([privacy] seal), so its values cannot be searched there; \
-             `{name}:*` finds events that have one, and files can be searched by naming them"
-        ))),
+/// The same question asked of what left: sealed values by their tags, addresses by what stands for them.
+fn of_what_left(query: &Expr, settings: &Settings) -> anyhow::Result<Expr> {
+    let policy = settings.privacy.policy();
+    let translate = |keys: &[MonthKey]| {
+        sealed::translate(query, &policy, keys).map_err(|refusal| usage_error(refusal.to_string()))
+    };
+    // What is refused is refused before a key is looked for.
+    let translated = translate(&[])?;
+    if !sealed::needs_keys(query, &policy) {
+        return Ok(translated);
     }
-}
-
-fn sealed_field<'q>(query: &'q Expr, policy: &Policy) -> Option<&'q str> {
-    match query {
-        Expr::And(parts) | Expr::Or(parts) => {
-            parts.iter().find_map(|part| sealed_field(part, policy))
-        }
-        Expr::Not(inner) => sealed_field(inner, policy),
-        Expr::Field { name, test } => {
-            (*test != Test::Exists && policy.seals(&name.0)).then_some(name.0.as_str())
-        }
-        _ => None,
+    let keyring = keys::open(&settings.keys);
+    let all = keyring.context("what is sealed is looked for with its keys")?.all()?;
+    for problem in &all.problems {
+        say(format_args!("what this key sealed is not searched: {problem}"));
     }
+    translate(&all.ready)
 }
 
 /// The named files, else those of the configured sources; `false`: not all of them could be opened.
