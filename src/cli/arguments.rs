@@ -1,5 +1,6 @@
 //! What was typed. Help, man page and completions come from these types.
 
+mod client;
 mod keys;
 mod letters;
 mod ship;
@@ -9,6 +10,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+pub use client::{Client, Erase, Find};
 pub use keys::{Decrypt, Keys};
 pub use letters::{Chosen, DeadLetters, DropLetters, Listed};
 pub use ship::Ship;
@@ -114,6 +116,7 @@ pub enum Command {
   logwarden search 'Unauthorized level>=warning' --since -1h
   logwarden search 'ip:10.0.0.0/8 and not path:health*' --count
   logwarden search timeout app.log --format json
+  logwarden search client_id:CLIENTID2       a sealed id, with the keys of all months
   logwarden search -- '-timeout' app.log     a query that begins with -
 
 The language: words and \"phrases\" look at the message; field:value, field:(a b),
@@ -160,6 +163,12 @@ and, or, not, parentheses.")]
     /// Open sealed values: a token, or all tokens of a file or of standard input
     #[command(after_help = keys::DECRYPT_EXAMPLES)]
     Decrypt(Decrypt),
+    /// Find the events of one client id, in the archive and in Elasticsearch
+    #[command(after_help = client::FIND_EXAMPLES)]
+    Find(Find),
+    /// Erase the events of one client id; without --yes only show what would go
+    #[command(after_help = client::ERASE_EXAMPLES)]
+    Erase(Erase),
     /// Print the settings: all defaults, or what is in effect and where it comes from
     #[command(after_help = "Example:\n  logwarden config --print-effective")]
     Config(PrintConfig),

@@ -54,6 +54,8 @@ fn dispatch(arguments: &Arguments) -> anyhow::Result<Exit> {
         Some(Command::Keys { command }) => commands::keys::run(global, command),
         Some(Command::Decrypt(decrypt)) => commands::decrypt::run(global, decrypt),
         Some(Command::Ship { command }) => commands::ship::run(global, command),
+        Some(Command::Find(find)) => commands::find::run(global, find),
+        Some(Command::Erase(erase)) => commands::erase::run(global, erase),
         Some(Command::Setup(setup)) => commands::setup::run(global, setup),
         Some(Command::Check) => commands::check::run(global),
         Some(Command::Config(config)) => commands::config::run(global, config),

@@ -134,6 +134,16 @@ impl Policy {
         self.seal.find(path)
     }
 
+    /// The names that values are sealed under.
+    pub fn sealed_names(&self) -> Vec<&str> {
+        let of_patterns = self.patterns.iter().map(|pattern| &pattern.field);
+        let mut names: Vec<&str> =
+            self.seal.all.iter().chain(of_patterns).map(String::as_str).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
     pub(super) fn patterns(&self) -> &[Pattern] {
         &self.patterns
     }

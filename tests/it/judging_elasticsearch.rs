@@ -72,6 +72,14 @@ impl JudgingElasticsearch {
         documents.iter().map(|((index, _), document)| (index.clone(), document.clone())).collect()
     }
 
+    /// Takes these away; says how many.
+    pub fn remove(&self, mut gone: impl FnMut(&Value) -> bool) -> usize {
+        let mut documents = self.shared.documents.lock().unwrap();
+        let before = documents.len();
+        documents.retain(|_, document| !gone(document));
+        before - documents.len()
+    }
+
     pub fn requests(&self) -> usize {
         self.shared.requests.lock().unwrap().len()
     }

@@ -5,6 +5,7 @@ mod archive;
 mod bad_input;
 mod bench;
 mod cli;
+mod client_ids;
 mod compressed;
 mod crypto_vectors;
 mod dead_letters;

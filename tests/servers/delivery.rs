@@ -11,6 +11,7 @@ use logwarden::client::elasticsearch::Method;
 use tempfile::TempDir;
 
 use crate::bench::{self, Bench, lines};
+use crate::client_ids;
 use crate::dead_letters;
 use crate::elasticsearch::{Elasticsearch, OPENSEARCH, PASSWORD, USER, certificates, java};
 use crate::program::{self, wait_for};
@@ -51,6 +52,7 @@ fn all(server: &mut Elasticsearch) {
     prepares_the_server(server);
     puts_a_bad_document_aside(server);
     dead_letters::are_delivered_when_the_mapping_is_mended(server);
+    client_ids::are_found_and_erased_by_their_tags(server);
     takes_packed_bodies(server);
     waits_for_a_read_only_index_and_the_others_go_on(server);
     loses_nothing_when_we_are_killed(server);

@@ -4,6 +4,7 @@
 #[path = "../it/bench.rs"]
 #[allow(dead_code, reason = "other tests use the rest")]
 mod bench;
+mod client_ids;
 mod dead_letters;
 mod delivery;
 mod elasticsearch;

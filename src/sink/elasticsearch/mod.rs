@@ -3,6 +3,7 @@
 //!
 //! Bodies are written straight from the event; replies are asked for short and read item by item ([`reply`]).
 
+pub mod by_tag;
 mod index;
 mod pool;
 mod reply;

@@ -54,7 +54,7 @@ fn path() -> String {
 }
 
 /// All indexes that these settings name.
-fn patterns(settings: &Settings) -> Vec<String> {
+pub(super) fn patterns(settings: &Settings) -> Vec<String> {
     let mut patterns = vec![settings.index.wildcard()];
     patterns.extend(settings.routes.iter().map(|route| route.index.wildcard()));
     patterns.sort();
@@ -110,7 +110,7 @@ impl ElasticsearchSink {
         self.setup_request(Method::Put, path, &[], Some(body)).await
     }
 
-    async fn setup_request(
+    pub(super) async fn setup_request(
         &self,
         method: Method,
         path: &str,

@@ -1,0 +1,50 @@
+//! `logwarden find` and `logwarden erase`.
+
+use clap::Args;
+
+use super::Listed;
+
+pub const FIND_EXAMPLES: &str = "Examples:
+  logwarden find --client CLIENTID2               how many events where, and the newest of them
+  logwarden find --client CLIENTID2 --limit 0     only how many
+  logwarden --keys /mnt/safe/logwarden-keys find --client CLIENTID2 --json
+
+The id is looked for by its tags in every sealed field, under every key of the keys folder, in the
+archive and in the indexes of all sinks of kind elasticsearch. Case counts. Code 1: nothing was
+found, or not every place could be asked.";
+
+pub const ERASE_EXAMPLES: &str = "Examples:
+  logwarden erase --client CLIENTID2              what would be erased where; erases nothing
+  logwarden erase --client CLIENTID2 --yes        erase it, and do not ask
+
+Whole events are erased, from the archive (stop the engine first: one process writes to it) and
+from the indexes of all sinks of kind elasticsearch. The logs themselves, outputs of file sinks,
+dead letters, mails and backups are not touched. To make a whole month unreadable wherever it was
+copied to: logwarden keys destroy MONTH.";
+
+#[derive(Args, Debug)]
+pub struct Find {
+    #[command(flatten)]
+    pub client: Client,
+    /// Show so many of the newest events of each place
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u16).range(0..=1000))]
+    pub limit: u16,
+    #[command(flatten)]
+    pub listed: Listed,
+}
+
+#[derive(Args, Debug)]
+pub struct Erase {
+    #[command(flatten)]
+    pub client: Client,
+    /// Erase, and do not ask
+    #[arg(long)]
+    pub yes: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct Client {
+    /// The value of a sealed field, as the log has it
+    #[arg(long = "client", value_name = "ID", required = true, allow_hyphen_values = true)]
+    pub id: String,
+}

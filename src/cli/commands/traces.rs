@@ -1,0 +1,126 @@
+//! Where the events of one client id lie: what `find` and `erase` have in common. They are looked for by the tags
+//! that the id has in each sealed field under each key.
+
+use anyhow::Context;
+use tokio::runtime::Runtime;
+
+use super::keys;
+use crate::app::settings::{Settings, SinkKind};
+use crate::archive::{ArchiveError, Reader};
+use crate::cli::arguments::{Client, Global};
+use crate::cli::exit::{say, usage_error};
+use crate::cli::resolve;
+use crate::privacy::tag;
+use crate::query::{Expr, FieldName, Test};
+use crate::search::{self, Options, Order};
+use crate::sink::ElasticsearchSink;
+use crate::sink::elasticsearch::{self, by_tag};
+
+pub use crate::sink::elasticsearch::by_tag::Tagged;
+
+pub struct Traces {
+    pub settings: Settings,
+    /// The id in each sealed field and under each key.
+    pub tags: Vec<String>,
+    /// Keys that cannot be used: what they sealed was not looked for.
+    pub unknown: usize,
+    pub runtime: Runtime,
+}
+
+/// A sink of kind elasticsearch.
+pub struct Server<'s> {
+    pub place: String,
+    settings: &'s elasticsearch::Settings,
+}
+
+impl Traces {
+    pub fn of(global: &Global, client: &Client) -> anyhow::Result<Traces> {
+        let settings = resolve::settings(global)?;
+        let policy = settings.privacy.policy();
+        let names = policy.sealed_names();
+        // As it is sealed.
+        let id = client.id.trim();
+        if id.is_empty() {
+            return Err(usage_error("an empty id stands nowhere"));
+        }
+        if names.is_empty() {
+            return Err(usage_error(
+                "nothing is sealed ([privacy] seal is empty), so nothing has a tag; look for the value \
+                 itself: logwarden search",
+            ));
+        }
+        let all = keys::open(&settings.keys)?.all()?;
+        for problem in &all.problems {
+            say(format_args!("what this key sealed was not looked for: {problem}"));
+        }
+        let tags = all.ready.iter().flat_map(|key| names.iter().map(|name| tag::of(key, name, id)));
+        let tags = tags.collect();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.context("cannot start")?;
+        Ok(Traces { settings, tags, unknown: all.problems.len(), runtime })
+    }
+
+    /// `None`: there is no archive.
+    pub fn in_archive(&self, newest: u64) -> anyhow::Result<Option<Tagged>> {
+        let reader = match Reader::open(&self.settings.directories.archive) {
+            Err(ArchiveError::Missing { .. }) => return Ok(None),
+            reader => reader?,
+        };
+        let query = self.query(&reader)?;
+        let events = search::count_archive(&reader, &query, &Options::default())?;
+        let mut found = Tagged { events, newest: Vec::new() };
+        let options = Options { limit: Some(newest), order: Order::Newest, ..Options::default() };
+        search::archive(&reader, &query, &options, &mut |document| {
+            found.newest.push(document.to_owned());
+            Ok(())
+        })?;
+        Ok(Some(found))
+    }
+
+    fn query(&self, reader: &Reader) -> anyhow::Result<Expr> {
+        let field = |(name, tag)| Expr::Field { name, test: Test::Equals(tag) };
+        Ok(Expr::Or(self.leaves(reader)?.into_iter().map(field).collect()))
+    }
+
+    /// Every tag under every name that may be the name of a tag, at any depth.
+    pub fn leaves(&self, reader: &Reader) -> anyhow::Result<Vec<(FieldName, String)>> {
+        let mut leaves = Vec::new();
+        for name in reader.snapshot()?.names()? {
+            if name.ends_with("tag") {
+                let leaf = |tag: &String| (FieldName(name.clone()), tag.clone());
+                leaves.extend(self.tags.iter().map(leaf));
+            }
+        }
+        Ok(leaves)
+    }
+
+    pub fn servers(&self) -> impl Iterator<Item = Server<'_>> {
+        self.settings.sinks.iter().filter_map(|sink| match &sink.kind {
+            SinkKind::Elasticsearch(settings) => {
+                let indexes = by_tag::indexes(settings);
+                Some(Server { place: format!("sink {} ({indexes})", sink.name), settings })
+            }
+            _ => None,
+        })
+    }
+}
+
+impl Server<'_> {
+    pub fn find(&self, traces: &Traces, newest: usize) -> Result<Tagged, String> {
+        let sink = ElasticsearchSink::new(self.settings.clone());
+        traces.runtime.block_on(sink.find_tags(self.settings, &traces.tags, newest))
+    }
+
+    pub fn erase(&self, traces: &Traces) -> Result<u64, String> {
+        let sink = ElasticsearchSink::new(self.settings.clone());
+        traces.runtime.block_on(sink.erase_tags(self.settings, &traces.tags))
+    }
+}
+
+/// Says how many in words.
+pub fn events(number: u64) -> String {
+    match number {
+        1 => "1 event".to_owned(),
+        number => format!("{} events", crate::base::bytes::count(number)),
+    }
+}

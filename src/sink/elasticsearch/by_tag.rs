@@ -1,0 +1,176 @@
+//! Events that hold one of several tags: found, counted, and erased.
+//!
+//! A tag is looked for in every field whose name ends with `_tag`, as a whole and with its case: in a keyword, and
+//! in the keyword that a server adds to a text where `logwarden setup` was never run. Only indexes that the sink's
+//! settings name are asked.
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+use super::{ElasticsearchSink, Settings, reply, setup};
+use crate::client::elasticsearch::{Method, Reply};
+
+/// Events that one request removes: it ends long before its time-out.
+const AT_ONCE: u64 = 5_000;
+/// A server has at most 1,024 clauses in a query, and each tag is one for every field.
+const TAGS_AT_ONCE: usize = 64;
+
+/// What was found.
+#[derive(Debug, Default)]
+pub struct Tagged {
+    pub events: u64,
+    /// Event documents, newest first.
+    pub newest: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct Searched {
+    #[serde(default)]
+    timed_out: bool,
+    #[serde(rename = "_shards")]
+    shards: Shards,
+    hits: Hits,
+}
+
+#[derive(Deserialize)]
+struct Shards {
+    failed: u64,
+}
+
+#[derive(Deserialize)]
+struct Hits {
+    total: Total,
+    hits: Vec<Hit>,
+}
+
+#[derive(Deserialize)]
+struct Total {
+    value: u64,
+}
+
+#[derive(Deserialize)]
+struct Hit {
+    #[serde(rename = "_source")]
+    source: Box<RawValue>,
+    sort: Vec<Value>,
+}
+
+#[derive(Deserialize)]
+struct Deleted {
+    #[serde(default)]
+    timed_out: bool,
+    deleted: u64,
+    version_conflicts: u64,
+    failures: Vec<Value>,
+}
+
+/// Which indexes these settings name, for people.
+pub fn indexes(settings: &Settings) -> String {
+    setup::patterns(settings).join(",")
+}
+
+impl ElasticsearchSink {
+    /// How many there are, and the newest of them. Errors are for people.
+    pub async fn find_tags(
+        &self,
+        settings: &Settings,
+        tags: &[String],
+        newest: usize,
+    ) -> Result<Tagged, String> {
+        let (mut found, mut hits) = (Tagged::default(), Vec::new());
+        for tags in tags.chunks(TAGS_AT_ONCE) {
+            let body = json!({
+                "size": newest, "track_total_hits": true, "query": query(tags),
+                "sort": [{ "@timestamp": { "order": "desc", "unmapped_type": "date" } }],
+            });
+            let answer = self.by_tag(settings, "_search", &[], Some(&body)).await?;
+            let searched: Searched = read(&answer, "a search")?;
+            if searched.timed_out || searched.shards.failed > 0 {
+                let server = &answer.server;
+                return Err(format!(
+                    "{server} searched only a part of its shards; look at its health"
+                ));
+            }
+            // One event may hold tags of two requests: it is counted twice, and shown once.
+            found.events += searched.hits.total.value;
+            hits.extend(searched.hits.hits);
+        }
+        hits.sort_by_key(|hit| std::cmp::Reverse(hit.sort.first().and_then(Value::as_i64)));
+        found.newest = hits.into_iter().map(|hit| hit.source.get().to_owned()).collect();
+        found.newest.dedup();
+        found.newest.truncate(newest);
+        Ok(found)
+    }
+
+    /// Removes them for good, also what came in a moment ago; says how many. Errors are for people.
+    pub async fn erase_tags(&self, settings: &Settings, tags: &[String]) -> Result<u64, String> {
+        let mut erased = 0;
+        for tags in tags.chunks(TAGS_AT_ONCE) {
+            let body = json!({ "query": query(tags), "max_docs": AT_ONCE });
+            let asked = [("conflicts", "proceed"), ("refresh", "true")];
+            loop {
+                self.refresh(settings).await?;
+                let answer = self.by_tag(settings, "_delete_by_query", &asked, Some(&body)).await;
+                let deleted: Deleted = read(&answer?, "a removal")?;
+                erased += deleted.deleted;
+                if let Some(failure) = deleted.failures.first() {
+                    return Err(format!("{erased} erased, then it failed: {}", short(failure)));
+                }
+                if deleted.timed_out || (deleted.deleted == 0 && deleted.version_conflicts > 0) {
+                    return Err(format!("{erased} erased, and some are left; do it again"));
+                }
+                if deleted.deleted == 0 {
+                    break;
+                }
+            }
+        }
+        Ok(erased)
+    }
+
+    /// What came in a moment ago can be found.
+    async fn refresh(&self, settings: &Settings) -> Result<(), String> {
+        let answer = self.by_tag(settings, "_refresh", &[], None).await?;
+        read::<Value>(&answer, "a refresh").map(drop)
+    }
+
+    async fn by_tag(
+        &self,
+        settings: &Settings,
+        verb: &str,
+        more: &[(&str, &str)],
+        body: Option<&Value>,
+    ) -> Result<Reply, String> {
+        let path = format!("{}/{verb}", indexes(settings));
+        let absent = [("ignore_unavailable", "true"), ("allow_no_indices", "true")];
+        self.setup_request(Method::Post, &path, &[&absent, more].concat(), body).await
+    }
+}
+
+fn query(tags: &[String]) -> Value {
+    let tag = |tag: &String| {
+        json!({ "multi_match": {
+            "query": tag, "fields": ["*_tag", "*_tag.keyword"], "analyzer": "keyword", "lenient": true,
+        }})
+    };
+    json!({ "bool": { "should": tags.iter().map(tag).collect::<Vec<_>>(), "minimum_should_match": 1 } })
+}
+
+fn read<'a, T: Deserialize<'a>>(answer: &'a Reply, what: &str) -> Result<T, String> {
+    let (server, status) = (&answer.server, answer.status);
+    let said = || reply::said(&answer.body);
+    match status {
+        200 => serde_json::from_slice(&answer.body)
+            .map_err(|_| format!("{server} answered, but not as Elasticsearch does: {}", said())),
+        401 | 403 => Err(format!(
+            "{server} does not let this user do {what} ({status}: {}); it needs `read`, and to erase also \
+             `delete` and `maintenance`, on these indexes",
+            said()
+        )),
+        _ => Err(format!("{server} refuses {what} ({status}: {})", said())),
+    }
+}
+
+fn short(failure: &Value) -> String {
+    reply::said(failure.to_string().as_bytes())
+}
