@@ -1,11 +1,13 @@
 //! What left sealed is found again by whoever has the keys: by a query, by `find`, and by `erase`, which takes it
-//! out of the archive and of Elasticsearch.
+//! out of the archive, of dead letters and of Elasticsearch.
 
 use std::fs;
+use std::io::{Read, Write};
 use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::time::Duration;
 
+use portable_pty::{CommandBuilder, PtySize, native_pty_system};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -198,6 +200,7 @@ fn erase_asks_first_then_takes_the_events_out_of_every_place_for_good() {
     let (out, err) = bench.said(&["erase", "--client", "CLIENTID2"], 0);
     assert_eq!(out, "archive: 3 events\nsink es (error,logwarden-*): 3 events\n");
     assert!(err.contains("nothing was erased; with --yes"), "{err}");
+    assert!(err.contains("not touched: the logs themselves"), "{err}");
     assert_eq!(bench.found("CLIENTID2")[0].1, 3);
 
     let engine = Engine::spawn(bench.home.path(), &mut bench.command(&["--no-ui"]));
@@ -213,6 +216,7 @@ fn erase_asks_first_then_takes_the_events_out_of_every_place_for_good() {
         out.ends_with("archive: 3 events erased\nsink es (error,logwarden-*): 3 events erased\n")
     );
     assert!(err.contains("not touched: the logs themselves"), "{err}");
+    assert!(!err.contains("erased"), "{err}");
     let all = |events| bench.found("CLIENTID2").iter().all(|place| place.1 == events);
     assert!(all(0));
     assert_eq!(bench.server.documents().len(), 3);
@@ -226,4 +230,65 @@ fn erase_asks_first_then_takes_the_events_out_of_every_place_for_good() {
     bench.counts("client_id:CLIENTID2", 1);
     let (_, err) = bench.said(&["erase", "--client", "NOBODY", "--yes"], 0);
     assert!(err.contains("nothing was found"), "{err}");
+}
+
+/// What `erase` says on a terminal where this is typed.
+fn typed(bench: &Bench, answer: &str) -> String {
+    let size = PtySize { rows: 40, cols: 200, pixel_width: 0, pixel_height: 0 };
+    let pair = native_pty_system().openpty(size).unwrap();
+    let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_logwarden"));
+    for path in ["config.toml", "state"].map(|name| bench.path(name)) {
+        command.arg(if path.ends_with("state") { "--state-dir" } else { "--config" });
+        command.arg(path);
+    }
+    command.args(["erase", "--client", "CLIENTID2"]);
+    command.env("HOME", bench.home.path());
+    let mut child = pair.slave.spawn_command(command).unwrap();
+    drop(pair.slave);
+    // The terminal keeps it until somebody asks.
+    let mut keys = pair.master.take_writer().unwrap();
+    keys.write_all(format!("{answer}\n").as_bytes()).unwrap();
+    let mut said = Vec::new();
+    // Its end is an error on Linux.
+    let _ = pair.master.try_clone_reader().unwrap().read_to_end(&mut said);
+    assert!(child.wait().unwrap().success());
+    String::from_utf8(said).unwrap()
+}
+
+#[test]
+fn erase_wants_the_id_typed_and_takes_dead_letters_that_hold_it() {
+    let bench = Bench::new();
+    bench.server.judge(|_, document| match document["message"].as_str() {
+        Some("d" | "e") => JudgingElasticsearch::refuse(400, "document_parsing_exception", "no"),
+        _ => None,
+    });
+    let mut config = fs::read_to_string(bench.path("config.toml")).unwrap();
+    let out = bench.path("out.jsonl");
+    config.push_str(&format!("[sink.out]\nkind = \"file\"\npath = \"{}\"\n", out.display()));
+    fs::write(bench.path("config.toml"), config).unwrap();
+    expect(&mut bench.command(&["--no-ui", "--once"]), 3);
+    let places = [
+        ("archive".to_owned(), 3, 3),
+        ("dead letters".to_owned(), 1, 1),
+        ("sink es (error,logwarden-*)".to_owned(), 2, 2),
+    ];
+    assert_eq!(bench.found("CLIENTID2"), places);
+
+    for answer in ["", "yes", "CLIENTID3"] {
+        let said = typed(&bench, answer);
+        assert!(said.contains("Type CLIENTID2 to erase") && said.contains("nothing was erased"));
+        assert_eq!(bench.found("CLIENTID2"), places, "{said}");
+    }
+    let said = typed(&bench, "CLIENTID2");
+    for erased in ["archive: 3 events erased", "dead letters: 1 event erased"] {
+        assert!(said.contains(erased), "{said}");
+    }
+    assert!(said.contains("(error,logwarden-*): 2 events erased"), "{said}");
+    assert!(said.contains(&format!("not looked into: {}", out.display())), "{said}");
+    assert_eq!(bench.found("CLIENTID2").iter().map(|place| place.1).max(), Some(0));
+    // The letter of another id stays, and is delivered where it may be; nothing erased comes back.
+    bench.server.judge(|_, _| None);
+    bench.said(&["dead-letters", "replay"], 0);
+    assert_eq!(bench.found("CLIENTID2").iter().map(|place| place.1).max(), Some(0));
+    assert_eq!(bench.found("CLIENTID3").last().unwrap().1, 2);
 }

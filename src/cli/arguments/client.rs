@@ -10,16 +10,16 @@ pub const FIND_EXAMPLES: &str = "Examples:
   logwarden --keys /mnt/safe/logwarden-keys find --client CLIENTID2 --json
 
 The id is looked for by its tags in every sealed field, under every key of the keys folder, in the
-archive and in the indexes of all sinks of kind elasticsearch. Case counts. Code 1: nothing was
-found, or not every place could be asked.";
+archive, in dead letters and in the indexes of all sinks of kind elasticsearch. Case counts. Code 1:
+nothing was found, or not every place could be asked.";
 
 pub const ERASE_EXAMPLES: &str = "Examples:
   logwarden erase --client CLIENTID2              what would be erased where; erases nothing
   logwarden erase --client CLIENTID2 --yes        erase it, and do not ask
 
-Whole events are erased, from the archive (stop the engine first: one process writes to it) and
-from the indexes of all sinks of kind elasticsearch. The logs themselves, outputs of file sinks,
-dead letters, mails and backups are not touched. To make a whole month unreadable wherever it was
+Whole events are erased, from the archive, from dead letters and from the indexes of all sinks of
+kind elasticsearch. Stop the engine first: it would bring in more. The logs themselves, outputs of
+file sinks, mails and backups are not touched. To make a whole month unreadable wherever it was
 copied to: logwarden keys destroy MONTH.";
 
 #[derive(Args, Debug)]

@@ -38,6 +38,7 @@ fn desk(global: &Global, chosen: &Chosen) -> anyhow::Result<Desk> {
         day: chosen.day.clone(),
         id: chosen.id.clone(),
         query: chosen.where_.clone(),
+        tags: Vec::new(),
     };
     let choice = selection.choice(&context).map_err(|error| usage_error(error.to_string()))?;
     let folder = letters::folder(&settings, clock);
@@ -45,7 +46,7 @@ fn desk(global: &Global, chosen: &Chosen) -> anyhow::Result<Desk> {
 }
 
 /// Says where lines are that are no letters; then the command has not done all that was asked.
-fn tell(odd: &Oddities) -> Exit {
+pub(super) fn tell(odd: &Oddities) -> Exit {
     for text in &odd.first {
         say(text);
     }

@@ -5,6 +5,7 @@ use std::io::{IsTerminal, Write};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use super::dead_letters::tell;
 use super::traces::{Tagged, Traces, events};
 use crate::base::json;
 use crate::cli::arguments::{Find, Global};
@@ -19,6 +20,12 @@ pub fn run(global: &Global, arguments: &Find) -> anyhow::Result<Exit> {
     let mut places = Vec::new();
     if let Some(found) = traces.in_archive(arguments.limit.into())? {
         places.push(("archive".to_owned(), found));
+    }
+    if let Some((found, odd)) = traces.in_dead_letters(arguments.limit.into())? {
+        if tell(&odd) != Exit::Done {
+            exit = Exit::Failed;
+        }
+        places.push(("dead letters".to_owned(), found));
     }
     for server in traces.servers() {
         match server.find(&traces, arguments.limit.into()) {

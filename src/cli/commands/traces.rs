@@ -1,12 +1,17 @@
 //! Where the events of one client id lie: what `find` and `erase` have in common. They are looked for by the tags
 //! that the id has in each sealed field under each key.
 
+use std::collections::VecDeque;
+use std::sync::Arc;
+
 use anyhow::Context;
 use tokio::runtime::Runtime;
 
 use super::keys;
+use crate::app::letters;
 use crate::app::settings::{Settings, SinkKind};
 use crate::archive::{ArchiveError, Reader};
+use crate::base::SystemClock;
 use crate::cli::arguments::{Client, Global};
 use crate::cli::exit::{say, usage_error};
 use crate::cli::resolve;
@@ -14,6 +19,7 @@ use crate::privacy::tag;
 use crate::query::{Expr, FieldName, Test};
 use crate::search::{self, Options, Order};
 use crate::sink::ElasticsearchSink;
+use crate::sink::dead_letters::{Choice, DeadLetterFolder, Lines, Oddities};
 use crate::sink::elasticsearch::{self, by_tag};
 
 pub use crate::sink::elasticsearch::by_tag::Tagged;
@@ -92,6 +98,35 @@ impl Traces {
             }
         }
         Ok(leaves)
+    }
+
+    pub fn letters(&self) -> (DeadLetterFolder, Choice) {
+        let folder = letters::folder(&self.settings, Arc::new(SystemClock::new()));
+        (folder, Choice::of_tags(self.tags.clone()))
+    }
+
+    /// `None`: there are none at all.
+    pub fn in_dead_letters(&self, newest: usize) -> anyhow::Result<Option<(Tagged, Oddities)>> {
+        let (folder, choice) = self.letters();
+        let mut tagged = Tagged::default();
+        let (mut odd, mut last) = (Oddities::default(), VecDeque::new());
+        let files = folder.files(&choice).context("cannot read the dead letters")?;
+        for file in &files {
+            let cannot_read = || format!("cannot read {}", file.path.display());
+            for line in Lines::open(file).with_context(cannot_read)? {
+                match line.with_context(cannot_read)?.letter {
+                    Err(problem) => odd.add(&problem),
+                    Ok(letter) if choice.takes(&letter) => {
+                        tagged.events += 1;
+                        last.push_front(letter.document.get().to_owned());
+                        last.truncate(newest);
+                    }
+                    Ok(_) => {}
+                }
+            }
+        }
+        tagged.newest = last.into();
+        Ok((!files.is_empty()).then_some((tagged, odd)))
     }
 
     pub fn servers(&self) -> impl Iterator<Item = Server<'_>> {

@@ -16,6 +16,9 @@ pub struct Selection {
     pub id: Option<String>,
     /// Asked of the document; without times that count from now.
     pub query: Option<String>,
+    /// One of these tags stands in the document, in whatever field; empty: any document fits.
+    #[serde(default)]
+    pub tags: Vec<String>,
 }
 
 /// A [`Selection`] that can be asked.
@@ -33,6 +36,11 @@ impl Selection {
 }
 
 impl Choice {
+    /// The letters whose documents hold one of these tags.
+    pub fn of_tags(tags: Vec<String>) -> Choice {
+        Choice { selection: Selection { tags, ..Selection::default() }, query: None }
+    }
+
     /// To be sent to another process: times that count from now have become moments.
     pub fn selection(&self) -> Selection {
         let query = self.query.as_ref().map(ToString::to_string);
@@ -46,9 +54,16 @@ impl Choice {
 
     pub fn takes(&self, letter: &DeadLetter) -> bool {
         self.selection.id.as_ref().is_none_or(|id| *id == letter.id)
+            && self.holds_a_tag(letter.document.get())
             && self.query.as_ref().is_none_or(|query| {
                 Document::parse(letter.document.get())
                     .is_ok_and(|document| query.matches(&document))
             })
+    }
+
+    /// A tag is 22 characters that stand nowhere by chance.
+    fn holds_a_tag(&self, document: &str) -> bool {
+        let tags = &self.selection.tags;
+        tags.is_empty() || tags.iter().any(|tag| document.contains(tag.as_str()))
     }
 }
