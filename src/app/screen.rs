@@ -26,6 +26,7 @@ pub enum ScreenError {
 pub fn options(settings: &Settings, title: &str) -> ui::Options {
     let mut options = ui::Options::from_environment();
     options.title = title.to_owned();
+    options.mask = ui::Mask::new(Arc::new(settings.privacy.policy()), settings.masked);
     if settings.color == Color::Never {
         options.palette = ui::Palette::Monochrome;
     } else if settings.color == Color::Always {

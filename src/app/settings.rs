@@ -30,6 +30,8 @@ pub struct Settings {
     /// Most bytes of deleted files that are kept until they are delivered.
     pub intake_most: u64,
     pub privacy: PrivacySettings,
+    /// The screen begins masked.
+    pub masked: bool,
     pub rules: Vec<RuleConfig>,
     pub notifiers: Vec<NotifierSettings>,
     pub directories: Directories,

@@ -143,6 +143,7 @@ fn from_configured(configured: Configured) -> anyhow::Result<Settings> {
         dead_letters_most: configured.dead_letters_most,
         intake_most: configured.intake_most,
         privacy: configured.privacy,
+        masked: configured.masked,
         rules: configured.rules,
         notifiers: configured.notifiers,
         makes_keys: configured.keys.is_none(),

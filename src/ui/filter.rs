@@ -4,7 +4,10 @@
 
 use regex::bytes::{Regex, RegexBuilder};
 
+use super::line;
+use super::mask::Mask;
 use crate::event::{Event, Level};
+use crate::privacy::shown;
 use crate::query::{self, Expr, ParseContext};
 
 /// A compiled regular expression may use this much memory; larger ones are refused.
@@ -86,8 +89,8 @@ impl Filters {
     }
 
     /// Says nothing of levels: [`Filters::mask`] does.
-    pub fn shows(&self, event: &Event<'_>) -> bool {
-        !self.on || self.list.iter().all(|filter| filter.shows(event))
+    pub fn shows(&self, event: &Event<'_>, mask: &Mask) -> bool {
+        !self.on || self.list.iter().all(|filter| filter.shows(event, mask))
     }
 }
 
@@ -107,10 +110,11 @@ impl Filter {
         Ok(Filter { text: written.to_owned(), test, out })
     }
 
-    fn shows(&self, event: &Event<'_>) -> bool {
-        let matches = match &self.test {
-            Test::Query(query) => query.matches(event),
-            Test::Regex(regex) => regex.is_match(event.text()),
+    fn shows(&self, event: &Event<'_>, mask: &Mask) -> bool {
+        let matches = match (&self.test, mask.policy()) {
+            (Test::Query(query), None) => query.matches(event),
+            (Test::Query(query), Some(policy)) => query.matches(&shown(policy, *event)),
+            (Test::Regex(regex), _) => line::finds(regex, event, mask),
         };
         matches != self.out
     }

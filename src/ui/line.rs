@@ -2,11 +2,15 @@
 
 use std::borrow::Cow;
 
+use regex::bytes::Regex;
+
 use super::canvas::{Span, plain, span};
+use super::mask::Mask;
 use super::theme::Role;
 use crate::base::sanitize;
 use crate::event::document;
 use crate::event::{Event, Level, Value};
+use crate::privacy;
 
 /// Bytes of one line that are looked at for drawing.
 const LONGEST: usize = 16 * 1024;
@@ -14,33 +18,59 @@ const LONGEST: usize = 16 * 1024;
 const LONGEST_TEXT: usize = 64 * 1024;
 
 /// The lines of a record, at most `most`; fields stand behind the first one.
-pub fn lines(event: &Event<'_>, most: usize) -> Vec<Vec<Span<'static>>> {
+pub fn lines(event: &Event<'_>, mask: &Mask, most: usize) -> Vec<Vec<Span<'static>>> {
+    if let Some(policy) = mask.policy() {
+        // The record itself is never drawn under a mask: only what the policy makes of it.
+        let shown = privacy::shown(policy, *event);
+        return spans(shown.message().unwrap_or_default(), shown.fields(), most);
+    }
     let parts = document::parts(*event);
     let text = text_of(event, parts.message.as_deref());
-    let mut lines: Vec<Vec<Span<'static>>> = filled(&text)
+    // Without a message the text is the record, with all of its fields.
+    let fields = parts.message.is_some().then_some(&parts.fields).into_iter().flatten();
+    spans(&text, fields.map(|(name, value)| (name.as_ref(), value.clone())), most)
+}
+
+fn spans<'f>(
+    text: &str,
+    fields: impl Iterator<Item = (&'f str, Value<'f>)>,
+    most: usize,
+) -> Vec<Vec<Span<'static>>> {
+    let mut lines: Vec<Vec<Span<'static>>> = filled(head(text, LONGEST_TEXT))
         .take(most.max(1))
         .map(|line| vec![plain(safe(head(line, LONGEST)))])
         .collect();
     if lines.is_empty() {
         lines.push(vec![plain("")]);
     }
-    if parts.message.is_some()
-        && let Some(first) = lines.first_mut()
-    {
-        for (name, value) in &parts.fields {
-            first.push(span(format!("  {}=", sanitize::line(name)), Role::Field));
-            first.push(plain(shown(value)));
-        }
+    for (name, value) in fields {
+        lines[0].push(span(format!("  {}=", sanitize::line(name)), Role::Field));
+        lines[0].push(plain(shown(&value)));
     }
     lines
 }
 
+/// Under a mask only what is drawn can be found.
+pub fn finds(regex: &Regex, event: &Event<'_>, mask: &Mask) -> bool {
+    if !mask.is_on() {
+        return regex.is_match(event.text());
+    }
+    lines(event, mask, usize::MAX).iter().any(|line| {
+        let text: String = line.iter().map(|span| span.text.as_ref()).collect();
+        regex.is_match(text.as_bytes())
+    })
+}
+
 /// How many lines [`lines`] gives where nothing bounds it. A record without a line break, written out or
 /// escaped, is not decoded for it.
-pub fn count(event: &Event<'_>) -> usize {
+pub fn count(event: &Event<'_>, mask: &Mask) -> usize {
     let raw = event.text();
     if memchr::memchr(b'\n', raw).is_none() && memchr::memmem::find(raw, b"\\n").is_none() {
         return 1;
+    }
+    if let Some(policy) = mask.policy() {
+        let shown = privacy::shown(policy, *event);
+        return filled(head(shown.message().unwrap_or_default(), LONGEST_TEXT)).count().max(1);
     }
     let parts = document::parts(*event);
     filled(&text_of(event, parts.message.as_deref())).count().max(1)
@@ -148,11 +178,13 @@ mod tests {
     fn as_many_lines_are_counted_as_drawn_and_none_is_blank() {
         let check = |text: &str, expected: &[&str]| {
             let batch = crate::event::sample::batch(text, None);
-            let event = batch.event(0);
-            let drawn: Vec<String> =
-                lines(&event, 9).iter().map(|line| line[0].text.clone().into_owned()).collect();
+            let (event, mask) = (batch.event(0), Mask::default());
+            let drawn: Vec<String> = lines(&event, &mask, 9)
+                .iter()
+                .map(|line| line[0].text.clone().into_owned())
+                .collect();
             assert_eq!(drawn, expected);
-            assert_eq!(count(&event), expected.len(), "{text:?}");
+            assert_eq!(count(&event, &mask), expected.len(), "{text:?}");
         };
         check("a=1 b=2", &["a=1 b=2"]);
         check("a=1\n\n\x20\r\nb=2\n", &["a=1", "b=2"]);

@@ -49,7 +49,8 @@ where
     let theme = Theme::new(ui.options.palette, ui.options.ascii);
     let size = terminal.size().map_or((0, 0), |size| (size.width, size.height));
     let now = ui.options.clock.now();
-    let state = State::new(ui.options.title.clone(), size, now, ui.options.local.clone());
+    let mut state = State::new(ui.options.title.clone(), size, now, ui.options.local.clone());
+    state.stream.mask = ui.options.mask.clone();
     let started = Instant::now();
     Loop {
         ui,

@@ -15,6 +15,7 @@ pub mod keymap;
 mod layout;
 mod line;
 mod looper;
+pub mod mask;
 mod message;
 mod panes;
 mod prompt;
@@ -41,6 +42,7 @@ use crate::follow::{FileHandle, Log};
 
 pub use keymap::{Keymap, KeymapError};
 pub use looper::run_on;
+pub use mask::Mask;
 pub use state::Exit;
 pub use terminal::TerminalError;
 pub use theme::Palette;
@@ -82,6 +84,8 @@ pub struct Options {
     /// No UTF-8 on this terminal: borders and signs in ASCII.
     pub ascii: bool,
     pub keymap: Keymap,
+    /// As it is at the start.
+    pub mask: Mask,
     /// Of this machine.
     pub local: TimeZone,
     pub clock: Arc<dyn Clock>,
@@ -96,6 +100,7 @@ impl Default for Options {
             palette: Palette::default(),
             ascii: false,
             keymap: Keymap::default(),
+            mask: Mask::default(),
             local: TimeZone::UTC,
             clock: Arc::new(SystemClock::new()),
             frames: Arc::default(),

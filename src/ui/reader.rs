@@ -99,8 +99,9 @@ impl Reader {
         let mut budget = Budget::bytes(STEP);
         let next_key = self.timeline.next_key(&stream.tail, &scope, &mut budget);
         let open = self.timeline.open_records(&scope);
-        let shown = open.into_iter().filter(|entry| stream.filters.shows(&entry.event()));
-        let open: Vec<Row> = shown.map(open_row).collect();
+        let shows = |entry: &Entry| stream.filters.shows(&entry.event(), &stream.mask);
+        let shown = open.into_iter().filter(shows);
+        let open: Vec<Row> = shown.map(|entry| open_row(entry, &stream.mask)).collect();
         Reading::Tail { next_key, open }
     }
 
@@ -108,7 +109,7 @@ impl Reader {
         let mut at = stream.head.to_vec();
         let mut rows = Vec::new();
         let edge = self.walk(stream, Direction::Older, &mut at, &mut |entry, at| {
-            rows.push(row(entry, at));
+            rows.push(row(entry, at, &stream.mask));
             rows.len() < ROWS
         });
         Reading::Back { rows, head: at.into(), edge }
@@ -118,7 +119,7 @@ impl Reader {
         let mut at = stream.tail.to_vec();
         let mut rows = Vec::new();
         let edge = self.walk(stream, Direction::Newer, &mut at, &mut |entry, at| {
-            rows.push(row(entry, at));
+            rows.push(row(entry, at, &stream.mask));
             rows.len() < ROWS
         });
         Reading::Forward { rows, tail: at.into(), edge }
@@ -143,7 +144,7 @@ impl Reader {
         each: &mut dyn FnMut(Entry, &[u64]) -> bool,
     ) -> bool {
         let scope = stream.scope();
-        let mut accept = |entry: &Entry| stream.filters.shows(&entry.event());
+        let mut accept = |entry: &Entry| stream.filters.shows(&entry.event(), &stream.mask);
         let mut budget = Budget::bytes(STEP);
         loop {
             let step = match direction {
@@ -167,7 +168,7 @@ impl Reader {
         let scope = stream.scope();
         let mut accept = |entry: &Entry| {
             let event = entry.event();
-            hunt.wanted.matches(&event) && stream.filters.shows(&event)
+            hunt.wanted.matches(&event, &stream.mask) && stream.filters.shows(&event, &stream.mask)
         };
         let mut budget = Budget::bytes(STEP);
         let mut at = hunt.at.clone();
@@ -176,7 +177,7 @@ impl Reader {
             Direction::Newer => self.timeline.forward(&mut at, &scope, &mut accept, &mut budget),
         };
         Some(match step {
-            Step::Found(entry) => Reading::Found(Box::new(row(*entry, &at))),
+            Step::Found(entry) => Reading::Found(Box::new(row(*entry, &at, &stream.mask))),
             Step::Later => {
                 let behind = self.timeline.bytes_behind(&at);
                 Reading::Searching { at, behind }

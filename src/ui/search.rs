@@ -3,6 +3,8 @@
 use regex::bytes::Regex;
 
 use super::filter::smart_case;
+use super::line;
+use super::mask::Mask;
 use crate::event::{Event, Level};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,9 +33,9 @@ pub enum Wanted {
 }
 
 impl Wanted {
-    pub fn matches(&self, event: &Event<'_>) -> bool {
+    pub fn matches(&self, event: &Event<'_>, mask: &Mask) -> bool {
         match self {
-            Wanted::Text(search) => search.regex.is_match(event.text()),
+            Wanted::Text(search) => line::finds(&search.regex, event, mask),
             Wanted::AtLeast(level) => event.level() >= Some(*level),
         }
     }

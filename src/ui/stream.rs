@@ -11,6 +11,7 @@ use jiff::tz::TimeZone;
 
 use super::filter::Filters;
 use super::line;
+use super::mask::Mask;
 use super::search::{Hunt, Search};
 use crate::event::FileId;
 use crate::follow::view::{Entry, Frontier, Position, Scope};
@@ -72,6 +73,7 @@ pub struct Stream {
     /// Records that came since then and belong above the screen.
     pub late: u64,
     pub filters: Filters,
+    pub mask: Mask,
     pub hidden: Vec<FileId>,
     /// The files of the timeline, in its order.
     pub files: Vec<FileId>,
@@ -104,6 +106,7 @@ impl Default for Stream {
             lead: false,
             late: 0,
             filters: Filters::default(),
+            mask: Mask::default(),
             hidden: Vec::new(),
             files: Vec::new(),
             zones: Vec::new(),
@@ -305,19 +308,19 @@ impl Stream {
 }
 
 /// A row with the place before it.
-pub fn row(entry: Entry, at: &[u64]) -> Row {
+pub fn row(entry: Entry, at: &[u64], mask: &Mask) -> Row {
     let mut before: Vec<u64> = at.to_vec();
     before[entry.slot] = entry.position.offset;
-    let lines = lines_of(&entry);
+    let lines = lines_of(&entry, mask);
     Row { lines, at: Some(Arc::from(before)), entry }
 }
 
 /// The row of a record that may still grow.
-pub fn open_row(entry: Entry) -> Row {
-    Row { lines: lines_of(&entry), at: None, entry }
+pub fn open_row(entry: Entry, mask: &Mask) -> Row {
+    Row { lines: lines_of(&entry, mask), at: None, entry }
 }
 
 // Nobody draws more lines than a screen has.
-fn lines_of(entry: &Entry) -> u16 {
-    line::count(&entry.event()).min(500) as u16
+fn lines_of(entry: &Entry, mask: &Mask) -> u16 {
+    line::count(&entry.event(), mask).min(500) as u16
 }

@@ -94,6 +94,7 @@ fn run(state: &mut State, verb: Verb, effects: &mut Vec<Effect>) {
         }
         Verb::HideSource => find::hide_source(state),
         Verb::Zone => state.zone = state.zone.next(),
+        Verb::Mask => find::mask(state),
         Verb::ShipNow => ship::now(state, effects),
         Verb::PauseShipping => ship::pause_or_resume(state, effects),
         Verb::Retry => ship::retry(state, effects),

@@ -1,5 +1,7 @@
 //! The screen, driven by keys through its real loop on real files.
 
+mod privacy;
+
 use std::fs::File;
 use std::io::Write;
 use std::os::fd::OwnedFd;
@@ -17,7 +19,7 @@ use logwarden::event::status::{
 use logwarden::event::{Command, IdKey, Status};
 use logwarden::follow::{Log, LogConfig, SourceConfig, Start};
 use logwarden::state::Store;
-use logwarden::ui::{Exit, Options, Palette, Ui, run_on};
+use logwarden::ui::{Exit, Mask, Options, Palette, Ui, run_on};
 use ratatui::Terminal;
 use ratatui::backend::{Backend, ClearType, TestBackend, WindowSize};
 use ratatui::buffer::{Buffer, Cell};
@@ -112,6 +114,7 @@ struct Setup {
     palette: Palette,
     ascii: bool,
     clock: Arc<dyn Clock>,
+    mask: Mask,
 }
 
 impl Setup {
@@ -123,6 +126,7 @@ impl Setup {
             palette: Palette::Dark,
             ascii: false,
             clock: Arc::new(clock),
+            mask: Mask::default(),
         }
     }
 
@@ -153,6 +157,7 @@ impl Setup {
             palette: self.palette,
             ascii: self.ascii,
             clock: self.clock,
+            mask: self.mask,
             ..Options::default()
         };
         let frames = options.frames.clone();

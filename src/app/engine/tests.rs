@@ -35,6 +35,7 @@ fn settings(home: &Path, output: PathBuf) -> Settings {
         dead_letters_most: 1 << 20,
         intake_most: 1 << 20,
         privacy: PrivacySettings::default(),
+        masked: false,
         rules: Vec::new(),
         notifiers: Vec::new(),
         directories: Directories::under(&home.join("state")),

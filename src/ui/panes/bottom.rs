@@ -135,6 +135,7 @@ fn short(state: &State, info: &VerbInfo) -> &'static str {
     match info.verb {
         Verb::Follow if state.stream.follow => "hold",
         Verb::PauseShipping if state.is_paused() => "resume",
+        Verb::Mask if state.stream.mask.is_on() => "unmask",
         _ => info.short,
     }
 }

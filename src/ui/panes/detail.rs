@@ -3,8 +3,9 @@
 use crate::base::{bytes, sanitize};
 use crate::event::document;
 use crate::event::status::LineState;
-use crate::event::{Event, Flags};
+use crate::event::{Event, Flags, Value};
 use crate::follow::view::Entry;
+use crate::privacy::{self, Outgoing};
 use crate::ui::canvas::{Span, plain, span, wrap};
 use crate::ui::line;
 use crate::ui::state::State;
@@ -22,23 +23,35 @@ pub fn lines(state: &State, width: usize) -> Lines {
         return vec![vec![span("no event", Role::Dim)]];
     };
     let event = row.entry.event();
-    let mut lines = place(state, &row.entry);
+    let shown = state.stream.mask.policy().map(|policy| privacy::shown(policy, event));
+    let mut lines = place(state, &row.entry, shown.as_ref());
     delivery(state, &event, &mut lines);
-    fields(&event, width, &mut lines);
-    pretty(&event, width, &mut lines);
-    title("raw", &mut lines);
-    for text in line::raw(&event).split('\n') {
-        wrapped(&line::safe(text), width, &mut lines);
+    match shown {
+        Some(shown) => {
+            content(shown.message(), shown.fields(), width, &mut lines);
+            lines.push(Vec::new());
+            lines.push(vec![span("masked: the record itself is not shown", Role::Near)]);
+        }
+        None => {
+            let parts = document::parts(event);
+            let fields = parts.fields.iter().map(|(name, value)| (name.as_ref(), value.clone()));
+            content(parts.message.as_deref(), fields, width, &mut lines);
+            pretty(&event, width, &mut lines);
+            raw(&event, width, &mut lines);
+        }
     }
     lines.truncate(MOST);
     lines
 }
 
-fn place(state: &State, entry: &Entry) -> Lines {
+fn place(state: &State, entry: &Entry, shown: Option<&Outgoing<'_>>) -> Lines {
     let event = entry.event();
     let record = event.record;
     let source = state.sources.iter().find(|source| source.file == entry.position.file);
-    let path = source.map_or_else(String::new, |source| source.path.clone());
+    let path = match shown {
+        Some(shown) => sanitize::line(shown.path()).into_owned(),
+        None => source.map_or_else(String::new, |source| source.path.clone()),
+    };
     let mut lines = vec![pair("file", path)];
     let length = bytes::count(record.end - record.start);
     let offset = bytes::count(record.start);
@@ -112,20 +125,25 @@ fn note(entry: &Entry) -> Option<&'static str> {
     flags.contains(Flags::CONTINUATION).then_some("goes on from the event before")
 }
 
-fn fields(event: &Event<'_>, width: usize, lines: &mut Lines) {
-    let parts = document::parts(*event);
-    if let Some(message) = &parts.message {
+fn content<'f>(
+    message: Option<&str>,
+    fields: impl Iterator<Item = (&'f str, Value<'f>)>,
+    width: usize,
+    lines: &mut Lines,
+) {
+    if let Some(message) = message {
         title("message", lines);
         for text in message.split('\n') {
             wrapped(&line::safe(text), width, lines);
         }
     }
-    if parts.fields.is_empty() {
+    let fields: Vec<(&str, Value<'_>)> = fields.collect();
+    if fields.is_empty() {
         return;
     }
     title("fields", lines);
-    let widest = parts.fields.iter().map(|(name, _)| name.len()).max().unwrap_or(0).min(24);
-    for (name, value) in &parts.fields {
+    let widest = fields.iter().map(|(name, _)| name.len()).max().unwrap_or(0).min(24);
+    for (name, value) in &fields {
         let name = format!("{:<widest$}  ", sanitize::line(name));
         let room = width.saturating_sub(name.len()).max(16);
         let value = line::shown(value);
@@ -147,6 +165,13 @@ fn pretty(event: &Event<'_>, width: usize, lines: &mut Lines) {
     title("JSON", lines);
     for text in text.split('\n') {
         wrapped(&sanitize::line(text), width, lines);
+    }
+}
+
+fn raw(event: &Event<'_>, width: usize, lines: &mut Lines) {
+    title("raw", lines);
+    for text in line::raw(event).split('\n') {
+        wrapped(&line::safe(text), width, lines);
     }
 }
 

@@ -18,8 +18,11 @@ pub fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
         return;
     }
     let glyphs = *canvas.glyphs();
-    let left =
-        canvas.right(area, &[plain(" "), span(time::zone_name(state), Role::Dim), plain(" ")]);
+    let mut corner = vec![plain(" "), span(time::zone_name(state), Role::Dim), plain(" ")];
+    if state.stream.mask.is_on() {
+        corner.insert(0, span(" masked", Role::Near));
+    }
+    let left = canvas.right(area, &corner);
     let mut spans = vec![span(format!(" {}", state.title), Role::Header), plain("  ")];
     spans.extend(engine(state, &glyphs));
     let room = usize::from(left.width).saturating_sub(width_of(&spans));

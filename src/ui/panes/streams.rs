@@ -68,12 +68,12 @@ fn right(state: &State, glyphs: &Glyphs) -> Vec<Span<'static>> {
         spans.push(span(format!(" {} {} late ", glyphs.up, stream.late), Role::Near));
     }
     if let Some(search) = &stream.search {
-        let text = line::safe(head(&search.text, 24));
+        let text = line::safe(stream.mask.typed(head(&search.text, 24)));
         spans.push(span(format!(" /{text}/ "), Role::Match));
     }
     for filter in stream.filters.list.iter().rev().take(2).rev() {
         let role = if stream.filters.on { Role::Near } else { Role::Dim };
-        let text = line::safe(head(&filter.text, 24));
+        let text = line::safe(stream.mask.typed(head(&filter.text, 24)));
         spans.push(span(format!(" &{text} "), role));
     }
     if stream.filters.list.len() > 2 {
@@ -140,7 +140,7 @@ fn draw_row(
     let stream = &state.stream;
     let row = &stream.rows[index];
     let shown = stream.lines_of(index);
-    let lines = line::lines(&row.entry.event(), usize::from(shown));
+    let lines = line::lines(&row.entry.event(), &stream.mask, usize::from(shown));
     let before = columns.width() as u16;
     for number in 0..usize::from(shown) {
         if y >= 0 && y < i32::from(body.height) {

@@ -46,7 +46,7 @@ fn search(state: &mut State, text: &str) -> Result<(), String> {
     state.stream.search = Some(search.clone());
     let here = state.stream.selected_row().map(|row| row.entry.clone());
     let wanted = Wanted::Text(search);
-    if !here.is_some_and(|entry| wanted.matches(&entry.event())) {
+    if !here.is_some_and(|entry| wanted.matches(&entry.event(), &state.stream.mask)) {
         hunt(state, wanted, Direction::Older);
     }
     Ok(())
@@ -75,6 +75,23 @@ pub fn refilter(state: &mut State, verb: Verb) {
         _ => filters.on = !filters.on,
     }
     state.stream.reread();
+}
+
+/// A search on its way would go on by what is hidden now.
+pub fn mask(state: &mut State) {
+    let stream = &mut state.stream;
+    if !stream.mask.hides_anything() {
+        state.say(Level::Info, "there is nothing to mask: [privacy] names no field and no pattern");
+        return;
+    }
+    stream.mask.turn();
+    stream.hunt = None;
+    stream.reread();
+    let text = match stream.mask.is_on() {
+        true => "masked: what never leaves in clear is hidden, from search and filters too",
+        false => "records are shown as they are",
+    };
+    state.say(Level::Info, text);
 }
 
 /// The source of the selected record, or the selected one of the list.

@@ -7,6 +7,7 @@ use crate::base::Timestamp;
 use crate::event::status::{EngineState, FileState, Notice, SinkState, SinkStatus};
 use crate::event::{FileId, GenerationId, Status, sample};
 use crate::follow::view::{Entry, Position};
+use crate::ui::mask::Mask;
 use crate::ui::state::SourceLine;
 use crate::ui::stream::{self, Row};
 
@@ -75,7 +76,11 @@ fn source() -> SourceLine {
 fn row(offset: u64) -> Row {
     let position = Position { key: 0, file: FILE, offset };
     let batch = Arc::new(sample::batch("number=1", None));
-    stream::row(Entry { position, slot: 0, batch, index: 0, open: false }, &[offset])
+    stream::row(
+        Entry { position, slot: 0, batch, index: 0, open: false },
+        &[offset],
+        &Mask::default(),
+    )
 }
 
 /// The lines of the whole screen.

@@ -35,6 +35,8 @@ pub struct Configured {
     /// Most bytes of deleted files that are kept.
     pub intake_most: u64,
     pub privacy: PrivacySettings,
+    /// The screen begins masked.
+    pub masked: bool,
     pub rules: Vec<RuleConfig>,
     pub notifiers: Vec<NotifierSettings>,
     pub keys: Option<PathBuf>,
@@ -69,8 +71,9 @@ pub fn read(layers: Layers, now: Timestamp) -> Result<Configured, ConfigErrors> 
 
 fn whole(top: &mut Section<'_>, zone: TimeZone) -> Configured {
     top.parsed("timezone", read_zone);
-    top.section("screen", |screen| {
+    let masked = top.section("screen", |screen| {
         without_effect(screen, &["theme", "keymap", "ambiguous_width", "mouse"]);
+        screen.flag("mask")
     });
     top.named("schedule", |_, schedule| {
         without_effect(schedule, &["cron", "run", "timezone"]);
@@ -89,6 +92,7 @@ fn whole(top: &mut Section<'_>, zone: TimeZone) -> Configured {
             .section("intake", |section| section.parsed("most", parse_size))
             .unwrap_or(intake::MOST),
         privacy,
+        masked: masked.unwrap_or(false),
         rules: top.named("rule", rule::read),
         notifiers: top.named("notifier", rule::notifier),
         keys,
