@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::program::{self, Engine, archived, documents, logwarden, run, text, wait_for};
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 fn once(home: &Path, paths: &[&Path]) -> (Option<i32>, String) {
     let mut command = logwarden(home);

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use crate::judging_elasticsearch::JudgingElasticsearch;
 use crate::program::{self, Engine, wait_for};
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A log, a server, and a state.
 struct Bench {

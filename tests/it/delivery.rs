@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::bench::open_state;
 
-const DEADLINE: Duration = Duration::from_secs(30);
+const DEADLINE: Duration = Duration::from_secs(60);
 
 /// A machine with logs, a state directory and an output file; engines come and go on it.
 struct Machine {

@@ -11,7 +11,7 @@ use crate::bench::{Bench, lines};
 use crate::fake_elasticsearch::FakeElasticsearch;
 use crate::program::{Engine, send_signal, wait_for};
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 struct Watched {
     bench: Bench,

@@ -14,7 +14,7 @@ use crate::judging_elasticsearch::JudgingElasticsearch;
 use crate::program::{self, Engine, Random, send_signal, wait_for};
 use crate::tls_proxy::{self, TlsProxy};
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 fn to(url: &str) -> String {
     format!("urls = [\"{url}\"]")

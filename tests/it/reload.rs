@@ -12,7 +12,7 @@ use crate::fake_elasticsearch::FakeElasticsearch;
 use crate::fault_proxy::{Fault, FaultProxy};
 use crate::program::{self, Engine, send_signal, wait_for};
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 fn to(fake: &FakeElasticsearch) -> String {
     format!("urls = [\"{}\"]", fake.url())

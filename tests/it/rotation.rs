@@ -17,7 +17,7 @@ use tempfile::TempDir;
 use super::bench::open_state;
 use super::compressed::{gzip, pack};
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A log over some paths of a scratch folder, its state, and one consumer.
 pub struct Bench {

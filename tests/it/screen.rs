@@ -32,7 +32,7 @@ use crate::program::wait_for;
 
 /// 2024-05-06T10:30:00Z.
 const NOW: i64 = 1_714_991_400;
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 type TestError = <TestBackend as Backend>::Error;
 

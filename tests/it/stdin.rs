@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::program::{Engine, Random, archived, documents, expect, logwarden, run, seed, text};
 use crate::program::{send_signal, wait_for};
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 fn lines(numbers: std::ops::Range<u64>) -> String {
     numbers.map(|n| format!("{{\"level\":\"info\",\"message\":\"line\",\"seq\":{n}}}\n")).collect()

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::bench::{Bench, lines};
 use crate::program::{send_signal, wait_for};
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// As `logwarden --no-ui --to stdout | less`: the reader has stopped reading, the pipe is full, a write hangs.
 struct Stuck {

@@ -18,7 +18,7 @@ struct Screen {
     drawn: Arc<Mutex<Vec<u8>>>,
 }
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 impl Screen {
     fn open(home: &Path, rows: u16, columns: u16, arguments: &[&Path]) -> Screen {

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use crate::program::{self, Engine, expect, run, send_signal, text, wait_for};
 use crate::rotation::{append, lines};
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A log and two files that it is delivered to.
 struct Bench {

@@ -14,7 +14,7 @@ use crate::bench::resident;
 use crate::program::{self, Engine, wait_for};
 use crate::rotation::{self, Bench, line, lines};
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 const HOUR: Duration = Duration::from_secs(3600);
 const YEAR: Duration = Duration::from_secs(365 * 86_400);
