@@ -11,6 +11,7 @@ use tempfile::TempDir;
 
 use crate::judging_elasticsearch::JudgingElasticsearch;
 use crate::program::{self, Engine, wait_for};
+use crate::small_disk::SmallDisk;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -220,6 +221,35 @@ fn a_full_store_holds_its_sink_back_and_drops_nothing() {
     fs::write(bench.path("config.toml"), more).unwrap();
     assert_eq!(bench.run(&["--no-ui", "--once"]).0, 3);
     assert_eq!((bench.kept().len(), bench.server.documents().len()), (2, 2));
+}
+
+#[test]
+fn a_full_disk_holds_the_sink_back_until_there_is_room() {
+    let bench = Bench::new("[sink.archive]");
+    let folder = bench.path("state/dead-letters");
+    let Some(disk) = SmallDisk::mount(&folder, "256k") else { return };
+    disk.fill();
+    for number in ["\"a\"", "1", "2"] {
+        bench.append(&line("info", number));
+    }
+    let engine = bench.engine();
+    wait_for("a plain word", PATIENCE, || {
+        let said = engine.said();
+        (said.contains("No space left") && said.contains("/dead-letters/es")).then_some(())
+    });
+    let state = bench.path("state");
+    let archived = |events| program::archived(bench.home.path(), &state, "*") == events;
+    wait_for("the archive, which goes on", PATIENCE, || archived(3).then_some(()));
+    assert!(bench.kept().is_empty());
+    disk.make_room();
+    bench.append(&line("info", "3"));
+    wait_for("the letter", PATIENCE, || (bench.kept().len() == 1).then_some(()));
+    wait_for("the rest", PATIENCE, || (bench.server.documents().len() == 3).then_some(()));
+    // It ends as a run with dead letters does.
+    assert_eq!(engine.terminate().code(), Some(3));
+    assert_eq!((bench.kept().len(), bench.server.documents().len()), (1, 3));
+    // Nothing is left of what found no room.
+    assert_eq!(bench.letters(&["list"]).0, 0);
 }
 
 #[test]

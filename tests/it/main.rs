@@ -28,6 +28,7 @@ mod rotation;
 mod screen;
 mod search;
 mod setup;
+mod small_disk;
 mod state;
 mod stdin;
 mod stop;

@@ -80,6 +80,22 @@ impl DeadLetterFolder {
         Ok(file)
     }
 
+    fn append(&self, sink: &str, day: &str, lines: &[u8]) -> io::Result<()> {
+        let folder = self.directory.join(sink);
+        let named = |error: io::Error| {
+            io::Error::new(error.kind(), format!("{}: {error}", folder.display()))
+        };
+        let mut file = self.open(&folder, day).map_err(named)?;
+        let there: u64 = letter_files(&folder, sink)?.iter().map(|file| file.bytes).sum();
+        if there + lines.len() as u64 > self.most {
+            return Err(self.full(sink));
+        }
+        append_or_leave(&mut file, lines)
+            .and_then(|()| File::open(&folder)?.sync_all())
+            .and_then(|()| File::open(&self.directory)?.sync_all())
+            .map_err(named)
+    }
+
     fn full(&self, sink: &str) -> io::Error {
         let most = bytes::size(self.most);
         let text = format!(
@@ -99,17 +115,8 @@ impl DeadLetters for DeadLetterFolder {
             serde_json::to_writer(&mut lines, &letter)?;
             lines.push(b'\n');
         }
-        let folder = self.directory.join(sink);
         let _writing = self.writing();
-        let mut file = self.open(&folder, &now[..10])?;
-        let there: u64 = letter_files(&folder, sink)?.iter().map(|file| file.bytes).sum();
-        if there + lines.len() as u64 > self.most {
-            return Err(self.full(sink));
-        }
-        file.write_all(&lines)?;
-        file.sync_all()?;
-        File::open(&folder)?.sync_all()?;
-        File::open(&self.directory)?.sync_all()
+        self.append(sink, &now[..10], &lines)
     }
 
     fn holds(&self, sink: &str, event: &str) -> bool {
@@ -146,6 +153,14 @@ fn names(folder: &Path) -> io::Result<Vec<String>> {
 }
 
 /// A crash tore the last line: the next one must not continue it.
+/// All of it is there, or nothing as far as that is in our hands: a full disk may have taken a part.
+fn append_or_leave(file: &mut File, lines: &[u8]) -> io::Result<()> {
+    let before = file.metadata()?.len();
+    file.write_all(lines).and_then(|()| file.sync_all()).inspect_err(|_| {
+        _ = file.set_len(before);
+    })
+}
+
 fn ends_in_the_middle_of_a_line(file: &mut File) -> io::Result<bool> {
     if file.metadata()?.len() == 0 {
         return Ok(false);

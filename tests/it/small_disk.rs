@@ -1,0 +1,51 @@
+//! A file system of its own that is small, so that it can really be full.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// It goes with this value.
+pub struct SmallDisk {
+    at: PathBuf,
+}
+
+impl SmallDisk {
+    /// `size` as mount takes it. `None`, and said, where this user may not mount.
+    pub fn mount(at: &Path, size: &str) -> Option<SmallDisk> {
+        fs::create_dir_all(at).unwrap();
+        let options = format!("size={size},mode=0700");
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &options, "tmpfs"])
+            .arg(at)
+            .output()
+            .is_ok_and(|output| output.status.success());
+        if !mounted {
+            println!("SKIPPED: this user may not mount a file system");
+        }
+        mounted.then(|| SmallDisk { at: at.to_owned() })
+    }
+
+    /// Again and again: what somebody removes is room.
+    pub fn fill(&self) {
+        let mut options = File::options();
+        let mut file = options.create(true).append(true).open(self.ballast()).unwrap();
+        while file.write_all(&[0; 4096]).is_ok() {}
+        // And what is left of the last page.
+        while file.write_all(&[0]).is_ok() {}
+    }
+
+    pub fn make_room(&self) {
+        fs::remove_file(self.ballast()).unwrap();
+    }
+
+    fn ballast(&self) -> PathBuf {
+        self.at.join("ballast")
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(&self.at).status();
+    }
+}
