@@ -72,6 +72,15 @@ impl Bench {
         command
     }
 
+    /// Beside the engine: `logwarden ARGUMENTS` with the same settings.
+    #[allow(dead_code, reason = "the tests with real servers ask so")]
+    pub fn beside(&self, arguments: &[&str]) -> std::process::Command {
+        let mut command = program::logwarden(self.home.path());
+        command.args(arguments).arg("--config").arg(self.path("config.toml"));
+        command.arg("--state-dir").arg(self.path("state"));
+        command
+    }
+
     pub fn engine(&self) -> Engine {
         Engine::spawn(self.home.path(), &mut self.command(&[]))
     }

@@ -18,6 +18,7 @@ mod formats;
 mod formats_any_input;
 mod judging_elasticsearch;
 mod keys;
+mod leaks;
 mod metrics;
 mod outage;
 mod privacy;

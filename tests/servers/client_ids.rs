@@ -8,11 +8,7 @@ use crate::program;
 
 /// Exit code, standard output and what else it said.
 fn asked(bench: &Bench, arguments: &[&str]) -> (Option<i32>, String, String) {
-    let mut command = program::logwarden(bench.home.path());
-    command.args(arguments).args(["--client", "CLIENTID2"]);
-    command.arg("--config").arg(bench.path("config.toml"));
-    command.arg("--state-dir").arg(bench.path("state"));
-    let output = program::run(&mut command);
+    let output = program::run(bench.beside(arguments).args(["--client", "CLIENTID2"]));
     (output.status.code(), program::text(&output.stdout), program::text(&output.stderr))
 }
 

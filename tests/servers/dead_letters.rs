@@ -9,11 +9,7 @@ use crate::program;
 
 /// Exit code, standard output and what else it said.
 fn letters(bench: &Bench, arguments: &[&str]) -> (Option<i32>, String, String) {
-    let mut command = program::logwarden(bench.home.path());
-    command.arg("dead-letters").args(arguments);
-    command.arg("--config").arg(bench.path("config.toml"));
-    command.arg("--state-dir").arg(bench.path("state"));
-    let output = program::run(&mut command);
+    let output = program::run(bench.beside(&["dead-letters"]).args(arguments));
     (output.status.code(), program::text(&output.stdout), program::text(&output.stderr))
 }
 

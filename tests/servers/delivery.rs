@@ -14,6 +14,8 @@ use crate::bench::{self, Bench, lines};
 use crate::client_ids;
 use crate::dead_letters;
 use crate::elasticsearch::{Elasticsearch, OPENSEARCH, PASSWORD, USER, certificates, java};
+use crate::example;
+use crate::privacy;
 use crate::program::{self, wait_for};
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -53,6 +55,9 @@ fn all(server: &mut Elasticsearch) {
     puts_a_bad_document_aside(server);
     dead_letters::are_delivered_when_the_mapping_is_mended(server);
     client_ids::are_found_and_erased_by_their_tags(server);
+    example::ships_months_that_open_with_the_keys_alone(server);
+    privacy::holds_no_id_and_finds_events_by_their_tags(server);
+    privacy::finds_addresses_by_what_stands_for_them(server);
     takes_packed_bodies(server);
     waits_for_a_read_only_index_and_the_others_go_on(server);
     loses_nothing_when_we_are_killed(server);

@@ -8,6 +8,10 @@ mod client_ids;
 mod dead_letters;
 mod delivery;
 mod elasticsearch;
+mod example;
+#[path = "../it/leaks.rs"]
+mod leaks;
+mod privacy;
 #[path = "../it/program.rs"]
 #[allow(dead_code, reason = "other tests use the rest")]
 mod program;

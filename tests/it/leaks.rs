@@ -1,0 +1,184 @@
+//! The leak scan: ids that stand nowhere by chance go into logs of three months, everywhere an id may stand in a
+//! line, and out by every way there is. Outside the logs none may be found, and each opens again.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::bench::Bench;
+use crate::program::{self, Random, seed, wait_for};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+const MONTHS: [&str; 3] = ["Mar", "Apr", "May"];
+/// Ids of a month.
+const EACH: usize = 60;
+/// Every so many lines one has no number, for an index to refuse.
+const BAD: usize = 7;
+
+type Places = Vec<(String, Vec<u8>)>;
+
+/// `sink`: what stands below `[sink.es]`; its index takes no `number` that is a text. `stored`: what is in it.
+/// Returns the ids of what it took.
+pub fn none_behind_any_way_out(sink: &str, stored: &dyn Fn() -> Vec<Value>) -> Vec<String> {
+    let ids = markers();
+    let bench = Bench::new("");
+    let metrics = configure(&bench, sink);
+    for (month, name) in MONTHS.iter().enumerate() {
+        let of_month = ids[month * EACH..][..EACH].iter().enumerate();
+        let lines: String = of_month.map(|(number, id)| line(id, number)).collect();
+        bench.append(&format!("logs_2021_{name}.txt"), &lines);
+    }
+    let mut places = delivered(&bench, &ids, &metrics, stored);
+    let found: Vec<&Vec<u8>> = places.iter().map(|(_, bytes)| bytes).collect();
+    assert!(found.iter().any(|bytes| memchr::memmem::find(bytes, b"tag1.").is_some()));
+    places.extend(printed(&bench, &ids));
+    files_of(bench.home.path(), &mut places);
+    assert!(places.len() > 16, "state, archive, dead letters, output: {}", places.len());
+    for (name, bytes) in &places {
+        for id in &ids {
+            assert!(memchr::memmem::find(bytes, id.as_bytes()).is_none(), "{id} stands in {name}");
+        }
+    }
+    assert_each_opens(&bench, &ids);
+    let is_good = |place: &usize| *place == 3 * EACH || !(place % EACH).is_multiple_of(BAD);
+    (0..ids.len()).filter(is_good).map(|place| ids[place].clone()).collect()
+}
+
+/// One for each line, and the last for a line that comes late.
+fn markers() -> Vec<String> {
+    let mut random = Random(seed("privacy"));
+    let letter = |random: &mut Random| char::from(b'A' + random.below(26) as u8);
+    (0..=MONTHS.len() * EACH)
+        .map(|_| format!("MK{}", (0..8).map(|_| letter(&mut random)).collect::<String>()))
+        .collect()
+}
+
+/// Everywhere an id may stand in a log.
+pub fn line(id: &str, number: usize) -> String {
+    let bad = number.is_multiple_of(BAD).then(|| format!("\"none of {id}\""));
+    let number = bad.unwrap_or_else(|| number.to_string());
+    // Of now: a rule tells nothing of what is long past.
+    let time = jiff::Timestamp::now();
+    format!(
+        "{{\"timestamp\":\"{time:.3}\",\"level\":\"error\",\"CLIENT ID\":\"{id}\",\
+         \"message\":\"login of {id} from /home/{id}/x failed for '{id}'\",\"number\":{number},\
+         \"request\":{{\"clientId\":\"{id}\",\"url\":\"/u?c={id}&x\",\"json\":\"{{\\\"c\\\":\\\"{id}\\\"}}\"}},\
+         \"list\":[\"{id}\",\"of {id}\"],\"keys\":{{\"{id}\":1}}}}\n"
+    )
+}
+
+/// Every kind of sink, a rule, all of our own log. Returns where the metrics are.
+fn configure(bench: &Bench, sink: &str) -> String {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let listen = free.local_addr().unwrap().to_string();
+    let text = format!(
+        "log_level = \"trace\"\n[source.sre]\npaths = [\"{}/*.txt\"]\n\
+         [sink.es]\nkind = \"elasticsearch\"\n{sink}\n\
+         [sink.out]\nkind = \"file\"\npath = \"{}\"\n[sink.archive]\nkind = \"archive\"\n\
+         [privacy]\nkeep_original = true\n[metrics]\nlisten = \"{listen}\"\n\
+         [rule.client]\nkind = \"threshold\"\nwhere = \"level:error\"\nby = [\"client_id\"]\ncount = 1\nwindow = \"5m\"\n",
+        bench.path("logs").display(),
+        bench.path("out.jsonl").display()
+    );
+    fs::write(bench.path("config.toml"), text).unwrap();
+    listen
+}
+
+/// Until everything is where it belongs: what a server, metrics and our own log hold then.
+fn delivered(
+    bench: &Bench,
+    ids: &[String],
+    listen: &str,
+    stored: &dyn Fn() -> Vec<Value>,
+) -> Places {
+    let engine = bench.engine();
+    // One that comes while it is followed is told at once.
+    wait_for("the first documents", PATIENCE, || (!stored().is_empty()).then_some(()));
+    bench.append("logs_2021_May.txt", &line(ids.last().unwrap(), 1));
+    let refused = MONTHS.len() * EACH.div_ceil(BAD);
+    wait_for("every document", PATIENCE, || {
+        (stored().len() + bench.dead_letters().len() == ids.len()).then_some(())
+    });
+    assert_eq!(bench.dead_letters().len(), refused);
+    let out = || fs::read_to_string(bench.path("out.jsonl")).unwrap_or_default();
+    wait_for("the file", PATIENCE, || (out().lines().count() == ids.len()).then_some(()));
+    let alert = "client fires for tag1.";
+    wait_for("an alert", PATIENCE, || engine.said().contains(alert).then_some(()));
+    let metrics = metrics(listen);
+    let said = engine.said();
+    assert_eq!(engine.terminate().code(), Some(3), "there were dead letters");
+    let of_server: String = stored().iter().map(Value::to_string).collect();
+    let archived = program::documents(bench.home.path(), &bench.path("state"));
+    assert_eq!(archived.len(), ids.len());
+    let archived: String = archived.iter().map(Value::to_string).collect();
+    let places = [
+        ("metrics", metrics),
+        ("standard error", said),
+        ("Elasticsearch", of_server),
+        ("archive", archived),
+    ];
+    places.map(|(name, text)| (name.to_owned(), text.into_bytes())).into()
+}
+
+fn metrics(address: &str) -> String {
+    use std::io::{Read as _, Write as _};
+    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    write!(stream, "GET /metrics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
+        .unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    text
+}
+
+/// What commands print of it.
+fn printed(bench: &Bench, ids: &[String]) -> Places {
+    let commands: [&[&str]; 6] = [
+        &["search", "*", "--in", "archive", "--format", "csv"],
+        &["search", "*", "--in", "archive", "--limit", "1000"],
+        &["dead-letters", "list"],
+        &["dead-letters", "show"],
+        &["find", "--client", &ids[1]],
+        &["check"],
+    ];
+    let print = |arguments: &&[&str]| {
+        let output = program::run(&mut bench.beside(arguments));
+        assert!(output.stdout.len() > 100, "{arguments:?}: {}", program::text(&output.stderr));
+        (arguments[..2.min(arguments.len())].join(" "), [output.stdout, output.stderr].concat())
+    };
+    commands.iter().map(print).collect()
+}
+
+/// Everything in the folder but the logs, as bytes.
+fn files_of(folder: &Path, found: &mut Places) {
+    for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
+        let path = entry.path();
+        let kind = entry.file_type().unwrap();
+        if kind.is_dir() && entry.file_name() != "logs" {
+            files_of(&path, found);
+        } else if kind.is_file() {
+            found.push((path.display().to_string(), fs::read(&path).unwrap()));
+        }
+    }
+}
+
+/// With nothing but the keys folder, elsewhere.
+fn assert_each_opens(bench: &Bench, ids: &[String]) {
+    let elsewhere = tempfile::tempdir().unwrap();
+    let keys = elsewhere.path().join("keys");
+    fs::rename(bench.path("state/keys"), &keys).unwrap();
+    let mut decrypt = program::logwarden(elsewhere.path());
+    decrypt.arg("decrypt").arg("--keys").arg(&keys).arg(bench.path("out.jsonl"));
+    let opened = program::expect(&mut decrypt, 0);
+    assert_eq!(opened.lines().count(), ids.len());
+    for line in opened.lines() {
+        let document: Value =
+            serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        assert!(ids.iter().any(|id| document["CLIENT ID"] == **id), "{line}");
+    }
+    for id in ids {
+        assert!(opened.contains(&format!("\"clientId\":\"{id}\"")), "{id}");
+    }
+    assert!(!opened.contains("enc1."));
+}

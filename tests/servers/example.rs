@@ -1,0 +1,205 @@
+//! `assets/examples/sre.toml` as it is shipped, but for the server's address and the folder of the logs: months of
+//! a service leave with their ids sealed, into two indexes; years later the keys folder alone opens them all.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs;
+use std::time::Duration;
+
+use logwarden::client::elasticsearch::Method;
+use serde_json::Value;
+
+use crate::bench::Bench;
+use crate::elasticsearch::Elasticsearch;
+use crate::program::{self, wait_for};
+
+const EXAMPLE: &str = include_str!("../../assets/examples/sre.toml");
+const PATIENCE: Duration = Duration::from_secs(60);
+const MONTHS: [&str; 3] = ["logs_2021_Apr.txt", "logs_2021_Jun.txt", "logs_2021_May.txt"];
+
+/// File and offset of a line, and where it stood or stands.
+type Lines = BTreeMap<(String, u64), Value>;
+
+pub fn ships_months_that_open_with_the_keys_alone(server: &Elasticsearch) {
+    let bench = configured(server);
+    let written = generate(&bench, &["--count", "2100", "--start", "2021-04-01"]);
+    let names: Vec<String> = files(&bench).into_iter().map(|(name, _)| name).collect();
+    assert_eq!((written, names), (2100, MONTHS.map(String::from).to_vec()));
+    let check = program::expect(&mut bench.beside(&["check"]), 0);
+    assert!(check.contains("sink es: ") && check.contains("client"), "{check}");
+
+    let (code, said) = bench.once();
+    assert_eq!((code, said.contains("es: 2,100 events")), (Some(0), true), "{said}");
+    let first = assert_sealed_and_once(&bench, server);
+    let keys = key_files(&bench);
+    assert_eq!(keys.len(), 3);
+
+    // Another process, later: only what is new, under the same keys.
+    for (number, name) in MONTHS.iter().cycle().take(60).enumerate() {
+        let id = format!("CLIENTID{}", 1 + number % 40);
+        bench.append(name, &line("2021-06-30T20:00:00", &id, "INFO"));
+    }
+    let (code, said) = bench.once();
+    assert_eq!((code, said.contains("es: 60 events")), (Some(0), true), "{said}");
+    let second = assert_sealed_and_once(&bench, server);
+    assert_eq!(second.len(), 2160);
+    assert!(first.iter().all(|(place, document)| second[place] == *document), "as they were");
+    assert_eq!(key_files(&bench), keys);
+    assert_one_tag_a_month_and_id(&bench, &second);
+    assert_opens_with_the_keys_alone(&bench, &second);
+    every_trigger_works(&bench, server);
+    let all = assert_sealed_and_once(&bench, server);
+    assert_opens_with_the_keys_alone(&bench, &all);
+}
+
+fn configured(server: &Elasticsearch) -> Bench {
+    let bench = Bench::new("");
+    let logs = bench.path("logs").display().to_string();
+    let mut text = EXAMPLE.to_owned();
+    for (example, here) in [("/var/log/sre", logs), ("http://localhost:9200", server.url())] {
+        assert_eq!(text.matches(example).count(), 1, "{example}");
+        text = text.replace(example, &here);
+    }
+    fs::write(bench.path("config.toml"), text).unwrap();
+    bench
+}
+
+/// Says how many lines there are.
+fn generate(bench: &Bench, arguments: &[&str]) -> usize {
+    let mut command = program::logwarden(bench.home.path());
+    command.args(["generate", "sre", "--out"]).arg(bench.path("logs")).args(arguments);
+    program::expect(&mut command, 0);
+    files(bench).iter().map(|(_, text)| text.lines().count()).sum()
+}
+
+fn line(time: &str, id: &str, level: &str) -> String {
+    format!(
+        "{{\"CLIENT ID\": \"{id}\", \"timestamp\": \"{time}\", \"log_level\": \"{level}\", \
+         \"message\": \"{id} was refused, see /clients/{id}\", \"thread\": \"thread1\"}}\n"
+    )
+}
+
+/// Name and text of each log, in order.
+fn files(bench: &Bench) -> Vec<(String, String)> {
+    let entries = fs::read_dir(bench.path("logs")).unwrap().map(|entry| entry.unwrap().path());
+    let name = |path: &std::path::Path| path.file_name().unwrap().to_str().unwrap().to_owned();
+    let mut files: Vec<_> =
+        entries.map(|path| (name(&path), fs::read_to_string(&path).unwrap())).collect();
+    files.sort();
+    files
+}
+
+/// All that was written, each line under its place.
+fn source(bench: &Bench) -> Lines {
+    let mut lines = Lines::new();
+    for (name, text) in files(bench) {
+        let path = bench.path("logs").join(name).display().to_string();
+        let mut offset = 0;
+        for line in text.split_inclusive('\n') {
+            lines.insert((path.clone(), offset), serde_json::from_str(line).unwrap());
+            offset += line.len() as u64;
+        }
+    }
+    lines
+}
+
+fn key_files(bench: &Bench) -> BTreeMap<String, Vec<u8>> {
+    let entries = fs::read_dir(bench.path("state/keys")).unwrap().map(|entry| entry.unwrap());
+    let key = |entry: fs::DirEntry| {
+        let name = entry.file_name().into_string().unwrap();
+        name.ends_with(".key").then(|| (name, fs::read(entry.path()).unwrap()))
+    };
+    entries.filter_map(key).collect()
+}
+
+/// Each line in one document: with an id in `error`, else in `data`; nothing but tokens and tags of ids.
+fn assert_sealed_and_once(bench: &Bench, server: &Elasticsearch) -> Lines {
+    let source = source(bench);
+    let mut found = Lines::new();
+    for (index, document) in server.documents("data,error") {
+        let path = document["log"]["file"]["path"].as_str().unwrap().to_owned();
+        let place = (path, document["log"]["offset"].as_u64().unwrap());
+        let written = source.get(&place).unwrap_or_else(|| panic!("never written: {document}"));
+        let has_id = written.get("CLIENT ID").is_some();
+        assert_eq!(index, if has_id { "error" } else { "data" }, "{document}");
+        assert_eq!(document["thread"], written["thread"]);
+        assert_eq!(document.get("ID"), written.get("ID"));
+        for (name, form) in [("CLIENT ID", "enc1."), ("CLIENT ID_tag", "tag1.")] {
+            let sealed = document[name].as_str().is_some_and(|value| value.starts_with(form));
+            assert_eq!(sealed, has_id, "{document}");
+        }
+        assert!(!document.to_string().contains("CLIENTID"), "{document}");
+        assert_eq!(found.insert(place, document), None, "twice");
+    }
+    assert_eq!(found.len(), source.len());
+    let body = r#"{"query":{"query_string":{"query":"*CLIENTID*","fields":["*"],"lenient":true}}}"#;
+    let answer = server.ask(Method::Post, "data,error/_search", body);
+    assert_eq!(answer["hits"]["hits"].as_array().map(Vec::len), Some(0), "{answer}");
+    found
+}
+
+/// Whichever process sealed it.
+fn assert_one_tag_a_month_and_id(bench: &Bench, documents: &Lines) {
+    let mut tags: HashMap<(&str, &str), &str> = HashMap::new();
+    let source = source(bench);
+    for (place, document) in documents {
+        let Some(id) = source[place]["CLIENT ID"].as_str() else { continue };
+        let tag = document["CLIENT ID_tag"].as_str().unwrap();
+        assert_eq!(*tags.entry((&place.0, id)).or_insert(tag), tag, "{id}");
+    }
+    let different: std::collections::HashSet<&&str> = tags.values().collect();
+    assert_eq!((tags.len(), different.len()), (120, 120), "40 ids in 3 months");
+}
+
+/// Another machine: a copy of the keys, no configuration, no state.
+fn assert_opens_with_the_keys_alone(bench: &Bench, documents: &Lines) {
+    let elsewhere = tempfile::tempdir().unwrap();
+    let copy = elsewhere.path().join("copy");
+    fs::create_dir(&copy).unwrap();
+    for (name, key) in key_files(bench) {
+        fs::write(copy.join(&name), key).unwrap();
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+        fs::set_permissions(copy.join(&name), mode).unwrap();
+    }
+    let read_back: String = documents.values().map(|document| format!("{document}\n")).collect();
+    fs::write(elsewhere.path().join("read-back.jsonl"), read_back).unwrap();
+    let mut decrypt = program::logwarden(elsewhere.path());
+    decrypt.arg("decrypt").arg("--keys").arg(&copy).arg("read-back.jsonl");
+    let opened = program::expect(&mut decrypt, 0);
+    assert!(!opened.contains("enc1."), "all of them");
+    let source = source(bench);
+    assert_eq!(opened.lines().count(), documents.len());
+    for (place, line) in documents.keys().zip(opened.lines()) {
+        let (document, written): (Value, _) = (serde_json::from_str(line).unwrap(), &source[place]);
+        for field in ["CLIENT ID", "message"] {
+            assert_eq!(document.get(field), written.get(field), "{line}");
+        }
+    }
+}
+
+/// By count of what waits, by level, id and count in a time frame (which tells), and by hand.
+fn every_trigger_works(bench: &Bench, server: &Elasticsearch) {
+    let ready = server.count("data,error");
+    let holds = |events: u64| {
+        wait_for("what was shipped", PATIENCE, || {
+            (server.count("data,error") == ready + events).then_some(())
+        });
+    };
+    let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S").to_string();
+    let name = jiff::Timestamp::now().strftime("logs_%Y_%b.txt").to_string();
+    let engine = bench.engine();
+    wait_for("the first round", PATIENCE, || {
+        bench.path("state/control.sock").exists().then_some(())
+    });
+    bench.append(&name, &line(&now, "CLIENTID7", "ERROR").repeat(1000));
+    holds(1000);
+    wait_for("an alert", PATIENCE, || engine.said().contains("client fires for").then_some(()));
+    bench.append(&name, &line(&now, "CLIENTID8", "ERROR").repeat(5));
+    wait_for("another", PATIENCE, || {
+        (engine.said().matches("client fires for tag1.").count() == 2).then_some(())
+    });
+    assert_eq!(server.count("data,error"), ready + 1000, "they wait for their round");
+    program::expect(&mut bench.beside(&["ship", "now"]), 0);
+    holds(1005);
+    assert!(!engine.said().contains("CLIENTID"), "{}", engine.said());
+    assert!(engine.terminate().success());
+}
