@@ -1,5 +1,6 @@
 //! One engine: the log, its consumers, and everything around them; started and stopped in order.
 
+mod alerts;
 mod broken;
 mod reload;
 
@@ -7,10 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use self::alerts::Alerts;
 use self::broken::Broken;
 use super::board::{Board, Notices, Voices};
 use super::letters::LetterDesk;
@@ -18,9 +19,8 @@ use super::metrics::Offer;
 use super::settings::Settings;
 use super::sinks::{self, Maker, Running};
 use super::{control, intake, keys};
-use crate::alert::{self, Change, Told};
 use crate::base::Clock;
-use crate::event::status::{EngineState, RuleStatus};
+use crate::event::status::EngineState;
 use crate::event::{Command, Level, Status};
 use crate::follow::intake::{Input, Intake};
 use crate::follow::{Log, LogConfig};
@@ -278,38 +278,6 @@ impl Engine {
     }
 }
 
-/// The rules at work.
-struct Alerts {
-    task: JoinHandle<()>,
-    stop: CancellationToken,
-    statuses: watch::Receiver<Vec<RuleStatus>>,
-}
-
-impl Alerts {
-    fn start(
-        maker: &Maker,
-        settings: &Settings,
-        stop: &CancellationToken,
-        tasks: &TaskTracker,
-    ) -> Alerts {
-        let (log, clock) = (maker.log.clone(), maker.clock.clone());
-        let (consumer, outputs) =
-            alert::Consumer::new(log, settings.rules.clone(), clock, maker.once);
-        let policy = Arc::new(settings.privacy.policy().with_keys(maker.sealer.clone()));
-        let consumer = consumer.hiding(&policy);
-        tasks.spawn(tell(outputs.told, maker.notices.clone()));
-        let stop = stop.child_token();
-        let task = tokio::spawn(consumer.run(stop.clone()));
-        Alerts { task, stop, statuses: outputs.statuses }
-    }
-
-    /// Returns when nothing of it runs any more.
-    async fn stop(&mut self) {
-        self.stop.cancel();
-        let _ = (&mut self.task).await;
-    }
-}
-
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     #[error(transparent)]
@@ -355,17 +323,6 @@ fn open_state(
             notices.add(Level::Warning, reason.clone());
             Ok((Store::ephemeral(), EngineState::ViewOnly { reason }))
         }
-    }
-}
-
-/// What rules have to say is a notice: a line on stderr, or one on the screen.
-async fn tell(mut told: mpsc::Receiver<Told>, notices: Notices) {
-    while let Some(told) = told.recv().await {
-        let level = match &told {
-            Told::Transition(transition) if transition.change == Change::Fired => Level::Error,
-            _ => Level::Info,
-        };
-        notices.add(level, told.to_string());
     }
 }
 
