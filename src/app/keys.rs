@@ -1,11 +1,14 @@
-//! The month keys of one engine.
+//! The month keys of one engine, and who opens with them what was sealed.
 
 use std::sync::Arc;
 
 use super::engine::StartError;
+use super::identity;
 use super::settings::Settings;
+use crate::base::SystemClock;
+use crate::privacy::audit::{self, Audit, Who};
 use crate::privacy::keys::UsedKey;
-use crate::privacy::{Keyring, Sealer};
+use crate::privacy::{Disclosure, Keyring, Sealer};
 use crate::state::Store;
 
 /// Keys are looked for with the first value that needs one. The state knows which were used, whatever becomes of
@@ -22,4 +25,21 @@ pub fn sealer(settings: &Settings, store: &Store) -> Result<Arc<Sealer>, StartEr
     });
     let sealer = Sealer::new(Arc::new(keyring)).map_err(|source| StartError::Keys { source })?;
     Ok(Arc::new(sealer))
+}
+
+/// The audit file in the state directory. `by`: the part of the program that shows what is opened.
+pub fn audit(settings: &Settings, by: &'static str) -> Audit {
+    let name = |variable: &&str| std::env::var(variable).ok().filter(|name| !name.is_empty());
+    let who = Who {
+        user: ["SUDO_USER", "LOGNAME", "USER"].iter().find_map(name),
+        host: identity::host_name(settings.host_name.as_deref()).to_string(),
+        by,
+    };
+    Audit::new(settings.directories.state.join(audit::NAME), who, Arc::new(SystemClock::new()))
+}
+
+/// Opens tokens for the screen. The keys are looked at when there is something to open.
+pub fn disclosure(settings: &Settings) -> Disclosure {
+    let keyring = Arc::new(Keyring::lazy(&settings.keys, false));
+    Disclosure::new(keyring, audit(settings, "screen"))
 }

@@ -8,7 +8,7 @@ pub mod engine;
 pub mod headless;
 pub mod identity;
 mod intake;
-mod keys;
+pub mod keys;
 pub mod letters;
 pub mod metrics;
 pub mod report;

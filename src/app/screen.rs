@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use super::engine::{Desk, Engine, Ownership, Reread};
 use super::settings::{Color, Settings};
 use super::signals::{self, HangUp};
-use super::{intake, telemetry};
+use super::{intake, keys, telemetry};
 use crate::base::{Clock, SystemClock};
 use crate::event::Level;
 use crate::ui;
@@ -27,6 +27,7 @@ pub fn options(settings: &Settings, title: &str) -> ui::Options {
     let mut options = ui::Options::from_environment();
     options.title = title.to_owned();
     options.mask = ui::Mask::new(Arc::new(settings.privacy.policy()), settings.masked);
+    options.disclosure = Some(Arc::new(keys::disclosure(settings)));
     if settings.color == Color::Never {
         options.palette = ui::Palette::Monochrome;
     } else if settings.color == Color::Always {

@@ -7,7 +7,9 @@
 //! keys, for the eyes of those who may read the log, values are `[sealed]`.
 
 pub mod address;
+pub mod audit;
 mod derive;
+pub mod disclosure;
 mod document;
 pub mod keys;
 mod nested;
@@ -23,12 +25,20 @@ pub mod token;
 mod words;
 
 pub use address::AddressMode;
+pub use audit::{Audit, AuditError};
+pub use disclosure::{Disclosed, Disclosure};
 pub use keys::{KeyError, Keyring, Month};
 pub use opener::{OpenError, Opener};
 pub use outgoing::{Origin, Outgoing, StoredError, alias, protect, shown, stored};
 pub use policy::{Pattern, Policy};
 pub use read::Document;
 pub use sealer::Sealer;
+
+/// On one line.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
 
 /// What stands in the place of a sealed value.
 pub const SEALED: &str = "[sealed]";

@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 
 use super::keys::{KeyError, KeyId, Keyring, Month};
 use super::token::{FieldCipher, Token};
+use super::with_causes;
 
 #[derive(Debug)]
 pub struct Opener {
@@ -23,9 +24,24 @@ const MOST_CIPHERS: usize = 256;
 /// What a token held.
 pub struct Opened {
     pub month: Month,
+    pub key: KeyId,
     pub field: String,
     /// Overwritten when it is dropped.
     pub value: Zeroizing<String>,
+}
+
+/// Under which key, and as which field.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SealedBy {
+    pub month: Month,
+    pub key: KeyId,
+    pub field: String,
+}
+
+impl Opened {
+    pub fn sealed_by(&self) -> SealedBy {
+        SealedBy { month: self.month, key: self.key, field: self.field.clone() }
+    }
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +53,16 @@ pub enum OpenError {
     Refused,
     #[error("its key cannot be had")]
     Key(#[source] Arc<KeyError>),
+}
+
+impl OpenError {
+    /// On one line, with its causes. Of a key, what is wrong with the key says it all.
+    pub fn reason(&self) -> String {
+        match self {
+            OpenError::Key(error) => with_causes(&**error),
+            error => with_causes(error),
+        }
+    }
 }
 
 impl Opener {
@@ -57,7 +83,8 @@ impl Opener {
         let field = token.field().ok_or(OpenError::NoToken)?;
         let cipher = self.cipher(&token, field)?;
         let value = cipher.open(&token).ok_or(OpenError::Refused)?;
-        Ok(Opened { month: token.month(), field: field.to_owned(), value })
+        let (month, key) = (token.month(), token.key());
+        Ok(Opened { month, key, field: field.to_owned(), value })
     }
 
     /// The token that `text` begins with, and its length. What stands behind it may look like a part of it, as in
@@ -93,6 +120,7 @@ impl std::fmt::Debug for Opened {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Opened")
             .field("month", &format_args!("{}", self.month))
+            .field("key", &format_args!("{}", self.key))
             .field("field", &self.field)
             .field("value", &format_args!("[REDACTED]"))
             .finish()

@@ -6,7 +6,7 @@
 
 use memchr::memmem;
 
-use super::opener::{OpenError, Opener};
+use super::opener::{OpenError, Opened, Opener};
 use super::token::{LONGEST_TEXT, PREFIX};
 use crate::base::json;
 
@@ -19,28 +19,27 @@ pub struct Revealer<'a> {
     /// What may be the beginning of a token.
     kept: Vec<u8>,
     quotes: Quotes,
-    pub opened: u64,
 }
 
-/// Why a token stayed as it was.
-pub type Failed<'f> = &'f mut dyn FnMut(OpenError);
+/// Takes what a token held, or why it stayed as it was.
+pub type Each<'f> = &'f mut dyn FnMut(Result<Opened, OpenError>);
 
 impl<'a> Revealer<'a> {
     pub fn new(opener: &'a Opener) -> Self {
-        Revealer { opener, kept: Vec::new(), quotes: Quotes::default(), opened: 0 }
+        Revealer { opener, kept: Vec::new(), quotes: Quotes::default() }
     }
 
-    /// Appends what is settled by now. Calls `failed` for each token that stays.
-    pub fn push(&mut self, bytes: &[u8], out: &mut Vec<u8>, failed: Failed<'_>) {
+    /// Appends what is settled by now. Calls `each` for each token.
+    pub fn push(&mut self, bytes: &[u8], out: &mut Vec<u8>, each: Each<'_>) {
         let mut kept = std::mem::take(&mut self.kept);
         match kept.is_empty() {
             true => {
-                let settled = self.settle(bytes, false, out, failed);
+                let settled = self.settle(bytes, false, out, each);
                 kept.extend_from_slice(&bytes[settled..]);
             }
             false => {
                 kept.extend_from_slice(bytes);
-                let settled = self.settle(&kept, false, out, failed);
+                let settled = self.settle(&kept, false, out, each);
                 kept.drain(..settled);
             }
         }
@@ -48,14 +47,14 @@ impl<'a> Revealer<'a> {
     }
 
     /// The end of the text.
-    pub fn finish(&mut self, out: &mut Vec<u8>, failed: Failed<'_>) {
+    pub fn finish(&mut self, out: &mut Vec<u8>, each: Each<'_>) {
         let kept = std::mem::take(&mut self.kept);
-        self.settle(&kept, true, out, failed);
+        self.settle(&kept, true, out, each);
         self.quotes = Quotes::default();
     }
 
     /// How much of `text` is settled; at its end all of it is.
-    fn settle(&mut self, text: &[u8], end: bool, out: &mut Vec<u8>, failed: Failed<'_>) -> usize {
+    fn settle(&mut self, text: &[u8], end: bool, out: &mut Vec<u8>, each: Each<'_>) -> usize {
         let mut at = 0;
         while let Some(found) = memmem::find(&text[at..], PREFIX.as_bytes()) {
             self.pass(&text[at..at + found], out);
@@ -64,7 +63,7 @@ impl<'a> Revealer<'a> {
             if !end && at + token.len() == text.len() && token.len() < PREFIX.len() + LONGEST_TEXT {
                 return at;
             }
-            at += self.token(token, out, failed);
+            at += self.token(token, out, each);
         }
         let rest = &text[at..];
         let begun = |length: &usize| rest.ends_with(&PREFIX.as_bytes()[..*length]);
@@ -81,19 +80,19 @@ impl<'a> Revealer<'a> {
     }
 
     /// How much of it is settled: the token, or the prefix of what stays.
-    fn token(&mut self, text: &str, out: &mut Vec<u8>, failed: Failed<'_>) -> usize {
+    fn token(&mut self, text: &str, out: &mut Vec<u8>, each: Each<'_>) -> usize {
         match self.opener.open_first(text) {
             Ok((length, opened)) => {
-                self.opened += 1;
                 match self.quotes.inside {
                     true => json::write_escaped(&opened.value, out),
                     false => out.extend_from_slice(opened.value.as_bytes()),
                 }
+                each(Ok(opened));
                 length
             }
             Err(error) => {
                 if text.len() >= PREFIX.len() + FEWEST {
-                    failed(error);
+                    each(Err(error));
                 }
                 // What it consists of may end in the prefix of the next one.
                 self.pass(PREFIX.as_bytes(), out);

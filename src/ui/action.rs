@@ -9,7 +9,8 @@ use super::stream::Row;
 use super::verb::Verb;
 use crate::base::Timestamp;
 use crate::event::{Command, Status};
-use crate::follow::view::Frontier;
+use crate::follow::view::{Frontier, Position};
+use crate::privacy::{AuditError, Disclosed};
 
 #[derive(Debug)]
 pub enum Action {
@@ -30,6 +31,8 @@ pub enum Action {
     Read(Reading),
     /// Back from the shell after this long.
     Resumed(Duration),
+    /// What the tokens of the record at this place held, or why nothing may be shown.
+    Opened(Position, Result<Disclosed, AuditError>),
     /// A command did not reach the engine.
     NotTaken,
 }
@@ -75,6 +78,8 @@ pub enum Reading {
 #[derive(Debug, PartialEq)]
 pub enum Effect {
     Command(Command),
+    /// Open the tokens of the selected record.
+    Open,
     /// Clear the terminal and draw everything.
     Redraw,
     Suspend,

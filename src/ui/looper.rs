@@ -19,6 +19,7 @@ use super::theme::Theme;
 use super::update::update;
 use super::wake::Wake;
 use super::{Files, Ui, panes};
+use crate::privacy::audit::Place;
 
 /// Between two frames, unless a key is pressed.
 const FRAME: Duration = Duration::from_millis(33);
@@ -211,6 +212,7 @@ impl<F: Files, B: Backend> Loop<'_, F, B> {
                     self.act(Action::NotTaken);
                 }
             }
+            Effect::Open => self.open(),
             Effect::Suspend => {
                 let left = Instant::now();
                 (self.suspend)()?;
@@ -223,6 +225,17 @@ impl<F: Files, B: Backend> Loop<'_, F, B> {
         }
         self.draw_within(Duration::ZERO);
         Ok(None)
+    }
+
+    /// Somebody waits for it, at a key.
+    fn open(&mut self) {
+        let Some(row) = self.state.detailed() else { return };
+        let Some(disclosure) = self.ui.options.disclosure.clone() else { return };
+        let (event, position) = (row.entry.event(), row.entry.position);
+        let file = event.batch.path.to_string_lossy();
+        let place = Place { file: &file, offset: Some(event.record.start) };
+        let opened = disclosure.open(event.text(), place);
+        self.act(Action::Opened(position, opened));
     }
 
     /// For actions that want nothing done.

@@ -39,6 +39,7 @@ use tokio_util::sync::CancellationToken;
 use crate::base::{Clock, SystemClock};
 use crate::event::{Command, Status};
 use crate::follow::{FileHandle, Log};
+use crate::privacy::Disclosure;
 
 pub use keymap::{Keymap, KeymapError};
 pub use looper::run_on;
@@ -86,6 +87,8 @@ pub struct Options {
     pub keymap: Keymap,
     /// As it is at the start.
     pub mask: Mask,
+    /// Opens tokens; `None`: none are opened here.
+    pub disclosure: Option<Arc<Disclosure>>,
     /// Of this machine.
     pub local: TimeZone,
     pub clock: Arc<dyn Clock>,
@@ -101,6 +104,7 @@ impl Default for Options {
             ascii: false,
             keymap: Keymap::default(),
             mask: Mask::default(),
+            disclosure: None,
             local: TimeZone::UTC,
             clock: Arc::new(SystemClock::new()),
             frames: Arc::default(),

@@ -6,11 +6,13 @@ use jiff::tz::TimeZone;
 
 use super::message::Messages;
 use super::prompt::Prompt;
-use super::stream::Stream;
+use super::stream::{Row, Stream};
 use crate::base::Timestamp;
 use crate::event::level::LevelCounts;
 use crate::event::status::{EngineState, FileState, SinkState, SinkStatus};
 use crate::event::{Cursor, FileId, GenerationId, Level, Status};
+use crate::follow::view::Position;
+use crate::privacy::Disclosed;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Pane {
@@ -116,6 +118,9 @@ pub struct State {
     pub local: TimeZone,
     pub prompt: Option<Prompt>,
     pub overlay: Option<Overlay>,
+    /// What the tokens of the record at this place held.
+    /// Invariant: only while its detail is on the screen, unmasked.
+    pub opened: Option<(Position, Disclosed)>,
     pub messages: Messages,
     /// The selected line of each list: sources, thresholds, shipping.
     pub selected: [usize; 3],
@@ -138,6 +143,7 @@ impl State {
             local,
             prompt: None,
             overlay: None,
+            opened: None,
             messages: Messages::default(),
             selected: [0; 3],
             cancelled_once: false,
@@ -181,6 +187,12 @@ impl State {
 
     pub fn selected_sink(&self) -> Option<&SinkStatus> {
         self.status.sinks.get(self.selected[2])
+    }
+
+    /// The record whose detail is on the screen.
+    pub fn detailed(&self) -> Option<&Row> {
+        let is_open = matches!(self.overlay, Some(Overlay::Detail { .. }));
+        self.stream.selected_row().filter(|_| is_open && self.focus == Pane::Streams)
     }
 
     /// The selected event's place in the queue.

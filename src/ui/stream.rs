@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
+use memchr::memmem;
 
 use super::filter::Filters;
 use super::line;
@@ -15,6 +16,7 @@ use super::mask::Mask;
 use super::search::{Hunt, Search};
 use crate::event::FileId;
 use crate::follow::view::{Entry, Frontier, Position, Scope};
+use crate::privacy::token;
 
 /// Rows that are kept around the screen, at least.
 const SPARE: usize = 150;
@@ -27,6 +29,12 @@ pub struct Row {
     pub at: Option<Frontier>,
     /// Lines of its text.
     pub lines: u16,
+}
+
+impl Row {
+    pub fn holds_tokens(&self) -> bool {
+        memmem::find(self.entry.event().text(), token::PREFIX.as_bytes()).is_some()
+    }
 }
 
 /// From where the rows are to be read anew.

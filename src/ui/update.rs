@@ -2,6 +2,7 @@
 
 mod command;
 mod find;
+mod open;
 mod read;
 mod ship;
 
@@ -46,10 +47,12 @@ pub fn update(state: &mut State, action: Action) -> Vec<Effect> {
             state.say(Level::Warning, text);
             effects.push(Effect::Redraw);
         }
+        Action::Opened(position, opened) => open::taken(state, position, opened),
         Action::NotTaken => {
             state.say(Level::Warning, "the engine does not take commands now; try again");
         }
     }
+    open::forget(state);
     measure(state);
     effects
 }
@@ -83,6 +86,7 @@ fn run(state: &mut State, verb: Verb, effects: &mut Vec<Effect>) {
         Verb::Pane => turn_pane(state, 1),
         Verb::PaneBack => turn_pane(state, Pane::ALL.len() - 1),
         Verb::Detail => detail(state, effects),
+        Verb::Open => open::ask(state, effects),
         Verb::Search => state.prompt = Some(Prompt::new(Asked::Search)),
         Verb::Command => state.prompt = Some(Prompt::new(Asked::Command)),
         Verb::Filter => state.prompt = Some(Prompt::new(Asked::Filter)),

@@ -1,6 +1,7 @@
 //! What a key can do: one list, from which keymap, key bar and help are made.
 
 use super::state::{Pane, State};
+use super::stream::Row;
 
 /// Commands of the screen. Those of the engine are [`crate::event::Command`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -19,6 +20,7 @@ pub enum Verb {
     Pane,
     PaneBack,
     Detail,
+    Open,
     Search,
     NextMatch,
     PreviousMatch,
@@ -155,6 +157,13 @@ pub const VERBS: &[VerbInfo] = &[
     info(Verb::Pane, "pane", "pane", "next pane", (Group::Move, ANY)),
     info(Verb::PaneBack, "pane-back", "", "pane before", (Group::Move, ANY)),
     info(Verb::Detail, "detail", "detail", "all about this event or sink", (Group::Show, DETAILED)),
+    info(
+        Verb::Open,
+        "open",
+        "open tokens",
+        "open the tokens of the event in the detail view, until it is left; the audit file tells",
+        (Group::Show, STREAMS),
+    ),
     info(Verb::HideSource, "hide-source", "hide", "hide or show this source", (Group::Show, LISTS)),
     info(
         Verb::Zone,
@@ -253,6 +262,7 @@ impl Verb {
             Verb::Retry => has_sinks && state.can_ship() && state.something_waits(),
             Verb::Detail if state.focus == Pane::Shipping => has_sinks,
             Verb::Detail => !stream.rows.is_empty(),
+            Verb::Open => state.detailed().is_some_and(Row::holds_tokens),
             Verb::Mask => stream.mask.hides_anything(),
             Verb::HideSource => !state.sources.is_empty(),
             _ => true,

@@ -165,6 +165,45 @@ fn a_stream_keeps_everything_but_tokens_to_the_byte_and_counts_what_stays() {
     assert!(err.contains("1 × it is no whole token: it was cut, or altered"), "{err}");
 }
 
+/// [Audit] Who opened what is written down; where nothing can be written it is said, and the keys still open.
+#[test]
+fn decrypt_writes_down_what_it_opens_and_never_a_value() {
+    let case = Case::new();
+    let (one, other) = (case.seal("2021_April", "CLIENTID2"), case.seal("2021_May", "CLIENTID3"));
+    let audit = case.home.path().join("state/logwarden/audit.jsonl");
+    let lines = || -> Vec<serde_json::Value> {
+        let text = std::fs::read_to_string(&audit).unwrap_or_default();
+        assert!(!text.contains("CLIENTID"), "{text}");
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+    case.run(&["decrypt", "enc1.AAAA"], 1);
+    assert!(lines().is_empty());
+    case.run(&["decrypt", &one], 0);
+    assert_eq!(lines().len(), 1);
+    assert_eq!(lines()[0]["file"], "the command line");
+    assert_eq!(audit.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    // One line for the first of each month, one for their number.
+    let file = case.home.path().join("CLIENTID2.jsonl");
+    std::fs::write(&file, format!("{one}\n{one}\n{other}\n{one}\n")).unwrap();
+    case.run(&["decrypt", &file.display().to_string()], 0);
+    let found = lines().split_off(1);
+    let told = |line: &serde_json::Value| (line["month"].clone(), line["values"].clone());
+    let expected = [("2021_April", None), ("2021_May", None), ("2021_April", Some(3))];
+    let expected = expected.map(|(month, values)| (month.into(), values.into()));
+    assert_eq!(
+        found.iter().map(told).collect::<Vec<(serde_json::Value, serde_json::Value)>>(),
+        expected
+    );
+    assert!(found[0]["file"].as_str().unwrap().ends_with("/[sealed].jsonl"), "{found:?}");
+    assert!(found.iter().all(|line| line["by"] == "decrypt" && line["field"] == "clientid"));
+    // Nothing can be written.
+    std::fs::remove_file(&audit).unwrap();
+    std::fs::create_dir(&audit).unwrap();
+    let (out, err) = case.run(&["decrypt", &file.display().to_string()], 0);
+    assert_eq!(out, "CLIENTID2\nCLIENTID2\nCLIENTID3\nCLIENTID2\n");
+    assert_eq!(err.matches("it goes on without a record of what is opened").count(), 1, "{err}");
+}
+
 #[test]
 fn a_stream_without_end_needs_no_more_memory() {
     let case = Case::new();

@@ -18,6 +18,7 @@ use logwarden::event::status::{
 };
 use logwarden::event::{Command, IdKey, Status};
 use logwarden::follow::{Log, LogConfig, SourceConfig, Start};
+use logwarden::privacy::Disclosure;
 use logwarden::state::Store;
 use logwarden::ui::{Exit, Mask, Options, Palette, Ui, run_on};
 use ratatui::Terminal;
@@ -115,6 +116,7 @@ struct Setup {
     ascii: bool,
     clock: Arc<dyn Clock>,
     mask: Mask,
+    disclosure: Option<Arc<Disclosure>>,
 }
 
 impl Setup {
@@ -127,6 +129,7 @@ impl Setup {
             ascii: false,
             clock: Arc::new(clock),
             mask: Mask::default(),
+            disclosure: None,
         }
     }
 
@@ -158,6 +161,7 @@ impl Setup {
             ascii: self.ascii,
             clock: self.clock,
             mask: self.mask,
+            disclosure: self.disclosure,
             ..Options::default()
         };
         let frames = options.frames.clone();

@@ -25,7 +25,10 @@ pub const DECRYPT_EXAMPLES: &str = "Examples:
 
 Between double quotes, as in JSON, a value is written with the escapes of JSON, so that a document
 stays one. A token that cannot be opened stays as it is; why is said on standard error, and the exit
-code is 1.";
+code is 1.
+
+What is opened is written to audit.jsonl in the state directory: who, when, key, month, field and file,
+never a value. Where that cannot be written, it is said on standard error, and the tokens are opened.";
 
 #[derive(Debug, Subcommand)]
 pub enum Keys {

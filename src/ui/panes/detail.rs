@@ -26,6 +26,7 @@ pub fn lines(state: &State, width: usize) -> Lines {
     let shown = state.stream.mask.policy().map(|policy| privacy::shown(policy, event));
     let mut lines = place(state, &row.entry, shown.as_ref());
     delivery(state, &event, &mut lines);
+    opened(state, width, &mut lines);
     match shown {
         Some(shown) => {
             content(shown.message(), shown.fields(), width, &mut lines);
@@ -98,6 +99,23 @@ fn delivery(state: &State, event: &Event<'_>, lines: &mut Lines) {
             Some(LineState::Unknown) | None => ("not known yet".to_owned(), Role::Dim),
         };
         lines.push(vec![name, plain(" "), span(text, role)]);
+    }
+}
+
+/// What its tokens held, and why some stay closed.
+fn opened(state: &State, width: usize, lines: &mut Lines) {
+    let Some((_, disclosed)) = &state.opened else { return };
+    title("opened", lines);
+    for opened in &disclosed.values {
+        let head = format!("{:<10} {}  ", sanitize::line(&opened.field), opened.month);
+        let room = width.saturating_sub(head.len()).max(16);
+        for (index, piece) in wrap(&line::safe(&opened.value), room).into_iter().enumerate() {
+            let head = if index == 0 { head.clone() } else { " ".repeat(head.len()) };
+            lines.push(vec![span(head, Role::Field), span(piece.to_owned(), Role::Near)]);
+        }
+    }
+    for problem in &disclosed.problems {
+        wrapped(&line::safe(problem), width, lines);
     }
 }
 

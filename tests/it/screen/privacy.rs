@@ -1,6 +1,7 @@
-//! What the screen shows of ids: all of it, nothing under the mask.
+//! What the screen shows of ids: all of it, nothing under the mask, and what a token held to whoever asks for it.
 
-use logwarden::privacy::{AddressMode, Pattern, Policy};
+use logwarden::privacy::audit::Who;
+use logwarden::privacy::{AddressMode, Audit, Keyring, Month, Pattern, Policy, Sealer};
 
 use super::*;
 
@@ -122,4 +123,113 @@ fn a_screen_may_begin_masked_and_says_when_there_is_nothing_to_mask() {
     screen.press("m");
     let text = screen.wait_for_text("there is nothing to mask");
     assert!(text.contains(ID) && !text.contains(" masked"), "{text}");
+}
+
+/// An output with tokens of two months, the keys, and where openings are written down.
+struct Sealed {
+    folder: tempfile::TempDir,
+    sealer: Sealer,
+}
+
+impl Sealed {
+    fn new() -> Sealed {
+        let folder = folder();
+        let keyring = Keyring::open_or_create(&folder.path().join("keys")).unwrap();
+        Sealed { sealer: Sealer::new(Arc::new(keyring)).unwrap(), folder }
+    }
+
+    fn token(&self, month: &str, value: &str) -> String {
+        let mut token = String::new();
+        let month = Month::typed(month).unwrap();
+        self.sealer.seal(month, "clientid", value, &mut token).unwrap();
+        token
+    }
+
+    fn output(&self) -> PathBuf {
+        let (april, may) = (self.token("2021_April", ID), self.token("2021_May", "MKOTHERID"));
+        let time = jiff::Timestamp::from_second(NOW - 60).unwrap();
+        let line = |message: &str, token: &str| {
+            format!(
+                "{{\"@timestamp\":\"{time}\",\"message\":\"{message} {token}\",\"CLIENT ID\":\"{token}\"}}\n"
+            )
+        };
+        let text = line("one of April", &april) + &line("one of May", &may) + &line("no", "token");
+        write(self.folder.path(), "out.jsonl", &text)
+    }
+
+    fn audit(&self) -> PathBuf {
+        self.folder.path().join("state/audit.jsonl")
+    }
+
+    fn open(&self, path: PathBuf) -> Screen {
+        let who = Who { user: None, host: "here".to_owned(), by: "screen" };
+        let audit = Audit::new(self.audit(), who, Arc::new(SystemClock::new()));
+        let keyring = Keyring::lazy(&self.folder.path().join("keys"), false);
+        let disclosure = Some(Arc::new(Disclosure::new(Arc::new(keyring), audit)));
+        let mask = Mask::new(policy(), false);
+        let setup = Setup { mask, disclosure, ..Setup::new(160, 50) };
+        let screen = setup.open(&[path]);
+        screen.wait_for_text("no token");
+        screen
+    }
+}
+
+#[test]
+fn a_token_is_opened_where_its_key_is_until_one_moves_on_and_that_is_written_down() {
+    let sealed = Sealed::new();
+    let mut screen = sealed.open(sealed.output());
+    screen.press("o");
+    screen.wait_for_text("Enter shows it");
+    screen.press("enter o");
+    screen.wait_for_text("there is no token in this event");
+    screen.press("esc k k enter");
+    let text = screen.wait_for_text("open tokens");
+    assert!(!text.contains(ID), "{text}");
+    assert!(!sealed.audit().exists());
+    screen.press("o");
+    let text = screen.wait_for_text("written to the audit file");
+    assert!(text.contains(&format!("clientid   2021_April  {ID}")), "{text}");
+    let written = std::fs::read_to_string(sealed.audit()).unwrap();
+    let line: serde_json::Value = serde_json::from_str(written.trim_end()).unwrap();
+    assert_eq!((&line["by"], &line["month"]), (&"screen".into(), &"2021_April".into()));
+    assert_eq!((&line["offset"], &line["field"]), (&0.into(), &"clientid".into()));
+    assert!(line["file"].as_str().unwrap().ends_with("/out.jsonl"), "{line}");
+    assert!(!written.contains(ID), "{written}");
+    // Closed and opened again it is closed.
+    screen.press("esc enter");
+    let text = screen.rest();
+    assert!(text.contains("fields") && !text.contains(ID), "{text}");
+    screen.press("o");
+    screen.wait_for_text(ID);
+    // The mask takes it away too, and opens nothing.
+    screen.press("m");
+    let text = screen.wait_for_text("the record itself is not shown");
+    assert!(!text.contains(ID), "{text}");
+    screen.press("o");
+    screen.wait_for_text("nothing is opened before the mask is off");
+    screen.press("m");
+    screen.wait_for_text("as they are");
+    let text = screen.rest();
+    assert!(!text.contains(ID), "{text}");
+    assert_eq!(std::fs::read_to_string(sealed.audit()).unwrap().lines().count(), 2);
+}
+
+#[test]
+fn a_token_without_key_stays_closed_and_one_that_cannot_be_written_down_too() {
+    let sealed = Sealed::new();
+    let path = sealed.output();
+    let keys = sealed.folder.path().join("keys");
+    std::fs::rename(keys.join("2021_May.key"), sealed.folder.path().join("away")).unwrap();
+    let mut screen = sealed.open(path);
+    screen.press("k enter o");
+    screen.wait_for_text("2021_May was used and is missing");
+    assert!(!sealed.audit().exists());
+    screen.press("esc k enter");
+    std::fs::create_dir_all(sealed.audit()).unwrap();
+    screen.press("o");
+    let text = screen.wait_for_text("nothing is opened: cannot open the audit file");
+    assert!(!text.contains(ID), "{text}");
+    std::fs::remove_dir(sealed.audit()).unwrap();
+    screen.press("o");
+    screen.wait_for_text(ID);
 }

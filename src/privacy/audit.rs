@@ -1,0 +1,189 @@
+//! The audit file: who opened what, and when; a JSON line each, appended and fsynced. Readable by its user alone.
+//!
+//! Never holds a value that was opened, not even where the name of a file would give it away. Whoever has the keys
+//! can open tokens without this program: it is a record of what was done with it, no lock.
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustix::fs::OFlags;
+use rustix::process::{geteuid, getuid};
+use serde::Serialize;
+
+use super::opener::Opened;
+use super::words::Words;
+use super::{SEALED, opener, with_causes};
+use crate::base::{Clock, rfc3339};
+
+/// Its name in the state directory.
+pub const NAME: &str = "audit.jsonl";
+
+#[derive(Debug)]
+pub struct Audit {
+    path: PathBuf,
+    who: Who,
+    clock: Arc<dyn Clock>,
+}
+
+/// What the system does not say by itself.
+#[derive(Clone, Debug)]
+pub struct Who {
+    /// What the environment calls the user.
+    pub user: Option<String>,
+    pub host: String,
+    /// The part of the program that shows it.
+    pub by: &'static str,
+}
+
+/// Where what was opened stood.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
+    pub file: &'a str,
+    /// Of its record in the file.
+    pub offset: Option<u64>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum AuditError {
+    #[error("cannot make the folder {} of the audit file", path.display())]
+    Folder {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("cannot open the audit file {}", path.display())]
+    Open {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error(
+        "the audit file {0} is not this user's alone; mend it with: chown {user} {0} && chmod 600 {0}",
+        path.display()
+    )]
+    Loose { path: PathBuf, user: u32 },
+    #[error("cannot write to the audit file {}", path.display())]
+    Write {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl AuditError {
+    /// On one line, with its causes.
+    pub fn reason(&self) -> String {
+        with_causes(self)
+    }
+}
+
+/// The name of a file that says none of these values; `None`: as it is.
+pub fn without(file: &str, opened: &[Opened]) -> Option<String> {
+    let names = opened.iter().filter(|one| file.contains(one.value.as_str()));
+    let words = names.map(|one| (one.value.to_string(), SEALED.to_owned()));
+    Words::new(words.collect()).replace(file)
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    time: &'a str,
+    uid: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user: Option<&'a str>,
+    host: &'a str,
+    by: &'a str,
+    key: String,
+    month: String,
+    field: &'a str,
+    file: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    offset: Option<u64>,
+    /// How many; absent: this one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    values: Option<u64>,
+}
+
+impl Audit {
+    pub fn new(path: PathBuf, who: Who, clock: Arc<dyn Clock>) -> Audit {
+        Audit { path, who, clock }
+    }
+
+    /// A line for each of these. Durable when this returns.
+    pub fn opened(&self, opened: &[Opened], place: Place<'_>) -> Result<(), AuditError> {
+        let file = without(place.file, opened);
+        let place = Place { file: file.as_deref().unwrap_or(place.file), ..place };
+        let lines = opened.iter().map(|one| (one.sealed_by(), None));
+        self.append(lines, place)
+    }
+
+    /// So many values under one key, known when all of them are opened.
+    pub fn counted(
+        &self,
+        counts: &[(opener::SealedBy, u64)],
+        place: Place<'_>,
+    ) -> Result<(), AuditError> {
+        self.append(counts.iter().map(|(sealed, count)| (sealed.clone(), Some(*count))), place)
+    }
+
+    fn append(
+        &self,
+        lines: impl Iterator<Item = (opener::SealedBy, Option<u64>)>,
+        place: Place<'_>,
+    ) -> Result<(), AuditError> {
+        let time = rfc3339::text(self.clock.now(), 3);
+        let (file, ends_torn) = self.open()?;
+        let mut text = if ends_torn { vec![b'\n'] } else { Vec::new() };
+        for (sealed, values) in lines {
+            let line = Line {
+                time: &time,
+                uid: getuid().as_raw(),
+                user: self.who.user.as_deref(),
+                host: &self.who.host,
+                by: self.who.by,
+                key: sealed.key.to_string(),
+                month: sealed.month.to_string(),
+                field: &sealed.field,
+                file: place.file,
+                offset: place.offset,
+                values,
+            };
+            serde_json::to_writer(&mut text, &line).expect("texts and numbers are JSON");
+            text.push(b'\n');
+        }
+        // One write: what several processes append does not mix.
+        let written = (&file).write_all(&text).and_then(|()| file.sync_all());
+        written.map_err(|source| AuditError::Write { path: self.path.clone(), source })
+    }
+
+    /// Also whether somebody was ended in the middle of a line.
+    fn open(&self) -> Result<(File, bool), AuditError> {
+        let path = || self.path.clone();
+        let failed = |source| AuditError::Open { path: path(), source };
+        let folder = self.path.parent().unwrap_or(Path::new("."));
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
+        made.map_err(|source| AuditError::Folder { path: folder.to_owned(), source })?;
+        // A FIFO would keep us waiting for somebody who reads it.
+        let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits() as i32;
+        let mut options = OpenOptions::new();
+        options.read(true).append(true).create(true).mode(0o600).custom_flags(flags);
+        let is_new = self.path.symlink_metadata().is_err();
+        let file = options.open(&self.path).map_err(failed)?;
+        let metadata = file.metadata().map_err(failed)?;
+        let user = geteuid();
+        let is_ours = metadata.uid() == user.as_raw() || user.is_root();
+        if !metadata.is_file() || !is_ours || metadata.mode() & 0o077 != 0 {
+            return Err(AuditError::Loose { path: path(), user: user.as_raw() });
+        }
+        if is_new {
+            File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)?;
+        }
+        let mut last = [b'\n'];
+        if let Some(at) = metadata.len().checked_sub(1) {
+            file.read_exact_at(&mut last, at).map_err(failed)?;
+        }
+        Ok((file, last != *b"\n"))
+    }
+}

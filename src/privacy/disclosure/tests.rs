@@ -1,0 +1,137 @@
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+
+use super::*;
+use crate::base::Timestamp;
+use crate::base::clock::ManualClock;
+use crate::privacy::audit::Who;
+use crate::privacy::keys::Slot;
+use crate::privacy::{Month, Sealer};
+
+struct Case {
+    scratch: tempfile::TempDir,
+    sealer: Sealer,
+    disclosure: Disclosure,
+}
+
+impl Case {
+    fn new() -> Case {
+        let scratch = tempfile::tempdir().unwrap();
+        let keyring = Arc::new(Keyring::open_or_create(&scratch.path().join("keys")).unwrap());
+        let sealer = Sealer::new(Arc::clone(&keyring)).unwrap();
+        let clock = Arc::new(ManualClock::at(Timestamp::from_seconds(1_617_235_200)));
+        let who = Who { user: Some("ann".to_owned()), host: "web1".to_owned(), by: "test" };
+        let path = scratch.path().join("state/audit.jsonl");
+        let disclosure = Disclosure::new(keyring, Audit::new(path, who, clock));
+        Case { scratch, sealer, disclosure }
+    }
+
+    fn seal(&self, month: &str, value: &str) -> String {
+        let mut token = String::new();
+        self.sealer.seal(Month::typed(month).unwrap(), "clientid", value, &mut token).unwrap();
+        token
+    }
+
+    fn audit(&self) -> PathBuf {
+        self.scratch.path().join("state/audit.jsonl")
+    }
+
+    fn lines(&self) -> Vec<serde_json::Value> {
+        let text = std::fs::read_to_string(self.audit()).unwrap_or_default();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    fn open(&self, text: &str) -> Result<(Vec<String>, Vec<String>), AuditError> {
+        let place = Place { file: "/logs/of-CLIENTID2.jsonl", offset: Some(7) };
+        let disclosed = self.disclosure.open(text.as_bytes(), place)?;
+        let values = disclosed.values.iter().map(|opened| opened.value.to_string()).collect();
+        Ok((values, disclosed.problems))
+    }
+}
+
+fn texts(texts: &[&str]) -> Vec<String> {
+    texts.iter().map(|text| (*text).to_owned()).collect()
+}
+
+#[test]
+fn every_opening_is_a_line_that_holds_no_value() {
+    let case = Case::new();
+    let (one, again, two) = (
+        case.seal("2021_April", "CLIENTID2"),
+        case.seal("2021_April", "CLIENTID2"),
+        case.seal("2021_May", "CLIENTID3"),
+    );
+    let (values, problems) =
+        case.open(&format!("{{\"a\":\"{one}\",\"b\":\"x {again} {two}\"}}")).unwrap();
+    assert_eq!(values, texts(&["CLIENTID2", "CLIENTID3"]));
+    assert_eq!(problems, texts(&[]));
+    let lines = case.lines();
+    assert_eq!(lines.len(), 2);
+    let key = case.sealer.keyring().for_sealing(Month::typed("2021_April").unwrap()).unwrap();
+    let expected = serde_json::json!({
+        "time": "2021-04-01T00:00:00.000Z", "uid": rustix::process::getuid().as_raw(), "user": "ann",
+        "host": "web1", "by": "test", "key": key.id().to_string(), "month": "2021_April",
+        "field": "clientid", "file": "/logs/of-[sealed].jsonl", "offset": 7,
+    });
+    assert_eq!(lines[0], expected);
+    assert_eq!(lines[1]["month"], "2021_May");
+    let text = std::fs::read_to_string(case.audit()).unwrap();
+    assert!(!text.contains("CLIENTID"), "{text}");
+    let mode = case.audit().metadata().unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    assert!(
+        !format!("{:?}", case.disclosure.open(one.as_bytes(), Place { file: "", offset: None }))
+            .contains("CLIENTID2")
+    );
+}
+
+#[test]
+fn what_cannot_be_opened_is_said_and_no_line_is_written() {
+    let case = Case::new();
+    let (april, may) = (case.seal("2021_April", "CLIENTID2"), case.seal("2021_May", "CLIENTID3"));
+    case.sealer.keyring().destroy(Slot::first(Month::typed("2021_April").unwrap())).unwrap();
+    let away = case.scratch.path().join("keys/2021_May.key");
+    std::fs::rename(&away, case.scratch.path().join("away")).unwrap();
+    let (values, problems) =
+        case.open(&format!("{april} {may} {may} enc1.{}", "A".repeat(150))).unwrap();
+    assert_eq!(values, texts(&[]));
+    assert_eq!(problems.len(), 3, "{problems:?}");
+    assert!(problems[0].contains("2021_April was destroyed on"), "{problems:?}");
+    assert!(problems[1].contains("2021_May was used and is missing"), "{problems:?}");
+    assert!(case.lines().is_empty());
+}
+
+/// Without the line there is no value.
+#[test]
+fn nothing_is_opened_where_it_cannot_be_written_down() {
+    let case = Case::new();
+    let token = case.seal("2021_April", "CLIENTID2");
+    case.open(&token).unwrap();
+    let set = |path: &std::path::Path, mode| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    set(&case.audit(), 0o644);
+    let problem = case.open(&token).unwrap_err().to_string();
+    assert!(problem.contains("chmod 600"), "{problem}");
+    std::fs::remove_file(case.audit()).unwrap();
+    std::os::unix::fs::symlink("/dev/null", case.audit()).unwrap();
+    assert!(matches!(case.open(&token), Err(AuditError::Open { .. })));
+    std::fs::remove_file(case.audit()).unwrap();
+    std::fs::create_dir(case.audit()).unwrap();
+    assert!(matches!(case.open(&token), Err(AuditError::Open { .. })));
+    std::fs::remove_dir_all(case.audit().parent().unwrap()).unwrap();
+    std::fs::write(case.audit().parent().unwrap(), "").unwrap();
+    assert!(matches!(case.open(&token), Err(AuditError::Folder { .. })));
+}
+
+#[test]
+fn a_line_that_a_kill_left_half_written_spoils_no_other() {
+    let case = Case::new();
+    let token = case.seal("2021_April", "CLIENTID2");
+    case.open(&token).unwrap();
+    let whole = std::fs::read_to_string(case.audit()).unwrap();
+    std::fs::write(case.audit(), format!("{whole}{{\"time\":\"20")).unwrap();
+    case.open(&token).unwrap();
+    let text = std::fs::read_to_string(case.audit()).unwrap();
+    assert_eq!(text, format!("{whole}{{\"time\":\"20\n{whole}"));
+}
