@@ -8,7 +8,7 @@ use super::settings::Settings;
 use crate::base::SystemClock;
 use crate::privacy::audit::{self, Audit, Who};
 use crate::privacy::keys::UsedKey;
-use crate::privacy::{Disclosure, Keyring, Sealer};
+use crate::privacy::{Disclosure, KeyError, Keyring, Policy, Sealer};
 use crate::state::Store;
 
 /// Keys are looked for with the first value that needs one. The state knows which were used, whatever becomes of
@@ -25,6 +25,14 @@ pub fn sealer(settings: &Settings, store: &Store) -> Result<Arc<Sealer>, StartEr
     });
     let sealer = Sealer::new(Arc::new(keyring)).map_err(|source| StartError::Keys { source })?;
     Ok(Arc::new(sealer))
+}
+
+/// For what is printed of a file as if it left. Without the state nobody knows every key that was used, so none is
+/// made.
+pub fn protecting(settings: &Settings) -> Result<Policy, KeyError> {
+    let keyring = Keyring::lazy(&settings.keys, false).making_none();
+    let sealer = Sealer::new(Arc::new(keyring))?;
+    Ok(settings.privacy.policy().with_keys(Arc::new(sealer)))
 }
 
 /// The audit file in the state directory. `by`: the part of the program that shows what is opened.

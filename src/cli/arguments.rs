@@ -104,7 +104,8 @@ pub enum Command {
     /// Print one JSON object an event: what was understood
     #[command(after_help = "Examples:
   logwarden parse app.log
-  kubectl logs web | logwarden parse --format json -")]
+  kubectl logs web | logwarden parse --format json -
+  logwarden parse --protect app.log     what would leave this machine")]
     Parse(Parse),
     /// Count lines, events and levels; time range, format, speed
     #[command(after_help = "Examples:
@@ -197,6 +198,9 @@ pub struct Parse {
     /// Force a format instead of finding it out
     #[arg(long, value_name = "NAME")]
     pub format: Option<String>,
+    /// Print what would leave this machine: sealed and renamed as [privacy] says, with the keys that are there
+    #[arg(long)]
+    pub protect: bool,
 }
 
 #[derive(Args, Debug)]
@@ -240,6 +244,9 @@ pub struct Search {
     /// Print only how many there are
     #[arg(long)]
     pub count: bool,
+    /// Print events of files as they would leave this machine; those of the archive always are
+    #[arg(long)]
+    pub protect: bool,
     #[arg(long, value_enum, default_value = "text")]
     pub format: SearchFormat,
 }

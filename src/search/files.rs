@@ -21,7 +21,7 @@ use super::{Each, Options, Order, SearchError};
 use crate::base::Timestamp;
 use crate::event::{Batch, Encoding, Event, Generation, Record};
 use crate::format::{self, Context, End, Format, Framed, Framer};
-use crate::privacy::{Policy, shown};
+use crate::privacy::{Policy, protect};
 use crate::query::{Expr, RequiredLiteral, required_literal};
 
 /// Longest record, in bytes, as the engine has it.
@@ -53,7 +53,7 @@ pub struct Input {
 }
 
 /// Hands out what is found, file after file in their order, or the newest first over all of them, and returns
-/// how many. Events are shown as `policy` lets them.
+/// how many. Events are handed out as `policy` lets them leave.
 pub fn files(
     inputs: &[Input],
     query: &Expr,
@@ -68,7 +68,7 @@ pub fn files(
         let mut newest = Newest::new(limit.min(MOST_NEWEST));
         search_all(inputs, &query, &mut |event| {
             if newest.wants(event.time()) {
-                newest.add(event.time(), document(policy, event, &mut body).to_owned());
+                newest.add(event.time(), document(policy, event, &mut body)?.to_owned());
             }
             Ok(true)
         })?;
@@ -77,7 +77,7 @@ pub fn files(
     let mut found = 0;
     if limit > 0 {
         search_all(inputs, &query, &mut |event| {
-            each(document(policy, event, &mut body)).map_err(SearchError::Output)?;
+            each(document(policy, event, &mut body)?).map_err(SearchError::Output)?;
             found += 1;
             Ok(found < limit)
         })?;
@@ -98,10 +98,14 @@ pub fn count_files(inputs: &[Input], query: &Expr, options: &Options) -> Result<
     Ok(found)
 }
 
-fn document<'b>(policy: &Policy, event: Event<'_>, body: &'b mut Vec<u8>) -> &'b str {
+fn document<'b>(
+    policy: &Policy,
+    event: Event<'_>,
+    body: &'b mut Vec<u8>,
+) -> Result<&'b str, SearchError> {
     body.clear();
-    shown(policy, event).write_json(body);
-    simdutf8::basic::from_utf8(body).expect("a document is JSON")
+    protect(policy, event).map_err(SearchError::Protect)?.write_json(body);
+    Ok(simdutf8::basic::from_utf8(body).expect("a document is JSON"))
 }
 
 /// Returns whether to go on.

@@ -19,6 +19,7 @@ pub use files::{Input, count_files, files};
 
 use crate::archive::ArchiveError;
 use crate::base::Timestamp;
+use crate::privacy::KeyError;
 use crate::query::Expr;
 
 /// What comes first.
@@ -60,6 +61,8 @@ pub enum SearchError {
         #[source]
         source: std::io::Error,
     },
+    #[error("cannot protect what was found")]
+    Protect(#[source] KeyError),
     #[error("cannot write what was found")]
     Output(#[source] std::io::Error),
 }

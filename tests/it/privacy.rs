@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::bench::Bench;
 use crate::judging_elasticsearch::JudgingElasticsearch;
 use crate::leaks;
-use crate::program::wait_for;
+use crate::program::{self, wait_for};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -55,4 +55,51 @@ fn the_month_whose_key_is_missing_waits_and_the_others_go_on() {
     wait_for("the rest of March", PATIENCE, || (delivered() == 4).then_some(()));
     assert!(engine.terminate().success());
     assert!(!fs::read_to_string(&out).unwrap().contains("CLIENTID"));
+}
+
+/// `--protect`: what is printed of a file is what would leave; without a key nothing of the event is.
+#[test]
+fn what_is_printed_of_a_file_can_be_protected_as_if_it_left() {
+    let home = tempfile::tempdir().unwrap();
+    let log = home.path().join("logs_2021_Apr.txt");
+    let ids: Vec<String> = (0..20).map(|number| format!("MKQWERTY{number:02}")).collect();
+    let lines: String =
+        ids.iter().enumerate().map(|(number, id)| leaks::line(id, number)).collect();
+    fs::write(&log, lines).unwrap();
+    let keys = home.path().join("keys");
+    let command = |arguments: &[&str]| {
+        let mut command = program::logwarden(home.path());
+        command.arg("--keys").arg(&keys).args(arguments);
+        command
+    };
+    let name = "logs_2021_Apr.txt";
+    let printed: [&[&str]; 4] = [
+        &["parse", "--protect", name],
+        &["search", "--protect", "level:error", name],
+        &["search", "--protect", "level:error", name, "--format", "json", "--newest"],
+        &["search", "--protect", "login", name, "--format", "csv"],
+    ];
+    let shown = program::expect(&mut command(&["parse", name]), 0);
+    assert!(ids.iter().all(|id| shown.contains(id)), "a file is shown as it is");
+    // There are keys, and none of that month.
+    program::expect(&mut command(&["keys", "new", "2021_March"]), 0);
+    for arguments in printed {
+        let output = program::run(&mut command(arguments));
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        let said = program::text(&output.stderr);
+        assert!(said.contains("make it with: logwarden keys new 2021_April"), "{said}");
+        let out = program::text(&output.stdout);
+        assert!(!ids.iter().any(|id| out.contains(id)), "{out}");
+    }
+    assert!(!keys.join("2021_April.key").exists());
+    program::expect(&mut command(&["keys", "new", "2021_April"]), 0);
+    for arguments in printed {
+        let out = program::expect(&mut command(arguments), 0);
+        assert!(!ids.iter().any(|id| out.contains(id)), "{out}");
+        assert!(out.contains("enc1."), "{out}");
+        let path = home.path().join("printed");
+        fs::write(&path, out).unwrap();
+        let clear = program::expect(command(&["decrypt"]).arg(&path), 0);
+        assert!(ids.iter().all(|id| clear.contains(&format!("login of {id} from"))), "{clear}");
+    }
 }

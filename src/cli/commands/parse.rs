@@ -1,9 +1,12 @@
 //! `logwarden parse [FILE|-]`: what was understood, one event document a line, with its format.
 //!
-//! Shows a local file as it is: nothing is sealed.
+//! Shows a local file as it is, or with `--protect` as it would leave.
 
 use std::io::{IsTerminal, Write};
 
+use anyhow::Context;
+
+use crate::app::keys;
 use crate::base::json::{harmless, write_string};
 use crate::base::{Clock, SystemClock};
 use crate::cli::arguments::{Global, Parse};
@@ -13,7 +16,7 @@ use crate::cli::output::to_stdout;
 use crate::cli::reading::{Origin, read_batches};
 use crate::cli::{progress, resolve};
 use crate::event::Batch;
-use crate::privacy::{Policy, shown};
+use crate::privacy::{Policy, protect};
 
 pub fn run(global: &Global, arguments: &Parse) -> anyhow::Result<Exit> {
     let settings = resolve::settings(global)?;
@@ -27,12 +30,15 @@ pub fn run(global: &Global, arguments: &Parse) -> anyhow::Result<Exit> {
     // On a terminal the events themselves show how far it is.
     let shown = if on_terminal { 0 } else { size };
     let bar = progress::bytes(&arguments.file.display().to_string(), shown);
-    let policy = Policy::new(&[], settings.privacy.keep_original);
+    let policy = match arguments.protect {
+        true => keys::protecting(&settings)?,
+        false => Policy::new(&[], settings.privacy.keep_original),
+    };
     to_stdout(|out| {
         let mut body = Vec::new();
         read_batches(input, &origin, &mut |batch| {
             body.clear();
-            write_documents(&policy, batch, &mut body);
+            write_documents(&policy, batch, &mut body)?;
             bar.set_position(batch.end);
             match on_terminal {
                 true => out.write_all(&harmless(&body))?,
@@ -46,13 +52,14 @@ pub fn run(global: &Global, arguments: &Parse) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-fn write_documents(policy: &Policy, batch: &Batch, body: &mut Vec<u8>) {
+fn write_documents(policy: &Policy, batch: &Batch, body: &mut Vec<u8>) -> anyhow::Result<()> {
     for event in batch.events() {
-        shown(policy, event).write_json(body);
+        protect(policy, event).context("cannot protect what is printed")?.write_json(body);
         debug_assert_eq!(body.last(), Some(&b'}'));
         body.pop();
         body.extend_from_slice(b",\"format\":");
         write_string(batch.decode.name(), body);
         body.extend_from_slice(b"}\n");
     }
+    Ok(())
 }

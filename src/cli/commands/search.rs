@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 
 use super::keys;
+use crate::app;
 use crate::app::settings::Settings;
 use crate::archive::Reader;
 use crate::base::{Clock, SystemClock, Timestamp};
@@ -44,7 +45,11 @@ pub fn run(global: &Global, arguments: &Search) -> anyhow::Result<Exit> {
         }
         Place::Files => {
             let (inputs, all) = inputs(arguments, &settings, context.now)?;
-            let search = Question { query, options, target: Target::Files(inputs) };
+            let policy = match arguments.protect {
+                true => app::keys::protecting(&settings)?,
+                false => Policy::new(&[], false),
+            };
+            let search = Question { query, options, target: Target::Files(inputs, policy) };
             let exit = answer(arguments, &settings, &search)?;
             Ok(if all { exit } else { Exit::Failed })
         }
@@ -82,7 +87,8 @@ struct Question {
 
 enum Target {
     Archive(Reader),
-    Files(Vec<Input>),
+    /// And how they are printed.
+    Files(Vec<Input>, Policy),
 }
 
 fn answer(arguments: &Search, settings: &Settings, search: &Question) -> anyhow::Result<Exit> {
@@ -113,7 +119,7 @@ impl Question {
     fn count(&self) -> anyhow::Result<u64> {
         Ok(match &self.target {
             Target::Archive(reader) => search::count_archive(reader, &self.query, &self.options)?,
-            Target::Files(inputs) => search::count_files(inputs, &self.query, &self.options)?,
+            Target::Files(inputs, _) => search::count_files(inputs, &self.query, &self.options)?,
         })
     }
 
@@ -125,10 +131,8 @@ impl Question {
             Target::Archive(reader) => {
                 search::archive(reader, &self.query, &self.options, &mut each)?
             }
-            Target::Files(inputs) => {
-                // Local files are shown as they are.
-                let policy = Policy::new(&[], false);
-                search::files(inputs, &self.query, &self.options, &policy, &mut each)?
+            Target::Files(inputs, policy) => {
+                search::files(inputs, &self.query, &self.options, policy, &mut each)?
             }
         };
         output.finish()?;

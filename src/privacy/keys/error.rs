@@ -97,6 +97,12 @@ pub enum KeyError {
     )]
     NoneSinceDestroyed { slot: Slot, day: String },
     #[error(
+        "there is no key of {month} in {}, and only a delivery makes one by itself; make it with: logwarden keys \
+         new {month}",
+        quoted(folder)
+    )]
+    None { month: Month, folder: PathBuf },
+    #[error(
         "no key {id} of {month} lies in {}; is it in a backup, or in another keys folder?",
         quoted(folder)
     )]

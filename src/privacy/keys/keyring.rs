@@ -23,6 +23,8 @@ pub struct Keyring {
     looking: Mutex<()>,
     /// The folder is made with the first key.
     makes_folder: bool,
+    /// What is not there is an error.
+    makes_none: bool,
     told: OnceLock<Tell>,
 }
 
@@ -64,6 +66,12 @@ impl Keyring {
         Keyring { makes_folder, ..keyring }
     }
 
+    /// Makes no key: for whoever cannot know all that were used.
+    #[must_use]
+    pub fn making_none(self) -> Keyring {
+        Keyring { makes_none: true, ..self }
+    }
+
     fn at(folder: &Path, clock: Arc<dyn Clock>) -> Keyring {
         let keyring = Keyring {
             folder: folder.to_owned(),
@@ -71,6 +79,7 @@ impl Keyring {
             loaded: RwLock::default(),
             looking: Mutex::default(),
             makes_folder: false,
+            makes_none: false,
             told: OnceLock::new(),
         };
         keyring.refresh();
@@ -148,6 +157,9 @@ impl Keyring {
         match (slots.last(), needed) {
             (Some((last, _)), Some(used)) if used.slot > *last => missing(used),
             (None, Some(used)) => missing(used),
+            (None, None) if self.makes_none => {
+                Err(KeyError::None { month, folder: self.folder.clone() })
+            }
             (None, None) => self.create(folder, Slot::first(month)),
             (Some((slot, Kept::Tombstone)), _) => {
                 let Tombstone { slot, day, .. } = Tombstone::read(folder, *slot)?;
