@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use memchr::memchr;
+use memchr::{memchr, memchr2};
 
 use super::text::{is_blank, without_line_end};
 use super::{Fit, Format, Joins, multiline};
@@ -92,8 +92,11 @@ impl<'a> Lines<'a> {
             let next = memchr(b'\n', &sample[at..]).map(|end| at + end + 1);
             let line = without_line_end(&sample[at..next.unwrap_or(sample.len())]);
             // An unfinished line may look like anything, unless it is all there is.
-            if !is_blank(line) && (next.is_some() || lines.is_empty()) {
-                lines.push(line);
+            match next {
+                _ if is_blank(line) => {}
+                Some(_) => lines.push(line),
+                None if lines.is_empty() => lines.push(without_open_string(line)),
+                None => {}
             }
             at = next.unwrap_or(sample.len());
         }
@@ -104,6 +107,20 @@ impl<'a> Lines<'a> {
     fn voting(&self) -> impl Iterator<Item = &'a [u8]> {
         self.lines.iter().copied().filter(|line| !multiline::is_continuation(line))
     }
+}
+
+/// Where a line was cut inside quotes, what stands before them.
+fn without_open_string(line: &[u8]) -> &[u8] {
+    let (mut open, mut at) = (None, 0);
+    while let Some(next) = memchr2(b'"', b'\\', &line[at..]).map(|next| at + next) {
+        at = next + 1;
+        match line[next] {
+            b'"' => open = open.map_or(Some(next), |_| None),
+            // What follows is escaped.
+            _ => at = (next + 2).min(line.len()),
+        }
+    }
+    &line[..open.unwrap_or(line.len())]
 }
 
 #[cfg(test)]

@@ -22,6 +22,7 @@ pub mod sealer;
 mod seals;
 pub mod tag;
 pub mod token;
+mod unescaped;
 mod words;
 
 pub use address::AddressMode;

@@ -1,5 +1,6 @@
 //! What one event must not give away: each value that the policy names, and what stands for it wherever it leaves.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -17,14 +18,9 @@ pub(super) struct Seals<'e> {
     path: &'e Path,
     day: i32,
     month: Option<Month>,
-    known: Vec<Known<'e>>,
+    /// What stands for a value, by how it is treated. One line may hold tens of thousands of them.
+    known: BTreeMap<String, Vec<(Treatment<'e>, Stand)>>,
     failed: Option<KeyError>,
-}
-
-struct Known<'e> {
-    value: String,
-    treatment: Treatment<'e>,
-    stand: Stand,
 }
 
 /// What stands for one value.
@@ -43,7 +39,7 @@ impl<'e> Seals<'e> {
         path: &'e Path,
         day: i32,
     ) -> Self {
-        Seals { policy, sealer, path, day, month: None, known: Vec::new(), failed: None }
+        Seals { policy, sealer, path, day, month: None, known: BTreeMap::new(), failed: None }
     }
 
     pub(super) fn policy(&self) -> &'e Policy {
@@ -55,8 +51,10 @@ impl<'e> Seals<'e> {
         match self.failed {
             Some(error) => Err(error),
             None => {
-                let pair = |known: Known<'_>| (known.value, known.stand.text);
-                Ok(Words::new(self.known.into_iter().map(pair).collect()))
+                let first = |(value, stands): (String, Vec<(_, Stand)>)| {
+                    stands.into_iter().next().map(|(_, stand)| (value, stand.text))
+                };
+                Ok(Words::new(self.known.into_iter().filter_map(first).collect()))
             }
         }
     }
@@ -64,13 +62,12 @@ impl<'e> Seals<'e> {
     /// Of a text or a number. The same one has the same token wherever it stands in an event.
     pub(super) fn value(&mut self, treatment: Treatment<'e>, value: &str) -> Stand {
         let value = value.trim();
-        let known =
-            self.known.iter().find(|known| known.value == value && known.treatment == treatment);
-        if let Some(known) = known {
-            return known.stand.clone();
+        let mut known = self.known.get(value).into_iter().flatten();
+        if let Some((_, stand)) = known.find(|(treated, _)| *treated == treatment) {
+            return stand.clone();
         }
         let stand = self.stand(treatment, value);
-        self.known.push(Known { value: value.to_owned(), treatment, stand: stand.clone() });
+        self.known.entry(value.to_owned()).or_default().push((treatment, stand.clone()));
         stand
     }
 

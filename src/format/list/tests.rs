@@ -24,3 +24,15 @@ fn a_vote_is_settled_by_enough_lines_or_bytes() {
     assert!(detect("{\"a\":1}\n".repeat(100).as_bytes()).settled);
     assert!(detect(&[b'x'; 64 << 10]).settled);
 }
+
+#[test]
+fn a_first_line_that_is_longer_than_the_sample_is_judged_by_what_is_known_of_it() {
+    let long = format!("{{\"client_id\":[{}", "\"0123456\",".repeat(10_000));
+    for end in (ENOUGH_BYTES - 12)..ENOUGH_BYTES {
+        check(&long[..end], "json");
+    }
+    check(r#"{"a":"x \"quoted"#, "json");
+    check(r#"{"a":"x \"quoted\\"#, "json");
+    check("time=2021-04-01T00:00:00Z level=info msg=\"not yet", "logfmt");
+    check("x \"open", "plain");
+}

@@ -172,6 +172,18 @@ fn without_the_key_that_was_used_nothing_leaves() {
     assert!(protect(&policy, may.event(0)).is_ok());
 }
 
+/// A line of a megabyte that is nothing but ids.
+#[test]
+fn tens_of_thousands_of_ids_in_one_event_are_sealed_one_by_one() {
+    let keys = Keys::new();
+    let ids: Vec<String> = (0..60_000).map(|number| format!("\"{number:07}\"")).collect();
+    let text = format!("client_id=[{}] message=<0000007>", ids.join(","));
+    let document = document(&keys.policy(), &of_april(&text));
+    let message = document["message"].as_str().unwrap();
+    assert_eq!(keys.open(&message[1..message.len() - 1].into()), "0000007");
+    assert!(!document.to_string().contains("0000007"));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
     /// Whatever the event holds: the id opens again, and stands nowhere else.

@@ -1,0 +1,76 @@
+//! A text without its JSON escapes, and where each part of it came from. Takes any text: what is no escape stays.
+
+use memchr::memchr;
+
+pub(super) struct Unescaped {
+    pub text: String,
+    /// Of each byte of `text` and of its end: where the letter that it belongs to begins in the original.
+    origins: Vec<usize>,
+}
+
+impl Unescaped {
+    /// `None`: there are no escapes.
+    pub fn of(text: &str) -> Option<Unescaped> {
+        Self::read(text, |at| at)
+    }
+
+    /// The same of what it has become; origins stay those of the first text.
+    pub fn again(&self) -> Option<Unescaped> {
+        Self::read(&self.text, |at| self.origins[at])
+    }
+
+    /// Where the letter at `at` begins in the original.
+    pub fn origin(&self, at: usize) -> usize {
+        self.origins[at]
+    }
+
+    fn read(text: &str, origin: impl Fn(usize) -> usize) -> Option<Unescaped> {
+        memchr(b'\\', text.as_bytes())?;
+        let mut unescaped = Unescaped {
+            text: String::with_capacity(text.len()),
+            origins: Vec::with_capacity(text.len() + 1),
+        };
+        let (mut rest, mut changed) = (text, false);
+        while let Some(plain) = rest.chars().next() {
+            let (letter, length) = escape(rest).unwrap_or((plain, plain.len_utf8()));
+            changed |= length != plain.len_utf8();
+            let at = origin(text.len() - rest.len());
+            unescaped.text.push(letter);
+            unescaped.origins.resize(unescaped.text.len(), at);
+            rest = &rest[length..];
+        }
+        unescaped.origins.push(origin(text.len()));
+        changed.then_some(unescaped)
+    }
+}
+
+/// The escape that a text begins with: its letter, and its length.
+fn escape(text: &str) -> Option<(char, usize)> {
+    let (letter, length) = match text.as_bytes() {
+        [b'\\', letter @ (b'"' | b'\\' | b'/'), ..] => (char::from(*letter), 2),
+        [b'\\', b'b', ..] => ('\u{8}', 2),
+        [b'\\', b'f', ..] => ('\u{c}', 2),
+        [b'\\', b'n', ..] => ('\n', 2),
+        [b'\\', b'r', ..] => ('\r', 2),
+        [b'\\', b't', ..] => ('\t', 2),
+        _ => {
+            let first = unit(text)?;
+            match char::from_u32(first.into()) {
+                Some(letter) => (letter, 6),
+                // Half of a pair.
+                None => {
+                    let both = [first, unit(text.get(6..)?)?];
+                    (char::decode_utf16(both).next()?.ok()?, 12)
+                }
+            }
+        }
+    };
+    Some((letter, length))
+}
+
+/// `\u00e9`, in whatever case.
+fn unit(text: &str) -> Option<u16> {
+    let digits = text.strip_prefix("\\u")?.get(..4)?;
+    let all_digits = digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+    all_digits.then(|| u16::from_str_radix(digits, 16).ok()).flatten()
+}
