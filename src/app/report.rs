@@ -129,6 +129,10 @@ pub fn summary(status: &Status) -> String {
         if sink.dead_letters > 0 {
             line.push_str(&format!(", {} dead letters", bytes::count(sink.dead_letters)));
         }
+        if sink.unprotected_values > 0 {
+            let values = bytes::count(sink.unprotected_values);
+            line.push_str(&format!(", {values} values sealed in their own field only"));
+        }
     }
     line
 }

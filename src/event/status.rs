@@ -85,6 +85,9 @@ pub struct SinkStatus {
     pub duplicates: u64,
     pub filtered_events: u64,
     pub dead_letters: u64,
+    /// Values of fewer than 4 characters, sealed in their own field only, of events that were made ready to leave.
+    #[serde(default)]
+    pub unprotected_values: u64,
     /// Events a second, over the last seconds.
     pub rate: f64,
     pub in_flight_events: u64,
@@ -119,6 +122,7 @@ impl SinkStatus {
             duplicates: 0,
             filtered_events: 0,
             dead_letters: 0,
+            unprotected_values: 0,
             rate: 0.0,
             in_flight_events: 0,
             behind_bytes: 0,

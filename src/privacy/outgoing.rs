@@ -36,6 +36,7 @@ pub struct Outgoing<'a> {
     fields: Vec<(Cow<'a, str>, Value<'a>)>,
     /// JSON values that had to be written again, by the index of their field, ascending.
     rewritten: Vec<(usize, String)>,
+    unprotected: u32,
 }
 
 /// The only way out of the log. Refused where a key that is needed cannot be had: then nothing of the event leaves.
@@ -91,10 +92,12 @@ fn under<'a>(
         original: policy.keeps_original().then(|| String::from_utf8_lossy(event.text())),
         fields: parts.fields,
         rewritten: Vec::new(),
+        unprotected: 0,
     };
     let mut seals = Seals::new(policy, sealer, &event.batch.path, outgoing.day);
     outgoing.seal_fields(&mut seals);
     outgoing.seal_patterns(&mut seals);
+    outgoing.unprotected = seals.unprotected();
     let words = seals.finish()?;
     if !words.is_empty() {
         outgoing.seal_words(policy, &words);
@@ -134,6 +137,7 @@ pub fn stored<'a>(document: &'a str, origin: Origin) -> Result<Outgoing<'a>, Sto
         original: document.original,
         fields: document.fields,
         rewritten: Vec::new(),
+        unprotected: 0,
     })
 }
 
@@ -324,6 +328,12 @@ impl Outgoing<'_> {
     /// Digits of the second's fraction that its time had.
     pub fn precision(&self) -> u8 {
         self.precision
+    }
+
+    /// Values of fewer than 4 characters, which are hidden in their own field only: where they stand elsewhere in
+    /// the event, they leave in clear.
+    pub fn unprotected(&self) -> u32 {
+        self.unprotected
     }
 
     /// Bytes of input that this event stands for; 0 where it was kept as a document.

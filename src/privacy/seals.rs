@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::nested;
 use super::policy::Treatment;
-use super::words::{SHORTEST, Words};
+use super::words::{Words, is_short};
 use super::{KeyError, Month, Policy, SEALED, Sealer};
 use crate::base::Timestamp;
 
@@ -21,6 +21,8 @@ pub(super) struct Seals<'e> {
     /// What stands for a value, by how it is treated. One line may hold tens of thousands of them.
     known: BTreeMap<String, Vec<(Treatment<'e>, Stand)>>,
     failed: Option<KeyError>,
+    /// Values too short to be looked for in other texts: see [`is_short`].
+    unprotected: u32,
 }
 
 /// What stands for one value.
@@ -39,11 +41,24 @@ impl<'e> Seals<'e> {
         path: &'e Path,
         day: i32,
     ) -> Self {
-        Seals { policy, sealer, path, day, month: None, known: BTreeMap::new(), failed: None }
+        Seals {
+            policy,
+            sealer,
+            path,
+            day,
+            month: None,
+            known: BTreeMap::new(),
+            failed: None,
+            unprotected: 0,
+        }
     }
 
     pub(super) fn policy(&self) -> &'e Policy {
         self.policy
+    }
+
+    pub(super) fn unprotected(&self) -> u32 {
+        self.unprotected
     }
 
     /// The words to look for in all other texts, or why nothing of this event may leave.
@@ -67,16 +82,16 @@ impl<'e> Seals<'e> {
             return stand.clone();
         }
         let stand = self.stand(treatment, value);
+        self.unprotected += u32::from(!value.is_empty() && is_short(value));
         self.known.entry(value.to_owned()).or_default().push((treatment, stand.clone()));
         stand
     }
 
     /// Of an object or an array, as it is written; texts and numbers inside are looked for elsewhere too.
     pub(super) fn composite(&mut self, treatment: Treatment<'e>, json: &str) -> Stand {
-        nested::texts(json, &mut |text| {
-            if text.trim().chars().nth(SHORTEST - 1).is_some() {
-                self.value(treatment, text);
-            }
+        nested::texts(json, &mut |text| match is_short(text.trim()) {
+            false => _ = self.value(treatment, text),
+            true => self.unprotected += u32::from(!text.trim().is_empty()),
         });
         // It is no value that somebody asks for.
         Stand { tag: None, ..self.stand(treatment, json) }

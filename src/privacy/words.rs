@@ -8,7 +8,11 @@ use super::SEALED;
 use super::unescaped::Unescaped;
 
 /// Shorter values stand everywhere by chance: they are sealed in their own field only.
-pub(super) const SHORTEST: usize = 4;
+const SHORTEST: usize = 4;
+
+pub(super) fn is_short(value: &str) -> bool {
+    value.chars().nth(SHORTEST - 1).is_none()
+}
 
 /// JSON inside JSON inside JSON.
 const DEEPEST_ESCAPES: usize = 3;
@@ -32,9 +36,7 @@ struct Place {
 impl Words {
     /// Value → what stands for it.
     pub(super) fn new(mut values: Vec<(String, String)>) -> Self {
-        values.retain(|(value, stand)| {
-            value.chars().nth(SHORTEST - 1).is_some() && value != SEALED && value != stand
-        });
+        values.retain(|(value, stand)| !is_short(value) && value != SEALED && value != stand);
         values.sort_by(|(a, _), (b, _)| a.cmp(b));
         values.dedup_by(|(a, _), (b, _)| a == b);
         let mut first = [0; 4];

@@ -234,11 +234,20 @@ fn check_says_how_the_keys_are() {
     case.seal("2021_April", "x");
     case.seal("2021_May", "x");
     let (out, _) = case.run(&["check"], 0);
-    assert!(out.contains("/keys: 2 in order, 0 destroyed"), "{out}");
+    assert!(out.contains("/keys: nobody else can write there; 2 in order, 0 destroyed"), "{out}");
+    assert!(
+        out.contains("ok    months that were sealed: 2021_April to 2021_May: present"),
+        "{out}"
+    );
+    assert!(out.contains("only: counted while an engine runs, and none does"), "{out}");
     std::fs::remove_file(case.keys.join("2021_May.key")).unwrap();
     let (out, _) = case.run(&["check"], 1);
     assert!(
         out.contains("WRONG key 2021_May: the key ") && out.contains("was used and is missing"),
+        "{out}"
+    );
+    assert!(
+        out.contains("WRONG months that were sealed: 2021_May: missing; 2021_April: present"),
         "{out}"
     );
     std::fs::set_permissions(&case.keys, std::fs::Permissions::from_mode(0o777)).unwrap();

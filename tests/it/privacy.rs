@@ -1,6 +1,7 @@
 //! No client id leaves in clear, whichever way out there is; and each can be opened again with the keys alone.
 
 use std::fs;
+use std::os::unix::fs::DirBuilderExt;
 use std::time::Duration;
 
 use crate::bench::Bench;
@@ -102,4 +103,40 @@ fn what_is_printed_of_a_file_can_be_protected_as_if_it_left() {
         let clear = program::expect(command(&["decrypt"]).arg(&path), 0);
         assert!(ids.iter().all(|id| clear.contains(&format!("login of {id} from"))), "{clear}");
     }
+}
+
+/// Short values leave in clear outside of their own field, and that is counted where somebody sees it; and a keys
+/// folder that is gone is missed.
+#[test]
+fn check_tells_what_could_not_be_protected_and_which_months_miss_their_key() {
+    let bench = Bench::new("urls = [\"http://127.0.0.1:1\"]");
+    let (logs, out) = (bench.path("logs"), bench.path("out.jsonl"));
+    let text = format!(
+        "[source.sre]\npaths = [\"{}/*.txt\"]\n[sink.out]\nkind = \"file\"\npath = \"{}\"\n",
+        logs.display(),
+        out.display()
+    );
+    fs::write(bench.path("config.toml"), text).unwrap();
+    let short = |id: &str| format!("{{\"client_id\":\"{id}\",\"message\":\"{id} came\"}}\n");
+    bench.append("logs_2021_Mar.txt", &(short("Q9") + &short("CLIENTID1") + &short("")));
+    bench.append("logs_2021_Apr.txt", "{\"client_id\":[\"R7\",\"CLIENTID1\"]}\n");
+    let engine = bench.engine();
+    let delivered = || fs::read_to_string(&out).unwrap_or_default();
+    wait_for("all events", PATIENCE, || (delivered().lines().count() == 4).then_some(()));
+    assert!(delivered().contains("\"message\":\"Q9 came\""));
+    let check = || program::text(&bench.beside(&["check"]).output().unwrap().stdout);
+    let said =
+        wait_for("the count", PATIENCE, || Some(check()).filter(|said| said.contains("2 to out")));
+    assert!(
+        said.contains("sealed in their own field only: 2 to out since the engine began"),
+        "{said}"
+    );
+    assert!(said.contains("months that were sealed: 2021_March to 2021_April: present"), "{said}");
+    assert!(engine.terminate().success());
+    fs::rename(bench.path("state/keys"), bench.path("away")).unwrap();
+    let said = check();
+    assert!(said.contains("/state/keys: there is no keys folder"), "{said}");
+    fs::DirBuilder::new().mode(0o700).create(bench.path("state/keys")).unwrap();
+    let said = check();
+    assert!(said.contains("months that were sealed: 2021_March to 2021_April: missing"), "{said}");
 }

@@ -17,6 +17,12 @@ const SINK: &[Family<SinkStatus>] = &[
     Family(Counter, "duplicate_events_total", |s| count(s.duplicates), "Were there already."),
     Family(Counter, "filtered_events_total", |s| count(s.filtered_events), "Not for this sink."),
     Family(Counter, "dead_letters_total", |s| count(s.dead_letters), "Events refused for good."),
+    Family(
+        Counter,
+        "unprotected_values_total",
+        |s| count(s.unprotected_values),
+        "Shorter than 4 characters: sealed in their own field only.",
+    ),
     Family(Gauge, "in_flight_events", |s| count(s.in_flight_events), "Sent and not answered."),
     // seen = confirmed + filtered + in flight + waiting + dead letters + lost
     Family(Counter, "seen_bytes_total", |s| count(s.bytes.seen), "Bytes of the logs for it."),

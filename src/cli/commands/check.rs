@@ -34,7 +34,8 @@ pub fn run(global: &Global) -> anyhow::Result<Exit> {
         findings.push(Finding { subject: "sources".to_owned(), result: Ok(advice.to_owned()) });
     }
     findings.extend(directories(&settings.directories));
-    findings.extend(keys::keys(&settings.keys));
+    findings.extend(keys::keys(&settings));
+    findings.extend(keys::unprotected(&settings));
     let engine_runs = durable::engine_runs(&settings.directories.state);
     findings.extend(durable::state(&settings.directories.state, engine_runs));
     findings.extend(settings.sinks.iter().map(|settled| sink(settled, &settings, engine_runs)));

@@ -112,6 +112,10 @@ impl Keyring {
         loaded.remembered.extend_from_slice(used);
     }
 
+    pub(super) fn remembered(&self) -> Vec<UsedKey> {
+        self.read().remembered.clone()
+    }
+
     /// Asked to keep the name of each key before the first token with it leaves; see [`Keyring::remember`].
     pub fn tell(&self, keep: impl Fn(UsedKey) -> io::Result<()> + Send + Sync + 'static) {
         _ = self.told.set(Tell(Box::new(keep)));

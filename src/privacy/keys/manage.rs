@@ -56,7 +56,7 @@ impl Keyring {
     /// Every key there is or was, in order.
     pub fn list(&self) -> Result<Vec<ListedKey>, KeyError> {
         let folder = Folder::open(&self.folder)?;
-        let used = Used::read(&folder)?;
+        let used = Used::read(&folder)?.and(&self.remembered());
         let mut states: BTreeMap<Slot, KeyState> = BTreeMap::new();
         for (slot, kept) in folder.slots()? {
             let state = match (kept, states.get(&slot)) {

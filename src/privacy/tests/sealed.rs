@@ -212,3 +212,16 @@ proptest! {
         prop_assert!(!inside(&text), "{}", text);
     }
 }
+
+#[test]
+fn values_that_are_too_short_to_be_looked_for_elsewhere_are_counted() {
+    let count = |text: &str| {
+        let batch = batch(text, None);
+        shown(&policy(), batch.event(0)).unprotected()
+    };
+    assert_eq!(count("client_id=CLIENTID2 message=x"), 0);
+    assert_eq!(count("client_id=1234 clientId=123 CLIENT_ID=ab x=y"), 2);
+    assert_eq!(count("client_id= message=x"), 0);
+    assert_eq!(count(r#"a={"b":{"clientId":7},"c":7} clientId=7"#), 1, "the same value");
+    assert_eq!(count(r#"client_id=["ab","abcd","",{"c":1}]"#), 2);
+}

@@ -178,6 +178,7 @@ impl Worker {
             track.troubled = if troubled { track.troubled + 1 } else { 0 };
         }
         self.report.filtered(filled.skipped_events);
+        self.report.unprotected(filled.unprotected);
         let some_are_left = self.tracks.all.iter().any(|track| track.troubled > 0);
         self.report.reading(&filled.errors, some_are_left);
         if filled.bulk.is_empty() {

@@ -47,6 +47,8 @@ pub(super) struct Filled {
     /// Done in place: filtered, or without a wire form.
     pub skipped: Vec<Place>,
     pub skipped_events: u64,
+    /// Values that were too short to be looked for elsewhere.
+    pub unprotected: u64,
     /// Events of a target that is not ours: another worker takes them.
     pub elsewhere: Vec<Place>,
     /// Destroyed before they were read.
@@ -213,12 +215,16 @@ impl Filler {
         }
         let body = &mut filled.bulk.items.body;
         let before = body.len();
-        self.sink.encode(&protect(&self.policy, batch.event(index))?, body);
+        let event = protect(&self.policy, batch.event(index))?;
+        self.sink.encode(&event, body);
         let taken = match body.len() {
             length if length == before => Taken::Filtered,
             _ if !self.targets.have(&*self.sink, &body[before..]) => Taken::Elsewhere,
             length if before > 0 && length > room.bytes => Taken::NoRoom,
-            _ => return Ok(Taken::Added),
+            _ => {
+                filled.unprotected += u64::from(event.unprotected());
+                return Ok(Taken::Added);
+            }
         };
         body.truncate(before);
         Ok(taken)

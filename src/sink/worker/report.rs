@@ -70,6 +70,7 @@ impl Report {
         self.status.confirmed_events += other.confirmed_events;
         self.status.duplicates += other.duplicates;
         self.status.dead_letters += other.dead_letters;
+        self.status.unprotected_values += other.unprotected_values;
         self.touched = true;
     }
 
@@ -79,6 +80,10 @@ impl Report {
 
     pub(super) fn filtered(&mut self, events: u64) {
         self.status.filtered_events += events;
+    }
+
+    pub(super) fn unprotected(&mut self, values: u64) {
+        self.status.unprotected_values += values;
     }
 
     /// Some may be gone from their file before they could be kept.
@@ -156,6 +161,7 @@ fn add_lane(told: &mut SinkStatus, lane: &SinkStatus) {
     told.confirmed_events += lane.confirmed_events;
     told.duplicates += lane.duplicates;
     told.dead_letters += lane.dead_letters;
+    told.unprotected_values += lane.unprotected_values;
     told.rate += lane.rate;
     told.in_flight_events += lane.in_flight_events;
     told.oldest_waiting = told.oldest_waiting.into_iter().chain(lane.oldest_waiting).min();

@@ -59,6 +59,11 @@ fn progress(state: &State, sink: &SinkStatus, lines: &mut Lines) {
     }
     lines.push(pair("delivered", sent));
     lines.push(pair("filtered", events(sink.filtered_events)));
+    if sink.unprotected_values > 0 {
+        let values = bytes::count(sink.unprotected_values);
+        let text = format!("{values} values of 1 to 3 characters: sealed in their own field only");
+        lines.push(vec![field("unprotected"), span(text, Role::Near)]);
+    }
     let dead = events(sink.dead_letters);
     match sink.dead_letters {
         0 => lines.push(pair("refused", dead)),

@@ -1,17 +1,27 @@
-//! Whether month keys can be used. Makes nothing.
-
-use std::path::Path;
+//! Whether month keys can be used, and what is sealed in its own field only. Makes nothing.
 
 use super::Finding;
-use crate::privacy::Keyring;
-use crate::privacy::keys::{KeyError, KeyState, ListedKey};
+use crate::app::control::{self, Reply, Request};
+use crate::app::settings::Settings;
+use crate::base::bytes;
+use crate::privacy::keys::{KeyError, KeyState, ListedKey, UsedKey};
+use crate::privacy::{Keyring, Month};
+use crate::state;
 
-/// The folder, and each key that is not in order.
-pub(super) fn keys(folder: &Path) -> Vec<Finding> {
+/// The folder, the months that were sealed so far, and each key that is not in order.
+pub(super) fn keys(settings: &Settings) -> Vec<Finding> {
+    let folder = &settings.keys;
     let finding = |result| Finding { subject: format!("keys {}", folder.display()), result };
-    let listed = match Keyring::open(folder).and_then(|keyring| keyring.list()) {
+    let remembered = state::used_keys(&settings.directories.state);
+    let remembered: Vec<UsedKey> =
+        remembered.iter().filter_map(|key| UsedKey::parse(key)).collect();
+    let listed = Keyring::open(folder).and_then(|keyring| {
+        keyring.remember(&remembered);
+        keyring.list()
+    });
+    let listed = match listed {
         Ok(listed) => listed,
-        Err(KeyError::NoFolder { .. }) => {
+        Err(KeyError::NoFolder { .. }) if remembered.is_empty() => {
             return vec![finding(Ok("not there yet; made with the first key".to_owned()))];
         }
         Err(error) => return vec![finding(Err(told(error)))],
@@ -20,7 +30,9 @@ pub(super) fn keys(folder: &Path) -> Vec<Finding> {
         |wanted: fn(&KeyState) -> bool| listed.iter().filter(|key| wanted(&key.state)).count();
     let ready = count(|state| matches!(state, KeyState::Ready { .. }));
     let destroyed = count(|state| matches!(state, KeyState::Destroyed { .. }));
-    let mut findings = vec![finding(Ok(format!("{ready} in order, {destroyed} destroyed")))];
+    let text = format!("nobody else can write there; {ready} in order, {destroyed} destroyed");
+    let mut findings = vec![finding(Ok(text))];
+    findings.extend(used_months(&listed));
     for ListedKey { slot, state, .. } in listed {
         if let KeyState::Unusable(error) = state {
             findings.push(Finding { subject: format!("key {slot}"), result: Err(told(error)) });
@@ -29,6 +41,85 @@ pub(super) fn keys(folder: &Path) -> Vec<Finding> {
     findings
 }
 
+/// Nothing where nothing was sealed yet.
+fn used_months(listed: &[ListedKey]) -> Option<Finding> {
+    let months = |wanted: fn(&KeyState) -> bool| -> Vec<Month> {
+        let used = listed.iter().filter(|key| key.used && wanted(&key.state));
+        let mut months: Vec<Month> = used.map(|key| key.slot.month).collect();
+        months.dedup();
+        months
+    };
+    let present = spans(&months(|state| matches!(state, KeyState::Ready { .. })));
+    let missing =
+        spans(&months(|state| matches!(state, KeyState::Unusable(KeyError::Missing { .. }))));
+    let subject = "months that were sealed".to_owned();
+    match (present.is_empty(), missing.is_empty()) {
+        (true, true) => None,
+        (false, true) => Some(Finding { subject, result: Ok(format!("{present}: present")) }),
+        (true, false) => Some(Finding { subject, result: Err(format!("{missing}: missing")) }),
+        (false, false) => {
+            let text = format!("{missing}: missing; {present}: present");
+            Some(Finding { subject, result: Err(text) })
+        }
+    }
+}
+
+/// `2021_March to 2022_May, 2023_June`.
+fn spans(months: &[Month]) -> String {
+    let follows = |a: &Month, b: &Month| a.index() + 1 == b.index();
+    let runs = months.chunk_by(follows).map(|run| match run {
+        [first, .., last] => format!("{first} to {last}"),
+        run => run.iter().map(Month::to_string).collect(),
+    });
+    runs.collect::<Vec<_>>().join(", ")
+}
+
+/// What an engine that runs has counted.
+pub(super) fn unprotected(settings: &Settings) -> Option<Finding> {
+    if !settings.privacy.policy().hides_anything() {
+        return None;
+    }
+    let subject = "values of 1 to 3 characters, sealed in their own field only".to_owned();
+    let asked = control::ask(&settings.directories.state, &Request::Status, &mut |_, _| {});
+    let text = match asked {
+        Ok(Reply::Status { status, .. }) => {
+            let counts = status.sinks.iter().filter(|sink| sink.unprotected_values > 0);
+            let counts = counts
+                .map(|sink| format!("{} to {}", bytes::count(sink.unprotected_values), sink.name));
+            match counts.collect::<Vec<_>>() {
+                none if none.is_empty() => "none since the engine began".to_owned(),
+                some => format!(
+                    "{} since the engine began; where they also stand in other fields or the message, they \
+                     left in clear",
+                    some.join(", ")
+                ),
+            }
+        }
+        _ => "counted while an engine runs, and none does".to_owned(),
+    };
+    Some(Finding { subject, result: Ok(text) })
+}
+
 fn told(error: KeyError) -> String {
     format!("{:#}", anyhow::Error::from(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn months_in_a_row_are_told_as_one_span() {
+        let months = |texts: &[&str]| -> Vec<Month> {
+            texts.iter().map(|text| Month::typed(text).unwrap()).collect()
+        };
+        let check = |texts: &[&str], expected: &str| assert_eq!(spans(&months(texts)), expected);
+        check(&[], "");
+        check(&["2021_April"], "2021_April");
+        check(&["2021_December", "2022_January"], "2021_December to 2022_January");
+        check(
+            &["2021-01", "2021-02", "2021-03", "2021-05", "always"],
+            "2021_January to 2021_March, 2021_May, always",
+        );
+    }
 }
