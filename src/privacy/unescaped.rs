@@ -24,6 +24,12 @@ impl Unescaped {
         self.origins[at]
     }
 
+    /// The letter at `at` is no escape in the original.
+    pub fn is_plain(&self, at: usize) -> bool {
+        let length = self.text[at..].chars().next().map_or(0, char::len_utf8);
+        self.origins[at + length] - self.origins[at] == length
+    }
+
     fn read(text: &str, origin: impl Fn(usize) -> usize) -> Option<Unescaped> {
         memchr(b'\\', text.as_bytes())?;
         let mut unescaped = Unescaped {

@@ -85,23 +85,25 @@ impl Words {
     /// In the order in which they stand, the longest first.
     fn places(&self, text: &str) -> Vec<Place> {
         let mut places = Vec::new();
-        self.find(text, |at| at, &mut places);
+        self.find(text, None, &mut places);
         let mut level = Unescaped::of(text);
         for _ in 0..DEEPEST_ESCAPES {
             let Some(unescaped) = level else { break };
-            self.find(&unescaped.text, |at| unescaped.origin(at), &mut places);
+            self.find(&unescaped.text, Some(&unescaped), &mut places);
             level = unescaped.again();
         }
         places.sort_by_key(|place| (place.start, Reverse(place.end)));
         places
     }
 
-    fn find(&self, text: &str, origin: impl Fn(usize) -> usize, places: &mut Vec<Place>) {
+    /// `level`: the text is one without its escapes.
+    fn find(&self, text: &str, level: Option<&Unescaped>, places: &mut Vec<Place>) {
+        let origin = |at| level.map_or(at, |level| level.origin(at));
         let bytes = text.as_bytes();
         let mut at = 0;
         while let Some(byte) = bytes.get(at) {
             let may_begin = self.first[usize::from(byte / 64)] & (1 << (byte % 64)) != 0;
-            match may_begin.then(|| self.longest(text, at)).flatten() {
+            match may_begin.then(|| self.longest(text, at, level)).flatten() {
                 Some(value) => {
                     let end = at + self.values[value].0.len();
                     places.push(Place { start: origin(at), end: origin(end), value });
@@ -113,21 +115,20 @@ impl Words {
     }
 
     /// The longest value that stands at `at` as a whole word.
-    fn longest(&self, text: &str, at: usize) -> Option<usize> {
+    fn longest(&self, text: &str, at: usize, level: Option<&Unescaped>) -> Option<usize> {
         let rest = &text[at..];
-        if joins(text[..at].chars().next_back(), rest.chars().next()) {
+        if is_inside_a_word(text, at, level) {
             return None;
         }
         let mut before = self.values.partition_point(|(value, _)| value.as_str() <= rest);
         while let Some(last) = before.checked_sub(1) {
             let value = &self.values[last].0;
-            match rest.strip_prefix(value.as_str()) {
-                Some(behind) if !joins(value.chars().next_back(), behind.chars().next()) => {
-                    return Some(last);
-                }
-                Some(_) => before = last,
+            let end = at + value.len();
+            match rest.starts_with(value.as_str()) {
+                true if !is_inside_a_word(text, end, level) => return Some(last),
+                true => before = last,
                 // What begins this text and sorts before that value begins what both have in common.
-                None => {
+                false => {
                     let both = value.bytes().zip(rest.bytes()).take_while(|(a, b)| a == b).count();
                     let both = &rest.as_bytes()[..both];
                     before = self.values[..last].partition_point(|(it, _)| it.as_bytes() <= both);
@@ -138,9 +139,16 @@ impl Words {
     }
 }
 
-/// Side by side these are inside one word.
-fn joins(before: Option<char>, after: Option<char>) -> bool {
-    before.is_some_and(char::is_alphanumeric) && after.is_some_and(char::is_alphanumeric)
+/// Between two letters or digits. Beside an escape a word ends: better one too many is sealed.
+fn is_inside_a_word(text: &str, at: usize, level: Option<&Unescaped>) -> bool {
+    let sides = text[..at].chars().next_back().zip(text[at..].chars().next());
+    sides.is_some_and(|(before, after)| {
+        let plain = |at| level.is_none_or(|level| level.is_plain(at));
+        before.is_alphanumeric()
+            && after.is_alphanumeric()
+            && plain(at - before.len_utf8())
+            && plain(at)
+    })
 }
 
 #[cfg(test)]

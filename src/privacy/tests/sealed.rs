@@ -225,3 +225,59 @@ fn values_that_are_too_short_to_be_looked_for_elsewhere_are_counted() {
     assert_eq!(count(r#"a={"b":{"clientId":7},"c":7} clientId=7"#), 1, "the same value");
     assert_eq!(count(r#"client_id=["ab","abcd","",{"c":1}]"#), 2);
 }
+
+/// Texts and JSON around ids, as a log may have them.
+fn around(ids: Vec<String>) -> impl Strategy<Value = Vec<(String, Option<String>, String)>> {
+    let id = prop::sample::select(ids.clone());
+    let text =
+        (any::<String>(), id, "[a-z]{0,2}", any::<bool>()).prop_map(|(text, id, more, is)| {
+            if is { format!("{text}/{id}{more} '{id}'") } else { text }
+        });
+    let json = prop::collection::vec((text.clone(), text.clone(), prop::sample::select(ids)), 0..3)
+        .prop_map(|members| {
+            let member = |(key, value, id): (String, String, String)| json!({ key: [value, id], "clientId": id });
+            Json::Array(members.into_iter().map(member).collect()).to_string()
+        });
+    prop::collection::vec(("[a-z]{1,6}", prop::option::of(text), json), 0..6)
+}
+
+/// Long runs: `make soak`.
+#[test]
+fn what_is_protected_and_opened_is_what_was_there() {
+    let keys = Keys::new();
+    let (policy, clear) = (keys.policy(), Policy::new(&[], true));
+    let ids = || prop::collection::vec("[A-Z]{4}[0-9]{2}[Q-Z]{2}", 1..4);
+    let case = ids().prop_flat_map(|ids| (Just(ids.clone()), around(ids)));
+    let config = ProptestConfig { failure_persistence: None, ..ProptestConfig::default() };
+    proptest!(config, |((ids, mut parts) in case)| {
+        parts.extend(ids.iter().map(|id| ("CLIENT ID".to_owned(), Some(id.clone()), String::new())));
+        let said = format!("{} of {:?}", ids[0], ids);
+        parts.push(("message".into(), Some(said), String::new()));
+        let mut event = of_april(&format!("{} {}", ids[0], ids.join("/")));
+        event.path = std::path::PathBuf::from(format!("/{}/logs_2021_Apr.txt", ids[0])).into();
+        event.decode = Arc::new(Told(parts));
+        let sealed = document(&policy, &event).to_string();
+        for id in &ids {
+            prop_assert!(!sealed.contains(&format!("\"{id}\"")), "{id} in {sealed}");
+        }
+        let opener = Opener::new(Arc::new(Keyring::open(&keys.folder()).unwrap()));
+        let (mut opened, mut failures) = (Vec::new(), 0);
+        let mut revealer = crate::privacy::reveal::Revealer::new(&opener);
+        revealer.push(sealed.as_bytes(), &mut opened, &mut |one| failures += u32::from(one.is_err()));
+        revealer.finish(&mut opened, &mut |one| failures += u32::from(one.is_err()));
+        prop_assert_eq!(failures, 0);
+        let opened = without_tags(serde_json::from_slice(&opened).unwrap());
+        prop_assert_eq!(opened, document(&clear, &event));
+    });
+}
+
+fn without_tags(value: Json) -> Json {
+    match value {
+        Json::Array(values) => values.into_iter().map(without_tags).collect(),
+        Json::Object(members) => {
+            let rest = members.into_iter().filter(|(name, _)| !name.ends_with("_tag"));
+            Json::Object(rest.map(|(name, value)| (name, without_tags(value))).collect())
+        }
+        other => other,
+    }
+}

@@ -182,3 +182,76 @@ proptest! {
         prop_assert!(Token::parse(&text).is_none() || text.starts_with(PREFIX));
     }
 }
+
+/// What happens to a token on its way.
+#[derive(Clone, Debug)]
+enum Change {
+    Put(char),
+    Insert(char),
+    Remove,
+    Cut,
+    Repeat,
+    /// So many bits of the last letters.
+    Flip(u8),
+}
+
+fn change() -> impl Strategy<Value = (prop::sample::Index, Change)> {
+    let letter = || prop_oneof![4 => prop::char::ranges(vec!['A'..='Z', '0'..='9', '-'..='.', '_'..='z'].into()), 1 => any::<char>()];
+    let change = prop_oneof![
+        letter().prop_map(Change::Put),
+        letter().prop_map(Change::Insert),
+        Just(Change::Remove),
+        Just(Change::Cut),
+        Just(Change::Repeat),
+        (1..64_u8).prop_map(Change::Flip),
+    ];
+    (any::<prop::sample::Index>(), change)
+}
+
+fn changed(token: &str, changes: &[(prop::sample::Index, Change)]) -> String {
+    const CODE: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let mut text: Vec<char> = token.chars().collect();
+    for (index, change) in changes {
+        if text.is_empty() {
+            break;
+        }
+        let at = index.index(text.len());
+        match change {
+            Change::Put(letter) => text[at] = *letter,
+            Change::Insert(letter) => text.insert(at, *letter),
+            Change::Remove => _ = text.remove(at),
+            Change::Cut => text.truncate(at),
+            Change::Repeat => text.extend_from_within(at..),
+            Change::Flip(bits) => {
+                let last = text.len() - 1;
+                let code = CODE.iter().position(|code| char::from(*code) == text[last]);
+                text[last] = char::from(CODE[code.unwrap_or(0) ^ usize::from(*bits)]);
+            }
+        }
+    }
+    text.into_iter().collect()
+}
+
+/// Long runs: `make soak`.
+#[test]
+fn a_changed_token_is_refused_and_each_has_one_form() {
+    let case = Case::new();
+    let april = month("2021_April");
+    let fields = [("clientid", "CLIENTID2"), ("f", ""), ("clientid", "\u{e9}\u{1f600}\0\"x")];
+    let mut tokens = fields.map(|(field, value)| case.seal(april, field, value)).to_vec();
+    tokens.push(case.seal(april, &"f".repeat(LONGEST_FIELD), &"x".repeat(LONGEST_VALUE)));
+    let config = ProptestConfig { failure_persistence: None, ..ProptestConfig::default() };
+    proptest!(config, |(which in 0..4_usize, changes in prop::collection::vec(change(), 0..5))| {
+        let token = &tokens[which];
+        let text = changed(token, &changes);
+        prop_assert_eq!(case.opener.open(&text).is_ok(), text == *token, "{}", text);
+        if let Some(parsed) = Token::parse(&text) {
+            prop_assert_eq!(text_of(&parsed.bytes[..parsed.length]), text.as_str());
+        }
+        let lengths: Vec<usize> = Token::lengths(&text).collect();
+        prop_assert!(lengths.iter().all(|length| *length <= text.len()));
+        prop_assert!(lengths.is_sorted_by(|a, b| a > b));
+        let whole = text.starts_with(token.as_str());
+        prop_assert!(!whole || lengths.contains(&token.len()), "found wherever it stands");
+    });
+}

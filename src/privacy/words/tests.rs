@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 
 #[test]
@@ -40,4 +42,113 @@ fn what_stands_for_a_value_is_left_alone() {
     assert_eq!(replaced.as_deref(), Some("x enc1.a-abcd-b enc1.other enc1.a-abcd-b"));
     assert_eq!(words.stand_for("abcd"), Some("enc1.other"));
     assert_eq!(words.replace("1234 abc"), None);
+}
+
+/// A part of a text around values.
+#[derive(Clone, Debug)]
+enum Piece {
+    Text(String),
+    Value(usize),
+    /// So often escaped as JSON, in ASCII alone or not, with digits in capitals or not.
+    Escaped(usize, usize, bool, bool),
+    /// Inside a longer word.
+    Longer(usize, char),
+}
+
+fn values() -> impl Strategy<Value = Vec<String>> {
+    let letters = "[A-Z][a-zA-Z0-9é]{6}[0-9A-Z]";
+    let odd = "[A-Zß中][-_./\"\\\\\t\n a-z😀]{6,10}[A-Z9]";
+    let base = prop::collection::vec(prop_oneof![letters, odd], 1..4);
+    // Some that begin, end or go on with another one.
+    (base, any::<[bool; 3]>()).prop_map(|(mut values, more)| {
+        let first = values[0].clone();
+        let last = values[values.len() - 1].clone();
+        let related = [format!("{first}-{last}"), format!("{last}-9999"), format!("{first}0")];
+        values.extend(related.into_iter().zip(more).filter_map(|(it, is)| is.then_some(it)));
+        values
+    })
+}
+
+fn pieces() -> impl Strategy<Value = Vec<Piece>> {
+    let value = 0..8_usize;
+    let piece = prop_oneof![
+        any::<String>().prop_map(Piece::Text),
+        "[-a-z0-9\\\\\"/ nu,.{}:\t]{0,8}".prop_map(Piece::Text),
+        value.clone().prop_map(Piece::Value),
+        (value.clone(), 1..3_usize, any::<bool>(), any::<bool>()).prop_map(
+            |(value, times, ascii, capitals)| Piece::Escaped(value, times, ascii, capitals)
+        ),
+        (value, prop::sample::select(vec!['a', 'Z', '0', 'é']))
+            .prop_map(|(v, c)| Piece::Longer(v, c)),
+    ];
+    prop::collection::vec(piece, 0..12)
+}
+
+fn escaped(text: &str, ascii: bool, capitals: bool) -> String {
+    let quoted = serde_json::to_string(text).unwrap();
+    let mut out = String::new();
+    for letter in quoted[1..quoted.len() - 1].chars() {
+        if !ascii || letter.is_ascii() {
+            out.push(letter);
+            continue;
+        }
+        for unit in letter.encode_utf16(&mut [0; 2]) {
+            let digits = format!("{unit:04x}");
+            out.push_str("\\u");
+            out.push_str(&if capitals { digits.to_uppercase() } else { digits });
+        }
+    }
+    out
+}
+
+fn written(pieces: &[Piece], values: &[String]) -> String {
+    let value = |at: &usize| values[at % values.len()].as_str();
+    let piece = |piece: &Piece| match piece {
+        Piece::Text(text) => text.clone(),
+        Piece::Value(at) => value(at).to_owned(),
+        Piece::Escaped(at, times, ascii, capitals) => {
+            (0..*times).fold(value(at).to_owned(), |text, _| escaped(&text, *ascii, *capitals))
+        }
+        Piece::Longer(at, letter) => format!("{letter}{}{letter}", value(at)),
+    };
+    pieces.iter().map(piece).collect()
+}
+
+/// Letter by letter, in the plainest way.
+fn stands_there(text: &str, word: &str) -> bool {
+    text.match_indices(word).any(|(at, _)| {
+        let (before, after) = (&text[..at], &text[at + word.len()..]);
+        let inside = |a: Option<char>, b: Option<char>| {
+            a.is_some_and(char::is_alphanumeric) && b.is_some_and(char::is_alphanumeric)
+        };
+        !inside(before.chars().next_back(), word.chars().next())
+            && !inside(word.chars().next_back(), after.chars().next())
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Long runs: `make soak`.
+    #[test]
+    fn no_value_stands_in_any_text(values in values(), pieces in pieces()) {
+        let stand = |at: usize| format!("\u{e000}{at}\u{e001}");
+        let pairs = values.iter().enumerate().map(|(at, value)| (value.clone(), stand(at)));
+        let words = Words::new(pairs.collect());
+        let text = written(&pieces, &values);
+        let replaced = words.replace(&text).unwrap_or_else(|| text.clone());
+        let mut shown = Some(replaced.clone());
+        while let Some(text) = shown {
+            for value in &values {
+                prop_assert!(!stands_there(&text, value), "{value:?} in {text:?}");
+            }
+            shown = serde_json::from_str(&format!("\"{text}\"")).ok().filter(|it| *it != text);
+        }
+        // Nothing but whole values is touched, and each is what stood there.
+        if !text.contains('\\') && !text.contains(['\u{e000}', '\u{e001}']) {
+            let back = values.iter().enumerate();
+            let back = back.fold(replaced, |text, (at, value)| text.replace(&stand(at), value));
+            prop_assert_eq!(back, text);
+        }
+    }
 }
