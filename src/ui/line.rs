@@ -163,7 +163,10 @@ pub fn short_count(count: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::privacy::Policy;
 
     #[test]
     fn colours_go_and_everything_else_that_steers_is_shown() {
@@ -191,6 +194,25 @@ mod tests {
         check("a=1\nmessage=hi\nb=2", &["hi"]);
         check("message=one\\ntwo", &["one\\ntwo"]);
         check("\n", &[""]);
+    }
+
+    #[test]
+    fn under_a_mask_as_many_lines_are_counted_as_drawn_and_none_shows_what_is_hidden() {
+        let policy = Policy::new(&["client_id".into()], false);
+        let mask = Mask::new(Arc::new(policy), true);
+        let check = |text: &str, expected: &[&str]| {
+            let batch = crate::event::sample::batch(text, None);
+            let event = batch.event(0);
+            let whole = |line: &Vec<Span<'_>>| line.iter().map(|span| &*span.text).collect();
+            let drawn: Vec<String> = lines(&event, &mask, 9).iter().map(whole).collect();
+            assert_eq!(drawn, expected);
+            assert_eq!(count(&event, &mask), expected.len(), "{text:?}");
+            assert!(!finds(&Regex::new("WANDA").unwrap(), &event, &mask));
+            assert!(finds(&Regex::new("sealed").unwrap(), &event, &mask));
+        };
+        check("client_id=WANDA b=2", &["  client_id=[sealed]  b=2"]);
+        check("client_id=WANDA\n\nb=2", &["  client_id=[sealed]  b=2"]);
+        check("client_id=WANDA message=<WANDA>", &["<[sealed]>  client_id=[sealed]"]);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use logwarden::privacy::{Keyring, Month, Sealer};
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
 
 use crate::program::{self, Engine, send_signal, wait_for};
@@ -350,6 +351,40 @@ fn memory_stays_small_with_a_gigabyte_on_the_screen_and_shipped() {
     watch(Duration::from_secs(2), &|| false);
     println!("RssAnon at most {} MiB", highest / 1024);
     assert!(highest <= 100 * 1024, "{} MiB", highest / 1024);
+}
+
+/// [Masked screen, opened token] As configured, with the keys and the audit file of the state directory.
+#[test]
+fn it_begins_masked_as_configured_and_opens_a_token_with_the_key_that_is_there() {
+    let scratch = tempfile::tempdir().unwrap();
+    let home = scratch.path();
+    let keyring = Keyring::open_or_create(&home.join("state/keys")).unwrap();
+    let mut token = String::new();
+    let april = Month::typed("2021_April").unwrap();
+    let sealer = Sealer::new(Arc::new(keyring)).unwrap();
+    sealer.seal(april, "clientid", "MKSEALED", &mut token).unwrap();
+    let text = format!(
+        "{{\"message\":\"login of MKPLAIN\",\"client_id\":\"MKPLAIN\"}}\n\
+         {{\"message\":\"the last\",\"client_id\":\"{token}\"}}\n"
+    );
+    std::fs::write(home.join("out.jsonl"), text).unwrap();
+    std::fs::write(home.join("config.toml"), "[screen]\nmask = true\n").unwrap();
+    let arguments = ["--config", "config.toml", "out.jsonl"].map(Path::new);
+    let mut screen = Screen::open(home, 50, 160, &arguments);
+    screen.wait_until_it_shows("login of [sealed]");
+    assert!(screen.shows().contains(" masked"), "{}", screen.shows());
+    assert!(!screen.shows().contains("MKPLAIN"), "{}", screen.shows());
+    screen.press("m");
+    screen.wait_until_it_shows("login of MKPLAIN");
+    screen.press("\r");
+    screen.wait_until_it_shows("open tokens");
+    screen.press("o");
+    screen.wait_until_it_shows("clientid   2021_April  MKSEALED");
+    let audit = std::fs::read_to_string(home.join("state/audit.jsonl")).unwrap();
+    assert_eq!(audit.lines().count(), 1);
+    assert!(audit.contains("\"by\":\"screen\"") && !audit.contains("MKSEALED"), "{audit}");
+    screen.press("Q");
+    assert_eq!(screen.wait_for_the_end(), 0);
 }
 
 #[test]

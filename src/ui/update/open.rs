@@ -4,6 +4,7 @@ use super::{Effect, State};
 use crate::event::Level;
 use crate::follow::view::Position;
 use crate::privacy::{AuditError, Disclosed};
+use crate::ui::state::Overlay;
 
 pub fn ask(state: &mut State, effects: &mut Vec<Effect>) {
     let Some(row) = state.detailed() else {
@@ -31,6 +32,10 @@ pub fn taken(state: &mut State, position: Position, opened: Result<Disclosed, Au
                 }
             }
             state.opened = Some((position, disclosed));
+            // It stands above the fields.
+            if let Some(Overlay::Detail { scroll }) = &mut state.overlay {
+                *scroll = 0;
+            }
         }
         Err(error) => {
             state.say(Level::Warning, format!("nothing is opened: {}", error.reason()));
