@@ -13,9 +13,9 @@ use rustix::fs::OFlags;
 use rustix::process::{geteuid, getuid};
 use serde::Serialize;
 
-use super::opener::Opened;
+use super::opener::{Opened, SealedBy};
 use super::words::Words;
-use super::{SEALED, opener, with_causes};
+use super::{SEALED, with_causes};
 use crate::base::{Clock, rfc3339};
 
 /// Its name in the state directory.
@@ -120,17 +120,13 @@ impl Audit {
     }
 
     /// So many values under one key, known when all of them are opened.
-    pub fn counted(
-        &self,
-        counts: &[(opener::SealedBy, u64)],
-        place: Place<'_>,
-    ) -> Result<(), AuditError> {
+    pub fn counted(&self, counts: &[(SealedBy, u64)], place: Place<'_>) -> Result<(), AuditError> {
         self.append(counts.iter().map(|(sealed, count)| (sealed.clone(), Some(*count))), place)
     }
 
     fn append(
         &self,
-        lines: impl Iterator<Item = (opener::SealedBy, Option<u64>)>,
+        lines: impl Iterator<Item = (SealedBy, Option<u64>)>,
         place: Place<'_>,
     ) -> Result<(), AuditError> {
         let time = rfc3339::text(self.clock.now(), 3);

@@ -15,7 +15,7 @@ const MOST: usize = 100;
 
 #[derive(Debug)]
 pub struct Disclosure {
-    opener: Opener,
+    keyring: Arc<Keyring>,
     audit: Audit,
 }
 
@@ -28,16 +28,18 @@ pub struct Disclosed {
 
 impl Disclosure {
     pub fn new(keyring: Arc<Keyring>, audit: Audit) -> Disclosure {
-        Disclosure { opener: Opener::new(keyring), audit }
+        Disclosure { keyring, audit }
     }
 
     /// Takes up what has happened to the keys since.
     pub fn open(&self, text: &[u8], place: Place<'_>) -> Result<Disclosed, AuditError> {
-        self.opener.refresh();
+        self.keyring.refresh();
+        // A new one: it remembers which keys could not be had, and somebody may have mended them since.
+        let opener = Opener::new(Arc::clone(&self.keyring));
         let mut disclosed = Disclosed::default();
         // Room enough, so that no copy is left where it grew.
         let mut clear = Zeroizing::new(Vec::with_capacity(text.len() * 2));
-        let mut revealer = Revealer::new(&self.opener);
+        let mut revealer = Revealer::new(&opener);
         let each = &mut |found| disclosed.add(found);
         revealer.push(text, &mut clear, each);
         revealer.finish(&mut clear, each);

@@ -101,6 +101,21 @@ fn what_cannot_be_opened_is_said_and_no_line_is_written() {
     assert!(case.lines().is_empty());
 }
 
+#[test]
+fn a_key_that_was_mended_opens_at_the_next_try() {
+    let case = Case::new();
+    let token = case.seal("2021_April", "CLIENTID2");
+    let key = case.scratch.path().join("keys/2021_April.key");
+    let set = |mode| {
+        std::fs::set_permissions(&key, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    set(0o644);
+    let (values, problems) = case.open(&token).unwrap();
+    assert!(values.is_empty() && problems[0].contains("chmod 600"), "{problems:?}");
+    set(0o600);
+    assert_eq!(case.open(&token).unwrap(), (texts(&["CLIENTID2"]), texts(&[])));
+}
+
 /// Without the line there is no value.
 #[test]
 fn nothing_is_opened_where_it_cannot_be_written_down() {
