@@ -12,6 +12,7 @@ mod derive;
 pub mod disclosure;
 mod document;
 pub mod keys;
+mod members;
 mod nested;
 pub mod opener;
 pub mod outgoing;

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use super::members;
 use super::nested::{self, Pass, Settled};
 use super::policy::TAG;
 use super::read::Document;
@@ -96,6 +97,7 @@ fn under<'a>(
     };
     let mut seals = Seals::new(policy, sealer, &event.batch.path, outgoing.day);
     outgoing.seal_fields(&mut seals);
+    outgoing.seal_members(&mut seals);
     outgoing.seal_patterns(&mut seals);
     outgoing.unprotected = seals.unprotected();
     let words = seals.finish()?;
@@ -177,6 +179,28 @@ impl Outgoing<'_> {
                 tags.push((format!("{name}{TAG}"), tag));
             }
         }
+        self.add_tags(tags);
+    }
+
+    /// Values of sealed names in a record that is no whole object, or in an object that a message quotes.
+    fn seal_members(&mut self, seals: &mut Seals<'_>) {
+        let mut tags = Vec::new();
+        for (text, is_message) in [(&mut self.message, true), (&mut self.original, false)] {
+            let Some(text) = text else { continue };
+            // From the end, so that the bounds before stay right.
+            for member in members::treated(text, seals.policy()).into_iter().rev() {
+                let mut stand = seals.value(member.treatment, &member.value);
+                if member.bare {
+                    stand.text = format!("\"{}\"", stand.text);
+                }
+                text.to_mut().replace_range(member.place, &stand.text);
+                // The record's own fields have their tags.
+                let tag = stand.tag.filter(|_| is_message);
+                tags.extend(tag.map(|tag| (format!("{}{TAG}", member.name), tag)));
+            }
+        }
+        tags.sort();
+        tags.dedup();
         self.add_tags(tags);
     }
 

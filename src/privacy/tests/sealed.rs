@@ -226,6 +226,39 @@ fn values_that_are_too_short_to_be_looked_for_elsewhere_are_counted() {
     assert_eq!(count(r#"client_id=["ab","abcd","",{"c":1}]"#), 2);
 }
 
+/// A writer was killed, or the record is longer than records are: it has no fields.
+#[test]
+fn an_id_in_a_broken_record_is_sealed_where_it_stands() {
+    let keys = Keys::new();
+    let whole = r#"{"client_id":"CLIENTID2","n":{"clientId":7,"x":"of CLIENTID2"},"m":"#;
+    for cut in r#"{"client_id":"CL"#.len()..whole.len() {
+        let mut event = of_april(&whole[..cut]);
+        event.decode = crate::format::list::by_name("json", b"").unwrap();
+        let document = document(&keys.policy(), &event);
+        let id = &whole[r#"{"client_id":""#.len()..cut.min(r#"{"client_id":"CLIENTID2"#.len())];
+        assert_eq!(document["client_id_tag"], keys.tag("2021_April", id), "{document}");
+        let message = document["message"].as_str().unwrap();
+        let token = &message[r#"{"client_id":""#.len()..].split('"').next().unwrap();
+        assert_eq!(keys.open(&(*token).into()), id);
+        let text = document.to_string();
+        assert!(!text.contains("CLIENTID2") && !text.contains(":7,"), "{text}");
+        assert!(!message[14..].starts_with(id), "{message}");
+    }
+}
+
+#[test]
+fn an_object_that_a_message_quotes_is_sealed_too() {
+    let keys = Keys::new();
+    let message = r#"sent {"client_id":17,"x":"y"}"#;
+    let mut event = of_april("x");
+    event.decode = Arc::new(Told(vec![("message".into(), Some(message.into()), String::new())]));
+    let document = document(&keys.policy(), &event);
+    let message = document["message"].as_str().unwrap();
+    let object: Json = serde_json::from_str(message.strip_prefix("sent ").unwrap()).unwrap();
+    assert_eq!((keys.open(&object["client_id"]).as_str(), &object["x"]), ("17", &json!("y")));
+    assert_eq!(document["client_id_tag"], keys.tag("2021_April", "17"));
+}
+
 /// Texts and JSON around ids, as a log may have them.
 fn around(ids: Vec<String>) -> impl Strategy<Value = Vec<(String, Option<String>, String)>> {
     let id = prop::sample::select(ids.clone());

@@ -1,0 +1,106 @@
+//! Members of JSON objects inside text: of a record that is cut or broken, and so has no fields, or of a message
+//! that quotes an object. By their names alone, wherever they stand; takes any text.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use memchr::{memchr, memchr2};
+
+use super::policy::{Policy, Treatment};
+use crate::base::json::Quoted;
+
+/// A member that the policy treats.
+pub(super) struct Member<'p> {
+    pub name: String,
+    pub treatment: Treatment<'p>,
+    pub value: String,
+    /// The value without its quotes. A text that is cut goes to the end.
+    pub place: Range<usize>,
+    /// A number: what stands for it needs quotes.
+    pub bare: bool,
+}
+
+/// In the order in which they stand. Objects and lists are no values, but what they hold may be.
+pub(super) fn treated<'p>(text: &str, policy: &'p Policy) -> Vec<Member<'p>> {
+    let mut found = Vec::new();
+    let mut from = 0;
+    while let Some(at) = memchr(b'"', &text.as_bytes()[from..]) {
+        let key = from + at + 1;
+        let Some(close) = closing(text, key) else { break };
+        let behind = text[close + 1..].trim_start();
+        let Some(value) = behind.strip_prefix(':').map(str::trim_start) else {
+            // It may be the end of another string, of which this text has no beginning.
+            from = key;
+            continue;
+        };
+        from = text.len() - value.len();
+        let name = Quoted(&text[key..close]).decode();
+        if policy.never_treats(&name) {
+            continue;
+        }
+        let Some(treatment) = policy.treatment(&name) else { continue };
+        if let Some((place, bare)) = value_at(text, from) {
+            from = place.end + usize::from(!bare && place.end < text.len());
+            let value = match bare {
+                true => Cow::Borrowed(&text[place.clone()]),
+                false => Quoted(&text[place.clone()]).decode(),
+            };
+            let (name, value) = (name.into_owned(), value.into_owned());
+            found.push(Member { name, treatment, value, place, bare });
+        }
+    }
+    found
+}
+
+fn value_at(text: &str, at: usize) -> Option<(Range<usize>, bool)> {
+    let rest = &text[at..];
+    if rest.starts_with('"') {
+        let end = closing(text, at + 1).unwrap_or(text.len());
+        return (end > at + 1).then_some((at + 1..end, false));
+    }
+    let length = rest.find([',', '}', ']', ' ', '\t', '\r', '\n']).unwrap_or(rest.len());
+    let value = &rest[..length];
+    let is_value = value.starts_with(|first: char| first.is_ascii_digit() || first == '-');
+    is_value.then_some((at..at + length, true))
+}
+
+/// The quote that ends the string which began before `at`.
+fn closing(text: &str, mut at: usize) -> Option<usize> {
+    loop {
+        at += memchr2(b'"', b'\\', text.as_bytes().get(at..)?)?;
+        match text.as_bytes()[at] {
+            b'"' => return Some(at),
+            // What follows is escaped.
+            _ => at += 2,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_found_in_whole_and_broken_objects() {
+        let policy = Policy::new(&["client_id".into()], false);
+        let cases: [(&str, &[&str]); 12] = [
+            (r#"{"client_id":"A1","x":"#, &["A1"]),
+            (r#"{"x": "y", "CLIENT ID" : "A1" , "x"#, &["A1"]),
+            (r#"{"request":{"clientId":"A"#, &["A"]),
+            (r#"{"client\u005fid":"a\"b\u0041\"#, &["a\"bA\u{fffd}"]),
+            (r#"sent {"client_id":17} to {"client_id": "B"}"#, &["17", "B"]),
+            (r#"rest of a text" , "client_id":"A1"}"#, &["A1"]),
+            (r#"{"client_id":"#, &[]),
+            (r#"{"client_id":"""#, &[]),
+            (r#"{"client_id":null,"x":{"client_id":[1"#, &[]),
+            (r#"{"client_id":{"clientId":"A1"}}"#, &["A1"]),
+            (r#"{"other":"client_id","a":"b"}"#, &[]),
+            ("\"\\", &[]),
+        ];
+        for (text, expected) in cases {
+            let found = treated(text, &policy);
+            let values: Vec<&str> = found.iter().map(|member| member.value.as_str()).collect();
+            assert_eq!(values, expected, "{text}");
+        }
+    }
+}
