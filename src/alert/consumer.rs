@@ -22,6 +22,8 @@ use crate::privacy::Policy;
 const TURN: usize = 8;
 /// While something counts or fires: how often the wall clock is asked.
 const TICK: Duration = Duration::from_millis(500);
+/// Lines that come one by one are gathered for so long.
+const LINGER: Duration = Duration::from_millis(50);
 /// A file that cannot be read is tried again this often before `--once` goes on without it.
 const TRIES: u32 = 3;
 /// What a generation holds back without saying why keeps `--once` waiting no longer than this.
@@ -87,7 +89,11 @@ impl Consumer {
             let active = starting || self.work.engine.is_active(self.clock.now());
             tokio::select! {
                 () = stop.cancelled() => {}
-                changed = changes.changed() => if changed.is_err() { break },
+                changed = changes.changed() => match changed {
+                    Ok(()) if starting => {}
+                    Ok(()) => tokio::time::sleep(LINGER).await,
+                    Err(_) => break,
+                },
                 () = tokio::time::sleep(TICK), if active => {}
             }
         }

@@ -59,6 +59,9 @@ const DRAIN: Duration = Duration::from_secs(10);
 /// How often `--once` asks whether the ends are fixed.
 const ENDS_FIXED: Duration = Duration::from_millis(20);
 
+/// While nothing can be delivered, what grows is looked at no more often: for what it shows alone.
+const GLANCE: Duration = Duration::from_millis(100);
+
 /// What a worker is made of.
 #[derive(Clone)]
 pub struct WorkerConfig {
@@ -138,6 +141,8 @@ pub struct Worker {
     look_wait: Duration,
     /// The log says that something grew or appeared.
     changed: bool,
+    /// In trouble, no change is looked at before this.
+    glance_at: Instant,
     /// Counts towards the next round; `None` while it does.
     counter: Option<rounds::Counter>,
     next_round: Option<Instant>,
@@ -200,6 +205,7 @@ impl Worker {
             look_at: None,
             look_wait: Duration::ZERO,
             changed: true,
+            glance_at: Instant::now(),
             counter: Some(rounds::Counter::default()),
             next_round: None,
             drain_until: None,
@@ -229,9 +235,10 @@ impl Worker {
                 () = stop.cancelled(), if !draining => self.drain(),
                 Some(order) = self.orders.recv() => self.obey(order),
                 Some(finish) = self.tasks.join_next() => self.finish(finish).await,
-                change = changes.changed(), if watching => {
+                change = changes.changed(), if watching && !self.looks_away() => {
                     watching = change.is_ok();
                     self.changed = true;
+                    self.glance_at = Instant::now() + GLANCE;
                     self.look_wait = Duration::ZERO;
                 }
                 () = tokio::time::sleep_until(wake) => {}
@@ -273,6 +280,10 @@ impl Worker {
     /// A delivery or a reading is under way.
     fn is_busy(&self) -> bool {
         !self.tasks.is_empty()
+    }
+
+    fn looks_away(&self) -> bool {
+        self.trouble.is_on(self.now) && self.glance_at > self.now
     }
 
     fn drain(&mut self) {
@@ -318,6 +329,7 @@ impl Worker {
             self.next_round,
             self.lanes.due(),
             self.mode.waits_for_ends().then(|| self.now + ENDS_FIXED),
+            self.looks_away().then_some(self.glance_at),
         ];
         let held = self.held.iter().filter_map(|held| held.not_before);
         let later = dues.into_iter().flatten().chain(held).filter(|due| *due > self.now);

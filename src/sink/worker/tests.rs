@@ -369,6 +369,29 @@ async fn a_target_that_is_down_for_long_holds_no_bodies_and_loses_nothing() {
 }
 
 #[tokio::test]
+async fn while_the_target_is_down_a_growing_log_is_looked_at_now_and_then() {
+    let long = || Delivery::Busy(Some(Duration::from_secs(60)));
+    let bench = Bench::new(FakeQueue::new(1), FakeSink::new().fault(first(1, long)));
+    lines(&bench.queue, 0, 0..10);
+    let running = bench.start();
+    eventually("it backs off", || matches!(running.state(), SinkState::BackingOff { .. })).await;
+    let (before, began) = (bench.queue.looks.load(Ordering::SeqCst), Instant::now());
+    for number in 10..310 {
+        lines(&bench.queue, 0, number..number + 1);
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let looks = bench.queue.looks.load(Ordering::SeqCst) - before;
+    let most = 2 + began.elapsed().as_millis() as usize / 100;
+    assert!(looks <= most, "{looks} looks in {:?}", began.elapsed());
+    let status = running.handle.status.clone();
+    let all = bench.queue.length(0);
+    eventually("the last line is seen", || status.borrow().behind_bytes == all).await;
+    running.order(Order::Retry).await;
+    bench.is_complete().await;
+    running.stop().await;
+}
+
+#[tokio::test]
 async fn every_kind_of_failure_passes() {
     type Answer = fn() -> Delivery;
     let failures: [(Answer, bool); 5] = [

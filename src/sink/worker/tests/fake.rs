@@ -46,6 +46,8 @@ pub struct FakeQueue {
     /// Nothing is found yet.
     pub hidden: AtomicBool,
     pub broken: AtomicBool,
+    /// How often somebody asked what there is.
+    pub looks: AtomicUsize,
     /// One reading waits for this, and finds that nothing was there when it began.
     pub early: Mutex<Option<mpsc::Receiver<()>>>,
 }
@@ -76,6 +78,7 @@ impl FakeQueue {
             settled: AtomicBool::new(true),
             hidden: AtomicBool::new(false),
             broken: AtomicBool::new(false),
+            looks: AtomicUsize::new(0),
             early: Mutex::default(),
         })
     }
@@ -125,6 +128,7 @@ impl FakeQueue {
 
 impl Queue for FakeQueue {
     fn generations(&self) -> Vec<GenerationId> {
+        self.looks.fetch_add(1, Ordering::SeqCst);
         if self.hidden.load(Ordering::SeqCst) {
             return Vec::new();
         }
