@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 export CARGO_TERM_COLOR ?= auto
 
-.PHONY: help test prepare fmt lint unit servers soak bench figures demo
+.PHONY: help test prepare fmt lint unit servers soak bench figures delivery demo
 
 help:            ## this list
 	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -36,6 +36,10 @@ bench:           ## throughput, each beside a memchr line scan of the same bytes
 figures:         ## whole-process runs of docs/PERFORMANCE.md
 	cargo build --release --locked
 	docs/figures.sh
+
+delivery:        ## what delivery to Elasticsearch costs and how long it takes
+	cargo build --release --locked
+	cargo run --release --locked --example delivery -- all
 
 demo:            ## the program at work, without any setting
 	cargo run --release --locked -- demo

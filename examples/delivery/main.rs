@@ -1,8 +1,8 @@
 //! What delivery to Elasticsearch costs and how long it takes, on the shipped program and beside a server that
 //! takes everything: the figures of docs/PERFORMANCE.md.
 //!
-//! `cargo build --release && cargo run --release --example delivery -- throughput [MEGABYTES] | sealed [MEGABYTES] |
-//! latency [SECONDS] | outage [SECONDS]`. Everything is written to a folder of its own, which goes at the end.
+//! `cargo build --release && cargo run --release --example delivery -- all | throughput [MEGABYTES] |
+//! sealed [MEGABYTES] | latency [SECONDS] | outage [SECONDS]`. Everything is written to a folder of its own, which goes at the end.
 
 mod lines;
 mod process;
@@ -11,6 +11,7 @@ mod server;
 
 use std::fs::{self, File, OpenOptions};
 use std::net::TcpListener;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
@@ -30,7 +31,13 @@ fn main() -> anyhow::Result<()> {
         "sealed" => sealed(amount.unwrap_or(300)),
         "latency" => latency(Duration::from_secs(amount.unwrap_or(20))),
         "outage" => outage(Duration::from_secs(amount.unwrap_or(60))),
-        _ => bail!("one of: throughput, sealed, latency, outage"),
+        "all" => {
+            throughput(1000)?;
+            sealed(300)?;
+            latency(Duration::from_secs(20))?;
+            outage(Duration::from_secs(60))
+        }
+        _ => bail!("one of: all, throughput, sealed, latency, outage"),
     }
 }
 
@@ -107,8 +114,9 @@ fn sealed(megabytes: u64) -> anyhow::Result<()> {
         for (name, fields) in [("nothing", "[]"), ("one field", "[\"customer\"]")] {
             let home = scratch.path().join(format!("home-{}-{turn}", fields.len()));
             fs::create_dir(&home)?;
-            let privacy =
-                format!("[privacy]\nseal = {fields}\nkeys = \"{}\"\n", home.join("keys").display());
+            let keys = home.join("keys");
+            fs::DirBuilder::new().mode(0o700).create(&keys)?;
+            let privacy = format!("[privacy]\nseal = {fields}\nkeys = \"{}\"\n", keys.display());
             let (server, _, settings) = serve(&log, &privacy)?;
             row(name, bytes, run(&mut logwarden(&home, &settings)?, &server, lines)?);
         }

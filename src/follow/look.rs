@@ -19,7 +19,7 @@ impl Follower {
         let Some(tracked) = self.tracked.get_mut(&id) else { return false };
         let Some(file) = tracked.file() else { return false };
         let watched = tracked.real.as_deref().is_some_and(|p| self.watch.covers(folder_of(p)));
-        tracked.next_look = now + tracked.pause(now, watched);
+        tracked.next_look = tracked.next_look_from(now, watched);
         if let Some(packed) = tracked.packed.clone() {
             return self.look_at_packed(id, &packed);
         }

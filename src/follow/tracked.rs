@@ -137,14 +137,18 @@ impl Tracked {
         self.packed.as_ref().is_none_or(|packed| packed.progress() == Progress::Complete)
     }
 
-    /// A file changed hot, or idle for long: looked at again after this.
-    pub fn pause(&self, now: Duration, watched: bool) -> Duration {
+    /// A file changed hot, or idle for long: when it is looked at again.
+    pub fn next_look_from(&self, now: Duration, watched: bool) -> Duration {
         const HOT: Duration = Duration::from_millis(250);
-        let longest = if watched { Duration::from_secs(5) } else { Duration::from_secs(1) };
-        match self.stage {
-            Stage::Suspect => HOT,
-            _ => (self.quiet_for(now) / 8).clamp(HOT, longest),
-        }
+        const TOGETHER: Duration = Duration::from_secs(1);
+        let longest = if watched { Duration::from_secs(5) } else { TOGETHER };
+        let next = match self.stage {
+            Stage::Suspect => now + HOT,
+            _ => now + (self.quiet_for(now) / 8).clamp(HOT, longest),
+        };
+        // Each sweep goes through all files: those that lie still share one a second.
+        let together = Duration::from_secs(next.as_secs());
+        if together > now + TOGETHER { together } else { next }
     }
 
     /// From now on without the file that had a place: in what was kept of it, if that is given.
