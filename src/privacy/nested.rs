@@ -44,6 +44,13 @@ impl<'p, 'e> Pass<'p, 'e> {
 
 /// The value at `path`. One line comes out.
 pub(super) fn settle(path: &str, raw: &str, pass: Pass<'_, '_>) -> Settled {
+    if let Pass::Replace(_, words) = &pass
+        && memchr::memchr(b'\\', raw.as_bytes()).is_none()
+        && !words.stand_in(raw)
+    {
+        // It was settled before, and what has no escape is as it looks.
+        return Settled::AsItWas;
+    }
     if !raw.starts_with(['{', '[']) {
         return settle_scalar(raw, pass.words());
     }

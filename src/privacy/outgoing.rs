@@ -96,13 +96,14 @@ fn under<'a>(
         unprotected: 0,
     };
     let mut seals = Seals::new(policy, sealer, &event.batch.path, outgoing.day);
+    let own = outgoing.fields.len();
     outgoing.seal_fields(&mut seals);
     outgoing.seal_members(&mut seals);
     outgoing.seal_patterns(&mut seals);
     outgoing.unprotected = seals.unprotected();
     let words = seals.finish()?;
     if !words.is_empty() {
-        outgoing.seal_words(policy, &words);
+        outgoing.seal_words(policy, &words, own);
     }
     Ok(outgoing)
 }
@@ -225,31 +226,37 @@ impl Outgoing<'_> {
 
     /// One for each name, or a list; none where a field has the name.
     fn add_tags(&mut self, tags: Vec<(String, String)>) {
-        for of_name in tags.chunk_by(|(a, _), (b, _)| a == b) {
-            let name = &of_name[0].0;
-            if self.fields.iter().any(|(other, _)| other == name) {
+        let mut tags = tags.into_iter().peekable();
+        while let Some((name, tag)) = tags.next() {
+            let mut more = None;
+            while let Some((_, other)) = tags.next_if(|(next, _)| *next == name) {
+                // Nothing in a tag needs an escape.
+                let list = more.get_or_insert_with(|| format!("[\"{tag}\""));
+                *list += &format!(",\"{other}\"");
+            }
+            if self.fields.iter().any(|(other, _)| *other == name) {
                 continue;
             }
-            if let [(_, tag)] = of_name {
-                self.fields.push((Cow::Owned(name.clone()), Value::Text(Cow::Owned(tag.clone()))));
-                continue;
-            }
-            // Nothing in a tag needs an escape.
-            let quoted: Vec<String> = of_name.iter().map(|(_, tag)| format!("\"{tag}\"")).collect();
-            self.rewritten.push((self.fields.len(), format!("[{}]", quoted.join(","))));
-            self.fields.push((Cow::Owned(name.clone()), Value::Json("[]")));
+            let value = match more {
+                None => Value::Text(Cow::Owned(tag)),
+                Some(list) => {
+                    self.rewritten.push((self.fields.len(), list + "]"));
+                    Value::Json("[]")
+                }
+            };
+            self.fields.push((Cow::Owned(name), value));
         }
     }
 
-    /// The sealed values again, wherever else they stand.
-    fn seal_words(&mut self, policy: &Policy, words: &Words) {
+    /// The sealed values again, wherever else they stand. Behind the `own` fields of the event stand tags.
+    fn seal_words(&mut self, policy: &Policy, words: &Words, own: usize) {
         words.replace_in(&mut self.path);
         for text in [&mut self.message, &mut self.original].into_iter().flatten() {
             words.replace_in(text);
         }
-        for index in 0..self.fields.len() {
+        for index in 0..own {
             let (name, value) = &mut self.fields[index];
-            if policy.treatment(name).is_some() || policy.is_tag(name) {
+            if policy.treatment(name).is_some() {
                 continue;
             }
             words.replace_in(name);

@@ -231,6 +231,16 @@ fn letters_and_digits(name: &str) -> impl Iterator<Item = char> {
 
 /// Compared from the end.
 fn ends_with_name(path: &str, name: &str) -> bool {
+    if path.is_ascii() && name.is_ascii() {
+        let mut letters = path.bytes().rev();
+        let mut next = || letters.find(u8::is_ascii_alphanumeric);
+        let ends_alike =
+            name.bytes().rev().all(|c| next().is_some_and(|found| found.to_ascii_lowercase() == c));
+        return ends_alike
+            && letters
+                .find(|c| c.is_ascii_alphanumeric() || *c == b'.')
+                .is_none_or(|before| before == b'.');
+    }
     let mut expected = name.chars().rev();
     let mut wanted = expected.next();
     let mut letters = path.chars().rev();

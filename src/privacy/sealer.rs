@@ -27,10 +27,10 @@ struct Session {
     derived: RwLock<Derived>,
 }
 
-/// What was derived of the keys that are in use.
+/// What was derived of the keys that are in use: few, so that looking through them is faster than a hash.
 #[derive(Default)]
 struct Derived {
-    fields: HashMap<Month, HashMap<Box<str>, Arc<Field>>>,
+    fields: Vec<(Month, Box<str>, Arc<Field>)>,
     addresses: HashMap<Month, Arc<AddressKeys>>,
 }
 
@@ -142,7 +142,8 @@ impl Session {
 
     fn field(&self, keyring: &Keyring, month: Month, name: &str) -> Result<Arc<Field>, KeyError> {
         let derived = self.derived.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(field) = derived.fields.get(&month).and_then(|fields| fields.get(name)) {
+        let mut fields = derived.fields.iter();
+        if let Some((.., field)) = fields.find(|(of, named, _)| *of == month && **named == *name) {
             return Ok(Arc::clone(field));
         }
         drop(derived);
@@ -151,7 +152,7 @@ impl Session {
         let key = keyring.for_sealing(month)?;
         let cipher = FieldCipher::new(&key, self.salt, name)?;
         let field = Arc::new(Field { cipher, tag: MacKey::of_field(&key, name) });
-        derived.fields.entry(month).or_default().insert(name.into(), Arc::clone(&field));
+        derived.fields.push((month, name.into(), Arc::clone(&field)));
         Ok(field)
     }
 

@@ -10,6 +10,10 @@ use super::words::{Words, is_short};
 use super::{KeyError, Month, Policy, SEALED, Sealer};
 use crate::base::Timestamp;
 
+/// Room for the token of a short value, and for a tag.
+const TOKEN: usize = 128;
+const TAG: usize = 32;
+
 /// Keys are asked for with the first value; most events have none.
 pub(super) struct Seals<'e> {
     policy: &'e Policy,
@@ -112,11 +116,12 @@ impl<'e> Seals<'e> {
         let Some(sealer) = self.sealer else {
             return Ok(Stand { text: SEALED.to_owned(), tag: None });
         };
-        let (mut text, mut tag) = (String::new(), String::new());
+        let mut text = String::with_capacity(TOKEN);
         let month = self.month();
         match treatment {
             Treatment::Seal(field) => {
                 sealer.seal(month, field, value, &mut text)?;
+                let mut tag = String::with_capacity(TAG);
                 sealer.tag(month, field, value, &mut tag)?;
                 Ok(Stand { text, tag: Some(tag) })
             }

@@ -4,6 +4,8 @@
 use std::borrow::Cow;
 use std::cmp::Reverse;
 
+use memchr::memmem;
+
 use super::SEALED;
 use super::unescaped::Unescaped;
 
@@ -56,6 +58,11 @@ impl Words {
         found.ok().map(|at| self.values[at].1.as_str())
     }
 
+    /// One of them stands there, as a whole word.
+    pub(super) fn stand_in(&self, text: &str) -> bool {
+        !self.places(text).is_empty()
+    }
+
     /// `None` where nothing had to be replaced. What stands for one value is not looked through for the next.
     pub(super) fn replace(&self, text: &str) -> Option<String> {
         if self.is_empty() {
@@ -99,19 +106,26 @@ impl Words {
     /// `level`: the text is one without its escapes.
     fn find(&self, text: &str, level: Option<&Unescaped>, places: &mut Vec<Place>) {
         let origin = |at| level.map_or(at, |level| level.origin(at));
-        let bytes = text.as_bytes();
-        let mut at = 0;
-        while let Some(byte) = bytes.get(at) {
-            let may_begin = self.first[usize::from(byte / 64)] & (1 << (byte % 64)) != 0;
-            match may_begin.then(|| self.longest(text, at, level)).flatten() {
-                Some(value) => {
-                    let end = at + self.values[value].0.len();
-                    places.push(Place { start: origin(at), end: origin(end), value });
-                    at = end;
-                }
-                None => at += 1,
+        let mut from = 0;
+        while let Some(at) = self.may_begin(text.as_bytes(), from) {
+            from = at + 1;
+            if let Some(value) = self.longest(text, at, level) {
+                from = at + self.values[value].0.len();
+                places.push(Place { start: origin(at), end: origin(from), value });
             }
         }
+    }
+
+    /// Where one of them may begin, from there on. Nearly every event has one value at most.
+    fn may_begin(&self, text: &[u8], from: usize) -> Option<usize> {
+        let rest = &text[from..];
+        let at = match &self.values[..] {
+            [(value, _)] => memmem::find(rest, value.as_bytes()),
+            _ => rest
+                .iter()
+                .position(|byte| self.first[usize::from(byte / 64)] & (1 << (byte % 64)) != 0),
+        };
+        at.map(|at| from + at)
     }
 
     /// The longest value that stands at `at` as a whole word.
