@@ -8,6 +8,7 @@
 
 pub mod address;
 pub mod audit;
+mod code;
 mod derive;
 pub mod disclosure;
 mod document;

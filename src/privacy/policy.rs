@@ -176,16 +176,43 @@ pub(super) const TAG: &str = "_tag";
 struct Names {
     /// Lower case, letters and digits only; none is empty.
     all: Vec<String>,
-    /// By ASCII letter or digit: some name ends with it.
     ends: Ends,
 }
 
+/// How names end: by their last letter or digit, in ASCII, those that stand before it, a bit each.
 #[derive(Clone, Debug)]
-struct Ends([bool; 128]);
+struct Ends([u64; 128]);
 
 impl Default for Ends {
     fn default() -> Self {
-        Ends([false; 128])
+        Ends([0; 128])
+    }
+}
+
+impl Ends {
+    const ANY: u64 = u64::MAX;
+
+    fn add(&mut self, name: &str) {
+        let mut letters = name.bytes().rev();
+        if let Some(last) = letters.next().filter(u8::is_ascii) {
+            self.0[usize::from(last)] |= letters.next().map_or(Ends::ANY, Ends::bit);
+        }
+    }
+
+    /// No name ends as `path` does. What has other than letters and digits at its end may be any.
+    fn exclude(&self, path: &str) -> bool {
+        let [.., before, last] = path.as_bytes() else { return false };
+        let befores = match last.is_ascii_alphanumeric() {
+            true => self.0[usize::from(last.to_ascii_lowercase())],
+            false => Ends::ANY,
+        };
+        befores == 0
+            || (before.is_ascii_alphanumeric()
+                && befores & Ends::bit(before.to_ascii_lowercase()) == 0)
+    }
+
+    fn bit(byte: u8) -> u64 {
+        1 << (byte % 64)
     }
 }
 
@@ -194,17 +221,14 @@ impl Names {
         let plain = |name: &String| -> String { letters_and_digits(name).collect() };
         let all: Vec<String> = names.iter().map(plain).filter(|name| !name.is_empty()).collect();
         let mut ends = Ends::default();
-        for last in all.iter().filter_map(|name| name.bytes().last()).filter(u8::is_ascii) {
-            ends.0[usize::from(last)] = true;
-        }
+        all.iter().for_each(|name| ends.add(name));
         Names { all, ends }
     }
 
     /// The one that `path` ends with, at the beginning of a part.
     fn find(&self, path: &str) -> Option<&str> {
-        // Nearly every name is told apart by its last letter.
-        let last = path.bytes().last().map_or(0, |last| last.to_ascii_lowercase());
-        if last.is_ascii_alphanumeric() && !self.ends.0[usize::from(last)] {
+        // Nearly every name is told apart by its last letters.
+        if self.ends.exclude(path) {
             return None;
         }
         self.all.iter().find(|name| ends_with_name(path, name)).map(String::as_str)

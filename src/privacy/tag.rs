@@ -6,11 +6,10 @@
 
 use std::fmt;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
+use super::code;
 use super::derive::derive;
 use super::keys::MonthKey;
 
@@ -45,7 +44,7 @@ impl MacKey {
         mac.update(parts[1]);
         let hash = mac.finalize().into_bytes();
         out.push_str(prefix);
-        URL_SAFE_NO_PAD.encode_string(&hash[..16], out);
+        code::write(&hash[..16], out);
     }
 }
 

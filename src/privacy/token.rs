@@ -16,6 +16,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use zeroize::Zeroizing;
 
+use super::code;
 use super::derive::derive;
 use super::keys::{KeyError, KeyId, Month, MonthKey};
 
@@ -97,7 +98,7 @@ impl FieldCipher {
             .expect("a value is much shorter than 64 GiB");
         bytes[end..end + TAG].copy_from_slice(&tag);
         out.push_str(PREFIX);
-        URL_SAFE_NO_PAD.encode_string(&bytes[..end + TAG], out);
+        code::write(&bytes[..end + TAG], out);
     }
 
     /// `None`: it is not what was sealed.

@@ -26,6 +26,8 @@ pub(super) struct Words {
     values: Vec<(String, String)>,
     /// The bytes that values begin with, a bit each.
     first: [u64; 4],
+    /// Bytes of the shortest one.
+    shortest: usize,
 }
 
 /// A value in a text.
@@ -45,7 +47,8 @@ impl Words {
         for byte in values.iter().filter_map(|(value, _)| value.bytes().next()) {
             first[usize::from(byte / 64)] |= 1 << (byte % 64);
         }
-        Words { values, first }
+        let shortest = values.iter().map(|(value, _)| value.len()).min().unwrap_or(0);
+        Words { values, first, shortest }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -92,6 +95,10 @@ impl Words {
     /// In the order in which they stand, the longest first.
     fn places(&self, text: &str) -> Vec<Place> {
         let mut places = Vec::new();
+        // Without its escapes it is no longer.
+        if text.len() < self.shortest {
+            return places;
+        }
         self.find(text, None, &mut places);
         let mut level = Unescaped::of(text);
         for _ in 0..DEEPEST_ESCAPES {

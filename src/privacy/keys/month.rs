@@ -37,6 +37,10 @@ impl Month {
 
     /// The first one that a file's name holds: `logs_2021_Apr.txt`, `april-2021.log`, `app-2021-04-15.log`.
     pub fn in_name(name: &str) -> Option<Month> {
+        // Most names have no year.
+        if !name.bytes().any(|byte| byte.is_ascii_digit()) {
+            return None;
+        }
         let words = words(name);
         words.windows(2).find_map(|pair| pair[0].month_with(&pair[1]))
     }
