@@ -44,15 +44,15 @@ impl<'p, 'e> Pass<'p, 'e> {
 
 /// The value at `path`. One line comes out.
 pub(super) fn settle(path: &str, raw: &str, pass: Pass<'_, '_>) -> Settled {
+    if !raw.starts_with(['{', '[']) {
+        return settle_scalar(raw, pass.words());
+    }
     if let Pass::Replace(_, words) = &pass
         && memchr::memchr(b'\\', raw.as_bytes()).is_none()
         && !words.stand_in(raw)
     {
         // It was settled before, and what has no escape is as it looks.
         return Settled::AsItWas;
-    }
-    if !raw.starts_with(['{', '[']) {
-        return settle_scalar(raw, pass.words());
     }
     if pass.words().is_none() && stays_as_it_is(raw, pass.policy()) {
         return Settled::AsItWas;
@@ -105,8 +105,9 @@ fn stays_as_it_is(raw: &str, policy: &Policy) -> bool {
 }
 
 fn settle_scalar(raw: &str, words: Option<&Words>) -> Settled {
-    if let Some(stand) = words.and_then(|words| words.stand_for(raw)) {
-        Settled::Text(stand.to_owned())
+    if let Some(words) = words {
+        // What is no scalar was settled before.
+        words.stand_for(raw).map_or(Settled::AsItWas, |stand| Settled::Text(stand.to_owned()))
     } else if !json::is_scalar(raw) || is_beyond_a_double(raw) {
         Settled::Text(raw.to_string())
     } else {

@@ -177,7 +177,7 @@ impl Outgoing<'_> {
             };
             *value = Value::Text(Cow::Owned(stand.text));
             if let Some(tag) = stand.tag {
-                tags.push((format!("{name}{TAG}"), tag));
+                tags.push(([name, TAG].concat(), tag));
             }
         }
         self.add_tags(tags);
@@ -256,7 +256,12 @@ impl Outgoing<'_> {
         }
         for index in 0..own {
             let (name, value) = &mut self.fields[index];
-            if policy.treatment(name).is_some() {
+            // Asked for first, as nearly all fields hold none.
+            let holds_none = match value {
+                Value::Text(text) => !words.stand_in(name) && !words.stand_in(text),
+                Value::Json(_) => false,
+            };
+            if holds_none || policy.treatment(name).is_some() {
                 continue;
             }
             words.replace_in(name);

@@ -235,6 +235,9 @@ impl Names {
     }
 
     fn never_end(&self, key: &str) -> bool {
+        if self.ends.exclude(key) {
+            return true;
+        }
         let ends_alike = |name: &String| {
             let letters = key.chars().rev().filter(|c| c.is_alphanumeric());
             let mut lower = letters.flat_map(|letter| letter.to_lowercase().rev());

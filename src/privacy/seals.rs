@@ -1,6 +1,6 @@
 //! What one event must not give away: each value that the policy names, and what stands for it wherever it leaves.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -22,8 +22,7 @@ pub(super) struct Seals<'e> {
     path: &'e Path,
     day: i32,
     month: Option<Month>,
-    /// What stands for a value, by how it is treated. One line may hold tens of thousands of them.
-    known: BTreeMap<String, Vec<(Treatment<'e>, Stand)>>,
+    known: Known<'e>,
     failed: Option<KeyError>,
     /// Values too short to be looked for in other texts: see [`is_short`].
     unprotected: u32,
@@ -51,7 +50,7 @@ impl<'e> Seals<'e> {
             path,
             day,
             month: None,
-            known: BTreeMap::new(),
+            known: Known::default(),
             failed: None,
             unprotected: 0,
         }
@@ -70,10 +69,8 @@ impl<'e> Seals<'e> {
         match self.failed {
             Some(error) => Err(error),
             None => {
-                let first = |(value, stands): (String, Vec<(_, Stand)>)| {
-                    stands.into_iter().next().map(|(_, stand)| (value, stand.text))
-                };
-                Ok(Words::new(self.known.into_iter().filter_map(first).collect()))
+                let pair = |value: KnownValue<'_>| (value.text, value.stand.text);
+                Ok(Words::new(self.known.values.into_iter().map(pair).collect()))
             }
         }
     }
@@ -81,13 +78,12 @@ impl<'e> Seals<'e> {
     /// Of a text or a number. The same one has the same token wherever it stands in an event.
     pub(super) fn value(&mut self, treatment: Treatment<'e>, value: &str) -> Stand {
         let value = value.trim();
-        let mut known = self.known.get(value).into_iter().flatten();
-        if let Some((_, stand)) = known.find(|(treated, _)| *treated == treatment) {
+        if let Some(stand) = self.known.find(treatment, value) {
             return stand.clone();
         }
         let stand = self.stand(treatment, value);
         self.unprotected += u32::from(!value.is_empty() && is_short(value));
-        self.known.entry(value.to_owned()).or_default().push((treatment, stand.clone()));
+        self.known.add(KnownValue { text: value.to_owned(), treatment, stand: stand.clone() });
         stand
     }
 
@@ -135,9 +131,44 @@ impl<'e> Seals<'e> {
 
     fn month(&mut self) -> Month {
         *self.month.get_or_insert_with(|| {
-            let name = self.path.file_name().map(|name| name.to_string_lossy());
-            let named = name.and_then(|name| Month::in_name(&name));
+            let path = self.path.as_os_str().as_encoded_bytes();
+            let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or(path);
+            let named = Month::in_name(&String::from_utf8_lossy(name));
             named.unwrap_or_else(|| Month::of(Timestamp::of_day(self.day)))
         })
+    }
+}
+
+/// The values so far. Nearly every event has a few at most; one line may hold tens of thousands.
+#[derive(Default)]
+struct Known<'e> {
+    /// In the order in which they came.
+    values: Vec<KnownValue<'e>>,
+    /// Where a value stands that came behind the first few.
+    more: HashMap<String, Vec<usize>>,
+}
+
+struct KnownValue<'e> {
+    text: String,
+    treatment: Treatment<'e>,
+    stand: Stand,
+}
+
+impl<'e> Known<'e> {
+    const FEW: usize = 8;
+
+    fn find(&self, treatment: Treatment<'_>, text: &str) -> Option<&Stand> {
+        let few = &self.values[..self.values.len().min(Self::FEW)];
+        let more = self.more.get(text).into_iter().flatten().map(|at| &self.values[*at]);
+        let mut all = few.iter().chain(more);
+        all.find(|value| value.text == text && value.treatment == treatment).map(|it| &it.stand)
+    }
+
+    fn add(&mut self, value: KnownValue<'e>) {
+        let at = self.values.len();
+        if at >= Self::FEW {
+            self.more.entry(value.text.clone()).or_default().push(at);
+        }
+        self.values.push(value);
     }
 }

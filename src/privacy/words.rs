@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::cmp::Reverse;
 
-use memchr::memmem;
+use memchr::{memchr, memmem};
 
 use super::SEALED;
 use super::unescaped::Unescaped;
@@ -127,6 +127,8 @@ impl Words {
     fn may_begin(&self, text: &[u8], from: usize) -> Option<usize> {
         let rest = &text[from..];
         let at = match &self.values[..] {
+            // What a search prepares costs more than a look at a short text.
+            [(value, _)] if rest.len() < 64 => memchr(value.as_bytes()[0], rest),
             [(value, _)] => memmem::find(rest, value.as_bytes()),
             _ => rest
                 .iter()
