@@ -62,29 +62,20 @@ impl Sealer {
         }
     }
 
-    /// Appends the token of `value`. `field` is the name in lower case, letters and digits only.
+    /// Appends the token of `value` to `token`, and to `tag` its tag. `field` is the name in lower case, letters and
+    /// digits only.
     pub fn seal(
         &self,
         month: Month,
         field: &str,
         value: &str,
-        out: &mut String,
+        token: &mut String,
+        tag: &mut String,
     ) -> Result<(), KeyError> {
         let session = self.session_for_a_seal()?;
         let field = session.field(&self.keyring, month, field)?;
-        field.cipher.seal(value, &mut || self.nonce(), out)
-    }
-
-    /// Appends the tag of `value`.
-    pub fn tag(
-        &self,
-        month: Month,
-        field: &str,
-        value: &str,
-        out: &mut String,
-    ) -> Result<(), KeyError> {
-        let field = self.current().field(&self.keyring, month, field)?;
-        field.tag.write(tag::PREFIX, [value.as_bytes(), &[]], out);
+        field.cipher.seal(value, &mut || self.nonce(), token)?;
+        field.tag.write(tag::PREFIX, [value.as_bytes(), &[]], tag);
         Ok(())
     }
 

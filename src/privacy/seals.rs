@@ -116,9 +116,8 @@ impl<'e> Seals<'e> {
         let month = self.month();
         match treatment {
             Treatment::Seal(field) => {
-                sealer.seal(month, field, value, &mut text)?;
                 let mut tag = String::with_capacity(TAG);
-                sealer.tag(month, field, value, &mut tag)?;
+                sealer.seal(month, field, value, &mut text, &mut tag)?;
                 Ok(Stand { text, tag: Some(tag) })
             }
             Treatment::Address => {

@@ -53,7 +53,9 @@ impl Case {
     fn seal(&self, month: &str, value: &str) -> String {
         let sealer = Sealer::new(Arc::new(Keyring::open_or_create(&self.keys).unwrap())).unwrap();
         let mut token = String::new();
-        sealer.seal(Month::typed(month).unwrap(), "clientid", value, &mut token).unwrap();
+        sealer
+            .seal(Month::typed(month).unwrap(), "clientid", value, &mut token, &mut String::new())
+            .unwrap();
         token
     }
 }

@@ -362,7 +362,7 @@ fn it_begins_masked_as_configured_and_opens_a_token_with_the_key_that_is_there()
     let mut token = String::new();
     let april = Month::typed("2021_April").unwrap();
     let sealer = Sealer::new(Arc::new(keyring)).unwrap();
-    sealer.seal(april, "clientid", "MKSEALED", &mut token).unwrap();
+    sealer.seal(april, "clientid", "MKSEALED", &mut token, &mut String::new()).unwrap();
     let text = format!(
         "{{\"message\":\"login of MKPLAIN\",\"client_id\":\"MKPLAIN\"}}\n\
          {{\"message\":\"the last\",\"client_id\":\"{token}\"}}\n"

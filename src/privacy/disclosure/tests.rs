@@ -28,7 +28,9 @@ impl Case {
 
     fn seal(&self, month: &str, value: &str) -> String {
         let mut token = String::new();
-        self.sealer.seal(Month::typed(month).unwrap(), "clientid", value, &mut token).unwrap();
+        self.sealer
+            .seal(Month::typed(month).unwrap(), "clientid", value, &mut token, &mut String::new())
+            .unwrap();
         token
     }
 

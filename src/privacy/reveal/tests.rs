@@ -22,7 +22,7 @@ impl Case {
     fn seal(&self, value: &str) -> String {
         let mut token = String::new();
         let april = Month::typed("2021_April").unwrap();
-        self.sealer.seal(april, "clientid", value, &mut token).unwrap();
+        self.sealer.seal(april, "clientid", value, &mut token, &mut String::new()).unwrap();
         token
     }
 

@@ -16,13 +16,13 @@ fn keyring() -> (tempfile::TempDir, Arc<Keyring>) {
 
 fn sealed(sealer: &Sealer, month: Month, field: &str, value: &str) -> String {
     let mut out = String::new();
-    sealer.seal(month, field, value, &mut out).unwrap();
+    sealer.seal(month, field, value, &mut out, &mut String::new()).unwrap();
     out
 }
 
 fn tagged(sealer: &Sealer, month: Month, field: &str, value: &str) -> String {
     let mut out = String::new();
-    sealer.tag(month, field, value, &mut out).unwrap();
+    sealer.seal(month, field, value, &mut String::new(), &mut out).unwrap();
     out
 }
 
@@ -88,7 +88,7 @@ fn no_salt_and_nonce_occur_twice_over_eight_threads() {
         let mut seen = Vec::with_capacity(seals / 8);
         for _ in 0..seals / 8 {
             token.clear();
-            sealer.seal(april(), "clientid", "CLIENTID2", &mut token).unwrap();
+            sealer.seal(april(), "clientid", "CLIENTID2", &mut token, &mut String::new()).unwrap();
             let token = Token::parse(&token).unwrap();
             let mut both = [0; 20];
             both[..8].copy_from_slice(&token.salt());
@@ -118,7 +118,8 @@ fn a_destroyed_key_is_not_sealed_with_after_a_refresh() {
     let elsewhere = Keyring::open(keyring.folder()).unwrap();
     elsewhere.destroy(crate::privacy::keys::Slot::first(april())).unwrap();
     sealer.refresh();
-    let error = sealer.seal(april(), "clientid", "C1", &mut String::new()).unwrap_err();
+    let error =
+        sealer.seal(april(), "clientid", "C1", &mut String::new(), &mut String::new()).unwrap_err();
     assert!(error.to_string().contains("destroyed on"), "{error}");
     elsewhere.rotate(april()).unwrap();
     sealer.refresh();

@@ -29,7 +29,9 @@ impl Keys {
 
     fn tag(&self, month: &str, value: &str) -> String {
         let mut tag = String::new();
-        self.sealer.tag(Month::typed(month).unwrap(), "clientid", value, &mut tag).unwrap();
+        self.sealer
+            .seal(Month::typed(month).unwrap(), "clientid", value, &mut String::new(), &mut tag)
+            .unwrap();
         tag
     }
 }

@@ -27,7 +27,7 @@ impl Case {
 
     fn seal(&self, month: Month, field: &str, value: &str) -> String {
         let mut token = String::new();
-        self.sealer.seal(month, field, value, &mut token).unwrap();
+        self.sealer.seal(month, field, value, &mut token, &mut String::new()).unwrap();
         token
     }
 }
@@ -135,7 +135,10 @@ fn a_long_value_becomes_several_tokens_and_a_name_has_its_bounds() {
     let token = case.seal(april, "f", "");
     assert_eq!(token.len(), PREFIX.len() + SHORTEST_TEXT);
     for name in [String::new(), "f".repeat(LONGEST_FIELD + 1)] {
-        let error = case.sealer.seal(april, &name, "x", &mut String::new()).unwrap_err();
+        let error = case
+            .sealer
+            .seal(april, &name, "x", &mut String::new(), &mut String::new())
+            .unwrap_err();
         assert!(matches!(error, KeyError::FieldName { .. }), "{error}");
     }
 }

@@ -35,7 +35,7 @@ fn a_sealed_value_is_asked_for_by_its_tags_of_all_months_in_the_spelling_of_its_
     let (keys, sealer) = keys(folder.path());
     let tag = |month: &str| {
         let month = Month::typed(month).unwrap();
-        made(|tag| sealer.tag(month, "clientid", "CLIENTID2", tag).unwrap())
+        made(|tag| sealer.seal(month, "clientid", "CLIENTID2", &mut String::new(), tag).unwrap())
     };
     let (march, april) = (tag("2021_March"), tag("2021_April"));
     for name in ["client_id", "request.clientId", "\"CLIENT ID\""] {

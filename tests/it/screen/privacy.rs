@@ -141,7 +141,7 @@ impl Sealed {
     fn token(&self, month: &str, value: &str) -> String {
         let mut token = String::new();
         let month = Month::typed(month).unwrap();
-        self.sealer.seal(month, "clientid", value, &mut token).unwrap();
+        self.sealer.seal(month, "clientid", value, &mut token, &mut String::new()).unwrap();
         token
     }
 
