@@ -49,7 +49,8 @@ pub fn run(global: &Global, arguments: &Search) -> anyhow::Result<Exit> {
                 true => app::keys::protecting(&settings)?,
                 false => Policy::new(&[], false),
             };
-            let search = Question { query, options, target: Target::Files(inputs, policy) };
+            let search =
+                Question { query, options, target: Target::Files(inputs, Box::new(policy)) };
             let exit = answer(arguments, &settings, &search)?;
             Ok(if all { exit } else { Exit::Failed })
         }
@@ -88,7 +89,7 @@ struct Question {
 enum Target {
     Archive(Reader),
     /// And how they are printed.
-    Files(Vec<Input>, Policy),
+    Files(Vec<Input>, Box<Policy>),
 }
 
 fn answer(arguments: &Search, settings: &Settings, search: &Question) -> anyhow::Result<Exit> {
