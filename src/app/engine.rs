@@ -136,7 +136,9 @@ impl Engine {
         }
         let input = intake::take_in(settings, &maker.log)?;
         let alerts = Alerts::start(&maker, settings, &stop, &tasks);
-        let voices = watch::Sender::new(Voices::default());
+        // Known with the first word that the engine runs: who presses `s` then is heard.
+        let broken = Broken::default();
+        let voices = watch::Sender::new(voices_of(&sinks, &broken, &alerts));
         let board = Board {
             log: maker.log.clone(),
             engine: state.subscribe(),
@@ -164,7 +166,7 @@ impl Engine {
             input,
             state,
             sinks,
-            broken: Broken::default(),
+            broken,
             alerts,
             metrics: None,
             status: status.subscribe(),
@@ -186,12 +188,7 @@ impl Engine {
         let sinks = self.sinks.iter();
         let sinks = sinks.filter_map(|sink| Some((sink.name().to_owned(), sink.sink()?)));
         self.maker.letters.set_sinks(sinks.collect());
-        let at_work = self.sinks.iter().map(Running::status);
-        self.voices.send_replace(Voices {
-            sinks: at_work.chain(self.broken.statuses()).collect(),
-            broken: self.broken.names(),
-            rules: self.alerts.statuses.clone(),
-        });
+        self.voices.send_replace(voices_of(&self.sinks, &self.broken, &self.alerts));
     }
 
     /// Where the settings say so; after a reload at another address, or where it could not before.
@@ -245,7 +242,12 @@ impl Engine {
                         return;
                     }
                 }
-                Some(command) => sinks::forward(&self.sinks, &command).await,
+                Some(command) => {
+                    if matches!(command, Command::ShipNow { .. }) {
+                        self.maker.log.keep_input();
+                    }
+                    sinks::forward(&self.sinks, &command).await;
+                }
             }
         }
     }
@@ -303,6 +305,14 @@ pub enum StartError {
         #[source]
         source: tokio::task::JoinError,
     },
+}
+
+fn voices_of(sinks: &[Running], broken: &Broken, alerts: &Alerts) -> Voices {
+    Voices {
+        sinks: sinks.iter().map(Running::status).chain(broken.statuses()).collect(),
+        broken: broken.names(),
+        rules: alerts.statuses.clone(),
+    }
 }
 
 fn open_state(

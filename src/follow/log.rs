@@ -116,6 +116,11 @@ impl Log {
         Input::start(self.shared.clone(), input)
     }
 
+    /// Somebody asked for what is here to be delivered: standard input is then more than looked at.
+    pub fn keep_input(&self) {
+        self.shared.incoming.keep();
+    }
+
     /// Who must have read a generation before its last descriptor and its row are given up. Until it is
     /// told: everyone who has a cursor in the state.
     pub fn set_consumers(&self, names: Vec<String>) {

@@ -29,8 +29,9 @@ pub(super) fn treated<'p>(text: &str, policy: &'p Policy) -> Vec<Member<'p>> {
         let Some(close) = closing(text, key) else { break };
         let behind = text[close + 1..].trim_start();
         let Some(value) = behind.strip_prefix(':').map(str::trim_start) else {
-            // It may be the end of another string, of which this text has no beginning.
-            from = key;
+            // What ends it may begin another one, where this text has no beginning. No quote between can: all of
+            // them are escaped.
+            from = close;
             continue;
         };
         from = text.len() - value.len();

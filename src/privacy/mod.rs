@@ -21,6 +21,7 @@ pub mod policy;
 mod read;
 pub mod reveal;
 pub mod sealer;
+mod sealing;
 mod seals;
 pub mod tag;
 pub mod token;

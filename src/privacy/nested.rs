@@ -2,6 +2,7 @@
 //! something has to change.
 
 use super::policy::{TAG, Treatment};
+use super::sealing::seal_in;
 use super::seals::Seals;
 use super::words::Words;
 use super::{Policy, SEALED};
@@ -238,9 +239,12 @@ impl<'w, 'e> Writer<'w, 'e> {
     }
 
     fn key(&mut self, key: json::Quoted<'w>) -> Option<(Treatment<'e>, json::Quoted<'w>)> {
-        self.path.key(&key.decode());
-        let path = self.path.as_str();
-        let (treatment, is_tag) = (self.policy.treatment(path), self.policy.is_tag(path));
+        let name = key.decode();
+        self.path.key(&name);
+        // A dot inside a key parts names as one between keys does.
+        let (path, policy) = (self.path.as_str(), self.policy);
+        let treatment = policy.treatment(path).or_else(|| policy.treatment(&name));
+        let is_tag = policy.is_tag(path) || policy.is_tag(&name);
         let to_seal = match self.pass {
             // The log's own: the name is ours.
             Pass::Seal(_) if is_tag => {
@@ -283,6 +287,14 @@ impl<'w, 'e> Writer<'w, 'e> {
             return;
         }
         let decoded = text.decode();
+        let quoted = match &mut self.pass {
+            Pass::Seal(seals) if protect => seal_in(&decoded, seals, &[]),
+            _ => None,
+        };
+        if let Some(sealed) = quoted {
+            self.changed = true;
+            return self.text(&sealed);
+        }
         // U+FFFD stands for half of a surrogate pair: as it was written, no reader would take it.
         self.changed |= text.0.bytes().any(|byte| byte < 0x20) || decoded.contains('\u{fffd}');
         let replaced = words.and_then(|words| words.replace(&decoded));

@@ -3,12 +3,9 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::members;
-use super::nested::{self, Pass, Settled};
-use super::policy::TAG;
+use super::nested::Settled;
 use super::read::Document;
 use super::seals::Seals;
-use super::words::Words;
 use super::{KeyError, Policy, Sealer};
 use crate::base::Timestamp;
 use crate::event::{Event, EventId, Flags, GenerationId, Level, Value, document};
@@ -34,10 +31,10 @@ pub struct Outgoing<'a> {
     pub(super) path: Cow<'a, str>,
     pub(super) original: Option<Cow<'a, str>>,
     /// Names as in the document: those that begin with `fields.` stand in its object `fields`.
-    fields: Vec<(Cow<'a, str>, Value<'a>)>,
+    pub(super) fields: Vec<(Cow<'a, str>, Value<'a>)>,
     /// JSON values that had to be written again, by the index of their field, ascending.
-    rewritten: Vec<(usize, String)>,
-    unprotected: u32,
+    pub(super) rewritten: Vec<(usize, String)>,
+    pub(super) unprotected: u32,
 }
 
 /// The only way out of the log. Refused where a key that is needed cannot be had: then nothing of the event leaves.
@@ -95,16 +92,8 @@ fn under<'a>(
         rewritten: Vec::new(),
         unprotected: 0,
     };
-    let mut seals = Seals::new(policy, sealer, &event.batch.path, outgoing.day);
-    let own = outgoing.fields.len();
-    outgoing.seal_fields(&mut seals);
-    outgoing.seal_members(&mut seals);
-    outgoing.seal_patterns(&mut seals);
-    outgoing.unprotected = seals.unprotected();
-    let words = seals.finish()?;
-    if !words.is_empty() {
-        outgoing.seal_words(policy, &words, own);
-    }
+    let seals = Seals::new(policy, sealer, &event.batch.path, outgoing.day);
+    outgoing.seal(seals)?;
     Ok(outgoing)
 }
 
@@ -153,130 +142,7 @@ pub enum StoredError {
 }
 
 impl Outgoing<'_> {
-    /// Sealed fields with their tags, and what is sealed inside others.
-    fn seal_fields(&mut self, seals: &mut Seals<'_>) {
-        let (policy, mut tags) = (seals.policy(), Vec::new());
-        for index in 0..self.fields.len() {
-            let (name, value) = &mut self.fields[index];
-            if policy.is_tag(name) {
-                // The log's own: the name is ours.
-                name.to_mut().push('_');
-            }
-            let Some(treatment) = policy.treatment(name) else {
-                if let Value::Json(raw) = value {
-                    let settled = nested::settle(name, raw, Pass::Seal(seals));
-                    self.settle(index, settled);
-                }
-                continue;
-            };
-            let stand = match value {
-                Value::Json("null") => continue,
-                Value::Json(raw) if raw.starts_with(['{', '[']) => seals.composite(treatment, raw),
-                Value::Json(raw) => seals.value(treatment, raw),
-                Value::Text(text) => seals.value(treatment, text),
-            };
-            *value = Value::Text(Cow::Owned(stand.text));
-            if let Some(tag) = stand.tag {
-                tags.push(([name, TAG].concat(), tag));
-            }
-        }
-        self.add_tags(tags);
-    }
-
-    /// Values of sealed names in a record that is no whole object, or in an object that a message quotes.
-    fn seal_members(&mut self, seals: &mut Seals<'_>) {
-        let mut tags = Vec::new();
-        for (text, is_message) in [(&mut self.message, true), (&mut self.original, false)] {
-            let Some(text) = text else { continue };
-            // From the end, so that the bounds before stay right.
-            for member in members::treated(text, seals.policy()).into_iter().rev() {
-                let mut stand = seals.value(member.treatment, &member.value);
-                if member.bare {
-                    stand.text = format!("\"{}\"", stand.text);
-                }
-                text.to_mut().replace_range(member.place, &stand.text);
-                // The record's own fields have their tags.
-                let tag = stand.tag.filter(|_| is_message);
-                tags.extend(tag.map(|tag| (format!("{}{TAG}", member.name), tag)));
-            }
-        }
-        tags.sort();
-        tags.dedup();
-        self.add_tags(tags);
-    }
-
-    /// Values that only their place in a message shows.
-    fn seal_patterns(&mut self, seals: &mut Seals<'_>) {
-        let mut tags = Vec::new();
-        for pattern in seals.policy().patterns() {
-            for text in [&mut self.message, &mut self.original].into_iter().flatten() {
-                let found = pattern.find(text);
-                // From the end, so that the bounds before stay right.
-                for (start, end) in found.into_iter().rev() {
-                    let stand = seals.value(pattern.field(), &text[start..end]);
-                    text.to_mut().replace_range(start..end, &stand.text);
-                    tags.extend(stand.tag.map(|tag| (format!("{}{TAG}", pattern.spelling()), tag)));
-                }
-            }
-        }
-        tags.sort();
-        tags.dedup();
-        self.add_tags(tags);
-    }
-
-    /// One for each name, or a list; none where a field has the name.
-    fn add_tags(&mut self, tags: Vec<(String, String)>) {
-        let mut tags = tags.into_iter().peekable();
-        while let Some((name, tag)) = tags.next() {
-            let mut more = None;
-            while let Some((_, other)) = tags.next_if(|(next, _)| *next == name) {
-                // Nothing in a tag needs an escape.
-                let list = more.get_or_insert_with(|| format!("[\"{tag}\""));
-                *list += &format!(",\"{other}\"");
-            }
-            if self.fields.iter().any(|(other, _)| *other == name) {
-                continue;
-            }
-            let value = match more {
-                None => Value::Text(Cow::Owned(tag)),
-                Some(list) => {
-                    self.rewritten.push((self.fields.len(), list + "]"));
-                    Value::Json("[]")
-                }
-            };
-            self.fields.push((Cow::Owned(name), value));
-        }
-    }
-
-    /// The sealed values again, wherever else they stand. Behind the `own` fields of the event stand tags.
-    fn seal_words(&mut self, policy: &Policy, words: &Words, own: usize) {
-        words.replace_in(&mut self.path);
-        for text in [&mut self.message, &mut self.original].into_iter().flatten() {
-            words.replace_in(text);
-        }
-        for index in 0..own {
-            let (name, value) = &mut self.fields[index];
-            // Asked for first, as nearly all fields hold none.
-            let holds_none = match value {
-                Value::Text(text) => !words.stand_in(name) && !words.stand_in(text),
-                Value::Json(_) => false,
-            };
-            if holds_none || policy.treatment(name).is_some() {
-                continue;
-            }
-            words.replace_in(name);
-            if let Value::Text(text) = value {
-                words.replace_in(text);
-                continue;
-            }
-            let Value::Json(raw) = self.value(index) else { continue };
-            let name = &self.fields[index].0;
-            let settled = nested::settle(name, raw, Pass::Replace(policy, words));
-            self.settle(index, settled);
-        }
-    }
-
-    fn settle(&mut self, index: usize, settled: Settled) {
+    pub(super) fn settle(&mut self, index: usize, settled: Settled) {
         match settled {
             Settled::AsItWas => {}
             Settled::Text(text) => self.fields[index].1 = Value::Text(Cow::Owned(text)),
@@ -290,7 +156,7 @@ impl Outgoing<'_> {
     }
 
     /// The value of the field at `index`, as it may leave.
-    fn value(&self, index: usize) -> Value<'_> {
+    pub(super) fn value(&self, index: usize) -> Value<'_> {
         match &self.fields[index].1 {
             Value::Text(text) => Value::Text(Cow::Borrowed(text)),
             Value::Json(raw) => Value::Json(self.rewritten_json(index).unwrap_or(raw)),

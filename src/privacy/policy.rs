@@ -157,7 +157,9 @@ impl Policy {
 
     /// The name of a tag that we write beside a sealed field.
     pub(super) fn is_tag(&self, path: &str) -> bool {
-        path.strip_suffix(TAG).is_some_and(|path| self.seals(path))
+        path.strip_suffix(TAG).is_some_and(|path| {
+            self.seals(path) || self.patterns.iter().any(|it| ends_with_name(path, &it.field))
+        })
     }
 
     /// A key of an object that no parent can make a path of that is treated, nor a tag: nearly all of them.

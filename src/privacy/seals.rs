@@ -23,6 +23,10 @@ pub(super) struct Seals<'e> {
     day: i32,
     month: Option<Month>,
     known: Known<'e>,
+    /// Name and tag of values that stand in fields or texts.
+    tags: Vec<(String, String)>,
+    /// Of values that were found before there are tags already.
+    new_only: bool,
     failed: Option<KeyError>,
     /// Values too short to be looked for in other texts: see [`is_short`].
     unprotected: u32,
@@ -51,6 +55,8 @@ impl<'e> Seals<'e> {
             day,
             month: None,
             known: Known::default(),
+            tags: Vec::new(),
+            new_only: false,
             failed: None,
             unprotected: 0,
         }
@@ -64,13 +70,25 @@ impl<'e> Seals<'e> {
         self.unprotected
     }
 
-    /// The words to look for in all other texts, or why nothing of this event may leave.
-    pub(super) fn finish(self) -> Result<Words, KeyError> {
+    pub(super) fn note_tag(&mut self, name: String, tag: String) {
+        self.tags.push((name, tag));
+    }
+
+    /// From here on values that are known already have no tag.
+    pub(super) fn tag_new_values_only(&mut self) {
+        self.new_only = true;
+    }
+
+    /// The words to look for in all other texts, and the tags in the order of their names; or why nothing of this
+    /// event may leave.
+    pub(super) fn finish(mut self) -> Result<(Words, Vec<(String, String)>), KeyError> {
         match self.failed {
             Some(error) => Err(error),
             None => {
                 let pair = |value: KnownValue<'_>| (value.text, value.stand.text);
-                Ok(Words::new(self.known.values.into_iter().map(pair).collect()))
+                self.tags.sort();
+                self.tags.dedup();
+                Ok((Words::new(self.known.values.into_iter().map(pair).collect()), self.tags))
             }
         }
     }
@@ -79,7 +97,8 @@ impl<'e> Seals<'e> {
     pub(super) fn value(&mut self, treatment: Treatment<'e>, value: &str) -> Stand {
         let value = value.trim();
         if let Some(stand) = self.known.find(treatment, value) {
-            return stand.clone();
+            let tag = stand.tag.clone().filter(|_| !self.new_only);
+            return Stand { text: stand.text.clone(), tag };
         }
         let stand = self.stand(treatment, value);
         self.unprotected += u32::from(!value.is_empty() && is_short(value));

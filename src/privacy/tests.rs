@@ -1,3 +1,4 @@
+mod quoted;
 mod sealed;
 
 use std::sync::Arc;

@@ -12,8 +12,9 @@ use super::unescaped::Unescaped;
 /// Shorter values stand everywhere by chance: they are sealed in their own field only.
 const SHORTEST: usize = 4;
 
+/// It is not looked for in other texts. Neither is what tokens and tags begin with: that would break those of others.
 pub(super) fn is_short(value: &str) -> bool {
-    value.chars().nth(SHORTEST - 1).is_none()
+    value.chars().nth(SHORTEST - 1).is_none() || matches!(value, "enc1" | "tag1")
 }
 
 /// JSON inside JSON inside JSON.
@@ -24,17 +25,22 @@ const DEEPEST_ESCAPES: usize = 3;
 pub(super) struct Words {
     /// Sorted: what begins a text is found by halving.
     values: Vec<(String, String)>,
+    /// Longer than [`LONG`]: few fit into a record, and each is looked for alone.
+    long: Vec<(String, String)>,
     /// The bytes that values begin with, a bit each.
     first: [u64; 4],
     /// Bytes of the shortest one.
     shortest: usize,
 }
 
-/// A value in a text.
-struct Place {
+/// In bytes. To tell where two values differ takes as long as they are alike.
+const LONG: usize = 1024;
+
+/// A value in a text, and what stands for it.
+struct Place<'w> {
     start: usize,
     end: usize,
-    value: usize,
+    stand: &'w str,
 }
 
 impl Words {
@@ -43,22 +49,25 @@ impl Words {
         values.retain(|(value, stand)| !is_short(value) && value != SEALED && value != stand);
         values.sort_by(|(a, _), (b, _)| a.cmp(b));
         values.dedup_by(|(a, _), (b, _)| a == b);
+        let shortest = values.iter().map(|(value, _)| value.len()).min().unwrap_or(0);
+        let (long, values): (Vec<_>, Vec<_>) =
+            values.into_iter().partition(|(value, _)| value.len() > LONG);
         let mut first = [0; 4];
         for byte in values.iter().filter_map(|(value, _)| value.bytes().next()) {
             first[usize::from(byte / 64)] |= 1 << (byte % 64);
         }
-        let shortest = values.iter().map(|(value, _)| value.len()).min().unwrap_or(0);
-        Words { values, first, shortest }
+        Words { values, long, first, shortest }
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.values.is_empty()
+        self.values.is_empty() && self.long.is_empty()
     }
 
     /// What stands for `text` where it is one of the values, as a whole.
     pub(super) fn stand_for(&self, text: &str) -> Option<&str> {
-        let found = self.values.binary_search_by(|(value, _)| value.as_str().cmp(text));
-        found.ok().map(|at| self.values[at].1.as_str())
+        let values = if text.len() > LONG { &self.long } else { &self.values };
+        let found = values.binary_search_by(|(value, _)| value.as_str().cmp(text));
+        found.ok().map(|at| values[at].1.as_str())
     }
 
     /// One of them stands there, as a whole word.
@@ -78,7 +87,7 @@ impl Words {
             // One that overlaps the one before goes as far as it goes on behind it.
             if place.start >= rest {
                 replaced.push_str(&text[rest..place.start]);
-                replaced.push_str(&self.values[place.value].1);
+                replaced.push_str(place.stand);
             }
             rest = rest.max(place.end);
         }
@@ -93,7 +102,7 @@ impl Words {
     }
 
     /// In the order in which they stand, the longest first.
-    fn places(&self, text: &str) -> Vec<Place> {
+    fn places(&self, text: &str) -> Vec<Place<'_>> {
         let mut places = Vec::new();
         // Without its escapes it is no longer.
         if text.len() < self.shortest {
@@ -111,14 +120,24 @@ impl Words {
     }
 
     /// `level`: the text is one without its escapes.
-    fn find(&self, text: &str, level: Option<&Unescaped>, places: &mut Vec<Place>) {
+    fn find<'w>(&'w self, text: &str, level: Option<&Unescaped>, places: &mut Vec<Place<'w>>) {
         let origin = |at| level.map_or(at, |level| level.origin(at));
+        let place = |start, end, stand| Place { start: origin(start), end: origin(end), stand };
+        for (value, stand) in &self.long {
+            for start in memmem::find_iter(text.as_bytes(), value.as_bytes()) {
+                let end = start + value.len();
+                if ![start, end].into_iter().any(|at| is_inside_a_word(text, at, level)) {
+                    places.push(place(start, end, stand));
+                }
+            }
+        }
         let mut from = 0;
         while let Some(at) = self.may_begin(text.as_bytes(), from) {
             from = at + 1;
             if let Some(value) = self.longest(text, at, level) {
-                from = at + self.values[value].0.len();
-                places.push(Place { start: origin(at), end: origin(from), value });
+                let (value, stand) = &self.values[value];
+                from = at + value.len();
+                places.push(place(at, from, stand));
             }
         }
     }
@@ -129,7 +148,8 @@ impl Words {
         let at = match &self.values[..] {
             // What a search prepares costs more than a look at a short text.
             [(value, _)] if rest.len() < 64 => memchr(value.as_bytes()[0], rest),
-            [(value, _)] => memmem::find(rest, value.as_bytes()),
+            // A long one is not prepared as a whole at each place where it may begin.
+            [(value, _)] => memmem::find(rest, &value.as_bytes()[..value.len().min(32)]),
             _ => rest
                 .iter()
                 .position(|byte| self.first[usize::from(byte / 64)] & (1 << (byte % 64)) != 0),

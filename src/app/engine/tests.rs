@@ -76,6 +76,25 @@ async fn started(
     (engine.unwrap(), commands, status)
 }
 
+/// Who presses `s` as soon as the engine runs is heard.
+#[tokio::test]
+async fn the_first_word_that_it_runs_names_its_sinks() {
+    let home = TempDir::new().unwrap();
+    let settings = settings(home.path(), home.path().join("output"));
+    for _ in 0..20 {
+        let clock = Arc::new(SystemClock::new());
+        let desk = Desk::open(&settings, false, clock.clone());
+        let mut status = desk.status.subscribe();
+        let first = tokio::spawn(async move {
+            let running = |status: &Arc<Status>| status.engine == EngineState::Running;
+            status.wait_for(running).await.unwrap().sinks.len()
+        });
+        let engine = Engine::start(&settings, desk, false, Ownership::Required, clock).await;
+        assert_eq!(tokio::time::timeout(DEADLINE, first).await.unwrap().unwrap(), 1);
+        engine.unwrap().stop(false).await;
+    }
+}
+
 fn no_reload() -> Reread {
     Arc::new(|| Err(vec!["nobody asked".to_owned()]))
 }

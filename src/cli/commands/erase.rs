@@ -49,8 +49,6 @@ pub fn run(global: &Global, arguments: &Erase) -> anyhow::Result<Exit> {
 /// How many events where.
 struct Found {
     places: Vec<(String, u64)>,
-    archived: u64,
-    letters: u64,
     /// Every place could be asked, all of it.
     whole: bool,
 }
@@ -60,11 +58,9 @@ impl Found {
         let mut whole = traces.unknown == 0;
         let archived = traces.in_archive(0)?.map_or(0, |found| found.events);
         let mut places = vec![("archive".to_owned(), archived)];
-        let mut letters = 0;
         if let Some((found, odd)) = traces.in_dead_letters(0)? {
-            letters = found.events;
             whole &= tell(&odd) == Exit::Done;
-            places.push(("dead letters".to_owned(), letters));
+            places.push(("dead letters".to_owned(), found.events));
         }
         for server in traces.servers() {
             match server.find(traces, 0) {
@@ -75,7 +71,7 @@ impl Found {
                 }
             }
         }
-        Ok(Found { places, archived, letters, whole })
+        Ok(Found { places, whole })
     }
 
     fn is_nothing(&self) -> bool {
@@ -93,10 +89,12 @@ fn erase(traces: &Traces, found: Found) -> anyhow::Result<Exit> {
             Ok(())
         }
     };
-    if found.archived > 0 {
-        report("archive", from_archive(traces, found.archived))?;
+    // Counted again: before, an engine may have been at work.
+    let archived = traces.in_archive(0)?.map_or(0, |found| found.events);
+    if archived > 0 {
+        report("archive", from_archive(traces, archived))?;
     }
-    if found.letters > 0 {
+    if traces.in_dead_letters(0)?.is_some_and(|(found, _)| found.events > 0) {
         report("dead letters", from_dead_letters(traces))?;
     }
     for server in traces.servers() {

@@ -34,7 +34,7 @@ pub struct Intake {
     pub folder: PathBuf,
     /// Standard input is written to it: with `--once` the ends are fixed when that has ended.
     pub input: bool,
-    /// It was only looked at: what no sink has begun to take is removed at the end.
+    /// It is only looked at: what nobody has asked to deliver, and no sink has begun to take, is removed at the end.
     pub looking: bool,
     /// Most bytes of deleted files that are kept; 0: nobody has to be waited for, none are.
     pub rescue: u64,
@@ -83,6 +83,8 @@ impl Intake {
 pub(in crate::follow) struct Incoming {
     /// Standard input has not ended.
     open: AtomicBool,
+    /// It is to be delivered, though it was only looked at first.
+    kept: AtomicBool,
     segments: Mutex<Segments>,
 }
 
@@ -96,7 +98,16 @@ struct Segments {
 
 impl Incoming {
     pub fn new(open: bool) -> Self {
-        Incoming { open: AtomicBool::new(open), segments: Mutex::default() }
+        let (open, kept) = (AtomicBool::new(open), AtomicBool::new(false));
+        Incoming { open, kept, segments: Mutex::default() }
+    }
+
+    pub fn keep(&self) {
+        self.kept.store(true, Ordering::Release);
+    }
+
+    fn is_kept(&self) -> bool {
+        self.kept.load(Ordering::Acquire)
     }
 
     pub fn is_open(&self) -> bool {

@@ -84,9 +84,10 @@ impl Follower {
         }
     }
 
-    /// What was only looked at, and what no sink has begun to take, is not kept for a later engine.
+    /// What was only looked at is not kept for a later engine: nobody asked to deliver it, and no sink has begun to.
     pub fn forget_what_was_looked_at(&mut self) {
-        if !self.shared.config.intake.as_ref().is_some_and(|intake| intake.looking) {
+        let looking = self.shared.config.intake.as_ref().is_some_and(|intake| intake.looking);
+        if !looking || self.shared.incoming.is_kept() {
             return;
         }
         let Some(store) = self.shared.store.get().cloned() else { return };

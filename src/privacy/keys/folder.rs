@@ -55,7 +55,7 @@ impl Folder {
                     .recursive(true)
                     .mode(0o700)
                     .create(path)
-                    .and_then(|()| File::open(path.parent().unwrap_or(path))?.sync_all())
+                    .and_then(|()| File::open(parent(path))?.sync_all())
                     .map_err(|source| KeyError::Write { path: folder, source })?;
                 Folder::open(path)
             }
@@ -230,5 +230,13 @@ fn check(file: &Metadata, path: PathBuf) -> Result<(), KeyError> {
     match file.nlink() {
         1 => Ok(()),
         links => Err(KeyError::ManyNames { path, links }),
+    }
+}
+
+/// Of a bare name, that is here.
+fn parent(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
+        parent => parent.unwrap_or(path),
     }
 }

@@ -2,19 +2,19 @@
 
 use super::*;
 
-struct Keys {
+pub(super) struct Keys {
     scratch: tempfile::TempDir,
     sealer: Arc<Sealer>,
 }
 
 impl Keys {
-    fn new() -> Keys {
+    pub fn new() -> Keys {
         let scratch = tempfile::tempdir().unwrap();
         let keyring = Keyring::lazy(&scratch.path().join("keys"), true);
         Keys { scratch, sealer: Arc::new(Sealer::new(Arc::new(keyring)).unwrap()) }
     }
 
-    fn policy(&self) -> Policy {
+    pub fn policy(&self) -> Policy {
         Policy::new(&["client_id".into()], true).with_keys(self.sealer.clone())
     }
 
@@ -22,12 +22,12 @@ impl Keys {
         self.scratch.path().join("keys")
     }
 
-    fn open(&self, token: &Json) -> String {
+    pub fn open(&self, token: &Json) -> String {
         let opener = Opener::new(Arc::new(Keyring::open(&self.folder()).unwrap()));
         opener.open(token.as_str().unwrap()).unwrap().value.to_string()
     }
 
-    fn tag(&self, month: &str, value: &str) -> String {
+    pub fn tag(&self, month: &str, value: &str) -> String {
         let mut tag = String::new();
         self.sealer
             .seal(Month::typed(month).unwrap(), "clientid", value, &mut String::new(), &mut tag)
@@ -36,14 +36,14 @@ impl Keys {
     }
 }
 
-fn document(policy: &Policy, batch: &Batch) -> Json {
+pub(super) fn document(policy: &Policy, batch: &Batch) -> Json {
     let mut body = Vec::new();
     protect(policy, batch.event(0)).unwrap().write_json(&mut body);
     serde_json::from_slice(&body).unwrap()
 }
 
 /// In a file whose name says April 2021.
-fn of_april(text: &str) -> Batch {
+pub(super) fn of_april(text: &str) -> Batch {
     let mut batch = batch(text, None);
     batch.path = std::path::Path::new("/logs/logs_2021_Apr.txt").into();
     batch

@@ -1,0 +1,163 @@
+//! Sealing one event on its way out: its fields, what its texts quote, and then each value wherever else it stands.
+
+use std::borrow::Cow;
+use std::cmp::Reverse;
+
+use super::members::{self, Member};
+use super::nested::{self, Pass};
+use super::policy::{Pattern, TAG};
+use super::seals::Seals;
+use super::words::Words;
+use super::{KeyError, Outgoing, Policy};
+use crate::event::Value;
+
+impl Outgoing<'_> {
+    pub(super) fn seal(&mut self, mut seals: Seals<'_>) -> Result<(), KeyError> {
+        let (policy, own) = (seals.policy(), self.fields.len());
+        self.seal_fields(&mut seals);
+        if let Some(text) = &mut self.message {
+            seal_in_place(text, &mut seals, policy.patterns());
+        }
+        // Of what the fields and the message hold, there are tags already.
+        seals.tag_new_values_only();
+        if let Some(text) = &mut self.original {
+            seal_in_place(text, &mut seals, policy.patterns());
+        }
+        self.unprotected = seals.unprotected();
+        let (words, tags) = seals.finish()?;
+        self.add_tags(tags);
+        if !words.is_empty() {
+            self.seal_words(policy, &words, own);
+        }
+        Ok(())
+    }
+
+    /// Sealed fields, and what is sealed inside others.
+    fn seal_fields(&mut self, seals: &mut Seals<'_>) {
+        let policy = seals.policy();
+        for index in 0..self.fields.len() {
+            let (name, value) = &mut self.fields[index];
+            if policy.is_tag(name) {
+                // The log's own: the name is ours.
+                name.to_mut().push('_');
+            }
+            let Some(treatment) = policy.treatment(name) else {
+                match value {
+                    Value::Json(raw) => {
+                        let settled = nested::settle(name, raw, Pass::Seal(seals));
+                        self.settle(index, settled);
+                    }
+                    Value::Text(text) => seal_in_place(text, seals, &[]),
+                }
+                continue;
+            };
+            let stand = match value {
+                Value::Json("null") => continue,
+                Value::Json(raw) if raw.starts_with(['{', '[']) => seals.composite(treatment, raw),
+                Value::Json(raw) => seals.value(treatment, raw),
+                Value::Text(text) => seals.value(treatment, text),
+            };
+            *value = Value::Text(Cow::Owned(stand.text));
+            if let Some(tag) = stand.tag {
+                seals.note_tag([name, TAG].concat(), tag);
+            }
+        }
+    }
+
+    /// One for each name, or a list. No field of the event has such a name any more.
+    fn add_tags(&mut self, tags: Vec<(String, String)>) {
+        let mut tags = tags.into_iter().peekable();
+        while let Some((name, tag)) = tags.next() {
+            let mut more = None;
+            while let Some((_, other)) = tags.next_if(|(next, _)| *next == name) {
+                // Nothing in a tag needs an escape.
+                let list = more.get_or_insert_with(|| format!("[\"{tag}\""));
+                *list += &format!(",\"{other}\"");
+            }
+            let value = match more {
+                None => Value::Text(Cow::Owned(tag)),
+                Some(list) => {
+                    self.rewritten.push((self.fields.len(), list + "]"));
+                    Value::Json("[]")
+                }
+            };
+            self.fields.push((Cow::Owned(name), value));
+        }
+    }
+
+    /// The sealed values again, wherever else they stand. Behind the `own` fields of the event stand tags.
+    fn seal_words(&mut self, policy: &Policy, words: &Words, own: usize) {
+        words.replace_in(&mut self.path);
+        for text in [&mut self.message, &mut self.original].into_iter().flatten() {
+            words.replace_in(text);
+        }
+        for index in 0..own {
+            let (name, value) = &mut self.fields[index];
+            // Asked for first, as nearly all fields hold none.
+            let holds_none = match value {
+                Value::Text(text) => !words.stand_in(name) && !words.stand_in(text),
+                Value::Json(_) => false,
+            };
+            if holds_none || policy.treatment(name).is_some() {
+                continue;
+            }
+            words.replace_in(name);
+            if let Value::Text(text) = value {
+                words.replace_in(text);
+                continue;
+            }
+            let Value::Json(raw) = self.value(index) else { continue };
+            let name = &self.fields[index].0;
+            let settled = nested::settle(name, raw, Pass::Replace(policy, words));
+            self.settle(index, settled);
+        }
+    }
+}
+
+fn seal_in_place<'e>(text: &mut Cow<'_, str>, seals: &mut Seals<'e>, patterns: &'e [Pattern]) {
+    if let Some(sealed) = seal_in(text, seals, patterns) {
+        *text = Cow::Owned(sealed);
+    }
+}
+
+/// Values that a text quotes: members of objects, whole or cut, and what patterns find. `None`: there are none.
+pub(super) fn seal_in<'e>(
+    text: &str,
+    seals: &mut Seals<'e>,
+    patterns: &'e [Pattern],
+) -> Option<String> {
+    let mut found = members::treated(text, seals.policy());
+    for pattern in patterns {
+        found.extend(pattern.find(text).into_iter().map(|(start, end)| Member {
+            name: pattern.spelling().to_owned(),
+            treatment: pattern.field(),
+            value: text[start..end].to_owned(),
+            place: start..end,
+            bare: false,
+        }));
+    }
+    if found.is_empty() {
+        return None;
+    }
+    found.sort_by_key(|member| (member.place.start, Reverse(member.place.end)));
+    let (mut sealed, mut rest) = (String::with_capacity(text.len()), 0);
+    for Member { name, treatment, value, place, bare } in found {
+        let stand = seals.value(treatment, &value);
+        if let Some(tag) = stand.tag {
+            seals.note_tag(name + TAG, tag);
+        }
+        if place.end <= rest {
+            // Inside one that is sealed as a whole.
+            continue;
+        }
+        // One that overlaps the one before stands behind it.
+        sealed.push_str(text.get(rest..place.start).unwrap_or(""));
+        match bare {
+            true => sealed.extend(["\"", &stand.text, "\""]),
+            false => sealed.push_str(&stand.text),
+        }
+        rest = place.end;
+    }
+    sealed.push_str(&text[rest..]);
+    Some(sealed)
+}
