@@ -32,6 +32,7 @@ mod setup;
 mod small_disk;
 mod state;
 mod stdin;
+mod steps;
 mod stop;
 mod terminal;
 mod tidy;
