@@ -59,7 +59,7 @@ impl Settings {
 }
 
 /// When delivery happens.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ship {
     pub start: ShipStart,
     /// A round so often, each up to the end seen at its start.
@@ -68,8 +68,9 @@ pub struct Ship {
     pub after: Option<u64>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ShipStart {
+    #[default]
     Auto,
     /// Armed, but nothing leaves before the operator asks for it.
     Manual,

@@ -39,12 +39,12 @@ impl Timestamp {
         self.0.div_euclid(1_000_000)
     }
 
-    /// Days since the epoch, rounded down.
     /// The beginning of a UTC day.
     pub fn of_day(day: i32) -> Self {
         Timestamp::from_seconds(i64::from(day) * 86_400)
     }
 
+    /// Days since the epoch, rounded down.
     pub fn day(self) -> i32 {
         self.seconds().div_euclid(86_400) as i32
     }

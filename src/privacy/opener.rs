@@ -70,13 +70,6 @@ impl Opener {
         Opener { keyring, ciphers: Mutex::default() }
     }
 
-    /// Takes up what has happened to the keys folder since.
-    pub fn refresh(&self) {
-        if self.keyring.refresh() {
-            self.ciphers.lock().unwrap_or_else(PoisonError::into_inner).clear();
-        }
-    }
-
     /// One whole token, and nothing around it.
     pub fn open(&self, text: &str) -> Result<Opened, OpenError> {
         let token = Token::parse(text).ok_or(OpenError::NoToken)?;

@@ -152,7 +152,6 @@ fn names(folder: &Path) -> io::Result<Vec<String>> {
     names.filter(|name| name.as_ref().map_or(true, |name| !name.is_empty())).collect()
 }
 
-/// A crash tore the last line: the next one must not continue it.
 /// All of it is there, or nothing as far as that is in our hands: a full disk may have taken a part.
 fn append_or_leave(file: &mut File, lines: &[u8]) -> io::Result<()> {
     let before = file.metadata()?.len();
@@ -161,6 +160,7 @@ fn append_or_leave(file: &mut File, lines: &[u8]) -> io::Result<()> {
     })
 }
 
+/// A crash tore the last line: the next one must not continue it.
 fn ends_in_the_middle_of_a_line(file: &mut File) -> io::Result<bool> {
     if file.metadata()?.len() == 0 {
         return Ok(false);

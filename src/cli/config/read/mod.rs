@@ -83,7 +83,7 @@ fn whole(top: &mut Section<'_>, zone: TimeZone) -> Configured {
     let colors = [("auto", Color::Auto), ("always", Color::Always), ("never", Color::Never)];
     Configured {
         sources: top.named("source", |name, section| source::read(name, section, &zone)),
-        ship: top.section("ship", ship),
+        ship: top.section("ship", ship).unwrap_or_default(),
         sinks: top.named("sink", sink::read),
         dead_letters_most: top
             .section("dead_letters", |section| section.parsed("most", parse_size))
@@ -107,16 +107,13 @@ fn whole(top: &mut Section<'_>, zone: TimeZone) -> Configured {
     }
 }
 
-fn ship(section: &mut Section<'_>) -> Ship {
-    Ship {
-        start: ship_start(section).unwrap_or(ShipStart::Auto),
-        every: section.duration("every"),
-        after: section.number("after", 1, u64::MAX),
-    }
-}
-
-fn ship_start(section: &mut Section<'_>) -> Option<ShipStart> {
-    section.choice("start", &[("auto", ShipStart::Auto), ("manual", ShipStart::Manual)])
+/// `[ship]`, or `[sink.NAME.ship]`, all of which counts instead. `None` where nothing is said.
+fn ship(section: &mut Section<'_>) -> Option<Ship> {
+    let start =
+        section.choice("start", &[("auto", ShipStart::Auto), ("manual", ShipStart::Manual)]);
+    let (every, after) = (section.duration("every"), section.number("after", 1, u64::MAX));
+    let any = start.is_some() || every.is_some() || after.is_some();
+    any.then(|| Ship { start: start.unwrap_or_default(), every, after })
 }
 
 fn address(written: &str) -> Result<SocketAddr, String> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::super::closest;
 use super::super::section::Section;
 use super::without_effect;
-use crate::app::settings::{Ship, ShipStart, SinkKind, SinkSettings};
+use crate::app::settings::{SinkKind, SinkSettings};
 use crate::base::bytes::parse_duration;
 
 const KINDS: [&str; 7] =
@@ -20,7 +20,7 @@ pub fn read(name: &str, section: &mut Section<'_>) -> Option<SinkSettings> {
     let levels = section.levels("levels").unwrap_or_default();
     let where_ = section.query("where").map(|(tree, _)| tree);
     without_effect(section, &["from"]);
-    let ship = section.section("ship", own_ship);
+    let ship = section.section("ship", super::ship);
     let kind = match kind {
         "archive" => {
             let keep = section.parsed("keep", read_keep);
@@ -49,14 +49,6 @@ pub fn read(name: &str, section: &mut Section<'_>) -> Option<SinkSettings> {
         }
     };
     Some(SinkSettings { name: name.to_owned(), kind, enabled, levels, where_, ship })
-}
-
-/// `[sink.NAME.ship]`: all of it counts instead of `[ship]`. `None` where there is none.
-fn own_ship(section: &mut Section<'_>) -> Option<Ship> {
-    let start = super::ship_start(section);
-    let (every, after) = (section.duration("every"), section.number("after", 1, u64::MAX));
-    let any = start.is_some() || every.is_some() || after.is_some();
-    any.then(|| Ship { start: start.unwrap_or(ShipStart::Auto), every, after })
 }
 
 fn unknown_kind(name: &str, kind: &str, written: bool, section: &mut Section<'_>) {
