@@ -94,10 +94,21 @@ impl Keys {
                 },
             },
             Grouping::Fields(fields) => {
-                write_key(fields, event, self.policy.as_deref(), &mut self.scratch);
+                write_key(fields, event, |_, _| None, &mut self.scratch);
                 self.numbers.get(self.scratch.as_str()).copied().ok_or(&self.scratch)
             }
         }
+    }
+
+    /// What is told of the event's key, where that is not the key itself. Asked once a key.
+    pub fn told(&self, grouping: &Grouping, event: &Event<'_>) -> Option<Arc<str>> {
+        let (Grouping::Fields(fields), Some(policy)) = (grouping, &self.policy) else {
+            return None;
+        };
+        let mut key = String::new();
+        let alias = |name: &str, value: &str| privacy::alias(policy, event, name, value);
+        write_key(fields, event, alias, &mut key);
+        Some(key.into())
     }
 
     pub fn number(&self, key: &str) -> Option<usize> {
@@ -116,7 +127,13 @@ impl Keys {
     }
 }
 
-fn write_key(fields: &[By], event: &Event<'_>, policy: Option<&Policy>, key: &mut String) {
+/// `alias`: what stands for the value of a field, where it is not to be seen.
+fn write_key(
+    fields: &[By],
+    event: &Event<'_>,
+    alias: impl Fn(&str, &str) -> Option<String>,
+    key: &mut String,
+) {
     let mut values: Vec<Option<String>> = vec![None; fields.len()];
     let mut note = |path: &str, value: Value<'_>| {
         for (field, found) in fields.iter().zip(&mut values) {
@@ -144,9 +161,7 @@ fn write_key(fields: &[By], event: &Event<'_>, policy: Option<&Policy>, key: &mu
             By::Source => key.push_str(&event.batch.generation.source),
             By::Field(name) => {
                 let value = value.as_deref();
-                let alias = policy
-                    .zip(value)
-                    .and_then(|(policy, value)| privacy::alias(policy, event, &name.0, value));
+                let alias = value.and_then(|value| alias(&name.0, value));
                 key.push_str(alias.as_deref().or(value).unwrap_or(NONE));
             }
         }

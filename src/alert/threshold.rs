@@ -47,7 +47,10 @@ pub(super) struct Threshold {
 /// One key of a rule.
 #[derive(Debug)]
 pub(super) struct Slot {
+    /// Known here alone.
     pub(super) key: Arc<str>,
+    /// What is told of it.
+    told: Arc<str>,
     pace: Pace,
     window: Window,
     /// Counts on where the window stops at the limit; for people.
@@ -234,7 +237,7 @@ impl Threshold {
         Transition {
             rule: self.name.clone(),
             condition: self.description.clone(),
-            key: slot.key.clone(),
+            key: slot.told.clone(),
             change,
             count: incident.matches,
             first: incident.first,
@@ -251,14 +254,17 @@ impl Threshold {
             Err(key) => key.into(),
         };
         if self.keys.len() >= MAX_KEYS && !self.sweep() {
-            return self.keys.number(OTHER).or_else(|| Some(self.add(OTHER.into())));
+            let known = self.keys.number(OTHER);
+            return known.or_else(|| Some(self.add(OTHER.into(), OTHER.into())));
         }
-        Some(self.add(key))
+        let told = self.keys.told(&self.grouping, event).unwrap_or_else(|| key.clone());
+        Some(self.add(key, told))
     }
 
-    fn add(&mut self, key: Arc<str>) -> usize {
+    fn add(&mut self, key: Arc<str>, told: Arc<str>) -> usize {
         self.slots.push(Slot {
             key: key.clone(),
+            told,
             pace: Pace::NEVER,
             window: Window::new(self.config.count, self.config.window),
             recent: Buckets::new(HISTORY, self.config.window),
@@ -313,7 +319,7 @@ impl Threshold {
             let exact = slot.window.count_at(at);
             let reached = exact >= self.config.count.max(1);
             let count = if reached { exact.max(slot.recent.sum_at(at)) } else { exact };
-            (slot.incident.is_some(), count, &slot.key)
+            (slot.incident.is_some(), count, &slot.told)
         });
         let (_, count, key) = counted
             .max_by_key(|(firing, count, _)| (*firing, *count))

@@ -10,10 +10,10 @@ use super::policy::{Policy, Treatment};
 use crate::base::json::Quoted;
 
 /// A member that the policy treats.
-pub(super) struct Member<'p> {
-    pub name: String,
+pub(super) struct Member<'t, 'p> {
+    pub name: Cow<'t, str>,
     pub treatment: Treatment<'p>,
-    pub value: String,
+    pub value: Cow<'t, str>,
     /// The value without its quotes. A text that is cut goes to the end.
     pub place: Range<usize>,
     /// A number: what stands for it needs quotes.
@@ -21,7 +21,7 @@ pub(super) struct Member<'p> {
 }
 
 /// In the order in which they stand. Objects and lists are no values, but what they hold may be.
-pub(super) fn treated<'p>(text: &str, policy: &'p Policy) -> Vec<Member<'p>> {
+pub(super) fn treated<'t, 'p>(text: &'t str, policy: &'p Policy) -> Vec<Member<'t, 'p>> {
     let mut found = Vec::new();
     let mut from = 0;
     while let Some(at) = memchr(b'"', &text.as_bytes()[from..]) {
@@ -36,9 +36,6 @@ pub(super) fn treated<'p>(text: &str, policy: &'p Policy) -> Vec<Member<'p>> {
         };
         from = text.len() - value.len();
         let name = Quoted(&text[key..close]).decode();
-        if policy.never_treats(&name) {
-            continue;
-        }
         let Some(treatment) = policy.treatment(&name) else { continue };
         if let Some((place, bare)) = value_at(text, from) {
             from = place.end + usize::from(!bare && place.end < text.len());
@@ -46,7 +43,6 @@ pub(super) fn treated<'p>(text: &str, policy: &'p Policy) -> Vec<Member<'p>> {
                 true => Cow::Borrowed(&text[place.clone()]),
                 false => Quoted(&text[place.clone()]).decode(),
             };
-            let (name, value) = (name.into_owned(), value.into_owned());
             found.push(Member { name, treatment, value, place, bare });
         }
     }
@@ -100,7 +96,7 @@ mod tests {
         ];
         for (text, expected) in cases {
             let found = treated(text, &policy);
-            let values: Vec<&str> = found.iter().map(|member| member.value.as_str()).collect();
+            let values: Vec<&str> = found.iter().map(|member| &*member.value).collect();
             assert_eq!(values, expected, "{text}");
         }
     }

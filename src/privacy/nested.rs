@@ -3,7 +3,7 @@
 
 use super::policy::{TAG, Treatment};
 use super::sealing::seal_in;
-use super::seals::Seals;
+use super::seals::{Seals, Stand};
 use super::words::Words;
 use super::{Policy, SEALED};
 use crate::base::json::{self, Token, Tokens};
@@ -48,14 +48,14 @@ pub(super) fn settle(path: &str, raw: &str, pass: Pass<'_, '_>) -> Settled {
     if !raw.starts_with(['{', '[']) {
         return settle_scalar(raw, pass.words());
     }
-    if let Pass::Replace(_, words) = &pass
-        && memchr::memchr(b'\\', raw.as_bytes()).is_none()
-        && !words.stand_in(raw)
-    {
+    let as_it_was = match &pass {
+        Pass::Seal(seals) => stays_as_it_is(raw, seals.policy()),
         // It was settled before, and what has no escape is as it looks.
-        return Settled::AsItWas;
-    }
-    if pass.words().is_none() && stays_as_it_is(raw, pass.policy()) {
+        Pass::Replace(_, words) => {
+            memchr::memchr(b'\\', raw.as_bytes()).is_none() && !words.stand_in(raw)
+        }
+    };
+    if as_it_was {
         return Settled::AsItWas;
     }
     let mut writer = Writer {
@@ -170,7 +170,7 @@ impl<'w, 'e> Writer<'w, 'e> {
             let depth = tokens.depth();
             self.deepest = self.deepest.max(depth);
             if let Some(sealing) = self.sealing.take_if(|sealing| sealing.depth == depth) {
-                self.seal(sealing.treatment, sealing.key, &self.raw[sealing.start..tokens.at()]);
+                self.end_of_sealing(&sealing, tokens.at());
             } else if self.sealing.is_some() {
                 // Until it ends.
             } else if let Some((treatment, key)) = treated.take() {
@@ -197,6 +197,7 @@ impl<'w, 'e> Writer<'w, 'e> {
             }
             Token::Scalar("null") => _ = self.token(token),
             Token::Scalar(scalar) => self.seal(treatment, key, scalar),
+            // Whatever it begins with, it is no object.
             Token::Text(text) => self.seal(treatment, key, &text.decode()),
             Token::Key(_) | Token::ObjectEnd | Token::ArrayEnd => {}
         }
@@ -204,10 +205,17 @@ impl<'w, 'e> Writer<'w, 'e> {
 
     fn seal(&mut self, treatment: Treatment<'e>, key: json::Quoted<'w>, value: &str) {
         let Pass::Seal(seals) = &mut self.pass else { return };
-        let stand = match value.starts_with(['{', '[']) {
-            true => seals.composite(treatment, value),
-            false => seals.value(treatment, value),
-        };
+        let stand = seals.value(treatment, value);
+        self.write_stand(key, stand);
+    }
+
+    fn end_of_sealing(&mut self, sealing: &Sealing<'w, 'e>, end: usize) {
+        let Pass::Seal(seals) = &mut self.pass else { return };
+        let stand = seals.composite(sealing.treatment, &self.raw[sealing.start..end]);
+        self.write_stand(sealing.key, stand);
+    }
+
+    fn write_stand(&mut self, key: json::Quoted<'w>, stand: Stand) {
         self.text(&stand.text);
         if let Some(tag) = stand.tag {
             self.body.push(b',');

@@ -47,13 +47,16 @@ pub fn shown<'a>(policy: &Policy, event: Event<'a>) -> Outgoing<'a> {
     under(policy, None, event).expect("what asks for no key is not refused one")
 }
 
-/// What stands for one value of an event, where the policy hides the field: the tag of a sealed one, so that the same
-/// value has the same alias all month. `None`: it is not hidden.
+/// What is told instead of one value of an event: the tag of a sealed one, so that the same value has the same alias all
+/// month, also where it stands in a field that is not sealed. `None`: the value as it is.
 pub fn alias(policy: &Policy, event: &Event<'_>, path: &str, value: &str) -> Option<String> {
-    let treatment = policy.treatment(path)?;
     let mut seals = Seals::new(policy, policy.sealer(), &event.batch.path, day_of(event));
-    let stand = seals.value(treatment, value);
-    Some(stand.tag.unwrap_or(stand.text))
+    if let Some(treatment) = policy.treatment(path) {
+        let stand = seals.value(treatment, value);
+        return Some(stand.tag.unwrap_or(stand.text));
+    }
+    clear(policy, *event).seal_values(&mut seals);
+    seals.aliases().replace(value)
 }
 
 /// Its own, or that on which its bytes were first seen.
@@ -70,9 +73,16 @@ fn under<'a>(
     sealer: Option<&Arc<Sealer>>,
     event: Event<'a>,
 ) -> Result<Outgoing<'a>, KeyError> {
+    let mut outgoing = clear(policy, event);
+    outgoing.seal(Seals::new(policy, sealer, &event.batch.path, outgoing.day))?;
+    Ok(outgoing)
+}
+
+/// Nothing is hidden yet.
+fn clear<'a>(policy: &Policy, event: Event<'a>) -> Outgoing<'a> {
     let parts = document::parts(event);
     let (record, generation) = (event.record, &event.batch.generation);
-    let mut outgoing = Outgoing {
+    Outgoing {
         id: event.id(),
         generation: generation.id,
         offset: record.start,
@@ -91,10 +101,7 @@ fn under<'a>(
         fields: parts.fields,
         rewritten: Vec::new(),
         unprotected: 0,
-    };
-    let seals = Seals::new(policy, sealer, &event.batch.path, outgoing.day);
-    outgoing.seal(seals)?;
-    Ok(outgoing)
+    }
 }
 
 /// What a document does not say about its event.

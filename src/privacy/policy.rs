@@ -1,5 +1,6 @@
 //! Which fields are sealed, which addresses leave under another name, and with what.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use regex::Regex;
@@ -10,6 +11,8 @@ use super::{AddressMode, Sealer};
 #[derive(Clone, Debug, Default)]
 pub struct Policy {
     seal: Names,
+    /// Those, and the fields of patterns: they have tags.
+    tagged: Names,
     addresses: Names,
     address_mode: AddressMode,
     /// Addresses look alike in all months.
@@ -65,7 +68,8 @@ impl Policy {
     /// Names are compared as in queries: lower case, letters and digits only. `keep_original`: documents hold
     /// the whole record as `event.original`. Without a [`Sealer`] the values leave as `[sealed]`, for good.
     pub fn new(seal: &[String], keep_original: bool) -> Self {
-        Policy { seal: Names::new(seal), keep_original, ..Policy::default() }
+        let seal = Names::new(seal);
+        Policy { tagged: tagged(&seal, &[]), seal, keep_original, ..Policy::default() }
     }
 
     /// Fields that hold addresses. `last`: they look alike in all months.
@@ -81,6 +85,7 @@ impl Policy {
 
     #[must_use]
     pub fn with_patterns(mut self, patterns: Vec<Pattern>) -> Self {
+        self.tagged = tagged(&self.seal, &patterns);
         self.patterns = patterns;
         self
     }
@@ -112,7 +117,7 @@ impl Policy {
 
     /// Keys that were changed since are taken up; meant for once a batch.
     pub fn refresh(&self) {
-        if let Some(sealer) = &self.sealer {
+        if let Some(sealer) = self.sealer.as_ref().filter(|_| self.hides_anything()) {
             sealer.refresh();
         }
     }
@@ -135,13 +140,8 @@ impl Policy {
     }
 
     /// The names that values are sealed under.
-    pub fn sealed_names(&self) -> Vec<&str> {
-        let of_patterns = self.patterns.iter().map(|pattern| &pattern.field);
-        let mut names: Vec<&str> =
-            self.seal.all.iter().chain(of_patterns).map(String::as_str).collect();
-        names.sort_unstable();
-        names.dedup();
-        names
+    pub fn sealed_names(&self) -> &[String] {
+        &self.tagged.all
     }
 
     pub(super) fn patterns(&self) -> &[Pattern] {
@@ -157,21 +157,19 @@ impl Policy {
 
     /// The name of a tag that we write beside a sealed field.
     pub(super) fn is_tag(&self, path: &str) -> bool {
-        path.strip_suffix(TAG).is_some_and(|path| {
-            self.seals(path) || self.patterns.iter().any(|it| ends_with_name(path, &it.field))
-        })
+        path.strip_suffix(TAG).is_some_and(|path| self.tagged.find(path).is_some())
     }
 
     /// A key of an object that no parent can make a path of that is treated, nor a tag: nearly all of them.
     pub(super) fn never_treats(&self, key: &str) -> bool {
         self.seal.never_end(key)
             && self.addresses.never_end(key)
-            && key.strip_suffix(TAG).is_none_or(|key| self.seal.never_end(key))
+            && key.strip_suffix(TAG).is_none_or(|key| self.tagged.never_end(key))
     }
 }
 
 /// Behind the name of a sealed field: the name of its tag.
-pub(super) const TAG: &str = "_tag";
+pub const TAG: &str = "_tag";
 
 /// Names of fields.
 #[derive(Clone, Debug, Default)]
@@ -247,6 +245,13 @@ impl Names {
         };
         !self.all.iter().any(ends_alike)
     }
+}
+
+/// Each name once.
+fn tagged(seal: &Names, patterns: &[Pattern]) -> Names {
+    let of_patterns = patterns.iter().map(|pattern| &pattern.field);
+    let all: BTreeSet<String> = seal.all.iter().chain(of_patterns).cloned().collect();
+    Names::new(&Vec::from_iter(all))
 }
 
 /// Something can bear this name.

@@ -14,10 +14,7 @@ use crate::event::Value;
 impl Outgoing<'_> {
     pub(super) fn seal(&mut self, mut seals: Seals<'_>) -> Result<(), KeyError> {
         let (policy, own) = (seals.policy(), self.fields.len());
-        self.seal_fields(&mut seals);
-        if let Some(text) = &mut self.message {
-            seal_in_place(text, &mut seals, policy.patterns());
-        }
+        self.seal_values(&mut seals);
         // Of what the fields and the message hold, there are tags already.
         seals.tag_new_values_only();
         if let Some(text) = &mut self.original {
@@ -30,6 +27,14 @@ impl Outgoing<'_> {
             self.seal_words(policy, &words, own);
         }
         Ok(())
+    }
+
+    /// What is sealed in fields and in the message.
+    pub(super) fn seal_values(&mut self, seals: &mut Seals<'_>) {
+        self.seal_fields(seals);
+        if let Some(text) = &mut self.message {
+            seal_in_place(text, seals, seals.policy().patterns());
+        }
     }
 
     /// Sealed fields, and what is sealed inside others.
@@ -93,18 +98,23 @@ impl Outgoing<'_> {
         }
         for index in 0..own {
             let (name, value) = &mut self.fields[index];
-            // Asked for first, as nearly all fields hold none.
-            let holds_none = match value {
-                Value::Text(text) => !words.stand_in(name) && !words.stand_in(text),
-                Value::Json(_) => false,
+            let in_name = words.replace(name);
+            let in_text = match value {
+                Value::Text(text) => words.replace(text),
+                Value::Json(_) => None,
             };
-            if holds_none || policy.treatment(name).is_some() {
+            // Asked where it matters, as nearly all fields hold none.
+            let is_json = matches!(value, Value::Json(_));
+            if (in_name.is_none() && in_text.is_none() && !is_json)
+                || policy.treatment(name).is_some()
+            {
                 continue;
             }
-            words.replace_in(name);
-            if let Value::Text(text) = value {
-                words.replace_in(text);
-                continue;
+            if let Some(replaced) = in_name {
+                *name = Cow::Owned(replaced);
+            }
+            if let Some(replaced) = in_text {
+                *value = Value::Text(Cow::Owned(replaced));
             }
             let Value::Json(raw) = self.value(index) else { continue };
             let name = &self.fields[index].0;
@@ -129,9 +139,9 @@ pub(super) fn seal_in<'e>(
     let mut found = members::treated(text, seals.policy());
     for pattern in patterns {
         found.extend(pattern.find(text).into_iter().map(|(start, end)| Member {
-            name: pattern.spelling().to_owned(),
+            name: Cow::Borrowed(pattern.spelling()),
             treatment: pattern.field(),
-            value: text[start..end].to_owned(),
+            value: Cow::Borrowed(&text[start..end]),
             place: start..end,
             bare: false,
         }));
@@ -144,7 +154,7 @@ pub(super) fn seal_in<'e>(
     for Member { name, treatment, value, place, bare } in found {
         let stand = seals.value(treatment, &value);
         if let Some(tag) = stand.tag {
-            seals.note_tag(name + TAG, tag);
+            seals.note_tag([&name, TAG].concat(), tag);
         }
         if place.end <= rest {
             // Inside one that is sealed as a whole.

@@ -10,9 +10,9 @@ use super::words::{Words, is_short};
 use super::{KeyError, Month, Policy, SEALED, Sealer};
 use crate::base::Timestamp;
 
-/// Room for the token of a short value, and for a tag.
-const TOKEN: usize = 128;
-const TAG: usize = 32;
+/// Bytes that the token of a short value takes, and a tag.
+const TOKEN_ROOM: usize = 128;
+const TAG_ROOM: usize = 32;
 
 /// Keys are asked for with the first value; most events have none.
 pub(super) struct Seals<'e> {
@@ -93,6 +93,13 @@ impl<'e> Seals<'e> {
         }
     }
 
+    /// What is told of the values: tags rather than tokens, and `[sealed]` where a key is missing.
+    pub(super) fn aliases(self) -> Words {
+        let alias = |stand: Stand| stand.tag.unwrap_or(stand.text);
+        let pair = |value: KnownValue<'_>| (value.text, alias(value.stand));
+        Words::new(self.known.values.into_iter().map(pair).collect())
+    }
+
     /// Of a text or a number. The same one has the same token wherever it stands in an event.
     pub(super) fn value(&mut self, treatment: Treatment<'e>, value: &str) -> Stand {
         let value = value.trim();
@@ -131,11 +138,11 @@ impl<'e> Seals<'e> {
         let Some(sealer) = self.sealer else {
             return Ok(Stand { text: SEALED.to_owned(), tag: None });
         };
-        let mut text = String::with_capacity(TOKEN);
+        let mut text = String::with_capacity(TOKEN_ROOM);
         let month = self.month();
         match treatment {
             Treatment::Seal(field) => {
-                let mut tag = String::with_capacity(TAG);
+                let mut tag = String::with_capacity(TAG_ROOM);
                 sealer.seal(month, field, value, &mut text, &mut tag)?;
                 Ok(Stand { text, tag: Some(tag) })
             }

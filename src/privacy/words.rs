@@ -77,12 +77,11 @@ impl Words {
 
     /// `None` where nothing had to be replaced. What stands for one value is not looked through for the next.
     pub(super) fn replace(&self, text: &str) -> Option<String> {
-        if self.is_empty() {
+        let places = self.places(text);
+        if places.is_empty() {
             return None;
         }
-        let places = self.places(text);
-        let mut replaced = String::new();
-        let mut rest = 0;
+        let (mut replaced, mut rest) = (String::with_capacity(text.len()), 0);
         for place in &places {
             // One that overlaps the one before goes as far as it goes on behind it.
             if place.start >= rest {
@@ -92,7 +91,7 @@ impl Words {
             rest = rest.max(place.end);
         }
         replaced.push_str(&text[rest..]);
-        (!places.is_empty()).then_some(replaced)
+        Some(replaced)
     }
 
     pub(super) fn replace_in(&self, text: &mut Cow<'_, str>) {

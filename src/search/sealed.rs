@@ -6,6 +6,7 @@
 use std::net::IpAddr;
 
 use crate::privacy::keys::MonthKey;
+use crate::privacy::policy::TAG;
 use crate::privacy::{AddressMode, Policy, address, tag};
 use crate::query::{Expr, FieldName, Test};
 
@@ -70,7 +71,7 @@ fn by_tags(
     let Test::Equals(value) = test else {
         return Err(Refusal::Sealed { name: name.0.clone() });
     };
-    let beside = FieldName(format!("{}_tag", name.0));
+    let beside = FieldName([&name.0, TAG].concat());
     // As it is sealed.
     let tags = keys.iter().map(|key| tag::of(key, sealed, value.trim()));
     Ok(any_of(&beside, tags.map(Test::Equals)))

@@ -46,6 +46,43 @@ fn an_object_that_a_field_quotes_is_sealed_too() {
 }
 
 #[test]
+fn a_text_that_looks_like_an_object_is_a_value() {
+    let keys = Keys::new();
+    for id in ["{3F25-11AB}", "[ID-1]"] {
+        let text = format!(r#"{{"msg":"of {id}","request":{{"client_id":"{id}"}}}}"#);
+        let document = document(&keys.policy(), &of_json(&text));
+        assert_eq!(keys.open(&document["request"]["client_id"]), id);
+        assert_eq!(document["request"]["client_id_tag"], keys.tag("2021_April", id));
+        assert!(!document.to_string().contains(id), "{document}");
+    }
+}
+
+/// The name of a group of a rule, say.
+#[test]
+fn a_value_that_is_told_alone_is_hidden_as_in_its_event() {
+    let keys = Keys::new();
+    let mut event = of_json(
+        r#"{"msg":"of 1234567","client_id":"CLIENTID2","user":"CLIENTID2","a":{"client_id":{"x":"1234567"}}}"#,
+    );
+    event.path = std::path::Path::new("/logs/CLIENTID2/logs_2021_Apr.txt").into();
+    let told = |path: &str, value: &str| alias(&keys.policy(), &event.event(0), path, value);
+    let tag = keys.tag("2021_April", "CLIENTID2");
+    assert_eq!(told("client_id", "CLIENTID2"), Some(tag.clone()));
+    assert_eq!(told("user", "CLIENTID2"), Some(tag.clone()));
+    assert_eq!(
+        told("log.file.path", "/logs/CLIENTID2/logs_2021_Apr.txt"),
+        Some(format!("/logs/{tag}/logs_2021_Apr.txt"))
+    );
+    assert_eq!(told("a.client_id.x", "1234567"), Some(keys.tag("2021_April", "1234567")));
+    assert_eq!(told("user", "ada"), None);
+    // Without the key of the month it is hidden all the same.
+    std::fs::remove_file(keys.folder().join("2021_April.key")).unwrap();
+    let policy = keys.policy();
+    policy.refresh();
+    assert_eq!(alias(&policy, &event.event(0), "user", "CLIENTID2"), Some(SEALED.to_owned()));
+}
+
+#[test]
 fn a_dot_inside_a_key_parts_names() {
     let keys = Keys::new();
     let text = r#"{"msg":"of CLIENTID2","attributes":{"enduser.client_id":"CLIENTID2","client_id.x":"y"}}"#;

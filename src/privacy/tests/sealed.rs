@@ -18,7 +18,7 @@ impl Keys {
         Policy::new(&["client_id".into()], true).with_keys(self.sealer.clone())
     }
 
-    fn folder(&self) -> std::path::PathBuf {
+    pub fn folder(&self) -> std::path::PathBuf {
         self.scratch.path().join("keys")
     }
 
