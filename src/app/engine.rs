@@ -242,14 +242,18 @@ impl Engine {
                         return;
                     }
                 }
-                Some(command) => {
-                    if matches!(command, Command::ShipNow { .. }) {
-                        self.maker.log.keep_input();
-                    }
-                    sinks::forward(&self.sinks, &command).await;
-                }
+                Some(command) => self.pass_on(&command).await,
             }
         }
+    }
+
+    /// To the sinks at work, and to those that are about to be.
+    async fn pass_on(&mut self, command: &Command) {
+        if matches!(command, Command::ShipNow { .. } | Command::Resume { .. }) {
+            self.maker.log.keep_input();
+        }
+        self.broken.note(command);
+        sinks::forward(&self.sinks, command).await;
     }
 
     /// Drains, commits, ends every task and waits for it.

@@ -49,7 +49,9 @@ pub async fn run(
         }
         if stop {
             stopping = true;
-            let _ = commands.send(Command::Stop).await;
+            // Beside, so that a second signal is heard while nobody takes commands.
+            let commands = commands.clone();
+            drop(tokio::spawn(async move { commands.send(Command::Stop).await }));
         }
     }
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 
 use futures::future::join_all;
 use tokio::sync::watch;
@@ -17,7 +18,7 @@ use super::letters::{LetterDesk, takes_single_events};
 use super::settings::{PrivacySettings, Settings, Ship, ShipStart, SinkKind, SinkSettings};
 use crate::archive::Archive;
 use crate::base::Clock;
-use crate::event::status::{SinkState, SinkStatus};
+use crate::event::status::SinkStatus;
 use crate::event::{Command, Level};
 use crate::follow::Log;
 use crate::privacy::Sealer;
@@ -71,8 +72,8 @@ pub struct Running {
     task: Option<JoinHandle<SinkStatus>>,
     stop: CancellationToken,
     closed: Option<CancellationToken>,
-    /// Who had paused it when it was told to stop.
-    paused_by: Option<String>,
+    /// What holds on behind its end.
+    left: Left,
 }
 
 impl Running {
@@ -96,15 +97,18 @@ impl Running {
 
     /// It drains, and ends.
     pub fn stop(&mut self) {
-        if let SinkState::Paused { by, .. } = &self.handle.status.borrow().state {
-            self.paused_by = Some(by.clone());
-        }
+        self.left.paused_by.clone_from(&self.handle.status.borrow().paused_by);
         self.stop.cancel();
+    }
+
+    /// What is asked of it while it ends, for who comes behind it.
+    pub fn note(&mut self, command: &Command) {
+        self.left.note(command);
     }
 
     /// Once it has ended: what it holds open can be opened again.
     pub fn leave(self) -> Left {
-        Left { name: self.recipe.sink.name, paused_by: self.paused_by }
+        self.left
     }
 
     /// Its worker broke: what it told last, and what is needed to begin again.
@@ -129,7 +133,30 @@ impl Running {
 pub struct Left {
     pub name: String,
     paused_by: Option<String>,
+    /// To ship what there is.
+    asked: bool,
 }
+
+impl Left {
+    fn new(name: String) -> Left {
+        Left { name, paused_by: None, asked: false }
+    }
+
+    pub fn note(&mut self, command: &Command) {
+        let meant = |sink: &Option<String>| sink.as_ref().is_none_or(|name| *name == self.name);
+        match command {
+            Command::Pause { sink, by } if meant(sink) => {
+                (self.paused_by, self.asked) = (Some(by.clone()), false);
+            }
+            Command::Resume { sink } if meant(sink) => self.paused_by = None,
+            Command::ShipNow { sink } if meant(sink) => self.asked = true,
+            _ => {}
+        }
+    }
+}
+
+/// A sink drains for ten seconds and commits; behind that its disk or its server hangs, and nobody waits any more.
+const LONGEST_END: Duration = Duration::from_secs(60);
 
 /// What sinks have in common as long as an engine runs.
 #[derive(Clone)]
@@ -170,10 +197,14 @@ impl Maker {
         if let Some(by) = before.and_then(|before| before.paused_by.clone()) {
             let _ = handle.orders.send(Order::Pause { by }).await;
         }
+        if before.is_some_and(|before| before.asked) {
+            let _ = handle.orders.send(Order::ShipNow).await;
+        }
         let stop = CancellationToken::new();
         let task = Some(tokio::spawn(worker.run(stop.clone())));
         let Built { sink, closed } = built;
-        Ok(Running { recipe, sink, handle, task, stop, closed, paused_by: None })
+        let left = Left::new(recipe.name().to_owned());
+        Ok(Running { recipe, sink, handle, task, stop, closed, left })
     }
 
     async fn opened(&self, archive: &Path, sink: &SinkSettings) -> Result<Built, StartError> {
@@ -247,8 +278,11 @@ pub async fn forward(sinks: &[Running], command: &Command) {
     };
     for sink in sinks.iter().filter(|sink| wanted.as_ref().is_none_or(|name| *name == sink.name()))
     {
-        // A worker that has ended has nothing left to do.
-        let _ = sink.handle.orders.send(order.clone()).await;
+        // A worker that has ended has nothing left to do, and a question can be asked again.
+        let _ = match command {
+            Command::Where { .. } => sink.handle.orders.try_send(order.clone()).map_err(drop),
+            _ => sink.handle.orders.send(order.clone()).await.map_err(drop),
+        };
     }
 }
 
@@ -287,5 +321,14 @@ pub async fn stop(sinks: Vec<Running>) {
     for sink in &sinks {
         sink.stop.cancel();
     }
-    join_all(sinks.into_iter().filter_map(|sink| sink.task)).await;
+    let names: Vec<&str> = sinks.iter().map(Running::name).collect();
+    let names = names.join(", ");
+    let ends = join_all(sinks.into_iter().filter_map(|sink| sink.task));
+    if tokio::time::timeout(LONGEST_END, ends).await.is_err() {
+        tracing::error!(
+            sinks = names,
+            "have not ended in {} s; what was not confirmed is sent at the next start",
+            LONGEST_END.as_secs()
+        );
+    }
 }

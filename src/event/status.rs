@@ -99,6 +99,9 @@ pub struct SinkStatus {
     pub oldest_waiting: Option<Timestamp>,
     pub last_success: Option<Timestamp>,
     pub last_error: Option<String>,
+    /// Who has paused it; also while a round is shipped, or nothing can be delivered anyway.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused_by: Option<String>,
     /// Why it cannot go on in some file, while it does in the others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stuck: Option<String>,
@@ -130,6 +133,7 @@ impl SinkStatus {
             oldest_waiting: None,
             last_success: None,
             last_error: None,
+            paused_by: None,
             stuck: None,
             blocked: None,
             asked: None,

@@ -166,8 +166,10 @@ impl State {
         !self.status.sinks.is_empty() || self.status.engine == EngineState::Starting
     }
 
-    pub fn is_paused(&self) -> bool {
-        self.status.sinks.iter().any(|sink| matches!(sink.state, SinkState::Paused { .. }))
+    /// One of all sinks, or this one.
+    pub fn is_paused(&self, chosen: Option<&str>) -> bool {
+        let meant = |name: &str| chosen.is_none_or(|chosen| chosen == name);
+        self.status.sinks.iter().any(|sink| meant(&sink.name) && sink.paused_by.is_some())
     }
 
     /// A countdown or an age is shown, and grows old by itself.

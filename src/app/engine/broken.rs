@@ -12,8 +12,8 @@ use super::Engine;
 use crate::app::sinks::{Left, Recipe};
 use crate::base::backoff::Backoff;
 use crate::base::bytes;
-use crate::event::Level;
 use crate::event::status::{SinkState, SinkStatus};
+use crate::event::{Command, Level};
 
 /// Who breaks after so long begins a new row of breaks.
 const CALM: Duration = Duration::from_secs(5 * 60);
@@ -61,9 +61,25 @@ impl Broken {
         }
     }
 
-    /// Whoever calls begins all sinks that are not at work.
-    pub(super) fn forget(&mut self) {
-        self.waiting.clear();
+    /// Begin again at once, by other recipes; without one, not at all.
+    pub(super) fn take_up(&mut self, recipes: &[Recipe]) {
+        let wanted = |waiting: &mut Waiting| {
+            let same = |recipe: &Recipe| recipe.name() == waiting.recipe.name();
+            let Some(place) = recipes.iter().position(same) else { return false };
+            (waiting.recipe, waiting.place) = (recipes[place].clone(), place);
+            waiting.due = Some(Instant::now());
+            true
+        };
+        self.waiting.retain_mut(wanted);
+    }
+
+    pub(super) fn has(&self, sink: &str) -> bool {
+        self.waiting.iter().any(|waiting| waiting.status.name == sink)
+    }
+
+    /// What is asked of those that wait, for when they are at work again.
+    pub(super) fn note(&mut self, command: &Command) {
+        self.waiting.iter_mut().for_each(|waiting| waiting.left.note(command));
     }
 
     fn take_due(&mut self) -> Option<Waiting> {

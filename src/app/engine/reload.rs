@@ -65,7 +65,7 @@ impl Engine {
         let text = changes(&self.settings, &new, &recipes, &left);
         self.settings = new;
         self.offer_metrics().await;
-        self.broken.forget();
+        self.broken.take_up(&recipes);
         self.start_missing(recipes, left).await;
         self.introduce();
         self.maker.notices.answer(Level::Info, text);
@@ -87,14 +87,18 @@ impl Engine {
                     self.sinks.extend(leave);
                     return ControlFlow::Break(());
                 }
-                Some(command) => sinks::forward(&self.sinks, &command).await,
+                Some(command) => {
+                    leave.iter_mut().for_each(|sink| sink.note(&command));
+                    self.pass_on(&command).await;
+                }
             }
         }
     }
 
     async fn start_missing(&mut self, recipes: Vec<Recipe>, left: Vec<Left>) {
         for (place, recipe) in recipes.into_iter().enumerate() {
-            if self.sinks.iter().any(|sink| sink.name() == recipe.name()) {
+            let at_work = self.sinks.iter().any(|sink| sink.name() == recipe.name());
+            if at_work || self.broken.has(recipe.name()) {
                 continue;
             }
             let before = left.iter().find(|left| left.name == recipe.name());

@@ -129,6 +129,46 @@ async fn a_sink_whose_worker_breaks_is_told_and_begins_again() {
     assert_eq!(delivered(), 200);
 }
 
+/// Also where the settings are read again meanwhile.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pause_that_is_asked_of_a_broken_sink_holds_when_it_is_back() {
+    for reload in [false, true] {
+        let home = TempDir::new().unwrap();
+        let output = home.path().join("out.jsonl");
+        let delivered = || std::fs::read_to_string(&output).unwrap_or_default().lines().count();
+        append(home.path(), 0..100);
+        let settings = settings(home.path(), output.clone());
+        let (mut engine, commands, mut status) = started(&settings, false).await;
+        eventually("the first lines", || delivered() == 100).await;
+        engine.sinks[0].break_worker();
+        let reread: Reread = Arc::new(move || Ok(settings.clone()));
+        let running = tokio::spawn(async move {
+            engine.obey(false, &reread).await;
+            engine.stop(false).await;
+        });
+        let told = status.wait_for(|status| status.broken == ["out"]);
+        tokio::time::timeout(DEADLINE, told).await.unwrap().unwrap();
+        commands.send(Command::Pause { sink: None, by: "ada".to_owned() }).await.unwrap();
+        if reload {
+            commands.send(Command::Reload).await.unwrap();
+        }
+        append(home.path(), 100..200);
+        let paused =
+            |state: &SinkState| matches!(state, SinkState::Paused { by, .. } if by == "ada");
+        eventually("it is back, and paused", || {
+            let status = status.borrow();
+            status.broken.is_empty() && paused(&status.sinks[0].state)
+        })
+        .await;
+        // What it had not committed is taken back, and written again.
+        assert!(delivered() <= 100);
+        commands.send(Command::Resume { sink: None }).await.unwrap();
+        eventually("the others", || delivered() == 200).await;
+        commands.send(Command::Stop).await.unwrap();
+        tokio::time::timeout(DEADLINE, running).await.unwrap().unwrap();
+    }
+}
+
 /// Its output is a folder that is not there, so it is never through.
 #[tokio::test(flavor = "multi_thread")]
 async fn once_fails_where_a_worker_breaks() {

@@ -165,6 +165,9 @@ fn add_lane(told: &mut SinkStatus, lane: &SinkStatus) {
     told.rate += lane.rate;
     told.in_flight_events += lane.in_flight_events;
     told.oldest_waiting = told.oldest_waiting.into_iter().chain(lane.oldest_waiting).min();
+    if told.stuck.is_none() {
+        told.stuck.clone_from(&lane.stuck);
+    }
     if let SinkState::Blocked { reason } = &lane.state {
         told.blocked.get_or_insert_with(|| reason.clone());
     }
@@ -196,6 +199,10 @@ impl Worker {
             in_flight_events: self.flights.iter().map(|flight| flight.events).sum(),
             oldest_waiting: self.oldest_waiting().into_iter().chain(self.report.oldest).min(),
             asked: self.asked(),
+            paused_by: match &self.mode.base {
+                Base::Paused { by, .. } => Some(by.clone()),
+                _ => None,
+            },
             ..self.report.status.clone()
         };
         let mut ledger = *self.tracks.ledger();
@@ -225,6 +232,11 @@ impl Worker {
         if self.report.stopped {
             return SinkState::Stopped;
         }
+        if let Base::Paused { by, since } = &self.mode.base
+            && !self.mode.round
+        {
+            return SinkState::Paused { by: by.clone(), since: *since };
+        }
         if let Some(reason) = &self.trouble.blocked {
             return SinkState::Blocked { reason: reason.clone() };
         }
@@ -241,9 +253,6 @@ impl Worker {
                     .next_round
                     .map(|at| self.config.clock.now().plus(at.saturating_duration_since(self.now))),
             },
-            Base::Paused { by, since } if !self.mode.round => {
-                SinkState::Paused { by: by.clone(), since: *since }
-            }
             _ if !self.flights.is_empty() || self.ready.is_some() => SinkState::Shipping,
             _ if behind > 0 && self.is_busy() => SinkState::Shipping,
             _ => SinkState::Idle,

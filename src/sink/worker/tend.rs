@@ -181,6 +181,7 @@ impl Worker {
         self.lanes.look_at = self.now + LOOK;
         // What they tell is news of ours.
         self.report.touch();
+        self.break_with_a_lane().await;
         // Rows first: a lane that sees a generation may pass it at once.
         self.put_new_rows();
         self.raise_fence();
@@ -197,6 +198,16 @@ impl Worker {
         let near = lanes.filter(|(lane, left)| **left <= NEAR && well(lane)).count() > 0;
         let meeting = self.lanes.meeting.filter(|since| self.now < *since + APART);
         self.lanes.meeting = meeting.or(near.then_some(self.now));
+    }
+
+    /// A lane that ends unasked is a fault of ours: whoever begins this sink again begins its lanes from their rows.
+    async fn break_with_a_lane(&mut self) {
+        let broken = |lane: &&mut Parked| lane.task.is_finished() && !lane.stop.is_cancelled();
+        if let Some(lane) = self.lanes.parked.iter_mut().find(broken)
+            && let Err(error) = (&mut lane.task).await
+        {
+            panic!("the worker of target {} broke: {error}", lane.target);
+        }
     }
 
     /// The follower keeps what has a row behind its end.

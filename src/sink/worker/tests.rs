@@ -75,8 +75,8 @@ impl Bench {
         }
     }
 
-    fn start(&self) -> Running {
-        let (worker, handle) = Worker::new(WorkerConfig {
+    fn worker(&self) -> (Worker, WorkerHandle) {
+        Worker::new(WorkerConfig {
             name: "sink".into(),
             kind: "fake".into(),
             sink: self.sink.clone(),
@@ -88,7 +88,11 @@ impl Bench {
             budget: 64 * 1024,
             dead_letters: self.kept.clone(),
             clock: Arc::new(SystemClock::new()),
-        });
+        })
+    }
+
+    fn start(&self) -> Running {
+        let (worker, handle) = self.worker();
         let stop = CancellationToken::new();
         let task = tokio::spawn(worker.run(stop.clone()));
         Running { handle, stop, task }

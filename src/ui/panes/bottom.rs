@@ -74,7 +74,7 @@ fn draw_prompt(canvas: &mut Canvas<'_>, area: Rect, prompt: &Prompt) -> Option<(
 
 fn ask(state: &State, question: Question) -> String {
     match question {
-        Question::Quit if state.is_paused() => {
+        Question::Quit if state.is_paused(None) => {
             "Quit? Shipping is paused; what waits is sent at the next start. y quits, n stays"
                 .to_owned()
         }
@@ -134,7 +134,7 @@ fn keys(state: &State, keymap: &Keymap, width: usize, spans: &mut Vec<Span<'stat
 fn short(state: &State, info: &VerbInfo) -> &'static str {
     match info.verb {
         Verb::Follow if state.stream.follow => "hold",
-        Verb::PauseShipping if state.is_paused() => "resume",
+        Verb::PauseShipping if state.is_paused(None) => "resume",
         Verb::Mask if state.stream.mask.is_on() => "unmask",
         _ => info.short,
     }

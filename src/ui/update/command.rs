@@ -39,7 +39,7 @@ fn of_one_sink(
     let command = match verb {
         Verb::ShipNow => Command::ShipNow { sink },
         Verb::Retry => Command::Retry { sink },
-        Verb::PauseShipping if ship::is_paused(state, sink.as_deref()) => Command::Resume { sink },
+        Verb::PauseShipping if state.is_paused(sink.as_deref()) => Command::Resume { sink },
         Verb::PauseShipping => Command::Pause { sink, by: ship::BY.to_owned() },
         _ => return Err(format!("{} takes no name of a sink", verb.info().name)),
     };

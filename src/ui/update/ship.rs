@@ -1,7 +1,7 @@
 //! Ship now, pause and resume, try again.
 
 use super::{Effect, State};
-use crate::event::status::{EngineState, SinkState};
+use crate::event::status::EngineState;
 use crate::event::{Command, Level};
 use crate::ui::state::{Overlay, Pane, Question};
 
@@ -36,19 +36,12 @@ pub fn pause_or_resume(state: &mut State, effects: &mut Vec<Effect>) {
         return;
     }
     let sink = chosen(state);
-    if is_paused(state, sink.as_deref()) {
+    if state.is_paused(sink.as_deref()) {
         state.say(Level::Info, format!("shipping to {} resumes", name(sink.as_deref())));
         effects.push(Effect::Command(Command::Resume { sink }));
     } else {
         state.overlay = Some(Overlay::Ask(Question::Pause));
     }
-}
-
-/// One of those that are meant.
-pub fn is_paused(state: &State, chosen: Option<&str>) -> bool {
-    let meant = |name: &str| chosen.is_none_or(|chosen| chosen == name);
-    let mut sinks = state.status.sinks.iter();
-    sinks.any(|sink| meant(&sink.name) && matches!(sink.state, SinkState::Paused { .. }))
 }
 
 /// The engine tells what came of it.

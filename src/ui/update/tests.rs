@@ -130,8 +130,10 @@ fn a_pause_is_asked_for_and_resuming_is_not() {
     let effects = update(&mut state, Action::Typed(Key::char('y')));
     let pause = Command::Pause { sink: None, by: "the screen".to_owned() };
     assert_eq!(effects, [Effect::Command(pause)]);
-    let since = Timestamp::default();
-    with_sink(&mut state, SinkState::Paused { by: "the screen".to_owned(), since });
+    // Also while a round is shipped, or nothing can be delivered anyway.
+    let paused = SinkStatus { paused_by: Some("the screen".to_owned()), ..sink(SinkState::Idle) };
+    let status = Status { sinks: vec![paused], ..(*state.status).clone() };
+    update(&mut state, Action::Status(status.into()));
     let effects = press(&mut state, Verb::PauseShipping);
     assert_eq!(effects, [Effect::Command(Command::Resume { sink: None })]);
 }

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use super::*;
 use crate::event::Cursor;
 use crate::event::status::{Asked, LineState};
+use crate::sink::worker::lanes::Parked;
 
 /// Which targets take nothing now.
 type Shut = Arc<Mutex<HashSet<&'static str>>>;
@@ -105,6 +106,25 @@ async fn s45_a_blocked_target_waits_alone_over_a_crash() {
     let status = running.stop().await;
     assert_eq!((status.bytes.waiting, status.bytes.lost, status.blocked), (0, 0, None));
     assert_eq!(status.confirmed_events, 33_900 - 20_200);
+}
+
+/// Whoever begins the sink again begins its lanes too.
+#[tokio::test]
+async fn a_lane_that_breaks_breaks_its_sink() {
+    let bench = Bench::new(FakeQueue::new(1), FakeSink::new());
+    let (mut worker, _handle) = bench.worker();
+    worker.lanes.parked.push(Parked {
+        target: "red".into(),
+        row: "red".into(),
+        handle: bench.worker().1,
+        ledger: watch::Sender::new(Ledger::default()).subscribe(),
+        task: tokio::spawn(async { panic!("a fault") }),
+        stop: CancellationToken::new(),
+        rows: 0,
+    });
+    let broken = within(tokio::spawn(worker.run(CancellationToken::new()))).await.unwrap_err();
+    let said = broken.into_panic().downcast::<String>().unwrap();
+    assert!(said.starts_with("the worker of target red broke: "), "{said}");
 }
 
 #[tokio::test]

@@ -65,6 +65,33 @@ async fn rounds_by_count_and_by_time() {
 }
 
 #[tokio::test]
+async fn a_pause_while_the_target_is_down_is_a_pause() {
+    let down = Arc::new(AtomicBool::new(true));
+    let is_down = down.clone();
+    let sink = FakeSink::new().fault(move |_| {
+        is_down.load(Ordering::SeqCst).then_some(Delivery::Busy(Some(Duration::from_secs(3600))))
+    });
+    let bench = Bench::new(FakeQueue::new(1), sink);
+    lines(&bench.queue, 0, 0..20);
+    let running = bench.start();
+    let waits = |state| matches!(state, SinkState::BackingOff { .. });
+    eventually("it waits", || waits(running.state())).await;
+    running.order(Order::Pause { by: "ada".into() }).await;
+    let paused = |state| matches!(state, SinkState::Paused { by, .. } if by == "ada");
+    eventually("it is paused", || paused(running.state())).await;
+    assert_eq!(running.handle.status.borrow().paused_by.as_deref(), Some("ada"));
+    down.store(false, Ordering::SeqCst);
+    running.order(Order::Retry).await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(bench.sink.documents().len(), 0);
+    running.order(Order::Resume).await;
+    running.order(Order::Retry).await;
+    bench.is_complete().await;
+    let status = running.stop().await;
+    assert_eq!((status.confirmed_events, status.paused_by), (20, None));
+}
+
+#[tokio::test]
 async fn once_that_was_paused_goes_on_to_its_end() {
     let mut bench = Bench::new(FakeQueue::new(1), FakeSink::new());
     bench.mode = Mode::Once;
