@@ -106,26 +106,40 @@ pub fn harmless(json: &[u8]) -> Cow<'_, [u8]> {
 
 fn write_by(escapes: &[u8; 256], text: &[u8], body: &mut Vec<u8>) {
     let mut written = 0;
-    for (at, &byte) in text.iter().enumerate() {
-        let escape = escapes[usize::from(byte)];
-        if escape == 0 {
+    for (start, chunk) in (0..).step_by(CHUNK).zip(text.chunks(CHUNK)) {
+        if chunk.try_into().is_ok_and(nothing_odd) {
             continue;
         }
-        let (code, length) = match escape {
-            LOOK => match hidden(&text[at..]) {
-                Some(found) => found,
-                None => continue,
-            },
-            _ => (u16::from(byte), 1),
-        };
-        body.extend_from_slice(&text[written..at]);
-        written = at + length;
-        match escape {
-            b'u' | LOOK => write_code(code, body),
-            short => body.extend_from_slice(&[b'\\', short]),
+        for (at, &byte) in (start..).zip(chunk) {
+            let escape = escapes[usize::from(byte)];
+            if escape == 0 {
+                continue;
+            }
+            let (code, length) = match escape {
+                LOOK => match hidden(&text[at..]) {
+                    Some(found) => found,
+                    None => continue,
+                },
+                _ => (u16::from(byte), 1),
+            };
+            body.extend_from_slice(&text[written..at]);
+            written = at + length;
+            match escape {
+                b'u' | LOOK => write_code(code, body),
+                short => body.extend_from_slice(&[b'\\', short]),
+            }
         }
     }
     body.extend_from_slice(&text[written..]);
+}
+
+/// Bytes that are looked at in one step.
+const CHUNK: usize = 16;
+
+/// Visible ASCII without quote and backslash: no escapes in any table.
+fn nothing_odd(chunk: &[u8; CHUNK]) -> bool {
+    let odd = |byte: u8| !(b' '..=b'~').contains(&byte) | (byte == b'"') | (byte == b'\\');
+    !chunk.iter().fold(false, |any, byte| any | odd(*byte))
 }
 
 fn write_code(code: u16, body: &mut Vec<u8>) {

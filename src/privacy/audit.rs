@@ -83,7 +83,7 @@ impl AuditError {
 /// The name of a file that says none of these values; `None`: as it is.
 pub fn without(file: &str, opened: &[Opened]) -> Option<String> {
     let names = opened.iter().filter(|one| file.contains(one.value.as_str()));
-    let words = names.map(|one| (one.value.to_string(), SEALED.to_owned()));
+    let words = names.map(|one| (one.value.as_str(), SEALED));
     Words::new(words.collect()).replace(file)
 }
 

@@ -12,6 +12,7 @@ mod code;
 mod derive;
 pub mod disclosure;
 mod document;
+mod hidden;
 pub mod keys;
 mod members;
 mod nested;

@@ -1,9 +1,11 @@
 //! JSON values inside an event: sealed inside, and made fit for every reader. Written again only where
 //! something has to change.
 
+use std::borrow::Cow;
+
 use super::policy::{TAG, Treatment};
 use super::sealing::seal_in;
-use super::seals::{Seals, Stand};
+use super::seals::{Found, Seals};
 use super::words::Words;
 use super::{Policy, SEALED};
 use crate::base::json::{self, Token, Tokens};
@@ -24,7 +26,7 @@ pub(super) enum Pass<'p, 'e> {
     /// What the policy names inside is sealed, and noted.
     Seal(&'p mut Seals<'e>),
     /// Words are replaced in all texts but what was sealed.
-    Replace(&'e Policy, &'p Words),
+    Replace(&'e Policy, &'p Words<'p>),
 }
 
 impl<'p, 'e> Pass<'p, 'e> {
@@ -35,7 +37,7 @@ impl<'p, 'e> Pass<'p, 'e> {
         }
     }
 
-    fn words(&self) -> Option<&'p Words> {
+    fn words(&self) -> Option<&'p Words<'p>> {
         match self {
             Pass::Seal(_) => None,
             Pass::Replace(_, words) => Some(words),
@@ -105,7 +107,7 @@ fn stays_as_it_is(raw: &str, policy: &Policy) -> bool {
     true
 }
 
-fn settle_scalar(raw: &str, words: Option<&Words>) -> Settled {
+fn settle_scalar(raw: &str, words: Option<&Words<'_>>) -> Settled {
     if let Some(words) = words {
         // What is no scalar was settled before.
         words.stand_for(raw).map_or(Settled::AsItWas, |stand| Settled::Text(stand.to_owned()))
@@ -205,23 +207,24 @@ impl<'w, 'e> Writer<'w, 'e> {
 
     fn seal(&mut self, treatment: Treatment<'e>, key: json::Quoted<'w>, value: &str) {
         let Pass::Seal(seals) = &mut self.pass else { return };
-        let stand = seals.value(treatment, value);
-        self.write_stand(key, stand);
+        let found = seals.value(treatment, Cow::Owned(value.to_owned()));
+        self.write_stand(key, found);
     }
 
     fn end_of_sealing(&mut self, sealing: &Sealing<'w, 'e>, end: usize) {
         let Pass::Seal(seals) = &mut self.pass else { return };
-        let stand = seals.composite(sealing.treatment, &self.raw[sealing.start..end]);
-        self.write_stand(sealing.key, stand);
+        let found = seals.composite(sealing.treatment, &self.raw[sealing.start..end]);
+        self.write_stand(sealing.key, found);
     }
 
-    fn write_stand(&mut self, key: json::Quoted<'w>, stand: Stand) {
-        self.text(&stand.text);
-        if let Some(tag) = stand.tag {
+    fn write_stand(&mut self, key: json::Quoted<'w>, found: Found) {
+        let Pass::Seal(seals) = &self.pass else { return };
+        json::write_string(seals.text(found), &mut self.body);
+        if let Some(tag) = seals.tag(found) {
             self.body.push(b',');
-            self.text(&(key.decode() + TAG));
+            json::write_string(&(key.decode() + TAG), &mut self.body);
             self.body.push(b':');
-            self.text(&tag);
+            json::write_string(tag, &mut self.body);
         }
         self.changed = true;
         self.separate = true;

@@ -52,8 +52,8 @@ pub fn shown<'a>(policy: &Policy, event: Event<'a>) -> Outgoing<'a> {
 pub fn alias(policy: &Policy, event: &Event<'_>, path: &str, value: &str) -> Option<String> {
     let mut seals = Seals::new(policy, policy.sealer(), &event.batch.path, day_of(event));
     if let Some(treatment) = policy.treatment(path) {
-        let stand = seals.value(treatment, value);
-        return Some(stand.tag.unwrap_or(stand.text));
+        let found = seals.value(treatment, Cow::Borrowed(value));
+        return Some(seals.alias(found).to_owned());
     }
     clear(policy, *event).seal_values(&mut seals);
     seals.aliases().replace(value)

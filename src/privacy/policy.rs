@@ -231,7 +231,8 @@ impl Names {
         if self.ends.exclude(path) {
             return None;
         }
-        self.all.iter().find(|name| ends_with_name(path, name)).map(String::as_str)
+        let found = |name: &&String| **name == *path || ends_with_name(path, name);
+        self.all.iter().find(found).map(String::as_str)
     }
 
     fn never_end(&self, key: &str) -> bool {

@@ -3,33 +3,31 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::address::{self, AddressKeys, AddressMode};
 use super::keys::{KeyError, Keyring, Month};
 use super::tag::{self, MacKey};
-use super::token::FieldCipher;
+use super::token::{FieldCipher, Nonce};
+use crate::base::Timestamp;
 
 /// With random nonces of 12 bytes, more than 2³² under one derived key are too many; a session has a key of its own.
 const SEALS_A_SESSION: u64 = 1 << 30;
 
 pub struct Sealer {
     keyring: Arc<Keyring>,
-    session: RwLock<Arc<Session>>,
     seals_a_session: u64,
-    nonces: Mutex<Nonces>,
-}
-
-struct Session {
-    salt: [u8; 8],
-    seals: AtomicU64,
-    derived: RwLock<Derived>,
+    session: Mutex<Session>,
 }
 
 /// What was derived of the keys that are in use: few, so that looking through them is faster than a hash.
-#[derive(Default)]
-struct Derived {
+struct Session {
+    salt: [u8; 8],
+    seals: u64,
+    nonces: Nonces,
+    /// Of the last event: nearly always that of the next one, too.
+    month: Option<(Arc<Path>, i32, Month)>,
     fields: Vec<(Month, Box<str>, Arc<Field>)>,
     addresses: HashMap<Month, Arc<AddressKeys>>,
 }
@@ -45,8 +43,8 @@ impl Sealer {
     }
 
     fn with_sessions_of(keyring: Arc<Keyring>, seals_a_session: u64) -> Result<Sealer, KeyError> {
-        let session = RwLock::new(Session::start()?);
-        Ok(Sealer { keyring, session, seals_a_session, nonces: Mutex::new(Nonces::new()) })
+        let session = Mutex::new(Session::start()?);
+        Ok(Sealer { keyring, seals_a_session, session })
     }
 
     pub fn keyring(&self) -> &Arc<Keyring> {
@@ -57,8 +55,22 @@ impl Sealer {
     /// One look at the folder, meant for once a batch.
     pub fn refresh(&self) {
         if self.keyring.refresh() {
-            let session = self.current();
-            *session.derived.write().unwrap_or_else(PoisonError::into_inner) = Derived::default();
+            self.session().forget_keys();
+        }
+    }
+
+    /// The month that an event is sealed in: that of its file's name, else that of its UTC day.
+    pub fn month_of(&self, path: &Arc<Path>, day: i32) -> Month {
+        let mut session = self.session();
+        match &session.month {
+            Some((of, on, month)) if Arc::ptr_eq(of, path) && *on == day => *month,
+            _ => {
+                let named =
+                    path.file_name().and_then(|name| Month::in_name(&name.to_string_lossy()));
+                let month = named.unwrap_or_else(|| Month::of(Timestamp::of_day(day)));
+                session.month = Some((Arc::clone(path), day, month));
+                month
+            }
         }
     }
 
@@ -72,9 +84,10 @@ impl Sealer {
         token: &mut String,
         tag: &mut String,
     ) -> Result<(), KeyError> {
-        let session = self.session_for_a_seal()?;
-        let field = session.field(&self.keyring, month, field)?;
-        field.cipher.seal(value, &mut || self.nonce(), token)?;
+        let (field, nonce) = self.for_a_seal(month, field)?;
+        let mut first = Some(nonce);
+        let mut nonce = || first.take().map_or_else(|| self.session().nonces.next(), Ok);
+        field.cipher.seal(value, &mut nonce, token)?;
         field.tag.write(tag::PREFIX, [value.as_bytes(), &[]], tag);
         Ok(())
     }
@@ -89,32 +102,24 @@ impl Sealer {
     ) -> Result<(), KeyError> {
         let keys = match mode {
             AddressMode::Clear | AddressMode::LegacySha1 => None,
-            _ => Some(self.current().addresses(&self.keyring, month)?),
+            _ => Some(self.session().addresses(&self.keyring, month)?),
         };
         address::write(mode, keys.as_deref(), text, out);
         Ok(())
     }
 
-    fn current(&self) -> Arc<Session> {
-        Arc::clone(&self.session.read().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// One that has not yet sealed too much, and this seal counted.
-    fn session_for_a_seal(&self) -> Result<Arc<Session>, KeyError> {
-        loop {
-            let session = self.current();
-            if session.seals.fetch_add(1, Ordering::Relaxed) < self.seals_a_session {
-                return Ok(session);
-            }
-            let mut current = self.session.write().unwrap_or_else(PoisonError::into_inner);
-            if Arc::ptr_eq(&current, &session) {
-                *current = Session::start()?;
-            }
+    /// Of a session that has not yet sealed too much: this seal is counted.
+    fn for_a_seal(&self, month: Month, name: &str) -> Result<(Arc<Field>, Nonce), KeyError> {
+        let mut session = self.session();
+        if session.seals == self.seals_a_session {
+            *session = Session::start()?;
         }
+        session.seals += 1;
+        Ok((session.field(&self.keyring, month, name)?, session.nonces.next()?))
     }
 
-    fn nonce(&self) -> Result<[u8; 12], KeyError> {
-        self.nonces.lock().unwrap_or_else(PoisonError::into_inner).next()
+    fn session(&self) -> MutexGuard<'_, Session> {
+        self.session.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -125,37 +130,47 @@ impl fmt::Debug for Sealer {
 }
 
 impl Session {
-    fn start() -> Result<Arc<Session>, KeyError> {
+    fn start() -> Result<Session, KeyError> {
         let mut salt = [0; 8];
         fill(&mut salt)?;
-        Ok(Arc::new(Session { salt, seals: AtomicU64::new(0), derived: RwLock::default() }))
+        Ok(Session {
+            salt,
+            seals: 0,
+            nonces: Nonces::new(),
+            month: None,
+            fields: Vec::new(),
+            addresses: HashMap::new(),
+        })
     }
 
-    fn field(&self, keyring: &Keyring, month: Month, name: &str) -> Result<Arc<Field>, KeyError> {
-        let derived = self.derived.read().unwrap_or_else(PoisonError::into_inner);
-        let mut fields = derived.fields.iter();
+    fn forget_keys(&mut self) {
+        self.fields.clear();
+        self.addresses.clear();
+    }
+
+    fn field(
+        &mut self,
+        keyring: &Keyring,
+        month: Month,
+        name: &str,
+    ) -> Result<Arc<Field>, KeyError> {
+        let mut fields = self.fields.iter();
         if let Some((.., field)) = fields.find(|(of, named, _)| *of == month && **named == *name) {
             return Ok(Arc::clone(field));
         }
-        drop(derived);
-        // Held from before the key is asked for: a refresh forgets what was derived of keys of before.
-        let mut derived = self.derived.write().unwrap_or_else(PoisonError::into_inner);
         let key = keyring.for_sealing(month)?;
         let cipher = FieldCipher::new(&key, self.salt, name)?;
         let field = Arc::new(Field { cipher, tag: MacKey::of_field(&key, name) });
-        derived.fields.push((month, name.into(), Arc::clone(&field)));
+        self.fields.push((month, name.into(), Arc::clone(&field)));
         Ok(field)
     }
 
-    fn addresses(&self, keyring: &Keyring, month: Month) -> Result<Arc<AddressKeys>, KeyError> {
-        let derived = self.derived.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(keys) = derived.addresses.get(&month) {
+    fn addresses(&mut self, keyring: &Keyring, month: Month) -> Result<Arc<AddressKeys>, KeyError> {
+        if let Some(keys) = self.addresses.get(&month) {
             return Ok(Arc::clone(keys));
         }
-        drop(derived);
-        let mut derived = self.derived.write().unwrap_or_else(PoisonError::into_inner);
         let keys = Arc::new(AddressKeys::new(&*keyring.for_sealing(month)?));
-        derived.addresses.insert(month, Arc::clone(&keys));
+        self.addresses.insert(month, Arc::clone(&keys));
         Ok(keys)
     }
 }
@@ -173,7 +188,7 @@ impl Nonces {
         Nonces { bytes: [0; Nonces::MANY * 12], left: 0 }
     }
 
-    fn next(&mut self) -> Result<[u8; 12], KeyError> {
+    fn next(&mut self) -> Result<Nonce, KeyError> {
         if self.left == 0 {
             fill(&mut self.bytes)?;
             self.left = Nonces::MANY;

@@ -5,15 +5,18 @@ use std::cmp::Reverse;
 
 use super::members::{self, Member};
 use super::nested::{self, Pass};
-use super::policy::{Pattern, TAG};
+use super::policy::Pattern;
 use super::seals::Seals;
 use super::words::Words;
 use super::{KeyError, Outgoing, Policy};
 use crate::event::Value;
 
-impl Outgoing<'_> {
-    pub(super) fn seal(&mut self, mut seals: Seals<'_>) -> Result<(), KeyError> {
-        let (policy, own) = (seals.policy(), self.fields.len());
+impl<'a> Outgoing<'a> {
+    pub(super) fn seal<'e>(&mut self, mut seals: Seals<'e>) -> Result<(), KeyError>
+    where
+        'a: 'e,
+    {
+        let policy = seals.policy();
         self.seal_values(&mut seals);
         // Of what the fields and the message hold, there are tags already.
         seals.tag_new_values_only();
@@ -21,16 +24,23 @@ impl Outgoing<'_> {
             seal_in_place(text, &mut seals, policy.patterns());
         }
         self.unprotected = seals.unprotected();
-        let (words, tags) = seals.finish()?;
-        self.add_tags(tags);
+        let mut hidden = seals.finish()?;
+        let words = hidden.words();
         if !words.is_empty() {
-            self.seal_words(policy, &words, own);
+            self.seal_words(policy, &words, hidden.fields());
         }
+        for (index, text) in hidden.take_fields() {
+            self.fields[index].1 = Value::Text(Cow::Owned(text));
+        }
+        self.add_tags(hidden.take_tags());
         Ok(())
     }
 
-    /// What is sealed in fields and in the message.
-    pub(super) fn seal_values(&mut self, seals: &mut Seals<'_>) {
+    /// What is sealed in fields and in the message. Fields that are sealed as a whole stay empty until the end.
+    pub(super) fn seal_values<'e>(&mut self, seals: &mut Seals<'e>)
+    where
+        'a: 'e,
+    {
         self.seal_fields(seals);
         if let Some(text) = &mut self.message {
             seal_in_place(text, seals, seals.policy().patterns());
@@ -38,7 +48,10 @@ impl Outgoing<'_> {
     }
 
     /// Sealed fields, and what is sealed inside others.
-    fn seal_fields(&mut self, seals: &mut Seals<'_>) {
+    fn seal_fields<'e>(&mut self, seals: &mut Seals<'e>)
+    where
+        'a: 'e,
+    {
         let policy = seals.policy();
         for index in 0..self.fields.len() {
             let (name, value) = &mut self.fields[index];
@@ -56,16 +69,16 @@ impl Outgoing<'_> {
                 }
                 continue;
             };
-            let stand = match value {
-                Value::Json("null") => continue,
+            if matches!(value, Value::Json("null")) {
+                continue;
+            }
+            let found = match std::mem::replace(value, Value::Text(Cow::Borrowed(""))) {
                 Value::Json(raw) if raw.starts_with(['{', '[']) => seals.composite(treatment, raw),
-                Value::Json(raw) => seals.value(treatment, raw),
+                Value::Json(raw) => seals.value(treatment, Cow::Borrowed(raw)),
                 Value::Text(text) => seals.value(treatment, text),
             };
-            *value = Value::Text(Cow::Owned(stand.text));
-            if let Some(tag) = stand.tag {
-                seals.note_tag([name, TAG].concat(), tag);
-            }
+            seals.note_field(index, found);
+            seals.note_tag(name, found);
         }
     }
 
@@ -90,31 +103,27 @@ impl Outgoing<'_> {
         }
     }
 
-    /// The sealed values again, wherever else they stand. Behind the `own` fields of the event stand tags.
-    fn seal_words(&mut self, policy: &Policy, words: &Words, own: usize) {
+    /// The sealed values again, wherever else they stand; `hidden` fields come out last.
+    fn seal_words(
+        &mut self,
+        policy: &Policy,
+        words: &Words<'_>,
+        hidden: impl Iterator<Item = usize>,
+    ) {
         words.replace_in(&mut self.path);
         for text in [&mut self.message, &mut self.original].into_iter().flatten() {
             words.replace_in(text);
         }
-        for index in 0..own {
-            let (name, value) = &mut self.fields[index];
-            let in_name = words.replace(name);
-            let in_text = match value {
-                Value::Text(text) => words.replace(text),
-                Value::Json(_) => None,
-            };
-            // Asked where it matters, as nearly all fields hold none.
-            let is_json = matches!(value, Value::Json(_));
-            if (in_name.is_none() && in_text.is_none() && !is_json)
-                || policy.treatment(name).is_some()
-            {
+        let mut hidden = hidden.peekable();
+        for index in 0..self.fields.len() {
+            if hidden.next_if_eq(&index).is_some() {
                 continue;
             }
-            if let Some(replaced) = in_name {
-                *name = Cow::Owned(replaced);
-            }
-            if let Some(replaced) = in_text {
-                *value = Value::Text(Cow::Owned(replaced));
+            let (name, value) = &mut self.fields[index];
+            words.replace_in(name);
+            if let Value::Text(text) = value {
+                words.replace_in(text);
+                continue;
             }
             let Value::Json(raw) = self.value(index) else { continue };
             let name = &self.fields[index].0;
@@ -152,19 +161,18 @@ pub(super) fn seal_in<'e>(
     found.sort_by_key(|member| (member.place.start, Reverse(member.place.end)));
     let (mut sealed, mut rest) = (String::with_capacity(text.len()), 0);
     for Member { name, treatment, value, place, bare } in found {
-        let stand = seals.value(treatment, &value);
-        if let Some(tag) = stand.tag {
-            seals.note_tag([&name, TAG].concat(), tag);
-        }
+        let found = seals.value(treatment, Cow::Owned(value.into_owned()));
+        seals.note_tag(&name, found);
         if place.end <= rest {
             // Inside one that is sealed as a whole.
             continue;
         }
         // One that overlaps the one before stands behind it.
         sealed.push_str(text.get(rest..place.start).unwrap_or(""));
+        let stand = seals.text(found);
         match bare {
-            true => sealed.extend(["\"", &stand.text, "\""]),
-            false => sealed.push_str(&stand.text),
+            true => sealed.extend(["\"", stand, "\""]),
+            false => sealed.push_str(stand),
         }
         rest = place.end;
     }

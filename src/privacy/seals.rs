@@ -1,14 +1,14 @@
 //! What one event must not give away: each value that the policy names, and what stands for it wherever it leaves.
 
-use std::collections::HashMap;
+use std::borrow::Cow;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::hidden::{Hidden, Stand};
 use super::nested;
-use super::policy::Treatment;
+use super::policy::{TAG, Treatment};
 use super::words::{Words, is_short};
 use super::{KeyError, Month, Policy, SEALED, Sealer};
-use crate::base::Timestamp;
 
 /// Bytes that the token of a short value takes, and a tag.
 const TOKEN_ROOM: usize = 128;
@@ -19,12 +19,10 @@ pub(super) struct Seals<'e> {
     policy: &'e Policy,
     /// `None`: values leave as `[sealed]`, for good.
     sealer: Option<&'e Arc<Sealer>>,
-    path: &'e Path,
+    path: &'e Arc<Path>,
     day: i32,
     month: Option<Month>,
-    known: Known<'e>,
-    /// Name and tag of values that stand in fields or texts.
-    tags: Vec<(String, String)>,
+    hidden: Hidden<'e>,
     /// Of values that were found before there are tags already.
     new_only: bool,
     failed: Option<KeyError>,
@@ -32,12 +30,12 @@ pub(super) struct Seals<'e> {
     unprotected: u32,
 }
 
-/// What stands for one value.
-#[derive(Clone)]
-pub(super) struct Stand {
-    pub text: String,
-    /// For searches that ask for equality.
-    pub tag: Option<String>,
+/// A value as it was found in one place.
+#[derive(Clone, Copy)]
+pub(super) struct Found {
+    at: usize,
+    /// It has its tag there.
+    tagged: bool,
 }
 
 impl<'e> Seals<'e> {
@@ -45,7 +43,7 @@ impl<'e> Seals<'e> {
     pub(super) fn new(
         policy: &'e Policy,
         sealer: Option<&'e Arc<Sealer>>,
-        path: &'e Path,
+        path: &'e Arc<Path>,
         day: i32,
     ) -> Self {
         Seals {
@@ -54,8 +52,7 @@ impl<'e> Seals<'e> {
             path,
             day,
             month: None,
-            known: Known::default(),
-            tags: Vec::new(),
+            hidden: Hidden::default(),
             new_only: false,
             failed: None,
             unprotected: 0,
@@ -70,61 +67,78 @@ impl<'e> Seals<'e> {
         self.unprotected
     }
 
-    pub(super) fn note_tag(&mut self, name: String, tag: String) {
-        self.tags.push((name, tag));
-    }
-
     /// From here on values that are known already have no tag.
     pub(super) fn tag_new_values_only(&mut self) {
         self.new_only = true;
     }
 
-    /// The words to look for in all other texts, and the tags in the order of their names; or why nothing of this
-    /// event may leave.
-    pub(super) fn finish(mut self) -> Result<(Words, Vec<(String, String)>), KeyError> {
+    /// All that was found; or why nothing of this event may leave.
+    pub(super) fn finish(self) -> Result<Hidden<'e>, KeyError> {
         match self.failed {
             Some(error) => Err(error),
-            None => {
-                let pair = |value: KnownValue<'_>| (value.text, value.stand.text);
-                self.tags.sort();
-                self.tags.dedup();
-                Ok((Words::new(self.known.values.into_iter().map(pair).collect()), self.tags))
-            }
+            None => Ok(self.hidden),
         }
     }
 
     /// What is told of the values: tags rather than tokens, and `[sealed]` where a key is missing.
-    pub(super) fn aliases(self) -> Words {
-        let alias = |stand: Stand| stand.tag.unwrap_or(stand.text);
-        let pair = |value: KnownValue<'_>| (value.text, alias(value.stand));
-        Words::new(self.known.values.into_iter().map(pair).collect())
+    pub(super) fn aliases(&self) -> Words<'_> {
+        self.hidden.words_by(|stand| stand.tag.as_ref().unwrap_or(&stand.text))
+    }
+
+    /// What is told of one.
+    pub(super) fn alias(&self, found: Found) -> &str {
+        self.tag(found).unwrap_or(self.text(found))
+    }
+
+    /// What stands for a value where it was found.
+    pub(super) fn text(&self, found: Found) -> &str {
+        &self.hidden.stand(found.at).text
+    }
+
+    /// For searches that ask for equality.
+    pub(super) fn tag(&self, found: Found) -> Option<&str> {
+        self.hidden.stand(found.at).tag.as_deref().filter(|_| found.tagged)
+    }
+
+    /// Its tag is to stand beside the fields, under that name and [`TAG`].
+    pub(super) fn note_tag(&mut self, name: &str, found: Found) {
+        if let Some(tag) = self.tag(found).map(str::to_owned) {
+            self.hidden.note_tag([name, TAG].concat(), tag);
+        }
+    }
+
+    /// All of that field is to become what stands for it.
+    pub(super) fn note_field(&mut self, field: usize, found: Found) {
+        self.hidden.note_field(field, found.at);
     }
 
     /// Of a text or a number. The same one has the same token wherever it stands in an event.
-    pub(super) fn value(&mut self, treatment: Treatment<'e>, value: &str) -> Stand {
-        let value = value.trim();
-        if let Some(stand) = self.known.find(treatment, value) {
-            let tag = stand.tag.clone().filter(|_| !self.new_only);
-            return Stand { text: stand.text.clone(), tag };
+    pub(super) fn value(&mut self, treatment: Treatment<'e>, value: Cow<'e, str>) -> Found {
+        let value = trimmed(value);
+        if let Some(at) = self.hidden.find(treatment, &value) {
+            return Found { at, tagged: !self.new_only };
         }
-        let stand = self.stand(treatment, value);
-        self.unprotected += u32::from(!value.is_empty() && is_short(value));
-        self.known.add(KnownValue { text: value.to_owned(), treatment, stand: stand.clone() });
-        stand
+        let (text, tag) = self.stand(treatment, &value);
+        self.unprotected += u32::from(!value.is_empty() && is_short(&value));
+        let stand = Stand { value: Some(value), treatment, text, tag, fields: 0 };
+        Found { at: self.hidden.add(stand), tagged: true }
     }
 
     /// Of an object or an array, as it is written; texts and numbers inside are looked for elsewhere too.
-    pub(super) fn composite(&mut self, treatment: Treatment<'e>, json: &str) -> Stand {
+    pub(super) fn composite(&mut self, treatment: Treatment<'e>, json: &str) -> Found {
         nested::texts(json, &mut |text| match is_short(text.trim()) {
-            false => _ = self.value(treatment, text),
+            false => _ = self.value(treatment, Cow::Owned(text.to_owned())),
             true => self.unprotected += u32::from(!text.trim().is_empty()),
         });
+        let (text, _) = self.stand(treatment, json);
         // It is no value that somebody asks for.
-        Stand { tag: None, ..self.stand(treatment, json) }
+        let stand = Stand { value: None, treatment, text, tag: None, fields: 0 };
+        Found { at: self.hidden.add(stand), tagged: false }
     }
 
-    fn stand(&mut self, treatment: Treatment<'e>, value: &str) -> Stand {
-        let masked = || Stand { text: SEALED.to_owned(), tag: None };
+    /// What stands for it, and its tag.
+    fn stand(&mut self, treatment: Treatment<'e>, value: &str) -> (String, Option<String>) {
+        let masked = || (SEALED.to_owned(), None);
         if self.failed.is_some() {
             return masked();
         }
@@ -134,66 +148,33 @@ impl<'e> Seals<'e> {
         })
     }
 
-    fn try_stand(&mut self, treatment: Treatment<'e>, value: &str) -> Result<Stand, KeyError> {
-        let Some(sealer) = self.sealer else {
-            return Ok(Stand { text: SEALED.to_owned(), tag: None });
-        };
+    fn try_stand(
+        &mut self,
+        treatment: Treatment<'e>,
+        value: &str,
+    ) -> Result<(String, Option<String>), KeyError> {
+        let Some(sealer) = self.sealer else { return Ok((SEALED.to_owned(), None)) };
         let mut text = String::with_capacity(TOKEN_ROOM);
-        let month = self.month();
+        let month = *self.month.get_or_insert_with(|| sealer.month_of(self.path, self.day));
         match treatment {
             Treatment::Seal(field) => {
                 let mut tag = String::with_capacity(TAG_ROOM);
                 sealer.seal(month, field, value, &mut text, &mut tag)?;
-                Ok(Stand { text, tag: Some(tag) })
+                Ok((text, Some(tag)))
             }
             Treatment::Address => {
                 let month = if self.policy.addresses_last() { Month::ALWAYS } else { month };
                 sealer.pseudonym(month, self.policy.address_mode(), value, &mut text)?;
-                Ok(Stand { text, tag: None })
+                Ok((text, None))
             }
         }
     }
-
-    fn month(&mut self) -> Month {
-        *self.month.get_or_insert_with(|| {
-            let path = self.path.as_os_str().as_encoded_bytes();
-            let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or(path);
-            let named = Month::in_name(&String::from_utf8_lossy(name));
-            named.unwrap_or_else(|| Month::of(Timestamp::of_day(self.day)))
-        })
-    }
 }
 
-/// The values so far. Nearly every event has a few at most; one line may hold tens of thousands.
-#[derive(Default)]
-struct Known<'e> {
-    /// In the order in which they came.
-    values: Vec<KnownValue<'e>>,
-    /// Where a value stands that came behind the first few.
-    more: HashMap<String, Vec<usize>>,
-}
-
-struct KnownValue<'e> {
-    text: String,
-    treatment: Treatment<'e>,
-    stand: Stand,
-}
-
-impl<'e> Known<'e> {
-    const FEW: usize = 8;
-
-    fn find(&self, treatment: Treatment<'_>, text: &str) -> Option<&Stand> {
-        let few = &self.values[..self.values.len().min(Self::FEW)];
-        let more = self.more.get(text).into_iter().flatten().map(|at| &self.values[*at]);
-        let mut all = few.iter().chain(more);
-        all.find(|value| value.text == text && value.treatment == treatment).map(|it| &it.stand)
-    }
-
-    fn add(&mut self, value: KnownValue<'e>) {
-        let at = self.values.len();
-        if at >= Self::FEW {
-            self.more.entry(value.text.clone()).or_default().push(at);
-        }
-        self.values.push(value);
+fn trimmed(value: Cow<'_, str>) -> Cow<'_, str> {
+    match value {
+        Cow::Borrowed(text) => Cow::Borrowed(text.trim()),
+        Cow::Owned(text) if text.trim().len() == text.len() => Cow::Owned(text),
+        Cow::Owned(text) => Cow::Owned(text.trim().to_owned()),
     }
 }

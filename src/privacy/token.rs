@@ -39,6 +39,9 @@ const SHORTEST: usize = FIELD_AT + 1 + BLOCK + TAG;
 pub const LONGEST_TEXT: usize = (LONGEST * 4).div_ceil(3);
 pub const SHORTEST_TEXT: usize = (SHORTEST * 4).div_ceil(3);
 
+/// Never the same one twice with one key.
+pub(super) type Nonce = [u8; NONCE];
+
 /// Seals and opens the values of one field, with one key in one session.
 pub(super) struct FieldCipher {
     cipher: Aes256Gcm,
@@ -63,11 +66,11 @@ impl FieldCipher {
         Ok(FieldCipher { cipher, context })
     }
 
-    /// Appends the token of a value, or the tokens of its pieces. Never the same nonce twice.
+    /// Appends the token of a value, or the tokens of its pieces.
     pub fn seal(
         &self,
         value: &str,
-        nonce: &mut dyn FnMut() -> Result<[u8; NONCE], KeyError>,
+        nonce: &mut dyn FnMut() -> Result<Nonce, KeyError>,
         out: &mut String,
     ) -> Result<(), KeyError> {
         let mut rest = value;
@@ -81,7 +84,7 @@ impl FieldCipher {
         }
     }
 
-    fn seal_piece(&self, value: &[u8], nonce: [u8; NONCE], out: &mut String) {
+    fn seal_piece(&self, value: &[u8], nonce: Nonce, out: &mut String) {
         // A small piece of memory is faster made than a large one.
         match self.context.len() + value.len() {
             ..=128 => self.seal_in(&mut [0; 128 + NONCE + BLOCK + TAG], value, nonce, out),
@@ -90,7 +93,7 @@ impl FieldCipher {
     }
 
     /// `bytes` are zeros, and enough.
-    fn seal_in(&self, bytes: &mut [u8], value: &[u8], nonce: [u8; NONCE], out: &mut String) {
+    fn seal_in(&self, bytes: &mut [u8], value: &[u8], nonce: Nonce, out: &mut String) {
         let (head, field) = self.context.split_at(HEAD);
         bytes[..HEAD].copy_from_slice(head);
         bytes[HEAD..HEAD + NONCE].copy_from_slice(&nonce);
@@ -190,7 +193,7 @@ impl Token {
         self.eight(11)
     }
 
-    pub fn nonce(&self) -> [u8; NONCE] {
+    pub fn nonce(&self) -> Nonce {
         self.bytes[HEAD..HEAD + NONCE].try_into().expect("12 bytes")
     }
 

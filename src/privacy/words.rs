@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::cmp::Reverse;
 
-use memchr::{memchr, memmem};
+use memchr::{memchr, memchr2, memmem};
 
 use super::SEALED;
 use super::unescaped::Unescaped;
@@ -22,11 +22,11 @@ const DEEPEST_ESCAPES: usize = 3;
 
 /// The values of one event that may not leave, and what stands for each. Empty for most events.
 #[derive(Debug, Default)]
-pub(super) struct Words {
+pub(super) struct Words<'v> {
     /// Sorted: what begins a text is found by halving.
-    values: Vec<(String, String)>,
+    values: Vec<(&'v str, &'v str)>,
     /// Longer than [`LONG`]: few fit into a record, and each is looked for alone.
-    long: Vec<(String, String)>,
+    long: Vec<(&'v str, &'v str)>,
     /// The bytes that values begin with, a bit each.
     first: [u64; 4],
     /// Bytes of the shortest one.
@@ -37,21 +37,20 @@ pub(super) struct Words {
 const LONG: usize = 1024;
 
 /// A value in a text, and what stands for it.
-struct Place<'w> {
+struct Place<'v> {
     start: usize,
     end: usize,
-    stand: &'w str,
+    stand: &'v str,
 }
 
-impl Words {
+impl<'v> Words<'v> {
     /// Value → what stands for it.
-    pub(super) fn new(mut values: Vec<(String, String)>) -> Self {
-        values.retain(|(value, stand)| !is_short(value) && value != SEALED && value != stand);
-        values.sort_by(|(a, _), (b, _)| a.cmp(b));
-        values.dedup_by(|(a, _), (b, _)| a == b);
+    pub(super) fn new(mut values: Vec<(&'v str, &'v str)>) -> Self {
+        values.retain(|(value, stand)| !is_short(value) && *value != SEALED && value != stand);
+        values.sort_by_key(|(value, _)| *value);
+        values.dedup_by_key(|(value, _)| *value);
         let shortest = values.iter().map(|(value, _)| value.len()).min().unwrap_or(0);
-        let (long, values): (Vec<_>, Vec<_>) =
-            values.into_iter().partition(|(value, _)| value.len() > LONG);
+        let long = values.extract_if(.., |(value, _)| value.len() > LONG).collect();
         let mut first = [0; 4];
         for byte in values.iter().filter_map(|(value, _)| value.bytes().next()) {
             first[usize::from(byte / 64)] |= 1 << (byte % 64);
@@ -64,10 +63,13 @@ impl Words {
     }
 
     /// What stands for `text` where it is one of the values, as a whole.
-    pub(super) fn stand_for(&self, text: &str) -> Option<&str> {
+    pub(super) fn stand_for(&self, text: &str) -> Option<&'v str> {
+        if text.len() < self.shortest {
+            return None;
+        }
         let values = if text.len() > LONG { &self.long } else { &self.values };
-        let found = values.binary_search_by(|(value, _)| value.as_str().cmp(text));
-        found.ok().map(|at| values[at].1.as_str())
+        let found = values.binary_search_by_key(&text, |(value, _)| value);
+        found.ok().map(|at| values[at].1)
     }
 
     /// One of them stands there, as a whole word.
@@ -101,10 +103,10 @@ impl Words {
     }
 
     /// In the order in which they stand, the longest first.
-    fn places(&self, text: &str) -> Vec<Place<'_>> {
+    fn places(&self, text: &str) -> Vec<Place<'v>> {
         let mut places = Vec::new();
         // Without its escapes it is no longer.
-        if text.len() < self.shortest {
+        if text.len() < self.shortest || self.cannot_stand_in(text) {
             return places;
         }
         self.find(text, None, &mut places);
@@ -118,8 +120,16 @@ impl Words {
         places
     }
 
+    /// Seen at a glance, as for nearly every text of an event that has one value.
+    fn cannot_stand_in(&self, text: &str) -> bool {
+        match (&self.values[..], &self.long[..]) {
+            ([(value, _)], []) => memchr2(value.as_bytes()[0], b'\\', text.as_bytes()).is_none(),
+            _ => false,
+        }
+    }
+
     /// `level`: the text is one without its escapes.
-    fn find<'w>(&'w self, text: &str, level: Option<&Unescaped>, places: &mut Vec<Place<'w>>) {
+    fn find(&self, text: &str, level: Option<&Unescaped>, places: &mut Vec<Place<'v>>) {
         let origin = |at| level.map_or(at, |level| level.origin(at));
         let place = |start, end, stand| Place { start: origin(start), end: origin(end), stand };
         for (value, stand) in &self.long {
@@ -134,7 +144,7 @@ impl Words {
         while let Some(at) = self.may_begin(text.as_bytes(), from) {
             from = at + 1;
             if let Some(value) = self.longest(text, at, level) {
-                let (value, stand) = &self.values[value];
+                let (value, stand) = self.values[value];
                 from = at + value.len();
                 places.push(place(at, from, stand));
             }
@@ -162,11 +172,11 @@ impl Words {
         if is_inside_a_word(text, at, level) {
             return None;
         }
-        let mut before = self.values.partition_point(|(value, _)| value.as_str() <= rest);
+        let mut before = self.values.partition_point(|(value, _)| *value <= rest);
         while let Some(last) = before.checked_sub(1) {
-            let value = &self.values[last].0;
+            let value = self.values[last].0;
             let end = at + value.len();
-            match rest.starts_with(value.as_str()) {
+            match rest.starts_with(value) {
                 true if !is_inside_a_word(text, end, level) => return Some(last),
                 true => before = last,
                 // What begins this text and sorts before that value begins what both have in common.

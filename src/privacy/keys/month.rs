@@ -37,17 +37,12 @@ impl Month {
 
     /// The first one that a file's name holds: `logs_2021_Apr.txt`, `april-2021.log`, `app-2021-04-15.log`.
     pub fn in_name(name: &str) -> Option<Month> {
-        // Most names have no year.
-        if !name.bytes().any(|byte| byte.is_ascii_digit()) {
-            return None;
-        }
-        let words = words(name);
-        words.windows(2).find_map(|pair| pair[0].month_with(&pair[1]))
+        words(name).zip(words(name).skip(1)).find_map(|(word, next)| word.month_with(&next))
     }
 
     /// What a person types: `2021_April`, `apr 2021`, `2021-04`, `always`.
     pub fn typed(text: &str) -> Option<Month> {
-        match words(text).len() {
+        match words(text).count() {
             2 => Month::in_name(text),
             _ if text.eq_ignore_ascii_case("always") => Some(Month::ALWAYS),
             _ => None,
@@ -115,18 +110,16 @@ impl Word<'_> {
     }
 }
 
-fn words(name: &str) -> Vec<Word<'_>> {
-    let mut words = Vec::new();
-    let mut rest = name;
+fn words(mut rest: &str) -> impl Iterator<Item = Word<'_>> {
     let kind = |letter: char| (letter.is_ascii_digit(), letter.is_alphanumeric());
-    while let Some(start) = rest.find(char::is_alphanumeric) {
-        let word = &rest[start..];
+    std::iter::from_fn(move || {
+        let (gap, word) = rest.split_at(rest.find(char::is_alphanumeric)?);
         let first = word.chars().next().map(kind);
         let end = word.find(|letter| Some(kind(letter)) != first).unwrap_or(word.len());
-        words.push(Word { text: &word[..end], gap: &rest[..start] });
-        rest = &word[end..];
-    }
-    words
+        let (text, behind) = word.split_at(end);
+        rest = behind;
+        Some(Word { text, gap })
+    })
 }
 
 #[cfg(test)]

@@ -4,8 +4,8 @@ use super::*;
 
 #[test]
 fn whole_words_are_replaced_and_nothing_else() {
-    let sealed = |value: &&str| (value.to_string(), SEALED.to_owned());
-    let words = |values: &[&str]| Words::new(values.iter().map(sealed).collect());
+    let words =
+        |values: &[&'static str]| Words::new(values.iter().map(|value| (*value, SEALED)).collect());
     let cases: &[(&[&str], &str, &str)] = &[
         (&["1234567"], "client 1234567 logged in", "client [sealed] logged in"),
         (&["1234567"], "1234567", "[sealed]"),
@@ -36,8 +36,7 @@ fn whole_words_are_replaced_and_nothing_else() {
 }
 #[test]
 fn what_stands_for_a_value_is_left_alone() {
-    let pair = |value: &str, stand: &str| (value.to_owned(), stand.to_owned());
-    let words = Words::new(vec![pair("12345", "enc1.a-abcd-b"), pair("abcd", "enc1.other")]);
+    let words = Words::new(vec![("12345", "enc1.a-abcd-b"), ("abcd", "enc1.other")]);
     let replaced = words.replace("x 12345 abcd 12345");
     assert_eq!(replaced.as_deref(), Some("x enc1.a-abcd-b enc1.other enc1.a-abcd-b"));
     assert_eq!(words.stand_for("abcd"), Some("enc1.other"));
@@ -132,8 +131,8 @@ proptest! {
     /// Long runs: `make soak`.
     #[test]
     fn no_value_stands_in_any_text(values in values(), pieces in pieces()) {
-        let stand = |at: usize| format!("\u{e000}{at}\u{e001}");
-        let pairs = values.iter().enumerate().map(|(at, value)| (value.clone(), stand(at)));
+        let stands = Vec::from_iter((0..values.len()).map(|at| format!("\u{e000}{at}\u{e001}")));
+        let pairs = values.iter().zip(&stands).map(|(value, stand)| (&**value, &**stand));
         let words = Words::new(pairs.collect());
         let text = written(&pieces, &values);
         let replaced = words.replace(&text).unwrap_or_else(|| text.clone());
@@ -147,7 +146,7 @@ proptest! {
         // Nothing but whole values is touched, and each is what stood there.
         if !text.contains('\\') && !text.contains(['\u{e000}', '\u{e001}']) {
             let back = values.iter().enumerate();
-            let back = back.fold(replaced, |text, (at, value)| text.replace(&stand(at), value));
+            let back = back.fold(replaced, |text, (at, value)| text.replace(&stands[at], value));
             prop_assert_eq!(back, text);
         }
     }
