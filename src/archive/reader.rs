@@ -105,6 +105,19 @@ impl Snapshot {
         self.searcher.num_docs()
     }
 
+    pub fn segments(&self) -> usize {
+        self.searcher.segment_readers().len()
+    }
+
+    /// Events that are found no more, but are in the files until their segments are written again.
+    pub fn deleted(&self) -> u64 {
+        self.searcher
+            .segment_readers()
+            .iter()
+            .map(|segment| u64::from(segment.num_deleted_docs()))
+            .sum()
+    }
+
     pub fn document(&self, hit: Hit) -> Result<StoredEvent, ArchiveError> {
         self.searcher.doc(hit).map_err(|error| self.error(error))
     }

@@ -223,6 +223,10 @@ impl Archive {
             .build();
         let writer = index.writer_with_options(options).map_err(|error| self.cannot_open(error))?;
         writer.set_merge_policy(Box::new(ByDay::new(index)));
+        // What a process that was killed left half done: the next one would stumble over a file that is there.
+        if let Err(error) = writer.garbage_collect_files().wait() {
+            tracing::warn!(%error, "files of the archive that nothing needs cannot be removed");
+        }
         Ok((Open { writer, gate }, positions))
     }
 

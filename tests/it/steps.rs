@@ -7,6 +7,7 @@ use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 
+use logwarden::archive::Reader;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -85,9 +86,9 @@ impl Bench {
         command
     }
 
-    /// Delivers all there is, and is killed when a thread asks for `call` the `number`th time. `None`: none did.
-    fn killed_at(&self, call: &str, number: u32) -> Option<()> {
-        let plain = self.command(&["--no-ui", "--once"]);
+    /// Killed when a thread asks for `call` the `number`th time. `None`: none did.
+    fn killed_at(&self, call: &str, number: u32, arguments: &[&str]) -> Option<()> {
+        let plain = self.command(arguments);
         let mut command = Command::new("strace");
         command.args(["-f", "-qq", "-o", "/dev/null", "-e", &format!("trace={call}")]);
         command.args(["-e", &format!("inject={call}:signal=KILL:when={number}")]);
@@ -166,7 +167,7 @@ fn killed_at_every_durable_step_everything_arrives_once() {
         for number in 1.. {
             bench.append(round);
             round += 1;
-            if bench.killed_at(call, number).is_none() {
+            if bench.killed_at(call, number, &["--no-ui", "--once"]).is_none() {
                 break;
             }
             kills += 1;
@@ -176,4 +177,55 @@ fn killed_at_every_durable_step_everything_arrives_once() {
     }
     println!("{kills} kills, {} lines", bench.lines);
     assert!(kills >= 20, "{kills} kills");
+}
+
+/// A client's events are gone from the archive's files, not only from what is found, when `erase` has ended; and what a
+/// kill leaves of it is done by the next one.
+#[test]
+fn erase_killed_at_every_durable_step_is_ended_by_the_next() {
+    let mut bench = Bench::new();
+    if !can_trace(bench.home.path()) {
+        println!("SKIPPED: strace is not there, or may not trace");
+        return;
+    }
+    let home = bench.home.path().to_owned();
+    let text = fs::read_to_string(home.join("config.toml")).unwrap();
+    let (sources, _) = text.split_once("[sink.out]").unwrap();
+    let sealed = format!("{sources}[privacy]\nseal = [\"client_id\"]\n");
+    fs::write(home.join("config.toml"), sealed).unwrap();
+    // Two commits, so that segments of two ages hold the id.
+    for round in 0..2 {
+        bench.append(round);
+        program::expect(&mut bench.command(&["--no-ui", "--once"]), 0);
+    }
+    let (state, kept) = (home.join("state"), home.join("kept"));
+    fs::rename(&state, &kept).unwrap();
+    let erase = ["erase", "--client", "CLIENT1", "--yes"];
+    let (mut kills, mut cut_short) = (0, 0);
+    for call in CALLS {
+        for number in 1.. {
+            let copied = Command::new("cp").arg("-a").args([&kept, &state]).status().unwrap();
+            assert!(copied.success());
+            let killed = bench.killed_at(call, number, &erase).is_some();
+            let archive = Reader::open(&state.join("archive")).unwrap();
+            cut_short += u32::from(archive.snapshot().unwrap().deleted() > 0);
+            if killed {
+                kills += 1;
+                program::expect(&mut bench.command(&erase), 0);
+            }
+            let snapshot = archive.snapshot().unwrap();
+            let others = bench.lines - bench.lines / 5;
+            assert_eq!((snapshot.events(), snapshot.deleted()), (others, 0), "{call} {number}");
+            let files = fs::read_dir(state.join("archive")).unwrap();
+            let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
+            let stores = names.filter(|name| name.ends_with(".store")).count();
+            assert_eq!(stores, snapshot.segments(), "{call} {number}: a file is left over");
+            fs::remove_dir_all(&state).unwrap();
+            if !killed {
+                break;
+            }
+        }
+    }
+    println!("{kills} kills, {cut_short} between the mark and the files");
+    assert!(kills >= 10 && cut_short > 0, "{kills} kills, {cut_short}");
 }

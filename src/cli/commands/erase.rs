@@ -1,17 +1,17 @@
 //! `logwarden erase --client ID`: whole events, from the archive, from dead letters and from Elasticsearch. Says
 //! what was removed where, and what it does not reach. Erases nothing while an engine is at work.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 
-use super::dead_letters::tell;
 use super::traces::{Traces, events};
 use crate::app::settings::SinkKind;
 use crate::archive::{Archive, Reader};
-use crate::base::{Clock, SystemClock, sanitize};
+use crate::base::{Clock, SystemClock};
 use crate::cli::arguments::{Erase, Global};
+use crate::cli::confirm;
 use crate::cli::exit::{self, Exit, say};
 use crate::cli::output::to_stdout;
 use crate::sink::dead_letters;
@@ -19,22 +19,38 @@ use crate::state::{Claim, StateError};
 
 pub fn run(global: &Global, arguments: &Erase) -> anyhow::Result<Exit> {
     let traces = Traces::of(global, &arguments.client)?;
-    let found = Found::everywhere(&traces)?;
+    let found = traces.everywhere(0)?;
+    // By a run that was cut short, or as too old: of whatever id.
+    let deleted = traces.deleted_in_archive()?;
     to_stdout(|out| {
         let mut places = found.places.iter();
-        Ok(places.try_for_each(|(place, number)| writeln!(out, "{place}: {}", events(*number)))?)
+        places.try_for_each(|(place, found)| writeln!(out, "{place}: {}", events(found.events)))?;
+        match deleted {
+            0 => Ok(()),
+            _ => Ok(writeln!(
+                out,
+                "archive: {} deleted before, of any id, still in its files",
+                events(deleted)
+            )?),
+        }
     })?;
     tell_what_stays(&traces);
     if found.is_nothing() && found.whole {
         say("nothing was found, so nothing was erased");
-        return Ok(Exit::Done);
+        if !arguments.yes {
+            return Ok(Exit::Done);
+        }
     }
-    if !arguments.yes && !confirmed(arguments.client.id.trim())? {
+    let id = arguments.client.id.trim();
+    if !arguments.yes && !confirm::typed(id, "erase these events for good")? {
         say("nothing was erased; with --yes these events are erased for good");
         return Ok(if found.whole { Exit::Done } else { Exit::Failed });
     }
     // Held to the end: no engine brings in more of it meanwhile.
     let _claim = match Claim::take(&traces.settings.directories.state) {
+        Err(StateError::Owned { .. }) if found.is_nothing() && found.whole && deleted == 0 => {
+            return Ok(Exit::Done);
+        }
         Err(error @ StateError::Owned { .. }) => {
             let at_work =
                 "nothing was erased: an engine is at work, and would bring in more; stop it";
@@ -43,45 +59,12 @@ pub fn run(global: &Global, arguments: &Erase) -> anyhow::Result<Exit> {
         }
         claim => claim?,
     };
-    erase(&traces, found)
+    erase(&traces, found.whole)
 }
 
-/// How many events where.
-struct Found {
-    places: Vec<(String, u64)>,
-    /// Every place could be asked, all of it.
-    whole: bool,
-}
-
-impl Found {
-    fn everywhere(traces: &Traces) -> anyhow::Result<Found> {
-        let mut whole = traces.unknown == 0;
-        let archived = traces.in_archive(0)?.map_or(0, |found| found.events);
-        let mut places = vec![("archive".to_owned(), archived)];
-        if let Some((found, odd)) = traces.in_dead_letters(0)? {
-            whole &= tell(&odd) == Exit::Done;
-            places.push(("dead letters".to_owned(), found.events));
-        }
-        for server in traces.servers() {
-            match server.find(traces, 0) {
-                Ok(found) => places.push((server.place, found.events)),
-                Err(problem) => {
-                    say(format_args!("{}: {problem}", server.place));
-                    whole = false;
-                }
-            }
-        }
-        Ok(Found { places, whole })
-    }
-
-    fn is_nothing(&self) -> bool {
-        self.places.iter().all(|(_, found)| *found == 0)
-    }
-}
-
-fn erase(traces: &Traces, found: Found) -> anyhow::Result<Exit> {
-    let mut whole = found.whole;
+fn erase(traces: &Traces, mut whole: bool) -> anyhow::Result<Exit> {
     let mut report = |place: &str, erased: anyhow::Result<u64>| match erased {
+        Ok(0) => Ok(()),
         Ok(erased) => to_stdout(|out| Ok(writeln!(out, "{place}: {} erased", events(erased))?)),
         Err(error) => {
             whole = false;
@@ -90,9 +73,8 @@ fn erase(traces: &Traces, found: Found) -> anyhow::Result<Exit> {
         }
     };
     // Counted again: before, an engine may have been at work.
-    let archived = traces.in_archive(0)?.map_or(0, |found| found.events);
-    if archived > 0 {
-        report("archive", from_archive(traces, archived))?;
+    if let Some(found) = traces.in_archive(0)? {
+        report("archive", from_archive(traces, found.events))?;
     }
     if traces.in_dead_letters(0)?.is_some_and(|(found, _)| found.events > 0) {
         report("dead letters", from_dead_letters(traces))?;
@@ -103,7 +85,7 @@ fn erase(traces: &Traces, found: Found) -> anyhow::Result<Exit> {
     Ok(if whole { Exit::Done } else { Exit::Failed })
 }
 
-fn from_archive(traces: &Traces, before: u64) -> anyhow::Result<u64> {
+fn from_archive(traces: &Traces, found: u64) -> anyhow::Result<u64> {
     let directory = &traces.settings.directories.archive;
     if let Some(damage) = Reader::damage(directory)? {
         bail!(
@@ -111,11 +93,18 @@ fn from_archive(traces: &Traces, before: u64) -> anyhow::Result<u64> {
         );
     }
     let leaves = traces.leaves(&Reader::open(directory)?)?;
+    let deleted = traces.deleted_in_archive()?;
     let (mut archive, _) = Archive::open_writer(directory, SystemClock::new().now())?;
     archive.erase(&leaves)?;
     drop(archive);
-    match traces.in_archive(0)?.map_or(0, |found| found.events) {
-        0 => Ok(before),
+    let left = traces.in_archive(0)?.map_or(0, |found| found.events);
+    match left + traces.deleted_in_archive()? {
+        0 if deleted == 0 => Ok(found),
+        0 => {
+            let deleted = events(deleted);
+            to_stdout(|out| Ok(writeln!(out, "archive: {deleted} deleted before taken out")?))?;
+            Ok(found)
+        }
         left => bail!("{} are still there", events(left)),
     }
 }
@@ -153,15 +142,4 @@ fn set_aside(archive: &Path) -> Vec<PathBuf> {
         entries.filter_map(|entry| Some(entry.ok()?.path())).filter(is_one).collect();
     found.sort();
     found
-}
-
-/// Asked only where a person can answer: they type the id once more.
-fn confirmed(id: &str) -> anyhow::Result<bool> {
-    if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
-        return Ok(false);
-    }
-    eprint!("{}", sanitize::line(&format!("Type {id} to erase these events for good: ")));
-    let mut answer = String::new();
-    io::stdin().read_line(&mut answer).context("cannot read the answer")?;
-    Ok(answer.trim() == id)
 }

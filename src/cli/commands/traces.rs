@@ -7,13 +7,14 @@ use std::sync::Arc;
 use anyhow::Context;
 use tokio::runtime::Runtime;
 
+use super::dead_letters::tell;
 use super::keys;
 use crate::app::letters;
 use crate::app::settings::{Settings, SinkKind};
 use crate::archive::{ArchiveError, Reader};
 use crate::base::SystemClock;
 use crate::cli::arguments::{Client, Global};
-use crate::cli::exit::{say, usage_error};
+use crate::cli::exit::{Exit, say, usage_error};
 use crate::cli::resolve;
 use crate::privacy::tag;
 use crate::query::{Expr, FieldName, Test};
@@ -31,6 +32,19 @@ pub struct Traces {
     /// Keys that cannot be used: what they sealed was not looked for.
     pub unknown: usize,
     pub runtime: Runtime,
+}
+
+/// How many events where, and the newest of them.
+pub struct Found {
+    pub places: Vec<(String, Tagged)>,
+    /// Every place could be asked, all of it.
+    pub whole: bool,
+}
+
+impl Found {
+    pub fn is_nothing(&self) -> bool {
+        self.places.iter().all(|(_, found)| found.events == 0)
+    }
 }
 
 /// A sink of kind elasticsearch.
@@ -66,6 +80,28 @@ impl Traces {
         Ok(Traces { settings, tags, unknown: all.problems.len(), runtime })
     }
 
+    /// What cannot be asked is said.
+    pub fn everywhere(&self, newest: u16) -> anyhow::Result<Found> {
+        let mut found = Found { places: Vec::new(), whole: self.unknown == 0 };
+        if let Some(archived) = self.in_archive(newest.into())? {
+            found.places.push(("archive".to_owned(), archived));
+        }
+        if let Some((letters, odd)) = self.in_dead_letters(newest.into())? {
+            found.whole &= tell(&odd) == Exit::Done;
+            found.places.push(("dead letters".to_owned(), letters));
+        }
+        for server in self.servers() {
+            match server.find(self, newest.into()) {
+                Ok(tagged) => found.places.push((server.place, tagged)),
+                Err(problem) => {
+                    say(format_args!("{}: {problem}", server.place));
+                    found.whole = false;
+                }
+            }
+        }
+        Ok(found)
+    }
+
     /// `None`: there is no archive.
     pub fn in_archive(&self, newest: u64) -> anyhow::Result<Option<Tagged>> {
         let reader = match Reader::open(&self.settings.directories.archive) {
@@ -81,6 +117,14 @@ impl Traces {
             Ok(())
         })?;
         Ok(Some(found))
+    }
+
+    /// Events that are marked as deleted and still in the files.
+    pub fn deleted_in_archive(&self) -> anyhow::Result<u64> {
+        match Reader::open(&self.settings.directories.archive) {
+            Err(ArchiveError::Missing { .. }) => Ok(0),
+            reader => Ok(reader?.snapshot()?.deleted()),
+        }
     }
 
     fn query(&self, reader: &Reader) -> anyhow::Result<Expr> {
