@@ -19,7 +19,7 @@ use super::metrics::Offer;
 use super::settings::Settings;
 use super::sinks::{self, Maker, Running};
 use super::{control, intake, keys};
-use crate::base::Clock;
+use crate::base::{Clock, with_causes};
 use crate::event::status::EngineState;
 use crate::event::{Command, Level, Status};
 use crate::follow::intake::{Input, Intake};
@@ -360,7 +360,7 @@ async fn commit_in_groups(store: Store, notices: Notices, stop: CancellationToke
                 failing = true;
                 notices.add(
                     Level::Error,
-                    format!("{:#}; nothing is lost, it is tried again", anyhow::Error::from(error)),
+                    format!("{}; nothing is lost, it is tried again", with_causes(&error)),
                 );
             }
             _ => {}

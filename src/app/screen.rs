@@ -8,7 +8,7 @@ use super::engine::{Desk, Engine, Ownership, Reread};
 use super::settings::{Color, Settings};
 use super::signals::{self, HangUp};
 use super::{intake, keys, telemetry};
-use crate::base::{Clock, SystemClock};
+use crate::base::{Clock, SystemClock, with_causes};
 use crate::event::Level;
 use crate::ui;
 
@@ -90,7 +90,7 @@ async fn work(
         {
             Ok(engine) => engine,
             Err(error) => {
-                notices.add(Level::Error, format!("{:#}", anyhow::Error::from(error)));
+                notices.add(Level::Error, with_causes(&error));
                 stop.cancelled().await;
                 return;
             }

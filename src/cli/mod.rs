@@ -5,6 +5,7 @@
 pub mod arguments;
 pub mod commands;
 pub mod config;
+pub mod confirm;
 pub mod exit;
 pub mod output;
 pub mod progress;

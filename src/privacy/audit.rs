@@ -13,10 +13,10 @@ use rustix::fs::OFlags;
 use rustix::process::{geteuid, getuid};
 use serde::Serialize;
 
+use super::SEALED;
 use super::opener::{Opened, SealedBy};
 use super::words::Words;
-use super::{SEALED, with_causes};
-use crate::base::{Clock, rfc3339};
+use crate::base::{Clock, rfc3339, with_causes};
 
 /// Its name in the state directory.
 pub const NAME: &str = "audit.jsonl";

@@ -39,12 +39,6 @@ pub use policy::{Pattern, Policy};
 pub use read::Document;
 pub use sealer::Sealer;
 
-/// On one line.
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
-}
-
 /// What stands in the place of a sealed value.
 pub const SEALED: &str = "[sealed]";
 

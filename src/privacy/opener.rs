@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use super::keys::{KeyError, KeyId, Keyring, Month};
 use super::token::{FieldCipher, Token};
-use super::with_causes;
+use crate::base::with_causes;
 
 #[derive(Debug)]
 pub struct Opener {

@@ -10,7 +10,7 @@ use futures::future::{BoxFuture, FutureExt};
 
 use super::{Cursors, Delivery, Items, Limits, Outcome, Sink, SinkError};
 use crate::archive::{self, Archive, ArchiveError, Generations};
-use crate::base::{Clock, Timestamp};
+use crate::base::{Clock, Timestamp, with_causes};
 use crate::privacy::Outgoing;
 
 /// How often retention looks for days that are over.
@@ -85,17 +85,6 @@ fn sink_error(error: &ArchiveError) -> SinkError {
         ArchiveError::Busy { .. } | ArchiveError::Newer { .. } => SinkError::Misconfigured(text),
         _ => SinkError::Unavailable(text),
     }
-}
-
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }
 
 impl Sink for ArchiveSink {

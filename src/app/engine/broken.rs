@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep_until};
 use super::Engine;
 use crate::app::sinks::{Left, Recipe};
 use crate::base::backoff::Backoff;
-use crate::base::bytes;
+use crate::base::{bytes, with_causes};
 use crate::event::status::{SinkState, SinkStatus};
 use crate::event::{Command, Level};
 
@@ -136,7 +136,7 @@ impl Engine {
             let recipe = waiting.recipe.clone();
             match self.maker.start(&self.settings, recipe, Some(&waiting.left)).await {
                 Ok(sink) => self.sinks.insert(waiting.place.min(self.sinks.len()), sink),
-                Err(error) => self.wait(waiting, format!("{:#}", anyhow::Error::from(error))),
+                Err(error) => self.wait(waiting, with_causes(&error)),
             }
         }
         self.introduce();

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use super::{Alerts, Engine, Settings};
 use crate::app::intake;
 use crate::app::sinks::{self, Left, Recipe, Running};
+use crate::base::with_causes;
 use crate::event::{Command, Level};
 
 /// Reads the configuration again; else what is wrong with it, a line each. Blocking.
@@ -105,10 +106,7 @@ impl Engine {
             match self.maker.start(&self.settings, recipe, before).await {
                 Ok(sink) => self.sinks.insert(place.min(self.sinks.len()), sink),
                 Err(error) => {
-                    let text = format!(
-                        "{:#}; it is off until the next reload",
-                        anyhow::Error::from(error)
-                    );
+                    let text = format!("{}; it is off until the next reload", with_causes(&error));
                     self.maker.notices.answer(Level::Error, text);
                 }
             }

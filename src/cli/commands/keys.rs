@@ -4,14 +4,15 @@
 mod list;
 
 use std::fs::File;
-use std::io::{self, IsTerminal, Read, Write};
+use std::io::{self, Read, Write};
 use std::path::Path;
 
 use anyhow::Context;
 use zeroize::Zeroizing;
 
-use crate::base::{Clock, SystemClock, sanitize};
+use crate::base::{Clock, SystemClock, with_causes};
 use crate::cli::arguments::{Global, Keys};
+use crate::cli::confirm;
 use crate::cli::exit::{Exit, say, usage_error};
 use crate::cli::output::to_stdout;
 use crate::cli::resolve;
@@ -49,7 +50,7 @@ pub fn open(folder: &Path) -> anyhow::Result<Keyring> {
 
 /// A wrong folder is a wrong setting.
 fn unusable(error: KeyError) -> anyhow::Error {
-    usage_error(format!("{:#}", anyhow::Error::from(error)))
+    usage_error(with_causes(&error))
 }
 
 fn made(keyring: &Keyring, key: &MonthKey) -> anyhow::Result<Exit> {
@@ -99,7 +100,7 @@ fn backup(keyring: &Keyring, target: &Path) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-fn destroy(keyring: &Keyring, month: Month, confirm: Option<&str>) -> anyhow::Result<Exit> {
+fn destroy(keyring: &Keyring, month: Month, confirmed: Option<&str>) -> anyhow::Result<Exit> {
     let slots = keyring.destroyable(month)?;
     if slots.is_empty() {
         say(format_args!("{month} has no key in {}", keyring.folder().display()));
@@ -110,11 +111,12 @@ fn destroy(keyring: &Keyring, month: Month, confirm: Option<&str>) -> anyhow::Re
         "{} would be destroyed for good; nobody could open again what was sealed with it",
         names.join(", ")
     ));
-    let typed = match confirm {
-        Some(typed) => typed.to_owned(),
-        None => ask(month)?,
+    let name = month.to_string();
+    let confirmed = match confirmed {
+        Some(typed) => typed.trim() == name,
+        None => confirm::typed(&name, "destroy it")?,
     };
-    if typed.trim() != month.to_string() {
+    if !confirmed {
         say(format_args!(
             "nothing was destroyed; to destroy without a question: --confirm {month}"
         ));
@@ -126,14 +128,4 @@ fn destroy(keyring: &Keyring, month: Month, confirm: Option<&str>) -> anyhow::Re
     }
     say("backups and copies of it are not: destroy those too");
     Ok(Exit::Done)
-}
-
-/// Asked only where a person can answer.
-fn ask(month: Month) -> anyhow::Result<String> {
-    let mut answer = String::new();
-    if io::stdin().is_terminal() && io::stderr().is_terminal() {
-        eprint!("{}", sanitize::line(&format!("Type {month} to destroy it: ")));
-        io::stdin().read_line(&mut answer).context("cannot read the answer")?;
-    }
-    Ok(answer)
 }

@@ -8,7 +8,7 @@ use super::bulk::{Bulk, Place};
 use super::filter::Filter;
 use super::lanes::Targets;
 use super::prefix::Prefix;
-use crate::base::sanitize;
+use crate::base::{sanitize, with_causes};
 use crate::event::{Batch, Cursor};
 use crate::follow::Read;
 use crate::privacy::{KeyError, Policy, protect};
@@ -234,9 +234,8 @@ impl Filler {
 /// Nothing of that file goes on from there; it is tried again.
 fn cannot_seal(batch: &Batch, error: &KeyError) -> std::io::Error {
     let path = sanitize::line(&batch.path.to_string_lossy()).into_owned();
-    let cause =
-        std::error::Error::source(error).map_or(String::new(), |cause| format!(": {cause}"));
-    std::io::Error::other(format!("{path} waits, nothing of it leaves in clear: {error}{cause}"))
+    let error = with_causes(error);
+    std::io::Error::other(format!("{path} waits, nothing of it leaves in clear: {error}"))
 }
 
 /// What became of one event of a batch.

@@ -13,7 +13,7 @@ use rustix::fs::{FlockOperation, flock};
 
 use super::Finding;
 use crate::archive::{ArchiveError, Reader};
-use crate::base::bytes;
+use crate::base::{bytes, with_causes};
 
 const STATE: &str = "state.redb";
 const SNAPSHOT: &str = "cursors.snapshot";
@@ -89,7 +89,7 @@ fn inspect(content: &[u8]) -> Result<bool, String> {
 
 /// Also reads documents: an index that opens may hold blocks that do not.
 pub(super) fn archive(directory: &Path, engine_runs: bool) -> Result<String, String> {
-    let chain = |error: ArchiveError| format!("{:#}", anyhow::Error::from(error));
+    let chain = |error: ArchiveError| with_causes(&error);
     // A writer in the same folder belongs to an engine that holds the lock.
     if !engine_runs && let Some(reason) = Reader::damage(directory).map_err(chain)? {
         return Err(set_aside(directory, &reason));

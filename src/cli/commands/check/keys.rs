@@ -3,7 +3,7 @@
 use super::Finding;
 use crate::app::control::{self, Reply, Request};
 use crate::app::settings::Settings;
-use crate::base::bytes;
+use crate::base::{bytes, with_causes};
 use crate::privacy::keys::{KeyError, KeyState, ListedKey, UsedKey};
 use crate::privacy::{Keyring, Month};
 use crate::state;
@@ -24,7 +24,7 @@ pub(super) fn keys(settings: &Settings) -> Vec<Finding> {
         Err(KeyError::NoFolder { .. }) if remembered.is_empty() => {
             return vec![finding(Ok("not there yet; made with the first key".to_owned()))];
         }
-        Err(error) => return vec![finding(Err(told(error)))],
+        Err(error) => return vec![finding(Err(with_causes(&error)))],
     };
     let count =
         |wanted: fn(&KeyState) -> bool| listed.iter().filter(|key| wanted(&key.state)).count();
@@ -35,7 +35,8 @@ pub(super) fn keys(settings: &Settings) -> Vec<Finding> {
     findings.extend(used_months(&listed));
     for ListedKey { slot, state, .. } in listed {
         if let KeyState::Unusable(error) = state {
-            findings.push(Finding { subject: format!("key {slot}"), result: Err(told(error)) });
+            findings
+                .push(Finding { subject: format!("key {slot}"), result: Err(with_causes(&error)) });
         }
     }
     findings
@@ -98,10 +99,6 @@ pub(super) fn unprotected(settings: &Settings) -> Option<Finding> {
         _ => "counted while an engine runs, and none does".to_owned(),
     };
     Some(Finding { subject, result: Ok(text) })
-}
-
-fn told(error: KeyError) -> String {
-    format!("{:#}", anyhow::Error::from(error))
 }
 
 #[cfg(test)]

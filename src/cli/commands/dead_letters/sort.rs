@@ -2,7 +2,6 @@
 //! runs, by this process, which then owns it.
 
 use std::cell::OnceCell;
-use std::io::{self, IsTerminal};
 
 use anyhow::{Context, anyhow, bail};
 use tokio_util::sync::CancellationToken;
@@ -12,6 +11,7 @@ use super::{Desk, tell};
 use crate::app::control::{self, Reply, Request};
 use crate::app::letters::{LetterDesk, LetterOrder, LettersSorted};
 use crate::base::bytes;
+use crate::cli::confirm;
 use crate::cli::exit::{self, Exit, say};
 use crate::cli::output::to_stdout;
 use crate::cli::progress;
@@ -41,14 +41,15 @@ impl Desk {
 
     pub(super) fn drop(&self, yes: bool) -> anyhow::Result<Exit> {
         let (found, odd) = self.overviews()?;
-        let letters = found.iter().map(|file| file.letters).sum();
+        let letters: u64 = found.iter().map(|file| file.letters).sum();
         if letters == 0 {
             say("no dead letter fits");
             return Ok(tell(&odd));
         }
         if !yes {
             to_stdout(|out| table(out, &found))?;
-            if !confirmed(letters)? {
+            let all = format!("drop these {letters} dead letters for good");
+            if !confirm::typed(&letters.to_string(), &all)? {
                 say("nothing was dropped; with --yes these are dropped for good");
                 return Ok(tell(&odd));
             }
@@ -140,15 +141,4 @@ fn report(replayed: &Replayed) -> Exit {
         Exit::Done if *refused > 0 => Exit::Lossy,
         exit => exit,
     }
-}
-
-/// Asked only where a person can answer: they type how many.
-fn confirmed(letters: u64) -> anyhow::Result<bool> {
-    if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
-        return Ok(false);
-    }
-    eprint!("Type {letters} to drop these {letters} dead letters for good: ");
-    let mut answer = String::new();
-    io::stdin().read_line(&mut answer).context("cannot read the answer")?;
-    Ok(answer.trim() == letters.to_string())
 }

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use serde::Serialize;
 
-use crate::base::{rfc3339, sanitize};
+use crate::base::{rfc3339, sanitize, with_causes};
 use crate::cli::exit::{Exit, say};
 use crate::cli::output::to_stdout;
 use crate::privacy::Keyring;
@@ -51,7 +51,7 @@ impl Shown {
             }
             KeyState::Unusable(error) => {
                 shown.state = "unusable";
-                shown.problem = Some(format!("{:#}", anyhow::Error::from(error)));
+                shown.problem = Some(with_causes(&error));
             }
         }
         shown

@@ -8,6 +8,7 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use crate::base::backoff::Backoff;
+use crate::base::with_causes;
 use crate::sink::dead_letters::DeadLetter;
 use crate::sink::{Delivery, Items, Outcome, Refusal, Sink, SinkError};
 
@@ -78,7 +79,7 @@ impl Sending {
                     whole.which.push(index);
                 }
                 Err(error) => {
-                    fates[index] = Fate::Unfit(format!("{:#}", anyhow::Error::from(error)));
+                    fates[index] = Fate::Unfit(with_causes(&error));
                 }
             }
         }

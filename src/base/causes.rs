@@ -1,0 +1,7 @@
+//! An error and why, on one line: for notices, logs and states, which have no more room.
+
+/// `cannot read a.key: permission denied`.
+pub fn with_causes(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
