@@ -87,7 +87,7 @@ fn measure(
 ) {
     let mut group = criterion.benchmark_group("alerts");
     group.throughput(Throughput::Elements(EVENTS));
-    let mut engine = Engine::new(rules);
+    let mut engine = Engine::new(rules, &Arc::default());
     let mut now = Timestamp::from_seconds(1_700_000_000);
     let mut changes = 0u64;
     group.bench_function(name, |bencher| {

@@ -54,24 +54,19 @@ pub struct Outputs {
 }
 
 impl Consumer {
+    /// `policy`: see [`Engine::new`].
     pub fn new(
         log: Log,
         rules: Vec<RuleConfig>,
+        policy: &Arc<Policy>,
         clock: Arc<dyn Clock>,
         once: bool,
     ) -> (Consumer, Outputs) {
-        let work = Work::new(rules, once);
+        let work = Work::new(rules, policy, once);
         let (statuses, statuses_out) = watch::channel(work.engine.statuses(clock.now()));
         let (told, told_out) = mpsc::channel(TOLD);
         let consumer = Consumer { log, clock, work, statuses, told, skipped: 0 };
         (consumer, Outputs { statuses: statuses_out, told: told_out })
-    }
-
-    /// See [`Engine::hide`].
-    #[must_use]
-    pub fn hiding(mut self, policy: &Arc<Policy>) -> Self {
-        self.work.engine.hide(policy);
-        self
     }
 
     pub async fn run(mut self, stop: CancellationToken) {
@@ -169,14 +164,14 @@ struct Place {
 
 impl Default for Work {
     fn default() -> Self {
-        Work::new(Vec::new(), false)
+        Work::new(Vec::new(), &Arc::default(), false)
     }
 }
 
 impl Work {
-    fn new(rules: Vec<RuleConfig>, once: bool) -> Self {
+    fn new(rules: Vec<RuleConfig>, policy: &Arc<Policy>, once: bool) -> Self {
         Work {
-            engine: Engine::new(rules),
+            engine: Engine::new(rules, policy),
             teller: Teller::new(once),
             cursors: HashMap::new(),
             once,

@@ -17,13 +17,10 @@ pub struct Engine {
 }
 
 impl Engine {
-    pub fn new(rules: Vec<RuleConfig>) -> Self {
-        Engine { rules: rules.into_iter().map(Threshold::new).collect() }
-    }
-
     /// What the policy hides is not told in keys either: the tag of a value stands for it, or a pseudonym.
-    pub fn hide(&mut self, policy: &Arc<Policy>) {
-        self.rules.iter_mut().for_each(|rule| rule.hide(policy.clone()));
+    pub fn new(rules: Vec<RuleConfig>, policy: &Arc<Policy>) -> Self {
+        let threshold = |rule| Threshold::new(rule, policy.clone());
+        Engine { rules: rules.into_iter().map(threshold).collect() }
     }
 
     /// Each event once, in the order of its generation. `now` is when it was read.

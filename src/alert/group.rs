@@ -52,19 +52,19 @@ impl By {
 }
 
 /// Numbers for keys, in the order in which they were first seen.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Keys {
     numbers: HashMap<Arc<str>, usize>,
     /// The last source and its number: neighbours are mostly of one file.
     last_source: Option<(SourceName, usize)>,
     scratch: String,
     /// What of a key is not for everybody who hears of it.
-    policy: Option<Arc<Policy>>,
+    policy: Arc<Policy>,
 }
 
 impl Keys {
-    pub fn hide(&mut self, policy: Arc<Policy>) {
-        self.policy = Some(policy);
+    pub fn new(policy: Arc<Policy>) -> Self {
+        Keys { numbers: HashMap::new(), last_source: None, scratch: String::new(), policy }
     }
 
     pub fn len(&self) -> usize {
@@ -102,11 +102,12 @@ impl Keys {
 
     /// What is told of the event's key, where that is not the key itself. Asked once a key.
     pub fn told(&self, grouping: &Grouping, event: &Event<'_>) -> Option<Arc<str>> {
-        let (Grouping::Fields(fields), Some(policy)) = (grouping, &self.policy) else {
+        let Grouping::Fields(fields) = grouping else { return None };
+        if !self.policy.hides_anything() {
             return None;
-        };
+        }
         let mut key = String::new();
-        let alias = |name: &str, value: &str| privacy::alias(policy, event, name, value);
+        let alias = |name: &str, value: &str| privacy::alias(&self.policy, event, name, value);
         write_key(fields, event, alias, &mut key);
         Some(key.into())
     }

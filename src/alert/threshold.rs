@@ -96,12 +96,12 @@ impl Pace {
 }
 
 impl Threshold {
-    pub fn new(config: RuleConfig) -> Self {
+    pub fn new(config: RuleConfig, policy: Arc<Policy>) -> Self {
         Threshold {
             name: config.name.as_str().into(),
             description: config.describe().into(),
             grouping: Grouping::new(&config.by),
-            keys: Keys::default(),
+            keys: Keys::new(policy),
             slots: Vec::new(),
             firing: Vec::new(),
             pace: Pace::NEVER,
@@ -113,11 +113,6 @@ impl Threshold {
             swept: Timestamp::MIN,
             config,
         }
-    }
-
-    /// What the policy hides is not told in keys either.
-    pub fn hide(&mut self, policy: Arc<Policy>) {
-        self.keys.hide(policy);
     }
 
     pub fn on_event(

@@ -85,6 +85,10 @@ impl Board {
         let mut notices = self.notices.changed.subscribe();
         let mut voices = self.voices.borrow_and_update().clone();
         loop {
+            // Whatever woke us: nobody is told a state that is over.
+            if self.voices.has_changed().unwrap_or(false) {
+                voices = self.voices.borrow_and_update().clone();
+            }
             self.publish(&mut voices);
             tokio::select! {
                 () = stop.cancelled() => break,

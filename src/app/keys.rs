@@ -15,9 +15,7 @@ use crate::state::Store;
 /// their folder.
 pub fn sealer(settings: &Settings, store: &Store) -> Result<Arc<Sealer>, StartError> {
     let keyring = Keyring::lazy(&settings.keys, settings.makes_keys);
-    let used: Vec<UsedKey> =
-        store.used_keys().iter().filter_map(|key| UsedKey::parse(key)).collect();
-    keyring.remember(&used);
+    keyring.remember(&UsedKey::parse_all(&store.used_keys()));
     let store = store.clone();
     keyring.tell(move |key| {
         store.put_used_key(&key.to_string());

@@ -2,6 +2,12 @@
 
 use base64_simd::URL_SAFE_NO_PAD;
 
+/// How many characters of it a text begins with.
+pub(super) fn length(text: &[u8]) -> usize {
+    let is_code = |byte: &&u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    text.iter().take_while(is_code).count()
+}
+
 /// Appends `bytes`.
 pub(super) fn write(bytes: &[u8], out: &mut String) {
     URL_SAFE_NO_PAD.encode_append(bytes, out);

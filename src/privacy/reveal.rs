@@ -6,6 +6,7 @@
 
 use memchr::memmem;
 
+use super::code;
 use super::opener::{OpenError, Opened, Opener};
 use super::token::{LONGEST_TEXT, PREFIX};
 use crate::base::json;
@@ -74,8 +75,8 @@ impl<'a> Revealer<'a> {
 
     /// The prefix and all behind it that a token can consist of.
     fn code(text: &[u8]) -> &str {
-        let is_code = |byte: &&u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-        let code = text[PREFIX.len()..].iter().take(LONGEST_TEXT).take_while(is_code).count();
+        let longest = &text[..text.len().min(PREFIX.len() + LONGEST_TEXT)];
+        let code = code::length(&longest[PREFIX.len()..]);
         std::str::from_utf8(&text[..PREFIX.len() + code]).expect("it is ASCII")
     }
 

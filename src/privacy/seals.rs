@@ -138,22 +138,21 @@ impl<'e> Seals<'e> {
 
     /// What stands for it, and its tag.
     fn stand(&mut self, treatment: Treatment<'e>, value: &str) -> (String, Option<String>) {
-        let masked = || (SEALED.to_owned(), None);
-        if self.failed.is_some() {
-            return masked();
+        let sealer = self.sealer.filter(|_| self.failed.is_none());
+        match sealer.map(|sealer| self.try_stand(sealer, treatment, value)) {
+            Some(Ok(stand)) => return stand,
+            Some(Err(error)) => self.failed = Some(error),
+            None => {}
         }
-        self.try_stand(treatment, value).unwrap_or_else(|error| {
-            self.failed = Some(error);
-            masked()
-        })
+        (SEALED.to_owned(), None)
     }
 
     fn try_stand(
         &mut self,
+        sealer: &Sealer,
         treatment: Treatment<'e>,
         value: &str,
     ) -> Result<(String, Option<String>), KeyError> {
-        let Some(sealer) = self.sealer else { return Ok((SEALED.to_owned(), None)) };
         let mut text = String::with_capacity(TOKEN_ROOM);
         let month = *self.month.get_or_insert_with(|| sealer.month_of(self.path, self.day));
         match treatment {

@@ -1,3 +1,4 @@
+pub(super) mod keys;
 mod quoted;
 mod sealed;
 

@@ -163,8 +163,7 @@ impl Token {
     /// The lengths that a token at the beginning of `text` can have, the longest first.
     pub fn lengths(text: &str) -> impl Iterator<Item = usize> {
         let code = text.strip_prefix(PREFIX).unwrap_or("");
-        let is_code = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-        let most = code.bytes().take(LONGEST_TEXT).take_while(is_code).count();
+        let most = code::length(&code.as_bytes()[..code.len().min(LONGEST_TEXT)]);
         // The characters up to the length of the field; no other part says how long a token is.
         let mut head = [0; FIELD_AT + 1];
         let read = code.get(..44).is_some_and(|code| {

@@ -45,7 +45,7 @@ impl Engine {
         let config = LogConfig { sources, once, host: "here".into(), key, intake: None };
         let log = Log::open(config, clock.clone());
         log.settle(Store::ephemeral());
-        let (consumer, outputs) = Consumer::new(log.clone(), rules, clock, once);
+        let (consumer, outputs) = Consumer::new(log.clone(), rules, &Arc::default(), clock, once);
         let stop = CancellationToken::new();
         let task = tokio::spawn(consumer.run(stop.clone()));
         Engine { log, outputs, stop, task }

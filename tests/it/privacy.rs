@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::DirBuilderExt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::bench::Bench;
@@ -27,10 +28,8 @@ fn no_id_is_found_behind_any_way_out_and_each_opens_again() {
     leaks::none_behind_any_way_out(&sink, &stored);
 }
 
-/// [Missing key] The month whose key is gone waits and says so; the others go on; put back, it goes on where it was.
-#[test]
-fn the_month_whose_key_is_missing_waits_and_the_others_go_on() {
-    let bench = Bench::new("urls = [\"http://127.0.0.1:1\"]");
+/// The month files, into nothing but that file.
+fn into_a_file(bench: &Bench) -> PathBuf {
     let (logs, out) = (bench.path("logs"), bench.path("out.jsonl"));
     let text = format!(
         "[source.sre]\npaths = [\"{}/*.txt\"]\n[sink.out]\nkind = \"file\"\npath = \"{}\"\n",
@@ -38,6 +37,14 @@ fn the_month_whose_key_is_missing_waits_and_the_others_go_on() {
         out.display()
     );
     fs::write(bench.path("config.toml"), text).unwrap();
+    out
+}
+
+/// [Missing key] The month whose key is gone waits and says so; the others go on; put back, it goes on where it was.
+#[test]
+fn the_month_whose_key_is_missing_waits_and_the_others_go_on() {
+    let bench = Bench::new("urls = [\"http://127.0.0.1:1\"]");
+    let out = into_a_file(&bench);
     let delivered = || fs::read_to_string(&out).unwrap_or_default().lines().count();
     bench.append("logs_2021_Mar.txt", &leaks::line("CLIENTID1", 1));
     bench.append("logs_2021_Apr.txt", &leaks::line("CLIENTID2", 1));
@@ -110,13 +117,7 @@ fn what_is_printed_of_a_file_can_be_protected_as_if_it_left() {
 #[test]
 fn check_tells_what_could_not_be_protected_and_which_months_miss_their_key() {
     let bench = Bench::new("urls = [\"http://127.0.0.1:1\"]");
-    let (logs, out) = (bench.path("logs"), bench.path("out.jsonl"));
-    let text = format!(
-        "[source.sre]\npaths = [\"{}/*.txt\"]\n[sink.out]\nkind = \"file\"\npath = \"{}\"\n",
-        logs.display(),
-        out.display()
-    );
-    fs::write(bench.path("config.toml"), text).unwrap();
+    let out = into_a_file(&bench);
     let short = |id: &str| format!("{{\"client_id\":\"{id}\",\"message\":\"{id} came\"}}\n");
     bench.append("logs_2021_Mar.txt", &(short("Q9") + &short("CLIENTID1") + &short("")));
     bench.append("logs_2021_Apr.txt", "{\"client_id\":[\"R7\",\"CLIENTID1\"]}\n");

@@ -100,7 +100,7 @@ struct Bench {
 
 impl Bench {
     fn new(rules: Vec<RuleConfig>) -> Bench {
-        Bench { engine: Engine::new(rules), feeds: Vec::new(), seen: Vec::new() }
+        Bench { engine: Engine::new(rules, &Arc::default()), feeds: Vec::new(), seen: Vec::new() }
     }
 
     fn feed(&mut self, source: &str, second: i64, level: Level, text: &str, now: i64) -> &mut Self {
@@ -330,7 +330,7 @@ fn keys_are_bounded_and_the_rest_counts_together() {
 
 #[test]
 fn keys_that_went_quiet_make_room() {
-    let mut engine = Engine::new(vec![errors(2, 60, &["id"])]);
+    let mut engine = Engine::new(vec![errors(2, 60, &["id"])], &Arc::default());
     let mut feed = Feed::new("app");
     for number in 0..40_000i64 {
         let text = format!("id={number}");

@@ -29,10 +29,9 @@ impl Alerts {
         tasks: &TaskTracker,
     ) -> Alerts {
         let (log, clock) = (maker.log.clone(), maker.clock.clone());
-        let (consumer, outputs) =
-            alert::Consumer::new(log, settings.rules.clone(), clock, maker.once);
         let policy = Arc::new(settings.privacy.policy().with_keys(maker.sealer.clone()));
-        let consumer = consumer.hiding(&policy);
+        let rules = settings.rules.clone();
+        let (consumer, outputs) = alert::Consumer::new(log, rules, &policy, clock, maker.once);
         tasks.spawn(tell(outputs.told, maker.notices.clone()));
         let stop = stop.child_token();
         let task = tokio::spawn(consumer.run(stop.clone()));

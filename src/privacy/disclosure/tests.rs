@@ -6,36 +6,29 @@ use crate::base::Timestamp;
 use crate::base::clock::ManualClock;
 use crate::privacy::audit::Who;
 use crate::privacy::keys::Slot;
-use crate::privacy::{Month, Sealer};
+use crate::privacy::tests::keys::{Keys, month};
 
 struct Case {
-    scratch: tempfile::TempDir,
-    sealer: Sealer,
+    keys: Keys,
     disclosure: Disclosure,
 }
 
 impl Case {
     fn new() -> Case {
-        let scratch = tempfile::tempdir().unwrap();
-        let keyring = Arc::new(Keyring::open_or_create(&scratch.path().join("keys")).unwrap());
-        let sealer = Sealer::new(Arc::clone(&keyring)).unwrap();
+        let keys = Keys::new();
         let clock = Arc::new(ManualClock::at(Timestamp::from_seconds(1_617_235_200)));
         let who = Who { user: Some("ann".to_owned()), host: "web1".to_owned(), by: "test" };
-        let path = scratch.path().join("state/audit.jsonl");
-        let disclosure = Disclosure::new(keyring, Audit::new(path, who, clock));
-        Case { scratch, sealer, disclosure }
+        let path = keys.home().join("state/audit.jsonl");
+        let disclosure = Disclosure::new(keys.keyring(), Audit::new(path, who, clock));
+        Case { keys, disclosure }
     }
 
-    fn seal(&self, month: &str, value: &str) -> String {
-        let mut token = String::new();
-        self.sealer
-            .seal(Month::typed(month).unwrap(), "clientid", value, &mut token, &mut String::new())
-            .unwrap();
-        token
+    fn seal(&self, in_month: &str, value: &str) -> String {
+        self.keys.seal(month(in_month), "clientid", value)
     }
 
     fn audit(&self) -> PathBuf {
-        self.scratch.path().join("state/audit.jsonl")
+        self.keys.home().join("state/audit.jsonl")
     }
 
     fn lines(&self) -> Vec<serde_json::Value> {
@@ -69,7 +62,7 @@ fn every_opening_is_a_line_that_holds_no_value() {
     assert_eq!(problems, texts(&[]));
     let lines = case.lines();
     assert_eq!(lines.len(), 2);
-    let key = case.sealer.keyring().for_sealing(Month::typed("2021_April").unwrap()).unwrap();
+    let key = case.keys.keyring().for_sealing(month("2021_April")).unwrap();
     let expected = serde_json::json!({
         "time": "2021-04-01T00:00:00.000Z", "uid": rustix::process::getuid().as_raw(), "user": "ann",
         "host": "web1", "by": "test", "key": key.id().to_string(), "month": "2021_April",
@@ -91,9 +84,9 @@ fn every_opening_is_a_line_that_holds_no_value() {
 fn what_cannot_be_opened_is_said_and_no_line_is_written() {
     let case = Case::new();
     let (april, may) = (case.seal("2021_April", "CLIENTID2"), case.seal("2021_May", "CLIENTID3"));
-    case.sealer.keyring().destroy(Slot::first(Month::typed("2021_April").unwrap())).unwrap();
-    let away = case.scratch.path().join("keys/2021_May.key");
-    std::fs::rename(&away, case.scratch.path().join("away")).unwrap();
+    case.keys.keyring().destroy(Slot::first(month("2021_April"))).unwrap();
+    let away = case.keys.home().join("keys/2021_May.key");
+    std::fs::rename(&away, case.keys.home().join("away")).unwrap();
     let (values, problems) =
         case.open(&format!("{april} {may} {may} enc1.{}", "A".repeat(150))).unwrap();
     assert_eq!(values, texts(&[]));
@@ -107,7 +100,7 @@ fn what_cannot_be_opened_is_said_and_no_line_is_written() {
 fn a_key_that_was_mended_opens_at_the_next_try() {
     let case = Case::new();
     let token = case.seal("2021_April", "CLIENTID2");
-    let key = case.scratch.path().join("keys/2021_April.key");
+    let key = case.keys.home().join("keys/2021_April.key");
     let set = |mode| {
         std::fs::set_permissions(&key, std::fs::Permissions::from_mode(mode)).unwrap();
     };

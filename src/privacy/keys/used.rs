@@ -35,6 +35,11 @@ impl UsedKey {
         let (slot, kept) = Slot::of_file(file)?;
         Some(UsedKey { slot, id: KeyId::parse(id)? }).filter(|_| kept == Kept::Key)
     }
+
+    /// Those of a list; what is no such name is passed over.
+    pub fn parse_all(texts: &[String]) -> Vec<UsedKey> {
+        texts.iter().filter_map(|text| UsedKey::parse(text)).collect()
+    }
 }
 
 #[derive(Debug, Default)]

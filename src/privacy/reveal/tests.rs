@@ -1,35 +1,25 @@
-use std::sync::Arc;
-
 use proptest::prelude::*;
 
 use super::*;
-use crate::privacy::{Keyring, Month, Sealer};
+use crate::privacy::tests::keys::{Keys, month};
 
 struct Case {
-    _scratch: tempfile::TempDir,
-    sealer: Sealer,
-    opener: Opener,
+    keys: Keys,
 }
 
 impl Case {
     fn new() -> Case {
-        let scratch = tempfile::tempdir().unwrap();
-        let keyring = Arc::new(Keyring::open_or_create(&scratch.path().join("keys")).unwrap());
-        let sealer = Sealer::new(Arc::clone(&keyring)).unwrap();
-        Case { _scratch: scratch, sealer, opener: Opener::new(keyring) }
+        Case { keys: Keys::new() }
     }
 
     fn seal(&self, value: &str) -> String {
-        let mut token = String::new();
-        let april = Month::typed("2021_April").unwrap();
-        self.sealer.seal(april, "clientid", value, &mut token, &mut String::new()).unwrap();
-        token
+        self.keys.seal(month("2021_April"), "clientid", value)
     }
 
     /// The text and how many failed, from pieces of `size` bytes.
     fn reveal(&self, text: &[u8], size: usize) -> (Vec<u8>, usize) {
         let (mut out, mut failed) = (Vec::new(), 0);
-        let mut revealer = Revealer::new(&self.opener);
+        let mut revealer = Revealer::new(&self.keys.opener);
         for piece in text.chunks(size) {
             revealer.push(piece, &mut out, &mut |found| failed += usize::from(found.is_err()));
             assert!(revealer.kept.len() <= PREFIX.len() + LONGEST_TEXT + size);

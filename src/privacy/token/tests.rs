@@ -1,36 +1,8 @@
-use std::sync::Arc;
-
 use proptest::prelude::*;
 
 use super::*;
-use crate::privacy::keys::Keyring;
-use crate::privacy::{OpenError, Opener, Sealer};
-
-/// A folder with the keys of two months, and a token of each.
-struct Case {
-    _scratch: tempfile::TempDir,
-    sealer: Sealer,
-    opener: Opener,
-}
-
-fn month(text: &str) -> Month {
-    Month::typed(text).unwrap()
-}
-
-impl Case {
-    fn new() -> Case {
-        let scratch = tempfile::tempdir().unwrap();
-        let keyring = Arc::new(Keyring::open_or_create(&scratch.path().join("keys")).unwrap());
-        let sealer = Sealer::new(Arc::clone(&keyring)).unwrap();
-        Case { _scratch: scratch, sealer, opener: Opener::new(keyring) }
-    }
-
-    fn seal(&self, month: Month, field: &str, value: &str) -> String {
-        let mut token = String::new();
-        self.sealer.seal(month, field, value, &mut token, &mut String::new()).unwrap();
-        token
-    }
-}
+use crate::privacy::OpenError;
+use crate::privacy::tests::keys::{Keys, month};
 
 fn bytes_of(token: &str) -> Vec<u8> {
     URL_SAFE_NO_PAD.decode(token.strip_prefix(PREFIX).unwrap()).unwrap()
@@ -42,7 +14,7 @@ fn text_of(bytes: &[u8]) -> String {
 
 #[test]
 fn every_single_bit_flip_is_refused() {
-    let case = Case::new();
+    let case = Keys::new();
     let token = case.seal(month("2021_April"), "clientid", "CLIENTID2");
     assert_eq!(case.opener.open(&token).unwrap().value.as_str(), "CLIENTID2");
     let bytes = bytes_of(&token);
@@ -61,7 +33,7 @@ fn every_single_bit_flip_is_refused() {
 
 #[test]
 fn every_cut_and_every_extension_is_refused() {
-    let case = Case::new();
+    let case = Keys::new();
     let token = case.seal(month("2021_April"), "clientid", "CLIENTID2");
     let bytes = bytes_of(&token);
     for length in 0..bytes.len() {
@@ -85,7 +57,7 @@ fn every_cut_and_every_extension_is_refused() {
 
 #[test]
 fn the_field_the_month_the_key_and_the_session_of_another_token_are_refused() {
-    let case = Case::new();
+    let case = Keys::new();
     let april = bytes_of(&case.seal(month("2021_April"), "clientid", "CLIENTID2"));
     let may = bytes_of(&case.seal(month("2021_May"), "clientid", "CLIENTID3"));
     let refused = |bytes: &[u8]| match case.opener.open(&text_of(bytes)) {
@@ -116,7 +88,7 @@ fn the_field_the_month_the_key_and_the_session_of_another_token_are_refused() {
 
 #[test]
 fn a_long_value_becomes_several_tokens_and_a_name_has_its_bounds() {
-    let case = Case::new();
+    let case = Keys::new();
     let april = month("2021_April");
     let long = "ä€x".repeat(700);
     let tokens = case.seal(april, "clientid", &long);
@@ -145,7 +117,7 @@ fn a_long_value_becomes_several_tokens_and_a_name_has_its_bounds() {
 
 #[test]
 fn only_the_length_in_blocks_shows() {
-    let case = Case::new();
+    let case = Keys::new();
     let length = |value: &str| case.seal(month("2021_April"), "clientid", value).len();
     assert_eq!(length(""), length("fifteen bytes.."));
     assert_eq!(length("sixteen bytes..."), length(&"x".repeat(31)));
@@ -157,7 +129,7 @@ proptest! {
 
     #[test]
     fn any_value_comes_back(values in prop::collection::vec(any::<String>(), 1..8)) {
-        let case = Case::new();
+        let case = Keys::new();
         for value in values.iter().filter(|value| value.len() <= LONGEST_VALUE) {
             let token = case.seal(month("2021_April"), "clientid", value);
             let opened = case.opener.open(&token).unwrap();
@@ -238,7 +210,7 @@ fn changed(token: &str, changes: &[(prop::sample::Index, Change)]) -> String {
 /// Long runs: `make soak`.
 #[test]
 fn a_changed_token_is_refused_and_each_has_one_form() {
-    let case = Case::new();
+    let case = Keys::new();
     let april = month("2021_April");
     let fields = [("clientid", "CLIENTID2"), ("f", ""), ("clientid", "\u{e9}\u{1f600}\0\"x")];
     let mut tokens = fields.map(|(field, value)| case.seal(april, field, value)).to_vec();

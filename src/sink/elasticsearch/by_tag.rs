@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::{ElasticsearchSink, Settings, reply, setup};
 use crate::client::elasticsearch::{Method, Reply};
+use crate::privacy::policy::TAG;
 
 /// Events that one request removes: it ends long before its time-out.
 const AT_ONCE: u64 = 5_000;
@@ -150,7 +151,7 @@ impl ElasticsearchSink {
 fn query(tags: &[String]) -> Value {
     let tag = |tag: &String| {
         json!({ "multi_match": {
-            "query": tag, "fields": ["*_tag", "*_tag.keyword"], "analyzer": "keyword", "lenient": true,
+            "query": tag, "fields": [format!("*{TAG}"), format!("*{TAG}.keyword")], "analyzer": "keyword", "lenient": true,
         }})
     };
     json!({ "bool": { "should": tags.iter().map(tag).collect::<Vec<_>>(), "minimum_should_match": 1 } })

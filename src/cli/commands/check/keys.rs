@@ -12,9 +12,7 @@ use crate::state;
 pub(super) fn keys(settings: &Settings) -> Vec<Finding> {
     let folder = &settings.keys;
     let finding = |result| Finding { subject: format!("keys {}", folder.display()), result };
-    let remembered = state::used_keys(&settings.directories.state);
-    let remembered: Vec<UsedKey> =
-        remembered.iter().filter_map(|key| UsedKey::parse(key)).collect();
+    let remembered = UsedKey::parse_all(&state::used_keys(&settings.directories.state));
     let listed = Keyring::open(folder).and_then(|keyring| {
         keyring.remember(&remembered);
         keyring.list()
