@@ -96,9 +96,12 @@ impl Follower {
         let now = self.now();
         let Some(tracked) = self.tracked.get(&id) else { return false };
         let Some(packed) = tracked.packed.clone() else { return true };
-        let size = packed.size();
-        match packed.progress() {
+        let (size, progress) = (packed.size(), packed.progress());
+        // Whoever has just finished it rings for another look.
+        let is_seen = packed.copy.metadata().is_ok_and(|copy| copy.len() == tracked.size);
+        match progress {
             Progress::Unfinished => false,
+            Progress::Complete | Progress::Cut | Progress::Corrupt(_) if !is_seen => false,
             Progress::Complete => {
                 let path = tracked.handle.known().facts.path.to_path_buf();
                 self.shared.board.unsay(&Topic::Packed(path));
@@ -299,3 +302,6 @@ fn unnumbered(path: &Path) -> PathBuf {
         _ => path.to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests;
