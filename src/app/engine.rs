@@ -17,7 +17,7 @@ use super::board::{Board, Notices, Voices};
 use super::letters::LetterDesk;
 use super::metrics::Offer;
 use super::settings::Settings;
-use super::sinks::{self, Maker, Running};
+use super::sinks::{self, Left, Maker, Running};
 use super::{control, intake, keys};
 use crate::base::{Clock, with_causes};
 use crate::event::status::EngineState;
@@ -34,6 +34,8 @@ const GROUP_COMMIT: Duration = Duration::from_millis(250);
 
 /// Commands wait here; a full channel makes the asker wait.
 const COMMANDS: usize = 16;
+/// A sink drains for ten seconds and commits; behind that its disk or its server hangs, and nobody waits any more.
+const LONGEST_END: Duration = Duration::from_secs(60);
 
 /// What both faces of the program (screen, none) need before the engine has started.
 #[derive(Debug)]
@@ -92,6 +94,8 @@ pub struct Engine {
     state: watch::Sender<EngineState>,
     sinks: Vec<Running>,
     broken: Broken,
+    /// Of sinks that could not begin with the settings of now.
+    off: Vec<Left>,
     alerts: Alerts,
     /// The endpoint for figures, where there is one.
     metrics: Option<Offer>,
@@ -132,7 +136,8 @@ impl Engine {
         let maker = Maker { once, log, store, notices, clock, letters, sealer };
         let mut sinks = Vec::new();
         for recipe in if owner { sinks::recipes(settings) } else { Vec::new() } {
-            sinks.push(maker.start(settings, recipe, None).await?);
+            let nothing = Left::nothing(recipe.name());
+            sinks.push(maker.start(settings, recipe, &nothing).await?);
         }
         let input = intake::take_in(settings, &maker.log)?;
         let alerts = Alerts::start(&maker, settings, &stop, &tasks);
@@ -167,6 +172,7 @@ impl Engine {
             state,
             sinks,
             broken,
+            off: Vec::new(),
             alerts,
             metrics: None,
             status: status.subscribe(),
@@ -253,7 +259,10 @@ impl Engine {
             self.maker.log.keep_input();
         }
         self.broken.note(command);
-        sinks::forward(&self.sinks, command).await;
+        self.off.iter_mut().for_each(|left| left.note(command));
+        for sink in &mut self.sinks {
+            sink.obey(command).await;
+        }
     }
 
     /// Drains, commits, ends every task and waits for it.
@@ -262,7 +271,14 @@ impl Engine {
         if let Some(mut input) = self.input.take() {
             let _ = tokio::task::spawn_blocking(move || input.stop()).await;
         }
-        sinks::stop(std::mem::take(&mut self.sinks)).await;
+        let open = sinks::stop(std::mem::take(&mut self.sinks), LONGEST_END).await;
+        if !open.is_empty() {
+            tracing::error!(
+                sinks = open.join(", "),
+                "have not ended in {} s; what is not confirmed is sent at the next start",
+                LONGEST_END.as_secs()
+            );
+        }
         if once {
             let _ = (&mut self.alerts.task).await;
         } else {

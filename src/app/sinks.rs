@@ -1,5 +1,7 @@
 //! The sinks of the settings, each with its worker. A new kind of sink is one line in [`build`].
 
+mod orders;
+
 use std::future::poll_fn;
 use std::path::Path;
 use std::pin::Pin;
@@ -7,11 +9,11 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use futures::future::join_all;
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinHandle};
 use tokio_util::sync::CancellationToken;
 
+pub use self::orders::Left;
 use super::board::Notices;
 use super::engine::StartError;
 use super::letters::{LetterDesk, takes_single_events};
@@ -95,9 +97,23 @@ impl Running {
         self.recipe == *recipe && !recipe.sink.kind.names_files()
     }
 
+    /// Passes on what is asked of it, and keeps it for who comes behind it.
+    pub async fn obey(&mut self, command: &Command) {
+        let Some(order) = orders::of(command, self.name()) else { return };
+        // A round that is under way is told by the worker: see [`Running::leave`].
+        if order != Order::ShipNow || self.has_ended() {
+            self.left.note(command);
+        }
+        // A worker that has ended has nothing left to do, and a question can be asked again.
+        let orders = &self.handle.orders;
+        let _ = match order {
+            Order::Where(_) => orders.try_send(order).map_err(drop),
+            order => orders.send(order).await.map_err(drop),
+        };
+    }
+
     /// It drains, and ends.
     pub fn stop(&mut self) {
-        self.left.paused_by.clone_from(&self.handle.status.borrow().paused_by);
         self.stop.cancel();
     }
 
@@ -107,7 +123,10 @@ impl Running {
     }
 
     /// Once it has ended: what it holds open can be opened again.
-    pub fn leave(self) -> Left {
+    pub fn leave(mut self) -> Left {
+        if self.handle.status.borrow().round {
+            self.left.note(&Command::ShipNow { sink: None });
+        }
         self.left
     }
 
@@ -122,41 +141,20 @@ impl Running {
         self.task.is_some()
     }
 
+    pub fn has_ended(&self) -> bool {
+        self.task.as_ref().is_none_or(JoinHandle::is_finished)
+    }
+
     #[cfg(test)]
     pub fn break_worker(&self) {
         self.task.as_ref().expect("it is at work").abort();
     }
-}
 
-/// What is known of a sink that is no longer at work.
-#[derive(Debug)]
-pub struct Left {
-    pub name: String,
-    paused_by: Option<String>,
-    /// To ship what there is.
-    asked: bool,
-}
-
-impl Left {
-    fn new(name: String) -> Left {
-        Left { name, paused_by: None, asked: false }
-    }
-
-    pub fn note(&mut self, command: &Command) {
-        let meant = |sink: &Option<String>| sink.as_ref().is_none_or(|name| *name == self.name);
-        match command {
-            Command::Pause { sink, by } if meant(sink) => {
-                (self.paused_by, self.asked) = (Some(by.clone()), false);
-            }
-            Command::Resume { sink } if meant(sink) => self.paused_by = None,
-            Command::ShipNow { sink } if meant(sink) => self.asked = true,
-            _ => {}
-        }
+    #[cfg(test)]
+    pub fn hang_worker(&mut self) {
+        self.task = Some(tokio::spawn(std::future::pending()));
     }
 }
-
-/// A sink drains for ten seconds and commits; behind that its disk or its server hangs, and nobody waits any more.
-const LONGEST_END: Duration = Duration::from_secs(60);
 
 /// What sinks have in common as long as an engine runs.
 #[derive(Clone)]
@@ -171,12 +169,12 @@ pub struct Maker {
 }
 
 impl Maker {
-    /// `before`: the same sink until now; a pause goes on.
+    /// `before`: what was asked of the same sink until now.
     pub async fn start(
         &self,
         settings: &Settings,
         recipe: Recipe,
-        before: Option<&Left>,
+        before: &Left,
     ) -> Result<Running, StartError> {
         let Recipe { sink, privacy, ship, budget } = recipe.clone();
         let built = self.opened(&settings.directories.archive, &sink).await?;
@@ -194,16 +192,13 @@ impl Maker {
             clock: self.clock.clone(),
         };
         let (worker, handle) = Worker::new(config);
-        if let Some(by) = before.and_then(|before| before.paused_by.clone()) {
-            let _ = handle.orders.send(Order::Pause { by }).await;
-        }
-        if before.is_some_and(|before| before.asked) {
-            let _ = handle.orders.send(Order::ShipNow).await;
+        for order in before.orders() {
+            let _ = handle.orders.send(order.clone()).await;
         }
         let stop = CancellationToken::new();
         let task = Some(tokio::spawn(worker.run(stop.clone())));
         let Built { sink, closed } = built;
-        let left = Left::new(recipe.name().to_owned());
+        let left = before.without_rounds();
         Ok(Running { recipe, sink, handle, task, stop, closed, left })
     }
 
@@ -266,26 +261,6 @@ fn build(
     Ok(Built { sink, closed })
 }
 
-/// Passes an operator's command on to the sink it names, or to all.
-pub async fn forward(sinks: &[Running], command: &Command) {
-    let (wanted, order) = match command {
-        Command::ShipNow { sink } => (sink, Order::ShipNow),
-        Command::Pause { sink, by } => (sink, Order::Pause { by: by.clone() }),
-        Command::Resume { sink } => (sink, Order::Resume),
-        Command::Retry { sink } => (sink, Order::Retry),
-        Command::Where { place } => (&None, Order::Where(*place)),
-        Command::Reload | Command::Stop => return,
-    };
-    for sink in sinks.iter().filter(|sink| wanted.as_ref().is_none_or(|name| *name == sink.name()))
-    {
-        // A worker that has ended has nothing left to do, and a question can be asked again.
-        let _ = match command {
-            Command::Where { .. } => sink.handle.orders.try_send(order.clone()).map_err(drop),
-            _ => sink.handle.orders.send(order.clone()).await.map_err(drop),
-        };
-    }
-}
-
 /// Cancelled when the reader of our standard output has gone away; never, where nothing goes there.
 pub fn closed(sinks: &[Running]) -> CancellationToken {
     sinks.iter().find_map(|sink| sink.closed.clone()).unwrap_or_default()
@@ -316,19 +291,11 @@ pub async fn all_finished(sinks: &mut [Running]) {
     while next_broken(sinks).await.is_some() {}
 }
 
-/// Drains all of them side by side.
-pub async fn stop(sinks: Vec<Running>) {
-    for sink in &sinks {
-        sink.stop.cancel();
-    }
-    let names: Vec<&str> = sinks.iter().map(Running::name).collect();
-    let names = names.join(", ");
-    let ends = join_all(sinks.into_iter().filter_map(|sink| sink.task));
-    if tokio::time::timeout(LONGEST_END, ends).await.is_err() {
-        tracing::error!(
-            sinks = names,
-            "have not ended in {} s; what was not confirmed is sent at the next start",
-            LONGEST_END.as_secs()
-        );
-    }
+/// Drains all of them side by side; which have not ended in that time.
+pub async fn stop(mut sinks: Vec<Running>, longest: Duration) -> Vec<String> {
+    sinks.iter_mut().for_each(Running::stop);
+    let all = all_finished(&mut sinks);
+    let _ = tokio::time::timeout(longest, all).await;
+    let open = sinks.into_iter().filter(|sink| !sink.has_ended());
+    open.map(|sink| sink.recipe.sink.name).collect()
 }

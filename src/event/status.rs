@@ -102,6 +102,9 @@ pub struct SinkStatus {
     /// Who has paused it; also while a round is shipped, or nothing can be delivered anyway.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused_by: Option<String>,
+    /// It delivers what was there when somebody asked for it, and is not through.
+    #[serde(default)]
+    pub round: bool,
     /// Why it cannot go on in some file, while it does in the others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stuck: Option<String>,
@@ -134,6 +137,7 @@ impl SinkStatus {
             last_success: None,
             last_error: None,
             paused_by: None,
+            round: false,
             stuck: None,
             blocked: None,
             asked: None,

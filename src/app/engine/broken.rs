@@ -79,7 +79,11 @@ impl Broken {
 
     /// What is asked of those that wait, for when they are at work again.
     pub(super) fn note(&mut self, command: &Command) {
-        self.waiting.iter_mut().for_each(|waiting| waiting.left.note(command));
+        for Waiting { left, status, told, .. } in &mut self.waiting {
+            left.note(command);
+            status.paused_by = left.paused_by().map(str::to_owned);
+            told.send_replace(status.clone());
+        }
     }
 
     fn take_due(&mut self) -> Option<Waiting> {
@@ -106,6 +110,7 @@ impl Engine {
         // What was under way is read again.
         status.bytes.waiting += std::mem::take(&mut status.bytes.in_flight);
         (status.in_flight_events, status.rate, status.state) = (0, 0.0, SinkState::Stopped);
+        status.paused_by = left.paused_by().map(str::to_owned);
         let told = watch::Sender::new(status.clone());
         let waiting = Waiting { recipe, left, place, due: None, status, told };
         self.wait(waiting, format!("its worker broke ({error}), by a fault in Logwarden"));
@@ -134,7 +139,7 @@ impl Engine {
     pub(super) async fn begin_again(&mut self) {
         while let Some(waiting) = self.broken.take_due() {
             let recipe = waiting.recipe.clone();
-            match self.maker.start(&self.settings, recipe, Some(&waiting.left)).await {
+            match self.maker.start(&self.settings, recipe, &waiting.left).await {
                 Ok(sink) => self.sinks.insert(waiting.place.min(self.sinks.len()), sink),
                 Err(error) => self.wait(waiting, with_causes(&error)),
             }

@@ -96,18 +96,21 @@ impl Engine {
         }
     }
 
-    async fn start_missing(&mut self, recipes: Vec<Recipe>, left: Vec<Left>) {
+    async fn start_missing(&mut self, recipes: Vec<Recipe>, mut left: Vec<Left>) {
+        left.append(&mut self.off);
         for (place, recipe) in recipes.into_iter().enumerate() {
             let at_work = self.sinks.iter().any(|sink| sink.name() == recipe.name());
             if at_work || self.broken.has(recipe.name()) {
                 continue;
             }
-            let before = left.iter().find(|left| left.name == recipe.name());
-            match self.maker.start(&self.settings, recipe, before).await {
+            let before = left.iter().find(|left| left.name == recipe.name()).cloned();
+            let before = before.unwrap_or_else(|| Left::nothing(recipe.name()));
+            match self.maker.start(&self.settings, recipe, &before).await {
                 Ok(sink) => self.sinks.insert(place.min(self.sinks.len()), sink),
                 Err(error) => {
                     let text = format!("{}; it is off until the next reload", with_causes(&error));
                     self.maker.notices.answer(Level::Error, text);
+                    self.off.push(before);
                 }
             }
         }

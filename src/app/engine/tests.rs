@@ -1,6 +1,7 @@
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tempfile::TempDir;
 
@@ -129,10 +130,10 @@ async fn a_sink_whose_worker_breaks_is_told_and_begins_again() {
     assert_eq!(delivered(), 200);
 }
 
-/// Also where the settings are read again meanwhile.
+/// Also before anybody has noticed that it is broken, and where the settings are read again meanwhile.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pause_that_is_asked_of_a_broken_sink_holds_when_it_is_back() {
-    for reload in [false, true] {
+    for (early, reload) in [(false, false), (false, true), (true, false)] {
         let home = TempDir::new().unwrap();
         let output = home.path().join("out.jsonl");
         let delivered = || std::fs::read_to_string(&output).unwrap_or_default().lines().count();
@@ -141,6 +142,11 @@ async fn a_pause_that_is_asked_of_a_broken_sink_holds_when_it_is_back() {
         let (mut engine, commands, mut status) = started(&settings, false).await;
         eventually("the first lines", || delivered() == 100).await;
         engine.sinks[0].break_worker();
+        let pause = Command::Pause { sink: None, by: "ada".to_owned() };
+        if early {
+            eventually("its end", || engine.sinks[0].has_ended()).await;
+            commands.send(pause.clone()).await.unwrap();
+        }
         let reread: Reread = Arc::new(move || Ok(settings.clone()));
         let running = tokio::spawn(async move {
             engine.obey(false, &reread).await;
@@ -148,7 +154,11 @@ async fn a_pause_that_is_asked_of_a_broken_sink_holds_when_it_is_back() {
         });
         let told = status.wait_for(|status| status.broken == ["out"]);
         tokio::time::timeout(DEADLINE, told).await.unwrap().unwrap();
-        commands.send(Command::Pause { sink: None, by: "ada".to_owned() }).await.unwrap();
+        if !early {
+            commands.send(pause).await.unwrap();
+            let told = status.wait_for(|status| status.sinks[0].paused_by.is_some());
+            tokio::time::timeout(DEADLINE, told).await.unwrap().unwrap();
+        }
         if reload {
             commands.send(Command::Reload).await.unwrap();
         }
@@ -167,6 +177,73 @@ async fn a_pause_that_is_asked_of_a_broken_sink_holds_when_it_is_back() {
         commands.send(Command::Stop).await.unwrap();
         tokio::time::timeout(DEADLINE, running).await.unwrap().unwrap();
     }
+}
+
+/// A sink that waits for a first order goes on by itself once it was resumed, also behind a reload that begins it
+/// anew; a sink that could not begin for a while is still paused.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_asked_of_a_sink_holds_behind_a_reload() {
+    let home = TempDir::new().unwrap();
+    let output = home.path().join("out.jsonl");
+    let delivered = || std::fs::read_to_string(&output).unwrap_or_default().lines().count();
+    append(home.path(), 0..100);
+    let mut settings = settings(home.path(), output.clone());
+    settings.ship.start = ShipStart::Manual;
+    let (mut engine, commands, status) = started(&settings, false).await;
+    let missing = Arc::new(AtomicBool::new(false));
+    // No folder can be made where a file is.
+    std::fs::write(&settings.directories.archive, "").unwrap();
+    let is_missing = missing.clone();
+    let reread: Reread = Arc::new(move || {
+        let mut settings = settings.clone();
+        if is_missing.load(Ordering::SeqCst) {
+            settings.sinks[0].kind = SinkSettings::archive().kind;
+        }
+        Ok(settings)
+    });
+    let running = tokio::spawn(async move {
+        engine.obey(false, &reread).await;
+        engine.stop(false).await;
+    });
+    let state = || status.borrow().sinks.first().map(|sink| sink.state.clone());
+    eventually("it waits", || state() == Some(SinkState::Armed)).await;
+    for command in [Command::Resume { sink: None }, Command::Reload] {
+        commands.send(command).await.unwrap();
+    }
+    eventually("the first lines", || delivered() == 100).await;
+    append(home.path(), 100..200);
+    eventually("more, unasked", || delivered() == 200).await;
+
+    let pause = Command::Pause { sink: None, by: "ada".to_owned() };
+    missing.store(true, Ordering::SeqCst);
+    for command in [pause, Command::Reload] {
+        commands.send(command).await.unwrap();
+    }
+    eventually("it is off", || state().is_none()).await;
+    missing.store(false, Ordering::SeqCst);
+    append(home.path(), 200..300);
+    commands.send(Command::Reload).await.unwrap();
+    let paused = |state| matches!(state, Some(SinkState::Paused { by, .. }) if by == "ada");
+    eventually("it is paused", || paused(state())).await;
+    assert_eq!(delivered(), 200);
+    commands.send(Command::Resume { sink: None }).await.unwrap();
+    eventually("the last lines", || delivered() == 300).await;
+    commands.send(Command::Stop).await.unwrap();
+    tokio::time::timeout(DEADLINE, running).await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_end_waits_so_long_for_a_sink_and_then_names_it() {
+    let home = TempDir::new().unwrap();
+    let settings = settings(home.path(), home.path().join("out.jsonl"));
+    let (mut engine, ..) = started(&settings, false).await;
+    let (short, long) = (Duration::from_millis(50), DEADLINE);
+    engine.sinks[0].hang_worker();
+    assert_eq!(sinks::stop(std::mem::take(&mut engine.sinks), short).await, ["out"]);
+    engine.stop(false).await;
+    let (mut engine, ..) = started(&settings, false).await;
+    assert!(sinks::stop(std::mem::take(&mut engine.sinks), long).await.is_empty());
+    engine.stop(false).await;
 }
 
 /// Its output is a folder that is not there, so it is never through.

@@ -203,6 +203,7 @@ impl Worker {
                 Base::Paused { by, .. } => Some(by.clone()),
                 _ => None,
             },
+            round: self.mode.round || self.mode.waits_for_ends(),
             ..self.report.status.clone()
         };
         let mut ledger = *self.tracks.ledger();
