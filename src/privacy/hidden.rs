@@ -13,9 +13,9 @@ pub(super) struct Hidden<'e> {
     stands: Vec<Stand<'e>>,
     /// Where a value stands that came behind the first few.
     more: HashMap<String, Vec<usize>>,
-    /// Fields that become a stand as a whole, and which.
-    fields: Vec<(usize, usize)>,
-    /// Name and tag of values that stand in fields or texts.
+    /// Fields that become a stand as a whole, ascending, and where it was found.
+    fields: Vec<(usize, Found)>,
+    /// Name and tag of values that stand in texts.
     tags: Vec<(String, String)>,
 }
 
@@ -29,6 +29,21 @@ pub(super) struct Stand<'e> {
     pub tag: Option<String>,
     /// Fields that have not taken the text yet.
     pub fields: usize,
+}
+
+/// A value as it was found in one place.
+#[derive(Clone, Copy)]
+pub(super) struct Found {
+    pub at: usize,
+    /// It has its tag there.
+    pub tagged: bool,
+}
+
+/// What becomes of a field.
+pub(super) struct Sealed {
+    pub field: usize,
+    pub text: String,
+    pub tag: Option<String>,
 }
 
 impl<'e> Hidden<'e> {
@@ -54,13 +69,18 @@ impl<'e> Hidden<'e> {
         at
     }
 
-    pub fn stand(&self, at: usize) -> &Stand<'e> {
-        &self.stands[at]
+    pub fn stand(&self, found: Found) -> &Stand<'e> {
+        &self.stands[found.at]
     }
 
-    pub fn note_field(&mut self, field: usize, at: usize) {
-        self.stands[at].fields += 1;
-        self.fields.push((field, at));
+    /// For searches that ask for equality.
+    pub fn tag(&self, found: Found) -> Option<&str> {
+        self.stand(found).tag.as_deref().filter(|_| found.tagged)
+    }
+
+    pub fn note_field(&mut self, field: usize, found: Found) {
+        self.stands[found.at].fields += 1;
+        self.fields.push((field, found));
     }
 
     pub fn note_tag(&mut self, name: String, tag: String) {
@@ -82,21 +102,16 @@ impl<'e> Hidden<'e> {
         self.fields.iter().map(|(field, _)| *field)
     }
 
-    /// The fields that become a stand as a whole, and what each becomes.
-    pub fn take_fields(&mut self) -> impl Iterator<Item = (usize, String)> {
-        let stands = &mut self.stands;
-        self.fields.drain(..).map(|(field, at)| {
-            let Stand { text, fields, .. } = &mut stands[at];
+    /// What becomes of the fields, and the tags of values in texts.
+    pub fn into_parts(self) -> (impl ExactSizeIterator<Item = Sealed>, Vec<(String, String)>) {
+        let mut stands = self.stands;
+        let sealed = self.fields.into_iter().map(move |(field, found)| {
+            let Stand { text, tag, fields, .. } = &mut stands[found.at];
             *fields -= 1;
             // The last one needs no copy.
-            (field, if *fields == 0 { std::mem::take(text) } else { text.clone() })
-        })
-    }
-
-    /// In the order of their names, each once.
-    pub fn take_tags(&mut self) -> Vec<(String, String)> {
-        self.tags.sort();
-        self.tags.dedup();
-        std::mem::take(&mut self.tags)
+            let text = if *fields == 0 { std::mem::take(text) } else { text.clone() };
+            Sealed { field, text, tag: tag.clone().filter(|_| found.tagged) }
+        });
+        (sealed, self.tags)
     }
 }

@@ -3,9 +3,10 @@
 
 use std::borrow::Cow;
 
-use super::policy::{TAG, Treatment};
+use super::hidden::Found;
+use super::policy::{Treatment, tag_name};
 use super::sealing::seal_in;
-use super::seals::{Found, Seals};
+use super::seals::Seals;
 use super::words::Words;
 use super::{Policy, SEALED};
 use crate::base::json::{self, Token, Tokens};
@@ -222,7 +223,7 @@ impl<'w, 'e> Writer<'w, 'e> {
         json::write_string(seals.text(found), &mut self.body);
         if let Some(tag) = seals.tag(found) {
             self.body.push(b',');
-            json::write_string(&(key.decode() + TAG), &mut self.body);
+            json::write_string(&tag_name(&key.decode()), &mut self.body);
             self.body.push(b':');
             json::write_string(tag, &mut self.body);
         }

@@ -171,6 +171,10 @@ impl Policy {
 /// Behind the name of a sealed field: the name of its tag.
 pub const TAG: &str = "_tag";
 
+pub(super) fn tag_name(name: &str) -> String {
+    [name, TAG].concat()
+}
+
 /// Names of fields.
 #[derive(Clone, Debug, Default)]
 struct Names {
@@ -231,6 +235,7 @@ impl Names {
         if self.ends.exclude(path) {
             return None;
         }
+        // Told at once where it is written as we compare it.
         let found = |name: &&String| **name == *path || ends_with_name(path, name);
         self.all.iter().find(found).map(String::as_str)
     }

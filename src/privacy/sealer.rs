@@ -21,13 +21,14 @@ pub struct Sealer {
     session: Mutex<Session>,
 }
 
-/// What was derived of the keys that are in use: few, so that looking through them is faster than a hash.
+/// What was derived of the keys that are in use, and what each seal needs.
 struct Session {
     salt: [u8; 8],
     seals: u64,
     nonces: Nonces,
     /// Of the last event: nearly always that of the next one, too.
     month: Option<(Arc<Path>, i32, Month)>,
+    /// Few, so that looking through them is faster than a hash.
     fields: Vec<(Month, Box<str>, Arc<Field>)>,
     addresses: HashMap<Month, Arc<AddressKeys>>,
 }

@@ -3,9 +3,10 @@
 use std::borrow::Cow;
 use std::cmp::Reverse;
 
+use super::hidden::{Hidden, Sealed};
 use super::members::{self, Member};
 use super::nested::{self, Pass};
-use super::policy::Pattern;
+use super::policy::{Pattern, tag_name};
 use super::seals::Seals;
 use super::words::Words;
 use super::{KeyError, Outgoing, Policy};
@@ -24,15 +25,12 @@ impl<'a> Outgoing<'a> {
             seal_in_place(text, &mut seals, policy.patterns());
         }
         self.unprotected = seals.unprotected();
-        let mut hidden = seals.finish()?;
+        let hidden = seals.finish()?;
         let words = hidden.words();
         if !words.is_empty() {
             self.seal_words(policy, &words, hidden.fields());
         }
-        for (index, text) in hidden.take_fields() {
-            self.fields[index].1 = Value::Text(Cow::Owned(text));
-        }
-        self.add_tags(hidden.take_tags());
+        self.put(hidden);
         Ok(())
     }
 
@@ -78,8 +76,21 @@ impl<'a> Outgoing<'a> {
                 Value::Text(text) => seals.value(treatment, text),
             };
             seals.note_field(index, found);
-            seals.note_tag(name, found);
         }
+    }
+
+    /// What stands for whole fields, and the tags.
+    fn put(&mut self, hidden: Hidden<'_>) {
+        let (sealed, mut tags) = hidden.into_parts();
+        tags.reserve(sealed.len());
+        for Sealed { field, text, tag } in sealed {
+            let (name, value) = &mut self.fields[field];
+            *value = Value::Text(Cow::Owned(text));
+            tags.extend(tag.map(|tag| (tag_name(name), tag)));
+        }
+        tags.sort();
+        tags.dedup();
+        self.add_tags(tags);
     }
 
     /// One for each name, or a list. No field of the event has such a name any more.
@@ -116,14 +127,23 @@ impl<'a> Outgoing<'a> {
         }
         let mut hidden = hidden.peekable();
         for index in 0..self.fields.len() {
-            if hidden.next_if_eq(&index).is_some() {
-                continue;
-            }
             let (name, value) = &mut self.fields[index];
-            words.replace_in(name);
-            if let Value::Text(text) = value {
-                words.replace_in(text);
-                continue;
+            let is_treated = hidden.next_if_eq(&index).is_some()
+                || matches!(value, Value::Json("null")) && policy.treatment(name).is_some();
+            // By its name a sealed field is known: that stays one.
+            let replaced = words.replace(name);
+            if let Some(replaced) = replaced
+                && (!is_treated || policy.treatment(&replaced).is_some())
+            {
+                *name = Cow::Owned(replaced);
+            }
+            match value {
+                _ if is_treated => continue,
+                Value::Text(text) => {
+                    words.replace_in(text);
+                    continue;
+                }
+                Value::Json(_) => {}
             }
             let Value::Json(raw) = self.value(index) else { continue };
             let name = &self.fields[index].0;

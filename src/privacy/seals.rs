@@ -4,9 +4,9 @@ use std::borrow::Cow;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::hidden::{Hidden, Stand};
+use super::hidden::{Found, Hidden, Stand};
 use super::nested;
-use super::policy::{TAG, Treatment};
+use super::policy::{Treatment, tag_name};
 use super::words::{Words, is_short};
 use super::{KeyError, Month, Policy, SEALED, Sealer};
 
@@ -28,14 +28,6 @@ pub(super) struct Seals<'e> {
     failed: Option<KeyError>,
     /// Values too short to be looked for in other texts: see [`is_short`].
     unprotected: u32,
-}
-
-/// A value as it was found in one place.
-#[derive(Clone, Copy)]
-pub(super) struct Found {
-    at: usize,
-    /// It has its tag there.
-    tagged: bool,
 }
 
 impl<'e> Seals<'e> {
@@ -92,24 +84,24 @@ impl<'e> Seals<'e> {
 
     /// What stands for a value where it was found.
     pub(super) fn text(&self, found: Found) -> &str {
-        &self.hidden.stand(found.at).text
+        &self.hidden.stand(found).text
     }
 
     /// For searches that ask for equality.
     pub(super) fn tag(&self, found: Found) -> Option<&str> {
-        self.hidden.stand(found.at).tag.as_deref().filter(|_| found.tagged)
+        self.hidden.tag(found)
     }
 
-    /// Its tag is to stand beside the fields, under that name and [`TAG`].
+    /// It stands in a text, and its tag is to stand beside the fields.
     pub(super) fn note_tag(&mut self, name: &str, found: Found) {
         if let Some(tag) = self.tag(found).map(str::to_owned) {
-            self.hidden.note_tag([name, TAG].concat(), tag);
+            self.hidden.note_tag(tag_name(name), tag);
         }
     }
 
     /// All of that field is to become what stands for it.
     pub(super) fn note_field(&mut self, field: usize, found: Found) {
-        self.hidden.note_field(field, found.at);
+        self.hidden.note_field(field, found);
     }
 
     /// Of a text or a number. The same one has the same token wherever it stands in an event.

@@ -28,6 +28,38 @@ fn tokens_come_in_order() {
     );
 }
 
+/// Wherever it stands among letters that are looked at many at a time.
+#[test]
+fn each_odd_letter_is_escaped_at_every_place() {
+    let odd = [
+        ("\"", "\\\""),
+        ("\\", "\\\\"),
+        ("\n", "\\n"),
+        ("\u{1b}", "\\u001b"),
+        ("\u{7f}", "\\u007f"),
+        ("\u{9b}", "\\u009b"),
+        ("\u{ad}", "\\u00ad"),
+        ("\u{61c}", "\\u061c"),
+        ("\u{202e}", "\\u202e"),
+        ("\u{feff}", "\\ufeff"),
+        ("é", "é"),
+        ("~ }", "~ }"),
+    ];
+    for (letter, escaped) in odd {
+        for place in 0..=33 {
+            let around = |letter: &str| format!("{}{letter}{}", "x".repeat(place), "y".repeat(20));
+            let mut written = Vec::new();
+            write_string(&around(letter), &mut written);
+            assert_eq!(String::from_utf8(written).unwrap(), format!("\"{}\"", around(escaped)));
+            let shown = harmless(around(letter).as_bytes()).into_owned();
+            // What JSON itself demands is escaped already.
+            let stays = matches!(letter, "\"" | "\\" | "\n" | "\u{1b}");
+            let expected = around(if stays { letter } else { escaped });
+            assert_eq!(String::from_utf8(shown).unwrap(), expected, "{letter:?} at {place}");
+        }
+    }
+}
+
 #[test]
 fn what_is_not_json_is_found() {
     let wrong = [

@@ -1,37 +1,61 @@
 //! A keys folder, and who seals and opens with it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::privacy::{Keyring, Month, Opener, Sealer};
+use serde_json::Value as Json;
+
+use crate::privacy::{Keyring, Month, Opener, Policy, Sealer};
 
 pub struct Keys {
     scratch: tempfile::TempDir,
-    pub sealer: Sealer,
+    pub sealer: Arc<Sealer>,
     pub opener: Opener,
 }
 
 impl Keys {
     pub fn new() -> Keys {
         let scratch = tempfile::tempdir().unwrap();
-        let keyring = Arc::new(Keyring::open_or_create(&scratch.path().join("keys")).unwrap());
-        let sealer = Sealer::new(Arc::clone(&keyring)).unwrap();
+        let keyring = Arc::new(Keyring::lazy(&scratch.path().join("keys"), true));
+        let sealer = Arc::new(Sealer::new(Arc::clone(&keyring)).unwrap());
         Keys { scratch, sealer, opener: Opener::new(keyring) }
     }
 
-    /// What the folder `keys` lies in.
+    /// What the folder lies in.
     pub fn home(&self) -> &Path {
         self.scratch.path()
+    }
+
+    pub fn folder(&self) -> PathBuf {
+        self.home().join("keys")
     }
 
     pub fn keyring(&self) -> Arc<Keyring> {
         Arc::clone(self.sealer.keyring())
     }
 
+    pub fn policy(&self) -> Policy {
+        Policy::new(&["client_id".into()], true).with_keys(self.sealer.clone())
+    }
+
     pub fn seal(&self, month: Month, field: &str, value: &str) -> String {
-        let mut token = String::new();
-        self.sealer.seal(month, field, value, &mut token, &mut String::new()).unwrap();
-        token
+        self.token_and_tag(month, field, value).0
+    }
+
+    pub fn tag(&self, in_month: &str, value: &str) -> String {
+        self.token_and_tag(month(in_month), "clientid", value).1
+    }
+
+    fn token_and_tag(&self, month: Month, field: &str, value: &str) -> (String, String) {
+        let (mut token, mut tag) = (String::new(), String::new());
+        self.sealer.seal(month, field, value, &mut token, &mut tag).unwrap();
+        (token, tag)
+    }
+
+    /// With nothing but the folder.
+    pub fn open(&self, token: &Json) -> String {
+        let opener = Opener::new(Arc::new(Keyring::open(&self.folder()).unwrap()));
+        opener.open(token.as_str().unwrap()).unwrap().value.to_string()
     }
 }
 

@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::sealed::{Keys, document, of_april};
+use super::keys::Keys;
+use super::sealed::{document, of_april};
 use super::*;
 
 fn of_json(text: &str) -> Batch {

@@ -1,40 +1,7 @@
 //! With keys: what leaves can be opened again, and found by its tag.
 
+use super::keys::Keys;
 use super::*;
-
-pub(super) struct Keys {
-    scratch: tempfile::TempDir,
-    sealer: Arc<Sealer>,
-}
-
-impl Keys {
-    pub fn new() -> Keys {
-        let scratch = tempfile::tempdir().unwrap();
-        let keyring = Keyring::lazy(&scratch.path().join("keys"), true);
-        Keys { scratch, sealer: Arc::new(Sealer::new(Arc::new(keyring)).unwrap()) }
-    }
-
-    pub fn policy(&self) -> Policy {
-        Policy::new(&["client_id".into()], true).with_keys(self.sealer.clone())
-    }
-
-    pub fn folder(&self) -> std::path::PathBuf {
-        self.scratch.path().join("keys")
-    }
-
-    pub fn open(&self, token: &Json) -> String {
-        let opener = Opener::new(Arc::new(Keyring::open(&self.folder()).unwrap()));
-        opener.open(token.as_str().unwrap()).unwrap().value.to_string()
-    }
-
-    pub fn tag(&self, month: &str, value: &str) -> String {
-        let mut tag = String::new();
-        self.sealer
-            .seal(Month::typed(month).unwrap(), "clientid", value, &mut String::new(), &mut tag)
-            .unwrap();
-        tag
-    }
-}
 
 pub(super) fn document(policy: &Policy, batch: &Batch) -> Json {
     let mut body = Vec::new();
@@ -64,6 +31,37 @@ fn what_is_sealed_has_a_tag_and_opens_wherever_it_stands() {
     assert_eq!(document["a"]["c"], document["a"]["b"]["clientId"]);
     let text = document.to_string();
     assert!(!text.contains("CLIENTID2") && !text.contains("1234567"), "{text}");
+}
+
+/// Two spellings of one field, a third without a value, and a name that holds the value.
+#[test]
+fn one_value_in_several_fields_has_one_token_in_each() {
+    let keys = Keys::new();
+    let text =
+        "client_id=CLIENTID2 clientId=CLIENTID2 a.CLIENTID2.client_id=CLIENTID2 b.CLIENTID2=x";
+    let document = document(&keys.policy(), &of_april(text));
+    let (token, tag) = (&document["client_id"], keys.tag("2021_April", "CLIENTID2"));
+    assert_eq!(keys.open(token), "CLIENTID2");
+    let named = format!("a.{}.client_id", token.as_str().unwrap());
+    for name in ["client_id", "clientId", &named] {
+        assert_eq!(&document[name], token, "{document}");
+        assert_eq!(document[format!("{name}_tag")], tag, "{document}");
+    }
+    assert!(!document.to_string().contains("CLIENTID2"), "{document}");
+}
+
+/// Its name says that it is sealed.
+#[test]
+fn a_sealed_field_keeps_its_name_where_that_is_a_value_too() {
+    let keys = Keys::new();
+    let policy =
+        Policy::new(&["client_id".into(), "user".into()], false).with_keys(keys.sealer.clone());
+    let text = r#"user=client_id client_id=null a={"client_id":"CLIENTID2"} b=client_id"#;
+    let document = document(&policy, &of_april(text));
+    assert_eq!(document["client_id"], Json::Null, "{document}");
+    assert_eq!(keys.open(&document["user"]), "client_id");
+    assert_eq!(document["b"], document["user"]);
+    assert_eq!(keys.open(&document["a"]["client_id"]), "CLIENTID2");
 }
 
 #[test]
