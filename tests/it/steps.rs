@@ -208,7 +208,13 @@ fn erase_killed_at_every_durable_step_is_ended_by_the_next() {
             assert!(copied.success());
             let killed = bench.killed_at(call, number, &erase).is_some();
             let archive = Reader::open(&state.join("archive")).unwrap();
-            cut_short += u32::from(archive.snapshot().unwrap().deleted() > 0);
+            if archive.snapshot().unwrap().deleted() > 0 {
+                cut_short += 1;
+                let said = program::run(&mut bench.command(&erase[..3]));
+                let said = program::text(&said.stdout) + &program::text(&said.stderr);
+                assert!(said.contains("deleted before, of any id, still in its files"), "{said}");
+                assert!(!said.contains("nothing was found"), "{said}");
+            }
             if killed {
                 kills += 1;
                 program::expect(&mut bench.command(&erase), 0);

@@ -35,7 +35,8 @@ pub fn run(global: &Global, arguments: &Erase) -> anyhow::Result<Exit> {
         }
     })?;
     tell_what_stays(&traces);
-    if found.is_nothing() && found.whole {
+    let nothing = found.is_nothing() && found.whole && deleted == 0;
+    if nothing {
         say("nothing was found, so nothing was erased");
         if !arguments.yes {
             return Ok(Exit::Done);
@@ -48,9 +49,7 @@ pub fn run(global: &Global, arguments: &Erase) -> anyhow::Result<Exit> {
     }
     // Held to the end: no engine brings in more of it meanwhile.
     let _claim = match Claim::take(&traces.settings.directories.state) {
-        Err(StateError::Owned { .. }) if found.is_nothing() && found.whole && deleted == 0 => {
-            return Ok(Exit::Done);
-        }
+        Err(StateError::Owned { .. }) if nothing => return Ok(Exit::Done),
         Err(error @ StateError::Owned { .. }) => {
             let at_work =
                 "nothing was erased: an engine is at work, and would bring in more; stop it";
@@ -102,7 +101,9 @@ fn from_archive(traces: &Traces, found: u64) -> anyhow::Result<u64> {
         0 if deleted == 0 => Ok(found),
         0 => {
             let deleted = events(deleted);
-            to_stdout(|out| Ok(writeln!(out, "archive: {deleted} deleted before taken out")?))?;
+            to_stdout(|out| {
+                Ok(writeln!(out, "archive: {deleted} deleted before, now out of its files")?)
+            })?;
             Ok(found)
         }
         left => bail!("{} are still there", events(left)),
