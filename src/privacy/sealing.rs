@@ -121,8 +121,9 @@ impl<'a> Outgoing<'a> {
         words: &Words<'_>,
         hidden: impl Iterator<Item = usize>,
     ) {
-        words.replace_in(&mut self.path);
-        for text in [&mut self.message, &mut self.original].into_iter().flatten() {
+        let [host, path] = [&mut self.host, &mut self.path];
+        let texts = [&mut self.message, &mut self.original, &mut self.service];
+        for text in [host, path].into_iter().chain(texts.into_iter().flatten()) {
             words.replace_in(text);
         }
         let mut hidden = hidden.peekable();

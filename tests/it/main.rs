@@ -3,6 +3,7 @@
 mod alerts;
 mod archive;
 mod bad_input;
+mod bad_keys;
 mod bench;
 mod cli;
 mod client_ids;

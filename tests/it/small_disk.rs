@@ -39,6 +39,13 @@ impl SmallDisk {
         fs::remove_file(self.ballast()).unwrap();
     }
 
+    /// `ro` or `rw`.
+    pub fn remount(&self, how: &str) {
+        let options = format!("remount,{how}");
+        let status = Command::new("mount").args(["-o", &options]).arg(&self.at).status();
+        assert!(status.unwrap().success(), "{options}");
+    }
+
     fn ballast(&self) -> PathBuf {
         self.at.join("ballast")
     }

@@ -35,6 +35,7 @@ pub fn run(global: &Global) -> anyhow::Result<Exit> {
     }
     findings.extend(directories(&settings.directories));
     findings.extend(keys::keys(&settings));
+    findings.extend(keys::months(&settings));
     findings.extend(keys::unprotected(&settings));
     let engine_runs = durable::engine_runs(&settings.directories.state);
     findings.extend(durable::state(&settings.directories.state, engine_runs));

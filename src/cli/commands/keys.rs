@@ -16,30 +16,40 @@ use crate::cli::confirm;
 use crate::cli::exit::{Exit, say, usage_error};
 use crate::cli::output::to_stdout;
 use crate::cli::resolve;
-use crate::privacy::keys::{KeyError, MonthKey};
+use crate::privacy::keys::{KeyError, MonthKey, UsedKey};
 use crate::privacy::{Keyring, Month};
+use crate::state;
 
 pub fn run(global: &Global, command: &Keys) -> anyhow::Result<Exit> {
-    let folder = resolve::settings(global)?.keys;
+    let settings = resolve::settings(global)?;
+    // The state knows which were used, whatever has become of their folder.
+    let used = UsedKey::parse_all(&state::used_keys(&settings.directories.state));
+    let known = |keyring: Result<Keyring, KeyError>| {
+        let keyring = keyring.map_err(unusable)?;
+        keyring.remember(&used);
+        anyhow::Ok(keyring)
+    };
+    let open = || known(Keyring::open(&settings.keys));
+    let open_or_create = || known(Keyring::open_or_create(&settings.keys));
     match command {
-        Keys::List(listed) => list::list(&open(&folder)?, listed.is_json()),
-        Keys::Check => list::check(&open(&folder)?),
+        Keys::List(listed) => list::list(&open()?, listed.is_json()),
+        Keys::Check => list::check(&open()?),
         Keys::New { month } => {
             let month = month.unwrap_or_else(|| Month::of(SystemClock::new().now()));
-            let keyring = Keyring::open_or_create(&folder).map_err(unusable)?;
+            let keyring = open_or_create()?;
             made(&keyring, &keyring.create_first(month)?)
         }
         Keys::Rotate { month } => {
-            let keyring = open(&folder)?;
+            let keyring = open()?;
             made(&keyring, &keyring.rotate(*month)?)
         }
         Keys::Import { month, file } => {
             let master = raw_key(file)?;
-            let keyring = Keyring::open_or_create(&folder).map_err(unusable)?;
+            let keyring = open_or_create()?;
             made(&keyring, &keyring.import(*month, master)?)
         }
-        Keys::Backup { folder: target } => backup(&open(&folder)?, target),
-        Keys::Destroy { month, confirm } => destroy(&open(&folder)?, *month, confirm.as_deref()),
+        Keys::Backup { folder: target } => backup(&open()?, target),
+        Keys::Destroy { month, confirm } => destroy(&open()?, *month, confirm.as_deref()),
     }
 }
 

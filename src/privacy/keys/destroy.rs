@@ -1,10 +1,12 @@
 //! Destruction of a key: the tombstone is durable before the key is overwritten and unlinked, so a key that is
 //! gone is never taken for one that was lost. What a disk or a backup keeps of it is beyond us.
 
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
 
 use rustix::fs::{Mode, OFlags, openat};
+use rustix::io::Errno;
 
 use super::folder::Folder;
 use super::slot::Kept;
@@ -61,10 +63,17 @@ pub(super) fn destroy(
 /// Nothing but a plain file is written to, whatever stands there.
 fn overwrite(folder: &Folder, name: &str) -> io::Result<()> {
     let flags = OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let mut file = match openat(folder.directory(), name, flags, Mode::empty()) {
-        Ok(file) => File::from(file),
-        // One of mode 0400, a link, a pipe without a reader: unlinked as it is.
-        Err(_) => return Ok(()),
+    let open = |flags| openat(folder.directory(), name, flags, Mode::empty()).map(File::from);
+    let mut file = match open(flags) {
+        // Of mode 0400, which is as right as 0600.
+        Err(Errno::ACCESS) => {
+            let readable = open(flags.difference(OFlags::WRONLY) | OFlags::RDONLY)?;
+            readable.set_permissions(Permissions::from_mode(0o600))?;
+            open(flags)?
+        }
+        // A link, a pipe without a reader: unlinked as it is. Or gone already.
+        Err(Errno::LOOP | Errno::NXIO | Errno::NOENT) => return Ok(()),
+        file => file?,
     };
     let metadata = file.metadata()?;
     if metadata.is_file() {

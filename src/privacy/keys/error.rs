@@ -79,8 +79,8 @@ pub enum KeyError {
     },
     #[error(
         "the key {id} of {slot} was used and is missing: {0} is not there; {1}, or, if it is lost for good, \
-         go on with a new one: logwarden keys rotate {2}",
-        quoted(path), restore(path), slot.month
+         go on with a new one: logwarden keys rotate {2} --keys {3}",
+        quoted(path), restore(path), slot.month, folder_of(path)
     )]
     Missing { slot: Slot, id: KeyId, path: PathBuf },
     #[error(
@@ -92,13 +92,13 @@ pub enum KeyError {
     #[error("the key of {slot} was destroyed on {day}: what it sealed cannot be opened again")]
     Destroyed { slot: Slot, day: String },
     #[error(
-        "the newest key of {slot} was destroyed on {day}; to seal with a new one: logwarden keys rotate {}",
-        slot.month
+        "the newest key of {slot} was destroyed on {day}; to seal with a new one: logwarden keys rotate {} --keys {}",
+        slot.month, quoted(folder)
     )]
-    NoneSinceDestroyed { slot: Slot, day: String },
+    NoneSinceDestroyed { slot: Slot, day: String, folder: PathBuf },
     #[error(
-        "there is no key of {month} in {}, and only a delivery makes one by itself; make it with: logwarden keys \
-         new {month}",
+        "there is no key of {month} in {0}, and only a delivery makes one by itself; make it with: logwarden keys \
+         new {month} --keys {0}",
         quoted(folder)
     )]
     None { month: Month, folder: PathBuf },
@@ -111,10 +111,10 @@ pub enum KeyError {
     Exists { slot: Slot, path: PathBuf },
     #[error(
         "{slot} has a tombstone and its key: its destruction was broken off; end it with: logwarden keys \
-         destroy {}",
-        slot.month
+         destroy {} --keys {}",
+        slot.month, quoted(folder)
     )]
-    HalfDestroyed { slot: Slot },
+    HalfDestroyed { slot: Slot, folder: PathBuf },
     #[error("{} holds another key of that name; choose another folder", quoted(path))]
     OtherBackup { path: PathBuf },
     #[error("all its bytes are the same: that is no key")]

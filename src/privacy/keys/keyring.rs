@@ -140,7 +140,7 @@ impl Keyring {
             true => Folder::open_or_create(&self.folder)?,
             false => Folder::open(&self.folder)?,
         };
-        let used = Used::read(&folder)?.and(&self.read().remembered);
+        let used = self.all_used(&folder)?;
         let key = Arc::new(self.newest(&folder, &used, month)?);
         used.add(&folder, &key, self.clock.now())?;
         if let Some(Tell(tell)) = self.told.get() {
@@ -167,7 +167,7 @@ impl Keyring {
             (None, None) => self.create(folder, Slot::first(month)),
             (Some((slot, Kept::Tombstone)), _) => {
                 let Tombstone { slot, day, .. } = Tombstone::read(folder, *slot)?;
-                Err(KeyError::NoneSinceDestroyed { slot, day })
+                Err(KeyError::NoneSinceDestroyed { slot, day, folder: self.folder.clone() })
             }
             (Some((slot, Kept::Key)), needed) => {
                 let key = folder.load(*slot)?;
@@ -225,7 +225,7 @@ impl Keyring {
         if let Some(error) = unusable {
             return Err(error);
         }
-        let used = Used::read(folder)?.and(&self.read().remembered);
+        let used = self.all_used(folder)?;
         match used.keys().iter().find(|used| used.id == id && used.slot.month == month) {
             Some(UsedKey { slot, id }) => {
                 let path = folder.path_of(&slot.file_name(Kept::Key));

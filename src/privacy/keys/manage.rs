@@ -9,7 +9,7 @@ use super::destroy::{self, Tombstone};
 use super::folder::Folder;
 use super::slot::Kept;
 use super::used::Used;
-use super::{KeyError, KeyId, Keyring, Month, MonthKey, Slot};
+use super::{KeyError, KeyId, Keyring, Month, MonthKey, Slot, UsedKey};
 use crate::base::Timestamp;
 
 /// What is known of one slot.
@@ -56,11 +56,14 @@ impl Keyring {
     /// Every key there is or was, in order.
     pub fn list(&self) -> Result<Vec<ListedKey>, KeyError> {
         let folder = Folder::open(&self.folder)?;
-        let used = Used::read(&folder)?.and(&self.remembered());
+        let used = self.all_used(&folder)?;
         let mut states: BTreeMap<Slot, KeyState> = BTreeMap::new();
         for (slot, kept) in folder.slots()? {
             let state = match (kept, states.get(&slot)) {
-                (Kept::Tombstone, Some(_)) => KeyState::Unusable(KeyError::HalfDestroyed { slot }),
+                (Kept::Tombstone, Some(_)) => KeyState::Unusable(KeyError::HalfDestroyed {
+                    slot,
+                    folder: self.folder.clone(),
+                }),
                 (Kept::Tombstone, None) => match Tombstone::read(&folder, slot) {
                     Ok(Tombstone { id, day, .. }) => KeyState::Destroyed { id, day },
                     Err(error) => KeyState::Unusable(error),
@@ -92,11 +95,12 @@ impl Keyring {
     /// A first key, made before anything needs it.
     pub fn create_first(&self, month: Month) -> Result<MonthKey, KeyError> {
         let folder = Folder::open(&self.folder)?;
-        if let Some(slot) = last_slot(&folder, month)? {
-            return Err(KeyError::Exists {
-                slot,
-                path: folder.path_of(&slot.file_name(Kept::Key)),
-            });
+        let path = |slot: Slot| folder.path_of(&slot.file_name(Kept::Key));
+        if let Some((slot, _)) = folder.slots_of(month)?.last() {
+            return Err(KeyError::Exists { slot: *slot, path: path(*slot) });
+        }
+        if let Some(UsedKey { slot, id }) = self.all_used(&folder)?.newest(month) {
+            return Err(KeyError::Missing { slot, id, path: path(slot) });
         }
         self.publish(&folder, create::random(Slot::first(month), self.clock.now())?)
     }
@@ -104,7 +108,7 @@ impl Keyring {
     /// One more key for the month, which is sealed with it from now on. The others still open what they sealed.
     pub fn rotate(&self, month: Month) -> Result<MonthKey, KeyError> {
         let folder = Folder::open(&self.folder)?;
-        let slot = next_slot(&folder, month)?;
+        let slot = next_slot(&folder, &self.all_used(&folder)?, month)?;
         self.publish(&folder, create::random(slot, self.clock.now())?)
     }
 
@@ -114,19 +118,23 @@ impl Keyring {
             return Err(KeyError::NoKey);
         }
         let folder = Folder::open(&self.folder)?;
-        let now = self.clock.now();
-        let key = MonthKey::new(next_slot(&folder, month)?, now, master.clone());
+        let (now, used) = (self.clock.now(), self.all_used(&folder)?);
+        let key = MonthKey::new(next_slot(&folder, &used, month)?, now, master.clone());
         for (slot, kept) in folder.slots_of(month)? {
             if kept == Kept::Key && folder.load(slot).is_ok_and(|there| there.id() == key.id()) {
                 return Err(KeyError::Exists { slot, path: folder.path_of(&slot.file_name(kept)) });
             }
         }
-        let used = Used::read(&folder)?;
-        let before = |used: &&super::UsedKey| used.id == key.id() && used.slot.month == month;
+        let before = |used: &&UsedKey| used.id == key.id() && used.slot.month == month;
         match used.keys().iter().find(before) {
             Some(used) => self.publish(&folder, MonthKey::new(used.slot, now, master)),
             None => self.publish(&folder, key),
         }
+    }
+
+    /// As the folder lists them, and as they are known from elsewhere.
+    pub(super) fn all_used(&self, folder: &Folder) -> Result<Used, KeyError> {
+        Ok(Used::read(folder)?.and(&self.remembered()))
     }
 
     fn publish(&self, folder: &Folder, key: MonthKey) -> Result<MonthKey, KeyError> {
@@ -150,13 +158,14 @@ impl Keyring {
     }
 }
 
-fn last_slot(folder: &Folder, month: Month) -> Result<Option<Slot>, KeyError> {
+/// There, or used before: what is missing keeps its place.
+fn last_slot(folder: &Folder, used: &Used, month: Month) -> Result<Option<Slot>, KeyError> {
     let there = folder.slots_of(month)?.last().map(|(slot, _)| *slot);
-    Ok(there.max(Used::read(folder)?.newest(month).map(|used| used.slot)))
+    Ok(there.max(used.newest(month).map(|used| used.slot)))
 }
 
-fn next_slot(folder: &Folder, month: Month) -> Result<Slot, KeyError> {
-    let last = last_slot(folder, month)?;
+fn next_slot(folder: &Folder, used: &Used, month: Month) -> Result<Slot, KeyError> {
+    let last = last_slot(folder, used, month)?;
     Ok(last
         .map_or(Slot::first(month), |last| Slot { number: last.number.saturating_add(1), month }))
 }

@@ -1,6 +1,7 @@
 //! The month that an event is sealed in.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 
 use crate::base::{Timestamp, rfc3339};
 
@@ -23,8 +24,10 @@ const NAMES: [&str; 12] = [
     "December",
 ];
 
-/// Those that a [`Timestamp`] can hold, from the epoch on.
-const YEARS: std::ops::RangeInclusive<u16> = 1970..=2262;
+/// Those that a name of a log may mean: a [`Timestamp`] can hold them, from the epoch on.
+const YEARS: RangeInclusive<u16> = 1970..=2262;
+/// All that a [`Timestamp`] can hold: an event may have a key of any of them.
+const ALL_YEARS: RangeInclusive<u16> = 1677..=2262;
 
 impl Month {
     /// No month at all: the key of what must look alike in all months.
@@ -37,13 +40,22 @@ impl Month {
 
     /// The first one that a file's name holds: `logs_2021_Apr.txt`, `april-2021.log`, `app-2021-04-15.log`.
     pub fn in_name(name: &str) -> Option<Month> {
-        words(name).zip(words(name).skip(1)).find_map(|(word, next)| word.month_with(&next))
+        Month::of_words(name, &YEARS)
+    }
+
+    /// A year, and nothing beside it that is a month: `logs_2021_Foo.txt`, `app-2021.log`.
+    pub fn is_missing_in(name: &str) -> bool {
+        Month::in_name(name).is_none() && words(name).any(|word| word.year(&YEARS).is_some())
+    }
+
+    fn of_words(text: &str, years: &RangeInclusive<u16>) -> Option<Month> {
+        words(text).zip(words(text).skip(1)).find_map(|(word, next)| word.month_with(&next, years))
     }
 
     /// What a person types: `2021_April`, `apr 2021`, `2021-04`, `always`.
     pub fn typed(text: &str) -> Option<Month> {
         match words(text).count() {
-            2 => Month::in_name(text),
+            2 => Month::of_words(text, &ALL_YEARS),
             _ if text.eq_ignore_ascii_case("always") => Some(Month::ALWAYS),
             _ => None,
         }
@@ -76,10 +88,10 @@ struct Word<'a> {
 }
 
 impl Word<'_> {
-    fn month_with(&self, next: &Word<'_>) -> Option<Month> {
+    fn month_with(&self, next: &Word<'_>, years: &RangeInclusive<u16>) -> Option<Month> {
         let joined = matches!(next.gap, "" | "_" | "-" | "." | " ");
         let numbered = || next.number().filter(|_| !next.gap.is_empty());
-        let (year, month) = match (self.year(), next.year()) {
+        let (year, month) = match (self.year(years), next.year(years)) {
             (Some(year), _) => (year, next.named().or_else(numbered)?),
             (None, Some(year)) => (year, self.named()?),
             (None, None) => return None,
@@ -87,8 +99,8 @@ impl Word<'_> {
         joined.then_some(Month(year * 12 + month))
     }
 
-    fn year(&self) -> Option<u16> {
-        let year = self.text.parse().ok().filter(|year| YEARS.contains(year))?;
+    fn year(&self, years: &RangeInclusive<u16>) -> Option<u16> {
+        let year = self.text.parse().ok().filter(|year| years.contains(year))?;
         (self.text.len() == 4).then_some(year)
     }
 

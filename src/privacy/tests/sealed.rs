@@ -50,6 +50,20 @@ fn one_value_in_several_fields_has_one_token_in_each() {
     assert!(!document.to_string().contains("CLIENTID2"), "{document}");
 }
 
+/// What the settings say of a source and of the machine leaves with every event.
+#[test]
+fn a_value_is_sealed_in_the_names_of_host_and_service_too() {
+    let keys = Keys::new();
+    let mut event = of_april("client_id=CLIENTID2");
+    let generation = Arc::get_mut(&mut event.generation).unwrap();
+    generation.host = "CLIENTID2.example".into();
+    generation.service = Some("of-CLIENTID2".into());
+    let document = document(&keys.policy(), &event);
+    let token = document["client_id"].as_str().unwrap();
+    assert_eq!(document["host"]["name"], format!("{token}.example"));
+    assert_eq!(document["service"]["name"], format!("of-{token}"));
+}
+
 /// Its name says that it is sealed.
 #[test]
 fn a_sealed_field_keeps_its_name_where_that_is_a_value_too() {

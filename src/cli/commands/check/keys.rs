@@ -1,5 +1,9 @@
 //! Whether month keys can be used, and what is sealed in its own field only. Makes nothing.
 
+use std::path::Path;
+
+use rustix::fs::{Access, access};
+
 use super::Finding;
 use crate::app::control::{self, Reply, Request};
 use crate::app::settings::Settings;
@@ -29,7 +33,7 @@ pub(super) fn keys(settings: &Settings) -> Vec<Finding> {
     let ready = count(|state| matches!(state, KeyState::Ready { .. }));
     let destroyed = count(|state| matches!(state, KeyState::Destroyed { .. }));
     let text = format!("nobody else can write there; {ready} in order, {destroyed} destroyed");
-    let mut findings = vec![finding(Ok(text))];
+    let mut findings = vec![finding(writable(folder).map(|()| text))];
     findings.extend(used_months(&listed));
     for ListedKey { slot, state, .. } in listed {
         if let KeyState::Unusable(error) = state {
@@ -38,6 +42,35 @@ pub(super) fn keys(settings: &Settings) -> Vec<Finding> {
         }
     }
     findings
+}
+
+fn writable(folder: &Path) -> Result<(), String> {
+    let reason = |error| format!("no key of a new month can be made there: {error}");
+    access(folder, Access::WRITE_OK | Access::EXEC_OK).map_err(reason)
+}
+
+/// Logs whose name has a year and no month: it is the day of each event that decides.
+pub(super) fn months(settings: &Settings) -> Option<Finding> {
+    if !settings.privacy.policy().hides_anything() {
+        return None;
+    }
+    let paths = settings.sources.iter().flat_map(|source| &source.paths);
+    let files =
+        paths.filter_map(|path| glob::glob(&path.to_string_lossy()).ok()).flatten().flatten();
+    let names = files.filter_map(|path| Some(path.file_name()?.to_string_lossy().into_owned()));
+    let mut odd: Vec<String> = names.filter(|name| Month::is_missing_in(name)).collect();
+    odd.dedup();
+    let more = odd.len().saturating_sub(3);
+    odd.truncate(3);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    (!odd.is_empty()).then(|| Finding {
+        subject: "months of keys".to_owned(),
+        result: Ok(format!(
+            "{}{more}: the name has a year and no month that can be told, so each event is sealed with the key \
+             of its own day's month",
+            odd.join(", ")
+        )),
+    })
 }
 
 /// Nothing where nothing was sealed yet.

@@ -28,6 +28,27 @@ fn the_month_of_a_name_in_every_usual_spelling() {
     check("2021_may", Some("2021_May"));
 }
 
+/// A key of whatever month an event can be of is found again by its name.
+#[test]
+fn every_month_of_a_time_reads_back_from_what_it_is_called() {
+    let (first, last) = (Month::of(Timestamp::MIN), Month::of(Timestamp::MAX));
+    assert_eq!(first.to_string(), "1677_September");
+    for index in first.index()..=last.index() {
+        let month = Month::from_index(index);
+        assert_eq!(Month::typed(&month.to_string()), Some(month));
+    }
+    // In the name of a log such a number is none.
+    assert_eq!(Month::in_name("app-1812-05.log"), None);
+    for (name, missing) in [
+        ("logs_2021_Foo.txt", true),
+        ("logs_2021_13.txt", true),
+        ("logs_2021_Apr.txt", false),
+        ("app.log", false),
+    ] {
+        assert_eq!(Month::is_missing_in(name), missing, "{name}");
+    }
+}
+
 #[test]
 fn a_name_without_a_month_has_none() {
     for name in [

@@ -1,0 +1,257 @@
+//! Whatever is wrong with a month's key: the engine says it in its own words, that month waits, the others go on,
+//! nothing leaves in clear; and when it is mended, every line arrives once.
+
+use std::fs::{self, File, Permissions};
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use crate::bench::Bench;
+use crate::leaks;
+use crate::program;
+use crate::small_disk::SmallDisk;
+
+const APRIL: &str = "2021_April.key";
+/// Where keys lie when nothing is said.
+const DEFAULT: &str = "state/keys";
+
+/// Months into one file.
+struct Months {
+    bench: Bench,
+    keys: PathBuf,
+    number: usize,
+}
+
+impl Months {
+    /// With keys in a folder that is named, and so is never made by itself.
+    fn new() -> Months {
+        let months = Months::with_keys_in("keys");
+        fs::create_dir(&months.keys).unwrap();
+        set_mode(&months.keys, 0o700);
+        months
+    }
+
+    fn with_keys_in(folder: &str) -> Months {
+        let bench = Bench::new("urls = [\"http://127.0.0.1:1\"]");
+        let keys = bench.path(folder);
+        let named = format!("[privacy]\nkeys = \"{}\"\n", keys.display());
+        let text = format!(
+            "{}[source.sre]\npaths = [\"{}/*.txt\"]\n\
+             [sink.out]\nkind = \"file\"\npath = \"{}\"\n",
+            if folder == DEFAULT { "" } else { &named },
+            bench.path("logs").display(),
+            bench.path("out.jsonl").display()
+        );
+        fs::write(bench.path("config.toml"), text).unwrap();
+        Months { bench, keys, number: 0 }
+    }
+
+    /// One line more in each of these months.
+    fn append(&mut self, months: &[&str]) {
+        for month in months {
+            self.number += 1;
+            let line = leaks::line(&format!("CLIENTID{}", self.number % 7), self.number);
+            self.bench.append(&format!("logs_2021_{month}.txt"), &line);
+        }
+    }
+
+    fn key(&self, name: &str) -> PathBuf {
+        self.keys.join(name)
+    }
+
+    /// All that was delivered, by the file it stood in; nothing of it is clear, and nothing comes twice.
+    fn delivered(&self, month: &str) -> usize {
+        let text = fs::read_to_string(self.bench.path("out.jsonl")).unwrap();
+        assert!(!text.contains("CLIENTID"), "{text}");
+        let documents = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let path = self.bench.path(&format!("logs/logs_2021_{month}.txt")).display().to_string();
+        let offsets = documents.filter(|it| it["log"]["file"]["path"] == path);
+        let mut offsets: Vec<u64> =
+            offsets.map(|it| it["log"]["offset"].as_u64().unwrap()).collect();
+        let all = offsets.len();
+        offsets.sort_unstable();
+        offsets.dedup();
+        assert_eq!(offsets.len(), all, "{text}");
+        all
+    }
+}
+
+/// What it is called, how it comes about, what is said, and what mends it.
+type Damage = (&'static str, fn(&Path), &'static str, fn(&Months));
+
+fn set_mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+}
+
+/// As from a backup.
+fn put_back(months: &Months) {
+    let (key, kept) = (months.key(APRIL), months.bench.path("kept").join(APRIL));
+    if fs::symlink_metadata(&key).is_ok() {
+        fs::remove_file(&key).unwrap();
+    }
+    fs::copy(&kept, &key).unwrap();
+    set_mode(&key, 0o600);
+}
+
+fn close(months: &Months) {
+    set_mode(&months.key(APRIL), 0o600);
+}
+
+fn rotate(months: &Months) {
+    program::expect(&mut months.bench.beside(&["keys", "rotate", "2021_April"]), 0);
+}
+
+const DAMAGES: [Damage; 9] = [
+    ("missing", |key| fs::remove_file(key).unwrap(), "was used and is missing", put_back),
+    (
+        "cut",
+        |key| File::options().write(true).open(key).unwrap().set_len(40).unwrap(),
+        "is damaged",
+        put_back,
+    ),
+    ("loose", |key| set_mode(key, 0o644), "is open to others (mode 644)", close),
+    (
+        "a link",
+        |key| {
+            fs::rename(key, key.with_extension("real")).unwrap();
+            symlink(key.with_extension("real"), key).unwrap();
+        },
+        "is a symbolic link",
+        put_back,
+    ),
+    (
+        "a pipe",
+        |key| {
+            fs::remove_file(key).unwrap();
+            rustix::fs::mknodat(
+                rustix::fs::CWD,
+                key,
+                rustix::fs::FileType::Fifo,
+                rustix::fs::Mode::RUSR,
+                0,
+            )
+            .unwrap();
+        },
+        "is no file but a",
+        put_back,
+    ),
+    (
+        "two names",
+        |key| fs::hard_link(key, key.with_file_name("other")).unwrap(),
+        "has 2 names, and one is allowed",
+        |months| fs::remove_file(months.key("other")).unwrap(),
+    ),
+    (
+        "of another month",
+        |key| _ = fs::copy(key.with_file_name("2021_May.key"), key).unwrap(),
+        "holds the key of 2021_May",
+        put_back,
+    ),
+    (
+        "made anew",
+        |key| {
+            let other = tempfile::tempdir().unwrap();
+            let mut new = program::logwarden(other.path());
+            new.args(["keys", "new", "2021_April", "--keys"]).arg(other.path().join("keys"));
+            program::expect(&mut new, 0);
+            fs::copy(other.path().join("keys").join(APRIL), key).unwrap();
+        },
+        "is not the key that was used",
+        put_back,
+    ),
+    (
+        "destroyed",
+        |key| {
+            let keys = key.parent().unwrap();
+            let mut destroy = program::logwarden(keys.parent().unwrap());
+            destroy.args(["keys", "destroy", "2021_April", "--confirm", "2021_April", "--keys"]);
+            program::expect(destroy.arg(keys), 0);
+        },
+        "was destroyed on 2",
+        rotate,
+    ),
+];
+
+#[test]
+fn a_month_waits_for_its_key_whatever_is_wrong_with_it_and_the_others_go_on() {
+    for (name, damage, message, mend) in DAMAGES {
+        let mut months = Months::new();
+        months.append(&["Apr", "May"]);
+        assert_eq!(months.bench.once().0, Some(0), "{name}");
+        let kept = months.bench.path("kept");
+        program::expect(months.bench.beside(&["keys", "backup"]).arg(&kept), 0);
+
+        damage(&months.key(APRIL));
+        months.append(&["Apr", "May", "Jun"]);
+        let (code, said) = months.bench.once();
+        assert_eq!(code, Some(1), "{name}: {said}");
+        assert!(said.contains(message), "{name}: {said}");
+        assert!(said.contains("nothing of it leaves in clear"), "{name}: {said}");
+        let delivered = ["Apr", "May", "Jun"].map(|month| months.delivered(month));
+        assert_eq!(delivered, [1, 2, 1], "{name}");
+
+        mend(&months);
+        let (code, said) = months.bench.once();
+        assert_eq!(code, Some(0), "{name}: {said}");
+        let delivered = ["Apr", "May", "Jun"].map(|month| months.delivered(month));
+        assert_eq!(delivered, [2, 2, 1], "{name}");
+    }
+}
+
+/// A month that needs a new key waits where none can be made.
+#[test]
+fn a_key_that_cannot_be_made_holds_its_month_back() {
+    for name in ["full", "read-only"] {
+        let mut months = Months::new();
+        let Some(disk) = SmallDisk::mount(&months.keys, "64k") else { return };
+        months.append(&["Apr"]);
+        assert_eq!(months.bench.once().0, Some(0));
+        match name {
+            "full" => disk.fill(),
+            _ => disk.remount("ro"),
+        }
+        months.append(&["Apr", "May"]);
+        let (code, said) = months.bench.once();
+        assert_eq!(code, Some(1), "{name}: {said}");
+        assert!(said.contains("cannot make a key in"), "{name}: {said}");
+        assert_eq!([months.delivered("Apr"), months.delivered("May")], [2, 0], "{name}");
+        if name == "read-only" {
+            let check = program::run(&mut months.bench.beside(&["check"]));
+            let said = program::text(&check.stdout);
+            assert!(said.contains("no key of a new month can be made there"), "{said}");
+        }
+        match name {
+            "full" => disk.make_room(),
+            _ => disk.remount("rw"),
+        }
+        assert_eq!(months.bench.once().0, Some(0), "{name}");
+        assert_eq!([months.delivered("Apr"), months.delivered("May")], [2, 1], "{name}");
+    }
+}
+
+/// The state knows which keys were used: what a person does with keys then keeps their places.
+#[test]
+fn a_folder_that_is_lost_with_all_its_keys_is_gone_on_from_with_new_ones() {
+    let mut months = Months::with_keys_in(DEFAULT);
+    months.append(&["Apr", "May"]);
+    assert_eq!(months.bench.once().0, Some(0));
+    fs::remove_dir_all(&months.keys).unwrap();
+    months.append(&["Apr", "May", "Jun"]);
+    let (code, said) = months.bench.once();
+    assert_eq!(code, Some(1), "{said}");
+    let advice = format!("keys rotate 2021_April --keys {}", months.keys.display());
+    assert!(said.contains(&advice), "{said}");
+    let ask = |arguments: &[&str]| program::run(&mut months.bench.beside(arguments));
+    let check = ask(&["keys", "check"]);
+    assert_eq!(check.status.code(), Some(1), "{}", program::text(&check.stdout));
+    let new = ask(&["keys", "new", "2021_April"]);
+    assert!(program::text(&new.stderr).contains("was used and is missing"), "{new:?}");
+    for month in ["2021_April", "2021_May"] {
+        let made = program::text(&ask(&["keys", "rotate", month]).stdout);
+        assert!(made.starts_with(&format!("{month}.2 ")), "{made}");
+    }
+    assert_eq!(months.bench.once().0, Some(0));
+    let delivered = ["Apr", "May", "Jun"].map(|month| months.delivered(month));
+    assert_eq!(delivered, [2, 2, 1]);
+}
