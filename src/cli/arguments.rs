@@ -247,6 +247,9 @@ pub struct Search {
     /// Print events of files as they would leave this machine; those of the archive always are
     #[arg(long)]
     pub protect: bool,
+    /// Open the tokens with the keys that are there; that is written to the audit file
+    #[arg(long, conflicts_with_all = ["count", "protect"])]
+    pub open: bool,
     #[arg(long, value_enum, default_value = "text")]
     pub format: SearchFormat,
 }

@@ -194,6 +194,51 @@ fn find_says_how_many_where_and_shows_the_newest() {
     assert!(err.contains("sink es") && err.contains("403") && err.contains("`read`"), "{err}");
 }
 
+/// On demand, where the key is there, and written down.
+#[test]
+fn tokens_from_the_archive_and_from_a_server_are_opened_on_demand() {
+    let bench = Bench::shipped();
+    let audit = || -> Vec<Value> {
+        let text = fs::read_to_string(bench.path("state/audit.jsonl")).unwrap_or_default();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+    let search = ["search", "client_id:CLIENTID2", "--format", "json"];
+    let (closed, _) = bench.said(&search, 0);
+    assert!(closed.contains("enc1.") && !closed.contains("CLIENTID2"), "{closed}");
+    assert!(audit().is_empty(), "nothing was opened");
+    let (open, _) = bench.said(&[&search[..], &["--open"]].concat(), 0);
+    let documents: Vec<Value> =
+        open.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(documents[0]["client_id"], "CLIENTID2");
+    assert_eq!(documents[1]["CLIENT ID"], "CLIENTID2");
+    assert!(!open.contains("enc1."), "{open}");
+    let told = audit();
+    let months: Vec<&Value> = told.iter().map(|line| &line["month"]).collect();
+    assert_eq!(months, ["2021_March", "2021_April"]);
+    assert!(told.iter().all(|line| line["by"] == "search" && line["file"] == "the archive"));
+    assert!(!fs::read_to_string(bench.path("state/audit.jsonl")).unwrap().contains("CLIENTID"));
+
+    let find = ["find", "--client", "CLIENTID2", "--json", "--open"];
+    let (open, _) = bench.said(&find, 0);
+    let places: Vec<Value> = open.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    for place in &places {
+        assert_eq!(place["newest"].as_array().unwrap().len(), 3, "{open}");
+        assert_eq!(place["newest"][0]["request"]["client_id"], "CLIENTID2", "{open}");
+    }
+    assert_eq!((places.len(), open.contains("enc1.")), (2, false), "{open}");
+    assert!(audit().iter().any(|line| line["by"] == "find"));
+    bench.said(&["search", "a", "--open", "--format", "csv"], 2);
+    // What cannot be opened stays, and is said.
+    fs::remove_file(bench.path("state/keys/2021_March.key")).unwrap();
+    let (open, err) = bench.said(&["search", "*", "--format", "json", "--open"], 1);
+    assert_eq!(
+        (open.matches("enc1.").count(), open.matches("CLIENTID2").count()),
+        (2, 2),
+        "{open}"
+    );
+    assert!(err.contains("2 of 5 tokens cannot be opened"), "{err}");
+}
+
 #[test]
 fn erase_asks_first_then_takes_the_events_out_of_every_place_for_good() {
     let bench = Bench::shipped();

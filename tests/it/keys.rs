@@ -94,6 +94,41 @@ fn keys_are_made_listed_checked_and_rotated() {
     case.run(&["keys", "new"], 0);
 }
 
+/// Of mode 0400, as an operator who is careful leaves it: what another name still shows is zeros. A superuser could
+/// write to it anyway.
+#[test]
+fn a_key_that_nobody_may_write_to_is_overwritten_too() {
+    use std::os::unix::fs::{MetadataExt, chown};
+    use std::os::unix::process::CommandExt;
+
+    let case = Case::new();
+    let nobody = 65_534;
+    let superuser = case.home.path().metadata().unwrap().uid() == 0;
+    let as_nobody = |arguments: &[&str]| {
+        let mut command = case.command(arguments);
+        if superuser {
+            command.uid(nobody).gid(nobody);
+        }
+        command.output()
+    };
+    if superuser {
+        chown(case.home.path(), Some(nobody), Some(nobody)).unwrap();
+    }
+    match as_nobody(&["keys", "new", "2021_April"]) {
+        Ok(made) => assert!(made.status.success(), "{}", text(&made.stderr)),
+        // The program lies where another user may not look.
+        Err(error) => return println!("SKIPPED: {error}"),
+    }
+    let (key, other) = (case.keys.join("2021_April.key"), case.home.path().join("other"));
+    std::fs::hard_link(&key, &other).unwrap();
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o400)).unwrap();
+    let destroy = ["keys", "destroy", "2021_April", "--confirm", "2021_April"];
+    let destroyed = as_nobody(&destroy).unwrap();
+    assert!(destroyed.status.success(), "{}", text(&destroyed.stderr));
+    let left = std::fs::read(&other).unwrap();
+    assert!(!left.is_empty() && left.iter().all(|byte| *byte == 0), "{left:?}");
+}
+
 #[test]
 fn a_destroyed_month_says_so_to_whoever_reads_it_later() {
     let case = Case::new();

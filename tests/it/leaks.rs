@@ -147,7 +147,32 @@ fn printed(bench: &Bench, ids: &[String]) -> Places {
         assert!(output.stdout.len() > 100, "{arguments:?}: {}", program::text(&output.stderr));
         (arguments[..2.min(arguments.len())].join(" "), [output.stdout, output.stderr].concat())
     };
-    commands.iter().map(print).collect()
+    let mut places: Places = commands.iter().map(print).collect();
+    places.push(("standard output".to_owned(), to_standard_output(bench)));
+    // Nor is one found in the clear: the archive's files are compressed.
+    for id in ids {
+        let found = program::run(&mut bench.beside(&["search", "--count", "--in", "archive", id]));
+        assert_eq!(program::text(&found.stdout).trim(), "0", "{id}");
+    }
+    places
+}
+
+/// The same logs once more, by a sink of kind stdout.
+fn to_standard_output(bench: &Bench) -> Vec<u8> {
+    let config = bench.path("stdout.toml");
+    let text = format!(
+        "[source.sre]\npaths = [\"{}/*.txt\"]\n[sink.out]\nkind = \"stdout\"\n\
+         [privacy]\nkeep_original = true\nkeys = \"{}\"\n",
+        bench.path("logs").display(),
+        bench.path("state/keys").display()
+    );
+    fs::write(&config, text).unwrap();
+    let mut command = program::logwarden(bench.home.path());
+    command.args(["--no-ui", "--once", "--config"]).arg(&config);
+    let output = program::run(command.arg("--state-dir").arg(bench.path("other-state")));
+    let lines = output.stdout.iter().filter(|byte| **byte == b'\n').count();
+    assert_eq!(lines, MONTHS.len() * EACH + 1, "{}", program::text(&output.stderr));
+    [output.stdout, output.stderr].concat()
 }
 
 /// Everything in the folder but the logs, as bytes.

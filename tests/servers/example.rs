@@ -176,7 +176,7 @@ fn assert_opens_with_the_keys_alone(bench: &Bench, documents: &Lines) {
     }
 }
 
-/// By count of what waits, by level, id and count in a time frame (which tells), and by hand.
+/// By count of what waits, by level, id and count in a time frame (which tells), by hand, and by schedule.
 fn every_trigger_works(bench: &Bench, server: &Elasticsearch) {
     let ready = server.count("data,error");
     let holds = |events: u64| {
@@ -202,4 +202,18 @@ fn every_trigger_works(bench: &Bench, server: &Elasticsearch) {
     holds(1005);
     assert!(!engine.said().contains("CLIENTID"), "{}", engine.said());
     assert!(engine.terminate().success());
+
+    // The same with a shorter time: fewer events wait than begin a round.
+    let config = fs::read_to_string(bench.path("config.toml")).unwrap();
+    assert_eq!(config.matches("every = \"15m\"").count(), 1);
+    let short = config.replace("every = \"15m\"", "every = \"5s\"");
+    fs::write(bench.path("config.toml"), short).unwrap();
+    let engine = bench.engine();
+    // The first may come with the round at the start; the others come behind its end.
+    for events in [1010, 1015] {
+        bench.append(&name, &line(&now, "CLIENTID9", "ERROR").repeat(5));
+        holds(events);
+    }
+    assert!(engine.terminate().success());
+    fs::write(bench.path("config.toml"), config).unwrap();
 }

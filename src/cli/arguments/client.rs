@@ -7,6 +7,7 @@ use super::Listed;
 pub const FIND_EXAMPLES: &str = "Examples:
   logwarden find --client CLIENTID2               how many events where, and the newest of them
   logwarden find --client CLIENTID2 --limit 0     only how many
+  logwarden find --client CLIENTID2 --open        with every token opened whose key is there
   logwarden --keys /mnt/safe/logwarden-keys find --client CLIENTID2 --json
 
 The id is looked for by its tags in every sealed field, under every key of the keys folder, in the
@@ -29,6 +30,9 @@ pub struct Find {
     /// Show so many of the newest events of each place
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u16).range(0..=1000))]
     pub limit: u16,
+    /// Open the tokens of the events; that is written to the audit file
+    #[arg(long)]
+    pub open: bool,
     #[command(flatten)]
     pub listed: Listed,
 }

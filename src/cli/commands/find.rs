@@ -1,15 +1,20 @@
 //! `logwarden find --client ID`: how many events where, and the newest of them. Changes nothing.
 
 use std::io::{IsTerminal, Write};
+use std::sync::Arc;
 
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::traces::{Tagged, Traces, events};
+use super::keys;
+use super::opening::{Opening, Witness};
+use super::traces::{Found, Tagged, Traces, events};
+use crate::app;
 use crate::base::json;
 use crate::cli::arguments::{Find, Global};
 use crate::cli::exit::Exit;
 use crate::cli::output::to_stdout;
+use crate::privacy::Opener;
 use crate::query::Expr;
 use crate::search::output::{Form, Output};
 
@@ -17,13 +22,26 @@ pub fn run(global: &Global, arguments: &Find) -> anyhow::Result<Exit> {
     let traces = Traces::of(global, &arguments.client)?;
     let found = traces.everywhere(arguments.limit)?;
     let colour = traces.settings.color.enabled(std::io::stdout().is_terminal());
+    let mut exit = Exit::Done;
     to_stdout(|out| {
-        found.places.iter().try_for_each(|(place, found)| match arguments.listed.is_json() {
-            true => object(out, place, found),
-            false => text(out, place, found, colour),
-        })
+        if !arguments.open {
+            return print(out, &found, arguments.listed.is_json(), colour);
+        }
+        let opener = Opener::new(Arc::new(keys::open(&traces.settings.keys)?));
+        let witness = Witness::new(app::keys::audit(&traces.settings, "find"), "what was found");
+        let mut opening = Opening::new(&opener, witness, out);
+        print(&mut opening, &found, arguments.listed.is_json(), false)?;
+        exit = opening.end()?;
+        Ok(())
     })?;
-    Ok(if found.whole && !found.is_nothing() { Exit::Done } else { Exit::Failed })
+    Ok(if found.whole && !found.is_nothing() { exit } else { Exit::Failed })
+}
+
+fn print(out: &mut impl Write, found: &Found, json: bool, colour: bool) -> anyhow::Result<()> {
+    found.places.iter().try_for_each(|(place, found)| match json {
+        true => object(out, place, found),
+        false => text(out, place, found, colour),
+    })
 }
 
 fn text(out: &mut impl Write, place: &str, found: &Tagged, colour: bool) -> anyhow::Result<()> {

@@ -11,6 +11,7 @@ pub mod find;
 pub mod generate;
 pub mod init;
 pub mod keys;
+mod opening;
 pub mod parse;
 pub mod run;
 pub mod search;

@@ -1,11 +1,13 @@
 //! `logwarden search QUERY`: in the archive, or in files as they are.
 
-use std::io::{BufWriter, IsTerminal, StdoutLock, Write};
+use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::Context;
 
 use super::keys;
+use super::opening::{Opening, Witness};
 use crate::app;
 use crate::app::settings::Settings;
 use crate::archive::Reader;
@@ -15,8 +17,8 @@ use crate::cli::exit::{Exit, say, usage_error};
 use crate::cli::output::to_stdout;
 use crate::cli::reading::Origin;
 use crate::cli::resolve;
-use crate::privacy::Policy;
 use crate::privacy::keys::MonthKey;
+use crate::privacy::{Opener, Policy};
 use crate::query::time::parse_time;
 use crate::query::{Expr, ParseContext, parse};
 use crate::search::output::{Form, Output};
@@ -93,26 +95,50 @@ enum Target {
 }
 
 fn answer(arguments: &Search, settings: &Settings, search: &Question) -> anyhow::Result<Exit> {
-    let mut found = 0;
+    let (mut found, mut exit) = (0, Exit::Done);
+    let form = form(arguments, settings)?;
     to_stdout(|out| {
         if arguments.count {
             found = search.count()?;
             writeln!(out, "{found}")?;
+        } else if arguments.open {
+            let opener = Opener::new(Arc::new(keys::open(&settings.keys)?));
+            let witness = Witness::new(app::keys::audit(settings, "search"), search.target.name());
+            let mut opening = Opening::new(&opener, witness, out);
+            found = search.print(form, &mut opening)?;
+            exit = opening.end()?;
         } else {
-            found = search.print(form(arguments, settings), out)?;
+            found = search.print(form, out)?;
         }
         Ok(())
     })?;
-    Ok(if found > 0 { Exit::Done } else { Exit::Failed })
+    Ok(if found > 0 { exit } else { Exit::Failed })
 }
 
-fn form(arguments: &Search, settings: &Settings) -> Form {
-    match arguments.format {
+fn form(arguments: &Search, settings: &Settings) -> anyhow::Result<Form> {
+    Ok(match arguments.format {
+        // A mark inside a token would break it.
+        SearchFormat::Text if arguments.open => Form::Text { colour: false },
         SearchFormat::Text => {
             Form::Text { colour: settings.color.enabled(std::io::stdout().is_terminal()) }
         }
         SearchFormat::Json => Form::Json,
+        SearchFormat::Csv if arguments.open => {
+            return Err(usage_error(
+                "a value that is opened may be a formula: open in text or JSON, not in CSV",
+            ));
+        }
         SearchFormat::Csv => Form::Csv,
+    })
+}
+
+impl Target {
+    /// For the audit file.
+    fn name(&self) -> &'static str {
+        match self {
+            Target::Archive(_) => "the archive",
+            Target::Files(..) => "files",
+        }
     }
 }
 
@@ -124,7 +150,7 @@ impl Question {
         })
     }
 
-    fn print(&self, form: Form, out: &mut BufWriter<StdoutLock<'static>>) -> anyhow::Result<u64> {
+    fn print(&self, form: Form, out: &mut impl Write) -> anyhow::Result<u64> {
         let on_terminal = std::io::stdout().is_terminal();
         let mut output = Output::new(out, form, &self.query)?.on_terminal(on_terminal);
         let mut each = |document: &str| output.write(document);
