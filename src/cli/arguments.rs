@@ -250,6 +250,9 @@ pub struct Search {
     /// Open the tokens with the keys that are there; that is written to the audit file
     #[arg(long, conflicts_with_all = ["count", "protect"])]
     pub open: bool,
+    /// Show what is found on the screen, where o opens the tokens of one event
+    #[arg(long, conflicts_with_all = ["count", "open", "format"])]
+    pub view: bool,
     #[arg(long, value_enum, default_value = "text")]
     pub format: SearchFormat,
 }

@@ -11,6 +11,7 @@ pub mod output;
 pub mod progress;
 pub mod reading;
 pub mod resolve;
+pub mod scratch;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

@@ -427,3 +427,38 @@ fn standard_input_beside_an_engine_is_shown_and_not_shipped() {
     assert_eq!(program::archived(home.path(), &state, "*"), 1);
     assert_eq!(std::fs::read_dir(state.join("cache")).unwrap().count(), 0);
 }
+
+/// What left is looked at on the screen; tokens are opened there, and that is written to the real audit file.
+#[test]
+fn what_is_found_in_the_archive_is_shown_and_its_tokens_opened_on_demand() {
+    let home = tempfile::tempdir().unwrap();
+    let line = "{\"time\":\"2021-04-02T10:00:00Z\",\"client_id\":\"CLIENTID2\",\"message\":\"CLIENTID2 came\"}\n";
+    std::fs::write(home.path().join("a.log"), line).unwrap();
+    let config = "[source.app]\npaths = [\"a.log\"]\n[sink.archive]\nkeep = \"forever\"\n";
+    std::fs::write(home.path().join("config.toml"), config).unwrap();
+    let mut once = program::logwarden(home.path());
+    once.args(["--config", "config.toml", "--state-dir", "state", "--no-ui", "--once"]);
+    program::expect(&mut once, 0);
+    for arguments in [&["search", "client_id:CLIENTID2"][..], &["find", "--client", "CLIENTID2"]] {
+        let audit = home.path().join("state/audit.jsonl");
+        let _ = std::fs::remove_file(&audit);
+        let all = ["--config", "config.toml"].iter().chain(arguments).chain(&["--view"]);
+        let all: Vec<&Path> = all.map(Path::new).collect();
+        let mut screen = Screen::open(home.path(), 40, 160, &all);
+        screen.wait_until_it_shows("1 events");
+        assert!(!screen.shows().contains("CLIENTID2"), "{}", screen.shows());
+        screen.press("\r");
+        screen.wait_until_it_shows("open tokens");
+        screen.press("o");
+        screen.wait_until_it_shows("2021_April  CLIENTID2");
+        let written = std::fs::read_to_string(&audit).unwrap();
+        assert!(
+            written.contains("\"by\":\"screen\"") && !written.contains("CLIENTID2"),
+            "{written}"
+        );
+        screen.press("Q");
+        assert_eq!(screen.wait_for_the_end(), 0);
+        let scratch = format!("/tmp/logwarden-found-{}", screen.child.process_id().unwrap());
+        assert!(!Path::new(&scratch).exists(), "nothing is left behind");
+    }
+}

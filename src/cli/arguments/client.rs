@@ -8,6 +8,7 @@ pub const FIND_EXAMPLES: &str = "Examples:
   logwarden find --client CLIENTID2               how many events where, and the newest of them
   logwarden find --client CLIENTID2 --limit 0     only how many
   logwarden find --client CLIENTID2 --open        with every token opened whose key is there
+  logwarden find --client CLIENTID2 --view        on the screen, where o opens the tokens of one event
   logwarden --keys /mnt/safe/logwarden-keys find --client CLIENTID2 --json
 
 The id is looked for by its tags in every sealed field, under every key of the keys folder, in the
@@ -33,6 +34,9 @@ pub struct Find {
     /// Open the tokens of the events; that is written to the audit file
     #[arg(long)]
     pub open: bool,
+    /// Show the newest events on the screen, where o opens the tokens of one event
+    #[arg(long, conflicts_with = "open")]
+    pub view: bool,
     #[command(flatten)]
     pub listed: Listed,
 }

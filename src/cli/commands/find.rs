@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 use super::keys;
 use super::opening::{Opening, Witness};
 use super::traces::{Found, Tagged, Traces, events};
+use super::view;
 use crate::app;
 use crate::base::json;
 use crate::cli::arguments::{Find, Global};
@@ -21,6 +22,13 @@ use crate::search::output::{Form, Output};
 pub fn run(global: &Global, arguments: &Find) -> anyhow::Result<Exit> {
     let traces = Traces::of(global, &arguments.client)?;
     let found = traces.everywhere(arguments.limit)?;
+    if arguments.view {
+        return view::documents(global, &traces.settings, |out| {
+            let documents = || found.places.iter().flat_map(|(_, found)| &found.newest);
+            documents().try_for_each(|document| writeln!(out, "{document}"))?;
+            Ok(documents().count() as u64)
+        });
+    }
     let colour = traces.settings.color.enabled(std::io::stdout().is_terminal());
     let mut exit = Exit::Done;
     to_stdout(|out| {

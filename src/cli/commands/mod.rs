@@ -19,3 +19,4 @@ pub mod setup;
 pub mod ship;
 pub mod stats;
 mod traces;
+mod view;

@@ -12,6 +12,7 @@ use crate::cli::config::ConfigErrors;
 use crate::cli::exit::{self, Exit};
 use crate::cli::resolve;
 use crate::state::StateError;
+use crate::ui;
 
 pub fn run(global: &Global, watch: &Watch) -> anyhow::Result<Exit> {
     let settings = resolve::watch(global, watch)?;
@@ -62,7 +63,17 @@ pub fn with_screen(settings: &Settings, title: &str, reread: &Reread) -> Exit {
         );
         return Exit::Usage;
     }
-    match screen::run(settings, screen::options(settings, title), reread) {
+    on_screen(settings, screen::options(settings, title), reread)
+}
+
+/// What is found is looked for only where it can be shown.
+pub fn needs_a_screen() -> anyhow::Result<()> {
+    let Some(reason) = no_screen_because() else { return Ok(()) };
+    Err(exit::usage_error(format!("{reason}, so there can be no screen; leave out --view")))
+}
+
+pub fn on_screen(settings: &Settings, options: ui::Options, reread: &Reread) -> Exit {
+    match screen::run(settings, options, reread) {
         Ok(()) => Exit::Done,
         Err(error) => exit::report(&anyhow::Error::from(error)),
     }

@@ -8,6 +8,7 @@ use anyhow::Context;
 
 use super::keys;
 use super::opening::{Opening, Witness};
+use super::view;
 use crate::app;
 use crate::app::settings::Settings;
 use crate::archive::Reader;
@@ -39,11 +40,8 @@ pub fn run(global: &Global, arguments: &Search) -> anyhow::Result<Exit> {
         Place::Archive => {
             let query = of_what_left(&query, &settings)?;
             let reader = Reader::open(&settings.directories.archive)?;
-            answer(
-                arguments,
-                &settings,
-                &Question { query, options, target: Target::Archive(reader) },
-            )
+            let search = Question { query, options, target: Target::Archive(reader) };
+            answer(global, arguments, &settings, &search)
         }
         Place::Files => {
             let (inputs, all) = inputs(arguments, &settings, context.now)?;
@@ -53,7 +51,7 @@ pub fn run(global: &Global, arguments: &Search) -> anyhow::Result<Exit> {
             };
             let search =
                 Question { query, options, target: Target::Files(inputs, Box::new(policy)) };
-            let exit = answer(arguments, &settings, &search)?;
+            let exit = answer(global, arguments, &settings, &search)?;
             Ok(if all { exit } else { Exit::Failed })
         }
     }
@@ -94,7 +92,15 @@ enum Target {
     Files(Vec<Input>, Box<Policy>),
 }
 
-fn answer(arguments: &Search, settings: &Settings, search: &Question) -> anyhow::Result<Exit> {
+fn answer(
+    global: &Global,
+    arguments: &Search,
+    settings: &Settings,
+    search: &Question,
+) -> anyhow::Result<Exit> {
+    if arguments.view {
+        return view::documents(global, settings, |out| search.print(Form::Json, out));
+    }
     let (mut found, mut exit) = (0, Exit::Done);
     let form = form(arguments, settings)?;
     to_stdout(|out| {
