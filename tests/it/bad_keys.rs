@@ -247,6 +247,14 @@ fn a_folder_that_is_lost_with_all_its_keys_is_gone_on_from_with_new_ones() {
     assert_eq!(check.status.code(), Some(1), "{}", program::text(&check.stdout));
     let new = ask(&["keys", "new", "2021_April"]);
     assert!(program::text(&new.stderr).contains("was used and is missing"), "{new:?}");
+    // What is named may be of another machine.
+    let other = months.bench.path("other");
+    let named = |arguments: &[&str]| {
+        let mut command = months.bench.beside(arguments);
+        program::expect(command.arg("--keys").arg(&other), 0)
+    };
+    named(&["keys", "new", "2021_April"]);
+    assert!(named(&["keys", "check"]).contains("2021_April"));
     for month in ["2021_April", "2021_May"] {
         let made = program::text(&ask(&["keys", "rotate", month]).stdout);
         assert!(made.starts_with(&format!("{month}.2 ")), "{made}");

@@ -10,6 +10,7 @@ use std::path::Path;
 use anyhow::Context;
 use zeroize::Zeroizing;
 
+use crate::app::settings::Settings;
 use crate::base::{Clock, SystemClock, with_causes};
 use crate::cli::arguments::{Global, Keys};
 use crate::cli::confirm;
@@ -22,8 +23,14 @@ use crate::state;
 
 pub fn run(global: &Global, command: &Keys) -> anyhow::Result<Exit> {
     let settings = resolve::settings(global)?;
-    // The state knows which were used, whatever has become of their folder.
-    let used = UsedKey::parse_all(&state::used_keys(&settings.directories.state));
+    // The state knows which were used, whatever has become of their folder. Another one may be of another machine:
+    // there that tells no more than which numbers are free.
+    let own = resolve::settings(&Global { keys: None, ..global.clone() })?.keys == settings.keys;
+    let used = match command {
+        Keys::Rotate { .. } | Keys::Import { .. } => used_by(&settings),
+        _ if own => used_by(&settings),
+        _ => Vec::new(),
+    };
     let known = |keyring: Result<Keyring, KeyError>| {
         let keyring = keyring.map_err(unusable)?;
         keyring.remember(&used);
@@ -51,6 +58,10 @@ pub fn run(global: &Global, command: &Keys) -> anyhow::Result<Exit> {
         Keys::Backup { folder: target } => backup(&open()?, target),
         Keys::Destroy { month, confirm } => destroy(&open()?, *month, confirm.as_deref()),
     }
+}
+
+fn used_by(settings: &Settings) -> Vec<UsedKey> {
+    UsedKey::parse_all(&state::used_keys(&settings.directories.state))
 }
 
 /// The folder of keys that are there; without it nothing can be done.
@@ -133,7 +144,9 @@ fn destroy(keyring: &Keyring, month: Month, confirmed: Option<&str>) -> anyhow::
         return Ok(Exit::Failed);
     }
     for slot in &slots {
-        keyring.destroy(*slot)?;
+        if !keyring.destroy(*slot)? {
+            say(format_args!("the file of {slot} could not be overwritten, only removed"));
+        }
         to_stdout(|out| Ok(writeln!(out, "{slot} destroyed")?))?;
     }
     say("backups and copies of it are not: destroy those too");

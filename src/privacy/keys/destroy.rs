@@ -40,13 +40,13 @@ impl Tombstone {
     }
 }
 
-/// Durable when this returns; may be repeated where it was broken off.
+/// Durable when this returns; may be repeated where it was broken off. `false`: what stood there was not overwritten.
 pub(super) fn destroy(
     folder: &Folder,
     slot: Slot,
     id: Option<KeyId>,
     now: Timestamp,
-) -> Result<(), KeyError> {
+) -> Result<bool, KeyError> {
     let (key, tombstone) = (slot.file_name(Kept::Key), slot.file_name(Kept::Tombstone));
     let failed = |name: &str, source| KeyError::Write { path: folder.path_of(name), source };
     let id = id.map_or_else(|| "-".to_owned(), |id| id.to_string());
@@ -55,30 +55,36 @@ pub(super) fn destroy(
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
         done => done.map_err(|source| failed(&tombstone, source))?,
     }
-    overwrite(folder, &key).map_err(|source| failed(&key, source))?;
+    let overwritten = overwrite(folder, &key).map_err(|source| failed(&key, source))?;
     folder.remove(key.as_str()).map_err(|error| failed(&key, error.into()))?;
-    folder.sync().map_err(|source| failed(&key, source))
+    folder.sync().map_err(|source| failed(&key, source))?;
+    Ok(overwritten)
 }
 
-/// Nothing but a plain file is written to, whatever stands there.
-fn overwrite(folder: &Folder, name: &str) -> io::Result<()> {
+/// Nothing but a plain file is written to, whatever stands there. `false`: it could not be.
+fn overwrite(folder: &Folder, name: &str) -> io::Result<bool> {
     let flags = OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let open = |flags| openat(folder.directory(), name, flags, Mode::empty()).map(File::from);
+    // Of mode 0400, which is as right as 0600.
+    let made_writable = || -> io::Result<File> {
+        let readable = open(flags.difference(OFlags::WRONLY) | OFlags::RDONLY)?;
+        readable.set_permissions(Permissions::from_mode(0o600))?;
+        Ok(open(flags)?)
+    };
     let mut file = match open(flags) {
-        // Of mode 0400, which is as right as 0600.
-        Err(Errno::ACCESS) => {
-            let readable = open(flags.difference(OFlags::WRONLY) | OFlags::RDONLY)?;
-            readable.set_permissions(Permissions::from_mode(0o600))?;
-            open(flags)?
-        }
-        // A link, a pipe without a reader: unlinked as it is. Or gone already.
-        Err(Errno::LOOP | Errno::NXIO | Errno::NOENT) => return Ok(()),
-        file => file?,
+        Ok(file) => file,
+        Err(Errno::NOENT) => return Ok(true),
+        Err(Errno::ACCESS) => match made_writable() {
+            Ok(file) => file,
+            Err(_) => return Ok(false),
+        },
+        // A link, a pipe without a reader.
+        Err(_) => return Ok(false),
     };
     let metadata = file.metadata()?;
     if metadata.is_file() {
         file.write_all(&vec![0; metadata.len().min(LONGEST) as usize])?;
         file.sync_all()?;
     }
-    Ok(())
+    Ok(metadata.is_file())
 }

@@ -84,11 +84,11 @@ pub enum KeyError {
     )]
     Missing { slot: Slot, id: KeyId, path: PathBuf },
     #[error(
-        "{0} is not the key that was used: it has the id {found}, and {used} was used; {1}",
-        quoted(path),
-        restore(path)
+        "{0} is not the key that was used: it has the id {found}, and {used} was used; {1}, or, if that is lost for \
+         good, go on with a new one: logwarden keys rotate {2} --keys {3}",
+        quoted(path), restore(path), slot.month, folder_of(path)
     )]
-    Replaced { path: PathBuf, used: KeyId, found: KeyId },
+    Replaced { slot: Slot, path: PathBuf, used: KeyId, found: KeyId },
     #[error("the key of {slot} was destroyed on {day}: what it sealed cannot be opened again")]
     Destroyed { slot: Slot, day: String },
     #[error(

@@ -174,7 +174,12 @@ impl Keyring {
                 match needed.filter(|used| used.slot == *slot && used.id != key.id()) {
                     Some(used) => {
                         let path = folder.path_of(&slot.file_name(Kept::Key));
-                        Err(KeyError::Replaced { path, used: used.id, found: key.id() })
+                        Err(KeyError::Replaced {
+                            slot: *slot,
+                            path,
+                            used: used.id,
+                            found: key.id(),
+                        })
                     }
                     None => Ok(key),
                 }

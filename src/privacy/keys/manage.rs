@@ -82,7 +82,12 @@ impl Keyring {
             if let KeyState::Ready { id: found, .. } = *state
                 && found != used.id
             {
-                *state = KeyState::Unusable(KeyError::Replaced { path, used: used.id, found });
+                *state = KeyState::Unusable(KeyError::Replaced {
+                    slot: used.slot,
+                    path,
+                    used: used.id,
+                    found,
+                });
             }
         }
         let is_used = |slot| used.keys().iter().any(|used| used.slot == slot);
@@ -148,12 +153,12 @@ impl Keyring {
         Ok(slots.iter().filter(|(_, kept)| *kept == Kept::Key).map(|(slot, _)| *slot).collect())
     }
 
-    /// For good. The tombstone stays.
-    pub fn destroy(&self, slot: Slot) -> Result<(), KeyError> {
+    /// For good. The tombstone stays. `false`: the file was removed, but could not be overwritten before.
+    pub fn destroy(&self, slot: Slot) -> Result<bool, KeyError> {
         let folder = Folder::open(&self.folder)?;
         let loaded = folder.load(slot).map(|key| key.id()).ok();
         let used =
-            || Used::read(&folder).ok()?.keys().iter().find(|u| u.slot == slot).map(|u| u.id);
+            || self.all_used(&folder).ok()?.keys().iter().find(|u| u.slot == slot).map(|u| u.id);
         destroy::destroy(&folder, slot, loaded.or_else(used), self.clock.now())
     }
 }

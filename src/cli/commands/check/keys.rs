@@ -33,7 +33,7 @@ pub(super) fn keys(settings: &Settings) -> Vec<Finding> {
     let ready = count(|state| matches!(state, KeyState::Ready { .. }));
     let destroyed = count(|state| matches!(state, KeyState::Destroyed { .. }));
     let text = format!("nobody else can write there; {ready} in order, {destroyed} destroyed");
-    let mut findings = vec![finding(writable(folder).map(|()| text))];
+    let mut findings = vec![finding(Ok(text + &new_months(folder)))];
     findings.extend(used_months(&listed));
     for ListedKey { slot, state, .. } in listed {
         if let KeyState::Unusable(error) = state {
@@ -44,9 +44,12 @@ pub(super) fn keys(settings: &Settings) -> Vec<Finding> {
     findings
 }
 
-fn writable(folder: &Path) -> Result<(), String> {
-    let reason = |error| format!("no key of a new month can be made there: {error}");
-    access(folder, Access::WRITE_OK | Access::EXEC_OK).map_err(reason)
+/// A folder that somebody else keeps in order may be one that this user only reads.
+fn new_months(folder: &Path) -> String {
+    match access(folder, Access::WRITE_OK | Access::EXEC_OK) {
+        Ok(()) => String::new(),
+        Err(error) => format!("; no key of a new month can be made there ({error})"),
+    }
 }
 
 /// Logs whose name has a year and no month: it is the day of each event that decides.
@@ -59,6 +62,7 @@ pub(super) fn months(settings: &Settings) -> Option<Finding> {
         paths.filter_map(|path| glob::glob(&path.to_string_lossy()).ok()).flatten().flatten();
     let names = files.filter_map(|path| Some(path.file_name()?.to_string_lossy().into_owned()));
     let mut odd: Vec<String> = names.filter(|name| Month::is_missing_in(name)).collect();
+    odd.sort();
     odd.dedup();
     let more = odd.len().saturating_sub(3);
     odd.truncate(3);
