@@ -11,12 +11,13 @@ pub struct Scratch(PathBuf);
 impl Scratch {
     /// 0700, under the system's folder for temporary files.
     pub fn new(what: &str) -> anyhow::Result<Scratch> {
-        let folder = std::env::temp_dir();
-        let path = folder.join(format!("logwarden-{what}-{}", std::process::id()));
-        std::fs::DirBuilder::new()
-            .mode(0o700)
-            .create(&path)
-            .with_context(|| format!("cannot make a scratch folder in {}", folder.display()))?;
+        // Nobody can have made it before.
+        let mut random = [0; 8];
+        getrandom::fill(&mut random).map_err(std::io::Error::from)?;
+        let name = format!("logwarden-{what}-{:016x}", u64::from_ne_bytes(random));
+        let path = std::env::temp_dir().join(name);
+        let made = std::fs::DirBuilder::new().mode(0o700).create(&path);
+        made.with_context(|| format!("cannot make the folder {}", path.display()))?;
         Ok(Scratch(path))
     }
 

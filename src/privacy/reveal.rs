@@ -9,7 +9,7 @@ use memchr::memmem;
 use super::code;
 use super::opener::{OpenError, Opened, Opener};
 use super::token::{LONGEST_TEXT, PREFIX};
-use crate::base::json;
+use crate::base::{json, sanitize};
 
 /// Fewer characters behind `enc1.` are a word of the text, not the beginning of a token: not even its key shows.
 const FEWEST: usize = 16;
@@ -20,6 +20,8 @@ pub struct Revealer<'a> {
     /// What may be the beginning of a token.
     kept: Vec<u8>,
     quotes: Quotes,
+    /// Each line is one of a person's: no value steers a terminal or makes another line.
+    one_line: bool,
 }
 
 /// Takes what a token held, or why it stayed as it was.
@@ -27,7 +29,14 @@ pub type Each<'f> = &'f mut dyn FnMut(Result<Opened, OpenError>);
 
 impl<'a> Revealer<'a> {
     pub fn new(opener: &'a Opener) -> Self {
-        Revealer { opener, kept: Vec::new(), quotes: Quotes::default() }
+        Revealer { opener, kept: Vec::new(), quotes: Quotes::default(), one_line: false }
+    }
+
+    /// For lines that a person reads: values are made harmless.
+    #[must_use]
+    pub fn on_one_line(mut self, one_line: bool) -> Self {
+        self.one_line = one_line;
+        self
     }
 
     /// Appends what is settled by now. Calls `each` for each token.
@@ -85,6 +94,9 @@ impl<'a> Revealer<'a> {
         match self.opener.open_first(text) {
             Ok((length, opened)) => {
                 match self.quotes.inside {
+                    _ if self.one_line => {
+                        out.extend_from_slice(sanitize::line(&opened.value).as_bytes());
+                    }
                     true => json::write_escaped(&opened.value, out),
                     false => out.extend_from_slice(opened.value.as_bytes()),
                 }

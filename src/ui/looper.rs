@@ -233,7 +233,10 @@ impl<F: Files, B: Backend> Loop<'_, F, B> {
         let Some(disclosure) = self.ui.options.disclosure.clone() else { return };
         let (event, position) = (row.entry.event(), row.entry.position);
         let file = event.batch.path.to_string_lossy();
-        let place = Place { file: &file, offset: Some(event.record.start) };
+        let place = match &self.ui.options.shown {
+            Some(shown) => Place { file: shown, offset: None },
+            None => Place { file: &file, offset: Some(event.record.start) },
+        };
         let opened = disclosure.open(event.text(), place);
         self.act(Action::Opened(position, opened));
     }

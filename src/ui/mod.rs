@@ -89,6 +89,8 @@ pub struct Options {
     pub mask: Mask,
     /// Opens tokens; `None`: none are opened here.
     pub disclosure: Option<Arc<Disclosure>>,
+    /// What the audit file calls the files that are shown, where their own names say nothing.
+    pub shown: Option<String>,
     /// Of this machine.
     pub local: TimeZone,
     pub clock: Arc<dyn Clock>,
@@ -105,6 +107,7 @@ impl Default for Options {
             keymap: Keymap::default(),
             mask: Mask::default(),
             disclosure: None,
+            shown: None,
             local: TimeZone::UTC,
             clock: Arc::new(SystemClock::new()),
             frames: Arc::default(),

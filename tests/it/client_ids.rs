@@ -194,6 +194,23 @@ fn find_says_how_many_where_and_shows_the_newest() {
     assert!(err.contains("sink es") && err.contains("403") && err.contains("`read`"), "{err}");
 }
 
+/// For a person: it steers no terminal and makes no line of its own, also behind a pipe.
+#[test]
+fn an_opened_value_stays_on_its_line() {
+    let bench = Bench::new();
+    let odd =
+        r#"{"time":"2021-04-02T10:00:00Z","client_id":"ID\u001b]0;x\u0007\nforged","message":"m"}"#;
+    fs::write(bench.path("logs_2021_Apr.txt"), format!("{odd}\n")).unwrap();
+    fs::write(bench.path("logs_2021_Mar.txt"), "").unwrap();
+    expect(&mut bench.command(&["--no-ui", "--once"]), 0);
+    let (out, _) = bench.said(&["search", "client_id:*", "--open"], 0);
+    assert!(out.contains("ID") && out.contains("forged"), "{out}");
+    assert_eq!((out.lines().count(), out.contains('\u{1b}')), (1, false), "{out:?}");
+    let (out, _) = bench.said(&["search", "client_id:*", "--open", "--format", "json"], 0);
+    let document: Value = serde_json::from_str(out.trim_end()).unwrap();
+    assert_eq!(document["client_id"], "ID\u{1b}]0;x\u{7}\nforged");
+}
+
 /// On demand, where the key is there, and written down.
 #[test]
 fn tokens_from_the_archive_and_from_a_server_are_opened_on_demand() {
@@ -228,6 +245,8 @@ fn tokens_from_the_archive_and_from_a_server_are_opened_on_demand() {
     assert_eq!((places.len(), open.contains("enc1.")), (2, false), "{open}");
     assert!(audit().iter().any(|line| line["by"] == "find"));
     bench.said(&["search", "a", "--open", "--format", "csv"], 2);
+    bench.said(&["search", "a", "logs_2021_Apr.txt", "--view"], 2);
+    bench.said(&["find", "--client", "CLIENTID2", "--view"], 2);
     // What cannot be opened stays, and is said.
     fs::remove_file(bench.path("state/keys/2021_March.key")).unwrap();
     let (open, err) = bench.said(&["search", "*", "--format", "json", "--open"], 1);

@@ -51,6 +51,9 @@ impl Screen {
             command.env(name, value);
         }
         command.env("HOME", home);
+        let scratch = home.join("scratch");
+        std::fs::create_dir_all(&scratch).unwrap();
+        command.env("TMPDIR", scratch);
         command.cwd(home);
         let child = pair.slave.spawn_command(command).unwrap();
         drop(pair.slave);
@@ -439,6 +442,7 @@ fn what_is_found_in_the_archive_is_shown_and_its_tokens_opened_on_demand() {
     let mut once = program::logwarden(home.path());
     once.args(["--config", "config.toml", "--state-dir", "state", "--no-ui", "--once"]);
     program::expect(&mut once, 0);
+    let scratch = home.path().join("scratch");
     for arguments in [&["search", "client_id:CLIENTID2"][..], &["find", "--client", "CLIENTID2"]] {
         let audit = home.path().join("state/audit.jsonl");
         let _ = std::fs::remove_file(&audit);
@@ -456,9 +460,10 @@ fn what_is_found_in_the_archive_is_shown_and_its_tokens_opened_on_demand() {
             written.contains("\"by\":\"screen\"") && !written.contains("CLIENTID2"),
             "{written}"
         );
+        assert!(written.contains("\"file\":\"what was found\""), "{written}");
         screen.press("Q");
         assert_eq!(screen.wait_for_the_end(), 0);
-        let scratch = format!("/tmp/logwarden-found-{}", screen.child.process_id().unwrap());
-        assert!(!Path::new(&scratch).exists(), "nothing is left behind");
+        let left = std::fs::read_dir(&scratch).unwrap().count();
+        assert_eq!(left, 0, "nothing is left behind");
     }
 }

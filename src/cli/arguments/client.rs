@@ -35,7 +35,7 @@ pub struct Find {
     #[arg(long)]
     pub open: bool,
     /// Show the newest events on the screen, where o opens the tokens of one event
-    #[arg(long, conflicts_with = "open")]
+    #[arg(long, conflicts_with_all = ["open", "json", "format"])]
     pub view: bool,
     #[command(flatten)]
     pub listed: Listed,

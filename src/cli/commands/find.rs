@@ -8,26 +8,34 @@ use serde_json::value::RawValue;
 
 use super::keys;
 use super::opening::{Opening, Witness};
+use super::run;
 use super::traces::{Found, Tagged, Traces, events};
 use super::view;
 use crate::app;
 use crate::base::json;
 use crate::cli::arguments::{Find, Global};
-use crate::cli::exit::Exit;
+use crate::cli::exit::{Exit, usage_error};
 use crate::cli::output::to_stdout;
 use crate::privacy::Opener;
 use crate::query::Expr;
 use crate::search::output::{Form, Output};
 
 pub fn run(global: &Global, arguments: &Find) -> anyhow::Result<Exit> {
+    if arguments.view {
+        run::needs_a_screen()?;
+        if arguments.limit == 0 {
+            return Err(usage_error("--limit 0 leaves nothing to look at"));
+        }
+    }
     let traces = Traces::of(global, &arguments.client)?;
     let found = traces.everywhere(arguments.limit)?;
     if arguments.view {
-        return view::documents(global, &traces.settings, |out| {
+        let shown = view::documents(global, &traces.settings, |out| {
             let documents = || found.places.iter().flat_map(|(_, found)| &found.newest);
             documents().try_for_each(|document| writeln!(out, "{document}"))?;
             Ok(documents().count() as u64)
         });
+        return shown.map(|exit| if found.whole { exit } else { Exit::Failed });
     }
     let colour = traces.settings.color.enabled(std::io::stdout().is_terminal());
     let mut exit = Exit::Done;
@@ -37,8 +45,9 @@ pub fn run(global: &Global, arguments: &Find) -> anyhow::Result<Exit> {
         }
         let opener = Opener::new(Arc::new(keys::open(&traces.settings.keys)?));
         let witness = Witness::new(app::keys::audit(&traces.settings, "find"), "what was found");
-        let mut opening = Opening::new(&opener, witness, out);
-        print(&mut opening, &found, arguments.listed.is_json(), false)?;
+        let json = arguments.listed.is_json();
+        let mut opening = Opening::new(&opener, witness, out).of_text(!json);
+        print(&mut opening, &found, json, false)?;
         exit = opening.end()?;
         Ok(())
     })?;

@@ -33,6 +33,13 @@ impl<'o, W: Write> Opening<'o, W> {
         }
     }
 
+    /// For lines that a person reads.
+    #[must_use]
+    pub fn of_text(mut self, text: bool) -> Self {
+        self.revealer = self.revealer.on_one_line(text);
+        self
+    }
+
     /// Says what could not be opened.
     pub fn end(mut self) -> io::Result<Exit> {
         self.reveal(None)?;

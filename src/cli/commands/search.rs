@@ -99,6 +99,11 @@ fn answer(
     search: &Question,
 ) -> anyhow::Result<Exit> {
     if arguments.view {
+        if let Target::Files(..) = search.target {
+            return Err(usage_error(
+                "files are looked at as they are: logwarden PATH…; there / searches",
+            ));
+        }
         return view::documents(global, settings, |out| search.print(Form::Json, out));
     }
     let (mut found, mut exit) = (0, Exit::Done);
@@ -110,7 +115,8 @@ fn answer(
         } else if arguments.open {
             let opener = Opener::new(Arc::new(keys::open(&settings.keys)?));
             let witness = Witness::new(app::keys::audit(settings, "search"), search.target.name());
-            let mut opening = Opening::new(&opener, witness, out);
+            let text = arguments.format == SearchFormat::Text;
+            let mut opening = Opening::new(&opener, witness, out).of_text(text);
             found = search.print(form, &mut opening)?;
             exit = opening.end()?;
         } else {

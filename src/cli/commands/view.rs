@@ -36,7 +36,8 @@ pub fn documents(
     let mut shown = resolve::scratch(&state, global, &[("found", path)])?;
     (shown.sinks, shown.rules) = (Vec::new(), Vec::new());
     // Keys, mask and audit file are those of the settings.
-    let options = screen::options(settings, "logwarden found");
+    let mut options = screen::options(settings, "logwarden found");
+    options.shown = Some("what was found".to_owned());
     let reread: Reread = Arc::new(|| Err(vec!["what was found has no configuration".to_owned()]));
     Ok(run::on_screen(&shown, options, &reread))
 }
