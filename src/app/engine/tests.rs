@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tempfile::TempDir;
+use tokio::task::JoinHandle;
 
 use super::*;
 use crate::app::report;
@@ -96,6 +97,18 @@ async fn the_first_word_that_it_runs_names_its_sinks() {
     }
 }
 
+fn obeying(mut engine: Engine, reread: Reread) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        engine.obey(false, &reread).await;
+        engine.stop(false).await;
+    })
+}
+
+async fn end(commands: &mpsc::Sender<Command>, running: JoinHandle<()>) {
+    commands.send(Command::Stop).await.unwrap();
+    tokio::time::timeout(DEADLINE, running).await.unwrap().unwrap();
+}
+
 fn no_reload() -> Reread {
     Arc::new(|| Err(vec!["nobody asked".to_owned()]))
 }
@@ -107,13 +120,10 @@ async fn a_sink_whose_worker_breaks_is_told_and_begins_again() {
     let delivered = || std::fs::read_to_string(&output).unwrap_or_default().lines().count();
     append(home.path(), 0..100);
     let settings = settings(home.path(), output.clone());
-    let (mut engine, commands, mut status) = started(&settings, false).await;
+    let (engine, commands, mut status) = started(&settings, false).await;
     eventually("the first lines", || delivered() == 100).await;
     engine.sinks[0].break_worker();
-    let running = tokio::spawn(async move {
-        engine.obey(false, &no_reload()).await;
-        engine.stop(false).await;
-    });
+    let running = obeying(engine, no_reload());
     let told = status.wait_for(|status| status.broken == ["out"]);
     let told = tokio::time::timeout(DEADLINE, told).await.unwrap().unwrap().clone();
     assert!(matches!(told.sinks[0].state, SinkState::BackingOff { attempts: 1, .. }));
@@ -125,8 +135,7 @@ async fn a_sink_whose_worker_breaks_is_told_and_begins_again() {
     eventually("the others", || delivered() >= 200).await;
     eventually("all is well", || status.borrow().broken.is_empty()).await;
     assert!(matches!(status.borrow().sinks[0].state, SinkState::Idle | SinkState::Shipping));
-    commands.send(Command::Stop).await.unwrap();
-    tokio::time::timeout(DEADLINE, running).await.unwrap().unwrap();
+    end(&commands, running).await;
     assert_eq!(delivered(), 200);
 }
 
@@ -139,7 +148,7 @@ async fn a_pause_that_is_asked_of_a_broken_sink_holds_when_it_is_back() {
         let delivered = || std::fs::read_to_string(&output).unwrap_or_default().lines().count();
         append(home.path(), 0..100);
         let settings = settings(home.path(), output.clone());
-        let (mut engine, commands, mut status) = started(&settings, false).await;
+        let (engine, commands, mut status) = started(&settings, false).await;
         eventually("the first lines", || delivered() == 100).await;
         engine.sinks[0].break_worker();
         let pause = Command::Pause { sink: None, by: "ada".to_owned() };
@@ -148,10 +157,7 @@ async fn a_pause_that_is_asked_of_a_broken_sink_holds_when_it_is_back() {
             commands.send(pause.clone()).await.unwrap();
         }
         let reread: Reread = Arc::new(move || Ok(settings.clone()));
-        let running = tokio::spawn(async move {
-            engine.obey(false, &reread).await;
-            engine.stop(false).await;
-        });
+        let running = obeying(engine, reread);
         let told = status.wait_for(|status| status.broken == ["out"]);
         tokio::time::timeout(DEADLINE, told).await.unwrap().unwrap();
         if !early {
@@ -174,8 +180,7 @@ async fn a_pause_that_is_asked_of_a_broken_sink_holds_when_it_is_back() {
         assert!(delivered() <= 100);
         commands.send(Command::Resume { sink: None }).await.unwrap();
         eventually("the others", || delivered() == 200).await;
-        commands.send(Command::Stop).await.unwrap();
-        tokio::time::timeout(DEADLINE, running).await.unwrap().unwrap();
+        end(&commands, running).await;
     }
 }
 
@@ -189,7 +194,7 @@ async fn what_was_asked_of_a_sink_holds_behind_a_reload() {
     append(home.path(), 0..100);
     let mut settings = settings(home.path(), output.clone());
     settings.ship.start = ShipStart::Manual;
-    let (mut engine, commands, status) = started(&settings, false).await;
+    let (engine, commands, status) = started(&settings, false).await;
     let missing = Arc::new(AtomicBool::new(false));
     // No folder can be made where a file is.
     std::fs::write(&settings.directories.archive, "").unwrap();
@@ -201,10 +206,7 @@ async fn what_was_asked_of_a_sink_holds_behind_a_reload() {
         }
         Ok(settings)
     });
-    let running = tokio::spawn(async move {
-        engine.obey(false, &reread).await;
-        engine.stop(false).await;
-    });
+    let running = obeying(engine, reread);
     let state = || status.borrow().sinks.first().map(|sink| sink.state.clone());
     eventually("it waits", || state() == Some(SinkState::Armed)).await;
     for command in [Command::Resume { sink: None }, Command::Reload] {
@@ -228,8 +230,7 @@ async fn what_was_asked_of_a_sink_holds_behind_a_reload() {
     assert_eq!(delivered(), 200);
     commands.send(Command::Resume { sink: None }).await.unwrap();
     eventually("the last lines", || delivered() == 300).await;
-    commands.send(Command::Stop).await.unwrap();
-    tokio::time::timeout(DEADLINE, running).await.unwrap().unwrap();
+    end(&commands, running).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
