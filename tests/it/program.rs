@@ -89,8 +89,9 @@ impl Engine {
         self.child.wait().expect("it is ours");
     }
 
-    /// SIGTERM, then waits for the end.
+    /// SIGTERM as soon as it listens to that, then waits for the end. Before, it would end like any program.
     pub fn terminate(mut self) -> ExitStatus {
+        wait_for("it listens", Duration::from_secs(20), || listens(self.id()).then_some(()));
         send_signal(self.id(), "TERM");
         wait_for("the engine's end", Duration::from_secs(20), || {
             self.child.try_wait().expect("it is ours")
@@ -109,6 +110,14 @@ impl Drop for Engine {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// It catches SIGTERM, or is no more (proc(5): the mask `SigCgt`, a bit each from 1).
+fn listens(process: u32) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+    let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+    let mask = caught.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.is_none_or(|mask| mask == 0 && status.contains("\nState:\tZ") || mask & (1 << 14) != 0)
 }
 
 pub fn send_signal(process: u32, signal: &str) {
