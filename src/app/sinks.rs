@@ -102,7 +102,7 @@ impl Running {
         let Some(order) = orders::of(command, self.name()) else { return };
         // A round that is under way is told by the worker: see [`Running::leave`].
         if order != Order::ShipNow || self.has_ended() {
-            self.left.note(command);
+            self.left.keep(order.clone());
         }
         // A worker that has ended has nothing left to do, and a question can be asked again.
         let orders = &self.handle.orders;
@@ -125,7 +125,7 @@ impl Running {
     /// Once it has ended: what it holds open can be opened again.
     pub fn leave(mut self) -> Left {
         if self.handle.status.borrow().round {
-            self.left.note(&Command::ShipNow { sink: None });
+            self.left.keep(Order::ShipNow);
         }
         self.left
     }

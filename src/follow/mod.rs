@@ -67,3 +67,19 @@ pub struct SourceConfig {
     /// `multiline = false` turns joining off.
     pub multiline: bool,
 }
+
+#[cfg(test)]
+impl SourceConfig {
+    /// All of this file.
+    pub fn of_file(name: &str, path: PathBuf) -> Self {
+        SourceConfig {
+            name: name.into(),
+            paths: vec![path],
+            format: None,
+            zone: jiff::tz::TimeZone::UTC,
+            service: None,
+            start: Start::Beginning,
+            multiline: true,
+        }
+    }
+}

@@ -98,10 +98,10 @@ impl Follower {
         let Some(packed) = tracked.packed.clone() else { return true };
         let (size, progress) = (packed.size(), packed.progress());
         // Whoever has just finished it rings for another look.
-        let is_seen = packed.copy.metadata().is_ok_and(|copy| copy.len() == tracked.size);
+        let is_seen = || packed.copy.metadata().is_ok_and(|copy| copy.len() == tracked.size);
         match progress {
             Progress::Unfinished => false,
-            Progress::Complete | Progress::Cut | Progress::Corrupt(_) if !is_seen => false,
+            Progress::Complete | Progress::Cut | Progress::Corrupt(_) if !is_seen() => false,
             Progress::Complete => {
                 let path = tracked.handle.known().facts.path.to_path_buf();
                 self.shared.board.unsay(&Topic::Packed(path));

@@ -132,19 +132,17 @@ impl<'a> Outgoing<'a> {
             let is_treated = hidden.next_if_eq(&index).is_some()
                 || matches!(value, Value::Json("null")) && policy.treatment(name).is_some();
             // By its name a sealed field is known: that stays one.
-            let replaced = words.replace(name);
-            if let Some(replaced) = replaced
+            if let Some(replaced) = words.replace(name)
                 && (!is_treated || policy.treatment(&replaced).is_some())
             {
                 *name = Cow::Owned(replaced);
             }
-            match value {
-                _ if is_treated => continue,
-                Value::Text(text) => {
-                    words.replace_in(text);
-                    continue;
-                }
-                Value::Json(_) => {}
+            if is_treated {
+                continue;
+            }
+            if let Value::Text(text) = value {
+                words.replace_in(text);
+                continue;
             }
             let Value::Json(raw) = self.value(index) else { continue };
             let name = &self.fields[index].0;

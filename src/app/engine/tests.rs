@@ -11,22 +11,14 @@ use crate::app::report;
 use crate::app::settings::*;
 use crate::base::SystemClock;
 use crate::event::status::SinkState;
-use crate::follow::{SourceConfig, Start};
+use crate::follow::SourceConfig;
 
 const DEADLINE: Duration = Duration::from_secs(20);
 
 /// A log `a.log`, delivered to the file `output` by a sink `out`.
 fn settings(home: &Path, output: PathBuf) -> Settings {
     let zone = jiff::tz::TimeZone::UTC;
-    let source = SourceConfig {
-        name: "app".into(),
-        paths: vec![home.join("a.log")],
-        format: None,
-        zone: zone.clone(),
-        service: None,
-        start: Start::Beginning,
-        multiline: true,
-    };
+    let source = SourceConfig::of_file("app", home.join("a.log"));
     let kind = SinkKind::File { path: output };
     Settings {
         sources: vec![source],
@@ -50,6 +42,10 @@ fn settings(home: &Path, output: PathBuf) -> Settings {
         metrics: None,
         zone,
     }
+}
+
+fn lines_in(output: &Path) -> usize {
+    std::fs::read_to_string(output).unwrap_or_default().lines().count()
 }
 
 fn append(home: &Path, lines: std::ops::Range<u32>) {
@@ -117,7 +113,7 @@ fn no_reload() -> Reread {
 async fn a_sink_whose_worker_breaks_is_told_and_begins_again() {
     let home = TempDir::new().unwrap();
     let output = home.path().join("out.jsonl");
-    let delivered = || std::fs::read_to_string(&output).unwrap_or_default().lines().count();
+    let delivered = || lines_in(&output);
     append(home.path(), 0..100);
     let settings = settings(home.path(), output.clone());
     let (engine, commands, mut status) = started(&settings, false).await;
@@ -145,7 +141,7 @@ async fn a_pause_that_is_asked_of_a_broken_sink_holds_when_it_is_back() {
     for (early, reload) in [(false, false), (false, true), (true, false)] {
         let home = TempDir::new().unwrap();
         let output = home.path().join("out.jsonl");
-        let delivered = || std::fs::read_to_string(&output).unwrap_or_default().lines().count();
+        let delivered = || lines_in(&output);
         append(home.path(), 0..100);
         let settings = settings(home.path(), output.clone());
         let (engine, commands, mut status) = started(&settings, false).await;
@@ -190,7 +186,7 @@ async fn a_pause_that_is_asked_of_a_broken_sink_holds_when_it_is_back() {
 async fn what_was_asked_of_a_sink_holds_behind_a_reload() {
     let home = TempDir::new().unwrap();
     let output = home.path().join("out.jsonl");
-    let delivered = || std::fs::read_to_string(&output).unwrap_or_default().lines().count();
+    let delivered = || lines_in(&output);
     append(home.path(), 0..100);
     let mut settings = settings(home.path(), output.clone());
     settings.ship.start = ShipStart::Manual;

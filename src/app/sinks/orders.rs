@@ -32,7 +32,12 @@ impl Left {
 
     /// For whoever comes next.
     pub fn note(&mut self, command: &Command) {
-        let Some(order) = of(command, &self.name) else { return };
+        if let Some(order) = of(command, &self.name) {
+            self.keep(order);
+        }
+    }
+
+    pub(super) fn keep(&mut self, order: Order) {
         match order {
             Order::ShipNow if self.orders.contains(&order) => {}
             Order::ShipNow => self.orders.push(order),

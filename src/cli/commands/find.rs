@@ -37,15 +37,14 @@ pub fn run(global: &Global, arguments: &Find) -> anyhow::Result<Exit> {
         });
         return shown.map(|exit| if found.whole { exit } else { Exit::Failed });
     }
-    let colour = traces.settings.color.enabled(std::io::stdout().is_terminal());
-    let mut exit = Exit::Done;
+    let (mut exit, json) = (Exit::Done, arguments.listed.is_json());
     to_stdout(|out| {
         if !arguments.open {
-            return print(out, &found, arguments.listed.is_json(), colour);
+            let colour = traces.settings.color.enabled(std::io::stdout().is_terminal());
+            return print(out, &found, json, colour);
         }
         let opener = Opener::new(Arc::new(keys::open(&traces.settings.keys)?));
         let witness = Witness::new(app::keys::audit(&traces.settings, "find"), "what was found");
-        let json = arguments.listed.is_json();
         let mut opening = Opening::new(&opener, witness, out).of_text(!json);
         print(&mut opening, &found, json, false)?;
         exit = opening.end()?;

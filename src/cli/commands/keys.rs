@@ -10,7 +10,6 @@ use std::path::Path;
 use anyhow::Context;
 use zeroize::Zeroizing;
 
-use crate::app::settings::Settings;
 use crate::base::{Clock, SystemClock, with_causes};
 use crate::cli::arguments::{Global, Keys};
 use crate::cli::confirm;
@@ -26,10 +25,9 @@ pub fn run(global: &Global, command: &Keys) -> anyhow::Result<Exit> {
     // The state knows which were used, whatever has become of their folder. Another one may be of another machine:
     // there that tells no more than which numbers are free.
     let own = resolve::settings(&Global { keys: None, ..global.clone() })?.keys == settings.keys;
-    let used = match command {
-        Keys::Rotate { .. } | Keys::Import { .. } => used_by(&settings),
-        _ if own => used_by(&settings),
-        _ => Vec::new(),
+    let used = match own || matches!(command, Keys::Rotate { .. } | Keys::Import { .. }) {
+        true => UsedKey::parse_all(&state::used_keys(&settings.directories.state)),
+        false => Vec::new(),
     };
     let known = |keyring: Result<Keyring, KeyError>| {
         let keyring = keyring.map_err(unusable)?;
@@ -58,10 +56,6 @@ pub fn run(global: &Global, command: &Keys) -> anyhow::Result<Exit> {
         Keys::Backup { folder: target } => backup(&open()?, target),
         Keys::Destroy { month, confirm } => destroy(&open()?, *month, confirm.as_deref()),
     }
-}
-
-fn used_by(settings: &Settings) -> Vec<UsedKey> {
-    UsedKey::parse_all(&state::used_keys(&settings.directories.state))
 }
 
 /// The folder of keys that are there; without it nothing can be done.

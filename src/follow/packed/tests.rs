@@ -6,7 +6,7 @@ use crate::base::SystemClock;
 use crate::event::IdKey;
 use crate::follow::shared::Shared;
 use crate::follow::watch::Watch;
-use crate::follow::{LogConfig, SourceConfig, Start};
+use crate::follow::{LogConfig, SourceConfig};
 
 #[test]
 fn what_was_unpacked_since_the_last_look_is_looked_at_before_it_is_judged() {
@@ -15,15 +15,7 @@ fn what_was_unpacked_since_the_last_look_is_looked_at_before_it_is_judged() {
     let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     packed.write_all(&b"line\n".repeat(1000)).unwrap();
     fs::write(&path, packed.finish().unwrap()).unwrap();
-    let source = SourceConfig {
-        name: "app".into(),
-        paths: vec![path.clone()],
-        format: None,
-        zone: jiff::tz::TimeZone::UTC,
-        service: None,
-        start: Start::Beginning,
-        multiline: true,
-    };
+    let source = SourceConfig::of_file("app", path.clone());
     let key = IdKey::from_host_id("test");
     let config =
         LogConfig { sources: vec![source], once: false, host: "here".into(), key, intake: None };

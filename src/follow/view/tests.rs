@@ -7,8 +7,8 @@ use super::*;
 use crate::base::Timestamp;
 use crate::event::status::FileState;
 use crate::event::{FileId, Level};
+use crate::follow::SourceConfig;
 use crate::follow::file::{FileFacts, FileHandle};
-use crate::follow::{SourceConfig, Start};
 
 /// 2024-01-01T00:00:00Z, long before the files of these tests are written.
 const START: i64 = 1_704_067_200;
@@ -28,15 +28,7 @@ impl Folder {
         let number = self.handles.len();
         let path = self.directory.path().join(format!("{number}.log"));
         std::fs::write(&path, bytes).unwrap();
-        let source = SourceConfig {
-            name: Arc::from("source"),
-            paths: vec![path.clone()],
-            format: None,
-            zone: jiff::tz::TimeZone::UTC,
-            service: None,
-            start: Start::Beginning,
-            multiline: true,
-        };
+        let source = SourceConfig::of_file("source", path.clone());
         let facts = FileFacts {
             path: Arc::from(path.as_path()),
             size: bytes.len() as u64,
