@@ -120,6 +120,7 @@ impl Board {
             engine: self.engine.borrow_and_update().clone(),
             files: self.log.statuses(),
             unopened: self.log.unopened() as u64,
+            lost: self.log.lost(),
             sinks: voices.sinks.iter_mut().map(|sink| sink.borrow_and_update().clone()).collect(),
             broken: voices.broken.clone(),
             rules: voices.rules.borrow_and_update().clone(),

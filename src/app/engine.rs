@@ -125,10 +125,15 @@ impl Engine {
             // Known before anything is read: what somebody still needs is not given up.
             log.set_consumers(settings.consumers());
         }
+        // Before anything is identified: what sinks know themselves, also where the state was lost.
+        let kept = if owner { sinks::kept_positions(settings) } else { Vec::new() };
         let settling = (log.clone(), store.clone());
-        tokio::task::spawn_blocking(move || settling.0.settle(settling.1))
-            .await
-            .map_err(|source| StartError::Worker { source })?;
+        tokio::task::spawn_blocking(move || {
+            let known = kept.into_iter().flat_map(|kept| kept.read()).collect();
+            settling.0.settle(settling.1, known)
+        })
+        .await
+        .map_err(|source| StartError::Worker { source })?;
 
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let letters = Arc::new(LetterDesk::new(settings, clock.clone()));
@@ -284,7 +289,6 @@ impl Engine {
         } else {
             self.alerts.stop().await;
         }
-        self.stop.cancel();
         let (log, store) = (self.maker.log.clone(), self.maker.store.clone());
         let last_commit = tokio::task::spawn_blocking(move || {
             log.stop();
@@ -294,6 +298,8 @@ impl Engine {
         if let Ok(Err(error)) = last_commit {
             tracing::error!(%error, "the last positions could not be written; some events will be read again");
         }
+        // Last: what the log has counted at its end is told.
+        self.stop.cancel();
         let _ = self.state.send(EngineState::Stopped);
         self.tasks.close();
         self.tasks.wait().await;

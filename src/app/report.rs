@@ -172,10 +172,9 @@ pub fn undelivered(status: &Status) -> Option<String> {
 
 /// Something was lost or put aside: exit code 3, and these figures.
 pub fn damage(status: &Status) -> Option<String> {
-    let lost: u64 = status.files.iter().map(|file| file.lost).sum();
     let dead: u64 = status.sinks.iter().map(|sink| sink.dead_letters).sum();
     let figures = [
-        (lost, "bytes were lost"),
+        (status.lost, "bytes were lost"),
         (dead, "events are dead letters"),
         (status.unopened, "files could not be read"),
     ];

@@ -3,7 +3,7 @@
 mod orders;
 
 use std::future::poll_fn;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
@@ -18,10 +18,10 @@ use super::board::Notices;
 use super::engine::StartError;
 use super::letters::{LetterDesk, takes_single_events};
 use super::settings::{PrivacySettings, Settings, Ship, ShipStart, SinkKind, SinkSettings};
-use crate::archive::Archive;
+use crate::archive::{self, Archive};
 use crate::base::Clock;
 use crate::event::status::SinkStatus;
-use crate::event::{Command, Level};
+use crate::event::{Command, Level, Position};
 use crate::follow::Log;
 use crate::privacy::Sealer;
 use crate::query::Expr;
@@ -250,7 +250,7 @@ fn build(
             }
             Arc::new(ArchiveSink::new(archive, Arc::new(store), clock, *keep))
         }
-        SinkKind::File { path } => Arc::new(FileSink::new(path.clone())),
+        SinkKind::File { path } => Arc::new(FileSink::new(path.clone(), Arc::new(store))),
         SinkKind::Stdout => {
             let (sink, reader_gone) = StdoutSink::new();
             closed = Some(reader_gone);
@@ -259,6 +259,39 @@ fn build(
         SinkKind::Elasticsearch(settings) => Arc::new(ElasticsearchSink::new((**settings).clone())),
     };
     Ok(Built { sink, closed })
+}
+
+/// Where a sink keeps its own positions.
+#[derive(Clone, Debug)]
+pub enum KeptPositions {
+    Archive(PathBuf),
+    File(PathBuf),
+}
+
+impl KeptPositions {
+    /// None where nothing was kept, or it cannot be read: the sink itself says so when it starts. Blocking.
+    pub fn read(&self) -> Vec<Position> {
+        match self {
+            KeptPositions::Archive(directory) => {
+                let positions =
+                    archive::Reader::open(directory).and_then(|reader| reader.positions());
+                positions.map(|positions| positions.known()).unwrap_or_default()
+            }
+            KeptPositions::File(output) => FileSink::kept_positions(output),
+        }
+    }
+}
+
+/// Of every sink that is configured and keeps its own.
+pub fn kept_positions(settings: &Settings) -> Vec<KeptPositions> {
+    let kept = |sink: &SinkSettings| match &sink.kind {
+        SinkKind::Archive { .. } => {
+            Some(KeptPositions::Archive(settings.directories.archive.clone()))
+        }
+        SinkKind::File { path } => Some(KeptPositions::File(path.clone())),
+        SinkKind::Stdout | SinkKind::Elasticsearch(_) => None,
+    };
+    settings.sinks.iter().filter_map(kept).collect()
 }
 
 /// Cancelled when the reader of our standard output has gone away; never, where nothing goes there.

@@ -11,7 +11,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::base::Timestamp;
-use crate::event::{Cursor, GenerationId, Identity, Mark};
+use crate::event::{self, Cursor, GenerationId, Identity, Mark};
 use crate::state::Store;
 
 /// What this program writes, and the newest it reads.
@@ -108,10 +108,19 @@ impl Positions {
         self.rows.get(&generation).map_or(0, |row| row.offset)
     }
 
-    pub fn cursors(&self) -> Vec<Cursor> {
-        let cursor =
-            |(id, row): (&GenerationId, &Position)| Cursor { generation: *id, offset: row.offset };
-        self.rows.iter().map(cursor).collect()
+    /// As a worker and the log want them.
+    pub fn known(&self) -> Vec<event::Position> {
+        let known = |(id, row): (&GenerationId, &Position)| event::Position {
+            cursor: Cursor { generation: *id, offset: row.offset },
+            identity: row.identity.clone(),
+            mark: row.mark,
+        };
+        self.rows.iter().map(known).collect()
+    }
+
+    /// What these generations hold in the archive was of other bytes than they hold now.
+    pub(super) fn forget(&mut self, generations: &[GenerationId]) {
+        self.rows.retain(|id, _| !generations.contains(id));
     }
 
     /// The same but for how long generations are absent: nothing that would need a commit.

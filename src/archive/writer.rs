@@ -99,6 +99,12 @@ impl Archive {
         Ok(&self.positions)
     }
 
+    /// Events of these generations are new, wherever they stand: see [`Positions::forget`].
+    pub fn forget(&mut self, generations: &[GenerationId]) {
+        self.positions.forget(generations);
+        self.added.retain(|id, _| !generations.contains(id));
+    }
+
     /// Nothing stands in the way of adding.
     pub fn check(&mut self) -> Result<(), ArchiveError> {
         if self.added.is_empty() {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::id::IdKey;
+use super::key::IdKey;
 
 pub type SourceName = Arc<str>;
 
@@ -34,6 +34,11 @@ pub struct Identity {
 }
 
 impl Identity {
+    /// The file in which the generation began.
+    pub fn file_key(&self) -> FileKey {
+        FileKey { inode: self.inode, birth: self.birth }
+    }
+
     pub fn id(&self, key: &IdKey) -> GenerationId {
         let mut bytes = [0u8; 32];
         bytes[..8].copy_from_slice(&self.inode.to_be_bytes());
@@ -43,6 +48,14 @@ impl Identity {
         bytes[28..].copy_from_slice(&self.ordinal.to_be_bytes());
         GenerationId(key.hash(&bytes))
     }
+}
+
+/// One file of a file system, for as long as it exists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct FileKey {
+    pub inode: u64,
+    /// As in [`Identity`].
+    pub birth: i64,
 }
 
 /// The furthest byte that was ever seen, with the hash of the (at most) 64 bytes before it.
@@ -86,6 +99,17 @@ pub struct Generation {
 pub struct Cursor {
     pub generation: GenerationId,
     pub offset: u64,
+}
+
+/// How far a consumer that keeps its own cursors is in one generation, and how to recognise that generation
+/// when the state has been lost.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Position {
+    pub cursor: Cursor,
+    /// `None` where the state did not know it when the cursor was kept.
+    pub identity: Option<Identity>,
+    /// The mark of the generation at that time; offset 0: unknown.
+    pub mark: Mark,
 }
 
 /// A path as it is written to disk: paths are bytes, not text.

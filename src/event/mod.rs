@@ -9,6 +9,7 @@ pub mod document;
 pub mod encoding;
 pub mod generation;
 pub mod id;
+pub mod key;
 pub mod level;
 #[cfg(test)]
 pub mod sample;
@@ -19,9 +20,11 @@ pub use batch::{Batch, Event, Flags, Record};
 pub use command::Command;
 pub use encoding::Encoding;
 pub use generation::{
-    Cursor, DayMark, FileId, FormatEntry, Generation, GenerationId, Identity, Mark, SourceName,
+    Cursor, DayMark, FileId, FileKey, FormatEntry, Generation, GenerationId, Identity, Mark,
+    Position, SourceName,
 };
-pub use id::{EventId, IdKey};
+pub use id::EventId;
+pub use key::IdKey;
 pub use level::Level;
 pub use status::Status;
 pub use value::{Decode, Part, Value};

@@ -16,6 +16,9 @@ pub struct Status {
     /// Files that are there and could not be opened.
     #[serde(default)]
     pub unopened: u64,
+    /// Bytes destroyed by truncation or deletion before everybody had read them, since the start.
+    #[serde(default)]
+    pub lost: u64,
     pub sinks: Vec<SinkStatus>,
     /// Sinks whose worker broke, by a fault of ours, and is not at work again.
     #[serde(default)]

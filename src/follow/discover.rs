@@ -6,14 +6,14 @@ use std::collections::{BTreeSet, HashSet};
 use std::ffi::OsString;
 use std::fs::{self, DirEntry};
 use std::io;
-use std::os::unix::ffi::OsStrExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::{DirEntryExt, MetadataExt};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use super::SourceConfig;
 use super::identity::Place;
-use super::pattern;
+use super::{names, pattern};
 
 /// Deepest `**`.
 const DEEPEST: usize = 16;
@@ -71,8 +71,27 @@ pub fn look(sources: &[Arc<SourceConfig>]) -> Sight {
     sight
 }
 
+/// A path that the source means, or that rotation made of one.
+pub fn means(source: &SourceConfig, path: &Path) -> bool {
+    let Ok(path) = std::path::absolute(path) else { return false };
+    let Some(name) = path.file_name() else { return false };
+    let plain = path.with_file_name(OsString::from_vec(names::root(&path)));
+    source.paths.iter().filter_map(|meant| std::path::absolute(meant).ok()).any(|meant| {
+        if meant.is_dir() {
+            return path.parent() == Some(&*meant);
+        }
+        let rotated = || {
+            let of = meant
+                .file_name()
+                .is_some_and(|of| names::is_rotated(of.as_bytes(), name.as_bytes()));
+            of && meant.parent() == path.parent()
+        };
+        pattern::matches_path(&meant, &path) || pattern::matches_path(&meant, &plain) || rotated()
+    })
+}
+
 /// Looks compressed in a way that is not read, by its name.
-fn compressed(path: &Path) -> bool {
+pub fn compressed(path: &Path) -> bool {
     ends_with_one_of(path, &COMPRESSED)
 }
 
@@ -86,20 +105,15 @@ fn ends_with_one_of(path: &Path, endings: &[&str]) -> bool {
     endings.iter().any(|ending| name.ends_with(ending.as_bytes()))
 }
 
-/// Files beside `path` that rotation may have made of it: its name and something behind it.
-pub fn siblings(path: &Path) -> io::Result<Vec<PathBuf>> {
-    let Some(name) = path.file_name() else { return Ok(Vec::new()) };
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder_of(path))? {
-        let entry = entry?;
-        let other = entry.file_name();
-        let Some(rest) = other.as_bytes().strip_prefix(name.as_bytes()) else { continue };
-        let continued = rest.first().is_some_and(|byte| !byte.is_ascii_alphanumeric());
-        if continued && entry.file_type()?.is_file() && !compressed(Path::new(&other)) {
-            found.push(entry.path());
-        }
-    }
-    Ok(found)
+/// The ending that a compressor gave this name.
+pub fn compressed_ending(name: &[u8]) -> Option<&'static str> {
+    let endings = COMPRESSED.into_iter().chain(UNPACKED);
+    endings.into_iter().find(|ending| name.ends_with(ending.as_bytes()))
+}
+
+/// A file that an editor keeps for a moment, and that the pattern does not ask for by its ending.
+fn is_scratch_beside(pattern: &[u8], name: &[u8]) -> bool {
+    names::scratch_ending(name).is_some_and(|ending| !pattern.ends_with(ending))
 }
 
 /// `a/b` lies in `a`, `b` in `.`.
@@ -143,7 +157,10 @@ impl Walk<'_> {
 
     fn absent(&mut self, path: &Path, error: io::Error) {
         self.sight.folders.insert(folder_of(path).to_owned());
-        self.sight.problems.push(if error.kind() == io::ErrorKind::NotFound {
+        let circle = error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error());
+        self.sight.problems.push(if circle {
+            Problem::Special(path.to_owned())
+        } else if error.kind() == io::ErrorKind::NotFound {
             Problem::Missing(path.to_owned())
         } else {
             Problem::Failed(path.to_owned(), error)
@@ -154,7 +171,8 @@ impl Walk<'_> {
         let before = self.sight.found.len();
         let taken = self.sight.taken.len();
         self.entries(path, &mut |walk, listed| {
-            if !listed.name.as_bytes().starts_with(b".") {
+            let name = listed.name.as_bytes();
+            if !name.starts_with(b".") && !names::is_scratch(name) {
                 walk.entry(listed);
             }
         });
@@ -192,7 +210,9 @@ impl Walk<'_> {
             self.entries(&folder, &mut |walk, listed| {
                 if !pattern::matches(name.as_bytes(), listed.name.as_bytes()) {
                 } else if rest.is_empty() {
-                    walk.entry(listed);
+                    if !is_scratch_beside(name.as_bytes(), listed.name.as_bytes()) {
+                        walk.entry(listed);
+                    }
                 } else {
                     walk.step(base.join(&listed.name), rest, depth);
                 }
@@ -214,9 +234,12 @@ impl Walk<'_> {
         }
     }
 
-    /// What is not there is no problem of a pattern; what could not be looked at is.
+    /// What is not there is no problem of a pattern; what could not be looked at is. Links that lead in a circle lead
+    /// to nothing.
     fn could_not_look(&mut self, path: PathBuf, error: io::Error) {
-        if !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) {
+        let circle = error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error());
+        let absent = matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory);
+        if !circle && !absent {
             self.sight.problems.push(Problem::Failed(path, error));
         }
     }

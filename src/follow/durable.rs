@@ -2,30 +2,24 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
+use super::catalog::{Stage, Tracked};
 use super::follower::Follower;
 use super::notices::{self, Topic};
 use super::shared::Shared;
-use super::tracked::{Stage, Tracked};
 use crate::event::status::FileState;
 use crate::event::{Generation, Level};
 
-/// Marks that nobody waits for are made durable together, this often.
-const COMMIT: Duration = Duration::from_millis(250);
-/// A state that cannot be written is tried again after this.
-const RETRY: Duration = Duration::from_secs(1);
-/// So often with `--once`.
-const TRIES: u32 = 10;
+/// Commits that fail before `--once` gives up.
+const ATTEMPTS: u32 = 10;
 
 impl Follower {
     pub fn persist_when_due(&mut self) {
         let Some(store) = self.shared.store.get() else { return };
         let failing = self.shared.board.says(&Topic::State);
-        let urgent = !self.urgent.is_empty() && !failing;
-        let pending = !self.dirty.is_empty() || !self.urgent.is_empty() || self.settling;
-        let waits = pending || store.dirty();
-        if urgent || (waits && self.now() >= self.next_commit) {
+        let urgent = self.pending.any_urgent() && !failing;
+        let waits = self.pending.any() || store.dirty();
+        if urgent || (waits && self.pending.is_due(self.now())) {
             self.persist();
         }
     }
@@ -33,30 +27,29 @@ impl Follower {
     /// Puts the rows, commits, and publishes what waited for it. `false`: nothing is durable, ask again.
     pub fn persist(&mut self) -> bool {
         let Some(store) = self.shared.store.get() else { return false };
-        for id in std::mem::take(&mut self.dirty) {
-            if let Some(row) = self.tracked.get(&id).and_then(|tracked| tracked.row.as_ref()) {
+        for id in self.pending.take_changed() {
+            if let Some(row) = self.catalog.get(id).and_then(|tracked| tracked.row.as_ref()) {
                 store.put_generation(row.clone());
             }
         }
+        let now = self.now();
         if let Err(error) = store.commit() {
             let text = notices::state(&error);
             self.shared.board.say(Topic::State, Level::Error, self.shared.clock.now(), text);
-            self.next_commit = self.now() + RETRY;
+            self.pending.failed(now);
             self.give_up_once();
             return false;
         }
-        self.failures = 0;
         self.shared.board.unsay(&Topic::State);
-        self.next_commit = self.now() + COMMIT;
-        let urgent = std::mem::take(&mut self.urgent);
+        let urgent = self.pending.committed(now);
         for id in &urgent {
-            let Some(tracked) = self.tracked.get_mut(id) else { continue };
+            let Some(tracked) = self.catalog.get_mut(*id) else { continue };
             tracked.publish();
             if tracked.stage == Stage::Settled {
                 give_out(&self.shared, tracked);
             }
         }
-        if std::mem::take(&mut self.settling) {
+        if std::mem::take(&mut self.pending.settling) {
             self.shared.settled.store(true, Ordering::Release);
             self.shared.changed();
         } else if !urgent.is_empty() {
@@ -67,9 +60,9 @@ impl Follower {
 
     /// `--once` does not wait for ever for a state that cannot be written: nothing is read, and it is said.
     fn give_up_once(&mut self) {
-        self.failures += 1;
-        if self.shared.config.once && self.settling && self.failures >= TRIES {
-            self.shared.unopened.store(self.tracked.len(), Ordering::Relaxed);
+        let hopeless = self.pending.failures >= ATTEMPTS;
+        if self.shared.config.once && self.pending.settling && hopeless {
+            self.shared.unopened.store(self.catalog.len(), Ordering::Relaxed);
             self.shared.settled.store(true, Ordering::Release);
             self.shared.changed();
         }
@@ -88,7 +81,7 @@ fn give_out(shared: &Shared, tracked: &mut Tracked) {
         key: shared.config.key,
     });
     // Nothing is ever added to a compressed file, or to what was kept of a deleted one.
-    let ended = tracked.packed.is_some() || tracked.place.is_none();
+    let ended = tracked.packed.is_some() || tracked.place().is_none();
     tracked.handle.update(|known| {
         known.facts.generation = Some(generation);
         known.complete |= ended;

@@ -1,16 +1,18 @@
 //! One file under observation: what the follower, the reader and the screen share about it.
 //!
 //! A handle is one generation, or will be once its identity is settled: a truncated file gets a new handle.
-//! The descriptor behind it may change (to the copy that `copytruncate` made) or go; offsets stay the same.
+//! The descriptor behind it may change (to the copy that `copytruncate` made), be closed for a while, or go; offsets
+//! stay the same.
 
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, RwLock};
 
 use super::SourceConfig;
+use super::descriptors::{self, Descriptors, Parked};
 use super::front::Front;
 use crate::base::Timestamp;
 use crate::event::status::FileState;
@@ -22,8 +24,10 @@ use crate::event::{DayMark, Encoding, FileId, FormatEntry, Generation, Mark};
 pub struct FileHandle {
     pub id: FileId,
     pub source: Arc<SourceConfig>,
-    /// `None`: the bytes are gone.
-    file: RwLock<Option<Arc<File>>>,
+    file: RwLock<Slot>,
+    /// Which files may be open; `None`: this one is never parked.
+    descriptors: Option<Arc<Descriptors>>,
+    last_use: AtomicU64,
     known: Mutex<Known>,
     front: Mutex<Front>,
     /// A reader found other bytes before the mark than were there.
@@ -32,6 +36,22 @@ pub struct FileHandle {
     misfit: AtomicBool,
     /// A reader stands before a record that more lines may join: where that record begins.
     open_record: Mutex<Option<u64>>,
+}
+
+/// The descriptor of a file.
+#[derive(Clone, Debug)]
+enum Slot {
+    Open(Arc<File>),
+    /// Closed, to be opened again by its path.
+    Parked(Parked),
+    /// The bytes are gone.
+    Gone,
+}
+
+impl From<Option<Arc<File>>> for Slot {
+    fn from(file: Option<Arc<File>>) -> Slot {
+        file.map_or(Slot::Gone, Slot::Open)
+    }
 }
 
 /// What is known about the file now.
@@ -68,23 +88,33 @@ pub(in crate::follow) struct Known {
     pub available: u64,
 }
 
+impl FileFacts {
+    /// Its end may still move.
+    pub fn is_live(&self) -> bool {
+        !matches!(self.state, FileState::Ended)
+    }
+}
+
 impl FileHandle {
     pub fn new(id: FileId, source: Arc<SourceConfig>, file: File, facts: FileFacts) -> Self {
-        FileHandle::sharing(id, source, Arc::new(file), facts)
+        FileHandle::sharing(id, source, Arc::new(file), facts, None)
     }
 
-    /// The next life of a file that is open already.
+    /// Of a file that is open already, perhaps for an earlier generation.
     pub(in crate::follow) fn sharing(
         id: FileId,
         source: Arc<SourceConfig>,
         file: Arc<File>,
         facts: FileFacts,
+        descriptors: Option<Arc<Descriptors>>,
     ) -> Self {
         let available = facts.size;
         FileHandle {
             id,
             source,
-            file: RwLock::new(Some(file)),
+            file: RwLock::new(Slot::Open(file)),
+            last_use: AtomicU64::new(descriptors.as_ref().map_or(0, |open| open.next_use())),
+            descriptors,
             known: Mutex::new(Known { facts, mark: Mark::default(), complete: false, available }),
             front: Mutex::new(Front::default()),
             doubt: AtomicBool::new(false),
@@ -96,6 +126,10 @@ impl FileHandle {
     /// A copy of what is known now.
     pub fn facts(&self) -> FileFacts {
         self.known().facts.clone()
+    }
+
+    pub fn path(&self) -> Arc<Path> {
+        self.known().facts.path.clone()
     }
 
     /// Bytes seen so far, without copying the other facts.
@@ -119,25 +153,113 @@ impl FileHandle {
 
     /// Reads at `offset` until the buffer is full or the file ends; returns the bytes read. Never mmap.
     pub fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        match self.file() {
+        match self.read_file()? {
             Some(file) => read_full(&file, buffer, offset),
             None => Ok(0),
         }
     }
 
-    pub fn metadata(&self) -> io::Result<std::fs::Metadata> {
-        match self.file() {
-            Some(file) => file.metadata(),
-            None => Err(io::Error::new(io::ErrorKind::NotFound, "its bytes are gone")),
+    /// As [`FileHandle::open_file`], for a reader beside the engine: a parked file is opened for this read alone.
+    fn read_file(&self) -> io::Result<Option<Arc<File>>> {
+        match self.slot() {
+            Slot::Open(file) => Ok(Some(file)),
+            Slot::Gone => Ok(None),
+            Slot::Parked(parked) => parked.open().map(|file| Some(Arc::new(file))),
         }
     }
 
-    pub(in crate::follow) fn file(&self) -> Option<Arc<File>> {
+    pub fn metadata(&self) -> io::Result<std::fs::Metadata> {
+        match self.slot() {
+            Slot::Open(file) => file.metadata(),
+            Slot::Parked(parked) => parked.metadata(),
+            Slot::Gone => Err(io::Error::new(io::ErrorKind::NotFound, "its bytes are gone")),
+        }
+    }
+
+    /// `None` where its bytes are gone, or cannot be reached now: see [`FileHandle::open_file`].
+    pub(in crate::follow) fn file(self: &Arc<Self>) -> Option<Arc<File>> {
+        self.open_file().ok().flatten()
+    }
+
+    /// The descriptor; opened again where the file was parked. `None`: its bytes are gone.
+    pub(in crate::follow) fn open_file(self: &Arc<Self>) -> io::Result<Option<Arc<File>>> {
+        if let Some(descriptors) = &self.descriptors {
+            self.last_use.store(descriptors.next_use(), Ordering::Relaxed);
+        }
+        match self.slot() {
+            Slot::Open(file) => Ok(Some(file)),
+            Slot::Gone => Ok(None),
+            Slot::Parked(parked) => self.unpark(&parked).map(Some),
+        }
+    }
+
+    fn unpark(self: &Arc<Self>, parked: &Parked) -> io::Result<Arc<File>> {
+        let file = Arc::new(parked.open()?);
+        {
+            let mut slot = self.file.write().expect("no holder of the descriptor panics");
+            match &*slot {
+                Slot::Parked(_) => *slot = Slot::Open(file.clone()),
+                // Somebody else was first.
+                Slot::Open(other) => return Ok(other.clone()),
+                Slot::Gone => return Ok(file),
+            }
+        }
+        if let Some(descriptors) = &self.descriptors {
+            descriptors.opened(self);
+        }
+        Ok(file)
+    }
+
+    /// Closes the file where it can be opened again; `false` where it stays open.
+    pub(in crate::follow) fn park(&self) -> bool {
+        let mut slot = self.file.write().expect("no holder of the descriptor panics");
+        let Slot::Open(file) = &*slot else { return true };
+        // Somebody is reading it just now: its bytes may be needed again at once.
+        if Arc::strong_count(file) > 1 {
+            return false;
+        }
+        let Some(parked) = descriptors::parkable(file) else { return false };
+        *slot = Slot::Parked(parked);
+        true
+    }
+
+    /// A parked file was seen under this path.
+    pub(in crate::follow) fn found_at(&self, path: &Path) {
+        let mut slot = self.file.write().expect("no holder of the descriptor panics");
+        if let Slot::Parked(parked) = &mut *slot
+            && parked.path != path
+        {
+            parked.path = path.to_path_buf();
+        }
+    }
+
+    /// Which file it is and where it was, if it is closed for the time being.
+    pub(in crate::follow) fn parked(&self) -> Option<Parked> {
+        match self.slot() {
+            Slot::Parked(parked) => Some(parked),
+            _ => None,
+        }
+    }
+
+    pub(in crate::follow) fn has_file_open(&self) -> bool {
+        matches!(*self.file.read().expect("no holder of the descriptor panics"), Slot::Open(_))
+    }
+
+    /// Its bytes can still be had, also where the file is closed for the time being.
+    pub(in crate::follow) fn has_bytes(&self) -> bool {
+        !matches!(self.slot(), Slot::Gone)
+    }
+
+    pub(in crate::follow) fn last_use(&self) -> u64 {
+        self.last_use.load(Ordering::Relaxed)
+    }
+
+    fn slot(&self) -> Slot {
         self.file.read().expect("no holder of the descriptor panics").clone()
     }
 
     pub(in crate::follow) fn replace_file(&self, file: Option<Arc<File>>) {
-        *self.file.write().expect("no holder of the descriptor panics") = file;
+        *self.file.write().expect("no holder of the descriptor panics") = file.into();
     }
 
     pub(in crate::follow) fn raise_doubt(&self) {

@@ -1,75 +1,90 @@
-//! The follower's thread: looks for files and at them, and publishes how far they reach.
+//! The follower's thread: finds files, looks at them, decides what they are, and publishes how far they reach.
 //!
 //! The only writer of rows and facts. A hint costs a look at the files it names; everything else is done in
-//! sweeps, so that ten thousand idle files cost next to nothing.
+//! sweeps over the files that need attention, so that ten thousand idle files cost next to nothing.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::cell::RefCell;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::SourceConfig;
+use super::catalog::{Catalog, Tracked};
 use super::identity::Place;
-use super::rows::Rows;
+use super::listing::Listings;
+use super::pending::Pending;
+use super::schedule::{LONGEST_SLEEP, Schedule};
 use super::shared::Shared;
-use super::tracked::{Stage, Tracked};
 use super::unpack::{MOST, Unpacker};
 use super::watch::{Hints, Watch};
 use crate::base::Timestamp;
-use crate::event::{FileId, GenerationId};
-
-/// A stop is noticed at the latest after this.
-const LONGEST_SLEEP: Duration = Duration::from_secs(1);
-/// Between two sweeps while something is hot.
-const SWEEP: Duration = Duration::from_millis(250);
+use crate::event::{FileId, IdKey};
 
 pub(in crate::follow) struct Follower {
     pub shared: Arc<Shared>,
     pub sources: Vec<Arc<SourceConfig>>,
-    pub tracked: BTreeMap<FileId, Tracked>,
-    pub places: HashMap<Place, FileId>,
-    /// Whose file is whose, also before it is published.
-    pub by_generation: HashMap<GenerationId, FileId>,
-    /// Inodes that are there and cannot be opened now.
-    pub unopened: HashSet<u64>,
-    /// Commits that failed in a row.
-    pub failures: u32,
-    /// The first pass is done, but not durable yet.
-    pub settling: bool,
-    /// By the path that hints name.
-    pub by_path: HashMap<PathBuf, FileId>,
-    /// Which file was last seen at a path, and since when.
-    pub last_at: HashMap<PathBuf, (Place, Timestamp)>,
-    pub rows: Rows,
-    pub unpacker: Unpacker,
-    /// Compressed files that were read to their end, with their birth.
-    pub passed: HashMap<Place, i64>,
-    pub watch: Watch,
     /// Sources that were started for the first time.
     pub fresh: Vec<bool>,
-    /// The last scan could look everywhere.
-    pub whole: bool,
-    pub first_pass: bool,
+    pub catalog: Catalog,
+    pub schedule: Schedule,
+    pub pending: Pending,
+    pub work: Work,
+    pub seen: Seen,
+    pub watch: Watch,
+    pub unpacker: Unpacker,
+    pub listings: RefCell<Listings>,
+    pub phase: Phase,
+    /// The segment of standard input that was read last: a screen may still show it.
+    pub read_segment: Option<FileId>,
+}
+
+/// How far the follower has come since the start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::follow) enum Phase {
+    /// Files are found and shown; the state is not known yet.
+    BeforeState,
     /// Sources were added: what is there now was there before they were started.
-    pub adding: bool,
+    Adding,
+    /// Identities are settled as files come. `since`: generations without a file are given up some time after.
+    Following { since: Duration },
+}
+
+/// Files that wait for a step of their own.
+#[derive(Debug, Default)]
+pub(in crate::follow) struct Work {
     /// Of the undecided, those of which something new is known.
     pub unjudged: BTreeSet<FileId>,
     /// A reader stands before a record that is still open.
     pub open_records: BTreeSet<FileId>,
-    /// Rows that were changed and not put yet.
-    pub dirty: BTreeSet<FileId>,
-    /// Rows that must be durable before their facts may be published.
-    pub urgent: BTreeSet<FileId>,
     /// Without a name, and not copied aside yet.
     pub rescuing: BTreeSet<FileId>,
-    /// The segment of standard input that was read last: a screen may still show it.
-    pub read_segment: Option<FileId>,
-    pub next_scan: Duration,
-    /// A hint may bring the scan forward to here.
-    pub earliest_scan: Duration,
-    pub next_sweep: Duration,
-    pub next_commit: Duration,
-    pub next_expiry: Duration,
+    /// Grown since the last sweep.
+    pub grown: BTreeSet<FileId>,
+}
+
+impl Work {
+    pub fn forget(&mut self, id: FileId) {
+        self.unjudged.remove(&id);
+        self.open_records.remove(&id);
+        self.rescuing.remove(&id);
+        self.grown.remove(&id);
+    }
+}
+
+/// What the last scans saw.
+#[derive(Debug, Default)]
+pub(in crate::follow) struct Seen {
+    /// The last scan could look everywhere.
+    pub whole: bool,
+    /// Folders in which files of each source were found or are expected.
+    pub folders: BTreeSet<PathBuf>,
+    /// Which file was last seen at a path, and since when.
+    pub last_at: HashMap<PathBuf, (Place, Timestamp)>,
+    /// Inodes that are there and cannot be opened now.
+    pub unopened: HashSet<u64>,
+    /// Compressed files that were read to their end, with their birth.
+    pub passed: HashMap<Place, i64>,
 }
 
 impl Follower {
@@ -82,32 +97,16 @@ impl Follower {
             fresh: vec![false; sources.len()],
             sources,
             shared,
-            tracked: BTreeMap::new(),
-            places: HashMap::new(),
-            by_generation: HashMap::new(),
-            unopened: HashSet::new(),
-            failures: 0,
-            settling: false,
-            by_path: HashMap::new(),
-            last_at: HashMap::new(),
-            rows: Rows::default(),
-            unpacker,
-            passed: HashMap::new(),
+            catalog: Catalog::default(),
+            schedule: Schedule::default(),
+            pending: Pending::default(),
+            work: Work::default(),
+            seen: Seen { whole: true, ..Seen::default() },
             watch,
-            whole: true,
-            first_pass: true,
-            adding: false,
-            unjudged: BTreeSet::new(),
-            open_records: BTreeSet::new(),
-            dirty: BTreeSet::new(),
-            urgent: BTreeSet::new(),
-            rescuing: BTreeSet::new(),
+            unpacker,
+            listings: RefCell::default(),
+            phase: Phase::BeforeState,
             read_segment: None,
-            next_scan: Duration::ZERO,
-            earliest_scan: Duration::ZERO,
-            next_sweep: Duration::ZERO,
-            next_commit: Duration::ZERO,
-            next_expiry: Duration::ZERO,
         }
     }
 
@@ -123,72 +122,82 @@ impl Follower {
     }
 
     fn finish(&mut self) {
-        if !self.first_pass {
+        let known = self.phase != Phase::BeforeState;
+        if known {
             self.rescue_all();
         }
         self.persist();
-        if !self.first_pass {
+        if known {
             // Ended by the first, removed by the second.
             self.tend_intake();
             self.tend_intake();
             self.forget_what_was_looked_at();
+            self.count_unreachable();
         }
         self.unpacker.stop();
     }
 
-    /// One pass: look, judge, close, make durable, publish.
+    /// One pass. The order matters: names before bytes, so that a rename is known before growth is judged; bytes
+    /// before identities, so that a truncated file is known before its copy is; everything before the commit, and
+    /// what readers see after it.
     fn turn(&mut self, mut hints: Hints) {
+        self.listings.borrow_mut().clear();
         if let Some(change) = hints.sources.take() {
             self.change_sources(change);
         }
-        if self.first_pass && self.shared.store.get().is_some() {
+        if self.phase == Phase::BeforeState && self.shared.store.get().is_some() {
             return self.first_pass();
         }
         if self.input_has_ended() {
             self.look_at_all();
             self.conclude();
         }
-        let sweep = self.now() >= self.next_sweep;
+        let sweep = self.schedule.sweep_is_due(self.now());
         if !self.shared.once() {
             self.look_around(&hints, sweep);
         }
         for id in &hints.files {
             self.answer(*id);
         }
-        if self.first_pass {
-            return self.plan_sweep(sweep);
+        if self.phase != Phase::BeforeState {
+            if !self.shared.once() {
+                self.identify_undecided(sweep);
+            }
+            self.close_quiet_records();
+            if sweep {
+                self.sweep();
+            }
+            self.rescue_on();
+            self.persist_when_due();
+            self.see_what_is_unpacked();
         }
-        if !self.shared.once() {
-            self.settle_undecided(sweep);
-        }
-        self.close_quiet_records();
         if sweep {
-            self.vote_again();
-            self.mourn();
-            self.tend_intake();
-            self.tend_rests();
-            self.expire();
+            self.schedule.swept(self.now(), self.catalog.next_look());
         }
-        self.rescue_on();
-        self.persist_when_due();
-        self.see_what_is_unpacked();
-        self.plan_sweep(sweep);
+    }
+
+    /// What is done a few times a second, for the files that need it.
+    fn sweep(&mut self) {
+        self.vote_again();
+        self.look_for_copies();
+        self.retire_unlinked();
+        self.tend_intake();
+        self.tend_rests();
+        self.judge_rows_without_file();
+        self.expire();
     }
 
     fn look_around(&mut self, hints: &Hints, sweep: bool) {
         if hints.rescan {
-            self.next_scan = self.next_scan.min(self.earliest_scan);
+            self.schedule.hint_scan();
         }
-        if self.now() >= self.next_scan {
+        if self.schedule.scan_is_due(self.now()) {
             self.scan();
         }
         let mut due: Vec<FileId> =
-            hints.paths.iter().filter_map(|path| self.by_path.get(path).copied()).collect();
+            hints.paths.iter().filter_map(|path| self.catalog.at_real_path(path)).collect();
         if sweep {
-            let now = self.now();
-            let looks =
-                self.tracked.iter().filter(|(_, t)| t.place.is_some() && t.next_look <= now);
-            due.extend(looks.map(|(id, _)| *id));
+            due.extend(self.catalog.due(self.now()));
         }
         let mut changed = false;
         for id in due {
@@ -201,9 +210,9 @@ impl Follower {
 
     /// A reader has met something that only the follower may judge.
     fn answer(&mut self, id: FileId) {
-        let Some(tracked) = self.tracked.get(&id) else { return };
+        let Some(tracked) = self.catalog.get(id) else { return };
         if tracked.handle.open_record().is_some() {
-            self.open_records.insert(id);
+            self.work.open_records.insert(id);
         }
         let (doubted, misfit) = (tracked.handle.doubted(), tracked.handle.take_misfit());
         let looked_for = doubted || tracked.packed.is_some();
@@ -213,7 +222,7 @@ impl Follower {
         if misfit {
             self.vote_on_misfits(id);
         }
-        self.unjudged.insert(id);
+        self.work.unjudged.insert(id);
         self.count_loss(id);
     }
 
@@ -221,33 +230,26 @@ impl Follower {
         self.shared.clock.uptime()
     }
 
-    fn plan_sweep(&mut self, swept: bool) {
-        if !swept {
-            return;
-        }
-        let now = self.now();
-        let next = self.tracked.values().filter(|t| t.stage != Stage::Ended).map(|t| t.next_look);
-        let next = next.min().unwrap_or(now + LONGEST_SLEEP);
-        self.next_sweep = next.clamp(now + SWEEP, now + LONGEST_SLEEP);
+    pub fn key(&self) -> &IdKey {
+        &self.shared.config.key
     }
 
     fn sleep(&self) -> Duration {
         let now = self.now();
-        if self.first_pass && self.shared.store.get().is_some() {
+        let state_came = self.phase == Phase::BeforeState && self.shared.store.get().is_some();
+        if state_came || !self.work.rescuing.is_empty() {
             return Duration::ZERO;
         }
-        if !self.rescuing.is_empty() {
-            return Duration::ZERO;
-        }
-        let mut next = self.next_sweep;
-        if !self.shared.once() {
-            next = next.min(self.next_scan);
-        }
-        if !self.dirty.is_empty() || !self.urgent.is_empty() || self.settling {
-            next = next.min(self.next_commit);
-        }
-        let closes = self.open_records.iter().filter_map(|id| self.tracked.get(id));
-        let close = closes.filter_map(|tracked| self.close_at(tracked)).min();
-        close.map_or(next, |close| close.min(next)).saturating_sub(now).min(LONGEST_SLEEP)
+        let open_records = self.work.open_records.iter();
+        let closes = open_records.filter_map(|id| self.close_at(self.catalog.get(*id)?));
+        let dues =
+            [Some(self.schedule.next(self.shared.once())), self.pending.next(), closes.min()];
+        let next = dues.into_iter().flatten().min().unwrap_or(now + LONGEST_SLEEP);
+        next.saturating_sub(now).min(LONGEST_SLEEP)
+    }
+
+    /// Files with a generation, and their rows.
+    pub fn held(&self) -> impl Iterator<Item = &Tracked> {
+        self.catalog.iter().map(|(_, tracked)| tracked).filter(|tracked| tracked.row.is_some())
     }
 }

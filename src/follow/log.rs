@@ -1,5 +1,6 @@
 //! The shared log: what files there are, how far they reach, and batches from any cursor.
 
+use std::collections::HashSet;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
@@ -10,41 +11,17 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::follower::Follower;
-use super::intake::{Input, Intake};
+use super::identity;
+use super::intake::Input;
 use super::reader;
 use super::shared::Shared;
-use super::sources::Change;
+use super::types::{Change, LogConfig, Read};
 use super::watch::Watch;
-use super::{FileHandle, SourceConfig, limits};
+use super::{FileHandle, SourceConfig};
 use crate::base::Clock;
 use crate::event::status::{FileStatus, Notice};
-use crate::event::{Batch, Cursor, GenerationId, IdKey};
+use crate::event::{Cursor, GenerationId, Mark, Position};
 use crate::state::Store;
-
-/// What [`Log::read`] found at a cursor.
-#[derive(Clone, Debug)]
-pub enum Read {
-    /// Begin with record `first` of this batch: it starts at the cursor.
-    Batch { batch: Arc<Batch>, first: usize },
-    /// Nothing complete behind the cursor now; more may come.
-    Waiting,
-    /// The generation has ended and the cursor stands at its end: nothing will ever come.
-    Finished,
-    /// Bytes [cursor, to) are gone (truncated before they were read) and already counted; go on at `to`.
-    Lost { to: u64 },
-}
-
-/// What a [`Log`] is opened with.
-#[derive(Debug)]
-pub struct LogConfig {
-    pub sources: Vec<SourceConfig>,
-    /// `--once`: an unfinished last record is complete when the file's end is reached.
-    pub once: bool,
-    pub host: Arc<str>,
-    pub key: IdKey,
-    /// `None`: nothing is taken in, and nothing of deleted files is kept.
-    pub intake: Option<Intake>,
-}
 
 /// Cheap to clone. Its thread ends with [`Log::stop`].
 #[derive(Clone, Debug)]
@@ -64,7 +41,6 @@ impl Log {
     }
 
     fn prepare(config: LogConfig, clock: Arc<dyn Clock>) -> Log {
-        limits::raise_descriptors();
         Log { shared: Arc::new(Shared::new(config, clock)), thread: Arc::default() }
     }
 
@@ -87,8 +63,10 @@ impl Log {
     }
 
     /// Gives it the state: identities are settled, rows written, generations published, on the follower's
-    /// thread; [`Log::settled`] says when the first pass is done. Called once.
-    pub fn settle(&self, store: Store) {
+    /// thread; [`Log::settled`] says when the first pass is done. Called once. `known`: what sinks that keep their own
+    /// cursors know, so that a generation is recognised although the state was lost, and no id is given twice.
+    pub fn settle(&self, store: Store, known: Vec<Position>) {
+        self.shared.put_positions(known);
         if self.shared.store.set(store).is_ok() {
             self.shared.bell.ring(|hints| hints.nudged = true);
         }
@@ -159,6 +137,26 @@ impl Log {
         reader::read(&self.shared, cursor)
     }
 
+    /// Whether the generation holds what this mark says; `None` where that cannot be told now.
+    pub fn bears(&self, generation: GenerationId, mark: &Mark) -> Option<bool> {
+        let handle = self.shared.life(generation)?;
+        if mark.offset == 0 {
+            return Some(true);
+        }
+        let begin = handle.known().facts.begin;
+        if begin > 0 {
+            // Only its rest is kept.
+            return None;
+        }
+        let file = handle.open_file().ok().flatten()?;
+        identity::bears(&file, mark, &self.shared.config.key).ok()
+    }
+
+    /// Bytes that were lost since the start, exactly: truncated or deleted before everybody had read them.
+    pub fn lost(&self) -> u64 {
+        self.shared.losses.total()
+    }
+
     /// `true` once the first pass over the sources is done and every byte that was there then is published
     /// (for `--once`: the ends are fixed).
     pub fn settled(&self) -> bool {
@@ -192,7 +190,17 @@ impl Log {
                 last_growth: facts.last_growth,
             }
         };
-        self.files().iter().map(status).chain(self.shared.lost_files()).collect()
+        let files = self.files();
+        let told: HashSet<GenerationId> = files
+            .iter()
+            .filter_map(|handle| {
+                let known = handle.known();
+                let lost = known.facts.lost > 0;
+                known.facts.generation.as_ref().filter(|_| lost).map(|generation| generation.id)
+            })
+            .collect();
+        let gone = self.shared.lost_files(&|generation| told.contains(&generation));
+        files.iter().map(status).chain(gone).collect()
     }
 
     /// What the operator should know about files now; what is mended is no longer in it.

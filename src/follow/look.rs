@@ -1,14 +1,15 @@
 //! One look at an open file: grown, truncated, or the same.
 
 use std::fs::File;
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::catalog::Stage;
 use super::discover::folder_of;
 use super::follower::Follower;
 use super::identity;
-use super::tracked::Stage;
 use crate::event::FileId;
 use crate::event::status::FileState;
 
@@ -16,15 +17,23 @@ impl Follower {
     /// Looks at the descriptor; `true` where readers see something new.
     pub fn look(&mut self, id: FileId) -> bool {
         let now = self.now();
-        let Some(tracked) = self.tracked.get_mut(&id) else { return false };
-        let Some(file) = tracked.file() else { return false };
-        let watched = tracked.real.as_deref().is_some_and(|p| self.watch.covers(folder_of(p)));
-        tracked.next_look = tracked.next_look_from(now, watched);
+        let Some(tracked) = self.catalog.get(id) else { return false };
+        let watched = tracked.real().is_some_and(|p| self.watch.covers(folder_of(p)));
+        let next = tracked.next_look_from(now, watched);
+        self.catalog.look_at(id, next);
+        let Some(tracked) = self.catalog.get(id) else { return false };
         if let Some(packed) = tracked.packed.clone() {
             return self.look_at_packed(id, &packed);
         }
-        let metadata = match file.metadata() {
+        let metadata = match tracked.handle.metadata() {
             Ok(metadata) => metadata,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                // Closed for the time being, and renamed or deleted meanwhile: the scan finds out.
+                if tracked.handle.parked().is_some() {
+                    self.schedule.hint_scan();
+                }
+                return false;
+            }
             Err(error) => {
                 let reason = format!("cannot look at it ({error}); tried again every few seconds");
                 tracked.handle.update(|k| k.facts.state = FileState::Unreadable { reason });
@@ -33,23 +42,31 @@ impl Follower {
         };
         let size = self.shared.incoming.size_of(&metadata);
         let unchanged = size == tracked.size && metadata.modified().ok() == tracked.modified;
-        tracked.links = metadata.nlink();
+        let links = metadata.nlink();
         // Noted before, but nothing came of it: a full disk, a read that failed.
         let left = tracked.stage == Stage::Live
             && tracked.row.as_ref().is_some_and(|row| row.mark.offset != size);
-        if unchanged && !left && !tracked.handle.doubted() {
+        let still = unchanged && !left && !tracked.handle.doubted();
+        if still && links == tracked.links {
             return false;
         }
+        let Some(tracked) = self.catalog.get_mut(id) else { return false };
+        tracked.links = links;
+        if still {
+            return false;
+        }
+        let Ok(Some(file)) = tracked.handle.open_file() else { return false };
         tracked.size = size;
         tracked.modified = metadata.modified().ok();
         tracked.grown = now;
-        tracked.next_look = now + Duration::from_millis(250);
+        self.catalog.look_at(id, now + Duration::from_millis(250));
+        let Some(tracked) = self.catalog.get(id) else { return false };
         if tracked.row.is_some() && tracked.stage != Stage::Settled {
             return self.compare(id, &file);
         }
-        let (size, time) = (tracked.size, self.shared.clock.now());
+        let time = self.shared.clock.now();
         tracked.handle.take_doubt();
-        self.unjudged.insert(id);
+        self.work.unjudged.insert(id);
         if tracked.stage != Stage::Settled {
             tracked.handle.update(|known| {
                 known.facts.size = size;
@@ -61,7 +78,7 @@ impl Follower {
 
     /// The mark decides: the same file that grew, or another life of it.
     fn compare(&mut self, id: FileId, file: &Arc<File>) -> bool {
-        let Some(tracked) = self.tracked.get_mut(&id) else { return false };
+        let Some(tracked) = self.catalog.get(id) else { return false };
         let Some(mark) = tracked.row.as_ref().map(|row| row.mark) else { return false };
         tracked.handle.take_doubt();
         let short = {

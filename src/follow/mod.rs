@@ -5,34 +5,42 @@
 //! screen reads any place of a file through [`file::FileHandle`] and moves nothing. What is no file (standard
 //! input) becomes one in the [`intake`] folder.
 
-mod begin;
 mod cache;
+mod catalog;
 pub mod compressed;
+mod copies;
+mod cuts;
+mod descriptors;
 mod discover;
 mod durable;
-mod ends;
+mod expiry;
 pub mod file;
+mod first_pass;
 mod follower;
 mod front;
 mod growth;
+mod identify;
 mod identity;
 pub mod intake;
-mod limits;
+mod listing;
+mod locate;
 pub mod log;
 mod look;
+mod losses;
+mod names;
 mod notices;
 mod packed;
 mod pattern;
+mod pending;
 mod reader;
 mod rename;
-mod rows;
+mod sample;
 mod scan;
-mod settle;
+mod schedule;
 mod shared;
 mod single;
 mod sources;
-mod tracked;
-mod truncation;
+mod types;
 mod unpack;
 pub mod view;
 mod vote;
@@ -40,7 +48,8 @@ mod watch;
 
 pub use file::FileHandle;
 pub use intake::Intake;
-pub use log::{Log, LogConfig, Read};
+pub use log::Log;
+pub use types::{LogConfig, Read};
 
 use std::path::PathBuf;
 use std::sync::Arc;

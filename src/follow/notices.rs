@@ -19,6 +19,10 @@ pub(in crate::follow) enum Topic {
     Binary(PathBuf),
     Packed(PathBuf),
     Truncated(PathBuf),
+    /// A file that holds only what was read from another one.
+    Copy(PathBuf),
+    Unfinished(PathBuf),
+    Orphan(GenerationId),
     Watch,
     State,
     Intake,
@@ -73,7 +77,7 @@ impl Board {
         let before = notices.len();
         notices.retain(|topic, _| match topic {
             Topic::Path(path) => problems.iter().any(|problem| problem.path() == path),
-            Topic::Open(path) | Topic::Binary(path) | Topic::Packed(path) => {
+            Topic::Open(path) | Topic::Binary(path) | Topic::Packed(path) | Topic::Copy(path) => {
                 path.symlink_metadata().is_ok()
             }
             _ => true,
@@ -210,19 +214,47 @@ pub(in crate::follow) fn no_copy(path: &Path, reason: &dyn std::fmt::Display) ->
 
 pub(in crate::follow) fn truncated(path: &Path, lost: u64) -> String {
     format!(
-        "{} was truncated before everybody had read it: {} are lost; its new content is read from \
+        "{} was truncated before everybody had read it: {} bytes are lost; its new content is read from \
          the beginning; rotate by renaming, or let the copy stay beside it",
         shown(path),
-        bytes::size(lost)
+        bytes::count(lost)
     )
 }
 
 pub(in crate::follow) fn deleted(path: &Path, lost: u64) -> String {
     format!(
-        "{} was deleted before everybody had read it: {} could not be kept and are lost; rotate later, or \
-         raise intake.most",
+        "{} was deleted before everybody had read it: {} bytes could not be kept and are lost; rotate \
+         later, or raise intake.most",
         shown(path),
-        bytes::size(lost)
+        bytes::count(lost)
+    )
+}
+
+pub(in crate::follow) fn copy(copy: &Path, original: &Path, held: u64) -> String {
+    format!(
+        "{} is a copy of {}: its {} have been read from there and are not delivered again",
+        shown(copy),
+        shown(original),
+        bytes::size(held)
+    )
+}
+
+pub(in crate::follow) fn unfinished(path: &Path, bytes: u64) -> String {
+    format!(
+        "the last line of {} has no line end yet: its {} bytes are left for the next run; they are \
+         delivered as they are once the file has not changed for 10 s",
+        shown(path),
+        bytes::count(bytes)
+    )
+}
+
+pub(in crate::follow) fn orphan(path: &Path, source: &str, unread: u64) -> String {
+    format!(
+        "{} bytes of {} have not been delivered, and no source names this file any more (it was read by \
+         the source {}); they wait in the file; configure a source with its path to have them delivered",
+        bytes::count(unread),
+        shown(path),
+        sanitize::line(source)
     )
 }
 

@@ -3,25 +3,21 @@
 //! Such a file is judged when its copy is done: a rotated file's copy goes on under that generation and its offsets,
 //! any other is read as a file of its own. Nothing is appended to it: if it changes, it is unpacked anew.
 
-use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use super::catalog::{Stage, Tracked};
 use super::compressed::{Compression, MAGIC};
-use super::discover::{self, Found, folder_of};
 use super::file::read_full;
 use super::follower::Follower;
+use super::identify::SUSPECTED;
 use super::identity::{self, Place};
 use super::notices::{self, Topic};
-use super::settle::SUSPECTED;
-use super::tracked::{Stage, Tracked};
 use super::unpack::{CHUNK, MOST, Packed, Progress};
-use crate::base::Timestamp;
 use crate::event::{FileId, Level};
-use crate::state::GenerationRow;
 
 /// What there was no room for, or what failed, is tried again after this.
 const RETRY: Duration = Duration::from_secs(5);
@@ -29,29 +25,39 @@ const RETRY: Duration = Duration::from_secs(5);
 impl Follower {
     /// Begins to unpack the file if it is compressed.
     pub fn unpack_if_compressed(&mut self, id: FileId) {
-        let Some(tracked) = self.tracked.get(&id).filter(|t| t.packed.is_none()) else { return };
+        let Some(tracked) = self.catalog.get(id).filter(|t| t.packed.is_none()) else { return };
         let Some(file) = tracked.file() else { return };
         let mut magic = [0; MAGIC];
         let read = read_full(&file, &mut magic, 0).unwrap_or(0);
         let Some(compression) = Compression::of(&magic[..read]) else { return };
-        let added = self.unpacker.add(id, file, compression);
-        let Some(tracked) = self.tracked.get_mut(&id) else { return };
+        // The file and its copy stay open as long as it is read.
+        let pins = self.shared.descriptors.pin(2);
+        let pins = pins.or_else(|error| match self.make_room() {
+            true => self.shared.descriptors.pin(2),
+            false => Err(error),
+        });
+        let added = pins.and_then(|pins| Ok((self.unpacker.add(id, file, compression)?, pins)));
+        let Some(tracked) = self.catalog.get_mut(id) else { return };
         match added {
-            Ok(packed) => {
+            Ok((packed, pins)) => {
+                tracked.pins = Some(pins);
                 (tracked.size, tracked.first_size) = (0, 0);
                 tracked.handle.replace_file(Some(packed.copy.clone()));
                 tracked.handle.update(|known| (known.facts.size, known.available) = (0, 0));
                 tracked.packed = Some(packed);
                 self.shared.unpacking.store(true, Ordering::Release);
             }
-            Err(error) => self.say_packed(id, Level::Error, |p| notices::no_copy(p, &error)),
+            Err(error) => {
+                self.say_packed(id, Level::Error, |p| notices::no_copy(p, &error));
+                self.not_read(id);
+            }
         }
     }
 
     /// As [`Follower::look`], at a compressed file. `true` where readers see something new.
     pub fn look_at_packed(&mut self, id: FileId, packed: &Arc<Packed>) -> bool {
         let now = self.now();
-        let Some(tracked) = self.tracked.get_mut(&id) else { return false };
+        let Some(tracked) = self.catalog.get_mut(id) else { return false };
         tracked.links = packed.original.metadata().map_or(tracked.links, |found| found.nlink());
         let size = packed.copy.metadata().map_or(0, |copy| copy.len());
         let progress = packed.progress();
@@ -63,17 +69,17 @@ impl Follower {
             // What is written now is not changed any more when it was the same twice.
             self.unpack_again(id, packed);
         }
-        let Some(tracked) = self.tracked.get_mut(&id) else { return true };
+        let Some(tracked) = self.catalog.get_mut(id) else { return true };
         if !tracked.undecided() {
             return false;
         }
-        self.unjudged.insert(id);
+        self.work.unjudged.insert(id);
         tracked.handle.update(|known| std::mem::replace(&mut known.facts.size, size) != size)
     }
 
     /// The file is another than it was: what is known of it is found again when it is unpacked.
     fn unpack_again(&mut self, id: FileId, packed: &Arc<Packed>) {
-        let Some(tracked) = self.tracked.get_mut(&id) else { return };
+        let Some(tracked) = self.catalog.get_mut(id) else { return };
         let Some(row) = tracked.row.clone() else {
             tracked.retry = None;
             self.shared.unpacking.store(true, Ordering::Release);
@@ -83,18 +89,18 @@ impl Follower {
             return;
         }
         let (source, sibling) = (tracked.source, tracked.sibling);
-        let path = tracked.handle.known().facts.path.clone();
+        let path = tracked.handle.path();
         self.drop_file(id);
         self.bury(row);
         if self.track(packed.original.clone(), source, &path, sibling).is_err() {
-            self.next_scan = self.now();
+            self.schedule.scan_at(self.now());
         }
     }
 
     /// The copy holds what there is to judge by. Says what is wrong with it, and tries again what may come right.
     pub fn is_unpacked(&mut self, id: FileId, last_call: bool) -> bool {
         let now = self.now();
-        let Some(tracked) = self.tracked.get(&id) else { return false };
+        let Some(tracked) = self.catalog.get(id) else { return false };
         let Some(packed) = tracked.packed.clone() else { return true };
         let (size, progress) = (packed.size(), packed.progress());
         // Whoever has just finished it rings for another look.
@@ -141,7 +147,7 @@ impl Follower {
     fn retry(&mut self, id: FileId, packed: &Arc<Packed>) {
         let now = self.now();
         let made_room = self.make_room();
-        let Some(tracked) = self.tracked.get_mut(&id) else { return };
+        let Some(tracked) = self.catalog.get_mut(id) else { return };
         let at = *tracked.retry.get_or_insert_with(|| {
             packed.empty();
             now + RETRY
@@ -158,12 +164,13 @@ impl Follower {
             let row = tracked.row.as_ref().filter(|_| tracked.stage == Stage::Ended);
             tracked.packed.is_some() && row.is_some_and(|row| self.everybody_is_through(row))
         };
-        let Some(tracked) = self.tracked.values().find(read) else { return false };
+        let files = self.catalog.iter().map(|(_, tracked)| tracked);
+        let Some(tracked) = files.into_iter().find(read) else { return false };
         let id = tracked.handle.id;
         // Its own, not those of the file that it was made of.
         let metadata = tracked.packed.as_ref().and_then(|packed| packed.original.metadata().ok());
         if let Some(metadata) = metadata {
-            self.passed.insert(Place::of(&metadata), identity::birth(&metadata));
+            self.seen.passed.insert(Place::of(&metadata), identity::birth(&metadata));
         }
         self.give_up(id);
         true
@@ -171,18 +178,23 @@ impl Follower {
 
     /// Also keeps whoever reads once from taking it for done.
     fn not_read(&mut self, id: FileId) {
-        let place = self.tracked.get(&id).and_then(|tracked| tracked.place);
-        self.unopened.extend(place.map(|place| place.inode));
-        self.shared.unopened.store(self.unopened.len(), Ordering::Relaxed);
+        let place = self.catalog.get(id).and_then(|tracked| tracked.place());
+        self.seen.unopened.extend(place.map(|place| place.inode));
+        self.shared.unopened.store(self.seen.unopened.len(), Ordering::Relaxed);
     }
 
     fn say_packed(&self, id: FileId, level: Level, text: impl FnOnce(&Path) -> String) {
-        let Some(tracked) = self.tracked.get(&id) else { return };
-        let path = tracked.handle.known().facts.path.clone();
+        let Some(tracked) = self.catalog.get(id) else { return };
+        let path = tracked.handle.path();
         let (topic, time) = (Topic::Packed(path.to_path_buf()), self.shared.clock.now());
         if self.shared.board.say(topic, level, time, text(&path)) {
             self.shared.changed();
         }
+    }
+
+    fn attended_any(&mut self, wanted: impl Fn(&Tracked) -> bool) -> bool {
+        let attended = self.catalog.attended();
+        attended.into_iter().filter_map(|id| self.catalog.get(id)).any(wanted)
     }
 
     /// Something waits to be unpacked and understood that may be the rest of any generation.
@@ -197,12 +209,12 @@ impl Follower {
             let packed = tracked.packed.as_ref().filter(|_| tracked.stage == Stage::Unsettled);
             packed.is_some_and(|p| p.progress() == Progress::Complete && p.size() > 0)
         };
-        if !self.is_unpacking() || !self.tracked.values().any(is_next) {
+        if !self.is_unpacking() || !self.attended_any(is_next) {
             return;
         }
-        let plain = |tracked: &&Tracked| tracked.packed.is_none() && tracked.place.is_some();
-        let ids: Vec<FileId> =
-            self.tracked.values().filter(plain).map(|tracked| tracked.handle.id).collect();
+        let plain = |tracked: &&Tracked| tracked.packed.is_none() && tracked.place().is_some();
+        let files = self.catalog.iter().map(|(_, tracked)| tracked);
+        let ids: Vec<FileId> = files.filter(plain).map(|tracked| tracked.handle.id).collect();
         for id in ids {
             self.look(id);
         }
@@ -222,7 +234,7 @@ impl Follower {
                 (stage, progress) => stage == Stage::Suspect && progress == Progress::Unfinished,
             }
         };
-        if self.is_unpacking() && !self.tracked.values().any(waits) {
+        if self.is_unpacking() && !self.attended_any(waits) {
             self.shared.unpacking.store(false, Ordering::Release);
             // Generations of which nothing was found are judged now.
             self.judge_rows_without_file();
@@ -236,70 +248,11 @@ impl Follower {
             return;
         }
         self.unpacker.finish();
-        for id in self.tracked.keys().copied().collect::<Vec<_>>() {
-            if self.tracked.get(&id).is_some_and(|tracked| tracked.packed.is_some()) {
+        for id in self.catalog.ids() {
+            if self.catalog.get(id).is_some_and(|tracked| tracked.packed.is_some()) {
                 self.look(id);
             }
         }
-    }
-
-    /// Its content was written when this log was known already: it may have come and gone between two looks. Of an
-    /// uncompressed file its birth tells that.
-    pub fn is_of_our_time(&self, tracked: &Tracked) -> bool {
-        if tracked.packed.is_none() {
-            return true;
-        }
-        let path = tracked.handle.known().facts.path.clone();
-        let gone = self.shared.gone();
-        let rows =
-            gone.values().chain(self.tracked.values().filter_map(|other| other.row.as_ref()));
-        let near = rows.filter(|row| folder_of(&row.path) == folder_of(&path));
-        let known = near.map(|row| row.first_seen).min();
-        known.is_some_and(|known| tracked.modified.is_some_and(|at| Timestamp::from(at) >= known))
-    }
-
-    /// Opens what may hold the rest of generations whose file is gone: compressed after they were first seen, and
-    /// called as rotation calls it.
-    pub fn find_compressed_rests(&mut self, rows: &[(usize, GenerationRow)]) {
-        let mut beside: BTreeMap<PathBuf, (usize, Timestamp)> = BTreeMap::new();
-        let here: Vec<_> =
-            self.tracked.values().filter_map(|t| Some((t.place?.inode, t.birth))).collect();
-        for (source, row) in rows.iter().filter(|(_, row)| row.ended.is_none()) {
-            let found = here.contains(&(row.identity.inode, row.identity.birth));
-            // Also where everybody has read what was seen: there may have been more.
-            if found {
-                continue;
-            }
-            for path in [row.path.clone(), unnumbered(&row.path)] {
-                let since = beside.entry(path).or_insert((*source, row.first_seen));
-                since.1 = since.1.min(row.first_seen);
-            }
-        }
-        for (path, (source, since)) in beside {
-            self.open_compressed_beside(source, &path, since);
-        }
-    }
-
-    /// Opens compressed files with this name and something behind it that were made since then.
-    pub fn open_compressed_beside(&mut self, source: usize, path: &Path, since: Timestamp) {
-        for sibling in discover::siblings(path).unwrap_or_default() {
-            let Ok(metadata) = std::fs::metadata(&sibling) else { continue };
-            let made = Timestamp(identity::birth(&metadata).max(metadata.ctime() * 1_000_000_000));
-            let place = Place::of(&metadata);
-            let new = made >= since && !self.places.contains_key(&place);
-            if new && discover::unpacked(&sibling) {
-                self.find_or_open(&Found { source, path: sibling, place }, true);
-            }
-        }
-    }
-}
-
-/// `app.log` for `app.log.2`.
-fn unnumbered(path: &Path) -> PathBuf {
-    let number = |end: &std::ffi::OsStr| end.as_encoded_bytes().iter().all(u8::is_ascii_digit);
-    match path.extension() {
-        Some(end) if number(end) => path.with_extension(""),
-        _ => path.to_owned(),
     }
 }
 

@@ -3,9 +3,30 @@
 //! `*` any run of bytes, `?` one byte, `[a-z]` and `[!a-z]` one of a set, and `**` as a whole component any
 //! number of folders. A leading dot is matched only by a dot.
 
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
 /// Holds a wildcard.
 pub fn is_pattern(name: &[u8]) -> bool {
     memchr::memchr3(b'*', b'?', b'[', name).is_some()
+}
+
+/// The whole path matches, component by component; `**` stands for any number of folders.
+pub fn matches_path(pattern: &Path, path: &Path) -> bool {
+    let components = |path: &Path| path.components().map(|c| c.as_os_str().to_owned()).collect();
+    let (pattern, path): (Vec<OsString>, Vec<OsString>) = (components(pattern), components(path));
+    matches_components(&pattern, &path)
+}
+
+fn matches_components(pattern: &[OsString], path: &[OsString]) -> bool {
+    let Some((first, rest)) = pattern.split_first() else { return path.is_empty() };
+    if first == "**" {
+        return (0..=path.len()).any(|skipped| matches_components(rest, &path[skipped..]));
+    }
+    let Some((name, below)) = path.split_first() else { return false };
+    let same = first == name || matches(first.as_bytes(), name.as_bytes());
+    same && matches_components(rest, below)
 }
 
 /// The whole name matches.

@@ -10,9 +10,9 @@ use std::sync::{Arc, MutexGuard};
 use super::file::{FileHandle, Known, read_full};
 use super::front::{Carried, Front};
 use super::identity;
-use super::log::Read;
 use super::shared::Shared;
 use super::single::in_force;
+use super::types::Read;
 use crate::base::Timestamp;
 use crate::event::{Batch, Cursor, Encoding, Flags, Generation, Record};
 use crate::format::{self, Context, End, Format, Framed, Framer};
@@ -46,7 +46,7 @@ pub(in crate::follow) fn read(shared: &Shared, cursor: Cursor) -> io::Result<Rea
 /// One read of one generation, with what was known when it began.
 struct Reader<'a> {
     shared: &'a Shared,
-    handle: &'a FileHandle,
+    handle: &'a Arc<FileHandle>,
     known: Known,
     generation: Arc<Generation>,
     seen: Timestamp,
@@ -70,7 +70,7 @@ impl Reader<'_> {
         if offset < facts.begin {
             return Ok(self.shared.lost(self.handle, offset, facts.begin));
         }
-        let file = self.handle.file().filter(|_| offset < *available);
+        let file = self.handle.open_file()?.filter(|_| offset < *available);
         let Some(file) = file else {
             return Ok(match complete {
                 true => self.shared.lost(self.handle, offset, facts.size),

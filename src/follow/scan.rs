@@ -1,27 +1,23 @@
 //! Paths → open files: every scan opens what is new and follows names.
 
 use std::collections::HashSet;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
-use super::discover::{self, Found, Sight, folder_of};
+use super::catalog::Tracked;
+use super::descriptors::open_nonblocking;
+use super::discover::{self, Found, Sight};
 use super::file::{FileFacts, FileHandle};
-use super::follower::Follower;
+use super::follower::{Follower, Phase};
 use super::identity::{self, Place};
 use super::notices::{self, Topic};
-use super::tracked::Tracked;
 use crate::base::Timestamp;
 use crate::event::status::FileState;
 use crate::event::{FileId, Level};
-
-const SCAN_HINTED: Duration = Duration::from_secs(1);
-const SCAN_POLLED: Duration = Duration::from_millis(250);
-const SCAN_LONGEST: Duration = Duration::from_secs(5);
 
 impl Follower {
     pub fn scan(&mut self) {
@@ -33,31 +29,39 @@ impl Follower {
             sight.problems.retain(|problem| problem.path() != pattern);
         }
         self.report(&sight);
-        self.whole = sight.whole();
-        let mut present = HashSet::new();
-        self.unopened.clear();
+        self.seen.whole = sight.whole();
+        let mut present = HashSet::with_capacity(sight.found.len());
+        self.seen.unopened.clear();
         for found in &sight.found {
             let Some(id) = self.find_or_open(found, false) else { continue };
             present.insert(id);
             self.relabel(id, &found.path);
             self.note_place(id, found);
         }
-        self.shared.unopened.store(self.unopened.len(), Ordering::Relaxed);
-        if self.whole {
+        self.shared.unopened.store(self.seen.unopened.len(), Ordering::Relaxed);
+        if self.seen.whole {
+            // A path that no source means any more needs no memory.
+            let paths: HashSet<&Path> = sight.found.iter().map(|found| &*found.path).collect();
+            if self.seen.last_at.len() > 2 * paths.len() + 1000 {
+                self.seen.last_at.retain(|path, _| paths.contains(&**path));
+            }
             self.look_after_the_absent(&present);
-            self.judge_rows_without_file();
         }
         let mut folders = sight.folders;
+        self.seen.folders.clone_from(&folders);
         // Where links lead to, growth is told there.
-        folders.extend(self.by_path.keys().map(|real| folder_of(real).to_owned()));
+        folders.extend(self.catalog.folders().cloned());
         self.watch.follow(&folders);
         self.report_watch();
-        let now = self.now();
-        let took = now.saturating_sub(began);
-        let pause = if self.watch.degraded().is_some() { SCAN_POLLED } else { SCAN_HINTED };
-        self.next_scan = now + (took * 100).clamp(pause, SCAN_LONGEST);
-        // However many hints come, half of the time is left for reading.
-        self.earliest_scan = now + took;
+        self.schedule.scanned(began, self.now(), self.watch.degraded().is_some());
+    }
+
+    /// What is there at this moment, looked at once.
+    pub fn look_at_all(&mut self) {
+        self.scan();
+        for id in self.catalog.ids() {
+            self.look(id);
+        }
     }
 
     fn report(&self, sight: &Sight) {
@@ -86,8 +90,8 @@ impl Follower {
     }
 
     pub fn find_or_open(&mut self, found: &Found, sibling: bool) -> Option<FileId> {
-        if let Some(id) = self.places.get(&found.place) {
-            return Some(*id);
+        if let Some(id) = self.catalog.at(found.place) {
+            return Some(id);
         }
         match self.open(found, sibling) {
             Ok(id) => {
@@ -97,7 +101,7 @@ impl Follower {
             // Renamed or removed between two looks.
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => {
-                self.unopened.insert(found.place.inode);
+                self.seen.unopened.insert(found.place.inode);
                 // EMFILE, ENFILE: not this file's fault.
                 let text = match error.raw_os_error() {
                     Some(23 | 24) => notices::too_many_files(&found.path),
@@ -113,23 +117,20 @@ impl Follower {
     }
 
     fn open(&mut self, found: &Found, sibling: bool) -> io::Result<FileId> {
-        // A name may have become a pipe since: opening one would wait for its writer.
-        let nonblocking = rustix::fs::OFlags::NONBLOCK.bits() as i32;
-        let file = OpenOptions::new().read(true).custom_flags(nonblocking).open(&found.path)?;
+        let file = open_nonblocking(&found.path)?;
         let metadata = file.metadata()?;
         let place = Place::of(&metadata);
-        if let Some(id) = self.places.get(&place) {
-            return Ok(*id);
+        if let Some(id) = self.catalog.at(place) {
+            return Ok(id);
         }
         // Read to its end, and its copy given up: it does not come back.
-        if self.passed.get(&place) == Some(&identity::birth(&metadata)) {
+        if self.seen.passed.get(&place) == Some(&identity::birth(&metadata)) {
             return Err(io::Error::new(io::ErrorKind::NotFound, "read before"));
         }
         if !metadata.is_file() {
             return Err(io::Error::new(io::ErrorKind::NotFound, "no regular file any more"));
         }
-        let id = self.track(Arc::new(file), found.source, &found.path, sibling)?;
-        Ok(id)
+        self.track(Arc::new(file), found.source, &found.path, sibling)
     }
 
     /// Begins to follow an open file; nothing is known of it yet.
@@ -161,23 +162,20 @@ impl Follower {
         let size = facts.size;
         let segment = self.is_segment(path);
         let config = self.sources[source].clone();
-        let handle = Arc::new(FileHandle::sharing(id, config, file, facts));
-        let tracked = Tracked {
-            place: Some(place),
-            birth: identity::birth(&metadata),
-            opened: self.shared.clock.now(),
-            segment,
-            sibling,
-            early: self.first_pass || self.adding,
-            links: metadata.nlink(),
-            modified,
-            ..Tracked::new(handle.clone(), source, size, self.now())
-        };
-        self.tracked.insert(id, tracked);
-        self.places.insert(place, id);
-        self.unjudged.insert(id);
+        let descriptors = Some(self.shared.descriptors.clone());
+        let handle = Arc::new(FileHandle::sharing(id, config, file, facts, descriptors));
+        let mut tracked = Tracked::new(handle.clone(), source, size, self.now());
+        tracked.birth = identity::birth(&metadata);
+        tracked.opened = self.shared.clock.now();
+        (tracked.segment, tracked.sibling) = (segment, sibling);
+        tracked.early = matches!(self.phase, Phase::BeforeState | Phase::Adding);
+        tracked.links = metadata.nlink();
+        tracked.modified = modified;
+        self.catalog.insert(tracked, Some(place));
+        self.work.unjudged.insert(id);
         self.name_really(id, path);
         self.unpack_if_compressed(id);
+        self.shared.descriptors.opened(&handle);
         self.shared.add_file(handle);
         self.shared.changed();
         Ok(id)
@@ -185,10 +183,10 @@ impl Follower {
 
     /// The path is a label: it follows the name.
     pub fn relabel(&mut self, id: FileId, path: &Path) {
-        let Some(tracked) = self.tracked.get_mut(&id) else { return };
-        if *tracked.handle.known().facts.path == *path {
-            return;
-        }
+        let same =
+            self.catalog.get(id).is_none_or(|tracked| *tracked.handle.known().facts.path == *path);
+        let Some(tracked) = self.catalog.get_mut(id).filter(|_| !same) else { return };
+        tracked.handle.found_at(path);
         tracked.handle.update(|known| {
             known.facts.path = Arc::from(path);
             if known.facts.state == FileState::Live {
@@ -197,7 +195,7 @@ impl Follower {
         });
         if let Some(row) = &mut tracked.row {
             row.path = path.to_owned();
-            self.dirty.insert(id);
+            self.pending.change(id);
         }
         self.name_really(id, path);
         self.shared.changed();
@@ -205,39 +203,16 @@ impl Follower {
 
     /// Hints name files by their real path.
     pub fn name_really(&mut self, id: FileId, path: &Path) {
-        let Some(tracked) = self.tracked.get_mut(&id) else { return };
-        let before = std::mem::replace(&mut tracked.real, path.canonicalize().ok());
-        if let Some(before) = before
-            && self.by_path.get(&before) == Some(&id)
-        {
-            self.by_path.remove(&before);
-        }
-        if let Some(real) = tracked.real.clone() {
-            self.by_path.insert(real, id);
-        }
+        self.catalog.set_real_path(id, path.canonicalize().ok());
     }
 
     /// Given up: its descriptor is closed when its last reader is done.
     pub fn drop_file(&mut self, id: FileId) {
-        let Some(tracked) = self.tracked.remove(&id) else { return };
-        if let Some(place) = tracked.place
-            && self.places.get(&place) == Some(&id)
-        {
-            self.places.remove(&place);
+        if self.catalog.remove(id).is_none() {
+            return;
         }
-        if let Some(real) = tracked.real
-            && self.by_path.get(&real) == Some(&id)
-        {
-            self.by_path.remove(&real);
-        }
-        if let Some(row) = tracked.row
-            && self.by_generation.get(&row.id) == Some(&id)
-        {
-            self.by_generation.remove(&row.id);
-        }
-        self.unjudged.remove(&id);
-        self.rescuing.remove(&id);
-        self.open_records.remove(&id);
+        self.work.forget(id);
+        self.pending.forget(id);
         self.shared.remove_file(id);
         self.shared.changed();
     }

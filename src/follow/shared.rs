@@ -1,6 +1,6 @@
 //! What the follower's thread and all readers have in common.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, RwLock};
 use std::time::Duration;
@@ -8,14 +8,16 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::cache::Cache;
+use super::descriptors::Descriptors;
 use super::file::FileHandle;
 use super::intake::Incoming;
-use super::log::{LogConfig, Read};
+use super::losses::Losses;
 use super::notices::Board;
+use super::types::{LogConfig, Read};
 use super::watch::Bell;
 use crate::base::Clock;
 use crate::event::status::{FileState, FileStatus};
-use crate::event::{Cursor, FileId, GenerationId};
+use crate::event::{Cursor, FileId, GenerationId, Position};
 use crate::state::{GenerationRow, Store};
 
 /// Decoded batches that are kept for others, in bytes.
@@ -26,6 +28,10 @@ pub(in crate::follow) struct Shared {
     pub config: LogConfig,
     pub clock: Arc<dyn Clock>,
     pub store: OnceLock<Store>,
+    /// What sinks that keep their own cursors know, until the first pass takes it.
+    positions: Mutex<Vec<Position>>,
+    pub descriptors: Arc<Descriptors>,
+    pub losses: Losses,
     pub cache: Cache,
     pub bell: Arc<Bell>,
     pub board: Board,
@@ -44,7 +50,6 @@ pub(in crate::follow) struct Shared {
     /// Generations without a file: only their rows are left.
     gone: Mutex<HashMap<GenerationId, GenerationRow>>,
     missed: Mutex<Missed>,
-    lost_files: Mutex<BTreeMap<GenerationId, FileStatus>>,
     changes: watch::Sender<u64>,
     next_id: AtomicU32,
 }
@@ -70,6 +75,9 @@ impl Shared {
             clock,
             incoming: Incoming::new(input),
             store: OnceLock::new(),
+            positions: Mutex::default(),
+            descriptors: Arc::new(Descriptors::for_this_process()),
+            losses: Losses::default(),
             cache: Cache::new(CACHE),
             bell: Arc::default(),
             board: Board::default(),
@@ -81,7 +89,6 @@ impl Shared {
             lives: RwLock::default(),
             gone: Mutex::default(),
             missed: Mutex::default(),
-            lost_files: Mutex::default(),
             changes: watch::Sender::new(0),
             next_id: AtomicU32::new(1),
         }
@@ -233,29 +240,29 @@ impl Shared {
         Read::Lost { to }
     }
 
-    /// Shown as the loss of a file that has ended, once, by the longest gap.
-    pub fn lost_without_file(&self, row: &GenerationRow, lost: u64) {
-        let mut all = self.lost_files.lock().expect("no holder of the lost files panics");
-        let file = all.entry(row.id).or_insert_with(|| FileStatus {
-            file: self.next_id(),
-            source: row.source.clone(),
-            path: row.path.clone(),
-            format: row.formats.last().map(|entry| entry.format.clone()),
-            size: row.mark.offset,
-            lost: 0,
-            state: FileState::Ended,
-            last_growth: row.ended.unwrap_or(row.first_seen),
-        });
-        if lost > file.lost {
-            file.lost = lost;
-            self.changed();
-        }
+    pub fn put_positions(&self, positions: Vec<Position>) {
+        self.positions.lock().expect("no holder of the positions panics").extend(positions);
     }
 
-    /// Files that are gone with bytes that somebody had not read, as far as this process met them.
-    pub fn lost_files(&self) -> Vec<FileStatus> {
-        let all = self.lost_files.lock().expect("no holder of the lost files panics");
-        all.values().cloned().collect()
+    pub fn take_positions(&self) -> Vec<Position> {
+        std::mem::take(&mut *self.positions.lock().expect("no holder of the positions panics"))
+    }
+
+    /// Files that are gone with bytes that somebody had not read; `listed`: those of which a file tells itself.
+    pub fn lost_files(&self, listed: &dyn Fn(GenerationId) -> bool) -> Vec<FileStatus> {
+        let losses = self.losses.listed().into_iter().filter(|(id, _)| !listed(*id));
+        let status = |(id, loss): (GenerationId, super::losses::Loss)| FileStatus {
+            // Behind all that are counted up from 1, and the same at each call.
+            file: FileId(u32::MAX - (id.0 as u32 >> 8)),
+            source: loss.source,
+            path: loss.path,
+            format: loss.format,
+            size: loss.size,
+            lost: loss.lost,
+            state: FileState::Ended,
+            last_growth: loss.ended,
+        };
+        losses.map(status).collect()
     }
 
     /// What a cursor finds in a generation of which only the row is left.
@@ -276,7 +283,9 @@ impl Shared {
         if row.ended.is_none() || row.rest.is_some() {
             return Read::Waiting;
         }
-        self.lost_without_file(row, end - cursor.offset);
+        if self.losses.note(row, end - cursor.offset) {
+            self.changed();
+        }
         if end - cursor.offset > row.lost {
             row.lost = end - cursor.offset;
             if let Some(store) = self.store.get() {

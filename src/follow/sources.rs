@@ -2,18 +2,14 @@
 //! them.
 
 use std::sync::Arc;
-use std::sync::mpsc::SyncSender;
 
 use super::SourceConfig;
-use super::follower::Follower;
-use crate::event::FileId;
-
-/// The sources from now on, and who waits until they are.
-#[derive(Debug)]
-pub(in crate::follow) struct Change {
-    pub sources: Vec<SourceConfig>,
-    pub done: SyncSender<()>,
-}
+use super::discover;
+use super::follower::{Follower, Phase};
+use super::notices::{self, Topic};
+use super::types::Change;
+use crate::event::{FileId, Level};
+use crate::state::GenerationRow;
 
 impl SourceConfig {
     /// What is read means the same; only where it lies may differ.
@@ -25,19 +21,20 @@ impl SourceConfig {
 impl Follower {
     pub fn change_sources(&mut self, change: Change) {
         let sources: Vec<_> = change.sources.into_iter().map(Arc::new).collect();
-        for id in self.tracked.keys().copied().collect::<Vec<_>>() {
+        for id in self.catalog.ids() {
             self.reassign(id, &sources);
         }
         self.fresh = sources.iter().map(|source| self.is_fresh(source)).collect();
         self.sources = sources;
         self.shared.set_sources(self.sources.iter().map(|source| source.name.clone()).collect());
         self.shared.cache.clear();
-        if !self.first_pass {
-            self.adding = true;
+        if let Phase::Following { .. } = self.phase {
+            self.phase = Phase::Adding;
             self.first_look();
-            self.adding = false;
+            self.phase = Phase::Following { since: self.now() };
             self.take_up_rests();
-            self.settle_undecided(true);
+            self.identify_undecided(true);
+            self.report_orphans();
             self.persist();
         }
         self.shared.changed();
@@ -47,21 +44,25 @@ impl Follower {
 
     /// Stays, or is let go: then it is found again under its new source, if one means it, and goes on.
     fn reassign(&mut self, id: FileId, sources: &[Arc<SourceConfig>]) {
-        let Some(tracked) = self.tracked.get_mut(&id) else { return };
-        let name = &tracked.handle.source.name;
-        let Some(index) = sources.iter().position(|source| source.name == *name) else {
-            return self.let_go(id);
+        let Some(tracked) = self.catalog.get_mut(id) else { return };
+        let (name, path) = (tracked.handle.source.name.clone(), tracked.handle.path());
+        let by_name = sources.iter().position(|source| source.name == name);
+        let means = |source: &Arc<SourceConfig>| {
+            let first = tracked.row.as_ref().map(|row| row.first_path.as_path());
+            discover::means(source, &path)
+                || first.is_some_and(|path| discover::means(source, path))
         };
+        let index = by_name.or_else(|| sources.iter().position(means));
+        let Some(index) = index else { return self.let_go(id) };
         tracked.source = index;
-        let nameless = tracked.links == 0 || tracked.place.is_none();
         // What has no name left could not be found again: it is read to its end as it was begun.
-        if !nameless && !tracked.handle.source.reads_as(&sources[index]) {
+        if !tracked.is_nameless() && !tracked.handle.source.reads_as(&sources[index]) {
             self.let_go(id);
         }
     }
 
     fn let_go(&mut self, id: FileId) {
-        let row = self.tracked.get(&id).and_then(|tracked| tracked.row.clone());
+        let row = self.catalog.get(id).and_then(|tracked| tracked.row.clone());
         self.drop_file(id);
         if let (Some(row), Some(store)) = (row, self.shared.store.get()) {
             store.put_generation(row.clone());
@@ -69,9 +70,24 @@ impl Follower {
         }
     }
 
+    /// Generations that no source means any more are not read. What is unread of them is said.
+    pub fn report_orphans(&self) {
+        let rows: Vec<GenerationRow> =
+            self.shared.gone().values().filter(|row| row.ended.is_none()).cloned().collect();
+        for row in rows {
+            let left = self.shared.slowest(&row).map(|at| row.mark.offset.saturating_sub(at));
+            let orphan = self.catalog.of(row.id).is_none() && self.source_of(&row).is_none();
+            if let Some(bytes) = left.filter(|bytes| *bytes > 0 && orphan) {
+                let text = notices::orphan(&row.path, &row.source, bytes);
+                let topic = Topic::Orphan(row.id);
+                self.shared.board.say(topic, Level::Warning, self.shared.clock.now(), text);
+            }
+        }
+    }
+
     /// Started for the first time. Before the first pass, that pass asks.
     fn is_fresh(&self, source: &SourceConfig) -> bool {
-        let store = self.shared.store.get().filter(|_| !self.first_pass);
+        let store = self.shared.store.get().filter(|_| self.phase != Phase::BeforeState);
         store.is_some_and(|store| store.first_start(&source.name))
     }
 }

@@ -1,43 +1,41 @@
 //! Which format is in force: voted at first sight, again when there is more to go by, and again when what
 //! comes does not fit. A new entry holds from the next byte that nobody was handed.
 
-use std::fs::File;
-use std::sync::Arc;
-
-use super::begin::{read_sample, sample_is_enough};
-use super::file::read_full;
+use super::catalog::{Stage, Tracked};
 use super::follower::Follower;
 use super::front::Front;
-use super::tracked::Stage;
+use super::sample::{read_sample, sample_before, sample_is_enough};
 use crate::event::{Encoding, FileId, FormatEntry};
 use crate::format::list;
 use crate::state::GenerationRow;
 
-/// Bytes a vote looks at.
-pub(in crate::follow) const SAMPLE: u64 = 64 * 1024;
-
 impl Follower {
     /// Votes that had too little to go by, where there is more now.
     pub fn vote_again(&mut self) {
-        let due: Vec<FileId> = self
-            .tracked
-            .iter()
-            .filter(|(_, t)| t.vote_open && t.stage == Stage::Live)
-            .filter(|(_, t)| t.row.as_ref().is_some_and(|row| row.mark.offset != t.voted_at))
-            .map(|(id, _)| *id)
-            .collect();
+        let grown = std::mem::take(&mut self.work.grown);
+        let is_due = |tracked: &Tracked| {
+            let more = |row: &GenerationRow| row.mark.offset != tracked.voted_at;
+            tracked.vote_open
+                && tracked.stage == Stage::Live
+                && tracked.row.as_ref().is_some_and(more)
+        };
+        let due = grown.into_iter().filter(|id| self.catalog.get(*id).is_some_and(is_due));
+        let due: Vec<FileId> = due.collect();
         for id in due {
-            let Some(tracked) = self.tracked.get_mut(&id) else { continue };
+            let Some(tracked) = self.catalog.get_mut(id) else { continue };
             let (Some(file), Some(row)) = (tracked.file(), &tracked.row) else { continue };
             let sample = read_sample(&file, row.mark.offset, row.encoding);
             tracked.voted_at = row.mark.offset;
             if sample_is_enough(&sample) {
                 let handle = tracked.handle.clone();
                 let decided = self.vote(id, &sample, &handle.front());
-                if let Some(tracked) = self.tracked.get_mut(&id) {
+                if let Some(tracked) = self.catalog.get_mut(id) {
                     // Undecided, it is asked again at the next sweep.
                     tracked.vote_open = !decided;
                     tracked.voted_at = if decided { tracked.voted_at } else { 0 };
+                }
+                if !decided {
+                    self.work.grown.insert(id);
                 }
             }
         }
@@ -45,7 +43,7 @@ impl Follower {
 
     /// A row of records did not fit what is in force.
     pub fn vote_on_misfits(&mut self, id: FileId) {
-        let Some(tracked) = self.tracked.get(&id) else { return };
+        let Some(tracked) = self.catalog.get(id) else { return };
         let forced = tracked.handle.source.format.is_some();
         let Some(file) = tracked.file().filter(|_| !forced) else { return };
         let handle = tracked.handle.clone();
@@ -62,7 +60,7 @@ impl Follower {
     /// stays in the format that it had.
     fn vote(&mut self, id: FileId, sample: &[u8], front: &Front) -> bool {
         let Some(store) = self.shared.store.get() else { return false };
-        let Some(tracked) = self.tracked.get_mut(&id) else { return false };
+        let Some(tracked) = self.catalog.get_mut(id) else { return false };
         let Some(row) = &mut tracked.row else { return false };
         // Before this process, anything up to the floor may have been handed out.
         if front.handed < tracked.floor {
@@ -99,17 +97,4 @@ fn with_entry(row: &GenerationRow, entry: FormatEntry) -> Option<Vec<FormatEntry
     formats.push(entry);
     formats[0].offset = 0;
     Some(formats)
-}
-
-/// The last lines before `offset`, at most 150 of them and 128 KiB.
-fn sample_before(file: &Arc<File>, offset: u64, encoding: Encoding) -> std::io::Result<Vec<u8>> {
-    let from = encoding.unit_start(offset.saturating_sub(SAMPLE * 2));
-    let mut bytes = vec![0; (offset - from) as usize];
-    let read = read_full(file, &mut bytes, from)?;
-    let mut sample = encoding.to_utf8(&bytes[..read], from).into_owned();
-    // The last lines count: those are the ones that did not fit.
-    let lines = memchr::memrchr_iter(b'\n', &sample).nth(150);
-    let first = lines.or_else(|| memchr::memchr(b'\n', &sample).filter(|_| from > 0));
-    sample.drain(..first.map_or(0, |at| at + 1));
-    Ok(sample)
 }

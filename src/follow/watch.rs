@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 
-use super::sources::Change;
+use super::types::Change;
 use crate::event::FileId;
 
 /// More changed paths than this at once are "everything".

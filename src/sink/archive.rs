@@ -11,6 +11,7 @@ use futures::future::{BoxFuture, FutureExt};
 use super::{Cursors, Delivery, Items, Limits, Outcome, Sink, SinkError};
 use crate::archive::{self, Archive, ArchiveError, Generations};
 use crate::base::{Clock, Timestamp, with_causes};
+use crate::event::{GenerationId, Position};
 use crate::privacy::Outgoing;
 
 /// How often retention looks for days that are over.
@@ -102,8 +103,15 @@ impl Sink for ArchiveSink {
         self.blocking(|shared| shared.archive().check())
     }
 
-    fn resume(&self) -> BoxFuture<'_, Result<Option<Cursors>, SinkError>> {
-        self.blocking(|shared| Ok(Some(shared.archive().resume()?.cursors())))
+    fn resume(&self) -> BoxFuture<'_, Result<Option<Vec<Position>>, SinkError>> {
+        self.blocking(|shared| Ok(Some(shared.archive().resume()?.known())))
+    }
+
+    fn forget(&self, generations: Vec<GenerationId>) -> BoxFuture<'_, Result<(), SinkError>> {
+        self.blocking(move |shared| {
+            shared.archive().forget(&generations);
+            Ok(())
+        })
     }
 
     fn deliver<'a>(&'a self, items: &'a Items) -> BoxFuture<'a, Delivery> {

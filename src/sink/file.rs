@@ -13,7 +13,7 @@ mod side;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use futures::future::BoxFuture;
@@ -21,17 +21,18 @@ use rustix::fs::{FlockOperation, flock};
 
 use self::side::Side;
 use super::{Cursors, Delivery, Items, Limits, Outcome, Sink, SinkError};
+use crate::archive::Generations;
+use crate::event::Position;
 use crate::privacy::Outgoing;
 
 /// See the module.
-#[derive(Debug)]
 pub struct FileSink {
     shared: Arc<Shared>,
 }
 
-#[derive(Debug)]
 struct Shared {
     path: PathBuf,
+    generations: Arc<dyn Generations>,
     output: Mutex<Option<Output>>,
 }
 
@@ -43,8 +44,15 @@ struct Output {
 }
 
 impl FileSink {
-    pub fn new(path: PathBuf) -> Self {
-        FileSink { shared: Arc::new(Shared { path, output: Mutex::new(None) }) }
+    /// `generations` tells the identity of each generation (the state does), to be kept beside the cursors.
+    pub fn new(path: PathBuf, generations: Arc<dyn Generations>) -> Self {
+        FileSink { shared: Arc::new(Shared { path, generations, output: Mutex::new(None) }) }
+    }
+
+    /// What the side file of an output says, without a look at the output; none where there is no usable one.
+    pub fn kept_positions(output: &Path) -> Vec<Position> {
+        let side = Side::load(output).ok().flatten();
+        side.map(|side| side.positions()).unwrap_or_default()
     }
 
     /// Runs on a blocking thread.
@@ -59,7 +67,7 @@ impl FileSink {
 }
 
 impl Shared {
-    fn resume(&self) -> Result<Cursors, SinkError> {
+    fn resume(&self) -> Result<Vec<Position>, SinkError> {
         let mut output = self.output.lock().expect("no holder of the output panics");
         // Given up first: our own lock on it must not stand in the way.
         *output = None;
@@ -71,7 +79,7 @@ impl Shared {
             Some(side) => {
                 self.cut_back(&file, length, &side)?;
                 *output = Some(Output { file, length: side.length });
-                side.cursors
+                side.positions()
             }
             None => {
                 let length = self.begin(&file, length)?;
@@ -134,7 +142,7 @@ impl Shared {
         };
         file.sync_all().map_err(|error| failed(&error))?;
         let tail = side::tail(file, length).map_err(|error| failed(&error))?;
-        let side = Side { version: side::VERSION, length, tail, cursors: Vec::new() };
+        let side = Side { version: side::VERSION, length, tail, ..Side::default() };
         side.store(&self.path).map_err(|error| failed(&error))?;
         Ok(length)
     }
@@ -162,7 +170,12 @@ impl Shared {
         output.file.sync_all().map_err(|error| self.failed("make durable", &error))?;
         let tail = side::tail(&output.file, output.length);
         let tail = tail.map_err(|error| self.failed("read", &error))?;
-        let side = Side { version: side::VERSION, length: output.length, tail, cursors };
+        let facts = cursors.iter().filter_map(|cursor| {
+            let fact = self.generations.fact(cursor.generation)?;
+            Some(side::Known::new(cursor.generation, fact))
+        });
+        let known = facts.collect();
+        let side = Side { version: side::VERSION, length: output.length, tail, cursors, known };
         side.store(&self.path).map_err(|error| self.failed("write the cursor of", &error))
     }
 
@@ -203,7 +216,7 @@ impl Sink for FileSink {
         }))
     }
 
-    fn resume(&self) -> BoxFuture<'_, Result<Option<Cursors>, SinkError>> {
+    fn resume(&self) -> BoxFuture<'_, Result<Option<Vec<Position>>, SinkError>> {
         Box::pin(async { self.run(Shared::resume).await.map(Some) })
     }
 
@@ -220,6 +233,12 @@ impl Sink for FileSink {
     fn commit<'a>(&'a self, upto: &'a Cursors) -> BoxFuture<'a, Result<(), SinkError>> {
         let upto = upto.clone();
         Box::pin(self.run(move |shared| shared.commit(upto)))
+    }
+}
+
+impl std::fmt::Debug for FileSink {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FileSink").field("path", &self.shared.path).finish_non_exhaustive()
     }
 }
 

@@ -15,6 +15,7 @@ pub mod worker;
 
 use futures::future::BoxFuture;
 
+use crate::event::{GenerationId, Position};
 use crate::privacy::Outgoing;
 
 pub use dead_letters::{DeadLetterFolder, DeadLetters};
@@ -48,7 +49,13 @@ pub trait Sink: Send + Sync {
 
     /// Called at the start and after every commit that failed: forgets what was accepted and never committed.
     /// `Some`: this sink keeps its own cursors (archive, file), and goes on from these.
-    fn resume(&self) -> BoxFuture<'_, Result<Option<Cursors>, SinkError>>;
+    fn resume(&self) -> BoxFuture<'_, Result<Option<Vec<Position>>, SinkError>>;
+
+    /// Its own cursors of these generations speak of other bytes than the log holds under these ids: events of theirs
+    /// are new to it. Never called beside `deliver` or `commit`.
+    fn forget(&self, _generations: Vec<GenerationId>) -> BoxFuture<'_, Result<(), SinkError>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
 
     /// Events of one generation come in their order; a retried item may come again.
     fn deliver<'a>(&'a self, items: &'a Items) -> BoxFuture<'a, Delivery>;

@@ -4,7 +4,7 @@ use std::io;
 
 use tokio::sync::watch;
 
-use crate::event::{Cursor, GenerationId};
+use crate::event::{Cursor, GenerationId, Mark};
 use crate::follow::{Log, Read};
 
 /// The [`Log`], or what stands for it in a test.
@@ -17,6 +17,10 @@ pub trait Queue: Send + Sync {
     fn read(&self, cursor: Cursor) -> io::Result<Read>;
     /// Every byte that was there at the start is published.
     fn settled(&self) -> bool;
+    /// Whether the generation holds what this mark says; `None` where that cannot be told now.
+    fn bears(&self, _generation: GenerationId, _mark: &Mark) -> Option<bool> {
+        None
+    }
 }
 
 impl Queue for Log {
@@ -38,5 +42,9 @@ impl Queue for Log {
 
     fn settled(&self) -> bool {
         Log::settled(self)
+    }
+
+    fn bears(&self, generation: GenerationId, mark: &Mark) -> Option<bool> {
+        Log::bears(self, generation, mark)
     }
 }

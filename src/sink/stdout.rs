@@ -11,6 +11,7 @@ use futures::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 
 use super::{Cursors, Delivery, Items, Limits, Outcome, Sink, SinkError};
+use crate::event::Position;
 use crate::privacy::Outgoing;
 
 /// Writes to standard output, or to what stands for it in a test.
@@ -78,7 +79,7 @@ impl Sink for StdoutSink {
         Box::pin(async { Ok(()) })
     }
 
-    fn resume(&self) -> BoxFuture<'_, Result<Option<Cursors>, SinkError>> {
+    fn resume(&self) -> BoxFuture<'_, Result<Option<Vec<Position>>, SinkError>> {
         Box::pin(async { Ok(None) })
     }
 

@@ -257,6 +257,7 @@ impl Worker {
             let news = std::mem::take(&mut self.changed);
             if news {
                 self.tracks.discover(&self.config);
+                self.forget_disbelieved().await;
                 self.lanes.fence.tell();
                 self.report.touch();
             }

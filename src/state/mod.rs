@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::base::Timestamp;
 use crate::event::{
-    DayMark, Encoding, FormatEntry, GenerationId, Identity, Mark, generation::path_bytes,
+    DayMark, Encoding, FileKey, FormatEntry, GenerationId, Identity, Mark, generation::path_bytes,
 };
 
 /// The row of one generation. Stands in the store before the first batch of it leaves the follower.
@@ -22,6 +22,12 @@ pub struct GenerationRow {
     #[serde(with = "path_bytes")]
     pub path: PathBuf,
     pub device: u64,
+    /// The path under which its source first named it; empty in rows of earlier versions.
+    #[serde(default, with = "path_bytes", skip_serializing_if = "is_empty_path")]
+    pub first_path: PathBuf,
+    /// The file that holds it now, where that is not the one in which it began: a copy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moved: Option<FileKey>,
     /// Where reading begins for a new consumer; set once.
     pub start: u64,
     pub mark: Mark,
@@ -42,6 +48,27 @@ pub struct GenerationRow {
     /// Since it ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub absence: Option<Absence>,
+}
+
+impl GenerationRow {
+    /// The file in which it was last seen.
+    pub fn file_key(&self) -> FileKey {
+        self.moved.unwrap_or_else(|| self.identity.file_key())
+    }
+
+    /// Bytes from the mark on were first seen on this UTC day. `true` where that is a new day mark.
+    pub fn note_day(&mut self, today: i32) -> bool {
+        // A clock that stepped back makes no mark.
+        let later = self.days.last().is_none_or(|mark| mark.day < today);
+        if later {
+            self.days.push(DayMark { offset: self.mark.offset, day: today });
+        }
+        later
+    }
+}
+
+fn is_empty_path(path: &std::path::Path) -> bool {
+    path.as_os_str().is_empty()
 }
 
 /// How long a generation has been over, and until when that was counted.

@@ -28,6 +28,8 @@ fn generation(number: u64) -> GenerationRow {
         source: "app".into(),
         path: format!("/var/log/app-{number}.log").into(),
         device: 7,
+        first_path: Default::default(),
+        moved: None,
         start: 0,
         mark: Mark { offset: number % 1000 * 100, hash: number },
         encoding: Encoding::default(),

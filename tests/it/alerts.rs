@@ -10,8 +10,7 @@ use logwarden::alert::{Change, Consumer, Outputs, RuleConfig, Told, defaults};
 use logwarden::base::{Clock, SystemClock, Timestamp};
 use logwarden::event::IdKey;
 use logwarden::event::status::RuleState;
-use logwarden::follow::log::LogConfig;
-use logwarden::follow::{Log, SourceConfig, Start};
+use logwarden::follow::{Log, LogConfig, SourceConfig, Start};
 use logwarden::state::Store;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -44,7 +43,7 @@ impl Engine {
         let key = IdKey::from_host_id("test");
         let config = LogConfig { sources, once, host: "here".into(), key, intake: None };
         let log = Log::open(config, clock.clone());
-        log.settle(Store::ephemeral());
+        log.settle(Store::ephemeral(), Vec::new());
         let (consumer, outputs) = Consumer::new(log.clone(), rules, &Arc::default(), clock, once);
         let stop = CancellationToken::new();
         let task = tokio::spawn(consumer.run(stop.clone()));

@@ -10,8 +10,7 @@ use std::time::{Duration, Instant};
 use logwarden::base::SystemClock;
 use logwarden::event::IdKey;
 use logwarden::event::status::SinkStatus;
-use logwarden::follow::log::LogConfig;
-use logwarden::follow::{Log, SourceConfig, Start};
+use logwarden::follow::{Log, LogConfig, SourceConfig, Start};
 use logwarden::privacy::Policy;
 use logwarden::sink::{
     DeadLetterFolder, FileSink, Filter, Mode, Order, Worker, WorkerConfig, WorkerHandle,
@@ -85,11 +84,11 @@ impl Machine {
         };
         let log = Log::open(config, clock.clone());
         log.set_consumers(vec!["out".into()]);
-        log.settle(store.clone());
+        log.settle(store.clone(), Vec::new());
         let (worker, handle) = Worker::new(WorkerConfig {
             name: "out".into(),
             kind: "file".into(),
-            sink: Arc::new(FileSink::new(self.path("out.jsonl"))),
+            sink: Arc::new(FileSink::new(self.path("out.jsonl"), Arc::new(store.clone()))),
             queue: Arc::new(log.clone()),
             store: store.clone(),
             policy: Arc::new(Policy::new(&["client_id".into()], false)),

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use logwarden::base::{Clock, SystemClock};
-use logwarden::event::{Cursor, Event, EventId, Flags, GenerationId, IdKey};
+use logwarden::event::{Cursor, Event, EventId, Flags, GenerationId, IdKey, Position};
 use logwarden::follow::{Intake, Log, LogConfig, Read, SourceConfig, Start};
 use logwarden::state::Store;
 use tempfile::TempDir;
@@ -37,6 +37,8 @@ pub struct Consumer {
     pub cursors: HashMap<GenerationId, u64>,
     pub events: Vec<Seen>,
     pub lost: u64,
+    /// What a sink that keeps its own cursors tells the log at the start.
+    pub known: Vec<Position>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -118,7 +120,7 @@ impl Bench {
             false => Log::open_without_hints(config, clock),
         };
         let store = open_state(&self.folder.path().join("state"));
-        log.settle(store.clone());
+        log.settle(store.clone(), self.consumer.known.clone());
         self.running = Some((log, store));
         self.until("settled", |bench| bench.log().settled());
     }

@@ -744,7 +744,7 @@ fn a_sink_and_an_event_say_how_their_delivery_stands() {
         let mut screen = Setup { status: status.clone(), ..Setup::new(width, height) }.open(&paths);
         screen.wait_for_text("order 36");
         // Known to the state: an event has a place that sinks can be asked about.
-        screen.log.settle(Store::ephemeral());
+        screen.log.settle(Store::ephemeral(), Vec::new());
         screen.press("tab tab tab j enter");
         screen.wait_for_text("3,000,000 seen");
         snapshot(&format!("sink_{width}x{height}"), screen.rest());

@@ -15,10 +15,10 @@ use super::{Intake, make_folder};
 use crate::base::Timestamp;
 use crate::event::status::FileState;
 use crate::event::{FileId, GenerationId, Level};
+use crate::follow::catalog::{Stage, Tracked};
 use crate::follow::file::{FileFacts, FileHandle, read_full};
 use crate::follow::follower::Follower;
 use crate::follow::notices::{self, Topic};
-use crate::follow::tracked::{Stage, Tracked};
 use crate::state::{GenerationRow, Rest};
 
 /// Copied before anything else has its turn.
@@ -41,7 +41,7 @@ enum Step {
 impl Follower {
     /// One step for the first that needs one; `true` where more is left to copy at once.
     pub fn rescue_on(&mut self) -> bool {
-        while let Some(id) = self.rescuing.first().copied() {
+        while let Some(id) = self.work.rescuing.first().copied() {
             match self.copy_step(id) {
                 Ok(Step::More) => return true,
                 // Kept is what the row says, and only when that is durable.
@@ -49,7 +49,7 @@ impl Follower {
                 Ok(_) => {}
                 Err(error) => self.tell_no_rest(id, &error),
             }
-            self.rescuing.remove(&id);
+            self.work.rescuing.remove(&id);
         }
         false
     }
@@ -61,10 +61,11 @@ impl Follower {
         }
         let nameless = |t: &Tracked| {
             let settled = matches!(t.stage, Stage::Live | Stage::Ended);
-            t.links == 0 && t.place.is_some() && settled && !t.segment
+            t.links == 0 && t.place().is_some() && settled && !t.segment
         };
         let mut over = Vec::new();
-        for (id, tracked) in &self.tracked {
+        for id in self.catalog.attended() {
+            let Some(tracked) = self.catalog.get(id) else { continue };
             let Some(row) = &tracked.row else { continue };
             let held = row.rest.is_some();
             if !(held || nameless(tracked)) {
@@ -73,10 +74,10 @@ impl Follower {
             let upto = row.rest.map_or(row.start, |rest| rest.upto);
             match self.shared.behind(row) {
                 Some(true) if nameless(tracked) && upto < row.mark.offset => {
-                    self.rescuing.insert(*id);
+                    self.work.rescuing.insert(id);
                 }
-                Some(true) if tracked.links == 0 || tracked.place.is_none() => {}
-                Some(_) if held => over.push(*id),
+                Some(true) if tracked.links == 0 || tracked.place().is_none() => {}
+                Some(_) if held => over.push(id),
                 _ => {}
             }
         }
@@ -87,7 +88,10 @@ impl Follower {
 
     /// At the end: what lost its name a moment ago is not known to have lost it.
     pub fn rescue_all(&mut self) {
-        for tracked in self.tracked.values_mut().filter(|tracked| tracked.place.is_some()) {
+        for id in self.catalog.ids() {
+            let Some(tracked) = self.catalog.get_mut(id).filter(|t| t.place().is_some()) else {
+                continue;
+            };
             if let Some(metadata) = tracked.named().and_then(|file| file.metadata().ok()) {
                 tracked.links = metadata.nlink();
             }
@@ -97,7 +101,7 @@ impl Follower {
     }
 
     fn copy_step(&mut self, id: FileId) -> io::Result<Step> {
-        let Some(tracked) = self.tracked.get(&id) else { return Ok(Step::Whole) };
+        let Some(tracked) = self.catalog.get(id) else { return Ok(Step::Whole) };
         let (Some(file), Some(row)) = (tracked.file(), &tracked.row) else {
             return Ok(Step::Whole);
         };
@@ -123,16 +127,16 @@ impl Follower {
         if !begun {
             File::open(&intake.folder)?.sync_all()?;
         }
-        let Some(tracked) = self.tracked.get_mut(&id) else { return Ok(Step::Whole) };
+        let Some(tracked) = self.catalog.get_mut(id) else { return Ok(Step::Whole) };
         let Some(row) = &mut tracked.row else { return Ok(Step::Whole) };
         row.rest = Some(Rest { upto: to, ..rest });
-        self.dirty.insert(id);
+        self.pending.change(id);
         Ok(if to < end { Step::More } else { Step::Whole })
     }
 
     /// What may still be copied: of the cap, and of the disk.
     fn room(&self, intake: &Intake) -> io::Result<u64> {
-        let ours = self.tracked.values().filter_map(|tracked| tracked.row.as_ref()?.rest);
+        let ours = self.held().filter_map(|tracked| tracked.row.as_ref()?.rest);
         let held: u64 = ours.map(|rest| rest.upto - rest.from).sum();
         let gone = self.shared.gone();
         let of_others: u64 =
@@ -144,7 +148,7 @@ impl Follower {
     }
 
     fn tell_rest(&mut self, id: FileId, full: bool) {
-        let Some(tracked) = self.tracked.get(&id) else { return };
+        let Some(tracked) = self.catalog.get(id) else { return };
         let Some(row) = &tracked.row else { return };
         let kept = row.rest.map_or(0, |rest| rest.upto - rest.from);
         let upto = row.rest.map(|rest| rest.upto).or_else(|| self.shared.slowest(row));
@@ -158,7 +162,7 @@ impl Follower {
     }
 
     fn tell_no_rest(&self, id: FileId, error: &io::Error) {
-        let row = self.tracked.get(&id).and_then(|tracked| tracked.row.as_ref());
+        let row = self.catalog.get(id).and_then(|tracked| tracked.row.as_ref());
         let Some(row) = row else { return };
         self.say_rest(row.id, Level::Error, notices::rest_failed(&row.path, error));
     }
@@ -175,13 +179,13 @@ impl Follower {
         if !self.persist() {
             return;
         }
-        let Some(tracked) = self.tracked.get_mut(&id) else { return };
+        let Some(tracked) = self.catalog.get_mut(id) else { return };
         let Some(row) = &mut tracked.row else { return };
         row.rest = None;
         let generation = row.id;
-        self.dirty.insert(id);
+        self.pending.change(id);
         self.remove_rest(generation);
-        if self.tracked.get(&id).is_some_and(|tracked| tracked.place.is_none()) {
+        if self.catalog.get(id).is_some_and(|tracked| tracked.place().is_none()) {
             self.give_up(id);
         }
     }
@@ -207,7 +211,11 @@ impl Follower {
         drop(gone);
         for row in kept {
             let (id, path) = (row.id, row.path.clone());
-            let Some(source) = self.sources.iter().position(|s| *s.name == *row.source) else {
+            if self.catalog.of(id).is_some() {
+                continue;
+            }
+            let by_name = || self.sources.iter().position(|s| *s.name == *row.source);
+            let Some(source) = self.source_of(&row).or_else(by_name) else {
                 self.say_rest(id, Level::Warning, notices::rest_of_nobody(&path, &row.source));
                 continue;
             };
@@ -240,13 +248,10 @@ impl Follower {
         tracked.stage = Stage::Settled;
         tracked.push_mark(row.mark);
         let id = tracked.handle.id;
-        self.by_generation.insert(row.id, id);
-        self.shared.forget(row.id);
         self.shared.add_file(tracked.handle.clone());
-        tracked.row = Some(row);
-        self.tracked.insert(id, tracked);
-        self.dirty.insert(id);
-        self.urgent.insert(id);
+        self.catalog.insert(tracked, None);
+        self.catalog.give_row(id, row);
+        self.pending.change_urgently(id);
         Ok(())
     }
 
@@ -266,7 +271,7 @@ impl Follower {
             last_growth: row.ended.unwrap_or(Timestamp(0)),
         };
         let id = self.shared.next_id();
-        let handle = FileHandle::sharing(id, self.sources[source].clone(), file, facts);
+        let handle = FileHandle::sharing(id, self.sources[source].clone(), file, facts, None);
         Tracked::new(Arc::new(handle), source, row.mark.offset, self.now())
     }
 
@@ -276,18 +281,18 @@ impl Follower {
             let row = tracked.row.as_ref();
             row.is_some_and(|row| row.rest.is_some_and(|rest| rest.upto >= row.mark.offset))
         };
-        let Some(place) = self.tracked.get(&id).filter(whole).and_then(|t| t.place) else { return };
+        if self.catalog.get(id).filter(whole).and_then(|t| t.place()).is_none() {
+            return;
+        }
         // As long as it cannot be opened the descriptor is held.
         let Some(rest) = self.open_rest(id) else { return };
-        let Some(tracked) = self.tracked.get_mut(&id) else { return };
-        tracked.read_on_in(Some(rest));
-        self.places.remove(&place);
+        self.catalog.read_on_in(id, Some(rest));
         self.shared.changed();
     }
 
     /// What was kept of this file, if anything was.
     pub fn open_rest(&self, id: FileId) -> Option<Arc<File>> {
-        let row = self.tracked.get(&id)?.row.as_ref().filter(|row| row.rest.is_some())?;
+        let row = self.catalog.get(id)?.row.as_ref().filter(|row| row.rest.is_some())?;
         let intake = self.shared.config.intake.as_ref()?;
         File::open(intake.rest(row.id)).ok().map(Arc::new)
     }

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use super::{NAME, make_folder};
 use crate::base::Timestamp;
 use crate::event::Encoding;
+use crate::follow::cuts::begins_record;
 use crate::follow::file::read_full;
-use crate::follow::growth::begins_record;
 use crate::follow::identity::Place;
 use crate::format::list;
 

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use crate::event::FileId;
 use crate::event::status::FileState;
+use crate::follow::catalog::Stage;
 use crate::follow::follower::Follower;
-use crate::follow::tracked::Stage;
 use crate::state::GenerationRow;
 
 impl Follower {
@@ -15,12 +15,14 @@ impl Follower {
     }
 
     pub fn tend_intake(&mut self) {
-        let over = |tracked: &crate::follow::tracked::Tracked| {
+        let over = |tracked: &crate::follow::catalog::Tracked| {
             let written = |place| self.shared.incoming.is_written(place);
-            tracked.segment && tracked.place.is_some_and(|place| !written(place))
+            tracked.segment && tracked.place().is_some_and(|place| !written(place))
         };
+        let attended = self.catalog.attended().into_iter();
+        let files = attended.filter_map(|id| Some((id, self.catalog.get(id)?)));
         let over: Vec<(FileId, Stage)> =
-            self.tracked.iter().filter(|(_, t)| over(t)).map(|(id, t)| (*id, t.stage)).collect();
+            files.filter(|(_, t)| over(t)).map(|(id, t)| (id, t.stage)).collect();
         for (id, stage) in over {
             match stage {
                 Stage::Unsettled | Stage::Suspect => {
@@ -37,7 +39,7 @@ impl Follower {
     /// Its last record ends where it ends, for every later reading too.
     fn end_segment(&mut self, id: FileId) {
         self.look(id);
-        let Some(tracked) = self.tracked.get_mut(&id) else { return };
+        let Some(tracked) = self.catalog.get_mut(id) else { return };
         let (size, Some(row)) = (tracked.size, &mut tracked.row) else { return };
         let end = row.mark.offset;
         if end < size {
@@ -45,12 +47,11 @@ impl Follower {
         }
         if end > row.start && row.cuts.last() != Some(&end) {
             row.cuts.push(end);
-            self.dirty.insert(id);
-            self.urgent.insert(id);
+            self.pending.change_urgently(id);
             self.persist();
         }
-        let Some(tracked) = self.tracked.get_mut(&id) else { return };
-        if self.urgent.contains(&id) || tracked.stage != Stage::Live {
+        let Some(tracked) = self.catalog.get_mut(id) else { return };
+        if self.pending.is_urgent(id) || tracked.stage != Stage::Live {
             return;
         }
         tracked.stage = Stage::Ended;
@@ -64,19 +65,19 @@ impl Follower {
     /// The name goes, and with the next one the bytes: a screen still shows the last one that was read.
     fn remove_segment(&mut self, id: FileId) {
         let now = self.shared.clock.now();
-        let Some(tracked) = self.tracked.get_mut(&id).filter(|t| t.links > 0) else { return };
-        let path = tracked.handle.known().facts.path.clone();
+        let Some(tracked) = self.catalog.get_mut(id).filter(|t| t.links > 0) else { return };
+        let path = tracked.handle.path();
         let Some(row) = &mut tracked.row else { return };
         if self.shared.behind(row) != Some(false) {
             return;
         }
         row.ended.get_or_insert(now);
-        self.dirty.insert(id);
+        self.pending.change(id);
         // First the cursors that say that it is read, then what they speak of.
         if !self.persist() {
             return;
         }
-        let Some(tracked) = self.tracked.get_mut(&id) else { return };
+        let Some(tracked) = self.catalog.get_mut(id) else { return };
         tracked.links = 0;
         remove(&path);
         if let Some(before) = self.read_segment.replace(id) {
@@ -91,8 +92,8 @@ impl Follower {
             return;
         }
         let Some(store) = self.shared.store.get().cloned() else { return };
-        for tracked in self.tracked.values().filter(|tracked| tracked.segment) {
-            let here = tracked.place.is_some_and(|p| self.shared.incoming.was_made_here(p));
+        for (_, tracked) in self.catalog.iter().filter(|(_, tracked)| tracked.segment) {
+            let here = tracked.place().is_some_and(|p| self.shared.incoming.was_made_here(p));
             let row = tracked.row.as_ref();
             // Each sink has a row from the beginning.
             let taken = |row: &GenerationRow| {

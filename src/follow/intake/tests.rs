@@ -9,7 +9,7 @@ use super::input::Input;
 use super::{Intake, MOST};
 use crate::base::SystemClock;
 use crate::event::IdKey;
-use crate::follow::log::LogConfig;
+use crate::follow::LogConfig;
 use crate::follow::shared::Shared;
 
 fn shared(folder: &Path) -> Arc<Shared> {

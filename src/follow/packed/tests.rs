@@ -23,9 +23,9 @@ fn what_was_unpacked_since_the_last_look_is_looked_at_before_it_is_judged() {
     let mut follower = Follower::new(shared, Watch::none());
     let id = follower.track(Arc::new(File::open(&path).unwrap()), 0, &path, false).unwrap();
     follower.unpacker.finish();
-    assert_eq!(follower.tracked[&id].size, 0, "nobody has looked");
+    assert_eq!(follower.catalog.get(id).unwrap().size, 0, "nobody has looked");
     assert!(!follower.is_unpacked(id, false));
     follower.look(id);
-    assert_eq!(follower.tracked[&id].size, 5000);
+    assert_eq!(follower.catalog.get(id).unwrap().size, 5000);
     assert!(follower.is_unpacked(id, false));
 }

@@ -14,7 +14,6 @@ use super::Tally;
 use super::budget::Budget;
 use super::piece::{Cut, Cutter, KeyBounds, Piece, keys};
 use crate::base::Timestamp;
-use crate::event::status::FileState;
 use crate::event::{Encoding, FileId, Generation, GenerationId, IdKey, Identity};
 use crate::follow::file::{FileFacts, FileHandle};
 use crate::format::Format;
@@ -116,7 +115,7 @@ impl FileView {
         let facts = self.handle.facts();
         let tail_changed = facts.size != self.facts.size
             || facts.cuts != self.facts.cuts
-            || is_live(&facts) != is_live(&self.facts);
+            || facts.is_live() != self.facts.is_live();
         let formats_changed = facts.formats != self.facts.formats;
         let changed = tail_changed || formats_changed || facts.state != self.facts.state;
         if let Some(generation) = &facts.generation {
@@ -260,11 +259,6 @@ impl FileView {
         let (format, _, to) = self.format_at(start);
         self.cutter(&format, None, start).forwards(start, exact, self.facts.size.min(to))
     }
-}
-
-/// The end may still move.
-pub(super) fn is_live(facts: &FileFacts) -> bool {
-    !matches!(facts.state, FileState::Ended)
 }
 
 fn provisional(handle: &FileHandle, inode: u64) -> Generation {

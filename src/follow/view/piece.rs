@@ -10,7 +10,6 @@ use crate::follow::file::{FileFacts, FileHandle};
 use crate::format::{Context, End, Format, Framer};
 
 use super::PIECE;
-use super::file::is_live;
 
 /// Longest text of a record that is kept for the screen.
 const CAP: usize = 1024 * 1024;
@@ -136,7 +135,7 @@ impl Cutter<'_> {
                 None => return Ok(None),
             },
         };
-        let live_end = stretch.stop == self.facts.size && is_live(self.facts);
+        let live_end = stretch.stop == self.facts.size && self.facts.is_live();
         let start = stretch.start + skipped as u64;
         let closed = stretch.stop_exact && !live_end;
         let mut cut = self.frame(&bytes[skipped..], start, closed);

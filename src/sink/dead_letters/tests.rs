@@ -52,7 +52,7 @@ impl Sink for Target {
     fn check(&self) -> BoxFuture<'_, Result<(), SinkError>> {
         Box::pin(async { Ok(()) })
     }
-    fn resume(&self) -> BoxFuture<'_, Result<Option<Cursors>, SinkError>> {
+    fn resume(&self) -> BoxFuture<'_, Result<Option<Vec<crate::event::Position>>, SinkError>> {
         Box::pin(async { Ok(None) })
     }
     fn deliver<'a>(&'a self, items: &'a Items) -> BoxFuture<'a, Delivery> {

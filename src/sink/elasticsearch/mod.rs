@@ -19,6 +19,7 @@ use siphasher::sip::SipHasher13;
 use self::pool::Pool;
 use super::{Cursors, Delivery, Items, Limits, Sink, SinkError};
 use crate::client::elasticsearch::{Client, Connection, Failure, Method, Request};
+use crate::event::Position;
 use crate::privacy::Outgoing;
 use crate::query::Expr;
 
@@ -165,7 +166,7 @@ impl Sink for ElasticsearchSink {
         })
     }
 
-    fn resume(&self) -> BoxFuture<'_, Result<Option<Cursors>, SinkError>> {
+    fn resume(&self) -> BoxFuture<'_, Result<Option<Vec<Position>>, SinkError>> {
         // Nothing is accepted that is not done: the cursors of the state are enough.
         Box::pin(async { Ok(None) })
     }

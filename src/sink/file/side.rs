@@ -1,5 +1,6 @@
 //! The side file of an output: how long it was, what stood at its end, and the cursors that belong to it.
 
+use std::collections::HashMap;
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::hash::Hasher;
@@ -10,22 +11,60 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use siphasher::sip::SipHasher24;
 
+use crate::archive::Fact;
+use crate::event::{Cursor, GenerationId, Identity, Mark, Position};
 use crate::sink::Cursors;
 
 pub(super) const VERSION: u32 = 1;
 /// So many bytes before the end tell one output from another.
 const TAIL: u64 = 64;
 
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Side {
     pub version: u32,
     pub length: u64,
     /// Hash of the (at most) 64 bytes before `length`.
     pub tail: u64,
     pub cursors: Cursors,
+    /// By which the generations of the cursors are recognised where the state is lost; not in files of earlier
+    /// versions.
+    #[serde(default)]
+    pub known: Vec<Known>,
+}
+
+/// One generation, as an array: `[generation, [inode, birth, head length, head hash, ordinal], mark offset, mark hash]`.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Known(GenerationId, (u64, i64, u32, u64, u32), u64, u64);
+
+impl Known {
+    pub(super) fn new(generation: GenerationId, fact: Fact) -> Known {
+        let Identity { inode, birth, head_len, head_hash, ordinal } = fact.identity;
+        let Mark { offset, hash } = fact.mark;
+        Known(generation, (inode, birth, head_len, head_hash, ordinal), offset, hash)
+    }
+
+    fn fact(&self) -> Fact {
+        let (inode, birth, head_len, head_hash, ordinal) = self.1;
+        let identity = Identity { inode, birth, head_len, head_hash, ordinal };
+        Fact { identity, mark: Mark { offset: self.2, hash: self.3 } }
+    }
 }
 
 impl Side {
+    pub(super) fn positions(&self) -> Vec<Position> {
+        let facts: HashMap<GenerationId, Fact> =
+            self.known.iter().map(|known| (known.0, known.fact())).collect();
+        let position = |cursor: &Cursor| {
+            let fact = facts.get(&cursor.generation);
+            Position {
+                cursor: *cursor,
+                identity: fact.map(|fact| fact.identity.clone()),
+                mark: fact.map_or_else(Mark::default, |fact| fact.mark),
+            }
+        };
+        self.cursors.iter().map(position).collect()
+    }
+
     /// `None` where there is none.
     pub(super) fn load(output: &Path) -> io::Result<Option<Side>> {
         let bytes = match fs::read(beside(output, ".cursor")) {

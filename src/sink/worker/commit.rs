@@ -1,5 +1,7 @@
 //! Where a worker begins, and how its cursors follow what is done.
 
+use std::collections::HashMap;
+
 use tokio::time::Instant;
 
 use super::Worker;
@@ -70,14 +72,20 @@ impl Worker {
             return self.tracks.rewind();
         }
         let sink = self.config.sink.clone();
+        let mut marks = HashMap::new();
         let cursors = match sink.resume().await {
             Ok(own) => {
                 self.own_cursors = own.is_some();
+                let own = own.map(|positions| {
+                    let kept = positions.iter().filter(|position| position.mark.offset > 0);
+                    marks.extend(kept.map(|position| (position.cursor.generation, position.mark)));
+                    positions.into_iter().map(|position| position.cursor).collect()
+                });
                 own.unwrap_or_else(|| self.stored_cursors())
             }
             Err(error) => {
                 // For the figures: what waits behind the last cursors that are known.
-                self.tracks.reset(self.stored_cursors(), &self.config);
+                self.tracks.reset(self.stored_cursors(), marks, &self.config);
                 return self.fail(error.to_string(), None, person_needed(&error));
             }
         };
@@ -91,10 +99,24 @@ impl Worker {
         }
         match self.birth.as_mut().and_then(|birth| birth.done.take()) {
             Some(done) => self.tracks.inherit(done, &self.config),
-            None => self.tracks.reset(cursors, &self.config),
+            None => self.tracks.reset(cursors, marks, &self.config),
         }
         if self.mode.round {
             self.tracks.fix_ends();
+        }
+        self.forget_disbelieved().await;
+    }
+
+    /// The sink takes events of generations that hold other bytes than its own cursors speak of.
+    pub(super) async fn forget_disbelieved(&mut self) {
+        let disbelieved = self.tracks.take_disbelieved();
+        if disbelieved.is_empty() {
+            return;
+        }
+        let sink = self.config.sink.clone();
+        if let Err(error) = sink.forget(disbelieved).await {
+            self.fail(error.to_string(), None, person_needed(&error));
+            self.restart = true;
         }
     }
 

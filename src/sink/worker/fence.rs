@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use tokio::sync::watch;
 
-use crate::event::{Cursor, GenerationId};
+use crate::event::{Cursor, GenerationId, Mark};
 use crate::follow::Read;
 use crate::sink::queue::Queue;
 
@@ -81,5 +81,9 @@ impl Queue for Fenced {
 
     fn settled(&self) -> bool {
         self.queue.settled()
+    }
+
+    fn bears(&self, generation: GenerationId, mark: &Mark) -> Option<bool> {
+        self.queue.bears(generation, mark)
     }
 }

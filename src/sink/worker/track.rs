@@ -8,7 +8,7 @@ use super::bulk::Place;
 use super::fill::Position;
 use super::ledger::{Fate, Ledger};
 use super::prefix::Prefix;
-use crate::event::{Cursor, GenerationId};
+use crate::event::{Cursor, GenerationId, Mark};
 use crate::sink::Cursors;
 
 /// A round goes on without a file that could not be read so often in a row.
@@ -44,6 +44,10 @@ pub(super) struct Tracks {
     known: HashMap<GenerationId, usize>,
     /// How far those are that the log does not know (yet).
     elsewhere: HashMap<GenerationId, Prefix>,
+    /// What the sink's own cursors of those speak of.
+    marks: HashMap<GenerationId, Mark>,
+    /// Generations that hold other bytes than the sink's own cursor speaks of.
+    disbelieved: Vec<GenerationId>,
     begun: HashMap<GenerationId, u64>,
     earlier: HashMap<GenerationId, u64>,
     /// Lane of the rows in the state.
@@ -62,7 +66,14 @@ impl Tracks {
     }
 
     /// Begins again from these cursors.
-    pub(super) fn reset(&mut self, cursors: Cursors, config: &WorkerConfig) {
+    /// `marks`: what a sink's own cursors speak of, where it says so.
+    pub(super) fn reset(
+        &mut self,
+        cursors: Cursors,
+        marks: HashMap<GenerationId, Mark>,
+        config: &WorkerConfig,
+    ) {
+        self.marks = marks;
         let prefix = |cursor: Cursor| (cursor.generation, Prefix::at(cursor.offset));
         self.begin(cursors.into_iter().map(prefix).collect(), config);
     }
@@ -96,7 +107,15 @@ impl Tracks {
                 continue;
             }
             let done = self.elsewhere.remove(&generation);
+            let mark = self.marks.remove(&generation);
+            let holds = mark.and_then(|mark| config.queue.bears(generation, &mark));
+            let again = holds == Some(false) || (beyond && !config.is_gone(generation));
+            if again && done.is_some() {
+                self.disbelieved.push(generation);
+            }
             let prefix = match beyond {
+                // Other bytes than it was told of: read again rather than never.
+                _ if holds == Some(false) => Prefix::at(start),
                 // Nobody can read it any more.
                 true if config.is_gone(generation) => Prefix::at(end),
                 // A cursor beyond all that is there speaks of bytes that are gone: read again rather than never.
@@ -105,7 +124,10 @@ impl Tracks {
             };
             let from = prefix.end();
             let cursor = Cursor { generation, offset: from };
-            config.store.put_cursor_if_none(&config.name, &self.lane, cursor);
+            match again {
+                true => config.store.put_cursor(&config.name, &self.lane, cursor),
+                false => config.store.put_cursor_if_none(&config.name, &self.lane, cursor),
+            }
             // What was done beyond it at the beginning is no part of the account.
             let known = from + prefix.beyond();
             let begun = *self
@@ -127,6 +149,11 @@ impl Tracks {
                 earlier: self.earlier.get(&generation).copied().unwrap_or(0),
             });
         }
+    }
+
+    /// Generations whose events are new to the sink, whatever its own cursors say.
+    pub(super) fn take_disbelieved(&mut self) -> Vec<GenerationId> {
+        std::mem::take(&mut self.disbelieved)
     }
 
     /// The bytes of this place are done.

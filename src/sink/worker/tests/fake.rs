@@ -11,7 +11,8 @@ use tokio::sync::watch;
 
 use crate::base::Timestamp;
 use crate::event::{
-    Batch, Cursor, Decode, Flags, Generation, GenerationId, IdKey, Identity, Part, Record,
+    Batch, Cursor, Decode, Flags, Generation, GenerationId, IdKey, Identity, Mark, Part, Position,
+    Record,
 };
 use crate::follow::Read;
 use crate::privacy::Outgoing;
@@ -319,12 +320,16 @@ impl Sink for FakeSink {
         Box::pin(async { Ok(()) })
     }
 
-    fn resume(&self) -> BoxFuture<'_, Result<Option<Cursors>, SinkError>> {
+    fn resume(&self) -> BoxFuture<'_, Result<Option<Vec<Position>>, SinkError>> {
         let mut state = self.state.lock().unwrap();
         state.accepted.clear();
         let cursors = state.cursors.iter();
-        let cursors = cursors.map(|(&generation, &offset)| Cursor { generation, offset }).collect();
-        let own = self.transactional.then_some(cursors);
+        let position = |(&generation, &offset): (&GenerationId, &u64)| Position {
+            cursor: Cursor { generation, offset },
+            identity: None,
+            mark: Mark::default(),
+        };
+        let own = self.transactional.then_some(cursors.map(position).collect());
         Box::pin(async { Ok(own) })
     }
 

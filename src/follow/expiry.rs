@@ -1,13 +1,14 @@
-//! When a generation is over: no bytes, no name, nobody behind, and at last no row.
+//! When a generation ends: its file is truncated, deleted or gone, everybody has read it, and at last its row expires.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
 
+use super::catalog::{Stage, Tracked};
+use super::copies::GRACE;
 use super::discover::folder_of;
-use super::follower::Follower;
+use super::follower::{Follower, Phase};
 use super::notices::{self, Topic};
-use super::tracked::{Stage, Tracked};
 use crate::event::status::FileState;
 use crate::event::{FileId, Level};
 use crate::state::{Absence, GenerationRow};
@@ -16,46 +17,20 @@ use crate::state::{Absence, GenerationRow};
 pub(in crate::follow) const FORGOTTEN: Duration = Duration::from_secs(300);
 /// Rows of generations that are gone and read are kept this long.
 const KEPT: Duration = Duration::from_secs(30 * 86_400);
-/// So often it is counted how long they are gone.
-const EXPIRY: Duration = Duration::from_secs(3600);
 
 impl Follower {
-    /// Looks after generations whose file is lost: copies that may still come, names that are gone.
-    pub fn mourn(&mut self) {
-        let now = self.now();
-        let bereft: Vec<(FileId, bool)> = self
-            .tracked
-            .iter()
-            .filter_map(|(id, tracked)| match tracked.stage {
-                Stage::Bereft(until) => Some((*id, now >= until)),
-                _ => None,
-            })
-            .collect();
-        for (id, over) in bereft {
-            self.search_copy(id);
-            let unpacking = self.is_unpacking();
-            let Some(tracked) = self.tracked.get_mut(&id) else { continue };
-            if over && !unpacking && tracked.stage != Stage::Ended {
-                tracked.stage = Stage::Ended;
-                tracked.handle.update(|known| known.complete = true);
-                self.shared.remove_file(id);
-                self.shared.changed();
-            }
-        }
-        self.give_up_nameless(now);
-    }
-
     /// No name left, quiet for long: what is there is all; gone once everybody is through.
-    fn give_up_nameless(&mut self, now: Duration) {
+    pub fn retire_unlinked(&mut self) {
+        let now = self.now();
         let quiet = |tracked: &Tracked| {
-            let nameless = tracked.links == 0 || tracked.place.is_none();
             let settled = matches!(tracked.stage, Stage::Live | Stage::Ended);
-            nameless && settled && !tracked.segment && tracked.quiet_for(now) >= FORGOTTEN
+            let over = tracked.quiet_for(now) >= FORGOTTEN;
+            tracked.is_nameless() && settled && !tracked.segment && over
         };
-        let ids: Vec<FileId> =
-            self.tracked.iter().filter(|(_, t)| quiet(t)).map(|(id, _)| *id).collect();
-        for id in ids {
-            let Some(tracked) = self.tracked.get_mut(&id) else { continue };
+        let attended = self.catalog.attended();
+        let ids = attended.into_iter().filter(|id| self.catalog.get(*id).is_some_and(quiet));
+        for id in ids.collect::<Vec<_>>() {
+            let Some(tracked) = self.catalog.get_mut(id) else { continue };
             if tracked.stage == Stage::Live {
                 tracked.stage = Stage::Ended;
                 tracked.handle.update(|known| {
@@ -76,14 +51,30 @@ impl Follower {
         }
     }
 
+    /// A file that was closed to save descriptors was deleted meanwhile: its bytes are gone, unless a copy comes.
+    pub fn vanished(&mut self, id: FileId) {
+        let (now, time) = (self.now(), self.shared.clock.now());
+        let rest = self.open_rest(id);
+        let Some(tracked) = self.catalog.get_mut(id) else { return };
+        tracked.links = 0;
+        let was_kept = rest.is_some();
+        tracked.handle.update(|known| {
+            known.facts.state = FileState::Ended;
+            known.complete = was_kept;
+        });
+        let Some(row) = &mut tracked.row else { return self.drop_file(id) };
+        row.ended = Some(time);
+        tracked.stage = if was_kept { Stage::Ended } else { Stage::Bereft(now + GRACE) };
+        self.pending.change(id);
+        self.catalog.read_on_in(id, rest);
+        self.shared.changed();
+    }
+
     /// Its descriptor goes; its row stays.
     pub fn give_up(&mut self, id: FileId) {
-        let Some(tracked) = self.tracked.get(&id) else { return };
+        let Some(tracked) = self.catalog.get(id) else { return };
         let Some(row) = tracked.row.clone() else { return };
-        let (time, lost) = (self.shared.clock.now(), tracked.handle.known().facts.lost);
-        if lost > 0 {
-            self.shared.lost_without_file(&row, lost);
-        }
+        let time = self.shared.clock.now();
         self.drop_file(id);
         self.bury(GenerationRow { ended: row.ended.or(Some(time)), ..row });
     }
@@ -108,7 +99,7 @@ impl Follower {
     /// A loss that a reader met is put into the row, and said.
     pub fn count_loss(&mut self, id: FileId) {
         let time = self.shared.clock.now();
-        let Some(tracked) = self.tracked.get_mut(&id) else { return };
+        let Some(tracked) = self.catalog.get_mut(id) else { return };
         let lost = tracked.handle.known().facts.lost;
         let Some(row) = tracked.row.as_mut().filter(|row| lost > row.lost) else { return };
         row.lost = lost;
@@ -117,48 +108,73 @@ impl Follower {
             None => notices::truncated(&row.path, lost),
         };
         self.shared.board.say(Topic::Truncated(row.path.clone()), Level::Error, time, text);
-        self.dirty.insert(id);
+        self.shared.losses.note(row, lost);
+        self.pending.change(id);
         self.shared.changed();
     }
 
-    /// Rows of our sources that no file was found for, though every place could be looked at.
+    /// At the end: what nobody will be able to read any more is lost, whether a reader has met it or not.
+    pub fn count_unreachable(&mut self) {
+        let over = |tracked: &Tracked| {
+            let ended = matches!(tracked.stage, Stage::Ended | Stage::Bereft(_));
+            ended && !tracked.handle.has_bytes()
+        };
+        let held = self.held().filter(|tracked| over(tracked)).filter_map(|t| t.row.clone());
+        let rows: Vec<GenerationRow> = held.collect();
+        for row in rows {
+            if let Some(slowest) =
+                self.shared.slowest(&GenerationRow { ended: None, ..row.clone() })
+                && slowest < row.mark.offset
+            {
+                let lost = row.mark.offset - slowest;
+                self.shared.losses.note(&row, lost);
+                self.bury(GenerationRow { lost: row.lost.max(lost), ..row });
+            }
+        }
+        self.persist();
+    }
+
+    /// Rows of our sources that no file was found for, though every place could be looked at. A copy may come a
+    /// moment later.
     pub fn judge_rows_without_file(&mut self) {
-        if self.first_pass || !self.whole {
+        let Phase::Following { since } = self.phase else { return };
+        let waits = !self.shared.once() && self.now() < since + GRACE;
+        if waits || !self.seen.whole || self.shared.gone().is_empty() {
             return;
         }
         let time = self.shared.clock.now();
-        let mut gone = self.shared.gone();
-        let ours = |row: &GenerationRow| self.sources.iter().any(|s| *s.name == *row.source);
-        for row in gone.values_mut().filter(|row| row.ended.is_none()) {
-            if ours(row) && could_look(row) && !self.may_be_there(row) {
-                row.ended = Some(time);
+        let rows: Vec<GenerationRow> =
+            self.shared.gone().values().filter(|row| row.ended.is_none()).cloned().collect();
+        for row in rows {
+            let ours = self.catalog.of(row.id).is_none() && self.source_of(&row).is_some();
+            if ours && could_look(&row) && !self.may_be_there(&row) {
+                let row = GenerationRow { ended: Some(time), ..row };
                 if let Some(store) = self.shared.store.get() {
                     store.put_generation(row.clone());
                 }
+                if let Some(gone) = self.shared.gone().get_mut(&row.id) {
+                    *gone = row;
+                }
+                self.shared.changed();
             }
         }
     }
 
-    /// Its inode is there and not understood yet, and not shorter than what was seen.
+    /// Its file is there and not understood yet, and not shorter than what was seen.
     fn may_be_there(&self, row: &GenerationRow) -> bool {
-        let inode = row.identity.inode;
-        let undecided = |tracked: &Tracked| {
-            let here = tracked.place.is_some_and(|place| place.inode == inode);
-            here && tracked.undecided() && tracked.size >= row.mark.offset
-        };
+        let here = self.catalog.of_file(row.file_key());
+        let undecided = here.is_some_and(|t| t.undecided() && t.size >= row.mark.offset);
         row.rest.is_some()
             || self.is_unpacking()
-            || self.unopened.contains(&inode)
-            || self.tracked.values().any(undecided)
+            || self.seen.unopened.contains(&row.file_key().inode)
+            || undecided
     }
 
     /// Rows of generations that are gone, that everybody has read, and that nobody missed for long.
     pub fn expire(&mut self) {
-        let now = self.now();
-        if now < self.next_expiry {
+        if !self.schedule.expiry_is_due(self.now()) {
             return;
         }
-        self.next_expiry = now + EXPIRY;
         let time = self.shared.clock.now();
         let Some(store) = self.shared.store.get().cloned() else { return };
         let mut old = Vec::new();
@@ -174,7 +190,7 @@ impl Follower {
             if self.everybody_is_through(&row) {
                 self.remove_rest(row.id);
                 store.remove_generation(row.id);
-                self.rows.remove(row.id);
+                self.catalog.history.remove(row.id);
                 self.shared.forget(row.id);
             }
         }

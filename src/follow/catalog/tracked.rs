@@ -2,15 +2,16 @@
 
 use std::collections::VecDeque;
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use super::file::FileHandle;
-use super::identity::Place;
-use super::unpack::{Packed, Progress, Version};
 use crate::base::Timestamp;
-use crate::event::Mark;
+use crate::event::{FileKey, Mark};
+use crate::follow::descriptors::Pins;
+use crate::follow::file::FileHandle;
+use crate::follow::identity::Place;
+use crate::follow::unpack::{Packed, Progress, Version};
 use crate::state::GenerationRow;
 
 /// Marks that are remembered, so that a copy that ends before the last one is still known as one.
@@ -36,12 +37,8 @@ pub(in crate::follow) enum Stage {
 #[derive(Debug)]
 pub(in crate::follow) struct Tracked {
     pub handle: Arc<FileHandle>,
-    /// Where it really lies, as hints name it.
-    pub real: Option<PathBuf>,
     /// Index of its source.
     pub source: usize,
-    /// `None`: no descriptor is held.
-    pub place: Option<Place>,
     pub birth: i64,
     pub opened: Timestamp,
     pub stage: Stage,
@@ -57,10 +54,10 @@ pub(in crate::follow) struct Tracked {
     /// At first sight.
     pub first_size: u64,
     pub modified: Option<SystemTime>,
-    /// Uptime of the last growth, and of the next look.
+    /// Uptime of the last growth.
     pub grown: Duration,
-    pub next_look: Duration,
     pub marks: VecDeque<Mark>,
+    /// Set once, by [`super::Catalog::give_row`]; its generation never changes.
     pub row: Option<GenerationRow>,
     /// The first vote on its format had too little to go by.
     pub vote_open: bool,
@@ -68,12 +65,21 @@ pub(in crate::follow) struct Tracked {
     pub voted_at: u64,
     /// Compressed: the file that a copy is read of.
     pub packed: Option<Arc<Packed>>,
+    /// What that holds open.
+    pub pins: Option<Pins>,
     /// Of the compressed file, at the last look.
     pub version: Version,
     /// When what there was no room for is unpacked again.
     pub retry: Option<Duration>,
     /// Size when its row was found again: what was handed out before is not known beyond it.
     pub floor: u64,
+    // Indexed by the catalog, which alone changes them.
+    /// Where it lies; `None`: no file with a name is held.
+    pub(super) place: Option<Place>,
+    /// Its real path, as hints name it.
+    pub(super) real: Option<PathBuf>,
+    /// Uptime of the next look.
+    pub(super) next_look: Duration,
 }
 
 impl Tracked {
@@ -81,9 +87,7 @@ impl Tracked {
     pub fn new(handle: Arc<FileHandle>, source: usize, size: u64, now: Duration) -> Self {
         Tracked {
             handle,
-            real: None,
             source,
-            place: None,
             birth: 0,
             opened: Timestamp(0),
             stage: Stage::Unsettled,
@@ -95,16 +99,48 @@ impl Tracked {
             first_size: size,
             modified: None,
             grown: now,
-            next_look: now,
             marks: VecDeque::new(),
             row: None,
             vote_open: false,
             voted_at: 0,
             packed: None,
+            pins: None,
             version: (0, None),
             retry: None,
             floor: 0,
+            place: None,
+            real: None,
+            next_look: now,
         }
+    }
+
+    pub fn place(&self) -> Option<Place> {
+        self.place
+    }
+
+    /// Its real path, as hints name it.
+    pub fn real(&self) -> Option<&Path> {
+        self.real.as_deref()
+    }
+
+    /// Which file of the file system it is, while one is held.
+    pub fn file_key(&self) -> Option<FileKey> {
+        self.place.map(|place| FileKey { inode: place.inode, birth: self.birth })
+    }
+
+    /// What is read has no name in the file system (any more).
+    pub fn is_nameless(&self) -> bool {
+        self.links == 0 || self.place.is_none()
+    }
+
+    /// Something about it has to be looked after at each sweep, also while it lies still.
+    pub fn needs_attention(&self) -> bool {
+        let settled = matches!(self.stage, Stage::Live | Stage::Ended | Stage::Refused);
+        !settled
+            || self.is_nameless()
+            || self.segment
+            || self.packed.is_some()
+            || self.row.as_ref().is_some_and(|row| row.rest.is_some())
     }
 
     pub fn file(&self) -> Option<Arc<File>> {
@@ -152,7 +188,7 @@ impl Tracked {
     }
 
     /// From now on without the file that had a place: in what was kept of it, if that is given.
-    pub fn read_on_in(&mut self, rest: Option<Arc<File>>) {
+    pub(super) fn read_on_in(&mut self, rest: Option<Arc<File>>) {
         let handle = self.handle.clone();
         // Held until all of it is true, so that readers see either, never neither.
         let _front = handle.front();

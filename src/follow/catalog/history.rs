@@ -1,0 +1,201 @@
+//! All generations that were ever seen, by what a file can be recognised by: the file in which one began, the file
+//! that holds it now, and its beginning. Also those that only a sink's own positions still know.
+
+use std::collections::HashMap;
+
+use crate::event::{FileKey, GenerationId, IdKey, Identity, Mark};
+
+#[derive(Debug, Default)]
+pub(in crate::follow) struct History {
+    entries: HashMap<GenerationId, Entry>,
+    /// In the order in which they were first seen.
+    by_file: HashMap<FileKey, Vec<GenerationId>>,
+    by_head: HashMap<(u32, u64), Vec<GenerationId>>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    identity: Identity,
+    /// The file that holds it now, where that is not the one in which it began.
+    moved: Option<FileKey>,
+    /// Known from a sink's position alone, the state has no row: up to where it was seen.
+    only_mark: Option<Mark>,
+}
+
+impl Entry {
+    fn file(&self) -> FileKey {
+        self.moved.unwrap_or_else(|| self.identity.file_key())
+    }
+}
+
+impl History {
+    /// In the order in which they were first seen.
+    pub fn add(&mut self, id: GenerationId, identity: &Identity, moved: Option<FileKey>) {
+        if let Some(entry) = self.entries.get_mut(&id) {
+            // There is a row now.
+            entry.only_mark = None;
+        } else {
+            self.insert(id, identity, None);
+        }
+        if let Some(moved) = moved {
+            self.move_to(id, moved);
+        }
+    }
+
+    /// A generation of which only a sink's own position tells: it is recognised, and its number is not used again.
+    pub fn add_position(&mut self, id: GenerationId, identity: &Identity, mark: Mark) {
+        match self.entries.get_mut(&id) {
+            None => self.insert(id, identity, Some(mark)),
+            Some(entry) => {
+                if let Some(known) = &mut entry.only_mark
+                    && known.offset < mark.offset
+                {
+                    *known = mark;
+                }
+            }
+        }
+    }
+
+    fn insert(&mut self, id: GenerationId, identity: &Identity, only_mark: Option<Mark>) {
+        self.by_file.entry(identity.file_key()).or_default().push(id);
+        self.by_head.entry((identity.head_len, identity.head_hash)).or_default().push(id);
+        let entry = Entry { identity: identity.clone(), moved: None, only_mark };
+        self.entries.insert(id, entry);
+    }
+
+    /// The generation is in another file now.
+    pub fn move_to(&mut self, id: GenerationId, file: FileKey) {
+        let Some(entry) = self.entries.get_mut(&id) else { return };
+        let (before, began) = (entry.file(), entry.identity.file_key());
+        entry.moved = Some(file).filter(|file| *file != began);
+        // It stays known by the file in which it began: later lives of that one count on from it.
+        if before != began && before != file {
+            forget(&mut self.by_file, &before, id);
+        }
+        let there = self.by_file.entry(file).or_default();
+        if !there.contains(&id) {
+            there.push(id);
+        }
+    }
+
+    pub fn remove(&mut self, id: GenerationId) {
+        let Some(entry) = self.entries.remove(&id) else { return };
+        forget(&mut self.by_file, &entry.identity.file_key(), id);
+        forget(&mut self.by_file, &entry.file(), id);
+        forget(&mut self.by_head, &(entry.identity.head_len, entry.identity.head_hash), id);
+    }
+
+    /// Generations that this file was last seen to hold, or began in it, the latest first.
+    pub fn of_file(&self, file: FileKey) -> impl Iterator<Item = GenerationId> + '_ {
+        self.by_file.get(&file).into_iter().flatten().rev().copied()
+    }
+
+    /// Generations that begin with the same line.
+    pub fn of_head(&self, identity: &Identity) -> impl Iterator<Item = GenerationId> + '_ {
+        let ids = self.by_head.get(&(identity.head_len, identity.head_hash));
+        ids.into_iter().flatten().copied()
+    }
+
+    pub fn identity(&self, id: GenerationId) -> Option<&Identity> {
+        self.entries.get(&id).map(|entry| &entry.identity)
+    }
+
+    /// Up to where a generation was seen that only a sink's position knows.
+    pub fn only_mark(&self, id: GenerationId) -> Option<Mark> {
+        self.entries.get(&id)?.only_mark
+    }
+
+    /// Those that only a sink's position knows.
+    pub fn only_positions(&self) -> impl Iterator<Item = (GenerationId, &Identity, Mark)> + '_ {
+        let only = |(id, entry): (&GenerationId, &'_ Entry)| Some((*id, entry.only_mark?));
+        self.entries.iter().filter_map(move |(id, entry)| {
+            only((id, entry)).map(|(id, m)| (id, &entry.identity, m))
+        })
+    }
+
+    /// The identity with an ordinal behind those of all earlier lives that are known: one whose row has
+    /// expired must not lend its number, and with it its cursors, to a later life.
+    pub fn next_life(&self, mut identity: Identity, key: &IdKey) -> (GenerationId, Identity) {
+        let begins_alike = |other: &&Identity| {
+            other.file_key() == identity.file_key()
+                && (other.head_len, other.head_hash) == (identity.head_len, identity.head_hash)
+        };
+        let lives = self.by_file.get(&identity.file_key()).into_iter().flatten();
+        let lives = lives.filter_map(|id| self.identity(*id)).filter(begins_alike);
+        identity.ordinal = lives.map(|life| life.ordinal + 1).max().unwrap_or(0);
+        loop {
+            let id = identity.id(key);
+            if !self.entries.contains_key(&id) {
+                return (id, identity);
+            }
+            identity.ordinal += 1;
+        }
+    }
+}
+
+fn forget<K: std::hash::Hash + Eq>(
+    index: &mut HashMap<K, Vec<GenerationId>>,
+    key: &K,
+    id: GenerationId,
+) {
+    if let Some(ids) = index.get_mut(key) {
+        ids.retain(|other| *other != id);
+        if ids.is_empty() {
+            index.remove(key);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_expired_life_does_not_lend_its_number_to_a_later_one() {
+        let key = IdKey::from_host_id("test");
+        let identity = Identity { inode: 7, birth: 1, head_len: 5, head_hash: 9, ordinal: 0 };
+        let mut history = History::default();
+        let mut lives = Vec::new();
+        for expected in 0..3 {
+            let (id, life) = history.next_life(identity.clone(), &key);
+            assert_eq!(life.ordinal, expected);
+            history.add(id, &life, None);
+            lives.push(id);
+        }
+        history.remove(lives[0]);
+        let (id, life) = history.next_life(identity.clone(), &key);
+        assert_eq!(life.ordinal, 3);
+        assert!(!lives.contains(&id));
+        let other = Identity { head_hash: 10, ..identity };
+        assert_eq!(history.next_life(other, &key).1.ordinal, 0);
+    }
+
+    #[test]
+    fn a_generation_is_known_by_the_file_it_began_in_and_the_one_it_is_in() {
+        let key = IdKey::from_host_id("test");
+        let identity = Identity { inode: 7, birth: 1, head_len: 5, head_hash: 9, ordinal: 0 };
+        let (id, file) = (identity.id(&key), |inode| FileKey { inode, birth: 1 });
+        let mut history = History::default();
+        history.add(id, &identity, Some(file(8)));
+        let of = |history: &History, inode| history.of_file(file(inode)).collect::<Vec<_>>();
+        assert_eq!((of(&history, 7), of(&history, 8)), (vec![id], vec![id]));
+        history.move_to(id, file(9));
+        assert_eq!((of(&history, 8), of(&history, 9)), (vec![], vec![id]));
+        history.remove(id);
+        assert_eq!((of(&history, 7), of(&history, 9)), (vec![], vec![]));
+    }
+
+    #[test]
+    fn what_only_a_position_knows_keeps_its_number() {
+        let key = IdKey::from_host_id("test");
+        let identity = Identity { inode: 7, birth: 1, head_len: 5, head_hash: 9, ordinal: 0 };
+        let id = identity.id(&key);
+        let mut history = History::default();
+        history.add_position(id, &identity, Mark { offset: 10, hash: 1 });
+        history.add_position(id, &identity, Mark { offset: 20, hash: 2 });
+        assert_eq!(history.only_mark(id), Some(Mark { offset: 20, hash: 2 }));
+        assert_eq!(history.next_life(identity.clone(), &key).1.ordinal, 1);
+        history.add(id, &identity, None);
+        assert_eq!(history.only_mark(id), None);
+    }
+}

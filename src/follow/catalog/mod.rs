@@ -1,0 +1,208 @@
+//! The files under observation, and everything by which one of them is found: where it lies, its real path, its
+//! generation, when it is looked at next.
+//!
+//! The indexes are kept in step here and nowhere else: what they are made of changes through these methods alone.
+
+mod history;
+mod tracked;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::discover::folder_of;
+use super::identity::Place;
+use crate::event::{FileId, FileKey, GenerationId};
+use crate::state::GenerationRow;
+
+pub(in crate::follow) use history::History;
+pub(in crate::follow) use tracked::{Stage, Tracked};
+
+#[derive(Debug, Default)]
+pub(in crate::follow) struct Catalog {
+    files: BTreeMap<FileId, Tracked>,
+    by_place: HashMap<Place, FileId>,
+    by_file: HashMap<FileKey, FileId>,
+    by_real_path: HashMap<PathBuf, FileId>,
+    /// Also of files that are not published yet.
+    by_generation: HashMap<GenerationId, FileId>,
+    /// Real folders of the files, and how many are in each.
+    folders: BTreeMap<PathBuf, usize>,
+    /// Files with a place.
+    looks: BTreeSet<(Duration, FileId)>,
+    /// Files that may have begun or ceased to need attention.
+    touched: BTreeSet<FileId>,
+    attended: BTreeSet<FileId>,
+    /// Generations with or without a file.
+    pub history: History,
+}
+
+impl Catalog {
+    pub fn get(&self, id: FileId) -> Option<&Tracked> {
+        self.files.get(&id)
+    }
+
+    pub fn get_mut(&mut self, id: FileId) -> Option<&mut Tracked> {
+        self.touched.insert(id);
+        self.files.get_mut(&id)
+    }
+
+    /// In the order of first sight.
+    pub fn iter(&self) -> impl Iterator<Item = (FileId, &Tracked)> {
+        self.files.iter().map(|(id, tracked)| (*id, tracked))
+    }
+
+    pub fn ids(&self) -> Vec<FileId> {
+        self.files.keys().copied().collect()
+    }
+
+    pub fn len(&self) -> usize {
+        self.files.len()
+    }
+
+    pub fn insert(&mut self, tracked: Tracked, place: Option<Place>) {
+        let (id, birth) = (tracked.handle.id, tracked.birth);
+        self.files.insert(id, tracked);
+        self.set_place(id, place, birth);
+    }
+
+    /// Nobody finds it any more. Its generation stays in the history.
+    pub fn remove(&mut self, id: FileId) -> Option<Tracked> {
+        self.set_place(id, None, 0);
+        self.set_real_path(id, None);
+        let tracked = self.files.remove(&id)?;
+        if let Some(row) = &tracked.row {
+            forget(&mut self.by_generation, &row.id, id);
+        }
+        self.touched.remove(&id);
+        self.attended.remove(&id);
+        Some(tracked)
+    }
+
+    /// The file lies there from now on, and no other one.
+    pub fn set_place(&mut self, id: FileId, place: Option<Place>, birth: i64) {
+        let Some(tracked) = self.files.get_mut(&id) else { return };
+        self.touched.insert(id);
+        let key_before = tracked.file_key();
+        if let Some(before) = std::mem::replace(&mut tracked.place, place) {
+            forget(&mut self.by_place, &before, id);
+        }
+        if let Some(before) = key_before {
+            forget(&mut self.by_file, &before, id);
+        }
+        tracked.birth = birth;
+        let look = (tracked.next_look, id);
+        match place {
+            Some(place) => {
+                self.by_place.insert(place, id);
+                self.looks.insert(look);
+            }
+            None => _ = self.looks.remove(&look),
+        }
+        if let Some(key) = tracked.file_key() {
+            self.by_file.insert(key, id);
+        }
+    }
+
+    pub fn set_real_path(&mut self, id: FileId, real: Option<PathBuf>) {
+        let Some(tracked) = self.files.get_mut(&id) else { return };
+        if tracked.real == real {
+            return;
+        }
+        if let Some(before) = std::mem::replace(&mut tracked.real, real.clone()) {
+            forget(&mut self.by_real_path, &before, id);
+            let folder = folder_of(&before);
+            if let Some(count) = self.folders.get_mut(folder) {
+                *count -= 1;
+                if *count == 0 {
+                    self.folders.remove(folder);
+                }
+            }
+        }
+        if let Some(real) = real {
+            *self.folders.entry(folder_of(&real).to_owned()).or_default() += 1;
+            self.by_real_path.insert(real, id);
+        }
+    }
+
+    /// This file holds the generation of the row.
+    pub fn give_row(&mut self, id: FileId, row: GenerationRow) {
+        let Some(tracked) = self.files.get_mut(&id) else { return };
+        self.touched.insert(id);
+        self.by_generation.insert(row.id, id);
+        self.history.add(row.id, &row.identity, row.moved);
+        tracked.row = Some(row);
+    }
+
+    /// Reads on in what was kept of the file, or in nothing; where it lay is no longer its place.
+    pub fn read_on_in(&mut self, id: FileId, rest: Option<Arc<File>>) {
+        let birth = self.files.get(&id).map_or(0, |tracked| tracked.birth);
+        self.set_place(id, None, birth);
+        if let Some(tracked) = self.files.get_mut(&id) {
+            tracked.read_on_in(rest);
+        }
+    }
+
+    pub fn look_at(&mut self, id: FileId, when: Duration) {
+        let Some(tracked) = self.files.get_mut(&id) else { return };
+        self.looks.remove(&(tracked.next_look, id));
+        tracked.next_look = when;
+        if tracked.place.is_some() {
+            self.looks.insert((when, id));
+        }
+    }
+
+    /// Those that are to be looked at by now.
+    pub fn due(&self, now: Duration) -> Vec<FileId> {
+        let due = self.looks.range(..=(now, FileId(u32::MAX)));
+        due.map(|(_, id)| *id).collect()
+    }
+
+    pub fn next_look(&self) -> Option<Duration> {
+        self.looks.first().map(|(when, _)| *when)
+    }
+
+    /// Files about which something has to be looked after at each sweep.
+    pub fn attended(&mut self) -> Vec<FileId> {
+        for id in std::mem::take(&mut self.touched) {
+            match self.files.get(&id).is_some_and(Tracked::needs_attention) {
+                true => self.attended.insert(id),
+                false => self.attended.remove(&id),
+            };
+        }
+        self.attended.iter().copied().collect()
+    }
+
+    pub fn at(&self, place: Place) -> Option<FileId> {
+        self.by_place.get(&place).copied()
+    }
+
+    pub fn at_real_path(&self, real: &Path) -> Option<FileId> {
+        self.by_real_path.get(real).copied()
+    }
+
+    /// The file that holds a generation.
+    pub fn of(&self, generation: GenerationId) -> Option<&Tracked> {
+        self.by_generation.get(&generation).and_then(|id| self.files.get(id))
+    }
+
+    /// The file of the file system with this key, wherever its device is mounted now.
+    pub fn of_file(&self, key: FileKey) -> Option<&Tracked> {
+        let id = self.by_file.get(&key)?;
+        self.files.get(id)
+    }
+
+    /// Folders in which files really lie, also those to which links lead.
+    pub fn folders(&self) -> impl Iterator<Item = &PathBuf> {
+        self.folders.keys()
+    }
+}
+
+/// The key leads to this file no longer; where it leads to another one already, it stays.
+fn forget<K: std::hash::Hash + Eq>(index: &mut HashMap<K, FileId>, key: &K, id: FileId) {
+    if index.get(key) == Some(&id) {
+        index.remove(key);
+    }
+}

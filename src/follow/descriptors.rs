@@ -1,0 +1,170 @@
+//! How many log files may be open at once. Above that, those that were not used for longest are parked: closed, and
+//! opened again by their path when somebody needs them.
+//!
+//! A file that could not be found again is never parked: one without a name, or an unpacked copy. A reserve stays for
+//! the state, sinks and sockets.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use super::file::FileHandle;
+use super::identity::{self, Place, name_of};
+use crate::event::{FileId, FileKey};
+
+/// Descriptors that logs leave to everything else.
+const RESERVE: u64 = 48;
+/// Logs get at least so many, however low the limit is.
+const LEAST: usize = 8;
+
+/// Which file it is, and where it was when it was closed.
+#[derive(Clone, Debug, PartialEq)]
+pub(in crate::follow) struct Parked {
+    pub path: PathBuf,
+    pub key: FileKey,
+}
+
+impl Parked {
+    /// The file again, if it is still there under its name.
+    pub fn open(&self) -> io::Result<File> {
+        let file = open_nonblocking(&self.path)?;
+        self.same(&file.metadata()?)?;
+        Ok(file)
+    }
+
+    /// What can be known of it without opening it.
+    pub fn metadata(&self) -> io::Result<std::fs::Metadata> {
+        let metadata = std::fs::metadata(&self.path)?;
+        self.same(&metadata)?;
+        Ok(metadata)
+    }
+
+    fn same(&self, metadata: &std::fs::Metadata) -> io::Result<()> {
+        let found = FileKey { inode: metadata.ino(), birth: identity::birth(metadata) };
+        match found == self.key {
+            true => Ok(()),
+            false => Err(io::Error::new(io::ErrorKind::NotFound, "another file has its name")),
+        }
+    }
+}
+
+/// A name may have become a pipe since: opening one would wait for its writer.
+pub(in crate::follow) fn open_nonblocking(path: &Path) -> io::Result<File> {
+    let nonblocking = rustix::fs::OFlags::NONBLOCK.bits() as i32;
+    std::fs::OpenOptions::new().read(true).custom_flags(nonblocking).open(path)
+}
+
+/// The open files of one log.
+#[derive(Debug)]
+pub(in crate::follow) struct Descriptors {
+    most: usize,
+    /// Counts uses: the file with the lowest number was not used for longest.
+    uses: AtomicU64,
+    open: Mutex<HashMap<FileId, Weak<FileHandle>>>,
+    /// Held by files that cannot be parked.
+    pinned: Arc<AtomicUsize>,
+}
+
+/// Descriptors that stay open as long as this value lives.
+#[derive(Debug)]
+pub(in crate::follow) struct Pins {
+    count: usize,
+    pinned: Arc<AtomicUsize>,
+}
+
+impl Drop for Pins {
+    fn drop(&mut self) {
+        self.pinned.fetch_sub(self.count, Ordering::AcqRel);
+    }
+}
+
+impl Descriptors {
+    /// Raises the soft limit, which is for programs that use select(2), and leaves the reserve.
+    pub fn for_this_process() -> Self {
+        let limit = getrlimit(Resource::Nofile);
+        if limit.current != limit.maximum {
+            let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+            if let Err(error) = setrlimit(Resource::Nofile, raised) {
+                tracing::warn!(%error, "cannot raise the limit of open files");
+            }
+        }
+        let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+        Descriptors::with(usize::try_from(limit.saturating_sub(RESERVE)).unwrap_or(usize::MAX))
+    }
+
+    pub fn with(most: usize) -> Self {
+        Descriptors {
+            most: most.max(LEAST),
+            uses: AtomicU64::new(1),
+            open: Mutex::default(),
+            pinned: Arc::default(),
+        }
+    }
+
+    pub fn next_use(&self) -> u64 {
+        self.uses.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// `handle` has a file open from now on: others are parked where there are too many.
+    pub fn opened(&self, handle: &Arc<FileHandle>) {
+        self.files().insert(handle.id, Arc::downgrade(handle));
+        self.make_room(handle.id);
+    }
+
+    /// For files that are opened and cannot be parked; an error where too many are.
+    pub fn pin(&self, count: usize) -> io::Result<Pins> {
+        if self.pinned.load(Ordering::Acquire) + count > self.most / 2 {
+            // EMFILE: said as that, and tried again.
+            return Err(io::Error::from_raw_os_error(24));
+        }
+        self.pinned.fetch_add(count, Ordering::AcqRel);
+        Ok(Pins { count, pinned: self.pinned.clone() })
+    }
+
+    /// Parks files until there is room, but not the one that was just opened.
+    fn make_room(&self, opened: FileId) {
+        let mut files = self.files();
+        let room = self.most.saturating_sub(self.pinned.load(Ordering::Acquire)).max(1);
+        if files.len() <= room {
+            return;
+        }
+        files.retain(|_, handle| handle.upgrade().is_some_and(|handle| handle.has_file_open()));
+        let mut candidates: Vec<(u64, FileId)> = files
+            .iter()
+            .filter(|(id, _)| **id != opened)
+            .filter_map(|(id, handle)| Some((handle.upgrade()?.last_use(), *id)))
+            .collect();
+        candidates.sort_unstable();
+        // Some more than needed, so that not each opening has to look through all.
+        let surplus = files.len().saturating_sub(room);
+        let mut wanted = if surplus > 0 { surplus + room / 8 } else { 0 };
+        for (_, id) in candidates {
+            if wanted == 0 {
+                break;
+            }
+            let parked = files.get(&id).and_then(Weak::upgrade).is_none_or(|handle| handle.park());
+            if parked {
+                files.remove(&id);
+                wanted -= 1;
+            }
+        }
+    }
+
+    fn files(&self) -> MutexGuard<'_, HashMap<FileId, Weak<FileHandle>>> {
+        self.open.lock().expect("no holder of the open files panics")
+    }
+}
+
+/// Where the file is now, if it can be found again by that name.
+pub(in crate::follow) fn parkable(file: &File) -> Option<Parked> {
+    let metadata = file.metadata().ok().filter(|metadata| metadata.nlink() > 0)?;
+    let key = FileKey { inode: Place::of(&metadata).inode, birth: identity::birth(&metadata) };
+    let parked = Parked { path: name_of(file)?, key };
+    parked.metadata().ok().map(|_| parked)
+}

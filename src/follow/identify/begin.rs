@@ -1,0 +1,155 @@
+//! The row of a generation: begun for a new one, taken up for one that is known.
+
+use std::fs::File;
+
+use crate::base::Timestamp;
+use crate::event::{DayMark, Encoding, FileId, FormatEntry, GenerationId, Identity, Mark};
+use crate::follow::Start;
+use crate::follow::catalog::{Stage, Tracked};
+use crate::follow::cuts::drop_needless_cut;
+use crate::follow::follower::Follower;
+use crate::follow::identity::{Head, mark_at, next_mark};
+use crate::follow::sample::{LOOKED_BACK, last_line_end, read_sample, sample_is_enough};
+use crate::format::list;
+use crate::state::GenerationRow;
+
+impl Follower {
+    /// The generation goes on in this file, where it was left.
+    pub fn bind(&mut self, id: FileId, generation: GenerationId) {
+        let row = self.shared.gone().get(&generation).cloned();
+        let Some(row) = row else { return self.bind_by_position(id, generation) };
+        self.bind_row(id, row);
+    }
+
+    fn bind_row(&mut self, id: FileId, mut row: GenerationRow) {
+        let (now, key) = (self.shared.clock.now(), *self.key());
+        let Some(tracked) = self.catalog.get_mut(id) else { return };
+        let Some(file) = tracked.file() else { return };
+        row.ended = None;
+        row.absence = None;
+        place_in(&mut row, tracked);
+        tracked.floor = tracked.size.max(row.mark.offset);
+        tracked.vote_open = tracked.handle.source.format.is_none()
+            && row.formats.len() == 1
+            && !sample_is_enough(&read_sample(&file, row.mark.offset, row.encoding));
+        tracked.push_mark(row.mark);
+        if tracked.size > row.mark.offset
+            && let Ok(Some(mark)) = next_mark(&file, &row.mark, tracked.size, &key)
+        {
+            drop_needless_cut(&mut row, &file, tracked.size, tracked.handle.source.multiline);
+            row.note_day(now.day());
+            row.mark = mark;
+            tracked.push_mark(mark);
+        }
+        self.settle_with(id, row);
+    }
+
+    /// The state has lost it, and a sink's own position tells which generation it is: it has the id and the offsets
+    /// that it had, and the sink's cursor holds.
+    fn bind_by_position(&mut self, id: FileId, generation: GenerationId) {
+        let known = self.catalog.history.identity(generation).cloned();
+        let Some((identity, mark)) = known.zip(self.catalog.history.only_mark(generation)) else {
+            return;
+        };
+        self.begin_as(id, generation, identity, Some(mark));
+    }
+
+    /// A generation that nobody has seen before.
+    pub fn begin(&mut self, id: FileId, identity: Identity) {
+        let (generation, identity) = self.catalog.history.next_life(identity, self.key());
+        self.begin_as(id, generation, identity, None);
+    }
+
+    /// `seen`: what was seen of it before the state was lost.
+    fn begin_as(
+        &mut self,
+        id: FileId,
+        generation: GenerationId,
+        identity: Identity,
+        seen: Option<Mark>,
+    ) {
+        let key = *self.key();
+        let fresh = self.catalog.get(id).is_some_and(|t| t.early && self.fresh[t.source]);
+        let Some(tracked) = self.catalog.get_mut(id) else { return };
+        let Some(file) = tracked.file() else { return };
+        let Ok(Some(mark)) = mark_at(&file, tracked.size, &key) else { return };
+        let at_end = tracked.handle.source.start == Start::End && fresh && seen.is_none();
+        let encoding = Encoding::of(&read_sample(&file, tracked.size, Encoding::Utf8));
+        let first_size = tracked.first_size.min(tracked.size);
+        let start = if at_end { start_at_end(&file, first_size, encoding) } else { 0 };
+        let sample = read_sample(&file, tracked.size, encoding);
+        if !Head::read(&file).is_ok_and(|head| head.fits(&identity, &key)) {
+            // Another life began between two looks at it.
+            self.work.unjudged.insert(id);
+            return;
+        }
+        tracked.vote_open = tracked.handle.source.format.is_none() && !sample_is_enough(&sample);
+        let modified = tracked.modified.map_or(tracked.opened, Timestamp::from);
+        let mut row = GenerationRow {
+            id: generation,
+            source: tracked.handle.source.name.to_string(),
+            path: tracked.handle.path().to_path_buf(),
+            first_path: tracked.handle.path().to_path_buf(),
+            device: 0,
+            moved: None,
+            start,
+            mark,
+            encoding,
+            formats: vec![vote(tracked.handle.source.format.as_deref(), &sample)],
+            days: vec![DayMark { offset: 0, day: modified.day() }],
+            cuts: Vec::new(),
+            first_seen: tracked.opened,
+            ended: None,
+            lost: 0,
+            rest: None,
+            absence: None,
+            identity,
+        };
+        place_in(&mut row, tracked);
+        if let Some(seen) = seen {
+            tracked.push_mark(seen);
+            tracked.floor = seen.offset;
+        }
+        tracked.push_mark(mark);
+        self.settle_with(id, row);
+    }
+
+    /// Published once it is durable.
+    fn settle_with(&mut self, id: FileId, row: GenerationRow) {
+        // Its row stays where readers find it until the file is published, and waits like the file.
+        if let Some(gone) = self.shared.gone().get_mut(&row.id) {
+            gone.ended = None;
+        }
+        self.catalog.give_row(id, row);
+        self.set_stage(id, Stage::Settled);
+        self.pending.change_urgently(id);
+    }
+}
+
+/// The row says where its file is.
+pub(in crate::follow) fn place_in(row: &mut GenerationRow, tracked: &Tracked) {
+    row.path = tracked.handle.path().to_path_buf();
+    row.source = tracked.handle.source.name.to_string();
+    row.device = tracked.place().map_or(row.device, |place| place.device);
+    let began = row.identity.file_key();
+    row.moved = tracked.file_key().filter(|file| *file != began);
+}
+
+/// Behind the last line that was there at first sight; what has no line yet is not passed over.
+fn start_at_end(file: &File, first_size: u64, encoding: Encoding) -> u64 {
+    last_line_end(file, 0, first_size, encoding).unwrap_or(match first_size {
+        0..=LOOKED_BACK => 0,
+        _ => first_size,
+    })
+}
+
+fn vote(forced: Option<&str>, sample: &[u8]) -> FormatEntry {
+    match forced {
+        Some(name) => FormatEntry { offset: 0, format: name.into(), parameters: Vec::new() },
+        None => {
+            let vote = list::detect(sample);
+            let format = vote.format.name().into();
+            FormatEntry { offset: 0, format, parameters: vote.parameters }
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! The table of docs/ARCHITECTURE.md, row by row.
+
+use super::Claim::{Beside, Copy, Nothing, Read, Same, Wait};
+use super::Content::{All, Beginning, Differs, More};
+use super::Original as O;
+use super::*;
+
+const PLAIN: Candidate = Candidate {
+    sibling: false,
+    unlinked: false,
+    packed: false,
+    quiet: false,
+    last_call: false,
+    recent: true,
+};
+const UNPACKED: Candidate = Candidate { packed: true, ..PLAIN };
+const LAST: Candidate = Candidate { quiet: true, last_call: true, ..PLAIN };
+
+fn evidence(original: Original, content: Content) -> Evidence {
+    Evidence {
+        same_file: false,
+        superseded: false,
+        original,
+        content,
+        related: true,
+        unique: false,
+    }
+}
+
+fn check(candidate: &Candidate, evidence: Evidence, expected: Claim) {
+    assert_eq!(claim(candidate, &evidence), expected, "{candidate:?} {evidence:?}");
+}
+
+#[test]
+fn other_bytes_are_another_file_whatever_else_is_known() {
+    for original in [O::Missing, O::Truncated, O::Unlinked { over: true }, O::Kept, O::Named] {
+        for same_file in [false, true] {
+            let evidence = Evidence { same_file, ..evidence(original, Differs) };
+            check(&PLAIN, evidence, Nothing);
+            check(&UNPACKED, evidence, Nothing);
+        }
+    }
+}
+
+#[test]
+fn the_same_file_with_what_was_seen_is_that_generation() {
+    for original in [O::Missing, O::Present, O::Unreachable] {
+        let same = |content| Evidence { same_file: true, ..evidence(original, content) };
+        check(&PLAIN, same(All), Same);
+        check(&PLAIN, same(More), Same);
+        check(&PLAIN, same(Beginning), Nothing);
+        check(&PLAIN, Evidence { superseded: true, ..same(All) }, Nothing);
+        // Names say nothing about the same file.
+        check(&PLAIN, Evidence { related: false, ..same(All) }, Same);
+    }
+}
+
+#[test]
+fn what_nobody_holds_is_read_on_in_a_copy_only_where_its_own_file_is_gone() {
+    for content in [All, More] {
+        check(&PLAIN, evidence(O::Missing, content), Copy);
+        check(&UNPACKED, evidence(O::Missing, content), Copy);
+        let unrelated = Evidence { related: false, ..evidence(O::Missing, content) };
+        check(&PLAIN, unrelated, Nothing);
+        check(&PLAIN, Evidence { unique: true, ..unrelated }, Copy);
+        check(&PLAIN, evidence(O::Present, content), Beside);
+        check(&PLAIN, evidence(O::Unreachable, content), Beside);
+    }
+    for original in [O::Missing, O::Present, O::Unreachable] {
+        check(&PLAIN, evidence(original, Beginning), Nothing);
+    }
+}
+
+#[test]
+fn what_was_truncated_is_read_on_in_its_copy_even_if_that_lacks_the_end() {
+    for content in [Beginning, All, More] {
+        check(&PLAIN, evidence(O::Truncated, content), Copy);
+        let unrelated = Evidence { related: false, ..evidence(O::Truncated, content) };
+        check(&PLAIN, unrelated, Nothing);
+        check(&PLAIN, Evidence { unique: true, ..unrelated }, Copy);
+    }
+}
+
+#[test]
+fn a_file_that_was_moved_away_is_waited_for_while_its_writer_may_hold_it() {
+    check(&PLAIN, evidence(O::Unlinked { over: false }, More), Copy);
+    check(&PLAIN, evidence(O::Unlinked { over: false }, All), Wait);
+    check(&PLAIN, evidence(O::Unlinked { over: true }, All), Copy);
+    check(&PLAIN, evidence(O::Unlinked { over: true }, Beginning), Wait);
+    check(&LAST, evidence(O::Unlinked { over: false }, Beginning), Copy);
+    let unrelated = evidence(O::Unlinked { over: true }, More);
+    check(&PLAIN, Evidence { related: false, ..unrelated }, Nothing);
+}
+
+#[test]
+fn what_is_over_is_read_on_in_a_compressed_file_when_it_has_no_name_of_its_own() {
+    for original in [|unlinked| O::Unpacked { unlinked }, |unlinked| O::Ended { unlinked }] {
+        check(&UNPACKED, evidence(original(true), All), Copy);
+        check(&UNPACKED, evidence(original(false), All), Beside);
+        let unrelated = Evidence { related: false, ..evidence(original(true), All) };
+        check(&UNPACKED, unrelated, Nothing);
+    }
+    check(&PLAIN, evidence(O::Ended { unlinked: true }, All), Nothing);
+    check(&PLAIN, evidence(O::Kept, All), Copy);
+    check(&PLAIN, Evidence { related: false, ..evidence(O::Kept, All) }, Beside);
+}
+
+#[test]
+fn what_was_read_from_the_compressed_file_is_not_read_from_what_it_was_made_of() {
+    let original = O::Unpacked { unlinked: false };
+    check(&Candidate { unlinked: true, ..PLAIN }, evidence(original, All), Read);
+    check(&Candidate { unlinked: true, ..PLAIN }, evidence(original, Beginning), Read);
+    check(&PLAIN, evidence(original, All), Beside);
+    check(&PLAIN, evidence(original, More), Nothing);
+}
+
+#[test]
+fn a_file_beside_a_log_that_goes_on_is_its_own() {
+    for content in [Beginning, All, More] {
+        check(&PLAIN, evidence(O::Named, content), Beside);
+    }
+}
+
+#[test]
+fn the_strongest_claim_decides_and_the_latest_generation_of_equal_ones() {
+    let decided = |claims: &[Claim]| {
+        let claims: Vec<(usize, Claim)> = claims.iter().copied().enumerate().collect();
+        decide(&PLAIN, &claims)
+    };
+    assert_eq!(decided(&[]), Decision::New);
+    assert_eq!(decided(&[Nothing]), Decision::New);
+    assert_eq!(decided(&[Beside, Copy, Same, Same]), Decision::Same(2));
+    assert_eq!(decided(&[Wait, Beside, Copy, Copy]), Decision::Copy(2));
+    assert_eq!(decided(&[Beside, Wait, Read]), Decision::Drop);
+    assert_eq!(decided(&[Beside, Wait]), Decision::Suspect);
+    assert_eq!(decided(&[Beside]), Decision::Suspect);
+}
+
+#[test]
+fn a_sibling_is_read_only_for_what_nobody_else_holds() {
+    let beside = [((), Beside)];
+    let quiet = Candidate { quiet: true, ..PLAIN };
+    assert_eq!(decide(&quiet, &beside), Decision::New);
+    let sibling = Candidate { sibling: true, ..quiet };
+    assert_eq!(decide(&sibling, &beside), Decision::Drop);
+    assert_eq!(decide(&sibling, &[((), Nothing)]), Decision::New);
+    assert_eq!(decide(&Candidate { recent: false, ..sibling }, &[((), Nothing)]), Decision::Drop);
+    assert_eq!(decide(&Candidate { recent: false, ..quiet }, &[((), Nothing)]), Decision::New);
+}

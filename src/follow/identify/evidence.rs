@@ -1,0 +1,333 @@
+//! What is known about a file that is to be identified, and about each generation that it may be.
+//!
+//! Reads the beginning and the marks of files; changes nothing but to doubt a file that turns out to be truncated.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::time::Duration;
+
+use super::decide::{Candidate, Content, Evidence, Original};
+use crate::base::Timestamp;
+use crate::event::{FileKey, GenerationId, Identity, Mark};
+use crate::follow::catalog::{Stage, Tracked};
+use crate::follow::descriptors::open_nonblocking;
+use crate::follow::discover::folder_of;
+use crate::follow::expiry::FORGOTTEN;
+use crate::follow::follower::Follower;
+use crate::follow::identity::{self, Head, bears, same_bytes};
+use crate::follow::names;
+use crate::state::GenerationRow;
+
+/// A file that begins as another is its own when it has not grown for this long.
+pub(in crate::follow) const SUSPECTED: Duration = Duration::from_secs(2);
+/// Windows of two files that are compared to tell a copy from a neighbour.
+const WINDOW: u64 = 8 * 1024;
+
+/// The file that is to be identified, as it lies open.
+pub(super) struct Subject<'a> {
+    pub tracked: &'a Tracked,
+    pub file: &'a File,
+    pub head: &'a Head,
+    pub key: FileKey,
+}
+
+impl Follower {
+    pub(super) fn candidate(&self, tracked: &Tracked, last_call: bool) -> Candidate {
+        Candidate {
+            sibling: tracked.sibling,
+            unlinked: tracked.links == 0,
+            packed: tracked.packed.is_some(),
+            quiet: last_call || tracked.quiet_for(self.now()) >= SUSPECTED,
+            last_call,
+            recent: self.is_recent(tracked),
+        }
+    }
+
+    /// Each generation that the file may be, the latest first: those that it was seen to hold, then those that begin
+    /// as it does.
+    pub(super) fn evidence_of_file(
+        &self,
+        subject: &Subject<'_>,
+    ) -> io::Result<Vec<(GenerationId, Evidence)>> {
+        let mut found = Vec::new();
+        let of_file: Vec<GenerationId> = self.catalog.history.of_file(subject.key).collect();
+        for (earlier, id) in of_file.into_iter().enumerate() {
+            if self.catalog.of(id).is_some() {
+                continue;
+            }
+            let row = self.shared.gone().get(&id).cloned();
+            let Some(known) = self.known(id, row.as_ref()) else { continue };
+            if known.file != subject.key || !subject.head.fits(&known.identity, self.key()) {
+                continue;
+            }
+            let ended = row.as_ref().is_some_and(|row| row.ended.is_some());
+            let evidence = Evidence {
+                same_file: true,
+                // One that ended and was followed by another life was truncated: it does not come back.
+                superseded: ended && earlier > 0,
+                original: Original::Present,
+                content: self.content_by_mark(subject, &known.mark)?,
+                related: true,
+                unique: true,
+            };
+            found.push((id, evidence));
+        }
+        Ok(found)
+    }
+
+    pub(super) fn evidence_of_copies(
+        &self,
+        subject: &Subject<'_>,
+        identity: &Identity,
+    ) -> io::Result<Vec<(GenerationId, Evidence)>> {
+        let mut found = Vec::new();
+        let of_head: Vec<GenerationId> = self.catalog.history.of_head(identity).collect();
+        for id in of_head.into_iter().rev() {
+            // Another life of the same file is no copy of it, even where an inode was used again.
+            let began_there = self
+                .catalog
+                .history
+                .identity(id)
+                .is_some_and(|known| known.file_key() == subject.key);
+            if began_there {
+                continue;
+            }
+            let evidence = match self.catalog.of(id).is_some() {
+                true => self.evidence_of_followed(id, subject)?,
+                false => self.evidence_of_row(id, subject)?,
+            };
+            found.extend(evidence.map(|evidence| (id, evidence)));
+        }
+        Ok(found)
+    }
+
+    /// Of a generation that nobody holds.
+    fn evidence_of_row(
+        &self,
+        id: GenerationId,
+        subject: &Subject<'_>,
+    ) -> io::Result<Option<Evidence>> {
+        let row = self.shared.gone().get(&id).cloned();
+        let Some(known) = self.known(id, row.as_ref()) else { return Ok(None) };
+        let intake = row.as_ref().is_some_and(|row| self.is_segment(&row.path));
+        if intake || known.file == subject.key {
+            return Ok(None);
+        }
+        let content = self.content_by_mark(subject, &known.mark)?;
+        if content < Content::All {
+            return Ok(None);
+        }
+        let path = subject.tracked.handle.path();
+        let related = row.as_ref().is_some_and(|row| {
+            names::is_related(&row.path, &path) || names::is_related(&row.first_path, &path)
+        });
+        let unique = related || self.is_unique(&known.identity, &known.mark)?;
+        let original = self.original_of(&known, row.as_ref().map(|row| row.path.as_path()));
+        Ok(Some(Evidence {
+            same_file: false,
+            superseded: false,
+            original,
+            content,
+            related,
+            unique,
+        }))
+    }
+
+    /// Of a generation whose file is followed, or was until a moment ago.
+    fn evidence_of_followed(
+        &self,
+        id: GenerationId,
+        subject: &Subject<'_>,
+    ) -> io::Result<Option<Evidence>> {
+        let Some(original) = self.catalog.of(id).filter(|original| !original.segment) else {
+            return Ok(None);
+        };
+        let Some(row) = &original.row else { return Ok(None) };
+        let standing = match original.stage {
+            Stage::Bereft(_) => Original::Truncated,
+            Stage::Live if original.links == 0 => {
+                Original::Unlinked { over: original.quiet_for(self.now()) >= FORGOTTEN }
+            }
+            Stage::Ended if original.place().is_none() => Original::Kept,
+            Stage::Ended if original.packed.is_some() => {
+                Original::Unpacked { unlinked: original.links == 0 }
+            }
+            Stage::Ended => Original::Ended { unlinked: original.links == 0 },
+            Stage::Live | Stage::Settled => Original::Named,
+            Stage::Unsettled | Stage::Suspect | Stage::Refused => return Ok(None),
+        };
+        let by_bytes = match standing {
+            Original::Named => true,
+            Original::Unpacked { .. } => subject.tracked.packed.is_none(),
+            _ => false,
+        };
+        let (content, mark) = match by_bytes {
+            true => (self.content_by_bytes(original, subject)?, row.mark),
+            false => match self.shared_mark(original, subject.file)? {
+                Some(mark) => (by_length(subject.tracked.size, row.mark.offset), mark),
+                None => return Ok(None),
+            },
+        };
+        let (one, other) = (original.handle.path(), subject.tracked.handle.path());
+        let related = names::is_related(&one, &other) || names::is_related(&row.first_path, &other);
+        let unique = related || by_bytes || self.is_unique(&row.identity, &mark)?;
+        Ok(Some(Evidence {
+            same_file: false,
+            superseded: false,
+            original: standing,
+            content,
+            related,
+            unique,
+        }))
+    }
+
+    fn content_by_mark(&self, subject: &Subject<'_>, mark: &Mark) -> io::Result<Content> {
+        if subject.tracked.size < mark.offset {
+            return Ok(Content::Beginning);
+        }
+        Ok(match bears(subject.file, mark, self.key())? {
+            true => by_length(subject.tracked.size, mark.offset),
+            false => Content::Differs,
+        })
+    }
+
+    /// No byte differs so far, as far as both were looked at: the beginning and the end of what both have.
+    fn content_by_bytes(&self, original: &Tracked, subject: &Subject<'_>) -> io::Result<Content> {
+        let (Some(other), Some(row)) = (original.file(), &original.row) else {
+            return Ok(Content::Differs);
+        };
+        let both = original.size.min(subject.tracked.size);
+        let alike = same_bytes(&other, subject.file, 0, both.min(WINDOW))?
+            && same_bytes(&other, subject.file, both.saturating_sub(WINDOW), both)?;
+        // Truncated and regrown a moment ago: what was compared is another life of the original.
+        let stands = bears(&other, &row.mark, self.key())?;
+        if !stands {
+            original.handle.raise_doubt();
+            let both = [original.handle.id, subject.tracked.handle.id];
+            self.shared.bell.ring(|hints| hints.files.extend(both));
+        }
+        Ok(match alike || !stands {
+            true => by_length(subject.tracked.size, original.size),
+            false => Content::Differs,
+        })
+    }
+
+    /// The last mark of `original` within `file`, if the file bears it.
+    pub(in crate::follow) fn shared_mark(
+        &self,
+        original: &Tracked,
+        file: &File,
+    ) -> io::Result<Option<Mark>> {
+        let size = file.metadata()?.len();
+        let within = original.marks.iter().rev().find(|mark| mark.offset <= size);
+        match within {
+            Some(mark) if bears(file, mark, self.key())? => Ok(Some(*mark)),
+            _ => Ok(None),
+        }
+    }
+
+    /// No other file that begins alike bears this mark: it lies behind what they have in common.
+    pub(in crate::follow) fn is_unique(
+        &self,
+        identity: &Identity,
+        mark: &Mark,
+    ) -> io::Result<bool> {
+        for other in self.catalog.history.of_head(identity) {
+            let known = self.catalog.history.identity(other);
+            if known.is_none_or(|known| known.file_key() == identity.file_key()) {
+                continue;
+            }
+            let Some(file) = self.catalog.of(other).and_then(Tracked::file) else { continue };
+            if bears(&file, mark, self.key())? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// What has become of a file that nobody holds.
+    fn original_of(&self, known: &Known, path: Option<&Path>) -> Original {
+        if let Some(other) = self.catalog.of_file(known.file) {
+            return match other.file().map(|file| bears(&file, &known.mark, self.key())) {
+                Some(Ok(true)) => Original::Present,
+                Some(Ok(false)) => Original::Missing,
+                _ => Original::Unreachable,
+            };
+        }
+        let Some(path) = path else { return Original::Missing };
+        match self.find_file(path, known.file) {
+            Ok(None) => Original::Missing,
+            Ok(Some(path)) => match open_nonblocking(&path) {
+                Ok(file) => match bears(&file, &known.mark, self.key()) {
+                    Ok(true) => Original::Present,
+                    Ok(false) => Original::Missing,
+                    Err(_) => Original::Unreachable,
+                },
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Original::Missing,
+                Err(_) => Original::Unreachable,
+            },
+            Err(_) => Original::Unreachable,
+        }
+    }
+
+    /// Where this file is now: under its old path, or another name in the same folder. An error: could not look.
+    pub(in crate::follow) fn find_file(
+        &self,
+        path: &Path,
+        file: FileKey,
+    ) -> io::Result<Option<std::path::PathBuf>> {
+        match std::fs::metadata(path) {
+            Ok(found) => {
+                let found = FileKey { inode: found.ino(), birth: identity::birth(&found) };
+                if found == file {
+                    return Ok(Some(path.to_owned()));
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+        self.listings.borrow_mut().find(folder_of(path), file)
+    }
+
+    /// What is known of a generation, with a row or from a sink's position alone.
+    fn known(&self, id: GenerationId, row: Option<&GenerationRow>) -> Option<Known> {
+        if let Some(row) = row {
+            let (identity, file) = (row.identity.clone(), row.file_key());
+            return Some(Known { identity, file, mark: row.mark });
+        }
+        let mark = self.catalog.history.only_mark(id)?;
+        let identity = self.catalog.history.identity(id)?.clone();
+        Some(Known { file: identity.file_key(), identity, mark })
+    }
+
+    /// Its content was written when this log was known already: it may have come and gone between two looks. Of an
+    /// uncompressed file its birth tells that.
+    fn is_recent(&self, tracked: &Tracked) -> bool {
+        if tracked.packed.is_none() {
+            return true;
+        }
+        let path = tracked.handle.path();
+        let gone = self.shared.gone();
+        let held = self.catalog.iter().filter_map(|(_, other)| other.row.as_ref());
+        let near = gone.values().chain(held).filter(|row| folder_of(&row.path) == folder_of(&path));
+        let known = near.map(|row| row.first_seen).min();
+        known.is_some_and(|known| tracked.modified.is_some_and(|at| Timestamp::from(at) >= known))
+    }
+}
+
+/// A generation that nobody holds.
+struct Known {
+    identity: Identity,
+    file: FileKey,
+    mark: Mark,
+}
+
+fn by_length(size: u64, seen: u64) -> Content {
+    match size.cmp(&seen) {
+        std::cmp::Ordering::Less => Content::Beginning,
+        std::cmp::Ordering::Equal => Content::All,
+        std::cmp::Ordering::Greater => Content::More,
+    }
+}

@@ -1,0 +1,223 @@
+//! Which generation is this file? Evidence is gathered, one table decides, and what was decided is carried out.
+//!
+//! The look-up order: the descriptor that is held already, the file in which a generation was last seen, a copy, a
+//! new generation.
+
+mod begin;
+pub(in crate::follow) mod decide;
+mod evidence;
+
+use std::fs::File;
+use std::io;
+use std::sync::Arc;
+
+use self::decide::{Claim, Decision, claim, decide};
+pub(in crate::follow) use self::evidence::SUSPECTED;
+use self::evidence::Subject;
+use super::catalog::{Stage, Tracked};
+use super::follower::Follower;
+use super::identity::Head;
+use super::notices::{self, Topic};
+use crate::event::status::FileState;
+use crate::event::{FileId, GenerationId, Identity, Level};
+
+/// What is to be done with a file.
+enum Verdict {
+    /// Too early to say.
+    Wait,
+    Unpack,
+    Binary(&'static str),
+    /// The file of this generation.
+    Same(GenerationId),
+    /// A copy of this generation, which is read on in it.
+    Copy(GenerationId),
+    /// Perhaps a copy.
+    Suspect,
+    New(Identity),
+    /// Nothing that has to be read.
+    Drop,
+}
+
+impl Follower {
+    /// All that are undecided, or those of which something new is known.
+    pub fn identify_undecided(&mut self, all: bool) {
+        self.look_at_what_may_have_been_compressed();
+        let unjudged = std::mem::take(&mut self.work.unjudged);
+        let mut ids = if all { self.undecided() } else { unjudged.into_iter().collect() };
+        // What a file was compressed from is judged before it.
+        ids.sort_by_key(|id| self.catalog.get(*id).is_some_and(|tracked| tracked.packed.is_some()));
+        if self.identify(&ids, false) {
+            self.persist();
+        }
+    }
+
+    /// Nothing more will be written to this one: what is there decides.
+    pub fn last_call(&mut self, id: FileId) {
+        if self.identify(&[id], true) {
+            self.persist();
+        }
+    }
+
+    pub fn undecided(&mut self) -> Vec<FileId> {
+        let attended = self.catalog.attended();
+        let undecided = |id: &FileId| self.catalog.get(*id).is_some_and(Tracked::undecided);
+        attended.into_iter().filter(undecided).collect()
+    }
+
+    /// `last_call`: nothing more will come; what is there decides. `true` where something was decided.
+    pub fn identify(&mut self, ids: &[FileId], last_call: bool) -> bool {
+        let now = self.now();
+        let mut settled = false;
+        for id in ids {
+            let Some(tracked) = self.catalog.get(*id).filter(|t| t.undecided()) else { continue };
+            let called = last_call || (tracked.links == 0 && tracked.quiet_for(now) >= SUSPECTED);
+            if !self.is_unpacked(*id, called) {
+                continue;
+            }
+            match self.judge(*id, called) {
+                Ok(verdict) => self.carry_out(*id, verdict),
+                Err(error) => self.unreadable(*id, &error),
+            }
+            settled |= self.catalog.get(*id).is_some_and(|t| t.stage == Stage::Settled);
+        }
+        settled
+    }
+
+    /// Files that are the ones in which generations were last seen, before anything is taken for a copy.
+    pub fn bind_known(&mut self) {
+        for id in self.undecided() {
+            if !self.catalog.get(id).is_some_and(Tracked::is_whole) {
+                continue;
+            }
+            let Ok(Some((file, head))) = self.opened(id) else { continue };
+            let Some(subject) = self.subject(id, &file, &head) else { continue };
+            if let Ok(Some(generation)) = self.same_file(&subject) {
+                self.bind(id, generation);
+            }
+        }
+    }
+
+    fn unreadable(&mut self, id: FileId, error: &io::Error) {
+        let Some(tracked) = self.catalog.get(id) else { return };
+        let path = tracked.handle.path();
+        let text = notices::cannot_open(&path, error);
+        let topic = Topic::Open(path.to_path_buf());
+        self.shared.board.say(topic, Level::Error, self.shared.clock.now(), text);
+    }
+
+    /// The open file and its beginning; `None` where there is nothing to go by yet.
+    fn opened(&self, id: FileId) -> io::Result<Option<(Arc<File>, Head)>> {
+        let Some(tracked) = self.catalog.get(id) else { return Ok(None) };
+        if tracked.size == 0 || tracked.place().is_none() {
+            return Ok(None);
+        }
+        let Some(file) = tracked.handle.open_file()? else { return Ok(None) };
+        let head = Head::read(&file)?;
+        Ok((!head.is_empty()).then_some((file, head)))
+    }
+
+    fn judge(&self, id: FileId, last_call: bool) -> io::Result<Verdict> {
+        let Some((file, head)) = self.opened(id)? else { return Ok(Verdict::Wait) };
+        let Some(subject) = self.subject(id, &file, &head) else { return Ok(Verdict::Wait) };
+        let tracked = subject.tracked;
+        if tracked.packed.is_none() && head.compression().is_some() {
+            return Ok(Verdict::Unpack);
+        }
+        if let Some(what) = head.binary() {
+            return Ok(Verdict::Binary(what));
+        }
+        if let Some(generation) = self.same_file(&subject)? {
+            return Ok(Verdict::Same(generation));
+        }
+        let over = last_call || tracked.packed.is_some();
+        let len = if over { Some(head.final_len()) } else { head.settled_len() };
+        let Some(len) = len else { return Ok(Verdict::Wait) };
+        let identity = head.identity(len, subject.key.inode, subject.key.birth, self.key());
+        if tracked.segment {
+            // Whatever came in before: the same input twice is twice the same.
+            return Ok(Verdict::New(identity));
+        }
+        let candidate = self.candidate(tracked, last_call);
+        let evidence = self.evidence_of_copies(&subject, &identity)?;
+        let claims: Vec<(GenerationId, Claim)> =
+            evidence.iter().map(|(id, evidence)| (*id, claim(&candidate, evidence))).collect();
+        Ok(match decide(&candidate, &claims) {
+            Decision::Same(generation) => Verdict::Same(generation),
+            Decision::Copy(generation) => Verdict::Copy(generation),
+            Decision::Suspect => Verdict::Suspect,
+            Decision::New => Verdict::New(identity),
+            Decision::Drop => Verdict::Drop,
+        })
+    }
+
+    fn subject<'a>(&'a self, id: FileId, file: &'a File, head: &'a Head) -> Option<Subject<'a>> {
+        let tracked = self.catalog.get(id)?;
+        Some(Subject { tracked, file, head, key: tracked.file_key()? })
+    }
+
+    fn same_file(&self, subject: &Subject<'_>) -> io::Result<Option<GenerationId>> {
+        let candidate = self.candidate(subject.tracked, false);
+        let evidence = self.evidence_of_file(subject)?;
+        let same = evidence.iter().find(|(_, e)| claim(&candidate, e) == Claim::Same);
+        Ok(same.map(|(generation, _)| *generation))
+    }
+
+    fn carry_out(&mut self, id: FileId, verdict: Verdict) {
+        match verdict {
+            Verdict::Wait => {}
+            Verdict::Unpack => self.unpack_if_compressed(id),
+            Verdict::Binary(what) => self.refuse(id, what),
+            Verdict::Same(generation) => self.bind(id, generation),
+            Verdict::Copy(generation) => self.take_for_copy(id, generation),
+            Verdict::Suspect => self.set_stage(id, Stage::Suspect),
+            Verdict::New(identity) => self.begin(id, identity),
+            Verdict::Drop => self.drop_file(id),
+        }
+    }
+
+    /// The generation is read on in this file, which is its copy.
+    fn take_for_copy(&mut self, id: FileId, generation: GenerationId) {
+        let Some(copy) = self.catalog.get(id) else { return };
+        let (path, size) = (copy.handle.path(), copy.size);
+        let original = self.catalog.of(generation).map(|tracked| tracked.handle.id);
+        let seen = match original {
+            Some(original) => {
+                let seen = self.catalog.get(original).map_or(0, |tracked| tracked.size);
+                self.adopt(original, id);
+                seen
+            }
+            None => {
+                let seen = self.shared.gone().get(&generation).map_or(0, |row| row.mark.offset);
+                self.bind(id, generation);
+                seen
+            }
+        };
+        let row = self.catalog.of(generation).and_then(|tracked| tracked.row.as_ref());
+        if let Some(row) = row
+            && size <= seen
+            && row.first_path != *path
+        {
+            let text = notices::copy(&path, &row.first_path, size);
+            let topic = Topic::Copy(path.to_path_buf());
+            self.shared.board.say(topic, Level::Info, self.shared.clock.now(), text);
+        }
+    }
+
+    pub fn set_stage(&mut self, id: FileId, stage: Stage) {
+        if let Some(tracked) = self.catalog.get_mut(id) {
+            tracked.stage = stage;
+        }
+    }
+
+    fn refuse(&mut self, id: FileId, what: &str) {
+        self.set_stage(id, Stage::Refused);
+        let Some(tracked) = self.catalog.get_mut(id) else { return };
+        let path = tracked.handle.path();
+        let reason = format!("{what}, not text: not read");
+        tracked.handle.update(|known| known.facts.state = FileState::Unreadable { reason });
+        let text = notices::binary(&path, what);
+        let topic = Topic::Binary(path.to_path_buf());
+        self.shared.board.say(topic, Level::Warning, self.shared.clock.now(), text);
+        self.shared.changed();
+    }
+}

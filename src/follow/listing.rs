@@ -1,0 +1,76 @@
+//! What stands in a folder, listed at most once a turn however often it is asked for.
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::os::unix::fs::{DirEntryExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::identity;
+use crate::event::FileKey;
+
+/// Regular files of one folder.
+#[derive(Debug, Default)]
+pub(in crate::follow) struct Listing {
+    /// Name and inode.
+    pub files: Vec<(OsString, u64)>,
+    /// Of the folder, and so of its files.
+    pub device: u64,
+    by_inode: HashMap<u64, usize>,
+}
+
+/// The listings of one turn.
+#[derive(Debug, Default)]
+pub(in crate::follow) struct Listings {
+    folders: HashMap<PathBuf, Result<Arc<Listing>, io::ErrorKind>>,
+}
+
+impl Listings {
+    pub fn of(&mut self, folder: &Path) -> io::Result<Arc<Listing>> {
+        if let Some(known) = self.folders.get(folder) {
+            return known.clone().map_err(io::Error::from);
+        }
+        let listed = list(folder).map(Arc::new);
+        let kept = listed.as_ref().map(Arc::clone).map_err(io::Error::kind);
+        self.folders.insert(folder.to_owned(), kept);
+        listed
+    }
+
+    /// The path of this file in the folder, whatever it is called now. An error: could not look.
+    pub fn find(&mut self, folder: &Path, file: FileKey) -> io::Result<Option<PathBuf>> {
+        let listing = self.of(folder)?;
+        let Some(index) = listing.by_inode.get(&file.inode) else { return Ok(None) };
+        let path = folder.join(&listing.files[*index].0);
+        let metadata = match fs::symlink_metadata(&path) {
+            Ok(metadata) => metadata,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let found = FileKey { inode: metadata.ino(), birth: identity::birth(&metadata) };
+        Ok((found == file).then_some(path))
+    }
+
+    /// It is listed anew when it is asked for again.
+    pub fn forget(&mut self, folder: &Path) {
+        self.folders.remove(folder);
+    }
+
+    pub fn clear(&mut self) {
+        self.folders.clear();
+    }
+}
+
+fn list(folder: &Path) -> io::Result<Listing> {
+    let device = fs::metadata(folder)?.dev();
+    let mut listing = Listing { device, ..Listing::default() };
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type().is_ok_and(|kind| kind.is_file()) {
+            listing.by_inode.insert(entry.ino(), listing.files.len());
+            listing.files.push((entry.file_name(), entry.ino()));
+        }
+    }
+    Ok(listing)
+}

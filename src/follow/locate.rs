@@ -1,0 +1,245 @@
+//! Where the files of generations are that nobody holds: renamed, copied, compressed or moved while nobody looked.
+//!
+//! Names say where looking is worth it, content decides. A file is only opened here; what it is, is decided as for
+//! any other.
+
+use std::collections::{BTreeSet, HashMap};
+use std::fs::File;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::SourceConfig;
+use super::descriptors::open_nonblocking;
+use super::discover::{self, Found, folder_of};
+use super::follower::Follower;
+use super::identity::{self, Head, Place, bears};
+use super::names;
+use crate::base::Timestamp;
+use crate::event::FileKey;
+use crate::state::GenerationRow;
+
+/// Birth times are taken from a coarser clock than ours.
+pub(in crate::follow) const COARSE: Duration = Duration::from_millis(20);
+
+/// Whether an open file holds what is looked for.
+pub(in crate::follow) type Fits<'a> = &'a dyn Fn(&Follower, &File) -> bool;
+
+impl Follower {
+    /// The source that a generation belongs to now: the one of its name if that means its path, else any that does.
+    pub fn source_of(&self, row: &GenerationRow) -> Option<usize> {
+        let means = |source: &Arc<SourceConfig>| {
+            [&row.path, &row.first_path].into_iter().any(|path| discover::means(source, path))
+        };
+        let of_name = self.sources.iter().position(|source| *source.name == *row.source);
+        let named = of_name.filter(|index| means(&self.sources[*index]));
+        named.or_else(|| self.sources.iter().position(means))
+    }
+
+    /// Generations that nobody holds and of which there may be more to read, with their sources.
+    fn wanted_rows(&self) -> Vec<(usize, GenerationRow)> {
+        let rows: Vec<GenerationRow> = self.shared.gone().values().cloned().collect();
+        rows.into_iter()
+            .filter(|row| self.catalog.of(row.id).is_none() && row.rest.is_none())
+            .filter(|row| row.ended.is_none() || self.shared.behind(row) == Some(true))
+            .filter_map(|row| Some((self.source_of(&row)?, row)))
+            .collect()
+    }
+
+    /// Opens what may be the files of generations that nobody holds, and files that came and went meanwhile.
+    pub fn find_what_was_moved(&mut self) {
+        let rows = self.wanted_rows();
+        self.find_by_inode(&rows);
+        for (source, row) in &rows {
+            let found = self.catalog.of_file(row.file_key()).is_some_and(|tracked| {
+                let file = tracked.file();
+                file.is_none_or(|file| bears(&file, &row.mark, self.key()).unwrap_or(true))
+            });
+            if !found {
+                let fits = |follower: &Follower, file: &File| follower.holds(file, row);
+                self.open_candidates(*source, row, row.first_seen.minus(COARSE), &fits);
+            }
+        }
+        self.find_copies_of_positions();
+        self.find_what_came_between(&rows);
+    }
+
+    /// The file begins as the generation and bears its mark.
+    fn holds(&self, file: &File, row: &GenerationRow) -> bool {
+        Head::read(file).is_ok_and(|head| head.fits(&row.identity, self.key()))
+            && bears(file, &row.mark, self.key()).unwrap_or(false)
+    }
+
+    /// Looks for the files themselves, under whatever name, where they were and where the sources look.
+    fn find_by_inode(&mut self, rows: &[(usize, GenerationRow)]) {
+        let mut files: HashMap<u64, Vec<(usize, FileKey)>> = HashMap::new();
+        for (source, row) in rows {
+            let file = row.file_key();
+            if self.catalog.of_file(file).is_none() {
+                files.entry(file.inode).or_default().push((*source, file));
+            }
+        }
+        if files.is_empty() {
+            return;
+        }
+        let homes = rows.iter().map(|(_, row)| folder_of(&row.path).to_owned());
+        let folders: BTreeSet<PathBuf> = homes.chain(self.seen.folders.iter().cloned()).collect();
+        for folder in folders {
+            let Ok(listing) = self.listings.borrow_mut().of(&folder) else { continue };
+            for (name, inode) in &listing.files {
+                for (source, file) in files.get(inode).into_iter().flatten() {
+                    let path = folder.join(name);
+                    let Ok(metadata) = std::fs::symlink_metadata(&path) else { continue };
+                    if identity::birth(&metadata) == file.birth {
+                        let place = Place::of(&metadata);
+                        self.find_or_open(&Found { source: *source, path, place }, true);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Opens what may hold the rest of this generation: called as rotation calls it, written since then. A compressed
+    /// file is opened whatever it holds: that is known when it is unpacked.
+    pub fn open_candidates(
+        &mut self,
+        source: usize,
+        row: &GenerationRow,
+        since: Timestamp,
+        fits: Fits<'_>,
+    ) {
+        for (path, place) in self.beside(row) {
+            let Ok(metadata) = std::fs::metadata(&path) else { continue };
+            let place = Place { device: metadata.dev(), ..place };
+            let changed = metadata.ctime().saturating_mul(1_000_000_000) + metadata.ctime_nsec();
+            let made = Timestamp(identity::birth(&metadata).max(changed));
+            if made < since || self.catalog.at(place).is_some() {
+                continue;
+            }
+            if discover::unpacked(&path) {
+                self.find_or_open(&Found { source, path, place }, true);
+                continue;
+            }
+            let Ok(file) = open_nonblocking(&path) else { continue };
+            if fits(self, &file) {
+                // Where that fails, it is looked for again.
+                let _ = self.track(Arc::new(file), source, &path, true);
+            }
+        }
+    }
+
+    /// Files that are called as rotation would call this generation's, in its folder and where the sources look.
+    fn beside(&self, row: &GenerationRow) -> Vec<(PathBuf, Place)> {
+        let roots = [names::root(&row.path), names::root(&row.first_path)];
+        let labels = [&row.path, &row.first_path];
+        let homes = labels.iter().filter(|path| !path.as_os_str().is_empty());
+        let homes = homes.map(|path| folder_of(path).to_owned());
+        let folders: BTreeSet<PathBuf> = homes.chain(self.seen.folders.iter().cloned()).collect();
+        let mut found = Vec::new();
+        for folder in folders {
+            let Ok(listing) = self.listings.borrow_mut().of(&folder) else { continue };
+            for (name, inode) in &listing.files {
+                let place = Place { device: listing.device, inode: *inode };
+                if self.catalog.at(place).is_some() || discover::compressed(Path::new(name)) {
+                    continue;
+                }
+                let is_rotated = |path: &&PathBuf| {
+                    path.file_name()
+                        .is_some_and(|of| names::is_rotated(of.as_bytes(), name.as_bytes()))
+                };
+                let called =
+                    labels.iter().any(is_rotated) || roots.contains(&names::root(Path::new(name)));
+                if called {
+                    found.push((folder.join(name), place));
+                }
+            }
+        }
+        found
+    }
+
+    /// Of what only sinks' positions know, the copies that rotation made beside the logs.
+    fn find_copies_of_positions(&mut self) {
+        let only: Vec<_> = self
+            .catalog
+            .history
+            .only_positions()
+            .map(|(_, identity, mark)| (identity.clone(), mark))
+            .collect();
+        if only.is_empty() {
+            return;
+        }
+        let fits = |follower: &Follower, file: &File| {
+            Head::read(file).is_ok_and(|head| {
+                only.iter().any(|(identity, mark)| {
+                    head.fits(identity, follower.key())
+                        && bears(file, mark, follower.key()).unwrap_or(false)
+                })
+            })
+        };
+        let paths: Vec<(usize, PathBuf)> =
+            self.catalog.iter().map(|(_, t)| (t.source, t.handle.path().to_path_buf())).collect();
+        for (source, path) in paths {
+            self.open_siblings(source, &path, &fits);
+        }
+    }
+
+    fn open_siblings(&mut self, source: usize, path: &Path, fits: Fits<'_>) {
+        for (path, place) in self.siblings(path) {
+            if discover::unpacked(&path) {
+                self.find_or_open(&Found { source, path, place }, true);
+            } else if let Ok(file) = open_nonblocking(&path)
+                && fits(self, &file)
+            {
+                let _ = self.track(Arc::new(file), source, &path, true);
+            }
+        }
+    }
+
+    /// Files beside `path` that rotation may have made of it, and that nobody follows.
+    pub fn siblings(&self, path: &Path) -> Vec<(PathBuf, Place)> {
+        let Some(name) = path.file_name() else { return Vec::new() };
+        let folder = folder_of(path);
+        let Ok(listing) = self.listings.borrow_mut().of(folder) else { return Vec::new() };
+        let is_sibling = |(other, inode): &&(std::ffi::OsString, u64)| {
+            let place = Place { device: listing.device, inode: *inode };
+            names::is_rotated(name.as_bytes(), other.as_bytes())
+                && !names::is_scratch(other.as_bytes())
+                && !discover::compressed(Path::new(other))
+                && self.catalog.at(place).is_none()
+        };
+        let found = listing.files.iter().filter(is_sibling);
+        let place = |inode| Place { device: listing.device, inode };
+        found.map(|(other, inode)| (folder.join(other), place(*inode))).collect()
+    }
+
+    /// Files that were born beside a log after it was last seen, and lie there under rotated names.
+    fn find_what_came_between(&mut self, rows: &[(usize, GenerationRow)]) {
+        let paths: Vec<(usize, PathBuf)> = self
+            .sources
+            .iter()
+            .enumerate()
+            .flat_map(|(index, s)| s.paths.iter().map(move |path| (index, path.clone())))
+            .filter(|(_, path)| !path.is_dir())
+            .collect();
+        let held: Vec<(PathBuf, Timestamp)> = self
+            .held()
+            .filter_map(|tracked| tracked.row.as_ref())
+            .map(|row| (row.path.clone(), row.first_seen))
+            .collect();
+        for (source, path) in paths {
+            let gone = rows.iter().map(|(_, row)| (&row.path, row.first_seen));
+            let here = held.iter().map(|(path, since)| (path, *since));
+            let seen = gone.chain(here).filter(|(of, _)| was_at(of, &path)).map(|(_, since)| since);
+            let Some(since) = seen.max() else { continue };
+            self.find_between(source, &path, since.minus(COARSE), Timestamp::MAX);
+        }
+    }
+}
+
+/// The file was at this path, or under a rotated name of it.
+fn was_at(file: &Path, path: &Path) -> bool {
+    let name = |path: &Path| path.file_name().map(|n| n.as_bytes().to_vec()).unwrap_or_default();
+    folder_of(file) == folder_of(path) && name(file).starts_with(&name(path))
+}

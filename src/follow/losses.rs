@@ -1,0 +1,82 @@
+//! Bytes that nobody can read any more, counted once a generation, by the longest gap of a consumer.
+//!
+//! The sum is exact for as long as the process runs; which files they were of is kept for the latest.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard};
+
+use crate::base::Timestamp;
+use crate::event::GenerationId;
+use crate::state::GenerationRow;
+
+/// Generations whose losses are listed one by one.
+const LISTED: usize = 100;
+
+/// What was lost of one generation.
+#[derive(Clone, Debug, PartialEq)]
+pub(in crate::follow) struct Loss {
+    pub source: String,
+    pub path: PathBuf,
+    pub format: Option<String>,
+    /// Bytes of the generation that were seen.
+    pub size: u64,
+    pub lost: u64,
+    pub ended: Timestamp,
+    /// In the order in which they were first noted.
+    number: u64,
+}
+
+#[derive(Debug, Default)]
+pub(in crate::follow) struct Losses {
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    by_generation: BTreeMap<GenerationId, Loss>,
+    total: u64,
+    noted: u64,
+}
+
+impl Losses {
+    /// `true` where it is more than was known.
+    pub fn note(&self, row: &GenerationRow, lost: u64) -> bool {
+        let mut inner = self.inner();
+        inner.noted += 1;
+        let number = inner.noted;
+        let loss = inner.by_generation.entry(row.id).or_insert_with(|| Loss {
+            source: row.source.clone(),
+            path: row.path.clone(),
+            format: row.formats.last().map(|entry| entry.format.clone()),
+            size: row.mark.offset,
+            lost: 0,
+            ended: row.ended.unwrap_or(row.first_seen),
+            number,
+        });
+        let more = lost.saturating_sub(loss.lost);
+        loss.lost += more;
+        inner.total += more;
+        if inner.by_generation.len() > LISTED {
+            let oldest = inner.by_generation.iter().min_by_key(|(_, loss)| loss.number);
+            if let Some(oldest) = oldest.map(|(id, _)| *id) {
+                inner.by_generation.remove(&oldest);
+            }
+        }
+        more > 0
+    }
+
+    /// Of all generations, since the start of the process.
+    pub fn total(&self) -> u64 {
+        self.inner().total
+    }
+
+    /// The latest, by generation.
+    pub fn listed(&self) -> Vec<(GenerationId, Loss)> {
+        self.inner().by_generation.iter().map(|(id, loss)| (*id, loss.clone())).collect()
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().expect("no holder of the losses panics")
+    }
+}

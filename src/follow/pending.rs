@@ -1,0 +1,77 @@
+//! Rows that were changed and are not durable yet.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use crate::event::FileId;
+
+/// Marks that nobody waits for are made durable together, this often.
+const COMMIT: Duration = Duration::from_millis(250);
+/// A state that cannot be written is tried again after this.
+const RETRY: Duration = Duration::from_secs(1);
+
+#[derive(Debug, Default)]
+pub(in crate::follow) struct Pending {
+    /// Not handed to the store yet.
+    changed: BTreeSet<FileId>,
+    /// Must be durable before readers may see what they say.
+    urgent: BTreeSet<FileId>,
+    /// The first pass is done: that is published with the next commit.
+    pub settling: bool,
+    /// Commits that failed in a row.
+    pub failures: u32,
+    next_commit: Duration,
+}
+
+impl Pending {
+    pub fn change(&mut self, id: FileId) {
+        self.changed.insert(id);
+    }
+
+    pub fn change_urgently(&mut self, id: FileId) {
+        self.changed.insert(id);
+        self.urgent.insert(id);
+    }
+
+    pub fn is_urgent(&self, id: FileId) -> bool {
+        self.urgent.contains(&id)
+    }
+
+    pub fn any_urgent(&self) -> bool {
+        !self.urgent.is_empty()
+    }
+
+    pub fn any(&self) -> bool {
+        !self.changed.is_empty() || self.any_urgent() || self.settling
+    }
+
+    pub fn is_due(&self, now: Duration) -> bool {
+        now >= self.next_commit
+    }
+
+    /// When the next commit is due, if there is anything to commit.
+    pub fn next(&self) -> Option<Duration> {
+        self.any().then_some(self.next_commit)
+    }
+
+    pub fn take_changed(&mut self) -> BTreeSet<FileId> {
+        std::mem::take(&mut self.changed)
+    }
+
+    /// All that waited for this commit.
+    pub fn committed(&mut self, now: Duration) -> BTreeSet<FileId> {
+        self.failures = 0;
+        self.next_commit = now + COMMIT;
+        std::mem::take(&mut self.urgent)
+    }
+
+    pub fn failed(&mut self, now: Duration) {
+        self.failures += 1;
+        self.next_commit = now + RETRY;
+    }
+
+    pub fn forget(&mut self, id: FileId) {
+        self.changed.remove(&id);
+        self.urgent.remove(&id);
+    }
+}

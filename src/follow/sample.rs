@@ -1,0 +1,71 @@
+//! The beginning and the last lines of a file, as a vote on its format and a first sight need them.
+
+use std::borrow::Cow;
+use std::fs::File;
+use std::sync::Arc;
+
+use super::file::read_full;
+use crate::event::Encoding;
+
+/// Bytes a vote looks at.
+pub(in crate::follow) const SAMPLE: u64 = 64 * 1024;
+/// Lines that are enough for a vote.
+const SAMPLE_LINES: usize = 100;
+/// How far [`last_line_end`] looks back.
+pub(in crate::follow) const LOOKED_BACK: u64 = 1024 * 1024;
+
+/// The beginning of the file, as text.
+pub(in crate::follow) fn read_sample(file: &File, size: u64, encoding: Encoding) -> Vec<u8> {
+    let mut sample = vec![0; size.min(SAMPLE * encoding.unit()) as usize];
+    let read = read_full(file, &mut sample, 0).unwrap_or(0);
+    sample.truncate(read);
+    match encoding.to_utf8(&sample, 0) {
+        Cow::Borrowed(_) => sample,
+        Cow::Owned(text) => text,
+    }
+}
+
+pub(in crate::follow) fn sample_is_enough(sample: &[u8]) -> bool {
+    sample.len() as u64 >= SAMPLE
+        || memchr::memchr_iter(b'\n', sample).nth(SAMPLE_LINES - 1).is_some()
+}
+
+/// The last lines before `offset`, at most 150 of them and 128 KiB.
+pub(in crate::follow) fn sample_before(
+    file: &Arc<File>,
+    offset: u64,
+    encoding: Encoding,
+) -> std::io::Result<Vec<u8>> {
+    let from = encoding.unit_start(offset.saturating_sub(SAMPLE * 2));
+    let mut bytes = vec![0; (offset - from) as usize];
+    let read = read_full(file, &mut bytes, from)?;
+    let mut sample = encoding.to_utf8(&bytes[..read], from).into_owned();
+    // The last lines count: those are the ones that did not fit.
+    let lines = memchr::memrchr_iter(b'\n', &sample).nth(150);
+    let first = lines.or_else(|| memchr::memchr(b'\n', &sample).filter(|_| from > 0));
+    sample.drain(..first.map_or(0, |at| at + 1));
+    Ok(sample)
+}
+
+/// Behind the last line end in [from, to), looked for in the last MiB.
+pub(in crate::follow) fn last_line_end(
+    file: &File,
+    from: u64,
+    to: u64,
+    encoding: Encoding,
+) -> Option<u64> {
+    let lowest = encoding.unit_start(from.max(to.saturating_sub(LOOKED_BACK)));
+    let mut end = to;
+    while end > lowest {
+        let begin = lowest.max(encoding.unit_start(end.saturating_sub(64 * 1024)));
+        let mut bytes = vec![0; (end - begin) as usize];
+        if read_full(file, &mut bytes, begin).ok()? < bytes.len() {
+            return None;
+        }
+        if let Some(behind) = encoding.last_line_end(&bytes, begin) {
+            return Some(begin + behind as u64);
+        }
+        end = begin;
+    }
+    None
+}

@@ -1,0 +1,102 @@
+//! What the follower's thread does when. Times are uptimes.
+
+use std::time::Duration;
+
+/// Between two sweeps while something is hot.
+const SWEEP: Duration = Duration::from_millis(250);
+/// A sweep comes at the latest after this; so does the notice of a stop.
+pub(in crate::follow) const LONGEST_SLEEP: Duration = Duration::from_secs(1);
+/// Between two scans of all paths, where folders are watched, and where they are only polled.
+const SCAN_HINTED: Duration = Duration::from_secs(1);
+const SCAN_POLLED: Duration = Duration::from_millis(250);
+const SCAN_LONGEST: Duration = Duration::from_secs(5);
+/// How often it is counted for how long generations have been gone.
+const EXPIRY: Duration = Duration::from_secs(3600);
+
+#[derive(Debug, Default)]
+pub(in crate::follow) struct Schedule {
+    next_scan: Duration,
+    /// A hint may bring the scan forward to here.
+    earliest_scan: Duration,
+    next_sweep: Duration,
+    next_expiry: Duration,
+}
+
+impl Schedule {
+    pub fn scan_is_due(&self, now: Duration) -> bool {
+        now >= self.next_scan
+    }
+
+    /// A hint says that names came, went or changed.
+    pub fn hint_scan(&mut self) {
+        self.next_scan = self.next_scan.min(self.earliest_scan);
+    }
+
+    pub fn scan_at(&mut self, when: Duration) {
+        self.next_scan = self.next_scan.min(when);
+    }
+
+    /// A scan that began then has ended now. However many hints come, half of the time is left for reading.
+    pub fn scanned(&mut self, began: Duration, now: Duration, polled: bool) {
+        let took = now.saturating_sub(began);
+        let pause = if polled { SCAN_POLLED } else { SCAN_HINTED };
+        self.next_scan = now + (took * 100).clamp(pause, SCAN_LONGEST);
+        self.earliest_scan = now + took;
+    }
+
+    pub fn sweep_is_due(&self, now: Duration) -> bool {
+        now >= self.next_sweep
+    }
+
+    pub fn sweep_now(&mut self) {
+        self.next_sweep = Duration::ZERO;
+    }
+
+    /// A sweep is done, and the next file is to be looked at then.
+    pub fn swept(&mut self, now: Duration, next_look: Option<Duration>) {
+        let next = next_look.unwrap_or(now + LONGEST_SLEEP);
+        self.next_sweep = next.clamp(now + SWEEP, now + LONGEST_SLEEP);
+    }
+
+    /// `true` once an hour.
+    pub fn expiry_is_due(&mut self, now: Duration) -> bool {
+        let due = now >= self.next_expiry;
+        if due {
+            self.next_expiry = now + EXPIRY;
+        }
+        due
+    }
+
+    /// When something is due by itself; with `--once` nothing is scanned for.
+    pub fn next(&self, once: bool) -> Duration {
+        if once { self.next_sweep } else { self.next_sweep.min(self.next_scan) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    #[test]
+    fn a_slow_scan_leaves_most_of_the_time_to_reading() {
+        let mut schedule = Schedule::default();
+        schedule.scanned(0 * MS, 30 * MS, false);
+        schedule.hint_scan();
+        assert!(!schedule.scan_is_due(59 * MS));
+        assert!(schedule.scan_is_due(60 * MS));
+        schedule.scanned(60 * MS, 90 * MS, false);
+        assert!(!schedule.scan_is_due(3_089 * MS));
+        assert!(schedule.scan_is_due(3_090 * MS));
+    }
+
+    #[test]
+    fn a_sweep_comes_when_a_file_is_due_but_neither_at_once_nor_never() {
+        let mut schedule = Schedule::default();
+        schedule.swept(0 * MS, Some(0 * MS));
+        assert!(!schedule.sweep_is_due(249 * MS) && schedule.sweep_is_due(250 * MS));
+        schedule.swept(0 * MS, None);
+        assert!(!schedule.sweep_is_due(999 * MS) && schedule.sweep_is_due(1_000 * MS));
+    }
+}
