@@ -1,0 +1,93 @@
+//! A file that begins as another does: whose copy it is, and when it is a file of its own.
+
+use std::fs;
+use std::time::Duration;
+
+use crate::bench::lines;
+use crate::program::{Engine, archived, logwarden, run, text, wait_for};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Each file opened by itself, one run after the other, in this order; events delivered by each run.
+fn runs(order: &[&str]) -> (Vec<u64>, Vec<Option<i32>>, String) {
+    let home = tempfile::tempdir().unwrap();
+    fs::write(home.path().join("app.log"), lines(1, 0..2000)).unwrap();
+    fs::write(home.path().join("copy.log"), lines(1, 0..2005)).unwrap();
+    let state = home.path().join("state");
+    let (mut counts, mut codes, mut said) = (Vec::new(), Vec::new(), String::new());
+    let mut before = 0;
+    for name in order {
+        let mut command = logwarden(home.path());
+        command.args(["--no-ui", "--once", "--state-dir"]).arg(&state);
+        let output = run(command.arg(home.path().join(name)));
+        let now = archived(home.path(), &state, "*");
+        counts.push(now - before);
+        before = now;
+        codes.push(output.status.code());
+        said.push_str(&text(&output.stderr));
+    }
+    (counts, codes, said)
+}
+
+#[test]
+fn a_copy_that_is_opened_after_its_original_is_a_file_of_its_own_while_that_is_there() {
+    let (counts, codes, said) = runs(&["app.log", "copy.log", "app.log", "copy.log"]);
+    assert_eq!(counts, [2000, 2005, 0, 0], "{said}");
+    assert_eq!(codes, [Some(0); 4], "{said}");
+    assert!(!said.contains("lost") && !said.contains("destroyed"), "{said}");
+}
+
+#[test]
+fn the_other_way_round_too() {
+    let (counts, codes, said) = runs(&["copy.log", "app.log", "copy.log", "app.log"]);
+    assert_eq!(counts, [2005, 2000, 0, 0], "{said}");
+    assert_eq!(codes, [Some(0); 4], "{said}");
+}
+
+#[test]
+fn a_file_that_holds_only_what_was_read_from_another_says_so() {
+    let home = tempfile::tempdir().unwrap();
+    let (state, log) = (home.path().join("state"), home.path().join("app.log"));
+    let once = |name: &str| {
+        let mut command = logwarden(home.path());
+        command.args(["--no-ui", "--once", "--state-dir"]).arg(&state);
+        run(command.arg(home.path().join(name)))
+    };
+    fs::write(&log, lines(1, 0..500)).unwrap();
+    once("app.log");
+    // Rotated by copy, and only the copy is looked at.
+    fs::copy(&log, home.path().join("app.log.1")).unwrap();
+    fs::remove_file(&log).unwrap();
+    let output = once("app.log.1");
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert_eq!(archived(home.path(), &state, "*"), 500);
+    assert!(
+        said.contains("app.log.1 is a copy of") && said.contains("not delivered again"),
+        "{said}"
+    );
+}
+
+#[test]
+fn what_an_editor_keeps_for_a_moment_is_no_log_and_its_save_is_no_new_one() {
+    let home = tempfile::tempdir().unwrap();
+    let logs = home.path().join("logs");
+    fs::create_dir(&logs).unwrap();
+    let line = |n: usize| format!("2026-11-29 20:00:0{n} INFO line {n}\n");
+    fs::write(logs.join("app.log"), (0..3).map(line).collect::<String>()).unwrap();
+    let state = home.path().join("state");
+    let engine = Engine::start(home.path(), &state, &[&logs]);
+    wait_for("the lines", PATIENCE, || (archived(home.path(), &state, "*") == 3).then_some(()));
+    for ending in ["app.log~", "app.log.bak", "app.log.tmp", "4913.swp"] {
+        fs::copy(logs.join("app.log"), logs.join(ending)).unwrap();
+    }
+    fs::write(logs.join(".app.log.swp"), (0..4).map(line).collect::<String>()).unwrap();
+    fs::rename(logs.join(".app.log.swp"), logs.join("app.log")).unwrap();
+    wait_for("the new line", PATIENCE, || {
+        (archived(home.path(), &state, "\"line 3\"") == 1).then_some(())
+    });
+    // Longer than a file is suspected to be a copy.
+    std::thread::sleep(Duration::from_secs(3));
+    assert!(engine.terminate().success());
+    assert_eq!(archived(home.path(), &state, "*"), 4);
+}

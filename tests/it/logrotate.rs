@@ -1,0 +1,173 @@
+//! Every way in which rotation can leave the unread rest of a log, found again over kills and restarts: renamed,
+//! numbered, dated, copied, compressed, moved into another folder of the source.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use logwarden::app::control::{self, Reply, Request};
+
+use crate::bench::{Bench, assert_each_once, lines};
+use crate::compressed::{gzip, zstd};
+use crate::fake_elasticsearch::FakeElasticsearch;
+use crate::program::{Engine, Random, seed, wait_for};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+const SEEN: usize = 1500;
+const LATER: usize = 100;
+
+/// What one run of rotation does in the folder of the log; the log is `app.log`.
+type Rotate = fn(&Path);
+
+const WAYS: &[(&str, Rotate)] = &[
+    ("renamed", |logs| rename(logs, "app.log", "app.log.1")),
+    ("dated", |logs| rename(logs, "app.log", "app.log-20261129")),
+    ("named before its extension", |logs| rename(logs, "app.log", "app.1.log")),
+    ("copied and truncated", |logs| copytruncate(logs, "app.log.1")),
+    ("copied under a date and truncated", |logs| copytruncate(logs, "app.log-20261129")),
+    ("copied before its extension and truncated", |logs| copytruncate(logs, "app-20261129.log")),
+    ("renamed and gzipped", |logs| {
+        rename(logs, "app.log", "app.log.1");
+        compress(logs, "app.log.1", "gz", gzip);
+    }),
+    ("renamed and compressed with zstd", |logs| {
+        rename(logs, "app.log", "app.log.1");
+        compress(logs, "app.log.1", "zst", zstd);
+    }),
+    ("copied, truncated and gzipped", |logs| {
+        copytruncate(logs, "app.log.1");
+        compress(logs, "app.log.1", "gz", gzip);
+    }),
+    ("copied, truncated, compressed with zstd under a date", |logs| {
+        copytruncate(logs, "app.log-20261129");
+        compress(logs, "app.log-20261129", "zst", zstd);
+    }),
+    ("moved into another folder", |logs| rename(logs, "app.log", "../old/app.log.1")),
+    ("copied into another folder and truncated", |logs| copytruncate(logs, "../old/app.log.1")),
+    ("moved into another folder and gzipped", |logs| {
+        rename(logs, "app.log", "../old/app.log.1");
+        compress(logs, "../old/app.log.1", "gz", gzip);
+    }),
+];
+
+/// What the next run of rotation does with what the first one left.
+const AGAIN: &[(&str, Rotate)] = &[
+    ("and left there", |_| {}),
+    ("and renamed again", |logs| shift(logs, "app.log.1", "app.log.2")),
+    ("and gzipped the next day", |logs| {
+        if logs.join("app.log.1").exists() {
+            compress(logs, "app.log.1", "gz", gzip);
+        }
+    }),
+    ("and, if compressed, renamed again", |logs| {
+        shift(logs, "app.log.1.gz", "app.log.2.gz");
+        shift(logs, "app.log.1.zst", "app.log.2.zst");
+    }),
+];
+
+fn rename(logs: &Path, from: &str, to: &str) {
+    fs::rename(logs.join(from), logs.join(to)).unwrap();
+}
+
+fn shift(logs: &Path, from: &str, to: &str) {
+    if logs.join(from).exists() {
+        rename(logs, from, to);
+    }
+}
+
+fn copytruncate(logs: &Path, to: &str) {
+    fs::copy(logs.join("app.log"), logs.join(to)).unwrap();
+    fs::File::options().write(true).open(logs.join("app.log")).unwrap().set_len(0).unwrap();
+}
+
+fn compress(logs: &Path, name: &str, ending: &str, pack: fn(&[u8]) -> Vec<u8>) {
+    let bytes = fs::read(logs.join(name)).unwrap();
+    fs::write(logs.join(format!("{name}.{ending}")), pack(&bytes)).unwrap();
+    fs::remove_file(logs.join(name)).unwrap();
+}
+
+/// A log whose server is away.
+fn outage() -> (Bench, FakeElasticsearch) {
+    let server = FakeElasticsearch::prepared();
+    let bench = Bench::new("");
+    fs::create_dir(bench.path("old")).unwrap();
+    let config = format!(
+        "[source.app]\npaths = [\"{}\", \"{}\"]\n[sink.es]\nkind = \"elasticsearch\"\nurls = [\"{}\"]\n",
+        bench.path("logs/app.log").display(),
+        bench.path("old/app.log*").display(),
+        server.url()
+    );
+    fs::write(bench.path("config.toml"), config).unwrap();
+    (bench, server)
+}
+
+fn seen(bench: &Bench, bytes: u64) {
+    wait_for("a look at every byte", PATIENCE, || {
+        let reply = control::ask(&bench.path("state"), &Request::Status, &mut |_, _| {}).ok()?;
+        let Reply::Status { status, .. } = reply else { return None };
+        (status.files.iter().map(|file| file.size).sum::<u64>() >= bytes).then_some(())
+    });
+}
+
+/// The engine has committed what it knows at the moment.
+fn started(bench: &Bench, bytes: u64) -> Engine {
+    let engine = bench.engine();
+    seen(bench, bytes);
+    engine
+}
+
+/// 1,500 lines are seen while the server is away; rotation comes while the engine runs or not; it is killed and
+/// started twice, and what rotation left is rotated again between.
+fn check(way: &(&str, Rotate), again: &(&str, Rotate), running: bool) {
+    let name = format!("{} {}, running: {running}", way.0, again.0);
+    println!("{name}");
+    let (bench, server) = outage();
+    let logs = bench.path("logs");
+    let text = lines(1, 0..SEEN);
+    bench.append("app.log", &text);
+    let engine = started(&bench, text.len() as u64);
+    // The row is durable once a group commit has passed.
+    std::thread::sleep(Duration::from_millis(600));
+    match running {
+        true => {
+            (way.1)(&logs);
+            bench.append("app.log", &lines(1, SEEN..SEEN + LATER));
+            std::thread::sleep(Duration::from_millis(900));
+            engine.kill();
+        }
+        false => {
+            engine.kill();
+            (way.1)(&logs);
+            bench.append("app.log", &lines(1, SEEN..SEEN + LATER));
+        }
+    }
+    let engine = bench.engine();
+    wait_for("its start", PATIENCE, || bench.path("state/control.sock").exists().then_some(()));
+    std::thread::sleep(Duration::from_millis(1200));
+    engine.kill();
+    (again.1)(&logs);
+    server.launch();
+    let engine = bench.engine();
+    wait_for(&name, PATIENCE, || (server.count() >= SEEN + LATER).then_some(()));
+    assert_eq!(engine.terminate().code(), Some(0), "{name}");
+    assert_each_once(&server.documents(), 1, SEEN + LATER);
+}
+
+fn check_all(running: bool) {
+    let seed = seed("logrotate");
+    let mut random = Random(seed);
+    for way in WAYS {
+        // Each way with one of the ways to go on, and each of those with some way.
+        check(way, &AGAIN[random.below(AGAIN.len() as u64) as usize], running);
+    }
+}
+
+#[test]
+fn whatever_rotation_leaves_while_the_engine_runs_is_found_after_two_kills() {
+    check_all(true);
+}
+
+#[test]
+fn whatever_rotation_leaves_while_nobody_looks_is_found_after_two_kills() {
+    check_all(false);
+}

@@ -1,0 +1,261 @@
+//! The state is lost or old while the archive, the output of a file sink or the server keep what they have: nothing
+//! is missing, and what a sink knows itself does not come twice.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::program::{self, Engine, Random, documents, logwarden, run, seed, text, wait_for};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A log whose first line never changes, delivered to an archive and to a file.
+struct Bench {
+    home: tempfile::TempDir,
+    log: File,
+    written: usize,
+}
+
+impl Bench {
+    fn new() -> Bench {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("app.log");
+        let log = OpenOptions::new().create(true).append(true).open(path).unwrap();
+        let config = format!(
+            "[source.app]\npaths = [\"{0}/app.log\", \"{0}/app.log.*\"]\n[sink.archive]\n\
+             [sink.out]\nkind = \"file\"\npath = \"{0}/out.jsonl\"\n",
+            home.path().display()
+        );
+        fs::write(home.path().join("config.toml"), config).unwrap();
+        Bench { home, log, written: 0 }
+    }
+
+    fn state(&self) -> PathBuf {
+        self.home.path().join("state")
+    }
+
+    fn command(&self) -> std::process::Command {
+        let mut command = logwarden(self.home.path());
+        command.arg("--no-ui").arg("--config").arg(self.home.path().join("config.toml"));
+        command.arg("--state-dir").arg(self.state());
+        command
+    }
+
+    /// The constant first line, and that many more.
+    fn begin(&mut self, lines: usize) {
+        self.log.write_all(b"2026-11-20 10:00:00,000 - [INFO] - log opened\n").unwrap();
+        self.write(lines);
+    }
+
+    fn write(&mut self, lines: usize) {
+        let numbers = self.written..self.written + lines;
+        let line = |n| format!("2026-11-20 10:00:00,001 - [INFO] - line {n}\n");
+        self.log.write_all(numbers.map(line).collect::<String>().as_bytes()).unwrap();
+        self.written += lines;
+    }
+
+    fn copytruncate(&mut self, to: &str) {
+        let home = self.home.path();
+        fs::copy(home.join("app.log"), home.join(to)).unwrap();
+        self.log.set_len(0).unwrap();
+    }
+
+    fn once(&self) {
+        let output = run(self.command().arg("--once"));
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    }
+
+    /// All that the engine itself knows; archive and output stay.
+    fn lose_state(&self) {
+        for entry in fs::read_dir(self.state()).unwrap().map(Result::unwrap) {
+            match entry.path() {
+                path if path.ends_with("archive") => {}
+                path if path.is_dir() => fs::remove_dir_all(path).unwrap(),
+                path => fs::remove_file(path).unwrap(),
+            }
+        }
+    }
+
+    fn save_state(&self) -> Vec<(PathBuf, Vec<u8>)> {
+        let files = ["state.redb", "cursors.snapshot"].map(|name| self.state().join(name));
+        files.into_iter().filter_map(|path| Some((path.clone(), fs::read(path).ok()?))).collect()
+    }
+
+    fn put_back(&self, files: &[(PathBuf, Vec<u8>)]) {
+        for (path, bytes) in files {
+            fs::write(path, bytes).unwrap();
+        }
+    }
+
+    /// How often each line is there.
+    fn counts(&self, documents: &[Value]) -> Vec<usize> {
+        let mut counts = vec![0; self.written];
+        for document in documents {
+            let message = document["message"].as_str().unwrap();
+            if let Some(number) = message.strip_prefix("line ") {
+                counts[number.parse::<usize>().unwrap()] += 1;
+            }
+        }
+        counts
+    }
+
+    fn output(&self) -> Vec<Value> {
+        let text = fs::read_to_string(self.home.path().join("out.jsonl")).unwrap_or_default();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    fn assert_each_once(&self) {
+        let archived = self.counts(&documents(self.home.path(), &self.state()));
+        let output = self.counts(&self.output());
+        for (name, counts) in [("archive", archived), ("output", output)] {
+            let missing = counts.iter().filter(|count| **count == 0).count();
+            let doubled = counts.iter().filter(|count| **count > 1).count();
+            assert_eq!((missing, doubled), (0, 0), "(missing, doubled) in {name}");
+        }
+    }
+}
+
+#[test]
+fn lost_after_a_rotation_by_copy_that_nobody_saw() {
+    let mut bench = Bench::new();
+    bench.begin(500);
+    bench.once();
+    bench.copytruncate("app.log.1");
+    bench.begin(400);
+    bench.lose_state();
+    bench.once();
+    bench.assert_each_once();
+}
+
+#[test]
+fn lost_after_three_rotations_by_copy_that_were_followed() {
+    let mut bench = Bench::new();
+    for round in 1..=3 {
+        bench.begin(200);
+        bench.once();
+        bench.copytruncate(&format!("app.log.{round}"));
+    }
+    bench.begin(100);
+    bench.once();
+    bench.write(50);
+    bench.lose_state();
+    bench.once();
+    bench.write(50);
+    bench.once();
+    bench.assert_each_once();
+}
+
+#[test]
+fn lost_and_the_copies_lie_beside_the_log_without_a_pattern_that_means_them() {
+    let mut bench = Bench::new();
+    let config = fs::read_to_string(bench.home.path().join("config.toml")).unwrap();
+    let only = format!(", \"{}/app.log.*\"", bench.home.path().display());
+    fs::write(bench.home.path().join("config.toml"), config.replace(&only, "")).unwrap();
+    bench.begin(200);
+    bench.once();
+    bench.write(100);
+    bench.copytruncate("app.log.1");
+    bench.begin(100);
+    bench.lose_state();
+    bench.once();
+    bench.assert_each_once();
+}
+
+#[test]
+fn older_than_the_archive() {
+    let mut bench = Bench::new();
+    bench.begin(200);
+    bench.once();
+    let old = bench.save_state();
+    bench.write(300);
+    bench.once();
+    bench.copytruncate("app.log.1");
+    bench.begin(200);
+    bench.once();
+    bench.write(20);
+    bench.put_back(&old);
+    bench.once();
+    bench.assert_each_once();
+}
+
+#[test]
+fn newer_than_the_archive_and_the_output() {
+    let mut bench = Bench::new();
+    bench.begin(200);
+    bench.once();
+    let home = bench.home.path().to_owned();
+    let copy = |from: &Path, to: &Path| {
+        let done = std::process::Command::new("cp").arg("-a").arg(from).arg(to).status().unwrap();
+        assert!(done.success());
+    };
+    copy(&home.join("state/archive"), &home.join("archive.old"));
+    for name in ["out.jsonl", "out.jsonl.cursor"] {
+        copy(&home.join(name), &home.join(format!("{name}.old")));
+    }
+    bench.write(300);
+    bench.once();
+    bench.copytruncate("app.log.1");
+    bench.begin(200);
+    bench.once();
+    fs::remove_dir_all(home.join("state/archive")).unwrap();
+    fs::rename(home.join("archive.old"), home.join("state/archive")).unwrap();
+    for name in ["out.jsonl", "out.jsonl.cursor"] {
+        fs::rename(home.join(format!("{name}.old")), home.join(name)).unwrap();
+    }
+    bench.once();
+    bench.assert_each_once();
+}
+
+/// The archive speaks of bytes under an id that another life of the file has by now: they are told apart by the mark.
+#[test]
+fn lost_while_the_archive_was_off() {
+    let mut bench = Bench::new();
+    let config = bench.home.path().join("config.toml");
+    let with = fs::read_to_string(&config).unwrap();
+    bench.begin(200);
+    bench.once();
+    bench.lose_state();
+    fs::remove_file(bench.home.path().join("out.jsonl")).unwrap();
+    fs::remove_file(bench.home.path().join("out.jsonl.cursor")).unwrap();
+    fs::write(&config, with.replace("[sink.archive]\n", "")).unwrap();
+    bench.log.set_len(0).unwrap();
+    bench.begin(300);
+    bench.once();
+    fs::write(&config, with).unwrap();
+    bench.once();
+    let archived = bench.counts(&documents(bench.home.path(), &bench.state()));
+    let missing = archived.iter().filter(|count| **count == 0).count();
+    assert_eq!(missing, 0, "of the lines that are in the file");
+}
+
+#[test]
+fn lost_by_kills_at_random_moments() {
+    let mut random = Random(seed("lost_by_kills"));
+    let mut bench = Bench::new();
+    bench.begin(100);
+    for round in 0..20 {
+        let engine = Engine::spawn(bench.home.path(), &mut bench.command());
+        for _ in 0..random.below(8) {
+            bench.write(random.below(60) as usize + 1);
+            std::thread::sleep(Duration::from_millis(random.below(60)));
+        }
+        if round % 4 == 3 {
+            bench.copytruncate(&format!("app.log.{round}"));
+            bench.begin(random.below(200) as usize);
+        }
+        std::thread::sleep(Duration::from_millis(random.below(300)));
+        engine.kill();
+        if round % 3 == 1 {
+            bench.lose_state();
+        }
+    }
+    bench.once();
+    let archived = || bench.counts(&documents(bench.home.path(), &bench.state()));
+    wait_for("every line", PATIENCE, || archived().iter().all(|count| *count > 0).then_some(()));
+    let output = bench.counts(&bench.output());
+    assert_eq!(output.iter().filter(|count| **count == 0).count(), 0, "missing in the output");
+    let _ = program::seed;
+}
