@@ -89,6 +89,15 @@ impl Bench {
         append(&self.path(name), bytes.as_ref());
     }
 
+    /// As if nothing had been written to these for an hour: an unfinished last line will not be finished any more.
+    pub fn age(&self, names: &[&str]) {
+        for name in names {
+            let file = File::options().write(true).open(self.path(name)).unwrap();
+            let hour = Duration::from_secs(3600);
+            file.set_modified(std::time::SystemTime::now() - hour).unwrap();
+        }
+    }
+
     pub fn open(&mut self) {
         self.open_with(Arc::new(SystemClock::new()));
     }
@@ -755,6 +764,7 @@ fn once_reads_what_is_there_and_closes_it() {
     bench.append("a.log", lines("a", 0..5) + "unfini");
     bench.append("b.log", INFO);
     bench.append("c.log", "no line end");
+    bench.age(&["a.log", "c.log"]);
     bench.open();
     bench.until("all", |bench| {
         let ends = bench.log().ends();
@@ -784,6 +794,36 @@ fn once_reads_what_is_there_and_closes_it() {
 }
 
 /// S17c.
+/// A timer runs `--once` while somebody writes: the half line is left for the next run.
+#[test]
+fn once_leaves_a_last_line_that_may_still_be_written_for_the_next_run() {
+    let mut bench = Bench::new(&["a.log"]);
+    bench.once = true;
+    bench.append("a.log", lines("a", 0..5) + "{\"writer\":");
+    bench.open();
+    bench.expect_lines((0..5).map(|n| line("a", n)));
+    let notices = bench.log().notices();
+    assert!(
+        notices.iter().any(|notice| notice.text.contains("its 10 bytes are left")),
+        "{notices:?}"
+    );
+    bench.close();
+    bench.append("a.log", "\"a\",\"number\":5}\n");
+    bench.open();
+    bench.expect_lines((0..6).map(|n| line("a", n)));
+    bench.close();
+    // Nobody goes on writing: it comes as it is.
+    bench.append("a.log", "the end");
+    bench.open();
+    bench.drain();
+    bench.close();
+    bench.age(&["a.log"]);
+    bench.open();
+    bench.expect_lines((0..6).map(|n| line("a", n)).chain(["the end".to_owned()]));
+    let last = bench.consumer.events.last().unwrap();
+    assert!(last.flags.contains(Flags::PARTIAL));
+}
+
 #[test]
 fn ids_are_the_same_without_the_state() {
     let mut bench = Bench::new(&["*.log"]);

@@ -1,0 +1,74 @@
+//! More files than descriptors: they take turns, nothing is lost, and the state, the sinks and the sockets have theirs.
+
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::time::Duration;
+
+use crate::program::{Engine, archived, logwarden, run, text, wait_for};
+
+const PATIENCE: Duration = Duration::from_secs(120);
+const FILES: usize = 2000;
+const LIMIT: u64 = 64;
+
+/// The same command with so few descriptors, soft and hard.
+fn limited(command: &std::process::Command) -> std::process::Command {
+    let mut shell = std::process::Command::new("sh");
+    shell.arg("-c").arg(format!("ulimit -n {LIMIT}; exec \"$0\" \"$@\""));
+    shell.arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => shell.env(name, value),
+            None => shell.env_remove(name),
+        };
+    }
+    shell.current_dir(command.get_current_dir().unwrap()).stdin(std::process::Stdio::null());
+    shell
+}
+
+fn write(folder: &std::path::Path, file: usize, line: usize) {
+    let path = folder.join(format!("{file}.log"));
+    let mut log = OpenOptions::new().create(true).append(true).open(path).unwrap();
+    writeln!(log, "{{\"level\":\"info\",\"message\":\"file {file} line {line}\"}}").unwrap();
+}
+
+#[test]
+fn all_files_are_delivered_once_by_one_run() {
+    let home = tempfile::tempdir().unwrap();
+    let logs = home.path().join("logs");
+    fs::create_dir(&logs).unwrap();
+    (0..FILES).for_each(|file| write(&logs, file, 0));
+    let state = home.path().join("state");
+    let mut command = logwarden(home.path());
+    command.args(["--no-ui", "--once", "--state-dir"]).arg(&state).arg(&logs);
+    let output = run(&mut limited(&command));
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    assert_eq!(archived(home.path(), &state, "*"), FILES as u64);
+}
+
+#[test]
+fn all_files_are_followed_while_they_grow_and_are_renamed() {
+    let home = tempfile::tempdir().unwrap();
+    let logs = home.path().join("logs");
+    fs::create_dir(&logs).unwrap();
+    (0..FILES).for_each(|file| write(&logs, file, 0));
+    let state = home.path().join("state");
+    let mut command = logwarden(home.path());
+    command.args(["--no-ui", "--state-dir"]).arg(&state).arg(&logs);
+    let engine = Engine::spawn(home.path(), &mut limited(&command));
+    let wait = |count: usize| {
+        wait_for("every line", PATIENCE, || {
+            (archived(home.path(), &state, "*") >= count as u64).then_some(())
+        });
+    };
+    wait(FILES);
+    (0..FILES).for_each(|file| write(&logs, file, 1));
+    // While most of them are closed.
+    for file in 0..20 {
+        fs::rename(logs.join(format!("{file}.log")), logs.join(format!("{file}.log.1"))).unwrap();
+    }
+    wait(2 * FILES);
+    let said = engine.said();
+    assert_eq!(engine.terminate().code(), Some(0), "{said}");
+    assert_eq!(archived(home.path(), &state, "*"), 2 * FILES as u64);
+    assert!(!said.contains("too many open files"), "{said}");
+}

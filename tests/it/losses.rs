@@ -1,0 +1,71 @@
+//! What cannot be delivered any more is said to the byte: in the exit code, on standard error and in the metrics.
+
+use std::fs::File;
+use std::time::Duration;
+
+use logwarden::app::control::{self, Reply, Request};
+use logwarden::event::Status;
+
+use crate::bench::{Bench, lines};
+use crate::fake_elasticsearch::FakeElasticsearch;
+use crate::program::{Engine, wait_for};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn status(bench: &Bench) -> Option<Status> {
+    let reply = control::ask(&bench.path("state"), &Request::Status, &mut |_, _| {}).ok()?;
+    let Reply::Status { status, .. } = reply else { return None };
+    Some(*status)
+}
+
+fn seen(bench: &Bench, bytes: u64) {
+    wait_for("a look at every byte", PATIENCE, || {
+        let files = status(bench)?.files;
+        (files.iter().map(|file| file.size).sum::<u64>() >= bytes).then_some(())
+    });
+}
+
+/// A log of which nothing was delivered, truncated without a copy; returns its bytes.
+fn truncated_unread(bench: &Bench) -> (Engine, u64) {
+    let text = lines(1, 0..1000);
+    bench.append("app.log", &text);
+    let engine = bench.engine();
+    seen(bench, text.len() as u64);
+    File::create(bench.path("logs/app.log")).unwrap();
+    bench.append("app.log", &lines(1, 1000..1010));
+    (engine, text.len() as u64)
+}
+
+fn figure(lost: u64) -> String {
+    let text = lost.to_string();
+    let (thousands, rest) = text.split_at(text.len() - 3);
+    format!("{thousands},{rest} bytes were lost")
+}
+
+#[test]
+fn truncated_while_the_server_is_away_and_back_after_the_grace() {
+    let server = FakeElasticsearch::prepared();
+    let bench = Bench::new(&format!("urls = [\"{}\"]", server.url()));
+    let (engine, lost) = truncated_unread(&bench);
+    // A copy is looked for two seconds long; nobody reads meanwhile.
+    std::thread::sleep(Duration::from_secs(4));
+    server.launch();
+    wait_for("the new lines", PATIENCE, || (server.count() >= 10).then_some(()));
+    wait_for("the figure", PATIENCE, || (status(&bench)?.lost == lost).then_some(()));
+    let said = std::fs::read_to_string(bench.path("engine.stderr")).unwrap();
+    assert_eq!(engine.terminate().code(), Some(3), "{said}");
+    let said = std::fs::read_to_string(bench.path("engine.stderr")).unwrap_or(said);
+    assert!(said.contains(&figure(lost)), "{said}");
+}
+
+#[test]
+fn truncated_and_the_server_never_comes_back() {
+    let server = FakeElasticsearch::prepared();
+    let bench = Bench::new(&format!("urls = [\"{}\"]", server.url()));
+    let (engine, lost) = truncated_unread(&bench);
+    std::thread::sleep(Duration::from_secs(4));
+    let stderr = bench.path("engine.stderr");
+    assert_eq!(engine.terminate().code(), Some(3));
+    let said = std::fs::read_to_string(stderr).unwrap();
+    assert!(said.contains(&figure(lost)), "{said}");
+}
