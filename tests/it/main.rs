@@ -26,6 +26,7 @@ mod logrotate;
 mod losses;
 mod lost_state;
 mod metrics;
+mod model;
 mod moved_sources;
 mod outage;
 mod privacy;

@@ -1,0 +1,265 @@
+//! Who reads: one as Elasticsearch is written to, one as the archive and the file sink are.
+
+use std::collections::{BTreeMap, HashMap};
+
+use logwarden::event::{Cursor, Event, EventId, GenerationId, Identity, Mark};
+use logwarden::follow::{Log, Read};
+use logwarden::state::Store;
+
+use super::failure::{Failure, Kind};
+use super::steps::Who;
+
+/// An event as somebody took it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Got {
+    pub id: EventId,
+    pub text: Vec<u8>,
+    pub generation: GenerationId,
+    pub bounds: (u64, u64),
+    /// How often the state had been lost or an old one put back: ids may mean something else since.
+    pub epoch: usize,
+}
+
+/// Bytes that the log said were lost.
+#[derive(Clone, Copy, Debug)]
+pub struct Lost {
+    pub generation: GenerationId,
+    pub from: u64,
+    pub to: u64,
+}
+
+#[derive(Debug, Default)]
+pub struct Pulled {
+    pub events: Vec<Got>,
+    pub lost: Vec<Lost>,
+}
+
+/// Where one consumer reads, as `sink::worker` does it.
+#[derive(Debug, Default)]
+pub struct Reading {
+    pub offsets: BTreeMap<GenerationId, u64>,
+    /// Cursors in generations that the log does not know (yet).
+    elsewhere: HashMap<GenerationId, u64>,
+}
+
+impl Reading {
+    fn begin(&mut self, cursors: impl Iterator<Item = (GenerationId, u64)>) {
+        *self = Reading { offsets: BTreeMap::new(), elsewhere: cursors.collect() };
+    }
+
+    /// `marks`: what own cursors speak of. Returns the generations of which they speak wrongly.
+    fn discover(
+        &mut self,
+        who: Who,
+        log: &Log,
+        store: &Store,
+        marks: &HashMap<GenerationId, Mark>,
+    ) -> Vec<GenerationId> {
+        let mut refuted = Vec::new();
+        for generation in log.generations() {
+            let Some((start, end)) = log.extent(generation) else { continue };
+            if self.offsets.contains_key(&generation) {
+                continue;
+            }
+            let is_beyond = self.elsewhere.get(&generation).is_some_and(|done| *done > end);
+            if is_beyond && !log.settled() {
+                continue;
+            }
+            let done = self.elsewhere.remove(&generation);
+            let holds = marks.get(&generation).and_then(|mark| log.bears(generation, mark));
+            if holds == Some(false) {
+                refuted.push(generation);
+                let offset = start;
+                store.put_cursor(&who.to_string(), "*", Cursor { generation, offset });
+                self.offsets.insert(generation, offset);
+                continue;
+            }
+            let is_gone = store.generation(generation).is_some_and(|row| row.ended.is_some());
+            let offset = match is_beyond {
+                true if is_gone => end,
+                true => {
+                    refuted.push(generation);
+                    start
+                }
+                false => done.unwrap_or(start),
+            };
+            store.put_cursor_if_none(&who.to_string(), "*", Cursor { generation, offset });
+            self.offsets.insert(generation, offset);
+        }
+        refuted
+    }
+
+    fn pull(&mut self, log: &Log, most: usize, epoch: usize) -> Result<Pulled, Failure> {
+        let mut pulled = Pulled::default();
+        for (&generation, offset) in &mut self.offsets {
+            while pulled.events.len() < most {
+                match log.read(Cursor { generation, offset: *offset }).map_err(Failure::read)? {
+                    Read::Batch { batch, first } => {
+                        for event in batch.events().skip(first).take(most - pulled.events.len()) {
+                            if event.record.start != *offset {
+                                return Err(Failure::new(
+                                    Kind::Gap,
+                                    format!(
+                                        "a record at {} where {offset} is next",
+                                        event.record.start
+                                    ),
+                                ));
+                            }
+                            *offset = event.record.end;
+                            pulled.events.push(got(&event, epoch));
+                        }
+                    }
+                    Read::Lost { to } => {
+                        pulled.lost.push(Lost { generation, from: *offset, to });
+                        *offset = to;
+                    }
+                    Read::Waiting | Read::Finished => break,
+                }
+            }
+        }
+        Ok(pulled)
+    }
+}
+
+fn got(event: &Event<'_>, epoch: usize) -> Got {
+    Got {
+        id: event.id(),
+        text: event.text().to_vec(),
+        generation: event.batch.generation.id,
+        bounds: (event.record.start, event.record.end),
+        epoch,
+    }
+}
+
+/// Keeps its cursors in the state; the same id twice is the same document.
+#[derive(Debug, Default)]
+pub struct Elastic {
+    pub reading: Reading,
+    pub documents: BTreeMap<EventId, Got>,
+    /// Each event as it was sent, also again.
+    pub attempts: Vec<Got>,
+}
+
+impl Elastic {
+    pub fn begin(&mut self, store: &Store) {
+        let rows = store.cursors(&Who::Elastic.to_string()).into_iter();
+        self.reading.begin(rows.map(|row| (row.generation, row.offset)));
+    }
+
+    pub fn take(
+        &mut self,
+        log: &Log,
+        store: &Store,
+        most: usize,
+        epoch: usize,
+    ) -> Result<Pulled, Failure> {
+        self.reading.discover(Who::Elastic, log, store, &HashMap::new());
+        let pulled = self.reading.pull(log, most, epoch)?;
+        for event in &pulled.events {
+            self.attempts.push(event.clone());
+            let known = self.documents.entry(event.id).or_insert_with(|| event.clone());
+            if known.text != event.text {
+                let text = format!("one id, two texts: {known:?} and {event:?}");
+                return Err(Failure::new(Kind::SameId, text));
+            }
+        }
+        Ok(pulled)
+    }
+
+    pub fn confirm(&self, store: &Store) {
+        for (&generation, &offset) in &self.reading.offsets {
+            store.put_cursor(&Who::Elastic.to_string(), "*", Cursor { generation, offset });
+        }
+    }
+}
+
+/// As `archive::positions` and, soon, the side file of a file sink: up to where one generation is taken.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Position {
+    pub cursor: Cursor,
+    pub identity: Identity,
+    pub mark: Mark,
+}
+
+/// Keeps its own positions, in one commit with what it took.
+#[derive(Debug, Default)]
+pub struct Archive {
+    pub reading: Reading,
+    pub taken: Vec<Got>,
+    pub positions: BTreeMap<GenerationId, Position>,
+    /// Taken, and in no commit yet.
+    added: Vec<Got>,
+    reached: HashMap<GenerationId, u64>,
+}
+
+impl Archive {
+    pub fn begin(&mut self, log: &Log, store: &Store) {
+        self.added.clear();
+        self.reached.clear();
+        let name = Who::Archive.to_string();
+        for row in store.cursors(&name) {
+            let start = log.extent(row.generation).map(|(start, _)| start);
+            if !self.positions.contains_key(&row.generation)
+                && let Some(offset) = start
+            {
+                store.put_cursor(&name, "*", Cursor { generation: row.generation, offset });
+            }
+        }
+        for position in self.positions.values() {
+            if store.generation(position.cursor.generation).is_some() {
+                store.put_cursor(&name, "*", position.cursor);
+            }
+        }
+        let own = self.positions.iter().map(|(id, position)| (*id, position.cursor.offset));
+        self.reading.begin(own);
+    }
+
+    pub fn take(
+        &mut self,
+        log: &Log,
+        store: &Store,
+        most: usize,
+        epoch: usize,
+    ) -> Result<Pulled, Failure> {
+        let marks = self.positions.iter().map(|(id, position)| (*id, position.mark)).collect();
+        for generation in self.reading.discover(Who::Archive, log, store, &marks) {
+            self.positions.remove(&generation);
+        }
+        let pulled = self.reading.pull(log, most, epoch)?;
+        for event in &pulled.events {
+            let committed = self.positions.get(&event.generation).map_or(0, |p| p.cursor.offset);
+            let reached = self.reached.entry(event.generation).or_insert(committed);
+            if event.bounds.0 >= *reached {
+                *reached = event.bounds.1;
+                self.added.push(event.clone());
+            }
+        }
+        Ok(pulled)
+    }
+
+    /// What was taken, and the positions behind it, become durable together.
+    pub fn commit(&mut self, store: &Store) {
+        for (&generation, &offset) in &self.reading.offsets {
+            let Some(row) = store.generation(generation) else { continue };
+            let cursor = Cursor { generation, offset };
+            let position = self.positions.entry(generation).or_insert(Position {
+                cursor,
+                identity: row.identity.clone(),
+                mark: row.mark,
+            });
+            if offset > position.mark.offset {
+                (position.identity, position.mark) = (row.identity, row.mark);
+            }
+            position.cursor.offset = position.cursor.offset.max(offset);
+            store.put_cursor(&Who::Archive.to_string(), "*", position.cursor);
+        }
+        self.taken.append(&mut self.added);
+        self.reached.clear();
+    }
+
+    /// Killed: what was in no commit was never there.
+    pub fn forget_what_was_added(&mut self) {
+        self.added.clear();
+        self.reached.clear();
+    }
+}

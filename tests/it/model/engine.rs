@@ -1,0 +1,255 @@
+//! The log under test: opened, stopped, killed; its state copied, lost, put back; its time.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread::ThreadId;
+use std::time::{Duration, Instant};
+
+use logwarden::base::{Clock, SystemClock, Timestamp};
+use logwarden::event::IdKey;
+use logwarden::follow::{Intake, Log, LogConfig, SourceConfig, Start};
+use logwarden::state::{StateError, Store};
+
+use super::consumers::Position;
+use super::failure::{Failure, Kind};
+use super::steps::{Paths, Who};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn settle(log: &Log, store: Store, known: Vec<Position>) {
+    let known = known.into_iter().map(|position| logwarden::event::Position {
+        cursor: position.cursor,
+        identity: Some(position.identity),
+        mark: position.mark,
+    });
+    log.settle(store, known.collect());
+}
+
+/// Time passes when the test says so, and whoever else asks for it waits while the gate is closed: so the follower
+/// does nothing between two steps.
+#[derive(Debug)]
+pub struct GateClock {
+    system: SystemClock,
+    test: ThreadId,
+    gate: Mutex<Gate>,
+    opened: Condvar,
+}
+
+#[derive(Debug)]
+struct Gate {
+    passed: Duration,
+    is_open: bool,
+    calls: u64,
+}
+
+impl GateClock {
+    pub fn new() -> GateClock {
+        GateClock {
+            system: SystemClock::new(),
+            test: std::thread::current().id(),
+            gate: Mutex::new(Gate { passed: Duration::ZERO, is_open: true, calls: 0 }),
+            opened: Condvar::new(),
+        }
+    }
+
+    pub fn pass(&self, by: Duration) {
+        self.gate.lock().unwrap().passed += by;
+    }
+
+    pub fn open(&self, is_open: bool) {
+        self.gate.lock().unwrap().is_open = is_open;
+        self.opened.notify_all();
+    }
+
+    fn calls(&self) -> u64 {
+        self.gate.lock().unwrap().calls
+    }
+
+    /// Never for long: a caller may hold what the test needs.
+    fn wait(&self) -> Duration {
+        let mut gate = self.gate.lock().unwrap();
+        if std::thread::current().id() != self.test {
+            gate.calls += 1;
+            let longest = Duration::from_secs(2);
+            gate = self.opened.wait_timeout_while(gate, longest, |gate| !gate.is_open).unwrap().0;
+        }
+        gate.passed
+    }
+}
+
+impl Clock for GateClock {
+    fn now(&self) -> Timestamp {
+        self.wait();
+        // Births and changes of files are told by the machine's clock.
+        self.system.now()
+    }
+
+    fn uptime(&self) -> Duration {
+        self.wait()
+    }
+}
+
+/// What is configured now.
+#[derive(Clone, Copy, Debug)]
+pub struct Sources {
+    pub paths: Paths,
+    pub name: usize,
+}
+
+impl Sources {
+    fn config(self, root: &Path) -> Vec<SourceConfig> {
+        let paths = self.paths.patterns().iter().map(|pattern| root.join(pattern));
+        vec![SourceConfig {
+            name: format!("source{}", self.name).into(),
+            paths: paths.collect(),
+            format: None,
+            zone: jiff::tz::TimeZone::UTC,
+            service: None,
+            start: Start::Beginning,
+            multiline: true,
+        }]
+    }
+}
+
+/// The contents of a state directory.
+pub type Photo = BTreeMap<PathBuf, Vec<u8>>;
+
+/// A running log and its state.
+pub struct Engine {
+    pub log: Log,
+    pub store: Store,
+    root: PathBuf,
+    state: PathBuf,
+    clock: Arc<GateClock>,
+}
+
+impl Engine {
+    pub fn start(
+        root: &Path,
+        state: &Path,
+        sources: Sources,
+        once: bool,
+        known: Vec<Position>,
+        clock: &Arc<GateClock>,
+    ) -> Result<Engine, Failure> {
+        let intake =
+            Intake { folder: state.join("intake"), input: false, looking: false, rescue: 1 << 30 };
+        let config = LogConfig {
+            sources: sources.config(root),
+            once,
+            host: "host".into(),
+            key: IdKey::from_host_id("test"),
+            intake: Some(intake),
+        };
+        let log = Log::open(config, clock.clone());
+        let store = open_store(state)?;
+        log.set_consumers(vec![Who::Elastic.to_string(), Who::Archive.to_string()]);
+        settle(&log, store.clone(), known);
+        let engine =
+            Engine { log, store, root: root.into(), state: state.into(), clock: clock.clone() };
+        let began = Instant::now();
+        while !engine.log.settled() {
+            if began.elapsed() > PATIENCE {
+                return Err(Failure::new(Kind::Stuck, "never settled".into()));
+            }
+            std::thread::sleep(Duration::from_micros(200));
+        }
+        Ok(engine)
+    }
+
+    /// Something happens in the folder, and the follower has had its turn.
+    pub fn turn(&self) {
+        let before = self.clock.calls();
+        let (one, other) = (self.root.join(".tick"), self.root.join(".tock"));
+        if fs::rename(&one, &other).is_err() && fs::rename(&other, &one).is_err() {
+            fs::write(&one, "").unwrap();
+        }
+        let began = Instant::now();
+        while self.clock.calls() == before && began.elapsed() < Duration::from_millis(1500) {
+            std::thread::sleep(Duration::from_micros(50));
+        }
+        let (mut calls, mut since) = (self.clock.calls(), Instant::now());
+        while since.elapsed() < Duration::from_micros(1200) {
+            std::thread::sleep(Duration::from_micros(200));
+            let now = self.clock.calls();
+            if now != calls {
+                (calls, since) = (now, Instant::now());
+            }
+        }
+    }
+
+    pub fn reload(&self, sources: Sources) {
+        self.log.set_sources(sources.config(&self.root));
+    }
+
+    /// What a kill at this moment would leave.
+    pub fn photo(&self) -> Photo {
+        let mut last = photo_of(&self.state);
+        loop {
+            let next = photo_of(&self.state);
+            if next == last {
+                return next;
+            }
+            last = next;
+        }
+    }
+
+    pub fn stop(self) {
+        self.log.stop();
+    }
+
+    /// As a kill does it: of what happens at the end, nothing stays.
+    pub fn kill(self) {
+        let (photo, state) = (self.photo(), self.state.clone());
+        self.clock.open(true);
+        self.log.stop();
+        drop(self);
+        put_back(&state, &photo);
+    }
+}
+
+fn open_store(directory: &Path) -> Result<Store, Failure> {
+    let began = Instant::now();
+    loop {
+        match Store::open(directory) {
+            Ok((store, notices)) if notices.is_empty() => return Ok(store),
+            // A process that another test has just started holds every descriptor of ours for a moment.
+            Err(StateError::Owned { .. }) if began.elapsed() < PATIENCE => {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            other => return Err(Failure::new(Kind::Stuck, format!("the state: {other:?}"))),
+        }
+    }
+}
+
+pub fn photo_of(directory: &Path) -> Photo {
+    let mut photo = Photo::new();
+    let Ok(entries) = fs::read_dir(directory) else { return photo };
+    for path in entries.filter_map(Result::ok).map(|entry| entry.path()) {
+        if path.is_dir() {
+            photo.extend(photo_of(&path));
+        } else if !path.ends_with("lock")
+            && let Ok(bytes) = fs::read(&path)
+        {
+            photo.insert(path, bytes);
+        }
+    }
+    photo
+}
+
+pub fn put_back(directory: &Path, photo: &Photo) {
+    lose(directory);
+    for (path, bytes) in photo {
+        fs::create_dir_all(path.parent().expect("it lies in the directory")).unwrap();
+        fs::write(path, bytes).unwrap();
+    }
+}
+
+pub fn lose(directory: &Path) {
+    match fs::remove_dir_all(directory) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => panic!("{error}"),
+        _ => {}
+    }
+}

@@ -1,0 +1,85 @@
+//! Random histories of writers, an operator, two consumers and a follower, against a model that knows where every byte
+//! came from and went.
+//!
+//! `LOGWARDEN_SEED=…` runs one history again, `LOGWARDEN_STEPS='…'` one that was printed; `LOGWARDEN_MODEL_MINUTES=…`
+//! runs new ones for so long.
+
+mod consumers;
+mod engine;
+mod failure;
+mod life;
+mod oracle;
+mod places;
+mod run;
+mod shrink;
+mod steps;
+mod world;
+
+use std::time::{Duration, Instant};
+
+use self::run::run;
+use self::steps::History;
+
+/// In every `cargo test`.
+const SEEDS: std::ops::Range<u64> = 0..24;
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|text| !text.is_empty())
+}
+
+/// Runs it; what fails is made shorter, and told.
+fn check(name: &str, history: &History) -> Result<(), String> {
+    let outcome = run(history);
+    let Err(failure) = outcome.result else { return Ok(()) };
+    let time = variable("LOGWARDEN_MODEL_SHRINK").and_then(|text| text.parse().ok());
+    let time = Duration::from_secs(time.unwrap_or(20));
+    let (shortest, failure) = shrink::shrink(history, failure, time);
+    let trace = run(&shortest).trace.join("\n");
+    Err(format!(
+        "{name}: {:?}: {}\nit began as\nLOGWARDEN_STEPS='{history}'\nshorter, and as wrong:\n\
+         LOGWARDEN_STEPS='{shortest}'\n{trace}",
+        failure.kind, failure.text
+    ))
+}
+
+#[test]
+fn whatever_happens_to_files_and_state_every_line_comes_once() {
+    if let Some(steps) = variable("LOGWARDEN_STEPS") {
+        let history: History = steps.parse().unwrap();
+        return check("LOGWARDEN_STEPS", &history).unwrap_or_else(|text| panic!("{text}"));
+    }
+    let given: Option<u64> = variable("LOGWARDEN_SEED").and_then(|text| text.parse().ok());
+    let seeds: Vec<u64> = match given {
+        Some(seed) => vec![seed],
+        None => SEEDS.chain([clock_seed()]).collect(),
+    };
+    let began = Instant::now();
+    let failures: Vec<String> = seeds.iter().filter_map(|seed| of_seed(*seed).err()).collect();
+    println!("{} histories in {:?}", seeds.len(), began.elapsed());
+    assert!(failures.is_empty(), "{}", failures.join("\n\n"));
+}
+
+fn of_seed(seed: u64) -> Result<(), String> {
+    println!("LOGWARDEN_SEED={seed}");
+    check(&format!("LOGWARDEN_SEED={seed}"), &History::random(seed))
+}
+
+fn clock_seed() -> u64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    now.expect("after 1970").as_nanos() as u64
+}
+
+/// The long form: nothing without `LOGWARDEN_MODEL_MINUTES`.
+#[test]
+fn minutes_of_random_histories() {
+    let Some(minutes) = variable("LOGWARDEN_MODEL_MINUTES") else { return };
+    let minutes: f64 = minutes.parse().expect("LOGWARDEN_MODEL_MINUTES is a number of minutes");
+    let until = Instant::now() + Duration::from_secs_f64(minutes * 60.0);
+    let (first, mut count, mut failures) = (clock_seed(), 0, Vec::new());
+    while Instant::now() < until {
+        failures.extend(of_seed(first.wrapping_add(count)).err());
+        count += 1;
+    }
+    println!("{count} histories, {} failed", failures.len());
+    assert!(failures.is_empty(), "{}", failures.join("\n\n"));
+}

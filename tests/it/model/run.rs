@@ -1,0 +1,423 @@
+//! A history is carried out, and judged.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use logwarden::event::GenerationId;
+use tempfile::TempDir;
+
+use super::consumers::{Archive, Elastic, Got, Lost, Pulled};
+use super::engine::{self, Engine, GateClock, Photo, Sources};
+use super::failure::{Failure, Kind};
+use super::life::LifeId;
+use super::oracle::{self, Account};
+use super::places::Knowledge;
+use super::steps::{History, Pace, Step, Who};
+use super::world::World;
+
+/// Nothing has come for so long: nothing will, but for what is waited for longer.
+const QUIET: Duration = Duration::from_secs(12);
+/// Longer than a file without a name is waited for.
+const LONG: Duration = Duration::from_secs(310);
+
+/// A history that is being carried out.
+struct Run {
+    world: World,
+    clock: Arc<GateClock>,
+    state: PathBuf,
+    sources: Sources,
+    engine: Option<Engine>,
+    elastic: Elastic,
+    archive: Archive,
+    elastic_is_here: bool,
+    archive_is_here: bool,
+    epoch: usize,
+    kept: Option<(Photo, Knowledge)>,
+    forgot: bool,
+    lost: [Vec<Lost>; 2],
+    /// … in this run of the log, and where the lives stood at its beginning.
+    lost_now: [Vec<Lost>; 2],
+    confirmed: [BTreeMap<LifeId, u64>; 2],
+    trace: Vec<String>,
+    /// Last, so that it goes last.
+    _folder: TempDir,
+}
+
+/// How it ended, and what happened step by step.
+pub struct Outcome {
+    pub result: Result<(), Failure>,
+    pub trace: Vec<String>,
+}
+
+pub fn run(history: &History) -> Outcome {
+    let mut run = Run::new(history);
+    let result = run.all(history);
+    run.clock.open(true);
+    if let Some(engine) = run.engine.take() {
+        engine.stop();
+    }
+    Outcome { result, trace: run.trace }
+}
+
+impl Run {
+    fn new(history: &History) -> Run {
+        let folder = tempfile::tempdir().unwrap();
+        let setting = history.setting;
+        Run {
+            world: World::new(folder.path().join("logs"), setting),
+            clock: Arc::new(GateClock::new()),
+            state: folder.path().join("state"),
+            sources: Sources { paths: setting.paths, name: 0 },
+            engine: None,
+            elastic: Elastic::default(),
+            archive: Archive::default(),
+            elastic_is_here: true,
+            archive_is_here: true,
+            epoch: 0,
+            kept: None,
+            forgot: false,
+            lost: Default::default(),
+            lost_now: Default::default(),
+            confirmed: Default::default(),
+            trace: Vec::new(),
+            _folder: folder,
+        }
+    }
+
+    fn all(&mut self, history: &History) -> Result<(), Failure> {
+        for (number, step) in history.steps.iter().enumerate() {
+            self.trace.push(format!("{number}: {step}"));
+            self.step(*step)?;
+        }
+        for step in [Step::Check, Step::Stop, Step::Check] {
+            self.trace.push(format!("at the end: {step}"));
+            self.step(step)?;
+        }
+        Ok(())
+    }
+
+    fn step(&mut self, step: Step) -> Result<(), Failure> {
+        let stepped = self.world.setting.pace == Pace::Stepped;
+        self.clock.open(!stepped || !is_of_files(step));
+        let before: Vec<String> =
+            self.world.names.keys().map(|p| p.display().to_string()).collect();
+        self.carry_out(step)?;
+        self.world.note_destroyed();
+        let after: Vec<String> = self.world.names.keys().map(|p| p.display().to_string()).collect();
+        if before != after {
+            self.trace.push(format!("   files: {}", after.join(" ")));
+        }
+        self.clock.open(!stepped);
+        Ok(())
+    }
+
+    fn carry_out(&mut self, step: Step) -> Result<(), Failure> {
+        let world = &mut self.world;
+        match step {
+            Step::Write { log, lines } => world.write(log, lines),
+            Step::Half { log } => world.half(log),
+            Step::Finish { log } => world.finish(log),
+            Step::Reopen { log } => world.reopen(log),
+            Step::Rename { log } => world.rename(log),
+            Step::CopyTruncate { log } => world.copy(log, true),
+            Step::Copy { log } => world.copy(log, false),
+            Step::Compress { log, packing, keep } => world.compress(log, packing, keep),
+            Step::Extend { log, lines } => world.extend(log, lines),
+            Step::Expire { log } => world.expire(log),
+            Step::Truncate { log } => world.truncate(log),
+            Step::Delete { log } => world.delete(log),
+            Step::Recreate { log, lines } => world.recreate(log, lines),
+            Step::Edit { log } => world.edit(log),
+            Step::Tidy { log } => world.tidy(log),
+            Step::Look { millis } => return self.look(millis),
+            Step::Take { who, events } => return self.take(who, events).map(|_| ()),
+            Step::Away { who } => *self.is_here(who) = false,
+            Step::Back { who } => *self.is_here(who) = true,
+            Step::Commit => self.commit(),
+            Step::Stop => return self.stop(),
+            Step::Start => return self.start(false),
+            Step::Once => return self.once(),
+            Step::Kill => return self.kill(),
+            Step::Lose => self.lose(),
+            Step::Keep => self.keep(),
+            Step::Old => self.put_back(),
+            Step::Reload { paths, name } => self.reload(Sources { paths, name }),
+            Step::Check => return self.check(),
+        }
+        Ok(())
+    }
+
+    fn is_here(&mut self, who: Who) -> &mut bool {
+        match who {
+            Who::Elastic => &mut self.elastic_is_here,
+            Who::Archive => &mut self.archive_is_here,
+        }
+    }
+
+    fn start(&mut self, once: bool) -> Result<(), Failure> {
+        if self.engine.is_some() {
+            return Ok(());
+        }
+        if std::mem::take(&mut self.forgot) {
+            self.world.give_other_ids();
+        }
+        let known = self.archive.positions.values().cloned().collect();
+        let engine =
+            Engine::start(&self.world.root, &self.state, self.sources, once, known, &self.clock)?;
+        let lives = self.lives()?;
+        self.elastic.begin(&engine.store);
+        self.archive.begin(&engine.log, &engine.store);
+        let cursors = engine.store.cursors(&Who::Elastic.to_string()).into_iter();
+        let own = self.archive.positions.values().map(|p| (p.cursor.generation, p.cursor.offset));
+        self.confirmed = [
+            oracle::confirmed(&lives[0], cursors.map(|row| (row.generation, row.offset))),
+            oracle::confirmed(&lives[1], own),
+        ];
+        self.engine = Some(engine);
+        self.world.started();
+        Ok(())
+    }
+
+    fn lives(&self) -> Result<[BTreeMap<(GenerationId, usize), LifeId>; 2], Failure> {
+        let elastic: Vec<&Got> = self.elastic.documents.values().collect();
+        let archive: Vec<&Got> = self.archive.taken.iter().collect();
+        Ok([
+            Account::new(&self.world, Who::Elastic, &elastic)?.lives,
+            Account::new(&self.world, Who::Archive, &archive)?.lives,
+        ])
+    }
+
+    fn once(&mut self) -> Result<(), Failure> {
+        if self.engine.is_some() {
+            return Ok(());
+        }
+        self.start(true)?;
+        while self.pass(Duration::ZERO)? {}
+        self.stop()
+    }
+
+    fn stop(&mut self) -> Result<(), Failure> {
+        let Some(engine) = self.engine.take() else { return Ok(()) };
+        self.archive.commit(&engine.store);
+        self.elastic.confirm(&engine.store);
+        engine.stop();
+        self.world.stopped();
+        self.end_run()
+    }
+
+    fn kill(&mut self) -> Result<(), Failure> {
+        let Some(engine) = self.engine.take() else { return Ok(()) };
+        engine.kill();
+        self.archive.forget_what_was_added();
+        self.world.killed();
+        self.end_run()
+    }
+
+    fn end_run(&mut self) -> Result<(), Failure> {
+        self.world.note_destroyed();
+        for (who, index) in [(Who::Elastic, 0), (Who::Archive, 1)] {
+            let lost = std::mem::take(&mut self.lost_now[index]);
+            oracle::not_overcounted(&self.world, who, &self.confirmed[index], &lost)?;
+            self.lost[index].extend(lost);
+        }
+        Ok(())
+    }
+
+    fn lose(&mut self) {
+        if self.engine.is_none() {
+            engine::lose(&self.state);
+            self.forget(&Knowledge::default());
+        }
+    }
+
+    fn forget(&mut self, known: &Knowledge) {
+        self.world.forget_but(known);
+        self.epoch += 1;
+        self.forgot = true;
+    }
+
+    fn keep(&mut self) {
+        let photo = match &self.engine {
+            Some(engine) => engine.photo(),
+            None => engine::photo_of(&self.state),
+        };
+        self.kept = Some((photo, self.world.knowledge()));
+    }
+
+    fn put_back(&mut self) {
+        if self.engine.is_none()
+            && let Some((photo, known)) = self.kept.clone()
+        {
+            engine::put_back(&self.state, &photo);
+            self.forget(&known);
+        }
+    }
+
+    fn reload(&mut self, sources: Sources) {
+        self.sources = sources;
+        self.world.setting.paths = sources.paths;
+        if let Some(engine) = &self.engine {
+            engine.reload(sources);
+        }
+    }
+
+    fn commit(&mut self) {
+        let Some(engine) = &self.engine else { return };
+        self.archive.commit(&engine.store);
+        engine.store.commit().unwrap();
+    }
+
+    /// Reads and does not confirm; what was read before is confirmed.
+    fn take(&mut self, who: Who, events: usize) -> Result<bool, Failure> {
+        let Some(engine) = &self.engine else { return Ok(false) };
+        let pulled = match who {
+            Who::Elastic => {
+                self.elastic.confirm(&engine.store);
+                self.elastic.take(&engine.log, &engine.store, events, self.epoch)?
+            }
+            Who::Archive => self.archive.take(&engine.log, &engine.store, events, self.epoch)?,
+        };
+        let Pulled { events, lost } = pulled;
+        if !events.is_empty() || !lost.is_empty() {
+            let first = events.first().map(|e| String::from_utf8_lossy(&e.text).into_owned());
+            self.trace.push(format!(
+                "   {who} reads {} events from {first:?}, lost {lost:?}",
+                events.len()
+            ));
+        }
+        let some = !events.is_empty() || !lost.is_empty();
+        self.lost_now[who as usize].extend(lost);
+        Ok(some)
+    }
+
+    fn look(&mut self, millis: u64) -> Result<(), Failure> {
+        let mut left = millis;
+        while left > 0 && self.engine.is_some() {
+            let step = left.min(250);
+            left -= step;
+            self.pass(Duration::from_millis(step))?;
+        }
+        if self.engine.is_some() {
+            self.world.looked(millis);
+        }
+        Ok(())
+    }
+
+    /// Time passes, the follower looks, and who is there reads. `true` where something came.
+    fn pass(&mut self, time: Duration) -> Result<bool, Failure> {
+        self.clock.pass(time);
+        self.world.pass(time);
+        let Some(engine) = &self.engine else { return Ok(false) };
+        engine.turn();
+        let mut some = false;
+        for who in [Who::Elastic, Who::Archive] {
+            if *self.is_here(who) {
+                some |= self.take(who, usize::MAX)?;
+            } else {
+                self.take(who, 0)?;
+            }
+        }
+        let Some(engine) = &self.engine else { return Ok(false) };
+        if self.elastic_is_here {
+            self.elastic.confirm(&engine.store);
+        }
+        if self.archive_is_here {
+            self.archive.commit(&engine.store);
+        }
+        Ok(some)
+    }
+
+    fn check(&mut self) -> Result<(), Failure> {
+        self.start(false)?;
+        self.clock.open(true);
+        let here = (self.elastic_is_here, self.archive_is_here);
+        (self.elastic_is_here, self.archive_is_here) = (true, true);
+        for quiet in [QUIET, QUIET / 2] {
+            self.await_all(quiet)?;
+            self.pass(LONG)?;
+        }
+        self.await_all(QUIET / 2)?;
+        self.world.looked(6000);
+        (self.elastic_is_here, self.archive_is_here) = here;
+        self.judge()
+    }
+
+    fn await_all(&mut self, longest: Duration) -> Result<(), Failure> {
+        const STEP: Duration = Duration::from_millis(500);
+        let mut quiet = Duration::ZERO;
+        for _ in 0..2000 {
+            quiet = if self.pass(STEP)? { Duration::ZERO } else { quiet + STEP };
+            if quiet >= longest {
+                return Ok(());
+            }
+        }
+        Err(Failure::new(Kind::Stuck, "events come and come".into()))
+    }
+
+    fn judge(&self) -> Result<(), Failure> {
+        let lost = |index: usize| -> Vec<Lost> {
+            self.lost[index].iter().chain(&self.lost_now[index]).copied().collect()
+        };
+        let elastic: Vec<&Got> = self.elastic.documents.values().collect();
+        Account::new(&self.world, Who::Elastic, &elastic)?.check(&lost(0))?;
+        let archive: Vec<&Got> = self.archive.taken.iter().collect();
+        Account::new(&self.world, Who::Archive, &archive)?.check(&lost(1))?;
+        for (who, index) in [(Who::Elastic, 0), (Who::Archive, 1)] {
+            let lost = &self.lost_now[index];
+            oracle::not_overcounted(&self.world, who, &self.confirmed[index], lost)?;
+        }
+        self.listed()
+    }
+
+    /// The figures of the files say what the consumer that lost most has met.
+    fn listed(&self) -> Result<(), Failure> {
+        let Some(engine) = &self.engine else { return Ok(()) };
+        let mut met: BTreeMap<GenerationId, u64> = BTreeMap::new();
+        for lost in &self.lost_now {
+            let mut each: BTreeMap<GenerationId, u64> = BTreeMap::new();
+            lost.iter().for_each(|l| *each.entry(l.generation).or_default() += l.to - l.from);
+            for (generation, bytes) in each {
+                let most = met.entry(generation).or_default();
+                *most = bytes.max(*most);
+            }
+        }
+        let (met, statuses) = (met.values().sum::<u64>(), engine.log.statuses());
+        let listed: u64 = statuses.iter().map(|status| status.lost).sum();
+        if listed >= met {
+            return Ok(());
+        }
+        let text = format!("{met} bytes were met as lost, the files say {listed}: {statuses:#?}");
+        Err(Failure::new(Kind::Unlisted, text))
+    }
+}
+
+/// While it is carried out, the follower does nothing.
+fn is_of_files(step: Step) -> bool {
+    use Step::{
+        Compress, Copy, CopyTruncate, Delete, Edit, Expire, Extend, Finish, Half, Keep, Kill,
+        Recreate, Rename, Reopen, Take, Tidy, Truncate, Write,
+    };
+    matches!(
+        step,
+        Write { .. }
+            | Half { .. }
+            | Finish { .. }
+            | Reopen { .. }
+            | Rename { .. }
+            | CopyTruncate { .. }
+            | Copy { .. }
+            | Compress { .. }
+            | Extend { .. }
+            | Expire { .. }
+            | Truncate { .. }
+            | Delete { .. }
+            | Recreate { .. }
+            | Edit { .. }
+            | Tidy { .. }
+            | Take { .. }
+            | Keep
+            | Kill
+    )
+}
