@@ -30,32 +30,24 @@ pub struct World {
 
 /// One log, its writer and what was rotated of it.
 pub struct Log {
-    pub number: usize,
     pub path: PathBuf,
     next_line: usize,
     half: Option<(PieceId, usize)>,
     /// How long the half line has been one.
     half_for: Duration,
     held: Option<(File, Key)>,
-    /// The newest first.
-    slots: Vec<Slot>,
+    /// What was rotated, the newest first; two files where the compressed one stands beside its original.
+    slots: Vec<Vec<Key>>,
     next_stamp: usize,
     backup: Option<Key>,
     /// A life of it is known to the state.
     pub is_known: bool,
 }
 
-/// A rotated file; two where the compressed one stands beside it.
-struct Slot {
-    stamp: usize,
-    files: Vec<Key>,
-}
-
 impl World {
     pub fn new(root: PathBuf, setting: Setting) -> World {
         fs::create_dir_all(root.join("old")).unwrap();
         let log = |number: usize| Log {
-            number,
             path: LOGS[number].into(),
             next_line: 0,
             half: None,
@@ -156,7 +148,10 @@ impl World {
 
     fn add_span(&mut self, life: LifeId, (piece, from, to): (PieceId, usize, usize)) {
         let life = &mut self.lives[life];
-        life.spans.push(Span { start: life.len(), piece, from, to });
+        match life.spans.last_mut().filter(|last| last.piece == piece && last.to == from) {
+            Some(last) => last.to = to,
+            None => life.spans.push(Span { start: life.len(), piece, from, to }),
+        }
         life.bytes.extend_from_slice(&self.pieces[piece].bytes[from..to]);
     }
 
@@ -264,36 +259,36 @@ impl World {
         if self.setting.olddir { Path::new("old").join(name) } else { name.into() }
     }
 
-    /// The older ones make room; where the newest goes, and its stamp.
-    fn next_slot(&mut self, log: usize) -> (PathBuf, usize) {
+    /// The older ones make room; where the newest goes.
+    fn next_slot(&mut self, log: usize) -> PathBuf {
         let stamp = self.logs[log].next_stamp;
         self.logs[log].next_stamp += 1;
         if self.setting.naming != Naming::Dated {
             for slot in (0..self.logs[log].slots.len()).rev() {
-                for key in self.logs[log].slots[slot].files.clone() {
+                for key in self.logs[log].slots[slot].clone() {
                     let name = self.rotated_name(log, slot + 2, stamp);
                     let name = with_ending(&name, self.files[key].packing);
                     self.rename_file(key, &name);
                 }
             }
         }
-        (self.rotated_name(log, 1, stamp), stamp)
+        self.rotated_name(log, 1, stamp)
     }
 
     pub fn rename(&mut self, log: usize) {
         self.may_split(log);
         let Some(key) = self.current(log) else { return };
-        let (name, stamp) = self.next_slot(log);
+        let name = self.next_slot(log);
         self.rename_file(key, &name);
-        self.logs[log].slots.insert(0, Slot { stamp, files: vec![key] });
+        self.logs[log].slots.insert(0, vec![key]);
     }
 
     pub fn copy(&mut self, log: usize, truncate: bool) {
         self.may_split(log);
         let Some(key) = self.current(log) else { return };
-        let (name, stamp) = self.next_slot(log);
+        let name = self.next_slot(log);
         let copy = self.copy_file(key, &name);
-        self.logs[log].slots.insert(0, Slot { stamp, files: vec![copy] });
+        self.logs[log].slots.insert(0, vec![copy]);
         match truncate {
             true => self.truncate(log),
             false => self.note_twins(key),
@@ -317,12 +312,12 @@ impl World {
 
     pub fn compress(&mut self, log: usize, packing: Packing, keep: bool) {
         let held = self.logs[log].held.as_ref().map(|(_, key)| *key);
-        let plain = |slot: &Slot| match slot.files[..] {
+        let plain = |slot: &Vec<Key>| match slot[..] {
             [key] => self.files[key].packing.is_none() && held != Some(key),
             _ => false,
         };
         let Some(slot) = self.logs[log].slots.iter().position(plain) else { return };
-        let key = self.logs[log].slots[slot].files[0];
+        let key = self.logs[log].slots[slot][0];
         let path = self.files[key].path.clone().expect("it has a name");
         let packed = with_ending(&path, Some(packing));
         let (from, to) = (self.root.join(&path), self.root.join(&packed));
@@ -336,7 +331,7 @@ impl World {
         File::options().write(true).open(&to).unwrap().set_modified(modified).unwrap();
         let (life, len) = (self.files[key].life, self.files[key].len);
         let new = self.add_file(&packed, life, len, Some(packing));
-        self.logs[log].slots[slot].files = if keep { vec![key, new] } else { vec![new] };
+        self.logs[log].slots[slot] = if keep { vec![key, new] } else { vec![new] };
         match keep {
             true => self.note_twins(key),
             false => self.unlink(key),
@@ -345,7 +340,7 @@ impl World {
 
     pub fn extend(&mut self, log: usize, lines: usize) {
         let plain = |key: &&Key| self.files[**key].packing.is_none();
-        let newest = self.logs[log].slots.first().and_then(|slot| slot.files.iter().find(plain));
+        let newest = self.logs[log].slots.first().and_then(|slot| slot.iter().find(plain));
         let Some(&key) = newest else { return };
         let (Some(life), len) = (self.files[key].life, self.files[key].len) else { return };
         let life = match self.files[key].place == self.lives[life].home {
@@ -365,7 +360,7 @@ impl World {
 
     pub fn expire(&mut self, log: usize) {
         let Some(slot) = self.logs[log].slots.pop() else { return };
-        slot.files.into_iter().for_each(|key| self.unlink(key));
+        slot.into_iter().for_each(|key| self.unlink(key));
     }
 
     pub fn delete(&mut self, log: usize) {
