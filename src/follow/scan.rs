@@ -41,8 +41,8 @@ impl Follower {
         self.shared.unopened.store(self.seen.unopened.len(), Ordering::Relaxed);
         if self.seen.whole {
             // A path that no source means any more needs no memory.
-            let paths: HashSet<&Path> = sight.found.iter().map(|found| &*found.path).collect();
-            if self.seen.last_at.len() > 2 * paths.len() + 1000 {
+            if self.seen.last_at.len() > 2 * sight.found.len() + 1000 {
+                let paths: HashSet<&Path> = sight.found.iter().map(|found| &*found.path).collect();
                 self.seen.last_at.retain(|path, _| paths.contains(&**path));
             }
             self.look_after_the_absent(&present);

@@ -11,7 +11,7 @@ const FILES: usize = 2000;
 const LIMIT: u64 = 64;
 
 /// The same command with so few descriptors, soft and hard.
-fn limited(command: &std::process::Command) -> std::process::Command {
+pub fn limited(command: &std::process::Command) -> std::process::Command {
     let mut shell = std::process::Command::new("sh");
     shell.arg("-c").arg(format!("ulimit -n {LIMIT}; exec \"$0\" \"$@\""));
     shell.arg(command.get_program()).args(command.get_args());

@@ -1,0 +1,155 @@
+//! What must hold also when the engine is killed twenty times at random moments of it.
+
+use std::fs::{self, File};
+use std::time::Duration;
+
+use crate::bench::{Bench, assert_each_once, line, lines};
+use crate::descriptors::limited;
+use crate::fake_elasticsearch::FakeElasticsearch;
+use crate::program::{Engine, Random, seed, send_signal, wait_for};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+const KILLS: u64 = 20;
+
+fn bench(server: &FakeElasticsearch) -> Bench {
+    Bench::new(&format!("urls = [\"{}\"]", server.url()))
+}
+
+fn sleep(random: &mut Random, most: u64) {
+    std::thread::sleep(Duration::from_millis(random.below(most)));
+}
+
+/// A file and a copy of it with lines added, one or the other looked at.
+#[test]
+fn a_copy_beside_its_original_is_a_file_of_its_own() {
+    let mut random = Random(seed("copies"));
+    let server = FakeElasticsearch::start();
+    let bench = bench(&server);
+    bench.append("app.log", &lines(1, 0..500));
+    bench.append("copy.log", &lines(1, 0..505));
+    let both = fs::read_to_string(bench.path("config.toml")).unwrap();
+    for round in 0..KILLS {
+        let only = ["app.log", "copy.log", "*.log"][random.below(3) as usize];
+        fs::write(bench.path("config.toml"), both.replace("*.log", only)).unwrap();
+        let engine = bench.engine();
+        sleep(&mut random, 500);
+        if round % 5 == 4 {
+            wait_for("some", PATIENCE, || (server.count() > 0).then_some(()));
+        }
+        engine.kill();
+    }
+    fs::write(bench.path("config.toml"), both).unwrap();
+    let (code, said) = bench.once();
+    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(server.count(), 1005, "{said}");
+    assert!(!said.contains("lost") && !said.contains("destroyed"), "{said}");
+}
+
+/// `N bytes were lost`, as the program says it at its end; 0 where it does not.
+fn lost(said: &str) -> u64 {
+    let words: Vec<&str> = said.split_whitespace().collect();
+    let at = words.windows(3).position(|words| words == ["bytes", "were", "lost"]);
+    at.map_or(0, |at| words[at - 1].replace(',', "").parse().expect("a figure"))
+}
+
+#[test]
+fn what_was_destroyed_unread_is_said_to_the_byte_by_the_next_run() {
+    let mut random = Random(seed("losses"));
+    for _ in 0..KILLS {
+        let server = FakeElasticsearch::prepared();
+        let bench = bench(&server);
+        let text = lines(1, 0..200);
+        bench.append("app.log", &text);
+        let engine = bench.engine();
+        wait_for("the outage", PATIENCE, || engine.said().contains("cannot reach").then_some(()));
+        // What was seen is durable after a group commit.
+        std::thread::sleep(Duration::from_millis(600));
+        File::create(bench.path("logs/app.log")).unwrap();
+        bench.append("app.log", &line(1, 200));
+        sleep(&mut random, 3500);
+        engine.kill();
+        server.launch();
+        let (code, said) = bench.once();
+        assert_eq!(server.count(), 1, "{said}");
+        assert_eq!((code, lost(&said)), (Some(3), text.len() as u64), "{said}");
+    }
+}
+
+#[test]
+fn a_source_is_renamed_while_its_rotated_file_is_unread() {
+    let mut random = Random(seed("sources"));
+    let server = FakeElasticsearch::start();
+    let bench = bench(&server);
+    let config = fs::read_to_string(bench.path("config.toml")).unwrap();
+    let config = config.replace("*.log", "app.log");
+    let mut written = 0;
+    for round in 0..KILLS {
+        let name = if round % 2 == 0 { "app" } else { "web" };
+        let named = |name: &str| config.replace("[source.app]", &format!("[source.{name}]"));
+        fs::write(bench.path("config.toml"), named(name)).unwrap();
+        let engine = bench.engine();
+        bench.append("app.log", &lines(1, written..written + 50));
+        written += 50;
+        sleep(&mut random, 400);
+        let (log, rotated) = (bench.path("logs/app.log"), format!("logs/app.log.{round}"));
+        fs::rename(log, bench.path(&rotated)).unwrap();
+        bench.append("app.log", &lines(1, written..written + 10));
+        written += 10;
+        if round % 3 == 0 && bench.path("state/control.sock").exists() {
+            fs::write(bench.path("config.toml"), named("other")).unwrap();
+            send_signal(engine.id(), "HUP");
+        }
+        sleep(&mut random, 400);
+        engine.kill();
+    }
+    let (code, said) = bench.once();
+    assert_eq!(code, Some(0), "{said}");
+    assert_each_once(&server.documents(), 1, written);
+}
+
+#[test]
+fn more_files_than_descriptors() {
+    const FILES: usize = 300;
+    let mut random = Random(seed("descriptors"));
+    let server = FakeElasticsearch::start();
+    let bench = bench(&server);
+    for round in 0..KILLS as usize {
+        for file in 0..FILES {
+            bench.append(&format!("{file}.log"), &line(file, round));
+        }
+        let engine = Engine::spawn(bench.home.path(), &mut limited(&bench.command(&[])));
+        sleep(&mut random, 600);
+        engine.kill();
+    }
+    let output = crate::program::run(&mut limited(&bench.command(&["--once"])));
+    assert_eq!(output.status.code(), Some(0), "{}", crate::program::text(&output.stderr));
+    assert_each_once(&server.documents(), FILES, KILLS as usize);
+}
+
+/// A timer runs `--once` while a writer is in the middle of a line.
+#[test]
+fn once_beside_a_writer() {
+    let mut random = Random(seed("once"));
+    let server = FakeElasticsearch::start();
+    let bench = bench(&server);
+    let (mut text, mut written) = (String::new(), 0);
+    for round in 0..KILLS as usize * 2 {
+        text.push_str(&lines(1, round * 20..round * 20 + 20));
+        // Anywhere, mostly within a line.
+        let upto = written + random.below((text.len() - written) as u64 + 1) as usize;
+        bench.append("app.log", &text[written..upto]);
+        written = upto;
+        let engine = Engine::spawn(bench.home.path(), &mut bench.command(&["--once"]));
+        match round % 2 {
+            0 => {
+                sleep(&mut random, 300);
+                engine.kill();
+            }
+            _ => _ = engine.ended(),
+        }
+    }
+    bench.append("app.log", &text[written..]);
+    let (code, said) = bench.once();
+    assert_eq!(code, Some(0), "{said}");
+    assert_each_once(&server.documents(), 1, KILLS as usize * 40);
+}

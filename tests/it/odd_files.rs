@@ -1,0 +1,102 @@
+//! Folders and file systems that do what nobody expects: each as docs/DELIVERY.md says, never a silent gap.
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::symlink;
+use std::time::{Duration, Instant};
+
+use crate::rotation::{Bench, append, line, lines};
+
+/// A link that leads to itself is no file; it must not keep renamed and deleted files from being seen.
+#[test]
+fn links_in_a_circle_lead_to_nothing() {
+    let mut bench = Bench::new(&["*", "one"]);
+    symlink(bench.path("two"), bench.path("one")).unwrap();
+    symlink(bench.path("one"), bench.path("two")).unwrap();
+    symlink(bench.path("."), bench.path("here")).unwrap();
+    bench.append("app.log", lines("a", 0..5));
+    bench.open();
+    bench.expect_lines((0..5).map(|n| line("a", n)));
+    fs::rename(bench.path("app.log"), bench.path("app.log.1")).unwrap();
+    bench.append("app.log.1", lines("a", 5..6));
+    bench.append("app.log", lines("a", 6..8));
+    bench.expect_lines((0..8).map(|n| line("a", n)));
+    fs::remove_file(bench.path("app.log.1")).unwrap();
+    bench.append("app.log", lines("a", 8..9));
+    bench.expect_lines((0..9).map(|n| line("a", n)));
+}
+
+#[test]
+fn a_hundred_thousand_rotated_siblings_stand_in_nobodys_way() {
+    const SIBLINGS: usize = 100_000;
+    let mut bench = Bench::new(&["app.log"]);
+    for number in 1..=SIBLINGS {
+        File::create(bench.path(&format!("app.log.{number}"))).unwrap();
+    }
+    bench.append("app.log", lines("a", 0..100));
+    let began = Instant::now();
+    bench.open();
+    bench.expect_lines((0..100).map(|n| line("a", n)));
+    println!("the first lines after {:?}", began.elapsed());
+    // By rename, by copy, and over a restart.
+    fs::rename(bench.path("app.log"), bench.path("app.log.0")).unwrap();
+    bench.append("app.log", lines("a", 100..200));
+    bench.expect_lines((0..200).map(|n| line("a", n)));
+    println!("renamed after {:?}", began.elapsed());
+    bench.append("app.log", lines("a", 200..300));
+    fs::copy(bench.path("app.log"), bench.path("app.log.00")).unwrap();
+    File::create(bench.path("app.log")).unwrap();
+    bench.append("app.log", lines("a", 300..400));
+    bench.expect_lines((0..400).map(|n| line("a", n)));
+    println!("copied after {:?}", began.elapsed());
+    bench.close();
+    bench.append("app.log", lines("a", 400..500));
+    fs::copy(bench.path("app.log"), bench.path("app.log.000")).unwrap();
+    File::create(bench.path("app.log")).unwrap();
+    bench.append("app.log", lines("a", 500..600));
+    bench.open();
+    bench.expect_lines((0..600).map(|n| line("a", n)));
+    println!("restarted after {:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(60), "{:?}", began.elapsed());
+}
+
+#[test]
+fn a_folder_that_vanishes_with_its_logs_and_comes_back_with_others() {
+    let mut bench = Bench::new(&["web/*.log"]);
+    fs::create_dir(bench.path("web")).unwrap();
+    bench.append("web/app.log", lines("a", 0..50));
+    bench.open();
+    bench.until("seen", |bench| bench.log().ends().iter().any(|end| end.offset > 0));
+    // Unread, and still open: it is read to its end.
+    fs::remove_dir_all(bench.path("web")).unwrap();
+    bench.expect_lines((0..50).map(|n| line("a", n)));
+    fs::create_dir(bench.path("web")).unwrap();
+    bench.append("web/app.log", lines("a", 50..60));
+    bench.expect_lines((0..60).map(|n| line("a", n)));
+}
+
+#[test]
+fn names_that_are_no_text_are_rotated_like_any_other() {
+    let mut bench = Bench::new(&["*"]);
+    let folder = bench.path("x").parent().unwrap().to_owned();
+    let name =
+        |end: &[u8]| folder.join(OsString::from_vec([b"app\xff\xfe.log".as_slice(), end].concat()));
+    let (log, rotated, copy) = (name(b""), name(b".1"), name(b".2"));
+    append(&log, lines("a", 0..10).as_bytes());
+    bench.open();
+    bench.expect_lines((0..10).map(|n| line("a", n)));
+    fs::rename(&log, &rotated).unwrap();
+    append(&log, lines("a", 10..20).as_bytes());
+    bench.expect_lines((0..20).map(|n| line("a", n)));
+    append(&log, lines("a", 20..30).as_bytes());
+    fs::copy(&log, &copy).unwrap();
+    File::create(&log).unwrap();
+    append(&log, lines("a", 30..40).as_bytes());
+    bench.expect_lines((0..40).map(|n| line("a", n)));
+    bench.close();
+    fs::rename(&log, name(b".3")).unwrap();
+    append(&log, lines("a", 40..50).as_bytes());
+    bench.open();
+    bench.expect_lines((0..50).map(|n| line("a", n)));
+}
