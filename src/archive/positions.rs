@@ -191,7 +191,7 @@ fn from_row((id, offset, identity, mark_offset, hash, absent): Row) -> (Generati
         head_hash,
         ordinal,
     });
-    let mark = Mark { offset: mark_offset, hash };
+    let mark = Mark { offset: mark_offset, hash, wide: 0 };
     (id, Position { offset, identity, mark, absent: Duration::from_secs(absent) })
 }
 
@@ -210,7 +210,7 @@ mod tests {
                 head_hash: u64::MAX - 1,
                 ordinal: 3,
             };
-            let mark = Mark { offset: 1000, hash: u64::MAX };
+            let mark = Mark { offset: 1000, hash: u64::MAX, wide: 0 };
             (generation.0 != 9).then_some(Fact { identity, mark })
         }
     }

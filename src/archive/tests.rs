@@ -45,7 +45,7 @@ struct AllKnown;
 
 impl Generations for AllKnown {
     fn fact(&self, generation: GenerationId) -> Option<Fact> {
-        let mark = Mark { offset: 1 << 40, hash: 1 };
+        let mark = Mark { offset: 1 << 40, hash: 1, wide: 0 };
         Some(Fact { identity: identity(generation.0), mark })
     }
 }

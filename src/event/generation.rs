@@ -63,6 +63,14 @@ pub struct FileKey {
 pub struct Mark {
     pub offset: u64,
     pub hash: u64,
+    /// Hash of the (at most) 4 KiB before it, for logs whose lines end alike; 0: not known, as in what earlier versions
+    /// wrote and in positions that sinks keep.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub wide: u64,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// From this offset on, records are read in this format.

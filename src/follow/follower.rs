@@ -81,6 +81,8 @@ pub(in crate::follow) struct Seen {
     pub folders: BTreeSet<PathBuf>,
     /// Which file was last seen at a path, and since when.
     pub last_at: HashMap<PathBuf, (Place, Timestamp)>,
+    /// Paths at which a file was seen and none is now: their source, and until when they are looked after.
+    pub vacant: HashMap<PathBuf, (usize, Duration)>,
     /// Inodes that are there and cannot be opened now.
     pub unopened: HashSet<u64>,
     /// Compressed files that were read to their end, with their birth.

@@ -12,7 +12,9 @@ use crate::event::{IdKey, Identity, Mark};
 /// Longest head, in bytes.
 pub const HEAD: usize = 4096;
 /// Bytes before the mark that are hashed.
-const BEFORE_MARK: u64 = 64;
+const BEFORE_MARK: usize = 64;
+/// … and more of them, because the last 64 may be the same in every line.
+const WIDE: u64 = 4096;
 
 /// Where a file lies now. Labels: they say which descriptor is which while it is open, nothing more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -97,18 +99,25 @@ impl Head {
 
 /// The mark at `offset`; `None` where the file is shorter.
 pub fn mark_at(file: &File, offset: u64, key: &IdKey) -> io::Result<Option<Mark>> {
-    let mut buffer = [0u8; BEFORE_MARK as usize];
-    let len = offset.min(BEFORE_MARK);
-    let before = &mut buffer[..len as usize];
-    if read_full(file, before, offset - len)? < before.len() {
+    let mut buffer = [0u8; WIDE as usize];
+    let len = offset.min(WIDE);
+    let wide = &mut buffer[..len as usize];
+    if read_full(file, wide, offset - len)? < wide.len() {
         return Ok(None);
     }
-    Ok(Some(Mark { offset, hash: key.hash(before) }))
+    let before = &wide[wide.len().saturating_sub(BEFORE_MARK)..];
+    Ok(Some(Mark { offset, hash: key.hash(before), wide: key.hash(wide) }))
 }
 
 /// The bytes before the mark are still those that were seen.
 pub fn bears(file: &File, mark: &Mark, key: &IdKey) -> io::Result<bool> {
-    Ok(mark.offset == 0 || mark_at(file, mark.offset, key)? == Some(*mark))
+    if mark.offset == 0 {
+        return Ok(true);
+    }
+    let found = mark_at(file, mark.offset, key)?;
+    Ok(found.is_some_and(|found| {
+        found.hash == mark.hash && (mark.wide == 0 || found.wide == mark.wide)
+    }))
 }
 
 /// The mark at `offset`; `None` where `last` is not borne any more: what stands there is of another life.

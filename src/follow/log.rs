@@ -143,13 +143,18 @@ impl Log {
         if mark.offset == 0 {
             return Some(true);
         }
-        let begin = handle.known().facts.begin;
-        if begin > 0 {
-            // Only its rest is kept.
+        let (begin, seen) = {
+            let known = handle.known();
+            (known.facts.begin, known.mark)
+        };
+        let key = &self.shared.config.key;
+        let file = handle.open_file().ok().flatten()?;
+        // Of a deleted file only the rest is kept; one that was truncated a moment ago is about to be another.
+        let is_it = begin == 0 && identity::bears(&file, &seen, key).ok()?;
+        if !is_it {
             return None;
         }
-        let file = handle.open_file().ok().flatten()?;
-        identity::bears(&file, mark, &self.shared.config.key).ok()
+        identity::bears(&file, mark, key).ok()
     }
 
     /// Bytes that were lost since the start, exactly: truncated or deleted before everybody had read them.

@@ -4,14 +4,18 @@ use std::collections::HashSet;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::time::Duration;
 
-use super::discover::{Found, folder_of};
+use super::discover::{Found, Sight, folder_of};
 use super::follower::Follower;
 use super::identity::{self, Place, name_of};
 use super::locate::COARSE;
 use crate::base::Timestamp;
 use crate::event::FileId;
 use crate::event::status::FileState;
+
+/// For how long a path at which no file is any more is looked after.
+const VACANT: Duration = Duration::from_secs(5);
 
 impl Follower {
     /// Not under any path any more: renamed away, or deleted. What is open is followed on.
@@ -41,7 +45,7 @@ impl Follower {
                     self.drop_file(id);
                 } else {
                     // Written between the last look and its removal, perhaps.
-                    self.catalog.look_at(id, std::time::Duration::ZERO);
+                    self.catalog.look_at(id, Duration::ZERO);
                 }
             } else if let Some(path) = name_of(&file) {
                 self.relabel(id, &path);
@@ -79,6 +83,27 @@ impl Follower {
                 if let Some(since) = since {
                     self.find_between(found.source, &found.path, since.minus(COARSE), until);
                 }
+            }
+        }
+    }
+
+    /// Where a file was a moment ago and none is now, another may have come and been renamed between two looks.
+    pub fn look_after_vacant_paths(&mut self, sight: &Sight) {
+        let now = self.now();
+        let here: HashSet<&Path> = sight.found.iter().map(|found| &*found.path).collect();
+        self.seen.vacant.retain(|path, _| !here.contains(&**path));
+        for (_, tracked) in self.catalog.iter().filter(|(_, tracked)| !tracked.sibling) {
+            let Some(path) = tracked.row.as_ref().map(|row| &row.first_path) else { continue };
+            let vacant = !here.contains(&**path) && self.seen.last_at.contains_key(path);
+            if vacant && !self.seen.vacant.contains_key(path) {
+                self.seen.vacant.insert(path.clone(), (tracked.source, now + VACANT));
+            }
+        }
+        let vacant = self.seen.vacant.iter().filter(|(_, (_, until))| now < *until);
+        let vacant: Vec<_> = vacant.map(|(path, (source, _))| (*source, path.clone())).collect();
+        for (source, path) in vacant {
+            if let Some((_, since)) = self.seen.last_at.get(&path).copied() {
+                self.find_between(source, &path, since.minus(COARSE), Timestamp::MAX);
             }
         }
     }

@@ -46,6 +46,7 @@ impl Follower {
                 self.seen.last_at.retain(|path, _| paths.contains(&**path));
             }
             self.look_after_the_absent(&present);
+            self.look_after_vacant_paths(&sight);
         }
         let mut folders = sight.folders;
         self.seen.folders.clone_from(&folders);

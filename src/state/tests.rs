@@ -31,7 +31,7 @@ fn generation(number: u64) -> GenerationRow {
         first_path: Default::default(),
         moved: None,
         start: 0,
-        mark: Mark { offset: number % 1000 * 100, hash: number },
+        mark: Mark { offset: number % 1000 * 100, hash: number, wide: 0 },
         encoding: Encoding::default(),
         formats: vec![FormatEntry { offset: 0, format: "json".into(), parameters: Vec::new() }],
         days: vec![DayMark { offset: 0, day: 20_000 }],

@@ -76,7 +76,7 @@ fn store_with(batch: &Batch) -> Store {
         first_path: Default::default(),
         moved: None,
         start: 0,
-        mark: Mark { offset: batch.end, hash: 77 },
+        mark: Mark { offset: batch.end, hash: 77, wide: 0 },
         encoding: Encoding::Utf8,
         formats: Vec::new(),
         days: Vec::new(),
@@ -139,7 +139,7 @@ async fn accepted_events_are_done_with_the_commit_and_found_again_after_a_restar
     let positions = Reader::open(folder.path()).unwrap().positions().unwrap();
     let position = &positions.rows[&batch.generation.id];
     assert_eq!(position.identity.as_ref(), Some(&batch.generation.identity));
-    assert_eq!(position.mark, Mark { offset: batch.end, hash: 77 });
+    assert_eq!(position.mark, Mark { offset: batch.end, hash: 77, wide: 0 });
 }
 
 #[tokio::test]

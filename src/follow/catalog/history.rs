@@ -191,9 +191,9 @@ mod tests {
         let identity = Identity { inode: 7, birth: 1, head_len: 5, head_hash: 9, ordinal: 0 };
         let id = identity.id(&key);
         let mut history = History::default();
-        history.add_position(id, &identity, Mark { offset: 10, hash: 1 });
-        history.add_position(id, &identity, Mark { offset: 20, hash: 2 });
-        assert_eq!(history.only_mark(id), Some(Mark { offset: 20, hash: 2 }));
+        history.add_position(id, &identity, Mark { offset: 10, hash: 1, wide: 0 });
+        history.add_position(id, &identity, Mark { offset: 20, hash: 2, wide: 0 });
+        assert_eq!(history.only_mark(id), Some(Mark { offset: 20, hash: 2, wide: 0 }));
         assert_eq!(history.next_life(identity.clone(), &key).1.ordinal, 1);
         history.add(id, &identity, None);
         assert_eq!(history.only_mark(id), None);

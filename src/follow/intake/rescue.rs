@@ -95,6 +95,10 @@ impl Follower {
             if let Some(metadata) = tracked.named().and_then(|file| file.metadata().ok()) {
                 tracked.links = metadata.nlink();
             }
+            if tracked.links == 0 {
+                // Its writer may have gone on since the last look.
+                self.look(id);
+            }
         }
         self.tend_rests();
         while self.rescue_on() {}

@@ -39,14 +39,14 @@ pub(super) struct Known(GenerationId, (u64, i64, u32, u64, u32), u64, u64);
 impl Known {
     pub(super) fn new(generation: GenerationId, fact: Fact) -> Known {
         let Identity { inode, birth, head_len, head_hash, ordinal } = fact.identity;
-        let Mark { offset, hash } = fact.mark;
+        let Mark { offset, hash, .. } = fact.mark;
         Known(generation, (inode, birth, head_len, head_hash, ordinal), offset, hash)
     }
 
     fn fact(&self) -> Fact {
         let (inode, birth, head_len, head_hash, ordinal) = self.1;
         let identity = Identity { inode, birth, head_len, head_hash, ordinal };
-        Fact { identity, mark: Mark { offset: self.2, hash: self.3 } }
+        Fact { identity, mark: Mark { offset: self.2, hash: self.3, wide: 0 } }
     }
 }
 
