@@ -16,8 +16,16 @@ pub struct Got {
     pub text: Vec<u8>,
     pub generation: GenerationId,
     pub bounds: (u64, u64),
+    pub taken: When,
+}
+
+/// When an event was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct When {
     /// How often the state had been lost or an old one put back: ids may mean something else since.
     pub epoch: usize,
+    /// How many lives there were.
+    pub lives: usize,
 }
 
 /// Bytes that the log said were lost.
@@ -89,7 +97,7 @@ impl Reading {
         refuted
     }
 
-    fn pull(&mut self, log: &Log, most: usize, epoch: usize) -> Result<Pulled, Failure> {
+    fn pull(&mut self, log: &Log, most: usize, when: When) -> Result<Pulled, Failure> {
         let mut pulled = Pulled::default();
         for (&generation, offset) in &mut self.offsets {
             while pulled.events.len() < most {
@@ -106,7 +114,7 @@ impl Reading {
                                 ));
                             }
                             *offset = event.record.end;
-                            pulled.events.push(got(&event, epoch));
+                            pulled.events.push(got(&event, when));
                         }
                     }
                     Read::Lost { to } => {
@@ -121,13 +129,13 @@ impl Reading {
     }
 }
 
-fn got(event: &Event<'_>, epoch: usize) -> Got {
+fn got(event: &Event<'_>, when: When) -> Got {
     Got {
         id: event.id(),
         text: event.text().to_vec(),
         generation: event.batch.generation.id,
         bounds: (event.record.start, event.record.end),
-        epoch,
+        taken: when,
     }
 }
 
@@ -151,10 +159,10 @@ impl Elastic {
         log: &Log,
         store: &Store,
         most: usize,
-        epoch: usize,
+        when: When,
     ) -> Result<Pulled, Failure> {
         self.reading.discover(Who::Elastic, log, store, &HashMap::new());
-        let pulled = self.reading.pull(log, most, epoch)?;
+        let pulled = self.reading.pull(log, most, when)?;
         for event in &pulled.events {
             self.attempts.push(event.clone());
             let known = self.documents.entry(event.id).or_insert_with(|| event.clone());
@@ -219,13 +227,13 @@ impl Archive {
         log: &Log,
         store: &Store,
         most: usize,
-        epoch: usize,
+        when: When,
     ) -> Result<Pulled, Failure> {
         let marks = self.positions.iter().map(|(id, position)| (*id, position.mark)).collect();
         for generation in self.reading.discover(Who::Archive, log, store, &marks) {
             self.positions.remove(&generation);
         }
-        let pulled = self.reading.pull(log, most, epoch)?;
+        let pulled = self.reading.pull(log, most, when)?;
         for event in &pulled.events {
             let committed = self.positions.get(&event.generation).map_or(0, |p| p.cursor.offset);
             let reached = self.reached.entry(event.generation).or_insert(committed);

@@ -52,6 +52,8 @@ pub struct Life {
     pub expected: bool,
     /// Copies that stood beside the bytes without a truncation, by their lengths: once more each.
     pub twins: Vec<u64>,
+    /// All copies of it that were ever made.
+    pub copies: usize,
     /// The state that knew its id was lost.
     pub has_other_id: bool,
     /// Bytes from here on lay nowhere at some time.
@@ -88,12 +90,13 @@ pub fn header(lines: Lines) -> Option<Vec<u8>> {
 pub fn line(lines: Lines, log: usize, number: usize) -> Vec<u8> {
     let pad = "x".repeat(number * 7 % 5 * 17);
     let name = format!("#{}{number}#", ["a", "w"][log]);
+    // The name at both ends: no two lines end alike, as no two times do.
     let text = match lines {
-        Lines::Json => format!("{{\"line\":\"{name}\",\"pad\":\"{pad}\"}}\n"),
-        Lines::Header => format!("line {name} {pad}\n"),
+        Lines::Json => format!("{{\"line\":\"{name}\",\"pad\":\"{pad}{name}\"}}\n"),
+        Lines::Header => format!("line {name} {pad}{name}\n"),
         Lines::Stamped => {
             let (minute, second) = (number / 60 % 60, number % 60);
-            format!("2026-11-29 10:{minute:02}:{second:02},123 INFO root: {name} {pad}\n")
+            format!("2026-11-29 10:{minute:02}:{second:02},123 INFO root: {name} {pad}{name}\n")
         }
     };
     text.into_bytes()

@@ -2,7 +2,8 @@
 //!
 //! Complete: every whole line that lies where the design promises to find it is taken by everybody.
 //! Unique: no byte is in two events. Permitted by a step:
-//! - `copy`, `compress.….keep`: what stands beside its copy while neither is truncated may come twice, to both;
+//! - `copy`, `compress.….keep`: what stands beside its copy while neither is truncated may come again, to both, once
+//!   for each copy that there is of it;
 //! - `lose`, `old`: to whoever keeps cursors in the state alone, events of lives whose id the state forgot may come
 //!   again, unless the same bytes lie in the same file as the first that began so.
 //!
@@ -32,17 +33,17 @@ pub struct Account<'a> {
     cover: Cover,
     pub lives: BTreeMap<Group, LifeId>,
     /// Groups that could be several lives: nothing but the first line that many files have.
-    untold: usize,
+    untold: HashSet<Group>,
 }
 
 impl<'a> Account<'a> {
     pub fn new(world: &'a World, who: Who, events: &'a [&'a Got]) -> Result<Self, Failure> {
         let mut groups: BTreeMap<Group, Vec<&Got>> = BTreeMap::new();
         for event in events {
-            groups.entry((event.generation, event.epoch)).or_default().push(event);
+            groups.entry((event.generation, event.taken.epoch)).or_default().push(event);
         }
         let mut account =
-            Account { world, who, cover: Cover::new(), lives: BTreeMap::new(), untold: 0 };
+            Account { world, who, cover: Cover::new(), lives: BTreeMap::new(), untold: HashSet::new() };
         let mut taken = HashSet::new();
         // Those that can be only one life come first: of the others each gets one that is left.
         let mut open: Vec<(Group, &[&Got], Vec<LifeId>)> = groups
@@ -51,10 +52,17 @@ impl<'a> Account<'a> {
             .collect();
         open.sort_by_key(|(_, _, lives)| lives.len());
         for (group, events, lives) in open {
+            // The same id in another epoch is the same life, if it can be.
+            let earlier = account.lives.iter().find(|((id, _), _)| *id == group.0);
+            let earlier = earlier.map(|(_, life)| *life).filter(|life| lives.contains(life));
             let left = lives.iter().find(|life| !taken.contains(*life)).or(lives.last());
-            let Some(&life) = left else { return Err(account.foreign(events)) };
+            let Some(life) = earlier.or(left.copied()) else {
+                return Err(account.foreign(events));
+            };
             taken.insert(life);
-            account.untold += usize::from(lives.len() > 1);
+            if lives.len() > 1 {
+                account.untold.insert(group);
+            }
             account.lives.insert(group, life);
             events.iter().for_each(|event| account.add(group, life, event));
         }
@@ -62,7 +70,9 @@ impl<'a> Account<'a> {
     }
 
     fn candidates(&self, events: &[&Got]) -> Vec<LifeId> {
-        let fits = |life: &LifeId| events.iter().all(|event| self.fits(*life, event));
+        let fits = |life: &LifeId| {
+            events.iter().all(|event| self.fits(*life, event) && self.was_there(*life, event))
+        };
         (0..self.world.lives.len()).filter(fits).collect()
     }
 
@@ -71,6 +81,12 @@ impl<'a> Account<'a> {
         let bytes = self.world.lives[life].bytes.get(from..to);
         let bytes = bytes.map(|bytes| bytes.strip_suffix(b"\n").unwrap_or(bytes));
         bytes == Some(&event.text[..])
+    }
+
+    /// When it was taken; what a life begins with may be older than itself.
+    fn was_there(&self, life: LifeId, event: &Got) -> bool {
+        let of_parent = |(parent, len)| event.bounds.1 <= len && self.was_there(parent, event);
+        life < event.taken.lives || self.world.lives[life].parent.is_some_and(of_parent)
     }
 
     fn foreign(&self, events: &[&Got]) -> Failure {
@@ -127,7 +143,7 @@ impl<'a> Account<'a> {
             for span in life.spans.iter().filter(|span| span.end() <= end) {
                 // Equal lines at equal places have equal ids where the state was lost.
                 let is_header = self.world.pieces[span.piece].is_header;
-                let untold = is_header && (life.has_other_id || headers < self.untold);
+                let untold = is_header && (life.has_other_id || headers < self.untold.len());
                 if self.has(span.piece, span.from, span.to) {
                 } else if untold {
                     headers += 1;
@@ -155,7 +171,9 @@ impl<'a> Account<'a> {
                     Who::Elastic => overlapping.map(|part| part.2).collect::<HashSet<_>>().len(),
                     Who::Archive => overlapping.count(),
                 };
-                if count > self.allowed(piece, part.0) {
+                let is_untold = parts.iter().any(|part| self.untold.contains(&part.3));
+                if is_untold && self.world.pieces[piece].is_header {
+                } else if count > self.allowed(piece, part.0) {
                     let text = format!(
                         "{} got {:?} {count} times: {parts:?}; {}",
                         self.who,
@@ -193,18 +211,20 @@ impl<'a> Account<'a> {
 
     /// How often this byte may come.
     fn allowed(&self, piece: usize, from: usize) -> usize {
-        let (mut twins, mut is_forgotten) = (0, false);
+        let (mut more, mut is_forgotten) = (0, false);
         for life in &self.world.lives {
             let mut spans = life.spans.iter();
             let span = spans.find(|s| s.piece == piece && s.from <= from && from < s.to);
             if let Some(span) = span {
-                twins = life.twins.iter().filter(|len| span.start < **len).count().max(twins);
+                if life.twins.iter().any(|len| span.start < *len) {
+                    more = life.copies.max(more);
+                }
                 is_forgotten |= life.has_other_id;
             }
         }
         match self.who {
             Who::Elastic if is_forgotten => usize::MAX,
-            _ => 1 + twins,
+            _ => 1 + more,
         }
     }
 
@@ -216,7 +236,8 @@ impl<'a> Account<'a> {
             for span in &life.spans {
                 let (start, end) = (span.start.max(reach), span.end().min(life.seen));
                 let at = |offset: u64| span.from + (offset - span.start) as usize;
-                if start < end && !self.has(span.piece, at(start), at(end)) {
+                let is_untold = self.world.pieces[span.piece].is_header && !self.untold.is_empty();
+                if start < end && !is_untold && !self.has(span.piece, at(start), at(end)) {
                     gone.insert(span.piece, (at(end) - at(start), number));
                 }
             }
@@ -267,9 +288,9 @@ pub fn not_overcounted(
         if let Some(from) = life.destroyed_from {
             let from = from.max(confirmed.get(&number).copied().unwrap_or(0));
             most += life.len().saturating_sub(from);
-            // A copy that was read as a file of its own is lost on its own.
-            most += life.twins.iter().sum::<u64>();
         }
+        // Of a file and a copy that is read as a file of its own, each is lost on its own.
+        most += life.twins.iter().map(|twin| 2 * twin).sum::<u64>();
     }
     if said <= most {
         return Ok(());

@@ -84,15 +84,21 @@ fn is_sibling(path: &Path) -> bool {
 impl World {
     /// Whether what lies in this file is promised to be found.
     fn is_found(&self, file: &Filed, life: LifeId) -> Sure {
-        let Some(path) = &file.path else { return file.kept };
         let life = &self.lives[life];
+        let Some(path) = &file.path else {
+            // Came and went between two looks.
+            return if life.seen == 0 { file.kept.min(Sure::Maybe) } else { file.kept };
+        };
         if path.to_string_lossy().ends_with('~') {
             return Sure::Maybe;
         }
         if self.setting.paths.cover(path) {
             return Sure::Yes;
         }
-        let came_and_went = life.seen == 0 && !(life.expected && file.place == life.home);
+        // Between two looks: it is looked for when another file stands in its place.
+        let log = Path::new(LOGS[life.log]);
+        let is_missed = life.expected && file.place == life.home && self.names.contains_key(log);
+        let came_and_went = life.seen == 0 && !is_missed;
         match is_sibling(path) {
             true if !came_and_went => Sure::Yes,
             _ => Sure::Maybe,

@@ -8,7 +8,7 @@ use std::time::Duration;
 use logwarden::event::GenerationId;
 use tempfile::TempDir;
 
-use super::consumers::{Archive, Elastic, Got, Lost, Pulled};
+use super::consumers::{Archive, Elastic, Got, Lost, Pulled, When};
 use super::engine::{self, Engine, GateClock, Photo, Sources};
 use super::failure::{Failure, Kind};
 use super::life::LifeId;
@@ -272,12 +272,13 @@ impl Run {
     /// Reads and does not confirm; what was read before is confirmed.
     fn take(&mut self, who: Who, events: usize) -> Result<bool, Failure> {
         let Some(engine) = &self.engine else { return Ok(false) };
+        let when = When { epoch: self.epoch, lives: self.world.lives.len() };
         let pulled = match who {
             Who::Elastic => {
                 self.elastic.confirm(&engine.store);
-                self.elastic.take(&engine.log, &engine.store, events, self.epoch)?
+                self.elastic.take(&engine.log, &engine.store, events, when)?
             }
-            Who::Archive => self.archive.take(&engine.log, &engine.store, events, self.epoch)?,
+            Who::Archive => self.archive.take(&engine.log, &engine.store, events, when)?,
         };
         let Pulled { events, lost } = pulled;
         if !events.is_empty() || !lost.is_empty() {

@@ -83,7 +83,9 @@ impl World {
     pub fn half(&mut self, log: usize) {
         self.finish(log);
         let piece = self.next_piece(log);
-        let middle = self.pieces[piece].bytes.len() / 2;
+        // Behind its name, so that each half is unlike any other.
+        let names = self.pieces[piece].bytes.iter().enumerate().filter(|(_, byte)| **byte == b'#');
+        let middle = names.map(|(at, _)| at).nth(1).expect("a name stands between two of them") + 1;
         self.append(log, &[(piece, 0, middle)]);
         (self.logs[log].half, self.logs[log].half_for) = (Some((piece, middle)), Duration::ZERO);
     }
@@ -112,6 +114,7 @@ impl World {
     }
 
     pub fn reopen(&mut self, log: usize) {
+        self.may_split(log);
         self.logs[log].held = None;
     }
 
@@ -184,6 +187,7 @@ impl World {
             seen: 0,
             expected: self.logs[log].is_known,
             twins: Vec::new(),
+            copies: 0,
             has_other_id: false,
             destroyed_from: None,
         });
@@ -201,6 +205,9 @@ impl World {
     ) -> Key {
         let metadata = fs::metadata(self.root.join(path)).unwrap();
         let place = (metadata.ino(), birth(&metadata));
+        if let Some(life) = life {
+            self.lives[life].copies += 1;
+        }
         let path = path.to_owned();
         self.names.insert(path.clone(), self.files.len());
         self.files.push(Filed {
@@ -341,7 +348,7 @@ impl World {
     pub fn extend(&mut self, log: usize, lines: usize) {
         let plain = |key: &&Key| self.files[**key].packing.is_none();
         let newest = self.logs[log].slots.first().and_then(|slot| slot.iter().find(plain));
-        let Some(&key) = newest else { return };
+        let Some(&key) = newest.filter(|_| self.logs[log].half.is_none()) else { return };
         let (Some(life), len) = (self.files[key].life, self.files[key].len) else { return };
         let life = match self.files[key].place == self.lives[life].home {
             true => life,
