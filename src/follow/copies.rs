@@ -181,7 +181,7 @@ impl Follower {
         (tracked.packed, tracked.pins) = (packed, pins);
         tracked.stage = if over { Stage::Ended } else { Stage::Live };
         let handle: Arc<_> = tracked.handle.clone();
-        self.shared.descriptors.opened(&handle);
+        handle.count_open_file();
         if let Some(moved) = moved {
             self.catalog.history.move_to(generation, moved);
         }

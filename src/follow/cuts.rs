@@ -79,7 +79,7 @@ pub(in crate::follow) fn drop_needless_cut(
     let format = in_force(&row.formats, cut, multiline);
     let from = row.encoding.unit_start(cut - 1);
     let mut bytes = vec![0; (size - from).min(4096) as usize];
-    let Ok(read) = super::file::read_full(file, &mut bytes, from) else { return };
+    let Ok(read) = super::pread::read_full(file, &mut bytes, from) else { return };
     let text = row.encoding.to_utf8(&bytes[..read], from);
     let Some((before, line)) = text.split_first() else { return };
     let Some(end) = memchr::memchr(b'\n', line) else { return };

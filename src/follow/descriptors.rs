@@ -14,7 +14,6 @@ use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use super::file::FileHandle;
 use super::identity::{self, Place, name_of};
 use crate::event::{FileId, FileKey};
 
@@ -22,6 +21,15 @@ use crate::event::{FileId, FileKey};
 const RESERVE: u64 = 48;
 /// Logs get at least so many, however low the limit is.
 const LEAST: usize = 8;
+
+/// What holds a file open, and can do without for a while.
+pub(in crate::follow) trait Parkable: Send + Sync {
+    fn has_file_open(&self) -> bool;
+    /// The number of its last use.
+    fn last_use(&self) -> u64;
+    /// Closes the file where it can be opened again; `false` where it stays open.
+    fn park(&self) -> bool;
+}
 
 /// Which file it is, and where it was when it was closed.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,12 +69,11 @@ pub(in crate::follow) fn open_nonblocking(path: &Path) -> io::Result<File> {
 }
 
 /// The open files of one log.
-#[derive(Debug)]
 pub(in crate::follow) struct Descriptors {
     most: usize,
     /// Counts uses: the file with the lowest number was not used for longest.
     uses: AtomicU64,
-    open: Mutex<HashMap<FileId, Weak<FileHandle>>>,
+    open: Mutex<HashMap<FileId, Weak<dyn Parkable>>>,
     /// Held by files that cannot be parked.
     pinned: Arc<AtomicUsize>,
 }
@@ -111,10 +118,10 @@ impl Descriptors {
         self.uses.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// `handle` has a file open from now on: others are parked where there are too many.
-    pub fn opened(&self, handle: &Arc<FileHandle>) {
-        self.files().insert(handle.id, Arc::downgrade(handle));
-        self.make_room(handle.id);
+    /// `holder` has a file open from now on: others are parked where there are too many.
+    pub fn opened(&self, id: FileId, holder: Weak<dyn Parkable>) {
+        self.files().insert(id, holder);
+        self.make_room(id);
     }
 
     /// For files that are opened and cannot be parked; an error where too many are.
@@ -156,8 +163,14 @@ impl Descriptors {
         }
     }
 
-    fn files(&self) -> MutexGuard<'_, HashMap<FileId, Weak<FileHandle>>> {
+    fn files(&self) -> MutexGuard<'_, HashMap<FileId, Weak<dyn Parkable>>> {
         self.open.lock().expect("no holder of the open files panics")
+    }
+}
+
+impl std::fmt::Debug for Descriptors {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Descriptors").field("most", &self.most).finish_non_exhaustive()
     }
 }
 

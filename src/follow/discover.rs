@@ -17,11 +17,6 @@ use super::{names, pattern};
 
 /// Deepest `**`.
 const DEEPEST: usize = 16;
-/// Names of files that are compressed, and cannot be read: what they hold was a log before.
-const COMPRESSED: [&str; 6] = [".xz", ".bz2", ".lz4", ".zip", ".7z", ".Z"];
-/// Those of compressed files that are read.
-const UNPACKED: [&str; 2] = [".gz", ".zst"];
-
 /// A regular file that a source means.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Found {
@@ -90,27 +85,6 @@ pub fn means(source: &SourceConfig, path: &Path) -> bool {
     })
 }
 
-/// Looks compressed in a way that is not read, by its name.
-pub fn compressed(path: &Path) -> bool {
-    ends_with_one_of(path, &COMPRESSED)
-}
-
-/// Looks compressed in a way that is read, by its name.
-pub fn unpacked(path: &Path) -> bool {
-    ends_with_one_of(path, &UNPACKED)
-}
-
-fn ends_with_one_of(path: &Path, endings: &[&str]) -> bool {
-    let name = path.as_os_str().as_bytes();
-    endings.iter().any(|ending| name.ends_with(ending.as_bytes()))
-}
-
-/// The ending that a compressor gave this name.
-pub fn compressed_ending(name: &[u8]) -> Option<&'static str> {
-    let endings = COMPRESSED.into_iter().chain(UNPACKED);
-    endings.into_iter().find(|ending| name.ends_with(ending.as_bytes()))
-}
-
 /// A file that an editor keeps for a moment, and that the pattern does not ask for by its ending.
 fn is_scratch_beside(pattern: &[u8], name: &[u8]) -> bool {
     names::scratch_ending(name).is_some_and(|ending| !pattern.ends_with(ending))
@@ -143,7 +117,7 @@ impl Walk<'_> {
             Ok(metadata) if metadata.is_dir() => self.folder(path),
             Ok(metadata) if metadata.is_file() => {
                 self.sight.folders.insert(folder_of(path).to_owned());
-                if compressed(path) {
+                if names::compressed(path) {
                     self.sight.problems.push(Problem::Compressed(path.to_owned()));
                 } else {
                     self.add(path.to_owned(), Place::of(&metadata));
@@ -226,7 +200,7 @@ impl Walk<'_> {
         }
         self.sight.folders.insert(folder_of(&path).to_owned());
         match fs::metadata(&path) {
-            Ok(metadata) if metadata.is_file() && !compressed(&path) => {
+            Ok(metadata) if metadata.is_file() && !names::compressed(&path) => {
                 self.add(path, Place::of(&metadata));
             }
             Ok(_) => {}
@@ -279,7 +253,7 @@ impl Walk<'_> {
         } else {
             return;
         };
-        if compressed(&path) {
+        if names::compressed(&path) {
             self.sight.problems.push(Problem::Compressed(path));
         } else {
             self.add(path, place);

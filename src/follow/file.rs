@@ -6,14 +6,14 @@
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, RwLock, Weak};
 
 use super::SourceConfig;
-use super::descriptors::{self, Descriptors, Parked};
+use super::descriptors::{self, Descriptors, Parkable, Parked};
 use super::front::Front;
+use super::pread::read_full;
 use crate::base::Timestamp;
 use crate::event::status::FileState;
 use crate::event::{DayMark, Encoding, FileId, FormatEntry, Generation, Mark};
@@ -193,6 +193,14 @@ impl FileHandle {
         }
     }
 
+    /// It has a file open from now on, which may be closed again for others.
+    pub(in crate::follow) fn count_open_file(self: &Arc<Self>) {
+        if let Some(descriptors) = &self.descriptors {
+            let this: Weak<Self> = Arc::downgrade(self);
+            descriptors.opened(self.id, this);
+        }
+    }
+
     fn unpark(self: &Arc<Self>, parked: &Parked) -> io::Result<Arc<File>> {
         let file = Arc::new(parked.open()?);
         {
@@ -204,23 +212,8 @@ impl FileHandle {
                 Slot::Gone => return Ok(file),
             }
         }
-        if let Some(descriptors) = &self.descriptors {
-            descriptors.opened(self);
-        }
+        self.count_open_file();
         Ok(file)
-    }
-
-    /// Closes the file where it can be opened again; `false` where it stays open.
-    pub(in crate::follow) fn park(&self) -> bool {
-        let mut slot = self.file.write().expect("no holder of the descriptor panics");
-        let Slot::Open(file) = &*slot else { return true };
-        // Somebody is reading it just now: its bytes may be needed again at once.
-        if Arc::strong_count(file) > 1 {
-            return false;
-        }
-        let Some(parked) = descriptors::parkable(file) else { return false };
-        *slot = Slot::Parked(parked);
-        true
     }
 
     /// A parked file was seen under this path.
@@ -241,17 +234,9 @@ impl FileHandle {
         }
     }
 
-    pub(in crate::follow) fn has_file_open(&self) -> bool {
-        matches!(*self.file.read().expect("no holder of the descriptor panics"), Slot::Open(_))
-    }
-
     /// Its bytes can still be had, also where the file is closed for the time being.
     pub(in crate::follow) fn has_bytes(&self) -> bool {
         !matches!(self.slot(), Slot::Gone)
-    }
-
-    pub(in crate::follow) fn last_use(&self) -> u64 {
-        self.last_use.load(Ordering::Relaxed)
     }
 
     fn slot(&self) -> Slot {
@@ -293,20 +278,24 @@ impl FileHandle {
     }
 }
 
-/// Reads at `offset` until the buffer is full or the file ends.
-pub(in crate::follow) fn read_full(
-    file: &File,
-    buffer: &mut [u8],
-    offset: u64,
-) -> io::Result<usize> {
-    let mut done = 0;
-    while done < buffer.len() {
-        match file.read_at(&mut buffer[done..], offset + done as u64) {
-            Ok(0) => break,
-            Ok(more) => done += more,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
+impl Parkable for FileHandle {
+    fn has_file_open(&self) -> bool {
+        matches!(*self.file.read().expect("no holder of the descriptor panics"), Slot::Open(_))
     }
-    Ok(done)
+
+    fn last_use(&self) -> u64 {
+        self.last_use.load(Ordering::Relaxed)
+    }
+
+    fn park(&self) -> bool {
+        let mut slot = self.file.write().expect("no holder of the descriptor panics");
+        let Slot::Open(file) = &*slot else { return true };
+        // Somebody is reading it just now: its bytes may be needed again at once.
+        if Arc::strong_count(file) > 1 {
+            return false;
+        }
+        let Some(parked) = descriptors::parkable(file) else { return false };
+        *slot = Slot::Parked(parked);
+        true
+    }
 }

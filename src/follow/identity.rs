@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 
 use super::compressed::Compression;
-use super::file::read_full;
+use super::pread::read_full;
 use crate::base::Timestamp;
 use crate::event::{IdKey, Identity, Mark};
 

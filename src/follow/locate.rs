@@ -118,7 +118,7 @@ impl Follower {
             if made < since || self.catalog.at(place).is_some() {
                 continue;
             }
-            if discover::unpacked(&path) {
+            if names::unpacked(&path) {
                 self.find_or_open(&Found { source, path, place }, true);
                 continue;
             }
@@ -142,7 +142,7 @@ impl Follower {
             let Ok(listing) = self.listings.borrow_mut().of(&folder) else { continue };
             for (name, inode) in &listing.files {
                 let place = Place { device: listing.device, inode: *inode };
-                if self.catalog.at(place).is_some() || discover::compressed(Path::new(name)) {
+                if self.catalog.at(place).is_some() || names::compressed(Path::new(name)) {
                     continue;
                 }
                 let is_rotated = |path: &&PathBuf| {
@@ -187,7 +187,7 @@ impl Follower {
 
     fn open_siblings(&mut self, source: usize, path: &Path, fits: Fits<'_>) {
         for (path, place) in self.siblings(path) {
-            if discover::unpacked(&path) {
+            if names::unpacked(&path) {
                 self.find_or_open(&Found { source, path, place }, true);
             } else if let Ok(file) = open_nonblocking(&path)
                 && fits(self, &file)
@@ -206,7 +206,7 @@ impl Follower {
             let place = Place { device: listing.device, inode: *inode };
             names::is_rotated(name.as_bytes(), other.as_bytes())
                 && !names::is_scratch(other.as_bytes())
-                && !discover::compressed(Path::new(other))
+                && !names::compressed(Path::new(other))
                 && self.catalog.at(place).is_none()
         };
         let found = listing.files.iter().filter(is_sibling);

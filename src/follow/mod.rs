@@ -32,6 +32,7 @@ mod notices;
 mod packed;
 mod pattern;
 mod pending;
+mod pread;
 mod reader;
 mod rename;
 mod sample;

@@ -6,7 +6,10 @@
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use super::discover;
+/// Names of files that are compressed, and cannot be read: what they hold was a log before.
+const COMPRESSED: [&str; 6] = [".xz", ".bz2", ".lz4", ".zip", ".7z", ".Z"];
+/// Those of compressed files that are read.
+const UNPACKED: [&str; 2] = [".gz", ".zst"];
 
 /// Endings of files that an editor keeps for a moment beside the one that it saves.
 const EDITOR: [&[u8]; 6] = [b"~", b".swp", b".swo", b".swx", b".tmp", b".bak"];
@@ -19,6 +22,27 @@ pub fn is_scratch(name: &[u8]) -> bool {
 /// Which of these endings the name has.
 pub fn scratch_ending(name: &[u8]) -> Option<&'static [u8]> {
     EDITOR.into_iter().find(|ending| name.len() > ending.len() && name.ends_with(ending))
+}
+
+/// Looks compressed in a way that is not read, by its name.
+pub fn compressed(path: &Path) -> bool {
+    ends_with_one_of(path, &COMPRESSED)
+}
+
+/// Looks compressed in a way that is read, by its name.
+pub fn unpacked(path: &Path) -> bool {
+    ends_with_one_of(path, &UNPACKED)
+}
+
+fn ends_with_one_of(path: &Path, endings: &[&str]) -> bool {
+    let name = path.as_os_str().as_bytes();
+    endings.iter().any(|ending| name.ends_with(ending.as_bytes()))
+}
+
+/// The ending that a compressor gave this name.
+pub fn compressed_ending(name: &[u8]) -> Option<&'static str> {
+    let endings = COMPRESSED.into_iter().chain(UNPACKED);
+    endings.into_iter().find(|ending| name.ends_with(ending.as_bytes()))
 }
 
 /// One name is the other, or the other with something behind it, as rotation makes them. The folders may differ.
@@ -43,7 +67,7 @@ pub fn is_rotated(name: &[u8], longer: &[u8]) -> bool {
 /// neighbours (`web-1.log`, `web-2.log`), so it only says where looking is worth it.
 pub fn root(path: &Path) -> Vec<u8> {
     let mut name = name_of(path);
-    while let Some(ending) = discover::compressed_ending(name) {
+    while let Some(ending) = compressed_ending(name) {
         name = &name[..name.len() - ending.len()];
     }
     let name = without_mark(name);

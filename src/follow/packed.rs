@@ -11,11 +11,11 @@ use std::time::Duration;
 
 use super::catalog::{Stage, Tracked};
 use super::compressed::{Compression, MAGIC};
-use super::file::read_full;
 use super::follower::Follower;
 use super::identify::SUSPECTED;
 use super::identity::{self, Place};
 use super::notices::{self, Topic};
+use super::pread::read_full;
 use super::unpack::{CHUNK, MOST, Packed, Progress};
 use crate::event::{FileId, Level};
 

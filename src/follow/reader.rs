@@ -7,9 +7,10 @@ use std::fs::File;
 use std::io;
 use std::sync::{Arc, MutexGuard};
 
-use super::file::{FileHandle, Known, read_full};
+use super::file::{FileHandle, Known};
 use super::front::{Carried, Front};
 use super::identity;
+use super::pread::read_full;
 use super::shared::Shared;
 use super::single::in_force;
 use super::types::Read;

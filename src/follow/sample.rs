@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fs::File;
 use std::sync::Arc;
 
-use super::file::read_full;
+use super::pread::read_full;
 use crate::event::Encoding;
 
 /// Bytes a vote looks at.

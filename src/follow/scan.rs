@@ -176,7 +176,7 @@ impl Follower {
         self.work.unjudged.insert(id);
         self.name_really(id, path);
         self.unpack_if_compressed(id);
-        self.shared.descriptors.opened(&handle);
+        handle.count_open_file();
         self.shared.add_file(handle);
         self.shared.changed();
         Ok(id)

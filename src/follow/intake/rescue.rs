@@ -16,9 +16,10 @@ use crate::base::Timestamp;
 use crate::event::status::FileState;
 use crate::event::{FileId, GenerationId, Level};
 use crate::follow::catalog::{Stage, Tracked};
-use crate::follow::file::{FileFacts, FileHandle, read_full};
+use crate::follow::file::{FileFacts, FileHandle};
 use crate::follow::follower::Follower;
 use crate::follow::notices::{self, Topic};
+use crate::follow::pread::read_full;
 use crate::state::{GenerationRow, Rest};
 
 /// Copied before anything else has its turn.

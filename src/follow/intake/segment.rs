@@ -9,8 +9,8 @@ use super::{NAME, make_folder};
 use crate::base::Timestamp;
 use crate::event::Encoding;
 use crate::follow::cuts::begins_record;
-use crate::follow::file::read_full;
 use crate::follow::identity::Place;
+use crate::follow::pread::read_full;
 use crate::format::list;
 
 /// What a vote on the format looks at.

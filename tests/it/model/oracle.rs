@@ -42,8 +42,13 @@ impl<'a> Account<'a> {
         for event in events {
             groups.entry((event.generation, event.taken.epoch)).or_default().push(event);
         }
-        let mut account =
-            Account { world, who, cover: Cover::new(), lives: BTreeMap::new(), untold: HashSet::new() };
+        let mut account = Account {
+            world,
+            who,
+            cover: Cover::new(),
+            lives: BTreeMap::new(),
+            untold: HashSet::new(),
+        };
         let mut taken = HashSet::new();
         // Those that can be only one life come first: of the others each gets one that is left.
         let mut open: Vec<(Group, &[&Got], Vec<LifeId>)> = groups
