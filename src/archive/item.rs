@@ -50,6 +50,11 @@ pub fn encode(event: &Outgoing<'_>, body: &mut Vec<u8>) {
     });
 }
 
+/// The event document in an item.
+pub fn document(item: &[u8]) -> &[u8] {
+    split(split(&item[TEXT..]).1).0
+}
+
 fn with_length(body: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
     let at = body.len();
     body.extend_from_slice(&[0; 4]);

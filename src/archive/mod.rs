@@ -22,7 +22,7 @@ mod writer;
 
 use std::path::{Path, PathBuf};
 
-pub use item::encode;
+pub use item::{document, encode};
 pub use positions::{Fact, Generations, Position, Positions};
 pub use reader::{Hit, Reader, Snapshot, StoredEvent};
 pub use writer::{Archive, Opener};

@@ -3,6 +3,7 @@
 //!
 //! Everything that touches the disk runs off the async threads.
 
+use std::borrow::Cow;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -96,6 +97,10 @@ impl Sink for ArchiveSink {
 
     fn encode(&self, event: &Outgoing<'_>, body: &mut Vec<u8>) {
         archive::encode(event, body);
+    }
+
+    fn document<'a>(&self, item: &'a [u8]) -> Cow<'a, str> {
+        String::from_utf8_lossy(archive::document(item))
     }
 
     fn check(&self) -> BoxFuture<'_, Result<(), SinkError>> {

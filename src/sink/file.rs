@@ -10,6 +10,7 @@
 
 mod side;
 
+use std::borrow::Cow;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
@@ -201,6 +202,10 @@ impl Sink for FileSink {
     fn encode(&self, event: &Outgoing<'_>, body: &mut Vec<u8>) {
         event.write_json(body);
         body.push(b'\n');
+    }
+
+    fn document<'a>(&self, item: &'a [u8]) -> Cow<'a, str> {
+        String::from_utf8_lossy(item.trim_ascii_end())
     }
 
     fn check(&self) -> BoxFuture<'_, Result<(), SinkError>> {

@@ -13,6 +13,8 @@ pub mod stdout;
 mod types;
 pub mod worker;
 
+use std::borrow::Cow;
+
 use futures::future::BoxFuture;
 
 use crate::event::{GenerationId, Position};
@@ -37,6 +39,10 @@ pub trait Sink: Send + Sync {
     fn target<'a>(&self, _item: &'a [u8]) -> &'a str {
         "*"
     }
+
+    /// The event document in one encoded item, as it leaves: for a dead letter, also of an event that its log no
+    /// longer holds.
+    fn document<'a>(&self, item: &'a [u8]) -> Cow<'a, str>;
 
     /// Stands for the rules that choose targets: while it is the same, an event has the same target. Rows of
     /// lanes are worth something only as long.

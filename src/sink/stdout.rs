@@ -3,6 +3,7 @@
 //! What is written cannot be taken back: after a kill, lines that were written since the last state commit
 //! come again. Their `event.id` tells.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -73,6 +74,10 @@ impl Sink for StdoutSink {
     fn encode(&self, event: &Outgoing<'_>, body: &mut Vec<u8>) {
         event.write_json(body);
         body.push(b'\n');
+    }
+
+    fn document<'a>(&self, item: &'a [u8]) -> Cow<'a, str> {
+        String::from_utf8_lossy(item.trim_ascii_end())
     }
 
     fn check(&self) -> BoxFuture<'_, Result<(), SinkError>> {

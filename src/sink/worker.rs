@@ -13,6 +13,7 @@ mod fill;
 mod filter;
 mod lanes;
 mod ledger;
+mod letters;
 mod order;
 mod prefix;
 mod report;

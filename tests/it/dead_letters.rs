@@ -1,16 +1,18 @@
 //! What a target refuses for good is kept, can be looked at, sent again and dropped, with an engine and without.
 
+use std::collections::BTreeSet;
 use std::fs::{self, OpenOptions};
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::bench::open_state;
 use crate::judging_elasticsearch::JudgingElasticsearch;
-use crate::program::{self, Engine, wait_for};
+use crate::program::{self, Engine, Random, wait_for};
 use crate::small_disk::SmallDisk;
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -195,6 +197,102 @@ fn a_kill_in_the_middle_of_a_replay_loses_nothing() {
     assert_eq!(code, 0, "{said}");
     assert!(said.contains("8 delivered (") && said.contains("were there already"), "{said}");
     assert_eq!((bench.server.documents().len(), bench.kept().len()), (9, 0));
+}
+
+/// Every tenth is refused. The first item of each run says that it is there, and waits to be released.
+fn refuse_every_tenth(server: &JudgingElasticsearch) -> (mpsc::Receiver<()>, mpsc::Sender<()>) {
+    let (arrived, arrival) = mpsc::channel();
+    let (release, released) = mpsc::channel::<()>();
+    let mut gate = Some((arrived, released));
+    server.judge(move |_, document| {
+        if let Some((arrived, released)) = gate.take() {
+            let _ = arrived.send(());
+            let _ = released.recv();
+        }
+        let refused = document["number"].as_u64().unwrap() % 10 == 7;
+        refused
+            .then(|| JudgingElasticsearch::refuse(400, "document_parsing_exception", "no"))
+            .flatten()
+    });
+    (arrival, release)
+}
+
+fn numbers<'a>(documents: impl IntoIterator<Item = &'a Value>) -> BTreeSet<u64> {
+    documents.into_iter().map(|document| document["number"].as_u64().unwrap()).collect()
+}
+
+fn truncate(path: &Path) {
+    OpenOptions::new().write(true).open(path).unwrap().set_len(0).unwrap();
+}
+
+/// Its log no longer holds what the reply refuses.
+#[test]
+fn what_is_refused_after_its_log_was_truncated_is_kept() {
+    let bench = Bench::new("");
+    let (arrival, release) = refuse_every_tenth(&bench.server);
+    let text: Vec<String> = (0..1000).map(|number| line("info", &number.to_string())).collect();
+    bench.append(&text.join("\n"));
+    let engine = bench.engine();
+    arrival.recv_timeout(PATIENCE).expect("a bulk comes");
+    truncate(&bench.path("app.log"));
+    release.send(()).unwrap();
+    bench.wait_for_documents(900);
+    wait_for("the letters", PATIENCE, || (bench.kept().len() == 100).then_some(()));
+    assert_eq!(engine.terminate().code(), Some(3), "there were dead letters");
+    let kept = bench.kept();
+    let refused = numbers(kept.iter().map(|letter| &letter["document"]));
+    assert_eq!(refused, (0..100).map(|ten| ten * 10 + 7).collect());
+    for letter in &kept {
+        let number = letter["document"]["number"].as_u64().unwrap() as usize;
+        let before: usize = text[..number].iter().map(|line| line.len() + 1).sum();
+        assert_eq!((&letter["offset"], &letter["source"]), (&before.into(), &"app".into()));
+        assert_eq!(letter["id"], letter["document"]["event"]["id"]);
+    }
+}
+
+/// Truncated and killed at random moments around the reply: each line is a document, a letter, or stood behind the
+/// cursor when the program was killed, and is counted as lost by the next run.
+#[test]
+fn a_kill_around_a_truncation_and_a_refusal_loses_nothing_silently() {
+    let mut random = Random(program::seed("refused"));
+    for round in 0..20 {
+        let bench = Bench::new("");
+        let (arrival, release) = refuse_every_tenth(&bench.server);
+        let all: Vec<String> = (0..300).map(|number| line("info", &number.to_string())).collect();
+        bench.append(&all.join("\n"));
+        let engine = bench.engine();
+        arrival.recv_timeout(PATIENCE).expect("a bulk comes");
+        let mut moments = [0, 1, 2].map(|step| (random.below(60), step));
+        moments.sort_unstable();
+        let (mut engine, mut passed) = (Some(engine), 0);
+        for (moment, step) in moments {
+            std::thread::sleep(Duration::from_millis(moment - passed));
+            passed = moment;
+            match step {
+                0 => release.send(()).unwrap(),
+                1 => truncate(&bench.path("app.log")),
+                _ => engine.take().expect("killed once").kill(),
+            }
+        }
+        let store = open_state(&bench.path("state"));
+        let cursor = store.cursors("es").iter().map(|row| row.offset).max().unwrap_or(0);
+        drop(store);
+        let (code, _, said) = bench.run(&["--no-ui", "--once"]);
+        let documents: Vec<Value> =
+            bench.server.documents().into_iter().map(|(_, it)| it).collect();
+        let letters = bench.kept();
+        let mut there = numbers(&documents);
+        there.extend(numbers(letters.iter().map(|letter| &letter["document"])));
+        let (mut missing, mut offset) = (0, 0);
+        for (number, line) in all.iter().enumerate() {
+            if !there.contains(&(number as u64)) {
+                missing += 1;
+                assert!(offset >= cursor, "round {round}: {line} is behind the cursor {cursor}");
+            }
+            offset += line.len() as u64 + 1;
+        }
+        assert!(missing == 0 || code == 3, "round {round}: {missing} missing, and {code}: {said}");
+    }
 }
 
 #[test]

@@ -39,11 +39,17 @@ pub struct DeadLetter {
 }
 
 impl DeadLetter {
-    pub fn new(event: &Outgoing<'_>, source: &str, target: String, attempts: u32) -> Self {
-        let mut body = Vec::new();
-        event.write_json(&mut body);
-        let body = String::from_utf8(body).expect("the event document is text");
-        DeadLetter {
+    /// Of the document that was refused, byte for byte: the log may no longer hold its event.
+    pub fn of(
+        document: String,
+        origin: Origin,
+        source: &str,
+        target: String,
+        attempts: u32,
+    ) -> Result<Self, StoredError> {
+        let document = RawValue::from_string(document)?;
+        let event = stored(document.get(), origin)?;
+        Ok(DeadLetter {
             version: VERSION,
             id: event.id().to_string(),
             source: source.to_owned(),
@@ -51,14 +57,14 @@ impl DeadLetter {
             generation: format!("{:016x}", event.generation().0),
             offset: event.offset(),
             time: String::new(),
-            epoch_day: Some(event.day()),
+            epoch_day: origin.day,
             target,
             status: None,
             kind: None,
             reason: String::new(),
             attempts,
-            document: RawValue::from_string(body).expect("the event document is JSON"),
-        }
+            document,
+        })
     }
 
     #[must_use]

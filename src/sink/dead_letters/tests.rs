@@ -1,5 +1,6 @@
 //! What is kept stays until it is delivered or dropped, whatever stands around it.
 
+use std::borrow::Cow;
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -15,7 +16,7 @@ use super::*;
 use crate::base::clock::ManualClock;
 use crate::base::{SystemClock, Timestamp};
 use crate::event::sample::batch;
-use crate::privacy::{Outgoing, Policy, shown};
+use crate::privacy::{Origin, Outgoing, Policy, shown};
 use crate::query::ParseContext;
 use crate::sink::{
     Cursors, Delivery, Items, Limits, Outcome, Refusal, Sink, SinkError, StdoutSink,
@@ -48,6 +49,9 @@ impl Sink for Target {
     }
     fn target<'a>(&self, item: &'a [u8]) -> &'a str {
         std::str::from_utf8(item).unwrap().split('/').next().unwrap()
+    }
+    fn document<'a>(&self, _item: &'a [u8]) -> Cow<'a, str> {
+        unreachable!("letters are sent, not made")
     }
     fn check(&self) -> BoxFuture<'_, Result<(), SinkError>> {
         Box::pin(async { Ok(()) })
@@ -133,7 +137,12 @@ fn letter(text: &str) -> DeadLetter {
     let event = shown(&policy, batch.event(0));
     let kind = Some("document_parsing_exception".to_owned());
     let refusal = Refusal { status: Some(400), kind, reason: "no such field".to_owned() };
-    DeadLetter::new(&event, "app", "index-1".to_owned(), 2).refused(refusal)
+    let mut document = Vec::new();
+    event.write_json(&mut document);
+    let document = String::from_utf8(document).unwrap();
+    let origin = Origin { generation: event.generation(), day: Some(event.day()) };
+    let letter = DeadLetter::of(document, origin, "app", "index-1".to_owned(), 2).unwrap();
+    letter.refused(refusal)
 }
 
 fn message(letter: &DeadLetter) -> String {

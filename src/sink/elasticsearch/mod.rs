@@ -9,6 +9,7 @@ mod pool;
 mod reply;
 pub mod setup;
 
+use std::borrow::Cow;
 use std::hash::Hasher;
 use std::time::Duration;
 
@@ -135,6 +136,11 @@ impl Sink for ElasticsearchSink {
         let name = item.strip_prefix(BEFORE_INDEX).unwrap_or_default();
         let end = memchr::memchr(b'"', name).unwrap_or(0);
         std::str::from_utf8(&name[..end]).unwrap_or_default()
+    }
+
+    fn document<'a>(&self, item: &'a [u8]) -> Cow<'a, str> {
+        let action = memchr::memchr(b'\n', item).map_or(0, |end| end + 1);
+        String::from_utf8_lossy(item[action..].trim_ascii_end())
     }
 
     fn routing(&self) -> u64 {

@@ -19,6 +19,8 @@ pub(super) struct Bulk {
     pub items: Items,
     /// One an item.
     pub places: Vec<Place>,
+    /// The same: the day that names its index.
+    pub days: Vec<i32>,
     /// When the oldest of it was read.
     pub oldest: Option<Timestamp>,
     /// Number of the delivery that carries it.
@@ -55,6 +57,7 @@ impl Bulk {
         self.items.body.clear();
         self.items.ends.clear();
         self.places.clear();
+        self.days.clear();
         self.oldest = None;
         self.attempts = 0;
         self.backoff = None;
@@ -69,6 +72,7 @@ impl Bulk {
             part.items.body.extend_from_slice(self.items.item(index));
             part.items.ends.push(part.items.body.len());
             part.places.push(self.places[index]);
+            part.days.push(self.days[index]);
         }
         part
     }
@@ -79,6 +83,7 @@ impl Bulk {
         self.items.body.extend_from_slice(&other.items.body);
         self.items.ends.extend(other.items.ends.iter().map(|end| before + end));
         self.places.extend_from_slice(&other.places);
+        self.days.extend_from_slice(&other.days);
         self.attempts = self.attempts.max(other.attempts);
         self.blocked = self.blocked.take().or_else(|| other.blocked.clone());
         self.oldest = self.oldest.into_iter().chain(other.oldest).min();

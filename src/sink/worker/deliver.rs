@@ -165,6 +165,9 @@ impl Worker {
                 (track.read, track.troubled) = (read, 0);
             }
         }
+        for (track, source) in filled.sources {
+            self.tracks.all[track].source = source;
+        }
         let skipped = filled.skipped.into_iter().map(|place| (place, Fate::Filtered));
         let lost = filled.lost.into_iter().map(|place| (place, Fate::Lost));
         let elsewhere = filled.elsewhere.into_iter().map(|place| (place, Fate::Elsewhere));

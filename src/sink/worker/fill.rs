@@ -9,7 +9,7 @@ use super::filter::Filter;
 use super::lanes::Targets;
 use super::prefix::Prefix;
 use crate::base::{sanitize, with_causes};
-use crate::event::{Batch, Cursor};
+use crate::event::{Batch, Cursor, SourceName};
 use crate::follow::Read;
 use crate::privacy::{KeyError, Policy, protect};
 use crate::sink::Sink;
@@ -44,6 +44,8 @@ pub(super) struct Filled {
     pub bulk: Bulk,
     /// Track → where to read on.
     pub reached: Vec<(usize, u64)>,
+    /// Track → its source.
+    pub sources: Vec<(usize, SourceName)>,
     /// Done in place: filtered, or without a wire form.
     pub skipped: Vec<Place>,
     pub skipped_events: u64,
@@ -125,6 +127,7 @@ impl Filler {
         let (track, from) = (position.track, position.cursor.offset);
         match self.read(position.cursor) {
             Ok(Read::Batch { batch, first }) => {
+                filled.sources.push((track, batch.generation.source.clone()));
                 self.policy.refresh();
                 if let Err(error) = self.take(&batch, first, position, room, filled) {
                     filled.errors.push(cannot_seal(&batch, &error));
@@ -189,7 +192,7 @@ impl Filler {
                         join(&mut filled.skipped, place);
                     }
                     Taken::Elsewhere => join(&mut filled.elsewhere, place),
-                    Taken::Added => filled.add(place, batch),
+                    Taken::Added { day } => filled.add(place, day, batch),
                     Taken::NoRoom => {
                         filled.full = true;
                         self.rest = Some((batch.clone(), index));
@@ -223,7 +226,7 @@ impl Filler {
             length if before > 0 && length > room.bytes => Taken::NoRoom,
             _ => {
                 filled.unprotected += u64::from(event.unprotected());
-                return Ok(Taken::Added);
+                return Ok(Taken::Added { day: event.day() });
             }
         };
         body.truncate(before);
@@ -240,7 +243,10 @@ fn cannot_seal(batch: &Batch, error: &KeyError) -> std::io::Error {
 
 /// What became of one event of a batch.
 enum Taken {
-    Added,
+    Added {
+        /// That names its index.
+        day: i32,
+    },
     /// Or without a wire form.
     Filtered,
     Elsewhere,
@@ -248,9 +254,10 @@ enum Taken {
 }
 
 impl Filled {
-    fn add(&mut self, place: Place, batch: &Batch) {
+    fn add(&mut self, place: Place, day: i32, batch: &Batch) {
         self.bulk.items.ends.push(self.bulk.items.body.len());
         self.bulk.places.push(place);
+        self.bulk.days.push(day);
         self.bulk.oldest = Some(self.bulk.oldest.map_or(batch.seen, |time| time.min(batch.seen)));
     }
 }

@@ -86,15 +86,9 @@ impl Report {
         self.status.unprotected_values += values;
     }
 
-    /// Some may be gone from their file before they could be kept.
-    pub(super) fn dead_letters(&mut self, kept: u64, refused: u64, reason: &str) {
-        self.status.dead_letters += kept;
-        let mut text = format!("{refused} refused ({reason}) and kept as dead letters");
-        if kept < refused {
-            let gone = refused - kept;
-            text.push_str(&format!(", but {gone} of them: their file was destroyed before"));
-        }
-        self.error(text);
+    pub(super) fn dead_letters(&mut self, events: u64, reason: &str) {
+        self.status.dead_letters += events;
+        self.error(format!("{events} refused ({reason}) and kept as dead letters"));
     }
 
     /// What a pass over the files could not read.

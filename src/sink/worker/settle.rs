@@ -11,10 +11,6 @@ use super::deliver::{Finish, Held};
 use super::ledger::Fate;
 use crate::base::backoff::Backoff;
 use crate::base::bytes;
-use crate::event::Cursor;
-use crate::follow::Read;
-use crate::privacy::protect;
-use crate::sink::dead_letters::DeadLetter;
 use crate::sink::{Delivery, Outcome, Refusal, SinkError};
 
 impl Worker {
@@ -179,54 +175,6 @@ impl Worker {
         let backoff = part.backoff.get_or_insert_with(|| Backoff::new(seed));
         let wait = backoff.next_wait().max(after.unwrap_or_default());
         self.held.push_back(Held { bulk: part, not_before: Some(Instant::now() + wait) });
-    }
-
-    /// `false` where they could not be kept: then they are no dead letters yet.
-    async fn keep_dead_letters(&mut self, bulk: &Bulk, refused: &[(usize, Refusal)]) -> bool {
-        let places = refused.iter().map(|(index, refusal)| {
-            let place = bulk.places[*index];
-            let generation = self.tracks.all[place.track].generation;
-            let target = self.config.sink.target(bulk.items.item(*index)).to_owned();
-            (Cursor { generation, offset: place.start }, target, refusal.clone())
-        });
-        let places: Vec<(Cursor, String, Refusal)> = places.collect();
-        let (config, attempts) = (self.config.clone(), bulk.attempts + 1);
-        let kept = tokio::task::spawn_blocking(move || {
-            let mut letters = Vec::with_capacity(places.len());
-            for (cursor, target, refusal) in places {
-                // The body is in the target's form; the document is made again from the log.
-                match config.queue.read(cursor)? {
-                    Read::Batch { batch, first } => {
-                        let event = protect(&config.policy, batch.event(first))
-                            .map_err(std::io::Error::other)?;
-                        let source = &batch.generation.source;
-                        let letter = DeadLetter::new(&event, source, target, attempts);
-                        letters.push(letter.refused(refusal));
-                    }
-                    Read::Waiting => {
-                        let text = "its file cannot be read at this moment";
-                        return Err(std::io::Error::other(text));
-                    }
-                    Read::Lost { .. } | Read::Finished => {}
-                }
-            }
-            let kept = letters.len() as u64;
-            config.dead_letters.keep(&config.name, letters).map(|()| kept)
-        });
-        let kept = kept.await.unwrap_or_else(|panic| Err(std::io::Error::other(panic)));
-        let kept = match kept {
-            Ok(kept) => kept,
-            Err(error) => {
-                let text = format!("cannot keep dead letters ({error}); make room for them");
-                self.fail(text.clone(), None, Some(text));
-                return false;
-            }
-        };
-        for (index, _) in refused {
-            self.tracks.complete(bulk.places[*index], Fate::DeadLetter);
-        }
-        self.report.dead_letters(kept, refused.len() as u64, &refused[0].1.to_string());
-        true
     }
 }
 

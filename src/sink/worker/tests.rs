@@ -3,6 +3,7 @@
 mod fake;
 mod lanes;
 mod orders;
+mod refused;
 
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,10 +23,9 @@ use crate::sink::{Delivery, Items, Outcome, Refusal, SinkError};
 
 const DEADLINE: Duration = Duration::from_secs(20);
 
-/// Keeps `offset:reason:attempts`.
 #[derive(Default)]
 struct Kept {
-    letters: Mutex<Vec<String>>,
+    letters: Mutex<Vec<DeadLetter>>,
     full: Mutex<u32>,
 }
 
@@ -36,15 +36,18 @@ impl DeadLetters for Kept {
             *full -= 1;
             return Err(std::io::Error::other("no room"));
         }
-        let text = |letter: &DeadLetter| {
-            format!("{}:{}:{}", letter.offset, letter.reason, letter.attempts)
-        };
-        self.letters.lock().unwrap().extend(letters.iter().map(text));
+        self.letters.lock().unwrap().extend(letters);
         Ok(())
     }
 
     fn holds(&self, _sink: &str, _event: &str) -> bool {
         false
+    }
+}
+
+impl Kept {
+    fn told(&self, form: impl Fn(&DeadLetter) -> String) -> Vec<String> {
+        self.letters.lock().unwrap().iter().map(form).collect()
     }
 }
 
@@ -254,40 +257,6 @@ async fn a_failed_commit_is_forgotten_and_read_again() {
     assert_eq!(bench.cursor(0), bench.queue.length(0));
     let told = bench.store.cursors("sink").iter().map(|row| row.offset).max();
     assert_eq!(told, Some(bench.queue.length(0)), "the follower is told");
-}
-
-#[tokio::test]
-async fn a_refused_event_is_a_dead_letter_and_the_cursor_moves_on() {
-    let sink = FakeSink::new().fault(|items| {
-        let answer = |item: &[u8]| match item.ends_with(b"bad") {
-            true => Outcome::Reject(refusal("no such field")),
-            false => Outcome::Done,
-        };
-        Some(Delivery::Each(items.iter().map(answer).collect()))
-    });
-    let bench = Bench::new(FakeQueue::new(1), sink);
-    *bench.kept.full.lock().unwrap() = 1;
-    bench.queue.append(0, "a\nbad\nb\n");
-    let running = bench.start();
-    eventually("the cursor is at the end", || bench.cursor(0) == bench.queue.length(0)).await;
-    assert_eq!(*bench.kept.letters.lock().unwrap(), ["2:no such field:2"]);
-    let status = running.stop().await;
-    assert_eq!((status.confirmed_events, status.dead_letters), (2, 1));
-}
-
-#[tokio::test]
-async fn a_body_too_large_is_halved_and_a_giant_event_kept_aside() {
-    let sink = FakeSink::new()
-        .fault(|items| (items.body.len() > 300).then_some(Delivery::All(Outcome::TooLarge)));
-    let bench = Bench::new(FakeQueue::new(1), sink);
-    lines(&bench.queue, 0, 0..100);
-    bench.queue.append(0, &format!("{} bad\n", "x".repeat(500)));
-    lines(&bench.queue, 0, 100..200);
-    let running = bench.start();
-    bench.is_complete().await;
-    eventually("the cursor is at the end", || bench.cursor(0) == bench.queue.length(0)).await;
-    assert_eq!(bench.kept.letters.lock().unwrap().len(), 1);
-    assert_eq!(running.stop().await.confirmed_events, 200);
 }
 
 #[tokio::test]

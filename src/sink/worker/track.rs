@@ -8,7 +8,7 @@ use super::bulk::Place;
 use super::fill::Position;
 use super::ledger::{Fate, Ledger};
 use super::prefix::Prefix;
-use crate::event::{Cursor, GenerationId, Mark};
+use crate::event::{Cursor, GenerationId, Mark, SourceName};
 use crate::sink::Cursors;
 
 /// A round goes on without a file that could not be read so often in a row.
@@ -18,6 +18,8 @@ const TRIES: u32 = 5;
 #[derive(Debug)]
 pub(super) struct Track {
     pub generation: GenerationId,
+    /// Known once something was read.
+    pub source: SourceName,
     /// Where to read on.
     pub read: u64,
     /// Delivered, accepted, filtered or kept as dead letters.
@@ -138,6 +140,7 @@ impl Tracks {
             self.known.insert(generation, self.all.len());
             self.all.push(Track {
                 generation,
+                source: SourceName::default(),
                 read: from,
                 prefix,
                 committed: from,

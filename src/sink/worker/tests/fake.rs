@@ -1,5 +1,6 @@
 //! A log in memory and a target that fails on demand.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -102,6 +103,11 @@ impl FakeQueue {
     pub fn destroy(&self, file: usize) {
         let file = &mut self.files.lock().unwrap()[file];
         file.gone = file.bytes.len() as u64;
+    }
+
+    /// Copied away, truncated, and written again: as many bytes, in capitals.
+    pub fn rewrite(&self, file: usize) {
+        self.files.lock().unwrap()[file].bytes.make_ascii_uppercase();
     }
 
     pub fn length(&self, file: usize) -> u64 {
@@ -310,6 +316,16 @@ impl Sink for FakeSink {
             Some((colour @ ("red" | "green" | "blue"), _)) => colour,
             _ => "*",
         }
+    }
+
+    fn document<'a>(&self, item: &'a [u8]) -> Cow<'a, str> {
+        let item = std::str::from_utf8(item).unwrap();
+        let mut parts = item.splitn(3, ':').skip(1);
+        let (offset, message) = (parts.next().unwrap(), parts.next().unwrap());
+        let (time, id) = ("1970-01-01T00:00:00Z", "A".repeat(26));
+        Cow::Owned(format!(
+            r#"{{"@timestamp":"{time}","message":"{message}","log":{{"file":{{"path":"/test.log"}},"offset":{offset}}},"event":{{"id":"{id}","created":"{time}"}}}}"#
+        ))
     }
 
     fn routing(&self) -> u64 {
