@@ -1,6 +1,7 @@
 //! What goes into a delivery, and what comes out of it.
 
 use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crate::event::Cursor;
@@ -34,6 +35,8 @@ pub struct Items {
     pub body: Vec<u8>,
     /// End of each item in `body`; it begins where the one before ends.
     pub ends: Vec<usize>,
+    /// 0: nobody has said.
+    carried: AtomicUsize,
 }
 
 impl Items {
@@ -43,6 +46,31 @@ impl Items {
 
     pub fn is_empty(&self) -> bool {
         self.ends.is_empty()
+    }
+
+    pub fn push(&mut self, item: &[u8]) {
+        self.body.extend_from_slice(item);
+        self.ends.push(self.body.len());
+    }
+
+    /// Its buffers are kept.
+    pub fn clear(&mut self) {
+        self.body.clear();
+        self.ends.clear();
+        self.set_carried(0);
+    }
+
+    /// The request has so many bytes: fewer than `body` where the sink packs it.
+    pub fn set_carried(&self, bytes: usize) {
+        self.carried.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Bytes of the request that carried them last, as far as the sink tells.
+    pub fn carried(&self) -> usize {
+        match self.carried.load(Ordering::Relaxed) {
+            0 => self.body.len(),
+            carried => carried,
+        }
     }
 
     pub fn item(&self, index: usize) -> &[u8] {
@@ -65,7 +93,6 @@ pub enum Outcome {
     Retry(Option<Duration>),
     /// Refused for good: the event's own fault.
     Reject(Refusal),
-    TooLarge,
     /// Its target takes nothing now, and others do; the reason says what to do.
     Blocked(String),
 }
@@ -81,7 +108,7 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// What stands for [`Outcome::TooLarge`] of a single event.
+    /// What stands for [`Delivery::TooLarge`] of a single event.
     pub fn too_large() -> Self {
         let reason = "too large for the target".to_owned();
         Refusal { status: Some(413), kind: None, reason }
@@ -107,6 +134,8 @@ pub enum Delivery {
     /// One for each item, in order.
     Each(Vec<Outcome>),
     All(Outcome),
+    /// Refused as one for its size, perhaps by something in front of the target; the reason says what to do.
+    TooLarge(String),
     Busy(Option<Duration>),
     /// The target refuses for now; the reason says what to do.
     Blocked(String),

@@ -19,6 +19,7 @@ mod prefix;
 mod report;
 mod rounds;
 mod settle;
+mod size_limit;
 mod tend;
 mod track;
 mod trouble;
@@ -39,6 +40,7 @@ use self::fill::Filler;
 use self::lanes::{Birth, Lanes, MAIN};
 use self::ledger::Ledger;
 use self::report::Report;
+use self::size_limit::SizeLimit;
 use self::track::Tracks;
 use self::trouble::Trouble;
 use self::whereabouts::Looked;
@@ -116,8 +118,7 @@ pub struct Worker {
     ticket: u64,
     /// Buffers of bulks that are done.
     spare: Vec<Bulk>,
-    /// Bodies above this were refused.
-    largest: usize,
+    size_limit: SizeLimit,
     trouble: Trouble,
     /// The last delivery that set out before the last failure was known.
     trouble_ticket: u64,
@@ -190,7 +191,7 @@ impl Worker {
             flights: Vec::new(),
             ticket: 0,
             spare: Vec::new(),
-            largest: limits.bytes.min(config.budget / (limits.requests + 2)).max(1),
+            size_limit: SizeLimit::new(limits.bytes.min(config.budget / (limits.requests + 2))),
             trouble: Trouble::new(seed),
             trouble_ticket: 0,
             mode: order::Progress::new(config.mode),

@@ -152,9 +152,43 @@ fn s33_bodies_that_are_too_large() {
     bench.assert_cursors_are_honest(&all);
     let attempts = fake.attempts();
     let refused = attempts.iter().filter(|attempt| attempt.bytes > LIMIT);
-    assert!(refused.clone().count() <= 8, "{:?}", refused.map(|a| a.bytes).collect::<Vec<_>>());
+    // The giant one is sent twice.
+    assert!(refused.clone().count() <= 10, "{:?}", refused.map(|a| a.bytes).collect::<Vec<_>>());
     let last = attempts.iter().rposition(|attempt| attempt.bytes > LIMIT && attempt.ids.len() > 1);
     assert!(last < Some(attempts.len() / 2), "the limit was not learned");
+}
+
+/// A proxy refuses everything for a while, however small. Nothing is put aside for that, the message says what to do,
+/// and afterwards bulks are as large as before.
+#[test]
+fn a_proxy_that_refuses_everything_for_a_while() {
+    let fake = FakeElasticsearch::start();
+    let refuse = |_: &Attempt| Answer { take: Take::Nothing, status: 413, ..Answer::default() };
+    fake.answer(refuse);
+    let bench = Bench::new(&to(&fake.url()));
+    bench.append("a.log", &lines(1, 0..5_000));
+    let (code, said) = bench.once();
+    assert_eq!(code, Some(1), "{said}");
+    let words =
+        "with 413: raise the limit of the proxy in front of it (nginx: client_max_body_size)";
+    assert!(said.contains(words), "{said}");
+    let engine = bench.engine();
+    let tries = fake.attempts().len();
+    wait_for("more tries", PATIENCE, || (fake.attempts().len() >= tries + 20).then_some(()));
+    says(&engine, words);
+    fake.answer(|_| Answer::default());
+    send_signal(engine.id(), "USR1");
+    delivered(&fake, 5_000);
+    let before = fake.attempts().len();
+    bench.append("a.log", &lines(1, 5_000..20_000));
+    delivered(&fake, 20_000);
+    let largest = fake.attempts()[before..].iter().map(|attempt| attempt.bytes).max();
+    assert!(largest > Some(700_000), "{largest:?}");
+    assert_eq!(engine.terminate().code(), Some(0));
+    assert!(bench.dead_letters().is_empty());
+    assert_each_once(&fake.documents(), 1, 20_000);
+    let attempts = fake.attempts().len();
+    assert!(attempts < 300, "{attempts} requests");
 }
 
 /// [S38] An answer of one byte a second holds two bulks and nothing more, and no other sink.

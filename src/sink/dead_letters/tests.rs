@@ -308,8 +308,10 @@ fn busy_targets_are_asked_again_and_large_requests_halved() {
         if std::mem::take(&mut busy) {
             return Delivery::Busy(None);
         }
-        let outcome = if sent.len() > 1 { Outcome::TooLarge } else { Outcome::Done };
-        Delivery::All(outcome)
+        match sent.len() > 1 {
+            true => Delivery::TooLarge("raise the limit".into()),
+            false => Delivery::All(Outcome::Done),
+        }
     });
     assert_eq!(bench.replay(&target, &Choice::default()).delivered, 4);
     assert_eq!(target.sizes(), [4, 4, 2, 1, 1, 2, 1, 1]);

@@ -18,6 +18,7 @@ use futures::future::BoxFuture;
 use siphasher::sip::SipHasher13;
 
 use self::pool::Pool;
+use self::reply::Sent;
 use super::{Cursors, Delivery, Items, Limits, Sink, SinkError};
 use crate::client::elasticsearch::{Client, Connection, Failure, Method, Request};
 use crate::event::Position;
@@ -89,6 +90,8 @@ impl ElasticsearchSink {
             true => self.pool.lend_packed(&items.body).await,
             false => self.pool.lend(&items.body),
         };
+        let bytes = body.len();
+        items.set_carried(bytes);
         let request = Request {
             method: Method::Post,
             path: "_bulk",
@@ -99,7 +102,7 @@ impl ElasticsearchSink {
             time_out: BULK,
         };
         let delivery = match self.client.send(&request).await {
-            Ok(reply) => reply::judge(&reply, items.len()),
+            Ok(reply) => reply::judge(&reply, Sent { items: items.len(), bytes }),
             Err(failure) => Delivery::Down(down(failure)),
         };
         if matches!(delivery, Delivery::Blocked(_) | Delivery::Down(SinkError::Misconfigured(_))) {
@@ -163,8 +166,10 @@ impl Sink for ElasticsearchSink {
             match reply.status {
                 // "request body is required", or a reply without items.
                 200 | 400 => Ok(()),
-                _ => match reply::judge(&reply, 0) {
-                    Delivery::Blocked(text) => Err(SinkError::Misconfigured(text)),
+                _ => match reply::judge(&reply, Sent { items: 0, bytes: 1 }) {
+                    Delivery::Blocked(text) | Delivery::TooLarge(text) => {
+                        Err(SinkError::Misconfigured(text))
+                    }
                     Delivery::Down(error) => Err(error),
                     other => Err(SinkError::Unavailable(format!("it answers {other:?}"))),
                 },

@@ -4,6 +4,7 @@
 
 use serde::Deserialize;
 
+use crate::base::bytes::count;
 use crate::base::sanitize;
 use crate::client::elasticsearch::Reply;
 use crate::sink::{Delivery, Outcome, Refusal, SinkError};
@@ -54,9 +55,17 @@ struct Cause {
     caused_by: Option<Box<Cause>>,
 }
 
-/// `sent`: items of the bulk.
-pub(super) fn judge(reply: &Reply, sent: usize) -> Delivery {
+/// Of the bulk that is answered.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sent {
+    pub items: usize,
+    /// Of the request's body.
+    pub bytes: usize,
+}
+
+pub(super) fn judge(reply: &Reply, sent: Sent) -> Delivery {
     let server = &reply.server;
+    let Sent { items: sent, bytes } = sent;
     match reply.status {
         200 => match serde_json::from_slice::<Bulk<'_>>(&reply.body) {
             Ok(bulk) if bulk.items.len() == sent => Delivery::Each(outcomes(&bulk)),
@@ -70,7 +79,11 @@ pub(super) fn judge(reply: &Reply, sent: usize) -> Delivery {
                 said(&reply.body)
             )),
         },
-        413 => Delivery::All(Outcome::TooLarge),
+        413 => Delivery::TooLarge(format!(
+            "{server} refuses bodies of {} bytes with 413: raise the limit of the proxy in front of it (nginx: \
+             client_max_body_size)",
+            count(bytes as u64)
+        )),
         429 | 502 | 503 | 504 => Delivery::Busy(reply.retry_after),
         401 => Delivery::Blocked(format!(
             "{server} does not accept user name, password or API key (401); correct them, they are read \
@@ -128,7 +141,8 @@ fn outcome(answer: &Answer<'_>, common: bool) -> Outcome {
             Outcome::Blocked(format!("the index is closed ({}); open it", why()))
         }
         (429, _) => Outcome::Retry(None),
-        (413, _) => Outcome::TooLarge,
+        // The server itself has looked at this one event.
+        (413, _) => Outcome::Reject(refusal(answer)),
         (404, _) => Outcome::Blocked(format!(
             "the index is not there and is not created by itself ({}); run `logwarden setup elasticsearch`",
             why()
@@ -218,7 +232,8 @@ mod tests {
     fn judged(status: u16, body: &str, sent: usize) -> Delivery {
         let body = Bytes::from(body.to_owned());
         let server = "http://es:9200/".to_owned();
-        judge(&Reply { server, status, body, retry_after: None }, sent)
+        let reply = Reply { server, status, body, retry_after: None };
+        judge(&reply, Sent { items: sent, bytes: 2_000 })
     }
 
     fn item(status: u16, kind: &str, reason: &str) -> String {
@@ -282,7 +297,8 @@ mod tests {
 
     #[test]
     fn whole_requests_that_are_refused() {
-        assert!(matches!(judged(413, "", 3), Delivery::All(Outcome::TooLarge)));
+        assert!(matches!(judged(413, "", 3), Delivery::TooLarge(why)
+            if why.contains("bodies of 2,000 bytes with 413: raise the limit of the proxy")));
         assert!(matches!(judged(429, "", 3), Delivery::Busy(None)));
         assert!(matches!(judged(503, "", 3), Delivery::Busy(None)));
         assert!(matches!(judged(500, "", 3), Delivery::Down(_)));

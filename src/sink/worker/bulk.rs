@@ -54,8 +54,7 @@ impl Bulk {
 
     /// Empty, with its buffers kept.
     pub(super) fn clear(&mut self) {
-        self.items.body.clear();
-        self.items.ends.clear();
+        self.items.clear();
         self.places.clear();
         self.days.clear();
         self.oldest = None;
@@ -69,8 +68,7 @@ impl Bulk {
         let (oldest, attempts, backoff) = (self.oldest, self.attempts, self.backoff.clone());
         let mut part = Bulk { oldest, attempts, backoff, ..Bulk::default() };
         for index in indices {
-            part.items.body.extend_from_slice(self.items.item(index));
-            part.items.ends.push(part.items.body.len());
+            part.items.push(self.items.item(index));
             part.places.push(self.places[index]);
             part.days.push(self.days[index]);
         }

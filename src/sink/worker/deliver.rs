@@ -77,8 +77,8 @@ impl Worker {
         while index < self.held.len() {
             let held = &self.held[index];
             let events = bulk.len() + held.bulk.len();
-            let fits =
-                held.bulk.bytes() + bulk.bytes() <= self.largest && events <= self.limits.events;
+            let fits = held.bulk.bytes() + bulk.bytes() <= self.size_limit.now()
+                && events <= self.limits.events;
             let alike = held.bulk.blocked.is_some() == bulk.blocked.is_some();
             if fits && alike && held.not_before.is_some() && is_due(held) {
                 bulk.append(&held.bulk);
@@ -92,7 +92,7 @@ impl Worker {
 
     /// A bulk from before a smaller limit was learned; what does not fit goes next.
     fn cut(&mut self, bulk: Bulk) -> Bulk {
-        let fitting = bulk.fitting(self.largest);
+        let fitting = bulk.fitting(self.size_limit.now());
         if fitting >= bulk.len() {
             return bulk;
         }
@@ -127,7 +127,7 @@ impl Worker {
     pub(super) fn read_on(&mut self) {
         let held: usize = self.held.iter().map(|held| held.bulk.bytes()).sum();
         let flying: usize = self.flights.iter().map(|flight| flight.bytes).sum();
-        let full = held > 0 && held + flying + self.largest > self.config.budget;
+        let full = held > 0 && held + flying + self.size_limit.now() > self.config.budget;
         let may = self.drain_until.is_none()
             && self.mode.may_deliver()
             && !self.trouble.is_on(self.now)
@@ -146,7 +146,7 @@ impl Worker {
             return;
         }
         let Some(mut filler) = self.filler.take() else { return };
-        let room = Room { events: self.limits.events, bytes: self.largest };
+        let room = Room { events: self.limits.events, bytes: self.size_limit.now() };
         let buffer = self.spare.pop().unwrap_or_default();
         self.tasks.spawn_blocking(move || {
             let filled = filler.fill(positions, room, buffer);
@@ -226,7 +226,7 @@ impl Worker {
 
     pub(super) fn recycle(&mut self, mut bulk: Bulk) {
         // The buffer of a giant event is not kept.
-        if self.spare.len() < 2 && bulk.items.body.capacity() <= 2 * self.largest {
+        if self.spare.len() < 2 && bulk.items.body.capacity() <= 2 * self.size_limit.configured() {
             bulk.clear();
             self.spare.push(bulk);
         }

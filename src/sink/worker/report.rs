@@ -207,7 +207,8 @@ impl Worker {
         }
         if let Some(reason) = &told.blocked
             && matches!(told.state, SinkState::Idle | SinkState::Shipping)
-            && !self.lanes.are_passed(self.report.status.confirmed_events)
+            && (self.size_limit.nothing_passes()
+                || !self.lanes.are_passed(self.report.status.confirmed_events))
         {
             told.state = SinkState::Blocked { reason: reason.clone() };
         }

@@ -9,6 +9,7 @@ use super::Worker;
 use super::bulk::Bulk;
 use super::deliver::{Finish, Held};
 use super::ledger::Fate;
+use super::size_limit::{Body, Verdict};
 use crate::base::backoff::Backoff;
 use crate::base::bytes;
 use crate::sink::{Delivery, Outcome, Refusal, SinkError};
@@ -36,6 +37,7 @@ impl Worker {
     async fn settle(&mut self, bulk: Bulk, delivery: Delivery) {
         match delivery {
             Delivery::Each(outcomes) if outcomes.len() == bulk.len() => {
+                self.note_size(&bulk);
                 self.settle_items(bulk, outcomes).await;
             }
             Delivery::Each(outcomes) => {
@@ -43,12 +45,14 @@ impl Worker {
                 let odd = format!("{answered} answers came for {sent} events");
                 self.again(bulk, odd, None, None);
             }
-            Delivery::All(Outcome::TooLarge) if bulk.len() > 1 => self.halve(&bulk),
+            Delivery::TooLarge(_) if bulk.len() > 1 => self.halve(&bulk),
+            Delivery::TooLarge(reason) => self.refused_alone(bulk, reason).await,
             Delivery::All(Outcome::Retry(after)) | Delivery::Busy(after) => {
                 self.trouble.slow_down();
                 self.again(bulk, "the target asks to wait".into(), after, None);
             }
             Delivery::All(outcome) => {
+                self.note_size(&bulk);
                 let outcomes = vec![outcome; bulk.len()];
                 self.settle_items(bulk, outcomes).await;
             }
@@ -80,10 +84,44 @@ impl Worker {
         self.report.error(format!("{error}; {behind} wait in the files; next try in {wait}"));
     }
 
+    /// Its body was taken as one.
+    fn note_size(&mut self, bulk: &Bulk) {
+        let (ticket, bytes, carried) = (bulk.ticket, bulk.bytes(), bulk.items.carried());
+        self.size_limit.went_through(Body { ticket, bytes, carried });
+        if self.size_limit.suspects_any() {
+            for place in &bulk.places {
+                self.size_limit.acquit(self.tracks.event(*place));
+            }
+        }
+    }
+
     fn halve(&mut self, bulk: &Bulk) {
-        self.largest = self.largest.min(bulk.bytes() / 2).max(1);
+        self.size_limit.refused(bulk.bytes());
         for half in bulk.halve().into_iter().rev() {
             self.held.push_front(Held { bulk: half, not_before: None });
+        }
+    }
+
+    async fn refused_alone(&mut self, mut bulk: Bulk, reason: String) {
+        let event = self.tracks.event(bulk.places[0]);
+        let carried = bulk.items.carried();
+        match self.size_limit.refused_alone(event, carried, self.ticket) {
+            Verdict::TooLarge => {
+                let outcome = Outcome::Reject(Refusal::too_large());
+                self.settle_items(bulk, vec![outcome]).await;
+            }
+            // Nothing may pass what waits.
+            _ if self.own_cursors => self.again(bulk, reason.clone(), None, Some(reason)),
+            Verdict::Waits { blocked } => {
+                bulk.attempts += 1;
+                self.wait_aside(bulk, None, blocked.then_some(reason));
+            }
+            Verdict::NothingPasses => {
+                bulk.attempts += 1;
+                // Behind the others: each of them is tried in its turn.
+                self.held.push_back(Held { bulk, not_before: None });
+                self.fail(reason.clone(), None, Some(reason));
+            }
         }
     }
 
@@ -105,7 +143,6 @@ impl Worker {
                     retries.push(index);
                 }
                 Outcome::Reject(refusal) => refused.push((index, refusal)),
-                Outcome::TooLarge => refused.push((index, Refusal::too_large())),
                 Outcome::Blocked(reason) => {
                     blocked = Some(reason);
                     shut.push(index);
@@ -170,6 +207,11 @@ impl Worker {
             self.held.push_front(Held { bulk: part, not_before: None });
             return;
         }
+        self.wait_aside(part, after, blocked);
+    }
+
+    /// It comes again when its own back-off is over; others go on.
+    fn wait_aside(&mut self, mut part: Bulk, after: Option<Duration>, blocked: Option<String>) {
         part.blocked = blocked;
         let seed = self.ticket;
         let backoff = part.backoff.get_or_insert_with(|| Backoff::new(seed));

@@ -510,7 +510,7 @@ async fn check_script(script: Vec<u8>, transactional: bool, commit_fails: u32) {
         match script.next()? {
             0 => mixed(|index| index % 3 == 0, Outcome::Retry(None)),
             1 => mixed(|index| index == 0, Outcome::Retry(None)),
-            2 => Some(Delivery::All(Outcome::TooLarge)).filter(|_| items.len() > 1),
+            2 => Some(Delivery::TooLarge("413".into())).filter(|_| items.len() > 1),
             3 => Some(Delivery::Busy(None)),
             4 => Some(Delivery::Down(SinkError::Unavailable("gone".into()))),
             5 => Some(Delivery::Blocked("no".into())),

@@ -171,6 +171,11 @@ impl Tracks {
         self.ledger.add(fate, bytes, place.start < track.earlier);
     }
 
+    /// The event at this place.
+    pub(super) fn event(&self, place: Place) -> Cursor {
+        Cursor { generation: self.all[place.track].generation, offset: place.start }
+    }
+
     /// From now on it is noted what becomes of this event.
     pub(super) fn watch(&mut self, event: Cursor) {
         self.watched = Some((event, None));

@@ -114,7 +114,8 @@ impl Sending {
                 let (sent, answered) = (part.which.len(), outcomes.len());
                 return self.again(part, format!("{answered} answers for {sent} events"), None);
             }
-            Delivery::All(Outcome::TooLarge) if part.which.len() > 1 => return part.halves(),
+            Delivery::TooLarge(_) if part.which.len() > 1 => return part.halves(),
+            Delivery::TooLarge(_) => all(Outcome::Reject(Refusal::too_large())),
             Delivery::All(outcome) => all(outcome),
             Delivery::Busy(after) => all(Outcome::Retry(after)),
             Delivery::Blocked(reason) | Delivery::Down(SinkError::Misconfigured(reason)) => {
@@ -133,7 +134,6 @@ impl Sending {
                 Outcome::Done => Fate::Delivered { duplicate: false },
                 Outcome::Duplicate => Fate::Delivered { duplicate: true },
                 Outcome::Reject(refusal) => refused(refusal),
-                Outcome::TooLarge => refused(Refusal::too_large()),
                 Outcome::Retry(wait) => {
                     after = after.max(wait);
                     retries.push(index);
@@ -184,8 +184,7 @@ impl Part {
     fn only(&self, indices: &[usize]) -> Part {
         let mut part = Part::default();
         for &index in indices {
-            part.items.body.extend_from_slice(self.items.item(index));
-            part.items.ends.push(part.items.body.len());
+            part.items.push(self.items.item(index));
             part.which.push(self.which[index]);
         }
         part

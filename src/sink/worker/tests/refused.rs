@@ -1,6 +1,37 @@
 //! What a target refuses for good, or for its size.
 
+use std::sync::atomic::AtomicUsize;
+
 use super::*;
+
+/// Refuses bodies above this, and notes the sizes of those that it took.
+struct Proxy {
+    limit: AtomicUsize,
+    took: Mutex<Vec<usize>>,
+}
+
+impl Proxy {
+    fn new(limit: usize) -> Arc<Self> {
+        Arc::new(Proxy { limit: AtomicUsize::new(limit), took: Mutex::default() })
+    }
+
+    fn before(self: &Arc<Self>, sink: FakeSink) -> FakeSink {
+        let proxy = self.clone();
+        sink.fault(move |items| {
+            let bytes = items.body.len();
+            if bytes > proxy.limit.load(Ordering::SeqCst) {
+                return Some(Delivery::TooLarge("raise the limit".into()));
+            }
+            proxy.took.lock().unwrap().push(bytes);
+            None
+        })
+    }
+
+    fn set(&self, limit: usize) {
+        self.limit.store(limit, Ordering::SeqCst);
+        self.took.lock().unwrap().clear();
+    }
+}
 
 #[tokio::test]
 async fn a_refused_event_is_a_dead_letter_and_the_cursor_moves_on() {
@@ -70,15 +101,51 @@ async fn refused_events_are_kept_whatever_became_of_their_log() {
 
 #[tokio::test]
 async fn a_body_too_large_is_halved_and_a_giant_event_kept_aside() {
-    let sink = FakeSink::new()
-        .fault(|items| (items.body.len() > 300).then_some(Delivery::All(Outcome::TooLarge)));
-    let bench = Bench::new(FakeQueue::new(1), sink);
+    let proxy = Proxy::new(300);
+    let bench = Bench::new(FakeQueue::new(1), proxy.before(FakeSink::new()));
     lines(&bench.queue, 0, 0..100);
     bench.queue.append(0, &format!("{} bad\n", "x".repeat(500)));
     lines(&bench.queue, 0, 100..200);
     let running = bench.start();
     bench.is_complete().await;
     eventually("the cursor is at the end", || bench.cursor(0) == bench.queue.length(0)).await;
-    assert_eq!(bench.kept.letters.lock().unwrap().len(), 1);
+    assert_eq!(bench.kept.told(|letter| letter.reason.clone()), ["too large for the target"]);
     assert_eq!(running.stop().await.confirmed_events, 200);
+}
+
+/// However many or few there are: nothing is put aside, and afterwards bulks are as large as before.
+#[tokio::test]
+async fn while_everything_is_refused_for_its_size_it_waits() {
+    for events in [1, 3, 500] {
+        let proxy = Proxy::new(0);
+        let bench = Bench::new(FakeQueue::new(1), proxy.before(FakeSink::new()));
+        lines(&bench.queue, 0, 0..events);
+        let running = bench.start();
+        let blocked = SinkState::Blocked { reason: "raise the limit".into() };
+        eventually("it is told", || running.state() == blocked).await;
+        for _ in 0..10 {
+            running.order(Order::Retry).await;
+        }
+        proxy.set(usize::MAX);
+        running.order(Order::Retry).await;
+        bench.is_complete().await;
+        lines(&bench.queue, 0, events..events + 2_000);
+        bench.is_complete().await;
+        let largest = proxy.took.lock().unwrap().iter().copied().max();
+        assert!(largest >= Some(500), "50 events: {largest:?}");
+        let status = running.stop().await;
+        assert_eq!((status.dead_letters, status.blocked), (0, None));
+    }
+}
+
+#[tokio::test]
+async fn once_gives_up_where_everything_is_refused_for_its_size() {
+    for events in [1, 500] {
+        let proxy = Proxy::new(0);
+        let mut bench = Bench::new(FakeQueue::new(1), proxy.before(FakeSink::new()));
+        bench.mode = Mode::Once;
+        lines(&bench.queue, 0, 0..events);
+        let status = within(bench.start().task).await.unwrap();
+        assert_eq!((status.dead_letters, status.behind_bytes), (0, bench.queue.length(0)));
+    }
 }
