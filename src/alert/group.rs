@@ -106,6 +106,7 @@ impl Keys {
         if !self.policy.hides_anything() {
             return None;
         }
+        self.policy.refresh();
         let mut key = String::new();
         let alias = |name: &str, value: &str| privacy::alias(&self.policy, event, name, value);
         write_key(fields, event, alias, &mut key);

@@ -137,7 +137,7 @@ impl Engine {
 
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let letters = Arc::new(LetterDesk::new(settings, clock.clone()));
-        let sealer = keys::sealer(settings, &store)?;
+        let sealer = keys::sealer(settings, &store, owner)?;
         let maker = Maker { once, log, store, notices, clock, letters, sealer };
         let mut sinks = Vec::new();
         for recipe in if owner { sinks::recipes(settings) } else { Vec::new() } {

@@ -12,14 +12,20 @@ use crate::privacy::{Disclosure, KeyError, Keyring, Policy, Sealer};
 use crate::state::Store;
 
 /// Keys are looked for with the first value that needs one. The state knows which were used, whatever becomes of
-/// their folder.
-pub fn sealer(settings: &Settings, store: &Store) -> Result<Arc<Sealer>, StartError> {
-    let keyring = Keyring::lazy(&settings.keys, settings.makes_keys);
+/// their folder; who does not own it makes none. `owner`: of the state.
+pub fn sealer(settings: &Settings, store: &Store, owner: bool) -> Result<Arc<Sealer>, StartError> {
+    let keyring = match owner {
+        true => Keyring::lazy(&settings.keys, settings.makes_keys),
+        false => Keyring::lazy(&settings.keys, false).making_none(),
+    };
     keyring.remember(&UsedKey::parse_all(&store.used_keys()));
     let store = store.clone();
-    keyring.tell(move |key| {
-        store.put_used_key(&key.to_string());
-        store.commit().map_err(std::io::Error::other)
+    keyring.tell(move |keys| {
+        keys.iter().for_each(|key| store.put_used_key(&key.to_string()));
+        store.commit().map_err(std::io::Error::other)?;
+        // For commands that do not own the state.
+        store.take_snapshot();
+        Ok(())
     });
     let sealer = Sealer::new(Arc::new(keyring)).map_err(|source| StartError::Keys { source })?;
     Ok(Arc::new(sealer))

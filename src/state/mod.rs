@@ -121,7 +121,7 @@ pub use error::StateError;
 pub use store::{Claim, Store};
 
 /// Month keys that something was sealed with, as they were put; as far as the last snapshot knows, which is written
-/// at least once a minute and at the end of an engine. For whoever does not own the state.
+/// with each of them. For whoever does not own the state.
 pub fn used_keys(directory: &std::path::Path) -> Vec<String> {
     snapshot::read(directory).map_or_else(|_| Vec::new(), |rows| rows.keys.into_iter().collect())
 }

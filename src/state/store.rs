@@ -268,6 +268,13 @@ impl Store {
         Ok(())
     }
 
+    /// The snapshot is written now, not within a minute.
+    pub fn take_snapshot(&self) {
+        let mut taken = self.inner.snapshot_taken.lock().expect("no holder of the time panics");
+        *taken = self.inner.clock.uptime();
+        self.inner.write_snapshot();
+    }
+
     /// Something was put since the last commit.
     pub fn dirty(&self) -> bool {
         let memory = self.memory();

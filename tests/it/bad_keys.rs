@@ -12,6 +12,8 @@ use crate::leaks;
 use crate::program;
 use crate::small_disk::SmallDisk;
 
+mod lost_folder;
+
 const APRIL: &str = "2021_April.key";
 /// Where keys lie when nothing is said.
 const DEFAULT: &str = "state/keys";
@@ -230,6 +232,39 @@ fn a_key_that_cannot_be_made_holds_its_month_back() {
     }
 }
 
+/// Its key is there, and its name finds no room, or half of it does, in the list of used ones.
+#[test]
+fn a_list_that_cannot_grow_holds_the_month_back() {
+    for room in [0, 20] {
+        let mut months = Months::new();
+        let Some(disk) = SmallDisk::mount(&months.keys, "64k") else { return };
+        months.append(&["Apr"]);
+        assert_eq!(months.bench.once().0, Some(0));
+        program::expect(&mut months.bench.beside(&["keys", "new", "2021_May"]), 0);
+        // A page that is begun has room.
+        let list = months.key("used");
+        let mut text = fs::read(&list).unwrap();
+        text.resize(4096 - room - 1, b'-');
+        text.push(b'\n');
+        fs::write(&list, text).unwrap();
+        disk.fill();
+        months.append(&["Apr", "May"]);
+        let (code, said) = months.bench.once();
+        assert_eq!(code, Some(1), "{said}");
+        assert!(said.contains("/used; make room on that disk"), "{said}");
+        assert_eq!([months.delivered("Apr"), months.delivered("May")], [2, 0], "{said}");
+        disk.make_room();
+        assert_eq!(months.bench.once().0, Some(0));
+        assert_eq!([months.delivered("Apr"), months.delivered("May")], [2, 1]);
+        let list = fs::read_to_string(list).unwrap();
+        assert_eq!(
+            list.lines().filter(|line| line.contains(" 2021_May.key ")).count(),
+            1,
+            "{list}"
+        );
+    }
+}
+
 /// The state knows which keys were used: what a person does with keys then keeps their places.
 #[test]
 fn a_folder_that_is_lost_with_all_its_keys_is_gone_on_from_with_new_ones() {
@@ -240,8 +275,18 @@ fn a_folder_that_is_lost_with_all_its_keys_is_gone_on_from_with_new_ones() {
     months.append(&["Apr", "May", "Jun"]);
     let (code, said) = months.bench.once();
     assert_eq!(code, Some(1), "{said}");
-    let advice = format!("keys rotate 2021_April --keys {}", months.keys.display());
-    assert!(said.contains(&advice), "{said}");
+    let advice = |month: &str| format!("keys rotate {month} --keys {}", months.keys.display());
+    let any = ["2021_April", "2021_May"].iter().any(|month| said.contains(&advice(month)));
+    assert!(any, "{said}");
+    assert!(!months.keys.exists(), "it is not made anew");
+    let check = program::run(&mut months.bench.beside(&["check"]));
+    let check = program::text(&check.stdout);
+    assert!(
+        check.contains("is not there, and the key ") && check.contains(&advice("2021_May")),
+        "{check}"
+    );
+    fs::create_dir(&months.keys).unwrap();
+    set_mode(&months.keys, 0o700);
     let ask = |arguments: &[&str]| program::run(&mut months.bench.beside(arguments));
     let check = ask(&["keys", "check"]);
     assert_eq!(check.status.code(), Some(1), "{}", program::text(&check.stdout));

@@ -88,24 +88,7 @@ impl Bench {
 
     /// Killed when a thread asks for `call` the `number`th time. `None`: none did.
     fn killed_at(&self, call: &str, number: u32, arguments: &[&str]) -> Option<()> {
-        let plain = self.command(arguments);
-        let mut command = Command::new("strace");
-        command.args(["-f", "-qq", "-o", "/dev/null", "-e", &format!("trace={call}")]);
-        command.args(["-e", &format!("inject={call}:signal=KILL:when={number}")]);
-        command.arg(plain.get_program()).args(plain.get_args()).current_dir(self.home.path());
-        for (name, value) in plain.get_envs() {
-            match value {
-                Some(value) => command.env(name, value),
-                None => command.env_remove(name),
-            };
-        }
-        let output = program::run(&mut command);
-        match output.status.code() {
-            // What the server refused is kept.
-            Some(0 | 3) => None,
-            Some(code) => panic!("exit code {code}: {}", program::text(&output.stderr)),
-            None => Some(()),
-        }
+        killed_at(&self.command(arguments), self.home.path(), call, number)
     }
 
     /// Each number once, in every sink.
@@ -149,7 +132,28 @@ fn of(letter: &Value) -> (String, Value) {
     (letter["id"].as_str().unwrap().to_owned(), document)
 }
 
-fn can_trace(home: &Path) -> bool {
+/// The command, killed when a thread of it asks for `call` the `number`th time. `None`: none did, and it ended well.
+pub fn killed_at(plain: &Command, home: &Path, call: &str, number: u32) -> Option<()> {
+    let mut command = Command::new("strace");
+    command.args(["-f", "-qq", "-o", "/dev/null", "-e", &format!("trace={call}")]);
+    command.args(["-e", &format!("inject={call}:signal=KILL:when={number}")]);
+    command.arg(plain.get_program()).args(plain.get_args()).current_dir(home);
+    for (name, value) in plain.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    let output = program::run(&mut command);
+    match output.status.code() {
+        // What the server refused is kept.
+        Some(0 | 3) => None,
+        Some(code) => panic!("exit code {code}: {}", program::text(&output.stderr)),
+        None => Some(()),
+    }
+}
+
+pub fn can_trace(home: &Path) -> bool {
     let mut traced = Command::new("strace");
     traced.args(["-qq", "-o", "/dev/null", "true"]).current_dir(home);
     traced.output().is_ok_and(|output| output.status.success())

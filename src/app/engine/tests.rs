@@ -257,3 +257,16 @@ async fn once_fails_where_a_worker_breaks() {
     let undelivered = report::undelivered(&status.borrow()).unwrap();
     assert!(undelivered.contains("sink out: its worker broke"), "{undelivered}");
 }
+
+/// It does not know which keys were used, so whatever it would make may be a second one.
+#[test]
+fn a_screen_beside_an_engine_makes_no_key() {
+    let home = TempDir::new().unwrap();
+    let settings = settings(home.path(), home.path().join("out"));
+    let april = crate::privacy::Month::typed("2021_April").unwrap();
+    let sealer = keys::sealer(&settings, &Store::ephemeral(), false).unwrap();
+    sealer.keyring().for_sealing(april).unwrap_err();
+    assert!(!settings.keys.exists());
+    let sealer = keys::sealer(&settings, &Store::ephemeral(), true).unwrap();
+    sealer.keyring().for_sealing(april).unwrap();
+}

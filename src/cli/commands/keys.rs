@@ -29,29 +29,37 @@ pub fn run(global: &Global, command: &Keys) -> anyhow::Result<Exit> {
         true => UsedKey::parse_all(&state::used_keys(&settings.directories.state)),
         false => Vec::new(),
     };
-    let known = |keyring: Result<Keyring, KeyError>| {
-        let keyring = keyring.map_err(unusable)?;
+    let open_with = |makes_folder| {
+        let keyring = Keyring::lazy(&settings.keys, makes_folder);
         keyring.remember(&used);
+        keyring.look().map_err(unusable)?;
         anyhow::Ok(keyring)
     };
-    let open = || known(Keyring::open(&settings.keys));
-    let open_or_create = || known(Keyring::open_or_create(&settings.keys));
+    let open = || open_with(false);
+    // Who has made a new key for a month whose key was lost, or brings one back, goes on in this folder.
+    let made_by_hand = |keyring: &Keyring, key: &MonthKey| {
+        if own {
+            keyring.list_used()?;
+        }
+        made(keyring, key)
+    };
     match command {
         Keys::List(listed) => list::list(&open()?, listed.is_json()),
         Keys::Check => list::check(&open()?),
         Keys::New { month } => {
             let month = month.unwrap_or_else(|| Month::of(SystemClock::new().now()));
-            let keyring = open_or_create()?;
+            let keyring = open_with(true)?;
             made(&keyring, &keyring.create_first(month)?)
         }
         Keys::Rotate { month } => {
             let keyring = open()?;
-            made(&keyring, &keyring.rotate(*month)?)
+            made_by_hand(&keyring, &keyring.rotate(*month)?)
         }
         Keys::Import { month, file } => {
             let master = raw_key(file)?;
-            let keyring = open_or_create()?;
-            made(&keyring, &keyring.import(*month, master)?)
+            Keyring::open_or_create(&settings.keys).map_err(unusable)?;
+            let keyring = open()?;
+            made_by_hand(&keyring, &keyring.import(*month, master)?)
         }
         Keys::Backup { folder: target } => backup(&open()?, target),
         Keys::Destroy { month, confirm } => destroy(&open()?, *month, confirm.as_deref()),
@@ -63,9 +71,12 @@ pub fn open(folder: &Path) -> anyhow::Result<Keyring> {
     Keyring::open(folder).map_err(unusable)
 }
 
-/// A wrong folder is a wrong setting.
+/// A wrong folder is a wrong setting, one that is gone is a fault.
 fn unusable(error: KeyError) -> anyhow::Error {
-    usage_error(with_causes(&error))
+    match error {
+        KeyError::FolderLost { .. } => anyhow::Error::new(error),
+        error => usage_error(with_causes(&error)),
+    }
 }
 
 fn made(keyring: &Keyring, key: &MonthKey) -> anyhow::Result<Exit> {

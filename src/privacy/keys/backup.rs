@@ -3,6 +3,7 @@
 use std::io;
 use std::path::Path;
 
+use super::file::LONGEST;
 use super::folder::Folder;
 use super::slot::Kept;
 use super::used;
@@ -22,7 +23,7 @@ impl Keyring {
     /// Every key has to be in order: a backup of a damaged one would be none. Nothing in the target is written
     /// over but its list of used keys.
     pub fn backup(&self, target: &Path) -> Result<Backup, KeyError> {
-        let (from, to) = (Folder::open(&self.folder)?, Folder::open_or_create(target)?);
+        let (from, to) = (self.open_folder(None)?, Folder::open_or_create(target)?);
         let mut backup = Backup::default();
         for (slot, kept) in from.slots()? {
             let name = slot.file_name(kept);
@@ -31,19 +32,33 @@ impl Keyring {
             } else if to.slots_of(slot.month)?.contains(&(slot, Kept::Key)) {
                 backup.undead.push(slot);
             }
-            let text = from.read(&name, super::file::LONGEST)?;
-            match to.write_new(&name, &text) {
-                Ok(()) => backup.copied += 1,
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                    if *to.read(&name, super::file::LONGEST)? != *text {
-                        return Err(KeyError::OtherBackup { path: to.path_of(&name) });
-                    }
-                    backup.there += 1;
-                }
-                Err(source) => return Err(KeyError::Write { path: to.path_of(&name), source }),
+            let text = from.read(&name, LONGEST)?;
+            match copy(&to, &name, &text)? {
+                true => backup.copied += 1,
+                false => backup.there += 1,
             }
         }
-        used::copy(&from, &to)?;
+        used::copy(&from, &to, self.clock.now())?;
         Ok(backup)
+    }
+}
+
+/// `false`: it was there.
+fn copy(to: &Folder, name: &str, text: &[u8]) -> Result<bool, KeyError> {
+    let failed = |source| KeyError::Write { path: to.path_of(name), source };
+    let there = match to.write_new(name, text) {
+        Ok(()) => return Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => to.read(name, LONGEST)?,
+        Err(error) => return Err(failed(error)),
+    };
+    match &**there {
+        whole if whole == text => Ok(false),
+        // A backup that was killed left it.
+        beginning if text.starts_with(beginning) => {
+            to.remove(name).map_err(|error| failed(error.into()))?;
+            to.write_new(name, text).map_err(failed)?;
+            Ok(true)
+        }
+        _ => Err(KeyError::OtherBackup { path: to.path_of(name) }),
     }
 }

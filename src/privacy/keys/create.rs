@@ -73,9 +73,7 @@ fn attempt(
     before: &mut dyn FnMut(Step) -> io::Result<()>,
 ) -> io::Result<Outcome> {
     before(Step::Open)?;
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let mode = Mode::RUSR | Mode::WUSR;
-    let mut file = File::from(openat(folder.directory(), aside, flags, mode)?);
+    let mut file = folder.create(aside, OFlags::WRONLY)?;
     let linked = write(&mut file, key, before).and_then(|ours| match ours {
         true => link(folder, key.slot(), aside, before),
         false => Ok(Outcome::Swept),

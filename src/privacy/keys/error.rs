@@ -4,7 +4,11 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{KeyId, Month, Slot};
+use rustix::io::Errno;
+
+use super::folder::Folder;
+use super::slot::Kept;
+use super::{KeyId, Month, Slot, UsedKey};
 
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
@@ -19,6 +23,21 @@ pub enum KeyError {
         quoted(folder)
     )]
     FolderIsLink { folder: PathBuf },
+    #[error(
+        "the keys folder {0} is not there, and the key {1} of {2} in it was used and is missing; mount it, or put \
+         it back from a backup: cp -a BACKUP {0}, or, if it is lost for good, go on in a new one: mkdir -p -m 700 \
+         {0} && logwarden keys rotate {3} --keys {0}",
+        quoted(folder), used.id, used.slot, used.slot.month
+    )]
+    FolderLost { folder: PathBuf, used: UsedKey },
+    #[error(
+        "the keys folder {0} is not the one that was used: it does not know the key {1} of {2}, so it is empty (is \
+         it mounted?), an old copy or another one, and no key is made in it or taken into use; mount the right \
+         one, or put back what is missing: cp -p BACKUP/{3} {0}, or, if that is lost for good, go on with a new \
+         one: logwarden keys rotate {4} --keys {0}",
+        quoted(folder), used.id, used.slot, used.slot.file_name(Kept::Key), used.slot.month
+    )]
+    OtherFolder { folder: PathBuf, used: UsedKey },
     #[error("cannot open the keys folder {}", quoted(folder))]
     Folder {
         folder: PathBuf,
@@ -84,7 +103,7 @@ pub enum KeyError {
     )]
     Missing { slot: Slot, id: KeyId, path: PathBuf },
     #[error(
-        "{0} is not the key that was used: it has the id {found}, and {used} was used; {1}, or, if that is lost for \
+        "{0} is not the key that was used last: it has the id {found}, and {used} was used; {1}, or, if that is lost for \
          good, go on with a new one: logwarden keys rotate {2} --keys {3}",
         quoted(path), restore(path), slot.month, folder_of(path)
     )]
@@ -129,7 +148,7 @@ pub enum KeyError {
         #[source]
         source: io::Error,
     },
-    #[error("cannot write {}{}", quoted(path), advice(source, path.parent().unwrap_or(path)))]
+    #[error("cannot write {}{}", quoted(path), advice(source, path))]
     Write {
         path: PathBuf,
         #[source]
@@ -145,14 +164,32 @@ pub enum KeyError {
     FieldName { length: usize },
 }
 
-/// What helps against this one.
-fn advice(error: &io::Error, folder: &Path) -> String {
+impl KeyError {
+    pub(super) fn missing(folder: &Folder, used: UsedKey) -> KeyError {
+        let path = folder.path_of(&used.slot.file_name(Kept::Key));
+        KeyError::Missing { slot: used.slot, id: used.id, path }
+    }
+
+    pub(super) fn replaced(folder: &Folder, used: UsedKey, found: KeyId) -> KeyError {
+        let path = folder.path_of(&used.slot.file_name(Kept::Key));
+        KeyError::Replaced { slot: used.slot, path, used: used.id, found }
+    }
+}
+
+/// What helps against this one. `path`: the folder, or a file in it.
+fn advice(error: &io::Error, path: &Path) -> String {
+    if error.raw_os_error() == Some(Errno::PERM.raw_os_error()) {
+        return "; if its file system has no hard links, name a folder elsewhere with --keys DIR"
+            .to_owned();
+    }
+    let there = if path.exists() { path } else { path.parent().unwrap_or(path) };
+    let rights = if there.is_dir() { "u+rwx" } else { "u+rw" };
     match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
             "; make room on that disk".to_owned()
         }
         io::ErrorKind::PermissionDenied => {
-            format!("; let this user write there: chmod u+rwx {}", quoted(folder))
+            format!("; let this user write there: chmod {rights} {}", quoted(there))
         }
         io::ErrorKind::ReadOnlyFilesystem => {
             "; mount it writable, or name another folder with --keys DIR".to_owned()

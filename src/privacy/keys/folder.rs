@@ -25,12 +25,12 @@ pub(super) const ASIDE: &str = ".new-";
 
 impl Folder {
     pub fn open(path: &Path) -> Result<Folder, KeyError> {
-        let folder = path.to_owned();
+        let folder = without_trailing_slash(path);
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let directory = match openat(CWD, path, flags, Mode::empty()) {
+        let directory = match openat(CWD, &folder, flags, Mode::empty()) {
             Ok(directory) => directory,
             Err(Errno::NOENT) => return Err(KeyError::NoFolder { folder }),
-            Err(_) if path.is_symlink() => return Err(KeyError::FolderIsLink { folder }),
+            Err(_) if folder.is_symlink() => return Err(KeyError::FolderIsLink { folder }),
             Err(error) => return Err(KeyError::Folder { folder, source: error.into() }),
         };
         let failed =
@@ -51,12 +51,7 @@ impl Folder {
     pub fn open_or_create(path: &Path) -> Result<Folder, KeyError> {
         match Folder::open(path) {
             Err(KeyError::NoFolder { folder }) => {
-                DirBuilder::new()
-                    .recursive(true)
-                    .mode(0o700)
-                    .create(path)
-                    .and_then(|()| File::open(parent(path))?.sync_all())
-                    .map_err(|source| KeyError::Write { path: folder, source })?;
+                create_all(&folder).map_err(|source| KeyError::Write { path: folder, source })?;
                 Folder::open(path)
             }
             opened => opened,
@@ -184,14 +179,21 @@ impl Folder {
         Ok(())
     }
 
-    /// A file for its owner alone, durable when this returns. Fails where there is one of that name.
-    pub fn write_new(&self, name: &str, text: &[u8]) -> io::Result<()> {
-        let flags =
-            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    /// An empty file for its owner alone. Fails where there is one of that name.
+    pub fn create(&self, name: &str, flags: OFlags) -> io::Result<File> {
+        let flags = flags | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let mode = Mode::RUSR | Mode::WUSR;
-        let mut file = File::from(openat(&self.directory, name, flags, mode)?);
-        file.write_all(text)?;
-        file.sync_all()?;
+        Ok(File::from(openat(&self.directory, name, flags, mode)?))
+    }
+
+    /// A file for its owner alone, durable when this returns; where it cannot be written, none is left. Fails where
+    /// there is one of that name.
+    pub fn write_new(&self, name: &str, text: &[u8]) -> io::Result<()> {
+        let mut file = self.create(name, OFlags::WRONLY)?;
+        file.write_all(text).and_then(|()| file.sync_all()).inspect_err(|_| {
+            // Best effort: the error is what counts.
+            let _ = self.remove(name);
+        })?;
         self.sync()
     }
 
@@ -231,6 +233,20 @@ fn check(file: &Metadata, path: PathBuf) -> Result<(), KeyError> {
         1 => Ok(()),
         links => Err(KeyError::ManyNames { path, links }),
     }
+}
+
+/// With one, a link would be followed to what it names.
+pub(super) fn without_trailing_slash(path: &Path) -> PathBuf {
+    path.components().collect()
+}
+
+/// The folder and those above it, for their owner alone; the names of the new ones are durable when this returns.
+fn create_all(folder: &Path) -> io::Result<()> {
+    let is_missing = |path: &&Path| !path.as_os_str().is_empty() && !path.exists();
+    let missing: Vec<PathBuf> =
+        folder.ancestors().take_while(is_missing).map(Path::to_owned).collect();
+    DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    missing.iter().rev().try_for_each(|made| File::open(parent(made))?.sync_all())
 }
 
 /// Of a bare name, that is here.

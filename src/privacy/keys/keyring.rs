@@ -1,18 +1,26 @@
 //! All keys of a folder, loaded when they are asked for.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard};
-use std::time::SystemTime;
+use std::sync::{
+    Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+};
+use std::time::Duration;
 use std::{fmt, io};
 
-use super::create;
+use super::choice::{Knowledge, unknown_to};
 use super::destroy::Tombstone;
-use super::folder::Folder;
+use super::folder::{self, Folder};
 use super::slot::Kept;
-use super::used::Used;
-use super::{KeyError, KeyId, Month, MonthKey, Slot, UsedKey};
+use super::stamp::Stamp;
+use super::used::{self, Used};
+use super::uses::Uses;
+use super::{KeyError, KeyId, Month, MonthKey, UsedKey};
 use crate::base::{Clock, SystemClock};
+
+/// Two changes within the grain of the file system's clock look like one. So what was loaded soon after a change is
+/// loaded once more, that much later. FAT has the coarsest grain.
+const GRAIN: Duration = Duration::from_secs(2);
 
 #[derive(Debug)]
 pub struct Keyring {
@@ -24,12 +32,12 @@ pub struct Keyring {
     /// The folder is made with the first key.
     makes_folder: bool,
     /// What is not there is an error.
-    makes_none: bool,
+    pub(super) makes_none: bool,
     told: OnceLock<Tell>,
 }
 
-/// Keeps the name of a key that is about to be used.
-struct Tell(Box<dyn Fn(UsedKey) -> io::Result<()> + Send + Sync>);
+/// Keeps the names of keys that are about to be used, or were used before.
+struct Tell(Box<dyn Fn(&[UsedKey]) -> io::Result<()> + Send + Sync>);
 
 impl fmt::Debug for Tell {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -39,12 +47,32 @@ impl fmt::Debug for Tell {
 
 #[derive(Debug, Default)]
 struct Loaded {
-    sealing: HashMap<Month, Arc<MonthKey>>,
+    sealing: HashMap<Month, Sealing>,
     opening: HashMap<(Month, KeyId), Arc<MonthKey>>,
-    /// Used keys that the program remembers outside of the folder.
-    remembered: Vec<UsedKey>,
-    /// When names in the folder last changed.
-    changed: Option<SystemTime>,
+    /// Used keys, whatever becomes of the folder and its list: of the state, of lists that were read, and of our own
+    /// use. Never forgotten.
+    known: Uses,
+    /// Those of which this process saw to it that the list has them durably.
+    listed: BTreeSet<UsedKey>,
+    /// The folder when it was last found to have changed.
+    folder: Option<Stamp>,
+    /// At this uptime everything is loaded once more; see [`GRAIN`].
+    again: Option<Duration>,
+}
+
+/// The key that a month is sealed with, and its file as it was loaded.
+#[derive(Debug)]
+struct Sealing {
+    key: Arc<MonthKey>,
+    path: PathBuf,
+    stamp: Option<Stamp>,
+}
+
+impl Loaded {
+    fn differs(&self, folder: Option<Stamp>) -> bool {
+        let differs = |sealing: &Sealing| Stamp::of(&sealing.path) != sealing.stamp;
+        self.folder != folder || self.sealing.values().any(differs)
+    }
 }
 
 impl Keyring {
@@ -74,7 +102,7 @@ impl Keyring {
 
     fn at(folder: &Path, clock: Arc<dyn Clock>) -> Keyring {
         let keyring = Keyring {
-            folder: folder.to_owned(),
+            folder: folder::without_trailing_slash(folder),
             clock,
             loaded: RwLock::default(),
             looking: Mutex::default(),
@@ -90,108 +118,126 @@ impl Keyring {
         &self.folder
     }
 
-    /// Forgets what was loaded if names in the folder changed since: a key may have been rotated, destroyed or put
-    /// back by another process. One look at the folder; meant for once a batch. `true`: something was forgotten.
+    /// The folder is there and safe; it is made where this keyring makes it.
+    pub fn look(&self) -> Result<(), KeyError> {
+        self.open_or_make_folder(None).map(drop)
+    }
+
+    /// Forgets what was loaded if the folder or a key in use changed since: a key may have been rotated, destroyed or
+    /// put back by another process, the folder may be another one. A look at each of them; meant for once a batch.
+    /// `true`: something was forgotten.
     pub fn refresh(&self) -> bool {
-        let changed = std::fs::metadata(&self.folder).and_then(|folder| folder.modified()).ok();
-        if self.read().changed == changed {
+        let (folder, now) = (Stamp::of(&self.folder), self.clock.uptime());
+        let (differs, is_due) = {
+            let loaded = self.read();
+            (loaded.differs(folder), loaded.again.is_some_and(|again| now >= again))
+        };
+        if !differs && !is_due {
             return false;
         }
         // What somebody is loading just now is of before, and has to be forgotten too.
         let _alone = self.alone();
-        let mut loaded = self.loaded.write().unwrap_or_else(PoisonError::into_inner);
+        let mut loaded = self.write();
         loaded.sealing.clear();
         loaded.opening.clear();
-        loaded.changed = changed;
+        loaded.folder = folder;
+        loaded.again = differs.then(|| now + GRAIN);
         true
     }
 
-    /// Keys that are known to have been used, wherever that is kept: none of them is made anew.
+    /// Keys that are known to have been used, wherever that is kept: none of them is made anew, and in a folder that
+    /// does not know them no other one is taken into use.
     pub fn remember(&self, used: &[UsedKey]) {
-        let mut loaded = self.loaded.write().unwrap_or_else(PoisonError::into_inner);
-        loaded.remembered.extend_from_slice(used);
+        self.write().known.merge(&used.iter().copied().collect());
     }
 
-    pub(super) fn remembered(&self) -> Vec<UsedKey> {
-        self.read().remembered.clone()
+    pub(super) fn known(&self) -> Uses {
+        self.read().known.clone()
     }
 
     /// Asked to keep the name of each key before the first token with it leaves; see [`Keyring::remember`].
-    pub fn tell(&self, keep: impl Fn(UsedKey) -> io::Result<()> + Send + Sync + 'static) {
+    pub fn tell(&self, keep: impl Fn(&[UsedKey]) -> io::Result<()> + Send + Sync + 'static) {
         _ = self.told.set(Tell(Box::new(keep)));
     }
 
-    /// Every key that something was sealed with, as the folder lists them.
+    /// Every key that something was sealed with, as the folder lists them, in the order of their slots.
     pub fn used(&self) -> Result<Vec<UsedKey>, KeyError> {
-        Ok(Used::read(&Folder::open(&self.folder)?)?.keys().to_vec())
+        Ok(Used::read(&Folder::open(&self.folder)?)?.uses.keys().collect())
     }
 
     /// The newest key of the month. Made where the month never had one; it is durable, and in the list of used
     /// keys, when this returns.
     pub fn for_sealing(&self, month: Month) -> Result<Arc<MonthKey>, KeyError> {
-        if let Some(key) = self.read().sealing.get(&month) {
-            return Ok(Arc::clone(key));
+        let loaded = || self.read().sealing.get(&month).map(|sealing| Arc::clone(&sealing.key));
+        if let Some(key) = loaded() {
+            return Ok(key);
         }
         let _alone = self.alone();
-        if let Some(key) = self.read().sealing.get(&month) {
-            return Ok(Arc::clone(key));
+        if let Some(key) = loaded() {
+            return Ok(key);
         }
-        let folder = match self.makes_folder {
-            true => Folder::open_or_create(&self.folder)?,
-            false => Folder::open(&self.folder)?,
-        };
-        let used = self.all_used(&folder)?;
-        let key = Arc::new(self.newest(&folder, &used, month)?);
-        used.add(&folder, &key, self.clock.now())?;
-        if let Some(Tell(tell)) = self.told.get() {
-            tell(UsedKey { slot: key.slot(), id: key.id() }).map_err(KeyError::Remember)?;
-        }
-        let mut loaded = self.loaded.write().unwrap_or_else(PoisonError::into_inner);
-        loaded.sealing.insert(month, Arc::clone(&key));
+        let sealing = self.load(month)?;
+        let key = Arc::clone(&sealing.key);
+        self.write().sealing.insert(month, sealing);
         Ok(key)
     }
 
-    fn newest(&self, folder: &Folder, used: &Used, month: Month) -> Result<MonthKey, KeyError> {
-        let slots = folder.slots_of(month)?;
-        let needed = used.newest(month);
-        let missing = |used: UsedKey| {
-            let path = folder.path_of(&used.slot.file_name(Kept::Key));
-            Err(KeyError::Missing { slot: used.slot, id: used.id, path })
-        };
-        match (slots.last(), needed) {
-            (Some((last, _)), Some(used)) if used.slot > *last => missing(used),
-            (None, Some(used)) => missing(used),
-            (None, None) if self.makes_none => {
-                Err(KeyError::None { month, folder: self.folder.clone() })
-            }
-            (None, None) => self.create(folder, Slot::first(month)),
-            (Some((slot, Kept::Tombstone)), _) => {
-                let Tombstone { slot, day, .. } = Tombstone::read(folder, *slot)?;
-                Err(KeyError::NoneSinceDestroyed { slot, day, folder: self.folder.clone() })
-            }
-            (Some((slot, Kept::Key)), needed) => {
-                let key = folder.load(*slot)?;
-                match needed.filter(|used| used.slot == *slot && used.id != key.id()) {
-                    Some(used) => {
-                        let path = folder.path_of(&slot.file_name(Kept::Key));
-                        Err(KeyError::Replaced {
-                            slot: *slot,
-                            path,
-                            used: used.id,
-                            found: key.id(),
-                        })
-                    }
-                    None => Ok(key),
-                }
-            }
+    fn load(&self, month: Month) -> Result<Sealing, KeyError> {
+        let folder = self.open_or_make_folder(Some(month))?;
+        let (list, known) = (Used::read(&folder)?.uses, self.known());
+        let unknown = unknown_to(&folder, &list, &known)?;
+        if unknown.is_none() {
+            self.learn(&list)?;
+        }
+        let key =
+            self.choose(&folder, month, &Knowledge { list: &list, known: &known, unknown })?;
+        let path = folder.path_of(&key.slot().file_name(Kept::Key));
+        let stamp = Stamp::of(&path);
+        self.take_into_use(&folder, &key, &list)?;
+        Ok(Sealing { key: Arc::new(key), path, stamp })
+    }
+
+    /// Nothing is sealed with the key before its name stands in the list, in the state and in our memory.
+    fn take_into_use(&self, folder: &Folder, key: &MonthKey, list: &Uses) -> Result<(), KeyError> {
+        let used = UsedKey { slot: key.slot(), id: key.id() };
+        let mut uses = Uses::from_iter([used]);
+        if !list.contains(used) || !self.read().listed.contains(&used) {
+            let time = used::add(folder, &uses, self.clock.now())?.time_of(used);
+            uses.put(used, time);
+            self.write().listed.insert(used);
+        }
+        self.learn(&uses)
+    }
+
+    /// Whoever keeps names of used keys is told the new ones first: what cannot be kept is not known.
+    fn learn(&self, uses: &Uses) -> Result<(), KeyError> {
+        let known = self.known();
+        let new: Vec<UsedKey> = uses.keys().filter(|key| !known.contains(*key)).collect();
+        if let Some(Tell(tell)) = self.told.get().filter(|_| !new.is_empty()) {
+            tell(&new).map_err(KeyError::Remember)?;
+        }
+        self.write().known.merge(uses);
+        Ok(())
+    }
+
+    /// `month`: the one whose key is looked for.
+    pub(super) fn open_folder(&self, month: Option<Month>) -> Result<Folder, KeyError> {
+        match Folder::open(&self.folder) {
+            Err(KeyError::NoFolder { folder }) => Err(match self.known().example(month) {
+                Some(used) => KeyError::FolderLost { folder, used },
+                None => KeyError::NoFolder { folder },
+            }),
+            opened => opened,
         }
     }
 
-    /// Ours, or that of whoever was first.
-    fn create(&self, folder: &Folder, slot: Slot) -> Result<MonthKey, KeyError> {
-        match create::publish(folder, &create::random(slot, self.clock.now())?) {
-            Ok(()) | Err(KeyError::Exists { .. }) => folder.load(slot),
-            Err(error) => Err(error),
+    /// One that held used keys is never made anew: months would be taken for such as never had a key.
+    pub(super) fn open_or_make_folder(&self, month: Option<Month>) -> Result<Folder, KeyError> {
+        match self.open_folder(month) {
+            Err(KeyError::NoFolder { folder }) if self.makes_folder => {
+                Folder::open_or_create(&folder)
+            }
+            opened => opened,
         }
     }
 
@@ -201,10 +247,9 @@ impl Keyring {
             return Ok(Arc::clone(key));
         }
         let _alone = self.alone();
-        let folder = Folder::open(&self.folder)?;
+        let folder = self.open_folder(Some(month))?;
         let key = Arc::new(self.find(&folder, month, id)?);
-        let mut loaded = self.loaded.write().unwrap_or_else(PoisonError::into_inner);
-        loaded.opening.insert((month, id), Arc::clone(&key));
+        self.write().opening.insert((month, id), Arc::clone(&key));
         Ok(key)
     }
 
@@ -213,9 +258,12 @@ impl Keyring {
         let slots = folder.slots_of(month)?;
         for (slot, kept) in &slots {
             if *kept == Kept::Tombstone {
-                let tombstone = Tombstone::read(folder, *slot)?;
-                if tombstone.id == Some(id) {
-                    return Err(KeyError::Destroyed { slot: *slot, day: tombstone.day });
+                match Tombstone::read(folder, *slot) {
+                    Ok(tombstone) if tombstone.id == Some(id) => {
+                        return Err(KeyError::Destroyed { slot: *slot, day: tombstone.day });
+                    }
+                    Ok(_) => {}
+                    Err(error) => unusable = unusable.or(Some(error)),
                 }
                 continue;
             }
@@ -230,12 +278,8 @@ impl Keyring {
         if let Some(error) = unusable {
             return Err(error);
         }
-        let used = self.all_used(folder)?;
-        match used.keys().iter().find(|used| used.id == id && used.slot.month == month) {
-            Some(UsedKey { slot, id }) => {
-                let path = folder.path_of(&slot.file_name(Kept::Key));
-                Err(KeyError::Missing { slot: *slot, id: *id, path })
-            }
+        match self.all_used(folder)?.keys().find(|used| used.id == id && used.slot.month == month) {
+            Some(used) => Err(KeyError::missing(folder, used)),
             None => Err(KeyError::Unknown { month, id, folder: self.folder.clone() }),
         }
     }
@@ -246,5 +290,9 @@ impl Keyring {
 
     fn read(&self) -> RwLockReadGuard<'_, Loaded> {
         self.loaded.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Loaded> {
+        self.loaded.write().unwrap_or_else(PoisonError::into_inner)
     }
 }

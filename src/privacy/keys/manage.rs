@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 
 use zeroize::Zeroizing;
 
+use super::choice::unknown_to;
 use super::create;
 use super::destroy::{self, Tombstone};
 use super::folder::Folder;
 use super::slot::Kept;
-use super::used::Used;
+use super::used::{self, Used};
+use super::uses::Uses;
 use super::{KeyError, KeyId, Keyring, Month, MonthKey, Slot, UsedKey};
 use crate::base::Timestamp;
 
@@ -38,7 +40,7 @@ pub struct AllKeys {
 impl Keyring {
     /// Every key there is, for a look into all months. Makes none.
     pub fn all(&self) -> Result<AllKeys, KeyError> {
-        let folder = Folder::open(&self.folder)?;
+        let folder = self.open_folder(None)?;
         let mut all = AllKeys::default();
         for listed in self.list()? {
             match listed.state {
@@ -53,71 +55,54 @@ impl Keyring {
         Ok(all)
     }
 
-    /// Every key there is or was, in order.
+    /// Every key there is or was, in order. A slot whose key is in order stands there once more for each other key that
+    /// was used in it and is missing.
     pub fn list(&self) -> Result<Vec<ListedKey>, KeyError> {
-        let folder = Folder::open(&self.folder)?;
-        let used = self.all_used(&folder)?;
-        let mut states: BTreeMap<Slot, KeyState> = BTreeMap::new();
-        for (slot, kept) in folder.slots()? {
-            let state = match (kept, states.get(&slot)) {
-                (Kept::Tombstone, Some(_)) => KeyState::Unusable(KeyError::HalfDestroyed {
-                    slot,
-                    folder: self.folder.clone(),
-                }),
-                (Kept::Tombstone, None) => match Tombstone::read(&folder, slot) {
-                    Ok(Tombstone { id, day, .. }) => KeyState::Destroyed { id, day },
-                    Err(error) => KeyState::Unusable(error),
-                },
-                (Kept::Key, _) => match folder.load(slot) {
-                    Ok(key) => KeyState::Ready { id: key.id(), created: key.created() },
-                    Err(error) => KeyState::Unusable(error),
-                },
-            };
-            states.insert(slot, state);
-        }
-        for used in used.keys() {
-            let path = folder.path_of(&used.slot.file_name(Kept::Key));
-            let missing = KeyError::Missing { slot: used.slot, id: used.id, path: path.clone() };
-            let state = states.entry(used.slot).or_insert(KeyState::Unusable(missing));
-            if let KeyState::Ready { id: found, .. } = *state
-                && found != used.id
-            {
-                *state = KeyState::Unusable(KeyError::Replaced {
-                    slot: used.slot,
-                    path,
-                    used: used.id,
-                    found,
-                });
-            }
-        }
-        let is_used = |slot| used.keys().iter().any(|used| used.slot == slot);
-        Ok(states
-            .into_iter()
-            .map(|(slot, state)| ListedKey { slot, state, used: is_used(slot) })
-            .collect())
+        let folder = self.open_folder(None)?;
+        let (used, mut states) = (self.all_used(&folder)?, states(&folder)?);
+        let lost = lost(&folder, &used, &states);
+        // Whoever reads only what is in order may still open with a key that was used, and with no other.
+        let is_stranger = |slot: &Slot, state: &KeyState| {
+            matches!(state, KeyState::Ready { id, .. }
+            if lost.iter().any(|(of, _)| of == slot) && !used.has(slot.month, *id))
+        };
+        states.retain(|slot, state| !is_stranger(slot, state));
+        let mut all: Vec<(Slot, KeyState)> = states.into_iter().collect();
+        all.extend(lost.into_iter().map(|(slot, error)| (slot, KeyState::Unusable(error))));
+        all.sort_by_key(|(slot, _)| *slot);
+        let listed = |(slot, state)| {
+            let used = used.keys().any(|used| used.slot == slot);
+            ListedKey { slot, state, used }
+        };
+        Ok(all.into_iter().map(listed).collect())
     }
 
     /// A first key, made before anything needs it.
     pub fn create_first(&self, month: Month) -> Result<MonthKey, KeyError> {
-        let folder = Folder::open(&self.folder)?;
-        let path = |slot: Slot| folder.path_of(&slot.file_name(Kept::Key));
+        let folder = self.open_or_make_folder(Some(month))?;
         if let Some((slot, _)) = folder.slots_of(month)?.last() {
-            return Err(KeyError::Exists { slot: *slot, path: path(*slot) });
+            let path = folder.path_of(&slot.file_name(Kept::Key));
+            return Err(KeyError::Exists { slot: *slot, path });
         }
-        if let Some(UsedKey { slot, id }) = self.all_used(&folder)?.newest(month) {
-            return Err(KeyError::Missing { slot, id, path: path(slot) });
+        let (list, known) = (Used::read(&folder)?.uses, self.known());
+        if let Some(used) = list.clone().and(&known).last(month).first() {
+            return Err(KeyError::missing(&folder, *used));
+        }
+        if let Some(used) = unknown_to(&folder, &list, &known)? {
+            return Err(KeyError::OtherFolder { folder: self.folder().to_owned(), used });
         }
         self.publish(&folder, create::random(Slot::first(month), self.clock.now())?)
     }
 
     /// One more key for the month, which is sealed with it from now on. The others still open what they sealed.
     pub fn rotate(&self, month: Month) -> Result<MonthKey, KeyError> {
-        let folder = Folder::open(&self.folder)?;
+        let folder = self.open_folder(Some(month))?;
         let slot = next_slot(&folder, &self.all_used(&folder)?, month)?;
         self.publish(&folder, create::random(slot, self.clock.now())?)
     }
 
-    /// The same with a key that somebody made elsewhere. One that was used and is missing comes back to its place.
+    /// The same with a key that somebody made elsewhere. One that was used and is missing comes back to its place,
+    /// where that is free.
     pub fn import(&self, month: Month, master: Zeroizing<[u8; 32]>) -> Result<MonthKey, KeyError> {
         if master.iter().all(|byte| *byte == master[0]) {
             return Err(KeyError::NoKey);
@@ -125,21 +110,34 @@ impl Keyring {
         let folder = Folder::open(&self.folder)?;
         let (now, used) = (self.clock.now(), self.all_used(&folder)?);
         let key = MonthKey::new(next_slot(&folder, &used, month)?, now, master.clone());
-        for (slot, kept) in folder.slots_of(month)? {
-            if kept == Kept::Key && folder.load(slot).is_ok_and(|there| there.id() == key.id()) {
-                return Err(KeyError::Exists { slot, path: folder.path_of(&slot.file_name(kept)) });
+        let slots = folder.slots_of(month)?;
+        for (slot, kept) in &slots {
+            if *kept == Kept::Key && folder.load(*slot).is_ok_and(|there| there.id() == key.id()) {
+                let path = folder.path_of(&slot.file_name(*kept));
+                return Err(KeyError::Exists { slot: *slot, path });
             }
         }
-        let before = |used: &&UsedKey| used.id == key.id() && used.slot.month == month;
-        match used.keys().iter().find(before) {
+        let is_free = |wanted: Slot| slots.iter().all(|(slot, _)| *slot != wanted);
+        let before = |used: &UsedKey| used.id == key.id() && used.slot.month == month;
+        match used.keys().find(|used| before(used) && is_free(used.slot)) {
             Some(used) => self.publish(&folder, MonthKey::new(used.slot, now, master)),
             None => self.publish(&folder, key),
         }
     }
 
+    /// The list of the folder gets every used key that we know of: with that it is the folder of these keys, whether
+    /// they are in it or lost. For a person who has decided so.
+    pub fn list_used(&self) -> Result<(), KeyError> {
+        let (folder, known) = (self.open_folder(None)?, self.known());
+        match known.is_empty() {
+            true => Ok(()),
+            false => used::add(&folder, &known, self.clock.now()).map(drop),
+        }
+    }
+
     /// As the folder lists them, and as they are known from elsewhere.
-    pub(super) fn all_used(&self, folder: &Folder) -> Result<Used, KeyError> {
-        Ok(Used::read(folder)?.and(&self.remembered()))
+    pub(super) fn all_used(&self, folder: &Folder) -> Result<Uses, KeyError> {
+        Ok(Used::read(folder)?.uses.and(&self.known()))
     }
 
     fn publish(&self, folder: &Folder, key: MonthKey) -> Result<MonthKey, KeyError> {
@@ -149,28 +147,71 @@ impl Keyring {
 
     /// The slots of a month that hold a key, or what is left of one.
     pub fn destroyable(&self, month: Month) -> Result<Vec<Slot>, KeyError> {
-        let slots = Folder::open(&self.folder)?.slots_of(month)?;
+        let slots = self.open_folder(Some(month))?.slots_of(month)?;
         Ok(slots.iter().filter(|(_, kept)| *kept == Kept::Key).map(|(slot, _)| *slot).collect())
     }
 
     /// For good. The tombstone stays. `false`: the file was removed, but could not be overwritten before.
     pub fn destroy(&self, slot: Slot) -> Result<bool, KeyError> {
         let folder = Folder::open(&self.folder)?;
-        let loaded = folder.load(slot).map(|key| key.id()).ok();
-        let used =
-            || self.all_used(&folder).ok()?.keys().iter().find(|u| u.slot == slot).map(|u| u.id);
-        destroy::destroy(&folder, slot, loaded.or_else(used), self.clock.now())
+        let id = match folder.load(slot) {
+            Ok(key) => Some(key.id()),
+            Err(_) => only_id_used(&self.all_used(&folder).unwrap_or_default(), slot),
+        };
+        destroy::destroy(&folder, slot, id, self.clock.now())
     }
 }
 
-/// There, or used before: what is missing keeps its place.
-fn last_slot(folder: &Folder, used: &Used, month: Month) -> Result<Option<Slot>, KeyError> {
-    let there = folder.slots_of(month)?.last().map(|(slot, _)| *slot);
-    Ok(there.max(used.newest(month).map(|used| used.slot)))
+/// What lies in each slot.
+fn states(folder: &Folder) -> Result<BTreeMap<Slot, KeyState>, KeyError> {
+    let mut states: BTreeMap<Slot, KeyState> = BTreeMap::new();
+    for (slot, kept) in folder.slots()? {
+        let state = match (kept, states.get(&slot)) {
+            (Kept::Tombstone, Some(_)) => {
+                let folder = folder.path().to_owned();
+                KeyState::Unusable(KeyError::HalfDestroyed { slot, folder })
+            }
+            (Kept::Tombstone, None) => match Tombstone::read(folder, slot) {
+                Ok(Tombstone { id, day, .. }) => KeyState::Destroyed { id, day },
+                Err(error) => KeyState::Unusable(error),
+            },
+            (Kept::Key, _) => match folder.load(slot) {
+                Ok(key) => KeyState::Ready { id: key.id(), created: key.created() },
+                Err(error) => KeyState::Unusable(error),
+            },
+        };
+        states.insert(slot, state);
+    }
+    Ok(states)
 }
 
-fn next_slot(folder: &Folder, used: &Used, month: Month) -> Result<Slot, KeyError> {
-    let last = last_slot(folder, used, month)?;
+/// Used keys that are in no slot of their month, though nothing is known to be wrong with their own.
+fn lost(folder: &Folder, used: &Uses, states: &BTreeMap<Slot, KeyState>) -> Vec<(Slot, KeyError)> {
+    let is_there = |used: &UsedKey| {
+        states.iter().any(|(slot, state)| {
+            let has_it = matches!(state, KeyState::Ready { id, .. } if *id == used.id);
+            slot.month == used.slot.month && has_it
+        })
+    };
+    let problem = |used: UsedKey| match states.get(&used.slot) {
+        None => Some((used.slot, KeyError::missing(folder, used))),
+        Some(KeyState::Ready { id, .. }) => {
+            Some((used.slot, KeyError::replaced(folder, used, *id)))
+        }
+        Some(_) => None,
+    };
+    used.keys().filter(|used| !is_there(used)).filter_map(problem).collect()
+}
+
+fn only_id_used(used: &Uses, slot: Slot) -> Option<KeyId> {
+    let mut of_slot = used.keys().filter(|used| used.slot == slot);
+    of_slot.next().filter(|_| of_slot.next().is_none()).map(|used| used.id)
+}
+
+/// Behind every one that is there or was used: what is missing keeps its place.
+fn next_slot(folder: &Folder, used: &Uses, month: Month) -> Result<Slot, KeyError> {
+    let there = folder.slots_of(month)?.last().map(|(slot, _)| *slot);
+    let last = there.max(used.last(month).first().map(|used| used.slot));
     Ok(last
         .map_or(Slot::first(month), |last| Slot { number: last.number.saturating_add(1), month }))
 }

@@ -6,6 +6,7 @@
 //! of one that was lost, never prints a key.
 
 mod backup;
+mod choice;
 mod create;
 mod destroy;
 mod error;
@@ -15,7 +16,9 @@ mod keyring;
 mod manage;
 mod month;
 mod slot;
+mod stamp;
 mod used;
+mod uses;
 
 pub use backup::Backup;
 pub use error::KeyError;
@@ -24,7 +27,7 @@ pub use keyring::Keyring;
 pub use manage::{AllKeys, KeyState, ListedKey};
 pub use month::Month;
 pub use slot::Slot;
-pub use used::UsedKey;
+pub use uses::UsedKey;
 
 #[cfg(test)]
 mod tests;

@@ -6,6 +6,9 @@ use zeroize::Zeroizing;
 
 use super::*;
 
+mod lost;
+mod shared;
+
 /// A keys folder with the used key of one month.
 struct Case {
     _scratch: tempfile::TempDir,

@@ -1,50 +1,26 @@
 //! The list of keys that something was sealed with: `used` in the keys folder, a line each, appended and
 //! fsynced before the first token leaves. A key that stands here and is missing is not replaced silently.
 
-use std::fmt;
 use std::fs::File;
 use std::io::{self, Write};
 
 use rustix::fs::{Mode, OFlags, openat};
+use rustix::io::Errno;
 
 use super::folder::Folder;
-use super::slot::Kept;
-use super::{KeyError, KeyId, Month, MonthKey, Slot};
+use super::uses::Uses;
+use super::{KeyError, UsedKey};
 use crate::base::{Timestamp, rfc3339};
 
 const NAME: &str = "used";
 /// Of a thousand years.
 const LONGEST: u64 = 1 << 20;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct UsedKey {
-    pub slot: Slot,
-    pub id: KeyId,
-}
-
-impl fmt::Display for UsedKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.id, self.slot.file_name(Kept::Key))
-    }
-}
-
-impl UsedKey {
-    /// As it is displayed.
-    pub fn parse(text: &str) -> Option<UsedKey> {
-        let (id, file) = text.split_once(' ')?;
-        let (slot, kept) = Slot::of_file(file)?;
-        Some(UsedKey { slot, id: KeyId::parse(id)? }).filter(|_| kept == Kept::Key)
-    }
-
-    /// Those of a list; what is no such name is passed over.
-    pub fn parse_all(texts: &[String]) -> Vec<UsedKey> {
-        texts.iter().filter_map(|text| UsedKey::parse(text)).collect()
-    }
-}
+/// How often a line is written that others spoil by writing at the same moment.
+const ATTEMPTS: u32 = 8;
 
 #[derive(Debug, Default)]
 pub(super) struct Used {
-    keys: Vec<UsedKey>,
+    pub uses: Uses,
     ends_torn: bool,
 }
 
@@ -57,71 +33,83 @@ impl Used {
             text => text?,
         };
         // A line that a kill left half written says nothing: what it would have said was not yet used.
-        let keys = text.split(|byte| *byte == b'\n').filter_map(parse).collect();
-        let ends_torn = text.last().is_some_and(|last| *last != b'\n');
-        Ok(Used { keys, ends_torn })
-    }
-
-    /// Those that the program remembers elsewhere count as well.
-    pub fn and(mut self, others: &[UsedKey]) -> Used {
-        self.keys.extend_from_slice(others);
-        self
-    }
-
-    pub fn keys(&self) -> &[UsedKey] {
-        &self.keys
-    }
-
-    /// The one that must be there for its month to be sealed.
-    pub fn newest(&self, month: Month) -> Option<UsedKey> {
-        let of_month = self.keys.iter().filter(|used| used.slot.month == month);
-        of_month.max_by_key(|used| used.slot.number).copied()
-    }
-
-    /// Durable when this returns.
-    pub fn add(&self, folder: &Folder, key: &MonthKey, now: Timestamp) -> Result<(), KeyError> {
-        let wanted = UsedKey { slot: key.slot(), id: key.id() };
-        if self.keys.contains(&wanted) {
-            return Ok(());
+        let mut uses = Uses::default();
+        for (key, time) in text.split(|byte| *byte == b'\n').filter_map(parse) {
+            uses.put(key, time);
         }
-        let file = key.slot().file_name(Kept::Key);
-        let before = if self.ends_torn { "\n" } else { "" };
-        let line = format!("{before}{} {file} {}\n", key.id(), rfc3339::text(now, 0));
-        append(folder, line.as_bytes())
-            .map_err(|source| KeyError::Write { path: folder.path_of(NAME), source })
+        let ends_torn = text.last().is_some_and(|last| *last != b'\n');
+        Ok(Used { uses, ends_torn })
     }
+
+    /// Lines for these keys. Where a time is not known, that of now is written.
+    fn lines(&self, keys: &[(UsedKey, Option<Timestamp>)], now: Timestamp) -> String {
+        let mut lines = if self.ends_torn { "\n".to_owned() } else { String::new() };
+        for (key, time) in keys {
+            let time = time.unwrap_or_else(|| self.uses.time_of_next(key.slot, now));
+            lines.push_str(&format!("{key} {}\n", rfc3339::text(time, 0)));
+        }
+        lines
+    }
+}
+
+/// All of `keys` stand in the list, durably, when this returns it. What was written is read again: where another process
+/// appends at the same moment and one of the two is cut short (a full disk), their lines are joined to one that says
+/// nothing.
+pub(super) fn add(folder: &Folder, keys: &Uses, now: Timestamp) -> Result<Uses, KeyError> {
+    let failed = |source| KeyError::Write { path: folder.path_of(NAME), source };
+    for _ in 0..ATTEMPTS {
+        let list = Used::read(folder)?;
+        let missing: Vec<_> = keys.iter().filter(|(key, _)| !list.uses.contains(*key)).collect();
+        if missing.is_empty() {
+            // Also what somebody else wrote, who may not have come to this yet.
+            sync(folder).map_err(failed)?;
+            return Ok(list.uses);
+        }
+        append(folder, list.lines(&missing, now).as_bytes()).map_err(failed)?;
+    }
+    Err(failed(io::Error::other("other processes spoil what this one writes there")))
 }
 
 /// Lines of one folder's list that the other does not yet have.
-pub(super) fn copy(from: &Folder, to: &Folder) -> Result<(), KeyError> {
-    let there = Used::read(to)?;
-    let text = match from.read(NAME, LONGEST) {
-        Err(KeyError::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
-            return Ok(());
-        }
-        text => text?,
-    };
-    let mut lines = if there.ends_torn { vec![b'\n'] } else { Vec::new() };
-    for line in text.split(|byte| *byte == b'\n') {
-        if parse(line).is_some_and(|used| !there.keys.contains(&used)) {
-            lines.extend_from_slice(line);
-            lines.push(b'\n');
-        }
-    }
-    append(to, &lines).map_err(|source| KeyError::Write { path: to.path_of(NAME), source })
+pub(super) fn copy(from: &Folder, to: &Folder, now: Timestamp) -> Result<(), KeyError> {
+    let uses = Used::read(from)?.uses;
+    if uses.is_empty() { Ok(()) } else { add(to, &uses, now).map(drop) }
 }
 
-fn append(folder: &Folder, line: &[u8]) -> io::Result<()> {
+fn append(folder: &Folder, lines: &[u8]) -> io::Result<()> {
     let flags =
-        OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let mut file = File::from(openat(folder.directory(), NAME, flags, Mode::RUSR | Mode::WUSR)?);
+        OFlags::WRONLY | OFlags::APPEND | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let (mut file, is_new) = match openat(folder.directory(), NAME, flags, Mode::empty()) {
+        Ok(file) => (File::from(file), false),
+        Err(Errno::NOENT) => match folder.create(NAME, flags) {
+            // Somebody else just made it: it is read again.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
+            file => (file?, true),
+        },
+        Err(error) => return Err(error.into()),
+    };
+    if is_new {
+        // The mask of this process may have taken away our own rights.
+        rustix::fs::fchmod(&file, Mode::RUSR | Mode::WUSR)?;
+    }
     // One write: what several processes append does not mix.
-    file.write_all(line)?;
+    file.write_all(lines)
+}
+
+fn sync(folder: &Folder) -> io::Result<()> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = File::from(openat(folder.directory(), NAME, flags, Mode::empty())?);
     file.sync_all()?;
     folder.sync()
 }
 
-fn parse(line: &[u8]) -> Option<UsedKey> {
+fn parse(line: &[u8]) -> Option<(UsedKey, Option<Timestamp>)> {
     let (key, time) = std::str::from_utf8(line).ok()?.rsplit_once(' ')?;
-    UsedKey::parse(key).filter(|_| time.ends_with('Z'))
+    let key = UsedKey::parse(key).filter(|_| time.ends_with('Z'))?;
+    let moment = time.parse::<jiff::Timestamp>().ok();
+    let nanos = moment.and_then(|moment| i64::try_from(moment.as_nanosecond()).ok());
+    Some((key, nanos.map(Timestamp)))
 }
+
+#[cfg(test)]
+mod tests;

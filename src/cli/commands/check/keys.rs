@@ -17,13 +17,11 @@ pub(super) fn keys(settings: &Settings) -> Vec<Finding> {
     let folder = &settings.keys;
     let finding = |result| Finding { subject: format!("keys {}", folder.display()), result };
     let remembered = UsedKey::parse_all(&state::used_keys(&settings.directories.state));
-    let listed = Keyring::open(folder).and_then(|keyring| {
-        keyring.remember(&remembered);
-        keyring.list()
-    });
-    let listed = match listed {
+    let keyring = Keyring::lazy(folder, false);
+    keyring.remember(&remembered);
+    let listed = match keyring.list() {
         Ok(listed) => listed,
-        Err(KeyError::NoFolder { .. }) if remembered.is_empty() => {
+        Err(KeyError::NoFolder { .. }) => {
             return vec![finding(Ok("not there yet; made with the first key".to_owned()))];
         }
         Err(error) => return vec![finding(Err(with_causes(&error)))],

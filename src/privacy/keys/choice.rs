@@ -1,0 +1,121 @@
+//! Which key a month is sealed with.
+//!
+//! A key that we do not know to have been used is taken into use, or made, only in a folder that knows the keys of
+//! which we do know it. A folder that does not is not the one that was used: it is empty because nothing is mounted
+//! there, an old copy, or another machine's. What would be sealed in it could not be opened with the right one.
+
+use super::create;
+use super::destroy::Tombstone;
+use super::folder::Folder;
+use super::slot::Kept;
+use super::uses::Uses;
+use super::{KeyError, KeyId, Keyring, Month, MonthKey, Slot, UsedKey};
+
+/// What is known of used keys when a key is chosen.
+pub(super) struct Knowledge<'a> {
+    /// By the folder.
+    pub list: &'a Uses,
+    /// By us, without the folder.
+    pub known: &'a Uses,
+    /// One that was used and of which the folder knows nothing.
+    pub unknown: Option<UsedKey>,
+}
+
+impl Knowledge<'_> {
+    /// Refused where the folder is not the one that was used.
+    fn allows_another(&self, folder: &Folder) -> Result<(), KeyError> {
+        let path = || folder.path().to_owned();
+        self.unknown.map_or(Ok(()), |used| Err(KeyError::OtherFolder { folder: path(), used }))
+    }
+}
+
+impl Keyring {
+    pub(super) fn choose(
+        &self,
+        folder: &Folder,
+        month: Month,
+        knowledge: &Knowledge<'_>,
+    ) -> Result<MonthKey, KeyError> {
+        let slots = folder.slots_of(month)?;
+        let last_used = knowledge.list.clone().and(knowledge.known).last(month);
+        match (slots.last(), last_used.first()) {
+            (None, None) if self.makes_none => {
+                Err(KeyError::None { month, folder: folder.path().to_owned() })
+            }
+            (None, None) => {
+                knowledge.allows_another(folder)?;
+                self.create(folder, Slot::first(month))
+            }
+            (None, Some(used)) => Err(KeyError::missing(folder, *used)),
+            (Some((newest, _)), Some(used)) if used.slot > *newest => {
+                Err(KeyError::missing(folder, *used))
+            }
+            (Some((slot, Kept::Tombstone)), _) => {
+                let Tombstone { slot, day, .. } = Tombstone::read(folder, *slot)?;
+                Err(KeyError::NoneSinceDestroyed { slot, day, folder: folder.path().to_owned() })
+            }
+            (Some((slot, Kept::Key)), _) => {
+                let key = folder.load(*slot)?;
+                is_last_used(folder, &key, &last_used)?;
+                if !knowledge.known.has(month, key.id()) {
+                    knowledge.allows_another(folder)?;
+                }
+                Ok(key)
+            }
+        }
+    }
+
+    /// Ours, or that of whoever was first.
+    fn create(&self, folder: &Folder, slot: Slot) -> Result<MonthKey, KeyError> {
+        match create::publish(folder, &create::random(slot, self.clock.now())?) {
+            Ok(()) | Err(KeyError::Exists { .. }) => folder.load(slot),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// The key of a slot goes on only if nothing was sealed after it with another one of that slot. Where nobody knows
+/// which of two was the last, the other one has to be in the folder too.
+fn is_last_used(folder: &Folder, key: &MonthKey, last_used: &[UsedKey]) -> Result<(), KeyError> {
+    let of_slot = || last_used.iter().filter(|used| used.slot == key.slot());
+    let is_one = of_slot().any(|used| used.id == key.id());
+    for other in of_slot().filter(|used| used.id != key.id()) {
+        if !is_one || !holds(folder, key.month(), other.id)? {
+            return Err(KeyError::replaced(folder, *other, key.id()));
+        }
+    }
+    Ok(())
+}
+
+/// A key that was used last in its month and of which the folder knows nothing: it neither lists it nor has it nor
+/// has gone on behind it.
+pub(super) fn unknown_to(
+    folder: &Folder,
+    list: &Uses,
+    known: &Uses,
+) -> Result<Option<UsedKey>, KeyError> {
+    for used in known.last_of_all() {
+        if !list.has(used.slot.month, used.id) && !has_trace(folder, used)? {
+            return Ok(Some(used));
+        }
+    }
+    Ok(None)
+}
+
+fn has_trace(folder: &Folder, used: UsedKey) -> Result<bool, KeyError> {
+    let slots = folder.slots_of(used.slot.month)?;
+    let went_on = slots.iter().any(|(slot, _)| *slot > used.slot);
+    let is_destroyed = || {
+        let tombstone = Tombstone::read(folder, used.slot);
+        slots.contains(&(used.slot, Kept::Tombstone))
+            && tombstone.is_ok_and(|tombstone| tombstone.id.is_none_or(|id| id == used.id))
+    };
+    Ok(went_on || is_destroyed() || holds(folder, used.slot.month, used.id)?)
+}
+
+/// In any slot of the month, and in order.
+pub(super) fn holds(folder: &Folder, month: Month, id: KeyId) -> Result<bool, KeyError> {
+    let slots = folder.slots_of(month)?;
+    let has_it = |slot: Slot| folder.load(slot).is_ok_and(|key| key.id() == id);
+    Ok(slots.iter().any(|(slot, kept)| *kept == Kept::Key && has_it(*slot)))
+}

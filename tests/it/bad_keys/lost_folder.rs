@@ -1,0 +1,460 @@
+//! The folder of keys goes away, or another one stands in its place: months wait, nothing is sealed that the folder
+//! could not open when it is back, and then every line arrives once.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::Command;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use super::*;
+use crate::program::{Random, seed, wait_for};
+use crate::steps;
+
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Where the folder is while something else stands in its place.
+fn aside(months: &Months) -> PathBuf {
+    months.bench.path("aside")
+}
+
+/// As it was when April alone had a key.
+fn old(months: &Months) -> PathBuf {
+    months.bench.path("old")
+}
+
+fn copy(from: &Path, to: &Path) {
+    assert!(Command::new("cp").arg("-a").args([from, to]).status().unwrap().success());
+}
+
+fn empty(folder: &Path) {
+    fs::create_dir(folder).unwrap();
+    set_mode(folder, 0o700);
+}
+
+fn move_aside(months: &Months) {
+    fs::rename(&months.keys, aside(months)).unwrap();
+}
+
+fn put_folder_back(months: &Months) {
+    if months.keys.exists() {
+        fs::remove_dir_all(&months.keys).unwrap();
+    }
+    fs::rename(aside(months), &months.keys).unwrap();
+}
+
+/// Names in the folder; none where there is no folder.
+fn names_in(folder: &Path) -> BTreeSet<String> {
+    let Ok(files) = fs::read_dir(folder) else { return BTreeSet::new() };
+    files.map(|file| file.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+fn keys_in(folder: &Path) -> BTreeSet<String> {
+    names_in(folder).into_iter().filter(|name| name.ends_with(".key")).collect()
+}
+
+fn delivered(months: &Months) -> [usize; 3] {
+    ["Apr", "May", "Jun"].map(|month| months.delivered(month))
+}
+
+/// Every token of the output opens with the folder, and each month was sealed with one key.
+fn assert_each_token_opens(months: &Months) {
+    let mut decrypt = months.bench.beside(&["decrypt"]);
+    program::expect(decrypt.arg(months.bench.path("out.jsonl")).arg("--keys").arg(&months.keys), 0);
+    for (month, ids) in sealed_with(months) {
+        assert_eq!(ids.len(), 1, "month {month}: {ids:x?}");
+    }
+}
+
+/// Month and key id of every token in the output.
+fn sealed_with(months: &Months) -> BTreeMap<u16, BTreeSet<[u8; 8]>> {
+    let text = fs::read_to_string(months.bench.path("out.jsonl")).unwrap_or_default();
+    let mut sealed: BTreeMap<u16, BTreeSet<[u8; 8]>> = BTreeMap::new();
+    for token in text.split("enc1.").skip(1) {
+        let head = URL_SAFE_NO_PAD.decode(&token[..16]).unwrap();
+        let month = u16::from_be_bytes([head[1], head[2]]);
+        sealed.entry(month).or_default().insert(head[3..11].try_into().unwrap());
+    }
+    sealed
+}
+
+/// The id of each key file.
+fn ids_in(folder: &Path) -> BTreeSet<[u8; 8]> {
+    let id = |name: String| {
+        let line = fs::read_to_string(folder.join(name)).unwrap();
+        let key = URL_SAFE_NO_PAD.decode(line.trim_end().strip_prefix("lwkey1.").unwrap()).unwrap();
+        key[11..19].try_into().unwrap()
+    };
+    keys_in(folder).into_iter().map(id).collect()
+}
+
+/// What it is called, how it comes about while April and May have keys and June has none, how much of each is then
+/// delivered of two lines in April, two in May and one in June.
+type Loss = (&'static str, fn(&Months), [usize; 3]);
+
+const LOSSES: [Loss; 5] = [
+    ("away", move_aside, [1, 1, 0]),
+    (
+        "empty",
+        |months| {
+            move_aside(months);
+            empty(&months.keys);
+        },
+        [1, 1, 0],
+    ),
+    (
+        "emptied",
+        |months| {
+            copy(&months.keys, &aside(months));
+            for name in names_in(&months.keys) {
+                fs::remove_file(months.keys.join(name)).unwrap();
+            }
+        },
+        [1, 1, 0],
+    ),
+    (
+        "an old copy",
+        |months| {
+            move_aside(months);
+            copy(&old(months), &months.keys);
+        },
+        [2, 1, 0],
+    ),
+    (
+        "of another machine",
+        |months| {
+            move_aside(months);
+            for month in ["2021_April", "2021_May", "2021_June"] {
+                let mut new = program::logwarden(months.bench.path("other").as_path());
+                fs::create_dir_all(months.bench.path("other")).unwrap();
+                new.args(["keys", "new", month, "--keys"]).arg(&months.keys);
+                program::expect(&mut new, 0);
+            }
+        },
+        [1, 1, 0],
+    ),
+];
+
+/// April and May have keys and a line each.
+fn begun(folder: &str) -> Months {
+    let mut months = match folder {
+        DEFAULT => Months::with_keys_in(DEFAULT),
+        _ => Months::new(),
+    };
+    months.append(&["Apr"]);
+    assert_eq!(months.bench.once().0, Some(0));
+    copy(&months.keys, &old(&months));
+    months.append(&["May"]);
+    assert_eq!(months.bench.once().0, Some(0));
+    months
+}
+
+/// Files wait, and one that needs no key and came later is through: each was tried.
+fn wait_for_a_try(months: &Months, engine: &program::Engine) {
+    wait_for("a file waits", PATIENCE, || {
+        engine.said().contains("waits, nothing of it leaves in clear").then_some(())
+    });
+    let before = months.delivered("Dec");
+    let time = jiff::Timestamp::now();
+    let line = format!("{{\"timestamp\":\"{time:.3}\",\"level\":\"info\",\"message\":\"m\"}}\n");
+    months.bench.append("logs_2021_Dec.txt", &line);
+    wait_for("the others go on", PATIENCE, || (months.delivered("Dec") > before).then_some(()));
+}
+
+#[test]
+fn months_wait_while_the_folder_is_lost_under_a_running_engine() {
+    for folder in ["keys", DEFAULT] {
+        for (name, lose, expected) in LOSSES {
+            let name = format!("{folder}: {name}");
+            let mut months = begun(folder);
+            let engine = months.bench.engine();
+            months.append(&["Apr"]);
+            wait_for("April", PATIENCE, || (months.delivered("Apr") == 2).then_some(()));
+
+            lose(&months);
+            let there = keys_in(&months.keys);
+            months.append(&["Apr", "May", "Jun"]);
+            wait_for_a_try(&months, &engine);
+            let [april, may, june] = expected;
+            assert_eq!(delivered(&months), [april + 1, may, june], "{name}: {}", engine.said());
+            assert_eq!(keys_in(&months.keys), there, "{name}: no key was made");
+            assert_eq!(months.keys.exists(), !name.ends_with("away"), "{name}: nor a folder");
+
+            put_folder_back(&months);
+            let retry = || program::run(&mut months.bench.beside(&["ship", "retry"]));
+            wait_for(&format!("{name}: all of it"), PATIENCE, || {
+                retry();
+                (delivered(&months) == [3, 2, 1]).then_some(())
+            });
+            assert_eq!(engine.terminate().code(), Some(0), "{name}");
+            assert_eq!(delivered(&months), [3, 2, 1], "{name}");
+            assert_each_token_opens(&months);
+            program::expect(&mut months.bench.beside(&["keys", "check"]), 0);
+        }
+    }
+}
+
+#[test]
+fn months_wait_where_the_folder_was_lost_before_the_start() {
+    for folder in ["keys", DEFAULT] {
+        for (name, lose, expected) in LOSSES {
+            let mut months = begun(folder);
+            lose(&months);
+            let there = keys_in(&months.keys);
+            months.append(&["Apr", "May", "Jun"]);
+            let (code, said) = months.bench.once();
+            assert_eq!(code, Some(1), "{folder}: {name}: {said}");
+            assert_eq!(delivered(&months), expected, "{folder}: {name}: {said}");
+            assert_eq!(keys_in(&months.keys), there, "{folder}: {name}: no key was made");
+            put_folder_back(&months);
+            assert_eq!(months.bench.once().0, Some(0), "{folder}: {name}");
+            assert_eq!(delivered(&months), [2, 2, 1], "{folder}: {name}");
+            assert_each_token_opens(&months);
+        }
+    }
+}
+
+/// What is mounted goes, and its empty mount point stays.
+#[test]
+fn months_wait_while_the_disk_of_the_folder_is_not_mounted() {
+    let mut months = Months::new();
+    let real = months.bench.path("real");
+    empty(&real);
+    let mount = |arguments: &[&Path]| {
+        let (command, arguments) = arguments.split_first().unwrap();
+        let done = Command::new(command).args(arguments).output();
+        done.is_ok_and(|output| output.status.success())
+    };
+    let attach = || mount(&[Path::new("mount"), Path::new("--bind"), &real, &months.keys]);
+    let detach = || mount(&[Path::new("umount"), Path::new("-l"), &months.keys]);
+    if !attach() {
+        println!("SKIPPED: this user may not mount a file system");
+        return;
+    }
+    let mut number = 0;
+    let mut append = |month: &str| {
+        number += 1;
+        let line = leaks::line(&format!("CLIENTID{number}"), number);
+        months.bench.append(&format!("logs_2021_{month}.txt"), &line);
+    };
+    append("Apr");
+    let engine = months.bench.engine();
+    let april = |lines| {
+        let out = months.bench.path("out.jsonl");
+        move || {
+            (fs::read_to_string(&out).unwrap_or_default().lines().count() == lines).then_some(())
+        }
+    };
+    wait_for("April", PATIENCE, april(1));
+    assert!(detach());
+    ["Apr", "May"].iter().for_each(|month| append(month));
+    wait_for_a_try(&months, &engine);
+    assert_eq!(names_in(&months.keys), BTreeSet::new(), "nothing was made below the mount point");
+    assert!(attach());
+    wait_for("all of it", PATIENCE, || {
+        program::run(&mut months.bench.beside(&["ship", "retry"]));
+        april(4)()
+    });
+    assert_eq!(engine.terminate().code(), Some(0));
+    assert_eq!([months.delivered("Apr"), months.delivered("May")], [2, 1]);
+    months.number = number;
+    assert_each_token_opens(&months);
+    assert!(detach());
+}
+
+/// Two engines of their own state share the folder.
+#[test]
+fn two_engines_that_share_a_folder_both_wait_for_it() {
+    let mut months = begun("keys");
+    let config = fs::read_to_string(months.bench.path("config.toml")).unwrap();
+    let other = config.replace("out.jsonl", "other.jsonl");
+    fs::write(months.bench.path("other.toml"), other).unwrap();
+    let engine = months.bench.engine();
+    let home = months.bench.path("other-home");
+    fs::create_dir(&home).unwrap();
+    let mut second = program::logwarden(&home);
+    second.arg("--no-ui").arg("--config").arg(months.bench.path("other.toml"));
+    second.arg("--state-dir").arg(home.join("state"));
+    let second = program::Engine::spawn(&home, &mut second);
+    let lines = |name: &str| {
+        let text = fs::read_to_string(months.bench.path(name)).unwrap_or_default();
+        text.lines().count()
+    };
+    wait_for("both", PATIENCE, || (lines("out.jsonl") + lines("other.jsonl") == 4).then_some(()));
+    fs::rename(&months.keys, months.bench.path("aside")).unwrap();
+    empty(&months.keys);
+    let number = months.number;
+    for (more, month) in ["Apr", "May", "Jun"].iter().enumerate() {
+        let line = leaks::line("CLIENTID9", number + more + 1);
+        months.bench.append(&format!("logs_2021_{month}.txt"), &line);
+    }
+    for engine in [&engine, &second] {
+        wait_for("a file waits", PATIENCE, || {
+            engine.said().contains("waits, nothing").then_some(())
+        });
+    }
+    wait_for_a_try(&months, &engine);
+    assert_eq!(names_in(&months.keys), BTreeSet::new());
+    fs::remove_dir(&months.keys).unwrap();
+    fs::rename(months.bench.path("aside"), &months.keys).unwrap();
+    wait_for("all of it", PATIENCE, || {
+        (lines("out.jsonl") + lines("other.jsonl") == 12).then_some(())
+    });
+    for engine in [engine, second] {
+        assert_eq!(engine.terminate().code(), Some(0));
+    }
+    months.number += 3;
+    assert_each_token_opens(&months);
+    assert_eq!(keys_in(&months.keys).len(), 3, "one key a month");
+    fs::copy(months.bench.path("other.jsonl"), months.bench.path("out.jsonl")).unwrap();
+    assert_each_token_opens(&months);
+}
+
+/// The list is lost alone, or it alone is left.
+#[test]
+fn a_list_without_keys_and_keys_without_a_list_are_told_apart() {
+    let mut months = begun("keys");
+    fs::remove_file(months.key("used")).unwrap();
+    months.append(&["Apr", "May", "Jun"]);
+    assert_eq!(months.bench.once().0, Some(0));
+    assert_eq!(delivered(&months), [2, 2, 1]);
+
+    let kept = months.bench.path("kept");
+    copy(&months.keys, &kept);
+    keys_in(&months.keys).iter().for_each(|name| fs::remove_file(months.keys.join(name)).unwrap());
+    // Nor does a lost state make a key anew that stands in the list.
+    fs::remove_dir_all(months.bench.path("state")).unwrap();
+    for output in ["out.jsonl", "out.jsonl.cursor"] {
+        fs::remove_file(months.bench.path(output)).unwrap();
+    }
+    let (code, said) = months.bench.once();
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("was used and is missing"), "{said}");
+    assert_eq!(delivered(&months), [0; 3]);
+    assert_eq!(keys_in(&months.keys), BTreeSet::new());
+    fs::remove_dir_all(&months.keys).unwrap();
+    fs::rename(kept, &months.keys).unwrap();
+    assert_eq!(months.bench.once().0, Some(0));
+    assert_eq!(delivered(&months), [2, 2, 1]);
+    assert_each_token_opens(&months);
+}
+
+#[test]
+fn a_new_key_that_the_state_knows_is_known_to_commands_at_once() {
+    let mut months = begun("keys");
+    let engine = months.bench.engine();
+    months.append(&["Jun"]);
+    wait_for("June", PATIENCE, || (months.delivered("Jun") == 1).then_some(()));
+    fs::rename(&months.keys, aside(&months)).unwrap();
+    empty(&months.keys);
+    let check = program::run(&mut months.bench.beside(&["keys", "check"]));
+    assert_eq!(check.status.code(), Some(1));
+    for month in ["2021_April", "2021_May", "2021_June"] {
+        let wrong = format!("WRONG {month}: the key ");
+        assert!(program::text(&check.stdout).contains(&wrong), "{}", program::text(&check.stdout));
+    }
+    engine.kill();
+}
+
+/// How the folder is lost at random.
+fn lose_at_random(months: &Months, random: &mut Random) {
+    move_aside(months);
+    match random.below(3) {
+        0 => {}
+        1 => empty(&months.keys),
+        _ => copy(&old(months), &months.keys),
+    }
+}
+
+fn sleep(random: &mut Random, most_millis: u64) {
+    std::thread::sleep(Duration::from_micros(random.below(most_millis * 1000)));
+}
+
+/// A line for a month that never had a key, and one for each of two that have.
+fn append_round(months: &Months, round: u64) -> usize {
+    let names =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let new = format!("logs_{}_{}.txt", 2010 + round / 12, names[(round % 12) as usize]);
+    let files = [new.as_str(), "logs_2021_Apr.txt", "logs_2021_May.txt"];
+    for (number, file) in files.iter().enumerate() {
+        months.bench.append(file, &leaks::line("CLIENTID5", number));
+    }
+    files.len()
+}
+
+#[track_caller]
+fn assert_one_key_a_month_that_is_there(months: &Months, when: &str) {
+    let there = ids_in(&months.keys);
+    for (month, ids) in sealed_with(months) {
+        assert_eq!(ids.len(), 1, "{when}: month {month} {ids:x?}");
+        assert!(ids.is_subset(&there), "{when}: month {month} {ids:x?} is not in the folder");
+    }
+}
+
+#[test]
+fn kills_around_a_new_key_and_a_lost_folder_leave_one_key_a_month() {
+    let mut random = Random(seed("lost_folder"));
+    let months = begun("keys");
+    let mut lines = 2;
+    for round in 0..20 {
+        let engine = months.bench.engine();
+        lines += append_round(&months, round);
+        sleep(&mut random, 400);
+        lose_at_random(&months, &mut random);
+        sleep(&mut random, 200);
+        engine.kill();
+        if random.below(2) == 0 {
+            let engine = months.bench.engine();
+            sleep(&mut random, 400);
+            engine.kill();
+        }
+        put_folder_back(&months);
+        assert_one_key_a_month_that_is_there(&months, &format!("round {round}"));
+    }
+    let (code, said) = months.bench.once();
+    assert_eq!(code, Some(0), "{said}");
+    let out = fs::read_to_string(months.bench.path("out.jsonl")).unwrap();
+    assert_eq!(out.lines().count(), lines, "every line once");
+    assert_one_key_a_month_that_is_there(&months, "at the end");
+    assert_each_token_opens(&months);
+}
+
+/// The same at each call that makes a key and its name in the list and the state durable, and the folder is empty at
+/// the next start.
+#[test]
+fn killed_at_every_durable_step_of_a_new_key_before_the_folder_is_lost() {
+    let months = begun("keys");
+    if !steps::can_trace(months.bench.home.path()) {
+        println!("SKIPPED: strace is not there, or may not trace");
+        return;
+    }
+    let (mut round, mut lines, mut kills) = (0, 2, 0);
+    for call in ["fsync", "fdatasync", "linkat", "unlinkat"] {
+        for number in 1.. {
+            let (names, sealed) = (names_in(&months.keys), sealed_with(&months).len());
+            lines += append_round(&months, round);
+            round += 1;
+            let once = months.bench.command(&["--once"]);
+            if steps::killed_at(&once, months.bench.home.path(), call, number).is_none() {
+                break;
+            }
+            assert_one_key_a_month_that_is_there(&months, &format!("{call} {number}"));
+            // Between the first step of its key and the first token.
+            if names_in(&months.keys) != names && sealed_with(&months).len() == sealed {
+                kills += 1;
+                move_aside(&months);
+                empty(&months.keys);
+                assert_eq!(months.bench.once().0, Some(1), "{call} {number}");
+                assert_eq!(names_in(&months.keys), BTreeSet::new(), "{call} {number}");
+                put_folder_back(&months);
+            }
+        }
+    }
+    assert_eq!(months.bench.once().0, Some(0));
+    let out = fs::read_to_string(months.bench.path("out.jsonl")).unwrap();
+    assert_eq!(out.lines().count(), lines, "every line once");
+    assert_each_token_opens(&months);
+    println!("{round} rounds, {kills} kills between a key's first step and its first token");
+    assert!(kills >= 4, "{kills} kills");
+}
