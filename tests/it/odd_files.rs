@@ -7,6 +7,7 @@ use std::os::unix::fs::symlink;
 use std::time::{Duration, Instant};
 
 use crate::rotation::{Bench, append, line, lines};
+use crate::small_disk::SmallDisk;
 
 /// A link that leads to itself is no file; it must not keep renamed and deleted files from being seen.
 #[test]
@@ -99,4 +100,59 @@ fn names_that_are_no_text_are_rotated_like_any_other() {
     append(&log, lines("a", 40..50).as_bytes());
     bench.open();
     bench.expect_lines((0..50).map(|n| line("a", n)));
+}
+
+/// Where a file system keeps no birth times and gives inodes again at once, content alone tells files apart.
+#[test]
+fn without_birth_times_an_inode_that_comes_again_is_another_file() {
+    let mut bench = Bench::new(&["app.log"]);
+    let (at, image) = (bench.folder.path().join("logs"), bench.folder.path().join("image"));
+    let Some(_disk) = SmallDisk::mount_without_births(&at, &image) else { return };
+    let mut written = 0;
+    let mut write = |bench: &Bench, count: usize| {
+        bench.append("app.log", lines("a", written..written + count));
+        written += count;
+        written
+    };
+    let header = "this log begins here\n";
+    let mut headers = 0;
+    for round in 0..12 {
+        // Every second file begins as the one before it.
+        if round % 2 == 0 {
+            bench.append("app.log", header);
+            headers += 1;
+        }
+        let upto = write(&bench, 20);
+        bench.open();
+        bench.until("all", |bench| bench.consumer.events.len() == upto + headers);
+        let upto = write(&bench, 5);
+        let open = round % 3 == 0;
+        if open {
+            bench.until("more", |bench| bench.consumer.events.len() == upto + headers);
+        }
+        match round % 4 {
+            0 if open => fs::remove_file(bench.path("app.log")).unwrap(),
+            1 => {
+                fs::rename(bench.path("app.log"), bench.path(&format!("app.log.{round}"))).unwrap();
+            }
+            2 => {
+                let copy = bench.path(&format!("app.log.{round}"));
+                fs::copy(bench.path("app.log"), copy).unwrap();
+                File::create(bench.path("app.log")).unwrap();
+            }
+            _ => {}
+        }
+        bench.close();
+    }
+    bench.open();
+    let expected = written + headers;
+    bench.until("every line", |bench| bench.consumer.events.len() >= expected);
+    bench.drain();
+    let mut texts = bench.texts();
+    texts.retain(|text| *text != header.trim_end());
+    texts.sort_unstable();
+    texts.dedup();
+    assert_eq!((texts.len(), bench.consumer.events.len()), (written, expected));
+    assert_eq!(bench.consumer.lost, 0);
+    bench.close();
 }
