@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::catalog::{Stage, Tracked};
 use super::follower::Follower;
+use super::identify::decide::Origin;
 use super::identity::{Head, mark_at};
 use super::names;
 use crate::event::FileId;
@@ -37,11 +38,11 @@ impl Follower {
             row.ended = Some(time);
             self.pending.change(id);
         }
-        let (source, sibling) = (tracked.source, tracked.sibling);
+        let (source, origin) = (tracked.source, tracked.origin);
         let path = tracked.handle.path();
         self.catalog.read_on_in(id, rest);
         // The descriptor is open: nothing that can fail but the look at it, and then a scan finds it.
-        if self.track(file, source, &path, sibling).is_err() {
+        if self.track(file, source, &path, origin).is_err() {
             self.schedule.scan_at(now);
         }
         if !was_kept {
@@ -197,7 +198,7 @@ impl Follower {
         let (source, path) = (tracked.source, tracked.handle.path());
         let birth = tracked.birth;
         self.catalog.set_place(id, None, birth);
-        if self.track(file, source, &path, false).is_err() {
+        if self.track(file, source, &path, Origin::Path).is_err() {
             self.schedule.scan_at(self.now());
         }
     }

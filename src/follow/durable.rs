@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 
 use super::catalog::{Stage, Tracked};
 use super::follower::Follower;
+use super::identify::decide::Origin;
 use super::notices::{self, Topic};
 use super::shared::Shared;
 use crate::event::status::FileState;
@@ -87,7 +88,7 @@ fn give_out(shared: &Shared, tracked: &mut Tracked) {
         known.complete |= ended;
         known.facts.state = match ended {
             true => FileState::Ended,
-            false if tracked.sibling => FileState::Rotated,
+            false if tracked.origin != Origin::Path => FileState::Rotated,
             false => FileState::Live,
         };
     });

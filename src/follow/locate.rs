@@ -15,6 +15,7 @@ use super::SourceConfig;
 use super::descriptors::open_nonblocking;
 use super::discover::{self, Found, folder_of};
 use super::follower::Follower;
+use super::identify::decide::Origin;
 use super::identity::{self, Head, Place, bears};
 use super::names;
 use crate::base::Timestamp;
@@ -23,6 +24,9 @@ use crate::state::GenerationRow;
 
 /// Birth times are taken from a coarser clock than ours.
 pub(in crate::follow) const COARSE: Duration = Duration::from_millis(20);
+
+/// As coarse as the times of a file may be.
+const COARSEST: Duration = Duration::from_secs(2);
 
 /// Whether an open file holds what is looked for.
 pub(in crate::follow) type Fits<'a> = &'a dyn Fn(&Follower, &File) -> bool;
@@ -94,7 +98,10 @@ impl Follower {
                     let Ok(metadata) = std::fs::symlink_metadata(&path) else { continue };
                     if identity::birth(&metadata) == file.birth {
                         let place = Place::of(&metadata);
-                        self.find_or_open(&Found { source: *source, path, place }, true);
+                        self.find_or_open(
+                            &Found { source: *source, path, place },
+                            Origin::Candidate,
+                        );
                     }
                 }
             }
@@ -115,17 +122,18 @@ impl Follower {
             let place = Place { device: metadata.dev(), ..place };
             let changed = metadata.ctime().saturating_mul(1_000_000_000) + metadata.ctime_nsec();
             let made = Timestamp(identity::birth(&metadata).max(changed));
-            if made < since || self.catalog.at(place).is_some() {
+            // Some file systems keep whole seconds.
+            if made.plus(COARSEST) < since || self.catalog.at(place).is_some() {
                 continue;
             }
             if names::unpacked(&path) {
-                self.find_or_open(&Found { source, path, place }, true);
+                self.find_or_open(&Found { source, path, place }, Origin::Between);
                 continue;
             }
             let Ok(file) = open_nonblocking(&path) else { continue };
             if fits(self, &file) {
                 // Where that fails, it is looked for again.
-                let _ = self.track(Arc::new(file), source, &path, true);
+                let _ = self.track(Arc::new(file), source, &path, Origin::Candidate);
             }
         }
     }
@@ -188,11 +196,11 @@ impl Follower {
     fn open_siblings(&mut self, source: usize, path: &Path, fits: Fits<'_>) {
         for (path, place) in self.siblings(path) {
             if names::unpacked(&path) {
-                self.find_or_open(&Found { source, path, place }, true);
+                self.find_or_open(&Found { source, path, place }, Origin::Between);
             } else if let Ok(file) = open_nonblocking(&path)
                 && fits(self, &file)
             {
-                let _ = self.track(Arc::new(file), source, &path, true);
+                let _ = self.track(Arc::new(file), source, &path, Origin::Candidate);
             }
         }
     }

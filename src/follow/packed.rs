@@ -88,11 +88,11 @@ impl Follower {
         if tracked.stage == Stage::Settled {
             return;
         }
-        let (source, sibling) = (tracked.source, tracked.sibling);
+        let (source, origin) = (tracked.source, tracked.origin);
         let path = tracked.handle.path();
         self.drop_file(id);
         self.bury(row);
-        if self.track(packed.original.clone(), source, &path, sibling).is_err() {
+        if self.track(packed.original.clone(), source, &path, origin).is_err() {
             self.schedule.scan_at(self.now());
         }
     }

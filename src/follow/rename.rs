@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::discover::{Found, Sight, folder_of};
 use super::follower::Follower;
+use super::identify::decide::Origin;
 use super::identity::{self, Place, name_of};
 use super::locate::COARSE;
 use crate::base::Timestamp;
@@ -92,7 +93,9 @@ impl Follower {
         let now = self.now();
         let here: HashSet<&Path> = sight.found.iter().map(|found| &*found.path).collect();
         self.seen.vacant.retain(|path, _| !here.contains(&**path));
-        for (_, tracked) in self.catalog.iter().filter(|(_, tracked)| !tracked.sibling) {
+        for (_, tracked) in
+            self.catalog.iter().filter(|(_, tracked)| tracked.origin == Origin::Path)
+        {
             let Some(path) = tracked.row.as_ref().map(|row| &row.first_path) else { continue };
             let vacant = !here.contains(&**path) && self.seen.last_at.contains_key(path);
             if vacant && !self.seen.vacant.contains_key(path) {
@@ -121,7 +124,7 @@ impl Follower {
                 let between = birth >= since && birth <= until && birth.0 > 0;
                 if between && self.catalog.at(place).is_none() {
                     let between = Found { source, path, place };
-                    news |= self.find_or_open(&between, true).is_some();
+                    news |= self.find_or_open(&between, Origin::Between).is_some();
                 }
             }
             if !news {

@@ -13,6 +13,7 @@ use super::descriptors::open_nonblocking;
 use super::discover::{self, Found, Sight};
 use super::file::{FileFacts, FileHandle};
 use super::follower::{Follower, Phase};
+use super::identify::decide::Origin;
 use super::identity::{self, Place};
 use super::notices::{self, Topic};
 use crate::base::Timestamp;
@@ -33,8 +34,9 @@ impl Follower {
         let mut present = HashSet::with_capacity(sight.found.len());
         self.seen.unopened.clear();
         for found in &sight.found {
-            let Some(id) = self.find_or_open(found, false) else { continue };
+            let Some(id) = self.find_or_open(found, Origin::Path) else { continue };
             present.insert(id);
+            self.name_by_path(id);
             self.relabel(id, &found.path);
             self.note_place(id, found);
         }
@@ -90,11 +92,11 @@ impl Follower {
         }
     }
 
-    pub fn find_or_open(&mut self, found: &Found, sibling: bool) -> Option<FileId> {
+    pub fn find_or_open(&mut self, found: &Found, origin: Origin) -> Option<FileId> {
         if let Some(id) = self.catalog.at(found.place) {
             return Some(id);
         }
-        match self.open(found, sibling) {
+        match self.open(found, origin) {
             Ok(id) => {
                 self.shared.board.unsay(&Topic::Open(found.path.clone()));
                 Some(id)
@@ -117,7 +119,7 @@ impl Follower {
         }
     }
 
-    fn open(&mut self, found: &Found, sibling: bool) -> io::Result<FileId> {
+    fn open(&mut self, found: &Found, origin: Origin) -> io::Result<FileId> {
         let file = open_nonblocking(&found.path)?;
         let metadata = file.metadata()?;
         let place = Place::of(&metadata);
@@ -131,7 +133,7 @@ impl Follower {
         if !metadata.is_file() {
             return Err(io::Error::new(io::ErrorKind::NotFound, "no regular file any more"));
         }
-        self.track(Arc::new(file), found.source, &found.path, sibling)
+        self.track(Arc::new(file), found.source, &found.path, origin)
     }
 
     /// Begins to follow an open file; nothing is known of it yet.
@@ -140,7 +142,7 @@ impl Follower {
         file: Arc<File>,
         source: usize,
         path: &Path,
-        sibling: bool,
+        origin: Origin,
     ) -> io::Result<FileId> {
         let metadata = file.metadata()?;
         let place = Place::of(&metadata);
@@ -168,7 +170,7 @@ impl Follower {
         let mut tracked = Tracked::new(handle.clone(), source, size, self.now());
         tracked.birth = identity::birth(&metadata);
         tracked.opened = self.shared.clock.now();
-        (tracked.segment, tracked.sibling) = (segment, sibling);
+        (tracked.segment, tracked.origin) = (segment, origin);
         tracked.early = matches!(self.phase, Phase::BeforeState | Phase::Adding);
         tracked.links = metadata.nlink();
         tracked.modified = modified;
@@ -180,6 +182,15 @@ impl Follower {
         self.shared.add_file(handle);
         self.shared.changed();
         Ok(id)
+    }
+
+    /// A source names it: it was found as somebody's sibling before.
+    fn name_by_path(&mut self, id: FileId) {
+        if self.catalog.get(id).is_some_and(|tracked| tracked.origin != Origin::Path)
+            && let Some(tracked) = self.catalog.get_mut(id)
+        {
+            tracked.origin = Origin::Path;
+        }
     }
 
     /// The path is a label: it follows the name.

@@ -21,6 +21,8 @@ impl SourceConfig {
 impl Follower {
     pub fn change_sources(&mut self, change: Change) {
         let sources: Vec<_> = change.sources.into_iter().map(Arc::new).collect();
+        // What lost its name a moment ago could not be found again: its rest is kept before it is let go.
+        self.rescue_all();
         for id in self.catalog.ids() {
             self.reassign(id, &sources);
         }

@@ -10,6 +10,7 @@ use crate::base::Timestamp;
 use crate::event::{FileKey, Mark};
 use crate::follow::descriptors::Pins;
 use crate::follow::file::FileHandle;
+use crate::follow::identify::decide::Origin;
 use crate::follow::identity::Place;
 use crate::follow::unpack::{Packed, Progress, Version};
 use crate::state::GenerationRow;
@@ -44,8 +45,7 @@ pub(in crate::follow) struct Tracked {
     pub stage: Stage,
     /// Of standard input: written by us, and removed when it is read.
     pub segment: bool,
-    /// Found beside a rotated file, not meant by a path of its own.
-    pub sibling: bool,
+    pub origin: Origin,
     /// There before the source was started for the first time.
     pub early: bool,
     /// Names that the file system has for it.
@@ -92,7 +92,7 @@ impl Tracked {
             opened: Timestamp(0),
             stage: Stage::Unsettled,
             segment: false,
-            sibling: false,
+            origin: Origin::Path,
             early: false,
             links: 0,
             size,

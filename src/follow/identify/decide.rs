@@ -2,11 +2,22 @@
 //!
 //! In doubt a file is its own: its events are delivered twice rather than never.
 
+/// How a file was found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::follow) enum Origin {
+    /// A source names its path.
+    #[default]
+    Path,
+    /// Beside a log, and born while that was followed: it may have come and gone between two looks.
+    Between,
+    /// Beside a log, and holds what is looked for: a copy, or nothing that has to be read.
+    Candidate,
+}
+
 /// The file that is to be identified.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(in crate::follow) struct Candidate {
-    /// Found beside a log, named by no path of its own.
-    pub sibling: bool,
+    pub origin: Origin,
     /// It has no name left.
     pub unlinked: bool,
     /// What is compared is what it held before it was compressed.
@@ -160,10 +171,13 @@ pub(in crate::follow) fn decide<G: Copy>(
         return Decision::Suspect;
     }
     match first(Claim::Beside).is_some() {
-        true if candidate.sibling => Decision::Drop,
+        true if candidate.origin != Origin::Path => Decision::Drop,
         true if !candidate.quiet => Decision::Suspect,
-        _ if candidate.sibling && !candidate.recent => Decision::Drop,
-        _ => Decision::New,
+        _ => match candidate.origin {
+            Origin::Path => Decision::New,
+            Origin::Between if candidate.recent => Decision::New,
+            Origin::Between | Origin::Candidate => Decision::Drop,
+        },
     }
 }
 

@@ -36,7 +36,7 @@ pub(super) struct Subject<'a> {
 impl Follower {
     pub(super) fn candidate(&self, tracked: &Tracked, last_call: bool) -> Candidate {
         Candidate {
-            sibling: tracked.sibling,
+            origin: tracked.origin,
             unlinked: tracked.links == 0,
             packed: tracked.packed.is_some(),
             quiet: last_call || tracked.quiet_for(self.now()) >= SUSPECTED,

@@ -18,6 +18,7 @@ use super::catalog::{Stage, Tracked};
 use super::follower::Follower;
 use super::identity::Head;
 use super::notices::{self, Topic};
+use super::unpack::{Packed, Progress};
 use crate::event::status::FileState;
 use crate::event::{FileId, GenerationId, Identity, Level};
 
@@ -75,6 +76,9 @@ impl Follower {
                 continue;
             }
             match self.judge(*id, called) {
+                Ok(Verdict::Copy(generation)) if self.has_better_copy(*id, generation, called) => {
+                    self.set_stage(*id, Stage::Suspect);
+                }
                 Ok(verdict) => self.carry_out(*id, verdict),
                 Err(error) => self.unreadable(*id, &error),
             }
@@ -147,6 +151,24 @@ impl Follower {
             Decision::Suspect => Verdict::Suspect,
             Decision::New => Verdict::New(identity),
             Decision::Drop => Verdict::Drop,
+        })
+    }
+
+    /// Another file holds more of the same generation, or may do so when it is unpacked.
+    fn has_better_copy(&mut self, id: FileId, generation: GenerationId, called: bool) -> bool {
+        let size = |follower: &Self, id| follower.catalog.get(id).map_or(0, |tracked| tracked.size);
+        let this = size(self, id);
+        let undecided = self.undecided();
+        let rivals = undecided.into_iter().filter(|rival| *rival != id);
+        rivals.into_iter().any(|rival| {
+            let Some(tracked) = self.catalog.get(rival) else { return false };
+            let unpacking = |packed: &Arc<Packed>| packed.progress() == Progress::Unfinished;
+            if tracked.packed.as_ref().is_some_and(unpacking) {
+                return !called;
+            }
+            let claims =
+                || matches!(self.judge(rival, true), Ok(Verdict::Copy(of)) if of == generation);
+            size(self, rival) > this && claims()
         })
     }
 

@@ -6,7 +6,7 @@ use super::Original as O;
 use super::*;
 
 const PLAIN: Candidate = Candidate {
-    sibling: false,
+    origin: Origin::Path,
     unlinked: false,
     packed: false,
     quiet: false,
@@ -141,9 +141,13 @@ fn a_sibling_is_read_only_for_what_nobody_else_holds() {
     let beside = [((), Beside)];
     let quiet = Candidate { quiet: true, ..PLAIN };
     assert_eq!(decide(&quiet, &beside), Decision::New);
-    let sibling = Candidate { sibling: true, ..quiet };
+    let sibling = Candidate { origin: Origin::Between, ..quiet };
     assert_eq!(decide(&sibling, &beside), Decision::Drop);
     assert_eq!(decide(&sibling, &[((), Nothing)]), Decision::New);
     assert_eq!(decide(&Candidate { recent: false, ..sibling }, &[((), Nothing)]), Decision::Drop);
     assert_eq!(decide(&Candidate { recent: false, ..quiet }, &[((), Nothing)]), Decision::New);
+    // Opened because it may be a copy: it is one, or it is left alone.
+    let candidate = Candidate { origin: Origin::Candidate, ..quiet };
+    assert_eq!(decide(&candidate, &[((), Nothing)]), Decision::Drop);
+    assert_eq!(decide(&candidate, &[((), Copy)]), Decision::Copy(()));
 }
