@@ -54,6 +54,8 @@ pub struct Life {
     pub twins: Vec<u64>,
     /// All copies of it that were ever made.
     pub copies: usize,
+    /// Files, of all that held it, that do no more.
+    pub gone: usize,
     /// The state that knew its id was lost.
     pub has_other_id: bool,
     /// Bytes from here on lay nowhere at some time.

@@ -4,15 +4,19 @@
 //! `LOGWARDEN_SEED=…` runs one history again, `LOGWARDEN_STEPS='…'` one that was printed; `LOGWARDEN_MODEL_MINUTES=…`
 //! runs new ones for so long. `LOGWARDEN_MODEL_WITHOUT='edit lose'` leaves steps out of random ones.
 
+mod chance;
 mod consumers;
 mod engine;
 mod failure;
 mod life;
+mod operator;
 mod oracle;
 mod places;
+mod regressions;
 mod run;
 mod shrink;
 mod steps;
+mod text;
 mod world;
 
 use std::time::{Duration, Instant};

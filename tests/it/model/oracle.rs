@@ -295,7 +295,7 @@ pub fn not_overcounted(
             most += life.len().saturating_sub(from);
         }
         // Of a file and a copy that is read as a file of its own, each is lost on its own.
-        most += life.twins.iter().map(|twin| 2 * twin).sum::<u64>();
+        most += life.twins.iter().max().unwrap_or(&0) * life.gone as u64;
     }
     if said <= most {
         return Ok(());

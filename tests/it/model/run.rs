@@ -12,6 +12,7 @@ use super::consumers::{Archive, Elastic, Got, Lost, Pulled, When};
 use super::engine::{self, Engine, GateClock, Photo, Sources};
 use super::failure::{Failure, Kind};
 use super::life::LifeId;
+use super::operator::Then;
 use super::oracle::{self, Account};
 use super::places::Knowledge;
 use super::steps::{History, Pace, Step, Who};
@@ -121,8 +122,9 @@ impl Run {
             Step::Finish { log } => world.finish(log),
             Step::Reopen { log } => world.reopen(log),
             Step::Rename { log } => world.rename(log),
-            Step::CopyTruncate { log } => world.copy(log, true),
-            Step::Copy { log } => world.copy(log, false),
+            Step::CopyTruncate { log } => world.copy(log, Then::Truncate),
+            Step::Carry { log } => world.copy(log, Then::Delete),
+            Step::Copy { log } => world.copy(log, Then::Stay),
             Step::Compress { log, packing, keep } => world.compress(log, packing, keep),
             Step::Extend { log, lines } => world.extend(log, lines),
             Step::Expire { log } => world.expire(log),
@@ -397,8 +399,8 @@ impl Run {
 /// While it is carried out, the follower does nothing.
 fn is_of_files(step: Step) -> bool {
     use Step::{
-        Compress, Copy, CopyTruncate, Delete, Edit, Expire, Extend, Finish, Half, Keep, Kill,
-        Recreate, Rename, Reopen, Take, Tidy, Truncate, Write,
+        Carry, Compress, Copy, CopyTruncate, Delete, Edit, Expire, Extend, Finish, Half, Keep,
+        Kill, Recreate, Rename, Reopen, Take, Tidy, Truncate, Write,
     };
     matches!(
         step,
@@ -408,6 +410,7 @@ fn is_of_files(step: Step) -> bool {
             | Reopen { .. }
             | Rename { .. }
             | CopyTruncate { .. }
+            | Carry { .. }
             | Copy { .. }
             | Compress { .. }
             | Extend { .. }

@@ -1,0 +1,87 @@
+//! Histories that the model found once, as short as it could make them.
+
+use super::steps::History;
+
+/// These histories, of which each was wrong once.
+fn hold(histories: &[&str]) {
+    let check = |text: &&str| {
+        let history: History = text.parse().unwrap();
+        super::run(&history).result.err().map(|failure| {
+            format!("LOGWARDEN_STEPS='{history}'\n{:?}: {}", failure.kind, failure.text)
+        })
+    };
+    let wrong: Vec<String> = histories.iter().filter_map(check).collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+}
+
+#[test]
+fn a_lost_or_old_state_hides_and_repeats_nothing_where_positions_are_kept() {
+    hold(&[
+        "stamped.2.all.numbered.beside.prompt.stepped write.0.1 once copytruncate.0 write.0.1 lose",
+        "stamped.1.ending.extension.beside.prompt.stepped half.0 start stop copytruncate.0 once lose write.0.1",
+        "json.1.ending.extension.beside.prompt.stepped write.0.1 once copytruncate.0 lose",
+        "header.1.star.dated.beside.prompt.stepped start write.0.3 look.6000 stop rename.0 lose compress.0.zst.move",
+        "header.2.all.extension.beside.prompt.stepped write.1.1 start rename.1 look.3000 kill compress.1.gz.move lose",
+        "header.2.star.numbered.beside.prompt.stepped start write.1.5 keep take.elastic.1000 look.6000 take.archive.5 write.1.12 stop copytruncate.1 rename.0 old compress.0.gz.move",
+    ]);
+}
+
+#[test]
+fn the_rest_of_a_rotated_file_is_found_beside_the_log_at_the_next_start() {
+    hold(&[
+        "json.2.ending.numbered.beside.late.stepped start away.archive write.1.2 look.1500 stop copytruncate.1",
+        "header.1.ending.dated.beside.late.stepped start away.archive write.0.1 look.3000 kill copytruncate.0",
+        "json.2.ending.numbered.beside.prompt.stepped start write.1.2 look.6000 kill write.1.12 copytruncate.1",
+        "header.1.ending.numbered.beside.prompt.stepped start away.archive write.0.12 look.3000 kill copytruncate.0 write.0.300 compress.0.gz.move start",
+    ]);
+}
+
+/// A pattern does not name the log whose rotated files lie beside it.
+#[test]
+fn what_was_rotated_twice_while_nobody_looked_is_found_under_a_pattern_too() {
+    hold(&[
+        "json.1.ending.numbered.beside.prompt.stepped write.0.10 start look.1500 rename.0 write.0.5 kill rename.0 write.0.40",
+    ]);
+}
+
+#[test]
+fn an_editors_files_are_no_logs_and_its_save_is_no_other_log() {
+    hold(&[
+        "json.1.star.numbered.beside.prompt.stepped write.0.1 edit.0",
+        "header.1.bare.numbered.beside.late.stepped write.0.1 edit.0 start delete.0",
+        "header.1.ending.dated.beside.prompt.stepped start away.archive write.0.12 look.6000 edit.0 kill rename.0",
+        "json.1.star.numbered.beside.prompt.stepped write.0.5 start look.3000 edit.0 look.3000 edit.0 tidy.0 look.3000 write.0.3",
+    ]);
+}
+
+#[test]
+fn a_copy_that_goes_on_by_itself_takes_nothing_from_its_original() {
+    hold(&[
+        "json.1.bare.numbered.beside.prompt.stepped write.0.5 once copy.0 extend.0.1 reload.rotated.0 once reload.bare.0 once reload.rotated.0 once",
+        "header.2.folder.extension.beside.late.stepped write.0.1 copy.0 write.0.1 reopen.0 start look.6000 compress.0.zst.move rename.0 compress.0.gz.move",
+    ]);
+}
+
+#[test]
+fn a_source_that_is_renamed_keeps_what_is_unread_of_it() {
+    hold(&[
+        "json.1.star.numbered.beside.prompt.stepped write.0.12 check write.0.5 stop reload.ending.2 rename.0",
+        "json.1.star.numbered.beside.prompt.stepped start write.0.1 look.3000 write.0.3 rename.0 reload.ending.1",
+        "json.1.ending.numbered.beside.late.stepped write.0.1 start look.1000 write.0.1 delete.0 reload.bare.1",
+    ]);
+}
+
+#[test]
+fn once_leaves_a_line_that_is_being_written() {
+    hold(&[
+        "json.1.bare.dated.beside.prompt.stepped half.0 once write.0.1",
+        "header.1.star.numbered.beside.prompt.stepped write.0.2 half.0 once once finish.0 once",
+    ]);
+}
+
+#[test]
+fn what_is_deleted_at_the_last_moment_is_kept_at_the_stop() {
+    hold(&[
+        "header.1.all.extension.beside.prompt.stepped start write.0.3 look.6000 write.0.1 delete.0 stop",
+    ]);
+}
