@@ -45,8 +45,8 @@ impl Follower {
                 if tracked.row.is_none() && metadata.len() == 0 {
                     self.drop_file(id);
                 } else {
-                    // Written between the last look and its removal, perhaps.
-                    self.catalog.look_at(id, Duration::ZERO);
+                    // Written, or truncated, between the last look and its removal, perhaps.
+                    self.look(id);
                 }
             } else if let Some(path) = name_of(&file) {
                 self.relabel(id, &path);

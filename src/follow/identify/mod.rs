@@ -45,8 +45,10 @@ impl Follower {
         self.look_at_what_may_have_been_compressed();
         let unjudged = std::mem::take(&mut self.work.unjudged);
         let mut ids = if all { self.undecided() } else { unjudged.into_iter().collect() };
-        // What a file was compressed from is judged before it.
-        ids.sort_by_key(|id| self.catalog.get(*id).is_some_and(|tracked| tracked.packed.is_some()));
+        // What a file was compressed or copied from is judged before it.
+        ids.sort_by_key(|id| {
+            self.catalog.get(*id).map(|tracked| (tracked.packed.is_some(), tracked.links > 0))
+        });
         if self.identify(&ids, false) {
             self.persist();
         }
