@@ -8,7 +8,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// One bulk as it came.
 #[derive(Clone, Debug)]
@@ -128,8 +128,11 @@ impl FakeElasticsearch {
     fn serve(&self, mut stream: TcpStream) -> std::io::Result<()> {
         stream.set_nodelay(true)?;
         let mut reader = BufReader::new(stream.try_clone()?);
-        while let Some((login, body)) = request(&mut reader)? {
-            let (reply, then) = self.reply(login, &body);
+        while let Some((asked, login, body)) = request(&mut reader)? {
+            let (reply, then) = match asked.starts_with("POST /_bulk") {
+                true => self.reply(login, &body),
+                false => (resolved(&asked), None),
+            };
             stream.write_all(&reply)?;
             if let Some(then) = then {
                 then();
@@ -190,9 +193,24 @@ impl Shared {
     }
 }
 
-/// Who sends the next request, and its body; `None` where the connection has ended.
-fn request(reader: &mut BufReader<TcpStream>) -> std::io::Result<Option<(String, Vec<u8>)>> {
+/// Every name is an index.
+fn resolved(asked: &str) -> Vec<u8> {
+    let names = asked.strip_prefix("GET /_resolve/index/").expect("nothing else is asked");
+    let names = names.split('?').next().unwrap().split(',');
+    let indices: Vec<Value> = names.map(|name| json!({ "name": name })).collect();
+    let body = json!({ "indices": indices }).to_string();
+    format!("HTTP/1.1 200 so\r\ncontent-length: {}\r\n\r\n{body}", body.len()).into_bytes()
+}
+
+/// What is asked next, by whom, and the body; `None` where the connection has ended.
+fn request(
+    reader: &mut BufReader<TcpStream>,
+) -> std::io::Result<Option<(String, String, Vec<u8>)>> {
     let (mut length, mut login) = (0, String::new());
+    let mut asked = String::new();
+    if reader.read_line(&mut asked)? == 0 {
+        return Ok(None);
+    }
     loop {
         let mut line = String::new();
         if reader.read_line(&mut line)? == 0 {
@@ -211,7 +229,7 @@ fn request(reader: &mut BufReader<TcpStream>) -> std::io::Result<Option<(String,
     }
     let mut body = vec![0; length];
     reader.read_exact(&mut body)?;
-    Ok(Some((login, body)))
+    Ok(Some((asked, login, body)))
 }
 
 /// Id and document of each `create`.

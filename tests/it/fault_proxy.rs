@@ -1,12 +1,13 @@
-//! A network in the middle that can be made to fail: what a server says is slowed down, withheld or cut.
+//! A network in the middle that can be made to fail: what a server answers to bulks is slowed down, withheld or cut.
+//! What else is asked is answered.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-/// What happens to the bytes of the server's answers, on every connection, from now on.
+/// What happens to the bytes of the server's answers to bulks, on every connection, from now on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     None,
@@ -14,7 +15,7 @@ pub enum Fault {
     Slow,
     /// Nothing comes through.
     Silence,
-    /// A connection ends after so many bytes.
+    /// A connection ends after so many bytes of them.
     Cut(usize),
 }
 
@@ -60,14 +61,21 @@ impl FaultProxy {
         let (from_client, to_client) = (client.try_clone().unwrap(), client);
         let (from_server, to_server) = (server.try_clone().unwrap(), server);
         let (up, down) = (self.clone(), self.clone());
-        std::thread::spawn(move || up.requests(from_client, to_server));
-        std::thread::spawn(move || down.answers(from_server, to_client));
+        let bulk = Arc::new(AtomicBool::new(false));
+        let is_bulk = bulk.clone();
+        std::thread::spawn(move || up.requests(from_client, to_server, &bulk));
+        std::thread::spawn(move || down.answers(from_server, to_client, &is_bulk));
     }
 
-    fn requests(&self, mut from: TcpStream, mut to: TcpStream) {
+    /// `bulk`: what was asked last is a bulk. Nothing more is asked before it is answered.
+    fn requests(&self, mut from: TcpStream, mut to: TcpStream, bulk: &AtomicBool) {
         let mut buffer = [0; 16 * 1024];
         while let Ok(count @ 1..) = from.read(&mut buffer) {
             self.sent.fetch_add(count as u64, Ordering::Relaxed);
+            let asked = &buffer[..count];
+            if asked.starts_with(b"GET ") || asked.starts_with(b"POST ") {
+                bulk.store(asked.starts_with(b"POST /_bulk"), Ordering::SeqCst);
+            }
             if to.write_all(&buffer[..count]).is_err() {
                 break;
             }
@@ -75,18 +83,20 @@ impl FaultProxy {
         let _ = to.shutdown(Shutdown::Both);
     }
 
-    fn answers(&self, mut from: TcpStream, mut to: TcpStream) {
+    fn answers(&self, mut from: TcpStream, mut to: TcpStream, bulk: &AtomicBool) {
         let mut buffer = [0; 16 * 1024];
         let mut passed = 0;
         while let Ok(count @ 1..) = from.read(&mut buffer) {
             let mut left = &buffer[..count];
             while !left.is_empty() {
-                let part = self.wait_for_passage(passed).min(left.len());
+                let is_bulk = bulk.load(Ordering::SeqCst);
+                let part = if is_bulk { self.wait_for_passage(passed) } else { usize::MAX };
+                let part = part.min(left.len());
                 if part == 0 || to.write_all(&left[..part]).is_err() {
                     let _ = to.shutdown(Shutdown::Both);
                     return;
                 }
-                passed += part;
+                passed += if is_bulk { part } else { 0 };
                 left = &left[part..];
             }
         }

@@ -26,6 +26,65 @@ struct Shared {
     other: Mutex<Other>,
     /// Items of each request, in the order of their arrival.
     requests: Mutex<Vec<usize>>,
+    rolling: Mutex<Rolling>,
+}
+
+/// Names that are no indexes.
+#[derive(Default)]
+struct Rolling {
+    names: BTreeMap<String, Backing>,
+    /// What becomes a data stream with its first event.
+    templates: Vec<String>,
+    /// Nobody may ask what a name is.
+    is_secret: bool,
+    /// How often somebody did.
+    asked: usize,
+}
+
+struct Backing {
+    is_stream: bool,
+    /// The number of the index that is written to.
+    number: u32,
+}
+
+impl Rolling {
+    /// The index that takes an event for this name.
+    fn index(&mut self, name: &str) -> String {
+        if self.templates.iter().any(|template| template == name) {
+            self.names.entry(name.to_owned()).or_insert(Backing { is_stream: true, number: 1 });
+        }
+        match self.names.get(name) {
+            Some(backing) => backing.index(name),
+            None => name.to_owned(),
+        }
+    }
+
+    fn resolve(&mut self, names: &str) -> (u16, Value) {
+        self.asked += 1;
+        if self.is_secret {
+            let error = json!({"type": "security_exception", "reason": "no"});
+            return (403, json!({"error": error, "status": 403}));
+        }
+        let (mut indices, mut aliases, mut streams) = (Vec::new(), Vec::new(), Vec::new());
+        for name in names.split(',') {
+            match self.names.get(name) {
+                Some(backing) if backing.is_stream => streams.push(json!({"name": name})),
+                Some(backing) => {
+                    aliases.push(json!({"name": name, "indices": [backing.index(name)]}));
+                }
+                None if self.templates.iter().any(|template| template == name) => {}
+                None => indices.push(json!({"name": name})),
+            }
+        }
+        (200, json!({"indices": indices, "aliases": aliases, "data_streams": streams}))
+    }
+}
+
+impl Backing {
+    fn index(&self, name: &str) -> String {
+        let hidden = if self.is_stream { ".ds-" } else { "" };
+        format!("{hidden}{name}-{:06}", self.number)
+    }
 }
 
 impl JudgingElasticsearch {
@@ -39,6 +98,7 @@ impl JudgingElasticsearch {
             judge: Mutex::new(judge),
             other: Mutex::new(Box::new(|_, _| (405, json!({})))),
             requests: Mutex::default(),
+            rolling: Mutex::default(),
         });
         let server = JudgingElasticsearch { url, shared };
         let serving = server.clone();
@@ -59,6 +119,30 @@ impl JudgingElasticsearch {
     /// What else is asked of it is answered by this: `PUT /path` and body → status and body.
     pub fn other(&self, other: impl FnMut(&str, &str) -> (u16, Value) + Send + 'static) {
         *self.shared.other.lock().unwrap() = Box::new(other);
+    }
+
+    pub fn alias(&self, name: &str) {
+        let backing = Backing { is_stream: false, number: 1 };
+        self.shared.rolling.lock().unwrap().names.insert(name.to_owned(), backing);
+    }
+
+    /// A data stream of this name begins with the first event for it.
+    pub fn template(&self, name: &str) {
+        self.shared.rolling.lock().unwrap().templates.push(name.to_owned());
+    }
+
+    pub fn roll_over(&self, name: &str) {
+        self.shared.rolling.lock().unwrap().names.get_mut(name).unwrap().number += 1;
+    }
+
+    /// From now on nobody is told what a name stands for.
+    pub fn keep_names_secret(&self) {
+        self.shared.rolling.lock().unwrap().is_secret = true;
+    }
+
+    /// How often somebody asked what names stand for.
+    pub fn asked(&self) -> usize {
+        self.shared.rolling.lock().unwrap().asked
     }
 
     /// A document that does not fit its index.
@@ -87,9 +171,13 @@ impl JudgingElasticsearch {
     fn serve(&self, mut stream: TcpStream) {
         let mut reader = BufReader::new(stream.try_clone().unwrap());
         while let Some((asked, body)) = request(&mut reader) {
-            let (status, reply) = match asked.starts_with("POST /_bulk") {
-                true => (200, self.bulk(&body)),
-                false => (self.shared.other.lock().unwrap())(&asked, &body),
+            let (status, reply) = if asked.starts_with("POST /_bulk") {
+                (200, self.bulk(&body))
+            } else if let Some(names) = asked.strip_prefix("GET /_resolve/index/") {
+                let names = names.split('?').next().unwrap();
+                self.shared.rolling.lock().unwrap().resolve(names)
+            } else {
+                (self.shared.other.lock().unwrap())(&asked, &body)
             };
             let reply = reply.to_string();
             let head = format!(
@@ -122,12 +210,14 @@ impl JudgingElasticsearch {
         if let Some(answer) = answer {
             return json!({"create": answer});
         }
+        let index = self.shared.rolling.lock().unwrap().index(&index);
         let mut documents = self.shared.documents.lock().unwrap();
-        let there = documents.insert((index, id), document).is_some();
+        let there = documents.insert((index.clone(), id), document).is_some();
         let kind = "version_conflict_engine_exception";
+        let error = json!({"type": kind, "reason": "there"});
         match there {
-            true => json!({"create": {"status": 409, "error": {"type": kind, "reason": "there"}}}),
-            false => json!({"create": {"status": 201}}),
+            true => json!({"create": {"_index": index, "status": 409, "error": error}}),
+            false => json!({"create": {"_index": index, "status": 201}}),
         }
     }
 }

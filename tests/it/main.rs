@@ -35,6 +35,7 @@ mod privacy;
 mod program;
 mod reload;
 mod restart;
+mod rollover;
 mod rotation;
 mod screen;
 mod search;

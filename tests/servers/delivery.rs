@@ -17,6 +17,7 @@ use crate::elasticsearch::{Elasticsearch, OPENSEARCH, PASSWORD, USER, certificat
 use crate::example;
 use crate::privacy;
 use crate::program::{self, wait_for};
+use crate::rollover;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -59,6 +60,9 @@ fn all(server: &mut Elasticsearch) {
     privacy::holds_no_id_and_finds_events_by_their_tags(server);
     privacy::finds_addresses_by_what_stands_for_them(server);
     takes_packed_bodies(server);
+    rollover::an_alias_gets_nothing_and_the_words_say_why(server);
+    rollover::a_rollover_between_a_lost_answer_and_its_repeat_doubles_nothing(server);
+    rollover::a_lost_answer_of_an_index_doubles_nothing(server);
     waits_for_a_read_only_index_and_the_others_go_on(server);
     loses_nothing_when_we_are_killed(server);
     loses_nothing_when_the_server_is_killed(server);

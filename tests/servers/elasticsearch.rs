@@ -1,6 +1,6 @@
 //! A real Elasticsearch or OpenSearch on a free port, in a folder of its own, gone when dropped.
 
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -223,6 +223,11 @@ impl Elasticsearch {
     pub fn url(&self) -> String {
         let scheme = if self.secure { "https" } else { "http" };
         format!("{scheme}://localhost:{}", self.http)
+    }
+
+    /// Without TLS.
+    pub fn address(&self) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], self.http))
     }
 
     pub fn ca(&self) -> PathBuf {

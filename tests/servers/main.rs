@@ -9,9 +9,13 @@ mod dead_letters;
 mod delivery;
 mod elasticsearch;
 mod example;
+#[path = "../it/fault_proxy.rs"]
+#[allow(dead_code, reason = "other tests use the rest")]
+mod fault_proxy;
 #[path = "../it/leaks.rs"]
 mod leaks;
 mod privacy;
 #[path = "../it/program.rs"]
 #[allow(dead_code, reason = "other tests use the rest")]
 mod program;
+mod rollover;

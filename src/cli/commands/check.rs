@@ -1,6 +1,7 @@
 //! `logwarden check`: configuration, files and directories, one clear line each. Changes nothing.
 
 mod durable;
+mod elasticsearch;
 mod keys;
 
 use std::collections::HashMap;
@@ -15,7 +16,6 @@ use crate::cli::exit::Exit;
 use crate::cli::output::to_stdout;
 use crate::cli::resolve;
 use crate::follow::SourceConfig;
-use crate::sink::{ElasticsearchSink, Sink, elasticsearch};
 
 /// One line: what was looked at, and whether it is right.
 struct Finding {
@@ -186,26 +186,7 @@ fn sink(sink: &SinkSettings, settings: &Settings, engine_runs: bool) -> Finding 
         SinkKind::File { path } => writable(path.parent().unwrap_or(path))
             .map(|_| format!("JSON lines into {}", path.display())),
         SinkKind::Stdout => Ok("JSON lines on standard output".to_owned()),
-        SinkKind::Elasticsearch(settings) => elasticsearch(settings),
+        SinkKind::Elasticsearch(settings) => elasticsearch::server(settings),
     };
     Finding { subject, result }
-}
-
-/// One request to each address, which changes nothing.
-fn elasticsearch(settings: &elasticsearch::Settings) -> Result<String, String> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| format!("cannot start ({error})"))?;
-    let mut problems = Vec::new();
-    for url in &settings.connection.urls {
-        let mut alone = settings.clone();
-        alone.connection.urls = vec![url.clone()];
-        if let Err(error) = runtime.block_on(ElasticsearchSink::new(alone).check()) {
-            problems.push(error.to_string());
-        }
-    }
-    match (problems.len(), settings.connection.urls.len()) {
-        (0, 1) => Ok(format!("the server answers; events go to {}", settings.index)),
-        (0, all) => Ok(format!("all {all} servers answer; events go to {}", settings.index)),
-        _ => Err(problems.join("; ")),
-    }
 }

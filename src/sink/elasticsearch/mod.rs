@@ -1,6 +1,8 @@
 //! Events into Elasticsearch or OpenSearch, each exactly once in effect: the document's id is the event's id,
 //! and `create` refuses one that is there already, which counts as done.
 //!
+//! That needs a target where a repeated attempt meets the index of the first one ([`targets`]).
+//!
 //! Bodies are written straight from the event; replies are asked for short and read item by item ([`reply`]).
 
 pub mod by_tag;
@@ -8,6 +10,7 @@ mod index;
 mod pool;
 mod reply;
 pub mod setup;
+mod targets;
 
 use std::borrow::Cow;
 use std::hash::Hasher;
@@ -19,19 +22,22 @@ use siphasher::sip::SipHasher13;
 
 use self::pool::Pool;
 use self::reply::Sent;
+use self::targets::Targets;
 use super::{Cursors, Delivery, Items, Limits, Sink, SinkError};
-use crate::client::elasticsearch::{Client, Connection, Failure, Method, Request};
+use crate::client::elasticsearch::{Client, Connection, Failure, Method, Reply, Request};
 use crate::event::Position;
 use crate::privacy::Outgoing;
 use crate::query::Expr;
 
 pub use index::IndexPattern;
 pub use setup::Analyzer;
+pub use targets::Kind;
 
 /// Of one bulk, from connecting to the last byte of the reply: as long as the server itself waits.
 const BULK: Duration = Duration::from_secs(60);
 const BEFORE_INDEX: &[u8] = b"{\"create\":{\"_index\":\"";
 const SHORT: &str = "errors,items.*.status,items.*.error";
+const WITH_INDEX: &str = "errors,items.*.status,items.*.error,items.*._index";
 
 /// What a sink of this kind is told.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,6 +48,8 @@ pub struct Settings {
     pub routes: Vec<Route>,
     /// Bodies are packed by gzip.
     pub compress: bool,
+    /// Delivers to aliases and data streams too, at least once.
+    pub allow_rollover: bool,
     /// For `logwarden setup`.
     pub analyzer: Analyzer,
     /// For `logwarden setup`: indexes older than this are deleted by the server. Whole days.
@@ -62,12 +70,14 @@ pub struct ElasticsearchSink {
     /// Of `index` and `routes`.
     routing: u64,
     compress: bool,
+    allow_rollover: bool,
+    targets: Targets,
     pool: Pool,
 }
 
 impl ElasticsearchSink {
     pub fn new(settings: Settings) -> Self {
-        let Settings { connection, index, routes, compress, analyzer: _, keep: _ } = settings;
+        let Settings { connection, index, routes, compress, allow_rollover, .. } = settings;
         let mut hasher = SipHasher13::new();
         hasher.write(format!("{index:?} {routes:?}").as_bytes());
         ElasticsearchSink {
@@ -76,6 +86,8 @@ impl ElasticsearchSink {
             index,
             routes,
             compress,
+            allow_rollover,
+            targets: Targets::default(),
             pool: Pool::default(),
         }
     }
@@ -86,6 +98,19 @@ impl ElasticsearchSink {
     }
 
     async fn bulk(&self, items: &Items) -> Delivery {
+        let delivery = match self.allow_rollover {
+            true => self.post(items, false).await.0,
+            false => self.deliver_once(items).await,
+        };
+        if matches!(delivery, Delivery::Blocked(_) | Delivery::Down(SinkError::Misconfigured(_))) {
+            // A new password or certificate may be there at the next try.
+            self.client.forget_credentials();
+        }
+        delivery
+    }
+
+    /// One request. `with_index`: the answer says which index took each event.
+    async fn post(&self, items: &Items, with_index: bool) -> (Delivery, Option<Reply>) {
         let body = match self.compress {
             true => self.pool.lend_packed(&items.body).await,
             false => self.pool.lend(&items.body),
@@ -95,21 +120,16 @@ impl ElasticsearchSink {
         let request = Request {
             method: Method::Post,
             path: "_bulk",
-            query: &[("filter_path", SHORT)],
+            query: &[("filter_path", if with_index { WITH_INDEX } else { SHORT })],
             body: Some(body),
             packed: self.compress,
             content_type: "application/x-ndjson",
             time_out: BULK,
         };
-        let delivery = match self.client.send(&request).await {
-            Ok(reply) => reply::judge(&reply, Sent { items: items.len(), bytes }),
-            Err(failure) => Delivery::Down(down(failure)),
-        };
-        if matches!(delivery, Delivery::Blocked(_) | Delivery::Down(SinkError::Misconfigured(_))) {
-            // A new password or certificate may be there at the next try.
-            self.client.forget_credentials();
+        match self.client.send(&request).await {
+            Ok(reply) => (reply::judge(&reply, Sent { items: items.len(), bytes }), Some(reply)),
+            Err(failure) => (Delivery::Down(down(failure)), None),
         }
-        delivery
     }
 }
 
@@ -118,6 +138,13 @@ fn down(failure: Failure) -> SinkError {
         true => SinkError::Misconfigured(failure.to_string()),
         false => SinkError::Unavailable(failure.to_string()),
     }
+}
+
+/// The name that an item goes to.
+fn target(item: &[u8]) -> &str {
+    let name = item.strip_prefix(BEFORE_INDEX).unwrap_or_default();
+    let end = memchr::memchr(b'"', name).unwrap_or(0);
+    std::str::from_utf8(&name[..end]).unwrap_or_default()
 }
 
 impl Sink for ElasticsearchSink {
@@ -136,9 +163,7 @@ impl Sink for ElasticsearchSink {
     }
 
     fn target<'a>(&self, item: &'a [u8]) -> &'a str {
-        let name = item.strip_prefix(BEFORE_INDEX).unwrap_or_default();
-        let end = memchr::memchr(b'"', name).unwrap_or(0);
-        std::str::from_utf8(&name[..end]).unwrap_or_default()
+        target(item)
     }
 
     fn document<'a>(&self, item: &'a [u8]) -> Cow<'a, str> {

@@ -1,6 +1,9 @@
 //! What a server's answer to a bulk means, item by item.
 //!
-//! Replies are asked for short: `filter_path=errors,items.*.status,items.*.error`.
+//! Replies are asked for short: `filter_path=errors,items.*.status,items.*.error`, and only where it matters also
+//! `items.*._index`.
+
+use std::borrow::Cow;
 
 use serde::Deserialize;
 
@@ -40,9 +43,9 @@ struct Answer<'a> {
 #[derive(Deserialize)]
 struct Problem<'a> {
     #[serde(rename = "type", borrow, default)]
-    kind: std::borrow::Cow<'a, str>,
+    kind: Cow<'a, str>,
     #[serde(borrow, default)]
-    reason: Option<std::borrow::Cow<'a, str>>,
+    reason: Option<Cow<'a, str>>,
     #[serde(default)]
     caused_by: Option<Box<Cause>>,
 }
@@ -158,6 +161,42 @@ fn outcome(answer: &Answer<'_>, common: bool) -> Outcome {
         (400, _) => Outcome::Reject(refusal(answer)),
         _ => Outcome::Retry(None),
     }
+}
+
+/// Who has one item now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Taker<'a> {
+    Nobody,
+    Index(Cow<'a, str>),
+    /// Somebody, and the answer does not say who.
+    Untold,
+}
+
+/// One an item of a reply to a bulk; none where it is no such reply.
+pub(super) fn takers(body: &[u8]) -> Vec<Taker<'_>> {
+    #[derive(Deserialize)]
+    struct Bulk<'a> {
+        #[serde(borrow, default)]
+        items: Vec<Item<'a>>,
+    }
+    #[derive(Deserialize)]
+    struct Item<'a> {
+        #[serde(borrow)]
+        create: Taken<'a>,
+    }
+    #[derive(Deserialize)]
+    struct Taken<'a> {
+        status: u16,
+        #[serde(rename = "_index", borrow, default)]
+        index: Option<Cow<'a, str>>,
+    }
+    let Ok(bulk) = serde_json::from_slice::<Bulk<'_>>(body) else { return Vec::new() };
+    let taker = |Item { create }| match (create.status, create.index) {
+        (200 | 201 | 409, Some(index)) if !index.is_empty() => Taker::Index(index),
+        (200 | 201 | 409, _) => Taker::Untold,
+        _ => Taker::Nobody,
+    };
+    bulk.items.into_iter().map(taker).collect()
 }
 
 /// Too many fields or shards: a setting of the target.
@@ -293,6 +332,15 @@ mod tests {
         assert!(matches!(outcomes[7], Outcome::Blocked(_)));
         // Every one of them: the target's fault.
         assert!(matches!(each(&[odd.clone(), odd])[0], Outcome::Blocked(_)));
+    }
+
+    #[test]
+    fn an_answer_says_which_index_took_an_event() {
+        let body = r#"{"items":[{"create":{"_index":"a","status":201}},{"create":{"_index":"b","status":409,"error":{"type":"x"}}},{"create":{"status":201}},{"create":{"_index":"a","status":429}}]}"#;
+        let expected =
+            [Taker::Index("a".into()), Taker::Index("b".into()), Taker::Untold, Taker::Nobody];
+        assert_eq!(takers(body.as_bytes()), expected);
+        assert!(takers(b"<html>").is_empty());
     }
 
     #[test]

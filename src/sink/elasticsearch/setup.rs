@@ -166,6 +166,7 @@ mod tests {
             index: pattern("logwarden-%Y.%m.%d"),
             routes: vec![route("error"), route("error")],
             compress: false,
+            allow_rollover: false,
             analyzer: Analyzer::Logwarden,
             keep: None,
         }

@@ -18,6 +18,7 @@ pub fn read(section: &mut Section<'_>) -> Option<Settings> {
     let analyzers = [("logwarden", Analyzer::Logwarden), ("standard", Analyzer::Standard)];
     let analyzer = section.choice("analyzer", &analyzers).unwrap_or_default();
     let compress = section.flag("compress").unwrap_or(false);
+    let allow_rollover = section.flag("allow_rollover").unwrap_or(false);
     let keep = section.parsed("keep", whole_days);
     let mut routes = Vec::new();
     section.tables("route", |route| {
@@ -30,7 +31,8 @@ pub fn read(section: &mut Section<'_>) -> Option<Settings> {
     if keep.is_some() {
         daily(section, &index, &routes);
     }
-    Some(Settings { connection: connection?, index, routes, compress, analyzer, keep })
+    let connection = connection?;
+    Some(Settings { connection, index, routes, compress, allow_rollover, analyzer, keep })
 }
 
 /// An index that is not a day's would be deleted with what is new in it.
