@@ -265,6 +265,30 @@ fn a_list_that_cannot_grow_holds_the_month_back() {
     }
 }
 
+/// A backup that finds no room, or was killed, is completed by the next one.
+#[test]
+fn a_backup_that_was_broken_off_is_completed_by_the_next() {
+    let mut months = Months::new();
+    months.append(&["Apr", "May"]);
+    assert_eq!(months.bench.once().0, Some(0));
+    let target = months.bench.path("backup");
+    let Some(disk) = SmallDisk::mount(&target, "64k") else { return };
+    disk.fill();
+    let backup = || {
+        let output = program::run(months.bench.beside(&["keys", "backup"]).arg(&target));
+        (output.status.code(), program::text(&output.stderr))
+    };
+    let (code, said) = backup();
+    assert!(code == Some(1) && said.contains("make room on that disk"), "{said}");
+    disk.make_room();
+    fs::write(target.join(APRIL), "lwkey1.AF6").unwrap();
+    set_mode(&target.join(APRIL), 0o600);
+    let (code, said) = backup();
+    assert!(code == Some(0) && said.contains("2 copied"), "{said}");
+    let (code, said) = backup();
+    assert!(code == Some(0) && said.contains("0 copied") && said.contains("2 there"), "{said}");
+}
+
 /// The state knows which keys were used: what a person does with keys then keeps their places.
 #[test]
 fn a_folder_that_is_lost_with_all_its_keys_is_gone_on_from_with_new_ones() {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Output};
 
 use logwarden::archive::Reader;
 use serde_json::Value;
@@ -134,9 +134,34 @@ fn of(letter: &Value) -> (String, Value) {
 
 /// The command, killed when a thread of it asks for `call` the `number`th time. `None`: none did, and it ended well.
 pub fn killed_at(plain: &Command, home: &Path, call: &str, number: u32) -> Option<()> {
+    let inject = format!("inject={call}:signal=KILL:when={number}");
+    let output = program::run(&mut traced(plain, home, Path::new("/dev/null"), call, &inject));
+    match output.status.code() {
+        // What the server refused is kept.
+        Some(0 | 3) => None,
+        Some(code) => panic!("exit code {code}: {}", program::text(&output.stderr)),
+        None => Some(()),
+    }
+}
+
+/// The command, whose threads get `error` in the place of the `number`th `call`. `None`: none asked so often.
+pub fn failed_at(
+    plain: &Command,
+    home: &Path,
+    call: &str,
+    number: u32,
+    error: &str,
+) -> Option<Output> {
+    let (inject, trace) =
+        (format!("inject={call}:error={error}:when={number}"), home.join("trace"));
+    let output = program::run(&mut traced(plain, home, &trace, call, &inject));
+    fs::read_to_string(trace).unwrap().contains("(INJECTED)").then_some(output)
+}
+
+fn traced(plain: &Command, home: &Path, trace: &Path, call: &str, inject: &str) -> Command {
     let mut command = Command::new("strace");
-    command.args(["-f", "-qq", "-o", "/dev/null", "-e", &format!("trace={call}")]);
-    command.args(["-e", &format!("inject={call}:signal=KILL:when={number}")]);
+    command.args(["-f", "-qq", "-o"]).arg(trace).args(["-e", &format!("trace={call}")]);
+    command.args(["-e", inject]);
     command.arg(plain.get_program()).args(plain.get_args()).current_dir(home);
     for (name, value) in plain.get_envs() {
         match value {
@@ -144,13 +169,7 @@ pub fn killed_at(plain: &Command, home: &Path, call: &str, number: u32) -> Optio
             None => command.env_remove(name),
         };
     }
-    let output = program::run(&mut command);
-    match output.status.code() {
-        // What the server refused is kept.
-        Some(0 | 3) => None,
-        Some(code) => panic!("exit code {code}: {}", program::text(&output.stderr)),
-        None => Some(()),
-    }
+    command
 }
 
 pub fn can_trace(home: &Path) -> bool {
