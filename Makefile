@@ -26,8 +26,9 @@ unit:            ## all tests that need no server
 servers:         ## tests against real servers, fetched and started by themselves
 	cargo test --locked --test servers -- --ignored --test-threads 1
 
-soak:            ## killed 200 times at random moments while it delivers to a real Elasticsearch; tokens and messages of any bytes, 20,000 of each
+soak:            ## 200 kills while it delivers to a real Elasticsearch; 30 minutes of random histories of files; any bytes
 	LOGWARDEN_KILLS=$${LOGWARDEN_KILLS:-200} cargo test --locked --test servers elasticsearch_8_15 -- --ignored --nocapture
+	LOGWARDEN_MODEL_MINUTES=$${LOGWARDEN_MODEL_MINUTES:-30} cargo test --locked --test it model::minutes -- --nocapture
 	PROPTEST_CASES=$${PROPTEST_CASES:-20000} cargo test --locked --lib -- privacy::words privacy::token privacy::reveal privacy::tests
 
 bench:           ## throughput, each beside a memchr line scan of the same bytes

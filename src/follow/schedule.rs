@@ -82,7 +82,7 @@ mod tests {
     #[test]
     fn a_slow_scan_leaves_most_of_the_time_to_reading() {
         let mut schedule = Schedule::default();
-        schedule.scanned(0 * MS, 30 * MS, false);
+        schedule.scanned(Duration::ZERO, 30 * MS, false);
         schedule.hint_scan();
         assert!(!schedule.scan_is_due(59 * MS));
         assert!(schedule.scan_is_due(60 * MS));
@@ -94,9 +94,9 @@ mod tests {
     #[test]
     fn a_sweep_comes_when_a_file_is_due_but_neither_at_once_nor_never() {
         let mut schedule = Schedule::default();
-        schedule.swept(0 * MS, Some(0 * MS));
+        schedule.swept(Duration::ZERO, Some(Duration::ZERO));
         assert!(!schedule.sweep_is_due(249 * MS) && schedule.sweep_is_due(250 * MS));
-        schedule.swept(0 * MS, None);
+        schedule.swept(Duration::ZERO, None);
         assert!(!schedule.sweep_is_due(999 * MS) && schedule.sweep_is_due(1_000 * MS));
     }
 }
