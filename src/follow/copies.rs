@@ -154,7 +154,7 @@ impl Follower {
         row.ended = None;
         let seen = row.mark.offset.max(size);
         row.mark = end;
-        row.path = path.to_path_buf();
+        row.set_path(&path);
         row.device = place.map_or(row.device, |place| place.device);
         row.moved = moved.filter(|file| *file != row.identity.file_key());
         let (generation, start) = (row.id, row.start);

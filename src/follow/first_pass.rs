@@ -45,6 +45,7 @@ impl Follower {
     pub fn first_look(&mut self) {
         self.look_at_all();
         // By the files themselves first: whatever is found then is looked for elsewhere no more.
+        self.give_rows_their_source();
         self.bind_known();
         self.find_what_was_moved();
         self.unpack_all_once();
@@ -105,7 +106,11 @@ impl Follower {
         let file = tracked.file()?;
         let end = row.mark.offset;
         let line = last_line_end(&file, row.start, end, row.encoding).unwrap_or(row.start);
-        (line < end).then_some(line)
+        // An earlier run has closed it there, or somebody has taken some of it.
+        let closed = row.cuts.last().is_some_and(|cut| *cut > line);
+        let readers = self.shared.store.get().map(|store| store.readers_of(row.id));
+        let taken = readers.is_some_and(|readers| readers.into_values().any(|at| at > line));
+        (line < end && !closed && !taken).then_some(line)
     }
 
     /// The file ends there, as far as this run goes.

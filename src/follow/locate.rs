@@ -42,6 +42,22 @@ impl Follower {
         named.or_else(|| self.sources.iter().position(means))
     }
 
+    /// Generations that nobody holds belong to the source that means them now, whatever it was called before.
+    pub fn give_rows_their_source(&mut self) {
+        let rows: Vec<GenerationRow> = self.shared.gone().values().cloned().collect();
+        for row in rows {
+            let Some(source) = self.source_of(&row) else { continue };
+            let name = &self.sources[source].name;
+            if **name != *row.source {
+                let row = GenerationRow { source: name.to_string(), ..row };
+                if let Some(store) = self.shared.store.get() {
+                    store.put_generation(row.clone());
+                }
+                self.shared.gone().insert(row.id, row);
+            }
+        }
+    }
+
     /// Generations that nobody holds and of which there may be more to read, with their sources.
     fn wanted_rows(&self) -> Vec<(usize, GenerationRow)> {
         let rows: Vec<GenerationRow> = self.shared.gone().values().cloned().collect();

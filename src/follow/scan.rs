@@ -206,7 +206,7 @@ impl Follower {
             }
         });
         if let Some(row) = &mut tracked.row {
-            row.path = path.to_owned();
+            row.set_path(path);
             self.pending.change(id);
         }
         self.name_really(id, path);

@@ -51,6 +51,11 @@ pub struct GenerationRow {
 }
 
 impl GenerationRow {
+    /// Where it is now; kept absolute: the next run may be started elsewhere.
+    pub fn set_path(&mut self, path: &std::path::Path) {
+        self.path = absolute(path);
+    }
+
     /// The file in which it was last seen.
     pub fn file_key(&self) -> FileKey {
         self.moved.unwrap_or_else(|| self.identity.file_key())
@@ -65,6 +70,11 @@ impl GenerationRow {
         }
         later
     }
+}
+
+/// The path as it would be from the root.
+pub fn absolute(path: &std::path::Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
 fn is_empty_path(path: &std::path::Path) -> bool {

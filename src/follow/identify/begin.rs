@@ -11,7 +11,7 @@ use crate::follow::follower::Follower;
 use crate::follow::identity::{Head, mark_at, next_mark};
 use crate::follow::sample::{LOOKED_BACK, last_line_end, read_sample, sample_is_enough};
 use crate::format::list;
-use crate::state::GenerationRow;
+use crate::state::{GenerationRow, absolute};
 
 impl Follower {
     /// The generation goes on in this file, where it was left.
@@ -88,8 +88,8 @@ impl Follower {
         let mut row = GenerationRow {
             id: generation,
             source: tracked.handle.source.name.to_string(),
-            path: tracked.handle.path().to_path_buf(),
-            first_path: tracked.handle.path().to_path_buf(),
+            path: absolute(&tracked.handle.path()),
+            first_path: absolute(&tracked.handle.path()),
             device: 0,
             moved: None,
             start,
@@ -128,7 +128,7 @@ impl Follower {
 
 /// The row says where its file is.
 pub(in crate::follow) fn place_in(row: &mut GenerationRow, tracked: &Tracked) {
-    row.path = tracked.handle.path().to_path_buf();
+    row.set_path(&tracked.handle.path());
     row.source = tracked.handle.source.name.to_string();
     row.device = tracked.place().map_or(row.device, |place| place.device);
     let began = row.identity.file_key();

@@ -257,6 +257,10 @@ impl Follower {
             };
         }
         let Some(path) = path else { return Original::Missing };
+        // Of an earlier version, and of a run that was started who knows where.
+        if path.is_relative() {
+            return Original::Unreachable;
+        }
         match self.find_file(path, known.file) {
             Ok(None) => Original::Missing,
             Ok(Some(path)) => match open_nonblocking(&path) {

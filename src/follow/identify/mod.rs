@@ -21,6 +21,7 @@ use super::notices::{self, Topic};
 use super::unpack::{Packed, Progress};
 use crate::event::status::FileState;
 use crate::event::{FileId, GenerationId, Identity, Level};
+use crate::state::absolute;
 
 /// What is to be done with a file.
 enum Verdict {
@@ -219,7 +220,7 @@ impl Follower {
         let row = self.catalog.of(generation).and_then(|tracked| tracked.row.as_ref());
         if let Some(row) = row
             && size <= seen
-            && row.first_path != *path
+            && row.first_path != absolute(&path)
         {
             let text = notices::copy(&path, &row.first_path, size);
             let topic = Topic::Copy(path.to_path_buf());
