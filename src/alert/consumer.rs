@@ -1,8 +1,9 @@
-//! The alert consumer: pulls every generation from its start, evaluates, publishes.
+//! The alert consumer: pulls every generation from its start, evaluates, publishes. Only generations that the
+//! log names as changed, and those that are not read to their end, get a turn.
 //!
 //! Its cursors are in memory: a restart reads again what is there, and tells only what still matters.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use super::teller::{Teller, Told};
 use crate::base::{Clock, Timestamp};
 use crate::event::status::RuleStatus;
 use crate::event::{Batch, Cursor, GenerationId};
-use crate::follow::{Log, Read};
+use crate::follow::{Changes, Log, News, Read};
 use crate::privacy::Policy;
 
 /// Batches of one generation before the next one has its turn.
@@ -28,6 +29,8 @@ const LINGER: Duration = Duration::from_millis(50);
 const TRIES: u32 = 3;
 /// What a generation holds back without saying why keeps `--once` waiting no longer than this.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// What waits in a generation that nothing is told of is looked at again this much later.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
 /// Records that stand open when everything else is read are waited for so long: quiet closes them.
 const LAST_RECORDS: Duration = Duration::from_millis(1500);
 /// A listener that is further behind than this is told how many it missed.
@@ -37,6 +40,7 @@ const TOLD: usize = 256;
 #[derive(Debug)]
 pub struct Consumer {
     log: Log,
+    changes: Changes,
     clock: Arc<dyn Clock>,
     work: Work,
     statuses: watch::Sender<Vec<RuleStatus>>,
@@ -65,14 +69,13 @@ impl Consumer {
         let work = Work::new(rules, policy, once);
         let (statuses, statuses_out) = watch::channel(work.engine.statuses(clock.now()));
         let (told, told_out) = mpsc::channel(TOLD);
-        let consumer = Consumer { log, clock, work, statuses, told, skipped: 0 };
+        let changes = log.changes();
+        let consumer = Consumer { log, changes, clock, work, statuses, told, skipped: 0 };
         (consumer, Outputs { statuses: statuses_out, told: told_out })
     }
 
     pub async fn run(mut self, stop: CancellationToken) {
-        let mut changes = self.log.changes();
         while !stop.is_cancelled() {
-            changes.borrow_and_update();
             let done = self.round(&stop).await;
             self.publish();
             match done {
@@ -84,23 +87,32 @@ impl Consumer {
             let active = starting || self.work.engine.is_active(self.clock.now());
             tokio::select! {
                 () = stop.cancelled() => {}
-                changed = changes.changed() => match changed {
-                    Ok(()) if starting => {}
-                    Ok(()) => tokio::time::sleep(LINGER).await,
-                    Err(_) => break,
-                },
+                () = self.changes.changed() => {
+                    if !starting {
+                        tokio::time::sleep(LINGER).await;
+                    }
+                }
                 () = tokio::time::sleep(TICK), if active => {}
             }
         }
         self.publish();
     }
 
-    /// One turn of every generation, off the async threads.
+    /// One turn of every generation that is due, off the async threads.
     async fn round(&mut self, stop: &CancellationToken) -> Round {
         let mut work = std::mem::take(&mut self.work);
         let (log, clock, stop) = (self.log.clone(), self.clock.clone(), stop.clone());
+        // Asked first: what is settled now is named in the news.
+        let settled = log.settled();
+        let news = self.changes.take();
         let done = tokio::task::spawn_blocking(move || {
-            let round = work.round(&log, &*clock, &stop);
+            for id in work.due(&log, news, clock.uptime()) {
+                if stop.is_cancelled() {
+                    return (work, Round::Idle);
+                }
+                work.look(&log, id, &*clock);
+            }
+            let round = work.conclude(settled, &*clock);
             (work, round)
         });
         let (work, round) = done.await.expect("a round neither panics nor is aborted");
@@ -141,6 +153,8 @@ struct Work {
     engine: Engine,
     teller: Teller,
     cursors: HashMap<GenerationId, Place>,
+    /// Those of them that are not read to their end.
+    behind: BTreeSet<GenerationId>,
     once: bool,
     live: bool,
     /// Uptime at which everything that was there was read but for open records.
@@ -160,6 +174,8 @@ struct Place {
     waits_since: Option<Duration>,
     /// A record stands open behind the cursor.
     open: bool,
+    /// Uptime of its last turn.
+    looked: Duration,
 }
 
 impl Default for Work {
@@ -174,6 +190,7 @@ impl Work {
             engine: Engine::new(rules, policy),
             teller: Teller::new(once),
             cursors: HashMap::new(),
+            behind: BTreeSet::new(),
             once,
             live: false,
             caught_up: None,
@@ -181,38 +198,62 @@ impl Work {
         }
     }
 
-    fn round(&mut self, log: &Log, clock: &dyn Clock, stop: &CancellationToken) -> Round {
-        // Asked first: what is settled now is among the generations that are listed after it.
-        let settled = log.settled();
-        let generations = log.generations();
-        let known: HashSet<GenerationId> = generations.iter().copied().collect();
-        self.cursors.retain(|id, _| known.contains(id));
-        for id in generations {
-            if stop.is_cancelled() {
-                return Round::Idle;
-            }
-            let Some((start, end)) = log.extent(id) else { continue };
-            let mut place = self
-                .cursors
-                .get(&id)
-                .copied()
-                .unwrap_or(Place { offset: start, ..Place::default() });
-            if place.offset < end {
-                self.turn(log, id, end, &mut place, clock);
-            } else {
-                // Most files are idle: nothing is asked of them.
-                place = Place { offset: place.offset, at_end: true, ..Place::default() };
-            }
-            self.cursors.insert(id, place);
+    /// Whose turn it is: what has changed, and of what is left to read that which may be read now.
+    fn due(&mut self, log: &Log, news: News, now: Duration) -> Vec<GenerationId> {
+        if news.all {
+            let all = log.generations();
+            let known: HashSet<GenerationId> = all.iter().copied().collect();
+            self.cursors.retain(|id, _| known.contains(id));
+            self.behind.retain(|id| known.contains(id));
+            return all;
         }
-        let all_read = self.cursors.values().all(|place| place.at_end);
+        let starting = self.once || !self.live;
+        let again = |place: &Place| {
+            let waits = !place.more && place.failures == 0;
+            starting || !waits || now.saturating_sub(place.looked) >= LOOK_AGAIN
+        };
+        let mut due = news.generations;
+        due.extend(self.left().filter(|(_, place)| again(place)).map(|(id, _)| id));
+        due.into_iter().collect()
+    }
+
+    /// Generations that are not read to their end.
+    fn left(&self) -> impl Iterator<Item = (GenerationId, Place)> {
+        self.behind.iter().filter_map(|id| Some((*id, *self.cursors.get(id)?)))
+    }
+
+    fn look(&mut self, log: &Log, id: GenerationId, clock: &dyn Clock) {
+        if !log.holds(id) {
+            self.cursors.remove(&id);
+            self.behind.remove(&id);
+            return;
+        }
+        let Some((start, end)) = log.extent(id) else { return };
+        let known = self.cursors.get(&id).copied();
+        let mut place = known.unwrap_or(Place { offset: start, ..Place::default() });
+        if place.offset < end {
+            place.looked = clock.uptime();
+            self.turn(log, id, end, &mut place, clock);
+        }
+        if place.offset < end {
+            self.behind.insert(id);
+        } else {
+            place = Place { offset: place.offset, at_end: true, ..Place::default() };
+            self.behind.remove(&id);
+        }
+        self.cursors.insert(id, place);
+    }
+
+    /// What the turns came to.
+    fn conclude(&mut self, settled: bool, clock: &dyn Clock) -> Round {
+        let all_read = self.left().all(|(_, place)| place.at_end);
         let now = clock.now();
         if all_read && settled && !self.live && self.is_closed(clock.uptime()) {
             self.live = true;
             self.on_live(now);
         }
         self.with_engine(now, |engine, tell| engine.tick(now, tell));
-        if self.cursors.values().any(|place| place.more) {
+        if self.left().any(|(_, place)| place.more) {
             Round::More
         } else if all_read && self.live {
             Round::Finished
@@ -279,7 +320,7 @@ impl Work {
     /// The last records of what was there are read too, or stay open for longer than quiet closes them.
     fn is_closed(&mut self, uptime: Duration) -> bool {
         let since = *self.caught_up.get_or_insert(uptime);
-        uptime - since >= LAST_RECORDS || !self.cursors.values().any(|place| place.open)
+        uptime - since >= LAST_RECORDS || !self.left().any(|(_, place)| place.open)
     }
 
     fn on_live(&mut self, now: Timestamp) {
@@ -301,3 +342,6 @@ impl Work {
         });
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,4 +1,5 @@
-//! Gathers what everybody says about himself into one [`Status`]. Wakes only when somebody changed.
+//! Gathers what everybody says about himself into one [`Status`]. Wakes only when somebody changed, and looks only
+//! at the files that did.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -9,8 +10,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::base::Clock;
 use crate::event::status::{EngineState, Notice, RuleStatus, SinkStatus};
-use crate::event::{Level, Status};
-use crate::follow::Log;
+use crate::event::{FileList, Level, Status};
+use crate::follow::{Log, News};
 
 /// The newest notices are kept.
 const NOTICES: usize = 50;
@@ -81,7 +82,8 @@ pub struct Board {
 
 impl Board {
     pub async fn run(mut self, stop: CancellationToken) {
-        let mut log = self.log.changes();
+        let log = self.log.changes();
+        let mut files = FileList::default();
         let mut notices = self.notices.changed.subscribe();
         let mut voices = self.voices.borrow_and_update().clone();
         loop {
@@ -89,22 +91,35 @@ impl Board {
             if self.voices.has_changed().unwrap_or(false) {
                 voices = self.voices.borrow_and_update().clone();
             }
-            self.publish(&mut voices);
+            self.look(&log.take(), &mut files);
+            self.publish(&files, &mut voices);
             tokio::select! {
                 () = stop.cancelled() => break,
-                Ok(()) = log.changed() => {}
+                () = log.changed() => {}
                 Ok(()) = notices.changed() => {}
                 Ok(()) = self.engine.changed() => {}
                 Ok(()) = self.voices.changed() => voices = self.voices.borrow_and_update().clone(),
                 Ok(()) = voices.rules.changed() => {}
                 Ok(()) = any_changed(&mut voices.sinks) => {}
-                else => break,
             }
             tokio::time::sleep(INTERVAL).await;
         }
         // Who has come or gone in the last moment.
         voices = self.voices.borrow_and_update().clone();
-        self.publish(&mut voices);
+        self.look(&log.take(), &mut files);
+        self.publish(&files, &mut voices);
+    }
+
+    fn look(&self, news: &News, files: &mut FileList) {
+        if news.all {
+            return files.set(self.log.statuses());
+        }
+        for id in &news.files {
+            match self.log.status(*id) {
+                Some(status) => files.put(status),
+                None => files.remove(*id),
+            }
+        }
     }
 
     fn all_notices(&self) -> Vec<Notice> {
@@ -114,11 +129,11 @@ impl Board {
         all
     }
 
-    fn publish(&mut self, voices: &mut Voices) {
+    fn publish(&mut self, files: &FileList, voices: &mut Voices) {
         let notices = self.all_notices();
         let status = Status {
             engine: self.engine.borrow_and_update().clone(),
-            files: self.log.statuses(),
+            files: files.clone(),
             unopened: self.log.unopened() as u64,
             lost: self.log.lost(),
             sinks: voices.sinks.iter_mut().map(|sink| sink.borrow_and_update().clone()).collect(),

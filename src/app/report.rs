@@ -1,10 +1,8 @@
 //! The lines that an engine without a screen writes on stderr. Pure: two looks in, lines out.
 
-use std::collections::HashMap;
-
 use crate::base::{bytes, sanitize};
-use crate::event::status::{EngineState, FileState, FileStatus, SinkState, SinkStatus};
-use crate::event::{FileId, Status};
+use crate::event::Status;
+use crate::event::status::{EngineState, FileState, SinkState, SinkStatus};
 
 /// What became different between two looks, a line each.
 pub fn changes(before: &Status, now: &Status) -> Vec<String> {
@@ -32,10 +30,7 @@ pub fn changes(before: &Status, now: &Status) -> Vec<String> {
         lines.extend(target_change(earlier, sink));
         lines.extend(file_change(earlier, sink));
     }
-    let earlier: HashMap<FileId, &FileStatus> =
-        before.files.iter().map(|file| (file.file, file)).collect();
-    for file in &now.files {
-        let earlier = earlier.get(&file.file);
+    for (file, earlier) in now.files.changed_since(&before.files) {
         if let FileState::Unreadable { reason } = &file.state
             && earlier.is_none_or(|earlier| earlier.state != file.state)
         {
@@ -112,12 +107,12 @@ fn target_change(before: Option<&SinkStatus>, now: &SinkStatus) -> Option<String
 
 /// How everything stands, in one line.
 pub fn summary(status: &Status) -> String {
-    let seen: u64 = status.files.iter().map(|file| file.size).sum();
+    let files = status.files.totals();
     let mut line = format!(
         "{} {}, {} seen",
-        bytes::count(status.files.len() as u64),
-        if status.files.len() == 1 { "file" } else { "files" },
-        bytes::size(seen)
+        bytes::count(files.files),
+        if files.files == 1 { "file" } else { "files" },
+        bytes::size(files.size)
     );
     for sink in &status.sinks {
         line.push_str(&format!(
@@ -139,16 +134,15 @@ pub fn summary(status: &Status) -> String {
 
 /// Bytes that every sink is through with, and all of them: for a progress bar.
 pub fn progress(status: &Status) -> (u64, u64) {
-    let seen: u64 = status.files.iter().map(|file| file.size).sum();
+    let seen = status.files.totals().size;
     let behind = status.sinks.iter().map(|sink| sink.behind_bytes).max().unwrap_or(0);
     (seen.saturating_sub(behind), seen)
 }
 
 /// Not one of the files could be read.
 pub fn nothing_readable(status: &Status) -> Option<String> {
-    let unreadable = |state: &FileState| matches!(state, FileState::Unreadable { .. });
-    let found = status.files.len() as u64 + status.unopened;
-    let none = found > 0 && status.files.iter().all(|file| unreadable(&file.state));
+    let files = status.files.totals();
+    let none = files.files + status.unopened > 0 && files.unreadable == files.files;
     none.then(|| "none of these files could be read".to_owned())
 }
 

@@ -7,6 +7,7 @@ pub mod batch;
 pub mod command;
 pub mod document;
 pub mod encoding;
+pub mod file_list;
 pub mod generation;
 pub mod id;
 pub mod key;
@@ -19,6 +20,7 @@ pub mod value;
 pub use batch::{Batch, Event, Flags, Record};
 pub use command::Command;
 pub use encoding::Encoding;
+pub use file_list::FileList;
 pub use generation::{
     Cursor, DayMark, FileId, FileKey, FormatEntry, Generation, GenerationId, Identity, Mark,
     Position, SourceName,

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::file_list::FileList;
 use super::generation::{Cursor, FileId, path_bytes};
 use super::level::{Level, LevelCounts};
 use crate::base::Timestamp;
@@ -12,7 +13,7 @@ use crate::base::Timestamp;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Status {
     pub engine: EngineState,
-    pub files: Vec<FileStatus>,
+    pub files: FileList,
     /// Files that are there and could not be opened.
     #[serde(default)]
     pub unopened: u64,
@@ -44,7 +45,7 @@ pub enum EngineState {
 }
 
 /// One generation under observation. All figures in bytes unless they say otherwise.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileStatus {
     pub file: FileId,
     pub source: String,

@@ -124,6 +124,11 @@ impl Descriptors {
         self.make_room(id);
     }
 
+    /// It is not followed any more.
+    pub fn forget(&self, id: FileId) {
+        self.files().remove(&id);
+    }
+
     /// For files that are opened and cannot be parked; an error where too many are.
     pub fn pin(&self, count: usize) -> io::Result<Pins> {
         if self.pinned.load(Ordering::Acquire) + count > self.most / 2 {

@@ -68,7 +68,10 @@ pub fn look(sources: &[Arc<SourceConfig>]) -> Sight {
 
 /// A path that the source means, or that rotation made of one.
 pub fn means(source: &SourceConfig, path: &Path) -> bool {
-    let Ok(path) = std::path::absolute(path) else { return false };
+    // As it was typed once, somewhere: it means nothing here.
+    if path.is_relative() {
+        return false;
+    }
     let Some(name) = path.file_name() else { return false };
     let plain = path.with_file_name(OsString::from_vec(names::root(&path)));
     source.paths.iter().filter_map(|meant| std::path::absolute(meant).ok()).any(|meant| {

@@ -52,6 +52,7 @@ impl Follower {
         }
         if std::mem::take(&mut self.pending.settling) {
             self.shared.settled.store(true, Ordering::Release);
+            self.shared.mark_all();
             self.shared.changed();
         } else if !urgent.is_empty() {
             self.shared.changed();
@@ -65,6 +66,7 @@ impl Follower {
         if self.shared.config.once && self.pending.settling && hopeless {
             self.shared.unopened.store(self.catalog.len(), Ordering::Relaxed);
             self.shared.settled.store(true, Ordering::Release);
+            self.shared.mark_all();
             self.shared.changed();
         }
     }

@@ -108,7 +108,7 @@ impl Follower {
             None => notices::truncated(&row.path, lost),
         };
         self.shared.board.say(Topic::Truncated(row.path.clone()), Level::Error, time, text);
-        self.shared.losses.note(row, lost);
+        self.shared.note_loss(row, lost);
         self.pending.change(id);
         self.shared.changed();
     }
@@ -127,7 +127,7 @@ impl Follower {
                 && slowest < row.mark.offset
             {
                 let lost = row.mark.offset - slowest;
-                self.shared.losses.note(&row, lost);
+                self.shared.note_loss(&row, lost);
                 self.bury(GenerationRow { lost: row.lost.max(lost), ..row });
             }
         }
@@ -139,15 +139,17 @@ impl Follower {
     pub fn judge_rows_without_file(&mut self) {
         let Phase::Following { since } = self.phase else { return };
         let waits = !self.shared.once() && self.now() < since + GRACE;
-        if waits || !self.seen.whole || self.shared.gone().is_empty() {
+        if waits || self.shared.gone().is_empty() {
             return;
         }
         let time = self.shared.clock.now();
         let rows: Vec<GenerationRow> =
             self.shared.gone().values().filter(|row| row.ended.is_none()).cloned().collect();
+        let mut news = false;
         for row in rows {
-            let ours = self.catalog.of(row.id).is_none() && self.source_of(&row).is_some();
+            let ours = self.catalog.of(row.id).is_none() && !self.shared.is_orphan(row.id);
             if ours && could_look(&row) && !self.may_be_there(&row) {
+                let row_id = row.id;
                 let row = GenerationRow { ended: Some(time), ..row };
                 if let Some(store) = self.shared.store.get() {
                     store.put_generation(row.clone());
@@ -155,8 +157,13 @@ impl Follower {
                 if let Some(gone) = self.shared.gone().get_mut(&row.id) {
                     *gone = row;
                 }
-                self.shared.changed();
+                // Whoever waits there is told that nothing will come.
+                self.shared.mark(row_id);
+                news = true;
             }
+        }
+        if news {
+            self.shared.changed();
         }
     }
 
@@ -199,7 +206,9 @@ impl Follower {
 
 /// Its folder is there, on the device it was on: that the file is not, means that it is gone.
 fn could_look(row: &GenerationRow) -> bool {
+    // A row of an earlier version may hold the path as it was typed, in a folder that nobody knows.
     let folder = folder_of(&row.path);
-    fs::read_dir(folder).is_ok()
+    row.path.is_absolute()
+        && fs::read_dir(folder).is_ok()
         && fs::metadata(folder).is_ok_and(|folder| folder.dev() == row.device)
 }

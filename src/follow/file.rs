@@ -8,14 +8,15 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, RwLock, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, RwLock, Weak};
 
 use super::SourceConfig;
+use super::changes::{Hub, News};
 use super::descriptors::{self, Descriptors, Parkable, Parked};
 use super::front::Front;
 use super::pread::read_full;
 use crate::base::Timestamp;
-use crate::event::status::FileState;
+use crate::event::status::{FileState, FileStatus};
 use crate::event::{DayMark, Encoding, FileId, FormatEntry, Generation, Mark};
 
 /// Shared, cheap to clone by `Arc`. Only the follower changes what is known of
@@ -36,6 +37,8 @@ pub struct FileHandle {
     misfit: AtomicBool,
     /// A reader stands before a record that more lines may join: where that record begins.
     open_record: Mutex<Option<u64>>,
+    /// Where changes of the facts are marked.
+    changes: OnceLock<Arc<Hub>>,
 }
 
 /// The descriptor of a file.
@@ -120,7 +123,13 @@ impl FileHandle {
             doubt: AtomicBool::new(false),
             misfit: AtomicBool::new(false),
             open_record: Mutex::new(None),
+            changes: OnceLock::new(),
         }
+    }
+
+    pub(in crate::follow) fn report_to(&self, changes: &Arc<Hub>) {
+        // Said again, it is the same one.
+        let _ = self.changes.set(changes.clone());
     }
 
     /// A copy of what is known now.
@@ -132,6 +141,28 @@ impl FileHandle {
         self.known().facts.path.clone()
     }
 
+    /// Its generation, where something of it was lost.
+    pub(in crate::follow) fn generation_with_loss(&self) -> Option<crate::event::GenerationId> {
+        let known = self.known();
+        let generation = known.facts.generation.as_ref().filter(|_| known.facts.lost > 0);
+        generation.map(|generation| generation.id)
+    }
+
+    pub(in crate::follow) fn status(&self) -> FileStatus {
+        let known = self.known();
+        let facts = &known.facts;
+        FileStatus {
+            file: self.id,
+            source: self.source.name.to_string(),
+            path: facts.path.to_path_buf(),
+            format: facts.formats.last().map(|entry| entry.format.clone()),
+            size: facts.size,
+            lost: facts.lost,
+            state: facts.state.clone(),
+            last_growth: facts.last_growth,
+        }
+    }
+
     /// Bytes seen so far, without copying the other facts.
     pub fn size(&self) -> u64 {
         self.known().facts.size
@@ -141,9 +172,16 @@ impl FileHandle {
         self.known.lock().expect("no holder of the facts panics")
     }
 
-    /// Changes what is known; for the follower alone.
+    /// Changes what is known, and marks it; for the follower alone.
     pub(in crate::follow) fn update<R>(&self, change: impl FnOnce(&mut Known) -> R) -> R {
-        change(&mut self.known())
+        let mut known = self.known();
+        let result = change(&mut known);
+        let generation = known.facts.generation.as_ref().map(|generation| generation.id);
+        drop(known);
+        if let Some(changes) = self.changes.get() {
+            changes.mark(&News::of_file(self.id, generation));
+        }
+        result
     }
 
     /// Whoever holds it decodes this file, or changes how it is decoded.

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use super::follower::{Follower, Phase};
 use super::identity::mark_at;
 use super::notices::{self, Topic};
-use super::sample::last_line_end;
+use super::sample::{LOOKED_BACK, last_line_end};
 use crate::base::Timestamp;
 use crate::event::{FileId, Level};
 
@@ -36,6 +36,7 @@ impl Follower {
         }
         self.first_look();
         self.phase = Phase::Following { since: self.now() };
+        self.shared.mark_all();
         self.take_up_rests();
         self.conclude();
         self.report_orphans();
@@ -105,7 +106,8 @@ impl Follower {
         }
         let file = tracked.file()?;
         let end = row.mark.offset;
-        let line = last_line_end(&file, row.start, end, row.encoding).unwrap_or(row.start);
+        let first = || (end - row.start <= LOOKED_BACK).then_some(row.start);
+        let line = last_line_end(&file, row.start, end, row.encoding).or_else(first)?;
         // An earlier run has closed it there, or somebody has taken some of it.
         let closed = row.cuts.last().is_some_and(|cut| *cut > line);
         let readers = self.shared.store.get().map(|store| store.readers_of(row.id));

@@ -7,6 +7,7 @@ use super::catalog::Stage;
 use super::cuts::drop_needless_cut;
 use super::follower::Follower;
 use super::identity::next_mark;
+use crate::base::Timestamp;
 use crate::event::FileId;
 use crate::event::status::FileState;
 
@@ -41,6 +42,7 @@ impl Follower {
         self.work.grown.insert(id);
         drop_needless_cut(row, file, tracked.size, tracked.handle.source.multiline);
         row.mark = mark;
+        row.modified = tracked.modified.map(Timestamp::from);
         tracked.push_mark(mark);
         self.pending.change(id);
         tracked.handle.update(|known| {

@@ -11,11 +11,16 @@ use std::sync::Arc;
 use super::identity;
 use crate::event::FileKey;
 
+/// Folders of one folder that are remembered.
+const MOST_FOLDERS: usize = 100;
+
 /// Regular files of one folder.
 #[derive(Debug, Default)]
 pub(in crate::follow) struct Listing {
     /// Name and inode.
     pub files: Vec<(OsString, u64)>,
+    /// Names of folders in it.
+    pub folders: Vec<OsString>,
     /// Of the folder, and so of its files.
     pub device: u64,
     by_inode: HashMap<u64, usize>,
@@ -67,9 +72,12 @@ fn list(folder: &Path) -> io::Result<Listing> {
     let mut listing = Listing { device, ..Listing::default() };
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
-        if entry.file_type().is_ok_and(|kind| kind.is_file()) {
+        let Ok(kind) = entry.file_type() else { continue };
+        if kind.is_file() {
             listing.by_inode.insert(entry.ino(), listing.files.len());
             listing.files.push((entry.file_name(), entry.ino()));
+        } else if kind.is_dir() && listing.folders.len() < MOST_FOLDERS {
+            listing.folders.push(entry.file_name());
         }
     }
     Ok(listing)

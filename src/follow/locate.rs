@@ -3,7 +3,7 @@
 //! Names say where looking is worth it, content decides. A file is only opened here; what it is, is decided as for
 //! any other.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs::File;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
@@ -45,17 +45,24 @@ impl Follower {
     /// Generations that nobody holds belong to the source that means them now, whatever it was called before.
     pub fn give_rows_their_source(&mut self) {
         let rows: Vec<GenerationRow> = self.shared.gone().values().cloned().collect();
+        let mut orphans = HashSet::new();
         for row in rows {
-            let Some(source) = self.source_of(&row) else { continue };
+            let Some(source) = self.source_of(&row) else {
+                orphans.insert(row.id);
+                continue;
+            };
             let name = &self.sources[source].name;
             if **name != *row.source {
                 let row = GenerationRow { source: name.to_string(), ..row };
                 if let Some(store) = self.shared.store.get() {
                     store.put_generation(row.clone());
                 }
-                self.shared.gone().insert(row.id, row);
+                let id = row.id;
+                self.shared.gone().insert(id, row);
+                self.shared.mark(id);
             }
         }
+        self.shared.set_orphans(orphans);
     }
 
     /// Generations that nobody holds and of which there may be more to read, with their sources.
@@ -104,8 +111,7 @@ impl Follower {
         if files.is_empty() {
             return;
         }
-        let homes = rows.iter().map(|(_, row)| folder_of(&row.path).to_owned());
-        let folders: BTreeSet<PathBuf> = homes.chain(self.seen.folders.iter().cloned()).collect();
+        let folders = self.folders_around(rows.iter().map(|(_, row)| &*row.path));
         for folder in folders {
             let Ok(listing) = self.listings.borrow_mut().of(&folder) else { continue };
             for (name, inode) in &listing.files {
@@ -154,13 +160,30 @@ impl Follower {
         }
     }
 
+    /// Where files may be moved to: their folders and those to which links lead, the folders one level below these (as
+    /// `olddir` of logrotate), and where the sources look.
+    pub fn folders_around<'a>(&self, paths: impl Iterator<Item = &'a Path>) -> BTreeSet<PathBuf> {
+        let mut folders: BTreeSet<PathBuf> = self.seen.folders.clone();
+        for path in paths {
+            let home = folder_of(path);
+            let real = path.canonicalize().ok();
+            let homes = [Some(home.to_owned()), real.map(|real| folder_of(&real).to_owned())];
+            for home in homes.into_iter().flatten() {
+                if let Ok(listing) = self.listings.borrow_mut().of(&home) {
+                    folders.extend(listing.folders.iter().map(|name| home.join(name)));
+                }
+                folders.insert(home);
+            }
+        }
+        folders
+    }
+
     /// Files that are called as rotation would call this generation's, in its folder and where the sources look.
     fn beside(&self, row: &GenerationRow) -> Vec<(PathBuf, Place)> {
         let roots = [names::root(&row.path), names::root(&row.first_path)];
         let labels = [&row.path, &row.first_path];
-        let homes = labels.iter().filter(|path| !path.as_os_str().is_empty());
-        let homes = homes.map(|path| folder_of(path).to_owned());
-        let folders: BTreeSet<PathBuf> = homes.chain(self.seen.folders.iter().cloned()).collect();
+        let named = labels.iter().filter(|path| !path.as_os_str().is_empty());
+        let folders = self.folders_around(named.map(|path| path.as_path()));
         let mut found = Vec::new();
         for folder in folders {
             let Ok(listing) = self.listings.borrow_mut().of(&folder) else { continue };

@@ -8,8 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use tokio::sync::watch;
-
+use super::changes::Changes;
 use super::follower::Follower;
 use super::identity;
 use super::intake::Input;
@@ -20,7 +19,7 @@ use super::watch::Watch;
 use super::{FileHandle, SourceConfig};
 use crate::base::Clock;
 use crate::event::status::{FileStatus, Notice};
-use crate::event::{Cursor, GenerationId, Mark, Position};
+use crate::event::{Cursor, FileId, GenerationId, Mark, Position};
 use crate::state::Store;
 
 /// Cheap to clone. Its thread ends with [`Log::stop`].
@@ -110,11 +109,17 @@ impl Log {
         self.shared.files()
     }
 
-    /// Settled generations, also those that live only in the state as long as somebody may be behind.
+    /// Settled generations, also those that live only in the state as long as somebody may be behind. Walks all
+    /// there is: ask it once, and follow [`Log::changes`] from then on.
     pub fn generations(&self) -> Vec<GenerationId> {
         let mut all = self.shared.lives();
         all.extend(self.shared.missed());
         all
+    }
+
+    /// This one is among them.
+    pub fn holds(&self, generation: GenerationId) -> bool {
+        self.shared.holds(generation)
     }
 
     /// Where a consumer without a cursor begins in this generation, and the end of what was seen.
@@ -126,9 +131,9 @@ impl Log {
         self.shared.gone().get(&generation).map(|row| (row.start, row.mark.offset))
     }
 
-    /// A number that changes whenever a file grows, appears, ends or gets its identity.
-    pub fn changes(&self) -> watch::Receiver<u64> {
-        self.shared.subscribe()
+    /// Which files and generations grow, appear, end, are read otherwise or get their identity.
+    pub fn changes(&self) -> Changes {
+        self.shared.changes.subscribe()
     }
 
     /// The next events behind `cursor`. Blocking (reads the file); call it off the async threads.
@@ -181,31 +186,19 @@ impl Log {
         self.shared.unopened.load(Ordering::Relaxed)
     }
 
+    /// Of all files. Walks all of them: follow [`Log::changes`] from then on.
     pub fn statuses(&self) -> Vec<FileStatus> {
-        let status = |handle: &Arc<FileHandle>| {
-            let facts = handle.facts();
-            FileStatus {
-                file: handle.id,
-                source: handle.source.name.to_string(),
-                path: facts.path.to_path_buf(),
-                format: facts.formats.last().map(|entry| entry.format.clone()),
-                size: facts.size,
-                lost: facts.lost,
-                state: facts.state,
-                last_growth: facts.last_growth,
-            }
-        };
         let files = self.files();
-        let told: HashSet<GenerationId> = files
-            .iter()
-            .filter_map(|handle| {
-                let known = handle.known();
-                let lost = known.facts.lost > 0;
-                known.facts.generation.as_ref().filter(|_| lost).map(|generation| generation.id)
-            })
-            .collect();
+        let told: HashSet<GenerationId> =
+            files.iter().filter_map(|handle| handle.generation_with_loss()).collect();
         let gone = self.shared.lost_files(&|generation| told.contains(&generation));
-        files.iter().map(status).chain(gone).collect()
+        files.iter().map(|file| file.status()).chain(gone).collect()
+    }
+
+    /// One of them; `None` where it is gone.
+    pub fn status(&self, file: FileId) -> Option<FileStatus> {
+        let followed = self.shared.file(file).map(|file| file.status());
+        followed.or_else(|| self.shared.lost_file(file))
     }
 
     /// What the operator should know about files now; what is mended is no longer in it.

@@ -2,7 +2,7 @@
 //!
 //! The sum is exact for as long as the process runs; which files they were of is kept for the latest.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard};
 
@@ -34,6 +34,8 @@ pub(in crate::follow) struct Losses {
 
 #[derive(Debug, Default)]
 struct Inner {
+    /// Bytes, of every generation that the state knows.
+    amounts: HashMap<GenerationId, u64>,
     by_generation: BTreeMap<GenerationId, Loss>,
     total: u64,
     noted: u64,
@@ -42,7 +44,7 @@ struct Inner {
 impl Losses {
     /// `true` where it is more than was known.
     pub fn note(&self, row: &GenerationRow, lost: u64) -> bool {
-        let mut inner = self.inner();
+        let inner = &mut *self.inner();
         inner.noted += 1;
         let number = inner.noted;
         let loss = inner.by_generation.entry(row.id).or_insert_with(|| Loss {
@@ -54,8 +56,10 @@ impl Losses {
             ended: row.ended.unwrap_or(row.first_seen),
             number,
         });
-        let more = lost.saturating_sub(loss.lost);
-        loss.lost += more;
+        let known = inner.amounts.entry(row.id).or_default();
+        let more = lost.saturating_sub(*known);
+        *known += more;
+        loss.lost = *known;
         inner.total += more;
         if inner.by_generation.len() > LISTED {
             let oldest = inner.by_generation.iter().min_by_key(|(_, loss)| loss.number);
@@ -64,6 +68,11 @@ impl Losses {
             }
         }
         more > 0
+    }
+
+    /// Nobody will speak of this generation again.
+    pub fn forget(&self, generation: GenerationId) {
+        self.inner().amounts.remove(&generation);
     }
 
     /// Of all generations, since the start of the process.
@@ -78,5 +87,50 @@ impl Losses {
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().expect("no holder of the losses panics")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{Identity, Mark};
+
+    fn row(number: u64) -> GenerationRow {
+        GenerationRow {
+            id: GenerationId(number),
+            identity: Identity { inode: number, birth: 0, head_len: 0, head_hash: 0, ordinal: 0 },
+            source: "app".into(),
+            path: "/app.log".into(),
+            device: 0,
+            first_path: PathBuf::new(),
+            moved: None,
+            modified: None,
+            start: 0,
+            mark: Mark::default(),
+            encoding: Default::default(),
+            formats: Vec::new(),
+            days: Vec::new(),
+            cuts: Vec::new(),
+            first_seen: Timestamp(0),
+            ended: None,
+            lost: 0,
+            rest: None,
+            absence: None,
+        }
+    }
+
+    #[test]
+    fn each_generation_counts_once_by_its_longest_gap_however_many_there_are() {
+        let losses = Losses::default();
+        for _ in 0..2 {
+            for number in 0..3 * LISTED as u64 {
+                losses.note(&row(number), 10);
+                losses.note(&row(number), 7);
+            }
+        }
+        assert_eq!(losses.total(), 30 * LISTED as u64);
+        assert_eq!(losses.listed().len(), LISTED);
+        assert!(losses.note(&row(0), 12));
+        assert_eq!(losses.total(), 30 * LISTED as u64 + 2);
     }
 }

@@ -7,6 +7,7 @@
 
 mod cache;
 mod catalog;
+pub mod changes;
 pub mod compressed;
 mod copies;
 mod cuts;
@@ -15,6 +16,7 @@ mod discover;
 mod durable;
 mod expiry;
 pub mod file;
+mod files;
 mod first_pass;
 mod follower;
 mod front;
@@ -47,6 +49,7 @@ pub mod view;
 mod vote;
 mod watch;
 
+pub use changes::{Changes, Hub, News};
 pub use file::FileHandle;
 pub use intake::Intake;
 pub use log::Log;

@@ -238,6 +238,7 @@ impl Follower {
             self.shared.unpacking.store(false, Ordering::Release);
             // Generations of which nothing was found are judged now.
             self.judge_rows_without_file();
+            self.shared.mark_all();
             self.shared.changed();
         }
     }

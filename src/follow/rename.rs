@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::discover::{Found, Sight, folder_of};
-use super::follower::Follower;
+use super::follower::{Follower, Seen};
 use super::identify::decide::Origin;
 use super::identity::{self, Place, name_of};
 use super::locate::COARSE;
@@ -57,7 +57,9 @@ impl Follower {
     /// It was closed to save descriptors, and is not where it was.
     fn find_parked(&mut self, id: FileId) {
         let Some(parked) = self.catalog.get(id).and_then(|t| t.handle.parked()) else { return };
-        match self.find_file(&parked.path, parked.key) {
+        // It may have been renamed since the folder was listed.
+        self.listings.borrow_mut().forget(folder_of(&parked.path));
+        match self.find_moved(&parked.path, parked.key) {
             Ok(Some(path)) => {
                 if let Some(tracked) = self.catalog.get(id) {
                     tracked.handle.found_at(&path);
@@ -92,7 +94,8 @@ impl Follower {
     pub fn look_after_vacant_paths(&mut self, sight: &Sight) {
         let now = self.now();
         let here: HashSet<&Path> = sight.found.iter().map(|found| &*found.path).collect();
-        self.seen.vacant.retain(|path, _| !here.contains(&**path));
+        let Seen { vacant, last_at, .. } = &mut self.seen;
+        vacant.retain(|path, _| !here.contains(&**path) && last_at.contains_key(path));
         for (_, tracked) in
             self.catalog.iter().filter(|(_, tracked)| tracked.origin == Origin::Path)
         {

@@ -225,6 +225,7 @@ impl Follower {
         }
         self.work.forget(id);
         self.pending.forget(id);
+        self.shared.descriptors.forget(id);
         self.shared.remove_file(id);
         self.shared.changed();
     }

@@ -1,15 +1,14 @@
 //! What the follower's thread and all readers have in common.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, RwLock};
-use std::time::Duration;
-
-use tokio::sync::watch;
 
 use super::cache::Cache;
+use super::changes::{Hub, News};
 use super::descriptors::Descriptors;
 use super::file::FileHandle;
+use super::files::Files;
 use super::intake::Incoming;
 use super::losses::Losses;
 use super::notices::Board;
@@ -32,6 +31,8 @@ pub(in crate::follow) struct Shared {
     positions: Mutex<Vec<Position>>,
     pub descriptors: Arc<Descriptors>,
     pub losses: Losses,
+    /// Generations without a file whose path no source means.
+    orphans: Mutex<HashSet<GenerationId>>,
     pub cache: Cache,
     pub bell: Arc<Bell>,
     pub board: Board,
@@ -43,26 +44,13 @@ pub(in crate::follow) struct Shared {
     pub unopened: AtomicUsize,
     /// Whose cursors decide what is still needed; empty: everyone who has one.
     pub consumers: Mutex<Vec<String>>,
-    /// Names of the sources, in their order.
-    sources: RwLock<Vec<Arc<str>>>,
-    files: RwLock<Vec<Arc<FileHandle>>>,
+    /// Whoever wants to know what changes.
+    pub changes: Arc<Hub>,
+    files: RwLock<Files>,
     lives: RwLock<HashMap<GenerationId, Arc<FileHandle>>>,
     /// Generations without a file: only their rows are left.
     gone: Mutex<HashMap<GenerationId, GenerationRow>>,
-    missed: Mutex<Missed>,
-    changes: watch::Sender<u64>,
     next_id: AtomicU32,
-}
-
-/// Who is gone and still read was looked up not longer ago than this.
-const MISSED: Duration = Duration::from_secs(1);
-
-/// What [`Shared::missed`] found last.
-#[derive(Debug, Default)]
-struct Missed {
-    key: (usize, bool),
-    at: Duration,
-    ids: Vec<GenerationId>,
 }
 
 impl Shared {
@@ -70,7 +58,6 @@ impl Shared {
         let sources = config.sources.iter().map(|source| source.name.clone()).collect();
         let input = config.intake.as_ref().is_some_and(|intake| intake.input);
         Shared {
-            sources: RwLock::new(sources),
             config,
             clock,
             incoming: Incoming::new(input),
@@ -78,6 +65,7 @@ impl Shared {
             positions: Mutex::default(),
             descriptors: Arc::new(Descriptors::for_this_process()),
             losses: Losses::default(),
+            orphans: Mutex::default(),
             cache: Cache::new(CACHE),
             bell: Arc::default(),
             board: Board::default(),
@@ -85,11 +73,10 @@ impl Shared {
             unpacking: AtomicBool::new(false),
             unopened: AtomicUsize::new(0),
             consumers: Mutex::default(),
-            files: RwLock::default(),
+            changes: Arc::default(),
+            files: RwLock::new(Files::new(sources)),
             lives: RwLock::default(),
             gone: Mutex::default(),
-            missed: Mutex::default(),
-            changes: watch::Sender::new(0),
             next_id: AtomicU32::new(1),
         }
     }
@@ -99,13 +86,18 @@ impl Shared {
         self.config.once && !self.incoming.is_open()
     }
 
-    pub fn subscribe(&self) -> watch::Receiver<u64> {
-        self.changes.subscribe()
+    /// After everything else was published: tells what [`FileHandle::update`] and the methods here have marked.
+    pub fn changed(&self) {
+        self.changes.tell();
     }
 
-    /// After everything else was published.
-    pub fn changed(&self) {
-        self.changes.send_modify(|number| *number += 1);
+    /// Something that concerns any file.
+    pub fn mark_all(&self) {
+        self.changes.mark(&News::everything());
+    }
+
+    pub fn mark(&self, id: GenerationId) {
+        self.changes.mark(&News::of([id]));
     }
 
     pub fn next_id(&self) -> FileId {
@@ -113,30 +105,29 @@ impl Shared {
     }
 
     pub fn files(&self) -> Vec<Arc<FileHandle>> {
-        self.files.read().expect("no holder of the files panics").clone()
+        self.files.read().expect("no holder of the files panics").all().cloned().collect()
     }
 
-    /// In the order of their sources, then of first sight.
+    pub fn file(&self, id: FileId) -> Option<Arc<FileHandle>> {
+        self.files.read().expect("no holder of the files panics").get(id).cloned()
+    }
+
+    /// Changes of it are marked from now on.
     pub fn add_file(&self, handle: Arc<FileHandle>) {
-        let rank = self.rank();
-        let mut files = self.files.write().expect("no holder of the files panics");
-        let at = files.partition_point(|other| rank(other) < rank(&handle));
-        files.insert(at, handle);
+        handle.report_to(&self.changes);
+        let id = handle.id;
+        self.files.write().expect("no holder of the files panics").add(handle);
+        self.changes.mark(&News::of_file(id, None));
     }
 
     pub fn set_sources(&self, names: Vec<Arc<str>>) {
-        *self.sources.write().expect("no holder of the sources panics") = names;
-        let rank = self.rank();
-        self.files.write().expect("no holder of the files panics").sort_by_key(|file| rank(file));
-    }
-
-    fn rank(&self) -> impl Fn(&FileHandle) -> (Option<usize>, FileId) {
-        let sources = self.sources.read().expect("no holder of the sources panics").clone();
-        move |file| (sources.iter().position(|name| *name == file.source.name), file.id)
+        self.files.write().expect("no holder of the files panics").set_sources(names);
+        self.mark_all();
     }
 
     pub fn remove_file(&self, id: FileId) {
-        self.files.write().expect("no holder of the files panics").retain(|file| file.id != id);
+        self.files.write().expect("no holder of the files panics").remove(id);
+        self.changes.mark(&News::of_file(id, None));
     }
 
     pub fn life(&self, id: GenerationId) -> Option<Arc<FileHandle>> {
@@ -155,6 +146,7 @@ impl Shared {
         // In this order: readers find it in one of the two at any moment.
         self.lives.write().expect("no holder of the lives panics").insert(id, handle);
         self.gone().remove(&id);
+        self.mark(id);
     }
 
     /// Its file is given up; its row says what is lost to whom.
@@ -162,10 +154,13 @@ impl Shared {
         let id = row.id;
         self.gone().insert(id, row);
         self.lives.write().expect("no holder of the lives panics").remove(&id);
+        self.mark(id);
     }
 
     pub fn forget(&self, id: GenerationId) {
+        self.losses.forget(id);
         self.gone().remove(&id);
+        self.mark(id);
     }
 
     pub fn gone(&self) -> std::sync::MutexGuard<'_, HashMap<GenerationId, GenerationRow>> {
@@ -201,28 +196,27 @@ impl Shared {
 
     /// Generations without a file of our sources that somebody has not read to the end.
     pub fn missed(&self) -> Vec<GenerationId> {
-        let sources = self.sources.read().expect("no holder of the sources panics").clone();
-        let ours = |row: &GenerationRow| sources.iter().any(|name| **name == *row.source);
-        let Some(store) = self.store.get() else { return Vec::new() };
+        self.gone().values().filter(|row| self.is_missed(row)).map(|row| row.id).collect()
+    }
+
+    /// One of those that [`super::Log::generations`] lists.
+    pub fn holds(&self, id: GenerationId) -> bool {
+        self.life(id).is_some() || self.gone().get(&id).is_some_and(|row| self.is_missed(row))
+    }
+
+    fn is_missed(&self, row: &GenerationRow) -> bool {
+        let Some(store) = self.store.get() else { return false };
         // There was no room to unpack what may be theirs: nothing is said of them, and nobody waits.
         if self.once() && self.unpacking.load(Ordering::Acquire) {
-            return Vec::new();
+            return false;
         }
-        let gone = self.gone();
-        let mut missed = self.missed.lock().expect("no holder of the missed panics");
-        let key = (gone.len(), self.settled.load(Ordering::Acquire));
-        let now = self.clock.uptime();
-        if missed.key != key || now.saturating_sub(missed.at) >= MISSED {
-            // A consumer that came later, and so has no cursor there, misses nothing.
-            let behind = |row: &GenerationRow| {
-                let lowest = store.readers_of(row.id).into_values().min();
-                lowest.is_none_or(|offset| offset < row.mark.offset)
-            };
-            missed.ids =
-                gone.values().filter(|row| ours(row) && behind(row)).map(|row| row.id).collect();
-            (missed.key, missed.at) = (key, now);
-        }
-        missed.ids.clone()
+        let files = self.files.read().expect("no holder of the files panics");
+        let ours = files.sources().iter().any(|name| **name == *row.source);
+        drop(files);
+        // A consumer that came later, and so has no cursor there, misses nothing.
+        let lowest = || store.readers_of(row.id).into_values().min();
+        let ours = ours && !self.is_orphan(row.id);
+        ours && lowest().is_none_or(|offset| offset < row.mark.offset)
     }
 
     /// A consumer asks for bytes that nobody has any more: counted once, by the longest gap.
@@ -240,6 +234,14 @@ impl Shared {
         Read::Lost { to }
     }
 
+    pub fn set_orphans(&self, orphans: HashSet<GenerationId>) {
+        *self.orphans.lock().expect("no holder of the orphans panics") = orphans;
+    }
+
+    pub fn is_orphan(&self, id: GenerationId) -> bool {
+        self.orphans.lock().expect("no holder of the orphans panics").contains(&id)
+    }
+
     pub fn put_positions(&self, positions: Vec<Position>) {
         self.positions.lock().expect("no holder of the positions panics").extend(positions);
     }
@@ -252,8 +254,7 @@ impl Shared {
     pub fn lost_files(&self, listed: &dyn Fn(GenerationId) -> bool) -> Vec<FileStatus> {
         let losses = self.losses.listed().into_iter().filter(|(id, _)| !listed(*id));
         let status = |(id, loss): (GenerationId, super::losses::Loss)| FileStatus {
-            // Behind all that are counted up from 1, and the same at each call.
-            file: FileId(u32::MAX - (id.0 as u32 >> 8)),
+            file: lost_file_id(id),
             source: loss.source,
             path: loss.path,
             format: loss.format,
@@ -263,6 +264,18 @@ impl Shared {
             last_growth: loss.ended,
         };
         losses.map(status).collect()
+    }
+
+    pub fn lost_file(&self, id: FileId) -> Option<FileStatus> {
+        self.lost_files(&|generation| lost_file_id(generation) != id).pop()
+    }
+
+    /// Noted once, by the longest gap; told where it is more than was known.
+    pub fn note_loss(&self, row: &GenerationRow, lost: u64) {
+        if self.losses.note(row, lost) {
+            self.changes.mark(&News::of_file(lost_file_id(row.id), Some(row.id)));
+            self.changed();
+        }
     }
 
     /// What a cursor finds in a generation of which only the row is left.
@@ -283,9 +296,7 @@ impl Shared {
         if row.ended.is_none() || row.rest.is_some() {
             return Read::Waiting;
         }
-        if self.losses.note(row, end - cursor.offset) {
-            self.changed();
-        }
+        self.note_loss(row, end - cursor.offset);
         if end - cursor.offset > row.lost {
             row.lost = end - cursor.offset;
             if let Some(store) = self.store.get() {
@@ -294,4 +305,9 @@ impl Shared {
         }
         Read::Lost { to: end }
     }
+}
+
+/// Of a generation without a file: behind all ids that are counted up from 1, and the same at each call.
+fn lost_file_id(generation: GenerationId) -> FileId {
+    FileId(u32::MAX - (generation.0 as u32 >> 8))
 }

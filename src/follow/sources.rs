@@ -23,6 +23,8 @@ impl Follower {
         let sources: Vec<_> = change.sources.into_iter().map(Arc::new).collect();
         // What lost its name a moment ago could not be found again: its rest is kept before it is let go.
         self.rescue_all();
+        // Indexes of sources mean others from now on.
+        self.seen.vacant.clear();
         for id in self.catalog.ids() {
             self.reassign(id, &sources);
         }
@@ -78,7 +80,7 @@ impl Follower {
             self.shared.gone().values().filter(|row| row.ended.is_none()).cloned().collect();
         for row in rows {
             let left = self.shared.slowest(&row).map(|at| row.mark.offset.saturating_sub(at));
-            let orphan = self.catalog.of(row.id).is_none() && self.source_of(&row).is_none();
+            let orphan = self.catalog.of(row.id).is_none() && self.shared.is_orphan(row.id);
             if let Some(bytes) = left.filter(|bytes| *bytes > 0 && orphan) {
                 let text = notices::orphan(&row.path, &row.source, bytes);
                 let topic = Topic::Orphan(row.id);

@@ -2,17 +2,18 @@
 
 use std::io;
 
-use tokio::sync::watch;
-
 use crate::event::{Cursor, GenerationId, Mark};
-use crate::follow::{Log, Read};
+use crate::follow::{Changes, Log, Read};
 
 /// The [`Log`], or what stands for it in a test.
 pub trait Queue: Send + Sync {
+    /// Walks all there are: asked at the beginning, and where the changes say so.
     fn generations(&self) -> Vec<GenerationId>;
+    /// This one is among them.
+    fn holds(&self, generation: GenerationId) -> bool;
     /// Where a consumer without a cursor begins, and the end of what was seen.
     fn extent(&self, generation: GenerationId) -> Option<(u64, u64)>;
-    fn changes(&self) -> watch::Receiver<u64>;
+    fn changes(&self) -> Changes;
     /// Blocking.
     fn read(&self, cursor: Cursor) -> io::Result<Read>;
     /// Every byte that was there at the start is published.
@@ -28,11 +29,15 @@ impl Queue for Log {
         Log::generations(self)
     }
 
+    fn holds(&self, generation: GenerationId) -> bool {
+        Log::holds(self, generation)
+    }
+
     fn extent(&self, generation: GenerationId) -> Option<(u64, u64)> {
         Log::extent(self, generation)
     }
 
-    fn changes(&self) -> watch::Receiver<u64> {
+    fn changes(&self) -> Changes {
         Log::changes(self)
     }
 

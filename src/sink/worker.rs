@@ -20,8 +20,10 @@ mod report;
 mod rounds;
 mod settle;
 mod size_limit;
+mod sums;
 mod tend;
 mod track;
+mod tracks;
 mod trouble;
 mod whereabouts;
 
@@ -41,13 +43,14 @@ use self::lanes::{Birth, Lanes, MAIN};
 use self::ledger::Ledger;
 use self::report::Report;
 use self::size_limit::SizeLimit;
-use self::track::Tracks;
+use self::tracks::Tracks;
 use self::trouble::Trouble;
 use self::whereabouts::Looked;
 use super::{DeadLetters, Limits, Sink};
 use crate::base::Clock;
 use crate::event::GenerationId;
 use crate::event::status::SinkStatus;
+use crate::follow::Changes;
 use crate::privacy::Policy;
 use crate::sink::queue::Queue;
 use crate::state::Store;
@@ -105,6 +108,7 @@ pub struct Worker {
     /// Where this is the worker of a lane.
     birth: Option<Birth>,
     lanes: Lanes,
+    changes: Changes,
     tracks: Tracks,
     /// `None` while it reads on a blocking thread.
     filler: Option<Filler>,
@@ -184,6 +188,7 @@ impl Worker {
             filler: Some(Filler::new(&config, lanes.targets(&birth))),
             birth,
             lanes,
+            changes: config.queue.changes(),
             tracks: Tracks::new(lane, earlier),
             ready: None,
             held: VecDeque::new(),
@@ -220,8 +225,6 @@ impl Worker {
     /// Delivers until `stop`, or in [`Mode::Once`] until everything that was there is delivered. Returns the
     /// last status.
     pub async fn run(mut self, stop: CancellationToken) -> SinkStatus {
-        let mut changes = self.config.queue.changes();
-        let mut watching = true;
         // A pause from before the start comes before the first delivery.
         while let Ok(order) = self.orders.try_recv() {
             self.obey(order);
@@ -232,13 +235,12 @@ impl Worker {
                 break;
             }
             let wake = self.next_wake();
-            let draining = self.drain_until.is_some();
+            let (draining, looks_away) = (self.drain_until.is_some(), self.looks_away());
             tokio::select! {
                 () = stop.cancelled(), if !draining => self.drain(),
                 Some(order) = self.orders.recv() => self.obey(order),
                 Some(finish) = self.tasks.join_next() => self.finish(finish).await,
-                change = changes.changed(), if watching && !self.looks_away() => {
-                    watching = change.is_ok();
+                () = self.changes.changed(), if !self.changed && !looks_away => {
                     self.changed = true;
                     self.glance_at = Instant::now() + GLANCE;
                     self.look_wait = Duration::ZERO;
@@ -258,16 +260,12 @@ impl Worker {
         if !self.restart {
             let news = std::mem::take(&mut self.changed);
             if news {
-                self.tracks.discover(&self.config);
+                self.look();
                 self.forget_disbelieved().await;
-                self.lanes.fence.tell();
                 self.report.touch();
             }
             self.rest(news);
-            // What is being read now was begun before the ends are fixed: that nothing was there says nothing of them.
-            if self.filler.is_some() {
-                self.mode.advance(&self.config, &mut self.tracks);
-            }
+            self.begin_round();
             if self.commit_is_due() {
                 self.commit().await;
             }
@@ -278,6 +276,17 @@ impl Worker {
             self.end_round();
         }
         self.publish(false);
+    }
+
+    /// What the log has told since the last look.
+    fn look(&mut self) {
+        let news = self.changes.take();
+        self.tracks.discover(&self.config, &news);
+        self.lanes.fence.pass_on(&news);
+        if self.filler.is_some() {
+            let forgotten = self.tracks.forget(&self.config);
+            self.lanes.fence.forget(&forgotten);
+        }
     }
 
     /// A delivery or a reading is under way.

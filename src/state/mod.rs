@@ -28,6 +28,9 @@ pub struct GenerationRow {
     /// The file that holds it now, where that is not the one in which it began: a copy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub moved: Option<FileKey>,
+    /// When its file was changed last, as far as it was looked at; `None` in rows of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub modified: Option<Timestamp>,
     /// Where reading begins for a new consumer; set once.
     pub start: u64,
     pub mark: Mark,

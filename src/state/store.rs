@@ -169,6 +169,12 @@ impl Store {
         self.memory().rows.cursors_of(consumer)
     }
 
+    /// One of them.
+    pub fn cursor(&self, consumer: &str, lane: &str, generation: GenerationId) -> Option<u64> {
+        let key = CursorKey { consumer: consumer.into(), lane: lane.into(), generation };
+        self.memory().rows.cursors.get(&key).copied()
+    }
+
     /// Each consumer that has read in this generation, and how far its slowest lane is there.
     pub fn readers_of(&self, generation: GenerationId) -> BTreeMap<Arc<str>, u64> {
         self.memory().rows.readers_of(generation)

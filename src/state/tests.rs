@@ -30,6 +30,7 @@ fn generation(number: u64) -> GenerationRow {
         device: 7,
         first_path: Default::default(),
         moved: None,
+        modified: None,
         start: 0,
         mark: Mark { offset: number % 1000 * 100, hash: number, wide: 0 },
         encoding: Encoding::default(),

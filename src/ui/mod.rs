@@ -38,7 +38,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::base::{Clock, SystemClock};
 use crate::event::{Command, Status};
-use crate::follow::{FileHandle, Log};
+use crate::follow::{Changes, FileHandle, Log};
 use crate::privacy::Disclosure;
 
 pub use keymap::{Keymap, KeymapError};
@@ -52,8 +52,8 @@ pub use theme::Palette;
 pub trait Files: Send + Sync {
     /// All files, in the order in which they are listed.
     fn files(&self) -> Vec<Arc<FileHandle>>;
-    /// A number that changes whenever a file grows, appears or ends.
-    fn changes(&self) -> watch::Receiver<u64>;
+    /// Told whenever a file grows, appears or ends.
+    fn changes(&self) -> Changes;
 }
 
 impl Files for Log {
@@ -61,7 +61,7 @@ impl Files for Log {
         Log::files(self)
     }
 
-    fn changes(&self) -> watch::Receiver<u64> {
+    fn changes(&self) -> Changes {
         Log::changes(self)
     }
 }

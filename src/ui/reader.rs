@@ -4,6 +4,7 @@
 //! What to do is told by the state alone: the most urgent thing that is missing comes first. Nothing runs
 //! behind the state's back, and a key that changes what is wanted cancels what was.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::action::{Action, Reading};
@@ -196,10 +197,13 @@ impl Reader {
 
     fn lines(&mut self) -> Vec<SourceLine> {
         let mut lines: Vec<SourceLine> = self.timeline.files.iter_mut().map(line).collect();
-        let names: Vec<String> = lines.iter().map(|line| line.name.clone()).collect();
+        let mut names: HashMap<String, usize> = HashMap::new();
+        for line in &lines {
+            *names.entry(line.name.clone()).or_default() += 1;
+        }
         for line in &mut lines {
             // Two files of one name are told apart by their folders.
-            if names.iter().filter(|name| **name == line.name).count() > 1 {
+            if names.get(&line.name).is_some_and(|count| *count > 1) {
                 let folder = line.path.rsplit('/').nth(1).unwrap_or("");
                 line.name = format!("{folder}/{}", line.name);
             }

@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::event::Status;
+use crate::follow::Changes;
 
 /// What has happened since somebody asked; bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,7 +58,7 @@ pub struct Wake {
 
 impl Wake {
     pub fn start(
-        changes: watch::Receiver<u64>,
+        changes: Changes,
         status: watch::Receiver<Arc<Status>>,
         stop: CancellationToken,
     ) -> std::io::Result<Self> {
@@ -115,19 +116,20 @@ impl Bell {
 
     async fn watch(
         self,
-        mut changes: watch::Receiver<u64>,
+        changes: Changes,
         mut status: watch::Receiver<Arc<Status>>,
         stop: CancellationToken,
     ) {
         let mut window = signal(SignalKind::window_change()).ok();
         let mut suspend = signal(SignalKind::from_raw(SIGTSTP)).ok();
-        let (mut log_lives, mut status_lives) = (true, true);
+        let mut status_lives = true;
         loop {
             tokio::select! {
-                changed = changes.changed(), if log_lives => match changed {
-                    Ok(()) => self.ring(Happened::LOG),
-                    Err(_) => log_lives = false,
-                },
+                () = changes.changed() => {
+                    // The screen looks at all files anyway.
+                    changes.take();
+                    self.ring(Happened::LOG);
+                }
                 changed = status.changed(), if status_lives => match changed {
                     Ok(()) => self.ring(Happened::STATUS),
                     Err(_) => status_lives = false,

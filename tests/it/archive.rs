@@ -75,6 +75,7 @@ fn store_with(batch: &Batch) -> Store {
         device: 1,
         first_path: Default::default(),
         moved: None,
+        modified: None,
         start: 0,
         mark: Mark { offset: batch.end, hash: 77, wide: 0 },
         encoding: Encoding::Utf8,

@@ -27,6 +27,7 @@ mod logrotate;
 mod losses;
 mod lost_state;
 mod metrics;
+mod mirror;
 mod model;
 mod moved_sources;
 mod odd_files;

@@ -16,6 +16,7 @@ use tempfile::TempDir;
 
 use super::bench::open_state;
 use super::compressed::{gzip, pack};
+use super::mirror::Mirror;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -29,6 +30,8 @@ pub struct Bench {
     /// What is deleted unread is kept.
     pub rescue: bool,
     pub running: Option<(Log, Store)>,
+    /// What the log named as changed since it was opened.
+    mirror: Option<Mirror>,
     pub consumer: Consumer,
 }
 
@@ -78,7 +81,8 @@ impl Bench {
         let consumer = Consumer::default();
         let start = Start::Beginning;
         let (once, hints, rescue) = (false, true, false);
-        Bench { folder, paths, start, once, hints, rescue, running: None, consumer }
+        let (running, mirror) = (None, None);
+        Bench { folder, paths, start, once, hints, rescue, running, mirror, consumer }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -130,6 +134,7 @@ impl Bench {
         };
         let store = open_state(&self.folder.path().join("state"));
         log.settle(store.clone(), self.consumer.known.clone());
+        self.mirror = Some(Mirror::of(&log));
         self.running = Some((log, store));
         self.until("settled", |bench| bench.log().settled());
     }
@@ -184,7 +189,7 @@ impl Bench {
         loop {
             self.drain();
             if done(self) {
-                return;
+                return self.check_mirror();
             }
             assert!(
                 Instant::now() < deadline,
@@ -199,6 +204,13 @@ impl Bench {
                 self.log().notices(),
             );
             std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// What has changed is named.
+    fn check_mirror(&mut self) {
+        if let (Some((log, _)), Some(mirror)) = (&self.running, &mut self.mirror) {
+            mirror.check(log);
         }
     }
 
@@ -1033,7 +1045,7 @@ fn a_growing_file_wakes_its_readers_at_once() {
             let changes = bench.log().changes();
             let began = Instant::now();
             bench.append("app.log", line("a", number) + "\n");
-            while !changes.has_changed().unwrap() {
+            while !changes.told() {
                 assert!(began.elapsed() < PATIENCE);
                 std::thread::yield_now();
             }

@@ -6,8 +6,8 @@ use self::Kind::{Counter, Gauge};
 use super::page::{Kind, Page};
 use super::process;
 use crate::base::Timestamp;
-use crate::event::Status;
-use crate::event::status::{EngineState, FileStatus, RuleState, RuleStatus, SinkState, SinkStatus};
+use crate::event::status::{EngineState, RuleState, RuleStatus, SinkState, SinkStatus};
+use crate::event::{FileList, Status};
 
 /// Kind, name, where it comes from (`None`: it has none now), and what it says.
 struct Family<T>(Kind, &'static str, fn(&T) -> Option<f64>, &'static str);
@@ -137,9 +137,9 @@ struct Source {
     last_growth: Option<Timestamp>,
 }
 
-fn sources(files: &[FileStatus]) -> Vec<Source> {
+fn sources(files: &FileList) -> Vec<Source> {
     let mut all: BTreeMap<&str, Source> = BTreeMap::new();
-    for file in files {
+    for file in files.iter() {
         let source = all.entry(&file.source).or_default();
         source.name.clone_from(&file.source);
         source.files += 1;

@@ -92,6 +92,7 @@ impl Follower {
             first_path: absolute(&tracked.handle.path()),
             device: 0,
             moved: None,
+            modified: None,
             start,
             mark,
             encoding,
@@ -120,6 +121,7 @@ impl Follower {
         if let Some(gone) = self.shared.gone().get_mut(&row.id) {
             gone.ended = None;
         }
+        self.shared.mark(row.id);
         self.catalog.give_row(id, row);
         self.set_stage(id, Stage::Settled);
         self.pending.change_urgently(id);
@@ -130,6 +132,7 @@ impl Follower {
 pub(in crate::follow) fn place_in(row: &mut GenerationRow, tracked: &Tracked) {
     row.set_path(&tracked.handle.path());
     row.source = tracked.handle.source.name.to_string();
+    row.modified = tracked.modified.map(Timestamp::from);
     row.device = tracked.place().map_or(row.device, |place| place.device);
     let began = row.identity.file_key();
     row.moved = tracked.file_key().filter(|file| *file != began);

@@ -77,6 +77,8 @@ pub(in crate::follow) struct Evidence {
     pub related: bool,
     /// No other file holds this content up to the mark.
     pub unique: bool,
+    /// The candidate has the name of the original, and was written after that was seen to change last.
+    pub rewritten: bool,
 }
 
 /// What one generation says about the candidate.
@@ -109,6 +111,8 @@ pub(in crate::follow) fn claim(candidate: &Candidate, evidence: &Evidence) -> Cl
             }
         }
         (O::Missing | O::Present | O::Unreachable, Beginning) => Nothing,
+        // The same content written once more under the same name, as by a job that is run again.
+        (O::Missing | O::Unlinked { .. }, All) if evidence.rewritten => Nothing,
         (O::Missing, All | More) if named => Copy,
         (O::Missing, All | More) => Nothing,
         (O::Present | O::Unreachable, All | More) => Beside,

@@ -71,6 +71,7 @@ impl Follower {
                 content: self.content_by_mark(subject, &known.mark)?,
                 related: true,
                 unique: true,
+                rewritten: false,
             };
             found.push((id, evidence));
         }
@@ -124,6 +125,7 @@ impl Follower {
             names::is_related(&row.path, &path) || names::is_related(&row.first_path, &path)
         });
         let unique = related || self.is_unique(&known.identity, &known.mark)?;
+        let rewritten = row.as_ref().is_some_and(|row| is_rewritten(subject, row));
         let original = self.original_of(&known, row.as_ref().map(|row| row.path.as_path()));
         Ok(Some(Evidence {
             same_file: false,
@@ -132,6 +134,7 @@ impl Follower {
             content,
             related,
             unique,
+            rewritten,
         }))
     }
 
@@ -180,6 +183,7 @@ impl Follower {
             content,
             related,
             unique,
+            rewritten: is_rewritten(subject, row),
         }))
     }
 
@@ -261,7 +265,7 @@ impl Follower {
         if path.is_relative() {
             return Original::Unreachable;
         }
-        match self.find_file(path, known.file) {
+        match self.find_moved(path, known.file) {
             Ok(None) => Original::Missing,
             Ok(Some(path)) => match open_nonblocking(&path) {
                 Ok(file) => match bears(&file, &known.mark, self.key()) {
@@ -295,6 +299,24 @@ impl Follower {
         self.listings.borrow_mut().find(folder_of(path), file)
     }
 
+    /// … or in another folder in which the sources look, or into which a link leads.
+    pub(in crate::follow) fn find_moved(
+        &self,
+        path: &Path,
+        file: FileKey,
+    ) -> io::Result<Option<std::path::PathBuf>> {
+        if let Some(found) = self.find_file(path, file)? {
+            return Ok(Some(found));
+        }
+        let folders = self.folders_around(std::iter::once(path));
+        let found = folders.iter().find_map(|folder| {
+            let mut listings = self.listings.borrow_mut();
+            listings.forget(folder);
+            listings.find(folder, file).ok().flatten()
+        });
+        Ok(found)
+    }
+
     /// What is known of a generation, with a row or from a sink's position alone.
     fn known(&self, id: GenerationId, row: Option<&GenerationRow>) -> Option<Known> {
         if let Some(row) = row {
@@ -326,6 +348,14 @@ struct Known {
     identity: Identity,
     file: FileKey,
     mark: Mark,
+}
+
+/// See [`Evidence::rewritten`]. What is compared of a compressed file was written when that was.
+fn is_rewritten(subject: &Subject<'_>, row: &GenerationRow) -> bool {
+    let (path, modified) = (subject.tracked.handle.path(), subject.tracked.modified);
+    let named_alike = path.file_name() == row.path.file_name();
+    let later = modified.zip(row.modified).is_some_and(|(at, known)| Timestamp::from(at) > known);
+    named_alike && later && subject.tracked.packed.is_none()
 }
 
 fn by_length(size: u64, seen: u64) -> Content {

@@ -240,7 +240,7 @@ impl Follower {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 // Removed when it was read, or by somebody: what the cursors say is missing is lost.
                 row.rest = None;
-                self.shared.gone().insert(row.id, row);
+                self.shared.bury(row);
                 return Ok(());
             }
             Err(error) => return Err(error),

@@ -34,12 +34,7 @@ impl Worker {
 
     pub(super) async fn commit(&mut self) {
         self.commit_at = None;
-        let mut upto = self.tracks.cursors();
-        // What the state has forgotten long ago would be carried along for ever.
-        upto.retain(|cursor| {
-            let known = |id| self.config.store.generation(id).is_some();
-            self.config.queue.extent(cursor.generation).is_some() || known(cursor.generation)
-        });
+        let upto = self.tracks.cursors_of_known(&self.config);
         let sink = self.config.sink.clone();
         if let Err(error) = sink.commit(&upto).await {
             // The sink may have forgotten what it accepted: ask it where it stands, and go on from there.
@@ -125,7 +120,11 @@ impl Worker {
     fn put_cursors(&mut self) {
         let (store, name) = (&self.config.store, &self.config.name);
         let row = row_of(&self.birth);
-        self.tracks.commit(&mut |cursor| store.put_cursor(name, row, cursor));
+        let fence = self.birth.as_ref().map(|birth| &birth.fence);
+        self.tracks.commit(&mut |cursor| {
+            store.put_cursor(name, row, cursor);
+            fence.iter().for_each(|fence| fence.note(cursor.generation));
+        });
     }
 
     fn tell_cursors(&self, cursors: &[Cursor]) {

@@ -138,7 +138,7 @@ impl Worker {
         }
         if self.look_at.is_some_and(|at| at <= self.now) {
             self.look_at = None;
-            self.tracks.discover(&self.config);
+            self.look();
             self.tracks.look_again();
         }
         let positions = self.tracks.positions(self.mode.round);
@@ -160,13 +160,10 @@ impl Worker {
             return;
         }
         for (track, read) in filled.reached {
-            let track = &mut self.tracks.all[track];
-            if read > track.read {
-                (track.read, track.troubled) = (read, 0);
-            }
+            self.tracks.reach(track, read);
         }
         for (track, source) in filled.sources {
-            self.tracks.all[track].source = source;
+            self.tracks.name_source(track, source);
         }
         let skipped = filled.skipped.into_iter().map(|place| (place, Fate::Filtered));
         let lost = filled.lost.into_iter().map(|place| (place, Fate::Lost));
@@ -174,16 +171,12 @@ impl Worker {
         for (place, fate) in skipped.chain(lost).chain(elsewhere) {
             self.tracks.complete(place, fate);
         }
-        for (track, end) in filled.waiting {
-            let troubled = filled.troubled.contains(&track);
-            let track = &mut self.tracks.all[track];
-            track.waiting = Some(end);
-            track.troubled = if troubled { track.troubled + 1 } else { 0 };
+        for (track, news) in filled.waiting {
+            self.tracks.wait(track, news, filled.troubled.contains(&track));
         }
         self.report.filtered(filled.skipped_events);
         self.report.unprotected(filled.unprotected);
-        let some_are_left = self.tracks.all.iter().any(|track| track.troubled > 0);
-        self.report.reading(&filled.errors, some_are_left);
+        self.report.reading(&filled.errors, self.tracks.some_are_troubled());
         if filled.bulk.is_empty() {
             self.recycle(filled.bulk);
         } else {

@@ -1,56 +1,105 @@
-//! How far a lane may read: as far as the main worker has read.
+//! How far a lane may read: as far as the main worker has read. And how much of that it has still to deliver.
 
 use std::collections::HashMap;
 use std::io;
 use std::sync::{Arc, Mutex};
 
-use tokio::sync::watch;
-
 use crate::event::{Cursor, GenerationId, Mark};
-use crate::follow::Read;
+use crate::follow::{Changes, Hub, News, Read};
 use crate::sink::queue::Queue;
 
 /// How far the main worker has read: no lane goes further.
 #[derive(Debug)]
 pub(super) struct Fence {
     upto: Mutex<HashMap<GenerationId, u64>>,
-    changes: watch::Sender<u64>,
+    changes: Hub,
 }
 
 impl Fence {
     pub(super) fn new() -> Arc<Self> {
-        Arc::new(Fence { upto: Mutex::default(), changes: watch::Sender::new(0) })
+        Arc::new(Fence { upto: Mutex::default(), changes: Hub::default() })
     }
 
     /// Never goes back.
     pub(super) fn raise(&self, places: impl Iterator<Item = (GenerationId, u64)>) {
         let mut upto = self.upto.lock().expect("no holder of the fence panics");
-        let mut raised = false;
+        let mut raised = Vec::new();
         for (generation, offset) in places {
-            let known = upto.entry(generation).or_insert_with(|| {
-                raised = true;
-                offset
-            });
-            raised |= *known < offset;
-            *known = offset.max(*known);
+            let known = upto.get(&generation).copied();
+            if known.is_none_or(|known| known < offset) {
+                upto.insert(generation, offset);
+                raised.push(generation);
+            }
         }
         drop(upto);
-        if raised {
-            self.tell();
+        if !raised.is_empty() {
+            self.pass_on(&News::of(raised));
         }
     }
 
     /// The log has news, perhaps of a generation that had its fence before it was found.
-    pub(super) fn tell(&self) {
-        self.changes.send_modify(|changes| *changes += 1);
+    pub(super) fn pass_on(&self, news: &News) {
+        self.changes.mark(news);
+        self.changes.tell();
     }
 
-    fn of(&self, generation: GenerationId) -> Option<u64> {
+    /// Nothing of these comes back.
+    pub(super) fn forget(&self, generations: &[GenerationId]) {
+        let mut upto = self.upto.lock().expect("no holder of the fence panics");
+        generations.iter().for_each(|id| _ = upto.remove(id));
+    }
+
+    /// The row of a lane has moved there.
+    pub(super) fn note(&self, generation: GenerationId) {
+        self.changes.mark(&News::of([generation]));
+    }
+
+    pub(super) fn subscribe(&self) -> Changes {
+        self.changes.subscribe()
+    }
+
+    pub(super) fn of(&self, generation: GenerationId) -> Option<u64> {
         self.upto.lock().expect("no holder of the fence panics").get(&generation).copied()
     }
 
-    pub(super) fn all(&self) -> HashMap<GenerationId, u64> {
-        self.upto.lock().expect("no holder of the fence panics").clone()
+    fn all(&self) -> Vec<GenerationId> {
+        self.upto.lock().expect("no holder of the fence panics").keys().copied().collect()
+    }
+}
+
+/// What a lane has still to deliver, in bytes: looked up again only where the fence or its row has moved.
+#[derive(Debug)]
+pub(super) struct Left {
+    changes: Changes,
+    by_generation: HashMap<GenerationId, u64>,
+    /// Invariant: the sum of these.
+    bytes: u64,
+}
+
+impl Left {
+    pub(super) fn new(fence: &Fence) -> Self {
+        Left { changes: fence.subscribe(), by_generation: HashMap::new(), bytes: 0 }
+    }
+
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// `of`: between the lane's row and the fence.
+    pub(super) fn look(&mut self, fence: &Fence, of: impl Fn(GenerationId) -> u64) {
+        let news = self.changes.take();
+        if news.all {
+            (self.by_generation, self.bytes) = (HashMap::new(), 0);
+        }
+        let all = if news.all { fence.all() } else { Vec::new() };
+        for generation in all.into_iter().chain(news.generations) {
+            let now = of(generation);
+            let before = match now {
+                0 => self.by_generation.remove(&generation),
+                now => self.by_generation.insert(generation, now),
+            };
+            self.bytes = self.bytes - before.unwrap_or(0) + now;
+        }
     }
 }
 
@@ -66,13 +115,17 @@ impl Queue for Fenced {
         self.queue.generations().into_iter().filter(behind).collect()
     }
 
+    fn holds(&self, generation: GenerationId) -> bool {
+        self.fence.of(generation).is_some() && self.queue.holds(generation)
+    }
+
     fn extent(&self, generation: GenerationId) -> Option<(u64, u64)> {
         let (start, end) = self.queue.extent(generation)?;
         Some((start, self.fence.of(generation)?.clamp(start, end.max(start))))
     }
 
-    fn changes(&self) -> watch::Receiver<u64> {
-        self.fence.changes.subscribe()
+    fn changes(&self) -> Changes {
+        self.fence.subscribe()
     }
 
     fn read(&self, cursor: Cursor) -> io::Result<Read> {
@@ -85,5 +138,44 @@ impl Queue for Fenced {
 
     fn bears(&self, generation: GenerationId, mark: &Mark) -> Option<bool> {
         self.queue.bears(generation, mark)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn what_a_lane_has_left_is_what_a_walk_would_find(
+            steps in prop::collection::vec((0u64..5, 0u64..50, 0..3u8), 0..60),
+        ) {
+            let fence = Fence::new();
+            let mut left = Left::new(&fence);
+            let mut rows = [0u64; 5];
+            for (id, offset, what) in steps {
+                let generation = GenerationId(id);
+                let row = rows[id as usize];
+                match what {
+                    0 => fence.raise([(generation, offset)].into_iter()),
+                    1 => {
+                        rows[id as usize] = fence.of(generation).unwrap_or(0).min(offset).max(row);
+                        fence.note(generation);
+                    }
+                    _ => {
+                        fence.forget(&[generation]);
+                        fence.pass_on(&News::of([generation]));
+                    }
+                }
+                let of = |id: GenerationId| {
+                    let upto = fence.of(id).unwrap_or(0);
+                    upto.saturating_sub(rows[id.0 as usize])
+                };
+                left.look(&fence, of);
+                prop_assert_eq!(left.bytes(), (0..5).map(|id| of(GenerationId(id))).sum::<u64>());
+            }
+        }
     }
 }

@@ -20,8 +20,8 @@ use crate::sink::queue::Queue;
 pub(super) struct Position {
     pub track: usize,
     pub cursor: Cursor,
-    /// The end of what was seen when this was made.
-    pub seen: u64,
+    /// What the log had told of it when this was made.
+    pub news: u64,
     /// Records that begin here or later wait for another pass.
     pub until: u64,
     /// What is done already is not read into a bulk again.
@@ -55,7 +55,7 @@ pub(super) struct Filled {
     pub elsewhere: Vec<Place>,
     /// Destroyed before they were read.
     pub lost: Vec<Place>,
-    /// Nothing complete was there behind the place that was reached, when this was the end of what was seen.
+    /// Nothing complete was there behind the place that was reached, when this was the last news of the track.
     pub waiting: Vec<(usize, u64)>,
     pub errors: Vec<std::io::Error>,
     /// Tracks that could not be read now.
@@ -131,7 +131,7 @@ impl Filler {
                 self.policy.refresh();
                 if let Err(error) = self.take(&batch, first, position, room, filled) {
                     filled.errors.push(cannot_seal(&batch, &error));
-                    filled.waiting.push((track, position.seen));
+                    filled.waiting.push((track, position.news));
                     filled.troubled.push(track);
                     return false;
                 }
@@ -144,11 +144,11 @@ impl Filler {
                 to < position.until
             }
             Ok(Read::Lost { .. } | Read::Waiting | Read::Finished) => {
-                filled.waiting.push((track, position.seen));
+                filled.waiting.push((track, position.news));
                 false
             }
             Err(error) => {
-                filled.waiting.push((track, position.seen));
+                filled.waiting.push((track, position.news));
                 filled.troubled.push(track);
                 filled.errors.push(error);
                 false

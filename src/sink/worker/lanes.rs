@@ -18,7 +18,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::WorkerHandle;
-use super::fence::Fence;
+use super::fence::{Fence, Left};
 use super::ledger::Ledger;
 use super::order::Order;
 use super::prefix::Prefix;
@@ -61,6 +61,8 @@ pub(super) struct Birth {
     pub done: Option<HashMap<GenerationId, Prefix>>,
     /// Events before these were left to the lane by an earlier run.
     pub earlier: HashMap<GenerationId, u64>,
+    /// Of the main worker.
+    pub fence: Arc<Fence>,
 }
 
 /// A lane at work.
@@ -72,8 +74,7 @@ pub(super) struct Parked {
     pub ledger: watch::Receiver<Ledger>,
     pub task: JoinHandle<SinkStatus>,
     pub stop: CancellationToken,
-    /// The main worker's tracks that have a row of this lane.
-    pub rows: usize,
+    pub left: Left,
 }
 
 impl Parked {

@@ -58,11 +58,12 @@ impl Worker {
 
     fn refused(&self, bulk: &Bulk, index: usize, refusal: &Refusal) -> Refused {
         let (sink, item) = (&self.config.sink, bulk.items.item(index));
-        let track = &self.tracks.all[bulk.places[index].track];
+        let track = bulk.places[index].track;
+        let generation = self.tracks.generation(track);
         Refused {
             document: sink.document(item).into_owned(),
-            origin: Origin { generation: track.generation, day: Some(bulk.days[index]) },
-            source: track.source.clone(),
+            origin: Origin { generation, day: Some(bulk.days[index]) },
+            source: self.tracks.source(track),
             target: sink.target(item).to_owned(),
             attempts: bulk.attempts + 1,
             refusal: refusal.clone(),

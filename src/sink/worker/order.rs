@@ -1,8 +1,7 @@
 //! When a worker may deliver: by itself, on request, in rounds, or once.
 
+use super::Worker;
 use super::rounds::Rounds;
-use super::track::Tracks;
-use super::{Worker, WorkerConfig};
 use crate::base::Timestamp;
 use crate::event::Cursor;
 
@@ -105,15 +104,8 @@ impl Progress {
         self.asked
     }
 
-    /// Begins the round that was asked for, when the ends are known.
-    pub(super) fn advance(&mut self, config: &WorkerConfig, tracks: &mut Tracks) {
-        if self.asked && config.queue.settled() {
-            // What was found between the last look and this one belongs to it.
-            tracks.discover(config);
-            self.asked = false;
-            self.round = true;
-            tracks.fix_ends();
-        }
+    fn begin_round(&mut self) {
+        (self.asked, self.round) = (false, true);
     }
 
     pub(super) fn end_round(&mut self) {
@@ -146,6 +138,17 @@ impl Worker {
             Order::Where(place) => self.look_for(place),
         }
         self.report.touch();
+    }
+
+    /// Begins the round that was asked for, when the ends are known. What is being read now was begun before they are
+    /// fixed: that nothing was there says nothing of them.
+    pub(super) fn begin_round(&mut self) {
+        if self.filler.is_some() && self.mode.waits_for_ends() && self.config.queue.settled() {
+            // What was found between the last look and this one belongs to it.
+            self.look();
+            self.tracks.fix_ends();
+            self.mode.begin_round();
+        }
     }
 
     /// A round is over when everything up to its ends is confirmed.

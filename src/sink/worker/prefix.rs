@@ -9,11 +9,13 @@ pub(super) struct Prefix {
     end: u64,
     /// Completed too early: start → end.
     beyond: BTreeMap<u64, u64>,
+    /// Invariant: the bytes of these ranges.
+    early: u64,
 }
 
 impl Prefix {
     pub(super) fn at(end: u64) -> Self {
-        Prefix { end, beyond: BTreeMap::new() }
+        Prefix { end, ..Prefix::default() }
     }
 
     /// Everything before this is done.
@@ -29,6 +31,7 @@ impl Prefix {
         }
         let (from, to) = (start, end);
         let mut new = to - from;
+        let mut joined = 0;
         let known = |start: u64, end: u64| end.min(to).saturating_sub(start.max(from));
         if let Some((&before, &before_end)) = self.beyond.range(..=start).next_back()
             && before_end >= start
@@ -36,24 +39,33 @@ impl Prefix {
             new -= known(before, before_end);
             start = before;
             end = end.max(before_end);
+            joined += before_end - before;
             self.beyond.remove(&before);
         }
         while let Some((&next, &next_end)) = self.beyond.range(start..=end).next() {
             new -= known(next, next_end);
             end = end.max(next_end);
+            joined += next_end - next;
             self.beyond.remove(&next);
         }
+        self.early -= joined;
         if start == self.end {
             self.end = end;
         } else {
             self.beyond.insert(start, end);
+            self.early += end - start;
         }
         new
     }
 
     /// Bytes that are done beyond the end.
     pub(super) fn beyond(&self) -> u64 {
-        self.beyond.iter().map(|(start, end)| end - start).sum()
+        self.early
+    }
+
+    /// Behind the last byte that is done.
+    pub(super) fn reach(&self) -> u64 {
+        self.beyond.last_key_value().map_or(self.end, |(_, end)| *end)
     }
 
     /// The byte at `offset` is done.
@@ -91,6 +103,8 @@ mod tests {
                 }
                 let behind = done.iter().skip(first as usize).filter(|done| **done).count();
                 prop_assert_eq!(prefix.beyond(), behind as u64);
+                let last = done.iter().rposition(|done| *done).map_or(0, |last| last + 1);
+                prop_assert_eq!(prefix.reach(), last as u64);
                 let mut last = prefix.end;
                 for (start, end) in &prefix.beyond {
                     prop_assert!(*start > last && end > start);

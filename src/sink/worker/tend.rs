@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::bulk::Bulk;
-use super::fence::Fenced;
+use super::fence::{Fence, Fenced, Left};
 use super::lanes::{Birth, MAIN, Parked, Targets};
 use super::ledger::Fate;
 use super::order::{Base, Mode, Order};
@@ -71,6 +71,7 @@ impl Worker {
                 row: name.into(),
                 done: Some(done.collect()),
                 earlier: own.clone(),
+                fence: self.lanes.fence.clone(),
             };
             let mode = if self.mode.base == Base::Armed { Mode::Armed } else { Mode::Auto };
             self.start_lane(birth, mode);
@@ -97,7 +98,8 @@ impl Worker {
         let run: futures::future::BoxFuture<'static, SinkStatus> =
             Box::pin(worker.run(stop.clone()));
         let task = tokio::spawn(run);
-        self.lanes.parked.push(Parked { target, row, handle, ledger, task, stop, rows: 0 });
+        let left = Left::new(&self.lanes.fence);
+        self.lanes.parked.push(Parked { target, row, handle, ledger, task, stop, left });
     }
 
     /// Called after refusals: has some target refused often enough, or too much?
@@ -129,9 +131,14 @@ impl Worker {
         for cursor in self.tracks.cursors() {
             self.config.store.put_cursor(&self.config.name, &row, cursor);
         }
-        self.raise_fence();
-        let birth =
-            Birth { target, row, done: Some(self.tracks.prefixes()), earlier: HashMap::new() };
+        self.lanes.fence.raise(self.tracks.reads());
+        let birth = Birth {
+            target,
+            row,
+            done: Some(self.tracks.prefixes()),
+            earlier: HashMap::new(),
+            fence: self.lanes.fence.clone(),
+        };
         self.start_lane(birth, Mode::Auto);
         let targets = self.lanes.targets(&None);
         self.leave_to_lanes(&targets);
@@ -165,17 +172,17 @@ impl Worker {
         self.ready = self.ready.take().filter(|bulk| !bulk.is_empty());
     }
 
-    fn raise_fence(&self) {
-        let places = self.tracks.all.iter().map(|track| (track.generation, track.read));
-        self.lanes.fence.raise(places);
-    }
-
     /// Lanes begin and end here.
     pub(super) async fn tend_lanes(&mut self) {
         if self.lanes.asked.is_some() && !self.is_busy() {
             self.begin_lane();
         }
-        if self.lanes.are_none() || self.lanes.look_at > self.now {
+        if self.lanes.are_none() {
+            // Nobody asks what it read meanwhile: a lane that begins is told of everything.
+            self.tracks.take_advanced();
+            return;
+        }
+        if self.lanes.look_at > self.now {
             return;
         }
         self.lanes.look_at = self.now + LOOK;
@@ -183,9 +190,10 @@ impl Worker {
         self.report.touch();
         self.break_with_a_lane().await;
         // Rows first: a lane that sees a generation may pass it at once.
-        self.put_new_rows();
-        self.raise_fence();
-        let left: Vec<u64> = self.lanes.parked.iter().map(|lane| self.left_in(lane)).collect();
+        let advanced = self.tracks.take_advanced();
+        self.put_new_rows(&advanced);
+        self.lanes.fence.raise(advanced.into_iter());
+        let left = self.look_at_lanes();
         if self.filler.is_some() && self.lanes.asked.is_none() {
             for (index, _) in left.iter().enumerate().rev().filter(|(_, left)| **left == 0) {
                 self.end_lane(index).await;
@@ -211,36 +219,25 @@ impl Worker {
     }
 
     /// The follower keeps what has a row behind its end.
-    fn put_new_rows(&mut self) {
-        let all = &self.tracks.all;
-        for lane in &mut self.lanes.parked {
-            if lane.rows == all.len() {
-                continue;
-            }
-            for track in all {
-                let Some((start, _)) = self.config.queue.extent(track.generation) else { continue };
-                let cursor = Cursor { generation: track.generation, offset: start };
+    fn put_new_rows(&self, advanced: &[(GenerationId, u64)]) {
+        for (generation, _) in advanced {
+            let Some((start, _)) = self.config.queue.extent(*generation) else { continue };
+            let cursor = Cursor { generation: *generation, offset: start };
+            for lane in &self.lanes.parked {
                 self.config.store.put_cursor_if_none(&self.config.name, &lane.row, cursor);
             }
-            lane.rows = all.len();
         }
     }
 
-    /// Bytes between the lane's cursors and the fence.
-    fn left_in(&self, lane: &Parked) -> u64 {
-        let rows = self.config.store.cursors(&self.config.name).into_iter();
-        let rows: HashMap<GenerationId, u64> = rows
-            .filter(|row| *row.lane == *lane.row)
-            .map(|row| (row.generation, row.offset))
-            .collect();
-        let left = |(id, upto): (GenerationId, u64)| {
-            let Some((start, end)) = self.config.queue.extent(id) else {
-                // Not found yet, or its disk is away. The rows go with the generation that is forgotten.
-                return rows.get(&id).map(|row| upto.saturating_sub(*row));
-            };
-            Some(upto.min(end).saturating_sub(rows.get(&id).copied().unwrap_or(start)))
+    /// Bytes between each lane's rows and the fence.
+    fn look_at_lanes(&mut self) -> Vec<u64> {
+        let (config, fence) = (&self.config, &self.lanes.fence);
+        let look = |lane: &mut Parked| {
+            let row = lane.row.clone();
+            lane.left.look(fence, |id| left_in(config, fence, &row, id));
+            lane.left.bytes()
         };
-        self.lanes.fence.all().into_iter().filter_map(left).sum()
+        self.lanes.parked.iter_mut().map(look).collect()
     }
 
     /// It has delivered everything that the main worker passed.
@@ -256,6 +253,17 @@ impl Worker {
             filler.choose(self.lanes.targets(&None));
         }
         self.lanes.meeting = None;
+    }
+}
+
+/// Bytes of one generation between the row of a lane and the fence.
+fn left_in(config: &WorkerConfig, fence: &Fence, lane: &str, id: GenerationId) -> u64 {
+    let Some(upto) = fence.of(id) else { return 0 };
+    let row = config.store.cursor(&config.name, lane, id);
+    match config.queue.extent(id) {
+        Some((start, end)) => upto.min(end).saturating_sub(row.unwrap_or(start)),
+        // Not found yet, or its disk is away. The rows go with the generation that is forgotten.
+        None => row.map_or(0, |row| upto.saturating_sub(row)),
     }
 }
 

@@ -1,6 +1,6 @@
 //! The promises of the worker, against a log in memory and a target that fails on demand.
 
-mod fake;
+pub(super) mod fake;
 mod lanes;
 mod orders;
 mod refused;
@@ -24,7 +24,7 @@ use crate::sink::{Delivery, Items, Outcome, Refusal, SinkError};
 const DEADLINE: Duration = Duration::from_secs(20);
 
 #[derive(Default)]
-struct Kept {
+pub(super) struct Kept {
     letters: Mutex<Vec<DeadLetter>>,
     full: Mutex<u32>,
 }
@@ -362,6 +362,23 @@ async fn while_the_target_is_down_a_growing_log_is_looked_at_now_and_then() {
     running.order(Order::Retry).await;
     bench.is_complete().await;
     running.stop().await;
+}
+
+#[tokio::test]
+async fn a_line_costs_as_much_beside_a_thousand_files_as_beside_one() {
+    let bench = Bench::new(FakeQueue::new(1000), FakeSink::new());
+    let running = bench.start();
+    eventually("all are found", || bench.store.cursors("sink").len() == 1000).await;
+    let before = bench.queue.looks.load(Ordering::SeqCst);
+    for number in 0..20 {
+        lines(&bench.queue, 7, number..number + 1);
+        let delivered = number as usize + 1;
+        eventually("delivered", || bench.sink.documents().len() == delivered).await;
+    }
+    let looks = bench.queue.looks.load(Ordering::SeqCst) - before;
+    assert!(looks < 200, "{looks} looks for 20 lines");
+    let status = running.stop().await;
+    assert_eq!((status.bytes.seen, status.behind_bytes), (bench.queue.length(7), 0));
 }
 
 #[tokio::test]

@@ -24,6 +24,7 @@ fn evidence(original: Original, content: Content) -> Evidence {
         content,
         related: true,
         unique: false,
+        rewritten: false,
     }
 }
 
@@ -68,6 +69,15 @@ fn what_nobody_holds_is_read_on_in_a_copy_only_where_its_own_file_is_gone() {
     }
     for original in [O::Missing, O::Present, O::Unreachable] {
         check(&PLAIN, evidence(original, Beginning), Nothing);
+    }
+}
+
+#[test]
+fn the_same_content_written_again_under_the_same_name_is_another_file() {
+    for original in [O::Missing, O::Unlinked { over: true }] {
+        let rewritten = |content| Evidence { rewritten: true, ..evidence(original, content) };
+        check(&PLAIN, rewritten(All), Nothing);
+        check(&PLAIN, rewritten(More), Copy);
     }
 }
 

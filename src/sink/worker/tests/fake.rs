@@ -7,18 +7,16 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
-use futures::future::BoxFuture;
-use tokio::sync::watch;
-
 use crate::base::Timestamp;
 use crate::event::{
     Batch, Cursor, Decode, Flags, Generation, GenerationId, IdKey, Identity, Mark, Part, Position,
     Record,
 };
-use crate::follow::Read;
+use crate::follow::{Changes, Hub, News, Read};
 use crate::privacy::Outgoing;
 use crate::sink::queue::Queue;
 use crate::sink::{Cursors, Delivery, Items, Limits, Outcome, Sink, SinkError};
+use futures::future::BoxFuture;
 
 /// The whole line is the message.
 #[derive(Debug)]
@@ -43,12 +41,12 @@ struct FakeFile {
 /// Lines of some generations. A line that begins with `#` is quiet.
 pub struct FakeQueue {
     files: Mutex<Vec<FakeFile>>,
-    changes: watch::Sender<u64>,
+    changes: Hub,
     pub settled: AtomicBool,
     /// Nothing is found yet.
     pub hidden: AtomicBool,
     pub broken: AtomicBool,
-    /// How often somebody asked what there is.
+    /// How often somebody asked how far one reaches.
     pub looks: AtomicUsize,
     /// One reading waits for this, and finds that nothing was there when it began.
     pub early: Mutex<Option<mpsc::Receiver<()>>>,
@@ -76,7 +74,7 @@ impl FakeQueue {
         };
         Arc::new(FakeQueue {
             files: Mutex::new((0..files).map(file).collect()),
-            changes: watch::Sender::new(0),
+            changes: Hub::default(),
             settled: AtomicBool::new(true),
             hidden: AtomicBool::new(false),
             broken: AtomicBool::new(false),
@@ -91,12 +89,14 @@ impl FakeQueue {
 
     pub fn append(&self, file: usize, text: &str) {
         self.files.lock().unwrap()[file].bytes.extend_from_slice(text.as_bytes());
-        self.changes.send_modify(|changes| *changes += 1);
+        self.changes.mark(&News::of([GenerationId(file as u64)]));
+        self.changes.tell();
     }
 
     pub fn hide(&self, hidden: bool) {
         self.hidden.store(hidden, Ordering::SeqCst);
-        self.changes.send_modify(|changes| *changes += 1);
+        self.changes.mark(&News::everything());
+        self.changes.tell();
     }
 
     /// Everything up to here is destroyed.
@@ -134,8 +134,11 @@ impl FakeQueue {
 }
 
 impl Queue for FakeQueue {
+    fn holds(&self, _: GenerationId) -> bool {
+        !self.hidden.load(Ordering::SeqCst)
+    }
+
     fn generations(&self) -> Vec<GenerationId> {
-        self.looks.fetch_add(1, Ordering::SeqCst);
         if self.hidden.load(Ordering::SeqCst) {
             return Vec::new();
         }
@@ -143,11 +146,11 @@ impl Queue for FakeQueue {
     }
 
     fn extent(&self, generation: GenerationId) -> Option<(u64, u64)> {
-        let found = !self.hidden.load(Ordering::SeqCst);
-        found.then(|| (0, self.length(generation.0 as usize)))
+        self.looks.fetch_add(1, Ordering::SeqCst);
+        self.holds(generation).then(|| (0, self.length(generation.0 as usize)))
     }
 
-    fn changes(&self) -> watch::Receiver<u64> {
+    fn changes(&self) -> Changes {
         self.changes.subscribe()
     }
 

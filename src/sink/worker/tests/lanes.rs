@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use super::*;
 use crate::event::Cursor;
 use crate::event::status::{Asked, LineState};
+use crate::sink::worker::fence::{Fence, Left};
 use crate::sink::worker::lanes::Parked;
 
 /// Which targets take nothing now.
@@ -120,7 +121,7 @@ async fn a_lane_that_breaks_breaks_its_sink() {
         ledger: watch::Sender::new(Ledger::default()).subscribe(),
         task: tokio::spawn(async { panic!("a fault") }),
         stop: CancellationToken::new(),
-        rows: 0,
+        left: Left::new(&Fence::new()),
     });
     let broken = within(tokio::spawn(worker.run(CancellationToken::new()))).await.unwrap_err();
     let said = broken.into_panic().downcast::<String>().unwrap();

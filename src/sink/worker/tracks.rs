@@ -1,0 +1,452 @@
+//! How far a worker is in each generation.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use super::WorkerConfig;
+use super::bulk::Place;
+use super::fill::Position;
+use super::ledger::{Fate, Ledger};
+use super::prefix::Prefix;
+use super::sums::{Mood, Share, Sums};
+use super::track::Track;
+use crate::event::{Cursor, GenerationId, Mark, SourceName};
+use crate::follow::News;
+use crate::sink::Cursors;
+
+#[derive(Debug, Default)]
+pub(super) struct Tracks {
+    /// By the index that places name; `None`: forgotten, for another one.
+    all: Vec<Option<Track>>,
+    free: Vec<usize>,
+    /// Invariant: what all of them come to.
+    sums: Sums,
+    known: HashMap<GenerationId, usize>,
+    /// How far those are that the log does not know (yet).
+    elsewhere: HashMap<GenerationId, Prefix>,
+    /// What the sink's own cursors of those speak of.
+    marks: HashMap<GenerationId, Mark>,
+    /// Generations that hold other bytes than the sink's own cursor speaks of.
+    disbelieved: Vec<GenerationId>,
+    begun: HashMap<GenerationId, u64>,
+    earlier: HashMap<GenerationId, u64>,
+    /// What was seen of those that are forgotten.
+    forgotten: u64,
+    /// The log does not know them any more.
+    lapsed: BTreeSet<GenerationId>,
+    /// Their cursors stand beyond what was seen: decided when everything is found.
+    doubtful: BTreeSet<GenerationId>,
+    /// New, or read further, since somebody asked.
+    advanced: BTreeSet<usize>,
+    /// Lane of the rows in the state.
+    lane: Arc<str>,
+    ledger: Ledger,
+    /// As it was at the last commit of a sink that commits.
+    durable: Ledger,
+    /// The event that somebody looks at, and what became of it since.
+    watched: Option<(Cursor, Option<Fate>)>,
+}
+
+impl Tracks {
+    /// `earlier`: events before these were left to this worker by an earlier run.
+    pub(super) fn new(lane: Arc<str>, earlier: HashMap<GenerationId, u64>) -> Self {
+        Tracks { lane, earlier, ..Tracks::default() }
+    }
+
+    /// Begins again from these cursors. `marks`: what a sink's own cursors speak of, where it says so.
+    pub(super) fn reset(
+        &mut self,
+        cursors: Cursors,
+        marks: HashMap<GenerationId, Mark>,
+        config: &WorkerConfig,
+    ) {
+        self.marks = marks;
+        let prefix = |cursor: Cursor| (cursor.generation, Prefix::at(cursor.offset));
+        self.begin(cursors.into_iter().map(prefix).collect(), config);
+    }
+
+    /// Begins where a lane begins.
+    pub(super) fn inherit(&mut self, done: HashMap<GenerationId, Prefix>, config: &WorkerConfig) {
+        self.begin(done, config);
+    }
+
+    fn begin(&mut self, done: HashMap<GenerationId, Prefix>, config: &WorkerConfig) {
+        let before: Vec<_> = self.iter().map(|track| (track.generation, track.done())).collect();
+        self.all.clear();
+        self.free.clear();
+        self.known.clear();
+        self.lapsed.clear();
+        self.doubtful.clear();
+        self.advanced.clear();
+        self.sums = Sums::default();
+        self.elsewhere = done;
+        self.discover(config, &News::everything());
+        // Not there at this moment: if it comes back, its account begins anew.
+        for (id, done) in before.into_iter().filter(|(id, _)| !self.known.contains_key(id)) {
+            self.begun.remove(&id);
+            self.forgotten += done;
+        }
+        self.ledger = self.durable;
+        self.ledger.settle(self.seen().saturating_sub(self.outstanding()));
+    }
+
+    /// Generations that are new, and how far those reach that have changed. Each has a row in the state from then
+    /// on: the follower keeps for whoever has a row, however long ago he stood there.
+    pub(super) fn discover(&mut self, config: &WorkerConfig, news: &News) {
+        if news.all {
+            for generation in config.queue.generations() {
+                self.hear(config, generation);
+            }
+            let is_gone = |id: &&GenerationId| config.queue.extent(**id).is_none();
+            self.lapsed.extend(self.known.keys().filter(is_gone));
+        }
+        for generation in &news.generations {
+            if self.known.contains_key(generation) || config.queue.holds(*generation) {
+                self.hear(config, *generation);
+            } else {
+                self.lapsed.insert(*generation);
+            }
+        }
+        if config.queue.settled() {
+            for generation in std::mem::take(&mut self.doubtful) {
+                self.hear(config, generation);
+            }
+        }
+    }
+
+    fn hear(&mut self, config: &WorkerConfig, generation: GenerationId) {
+        let Some((start, end)) = config.queue.extent(generation) else {
+            self.lapsed.insert(generation);
+            return;
+        };
+        match self.known.get(&generation) {
+            Some(&index) => self.change(index, |track| track.hear(end)),
+            None => self.add(config, generation, start, end),
+        }
+    }
+
+    fn add(&mut self, config: &WorkerConfig, generation: GenerationId, start: u64, end: u64) {
+        let beyond = self.elsewhere.get(&generation).is_some_and(|done| done.end() > end);
+        // What was seen of it may not be in the state yet: the file itself will tell.
+        if beyond && !config.queue.settled() {
+            self.doubtful.insert(generation);
+            return;
+        }
+        let done = self.elsewhere.remove(&generation);
+        let mark = self.marks.remove(&generation);
+        let holds = mark.and_then(|mark| config.queue.bears(generation, &mark));
+        let again = holds == Some(false) || (beyond && !config.is_gone(generation));
+        if again && done.is_some() {
+            self.disbelieved.push(generation);
+        }
+        let prefix = match beyond {
+            // Other bytes than it was told of: read again rather than never.
+            _ if holds == Some(false) => Prefix::at(start),
+            // Nobody can read it any more.
+            true if config.is_gone(generation) => Prefix::at(end),
+            // A cursor beyond all that is there speaks of bytes that are gone: read again rather than never.
+            true => Prefix::at(start),
+            false => done.unwrap_or(Prefix::at(start)),
+        };
+        let from = prefix.end();
+        let cursor = Cursor { generation, offset: from };
+        match again {
+            true => config.store.put_cursor(&config.name, &self.lane, cursor),
+            false => config.store.put_cursor_if_none(&config.name, &self.lane, cursor),
+        }
+        // What was done beyond it at the beginning is no part of the account.
+        let known = from + prefix.beyond();
+        let begun =
+            *self.begun.entry(generation).and_modify(|at| *at = known.min(*at)).or_insert(known);
+        self.insert(Track {
+            generation,
+            source: SourceName::default(),
+            read: from,
+            end: end.max(prefix.reach()),
+            prefix,
+            committed: from,
+            news: 0,
+            waiting: None,
+            troubled: 0,
+            until: 0,
+            begun,
+            earlier: self.earlier.get(&generation).copied().unwrap_or(0),
+        });
+    }
+
+    /// Generations whose events are new to the sink, whatever its own cursors say.
+    pub(super) fn take_disbelieved(&mut self) -> Vec<GenerationId> {
+        std::mem::take(&mut self.disbelieved)
+    }
+
+    /// The event at this place.
+    pub(super) fn event(&self, place: Place) -> Cursor {
+        Cursor { generation: self.generation(place.track), offset: place.start }
+    }
+
+    fn insert(&mut self, track: Track) {
+        let index = self.free.pop().unwrap_or(self.all.len());
+        if index == self.all.len() {
+            self.all.push(None);
+        }
+        self.known.insert(track.generation, index);
+        self.sums.replace(index, Share::default(), track.share());
+        self.advanced.insert(index);
+        self.all[index] = Some(track);
+    }
+
+    /// Generations of which neither the log nor the state knows anything: they never come back, and what became of
+    /// their bytes stays in the account. Call it while nothing is being read. Returns those that are forgotten.
+    pub(super) fn forget(&mut self, config: &WorkerConfig) -> Vec<GenerationId> {
+        let mut over = Vec::new();
+        let mut lapsed = std::mem::take(&mut self.lapsed);
+        lapsed.retain(|id| {
+            let known =
+                config.queue.extent(*id).is_some() || config.store.generation(*id).is_some();
+            if known || !self.forget_one(*id) {
+                return !known;
+            }
+            over.push(*id);
+            false
+        });
+        self.lapsed = lapsed;
+        over
+    }
+
+    /// `false` where something of it is under way or waits.
+    fn forget_one(&mut self, id: GenerationId) -> bool {
+        if let Some(&index) = self.known.get(&id) {
+            let is_done = |track: &&mut Option<Track>| {
+                let track = track.as_ref();
+                track.is_some_and(|track| track.is_at_rest() && track.outstanding() == 0)
+            };
+            let Some(track) = self.all.get_mut(index).filter(is_done).and_then(Option::take) else {
+                return false;
+            };
+            self.forgotten += track.seen();
+            self.sums.replace(index, track.share(), Share::default());
+            self.advanced.remove(&index);
+            self.free.push(index);
+            self.known.remove(&id);
+        }
+        self.elsewhere.remove(&id);
+        self.begun.remove(&id);
+        self.earlier.remove(&id);
+        true
+    }
+
+    fn change<R>(&mut self, index: usize, change: impl FnOnce(&mut Track) -> R) -> R {
+        let track = self.all[index].as_mut().expect("a track is kept while a place names it");
+        let (before, read) = (track.share(), track.read);
+        let result = change(track);
+        if read != track.read {
+            self.advanced.insert(index);
+        }
+        self.sums.replace(index, before, track.share());
+        result
+    }
+
+    fn change_each(&mut self, indices: Vec<usize>, change: impl Fn(&mut Track)) {
+        for index in indices {
+            self.change(index, &change);
+        }
+    }
+
+    fn at(&self, index: usize) -> &Track {
+        self.all[index].as_ref().expect("a track is kept while a place names it")
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &Track> {
+        self.all.iter().flatten()
+    }
+
+    fn of_mood(&self, mood: Mood) -> impl Iterator<Item = (usize, &Track)> {
+        self.sums.of(mood).iter().map(|index| (*index, self.at(*index)))
+    }
+
+    /// The bytes of this place are done.
+    pub(super) fn complete(&mut self, place: Place, fate: Fate) {
+        if let Some((event, _)) = self.watched
+            && self.is_at(place, event)
+        {
+            self.watched = Some((event, Some(fate)));
+        }
+        let bytes = self.change(place.track, |track| track.complete(place.start, place.end));
+        self.ledger.add(fate, bytes, place.start < self.at(place.track).earlier);
+    }
+
+    /// It is read up to here.
+    pub(super) fn reach(&mut self, index: usize, read: u64) {
+        self.change(index, |track| track.reach(read));
+    }
+
+    /// Nothing complete was there when `news` was the last that the log had told of it.
+    pub(super) fn wait(&mut self, index: usize, news: u64, is_troubled: bool) {
+        self.change(index, |track| track.wait(news, is_troubled));
+    }
+
+    /// From now on it is noted what becomes of this event.
+    pub(super) fn watch(&mut self, event: Cursor) {
+        self.watched = Some((event, None));
+    }
+
+    pub(super) fn watched_fate(&self) -> Option<Fate> {
+        self.watched.and_then(|(_, fate)| fate)
+    }
+
+    pub(super) fn is_at(&self, place: Place, event: Cursor) -> bool {
+        (place.start..place.end).contains(&event.offset)
+            && self.generation(place.track) == event.generation
+    }
+
+    pub(super) fn generation(&self, index: usize) -> GenerationId {
+        self.at(index).generation
+    }
+
+    pub(super) fn source(&self, index: usize) -> SourceName {
+        self.at(index).source.clone()
+    }
+
+    pub(super) fn name_source(&mut self, index: usize, source: SourceName) {
+        self.change(index, |track| track.source = source);
+    }
+
+    pub(super) fn of(&self, generation: GenerationId) -> Option<&Track> {
+        self.known.get(&generation).map(|index| self.at(*index))
+    }
+
+    /// What was accepted is durable.
+    pub(super) fn confirm_accepted(&mut self) {
+        self.ledger.commit();
+        self.durable = self.ledger;
+    }
+
+    pub(super) fn take_over(&mut self, other: &Ledger) {
+        self.ledger.take_over(other);
+    }
+
+    pub(super) fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// Bytes of which the account speaks.
+    pub(super) fn seen(&self) -> u64 {
+        self.sums.seen + self.forgotten
+    }
+
+    /// … and those that are not done.
+    pub(super) fn outstanding(&self) -> u64 {
+        self.sums.outstanding
+    }
+
+    /// Of the bytes that an earlier run left to this lane: those that are not done.
+    pub(super) fn left_from_earlier(&self) -> u64 {
+        self.sums.left
+    }
+
+    pub(super) fn prefixes(&self) -> HashMap<GenerationId, Prefix> {
+        let here = self.iter().map(|track| (track.generation, track.prefix.clone()));
+        let elsewhere = self.elsewhere.iter().map(|(id, done)| (*id, done.clone()));
+        here.chain(elsewhere).collect()
+    }
+
+    /// The ends of a round. Where nothing is unread there is nothing to end.
+    pub(super) fn fix_ends(&mut self) {
+        let moods = [Mood::Open, Mood::Waiting, Mood::Unread];
+        let unread: BTreeSet<usize> =
+            moods.iter().flat_map(|mood| self.sums.of(*mood)).copied().collect();
+        self.change_each(unread.into_iter().collect(), |track| {
+            track.until = track.end;
+            track.waiting = None;
+        });
+    }
+
+    /// Where there may be something to read.
+    pub(super) fn positions(&self, round: bool) -> Vec<Position> {
+        let end = |track: &Track| if round { track.until } else { track.end };
+        let open = self.of_mood(Mood::Open);
+        let open = open.filter(|(_, track)| track.read < end(track).min(track.end));
+        let position = |(index, track): (usize, &Track)| Position {
+            track: index,
+            cursor: Cursor { generation: track.generation, offset: track.read },
+            news: track.news,
+            until: end(track),
+            done: track.prefix.clone(),
+        };
+        open.map(position).collect()
+    }
+
+    /// Every generation is read up to the end of the round, or as far as anything complete is there.
+    pub(super) fn are_read(&self) -> bool {
+        self.of_mood(Mood::Unread).all(|(_, track)| track.is_through())
+    }
+
+    /// An unfinished record may have been closed by time since.
+    pub(super) fn look_again(&mut self) {
+        let waiting = self.sums.of(Mood::Waiting).iter().copied().collect();
+        self.change_each(waiting, |track| track.waiting = None);
+    }
+
+    pub(super) fn some_wait(&self) -> bool {
+        !self.sums.of(Mood::Waiting).is_empty()
+    }
+
+    pub(super) fn some_are_troubled(&self) -> bool {
+        !self.sums.of(Mood::Troubled).is_empty()
+    }
+
+    /// Reads again whatever is not done.
+    pub(super) fn rewind(&mut self) {
+        let all = self.known.values().copied().collect();
+        self.change_each(all, Track::rewind);
+    }
+
+    /// The cursors say what the prefixes say. Hands out those that moved.
+    pub(super) fn commit(&mut self, each: &mut dyn FnMut(Cursor)) {
+        for index in self.sums.of(Mood::Moved).iter().copied().collect::<Vec<_>>() {
+            let (generation, offset) = self.change(index, |track| {
+                track.committed = track.prefix.end();
+                (track.generation, track.committed)
+            });
+            each(Cursor { generation, offset });
+        }
+    }
+
+    /// Some cursor may move.
+    pub(super) fn moved(&self) -> bool {
+        !self.sums.of(Mood::Moved).is_empty()
+    }
+
+    /// How far everything is read.
+    pub(super) fn reads(&self) -> impl Iterator<Item = (GenerationId, u64)> {
+        self.iter().map(|track| (track.generation, track.read))
+    }
+
+    /// The same of what is new or was read since the last call.
+    pub(super) fn take_advanced(&mut self) -> Vec<(GenerationId, u64)> {
+        let advanced = std::mem::take(&mut self.advanced).into_iter();
+        advanced.map(|index| (self.at(index).generation, self.at(index).read)).collect()
+    }
+
+    /// Every generation that is known, each at the end of its prefix.
+    pub(super) fn cursors(&self) -> Cursors {
+        self.cursors_where(|_| true)
+    }
+
+    /// The same without what the state has forgotten long ago: it would be carried along for ever.
+    pub(super) fn cursors_of_known(&self, config: &WorkerConfig) -> Cursors {
+        self.cursors_where(|id| {
+            config.queue.extent(id).is_some() || config.store.generation(id).is_some()
+        })
+    }
+
+    fn cursors_where(&self, is_kept: impl Fn(GenerationId) -> bool) -> Cursors {
+        let cursor = |generation, prefix: &Prefix| Cursor { generation, offset: prefix.end() };
+        let here = self.iter().map(|track| cursor(track.generation, &track.prefix));
+        let elsewhere = self.elsewhere.iter().filter(|(id, _)| is_kept(**id));
+        here.chain(elsewhere.map(|(id, done)| cursor(*id, done))).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;
