@@ -3,7 +3,7 @@
 //! Names say where looking is worth it, content decides. A file is only opened here; what it is, is decided as for
 //! any other.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fs::File;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
@@ -263,30 +263,16 @@ impl Follower {
 
     /// Files that were born beside a log after it was last seen, and lie there under rotated names.
     fn find_what_came_between(&mut self, rows: &[(usize, GenerationRow)]) {
-        let paths: Vec<(usize, PathBuf)> = self
-            .sources
-            .iter()
-            .enumerate()
-            .flat_map(|(index, s)| s.paths.iter().map(move |path| (index, path.clone())))
-            .filter(|(_, path)| !path.is_dir())
-            .collect();
-        let held: Vec<(PathBuf, Timestamp)> = self
-            .held()
-            .filter_map(|tracked| tracked.row.as_ref())
-            .map(|row| (row.path.clone(), row.first_seen))
-            .collect();
-        for (source, path) in paths {
-            let gone = rows.iter().map(|(_, row)| (&row.path, row.first_seen));
-            let here = held.iter().map(|(path, since)| (path, *since));
-            let seen = gone.chain(here).filter(|(of, _)| was_at(of, &path)).map(|(_, since)| since);
-            let Some(since) = seen.max() else { continue };
+        let held = self.held().filter_map(|tracked| Some((tracked.source, tracked.row.as_ref()?)));
+        let known = held.chain(rows.iter().map(|(source, row)| (*source, row)));
+        // The latest at each path says since when.
+        let mut since: BTreeMap<PathBuf, (usize, Timestamp)> = BTreeMap::new();
+        for (source, row) in known.filter(|(_, row)| row.first_path.is_absolute()) {
+            let latest = since.entry(row.first_path.clone()).or_insert((source, row.first_seen));
+            latest.1 = latest.1.max(row.first_seen);
+        }
+        for (path, (source, since)) in since {
             self.find_between(source, &path, since.minus(COARSE), Timestamp::MAX);
         }
     }
-}
-
-/// The file was at this path, or under a rotated name of it.
-fn was_at(file: &Path, path: &Path) -> bool {
-    let name = |path: &Path| path.file_name().map(|n| n.as_bytes().to_vec()).unwrap_or_default();
-    folder_of(file) == folder_of(path) && name(file).starts_with(&name(path))
 }

@@ -1,5 +1,7 @@
 //! How far a worker is in each generation.
 
+mod cursors;
+
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -399,52 +401,6 @@ impl Tracks {
     pub(super) fn rewind(&mut self) {
         let all = self.known.values().copied().collect();
         self.change_each(all, Track::rewind);
-    }
-
-    /// The cursors say what the prefixes say. Hands out those that moved.
-    pub(super) fn commit(&mut self, each: &mut dyn FnMut(Cursor)) {
-        for index in self.sums.of(Mood::Moved).iter().copied().collect::<Vec<_>>() {
-            let (generation, offset) = self.change(index, |track| {
-                track.committed = track.prefix.end();
-                (track.generation, track.committed)
-            });
-            each(Cursor { generation, offset });
-        }
-    }
-
-    /// Some cursor may move.
-    pub(super) fn moved(&self) -> bool {
-        !self.sums.of(Mood::Moved).is_empty()
-    }
-
-    /// How far everything is read.
-    pub(super) fn reads(&self) -> impl Iterator<Item = (GenerationId, u64)> {
-        self.iter().map(|track| (track.generation, track.read))
-    }
-
-    /// The same of what is new or was read since the last call.
-    pub(super) fn take_advanced(&mut self) -> Vec<(GenerationId, u64)> {
-        let advanced = std::mem::take(&mut self.advanced).into_iter();
-        advanced.map(|index| (self.at(index).generation, self.at(index).read)).collect()
-    }
-
-    /// Every generation that is known, each at the end of its prefix.
-    pub(super) fn cursors(&self) -> Cursors {
-        self.cursors_where(|_| true)
-    }
-
-    /// The same without what the state has forgotten long ago: it would be carried along for ever.
-    pub(super) fn cursors_of_known(&self, config: &WorkerConfig) -> Cursors {
-        self.cursors_where(|id| {
-            config.queue.extent(id).is_some() || config.store.generation(id).is_some()
-        })
-    }
-
-    fn cursors_where(&self, is_kept: impl Fn(GenerationId) -> bool) -> Cursors {
-        let cursor = |generation, prefix: &Prefix| Cursor { generation, offset: prefix.end() };
-        let here = self.iter().map(|track| cursor(track.generation, &track.prefix));
-        let elsewhere = self.elsewhere.iter().filter(|(id, _)| is_kept(**id));
-        here.chain(elsewhere.map(|(id, done)| cursor(*id, done))).collect()
     }
 }
 
