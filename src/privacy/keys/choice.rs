@@ -22,6 +22,14 @@ pub(super) struct Knowledge<'a> {
 }
 
 impl Knowledge<'_> {
+    /// What a folder lists that is not the one that was used says nothing of our keys.
+    fn last_used(&self, month: Month) -> Vec<UsedKey> {
+        match self.unknown {
+            Some(_) => self.known.last(month),
+            None => self.list.clone().and(self.known).last(month),
+        }
+    }
+
     /// Refused where the folder is not the one that was used.
     fn allows_another(&self, folder: &Folder) -> Result<(), KeyError> {
         let path = || folder.path().to_owned();
@@ -37,7 +45,7 @@ impl Keyring {
         knowledge: &Knowledge<'_>,
     ) -> Result<MonthKey, KeyError> {
         let slots = folder.slots_of(month)?;
-        let last_used = knowledge.list.clone().and(knowledge.known).last(month);
+        let last_used = knowledge.last_used(month);
         match (slots.last(), last_used.first()) {
             (None, None) if self.makes_none => {
                 Err(KeyError::None { month, folder: folder.path().to_owned() })

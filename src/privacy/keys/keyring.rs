@@ -37,7 +37,9 @@ pub struct Keyring {
 }
 
 /// Keeps the names of keys that are about to be used, or were used before.
-struct Tell(Box<dyn Fn(&[UsedKey]) -> io::Result<()> + Send + Sync>);
+struct Tell(Box<Keep>);
+
+type Keep = dyn Fn(&[UsedKey]) -> io::Result<()> + Send + Sync;
 
 impl fmt::Debug for Tell {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -188,6 +190,10 @@ impl Keyring {
         let unknown = unknown_to(&folder, &list, &known)?;
         if unknown.is_none() {
             self.learn(&list)?;
+            let missing = known.missing_in(&list);
+            if !missing.is_empty() {
+                used::add(&folder, &missing, self.clock.now())?;
+            }
         }
         let key =
             self.choose(&folder, month, &Knowledge { list: &list, known: &known, unknown })?;

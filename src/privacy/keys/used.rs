@@ -57,13 +57,16 @@ impl Used {
 /// nothing.
 pub(super) fn add(folder: &Folder, keys: &Uses, now: Timestamp) -> Result<Uses, KeyError> {
     let failed = |source| KeyError::Write { path: folder.path_of(NAME), source };
-    for _ in 0..ATTEMPTS {
+    for attempt in 0..ATTEMPTS {
         let list = Used::read(folder)?;
         let missing: Vec<_> = keys.iter().filter(|(key, _)| !list.uses.contains(*key)).collect();
         if missing.is_empty() {
             // Also what somebody else wrote, who may not have come to this yet.
-            sync(folder).map_err(failed)?;
-            return Ok(list.uses);
+            return match sync(folder) {
+                // Nothing can be written there, and nothing was.
+                Err(error) if attempt == 0 && is_of_a_read_only_disk(&error) => Ok(list.uses),
+                done => done.map(|()| list.uses).map_err(failed),
+            };
         }
         append(folder, list.lines(&missing, now).as_bytes()).map_err(failed)?;
     }
@@ -101,6 +104,11 @@ fn sync(folder: &Folder) -> io::Result<()> {
     let file = File::from(openat(folder.directory(), NAME, flags, Mode::empty())?);
     file.sync_all()?;
     folder.sync()
+}
+
+/// Some know no fsync (squashfs).
+fn is_of_a_read_only_disk(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::InvalidInput)
 }
 
 fn parse(line: &[u8]) -> Option<(UsedKey, Option<Timestamp>)> {

@@ -89,9 +89,8 @@ impl Uses {
         let Some(slot) = self.of_month(month).map(|(key, _)| key.slot).max() else {
             return Vec::new();
         };
-        let of_slot = || self.of_month(month).filter(|(key, _)| key.slot == slot);
-        let latest = of_slot().filter_map(|(_, time)| time).max();
-        of_slot()
+        let latest = self.latest(slot);
+        self.of_slots(slot, slot)
             .filter(|(_, time)| time.is_none() || *time == latest)
             .map(|(key, _)| key)
             .collect()
@@ -112,16 +111,40 @@ impl Uses {
         months.into_iter().chain(always).flat_map(|month| self.last(month)).collect()
     }
 
+    /// What a list that was lost should hold again. Not where an order would be made up: of several keys in one slot
+    /// only those with a time.
+    pub fn missing_in(&self, list: &Uses) -> Uses {
+        let is_alone = |slot| {
+            list.of_slots(slot, slot).next().is_none() && self.of_slots(slot, slot).count() == 1
+        };
+        let missing = self
+            .iter()
+            .filter(|(key, time)| !list.contains(*key) && (time.is_some() || is_alone(key.slot)));
+        Uses(missing.collect())
+    }
+
     /// The time to write down for a key that is taken into use: later than that of every other in its slot, so that a
     /// clock that was set back does not change their order.
     pub fn time_of_next(&self, slot: Slot, now: Timestamp) -> Timestamp {
-        let of_slot = self.iter().filter(|(key, _)| key.slot == slot);
-        let latest = of_slot.filter_map(|(_, time)| time).max();
-        latest.map_or(now, |latest| now.max(latest.plus(Duration::from_secs(1))))
+        self.latest(slot).map_or(now, |latest| now.max(latest.plus(Duration::from_secs(1))))
+    }
+
+    fn latest(&self, slot: Slot) -> Option<Timestamp> {
+        self.of_slots(slot, slot).filter_map(|(_, time)| time).max()
     }
 
     fn of_month(&self, month: Month) -> impl Iterator<Item = (UsedKey, Option<Timestamp>)> {
-        self.iter().filter(move |(key, _)| key.slot.month == month)
+        self.of_slots(Slot { month, number: 0 }, Slot { month, number: u16::MAX })
+    }
+
+    fn of_slots(
+        &self,
+        first: Slot,
+        last: Slot,
+    ) -> impl Iterator<Item = (UsedKey, Option<Timestamp>)> {
+        let first = UsedKey { slot: first, id: KeyId([0; 8]) };
+        let last = UsedKey { slot: last, id: KeyId([u8::MAX; 8]) };
+        self.0.range(first..=last).map(|(key, time)| (*key, *time))
     }
 }
 

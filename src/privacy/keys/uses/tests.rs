@@ -58,3 +58,16 @@ fn the_newest_month_is_named_first_and_the_key_of_all_months_last() {
     assert_eq!(uses.example(Month::typed("2021_June")), Some(used("2021_May", 1)));
     assert_eq!(uses.example(None), Some(used("2021_May", 1)));
 }
+
+#[test]
+fn what_a_lost_list_held_is_known_but_no_order_is_made_up() {
+    let mut uses = Uses::default();
+    uses.put(used("2021_April", 1), at(1));
+    uses.put(used("2021_April", 2), None);
+    uses.put(used("2021_May", 3), None);
+    let missing =
+        |list: &Uses| -> Vec<u8> { uses.missing_in(list).keys().map(|key| key.id.0[0]).collect() };
+    assert_eq!(missing(&Uses::default()), [1, 3]);
+    assert_eq!(missing(&Uses::from_iter([used("2021_May", 4)])), [1]);
+    assert_eq!(missing(&uses), [0; 0]);
+}
