@@ -237,7 +237,7 @@ mod tests {
             set.set(model.values().cloned().collect());
             prop_assert_eq!(&set, &list);
             check(&set, &model)?;
-            prop_assert_eq!(&list == &old, model == old_model);
+            prop_assert_eq!(list == old, model == old_model);
         }
     }
 

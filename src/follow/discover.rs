@@ -73,7 +73,7 @@ pub fn means(source: &SourceConfig, path: &Path) -> bool {
         return false;
     }
     let Some(name) = path.file_name() else { return false };
-    let plain = path.with_file_name(OsString::from_vec(names::root(&path)));
+    let plain = path.with_file_name(OsString::from_vec(names::root(path)));
     source.paths.iter().filter_map(|meant| std::path::absolute(meant).ok()).any(|meant| {
         if meant.is_dir() {
             return path.parent() == Some(&*meant);
@@ -84,7 +84,7 @@ pub fn means(source: &SourceConfig, path: &Path) -> bool {
                 .is_some_and(|of| names::is_rotated(of.as_bytes(), name.as_bytes()));
             of && meant.parent() == path.parent()
         };
-        pattern::matches_path(&meant, &path) || pattern::matches_path(&meant, &plain) || rotated()
+        pattern::matches_path(&meant, path) || pattern::matches_path(&meant, &plain) || rotated()
     })
 }
 

@@ -77,6 +77,8 @@ pub(in crate::follow) struct Evidence {
     pub related: bool,
     /// No other file holds this content up to the mark.
     pub unique: bool,
+    /// Bytes of the generation that were seen.
+    pub seen: u64,
     /// The candidate has the name of the original, and was written after that was seen to change last.
     pub rewritten: bool,
 }
@@ -154,6 +156,15 @@ pub(in crate::follow) enum Decision<G> {
     New,
     /// Nothing that has to be read.
     Drop,
+}
+
+/// A file that holds two generations is the copy of the one of which it holds more.
+pub(in crate::follow) fn of_the_longest<G: Copy>(claims: &[(G, Claim, u64)]) -> Vec<(G, Claim)> {
+    let is_copy = |claim: Claim| matches!(claim, Claim::Copy | Claim::Wait);
+    let copies = claims.iter().filter(|(_, claim, _)| is_copy(*claim));
+    let longest = copies.map(|(_, _, seen)| *seen).max().unwrap_or(0);
+    let counts = |(_, claim, seen): &&(G, Claim, u64)| !is_copy(*claim) || *seen == longest;
+    claims.iter().filter(counts).map(|(generation, claim, _)| (*generation, *claim)).collect()
 }
 
 /// The claims of all generations together. The first of equal claims counts: the latest generation comes first.

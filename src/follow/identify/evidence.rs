@@ -71,6 +71,7 @@ impl Follower {
                 content: self.content_by_mark(subject, &known.mark)?,
                 related: true,
                 unique: true,
+                seen: known.mark.offset,
                 rewritten: false,
             };
             found.push((id, evidence));
@@ -134,6 +135,7 @@ impl Follower {
             content,
             related,
             unique,
+            seen: known.mark.offset,
             rewritten,
         }))
     }
@@ -183,6 +185,7 @@ impl Follower {
             content,
             related,
             unique,
+            seen: row.mark.offset,
             rewritten: is_rewritten(subject, row),
         }))
     }

@@ -11,7 +11,7 @@ use std::fs::File;
 use std::io;
 use std::sync::Arc;
 
-use self::decide::{Claim, Content, Decision, claim, decide};
+use self::decide::{Claim, Decision, claim, decide, of_the_longest};
 pub(in crate::follow) use self::evidence::SUSPECTED;
 use self::evidence::Subject;
 use super::catalog::{Stage, Tracked};
@@ -145,15 +145,12 @@ impl Follower {
             return Ok(Verdict::New(identity));
         }
         let candidate = self.candidate(tracked, last_call);
-        let mut evidence = self.evidence_of_copies(&subject, &identity)?;
-        // Of two generations that it holds, it is the copy of the one that it ends with.
-        evidence.sort_by_key(|(_, evidence)| match evidence.content {
-            Content::All => 0,
-            Content::More => 1,
-            Content::Beginning | Content::Differs => 2,
-        });
-        let claims: Vec<(GenerationId, Claim)> =
-            evidence.iter().map(|(id, evidence)| (*id, claim(&candidate, evidence))).collect();
+        let evidence = self.evidence_of_copies(&subject, &identity)?;
+        let claims: Vec<(GenerationId, Claim, u64)> = evidence
+            .iter()
+            .map(|(id, evidence)| (*id, claim(&candidate, evidence), evidence.seen))
+            .collect();
+        let claims = of_the_longest(&claims);
         Ok(match decide(&candidate, &claims) {
             Decision::Same(generation) => Verdict::Same(generation),
             Decision::Copy(generation) => Verdict::Copy(generation),

@@ -24,6 +24,7 @@ fn evidence(original: Original, content: Content) -> Evidence {
         content,
         related: true,
         unique: false,
+        seen: 100,
         rewritten: false,
     }
 }
@@ -144,6 +145,13 @@ fn the_strongest_claim_decides_and_the_latest_generation_of_equal_ones() {
     assert_eq!(decided(&[Beside, Wait, Read]), Decision::Drop);
     assert_eq!(decided(&[Beside, Wait]), Decision::Suspect);
     assert_eq!(decided(&[Beside]), Decision::Suspect);
+}
+
+#[test]
+fn a_file_that_holds_two_generations_is_a_copy_of_the_longer_one() {
+    let claims = [(1, Copy, 36), (2, Wait, 85), (3, Beside, 10), (4, Copy, 85)];
+    assert_eq!(of_the_longest(&claims), [(2, Wait), (3, Beside), (4, Copy)]);
+    assert_eq!(of_the_longest(&claims[..1]), [(1, Copy)]);
 }
 
 #[test]
