@@ -114,11 +114,7 @@ fn a_name_that_becomes_a_data_stream_gets_nothing_more() {
         server.roll_over("app");
         assert!(engine.terminate().success());
         assert_eq!((count(".ds-app-000001"), count(".ds-app-000002")), (100, 0), "{secret}");
-        assert_each_once(
-            documents(&server).iter().filter(|it| it["writer"] == 2).map(|it| it),
-            1,
-            200,
-        );
+        assert_each_once(documents(&server).iter().filter(|it| it["writer"] == 2), 1, 200);
     }
 }
 

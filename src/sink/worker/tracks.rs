@@ -341,17 +341,6 @@ impl Tracks {
         self.sums.outstanding
     }
 
-    /// Of the bytes that an earlier run left to this lane: those that are not done.
-    pub(super) fn left_from_earlier(&self) -> u64 {
-        self.sums.left
-    }
-
-    pub(super) fn prefixes(&self) -> HashMap<GenerationId, Prefix> {
-        let here = self.iter().map(|track| (track.generation, track.prefix.clone()));
-        let elsewhere = self.elsewhere.iter().map(|(id, done)| (*id, done.clone()));
-        here.chain(elsewhere).collect()
-    }
-
     /// The ends of a round. Where nothing is unread there is nothing to end.
     pub(super) fn fix_ends(&mut self) {
         let moods = [Mood::Open, Mood::Waiting, Mood::Unread];

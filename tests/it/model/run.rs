@@ -52,6 +52,9 @@ pub struct Outcome {
     pub trace: Vec<String>,
 }
 
+/// Which life each generation of each epoch was.
+type Lives = BTreeMap<(GenerationId, usize), LifeId>;
+
 pub fn run(history: &History) -> Outcome {
     let mut run = Run::new(history);
     let result = run.all(history);
@@ -182,7 +185,7 @@ impl Run {
         Ok(())
     }
 
-    fn lives(&self) -> Result<[BTreeMap<(GenerationId, usize), LifeId>; 2], Failure> {
+    fn lives(&self) -> Result<[Lives; 2], Failure> {
         let elastic: Vec<&Got> = self.elastic.documents.values().collect();
         let archive: Vec<&Got> = self.archive.taken.iter().collect();
         Ok([

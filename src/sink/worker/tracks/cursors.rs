@@ -1,5 +1,7 @@
 //! The cursors that follow from how far everything is done.
 
+use std::collections::HashMap;
+
 use super::Tracks;
 use crate::event::{Cursor, GenerationId};
 use crate::sink::Cursors;
@@ -8,6 +10,17 @@ use crate::sink::worker::prefix::Prefix;
 use crate::sink::worker::sums::Mood;
 
 impl Tracks {
+    /// Of the bytes that an earlier run left to this lane: those that are not done.
+    pub(in crate::sink::worker) fn left_from_earlier(&self) -> u64 {
+        self.sums.left
+    }
+
+    pub(in crate::sink::worker) fn prefixes(&self) -> HashMap<GenerationId, Prefix> {
+        let here = self.iter().map(|track| (track.generation, track.prefix.clone()));
+        let elsewhere = self.elsewhere.iter().map(|(id, done)| (*id, done.clone()));
+        here.chain(elsewhere).collect()
+    }
+
     /// The cursors say what the prefixes say. Hands out those that moved.
     pub(in crate::sink::worker) fn commit(&mut self, each: &mut dyn FnMut(Cursor)) {
         for index in self.sums.of(Mood::Moved).iter().copied().collect::<Vec<_>>() {
