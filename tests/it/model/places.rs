@@ -183,6 +183,16 @@ impl World {
         }
     }
 
+    /// Other paths: what none means may be let go.
+    pub fn reloaded(&mut self, paths: Paths) {
+        self.setting.paths = paths;
+        for file in &mut self.files {
+            if file.path.as_ref().is_some_and(|path| !paths.cover(path)) {
+                file.open = file.open.min(Sure::Maybe);
+            }
+        }
+    }
+
     /// It was started, and has seen what is there.
     pub fn started(&mut self) {
         self.running = true;

@@ -85,3 +85,54 @@ fn what_is_deleted_at_the_last_moment_is_kept_at_the_stop() {
         "header.1.all.extension.beside.prompt.stepped start write.0.3 look.6000 write.0.1 delete.0 stop",
     ]);
 }
+
+/// The backup that an editor left begins as the log does, and ends before it.
+#[test]
+fn an_editors_backup_is_not_taken_for_the_copy_that_rotation_made() {
+    hold(&[
+        "json.1.star.numbered.beside.prompt.stepped write.0.4 start look.3000 edit.0 look.3000 copytruncate.0",
+        "header.1.all.extension.beside.prompt.stepped write.0.4 start edit.0 look.1000 copytruncate.0",
+    ]);
+}
+
+/// Truncated between the start of the log and the first look of a consumer at it: what its position says of the
+/// generation is as true as before.
+#[test]
+fn a_position_is_not_refuted_by_a_truncation_that_nobody_has_noticed() {
+    hold(&[
+        "header.1.star.numbered.beside.prompt.stepped start write.0.5 look.1000 stop start copytruncate.0 take.archive.50",
+        "json.1.ending.extension.beside.prompt.stepped write.0.20 start look.1500 stop write.0.5 start copytruncate.0 take.archive.5",
+    ]);
+}
+
+/// The last line of a copy has no end, and was delivered: `--once` does not end before it.
+#[test]
+fn once_ends_no_rotated_file_before_what_was_delivered_of_it() {
+    hold(&[
+        "json.1.all.numbered.beside.prompt.stepped write.0.3 start half.0 copytruncate.0 look.6000 kill once",
+        "header.1.star.dated.beside.prompt.stepped start half.0 look.1000 copytruncate.0 look.3000 stop once start",
+    ]);
+}
+
+#[test]
+fn what_was_destroyed_unread_is_counted_also_where_its_source_was_renamed() {
+    hold(&[
+        "json.1.all.numbered.beside.prompt.stepped start away.archive write.0.1 look.6000 kill reload.all.2 truncate.0",
+        "json.1.star.numbered.beside.prompt.stepped start away.elastic write.0.1 look.1000 truncate.0 stop reload.bare.2",
+    ]);
+}
+
+#[test]
+fn what_was_deleted_a_moment_ago_is_not_let_go_by_a_reload() {
+    hold(&[
+        "json.1.folder.extension.beside.prompt.stepped start write.0.1 look.3000 write.0.3 delete.0 reload.all.1 write.0.5",
+    ]);
+}
+
+/// Copied and deleted between two looks, and truncated before that in the same moment.
+#[test]
+fn a_life_that_began_and_was_moved_between_two_looks_comes_once() {
+    hold(&[
+        "header.1.folder.numbered.beside.prompt.stepped start write.0.1 look.6000 copytruncate.0 write.0.40 carry.0",
+    ]);
+}

@@ -262,7 +262,7 @@ impl Run {
 
     fn reload(&mut self, sources: Sources) {
         self.sources = sources;
-        self.world.setting.paths = sources.paths;
+        self.world.reloaded(sources.paths);
         if let Some(engine) = &self.engine {
             engine.reload(sources);
         }
