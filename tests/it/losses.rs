@@ -31,6 +31,8 @@ fn truncated_unread(bench: &Bench) -> (Engine, u64) {
     bench.append("app.log", &text);
     let engine = bench.engine();
     seen(bench, text.len() as u64);
+    // Its generation is known once a sink has met it.
+    wait_for("the outage", PATIENCE, || engine.said().contains("cannot reach").then_some(()));
     File::create(bench.path("logs/app.log")).unwrap();
     bench.append("app.log", &lines(1, 1000..1010));
     (engine, text.len() as u64)
