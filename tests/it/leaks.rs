@@ -106,6 +106,8 @@ fn delivered(
     wait_for("the file", PATIENCE, || (out().lines().count() == ids.len()).then_some(()));
     let alert = "client fires for tag1.";
     wait_for("an alert", PATIENCE, || engine.said().contains(alert).then_some(()));
+    let archived = || program::archived(bench.home.path(), &bench.path("state"), "*");
+    wait_for("the archive", PATIENCE, || (archived() == ids.len() as u64).then_some(()));
     let metrics = metrics(listen);
     let said = engine.said();
     assert_eq!(engine.terminate().code(), Some(3), "there were dead letters");
