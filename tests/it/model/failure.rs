@@ -13,11 +13,15 @@ pub enum Kind {
     Uncounted(Who),
     /// More.
     Overcounted(Who),
-    /// The figures of the files say less than a consumer met.
+    /// The figures of the log say less than a consumer met.
     Unlisted,
+    /// … or more: the exit code tells of it.
+    Overlisted,
     /// Bytes that no file had at that place.
     Foreign(Who),
     SameId,
+    /// The rest of a deleted file is kept although everybody has read it.
+    Leftover,
     Gap,
     Stuck,
 }

@@ -202,6 +202,8 @@ impl World {
         fs::rename(&aside, self.root.join(&path)).unwrap();
         self.files[key].path = None;
         self.lost_its_name(key);
+        // The new file takes its place, and it is let go.
+        self.files[key].kept = self.files[key].kept.min(Sure::Maybe);
         let new = self.add_file(&path, Some(edited), self.lives[edited].len(), None);
         self.lives[edited].home = self.files[new].place;
         self.reopen(log);

@@ -122,6 +122,22 @@ fn what_was_destroyed_unread_is_counted_also_where_its_source_was_renamed() {
     ]);
 }
 
+/// `--once` leaves the half line; then its file goes.
+#[test]
+fn a_half_line_that_was_seen_and_is_destroyed_is_counted() {
+    hold(&[
+        "json.1.ending.numbered.beside.prompt.stepped write.0.1 half.0 start look.3000 kill once recreate.0.4",
+    ]);
+}
+
+#[test]
+fn moved_to_another_file_system_and_compressed_at_once_comes_once() {
+    hold(&[
+        "json.1.all.numbered.beside.prompt.stepped write.0.3 start carry.0 look.300 compress.0.gz.move look.100",
+        "json.1.all.numbered.beside.late.stepped write.0.3 start carry.0 reload.star.2 compress.0.gz.move look.100",
+    ]);
+}
+
 #[test]
 fn what_was_deleted_a_moment_ago_is_not_let_go_by_a_reload() {
     hold(&[

@@ -374,7 +374,19 @@ impl Run {
             let lost = &self.lost_now[index];
             oracle::not_overcounted(&self.world, who, &self.confirmed[index], lost)?;
         }
-        self.listed()
+        self.listed()?;
+        self.cleared()
+    }
+
+    /// What was kept of deleted files goes when everybody has read it.
+    fn cleared(&self) -> Result<(), Failure> {
+        let Ok(entries) = std::fs::read_dir(self.state.join("intake")) else { return Ok(()) };
+        let names = entries.filter_map(Result::ok).map(|entry| entry.file_name());
+        let rests: Vec<_> = names.filter(|n| n.to_string_lossy().starts_with("rest-")).collect();
+        match rests.is_empty() {
+            true => Ok(()),
+            false => Err(Failure::new(Kind::Leftover, format!("{rests:?} are read, and kept"))),
+        }
     }
 
     /// The figures of the files say what the consumer that lost most has met.
@@ -391,11 +403,16 @@ impl Run {
         }
         let (met, statuses) = (met.values().sum::<u64>(), engine.log.statuses());
         let listed: u64 = statuses.iter().map(|status| status.lost).sum();
-        if listed >= met {
-            return Ok(());
+        let total = engine.log.lost();
+        let text = format!(
+            "{met} bytes were met as lost in this run, {listed} are listed, {total} in all: \
+             {statuses:#?}"
+        );
+        match () {
+            () if listed < met || total < met => Err(Failure::new(Kind::Unlisted, text)),
+            () if total > met => Err(Failure::new(Kind::Overlisted, text)),
+            () => Ok(()),
         }
-        let text = format!("{met} bytes were met as lost, the files say {listed}: {statuses:#?}");
-        Err(Failure::new(Kind::Unlisted, text))
     }
 }
 
