@@ -1,9 +1,9 @@
-//! Histories at random, from a seed.
+//! Random histories from a seed.
 
-use super::steps::{History, Lines, Naming, Pace, Packing, Paths, Setting, Step, Who};
+use super::steps::{Consumer, History, Lines, Naming, Pace, Packing, Paths, Setting, Step};
 use crate::program::Random;
 
-/// Steps with what they weigh, while the log is open and while it is not.
+/// Steps with their weights, while the log is open and while it is closed.
 type Make = fn(&mut Random, &Setting) -> Step;
 const STEPS: [(u64, u64, Make); 30] = [
     (26, 20, |r, s| Step::Write { log: log(r, s), lines: some(r, &[1, 2, 3, 5, 12, 40, 300]) }),
@@ -23,9 +23,9 @@ const STEPS: [(u64, u64, Make); 30] = [
     (1, 1, |r, s| Step::Edit { log: log(r, s) }),
     (1, 1, |r, s| Step::Tidy { log: log(r, s) }),
     (22, 0, |r, _| Step::Look { millis: some(r, &[100, 300, 1000, 1500, 3000, 6000]) as u64 }),
-    (7, 0, |r, _| Step::Take { who: who(r), events: some(r, &[1, 2, 5, 50, 1000]) }),
-    (4, 1, |r, _| Step::Away { who: who(r) }),
-    (4, 1, |r, _| Step::Back { who: who(r) }),
+    (7, 0, |r, _| Step::Take { consumer: consumer(r), events: some(r, &[1, 2, 5, 50, 1000]) }),
+    (4, 1, |r, _| Step::Away { consumer: consumer(r) }),
+    (4, 1, |r, _| Step::Back { consumer: consumer(r) }),
     (2, 0, |_, _| Step::Commit),
     (5, 0, |_, _| Step::Stop),
     (0, 14, |_, _| Step::Start),
@@ -50,15 +50,15 @@ fn log(random: &mut Random, setting: &Setting) -> usize {
     random.below(setting.logs as u64) as usize
 }
 
-fn who(random: &mut Random) -> Who {
-    one(random, &[Who::Elastic, Who::Archive])
+fn consumer(random: &mut Random) -> Consumer {
+    one(random, &[Consumer::Elastic, Consumer::Archive])
 }
 
 fn packing(random: &mut Random) -> Packing {
     one(random, &[Packing::Gzip, Packing::Zstd])
 }
 
-/// Paths that mean the logs, and rotated files where the rotation of this setting puts them.
+/// Paths that cover the logs and the places of the rotated files.
 fn other_paths(random: &mut Random, setting: &Setting) -> Paths {
     match (setting.olddir, setting.naming) {
         (true, _) => one(random, &[Paths::StarAndOld, Paths::BareAndOld]),

@@ -1,4 +1,4 @@
-//! Who reads: one as Elasticsearch is written to, one as the archive and the file sink are.
+//! The two consumers: one keeps its cursors as the Elasticsearch sink does, one as the archive and the file sink do.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -7,9 +7,9 @@ use logwarden::follow::{Log, Read};
 use logwarden::state::Store;
 
 use super::failure::{Failure, Kind};
-use super::steps::Who;
+use super::steps::Consumer;
 
-/// An event as somebody took it.
+/// An event as a consumer took it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Got {
     pub id: EventId,
@@ -22,13 +22,13 @@ pub struct Got {
 /// When an event was taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct When {
-    /// How often the state had been lost or an old one put back: ids may mean something else since.
+    /// How often the state had been lost or replaced by an older one; ids may denote other streams after that.
     pub epoch: usize,
-    /// How many lives there were.
-    pub lives: usize,
+    /// How many streams existed.
+    pub streams: usize,
 }
 
-/// Bytes that the log said were lost.
+/// Bytes that the log reported as lost.
 #[derive(Clone, Copy, Debug)]
 pub struct Lost {
     pub generation: GenerationId,
@@ -42,11 +42,11 @@ pub struct Pulled {
     pub lost: Vec<Lost>,
 }
 
-/// Where one consumer reads, as `sink::worker` does it.
+/// The read offsets of one consumer, kept as `sink::worker` keeps them.
 #[derive(Debug, Default)]
 pub struct Reading {
     pub offsets: BTreeMap<GenerationId, u64>,
-    /// Cursors in generations that the log does not know (yet).
+    /// Cursors in generations that the log does not list yet.
     elsewhere: HashMap<GenerationId, u64>,
 }
 
@@ -55,10 +55,10 @@ impl Reading {
         *self = Reading { offsets: BTreeMap::new(), elsewhere: cursors.collect() };
     }
 
-    /// `marks`: what own cursors speak of. Returns the generations of which they speak wrongly.
+    /// `marks`: the marks kept with the consumer's own cursors. Returns the generations whose mark does not match.
     fn discover(
         &mut self,
-        who: Who,
+        consumer: Consumer,
         log: &Log,
         store: &Store,
         marks: &HashMap<GenerationId, Mark>,
@@ -78,7 +78,7 @@ impl Reading {
             if holds == Some(false) {
                 refuted.push(generation);
                 let offset = start;
-                store.put_cursor(&who.to_string(), "*", Cursor { generation, offset });
+                store.put_cursor(&consumer.to_string(), "*", Cursor { generation, offset });
                 self.offsets.insert(generation, offset);
                 continue;
             }
@@ -91,7 +91,7 @@ impl Reading {
                 }
                 false => done.unwrap_or(start),
             };
-            store.put_cursor_if_none(&who.to_string(), "*", Cursor { generation, offset });
+            store.put_cursor_if_none(&consumer.to_string(), "*", Cursor { generation, offset });
             self.offsets.insert(generation, offset);
         }
         refuted
@@ -139,18 +139,18 @@ fn got(event: &Event<'_>, when: When) -> Got {
     }
 }
 
-/// Keeps its cursors in the state; the same id twice is the same document.
+/// Keeps its cursors in the state and one document per event id.
 #[derive(Debug, Default)]
 pub struct Elastic {
     pub reading: Reading,
     pub documents: BTreeMap<EventId, Got>,
-    /// Each event as it was sent, also again.
+    /// Every event sent, repetitions included.
     pub attempts: Vec<Got>,
 }
 
 impl Elastic {
     pub fn begin(&mut self, store: &Store) {
-        let rows = store.cursors(&Who::Elastic.to_string()).into_iter();
+        let rows = store.cursors(&Consumer::Elastic.to_string()).into_iter();
         self.reading.begin(rows.map(|row| (row.generation, row.offset)));
     }
 
@@ -161,7 +161,7 @@ impl Elastic {
         most: usize,
         when: When,
     ) -> Result<Pulled, Failure> {
-        self.reading.discover(Who::Elastic, log, store, &HashMap::new());
+        self.reading.discover(Consumer::Elastic, log, store, &HashMap::new());
         let pulled = self.reading.pull(log, most, when)?;
         for event in &pulled.events {
             self.attempts.push(event.clone());
@@ -176,12 +176,12 @@ impl Elastic {
 
     pub fn confirm(&self, store: &Store) {
         for (&generation, &offset) in &self.reading.offsets {
-            store.put_cursor(&Who::Elastic.to_string(), "*", Cursor { generation, offset });
+            store.put_cursor(&Consumer::Elastic.to_string(), "*", Cursor { generation, offset });
         }
     }
 }
 
-/// As `archive::positions` and, soon, the side file of a file sink: up to where one generation is taken.
+/// How far one generation has been taken, as `archive::positions` and the side file of a file sink keep it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Position {
     pub cursor: Cursor,
@@ -189,13 +189,13 @@ pub struct Position {
     pub mark: Mark,
 }
 
-/// Keeps its own positions, in one commit with what it took.
+/// Keeps its own positions and commits them together with the events.
 #[derive(Debug, Default)]
 pub struct Archive {
     pub reading: Reading,
     pub taken: Vec<Got>,
     pub positions: BTreeMap<GenerationId, Position>,
-    /// Taken, and in no commit yet.
+    /// Taken but not committed yet.
     added: Vec<Got>,
     reached: HashMap<GenerationId, u64>,
 }
@@ -204,7 +204,7 @@ impl Archive {
     pub fn begin(&mut self, log: &Log, store: &Store) {
         self.added.clear();
         self.reached.clear();
-        let name = Who::Archive.to_string();
+        let name = Consumer::Archive.to_string();
         for row in store.cursors(&name) {
             let start = log.extent(row.generation).map(|(start, _)| start);
             if !self.positions.contains_key(&row.generation)
@@ -230,7 +230,7 @@ impl Archive {
         when: When,
     ) -> Result<Pulled, Failure> {
         let marks = self.positions.iter().map(|(id, position)| (*id, position.mark)).collect();
-        for generation in self.reading.discover(Who::Archive, log, store, &marks) {
+        for generation in self.reading.discover(Consumer::Archive, log, store, &marks) {
             self.positions.remove(&generation);
         }
         let pulled = self.reading.pull(log, most, when)?;
@@ -245,7 +245,7 @@ impl Archive {
         Ok(pulled)
     }
 
-    /// What was taken, and the positions behind it, become durable together.
+    /// Makes the events taken and the positions behind them durable together.
     pub fn commit(&mut self, store: &Store) {
         for (&generation, &offset) in &self.reading.offsets {
             let Some(row) = store.generation(generation) else { continue };
@@ -259,13 +259,13 @@ impl Archive {
                 (position.identity, position.mark) = (row.identity, row.mark);
             }
             position.cursor.offset = position.cursor.offset.max(offset);
-            store.put_cursor(&Who::Archive.to_string(), "*", position.cursor);
+            store.put_cursor(&Consumer::Archive.to_string(), "*", position.cursor);
         }
         self.taken.append(&mut self.added);
         self.reached.clear();
     }
 
-    /// Killed: what was in no commit was never there.
+    /// A kill discards what was not committed.
     pub fn forget_what_was_added(&mut self) {
         self.added.clear();
         self.reached.clear();

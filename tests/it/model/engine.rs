@@ -14,7 +14,7 @@ use logwarden::state::{StateError, Store};
 
 use super::consumers::Position;
 use super::failure::{Failure, Kind};
-use super::steps::{Paths, Who};
+use super::steps::{Consumer, Paths};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -27,8 +27,8 @@ fn settle(log: &Log, store: Store, known: Vec<Position>) {
     log.settle(store, known.collect());
 }
 
-/// Time passes when the test says so, and whoever else asks for it waits while the gate is closed: so the follower
-/// does nothing between two steps.
+/// A clock whose time passes only when the test says so. While the gate is closed, every other thread that asks for
+/// the time blocks, so the follower does nothing between two steps.
 #[derive(Debug)]
 pub struct GateClock {
     system: SystemClock,
@@ -67,7 +67,7 @@ impl GateClock {
         self.gate.lock().unwrap().calls
     }
 
-    /// Never for long: a caller may hold what the test needs.
+    /// Blocks for 2 s at most: the caller may hold a lock that the test needs.
     fn wait(&self) -> Duration {
         let mut gate = self.gate.lock().unwrap();
         if std::thread::current().id() != self.test {
@@ -82,7 +82,7 @@ impl GateClock {
 impl Clock for GateClock {
     fn now(&self) -> Timestamp {
         self.wait();
-        // Births and changes of files are told by the machine's clock.
+        // Birth and change times of files come from the machine's clock.
         self.system.now()
     }
 
@@ -91,7 +91,7 @@ impl Clock for GateClock {
     }
 }
 
-/// What is configured now.
+/// The source as it is configured now.
 #[derive(Clone, Copy, Debug)]
 pub struct Sources {
     pub paths: Paths,
@@ -145,7 +145,7 @@ impl Engine {
         };
         let log = Log::open(config, clock.clone());
         let store = open_store(state)?;
-        log.set_consumers(vec![Who::Elastic.to_string(), Who::Archive.to_string()]);
+        log.set_consumers(vec![Consumer::Elastic.to_string(), Consumer::Archive.to_string()]);
         settle(&log, store.clone(), known);
         let engine =
             Engine { log, store, root: root.into(), state: state.into(), clock: clock.clone() };
@@ -159,7 +159,7 @@ impl Engine {
         Ok(engine)
     }
 
-    /// Something happens in the folder, and the follower has had its turn.
+    /// Triggers a file event and waits until the follower has processed it.
     pub fn turn(&self) {
         let before = self.clock.calls();
         let (one, other) = (self.root.join(".tick"), self.root.join(".tock"));
@@ -184,7 +184,7 @@ impl Engine {
         self.log.set_sources(sources.config(&self.root));
     }
 
-    /// What a kill at this moment would leave.
+    /// The state directory as a kill at this moment would leave it.
     pub fn photo(&self) -> Photo {
         let mut last = photo_of(&self.state);
         loop {
@@ -200,7 +200,7 @@ impl Engine {
         self.log.stop();
     }
 
-    /// As a kill does it: of what happens at the end, nothing stays.
+    /// Stops as a kill would: whatever the stop writes is undone.
     pub fn kill(self) {
         let (photo, state) = (self.photo(), self.state.clone());
         self.clock.open(true);
@@ -215,7 +215,7 @@ fn open_store(directory: &Path) -> Result<Store, Failure> {
     loop {
         match Store::open(directory) {
             Ok((store, notices)) if notices.is_empty() => return Ok(store),
-            // A process that another test has just started holds every descriptor of ours for a moment.
+            // A process that another test has just started holds a copy of our lock for a moment.
             Err(StateError::Owned { .. }) if began.elapsed() < PATIENCE => {
                 std::thread::sleep(Duration::from_millis(1));
             }

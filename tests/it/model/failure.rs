@@ -1,26 +1,26 @@
-//! What a history ended with, where it did not end well.
+//! How a history failed.
 
-use super::steps::Who;
+use super::steps::Consumer;
 
-/// Two failures of one kind are taken for the same fault when a history is made shorter.
+/// Shrinking treats two failures of one kind as the same fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    Missing(Who),
-    Twice(Who),
-    /// A whole line came in parts.
-    Split(Who),
+    Missing(Consumer),
+    Twice(Consumer),
+    /// A line that could have been one event came as several.
+    Split(Consumer),
     /// Fewer bytes were counted as lost than were destroyed.
-    Uncounted(Who),
-    /// More.
-    Overcounted(Who),
-    /// The figures of the log say less than a consumer met.
+    Uncounted(Consumer),
+    /// More bytes were counted as lost than were destroyed.
+    Overcounted(Consumer),
+    /// The log's totals are lower than the losses that the consumers were told of.
     Unlisted,
-    /// … or more: the exit code tells of it.
+    /// The log's total is higher, so the exit code reports a loss that did not happen.
     Overlisted,
-    /// Bytes that no file had at that place.
-    Foreign(Who),
+    /// An event whose bytes no stream holds at that offset.
+    Foreign(Consumer),
     SameId,
-    /// The rest of a deleted file is kept although everybody has read it.
+    /// The rest of a deleted file is kept although every consumer has read it.
     Leftover,
     Gap,
     Stuck,

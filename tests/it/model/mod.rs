@@ -1,14 +1,14 @@
-//! Random histories of writers, an operator, two consumers and a follower, against a model that knows where every byte
-//! came from and went.
+//! Random histories of writers, an operator, two consumers and a follower, checked against a model that tracks where
+//! every byte was written, copied and destroyed.
 //!
-//! `LOGWARDEN_SEED=…` runs one history again, `LOGWARDEN_STEPS='…'` one that was printed; `LOGWARDEN_MODEL_MINUTES=…`
-//! runs new ones for so long. `LOGWARDEN_MODEL_WITHOUT='edit lose'` leaves steps out of random ones.
+//! `LOGWARDEN_SEED=…` repeats the history of a seed, `LOGWARDEN_STEPS='…'` one that was printed.
+//! `LOGWARDEN_MODEL_MINUTES=…` runs new histories for that long, `LOGWARDEN_MODEL_WITHOUT='edit lose'` omits these
+//! steps from random ones, `LOGWARDEN_MODEL_SHRINK=…` is the time in seconds to shorten one that fails.
 
 mod chance;
 mod consumers;
 mod engine;
 mod failure;
-mod life;
 mod operator;
 mod oracle;
 mod places;
@@ -16,6 +16,7 @@ mod regressions;
 mod run;
 mod shrink;
 mod steps;
+mod stream;
 mod text;
 mod world;
 
@@ -24,14 +25,14 @@ use std::time::{Duration, Instant};
 use self::run::run;
 use self::steps::History;
 
-/// In every `cargo test`.
+/// Seeds that run in every `cargo test`.
 const SEEDS: std::ops::Range<u64> = 0..24;
 
 fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|text| !text.is_empty())
 }
 
-/// Runs it; what fails is made shorter, and told.
+/// Runs a history; one that fails is shortened before it is reported.
 fn check(name: &str, history: &History) -> Result<(), String> {
     let outcome = run(history);
     let Err(failure) = outcome.result else { return Ok(()) };
@@ -80,7 +81,7 @@ fn clock_seed() -> u64 {
     now.expect("after 1970").as_nanos() as u64
 }
 
-/// The long form: nothing without `LOGWARDEN_MODEL_MINUTES`.
+/// The long form; does nothing unless `LOGWARDEN_MODEL_MINUTES` is set.
 #[test]
 fn minutes_of_random_histories() {
     let Some(minutes) = variable("LOGWARDEN_MODEL_MINUTES") else { return };

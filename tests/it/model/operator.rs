@@ -1,16 +1,16 @@
-//! What an operator does to files: what logrotate can do, and an editor.
+//! What an operator does to files: every form of rotation that logrotate has, and saving in an editor.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use super::life::LifeId;
 use super::places::{Key, Sure};
 use super::steps::{Naming, Packing};
+use super::stream::StreamId;
 use super::world::{LOGS, World};
 use crate::compressed::{gzip, zstd};
 
-/// What becomes of a log that was copied.
+/// What happens to a log after it was copied.
 pub enum Then {
     Stay,
     Truncate,
@@ -33,8 +33,8 @@ impl World {
     }
 
     fn note_gone(&mut self, key: Key) {
-        if let Some(life) = self.files[key].life {
-            self.lives[life].gone += 1;
+        if let Some(stream) = self.files[key].stream {
+            self.streams[stream].gone += 1;
         }
     }
 
@@ -48,8 +48,8 @@ impl World {
     fn copy_file(&mut self, key: Key, to: &Path) -> Key {
         let from = self.files[key].path.clone().expect("it has a name");
         fs::copy(self.root.join(from), self.root.join(to)).unwrap();
-        let (life, len) = (self.files[key].life, self.files[key].len);
-        self.add_file(to, life, len, None)
+        let (stream, len) = (self.files[key].stream, self.files[key].len);
+        self.add_file(to, stream, len, None)
     }
 
     fn rotated_name(&self, log: usize, number: usize, stamp: usize) -> PathBuf {
@@ -62,7 +62,7 @@ impl World {
         if self.setting.olddir { Path::new("old").join(name) } else { name.into() }
     }
 
-    /// The older ones make room; where the newest goes.
+    /// Shifts the numbered names and returns the name of the newest rotated file.
     fn next_slot(&mut self, log: usize) -> PathBuf {
         let stamp = self.logs[log].next_stamp;
         self.logs[log].next_stamp += 1;
@@ -86,7 +86,7 @@ impl World {
         self.logs[log].slots.insert(0, vec![key]);
     }
 
-    /// … and what becomes of the log then.
+    /// Copies the log to its rotated name, then does `then` with the log.
     pub fn copy(&mut self, log: usize, then: Then) {
         self.may_split(log);
         let Some(key) = self.current(log) else { return };
@@ -101,9 +101,9 @@ impl World {
     }
 
     fn note_twins(&mut self, key: Key) {
-        if let Some(life) = self.files[key].life {
+        if let Some(stream) = self.files[key].stream {
             let len = self.files[key].len;
-            self.lives[life].twins.push(len);
+            self.streams[stream].twins.push(len);
         }
     }
 
@@ -113,7 +113,7 @@ impl World {
         let path = self.root.join(&self.logs[log].path);
         OpenOptions::new().write(true).open(path).unwrap().set_len(0).unwrap();
         self.note_gone(key);
-        (self.files[key].life, self.files[key].len) = (None, 0);
+        (self.files[key].stream, self.files[key].len) = (None, 0);
     }
 
     pub fn compress(&mut self, log: usize, packing: Packing, keep: bool) {
@@ -135,8 +135,8 @@ impl World {
         fs::write(&to, bytes).unwrap();
         let modified = fs::metadata(&from).unwrap().modified().unwrap();
         File::options().write(true).open(&to).unwrap().set_modified(modified).unwrap();
-        let (life, len) = (self.files[key].life, self.files[key].len);
-        let new = self.add_file(&packed, life, len, Some(packing));
+        let (stream, len) = (self.files[key].stream, self.files[key].len);
+        let new = self.add_file(&packed, stream, len, Some(packing));
         self.logs[log].slots[slot] = if keep { vec![key, new] } else { vec![new] };
         match keep {
             true => self.note_twins(key),
@@ -148,20 +148,20 @@ impl World {
         let plain = |key: &&Key| self.files[**key].packing.is_none();
         let newest = self.logs[log].slots.first().and_then(|slot| slot.iter().find(plain));
         let Some(&key) = newest.filter(|_| self.logs[log].half.is_none()) else { return };
-        let (Some(life), len) = (self.files[key].life, self.files[key].len) else { return };
-        let life = match self.files[key].place == self.lives[life].home {
-            true => life,
-            false => self.derived(life, len),
+        let (Some(stream), len) = (self.files[key].stream, self.files[key].len) else { return };
+        let stream = match self.files[key].place == self.streams[stream].home {
+            true => stream,
+            false => self.derived(stream, len),
         };
-        let from = self.lives[life].bytes.len();
+        let from = self.streams[stream].bytes.len();
         for _ in 0..lines {
             let piece = self.next_piece(log);
-            self.add_span(life, (piece, 0, self.pieces[piece].bytes.len()));
+            self.add_span(stream, (piece, 0, self.pieces[piece].bytes.len()));
         }
         let path = self.root.join(self.files[key].path.as_ref().expect("it has a name"));
         let mut file = OpenOptions::new().append(true).open(path).unwrap();
-        file.write_all(&self.lives[life].bytes[from..]).unwrap();
-        (self.files[key].life, self.files[key].len) = (Some(life), self.lives[life].len());
+        file.write_all(&self.streams[stream].bytes[from..]).unwrap();
+        (self.files[key].stream, self.files[key].len) = (Some(stream), self.streams[stream].len());
     }
 
     pub fn expire(&mut self, log: usize) {
@@ -184,7 +184,7 @@ impl World {
         }
     }
 
-    /// As an editor saves: a backup, the new content aside, and over the old name.
+    /// Saves as an editor does: a backup, then the new content in another file, which is renamed over the log.
     pub fn edit(&mut self, log: usize) {
         let Some(key) = self.current(log) else { return };
         if self.logs[log].half.is_some() {
@@ -195,39 +195,39 @@ impl World {
         let mut backup = path.clone().into_os_string();
         backup.push("~");
         self.logs[log].backup = Some(self.copy_file(key, Path::new(&backup)));
-        let (Some(life), len) = (self.files[key].life, self.files[key].len) else { return };
-        let edited = self.edited(log, life, len);
+        let (Some(stream), len) = (self.files[key].stream, self.files[key].len) else { return };
+        let edited = self.edited(log, stream, len);
         let aside = self.root.join(format!(".{}.swp", path.display()));
-        fs::write(&aside, &self.lives[edited].bytes).unwrap();
+        fs::write(&aside, &self.streams[edited].bytes).unwrap();
         fs::rename(&aside, self.root.join(&path)).unwrap();
         self.files[key].path = None;
         self.lost_its_name(key);
-        // The new file takes its place, and it is let go.
+        // The new file is read on in its place, so the follower may close it.
         self.files[key].kept = self.files[key].kept.min(Sure::Maybe);
-        let new = self.add_file(&path, Some(edited), self.lives[edited].len(), None);
-        self.lives[edited].home = self.files[new].place;
+        let new = self.add_file(&path, Some(edited), self.streams[edited].len(), None);
+        self.streams[edited].home = self.files[new].place;
         self.reopen(log);
     }
 
-    fn edited(&mut self, log: usize, parent: LifeId, len: u64) -> LifeId {
-        let (life, piece) = (self.derived(parent, len), self.next_piece(log));
-        self.add_span(life, (piece, 0, self.pieces[piece].bytes.len()));
-        life
+    fn edited(&mut self, log: usize, parent: StreamId, len: u64) -> StreamId {
+        let (stream, piece) = (self.derived(parent, len), self.next_piece(log));
+        self.add_span(stream, (piece, 0, self.pieces[piece].bytes.len()));
+        stream
     }
 
-    /// Another life that begins with the first `len` bytes of this one.
-    fn derived(&mut self, parent: LifeId, len: u64) -> LifeId {
-        let mut life = self.lives[parent].clone();
-        life.bytes.truncate(len as usize);
-        life.spans.retain(|span| span.start < len);
-        if let Some(last) = life.spans.last_mut() {
+    /// A new stream that begins with the first `len` bytes of this one.
+    fn derived(&mut self, parent: StreamId, len: u64) -> StreamId {
+        let mut stream = self.streams[parent].clone();
+        stream.bytes.truncate(len as usize);
+        stream.spans.retain(|span| span.start < len);
+        if let Some(last) = stream.spans.last_mut() {
             last.to -= last.end().saturating_sub(len) as usize;
         }
-        life.parent = Some((parent, len));
-        life.seen = 0;
-        life.destroyed_from = None;
-        self.lives.push(life);
-        self.lives.len() - 1
+        stream.parent = Some((parent, len));
+        stream.seen = 0;
+        stream.destroyed_from = None;
+        self.streams.push(stream);
+        self.streams.len() - 1
     }
 
     pub fn tidy(&mut self, log: usize) {

@@ -1,16 +1,16 @@
-//! Where the bytes of a life lie, and whether the design promises to find them there.
+//! Which files hold the bytes of a stream, and whether the design promises to find them there.
 
 use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
-use super::life::LifeId;
 use super::steps::{Packing, Paths};
+use super::stream::StreamId;
 use super::world::{LOGS, World};
 
 pub type Key = usize;
 
-/// How sure it is that something holds.
+/// How certain a fact is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Sure {
     #[default]
@@ -19,20 +19,20 @@ pub enum Sure {
     Yes,
 }
 
-/// A file; it stays here when it has no name any more.
+/// A file, with or without a name.
 #[derive(Clone, Debug)]
 pub struct Filed {
-    pub life: Option<LifeId>,
-    /// Of the life, from its beginning.
+    pub stream: Option<StreamId>,
+    /// How many bytes of the stream it holds, from the first on.
     pub len: u64,
     pub packing: Option<Packing>,
     pub place: (u64, i64),
     pub path: Option<PathBuf>,
-    /// The follower that is at work has it open.
+    /// The running follower has it open.
     pub open: Sure,
-    /// It has no name, and can be read all the same.
+    /// It was deleted and can still be read.
     pub kept: Sure,
-    /// … also after a kill.
+    /// It was deleted and can be read even after a kill.
     pub rescued: Sure,
 }
 
@@ -42,7 +42,7 @@ pub fn birth(metadata: &Metadata) -> i64 {
 }
 
 impl Paths {
-    /// As a source has them; relative to the folder of the logs.
+    /// The patterns, relative to the folder of the logs.
     pub fn patterns(self) -> &'static [&'static str] {
         match self {
             Paths::Bare => &["app.log", "web.log"],
@@ -74,7 +74,7 @@ impl Paths {
     }
 }
 
-/// Called as rotation calls what lies beside a log: its name and something behind it.
+/// Its name is that of a log with a suffix, as rotation makes it.
 fn is_sibling(path: &Path) -> bool {
     let name = path.to_str().expect("our names are text");
     let rest = LOGS.iter().find_map(|log| name.strip_prefix(log));
@@ -82,12 +82,12 @@ fn is_sibling(path: &Path) -> bool {
 }
 
 impl World {
-    /// Whether what lies in this file is promised to be found.
-    fn is_found(&self, file: &Filed, life: LifeId) -> Sure {
-        let life = &self.lives[life];
+    /// Whether the design promises to find the stream in this file.
+    fn is_found(&self, file: &Filed, stream: StreamId) -> Sure {
+        let stream = &self.streams[stream];
         let Some(path) = &file.path else {
-            // Came and went between two looks.
-            return if life.seen == 0 { file.kept.min(Sure::Maybe) } else { file.kept };
+            // It was created and deleted between two looks.
+            return if stream.seen == 0 { file.kept.min(Sure::Maybe) } else { file.kept };
         };
         if path.to_string_lossy().ends_with('~') {
             return Sure::Maybe;
@@ -95,33 +95,36 @@ impl World {
         if self.setting.paths.cover(path) {
             return Sure::Yes;
         }
-        // Between two looks: it is looked for when another file stands in its place.
-        let log = Path::new(LOGS[life.log]);
-        let is_missed = life.expected && file.place == life.home && self.names.contains_key(log);
-        let came_and_went = life.seen == 0 && !is_missed;
+        // Created and renamed between two looks: searched for once another file has the log's name.
+        let log = Path::new(LOGS[stream.log]);
+        let is_missed =
+            stream.expected && file.place == stream.home && self.names.contains_key(log);
+        let came_and_went = stream.seen == 0 && !is_missed;
         match is_sibling(path) {
             true if !came_and_went => Sure::Yes,
             _ => Sure::Maybe,
         }
     }
 
-    /// So much of the life `inner` is in `outer`: all that is there, or what an editor left.
-    fn shared(&self, outer: LifeId, inner: LifeId) -> Option<u64> {
+    /// How many bytes `outer` may share with `inner`, which is `outer` or what `outer` was copied from.
+    fn shared(&self, outer: StreamId, inner: StreamId) -> Option<u64> {
         let (mut at, mut most) = (outer, u64::MAX);
         while at != inner {
-            let (parent, len) = self.lives[at].parent?;
+            let (parent, len) = self.streams[at].parent?;
             (at, most) = (parent, most.min(len));
         }
         Some(most)
     }
 
-    /// How far the life reaches where it is surely found, and where it may be.
-    pub fn reach(&self, life: LifeId) -> (u64, u64) {
+    /// The longest prefix that is certainly found, and the longest that may be found.
+    pub fn reach(&self, stream: StreamId) -> (u64, u64) {
         let (mut surely, mut perhaps) = (0, 0);
         for file in &self.files {
-            let Some(most) = file.life.and_then(|outer| self.shared(outer, life)) else { continue };
+            let Some(most) = file.stream.and_then(|outer| self.shared(outer, stream)) else {
+                continue;
+            };
             let len = file.len.min(most);
-            match self.is_found(file, life) {
+            match self.is_found(file, stream) {
                 Sure::Yes => surely = len.max(surely),
                 Sure::Maybe => perhaps = len.max(perhaps),
                 Sure::No => {}
@@ -130,40 +133,40 @@ impl World {
         (surely, perhaps.max(surely))
     }
 
-    /// In its own file, which has a name: whatever the source means, the bytes are not lost.
-    fn at_home(&self, life: LifeId) -> u64 {
+    /// The prefix in the file that it was written to, if that has a name: not lost, whatever the source covers.
+    fn at_home(&self, stream: StreamId) -> u64 {
         let is_home = |file: &&Filed| {
             let beside =
                 file.path.as_ref().is_some_and(|path| path.parent() == Some(Path::new("")));
-            beside && file.life == Some(life) && file.place == self.lives[life].home
+            beside && file.stream == Some(stream) && file.place == self.streams[stream].home
         };
         self.files.iter().filter(is_home).map(|file| file.len).max().unwrap_or(0)
     }
 
-    /// After every step: what lies nowhere now.
+    /// Called after every step: records what no file holds now.
     pub fn note_destroyed(&mut self) {
-        for life in 0..self.lives.len() {
-            let surely = self.reach(life).0.max(self.at_home(life));
-            let life = &mut self.lives[life];
-            if surely < life.len() {
-                life.destroyed_from = Some(life.destroyed_from.unwrap_or(surely).min(surely));
+        for stream in 0..self.streams.len() {
+            let surely = self.reach(stream).0.max(self.at_home(stream));
+            let stream = &mut self.streams[stream];
+            if surely < stream.len() {
+                stream.destroyed_from = Some(stream.destroyed_from.unwrap_or(surely).min(surely));
             }
         }
     }
 
-    /// The follower has looked for so long, and nothing has changed meanwhile.
+    /// The follower has looked for this long while no file changed.
     pub fn looked(&mut self, millis: u64) {
-        // One that begins as another does is a suspect at first.
+        // A file with the same first line as another is a suspect for 2 s.
         let judged = if self.setting.lines == super::steps::Lines::Json { 1000 } else { 3000 };
         if millis < 1000 {
             return;
         }
         for key in 0..self.files.len() {
             let file = self.files[key].clone();
-            let Some(life) = file.life else { continue };
-            let is_found = self.is_found(&file, life) == Sure::Yes || file.open == Sure::Yes;
-            let is_home = file.place == self.lives[life].home && file.packing.is_none();
-            let is_line = self.lives[life].first_line().is_some();
+            let Some(stream) = file.stream else { continue };
+            let is_found = self.is_found(&file, stream) == Sure::Yes || file.open == Sure::Yes;
+            let is_home = file.place == self.streams[stream].home && file.packing.is_none();
+            let is_line = self.streams[stream].first_line().is_some();
             let is_open = match is_home {
                 true => millis >= judged,
                 false => millis >= 3000,
@@ -176,14 +179,14 @@ impl World {
             }
             file.open = open.max(file.open);
             if is_home && file.open == Sure::Yes {
-                let life = &mut self.lives[life];
-                life.seen = file.len.max(life.seen);
-                self.logs[life.log].is_known = true;
+                let stream = &mut self.streams[stream];
+                stream.seen = file.len.max(stream.seen);
+                self.logs[stream.log].is_known = true;
             }
         }
     }
 
-    /// Other paths: what none means may be let go.
+    /// The source has other paths now; files that they do not cover may be closed.
     pub fn reloaded(&mut self, paths: Paths) {
         self.setting.paths = paths;
         for file in &mut self.files {
@@ -193,7 +196,7 @@ impl World {
         }
     }
 
-    /// It was started, and has seen what is there.
+    /// The follower was started and has seen the files that exist.
     pub fn started(&mut self) {
         self.running = true;
     }
@@ -215,21 +218,21 @@ impl World {
         }
     }
 
-    /// What the state knows of the lives.
+    /// What the state knows about the streams.
     pub fn knowledge(&self) -> Knowledge {
         Knowledge {
-            seen: self.lives.iter().map(|life| life.seen).collect(),
+            seen: self.streams.iter().map(|stream| stream.seen).collect(),
             logs: self.logs.iter().map(|log| log.is_known).collect(),
         }
     }
 
-    /// The state is this one from now on.
+    /// Replaces the state by one with this knowledge.
     pub fn forget_but(&mut self, known: &Knowledge) {
-        for (life, seen) in
-            self.lives.iter_mut().zip(known.seen.iter().chain(std::iter::repeat(&0)))
+        for (stream, seen) in
+            self.streams.iter_mut().zip(known.seen.iter().chain(std::iter::repeat(&0)))
         {
-            life.seen = life.seen.min(*seen);
-            life.expected &= known.logs.get(life.log) == Some(&true);
+            stream.seen = stream.seen.min(*seen);
+            stream.expected &= known.logs.get(stream.log) == Some(&true);
         }
         for (number, log) in self.logs.iter_mut().enumerate() {
             log.is_known &= known.logs.get(number) == Some(&true);
@@ -241,27 +244,27 @@ impl World {
         }
     }
 
-    /// Who is not known to the state gets an id anew: the same only where its own file lies there, uncompressed, and
-    /// no life before it began alike in that file.
+    /// A stream that the state does not know gets a new id. It equals the old one only if the stream is still in its
+    /// own file, uncompressed, and no earlier stream of that file began with the same line.
     pub fn give_other_ids(&mut self) {
-        for id in 0..self.lives.len() {
-            let life = &self.lives[id];
-            let alike = |other: &super::life::Life| {
-                other.home == life.home && other.first_line() == life.first_line()
+        for id in 0..self.streams.len() {
+            let stream = &self.streams[id];
+            let alike = |other: &super::stream::Stream| {
+                other.home == stream.home && other.first_line() == stream.first_line()
             };
-            let is_first = !self.lives[..id].iter().any(alike);
+            let is_first = !self.streams[..id].iter().any(alike);
             let at_home = self.files.iter().any(|file| {
                 let named = file.path.is_some() && file.packing.is_none();
-                named && file.life == Some(id) && file.place == life.home
+                named && file.stream == Some(id) && file.place == stream.home
             });
-            if life.seen == 0 && (life.parent.is_some() || !is_first || !at_home) {
-                self.lives[id].has_other_id = true;
+            if stream.seen == 0 && (stream.parent.is_some() || !is_first || !at_home) {
+                self.streams[id].has_other_id = true;
             }
         }
     }
 }
 
-/// What a state directory knows.
+/// What a state directory contains about streams and logs.
 #[derive(Clone, Debug, Default)]
 pub struct Knowledge {
     seen: Vec<u64>,

@@ -1,8 +1,8 @@
-//! Histories that the model found once, as short as it could make them.
+//! Histories in which the model found a fault, shortened.
 
 use super::steps::History;
 
-/// These histories, of which each was wrong once.
+/// Fails with the histories that go wrong.
 fn hold(histories: &[&str]) {
     let check = |text: &&str| {
         let history: History = text.parse().unwrap();
@@ -36,7 +36,7 @@ fn the_rest_of_a_rotated_file_is_found_beside_the_log_at_the_next_start() {
     ]);
 }
 
-/// A pattern does not name the log whose rotated files lie beside it.
+/// A pattern does not name the log that the rotated files beside it belong to.
 #[test]
 fn what_was_rotated_twice_while_nobody_looked_is_found_under_a_pattern_too() {
     hold(&[
@@ -86,7 +86,7 @@ fn what_is_deleted_at_the_last_moment_is_kept_at_the_stop() {
     ]);
 }
 
-/// The backup that an editor left begins as the log does, and ends before it.
+/// An editor's backup holds the beginning of the log.
 #[test]
 fn an_editors_backup_is_not_taken_for_the_copy_that_rotation_made() {
     hold(&[
@@ -95,8 +95,7 @@ fn an_editors_backup_is_not_taken_for_the_copy_that_rotation_made() {
     ]);
 }
 
-/// Truncated between the start of the log and the first look of a consumer at it: what its position says of the
-/// generation is as true as before.
+/// The file is truncated after the start and before the consumer compares its position with it.
 #[test]
 fn a_position_is_not_refuted_by_a_truncation_that_nobody_has_noticed() {
     hold(&[
@@ -105,7 +104,7 @@ fn a_position_is_not_refuted_by_a_truncation_that_nobody_has_noticed() {
     ]);
 }
 
-/// The last line of a copy has no end, and was delivered: `--once` does not end before it.
+/// The last line of a copy has no newline and was delivered; `--once` must not place the end before it.
 #[test]
 fn once_ends_no_rotated_file_before_what_was_delivered_of_it() {
     hold(&[
@@ -122,7 +121,7 @@ fn what_was_destroyed_unread_is_counted_also_where_its_source_was_renamed() {
     ]);
 }
 
-/// `--once` leaves the half line; then its file goes.
+/// `--once` leaves the incomplete line, then its file is deleted.
 #[test]
 fn a_half_line_that_was_seen_and_is_destroyed_is_counted() {
     hold(&[
@@ -145,7 +144,7 @@ fn what_was_deleted_a_moment_ago_is_not_let_go_by_a_reload() {
     ]);
 }
 
-/// Copied and deleted between two looks, and truncated before that in the same moment.
+/// Truncated, written, copied and deleted between two looks.
 #[test]
 fn a_life_that_began_and_was_moved_between_two_looks_comes_once() {
     hold(&[

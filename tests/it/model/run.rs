@@ -1,4 +1,4 @@
-//! A history is carried out, and judged.
+//! Carries out a history and checks the result.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -11,19 +11,19 @@ use tempfile::TempDir;
 use super::consumers::{Archive, Elastic, Got, Lost, Pulled, When};
 use super::engine::{self, Engine, GateClock, Photo, Sources};
 use super::failure::{Failure, Kind};
-use super::life::LifeId;
 use super::operator::Then;
 use super::oracle::{self, Account};
 use super::places::Knowledge;
-use super::steps::{History, Pace, Step, Who};
+use super::steps::{Consumer, History, Pace, Paths, Step};
+use super::stream::StreamId;
 use super::world::World;
 
-/// Nothing has come for so long: nothing will, but for what is waited for longer.
+/// After this long without an event, only what `LONG` is for can still come.
 const QUIET: Duration = Duration::from_secs(12);
-/// Longer than a file without a name is waited for.
+/// Longer than a deleted file is kept open without growth.
 const LONG: Duration = Duration::from_secs(310);
 
-/// A history that is being carried out.
+/// A history in progress.
 struct Run {
     world: World,
     clock: Arc<GateClock>,
@@ -38,22 +38,22 @@ struct Run {
     kept: Option<(Photo, Knowledge)>,
     forgot: bool,
     lost: [Vec<Lost>; 2],
-    /// … in this run of the log, and where the lives stood at its beginning.
+    /// The losses in this run of the log, and how far each stream had been taken when it began.
     lost_now: [Vec<Lost>; 2],
-    confirmed: [BTreeMap<LifeId, u64>; 2],
+    confirmed: [BTreeMap<StreamId, u64>; 2],
     trace: Vec<String>,
-    /// Last, so that it goes last.
+    /// Last, so that it is removed last.
     _folder: TempDir,
 }
 
-/// How it ended, and what happened step by step.
+/// The result, and what happened step by step.
 pub struct Outcome {
     pub result: Result<(), Failure>,
     pub trace: Vec<String>,
 }
 
-/// Which life each generation of each epoch was.
-type Lives = BTreeMap<(GenerationId, usize), LifeId>;
+/// Which stream each generation of each epoch is.
+type Lives = BTreeMap<(GenerationId, usize), StreamId>;
 
 pub fn run(history: &History) -> Outcome {
     let mut run = Run::new(history);
@@ -137,9 +137,9 @@ impl Run {
             Step::Edit { log } => world.edit(log),
             Step::Tidy { log } => world.tidy(log),
             Step::Look { millis } => return self.look(millis),
-            Step::Take { who, events } => return self.take(who, events).map(|_| ()),
-            Step::Away { who } => *self.is_here(who) = false,
-            Step::Back { who } => *self.is_here(who) = true,
+            Step::Take { consumer, events } => return self.take(consumer, events).map(|_| ()),
+            Step::Away { consumer } => *self.is_here(consumer) = false,
+            Step::Back { consumer } => *self.is_here(consumer) = true,
             Step::Commit => self.commit(),
             Step::Stop => return self.stop(),
             Step::Start => return self.start(false),
@@ -154,10 +154,10 @@ impl Run {
         Ok(())
     }
 
-    fn is_here(&mut self, who: Who) -> &mut bool {
-        match who {
-            Who::Elastic => &mut self.elastic_is_here,
-            Who::Archive => &mut self.archive_is_here,
+    fn is_here(&mut self, consumer: Consumer) -> &mut bool {
+        match consumer {
+            Consumer::Elastic => &mut self.elastic_is_here,
+            Consumer::Archive => &mut self.archive_is_here,
         }
     }
 
@@ -171,26 +171,26 @@ impl Run {
         let known = self.archive.positions.values().cloned().collect();
         let engine =
             Engine::start(&self.world.root, &self.state, self.sources, once, known, &self.clock)?;
-        let lives = self.lives()?;
+        let streams = self.streams()?;
         self.elastic.begin(&engine.store);
         self.archive.begin(&engine.log, &engine.store);
-        let cursors = engine.store.cursors(&Who::Elastic.to_string()).into_iter();
+        let cursors = engine.store.cursors(&Consumer::Elastic.to_string()).into_iter();
         let own = self.archive.positions.values().map(|p| (p.cursor.generation, p.cursor.offset));
         self.confirmed = [
-            oracle::confirmed(&lives[0], cursors.map(|row| (row.generation, row.offset))),
-            oracle::confirmed(&lives[1], own),
+            oracle::confirmed(&streams[0], cursors.map(|row| (row.generation, row.offset))),
+            oracle::confirmed(&streams[1], own),
         ];
         self.engine = Some(engine);
         self.world.started();
         Ok(())
     }
 
-    fn lives(&self) -> Result<[Lives; 2], Failure> {
+    fn streams(&self) -> Result<[Lives; 2], Failure> {
         let elastic: Vec<&Got> = self.elastic.documents.values().collect();
         let archive: Vec<&Got> = self.archive.taken.iter().collect();
         Ok([
-            Account::new(&self.world, Who::Elastic, &elastic)?.lives,
-            Account::new(&self.world, Who::Archive, &archive)?.lives,
+            Account::new(&self.world, Consumer::Elastic, &elastic)?.streams,
+            Account::new(&self.world, Consumer::Archive, &archive)?.streams,
         ])
     }
 
@@ -222,9 +222,9 @@ impl Run {
 
     fn end_run(&mut self) -> Result<(), Failure> {
         self.world.note_destroyed();
-        for (who, index) in [(Who::Elastic, 0), (Who::Archive, 1)] {
+        for (consumer, index) in [(Consumer::Elastic, 0), (Consumer::Archive, 1)] {
             let lost = std::mem::take(&mut self.lost_now[index]);
-            oracle::not_overcounted(&self.world, who, &self.confirmed[index], &lost)?;
+            oracle::not_overcounted(&self.world, consumer, &self.confirmed[index], &lost)?;
             self.lost[index].extend(lost);
         }
         Ok(())
@@ -274,27 +274,27 @@ impl Run {
         engine.store.commit().unwrap();
     }
 
-    /// Reads and does not confirm; what was read before is confirmed.
-    fn take(&mut self, who: Who, events: usize) -> Result<bool, Failure> {
+    /// Reads without confirming; confirms what was read before.
+    fn take(&mut self, consumer: Consumer, events: usize) -> Result<bool, Failure> {
         let Some(engine) = &self.engine else { return Ok(false) };
-        let when = When { epoch: self.epoch, lives: self.world.lives.len() };
-        let pulled = match who {
-            Who::Elastic => {
+        let when = When { epoch: self.epoch, streams: self.world.streams.len() };
+        let pulled = match consumer {
+            Consumer::Elastic => {
                 self.elastic.confirm(&engine.store);
                 self.elastic.take(&engine.log, &engine.store, events, when)?
             }
-            Who::Archive => self.archive.take(&engine.log, &engine.store, events, when)?,
+            Consumer::Archive => self.archive.take(&engine.log, &engine.store, events, when)?,
         };
         let Pulled { events, lost } = pulled;
         if !events.is_empty() || !lost.is_empty() {
             let first = events.first().map(|e| String::from_utf8_lossy(&e.text).into_owned());
             self.trace.push(format!(
-                "   {who} reads {} events from {first:?}, lost {lost:?}",
+                "   {consumer} reads {} events from {first:?}, lost {lost:?}",
                 events.len()
             ));
         }
         let some = !events.is_empty() || !lost.is_empty();
-        self.lost_now[who as usize].extend(lost);
+        self.lost_now[consumer as usize].extend(lost);
         Ok(some)
     }
 
@@ -311,18 +311,18 @@ impl Run {
         Ok(())
     }
 
-    /// Time passes, the follower looks, and who is there reads. `true` where something came.
+    /// Lets time pass: the follower looks, and the consumers that are present read. Returns whether anything came.
     fn pass(&mut self, time: Duration) -> Result<bool, Failure> {
         self.clock.pass(time);
         self.world.pass(time);
         let Some(engine) = &self.engine else { return Ok(false) };
         engine.turn();
         let mut some = false;
-        for who in [Who::Elastic, Who::Archive] {
-            if *self.is_here(who) {
-                some |= self.take(who, usize::MAX)?;
+        for consumer in [Consumer::Elastic, Consumer::Archive] {
+            if *self.is_here(consumer) {
+                some |= self.take(consumer, usize::MAX)?;
             } else {
-                self.take(who, 0)?;
+                self.take(consumer, 0)?;
             }
         }
         let Some(engine) = &self.engine else { return Ok(false) };
@@ -367,19 +367,23 @@ impl Run {
             self.lost[index].iter().chain(&self.lost_now[index]).copied().collect()
         };
         let elastic: Vec<&Got> = self.elastic.documents.values().collect();
-        Account::new(&self.world, Who::Elastic, &elastic)?.check(&lost(0))?;
+        Account::new(&self.world, Consumer::Elastic, &elastic)?.check(&lost(0))?;
         let archive: Vec<&Got> = self.archive.taken.iter().collect();
-        Account::new(&self.world, Who::Archive, &archive)?.check(&lost(1))?;
-        for (who, index) in [(Who::Elastic, 0), (Who::Archive, 1)] {
+        Account::new(&self.world, Consumer::Archive, &archive)?.check(&lost(1))?;
+        for (consumer, index) in [(Consumer::Elastic, 0), (Consumer::Archive, 1)] {
             let lost = &self.lost_now[index];
-            oracle::not_overcounted(&self.world, who, &self.confirmed[index], lost)?;
+            oracle::not_overcounted(&self.world, consumer, &self.confirmed[index], lost)?;
         }
         self.listed()?;
         self.cleared()
     }
 
-    /// What was kept of deleted files goes when everybody has read it.
+    /// What was kept of deleted files is removed once every consumer has read it.
     fn cleared(&self) -> Result<(), Failure> {
+        // It is kept while no source covers the log.
+        if self.sources.paths == Paths::Rotated {
+            return Ok(());
+        }
         let Ok(entries) = std::fs::read_dir(self.state.join("intake")) else { return Ok(()) };
         let names = entries.filter_map(Result::ok).map(|entry| entry.file_name());
         let rests: Vec<_> = names.filter(|n| n.to_string_lossy().starts_with("rest-")).collect();
@@ -389,7 +393,7 @@ impl Run {
         }
     }
 
-    /// The figures of the files say what the consumer that lost most has met.
+    /// The log's totals equal the losses that the consumers were told of, the largest per generation.
     fn listed(&self) -> Result<(), Failure> {
         let Some(engine) = &self.engine else { return Ok(()) };
         let mut met: BTreeMap<GenerationId, u64> = BTreeMap::new();
@@ -416,7 +420,7 @@ impl Run {
     }
 }
 
-/// While it is carried out, the follower does nothing.
+/// Steps during which the follower is held.
 fn is_of_files(step: Step) -> bool {
     use Step::{
         Carry, Compress, Copy, CopyTruncate, Delete, Edit, Expire, Extend, Finish, Half, Keep,

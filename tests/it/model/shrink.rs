@@ -1,4 +1,4 @@
-//! A history that fails, made shorter as long as it fails alike.
+//! Shortens a history that fails, as long as it fails with the same kind.
 
 use std::time::{Duration, Instant};
 
@@ -6,7 +6,7 @@ use super::failure::Failure;
 use super::run::run;
 use super::steps::{History, Pace, Step};
 
-/// The shortest that was found in this time, and how it fails.
+/// The shortest history found within `time`, and its failure.
 pub fn shrink(history: &History, failure: Failure, time: Duration) -> (History, Failure) {
     let until = Instant::now() + time;
     let mut best = (history.clone(), failure);
@@ -34,7 +34,7 @@ fn drop_steps(best: &mut (History, Failure), size: usize, until: Instant) {
     }
 }
 
-/// Fewer lines, one log, the follower in step.
+/// Tries fewer lines, one log, and the follower held between steps.
 fn simplify(best: &mut (History, Failure), until: Instant) {
     let mut calm = best.0.clone();
     (calm.setting.pace, calm.setting.late, calm.setting.logs) = (Pace::Stepped, false, 1);

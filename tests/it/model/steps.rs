@@ -1,34 +1,34 @@
-//! A history as a value: the setting it happens in, and its steps.
+//! A history as a value: its setting and its steps.
 //!
-//! A step carries everything that it needs, and does nothing where it does not apply (no rotated file to compress), so
-//! that any part of a history is a history.
+//! A step has all its parameters and does nothing where it does not apply (no rotated file to compress), so any
+//! subset of the steps is a history too.
 
-/// What a history happens in.
+/// What stays the same during a history.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Setting {
     pub lines: Lines,
-    /// Logs beside each other: `app.log`, `web.log`.
+    /// Number of logs in the folder: `app.log`, `web.log`.
     pub logs: usize,
     pub paths: Paths,
     pub naming: Naming,
-    /// Rotated files lie in the folder `old`.
+    /// Rotated files go to the folder `old`.
     pub olddir: bool,
-    /// The writer keeps its descriptor until it is told to open its log again.
+    /// The writer keeps its descriptor until `reopen`.
     pub late: bool,
     pub pace: Pace,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lines {
-    /// JSON lines, each unlike any other.
+    /// JSON lines, all different.
     Json,
-    /// The same, but each file begins with the same line: the hard case for identity.
+    /// Plain lines; every file begins with the same one, the hard case for identity.
     Header,
-    /// As [`Lines::Header`], with a time before each line: a record ends where the next begins.
+    /// As [`Lines::Header`], with a timestamp before each line: a record ends where the next begins.
     Stamped,
 }
 
-/// What the source means.
+/// The paths of the source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Paths {
     Bare,
@@ -38,11 +38,11 @@ pub enum Paths {
     Folder,
     StarAndOld,
     BareAndOld,
-    /// What was rotated, and the logs not.
+    /// Rotated files only, not the logs.
     Rotated,
 }
 
-/// How logrotate calls what it rotates.
+/// How rotated files are named.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Naming {
     /// `app.log.1`, `app.log.2` …: the names shift.
@@ -55,9 +55,9 @@ pub enum Naming {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pace {
-    /// The follower looks when a step says so, and never between two others.
+    /// The follower looks only in a step that says so.
     Stepped,
-    /// It looks whenever it likes.
+    /// The follower runs freely.
     Free,
 }
 
@@ -68,10 +68,10 @@ pub enum Packing {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Who {
-    /// Keeps its cursors in the state, and one document an event id.
+pub enum Consumer {
+    /// Keeps its cursors in the state and one document per event id.
     Elastic,
-    /// Keeps its own positions together with what it took.
+    /// Keeps its own positions together with the events.
     Archive,
 }
 
@@ -81,11 +81,11 @@ pub enum Step {
         log: usize,
         lines: usize,
     },
-    /// The first half of a line.
+    /// Writes the first part of a line.
     Half {
         log: usize,
     },
-    /// The rest of it.
+    /// Writes the rest of the line.
     Finish {
         log: usize,
     },
@@ -99,21 +99,21 @@ pub enum Step {
     CopyTruncate {
         log: usize,
     },
-    /// As to another file system: a copy, and the log is deleted.
+    /// Moves the log as to another file system: a copy, then the log is deleted.
     Carry {
         log: usize,
     },
-    /// A copy, and the log goes on.
+    /// Copies the log, which goes on.
     Copy {
         log: usize,
     },
-    /// The rotated file that is the newest of those that are not compressed.
+    /// Compresses the newest rotated file that is not compressed.
     Compress {
         log: usize,
         packing: Packing,
         keep: bool,
     },
-    /// Somebody adds lines to the newest rotated file.
+    /// Appends lines to the newest rotated file.
     Extend {
         log: usize,
         lines: usize,
@@ -132,52 +132,52 @@ pub enum Step {
         log: usize,
         lines: usize,
     },
-    /// An editor adds a line and puts a new file in the place of the log; its backup stays.
+    /// An editor adds a line and replaces the log by a new file; the backup stays.
     Edit {
         log: usize,
     },
-    /// The editor's backup goes.
+    /// Deletes the editor's backup.
     Tidy {
         log: usize,
     },
-    /// The follower looks, for so long; who is there reads.
+    /// The follower looks for this long, and the consumers that are present read.
     Look {
         millis: u64,
     },
-    /// So many events are taken, and not confirmed yet.
+    /// Takes this many events without confirming them.
     Take {
-        who: Who,
+        consumer: Consumer,
         events: usize,
     },
     Away {
-        who: Who,
+        consumer: Consumer,
     },
     Back {
-        who: Who,
+        consumer: Consumer,
     },
-    /// The state is made durable.
+    /// Commits the state.
     Commit,
     Stop,
     Start,
-    /// Reads what is there, and ends.
+    /// A run with `--once`.
     Once,
     Kill,
-    /// The state directory is lost.
+    /// Removes the state directory.
     Lose,
-    /// A copy of the state directory is made.
+    /// Copies the state directory.
     Keep,
-    /// … and put in its place.
+    /// Replaces the state directory by that copy.
     Old,
-    /// Other paths, or another name for the source.
+    /// Gives the source other paths or another name.
     Reload {
         paths: Paths,
         name: usize,
     },
-    /// Everything is awaited, and checked.
+    /// Waits until nothing more comes, and checks.
     Check,
 }
 
-/// What is generated and printed, and can be given back.
+/// Generated or parsed; printed where it fails.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct History {
     pub setting: Setting,

@@ -1,9 +1,9 @@
-//! Histories as text: printed where one fails, and given back to run it again.
+//! Histories as text, to print one and to run it again.
 
 use std::fmt;
 use std::str::FromStr;
 
-use super::steps::{History, Lines, Naming, Pace, Packing, Paths, Setting, Step, Who};
+use super::steps::{Consumer, History, Lines, Naming, Pace, Packing, Paths, Setting, Step};
 
 const LINES: [(Lines, &str); 3] =
     [(Lines::Json, "json"), (Lines::Header, "header"), (Lines::Stamped, "stamped")];
@@ -24,7 +24,8 @@ const LATE: [(bool, &str); 2] = [(false, "prompt"), (true, "late")];
 const PACE: [(Pace, &str); 2] = [(Pace::Stepped, "stepped"), (Pace::Free, "free")];
 const PACKING: [(Packing, &str); 2] = [(Packing::Gzip, "gz"), (Packing::Zstd, "zst")];
 const KEEP: [(bool, &str); 2] = [(false, "move"), (true, "keep")];
-const WHO: [(Who, &str); 2] = [(Who::Elastic, "elastic"), (Who::Archive, "archive")];
+const CONSUMERS: [(Consumer, &str); 2] =
+    [(Consumer::Elastic, "elastic"), (Consumer::Archive, "archive")];
 
 fn name_of<T: Copy + PartialEq>(all: &[(T, &'static str)], value: T) -> &'static str {
     all.iter().find(|(other, _)| *other == value).expect("each has a name").1
@@ -41,9 +42,9 @@ impl Packing {
     }
 }
 
-impl fmt::Display for Who {
+impl fmt::Display for Consumer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(name_of(&WHO, *self))
+        f.write_str(name_of(&CONSUMERS, *self))
     }
 }
 
@@ -105,9 +106,9 @@ impl fmt::Display for Step {
             Step::Edit { log } => write!(f, "edit.{log}"),
             Step::Tidy { log } => write!(f, "tidy.{log}"),
             Step::Look { millis } => write!(f, "look.{millis}"),
-            Step::Take { who, events } => write!(f, "take.{who}.{events}"),
-            Step::Away { who } => write!(f, "away.{who}"),
-            Step::Back { who } => write!(f, "back.{who}"),
+            Step::Take { consumer, events } => write!(f, "take.{consumer}.{events}"),
+            Step::Away { consumer } => write!(f, "away.{consumer}"),
+            Step::Back { consumer } => write!(f, "back.{consumer}"),
             Step::Commit => f.write_str("commit"),
             Step::Stop => f.write_str("stop"),
             Step::Start => f.write_str("start"),
@@ -129,7 +130,7 @@ impl FromStr for Step {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let parts: Vec<&str> = text.split('.').collect();
-        let who = |name| value_of(&WHO, name);
+        let consumer = |name| value_of(&CONSUMERS, name);
         Ok(match parts[..] {
             ["write", log, lines] => Step::Write { log: number(log)?, lines: number(lines)? },
             ["half", log] => Step::Half { log: number(log)? },
@@ -152,9 +153,11 @@ impl FromStr for Step {
             ["edit", log] => Step::Edit { log: number(log)? },
             ["tidy", log] => Step::Tidy { log: number(log)? },
             ["look", millis] => Step::Look { millis: number(millis)? as u64 },
-            ["take", name, events] => Step::Take { who: who(name)?, events: number(events)? },
-            ["away", name] => Step::Away { who: who(name)? },
-            ["back", name] => Step::Back { who: who(name)? },
+            ["take", name, events] => {
+                Step::Take { consumer: consumer(name)?, events: number(events)? }
+            }
+            ["away", name] => Step::Away { consumer: consumer(name)? },
+            ["back", name] => Step::Back { consumer: consumer(name)? },
             ["commit"] => Step::Commit,
             ["stop"] => Step::Stop,
             ["start"] => Step::Start,

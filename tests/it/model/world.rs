@@ -1,4 +1,4 @@
-//! Files, writers and the operator: on the disk, and as the model knows them.
+//! Files and writers, on disk and as the model tracks them.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
@@ -7,9 +7,9 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::life::{Life, LifeId, Piece, PieceId, Span, header, line};
 use super::places::{Filed, Key, Sure, birth};
 use super::steps::{Packing, Setting};
+use super::stream::{Piece, PieceId, Span, Stream, StreamId, header, line};
 
 /// Names of the logs.
 pub const LOGS: [&str; 2] = ["app.log", "web.log"];
@@ -18,28 +18,28 @@ pub struct World {
     pub root: PathBuf,
     pub setting: Setting,
     pub pieces: Vec<Piece>,
-    pub lives: Vec<Life>,
+    pub streams: Vec<Stream>,
     pub files: Vec<Filed>,
-    /// By path below the root.
+    /// Files by path, relative to the root.
     pub names: BTreeMap<PathBuf, Key>,
     pub logs: Vec<Log>,
-    /// The follower is at work.
+    /// The follower is running.
     pub running: bool,
 }
 
-/// One log, its writer and what was rotated of it.
+/// One log, its writer and its rotated files.
 pub struct Log {
     pub path: PathBuf,
     pub next_line: usize,
     pub half: Option<(PieceId, usize)>,
-    /// How long the half line has been one.
+    /// How long the current line has been incomplete.
     pub half_for: Duration,
     pub held: Option<(File, Key)>,
-    /// What was rotated, the newest first; two files where the compressed one stands beside its original.
+    /// Rotated files, newest first; two in one slot where the original was kept beside the compressed one.
     pub slots: Vec<Vec<Key>>,
     pub next_stamp: usize,
     pub backup: Option<Key>,
-    /// A life of it is known to the state.
+    /// The state knows a stream of it.
     pub is_known: bool,
 }
 
@@ -61,7 +61,7 @@ impl World {
             root,
             setting,
             pieces: Vec::new(),
-            lives: Vec::new(),
+            streams: Vec::new(),
             files: Vec::new(),
             names: BTreeMap::new(),
             logs: (0..setting.logs).map(log).collect(),
@@ -82,7 +82,7 @@ impl World {
     pub fn half(&mut self, log: usize) {
         self.finish(log);
         let piece = self.next_piece(log);
-        // Behind its name, so that each half is unlike any other.
+        // After the name, so that no two first parts are equal.
         let names = self.pieces[piece].bytes.iter().enumerate().filter(|(_, byte)| **byte == b'#');
         let middle = names.map(|(at, _)| at).nth(1).expect("a name stands between two of them") + 1;
         self.append(log, &[(piece, 0, middle)]);
@@ -95,14 +95,14 @@ impl World {
         }
     }
 
-    /// What happens to its file now may end a line in its middle.
+    /// The current line, if incomplete, may come as several events.
     pub fn may_split(&mut self, log: usize) {
         if let Some((piece, _)) = self.logs[log].half {
             self.pieces[piece].may_split = true;
         }
     }
 
-    /// Time passes: a line without its end is not waited for without end.
+    /// Lets time pass: an incomplete line is not held for ever.
     pub fn pass(&mut self, time: Duration) {
         for log in 0..self.logs.len() {
             self.logs[log].half_for += time;
@@ -128,33 +128,33 @@ impl World {
         self.pieces.len() - 1
     }
 
-    /// Bytes [from, to) of these pieces, to wherever the writer writes.
+    /// Appends bytes [from, to) of these pieces to the writer's file.
     pub fn append(&mut self, log: usize, parts: &[(PieceId, usize, usize)]) {
         let (mut file, key) = self.writer(log);
         let mut parts = parts.to_vec();
-        let life = match self.files[key].life {
-            Some(life) => life,
+        let stream = match self.files[key].stream {
+            Some(stream) => stream,
             None => {
                 if let Some(bytes) = header(self.setting.lines) {
                     let piece = self.add_piece(bytes, true);
                     parts.insert(0, (piece, 0, self.pieces[piece].bytes.len()));
                 }
-                self.begin_life(log, key)
+                self.begin_stream(log, key)
             }
         };
-        let before = self.lives[life].bytes.len();
-        parts.into_iter().for_each(|part| self.add_span(life, part));
-        file.write_all(&self.lives[life].bytes[before..]).unwrap();
-        self.files[key].len = self.lives[life].len();
+        let before = self.streams[stream].bytes.len();
+        parts.into_iter().for_each(|part| self.add_span(stream, part));
+        file.write_all(&self.streams[stream].bytes[before..]).unwrap();
+        self.files[key].len = self.streams[stream].len();
     }
 
-    pub fn add_span(&mut self, life: LifeId, (piece, from, to): (PieceId, usize, usize)) {
-        let life = &mut self.lives[life];
-        match life.spans.last_mut().filter(|last| last.piece == piece && last.to == from) {
+    pub fn add_span(&mut self, stream: StreamId, (piece, from, to): (PieceId, usize, usize)) {
+        let stream = &mut self.streams[stream];
+        match stream.spans.last_mut().filter(|last| last.piece == piece && last.to == from) {
             Some(last) => last.to = to,
-            None => life.spans.push(Span { start: life.len(), piece, from, to }),
+            None => stream.spans.push(Span { start: stream.len(), piece, from, to }),
         }
-        life.bytes.extend_from_slice(&self.pieces[piece].bytes[from..to]);
+        stream.bytes.extend_from_slice(&self.pieces[piece].bytes[from..to]);
     }
 
     pub fn writer(&mut self, log: usize) -> (File, Key) {
@@ -176,8 +176,8 @@ impl World {
         (file, key)
     }
 
-    pub fn begin_life(&mut self, log: usize, key: Key) -> LifeId {
-        self.lives.push(Life {
+    pub fn begin_stream(&mut self, log: usize, key: Key) -> StreamId {
+        self.streams.push(Stream {
             log,
             bytes: Vec::new(),
             spans: Vec::new(),
@@ -191,27 +191,27 @@ impl World {
             has_other_id: false,
             destroyed_from: None,
         });
-        self.files[key].life = Some(self.lives.len() - 1);
-        self.lives.len() - 1
+        self.files[key].stream = Some(self.streams.len() - 1);
+        self.streams.len() - 1
     }
 
-    /// The model learns of a file that stands there.
+    /// Registers a file that exists on disk.
     pub fn add_file(
         &mut self,
         path: &Path,
-        life: Option<LifeId>,
+        stream: Option<StreamId>,
         len: u64,
         packing: Option<Packing>,
     ) -> Key {
         let metadata = fs::metadata(self.root.join(path)).unwrap();
         let place = (metadata.ino(), birth(&metadata));
-        if let Some(life) = life {
-            self.lives[life].copies += 1;
+        if let Some(stream) = stream {
+            self.streams[stream].copies += 1;
         }
         let path = path.to_owned();
         self.names.insert(path.clone(), self.files.len());
         self.files.push(Filed {
-            life,
+            stream,
             len,
             packing,
             place,
@@ -223,9 +223,9 @@ impl World {
         self.files.len() - 1
     }
 
-    /// The file that stands at the log's own path, with something in it.
+    /// The file at the log's path, if it is not empty.
     pub fn current(&self, log: usize) -> Option<Key> {
         let key = *self.names.get(&self.logs[log].path)?;
-        self.files[key].life.map(|_| key)
+        self.files[key].stream.map(|_| key)
     }
 }

@@ -1,17 +1,17 @@
-//! What was written: pieces (lines), and lives (what was appended to one file between two truncations).
+//! What was written: pieces (lines) and streams (the bytes appended to one file between two truncations).
 
 use super::steps::Lines;
 
 pub type PieceId = usize;
-pub type LifeId = usize;
+pub type StreamId = usize;
 
-/// A line with its end, wherever its bytes went.
+/// One line including its newline, wherever its bytes were written.
 #[derive(Clone, Debug)]
 pub struct Piece {
     pub bytes: Vec<u8>,
-    /// Written as the first line of every file: only its place tells it from others.
+    /// The constant first line of a file; only its position distinguishes it from others.
     pub is_header: bool,
-    /// Something happened to its file when a part of it stood there: it may come in parts.
+    /// Its file was rotated, copied or truncated while the line was incomplete, so it may come as several events.
     pub may_split: bool,
 }
 
@@ -21,7 +21,7 @@ impl Piece {
     }
 }
 
-/// Bytes [from, to) of a piece, at `start` of a life.
+/// Bytes [from, to) of a piece, at offset `start` of a stream.
 #[derive(Clone, Copy, Debug)]
 pub struct Span {
     pub start: u64,
@@ -36,38 +36,38 @@ impl Span {
     }
 }
 
-/// The model's generation: what was appended to one file from its first byte on.
+/// The model's counterpart of a generation: the bytes appended to one file, from its first byte on.
 #[derive(Clone, Debug)]
-pub struct Life {
+pub struct Stream {
     pub log: usize,
     pub bytes: Vec<u8>,
     pub spans: Vec<Span>,
-    /// Inode and birth of the file that it was written to.
+    /// Inode and birth time of the file that it was written to.
     pub home: (u64, i64),
-    /// An editor made it of that life, and left so many bytes as they were.
-    pub parent: Option<(LifeId, u64)>,
-    /// Surely seen by the follower, and durable in the state.
+    /// The stream that it was copied from before more was added, and how many bytes they share.
+    pub parent: Option<(StreamId, u64)>,
+    /// Bytes that the follower has certainly seen and recorded in the state.
     pub seen: u64,
-    /// Its log was known to the state when it began.
+    /// The state knew its log when the stream began.
     pub expected: bool,
-    /// Copies that stood beside the bytes without a truncation, by their lengths: once more each.
+    /// Lengths of the copies that existed beside it without a truncation; each allows one more delivery.
     pub twins: Vec<u64>,
-    /// All copies of it that were ever made.
+    /// Number of copies ever made of it.
     pub copies: usize,
-    /// Files, of all that held it, that do no more.
+    /// Number of files that held it and no longer do.
     pub gone: usize,
-    /// The state that knew its id was lost.
+    /// The state that knew its id was lost, so it may get another one.
     pub has_other_id: bool,
-    /// Bytes from here on lay nowhere at some time.
+    /// From this offset on, no file held its bytes at some point.
     pub destroyed_from: Option<u64>,
 }
 
-impl Life {
+impl Stream {
     pub fn len(&self) -> u64 {
         self.bytes.len() as u64
     }
 
-    /// Behind its last line end within the first `len` bytes.
+    /// The offset after the last newline within the first `len` bytes.
     pub fn whole_lines(&self, len: u64) -> u64 {
         let end = self.bytes[..len as usize].iter().rposition(|byte| *byte == b'\n');
         end.map_or(0, |at| at as u64 + 1)
@@ -92,7 +92,7 @@ pub fn header(lines: Lines) -> Option<Vec<u8>> {
 pub fn line(lines: Lines, log: usize, number: usize) -> Vec<u8> {
     let pad = "x".repeat(number * 7 % 5 * 17);
     let name = format!("#{}{number}#", ["a", "w"][log]);
-    // The name at both ends: no two lines end alike, as no two times do.
+    // The name stands at both ends, so that no two lines end with the same bytes.
     let text = match lines {
         Lines::Json => format!("{{\"line\":\"{name}\",\"pad\":\"{pad}{name}\"}}\n"),
         Lines::Header => format!("line {name} {pad}{name}\n"),
