@@ -115,7 +115,16 @@ impl History {
                 Step::Start => open = true,
                 _ => {}
             }
-            steps.push(step);
+            match step {
+                // Lines that are written, and read, between the copy and the truncation.
+                Step::CopyTruncate { log } if random.below(5) == 0 => steps.extend([
+                    Step::Copy { log },
+                    Step::Write { log, lines: some(&mut random, &[1, 5]) },
+                    Step::Look { millis: 300 },
+                    Step::Truncate { log },
+                ]),
+                step => steps.push(step),
+            }
         }
         History { setting, steps }
     }

@@ -35,7 +35,12 @@ fn variable(name: &str) -> Option<String> {
 /// Runs a history; one that fails is shortened before it is reported.
 fn check(name: &str, history: &History) -> Result<(), String> {
     let outcome = run(history);
-    let Err(failure) = outcome.result else { return Ok(()) };
+    let Err(failure) = outcome.result else {
+        if variable("LOGWARDEN_STEPS").is_some() {
+            println!("{}", outcome.trace.join("\n"));
+        }
+        return Ok(());
+    };
     let time = variable("LOGWARDEN_MODEL_SHRINK").and_then(|text| text.parse().ok());
     let time = Duration::from_secs(time.unwrap_or(20));
     let (shortest, failure) = shrink::shrink(history, failure, time);

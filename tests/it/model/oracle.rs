@@ -16,7 +16,7 @@ use logwarden::event::{EventId, GenerationId};
 
 use super::consumers::{Got, Lost};
 use super::failure::{Failure, Kind};
-use super::steps::Consumer;
+use super::steps::{Consumer, Paths};
 use super::stream::{Piece, StreamId};
 use super::world::World;
 
@@ -175,19 +175,19 @@ impl<'a> Account<'a> {
 
     fn unique(&self) -> Result<(), Failure> {
         for (&piece, parts) in &self.cover {
+            let is_header = self.world.pieces[piece].is_header;
+            if is_header && parts.iter().any(|part| self.untold.contains(&part.3)) {
+                continue;
+            }
             for part in parts {
                 let overlapping = parts.iter().filter(|p| p.0 < part.1 && part.0 < p.1);
-                let count = match self.consumer {
-                    Consumer::Elastic => {
-                        overlapping.map(|part| part.2).collect::<HashSet<_>>().len()
-                    }
-                    Consumer::Archive => overlapping.count(),
-                };
-                let is_untold = parts.iter().any(|part| self.untold.contains(&part.3));
-                if is_untold && self.world.pieces[piece].is_header {
-                } else if count > self.allowed(piece, part.0) {
+                let events = overlapping.clone().count();
+                let ids = overlapping.map(|part| part.2).collect::<HashSet<_>>().len();
+                // A consumer that keeps its own positions never takes one event twice.
+                let again = self.consumer == Consumer::Archive && ids < events;
+                if again || ids > self.allowed(piece, part.0) {
                     let text = format!(
-                        "{} got {:?} {count} times: {parts:?}; {}",
+                        "{} got {:?} {events} times: {parts:?}; {}",
                         self.consumer,
                         self.world.pieces[piece].shown(),
                         self.world.whereabouts(self.stream_of(piece))
@@ -243,6 +243,10 @@ impl<'a> Account<'a> {
 
     /// The bytes reported as lost over all runs are at least those that were certainly seen and that no file holds.
     fn counted(&self, lost: &[Lost]) -> Result<(), Failure> {
+        // What no source covers waits for one that does.
+        if self.world.setting.paths == Paths::Rotated {
+            return Ok(());
+        }
         let mut gone: HashMap<usize, (usize, StreamId)> = HashMap::new();
         for (number, stream) in self.world.streams.iter().enumerate() {
             let (_, reach) = self.world.reach(number);

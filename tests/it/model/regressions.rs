@@ -121,11 +121,38 @@ fn what_was_destroyed_unread_is_counted_also_where_its_source_was_renamed() {
     ]);
 }
 
+/// Lines are written and delivered between the copy and the truncation, so the copy ends before the cursors.
+#[test]
+fn a_copy_that_ends_before_the_cursors_is_not_read_again_after_a_restart() {
+    hold(&[
+        "json.1.bare.numbered.beside.prompt.stepped write.0.5 start look.3000 copy.0 write.0.3 look.300 truncate.0 look.3000 stop",
+        "header.1.star.dated.beside.prompt.stepped write.0.5 start look.3000 copy.0 write.0.3 look.300 truncate.0 look.3000 kill",
+        "json.1.all.extension.beside.prompt.stepped write.0.1 start edit.0 look.1000 truncate.0",
+    ]);
+}
+
+/// Truncated and written again between two looks, then renamed while the log is closed.
+#[test]
+fn new_content_of_a_known_file_is_read_under_its_rotated_name() {
+    hold(&[
+        "json.1.bare.numbered.beside.prompt.stepped write.0.3 start look.1500 write.0.2 truncate.0 write.0.300 stop rename.0 write.0.300",
+    ]);
+}
+
+/// The shorter of two copies holds no more than was read; the longer one is compressed.
+#[test]
+fn the_rest_is_read_from_the_longer_of_two_copies() {
+    hold(&[
+        "header.2.star.numbered.beside.late.stepped write.1.1 rename.0 check copy.1 write.1.1 copytruncate.1 compress.1.gz.move reload.bare.1",
+    ]);
+}
+
 /// `--once` leaves the incomplete line, then its file is deleted.
 #[test]
 fn a_half_line_that_was_seen_and_is_destroyed_is_counted() {
     hold(&[
         "json.1.ending.numbered.beside.prompt.stepped write.0.1 half.0 start look.3000 kill once recreate.0.4",
+        "stamped.1.all.extension.beside.prompt.stepped half.0 once copytruncate.0 write.0.12",
     ]);
 }
 
