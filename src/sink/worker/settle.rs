@@ -37,7 +37,10 @@ impl Worker {
     async fn settle(&mut self, bulk: Bulk, delivery: Delivery) {
         match delivery {
             Delivery::Each(outcomes) if outcomes.len() == bulk.len() => {
-                self.note_size(&bulk);
+                // A sink that knows that a target takes nothing sends nothing.
+                if !outcomes.iter().all(|outcome| matches!(outcome, Outcome::Blocked(_))) {
+                    self.note_size(&bulk);
+                }
                 self.settle_items(bulk, outcomes).await;
             }
             Delivery::Each(outcomes) => {
@@ -118,7 +121,7 @@ impl Worker {
             }
             Verdict::NothingPasses => {
                 bulk.attempts += 1;
-                // Behind the others: each of them is tried in its turn.
+                // Behind the others, so that each of them is tried in its turn.
                 self.held.push_back(Held { bulk, not_before: None });
                 self.fail(reason.clone(), None, Some(reason));
             }

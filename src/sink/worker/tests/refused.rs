@@ -149,3 +149,30 @@ async fn once_gives_up_where_everything_is_refused_for_its_size() {
         assert_eq!((status.dead_letters, status.behind_bytes), (0, bench.queue.length(0)));
     }
 }
+
+/// Nothing was sent to a target that takes nothing.
+#[tokio::test]
+async fn a_blocked_target_proves_nothing_of_the_size_of_others() {
+    let requests = Arc::new(AtomicUsize::new(0));
+    let counted = requests.clone();
+    let sink = FakeSink::new().fault(move |items| {
+        counted.fetch_add(1, Ordering::SeqCst);
+        let is_red = |item: &[u8]| String::from_utf8_lossy(item).contains(":red ");
+        Some(match items.iter().all(is_red) {
+            true => Delivery::Each(vec![Outcome::Blocked("an alias".into()); items.len()]),
+            false => Delivery::TooLarge("raise the limit".into()),
+        })
+    });
+    let bench = Bench::new(FakeQueue::new(1), sink);
+    for number in 0..40 {
+        let colour = if number % 2 == 0 { "red " } else { "" };
+        bench.queue.append(0, &format!("{colour}line {number}\n"));
+    }
+    let running = bench.start();
+    for _ in 0..20 {
+        let before = requests.load(Ordering::SeqCst);
+        eventually("one more try", || requests.load(Ordering::SeqCst) > before).await;
+        running.order(Order::Retry).await;
+    }
+    assert_eq!(running.stop().await.dead_letters, 0);
+}
