@@ -137,7 +137,7 @@ impl Follower {
         let key = *self.key();
         let Some(copied) = self.catalog.get(copy) else { return };
         let (file, place, birth) = (copied.file(), copied.place(), copied.birth);
-        let (path, packed) = (copied.handle.path(), copied.packed.clone());
+        let (path, packed, links) = (copied.handle.path(), copied.packed.clone(), copied.links);
         let Some(file) = file else { return };
         // What was seen of it may be from the middle of the copying.
         let Ok(size) = file.metadata().map(|metadata| metadata.len()) else { return };
@@ -152,8 +152,9 @@ impl Follower {
         let Some(row) = &mut tracked.row else { return };
         // Its bytes are found again where that is.
         row.ended = None;
-        let seen = row.mark.offset.max(size);
+        let seen = row.end().max(size);
         row.mark = end;
+        row.reached = if size < seen { seen } else { 0 };
         row.set_path(&path);
         row.device = place.map_or(row.device, |place| place.device);
         row.moved = moved.filter(|file| *file != row.identity.file_key());
@@ -178,7 +179,7 @@ impl Follower {
         tracked.push_mark(end);
         tracked.size = size;
         tracked.grown = self.shared.clock.uptime();
-        tracked.links = 1;
+        tracked.links = links;
         (tracked.packed, tracked.pins) = (packed, pins);
         tracked.stage = if over { Stage::Ended } else { Stage::Live };
         let handle: Arc<_> = tracked.handle.clone();

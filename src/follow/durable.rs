@@ -84,7 +84,7 @@ fn give_out(shared: &Shared, tracked: &mut Tracked) {
         key: shared.config.key,
     });
     // Nothing is ever added to a compressed file, or to what was kept of a deleted one.
-    let ended = tracked.packed.is_some() || tracked.place().is_none();
+    let ended = tracked.packed.is_some() || tracked.place().is_none() || row.is_short();
     tracked.handle.update(|known| {
         known.facts.generation = Some(generation);
         known.complete |= ended;

@@ -92,7 +92,7 @@ impl Follower {
         let handed = || self.shared.life(row.id).map(|handle| handle.front().handed);
         match self.shared.behind(row) {
             Some(behind) => !behind,
-            None => handed().is_none_or(|handed| handed >= row.mark.offset),
+            None => handed().is_none_or(|handed| handed >= row.end()),
         }
     }
 
@@ -124,9 +124,9 @@ impl Follower {
         for row in rows {
             if let Some(slowest) =
                 self.shared.slowest(&GenerationRow { ended: None, ..row.clone() })
-                && slowest < row.mark.offset
+                && slowest < row.end()
             {
-                let lost = row.mark.offset - slowest;
+                let lost = row.end() - slowest;
                 self.shared.note_loss(&row, lost);
                 self.bury(GenerationRow { lost: row.lost.max(lost), ..row });
             }

@@ -122,7 +122,7 @@ impl Follower {
         let mark = tracked.file().and_then(|file| mark_at(&file, end, &key).ok().flatten());
         let (Some(row), Some(mark)) = (&mut tracked.row, mark) else { return };
         let bytes = row.mark.offset - end;
-        row.mark = mark;
+        row.unfinished = Some(std::mem::replace(&mut row.mark, mark));
         tracked.size = end;
         tracked.handle.update(|known| {
             (known.facts.size, known.available, known.mark) = (end, end, mark);

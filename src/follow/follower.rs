@@ -16,6 +16,7 @@ use super::listing::Listings;
 use super::pending::Pending;
 use super::schedule::{LONGEST_SLEEP, Schedule};
 use super::shared::Shared;
+use super::stamps::Stamps;
 use super::unpack::{MOST, Unpacker};
 use super::watch::{Hints, Watch};
 use crate::base::Timestamp;
@@ -79,6 +80,10 @@ pub(in crate::follow) struct Seen {
     pub whole: bool,
     /// Folders in which files of each source were found or are expected.
     pub folders: BTreeSet<PathBuf>,
+    /// What these folders, and those to which links lead, looked like just before they were listed.
+    pub stamps: Stamps,
+    /// Followed, and under no path of a source.
+    pub absent: Vec<FileId>,
     /// Which file was last seen at a path, and since when.
     pub last_at: HashMap<PathBuf, (Place, Timestamp)>,
     /// Paths at which a file was seen and none is now: their source, and until when they are looked after.
@@ -194,11 +199,14 @@ impl Follower {
             self.schedule.hint_scan();
         }
         if self.schedule.scan_is_due(self.now()) {
-            self.scan();
+            self.look_for_names();
+        }
+        if hints.overflow {
+            self.catalog.look_at_all_by(self.now());
         }
         let mut due: Vec<FileId> =
             hints.paths.iter().filter_map(|path| self.catalog.at_real_path(path)).collect();
-        if sweep {
+        if sweep || hints.overflow {
             due.extend(self.catalog.due(self.now()));
         }
         let mut changed = false;

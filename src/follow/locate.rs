@@ -82,7 +82,7 @@ impl Follower {
         for (source, row) in &rows {
             let found = self.catalog.of_file(row.file_key()).is_some_and(|tracked| {
                 let file = tracked.file();
-                file.is_none_or(|file| bears(&file, &row.mark, self.key()).unwrap_or(true))
+                file.is_none_or(|file| bears(&file, row.last_mark(), self.key()).unwrap_or(true))
             });
             if !found {
                 let fits = |follower: &Follower, file: &File| follower.holds(file, row);
@@ -96,7 +96,7 @@ impl Follower {
     /// The file begins as the generation and bears its mark.
     fn holds(&self, file: &File, row: &GenerationRow) -> bool {
         Head::read(file).is_ok_and(|head| head.fits(&row.identity, self.key()))
-            && bears(file, &row.mark, self.key()).unwrap_or(false)
+            && bears(file, row.last_mark(), self.key()).unwrap_or(false)
     }
 
     /// Looks for the files themselves, under whatever name, where they were and where the sources look.

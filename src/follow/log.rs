@@ -128,7 +128,7 @@ impl Log {
             let known = handle.known();
             return Some((known.facts.start, known.facts.size));
         }
-        self.shared.gone().get(&generation).map(|row| (row.start, row.mark.offset))
+        self.shared.gone().get(&generation).map(|row| (row.start, row.end()))
     }
 
     /// Which files and generations grow, appear, end, are read otherwise or get their identity.
@@ -148,10 +148,14 @@ impl Log {
         if mark.offset == 0 {
             return Some(true);
         }
-        let (begin, seen) = {
+        let (begin, seen, size) = {
             let known = handle.known();
-            (known.facts.begin, known.mark)
+            (known.facts.begin, known.mark, known.facts.size)
         };
+        // Seen there, and not in the copy in which it is read on.
+        if seen.offset < mark.offset && mark.offset <= size {
+            return None;
+        }
         let key = &self.shared.config.key;
         let file = handle.open_file().ok().flatten()?;
         // Of a deleted file only the rest is kept; one that was truncated a moment ago is about to be another.

@@ -18,8 +18,8 @@ impl Follower {
     pub fn look(&mut self, id: FileId) -> bool {
         let now = self.now();
         let Some(tracked) = self.catalog.get(id) else { return false };
-        let watched = tracked.real().is_some_and(|p| self.watch.covers(folder_of(p)));
-        let next = tracked.next_look_from(now, watched);
+        let coverage = tracked.real().and_then(|path| self.watch.coverage(folder_of(path)));
+        let next = tracked.next_look_from(now, coverage);
         self.catalog.look_at(id, next);
         let Some(tracked) = self.catalog.get(id) else { return false };
         if let Some(packed) = tracked.packed.clone() {

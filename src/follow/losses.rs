@@ -51,7 +51,7 @@ impl Losses {
             source: row.source.clone(),
             path: row.path.clone(),
             format: row.formats.last().map(|entry| entry.format.clone()),
-            size: row.mark.offset,
+            size: row.end(),
             lost: 0,
             ended: row.ended.unwrap_or(row.first_seen),
             number,
@@ -114,6 +114,8 @@ mod tests {
             first_seen: Timestamp(0),
             ended: None,
             lost: 0,
+            reached: 0,
+            unfinished: None,
             rest: None,
             absence: None,
         }

@@ -43,6 +43,7 @@ mod schedule;
 mod shared;
 mod single;
 mod sources;
+mod stamps;
 mod types;
 mod unpack;
 pub mod view;

@@ -27,30 +27,37 @@ impl Follower {
             .filter(|(id, tracked)| !present.contains(id) && tracked.place().is_some())
             .map(|(id, _)| id)
             .collect();
-        for id in absent {
-            if self.catalog.get(id).is_some_and(|tracked| tracked.handle.parked().is_some()) {
-                self.find_parked(id);
-                continue;
+        for id in &absent {
+            self.look_after_absent(*id);
+        }
+        self.seen.absent = absent;
+    }
+
+    pub fn look_after_absent(&mut self, id: FileId) {
+        if self.catalog.get(id).is_some_and(|tracked| tracked.handle.parked().is_some()) {
+            return self.find_parked(id);
+        }
+        let Some(tracked) = self.catalog.get_mut(id) else { return };
+        if tracked.place().is_none() {
+            return;
+        }
+        let Some(file) = tracked.named() else { return };
+        let Ok(metadata) = file.metadata() else { return };
+        if metadata.nlink() == 0 && tracked.links > 0 {
+            // What is unread of it is kept at once: nobody knows how long we live.
+            self.schedule.sweep_now();
+        }
+        tracked.links = metadata.nlink();
+        if tracked.links == 0 {
+            tracked.handle.update(|known| known.facts.state = FileState::Ended);
+            if tracked.row.is_none() && metadata.len() == 0 {
+                self.drop_file(id);
+            } else {
+                // Written, or truncated, between the last look and its removal, perhaps.
+                self.look(id);
             }
-            let Some(tracked) = self.catalog.get_mut(id) else { continue };
-            let Some(file) = tracked.named() else { continue };
-            let Ok(metadata) = file.metadata() else { continue };
-            if metadata.nlink() == 0 && tracked.links > 0 {
-                // What is unread of it is kept at once: nobody knows how long we live.
-                self.schedule.sweep_now();
-            }
-            tracked.links = metadata.nlink();
-            if tracked.links == 0 {
-                tracked.handle.update(|known| known.facts.state = FileState::Ended);
-                if tracked.row.is_none() && metadata.len() == 0 {
-                    self.drop_file(id);
-                } else {
-                    // Written, or truncated, between the last look and its removal, perhaps.
-                    self.look(id);
-                }
-            } else if let Some(path) = name_of(&file) {
-                self.relabel(id, &path);
-            }
+        } else if let Some(path) = name_of(&file) {
+            self.relabel(id, &path);
         }
     }
 

@@ -16,12 +16,34 @@ use super::follower::{Follower, Phase};
 use super::identify::decide::Origin;
 use super::identity::{self, Place};
 use super::notices::{self, Topic};
+use super::stamps::Stamps;
 use crate::base::Timestamp;
 use crate::event::status::FileState;
 use crate::event::{FileId, Level};
 
 impl Follower {
+    /// What is due: where the times of all folders prove that no name changed, nothing is looked at again.
+    pub fn look_for_names(&mut self) {
+        let began = self.now();
+        let stamps = self.seen.stamps.again(self.shared.clock.now());
+        let sure = self.seen.whole && self.seen.unopened.is_empty();
+        let same = stamps.prove_nothing_changed_since(&self.seen.stamps);
+        if !sure || !same || self.schedule.scan_is_whole(began) {
+            return self.scan_with(stamps);
+        }
+        for id in self.seen.absent.clone() {
+            self.look_after_absent(id);
+        }
+        self.schedule.scanned(began, self.now(), self.watch.degraded().is_some());
+    }
+
+    /// Looks at all paths.
     pub fn scan(&mut self) {
+        self.scan_with(self.seen.stamps.again(self.shared.clock.now()));
+    }
+
+    /// `stamps`: taken a moment ago.
+    fn scan_with(&mut self, stamps: Stamps) {
         let began = self.now();
         let mut sight = discover::look(&self.sources);
         if let Some(intake) = &self.shared.config.intake {
@@ -56,6 +78,10 @@ impl Follower {
         folders.extend(self.catalog.folders().cloned());
         self.watch.follow(&folders);
         self.report_watch();
+        // Those of other folders were not taken before these were listed.
+        let usable = stamps.are_of(&folders);
+        self.seen.stamps = if usable { stamps } else { Stamps::take(&folders, Timestamp::MIN) };
+        self.schedule.scanned_whole(self.now(), self.watch.tells_all());
         self.schedule.scanned(began, self.now(), self.watch.degraded().is_some());
     }
 
@@ -223,6 +249,7 @@ impl Follower {
         if self.catalog.remove(id).is_none() {
             return;
         }
+        self.schedule.next_scan_is_whole();
         self.work.forget(id);
         self.pending.forget(id);
         self.shared.descriptors.forget(id);

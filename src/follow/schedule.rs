@@ -10,12 +10,16 @@ pub(in crate::follow) const LONGEST_SLEEP: Duration = Duration::from_secs(1);
 const SCAN_HINTED: Duration = Duration::from_secs(1);
 const SCAN_POLLED: Duration = Duration::from_millis(250);
 const SCAN_LONGEST: Duration = Duration::from_secs(5);
+/// Between two scans that do not go by the times of folders, where these are kept by this machine's kernel.
+const WHOLE_LOCAL: Duration = Duration::from_secs(30);
 /// How often it is counted for how long generations have been gone.
 const EXPIRY: Duration = Duration::from_secs(3600);
 
 #[derive(Debug, Default)]
 pub(in crate::follow) struct Schedule {
     next_scan: Duration,
+    /// Until then a scan may go by the times of folders, if nobody asks for more.
+    next_whole_scan: Duration,
     /// A hint may bring the scan forward to here.
     earliest_scan: Duration,
     next_sweep: Duration,
@@ -29,11 +33,22 @@ impl Schedule {
 
     /// A hint says that names came, went or changed.
     pub fn hint_scan(&mut self) {
-        self.next_scan = self.next_scan.min(self.earliest_scan);
+        self.scan_at(self.earliest_scan);
     }
 
     pub fn scan_at(&mut self, when: Duration) {
         self.next_scan = self.next_scan.min(when);
+        self.next_scan_is_whole();
+    }
+
+    /// Something at a path is to be found again, or anew.
+    pub fn next_scan_is_whole(&mut self) {
+        self.next_whole_scan = Duration::ZERO;
+    }
+
+    /// All paths are to be looked at, whatever the times of their folders say.
+    pub fn scan_is_whole(&self, now: Duration) -> bool {
+        now >= self.next_whole_scan
     }
 
     /// A scan that began then has ended now. However many hints come, half of the time is left for reading.
@@ -42,6 +57,11 @@ impl Schedule {
         let pause = if polled { SCAN_POLLED } else { SCAN_HINTED };
         self.next_scan = now + (took * 100).clamp(pause, SCAN_LONGEST);
         self.earliest_scan = now + took;
+    }
+
+    /// All paths were looked at; `local`: in folders whose times and events tell all that happens there.
+    pub fn scanned_whole(&mut self, now: Duration, local: bool) {
+        self.next_whole_scan = now + if local { WHOLE_LOCAL } else { SCAN_LONGEST };
     }
 
     pub fn sweep_is_due(&self, now: Duration) -> bool {

@@ -173,7 +173,7 @@ impl Shared {
 
     /// Somebody has not read all of it; `None` where nobody is known to read at all.
     pub fn behind(&self, row: &GenerationRow) -> Option<bool> {
-        self.slowest(row).map(|offset| offset < row.mark.offset)
+        self.slowest(row).map(|offset| offset < row.end())
     }
 
     /// How far the slowest of its readers is; `None` where nobody is known to read at all.
@@ -188,7 +188,7 @@ impl Shared {
         let unread = match (row.rest, row.ended) {
             (Some(rest), _) => rest.from,
             // Whoever came after it had ended misses nothing there.
-            (None, Some(_)) => row.mark.offset,
+            (None, Some(_)) => row.end(),
             (None, None) => row.start,
         };
         names.iter().map(|name| offsets.get(name).copied().unwrap_or(unread)).min()
@@ -216,7 +216,7 @@ impl Shared {
         // A consumer that came later, and so has no cursor there, misses nothing.
         let lowest = || store.readers_of(row.id).into_values().min();
         let ours = ours && !self.is_orphan(row.id);
-        ours && lowest().is_none_or(|offset| offset < row.mark.offset)
+        ours && lowest().is_none_or(|offset| offset < row.end())
     }
 
     /// A consumer asks for bytes that nobody has any more: counted once, by the longest gap.
@@ -289,7 +289,7 @@ impl Shared {
             let back = self.life(cursor.generation).is_some();
             return if back { Read::Waiting } else { Read::Finished };
         };
-        let end = row.mark.offset;
+        let end = row.end();
         if cursor.offset >= end {
             return if row.ended.is_some() { Read::Finished } else { Read::Waiting };
         }

@@ -79,7 +79,7 @@ impl Follower {
         let rows: Vec<GenerationRow> =
             self.shared.gone().values().filter(|row| row.ended.is_none()).cloned().collect();
         for row in rows {
-            let left = self.shared.slowest(&row).map(|at| row.mark.offset.saturating_sub(at));
+            let left = self.shared.slowest(&row).map(|at| row.end().saturating_sub(at));
             let orphan = self.catalog.of(row.id).is_none() && self.shared.is_orphan(row.id);
             if let Some(bytes) = left.filter(|bytes| *bytes > 0 && orphan) {
                 let text = notices::orphan(&row.path, &row.source, bytes);

@@ -23,6 +23,8 @@ pub(in crate::follow) struct Hints {
     pub paths: BTreeSet<PathBuf>,
     /// Names came, went or changed; or nobody knows.
     pub rescan: bool,
+    /// Any file may have grown: too many did, or hints were lost.
+    pub overflow: bool,
     /// Readers of these met something that the follower must judge.
     pub files: BTreeSet<FileId>,
     /// Something that was waited for has come.
@@ -34,7 +36,7 @@ pub(in crate::follow) struct Hints {
 impl Hints {
     fn any(&self) -> bool {
         let named = !self.paths.is_empty() || !self.files.is_empty();
-        self.rescan || self.nudged || self.stop || self.sources.is_some() || named
+        self.rescan || self.overflow || self.nudged || self.stop || self.sources.is_some() || named
     }
 }
 
@@ -67,11 +69,20 @@ impl Bell {
     }
 }
 
+/// Which changes in a watched folder are told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::follow) enum Coverage {
+    /// All: its file system is this kernel's own.
+    All,
+    /// Those that are made through this mount of it, perhaps: a network, FUSE or overlay file system.
+    Some,
+}
+
 /// The folders that are watched, and those that cannot be.
 pub(in crate::follow) struct Watch {
     watcher: Option<RecommendedWatcher>,
     /// By their real path; with the inode that is watched: a folder made anew is another.
-    folders: BTreeMap<PathBuf, (u64, Result<(), String>)>,
+    folders: BTreeMap<PathBuf, (u64, Result<Coverage, String>)>,
     broken: Option<String>,
 }
 
@@ -112,14 +123,20 @@ impl Watch {
         for (folder, inode) in inodes {
             self.folders.entry(folder).or_insert_with_key(|folder| {
                 let watched = watcher.watch(folder, RecursiveMode::NonRecursive);
-                (inode, watched.map_err(|error| error.to_string()))
+                (inode, watched.map(|()| coverage(folder)).map_err(|error| error.to_string()))
             });
         }
     }
 
-    /// A change in this folder would be told.
-    pub fn covers(&self, folder: &Path) -> bool {
-        matches!(self.folders.get(folder), Some((_, Ok(()))))
+    /// `None` where nothing is told of this folder.
+    pub fn coverage(&self, folder: &Path) -> Option<Coverage> {
+        self.folders.get(folder).and_then(|(_, watched)| watched.as_ref().ok().copied())
+    }
+
+    /// Nothing can happen in any folder without a hint.
+    pub fn tells_all(&self) -> bool {
+        let all = |watched: &Result<Coverage, String>| *watched == Ok(Coverage::All);
+        self.broken.is_none() && self.folders.values().all(|(_, watched)| all(watched))
     }
 
     /// Why some or all folders are only polled.
@@ -133,19 +150,36 @@ impl Watch {
     }
 }
 
+/// By the type of its file system, as statfs(2) and linux/magic.h name them.
+fn coverage(folder: &Path) -> Coverage {
+    const EXT: u32 = 0xEF53;
+    const XFS: u32 = 0x5846_5342;
+    const BTRFS: u32 = 0x9123_683E;
+    const TMPFS: u32 = 0x0102_1994;
+    const F2FS: u32 = 0xF2F5_2010;
+    const ZFS: u32 = 0x2FC1_2FC1;
+    let own = [EXT, XFS, BTRFS, TMPFS, F2FS, ZFS];
+    match rustix::fs::statfs(folder) {
+        // 32 bits, and of a type that differs between architectures.
+        Ok(system) if own.contains(&(system.f_type as u32)) => Coverage::All,
+        _ => Coverage::Some,
+    }
+}
+
 fn hint(bell: &Bell, event: notify::Result<notify::Event>) {
     bell.ring(|hints| match event {
         // Our own looks are accesses too.
         Ok(event) if matches!(event.kind, EventKind::Access(_)) => {}
         Ok(event) => {
+            hints.overflow |= event.need_rescan();
             hints.rescan |= event.need_rescan() || !is_growth(&event.kind);
             hints.paths.extend(event.paths);
             if hints.paths.len() > MANY {
                 hints.paths.clear();
-                hints.rescan = true;
+                (hints.rescan, hints.overflow) = (true, true);
             }
         }
-        Err(_) => hints.rescan = true,
+        Err(_) => (hints.rescan, hints.overflow) = (true, true),
     });
 }
 

@@ -34,6 +34,12 @@ pub struct GenerationRow {
     /// Where reading begins for a new consumer; set once.
     pub start: u64,
     pub mark: Mark,
+    /// Up to where it was seen, where it is read on in a copy that ends before; else 0.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub reached: u64,
+    /// The mark at the end of what `--once` left for the next run: a line that may still be written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unfinished: Option<Mark>,
     #[serde(default)]
     pub encoding: Encoding,
     pub formats: Vec<FormatEntry>,
@@ -59,6 +65,26 @@ impl GenerationRow {
         self.path = absolute(path);
     }
 
+    /// Up to where it was seen.
+    pub fn end(&self) -> u64 {
+        self.last_mark().offset.max(self.reached)
+    }
+
+    /// By which it is recognised.
+    pub fn last_mark(&self) -> &Mark {
+        self.unfinished.as_ref().unwrap_or(&self.mark)
+    }
+
+    /// The same without a line that `--once` left.
+    pub fn readable_end(&self) -> u64 {
+        self.mark.offset.max(self.reached)
+    }
+
+    /// It is read on in a copy that lacks the end.
+    pub fn is_short(&self) -> bool {
+        self.reached > self.mark.offset
+    }
+
     /// The file in which it was last seen.
     pub fn file_key(&self) -> FileKey {
         self.moved.unwrap_or_else(|| self.identity.file_key())
@@ -78,6 +104,10 @@ impl GenerationRow {
 /// The path as it would be from the root.
 pub fn absolute(path: &std::path::Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
+fn is_zero(offset: &u64) -> bool {
+    *offset == 0
 }
 
 fn is_empty_path(path: &std::path::Path) -> bool {

@@ -40,6 +40,8 @@ fn generation(number: u64) -> GenerationRow {
         first_seen: Timestamp::from_seconds(1_700_000_000 + (number % 1000) as i64),
         ended: None,
         lost: 0,
+        reached: 0,
+        unfinished: None,
         rest: None,
         absence: None,
     }

@@ -85,6 +85,8 @@ fn store_with(batch: &Batch) -> Store {
         first_seen: NOW,
         ended: None,
         lost: 0,
+        reached: 0,
+        unfinished: None,
         rest: None,
         absence: None,
     });

@@ -154,6 +154,14 @@ impl Catalog {
         }
     }
 
+    /// Nobody waits longer than that.
+    pub fn look_at_all_by(&mut self, when: Duration) {
+        let later: Vec<FileId> = self.looks.range((when, FileId(0))..).map(|(_, id)| *id).collect();
+        for id in later {
+            self.look_at(id, when);
+        }
+    }
+
     /// Those that are to be looked at by now.
     pub fn due(&self, now: Duration) -> Vec<FileId> {
         let due = self.looks.range(..=(now, FileId(u32::MAX)));

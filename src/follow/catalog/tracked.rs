@@ -13,6 +13,7 @@ use crate::follow::file::FileHandle;
 use crate::follow::identify::decide::Origin;
 use crate::follow::identity::Place;
 use crate::follow::unpack::{Packed, Progress, Version};
+use crate::follow::watch::Coverage;
 use crate::state::GenerationRow;
 
 /// Marks that are remembered, so that a copy that ends before the last one is still known as one.
@@ -173,15 +174,19 @@ impl Tracked {
         self.packed.as_ref().is_none_or(|packed| packed.progress() == Progress::Complete)
     }
 
-    /// A file changed hot, or idle for long: when it is looked at again.
-    pub fn next_look_from(&self, now: Duration, watched: bool) -> Duration {
+    /// Soon where it was hot a moment ago, later the longer it has been quiet.
+    pub fn next_look_from(&self, now: Duration, watched: Option<Coverage>) -> Duration {
         const HOT: Duration = Duration::from_millis(250);
         const TOGETHER: Duration = Duration::from_secs(1);
-        let longest = if watched { Duration::from_secs(5) } else { TOGETHER };
-        let next = match self.stage {
-            Stage::Suspect => now + HOT,
-            _ => now + (self.quiet_for(now) / 8).clamp(HOT, longest),
+        let quiet = self.quiet_for(now);
+        let pause = match (self.stage, watched) {
+            (Stage::Suspect, _) => HOT,
+            (_, None) => (quiet / 8).clamp(HOT, TOGETHER),
+            (_, Some(Coverage::Some)) => (quiet / 8).clamp(HOT, Duration::from_secs(5)),
+            // Growth is told; this is for writes through a mapping, which are not.
+            (_, Some(Coverage::All)) => quiet.clamp(HOT, Duration::from_secs(30)),
         };
+        let next = now + pause;
         // Each sweep goes through all files: those that lie still share one a second.
         let together = Duration::from_secs(next.as_secs());
         if together > now + TOGETHER { together } else { next }
@@ -204,10 +209,8 @@ impl Tracked {
     pub fn publish(&mut self) {
         let Some(row) = &self.row else { return };
         self.handle.update(|known| {
-            if row.mark.offset > known.facts.size {
-                known.facts.size = row.mark.offset;
-            }
-            known.available = known.facts.size;
+            known.facts.size = known.facts.size.max(row.readable_end());
+            known.available = if row.is_short() { row.mark.offset } else { known.facts.size };
             known.mark = row.mark;
             known.facts.start = row.start;
             if let Some(rest) = row.rest.filter(|_| self.place.is_none()) {

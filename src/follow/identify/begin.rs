@@ -28,17 +28,20 @@ impl Follower {
         row.ended = None;
         row.absence = None;
         place_in(&mut row, tracked);
-        tracked.floor = tracked.size.max(row.mark.offset);
+        tracked.floor = tracked.size.max(row.end());
         tracked.vote_open = tracked.handle.source.format.is_none()
             && row.formats.len() == 1
             && !sample_is_enough(&read_sample(&file, row.mark.offset, row.encoding));
         tracked.push_mark(row.mark);
-        if tracked.size > row.mark.offset
+        if row.is_short() {
+            // What was added to it meanwhile is another file's: a look finds it.
+            tracked.size = row.mark.offset;
+        } else if tracked.size > row.mark.offset
             && let Ok(Some(mark)) = next_mark(&file, &row.mark, tracked.size, &key)
         {
             drop_needless_cut(&mut row, &file, tracked.size, tracked.handle.source.multiline);
             row.note_day(now.day());
-            row.mark = mark;
+            (row.mark, row.unfinished) = (mark, None);
             tracked.push_mark(mark);
         }
         self.settle_with(id, row);
@@ -95,6 +98,8 @@ impl Follower {
             modified: None,
             start,
             mark,
+            reached: 0,
+            unfinished: None,
             encoding,
             formats: vec![vote(tracked.handle.source.format.as_deref(), &sample)],
             days: vec![DayMark { offset: 0, day: modified.day() }],

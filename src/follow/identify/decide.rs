@@ -28,6 +28,8 @@ pub(in crate::follow) struct Candidate {
     pub last_call: bool,
     /// It was written while the log beside it was followed.
     pub recent: bool,
+    /// It was followed, and holds other bytes than it did: truncated, written again and then renamed.
+    pub refilled: bool,
 }
 
 /// What has become of the file in which a generation was last seen.
@@ -94,7 +96,7 @@ pub(in crate::follow) enum Claim {
     Wait,
     /// It may be a copy, but its own file goes on.
     Beside,
-    /// All of it was read from the compressed file that was made of it.
+    /// All of it is read elsewhere, and it has no name left.
     Read,
     Nothing,
 }
@@ -123,6 +125,9 @@ pub(in crate::follow) fn claim(candidate: &Candidate, evidence: &Evidence) -> Cl
         // Moved to another file system. Its writer may still hold the old one.
         (O::Unlinked { .. }, More) if named => Copy,
         (O::Unlinked { over }, content) if named => match content {
+            // Nothing is won by reading on in a file that has no name either.
+            _ if candidate.unlinked && candidate.last_call => Read,
+            _ if candidate.unlinked => Wait,
             All if over => Copy,
             _ if candidate.last_call => Copy,
             _ => Wait,
@@ -191,6 +196,7 @@ pub(in crate::follow) fn decide<G: Copy>(
         _ => match candidate.origin {
             Origin::Path => Decision::New,
             Origin::Between if candidate.recent => Decision::New,
+            _ if candidate.refilled => Decision::New,
             Origin::Between | Origin::Candidate => Decision::Drop,
         },
     }

@@ -42,6 +42,7 @@ impl Follower {
             quiet: last_call || tracked.quiet_for(self.now()) >= SUSPECTED,
             last_call,
             recent: self.is_recent(tracked),
+            refilled: false,
         }
     }
 
@@ -59,16 +60,21 @@ impl Follower {
             }
             let row = self.shared.gone().get(&id).cloned();
             let Some(known) = self.known(id, row.as_ref()) else { continue };
-            if known.file != subject.key || !subject.head.fits(&known.identity, self.key()) {
+            if known.file != subject.key {
                 continue;
             }
+            let begins_so = subject.head.fits(&known.identity, self.key());
+            let content = match begins_so {
+                true => self.content_by_mark(subject, &known.mark)?,
+                false => Content::Differs,
+            };
             let ended = row.as_ref().is_some_and(|row| row.ended.is_some());
             let evidence = Evidence {
                 same_file: true,
                 // One that ended and was followed by another life was truncated: it does not come back.
                 superseded: ended && earlier > 0,
                 original: Original::Present,
-                content: self.content_by_mark(subject, &known.mark)?,
+                content,
                 related: true,
                 unique: true,
                 seen: known.mark.offset,
@@ -152,7 +158,7 @@ impl Follower {
         let Some(row) = &original.row else { return Ok(None) };
         let standing = match original.stage {
             Stage::Bereft(_) => Original::Truncated,
-            Stage::Live if original.links == 0 => {
+            Stage::Live | Stage::Settled if original.links == 0 => {
                 Original::Unlinked { over: original.quiet_for(self.now()) >= FORGOTTEN }
             }
             Stage::Ended if original.place().is_none() => Original::Kept,
@@ -324,7 +330,7 @@ impl Follower {
     fn known(&self, id: GenerationId, row: Option<&GenerationRow>) -> Option<Known> {
         if let Some(row) = row {
             let (identity, file) = (row.identity.clone(), row.file_key());
-            return Some(Known { identity, file, mark: row.mark });
+            return Some(Known { identity, file, mark: *row.last_mark() });
         }
         let mark = self.catalog.history.only_mark(id)?;
         let identity = self.catalog.history.identity(id)?.clone();

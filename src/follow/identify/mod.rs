@@ -11,7 +11,7 @@ use std::fs::File;
 use std::io;
 use std::sync::Arc;
 
-use self::decide::{Claim, Decision, claim, decide, of_the_longest};
+use self::decide::{Candidate, Claim, Content, Decision, claim, decide, of_the_longest};
 pub(in crate::follow) use self::evidence::SUSPECTED;
 use self::evidence::Subject;
 use super::catalog::{Stage, Tracked};
@@ -144,7 +144,10 @@ impl Follower {
             // Whatever came in before: the same input twice is twice the same.
             return Ok(Verdict::New(identity));
         }
-        let candidate = self.candidate(tracked, last_call);
+        let candidate = Candidate {
+            refilled: self.is_refilled(&subject)?,
+            ..self.candidate(tracked, last_call)
+        };
         let evidence = self.evidence_of_copies(&subject, &identity)?;
         let claims: Vec<(GenerationId, Claim, u64)> = evidence
             .iter()
@@ -168,7 +171,10 @@ impl Follower {
         let rivals = undecided.into_iter().filter(|rival| *rival != id);
         rivals.into_iter().any(|rival| {
             let Some(tracked) = self.catalog.get(rival) else { return false };
-            let unpacking = |packed: &Arc<Packed>| packed.progress() == Progress::Unfinished;
+            let unpacking = |packed: &Arc<Packed>| {
+                let size = packed.copy.metadata().map_or(0, |copy| copy.len());
+                packed.progress() == Progress::Unfinished || size != tracked.size
+            };
             if tracked.packed.as_ref().is_some_and(unpacking) {
                 return !called;
             }
@@ -188,6 +194,13 @@ impl Follower {
         let evidence = self.evidence_of_file(subject)?;
         let same = evidence.iter().find(|(_, e)| claim(&candidate, e) == Claim::Same);
         Ok(same.map(|(generation, _)| *generation))
+    }
+
+    /// Where inodes come again and there are no birth times, nobody knows.
+    fn is_refilled(&self, subject: &Subject<'_>) -> io::Result<bool> {
+        let evidence = self.evidence_of_file(subject)?;
+        let other = evidence.iter().any(|(_, evidence)| evidence.content < Content::All);
+        Ok(other && subject.key.birth != 0)
     }
 
     fn carry_out(&mut self, id: FileId, verdict: Verdict) {

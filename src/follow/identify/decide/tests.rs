@@ -12,6 +12,7 @@ const PLAIN: Candidate = Candidate {
     quiet: false,
     last_call: false,
     recent: true,
+    refilled: false,
 };
 const UNPACKED: Candidate = Candidate { packed: true, ..PLAIN };
 const LAST: Candidate = Candidate { quiet: true, last_call: true, ..PLAIN };
@@ -99,6 +100,11 @@ fn a_file_that_was_moved_away_is_waited_for_while_its_writer_may_hold_it() {
     check(&PLAIN, evidence(O::Unlinked { over: true }, All), Copy);
     check(&PLAIN, evidence(O::Unlinked { over: true }, Beginning), Wait);
     check(&LAST, evidence(O::Unlinked { over: false }, Beginning), Copy);
+    let nameless = Candidate { unlinked: true, ..PLAIN };
+    check(&nameless, evidence(O::Unlinked { over: true }, All), Wait);
+    check(&nameless, evidence(O::Unlinked { over: false }, More), Copy);
+    let nameless = Candidate { last_call: true, ..nameless };
+    check(&nameless, evidence(O::Unlinked { over: false }, All), Read);
     let unrelated = evidence(O::Unlinked { over: true }, More);
     check(&PLAIN, Evidence { related: false, ..unrelated }, Nothing);
 }

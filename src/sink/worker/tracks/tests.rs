@@ -117,6 +117,8 @@ impl Bench {
             first_seen: Default::default(),
             ended: None,
             lost: 0,
+            reached: 0,
+            unfinished: None,
             rest: None,
             absence: None,
         });
