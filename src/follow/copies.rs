@@ -161,9 +161,6 @@ impl Follower {
         let (generation, start) = (row.id, row.start);
         // Held until the copy is in its place, so that readers see either, never neither.
         let front = tracked.handle.front();
-        if front.handed < seen {
-            row.lost = row.lost.max(seen - size);
-        }
         tracked.handle.replace_file(Some(file));
         tracked.handle.update(|known| {
             known.facts.path = path.clone();
@@ -181,7 +178,12 @@ impl Follower {
         tracked.grown = self.shared.clock.uptime();
         tracked.links = links;
         (tracked.packed, tracked.pins) = (packed, pins);
-        tracked.stage = if over { Stage::Ended } else { Stage::Live };
+        tracked.stage = match tracked.stage {
+            // It is given out when its row is durable.
+            Stage::Settled => Stage::Settled,
+            _ if over => Stage::Ended,
+            _ => Stage::Live,
+        };
         let handle: Arc<_> = tracked.handle.clone();
         handle.count_open_file();
         if let Some(moved) = moved {

@@ -8,7 +8,7 @@ use super::identity::mark_at;
 use super::notices::{self, Topic};
 use super::sample::{LOOKED_BACK, last_line_end};
 use crate::base::Timestamp;
-use crate::event::{FileId, Level};
+use crate::event::{Cursor, FileId, Level};
 
 /// With `--once`, a last line without its end is complete when nothing was written for this long.
 const FINISHED: Duration = Duration::from_secs(10);
@@ -27,8 +27,8 @@ impl Follower {
         known.sort_by_key(|position| position.identity.as_ref().map(|identity| identity.ordinal));
         for position in known {
             if let Some(identity) = position.identity {
-                let id = position.cursor.generation;
-                self.catalog.history.add_position(id, &identity, position.mark);
+                let Cursor { generation, offset } = position.cursor;
+                self.catalog.history.add_position(generation, &identity, position.mark, offset);
             }
         }
         for (fresh, source) in self.fresh.iter_mut().zip(&self.sources) {

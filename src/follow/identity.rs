@@ -58,6 +58,13 @@ impl Head {
         line.or((self.bytes.len() == HEAD).then_some(HEAD))
     }
 
+    /// The hash of the second line; `None` while that is not complete, or where it is not in the head.
+    pub fn second_line(&self, key: &IdKey) -> Option<u64> {
+        let rest = self.bytes.get(self.settled_len()?..)?;
+        let end = memchr::memchr(b'\n', rest)? + 1;
+        Some(key.hash(&rest[..end]))
+    }
+
     /// The length that counts where nothing more will come.
     pub fn final_len(&self) -> usize {
         self.settled_len().unwrap_or(self.bytes.len())

@@ -1,9 +1,10 @@
 //! What stands in a folder, listed at most once a turn however often it is asked for.
 
 use std::collections::HashMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirEntryExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,13 +18,25 @@ const MOST_FOLDERS: usize = 100;
 /// Regular files of one folder.
 #[derive(Debug, Default)]
 pub(in crate::follow) struct Listing {
-    /// Name and inode.
+    /// Name and inode, in the order of the bytes of the names.
     pub files: Vec<(OsString, u64)>,
     /// Names of folders in it.
     pub folders: Vec<OsString>,
     /// Of the folder, and so of its files.
     pub device: u64,
     by_inode: HashMap<u64, usize>,
+}
+
+impl Listing {
+    /// Files whose names begin so.
+    pub fn beginning_with<'a>(
+        &'a self,
+        name: &'a OsStr,
+    ) -> impl Iterator<Item = &'a (OsString, u64)> + 'a {
+        let first = self.files.partition_point(|(other, _)| other.as_os_str() < name);
+        let begins = |(other, _): &&(OsString, u64)| other.as_bytes().starts_with(name.as_bytes());
+        self.files[first..].iter().take_while(begins)
+    }
 }
 
 /// The listings of one turn.
@@ -74,11 +87,13 @@ fn list(folder: &Path) -> io::Result<Listing> {
         let entry = entry?;
         let Ok(kind) = entry.file_type() else { continue };
         if kind.is_file() {
-            listing.by_inode.insert(entry.ino(), listing.files.len());
             listing.files.push((entry.file_name(), entry.ino()));
         } else if kind.is_dir() && listing.folders.len() < MOST_FOLDERS {
             listing.folders.push(entry.file_name());
         }
     }
+    listing.files.sort_unstable();
+    let inodes = listing.files.iter().enumerate();
+    listing.by_inode = inodes.map(|(index, (_, inode))| (*inode, index)).collect();
     Ok(listing)
 }

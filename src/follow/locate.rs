@@ -256,7 +256,7 @@ impl Follower {
                 && !names::compressed(Path::new(other))
                 && self.catalog.at(place).is_none()
         };
-        let found = listing.files.iter().filter(is_sibling);
+        let found = listing.beginning_with(name).filter(is_sibling);
         let place = |inode| Place { device: listing.device, inode };
         found.map(|(other, inode)| (folder.join(other), place(*inode))).collect()
     }

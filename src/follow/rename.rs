@@ -88,7 +88,8 @@ impl Follower {
         match self.seen.last_at.get(&found.path) {
             Some((before, _)) if *before == place => {}
             before => {
-                let since = before.map(|(_, since)| *since);
+                // One that is new may have been rotated since the last scan, when it was not there.
+                let since = before.map(|(_, since)| *since).or(self.seen.scanned);
                 self.seen.last_at.insert(found.path.clone(), now);
                 if let Some(since) = since {
                     self.find_between(found.source, &found.path, since.minus(COARSE), until);
@@ -126,7 +127,6 @@ impl Follower {
         // While they are listed they may be renamed once more.
         for _ in 0..5 {
             let mut news = false;
-            self.listings.borrow_mut().forget(folder_of(path));
             for (path, _) in self.siblings(path) {
                 let Ok(metadata) = fs::metadata(&path) else { continue };
                 let place = Place::of(&metadata);
@@ -140,6 +140,7 @@ impl Follower {
             if !news {
                 return;
             }
+            self.listings.borrow_mut().forget(folder_of(path));
         }
     }
 }

@@ -25,12 +25,14 @@ impl Follower {
     /// What is due: where the times of all folders prove that no name changed, nothing is looked at again.
     pub fn look_for_names(&mut self) {
         let began = self.now();
-        let stamps = self.seen.stamps.again(self.shared.clock.now());
+        let time = self.shared.clock.now();
+        let stamps = self.seen.stamps.again(time);
         let sure = self.seen.whole && self.seen.unopened.is_empty();
         let same = stamps.prove_nothing_changed_since(&self.seen.stamps);
         if !sure || !same || self.schedule.scan_is_whole(began) {
             return self.scan_with(stamps);
         }
+        self.seen.scanned = Some(time);
         for id in self.seen.absent.clone() {
             self.look_after_absent(id);
         }
@@ -44,8 +46,10 @@ impl Follower {
 
     /// `stamps`: taken a moment ago.
     fn scan_with(&mut self, stamps: Stamps) {
-        let began = self.now();
+        let (began, time) = (self.now(), self.shared.clock.now());
         let mut sight = discover::look(&self.sources);
+        // What was renamed before it is listed later.
+        self.listings.borrow_mut().clear();
         if let Some(intake) = &self.shared.config.intake {
             // Nothing came in yet.
             let pattern = intake.pattern();
@@ -72,6 +76,7 @@ impl Follower {
             self.look_after_the_absent(&present);
             self.look_after_vacant_paths(&sight);
         }
+        self.seen.scanned = Some(time);
         let mut folders = sight.folders;
         self.seen.folders.clone_from(&folders);
         // Where links lead to, growth is told there.

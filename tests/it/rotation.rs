@@ -354,6 +354,26 @@ fn renamed_while_nobody_looks() {
     bench.expect_lines((0..20).map(|n| line("a", n)));
 }
 
+/// Written, rotated and written again before anybody looked at its path once.
+#[test]
+fn renamed_before_its_path_was_ever_seen() {
+    let mut bench = Bench::new(&["*.log"]);
+    bench.hints = false;
+    bench.append("other.log", lines("other", 0..1));
+    bench.open();
+    bench.expect_lines([line("other", 0)]);
+    let mut expected = vec![line("other", 0)];
+    for log in 0..20 {
+        std::thread::sleep(Duration::from_millis(37));
+        let (name, writer) = (format!("app{log}.log"), format!("w{log}"));
+        bench.append(&name, lines(&writer, 0..3));
+        fs::rename(bench.path(&name), bench.path(&format!("{name}.1"))).unwrap();
+        bench.append(&name, lines(&writer, 3..5));
+        expected.extend((0..5).map(|number| line(&writer, number)));
+    }
+    bench.expect_lines(expected);
+}
+
 /// S08: renamed out of every pattern, and its writer goes on.
 #[test]
 fn late_lines_of_a_writer_that_keeps_the_old_file() {

@@ -20,6 +20,8 @@ struct Entry {
     moved: Option<FileKey>,
     /// Known from a sink's position alone, the state has no row: up to where it was seen.
     only_mark: Option<Mark>,
+    /// How far sinks that keep their own positions are in it.
+    told: u64,
 }
 
 impl Entry {
@@ -43,7 +45,7 @@ impl History {
     }
 
     /// A generation of which only a sink's own position tells: it is recognised, and its number is not used again.
-    pub fn add_position(&mut self, id: GenerationId, identity: &Identity, mark: Mark) {
+    pub fn add_position(&mut self, id: GenerationId, identity: &Identity, mark: Mark, offset: u64) {
         match self.entries.get_mut(&id) {
             None => self.insert(id, identity, Some(mark)),
             Some(entry) => {
@@ -54,12 +56,20 @@ impl History {
                 }
             }
         }
+        if let Some(entry) = self.entries.get_mut(&id) {
+            entry.told = entry.told.max(offset);
+        }
+    }
+
+    /// How far sinks were in it when they began, by their own word: further than the state knows after a kill.
+    pub fn told(&self, id: GenerationId) -> u64 {
+        self.entries.get(&id).map_or(0, |entry| entry.told)
     }
 
     fn insert(&mut self, id: GenerationId, identity: &Identity, only_mark: Option<Mark>) {
         self.by_file.entry(identity.file_key()).or_default().push(id);
         self.by_head.entry((identity.head_len, identity.head_hash)).or_default().push(id);
-        let entry = Entry { identity: identity.clone(), moved: None, only_mark };
+        let entry = Entry { identity: identity.clone(), moved: None, only_mark, told: 0 };
         self.entries.insert(id, entry);
     }
 
@@ -191,8 +201,9 @@ mod tests {
         let identity = Identity { inode: 7, birth: 1, head_len: 5, head_hash: 9, ordinal: 0 };
         let id = identity.id(&key);
         let mut history = History::default();
-        history.add_position(id, &identity, Mark { offset: 10, hash: 1, wide: 0 });
-        history.add_position(id, &identity, Mark { offset: 20, hash: 2, wide: 0 });
+        history.add_position(id, &identity, Mark { offset: 10, hash: 1, wide: 0 }, 10);
+        history.add_position(id, &identity, Mark { offset: 20, hash: 2, wide: 0 }, 15);
+        assert_eq!(history.told(id), 15);
         assert_eq!(history.only_mark(id), Some(Mark { offset: 20, hash: 2, wide: 0 }));
         assert_eq!(history.next_life(identity.clone(), &key).1.ordinal, 1);
         history.add(id, &identity, None);

@@ -23,8 +23,13 @@ impl Follower {
 
     fn bind_row(&mut self, id: FileId, mut row: GenerationRow) {
         let (now, key) = (self.shared.clock.now(), *self.key());
+        let told = self.catalog.history.told(row.id);
         let Some(tracked) = self.catalog.get_mut(id) else { return };
         let Some(file) = tracked.file() else { return };
+        if told > tracked.size {
+            // Seen shortly before a kill, and not in the copy that is left.
+            row.reached = row.reached.max(told);
+        }
         row.ended = None;
         row.absence = None;
         place_in(&mut row, tracked);
@@ -32,6 +37,7 @@ impl Follower {
         tracked.vote_open = tracked.handle.source.format.is_none()
             && row.formats.len() == 1
             && !sample_is_enough(&read_sample(&file, row.mark.offset, row.encoding));
+        tracked.second_line = Head::read(&file).ok().and_then(|head| head.second_line(&key));
         tracked.push_mark(row.mark);
         if row.is_short() {
             // What was added to it meanwhile is another file's: a look finds it.
@@ -81,11 +87,13 @@ impl Follower {
         let first_size = tracked.first_size.min(tracked.size);
         let start = if at_end { start_at_end(&file, first_size, encoding) } else { 0 };
         let sample = read_sample(&file, tracked.size, encoding);
-        if !Head::read(&file).is_ok_and(|head| head.fits(&identity, &key)) {
+        let head = Head::read(&file).ok().filter(|head| head.fits(&identity, &key));
+        let Some(head) = head else {
             // Another life began between two looks at it.
             self.work.unjudged.insert(id);
             return;
-        }
+        };
+        tracked.second_line = head.second_line(&key);
         tracked.vote_open = tracked.handle.source.format.is_none() && !sample_is_enough(&sample);
         let modified = tracked.modified.map_or(tracked.opened, Timestamp::from);
         let mut row = GenerationRow {

@@ -92,7 +92,14 @@ impl Follower {
     ) -> io::Result<Vec<(GenerationId, Evidence)>> {
         let mut found = Vec::new();
         let of_head: Vec<GenerationId> = self.catalog.history.of_head(identity).collect();
+        let second_line = subject.head.second_line(self.key());
+        let mut is_beside = false;
         for id in of_head.into_iter().rev() {
+            // Of many that go on differently, and of many that are the same, few are read.
+            let followed = self.catalog.of(id).filter(|other| is_named(other));
+            if followed.is_some_and(|other| is_beside || differ(other.second_line, second_line)) {
+                continue;
+            }
             // Another life of the same file is no copy of it, even where an inode was used again.
             let began_there = self
                 .catalog
@@ -106,6 +113,9 @@ impl Follower {
                 true => self.evidence_of_followed(id, subject)?,
                 false => self.evidence_of_row(id, subject)?,
             };
+            is_beside |= evidence.is_some_and(|evidence| {
+                evidence.original == Original::Named && evidence.content != Content::Differs
+            });
             found.extend(evidence.map(|evidence| (id, evidence)));
         }
         Ok(found)
@@ -166,8 +176,8 @@ impl Follower {
                 Original::Unpacked { unlinked: original.links == 0 }
             }
             Stage::Ended => Original::Ended { unlinked: original.links == 0 },
-            Stage::Live | Stage::Settled => Original::Named,
-            Stage::Unsettled | Stage::Suspect | Stage::Refused => return Ok(None),
+            _ if is_named(original) => Original::Named,
+            _ => return Ok(None),
         };
         let by_bytes = match standing {
             Original::Named => true,
@@ -365,6 +375,16 @@ fn is_rewritten(subject: &Subject<'_>, row: &GenerationRow) -> bool {
     let named_alike = path.file_name() == row.path.file_name();
     let later = modified.zip(row.modified).is_some_and(|(at, known)| Timestamp::from(at) > known);
     named_alike && later && subject.tracked.packed.is_none()
+}
+
+/// Followed under a name.
+fn is_named(tracked: &Tracked) -> bool {
+    matches!(tracked.stage, Stage::Live | Stage::Settled) && tracked.links > 0 && !tracked.segment
+}
+
+/// Both are known, and are not the same.
+fn differ(one: Option<u64>, other: Option<u64>) -> bool {
+    one.zip(other).is_some_and(|(one, other)| one != other)
 }
 
 fn by_length(size: u64, seen: u64) -> Content {

@@ -33,7 +33,7 @@ pub(super) struct Side {
 }
 
 /// One generation, as an array: `[generation, [inode, birth, head length, head hash, ordinal], mark offset, mark hash]`.
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Known(GenerationId, (u64, i64, u32, u64, u32), u64, u64);
 
 impl Known {

@@ -159,12 +159,13 @@ impl<'a> Account<'a> {
                     headers += 1;
                 } else {
                     let text = format!(
-                        "{} never got {:?}, bytes [{}, {}) of stream {number}; {}",
+                        "{} never got {:?}, bytes [{}, {}) of stream {number}; {}; generations {:?}",
                         self.consumer,
                         self.world.pieces[span.piece].shown(),
                         span.start,
                         span.end(),
-                        self.world.whereabouts(number)
+                        self.world.whereabouts(number),
+                        self.streams
                     );
                     return Err(Failure::new(Kind::Missing(self.consumer), text));
                 }

@@ -163,6 +163,8 @@ impl World {
             self.logs[log].held = Some((file.try_clone().unwrap(), key));
             return (file, key);
         }
+        // Where its file is gone, the rest of a line goes to the next one.
+        self.may_split(log);
         let path = self.logs[log].path.clone();
         let file =
             OpenOptions::new().create(true).append(true).open(self.root.join(&path)).unwrap();
