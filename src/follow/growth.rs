@@ -17,14 +17,16 @@ impl Follower {
         let (time, key) = (self.shared.clock.now(), *self.key());
         let Some(tracked) = self.catalog.get_mut(id) else { return false };
         let Some(row) = &mut tracked.row else { return false };
-        let young = tracked.second_line.is_none() && row.mark.offset <= HEAD as u64;
+        let young = row.mark.offset < HEAD as u64;
         let head = if young { Head::read(file).ok() } else { None };
         let Ok(Some(mark)) = next_mark(file, &row.mark, tracked.size, &key) else {
             // Another life since the look: the next one judges.
             tracked.handle.raise_doubt();
             return false;
         };
-        tracked.second_line = tracked.second_line.or(head.and_then(|h| h.second_line(&key)));
+        if let Some(head) = head {
+            tracked.line_hashes = head.line_hashes(&key);
+        }
         if row.note_day(time.day()) {
             self.pending.change_urgently(id);
         }

@@ -58,11 +58,17 @@ impl Head {
         line.or((self.bytes.len() == HEAD).then_some(HEAD))
     }
 
-    /// The hash of the second line; `None` while that is not complete, or where it is not in the head.
-    pub fn second_line(&self, key: &IdKey) -> Option<u64> {
-        let rest = self.bytes.get(self.settled_len()?..)?;
-        let end = memchr::memchr(b'\n', rest)? + 1;
-        Some(key.hash(&rest[..end]))
+    /// Hashes of the first 2, 3, 4, 6, … complete lines, as far as the head has them.
+    pub fn line_hashes(&self, key: &IdKey) -> Vec<u64> {
+        const LINES: [usize; 11] = [2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64];
+        let mut ends = memchr::memchr_iter(b'\n', &self.bytes).skip(1).map(|at| at + 1);
+        let mut before = 1;
+        let hash = |lines: &usize| {
+            let end = ends.nth(lines - before - 1)?;
+            before = *lines;
+            Some(key.hash(&self.bytes[..end]))
+        };
+        LINES.iter().map_while(hash).collect()
     }
 
     /// The length that counts where nothing more will come.
@@ -146,4 +152,25 @@ pub(in crate::follow) fn name_of(file: &File) -> Option<std::path::PathBuf> {
     use std::os::fd::AsRawFd;
     let link = format!("/proc/self/fd/{}", file.as_raw_fd());
     std::fs::read_link(link).ok().filter(|path| path.exists())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_told_apart_by_the_lines_that_both_have() {
+        let key = IdKey::from_host_id("test");
+        let hashes = |text: &str| Head { bytes: text.into() }.line_hashes(&key);
+        assert_eq!(hashes("one\ntwo"), Vec::<u64>::new());
+        let (two, three) = (hashes("one\ntwo\n"), hashes("one\ntwo\nthree\n"));
+        assert_eq!((two.len(), three.len()), (1, 2));
+        assert_eq!(two[0], three[0]);
+        assert_ne!(two, hashes("one\n2\n"));
+        let many: String = (0..100).map(|line| format!("{line}\n")).collect();
+        assert_eq!(hashes(&many).len(), 11);
+        let other = many.replace("\n60\n", "\nsixty\n");
+        assert_eq!(hashes(&many)[..10], hashes(&other)[..10]);
+        assert_ne!(hashes(&many)[10], hashes(&other)[10]);
+    }
 }

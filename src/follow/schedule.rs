@@ -112,6 +112,18 @@ mod tests {
     }
 
     #[test]
+    fn a_hint_or_some_time_makes_a_scan_whole() {
+        let mut schedule = Schedule::default();
+        assert!(schedule.scan_is_whole(Duration::ZERO));
+        schedule.scanned_whole(Duration::ZERO, true);
+        assert!(!schedule.scan_is_whole(29_999 * MS) && schedule.scan_is_whole(30_000 * MS));
+        schedule.scanned_whole(Duration::ZERO, false);
+        assert!(!schedule.scan_is_whole(4_999 * MS) && schedule.scan_is_whole(5_000 * MS));
+        schedule.hint_scan();
+        assert!(schedule.scan_is_whole(MS));
+    }
+
+    #[test]
     fn a_sweep_comes_when_a_file_is_due_but_neither_at_once_nor_never() {
         let mut schedule = Schedule::default();
         schedule.swept(Duration::ZERO, Some(Duration::ZERO));

@@ -58,8 +58,8 @@ pub(in crate::follow) struct Tracked {
     /// Uptime of the last growth.
     pub grown: Duration,
     pub marks: VecDeque<Mark>,
-    /// Hash of the second line, once that is complete: most files that begin alike differ there.
-    pub second_line: Option<u64>,
+    /// See [`Head::line_hashes`](crate::follow::identity::Head::line_hashes): most files that begin alike differ soon.
+    pub line_hashes: Vec<u64>,
     /// Set once, by [`super::Catalog::give_row`]; its generation never changes.
     pub row: Option<GenerationRow>,
     /// The first vote on its format had too little to go by.
@@ -103,7 +103,7 @@ impl Tracked {
             modified: None,
             grown: now,
             marks: VecDeque::new(),
-            second_line: None,
+            line_hashes: Vec::new(),
             row: None,
             vote_open: false,
             voted_at: 0,

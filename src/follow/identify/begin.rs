@@ -37,7 +37,7 @@ impl Follower {
         tracked.vote_open = tracked.handle.source.format.is_none()
             && row.formats.len() == 1
             && !sample_is_enough(&read_sample(&file, row.mark.offset, row.encoding));
-        tracked.second_line = Head::read(&file).ok().and_then(|head| head.second_line(&key));
+        tracked.line_hashes = Head::read(&file).map(|h| h.line_hashes(&key)).unwrap_or_default();
         tracked.push_mark(row.mark);
         if row.is_short() {
             // What was added to it meanwhile is another file's: a look finds it.
@@ -93,7 +93,7 @@ impl Follower {
             self.work.unjudged.insert(id);
             return;
         };
-        tracked.second_line = head.second_line(&key);
+        tracked.line_hashes = head.line_hashes(&key);
         tracked.vote_open = tracked.handle.source.format.is_none() && !sample_is_enough(&sample);
         let modified = tracked.modified.map_or(tracked.opened, Timestamp::from);
         let mut row = GenerationRow {

@@ -92,12 +92,12 @@ impl Follower {
     ) -> io::Result<Vec<(GenerationId, Evidence)>> {
         let mut found = Vec::new();
         let of_head: Vec<GenerationId> = self.catalog.history.of_head(identity).collect();
-        let second_line = subject.head.second_line(self.key());
+        let lines = subject.head.line_hashes(self.key());
         let mut is_beside = false;
         for id in of_head.into_iter().rev() {
             // Of many that go on differently, and of many that are the same, few are read.
             let followed = self.catalog.of(id).filter(|other| is_named(other));
-            if followed.is_some_and(|other| is_beside || differ(other.second_line, second_line)) {
+            if followed.is_some_and(|other| is_beside || differ(&other.line_hashes, &lines)) {
                 continue;
             }
             // Another life of the same file is no copy of it, even where an inode was used again.
@@ -382,9 +382,10 @@ fn is_named(tracked: &Tracked) -> bool {
     matches!(tracked.stage, Stage::Live | Stage::Settled) && tracked.links > 0 && !tracked.segment
 }
 
-/// Both are known, and are not the same.
-fn differ(one: Option<u64>, other: Option<u64>) -> bool {
-    one.zip(other).is_some_and(|(one, other)| one != other)
+/// By their [`Head::line_hashes`]: in the lines that both have.
+fn differ(one: &[u64], other: &[u64]) -> bool {
+    let both = one.len().min(other.len());
+    both > 0 && one[both - 1] != other[both - 1]
 }
 
 fn by_length(size: u64, seen: u64) -> Content {
