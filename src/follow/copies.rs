@@ -79,6 +79,12 @@ impl Follower {
     fn search_copy(&mut self, id: FileId) {
         self.open_copies_beside(id);
         let undecided = self.undecided();
+        // It may be the copy that holds more.
+        let unpacking =
+            |other: &FileId| self.catalog.get(*other).is_some_and(Tracked::is_unpacking);
+        if undecided.iter().any(unpacking) {
+            return;
+        }
         let best = undecided
             .into_iter()
             .filter(|other| *other != id && self.fits(id, *other))

@@ -100,15 +100,19 @@ impl Follower {
     pub fn count_loss(&mut self, id: FileId) {
         let time = self.shared.clock.now();
         let Some(tracked) = self.catalog.get_mut(id) else { return };
-        let lost = tracked.handle.known().facts.lost;
-        let Some(row) = tracked.row.as_mut().filter(|row| lost > row.lost) else { return };
+        let lost = tracked.handle.known().met;
+        let Some(row) = tracked.row.as_mut().filter(|_| lost > 0) else { return };
+        // An earlier run may have counted it for another consumer.
+        self.shared.note_loss(row, lost);
+        if lost <= row.lost {
+            return;
+        }
         row.lost = lost;
         let text = match row.rest {
             Some(_) => notices::deleted(&row.path, lost),
             None => notices::truncated(&row.path, lost),
         };
         self.shared.board.say(Topic::Truncated(row.path.clone()), Level::Error, time, text);
-        self.shared.note_loss(row, lost);
         self.pending.change(id);
         self.shared.changed();
     }
@@ -175,6 +179,13 @@ impl Follower {
             || self.is_unpacking()
             || self.seen.unopened.contains(&row.file_key().inode)
             || undecided
+            || row.unfinished.is_some() && self.undecided_hold(row)
+    }
+
+    /// A file whose first line is not complete holds all that was seen.
+    fn undecided_hold(&self, row: &GenerationRow) -> bool {
+        let undecided = self.catalog.iter().filter(|(_, tracked)| tracked.undecided());
+        undecided.filter_map(|(_, t)| t.file()).any(|file| self.holds(&file, row))
     }
 
     /// Rows of generations that are gone, that everybody has read, and that nobody missed for long.

@@ -89,6 +89,8 @@ pub(in crate::follow) struct Known {
     pub complete: bool,
     /// Bytes that can be read; below `size` where only a shorter copy is left.
     pub available: u64,
+    /// The longest gap that a reader has met since the start, in bytes.
+    pub met: u64,
 }
 
 impl FileFacts {
@@ -118,7 +120,13 @@ impl FileHandle {
             file: RwLock::new(Slot::Open(file)),
             last_use: AtomicU64::new(descriptors.as_ref().map_or(0, |open| open.next_use())),
             descriptors,
-            known: Mutex::new(Known { facts, mark: Mark::default(), complete: false, available }),
+            known: Mutex::new(Known {
+                facts,
+                mark: Mark::default(),
+                complete: false,
+                available,
+                met: 0,
+            }),
             front: Mutex::new(Front::default()),
             doubt: AtomicBool::new(false),
             misfit: AtomicBool::new(false),

@@ -94,7 +94,7 @@ impl Follower {
     }
 
     /// The file begins as the generation and bears its mark.
-    fn holds(&self, file: &File, row: &GenerationRow) -> bool {
+    pub fn holds(&self, file: &File, row: &GenerationRow) -> bool {
         Head::read(file).is_ok_and(|head| head.fits(&row.identity, self.key()))
             && bears(file, row.last_mark(), self.key()).unwrap_or(false)
     }

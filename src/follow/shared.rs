@@ -222,8 +222,9 @@ impl Shared {
     /// A consumer asks for bytes that nobody has any more: counted once, by the longest gap.
     pub fn lost(&self, handle: &FileHandle, offset: u64, to: u64) -> Read {
         let grew = handle.update(|known| {
-            let more = to - offset > known.facts.lost;
-            known.facts.lost = known.facts.lost.max(to - offset);
+            let more = to - offset > known.met;
+            known.met = known.met.max(to - offset);
+            known.facts.lost = known.facts.lost.max(known.met);
             more
         });
         if grew {

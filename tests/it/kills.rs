@@ -1,11 +1,13 @@
 //! What must hold also when the engine is killed twenty times at random moments of it.
 
+use std::collections::HashSet;
 use std::fs::{self, File};
 use std::time::Duration;
 
 use crate::bench::{Bench, assert_each_once, line, lines};
 use crate::descriptors::limited;
-use crate::fake_elasticsearch::FakeElasticsearch;
+use crate::fake_elasticsearch::{Answer, FakeElasticsearch, Take};
+use crate::judging_elasticsearch::JudgingElasticsearch;
 use crate::program::{Engine, Random, seed, send_signal, wait_for};
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -152,4 +154,60 @@ fn once_beside_a_writer() {
     let (code, said) = bench.once();
     assert_eq!(code, Some(0), "{said}");
     assert_each_once(&server.documents(), 1, KILLS as usize * 40);
+}
+
+/// A proxy that refuses large bodies for a while, then other ones, then none.
+#[test]
+fn a_limit_for_bodies_comes_and_goes() {
+    let mut random = Random(seed("limits"));
+    let server = FakeElasticsearch::start();
+    let bench = bench(&server);
+    for round in 0..KILLS {
+        let most = [1, 3, 40, usize::MAX][random.below(4) as usize];
+        server.answer(move |attempt| match attempt.ids.len() > most {
+            true => Answer { take: Take::Nothing, status: 413, ..Answer::default() },
+            false => Answer::default(),
+        });
+        bench.append("app.log", &lines(1, round as usize * 100..round as usize * 100 + 100));
+        let engine = bench.engine();
+        sleep(&mut random, 800);
+        engine.kill();
+    }
+    server.answer(|_| Answer::default());
+    let (code, said) = bench.once();
+    assert_eq!(code, Some(0), "{said}");
+    assert_each_once(&server.documents(), 1, KILLS as usize * 100);
+    assert_eq!(bench.dead_letters().len(), 0);
+}
+
+/// The first bulk makes a data stream, which rolls over again and again: whatever was sent is not sent to another index.
+#[test]
+fn a_target_that_rolls_over() {
+    let mut random = Random(seed("targets"));
+    let server = JudgingElasticsearch::start();
+    server.template("app");
+    let sink = format!("urls = [\"{}\"]\nindex = \"app\"\n", server.url);
+    let bench = Bench::new(&sink);
+    for round in 0..KILLS as usize {
+        bench.append("app.log", &lines(1, round * 100..round * 100 + 100));
+        let engine = bench.engine();
+        sleep(&mut random, 600);
+        server.roll_over("app");
+        sleep(&mut random, 200);
+        engine.kill();
+    }
+    let sent = |server: &JudgingElasticsearch| -> Vec<u64> {
+        let documents = server.documents().into_iter();
+        documents.map(|(_, document)| document["number"].as_u64().unwrap()).collect()
+    };
+    let before = sent(&server);
+    let numbers: HashSet<u64> = before.iter().copied().collect();
+    assert!(!before.is_empty());
+    assert_eq!(numbers.len(), before.len(), "no event is in two indexes");
+    assert_eq!(bench.once().0, Some(1));
+    assert_eq!(sent(&server).len(), before.len());
+    bench.configure(&format!("{sink}allow_rollover = true"));
+    assert_eq!(bench.once().0, Some(0));
+    let numbers: HashSet<u64> = sent(&server).into_iter().collect();
+    assert_eq!(numbers.len(), KILLS as usize * 100);
 }

@@ -20,8 +20,8 @@ struct Entry {
     moved: Option<FileKey>,
     /// Known from a sink's position alone, the state has no row: up to where it was seen.
     only_mark: Option<Mark>,
-    /// How far sinks that keep their own positions are in it.
-    told: u64,
+    /// How far sinks that keep their own positions are in it, and the last mark that they know.
+    told: (u64, Mark),
 }
 
 impl Entry {
@@ -57,19 +57,32 @@ impl History {
             }
         }
         if let Some(entry) = self.entries.get_mut(&id) {
-            entry.told = entry.told.max(offset);
+            entry.told.0 = entry.told.0.max(offset);
+            if entry.told.1.offset < mark.offset {
+                entry.told.1 = mark;
+            }
         }
     }
 
     /// How far sinks were in it when they began, by their own word: further than the state knows after a kill.
     pub fn told(&self, id: GenerationId) -> u64 {
-        self.entries.get(&id).map_or(0, |entry| entry.told)
+        self.entries.get(&id).map_or(0, |entry| entry.told.0)
+    }
+
+    /// Up to where it was seen, by their word.
+    pub fn told_mark(&self, id: GenerationId) -> Option<Mark> {
+        self.entries.get(&id).map(|entry| entry.told.1)
     }
 
     fn insert(&mut self, id: GenerationId, identity: &Identity, only_mark: Option<Mark>) {
         self.by_file.entry(identity.file_key()).or_default().push(id);
         self.by_head.entry((identity.head_len, identity.head_hash)).or_default().push(id);
-        let entry = Entry { identity: identity.clone(), moved: None, only_mark, told: 0 };
+        let entry = Entry {
+            identity: identity.clone(),
+            moved: None,
+            only_mark,
+            told: (0, Mark::default()),
+        };
         self.entries.insert(id, entry);
     }
 

@@ -177,6 +177,14 @@ impl Tracked {
         self.packed.as_ref().is_none_or(|packed| packed.progress() == Progress::Complete)
     }
 
+    /// Compressed, and more of it comes, or has come since the last look.
+    pub fn is_unpacking(&self) -> bool {
+        self.packed.as_ref().is_some_and(|packed| {
+            let size = packed.copy.metadata().map_or(0, |copy| copy.len());
+            packed.progress() == Progress::Unfinished || size != self.size
+        })
+    }
+
     /// Soon where it was hot a moment ago, later the longer it has been quiet.
     pub fn next_look_from(&self, now: Duration, watched: Option<Coverage>) -> Duration {
         const HOT: Duration = Duration::from_millis(250);

@@ -26,29 +26,26 @@ impl Follower {
         let told = self.catalog.history.told(row.id);
         let Some(tracked) = self.catalog.get_mut(id) else { return };
         let Some(file) = tracked.file() else { return };
-        if told > tracked.size {
-            // Seen shortly before a kill, and not in the copy that is left.
-            row.reached = row.reached.max(told);
-        }
         row.ended = None;
         row.absence = None;
         place_in(&mut row, tracked);
-        tracked.floor = tracked.size.max(row.end());
+        tracked.floor = tracked.size.max(row.end()).max(told);
         tracked.vote_open = tracked.handle.source.format.is_none()
             && row.formats.len() == 1
             && !sample_is_enough(&read_sample(&file, row.mark.offset, row.encoding));
         tracked.line_hashes = Head::read(&file).map(|h| h.line_hashes(&key)).unwrap_or_default();
         tracked.push_mark(row.mark);
-        if row.is_short() {
-            // What was added to it meanwhile is another file's: a look finds it.
-            tracked.size = row.mark.offset;
-        } else if tracked.size > row.mark.offset
+        if tracked.size > row.mark.offset
             && let Ok(Some(mark)) = next_mark(&file, &row.mark, tracked.size, &key)
         {
             drop_needless_cut(&mut row, &file, tracked.size, tracked.handle.source.multiline);
             row.note_day(now.day());
             (row.mark, row.unfinished) = (mark, None);
             tracked.push_mark(mark);
+        }
+        if told > tracked.size {
+            // Seen shortly before a kill, and not in the copy that is left.
+            row.reached = row.reached.max(told);
         }
         self.settle_with(id, row);
     }

@@ -63,9 +63,10 @@ impl Follower {
             if known.file != subject.key {
                 continue;
             }
-            let begins_so = subject.head.fits(&known.identity, self.key());
+            let extended = row.as_ref().is_some_and(|row| is_extended(row, subject));
+            let begins_so = subject.head.fits(&known.identity, self.key()) && !extended;
             let content = match begins_so {
-                true => self.content_by_mark(subject, &known.mark)?,
+                true => self.content_by_mark(subject, known.mark_within(subject))?,
                 false => Content::Differs,
             };
             let ended = row.as_ref().is_some_and(|row| row.ended.is_some());
@@ -130,10 +131,12 @@ impl Follower {
         let row = self.shared.gone().get(&id).cloned();
         let Some(known) = self.known(id, row.as_ref()) else { return Ok(None) };
         let intake = row.as_ref().is_some_and(|row| self.is_segment(&row.path));
-        if intake || known.file == subject.key {
+        let extended = row.as_ref().is_some_and(|row| is_extended(row, subject));
+        if intake || extended || known.file == subject.key {
             return Ok(None);
         }
-        let content = self.content_by_mark(subject, &known.mark)?;
+        let mark = known.mark_within(subject);
+        let content = self.content_by_mark(subject, mark)?;
         if content < Content::All {
             return Ok(None);
         }
@@ -141,7 +144,7 @@ impl Follower {
         let related = row.as_ref().is_some_and(|row| {
             names::is_related(&row.path, &path) || names::is_related(&row.first_path, &path)
         });
-        let unique = related || self.is_unique(&known.identity, &known.mark)?;
+        let unique = related || self.is_unique(&known.identity, mark)?;
         let rewritten = row.as_ref().is_some_and(|row| is_rewritten(subject, row));
         let original = self.original_of(&known, row.as_ref().map(|row| row.path.as_path()));
         Ok(Some(Evidence {
@@ -151,7 +154,7 @@ impl Follower {
             content,
             related,
             unique,
-            seen: known.mark.offset,
+            seen: mark.offset,
             rewritten,
         }))
     }
@@ -187,6 +190,10 @@ impl Follower {
         let (content, mark) = match by_bytes {
             true => (self.content_by_bytes(original, subject)?, row.mark),
             false => match self.shared_mark(original, subject.file)? {
+                // Lines that were added to a copy which lacked the end are no part of it.
+                Some(mark) if is_extended(row, subject) && mark.offset <= row.mark.offset => {
+                    return Ok(None);
+                }
                 Some(mark) => (by_length(subject.tracked.size, row.mark.offset), mark),
                 None => return Ok(None),
             },
@@ -244,7 +251,8 @@ impl Follower {
         file: &File,
     ) -> io::Result<Option<Mark>> {
         let size = file.metadata()?.len();
-        let within = original.marks.iter().rev().find(|mark| mark.offset <= size);
+        let within = original.marks.iter().filter(|mark| mark.offset <= size);
+        let within = within.max_by_key(|mark| mark.offset);
         match within {
             Some(mark) if bears(file, mark, self.key())? => Ok(Some(*mark)),
             _ => Ok(None),
@@ -340,11 +348,12 @@ impl Follower {
     fn known(&self, id: GenerationId, row: Option<&GenerationRow>) -> Option<Known> {
         if let Some(row) = row {
             let (identity, file) = (row.identity.clone(), row.file_key());
-            return Some(Known { identity, file, mark: *row.last_mark() });
+            let told = self.catalog.history.told_mark(id).unwrap_or_default();
+            return Some(Known { identity, file, mark: *row.last_mark(), told });
         }
         let mark = self.catalog.history.only_mark(id)?;
         let identity = self.catalog.history.identity(id)?.clone();
-        Some(Known { file: identity.file_key(), identity, mark })
+        Some(Known { file: identity.file_key(), identity, mark, told: mark })
     }
 
     /// Its content was written when this log was known already: it may have come and gone between two looks. Of an
@@ -367,6 +376,19 @@ struct Known {
     identity: Identity,
     file: FileKey,
     mark: Mark,
+    /// As sinks that keep their own positions know it.
+    told: Mark,
+}
+
+impl Known {
+    /// The furthest one that the file may bear: the state may be older than what sinks know.
+    fn mark_within(&self, subject: &Subject<'_>) -> &Mark {
+        let further = self.mark.offset < self.told.offset;
+        match further && self.told.offset <= subject.tracked.size {
+            true => &self.told,
+            false => &self.mark,
+        }
+    }
 }
 
 /// See [`Evidence::rewritten`]. What is compared of a compressed file was written when that was.
@@ -386,6 +408,11 @@ fn is_named(tracked: &Tracked) -> bool {
 fn differ(one: &[u64], other: &[u64]) -> bool {
     let both = one.len().min(other.len());
     both > 0 && one[both - 1] != other[both - 1]
+}
+
+/// The generation is read on in a copy that lacked the end, and the file goes on beyond that.
+fn is_extended(row: &GenerationRow, subject: &Subject<'_>) -> bool {
+    row.is_short() && subject.tracked.size > row.mark.offset
 }
 
 fn by_length(size: u64, seen: u64) -> Content {

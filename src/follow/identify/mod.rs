@@ -18,7 +18,6 @@ use super::catalog::{Stage, Tracked};
 use super::follower::Follower;
 use super::identity::Head;
 use super::notices::{self, Topic};
-use super::unpack::{Packed, Progress};
 use crate::event::status::FileState;
 use crate::event::{FileId, GenerationId, Identity, Level};
 use crate::state::absolute;
@@ -171,11 +170,7 @@ impl Follower {
         let rivals = undecided.into_iter().filter(|rival| *rival != id);
         rivals.into_iter().any(|rival| {
             let Some(tracked) = self.catalog.get(rival) else { return false };
-            let unpacking = |packed: &Arc<Packed>| {
-                let size = packed.copy.metadata().map_or(0, |copy| copy.len());
-                packed.progress() == Progress::Unfinished || size != tracked.size
-            };
-            if tracked.packed.as_ref().is_some_and(unpacking) {
+            if tracked.is_unpacking() {
                 return !called;
             }
             let claims =

@@ -151,6 +151,8 @@ impl World {
         let (Some(stream), len) = (self.files[key].stream, self.files[key].len) else { return };
         let stream = match self.files[key].place == self.streams[stream].home {
             true => stream,
+            // Nobody can tell what is added to a copy that lacks the end from the end.
+            false if len < self.streams[stream].len() => return,
             false => self.derived(stream, len),
         };
         let from = self.streams[stream].bytes.len();

@@ -86,8 +86,9 @@ impl World {
     fn is_found(&self, file: &Filed, stream: StreamId) -> Sure {
         let stream = &self.streams[stream];
         let Some(path) = &file.path else {
-            // It was created and deleted between two looks.
-            return if stream.seen == 0 { file.kept.min(Sure::Maybe) } else { file.kept };
+            // It was created and deleted between two looks, or no source means it any more.
+            let is_missed = stream.seen == 0 || self.setting.paths == Paths::Rotated;
+            return if is_missed { file.kept.min(Sure::Maybe) } else { file.kept };
         };
         if path.to_string_lossy().ends_with('~') {
             return Sure::Maybe;
