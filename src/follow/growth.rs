@@ -17,7 +17,9 @@ impl Follower {
         let (time, key) = (self.shared.clock.now(), *self.key());
         let Some(tracked) = self.catalog.get_mut(id) else { return false };
         let Some(row) = &mut tracked.row else { return false };
-        let young = row.mark.offset < HEAD as u64;
+        let before = row.mark.offset;
+        let doubled = before.next_power_of_two() < tracked.size.next_power_of_two();
+        let young = before < HEAD as u64 && doubled;
         let head = if young { Head::read(file).ok() } else { None };
         let Ok(Some(mark)) = next_mark(file, &row.mark, tracked.size, &key) else {
             // Another life since the look: the next one judges.

@@ -75,6 +75,7 @@ impl Follower {
         seen: Option<Mark>,
     ) {
         let key = *self.key();
+        let told = self.catalog.history.told(generation);
         let fresh = self.catalog.get(id).is_some_and(|t| t.early && self.fresh[t.source]);
         let Some(tracked) = self.catalog.get_mut(id) else { return };
         let Some(file) = tracked.file() else { return };
@@ -103,7 +104,7 @@ impl Follower {
             modified: None,
             start,
             mark,
-            reached: 0,
+            reached: if told > tracked.size { told } else { 0 },
             unfinished: None,
             encoding,
             formats: vec![vote(tracked.handle.source.format.as_deref(), &sample)],

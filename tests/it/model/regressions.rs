@@ -147,12 +147,38 @@ fn the_rest_is_read_from_the_longer_of_two_copies() {
     ]);
 }
 
+/// What the copy lacks is counted once a run, for the consumer that has not read it.
+#[test]
+fn what_a_copy_lacks_is_counted_in_each_run_that_meets_it() {
+    hold(&[
+        "header.1.all.extension.beside.late.stepped write.0.1 start copy.0 write.0.1 look.300 truncate.0",
+        "header.2.all.numbered.beside.prompt.stepped write.1.1 start copy.1 write.1.1 look.300 truncate.1 away.archive look.3000 kill",
+        "stamped.1.bare.dated.beside.prompt.stepped write.0.1 start kill edit.0 start truncate.0 away.elastic look.6000 kill",
+    ]);
+}
+
+#[test]
+fn what_sinks_know_beyond_a_lost_or_old_state_is_not_read_again() {
+    hold(&[
+        "header.1.all.extension.beside.prompt.stepped write.0.1 start keep copy.0 write.0.1 rename.0 look.3000 compress.0.gz.move kill old",
+        "stamped.1.all.extension.beside.late.stepped write.0.10 start copy.0 write.0.5 look.300 truncate.0 look.6000 kill lose",
+    ]);
+}
+
+#[test]
+fn a_copy_of_what_was_just_begun_is_read() {
+    hold(&[
+        "header.1.bare+old.dated.olddir.prompt.free write.0.1 start copytruncate.0 write.0.1 edit.0",
+    ]);
+}
+
 /// `--once` leaves the incomplete line, then its file is deleted.
 #[test]
 fn a_half_line_that_was_seen_and_is_destroyed_is_counted() {
     hold(&[
         "json.1.ending.numbered.beside.prompt.stepped write.0.1 half.0 start look.3000 kill once recreate.0.4",
         "stamped.1.all.extension.beside.prompt.stepped half.0 once copytruncate.0 write.0.12",
+        "json.2.star.numbered.beside.prompt.stepped half.0 once carry.0",
     ]);
 }
 
