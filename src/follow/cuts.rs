@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::catalog::{Stage, Tracked};
 use super::follower::Follower;
+use super::identity::bears;
 use super::sample::last_line_end;
 use super::single::in_force;
 use crate::event::FileId;
@@ -50,15 +51,20 @@ impl Follower {
     }
 
     fn cut_at_end(&mut self, id: FileId) -> bool {
+        let key = *self.key();
         let Some(tracked) = self.catalog.get_mut(id) else { return false };
         let (Some(file), Some(open)) = (tracked.file(), tracked.handle.open_record()) else {
             return false;
         };
         let Some(row) = &mut tracked.row else { return false };
         tracked.handle.set_open_record(None);
-        let Some(end) = last_line_end(&file, open, row.mark.offset, row.encoding) else {
+        let end = last_line_end(&file, open, row.mark.offset, row.encoding);
+        // Truncated and written again since the last look: that was a line of another life.
+        if !bears(&file, &row.mark, &key).unwrap_or(false) {
+            tracked.handle.raise_doubt();
             return false;
-        };
+        }
+        let Some(end) = end else { return false };
         row.cuts.push(end);
         self.pending.change_urgently(id);
         true

@@ -37,6 +37,7 @@ impl Follower {
         self.first_look();
         self.phase = Phase::Following { since: self.now() };
         self.shared.mark_all();
+        self.clear_rests();
         self.take_up_rests();
         self.conclude();
         self.report_orphans();

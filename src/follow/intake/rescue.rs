@@ -208,6 +208,24 @@ impl Follower {
         }
     }
 
+    /// Begun by a process that was killed before its row said so.
+    pub fn clear_rests(&self) {
+        let ours = |intake: &&Intake| intake.rescue > 0;
+        let Some(intake) = self.shared.config.intake.as_ref().filter(ours) else { return };
+        let Ok(entries) = fs::read_dir(&intake.folder) else { return };
+        for entry in entries.filter_map(Result::ok) {
+            let name = entry.file_name();
+            let number = name.to_str().and_then(|name| name.strip_prefix("rest-"));
+            let id = number.and_then(|number| u64::from_str_radix(number, 16).ok());
+            let Some(id) = id.map(GenerationId) else { continue };
+            // One that nobody knows belongs to a state that is lost: a person may want it.
+            let row = self.shared.store.get().and_then(|store| store.generation(id));
+            if row.is_some_and(|row| row.rest.is_none()) {
+                self.remove_rest(id);
+            }
+        }
+    }
+
     /// Generations of ours whose own file is gone go on in what was kept of them.
     pub fn take_up_rests(&mut self) {
         let gone = self.shared.gone();

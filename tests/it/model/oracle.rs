@@ -153,7 +153,8 @@ impl<'a> Account<'a> {
             for span in stream.spans.iter().filter(|span| span.end() <= end) {
                 // After a lost state, equal first lines at the same offset may have equal ids.
                 let is_header = self.world.pieces[span.piece].is_header;
-                let untold = is_header && (stream.has_other_id || headers < self.untold.len());
+                let is_reused = stream.has_other_id || self.is_reused(number);
+                let untold = is_header && (is_reused || headers < self.untold.len());
                 if self.has(span.piece, span.from, span.to) {
                 } else if untold {
                     headers += 1;
@@ -172,6 +173,14 @@ impl<'a> Account<'a> {
             }
         }
         Ok(())
+    }
+
+    /// After an old or lost state, another stream had its id before.
+    fn is_reused(&self, stream: StreamId) -> bool {
+        let of_stream = self.streams.iter().filter(|(_, at)| **at == stream);
+        of_stream.into_iter().any(|((id, _), _)| {
+            self.streams.iter().any(|((other, _), at)| other == id && *at != stream)
+        })
     }
 
     fn unique(&self) -> Result<(), Failure> {

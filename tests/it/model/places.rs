@@ -179,7 +179,8 @@ impl World {
                 continue;
             }
             file.open = open.max(file.open);
-            if is_home && file.open == Sure::Yes {
+            // Before its first line is complete nobody knows which log it is.
+            if is_home && is_line && file.open == Sure::Yes {
                 let stream = &mut self.streams[stream];
                 stream.seen = file.len.max(stream.seen);
                 self.logs[stream.log].is_known = true;

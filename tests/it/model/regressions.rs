@@ -165,6 +165,14 @@ fn what_sinks_know_beyond_a_lost_or_old_state_is_not_read_again() {
     ]);
 }
 
+/// The quiet record was closed by a line end of the next life of its file.
+#[test]
+fn a_record_is_not_cut_by_what_was_written_after_a_truncation() {
+    hold(&[
+        "header.2.ending.dated.beside.prompt.stepped write.1.1 start reopen.1 look.3000 write.1.2 look.300 copytruncate.1 write.1.5",
+    ]);
+}
+
 #[test]
 fn a_copy_of_what_was_just_begun_is_read() {
     hold(&[
