@@ -45,6 +45,8 @@ pub struct Sight {
     pub problems: Vec<Problem>,
     /// Folders in which a new file would matter.
     pub folders: BTreeSet<PathBuf>,
+    /// Some path is a link: where it leads may change elsewhere.
+    pub links: bool,
     taken: HashSet<Place>,
 }
 
@@ -116,6 +118,7 @@ struct Walk<'a> {
 
 impl Walk<'_> {
     fn configured(&mut self, path: &Path) {
+        self.note_link(path);
         match fs::metadata(path) {
             Ok(metadata) if metadata.is_dir() => self.folder(path),
             Ok(metadata) if metadata.is_file() => {
@@ -130,6 +133,10 @@ impl Walk<'_> {
             Err(_) if pattern::is_pattern(path.as_os_str().as_bytes()) => self.pattern(path),
             Err(error) => self.absent(path, error),
         }
+    }
+
+    fn note_link(&mut self, path: &Path) {
+        self.sight.links |= path.is_symlink();
     }
 
     fn absent(&mut self, path: &Path, error: io::Error) {
@@ -202,6 +209,7 @@ impl Walk<'_> {
             return self.descend(path, rest, depth);
         }
         self.sight.folders.insert(folder_of(&path).to_owned());
+        self.note_link(&path);
         match fs::metadata(&path) {
             Ok(metadata) if metadata.is_file() && !names::compressed(&path) => {
                 self.add(path, Place::of(&metadata));
@@ -222,6 +230,8 @@ impl Walk<'_> {
     }
 
     fn entries(&mut self, folder: &Path, each: &mut dyn FnMut(&mut Self, &Listed)) {
+        // Also one that is not there yet.
+        self.sight.folders.insert(folder.to_owned());
         let entries = match fs::read_dir(folder) {
             Ok(entries) => entries,
             // Not a folder, or gone between two looks: it has no entries.
@@ -231,7 +241,6 @@ impl Walk<'_> {
                 return self.sight.problems.push(Problem::Failed(folder.to_owned(), error));
             }
         };
-        self.sight.folders.insert(folder.to_owned());
         let device = fs::metadata(folder).map_or(0, |folder| folder.dev());
         let listed = |entry: DirEntry| Listed { name: entry.file_name(), entry, device };
         let mut all: Vec<Listed> = entries.filter_map(Result::ok).map(listed).collect();
@@ -248,6 +257,7 @@ impl Walk<'_> {
         let place = if kind.is_file() {
             Place { device: listed.device, inode: listed.entry.ino() }
         } else if kind.is_symlink() {
+            self.sight.links = true;
             match fs::metadata(&path) {
                 Ok(target) if target.is_file() => Place::of(&target),
                 Ok(_) => return,

@@ -48,6 +48,8 @@ impl Follower {
             tracked.publish();
             if tracked.stage == Stage::Settled {
                 give_out(&self.shared, tracked);
+                // It may have grown while it waited.
+                self.catalog.look_at(*id, now);
             }
         }
         if std::mem::take(&mut self.pending.settling) {

@@ -102,7 +102,7 @@ impl Follower {
         let over = tracked.packed.is_some() || tracked.place().is_none() || tracked.segment;
         let now = self.shared.clock.now();
         let quiet = |at: SystemTime| now.since(Timestamp::from(at)) >= FINISHED;
-        if over || tracked.links == 0 || tracked.modified.is_none_or(quiet) {
+        if over || row.is_short() || tracked.links == 0 || tracked.modified.is_none_or(quiet) {
             return None;
         }
         let file = tracked.file()?;

@@ -78,6 +78,8 @@ impl Work {
 pub(in crate::follow) struct Seen {
     /// The last scan could look everywhere.
     pub whole: bool,
+    /// Some path is a link.
+    pub links: bool,
     /// When the last scan began.
     pub scanned: Option<Timestamp>,
     /// Folders in which files of each source were found or are expected.

@@ -272,7 +272,7 @@ impl Follower {
             latest.1 = latest.1.max(row.first_seen);
         }
         for (path, (source, since)) in since {
-            self.find_between(source, &path, since.minus(COARSE), Timestamp::MAX);
+            self.find_between(source, &path, (since.minus(COARSE), Timestamp::MAX), false);
         }
     }
 }

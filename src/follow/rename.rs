@@ -11,6 +11,7 @@ use super::follower::{Follower, Seen};
 use super::identify::decide::Origin;
 use super::identity::{self, Place, name_of};
 use super::locate::COARSE;
+use super::names;
 use crate::base::Timestamp;
 use crate::event::FileId;
 use crate::event::status::FileState;
@@ -89,10 +90,11 @@ impl Follower {
             Some((before, _)) if *before == place => {}
             before => {
                 // One that is new may have been rotated since the last scan, when it was not there.
+                let is_new = before.is_none();
                 let since = before.map(|(_, since)| *since).or(self.seen.scanned);
                 self.seen.last_at.insert(found.path.clone(), now);
-                if let Some(since) = since {
-                    self.find_between(found.source, &found.path, since.minus(COARSE), until);
+                if let Some(since) = since.map(|since| since.minus(COARSE)) {
+                    self.find_between(found.source, &found.path, (since, until), is_new);
                 }
             }
         }
@@ -117,19 +119,35 @@ impl Follower {
         let vacant: Vec<_> = vacant.map(|(path, (source, _))| (*source, path.clone())).collect();
         for (source, path) in vacant {
             if let Some((_, since)) = self.seen.last_at.get(&path).copied() {
-                self.find_between(source, &path, since.minus(COARSE), Timestamp::MAX);
+                let times = (since.minus(COARSE), Timestamp::MAX);
+                self.find_between(source, &path, times, false);
             }
         }
     }
 
-    /// Files beside `path` that were born after its predecessor was seen, and before itself.
-    pub fn find_between(&mut self, source: usize, path: &Path, since: Timestamp, until: Timestamp) {
+    /// Files beside `path` that were born after its predecessor was seen, and before itself. `is_new`: none was seen,
+    /// so only a name that rotation makes says that a file was there.
+    pub fn find_between(
+        &mut self,
+        source: usize,
+        path: &Path,
+        (since, until): (Timestamp, Timestamp),
+        is_new: bool,
+    ) {
+        let root = names::root(path);
         // While they are listed they may be renamed once more.
         for _ in 0..5 {
             let mut news = false;
-            for (path, _) in self.siblings(path) {
-                let Ok(metadata) = fs::metadata(&path) else { continue };
+            for (path, listed) in self.siblings(path) {
+                if is_new && names::root(&path) != root {
+                    continue;
+                }
+                let Ok(metadata) = fs::metadata(&path) else {
+                    news = true;
+                    continue;
+                };
                 let place = Place::of(&metadata);
+                news |= place != listed;
                 let birth = Timestamp(identity::birth(&metadata));
                 let between = birth >= since && birth <= until && birth.0 > 0;
                 if between && self.catalog.at(place).is_none() {

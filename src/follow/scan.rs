@@ -27,7 +27,7 @@ impl Follower {
         let began = self.now();
         let time = self.shared.clock.now();
         let stamps = self.seen.stamps.again(time);
-        let sure = self.seen.whole && self.seen.unopened.is_empty();
+        let sure = self.seen.whole && !self.seen.links && self.seen.unopened.is_empty();
         let same = stamps.prove_nothing_changed_since(&self.seen.stamps);
         if !sure || !same || self.schedule.scan_is_whole(began) {
             return self.scan_with(stamps);
@@ -56,7 +56,7 @@ impl Follower {
             sight.problems.retain(|problem| problem.path() != pattern);
         }
         self.report(&sight);
-        self.seen.whole = sight.whole();
+        (self.seen.whole, self.seen.links) = (sight.whole(), sight.links);
         let mut present = HashSet::with_capacity(sight.found.len());
         self.seen.unopened.clear();
         for found in &sight.found {
@@ -241,6 +241,8 @@ impl Follower {
             self.pending.change(id);
         }
         self.name_really(id, path);
+        // What was written meanwhile was told under the other name.
+        self.catalog.look_at(id, self.now());
         self.shared.changed();
     }
 

@@ -11,7 +11,7 @@ const SCAN_HINTED: Duration = Duration::from_secs(1);
 const SCAN_POLLED: Duration = Duration::from_millis(250);
 const SCAN_LONGEST: Duration = Duration::from_secs(5);
 /// Between two scans that do not go by the times of folders, where these are kept by this machine's kernel.
-const WHOLE_LOCAL: Duration = Duration::from_secs(30);
+const WHOLE_LOCAL: Duration = Duration::from_secs(10);
 /// How often it is counted for how long generations have been gone.
 const EXPIRY: Duration = Duration::from_secs(3600);
 
@@ -116,7 +116,7 @@ mod tests {
         let mut schedule = Schedule::default();
         assert!(schedule.scan_is_whole(Duration::ZERO));
         schedule.scanned_whole(Duration::ZERO, true);
-        assert!(!schedule.scan_is_whole(29_999 * MS) && schedule.scan_is_whole(30_000 * MS));
+        assert!(!schedule.scan_is_whole(9_999 * MS) && schedule.scan_is_whole(10_000 * MS));
         schedule.scanned_whole(Duration::ZERO, false);
         assert!(!schedule.scan_is_whole(4_999 * MS) && schedule.scan_is_whole(5_000 * MS));
         schedule.hint_scan();

@@ -59,7 +59,8 @@ impl Output {
         for cursor in cursors {
             let fact = || generations.fact(cursor.generation);
             let anew = || fact().map(|fact| Known::new(cursor.generation, fact));
-            self.known.extend(before.remove(cursor).or_else(anew).map(|known| (*cursor, known)));
+            let known = before.remove(cursor).filter(|known| known.covers(cursor.offset));
+            self.known.extend(known.or_else(anew).map(|known| (*cursor, known)));
         }
     }
 }

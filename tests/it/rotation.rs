@@ -374,6 +374,47 @@ fn renamed_before_its_path_was_ever_seen() {
     bench.expect_lines(expected);
 }
 
+/// Nothing was in the folder that times could speak of.
+#[test]
+fn a_folder_that_comes_later_is_seen_within_seconds() {
+    for (pattern, there) in [("app/*.log", ""), ("*/logs/*.log", "app")] {
+        let mut bench = Bench::new(&[pattern]);
+        fs::create_dir_all(bench.path(there)).unwrap();
+        bench.open();
+        std::thread::sleep(Duration::from_millis(3500));
+        let folder = bench.path(if there.is_empty() { "app" } else { "app/logs" });
+        fs::create_dir(&folder).unwrap();
+        append(&folder.join("a.log"), lines("a", 0..3).as_bytes());
+        let began = Instant::now();
+        bench.expect_lines((0..3).map(|number| line("a", number)));
+        assert!(began.elapsed() < Duration::from_secs(8), "{pattern}: {:?}", began.elapsed());
+    }
+}
+
+/// The link that the source names stays, and the one behind it leads elsewhere.
+#[test]
+fn a_link_behind_a_link_is_seen_within_seconds() {
+    use std::os::unix::fs::symlink;
+    let mut bench = Bench::new(&["app.log"]);
+    for version in ["v1", "v2"] {
+        fs::create_dir(bench.folder.path().join(version)).unwrap();
+    }
+    let at = |bench: &Bench, name: &str| bench.folder.path().join(name);
+    append(&at(&bench, "v1/a.log"), lines("a", 0..3).as_bytes());
+    append(&at(&bench, "v2/a.log"), lines("b", 0..3).as_bytes());
+    symlink("v1", at(&bench, "current")).unwrap();
+    symlink(at(&bench, "current/a.log"), bench.path("app.log")).unwrap();
+    bench.open();
+    bench.expect_lines((0..3).map(|number| line("a", number)));
+    std::thread::sleep(Duration::from_millis(3500));
+    fs::remove_file(at(&bench, "current")).unwrap();
+    symlink("v2", at(&bench, "current")).unwrap();
+    let began = Instant::now();
+    let all = ["a", "b"].into_iter().flat_map(|writer| (0..3).map(move |n| line(writer, n)));
+    bench.expect_lines(all);
+    assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
+}
+
 /// S08: renamed out of every pattern, and its writer goes on.
 #[test]
 fn late_lines_of_a_writer_that_keeps_the_old_file() {

@@ -66,7 +66,7 @@ impl History {
 
     /// How far sinks were in it when they began, by their own word: further than the state knows after a kill.
     pub fn told(&self, id: GenerationId) -> u64 {
-        self.entries.get(&id).map_or(0, |entry| entry.told.0)
+        self.entries.get(&id).map_or(0, |entry| entry.told.0.max(entry.told.1.offset))
     }
 
     /// Up to where it was seen, by their word.
@@ -216,7 +216,7 @@ mod tests {
         let mut history = History::default();
         history.add_position(id, &identity, Mark { offset: 10, hash: 1, wide: 0 }, 10);
         history.add_position(id, &identity, Mark { offset: 20, hash: 2, wide: 0 }, 15);
-        assert_eq!(history.told(id), 15);
+        assert_eq!(history.told(id), 20);
         assert_eq!(history.only_mark(id), Some(Mark { offset: 20, hash: 2, wide: 0 }));
         assert_eq!(history.next_life(identity.clone(), &key).1.ordinal, 1);
         history.add(id, &identity, None);

@@ -190,12 +190,14 @@ impl Tracked {
         const HOT: Duration = Duration::from_millis(250);
         const TOGETHER: Duration = Duration::from_secs(1);
         let quiet = self.quiet_for(now);
+        // What is written under another name is told of the folder of that one.
+        let watched = watched.map(|it| if self.links > 1 { Coverage::Some } else { it });
         let pause = match (self.stage, watched) {
             (Stage::Suspect, _) => HOT,
             (_, None) => (quiet / 8).clamp(HOT, TOGETHER),
             (_, Some(Coverage::Some)) => (quiet / 8).clamp(HOT, Duration::from_secs(5)),
-            // Growth is told; this is for writes through a mapping, which are not.
-            (_, Some(Coverage::All)) => quiet.clamp(HOT, Duration::from_secs(30)),
+            // Growth is told, but for writes through a mapping, a mount of the file alone, or an overlay above it.
+            (_, Some(Coverage::All)) => quiet.clamp(HOT, Duration::from_secs(10)),
         };
         let next = now + pause;
         // Each sweep goes through all files: those that lie still share one a second.

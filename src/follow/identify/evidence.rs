@@ -412,7 +412,7 @@ fn differ(one: &[u64], other: &[u64]) -> bool {
 
 /// The generation is read on in a copy that lacked the end, and the file goes on beyond that.
 fn is_extended(row: &GenerationRow, subject: &Subject<'_>) -> bool {
-    row.is_short() && subject.tracked.size > row.mark.offset
+    row.is_short() && subject.tracked.size > row.last_mark().offset
 }
 
 fn by_length(size: u64, seen: u64) -> Content {

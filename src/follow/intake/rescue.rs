@@ -72,7 +72,8 @@ impl Follower {
             if !(held || nameless(tracked)) {
                 continue;
             }
-            let upto = row.rest.map_or(row.start, |rest| rest.upto);
+            let slowest = self.shared.slowest(row).unwrap_or(row.start);
+            let upto = row.rest.map_or(slowest, |rest| rest.upto);
             match self.shared.behind(row) {
                 Some(true) if nameless(tracked) && upto < row.mark.offset => {
                     self.work.rescuing.insert(id);

@@ -43,6 +43,11 @@ impl Known {
         Known(generation, (inode, birth, head_len, head_hash, ordinal), offset, hash)
     }
 
+    /// It was taken when all of that was seen.
+    pub(super) fn covers(&self, offset: u64) -> bool {
+        offset <= self.2
+    }
+
     fn fact(&self) -> Fact {
         let (inode, birth, head_len, head_hash, ordinal) = self.1;
         let identity = Identity { inode, birth, head_len, head_hash, ordinal };

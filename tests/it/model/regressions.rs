@@ -162,6 +162,8 @@ fn what_sinks_know_beyond_a_lost_or_old_state_is_not_read_again() {
     hold(&[
         "header.1.all.extension.beside.prompt.stepped write.0.1 start keep copy.0 write.0.1 rename.0 look.3000 compress.0.gz.move kill old",
         "stamped.1.all.extension.beside.late.stepped write.0.10 start copy.0 write.0.5 look.300 truncate.0 look.6000 kill lose",
+        "stamped.1.bare.numbered.beside.prompt.stepped write.0.3 start look.3000 keep write.0.3 look.300 copy.0 write.0.4 look.300 kill old truncate.0 start look.3000 stop",
+        "json.1.bare.numbered.beside.prompt.stepped write.0.3 start look.3000 away.elastic away.archive half.0 copy.0 finish.0 write.0.2 look.300 truncate.0 look.500 stop once start look.3000 back.elastic back.archive look.3000 stop",
     ]);
 }
 
