@@ -126,8 +126,11 @@ impl Shared {
     }
 
     pub fn remove_file(&self, id: FileId) {
+        let told = self.file(id).and_then(|handle| handle.generation_with_loss());
         self.files.write().expect("no holder of the files panics").remove(id);
         self.changes.mark(&News::of_file(id, None));
+        // Its loss is listed by itself from now on.
+        told.into_iter().for_each(|id| self.changes.mark(&News::of_file(lost_file_id(id), None)));
     }
 
     pub fn life(&self, id: GenerationId) -> Option<Arc<FileHandle>> {
@@ -267,8 +270,13 @@ impl Shared {
         losses.map(status).collect()
     }
 
+    /// One of them, unless a file tells of it.
     pub fn lost_file(&self, id: FileId) -> Option<FileStatus> {
-        self.lost_files(&|generation| lost_file_id(generation) != id).pop()
+        let found = self.lost_files(&|generation| lost_file_id(generation) != id).pop()?;
+        let is_it = |handle: &Arc<FileHandle>| {
+            handle.generation_with_loss().is_some_and(|generation| lost_file_id(generation) == id)
+        };
+        (!self.files().iter().any(is_it)).then_some(found)
     }
 
     /// Noted once, by the longest gap; told where it is more than was known.
