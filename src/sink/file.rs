@@ -11,7 +11,6 @@
 mod side;
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
@@ -21,10 +20,10 @@ use std::sync::{Arc, Mutex};
 use futures::future::BoxFuture;
 use rustix::fs::{FlockOperation, flock};
 
-use self::side::{Known, Side};
+use self::side::Side;
 use super::{Cursors, Delivery, Items, Limits, Outcome, Sink, SinkError};
 use crate::archive::Generations;
-use crate::event::{Cursor, Position};
+use crate::event::Position;
 use crate::privacy::Outgoing;
 
 /// See the module.
@@ -43,26 +42,6 @@ struct Output {
     file: File,
     /// Where the next line goes.
     length: u64,
-    /// What was known of the generations at the commit in which their cursors moved last.
-    known: HashMap<Cursor, Known>,
-}
-
-impl Output {
-    fn new(file: File, length: u64) -> Self {
-        Output { file, length, known: HashMap::new() }
-    }
-
-    /// Looks again for those alone whose cursors have moved.
-    fn look_up(&mut self, cursors: &Cursors, generations: &dyn Generations) {
-        let mut before = std::mem::take(&mut self.known);
-        self.known.reserve(cursors.len());
-        for cursor in cursors {
-            let fact = || generations.fact(cursor.generation);
-            let anew = || fact().map(|fact| Known::new(cursor.generation, fact));
-            let known = before.remove(cursor).filter(|known| known.covers(cursor.offset));
-            self.known.extend(known.or_else(anew).map(|known| (*cursor, known)));
-        }
-    }
 }
 
 impl FileSink {
@@ -100,12 +79,12 @@ impl Shared {
         let cursors = match side {
             Some(side) => {
                 self.cut_back(&file, length, &side)?;
-                *output = Some(Output::new(file, side.length));
+                *output = Some(Output { file, length: side.length });
                 side.positions()
             }
             None => {
                 let length = self.begin(&file, length)?;
-                *output = Some(Output::new(file, length));
+                *output = Some(Output { file, length });
                 Vec::new()
             }
         };
@@ -185,15 +164,18 @@ impl Shared {
     }
 
     fn commit(&self, cursors: Cursors) -> Result<(), SinkError> {
-        let mut output = self.output.lock().expect("no holder of the output panics");
-        let Some(output) = output.as_mut() else {
+        let output = self.output.lock().expect("no holder of the output panics");
+        let Some(output) = output.as_ref() else {
             return Err(SinkError::Unavailable(format!("{} is not open", self.path.display())));
         };
         output.file.sync_all().map_err(|error| self.failed("make durable", &error))?;
         let tail = side::tail(&output.file, output.length);
         let tail = tail.map_err(|error| self.failed("read", &error))?;
-        output.look_up(&cursors, &*self.generations);
-        let known = output.known.values().cloned().collect();
+        let facts = cursors.iter().filter_map(|cursor| {
+            let fact = self.generations.fact(cursor.generation)?;
+            Some(side::Known::new(cursor.generation, fact))
+        });
+        let known = facts.collect();
         let side = Side { version: side::VERSION, length: output.length, tail, cursors, known };
         side.store(&self.path).map_err(|error| self.failed("write the cursor of", &error))
     }

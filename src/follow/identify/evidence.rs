@@ -9,6 +9,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::decide::{Candidate, Content, Evidence, Original};
+use super::known::Known;
 use crate::base::Timestamp;
 use crate::event::{FileKey, GenerationId, Identity, Mark};
 use crate::follow::catalog::{Stage, Tracked};
@@ -344,18 +345,6 @@ impl Follower {
         Ok(found)
     }
 
-    /// What is known of a generation, with a row or from a sink's position alone.
-    fn known(&self, id: GenerationId, row: Option<&GenerationRow>) -> Option<Known> {
-        if let Some(row) = row {
-            let (identity, file) = (row.identity.clone(), row.file_key());
-            let told = self.catalog.history.told_mark(id).unwrap_or_default();
-            return Some(Known { identity, file, mark: *row.last_mark(), told });
-        }
-        let mark = self.catalog.history.only_mark(id)?;
-        let identity = self.catalog.history.identity(id)?.clone();
-        Some(Known { file: identity.file_key(), identity, mark, told: mark })
-    }
-
     /// Its content was written when this log was known already: it may have come and gone between two looks. Of an
     /// uncompressed file its birth tells that.
     fn is_recent(&self, tracked: &Tracked) -> bool {
@@ -368,26 +357,6 @@ impl Follower {
         let near = gone.values().chain(held).filter(|row| folder_of(&row.path) == folder_of(&path));
         let known = near.map(|row| row.first_seen).min();
         known.is_some_and(|known| tracked.modified.is_some_and(|at| Timestamp::from(at) >= known))
-    }
-}
-
-/// A generation that nobody holds.
-struct Known {
-    identity: Identity,
-    file: FileKey,
-    mark: Mark,
-    /// As sinks that keep their own positions know it.
-    told: Mark,
-}
-
-impl Known {
-    /// The furthest one that the file may bear: the state may be older than what sinks know.
-    fn mark_within(&self, subject: &Subject<'_>) -> &Mark {
-        let further = self.mark.offset < self.told.offset;
-        match further && self.told.offset <= subject.tracked.size {
-            true => &self.told,
-            false => &self.mark,
-        }
     }
 }
 

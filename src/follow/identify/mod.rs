@@ -6,6 +6,7 @@
 mod begin;
 pub(in crate::follow) mod decide;
 mod evidence;
+mod known;
 
 use std::fs::File;
 use std::io;

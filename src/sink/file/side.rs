@@ -33,7 +33,7 @@ pub(super) struct Side {
 }
 
 /// One generation, as an array: `[generation, [inode, birth, head length, head hash, ordinal], mark offset, mark hash]`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Known(GenerationId, (u64, i64, u32, u64, u32), u64, u64);
 
 impl Known {
@@ -41,11 +41,6 @@ impl Known {
         let Identity { inode, birth, head_len, head_hash, ordinal } = fact.identity;
         let Mark { offset, hash, .. } = fact.mark;
         Known(generation, (inode, birth, head_len, head_hash, ordinal), offset, hash)
-    }
-
-    /// It was taken when all of that was seen.
-    pub(super) fn covers(&self, offset: u64) -> bool {
-        offset <= self.2
     }
 
     fn fact(&self) -> Fact {
