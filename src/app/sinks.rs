@@ -250,7 +250,7 @@ fn build(
             }
             Arc::new(ArchiveSink::new(archive, Arc::new(store), clock, *keep))
         }
-        SinkKind::File { path } => Arc::new(FileSink::new(path.clone(), Arc::new(store))),
+        SinkKind::File { path } => Arc::new(FileSink::new(path.clone(), Arc::new(store), clock)),
         SinkKind::Stdout => {
             let (sink, reader_gone) = StdoutSink::new();
             closed = Some(reader_gone);

@@ -119,7 +119,7 @@ impl Positions {
     }
 
     /// What these generations hold in the archive was of other bytes than they hold now.
-    pub(super) fn forget(&mut self, generations: &[GenerationId]) {
+    pub(crate) fn forget(&mut self, generations: &[GenerationId]) {
         self.rows.retain(|id, _| !generations.contains(id));
     }
 
@@ -132,7 +132,7 @@ impl Positions {
     }
 
     /// These positions moved on to `upto`; none ever moves back. What is not in `upto` stays for 30 days.
-    pub(super) fn advanced(
+    pub(crate) fn advanced(
         &self,
         upto: &[Cursor],
         generations: &dyn Generations,
@@ -169,7 +169,8 @@ impl Positions {
 }
 
 impl Position {
-    fn unknown() -> Self {
+    /// Nothing of it is delivered.
+    pub(crate) fn unknown() -> Self {
         Position { offset: 0, identity: None, mark: Mark::default(), absent: Duration::ZERO }
     }
 }

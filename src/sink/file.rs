@@ -22,8 +22,9 @@ use rustix::fs::{FlockOperation, flock};
 
 use self::side::Side;
 use super::{Cursors, Delivery, Items, Limits, Outcome, Sink, SinkError};
-use crate::archive::Generations;
-use crate::event::Position;
+use crate::archive::{Generations, Positions};
+use crate::base::Clock;
+use crate::event::{Cursor, GenerationId, Position};
 use crate::privacy::Outgoing;
 
 /// See the module.
@@ -34,6 +35,7 @@ pub struct FileSink {
 struct Shared {
     path: PathBuf,
     generations: Arc<dyn Generations>,
+    clock: Arc<dyn Clock>,
     output: Mutex<Option<Output>>,
 }
 
@@ -42,18 +44,20 @@ struct Output {
     file: File,
     /// Where the next line goes.
     length: u64,
+    /// As the side file says it.
+    positions: Positions,
 }
 
 impl FileSink {
     /// `generations` tells the identity of each generation (the state does), to be kept beside the cursors.
-    pub fn new(path: PathBuf, generations: Arc<dyn Generations>) -> Self {
-        FileSink { shared: Arc::new(Shared { path, generations, output: Mutex::new(None) }) }
+    pub fn new(path: PathBuf, generations: Arc<dyn Generations>, clock: Arc<dyn Clock>) -> Self {
+        FileSink { shared: Arc::new(Shared { path, generations, clock, output: Mutex::new(None) }) }
     }
 
     /// What the side file of an output says, without a look at the output; none where there is no usable one.
     pub fn kept_positions(output: &Path) -> Vec<Position> {
         let side = Side::load(output).ok().flatten();
-        side.map(|side| side.positions()).unwrap_or_default()
+        side.map(|side| side.positions().known()).unwrap_or_default()
     }
 
     /// Runs on a blocking thread.
@@ -76,19 +80,16 @@ impl Shared {
         let length = file.metadata().map_err(|error| self.failed("look at", &error))?.len();
         let side =
             Side::load(&self.path).map_err(|error| self.failed("read the cursor of", &error))?;
-        let cursors = match side {
+        let (length, positions) = match side {
             Some(side) => {
                 self.cut_back(&file, length, &side)?;
-                *output = Some(Output { file, length: side.length });
-                side.positions()
+                (side.length, side.positions())
             }
-            None => {
-                let length = self.begin(&file, length)?;
-                *output = Some(Output { file, length });
-                Vec::new()
-            }
+            None => (self.begin(&file, length)?, Positions::default()),
         };
-        Ok(cursors)
+        let known = positions.known();
+        *output = Some(Output { file, length, positions });
+        Ok(known)
     }
 
     fn open(&self) -> Result<File, SinkError> {
@@ -143,7 +144,7 @@ impl Shared {
         };
         file.sync_all().map_err(|error| failed(&error))?;
         let tail = side::tail(file, length).map_err(|error| failed(&error))?;
-        let side = Side { version: side::VERSION, length, tail, ..Side::default() };
+        let side = Side::new(length, tail, &Positions::default());
         side.store(&self.path).map_err(|error| failed(&error))?;
         Ok(length)
     }
@@ -163,21 +164,27 @@ impl Shared {
         Ok(())
     }
 
-    fn commit(&self, cursors: Cursors) -> Result<(), SinkError> {
-        let output = self.output.lock().expect("no holder of the output panics");
-        let Some(output) = output.as_ref() else {
+    fn commit(&self, upto: &[Cursor]) -> Result<(), SinkError> {
+        let mut output = self.output.lock().expect("no holder of the output panics");
+        let Some(output) = output.as_mut() else {
             return Err(SinkError::Unavailable(format!("{} is not open", self.path.display())));
         };
         output.file.sync_all().map_err(|error| self.failed("make durable", &error))?;
         let tail = side::tail(&output.file, output.length);
         let tail = tail.map_err(|error| self.failed("read", &error))?;
-        let facts = cursors.iter().filter_map(|cursor| {
-            let fact = self.generations.fact(cursor.generation)?;
-            Some(side::Known::new(cursor.generation, fact))
-        });
-        let known = facts.collect();
-        let side = Side { version: side::VERSION, length: output.length, tail, cursors, known };
-        side.store(&self.path).map_err(|error| self.failed("write the cursor of", &error))
+        let now = self.clock.now();
+        let positions = output.positions.advanced(upto, &*self.generations, now);
+        let side = Side::new(output.length, tail, &positions);
+        side.store(&self.path).map_err(|error| self.failed("write the cursor of", &error))?;
+        output.positions = positions;
+        Ok(())
+    }
+
+    fn forget(&self, generations: &[GenerationId]) {
+        let mut output = self.output.lock().expect("no holder of the output panics");
+        if let Some(output) = output.as_mut() {
+            output.positions.forget(generations);
+        }
     }
 
     fn failed(&self, what: &str, error: &io::Error) -> SinkError {
@@ -225,6 +232,11 @@ impl Sink for FileSink {
         Box::pin(async { self.run(Shared::resume).await.map(Some) })
     }
 
+    fn forget(&self, generations: Vec<GenerationId>) -> BoxFuture<'_, Result<(), SinkError>> {
+        self.shared.forget(&generations);
+        Box::pin(std::future::ready(Ok(())))
+    }
+
     fn deliver<'a>(&'a self, items: &'a Items) -> BoxFuture<'a, Delivery> {
         Box::pin(async move {
             let body = items.body.clone();
@@ -237,7 +249,7 @@ impl Sink for FileSink {
 
     fn commit<'a>(&'a self, upto: &'a Cursors) -> BoxFuture<'a, Result<(), SinkError>> {
         let upto = upto.clone();
-        Box::pin(self.run(move |shared| shared.commit(upto)))
+        Box::pin(self.run(move |shared| shared.commit(&upto)))
     }
 }
 

@@ -88,7 +88,11 @@ impl Machine {
         let (worker, handle) = Worker::new(WorkerConfig {
             name: "out".into(),
             kind: "file".into(),
-            sink: Arc::new(FileSink::new(self.path("out.jsonl"), Arc::new(store.clone()))),
+            sink: Arc::new(FileSink::new(
+                self.path("out.jsonl"),
+                Arc::new(store.clone()),
+                clock.clone(),
+            )),
             queue: Arc::new(log.clone()),
             store: store.clone(),
             policy: Arc::new(Policy::new(&["client_id".into()], false)),

@@ -1,68 +1,94 @@
 //! The side file of an output: how long it was, what stood at its end, and the cursors that belong to it.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::hash::Hasher;
 use std::io::{self, Write};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use siphasher::sip::SipHasher24;
 
-use crate::archive::Fact;
-use crate::event::{Cursor, GenerationId, Identity, Mark, Position};
+use crate::archive::{Position, Positions};
+use crate::base::Timestamp;
+use crate::event::{Cursor, GenerationId, Identity, Mark};
 use crate::sink::Cursors;
 
-pub(super) const VERSION: u32 = 1;
+const VERSION: u32 = 1;
 /// So many bytes before the end tell one output from another.
 const TAIL: u64 = 64;
 
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Side {
-    pub version: u32,
+    version: u32,
     pub length: u64,
     /// Hash of the (at most) 64 bytes before `length`.
     pub tail: u64,
-    pub cursors: Cursors,
-    /// By which the generations of the cursors are recognised where the state is lost; not in files of earlier
-    /// versions.
+    cursors: Cursors,
+    /// By which the generations of the cursors are recognised where the state is lost. This and what follows is not
+    /// in files of earlier versions.
     #[serde(default)]
-    pub known: Vec<Known>,
+    known: Vec<Known>,
+    /// Seconds for which nobody has known the generation.
+    #[serde(default)]
+    absent: Vec<(GenerationId, u64)>,
+    #[serde(default)]
+    written: Timestamp,
 }
 
 /// One generation, as an array: `[generation, [inode, birth, head length, head hash, ordinal], mark offset, mark hash]`.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct Known(GenerationId, (u64, i64, u32, u64, u32), u64, u64);
+struct Known(GenerationId, (u64, i64, u32, u64, u32), u64, u64);
 
 impl Known {
-    pub(super) fn new(generation: GenerationId, fact: Fact) -> Known {
-        let Identity { inode, birth, head_len, head_hash, ordinal } = fact.identity;
-        let Mark { offset, hash, .. } = fact.mark;
-        Known(generation, (inode, birth, head_len, head_hash, ordinal), offset, hash)
+    fn new((id, position): (&GenerationId, &Position)) -> Option<Known> {
+        let Identity { inode, birth, head_len, head_hash, ordinal } =
+            *position.identity.as_ref()?;
+        let Mark { offset, hash, .. } = position.mark;
+        Some(Known(*id, (inode, birth, head_len, head_hash, ordinal), offset, hash))
     }
 
-    fn fact(&self) -> Fact {
+    fn place_in(&self, position: &mut Position) {
         let (inode, birth, head_len, head_hash, ordinal) = self.1;
-        let identity = Identity { inode, birth, head_len, head_hash, ordinal };
-        Fact { identity, mark: Mark { offset: self.2, hash: self.3, wide: 0 } }
+        position.identity = Some(Identity { inode, birth, head_len, head_hash, ordinal });
+        position.mark = Mark { offset: self.2, hash: self.3, wide: 0 };
     }
 }
 
 impl Side {
-    pub(super) fn positions(&self) -> Vec<Position> {
-        let facts: HashMap<GenerationId, Fact> =
-            self.known.iter().map(|known| (known.0, known.fact())).collect();
-        let position = |cursor: &Cursor| {
-            let fact = facts.get(&cursor.generation);
-            Position {
-                cursor: *cursor,
-                identity: fact.map(|fact| fact.identity.clone()),
-                mark: fact.map_or_else(Mark::default, |fact| fact.mark),
-            }
+    pub(super) fn new(length: u64, tail: u64, positions: &Positions) -> Side {
+        let rows = &positions.rows;
+        let absent = rows.iter().map(|(id, row)| (*id, row.absent.as_secs()));
+        Side {
+            version: VERSION,
+            length,
+            tail,
+            cursors: positions.known().into_iter().map(|position| position.cursor).collect(),
+            known: rows.iter().filter_map(Known::new).collect(),
+            absent: absent.filter(|(_, seconds)| *seconds > 0).collect(),
+            written: positions.written,
+        }
+    }
+
+    pub(super) fn positions(&self) -> Positions {
+        let row = |cursor: &Cursor| {
+            (cursor.generation, Position { offset: cursor.offset, ..Position::unknown() })
         };
-        self.cursors.iter().map(position).collect()
+        let mut rows: BTreeMap<GenerationId, Position> = self.cursors.iter().map(row).collect();
+        for known in &self.known {
+            if let Some(row) = rows.get_mut(&known.0) {
+                known.place_in(row);
+            }
+        }
+        for (id, seconds) in &self.absent {
+            if let Some(row) = rows.get_mut(id) {
+                row.absent = Duration::from_secs(*seconds);
+            }
+        }
+        Positions { written: self.written, aged: self.written, rows }
     }
 
     /// `None` where there is none.

@@ -1,7 +1,10 @@
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use super::*;
+use crate::base::clock::ManualClock;
+use crate::base::{SystemClock, Timestamp};
 use crate::event::{Cursor, GenerationId};
 
 fn items(lines: &[&str]) -> Items {
@@ -30,7 +33,11 @@ fn refused(result: Result<Option<Vec<Position>>, SinkError>) -> String {
 }
 
 fn sink_at(path: &Path) -> FileSink {
-    FileSink::new(path.to_owned(), Arc::new(crate::state::Store::ephemeral()))
+    sink_with(path, Arc::new(SystemClock::new()))
+}
+
+fn sink_with(path: &Path, clock: Arc<dyn Clock>) -> FileSink {
+    FileSink::new(path.to_owned(), Arc::new(crate::state::Store::ephemeral()), clock)
 }
 
 /// The cursors alone: these generations stand in no state.
@@ -62,6 +69,66 @@ async fn a_kill_between_append_and_commit_repeats_no_line() {
     sink.commit(&upto(14)).await.unwrap();
     assert_eq!(cursors(sink.resume().await.unwrap()), Some(upto(14)));
     assert_eq!(fs::read_to_string(&path).unwrap(), "one\ntwo\nthree\n");
+}
+
+#[tokio::test]
+async fn a_generation_that_the_log_does_not_know_yet_keeps_its_cursor() {
+    let scratch = tempfile::tempdir().unwrap();
+    let path = scratch.path().join("out.jsonl");
+    let clock = Arc::new(ManualClock::at(Timestamp::from_seconds(1_700_000_000)));
+    let sink = sink_with(&path, clock.clone());
+    sink.resume().await.unwrap();
+    deliver(&sink, &["one"]).await;
+    let other = Cursor { generation: GenerationId(8), offset: 3 };
+    sink.commit(&vec![upto(4)[0], other]).await.unwrap();
+    drop(sink);
+
+    // As where the state is lost and a large copy is still being unpacked.
+    let days = |days: u64| Duration::from_secs(days * 86_400);
+    for day in 1..=29 {
+        clock.advance(days(1));
+        let sink = sink_with(&path, clock.clone());
+        let kept = cursors(sink.resume().await.unwrap()).unwrap();
+        assert_eq!(kept, vec![upto(3 + day)[0], other]);
+        sink.commit(&upto(4 + day)).await.unwrap();
+    }
+    clock.advance(days(1));
+    let sink = sink_with(&path, clock.clone());
+    sink.resume().await.unwrap();
+    sink.commit(&upto(40)).await.unwrap();
+    assert_eq!(cursors(sink.resume().await.unwrap()), Some(upto(40)));
+}
+
+#[tokio::test]
+async fn other_bytes_under_the_same_id_begin_again() {
+    let scratch = tempfile::tempdir().unwrap();
+    let path = scratch.path().join("out.jsonl");
+    let sink = sink_at(&path);
+    sink.resume().await.unwrap();
+    sink.commit(&upto(8)).await.unwrap();
+    sink.forget(vec![GenerationId(7)]).await.unwrap();
+    sink.commit(&upto(3)).await.unwrap();
+    assert_eq!(cursors(sink.resume().await.unwrap()), Some(upto(3)));
+}
+
+#[tokio::test]
+async fn the_side_file_of_an_earlier_version_is_read() {
+    let scratch = tempfile::tempdir().unwrap();
+    let path = scratch.path().join("out.jsonl");
+    let sink = sink_at(&path);
+    sink.resume().await.unwrap();
+    sink.commit(&upto(8)).await.unwrap();
+    drop(sink);
+    let cursor = scratch.path().join("out.jsonl.cursor");
+    let mut side: serde_json::Value = serde_json::from_slice(&fs::read(&cursor).unwrap()).unwrap();
+    for later in ["known", "absent", "written"] {
+        assert!(side.as_object_mut().unwrap().remove(later).is_some(), "{later}");
+    }
+    fs::write(&cursor, side.to_string()).unwrap();
+    let sink = sink_at(&path);
+    assert_eq!(cursors(sink.resume().await.unwrap()), Some(upto(8)));
+    sink.commit(&upto(9)).await.unwrap();
+    assert_eq!(cursors(sink.resume().await.unwrap()), Some(upto(9)));
 }
 
 #[tokio::test]

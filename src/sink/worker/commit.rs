@@ -8,7 +8,7 @@ use super::Worker;
 use super::fill::Filler;
 use super::lanes::{Birth, MAIN};
 use super::settle::person_needed;
-use crate::event::Cursor;
+use crate::event::{Cursor, Position};
 
 impl Worker {
     /// Cursors follow the prefixes: at once, or with the next commit of the sink.
@@ -34,7 +34,7 @@ impl Worker {
 
     pub(super) async fn commit(&mut self) {
         self.commit_at = None;
-        let upto = self.tracks.cursors_of_known(&self.config);
+        let upto = self.tracks.cursors_here();
         let sink = self.config.sink.clone();
         if let Err(error) = sink.commit(&upto).await {
             // The sink may have forgotten what it accepted: ask it where it stands, and go on from there.
@@ -67,20 +67,21 @@ impl Worker {
             return self.tracks.rewind();
         }
         let sink = self.config.sink.clone();
-        let mut marks = HashMap::new();
+        let mut own_marks = None;
         let cursors = match sink.resume().await {
             Ok(own) => {
                 self.own_cursors = own.is_some();
                 let own = own.map(|positions| {
                     let kept = positions.iter().filter(|position| position.mark.offset > 0);
-                    marks.extend(kept.map(|position| (position.cursor.generation, position.mark)));
+                    let mark = |position: &Position| (position.cursor.generation, position.mark);
+                    own_marks = Some(kept.map(mark).collect::<HashMap<_, _>>());
                     positions.into_iter().map(|position| position.cursor).collect()
                 });
                 own.unwrap_or_else(|| self.stored_cursors())
             }
             Err(error) => {
                 // For the figures: what waits behind the last cursors that are known.
-                self.tracks.reset(self.stored_cursors(), marks, &self.config);
+                self.tracks.reset(self.stored_cursors(), None, &self.config);
                 return self.fail(error.to_string(), None, person_needed(&error));
             }
         };
@@ -94,7 +95,7 @@ impl Worker {
         }
         match self.birth.as_mut().and_then(|birth| birth.done.take()) {
             Some(done) => self.tracks.inherit(done, &self.config),
-            None => self.tracks.reset(cursors, marks, &self.config),
+            None => self.tracks.reset(cursors, own_marks, &self.config),
         }
         if self.mode.round {
             self.tracks.fix_ends();

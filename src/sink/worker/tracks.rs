@@ -26,6 +26,9 @@ pub(super) struct Tracks {
     known: HashMap<GenerationId, usize>,
     /// How far those are that the log does not know (yet).
     elsewhere: HashMap<GenerationId, Prefix>,
+    /// The sink keeps its own cursors, and gives up those of generations that nobody knows any more itself: what
+    /// `elsewhere` has of them waits until the log knows the generation.
+    own: bool,
     /// What the sink's own cursors of those speak of.
     marks: HashMap<GenerationId, Mark>,
     /// Generations that hold other bytes than the sink's own cursor speaks of.
@@ -55,14 +58,15 @@ impl Tracks {
         Tracks { lane, earlier, ..Tracks::default() }
     }
 
-    /// Begins again from these cursors. `marks`: what a sink's own cursors speak of, where it says so.
+    /// Begins again from these cursors. `own`: the sink keeps them, and what they speak of, where it says so.
     pub(super) fn reset(
         &mut self,
         cursors: Cursors,
-        marks: HashMap<GenerationId, Mark>,
+        own: Option<HashMap<GenerationId, Mark>>,
         config: &WorkerConfig,
     ) {
-        self.marks = marks;
+        self.own = own.is_some();
+        self.marks = own.unwrap_or_default();
         let prefix = |cursor: Cursor| (cursor.generation, Prefix::at(cursor.offset));
         self.begin(cursors.into_iter().map(prefix).collect(), config);
     }
@@ -231,7 +235,9 @@ impl Tracks {
             self.free.push(index);
             self.known.remove(&id);
         }
-        self.elsewhere.remove(&id);
+        if !self.own {
+            self.elsewhere.remove(&id);
+        }
         self.begun.remove(&id);
         self.earlier.remove(&id);
         true

@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use super::Tracks;
 use crate::event::{Cursor, GenerationId};
 use crate::sink::Cursors;
-use crate::sink::worker::WorkerConfig;
 use crate::sink::worker::prefix::Prefix;
 use crate::sink::worker::sums::Mood;
 
@@ -50,20 +49,16 @@ impl Tracks {
 
     /// Every generation that is known, each at the end of its prefix.
     pub(in crate::sink::worker) fn cursors(&self) -> Cursors {
-        self.cursors_where(|_| true)
+        let elsewhere = self.elsewhere.iter().map(|(id, done)| cursor(*id, done));
+        self.cursors_here().into_iter().chain(elsewhere).collect()
     }
 
-    /// The same without what the state has forgotten long ago: it would be carried along for ever.
-    pub(in crate::sink::worker) fn cursors_of_known(&self, config: &WorkerConfig) -> Cursors {
-        self.cursors_where(|id| {
-            config.queue.extent(id).is_some() || config.store.generation(id).is_some()
-        })
+    /// The same without those that the log does not know (yet): a sink that keeps its own cursors has them.
+    pub(in crate::sink::worker) fn cursors_here(&self) -> Cursors {
+        self.iter().map(|track| cursor(track.generation, &track.prefix)).collect()
     }
+}
 
-    fn cursors_where(&self, is_kept: impl Fn(GenerationId) -> bool) -> Cursors {
-        let cursor = |generation, prefix: &Prefix| Cursor { generation, offset: prefix.end() };
-        let here = self.iter().map(|track| cursor(track.generation, &track.prefix));
-        let elsewhere = self.elsewhere.iter().filter(|(id, _)| is_kept(**id));
-        here.chain(elsewhere.map(|(id, done)| cursor(*id, done))).collect()
-    }
+fn cursor(generation: GenerationId, prefix: &Prefix) -> Cursor {
+    Cursor { generation, offset: prefix.end() }
 }

@@ -89,11 +89,7 @@ impl Bench {
         };
         let earlier = (0..6).map(|number| (GenerationId(number), earlier)).collect();
         let mut tracks = Tracks::new("*".into(), earlier);
-        tracks.reset(
-            vec![Cursor { generation: GenerationId(1), offset: 7 }],
-            Default::default(),
-            &config,
-        );
+        tracks.reset(vec![Cursor { generation: GenerationId(1), offset: 7 }], None, &config);
         let changes = queue.changes();
         Bench { queue, config, changes, tracks, under_way: Vec::new() }
     }
@@ -160,7 +156,7 @@ impl Bench {
             Step::Reset => {
                 self.under_way.clear();
                 let cursors = self.tracks.cursors();
-                self.tracks.reset(cursors, Default::default(), &self.config);
+                self.tracks.reset(cursors, None, &self.config);
             }
         }
     }
@@ -306,4 +302,19 @@ proptest! {
         }
         bench.end()?;
     }
+}
+
+/// The state is lost, and the follower tells of a file before its row is durable.
+#[test]
+fn a_cursor_that_the_sink_keeps_waits_until_the_log_knows_its_generation() {
+    let mut bench = Bench::new(0);
+    let id = GenerationId(1);
+    let own = vec![Cursor { generation: id, offset: 7 }];
+    bench.tracks.reset(own, Some(HashMap::new()), &bench.config);
+    bench.queue.hub.mark(&News::of([id]));
+    bench.take(&Step::Look);
+    bench.take(&Step::Forget);
+    bench.take(&Step::Extent(1, 0, 20, true));
+    bench.take(&Step::Look);
+    assert_eq!(bench.tracks.of(id).map(|track| track.read), Some(7));
 }
