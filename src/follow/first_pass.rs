@@ -52,6 +52,7 @@ impl Follower {
         self.find_what_was_moved();
         self.unpack_all_once();
         self.bind_known();
+        self.unpack_what_had_no_room();
     }
 
     /// With `once`: the ends were left open for standard input, and it has ended.

@@ -212,6 +212,18 @@ pub(in crate::follow) fn no_copy(path: &Path, reason: &dyn std::fmt::Display) ->
     )
 }
 
+/// A compressed file and its copy stay open while they are read.
+pub(in crate::follow) fn no_descriptors_to_unpack(path: &Path, once: bool) -> String {
+    let next = match once {
+        true => "run it again to read the rest",
+        false => "it is tried again every few seconds",
+    };
+    format!(
+        "cannot unpack {}: too many open files; {next}, or raise the limit (ulimit -n, LimitNOFILE in the unit)",
+        shown(path)
+    )
+}
+
 pub(in crate::follow) fn truncated(path: &Path, lost: u64) -> String {
     format!(
         "{} was truncated before everybody had read it: {} bytes are lost; its new content is read from \

@@ -13,7 +13,7 @@ use super::catalog::{Stage, Tracked};
 use super::compressed::{Compression, MAGIC};
 use super::follower::Follower;
 use super::identify::SUSPECTED;
-use super::identity::{self, Place};
+use super::identity::{self, Head, Place};
 use super::notices::{self, Topic};
 use super::pread::read_full;
 use super::unpack::{CHUNK, MOST, Packed, Progress};
@@ -48,7 +48,11 @@ impl Follower {
                 self.shared.unpacking.store(true, Ordering::Release);
             }
             Err(error) => {
-                self.say_packed(id, Level::Error, |p| notices::no_copy(p, &error));
+                let once = self.shared.once();
+                self.say_packed(id, Level::Error, |path| match error.raw_os_error() {
+                    Some(23 | 24) => notices::no_descriptors_to_unpack(path, once),
+                    _ => notices::no_copy(path, &error),
+                });
                 self.not_read(id);
             }
         }
@@ -161,7 +165,10 @@ impl Follower {
     /// Gives up the copy of a file that everybody has read.
     fn make_room(&mut self) -> bool {
         let read = |tracked: &&Tracked| {
-            let row = tracked.row.as_ref().filter(|_| tracked.stage == Stage::Ended);
+            // Nobody has begun to read before the first pass of a run that reads once is done.
+            let known = tracked.stage == Stage::Settled && self.shared.once();
+            let over = tracked.stage == Stage::Ended || known;
+            let row = tracked.row.as_ref().filter(|_| over && tracked.is_whole());
             tracked.packed.is_some() && row.is_some_and(|row| self.everybody_is_through(row))
         };
         let files = self.catalog.iter().map(|(_, tracked)| tracked);
@@ -174,6 +181,35 @@ impl Follower {
         }
         self.give_up(id);
         true
+    }
+
+    /// `--once`: what everybody has read gives its descriptors to what had none, so that several runs come through.
+    pub fn unpack_what_had_no_room(&mut self) {
+        if !self.shared.once() || !self.attended_any(|tracked| tracked.packed.is_some()) {
+            return;
+        }
+        loop {
+            let waiting = self.undecided().into_iter().filter(|id| self.is_still_compressed(*id));
+            let waiting: Vec<FileId> = waiting.collect();
+            if waiting.is_empty() || !self.make_room() {
+                return;
+            }
+            while self.make_room() {}
+            for id in waiting {
+                let place = self.catalog.get(id).and_then(|tracked| tracked.place());
+                self.seen.unopened.retain(|inode| Some(*inode) != place.map(|place| place.inode));
+                self.unpack_if_compressed(id);
+            }
+            self.shared.unopened.store(self.seen.unopened.len(), Ordering::Relaxed);
+            self.unpack_all_once();
+            self.bind_known();
+        }
+    }
+
+    fn is_still_compressed(&self, id: FileId) -> bool {
+        let tracked = self.catalog.get(id).filter(|tracked| tracked.packed.is_none());
+        let head = tracked.and_then(Tracked::file).map(|file| Head::read(&file));
+        head.is_some_and(|head| head.is_ok_and(|head| head.compression().is_some()))
     }
 
     /// Also keeps whoever reads once from taking it for done.

@@ -4,6 +4,7 @@ use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::time::Duration;
 
+use crate::compressed::gzip;
 use crate::program::{Engine, archived, logwarden, run, text, wait_for};
 
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -71,4 +72,29 @@ fn all_files_are_followed_while_they_grow_and_are_renamed() {
     assert_eq!(engine.terminate().code(), Some(0), "{said}");
     assert_eq!(archived(home.path(), &state, "*"), 2 * FILES as u64);
     assert!(!said.contains("too many open files"), "{said}");
+}
+
+/// A compressed file takes two descriptors as long as it is read: each run reads some of them.
+#[test]
+fn compressed_files_are_delivered_once_by_several_runs() {
+    let home = tempfile::tempdir().unwrap();
+    let logs = home.path().join("logs");
+    fs::create_dir(&logs).unwrap();
+    for file in 0..20 {
+        let line = format!("{{\"level\":\"info\",\"message\":\"file {file}\"}}\n");
+        fs::write(logs.join(format!("{file}.log.gz")), gzip(line.as_bytes())).unwrap();
+    }
+    let state = home.path().join("state");
+    let mut command = logwarden(home.path());
+    command.args(["--no-ui", "--once", "--state-dir"]).arg(&state).arg(&logs);
+    let mut ends = Vec::new();
+    while ends.last() != Some(&Some(0)) {
+        let before = archived(home.path(), &state, "*");
+        let output = run(&mut limited(&command));
+        let after = archived(home.path(), &state, "*");
+        assert!(after > before, "{before} → {after}: {}", text(&output.stderr));
+        ends.push(output.status.code());
+    }
+    assert!(ends.len() > 2, "the first run should not have had room for all of them");
+    assert_eq!(archived(home.path(), &state, "*"), 20);
 }
