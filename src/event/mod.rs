@@ -5,6 +5,7 @@
 
 pub mod batch;
 pub mod command;
+pub mod cuts;
 pub mod document;
 pub mod encoding;
 pub mod file_list;
@@ -19,6 +20,7 @@ pub mod value;
 
 pub use batch::{Batch, Event, Flags, Record};
 pub use command::Command;
+pub use cuts::Cuts;
 pub use encoding::Encoding;
 pub use file_list::FileList;
 pub use generation::{

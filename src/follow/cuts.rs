@@ -3,15 +3,23 @@
 use std::fs::File;
 use std::time::Duration;
 
+use super::SourceConfig;
 use super::catalog::{Stage, Tracked};
 use super::follower::Follower;
 use super::identity::bears;
+use super::pread::read_full;
+use super::reader::CAP;
 use super::sample::last_line_end;
 use super::single::in_force;
+use crate::base::Timestamp;
 use crate::event::FileId;
-use crate::format::{Fit, Format, Joins};
+use crate::format::{Context, End, Fit, Format, Framer, Joins};
 use crate::state::GenerationRow;
 
+/// A cut is judged by a line that is no longer than this.
+const JUDGED_LINE: u64 = 16 * 1024;
+/// … and by what stands so far before it.
+const LOOKED_BEHIND: u64 = 64 * 1024;
 /// An open record of a quiet file is closed after this.
 const QUIET: Duration = Duration::from_millis(500);
 
@@ -71,28 +79,68 @@ impl Follower {
     }
 }
 
-/// What follows the last cut begins a record anyway: the bytes alone say where it ends.
+/// Drops the last cut where the reading without it is the same: what follows begins a record anyway. Judged by the
+/// first line behind the cut, when that is complete; called when the file has grown to `size`, before the mark moves.
 pub(in crate::follow) fn drop_needless_cut(
     row: &mut GenerationRow,
     file: &File,
     size: u64,
-    multiline: bool,
+    source: &SourceConfig,
 ) {
-    let Some(cut) = row.cuts.last().copied() else { return };
-    if cut == 0 || row.mark.offset > cut {
-        return;
-    }
-    let format = in_force(&row.formats, cut, multiline);
-    let from = row.encoding.unit_start(cut - 1);
-    let mut bytes = vec![0; (size - from).min(4096) as usize];
-    let Ok(read) = super::pread::read_full(file, &mut bytes, from) else { return };
-    let text = row.encoding.to_utf8(&bytes[..read], from);
-    let Some((before, line)) = text.split_first() else { return };
-    let Some(end) = memchr::memchr(b'\n', line) else { return };
-    let line = line[..end].strip_suffix(b"\r").unwrap_or(&line[..end]);
-    if *before == b'\n' && begins_record(&*format, line) {
+    let Some(cut) = row.cuts.last() else { return };
+    if *cut > 0 && is_needless(row, *cut, file, size, source).unwrap_or(false) {
         row.cuts.pop();
     }
+}
+
+/// `None`: it was judged before, or cannot be judged by what is there.
+fn is_needless(
+    row: &GenerationRow,
+    cut: u64,
+    file: &File,
+    size: u64,
+    source: &SourceConfig,
+) -> Option<bool> {
+    if row.mark.offset.saturating_sub(cut) > JUDGED_LINE {
+        return None;
+    }
+    let behind = read(file, cut, size.min(cut + JUDGED_LINE))?;
+    let end = cut + row.encoding.line_end(&behind, cut)? as u64;
+    // Another format begins on the way: that is a boundary of its own.
+    let formats = row.formats.iter().map(|entry| entry.offset);
+    if row.mark.offset >= end || formats.clone().any(|at| (cut..end).contains(&at)) {
+        return None;
+    }
+    let boundary = formats.chain(row.cuts.iter().rev().skip(1).copied().take(1)).chain([row.start]);
+    let boundary = boundary.filter(|at| *at < cut).max()?;
+    let from = row.encoding.unit_start(boundary.max(cut.saturating_sub(LOOKED_BEHIND)));
+    let bytes = read(file, from, end)?;
+    let format = in_force(&row.formats, cut - 1, source.multiline);
+    let framer = Framer { format, encoding: row.encoding, cap: CAP };
+    let before = &bytes[..(cut - from) as usize];
+    let begin = match from == boundary {
+        true => 0,
+        false => framer.first_begin(before, from, false)?,
+    };
+    let frame = |cuts: &[u64]| {
+        let mut context = Context {
+            zone: source.zone.clone(),
+            day_mark: 0,
+            last: None,
+            since_last: 0,
+            seen: Timestamp::MIN,
+        };
+        let (base, mut records) = (from + begin as u64, Vec::new());
+        framer.frame_file(&bytes[begin..], base, cuts, End::Closed, &mut context, &mut records);
+        records
+    };
+    Some(frame(&row.cuts) == frame(&row.cuts[..row.cuts.len() - 1]))
+}
+
+fn read(file: &File, from: u64, to: u64) -> Option<Vec<u8>> {
+    let mut bytes = vec![0; to.checked_sub(from)? as usize];
+    let read = read_full(file, &mut bytes, from).ok()?;
+    (read == bytes.len()).then_some(bytes)
 }
 
 /// Whatever stands before it, this line begins a record.
@@ -102,3 +150,6 @@ pub(in crate::follow) fn begins_record(format: &dyn Format, line: &[u8]) -> bool
         Joins::Never | Joins::Depth => format.fit(line) == Fit::Exact && !format.is_later(line),
     }
 }
+
+#[cfg(test)]
+mod tests;

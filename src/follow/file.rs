@@ -17,7 +17,7 @@ use super::front::Front;
 use super::pread::read_full;
 use crate::base::Timestamp;
 use crate::event::status::{FileState, FileStatus};
-use crate::event::{DayMark, Encoding, FileId, FormatEntry, Generation, Mark};
+use crate::event::{Cuts, DayMark, Encoding, FileId, FormatEntry, Generation, Mark};
 
 /// Shared, cheap to clone by `Arc`. Only the follower changes what is known of
 /// it; readers tell it what they met.
@@ -73,7 +73,7 @@ pub struct FileFacts {
     pub encoding: Option<Encoding>,
     /// Entries in force, ascending by offset; empty before detection.
     pub formats: Vec<FormatEntry>,
-    pub cuts: Vec<u64>,
+    pub cuts: Cuts,
     pub days: Vec<DayMark>,
     pub state: FileState,
     pub lost: u64,

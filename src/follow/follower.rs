@@ -151,7 +151,7 @@ impl Follower {
     /// One pass. The order matters: names before bytes, so that a rename is known before growth is judged; bytes
     /// before identities, so that a truncated file is known before its copy is; everything before the commit, and
     /// what readers see after it.
-    fn turn(&mut self, mut hints: Hints) {
+    pub(in crate::follow) fn turn(&mut self, mut hints: Hints) {
         self.listings.borrow_mut().clear();
         if let Some(change) = hints.sources.take() {
             self.change_sources(change);

@@ -47,7 +47,7 @@ impl Follower {
             });
         }
         self.work.grown.insert(id);
-        drop_needless_cut(row, file, tracked.size, tracked.handle.source.multiline);
+        drop_needless_cut(row, file, tracked.size, &tracked.handle.source);
         (row.mark, row.unfinished) = (mark, None);
         row.modified = tracked.modified.map(Timestamp::from);
         tracked.push_mark(mark);

@@ -110,7 +110,7 @@ mod tests {
             encoding: Default::default(),
             formats: Vec::new(),
             days: Vec::new(),
-            cuts: Vec::new(),
+            cuts: Default::default(),
             first_seen: Timestamp(0),
             ended: None,
             lost: 0,

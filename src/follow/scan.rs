@@ -187,7 +187,7 @@ impl Follower {
             start: 0,
             encoding: None,
             formats: Vec::new(),
-            cuts: Vec::new(),
+            cuts: Default::default(),
             days: Vec::new(),
             state: FileState::Unsettled,
             lost: 0,

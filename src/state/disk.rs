@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use redb::{Database, ReadableDatabase, ReadableTable, StorageError, TableDefinition, TableError};
 
 use super::directory::sync_directory;
-use super::rows::{Changes, CursorKey, RowError, Rows, VERSION, decode, encode};
+use super::rows::{Changes, CursorKey, Dirty, RowError, Rows, VERSION, decode, encode};
 use crate::base::Timestamp;
 use crate::event::GenerationId;
 
@@ -21,6 +21,8 @@ const CACHE: usize = 4 << 20;
 
 const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
 const GENERATIONS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("generations");
+/// By generation and number of the block.
+const CUTS: TableDefinition<'_, (u64, u32), &[u8]> = TableDefinition::new("cuts");
 const CURSORS: TableDefinition<'_, (&str, &str, u64), &[u8]> = TableDefinition::new("cursors");
 
 const META_VERSION: &str = "version";
@@ -84,13 +86,15 @@ impl Disk {
         if !self.path.exists() {
             return Err(DiskError::Missing);
         }
-        // redb promises errors for damaged files; a panic in it must not keep an engine from starting.
-        let loaded = catch_unwind(AssertUnwindSafe(|| {
+        let loaded = without_panic(|| {
             let mut database = (self.opener)(&self.path).map_err(redb::Error::from)?;
             let clean = database.check_integrity().map_err(redb::Error::from)?;
-            let rows = read_rows(&database)?;
+            let (rows, version) = read_rows(&database)?;
+            if version < VERSION {
+                write_changes(&database, &Dirty::all(&rows).changes(&rows))?;
+            }
             Ok((database, rows, !clean))
-        }));
+        });
         let (database, rows, repaired) =
             loaded.unwrap_or_else(|_| Err(DiskError::Damaged("unreadable structure".into())))?;
         self.database = Some(database);
@@ -99,13 +103,19 @@ impl Disk {
 
     /// One transaction, durable when this returns.
     pub fn write(&mut self, changes: &Changes) -> Result<(), DiskError> {
-        let database = match self.database.take() {
-            Some(database) => database,
-            None if self.path.exists() => (self.opener)(&self.path).map_err(redb::Error::from)?,
-            None => return Err(DiskError::Missing),
-        };
-        write_changes(&database, changes)?;
-        self.database = Some(database);
+        let database = self.database.take();
+        let written = without_panic(|| {
+            let database = match database {
+                Some(database) => database,
+                None if self.path.exists() => {
+                    (self.opener)(&self.path).map_err(redb::Error::from)?
+                }
+                None => return Err(DiskError::Missing),
+            };
+            write_changes(&database, changes)?;
+            Ok(database)
+        });
+        self.database = Some(written.unwrap_or_else(|panic| Err(panic.into()))?);
         Ok(())
     }
 
@@ -129,9 +139,11 @@ impl Disk {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
             _ => {}
         }
-        let database = (self.opener)(&aside).map_err(redb::Error::from)?;
-        write_changes(&database, changes)?;
-        drop(database);
+        let written = without_panic(|| {
+            let database = (self.opener)(&aside).map_err(redb::Error::from)?;
+            Ok(write_changes(&database, changes)?)
+        });
+        written.unwrap_or_else(|panic| Err(panic.into()))?;
         fs::rename(&aside, &self.path)?;
         Ok(sync_directory(&self.path)?)
     }
@@ -140,6 +152,26 @@ impl Disk {
 impl std::fmt::Debug for Disk {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Disk").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+/// redb promises errors; a panic in it must neither keep an engine from starting nor leave others waiting for a commit
+/// that never ends. What it had open is dropped.
+fn without_panic<T>(
+    work: impl FnOnce() -> Result<T, DiskError>,
+) -> Result<Result<T, DiskError>, Panicked> {
+    catch_unwind(AssertUnwindSafe(work)).map_err(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or(panic.downcast_ref::<&str>().copied()).unwrap_or("unknown panic");
+        Panicked(text.to_owned())
+    })
+}
+
+struct Panicked(String);
+
+impl From<Panicked> for DiskError {
+    fn from(Panicked(text): Panicked) -> Self {
+        io::Error::other(format!("internal error of the database: {text}")).into()
     }
 }
 
@@ -166,6 +198,13 @@ fn write_changes(database: &Database, changes: &Changes) -> Result<(), redb::Err
                 None => generations.remove(id.0)?,
             };
         }
+        let mut cuts = transaction.open_table(CUTS)?;
+        for ((id, block), row) in &changes.cuts {
+            match row {
+                Some(bytes) => cuts.insert((id.0, *block), bytes.as_slice())?,
+                None => cuts.remove((id.0, *block))?,
+            };
+        }
         let mut cursors = transaction.open_table(CURSORS)?;
         for (key, row) in &changes.cursors {
             let name = (&*key.consumer, &*key.lane, key.generation.0);
@@ -179,15 +218,16 @@ fn write_changes(database: &Database, changes: &Changes) -> Result<(), redb::Err
     Ok(())
 }
 
-fn read_rows(database: &Database) -> Result<Rows, DiskError> {
-    let mut rows = Rows::default();
+/// … and the version that wrote them.
+fn read_rows(database: &Database) -> Result<(Rows, u8), DiskError> {
+    let (mut rows, mut written_by) = (Rows::default(), VERSION);
     let transaction = database.begin_read().map_err(redb::Error::from)?;
     let meta = transaction.open_table(META)?;
     if let Some(version) = meta.get(META_VERSION)? {
         // A newer version of the whole says more than a row that cannot be read.
-        let version: u8 = decode(version.value())?;
-        if version > VERSION {
-            return Err(DiskError::Newer(version.into()));
+        written_by = decode(version.value())?;
+        if written_by > VERSION {
+            return Err(DiskError::Newer(written_by.into()));
         }
     }
     for entry in meta.iter()? {
@@ -199,6 +239,17 @@ fn read_rows(database: &Database) -> Result<Rows, DiskError> {
         let (id, row) = entry?;
         rows.generations.insert(GenerationId(id.value()), decode(row.value())?);
     }
+    match transaction.open_table(CUTS) {
+        Ok(table) => {
+            for entry in table.iter()? {
+                let (name, cuts) = entry?;
+                rows.add_cuts(GenerationId(name.value().0), decode(cuts.value())?);
+            }
+        }
+        // Version 1 kept them in the row.
+        Err(TableError::TableDoesNotExist(_)) if written_by < VERSION => {}
+        Err(error) => return Err(error.into()),
+    }
     for entry in transaction.open_table(CURSORS)?.iter()? {
         let (name, offset) = entry?;
         let (consumer, lane, generation) = name.value();
@@ -209,7 +260,7 @@ fn read_rows(database: &Database) -> Result<Rows, DiskError> {
         };
         rows.cursors.insert(key, decode(offset.value())?);
     }
-    Ok(rows)
+    Ok((rows, written_by))
 }
 
 impl From<redb::Error> for DiskError {

@@ -27,6 +27,7 @@ struct Faults {
     steps: u64,
     power_cut_at: Option<u64>,
     full_from: Option<u64>,
+    panics_at: Option<u64>,
 }
 
 #[derive(Debug, Default)]
@@ -70,6 +71,12 @@ impl FaultyDisk {
     pub fn fill_up_after(&self, after: u64) {
         let mut faults = self.inner.lock().unwrap();
         faults.full_from = Some(faults.steps + after);
+    }
+
+    /// The step after `after` more steps panics, as a fault in the database would.
+    pub fn panic_after(&self, after: u64) {
+        let mut faults = self.inner.lock().unwrap();
+        faults.panics_at = Some(faults.steps + after);
     }
 
     pub fn make_room(&self) {
@@ -149,6 +156,11 @@ impl FaultyFile {
             return Err(io::ErrorKind::StorageFull.into());
         }
         faults.steps += 1;
+        if faults.panics_at.is_some_and(|at| at < faults.steps) {
+            faults.panics_at = None;
+            drop(faults);
+            panic!("a panic on purpose");
+        }
         let Some(history) = faults.files.get_mut(&self.inode) else {
             return Err(io::Error::other("from before the restart"));
         };

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::base::Timestamp;
 use crate::event::{
-    DayMark, Encoding, FileKey, FormatEntry, GenerationId, Identity, Mark, generation::path_bytes,
+    Cuts, DayMark, Encoding, FileKey, FormatEntry, GenerationId, Identity, Mark,
+    generation::path_bytes,
 };
 
 /// The row of one generation. Stands in the store before the first batch of it leaves the follower.
@@ -44,8 +45,9 @@ pub struct GenerationRow {
     pub encoding: Encoding,
     pub formats: Vec<FormatEntry>,
     pub days: Vec<DayMark>,
-    /// Ascending; a record ends at each of them.
-    pub cuts: Vec<u64>,
+    /// In a table of their own: there may be many, and the row is written often.
+    #[serde(default, skip_serializing_if = "is_without")]
+    pub cuts: Cuts,
     pub first_seen: Timestamp,
     /// Truncated, deleted or replaced: the generation ends at the mark.
     pub ended: Option<Timestamp>,
@@ -104,6 +106,10 @@ impl GenerationRow {
 /// The path as it would be from the root.
 pub fn absolute(path: &std::path::Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
+fn is_without(cuts: &Cuts) -> bool {
+    cuts.is_empty()
 }
 
 fn is_zero(offset: &u64) -> bool {
@@ -169,6 +175,8 @@ pub fn used_keys(directory: &std::path::Path) -> Vec<String> {
     snapshot::read(directory).map_or_else(|_| Vec::new(), |rows| rows.keys.into_iter().collect())
 }
 
+#[cfg(test)]
+pub(crate) mod counting_disk;
 #[cfg(test)]
 mod faulty_disk;
 #[cfg(test)]

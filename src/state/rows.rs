@@ -8,10 +8,16 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::{CursorRow, GenerationRow};
-use crate::event::GenerationId;
+use crate::event::{Cuts, GenerationId};
 
 /// The version of every row that this program writes, and the newest it reads.
-pub(super) const VERSION: u8 = 1;
+pub(super) const VERSION: u8 = 2;
+
+/// So many cuts stand in one row of their table.
+const BLOCK: usize = 256;
+
+/// Some cuts of a generation: those from `BLOCK` × the number on.
+pub(super) type CutsKey = (GenerationId, u32);
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct CursorKey {
@@ -78,6 +84,19 @@ impl Rows {
             .collect()
     }
 
+    /// `None` where there are none of that number.
+    fn block_of_cuts(&self, (id, block): &CutsKey) -> Option<&[u64]> {
+        let cuts = &self.generations.get(id)?.cuts;
+        cuts.chunks(BLOCK).nth(*block as usize)
+    }
+
+    /// The next ones of a generation, in their order.
+    pub fn add_cuts(&mut self, id: GenerationId, cuts: Vec<u64>) {
+        if let Some(row) = self.generations.get_mut(&id) {
+            cuts.into_iter().for_each(|cut| row.cuts.push(cut));
+        }
+    }
+
     pub fn put_cursor(&mut self, row: CursorRow) {
         let key = CursorKey {
             consumer: row.consumer.into(),
@@ -101,23 +120,38 @@ fn cursor_row((key, offset): (&CursorKey, &u64)) -> CursorRow {
 #[derive(Debug, Default)]
 pub(super) struct Dirty {
     pub generations: HashSet<GenerationId>,
+    pub cuts: HashSet<CutsKey>,
     pub cursors: HashSet<CursorKey>,
     pub sources: BTreeSet<String>,
     pub keys: BTreeSet<String>,
 }
 
 impl Dirty {
+    /// The cuts of a generation are others than they were.
+    pub fn change_cuts(&mut self, id: GenerationId, before: &Cuts, now: &Cuts) {
+        let blocks = before.common(now) / BLOCK..before.len().max(now.len()).div_ceil(BLOCK);
+        if before.len() != now.len() || before != now {
+            self.cuts.extend(blocks.map(|block| (id, block as u32)));
+        }
+    }
+
     pub fn all(rows: &Rows) -> Self {
-        Dirty {
+        let mut dirty = Dirty {
             generations: rows.generations.keys().copied().collect(),
             cursors: rows.cursors.keys().cloned().collect(),
             sources: rows.sources.clone(),
             keys: rows.keys.clone(),
+            cuts: HashSet::new(),
+        };
+        for (id, row) in &rows.generations {
+            dirty.change_cuts(*id, &Cuts::default(), &row.cuts);
         }
+        dirty
     }
 
     pub fn merge(&mut self, other: Dirty) {
         self.generations.extend(other.generations);
+        self.cuts.extend(other.cuts);
         self.cursors.extend(other.cursors);
         self.sources.extend(other.sources);
         self.keys.extend(other.keys);
@@ -125,10 +159,12 @@ impl Dirty {
 
     /// The same rows as bytes; `None`: the row is gone.
     pub fn changes(&self, rows: &Rows) -> Changes {
-        let generation = |id: &GenerationId| (*id, rows.generations.get(id).map(encode));
+        let generation = |id: &GenerationId| (*id, rows.generations.get(id).map(encode_generation));
+        let cuts = |key: &CutsKey| (*key, rows.block_of_cuts(key).map(|block| encode(&block)));
         let cursor = |key: &CursorKey| (key.clone(), rows.cursors.get(key).map(encode));
         Changes {
             generations: self.generations.iter().map(generation).collect(),
+            cuts: self.cuts.iter().map(cuts).collect(),
             cursors: self.cursors.iter().map(cursor).collect(),
             sources: self.sources.iter().cloned().collect(),
             keys: self.keys.iter().cloned().collect(),
@@ -140,9 +176,15 @@ impl Dirty {
 #[derive(Debug, Default)]
 pub(super) struct Changes {
     pub generations: Vec<(GenerationId, Option<Vec<u8>>)>,
+    pub cuts: Vec<(CutsKey, Option<Vec<u8>>)>,
     pub cursors: Vec<(CursorKey, Option<Vec<u8>>)>,
     pub sources: Vec<String>,
     pub keys: Vec<String>,
+}
+
+/// Without its cuts.
+fn encode_generation(row: &GenerationRow) -> Vec<u8> {
+    encode(&GenerationRow { cuts: Cuts::default(), ..row.clone() })
 }
 
 /// Why the bytes of a row cannot be used.
@@ -160,7 +202,7 @@ pub(super) fn encode(row: &impl Serialize) -> Vec<u8> {
 
 pub(super) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, RowError> {
     match bytes.split_first() {
-        Some((&VERSION, json)) => {
+        Some((1..=VERSION, json)) => {
             serde_json::from_slice(json).map_err(|error| RowError::Malformed(error.to_string()))
         }
         Some((&version, _)) if version > VERSION => Err(RowError::Newer(version.into())),

@@ -14,7 +14,7 @@ use super::disk::{Disk, DiskError, Opener};
 use super::rows::{CursorKey, Dirty, Rows};
 use super::{CursorRow, GenerationRow, StateError, recovery, snapshot};
 use crate::base::{Clock, SystemClock};
-use crate::event::{Cursor, GenerationId};
+use crate::event::{Cursor, Cuts, GenerationId};
 
 pub(super) const FILE: &str = "state.redb";
 const SNAPSHOT_EVERY: Duration = Duration::from_secs(60);
@@ -145,6 +145,9 @@ impl Store {
         if memory.rows.generations.get(&row.id) == Some(&row) {
             return;
         }
+        let memory = &mut *memory;
+        let before = memory.rows.generations.get(&row.id).map(|row| row.cuts.clone());
+        memory.dirty.change_cuts(row.id, &before.unwrap_or_default(), &row.cuts);
         memory.dirty.generations.insert(row.id);
         memory.rows.generations.insert(row.id, row);
         memory.put += 1;
@@ -159,7 +162,10 @@ impl Store {
             memory.rows.cursors.remove(&key);
             memory.dirty.cursors.insert(key);
         }
-        memory.rows.generations.remove(&id);
+        let memory = &mut *memory;
+        if let Some(row) = memory.rows.generations.remove(&id) {
+            memory.dirty.change_cuts(id, &row.cuts, &Cuts::default());
+        }
         memory.dirty.generations.insert(id);
         memory.put += 1;
     }

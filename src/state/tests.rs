@@ -36,7 +36,7 @@ fn generation(number: u64) -> GenerationRow {
         encoding: Encoding::default(),
         formats: vec![FormatEntry { offset: 0, format: "json".into(), parameters: Vec::new() }],
         days: vec![DayMark { offset: 0, day: 20_000 }],
-        cuts: vec![17, 400],
+        cuts: vec![17, 400].into(),
         first_seen: Timestamp::from_seconds(1_700_000_000 + (number % 1000) as i64),
         ended: None,
         lost: 0,
@@ -156,12 +156,12 @@ fn a_newer_state_is_refused_and_left_alone() {
     let table: redb::TableDefinition<'_, &str, &[u8]> = redb::TableDefinition::new("meta");
     let database = redb::Database::create(&path).unwrap();
     let transaction = database.begin_write().unwrap();
-    transaction.open_table(table).unwrap().insert("version", b"\x022".as_slice()).unwrap();
+    transaction.open_table(table).unwrap().insert("version", b"\x033".as_slice()).unwrap();
     transaction.commit().unwrap();
     drop(database);
     for _ in 0..2 {
         let error = Store::open(home.path()).expect_err("newer");
-        assert!(matches!(error, StateError::Newer { version: 2, known: 1, .. }), "{error:?}");
+        assert!(matches!(error, StateError::Newer { version: 3, known: 2, .. }), "{error:?}");
     }
 }
 
@@ -195,7 +195,7 @@ fn s04_power_cut_at_any_step_leaves_the_old_or_the_new_state() {
         store.commit().unwrap();
         disk.cut_power_after(step);
         store.put_cursor("c", "*", cursor(1, 2));
-        store.put_generation(GenerationRow { cuts: vec![99], ..generation(1) });
+        store.put_generation(GenerationRow { cuts: vec![99].into(), ..generation(1) });
         let through = store.commit().is_ok();
         drop(store);
         disk.restart(home.path(), step);
@@ -203,7 +203,7 @@ fn s04_power_cut_at_any_step_leaves_the_old_or_the_new_state() {
         assert_eq!(notices, Vec::<String>::new(), "step {step}");
         let (offset, cuts) = (offset(&store), store.generations().remove(0).cuts);
         let old = (Some(1), generation(1).cuts);
-        let new = (Some(2), vec![99]);
+        let new = (Some(2), Cuts::from(vec![99]));
         let state = (offset, cuts);
         assert!(state == new || (!through && state == old), "step {step}: {state:?}");
         old_and_new[usize::from(state == new)] += 1;
@@ -420,4 +420,92 @@ fn a_snapshot_that_is_not_whole_is_not_used() {
         let changed = String::from_utf8(bytes).unwrap();
         assert_eq!(snapshot::decode(&changed), None, "{at}");
     }
+}
+
+#[test]
+fn cuts_are_read_back_however_many_came_and_went() {
+    let home = tempfile::tempdir().unwrap();
+    let mut row = generation(1);
+    let mut random = 7_u64;
+    for round in 0..40 {
+        let (store, _) = open(home.path());
+        assert_eq!(store.generation(row.id).map_or(row.cuts.clone(), |row| row.cuts), row.cuts);
+        for _ in 0..20 {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            let (fewer, more) = (random >> 40 & 0x7f, random >> 50 & 0xff);
+            for _ in 0..fewer.min(row.cuts.len() as u64) {
+                row.cuts.pop();
+            }
+            for _ in 0..more {
+                row.cuts.push(row.cuts.last().map_or(0, |last| last + 3));
+            }
+            store.put_generation(row.clone());
+            if random >> 60 > 4 {
+                store.commit().unwrap();
+            }
+        }
+        store.commit().unwrap();
+        assert!(round < 10 || row.cuts.len() > 256, "{}", row.cuts.len());
+    }
+    open(home.path()).0.remove_generation(row.id);
+    let (store, _) = open(home.path());
+    store.remove_generation(row.id);
+    store.commit().unwrap();
+    drop(store);
+    // Nothing of them is left for a later generation of that number.
+    let (store, _) = open(home.path());
+    store.put_generation(GenerationRow { cuts: Cuts::default(), ..generation(1) });
+    store.commit().unwrap();
+    drop(store);
+    assert!(open(home.path()).0.generations()[0].cuts.is_empty());
+}
+
+/// Rows of version 1 held their cuts.
+#[test]
+fn a_state_of_an_earlier_version_keeps_its_cuts() {
+    let home = tempfile::tempdir().unwrap();
+    open(home.path());
+    let path = home.path().join("state.redb");
+    fs::remove_file(&path).unwrap();
+    let row = generation(1);
+    let encoded = |json: Vec<u8>| [vec![1], json].concat();
+    let database = redb::Database::create(&path).unwrap();
+    let transaction = database.begin_write().unwrap();
+    {
+        let meta = redb::TableDefinition::<&str, &[u8]>::new("meta");
+        let mut meta = transaction.open_table(meta).unwrap();
+        meta.insert("version", encoded(b"1".to_vec()).as_slice()).unwrap();
+        let rows = redb::TableDefinition::<u64, &[u8]>::new("generations");
+        let mut rows = transaction.open_table(rows).unwrap();
+        rows.insert(row.id.0, encoded(serde_json::to_vec(&row).unwrap()).as_slice()).unwrap();
+        let cursors = redb::TableDefinition::<(&str, &str, u64), &[u8]>::new("cursors");
+        let mut cursors = transaction.open_table(cursors).unwrap();
+        cursors.insert(("c", "*", 1), encoded(b"5".to_vec()).as_slice()).unwrap();
+    }
+    transaction.commit().unwrap();
+    drop(database);
+    for _ in 0..2 {
+        let (store, notices) = open(home.path());
+        assert_eq!(notices, Vec::<String>::new());
+        assert_eq!((store.generations(), offset(&store)), (vec![row.clone()], Some(5)));
+    }
+}
+
+#[test]
+fn a_panic_in_the_database_fails_the_commit_and_no_later_one() {
+    let home = tempfile::tempdir().unwrap();
+    let disk = FaultyDisk::default();
+    let (store, _) = open_on(&disk, home.path()).unwrap();
+    for step in 0..12 {
+        store.put_cursor("c", "*", cursor(1, 2 * step + 1));
+        disk.panic_after(step);
+        let failed = store.commit().is_err();
+        store.put_cursor("c", "*", cursor(1, 2 * step + 2));
+        disk.panic_after(1_000_000);
+        store.commit().unwrap();
+        assert!(failed || step > 2, "step {step}");
+    }
+    drop(store);
+    let (store, notices) = open_on(&disk, home.path()).unwrap();
+    assert_eq!((offset(&store), notices), (Some(24), Vec::new()));
 }

@@ -81,7 +81,7 @@ fn store_with(batch: &Batch) -> Store {
         encoding: Encoding::Utf8,
         formats: Vec::new(),
         days: Vec::new(),
-        cuts: Vec::new(),
+        cuts: Default::default(),
         first_seen: NOW,
         ended: None,
         lost: 0,

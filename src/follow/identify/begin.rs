@@ -38,7 +38,7 @@ impl Follower {
         if tracked.size > row.mark.offset
             && let Ok(Some(mark)) = next_mark(&file, &row.mark, tracked.size, &key)
         {
-            drop_needless_cut(&mut row, &file, tracked.size, tracked.handle.source.multiline);
+            drop_needless_cut(&mut row, &file, tracked.size, &tracked.handle.source);
             row.note_day(now.day());
             (row.mark, row.unfinished) = (mark, None);
             tracked.push_mark(mark);
@@ -109,7 +109,7 @@ impl Follower {
             encoding,
             formats: vec![vote(tracked.handle.source.format.as_deref(), &sample)],
             days: vec![DayMark { offset: 0, day: modified.day() }],
-            cuts: Vec::new(),
+            cuts: Default::default(),
             first_seen: tracked.opened,
             ended: None,
             lost: 0,

@@ -37,7 +37,7 @@ impl Folder {
             start: 0,
             encoding: None,
             formats: Vec::new(),
-            cuts: Vec::new(),
+            cuts: Default::default(),
             days: Vec::new(),
             state: FileState::Live,
             lost: 0,

@@ -109,7 +109,7 @@ impl Bench {
             encoding: Default::default(),
             formats: Vec::new(),
             days: Vec::new(),
-            cuts: Vec::new(),
+            cuts: Default::default(),
             first_seen: Default::default(),
             ended: None,
             lost: 0,

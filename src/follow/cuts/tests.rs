@@ -1,0 +1,173 @@
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::*;
+use crate::base::clock::ManualClock;
+use crate::base::{Clock, Timestamp};
+use crate::event::{Cursor, GenerationId, IdKey};
+use crate::follow::reader;
+use crate::follow::shared::Shared;
+use crate::follow::types::Read;
+use crate::follow::watch::{Hints, Watch};
+use crate::follow::{LogConfig, SourceConfig};
+use crate::state::counting_disk;
+
+/// One log, a follower that is driven by hand, and a consumer that reads all it gets.
+struct Bench {
+    _home: tempfile::TempDir,
+    path: PathBuf,
+    clock: Arc<ManualClock>,
+    follower: Follower,
+    written: Arc<AtomicU64>,
+    at: Option<Cursor>,
+    /// Where the events begin and end that the consumer got.
+    events: Vec<(u64, u64)>,
+}
+
+impl Bench {
+    fn new(first: &str) -> Bench {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("app.log");
+        std::fs::write(&path, first).unwrap();
+        let clock = Arc::new(ManualClock::at(Timestamp::from_seconds(1_764_500_000)));
+        let config = LogConfig {
+            sources: vec![SourceConfig::of_file("app", path.clone())],
+            once: false,
+            host: "here".into(),
+            key: IdKey::from_host_id("test"),
+            intake: None,
+        };
+        let (store, written) = counting_disk::open(&home.path().join("state"), clock.clone());
+        let shared = Arc::new(Shared::new(config, clock.clone()));
+        let mut follower = Follower::new(shared, Watch::none());
+        follower.scan();
+        assert!(follower.shared.store.set(store).is_ok());
+        follower.turn(Hints::default());
+        Bench { _home: home, path, clock, follower, written, at: None, events: Vec::new() }
+    }
+
+    fn append(&self, text: &str) {
+        let mut log = OpenOptions::new().append(true).open(&self.path).unwrap();
+        log.write_all(text.as_bytes()).unwrap();
+    }
+
+    fn generation(&self) -> GenerationId {
+        let store = self.follower.shared.store.get().unwrap();
+        store.generations()[0].id
+    }
+
+    fn cuts(&self) -> Vec<u64> {
+        let store = self.follower.shared.store.get().unwrap();
+        store.generations()[0].cuts.to_vec()
+    }
+
+    /// As the engine does it: the follower works when something is due, the consumer reads, cursors are made durable
+    /// every 250 ms.
+    fn pass(&mut self, time: Duration) {
+        const STEP: Duration = Duration::from_millis(50);
+        let until = self.clock.uptime() + time;
+        while self.clock.uptime() < until {
+            self.clock.advance(STEP);
+            let paths = [self.path.clone()].into();
+            self.follower.turn(Hints { paths, ..Hints::default() });
+            self.read();
+            let asked = self.follower.shared.bell.wait(Duration::ZERO);
+            self.follower.turn(asked);
+            self.read();
+            if self.clock.uptime().as_millis() % 250 == 0 {
+                self.follower.shared.store.get().unwrap().commit().unwrap();
+            }
+        }
+    }
+
+    fn read(&mut self) {
+        let start = Cursor { generation: self.generation(), offset: 0 };
+        let mut at = self.at.unwrap_or(start);
+        while let Ok(Read::Batch { batch, first }) = reader::read(&self.follower.shared, at) {
+            let records = batch.records[first..].iter();
+            self.events.extend(records.map(|record| (record.start, record.end)));
+            at.offset = batch.end;
+        }
+        self.at = Some(at);
+        self.follower.shared.store.get().unwrap().put_cursor("c", "*", at);
+    }
+
+    fn written(&self) -> u64 {
+        self.written.load(Ordering::Relaxed)
+    }
+}
+
+#[test]
+fn a_plain_log_at_one_line_a_second_writes_little_to_the_state() {
+    let seconds = std::env::var("LOGWARDEN_SECONDS").map_or(300, |text| text.parse().unwrap());
+    let mut bench = Bench::new("the service has started\n");
+    bench.pass(Duration::from_secs(2));
+    let before = bench.written();
+    for number in 0..seconds {
+        bench.append(&format!("request {number} was served\n"));
+        bench.pass(Duration::from_secs(1));
+    }
+    let written = bench.written() - before;
+    println!("{} bytes a line", written / seconds);
+    assert_eq!(bench.events.len() as u64, seconds + 1);
+    assert!(bench.cuts().len() <= 1, "{:?}", bench.cuts().len());
+}
+
+/// Lines that begin records, and such that belong to what stands before them.
+const LINES: [&str; 12] = [
+    "the service has started",
+    "a request was served",
+    "  with an indented line",
+    "\tat com.example.Main.run(Main.java:7)",
+    "Traceback (most recent call last):",
+    "ValueError: 7",
+    "",
+    "{\"level\":\"info\",\"message\":\"x\"}",
+    "}",
+    "panic: boom",
+    "goroutine 1 [running]:",
+    "2026-11-30 10:00:00,000 - [INFO] - a line with a time",
+];
+
+/// Whatever was written with whatever pauses: who reads again from the beginning gets the same events.
+#[test]
+fn reading_again_gives_the_same_events_however_many_cuts_were_dropped() {
+    let seed = std::env::var("LOGWARDEN_SEED").map_or(1, |text| text.parse().unwrap());
+    for history in seed..seed + 60_u64 {
+        let mut random = history.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+        let mut next = |below: u64| {
+            random ^= random << 13;
+            random ^= random >> 7;
+            random ^= random << 17;
+            (random >> 20) % below
+        };
+        let timed = next(3) == 0;
+        let first = if timed { LINES[11].repeat(1) + "\n" } else { LINES[0].to_owned() + "\n" };
+        let mut bench = Bench::new(&first.repeat(1 + next(3) as usize));
+        for _ in 0..40 {
+            for _ in 0..1 + next(3) {
+                let line = LINES[next(LINES.len() as u64) as usize];
+                let half = next(line.len() as u64 + 1) as usize;
+                // A line in two writes with a pause between them.
+                if next(8) == 0 {
+                    bench.append(&line[..half]);
+                    bench.pass(Duration::from_millis(300 * next(4)));
+                    bench.append(&format!("{}\n", &line[half..]));
+                } else {
+                    bench.append(&format!("{line}\n"));
+                }
+            }
+            bench.pass(Duration::from_millis(250 * next(6)));
+        }
+        bench.pass(Duration::from_secs(3));
+        let live = std::mem::take(&mut bench.events);
+        bench.at = None;
+        bench.follower.shared.cache.clear();
+        bench.read();
+        assert_eq!(bench.events, live, "LOGWARDEN_SEED={history}");
+        assert!(bench.cuts().len() < 40, "{} cuts, LOGWARDEN_SEED={history}", bench.cuts().len());
+    }
+}
