@@ -193,6 +193,12 @@ impl<R: Read> Stream<'_, R> {
             if self.base == 0 {
                 self.framer.encoding = Encoding::of(&self.pending);
             }
+            let hole = self.framer.encoding.unit_start(format::leading_nuls(&self.pending) as u64);
+            if hole > 0 {
+                self.pending.drain(..hole as usize);
+                self.base += hole;
+                continue;
+            }
             self.settle_format();
             let bytes: Arc<[u8]> = self.pending.as_slice().into();
             let (batch, row) = match self.framer.is_overlong(&bytes, self.base) {
@@ -229,6 +235,8 @@ impl<R: Read> Stream<'_, R> {
             }
             let missing = SAMPLE - self.sample.len();
             let came = &self.pending[before..];
+            let hole = if self.sample.is_empty() { format::leading_nuls(came) } else { 0 };
+            let came = &came[hole..];
             self.sample.extend_from_slice(&came[..came.len().min(missing)]);
         }
     }

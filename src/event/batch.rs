@@ -27,6 +27,8 @@ impl Flags {
     pub const PARTIAL: Flags = Flags(1 << 4);
     /// A blank line: shown, but no sink, rule or series gets it.
     pub const QUIET: Flags = Flags(1 << 5);
+    /// A run of NULs where a record could begin; also [`Flags::QUIET`], without text.
+    pub const HOLE: Flags = Flags(1 << 6);
 
     pub fn contains(self, other: Flags) -> bool {
         self.0 & other.0 == other.0

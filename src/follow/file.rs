@@ -35,6 +35,8 @@ pub struct FileHandle {
     doubt: AtomicBool,
     /// A reader found a row of records that do not fit the format.
     misfit: AtomicBool,
+    /// Bytes of holes that a reader met.
+    hole: AtomicU64,
     /// A reader stands before a record that more lines may join: where that record begins.
     open_record: Mutex<Option<u64>>,
     /// Where changes of the facts are marked.
@@ -130,6 +132,7 @@ impl FileHandle {
             front: Mutex::new(Front::default()),
             doubt: AtomicBool::new(false),
             misfit: AtomicBool::new(false),
+            hole: AtomicU64::new(0),
             open_record: Mutex::new(None),
             changes: OnceLock::new(),
         }
@@ -303,6 +306,16 @@ impl FileHandle {
 
     pub(in crate::follow) fn doubted(&self) -> bool {
         self.doubt.load(Ordering::Acquire)
+    }
+
+    /// A reader has met a hole of so many bytes.
+    pub(in crate::follow) fn add_hole(&self, bytes: u64) {
+        self.hole.fetch_add(bytes, Ordering::AcqRel);
+    }
+
+    /// Bytes of holes since the last call.
+    pub(in crate::follow) fn take_hole(&self) -> u64 {
+        self.hole.swap(0, Ordering::AcqRel)
     }
 
     pub(in crate::follow) fn raise_misfit(&self) {

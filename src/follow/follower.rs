@@ -236,6 +236,7 @@ impl Follower {
         if misfit {
             self.vote_on_misfits(id);
         }
+        self.note_hole(id);
         self.work.unjudged.insert(id);
         self.count_loss(id);
     }

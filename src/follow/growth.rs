@@ -7,11 +7,26 @@ use super::catalog::Stage;
 use super::cuts::drop_needless_cut;
 use super::follower::Follower;
 use super::identity::{HEAD, Head, next_mark};
+use super::notices::{self, Topic};
 use crate::base::Timestamp;
-use crate::event::FileId;
 use crate::event::status::FileState;
+use crate::event::{FileId, Level};
 
 impl Follower {
+    /// What a reader has met of holes since the last call.
+    pub fn note_hole(&mut self, id: FileId) {
+        let time = self.shared.clock.now();
+        let Some(tracked) = self.catalog.get_mut(id) else { return };
+        let hole = tracked.handle.take_hole();
+        if hole > 0 {
+            tracked.holes += hole;
+            let path = tracked.handle.path();
+            let text = notices::hole(&path, tracked.holes);
+            self.shared.board.say(Topic::Hole(path.to_path_buf()), Level::Warning, time, text);
+            self.shared.changed();
+        }
+    }
+
     /// Moves the mark to the new end; readers see it at once, or when its day mark is durable.
     pub fn grow(&mut self, id: FileId, file: &Arc<File>) -> bool {
         let (time, key) = (self.shared.clock.now(), *self.key());

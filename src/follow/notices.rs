@@ -19,6 +19,7 @@ pub(in crate::follow) enum Topic {
     Binary(PathBuf),
     Packed(PathBuf),
     Truncated(PathBuf),
+    Hole(PathBuf),
     /// A file that holds only what was read from another one.
     Copy(PathBuf),
     Unfinished(PathBuf),
@@ -209,6 +210,15 @@ pub(in crate::follow) fn no_copy(path: &Path, reason: &dyn std::fmt::Display) ->
         "cannot unpack {} ({}); it is tried again every few seconds; make room in the state directory",
         shown(path),
         sanitize::line(&reason.to_string())
+    )
+}
+
+pub(in crate::follow) fn hole(path: &Path, bytes: u64) -> String {
+    format!(
+        "{}: {} bytes of NULs were skipped, which a writer that does not append leaves when its file is \
+         truncated; everything behind them is read; let the writer append, or rotate by renaming",
+        shown(path),
+        bytes::count(bytes)
     )
 }
 

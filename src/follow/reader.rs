@@ -3,6 +3,8 @@
 //! Hands out nothing beyond what the follower has published, and nothing that was read before the bytes in
 //! front of the mark were compared. Changes nothing but the front of its generation.
 
+mod long;
+
 use std::fs::File;
 use std::io;
 use std::sync::{Arc, MutexGuard};
@@ -146,6 +148,7 @@ impl Reader<'_> {
         let (framed, text) =
             framer.frame_file(&piece.bytes, offset, cuts, end, &mut context, &mut records);
         self.count_misfits(offset, &framed, front);
+        self.count_holes(&records, front);
         if framed.consumed == 0 {
             return Ok(None);
         }
@@ -154,6 +157,17 @@ impl Reader<'_> {
             front.remember(offset + framed.consumed as u64, carried);
         }
         Ok(Some(self.batch(framer.format, format::shared(text, &piece.bytes), records)))
+    }
+
+    /// Only on new ground, as misfits.
+    fn count_holes(&self, records: &[Record], front: &Front) {
+        let new =
+            |record: &&Record| record.flags.contains(Flags::HOLE) && record.start >= front.handed;
+        let bytes: u64 = records.iter().filter(new).map(|record| record.end - record.start).sum();
+        if bytes > 0 {
+            self.handle.add_hole(bytes);
+            self.call_follower();
+        }
     }
 
     fn call_follower(&self) {
@@ -245,57 +259,6 @@ impl Reader<'_> {
         self.cuts_after(offset).first().is_some_and(|cut| *cut <= offset + bytes.len() as u64)
     }
 
-    /// The record at `offset` does not fit into the largest piece: its beginning stands for it.
-    fn over_long(
-        &self,
-        file: &File,
-        offset: u64,
-        front: &mut MutexGuard<'_, Front>,
-    ) -> io::Result<Read> {
-        let Some((end, partial)) = self.end_of_line(file, offset, front)? else {
-            return Ok(Read::Waiting);
-        };
-        let framer = self.framer(offset);
-        let kept = framer.kept() as u64;
-        let Some(piece) = self.piece(file, offset, kept)? else { return Ok(Read::Waiting) };
-        let mut context = self.context(file, offset, front)?;
-        let text = framer.encoding.to_utf8(&piece.bytes, offset);
-        let cuts = &self.known.facts.cuts;
-        let mut record = framer.truncated(&text, (offset, end), cuts, &mut context);
-        if partial {
-            record.flags.insert(Flags::PARTIAL);
-        }
-        let carried = Carried { last: context.last, since_last: context.since_last };
-        front.remember(record.end, carried);
-        Ok(self.hand_out(
-            self.batch(framer.format, format::shared(text, &piece.bytes), vec![record]),
-            front,
-        ))
-    }
-
-    /// Where the line at `offset` ends, and whether its line end is missing there.
-    fn end_of_line(
-        &self,
-        file: &File,
-        offset: u64,
-        front: &mut Front,
-    ) -> io::Result<Option<(u64, bool)>> {
-        let facts = &self.known.facts;
-        let entry = facts.formats.iter().map(|entry| entry.offset).find(|at| *at > offset);
-        let cut = self.cuts_after(offset).first().copied();
-        let forced = [entry, cut, self.known.complete.then_some(self.known.available)];
-        let forced = forced.into_iter().flatten().min();
-        let scanned = front.unfinished.filter(|(from, _)| *from == offset).map_or(offset, |s| s.1);
-        let limit = forced.unwrap_or(self.known.available);
-        if let Some(end) = self.scan_line(file, scanned, limit)? {
-            return Ok(Some((end, false)));
-        }
-        if forced.is_none() {
-            front.unfinished = Some((offset, limit));
-        }
-        Ok(forced.map(|end| (end, true)))
-    }
-
     fn cuts_after(&self, offset: u64) -> &[u64] {
         let cuts = &self.known.facts.cuts;
         &cuts[cuts.partition_point(|cut| *cut <= offset)..]
@@ -348,23 +311,5 @@ impl Reader<'_> {
             &mut records,
         );
         Ok(Carried { last: context.last, since_last: context.since_last })
-    }
-
-    /// Behind the first line end in [from, to).
-    fn scan_line(&self, file: &File, from: u64, to: u64) -> io::Result<Option<u64>> {
-        let mut from = self.encoding().unit_start(from);
-        let mut buffer = vec![0; CHUNK.min(to.saturating_sub(from)) as usize];
-        while from < to {
-            let len = (to - from).min(CHUNK) as usize;
-            let read = read_full(file, &mut buffer[..len], from)?;
-            if let Some(end) = self.encoding().line_end(&buffer[..read], from) {
-                return Ok(Some(from + end as u64));
-            }
-            if read < len {
-                break;
-            }
-            from += len as u64;
-        }
-        Ok(None)
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::pread::read_full;
 use crate::event::Encoding;
+use crate::format::leading_nuls;
 
 /// Bytes a vote looks at.
 pub(in crate::follow) const SAMPLE: u64 = 64 * 1024;
@@ -14,12 +15,34 @@ const SAMPLE_LINES: usize = 100;
 /// How far [`last_line_end`] looks back.
 pub(in crate::follow) const LOOKED_BACK: u64 = 1024 * 1024;
 
-/// The beginning of the file, as text.
+/// Where the run of NULs ends that begins at `from`; an error, or `to`, where nothing else stands before `to`.
+pub(in crate::follow) fn hole_end(file: &File, from: u64, to: u64) -> std::io::Result<u64> {
+    let (mut at, mut bytes) = (from, [0; 64 * 1024]);
+    while at < to {
+        let wanted = (to - at).min(bytes.len() as u64) as usize;
+        let read = read_full(file, &mut bytes[..wanted], at)?;
+        let nuls = leading_nuls(&bytes[..read]);
+        at += nuls as u64;
+        if nuls < wanted {
+            break;
+        }
+        // Nothing is written there: the file system knows where something is.
+        at = match rustix::fs::seek(file, rustix::fs::SeekFrom::Data(at)) {
+            Ok(data) => data.clamp(at, to),
+            Err(rustix::io::Errno::NXIO) => to,
+            Err(_) => at,
+        };
+    }
+    Ok(at)
+}
+
+/// The beginning of the file behind a hole, as text.
 pub(in crate::follow) fn read_sample(file: &File, size: u64, encoding: Encoding) -> Vec<u8> {
-    let mut sample = vec![0; size.min(SAMPLE * encoding.unit()) as usize];
-    let read = read_full(file, &mut sample, 0).unwrap_or(0);
+    let from = encoding.unit_start(hole_end(file, 0, size).unwrap_or(size));
+    let mut sample = vec![0; (size - from).min(SAMPLE * encoding.unit()) as usize];
+    let read = read_full(file, &mut sample, from).unwrap_or(0);
     sample.truncate(read);
-    match encoding.to_utf8(&sample, 0) {
+    match encoding.to_utf8(&sample, from) {
         Cow::Borrowed(_) => sample,
         Cow::Owned(text) => text,
     }

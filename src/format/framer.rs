@@ -3,6 +3,8 @@
 //! Promise: where records begin and end depends on the bytes from a record's beginning on, the format and
 //! the cuts, and on nothing else. So reading can begin at any record, and reading twice gives the same.
 //! Every byte that is passed over belongs to exactly one record. Nothing is dropped and nothing fails.
+//! A run of NULs where a record could begin is a hole, which nobody wrote: a record of its own without text, as soon as
+//! something stands behind it. (A writer that does not append leaves one when its file is truncated.)
 
 mod encoded;
 mod finish;
@@ -13,8 +15,8 @@ use std::sync::Arc;
 use memchr::memchr;
 
 use super::multiline::Trace;
-use super::text::{is_blank, without_line_end};
-use super::{Context, Format, Joins};
+use super::text::{is_blank, leading_nuls, without_line_end};
+use super::{Context, Format, Head, Joins};
 use crate::event::{Encoding, Flags, Record};
 pub use encoded::shared;
 use finish::{is_later, settle};
@@ -114,6 +116,13 @@ impl Framer {
         (self.cap + BOM.len()) * self.encoding.unit() as usize
     }
 
+    /// The record of a hole at `[start, end)`.
+    pub fn hole(&self, (start, end): (u64, u64), context: &mut Context) -> Record {
+        let mut record = settle(Head { quiet: true, ..Head::default() }, 0, context);
+        record.flags.insert(Flags::HOLE);
+        Record { start, end, ..record }
+    }
+
     /// The single record of a line longer than the cap: `kept` is the text of its first [`Framer::kept`]
     /// bytes (at 0 of the batch's buffer), `[start, end)` the whole line with its end.
     pub fn truncated(
@@ -200,6 +209,13 @@ impl<'a> Pass<'a> {
             if self.cut_at(at) {
                 self.close(at);
             }
+            if self.bytes[at] == 0 {
+                self.close(at);
+                let Some(behind) = self.hole_end(at, end) else { return };
+                self.push_hole(at, behind);
+                at = behind;
+                continue;
+            }
             let Some((next, finished)) = self.line_end(at, end) else {
                 // However the line goes on, it is too long for the record before it.
                 if self.open.is_some_and(|open| self.bytes.len() - open.start > self.cap + 1) {
@@ -242,6 +258,17 @@ impl<'a> Pass<'a> {
     #[inline]
     fn cut_at(&self, at: usize) -> bool {
         !self.cuts.is_empty() && self.cuts.binary_search(&self.offset(at)).is_ok()
+    }
+
+    /// Where a run of NULs ends that begins where a record could; `None` where nothing stands behind it yet.
+    fn hole_end(&self, at: usize, end: End) -> Option<usize> {
+        let behind = at + leading_nuls(&self.bytes[at..]);
+        let next_cut = self.cuts.get(self.cuts.partition_point(|cut| *cut <= self.offset(at)));
+        match next_cut {
+            Some(cut) if *cut <= self.offset(behind) => Some((*cut - self.base) as usize),
+            _ if behind == self.bytes.len() && end == End::Open => None,
+            _ => Some(behind),
+        }
     }
 
     /// Where the line that begins at `at` ends, and whether with a line end; `None` where it may go on.

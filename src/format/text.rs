@@ -30,3 +30,11 @@ pub fn first_line(text: &[u8]) -> &[u8] {
         None => text,
     }
 }
+
+/// How many NULs `bytes` begins with.
+pub fn leading_nuls(bytes: &[u8]) -> usize {
+    // In blocks: a hole may be large.
+    let blocks = bytes.chunks(64).take_while(|block| block.iter().all(|byte| *byte == 0));
+    let passed: usize = blocks.map(<[u8]>::len).sum();
+    passed + bytes[passed..].iter().take_while(|byte| **byte == 0).count()
+}

@@ -273,6 +273,11 @@ impl<'a> Pass<'a> {
 
     /// `None`: nothing was told, go on behind it.
     fn frame(&mut self) -> io::Result<Option<Batch>> {
+        let hole = self.framer.encoding.unit_start(format::leading_nuls(&self.buffer) as u64);
+        if hole > 0 {
+            self.at += hole;
+            return Ok(None);
+        }
         if self.framer.is_overlong(&self.buffer, self.at) {
             return self.overlong().map(Some);
         }

@@ -198,12 +198,14 @@ fn write_changes(database: &Database, changes: &Changes) -> Result<(), redb::Err
                 None => generations.remove(id.0)?,
             };
         }
-        let mut cuts = transaction.open_table(CUTS)?;
-        for ((id, block), row) in &changes.cuts {
-            match row {
-                Some(bytes) => cuts.insert((id.0, *block), bytes.as_slice())?,
-                None => cuts.remove((id.0, *block))?,
-            };
+        if !changes.cuts.is_empty() {
+            let mut cuts = transaction.open_table(CUTS)?;
+            for ((id, block), row) in &changes.cuts {
+                match row {
+                    Some(bytes) => cuts.insert((id.0, *block), bytes.as_slice())?,
+                    None => cuts.remove((id.0, *block))?,
+                };
+            }
         }
         let mut cursors = transaction.open_table(CURSORS)?;
         for (key, row) in &changes.cursors {
@@ -246,8 +248,8 @@ fn read_rows(database: &Database) -> Result<(Rows, u8), DiskError> {
                 rows.add_cuts(GenerationId(name.value().0), decode(cuts.value())?);
             }
         }
-        // Version 1 kept them in the row.
-        Err(TableError::TableDoesNotExist(_)) if written_by < VERSION => {}
+        // There never were any, or version 1 kept them in the row.
+        Err(TableError::TableDoesNotExist(_)) => {}
         Err(error) => return Err(error.into()),
     }
     for entry in transaction.open_table(CURSORS)?.iter()? {

@@ -713,10 +713,10 @@ fn any_bytes_in_content_and_name() {
     let mut bench = Bench::new(&["*.log"]);
     let name = std::ffi::OsStr::from_bytes(b"\xff\xfe\n.log");
     let path = bench.path("x").with_file_name(name);
-    append(&path, b"\0\0\0\0\nbad \xc3\x28 bytes\n\xff\rlone\n");
+    append(&path, b"a\0\0b\nbad \xc3\x28 bytes\n\xff\rlone\n");
     bench.open();
     bench.until("three", |bench| bench.consumer.events.len() == 3);
-    assert_eq!(bench.consumer.events[0].text, "\0\0\0\0");
+    assert_eq!(bench.consumer.events[0].text, "a\0\0b");
     assert_eq!(bench.consumer.events[2].bounds, (18, 25));
     bench.restart();
     bench.drain();
@@ -725,35 +725,45 @@ fn any_bytes_in_content_and_name() {
 
 /// S20: the writer goes on at its old offset, so a hole of NULs stands before its line.
 #[test]
-fn the_hole_that_copytruncate_leaves_is_part_of_the_next_line() {
+fn the_hole_that_copytruncate_leaves_is_in_no_event() {
+    for first in [300, 90_000] {
+        hole_of(first);
+    }
+}
+
+fn hole_of(first: usize) {
     let mut bench = Bench::new(&["app.log*"]);
     let mut writer = File::create(bench.path("app.log")).unwrap();
-    writer.write_all(lines("a", 0..300).as_bytes()).unwrap();
+    writer.write_all(lines("a", 0..first).as_bytes()).unwrap();
     bench.open();
-    bench.until("the first", |bench| bench.consumer.events.len() == 300);
+    bench.until("the first", |bench| bench.consumer.events.len() == first);
     let hole = fs::metadata(bench.path("app.log")).unwrap().len();
     copytruncate(&bench, "app.log", "app.log.1");
-    writer.write_all(lines("a", 300..302).as_bytes()).unwrap();
-    bench.until("the rest", |bench| bench.consumer.events.len() == 302);
-    let [behind_hole, last] = &bench.consumer.events[300..] else { panic!("two") };
-    let nuls = "\0".repeat(hole as usize);
-    assert_eq!(behind_hole.text, nuls + &line("a", 300));
-    assert_eq!((behind_hole.bounds.0, behind_hole.bounds.1), (0, last.bounds.0));
-    assert_eq!(last.text, line("a", 301));
+    writer.write_all(lines("a", first..first + 2).as_bytes()).unwrap();
+    bench.until("the rest", |bench| bench.consumer.events.len() == first + 3);
+    let [nuls, behind_hole, last] = &bench.consumer.events[first..] else { panic!("three") };
+    assert!(nuls.flags.contains(Flags::HOLE) && nuls.flags.contains(Flags::QUIET));
+    assert_eq!(behind_hole.text, line("a", first));
+    assert_eq!((behind_hole.bounds.0, behind_hole.bounds.1), (hole, last.bounds.0));
+    assert_eq!(last.text, line("a", first + 1));
     assert_eq!(bench.consumer.lost, 0);
+    let said = format!("{} bytes of NULs were skipped", logwarden::base::bytes::count(hole));
+    bench.until("it is said", |bench| {
+        bench.log().notices().iter().any(|notice| notice.text.contains(&said))
+    });
     bench.restart();
     bench.drain();
-    assert_eq!(bench.consumer.events.len(), 302);
+    assert_eq!(bench.consumer.events.len(), first + 3);
 }
 
 /// S19.
 #[test]
 fn a_huge_line_is_kept_in_part_and_the_next_one_is_right() {
     let mut bench = Bench::new(&["app.log"]);
-    bench.append("app.log", "first\n");
+    bench.append("app.log", "first\n.");
     let file = OpenOptions::new().write(true).open(bench.path("app.log")).unwrap();
     bench.open();
-    // A hole is a line of NULs that costs no disk.
+    // NULs within a line are part of it, and those that nobody wrote cost no disk.
     file.set_len(6 + (64 << 20)).unwrap();
     bench.until("seen", |bench| bench.log().files()[0].size() > 64 << 20);
     assert_eq!(bench.texts(), ["first"]);

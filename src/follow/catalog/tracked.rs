@@ -64,6 +64,8 @@ pub(in crate::follow) struct Tracked {
     pub row: Option<GenerationRow>,
     /// The first vote on its format had too little to go by.
     pub vote_open: bool,
+    /// Bytes of holes that readers have met.
+    pub holes: u64,
     /// Mark at the last vote that had too little.
     pub voted_at: u64,
     /// Compressed: the file that a copy is read of.
@@ -106,6 +108,7 @@ impl Tracked {
             line_hashes: Vec::new(),
             row: None,
             vote_open: false,
+            holes: 0,
             voted_at: 0,
             packed: None,
             pins: None,

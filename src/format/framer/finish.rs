@@ -35,6 +35,16 @@ impl Pass<'_> {
         self.framed = Framed { consumed: self.framed.consumed, ..fitted };
     }
 
+    pub(super) fn push_hole(&mut self, at: usize, next: usize) {
+        let fitted = self.framed;
+        let head = Head { quiet: true, ..Head::default() };
+        self.push_text(head, b"", at, next, 0);
+        if let Some(record) = self.records.last_mut() {
+            record.flags.insert(Flags::HOLE);
+        }
+        self.framed = Framed { consumed: self.framed.consumed, ..fitted };
+    }
+
     /// A line longer than the cap is a record by itself.
     pub(super) fn truncate(&mut self, at: usize, next: usize) {
         let kept = &self.text(at, next)[..self.cap];

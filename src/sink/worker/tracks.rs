@@ -180,11 +180,6 @@ impl Tracks {
         });
     }
 
-    /// Generations whose events are new to the sink, whatever its own cursors say.
-    pub(super) fn take_disbelieved(&mut self) -> Vec<GenerationId> {
-        std::mem::take(&mut self.disbelieved)
-    }
-
     /// The event at this place.
     pub(super) fn event(&self, place: Place) -> Cursor {
         Cursor { generation: self.generation(place.track), offset: place.start }

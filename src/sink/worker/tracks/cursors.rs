@@ -20,6 +20,11 @@ impl Tracks {
         here.chain(elsewhere).collect()
     }
 
+    /// Generations whose events are new to the sink, whatever its own cursors say.
+    pub(in crate::sink::worker) fn take_disbelieved(&mut self) -> Vec<GenerationId> {
+        std::mem::take(&mut self.disbelieved)
+    }
+
     /// The cursors say what the prefixes say. Hands out those that moved.
     pub(in crate::sink::worker) fn commit(&mut self, each: &mut dyn FnMut(Cursor)) {
         for index in self.sums.of(Mood::Moved).iter().copied().collect::<Vec<_>>() {

@@ -1,0 +1,110 @@
+//! What is larger than a piece: a line, of which the beginning is kept, and a hole.
+
+use std::fs::File;
+use std::io;
+use std::sync::{Arc, MutexGuard};
+
+use super::{CHUNK, Reader};
+use crate::event::Flags;
+use crate::follow::front::{Carried, Front};
+use crate::follow::pread::read_full;
+use crate::follow::sample::hole_end;
+use crate::follow::types::Read;
+use crate::format;
+
+impl Reader<'_> {
+    /// A hole that is larger than a piece; `None` where there is none, or nothing stands behind it yet.
+    fn large_hole(&self, file: &File, offset: u64, front: &mut Front) -> io::Result<Option<Read>> {
+        let (available, cut) = (self.known.available, self.cuts_after(offset).first().copied());
+        let limit = cut.map_or(available, |cut| cut.min(available));
+        let end = self.encoding().unit_start(hole_end(file, offset, limit)?);
+        let is_over = end < available || cut == Some(end) || self.known.complete;
+        if end == offset || !is_over {
+            return Ok(None);
+        }
+        if !self.unchanged(file)? {
+            self.handle.raise_doubt();
+            self.call_follower();
+            return Ok(Some(Read::Waiting));
+        }
+        let mut context = self.context(file, offset, front)?;
+        let framer = self.framer(offset);
+        let record = framer.hole((offset, end), &mut context);
+        self.count_holes(&[record], front);
+        let carried = Carried { last: context.last, since_last: context.since_last };
+        front.remember(end, carried);
+        Ok(Some(self.hand_out(self.batch(framer.format, Arc::from([]), vec![record]), front)))
+    }
+
+    /// The record at `offset` does not fit into the largest piece: its beginning stands for it.
+    pub(super) fn over_long(
+        &self,
+        file: &File,
+        offset: u64,
+        front: &mut MutexGuard<'_, Front>,
+    ) -> io::Result<Read> {
+        if let Some(read) = self.large_hole(file, offset, front)? {
+            return Ok(read);
+        }
+        let Some((end, partial)) = self.end_of_line(file, offset, front)? else {
+            return Ok(Read::Waiting);
+        };
+        let framer = self.framer(offset);
+        let kept = framer.kept() as u64;
+        let Some(piece) = self.piece(file, offset, kept)? else { return Ok(Read::Waiting) };
+        let mut context = self.context(file, offset, front)?;
+        let text = framer.encoding.to_utf8(&piece.bytes, offset);
+        let cuts = &self.known.facts.cuts;
+        let mut record = framer.truncated(&text, (offset, end), cuts, &mut context);
+        if partial {
+            record.flags.insert(Flags::PARTIAL);
+        }
+        let carried = Carried { last: context.last, since_last: context.since_last };
+        front.remember(record.end, carried);
+        Ok(self.hand_out(
+            self.batch(framer.format, format::shared(text, &piece.bytes), vec![record]),
+            front,
+        ))
+    }
+
+    /// Where the line at `offset` ends, and whether its line end is missing there.
+    fn end_of_line(
+        &self,
+        file: &File,
+        offset: u64,
+        front: &mut Front,
+    ) -> io::Result<Option<(u64, bool)>> {
+        let facts = &self.known.facts;
+        let entry = facts.formats.iter().map(|entry| entry.offset).find(|at| *at > offset);
+        let cut = self.cuts_after(offset).first().copied();
+        let forced = [entry, cut, self.known.complete.then_some(self.known.available)];
+        let forced = forced.into_iter().flatten().min();
+        let scanned = front.unfinished.filter(|(from, _)| *from == offset).map_or(offset, |s| s.1);
+        let limit = forced.unwrap_or(self.known.available);
+        if let Some(end) = self.scan_line(file, scanned, limit)? {
+            return Ok(Some((end, false)));
+        }
+        if forced.is_none() {
+            front.unfinished = Some((offset, limit));
+        }
+        Ok(forced.map(|end| (end, true)))
+    }
+
+    /// Behind the first line end in [from, to).
+    pub(super) fn scan_line(&self, file: &File, from: u64, to: u64) -> io::Result<Option<u64>> {
+        let mut from = self.encoding().unit_start(from);
+        let mut buffer = vec![0; CHUNK.min(to.saturating_sub(from)) as usize];
+        while from < to {
+            let len = (to - from).min(CHUNK) as usize;
+            let read = read_full(file, &mut buffer[..len], from)?;
+            if let Some(end) = self.encoding().line_end(&buffer[..read], from) {
+                return Ok(Some(from + end as u64));
+            }
+            if read < len {
+                break;
+            }
+            from += len as u64;
+        }
+        Ok(None)
+    }
+}
