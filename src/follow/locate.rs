@@ -78,7 +78,9 @@ impl Follower {
     /// Opens what may be the files of generations that nobody holds, and files that came and went meanwhile.
     pub fn find_what_was_moved(&mut self) {
         let rows = self.wanted_rows();
-        self.find_by_inode(&rows);
+        let files = rows.iter().map(|(source, row)| (*source, row.file_key())).collect();
+        self.find_by_inode(files, rows.iter().map(|(_, row)| row), &|_, _| true);
+        self.find_refilled();
         for (source, row) in &rows {
             let found = self.catalog.of_file(row.file_key()).is_some_and(|tracked| {
                 let file = tracked.file();
@@ -90,7 +92,7 @@ impl Follower {
             }
         }
         self.find_copies_of_positions();
-        self.find_what_came_between(&rows);
+        self.find_what_came_between();
     }
 
     /// The file begins as the generation and bears its mark.
@@ -99,31 +101,57 @@ impl Follower {
             && bears(file, row.last_mark(), self.key()).unwrap_or(false)
     }
 
+    /// Logs whose last life ended in them, or is read on in a copy, and that were written again and renamed since: nobody
+    /// has seen what they hold.
+    fn find_refilled(&mut self) {
+        let rows: Vec<GenerationRow> = self.shared.gone().values().cloned().collect();
+        let left = |row: &GenerationRow| match row.moved {
+            Some(_) => Some(row.identity.file_key()),
+            None => (row.ended.is_some() && row.path == row.first_path).then(|| row.file_key()),
+        };
+        let left = rows.iter().filter_map(|row| Some((row, left(row)?)));
+        let files: Vec<(usize, FileKey)> = left
+            .filter(|(_, file)| file.birth != 0)
+            .filter_map(|(row, file)| Some((self.source_of(row)?, file)))
+            .collect();
+        let is_new = |follower: &Follower, path: &Path| {
+            let Ok(file) = open_nonblocking(path) else { return false };
+            let Ok(metadata) = file.metadata() else { return false };
+            let key = FileKey { inode: metadata.ino(), birth: identity::birth(&metadata) };
+            let mut lives =
+                rows.iter().filter(|row| row.file_key() == key || row.identity.file_key() == key);
+            metadata.len() > 0 && !lives.any(|life| follower.holds(&file, life))
+        };
+        self.find_by_inode(files, &rows, &is_new);
+    }
+
     /// Looks for the files themselves, under whatever name, where they were and where the sources look.
-    fn find_by_inode(&mut self, rows: &[(usize, GenerationRow)]) {
-        let mut files: HashMap<u64, Vec<(usize, FileKey)>> = HashMap::new();
-        for (source, row) in rows {
-            let file = row.file_key();
+    fn find_by_inode<'a>(
+        &mut self,
+        files: Vec<(usize, FileKey)>,
+        rows: impl IntoIterator<Item = &'a GenerationRow>,
+        is_wanted: &dyn Fn(&Follower, &Path) -> bool,
+    ) {
+        let mut by_inode: HashMap<u64, Vec<(usize, FileKey)>> = HashMap::new();
+        for (source, file) in files {
             if self.catalog.of_file(file).is_none() {
-                files.entry(file.inode).or_default().push((*source, file));
+                by_inode.entry(file.inode).or_default().push((source, file));
             }
         }
-        if files.is_empty() {
+        if by_inode.is_empty() {
             return;
         }
-        let folders = self.folders_around(rows.iter().map(|(_, row)| &*row.path));
+        let folders = self.folders_around(rows.into_iter().map(|row| &*row.path));
         for folder in folders {
             let Ok(listing) = self.listings.borrow_mut().of(&folder) else { continue };
             for (name, inode) in &listing.files {
-                for (source, file) in files.get(inode).into_iter().flatten() {
+                for (source, file) in by_inode.get(inode).into_iter().flatten() {
                     let path = folder.join(name);
                     let Ok(metadata) = std::fs::symlink_metadata(&path) else { continue };
-                    if identity::birth(&metadata) == file.birth {
+                    if identity::birth(&metadata) == file.birth && is_wanted(self, &path) {
                         let place = Place::of(&metadata);
-                        self.find_or_open(
-                            &Found { source: *source, path, place },
-                            Origin::Candidate,
-                        );
+                        let found = Found { source: *source, path, place };
+                        self.find_or_open(&found, Origin::Candidate);
                     }
                 }
             }
@@ -261,10 +289,13 @@ impl Follower {
         found.map(|(other, inode)| (folder.join(other), place(*inode))).collect()
     }
 
-    /// Files that were born beside a log after it was last seen, and lie there under rotated names.
-    fn find_what_came_between(&mut self, rows: &[(usize, GenerationRow)]) {
+    /// Files that were born beside a log after it was last seen, and lie there under rotated names. Whatever has become
+    /// of what was seen: read to its end, or kept.
+    fn find_what_came_between(&mut self) {
+        let rows: Vec<GenerationRow> = self.shared.gone().values().cloned().collect();
+        let rows = rows.iter().filter_map(|row| Some((self.source_of(row)?, row)));
         let held = self.held().filter_map(|tracked| Some((tracked.source, tracked.row.as_ref()?)));
-        let known = held.chain(rows.iter().map(|(source, row)| (*source, row)));
+        let known = held.chain(rows);
         // The latest at each path says since when.
         let mut since: BTreeMap<PathBuf, (usize, Timestamp)> = BTreeMap::new();
         for (source, row) in known.filter(|(_, row)| row.first_path.is_absolute()) {

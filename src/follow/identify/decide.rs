@@ -163,13 +163,26 @@ pub(in crate::follow) enum Decision<G> {
     Drop,
 }
 
-/// A file that holds two generations is the copy of the one of which it holds more.
-pub(in crate::follow) fn of_the_longest<G: Copy>(claims: &[(G, Claim, u64)]) -> Vec<(G, Claim)> {
-    let is_copy = |claim: Claim| matches!(claim, Claim::Copy | Claim::Wait);
-    let copies = claims.iter().filter(|(_, claim, _)| is_copy(*claim));
-    let longest = copies.map(|(_, _, seen)| *seen).max().unwrap_or(0);
-    let counts = |(_, claim, seen): &&(G, Claim, u64)| !is_copy(*claim) || *seen == longest;
-    claims.iter().filter(counts).map(|(generation, claim, _)| (*generation, *claim)).collect()
+/// A file that holds two generations is the copy of the one of which it holds more, or holds what is read there. One
+/// that still has its own descriptor can wait where the file holds all of a longer one that is followed by its name.
+pub(in crate::follow) fn of_the_longest<G: Copy>(
+    claims: &[(G, Claim, Evidence)],
+) -> Vec<(G, Claim)> {
+    let is_copy = |claim: Claim| matches!(claim, Claim::Copy | Claim::Wait | Claim::Read);
+    let beside = claims
+        .iter()
+        .filter(|(_, claim, evidence)| *claim == Claim::Beside && evidence.content >= Content::All);
+    let beside = beside.map(|(_, _, evidence)| evidence.seen).max().unwrap_or(0);
+    let can_wait = |evidence: &Evidence| {
+        matches!(evidence.original, Original::Unlinked { .. }) && evidence.seen < beside
+    };
+    let counts =
+        |(_, claim, evidence): &&(G, Claim, Evidence)| !is_copy(*claim) || !can_wait(evidence);
+    let copies = claims.iter().filter(counts).filter(|(_, claim, _)| is_copy(*claim));
+    let longest = copies.map(|(_, _, evidence)| evidence.seen).max().unwrap_or(0);
+    let claims = claims.iter().filter(counts);
+    let claims = claims.filter(|(_, claim, evidence)| !is_copy(*claim) || evidence.seen == longest);
+    claims.map(|(generation, claim, _)| (*generation, *claim)).collect()
 }
 
 /// The claims of all generations together. The first of equal claims counts: the latest generation comes first.

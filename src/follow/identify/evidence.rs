@@ -214,7 +214,11 @@ impl Follower {
         }))
     }
 
-    fn content_by_mark(&self, subject: &Subject<'_>, mark: &Mark) -> io::Result<Content> {
+    pub(super) fn content_by_mark(
+        &self,
+        subject: &Subject<'_>,
+        mark: &Mark,
+    ) -> io::Result<Content> {
         if subject.tracked.size < mark.offset {
             return Ok(Content::Beginning);
         }

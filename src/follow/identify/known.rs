@@ -1,5 +1,8 @@
 //! What is known of a generation that nobody holds: by its row, or by what sinks keep of it.
 
+use std::io;
+
+use super::decide::Content;
 use super::evidence::Subject;
 use crate::event::{FileKey, GenerationId, Identity, Mark};
 use crate::follow::follower::Follower;
@@ -36,5 +39,19 @@ impl Follower {
         let mark = self.catalog.history.only_mark(id)?;
         let identity = self.catalog.history.identity(id)?.clone();
         Some(Known { file: identity.file_key(), identity, mark, told: mark })
+    }
+
+    /// A generation that began in this file is elsewhere now, and this one holds something else.
+    pub(super) fn went_on_without(&self, subject: &Subject<'_>) -> io::Result<bool> {
+        for id in self.catalog.history.of_file(subject.key) {
+            let row = self.shared.gone().get(&id).cloned();
+            let Some(known) = self.known(id, row.as_ref()) else { continue };
+            let elsewhere = known.file != subject.key;
+            let mark = known.mark_within(subject);
+            if elsewhere && self.content_by_mark(subject, mark)? < Content::All {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 }

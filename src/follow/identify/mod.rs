@@ -149,9 +149,9 @@ impl Follower {
             ..self.candidate(tracked, last_call)
         };
         let evidence = self.evidence_of_copies(&subject, &identity)?;
-        let claims: Vec<(GenerationId, Claim, u64)> = evidence
+        let claims: Vec<_> = evidence
             .iter()
-            .map(|(id, evidence)| (*id, claim(&candidate, evidence), evidence.seen))
+            .map(|(id, evidence)| (*id, claim(&candidate, evidence), *evidence))
             .collect();
         let claims = of_the_longest(&claims);
         Ok(match decide(&candidate, &claims) {
@@ -192,11 +192,12 @@ impl Follower {
         Ok(same.map(|(generation, _)| *generation))
     }
 
-    /// Where inodes come again and there are no birth times, nobody knows.
+    /// It held another life, be it one that is read on in a copy. Where inodes come again and there are no birth times,
+    /// nobody knows.
     fn is_refilled(&self, subject: &Subject<'_>) -> io::Result<bool> {
         let evidence = self.evidence_of_file(subject)?;
         let other = evidence.iter().any(|(_, evidence)| evidence.content < Content::All);
-        Ok(other && subject.key.birth != 0)
+        Ok((other || self.went_on_without(subject)?) && subject.key.birth != 0)
     }
 
     fn carry_out(&mut self, id: FileId, verdict: Verdict) {

@@ -92,6 +92,9 @@ impl World {
     pub fn finish(&mut self, log: usize) {
         if let Some((piece, from)) = self.logs[log].half.take() {
             self.append(log, &[(piece, from, self.pieces[piece].bytes.len())]);
+            let holds = |stream: &&Stream| stream.spans.iter().any(|span| span.piece == piece);
+            // Its file is gone, and the writer has begun another.
+            self.pieces[piece].may_split |= self.streams.iter().filter(holds).count() > 1;
         }
     }
 

@@ -155,9 +155,22 @@ fn the_strongest_claim_decides_and_the_latest_generation_of_equal_ones() {
 
 #[test]
 fn a_file_that_holds_two_generations_is_a_copy_of_the_longer_one() {
+    let of = |claims: &[(i32, Claim, u64)]| {
+        let with = |(id, claim, seen): &(i32, Claim, u64)| {
+            let original = match claim {
+                Beside => Original::Named,
+                _ => Original::Unlinked { over: false },
+            };
+            (*id, *claim, Evidence { seen: *seen, ..evidence(original, All) })
+        };
+        of_the_longest(&claims.iter().map(with).collect::<Vec<_>>())
+    };
     let claims = [(1, Copy, 36), (2, Wait, 85), (3, Beside, 10), (4, Copy, 85)];
-    assert_eq!(of_the_longest(&claims), [(2, Wait), (3, Beside), (4, Copy)]);
-    assert_eq!(of_the_longest(&claims[..1]), [(1, Copy)]);
+    assert_eq!(of(&claims), [(2, Wait), (3, Beside), (4, Copy)]);
+    assert_eq!(of(&claims[..1]), [(1, Copy)]);
+    // All of the longer one is read elsewhere, or may be its copy in a moment.
+    assert_eq!(of(&[(1, Copy, 846), (2, Read, 1251)]), [(2, Read)]);
+    assert_eq!(of(&[(1, Copy, 189), (2, Beside, 2905)]), [(2, Beside)]);
 }
 
 #[test]
