@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use super::SourceConfig;
 use super::catalog::{Stage, Tracked};
+use super::first_pass::FINISHED;
 use super::follower::Follower;
 use super::identity::bears;
 use super::pread::read_full;
 use super::reader::CAP;
-use super::sample::last_line_end;
+use super::sample::{hole_end, last_line_end};
 use super::single::in_force;
 use crate::base::Timestamp;
 use crate::event::FileId;
@@ -28,11 +29,13 @@ impl Follower {
     pub fn close_at(&self, tracked: &Tracked) -> Option<Duration> {
         let open = tracked.handle.open_record().filter(|_| tracked.stage == Stage::Live)?;
         let row = tracked.row.as_ref()?;
-        let pending = open < row.mark.offset && row.cuts.last().is_none_or(|cut| *cut <= open);
-        pending.then_some(tracked.grown + QUIET)
+        let is_before = row.cuts.last().is_none_or(|cut| *cut <= open.at);
+        let quiet = if open.has_line_end { QUIET } else { FINISHED };
+        (open.at < row.mark.offset && is_before).then_some(tracked.grown + quiet)
     }
 
-    /// Cuts behind the last line of files that are quiet while a reader stands before an open record.
+    /// Cuts behind the last line of files that are quiet while a reader stands before an open record, and behind a line
+    /// without a line end where they are quiet for longer.
     pub fn close_quiet_records(&mut self) {
         let now = self.now();
         let mut cut = Vec::new();
@@ -66,7 +69,12 @@ impl Follower {
         };
         let Some(row) = &mut tracked.row else { return false };
         tracked.handle.set_open_record(None);
-        let end = last_line_end(&file, open, row.mark.offset, row.encoding);
+        let (at, mark) = (open.at, row.mark.offset);
+        let end = match open.has_line_end {
+            true => last_line_end(&file, at, mark, row.encoding),
+            // Nobody wrote a hole, and something may still be written into it.
+            false => hole_end(&file, at, mark).ok().filter(|data| *data < mark).map(|_| mark),
+        };
         // Truncated and written again since the last look: that was a line of another life.
         if !bears(&file, &row.mark, &key).unwrap_or(false) {
             tracked.handle.raise_doubt();

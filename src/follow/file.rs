@@ -19,6 +19,14 @@ use crate::base::Timestamp;
 use crate::event::status::{FileState, FileStatus};
 use crate::event::{Cuts, DayMark, Encoding, FileId, FormatEntry, Generation, Mark};
 
+/// A record before which a reader stands, because more of it may come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::follow) struct OpenRecord {
+    pub at: u64,
+    /// Else it is a single line that may go on.
+    pub has_line_end: bool,
+}
+
 /// Shared, cheap to clone by `Arc`. Only the follower changes what is known of
 /// it; readers tell it what they met.
 #[derive(Debug)]
@@ -38,7 +46,7 @@ pub struct FileHandle {
     /// Bytes of holes that a reader met.
     hole: AtomicU64,
     /// A reader stands before a record that more lines may join: where that record begins.
-    open_record: Mutex<Option<u64>>,
+    open_record: Mutex<Option<OpenRecord>>,
     /// Where changes of the facts are marked.
     changes: OnceLock<Arc<Hub>>,
 }
@@ -327,12 +335,12 @@ impl FileHandle {
     }
 
     /// `true` where it was not known before.
-    pub(in crate::follow) fn set_open_record(&self, at: Option<u64>) -> bool {
+    pub(in crate::follow) fn set_open_record(&self, at: Option<OpenRecord>) -> bool {
         let mut open = self.open_record.lock().expect("no holder of the open record panics");
         std::mem::replace(&mut *open, at) != at
     }
 
-    pub(in crate::follow) fn open_record(&self) -> Option<u64> {
+    pub(in crate::follow) fn open_record(&self) -> Option<OpenRecord> {
         *self.open_record.lock().expect("no holder of the open record panics")
     }
 }

@@ -10,8 +10,8 @@ use super::sample::{LOOKED_BACK, last_line_end};
 use crate::base::Timestamp;
 use crate::event::{Cursor, FileId, Level};
 
-/// With `--once`, a last line without its end is complete when nothing was written for this long.
-const FINISHED: Duration = Duration::from_secs(10);
+/// A last line without its end is complete when nothing was written for this long.
+pub(in crate::follow) const FINISHED: Duration = Duration::from_secs(10);
 
 impl Follower {
     /// Matches what is there with what the state knows; with `once`, the ends are fixed here.

@@ -9,7 +9,7 @@ use std::fs::File;
 use std::io;
 use std::sync::{Arc, MutexGuard};
 
-use super::file::{FileHandle, Known};
+use super::file::{FileHandle, Known, OpenRecord};
 use super::front::{Carried, Front};
 use super::identity;
 use super::pread::read_full;
@@ -234,10 +234,17 @@ impl Reader<'_> {
     fn wait_at(&self, offset: u64, piece: &Piece, front: &mut Front) -> Read {
         if self.encoding().line_end(&piece.bytes, offset).is_none() {
             front.unfinished = Some((offset, offset + piece.bytes.len() as u64));
-        } else if self.handle.set_open_record(Some(offset)) {
-            self.call_follower();
+            self.ask_to_close(OpenRecord { at: offset, has_line_end: false });
+        } else {
+            self.ask_to_close(OpenRecord { at: offset, has_line_end: true });
         }
         Read::Waiting
+    }
+
+    fn ask_to_close(&self, record: OpenRecord) {
+        if self.handle.set_open_record(Some(record)) {
+            self.call_follower();
+        }
     }
 
     /// The line at `offset` was looked through before, and what came since does not end it.
@@ -251,6 +258,7 @@ impl Reader<'_> {
         let end = self.scan_line(file, upto, self.known.available)?;
         if end.is_none() {
             front.unfinished = Some((offset, self.known.available));
+            self.ask_to_close(OpenRecord { at: offset, has_line_end: false });
         }
         Ok(end.is_none())
     }

@@ -54,9 +54,9 @@ impl Bench {
         log.write_all(text.as_bytes()).unwrap();
     }
 
-    fn generation(&self) -> GenerationId {
+    fn generation(&self) -> Option<GenerationId> {
         let store = self.follower.shared.store.get().unwrap();
-        store.generations()[0].id
+        store.generations().first().map(|row| row.id)
     }
 
     fn cuts(&self) -> Vec<u64> {
@@ -84,7 +84,8 @@ impl Bench {
     }
 
     fn read(&mut self) {
-        let start = Cursor { generation: self.generation(), offset: 0 };
+        let Some(generation) = self.generation() else { return };
+        let start = Cursor { generation, offset: 0 };
         let mut at = self.at.unwrap_or(start);
         while let Ok(Read::Batch { batch, first }) = reader::read(&self.follower.shared, at) {
             let records = batch.records[first..].iter();
@@ -170,4 +171,48 @@ fn reading_again_gives_the_same_events_however_many_cuts_were_dropped() {
         assert_eq!(bench.events, live, "LOGWARDEN_SEED={history}");
         assert!(bench.cuts().len() < 40, "{} cuts, LOGWARDEN_SEED={history}", bench.cuts().len());
     }
+}
+
+#[test]
+fn a_last_line_without_a_line_end_is_an_event_after_ten_seconds_of_quiet() {
+    let mut bench = Bench::new("the service has started\n");
+    bench.pass(Duration::from_secs(2));
+    bench.append("{\"level\":\"fatal\",");
+    bench.pass(Duration::from_secs(9));
+    assert_eq!(bench.events, [(0, 24)]);
+    // It grows: that is no quiet.
+    bench.append("\"message\":\"the last words\"}");
+    bench.pass(Duration::from_secs(9));
+    assert_eq!(bench.events, [(0, 24)]);
+    bench.pass(Duration::from_secs(2));
+    assert_eq!(bench.events, [(0, 24), (24, 68)]);
+    bench.append(" and more\n");
+    bench.pass(Duration::from_secs(2));
+    assert_eq!(bench.events[2..], [(68, 78)]);
+    assert_eq!(bench.cuts(), [24, 68, 78]);
+}
+
+/// A file that was made larger before it is written.
+#[test]
+fn nuls_at_the_end_are_no_event_however_long_nothing_is_written() {
+    let mut bench = Bench::new("the service has started\n");
+    let log = OpenOptions::new().write(true).open(&bench.path).unwrap();
+    log.set_len(4096).unwrap();
+    bench.pass(Duration::from_secs(15));
+    assert_eq!(bench.events, [(0, 24)]);
+    bench.append("it goes on\n");
+    bench.pass(Duration::from_secs(2));
+    assert_eq!(bench.events, [(0, 24), (24, 4096), (4096, 4107)]);
+}
+
+#[test]
+fn a_file_that_is_one_line_without_a_line_end_is_an_event_too() {
+    let mut bench = Bench::new("{\"level\":\"fatal\"}");
+    bench.pass(Duration::from_secs(9));
+    assert_eq!(bench.events, []);
+    bench.pass(Duration::from_secs(13));
+    assert_eq!(bench.events, [(0, 17)]);
+    bench.append("\nnext\n");
+    bench.pass(Duration::from_secs(2));
+    assert_eq!(bench.events, [(0, 17), (17, 18), (18, 23)]);
 }

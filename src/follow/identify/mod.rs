@@ -16,6 +16,7 @@ use self::decide::{Candidate, Claim, Content, Decision, claim, decide, of_the_lo
 pub(in crate::follow) use self::evidence::SUSPECTED;
 use self::evidence::Subject;
 use super::catalog::{Stage, Tracked};
+use super::first_pass::FINISHED;
 use super::follower::Follower;
 use super::identity::Head;
 use super::notices::{self, Topic};
@@ -136,7 +137,9 @@ impl Follower {
         if let Some(generation) = self.same_file(&subject)? {
             return Ok(Verdict::Same(generation));
         }
-        let over = last_call || tracked.packed.is_some();
+        // A single line without a line end is one when nothing was written for long.
+        let quiet = tracked.quiet_for(self.now()) >= FINISHED;
+        let over = last_call || tracked.packed.is_some() || quiet;
         let len = if over { Some(head.final_len()) } else { head.settled_len() };
         let Some(len) = len else { return Ok(Verdict::Wait) };
         let identity = head.identity(len, subject.key.inode, subject.key.birth, self.key());

@@ -6,6 +6,7 @@ use std::sync::{Arc, MutexGuard};
 
 use super::{CHUNK, Reader};
 use crate::event::Flags;
+use crate::follow::file::OpenRecord;
 use crate::follow::front::{Carried, Front};
 use crate::follow::pread::read_full;
 use crate::follow::sample::hole_end;
@@ -86,6 +87,7 @@ impl Reader<'_> {
         }
         if forced.is_none() {
             front.unfinished = Some((offset, limit));
+            self.ask_to_close(OpenRecord { at: offset, has_line_end: false });
         }
         Ok(forced.map(|end| (end, true)))
     }
