@@ -114,6 +114,10 @@ pub fn summary(status: &Status) -> String {
         if files.files == 1 { "file" } else { "files" },
         bytes::size(files.size)
     );
+    if files.unsettled > 0 {
+        let size = bytes::size(files.unsettled);
+        line.push_str(&format!(", {size} wait for the end of their first line"));
+    }
     for sink in &status.sinks {
         line.push_str(&format!(
             " · {}: {} events, {} behind",

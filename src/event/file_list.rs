@@ -35,12 +35,16 @@ pub struct Totals {
     pub lost: u64,
     /// Files.
     pub unreadable: u64,
+    /// Bytes of files that nobody is given yet: their first line is not complete.
+    pub unsettled: u64,
 }
 
 impl Totals {
     fn of(file: &FileStatus) -> Self {
         let unreadable = matches!(file.state, FileState::Unreadable { .. });
-        Totals { files: 1, size: file.size, lost: file.lost, unreadable: unreadable.into() }
+        let unsettled = if file.state == FileState::Unsettled { file.size } else { 0 };
+        let unreadable = unreadable.into();
+        Totals { files: 1, size: file.size, lost: file.lost, unreadable, unsettled }
     }
 
     fn add(&mut self, file: &FileStatus) {
@@ -49,6 +53,7 @@ impl Totals {
         self.size += more.size;
         self.lost += more.lost;
         self.unreadable += more.unreadable;
+        self.unsettled += more.unsettled;
     }
 
     fn subtract(&mut self, file: &FileStatus) {
@@ -57,6 +62,7 @@ impl Totals {
         self.size -= less.size;
         self.lost -= less.lost;
         self.unreadable -= less.unreadable;
+        self.unsettled -= less.unsettled;
     }
 }
 
