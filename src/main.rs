@@ -6,5 +6,7 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     allocator::give_back_large_blocks();
+    // Whatever is written holds what logs say, or leads to it: it is for its owner alone.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     logwarden::cli::main(std::env::args_os())
 }

@@ -31,7 +31,7 @@ use crate::sink::file::FileSink;
 use crate::sink::stdout::StdoutSink;
 use crate::sink::worker::{Condition, Rounds};
 use crate::sink::{Filter, Mode, Order, Sink, Worker, WorkerConfig, WorkerHandle};
-use crate::state::Store;
+use crate::state::{Store, private};
 
 /// Encoded bodies of all sinks together: their part of the 32 MiB that read buffers and batches share.
 const BODIES: usize = 4 << 20;
@@ -244,6 +244,11 @@ fn build(
     let mut closed = None;
     let sink: Arc<dyn Sink> = match kind {
         SinkKind::Archive { keep } => {
+            if archive.join("meta.json").exists()
+                && let Some(closed) = private::close_folder(archive)
+            {
+                notices.add(Level::Warning, closed);
+            }
             let (archive, oddities) = Archive::open_writer(archive, clock.now())?;
             for oddity in oddities {
                 notices.add(Level::Warning, oddity);

@@ -2,13 +2,15 @@
 //!
 //! Never holds the content of a followed log.
 
-use std::fs::{DirBuilder, File, OpenOptions};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Mutex;
 
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::FmtSpan;
+
+use crate::state::private;
 
 /// At the start, a log above this size becomes `logwarden.log.1`.
 const LARGEST: u64 = 8 * 1024 * 1024;
@@ -36,7 +38,7 @@ pub fn to_file(level: &str, directory: &Path) {
 }
 
 fn open(directory: &Path) -> Option<File> {
-    DirBuilder::new().recursive(true).mode(0o700).create(directory).ok()?;
+    private::make_folder(directory).ok()?;
     let path = directory.join("logwarden.log");
     if path.metadata().is_ok_and(|metadata| metadata.len() > LARGEST) {
         std::fs::rename(&path, directory.join("logwarden.log.1")).ok()?;

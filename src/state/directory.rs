@@ -1,20 +1,27 @@
 //! The state directory: made for its owner alone, and locked by one process.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use rustix::fs::{FlockOperation, flock};
 
-use super::StateError;
+use super::{StateError, private};
 
 const LOCK: &str = "lock";
 
-/// Makes the directory (mode 0700) where there is none. One that is there is left as it is.
+/// Makes the directory (mode 0700) where there is none. One that was ours before is closed to others, with the folders
+/// in it; any other is left as it is.
 pub(super) fn prepare(directory: &Path, notices: &mut Vec<String>) -> Result<(), StateError> {
     let failed = |source| StateError::Directory { directory: directory.into(), source };
-    DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(failed)?;
+    private::make_folder(directory).map_err(failed)?;
+    if directory.join(LOCK).exists() {
+        notices.extend(private::close_folder(directory));
+        let entries = fs::read_dir(directory).map_err(failed)?.filter_map(Result::ok);
+        let folders = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+        notices.extend(folders.filter_map(|folder| private::close_folder(&folder.path())));
+    }
     let mode = fs::metadata(directory).map_err(failed)?.permissions().mode() & 0o777;
     if mode & 0o022 != 0 {
         notices.push(format!(

@@ -161,6 +161,7 @@ pub struct CursorRow {
 mod directory;
 mod disk;
 mod error;
+pub mod private;
 mod recovery;
 mod rows;
 mod snapshot;

@@ -33,6 +33,7 @@ mod moved_sources;
 mod odd_files;
 mod outage;
 mod privacy;
+mod private;
 mod program;
 mod reload;
 mod restart;

@@ -16,6 +16,7 @@ use crate::cli::exit::Exit;
 use crate::cli::output::to_stdout;
 use crate::cli::resolve;
 use crate::follow::SourceConfig;
+use crate::state::private;
 
 /// One line: what was looked at, and whether it is right.
 struct Finding {
@@ -146,9 +147,20 @@ fn directories(directories: &Directories) -> Vec<Finding> {
     ];
     let find = |(name, path): (&str, &PathBuf)| Finding {
         subject: format!("{name} {}", path.display()),
-        result: writable(path),
+        result: writable(path).and_then(|text| closed(path).map(|()| text)),
     };
     named.into_iter().map(find).collect()
+}
+
+/// Only its owner may read what stands there.
+fn closed(path: &Path) -> Result<(), String> {
+    match private::loose_mode(path) {
+        Some(mode) => Err(format!(
+            "other users can use it (mode {mode:04o}); it is closed when the engine starts, or now with: chmod 700 {}",
+            path.display()
+        )),
+        None => Ok(()),
+    }
 }
 
 /// Tries it at the nearest folder that is there.

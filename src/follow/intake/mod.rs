@@ -10,16 +10,16 @@ mod segment;
 mod tend;
 
 use std::ffi::{OsStr, OsString};
-use std::fs::{DirBuilder, Metadata};
+use std::fs::Metadata;
 use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::identity::Place;
 use super::{SourceConfig, Start};
+use crate::state::private;
 
 pub use input::Input;
 
@@ -156,7 +156,7 @@ impl Incoming {
 
 /// Log lines lie in it: for its owner alone.
 pub(in crate::follow) fn make_folder(folder: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(folder)
+    private::make_folder(folder)
 }
 
 #[cfg(test)]

@@ -1,13 +1,14 @@
 //! Where they lie: `<directory>/<sink>/<day>.jsonl`.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use super::{Choice, DeadLetter, DeadLetters, Lines};
 use crate::base::{Clock, bytes, rfc3339};
+use crate::state::private;
 
 /// Bytes that the letters of one sink may take, if nobody says otherwise.
 pub const MOST: u64 = 1 << 30;
@@ -70,7 +71,7 @@ impl DeadLetterFolder {
     }
 
     fn open(&self, folder: &Path, day: &str) -> io::Result<File> {
-        DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+        private::make_folder(folder)?;
         let path = folder.join(format!("{day}.{ENDING}"));
         let mut options = OpenOptions::new();
         let mut file = options.read(true).append(true).create(true).mode(0o600).open(path)?;
