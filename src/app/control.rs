@@ -14,7 +14,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::unix::OwnedWriteHalf;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::runtime::Handle;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::letters::{LetterDesk, LetterOrder, LettersSorted};
@@ -23,6 +23,8 @@ use crate::event::{Command, Status};
 
 /// Longest request line, in bytes: a client that sends more is cut off.
 const LONGEST_REQUEST: u64 = 64 * 1024;
+/// Connections at once; who comes while there are so many is told to come again.
+const MOST_CONNECTIONS: usize = 32;
 /// A client that sends nothing for so long is forgotten.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// An asker is told so often how far a long answer is.
@@ -123,11 +125,15 @@ impl Server {
     }
 
     pub async fn run(self, stop: CancellationToken) {
+        let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
         loop {
             tokio::select! {
                 () = stop.cancelled() => break,
                 connection = self.listener.accept() => match connection {
-                    Ok((stream, _)) => self.spawn_answers(stream, stop.clone()),
+                    Ok((stream, _)) => match places.clone().try_acquire_owned() {
+                        Ok(place) => self.spawn_answers(stream, stop.clone(), place),
+                        Err(_) => refuse(&stream),
+                    },
                     Err(error) => {
                         tracing::warn!(%error, "control socket: cannot accept");
                         tokio::time::sleep(Duration::from_millis(200)).await;
@@ -138,14 +144,29 @@ impl Server {
         let _ = std::fs::remove_file(&self.path);
     }
 
-    fn spawn_answers(&self, stream: UnixStream, stop: CancellationToken) {
+    fn spawn_answers(
+        &self,
+        stream: UnixStream,
+        stop: CancellationToken,
+        place: OwnedSemaphorePermit,
+    ) {
         let office = self.office.clone();
         tokio::spawn(async move {
+            let _until_it_ends = place;
             tokio::select! {
                 () = stop.cancelled() => {}
                 _ = answer(stream, office) => {}
             }
         });
+    }
+}
+
+/// Waits for nobody: where the answer does not fit, the connection just ends.
+fn refuse(stream: &UnixStream) {
+    let reason = format!("{MOST_CONNECTIONS} others are connected; try again in a moment");
+    if let Ok(mut body) = serde_json::to_vec(&Reply::Refused { reason }) {
+        body.push(b'\n');
+        let _ = stream.try_write(&body);
     }
 }
 
@@ -160,6 +181,14 @@ async fn answer(stream: UnixStream, office: Office) -> io::Result<()> {
             Ok(Ok(0)) | Err(_) => return Ok(()),
             Ok(result) => result?,
         };
+        if line.last() != Some(&b'\n') {
+            let reason = match line.len() as u64 == LONGEST_REQUEST {
+                true => format!("the request is longer than {LONGEST_REQUEST} bytes"),
+                false => "the request ends without a line end".to_owned(),
+            };
+            // What follows is the rest of it, and no request.
+            return send(&mut write, &Reply::Refused { reason }).await;
+        }
         let reply = match serde_json::from_slice(&line) {
             Ok(request) => reply_to(request, &office, &mut write).await?,
             Err(error) => Reply::Refused { reason: format!("not understood: {error}") },

@@ -73,6 +73,10 @@ impl Follower {
                 let paths: HashSet<&Path> = sight.found.iter().map(|found| &*found.path).collect();
                 self.seen.last_at.retain(|path, _| paths.contains(&**path));
             }
+            if !self.seen.passed.is_empty() {
+                let found: HashSet<Place> = sight.found.iter().map(|found| found.place).collect();
+                self.seen.passed.retain(|place, _| found.contains(place));
+            }
             self.look_after_the_absent(&present);
             self.look_after_vacant_paths(&sight);
         }

@@ -8,6 +8,7 @@ mod bench;
 mod cli;
 mod client_ids;
 mod compressed;
+mod control;
 mod copies;
 mod crypto_vectors;
 mod dead_letters;
