@@ -1,5 +1,6 @@
 //! What a start finds: good rows, none, damaged ones. Nothing is thrown away, and the operator is told.
 
+use std::io;
 use std::path::Path;
 
 use super::disk::{Disk, DiskError};
@@ -22,8 +23,17 @@ pub(super) fn load(
         }
         // Deleted, or set aside by an engine that died before it had written it anew.
         Err(DiskError::Missing) => {
-            let rows = snapshot::read(directory).unwrap_or_default();
-            notices.extend((rows != Rows::default()).then(|| missing_notice(disk.path())));
+            let rows = match snapshot::read(directory) {
+                Ok(rows) => {
+                    notices.extend((rows != Rows::default()).then(|| missing_notice(disk.path())));
+                    rows
+                }
+                Err(error) => {
+                    let damaged = error.kind() != io::ErrorKind::NotFound;
+                    notices.extend(damaged.then(|| useless_notice(disk.path(), &error)));
+                    Rows::default()
+                }
+            };
             let changes = Dirty::all(&rows).changes(&rows);
             disk.create_with(&changes).map_err(|error| cannot_open(directory, error))?;
             Ok(rows)
@@ -82,6 +92,14 @@ fn missing_notice(path: &Path) -> String {
     format!(
         "the state file {} is missing; its last snapshot is used instead: events delivered since \
          then may be delivered again, under the same ids",
+        path.display()
+    )
+}
+
+fn useless_notice(path: &Path, error: &io::Error) -> String {
+    format!(
+        "the state file {} is missing and its last snapshot cannot be used ({error}): all logs are read again from \
+         their start, under the same event ids",
         path.display()
     )
 }

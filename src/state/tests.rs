@@ -423,6 +423,16 @@ fn a_snapshot_that_is_not_whole_is_not_used() {
 }
 
 #[test]
+fn a_missing_state_beside_a_damaged_snapshot_is_said() {
+    let home = tempfile::tempdir().unwrap();
+    drop(open(home.path()));
+    fs::remove_file(home.path().join("state.redb")).unwrap();
+    fs::write(home.path().join("cursors.snapshot"), "logwarden state snapshot 1\n").unwrap();
+    let (_, notices) = open(home.path());
+    assert!(notices[0].contains("its last snapshot cannot be used (checksum)"), "{notices:?}");
+}
+
+#[test]
 fn cuts_are_read_back_however_many_came_and_went() {
     let home = tempfile::tempdir().unwrap();
     let mut row = generation(1);
