@@ -47,6 +47,13 @@ fn generation(number: u64) -> GenerationRow {
     }
 }
 
+/// As a state directory is made.
+fn home() -> tempfile::TempDir {
+    let home = tempfile::tempdir().unwrap();
+    fs::set_permissions(home.path(), fs::Permissions::from_mode(0o700)).unwrap();
+    home
+}
+
 fn cursor(generation: u64, offset: u64) -> Cursor {
     Cursor { generation: GenerationId(generation), offset }
 }
@@ -62,7 +69,7 @@ fn offset(store: &Store) -> Option<u64> {
 
 #[test]
 fn rows_come_back_after_a_restart_as_they_were_put() {
-    let home = tempfile::tempdir().unwrap();
+    let home = home();
     let directory = home.path().join("deep/state");
     let (store, notices) = open(&directory);
     assert_eq!(notices, Vec::<String>::new());
@@ -99,7 +106,7 @@ fn rows_come_back_after_a_restart_as_they_were_put() {
 
 #[test]
 fn a_put_is_seen_at_once_and_durable_only_after_a_commit() {
-    let home = tempfile::tempdir().unwrap();
+    let home = home();
     let (store, _) = open(home.path());
     store.put_cursor("c", "*", cursor(1, 5));
     store.commit().unwrap();
@@ -111,7 +118,7 @@ fn a_put_is_seen_at_once_and_durable_only_after_a_commit() {
 
 #[test]
 fn a_second_owner_is_told_who_the_first_is() {
-    let home = tempfile::tempdir().unwrap();
+    let home = home();
     let (store, _) = open(home.path());
     match Store::open(home.path()) {
         Err(StateError::Owned { process, directory }) => {
@@ -136,7 +143,7 @@ fn an_ephemeral_store_keeps_rows_in_memory_and_writes_nothing() {
 
 #[test]
 fn a_directory_that_cannot_be_used_is_said_with_what_to_do() {
-    let home = tempfile::tempdir().unwrap();
+    let home = home();
     let file = home.path().join("file");
     fs::write(&file, "").unwrap();
     for directory in [file.clone(), file.join("below")] {
@@ -150,7 +157,7 @@ fn a_directory_that_cannot_be_used_is_said_with_what_to_do() {
 
 #[test]
 fn a_newer_state_is_refused_and_left_alone() {
-    let home = tempfile::tempdir().unwrap();
+    let home = home();
     drop(open(home.path()));
     let path = home.path().join("state.redb");
     let table: redb::TableDefinition<'_, &str, &[u8]> = redb::TableDefinition::new("meta");
@@ -187,7 +194,7 @@ fn s04_power_cut_at_any_step_leaves_the_old_or_the_new_state() {
     let mut step = 0;
     let mut old_and_new = [0, 0];
     loop {
-        let home = tempfile::tempdir().unwrap();
+        let home = home();
         let disk = FaultyDisk::default();
         let (store, _) = open_on(&disk, home.path()).unwrap();
         store.put_cursor("c", "*", cursor(1, 1));
@@ -219,7 +226,7 @@ fn s04_power_cut_at_any_step_leaves_the_old_or_the_new_state() {
 #[test]
 fn s04_power_cut_at_any_step_of_the_very_first_start_leaves_a_state_that_opens() {
     for step in 0..40 {
-        let home = tempfile::tempdir().unwrap();
+        let home = home();
         let disk = FaultyDisk::default();
         disk.cut_power_after(step);
         let done = open_on(&disk, home.path()).is_ok();
@@ -234,7 +241,7 @@ fn s04_power_cut_at_any_step_of_the_very_first_start_leaves_a_state_that_opens()
 fn a_full_disk_forgets_nothing_and_a_later_commit_writes_it_all() {
     let mut refused = 0;
     for step in 0..25 {
-        let home = tempfile::tempdir().unwrap();
+        let home = home();
         let disk = FaultyDisk::default();
         let (store, _) = open_on(&disk, home.path()).unwrap();
         store.put_cursor("c", "*", cursor(1, 1));
@@ -269,7 +276,7 @@ fn a_full_disk_forgets_nothing_and_a_later_commit_writes_it_all() {
 
 #[test]
 fn commits_that_come_together_share_transactions() {
-    let home = tempfile::tempdir().unwrap();
+    let home = home();
     let disk = FaultyDisk::default();
     let (store, _) = open_on(&disk, home.path()).unwrap();
     let alone = {
@@ -305,7 +312,7 @@ fn commits_that_come_together_share_transactions() {
 
 #[test]
 fn a_damaged_file_is_set_aside_and_the_snapshot_used() {
-    let home = tempfile::tempdir().unwrap();
+    let home = home();
     let path = home.path().join("state.redb");
     let (store, _) = open(home.path());
     store.first_start("app");
@@ -334,7 +341,7 @@ fn a_damaged_file_is_set_aside_and_the_snapshot_used() {
 
 #[test]
 fn a_missing_file_falls_back_to_the_snapshot_and_a_missing_directory_to_nothing() {
-    let home = tempfile::tempdir().unwrap();
+    let home = home();
     let directory = home.path().join("state");
     let (store, _) = open(&directory);
     store.put_cursor("c", "*", cursor(1, 5));
@@ -352,7 +359,7 @@ fn a_missing_file_falls_back_to_the_snapshot_and_a_missing_directory_to_nothing(
 
 #[test]
 fn a_flipped_byte_anywhere_never_gives_wrong_rows() {
-    let home = tempfile::tempdir().unwrap();
+    let home = home();
     let path = home.path().join("state.redb");
     let (store, _) = open(home.path());
     for number in 0..40 {
@@ -379,7 +386,7 @@ fn a_flipped_byte_anywhere_never_gives_wrong_rows() {
 
 #[test]
 fn the_snapshot_is_taken_at_most_once_a_minute() {
-    let home = tempfile::tempdir().unwrap();
+    let home = home();
     let clock = Arc::new(ManualClock::at(Timestamp::from_seconds(1_700_000_000)));
     let (store, _) = Store::open_with(home.path(), clock.clone(), disk::file_opener()).unwrap();
     let commit = |offset| {
@@ -424,7 +431,7 @@ fn a_snapshot_that_is_not_whole_is_not_used() {
 
 #[test]
 fn a_missing_state_beside_a_damaged_snapshot_is_said() {
-    let home = tempfile::tempdir().unwrap();
+    let home = home();
     drop(open(home.path()));
     fs::remove_file(home.path().join("state.redb")).unwrap();
     fs::write(home.path().join("cursors.snapshot"), "logwarden state snapshot 1\n").unwrap();
@@ -434,7 +441,7 @@ fn a_missing_state_beside_a_damaged_snapshot_is_said() {
 
 #[test]
 fn cuts_are_read_back_however_many_came_and_went() {
-    let home = tempfile::tempdir().unwrap();
+    let home = home();
     let mut row = generation(1);
     let mut random = 7_u64;
     for round in 0..40 {
@@ -473,7 +480,7 @@ fn cuts_are_read_back_however_many_came_and_went() {
 /// Rows of version 1 held their cuts.
 #[test]
 fn a_state_of_an_earlier_version_keeps_its_cuts() {
-    let home = tempfile::tempdir().unwrap();
+    let home = home();
     open(home.path());
     let path = home.path().join("state.redb");
     fs::remove_file(&path).unwrap();
@@ -503,7 +510,7 @@ fn a_state_of_an_earlier_version_keeps_its_cuts() {
 
 #[test]
 fn a_panic_in_the_database_fails_the_commit_and_no_later_one() {
-    let home = tempfile::tempdir().unwrap();
+    let home = home();
     let disk = FaultyDisk::default();
     let (store, _) = open_on(&disk, home.path()).unwrap();
     for step in 0..12 {
