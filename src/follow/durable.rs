@@ -28,11 +28,11 @@ impl Follower {
     /// Puts the rows, commits, and publishes what waited for it. `false`: nothing is durable, ask again.
     pub fn persist(&mut self) -> bool {
         let Some(store) = self.shared.store.get() else { return false };
-        for id in self.pending.take_changed() {
-            if let Some(row) = self.catalog.get(id).and_then(|tracked| tracked.row.as_ref()) {
-                store.put_generation(row.clone());
-            }
-        }
+        let changed = self.pending.take_changed();
+        store.apply(|puts| {
+            let rows = changed.iter().filter_map(|id| self.catalog.get(*id)?.row.clone());
+            rows.for_each(|row| puts.generation(row));
+        });
         let now = self.now();
         if let Err(error) = store.commit() {
             let text = notices::state(&error);

@@ -162,12 +162,14 @@ mod directory;
 mod disk;
 mod error;
 pub mod private;
+mod puts;
 mod recovery;
 mod rows;
 mod snapshot;
 mod store;
 
 pub use error::StateError;
+pub use puts::Puts;
 pub use store::{Claim, Store};
 
 /// Month keys that something was sealed with, as they were put; as far as the last snapshot knows, which is written

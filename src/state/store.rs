@@ -11,10 +11,11 @@ use std::time::Duration;
 
 use super::directory::{self, Lock};
 use super::disk::{Disk, DiskError, Opener};
+use super::puts::Puts;
 use super::rows::{CursorKey, Dirty, Rows};
 use super::{CursorRow, GenerationRow, StateError, recovery, snapshot};
 use crate::base::{Clock, SystemClock};
-use crate::event::{Cursor, Cuts, GenerationId};
+use crate::event::{Cursor, GenerationId};
 
 pub(super) const FILE: &str = "state.redb";
 const SNAPSHOT_EVERY: Duration = Duration::from_secs(60);
@@ -41,11 +42,11 @@ struct Inner {
 }
 
 #[derive(Debug)]
-struct Memory {
-    rows: Rows,
-    dirty: Dirty,
+pub(super) struct Memory {
+    pub rows: Rows,
+    pub dirty: Dirty,
     /// Counts puts.
-    put: u64,
+    pub put: u64,
     /// Invariant: every put up to this one is durable.
     durable: u64,
     committing: bool,
@@ -140,34 +141,18 @@ impl Store {
         self.memory().rows.generations.get(&id).cloned()
     }
 
+    /// Several puts that are seen, and made durable, together.
+    pub fn apply<R>(&self, puts: impl FnOnce(&mut Puts<'_>) -> R) -> R {
+        puts(&mut Puts { memory: &mut self.memory() })
+    }
+
     pub fn put_generation(&self, row: GenerationRow) {
-        let mut memory = self.memory();
-        if memory.rows.generations.get(&row.id) == Some(&row) {
-            return;
-        }
-        let memory = &mut *memory;
-        let before = memory.rows.generations.get(&row.id).map(|row| row.cuts.clone());
-        memory.dirty.change_cuts(row.id, &before.unwrap_or_default(), &row.cuts);
-        memory.dirty.generations.insert(row.id);
-        memory.rows.generations.insert(row.id, row);
-        memory.put += 1;
+        self.apply(|puts| puts.generation(row));
     }
 
     /// Forgets the generation and every cursor in it.
     pub fn remove_generation(&self, id: GenerationId) {
-        let mut memory = self.memory();
-        let keys: Vec<CursorKey> =
-            memory.rows.cursors.keys().filter(|key| key.generation == id).cloned().collect();
-        for key in keys {
-            memory.rows.cursors.remove(&key);
-            memory.dirty.cursors.insert(key);
-        }
-        let memory = &mut *memory;
-        if let Some(row) = memory.rows.generations.remove(&id) {
-            memory.dirty.change_cuts(id, &row.cuts, &Cuts::default());
-        }
-        memory.dirty.generations.insert(id);
-        memory.put += 1;
+        self.apply(|puts| puts.without_generation(id));
     }
 
     /// All cursors of one consumer.
@@ -197,56 +182,22 @@ impl Store {
     }
 
     pub fn put_cursor(&self, consumer: &str, lane: &str, cursor: Cursor) {
-        self.put_cursor_where(consumer, lane, cursor, |known| known != Some(cursor.offset));
+        self.apply(|puts| puts.cursor(consumer, lane, cursor));
     }
 
     /// Where there is none yet: where a consumer begins.
     pub fn put_cursor_if_none(&self, consumer: &str, lane: &str, cursor: Cursor) {
-        self.put_cursor_where(consumer, lane, cursor, |known| known.is_none());
-    }
-
-    fn put_cursor_where(
-        &self,
-        consumer: &str,
-        lane: &str,
-        cursor: Cursor,
-        wanted: impl FnOnce(Option<u64>) -> bool,
-    ) {
-        let key = CursorKey {
-            consumer: consumer.into(),
-            lane: lane.into(),
-            generation: cursor.generation,
-        };
-        let mut memory = self.memory();
-        if !wanted(memory.rows.cursors.get(&key).copied()) {
-            return;
-        }
-        memory.dirty.cursors.insert(key.clone());
-        memory.rows.cursors.insert(key, cursor.offset);
-        memory.put += 1;
+        self.apply(|puts| puts.cursor_if_none(consumer, lane, cursor));
     }
 
     /// Forgets every cursor of one lane.
     pub fn remove_lane(&self, consumer: &str, lane: &str) {
-        let mut memory = self.memory();
-        let mine = |key: &&CursorKey| &*key.consumer == consumer && &*key.lane == lane;
-        let keys: Vec<CursorKey> = memory.rows.cursors.keys().filter(mine).cloned().collect();
-        for key in keys {
-            memory.rows.cursors.remove(&key);
-            memory.dirty.cursors.insert(key);
-            memory.put += 1;
-        }
+        self.apply(|puts| puts.without_lane(consumer, lane));
     }
 
     /// Remembers that a source was started; `true` the first time.
     pub fn first_start(&self, source: &str) -> bool {
-        let mut memory = self.memory();
-        let first = memory.rows.sources.insert(source.into());
-        if first {
-            memory.dirty.sources.insert(source.into());
-            memory.put += 1;
-        }
-        first
+        self.apply(|puts| puts.source(source))
     }
 
     /// Month keys that something was sealed with, as they were put.
@@ -255,11 +206,7 @@ impl Store {
     }
 
     pub fn put_used_key(&self, key: &str) {
-        let mut memory = self.memory();
-        if memory.rows.keys.insert(key.into()) {
-            memory.dirty.keys.insert(key.into());
-            memory.put += 1;
-        }
+        self.apply(|puts| puts.used_key(key));
     }
 
     /// Everything put so far is durable when this returns. Nothing to do: returns at once.

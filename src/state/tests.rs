@@ -439,6 +439,38 @@ fn a_missing_state_beside_a_damaged_snapshot_is_said() {
     assert!(notices[0].contains("its last snapshot cannot be used (checksum)"), "{notices:?}");
 }
 
+/// However often somebody else commits meanwhile.
+#[test]
+fn puts_that_are_applied_together_are_durable_together() {
+    let home = home();
+    let (store, _) = open(home.path());
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    let stopped = || stop.load(std::sync::atomic::Ordering::Acquire);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for number in 1.. {
+                store.apply(|puts| {
+                    puts.cursor("c", "*", cursor(1, number));
+                    puts.cursor("d", "*", cursor(1, number));
+                });
+                if stopped() {
+                    return;
+                }
+            }
+        });
+        for round in 0..40 {
+            store.commit().unwrap();
+            // As a kill leaves it.
+            let copy = self::home();
+            fs::copy(home.path().join("state.redb"), copy.path().join("state.redb")).unwrap();
+            let (left, _) = open(copy.path());
+            let at = |consumer| left.cursor(consumer, "*", GenerationId(1));
+            assert_eq!(at("c"), at("d"), "round {round}");
+        }
+        stop.store(true, std::sync::atomic::Ordering::Release);
+    });
+}
+
 #[test]
 fn cuts_are_read_back_however_many_came_and_went() {
     let home = home();
