@@ -113,7 +113,8 @@ impl Follower {
         // An earlier run has closed it there, or somebody has taken some of it.
         let closed = row.cuts.last().is_some_and(|cut| *cut > line);
         let readers = self.shared.store.get().map(|store| store.readers_of(row.id));
-        let taken = readers.is_some_and(|readers| readers.into_values().any(|at| at > line));
+        let taken = readers.is_some_and(|readers| readers.into_values().any(|at| at > line))
+            || self.catalog.history.told(row.id) > line;
         (line < end && !closed && !taken).then_some(line)
     }
 

@@ -44,9 +44,11 @@ impl Follower {
     /// A generation that began in this file is elsewhere now, and this one holds something else.
     pub(super) fn went_on_without(&self, subject: &Subject<'_>) -> io::Result<bool> {
         for id in self.catalog.history.of_file(subject.key) {
-            let row = self.shared.gone().get(&id).cloned();
+            let followed = self.catalog.of(id).and_then(|other| other.row.as_ref());
+            let gone = || self.shared.gone().get(&id).cloned();
+            let row = followed.cloned().or_else(gone);
             let Some(known) = self.known(id, row.as_ref()) else { continue };
-            let elsewhere = known.file != subject.key;
+            let elsewhere = followed.is_some() || known.file != subject.key;
             let mark = known.mark_within(subject);
             if elsewhere && self.content_by_mark(subject, mark)? < Content::All {
                 return Ok(true);

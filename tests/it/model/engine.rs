@@ -242,7 +242,8 @@ pub fn photo_of(directory: &Path) -> Photo {
 pub fn put_back(directory: &Path, photo: &Photo) {
     lose(directory);
     for (path, bytes) in photo {
-        fs::create_dir_all(path.parent().expect("it lies in the directory")).unwrap();
+        let folder = path.parent().expect("it lies in the directory");
+        logwarden::state::private::make_folder(folder).unwrap();
         fs::write(path, bytes).unwrap();
     }
 }
