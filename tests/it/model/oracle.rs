@@ -289,13 +289,15 @@ impl<'a> Account<'a> {
     }
 }
 
-/// How far each stream had been taken when the run began.
+/// How far each stream had been taken when the run began. `header`: length of the line with which each begins; whoever
+/// has taken no more may have taken it from any of them.
 pub fn confirmed(
     streams: &BTreeMap<Group, StreamId>,
     cursors: impl Iterator<Item = (GenerationId, u64)>,
+    header: u64,
 ) -> BTreeMap<StreamId, u64> {
     let mut all = BTreeMap::new();
-    for (generation, offset) in cursors {
+    for (generation, offset) in cursors.filter(|(_, offset)| *offset > header) {
         for ((other, _), stream) in streams {
             if *other == generation {
                 let known = all.entry(*stream).or_insert(offset);

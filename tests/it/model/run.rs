@@ -15,7 +15,7 @@ use super::operator::Then;
 use super::oracle::{self, Account};
 use super::places::Knowledge;
 use super::steps::{Consumer, History, Pace, Paths, Step};
-use super::stream::StreamId;
+use super::stream::{self, StreamId};
 use super::world::World;
 
 /// After this long without an event, only what `LONG` is for can still come.
@@ -176,9 +176,14 @@ impl Run {
         self.archive.begin(&engine.log, &engine.store);
         let cursors = engine.store.cursors(&Consumer::Elastic.to_string()).into_iter();
         let own = self.archive.positions.values().map(|p| (p.cursor.generation, p.cursor.offset));
+        let header = stream::header(self.world.setting.lines).map_or(0, |line| line.len() as u64);
         self.confirmed = [
-            oracle::confirmed(&streams[0], cursors.map(|row| (row.generation, row.offset))),
-            oracle::confirmed(&streams[1], own),
+            oracle::confirmed(
+                &streams[0],
+                cursors.map(|row| (row.generation, row.offset)),
+                header,
+            ),
+            oracle::confirmed(&streams[1], own, header),
         ];
         self.engine = Some(engine);
         self.world.started();
