@@ -51,8 +51,10 @@ pub struct FieldName(pub String);
 /// The whole value, case ignored; arrays: any element. A missing field, null or [] is never true.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Test {
-    /// Equal as text, or as numbers where both are. As it was written: case counts where a value is sealed.
+    /// Equal as text. As it was written: case counts where a value is sealed.
     Equals(String),
+    /// A number that was not quoted, as it was written: equal as text, or as a number to the last digit.
+    Number(String),
     Wildcard(Pattern),
     /// `field:*`.
     Exists,

@@ -95,9 +95,9 @@ impl Test {
 
     fn matches_text(&self, text: &str) -> bool {
         match self {
-            Test::Equals(wanted) => {
-                token::equal_ignoring_case(wanted, text)
-                    || value::number(text).is_some_and(|found| value::number(wanted) == Some(found))
+            Test::Equals(wanted) => token::equal_ignoring_case(wanted, text),
+            Test::Number(wanted) => {
+                token::equal_ignoring_case(wanted, text) || value::same_number(wanted, text)
             }
             Test::Wildcard(pattern) => pattern.matches(text.chars().map(token::lower)),
             Test::Exists => true,
