@@ -13,6 +13,8 @@ pub enum Expr {
     Not(Box<Expr>),
     /// Consecutive tokens of the search text: a bare word (one), a "phrase", `message:…`.
     Words(Vec<Token>),
+    /// `/regex/`, as the whole query: over the record.
+    Record(super::RecordPattern),
     /// `level:error`, `level>=warning`: inclusive bounds; never true without a level.
     Level {
         low: Level,

@@ -20,6 +20,7 @@ impl Display for Expr {
                 operand(f, inner, inner.is_and() || inner.is_or())
             }
             Expr::Words(tokens) => words(f, tokens),
+            Expr::Record(pattern) => write!(f, "/{}/", pattern.text),
             Expr::Level { low, high } => level(f, *low, *high),
             Expr::AnyLevel => f.write_str("level:*"),
             Expr::Time { low: Some(low), high: None } => write!(f, "time>={}", write_time(*low)),

@@ -19,6 +19,7 @@ impl Expr {
             }
             Expr::Not(inner) => !inner.matches(subject),
             Expr::Words(tokens) => token::contains(&subject.search_text(), tokens),
+            Expr::Record(pattern) => pattern.regex.is_match(&subject.record()),
             Expr::Level { low, high } => {
                 subject.level().is_some_and(|level| *low <= level && level <= *high)
             }
@@ -43,7 +44,7 @@ impl Expr {
             Expr::All | Expr::Level { .. } | Expr::AnyLevel | Expr::Time { .. } => true,
             Expr::And(parts) | Expr::Or(parts) => parts.iter().all(Expr::needs_only_head),
             Expr::Not(inner) => inner.needs_only_head(),
-            Expr::Words(_) | Expr::Field { .. } => false,
+            Expr::Words(_) | Expr::Record(_) | Expr::Field { .. } => false,
         }
     }
 }

@@ -81,6 +81,7 @@ pub(super) fn compile(query: &Expr) -> Plan {
         Expr::Or(parts) => Plan::Or(parts.iter().map(compile).collect()),
         Expr::Not(inner) => Plan::Not(Box::new(compile(inner))),
         Expr::Words(tokens) => words(tokens),
+        Expr::Record(_) => Plan::Verified { candidates: Box::new(Plan::All), query: query.clone() },
         Expr::Level { low, high } => levels(*low, *high),
         Expr::AnyLevel => levels(Level::Trace, Level::Fatal),
         Expr::Time { low, high } => Plan::Time { low: *low, high: *high },

@@ -2,10 +2,10 @@
 
 use regex::bytes::Regex;
 
-use super::filter::smart_case;
 use super::line;
 use super::mask::Mask;
 use crate::event::{Event, Level};
+use crate::query::smart_case;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
