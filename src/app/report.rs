@@ -19,9 +19,8 @@ pub fn changes(before: &Status, now: &Status) -> Vec<String> {
     }
     if let (0, events @ 1..) = (awaited(before), awaited(now)) {
         lines.push(format!(
-            "stopping: waits some seconds for {} events that are under way; a second signal ends it at \
-             once",
-            bytes::count(events)
+            "stopping: waits some seconds for what is under way ({}); a second signal ends it at once",
+            bytes::counted(events, "event")
         ));
     }
     for sink in &now.sinks {
@@ -108,25 +107,22 @@ fn target_change(before: Option<&SinkStatus>, now: &SinkStatus) -> Option<String
 /// How everything stands, in one line.
 pub fn summary(status: &Status) -> String {
     let files = status.files.totals();
-    let mut line = format!(
-        "{} {}, {} seen",
-        bytes::count(files.files),
-        if files.files == 1 { "file" } else { "files" },
-        bytes::size(files.size)
-    );
+    let mut line =
+        format!("{}, {} seen", bytes::counted(files.files, "file"), bytes::size(files.size));
     if files.unsettled > 0 {
         let size = bytes::size(files.unsettled);
         line.push_str(&format!(", {size} wait for the end of their first line"));
     }
     for sink in &status.sinks {
         line.push_str(&format!(
-            " · {}: {} events, {} behind",
+            " · {}: {}, {} behind",
             sink.name,
-            bytes::count(sink.confirmed_events),
+            bytes::counted(sink.confirmed_events, "event"),
             bytes::size(sink.behind_bytes)
         ));
         if sink.dead_letters > 0 {
-            line.push_str(&format!(", {} dead letters", bytes::count(sink.dead_letters)));
+            let letters = bytes::counted(sink.dead_letters, "dead letter");
+            line.push_str(&format!(", {letters}"));
         }
         if sink.unprotected_values > 0 {
             let values = bytes::count(sink.unprotected_values);

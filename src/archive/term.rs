@@ -95,7 +95,7 @@ fn value_terms(text: &str, buffer: &mut Vec<u8>, each: &mut dyn FnMut(&[u8])) {
 }
 
 /// This number's text is what [`whole_text`] makes of it: it need not be kept beside it.
-fn is_whole(number: &str) -> bool {
+pub fn is_whole(number: &str) -> bool {
     let digits = number.strip_prefix('-').unwrap_or(number).as_bytes();
     digits.len() <= 15 && number != "-0" && digits.iter().all(u8::is_ascii_digit)
 }

@@ -47,6 +47,12 @@ pub fn count(number: u64) -> String {
     text
 }
 
+/// `1 event`, `1,204 events`.
+pub fn counted(number: u64, noun: &str) -> String {
+    let s = if number == 1 { "" } else { "s" };
+    format!("{} {noun}{s}", count(number))
+}
+
 /// `850 ms`, `12 s`, `3 min`, `2 h 5 min`, `4 d`.
 pub fn duration(duration: Duration) -> String {
     let seconds = duration.as_secs();

@@ -28,8 +28,8 @@ pub use ship::Ship;
   kubectl logs -f web | logwarden -     standard input as a stream; keys come from the terminal
   logwarden demo                        see it work, without any setting
 
-Exit codes: 0 done, 1 failed or nothing found, 2 usage or configuration,
-3 done but something was lost, 4 another engine owns the state directory."
+Exit codes: 0 done, 1 failed or nothing found, 2 usage, configuration or a path that
+is not there, 3 done but something was lost, 4 another engine owns the state directory."
 )]
 pub struct Arguments {
     #[command(flatten)]
@@ -119,10 +119,12 @@ pub enum Command {
   logwarden search timeout app.log --format json
   logwarden search client_id:CLIENTID2       a sealed id, with the keys of all months
   logwarden search -- '-timeout' app.log     a query that begins with -
+  logwarden search '/time[- ]?out/' app.log  a regular expression over the record, as on the screen
+  kubectl logs web | logwarden search level:error -
 
 The language: words and \"phrases\" look at the message; field:value, field:(a b),
 bytes>=1000, level>=warning, time>=2024-05-01, host:web*, ip:10.0.0.0/8, user:*;
-and, or, not, parentheses.")]
+and, or, not, parentheses. In quotes a value is a text: version:\"2.1\" is not 2.10.")]
     Search(Search),
     /// Write sample logs
     #[command(after_help = "Examples:
@@ -223,7 +225,7 @@ pub enum TextOrJson {
 pub struct Search {
     #[arg(value_name = "QUERY")]
     pub query: String,
-    /// Search these files instead of the archive
+    /// Search these files instead of the archive; - for standard input
     #[arg(value_name = "PATH")]
     pub paths: Vec<PathBuf>,
     /// Where to search; without it the archive, or the files if there are any
@@ -289,7 +291,7 @@ pub struct Generate {
     /// The same seed writes the same lines
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
-    /// The time of the first line: 2024-05-01, -1d; without it now
+    /// The time of the first line: 2024-05-01, -1d; without it the last one is of now
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub start: Option<String>,
     /// Rename the file at so many bytes and begin a new one

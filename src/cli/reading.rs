@@ -10,6 +10,8 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use jiff::tz::TimeZone;
 
+use super::exit::usage_error;
+use super::resolve::STDIN;
 use crate::app::identity;
 use crate::app::settings::Settings;
 use crate::base::Timestamp;
@@ -46,7 +48,7 @@ impl Origin {
         settings: &Settings,
         seen: Timestamp,
     ) -> anyhow::Result<(Origin, Box<dyn Read>, u64)> {
-        if path.as_os_str() == "-" {
+        if path.as_os_str() == STDIN {
             let nothing = Identity { inode: 0, birth: 0, head_len: 0, head_hash: 0, ordinal: 0 };
             let origin = Origin::new(path, nothing, settings, seen, seen.day());
             return Ok((origin, Box::new(io::stdin()), 0));
@@ -65,6 +67,7 @@ impl Origin {
         seen: Timestamp,
     ) -> anyhow::Result<(Origin, File)> {
         let cannot = || format!("cannot read {}", path.display());
+        must_exist(path)?;
         let file = File::open(path).with_context(cannot)?;
         let metadata = file.metadata().with_context(cannot)?;
         if metadata.is_dir() {
@@ -94,6 +97,15 @@ impl Origin {
         };
         let zone = settings.zone.clone();
         Origin { path: path.into(), generation: generation.into(), format: None, zone, seen, day }
+    }
+}
+
+/// A path that is not there is a wrong call, before anything is done: exit code 2, whatever the command.
+pub fn must_exist(path: &Path) -> anyhow::Result<()> {
+    let is_missing = |error: io::Error| error.kind() == io::ErrorKind::NotFound;
+    match path.as_os_str() != STDIN && path.metadata().is_err_and(is_missing) {
+        true => Err(usage_error(format!("no such file: {}", path.display()))),
+        false => Ok(()),
     }
 }
 

@@ -64,7 +64,7 @@ fn ship_at_once(settings: &mut Settings) {
 }
 
 /// Standard input, where a path is asked for.
-const STDIN: &str = "-";
+pub const STDIN: &str = "-";
 
 /// `some-program | logwarden` is meant as `some-program | logwarden -` where there is nothing else to watch.
 fn named(watch: &Watch, nothing_else: bool) -> Vec<PathBuf> {

@@ -166,6 +166,14 @@ pub(in crate::follow) fn binary(path: &Path, what: &str) -> String {
     format!("{} is {what}, not text, and is not read; leave it out of the paths", shown(path))
 }
 
+pub(in crate::follow) fn looks_binary(path: &Path) -> String {
+    format!(
+        "{} does not look like text; it is read as lines and delivered as any log is; leave it out of the paths if \
+         it is none",
+        shown(path)
+    )
+}
+
 pub(in crate::follow) fn cut_short(path: &Path, size: u64) -> String {
     format!(
         "{} is cut short: {} could be unpacked and are read; it is unpacked again when it changes",

@@ -48,6 +48,17 @@ pub(in crate::follow) fn read_sample(file: &File, size: u64, encoding: Encoding)
     }
 }
 
+/// Of text at most a few bytes are controls other than line ends, tabs and colours, or NULs within it. A run of NULs
+/// (a hole) is one; bytes of other encodings count as text.
+pub(in crate::follow) fn looks_binary(sample: &[u8]) -> bool {
+    let is_text = |byte: u8| matches!(byte, 0x07..=0x0d | 0x1b | 0x20..=0x7e | 0x80..);
+    let odd = sample
+        .chunk_by(|one, other| *one == 0 && *other == 0)
+        .filter(|run| !is_text(run[0]))
+        .count();
+    odd > 8 && odd * 30 > sample.len()
+}
+
 pub(in crate::follow) fn sample_is_enough(sample: &[u8]) -> bool {
     sample.len() as u64 >= SAMPLE
         || memchr::memchr_iter(b'\n', sample).nth(SAMPLE_LINES - 1).is_some()
@@ -91,4 +102,33 @@ pub(in crate::follow) fn last_line_end(
         end = begin;
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_of_any_encoding_is_text_and_random_bytes_are_not() {
+        let mut state = 1u32;
+        let random: Vec<u8> = (0..4096)
+            .map(|_| {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                (state >> 24) as u8
+            })
+            .collect();
+        assert!(looks_binary(&random));
+        let records: Vec<u8> = (0..500u32).flat_map(u32::to_le_bytes).collect();
+        assert!(looks_binary(&records));
+        let hole = [vec![0; 100_000], b"2024-05-01 10:00:00 INFO x\n".repeat(40)].concat();
+        for text in [
+            &b""[..],
+            b"\x01\x02\x03",
+            &b"gr\xfc\xdfe \x1b[31mred\x1b[0m\r\n".repeat(100),
+            &"日本語 größe\n".as_bytes().repeat(100),
+            &hole,
+        ] {
+            assert!(!looks_binary(text), "{:?}", &text[..text.len().min(40)]);
+        }
+    }
 }

@@ -29,7 +29,8 @@ pub struct Options {
     pub rate: Option<f64>,
     /// `None`: 1,000 lines, or with a rate until it is stopped.
     pub count: Option<u64>,
-    /// The time of the first line. `None`: now, and with a rate each line bears the time at which it is written.
+    /// The time of the first line. `None`: such that the last one is of now, and with a rate each line bears the time
+    /// at which it is written.
     pub start: Option<Timestamp>,
     pub target: Target,
     /// Bytes at which the file is renamed.
@@ -68,6 +69,9 @@ pub fn run(
         Output::new(options.target.clone(), monthly, options.rotate, options.zone.clone());
     let count = options.count.or((options.rate.is_none()).then_some(DEFAULT_COUNT));
     let mut times = Times::new(options, clock);
+    if let (None, None, Some(count)) = (options.start, options.rate, count) {
+        times.end_at(clock.now(), count, generator.clone(), options.pieces);
+    }
     let began = clock.uptime();
     let mut written = 0;
     while count.is_none_or(|count| written < count) && !stop.is_cancelled() {
@@ -100,8 +104,7 @@ fn write_line(
         return output.write(line.text.as_bytes(), line.time);
     }
     let mut rest = line.text.as_bytes();
-    for _ in 0..2 {
-        let at = generator.draw(rest.len() as u64) as usize;
+    for at in cuts(rest.len(), generator) {
         let (piece, later) = rest.split_at(at);
         if !output.write(piece, line.time)? {
             return Ok(false);
@@ -112,6 +115,12 @@ fn write_line(
         }
     }
     output.write(rest, line.time)
+}
+
+/// Where a line is parted: each counts from the one before.
+fn cuts(length: usize, generator: &mut Generator) -> [usize; 2] {
+    let first = generator.draw(length as u64) as usize;
+    [first, generator.draw((length - first) as u64) as usize]
 }
 
 /// The times that the lines bear.
@@ -134,6 +143,21 @@ impl Times {
             (None, Some(_)) => Times::Live,
             (None, None) => Times::Stepped(clock.now(), step),
         }
+    }
+
+    /// Moves the first line so far back that the last of `count` is of `end`: the same lines are made once before.
+    fn end_at(&mut self, end: Timestamp, count: u64, mut rehearsed: Generator, pieces: bool) {
+        let Times::Stepped(start, step) = *self else { return };
+        let mean = u64::try_from(step.as_nanos()).unwrap_or(u64::MAX);
+        let mut length = Duration::ZERO;
+        for _ in 1..count {
+            length = length.saturating_add(Duration::from_nanos(rehearsed.jitter(mean)));
+            let line = rehearsed.line_at(start);
+            if pieces {
+                cuts(line.text.len(), &mut rehearsed);
+            }
+        }
+        *self = Times::Stepped(end.minus(length), step);
     }
 
     fn next(&mut self, generator: &mut Generator, clock: &dyn Clock) -> Timestamp {

@@ -195,3 +195,20 @@ fn the_demo_writes_four_logs_with_a_past_bursts_a_fatal_and_a_rotation() {
         assert!(found >= 1, "{name}: {}", pattern.display());
     }
 }
+
+#[test]
+fn without_a_start_the_last_line_is_of_now() {
+    let home = tempfile::tempdir().unwrap();
+    for (profile, pieces) in [(Profile::Ops, false), (Profile::Ops, true), (Profile::Sre, false)] {
+        let now = Timestamp::from_seconds(1_700_000_000);
+        let clock = crate::base::clock::ManualClock::at(now);
+        let name = format!("{}.{pieces}", profile.name());
+        let path = home.path().join(&name);
+        let mut options = Options::new(profile, Target::Path(path.clone()));
+        (options.count, options.pieces) = (Some(500), pieces);
+        run(&options, &clock, &CancellationToken::new()).unwrap();
+        let text = fs::read_to_string(&path).unwrap();
+        let last = text.lines().last().unwrap();
+        assert!(last.contains("2023-11-14") && last.contains("22:13:20"), "{name}: {last}");
+    }
+}

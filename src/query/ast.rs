@@ -13,6 +13,8 @@ pub enum Expr {
     Not(Box<Expr>),
     /// Consecutive tokens of the search text: a bare word (one), a "phrase", `message:…`.
     Words(Vec<Token>),
+    /// `/regex/`, as the whole query: over the record.
+    Record(super::RecordPattern),
     /// `level:error`, `level>=warning`: inclusive bounds; never true without a level.
     Level {
         low: Level,
@@ -51,8 +53,10 @@ pub struct FieldName(pub String);
 /// The whole value, case ignored; arrays: any element. A missing field, null or [] is never true.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Test {
-    /// Equal as text, or as numbers where both are. As it was written: case counts where a value is sealed.
+    /// Equal as text. As it was written: case counts where a value is sealed.
     Equals(String),
+    /// A number that was not quoted, as it was written: equal as text, or as a number to the last digit.
+    Number(String),
     Wildcard(Pattern),
     /// `field:*`.
     Exists,

@@ -4,7 +4,7 @@ use std::fmt::{self, Display, Formatter, Write};
 
 use super::pattern::Step;
 use super::time::write_time;
-use super::{Bound, Expr, FieldName, Pattern, Test, Token, term};
+use super::{Bound, Expr, FieldName, Pattern, Test, Token, term, value};
 use crate::event::Level;
 
 impl Display for Expr {
@@ -20,6 +20,7 @@ impl Display for Expr {
                 operand(f, inner, inner.is_and() || inner.is_or())
             }
             Expr::Words(tokens) => words(f, tokens),
+            Expr::Record(pattern) => write!(f, "/{}/", pattern.text),
             Expr::Level { low, high } => level(f, *low, *high),
             Expr::AnyLevel => f.write_str("level:*"),
             Expr::Time { low: Some(low), high: None } => write!(f, "time>={}", write_time(*low)),
@@ -122,12 +123,13 @@ fn field(f: &mut Formatter<'_>, name: &FieldName, test: &Test) -> fmt::Result {
     match test {
         Test::Equals(text) => {
             write!(f, "{}:", Text(&name.0))?;
-            // Unquoted it would be a network.
+            // Unquoted it would be a number or a network.
             match term::network(text) {
-                Ok(None) => write!(f, "{}", Text(text)),
+                Ok(None) if value::number(text).is_none() => write!(f, "{}", Text(text)),
                 _ => quoted(f, text),
             }
         }
+        Test::Number(text) => write!(f, "{}:{text}", Text(&name.0)),
         Test::Wildcard(text) => {
             write!(f, "{}:", Text(&name.0))?;
             pattern(f, text)

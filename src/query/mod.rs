@@ -8,6 +8,7 @@ pub mod literal;
 mod parse;
 pub mod pattern;
 mod predicate;
+mod record;
 mod scan;
 mod subject;
 mod term;
@@ -21,6 +22,7 @@ pub use ast::{Bound, Expr, FieldName, Pattern, Test, Token};
 pub use literal::{RequiredLiteral, required_literal};
 pub use parse::{DEEPEST_QUERY, LONGEST_QUERY, parse};
 pub use predicate::comparable;
+pub use record::{RecordPattern, parse_or_regex, smart_case};
 
 /// What a query's text may depend on besides itself.
 #[derive(Clone, Debug)]
@@ -46,6 +48,19 @@ pub trait Subject {
     fn level(&self) -> Option<crate::event::Level>;
     /// The text that bare words look at: the message, or the whole record where the format has none.
     fn search_text(&self) -> std::borrow::Cow<'_, str>;
+    /// What a regular expression looks at: the record's bytes, or all that is kept of them: the search text, then
+    /// `  name=value` of each leaf.
+    fn record(&self) -> std::borrow::Cow<'_, [u8]> {
+        let mut text = self.search_text().into_owned();
+        self.leaves(&mut |name, value| {
+            let value: &str = match &value {
+                crate::event::Value::Text(text) => text,
+                crate::event::Value::Json(json) => json,
+            };
+            text.extend(["  ", name, "=", value]);
+        });
+        std::borrow::Cow::Owned(text.into_bytes())
+    }
     /// All leaves with their dotted path (`http.status`), also the document's own: `service.name`,
     /// `host.name`, `log.file.path`, `event.id`.
     fn leaves(&self, each: &mut dyn FnMut(&str, crate::event::Value<'_>));

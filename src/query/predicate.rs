@@ -19,6 +19,7 @@ impl Expr {
             }
             Expr::Not(inner) => !inner.matches(subject),
             Expr::Words(tokens) => token::contains(&subject.search_text(), tokens),
+            Expr::Record(pattern) => pattern.regex.is_match(&subject.record()),
             Expr::Level { low, high } => {
                 subject.level().is_some_and(|level| *low <= level && level <= *high)
             }
@@ -43,7 +44,7 @@ impl Expr {
             Expr::All | Expr::Level { .. } | Expr::AnyLevel | Expr::Time { .. } => true,
             Expr::And(parts) | Expr::Or(parts) => parts.iter().all(Expr::needs_only_head),
             Expr::Not(inner) => inner.needs_only_head(),
-            Expr::Words(_) | Expr::Field { .. } => false,
+            Expr::Words(_) | Expr::Record(_) | Expr::Field { .. } => false,
         }
     }
 }
@@ -95,9 +96,9 @@ impl Test {
 
     fn matches_text(&self, text: &str) -> bool {
         match self {
-            Test::Equals(wanted) => {
-                token::equal_ignoring_case(wanted, text)
-                    || value::number(text).is_some_and(|found| value::number(wanted) == Some(found))
+            Test::Equals(wanted) => token::equal_ignoring_case(wanted, text),
+            Test::Number(wanted) => {
+                token::equal_ignoring_case(wanted, text) || value::same_number(wanted, text)
             }
             Test::Wildcard(pattern) => pattern.matches(text.chars().map(token::lower)),
             Test::Exists => true,

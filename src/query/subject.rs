@@ -25,6 +25,10 @@ impl Subject for Event<'_> {
         Cow::Owned(search_text(None, fields).into_owned())
     }
 
+    fn record(&self) -> Cow<'_, [u8]> {
+        Cow::Borrowed(self.text())
+    }
+
     fn leaves(&self, each: &mut dyn FnMut(&str, Value<'_>)) {
         for (name, value) in &parts(*self).fields {
             leaves(name, value, each);

@@ -164,7 +164,10 @@ fn equality(value: &Word) -> Result<Test, QueryError> {
     {
         return Ok(Test::Network { address, prefix });
     }
-    Ok(Test::Equals(text))
+    Ok(match !value.quoted && value::number(&text).is_some() {
+        true => Test::Number(text),
+        false => Test::Equals(text),
+    })
 }
 
 /// `10.0.0.0/8`; the bits behind the prefix become zero.

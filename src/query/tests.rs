@@ -54,6 +54,8 @@ fn sample() -> Sample {
             ("ip", text("10.1.2.3")),
             ("bytes", Value::Json("1500")),
             ("retries", text("3")),
+            ("order", Value::Json("1763556497161513791")),
+            ("version", text("2.10")),
             ("CLIENT ID", text("CLIENTID2")),
             ("user", Value::Json("null")),
             ("tags", Value::Json("[\"Red\", \"green blue\", 7]")),
@@ -147,6 +149,19 @@ fn fields_compare_whole_values() {
     check("bytes < 1500.5", true);
     check("bytes:1500", true);
     check("bytes:1.5e3", true);
+    check("bytes:1500.0", true);
+    check("bytes:\"1500\"", true);
+    check("bytes:\"1500.0\"", false);
+    check("http.status:\"404\"", false);
+    check("order:1763556497161513791", true);
+    check("order:1763556497161513790", false);
+    check("order:\"1763556497161513791\"", true);
+    check("order:\"1763556497161513792\"", false);
+    check("order:1.763556497161513791e18", true);
+    check("order>=1763556497161513792", true);
+    check("version:\"2.10\"", true);
+    check("version:\"2.1\"", false);
+    check("version:(\"2.1\" 7)", false);
     check("retries<=3", true);
     check("http.status:404", true);
     check("http_status:404", false);
@@ -241,6 +256,7 @@ fn expression() -> impl Strategy<Value = Expr> {
     ];
     let test = prop_oneof![
         any::<String>().prop_map(Test::Equals),
+        "-?(0|[1-9][0-9]{0,20})(\\.[0-9]{1,3})?([eE][-+]?[0-9]{1,2})?".prop_map(Test::Number),
         pattern
             .prop_map(|text| Test::Wildcard(Pattern(text)))
             .prop_filter("exists", |test| { *test != Test::Wildcard(Pattern("*".to_owned())) }),

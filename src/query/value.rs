@@ -21,6 +21,50 @@ pub fn number(text: &str) -> Option<f64> {
     is_number(text).then(|| text.parse().ok())?.filter(|number: &f64| number.is_finite())
 }
 
+/// Whether both are numbers of one value, compared by their digits: ids of 64 bits differ where f64 does not.
+pub fn same_number(one: &str, other: &str) -> bool {
+    is_number(one) && is_number(other) && {
+        let (one, other) = (Decimal::of(one), Decimal::of(other));
+        one.negative == other.negative
+            && one.point == other.point
+            && one.digits().eq(other.digits())
+    }
+}
+
+/// A JSON number as 0.DIGITS × 10^point: the digits begin and end with another one than 0, and 0 has none.
+struct Decimal<'a> {
+    negative: bool,
+    whole: &'a str,
+    fraction: &'a str,
+    point: i64,
+}
+
+impl<'a> Decimal<'a> {
+    fn of(number: &'a str) -> Self {
+        let unsigned = number.strip_prefix('-').unwrap_or(number);
+        let (mantissa, exponent) = unsigned.split_once(['e', 'E']).unwrap_or((unsigned, "0"));
+        let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+        let fraction = fraction.trim_end_matches('0');
+        let (whole, fraction, point) = match (whole, fraction) {
+            ("0", "") => return Decimal { negative: false, whole: "", fraction: "", point: 0 },
+            ("0", fraction) => {
+                let digits = fraction.trim_start_matches('0');
+                ("", digits, -((fraction.len() - digits.len()) as i64))
+            }
+            (whole, "") => (whole.trim_end_matches('0'), "", whole.len() as i64),
+            (whole, fraction) => (whole, fraction, whole.len() as i64),
+        };
+        // An exponent beyond i64 leaves a number that f64 takes only where that is 0.
+        let shift = exponent.parse().unwrap_or(i64::MIN);
+        let negative = number.starts_with('-');
+        Decimal { negative, whole, fraction, point: point.saturating_add(shift) }
+    }
+
+    fn digits(&self) -> impl Iterator<Item = u8> {
+        self.whole.bytes().chain(self.fraction.bytes())
+    }
+}
+
 /// The address that a text is, as 128 bits: IPv4 as `::ffff:a.b.c.d`.
 pub fn address(text: &str) -> Option<u128> {
     let first = *text.as_bytes().first()?;
@@ -94,6 +138,34 @@ mod tests {
         {
             assert_eq!(number(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn numbers_are_equal_to_the_last_digit_whatever_their_spelling() {
+        for spellings in [
+            vec!["1000", "1e3", "1E+3", "1000.0", "100e1", "0.1e4", "10000e-1"],
+            vec!["0.05", "5e-2", "0.0500", "0.005e1"],
+            vec!["0", "-0", "0.00", "0e5", "-0.0e-99999999999999999999"],
+            vec!["-1.5", "-15e-1"],
+            vec!["1763556497161513790", "1763556497161513790.0", "176355649716151379e1"],
+            vec!["1763556497161513791"],
+            vec!["0.1"],
+            vec!["0.10000000000000000001"],
+            vec!["9007199254740992"],
+            vec!["9007199254740993"],
+            vec!["1e-400", "10e-401"],
+        ] {
+            for one in &spellings {
+                assert!(spellings.iter().all(|other| same_number(one, other)), "{one}");
+                assert!(!same_number(one, "x") && !same_number("7", one), "{one}");
+                for other in ["1763556497161513792", "0.1000", "9007199254740994"] {
+                    let expected = spellings == ["0.1"] && other == "0.1000";
+                    assert_eq!(same_number(one, other), expected, "{one} {other}");
+                }
+            }
+        }
+        assert!(!same_number("9007199254740992", "9007199254740993"));
+        assert!(!same_number("1.5", "-1.5"));
     }
 
     #[test]

@@ -1,13 +1,18 @@
 //! Search in the archive.
 
+use std::collections::BTreeSet;
+
 use super::bits::Bits;
 use super::compile::compile;
 use super::evaluate::evaluate;
 use super::page::Page;
 use super::{Each, Options, SearchError};
-use crate::archive::{Reader, Snapshot};
+use crate::archive::schema::LEAF;
+use crate::archive::{Reader, Snapshot, term};
 use crate::query::Expr;
 
+/// Names of fields that are looked at for one that was meant.
+const MOST_NAMES: usize = 10_000;
 /// Results that are sorted at once: some 6 MiB.
 const PAGE: usize = 100_000;
 
@@ -52,6 +57,28 @@ pub(super) fn archive_by(
         after = ranks.last().copied();
     }
     Ok(found)
+}
+
+/// The names of the fields of all events, in the form in which names are compared.
+pub fn names_in_archive(reader: &Reader) -> Result<BTreeSet<String>, SearchError> {
+    let snapshot = reader.snapshot().map_err(SearchError::Archive)?;
+    let mut names = BTreeSet::new();
+    for segment in snapshot.searcher.segment_readers() {
+        let index = segment.inverted_index(LEAF).map_err(|error| wrong(&snapshot, error))?;
+        let mut from: Vec<u8> = Vec::new();
+        while names.len() < MOST_NAMES {
+            let stream = index.terms().range().ge(&from).into_stream();
+            let mut stream = stream.map_err(|error| wrong(&snapshot, error.into()))?;
+            if !stream.advance() {
+                break;
+            }
+            let name = term::name(stream.key());
+            names.insert(String::from_utf8_lossy(name).into_owned());
+            // Behind all terms of this name, which a NUL ends.
+            from = [name, &[1]].concat();
+        }
+    }
+    Ok(names)
 }
 
 /// How many there are, without looking at them.

@@ -11,7 +11,7 @@ use crate::archive::term::{self, Kind};
 use crate::base::Timestamp;
 use crate::event::Level;
 use crate::query::pattern::Step;
-use crate::query::value::{network_bounds, number};
+use crate::query::value::{network_bounds, number, same_number};
 use crate::query::{Expr, FieldName, Pattern, Test, Token};
 
 /// What is evaluated, segment by segment.
@@ -81,6 +81,7 @@ pub(super) fn compile(query: &Expr) -> Plan {
         Expr::Or(parts) => Plan::Or(parts.iter().map(compile).collect()),
         Expr::Not(inner) => Plan::Not(Box::new(compile(inner))),
         Expr::Words(tokens) => words(tokens),
+        Expr::Record(_) => Plan::Verified { candidates: Box::new(Plan::All), query: query.clone() },
         Expr::Level { low, high } => levels(*low, *high),
         Expr::AnyLevel => levels(Level::Trace, Level::Fatal),
         Expr::Time { low, high } => Plan::Time { low: *low, high: *high },
@@ -165,7 +166,8 @@ fn prefix_end(prefix: &[u8]) -> Vec<u8> {
 
 fn field(name: &FieldName, test: &Test) -> Plan {
     match test {
-        Test::Equals(text) => equals(name, text),
+        Test::Equals(text) => Plan::Or(equal_texts(name, text)),
+        Test::Number(text) => equal_numbers(name, text),
         Test::Wildcard(pattern) => wildcard(name, pattern),
         Test::Exists => {
             // Every value stands under one of the two.
@@ -190,18 +192,38 @@ fn leaves(first: Vec<u8>, end: Vec<u8>) -> Plan {
     Plan::Terms(Range { field: LEAF, first, end, fits: None })
 }
 
-fn equals(name: &FieldName, text: &str) -> Plan {
-    let term = |kind: Kind, value: &[u8]| {
-        let bytes = [term::prefix_of(name, kind).as_slice(), value].concat();
-        Plan::Term(Term::from_field_bytes(LEAF, &bytes))
-    };
-    let whole = term::of_text(name, text);
-    let mut parts = vec![Plan::Term(Term::from_field_bytes(LEAF, &whole))];
+/// Those whose text is this one: it may stand as a number that is written so.
+fn equal_texts(name: &FieldName, text: &str) -> Vec<Plan> {
+    let mut parts = vec![leaf(term::of_text(name, text))];
+    let whole = number(text).filter(|_| term::is_whole(text));
+    parts.extend(whole.map(|number| number_leaf(name, Kind::Whole, number)));
+    parts
+}
+
+/// Those with the same digits too. f64 only says which may be: beside other numbers stands their text, in any
+/// spelling, so that a document in which this one's own does not stand is looked at.
+fn equal_numbers(name: &FieldName, text: &str) -> Plan {
+    let mut parts = equal_texts(name, text);
     if let Some(number) = number(text) {
-        let bytes = term::number_bytes(number);
-        parts.extend([Kind::Whole, Kind::Other].map(|kind| term(kind, &bytes)));
+        if !term::is_whole(text) && same_number(&term::whole_text(number), text) {
+            parts.push(number_leaf(name, Kind::Whole, number));
+        }
+        let other_spelling = Plan::Not(Box::new(leaf(term::of_text(name, text))));
+        let of_others = number_leaf(name, Kind::Other, number);
+        let candidates = Box::new(Plan::And(vec![of_others, other_spelling]));
+        let test = Test::Number(text.to_owned());
+        let query = Expr::Field { name: name.clone(), test };
+        parts.push(Plan::Verified { candidates, query });
     }
     Plan::Or(parts)
+}
+
+fn number_leaf(name: &FieldName, kind: Kind, number: f64) -> Plan {
+    leaf([term::prefix_of(name, kind).as_slice(), &term::number_bytes(number)].concat())
+}
+
+fn leaf(bytes: Vec<u8>) -> Plan {
+    Plan::Term(Term::from_field_bytes(LEAF, &bytes))
 }
 
 fn wildcard(name: &FieldName, pattern: &Pattern) -> Plan {

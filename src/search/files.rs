@@ -5,8 +5,10 @@
 
 mod content;
 mod newest;
+mod sieve;
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
 use std::path::Path;
@@ -15,14 +17,14 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 
 use content::Content;
-use newest::Newest;
+pub use sieve::Sieve;
 
-use super::{Each, Options, Order, SearchError};
+use super::{Each, Options, SearchError};
 use crate::base::Timestamp;
 use crate::event::{Batch, Encoding, Event, Generation, Record};
 use crate::format::{self, Context, End, Format, Framed, Framer};
-use crate::privacy::{Policy, protect};
-use crate::query::{Expr, RequiredLiteral, required_literal};
+use crate::privacy::Policy;
+use crate::query::{Expr, RequiredLiteral, Subject, required_literal};
 
 /// Longest record, in bytes, as the engine has it.
 const CAP: usize = 1024 * 1024;
@@ -31,10 +33,10 @@ const BLOCK: usize = 2 * CAP + 1024;
 /// How far back one look for a record's beginning reads, and the least that is read for the sake of what
 /// records take over from those before them.
 const BACK: u64 = 256 * 1024;
+/// Names of fields that are looked at for one that was meant.
+const MOST_NAMES: usize = 10_000;
 /// What a vote on the format looks at.
 const SAMPLE: usize = 64 * 1024;
-/// Newest first without a limit: so many are kept.
-const MOST_NEWEST: u64 = 10_000;
 
 /// One file, and how it is to be read.
 #[derive(Debug)]
@@ -61,28 +63,12 @@ pub fn files(
     policy: &Policy,
     each: Each<'_>,
 ) -> Result<u64, SearchError> {
-    let query = options.narrow(query);
-    let limit = options.limit.unwrap_or(u64::MAX);
-    let mut body = Vec::new();
-    if options.order == Order::Newest {
-        let mut newest = Newest::new(limit.min(MOST_NEWEST));
-        search_all(inputs, &query, &mut |event| {
-            if newest.wants(event.time()) {
-                newest.add(event.time(), document(policy, event, &mut body)?.to_owned());
-            }
-            Ok(true)
-        })?;
-        return newest.hand_out(each).map_err(SearchError::Output);
+    let mut sieve = Sieve::new(query, options, policy);
+    if !sieve.is_full() {
+        let query = sieve.query().clone();
+        search_all(inputs, &query, &mut |event| sieve.take(event, each))?;
     }
-    let mut found = 0;
-    if limit > 0 {
-        search_all(inputs, &query, &mut |event| {
-            each(document(policy, event, &mut body)?).map_err(SearchError::Output)?;
-            found += 1;
-            Ok(found < limit)
-        })?;
-    }
-    Ok(found)
+    sieve.finish(each)
 }
 
 /// How many there are.
@@ -96,16 +82,6 @@ pub fn count_files(inputs: &[Input], query: &Expr, options: &Options) -> Result<
         })?;
     }
     Ok(found)
-}
-
-fn document<'b>(
-    policy: &Policy,
-    event: Event<'_>,
-    body: &'b mut Vec<u8>,
-) -> Result<&'b str, SearchError> {
-    body.clear();
-    protect(policy, event).map_err(SearchError::Protect)?.write_json(body);
-    Ok(simdutf8::basic::from_utf8(body).expect("a document is JSON"))
 }
 
 /// Returns whether to go on.
@@ -126,6 +102,34 @@ fn search_all(inputs: &[Input], query: &Expr, found: Found<'_>) -> Result<(), Se
         }
     }
     Ok(())
+}
+
+/// The names of the fields of the first so many events of each file.
+pub fn names_in_files(inputs: &[Input], events: usize) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for input in inputs {
+        let Ok(mut pass) = Pass::new(input, &Expr::All, None) else { continue };
+        let mut left = events;
+        while let Ok(Some(batch)) = pass.next_batch() {
+            for event in batch.events().take(left) {
+                collect_names(event, &mut names);
+            }
+            left = left.saturating_sub(batch.records.len());
+            if left == 0 {
+                break;
+            }
+        }
+    }
+    names
+}
+
+/// Adds the names of an event's fields; no more than anybody could have meant.
+pub fn collect_names(event: Event<'_>, names: &mut BTreeSet<String>) {
+    event.leaves(&mut |name, _| {
+        if names.len() < MOST_NAMES && !names.contains(name) {
+            names.insert(name.to_owned());
+        }
+    });
 }
 
 /// All records of a file, for tests that want them without a query.

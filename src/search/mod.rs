@@ -14,13 +14,13 @@ pub mod sealed;
 
 use std::path::PathBuf;
 
-pub use archive::{archive, count_archive};
-pub use files::{Input, count_files, files};
+pub use archive::{archive, count_archive, names_in_archive};
+pub use files::{Input, Sieve, collect_names, count_files, files, names_in_files};
 
 use crate::archive::ArchiveError;
 use crate::base::Timestamp;
 use crate::privacy::KeyError;
-use crate::query::Expr;
+use crate::query::{Expr, FieldName};
 
 /// What comes first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -48,6 +48,16 @@ impl Options {
             return query.clone();
         }
         Expr::And(vec![Expr::Time { low: self.since, high: self.until }, query.clone()])
+    }
+}
+
+/// The fields that a query names.
+pub fn fields(query: &Expr) -> Vec<&FieldName> {
+    match query {
+        Expr::And(parts) | Expr::Or(parts) => parts.iter().flat_map(fields).collect(),
+        Expr::Not(inner) => fields(inner),
+        Expr::Field { name, .. } => vec![name],
+        _ => Vec::new(),
     }
 }
 

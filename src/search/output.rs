@@ -72,6 +72,11 @@ impl<W: Write> Output<W> {
         self.out.write_all(self.line.as_bytes())
     }
 
+    /// What was written so far is there now.
+    pub fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+
     pub fn finish(mut self) -> io::Result<()> {
         self.out.flush()
     }

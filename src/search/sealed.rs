@@ -68,7 +68,7 @@ fn by_tags(
     test: &Test,
     keys: &[MonthKey],
 ) -> Result<Expr, Refusal> {
-    let Test::Equals(value) = test else {
+    let (Test::Equals(value) | Test::Number(value)) = test else {
         return Err(Refusal::Sealed { name: name.0.clone() });
     };
     let beside = FieldName([&name.0, TAG].concat());
@@ -89,7 +89,7 @@ fn by_addresses(
     let network = "a whole address or a network";
     match (mode, test) {
         (AddressMode::Clear, _) => Ok(Expr::Field { name, test: test.clone() }),
-        (_, Test::Equals(text)) => {
+        (_, Test::Equals(text) | Test::Number(text)) => {
             let stands = address::stand_ins(mode, keys, text.trim());
             Ok(any_of(&name, stands.into_iter().map(Test::Equals)))
         }

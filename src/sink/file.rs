@@ -11,14 +11,15 @@
 mod side;
 
 use std::borrow::Cow;
-use std::fs::{File, OpenOptions};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use futures::future::BoxFuture;
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{Access, FlockOperation, access, flock};
+use rustix::io::Errno;
 
 use self::side::Side;
 use super::{Cursors, Delivery, Items, Limits, Outcome, Sink, SinkError};
@@ -54,6 +55,33 @@ impl FileSink {
         FileSink { shared: Arc::new(Shared { path, generations, clock, output: Mutex::new(None) }) }
     }
 
+    /// Whether lines can be written there, as far as a look tells; why not, for people. Changes nothing.
+    pub fn check(path: &Path) -> Result<(), String> {
+        let shown = path.display();
+        let folder = match path.parent() {
+            Some(folder) if folder.as_os_str().is_empty() => Path::new("."),
+            Some(folder) => folder,
+            None => return Err(format!("{shown} is a folder; name a file in it")),
+        };
+        match path.metadata() {
+            Ok(found) => is_an_output(path, &found)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(format!("cannot look at {shown} ({error})")),
+        }
+        let inside = folder.display();
+        if !folder.is_dir() {
+            return Err(format!("the folder {inside} is not there; make it: mkdir -p {inside}"));
+        }
+        // The file with the cursors is made beside it.
+        let folder_access = Access::WRITE_OK | Access::EXEC_OK;
+        access(folder, folder_access)
+            .map_err(|error| format!("cannot write in {inside} ({error}); change its owner"))?;
+        match access(path, Access::READ_OK | Access::WRITE_OK) {
+            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Err(error) => Err(format!("cannot write to {shown} ({error}); change its owner")),
+        }
+    }
+
     /// What the side file of an output says, without a look at the output; none where there is no usable one.
     pub fn kept_positions(output: &Path) -> Vec<Position> {
         let side = Side::load(output).ok().flatten();
@@ -68,6 +96,19 @@ impl FileSink {
         let shared = self.shared.clone();
         let done = tokio::task::spawn_blocking(move || work(&shared)).await;
         done.unwrap_or_else(|panic| Err(SinkError::Unavailable(format!("internal error: {panic}"))))
+    }
+}
+
+/// An output is cut back after a crash: only a regular file can be.
+fn is_an_output(path: &Path, found: &Metadata) -> Result<(), String> {
+    let path = path.display();
+    match (found.is_file(), found.is_dir()) {
+        (true, _) => Ok(()),
+        (_, true) => Err(format!("{path} is a folder; name a file in it")),
+        _ => Err(format!(
+            "{path} is not a regular file, and an output is cut back after a crash; for standard output write \
+             [sink.stdout]"
+        )),
     }
 }
 
@@ -93,6 +134,9 @@ impl Shared {
     }
 
     fn open(&self) -> Result<File, SinkError> {
+        if let Ok(found) = self.path.metadata() {
+            is_an_output(&self.path, &found).map_err(SinkError::Misconfigured)?;
+        }
         let mut options = OpenOptions::new();
         let options = options.read(true).write(true).create(true).truncate(false).mode(0o600);
         let file = options.open(&self.path).map_err(|error| self.failed("open", &error))?;

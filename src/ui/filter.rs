@@ -2,16 +2,13 @@
 //!
 //! Shown is what every active filter *in* and no active filter *out* matches, at a level that is on.
 
-use regex::bytes::{Regex, RegexBuilder};
+use regex::bytes::Regex;
 
 use super::line;
 use super::mask::Mask;
 use crate::event::{Event, Level};
 use crate::privacy::shown;
-use crate::query::{self, Expr, ParseContext};
-
-/// A compiled regular expression may use this much memory; larger ones are refused.
-const LARGEST_REGEX: usize = 4 * 1024 * 1024;
+use crate::query::{self, Expr, ParseContext, smart_case};
 
 #[derive(Clone, Debug)]
 pub struct Filters {
@@ -120,32 +117,6 @@ impl Filter {
     }
 }
 
-/// Case counts as soon as one letter is a capital.
-pub fn smart_case(pattern: &str) -> Result<Regex, String> {
-    let mut escaped = false;
-    // `\S` and `\D` are classes, not capitals.
-    let has_capital = pattern.chars().any(|character| {
-        let counts = !escaped && character.is_uppercase();
-        escaped = character == '\\' && !escaped;
-        counts
-    });
-    RegexBuilder::new(pattern)
-        .case_insensitive(!has_capital)
-        .size_limit(LARGEST_REGEX)
-        .dfa_size_limit(LARGEST_REGEX)
-        .build()
-        .map_err(|error| match error {
-            regex::Error::CompiledTooBig(_) => {
-                "this regular expression is too large; write a shorter one".to_owned()
-            }
-            error => {
-                let text = error.to_string();
-                let reason = text.lines().last().unwrap_or("").trim_start_matches("error: ");
-                format!("no regular expression: {reason}")
-            }
-        })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -181,14 +152,5 @@ mod tests {
         assert_eq!(shown(&filters), "0134567");
         filters.toggle_slot(5);
         assert_eq!(shown(&filters), "013467");
-    }
-
-    #[test]
-    fn case_is_smart() {
-        assert!(smart_case("error").unwrap().is_match(b"An ERROR"));
-        assert!(!smart_case("Error").unwrap().is_match(b"An ERROR"));
-        assert!(smart_case(r"\Serror").unwrap().is_match(b"xERROR"));
-        assert!(smart_case("a{1000}{1000}").unwrap_err().contains("too large"));
-        assert!(smart_case("(").unwrap_err().contains("no regular expression"));
     }
 }

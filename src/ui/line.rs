@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use regex::bytes::Regex;
+use unicode_width::UnicodeWidthStr;
 
 use super::canvas::{Span, plain, span};
 use super::mask::Mask;
@@ -14,6 +15,8 @@ use crate::privacy;
 
 /// Bytes of one line that are looked at for drawing.
 const LONGEST: usize = 16 * 1024;
+/// Lines of a record in which a hit is looked for: more are not on a screen.
+const HIT_LINES: usize = 100;
 /// Bytes of a record in which lines are looked for.
 const LONGEST_TEXT: usize = 64 * 1024;
 
@@ -58,6 +61,16 @@ pub fn finds(regex: &Regex, event: &Event<'_>, mask: &Mask) -> bool {
     lines(event, mask, usize::MAX).iter().any(|line| {
         let text: String = line.iter().map(|span| span.text.as_ref()).collect();
         regex.is_match(text.as_bytes())
+    })
+}
+
+/// The columns of the first match in what is drawn, on whichever of its lines.
+pub fn hit(regex: &Regex, event: &Event<'_>, mask: &Mask) -> Option<std::ops::Range<usize>> {
+    lines(event, mask, HIT_LINES).iter().find_map(|line| {
+        let text: String = line.iter().map(|span| span.text.as_ref()).collect();
+        let found = regex.find(text.as_bytes())?;
+        let (before, inside) = (text.get(..found.start())?, text.get(found.range())?);
+        Some(before.width()..before.width() + inside.width())
     })
 }
 

@@ -19,6 +19,9 @@ use super::theme::Theme;
 use super::update::update;
 use super::wake::Wake;
 use super::{Files, Ui, panes};
+use crate::base::sanitize;
+use crate::event::Level;
+use crate::event::status::Notice;
 use crate::privacy::audit::Place;
 
 /// Between two frames, unless a key is pressed.
@@ -31,7 +34,7 @@ const SECOND: Duration = Duration::from_secs(1);
 const FILL: Duration = Duration::from_millis(25);
 /// Counting and searching between two looks at the keyboard.
 const SLICE: Duration = Duration::from_millis(8);
-/// Keys taken before a frame is drawn.
+/// Keys taken before a frame is drawn; the others are taken after it.
 const KEYS: usize = 256;
 
 /// Runs the screen on any terminal. `keys` is where its bytes come from; `suspend` gives the terminal back
@@ -97,13 +100,17 @@ impl<F: Files, B: Backend> Loop<'_, F, B> {
                 return Ok(exit);
             }
             let works = self.work();
-            let timeout = self.timeout(works);
+            let timeout = match found.is_empty() {
+                true => self.timeout(works),
+                false => Some(Duration::ZERO),
+            };
             let heard = self.keyboard.wait(&self.wake, timeout, &mut found)?;
             self.tick();
             if let Some(exit) = self.take_wakes()? {
                 return Ok(exit);
             }
-            for input in found.drain(..).take(KEYS).collect::<Vec<_>>() {
+            let next = if heard == Heard::Gone { found.len() } else { found.len().min(KEYS) };
+            for input in found.drain(..next) {
                 if let Some(exit) = self.input(input)? {
                     return Ok(exit);
                 }
@@ -168,6 +175,11 @@ impl<F: Files, B: Backend> Loop<'_, F, B> {
 
     fn take_status(&mut self) {
         let status = self.ui.status.borrow_and_update().clone();
+        for notice in &status.notices {
+            if !self.state.status.notices.contains(notice) {
+                write_down(notice);
+            }
+        }
         self.act(Action::Status(status));
     }
 
@@ -292,5 +304,15 @@ impl<F: Files, B: Backend> Loop<'_, F, B> {
             }
         });
         drawn.is_err().then_some(Exit::TerminalGone)
+    }
+}
+
+/// Into our own log: the screen has room for one of them at a time.
+fn write_down(notice: &Notice) {
+    let text = sanitize::line(&notice.text);
+    match notice.level {
+        Level::Error | Level::Fatal => tracing::error!("{text}"),
+        Level::Warning => tracing::warn!("{text}"),
+        _ => tracing::info!("{text}"),
     }
 }

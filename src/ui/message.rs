@@ -1,7 +1,8 @@
 //! What the operator is told in the bottom line: one message at a time, the others wait their turn.
 //!
-//! Promises: a notice gives way only to a worse one or to the answer to a key, and comes back after it; an
-//! error stays until somebody has taken note of it. Never more than [`MOST`] wait: the least of them go first.
+//! Promises: the answer to a key is shown at once and covered by nothing but the next answer; a notice gives way
+//! only to a worse one or to an answer, and comes back after it; an error stays until somebody has taken note of
+//! it. Never more than [`MOST`] wait: the least of them go first. All of them can be read again ([`Messages::past`]).
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -19,14 +20,26 @@ pub struct Message {
     is_answer: bool,
 }
 
+/// One that was said, for the list of all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Said {
+    pub time: Timestamp,
+    pub level: Level,
+    pub text: String,
+}
+
 const STAYS: Duration = Duration::from_secs(6);
+const ANSWER_STAYS: Duration = Duration::from_secs(5);
 const MOST: usize = 50;
+/// That many can be read again.
+const MOST_PAST: usize = 500;
 
 #[derive(Debug, Default)]
 pub struct Messages {
     shown: Option<Message>,
     /// Notices in the order in which they came.
     waiting: VecDeque<Message>,
+    past: VecDeque<Said>,
 }
 
 impl Messages {
@@ -39,10 +52,16 @@ impl Messages {
         self.waiting.len()
     }
 
+    /// All that was said, the newest last.
+    pub fn past(&self) -> impl DoubleEndedIterator<Item = &Said> {
+        self.past.iter()
+    }
+
     /// What a key brought is shown at once.
     pub fn answer(&mut self, level: Level, text: String, now: Timestamp) {
+        self.keep(level, &text, now);
         self.set_aside();
-        let until = until(level, now);
+        let until = now.plus(ANSWER_STAYS);
         self.shown = Some(Message { level, text, until, is_answer: true });
     }
 
@@ -52,9 +71,10 @@ impl Messages {
         if self.shown.iter().chain(&self.waiting).any(is_said) {
             return;
         }
+        self.keep(level, &text, now);
         let until = until(level, now);
         self.waiting.push_back(Message { level, text, until, is_answer: false });
-        if self.shown.as_ref().is_none_or(|shown| shown.level < level) {
+        if self.shown.as_ref().is_none_or(|shown| shown.level < level && !shown.is_answer) {
             self.set_aside();
             self.show_next(now);
         }
@@ -66,6 +86,20 @@ impl Messages {
         let was_shown = self.shown.take().is_some();
         self.show_next(now);
         was_shown
+    }
+
+    /// What the last key brought is not true any more.
+    pub fn take_answer(&mut self, now: Timestamp) {
+        if self.shown.take_if(|shown| shown.is_answer).is_some() {
+            self.show_next(now);
+        }
+    }
+
+    fn keep(&mut self, level: Level, text: &str, time: Timestamp) {
+        self.past.push_back(Said { time, level, text: text.to_owned() });
+        if self.past.len() > MOST_PAST {
+            self.past.pop_front();
+        }
     }
 
     pub fn pass(&mut self, now: Timestamp) {
@@ -125,11 +159,20 @@ mod tests {
         assert_eq!((shown(&messages), messages.waiting()), ("disk full", 2));
         messages.answer(Level::Info, "zone".to_owned(), NOW);
         assert_eq!((shown(&messages), messages.waiting()), ("zone", 3));
+        messages.notice(Level::Fatal, "worst".to_owned(), NOW);
+        assert_eq!((shown(&messages), messages.waiting()), ("zone", 4), "an answer comes first");
+        messages.take_answer(NOW);
+        assert_eq!(shown(&messages), "worst");
+        messages.acknowledge(NOW);
+        messages.answer(Level::Error, "not taken".to_owned(), NOW);
+        assert_eq!(shown(&messages), "not taken");
         messages.pass(NOW.plus(STAYS));
         for expected in ["disk full", "slow", "listening"] {
             assert_eq!(shown(&messages), expected);
             assert!(messages.acknowledge(NOW));
         }
+        let past: Vec<&str> = messages.past().map(|said| said.text.as_str()).collect();
+        assert_eq!(past, ["listening", "disk full", "slow", "zone", "worst", "not taken"]);
         assert_eq!(shown(&messages), "");
         assert!(!messages.acknowledge(NOW));
     }

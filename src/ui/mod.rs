@@ -22,6 +22,7 @@ mod prompt;
 mod reader;
 mod search;
 pub mod state;
+mod steady;
 mod stream;
 pub mod terminal;
 pub mod theme;

@@ -43,7 +43,7 @@ impl Reader {
             self.place(stream, reset)
         } else if stream.follow && self.timeline.bytes_behind(&stream.tail) > JUMP {
             self.place(stream, &Reset::End)
-        } else if stream.stale && stream.at_tail {
+        } else if wants_tail(stream) {
             self.look_at_tail(stream)
         } else if stream.rows.is_empty() && stream.needs_forward() {
             self.forward(stream)
@@ -66,8 +66,10 @@ impl Reader {
     /// Nothing on the screen waits for what [`Reader::step`] would do next.
     pub fn is_background(state: &State) -> bool {
         let stream = &state.stream;
-        let tail = stream.stale && stream.at_tail;
-        stream.reset.is_none() && !tail && !stream.needs_back() && !stream.needs_forward()
+        stream.reset.is_none()
+            && !wants_tail(stream)
+            && !stream.needs_back()
+            && !stream.needs_forward()
     }
 
     fn place(&mut self, stream: &Stream, reset: &Reset) -> Reading {
@@ -98,7 +100,10 @@ impl Reader {
     fn look_at_tail(&mut self, stream: &Stream) -> Reading {
         let scope = stream.scope();
         let mut budget = Budget::bytes(STEP);
-        let next_key = self.timeline.next_key(&stream.tail, &scope, &mut budget);
+        let next_key = match stream.at_tail {
+            true => self.timeline.next_key(&stream.tail, &scope, &mut budget),
+            false => None,
+        };
         let open = self.timeline.open_records(&scope);
         let shows = |entry: &Entry| stream.filters.shows(&entry.event(), &stream.mask);
         let shown = open.into_iter().filter(shows);
@@ -210,6 +215,11 @@ impl Reader {
         }
         lines
     }
+}
+
+/// Files have changed, or rows were added among which a record may stand that can still grow.
+fn wants_tail(stream: &Stream) -> bool {
+    stream.stale && (stream.at_tail || !stream.rows.is_empty())
 }
 
 fn line(view: &mut FileView) -> SourceLine {

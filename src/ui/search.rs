@@ -2,10 +2,10 @@
 
 use regex::bytes::Regex;
 
-use super::filter::smart_case;
 use super::line;
 use super::mask::Mask;
 use crate::event::{Event, Level};
+use crate::query::smart_case;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
@@ -49,12 +49,26 @@ impl Wanted {
     }
 }
 
+/// What comes where nothing was found up to the edge.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Then {
+    /// It is said.
+    Stop,
+    /// On from this place in the other direction.
+    Turn { at: Vec<u64> },
+    /// On from the other edge.
+    Wrap,
+}
+
 /// A search on its way. Goes on from `at` whenever there is time.
 #[derive(Clone, Debug)]
 pub struct Hunt {
     pub wanted: Wanted,
     pub direction: Direction,
     pub at: Vec<u64>,
+    pub then: Then,
+    /// How it came here, for people; empty while it is on its first way.
+    pub way: &'static str,
     /// Bytes behind `at` when it began, to say how far it is.
     pub began_behind: u64,
     pub behind: u64,

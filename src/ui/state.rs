@@ -59,8 +59,18 @@ impl Zone {
 /// What lies over the panes and takes the keys that move.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Overlay {
-    Help { scroll: usize },
-    Detail { scroll: usize },
+    /// `detail`: how far the detail below it was scrolled, which comes back.
+    Help {
+        scroll: usize,
+        detail: Option<usize>,
+    },
+    Detail {
+        scroll: usize,
+    },
+    /// All that was said, the newest first.
+    Messages {
+        scroll: usize,
+    },
     Ask(Question),
 }
 

@@ -3,6 +3,7 @@
 //! Plain data. What is missing is asked for by [`super::reader`], which looks at what this says it has.
 
 mod moves;
+mod rows;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -153,7 +154,7 @@ impl Stream {
 
     /// The place behind the last row on the screen.
     pub fn seen(&self) -> &Frontier {
-        self.rows.get(self.below()).and_then(|row| row.at.as_ref()).unwrap_or(&self.tail)
+        self.place_of(self.below())
     }
 
     /// Rows above the screen are too few to go on upwards.
@@ -244,7 +245,7 @@ impl Stream {
 
     fn around_selected(&self) -> Option<Reset> {
         let row = self.rows.get(self.selected)?;
-        let at = row.at.clone().unwrap_or_else(|| self.tail.clone());
+        let at = self.place_of(self.selected).clone();
         Some(Reset::Around { position: row.entry.position, at })
     }
 
@@ -272,46 +273,6 @@ impl Stream {
                 self.tail = at;
             }
         }
-    }
-
-    /// Takes away the open records, which are given anew at every look at the tail.
-    pub fn drop_open(&mut self) {
-        let selected = self.rows.get(self.selected).map(|row| row.entry.position);
-        self.rows.retain(|row| row.at.is_some());
-        if let Some(position) = selected
-            && let Some(index) = self.rows.iter().rposition(|row| row.entry.position <= position)
-        {
-            self.selected = index;
-        }
-    }
-
-    /// Puts open records where their time belongs, if that is among the rows.
-    pub fn insert_open(&mut self, open: Vec<Row>) {
-        for row in open {
-            let position = row.entry.position;
-            let mut index = self.rows.len();
-            while index > 0 && self.rows[index - 1].entry.position > position {
-                index -= 1;
-            }
-            if index == 0 && !self.at_head && !self.rows.is_empty() {
-                continue;
-            }
-            self.rows.insert(index, row);
-            if index <= self.top && !self.follow && self.rows.len() > 1 {
-                self.top += 1;
-            }
-            if index <= self.selected && !self.follow && self.rows.len() > 1 {
-                self.selected += 1;
-            }
-        }
-    }
-
-    pub fn find(&self, position: Position) -> Option<usize> {
-        let same = |row: &Row| {
-            let found = row.entry.position;
-            found.file == position.file && found.offset == position.offset
-        };
-        self.rows.iter().position(same)
     }
 }
 

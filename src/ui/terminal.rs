@@ -20,6 +20,7 @@ use ratatui::crossterm::terminal::{
 use rustix::process::{Signal, getpid, kill_process};
 
 use super::looper::run_on;
+use super::steady::Steady;
 use super::{Exit, Files, Ui};
 
 #[derive(Debug, thiserror::Error)]
@@ -58,7 +59,8 @@ pub(super) fn run<F: Files>(ui: Ui<F>) -> Result<Exit, TerminalError> {
     let keys = keys()?;
     let guard = Guard::enter().map_err(TerminalError::SetUp)?;
     let out: BufWriter<Stdout> = BufWriter::with_capacity(64 * 1024, io::stdout());
-    let terminal = Terminal::new(CrosstermBackend::new(out)).map_err(TerminalError::SetUp)?;
+    let terminal =
+        Terminal::new(Steady::new(CrosstermBackend::new(out))).map_err(TerminalError::SetUp)?;
     let exit = run_on(ui, terminal, keys, &mut suspend).map_err(TerminalError::Wait);
     drop(guard);
     exit

@@ -71,9 +71,7 @@ fn run(state: &mut State, verb: Verb, effects: &mut Vec<Effect>) {
     if verb != Verb::Cancel {
         state.cancelled_once = false;
     }
-    if matches!(state.overlay, Some(Overlay::Help { .. } | Overlay::Detail { .. }))
-        && overlay(state, verb)
-    {
+    if overlay(state, verb) {
         return;
     }
     match verb {
@@ -103,7 +101,8 @@ fn run(state: &mut State, verb: Verb, effects: &mut Vec<Effect>) {
         Verb::PauseShipping => ship::pause_or_resume(state, effects),
         Verb::Retry => ship::retry(state, effects),
         Verb::Reload => ship::reload(state, effects),
-        Verb::Help => state.overlay = Some(Overlay::Help { scroll: 0 }),
+        Verb::Help => state.overlay = Some(Overlay::Help { scroll: 0, detail: None }),
+        Verb::Messages => state.overlay = Some(Overlay::Messages { scroll: 0 }),
         Verb::Redraw => effects.push(Effect::Redraw),
         Verb::Suspend => effects.push(Effect::Suspend),
         Verb::Back => {
@@ -118,7 +117,7 @@ fn run(state: &mut State, verb: Verb, effects: &mut Vec<Effect>) {
 
 /// Takes one thing away; `false` at the top.
 fn back(state: &mut State, verb: Verb) -> bool {
-    if state.overlay.take().is_some() || state.stream.hunt.take().is_some() {
+    if close_overlay(state) || state.stream.hunt.take().is_some() {
         return true;
     }
     // Many messages may wait: they do not stand between the operator and the way out.
@@ -131,6 +130,15 @@ fn back(state: &mut State, verb: Verb) -> bool {
     let elsewhere = state.focus != Pane::Streams;
     state.focus = Pane::Streams;
     elsewhere
+}
+
+/// What lay below it comes back; `false`: nothing lay over the panes.
+fn close_overlay(state: &mut State) -> bool {
+    let closed = state.overlay.take();
+    if let Some(Overlay::Help { detail: Some(scroll), .. }) = closed {
+        state.overlay = Some(Overlay::Detail { scroll });
+    }
+    closed.is_some()
 }
 
 fn cancel(state: &mut State, effects: &mut Vec<Effect>) {
@@ -219,19 +227,27 @@ fn moved(place: usize, verb: Verb) -> usize {
     }
 }
 
-/// Keys that mean something else while help or detail lies over the panes; `true`: used.
+/// Keys that mean something else while something lies over the panes; `true`: used.
 fn overlay(state: &mut State, verb: Verb) -> bool {
+    let detail = match state.overlay {
+        Some(Overlay::Detail { scroll }) => Some(Some(scroll)),
+        Some(Overlay::Messages { .. }) => Some(None),
+        _ => None,
+    };
+    if let (Some(detail), Verb::Help) = (detail, verb) {
+        state.overlay = Some(Overlay::Help { scroll: 0, detail });
+        return true;
+    }
     let last = super::panes::overlay_end(state);
-    let Some(Overlay::Help { scroll } | Overlay::Detail { scroll }) = &mut state.overlay else {
-        return false;
+    let scroll = match &mut state.overlay {
+        Some(Overlay::Help { scroll, .. }) => scroll,
+        Some(Overlay::Detail { scroll } | Overlay::Messages { scroll }) => scroll,
+        Some(Overlay::Ask(_)) | None => return false,
     };
     match verb {
         Verb::Down | Verb::Up | Verb::PageDown | Verb::PageUp => {}
         Verb::HalfPageDown | Verb::HalfPageUp | Verb::Top | Verb::Bottom => {}
-        Verb::Help | Verb::Detail => {
-            state.overlay = None;
-            return true;
-        }
+        Verb::Help | Verb::Detail => return close_overlay(state),
         _ => return false,
     }
     *scroll = moved((*scroll).min(last), verb).min(last);

@@ -6,6 +6,8 @@ use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
 
+mod commands;
+
 /// The binary with a home of its own and nothing of ours in its environment.
 struct Program {
     home: TempDir,
@@ -416,13 +418,11 @@ fn files_that_cannot_be_read_are_named_and_the_others_are_counted() {
     let file = program.write("web.log", WEB);
     let empty = program.write("empty.log", "");
     program
-        .run(&["stats", "none.log", ".", &empty, &file])
+        .run(&["stats", ".", &empty, &file])
         .exits(1)
-        .says("cannot read none.log: No such file")
         .says(". is a folder; name the files in it")
         .prints("none, it is empty")
         .prints("events  3");
-    program.run(&["parse", "none.log"]).exits(1).says("cannot read none.log");
     program
         .run(&["parse", "--format", "pyton", &file])
         .exits(2)
@@ -537,5 +537,5 @@ fn a_wrong_search_says_what_to_do() {
     check(&["x", "--in", "files"], 2, "no file to search");
     check(&["x"], 1, "there is no archive in durable/archive yet");
     check(&["clientId:7*"], 2, "`clientId` is sealed in the archive");
-    check(&["clientId:7"], 2, "looked for with its keys: there is no keys folder durable/keys");
+    check(&["clientId:7"], 2, "looked for with its keys: there are no keys yet in durable/keys");
 }

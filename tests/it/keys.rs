@@ -298,8 +298,8 @@ fn a_wrong_argument_is_said_plainly() {
     case.seal("2021_April", "x");
     let (_, err) = case.run(&["decrypt", "enc1.AAAA"], 1);
     assert!(err.contains("cannot open the token: it is no whole token"), "{err}");
-    let (_, err) = case.run(&["decrypt", "/nowhere/file"], 1);
-    assert!(err.contains("cannot read /nowhere/file"), "{err}");
+    let (_, err) = case.run(&["decrypt", "/nowhere/file"], 2);
+    assert!(err.contains("no such file: /nowhere/file"), "{err}");
     let missing = case.home.path().join("none").display().to_string();
     let mut command = logwarden(case.home.path());
     let output = run(command.args(["decrypt", "enc1.AAAA", "--keys", &missing]));

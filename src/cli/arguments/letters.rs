@@ -18,7 +18,7 @@ pub enum DeadLetters {
     /// Count them by sink and day, with the commonest reasons
     #[command(after_help = "Examples:
   logwarden dead-letters list
-  logwarden dead-letters list --sink es --json")]
+  logwarden dead-letters list --sink es --format json")]
     List {
         #[command(flatten)]
         chosen: Chosen,
@@ -29,7 +29,7 @@ pub enum DeadLetters {
     #[command(after_help = "Examples:
   logwarden dead-letters show --sink es --day 2026-11-20
   logwarden dead-letters show --id jd3XoQAAAAAAAAAAAAAAAAAAAA
-  logwarden dead-letters show --where 'level:error service.name:shop' --json")]
+  logwarden dead-letters show --where 'level:error service.name:shop' --format json")]
     Show {
         #[command(flatten)]
         chosen: Chosen,
@@ -85,7 +85,7 @@ pub struct Listed {
     #[arg(long, value_enum, default_value = "text")]
     format: TextOrJson,
     /// The same as --format json
-    #[arg(long)]
+    #[arg(long, hide = true)]
     json: bool,
 }
 

@@ -10,12 +10,13 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use crate::app::settings::{Directories, Settings, SinkKind, SinkSettings};
-use crate::base::sanitize;
+use crate::base::{bytes, sanitize};
 use crate::cli::arguments::Global;
 use crate::cli::exit::Exit;
 use crate::cli::output::to_stdout;
 use crate::cli::resolve;
 use crate::follow::SourceConfig;
+use crate::sink::FileSink;
 use crate::state::private;
 
 /// One line: what was looked at, and whether it is right.
@@ -115,7 +116,7 @@ fn readable(path: &Path) -> Result<String, String> {
         }
         let unreadable: Vec<String> = found.iter().filter_map(|path| open(path).err()).collect();
         return match unreadable.first() {
-            None => Ok(format!("matches {} files, all readable", found.len())),
+            None => Ok(format!("matches {}, readable", bytes::counted(found.len() as u64, "file"))),
             Some(first) => Err(format!(
                 "{} of {} files cannot be read ({first}); let this user's groups read them",
                 unreadable.len(),
@@ -195,8 +196,9 @@ fn sink(sink: &SinkSettings, settings: &Settings, engine_runs: bool) -> Finding 
     }
     let result = match &sink.kind {
         SinkKind::Archive { .. } => durable::archive(&settings.directories.archive, engine_runs),
-        SinkKind::File { path } => writable(path.parent().unwrap_or(path))
-            .map(|_| format!("JSON lines into {}", path.display())),
+        SinkKind::File { path } => {
+            FileSink::check(path).map(|()| format!("JSON lines into {}", path.display()))
+        }
         SinkKind::Stdout => Ok("JSON lines on standard output".to_owned()),
         SinkKind::Elasticsearch(settings) => elasticsearch::server(settings),
     };

@@ -15,6 +15,7 @@ use crate::base::sanitize;
 use crate::cli::arguments::{Decrypt, Global};
 use crate::cli::exit::Exit;
 use crate::cli::output::to_stdout;
+use crate::cli::reading::must_exist;
 use crate::cli::resolve;
 use crate::privacy::{Audit, Opener, token};
 
@@ -23,7 +24,7 @@ const PIECE: usize = 64 * 1024;
 
 pub fn run(global: &Global, arguments: &Decrypt) -> anyhow::Result<Exit> {
     let settings = resolve::settings(global)?;
-    let opener = Opener::new(Arc::new(keys::open(&settings.keys)?));
+    let opener = Opener::new(Arc::new(keys::open(&settings)?));
     let audit = app::keys::audit(&settings, "decrypt");
     match arguments.input.to_str().filter(|text| text.starts_with(token::PREFIX)) {
         Some(token) => one(&opener, token, &mut Witness::new(audit, "the command line")),
@@ -54,6 +55,7 @@ fn stream(opener: &Opener, path: &Path, audit: Audit) -> anyhow::Result<Exit> {
         true => ("standard input".to_owned(), Box::new(io::stdin().lock())),
         false => {
             let name = path::absolute(path).unwrap_or(path.to_owned()).display().to_string();
+            must_exist(path)?;
             let file = File::open(path).with_context(|| format!("cannot read {name}"))?;
             (name, Box::new(file))
         }

@@ -43,7 +43,7 @@ pub fn run(global: &Global, arguments: &Find) -> anyhow::Result<Exit> {
             let colour = traces.settings.color.enabled(std::io::stdout().is_terminal());
             return print(out, &found, json, colour);
         }
-        let opener = Opener::new(Arc::new(keys::open(&traces.settings.keys)?));
+        let opener = Opener::new(Arc::new(keys::open(&traces.settings)?));
         let witness = Witness::new(app::keys::audit(&traces.settings, "find"), "what was found");
         let mut opening = Opening::new(&opener, witness, out).of_text(!json);
         print(&mut opening, &found, json, false)?;

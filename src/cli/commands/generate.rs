@@ -41,7 +41,7 @@ pub fn run(global: &Global, arguments: &Generate) -> anyhow::Result<Exit> {
     // Ended by a signal like any other writer; what was written stands there whole.
     let written = generate::run(&options, &clock, &CancellationToken::new())?;
     if let Some(out) = &arguments.out {
-        say(format_args!("wrote {} lines to {}", bytes::count(written), out.display()));
+        say(format_args!("wrote {} to {}", bytes::counted(written, "line"), out.display()));
     }
     Ok(Exit::Done)
 }

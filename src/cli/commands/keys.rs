@@ -10,11 +10,13 @@ use std::path::Path;
 use anyhow::Context;
 use zeroize::Zeroizing;
 
+use crate::app::settings::Settings;
 use crate::base::{Clock, SystemClock, with_causes};
 use crate::cli::arguments::{Global, Keys};
 use crate::cli::confirm;
 use crate::cli::exit::{Exit, say, usage_error};
 use crate::cli::output::to_stdout;
+use crate::cli::reading::must_exist;
 use crate::cli::resolve;
 use crate::privacy::keys::{KeyError, MonthKey, UsedKey};
 use crate::privacy::{Keyring, Month};
@@ -26,7 +28,7 @@ pub fn run(global: &Global, command: &Keys) -> anyhow::Result<Exit> {
     // there that tells no more than which numbers are free.
     let own = resolve::settings(&Global { keys: None, ..global.clone() })?.keys == settings.keys;
     let used = match own || matches!(command, Keys::Rotate { .. } | Keys::Import { .. }) {
-        true => UsedKey::parse_all(&state::used_keys(&settings.directories.state)),
+        true => used_keys(&settings),
         false => Vec::new(),
     };
     let open_with = |makes_folder| {
@@ -43,6 +45,12 @@ pub fn run(global: &Global, command: &Keys) -> anyhow::Result<Exit> {
         }
         made(keyring, key)
     };
+    // Nobody has to make the folder: it comes with the first key.
+    let none_yet = settings.makes_keys && used.is_empty() && !settings.keys.exists();
+    if none_yet && matches!(command, Keys::List(_) | Keys::Check) {
+        say(no_keys_yet(&settings.keys));
+        return Ok(Exit::Done);
+    }
     match command {
         Keys::List(listed) => list::list(&open()?, listed.is_json()),
         Keys::Check => list::check(&open()?),
@@ -66,9 +74,27 @@ pub fn run(global: &Global, command: &Keys) -> anyhow::Result<Exit> {
     }
 }
 
+/// Those that the state knows of.
+fn used_keys(settings: &Settings) -> Vec<UsedKey> {
+    UsedKey::parse_all(&state::used_keys(&settings.directories.state))
+}
+
+fn no_keys_yet(folder: &Path) -> String {
+    format!(
+        "there are no keys yet in {}: the first one is made when something is sealed; those of another folder: \
+         --keys DIR",
+        folder.display()
+    )
+}
+
 /// The folder of keys that are there; without it nothing can be done.
-pub fn open(folder: &Path) -> anyhow::Result<Keyring> {
-    Keyring::open(folder).map_err(unusable)
+pub fn open(settings: &Settings) -> anyhow::Result<Keyring> {
+    Keyring::open(&settings.keys).map_err(|error| match error {
+        KeyError::NoFolder { folder } if settings.makes_keys && used_keys(settings).is_empty() => {
+            usage_error(no_keys_yet(&folder))
+        }
+        error => unusable(error),
+    })
 }
 
 /// A wrong folder is a wrong setting, one that is gone is a fault.
@@ -87,6 +113,7 @@ fn made(keyring: &Keyring, key: &MonthKey) -> anyhow::Result<Exit> {
 }
 
 fn raw_key(file: &Path) -> anyhow::Result<Zeroizing<[u8; 32]>> {
+    must_exist(file)?;
     let mut bytes = Zeroizing::new(Vec::with_capacity(64));
     let read = match file.as_os_str() == "-" {
         true => io::stdin().take(64).read_to_end(&mut bytes),

@@ -6,21 +6,36 @@ use std::sync::Arc;
 use crate::app::engine::{Reread, StartError};
 use crate::app::headless::{self, Ended};
 use crate::app::screen;
-use crate::app::settings::Settings;
+use crate::app::settings::{Settings, SinkKind};
 use crate::cli::arguments::{Global, Watch};
 use crate::cli::config::ConfigErrors;
-use crate::cli::exit::{self, Exit};
+use crate::cli::exit::{self, Exit, usage_error};
 use crate::cli::resolve;
+use crate::sink::FileSink;
 use crate::state::StateError;
 use crate::ui;
 
 pub fn run(global: &Global, watch: &Watch) -> anyhow::Result<Exit> {
     let settings = resolve::watch(global, watch)?;
+    outputs_can_work(&settings)?;
     let reread = reread(global.clone(), watch.clone());
     match watch.no_ui {
         true => Ok(without_screen(&settings, watch.once, &reread)),
         false => Ok(with_screen(&settings, "logwarden", &reread)),
     }
+}
+
+/// A file sink that can never work is a wrong configuration; a folder that is not there yet may come.
+fn outputs_can_work(settings: &Settings) -> anyhow::Result<()> {
+    for sink in settings.sinks.iter().filter(|sink| sink.enabled) {
+        if let SinkKind::File { path } = &sink.kind
+            && path.metadata().is_ok_and(|found| !found.is_file())
+        {
+            FileSink::check(path)
+                .map_err(|problem| usage_error(format!("sink {}: {problem}", sink.name)))?;
+        }
+    }
+    Ok(())
 }
 
 /// The same files, environment and arguments, as they are then.

@@ -1,5 +1,8 @@
 //! `logwarden search QUERY`: in the archive, or in files as they are.
 
+mod stdin;
+
+use std::collections::HashSet;
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,22 +17,23 @@ use crate::app::settings::Settings;
 use crate::archive::Reader;
 use crate::base::{Clock, SystemClock, Timestamp};
 use crate::cli::arguments::{Global, Place, Search, SearchFormat};
+use crate::cli::config::closest;
 use crate::cli::exit::{Exit, say, usage_error};
 use crate::cli::output::to_stdout;
 use crate::cli::reading::Origin;
-use crate::cli::resolve;
+use crate::cli::resolve::{self, STDIN};
 use crate::privacy::keys::MonthKey;
 use crate::privacy::{Opener, Policy};
 use crate::query::time::parse_time;
-use crate::query::{Expr, ParseContext, parse};
+use crate::query::{Expr, ParseContext, parse_or_regex};
 use crate::search::output::{Form, Output};
 use crate::search::{self, Input, Options, Order, sealed};
 
 pub fn run(global: &Global, arguments: &Search) -> anyhow::Result<Exit> {
     let settings = resolve::settings(global)?;
     let context = ParseContext { now: SystemClock::new().now(), zone: settings.zone.clone() };
-    let query =
-        parse(&arguments.query, &context).map_err(|error| usage_error(error.to_string()))?;
+    let query = parse_or_regex(&arguments.query, &context)
+        .map_err(|error| usage_error(error.to_string()))?;
     let options = Options {
         since: time("--since", arguments.since.as_deref(), &context)?,
         until: time("--until", arguments.until.as_deref(), &context)?,
@@ -38,19 +42,15 @@ pub fn run(global: &Global, arguments: &Search) -> anyhow::Result<Exit> {
     };
     match place(arguments)? {
         Place::Archive => {
+            let asked = query.clone();
             let query = of_what_left(&query, &settings)?;
             let reader = Reader::open(&settings.directories.archive)?;
-            let search = Question { query, options, target: Target::Archive(reader) };
+            let search = Question { asked, query, options, target: Target::Archive(reader) };
             answer(global, arguments, &settings, &search)
         }
         Place::Files => {
-            let (inputs, all) = inputs(arguments, &settings, context.now)?;
-            let policy = match arguments.protect {
-                true => app::keys::protecting(&settings)?,
-                false => Policy::new(&[], false),
-            };
-            let search =
-                Question { query, options, target: Target::Files(inputs, Box::new(policy)) };
+            let (target, all) = files(arguments, &settings, context.now)?;
+            let search = Question { asked: query.clone(), query, options, target };
             let exit = answer(global, arguments, &settings, &search)?;
             Ok(if all { exit } else { Exit::Failed })
         }
@@ -81,6 +81,8 @@ fn time(
 
 /// One search, wherever it looks.
 struct Question {
+    /// As it was typed.
+    asked: Expr,
     query: Expr,
     options: Options,
     target: Target,
@@ -90,6 +92,7 @@ enum Target {
     Archive(Reader),
     /// And how they are printed.
     Files(Vec<Input>, Box<Policy>),
+    Stdin(Origin, Box<Policy>),
 }
 
 fn answer(
@@ -99,7 +102,7 @@ fn answer(
     search: &Question,
 ) -> anyhow::Result<Exit> {
     if arguments.view {
-        if let Target::Files(..) = search.target {
+        if let Target::Files(..) | Target::Stdin(..) = search.target {
             return Err(usage_error(
                 "files are looked at as they are: logwarden PATH…; there / searches",
             ));
@@ -113,7 +116,7 @@ fn answer(
             found = search.count()?;
             writeln!(out, "{found}")?;
         } else if arguments.open {
-            let opener = Opener::new(Arc::new(keys::open(&settings.keys)?));
+            let opener = Opener::new(Arc::new(keys::open(settings)?));
             let witness = Witness::new(app::keys::audit(settings, "search"), search.target.name());
             let text = arguments.format == SearchFormat::Text;
             let mut opening = Opening::new(&opener, witness, out).of_text(text);
@@ -124,6 +127,9 @@ fn answer(
         }
         Ok(())
     })?;
+    if found == 0 {
+        search.name_unknown_fields()?;
+    }
     Ok(if found > 0 { exit } else { Exit::Failed })
 }
 
@@ -150,6 +156,7 @@ impl Target {
         match self {
             Target::Archive(_) => "the archive",
             Target::Files(..) => "files",
+            Target::Stdin(..) => "standard input",
         }
     }
 }
@@ -159,13 +166,21 @@ impl Question {
         Ok(match &self.target {
             Target::Archive(reader) => search::count_archive(reader, &self.query, &self.options)?,
             Target::Files(inputs, _) => search::count_files(inputs, &self.query, &self.options)?,
+            Target::Stdin(origin, policy) => {
+                stdin::search(origin, policy, &self.query, &self.options, &mut |_| Ok(()))?
+            }
         })
     }
 
     fn print(&self, form: Form, out: &mut impl Write) -> anyhow::Result<u64> {
         let on_terminal = std::io::stdout().is_terminal();
         let mut output = Output::new(out, form, &self.query)?.on_terminal(on_terminal);
-        let mut each = |document: &str| output.write(document);
+        // A slow stream is shown as it comes.
+        let is_stream = matches!(self.target, Target::Stdin(..));
+        let mut each = |document: &str| {
+            output.write(document)?;
+            if is_stream { output.flush() } else { Ok(()) }
+        };
         let found = match &self.target {
             Target::Archive(reader) => {
                 search::archive(reader, &self.query, &self.options, &mut each)?
@@ -173,9 +188,43 @@ impl Question {
             Target::Files(inputs, policy) => {
                 search::files(inputs, &self.query, &self.options, policy, &mut each)?
             }
+            Target::Stdin(origin, policy) => {
+                stdin::search(origin, policy, &self.query, &self.options, &mut each)?
+            }
         };
         output.finish()?;
         Ok(found)
+    }
+}
+
+/// Events of a file in which names are looked for, where one was not found.
+const NAMED_EVENTS: usize = 10_000;
+
+impl Question {
+    /// A slip in a name finds nothing, as a value that is not there does: it is said which it was.
+    fn name_unknown_fields(&self) -> anyhow::Result<()> {
+        let asked = search::fields(&self.asked);
+        let known = match &self.target {
+            _ if asked.is_empty() => return Ok(()),
+            Target::Archive(reader) => search::names_in_archive(reader)?,
+            Target::Files(inputs, _) => search::names_in_files(inputs, NAMED_EVENTS),
+            // It cannot be read again.
+            Target::Stdin(..) => return Ok(()),
+        };
+        if known.is_empty() {
+            return Ok(());
+        }
+        let mut said = HashSet::new();
+        for name in asked {
+            if !known.iter().any(|known| name.matches(known)) && said.insert(name.canonical()) {
+                let own = ["level", "message", "time", "host", "service"];
+                let known = known.iter().map(String::as_str).chain(own);
+                let hint = closest(&name.0, known)
+                    .map_or(String::new(), |near| format!("; did you mean `{near}`?"));
+                say(format_args!("no event has a field `{}`{hint}", name.0));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -190,12 +239,35 @@ fn of_what_left(query: &Expr, settings: &Settings) -> anyhow::Result<Expr> {
     if !sealed::needs_keys(query, &policy) {
         return Ok(translated);
     }
-    let keyring = keys::open(&settings.keys);
+    let keyring = keys::open(settings);
     let all = keyring.context("what is sealed is looked for with its keys")?.all()?;
     for problem in &all.problems {
         say(format_args!("what this key sealed is not searched: {problem}"));
     }
     translate(&all.ready)
+}
+
+/// `false`: not all of them could be opened.
+fn files(
+    arguments: &Search,
+    settings: &Settings,
+    now: Timestamp,
+) -> anyhow::Result<(Target, bool)> {
+    let policy = Box::new(match arguments.protect {
+        true => app::keys::protecting(settings)?,
+        false => Policy::new(&[], false),
+    });
+    if arguments.paths.iter().any(|path| path.as_os_str() == STDIN) {
+        if arguments.paths.len() > 1 {
+            return Err(usage_error(
+                "standard input is searched by itself: leave out `-`, or the other paths",
+            ));
+        }
+        let (origin, ..) = Origin::open(Path::new(STDIN), settings, now)?;
+        return Ok((Target::Stdin(origin, policy), true));
+    }
+    let (inputs, all) = inputs(arguments, settings, now)?;
+    Ok((Target::Files(inputs, policy), all))
 }
 
 /// The named files, else those of the configured sources; `false`: not all of them could be opened.

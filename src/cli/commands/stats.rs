@@ -9,13 +9,14 @@ use crate::base::{Clock, SystemClock, Timestamp, bytes, rfc3339, sanitize};
 use crate::cli::arguments::{Global, Stats, TextOrJson};
 use crate::cli::exit::{Exit, say};
 use crate::cli::output::to_stdout;
-use crate::cli::reading::{Origin, read_batches};
+use crate::cli::reading::{Origin, must_exist, read_batches};
 use crate::cli::{progress, resolve};
 use crate::event::level::LevelCounts;
 use crate::event::{Batch, Flags, Level};
 
 pub fn run(global: &Global, arguments: &Stats) -> anyhow::Result<Exit> {
     let settings = resolve::settings(global)?;
+    arguments.files.iter().try_for_each(|path| must_exist(path))?;
     let mut exit = Exit::Done;
     to_stdout(|out| {
         for path in &arguments.files {

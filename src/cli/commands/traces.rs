@@ -69,7 +69,7 @@ impl Traces {
                  itself: logwarden search",
             ));
         }
-        let all = keys::open(&settings.keys)?.all()?;
+        let all = keys::open(&settings)?.all()?;
         for problem in &all.problems {
             say(format_args!("what this key sealed was not looked for: {problem}"));
         }
@@ -198,8 +198,5 @@ impl Server<'_> {
 
 /// Says how many in words.
 pub fn events(number: u64) -> String {
-    match number {
-        1 => "1 event".to_owned(),
-        number => format!("{} events", crate::base::bytes::count(number)),
-    }
+    crate::base::bytes::counted(number, "event")
 }

@@ -4,6 +4,7 @@
 //! [`section::Section`]: what is asked for there *is* the list of known keys. All problems are reported
 //! at once, with place and suggestion.
 
+mod home;
 pub mod layers;
 mod place;
 mod print;

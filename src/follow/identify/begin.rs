@@ -3,13 +3,16 @@
 use std::fs::File;
 
 use crate::base::Timestamp;
-use crate::event::{DayMark, Encoding, FileId, FormatEntry, GenerationId, Identity, Mark};
+use crate::event::{DayMark, Encoding, FileId, FormatEntry, GenerationId, Identity, Level, Mark};
 use crate::follow::Start;
 use crate::follow::catalog::{Stage, Tracked};
 use crate::follow::cuts::drop_needless_cut;
 use crate::follow::follower::Follower;
 use crate::follow::identity::{Head, mark_at, next_mark};
-use crate::follow::sample::{LOOKED_BACK, last_line_end, read_sample, sample_is_enough};
+use crate::follow::notices::{self, Topic};
+use crate::follow::sample::{
+    LOOKED_BACK, last_line_end, looks_binary, read_sample, sample_is_enough,
+};
 use crate::format::list;
 use crate::state::{GenerationRow, absolute};
 
@@ -91,6 +94,12 @@ impl Follower {
             self.work.unjudged.insert(id);
             return;
         };
+        if looks_binary(&sample) {
+            let path = tracked.handle.path();
+            let text = notices::looks_binary(&path);
+            let topic = Topic::Binary(path.to_path_buf());
+            self.shared.board.say(topic, Level::Warning, tracked.opened, text);
+        }
         tracked.line_hashes = head.line_hashes(&key);
         tracked.vote_open = tracked.handle.source.format.is_none() && !sample_is_enough(&sample);
         let modified = tracked.modified.map_or(tracked.opened, Timestamp::from);

@@ -7,6 +7,7 @@ use crate::base::Timestamp;
 use crate::search::Each;
 
 /// The newest so many; of two of one time the one that came later is the newer.
+#[derive(Debug)]
 pub struct Newest {
     size: usize,
     count: u64,

@@ -42,7 +42,22 @@ const WORDS: [&str; 14] = [
 const LEVELS: [&str; 6] = ["debug", "info", "warn", "error", "fatal", "INFO"];
 const ADDRESSES: [&str; 5] = ["10.1.2.3", "10.200.0.9", "192.168.0.1", "2001:db8::1", "none"];
 const USERS: [&str; 6] = ["Anna", "bob", "", "ÄRGER", "bob smith", "7"];
-const NUMBERS: [&str; 9] = ["0", "1500", "1500.0", "-0.5", "1e3", "404", "200", "-7", "0.25"];
+const NUMBERS: [&str; 13] = [
+    "0",
+    "1500",
+    "1500.0",
+    "-0.5",
+    "1e3",
+    "404",
+    "200",
+    "-7",
+    "0.25",
+    "0.250",
+    // One f64, three numbers.
+    "1763556497161513790",
+    "1763556497161513791",
+    "1763556497161513791.5",
+];
 
 pub fn corpus() -> Vec<u8> {
     let mut random = Random(0x5eed);
@@ -159,7 +174,7 @@ fn field(random: &mut Random) -> Expr {
         8 => (random.one(&["host", "host.name", "service", "Service.Name"]), "shop"),
         _ => (random.one(&["fields.fields", "fields", "flag", "long"]), "true"),
     };
-    let test = match random.below(7) {
+    let test = match random.below(8) {
         0 => Test::Exists,
         1 => Test::Wildcard(holes(random, &crate::query::token::lower_text(value))),
         2 => Test::Range { low: bound(random), high: bound(random) },
@@ -168,6 +183,7 @@ fn field(random: &mut Random) -> Expr {
                 random.one(&["10.0.0.0", "192.168.0.0", "2001:db8::"]).parse().unwrap();
             Test::Network { address, prefix: 8 * random.below(4) as u8 }
         }
+        4 if crate::query::value::number(value).is_some() => Test::Number(value.to_owned()),
         _ => Test::Equals(value.to_owned()),
     };
     Expr::Field { name: FieldName(name.to_owned()), test }

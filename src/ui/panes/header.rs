@@ -110,7 +110,7 @@ fn figures(state: &State, glyphs: &Glyphs) -> Vec<Vec<Span<'static>>> {
     let noun = if files == 1 { "file" } else { "files" };
     parts.push(vec![plain(format!("{files} {noun}, {}", bytes::size(size)))]);
     let records: u64 = state.totals().iter().sum();
-    let mut total = vec![plain(format!("{} events", bytes::count(records)))];
+    let mut total = vec![plain(bytes::counted(records, "event"))];
     let share = state.counted_share();
     if share < 0.995 {
         total.push(span(format!(" counted {:.0} %", share * 100.0), Role::Dim));

@@ -5,6 +5,7 @@ mod detail;
 mod header;
 mod help;
 mod lists;
+mod messages;
 mod shipping;
 mod sink;
 mod sources;
@@ -40,7 +41,7 @@ pub fn draw(
         canvas.divider(divider);
     }
     match state.overlay {
-        Some(Overlay::Help { scroll }) => {
+        Some(Overlay::Help { scroll, .. }) => {
             let lines = help::lines(keymap);
             overlay(&mut canvas, &areas, "help", &lines, scroll);
         }
@@ -48,9 +49,18 @@ pub fn draw(
             let (title, lines) = detail_of(state, overlay_area(&areas));
             overlay(&mut canvas, &areas, title, &lines, scroll);
         }
+        Some(Overlay::Messages { scroll }) => {
+            let lines = messages::lines(state, text_room(overlay_area(&areas)));
+            overlay(&mut canvas, &areas, "messages", &lines, scroll);
+        }
         Some(Overlay::Ask(_)) | None => {}
     }
     bottom::draw(&mut canvas, areas.bottom, state, keymap)
+}
+
+/// Columns that a record's text has.
+pub fn text_width(state: &State) -> usize {
+    streams::text_width(state, layout::of(state).streams.width)
 }
 
 /// How far what lies over the panes can be scrolled: its last line is the last one on the screen.
@@ -59,6 +69,7 @@ pub fn overlay_end(state: &State) -> usize {
     let length = match state.overlay {
         Some(Overlay::Help { .. }) => help::LENGTH,
         Some(Overlay::Detail { .. }) => detail_of(state, area).1.len(),
+        Some(Overlay::Messages { .. }) => messages::lines(state, text_room(area)).len(),
         _ => 0,
     };
     last_scroll(length, area)
@@ -66,11 +77,15 @@ pub fn overlay_end(state: &State) -> usize {
 
 /// Of the selected sink while the shipping pane has the focus; else of the selected event.
 fn detail_of(state: &State, area: Rect) -> (&'static str, Vec<Vec<Span<'static>>>) {
-    let width = usize::from(area.width.saturating_sub(2));
+    let width = text_room(area);
     match state.focus {
         Pane::Shipping => ("sink", sink::lines(state, width)),
         _ => ("event", detail::lines(state, width)),
     }
+}
+
+fn text_room(area: Rect) -> usize {
+    usize::from(area.width.saturating_sub(2))
 }
 
 /// Below the title; at least one line, so that everything can be reached where there is no room.

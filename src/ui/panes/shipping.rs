@@ -102,10 +102,15 @@ pub fn look(state: &State, sink: &SinkStatus, glyphs: &Glyphs) -> (&'static str,
 }
 
 fn behind(state: &State, sink: &SinkStatus, glyphs: &Glyphs) -> crate::ui::canvas::Span<'static> {
-    if sink.behind_bytes == 0 && sink.in_flight_events == 0 {
+    let behind = match sink.state {
+        // It reads nothing yet, so it has not met what a truncation took away.
+        SinkState::Armed => sink.behind_bytes.min(bytes_there(state)),
+        _ => sink.behind_bytes,
+    };
+    if behind == 0 && sink.in_flight_events == 0 {
         return span("nothing waits", Role::Dim);
     }
-    let mut text = format!("{} behind", bytes::size(sink.behind_bytes));
+    let mut text = format!("{} behind", bytes::size(behind));
     if let Some(oldest) = sink.oldest_waiting {
         text.push_str(&format!(" {} oldest {}", glyphs.separator, time::age(state, oldest)));
     }
@@ -121,6 +126,14 @@ fn behind(state: &State, sink: &SinkStatus, glyphs: &Glyphs) -> crate::ui::canva
         text.push_str(&format!(" {} {events} in flight", glyphs.separator));
     }
     plain(text)
+}
+
+/// Bytes that the files hold now; without files, nothing is known of them.
+fn bytes_there(state: &State) -> u64 {
+    match state.sources.is_empty() {
+        true => u64::MAX,
+        false => state.sources.iter().map(|source| source.size).sum(),
+    }
 }
 
 fn sent(sink: &SinkStatus, glyphs: &Glyphs) -> crate::ui::canvas::Span<'static> {

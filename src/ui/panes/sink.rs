@@ -36,7 +36,7 @@ fn problems(sink: &SinkStatus, width: usize, lines: &mut Lines) {
 }
 
 fn progress(state: &State, sink: &SinkStatus, lines: &mut Lines) {
-    let events = |count| format!("{} events", bytes::count(count));
+    let events = |count| bytes::counted(count, "event");
     lines.push(pair("rate", format!("{:.1} events/s", sink.rate)));
     let behind = match (sink.behind_bytes, sink.behind_events) {
         (0, _) => "nothing".to_owned(),

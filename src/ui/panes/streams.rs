@@ -99,6 +99,10 @@ fn nothing(state: &State) -> &'static str {
     }
 }
 
+pub fn text_width(state: &State, width: u16) -> usize {
+    usize::from(width).saturating_sub(Columns::of(state, width).width())
+}
+
 /// What stands before a record's text, and how wide.
 struct Columns {
     detail: Detail,

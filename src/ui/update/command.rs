@@ -1,7 +1,7 @@
 //! The command line: every command by its name, and what has no key. Those that ship take the name of a sink.
 
 use super::{Effect, State, run, ship};
-use crate::event::Command;
+use crate::event::{Command, Level};
 use crate::ui::verb::{VERBS, Verb};
 
 /// `retry`, `ship-now es`, `reload`; nothing typed does nothing.
@@ -44,5 +44,12 @@ fn of_one_sink(
         _ => return Err(format!("{} takes no name of a sink", verb.info().name)),
     };
     effects.push(Effect::Command(command));
+    let asked = match verb {
+        Verb::ShipNow => "to ship everything up to now",
+        Verb::Retry => "to try again now",
+        _ if state.is_paused(Some(name)) => "to resume",
+        _ => "to pause",
+    };
+    state.say(Level::Info, format!("asked {name} {asked}"));
     Ok(())
 }

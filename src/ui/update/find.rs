@@ -5,9 +5,12 @@ use crate::event::Level;
 use crate::query::ParseContext;
 use crate::ui::filter::Filter;
 use crate::ui::key::Key;
+use crate::ui::line;
+use crate::ui::panes;
 use crate::ui::prompt::{Asked, Typed};
-use crate::ui::search::{Direction, Hunt, Search, Wanted};
+use crate::ui::search::{Direction, Hunt, Search, Then, Wanted};
 use crate::ui::state::Pane;
+use crate::ui::stream::{Row, Stream};
 use crate::ui::verb::Verb;
 
 pub fn typed(state: &mut State, key: Key, effects: &mut Vec<Effect>) {
@@ -36,7 +39,7 @@ pub fn typed(state: &mut State, key: Key, effects: &mut Vec<Effect>) {
     }
 }
 
-/// The nearest match at or above the selection; nothing typed ends the search.
+/// The nearest match at or above the selection, else the nearest below; nothing typed ends the search.
 fn search(state: &mut State, text: &str) -> Result<(), String> {
     if text.is_empty() {
         state.stream.search = None;
@@ -44,12 +47,71 @@ fn search(state: &mut State, text: &str) -> Result<(), String> {
     }
     let search = Search::parse(text)?;
     state.stream.search = Some(search.clone());
-    let here = state.stream.selected_row().map(|row| row.entry.clone());
     let wanted = Wanted::Text(search);
-    if !here.is_some_and(|entry| wanted.matches(&entry.event(), &state.stream.mask)) {
-        hunt(state, wanted, Direction::Older);
+    match state.stream.selected_row().cloned() {
+        Some(row) if wanted.matches(&row.entry.event(), &state.stream.mask) => {
+            state.messages.take_answer(state.now);
+            show_hit(state, &row);
+        }
+        _ => {
+            let at = behind_selected(&state.stream);
+            hunt(state, wanted, Direction::Older, Then::Turn { at });
+        }
     }
     Ok(())
+}
+
+/// Scrolls sideways, so that the first hit of a record is on the screen.
+pub fn show_hit(state: &mut State, row: &Row) {
+    let Some(search) = &state.stream.search else { return };
+    let Some(hit) = line::hit(&search.regex, &row.entry.event(), &state.stream.mask) else {
+        return;
+    };
+    let width = panes::text_width(state);
+    let column = state.stream.column;
+    if hit.start >= column && hit.end <= column + width {
+        return;
+    }
+    state.stream.column = match hit.end <= width {
+        true => 0,
+        false => hit.start.saturating_sub(width / 3),
+    };
+}
+
+/// Nothing up to the edge: turns, goes on from the other edge, or says so.
+pub fn nothing_found(state: &mut State) {
+    let Some(hunt) = state.stream.hunt.take() else { return };
+    match hunt.then {
+        Then::Turn { at } => {
+            let (here, there) = match hunt.direction {
+                Direction::Older => ("none above; this one is below", Direction::Newer),
+                Direction::Newer => ("none below; this one is above", Direction::Older),
+            };
+            begin(state, hunt.wanted, there, at, (Then::Stop, here));
+        }
+        Then::Wrap => {
+            let (at, way) = match hunt.direction {
+                Direction::Newer => (Vec::new(), "wrapped: on from the beginning"),
+                Direction::Older => (ends(state), "wrapped: on from the end"),
+            };
+            begin(state, hunt.wanted, hunt.direction, at, (Then::Stop, way));
+        }
+        Then::Stop => {
+            let name = hunt.wanted.name();
+            let text = match (hunt.way.is_empty(), hunt.direction) {
+                (false, _) => format!("no match of {name}"),
+                (true, Direction::Newer) => format!("no newer match of {name}"),
+                (true, Direction::Older) => format!("no older match of {name}"),
+            };
+            state.say(Level::Info, text);
+        }
+    }
+}
+
+/// Where the complete records of each file end.
+fn ends(state: &State) -> Vec<u64> {
+    let end = |file| state.sources.iter().find(|source| source.file == file);
+    state.stream.files.iter().map(|file| end(*file).map_or(0, |source| source.complete)).collect()
 }
 
 /// Nothing typed takes all filters away.
@@ -98,7 +160,11 @@ pub fn mask(state: &mut State) {
 pub fn hide_source(state: &mut State) {
     let chosen = match state.focus {
         Pane::Sources => state.sources.get(state.selected[0]).map(|source| source.file),
-        _ => state.stream.selected_row().map(|row| row.entry.position.file),
+        Pane::Streams => state.stream.selected_row().map(|row| row.entry.position.file),
+        Pane::Thresholds | Pane::Shipping => {
+            state.say(Level::Info, "a source is hidden in the panes streams and sources");
+            return;
+        }
     };
     let Some(file) = chosen else { return };
     let hidden = &mut state.stream.hidden;
@@ -122,13 +188,13 @@ pub fn hide_source(state: &mut State) {
 
 pub fn again(state: &mut State, verb: Verb) {
     match state.stream.search.clone() {
-        Some(search) => hunt(state, Wanted::Text(search), direction(verb)),
+        Some(search) => hunt(state, Wanted::Text(search), direction(verb), Then::Wrap),
         None => state.say(Level::Info, "nothing is searched for; / begins"),
     }
 }
 
 pub fn level(state: &mut State, verb: Verb, level: Level) {
-    hunt(state, Wanted::AtLeast(level), direction(verb));
+    hunt(state, Wanted::AtLeast(level), direction(verb), Then::Stop);
 }
 
 fn direction(verb: Verb) -> Direction {
@@ -138,16 +204,39 @@ fn direction(verb: Verb) -> Direction {
     }
 }
 
-fn hunt(state: &mut State, wanted: Wanted, direction: Direction) {
-    let stream = &mut state.stream;
-    let Some(row) = stream.rows.get(stream.selected) else {
+fn hunt(state: &mut State, wanted: Wanted, direction: Direction, then: Then) {
+    let stream = &state.stream;
+    if stream.rows.is_empty() {
         state.say(Level::Info, "nothing is shown to search in");
         return;
-    };
-    let mut at = row.at.as_ref().unwrap_or(&stream.tail).to_vec();
-    if direction == Direction::Newer && row.at.is_some() {
-        at[row.entry.slot] = row.entry.end();
     }
+    let at = match direction {
+        Direction::Newer => behind_selected(stream),
+        Direction::Older => stream.place_of(stream.selected).to_vec(),
+    };
+    begin(state, wanted, direction, at, (then, ""));
+}
+
+/// The place behind the selected record; behind one that may still grow nothing stands in its file.
+fn behind_selected(stream: &Stream) -> Vec<u64> {
+    let mut at = stream.place_of(stream.selected).to_vec();
+    if let Some(row) = stream.selected_row()
+        && row.at.is_some()
+        && let Some(place) = at.get_mut(row.entry.slot)
+    {
+        *place = row.entry.end();
+    }
+    at
+}
+
+fn begin(
+    state: &mut State,
+    wanted: Wanted,
+    direction: Direction,
+    at: Vec<u64>,
+    (then, way): (Then, &'static str),
+) {
+    let stream = &mut state.stream;
     stream.hold();
     let total = state.sources.iter().map(|source| source.size).sum();
     let sizes = stream.files.iter().map(|file| {
@@ -157,5 +246,6 @@ fn hunt(state: &mut State, wanted: Wanted, direction: Direction) {
         .enumerate()
         .map(|(slot, size)| size.saturating_sub(at.get(slot).copied().unwrap_or(0)))
         .sum();
-    stream.hunt = Some(Hunt { wanted, direction, at, began_behind: behind, behind, total });
+    let hunt = Hunt { wanted, direction, at, then, way, began_behind: behind, behind, total };
+    stream.hunt = Some(hunt);
 }

@@ -1,10 +1,11 @@
 //! Taking over what the reader brought.
 
-use super::State;
+use super::{State, find};
+use crate::base::bytes;
 use crate::event::Level;
-use crate::follow::view::Frontier;
+use crate::event::status::FileState;
+use crate::follow::view::{Frontier, Position};
 use crate::ui::action::Reading;
-use crate::ui::search::Direction;
 use crate::ui::state::SourceLine;
 use crate::ui::stream::{Reset, Row, Stream};
 
@@ -12,6 +13,7 @@ pub fn sources(state: &mut State, mut lines: Vec<SourceLine>, grown: bool) {
     for line in &mut lines {
         line.hidden = state.stream.hidden.contains(&line.file);
     }
+    tell_of_truncations(state, &lines);
     let stream = &mut state.stream;
     let files: Vec<_> = lines.iter().map(|line| line.file).collect();
     let before = std::mem::replace(&mut stream.files, files);
@@ -27,6 +29,33 @@ pub fn sources(state: &mut State, mut lines: Vec<SourceLine>, grown: bool) {
         stream.renumber();
     } else if before.len() != stream.files.len() && !before.is_empty() && stream.follow {
         stream.restart(Reset::End);
+    }
+}
+
+/// A path at which another file begins, while the one before was not renamed: its lines are gone.
+fn tell_of_truncations(state: &mut State, lines: &[SourceLine]) {
+    for line in lines {
+        let is_new = !state.sources.iter().any(|before| before.file == line.file);
+        let before = state.sources.iter().rev().find(|before| before.path == line.path);
+        let Some(before) = before.filter(|before| is_new && is_over(before, line, lines)) else {
+            continue;
+        };
+        let text = format!(
+            "{} was truncated or written anew ({}, now {}): what stood in it before is gone, and it is read from \
+             its beginning",
+            line.path.rsplit('/').next().unwrap_or_default(),
+            bytes::size(before.size),
+            bytes::size(line.size)
+        );
+        state.messages.notice(Level::Warning, text, state.now);
+    }
+}
+
+/// The file before was followed there, and is neither renamed nor rotated away.
+fn is_over(before: &SourceLine, new: &SourceLine, lines: &[SourceLine]) -> bool {
+    match lines.iter().find(|line| line.file == before.file) {
+        Some(now) => now.path == before.path && now.state == FileState::Ended,
+        None => before.state == FileState::Live && new.size < before.size,
     }
 }
 
@@ -51,27 +80,34 @@ pub fn taken(state: &mut State, reading: Reading) {
             stream.fresh_stale = !edge;
             stream.fresh_at = Some(at);
         }
-        Reading::Found(row) => found(stream, *row),
+        Reading::Found(row) => {
+            said(state);
+            find::show_hit(state, &row);
+            found(&mut state.stream, *row);
+        }
         Reading::Searching { at, behind } => {
             if let Some(hunt) = &mut stream.hunt {
                 (hunt.at, hunt.behind) = (at, behind);
             }
         }
-        Reading::NotFound => {
-            if let Some(hunt) = stream.hunt.take() {
-                let direction = match hunt.direction {
-                    Direction::Newer => "newer",
-                    Direction::Older => "older",
-                };
-                let text = format!("no {direction} match of {}", hunt.wanted.name());
-                state.say(Level::Info, text);
-            }
-        }
+        Reading::NotFound => find::nothing_found(state),
+    }
+}
+
+/// How it was found, if not on the first way; what was said of the search before is no longer true.
+fn said(state: &mut State) {
+    let way = state.stream.hunt.as_ref().map_or("", |hunt| hunt.way);
+    state.messages.take_answer(state.now);
+    if !way.is_empty() {
+        state.say(Level::Info, way);
     }
 }
 
 fn back(stream: &mut Stream, rows: Vec<Row>, head: Frontier, edge: bool) {
     let more = rows.len();
+    // Those that may still grow are put in order again at the next look at the tail.
+    stream.drop_open();
+    stream.stale = true;
     let was_empty = stream.rows.is_empty();
     for row in rows {
         stream.rows.push_front(row);
@@ -100,19 +136,19 @@ fn back(stream: &mut Stream, rows: Vec<Row>, head: Frontier, edge: bool) {
 
 fn forward(stream: &mut Stream, rows: Vec<Row>, tail: Frontier, edge: bool) {
     let first_on_screen = stream.rows.get(stream.top).map(|row| row.entry.position);
+    let selected = stream.selected_row().map(|row| row.entry.position);
     stream.drop_open();
     for row in rows {
         if first_on_screen.is_some_and(|first| row.entry.position < first) {
             stream.late += 1;
         }
-        stream.rows.push_back(row);
+        stream.add(row);
     }
+    select_again(stream, selected);
     stream.tail = tail;
-    if edge && !stream.at_tail {
-        stream.at_tail = true;
-        // The records that may still grow were dropped: they come with the next look at the tail.
-        stream.stale = true;
-    }
+    stream.at_tail |= edge;
+    // The records that may still grow were dropped: they come with the next look at the tail.
+    stream.stale = true;
     if stream.fresh_at.is_none() && !stream.follow && stream.at_tail {
         stream.fresh_at = Some(stream.tail.clone());
     }
@@ -130,11 +166,25 @@ fn pay(stream: &mut Stream) {
     }
 }
 
+/// Where it was open, and is not dropped for good.
+fn select_again(stream: &mut Stream, selected: Option<Position>) {
+    if let Some(index) = selected.and_then(|position| stream.find(position)) {
+        stream.selected = index;
+    }
+}
+
 /// The end has moved: rows that belong behind what comes next are read again in order.
 fn tail_moved(stream: &mut Stream, next_key: Option<i64>, open: Vec<Row>) {
     stream.stale = false;
+    let selected = stream.selected_row().map(|row| row.entry.position);
     stream.drop_open();
     if let Some(next_key) = next_key {
+        let oldest = stream.rows.front().map(|row| row.entry.position.key);
+        if stream.follow && oldest.is_some_and(|oldest| oldest > next_key) && !stream.at_head {
+            // It belongs above all that is loaded.
+            stream.restart(Reset::End);
+            return;
+        }
         if stream.follow {
             while let Some(last) = stream.rows.back()
                 && last.entry.position.key > next_key
@@ -146,9 +196,8 @@ fn tail_moved(stream: &mut Stream, next_key: Option<i64>, open: Vec<Row>) {
         }
         stream.at_tail = false;
     }
-    if stream.at_tail {
-        stream.insert_open(open);
-    }
+    stream.insert_open(open);
+    select_again(stream, selected);
     stream.settle();
 }
 

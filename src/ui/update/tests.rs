@@ -252,12 +252,12 @@ fn help_is_scrolled_until_its_last_line_is_the_last_on_the_screen() {
     press(&mut state, Verb::Bottom);
     let end = crate::ui::panes::overlay_end(&state);
     assert!(end > 0);
-    assert_eq!(state.overlay, Some(Overlay::Help { scroll: end }));
+    assert_eq!(state.overlay, Some(Overlay::Help { scroll: end, detail: None }));
     let lines = drawn(&state);
     let bottom = usize::from(layout::of(&state).streams.bottom());
     assert!(lines[bottom - 1].trim_end().ends_with("quit"), "{lines:?}");
     press(&mut state, Verb::Up);
-    assert_eq!(state.overlay, Some(Overlay::Help { scroll: end - 1 }));
+    assert_eq!(state.overlay, Some(Overlay::Help { scroll: end - 1, detail: None }));
 }
 
 #[test]
@@ -350,5 +350,71 @@ fn commands_are_typed_by_name_and_for_one_sink() {
     for (text, word) in [("rload", "rload"), ("ship-now es", "archive"), ("top archive", "top")] {
         let (effects, problem) = enter(text);
         assert!(effects.is_empty() && problem.is_some_and(|text| text.contains(word)), "{text}");
+    }
+}
+
+#[test]
+fn help_over_a_detail_comes_at_once_and_goes_back_to_it() {
+    let mut state = state();
+    state.stream.rows.push_back(row(0));
+    press(&mut state, Verb::Detail);
+    press(&mut state, Verb::Help);
+    assert!(matches!(state.overlay, Some(Overlay::Help { .. })));
+    for verb in [Verb::Help, Verb::Back] {
+        press(&mut state, verb);
+        assert_eq!(state.overlay, Some(Overlay::Detail { scroll: 0 }));
+        press(&mut state, Verb::Help);
+    }
+}
+
+#[test]
+fn a_source_is_hidden_only_where_one_is_selected() {
+    let mut state = state();
+    update(&mut state, Action::Sources { lines: vec![source()], grown: false });
+    state.stream.rows.push_back(row(0));
+    for pane in [Pane::Thresholds, Pane::Shipping] {
+        state.focus = pane;
+        press(&mut state, Verb::HideSource);
+        assert_eq!(state.stream.hidden, []);
+        assert_eq!(shown(&state), Some("a source is hidden in the panes streams and sources"));
+    }
+}
+
+#[test]
+fn everything_that_was_said_can_be_read_in_full() {
+    let mut state = state();
+    let long = format!("the disk is full: {} of /data", "x".repeat(200));
+    let status = Status { notices: vec![notice(Level::Error, &long)], ..Status::default() };
+    update(&mut state, Action::Status(status.into()));
+    press(&mut state, Verb::Command);
+    type_text(&mut state, "messages");
+    let drawn = drawn(&state).concat();
+    assert!(drawn.contains("of /data") && drawn.contains("the disk is full"), "{drawn}");
+    press(&mut state, Verb::Back);
+    assert_eq!(state.overlay, None);
+}
+
+#[test]
+fn a_file_that_is_truncated_is_told_and_one_that_is_rotated_is_not() {
+    let fresh = |size| SourceLine { file: FileId(2), size, complete: size, ..source() };
+    let said = |old: Option<SourceLine>, new: SourceLine| {
+        let mut state = state();
+        update(&mut state, Action::Sources { lines: vec![source()], grown: false });
+        let lines = old.into_iter().chain([new]).collect();
+        update(&mut state, Action::Sources { lines, grown: false });
+        shown(&state).map(str::to_owned)
+    };
+    let renamed = SourceLine { path: "/var/log/app.log.1".to_owned(), ..source() };
+    assert_eq!(said(Some(renamed), fresh(20)), None);
+    let elsewhere = SourceLine { state: FileState::Rotated, ..source() };
+    assert_eq!(said(Some(elsewhere), fresh(20)), None);
+    assert_eq!(said(None, fresh(200)), None);
+    let ended = SourceLine { state: FileState::Ended, ..source() };
+    for old in [Some(ended), None] {
+        let text = said(old, fresh(20)).unwrap();
+        assert!(
+            text.starts_with("app.log was truncated or written anew (100 B, now 20 B)"),
+            "{text}"
+        );
     }
 }

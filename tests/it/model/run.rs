@@ -178,11 +178,7 @@ impl Run {
         let own = self.archive.positions.values().map(|p| (p.cursor.generation, p.cursor.offset));
         let header = stream::header(self.world.setting.lines).map_or(0, |line| line.len() as u64);
         self.confirmed = [
-            oracle::confirmed(
-                &streams[0],
-                cursors.map(|row| (row.generation, row.offset)),
-                header,
-            ),
+            oracle::confirmed(&streams[0], cursors.map(|row| (row.generation, row.offset)), header),
             oracle::confirmed(&streams[1], own, header),
         ];
         self.engine = Some(engine);

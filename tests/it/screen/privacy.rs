@@ -93,7 +93,7 @@ fn what_is_masked_is_not_found_and_what_was_typed_is_not_drawn() {
     screen.wait_for_text("the end");
     screen.press("/");
     screen.type_text("wanda\r");
-    screen.wait_for_text("no older match");
+    screen.wait_for_text("no match of");
     screen.press("/");
     screen.type_text("customer .sealed. came\r");
     let text = screen.wait_for_text("/***/");

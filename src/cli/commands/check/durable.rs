@@ -103,7 +103,7 @@ pub(super) fn archive(directory: &Path, engine_runs: bool) -> Result<String, Str
     // Blocks come compressed; a panic in the reading of a broken one is a finding like any other.
     match catch_unwind(AssertUnwindSafe(|| snapshot.probe())) {
         Ok(Ok(())) => {
-            Ok(format!("{} events in {}", bytes::count(snapshot.events()), directory.display()))
+            Ok(format!("{} in {}", bytes::counted(snapshot.events(), "event"), directory.display()))
         }
         Ok(Err(error)) => Err(moved_away(&chain(error))),
         Err(_) => Err(moved_away(&format!("cannot read the archive in {}", directory.display()))),

@@ -1,8 +1,8 @@
 //! `[sink.NAME]` of the kind `elasticsearch`.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
+use super::super::home;
 use super::super::section::Section;
 use crate::base::bytes::parse_duration;
 use crate::client::SecretPlace;
@@ -85,7 +85,7 @@ fn connection(section: &mut Section<'_>) -> Option<Connection> {
         wrong = true;
     }
     let login = login(section);
-    let ca_file = section.text("ca_file").map(PathBuf::from);
+    let ca_file = section.text("ca_file").map(|path| home::expand(&path));
     let ca_fingerprint = section.parsed("ca_fingerprint", fingerprint);
     if wrong {
         return None;
@@ -112,9 +112,9 @@ fn url(written: &str) -> Result<Url, String> {
 fn login(section: &mut Section<'_>) -> Option<Login> {
     let place = section.place().clone();
     let username = section.text("username");
-    let file = section.text("password_file").map(|path| SecretPlace::File(path.into()));
+    let file = section.text("password_file").map(|path| SecretPlace::File(home::expand(&path)));
     let environment = section.text("password_env").map(SecretPlace::Environment);
-    let key = section.text("api_key_file").map(|path| SecretPlace::File(path.into()));
+    let key = section.text("api_key_file").map(|path| SecretPlace::File(home::expand(&path)));
     let problem = match (username, file, environment, key) {
         (None, None, None, None) => return Some(Login::Nobody),
         (None, None, None, Some(place)) => return Some(Login::ApiKey(place)),

@@ -13,6 +13,7 @@ use std::path::PathBuf;
 
 use jiff::tz::TimeZone;
 
+use super::home;
 use super::section::{Findings, Section};
 use super::{ConfigErrors, Entry, Layers, Problem, Table, Value, closest};
 use crate::alert::RuleConfig;
@@ -96,7 +97,7 @@ fn whole(top: &mut Section<'_>, zone: TimeZone) -> Configured {
         rules: top.named("rule", rule::read),
         notifiers: top.named("notifier", rule::notifier),
         keys,
-        state_dir: top.filled_text("state_dir").map(PathBuf::from),
+        state_dir: top.filled_text("state_dir").map(|path| home::expand(&path)),
         color: top.choice("color", &colors).unwrap_or_default(),
         log_level: top.parsed("log_level", log_level).unwrap_or_else(|| "info".to_owned()),
         host_id: top.filled_text("host_id"),

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use regex::Regex;
 
+use super::super::home;
 use super::Section;
 use crate::app::settings::PrivacySettings;
 use crate::privacy::AddressMode;
@@ -11,7 +12,7 @@ use crate::privacy::policy::is_a_name;
 
 /// The keys folder, and what is done with which field.
 pub fn read(section: &mut Section<'_>) -> (Option<PathBuf>, PrivacySettings) {
-    let keys = section.filled_text("keys").map(PathBuf::from);
+    let keys = section.filled_text("keys").map(|path| home::expand(&path));
     let settings = PrivacySettings {
         seal: names(section, "seal"),
         pseudonymise: names(section, "pseudonymise"),

@@ -1,9 +1,9 @@
 //! `[sink.NAME]`.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use super::super::closest;
+use super::super::home;
 use super::super::section::Section;
 use super::without_effect;
 use crate::app::settings::{SinkKind, SinkSettings};
@@ -26,7 +26,7 @@ pub fn read(name: &str, section: &mut Section<'_>) -> Option<SinkSettings> {
             let keep = section.parsed("keep", read_keep);
             SinkKind::Archive { keep: keep.unwrap_or(Some(SinkSettings::ARCHIVE_KEEPS)) }
         }
-        "file" => SinkKind::File { path: PathBuf::from(section.required_text("path")?) },
+        "file" => SinkKind::File { path: home::expand(&section.required_text("path")?) },
         "stdout" => SinkKind::Stdout,
         "elasticsearch" => {
             let settings = super::elasticsearch::read(section)?;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use jiff::tz::TimeZone;
 
 use super::super::closest;
+use super::super::home;
 use super::super::section::Section;
 use super::{read_zone, without_effect};
 use crate::follow::{SourceConfig, Start};
@@ -39,12 +40,18 @@ fn paths(name: &str, section: &mut Section<'_>) -> Vec<PathBuf> {
         section.findings.error(&place, problem);
     }
     for (path, place) in paths.iter().flatten() {
+        if path.starts_with('~') && path.split('/').next() != Some("~") {
+            let problem = format!(
+                "source.{name}.paths: `{path}` names the home of another user; write the whole path"
+            );
+            section.findings.error(place, problem);
+        }
         if let Err(error) = glob::Pattern::new(path) {
             let problem = format!("source.{name}.paths: `{path}` is no pattern: {}", error.msg);
             section.findings.error(place, problem);
         }
     }
-    paths.into_iter().flatten().map(|(path, _)| PathBuf::from(path)).collect()
+    paths.into_iter().flatten().map(|(path, _)| home::expand(&path)).collect()
 }
 
 /// A format that there is, or what was meant.
