@@ -82,7 +82,7 @@ fn brief(told: &Told) -> String {
             format!("{} {verb} [{}] {}", change.rule, change.key, change.count)
         }
         Told::Earlier { rule, fired } => format!("{rule} earlier {fired}"),
-        Told::Skipped(count) => format!("skipped {count}"),
+        other => other.to_string(),
     }
 }
 

@@ -59,7 +59,16 @@ impl Follower {
             known.complete = true;
             known.facts.state = FileState::Ended;
         });
+        self.note_end_of_segment(id);
         self.shared.changed();
+    }
+
+    /// Nothing more of it will be read.
+    pub fn note_end_of_segment(&self, id: FileId) {
+        let place = self.catalog.get(id).and_then(|tracked| tracked.place());
+        if place.is_some_and(|place| self.shared.incoming.note_end(place)) {
+            self.shared.changed();
+        }
     }
 
     /// The name goes, and with the next one the bytes: a screen still shows the last one that was read.
