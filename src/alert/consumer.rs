@@ -3,9 +3,10 @@
 //!
 //! Its cursors are in memory: a restart reads again what is there, and tells only what still matters.
 
+mod rules;
+
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
@@ -21,6 +22,8 @@ use crate::event::{Batch, Cursor, GenerationId};
 use crate::follow::{Changes, Log, News, Read};
 use crate::privacy::Policy;
 
+pub use rules::{Outputs, Rules};
+
 /// Batches of one generation before the next one has its turn.
 const TURN: usize = 8;
 /// While something counts or fires: how often the wall clock is asked.
@@ -35,63 +38,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 /// Records that stand open when everything else is read are waited for so long: quiet closes them.
 const LAST_RECORDS: Duration = Duration::from_millis(1500);
-/// What a listener has not taken yet; a full channel makes the rules wait.
-const TOLD: usize = 256;
 /// What it is called where a failure is told.
 pub const PART: &str = "rules";
-
-/// Makes consumers, one after the other: each begins at zero and publishes where the one before did.
-#[derive(Debug)]
-pub struct Rules {
-    log: Log,
-    rules: Vec<RuleConfig>,
-    policy: Arc<Policy>,
-    clock: Arc<dyn Clock>,
-    once: bool,
-    begun: AtomicBool,
-    finish: CancellationToken,
-    statuses: watch::Sender<Vec<RuleStatus>>,
-    told: mpsc::Sender<Told>,
-}
-
-impl Rules {
-    /// `policy`: see [`Engine::new`].
-    pub fn new(
-        log: Log,
-        rules: Vec<RuleConfig>,
-        policy: &Arc<Policy>,
-        clock: Arc<dyn Clock>,
-        once: bool,
-    ) -> (Rules, Outputs) {
-        let begun = Engine::new(rules.clone(), policy).statuses(clock.now());
-        let (statuses, statuses_out) = watch::channel(begun);
-        let (told, told_out) = mpsc::channel(TOLD);
-        let policy = policy.clone();
-        let begun = AtomicBool::new(false);
-        let finish = CancellationToken::new();
-        let rules = Rules { log, rules, policy, clock, once, begun, finish, statuses, told };
-        (rules, Outputs { statuses: statuses_out, told: told_out })
-    }
-
-    /// Cancelled, a consumer ends once everything that is there has been evaluated: no more will come.
-    pub fn finish(&self) -> CancellationToken {
-        self.finish.clone()
-    }
-
-    pub fn consumer(&self) -> Consumer {
-        let mut work = Work::new(self.rules.clone(), &self.policy, self.once);
-        work.again = self.begun.swap(true, Ordering::Relaxed);
-        Consumer {
-            log: self.log.clone(),
-            changes: self.log.changes(),
-            clock: self.clock.clone(),
-            work,
-            finish: self.finish.clone(),
-            statuses: self.statuses.clone(),
-            told: self.told.clone(),
-        }
-    }
-}
 
 /// Runs until it is stopped; with `once` until everything that is there has been evaluated.
 #[derive(Debug)]
@@ -103,14 +51,6 @@ pub struct Consumer {
     finish: CancellationToken,
     statuses: watch::Sender<Vec<RuleStatus>>,
     told: mpsc::Sender<Told>,
-}
-
-/// What a consumer publishes.
-#[derive(Debug)]
-pub struct Outputs {
-    pub statuses: watch::Receiver<Vec<RuleStatus>>,
-    /// Bounded: when it is full the rules wait, and nothing is left out.
-    pub told: mpsc::Receiver<Told>,
 }
 
 impl Consumer {

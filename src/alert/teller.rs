@@ -12,7 +12,7 @@ use crate::base::{Timestamp, bytes, sanitize};
 /// What ended longer ago is history.
 const MAX_ALERT_AGE: Duration = Duration::from_secs(3600);
 /// Incidents remembered one by one while catching up, the newest.
-const MOST_HELD: usize = 1_000;
+const MOST_HELD: usize = 10_000;
 
 /// One thing to tell a person.
 #[derive(Clone, Debug, PartialEq)]
@@ -171,10 +171,12 @@ impl Teller {
     }
 
     fn hold(&mut self, fired: Transition) {
-        if self.held.len() >= MOST_HELD
-            && let Some(oldest) = self.held.pop_front()
-        {
-            self.count(&oldest.fired);
+        if self.held.len() >= MOST_HELD {
+            // One that is over, if there is one.
+            let over = self.held.iter().position(|incident| incident.resolved.is_some());
+            if let Some(oldest) = self.held.remove(over.unwrap_or(0)) {
+                self.count(&oldest.fired);
+            }
         }
         self.held.push_back(Incident { fired, resolved: None });
     }

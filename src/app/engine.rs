@@ -235,7 +235,10 @@ impl Engine {
             let input_ends = self.ends_with_input && !once;
             let command = tokio::select! {
                 command = self.orders.recv() => command,
-                () = closed.cancelled() => None,
+                () = closed.cancelled() => {
+                    self.say_that_nobody_reads();
+                    None
+                }
                 () = ended.cancelled() => None,
                 broken = sinks::next_broken(&mut self.sinks), if working => match broken {
                     Some((place, error)) => {

@@ -64,11 +64,8 @@ fn sink_change(before: Option<&SinkStatus>, now: &SinkStatus) -> Option<String> 
     let error = now.last_error.as_deref().map(clean).unwrap_or_default();
     let waiting = format!("{} wait in the files", bytes::size(now.behind_bytes));
     match &now.state {
-        // Nobody reads any more: the program ends.
-        SinkState::BackingOff { .. } if has_no_reader(now) => Some(format!(
-            "sink {}: {READER_GONE}; what it has not taken comes at the next start",
-            now.name
-        )),
+        // The program ends, and says so itself.
+        SinkState::BackingOff { .. } if has_no_reader(now) => None,
         SinkState::BackingOff { attempts, .. } => {
             Some(format!("sink {}: {error}; attempt {attempts}, goes on by itself", now.name))
         }

@@ -105,6 +105,11 @@ impl Log {
         inputs.into_iter().map(|input| Input::start(self.shared.clone(), input)).collect()
     }
 
+    /// Standard input or a pipe has not ended yet.
+    pub fn input_is_open(&self) -> bool {
+        self.shared.incoming.is_open()
+    }
+
     /// Every input has ended, and all that came is in files whose ends are known.
     pub fn input_is_through(&self) -> bool {
         self.shared.incoming.is_through()

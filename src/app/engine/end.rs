@@ -1,21 +1,34 @@
 //! How an engine ends: told to stop, or because nothing more will come.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::Engine;
 use crate::app::sinks;
 use crate::event::Level;
 use crate::event::status::EngineState;
 use crate::follow::{Changes, Log};
+use crate::sink::stdout::READER_GONE;
 
 /// A sink drains for ten seconds and commits; behind that its disk or its server hangs, and nobody waits any more.
 const LONGEST_END: Duration = Duration::from_secs(60);
 
+/// So often the end of the input is looked for where nothing is told.
+const LOOK: Duration = Duration::from_secs(1);
+/// What came last is in the log within milliseconds; behind that it cannot be read.
+const LONGEST_LOOK: Duration = Duration::from_secs(10);
+
 /// Pends until standard input has ended and everything that came is in the log.
 pub(super) async fn input_is_through(log: &Log, changes: &Changes) {
+    let mut ended: Option<Instant> = None;
     while !log.input_is_through() {
-        changes.changed().await;
-        changes.take();
+        tokio::select! {
+            () = changes.changed() => drop(changes.take()),
+            () = tokio::time::sleep(LOOK) => {}
+        }
+        // A compressed stream that is cut short, a folder that cannot be read: told as any file's.
+        if !log.input_is_open() && ended.get_or_insert_with(Instant::now).elapsed() > LONGEST_LOOK {
+            break;
+        }
     }
 }
 
@@ -28,6 +41,12 @@ impl Engine {
     /// It ends by itself when everything is delivered; from the beginning, or since the input has ended.
     pub fn is_once(&self) -> bool {
         self.maker.once
+    }
+
+    /// Whoever read our standard output has seen enough: a reason to end, and no failure.
+    pub(super) fn say_that_nobody_reads(&self) {
+        let text = format!("{READER_GONE}; what it has not taken comes at the next start");
+        self.maker.notices.add(Level::Info, text);
     }
 
     /// Nothing more will come: as with `--once`, what is there is delivered.
