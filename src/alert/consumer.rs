@@ -3,6 +3,8 @@
 //!
 //! Its cursors are in memory: a restart reads again what is there, and tells only what still matters.
 
+mod rules;
+
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,12 +14,15 @@ use tokio_util::sync::CancellationToken;
 
 use super::engine::Engine;
 use super::rule::RuleConfig;
+use super::skew::Skews;
 use super::teller::{Teller, Told};
 use crate::base::{Clock, Timestamp};
 use crate::event::status::RuleStatus;
 use crate::event::{Batch, Cursor, GenerationId};
 use crate::follow::{Changes, Log, News, Read};
 use crate::privacy::Policy;
+
+pub use rules::{Outputs, Rules};
 
 /// Batches of one generation before the next one has its turn.
 const TURN: usize = 8;
@@ -33,8 +38,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 /// Records that stand open when everything else is read are waited for so long: quiet closes them.
 const LAST_RECORDS: Duration = Duration::from_millis(1500);
-/// A listener that is further behind than this is told how many it missed.
-const TOLD: usize = 256;
+/// What it is called where a failure is told.
+pub const PART: &str = "rules";
 
 /// Runs until it is stopped; with `once` until everything that is there has been evaluated.
 #[derive(Debug)]
@@ -43,22 +48,13 @@ pub struct Consumer {
     changes: Changes,
     clock: Arc<dyn Clock>,
     work: Work,
+    finish: CancellationToken,
     statuses: watch::Sender<Vec<RuleStatus>>,
     told: mpsc::Sender<Told>,
-    /// Not delivered to a full channel.
-    skipped: u64,
-}
-
-/// What a consumer publishes.
-#[derive(Debug)]
-pub struct Outputs {
-    pub statuses: watch::Receiver<Vec<RuleStatus>>,
-    /// Bounded: when it is full, further changes are counted and told as [`Told::Skipped`].
-    pub told: mpsc::Receiver<Told>,
 }
 
 impl Consumer {
-    /// `policy`: see [`Engine::new`].
+    /// One alone; see [`Rules::new`].
     pub fn new(
         log: Log,
         rules: Vec<RuleConfig>,
@@ -66,27 +62,26 @@ impl Consumer {
         clock: Arc<dyn Clock>,
         once: bool,
     ) -> (Consumer, Outputs) {
-        let work = Work::new(rules, policy, once);
-        let (statuses, statuses_out) = watch::channel(work.engine.statuses(clock.now()));
-        let (told, told_out) = mpsc::channel(TOLD);
-        let changes = log.changes();
-        let consumer = Consumer { log, changes, clock, work, statuses, told, skipped: 0 };
-        (consumer, Outputs { statuses: statuses_out, told: told_out })
+        let (rules, outputs) = Rules::new(log, rules, policy, clock, once);
+        (rules.consumer(), outputs)
     }
 
     pub async fn run(mut self, stop: CancellationToken) {
         while !stop.is_cancelled() {
+            // Asked first: what came before it is in the news.
+            let last = self.work.once || self.finish.is_cancelled();
             let done = self.round(&stop).await;
-            self.publish();
+            self.publish().await;
             match done {
                 Round::More => continue,
-                Round::Finished if self.work.once => break,
+                Round::Finished if last => break,
                 Round::Finished | Round::Idle => {}
             }
             let starting = self.work.once || !self.work.live;
             let active = starting || self.work.engine.is_active(self.clock.now());
             tokio::select! {
                 () = stop.cancelled() => {}
+                () = self.finish.cancelled(), if !last => {}
                 () = self.changes.changed() => {
                     if !starting {
                         tokio::time::sleep(LINGER).await;
@@ -95,7 +90,7 @@ impl Consumer {
                 () = tokio::time::sleep(TICK), if active => {}
             }
         }
-        self.publish();
+        self.publish().await;
     }
 
     /// One turn of every generation that is due, off the async threads.
@@ -105,7 +100,9 @@ impl Consumer {
         // Asked first: what is settled now is named in the news.
         let settled = log.settled();
         let news = self.changes.take();
+        let supervisor = self.log.supervisor();
         let done = tokio::task::spawn_blocking(move || {
+            supervisor.checkpoint(PART);
             for id in work.due(&log, news, clock.uptime()) {
                 if stop.is_cancelled() {
                     return (work, Round::Idle);
@@ -115,12 +112,17 @@ impl Consumer {
             let round = work.conclude(settled, &*clock);
             (work, round)
         });
-        let (work, round) = done.await.expect("a round neither panics nor is aborted");
+        let (work, round) = match done.await {
+            Ok(done) => done,
+            // Who runs this begins it again.
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            Err(_) => return Round::Idle,
+        };
         self.work = work;
         round
     }
 
-    fn publish(&mut self) {
+    async fn publish(&mut self) {
         let statuses = self.work.engine.statuses(self.clock.now());
         self.statuses.send_if_modified(|shown| {
             let changed = *shown != statuses;
@@ -128,10 +130,8 @@ impl Consumer {
             changed
         });
         for told in std::mem::take(&mut self.work.told) {
-            if self.skipped > 0 && self.told.try_send(Told::Skipped(self.skipped)).is_ok() {
-                self.skipped = 0;
-            }
-            self.skipped += u64::from(self.told.try_send(told).is_err());
+            // Nobody listens any more: so it ends.
+            let _ = self.told.send(told).await;
         }
     }
 }
@@ -157,14 +157,21 @@ struct Work {
     behind: BTreeSet<GenerationId>,
     once: bool,
     live: bool,
+    /// One before it has told what was live then: whatever is there when it begins is history.
+    again: bool,
     /// Uptime at which everything that was there was read but for open records.
     caught_up: Option<Duration>,
+    skews: Skews,
+    /// Late matches of each rule when they are told of next.
+    late: HashMap<Arc<str>, u64>,
     told: Vec<Told>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Place {
     offset: u64,
+    /// What begins before it stood in the file at the first look.
+    history: u64,
     failures: u32,
     /// The turn was over before the generation was.
     more: bool,
@@ -193,7 +200,10 @@ impl Work {
             behind: BTreeSet::new(),
             once,
             live: false,
+            again: false,
             caught_up: None,
+            skews: Skews::default(),
+            late: HashMap::new(),
             told: Vec::new(),
         }
     }
@@ -230,7 +240,10 @@ impl Work {
         }
         let Some((start, end)) = log.extent(id) else { return };
         let known = self.cursors.get(&id).copied();
-        let mut place = known.unwrap_or(Place { offset: start, ..Place::default() });
+        let mut place = known.unwrap_or_else(|| {
+            let history = if self.again && !self.live { end } else { log.history(id) };
+            Place { offset: start, history, ..Place::default() }
+        });
         if place.offset < end {
             place.looked = clock.uptime();
             self.turn(log, id, end, &mut place, clock);
@@ -238,7 +251,8 @@ impl Work {
         if place.offset < end {
             self.behind.insert(id);
         } else {
-            place = Place { offset: place.offset, at_end: true, ..Place::default() };
+            let Place { offset, history, .. } = place;
+            place = Place { offset, history, at_end: true, ..Place::default() };
             self.behind.remove(&id);
         }
         self.cursors.insert(id, place);
@@ -254,12 +268,12 @@ impl Work {
         }
         self.with_engine(now, |engine, tell| engine.tick(now, tell));
         if self.left().any(|(_, place)| place.more) {
-            Round::More
-        } else if all_read && self.live {
-            Round::Finished
-        } else {
-            Round::Idle
+            return Round::More;
         }
+        if self.live {
+            self.sum_up();
+        }
+        if all_read && self.live { Round::Finished } else { Round::Idle }
     }
 
     /// `end`: of what was seen of the generation.
@@ -283,7 +297,7 @@ impl Work {
                 Ok(Read::Batch { batch, first }) => {
                     place.failures = 0;
                     place.offset = batch.end;
-                    self.evaluate(&batch, first, clock.now());
+                    self.evaluate(&batch, first, place.history, clock.now());
                 }
                 Ok(Read::Lost { to }) => place.offset = to,
                 Ok(Read::Waiting) => return self.wait(end, place, clock.uptime()),
@@ -302,12 +316,33 @@ impl Work {
         place.more = true;
     }
 
-    fn evaluate(&mut self, batch: &Batch, first: usize, now: Timestamp) {
-        self.with_engine(now, |engine, tell| {
-            for event in batch.events().skip(first) {
-                engine.on_event(&event, now, tell);
+    fn evaluate(&mut self, batch: &Batch, first: usize, history: u64, now: Timestamp) {
+        let Work { engine, teller, told, skews, once, .. } = self;
+        for event in batch.events().skip(first) {
+            let live = *once || event.record.start >= history;
+            let tell = &mut |line| told.push(line);
+            if live && !*once {
+                skews.on_event(&event, now, tell);
             }
-        });
+            let tell = &mut |transition| teller.on_transition(transition, live, now, tell);
+            match live {
+                true => engine.on_event(&event, now, tell),
+                false => engine.on_old_event(&event, now, tell),
+            }
+        }
+    }
+
+    /// What is told as a number, once there is nothing more to read.
+    fn sum_up(&mut self) {
+        let Work { engine, teller, told, late, .. } = self;
+        teller.tell_earlier(&mut |line| told.push(line));
+        for (rule, matches) in engine.late() {
+            let next = late.entry(rule.clone()).or_insert(1);
+            if matches >= *next {
+                *next = matches.saturating_mul(10);
+                told.push(Told::Late { rule, matches });
+            }
+        }
     }
 
     /// Live, whatever is unfinished may stay so. With `--once` the end is fixed, and comes.
@@ -338,7 +373,7 @@ impl Work {
     ) {
         let Work { engine, teller, told, .. } = self;
         work(engine, &mut |transition| {
-            teller.on_transition(transition, now, &mut |line| told.push(line));
+            teller.on_transition(transition, true, now, &mut |line| told.push(line));
         });
     }
 }

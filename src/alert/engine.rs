@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::rule::RuleConfig;
-use super::threshold::Threshold;
+use super::threshold::{Heard, Threshold};
 use super::transition::Transition;
 use crate::base::Timestamp;
 use crate::event::status::RuleStatus;
@@ -30,11 +30,25 @@ impl Engine {
         now: Timestamp,
         tell: &mut dyn FnMut(Transition),
     ) {
+        self.hear(event, Heard { now, old: false }, tell);
+    }
+
+    /// The same for one that stood in its file at the first look.
+    pub fn on_old_event(
+        &mut self,
+        event: &Event<'_>,
+        now: Timestamp,
+        tell: &mut dyn FnMut(Transition),
+    ) {
+        self.hear(event, Heard { now, old: true }, tell);
+    }
+
+    fn hear(&mut self, event: &Event<'_>, heard: Heard, tell: &mut dyn FnMut(Transition)) {
         if event.record.flags.contains(Flags::QUIET) {
             return;
         }
         for rule in &mut self.rules {
-            rule.on_event(event, now, tell);
+            rule.on_event(event, heard, tell);
         }
     }
 
@@ -46,7 +60,7 @@ impl Engine {
     }
 
     /// Everything old has been read. From here on the wall clock counts for it too: what ended before now by
-    /// its own times is resolved.
+    /// its own times is resolved, unless something live was heard of it.
     pub fn settle(&mut self, now: Timestamp, tell: &mut dyn FnMut(Transition)) {
         for rule in &mut self.rules {
             rule.settle(now, tell);
@@ -65,6 +79,11 @@ impl Engine {
     /// Matches that came too late to count, in all rules.
     pub fn late_dropped(&self) -> u64 {
         self.rules.iter().map(|rule| rule.late).sum()
+    }
+
+    /// The same by rule.
+    pub(super) fn late(&self) -> impl Iterator<Item = (Arc<str>, u64)> {
+        self.rules.iter().map(|rule| (rule.name.clone(), rule.late))
     }
 }
 

@@ -2,19 +2,20 @@
 //!
 //! [`Engine`] is pure: events and times in, [`Transition`]s out. What fires is decided by the events and their
 //! own times alone; the wall clock only says when silence means that it is over. [`Consumer`] pulls events from
-//! the shared log, and tells nothing of what is long past. Never holds an event, never asks for the time itself.
+//! the shared log, and counts what stood in a file at the first look and is long past. Never holds an event, never asks for the time itself.
 
 mod buckets;
 mod consumer;
 mod engine;
 mod group;
 mod rule;
+mod skew;
 mod teller;
 mod threshold;
 mod transition;
 mod window;
 
-pub use consumer::{Consumer, Outputs};
+pub use consumer::{Consumer, Outputs, PART, Rules};
 pub use engine::Engine;
 pub use rule::{RuleConfig, defaults, demo_rules};
 pub use teller::Told;

@@ -1,4 +1,5 @@
-//! What is told of what happened: nothing while old bytes are being caught up with; then what still matters.
+//! What is told of what happened. What an event that came live makes fire is told at once, whatever its own time. What
+//! stood in a file at the first look is history: told when that is read, one by one if it still matters, else counted.
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::fmt;
@@ -11,7 +12,7 @@ use crate::base::{Timestamp, bytes, sanitize};
 /// What ended longer ago is history.
 const MAX_ALERT_AGE: Duration = Duration::from_secs(3600);
 /// Incidents remembered one by one while catching up, the newest.
-const MOST_HELD: usize = 1_000;
+const MOST_HELD: usize = 10_000;
 
 /// One thing to tell a person.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,8 +23,18 @@ pub enum Told {
         rule: Arc<str>,
         fired: u64,
     },
-    /// The listener was too slow for so many.
-    Skipped(u64),
+    /// Live lines of a source whose own times are not those of the clock.
+    Skewed {
+        source: Arc<str>,
+        path: Arc<str>,
+        ahead: bool,
+        by: Duration,
+    },
+    /// Matches that did not count, since the start: their own times were too far behind others of their key.
+    Late {
+        rule: Arc<str>,
+        matches: u64,
+    },
 }
 
 impl fmt::Display for Told {
@@ -42,8 +53,24 @@ impl fmt::Display for Told {
                     sanitize::line(rule)
                 )
             }
-            Told::Skipped(count) => {
-                write!(f, "{} more changes of rules were not written here", bytes::count(*count))
+            Told::Skewed { source, path, ahead, by } => {
+                let (path, source) = (sanitize::line(path), sanitize::line(source));
+                let (by, where_) =
+                    (bytes::duration(*by), if *ahead { "ahead of" } else { "behind" });
+                write!(
+                    f,
+                    "the times of {path} are {by} {where_} the clock; rules count by them and fire all the same; \
+                     if its program writes in another time zone, set the timezone of source {source}"
+                )
+            }
+            Told::Late { rule, matches } => {
+                let (rule, count) = (sanitize::line(rule), bytes::count(*matches));
+                let what = if *matches == 1 { "match was" } else { "matches were" };
+                write!(
+                    f,
+                    "{rule}: {count} {what} not counted, because later times of the same group had been read \
+                     before; group the rule by source where sources write different times"
+                )
             }
         }
     }
@@ -56,7 +83,8 @@ impl fmt::Display for Told {
 pub(super) struct Teller {
     /// `--once`: everything that fired is what was asked for.
     tell_all: bool,
-    live: bool,
+    /// The history that was there at the start is read.
+    caught_up: bool,
     /// Found while catching up, oldest first.
     held: VecDeque<Incident>,
     earlier: BTreeMap<Arc<str>, u64>,
@@ -74,37 +102,45 @@ impl Teller {
     pub fn new(tell_all: bool) -> Self {
         Teller {
             tell_all,
-            live: false,
+            caught_up: false,
             held: VecDeque::new(),
             earlier: BTreeMap::new(),
             open: HashSet::new(),
         }
     }
 
+    /// `live`: the event that made it fire was not there at the first look.
     pub fn on_transition(
         &mut self,
         transition: Transition,
+        live: bool,
         now: Timestamp,
         tell: &mut dyn FnMut(Told),
     ) {
         if self.tell_all {
-            tell(Told::Transition(transition));
-        } else if !self.live {
-            self.hold(transition);
-        } else if self.is_due(&transition, now) {
-            tell(Told::Transition(transition));
+            return tell(Told::Transition(transition));
+        }
+        match transition.change {
+            Change::Resolved if self.open.remove(&name(&transition)) => {
+                tell(Told::Transition(transition));
+            }
+            Change::Fired if live => self.open(transition, tell),
+            Change::Fired if !self.caught_up => self.hold(transition),
+            Change::Fired if now.since(transition.last) < MAX_ALERT_AGE => {
+                self.open(transition, tell);
+            }
+            // A file that came later, and what it held is long past.
+            Change::Fired => self.count(&transition),
+            Change::Resolved => self.close(transition),
         }
     }
 
     /// The end of what was there is reached: tells what is open, what ended lately, and counts the rest.
     pub fn on_live(&mut self, now: Timestamp, tell: &mut dyn FnMut(Told)) {
-        self.live = true;
+        self.caught_up = true;
         for Incident { fired, resolved } in std::mem::take(&mut self.held) {
             match resolved {
-                None => {
-                    self.open.insert(name(&fired));
-                    tell(Told::Transition(fired));
-                }
+                None => self.open(fired, tell),
                 Some(resolved) if now.since(resolved.last) < MAX_ALERT_AGE => {
                     tell(Told::Transition(fired));
                     tell(Told::Transition(resolved));
@@ -112,33 +148,37 @@ impl Teller {
                 Some(_) => self.count(&fired),
             }
         }
+    }
+
+    /// What was counted since, once nothing more of it is to be read.
+    pub fn tell_earlier(&mut self, tell: &mut dyn FnMut(Told)) {
         for (rule, fired) in std::mem::take(&mut self.earlier) {
             tell(Told::Earlier { rule, fired });
         }
     }
 
-    fn is_due(&mut self, transition: &Transition, now: Timestamp) -> bool {
-        match transition.change {
-            Change::Resolved => self.open.remove(&name(transition)),
-            Change::Fired if now.since(transition.last) >= MAX_ALERT_AGE => false,
-            Change::Fired => self.open.insert(name(transition)),
+    fn open(&mut self, fired: Transition, tell: &mut dyn FnMut(Told)) {
+        self.open.insert(name(&fired));
+        tell(Told::Transition(fired));
+    }
+
+    /// The end of something that is not told yet.
+    fn close(&mut self, resolved: Transition) {
+        let same = |incident: &&mut Incident| name(&incident.fired) == name(&resolved);
+        if let Some(incident) = self.held.iter_mut().rev().find(same) {
+            incident.resolved = Some(resolved);
         }
     }
 
-    fn hold(&mut self, transition: Transition) {
-        if transition.change == Change::Resolved {
-            let same = |incident: &&mut Incident| name(&incident.fired) == name(&transition);
-            if let Some(incident) = self.held.iter_mut().rev().find(same) {
-                incident.resolved = Some(transition);
+    fn hold(&mut self, fired: Transition) {
+        if self.held.len() >= MOST_HELD {
+            // One that is over, if there is one.
+            let over = self.held.iter().position(|incident| incident.resolved.is_some());
+            if let Some(oldest) = self.held.remove(over.unwrap_or(0)) {
+                self.count(&oldest.fired);
             }
-            return;
         }
-        if self.held.len() >= MOST_HELD
-            && let Some(oldest) = self.held.pop_front()
-        {
-            self.count(&oldest.fired);
-        }
-        self.held.push_back(Incident { fired: transition, resolved: None });
+        self.held.push_back(Incident { fired, resolved: None });
     }
 
     fn count(&mut self, fired: &Transition) {

@@ -24,7 +24,7 @@ const HISTORY: usize = 12;
 #[derive(Debug)]
 pub(super) struct Threshold {
     config: RuleConfig,
-    name: Arc<str>,
+    pub(super) name: Arc<str>,
     description: Arc<str>,
     grouping: Grouping,
     keys: Keys,
@@ -73,17 +73,24 @@ struct Incident {
 struct Pace {
     newest: Timestamp,
     heard: Timestamp,
-    /// Heard while catching up with what was there before: its own time says how long ago it was.
+    /// Its last event stood in its file at the first look: its own time says how long ago it was.
     old: bool,
+}
+
+/// When an event was read, and whether it stood in its file at the first look.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Heard {
+    pub now: Timestamp,
+    pub old: bool,
 }
 
 impl Pace {
     const NEVER: Pace = Pace { newest: Timestamp::MIN, heard: Timestamp::MIN, old: false };
 
-    fn hear(&mut self, time: Timestamp, now: Timestamp) {
+    fn hear(&mut self, time: Timestamp, heard: Heard) {
         self.newest = self.newest.max(time);
-        self.heard = now;
-        self.old = false;
+        self.heard = heard.now;
+        self.old = heard.old;
     }
 
     /// Where its window ends for somebody who looks now.
@@ -115,24 +122,19 @@ impl Threshold {
         }
     }
 
-    pub fn on_event(
-        &mut self,
-        event: &Event<'_>,
-        now: Timestamp,
-        tell: &mut dyn FnMut(Transition),
-    ) {
+    pub fn on_event(&mut self, event: &Event<'_>, heard: Heard, tell: &mut dyn FnMut(Transition)) {
         let matches = self.config.condition.matches(event);
         if !matches && self.slots.is_empty() {
             return;
         }
         // No event moves a key's time past the moment it was read.
-        let time = event.time().min(now);
+        let time = event.time().min(heard.now);
         let Some(number) = self.slot(event, matches) else { return };
-        self.slots[number].pace.hear(time, now);
+        self.slots[number].pace.hear(time, heard);
         if matches {
-            self.on_match(number, time, event, now, tell);
+            self.on_match(number, time, event, heard, tell);
         } else if self.slots[number].incident.is_some() {
-            self.judge_end(number, now, tell);
+            self.judge_end(number, heard.now, tell);
         }
     }
 
@@ -141,7 +143,7 @@ impl Threshold {
         number: usize,
         time: Timestamp,
         event: &Event<'_>,
-        now: Timestamp,
+        heard: Heard,
         tell: &mut dyn FnMut(Transition),
     ) {
         let limit = self.config.count.max(1);
@@ -154,13 +156,13 @@ impl Threshold {
             return;
         }
         slot.recent.add(time);
-        self.pace.hear(time, now);
+        self.pace.hear(time, heard);
         self.history.add(time);
         match &mut slot.incident {
             Some(incident) => {
                 incident.matches += 1;
                 incident.last = incident.last.max(time);
-                self.judge_end(number, now, tell);
+                self.judge_end(number, heard.now, tell);
             }
             None if slot.window.count(newest) >= limit => {
                 let place =
@@ -208,18 +210,13 @@ impl Threshold {
         }
     }
 
-    fn resolve_silent(
-        &mut self,
-        now: Timestamp,
-        by_own_time: bool,
-        tell: &mut dyn FnMut(Transition),
-    ) {
+    fn resolve_silent(&mut self, now: Timestamp, old_ones: bool, tell: &mut dyn FnMut(Transition)) {
         let patience = self.config.window.saturating_add(self.config.keep_firing_for);
         for number in self.firing.clone() {
             let pace = &mut self.slots[number].pace;
             // A clock that was set back must not keep an alert alive for ever.
             pace.heard = pace.heard.min(now);
-            let since = if by_own_time { pace.newest } else { pace.heard };
+            let since = if old_ones && pace.old { pace.newest } else { pace.heard };
             if now.since(since) >= patience {
                 self.resolve(number, now, tell);
             }
@@ -288,8 +285,6 @@ impl Threshold {
     }
 
     pub fn settle(&mut self, now: Timestamp, tell: &mut dyn FnMut(Transition)) {
-        self.pace.old = true;
-        self.slots.iter_mut().for_each(|slot| slot.pace.old = true);
         self.resolve_silent(now, true, tell);
     }
 

@@ -1,56 +1,87 @@
 //! Gathers what everybody says about himself into one [`Status`]. Wakes only when somebody changed, and looks only
 //! at the files that did.
 
-use std::sync::{Arc, Mutex};
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use futures::future::select_all;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::console::Console;
 use crate::base::Clock;
 use crate::event::status::{EngineState, Notice, RuleStatus, SinkStatus};
 use crate::event::{FileList, Level, Status};
 use crate::follow::{Log, News};
 
 /// The newest notices are kept.
-const NOTICES: usize = 50;
+const NOTICES: usize = 100;
+/// What it is called where a failure is told.
+pub const PART: &str = "status";
 /// At most so often a new status is made, however much changes.
 const INTERVAL: Duration = Duration::from_millis(100);
 
 /// What the operator should know; the newest last. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Notices {
-    list: Arc<Mutex<Vec<Notice>>>,
+    list: Arc<Mutex<VecDeque<Notice>>>,
+    /// Where there is no screen.
+    console: Arc<OnceLock<Console>>,
     changed: watch::Sender<u64>,
     clock: Arc<dyn Clock>,
 }
 
 impl Notices {
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Notices { list: Arc::default(), changed: watch::Sender::new(0), clock }
+        let changed = watch::Sender::new(0);
+        Notices { list: Arc::default(), console: Arc::default(), changed, clock }
+    }
+
+    /// Every message from now on is a line of it.
+    pub fn console(&self) -> Console {
+        self.console.get_or_init(Console::default).clone()
     }
 
     /// The same text as the newest one is not repeated.
     pub fn add(&self, level: Level, text: String) {
-        if self.all().last().is_none_or(|last| last.text != text) {
+        let repeated = self.kept().back().is_some_and(|last| last.text == text);
+        if !repeated {
             self.answer(level, text);
         }
     }
 
     /// What somebody asked for is told each time.
     pub fn answer(&self, level: Level, text: String) {
-        let mut list = self.list.lock().expect("no holder of the notices panics");
-        if list.len() == NOTICES {
-            list.remove(0);
+        self.say(level, &text);
+        self.list(level, text);
+    }
+
+    /// A line on standard error alone.
+    pub fn say(&self, level: Level, text: &str) {
+        if let Some(console) = self.console.get() {
+            console.say(level, text);
         }
-        list.push(Notice { time: self.clock.now(), level, text });
+    }
+
+    /// For the list of the newest alone: standard error has it in another form.
+    pub fn list(&self, level: Level, text: String) {
+        let mut list = self.kept();
+        if list.len() == NOTICES {
+            list.pop_front();
+        }
+        list.push_back(Notice { time: self.clock.now(), level, text });
         drop(list);
         self.changed.send_modify(|count| *count += 1);
     }
 
     fn all(&self) -> Vec<Notice> {
-        self.list.lock().expect("no holder of the notices panics").clone()
+        self.kept().iter().cloned().collect()
+    }
+
+    /// Also told after a panic elsewhere: the list is whole at any moment.
+    fn kept(&self) -> MutexGuard<'_, VecDeque<Notice>> {
+        self.list.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -71,7 +102,7 @@ impl Default for Voices {
 }
 
 /// Everybody who has something to say.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Board {
     pub log: Log,
     pub engine: watch::Receiver<EngineState>,
@@ -85,6 +116,8 @@ impl Board {
         let log = self.log.changes();
         let mut files = FileList::default();
         let mut notices = self.notices.changed.subscribe();
+        let supervisor = self.log.supervisor();
+        let mut parts = supervisor.changes();
         let mut voices = self.voices.borrow_and_update().clone();
         loop {
             // Whatever woke us: nobody is told a state that is over.
@@ -97,6 +130,7 @@ impl Board {
                 () = stop.cancelled() => break,
                 () = log.changed() => {}
                 Ok(()) = notices.changed() => {}
+                Ok(()) = parts.changed() => {}
                 Ok(()) = self.engine.changed() => {}
                 Ok(()) = self.voices.changed() => voices = self.voices.borrow_and_update().clone(),
                 Ok(()) = voices.rules.changed() => {}
@@ -138,6 +172,7 @@ impl Board {
             lost: self.log.lost(),
             sinks: voices.sinks.iter_mut().map(|sink| sink.borrow_and_update().clone()).collect(),
             broken: voices.broken.clone(),
+            down: self.log.supervisor().down().into_iter().map(str::to_owned).collect(),
             rules: voices.rules.borrow_and_update().clone(),
             notices,
         };

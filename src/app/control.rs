@@ -18,7 +18,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::letters::{LetterDesk, LetterOrder, LettersSorted};
-use crate::base::sanitize;
+use crate::base::{OnPanic, Supervisor, sanitize};
 use crate::event::{Command, Status};
 
 /// Longest request line, in bytes: a client that sends more is cut off.
@@ -74,7 +74,12 @@ pub struct Server {
     listener: UnixListener,
     path: PathBuf,
     office: Office,
+    supervisor: Supervisor,
 }
+
+/// What it is called where a failure is told; and one connection of it.
+pub const PART: &str = "control socket";
+const ANSWER: &str = "answer on the control socket";
 
 /// What answers are made of.
 #[derive(Clone)]
@@ -111,6 +116,7 @@ impl Server {
         status: watch::Receiver<Arc<Status>>,
         commands: mpsc::Sender<Command>,
         letters: Arc<LetterDesk>,
+        supervisor: Supervisor,
     ) -> io::Result<Server> {
         let path = socket_path(state_directory);
         match std::fs::remove_file(&path) {
@@ -121,10 +127,11 @@ impl Server {
         let listener = UnixListener::bind(&path)?;
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
         let office = Office { status, commands, letters };
-        Ok(Server { listener, path, office })
+        Ok(Server { listener, path, office, supervisor })
     }
 
-    pub async fn run(self, stop: CancellationToken) {
+    /// After a panic it can be run again: the socket stays.
+    pub async fn run(self: Arc<Self>, stop: CancellationToken) {
         let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
         loop {
             tokio::select! {
@@ -151,11 +158,21 @@ impl Server {
         place: OwnedSemaphorePermit,
     ) {
         let office = self.office.clone();
+        let mut stream = Some(stream);
+        let answering = move || {
+            let (stream, office) = (stream.take(), office.clone());
+            async move {
+                if let Some(stream) = stream {
+                    let _ = answer(stream, office).await;
+                }
+            }
+        };
+        let answered = self.supervisor.clone().task(ANSWER, OnPanic::GoOn, stop.clone(), answering);
         tokio::spawn(async move {
             let _until_it_ends = place;
             tokio::select! {
                 () = stop.cancelled() => {}
-                _ = answer(stream, office) => {}
+                () = answered => {}
             }
         });
     }

@@ -2,10 +2,13 @@
 
 mod alerts;
 mod broken;
+mod burst;
+mod end;
+mod parts;
 mod reload;
 
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -18,8 +21,8 @@ use super::letters::LetterDesk;
 use super::metrics::Offer;
 use super::settings::Settings;
 use super::sinks::{self, Left, Maker, Running};
-use super::{control, intake, keys};
-use crate::base::{Clock, with_causes};
+use super::{intake, keys};
+use crate::base::{Clock, Supervisor};
 use crate::event::status::EngineState;
 use crate::event::{Command, Level, Status};
 use crate::follow::intake::{Input, Intake};
@@ -29,13 +32,8 @@ use crate::state::{Claim, StateError, Store};
 
 pub use reload::Reread;
 
-/// Cursors, marks and rows become durable together, so often.
-const GROUP_COMMIT: Duration = Duration::from_millis(250);
-
 /// Commands wait here; a full channel makes the asker wait.
 const COMMANDS: usize = 16;
-/// A sink drains for ten seconds and commits; behind that its disk or its server hangs, and nobody waits any more.
-const LONGEST_END: Duration = Duration::from_secs(60);
 
 /// What both faces of the program (screen, none) need before the engine has started.
 #[derive(Debug)]
@@ -53,6 +51,11 @@ pub struct Desk {
 impl Desk {
     /// Claims the state and opens the files that are there; reads and waits for nothing.
     pub fn open(settings: &Settings, once: bool, clock: Arc<dyn Clock>) -> Desk {
+        let notices = Notices::new(clock.clone());
+        let told = notices.clone();
+        let supervisor = Supervisor::new(move |failure| {
+            told.answer(Level::Error, failure.to_string());
+        });
         let claim = Claim::take(&settings.directories.state);
         let intake = intake::plan(settings, claim.is_ok());
         let config = LogConfig {
@@ -64,10 +67,10 @@ impl Desk {
         };
         let (commands, orders) = mpsc::channel(COMMANDS);
         Desk {
-            log: Log::open(config, clock.clone()),
+            log: Log::open_watched(config, clock, supervisor),
             status: watch::Sender::default(),
             commands,
-            notices: Notices::new(clock),
+            notices,
             orders,
             claim,
             intake,
@@ -90,7 +93,9 @@ pub struct Engine {
     maker: Maker,
     owner: bool,
     intake: Intake,
-    input: Option<Input>,
+    input: Vec<Input>,
+    /// Where standard input is all there is, its end is the end.
+    ends_with_input: bool,
     state: watch::Sender<EngineState>,
     sinks: Vec<Running>,
     broken: Broken,
@@ -156,17 +161,10 @@ impl Engine {
             notices: maker.notices.clone(),
             status: status.clone(),
         };
-        tasks.spawn(board.run(stop.clone()));
-        tasks.spawn(commit_in_groups(maker.store.clone(), maker.notices.clone(), stop.clone()));
+        parts::run(&maker, board, &tasks, &stop);
         if owner {
-            let (directory, letters) = (&settings.directories.state, maker.letters.clone());
-            match control::Server::bind(directory, status.subscribe(), commands, letters) {
-                Ok(server) => drop(tasks.spawn(server.run(stop.clone()))),
-                Err(error) => maker.notices.add(
-                    Level::Warning,
-                    format!("no control socket, other commands cannot reach this engine: {error}"),
-                ),
-            }
+            let directory = &settings.directories.state;
+            parts::listen(&maker, directory, status.subscribe(), commands, (&tasks, &stop));
         }
         let mut engine = Engine {
             settings: settings.clone(),
@@ -174,6 +172,7 @@ impl Engine {
             owner,
             intake,
             input,
+            ends_with_input: false,
             state,
             sinks,
             broken,
@@ -215,7 +214,8 @@ impl Engine {
         }
         let Some(address) = wanted else { return };
         let (status, stop) = (self.status.clone(), self.stop.child_token());
-        match Offer::begin(address, status, stop, &self.tasks).await {
+        let supervisor = self.maker.log.supervisor();
+        match Offer::begin(address, status, supervisor, stop, &self.tasks).await {
             Ok(offer) => self.metrics = Some(offer),
             Err(error) => self.maker.notices.add(
                 Level::Error,
@@ -225,16 +225,24 @@ impl Engine {
     }
 
     /// Obeys commands until one says stop, or, with `--once`, until every sink is through.
-    pub async fn obey(&mut self, once: bool, reread: &Reread) {
+    pub async fn obey(&mut self, reread: &Reread) {
+        let changes = self.maker.log.changes();
+        let ended = self.maker.log.supervisor().ended().clone();
         loop {
+            let once = self.maker.once;
             let closed = sinks::closed(&self.sinks);
             let working = once || self.sinks.iter().any(Running::is_at_work);
+            let input_ends = self.ends_with_input && !once;
             let command = tokio::select! {
                 command = self.orders.recv() => command,
-                () = closed.cancelled() => None,
+                () = closed.cancelled() => {
+                    self.say_that_nobody_reads();
+                    None
+                }
+                () = ended.cancelled() => None,
                 broken = sinks::next_broken(&mut self.sinks), if working => match broken {
                     Some((place, error)) => {
-                        self.put_aside(place, &error);
+                        self.put_aside(place, error);
                         continue;
                     }
                     None if once => None,
@@ -242,6 +250,10 @@ impl Engine {
                 },
                 () = self.broken.due() => {
                     self.begin_again().await;
+                    continue;
+                }
+                () = end::input_is_through(&self.maker.log, &changes), if input_ends => {
+                    self.finish().await;
                     continue;
                 }
             };
@@ -269,41 +281,6 @@ impl Engine {
             sink.obey(command).await;
         }
     }
-
-    /// Drains, commits, ends every task and waits for it.
-    pub async fn stop(mut self, once: bool) {
-        let _ = self.state.send(EngineState::Draining);
-        if let Some(mut input) = self.input.take() {
-            let _ = tokio::task::spawn_blocking(move || input.stop()).await;
-        }
-        let open = sinks::stop(std::mem::take(&mut self.sinks), LONGEST_END).await;
-        if !open.is_empty() {
-            tracing::error!(
-                sinks = open.join(", "),
-                "have not ended in {} s; what is not confirmed is sent at the next start",
-                LONGEST_END.as_secs()
-            );
-        }
-        if once {
-            let _ = (&mut self.alerts.task).await;
-        } else {
-            self.alerts.stop().await;
-        }
-        let (log, store) = (self.maker.log.clone(), self.maker.store.clone());
-        let last_commit = tokio::task::spawn_blocking(move || {
-            log.stop();
-            store.commit()
-        })
-        .await;
-        if let Ok(Err(error)) = last_commit {
-            tracing::error!(%error, "the last positions could not be written; some events will be read again");
-        }
-        // Last: what the log has counted at its end is told.
-        self.stop.cancel();
-        let _ = self.state.send(EngineState::Stopped);
-        self.tasks.close();
-        self.tasks.wait().await;
-    }
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -323,6 +300,12 @@ pub enum StartError {
     },
     #[error("cannot read standard input")]
     Input {
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("cannot read the pipe {}", path.display())]
+    Pipe {
+        path: PathBuf,
         #[source]
         source: std::io::Error,
     },
@@ -358,34 +341,6 @@ fn open_state(
             let reason = format!("{error}; this screen ships nothing");
             notices.add(Level::Warning, reason.clone());
             Ok((Store::ephemeral(), EngineState::ViewOnly { reason }))
-        }
-    }
-}
-
-async fn commit_in_groups(store: Store, notices: Notices, stop: CancellationToken) {
-    let mut failing = false;
-    while !stop.is_cancelled() {
-        tokio::select! {
-            () = stop.cancelled() => {}
-            () = tokio::time::sleep(GROUP_COMMIT) => {}
-        }
-        if !store.dirty() {
-            continue;
-        }
-        let committing = store.clone();
-        match tokio::task::spawn_blocking(move || committing.commit()).await {
-            Ok(Ok(())) if failing => {
-                failing = false;
-                notices.add(Level::Info, "the state can be written again".to_owned());
-            }
-            Ok(Err(error)) => {
-                failing = true;
-                notices.add(
-                    Level::Error,
-                    format!("{}; nothing is lost, it is tried again", with_causes(&error)),
-                );
-            }
-            _ => {}
         }
     }
 }

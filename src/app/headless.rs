@@ -7,15 +7,20 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::console::Console;
 use super::engine::{Desk, Engine, Ownership, Reread, StartError};
 use super::settings::Settings;
-use super::signals::{self, HangUp};
+use super::signals::{self, HangUp, Listener};
 use super::{report, telemetry};
-use crate::base::{Clock, SystemClock};
+use crate::base::{Clock, OnPanic, SystemClock, stderr};
 use crate::event::Status;
+use crate::follow::Log;
 
 /// The whole in one line, so often, when it changed.
 const SUMMARY: Duration = Duration::from_secs(10);
+
+/// What says all this is called where a failure is told.
+const PART: &str = "messages on standard error";
 
 /// How a run without a screen ended.
 #[derive(Debug)]
@@ -27,98 +32,145 @@ pub enum Ended {
     Failed(String),
     /// A second signal: not drained.
     AtOnce,
+    /// A part of the engine failed that cannot be run again.
+    Broken(String),
 }
 
-/// Runs until a signal, or with `once` until everything is delivered.
+/// Runs until a signal, or with `once` until everything is delivered; where standard input is all there is, until that
+/// has ended and is delivered.
 pub fn run(settings: &Settings, once: bool, reread: &Reread) -> Result<Ended, StartError> {
     telemetry::to_stderr(&settings.log_level);
     let runtime = super::runtime();
-    let ended = runtime.block_on(work(settings, once, reread));
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let desk = Desk::open(settings, once, clock.clone());
+    let ended = runtime.block_on(work(settings, desk, once, reread, clock));
     super::end(runtime, matches!(ended, Ok(Ended::AtOnce)));
     ended
 }
 
-async fn work(settings: &Settings, once: bool, reread: &Reread) -> Result<Ended, StartError> {
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    let desk = Desk::open(settings, once, clock.clone());
+pub(super) async fn work(
+    settings: &Settings,
+    desk: Desk,
+    once: bool,
+    reread: &Reread,
+    clock: Arc<dyn Clock>,
+) -> Result<Ended, StartError> {
     let status = desk.status.subscribe();
-    let commands = desk.commands.clone();
+    let supervisor = desk.log.supervisor();
     let finished = CancellationToken::new();
     let at_once = CancellationToken::new();
-    let signals =
-        tokio::spawn(signals::run(HangUp::Reloads, commands, at_once.clone(), finished.clone()));
-    let reporting = tokio::spawn(report_changes(status.clone(), once, finished.clone()));
+    let listener = Listener {
+        hang_up: HangUp::Reloads,
+        commands: desk.commands.clone(),
+        at_once: at_once.clone(),
+        finished: finished.clone(),
+        notices: desk.notices.clone(),
+    };
+    let signals = signals::listen(listener, supervisor.clone());
+    let talk = Talk {
+        log: desk.log.clone(),
+        console: desk.notices.console(),
+        status: status.clone(),
+        once,
+        finished: finished.clone(),
+    };
+    // Until all is said, also what is said at the end.
+    let talking = move || talk.clone().run();
+    let never = CancellationToken::new();
+    let talking = supervisor.clone().task(PART, OnPanic::Restart, never, talking);
+    let talking = tokio::spawn(talking);
     let running = async {
         let mut engine = Engine::start(settings, desk, once, Ownership::Required, clock).await?;
-        engine.obey(once, reread).await;
-        engine.stop(once).await;
-        Ok(())
+        if settings.takes_input() && settings.sources.is_empty() {
+            engine.end_with_input();
+        }
+        engine.obey(reread).await;
+        let once = engine.is_once();
+        engine.stop().await;
+        Ok(once)
     };
-    let drained: Result<bool, StartError> = tokio::select! {
-        ended = running => ended.map(|()| true),
-        () = at_once.cancelled() => Ok(false),
+    let drained: Result<Option<bool>, StartError> = tokio::select! {
+        ended = running => ended.map(Some),
+        () = at_once.cancelled() => Ok(None),
     };
     finished.cancel();
-    let _ = reporting.await;
+    let _ = talking.await;
     let _ = signals.await;
-    if !drained? {
-        return Ok(Ended::AtOnce);
-    }
+    let Some(once) = drained? else { return Ok(Ended::AtOnce) };
     let last = status.borrow().clone();
-    eprintln!("logwarden: {}", report::summary(&last));
-    if once && let Some(reason) = report::nothing_readable(&last) {
-        return Ok(Ended::Failed(reason));
+    stderr::line(format_args!("logwarden: {}", report::summary(&last)));
+    if let Some(failure) = supervisor.fatal() {
+        return Ok(Ended::Broken(failure.to_string()));
     }
-    if once && let Some(left) = report::undelivered(&last) {
-        return Ok(Ended::Failed(left));
-    }
-    Ok(match report::damage(&last) {
-        Some(figures) => Ended::Damaged(figures),
-        None => Ended::Done,
-    })
+    Ok(outcome(&last, once))
 }
 
-async fn report_changes(
-    mut status: watch::Receiver<Arc<Status>>,
+/// `once`: everything was to be delivered.
+fn outcome(last: &Status, once: bool) -> Ended {
+    if once && let Some(reason) = report::nothing_readable(last) {
+        return Ended::Failed(reason);
+    }
+    if once && let Some(left) = report::undelivered(last) {
+        return Ended::Failed(left);
+    }
+    match report::damage(last) {
+        Some(figures) => Ended::Damaged(figures),
+        None => Ended::Done,
+    }
+}
+
+/// Says on standard error what happens.
+#[derive(Clone)]
+struct Talk {
+    log: Log,
+    console: Console,
+    status: watch::Receiver<Arc<Status>>,
     once: bool,
     finished: CancellationToken,
-) {
-    let progress = (once && std::io::stderr().is_terminal()).then(progress_bar);
-    let mut told = Arc::new(Status::default());
-    let mut last_summary = String::new();
-    let mut due = tokio::time::interval(SUMMARY);
-    loop {
-        let ended = tokio::select! {
-            () = finished.cancelled() => true,
-            changed = status.changed() => changed.is_err(),
-            _ = due.tick() => {
-                let now = report::summary(&status.borrow());
-                if progress.is_none() && now != last_summary {
-                    eprintln!("logwarden: {now}");
-                    last_summary = now;
-                }
-                false
-            }
+}
+
+impl Talk {
+    async fn run(mut self) {
+        let bar = (self.once && std::io::stderr().is_terminal()).then(progress_bar);
+        let say = |line: String| match &bar {
+            Some(bar) => bar.suspend(|| stderr::line(format_args!("logwarden: {line}"))),
+            None => stderr::line(format_args!("logwarden: {line}")),
         };
-        let now = status.borrow_and_update().clone();
-        for line in report::changes(&told, &now) {
-            match &progress {
-                Some(bar) => bar.suspend(|| eprintln!("logwarden: {line}")),
-                None => eprintln!("logwarden: {line}"),
+        let (mut told, mut notices) = (Arc::new(Status::default()), Vec::new());
+        let mut last_summary = String::new();
+        let mut due = tokio::time::interval(SUMMARY);
+        loop {
+            let ended = tokio::select! {
+                () = self.finished.cancelled() => true,
+                changed = self.status.changed() => changed.is_err(),
+                () = self.console.changed() => false,
+                _ = due.tick() => {
+                    let now = report::summary(&self.status.borrow());
+                    if bar.is_none() && now != last_summary {
+                        say(now.clone());
+                        last_summary = now;
+                    }
+                    false
+                }
+            };
+            self.console.take().into_iter().for_each(&say);
+            let now = self.status.borrow_and_update().clone();
+            let of_files = self.log.notices();
+            report::new_notices(&notices, &of_files).into_iter().for_each(&say);
+            report::changes(&told, &now).into_iter().for_each(&say);
+            if let Some(bar) = &bar {
+                let (done, all) = report::progress(&now);
+                bar.set_length(all);
+                bar.set_position(done);
+            }
+            (told, notices) = (now, of_files);
+            if ended {
+                break;
             }
         }
-        if let Some(bar) = &progress {
-            let (done, all) = report::progress(&now);
-            bar.set_length(all);
-            bar.set_position(done);
+        if let Some(bar) = bar {
+            bar.finish_and_clear();
         }
-        told = now;
-        if ended {
-            break;
-        }
-    }
-    if let Some(bar) = progress {
-        bar.finish_and_clear();
     }
 }
 

@@ -1,8 +1,10 @@
 //! Where standard input is kept, and who it is for: known before anything of it is read.
 
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
+
+use rustix::fs::{Mode, OFlags};
 
 use super::engine::StartError;
 use super::settings::{Settings, ShipStart};
@@ -21,24 +23,39 @@ pub fn plan(settings: &Settings, owner: bool) -> Intake {
         false => cache.join(format!("{SHOWN}{}", std::process::id())),
     };
     let rescue = if owner && !looking { settings.intake_most } else { 0 };
-    Intake { folder, input: settings.stdin, looking, rescue }
+    Intake { folder, input: settings.takes_input(), looking, rescue }
 }
 
 /// The configured sources, and standard input: that of this run, or what an earlier one left.
 pub fn sources(settings: &Settings, intake: &Intake) -> Vec<SourceConfig> {
     let mut sources = settings.sources.clone();
-    if settings.stdin || intake.holds_segments() {
+    if settings.takes_input() || intake.holds_segments() {
         sources.push(intake.source(settings.zone.clone()));
     }
     sources
 }
 
-pub fn take_in(settings: &Settings, log: &Log) -> Result<Option<Input>, StartError> {
-    if !settings.stdin {
-        return Ok(None);
+/// Standard input, and pipes that were named, each for itself.
+pub fn take_in(settings: &Settings, log: &Log) -> Result<Vec<Input>, StartError> {
+    let mut inputs = Vec::new();
+    if settings.stdin {
+        let input = io::stdin().as_fd().try_clone_to_owned();
+        inputs.push(input.map_err(|source| StartError::Input { source })?);
     }
-    let input = io::stdin().as_fd().try_clone_to_owned().and_then(|input| log.take_in(input));
-    input.map(Some).map_err(|source| StartError::Input { source })
+    for path in &settings.pipes {
+        let input = open_pipe(path);
+        inputs.push(input.map_err(|source| StartError::Pipe { path: path.clone(), source })?);
+    }
+    if inputs.is_empty() {
+        return Ok(Vec::new());
+    }
+    log.take_in(inputs).map_err(|source| StartError::Input { source })
+}
+
+/// Waits for no writer: it is read when there is one.
+fn open_pipe(path: &Path) -> io::Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    Ok(rustix::fs::open(path, flags, Mode::empty())?)
 }
 
 /// Nothing that was only shown is kept; nor what a screen left that was killed.

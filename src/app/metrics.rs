@@ -1,5 +1,5 @@
 //! Figures for a monitoring system: `[metrics] listen`, off unless it is set. `GET /metrics` answers in the text
-//! format of Prometheus, `GET /healthz` with 200 while the engine and every worker of it run.
+//! format of Prometheus, `GET /healthz` with 200 while the engine and every part and worker of it run.
 //!
 //! It only tells. No log content is in it: names of sources, sinks and rules, and numbers. Whoever is slow or asks
 //! for too much is cut off; however many come, [`CONNECTIONS`] are served at once.
@@ -15,11 +15,12 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::base::{OnPanic, Supervisor};
 use crate::event::Status;
 use crate::event::status::EngineState;
 
@@ -29,6 +30,10 @@ const CONNECTIONS: usize = 8;
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Longest request, in bytes.
 const LONGEST_REQUEST: usize = 8 * 1024;
+
+/// What it is called where a failure is told; and one exchange.
+const PART: &str = "metrics endpoint";
+const ANSWER: &str = "answer of the metrics endpoint";
 
 /// An endpoint at work.
 #[derive(Debug)]
@@ -42,11 +47,14 @@ impl Offer {
     pub async fn begin(
         address: SocketAddr,
         status: watch::Receiver<Arc<Status>>,
+        supervisor: Supervisor,
         stop: CancellationToken,
         tasks: &TaskTracker,
     ) -> io::Result<Offer> {
-        let endpoint = Endpoint::bind(address, status).await?;
-        let task = tasks.spawn(endpoint.run(stop.clone()));
+        let endpoint = Endpoint::bind(address, status, supervisor.clone()).await?;
+        let (endpoint, until) = (Arc::new(endpoint), stop.clone());
+        let run = move || endpoint.clone().run(until.clone());
+        let task = tasks.spawn(supervisor.task(PART, OnPanic::Restart, stop.clone(), run));
         Ok(Offer { address, stop, task })
     }
 
@@ -66,17 +74,19 @@ impl Offer {
 struct Endpoint {
     listener: TcpListener,
     status: watch::Receiver<Arc<Status>>,
+    supervisor: Supervisor,
 }
 
 impl Endpoint {
     async fn bind(
         address: SocketAddr,
         status: watch::Receiver<Arc<Status>>,
+        supervisor: Supervisor,
     ) -> io::Result<Endpoint> {
-        Ok(Endpoint { listener: TcpListener::bind(address).await?, status })
+        Ok(Endpoint { listener: TcpListener::bind(address).await?, status, supervisor })
     }
 
-    async fn run(self, stop: CancellationToken) {
+    async fn run(self: Arc<Self>, stop: CancellationToken) {
         let free = Arc::new(Semaphore::new(CONNECTIONS));
         loop {
             let accepted = tokio::select! {
@@ -85,14 +95,7 @@ impl Endpoint {
             };
             match accepted {
                 Ok((stream, permit)) => {
-                    let (status, stop) = (self.status.clone(), stop.clone());
-                    tokio::spawn(async move {
-                        tokio::select! {
-                            () = stop.cancelled() => {}
-                            _ = tokio::time::timeout(PATIENCE, answer(stream, &status)) => {}
-                        }
-                        drop(permit);
-                    });
+                    tokio::spawn(self.clone().answered(stream, stop.clone(), permit));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "metrics: cannot accept");
@@ -102,10 +105,30 @@ impl Endpoint {
         }
     }
 
-    async fn accept(
-        &self,
-        free: &Arc<Semaphore>,
-    ) -> io::Result<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+    async fn answered(
+        self: Arc<Self>,
+        stream: TcpStream,
+        stop: CancellationToken,
+        permit: OwnedSemaphorePermit,
+    ) {
+        let (supervisor, until) = (self.supervisor.clone(), stop.clone());
+        let mut stream = Some(stream);
+        let answer = move || {
+            let (this, stream, stop) = (self.clone(), stream.take(), until.clone());
+            async move {
+                let Some(stream) = stream else { return };
+                let answer = answer(stream, &this.status, &this.supervisor);
+                tokio::select! {
+                    () = stop.cancelled() => {}
+                    _ = tokio::time::timeout(PATIENCE, answer) => {}
+                }
+            }
+        };
+        supervisor.task(ANSWER, OnPanic::GoOn, stop, answer).await;
+        drop(permit);
+    }
+
+    async fn accept(&self, free: &Arc<Semaphore>) -> io::Result<(TcpStream, OwnedSemaphorePermit)> {
         let permit = free.clone().acquire_owned().await.map_err(io::Error::other)?;
         let (stream, _) = self.listener.accept().await?;
         Ok((stream, permit))
@@ -113,9 +136,14 @@ impl Endpoint {
 }
 
 /// One exchange a connection.
-async fn answer(mut stream: TcpStream, status: &watch::Receiver<Arc<Status>>) -> io::Result<()> {
+async fn answer(
+    mut stream: TcpStream,
+    status: &watch::Receiver<Arc<Status>>,
+    supervisor: &Supervisor,
+) -> io::Result<()> {
     let reply = match head(&mut stream).await? {
-        Some(head) => reply(&head, &status.borrow().clone()),
+        // Asked directly: what makes the status may be what is down.
+        Some(head) => reply(&head, &status.borrow().clone(), supervisor),
         None => Reply::plain("431 Request Header Fields Too Large", "the request is too long"),
     };
     let head = format!(
@@ -159,7 +187,7 @@ impl Reply {
     }
 }
 
-fn reply(head: &[u8], status: &Status) -> Reply {
+fn reply(head: &[u8], status: &Status, supervisor: &Supervisor) -> Reply {
     let line = head.split(|byte| *byte == b'\r').next().unwrap_or_default();
     let mut words = line.split(|byte| *byte == b' ');
     let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
@@ -168,10 +196,14 @@ fn reply(head: &[u8], status: &Status) -> Reply {
         (b"GET", b"/metrics") => Reply {
             status: "200 OK",
             content_type: "text/plain; version=0.0.4; charset=utf-8",
-            body: families::page(status),
+            body: families::page(status, &supervisor.failures()),
         },
         (b"GET", b"/healthz") if !status.broken.is_empty() => {
             let text = format!("broken: sink {}", status.broken.join(", "));
+            Reply::plain("503 Service Unavailable", &text)
+        }
+        (b"GET", b"/healthz") if !supervisor.down().is_empty() => {
+            let text = format!("broken: {}", supervisor.down().join(", "));
             Reply::plain("503 Service Unavailable", &text)
         }
         (b"GET", b"/healthz") if status.engine == EngineState::Running => {
@@ -196,12 +228,19 @@ mod tests {
         let running = || Status { engine: EngineState::Running, ..Status::default() };
         let broken = Status { broken: vec!["es".to_owned()], ..running() };
         let told = |status: &Status| {
-            let reply = reply(b"GET /healthz HTTP/1.1\r\n\r\n", status);
+            let supervisor = Supervisor::default();
+            let reply = reply(b"GET /healthz HTTP/1.1\r\n\r\n", status, &supervisor);
             (reply.status, reply.body)
         };
         assert_eq!(told(&running()), ("200 OK", "running\n".to_owned()));
         let unavailable = "503 Service Unavailable";
         assert_eq!(told(&broken), (unavailable, "broken: sink es\n".to_owned()));
         assert_eq!(told(&Status::default()), (unavailable, "starting\n".to_owned()));
+        let supervisor = Supervisor::default();
+        supervisor.failed("rules", OnPanic::Restart, &"broken");
+        let reply = reply(b"GET /healthz HTTP/1.1\r\n\r\n", &running(), &supervisor);
+        assert_eq!((reply.status, &*reply.body), (unavailable, "broken: rules\n"));
+        let page = families::page(&running(), &supervisor.failures());
+        assert!(page.contains("logwarden_part_failures_total{part=\"rules\"} 1"), "{page}");
     }
 }

@@ -3,6 +3,7 @@
 //! [`headless`] runs the engine until it is told to stop; [`screen`] draws at once and starts the engine beside it.
 
 pub mod board;
+pub mod console;
 pub mod control;
 pub mod engine;
 pub mod headless;

@@ -2,16 +2,18 @@
 
 use crate::base::{bytes, sanitize};
 use crate::event::Status;
-use crate::event::status::{EngineState, FileState, SinkState, SinkStatus};
+use crate::event::status::{EngineState, FileState, Notice, SinkState, SinkStatus};
+use crate::sink::stdout::READER_GONE;
+
+/// What is said of files now and was not before.
+pub fn new_notices(before: &[Notice], now: &[Notice]) -> Vec<String> {
+    let new = now.iter().filter(|notice| !before.contains(notice));
+    new.map(|notice| format!("{}: {}", notice.level, clean(&notice.text))).collect()
+}
 
 /// What became different between two looks, a line each.
 pub fn changes(before: &Status, now: &Status) -> Vec<String> {
     let mut lines = Vec::new();
-    for notice in &now.notices {
-        if !before.notices.contains(notice) {
-            lines.push(format!("{}: {}", notice.level, clean(&notice.text)));
-        }
-    }
     if now.engine != before.engine
         && let EngineState::ViewOnly { reason } = &now.engine
     {
@@ -61,6 +63,8 @@ fn sink_change(before: Option<&SinkStatus>, now: &SinkStatus) -> Option<String> 
     let error = now.last_error.as_deref().map(clean).unwrap_or_default();
     let waiting = format!("{} wait in the files", bytes::size(now.behind_bytes));
     match &now.state {
+        // The program ends, and says so itself.
+        SinkState::BackingOff { .. } if has_no_reader(now) => None,
         SinkState::BackingOff { attempts, .. } => {
             Some(format!("sink {}: {error}; attempt {attempts}, goes on by itself", now.name))
         }
@@ -76,6 +80,11 @@ fn sink_change(before: Option<&SinkStatus>, now: &SinkStatus) -> Option<String> 
         },
         SinkState::Armed | SinkState::Resting { .. } | SinkState::Stopped => None,
     }
+}
+
+/// Whoever read our standard output has gone away.
+fn has_no_reader(sink: &SinkStatus) -> bool {
+    sink.last_error.as_ref().is_some_and(|error| error.starts_with(READER_GONE))
 }
 
 /// One file of several.
@@ -146,10 +155,11 @@ pub fn nothing_readable(status: &Status) -> Option<String> {
     none.then(|| "none of these files could be read".to_owned())
 }
 
-/// What `--once` could not deliver: exit code 1.
+/// What `--once` could not deliver: exit code 1. Whoever has seen enough of our standard output got all.
 pub fn undelivered(status: &Status) -> Option<String> {
     let broke = |sink: &SinkStatus| status.broken.contains(&sink.name);
-    let left = status.sinks.iter().filter(|sink| sink.behind_bytes > 0 || broke(sink));
+    let left = status.sinks.iter().filter(|sink| !has_no_reader(sink));
+    let left = left.filter(|sink| sink.behind_bytes > 0 || broke(sink));
     let left: Vec<String> = left
         .map(|sink| {
             let why = sink.blocked.as_deref().or(sink.last_error.as_deref());

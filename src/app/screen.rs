@@ -6,20 +6,23 @@ use tokio_util::sync::CancellationToken;
 
 use super::engine::{Desk, Engine, Ownership, Reread};
 use super::settings::{Color, Settings};
-use super::signals::{self, HangUp};
+use super::signals::{self, HangUp, Listener};
 use super::{intake, keys, telemetry};
-use crate::base::{Clock, SystemClock, with_causes};
+use crate::base::supervisor::Failure;
+use crate::base::{Clock, OnPanic, SystemClock, with_causes};
 use crate::event::Level;
 use crate::ui;
+
+/// What it is called where a failure is told.
+const PART: &str = "engine";
 
 #[derive(Debug, thiserror::Error)]
 pub enum ScreenError {
     #[error("the screen ended")]
     Screen(#[source] ui::TerminalError),
-    #[error(
-        "a thread of the engine panicked; what was not confirmed is read again at the next start"
-    )]
-    EnginePanicked,
+    /// A part of the engine failed that cannot be run again.
+    #[error("{0}")]
+    Broken(Failure),
 }
 
 /// How the screen looks: as the environment says, and the settings after it.
@@ -41,6 +44,7 @@ pub fn run(settings: &Settings, options: ui::Options, reread: &Reread) -> Result
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let desk = Desk::open(settings, false, clock.clone());
     let stop = CancellationToken::new();
+    let supervisor = desk.log.supervisor();
     let screen = ui::Ui {
         log: desk.log.clone(),
         status: desk.status.subscribe(),
@@ -50,24 +54,34 @@ pub fn run(settings: &Settings, options: ui::Options, reread: &Reread) -> Result
     };
     let engine = {
         let (settings, stop, reread) = (settings.clone(), stop.clone(), reread.clone());
-        std::thread::Builder::new()
-            .name("engine".to_owned())
-            .spawn(move || {
-                telemetry::to_file(&settings.log_level, &settings.directories.log);
-                let runtime = super::runtime();
-                let drained = runtime.block_on(work(&settings, desk, &reread, stop, clock));
-                super::end(runtime, !drained);
-            })
-            .expect("a thread can be started")
+        let supervisor = supervisor.clone();
+        let ends_the_screen = stop.clone().drop_guard();
+        let body = move || {
+            telemetry::to_file(&settings.log_level, &settings.directories.log);
+            let runtime = super::runtime();
+            let drained = runtime.block_on(work(&settings, desk, &reread, stop, clock));
+            super::end(runtime, !drained);
+        };
+        let watched = move || {
+            let _ = supervisor.guard(PART, OnPanic::End, body);
+            // A screen without an engine would show what is over.
+            if supervisor.fatal().is_some() {
+                drop(ends_the_screen);
+            } else {
+                ends_the_screen.disarm();
+            }
+        };
+        let engine = std::thread::Builder::new().name("engine".to_owned());
+        engine.spawn(watched).expect("a thread can be started")
     };
     let drawn = ui::run(screen);
     stop.cancel();
-    let engine = engine.join();
+    let _ = engine.join();
     intake::remove_what_was_shown(settings);
     drawn.map_err(ScreenError::Screen)?;
-    match engine {
-        Ok(()) => Ok(()),
-        Err(_) => Err(ScreenError::EnginePanicked),
+    match supervisor.fatal() {
+        None => Ok(()),
+        Some(failure) => Err(ScreenError::Broken(failure.clone())),
     }
 }
 
@@ -83,8 +97,14 @@ async fn work(
     let commands = desk.commands.clone();
     let at_once = CancellationToken::new();
     let finished = CancellationToken::new();
-    let signals =
-        tokio::spawn(signals::run(HangUp::Stops, commands, at_once.clone(), finished.clone()));
+    let listener = Listener {
+        hang_up: HangUp::Stops,
+        commands,
+        at_once: at_once.clone(),
+        finished: finished.clone(),
+        notices: notices.clone(),
+    };
+    let signals = signals::listen(listener, desk.log.supervisor());
     let running = async {
         let mut engine = match Engine::start(settings, desk, false, Ownership::Wanted, clock).await
         {
@@ -96,11 +116,11 @@ async fn work(
             }
         };
         tokio::select! {
-            () = engine.obey(false, reread) => {}
+            () = engine.obey(reread) => {}
             () = stop.cancelled() => {}
         }
         stop.cancel();
-        engine.stop(false).await;
+        engine.stop().await;
     };
     let drained = tokio::select! {
         () = running => true,

@@ -20,6 +20,8 @@ pub struct Settings {
     pub sources: Vec<SourceConfig>,
     /// Standard input is a source too.
     pub stdin: bool,
+    /// Pipes that were named on the command line: read as standard input is.
+    pub pipes: Vec<PathBuf>,
     /// The sources came from the command line: looking at a file must not ship it.
     pub ad_hoc: bool,
     pub ship: Ship,
@@ -52,6 +54,11 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// Something is read that is no file.
+    pub fn takes_input(&self) -> bool {
+        self.stdin || !self.pipes.is_empty()
+    }
+
     /// Who must have read what vanishes before it is given up: also a sink that does not start now.
     pub fn consumers(&self) -> Vec<String> {
         self.sinks.iter().filter(|sink| sink.enabled).map(|sink| sink.name.clone()).collect()

@@ -1,10 +1,22 @@
-//! Signals become commands: TERM and INT stop (a second one at once), USR1 ships now, HUP reloads or stops.
+//! Signals become commands: TERM and INT stop (a second one, at least a second later, at once), USR1 ships now, HUP
+//! reloads or stops.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::event::Command;
+use super::board::Notices;
+use crate::base::{OnPanic, Supervisor};
+use crate::event::{Command, Level};
+
+/// A second signal sooner than this is the first one once more: timeout(1) sends two in a row.
+const APART: Duration = Duration::from_secs(1);
+/// What it is called where a failure is told.
+const PART: &str = "signals";
 
 /// What a hang-up means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,43 +27,113 @@ pub enum HangUp {
     Reloads,
 }
 
-/// Runs until `finished`; the first stop goes out as [`Command::Stop`], a second one cancels `at_once`.
-pub async fn run(
-    hang_up: HangUp,
-    commands: mpsc::Sender<Command>,
-    at_once: CancellationToken,
-    finished: CancellationToken,
-) -> std::io::Result<()> {
+/// Who hears of signals.
+#[derive(Clone, Debug)]
+pub struct Listener {
+    pub hang_up: HangUp,
+    pub commands: mpsc::Sender<Command>,
+    /// Cancelled by a second signal to stop.
+    pub at_once: CancellationToken,
+    /// Signals are listened to until then.
+    pub finished: CancellationToken,
+    pub notices: Notices,
+}
+
+/// Listens on a task of its own.
+pub fn listen(listener: Listener, supervisor: Supervisor) -> JoinHandle<()> {
+    let stops = Arc::new(Mutex::new(Stops::default()));
+    let finished = listener.finished.clone();
+    let run = move || run(listener.clone(), stops.clone());
+    tokio::spawn(supervisor.task(PART, OnPanic::Restart, finished, run))
+}
+
+async fn run(listener: Listener, stops: Arc<Mutex<Stops>>) {
+    if let Err(error) = hear(&listener, &stops).await {
+        let text = format!(
+            "signals cannot be heard ({error}): this ends by a command alone, or without draining when it is killed"
+        );
+        listener.notices.add(Level::Error, text);
+    }
+}
+
+async fn hear(listener: &Listener, stops: &Mutex<Stops>) -> std::io::Result<()> {
+    let Listener { hang_up, commands, at_once, finished, .. } = listener;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hung_up = signal(SignalKind::hangup())?;
     let mut ship_now = signal(SignalKind::user_defined1())?;
-    let mut stopping = false;
     loop {
         let stop = tokio::select! {
             () = finished.cancelled() => return Ok(()),
             _ = terminate.recv() => true,
             _ = interrupt.recv() => true,
             _ = hung_up.recv() => {
-                if hang_up == HangUp::Reloads {
+                if *hang_up == HangUp::Reloads {
                     let _ = commands.try_send(Command::Reload);
                 }
-                hang_up == HangUp::Stops
+                *hang_up == HangUp::Stops
             }
             _ = ship_now.recv() => {
                 let _ = commands.try_send(Command::ShipNow { sink: None });
                 false
             }
         };
-        if stop && stopping {
-            at_once.cancel();
-            return Ok(());
+        if !stop {
+            continue;
         }
-        if stop {
-            stopping = true;
-            // Beside, so that a second signal is heard while nobody takes commands.
-            let commands = commands.clone();
-            drop(tokio::spawn(async move { commands.send(Command::Stop).await }));
+        let meaning = stops.lock().unwrap_or_else(PoisonError::into_inner).add(Instant::now());
+        match meaning {
+            Meaning::Stop => {
+                // Beside, so that a second signal is heard while nobody takes commands.
+                let commands = commands.clone();
+                drop(tokio::spawn(async move { commands.send(Command::Stop).await }));
+            }
+            Meaning::TheSame => {}
+            Meaning::AtOnce => {
+                at_once.cancel();
+                return Ok(());
+            }
         }
+    }
+}
+
+/// Signals to stop.
+#[derive(Debug, Default)]
+struct Stops {
+    first: Option<Instant>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Meaning {
+    Stop,
+    TheSame,
+    AtOnce,
+}
+
+impl Stops {
+    fn add(&mut self, now: Instant) -> Meaning {
+        match self.first {
+            None => {
+                self.first = Some(now);
+                Meaning::Stop
+            }
+            Some(first) if now.saturating_duration_since(first) < APART => Meaning::TheSame,
+            Some(_) => Meaning::AtOnce,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_signal_counts_only_a_second_later() {
+        let (mut stops, first) = (Stops::default(), Instant::now());
+        let after = |millis| first + Duration::from_millis(millis);
+        assert_eq!(stops.add(first), Meaning::Stop);
+        assert_eq!(stops.add(first), Meaning::TheSame);
+        assert_eq!(stops.add(after(999)), Meaning::TheSame);
+        assert_eq!(stops.add(after(1_000)), Meaning::AtOnce);
     }
 }

@@ -112,6 +112,11 @@ impl Running {
         };
     }
 
+    /// No more will come: it delivers what is there, and ends.
+    pub async fn finish(&self) {
+        let _ = self.handle.orders.send(Order::Finish).await;
+    }
+
     /// It drains, and ends.
     pub fn stop(&mut self) {
         self.stop.cancel();

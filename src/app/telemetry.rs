@@ -10,6 +10,7 @@ use std::sync::Mutex;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::FmtSpan;
 
+use crate::base::stderr;
 use crate::state::private;
 
 /// At the start, a log above this size becomes `logwarden.log.1`.
@@ -19,7 +20,8 @@ const LARGEST: u64 = 8 * 1024 * 1024;
 pub fn to_stderr(level: &str) {
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter(level))
-        .with_writer(std::io::stderr)
+        .with_writer(|| stderr::Lossy)
+        .log_internal_errors(false)
         .with_target(false)
         .with_ansi(false)
         .with_span_events(FmtSpan::NONE)
@@ -32,6 +34,7 @@ pub fn to_file(level: &str, directory: &Path) {
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter(level))
         .with_writer(Mutex::new(file))
+        .log_internal_errors(false)
         .with_target(false)
         .with_ansi(false)
         .try_init();

@@ -1,6 +1,6 @@
-//! What every other module may use: time, waiting, safe text, sizes.
+//! What every other module may use: time, waiting, safe text, sizes, standard error, watched threads and tasks.
 //!
-//! Knows nothing of logs. Does no I/O but reading the clock.
+//! Knows nothing of logs. Does no I/O but reading the clock and writing to standard error.
 
 pub mod backoff;
 pub mod bytes;
@@ -9,6 +9,9 @@ pub mod clock;
 pub mod json;
 pub mod rfc3339;
 pub mod sanitize;
+pub mod stderr;
+pub mod supervisor;
 
 pub use causes::with_causes;
 pub use clock::{Clock, SystemClock, Timestamp};
+pub use supervisor::{OnPanic, Supervisor};

@@ -29,7 +29,8 @@ pub use ship::Ship;
   logwarden demo                        see it work, without any setting
 
 Exit codes: 0 done, 1 failed or nothing found, 2 usage, configuration or a path that
-is not there, 3 done but something was lost, 4 another engine owns the state directory."
+is not there, 3 done but something was lost, 4 another engine owns the state directory,
+5 a part of Logwarden failed by a fault of its own."
 )]
 pub struct Arguments {
     #[command(flatten)]

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::process::ExitCode;
 
-use crate::base::sanitize;
+use crate::base::{sanitize, stderr};
 
 /// How the program ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +17,8 @@ pub enum Exit {
     Lossy = 3,
     /// Another engine owns this state directory.
     Owned = 4,
+    /// A part of Logwarden failed by a fault of its own and could not go on.
+    Broken = 5,
 }
 
 impl From<Exit> for ExitCode {
@@ -41,7 +43,7 @@ pub fn report(error: &anyhow::Error) -> Exit {
     }
     if let Some(problems) = error.downcast_ref::<super::config::ConfigErrors>() {
         for problem in problems.to_string().lines() {
-            eprintln!("{}", sanitize::line(problem));
+            stderr::line(sanitize::line(problem));
         }
         return Exit::Usage;
     }
@@ -51,7 +53,7 @@ pub fn report(error: &anyhow::Error) -> Exit {
 
 /// One line on standard error. It may name files, or hold what stands in them: shown, never executed.
 pub fn say(text: impl Display) {
-    eprintln!("{}", said(text));
+    stderr::line(said(text));
 }
 
 fn said(text: impl Display) -> String {

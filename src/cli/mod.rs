@@ -14,6 +14,7 @@ pub mod resolve;
 pub mod scratch;
 
 use std::ffi::OsString;
+use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -21,8 +22,11 @@ use clap::Parser;
 use arguments::{Arguments, Command};
 use exit::{Exit, usage_error};
 
+use crate::base::{stderr, supervisor};
+
 /// The whole program.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    std::panic::set_hook(Box::new(on_panic));
     let arguments = match Arguments::try_parse_from(arguments) {
         Ok(arguments) => arguments,
         // Help and version are no errors; a closed pipe is none either.
@@ -31,10 +35,27 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(if error.use_stderr() { Exit::Usage as u8 } else { 0 });
         }
     };
-    match dispatch(&arguments) {
-        Ok(exit) => exit.into(),
-        Err(error) => exit::report(&error).into(),
+    // The threads of an engine are watched by it; this is what the main thread does itself.
+    match catch_unwind(AssertUnwindSafe(|| dispatch(&arguments))) {
+        Ok(Ok(exit)) => exit.into(),
+        Ok(Err(error)) => exit::report(&error).into(),
+        Err(panic) => {
+            let reason = supervisor::reason(&*panic);
+            exit::say(format_args!(
+                "failed ({reason}) by a fault in Logwarden; please report this line"
+            ));
+            Exit::Broken.into()
+        }
     }
+}
+
+/// Where, and nothing that may quote a log.
+fn on_panic(info: &PanicHookInfo<'_>) {
+    supervisor::note_panic(info);
+    let thread = std::thread::current();
+    let name = thread.name().unwrap_or("a thread without a name");
+    let place = info.location().map(ToString::to_string).unwrap_or_default();
+    stderr::line(format_args!("logwarden: thread {name} panicked at {place}"));
 }
 
 fn dispatch(arguments: &Arguments) -> anyhow::Result<Exit> {

@@ -29,6 +29,9 @@ fn watched(mut settings: Settings, watch: &Watch) -> anyhow::Result<Settings> {
         let (stdin, paths): (Vec<PathBuf>, Vec<PathBuf>) =
             paths.into_iter().partition(|path| path.as_os_str() == STDIN);
         settings.stdin = !stdin.is_empty();
+        let (pipes, paths): (Vec<PathBuf>, Vec<PathBuf>) =
+            paths.into_iter().partition(|path| is_pipe(path));
+        settings.pipes = pipes;
         if settings.stdin && !watch.no_ui && std::io::stdin().is_terminal() {
             return Err(usage_error(
                 "`-` reads standard input, and that is this terminal, which the keys come from; pipe \
@@ -61,6 +64,12 @@ fn ship_at_once(settings: &mut Settings) {
     for ship in own.chain([&mut settings.ship]) {
         ship.start = ShipStart::Auto;
     }
+}
+
+/// `<(program)`, or one that was made with mkfifo.
+fn is_pipe(path: &Path) -> bool {
+    use std::os::unix::fs::FileTypeExt;
+    path.metadata().is_ok_and(|found| found.file_type().is_fifo())
 }
 
 /// Standard input, where a path is asked for.
@@ -137,6 +146,7 @@ fn from_configured(configured: Configured) -> anyhow::Result<Settings> {
     Ok(Settings {
         sources: configured.sources,
         stdin: false,
+        pipes: Vec::new(),
         ad_hoc: false,
         ship: configured.ship,
         sinks,

@@ -24,6 +24,9 @@ pub struct Status {
     /// Sinks whose worker broke, by a fault of ours, and is not at work again.
     #[serde(default)]
     pub broken: Vec<String>,
+    /// Other parts of the engine that failed by a fault of ours and are not at work again.
+    #[serde(default)]
+    pub down: Vec<String>,
     pub rules: Vec<RuleStatus>,
     /// What the operator should know and can do something about; newest last.
     pub notices: Vec<Notice>,

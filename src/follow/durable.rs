@@ -87,7 +87,9 @@ fn give_out(shared: &Shared, tracked: &mut Tracked) {
     });
     // Nothing is ever added to a compressed file, or to what was kept of a deleted one.
     let ended = tracked.packed.is_some() || tracked.place().is_none() || row.is_short();
+    let history = if ended { u64::MAX } else { tracked.history };
     tracked.handle.update(|known| {
+        known.history = history;
         known.facts.generation = Some(generation);
         known.complete |= ended;
         known.facts.state = match ended {

@@ -101,6 +101,8 @@ pub(in crate::follow) struct Known {
     pub available: u64,
     /// The longest gap that a reader has met since the start, in bytes.
     pub met: u64,
+    /// What begins before it stood in the file at the first look.
+    pub history: u64,
 }
 
 impl FileFacts {
@@ -136,6 +138,7 @@ impl FileHandle {
                 complete: false,
                 available,
                 met: 0,
+                history: u64::MAX,
             }),
             front: Mutex::new(Front::default()),
             doubt: AtomicBool::new(false),

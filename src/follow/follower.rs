@@ -22,6 +22,9 @@ use super::watch::{Hints, Watch};
 use crate::base::Timestamp;
 use crate::event::{FileId, IdKey};
 
+/// What it is called where a failure is told.
+pub(in crate::follow) const PART: &str = "file follower";
+
 pub(in crate::follow) struct Follower {
     pub shared: Arc<Shared>,
     pub sources: Vec<Arc<SourceConfig>>,
@@ -104,6 +107,7 @@ impl Follower {
         let intake = shared.config.intake.as_ref().map(|intake| intake.folder.clone());
         let folder = intake.unwrap_or_else(std::env::temp_dir);
         let unpacker = Unpacker::new(&folder, MOST, shared.bell.clone());
+        let unpacker = unpacker.watched_by(shared.supervisor.clone());
         Follower {
             fresh: vec![false; sources.len()],
             sources,
@@ -127,6 +131,7 @@ impl Follower {
             if hints.stop {
                 break;
             }
+            self.shared.supervisor.checkpoint(PART);
             self.turn(hints);
         }
         self.finish();

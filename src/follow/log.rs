@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::changes::Changes;
-use super::follower::Follower;
+use super::follower::{Follower, PART};
 use super::identity;
 use super::intake::Input;
 use super::reader;
@@ -17,7 +17,7 @@ use super::shared::Shared;
 use super::types::{Change, LogConfig, Read};
 use super::watch::Watch;
 use super::{FileHandle, SourceConfig};
-use crate::base::Clock;
+use crate::base::{Clock, OnPanic, Supervisor};
 use crate::event::status::{FileStatus, Notice};
 use crate::event::{Cursor, FileId, GenerationId, Mark, Position};
 use crate::state::Store;
@@ -33,22 +33,33 @@ impl Log {
     /// Discovers and opens the files that are there and returns at once; from now on they are followed.
     /// Nothing is delivered before [`Log::settle`]; the screen can read already.
     pub fn open(config: LogConfig, clock: Arc<dyn Clock>) -> Log {
-        let log = Log::prepare(config, clock);
-        let watch = Watch::new(log.shared.bell.clone());
+        Log::open_watched(config, clock, Supervisor::default())
+    }
+
+    /// The same; its threads are watched by `supervisor`.
+    pub fn open_watched(config: LogConfig, clock: Arc<dyn Clock>, supervisor: Supervisor) -> Log {
+        let log = Log::prepare(config, clock, supervisor);
+        let watch = Watch::new(log.shared.bell.clone(), log.supervisor());
         log.start(watch);
         log
     }
 
-    fn prepare(config: LogConfig, clock: Arc<dyn Clock>) -> Log {
-        Log { shared: Arc::new(Shared::new(config, clock)), thread: Arc::default() }
+    fn prepare(config: LogConfig, clock: Arc<dyn Clock>, supervisor: Supervisor) -> Log {
+        let mut shared = Shared::new(config, clock);
+        shared.supervisor = supervisor;
+        Log { shared: Arc::new(shared), thread: Arc::default() }
     }
 
     fn start(&self, watch: Watch) {
         let mut follower = Follower::new(self.shared.clone(), watch);
         follower.scan();
+        let supervisor = self.supervisor();
         let thread = std::thread::Builder::new()
             .name("follow".into())
-            .spawn(move || follower.run())
+            // What it knows of files is in its memory alone, and perhaps half changed.
+            .spawn(move || {
+                let _ = supervisor.guard(PART, OnPanic::End, || follower.run());
+            })
             .expect("a thread can be made at the start");
         *self.thread.lock().expect("no holder of the thread panics") = Some(thread);
     }
@@ -56,7 +67,7 @@ impl Log {
     /// As [`Log::open`], where no change is ever hinted at: polling alone.
     #[doc(hidden)]
     pub fn open_without_hints(config: LogConfig, clock: Arc<dyn Clock>) -> Log {
-        let log = Log::prepare(config, clock);
+        let log = Log::prepare(config, clock, Supervisor::default());
         log.start(Watch::none());
         log
     }
@@ -88,9 +99,20 @@ impl Log {
         }
     }
 
-    /// Takes standard input in, until it ends or is told to stop. Only where the settings said that it would.
-    pub fn take_in(&self, input: OwnedFd) -> std::io::Result<Input> {
-        Input::start(self.shared.clone(), input)
+    /// Takes standard input and pipes in, until each ends or is told to stop. Only where the settings said so.
+    pub fn take_in(&self, inputs: Vec<OwnedFd>) -> std::io::Result<Vec<Input>> {
+        self.shared.incoming.expect(inputs.len());
+        inputs.into_iter().map(|input| Input::start(self.shared.clone(), input)).collect()
+    }
+
+    /// Standard input or a pipe has not ended yet.
+    pub fn input_is_open(&self) -> bool {
+        self.shared.incoming.is_open()
+    }
+
+    /// Every input has ended, and all that came is in files whose ends are known.
+    pub fn input_is_through(&self) -> bool {
+        self.shared.incoming.is_through()
     }
 
     /// Somebody asked for what is here to be delivered: standard input is then more than looked at.
@@ -129,6 +151,16 @@ impl Log {
             return Some((known.facts.start, known.facts.size));
         }
         self.shared.gone().get(&generation).map(|row| (row.start, row.end()))
+    }
+
+    /// What begins before this offset stood in the file when it was seen first.
+    pub fn history(&self, generation: GenerationId) -> u64 {
+        self.shared.life(generation).map_or(u64::MAX, |handle| handle.known().history)
+    }
+
+    /// Who watches the threads of the log.
+    pub fn supervisor(&self) -> Supervisor {
+        self.shared.supervisor.clone()
     }
 
     /// Which files and generations grow, appear, end, are read otherwise or get their identity.
@@ -214,10 +246,9 @@ impl Log {
     pub fn stop(&self) {
         self.shared.bell.ring(|hints| hints.stop = true);
         let thread = self.thread.lock().expect("no holder of the thread panics").take();
-        if let Some(thread) = thread
-            && thread.join().is_err()
-        {
-            tracing::error!("the follower has failed; files are no longer followed");
+        if let Some(thread) = thread {
+            // A panic has been told by who watches it.
+            let _ = thread.join();
         }
     }
 }

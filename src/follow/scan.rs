@@ -207,6 +207,9 @@ impl Follower {
         tracked.opened = self.shared.clock.now();
         (tracked.segment, tracked.origin) = (segment, origin);
         tracked.early = matches!(self.phase, Phase::BeforeState | Phase::Adding);
+        if self.is_new_here(path, place, tracked.early) {
+            tracked.history = 0;
+        }
         tracked.links = metadata.nlink();
         tracked.modified = modified;
         self.catalog.insert(tracked, Some(place));
@@ -217,6 +220,13 @@ impl Follower {
         self.shared.add_file(handle);
         self.shared.changed();
         Ok(id)
+    }
+
+    /// Its bytes came while its name was followed: it takes the place of another file, or we write it.
+    fn is_new_here(&self, path: &Path, place: Place, early: bool) -> bool {
+        let before = self.seen.last_at.get(path);
+        let replaces = !early && before.is_some_and(|(before, _)| *before != place);
+        replaces || self.shared.incoming.was_made_here(place)
     }
 
     /// A source names it: it was found as somebody's sibling before.

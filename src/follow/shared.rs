@@ -14,7 +14,7 @@ use super::losses::Losses;
 use super::notices::Board;
 use super::types::{LogConfig, Read};
 use super::watch::Bell;
-use crate::base::Clock;
+use crate::base::{Clock, Supervisor};
 use crate::event::status::{FileState, FileStatus};
 use crate::event::{Cursor, FileId, GenerationId, Position};
 use crate::state::{GenerationRow, Store};
@@ -26,6 +26,8 @@ const CACHE: usize = 8 * 1024 * 1024;
 pub(in crate::follow) struct Shared {
     pub config: LogConfig,
     pub clock: Arc<dyn Clock>,
+    /// Watches the threads of the log.
+    pub supervisor: Supervisor,
     pub store: OnceLock<Store>,
     /// What sinks that keep their own cursors know, until the first pass takes it.
     positions: Mutex<Vec<Position>>,
@@ -60,6 +62,7 @@ impl Shared {
         Shared {
             config,
             clock,
+            supervisor: Supervisor::default(),
             incoming: Incoming::new(input),
             store: OnceLock::new(),
             positions: Mutex::default(),

@@ -16,12 +16,16 @@ use std::time::SystemTime;
 use super::compressed::{At, Compression};
 use super::intake::make_folder;
 use super::watch::Bell;
+use crate::base::{OnPanic, Supervisor};
 use crate::event::FileId;
 
 /// All copies together take at most so much of the disk, and never more than half of what is free.
 pub(in crate::follow) const MOST: u64 = 4 << 30;
 /// Unpacked and written at once.
 pub(in crate::follow) const CHUNK: usize = 256 * 1024;
+
+/// What it is called where a failure is told.
+const PART: &str = "unpacker";
 
 /// How far the unpacking of one file is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -153,6 +157,7 @@ pub(in crate::follow) struct Unpacker {
     bell: Arc<Bell>,
     used: Arc<AtomicU64>,
     queue: Arc<Queue>,
+    supervisor: Supervisor,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -178,8 +183,13 @@ impl Unpacker {
             bell,
             used: Arc::default(),
             queue: Arc::default(),
+            supervisor: Supervisor::default(),
             thread: None,
         }
+    }
+
+    pub fn watched_by(self, supervisor: Supervisor) -> Self {
+        Unpacker { supervisor, ..self }
     }
 
     /// Bytes of all copies.
@@ -217,18 +227,21 @@ impl Unpacker {
         drop(waiting);
         self.finish();
         let (queue, bell, folder) = (self.queue.clone(), self.bell.clone(), self.folder.clone());
-        let most = self.most;
-        let thread = std::thread::Builder::new().name("unpack".into());
-        let thread = thread.spawn(move || queue.work(&bell, &folder, most));
+        let (most, supervisor) = (self.most, self.supervisor.clone());
+        let work = move || {
+            let work = || queue.work(&bell, &folder, most, &supervisor);
+            // Between two files it holds what the follower waits for.
+            let _ = supervisor.guard(PART, OnPanic::End, work);
+        };
+        let thread = std::thread::Builder::new().name("unpack".into()).spawn(work);
         self.thread = Some(thread.expect("a thread can be made"));
     }
 
     /// Waits until nothing waits.
     pub fn finish(&mut self) {
-        if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
-        {
-            tracing::error!("unpacking has failed; compressed files are not read");
+        if let Some(thread) = self.thread.take() {
+            // A panic has been told by who watches it.
+            let _ = thread.join();
         }
     }
 
@@ -250,15 +263,20 @@ impl Queue {
         next
     }
 
-    fn work(&self, bell: &Bell, folder: &Path, most: u64) {
+    fn work(&self, bell: &Bell, folder: &Path, most: u64, supervisor: &Supervisor) {
         while let Some((id, packed)) = self.next() {
             let Some(packed) = packed.upgrade() else { continue };
             let others = packed.used.load(Ordering::Acquire) - packed.size();
             let room = most.saturating_sub(others).min(free(folder) / 2);
             // Given up meanwhile, or the end.
             let stop = || self.stop.load(Ordering::Acquire) || Arc::strong_count(&packed) == 1;
-            let progress = packed.unpack(room, &stop);
-            packed.state().0 = progress;
+            // The others are unpacked all the same.
+            let unpacked = supervisor.guard(PART, OnPanic::GoOn, || {
+                supervisor.checkpoint(PART);
+                packed.unpack(room, &stop)
+            });
+            let failed = || Progress::Failed("unpacking failed by a fault in Logwarden".to_owned());
+            packed.state().0 = unpacked.unwrap_or_else(|_| failed());
             bell.ring(|hints| {
                 hints.files.insert(id);
             });

@@ -5,16 +5,21 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 
 use super::types::Change;
+use crate::base::{OnPanic, Supervisor};
 use crate::event::FileId;
 
 /// More changed paths than this at once are "everything".
 const MANY: usize = 512;
+
+/// What it is called where a failure is told.
+pub(in crate::follow) const PART: &str = "file change notifications";
 
 /// What happened since the last look.
 #[derive(Debug, Default)]
@@ -84,21 +89,26 @@ pub(in crate::follow) struct Watch {
     /// By their real path; with the inode that is watched: a folder made anew is another.
     folders: BTreeMap<PathBuf, (u64, Result<Coverage, String>)>,
     broken: Option<String>,
+    /// The thread that told of changes has ended.
+    ended: Arc<AtomicBool>,
 }
 
 impl Watch {
-    pub fn new(bell: Arc<Bell>) -> Self {
-        let made = notify::recommended_watcher(move |event| hint(&bell, event));
+    pub fn new(bell: Arc<Bell>, supervisor: Supervisor) -> Self {
+        let ended = Arc::new(AtomicBool::new(false));
+        let end = End { bell, supervisor, ended: ended.clone() };
+        let made = notify::recommended_watcher(move |event| end.hint(event));
         let (watcher, broken) = match made {
             Ok(watcher) => (Some(watcher), None),
             Err(error) => (None, Some(error.to_string())),
         };
-        Watch { watcher, folders: BTreeMap::new(), broken }
+        Watch { watcher, folders: BTreeMap::new(), broken, ended }
     }
 
     /// Nothing is watched: polling alone.
     pub fn none() -> Self {
-        Watch { watcher: None, folders: BTreeMap::new(), broken: Some("switched off".into()) }
+        let broken = Some("switched off".into());
+        Watch { watcher: None, folders: BTreeMap::new(), broken, ended: Arc::default() }
     }
 
     /// Watches exactly these folders; one that failed is tried again when it comes anew.
@@ -130,23 +140,70 @@ impl Watch {
 
     /// `None` where nothing is told of this folder.
     pub fn coverage(&self, folder: &Path) -> Option<Coverage> {
+        if self.has_ended() {
+            return None;
+        }
         self.folders.get(folder).and_then(|(_, watched)| watched.as_ref().ok().copied())
     }
 
     /// Nothing can happen in any folder without a hint.
     pub fn tells_all(&self) -> bool {
         let all = |watched: &Result<Coverage, String>| *watched == Ok(Coverage::All);
-        self.broken.is_none() && self.folders.values().all(|(_, watched)| all(watched))
+        !self.has_ended()
+            && self.broken.is_none()
+            && self.folders.values().all(|(_, watched)| all(watched))
     }
 
     /// Why some or all folders are only polled.
     pub fn degraded(&self) -> Option<String> {
-        self.broken.clone().or_else(|| {
+        let ended = || Some("the thread that tells of changes has ended".to_owned());
+        let broken = self.broken.clone().or_else(|| ended().filter(|_| self.has_ended()));
+        broken.or_else(|| {
             self.folders.iter().find_map(|(folder, watched)| {
                 let reason = watched.1.as_ref().err()?;
                 Some(format!("{}: {reason}", folder.display()))
             })
         })
+    }
+}
+
+impl Watch {
+    fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Acquire)
+    }
+}
+
+/// What the thread of `notify` calls; it is dropped with that thread.
+struct End {
+    bell: Arc<Bell>,
+    supervisor: Supervisor,
+    ended: Arc<AtomicBool>,
+}
+
+impl End {
+    fn hint(&self, event: notify::Result<notify::Event>) {
+        let told = self.supervisor.guard(PART, OnPanic::GoOn, || {
+            self.supervisor.checkpoint(PART);
+            hint(&self.bell, event);
+        });
+        if told.is_err() {
+            self.lost();
+        }
+    }
+
+    /// Whatever was to be told: any file may have changed.
+    fn lost(&self) {
+        self.bell.ring(|hints| (hints.rescan, hints.overflow) = (true, true));
+    }
+}
+
+impl Drop for End {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.supervisor.failed(PART, OnPanic::GoOn, &"its thread ended; files are polled");
+            self.ended.store(true, Ordering::Release);
+            self.lost();
+        }
     }
 }
 
@@ -186,4 +243,47 @@ fn hint(bell: &Bell, event: notify::Result<notify::Event>) {
 fn is_growth(kind: &EventKind) -> bool {
     use notify::event::ModifyKind;
     matches!(kind, EventKind::Modify(ModifyKind::Data(_) | ModifyKind::Metadata(_)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Any file may have changed then, and the next change is told as before.
+    #[test]
+    fn a_hint_that_breaks_is_told_and_everything_is_looked_at() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path().canonicalize().unwrap();
+        let (bell, supervisor) = (Arc::new(Bell::default()), Supervisor::default());
+        let mut watch = Watch::new(bell.clone(), supervisor.clone());
+        watch.follow(&BTreeSet::from([folder.clone()]));
+        supervisor.break_part(PART);
+        let long = Duration::from_secs(20);
+        std::fs::write(folder.join("a"), "a").unwrap();
+        let hints = bell.wait(long);
+        assert!(hints.overflow && hints.rescan);
+        assert_eq!(supervisor.failures(), [(PART, 1)]);
+        std::fs::write(folder.join("b"), "b").unwrap();
+        let deadline = Instant::now() + long;
+        while !bell.wait(long).paths.contains(&folder.join("b")) {
+            assert!(Instant::now() < deadline, "the next change is told");
+        }
+        assert_eq!(watch.degraded(), None);
+    }
+
+    #[test]
+    fn a_thread_of_hints_that_ends_is_told_and_files_are_polled() {
+        let (bell, supervisor) = (Arc::new(Bell::default()), Supervisor::default());
+        let watch = Watch::new(bell.clone(), supervisor.clone());
+        let (ended, rung) = (watch.ended.clone(), bell.clone());
+        let end = End { bell: rung, supervisor: supervisor.clone(), ended };
+        let thread = std::thread::spawn(move || {
+            let _end = end;
+            panic!("broken");
+        });
+        assert!(thread.join().is_err());
+        assert!(bell.wait(Duration::ZERO).overflow);
+        assert!(!watch.tells_all() && watch.degraded().is_some());
+        assert_eq!(supervisor.failures(), [(PART, 1)]);
+    }
 }

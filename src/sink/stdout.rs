@@ -6,7 +6,6 @@
 use std::borrow::Cow;
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use futures::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
@@ -14,6 +13,9 @@ use tokio_util::sync::CancellationToken;
 use super::{Cursors, Delivery, Items, Limits, Outcome, Sink, SinkError};
 use crate::event::Position;
 use crate::privacy::Outgoing;
+
+/// What is said when nobody reads any more.
+pub const READER_GONE: &str = "standard output was closed by its reader";
 
 /// Writes to standard output, or to what stands for it in a test.
 pub struct StdoutSink {
@@ -100,7 +102,7 @@ impl Sink for StdoutSink {
             let Err(error) = result else { return Delivery::All(Outcome::Done) };
             if error.kind() == io::ErrorKind::BrokenPipe {
                 self.closed.cancel();
-                return Delivery::Busy(Some(Duration::from_secs(3600)));
+                return Delivery::Down(SinkError::Unavailable(READER_GONE.to_owned()));
             }
             let whole = items.ends.iter().filter(|end| **end <= written).count();
             if whole == 0 {
@@ -168,6 +170,8 @@ mod tests {
         let limited = Limited(Arc::default(), 0, Some(io::ErrorKind::BrokenPipe));
         let (sink, closed) = StdoutSink::to(Box::new(limited));
         let delivery = sink.deliver(&items(&["one\n"])).await;
-        assert!(matches!(delivery, Delivery::Busy(Some(_))) && closed.is_cancelled());
+        let Delivery::Down(error) = delivery else { panic!("nobody reads it") };
+        assert!(error.to_string().starts_with("standard output was closed by its reader"));
+        assert!(closed.is_cancelled());
     }
 }

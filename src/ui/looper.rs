@@ -49,14 +49,15 @@ where
     F: Files,
     B: Backend,
 {
-    let wake = Wake::start(ui.log.changes(), ui.status.clone(), ui.stop.clone())?;
+    let supervisor = ui.log.supervisor();
+    let wake = Wake::start(ui.log.changes(), ui.status.clone(), ui.stop.clone(), supervisor)?;
     let theme = Theme::new(ui.options.palette, ui.options.ascii);
     let size = terminal.size().map_or((0, 0), |size| (size.width, size.height));
     let now = ui.options.clock.now();
     let mut state = State::new(ui.options.title.clone(), size, now, ui.options.local.clone());
     state.stream.mask = ui.options.mask.clone();
     let started = Instant::now();
-    Loop {
+    let mut screen = Loop {
         ui,
         terminal,
         keyboard: Keyboard::new(keys),
@@ -68,8 +69,17 @@ where
         drawn: started.checked_sub(FRAME).unwrap_or(started),
         due: None,
         log_changed: false,
+    };
+    let exit = screen.run();
+    leave(screen.terminal);
+    exit
+}
+
+/// Dropped with a hidden cursor it would show that itself, and panic where standard error is gone too.
+fn leave<B: Backend>(mut terminal: Terminal<B>) {
+    if terminal.show_cursor().is_err() {
+        std::mem::forget(terminal);
     }
-    .run()
 }
 
 struct Loop<'a, F, B: Backend> {
@@ -88,7 +98,7 @@ struct Loop<'a, F, B: Backend> {
 }
 
 impl<F: Files, B: Backend> Loop<'_, F, B> {
-    fn run(mut self) -> std::io::Result<Exit> {
+    fn run(&mut self) -> std::io::Result<Exit> {
         // The first frame waits for nothing but the ends of the files.
         self.take_status();
         self.take_log();

@@ -37,7 +37,7 @@ use jiff::tz::TimeZone;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::base::{Clock, SystemClock};
+use crate::base::{Clock, Supervisor, SystemClock};
 use crate::event::{Command, Status};
 use crate::follow::{Changes, FileHandle, Log};
 use crate::privacy::Disclosure;
@@ -55,6 +55,10 @@ pub trait Files: Send + Sync {
     fn files(&self) -> Vec<Arc<FileHandle>>;
     /// Told whenever a file grows, appears or ends.
     fn changes(&self) -> Changes;
+    /// Who watches the threads of the screen.
+    fn supervisor(&self) -> Supervisor {
+        Supervisor::default()
+    }
 }
 
 impl Files for Log {
@@ -64,6 +68,10 @@ impl Files for Log {
 
     fn changes(&self) -> Changes {
         Log::changes(self)
+    }
+
+    fn supervisor(&self) -> Supervisor {
+        Log::supervisor(self)
     }
 }
 

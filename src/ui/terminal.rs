@@ -22,6 +22,7 @@ use rustix::process::{Signal, getpid, kill_process};
 use super::looper::run_on;
 use super::steady::Steady;
 use super::{Exit, Files, Ui};
+use crate::base::supervisor::note_panic;
 
 #[derive(Debug, thiserror::Error)]
 pub enum TerminalError {
@@ -96,12 +97,14 @@ impl Drop for Guard {
 }
 
 fn on_panic(info: &PanicHookInfo<'_>, screen: ThreadId, before: &Arc<Hook>) {
+    note_panic(info);
     if std::thread::current().id() == screen {
         give_back();
         before(info);
     } else {
         // Written over the screen it would be read by nobody: it goes to our own log.
-        tracing::error!("{info}");
+        let place = info.location().map(ToString::to_string).unwrap_or_default();
+        tracing::error!("a thread panicked at {place}");
     }
 }
 

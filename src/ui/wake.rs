@@ -13,8 +13,12 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::base::{OnPanic, Supervisor};
 use crate::event::Status;
 use crate::follow::Changes;
+
+/// What it is called where a failure is told.
+const PART: &str = "wake-ups of the screen";
 
 /// What has happened since somebody asked; bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +65,7 @@ impl Wake {
         changes: Changes,
         status: watch::Receiver<Arc<Status>>,
         stop: CancellationToken,
+        supervisor: Supervisor,
     ) -> std::io::Result<Self> {
         let (pipe, other_end) = UnixStream::pair()?;
         pipe.set_nonblocking(true)?;
@@ -70,9 +75,20 @@ impl Wake {
         let bell = Bell { happened: happened.clone(), pipe: other_end };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let until = done.clone();
+        let both = Arc::new((bell, changes));
+        let watch = move || {
+            let (both, status, stop) = (both.clone(), status.clone(), stop.clone());
+            async move {
+                let (bell, changes) = &*both;
+                // After a panic: whatever came meanwhile is looked at.
+                bell.ring(Happened::LOG | Happened::STATUS);
+                bell.watch(changes, status, stop).await;
+            }
+        };
+        let watched = supervisor.task(PART, OnPanic::Restart, done.clone(), watch);
         let thread =
             std::thread::Builder::new().name("screen-wake".to_owned()).spawn(move || {
-                runtime.block_on(until.run_until_cancelled(bell.watch(changes, status, stop)));
+                let _ = runtime.block_on(until.run_until_cancelled(watched));
             })?;
         Ok(Wake { happened, pipe, done, thread: Some(thread) })
     }
@@ -115,8 +131,8 @@ impl Bell {
     }
 
     async fn watch(
-        self,
-        changes: Changes,
+        &self,
+        changes: &Changes,
         mut status: watch::Receiver<Arc<Status>>,
         stop: CancellationToken,
     ) {
@@ -153,5 +169,34 @@ async fn next(signal: &mut Option<Signal>) {
             signal.recv().await;
         }
         None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::*;
+    use crate::follow::Hub;
+
+    #[test]
+    fn a_wake_up_that_breaks_is_run_again_and_misses_nothing() {
+        let (hub, supervisor, stop) =
+            (Hub::default(), Supervisor::default(), CancellationToken::new());
+        let (status, heard) = watch::channel(Arc::new(Status::default()));
+        let mut wake = Wake::start(hub.subscribe(), heard, stop, supervisor.clone()).unwrap();
+        supervisor.break_part(PART);
+        let deadline = Instant::now() + Duration::from_secs(20);
+        let until = |what: &str, is_so: &mut dyn FnMut() -> bool| {
+            while !is_so() {
+                assert!(Instant::now() < deadline, "{what}: not in time");
+                std::thread::sleep(Duration::from_millis(2));
+            }
+        };
+        until("it broke", &mut || !supervisor.failures().is_empty());
+        until("it runs again", &mut || supervisor.down().is_empty());
+        wake.take();
+        status.send_replace(Arc::default());
+        until("it wakes", &mut || wake.take().status());
     }
 }

@@ -82,7 +82,7 @@ fn brief(told: &Told) -> String {
             format!("{} {verb} [{}] {}", change.rule, change.key, change.count)
         }
         Told::Earlier { rule, fired } => format!("{rule} earlier {fired}"),
-        Told::Skipped(count) => format!("skipped {count}"),
+        other => other.to_string(),
     }
 }
 
@@ -171,4 +171,60 @@ async fn nothing_to_read_is_an_end_too() {
     let engine = Engine::start(vec![missing], defaults(), true);
     tokio::time::timeout(DEADLINE, engine.task).await.expect("it ends by itself").unwrap();
     engine.log.stop();
+}
+
+/// A naive time in UTC that is read as Berlin's, a batch that logs when it began.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_arrives_live_fires_whatever_its_own_time_and_a_skew_is_said() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("app.log");
+    append(&path, now(), "INFO", "ready");
+    let mut engine = Engine::start(vec![source("app", &path)], quick_rules(), false);
+    // What stood there at the first look is read when this is told.
+    append(&path, now(), "FATAL", "the first that counts");
+    assert_eq!(brief(&engine.next().await), "fatal fired [] 1");
+    assert_eq!(brief(&engine.next().await), "fatal resolved [] 1");
+    let hour_ago = now().minus(Duration::from_secs(3_700));
+    append(&path, hour_ago, "FATAL", "shop is down");
+    assert_eq!(brief(&engine.next().await), "fatal fired [] 1");
+    for number in 0..5 {
+        append(&path, hour_ago, "ERROR", &format!("failure {number}"));
+    }
+    let mut told = vec![brief(&engine.next().await)];
+    while told.len() < 2 {
+        let next = brief(&engine.next().await);
+        if !next.starts_with("fatal") {
+            told.push(next);
+        }
+    }
+    told.sort();
+    assert_eq!(told[0], "errors fired [app] 5");
+    assert!(told[1].contains("app.log are 61 min behind the clock"), "{}", told[1]);
+    engine.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_thousand_keys_that_fire_at_once_none_is_left_out() {
+    for once in [true, false] {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("app.log");
+        let text: String = (0..1_000)
+            .map(|key| format!("{{\"level\":\"error\",\"user\":\"u{key}\",\"message\":\"x\"}}\n"))
+            .collect();
+        let rule = defaults().remove(1);
+        let rules = vec![RuleConfig { count: 1, by: vec!["user".into()], ..rule }];
+        let first = "{\"level\":\"info\",\"message\":\"ready\"}\n";
+        std::fs::write(&path, if once { text.as_str() } else { first }).unwrap();
+        let mut engine = Engine::start(vec![source("app", &path)], rules, once);
+        if !once {
+            let mut file = std::fs::OpenOptions::new().append(true).open(&path).unwrap();
+            file.write_all(text.as_bytes()).unwrap();
+        }
+        let mut keys = std::collections::BTreeSet::new();
+        while keys.len() < 1_000 {
+            let Told::Transition(fired) = engine.next().await else { continue };
+            assert!(keys.insert(fired.key), "each once");
+        }
+        engine.end().await;
+    }
 }

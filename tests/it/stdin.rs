@@ -172,3 +172,105 @@ fn an_intake_that_cannot_be_written_makes_the_writer_wait() {
     assert!(engine.ended().success());
     assert_eq!(archived(home.path(), &state, "*"), 100_000);
 }
+
+/// `some-program | logwarden --no-ui -` in a script.
+#[test]
+fn an_engine_that_watches_nothing_else_ends_with_its_input() {
+    let home = tempfile::tempdir().unwrap();
+    let state = home.path().join("state");
+    let mut engine = piped(home.path(), &state, &[]);
+    let mut input = engine.input();
+    input.write_all(lines(0..5_000).as_bytes()).unwrap();
+    wait_for("the first lines", PATIENCE, || {
+        (archived(home.path(), &state, "*") > 0).then_some(())
+    });
+    // The last line has no end, and fires a rule.
+    input.write_all(b"{\"seq\":5000,\"level\":\"fatal\"}").unwrap();
+    drop(input);
+    let said = home.path().join("engine.stderr");
+    assert!(engine.ended().success());
+    assert_eq!(archived_numbers(home.path(), &state), (0..=5_000).map(|n| (n, 1)).collect());
+    assert_eq!(segments(&state), Vec::<std::path::PathBuf>::new());
+    let said = fs::read_to_string(said).unwrap();
+    assert_eq!(said.matches("fatal fires").count(), 1, "{said}");
+}
+
+/// It takes nothing, so the rest waits for the next start, and the code says so.
+#[test]
+fn an_input_that_cannot_be_delivered_ends_with_code_1() {
+    let home = tempfile::tempdir().unwrap();
+    let state = home.path().join("state");
+    let output = home.path().join("missing/output.jsonl");
+    let config = format!("[sink.out]\nkind = \"file\"\npath = \"{}\"\n", output.display());
+    fs::write(home.path().join("config.toml"), config).unwrap();
+    let mut engine = piped(home.path(), &state, &["--config", "config.toml"]);
+    let mut input = engine.input();
+    input.write_all(lines(0..10).as_bytes()).unwrap();
+    drop(input);
+    assert_eq!(engine.ended().code(), Some(1));
+    assert_eq!(segments(&state).len(), 1);
+    fs::create_dir(home.path().join("missing")).unwrap();
+    let mut command = logwarden(home.path());
+    command.args(["--no-ui", "--config", "config.toml", "--state-dir"]).arg(&state).arg("-");
+    expect(&mut command, 0);
+    assert_eq!(fs::read_to_string(output).unwrap().lines().count(), 10);
+}
+
+/// Binary data is no log: it is said, and it is no reason to wait for ever.
+#[test]
+fn an_input_that_is_no_text_is_an_end_too() {
+    let home = tempfile::tempdir().unwrap();
+    let state = home.path().join("state");
+    let mut engine = piped(home.path(), &state, &[]);
+    let mut input = engine.input();
+    input.write_all(&(0..100_000u32).flat_map(u32::to_le_bytes).collect::<Vec<_>>()).unwrap();
+    drop(input);
+    engine.ended();
+    // As a compressed stream begins, and goes on otherwise; and one that is whole.
+    for bytes in [b"\x1f\x8b\x08\x00 is no stream\n".to_vec(), gzip(lines(0..10).as_bytes())] {
+        let mut engine = piped(home.path(), &state, &[]);
+        engine.input().write_all(&bytes).unwrap();
+        engine.ended();
+    }
+    assert_eq!(archived(home.path(), &state, "seq:*"), 10);
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// As a shell makes them for `<(program)`; each for itself, and to its end.
+#[test]
+fn named_pipes_are_read_as_standard_input_is() {
+    for arguments in [&["--once"][..], &[]] {
+        let home = tempfile::tempdir().unwrap();
+        let (state, log) = (home.path().join("state"), home.path().join("app.log"));
+        let pipes = ["one", "two"].map(|name| home.path().join(name));
+        let mut command = logwarden(home.path());
+        command.args(["--no-ui", "--state-dir"]).arg(&state).args(arguments);
+        for pipe in &pipes {
+            assert!(std::process::Command::new("mkfifo").arg(pipe).status().unwrap().success());
+            command.arg(pipe);
+        }
+        let mut numbers = 1_000;
+        if !arguments.is_empty() {
+            fs::write(&log, lines(1_000..1_010)).unwrap();
+            command.arg(&log);
+            numbers = 1_010;
+        }
+        let engine = Engine::spawn(home.path(), &mut command);
+        let writers = pipes.clone().into_iter().zip([0..500, 500..1_000]).map(|(pipe, range)| {
+            std::thread::spawn(move || {
+                // Opened when somebody reads.
+                let mut pipe = fs::OpenOptions::new().write(true).open(pipe).unwrap();
+                lines(range).lines().for_each(|line| writeln!(pipe, "{line}").unwrap());
+            })
+        });
+        let writers: Vec<_> = writers.collect();
+        writers.into_iter().for_each(|writer| writer.join().unwrap());
+        assert!(engine.ended().success());
+        assert_eq!(archived_numbers(home.path(), &state), (0..numbers).map(|n| (n, 1)).collect());
+    }
+}

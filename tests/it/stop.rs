@@ -1,10 +1,11 @@
 //! Whoever says stop is obeyed, whatever a blocking call waits for.
 
+use std::io::Read;
 use std::process::{Child, ChildStdout, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::bench::{Bench, lines};
-use crate::program::{send_signal, wait_for};
+use crate::program::{Engine, archived, logwarden, send_signal, wait_for};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -60,11 +61,76 @@ fn a_second_signal_waits_for_no_pipe() {
     let mut stuck = Stuck::start();
     let asked = Instant::now();
     stuck.signal();
-    // Two that come at the same moment are one.
-    wait_for("the first one is taken", PATIENCE, || {
-        (asked.elapsed() > Duration::from_millis(300)).then_some(())
-    });
-    stuck.signal();
+    // Those within a second of it are the same one.
+    for more in 1..=4 {
+        wait_for("the next one", PATIENCE, || {
+            (asked.elapsed() > Duration::from_millis(1_500) * more).then_some(())
+        });
+        if stuck.child.try_wait().unwrap().is_some() {
+            break;
+        }
+        stuck.signal();
+    }
     assert!(stuck.ended().success());
-    assert!(asked.elapsed() < Duration::from_secs(5), "{:?}", asked.elapsed());
+    // The drain alone takes ten.
+    assert!(asked.elapsed() < Duration::from_secs(9), "{:?}", asked.elapsed());
+}
+
+/// timeout(1) sends one to the program and one to its group.
+#[test]
+fn two_signals_in_a_row_are_one() {
+    let home = tempfile::tempdir().unwrap();
+    let log = home.path().join("app.log");
+    std::fs::write(&log, lines(1, 0..100)).unwrap();
+    let state = home.path().join("state");
+    let engine = Engine::start(home.path(), &state, &[&log]);
+    wait_for("it is at work", PATIENCE, || engine.said().contains("1 file,").then_some(()));
+    send_signal(engine.id(), "TERM");
+    let said = home.path().join("engine.stderr");
+    assert!(engine.terminate().success());
+    let said = std::fs::read_to_string(said).unwrap();
+    assert!(!said.contains("stopped at once"), "{said}");
+}
+
+/// As `logwarden … | head -1`.
+#[test]
+fn a_reader_that_goes_away_is_named_and_is_the_end() {
+    for once in [&[][..], &["--once"]] {
+        let bench = Bench::new("enabled = false\nurls = [\"http://localhost:1\"]\n[sink.stdout]");
+        bench.append("a.log", &lines(1, 0..50_000));
+        let mut command = bench.command(once);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("it starts");
+        let mut first = [0; 100];
+        let mut output = child.stdout.take().expect("it is a pipe");
+        output.read_exact(&mut first).unwrap();
+        drop(output);
+        let ended = child.wait_with_output().unwrap();
+        let said = String::from_utf8(ended.stderr).unwrap();
+        assert!(ended.status.success(), "{said}");
+        assert!(said.contains("standard output was closed by its reader"), "{said}");
+        assert!(!said.contains("next try"), "{said}");
+    }
+}
+
+/// As `logwarden … 2>&1 | head -1`: nothing of what it is to do depends on who listens.
+#[test]
+fn a_standard_error_that_is_gone_changes_nothing() {
+    let home = tempfile::tempdir().unwrap();
+    let (log, state) = (home.path().join("app.log"), home.path().join("state"));
+    std::fs::write(&log, lines(1, 0..100)).unwrap();
+    let mut command = logwarden(home.path());
+    command.args(["--no-ui", "--once", "--log-level", "trace", "--state-dir"]).arg(&state);
+    let mut child = command.arg(&log).stderr(Stdio::piped()).spawn().expect("it starts");
+    drop(child.stderr.take());
+    let ended = wait_for("its end", PATIENCE, || child.try_wait().unwrap());
+    assert_eq!(ended.code(), Some(0));
+    assert_eq!(archived(home.path(), &state, "*"), 100);
+    for wrong in [&["parse", "no-such-file"][..], &["no-such-command"], &["--no-ui", "--once"]] {
+        let mut child =
+            logwarden(home.path()).args(wrong).stderr(Stdio::piped()).spawn().expect("it starts");
+        drop(child.stderr.take());
+        let ended = wait_for("its end", PATIENCE, || child.try_wait().unwrap());
+        assert!(matches!(ended.code(), Some(1 | 2)), "{wrong:?}: {ended}");
+    }
 }

@@ -185,6 +185,35 @@ fn a_signal_gives_the_terminal_back() {
     }
 }
 
+/// All three descriptors of the program are on the terminal that goes.
+#[test]
+fn a_window_that_is_closed_is_an_end_that_leaves_nothing_behind() {
+    let home = tempfile::tempdir().unwrap();
+    let scratch = home.path().join("scratch");
+    std::fs::create_dir(&scratch).unwrap();
+    let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_logwarden"));
+    command.arg("demo");
+    command.env_clear();
+    command.env("TERM", "xterm-256color");
+    command.env("HOME", home.path());
+    command.env("TMPDIR", &scratch);
+    command.cwd(home.path());
+    let pair = native_pty_system().openpty(PtySize::default()).unwrap();
+    let mut child = pair.slave.spawn_command(command).unwrap();
+    drop(pair.slave);
+    let mut window = pair.master.try_clone_reader().unwrap();
+    let (mut drawn, mut buffer) = (Vec::new(), [0; 4096]);
+    while !drawn.windows(7).any(|text| text == b"archive") {
+        let count = window.read(&mut buffer).unwrap();
+        drawn.extend_from_slice(&buffer[..count]);
+    }
+    assert_eq!(std::fs::read_dir(&scratch).unwrap().count(), 1);
+    drop((window, pair.master));
+    let ended = wait_for("the end of the program", PATIENCE, || child.try_wait().unwrap());
+    assert_eq!((ended.exit_code(), ended.signal()), (0, None));
+    assert_eq!(std::fs::read_dir(&scratch).unwrap().count(), 0);
+}
+
 #[test]
 fn it_can_be_suspended_and_goes_on() {
     let scratch = tempfile::tempdir().unwrap();

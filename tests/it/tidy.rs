@@ -130,6 +130,28 @@ fn unsafe_and_leftovers_are_absent() {
     }
 }
 
+/// They panic where standard output or standard error is gone: `base::stderr` is there instead.
+const BANNED: [&str; 4] = ["eprintln!(", "eprint!(", "println!(", "print!("];
+
+#[test]
+fn nothing_writes_where_a_closed_terminal_would_be_a_panic() {
+    let mut wrong = Vec::new();
+    let is_tests = |path: &PathBuf| path.iter().any(|part| part == "tests" || part == "tests.rs");
+    for path in sources(&root().join("src")).into_iter().filter(|path| !is_tests(path)) {
+        let text = std::fs::read_to_string(&path).unwrap();
+        for (number, line) in text.lines().enumerate() {
+            let code = line.split("//").next().unwrap_or("");
+            let banned = BANNED.iter().any(|banned| code.contains(banned));
+            let own = path.ends_with("src/base/stderr.rs");
+            let writes = code.contains("io::stderr()") && !code.contains("is_terminal()");
+            if banned || writes && !own {
+                wrong.push(format!("{}:{}: {}", path.display(), number + 1, line.trim()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "write with base::stderr:\n  {}", wrong.join("\n  "));
+}
+
 /// Past this a file has two subjects.
 const LONGEST_FILE: usize = 400;
 /// The same for a `tests.rs`, which is a list of cases.

@@ -127,6 +127,16 @@ impl Bench {
         self
     }
 
+    /// An error that stood in its file at the first look.
+    fn feed_old(&mut self, source: &str, second: i64) {
+        self.feeds.push(Feed::new(source));
+        let batch =
+            self.feeds.last_mut().unwrap().batch(second, Level::Error, "x", Flags::default());
+        let seen = &mut self.seen;
+        let tell = &mut |change| seen.push(brief(change));
+        self.engine.on_old_event(&batch.event(0), at(LATER), tell);
+    }
+
     /// An error of `app`.
     fn error(&mut self, second: i64) -> &mut Self {
         self.feed("app", second, Level::Error, "x", LATER)
@@ -303,13 +313,24 @@ fn states_and_counts_follow_what_a_person_sees() {
 fn what_ended_long_ago_is_resolved_once_everything_old_is_read() {
     let mut bench = Bench::new(vec![errors(2, 60, &["source"])]);
     for (source, second) in [("old", 100), ("old", 101), ("new", LATER - 10), ("new", LATER - 9)] {
-        bench.feed(source, second, Level::Error, "x", LATER);
+        bench.feed_old(source, second);
     }
     bench.seen();
     assert_eq!(bench.settle(LATER).seen(), ["e resolved [old] 2 100-101"]);
     let status = bench.status(0, LATER);
     assert_eq!((status.state, status.key, status.fired), (RuleState::Firing, "new".into(), 2));
     assert_eq!(bench.tick(LATER + 60).seen().len(), 1);
+}
+
+/// A naive time that is read in another zone, or a batch that logs when it began.
+#[test]
+fn what_is_still_heard_goes_on_firing_whatever_its_own_time() {
+    let mut bench = Bench::new(vec![errors(2, 60, &["source"])]);
+    bench.feed_old("app", LATER - 3_601);
+    bench.feed("app", LATER - 3_600, Level::Error, "x", LATER);
+    assert_eq!(bench.seen().len(), 1);
+    assert_eq!(bench.settle(LATER + 1).seen(), [""; 0]);
+    assert_eq!(bench.tick(LATER + 60).seen().len(), 1, "silence ends it");
 }
 
 #[test]

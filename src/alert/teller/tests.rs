@@ -24,22 +24,35 @@ use Change::{Fired, Resolved};
 
 /// What is told of these, first while catching up, then live.
 fn check(once: bool, before: &[Transition], live: &[Transition], expected: &[&str]) {
+    check_as(true, once, before, live, expected);
+}
+
+/// `arrives`: what comes later was not in its file at the first look.
+fn check_as(
+    arrives: bool,
+    once: bool,
+    before: &[Transition],
+    live: &[Transition],
+    expected: &[&str],
+) {
     let mut teller = Teller::new(once);
     let mut told = Vec::new();
     let mut tell = |line: Told| {
         told.push(match line {
             Told::Transition(t) => format!("{:?} {}", t.change, t.key),
             Told::Earlier { rule, fired } => format!("{rule} earlier {fired}"),
-            Told::Skipped(count) => format!("skipped {count}"),
+            other => other.to_string(),
         });
     };
     for transition in before {
-        teller.on_transition(transition.clone(), NOW, &mut tell);
+        teller.on_transition(transition.clone(), false, NOW, &mut tell);
     }
     teller.on_live(NOW, &mut tell);
+    teller.tell_earlier(&mut tell);
     for transition in live {
-        teller.on_transition(transition.clone(), NOW, &mut tell);
+        teller.on_transition(transition.clone(), arrives, NOW, &mut tell);
     }
+    teller.tell_earlier(&mut tell);
     assert_eq!(told, expected);
 }
 
@@ -61,9 +74,27 @@ fn what_is_over_is_told_if_young_and_counted_if_old() {
 #[test]
 fn an_old_file_that_appears_later_alarms_nobody() {
     let old = [change(Fired, "a", 90_000), change(Resolved, "a", 90_000)];
-    check(false, &[], &old, &[]);
+    check_as(false, false, &[], &old, &["r earlier 1"]);
     let young = [change(Fired, "a", 1), change(Resolved, "a", 1)];
-    check(false, &[], &young, &["Fired a", "Resolved a"]);
+    check_as(false, false, &[], &young, &["Fired a", "Resolved a"]);
+}
+
+#[test]
+fn what_arrives_live_is_told_whatever_its_own_time() {
+    let old = [change(Fired, "a", 90_000), change(Resolved, "a", 90_000)];
+    check(false, &[], &old, &["Fired a", "Resolved a"]);
+}
+
+#[test]
+fn what_arrives_while_the_rest_is_caught_up_with_is_told_at_once() {
+    let mut teller = Teller::new(false);
+    let mut told = Vec::new();
+    let mut tell = |line| told.push(line);
+    let (fired, resolved) = (change(Fired, "a", 9_000), change(Resolved, "a", 9_000));
+    teller.on_transition(fired.clone(), true, NOW, &mut tell);
+    teller.on_transition(resolved.clone(), true, NOW, &mut tell);
+    teller.on_live(NOW, &mut tell);
+    assert_eq!(told, [Told::Transition(fired), Told::Transition(resolved)]);
 }
 
 #[test]
@@ -89,4 +120,21 @@ fn lines_are_safe_and_say_what_when_and_why() {
     );
     let earlier = Told::Earlier { rule: "r".into(), fired: 2_000 };
     assert_eq!(earlier.to_string(), "r fired 2,000 times in what was there before; it is over");
+}
+
+#[test]
+fn times_that_are_not_those_of_the_clock_and_late_matches_are_said() {
+    let behind = Told::Skewed {
+        source: "app".into(),
+        path: "/var/log/app.log".into(),
+        ahead: false,
+        by: Duration::from_secs(3_600),
+    };
+    let text = behind.to_string();
+    assert!(
+        text.starts_with("the times of /var/log/app.log are 60 min behind the clock"),
+        "{text}"
+    );
+    let late = Told::Late { rule: "r".into(), matches: 1_000 }.to_string();
+    assert!(late.starts_with("r: 1,000 matches were not counted"), "{late}");
 }

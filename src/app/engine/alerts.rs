@@ -1,23 +1,30 @@
-//! The rules while an engine runs: started, told as notices, stopped.
+//! The rules while an engine runs: started, told as messages, stopped.
 
 use std::sync::Arc;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Mutex, mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::alert::{self, Change, Told};
+use super::burst::Bursts;
+use crate::alert::{self, Change, Rules, Told};
 use crate::app::board::Notices;
 use crate::app::settings::Settings;
 use crate::app::sinks::Maker;
+use crate::base::{Clock, OnPanic};
 use crate::event::Level;
 use crate::event::status::RuleStatus;
 
+/// What tells of them is called where a failure is told.
+const TELLER: &str = "alert messages";
+
 /// The rules at work.
 pub(super) struct Alerts {
-    pub task: JoinHandle<()>,
+    task: Option<JoinHandle<()>>,
     stop: CancellationToken,
+    /// No more will come: they end when everything that is there is evaluated.
+    pub finish: CancellationToken,
     pub statuses: watch::Receiver<Vec<RuleStatus>>,
 }
 
@@ -29,29 +36,88 @@ impl Alerts {
         tasks: &TaskTracker,
     ) -> Alerts {
         let (log, clock) = (maker.log.clone(), maker.clock.clone());
+        let supervisor = log.supervisor();
         let policy = Arc::new(settings.privacy.policy().with_keys(maker.sealer.clone()));
-        let rules = settings.rules.clone();
-        let (consumer, outputs) = alert::Consumer::new(log, rules, &policy, clock, maker.once);
-        tasks.spawn(tell(outputs.told, maker.notices.clone()));
-        let stop = stop.child_token();
-        let task = tokio::spawn(consumer.run(stop.clone()));
-        Alerts { task, stop, statuses: outputs.statuses }
+        let configured = settings.rules.clone();
+        let (rules, outputs) = Rules::new(log, configured, &policy, clock.clone(), maker.once);
+        let told = Arc::new(Mutex::new((outputs.told, Bursts::default())));
+        let notices = maker.notices.clone();
+        let telling = move || tell(told.clone(), notices.clone(), clock.clone());
+        let telling = supervisor.clone().task(TELLER, OnPanic::Restart, stop.clone(), telling);
+        tasks.spawn(telling);
+        let (stop, finish) = (stop.child_token(), rules.finish());
+        // With `--once` all that fired would be told again.
+        let on_panic = if maker.once { OnPanic::End } else { OnPanic::Restart };
+        let until = stop.clone();
+        let consume = move || rules.consumer().run(until.clone());
+        let consuming = supervisor.task(alert::PART, on_panic, stop.clone(), consume);
+        Alerts { task: Some(tokio::spawn(consuming)), stop, finish, statuses: outputs.statuses }
     }
 
     /// Returns when nothing of it runs any more.
     pub async fn stop(&mut self) {
         self.stop.cancel();
-        let _ = (&mut self.task).await;
+        self.ended().await;
+    }
+
+    /// Pends until they have ended by themselves.
+    pub async fn ended(&mut self) {
+        if let Some(task) = &mut self.task {
+            let _ = task.await;
+            self.task = None;
+        }
     }
 }
 
-/// What rules have to say is a notice: a line on stderr, or one on the screen.
-async fn tell(mut told: mpsc::Receiver<Told>, notices: Notices) {
-    while let Some(told) = told.recv().await {
-        let level = match &told {
-            Told::Transition(transition) if transition.change == Change::Fired => Level::Error,
-            _ => Level::Info,
+type Heard = Arc<Mutex<(mpsc::Receiver<Told>, Bursts)>>;
+
+/// What rules have to say is a message: a line on standard error, or one on the screen. Of many at once standard error
+/// gets each, the list of the newest ones a few and the number of the others.
+async fn tell(heard: Heard, notices: Notices, clock: Arc<dyn Clock>) {
+    let mut heard = heard.lock().await;
+    let (told, bursts) = &mut *heard;
+    loop {
+        let wait = bursts.next().map(|at| at.saturating_sub(clock.uptime()));
+        let due = async {
+            match wait {
+                Some(wait) => tokio::time::sleep(wait).await,
+                None => std::future::pending().await,
+            }
         };
-        notices.add(level, told.to_string());
+        let told = tokio::select! {
+            told = told.recv() => told,
+            () = due => {
+                sum_up(bursts, clock.uptime(), &notices);
+                continue;
+            }
+        };
+        match told {
+            Some(Told::Transition(transition)) => {
+                let fired = transition.change == Change::Fired;
+                let level = if fired { Level::Error } else { Level::Info };
+                let text = transition.to_string();
+                match bursts.is_told(&transition, clock.uptime()) {
+                    true => notices.add(level, text),
+                    false => notices.say(level, &text),
+                }
+            }
+            Some(other) => notices.add(level_of(&other), other.to_string()),
+            None => break,
+        }
+    }
+    // The end: nothing more will come.
+    sum_up(bursts, std::time::Duration::MAX, &notices);
+}
+
+fn sum_up(bursts: &mut Bursts, now: std::time::Duration, notices: &Notices) {
+    for (level, text) in bursts.over(now) {
+        notices.list(level, text);
+    }
+}
+
+fn level_of(told: &Told) -> Level {
+    match told {
+        Told::Skewed { .. } | Told::Late { .. } => Level::Warning,
+        Told::Transition(_) | Told::Earlier { .. } => Level::Info,
     }
 }

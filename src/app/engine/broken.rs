@@ -9,6 +9,7 @@ use tokio::task::JoinError;
 use tokio::time::{Instant, sleep_until};
 
 use super::Engine;
+use super::end::reason_of;
 use crate::app::sinks::{Left, Recipe};
 use crate::base::backoff::Backoff;
 use crate::base::{bytes, with_causes};
@@ -105,7 +106,8 @@ impl Broken {
 
 impl Engine {
     /// Its worker is gone without a word.
-    pub(super) fn put_aside(&mut self, place: usize, error: &JoinError) {
+    pub(super) fn put_aside(&mut self, place: usize, error: JoinError) {
+        let reason = reason_of(error);
         let (recipe, mut status, left) = self.sinks.remove(place).put_aside();
         // What was under way is read again.
         status.bytes.waiting += std::mem::take(&mut status.bytes.in_flight);
@@ -113,7 +115,7 @@ impl Engine {
         status.paused_by = left.paused_by().map(str::to_owned);
         let told = watch::Sender::new(status.clone());
         let waiting = Waiting { recipe, left, place, due: None, status, told };
-        self.wait(waiting, format!("its worker broke ({error}), by a fault in Logwarden"));
+        self.wait(waiting, format!("its worker broke ({reason}), by a fault in Logwarden"));
         self.introduce();
     }
 

@@ -138,6 +138,7 @@ impl Engine {
             keys: old.keys.clone(),
             makes_keys: old.makes_keys,
             stdin: old.stdin,
+            pipes: old.pipes.clone(),
             dead_letters_most: old.dead_letters_most,
             intake_most: old.intake_most,
             masked: old.masked,

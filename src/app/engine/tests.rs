@@ -2,6 +2,7 @@ use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
@@ -23,6 +24,7 @@ fn settings(home: &Path, output: PathBuf) -> Settings {
     Settings {
         sources: vec![source],
         stdin: false,
+        pipes: Vec::new(),
         ad_hoc: false,
         ship: Ship { start: ShipStart::Auto, every: None, after: None },
         sinks: vec![SinkSettings { name: "out".to_owned(), kind, ..SinkSettings::archive() }],
@@ -89,14 +91,14 @@ async fn the_first_word_that_it_runs_names_its_sinks() {
         });
         let engine = Engine::start(&settings, desk, false, Ownership::Required, clock).await;
         assert_eq!(tokio::time::timeout(DEADLINE, first).await.unwrap().unwrap(), 1);
-        engine.unwrap().stop(false).await;
+        engine.unwrap().stop().await;
     }
 }
 
 fn obeying(mut engine: Engine, reread: Reread) -> JoinHandle<()> {
     tokio::spawn(async move {
-        engine.obey(false, &reread).await;
-        engine.stop(false).await;
+        engine.obey(&reread).await;
+        engine.stop().await;
     })
 }
 
@@ -237,10 +239,10 @@ async fn the_end_waits_so_long_for_a_sink_and_then_names_it() {
     let (short, long) = (Duration::from_millis(50), DEADLINE);
     engine.sinks[0].hang_worker();
     assert_eq!(sinks::stop(std::mem::take(&mut engine.sinks), short).await, ["out"]);
-    engine.stop(false).await;
+    engine.stop().await;
     let (mut engine, ..) = started(&settings, false).await;
     assert!(sinks::stop(std::mem::take(&mut engine.sinks), long).await.is_empty());
-    engine.stop(false).await;
+    engine.stop().await;
 }
 
 /// Its output is a folder that is not there, so it is never through.
@@ -251,9 +253,9 @@ async fn once_fails_where_a_worker_breaks() {
     let settings = settings(home.path(), home.path().join("missing/out.jsonl"));
     let (mut engine, _, status) = started(&settings, true).await;
     engine.sinks[0].break_worker();
-    let obeyed = tokio::time::timeout(DEADLINE, engine.obey(true, &no_reload())).await;
+    let obeyed = tokio::time::timeout(DEADLINE, engine.obey(&no_reload())).await;
     obeyed.expect("it ends");
-    engine.stop(true).await;
+    engine.stop().await;
     let undelivered = report::undelivered(&status.borrow()).unwrap();
     assert!(undelivered.contains("sink out: its worker broke"), "{undelivered}");
 }
@@ -270,3 +272,5 @@ fn a_screen_beside_an_engine_makes_no_key() {
     let sealer = keys::sealer(&settings, &Store::ephemeral(), true).unwrap();
     sealer.keyring().for_sealing(april).unwrap();
 }
+
+mod watched;

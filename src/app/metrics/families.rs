@@ -68,8 +68,8 @@ const ENGINE: &[Family<Status>] = &[
     Family(Gauge, "memory_anonymous_bytes", |_| process::anonymous_memory(), "Backed by no file."),
 ];
 
-/// All of them, as text.
-pub fn page(status: &Status) -> String {
+/// All of them, as text. `failures`: panics of each part of the engine that had any.
+pub fn page(status: &Status, failures: &[(&str, u64)]) -> String {
     let mut page = Page::default();
     page.family("logwarden_build_info", Gauge, "The version that runs.");
     page.sample(&[("version", env!("CARGO_PKG_VERSION"))], 1.0);
@@ -79,6 +79,10 @@ pub fn page(status: &Status) -> String {
     for Family(kind, name, value, help) in ENGINE {
         page.family(&format!("logwarden_{name}"), *kind, help);
         value(status).into_iter().for_each(|value| page.sample(&[], value));
+    }
+    page.family("logwarden_part_failures_total", Counter, "Parts that failed by a fault of ours.");
+    for (part, failures) in failures {
+        count(*failures).into_iter().for_each(|value| page.sample(&[("part", part)], value));
     }
     page.family("logwarden_engine_state", Gauge, "1 for the state it is in.");
     states(&mut page, None, &ENGINE_STATES, engine_state(&status.engine));

@@ -43,7 +43,7 @@ impl Left {
             Order::ShipNow => self.orders.push(order),
             // Whatever was asked before is over with it.
             Order::Pause { .. } | Order::Resume => self.orders = vec![order],
-            Order::Retry | Order::Where(_) => {}
+            Order::Retry | Order::Finish | Order::Where(_) => {}
         }
     }
 

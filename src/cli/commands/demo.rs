@@ -10,7 +10,7 @@ use crate::alert;
 use crate::app::engine::Reread;
 use crate::base::SystemClock;
 use crate::cli::arguments::Global;
-use crate::cli::exit::Exit;
+use crate::cli::exit::{Exit, say};
 use crate::cli::resolve;
 use crate::cli::scratch::Scratch;
 use crate::generate;
@@ -32,8 +32,8 @@ pub fn run(global: &Global) -> anyhow::Result<Exit> {
     let exit = super::run::with_screen(&settings, "logwarden demo", &reread);
     stop.cancel();
     match writing.join() {
-        Ok(Err(error)) => tracing::warn!(%error, "the generators stopped early"),
-        Err(_) => tracing::warn!("the generators panicked"),
+        Ok(Err(error)) => say(format_args!("the demonstration stopped writing early: {error}")),
+        Err(_) => say("the demonstration stopped writing early, by a fault in Logwarden"),
         Ok(Ok(())) => {}
     }
     Ok(exit)

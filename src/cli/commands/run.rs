@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use crate::app::engine::{Reread, StartError};
 use crate::app::headless::{self, Ended};
-use crate::app::screen;
+use crate::app::screen::{self, ScreenError};
 use crate::app::settings::{Settings, SinkKind};
+use crate::base::stderr;
 use crate::cli::arguments::{Global, Watch};
 use crate::cli::config::ConfigErrors;
 use crate::cli::exit::{self, Exit, usage_error};
@@ -64,6 +65,10 @@ fn without_screen(settings: &Settings, once: bool, reread: &Reread) -> Exit {
             exit::say("stopped at once; what was not confirmed is read again at the next start");
             Exit::Done
         }
+        Ok(Ended::Broken(failure)) => {
+            exit::say(failure);
+            Exit::Broken
+        }
         Err(error) => start_error(error),
     }
 }
@@ -71,11 +76,11 @@ fn without_screen(settings: &Settings, once: bool, reread: &Reread) -> Exit {
 /// The screen, and the engine beside it.
 pub fn with_screen(settings: &Settings, title: &str, reread: &Reread) -> Exit {
     if let Some(reason) = no_screen_because() {
-        eprintln!(
+        stderr::line(format_args!(
             "logwarden: {reason}, so there can be no screen and nothing was shipped.\n\
              Use `logwarden --no-ui PATH…` to run without one, `logwarden search QUERY` to look into what \
              was shipped, or `logwarden parse FILE` to see what is understood."
-        );
+        ));
         return Exit::Usage;
     }
     on_screen(settings, screen::options(settings, title), reread)
@@ -90,6 +95,10 @@ pub fn needs_a_screen() -> anyhow::Result<()> {
 pub fn on_screen(settings: &Settings, options: ui::Options, reread: &Reread) -> Exit {
     match screen::run(settings, options, reread) {
         Ok(()) => Exit::Done,
+        Err(ScreenError::Broken(failure)) => {
+            exit::say(failure);
+            Exit::Broken
+        }
         Err(error) => exit::report(&anyhow::Error::from(error)),
     }
 }

@@ -54,6 +54,8 @@ pub(in crate::follow) struct Tracked {
     pub size: u64,
     /// At first sight.
     pub first_size: u64,
+    /// What begins before it stood in the file at first sight; 0 where all of it came while we followed its name.
+    pub history: u64,
     pub modified: Option<SystemTime>,
     /// Uptime of the last growth.
     pub grown: Duration,
@@ -102,6 +104,7 @@ impl Tracked {
             links: 0,
             size,
             first_size: size,
+            history: size,
             modified: None,
             grown: now,
             marks: VecDeque::new(),

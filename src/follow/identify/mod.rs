@@ -252,6 +252,7 @@ impl Follower {
 
     fn refuse(&mut self, id: FileId, what: &str) {
         self.set_stage(id, Stage::Refused);
+        self.note_end_of_segment(id);
         let Some(tracked) = self.catalog.get_mut(id) else { return };
         let path = tracked.handle.path();
         let reason = format!("{what}, not text: not read");

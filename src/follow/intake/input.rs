@@ -15,6 +15,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
 use super::segment::Segment;
+use crate::base::OnPanic;
 use crate::event::Level;
 use crate::follow::notices::{self, Topic};
 use crate::follow::shared::Shared;
@@ -27,6 +28,11 @@ const SEGMENT: u64 = 64 << 20;
 const LONGEST: u64 = 2 * SEGMENT;
 /// What could not be written is tried again after this.
 const RETRY: Duration = Duration::from_secs(1);
+
+/// After this many panics in a row it is not run again.
+const RESTARTS: u32 = 5;
+/// What it is called where a failure is told.
+const PART: &str = "standard input reader";
 
 /// The thread that takes standard input in. Ends with the input, or when it is told to.
 #[derive(Debug)]
@@ -61,10 +67,9 @@ impl Input {
     pub fn stop(&mut self) {
         // Both ends are ours: hanging up wakes the other one.
         let _ = self.stop.shutdown(std::net::Shutdown::Both);
-        if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
-        {
-            tracing::error!("the reader of standard input has failed; nothing more is taken in");
+        if let Some(thread) = self.thread.take() {
+            // A panic has been told by who watches it.
+            let _ = thread.join();
         }
     }
 }
@@ -100,18 +105,45 @@ impl Taker {
         #[cfg(target_os = "linux")]
         // Best effort: a larger pipe means larger groups.
         let _ = rustix::pipe::fcntl_setpipe_size(&self.input, GROUP);
-        let ended = loop {
-            let gathered = self.gather();
-            let kept = self.keep();
-            if !kept || gathered != Gathered::More {
-                break kept && gathered == Gathered::Ended;
-            }
-        };
+        let ended = self.take_watched();
+        self.end_segment();
         self.shared.incoming.end();
         if ended {
             self.say(Level::Info, "standard input has ended".to_owned());
         }
         self.call_follower();
+    }
+
+    /// What was read and is not durable outlives a panic: nothing of it is lost, or written twice.
+    fn take_watched(&mut self) -> bool {
+        let supervisor = self.shared.supervisor.clone();
+        loop {
+            match supervisor.guard(PART, OnPanic::RestartAtMost(RESTARTS), || self.take()) {
+                Ok(ended) => return ended,
+                Err(Some(wait)) => drop(self.stopped_within(wait)),
+                Err(None) => {
+                    self.say(Level::Error, notices::input_lost(self.buffer.len() as u64));
+                    return false;
+                }
+            }
+        }
+    }
+
+    /// Until the input ends, or until it is told to: then `false`.
+    fn take(&mut self) -> bool {
+        loop {
+            let gathered = self.gather();
+            self.shared.supervisor.checkpoint(PART);
+            let kept = self.keep();
+            if !kept || gathered != Gathered::More {
+                return kept && gathered == Gathered::Ended;
+            }
+        }
+    }
+
+    fn stopped_within(&self, wait: Duration) -> bool {
+        let mut fds = [PollFd::from_borrowed_fd(self.stopped.as_fd(), PollFlags::IN)];
+        poll_for(&mut fds, Some(wait)).is_err() || !fds[0].revents().is_empty()
     }
 
     /// Waits for something, then takes what is there.
@@ -167,8 +199,7 @@ impl Taker {
                 }
                 Err(error) => self.say(Level::Error, notices::intake_full(&self.folder, &error)),
             }
-            let mut fds = [PollFd::from_borrowed_fd(self.stopped.as_fd(), PollFlags::IN)];
-            if poll_for(&mut fds, Some(RETRY)).is_err() || !fds[0].revents().is_empty() {
+            if self.stopped_within(RETRY) {
                 self.say(Level::Error, notices::input_lost(self.buffer.len() as u64));
                 return false;
             }
@@ -185,8 +216,7 @@ impl Taker {
             _ => None,
         };
         if upto == Some(0) {
-            self.segment = None;
-            self.shared.incoming.end_segment();
+            self.end_segment();
         }
         let new = self.segment.is_none();
         if new {
@@ -205,6 +235,12 @@ impl Taker {
             hints.paths.insert(path);
         });
         Ok(())
+    }
+
+    fn end_segment(&mut self) {
+        if let Some(segment) = self.segment.take() {
+            self.shared.incoming.end_segment(segment.place);
+        }
     }
 
     fn call_follower(&self) {

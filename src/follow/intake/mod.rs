@@ -9,13 +9,14 @@ mod rescue;
 mod segment;
 mod tend;
 
+use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
 use std::fs::Metadata;
 use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::identity::Place;
 use super::{SourceConfig, Start};
@@ -81,8 +82,8 @@ impl Intake {
 /// What the writer of segments tells the follower.
 #[derive(Debug, Default)]
 pub(in crate::follow) struct Incoming {
-    /// Standard input has not ended.
-    open: AtomicBool,
+    /// Inputs that have not ended.
+    open: AtomicUsize,
     /// It is to be delivered, though it was only looked at first.
     kept: AtomicBool,
     segments: Mutex<Segments>,
@@ -92,13 +93,15 @@ pub(in crate::follow) struct Incoming {
 struct Segments {
     /// Made by this process.
     made: Vec<Place>,
-    /// The one that is being written, and how far it is durable.
-    current: Option<(Place, u64)>,
+    /// Those that are being written, one an input, and how far they are durable.
+    current: Vec<(Place, u64)>,
+    /// Those whose end is known to readers.
+    ended: HashSet<Place>,
 }
 
 impl Incoming {
     pub fn new(open: bool) -> Self {
-        let (open, kept) = (AtomicBool::new(open), AtomicBool::new(false));
+        let (open, kept) = (AtomicUsize::new(usize::from(open)), AtomicBool::new(false));
         Incoming { open, kept, segments: Mutex::default() }
     }
 
@@ -110,43 +113,61 @@ impl Incoming {
         self.kept.load(Ordering::Acquire)
     }
 
+    /// So many inputs are about to begin.
+    pub fn expect(&self, inputs: usize) {
+        self.open.store(inputs, Ordering::Release);
+    }
+
     pub fn is_open(&self) -> bool {
-        self.open.load(Ordering::Acquire)
+        self.open.load(Ordering::Acquire) > 0
+    }
+
+    /// All have ended, and so has what was written of them.
+    pub fn is_through(&self) -> bool {
+        let segments = self.segments();
+        !self.is_open() && segments.made.iter().all(|place| segments.ended.contains(place))
+    }
+
+    /// Nothing more of it will be read: it has ended, or is no text.
+    fn note_end(&self, place: Place) -> bool {
+        self.segments().ended.insert(place)
     }
 
     /// What a file's size is to us: bytes that are not durable are not there yet.
     pub fn size_of(&self, metadata: &Metadata) -> u64 {
-        match self.segments().current {
-            Some((place, durable)) if place == Place::of(metadata) => durable.min(metadata.len()),
-            _ => metadata.len(),
-        }
+        let place = Place::of(metadata);
+        let segments = self.segments();
+        let written = segments.current.iter().find(|(current, _)| *current == place);
+        written.map_or(metadata.len(), |(_, durable)| metadata.len().min(*durable))
     }
 
     fn is_written(&self, place: Place) -> bool {
-        self.segments().current.is_some_and(|(current, _)| current == place)
+        self.segments().current.iter().any(|(current, _)| *current == place)
     }
 
-    fn was_made_here(&self, place: Place) -> bool {
+    pub fn was_made_here(&self, place: Place) -> bool {
         self.segments().made.contains(&place)
     }
 
     fn begin(&self, place: Place) {
         let mut segments = self.segments();
         segments.made.push(place);
-        segments.current = Some((place, 0));
+        segments.current.push((place, 0));
     }
 
     fn grew(&self, place: Place, durable: u64) {
-        self.segments().current = Some((place, durable));
+        let mut segments = self.segments();
+        let written = segments.current.iter_mut().find(|(current, _)| *current == place);
+        written.into_iter().for_each(|(_, known)| *known = durable);
     }
 
-    fn end_segment(&self) {
-        self.segments().current = None;
+    fn end_segment(&self, place: Place) {
+        self.segments().current.retain(|(current, _)| *current != place);
     }
 
+    /// One input has ended.
     fn end(&self) {
-        self.end_segment();
-        self.open.store(false, Ordering::Release);
+        self.open.fetch_sub(1, Ordering::AcqRel);
     }
 
     fn segments(&self) -> std::sync::MutexGuard<'_, Segments> {

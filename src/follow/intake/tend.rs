@@ -5,8 +5,10 @@ use std::path::Path;
 
 use crate::event::FileId;
 use crate::event::status::FileState;
-use crate::follow::catalog::Stage;
+use crate::follow::catalog::{Stage, Tracked};
 use crate::follow::follower::Follower;
+use crate::follow::identity::Place;
+use crate::follow::unpack::Progress;
 use crate::state::GenerationRow;
 
 impl Follower {
@@ -15,6 +17,9 @@ impl Follower {
     }
 
     pub fn tend_intake(&mut self) {
+        if !self.shared.incoming.is_open() && !self.shared.incoming.is_through() {
+            self.note_ends_of_packed_segments();
+        }
         let over = |tracked: &crate::follow::catalog::Tracked| {
             let written = |place| self.shared.incoming.is_written(place);
             tracked.segment && tracked.place().is_some_and(|place| !written(place))
@@ -59,7 +64,33 @@ impl Follower {
             known.complete = true;
             known.facts.state = FileState::Ended;
         });
+        self.note_end_of_segment(id);
         self.shared.changed();
+    }
+
+    /// Compressed data came in: what it holds is read from a copy, which has no place of its own.
+    fn note_ends_of_packed_segments(&self) {
+        let packed = |tracked: &Tracked| {
+            let packed = tracked.packed.as_ref().filter(|_| tracked.segment)?;
+            let done = packed.progress() != Progress::Unfinished
+                && packed.version() == packed.version_now()
+                && (packed.size() == 0 || tracked.stage == Stage::Ended);
+            let metadata = packed.original.metadata().ok().filter(|_| done)?;
+            Some(Place::of(&metadata))
+        };
+        let ended: Vec<Place> =
+            self.catalog.iter().filter_map(|(_, tracked)| packed(tracked)).collect();
+        if ended.into_iter().filter(|place| self.shared.incoming.note_end(*place)).count() > 0 {
+            self.shared.changed();
+        }
+    }
+
+    /// Nothing more of it will be read.
+    pub fn note_end_of_segment(&self, id: FileId) {
+        let place = self.catalog.get(id).and_then(|tracked| tracked.place());
+        if place.is_some_and(|place| self.shared.incoming.note_end(place)) {
+            self.shared.changed();
+        }
     }
 
     /// The name goes, and with the next one the bytes: a screen still shows the last one that was read.

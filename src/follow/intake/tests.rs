@@ -26,8 +26,14 @@ fn shared(folder: &Path) -> Arc<Shared> {
 
 /// What the segments hold, in the order of their names, when `pieces` came in one after the other.
 fn taken_in(pieces: &[Vec<u8>], limit: u64, longest: u64) -> Vec<Vec<u8>> {
+    taken_in_with(pieces, limit, longest, 0)
+}
+
+/// The reader breaks so often meanwhile.
+fn taken_in_with(pieces: &[Vec<u8>], limit: u64, longest: u64, breaks: u32) -> Vec<Vec<u8>> {
     let folder = tempfile::tempdir().unwrap();
     let shared = shared(folder.path());
+    (0..breaks).for_each(|_| shared.supervisor.break_part("standard input reader"));
     let (read, write) = std::io::pipe().unwrap();
     let mut input = Input::with(shared.clone(), read.into(), limit, longest).unwrap();
     let mut write = write;
@@ -96,4 +102,10 @@ fn a_folder_whose_name_looks_like_a_pattern_is_that_folder() {
     assert_eq!(intake("/a/[b]*?").pattern(), Path::new("/a/[[]b][*][?]/*/stdin"));
     assert!(intake("/a").is_segment(Path::new("/a/1/stdin")));
     assert!(!intake("/a").is_segment(Path::new("/a/stdin")));
+}
+
+#[test]
+fn what_was_read_outlives_a_reader_that_breaks() {
+    let pieces: Vec<Vec<u8>> = (0..50).map(|n| format!("line {n}\n").into_bytes()).collect();
+    assert_eq!(taken_in_with(&pieces, 1 << 20, 1 << 20, 2).concat(), pieces.concat());
 }

@@ -88,3 +88,18 @@ fn every_cut_of_a_stream_is_cut_and_its_beginning_is_right() {
     scratch.unpacker.finish();
     assert!(matches!(packed.progress(), Progress::Corrupt(_)), "{:?}", packed.progress());
 }
+
+#[test]
+fn a_file_whose_unpacking_breaks_keeps_no_other_from_being_unpacked() {
+    let mut scratch = Scratch::new(MOST);
+    let supervisor = Supervisor::default();
+    scratch.unpacker.supervisor = supervisor.clone();
+    supervisor.break_part(PART);
+    let broken = scratch.add(&gzip(b"a line\n"));
+    scratch.unpacker.finish();
+    assert!(matches!(broken.progress(), Progress::Failed(_)), "{:?}", broken.progress());
+    let other = scratch.add(&gzip(b"another\n"));
+    scratch.unpacker.finish();
+    assert_eq!(Scratch::content(&other), b"another\n");
+    assert_eq!(supervisor.failures(), [(PART, 1)]);
+}

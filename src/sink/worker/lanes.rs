@@ -163,6 +163,8 @@ impl Lanes {
         let orders = match order {
             // What a lane holds was ordered once already.
             Order::ShipNow => [Some(Order::Resume), Some(Order::Retry)],
+            // The sink ends when its lanes have nothing left.
+            Order::Finish => [None, None],
             other => [Some(other.clone()), None],
         };
         for lane in &self.parked {

@@ -31,6 +31,8 @@ pub enum Order {
     Resume,
     /// Now, instead of waiting out the back-off.
     Retry,
+    /// No more will come: deliver what is there, as with [`Mode::Once`], and end.
+    Finish,
     /// Tell where this event is.
     Where(Cursor),
 }
@@ -78,6 +80,16 @@ impl Progress {
             Mode::Armed => Mode::Auto,
             mode => mode,
         });
+    }
+
+    /// A pause holds until it is lifted.
+    fn finish(&mut self) {
+        let paused = matches!(self.base, Base::Paused { .. });
+        let finishing = Progress::new(Mode::Once);
+        *self = match paused {
+            true => Progress { base: self.base.clone(), asked: false, ..finishing },
+            false => finishing,
+        };
     }
 
     pub(super) fn may_deliver(&self) -> bool {
@@ -129,6 +141,7 @@ impl Worker {
                 self.mode.pause(by, since);
             }
             Order::Resume => self.mode.resume(),
+            Order::Finish => self.mode.finish(),
             Order::Retry => {
                 self.trouble.wait_no_longer();
                 for held in &mut self.held {

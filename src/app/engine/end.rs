@@ -1,0 +1,119 @@
+//! How an engine ends: told to stop, or because nothing more will come.
+
+use std::time::{Duration, Instant};
+
+use super::Engine;
+use crate::app::sinks;
+use crate::event::Level;
+use crate::event::status::EngineState;
+use crate::follow::{Changes, Log};
+use crate::sink::stdout::READER_GONE;
+
+/// A sink drains for ten seconds and commits; behind that its disk or its server hangs, and nobody waits any more.
+const LONGEST_END: Duration = Duration::from_secs(60);
+
+/// So often the end of the input is looked for where nothing is told.
+const LOOK: Duration = Duration::from_secs(1);
+/// What came last is in the log within milliseconds; behind that it cannot be read.
+const LONGEST_LOOK: Duration = Duration::from_secs(10);
+
+/// Pends until standard input has ended and everything that came is in the log.
+pub(super) async fn input_is_through(log: &Log, changes: &Changes) {
+    let mut ended: Option<Instant> = None;
+    while !log.input_is_through() {
+        tokio::select! {
+            () = changes.changed() => drop(changes.take()),
+            () = tokio::time::sleep(LOOK) => {}
+        }
+        // A compressed stream that is cut short, a folder that cannot be read: told as any file's.
+        if !log.input_is_open() && ended.get_or_insert_with(Instant::now).elapsed() > LONGEST_LOOK {
+            break;
+        }
+    }
+}
+
+impl Engine {
+    /// Where standard input is all there is: its end is the end, once what came is delivered.
+    pub fn end_with_input(&mut self) {
+        self.ends_with_input = true;
+    }
+
+    /// It ends by itself when everything is delivered; from the beginning, or since the input has ended.
+    pub fn is_once(&self) -> bool {
+        self.maker.once
+    }
+
+    /// Whoever read our standard output has seen enough: a reason to end, and no failure.
+    pub(super) fn say_that_nobody_reads(&self) {
+        let text = format!("{READER_GONE}; what it has not taken comes at the next start");
+        self.maker.notices.add(Level::Info, text);
+    }
+
+    /// Nothing more will come: as with `--once`, what is there is delivered.
+    pub(super) async fn finish(&mut self) {
+        self.maker.once = true;
+        let text = "what came by standard input is delivered, then this ends";
+        self.maker.notices.add(Level::Info, text.to_owned());
+        for sink in &self.sinks {
+            sink.finish().await;
+        }
+    }
+
+    /// Drains, commits, ends every task and waits for it.
+    pub async fn stop(mut self) {
+        let _ = self.state.send(EngineState::Draining);
+        let inputs = std::mem::take(&mut self.input);
+        // Each waits until what was read is kept.
+        let _ = tokio::task::spawn_blocking(move || drop(inputs)).await;
+        let open = sinks::stop(std::mem::take(&mut self.sinks), LONGEST_END).await;
+        if !open.is_empty() {
+            tracing::error!(
+                sinks = open.join(", "),
+                "have not ended in {} s; what is not confirmed is sent at the next start",
+                LONGEST_END.as_secs()
+            );
+        }
+        let ended = self.maker.log.supervisor().ended().clone();
+        if self.maker.once && !ended.is_cancelled() {
+            self.alerts.finish.cancel();
+            tokio::select! {
+                () = self.alerts.ended() => {}
+                () = ended.cancelled() => {}
+            }
+        }
+        self.alerts.stop().await;
+        self.commit_for_the_last_time().await;
+        // Last: what the log has counted at its end is told.
+        self.stop.cancel();
+        let _ = self.state.send(EngineState::Stopped);
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+
+    /// Side by side: a log that is broken keeps no position from being written.
+    async fn commit_for_the_last_time(&self) {
+        let (log, store) = (self.maker.log.clone(), self.maker.store.clone());
+        if let Err(error) = tokio::task::spawn_blocking(move || log.stop()).await {
+            tracing::error!("following could not be ended in order: {}", reason_of(error));
+        }
+        match tokio::task::spawn_blocking(move || store.commit()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!(
+                %error,
+                "the last positions could not be written; some events will be read again"
+            ),
+            Err(error) => tracing::error!(
+                "the last positions could not be written ({}); some events will be read again",
+                reason_of(error)
+            ),
+        }
+    }
+}
+
+/// Of a task that did not end by itself.
+pub(super) fn reason_of(error: tokio::task::JoinError) -> String {
+    match error.try_into_panic() {
+        Ok(panic) => crate::base::supervisor::reason(&*panic),
+        Err(_) => "it was aborted".to_owned(),
+    }
+}
