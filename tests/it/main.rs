@@ -34,6 +34,7 @@ mod odd_files;
 mod outage;
 mod privacy;
 mod program;
+mod redirect;
 mod reload;
 mod restart;
 mod rollover;

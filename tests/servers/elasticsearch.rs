@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use logwarden::client::SecretPlace;
-use logwarden::client::elasticsearch::{Client, Connection, Login, Method, Reply, Request, Url};
+use logwarden::client::elasticsearch::{
+    Client, Connection, LARGEST_REPLY, Login, Method, Reply, Request, Url,
+};
 use tempfile::TempDir;
 
 const STARTS_WITHIN: Duration = Duration::from_secs(180);
@@ -280,6 +282,7 @@ impl Elasticsearch {
             content_type: "application/json",
             packed: false,
             time_out: Duration::from_secs(60),
+            largest_reply: LARGEST_REPLY,
         };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(client.send(&request)).ok()

@@ -24,7 +24,9 @@ use self::pool::Pool;
 use self::reply::Sent;
 use self::targets::Targets;
 use super::{Cursors, Delivery, Items, Limits, Sink, SinkError};
-use crate::client::elasticsearch::{Client, Connection, Failure, Method, Reply, Request};
+use crate::client::elasticsearch::{
+    Client, Connection, Failure, LARGEST_REPLY, Method, Reply, Request,
+};
 use crate::event::Position;
 use crate::privacy::Outgoing;
 use crate::query::Expr;
@@ -125,6 +127,7 @@ impl ElasticsearchSink {
             packed: self.compress,
             content_type: "application/x-ndjson",
             time_out: BULK,
+            largest_reply: LARGEST_REPLY,
         };
         match self.client.send(&request).await {
             Ok(reply) => (reply::judge(&reply, Sent { items: items.len(), bytes }), Some(reply)),
@@ -186,6 +189,7 @@ impl Sink for ElasticsearchSink {
                 packed: false,
                 content_type: "application/x-ndjson",
                 time_out: Duration::from_secs(10),
+                largest_reply: LARGEST_REPLY,
             };
             let reply = self.client.send(&request).await.map_err(down)?;
             match reply.status {

@@ -18,7 +18,7 @@ use serde::Deserialize;
 use super::reply::{self, Sent, Taker};
 use super::{ElasticsearchSink, down};
 use crate::base::sanitize;
-use crate::client::elasticsearch::{Method, Reply, Request};
+use crate::client::elasticsearch::{LARGEST_REPLY, Method, Reply, Request};
 use crate::sink::{Delivery, Items, Outcome, Sink};
 
 /// Of one question.
@@ -260,6 +260,7 @@ impl ElasticsearchSink {
             packed: false,
             content_type: "application/json",
             time_out: ASKING,
+            largest_reply: LARGEST_REPLY,
         };
         let reply =
             self.client.send(&request).await.map_err(|failure| Delivery::Down(down(failure)))?;
