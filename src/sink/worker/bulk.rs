@@ -29,6 +29,8 @@ pub(super) struct Bulk {
     pub attempts: u32,
     /// The waits of a part that failed while the rest went through.
     pub backoff: Option<Backoff>,
+    /// The target broke at these events; so many events had been confirmed then. They go apart from others.
+    pub broke_at: Option<u64>,
     /// Why its target took nothing at the last try, while others did.
     pub blocked: Option<String>,
 }
@@ -61,6 +63,7 @@ impl Bulk {
         self.attempts = 0;
         self.backoff = None;
         self.blocked = None;
+        self.broke_at = None;
     }
 
     /// Only the items at these indices.

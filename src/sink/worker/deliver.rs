@@ -73,6 +73,9 @@ impl Worker {
         let is_due = |held: &Held| held.not_before.is_none_or(|at| at <= now);
         let Some(first) = self.held.iter().position(is_due) else { return self.ready.take() };
         let mut bulk = self.held.remove(first).expect("it was found there").bulk;
+        if bulk.broke_at.is_some() {
+            return Some(bulk);
+        }
         let mut index = first;
         while index < self.held.len() {
             let held = &self.held[index];
@@ -80,7 +83,7 @@ impl Worker {
             let fits = held.bulk.bytes() + bulk.bytes() <= self.size_limit.now()
                 && events <= self.limits.events;
             let alike = held.bulk.blocked.is_some() == bulk.blocked.is_some();
-            if fits && alike && held.not_before.is_some() && is_due(held) {
+            if fits && alike && held.bulk.broke_at.is_none() && held.not_before.is_some() && is_due(held) {
                 bulk.append(&held.bulk);
                 self.held.remove(index);
             } else {
