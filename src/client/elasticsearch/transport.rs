@@ -156,13 +156,16 @@ fn redirected(server: &str, response: &Response) -> Failure {
     let target = response.headers().get(LOCATION).map(|target| {
         let text = String::from_utf8_lossy(target.as_bytes());
         // Relative ones are relative to what was asked for.
-        response.url().join(&text).map_or_else(|_| text.into_owned(), |mut url| {
-            // What was asked is ours; user and password are nobody's business.
-            url.set_query(None);
-            _ = url.set_username("");
-            _ = url.set_password(None);
-            url.into()
-        })
+        response.url().join(&text).map_or_else(
+            |_| text.into_owned(),
+            |mut url| {
+                // What was asked is ours; user and password are nobody's business.
+                url.set_query(None);
+                _ = url.set_username("");
+                _ = url.set_password(None);
+                url.into()
+            },
+        )
     });
     let target = match &target {
         Some(target) => shortened(&sanitize::line(target)),

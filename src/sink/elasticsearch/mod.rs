@@ -6,6 +6,7 @@
 //! Bodies are written straight from the event; replies are asked for short and read item by item ([`reply`]).
 
 pub mod by_tag;
+mod fit;
 mod index;
 mod pool;
 mod reply;
@@ -21,6 +22,7 @@ use elasticsearch::BulkParts;
 use futures::future::BoxFuture;
 use siphasher::sip::SipHasher13;
 
+use self::fit::Fit;
 use self::pool::Pool;
 use self::targets::Targets;
 use super::{Cursors, Delivery, Items, Limits, Sink, SinkError};
@@ -77,6 +79,7 @@ pub struct ElasticsearchSink {
     compress: bool,
     allow_rollover: bool,
     targets: Targets,
+    fit: Fit,
     pool: Pool,
 }
 
@@ -93,6 +96,7 @@ impl ElasticsearchSink {
             compress,
             allow_rollover,
             targets: Targets::default(),
+            fit: Fit::default(),
             pool: Pool::default(),
         }
     }
@@ -166,7 +170,7 @@ impl Sink for ElasticsearchSink {
         body.extend_from_slice(b"\",\"_id\":\"");
         body.extend_from_slice(event.id().as_str().as_bytes());
         body.extend_from_slice(b"\"}}\n");
-        event.write_json(body);
+        self.fit.write(event, body);
         body.push(b'\n');
     }
 

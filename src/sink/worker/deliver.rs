@@ -83,7 +83,12 @@ impl Worker {
             let fits = held.bulk.bytes() + bulk.bytes() <= self.size_limit.now()
                 && events <= self.limits.events;
             let alike = held.bulk.blocked.is_some() == bulk.blocked.is_some();
-            if fits && alike && held.bulk.broke_at.is_none() && held.not_before.is_some() && is_due(held) {
+            if fits
+                && alike
+                && held.bulk.broke_at.is_none()
+                && held.not_before.is_some()
+                && is_due(held)
+            {
                 bulk.append(&held.bulk);
                 self.held.remove(index);
             } else {

@@ -78,9 +78,8 @@ async fn no_redirect_is_followed_and_its_target_is_named() {
             let ok = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}";
             let (other, reached) = server(ok).await;
             let location = format!("http://user:secret@{}/x?y=1", other.authority());
-            let answer = format!(
-                "HTTP/1.1 {status} X\r\nlocation: {location}\r\ncontent-length: 0\r\n\r\n"
-            );
+            let answer =
+                format!("HTTP/1.1 {status} X\r\nlocation: {location}\r\ncontent-length: 0\r\n\r\n");
             let (url, asked) = server(answer).await;
             let failure = client(&url).send(&request(method, 1_000)).await.unwrap_err();
             let told = format!("{url} redirects to {other}x ({status}); nothing was sent there");

@@ -23,9 +23,7 @@ fn item_of(index: &str) -> Vec<u8> {
 }
 
 fn item(status: u16, kind: &str, reason: &str) -> String {
-    format!(
-        r#"{{"create":{{"status":{status},"error":{{"type":"{kind}","reason":"{reason}"}}}}}}"#
-    )
+    format!(r#"{{"create":{{"status":{status},"error":{{"type":"{kind}","reason":"{reason}"}}}}}}"#)
 }
 
 fn each(items: &[String]) -> Vec<Outcome> {
@@ -144,11 +142,16 @@ fn reasons_decide_before_types() {
         assert!(matches!(&each(&[target.clone()])[0], Outcome::Blocked(_)), "{target}");
     }
     let depth = "Limit of mapping depth [20] has been exceeded due to object field [d.a]";
-    let quoting = "failed to parse field [n]. Preview of field's value: 'Limit of total fields [2]'";
+    let quoting =
+        "failed to parse field [n]. Preview of field's value: 'Limit of total fields [2]'";
     for event in [
         caused(document, &format!("[1:101] failed to parse: {depth}"), depth),
         item(400, illegal, depth),
-        caused(mapper, "failed to parse", "The depth of the field has exceeded the allowed limit of"),
+        caused(
+            mapper,
+            "failed to parse",
+            "The depth of the field has exceeded the allowed limit of",
+        ),
         item(400, illegal, "Document contains at least one immense term in field=k"),
         item(400, illegal, "mapper [http] cannot be changed from type [text] to [ObjectMapper]"),
         item(400, illegal, "can't merge a non object mapping [http] with an object mapping"),
