@@ -121,6 +121,10 @@ pub fn summary(status: &Status) -> String {
             bytes::count(sink.confirmed_events),
             bytes::size(sink.behind_bytes)
         ));
+        if sink.dropped_events > 0 {
+            let dropped = bytes::count(sink.dropped_events);
+            line.push_str(&format!(", {dropped} of them dropped by a pipeline of the server"));
+        }
         if sink.dead_letters > 0 {
             line.push_str(&format!(", {} dead letters", bytes::count(sink.dead_letters)));
         }

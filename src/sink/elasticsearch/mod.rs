@@ -7,6 +7,7 @@
 
 pub mod by_tag;
 mod fit;
+mod foreign;
 mod index;
 mod pool;
 mod reply;
