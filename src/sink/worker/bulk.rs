@@ -1,5 +1,7 @@
 //! Encoded events on their way, and where each of them stands in its generation.
 
+use std::time::Duration;
+
 use crate::base::Timestamp;
 use crate::base::backoff::Backoff;
 use crate::sink::Items;
@@ -25,6 +27,8 @@ pub(super) struct Bulk {
     pub oldest: Option<Timestamp>,
     /// Number of the delivery that carries it.
     pub ticket: u64,
+    /// How long the last one took to be answered.
+    pub took: Duration,
     /// Deliveries that failed before.
     pub attempts: u32,
     /// The waits of a part that failed while the rest went through.

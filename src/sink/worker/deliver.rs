@@ -33,6 +33,7 @@ pub(super) enum Finish {
 #[derive(Debug)]
 pub(super) struct Flight {
     pub ticket: u64,
+    pub set_out: Instant,
     pub events: u64,
     /// Encoded.
     pub bytes: usize,
@@ -117,6 +118,7 @@ impl Worker {
         let events = bulk.len() as u64;
         self.flights.push(Flight {
             ticket,
+            set_out: Instant::now(),
             events,
             bytes: bulk.bytes(),
             input: bulk.input(),

@@ -23,7 +23,9 @@ impl Worker {
             Ok(Finish::Filled(filler, filled)) => self.take_filled(*filler, *filled),
             Ok(Finish::Counted(counter)) => self.take_counted(counter),
             Ok(Finish::LookedUp(place, found)) => self.take_looked_up(place, found),
-            Ok(Finish::Delivered(bulk, delivery)) => {
+            Ok(Finish::Delivered(mut bulk, delivery)) => {
+                let flight = self.flights.iter().find(|flight| flight.ticket == bulk.ticket);
+                bulk.took = flight.map_or(Duration::ZERO, |flight| flight.set_out.elapsed());
                 self.flights.retain(|flight| flight.ticket != bulk.ticket);
                 if !self.restart {
                     self.settle(bulk, delivery).await;

@@ -139,7 +139,7 @@ fn reasons_decide_before_types() {
         shards("normal "),
         shards("LOCAL_ONLY "),
     ] {
-        assert!(matches!(&each(&[target.clone()])[0], Outcome::Blocked(_)), "{target}");
+        assert!(matches!(&each(std::slice::from_ref(&target))[0], Outcome::Blocked(_)), "{target}");
     }
     let depth = "Limit of mapping depth [20] has been exceeded due to object field [d.a]";
     let quoting =
