@@ -69,9 +69,6 @@ fn all(server: &mut Elasticsearch) {
     odd_events::wait_for_an_index_at_its_field_limit(server);
     odd_events::wait_for_a_server_at_its_shard_limit(server);
     odd_events::of_an_index_without_a_primary_delay_no_others(server);
-    if std::env::var_os("ODD_ONLY").is_some() {
-        return;
-    }
     delivers_each_line_once_and_knows_it_again(server);
     prepares_the_server(server);
     puts_a_bad_document_aside(server);
