@@ -24,7 +24,7 @@ const LOOK_LATE: Duration = Duration::from_secs(5);
 /// What a task of the worker comes back with.
 pub(super) enum Finish {
     Filled(Box<Filler>, Box<Filled>),
-    Delivered(Bulk, Delivery),
+    Delivered(Box<Bulk>, Delivery),
     Counted(Counter),
     LookedUp(Cursor, Option<Found>),
 }
@@ -128,7 +128,7 @@ impl Worker {
         let sink = self.config.sink.clone();
         self.tasks.spawn(async move {
             let delivery = sink.deliver(&bulk.items).await;
-            Finish::Delivered(bulk, delivery)
+            Finish::Delivered(Box::new(bulk), delivery)
         });
         self.report.touch();
     }

@@ -28,7 +28,7 @@ impl Worker {
                 bulk.took = flight.map_or(Duration::ZERO, |flight| flight.set_out.elapsed());
                 self.flights.retain(|flight| flight.ticket != bulk.ticket);
                 if !self.restart {
-                    self.settle(bulk, delivery).await;
+                    self.settle(*bulk, delivery).await;
                 }
             }
             Err(error) => {
