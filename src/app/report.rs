@@ -129,6 +129,10 @@ pub fn summary(status: &Status) -> String {
             bytes::counted(sink.confirmed_events, "event"),
             bytes::size(sink.behind_bytes)
         ));
+        if sink.dropped_events > 0 {
+            let dropped = bytes::count(sink.dropped_events);
+            line.push_str(&format!(", {dropped} of them dropped by a pipeline of the server"));
+        }
         if sink.dead_letters > 0 {
             let letters = bytes::counted(sink.dead_letters, "dead letter");
             line.push_str(&format!(", {letters}"));

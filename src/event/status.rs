@@ -90,6 +90,9 @@ pub struct SinkStatus {
     #[serde(default)]
     pub bytes: Bytes,
     pub duplicates: u64,
+    /// Confirmed, but dropped by the target's own rules: a pipeline of the server.
+    #[serde(default)]
+    pub dropped_events: u64,
     pub filtered_events: u64,
     pub dead_letters: u64,
     /// Values of fewer than 4 characters, sealed in their own field only, of events that were made ready to leave.
@@ -133,6 +136,7 @@ impl SinkStatus {
             confirmed_events: 0,
             bytes: Bytes::default(),
             duplicates: 0,
+            dropped_events: 0,
             filtered_events: 0,
             dead_letters: 0,
             unprotected_values: 0,

@@ -9,6 +9,13 @@ use crate::event::{Flags, Value};
 impl Outgoing<'_> {
     /// Appends the event document (one JSON object on one line, no line end).
     pub fn write_json(&self, body: &mut Vec<u8>) {
+        self.write_json_by(body, |body| {
+            write_members(self.fields(), body, |_, value, body| write_value(&value, body));
+        });
+    }
+
+    /// The same, with the members for the fields as `write_fields` appends them: each has a comma before it.
+    pub fn write_json_by(&self, body: &mut Vec<u8>, write_fields: impl FnOnce(&mut Vec<u8>)) {
         body.extend_from_slice(b"{\"@timestamp\":\"");
         rfc3339::write(self.time(), self.precision(), body);
         body.push(b'"');
@@ -26,7 +33,7 @@ impl Outgoing<'_> {
             json::write_string(service, body);
             body.push(b'}');
         }
-        self.write_fields(body);
+        write_fields(body);
         body.push(b'}');
     }
 
@@ -70,36 +77,44 @@ impl Outgoing<'_> {
         }
         body.push(b'}');
     }
-
-    fn write_fields(&self, body: &mut Vec<u8>) {
-        let mut moved = false;
-        for (name, value) in self.fields() {
-            if name.starts_with(MOVED) {
-                moved = true;
-            } else {
-                body.push(b',');
-                write_field(name, &value, body);
-            }
-        }
-        if !moved {
-            return;
-        }
-        body.extend_from_slice(b",\"fields\":{");
-        let mut first = true;
-        for (name, value) in self.fields() {
-            let Some(name) = name.strip_prefix(MOVED) else { continue };
-            if !std::mem::take(&mut first) {
-                body.push(b',');
-            }
-            write_field(name, &value, body);
-        }
-        body.push(b'}');
-    }
 }
 
-fn write_field(name: &str, value: &Value<'_>, body: &mut Vec<u8>) {
-    json::write_string(name, body);
-    body.push(b':');
+/// Appends a member for each field, those whose names begin with `fields.` in an object `fields`. `write` appends the
+/// value of one.
+pub fn write_members<'n, V>(
+    fields: impl Iterator<Item = (&'n str, V)> + Clone,
+    body: &mut Vec<u8>,
+    write: impl Fn(&str, V, &mut Vec<u8>),
+) {
+    let mut moved = false;
+    for (name, value) in fields.clone() {
+        if name.starts_with(MOVED) {
+            moved = true;
+        } else {
+            body.push(b',');
+            json::write_string(name, body);
+            body.push(b':');
+            write(name, value, body);
+        }
+    }
+    if !moved {
+        return;
+    }
+    body.extend_from_slice(b",\"fields\":{");
+    let mut first = true;
+    for (name, value) in fields {
+        let Some(own) = name.strip_prefix(MOVED) else { continue };
+        if !std::mem::take(&mut first) {
+            body.push(b',');
+        }
+        json::write_string(own, body);
+        body.push(b':');
+        write(name, value, body);
+    }
+    body.push(b'}');
+}
+
+fn write_value(value: &Value<'_>, body: &mut Vec<u8>) {
     match value {
         Value::Text(text) => json::write_string(text, body),
         Value::Json(raw) => body.extend_from_slice(raw.as_bytes()),

@@ -32,6 +32,7 @@ mod words;
 pub use address::AddressMode;
 pub use audit::{Audit, AuditError};
 pub use disclosure::{Disclosed, Disclosure};
+pub use document::write_members;
 pub use keys::{KeyError, Keyring, Month};
 pub use opener::{OpenError, Opener};
 pub use outgoing::{Origin, Outgoing, StoredError, alias, protect, shown, stored};

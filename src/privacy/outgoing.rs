@@ -176,7 +176,7 @@ impl Outgoing<'_> {
     }
 
     /// Top-level fields under the names they have in the event document.
-    pub fn fields(&self) -> impl Iterator<Item = (&str, Value<'_>)> {
+    pub fn fields(&self) -> impl Iterator<Item = (&str, Value<'_>)> + Clone {
         self.fields.iter().enumerate().map(|(index, (name, _))| (name.as_ref(), self.value(index)))
     }
 

@@ -90,9 +90,17 @@ pub enum Outcome {
     /// Done with the next commit.
     Accepted,
     Duplicate,
+    /// The target has seen it, and its own rules dropped it.
+    Dropped,
     Retry(Option<Duration>),
     /// Refused for good: the event's own fault.
     Reject(Refusal),
+    /// The target breaks at this event, perhaps always: it is tried again, and refused for good after some tries alone.
+    /// `own`: that proves enough; else others have to go through meanwhile.
+    Fails {
+        refusal: Refusal,
+        own: bool,
+    },
     /// Its target takes nothing now, and others do; the reason says what to do.
     Blocked(String),
 }

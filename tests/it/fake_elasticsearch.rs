@@ -193,8 +193,11 @@ impl Shared {
     }
 }
 
-/// Every name is an index.
+/// Every name is an index. It does not say who it is.
 fn resolved(asked: &str) -> Vec<u8> {
+    if asked.starts_with("GET / ") {
+        return b"HTTP/1.1 404 no\r\ncontent-length: 0\r\n\r\n".to_vec();
+    }
     let names = asked.strip_prefix("GET /_resolve/index/").expect("nothing else is asked");
     let names = names.split('?').next().unwrap().split(',');
     let indices: Vec<Value> = names.map(|name| json!({ "name": name })).collect();

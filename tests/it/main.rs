@@ -36,6 +36,7 @@ mod outage;
 mod privacy;
 mod private;
 mod program;
+mod redirect;
 mod reload;
 mod restart;
 mod rollover;

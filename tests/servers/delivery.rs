@@ -13,8 +13,11 @@ use tempfile::TempDir;
 use crate::bench::{self, Bench, lines};
 use crate::client_ids;
 use crate::dead_letters;
-use crate::elasticsearch::{Elasticsearch, OPENSEARCH, PASSWORD, USER, certificates, java};
+use crate::elasticsearch::{
+    Elasticsearch, OPENSEARCH, OPENSEARCH_3, PASSWORD, USER, certificates, java,
+};
 use crate::example;
+use crate::odd_events;
 use crate::privacy;
 use crate::program::{self, wait_for};
 use crate::rollover;
@@ -49,8 +52,23 @@ fn opensearch_2_19() {
     all(&mut Elasticsearch::start(OPENSEARCH));
 }
 
+/// Not every machine has a Java for it.
+#[test]
+#[ignore = "needs a server: make test"]
+fn opensearch_3_8() {
+    match java(21) {
+        Some(_) => all(&mut Elasticsearch::start(OPENSEARCH_3)),
+        None => eprintln!("NOT RUN: OpenSearch 3.8 needs Java 21 or newer, and there is none"),
+    }
+}
+
 /// What every version must do, one after the other in indexes of their own.
 fn all(server: &mut Elasticsearch) {
+    odd_events::arrive_changed_as_little_as_possible(server);
+    odd_events::that_would_be_refused_for_ever_hold_back_no_others(server);
+    odd_events::wait_for_an_index_at_its_field_limit(server);
+    odd_events::wait_for_a_server_at_its_shard_limit(server);
+    odd_events::of_an_index_without_a_primary_delay_no_others(server);
     delivers_each_line_once_and_knows_it_again(server);
     prepares_the_server(server);
     puts_a_bad_document_aside(server);

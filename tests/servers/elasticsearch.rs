@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use logwarden::client::SecretPlace;
-use logwarden::client::elasticsearch::{Client, Connection, Login, Method, Reply, Request, Url};
+use logwarden::client::elasticsearch::{
+    Client, Connection, LARGEST_REPLY, Login, Method, Reply, Request, Url,
+};
 use tempfile::TempDir;
 
 const STARTS_WITHIN: Duration = Duration::from_secs(180);
@@ -16,6 +18,8 @@ pub const USER: &str = "tester";
 pub const PASSWORD: &str = "secret123";
 
 pub const OPENSEARCH: &str = "opensearch-2.19.1";
+/// Runs on Java 21 and newer.
+pub const OPENSEARCH_3: &str = "opensearch-3.8.0";
 
 pub struct Elasticsearch {
     /// As its folder is called: `elasticsearch-8.15.0`.
@@ -94,7 +98,7 @@ impl Elasticsearch {
 
     /// It comes with all of its modules, and runs as anybody.
     pub fn is_opensearch(&self) -> bool {
-        self.name == OPENSEARCH
+        self.name.starts_with("opensearch-")
     }
 
     fn home(&self) -> PathBuf {
@@ -171,7 +175,8 @@ impl Elasticsearch {
 
     /// Its jars, started by a few lines of Java beside them.
     fn opensearch(&self) -> Command {
-        let mut command = Command::new(java(17).expect("a Java").join("bin/java"));
+        let least = if self.name == OPENSEARCH_3 { 21 } else { 17 };
+        let mut command = Command::new(java(least).expect("a Java").join("bin/java"));
         let class_path = self.home().join("lib/*");
         command.args(["-Xms512m", "-Xmx512m", "-cp"]).arg(class_path);
         command.arg(self.home().join("Run.java")).arg(self.scratch.path().join("data"));
@@ -280,13 +285,24 @@ impl Elasticsearch {
             content_type: "application/json",
             packed: false,
             time_out: Duration::from_secs(60),
+            largest_reply: LARGEST_REPLY,
         };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(client.send(&request)).ok()
     }
 
     pub fn ask(&self, method: Method, path: &str, body: &str) -> serde_json::Value {
-        let reply = self.try_ask(method, path, &[], body).expect("the server answers");
+        self.ask_with(method, path, &[], body)
+    }
+
+    pub fn ask_with(
+        &self,
+        method: Method,
+        path: &str,
+        query: &[(&str, &str)],
+        body: &str,
+    ) -> serde_json::Value {
+        let reply = self.try_ask(method, path, query, body).expect("the server answers");
         serde_json::from_slice(&reply.body)
             .unwrap_or_else(|_| panic!("{path}: {}", String::from_utf8_lossy(&reply.body)))
     }

@@ -14,6 +14,7 @@ mod example;
 mod fault_proxy;
 #[path = "../it/leaks.rs"]
 mod leaks;
+mod odd_events;
 mod privacy;
 #[path = "../it/program.rs"]
 #[allow(dead_code, reason = "other tests use the rest")]

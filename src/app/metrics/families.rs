@@ -15,6 +15,12 @@ struct Family<T>(Kind, &'static str, fn(&T) -> Option<f64>, &'static str);
 const SINK: &[Family<SinkStatus>] = &[
     Family(Counter, "confirmed_events_total", |s| count(s.confirmed_events), "Surely delivered."),
     Family(Counter, "duplicate_events_total", |s| count(s.duplicates), "Were there already."),
+    Family(
+        Counter,
+        "dropped_events_total",
+        |s| count(s.dropped_events),
+        "Dropped by a pipeline of the server.",
+    ),
     Family(Counter, "filtered_events_total", |s| count(s.filtered_events), "Not for this sink."),
     Family(Counter, "dead_letters_total", |s| count(s.dead_letters), "Events refused for good."),
     Family(

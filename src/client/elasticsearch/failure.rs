@@ -4,9 +4,7 @@ use std::error::Error as _;
 use std::fmt;
 use std::time::Duration;
 
-use elasticsearch::Error;
-
-use super::node::Node;
+use reqwest::Error;
 
 /// No reply came, or none that could be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +13,8 @@ pub enum Failure {
     Unreachable(String),
     /// The connection broke, or took too long: the request may have arrived.
     Broken(String),
+    /// The server sends us elsewhere: nothing went there, and it did not do what it was asked.
+    Redirected(String),
     /// The server is not the one that is meant, or its certificate says so.
     Untrusted(String),
     /// A file, password or URL of the settings.
@@ -25,6 +25,7 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (Failure::Unreachable(text)
         | Failure::Broken(text)
+        | Failure::Redirected(text)
         | Failure::Untrusted(text)
         | Failure::Settings(text)) = self;
         f.write_str(text)
@@ -40,10 +41,10 @@ impl Failure {
 
     /// A person has to do something.
     pub fn needs_a_person(&self) -> bool {
-        matches!(self, Failure::Untrusted(_) | Failure::Settings(_))
+        matches!(self, Failure::Redirected(_) | Failure::Untrusted(_) | Failure::Settings(_))
     }
 
-    pub(super) fn of(error: &Error, node: &Node, time_out: Duration) -> Failure {
+    pub(super) fn of(error: &Error, node: &str, time_out: Duration) -> Failure {
         let root = root_of(error);
         if error.is_timeout() {
             let seconds = time_out.as_secs();

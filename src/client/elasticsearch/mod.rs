@@ -1,4 +1,4 @@
-//! Elasticsearch and OpenSearch over the official client: a list of nodes, each with its own back-off.
+//! Elasticsearch and OpenSearch by the requests of the official client: a list of nodes, each with its own back-off.
 //!
 //! Nothing is asked of a server before the first request proper: neither a product check nor its version, so
 //! that small servers and users with few rights do. A request goes to one node; the next one is tried only
@@ -7,28 +7,21 @@
 mod failure;
 mod node;
 mod tls;
+mod transport;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use elasticsearch::auth::Credentials;
-use elasticsearch::http::headers::{
-    CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER,
-};
 pub use elasticsearch::http::{Method, Url};
 
 pub use self::failure::Failure;
 use self::node::Node;
 use super::secret::SecretPlace;
 
-/// A reply above this is not one of ours. Known only where the server names a length: the official client collects
-/// a reply whole and hands out no part of it (elastic/elasticsearch-rs#246), so a chunked one is bounded by the
-/// time-out alone.
-const LARGEST_REPLY: usize = 64 * 1024 * 1024;
-/// However long a server, or what stands before it, asks to wait: it is asked again after this.
-const LONGEST_WAIT: Duration = Duration::from_secs(5 * 60);
+/// No reply of ours is longer.
+pub const LARGEST_REPLY: usize = 64 * 1024 * 1024;
 
 /// How to reach a cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,7 +50,7 @@ pub enum Login {
         username: String,
         password: SecretPlace,
     },
-    /// `id:key` in base64, as the server hands it out.
+    /// `id:key`, or the same in base64, as the server hands it out under `encoded`.
     ApiKey(SecretPlace),
 }
 
@@ -93,6 +86,8 @@ pub struct Request<'a> {
     pub packed: bool,
     /// Of the whole exchange.
     pub time_out: Duration,
+    /// A reply above this, in bytes, is not read to its end, and counts as none.
+    pub largest_reply: usize,
 }
 
 impl Client {
@@ -143,60 +138,6 @@ impl Client {
     async fn exchange(&self, node: &Node, request: &Request<'_>) -> Result<Reply, Failure> {
         let transport = node.transport(&self.connection).await?;
         node.reach().await?;
-        let mut headers = HeaderMap::new();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static(request.content_type));
-        if request.packed {
-            headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-        }
-        let query = (!request.query.is_empty()).then_some(request.query);
-        let sending = transport.send(
-            request.method,
-            request.path,
-            headers,
-            query,
-            request.body.clone(),
-            Some(request.time_out),
-        );
-        let response =
-            sending.await.map_err(|error| Failure::of(&error, node, request.time_out))?;
-        let status = response.status_code().as_u16();
-        let retry_after = asked_to_wait(response.headers());
-        if response.content_length().is_some_and(|length| length > LARGEST_REPLY as u64) {
-            return Err(Failure::Broken(format!("{node} answers with more than 64 MiB")));
-        }
-        let body = response.bytes().await;
-        let body = body.map_err(|error| Failure::of(&error, node, request.time_out))?;
-        Ok(Reply { server: node.to_string(), status, body, retry_after })
+        transport.exchange(&node.to_string(), request).await
     }
 }
-
-/// In seconds; a date is nobody's wish here, and its clock may be another.
-fn asked_to_wait(headers: &HeaderMap) -> Option<Duration> {
-    let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
-    Some(Duration::from_secs(seconds).min(LONGEST_WAIT))
-}
-
-impl Login {
-    /// Read anew: a password that was changed is taken up.
-    fn credentials(&self) -> Result<Option<Credentials>, Failure> {
-        let read = |place: &SecretPlace| place.read().map_err(Failure::Settings);
-        Ok(match self {
-            Login::Nobody => None,
-            Login::Password { username, password } => {
-                let password = read(password)?;
-                Some(Credentials::Basic(username.clone(), password.expose().to_owned()))
-            }
-            Login::ApiKey(place) => {
-                let key = read(place)?;
-                if !key.expose().bytes().all(|byte| byte.is_ascii_graphic()) {
-                    let text = "the API key is not one in base64, as the server hands it out";
-                    return Err(Failure::Settings(text.to_owned()));
-                }
-                Some(Credentials::EncodedApiKey(key.expose().to_owned()))
-            }
-        })
-    }
-}
-
-#[cfg(test)]
-mod tests;

@@ -5,10 +5,10 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use elasticsearch::http::Url;
-use elasticsearch::http::transport::{SingleNodeConnectionPool, Transport, TransportBuilder};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
+use super::transport::Transport;
 use super::{Connection, Failure, tls};
 use crate::base::backoff::Backoff;
 
@@ -75,18 +75,8 @@ impl Node {
         if let Some(transport) = &self.state().transport {
             return Ok(transport.clone());
         }
-        let mut builder = TransportBuilder::new(SingleNodeConnectionPool::new(self.url.clone()))
-            .disable_proxy()
-            .enable_meta_header(false);
-        if let Some(credentials) = connection.login.credentials()? {
-            builder = builder.auth(credentials);
-        }
-        if let Some(trusted) = tls::trusted(connection, &self.url).await? {
-            builder = builder.cert_validation(trusted);
-        }
-        let transport = builder
-            .build()
-            .map_err(|error| Failure::Settings(format!("cannot set up {self}: {error}")))?;
+        let trusted = tls::trusted(connection, &self.url).await?;
+        let transport = Transport::new(&self.url, &connection.login, trusted)?;
         self.state().transport = Some(transport.clone());
         Ok(transport)
     }

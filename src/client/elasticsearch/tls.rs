@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use elasticsearch::cert::{Certificate, CertificateValidation};
+use elasticsearch::cert::Certificate;
 use elasticsearch::http::Url;
 use ring::digest;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -23,7 +23,7 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 pub(super) async fn trusted(
     connection: &Connection,
     url: &Url,
-) -> Result<Option<CertificateValidation>, Failure> {
+) -> Result<Option<Certificate>, Failure> {
     if url.scheme() != "https" {
         return Ok(None);
     }
@@ -47,7 +47,7 @@ pub(super) async fn trusted(
     }
     let chain = Certificate::from_pem(&pem)
         .map_err(|error| Failure::Settings(format!("cannot use the certificates ({error})")))?;
-    Ok(Some(CertificateValidation::Full(chain)))
+    Ok(Some(chain))
 }
 
 /// The certificate in the server's chain that has this fingerprint, as PEM.

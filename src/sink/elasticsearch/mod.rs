@@ -6,6 +6,8 @@
 //! Bodies are written straight from the event; replies are asked for short and read item by item ([`reply`]).
 
 pub mod by_tag;
+mod fit;
+mod foreign;
 mod index;
 mod pool;
 mod reply;
@@ -17,14 +19,17 @@ use std::hash::Hasher;
 use std::time::Duration;
 
 use bytes::Bytes;
+use elasticsearch::BulkParts;
 use futures::future::BoxFuture;
 use siphasher::sip::SipHasher13;
 
+use self::fit::Fit;
 use self::pool::Pool;
-use self::reply::Sent;
 use self::targets::Targets;
 use super::{Cursors, Delivery, Items, Limits, Sink, SinkError};
-use crate::client::elasticsearch::{Client, Connection, Failure, Method, Reply, Request};
+use crate::client::elasticsearch::{
+    Client, Connection, Failure, LARGEST_REPLY, Method, Reply, Request,
+};
 use crate::event::Position;
 use crate::privacy::Outgoing;
 use crate::query::Expr;
@@ -33,8 +38,11 @@ pub use index::IndexPattern;
 pub use setup::Analyzer;
 pub use targets::Kind;
 
-/// Of one bulk, from connecting to the last byte of the reply: as long as the server itself waits.
+/// Of one bulk, from connecting to the last byte of the reply.
 const BULK: Duration = Duration::from_secs(60);
+/// How long the server waits for a shard that is not there, before it says so for the events of that index alone. By
+/// itself it would wait a minute, and nothing would be known of any event.
+const SHARDS: &str = "10s";
 const BEFORE_INDEX: &[u8] = b"{\"create\":{\"_index\":\"";
 const SHORT: &str = "errors,items.*.status,items.*.error";
 const WITH_INDEX: &str = "errors,items.*.status,items.*.error,items.*._index";
@@ -72,6 +80,7 @@ pub struct ElasticsearchSink {
     compress: bool,
     allow_rollover: bool,
     targets: Targets,
+    fit: Fit,
     pool: Pool,
 }
 
@@ -88,6 +97,7 @@ impl ElasticsearchSink {
             compress,
             allow_rollover,
             targets: Targets::default(),
+            fit: Fit::default(),
             pool: Pool::default(),
         }
     }
@@ -115,19 +125,22 @@ impl ElasticsearchSink {
             true => self.pool.lend_packed(&items.body).await,
             false => self.pool.lend(&items.body),
         };
-        let bytes = body.len();
-        items.set_carried(bytes);
+        items.set_carried(body.len());
         let request = Request {
             method: Method::Post,
-            path: "_bulk",
-            query: &[("filter_path", if with_index { WITH_INDEX } else { SHORT })],
+            path: &BulkParts::None.url(),
+            query: &[
+                ("filter_path", if with_index { WITH_INDEX } else { SHORT }),
+                ("timeout", SHARDS),
+            ],
             body: Some(body),
             packed: self.compress,
             content_type: "application/x-ndjson",
             time_out: BULK,
+            largest_reply: LARGEST_REPLY,
         };
         match self.client.send(&request).await {
-            Ok(reply) => (reply::judge(&reply, Sent { items: items.len(), bytes }), Some(reply)),
+            Ok(reply) => (reply::judge(&reply, items), Some(reply)),
             Err(failure) => (Delivery::Down(down(failure)), None),
         }
     }
@@ -158,7 +171,7 @@ impl Sink for ElasticsearchSink {
         body.extend_from_slice(b"\",\"_id\":\"");
         body.extend_from_slice(event.id().as_str().as_bytes());
         body.extend_from_slice(b"\"}}\n");
-        event.write_json(body);
+        self.fit.write(event, body);
         body.push(b'\n');
     }
 
@@ -180,18 +193,19 @@ impl Sink for ElasticsearchSink {
         Box::pin(async {
             let request = Request {
                 method: Method::Post,
-                path: "_bulk",
+                path: &BulkParts::None.url(),
                 query: &[],
                 body: Some(Bytes::from_static(b"\n")),
                 packed: false,
                 content_type: "application/x-ndjson",
                 time_out: Duration::from_secs(10),
+                largest_reply: LARGEST_REPLY,
             };
             let reply = self.client.send(&request).await.map_err(down)?;
             match reply.status {
                 // "request body is required", or a reply without items.
                 200 | 400 => Ok(()),
-                _ => match reply::judge(&reply, Sent { items: 0, bytes: 1 }) {
+                _ => match reply::judge(&reply, &Items::default()) {
                     Delivery::Blocked(text) | Delivery::TooLarge(text) => {
                         Err(SinkError::Misconfigured(text))
                     }

@@ -3,22 +3,19 @@
 //! Replies are asked for short: `filter_path=errors,items.*.status,items.*.error`, and only where it matters also
 //! `items.*._index`.
 
+mod fault;
+
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use serde::Deserialize;
 
+use self::fault::Fault;
+use super::target;
 use crate::base::bytes::count;
 use crate::base::sanitize;
 use crate::client::elasticsearch::Reply;
-use crate::sink::{Delivery, Outcome, Refusal, SinkError};
-
-/// Types of errors that are the event's own: it would be refused for ever.
-const OF_THE_EVENT: [&str; 4] = [
-    "mapper_parsing_exception",
-    "document_parsing_exception",
-    "strict_dynamic_mapping_exception",
-    "parse_exception",
-];
+use crate::sink::{Delivery, Items, Outcome, Refusal, SinkError};
 
 #[derive(Deserialize)]
 struct Bulk<'a> {
@@ -50,6 +47,15 @@ struct Problem<'a> {
     caused_by: Option<Box<Cause>>,
 }
 
+impl Problem<'_> {
+    /// The server's own words and those of the causes, outermost first.
+    fn reasons(&self) -> impl Iterator<Item = &str> {
+        let causes = std::iter::successors(self.caused_by.as_deref(), |c| c.caused_by.as_deref());
+        let inner = causes.filter_map(|cause| cause.reason.as_deref());
+        self.reason.as_deref().into_iter().chain(inner)
+    }
+}
+
 #[derive(Deserialize)]
 struct Cause {
     #[serde(default)]
@@ -58,23 +64,16 @@ struct Cause {
     caused_by: Option<Box<Cause>>,
 }
 
-/// Of the bulk that is answered.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Sent {
-    pub items: usize,
-    /// Of the request's body.
-    pub bytes: usize,
-}
-
-pub(super) fn judge(reply: &Reply, sent: Sent) -> Delivery {
+/// `sent`: the bulk that is answered.
+pub(super) fn judge(reply: &Reply, sent: &Items) -> Delivery {
     let server = &reply.server;
-    let Sent { items: sent, bytes } = sent;
     match reply.status {
         200 => match serde_json::from_slice::<Bulk<'_>>(&reply.body) {
-            Ok(bulk) if bulk.items.len() == sent => Delivery::Each(outcomes(&bulk)),
+            Ok(bulk) if bulk.items.len() == sent.len() => Delivery::Each(outcomes(&bulk, sent)),
             Ok(bulk) => unclear(format!(
-                "{server} answered for {} events where {sent} were sent",
-                bulk.items.len()
+                "{server} answered for {} events where {} were sent",
+                bulk.items.len(),
+                sent.len()
             )),
             Err(_) => unclear(format!(
                 "{server} answered, but not as Elasticsearch does ({}); what stands between? Nothing \
@@ -85,7 +84,7 @@ pub(super) fn judge(reply: &Reply, sent: Sent) -> Delivery {
         413 => Delivery::TooLarge(format!(
             "{server} refuses bodies of {} bytes with 413: raise the limit of the proxy in front of it (nginx: \
              client_max_body_size)",
-            count(bytes as u64)
+            count(sent.carried() as u64)
         )),
         429 | 502 | 503 | 504 => Delivery::Busy(reply.retry_after),
         401 => Delivery::Blocked(format!(
@@ -117,24 +116,46 @@ fn unclear(text: String) -> Delivery {
     Delivery::Down(SinkError::Unavailable(text))
 }
 
-fn outcomes(bulk: &Bulk<'_>) -> Vec<Outcome> {
-    // A fault that hits every item is one of the target, not of the events.
-    let common = bulk.errors && bulk.items.len() > 1 && bulk.items.iter().all(|item| item.is_odd());
-    bulk.items.iter().map(|item| outcome(&item.create, common)).collect()
+fn outcomes(bulk: &Bulk<'_>, sent: &Items) -> Vec<Outcome> {
+    let blocked = refusing_targets(bulk, sent);
+    let outcomes = bulk.items.iter().zip(sent.iter());
+    outcomes
+        .map(|(Item { create }, item)| outcome(create, || blocked.contains_key(target(item))))
+        .collect()
 }
 
-impl Item<'_> {
-    fn is_odd(&self) -> bool {
-        let Some(error) = &self.create.error else { return false };
-        self.create.status == 400 && !OF_THE_EVENT.contains(&&*error.kind)
+/// Targets that refuse every one of several events for a reason that is not known: that is no fault of the events.
+fn refusing_targets<'i>(bulk: &Bulk<'_>, sent: &'i Items) -> HashMap<&'i str, u32> {
+    let mut refused: HashMap<&str, u32> = HashMap::new();
+    let odd = |item: &Item<'_>| item.create.fault() == Some(Fault::Unknown);
+    if !bulk.errors || !bulk.items.iter().any(odd) {
+        return refused;
+    }
+    for (item, _) in sent.iter().zip(&bulk.items).filter(|(_, answer)| odd(answer)) {
+        *refused.entry(target(item)).or_default() += 1;
+    }
+    refused.retain(|_, events| *events > 1);
+    for (item, _) in sent.iter().zip(&bulk.items).filter(|(_, answer)| !odd(answer)) {
+        refused.remove(target(item));
+    }
+    refused
+}
+
+impl Answer<'_> {
+    /// Of an event that is refused with 400.
+    fn fault(&self) -> Option<Fault> {
+        self.error.as_ref().filter(|_| self.status == 400).map(fault::of)
     }
 }
 
-fn outcome(answer: &Answer<'_>, common: bool) -> Outcome {
+/// `common`: its target refuses every event of this bulk in the same way.
+fn outcome(answer: &Answer<'_>, common: impl Fn() -> bool) -> Outcome {
     let kind = answer.error.as_ref().map_or("", |error| &*error.kind);
     let why = || words(answer);
     match (answer.status, kind) {
-        (200 | 201, "") => Outcome::Done,
+        (201, "") => Outcome::Done,
+        // Not created, and no error: a pipeline of the server has dropped it.
+        (200, "") => Outcome::Dropped,
         (409, _) => Outcome::Duplicate,
         (_, "cluster_block_exception") => Outcome::Blocked(format!(
             "the index is read-only ({}); lift the block (the server sets it where its disk is full)",
@@ -143,6 +164,10 @@ fn outcome(answer: &Answer<'_>, common: bool) -> Outcome {
         (_, "index_closed_exception") => {
             Outcome::Blocked(format!("the index is closed ({}); open it", why()))
         }
+        (503, "unavailable_shards_exception") => Outcome::Blocked(format!(
+            "the index has no primary shard that works ({}); look at its health (GET _cluster/allocation/explain)",
+            why()
+        )),
         (429, _) => Outcome::Retry(None),
         // The server itself has looked at this one event.
         (413, _) => Outcome::Reject(refusal(answer)),
@@ -154,11 +179,20 @@ fn outcome(answer: &Answer<'_>, common: bool) -> Outcome {
             "this user may not write there ({}); grant it `create_doc` and `auto_configure`",
             why()
         )),
-        (400, kind) if OF_THE_EVENT.contains(&kind) => Outcome::Reject(refusal(answer)),
-        (400, _) if is_limit(answer) || common => {
-            Outcome::Blocked(format!("the index takes no such events now ({})", why()))
+        (400, _) => match answer.fault() {
+            Some(Fault::Event) => Outcome::Reject(refusal(answer)),
+            Some(Fault::Target) => Outcome::Blocked(format!(
+                "the index is at a limit ({}); raise the limit, or send less to it",
+                why()
+            )),
+            _ if common() => {
+                Outcome::Blocked(format!("the index takes no such events now ({})", why()))
+            }
+            _ => Outcome::Reject(refusal(answer)),
+        },
+        (500, kind) => {
+            Outcome::Fails { refusal: refusal(answer), own: kind == "fail_processor_exception" }
         }
-        (400, _) => Outcome::Reject(refusal(answer)),
         _ => Outcome::Retry(None),
     }
 }
@@ -199,14 +233,6 @@ pub(super) fn takers(body: &[u8]) -> Vec<Taker<'_>> {
     bulk.items.into_iter().map(taker).collect()
 }
 
-/// Too many fields or shards: a setting of the target.
-fn is_limit(answer: &Answer<'_>) -> bool {
-    let reason = answer.error.as_ref().and_then(|error| error.reason.as_deref()).unwrap_or("");
-    reason.contains("Limit of")
-        || reason.contains("maximum shards")
-        || reason.contains("maximum normal shards")
-}
-
 /// `400 document_parsing_exception: failed to parse field [x] …: for input string: "y"`.
 fn words(answer: &Answer<'_>) -> String {
     match answer.error {
@@ -225,12 +251,7 @@ fn refusal(answer: &Answer<'_>) -> Refusal {
 /// The server's words, and those of the innermost cause.
 fn reason(error: &Problem<'_>) -> String {
     let mut text = error.reason.as_deref().unwrap_or_default().to_owned();
-    let mut cause = error.caused_by.as_deref();
-    let mut inner = None;
-    while let Some(next) = cause {
-        inner = next.reason.as_deref().or(inner);
-        cause = next.caused_by.as_deref();
-    }
+    let inner = error.reasons().last();
     if let Some(inner) = inner.filter(|inner| !text.contains(*inner)) {
         text.push_str("; ");
         text.push_str(inner);
@@ -263,96 +284,4 @@ fn short(text: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use bytes::Bytes;
-
-    use super::*;
-
-    fn judged(status: u16, body: &str, sent: usize) -> Delivery {
-        let body = Bytes::from(body.to_owned());
-        let server = "http://es:9200/".to_owned();
-        let reply = Reply { server, status, body, retry_after: None };
-        judge(&reply, Sent { items: sent, bytes: 2_000 })
-    }
-
-    fn item(status: u16, kind: &str, reason: &str) -> String {
-        format!(
-            r#"{{"create":{{"status":{status},"error":{{"type":"{kind}","reason":"{reason}"}}}}}}"#
-        )
-    }
-
-    fn each(items: &[String]) -> Vec<Outcome> {
-        let body = format!(r#"{{"errors":true,"items":[{}]}}"#, items.join(","));
-        match judged(200, &body, items.len()) {
-            Delivery::Each(outcomes) => outcomes,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    #[test]
-    fn created_and_already_there() {
-        let body = r#"{"errors":true,"items":[{"create":{"status":201}},{"create":{"status":409,"error":{"type":"version_conflict_engine_exception","reason":"[1]: version conflict"}}}]}"#;
-        let Delivery::Each(outcomes) = judged(200, body, 2) else { panic!() };
-        assert_eq!(outcomes, [Outcome::Done, Outcome::Duplicate]);
-    }
-
-    #[test]
-    fn a_page_with_status_200_confirms_nothing() {
-        for page in ["<html>sign in</html>", "", "{}", r#"{"errors":false}"#, "null"] {
-            assert!(
-                matches!(judged(200, page, 1), Delivery::Down(SinkError::Unavailable(_))),
-                "{page}"
-            );
-        }
-        let fewer = r#"{"errors":false,"items":[{"create":{"status":201}}]}"#;
-        assert!(matches!(judged(200, fewer, 2), Delivery::Down(_)));
-    }
-
-    #[test]
-    fn faults_of_an_event_go_to_the_dead_letters_and_faults_of_the_target_wait() {
-        let done = r#"{"create":{"status":201}}"#.to_owned();
-        let parsing = item(400, "document_parsing_exception", "failed to parse field [n]");
-        let blocked = item(403, "cluster_block_exception", "index [x] blocked by: read-only");
-        let flood = item(429, "cluster_block_exception", "flood-stage watermark");
-        let busy = item(429, "es_rejected_execution_exception", "queue full");
-        let missing = item(404, "index_not_found_exception", "no such index [x]");
-        let odd = item(400, "illegal_argument_exception", "mapper [a] cannot be changed");
-        let limit = item(400, "illegal_argument_exception", "Limit of total fields [1000]");
-        let all = [done, parsing, blocked, flood, busy, missing, odd.clone(), limit];
-        let outcomes = each(&all);
-        assert_eq!(outcomes[0], Outcome::Done);
-        assert!(matches!(&outcomes[1], Outcome::Reject(why)
-            if why.status == Some(400) && why.reason == "failed to parse field [n]"
-                && why.kind.as_deref() == Some("document_parsing_exception")));
-        assert!(matches!(outcomes[2], Outcome::Blocked(_)));
-        assert!(matches!(outcomes[3], Outcome::Blocked(_)));
-        assert_eq!(outcomes[4], Outcome::Retry(None));
-        assert!(matches!(&outcomes[5], Outcome::Blocked(why) if why.contains("setup")));
-        assert!(matches!(outcomes[6], Outcome::Reject(_)));
-        assert!(matches!(outcomes[7], Outcome::Blocked(_)));
-        // Every one of them: the target's fault.
-        assert!(matches!(each(&[odd.clone(), odd])[0], Outcome::Blocked(_)));
-    }
-
-    #[test]
-    fn an_answer_says_which_index_took_an_event() {
-        let body = r#"{"items":[{"create":{"_index":"a","status":201}},{"create":{"_index":"b","status":409,"error":{"type":"x"}}},{"create":{"status":201}},{"create":{"_index":"a","status":429}}]}"#;
-        let expected =
-            [Taker::Index("a".into()), Taker::Index("b".into()), Taker::Untold, Taker::Nobody];
-        assert_eq!(takers(body.as_bytes()), expected);
-        assert!(takers(b"<html>").is_empty());
-    }
-
-    #[test]
-    fn whole_requests_that_are_refused() {
-        assert!(matches!(judged(413, "", 3), Delivery::TooLarge(why)
-            if why.contains("bodies of 2,000 bytes with 413: raise the limit of the proxy")));
-        assert!(matches!(judged(429, "", 3), Delivery::Busy(None)));
-        assert!(matches!(judged(503, "", 3), Delivery::Busy(None)));
-        assert!(matches!(judged(500, "", 3), Delivery::Down(_)));
-        for status in [400, 401, 403, 404] {
-            assert!(matches!(judged(status, "\u{1b}[31mno", 3), Delivery::Blocked(text)
-                if text.contains(&status.to_string()) && !text.contains('\u{1b}')));
-        }
-    }
-}
+mod tests;

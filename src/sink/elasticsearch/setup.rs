@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use self::retention::Retention;
 use super::{ElasticsearchSink, Settings, reply};
-use crate::client::elasticsearch::{Method, Reply, Request};
+use crate::client::elasticsearch::{LARGEST_REPLY, Method, Reply, Request};
 
 /// The name of template and policy on the server.
 const NAME: &str = "logwarden";
@@ -125,6 +125,7 @@ impl ElasticsearchSink {
             packed: false,
             content_type: "application/json",
             time_out: Duration::from_secs(30),
+            largest_reply: LARGEST_REPLY,
         };
         self.client.send(&request).await.map_err(|failure| failure.to_string())
     }

@@ -13,12 +13,13 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use elasticsearch::indices::IndicesResolveIndexParts;
 use serde::Deserialize;
 
-use super::reply::{self, Sent, Taker};
+use super::reply::{self, Taker};
 use super::{ElasticsearchSink, down};
 use crate::base::sanitize;
-use crate::client::elasticsearch::{Method, Reply, Request};
+use crate::client::elasticsearch::{LARGEST_REPLY, Method, Reply, Request};
 use crate::sink::{Delivery, Items, Outcome, Sink};
 
 /// Of one question.
@@ -169,7 +170,8 @@ fn distinct(items: &Items) -> impl Iterator<Item = &str> {
 fn is_settled(delivery: &Delivery) -> bool {
     match delivery {
         Delivery::Each(outcomes) => {
-            !outcomes.iter().any(|outcome| matches!(outcome, Outcome::Retry(_)))
+            let is_open = |o: &Outcome| matches!(o, Outcome::Retry(_) | Outcome::Fails { .. });
+            !outcomes.iter().any(is_open)
         }
         Delivery::TooLarge(_) => true,
         Delivery::All(_) | Delivery::Busy(_) | Delivery::Blocked(_) | Delivery::Down(_) => false,
@@ -251,19 +253,21 @@ impl ElasticsearchSink {
         Ok(kinds)
     }
 
-    async fn ask_kinds(&self, names: &[String]) -> Result<Vec<Kind>, Delivery> {
+    async fn ask_kinds(&self, asked: &[String]) -> Result<Vec<Kind>, Delivery> {
+        let names: Vec<&str> = asked.iter().map(String::as_str).collect();
         let request = Request {
             method: Method::Get,
-            path: &format!("_resolve/index/{}", names.join(",")),
+            path: &IndicesResolveIndexParts::Name(&names).url(),
             query: &[("ignore_unavailable", "true"), ("filter_path", NAMES_ONLY)],
             body: None,
             packed: false,
             content_type: "application/json",
             time_out: ASKING,
+            largest_reply: LARGEST_REPLY,
         };
         let reply =
             self.client.send(&request).await.map_err(|failure| Delivery::Down(down(failure)))?;
-        answered(&reply, names)
+        answered(&reply, asked)
     }
 
     /// What the names of this day stand for: for a person. Errors are for people.
@@ -308,7 +312,7 @@ fn answered(reply: &Reply, names: &[String]) -> Result<Vec<Kind>, Delivery> {
     match reply.status {
         200 => {}
         // As a bulk would be answered now.
-        401 | 429 | 500..600 => return Err(reply::judge(reply, Sent { items: 0, bytes: 0 })),
+        401 | 429 | 500..600 => return Err(reply::judge(reply, &Items::default())),
         _ => return Ok(vec![Kind::Untold; names.len()]),
     }
     let Ok(resolved) = serde_json::from_slice::<Resolved>(&reply.body) else {

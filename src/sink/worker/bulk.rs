@@ -1,5 +1,7 @@
 //! Encoded events on their way, and where each of them stands in its generation.
 
+use std::time::Duration;
+
 use crate::base::Timestamp;
 use crate::base::backoff::Backoff;
 use crate::sink::Items;
@@ -25,10 +27,14 @@ pub(super) struct Bulk {
     pub oldest: Option<Timestamp>,
     /// Number of the delivery that carries it.
     pub ticket: u64,
+    /// How long the last one took to be answered.
+    pub took: Duration,
     /// Deliveries that failed before.
     pub attempts: u32,
     /// The waits of a part that failed while the rest went through.
     pub backoff: Option<Backoff>,
+    /// The target broke at these events; so many events had been confirmed then. They go apart from others.
+    pub broke_at: Option<u64>,
     /// Why its target took nothing at the last try, while others did.
     pub blocked: Option<String>,
 }
@@ -61,6 +67,7 @@ impl Bulk {
         self.attempts = 0;
         self.backoff = None;
         self.blocked = None;
+        self.broke_at = None;
     }
 
     /// Only the items at these indices.

@@ -24,7 +24,7 @@ const LOOK_LATE: Duration = Duration::from_secs(5);
 /// What a task of the worker comes back with.
 pub(super) enum Finish {
     Filled(Box<Filler>, Box<Filled>),
-    Delivered(Bulk, Delivery),
+    Delivered(Box<Bulk>, Delivery),
     Counted(Counter),
     LookedUp(Cursor, Option<Found>),
 }
@@ -33,6 +33,7 @@ pub(super) enum Finish {
 #[derive(Debug)]
 pub(super) struct Flight {
     pub ticket: u64,
+    pub set_out: Instant,
     pub events: u64,
     /// Encoded.
     pub bytes: usize,
@@ -73,6 +74,9 @@ impl Worker {
         let is_due = |held: &Held| held.not_before.is_none_or(|at| at <= now);
         let Some(first) = self.held.iter().position(is_due) else { return self.ready.take() };
         let mut bulk = self.held.remove(first).expect("it was found there").bulk;
+        if bulk.broke_at.is_some() {
+            return Some(bulk);
+        }
         let mut index = first;
         while index < self.held.len() {
             let held = &self.held[index];
@@ -80,7 +84,12 @@ impl Worker {
             let fits = held.bulk.bytes() + bulk.bytes() <= self.size_limit.now()
                 && events <= self.limits.events;
             let alike = held.bulk.blocked.is_some() == bulk.blocked.is_some();
-            if fits && alike && held.not_before.is_some() && is_due(held) {
+            if fits
+                && alike
+                && held.bulk.broke_at.is_none()
+                && held.not_before.is_some()
+                && is_due(held)
+            {
                 bulk.append(&held.bulk);
                 self.held.remove(index);
             } else {
@@ -109,6 +118,7 @@ impl Worker {
         let events = bulk.len() as u64;
         self.flights.push(Flight {
             ticket,
+            set_out: Instant::now(),
             events,
             bytes: bulk.bytes(),
             input: bulk.input(),
@@ -118,7 +128,7 @@ impl Worker {
         let sink = self.config.sink.clone();
         self.tasks.spawn(async move {
             let delivery = sink.deliver(&bulk.items).await;
-            Finish::Delivered(bulk, delivery)
+            Finish::Delivered(Box::new(bulk), delivery)
         });
         self.report.touch();
     }

@@ -69,6 +69,7 @@ impl Report {
     pub(super) fn take_over(&mut self, other: &SinkStatus) {
         self.status.confirmed_events += other.confirmed_events;
         self.status.duplicates += other.duplicates;
+        self.status.dropped_events += other.dropped_events;
         self.status.dead_letters += other.dead_letters;
         self.status.unprotected_values += other.unprotected_values;
         self.touched = true;
@@ -76,6 +77,10 @@ impl Report {
 
     pub(super) fn duplicate(&mut self) {
         self.status.duplicates += 1;
+    }
+
+    pub(super) fn dropped(&mut self) {
+        self.status.dropped_events += 1;
     }
 
     pub(super) fn filtered(&mut self, events: u64) {
@@ -154,6 +159,7 @@ impl Report {
 fn add_lane(told: &mut SinkStatus, lane: &SinkStatus) {
     told.confirmed_events += lane.confirmed_events;
     told.duplicates += lane.duplicates;
+    told.dropped_events += lane.dropped_events;
     told.dead_letters += lane.dead_letters;
     told.unprotected_values += lane.unprotected_values;
     told.rate += lane.rate;

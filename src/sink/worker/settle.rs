@@ -14,16 +14,21 @@ use crate::base::backoff::Backoff;
 use crate::base::bytes;
 use crate::sink::{Delivery, Outcome, Refusal, SinkError};
 
+/// Tries of an event at which the target breaks, the last of them alone.
+const TRIES_OF_ONE: u32 = 5;
+
 impl Worker {
     pub(super) async fn finish(&mut self, finish: Result<Finish, JoinError>) {
         match finish {
             Ok(Finish::Filled(filler, filled)) => self.take_filled(*filler, *filled),
             Ok(Finish::Counted(counter)) => self.take_counted(counter),
             Ok(Finish::LookedUp(place, found)) => self.take_looked_up(place, found),
-            Ok(Finish::Delivered(bulk, delivery)) => {
+            Ok(Finish::Delivered(mut bulk, delivery)) => {
+                let flight = self.flights.iter().find(|flight| flight.ticket == bulk.ticket);
+                bulk.took = flight.map_or(Duration::ZERO, |flight| flight.set_out.elapsed());
                 self.flights.retain(|flight| flight.ticket != bulk.ticket);
                 if !self.restart {
-                    self.settle(bulk, delivery).await;
+                    self.settle(*bulk, delivery).await;
                 }
             }
             Err(error) => {
@@ -130,7 +135,7 @@ impl Worker {
 
     async fn settle_items(&mut self, bulk: Bulk, outcomes: Vec<Outcome>) {
         let (mut retries, mut refused, mut after) = (Vec::new(), Vec::new(), None);
-        let (mut shut, mut blocked) = (Vec::new(), None);
+        let (mut shut, mut blocked, mut broken) = (Vec::new(), None, Vec::new());
         // What is only accepted proves nothing before its commit.
         let proven = outcomes.iter().any(|outcome| *outcome != Outcome::Accepted);
         for (index, outcome) in outcomes.into_iter().enumerate() {
@@ -140,19 +145,27 @@ impl Worker {
                     self.report.duplicate();
                     self.confirm(&bulk, index, false);
                 }
+                Outcome::Dropped => {
+                    self.report.dropped();
+                    self.confirm(&bulk, index, false);
+                }
                 Outcome::Accepted => self.confirm(&bulk, index, true),
                 Outcome::Retry(wait) => {
                     after = after.max(wait);
                     retries.push(index);
                 }
                 Outcome::Reject(refusal) => refused.push((index, refusal)),
+                Outcome::Fails { refusal, own } if self.is_proved(&bulk, own) => {
+                    refused.push((index, refusal));
+                }
+                Outcome::Fails { .. } => broken.push(index),
                 Outcome::Blocked(reason) => {
                     blocked = Some(reason);
                     shut.push(index);
                 }
             }
         }
-        let delivered = bulk.len() - retries.len() - refused.len() - shut.len();
+        let delivered = bulk.len() - retries.len() - refused.len() - shut.len() - broken.len();
         // What set out before the last failure proves nothing.
         let news = proven && delivered + refused.len() > 0 && bulk.ticket > self.trouble_ticket;
         if news && self.trouble.clear() {
@@ -168,13 +181,38 @@ impl Worker {
         // Where nothing went through, the whole sink waits.
         let all = delivered + refused.len() == 0 && bulk.backoff.is_none();
         if !shut.is_empty() {
-            self.retry(&bulk, shut, all && retries.is_empty(), None, blocked);
+            let alone = retries.is_empty() && broken.is_empty();
+            self.retry(&bulk, shut, all && alone, None, blocked);
+        }
+        if !broken.is_empty() {
+            self.retry_broken(&bulk, &broken, delivered);
         }
         if !retries.is_empty() {
             self.retry(&bulk, retries, all, after, None);
         }
         self.recycle(bulk);
         self.after_progress();
+    }
+
+    /// The target broke at the one event of this bulk so often that it always will.
+    fn is_proved(&self, bulk: &Bulk, own: bool) -> bool {
+        let others_passed = bulk.broke_at.is_some_and(|at| self.report.confirmed_events() > at);
+        bulk.len() == 1 && bulk.attempts + 1 >= TRIES_OF_ONE && (own || others_passed)
+    }
+
+    /// The target broke at these events; others go on meanwhile. `delivered`: those of the same bulk that it took.
+    fn retry_broken(&mut self, bulk: &Bulk, indices: &[usize], delivered: usize) {
+        if self.own_cursors {
+            return self.retry(bulk, indices.to_vec(), true, None, None);
+        }
+        let confirmed = self.report.confirmed_events();
+        let broke_at = bulk.broke_at.or(Some(confirmed - delivered as u64));
+        let alone = bulk.attempts + 2 >= TRIES_OF_ONE;
+        for part in indices.chunks(if alone { 1 } else { indices.len() }) {
+            let mut part = Bulk { broke_at, ..bulk.only(part.iter().copied()) };
+            part.attempts += 1;
+            self.wait_aside(part, None, None);
+        }
     }
 
     fn confirm(&mut self, bulk: &Bulk, index: usize, with_commit: bool) {

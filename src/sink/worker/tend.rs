@@ -16,6 +16,8 @@ use crate::event::{Cursor, GenerationId};
 
 /// A target that refused so often in a row gets a lane.
 const TRIES: u32 = 3;
+/// One that lets the events of others wait so long before it refuses gets one at once.
+const SLOW: Duration = Duration::from_secs(5);
 /// More targets than this are a fault of the whole sink, which waits as one.
 const MOST: usize = 8;
 /// Where a lane has so little left, the main worker waits a moment for it.
@@ -111,7 +113,7 @@ impl Worker {
             && !self.mode.is_once()
             && self.lanes.asked.is_none()
             && self.lanes.parked.len() < MOST;
-        if !possible || !(tries >= TRIES || much) {
+        if !possible || !(tries >= TRIES || much || bulk.took >= SLOW) {
             return;
         }
         let mut targets =

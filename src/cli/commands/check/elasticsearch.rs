@@ -1,4 +1,5 @@
-//! Does the server answer, and can its targets keep the promise "once"? Changes nothing.
+//! Does the server answer, and can it and its targets keep the promise "once"? Changes nothing, but that a server which
+//! is neither Elasticsearch nor OpenSearch gets a document twice, in an index of its own.
 
 use tokio::runtime::Runtime;
 
@@ -11,7 +12,9 @@ pub(super) fn server(settings: &Settings) -> Result<String, String> {
     let runtime = runtime.map_err(|error| format!("cannot start ({error})"))?;
     let answers = answers(&runtime, settings)?;
     let notes = targets(&runtime, settings)?;
-    Ok(format!("{answers}; events go to {}{notes}", settings.index))
+    let doubts = runtime.block_on(ElasticsearchSink::new(settings.clone()).doubts());
+    let doubts = doubts.map(|doubts| format!("; {doubts}")).unwrap_or_default();
+    Ok(format!("{answers}; events go to {}{notes}{doubts}", settings.index))
 }
 
 /// One request to each address.

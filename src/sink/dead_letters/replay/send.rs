@@ -131,9 +131,9 @@ impl Sending {
             let target = || self.sink.target(part.items.item(index)).to_owned();
             let refused = |refusal| Fate::Refused { refusal, target: target() };
             fates[part.which[index]] = match outcome {
-                Outcome::Done => Fate::Delivered { duplicate: false },
+                Outcome::Done | Outcome::Dropped => Fate::Delivered { duplicate: false },
                 Outcome::Duplicate => Fate::Delivered { duplicate: true },
-                Outcome::Reject(refusal) => refused(refusal),
+                Outcome::Reject(refusal) | Outcome::Fails { refusal, .. } => refused(refusal),
                 Outcome::Retry(wait) => {
                     after = after.max(wait);
                     retries.push(index);

@@ -176,3 +176,75 @@ async fn a_blocked_target_proves_nothing_of_the_size_of_others() {
     }
     assert_eq!(running.stop().await.dead_letters, 0);
 }
+
+/// One event breaks the target whenever it comes: after some tries alone it is put aside, and the others went on.
+#[tokio::test]
+async fn an_event_at_which_the_target_always_breaks_is_a_dead_letter_after_some_tries() {
+    for own in [true, false] {
+        let tries = Arc::new(Mutex::new(Vec::new()));
+        let noted = tries.clone();
+        let sink = FakeSink::new().fault(move |items| {
+            let breaks = |item: &[u8]| item.ends_with(b"bad");
+            if items.iter().any(breaks) {
+                noted.lock().unwrap().push(items.len());
+            }
+            let answer = |item: &[u8]| match breaks(item) {
+                true => Outcome::Fails { refusal: refusal("it broke"), own },
+                false => Outcome::Done,
+            };
+            Some(Delivery::Each(items.iter().map(answer).collect()))
+        });
+        let bench = Bench::new(FakeQueue::new(1), sink);
+        bench.queue.append(0, "a\nbad\nb\n");
+        let running = bench.start();
+        eventually("the cursor is at the end", || bench.cursor(0) == bench.queue.length(0)).await;
+        let told = |letter: &DeadLetter| format!("{}:{}", letter.reason, letter.attempts);
+        assert_eq!(bench.kept.told(told), ["it broke:5"]);
+        assert_eq!(*tries.lock().unwrap(), [3, 1, 1, 1, 1]);
+        let status = running.stop().await;
+        assert_eq!((status.confirmed_events, status.dead_letters), (2, 1));
+    }
+}
+
+/// Where nothing goes through, nobody knows whose fault it is.
+#[tokio::test]
+async fn a_target_that_breaks_at_everything_gets_it_again() {
+    let broken = Arc::new(std::sync::atomic::AtomicBool::new(true));
+    let breaks = broken.clone();
+    let tries = Arc::new(AtomicUsize::new(0));
+    let counted = tries.clone();
+    let sink = FakeSink::new().fault(move |items| {
+        counted.fetch_add(1, Ordering::SeqCst);
+        let outcome = || match breaks.load(Ordering::SeqCst) {
+            true => Outcome::Fails { refusal: refusal("it broke"), own: false },
+            false => Outcome::Done,
+        };
+        Some(Delivery::Each(items.iter().map(|_| outcome()).collect()))
+    });
+    let bench = Bench::new(FakeQueue::new(1), sink);
+    lines(&bench.queue, 0, 0..3);
+    let running = bench.start();
+    // Four of all three together, then each of them alone.
+    eventually("many tries", || tries.load(Ordering::SeqCst) > 7).await;
+    broken.store(false, Ordering::SeqCst);
+    eventually("the cursor is at the end", || bench.cursor(0) == bench.queue.length(0)).await;
+    let status = running.stop().await;
+    assert_eq!((status.confirmed_events, status.dead_letters), (3, 0));
+}
+
+#[tokio::test]
+async fn what_the_target_drops_is_done_and_counted_by_itself() {
+    let sink = FakeSink::new().fault(|items| {
+        let answer = |item: &[u8]| match item.ends_with(b"dropped") {
+            true => Outcome::Dropped,
+            false => Outcome::Done,
+        };
+        Some(Delivery::Each(items.iter().map(answer).collect()))
+    });
+    let bench = Bench::new(FakeQueue::new(1), sink);
+    bench.queue.append(0, "a\ndropped\nb\n");
+    let running = bench.start();
+    eventually("the cursor is at the end", || bench.cursor(0) == bench.queue.length(0)).await;
+    let status = running.stop().await;
+    assert_eq!((status.confirmed_events, status.dropped_events), (3, 1));
+}

@@ -1,0 +1,81 @@
+use std::sync::{Arc, Mutex};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+
+use super::*;
+use crate::client::elasticsearch::{Connection, Login, Url};
+use crate::sink::elasticsearch::{Analyzer, IndexPattern, Settings};
+
+/// Answers `GET /` with `root`, and bulks with these statuses of one item. Notes what it is asked.
+async fn server(root: &'static str, creates: &'static [u16]) -> (String, Arc<Mutex<Vec<String>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let noted = asked.clone();
+    tokio::spawn(async move {
+        let mut creates = creates.iter();
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = vec![0; 4096];
+            let length = stream.read(&mut request).await.unwrap_or(0);
+            let text = String::from_utf8_lossy(&request[..length]).into_owned();
+            let Some(line) = text.lines().next() else { continue };
+            let line = line.trim_end_matches(" HTTP/1.1").to_owned();
+            let body = match line.as_str() {
+                "GET /" => root.to_owned(),
+                "POST /_bulk" => {
+                    let status = creates.next().unwrap();
+                    format!(r#"{{"errors":false,"items":[{{"create":{{"status":{status}}}}}]}}"#)
+                }
+                _ => "{}".to_owned(),
+            };
+            noted.lock().unwrap().push(line);
+            let head = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length:";
+            let answer = format!("{head} {}\r\n\r\n{body}", body.len());
+            _ = stream.write_all(answer.as_bytes()).await;
+        }
+    });
+    (url, asked)
+}
+
+async fn doubts(url: &str) -> Option<String> {
+    let connection = Connection {
+        urls: vec![Url::parse(url).unwrap()],
+        login: Login::Nobody,
+        ca_file: None,
+        ca_fingerprint: None,
+    };
+    let settings = Settings {
+        connection,
+        index: IndexPattern::parse("x").unwrap(),
+        routes: Vec::new(),
+        compress: false,
+        allow_rollover: false,
+        analyzer: Analyzer::Logwarden,
+        keep: None,
+    };
+    ElasticsearchSink::new(settings).doubts().await
+}
+
+#[tokio::test]
+async fn only_a_server_that_takes_an_event_twice_is_doubted() {
+    const ELASTIC: &str = r#"{"version":{"number":"8.15.0","build_hash":"1a77947f34deddb41af25e6f0ddb8e830159c179","lucene_version":"9.11.1"},"tagline":"You Know, for Search"}"#;
+    const OPEN: &str = r#"{"version":{"distribution":"opensearch","build_hash":"e5a3c5691be87af6c12dbe3e158c59c04ee72973","lucene_version":"10.4.0"},"tagline":"The OpenSearch Project: https://opensearch.org/"}"#;
+    const OTHER: &str = r#"{"version":{"number":"7.10.2","build_hash":"NA","lucene_version":"NA"},"tagline":"You Know, for Search"}"#;
+    let (page, twice) = ("GET /", ["GET /", "POST /_bulk", "POST /_bulk"]);
+    let removed = "DELETE /logwarden-check/_doc/twice";
+    for (root, creates, doubted, expected) in [
+        (ELASTIC, &[][..], false, vec![page]),
+        (OPEN, &[], false, vec![page]),
+        (OTHER, &[201, 201], true, [&twice[..], &[removed]].concat()),
+        (OTHER, &[201, 409], false, [&twice[..], &[removed]].concat()),
+        ("<html>", &[201, 201], true, [&twice[..], &[removed]].concat()),
+    ] {
+        let (url, asked) = server(root, creates).await;
+        let said = doubts(&url).await;
+        assert_eq!(said.is_some(), doubted, "{root}: {said:?}");
+        let asked = asked.lock().unwrap().clone();
+        assert_eq!(asked, expected, "{root}");
+    }
+}

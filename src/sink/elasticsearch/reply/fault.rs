@@ -1,0 +1,70 @@
+//! Whose fault is a refused item? Its reason and those of its causes decide, before its type: servers give one type
+//! to faults of either kind. Words as Elasticsearch 7.17, 8.15 and 9.1, and OpenSearch 2.19 and 3.8 were seen to use
+//! them.
+//!
+//! Only the beginnings of reasons are looked at: further on they quote what stands in the event.
+
+use super::Problem;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// The event would be refused for ever.
+    Event,
+    /// Any event like it would be refused until somebody changes the target.
+    Target,
+    Unknown,
+}
+
+/// Limits of the target: somebody may raise them, or make room.
+const OF_THE_TARGET: [&str; 2] = ["Limit of total ", "Limit of nested fields"];
+
+const OF_THE_EVENT: [&str; 12] = [
+    "Limit of mapping depth",
+    "The depth of the field",
+    "Limit of field name length",
+    "The number of nested documents",
+    "Document contains at least one immense term",
+    // Another type than its index, or another part of the event itself, has there.
+    "mapper [",
+    "can't merge a non object mapping",
+    "can't merge an object mapping",
+    "object mapping ",
+    "failed to parse",
+    "field name ",
+    "Field name ",
+];
+
+/// Types that are the event's own, unless a reason says otherwise.
+const TYPES_OF_THE_EVENT: [&str; 4] = [
+    "mapper_parsing_exception",
+    "document_parsing_exception",
+    "strict_dynamic_mapping_exception",
+    "parse_exception",
+];
+
+/// Of an item that is refused with 400.
+pub(super) fn of(error: &Problem<'_>) -> Fault {
+    let reasons = || error.reasons().map(beginning);
+    let begins = |with: &[&str]| reasons().any(|reason| with.iter().any(|w| reason.starts_with(w)));
+    if begins(&OF_THE_TARGET) || is_about_shards(error) {
+        Fault::Target
+    } else if begins(&OF_THE_EVENT) || TYPES_OF_THE_EVENT.contains(&&*error.kind) {
+        Fault::Event
+    } else {
+        Fault::Unknown
+    }
+}
+
+/// "… this cluster currently has [1000]/[1000] maximum normal shards open;": the word before "shards" differs.
+fn is_about_shards(error: &Problem<'_>) -> bool {
+    let reason = error.reason.as_deref().unwrap_or_default();
+    reason.starts_with("Validation Failed") && reason.contains("shards open")
+}
+
+/// Without the place that some versions put before it: `[1:101] failed to parse: …`.
+fn beginning(reason: &str) -> &str {
+    let place = |c: char| c.is_ascii_digit() || c == ':';
+    let behind = reason.strip_prefix('[').map(|rest| rest.trim_start_matches(place));
+    let reason = behind.and_then(|rest| rest.strip_prefix("] ")).unwrap_or(reason);
+    reason.strip_prefix("failed to parse: ").unwrap_or(reason)
+}

@@ -1,0 +1,179 @@
+use bytes::Bytes;
+
+use super::*;
+
+fn judged(status: u16, body: &str, sent: usize) -> Delivery {
+    judged_of(status, body, &vec!["a"; sent])
+}
+
+/// For a bulk whose items go to these indexes.
+fn judged_of(status: u16, body: &str, indexes: &[&str]) -> Delivery {
+    let body = Bytes::from(body.to_owned());
+    let server = "http://es:9200/".to_owned();
+    let reply = Reply { server, status, body, retry_after: None };
+    let mut items = Items::default();
+    indexes.iter().for_each(|index| items.push(&item_of(index)));
+    items.set_carried(2_000);
+    judge(&reply, &items)
+}
+
+/// As it is sent to an index of this name.
+fn item_of(index: &str) -> Vec<u8> {
+    format!("{{\"create\":{{\"_index\":\"{index}\",\"_id\":\"1\"}}}}\n{{}}\n").into_bytes()
+}
+
+fn item(status: u16, kind: &str, reason: &str) -> String {
+    format!(r#"{{"create":{{"status":{status},"error":{{"type":"{kind}","reason":"{reason}"}}}}}}"#)
+}
+
+fn each(items: &[String]) -> Vec<Outcome> {
+    let body = format!(r#"{{"errors":true,"items":[{}]}}"#, items.join(","));
+    match judged(200, &body, items.len()) {
+        Delivery::Each(outcomes) => outcomes,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn created_and_already_there() {
+    let body = r#"{"errors":true,"items":[{"create":{"status":201}},{"create":{"status":409,"error":{"type":"version_conflict_engine_exception","reason":"[1]: version conflict"}}}]}"#;
+    let Delivery::Each(outcomes) = judged(200, body, 2) else { panic!() };
+    assert_eq!(outcomes, [Outcome::Done, Outcome::Duplicate]);
+}
+
+#[test]
+fn a_page_with_status_200_confirms_nothing() {
+    for page in ["<html>sign in</html>", "", "{}", r#"{"errors":false}"#, "null"] {
+        assert!(
+            matches!(judged(200, page, 1), Delivery::Down(SinkError::Unavailable(_))),
+            "{page}"
+        );
+    }
+    let fewer = r#"{"errors":false,"items":[{"create":{"status":201}}]}"#;
+    assert!(matches!(judged(200, fewer, 2), Delivery::Down(_)));
+}
+
+#[test]
+fn faults_of_an_event_go_to_the_dead_letters_and_faults_of_the_target_wait() {
+    let done = r#"{"create":{"status":201}}"#.to_owned();
+    let parsing = item(400, "document_parsing_exception", "failed to parse field [n]");
+    let blocked = item(403, "cluster_block_exception", "index [x] blocked by: read-only");
+    let flood = item(429, "cluster_block_exception", "flood-stage watermark");
+    let busy = item(429, "es_rejected_execution_exception", "queue full");
+    let missing = item(404, "index_not_found_exception", "no such index [x]");
+    let odd = item(400, "illegal_argument_exception", "no such thing");
+    let limit = item(400, "illegal_argument_exception", "Limit of total fields [1000]");
+    let all = [done, parsing, blocked, flood, busy, missing, odd.clone(), limit];
+    let outcomes = each(&all);
+    assert_eq!(outcomes[0], Outcome::Done);
+    assert!(matches!(&outcomes[1], Outcome::Reject(why)
+        if why.status == Some(400) && why.reason == "failed to parse field [n]"
+            && why.kind.as_deref() == Some("document_parsing_exception")));
+    assert!(matches!(outcomes[2], Outcome::Blocked(_)));
+    assert!(matches!(outcomes[3], Outcome::Blocked(_)));
+    assert_eq!(outcomes[4], Outcome::Retry(None));
+    assert!(matches!(&outcomes[5], Outcome::Blocked(why) if why.contains("setup")));
+    assert!(matches!(outcomes[6], Outcome::Reject(_)));
+    assert!(matches!(outcomes[7], Outcome::Blocked(_)));
+    // Every one of them: the target's fault.
+    assert!(matches!(each(&[odd.clone(), odd])[0], Outcome::Blocked(_)));
+}
+
+#[test]
+fn an_answer_says_which_index_took_an_event() {
+    let body = r#"{"items":[{"create":{"_index":"a","status":201}},{"create":{"_index":"b","status":409,"error":{"type":"x"}}},{"create":{"status":201}},{"create":{"_index":"a","status":429}}]}"#;
+    let expected =
+        [Taker::Index("a".into()), Taker::Index("b".into()), Taker::Untold, Taker::Nobody];
+    assert_eq!(takers(body.as_bytes()), expected);
+    assert!(takers(b"<html>").is_empty());
+}
+
+#[test]
+fn whole_requests_that_are_refused() {
+    assert!(matches!(judged(413, "", 3), Delivery::TooLarge(why)
+        if why.contains("bodies of 2,000 bytes with 413: raise the limit of the proxy")));
+    assert!(matches!(judged(429, "", 3), Delivery::Busy(None)));
+    assert!(matches!(judged(503, "", 3), Delivery::Busy(None)));
+    assert!(matches!(judged(500, "", 3), Delivery::Down(_)));
+    for status in [400, 401, 403, 404] {
+        assert!(matches!(judged(status, "\u{1b}[31mno", 3), Delivery::Blocked(text)
+            if text.contains(&status.to_string()) && !text.contains('\u{1b}')));
+    }
+}
+
+#[test]
+fn what_hits_every_event_of_one_index_is_no_fault_of_the_events() {
+    let odd = item(400, "illegal_argument_exception", "pipeline with id [p] does not exist");
+    let done = r#"{"create":{"status":201}}"#.to_owned();
+    let all = [odd.clone(), done.clone(), odd.clone(), odd.clone(), done, odd];
+    let body = format!(r#"{{"errors":true,"items":[{}]}}"#, all.join(","));
+    let Delivery::Each(outcomes) = judged_of(200, &body, &["a", "b", "a", "c", "c", "d"]) else {
+        panic!()
+    };
+    let is_blocked = |outcome: &Outcome| matches!(outcome, Outcome::Blocked(_));
+    let blocked: Vec<bool> = outcomes.iter().map(is_blocked).collect();
+    assert_eq!(blocked, [true, false, true, false, false, false]);
+    assert!(matches!(outcomes[3], Outcome::Reject(_)) && matches!(outcomes[5], Outcome::Reject(_)));
+}
+
+/// As Elasticsearch 7.17, 8.15, 9.1 and OpenSearch 2.19, 3.8 were seen to answer.
+#[test]
+fn reasons_decide_before_types() {
+    let caused = |kind: &str, reason: &str, cause: &str| {
+        format!(
+            r#"{{"create":{{"status":400,"error":{{"type":"{kind}","reason":"{reason}","caused_by":{{"type":"x","reason":"{cause}"}}}}}}}}"#
+        )
+    };
+    let (document, mapper) = ("document_parsing_exception", "mapper_parsing_exception");
+    let (illegal, validation) = ("illegal_argument_exception", "validation_exception");
+    let limit = "Limit of total fields [2] has been exceeded while adding new fields [3]";
+    let shards = |words: &str| {
+        let now = "Validation Failed: 1: this action would add [2] total shards, but this cluster currently has";
+        item(400, validation, &format!("{now} [9]/[1] maximum {words}shards open;"))
+    };
+    for target in [
+        caused(document, &format!("[1:18] failed to parse: {limit}"), limit),
+        caused(mapper, "failed to parse", limit),
+        item(400, illegal, "Limit of total fields [2] has been exceeded"),
+        shards(""),
+        shards("normal "),
+        shards("LOCAL_ONLY "),
+    ] {
+        assert!(matches!(&each(std::slice::from_ref(&target))[0], Outcome::Blocked(_)), "{target}");
+    }
+    let depth = "Limit of mapping depth [20] has been exceeded due to object field [d.a]";
+    let quoting =
+        "failed to parse field [n]. Preview of field's value: 'Limit of total fields [2]'";
+    for event in [
+        caused(document, &format!("[1:101] failed to parse: {depth}"), depth),
+        item(400, illegal, depth),
+        caused(
+            mapper,
+            "failed to parse",
+            "The depth of the field has exceeded the allowed limit of",
+        ),
+        item(400, illegal, "Document contains at least one immense term in field=k"),
+        item(400, illegal, "mapper [http] cannot be changed from type [text] to [ObjectMapper]"),
+        item(400, illegal, "can't merge a non object mapping [http] with an object mapping"),
+        item(400, "strict_dynamic_mapping_exception", "[1:6] mapping set to strict"),
+        // An event cannot block an index by what it holds.
+        caused(document, quoting, "For input string: Limit of total fields [2]"),
+    ] {
+        // Also where all events of a bulk are such.
+        let outcomes = each(&[event.clone(), event.clone()]);
+        assert!(matches!(&outcomes[0], Outcome::Reject(_)), "{event}: {outcomes:?}");
+    }
+}
+
+#[test]
+fn an_index_without_its_shards_waits_and_what_a_pipeline_does_is_told_apart() {
+    let shards = item(503, "unavailable_shards_exception", "[x][0] primary shard is not active");
+    let dropped = r#"{"create":{"status":200}}"#.to_owned();
+    let fails = item(500, "fail_processor_exception", "not this one");
+    let broke = item(500, "null_pointer_exception", "null");
+    let outcomes = each(&[shards, dropped, fails, broke]);
+    assert!(matches!(&outcomes[0], Outcome::Blocked(why) if why.contains("no primary shard")));
+    assert_eq!(outcomes[1], Outcome::Dropped);
+    assert!(matches!(&outcomes[2], Outcome::Fails { own: true, .. }));
+    assert!(matches!(&outcomes[3], Outcome::Fails { own: false, .. }));
+}
