@@ -77,7 +77,7 @@ impl Bench {
             let asked = self.follower.shared.bell.wait(Duration::ZERO);
             self.follower.turn(asked);
             self.read();
-            if self.clock.uptime().as_millis() % 250 == 0 {
+            if self.clock.uptime().as_millis().is_multiple_of(250) {
                 self.follower.shared.store.get().unwrap().commit().unwrap();
             }
         }
@@ -146,7 +146,7 @@ fn reading_again_gives_the_same_events_however_many_cuts_were_dropped() {
             (random >> 20) % below
         };
         let timed = next(3) == 0;
-        let first = if timed { LINES[11].repeat(1) + "\n" } else { LINES[0].to_owned() + "\n" };
+        let first = LINES[if timed { 11 } else { 0 }].to_owned() + "\n";
         let mut bench = Bench::new(&first.repeat(1 + next(3) as usize));
         for _ in 0..40 {
             for _ in 0..1 + next(3) {
