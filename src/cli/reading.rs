@@ -205,7 +205,7 @@ impl<R: Read> Stream<'_, R> {
             if self.base == 0 {
                 self.framer.encoding = Encoding::of(&self.pending);
             }
-            let hole = self.framer.encoding.unit_start(format::leading_nuls(&self.pending) as u64);
+            let hole = self.framer.encoding.unit_start(format::leading_hole(&self.pending) as u64);
             if hole > 0 {
                 self.pending.drain(..hole as usize);
                 self.base += hole;
@@ -247,7 +247,7 @@ impl<R: Read> Stream<'_, R> {
             }
             let missing = SAMPLE - self.sample.len();
             let came = &self.pending[before..];
-            let hole = if self.sample.is_empty() { format::leading_nuls(came) } else { 0 };
+            let hole = if self.sample.is_empty() { format::leading_hole(came) & !1 } else { 0 };
             let came = &came[hole..];
             self.sample.extend_from_slice(&came[..came.len().min(missing)]);
         }

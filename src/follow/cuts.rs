@@ -73,7 +73,11 @@ impl Follower {
         let end = match open.has_line_end {
             true => last_line_end(&file, at, mark, row.encoding),
             // Nobody wrote a hole, and something may still be written into it.
-            false => hole_end(&file, at, mark).ok().filter(|data| *data < mark).map(|_| mark),
+            false => hole_end(&file, at, mark)
+                .ok()
+                .filter(|data| *data < mark)
+                .map(|_| row.encoding.unit_start(mark))
+                .filter(|end| *end > at),
         };
         // Truncated and written again since the last look: that was a line of another life.
         if !bears(&file, &row.mark, &key).unwrap_or(false) {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::pread::read_full;
 use crate::event::Encoding;
-use crate::format::leading_nuls;
+use crate::format::nul_run;
 
 /// Bytes a vote looks at.
 pub(in crate::follow) const SAMPLE: u64 = 64 * 1024;
@@ -21,7 +21,7 @@ pub(in crate::follow) fn hole_end(file: &File, from: u64, to: u64) -> std::io::R
     while at < to {
         let wanted = (to - at).min(bytes.len() as u64) as usize;
         let read = read_full(file, &mut bytes[..wanted], at)?;
-        let nuls = leading_nuls(&bytes[..read]);
+        let nuls = nul_run(&bytes[..read]);
         at += nuls as u64;
         if nuls < wanted {
             break;
@@ -33,12 +33,14 @@ pub(in crate::follow) fn hole_end(file: &File, from: u64, to: u64) -> std::io::R
             Err(_) => at,
         };
     }
-    Ok(at)
+    // A single NUL may be half a code unit.
+    Ok(if at - from < 2 { from } else { at })
 }
 
 /// The beginning of the file behind a hole, as text.
 pub(in crate::follow) fn read_sample(file: &File, size: u64, encoding: Encoding) -> Vec<u8> {
-    let from = encoding.unit_start(hole_end(file, 0, size).unwrap_or(size));
+    // Its encoding may not be known yet.
+    let from = hole_end(file, 0, size).unwrap_or(size) & !1;
     let mut sample = vec![0; (size - from).min(SAMPLE * encoding.unit()) as usize];
     let read = read_full(file, &mut sample, from).unwrap_or(0);
     sample.truncate(read);

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use memchr::memchr;
 
 use super::multiline::Trace;
-use super::text::{is_blank, leading_nuls, without_line_end};
+use super::text::{is_blank, leading_hole, without_line_end};
 use super::{Context, Format, Head, Joins};
 use crate::event::{Encoding, Flags, Record};
 pub use encoded::shared;
@@ -209,7 +209,7 @@ impl<'a> Pass<'a> {
             if self.cut_at(at) {
                 self.close(at);
             }
-            if self.bytes[at] == 0 {
+            if leading_hole(&self.bytes[at..]) > 0 {
                 self.close(at);
                 let Some(behind) = self.hole_end(at, end) else { return };
                 self.push_hole(at, behind);
@@ -262,7 +262,7 @@ impl<'a> Pass<'a> {
 
     /// Where a run of NULs ends that begins where a record could; `None` where nothing stands behind it yet.
     fn hole_end(&self, at: usize, end: End) -> Option<usize> {
-        let behind = at + leading_nuls(&self.bytes[at..]);
+        let behind = at + leading_hole(&self.bytes[at..]);
         let next_cut = self.cuts.get(self.cuts.partition_point(|cut| *cut <= self.offset(at)));
         match next_cut {
             Some(cut) if *cut <= self.offset(behind) => Some((*cut - self.base) as usize),

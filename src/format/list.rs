@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use memchr::{memchr, memchr2};
 
-use super::text::{is_blank, leading_nuls, without_line_end};
+use super::text::{is_blank, nul_run, without_line_end};
 use super::{Fit, Format, Joins, multiline};
 use super::{access, generic, json, logfmt, plain, python, syslog3164, syslog5424};
 
@@ -87,11 +87,11 @@ struct Lines<'a> {
 impl<'a> Lines<'a> {
     fn of(sample: &'a [u8]) -> Self {
         let sample = sample.strip_prefix(b"\xef\xbb\xbf").unwrap_or(sample);
-        let sample = &sample[leading_nuls(sample)..];
+        let sample = &sample[nul_run(sample)..];
         let (mut lines, mut at) = (Vec::new(), 0);
         while at < sample.len().min(ENOUGH_BYTES) && lines.len() < ENOUGH_LINES {
             // A hole is no part of the line behind it.
-            at += leading_nuls(&sample[at..]);
+            at += nul_run(&sample[at..]);
             let next = memchr(b'\n', &sample[at..]).map(|end| at + end + 1);
             let line = without_line_end(&sample[at..next.unwrap_or(sample.len())]);
             // An unfinished line may look like anything, unless it is all there is.

@@ -31,7 +31,7 @@ use crate::event::{Decode, FormatEntry, Level};
 use multiline::Trace;
 
 pub use framer::{End, Framed, Framer, first_begin, shared};
-pub use text::leading_nuls;
+pub use text::{leading_hole, nul_run};
 
 /// How well a line fits a format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

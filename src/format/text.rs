@@ -32,9 +32,17 @@ pub fn first_line(text: &[u8]) -> &[u8] {
 }
 
 /// How many NULs `bytes` begins with.
-pub fn leading_nuls(bytes: &[u8]) -> usize {
+pub fn nul_run(bytes: &[u8]) -> usize {
     // In blocks: a hole may be large.
     let blocks = bytes.chunks(64).take_while(|block| block.iter().all(|byte| *byte == 0));
     let passed: usize = blocks.map(<[u8]>::len).sum();
     passed + bytes[passed..].iter().take_while(|byte| **byte == 0).count()
+}
+
+/// The length of a hole at the beginning of `bytes`. A single NUL is none: it may be half a code unit.
+pub fn leading_hole(bytes: &[u8]) -> usize {
+    match nul_run(bytes) {
+        1 => 0,
+        run => run,
+    }
 }

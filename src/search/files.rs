@@ -277,7 +277,7 @@ impl<'a> Pass<'a> {
 
     /// `None`: nothing was told, go on behind it.
     fn frame(&mut self) -> io::Result<Option<Batch>> {
-        let hole = self.framer.encoding.unit_start(format::leading_nuls(&self.buffer) as u64);
+        let hole = self.framer.encoding.unit_start(format::leading_hole(&self.buffer) as u64);
         if hole > 0 {
             self.at += hole;
             return Ok(None);

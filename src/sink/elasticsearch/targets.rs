@@ -311,8 +311,8 @@ struct Named {
 fn answered(reply: &Reply, names: &[String]) -> Result<Vec<Kind>, Delivery> {
     match reply.status {
         200 => {}
-        // As a bulk would be answered now.
-        401 | 429 | 500..600 => return Err(reply::judge(reply, &Items::default())),
+        // As a bulk would be answered now; 501 says that this alone is not known there.
+        401 | 429 | 500 | 502..600 => return Err(reply::judge(reply, &Items::default())),
         _ => return Ok(vec![Kind::Untold; names.len()]),
     }
     let Ok(resolved) = serde_json::from_slice::<Resolved>(&reply.body) else {
