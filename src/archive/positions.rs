@@ -37,7 +37,9 @@ pub trait Generations: Send + Sync {
 impl Generations for Store {
     fn fact(&self, generation: GenerationId) -> Option<Fact> {
         let row = self.generation(generation)?;
-        Some(Fact { identity: row.identity, mark: row.mark })
+        // Also a line that was left for later tells this generation from others that begin alike.
+        let mark = *row.last_mark();
+        Some(Fact { identity: row.identity, mark })
     }
 }
 

@@ -114,7 +114,7 @@ impl Follower {
         let closed = row.cuts.last().is_some_and(|cut| *cut > line);
         let readers = self.shared.store.get().map(|store| store.readers_of(row.id));
         let taken = readers.is_some_and(|readers| readers.into_values().any(|at| at > line))
-            || self.catalog.history.told(row.id) > line;
+            || self.catalog.history.taken(row.id) > line;
         (line < end && !closed && !taken).then_some(line)
     }
 

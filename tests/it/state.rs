@@ -1,6 +1,7 @@
 //! The state survives its process: kill -9 at any moment, a second process, a directory of no use.
 
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -23,6 +24,13 @@ fn writer(directory: &Path) -> (Child, BufReader<std::process::ChildStdout>) {
         .unwrap();
     let output = BufReader::new(child.stdout.take().unwrap());
     (child, output)
+}
+
+/// As a state directory is made.
+fn home() -> tempfile::TempDir {
+    let home = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(home.path(), std::fs::Permissions::from_mode(0o700)).unwrap();
+    home
 }
 
 /// Commits cursor after cursor until it is killed. In the process of the tests it has nothing to do.
@@ -64,7 +72,7 @@ fn next_durable(output: &mut impl BufRead) -> u64 {
 /// [S04] From outside; `src/state/tests.rs` cuts the power at each step.
 #[test]
 fn kill_9_at_any_moment_keeps_every_committed_row_and_no_half_transaction() {
-    let home = tempfile::tempdir().unwrap();
+    let home = home();
     let mut random = std::process::id();
     println!("seed {random}");
     let mut before = 0;
@@ -88,7 +96,7 @@ fn kill_9_at_any_moment_keeps_every_committed_row_and_no_half_transaction() {
 
 #[test]
 fn a_second_process_is_refused_by_name_and_let_in_after_the_first_died() {
-    let home = tempfile::tempdir().unwrap();
+    let home = home();
     let (mut child, mut output) = writer(home.path());
     next_durable(&mut output);
     match Store::open(home.path()) {

@@ -478,7 +478,7 @@ fn what_is_found_in_the_archive_is_shown_and_its_tokens_opened_on_demand() {
         let all = ["--config", "config.toml"].iter().chain(arguments).chain(&["--view"]);
         let all: Vec<&Path> = all.map(Path::new).collect();
         let mut screen = Screen::open(home.path(), 40, 160, &all);
-        screen.wait_until_it_shows("1 events");
+        screen.wait_until_it_shows("  1 event ");
         assert!(!screen.shows().contains("CLIENTID2"), "{}", screen.shows());
         screen.press("\r");
         screen.wait_until_it_shows("open tokens");

@@ -69,6 +69,11 @@ impl History {
         self.entries.get(&id).map_or(0, |entry| entry.told.0.max(entry.told.1.offset))
     }
 
+    /// How far the furthest of them has taken it.
+    pub fn taken(&self, id: GenerationId) -> u64 {
+        self.entries.get(&id).map_or(0, |entry| entry.told.0)
+    }
+
     /// Up to where it was seen, by their word.
     pub fn told_mark(&self, id: GenerationId) -> Option<Mark> {
         self.entries.get(&id).map(|entry| entry.told.1)

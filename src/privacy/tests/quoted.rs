@@ -160,6 +160,6 @@ fn hostile_lines_take_no_longer_than_long_ones() {
         let began = Instant::now();
         document(&keys.policy(), &of_json(&line));
         let took = began.elapsed();
-        assert!(took < Duration::from_secs(10), "{took:?} for {}…", &line[..40]);
+        assert!(took < Duration::from_secs(60), "{took:?} for {}…", &line[..40]);
     }
 }

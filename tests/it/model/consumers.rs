@@ -253,10 +253,10 @@ impl Archive {
             let position = self.positions.entry(generation).or_insert(Position {
                 cursor,
                 identity: row.identity.clone(),
-                mark: row.mark,
+                mark: *row.last_mark(),
             });
             if offset > position.mark.offset {
-                (position.identity, position.mark) = (row.identity, row.mark);
+                (position.identity, position.mark) = (row.identity.clone(), *row.last_mark());
             }
             position.cursor.offset = position.cursor.offset.max(offset);
             store.put_cursor(&Consumer::Archive.to_string(), "*", position.cursor);
