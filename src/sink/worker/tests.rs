@@ -21,7 +21,7 @@ use crate::event::status::SinkState;
 use crate::sink::dead_letters::DeadLetter;
 use crate::sink::{Delivery, Items, Outcome, Refusal, SinkError};
 
-const DEADLINE: Duration = Duration::from_secs(20);
+const DEADLINE: Duration = Duration::from_secs(120);
 
 #[derive(Default)]
 pub(super) struct Kept {
