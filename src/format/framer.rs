@@ -209,7 +209,7 @@ impl<'a> Pass<'a> {
             if self.cut_at(at) {
                 self.close(at);
             }
-            if leading_hole(&self.bytes[at..]) > 0 {
+            if self.bytes[at] == 0 && leading_hole(&self.bytes[at..]) > 0 {
                 self.close(at);
                 let Some(behind) = self.hole_end(at, end) else { return };
                 self.push_hole(at, behind);
