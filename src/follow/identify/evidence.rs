@@ -93,7 +93,8 @@ impl Follower {
         identity: &Identity,
     ) -> io::Result<Vec<(GenerationId, Evidence)>> {
         let mut found = Vec::new();
-        let of_head: Vec<GenerationId> = self.catalog.history.of_head(identity).collect();
+        let hash = |len| subject.head.hash(len, self.key());
+        let of_head: Vec<_> = self.catalog.history.of_beginning(identity, hash).collect();
         let lines = subject.head.line_hashes(self.key());
         let mut is_beside = false;
         for id in of_head.into_iter().rev() {
