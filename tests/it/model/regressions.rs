@@ -239,6 +239,13 @@ fn what_came_and_was_renamed_is_found_whatever_became_of_the_log_before_it() {
 }
 
 #[test]
+fn what_a_sink_has_of_a_deleted_file_is_not_lost_where_an_older_state_is_put_back() {
+    hold(&[
+        "header.2.star+old.numbered.olddir.prompt.stepped write.1.3 start take.elastic.1000 kill edit.0 start look.1000 write.1.2 write.0.12 extend.1.5 recreate.0.12 look.1000 look.1500 copytruncate.1 kill write.0.40 start write.1.300 write.0.5 copytruncate.0 keep look.100 stop write.0.1 start write.0.12 expire.0 write.0.2 stop rename.1 lose rename.0 rename.0 half.0 reopen.1 old start rename.1 compress.0.zst.move take.elastic.1",
+    ]);
+}
+
+#[test]
 fn a_log_that_began_with_half_a_line_is_known_by_that() {
     hold(&[
         "json.1.star+old.numbered.olddir.prompt.stepped half.0 once write.0.12 rename.0 compress.0.gz.move recreate.0.12",
