@@ -280,8 +280,11 @@ impl<'a> Account<'a> {
         let streams: std::collections::BTreeSet<StreamId> =
             gone.values().map(|(_, stream)| *stream).collect();
         let text = format!(
-            "{} was told of {said} lost bytes, but {least} were seen and no file holds them: streams {streams:?}; {}",
+            "{} was told of {said} lost bytes, but {least} were seen and no file holds them: streams {streams:?}, {:?}; \
+             generations {:?}; {}",
             self.consumer,
+            gone.keys().map(|piece| self.world.pieces[*piece].shown()).collect::<Vec<_>>(),
+            self.streams,
             streams
                 .iter()
                 .map(|stream| self.world.whereabouts(*stream))

@@ -252,3 +252,10 @@ fn a_log_that_began_with_half_a_line_is_known_by_that() {
         "stamped.1.ending.extension.beside.late.stepped look.100 look.6000 stop start extend.0.1 half.0 look.1000 look.6000 look.100 look.6000 look.6000 write.0.12 reload.ending.2 rename.0 look.1500 write.0.3 kill write.0.3 start stop lose recreate.0.4 lose copytruncate.0 start back.elastic reload.all.0 rename.0 away.archive",
     ]);
 }
+
+#[test]
+fn growth_is_noticed_at_once_also_in_what_an_editor_put_in_the_place_of_a_log() {
+    hold(&[
+        "header.1.star.numbered.beside.prompt.stepped write.0.10 start look.1500 truncate.0 copytruncate.0 take.elastic.1 look.1500 write.0.2 look.6000 write.0.5 look.6000 copytruncate.0 write.0.1 write.0.5 keep look.100 expire.0 edit.0 look.1500 edit.0 look.6000 tidy.0 write.0.12 look.3000 look.300 write.0.1 copytruncate.0 copytruncate.0 expire.0 commit look.100 take.elastic.2 copytruncate.0",
+    ]);
+}
