@@ -24,6 +24,7 @@ mod growth;
 mod identify;
 mod identity;
 pub mod intake;
+mod links;
 mod listing;
 mod locate;
 pub mod log;

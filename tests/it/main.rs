@@ -24,6 +24,7 @@ mod judging_elasticsearch;
 mod keys;
 mod kills;
 mod leaks;
+mod links;
 mod logrotate;
 mod losses;
 mod lost_state;

@@ -18,7 +18,7 @@ use crate::follow::discover::folder_of;
 use crate::follow::expiry::FORGOTTEN;
 use crate::follow::follower::Follower;
 use crate::follow::identity::{self, Head, bears};
-use crate::follow::names;
+use crate::follow::links;
 use crate::state::GenerationRow;
 
 /// A file that begins as another is its own when it has not grown for this long.
@@ -142,7 +142,7 @@ impl Follower {
         }
         let path = subject.tracked.handle.path();
         let related = row.as_ref().is_some_and(|row| {
-            names::is_related(&row.path, &path) || names::is_related(&row.first_path, &path)
+            links::are_related(&row.path, &path) || links::are_related(&row.first_path, &path)
         });
         let unique = related || self.is_unique(&known.identity, mark)?;
         let rewritten = row.as_ref().is_some_and(|row| is_rewritten(subject, row));
@@ -207,7 +207,8 @@ impl Follower {
             },
         };
         let (one, other) = (original.handle.path(), subject.tracked.handle.path());
-        let related = names::is_related(&one, &other) || names::is_related(&row.first_path, &other);
+        let related =
+            links::are_related(&one, &other) || links::are_related(&row.first_path, &other);
         let unique = related || by_bytes || self.is_unique(&row.identity, &mark)?;
         Ok(Some(Evidence {
             same_file: false,
