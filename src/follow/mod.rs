@@ -23,6 +23,7 @@ mod front;
 mod growth;
 mod identify;
 mod identity;
+mod incoming;
 pub mod intake;
 mod listing;
 mod locate;
@@ -31,6 +32,7 @@ mod look;
 mod losses;
 mod names;
 mod notices;
+mod origin;
 mod packed;
 mod pattern;
 mod pending;
@@ -52,7 +54,7 @@ mod watch;
 
 pub use changes::{Changes, Hub, News};
 pub use file::FileHandle;
-pub use intake::Intake;
+pub use incoming::Intake;
 pub use log::Log;
 pub use types::{LogConfig, Read};
 

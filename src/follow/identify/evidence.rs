@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::decide::{Candidate, Content, Evidence, Original};
 use super::known::Known;
+use super::subject::Subject;
 use crate::base::Timestamp;
 use crate::event::{FileKey, GenerationId, Identity, Mark};
 use crate::follow::catalog::{Stage, Tracked};
@@ -17,7 +18,7 @@ use crate::follow::descriptors::open_nonblocking;
 use crate::follow::discover::folder_of;
 use crate::follow::expiry::FORGOTTEN;
 use crate::follow::follower::Follower;
-use crate::follow::identity::{self, Head, bears, same_bytes};
+use crate::follow::identity::{self, bears, same_bytes};
 use crate::follow::names;
 use crate::state::GenerationRow;
 
@@ -25,14 +26,6 @@ use crate::state::GenerationRow;
 pub(in crate::follow) const SUSPECTED: Duration = Duration::from_secs(2);
 /// Windows of two files that are compared to tell a copy from a neighbour.
 const WINDOW: u64 = 8 * 1024;
-
-/// The file that is to be identified, as it lies open.
-pub(super) struct Subject<'a> {
-    pub tracked: &'a Tracked,
-    pub file: &'a File,
-    pub head: &'a Head,
-    pub key: FileKey,
-}
 
 impl Follower {
     pub(super) fn candidate(&self, tracked: &Tracked, last_call: bool) -> Candidate {

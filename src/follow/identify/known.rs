@@ -3,7 +3,7 @@
 use std::io;
 
 use super::decide::Content;
-use super::evidence::Subject;
+use super::subject::Subject;
 use crate::event::{FileKey, GenerationId, Identity, Mark};
 use crate::follow::follower::Follower;
 use crate::state::GenerationRow;
