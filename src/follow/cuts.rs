@@ -9,7 +9,6 @@ use super::first_pass::FINISHED;
 use super::follower::Follower;
 use super::identity::bears;
 use super::pread::read_full;
-use super::reader::CAP;
 use super::sample::{hole_end, last_line_end};
 use super::single::in_force;
 use crate::base::Timestamp;
@@ -128,20 +127,14 @@ fn is_needless(
     let from = row.encoding.unit_start(boundary.max(cut.saturating_sub(LOOKED_BEHIND)));
     let bytes = read(file, from, end)?;
     let format = in_force(&row.formats, cut - 1, source.multiline);
-    let framer = Framer { format, encoding: row.encoding, cap: CAP };
+    let framer = Framer::new(format, row.encoding);
     let before = &bytes[..(cut - from) as usize];
     let begin = match from == boundary {
         true => 0,
         false => framer.first_begin(before, from, false)?,
     };
     let frame = |cuts: &[u64]| {
-        let mut context = Context {
-            zone: source.zone.clone(),
-            day_mark: 0,
-            last: None,
-            since_last: 0,
-            seen: Timestamp::MIN,
-        };
+        let mut context = Context::new(source.zone.clone(), 0, Timestamp::MIN);
         let (base, mut records) = (from + begin as u64, Vec::new());
         framer.frame_file(&bytes[begin..], base, cuts, End::Closed, &mut context, &mut records);
         records

@@ -81,6 +81,13 @@ pub struct Context {
     pub seen: Timestamp,
 }
 
+impl Context {
+    /// Before the first record that is read.
+    pub fn new(zone: jiff::tz::TimeZone, day_mark: i32, seen: Timestamp) -> Self {
+        Context { zone, day_mark, last: None, since_last: 0, seen }
+    }
+}
+
 /// One log format. The trait's methods are called once a line or once a record: no allocation, no regex.
 pub trait Format: Decode {
     fn fit(&self, line: &[u8]) -> Fit;
