@@ -1,13 +1,14 @@
 //! A log over files of a scratch folder, and what is done to them.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use logwarden::base::{Clock, SystemClock};
+use logwarden::base::{Clock, SystemClock, Timestamp};
 use logwarden::event::{Cursor, Event, EventId, Flags, GenerationId, IdKey, Position};
 use logwarden::follow::{Intake, Log, LogConfig, Read, SourceConfig, Start};
 use logwarden::state::Store;
@@ -31,6 +32,28 @@ pub struct Bench {
     /// What the log named as changed since it was opened.
     mirror: Option<Mirror>,
     pub consumer: Consumer,
+}
+
+/// The wall clock of the machine, and an uptime that only the test moves: nothing is due before it says so.
+#[derive(Debug, Default)]
+pub struct HeldClock {
+    passed: Mutex<Duration>,
+}
+
+impl HeldClock {
+    pub fn pass(&self, by: Duration) {
+        *self.passed.lock().unwrap() += by;
+    }
+}
+
+impl Clock for HeldClock {
+    fn now(&self) -> Timestamp {
+        SystemClock::new().now()
+    }
+
+    fn uptime(&self) -> Duration {
+        *self.passed.lock().unwrap()
+    }
 }
 
 #[derive(Default)]
@@ -203,6 +226,25 @@ impl Bench {
             );
             std::thread::sleep(Duration::from_millis(5));
         }
+    }
+
+    /// The same while at most so much time passes for the log, however long that takes.
+    pub fn within(
+        &mut self,
+        most: Duration,
+        clock: &HeldClock,
+        what: &str,
+        done: impl Fn(&Bench) -> bool,
+    ) {
+        const STEP: Duration = Duration::from_millis(100);
+        let passed = Cell::new(Duration::ZERO);
+        self.until(what, |bench| {
+            if passed.get() < most {
+                clock.pass(STEP);
+                passed.set(passed.get() + STEP);
+            }
+            done(bench)
+        });
     }
 
     /// What has changed is named.

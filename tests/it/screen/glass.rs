@@ -31,11 +31,54 @@ pub type TestError = <TestBackend as Backend>::Error;
 
 /// A test backend that somebody else can look at and resize while the screen draws on it.
 #[derive(Clone)]
-pub struct Glass(Arc<Mutex<TestBackend>>);
+pub struct Glass(Arc<Mutex<TestBackend>>, Arc<Mutex<Watch>>);
+
+/// Noted by the thread that draws, so that it is the same on a machine that is busy.
+#[derive(Default)]
+struct Watch {
+    /// Frames that are on the glass.
+    frames: u64,
+    wanted: String,
+    seen: Option<Sight>,
+}
+
+/// When a text was on the glass for the first time since somebody asked for it.
+#[derive(Clone, Copy, Debug)]
+pub struct Sight {
+    /// The number of the frame.
+    pub frame: u64,
+    /// Bytes that the drawing thread had read from files.
+    pub read: u64,
+}
+
+/// What this thread has read so far (proc(5): `rchar`).
+fn read_by_this_thread() -> u64 {
+    let figures = std::fs::read_to_string("/proc/thread-self/io").unwrap_or_default();
+    let read = figures.lines().find_map(|line| line.strip_prefix("rchar: "));
+    read.and_then(|figure| figure.parse().ok()).unwrap_or(0)
+}
 
 impl Glass {
     pub fn with<R>(&self, use_it: impl FnOnce(&mut TestBackend) -> R) -> R {
         use_it(&mut self.0.lock().unwrap())
+    }
+
+    pub fn new(width: u16, height: u16) -> Self {
+        Glass(Arc::new(Mutex::new(TestBackend::new(width, height))), Arc::default())
+    }
+
+    /// Looks out for this text from now on.
+    pub fn look_out_for(&self, text: &str) {
+        let mut watch = self.1.lock().unwrap();
+        (watch.wanted, watch.seen) = (text.to_owned(), None);
+    }
+
+    pub fn frames(&self) -> u64 {
+        self.1.lock().unwrap().frames
+    }
+
+    pub fn sight(&self) -> Option<Sight> {
+        self.1.lock().unwrap().seen
     }
 }
 
@@ -86,7 +129,14 @@ impl Backend for Glass {
     }
 
     fn flush(&mut self) -> Result<(), TestError> {
-        self.with(TestBackend::flush)
+        self.with(TestBackend::flush)?;
+        let text = self.with(|backend| text_of(backend.buffer()));
+        let mut watch = self.1.lock().unwrap();
+        watch.frames += 1;
+        if watch.seen.is_none() && !watch.wanted.is_empty() && text.contains(&watch.wanted) {
+            watch.seen = Some(Sight { frame: watch.frames, read: read_by_this_thread() });
+        }
+        Ok(())
     }
 }
 
@@ -109,6 +159,8 @@ pub struct Setup {
     pub clock: Arc<dyn Clock>,
     pub mask: Mask,
     pub disclosure: Option<Arc<Disclosure>>,
+    /// Looked out for from the first frame on; see [`Glass::sight`].
+    pub wanted: &'static str,
 }
 
 impl Setup {
@@ -122,6 +174,7 @@ impl Setup {
             clock: Arc::new(clock),
             mask: Mask::default(),
             disclosure: None,
+            wanted: "",
         }
     }
 
@@ -143,7 +196,8 @@ impl Setup {
             intake: None,
         };
         let log = Log::open(config, self.clock.clone());
-        let glass = Glass(Arc::new(Mutex::new(TestBackend::new(self.size.0, self.size.1))));
+        let glass = Glass::new(self.size.0, self.size.1);
+        glass.look_out_for(self.wanted);
         let (status, receiver) = watch::channel(Arc::new(self.status));
         let (sender, commands) = mpsc::channel(8);
         let stop = CancellationToken::new();
@@ -216,9 +270,13 @@ impl Screen {
 
     /// The text when no frame has been drawn for a while.
     pub fn rest(&self) -> String {
+        self.rest_for(Duration::from_millis(400))
+    }
+
+    pub fn rest_for(&self, pause: Duration) -> String {
         let deadline = Instant::now() + PATIENCE;
         let mut last = (self.frames(), Instant::now());
-        while last.1.elapsed() < Duration::from_millis(400) {
+        while last.1.elapsed() < pause {
             assert!(Instant::now() < deadline, "the screen never rests");
             std::thread::sleep(Duration::from_millis(10));
             if self.frames() != last.0 {
@@ -285,7 +343,17 @@ pub fn text_of(buffer: &Buffer) -> String {
     text
 }
 
-pub fn snapshot(name: &str, text: String) {
+/// The screen comes to look as the snapshot says: how soon is the machine's business.
+pub fn snapshot(name: &str, look: impl Fn() -> String) {
+    let file = format!("{}/tests/it/screen/snapshots/{name}.snap", env!("CARGO_MANIFEST_DIR"));
+    let kept = std::fs::read_to_string(file).unwrap_or_default();
+    let wanted = kept.splitn(3, "---\n").nth(2).unwrap_or_default().trim_end();
+    let deadline = Instant::now() + PATIENCE;
+    let mut text = look();
+    while text.trim_end() != wanted && !wanted.is_empty() && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(10));
+        text = look();
+    }
     insta::with_settings!({ omit_expression => true, prepend_module_to_snapshot => false }, {
         insta::assert_snapshot!(name, text);
     });

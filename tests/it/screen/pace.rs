@@ -18,10 +18,8 @@ fn idle_draws_nothing() {
     let folder = folder();
     let paths = two_logs(folder.path());
     let screen = Setup { clock: Arc::new(SystemClock::new()), ..Setup::new(80, 24) }.open(&paths);
-    screen.rest();
-    let before = screen.frames();
-    std::thread::sleep(Duration::from_millis(1_500));
-    assert_eq!(screen.frames(), before);
+    // Whatever comes late on a busy machine, a second and a half without a frame come.
+    screen.rest_for(Duration::from_millis(1_500));
 }
 
 #[test]
@@ -33,15 +31,20 @@ fn a_countdown_is_drawn_once_a_second_and_no_more() {
     let next = clock.now().plus(Duration::from_secs(20));
     status.sinks[1].state = SinkState::BackingOff { next, attempts: 4 };
     let screen = Setup { status, clock, ..Setup::new(80, 24) }.open(&paths);
-    screen.wait_for_text("try 5 in 20 s");
+    let seconds = |text: &str| -> Option<u64> {
+        text.split_once("try 5 in ")?.1.split_once(" s")?.0.parse().ok()
+    };
+    let first = seconds(&screen.wait_for_text("try 5 in ")).unwrap();
     let before = screen.frames();
-    screen.wait_for_text("try 5 in 18 s");
-    let frames = screen.frames() - before;
-    assert!((1..=12).contains(&frames), "{frames} frames for two seconds");
+    let text = screen.wait_for("two seconds later", |text| {
+        seconds(text).is_some_and(|seconds| seconds + 2 <= first)
+    });
+    let (frames, passed) = (screen.frames() - before, first - seconds(&text).unwrap());
+    assert!((1..=6 * passed).contains(&frames), "{frames} frames for {passed} seconds");
 }
 
 #[test]
-fn a_large_file_opens_as_fast_as_a_small_one() {
+fn a_large_file_opens_with_as_few_bytes_as_a_small_one() {
     let folder = folder();
     let small = write(folder.path(), "small.log", &numbered(20_000));
     // A hole of a gigabyte, then the same lines.
@@ -50,17 +53,15 @@ fn a_large_file_opens_as_fast_as_a_small_one() {
     file.write_all(numbered(1_000).as_bytes()).unwrap();
     file.set_len(1 << 30).unwrap();
     append(&large, &format!("\n{}", numbered(20_000)));
-    let first = |path: &PathBuf| {
-        let started = Instant::now();
-        let screen = Setup::new(120, 40).open(std::slice::from_ref(path));
+    let read = |path: &PathBuf| {
+        let setup = Setup { wanted: "event 19999 here", ..Setup::new(120, 40) };
+        let screen = setup.open(std::slice::from_ref(path));
         screen.wait_for_text("event 19999 here");
-        started.elapsed()
+        screen.glass.sight().expect("it is there").read
     };
-    first(&small);
-    let best = |path| (0..5).map(|_| first(path)).min().unwrap();
-    let (small, large) = (best(&small), best(&large));
-    println!("first screen: 1 MB in {small:?}, 1 GB in {large:?}");
-    assert!(large <= small * 2 + Duration::from_millis(30), "{small:?}, {large:?}");
+    let (small, large) = (read(&small), read(&large));
+    println!("read before the first screen: of 1 MB {small} bytes, of 1 GB {large} bytes");
+    assert!(large <= small + (2 << 20), "{small} bytes, {large} bytes");
 }
 
 #[test]
@@ -87,22 +88,27 @@ fn a_flood_leaves_the_keys_answering_and_the_frames_few() {
     let started = Instant::now();
     let frames = screen.frames();
     let mut keys = 0;
-    let mut slowest = Duration::ZERO;
+    let mut slowest = 0;
     while !writer.is_finished() {
-        let pressed = Instant::now();
+        screen.glass.look_out_for("follow the end");
         screen.press("?");
+        // One may be under way that knows nothing of the key.
+        let pressed = screen.glass.frames();
         screen.wait_for_text("follow the end");
+        let frame = screen.glass.sight().expect("it is there").frame;
+        slowest = slowest.max(frame.saturating_sub(pressed));
         screen.press("?");
         screen.wait_for("no help", |text| !text.contains("follow the end"));
-        slowest = slowest.max(pressed.elapsed() / 2);
         keys += 2;
         std::thread::sleep(Duration::from_millis(40));
     }
     writer.join().unwrap();
     let seconds = started.elapsed().as_secs_f64();
     let drawn = (screen.frames() - frames - keys) as f64 / seconds;
-    println!("flood: {drawn:.1} frames/s without those of keys, slowest key {slowest:?}");
+    println!(
+        "flood: {drawn:.1} frames/s without those of keys, slowest key after {slowest} frames"
+    );
     assert!(drawn <= 31.0, "{drawn} frames a second");
-    assert!(slowest < Duration::from_millis(1_000), "{slowest:?}");
+    assert!(slowest <= 3, "a key was answered after {slowest} frames");
     screen.wait_for_text("flood 2499");
 }

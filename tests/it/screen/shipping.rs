@@ -59,7 +59,7 @@ fn a_sink_and_an_event_say_how_their_delivery_stands() {
         screen.log.settle(Store::ephemeral(), Vec::new());
         screen.press("tab tab tab j enter");
         screen.wait_for_text("3,000,000 seen");
-        snapshot(&format!("sink_{width}x{height}"), screen.rest());
+        snapshot(&format!("sink_{width}x{height}"), || screen.rest());
         screen.press("S y");
         let by = "the screen".to_owned();
         assert_eq!(screen.command(), Command::Pause { sink: Some("out".to_owned()), by });
