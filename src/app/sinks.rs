@@ -15,9 +15,9 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::orders::Left;
 use super::board::Notices;
-use super::engine::StartError;
 use super::letters::{LetterDesk, takes_single_events};
 use super::settings::{PrivacySettings, Settings, Ship, ShipStart, SinkKind, SinkSettings};
+use super::start_error::StartError;
 use crate::archive::{self, Archive};
 use crate::base::Clock;
 use crate::event::status::SinkStatus;

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use super::catalog::{Stage, Tracked};
 use super::follower::Follower;
-use super::identify::decide::Origin;
 use super::identity::{Head, mark_at};
 use super::links;
+use super::origin::Origin;
 use crate::event::FileId;
 use crate::event::status::FileState;
 

@@ -10,12 +10,11 @@ use super::first_pass::FINISHED;
 use super::follower::Follower;
 use super::identity::bears;
 use super::pread::read_full;
-use super::reader::CAP;
 use super::sample::{hole_end, last_line_end};
 use super::single::in_force;
 use crate::base::Timestamp;
 use crate::event::{Encoding, FileId};
-use crate::format::{Context, End, Fit, Format, Framer, Joins, is_unfinished_json};
+use crate::format::{Context, End, Fit, Format, Framer, Joins, LONGEST_RECORD, is_unfinished_json};
 use crate::state::GenerationRow;
 
 /// A cut is judged by a line that is no longer than this.
@@ -23,7 +22,7 @@ const JUDGED_LINE: u64 = 16 * 1024;
 /// … and by what stands so far before it.
 const LOOKED_BEHIND: u64 = 64 * 1024;
 /// So much of a line without a line end says whether it is JSON that is still being written.
-const JUDGED_OPEN_LINE: u64 = CAP as u64;
+const JUDGED_OPEN_LINE: u64 = LONGEST_RECORD as u64;
 /// An open record of a quiet file is closed after this.
 const QUIET: Duration = Duration::from_millis(500);
 
@@ -153,20 +152,14 @@ fn is_needless(
     let from = row.encoding.unit_start(boundary.max(cut.saturating_sub(LOOKED_BEHIND)));
     let bytes = read(file, from, end)?;
     let format = in_force(&row.formats, cut - 1, source.multiline);
-    let framer = Framer { format, encoding: row.encoding, cap: CAP };
+    let framer = Framer::new(format, row.encoding);
     let before = &bytes[..(cut - from) as usize];
     let begin = match from == boundary {
         true => 0,
         false => framer.first_begin(before, from, false)?,
     };
     let frame = |cuts: &[u64]| {
-        let mut context = Context {
-            zone: source.zone.clone(),
-            day_mark: 0,
-            last: None,
-            since_last: 0,
-            seen: Timestamp::MIN,
-        };
+        let mut context = Context::new(source.zone.clone(), 0, Timestamp::MIN);
         let (base, mut records) = (from + begin as u64, Vec::new());
         framer.frame_file(&bytes[begin..], base, cuts, End::Closed, &mut context, &mut records);
         records

@@ -23,8 +23,6 @@ use crate::format::{self, Context, End, Format, Framed, Framer};
 
 /// Read at once where records are short, in bytes.
 const CHUNK: u64 = 256 * 1024;
-/// Longest record, in bytes.
-pub const CAP: usize = 1024 * 1024;
 /// Read before a place of which nothing is remembered, to find the last time there.
 const WARM_UP: u64 = 64 * 1024;
 
@@ -122,7 +120,7 @@ impl Reader<'_> {
 
     fn framer(&self, offset: u64) -> Framer {
         let format = in_force(&self.known.facts.formats, offset, self.handle.source.multiline);
-        Framer { format, encoding: self.encoding(), cap: CAP }
+        Framer::new(format, self.encoding())
     }
 
     fn encoding(&self) -> Encoding {

@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use super::discover::{Found, Sight, folder_of};
 use super::follower::{Follower, Seen};
-use super::identify::decide::Origin;
 use super::identity::{self, Place, name_of};
 use super::links;
 use super::locate::COARSE;
 use super::names;
+use super::origin::Origin;
 use crate::base::Timestamp;
 use crate::event::FileId;
 use crate::event::status::FileState;

@@ -9,7 +9,7 @@ use super::changes::{Hub, News};
 use super::descriptors::Descriptors;
 use super::file::{FileHandle, Known};
 use super::files::Files;
-use super::intake::Incoming;
+use super::incoming::Incoming;
 use super::losses::{Loss, Losses};
 use super::notices::Board;
 use super::types::{LogConfig, Read};

@@ -11,7 +11,7 @@ use crate::bench::lines;
 use crate::program::{Engine, archived, logwarden, run, text, wait_for};
 use crate::rotation::{Bench, append};
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Each file opened by itself, one run after the other, in this order; events delivered by each run.
 fn runs(order: &[&str]) -> (Vec<u64>, Vec<Option<i32>>, String) {

@@ -9,7 +9,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::decide::{Candidate, Content, Evidence, Original};
-use super::known::{Known, content_by_bytes};
+use super::known::{Known, by_length, content_by_bytes};
+use super::subject::Subject;
 use crate::base::Timestamp;
 use crate::event::{FileKey, GenerationId, Identity, Mark};
 use crate::follow::catalog::{Stage, Tracked};
@@ -17,20 +18,12 @@ use crate::follow::descriptors::open_nonblocking;
 use crate::follow::discover::folder_of;
 use crate::follow::expiry::FORGOTTEN;
 use crate::follow::follower::Follower;
-use crate::follow::identity::{self, Head, bears};
+use crate::follow::identity::{self, bears};
 use crate::follow::links;
 use crate::state::GenerationRow;
 
 /// A file that begins as another is its own when it has not grown for this long.
 pub(in crate::follow) const SUSPECTED: Duration = Duration::from_secs(2);
-
-/// The file that is to be identified, as it lies open.
-pub(super) struct Subject<'a> {
-    pub tracked: &'a Tracked,
-    pub file: &'a File,
-    pub head: &'a Head,
-    pub key: FileKey,
-}
 
 impl Follower {
     pub(super) fn candidate(&self, tracked: &Tracked, last_call: bool) -> Candidate {
@@ -373,12 +366,4 @@ fn differ(one: &[u64], other: &[u64]) -> bool {
 /// The generation is read on in a copy that lacked the end, and the file goes on beyond that.
 fn is_extended(row: &GenerationRow, subject: &Subject<'_>) -> bool {
     row.is_short() && subject.tracked.size > row.last_mark().offset
-}
-
-pub(super) fn by_length(size: u64, seen: u64) -> Content {
-    match size.cmp(&seen) {
-        std::cmp::Ordering::Less => Content::Beginning,
-        std::cmp::Ordering::Equal => Content::All,
-        std::cmp::Ordering::Greater => Content::More,
-    }
 }

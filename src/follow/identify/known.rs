@@ -4,7 +4,7 @@
 use std::io;
 
 use super::decide::Content;
-use super::evidence::{Subject, by_length};
+use super::subject::Subject;
 use crate::event::{FileKey, GenerationId, Identity, Mark};
 use crate::follow::catalog::Tracked;
 use crate::follow::follower::Follower;
@@ -84,4 +84,12 @@ pub(super) fn content_by_bytes(original: &Tracked, subject: &Subject<'_>) -> io:
     let alike = same_bytes(&other, subject.file, 0, both.min(WINDOW))?
         && same_bytes(&other, subject.file, both.saturating_sub(WINDOW), both)?;
     Ok(if alike { by_length(subject.tracked.size, original.size) } else { Content::Differs })
+}
+
+pub(super) fn by_length(size: u64, seen: u64) -> Content {
+    match size.cmp(&seen) {
+        std::cmp::Ordering::Less => Content::Beginning,
+        std::cmp::Ordering::Equal => Content::All,
+        std::cmp::Ordering::Greater => Content::More,
+    }
 }

@@ -12,8 +12,6 @@ use crate::format::{Context, End, Format, Framer};
 
 use super::PIECE;
 
-/// Longest text of a record that is kept for the screen.
-const CAP: usize = 1024 * 1024;
 /// Where no record begins in so many bytes, what is there is shown line by line, or in parts: nobody waits
 /// for its beginning.
 const FARTHEST: u64 = 4 * 1024 * 1024;
@@ -151,7 +149,7 @@ impl Cutter<'_> {
     }
 
     fn framer(&self) -> Framer {
-        Framer { format: self.format.clone(), encoding: self.encoding, cap: CAP }
+        Framer::new(self.format.clone(), self.encoding)
     }
 
     fn frame(&self, bytes: &[u8], start: u64, closed: bool) -> Cut {

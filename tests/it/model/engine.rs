@@ -16,7 +16,7 @@ use super::consumers::Position;
 use super::failure::{Failure, Kind};
 use super::steps::{Consumer, Paths};
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 fn settle(log: &Log, store: Store, known: Vec<Position>) {
     let known = known.into_iter().map(|position| logwarden::event::Position {
