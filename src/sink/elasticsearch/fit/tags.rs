@@ -32,15 +32,17 @@ pub(super) fn added<'b, 'e: 'b>(
     fields: impl Iterator<Item = (&'e str, Value<'e>)>,
     beside: &'b Beside,
 ) -> Vec<(&'b str, Value<'b>)> {
-    let is_in =
-        |(name, value): &(&str, Value<'_>)| beside.contains_key(*name) && tags_of(value).is_some();
-    let tags = beside.iter().map(|(name, tags)| match tags.starts_with('[') {
+    let mut all: Vec<(&'b str, Value<'b>)> = Vec::new();
+    for (name, value) in fields {
+        if !beside.contains_key(name) || tags_of(&value).is_none() {
+            all.push((name, value));
+        }
+    }
+    all.extend(beside.iter().map(|(name, tags)| match tags.starts_with('[') {
         true => (name.as_str(), Value::Json(tags)),
         false => (name.as_str(), Value::Text(tags.into())),
-    });
-    let others =
-        fields.filter(|field| !is_in(field)).map(|field| -> (&'b str, Value<'b>) { field });
-    others.chain(tags).collect()
+    }));
+    all
 }
 
 /// `None`: it is no field of tags.
