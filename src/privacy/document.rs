@@ -84,7 +84,7 @@ impl Outgoing<'_> {
 pub fn write_members<'n, V>(
     fields: impl Iterator<Item = (&'n str, V)> + Clone,
     body: &mut Vec<u8>,
-    write: impl Fn(&str, V, &mut Vec<u8>),
+    mut write: impl FnMut(&str, V, &mut Vec<u8>),
 ) {
     let mut moved = false;
     for (name, value) in fields.clone() {

@@ -10,7 +10,7 @@ use super::seals::Seals;
 use super::words::Words;
 use super::{Policy, SEALED};
 use crate::base::json::{self, Token, Tokens};
-use crate::event::document::{DEEPEST, Path};
+use crate::event::document::{DEEPEST, Path, is_too_deep};
 
 /// What became of a JSON value.
 #[derive(Debug, PartialEq)]
@@ -68,7 +68,7 @@ pub(super) fn settle(path: &str, raw: &str, pass: Pass<'_, '_>) -> Settled {
         path: Path::new(path),
         body: Vec::with_capacity(raw.len()),
         changed: memchr::memchr2(b'\n', b'\r', raw.as_bytes()).is_some(),
-        deepest: 0,
+        too_deep: is_too_deep(raw),
         sealing: None,
         sealed_before: false,
         separate: false,
@@ -78,10 +78,10 @@ pub(super) fn settle(path: &str, raw: &str, pass: Pass<'_, '_>) -> Settled {
         let text = if writer.policy.hides_anything() { SEALED } else { raw };
         return Settled::Text(text.to_string());
     }
-    let (changed, deepest) = (writer.changed, writer.deepest);
+    let (changed, too_deep) = (writer.changed, writer.too_deep);
     let text = String::from_utf8(writer.body).expect("tokens of a text are text");
     match () {
-        () if deepest > DEEPEST => Settled::Text(text),
+        () if too_deep => Settled::Text(text),
         () if changed => Settled::Rewritten(text),
         () => Settled::AsItWas,
     }
@@ -126,6 +126,12 @@ fn is_beyond_a_double(scalar: &str) -> bool {
         && !scalar.parse::<f64>().is_ok_and(f64::is_finite)
 }
 
+/// As much of the path's end as makes it the name of a sealed field.
+fn tagged_name<'p>(path: &'p str, policy: &Policy) -> &'p str {
+    let ends = path.rmatch_indices('.').map(|(dot, _)| &path[dot + 1..]);
+    ends.into_iter().find(|end| policy.seals(end)).unwrap_or(path)
+}
+
 struct Writer<'w, 'e> {
     policy: &'e Policy,
     pass: Pass<'w, 'e>,
@@ -133,7 +139,8 @@ struct Writer<'w, 'e> {
     path: Path,
     body: Vec<u8>,
     changed: bool,
-    deepest: usize,
+    /// It becomes a text, and the tags inside are noted: in a text nobody finds them.
+    too_deep: bool,
     /// Inside an object or array that is sealed as a whole.
     sealing: Option<Sealing<'w, 'e>>,
     /// The next value was sealed in an earlier pass.
@@ -159,7 +166,6 @@ impl<'w, 'e> Writer<'w, 'e> {
         while let Some(token) = tokens.next() {
             let Ok(token) = token else { return false };
             let depth = tokens.depth();
-            self.deepest = self.deepest.max(depth);
             if let Some(sealing) = self.sealing.take_if(|sealing| sealing.depth == depth) {
                 self.end_of_sealing(&sealing, tokens.at());
             } else if self.sealing.is_some() {
@@ -207,13 +213,16 @@ impl<'w, 'e> Writer<'w, 'e> {
     }
 
     fn write_stand(&mut self, key: json::Quoted<'w>, found: Found) {
-        let Pass::Seal(seals) = &self.pass else { return };
+        let Pass::Seal(seals) = &mut self.pass else { return };
         json::write_string(seals.text(found), &mut self.body);
         if let Some(tag) = seals.tag(found) {
             self.body.push(b',');
             json::write_string(&tag_name(&key.decode()), &mut self.body);
             self.body.push(b':');
             json::write_string(tag, &mut self.body);
+        }
+        if self.too_deep {
+            seals.note_tag(tagged_name(self.path.as_str(), self.policy), found);
         }
         self.changed = true;
         self.separate = true;

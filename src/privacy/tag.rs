@@ -12,14 +12,40 @@ use sha2::Sha256;
 use super::code;
 use super::derive::derive;
 use super::keys::MonthKey;
+use super::policy::TAG;
+use crate::base::json::{Token, Tokens};
 
 pub const PREFIX: &str = "tag1.";
+/// Of 16 bytes, behind the prefix.
+const LETTERS: usize = 22;
 
 /// What to look for: the tag that `value` has in a field under that key. `field` as in [`super::Sealer::seal`].
 pub fn of(key: &MonthKey, field: &str, value: &str) -> String {
     let mut tag = String::new();
     MacKey::of_field(key, field).write(PREFIX, [value.as_bytes(), &[]], &mut tag);
     tag
+}
+
+/// The tags that stand in this JSON, each with the key that it stands under.
+pub fn in_json(json: &str) -> Vec<(String, String)> {
+    let (mut tags, mut key) = (Vec::new(), None);
+    for token in Tokens::new(json).map_while(Result::ok) {
+        if let (Some(name), Token::Text(text)) = (key.take(), token)
+            && is_tag(text.0)
+        {
+            tags.push((name, text.0.to_owned()));
+        }
+        if let Token::Key(name) = token {
+            key = Some(name.decode().into_owned()).filter(|name| name.ends_with(TAG));
+        }
+    }
+    tags
+}
+
+/// It looks like one.
+pub fn is_tag(text: &str) -> bool {
+    let code = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    text.strip_prefix(PREFIX).is_some_and(|rest| rest.len() == LETTERS && rest.bytes().all(code))
 }
 
 /// An HMAC key that is ready for use.

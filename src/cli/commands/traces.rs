@@ -92,7 +92,13 @@ impl Traces {
         }
         for server in self.servers() {
             match server.find(self, newest.into()) {
-                Ok(tagged) => found.places.push((server.place, tagged)),
+                Ok(tagged) => {
+                    if let Some(problem) = server.passed_over(self) {
+                        say(format_args!("{}: {problem}", server.place));
+                        found.whole = false;
+                    }
+                    found.places.push((server.place, tagged));
+                }
                 Err(problem) => {
                     say(format_args!("{}: {problem}", server.place));
                     found.whole = false;
@@ -188,6 +194,11 @@ impl Server<'_> {
     pub fn find(&self, traces: &Traces, newest: usize) -> Result<Tagged, String> {
         let sink = ElasticsearchSink::new(self.settings.clone());
         traces.runtime.block_on(sink.find_tags(self.settings, &traces.tags, newest))
+    }
+
+    fn passed_over(&self, traces: &Traces) -> Option<String> {
+        let sink = ElasticsearchSink::new(self.settings.clone());
+        traces.runtime.block_on(sink.passed_over(self.settings))
     }
 
     pub fn erase(&self, traces: &Traces) -> Result<u64, String> {

@@ -33,6 +33,19 @@ fn what_is_sealed_has_a_tag_and_opens_wherever_it_stands() {
     assert!(!text.contains("CLIENTID2") && !text.contains("1234567"), "{text}");
 }
 
+/// In what is too deep to be JSON for readers, and leaves as a text.
+#[test]
+fn the_tag_of_a_value_in_a_text_stands_beside_the_fields() {
+    let keys = Keys::new();
+    let (open, close) = ("[".repeat(120), "]".repeat(120));
+    let text =
+        format!(r#"a={{"x":{open}{{"clientId":"CLIENTID2","client_id":"CLIENTID3"}}{close}}}"#);
+    let document = document(&keys.policy(), &of_april(&text));
+    assert!(document["a"].is_string(), "{document}");
+    assert_eq!(document["clientId_tag"], keys.tag("2021_April", "CLIENTID2"));
+    assert_eq!(document["client_id_tag"], keys.tag("2021_April", "CLIENTID3"));
+}
+
 /// Two spellings of one field, a third without a value, and a name that holds the value.
 #[test]
 fn one_value_in_several_fields_has_one_token_in_each() {

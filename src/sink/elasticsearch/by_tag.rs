@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::{ElasticsearchSink, Settings, reply, setup};
+use crate::base::sanitize;
 use crate::client::elasticsearch::{Method, Reply};
 use crate::privacy::policy::TAG;
 
@@ -64,6 +65,19 @@ struct Deleted {
     deleted: u64,
     version_conflicts: u64,
     failures: Vec<Value>,
+}
+
+#[derive(Deserialize)]
+struct Resolved {
+    #[serde(default)]
+    indices: Vec<Index>,
+}
+
+#[derive(Deserialize)]
+struct Index {
+    name: String,
+    #[serde(default)]
+    attributes: Vec<String>,
 }
 
 /// Which indexes these settings name, for people.
@@ -126,7 +140,25 @@ impl ElasticsearchSink {
                 }
             }
         }
-        Ok(erased)
+        match self.passed_over(settings).await {
+            Some(indexes) => Err(format!("{erased} erased; {indexes}")),
+            None => Ok(erased),
+        }
+    }
+
+    /// Why not all was looked into: servers pass over closed indexes without a word. `None` also where the server does not
+    /// tell which are closed.
+    pub async fn passed_over(&self, settings: &Settings) -> Option<String> {
+        let path = format!("_resolve/index/{}", indexes(settings));
+        let asked = [("expand_wildcards", "open,closed"), ("ignore_unavailable", "true")];
+        let answer = self.setup_request(Method::Get, &path, &asked, None).await.ok()?;
+        let resolved: Resolved = serde_json::from_slice(&answer.body).ok()?;
+        let closed = |index: &&Index| index.attributes.iter().any(|it| it == "closed");
+        let names: Vec<_> = resolved.indices.iter().filter(closed).map(|it| &*it.name).collect();
+        (answer.status == 200 && !names.is_empty()).then(|| {
+            let names = sanitize::line(&names.join(", ")).into_owned();
+            format!("not looked into, because they are closed: {names}; open them and do it again")
+        })
     }
 
     /// What came in a moment ago can be found.
@@ -175,3 +207,6 @@ fn read<'a, T: Deserialize<'a>>(answer: &'a Reply, what: &str) -> Result<T, Stri
 fn short(failure: &Value) -> String {
     reply::said(failure.to_string().as_bytes())
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,13 +1,15 @@
 //! Is it Elasticsearch or OpenSearch that answers, or a server that only speaks like them? Many of those store an event
 //! again under an id that is there, and answer 201: no proof of anything, and a repeated attempt doubles.
 //!
-//! Asked by `check` alone. Elasticsearch and OpenSearch say who they are, and nothing is written to them; of another
-//! server one document is asked for twice, in an index of its own, and removed.
+//! Asked by `check` alone. Elasticsearch and OpenSearch say who they are, and nothing is written to them. Another server
+//! is sent one document twice, for an index of a name that nobody else uses. That index is deleted again, whatever the
+//! answers were; where the server does not do it, the name is told.
 
 use std::time::Duration;
 
 use bytes::Bytes;
-use elasticsearch::{BulkParts, DeleteParts};
+use elasticsearch::BulkParts;
+use elasticsearch::indices::IndicesDeleteParts;
 use serde::Deserialize;
 
 use super::ElasticsearchSink;
@@ -16,7 +18,8 @@ use crate::base::sanitize;
 use crate::client::elasticsearch::{LARGEST_REPLY, Method, Reply, Request};
 use crate::sink::{Delivery, Items, Outcome};
 
-const INDEX: &str = "logwarden-check";
+/// What the name of the index begins with.
+const INDEX: &str = "logwarden-check-";
 const ID: &str = "twice";
 const PATIENCE: Duration = Duration::from_secs(15);
 
@@ -48,39 +51,74 @@ impl Root {
     }
 }
 
+/// What became of the document.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Stored {
+    Yes,
+    No,
+    /// It was there already, or no answer came.
+    Unclear,
+}
+
 impl ElasticsearchSink {
-    /// Why "once" cannot be promised of this server; `None` where nothing speaks against it, or nothing can be told.
-    pub async fn doubts(&self) -> Option<String> {
-        let root = self.asked(Method::Get, "", None).await?;
-        // Not everybody may ask, and some distributions have no such page.
-        let said: Root =
-            (root.status == 200).then(|| serde_json::from_slice(&root.body).unwrap_or_default())?;
+    /// Why "once" cannot be promised of this server, and what was left on it. Empty where nothing speaks against it, or
+    /// nothing can be told. `unique`: part of the name of an index; small letters and digits.
+    pub async fn doubts(&self, unique: &str) -> Vec<String> {
+        let Some(root) = self.asked(Method::Get, "", None).await.filter(|root| root.status == 200)
+        else {
+            // Not everybody may ask, and some distributions have no such page.
+            return Vec::new();
+        };
+        let said: Root = serde_json::from_slice(&root.body).unwrap_or_default();
         if said.is_one_of_ours() {
-            return None;
+            return Vec::new();
         }
-        let (first, second) = (self.create().await?, self.create().await?);
-        let path = DeleteParts::IndexId(INDEX, ID).url();
-        _ = self.asked(Method::Delete, &path, None).await;
-        (first == Outcome::Done && second == Outcome::Done).then(|| {
-            format!(
-                "{} is neither Elasticsearch nor OpenSearch, and takes an event a second time under the id that it has \
-                 (201 again): events may stand there twice, and its answers prove nothing",
-                sanitize::line(&root.server)
-            )
-        })
+        let index = format!("{INDEX}{unique}");
+        let server = sanitize::line(&root.server);
+        let first = self.create(&index).await;
+        let second = match first {
+            Stored::Yes => self.create(&index).await,
+            _ => Stored::No,
+        };
+        let mut doubts = Vec::new();
+        if second == Stored::Yes {
+            doubts.push(format!(
+                "{server} is neither Elasticsearch nor OpenSearch, and takes an event a second time under the id that it \
+                 has (201 again): events may stand there twice, and its answers prove nothing"
+            ));
+        }
+        if !self.is_deleted(&index).await && first != Stored::No {
+            doubts.push(format!(
+                "{server} did not delete the index {index}, in which this check has stored a document: delete it"
+            ));
+        }
+        doubts
     }
 
-    async fn create(&self) -> Option<Outcome> {
-        let action = format!(r#"{{"create":{{"_index":"{INDEX}","_id":"{ID}"}}}}"#);
+    async fn create(&self, index: &str) -> Stored {
+        let action = format!(r#"{{"create":{{"_index":"{index}","_id":"{ID}"}}}}"#);
         let item = format!("{action}\n{{\"message\":\"logwarden check\"}}\n");
         let mut items = Items::default();
         items.push(item.as_bytes());
         let path = BulkParts::None.url();
-        let reply = self.asked(Method::Post, &path, Some(item.into())).await?;
+        let Some(reply) = self.asked(Method::Post, &path, Some(item.into())).await else {
+            return Stored::Unclear;
+        };
         match reply::judge(&reply, &items) {
-            Delivery::Each(mut outcomes) => outcomes.pop(),
-            _ => None,
+            Delivery::Each(outcomes) => match outcomes.first() {
+                Some(Outcome::Done) => Stored::Yes,
+                Some(Outcome::Reject(_) | Outcome::Blocked(_) | Outcome::Dropped) => Stored::No,
+                _ => Stored::Unclear,
+            },
+            Delivery::Blocked(_) | Delivery::TooLarge(_) => Stored::No,
+            _ => Stored::Unclear,
         }
+    }
+
+    async fn is_deleted(&self, index: &str) -> bool {
+        let path = IndicesDeleteParts::Index(&[index]).url();
+        let reply = self.asked(Method::Delete, &path, None).await;
+        reply.is_some_and(|reply| matches!(reply.status, 200..300 | 404))
     }
 
     async fn asked(&self, method: Method, path: &str, body: Option<Bytes>) -> Option<Reply> {

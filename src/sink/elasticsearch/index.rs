@@ -19,6 +19,17 @@ enum Part {
     Day,
 }
 
+impl Part {
+    /// In a name, in bytes.
+    fn length(&self) -> usize {
+        match self {
+            Part::Text(text) => text.len(),
+            Part::Year => 4,
+            Part::Month | Part::Day => 2,
+        }
+    }
+}
+
 /// As long as the server allows, in bytes.
 const LONGEST: usize = 255;
 
@@ -61,7 +72,7 @@ impl IndexPattern {
                     "`{written}`: an index name cannot begin with `-`, `_` or `.`"
                 ));
             }
-            Some(_) if written.len() > LONGEST => {
+            Some(_) if parts.iter().map(Part::length).sum::<usize>() > LONGEST => {
                 return Err(format!("an index name has {LONGEST} bytes at most"));
             }
             Some(_) => {}
@@ -148,6 +159,8 @@ mod tests {
             assert!(IndexPattern::parse(wrong).is_err(), "{wrong}");
         }
         assert!(IndexPattern::parse(&"a".repeat(256)).is_err());
+        assert!(IndexPattern::parse(&("a".repeat(252) + "%Y")).is_err());
+        assert!(IndexPattern::parse(&("a".repeat(253) + "%m")).is_ok());
     }
 
     #[test]

@@ -181,8 +181,12 @@ fn outcome(answer: &Answer<'_>, common: impl Fn() -> bool) -> Outcome {
         )),
         (400, _) => match answer.fault() {
             Some(Fault::Event) => Outcome::Reject(refusal(answer)),
-            Some(Fault::Target) => Outcome::Blocked(format!(
+            Some(Fault::Limit) => Outcome::Blocked(format!(
                 "the index is at a limit ({}); raise the limit, or send less to it",
+                why()
+            )),
+            Some(Fault::Settings) => Outcome::Blocked(format!(
+                "the settings of the index, or its template, take no event ({}); correct them on the server",
                 why()
             )),
             _ if common() => {

@@ -12,8 +12,10 @@ pub(super) fn server(settings: &Settings) -> Result<String, String> {
     let runtime = runtime.map_err(|error| format!("cannot start ({error})"))?;
     let answers = answers(&runtime, settings)?;
     let notes = targets(&runtime, settings)?;
-    let doubts = runtime.block_on(ElasticsearchSink::new(settings.clone()).doubts());
-    let doubts = doubts.map(|doubts| format!("; {doubts}")).unwrap_or_default();
+    let unique = getrandom::u64().map_err(|error| format!("no random numbers ({error})"))?;
+    let sink = ElasticsearchSink::new(settings.clone());
+    let doubts = runtime.block_on(sink.doubts(&format!("{unique:016x}")));
+    let doubts: String = doubts.iter().map(|doubt| format!("; {doubt}")).collect();
     Ok(format!("{answers}; events go to {}{notes}{doubts}", settings.index))
 }
 

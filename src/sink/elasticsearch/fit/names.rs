@@ -1,17 +1,24 @@
 //! Names of the fields of one event, as servers take them. Pure.
 
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
 
 use super::parts::{MOST_PARTS, is_odd};
+use super::taken::Taken;
 use super::values::{self, Kinds};
 use crate::event::Value;
 use crate::event::document::MOVED;
 
+/// Fields that are compared with each other one by one.
+const FEW: usize = 256;
+
 /// Nothing has to be changed, as nearly always. May say `false` where it turns out that nothing has.
 pub(super) fn are_plain<'e>(fields: impl Iterator<Item = (&'e str, Value<'e>)> + Clone) -> bool {
-    let (mut lengths, mut dotted) = (0u64, false);
-    for (name, _) in fields.clone() {
+    let (mut lengths, mut dotted, mut count) = (0u64, false, 0);
+    for (name, value) in fields.clone() {
+        count += 1;
+        if is_service(name) && contradicts_ours(name, &value) {
+            return false;
+        }
         lengths |= bit(name.len());
         match memchr::memchr(b'.', name.as_bytes()) {
             None if is_odd(name) || is_metadata(name) => return false,
@@ -29,7 +36,7 @@ pub(super) fn are_plain<'e>(fields: impl Iterator<Item = (&'e str, Value<'e>)> +
     let is_there = |parent: &str| {
         lengths & bit(parent.len()) != 0 && fields.clone().any(|(name, _)| name == parent)
     };
-    !dotted || !fields.clone().any(|(name, _)| parents(name).any(is_there))
+    !dotted || (count <= FEW && !fields.clone().any(|(name, _)| parents(name).any(is_there)))
 }
 
 fn bit(length: usize) -> u64 {
@@ -41,32 +48,47 @@ fn parents(name: &str) -> impl Iterator<Item = &str> {
     memchr::memchr_iter(b'.', name.as_bytes()).map(|dot| &name[..dot])
 }
 
+/// The document has `service.name` where the settings name a service: other sources write to the same index, and the
+/// template that `setup` installs says so. All other names of the document's own are never those of a field.
+fn is_service(name: &str) -> bool {
+    name.strip_prefix("service").is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}
+
+/// `service` is no object, or `service.name` is one.
+fn contradicts_ours(name: &str, value: &Value<'_>) -> bool {
+    let kinds = all_kinds(name, value);
+    let at = |path| kinds.get(&values::place(path)).copied().unwrap_or(0);
+    at("service") & !values::OBJECT != 0 || at("service.name") & values::OBJECT != 0
+}
+
 /// Servers keep such names for themselves, each version others: `_id`, `_source`, `_doc_count`. Those of journald
 /// (`_PID`) are nobody's.
 fn is_metadata(name: &str) -> bool {
     matches!(name.as_bytes(), [b'_', b'a'..=b'z', ..])
 }
 
-/// One a field, in their order; no two are equal.
+/// One a field, in their order. No two are equal, and none contradicts another.
 pub(super) fn acceptable<'e>(fields: &[(&'e str, Value<'e>)]) -> Vec<Cow<'e, str>> {
-    let mut names: Vec<Cow<'e, str>> = fields.iter().map(|(name, _)| spelled(name)).collect();
+    let mut names: Vec<Cow<'e, str>> = fields.iter().map(ours_apart).collect();
     let mut order: Vec<usize> = (0..fields.len()).collect();
     // What has no dot keeps its name; what has some gives way.
     order.sort_by_key(|index| parents(&names[*index]).count());
-    let (mut taken, mut seen) = (HashSet::new(), Kinds::new());
+    let (mut taken, mut seen) = (Taken::default(), Kinds::new());
     for index in order {
-        let value = &fields[index].1;
-        let mut kinds = all_kinds(&names[index], value);
-        if values::contradict(&seen, &kinds) {
-            names[index] = undotted(&names[index]).into();
-            kinds = all_kinds(&names[index], value);
+        let fitting = |name: &str| {
+            let kinds = all_kinds(name, &fields[index].1);
+            (!values::contradict(&seen, &kinds)).then_some(kinds)
+        };
+        let name = &names[index];
+        let wanted = match name.contains('.') && fitting(name).is_none() {
+            true => undotted(name),
+            false => name.to_string(),
+        };
+        let (name, kinds) = taken.take(wanted, fitting);
+        names[index] = name.into();
+        for (place, kinds) in kinds {
+            *seen.entry(place).or_default() |= kinds;
         }
-        while taken.contains(names[index].as_ref()) {
-            names[index].to_mut().push('_');
-            kinds = all_kinds(&names[index], value);
-        }
-        taken.insert(names[index].to_string());
-        merge(&mut seen, kinds);
     }
     names
 }
@@ -74,17 +96,19 @@ pub(super) fn acceptable<'e>(fields: &[(&'e str, Value<'e>)]) -> Vec<Cow<'e, str
 /// Of the field and of the objects that its dots make.
 fn all_kinds(name: &str, value: &Value<'_>) -> Kinds {
     let mut kinds = values::kinds(name, value);
-    kinds.extend(parents(name).map(|parent| (parent.to_owned(), values::OBJECT)));
+    kinds.extend(parents(name).map(|parent| (values::place(parent), values::OBJECT)));
     kinds
 }
 
-fn merge(seen: &mut HashMap<String, u8>, more: Kinds) {
-    for (path, kinds) in more {
-        *seen.entry(path).or_default() |= kinds;
+/// By itself, whatever the other fields are.
+fn ours_apart<'e>((name, value): &(&'e str, Value<'e>)) -> Cow<'e, str> {
+    let name = spelled(name);
+    match is_service(&name) && contradicts_ours(&name, value) {
+        true => flattened(format!("{MOVED}{name}").into()),
+        false => name,
     }
 }
 
-/// By itself, whatever the other fields are.
 fn spelled(name: &str) -> Cow<'_, str> {
     let (moved, own) = match name.strip_prefix(MOVED) {
         Some(own) => (true, own),

@@ -1,22 +1,35 @@
 //! Values as servers take them. Pure.
 //!
 //! - A whole number that 64 bits with a sign do not hold, and one that a 32-bit float does not hold, is a text: that is
-//!   what a server guesses of a number.
+//!   what a server guesses of a number. So is one of more than 1,000 letters.
 //! - An object below as many parts as a server takes, and a list in as many lists, is a text: its JSON.
-//! - A key of an object has no dots (`_` instead), is not blank (`_`), and stands there once (`_` behind the later ones).
+//! - A key of an object has no dots (`_` instead), is not blank (`_`), and stands there once ([`Taken`]).
 //! - All values of one path are of one kind: of whole numbers and others, all are others (`2.0`); else all are texts.
 
 use std::collections::HashMap;
+use std::hash::Hasher;
+
+use siphasher::sip::SipHasher13;
 
 use super::parts::{MOST_PARTS, is_odd};
+use super::taken::Taken;
 use crate::base::json::{self, Quoted, Token, Tokens};
 use crate::event::Value;
+use crate::privacy::tag;
 
 /// Lists in lists, at most.
 const MOST_LISTS: usize = 20;
 
-/// By path: the kinds of what stands there, a bit each.
-pub(super) type Kinds = HashMap<String, u8>;
+/// The JSON readers of servers refuse the whole document for a longer one, in bytes.
+const LONGEST_NUMBER: usize = 1_000;
+/// Keys of one object that are looked through one by one.
+const FEW_KEYS: usize = 128;
+
+/// By the [`place`] of a path: the kinds of what stands there, a bit each.
+pub(super) type Kinds = HashMap<u64, u8>;
+
+/// A tag, behind the name of the field that it is for.
+pub(super) type Named = (String, String);
 
 pub(super) const OBJECT: u8 = 1;
 const TEXT: u8 = 2;
@@ -24,8 +37,25 @@ const TRUTH: u8 = 4;
 const WHOLE: u8 = 8;
 const BROKEN: u8 = 16;
 
-/// Appends the value of the field; `true` where it had to be changed.
-pub(super) fn write(name: &str, value: &Value<'_>, body: &mut Vec<u8>) -> bool {
+/// A dotted path. Paths themselves may be as long as the event, once for every value.
+pub(super) fn place(path: &str) -> u64 {
+    hashed(path).finish()
+}
+
+fn hashed(path: &str) -> SipHasher13 {
+    let mut hasher = SipHasher13::new();
+    hasher.write(path.as_bytes());
+    hasher
+}
+
+/// Appends the value of the field; `true` where it had to be changed. Adds to `hidden` the tags that stand in a text now,
+/// where nobody finds them.
+pub(super) fn write(
+    name: &str,
+    value: &Value<'_>,
+    body: &mut Vec<u8>,
+    hidden: &mut Vec<Named>,
+) -> bool {
     let raw = match value {
         Value::Text(text) => {
             json::write_string(text, body);
@@ -51,13 +81,14 @@ pub(super) fn write(name: &str, value: &Value<'_>, body: &mut Vec<u8>) -> bool {
         true => body.extend_from_slice(&writer.body),
         false => body.extend_from_slice(raw.as_bytes()),
     }
+    hidden.append(&mut writer.hidden);
     writer.changed
 }
 
 /// What stands at which path, as it leaves.
 pub(super) fn kinds(name: &str, value: &Value<'_>) -> Kinds {
     match value {
-        Value::Text(_) => Kinds::from([(name.to_owned(), TEXT)]),
+        Value::Text(_) => Kinds::from([(place(name), TEXT)]),
         Value::Json("null") => Kinds::new(),
         Value::Json(raw) => {
             let mut writer = Writer::new(name, raw);
@@ -69,8 +100,8 @@ pub(super) fn kinds(name: &str, value: &Value<'_>) -> Kinds {
 
 /// Some path would hold two kinds.
 pub(super) fn contradict(one: &Kinds, other: &Kinds) -> bool {
-    let both = |(path, kinds): (&String, &u8)| {
-        one.get(path).is_some_and(|seen| (seen | kinds).count_ones() > 1)
+    let both = |(place, kinds): (&u64, &u8)| {
+        one.get(place).is_some_and(|seen| (seen | kinds).count_ones() > 1)
     };
     other.iter().any(both)
 }
@@ -93,6 +124,7 @@ fn write_scalar(raw: &str, body: &mut Vec<u8>) -> bool {
 fn kind(scalar: &str) -> u8 {
     match scalar.as_bytes() {
         [b't' | b'f', ..] => TRUTH,
+        bytes if bytes.len() > LONGEST_NUMBER => TEXT,
         bytes if bytes.iter().any(|byte| matches!(byte, b'.' | b'e' | b'E')) => {
             let number = scalar.parse::<f64>();
             let fits = number.is_ok_and(|number| number.abs() <= f64::from(f32::MAX));
@@ -155,7 +187,8 @@ fn is_new<'r>(key: &'r str, open: &mut [Open], keys: &mut Vec<&'r str>) -> bool 
     let Some(object) = open.last_mut() else { return false };
     let last = key.as_bytes().last().copied().unwrap_or(0);
     let slot = 1 << ((usize::from(key.as_bytes()[0]) * 7 + usize::from(last) * 3 + key.len()) & 63);
-    let is_new = object.slots & slot == 0 || !keys[object.keys..].contains(&key);
+    let others = &keys[object.keys..];
+    let is_new = object.slots & slot == 0 || (others.len() < FEW_KEYS && !others.contains(&key));
     object.slots |= slot;
     keys.push(key);
     is_new
@@ -178,7 +211,8 @@ struct Writer<'r> {
     raw: &'r str,
     body: Vec<u8>,
     changed: bool,
-    path: String,
+    hidden: Vec<Named>,
+    path: SipHasher13,
     parts: usize,
     lists: usize,
     kinds: Kinds,
@@ -193,7 +227,8 @@ impl<'r> Writer<'r> {
             raw,
             body: Vec::with_capacity(raw.len() + 16),
             changed: false,
-            path: name.to_owned(),
+            hidden: Vec::new(),
+            path: hashed(name),
             parts: parts(name),
             lists: 0,
             kinds: Kinds::new(),
@@ -213,7 +248,7 @@ impl<'r> Writer<'r> {
     }
 
     fn value(&mut self, token: Token<'r>) {
-        let mixed = self.mixed.get(&self.path).copied().unwrap_or(0);
+        let mixed = self.mixed.get(&self.path.finish()).copied().unwrap_or(0);
         let all_texts = mixed & !(WHOLE | BROKEN) != 0;
         match token {
             Token::ObjectStart if all_texts || self.parts >= MOST_PARTS => self.as_text(),
@@ -245,10 +280,7 @@ impl<'r> Writer<'r> {
     }
 
     fn note(&mut self, kind: u8) {
-        match self.kinds.get_mut(&self.path) {
-            Some(kinds) => *kinds |= kind,
-            None => _ = self.kinds.insert(self.path.clone(), kind),
-        }
+        *self.kinds.entry(self.path.finish()).or_default() |= kind;
     }
 
     fn quoted(&mut self, text: &str) {
@@ -260,34 +292,31 @@ impl<'r> Writer<'r> {
     fn object(&mut self) {
         self.note(OBJECT);
         self.body.push(b'{');
-        let mut keys: Vec<String> = Vec::new();
+        let (mut taken, mut first) = (Taken::default(), true);
         while let Some(Token::Key(key)) = self.next() {
-            let name = self.key(key, &keys);
-            if !keys.is_empty() {
+            let name = self.key(key, &mut taken);
+            if !std::mem::take(&mut first) {
                 self.body.push(b',');
             }
             json::write_string(&name, &mut self.body);
             self.body.push(b':');
-            let length = self.path.len();
-            self.path.push('.');
-            self.path.push_str(&name);
-            keys.push(name);
+            let outside = self.path;
+            self.path.write(b".");
+            self.path.write(name.as_bytes());
             self.parts += 1;
             if let Some(token) = self.next() {
                 self.value(token);
             }
             self.parts -= 1;
-            self.path.truncate(length);
+            self.path = outside;
         }
         self.body.push(b'}');
     }
 
-    fn key(&mut self, key: Quoted<'r>, others: &[String]) -> String {
+    fn key(&mut self, key: Quoted<'r>, taken: &mut Taken) -> String {
         let decoded = key.decode();
-        let mut name = if is_odd(&decoded) { "_".to_owned() } else { decoded.replace('.', "_") };
-        while others.contains(&name) {
-            name.push('_');
-        }
+        let name = if is_odd(&decoded) { "_".to_owned() } else { decoded.replace('.', "_") };
+        let (name, ()) = taken.take(name, |_| Some(()));
         self.changed |= name != decoded;
         name
     }
@@ -314,7 +343,10 @@ impl<'r> Writer<'r> {
         self.note(TEXT);
         let (start, outside) = (self.tokens.at() - 1, self.tokens.depth() - 1);
         while self.tokens.depth() > outside && self.next().is_some() {}
-        json::write_string(&self.raw[start..self.tokens.at()], &mut self.body);
+        let text = &self.raw[start..self.tokens.at()];
+        json::write_string(text, &mut self.body);
+        self.hidden
+            .extend(tag::in_json(text).into_iter().map(|(key, tag)| (key.replace('.', "_"), tag)));
         self.changed = true;
     }
 }

@@ -10,13 +10,24 @@ use super::Problem;
 pub(super) enum Fault {
     /// The event would be refused for ever.
     Event,
-    /// Any event like it would be refused until somebody changes the target.
-    Target,
+    /// A limit of the target: any event like it would be refused until somebody raises it, or makes room.
+    Limit,
+    /// Settings of the target, or of the template that an index is made by: they take no event at all.
+    Settings,
     Unknown,
 }
 
-/// Limits of the target: somebody may raise them, or make room.
-const OF_THE_TARGET: [&str; 2] = ["Limit of total ", "Limit of nested fields"];
+const LIMITS: [&str; 2] = ["Limit of total ", "Limit of nested fields"];
+
+const SETTINGS: [&str; 7] = [
+    "pipeline with id [",
+    "no write index is defined for alias [",
+    "Invalid index name [",
+    "analyzer [",
+    "Custom Analyzer [",
+    "Custom normalizer [",
+    "unknown setting [",
+];
 
 const OF_THE_EVENT: [&str; 12] = [
     "Limit of mapping depth",
@@ -46,8 +57,10 @@ const TYPES_OF_THE_EVENT: [&str; 4] = [
 pub(super) fn of(error: &Problem<'_>) -> Fault {
     let reasons = || error.reasons().map(beginning);
     let begins = |with: &[&str]| reasons().any(|reason| with.iter().any(|w| reason.starts_with(w)));
-    if begins(&OF_THE_TARGET) || is_about_shards(error) {
-        Fault::Target
+    if begins(&LIMITS) || is_about_shards(error) {
+        Fault::Limit
+    } else if begins(&SETTINGS) {
+        Fault::Settings
     } else if begins(&OF_THE_EVENT) || TYPES_OF_THE_EVENT.contains(&&*error.kind) {
         Fault::Event
     } else {

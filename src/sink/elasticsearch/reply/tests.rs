@@ -103,7 +103,7 @@ fn whole_requests_that_are_refused() {
 
 #[test]
 fn what_hits_every_event_of_one_index_is_no_fault_of_the_events() {
-    let odd = item(400, "illegal_argument_exception", "pipeline with id [p] does not exist");
+    let odd = item(400, "illegal_argument_exception", "no such thing");
     let done = r#"{"create":{"status":201}}"#.to_owned();
     let all = [odd.clone(), done.clone(), odd.clone(), odd.clone(), done, odd];
     let body = format!(r#"{{"errors":true,"items":[{}]}}"#, all.join(","));
@@ -138,6 +138,17 @@ fn reasons_decide_before_types() {
         shards(""),
         shards("normal "),
         shards("LOCAL_ONLY "),
+        // Each alone: no other event for this index is there to tell.
+        item(400, illegal, "pipeline with id [p] does not exist"),
+        item(400, illegal, "no write index is defined for alias [x]. The write index may be"),
+        item(400, "invalid_index_name_exception", "Invalid index name [x], must not contain"),
+        caused(
+            mapper,
+            "Failed to parse mapping: analyzer [x] has not been configured in mappings",
+            "analyzer [x] has not been configured in mappings",
+        ),
+        item(400, illegal, "Custom Analyzer [x] failed to find tokenizer under name [y]"),
+        item(400, illegal, "unknown setting [index.x] please check that any required plugins"),
     ] {
         assert!(matches!(&each(std::slice::from_ref(&target))[0], Outcome::Blocked(_)), "{target}");
     }
