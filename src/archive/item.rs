@@ -4,7 +4,7 @@
 //! copies bytes. Little endian: generation u64 ‖ start u64 ‖ end u64 ‖ time i64 ‖ day i32 ‖ level u8 (0: none)
 //! ‖ length u32 and search text ‖ length u32 and event document ‖ for each term: length u16 and term.
 
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -18,6 +18,8 @@ use crate::privacy::Outgoing;
 use crate::query::{Subject, value::each_text};
 
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
+/// A delivery is through in some 50 ms; one that meets the writing of a segment, or an indexer that died, takes longer.
+const SHORT_WAIT: Duration = Duration::from_millis(100);
 
 const GENERATION: usize = 0;
 const START: usize = 8;
@@ -100,35 +102,49 @@ pub(super) struct Body {
 
 impl Drop for Body {
     fn drop(&mut self) {
+        let length = self.bytes.len();
         // First the bytes: who waits for them uses their buffer again.
         drop(std::mem::take(&mut self.bytes));
-        self.flow.leave();
+        self.flow.leave(length);
     }
 }
 
-/// How many deliveries are between us and the indexer.
+/// How many bytes are between us and the indexer.
 #[derive(Debug, Default)]
 pub(super) struct Flow {
-    under_way: Mutex<usize>,
-    fewer: Condvar,
+    bytes: Mutex<usize>,
+    less: Condvar,
 }
 
 impl Flow {
-    pub fn enter(self: &Arc<Self>, bytes: Bytes) -> Arc<Body> {
-        *self.under_way.lock().expect("no holder panics") += 1;
+    /// Waits until there is room (or nothing at all on the way), then lets the bytes in. Not for ever: where the
+    /// indexer died, the call that follows says so.
+    pub fn enter(self: &Arc<Self>, bytes: Bytes, room: usize) -> Arc<Body> {
+        let length = bytes.len();
+        let is_full = |under_way: usize| under_way > 0 && under_way + length > room;
+        *self.wait_while(LONGEST_WAIT, is_full) += length;
         Arc::new(Body { bytes, flow: self.clone() })
     }
 
-    fn leave(&self) {
-        *self.under_way.lock().expect("no holder panics") -= 1;
-        self.fewer.notify_all();
+    fn leave(&self, length: usize) {
+        *self.bytes.lock().expect("no holder panics") -= length;
+        self.less.notify_all();
     }
 
-    /// Waits until the indexer is through with all of them. Not for ever: where it died, the call that follows says so.
+    /// Waits a little for the indexer to be through with all of them.
     pub fn run_dry(&self) {
-        let under_way = self.under_way.lock().expect("no holder panics");
-        let waited = self.fewer.wait_timeout_while(under_way, LONGEST_WAIT, |count| *count > 0);
-        drop(waited.expect("no holder panics"));
+        drop(self.wait_while(SHORT_WAIT, |under_way| under_way > 0));
+    }
+
+    fn wait_while(
+        &self,
+        longest: Duration,
+        is_much: impl Fn(usize) -> bool,
+    ) -> MutexGuard<'_, usize> {
+        let under_way = self.bytes.lock().expect("no holder panics");
+        let waited =
+            self.less.wait_timeout_while(under_way, longest, |under_way| is_much(*under_way));
+        waited.expect("no holder panics").0
     }
 }
 

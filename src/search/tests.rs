@@ -74,7 +74,9 @@ impl Corpus {
                 encode(&shown(&Policy::default(), event), &mut body);
                 ends.push(body.len());
                 if ends.len() == events {
-                    archive.add(std::mem::take(&mut body).into(), &std::mem::take(&mut ends)).unwrap();
+                    archive
+                        .add(std::mem::take(&mut body).into(), &std::mem::take(&mut ends))
+                        .unwrap();
                     commit(&mut archive, event.record.end);
                 }
             }
