@@ -197,6 +197,14 @@ pub enum SinkError {
     Misconfigured(String),
 }
 
+/// Events that hold a tag that was looked for.
+#[derive(Debug, Default)]
+pub struct Tagged {
+    pub events: u64,
+    /// Event documents, newest first.
+    pub newest: Vec<String>,
+}
+
 /// Positions, one a generation.
 pub type Cursors = Vec<Cursor>;
 

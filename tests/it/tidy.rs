@@ -9,7 +9,7 @@ const LAYERS: &[&[&str]] = &[
     &["base"],
     &["event"],
     &["format", "query"],
-    &["state", "privacy"],
+    &["state", "privacy", "config"],
     &["follow"],
     &["archive", "client"],
     &["ui", "sink", "alert", "search", "generate"],

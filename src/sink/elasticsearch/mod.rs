@@ -123,11 +123,7 @@ impl ElasticsearchSink {
     }
 
     /// One request, and its answer. `with_index`: that says which index took each event.
-    async fn post(
-        &self,
-        mut items: Items,
-        with_index: bool,
-    ) -> (Items, Delivery, Option<Reply>) {
+    async fn post(&self, mut items: Items, with_index: bool) -> (Items, Delivery, Option<Reply>) {
         let packed = match self.compress {
             true => Some(self.pool.lend_packed(&items.body).await),
             false => None,

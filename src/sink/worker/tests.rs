@@ -438,7 +438,8 @@ async fn a_sink_that_gives_nothing_back_loses_nothing() {
         lines(&bench.queue, 0, 0..10);
         let running = bench.start();
         let told = || running.handle.status.borrow().last_error.clone();
-        eventually("it is told", || told().is_some_and(|text| text.contains("not given back"))).await;
+        eventually("it is told", || told().is_some_and(|text| text.contains("not given back")))
+            .await;
         bench.is_complete().await;
         assert_eq!(running.stop().await.confirmed_events, 10);
     }
