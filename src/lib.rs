@@ -11,6 +11,8 @@ pub mod format;
 /// The query language.
 pub mod query;
 
+/// Settings as they are written.
+pub mod config;
 /// What may leave the machine.
 pub mod privacy;
 /// Our own durable data.

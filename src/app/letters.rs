@@ -8,11 +8,11 @@ use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
-use super::settings::{Settings, SinkKind};
+use super::settings::Settings;
 use crate::base::{Clock, SystemClock};
 use crate::query::ParseContext;
 use crate::sink::dead_letters::{self, Choice, DeadLetterFolder, Removed, Replay, Replayed};
-use crate::sink::{ElasticsearchSink, Sink};
+use crate::sink::{Sink, kinds};
 
 pub use crate::sink::dead_letters::Selection;
 
@@ -37,7 +37,7 @@ pub struct LetterDesk {
     /// Those at work that take single events.
     sinks: Mutex<HashMap<String, Arc<dyn Sink>>>,
     /// What is said of a sink that is not among them.
-    missing: &'static str,
+    missing: String,
 }
 
 /// The store of these settings; touches nothing.
@@ -46,21 +46,13 @@ pub fn folder(settings: &Settings, clock: Arc<dyn Clock>) -> DeadLetterFolder {
     DeadLetterFolder::new(directory, clock, settings.dead_letters_most)
 }
 
-/// Whether single events can be sent beside what a worker sends: not where the sink keeps cursors of its own.
-pub fn takes_single_events(kind: &SinkKind) -> bool {
-    match kind {
-        SinkKind::Archive { .. } | SinkKind::File { .. } => false,
-        SinkKind::Stdout | SinkKind::Elasticsearch(_) => true,
-    }
-}
-
 impl LetterDesk {
     /// Of an engine, without sinks.
     pub fn new(settings: &Settings, clock: Arc<dyn Clock>) -> Self {
         let folder = Arc::new(folder(settings, clock));
         let missing = "the running engine delivers nothing to it, or it is of a kind that takes no single \
                        events; stop that engine and try again";
-        LetterDesk { folder, sinks: Mutex::default(), missing }
+        LetterDesk { folder, sinks: Mutex::default(), missing: missing.to_owned() }
     }
 
     pub fn set_sinks(&self, sinks: HashMap<String, Arc<dyn Sink>>) {
@@ -75,13 +67,13 @@ impl LetterDesk {
     pub fn alone(settings: &Settings) -> Self {
         let mut sinks: HashMap<String, Arc<dyn Sink>> = HashMap::new();
         for sink in &settings.sinks {
-            if let SinkKind::Elasticsearch(told) = &sink.kind {
-                let built = ElasticsearchSink::new((**told).clone());
-                sinks.insert(sink.name.clone(), Arc::new(built));
+            if let Some(alone) = sink.kind.alone() {
+                sinks.insert(sink.name.clone(), alone);
             }
         }
         let folder = Arc::new(folder(settings, Arc::new(SystemClock::new())));
-        let missing = "no such sink of kind elasticsearch is configured";
+        let kinds = kinds::names(|kind| kind.works_alone);
+        let missing = format!("no such sink of kind {kinds} is configured");
         LetterDesk { folder, sinks: Mutex::new(sinks), missing }
     }
 

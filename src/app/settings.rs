@@ -4,6 +4,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use regex::Regex;
@@ -13,7 +14,7 @@ use crate::event::Level;
 use crate::follow::SourceConfig;
 use crate::privacy::{AddressMode, Pattern, Policy};
 use crate::query::Expr;
-use crate::sink::elasticsearch;
+use crate::sink::kinds::{ArchiveKind, SinkKind};
 
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -83,10 +84,10 @@ pub enum ShipStart {
     Manual,
 }
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct SinkSettings {
     pub name: String,
-    pub kind: SinkKind,
+    pub kind: Arc<dyn SinkKind>,
     /// A disabled sink keeps its cursors.
     pub enabled: bool,
     /// Only these levels; empty: all events, also those without a level.
@@ -97,38 +98,12 @@ pub struct SinkSettings {
     pub ship: Option<Ship>,
 }
 
-/// What a sink is, with the settings that only it has.
-#[derive(Clone, Debug, PartialEq)]
-pub enum SinkKind {
-    /// `keep`: how long after it was taken in an event stays; `None`: for ever.
-    Archive {
-        keep: Option<Duration>,
-    },
-    /// JSON lines.
-    File {
-        path: PathBuf,
-    },
-    Stdout,
-    Elasticsearch(Box<elasticsearch::Settings>),
-}
-
-impl SinkKind {
-    /// As in `kind = "…"`.
-    pub fn name(&self) -> &'static str {
-        match self {
-            SinkKind::Archive { .. } => "archive",
-            SinkKind::File { .. } => "file",
-            SinkKind::Stdout => "stdout",
-            SinkKind::Elasticsearch(_) => "elasticsearch",
-        }
-    }
-
-    /// Passwords or certificates that it names may be others by now.
-    pub fn names_files(&self) -> bool {
-        match self {
-            SinkKind::Elasticsearch(settings) => settings.connection.names_files(),
-            SinkKind::Archive { .. } | SinkKind::File { .. } | SinkKind::Stdout => false,
-        }
+impl PartialEq for SinkSettings {
+    fn eq(&self, other: &Self) -> bool {
+        let SinkSettings { name, kind, enabled, levels, where_, ship } = self;
+        let is_same_rule = *levels == other.levels && *where_ == other.where_;
+        let is_same_way = *ship == other.ship && *enabled == other.enabled;
+        *name == other.name && kind.is_same(&*other.kind) && is_same_rule && is_same_way
     }
 }
 
@@ -137,16 +112,13 @@ impl SinkSettings {
     pub fn archive() -> Self {
         SinkSettings {
             name: "archive".to_owned(),
-            kind: SinkKind::Archive { keep: Some(SinkSettings::ARCHIVE_KEEPS) },
+            kind: Arc::new(ArchiveKind::default()),
             enabled: true,
             levels: Vec::new(),
             where_: None,
             ship: None,
         }
     }
-
-    /// 30 days.
-    pub const ARCHIVE_KEEPS: Duration = Duration::from_secs(30 * 86_400);
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! The sinks of the settings, each with its worker. A new kind of sink is one line in [`build`].
+//! The sinks of the settings, each with its worker.
 
 mod orders;
 
@@ -15,23 +15,19 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::orders::Left;
 use super::board::Notices;
-use super::letters::{LetterDesk, takes_single_events};
-use super::settings::{PrivacySettings, Settings, Ship, ShipStart, SinkKind, SinkSettings};
+use super::letters::LetterDesk;
+use super::settings::{PrivacySettings, Settings, Ship, ShipStart, SinkSettings};
 use super::start_error::StartError;
-use crate::archive::{self, Archive};
 use crate::base::Clock;
 use crate::event::status::SinkStatus;
 use crate::event::{Command, Level, Position};
 use crate::follow::Log;
 use crate::privacy::Sealer;
 use crate::query::Expr;
-use crate::sink::archive::ArchiveSink;
-use crate::sink::elasticsearch::ElasticsearchSink;
-use crate::sink::file::FileSink;
-use crate::sink::stdout::StdoutSink;
+use crate::sink::kinds::{Made, SinkKind, Site};
 use crate::sink::worker::{Condition, Rounds};
 use crate::sink::{Filter, Mode, Order, Sink, Worker, WorkerConfig, WorkerHandle};
-use crate::state::{Store, private};
+use crate::state::Store;
 
 /// Encoded bodies of all sinks together: their part of the 32 MiB that read buffers and batches share.
 const BODIES: usize = 4 << 20;
@@ -89,7 +85,7 @@ impl Running {
 
     /// What events can be sent to beside its worker.
     pub fn sink(&self) -> Option<Arc<dyn Sink>> {
-        takes_single_events(&self.recipe.sink.kind).then(|| self.sink.clone())
+        self.recipe.sink.kind.takes_single_events().then(|| self.sink.clone())
     }
 
     /// By this recipe it would be the same.
@@ -182,11 +178,11 @@ impl Maker {
         before: &Left,
     ) -> Result<Running, StartError> {
         let Recipe { sink, privacy, ship, budget } = recipe.clone();
-        let built = self.opened(&settings.directories.archive, &sink).await?;
+        let made = self.made(&settings.directories.archive, &sink).await?;
         let config = WorkerConfig {
-            kind: sink.kind.name().to_owned(),
+            kind: sink.kind.entry().name.to_owned(),
             name: sink.name,
-            sink: built.sink.clone(),
+            sink: made.sink.clone(),
             queue: Arc::new(self.log.clone()),
             store: self.store.clone(),
             policy: Arc::new(privacy.policy().with_keys(self.sealer.clone())),
@@ -202,19 +198,23 @@ impl Maker {
         }
         let stop = CancellationToken::new();
         let task = Some(tokio::spawn(worker.run(stop.clone())));
-        let Built { sink, closed } = built;
+        let Made { sink, closed } = made;
         let left = before.without_rounds();
         Ok(Running { recipe, sink, handle, task, stop, closed, left })
     }
 
-    async fn opened(&self, archive: &Path, sink: &SinkSettings) -> Result<Built, StartError> {
-        let (directory, kind) = (archive.to_owned(), sink.kind.clone());
+    async fn made(&self, archive: &Path, sink: &SinkSettings) -> Result<Made, StartError> {
+        let (archive, kind) = (archive.to_owned(), sink.kind.clone());
         let (store, notices, clock) =
             (self.store.clone(), self.notices.clone(), self.clock.clone());
-        let built =
-            tokio::task::spawn_blocking(move || build(&kind, &directory, store, &notices, clock));
-        let built = built.await.map_err(|source| StartError::Worker { source })?;
-        built.map_err(|source| StartError::Sink { name: sink.name.clone(), source })
+        let make = move || {
+            let mut warn = |text: String| notices.add(Level::Warning, text);
+            let generations = Arc::new(store);
+            kind.make(Site { archive: &archive, generations, clock, warn: &mut warn })
+        };
+        let made = tokio::task::spawn_blocking(make).await;
+        let made = made.map_err(|source| StartError::Worker { source })?;
+        made.map_err(|source| StartError::Sink { name: sink.name.clone(), source })
     }
 }
 
@@ -233,75 +233,26 @@ fn condition(where_: Expr) -> Condition {
     Arc::new(move |event| where_.matches(event))
 }
 
-/// A sink, and for standard output what is told when its reader went away.
-struct Built {
-    sink: Arc<dyn Sink>,
-    closed: Option<CancellationToken>,
-}
-
-fn build(
-    kind: &SinkKind,
-    archive: &Path,
-    store: Store,
-    notices: &Notices,
-    clock: Arc<dyn Clock>,
-) -> anyhow::Result<Built> {
-    let mut closed = None;
-    let sink: Arc<dyn Sink> = match kind {
-        SinkKind::Archive { keep } => {
-            if archive.join("meta.json").exists()
-                && let Some(closed) = private::close_folder(archive)
-            {
-                notices.add(Level::Warning, closed);
-            }
-            let (archive, oddities) = Archive::open_writer(archive, clock.now())?;
-            for oddity in oddities {
-                notices.add(Level::Warning, oddity);
-            }
-            Arc::new(ArchiveSink::new(archive, Arc::new(store), clock, *keep))
-        }
-        SinkKind::File { path } => Arc::new(FileSink::new(path.clone(), Arc::new(store), clock)),
-        SinkKind::Stdout => {
-            let (sink, reader_gone) = StdoutSink::new();
-            closed = Some(reader_gone);
-            Arc::new(sink)
-        }
-        SinkKind::Elasticsearch(settings) => Arc::new(ElasticsearchSink::new((**settings).clone())),
-    };
-    Ok(Built { sink, closed })
-}
-
 /// Where a sink keeps its own positions.
 #[derive(Clone, Debug)]
-pub enum KeptPositions {
-    Archive(PathBuf),
-    File(PathBuf),
+pub struct KeptPositions {
+    kind: Arc<dyn SinkKind>,
+    archive: PathBuf,
 }
 
 impl KeptPositions {
     /// None where nothing was kept, or it cannot be read: the sink itself says so when it starts. Blocking.
     pub fn read(&self) -> Vec<Position> {
-        match self {
-            KeptPositions::Archive(directory) => {
-                let positions =
-                    archive::Reader::open(directory).and_then(|reader| reader.positions());
-                positions.map(|positions| positions.known()).unwrap_or_default()
-            }
-            KeptPositions::File(output) => FileSink::kept_positions(output),
-        }
+        self.kind.kept_positions(&self.archive)
     }
 }
 
-/// Of every sink that is configured and keeps its own.
+/// Of every sink that is configured.
 pub fn kept_positions(settings: &Settings) -> Vec<KeptPositions> {
-    let kept = |sink: &SinkSettings| match &sink.kind {
-        SinkKind::Archive { .. } => {
-            Some(KeptPositions::Archive(settings.directories.archive.clone()))
-        }
-        SinkKind::File { path } => Some(KeptPositions::File(path.clone())),
-        SinkKind::Stdout | SinkKind::Elasticsearch(_) => None,
-    };
-    settings.sinks.iter().filter_map(kept).collect()
+    let archive = &settings.directories.archive;
+    let kept =
+        |sink: &SinkSettings| KeptPositions { kind: sink.kind.clone(), archive: archive.clone() };
+    settings.sinks.iter().map(kept).collect()
 }
 
 /// Cancelled when the reader of our standard output has gone away; never, where nothing goes there.

@@ -4,9 +4,10 @@
 //! copies bytes. Little endian: generation u64 ‖ start u64 ‖ end u64 ‖ time i64 ‖ day i32 ‖ level u8 (0: none)
 //! ‖ length u32 and search text ‖ length u32 and event document ‖ for each term: length u16 and term.
 
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
+use bytes::Bytes;
 use tantivy::schema::Field;
 use tantivy::schema::document::{Document, ReferenceValue, ReferenceValueLeaf, Value};
 
@@ -17,6 +18,8 @@ use crate::privacy::Outgoing;
 use crate::query::{Subject, value::each_text};
 
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
+/// A delivery is through in some 50 ms; one that meets the writing of a segment, or an indexer that died, takes longer.
+const SHORT_WAIT: Duration = Duration::from_millis(100);
 
 const GENERATION: usize = 0;
 const START: usize = 8;
@@ -93,13 +96,16 @@ fn split(bytes: &[u8]) -> (&[u8], &[u8]) {
 /// The bytes of one delivery, shared by its items; tells when the indexer is through with them.
 #[derive(Debug)]
 pub(super) struct Body {
-    bytes: Vec<u8>,
+    bytes: Bytes,
     flow: Arc<Flow>,
 }
 
 impl Drop for Body {
     fn drop(&mut self) {
-        self.flow.leave(self.bytes.len());
+        let length = self.bytes.len();
+        // First the bytes: who waits for them uses their buffer again.
+        drop(std::mem::take(&mut self.bytes));
+        self.flow.leave(length);
     }
 }
 
@@ -113,20 +119,32 @@ pub(super) struct Flow {
 impl Flow {
     /// Waits until there is room (or nothing at all on the way), then lets the bytes in. Not for ever: where the
     /// indexer died, the call that follows says so.
-    pub fn enter(self: &Arc<Self>, bytes: Vec<u8>, room: usize) -> Arc<Body> {
-        let under_way = self.bytes.lock().expect("no holder panics");
-        let is_full = |under_way: &mut usize| *under_way > 0 && *under_way + bytes.len() > room;
-        let (mut under_way, _) = self
-            .less
-            .wait_timeout_while(under_way, LONGEST_WAIT, is_full)
-            .expect("no holder panics");
-        *under_way += bytes.len();
+    pub fn enter(self: &Arc<Self>, bytes: Bytes, room: usize) -> Arc<Body> {
+        let length = bytes.len();
+        let is_full = |under_way: usize| under_way > 0 && under_way + length > room;
+        *self.wait_while(LONGEST_WAIT, is_full) += length;
         Arc::new(Body { bytes, flow: self.clone() })
     }
 
-    fn leave(&self, bytes: usize) {
-        *self.bytes.lock().expect("no holder panics") -= bytes;
+    fn leave(&self, length: usize) {
+        *self.bytes.lock().expect("no holder panics") -= length;
         self.less.notify_all();
+    }
+
+    /// Waits a little for the indexer to be through with all of them.
+    pub fn run_dry(&self) {
+        drop(self.wait_while(SHORT_WAIT, |under_way| under_way > 0));
+    }
+
+    fn wait_while(
+        &self,
+        longest: Duration,
+        is_much: impl Fn(usize) -> bool,
+    ) -> MutexGuard<'_, usize> {
+        let under_way = self.bytes.lock().expect("no holder panics");
+        let waited =
+            self.less.wait_timeout_while(under_way, longest, |under_way| is_much(*under_way));
+        waited.expect("no holder panics").0
     }
 }
 

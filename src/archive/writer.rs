@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use tantivy::directory::Directory;
 use tantivy::indexer::IndexWriterOptions;
 use tantivy::{Index, IndexWriter, TantivyError};
@@ -114,8 +115,9 @@ impl Archive {
     }
 
     /// Adds items made by [`super::encode`]; `ends` are their ends in `body`. Tells of each whether it is new.
-    /// A failure on the way is the next commit's: only that makes anything durable.
-    pub fn add(&mut self, body: Vec<u8>, ends: &[usize]) -> Result<Vec<bool>, ArchiveError> {
+    /// A failure on the way is the next commit's: only that makes anything durable. When it returns, the indexer is through
+    /// with `body`, but where it takes long.
+    pub fn add(&mut self, body: Bytes, ends: &[usize]) -> Result<Vec<bool>, ArchiveError> {
         if self.added.is_empty() {
             self.resume()?;
         }
@@ -132,6 +134,8 @@ impl Archive {
                 break;
             }
         }
+        drop(body);
+        self.flow.run_dry();
         Ok(new)
     }
 

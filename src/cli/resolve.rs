@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::arguments::{Arguments, Global, Watch, When};
-use super::config::{self, Configured, Layers, closest};
+use super::config::{self, Configured, Layers};
 use super::exit::{say, usage_error};
 use crate::app::settings::{Color, Directories, Settings, Ship, ShipStart, SinkSettings};
 use crate::base::{Clock, SystemClock};
+use crate::config::closest;
 use crate::follow::{SourceConfig, Start};
 
 /// Settings for watching: paths on the command line are an ad-hoc source, whatever the configuration says.

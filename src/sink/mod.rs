@@ -1,13 +1,14 @@
 //! Consumers that deliver events elsewhere. A sink translates; everything that all sinks need (batching,
 //! retry, back-off, dead letters, cursors, statistics) lives once, in the [`worker`].
 //!
-//! Adding a sink is one file here and one line in the list of kinds in `app`. A sink never reads a log, never
+//! Adding a sink is one file here, and one that says what kind it is in [`kinds`]. A sink never reads a log, never
 //! moves a cursor of another, and never sees an event but as [`Outgoing`].
 
 pub mod archive;
 pub mod dead_letters;
 pub mod elasticsearch;
 pub mod file;
+pub mod kinds;
 pub mod queue;
 pub mod stdout;
 mod types;
@@ -24,7 +25,7 @@ pub use dead_letters::{DeadLetterFolder, DeadLetters};
 pub use elasticsearch::ElasticsearchSink;
 pub use file::FileSink;
 pub use stdout::StdoutSink;
-pub use types::{Cursors, Delivery, Items, Limits, Outcome, Refusal, SinkError};
+pub use types::{Cursors, Delivery, Items, Lent, Limits, Outcome, Refusal, SinkError, Tagged};
 pub use worker::{Filter, Mode, Order, Worker, WorkerConfig, WorkerHandle};
 
 /// The worker calls `deliver` up to `limits().requests` times at once, but never beside `resume` or `commit`.
@@ -63,8 +64,10 @@ pub trait Sink: Send + Sync {
         Box::pin(std::future::ready(Ok(())))
     }
 
-    /// Events of one generation come in their order; a retried item may come again.
-    fn deliver<'a>(&'a self, items: &'a Items) -> BoxFuture<'a, Delivery>;
+    /// Events of one generation come in their order; a retried item may come again. The items come back as they were,
+    /// whatever became of them: their buffers are used again, and what is to be tried again is in them. A future that is
+    /// dropped takes them with it.
+    fn deliver(&self, items: Items) -> BoxFuture<'_, (Items, Delivery)>;
 
     /// Makes everything that was accepted durable, together with these cursors: all generations that the
     /// worker knows, each at the end of its contiguous prefix of done, accepted and filtered events.

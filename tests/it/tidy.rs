@@ -12,7 +12,7 @@ const LAYERS: &[&[&str]] = &[
     &["base"],
     &["event"],
     &["format", "query"],
-    &["state", "privacy"],
+    &["state", "privacy", "config"],
     &["follow"],
     &["archive", "client"],
     &["ui", "sink", "alert", "search", "generate"],

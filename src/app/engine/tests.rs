@@ -13,6 +13,7 @@ use crate::app::settings::*;
 use crate::base::SystemClock;
 use crate::event::status::SinkState;
 use crate::follow::SourceConfig;
+use crate::sink::kinds::FileKind;
 
 const DEADLINE: Duration = Duration::from_secs(20);
 
@@ -20,7 +21,7 @@ const DEADLINE: Duration = Duration::from_secs(20);
 fn settings(home: &Path, output: PathBuf) -> Settings {
     let zone = jiff::tz::TimeZone::UTC;
     let source = SourceConfig::of_file("app", home.join("a.log"));
-    let kind = SinkKind::File { path: output };
+    let kind = Arc::new(FileKind { path: output });
     Settings {
         sources: vec![source],
         stdin: false,

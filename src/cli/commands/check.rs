@@ -1,7 +1,6 @@
 //! `logwarden check`: configuration, files and directories, one clear line each. Changes nothing.
 
 mod durable;
-mod elasticsearch;
 mod keys;
 
 use std::collections::HashMap;
@@ -9,14 +8,14 @@ use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use crate::app::settings::{Directories, Settings, SinkKind, SinkSettings};
+use crate::app::settings::{Directories, Settings, SinkSettings};
 use crate::base::{bytes, sanitize};
 use crate::cli::arguments::Global;
 use crate::cli::exit::Exit;
 use crate::cli::output::to_stdout;
 use crate::cli::resolve;
 use crate::follow::SourceConfig;
-use crate::sink::FileSink;
+use crate::sink::kinds::Look;
 use crate::state::private;
 
 /// One line: what was looked at, and whether it is right.
@@ -194,13 +193,6 @@ fn sink(sink: &SinkSettings, settings: &Settings, engine_runs: bool) -> Finding 
     if !sink.enabled {
         return Finding { subject, result: Ok("disabled; it keeps its place".to_owned()) };
     }
-    let result = match &sink.kind {
-        SinkKind::Archive { .. } => durable::archive(&settings.directories.archive, engine_runs),
-        SinkKind::File { path } => {
-            FileSink::check(path).map(|()| format!("JSON lines into {}", path.display()))
-        }
-        SinkKind::Stdout => Ok("JSON lines on standard output".to_owned()),
-        SinkKind::Elasticsearch(settings) => elasticsearch::server(settings),
-    };
-    Finding { subject, result }
+    let look = Look { archive: &settings.directories.archive, engine_runs };
+    Finding { subject, result: sink.kind.check(look) }
 }

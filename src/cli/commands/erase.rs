@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 
 use super::traces::{Traces, events};
-use crate::app::settings::SinkKind;
 use crate::archive::{Archive, Reader};
 use crate::base::{Clock, SystemClock};
 use crate::cli::arguments::{Erase, Global};
@@ -78,8 +77,8 @@ fn erase(traces: &Traces, mut whole: bool) -> anyhow::Result<Exit> {
     if traces.in_dead_letters(0)?.is_some_and(|(found, _)| found.events > 0) {
         report("dead letters", from_dead_letters(traces))?;
     }
-    for server in traces.servers() {
-        report(&server.place, server.erase(traces).map_err(anyhow::Error::msg))?;
+    for target in traces.targets() {
+        report(&target.place, target.erase(traces).map_err(anyhow::Error::msg))?;
     }
     Ok(if whole { Exit::Done } else { Exit::Failed })
 }
@@ -123,9 +122,8 @@ fn tell_what_stays(traces: &Traces) {
         say(format_args!("not looked into: the damaged archive {}", aside.display()));
     }
     for sink in &settings.sinks {
-        if let SinkKind::File { path } = &sink.kind {
-            let path = path.display();
-            say(format_args!("not looked into: {path}, what sink {} wrote", sink.name));
+        if let Some(place) = sink.kind.out_of_reach() {
+            say(format_args!("not looked into: {place}, what sink {} wrote", sink.name));
         }
     }
     say("not touched: the logs themselves, copies of them in the intake folder, backups");

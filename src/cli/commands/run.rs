@@ -6,14 +6,13 @@ use std::sync::Arc;
 use crate::app::engine::Reread;
 use crate::app::headless::{self, Ended};
 use crate::app::screen::{self, ScreenError};
-use crate::app::settings::{Settings, SinkKind};
+use crate::app::settings::Settings;
 use crate::app::start_error::StartError;
 use crate::base::stderr;
 use crate::cli::arguments::{Global, Watch};
 use crate::cli::config::ConfigErrors;
 use crate::cli::exit::{self, Exit, usage_error};
 use crate::cli::resolve;
-use crate::sink::FileSink;
 use crate::state::StateError;
 use crate::ui;
 
@@ -27,14 +26,11 @@ pub fn run(global: &Global, watch: &Watch) -> anyhow::Result<Exit> {
     }
 }
 
-/// A file sink that can never work is a wrong configuration; a folder that is not there yet may come.
+/// A sink that can never work is a wrong configuration.
 fn outputs_can_work(settings: &Settings) -> anyhow::Result<()> {
     for sink in settings.sinks.iter().filter(|sink| sink.enabled) {
-        if let SinkKind::File { path } = &sink.kind
-            && path.metadata().is_ok_and(|found| !found.is_file())
-        {
-            FileSink::check(path)
-                .map_err(|problem| usage_error(format!("sink {}: {problem}", sink.name)))?;
+        if let Some(problem) = sink.kind.never_works() {
+            return Err(usage_error(format!("sink {}: {problem}", sink.name)));
         }
     }
     Ok(())

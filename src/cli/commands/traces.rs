@@ -10,7 +10,7 @@ use tokio::runtime::Runtime;
 use super::dead_letters::tell;
 use super::keys;
 use crate::app::letters;
-use crate::app::settings::{Settings, SinkKind};
+use crate::app::settings::Settings;
 use crate::archive::{ArchiveError, Reader};
 use crate::base::SystemClock;
 use crate::cli::arguments::{Client, Global};
@@ -19,11 +19,10 @@ use crate::cli::resolve;
 use crate::privacy::tag;
 use crate::query::{Expr, FieldName, Test};
 use crate::search::{self, Options, Order};
-use crate::sink::ElasticsearchSink;
 use crate::sink::dead_letters::{Choice, DeadLetterFolder, Lines, Oddities};
-use crate::sink::elasticsearch::{self, by_tag};
+use crate::sink::kinds::ByTag;
 
-pub use crate::sink::elasticsearch::by_tag::Tagged;
+pub use crate::sink::Tagged;
 
 pub struct Traces {
     pub settings: Settings,
@@ -47,10 +46,10 @@ impl Found {
     }
 }
 
-/// A sink of kind elasticsearch.
-pub struct Server<'s> {
+/// What a sink delivers to, where that can be asked.
+pub struct Target<'s> {
     pub place: String,
-    settings: &'s elasticsearch::Settings,
+    by_tag: &'s dyn ByTag,
 }
 
 impl Traces {
@@ -90,17 +89,17 @@ impl Traces {
             found.whole &= tell(&odd) == Exit::Done;
             found.places.push(("dead letters".to_owned(), letters));
         }
-        for server in self.servers() {
-            match server.find(self, newest.into()) {
+        for target in self.targets() {
+            match target.find(self, newest.into()) {
                 Ok(tagged) => {
-                    if let Some(problem) = server.passed_over(self) {
-                        say(format_args!("{}: {problem}", server.place));
+                    if let Some(problem) = target.passed_over(self) {
+                        say(format_args!("{}: {problem}", target.place));
                         found.whole = false;
                     }
-                    found.places.push((server.place, tagged));
+                    found.places.push((target.place, tagged));
                 }
                 Err(problem) => {
-                    say(format_args!("{}: {problem}", server.place));
+                    say(format_args!("{}: {problem}", target.place));
                     found.whole = false;
                 }
             }
@@ -179,31 +178,25 @@ impl Traces {
         Ok((!files.is_empty()).then_some((tagged, odd)))
     }
 
-    pub fn servers(&self) -> impl Iterator<Item = Server<'_>> {
-        self.settings.sinks.iter().filter_map(|sink| match &sink.kind {
-            SinkKind::Elasticsearch(settings) => {
-                let indexes = by_tag::indexes(settings);
-                Some(Server { place: format!("sink {} ({indexes})", sink.name), settings })
-            }
-            _ => None,
+    pub fn targets(&self) -> impl Iterator<Item = Target<'_>> {
+        self.settings.sinks.iter().filter_map(|sink| {
+            let by_tag = sink.kind.by_tag()?;
+            Some(Target { place: format!("sink {} ({})", sink.name, by_tag.place()), by_tag })
         })
     }
 }
 
-impl Server<'_> {
+impl Target<'_> {
     pub fn find(&self, traces: &Traces, newest: usize) -> Result<Tagged, String> {
-        let sink = ElasticsearchSink::new(self.settings.clone());
-        traces.runtime.block_on(sink.find_tags(self.settings, &traces.tags, newest))
+        traces.runtime.block_on(self.by_tag.find(&traces.tags, newest))
     }
 
     fn passed_over(&self, traces: &Traces) -> Option<String> {
-        let sink = ElasticsearchSink::new(self.settings.clone());
-        traces.runtime.block_on(sink.passed_over(self.settings))
+        traces.runtime.block_on(self.by_tag.passed_over())
     }
 
     pub fn erase(&self, traces: &Traces) -> Result<u64, String> {
-        let sink = ElasticsearchSink::new(self.settings.clone());
-        traces.runtime.block_on(sink.erase_tags(self.settings, &traces.tags))
+        traces.runtime.block_on(self.by_tag.erase(&traces.tags))
     }
 }
 

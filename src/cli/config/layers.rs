@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use super::{Place, Problem, Table};
+use crate::config::{Place, Problem, Table};
 
 /// Every setting with its default, commented. The lowest layer.
 pub const DEFAULTS: &str = include_str!("../../../assets/default.toml");

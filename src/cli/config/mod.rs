@@ -1,39 +1,18 @@
 //! Settings from their layers: defaults < the user's file < `--config` < environment < arguments.
 //!
-//! Every layer becomes the same tree of values, each with its place; trees are merged, then read once by
-//! [`section::Section`]: what is asked for there *is* the list of known keys. All problems are reported
-//! at once, with place and suggestion.
+//! Every layer becomes the same tree of values; trees are merged, then read once: see [`crate::config`].
 
-mod home;
 pub mod layers;
-mod place;
 mod print;
 mod read;
-mod section;
-mod suggest;
-mod tree;
 
 use std::fmt;
 
 pub use layers::{DEFAULTS, Layers};
-pub use place::Place;
 pub use print::print;
 pub use read::{Configured, read, read_format, read_zone};
-pub use suggest::closest;
-pub use tree::{Entry, Table, Value};
 
-/// One thing that is wrong, or has no effect, and where.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
-    pub place: Place,
-    pub text: String,
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.place, self.text)
-    }
-}
+use crate::config::Problem;
 
 /// Everything that is wrong with a configuration, in the order of its places.
 #[derive(Debug)]

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{Entry, Table, Value};
+use crate::config::{Entry, Table, Value};
 
 /// Reads back as the same settings.
 pub fn print(table: &Table) -> String {

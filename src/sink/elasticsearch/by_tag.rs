@@ -12,19 +12,12 @@ use super::{ElasticsearchSink, Settings, reply, setup};
 use crate::base::sanitize;
 use crate::client::elasticsearch::{Method, Reply};
 use crate::privacy::policy::TAG;
+use crate::sink::Tagged;
 
 /// Events that one request removes: it ends long before its time-out.
 const AT_ONCE: u64 = 5_000;
 /// A server has at most 1,024 clauses in a query, and each tag is one for every field.
 const TAGS_AT_ONCE: usize = 64;
-
-/// What was found.
-#[derive(Debug, Default)]
-pub struct Tagged {
-    pub events: u64,
-    /// Event documents, newest first.
-    pub newest: Vec<String>,
-}
 
 #[derive(Deserialize)]
 struct Searched {

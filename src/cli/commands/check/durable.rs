@@ -1,6 +1,6 @@
-//! Are the state file and the archive whole? Looks as the engine does when it starts, and changes nothing.
+//! Is the state file whole? Looks as the engine does when it starts, and changes nothing.
 //!
-//! While an engine runs, less is looked at: it has checked them itself, and what it is writing may look damaged.
+//! While an engine runs, less is looked at: it has checked it itself, and what it is writing may look damaged.
 
 use std::fs::{self, File};
 use std::io::ErrorKind;
@@ -12,8 +12,7 @@ use redb::{Database, ReadableDatabase, StorageBackend};
 use rustix::fs::{FlockOperation, flock};
 
 use super::Finding;
-use crate::archive::{ArchiveError, Reader};
-use crate::base::{bytes, with_causes};
+use crate::base::bytes;
 
 const STATE: &str = "state.redb";
 const SNAPSHOT: &str = "cursors.snapshot";
@@ -85,45 +84,6 @@ fn inspect(content: &[u8]) -> Result<bool, String> {
         return Err("it holds no tables".to_owned());
     }
     Ok(whole)
-}
-
-/// Also reads documents: an index that opens may hold blocks that do not.
-pub(super) fn archive(directory: &Path, engine_runs: bool) -> Result<String, String> {
-    let chain = |error: ArchiveError| with_causes(&error);
-    // A writer in the same folder belongs to an engine that holds the lock.
-    if !engine_runs && let Some(reason) = Reader::damage(directory).map_err(chain)? {
-        return Err(set_aside(directory, &reason));
-    }
-    let opened = Reader::open(directory).and_then(|reader| reader.snapshot());
-    let snapshot = match opened {
-        Ok(snapshot) => snapshot,
-        Err(missing @ ArchiveError::Missing { .. }) => return Ok(missing.to_string()),
-        Err(error) => return Err(chain(error)),
-    };
-    // Blocks come compressed; a panic in the reading of a broken one is a finding like any other.
-    match catch_unwind(AssertUnwindSafe(|| snapshot.probe())) {
-        Ok(Ok(())) => {
-            Ok(format!("{} in {}", bytes::counted(snapshot.events(), "event"), directory.display()))
-        }
-        Ok(Err(error)) => Err(moved_away(&chain(error))),
-        Err(_) => Err(moved_away(&format!("cannot read the archive in {}", directory.display()))),
-    }
-}
-
-fn set_aside(directory: &Path, reason: &str) -> String {
-    format!(
-        "cannot read the archive in {}: it is damaged ({reason}); the next start of the engine sets it \
-         aside and fills a new one from what the logs still hold",
-        directory.display()
-    )
-}
-
-/// The engine looks only at what it opens: not at every document of a large archive.
-fn moved_away(problem: &str) -> String {
-    format!(
-        "{problem}; if it stays so, stop the engine and move the folder away: a new one is filled from \
-         what the logs still hold"
-    )
 }
 
 #[cfg(test)]

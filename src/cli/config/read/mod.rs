@@ -1,6 +1,5 @@
 //! The merged tree → settings. What is asked of a section here is the list of known keys.
 
-mod elasticsearch;
 mod privacy;
 mod rule;
 mod sink;
@@ -13,15 +12,14 @@ use std::path::PathBuf;
 
 use jiff::tz::TimeZone;
 
-use super::home;
-use super::section::{Findings, Section};
-use super::{ConfigErrors, Entry, Layers, Problem, Table, Value, closest};
+use super::{ConfigErrors, Layers};
 use crate::alert::RuleConfig;
 use crate::app::settings::{
     Color, NotifierSettings, PrivacySettings, Ship, ShipStart, SinkSettings,
 };
 use crate::base::Timestamp;
 use crate::base::bytes::parse_size;
+use crate::config::{Entry, Findings, Problem, Section, Table, Value, closest, home};
 use crate::follow::{SourceConfig, intake};
 use crate::query::ParseContext;
 use crate::sink::dead_letters::MOST;

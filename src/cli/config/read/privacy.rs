@@ -4,9 +4,8 @@ use std::path::PathBuf;
 
 use regex::Regex;
 
-use super::super::home;
-use super::Section;
 use crate::app::settings::PrivacySettings;
+use crate::config::{Section, home};
 use crate::privacy::AddressMode;
 use crate::privacy::policy::is_a_name;
 

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use super::super::section::Section;
 use super::without_effect;
 use crate::alert::RuleConfig;
 use crate::app::settings::NotifierSettings;
 use crate::base::bytes::parse_duration;
+use crate::config::Section;
 
 const OTHER_KINDS: [&str; 6] = ["absence", "spike", "change", "new_value", "distinct", "ratio"];
 /// A rule that fires at every match looks no further back.
@@ -120,8 +120,9 @@ pub fn notifier(name: &str, section: &mut Section<'_>) -> Option<NotifierSetting
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::{Layers, Table, read};
+    use super::super::super::{Layers, read};
     use crate::base::Timestamp;
+    use crate::config::Table;
 
     /// Over the defaults, as the file of a user.
     fn problems(text: &str) -> Vec<String> {

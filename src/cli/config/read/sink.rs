@@ -1,16 +1,12 @@
 //! `[sink.NAME]`.
 
-use std::time::Duration;
-
-use super::super::closest;
-use super::super::home;
-use super::super::section::Section;
 use super::without_effect;
-use crate::app::settings::{SinkKind, SinkSettings};
-use crate::base::bytes::parse_duration;
+use crate::app::settings::SinkSettings;
+use crate::config::{Section, closest};
+use crate::sink::kinds;
 
-const KINDS: [&str; 7] =
-    ["archive", "file", "stdout", "elasticsearch", "redis", "postgres", "kafka"];
+/// Kinds of the contract that this version has not.
+const PLANNED: [&str; 3] = ["redis", "postgres", "kafka"];
 
 /// `None`: disabled by being of a kind that this version has not, or wrong.
 pub fn read(name: &str, section: &mut Section<'_>) -> Option<SinkSettings> {
@@ -21,40 +17,30 @@ pub fn read(name: &str, section: &mut Section<'_>) -> Option<SinkSettings> {
     let where_ = section.query("where").map(|(tree, _)| tree);
     without_effect(section, &["from"]);
     let ship = section.section("ship", super::ship);
-    let kind = match kind {
-        "archive" => {
-            let keep = section.parsed("keep", read_keep);
-            SinkKind::Archive { keep: keep.unwrap_or(Some(SinkSettings::ARCHIVE_KEEPS)) }
-        }
-        "file" => SinkKind::File { path: home::expand(&section.required_text("path")?) },
-        "stdout" => SinkKind::Stdout,
-        "elasticsearch" => {
-            let settings = super::elasticsearch::read(section)?;
-            SinkKind::Elasticsearch(Box::new(settings))
-        }
-        "redis" | "postgres" | "kafka" => {
-            server(kind, section);
-            if enabled {
-                let place = section.place().clone();
-                let problem = format!(
-                    "sink `{name}`: this build has no {kind}; remove the sink or set enabled = false"
-                );
-                section.findings.error(&place, problem);
-            }
-            return None;
-        }
-        unknown => {
-            unknown_kind(name, unknown, written.is_some(), section);
-            return None;
-        }
-    };
-    Some(SinkSettings { name: name.to_owned(), kind, enabled, levels, where_, ship })
+    if let Some(entry) = kinds::ALL.iter().find(|entry| entry.name == kind) {
+        let kind = (entry.read)(section)?;
+        return Some(SinkSettings { name: name.to_owned(), kind, enabled, levels, where_, ship });
+    }
+    if !PLANNED.contains(&kind) {
+        unknown_kind(name, kind, written.is_some(), section);
+        return None;
+    }
+    server(kind, section);
+    if enabled {
+        let place = section.place().clone();
+        let problem = format!(
+            "sink `{name}`: this build has no {kind}; remove the sink or set enabled = false"
+        );
+        section.findings.error(&place, problem);
+    }
+    None
 }
 
 fn unknown_kind(name: &str, kind: &str, written: bool, section: &mut Section<'_>) {
-    let hint = match closest(kind, KINDS) {
+    let kinds: Vec<&str> = kinds::ALL.iter().map(|entry| entry.name).chain(PLANNED).collect();
+    let hint = match closest(kind, kinds.iter().copied()) {
         Some(known) => format!("did you mean `{known}`?"),
-        None => format!("the kinds are {}", KINDS.join(", ")),
+        None => format!("the kinds are {}", kinds.join(", ")),
     };
     let problem = match written {
         true => format!("sink `{name}`: unknown kind `{kind}`; {hint}"),
@@ -90,9 +76,5 @@ fn server(kind: &str, section: &mut Section<'_>) {
     }
 }
 
-fn read_keep(text: &str) -> Result<Option<Duration>, String> {
-    match text {
-        "forever" => Ok(None),
-        _ => parse_duration(text).map(Some).map_err(|problem| format!("{problem}, or `forever`")),
-    }
-}
+#[cfg(test)]
+mod tests;

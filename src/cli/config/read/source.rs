@@ -4,10 +4,8 @@ use std::path::PathBuf;
 
 use jiff::tz::TimeZone;
 
-use super::super::closest;
-use super::super::home;
-use super::super::section::Section;
 use super::{read_zone, without_effect};
+use crate::config::{Section, closest, home};
 use crate::follow::{SourceConfig, Start};
 use crate::format;
 

@@ -1,18 +1,17 @@
-//! `[sink.NAME]` of the kind `elasticsearch`.
+//! `[sink.NAME]` of this kind.
 
 use std::time::Duration;
 
-use super::super::home;
-use super::super::section::Section;
 use crate::base::bytes::parse_duration;
 use crate::client::SecretPlace;
 use crate::client::elasticsearch::{Connection, Login, Url};
+use crate::config::{Section, home};
 use crate::sink::elasticsearch::{Analyzer, IndexPattern, Route, Settings};
 
 const INDEX: &str = "logwarden-%Y.%m.%d";
 
 /// `None` where something is wrong; it is said already.
-pub fn read(section: &mut Section<'_>) -> Option<Settings> {
+pub(super) fn read(section: &mut Section<'_>) -> Option<Settings> {
     let connection = connection(section);
     let default = index(section, Some(INDEX));
     let analyzers = [("logwarden", Analyzer::Logwarden), ("standard", Analyzer::Standard)];

@@ -1,0 +1,30 @@
+//! Settings as they are written: trees of values, each with its place, and how a table of one is read.
+//!
+//! Each layer of settings becomes such a tree; trees are merged, then read once by [`Section`]: what is asked for there
+//! *is* the list of known keys. All problems are reported at once, with place and suggestion.
+
+pub mod home;
+mod place;
+mod section;
+mod suggest;
+mod tree;
+
+use std::fmt;
+
+pub use place::Place;
+pub use section::{Findings, Section};
+pub use suggest::closest;
+pub use tree::{Entry, Table, Value};
+
+/// One thing that is wrong, or has no effect, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    pub place: Place,
+    pub text: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.place, self.text)
+    }
+}

@@ -1,0 +1,113 @@
+//! `archive`: the embedded archive, in its one folder.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{KindEntry, Look, Made, SinkKind, Site};
+use crate::archive::{Archive, ArchiveError, Reader};
+use crate::base::bytes::{self, parse_duration};
+use crate::base::with_causes;
+use crate::config::Section;
+use crate::event::Position;
+use crate::sink::archive::ArchiveSink;
+use crate::state::private;
+
+pub static ENTRY: KindEntry =
+    KindEntry { name: "archive", example: "archive", read, has_setup: false, works_alone: false };
+
+const KEEPS: Duration = Duration::from_secs(30 * 86_400);
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct ArchiveKind {
+    /// How long after it was taken in an event stays; `None`: for ever.
+    keep: Option<Duration>,
+}
+
+/// Where nothing is configured: 30 days.
+impl Default for ArchiveKind {
+    fn default() -> Self {
+        ArchiveKind { keep: Some(KEEPS) }
+    }
+}
+
+fn read(section: &mut Section<'_>) -> Option<Arc<dyn SinkKind>> {
+    let keep = section.parsed("keep", read_keep);
+    Some(Arc::new(keep.map_or_else(ArchiveKind::default, |keep| ArchiveKind { keep })))
+}
+
+fn read_keep(text: &str) -> Result<Option<Duration>, String> {
+    match text {
+        "forever" => Ok(None),
+        _ => parse_duration(text).map(Some).map_err(|problem| format!("{problem}, or `forever`")),
+    }
+}
+
+impl SinkKind for ArchiveKind {
+    fn entry(&self) -> &'static KindEntry {
+        &ENTRY
+    }
+
+    fn is_same(&self, other: &dyn SinkKind) -> bool {
+        super::same(self, other)
+    }
+
+    fn make(&self, site: Site<'_>) -> anyhow::Result<Made> {
+        if site.archive.join("meta.json").exists()
+            && let Some(closed) = private::close_folder(site.archive)
+        {
+            (site.warn)(closed);
+        }
+        let (archive, oddities) = Archive::open_writer(site.archive, site.clock.now())?;
+        oddities.into_iter().for_each(site.warn);
+        Ok(Made::of(ArchiveSink::new(archive, site.generations, site.clock, self.keep)))
+    }
+
+    /// Also reads documents: an index that opens may hold blocks that do not.
+    fn check(&self, Look { archive: directory, engine_runs }: Look<'_>) -> Result<String, String> {
+        let chain = |error: ArchiveError| with_causes(&error);
+        // A writer in the same folder belongs to an engine that holds the lock.
+        if !engine_runs && let Some(reason) = Reader::damage(directory).map_err(chain)? {
+            return Err(set_aside(directory, &reason));
+        }
+        let opened = Reader::open(directory).and_then(|reader| reader.snapshot());
+        let snapshot = match opened {
+            Ok(snapshot) => snapshot,
+            Err(missing @ ArchiveError::Missing { .. }) => return Ok(missing.to_string()),
+            Err(error) => return Err(chain(error)),
+        };
+        // Blocks come compressed; a panic in the reading of a broken one is a finding like any other.
+        match catch_unwind(AssertUnwindSafe(|| snapshot.probe())) {
+            Ok(Ok(())) => {
+                let events = bytes::counted(snapshot.events(), "event");
+                Ok(format!("{events} in {}", directory.display()))
+            }
+            Ok(Err(error)) => Err(moved_away(&chain(error))),
+            Err(_) => {
+                Err(moved_away(&format!("cannot read the archive in {}", directory.display())))
+            }
+        }
+    }
+
+    fn kept_positions(&self, archive: &Path) -> Vec<Position> {
+        let positions = Reader::open(archive).and_then(|reader| reader.positions());
+        positions.map(|positions| positions.known()).unwrap_or_default()
+    }
+}
+
+fn set_aside(directory: &Path, reason: &str) -> String {
+    format!(
+        "cannot read the archive in {}: it is damaged ({reason}); the next start of the engine sets it \
+         aside and fills a new one from what the logs still hold",
+        directory.display()
+    )
+}
+
+/// The engine looks only at what it opens: not at every document of a large archive.
+fn moved_away(problem: &str) -> String {
+    format!(
+        "{problem}; if it stays so, stop the engine and move the folder away: a new one is filled from \
+         what the logs still hold"
+    )
+}

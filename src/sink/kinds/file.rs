@@ -1,0 +1,54 @@
+//! `file`: JSON lines in a file.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::{KindEntry, Look, Made, SinkKind, Site};
+use crate::config::{Section, home};
+use crate::event::Position;
+use crate::sink::FileSink;
+
+pub static ENTRY: KindEntry =
+    KindEntry { name: "file", example: "out", read, has_setup: false, works_alone: false };
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct FileKind {
+    pub path: PathBuf,
+}
+
+fn read(section: &mut Section<'_>) -> Option<Arc<dyn SinkKind>> {
+    let path = home::expand(&section.required_text("path")?);
+    Some(Arc::new(FileKind { path }))
+}
+
+impl SinkKind for FileKind {
+    fn entry(&self) -> &'static KindEntry {
+        &ENTRY
+    }
+
+    fn is_same(&self, other: &dyn SinkKind) -> bool {
+        super::same(self, other)
+    }
+
+    fn make(&self, site: Site<'_>) -> anyhow::Result<Made> {
+        Ok(Made::of(FileSink::new(self.path.clone(), site.generations, site.clock)))
+    }
+
+    fn check(&self, _: Look<'_>) -> Result<String, String> {
+        FileSink::check(&self.path).map(|()| format!("JSON lines into {}", self.path.display()))
+    }
+
+    /// A folder that is not there yet may come.
+    fn never_works(&self) -> Option<String> {
+        let is_other = self.path.metadata().is_ok_and(|found| !found.is_file());
+        if is_other { FileSink::check(&self.path).err() } else { None }
+    }
+
+    fn kept_positions(&self, _archive: &Path) -> Vec<Position> {
+        FileSink::kept_positions(&self.path)
+    }
+
+    fn out_of_reach(&self) -> Option<String> {
+        Some(self.path.display().to_string())
+    }
+}
