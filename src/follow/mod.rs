@@ -35,6 +35,8 @@ mod packed;
 mod pattern;
 mod pending;
 mod pread;
+mod pull;
+mod queue;
 mod reader;
 mod rename;
 mod sample;
@@ -54,6 +56,8 @@ pub use changes::{Changes, Hub, News};
 pub use file::FileHandle;
 pub use intake::Intake;
 pub use log::Log;
+pub use pull::{Pull, Pulled, Reading};
+pub use queue::Queue;
 pub use types::{LogConfig, Read};
 
 use std::path::PathBuf;

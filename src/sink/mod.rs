@@ -8,7 +8,6 @@ pub mod archive;
 pub mod dead_letters;
 pub mod elasticsearch;
 pub mod file;
-pub mod queue;
 pub mod stdout;
 mod types;
 pub mod worker;

@@ -50,9 +50,8 @@ use super::{DeadLetters, Limits, Sink};
 use crate::base::Clock;
 use crate::event::GenerationId;
 use crate::event::status::SinkStatus;
-use crate::follow::Changes;
+use crate::follow::{Changes, Queue};
 use crate::privacy::Policy;
-use crate::sink::queue::Queue;
 use crate::state::Store;
 
 pub use filter::{Condition, Filter};
@@ -213,7 +212,7 @@ impl Worker {
             look_wait: Duration::ZERO,
             changed: true,
             glance_at: Instant::now(),
-            counter: Some(rounds::Counter::default()),
+            counter: Some(rounds::Counter::new()),
             next_round: None,
             drain_until: None,
             now: Instant::now(),

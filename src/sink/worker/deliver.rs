@@ -169,9 +169,6 @@ impl Worker {
         if self.restart {
             return;
         }
-        for (track, read) in filled.reached {
-            self.tracks.reach(track, read);
-        }
         for (track, source) in filled.sources {
             self.tracks.name_source(track, source);
         }
@@ -181,8 +178,8 @@ impl Worker {
         for (place, fate) in skipped.chain(lost).chain(elsewhere) {
             self.tracks.complete(place, fate);
         }
-        for (track, news) in filled.waiting {
-            self.tracks.wait(track, news, filled.troubled.contains(&track));
+        for (track, read) in &filled.reached {
+            self.tracks.follow(*track, read);
         }
         self.report.filtered(filled.skipped_events);
         self.report.unprotected(filled.unprotected);
@@ -223,7 +220,7 @@ impl Worker {
         self.held.clear();
         self.spare.clear();
         if let Some(filler) = &mut self.filler {
-            filler.rest = None;
+            filler.release();
         }
     }
 

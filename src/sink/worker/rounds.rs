@@ -1,14 +1,11 @@
 //! Delivery in rounds: after some time, or when so many events wait. Between two rounds nothing leaves.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use super::deliver::Finish;
 use super::order::Base;
 use super::{Instant, Worker};
-use crate::event::{Cursor, GenerationId};
-use crate::follow::Read;
-use crate::sink::queue::Queue;
+use crate::follow::{Pull, Pulled, Queue, Reading};
 
 /// Bytes that one count looks through.
 const LONGEST_PASS: u64 = 16 * 1024 * 1024;
@@ -22,33 +19,31 @@ pub struct Rounds {
 }
 
 /// Events behind the last round, counted as they come. On a blocking thread while it counts.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Counter {
-    reached: HashMap<GenerationId, u64>,
+    pull: Pull,
     events: u64,
-    /// Something may be left to count.
-    more: bool,
 }
 
 impl Counter {
-    fn count(&mut self, queue: &dyn Queue, from: &[Cursor]) {
-        let mut left = LONGEST_PASS;
-        self.more = false;
-        for cursor in from {
-            let reached = self.reached.entry(cursor.generation).or_insert(cursor.offset);
-            *reached = cursor.offset.max(*reached);
-            loop {
-                if left == 0 {
-                    self.more = true;
-                    return;
-                }
-                let at = Cursor { offset: *reached, ..*cursor };
-                // What cannot be read now is counted when it can.
-                let Ok(Read::Batch { batch, first }) = queue.read(at) else { break };
-                self.events += (batch.records.len() - first) as u64;
-                left = left.saturating_sub(batch.end.saturating_sub(*reached));
-                *reached = batch.end;
-            }
+    pub(super) fn new() -> Self {
+        Counter { pull: Pull::fair(), events: 0 }
+    }
+
+    /// `from`: of what the worker has not read, how far it goes.
+    fn count(&mut self, queue: &dyn Queue, from: Vec<Reading>) {
+        for reading in from {
+            self.pull.hear(reading.cursor(), reading.end);
+        }
+        let mut looked_through = 0;
+        while looked_through < LONGEST_PASS
+            && let Some((_, pulled)) = self.pull.next(queue)
+        {
+            // What cannot be read now is counted when it can.
+            let Pulled::Events { batch, records } = pulled else { continue };
+            self.events += records.len() as u64;
+            let counted = &batch.records[records];
+            looked_through += counted.iter().map(|record| record.end - record.start).sum::<u64>();
         }
     }
 }
@@ -70,12 +65,12 @@ impl Worker {
         let Some(after) = rounds.after else { return };
         match self.counter.take() {
             Some(counter) if counter.events >= after => self.ask_for_round(),
-            Some(mut counter) if news || counter.more => {
+            Some(mut counter) if news || counter.pull.is_due() => {
                 let queue = self.config.queue.clone();
-                let from = self.tracks.positions(false).into_iter().map(|position| position.cursor);
-                let from: Vec<Cursor> = from.collect();
+                let from = self.tracks.positions(false).into_iter();
+                let from = from.map(|position| position.reading).collect();
                 self.tasks.spawn_blocking(move || {
-                    counter.count(&*queue, &from);
+                    counter.count(&*queue, from);
                     Finish::Counted(counter)
                 });
             }
@@ -85,7 +80,7 @@ impl Worker {
 
     fn ask_for_round(&mut self) {
         self.mode.ask();
-        self.counter = Some(Counter::default());
+        self.counter = Some(Counter::new());
         self.next_round = None;
     }
 

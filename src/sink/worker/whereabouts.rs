@@ -80,7 +80,7 @@ impl Worker {
                 let set_aside = self.ready.iter().chain(self.held.iter().map(|held| &held.bulk));
                 let mut places = set_aside.flat_map(|bulk| &bulk.places);
                 let is_set_aside = places.any(|place| self.tracks.is_at(*place, looked.place));
-                match offset < track.read && !is_set_aside {
+                match offset < track.reading.offset && !is_set_aside {
                     true => LineState::InFlight,
                     false => LineState::Waiting,
                 }
