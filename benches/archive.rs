@@ -208,7 +208,7 @@ fn fill(archive: &mut Archive, batch: &Batch) -> f64 {
             ends.push(body.len());
         }
         encoding += started.elapsed().as_secs_f64();
-        archive.add(body, &ends).unwrap();
+        archive.add(body.into(), &ends).unwrap();
         if (number + 1) % (COMMIT / BULK) == 0 || last == batch.records.len() {
             let offset = batch.records[last - 1].end;
             let upto = [Cursor { generation: batch.generation.id, offset }];

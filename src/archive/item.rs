@@ -7,6 +7,7 @@
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
+use bytes::Bytes;
 use tantivy::schema::Field;
 use tantivy::schema::document::{Document, ReferenceValue, ReferenceValueLeaf, Value};
 
@@ -93,40 +94,41 @@ fn split(bytes: &[u8]) -> (&[u8], &[u8]) {
 /// The bytes of one delivery, shared by its items; tells when the indexer is through with them.
 #[derive(Debug)]
 pub(super) struct Body {
-    bytes: Vec<u8>,
+    bytes: Bytes,
     flow: Arc<Flow>,
 }
 
 impl Drop for Body {
     fn drop(&mut self) {
-        self.flow.leave(self.bytes.len());
+        // First the bytes: who waits for them uses their buffer again.
+        drop(std::mem::take(&mut self.bytes));
+        self.flow.leave();
     }
 }
 
-/// How many bytes are between us and the indexer.
+/// How many deliveries are between us and the indexer.
 #[derive(Debug, Default)]
 pub(super) struct Flow {
-    bytes: Mutex<usize>,
-    less: Condvar,
+    under_way: Mutex<usize>,
+    fewer: Condvar,
 }
 
 impl Flow {
-    /// Waits until there is room (or nothing at all on the way), then lets the bytes in. Not for ever: where the
-    /// indexer died, the call that follows says so.
-    pub fn enter(self: &Arc<Self>, bytes: Vec<u8>, room: usize) -> Arc<Body> {
-        let under_way = self.bytes.lock().expect("no holder panics");
-        let is_full = |under_way: &mut usize| *under_way > 0 && *under_way + bytes.len() > room;
-        let (mut under_way, _) = self
-            .less
-            .wait_timeout_while(under_way, LONGEST_WAIT, is_full)
-            .expect("no holder panics");
-        *under_way += bytes.len();
+    pub fn enter(self: &Arc<Self>, bytes: Bytes) -> Arc<Body> {
+        *self.under_way.lock().expect("no holder panics") += 1;
         Arc::new(Body { bytes, flow: self.clone() })
     }
 
-    fn leave(&self, bytes: usize) {
-        *self.bytes.lock().expect("no holder panics") -= bytes;
-        self.less.notify_all();
+    fn leave(&self) {
+        *self.under_way.lock().expect("no holder panics") -= 1;
+        self.fewer.notify_all();
+    }
+
+    /// Waits until the indexer is through with all of them. Not for ever: where it died, the call that follows says so.
+    pub fn run_dry(&self) {
+        let under_way = self.under_way.lock().expect("no holder panics");
+        let waited = self.fewer.wait_timeout_while(under_way, LONGEST_WAIT, |count| *count > 0);
+        drop(waited.expect("no holder panics"));
     }
 }
 

@@ -103,7 +103,7 @@ fn add(archive: &mut Archive, generation: u64, from: u64, to: u64) -> Result<u64
 
 fn add_seen(archive: &mut Archive, batch: Batch) -> Result<u64, ArchiveError> {
     let (body, ends) = items(&batch);
-    Ok(archive.add(body, &ends)?.into_iter().filter(|new| *new).count() as u64)
+    Ok(archive.add(body.into(), &ends)?.into_iter().filter(|new| *new).count() as u64)
 }
 
 fn commit(archive: &mut Archive, generation: u64, events: u64) -> Result<(), ArchiveError> {

@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use tantivy::directory::Directory;
 use tantivy::indexer::IndexWriterOptions;
 use tantivy::{Index, IndexWriter, TantivyError};
@@ -25,8 +26,6 @@ use crate::event::{Cursor, GenerationId};
 
 /// Bytes that the indexer gathers before it writes a segment.
 const HEAP: usize = 16 * 1024 * 1024;
-/// Bytes of events on their way to the indexer, beside one delivery.
-const ON_THE_WAY: usize = 4 * 1024 * 1024;
 
 /// How the directory is reached. Called again after every failure.
 pub type Opener = Arc<dyn Fn() -> Result<Box<dyn Directory>, ArchiveError> + Send + Sync>;
@@ -114,14 +113,15 @@ impl Archive {
     }
 
     /// Adds items made by [`super::encode`]; `ends` are their ends in `body`. Tells of each whether it is new.
-    /// A failure on the way is the next commit's: only that makes anything durable.
-    pub fn add(&mut self, body: Vec<u8>, ends: &[usize]) -> Result<Vec<bool>, ArchiveError> {
+    /// A failure on the way is the next commit's: only that makes anything durable. When it returns, nobody reads `body`
+    /// any more, but where the indexer takes very long.
+    pub fn add(&mut self, body: Bytes, ends: &[usize]) -> Result<Vec<bool>, ArchiveError> {
         if self.added.is_empty() {
             self.resume()?;
         }
         let new = self.mark_added(&body, ends);
         let Some(open) = &self.open else { return Ok(new) };
-        let body = self.flow.enter(body, ON_THE_WAY);
+        let body = self.flow.enter(body);
         let earliest = self.positions.written.day();
         let mut start = 0;
         for (&end, is_new) in ends.iter().zip(&new) {
@@ -132,6 +132,8 @@ impl Archive {
                 break;
             }
         }
+        drop(body);
+        self.flow.run_dry();
         Ok(new)
     }
 

@@ -37,7 +37,8 @@ pub struct FileHandle {
     /// Which files may be open; `None`: this one is never parked.
     descriptors: Option<Arc<Descriptors>>,
     last_use: AtomicU64,
-    known: Mutex<Known>,
+    /// A reader keeps what it began with: a change beside it is made in a copy.
+    known: Mutex<Arc<Known>>,
     front: Mutex<Front>,
     /// A reader found other bytes before the mark than were there.
     doubt: AtomicBool,
@@ -132,14 +133,14 @@ impl FileHandle {
             file: RwLock::new(Slot::Open(file)),
             last_use: AtomicU64::new(descriptors.as_ref().map_or(0, |open| open.next_use())),
             descriptors,
-            known: Mutex::new(Known {
+            known: Mutex::new(Arc::new(Known {
                 facts,
                 mark: Mark::default(),
                 complete: false,
                 available,
                 met: 0,
                 history: u64::MAX,
-            }),
+            })),
             front: Mutex::new(Front::default()),
             doubt: AtomicBool::new(false),
             misfit: AtomicBool::new(false),
@@ -190,14 +191,14 @@ impl FileHandle {
         self.known().facts.size
     }
 
-    pub(in crate::follow) fn known(&self) -> MutexGuard<'_, Known> {
+    pub(in crate::follow) fn known(&self) -> MutexGuard<'_, Arc<Known>> {
         self.known.lock().expect("no holder of the facts panics")
     }
 
     /// Changes what is known, and marks it; for the follower alone.
     pub(in crate::follow) fn update<R>(&self, change: impl FnOnce(&mut Known) -> R) -> R {
         let mut known = self.known();
-        let result = change(&mut known);
+        let result = change(Arc::make_mut(&mut known));
         let generation = known.facts.generation.as_ref().map(|generation| generation.id);
         drop(known);
         if let Some(changes) = self.changes.get() {

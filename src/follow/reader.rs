@@ -40,7 +40,7 @@ pub(in crate::follow) fn read(shared: &Shared, cursor: Cursor) -> io::Result<Rea
     if let Some(hit) = shared.cache.find(cursor) {
         return Ok(found(hit));
     }
-    let known = handle.known().clone();
+    let known = Arc::clone(&handle.known());
     let Some(generation) = known.facts.generation.clone() else { return Ok(Read::Waiting) };
     let reader = Reader { shared, handle: &handle, known, generation, seen: shared.clock.now() };
     reader.at(cursor.offset, &mut front)
@@ -50,7 +50,7 @@ pub(in crate::follow) fn read(shared: &Shared, cursor: Cursor) -> io::Result<Rea
 struct Reader<'a> {
     shared: &'a Shared,
     handle: &'a Arc<FileHandle>,
-    known: Known,
+    known: Arc<Known>,
     generation: Arc<Generation>,
     seen: Timestamp,
 }
@@ -66,7 +66,7 @@ struct Piece {
 
 impl Reader<'_> {
     fn at(&self, offset: u64, front: &mut MutexGuard<'_, Front>) -> io::Result<Read> {
-        let Known { facts, available, complete, .. } = &self.known;
+        let Known { facts, available, complete, .. } = &*self.known;
         if offset >= facts.size {
             return Ok(if *complete { Read::Finished } else { Read::Waiting });
         }
@@ -115,7 +115,7 @@ impl Reader<'_> {
 
     /// Compared after the read: what was there before it was truncated and regrown is not told apart earlier.
     fn unchanged(&self, file: &File) -> io::Result<bool> {
-        let Known { mark, available, .. } = &self.known;
+        let Known { mark, available, .. } = &*self.known;
         Ok(*available < mark.offset || identity::bears(file, mark, &self.generation.key)?)
     }
 

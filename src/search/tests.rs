@@ -74,11 +74,11 @@ impl Corpus {
                 encode(&shown(&Policy::default(), event), &mut body);
                 ends.push(body.len());
                 if ends.len() == events {
-                    archive.add(std::mem::take(&mut body), &std::mem::take(&mut ends)).unwrap();
+                    archive.add(std::mem::take(&mut body).into(), &std::mem::take(&mut ends)).unwrap();
                     commit(&mut archive, event.record.end);
                 }
             }
-            archive.add(body, &ends).unwrap();
+            archive.add(body.into(), &ends).unwrap();
             commit(&mut archive, batch.end);
         });
         drop(archive);

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures::future::{BoxFuture, FutureExt};
 
 use super::{Cursors, Delivery, Items, Limits, Outcome, Sink, SinkError};
@@ -119,13 +120,18 @@ impl Sink for ArchiveSink {
         })
     }
 
-    fn deliver<'a>(&'a self, items: &'a Items) -> BoxFuture<'a, Delivery> {
-        let (body, ends) = (items.body.clone(), items.ends.clone());
-        self.blocking(move |shared| shared.archive().add(body, &ends))
-            .map(|added| match added {
-                Ok(new) if new.iter().all(|new| *new) => Delivery::All(Outcome::Accepted),
-                Ok(new) => Delivery::Each(new.into_iter().map(outcome).collect()),
-                Err(error) => Delivery::Down(error),
+    fn deliver(&self, items: Items) -> BoxFuture<'_, (Items, Delivery)> {
+        let items = items.lend();
+        let lent = items.clone();
+        let body = Bytes::from_owner(items.clone());
+        self.blocking(move |shared| shared.archive().add(body, &lent.ends))
+            .map(|added| {
+                let delivery = match added {
+                    Ok(new) if new.iter().all(|new| *new) => Delivery::All(Outcome::Accepted),
+                    Ok(new) => Delivery::Each(new.into_iter().map(outcome).collect()),
+                    Err(error) => Delivery::Down(error),
+                };
+                (items.take_back(), delivery)
             })
             .boxed()
     }

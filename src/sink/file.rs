@@ -281,13 +281,16 @@ impl Sink for FileSink {
         Box::pin(std::future::ready(Ok(())))
     }
 
-    fn deliver<'a>(&'a self, items: &'a Items) -> BoxFuture<'a, Delivery> {
+    fn deliver(&self, items: Items) -> BoxFuture<'_, (Items, Delivery)> {
         Box::pin(async move {
-            let body = items.body.clone();
-            match self.run(move |shared| shared.append(&body)).await {
+            // Lent, so that they come back also where the writing panics.
+            let items = items.lend();
+            let lent = items.clone();
+            let delivery = match self.run(move |shared| shared.append(&lent.body)).await {
                 Ok(()) => Delivery::All(Outcome::Accepted),
                 Err(error) => Delivery::Down(error),
-            }
+            };
+            (items.take_back(), delivery)
         })
     }
 

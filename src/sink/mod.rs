@@ -23,7 +23,7 @@ pub use dead_letters::{DeadLetterFolder, DeadLetters};
 pub use elasticsearch::ElasticsearchSink;
 pub use file::FileSink;
 pub use stdout::StdoutSink;
-pub use types::{Cursors, Delivery, Items, Limits, Outcome, Refusal, SinkError};
+pub use types::{Cursors, Delivery, Items, Lent, Limits, Outcome, Refusal, SinkError};
 pub use worker::{Filter, Mode, Order, Worker, WorkerConfig, WorkerHandle};
 
 /// The worker calls `deliver` up to `limits().requests` times at once, but never beside `resume` or `commit`.
@@ -62,8 +62,10 @@ pub trait Sink: Send + Sync {
         Box::pin(std::future::ready(Ok(())))
     }
 
-    /// Events of one generation come in their order; a retried item may come again.
-    fn deliver<'a>(&'a self, items: &'a Items) -> BoxFuture<'a, Delivery>;
+    /// Events of one generation come in their order; a retried item may come again. The items come back as they were,
+    /// whatever became of them: their buffers are used again, and what is to be tried again is in them. A future that is
+    /// dropped takes them with it.
+    fn deliver(&self, items: Items) -> BoxFuture<'_, (Items, Delivery)>;
 
     /// Makes everything that was accepted durable, together with these cursors: all generations that the
     /// worker knows, each at the end of its contiguous prefix of done, accepted and filtered events.

@@ -41,6 +41,21 @@ impl StdoutSink {
         let output = Arc::new(Mutex::new(Output { writer, torn: false }));
         (StdoutSink { output, closed: closed.clone() }, closed)
     }
+
+    /// Only so many bytes were written before the error.
+    fn stopped_at(&self, written: usize, error: &io::Error, items: &Items) -> Delivery {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            self.closed.cancel();
+            return Delivery::Down(SinkError::Unavailable(READER_GONE.to_owned()));
+        }
+        let whole = items.ends.iter().filter(|end| **end <= written).count();
+        if whole == 0 {
+            let text = format!("cannot write to standard output ({error})");
+            return Delivery::Down(SinkError::Unavailable(text));
+        }
+        let outcome = |index| if index < whole { Outcome::Done } else { Outcome::Retry(None) };
+        Delivery::Each((0..items.len()).map(outcome).collect())
+    }
 }
 
 impl Output {
@@ -90,27 +105,22 @@ impl Sink for StdoutSink {
         Box::pin(async { Ok(None) })
     }
 
-    fn deliver<'a>(&'a self, items: &'a Items) -> BoxFuture<'a, Delivery> {
+    fn deliver(&self, items: Items) -> BoxFuture<'_, (Items, Delivery)> {
         Box::pin(async move {
-            let (output, body) = (self.output.clone(), items.body.clone());
+            let items = items.lend();
+            let (output, lent) = (self.output.clone(), items.clone());
             // A pipe may be full for as long as its reader likes.
-            let write = move || output.lock().expect("no holder of the output panics").write(&body);
+            let write =
+                move || output.lock().expect("no holder of the output panics").write(&lent.body);
             let (written, result) = match tokio::task::spawn_blocking(write).await {
                 Ok(result) => result,
                 Err(panic) => (0, Err(io::Error::other(panic))),
             };
-            let Err(error) = result else { return Delivery::All(Outcome::Done) };
-            if error.kind() == io::ErrorKind::BrokenPipe {
-                self.closed.cancel();
-                return Delivery::Down(SinkError::Unavailable(READER_GONE.to_owned()));
-            }
-            let whole = items.ends.iter().filter(|end| **end <= written).count();
-            if whole == 0 {
-                let text = format!("cannot write to standard output ({error})");
-                return Delivery::Down(SinkError::Unavailable(text));
-            }
-            let outcome = |index| if index < whole { Outcome::Done } else { Outcome::Retry(None) };
-            Delivery::Each((0..items.len()).map(outcome).collect())
+            let delivery = match result {
+                Ok(()) => Delivery::All(Outcome::Done),
+                Err(error) => self.stopped_at(written, &error, &items),
+            };
+            (items.take_back(), delivery)
         })
     }
 
@@ -155,11 +165,11 @@ mod tests {
         let text = Arc::new(Mutex::new(Vec::new()));
         let limited = Limited(text.clone(), 7, Some(io::ErrorKind::StorageFull));
         let (sink, closed) = StdoutSink::to(Box::new(limited));
-        let Delivery::Each(outcomes) = sink.deliver(&items(&["one\n", "two!\n"])).await else {
-            panic!("the first line was written")
-        };
+        let (back, delivery) = sink.deliver(items(&["one\n", "two!\n"])).await;
+        let Delivery::Each(outcomes) = delivery else { panic!("the first line was written") };
         assert_eq!(outcomes, [Outcome::Done, Outcome::Retry(None)]);
-        let again = sink.deliver(&items(&["two!\n"])).await;
+        assert_eq!(back.item(1), b"two!\n");
+        let (_, again) = sink.deliver(items(&["two!\n"])).await;
         assert!(matches!(again, Delivery::All(Outcome::Done)));
         assert_eq!(*text.lock().unwrap(), b"one\ntwo\ntwo!\n");
         assert!(!closed.is_cancelled());
@@ -169,7 +179,7 @@ mod tests {
     async fn a_reader_that_went_away_is_the_end() {
         let limited = Limited(Arc::default(), 0, Some(io::ErrorKind::BrokenPipe));
         let (sink, closed) = StdoutSink::to(Box::new(limited));
-        let delivery = sink.deliver(&items(&["one\n"])).await;
+        let (_, delivery) = sink.deliver(items(&["one\n"])).await;
         let Delivery::Down(error) = delivery else { panic!("nobody reads it") };
         assert!(error.to_string().starts_with("standard output was closed by its reader"));
         assert!(closed.is_cancelled());

@@ -1,7 +1,8 @@
 //! What goes into a delivery, and what comes out of it.
 
 use std::fmt;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::ops::Deref;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::event::Cursor;
@@ -36,7 +37,7 @@ pub struct Items {
     /// End of each item in `body`; it begins where the one before ends.
     pub ends: Vec<usize>,
     /// 0: nobody has said.
-    carried: AtomicUsize,
+    carried: usize,
 }
 
 impl Items {
@@ -61,13 +62,13 @@ impl Items {
     }
 
     /// The request has so many bytes: fewer than `body` where the sink packs it.
-    pub fn set_carried(&self, bytes: usize) {
-        self.carried.store(bytes, Ordering::Relaxed);
+    pub fn set_carried(&mut self, bytes: usize) {
+        self.carried = bytes;
     }
 
     /// Bytes of the request that carried them last, as far as the sink tells.
     pub fn carried(&self) -> usize {
-        match self.carried.load(Ordering::Relaxed) {
+        match self.carried {
             0 => self.body.len(),
             carried => carried,
         }
@@ -80,6 +81,42 @@ impl Items {
 
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &[u8]> {
         (0..self.len()).map(|index| self.item(index))
+    }
+
+    /// For as long as another thread, or a client, reads them.
+    pub fn lend(self) -> Lent {
+        Lent(Arc::new(self))
+    }
+}
+
+/// Items that several read at once; nothing is copied for that.
+#[derive(Clone, Debug)]
+pub struct Lent(Arc<Items>);
+
+impl Lent {
+    /// The items themselves where all others are done with them; else a copy: they go on reading what they have.
+    pub fn take_back(self) -> Items {
+        let copy = |lent: Arc<Items>| Items {
+            body: lent.body.clone(),
+            ends: lent.ends.clone(),
+            carried: lent.carried,
+        };
+        Arc::try_unwrap(self.0).unwrap_or_else(copy)
+    }
+}
+
+impl Deref for Lent {
+    type Target = Items;
+
+    fn deref(&self) -> &Items {
+        &self.0
+    }
+}
+
+/// Their body, for [`bytes::Bytes::from_owner`].
+impl AsRef<[u8]> for Lent {
+    fn as_ref(&self) -> &[u8] {
+        &self.body
     }
 }
 
@@ -162,3 +199,34 @@ pub enum SinkError {
 
 /// Positions, one a generation.
 pub type Cursors = Vec<Cursor>;
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    #[test]
+    fn lent_items_come_back_uncopied_when_nobody_else_reads_them() {
+        let mut items = Items::default();
+        items.push(b"one");
+        items.push(b"two");
+        items.set_carried(4);
+        let buffer = items.body.as_ptr();
+
+        let lent = items.lend();
+        let body = Bytes::from_owner(lent.clone());
+        assert_eq!(body.as_ptr(), buffer, "read where it lies");
+        drop(body);
+        let items = lent.take_back();
+        assert_eq!(items.body.as_ptr(), buffer);
+
+        let lent = items.lend();
+        let late = Bytes::from_owner(lent.clone());
+        let copy = lent.take_back();
+        assert_ne!(copy.body.as_ptr(), buffer);
+        let all: Vec<&[u8]> = copy.iter().collect();
+        assert_eq!((all, copy.carried()), (vec![&b"one"[..], b"two"], 4));
+        assert_eq!(late, &b"onetwo"[..], "who reads late still finds it");
+    }
+}

@@ -123,8 +123,10 @@ async fn accepted_events_are_done_with_the_commit_and_found_again_after_a_restar
     sink.check().await.unwrap();
     assert_eq!(sink.resume().await.unwrap(), Some(vec![]));
     let items = items(&sink, &Policy::default(), &batch);
-    let delivery = sink.deliver(&items).await;
+    let (buffer, bytes) = (items.body.as_ptr(), items.body.len());
+    let (items, delivery) = sink.deliver(items).await;
     assert!(matches!(delivery, Delivery::All(Outcome::Accepted)), "{delivery:?}");
+    assert_eq!((items.body.as_ptr(), items.body.len()), (buffer, bytes), "the buffer comes back");
     assert_eq!(documents(folder.path()).len(), 0, "not before the commit");
     let end = cursor(batch.generation.id, batch.end);
     sink.commit(&end).await.unwrap();
@@ -134,7 +136,7 @@ async fn accepted_events_are_done_with_the_commit_and_found_again_after_a_restar
     let sink = open(folder.path(), &Store::ephemeral(), &clock);
     let positions = sink.resume().await.unwrap().expect("it keeps its own");
     assert_eq!(positions.iter().map(|position| position.cursor).collect::<Vec<_>>(), end);
-    let delivery = sink.deliver(&items).await;
+    let (_, delivery) = sink.deliver(items).await;
     let Delivery::Each(outcomes) = delivery else { panic!("{delivery:?}") };
     assert!(outcomes.iter().all(|outcome| *outcome == Outcome::Duplicate));
     drop(sink);
@@ -157,14 +159,14 @@ async fn an_archive_that_cannot_be_written_fails_the_commit_and_goes_on_when_it_
     // As root a permission stops nobody: the folder is gone instead.
     let away = folder.path().join("away");
     std::fs::rename(&directory, &away).unwrap();
-    let _ = sink.deliver(&items).await;
+    let (items, _) = sink.deliver(items).await;
     let error = sink.commit(&end).await.unwrap_err();
     let SinkError::Unavailable(text) = &error else { panic!("{error:?}") };
     assert!(text.contains("cannot write to the archive in"), "{text}");
     sink.resume().await.unwrap_err();
     std::fs::rename(&away, &directory).unwrap();
     assert_eq!(sink.resume().await.unwrap(), Some(vec![]));
-    let _ = sink.deliver(&items).await;
+    let _ = sink.deliver(items).await;
     sink.commit(&end).await.unwrap();
     assert_eq!(documents(&directory).len(), 50);
 }
@@ -185,7 +187,7 @@ async fn what_was_read_longer_ago_than_keep_goes_at_a_commit() {
     let id = first.generation.id;
     for (batch, upto) in [(first, half), (second, half * 2)] {
         let items = items(&sink, &Policy::default(), &batch);
-        let _ = sink.deliver(&items).await;
+        let _ = sink.deliver(items).await;
         sink.commit(&cursor(id, upto)).await.unwrap();
         clock.advance(DAY * 20);
     }
@@ -211,7 +213,7 @@ async fn a_sealed_value_is_nowhere_in_the_archive() {
     let sink = open(folder.path(), &store_with(&batch), &clock);
     let policy = Policy::new(&["client_id".to_owned()], false);
     let items = items(&sink, &policy, &batch);
-    let _ = sink.deliver(&items).await;
+    let _ = sink.deliver(items).await;
     sink.commit(&cursor(batch.generation.id, batch.end)).await.unwrap();
     let documents = documents(folder.path());
     assert_eq!(documents.len(), 200);

@@ -51,7 +51,7 @@ impl Both {
             logwarden::archive::encode(&shown(&Policy::default(), event), &mut body);
             ends.push(body.len());
         }
-        archive.add(body, &ends).unwrap();
+        archive.add(body.into(), &ends).unwrap();
         let generation = batch.generation.id;
         archive.commit(&[Cursor { generation, offset: batch.end }], &Nothing, NOW).unwrap();
         let input = Input {

@@ -18,7 +18,7 @@ fn erased_events_leave_the_files_and_are_not_read_again() {
     let mut archive = Archive::open_writer(folder.path(), NOW).unwrap().0;
     for batch in [&first, &second] {
         let (body, ends) = items(batch);
-        archive.add(body, &ends).unwrap();
+        archive.add(body.into(), &ends).unwrap();
         commit(&mut archive, 1, batch.end / 16).unwrap();
     }
     drop(archive);
@@ -43,7 +43,7 @@ fn erased_events_leave_the_files_and_are_not_read_again() {
     }
     let mut archive = Archive::open_writer(folder.path(), NOW).unwrap().0;
     let (body, ends) = items(&first);
-    assert!(archive.add(body, &ends).unwrap().iter().all(|new| !new), "its position stayed");
+    assert!(archive.add(body.into(), &ends).unwrap().iter().all(|new| !new), "its position stayed");
     add(&mut archive, 1, 60, 61).unwrap();
     commit(&mut archive, 1, 61).unwrap();
     assert_eq!(number_of_events(folder.path()), 48);

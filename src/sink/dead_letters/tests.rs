@@ -59,14 +59,14 @@ impl Sink for Target {
     fn resume(&self) -> BoxFuture<'_, Result<Option<Vec<crate::event::Position>>, SinkError>> {
         Box::pin(async { Ok(None) })
     }
-    fn deliver<'a>(&'a self, items: &'a Items) -> BoxFuture<'a, Delivery> {
+    fn deliver(&self, items: Items) -> BoxFuture<'_, (Items, Delivery)> {
         let id =
             |item: &[u8]| std::str::from_utf8(item).unwrap().rsplit('/').next().map(Into::into);
         let ids: Vec<String> = items.iter().filter_map(id).collect();
         let mut answer = self.answer.lock().unwrap_or_else(PoisonError::into_inner);
         let delivery = answer(&ids);
         self.requests.lock().unwrap().push(ids);
-        Box::pin(async { delivery })
+        Box::pin(async { (items, delivery) })
     }
     fn commit<'a>(&'a self, _upto: &'a Cursors) -> BoxFuture<'a, Result<(), SinkError>> {
         Box::pin(async { Ok(()) })

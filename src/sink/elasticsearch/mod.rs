@@ -107,25 +107,43 @@ impl ElasticsearchSink {
         route.map_or(&self.index, |route| &route.index)
     }
 
-    async fn bulk(&self, items: &Items) -> Delivery {
-        let delivery = match self.allow_rollover {
-            true => self.post(items, false).await.0,
+    async fn bulk(&self, items: Items) -> (Items, Delivery) {
+        let (items, delivery) = match self.allow_rollover {
+            true => {
+                let (items, delivery, _) = self.post(items, false).await;
+                (items, delivery)
+            }
             false => self.deliver_once(items).await,
         };
         if matches!(delivery, Delivery::Blocked(_) | Delivery::Down(SinkError::Misconfigured(_))) {
             // A new password or certificate may be there at the next try.
             self.client.forget_credentials();
         }
-        delivery
+        (items, delivery)
     }
 
-    /// One request. `with_index`: the answer says which index took each event.
-    async fn post(&self, items: &Items, with_index: bool) -> (Delivery, Option<Reply>) {
-        let body = match self.compress {
-            true => self.pool.lend_packed(&items.body).await,
-            false => self.pool.lend(&items.body),
+    /// One request, and its answer. `with_index`: that says which index took each event.
+    async fn post(
+        &self,
+        mut items: Items,
+        with_index: bool,
+    ) -> (Items, Delivery, Option<Reply>) {
+        let packed = match self.compress {
+            true => Some(self.pool.lend_packed(&items.body).await),
+            false => None,
         };
-        items.set_carried(body.len());
+        items.set_carried(packed.as_ref().map_or(items.body.len(), Bytes::len));
+        // The client reads the items where they lie.
+        let items = items.lend();
+        let body = packed.unwrap_or_else(|| Bytes::from_owner(items.clone()));
+        let (delivery, reply) = match self.send(body, with_index).await {
+            Ok(reply) => (reply::judge(&reply, &items), Some(reply)),
+            Err(failure) => (Delivery::Down(down(failure)), None),
+        };
+        (items.take_back(), delivery, reply)
+    }
+
+    async fn send(&self, body: Bytes, with_index: bool) -> Result<Reply, Failure> {
         let request = Request {
             method: Method::Post,
             path: &BulkParts::None.url(),
@@ -139,10 +157,7 @@ impl ElasticsearchSink {
             time_out: BULK,
             largest_reply: LARGEST_REPLY,
         };
-        match self.client.send(&request).await {
-            Ok(reply) => (reply::judge(&reply, items), Some(reply)),
-            Err(failure) => (Delivery::Down(down(failure)), None),
-        }
+        self.client.send(&request).await
     }
 }
 
@@ -221,7 +236,7 @@ impl Sink for ElasticsearchSink {
         Box::pin(async { Ok(None) })
     }
 
-    fn deliver<'a>(&'a self, items: &'a Items) -> BoxFuture<'a, Delivery> {
+    fn deliver(&self, items: Items) -> BoxFuture<'_, (Items, Delivery)> {
         Box::pin(self.bulk(items))
     }
 
@@ -229,3 +244,6 @@ impl Sink for ElasticsearchSink {
         Box::pin(async { Ok(()) })
     }
 }
+
+#[cfg(test)]
+mod tests;

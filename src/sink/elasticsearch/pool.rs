@@ -1,5 +1,5 @@
-//! Bodies of requests, as they are or packed by gzip. Their buffers are used again: a fresh one for each bulk
-//! would cost a page fault every 4 KiB, and a fresh packer its tables.
+//! Bodies of requests that are packed by gzip. Their buffers are used again: a fresh one for each bulk would cost a
+//! page fault every 4 KiB, and a fresh packer its tables.
 
 use std::sync::{Arc, Mutex};
 
@@ -23,16 +23,10 @@ struct Free {
 }
 
 impl Pool {
-    /// A copy of `body` for the client to keep as long as it needs.
-    pub fn lend(&self, body: &[u8]) -> Bytes {
-        let mut buffer = self.buffer();
-        buffer.extend_from_slice(body);
-        self.lent(buffer)
-    }
-
-    /// The same, packed.
+    /// `body`, packed, for the client to keep as long as it needs.
     pub async fn lend_packed(&self, body: &[u8]) -> Bytes {
-        let mut buffer = self.buffer();
+        let mut buffer = self.free().buffers.pop().unwrap_or_default();
+        buffer.clear();
         let packer = self.free().packers.pop();
         let mut packer = packer.unwrap_or_else(|| Compress::new_gzip(Compression::new(LEVEL), 15));
         pack(&mut packer, body, &mut buffer).await;
@@ -42,17 +36,7 @@ impl Pool {
             free.packers.push(packer);
         }
         drop(free);
-        self.lent(buffer)
-    }
-
-    fn buffer(&self) -> Vec<u8> {
-        let mut buffer = self.free().buffers.pop().unwrap_or_default();
-        buffer.clear();
-        buffer
-    }
-
-    fn lent(&self, buffer: Vec<u8>) -> Bytes {
-        Bytes::from_owner(Lent { buffer, pool: self.clone() })
+        Bytes::from_owner(Packed { buffer, pool: self.clone() })
     }
 
     fn free(&self) -> std::sync::MutexGuard<'_, Free> {
@@ -78,18 +62,18 @@ async fn pack(packer: &mut Compress, body: &[u8], packed: &mut Vec<u8>) {
     }
 }
 
-struct Lent {
+struct Packed {
     buffer: Vec<u8>,
     pool: Pool,
 }
 
-impl AsRef<[u8]> for Lent {
+impl AsRef<[u8]> for Packed {
     fn as_ref(&self) -> &[u8] {
         &self.buffer
     }
 }
 
-impl Drop for Lent {
+impl Drop for Packed {
     fn drop(&mut self) {
         let mut free = self.pool.free();
         if free.buffers.len() < KEPT {
@@ -106,18 +90,19 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn a_buffer_comes_back_when_the_last_reader_is_done() {
+    #[tokio::test]
+    async fn a_buffer_comes_back_when_the_last_reader_is_done() {
         let pool = Pool::default();
-        let first = pool.lend(b"one body");
+        let first = pool.lend_packed(b"one body").await;
         let second = first.clone();
         drop(first);
         assert!(pool.free().buffers.is_empty());
-        assert_eq!(second, &b"one body"[..]);
         drop(second);
         assert_eq!(pool.free().buffers.len(), 1);
-        assert_eq!(pool.lend(b"x"), &b"x"[..]);
-        let many: Vec<Bytes> = (0..5).map(|_| pool.lend(b"y")).collect();
+        let mut many = Vec::new();
+        for _ in 0..5 {
+            many.push(pool.lend_packed(b"y").await);
+        }
         drop(many);
         assert_eq!(pool.free().buffers.len(), KEPT);
     }

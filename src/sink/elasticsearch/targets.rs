@@ -180,19 +180,28 @@ fn is_settled(delivery: &Delivery) -> bool {
 
 impl ElasticsearchSink {
     /// Delivers what a repeated attempt would not double, and says of the rest why not.
-    pub(super) async fn deliver_once(&self, items: &Items) -> Delivery {
-        let names = self.targets.unknown(items);
+    pub(super) async fn deliver_once(&self, items: Items) -> (Items, Delivery) {
+        let names = self.targets.unknown(&items);
         if names.is_empty() {
             return self.deliver_known(items, false).await;
         }
         let kinds = match self.kinds(&names).await {
             Ok(kinds) => kinds,
-            Err(delivery) => return delivery,
+            Err(delivery) => return (items, delivery),
         };
         let refused = self.targets.sort(names.into_iter().zip(kinds).collect());
         if refused.is_empty() {
             return self.deliver_known(items, true).await;
         }
+        self.deliver_rest(items, &refused).await
+    }
+
+    /// All but what goes to the refused names.
+    async fn deliver_rest(
+        &self,
+        mut items: Items,
+        refused: &HashMap<String, String>,
+    ) -> (Items, Delivery) {
         let mut rest = Items::default();
         let mut outcomes = Vec::with_capacity(items.len());
         for item in items.iter() {
@@ -206,11 +215,11 @@ impl ElasticsearchSink {
             }
         }
         if rest.is_empty() {
-            return Delivery::Each(outcomes);
+            return (items, Delivery::Each(outcomes));
         }
-        let delivery = self.deliver_known(&rest, true).await;
+        let (rest, delivery) = self.deliver_known(rest, true).await;
         items.set_carried(rest.carried());
-        match delivery {
+        let delivery = match delivery {
             Delivery::Each(delivered) if delivered.len() == rest.len() => {
                 let mut delivered = delivered.into_iter();
                 let open = |outcome: &&mut Outcome| matches!(outcome, Outcome::Retry(_));
@@ -220,19 +229,20 @@ impl ElasticsearchSink {
                 Delivery::Each(outcomes)
             }
             other => other,
-        }
+        };
+        (items, delivery)
     }
 
     /// `learn`: not all of the names are known to be indexes.
-    async fn deliver_known(&self, items: &Items, learn: bool) -> Delivery {
-        let (delivery, reply) = self.post(items, learn).await;
+    async fn deliver_known(&self, items: Items, learn: bool) -> (Items, Delivery) {
+        let (items, delivery, reply) = self.post(items, learn).await;
         if let Some(reply) = reply.filter(|_| learn) {
-            self.targets.learn(items, &reply::takers(&reply.body));
+            self.targets.learn(&items, &reply::takers(&reply.body));
         }
         if !is_settled(&delivery) {
-            self.targets.forget(items);
+            self.targets.forget(&items);
         }
-        delivery
+        (items, delivery)
     }
 
     /// One a name. An error is what becomes of the delivery.

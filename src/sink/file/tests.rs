@@ -21,7 +21,7 @@ fn upto(offset: u64) -> Cursors {
 }
 
 async fn deliver(sink: &FileSink, lines: &[&str]) {
-    let delivery = sink.deliver(&items(lines)).await;
+    let (_, delivery) = sink.deliver(items(lines)).await;
     assert!(matches!(delivery, Delivery::All(Outcome::Accepted)), "{delivery:?}");
 }
 

@@ -48,6 +48,12 @@ impl Bulk {
         self.places.is_empty()
     }
 
+    /// The items are those of its places: a sink has given back what it was given.
+    pub(super) fn is_whole(&self) -> bool {
+        let end = self.items.ends.last().copied().unwrap_or_default();
+        self.items.len() == self.len() && self.items.body.len() == end
+    }
+
     /// Encoded bytes.
     pub(super) fn bytes(&self) -> usize {
         self.items.body.len()

@@ -127,7 +127,8 @@ impl Worker {
         });
         let sink = self.config.sink.clone();
         self.tasks.spawn(async move {
-            let delivery = sink.deliver(&bulk.items).await;
+            let (items, delivery) = sink.deliver(std::mem::take(&mut bulk.items)).await;
+            bulk.items = items;
             Finish::Delivered(Box::new(bulk), delivery)
         });
         self.report.touch();

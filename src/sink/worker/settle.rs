@@ -1,5 +1,6 @@
 //! What becomes of a delivery: confirmed, again, halved, kept as a dead letter.
 
+use std::fmt::Display;
 use std::time::Duration;
 
 use tokio::task::JoinError;
@@ -27,16 +28,20 @@ impl Worker {
                 let flight = self.flights.iter().find(|flight| flight.ticket == bulk.ticket);
                 bulk.took = flight.map_or(Duration::ZERO, |flight| flight.set_out.elapsed());
                 self.flights.retain(|flight| flight.ticket != bulk.ticket);
-                if !self.restart {
-                    self.settle(*bulk, delivery).await;
+                match bulk.is_whole() {
+                    _ if self.restart => {}
+                    true => self.settle(*bulk, delivery).await,
+                    false => self.lost("the sink has not given back what it was given"),
                 }
             }
-            Err(error) => {
-                // A task of ours panicked, and what it held is gone: everything unconfirmed is read again.
-                self.fail(format!("an internal error: {error}"), None, None);
-                self.restart = true;
-            }
+            Err(error) => self.lost(error),
         }
+    }
+
+    /// What a task of ours held is gone, by a panic perhaps: everything unconfirmed is read again.
+    fn lost(&mut self, error: impl Display) {
+        self.fail(format!("an internal error: {error}"), None, None);
+        self.restart = true;
     }
 
     async fn settle(&mut self, bulk: Bulk, delivery: Delivery) {

@@ -429,6 +429,22 @@ async fn a_panic_in_a_sink_loses_nothing() {
 }
 
 #[tokio::test]
+async fn a_sink_that_gives_nothing_back_loses_nothing() {
+    for transactional in [false, true] {
+        let sink = if transactional { FakeSink::transactional() } else { FakeSink::new() };
+        let gone = || Delivery::Down(SinkError::Unavailable("gone".into()));
+        let bench = Bench::new(FakeQueue::new(1), sink.fault(first(1, gone)));
+        bench.sink.loses.store(true, Ordering::SeqCst);
+        lines(&bench.queue, 0, 0..10);
+        let running = bench.start();
+        let told = || running.handle.status.borrow().last_error.clone();
+        eventually("it is told", || told().is_some_and(|text| text.contains("not given back"))).await;
+        bench.is_complete().await;
+        assert_eq!(running.stop().await.confirmed_events, 10);
+    }
+}
+
+#[tokio::test]
 async fn destroyed_bytes_do_not_stop_the_rest() {
     let bench = Bench::new(FakeQueue::new(1), FakeSink::new());
     lines(&bench.queue, 0, 0..10);

@@ -88,19 +88,24 @@ impl Sending {
             if part.which.is_empty() || self.given_up.is_some() {
                 continue;
             }
-            let delivery = self.deliver(&part.items);
-            open.extend(self.settle(part, delivery, &mut fates));
+            let Part { items, which } = part;
+            match self.deliver(items) {
+                Some((items, delivery)) => {
+                    open.extend(self.settle(Part { items, which }, delivery, &mut fates));
+                }
+                None => self.given_up = Some("stopped".to_owned()),
+            }
         }
         fates
     }
 
-    fn deliver(&self, items: &Items) -> Delivery {
-        let stopped = || Delivery::Down(SinkError::Misconfigured("stopped".to_owned()));
+    /// `None`: it was stopped, and the items are gone; the letters stay.
+    fn deliver(&self, items: Items) -> Option<(Items, Delivery)> {
         self.runtime.block_on(async {
             tokio::select! {
                 biased;
-                () = self.stop.cancelled() => stopped(),
-                delivery = self.sink.deliver(items) => delivery,
+                () = self.stop.cancelled() => None,
+                delivered = self.sink.deliver(items) => Some(delivered),
             }
         })
     }

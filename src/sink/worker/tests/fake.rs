@@ -223,6 +223,8 @@ pub struct FakeSink {
     /// Never answers, and keeps here what it was given.
     pub silent: AtomicBool,
     pub swallowed: Mutex<String>,
+    /// The next items do not come back.
+    pub loses: AtomicBool,
     pub state: Mutex<Stored>,
     flying: AtomicUsize,
     pub most_flying: AtomicUsize,
@@ -253,6 +255,7 @@ impl FakeSink {
             slow: Duration::ZERO,
             silent: AtomicBool::new(false),
             swallowed: Mutex::default(),
+            loses: AtomicBool::new(false),
             state: Mutex::default(),
             flying: AtomicUsize::new(0),
             most_flying: AtomicUsize::new(0),
@@ -351,7 +354,7 @@ impl Sink for FakeSink {
         Box::pin(async { Ok(own) })
     }
 
-    fn deliver<'a>(&'a self, items: &'a Items) -> BoxFuture<'a, Delivery> {
+    fn deliver(&self, items: Items) -> BoxFuture<'_, (Items, Delivery)> {
         Box::pin(async move {
             let flying = self.flying.fetch_add(1, Ordering::SeqCst) + 1;
             self.most_flying.fetch_max(flying, Ordering::SeqCst);
@@ -362,7 +365,12 @@ impl Sink for FakeSink {
                 std::future::pending::<()>().await;
             }
             self.flying.fetch_sub(1, Ordering::SeqCst);
-            self.answer(items)
+            let delivery = self.answer(&items);
+            let items = match self.loses.swap(false, Ordering::SeqCst) {
+                true => Items::default(),
+                false => items,
+            };
+            (items, delivery)
         })
     }
 
