@@ -144,9 +144,7 @@ impl Worker {
             Order::Finish => self.mode.finish(),
             Order::Retry => {
                 self.trouble.wait_no_longer();
-                for held in &mut self.held {
-                    held.not_before = held.not_before.map(|at| at.min(self.now));
-                }
+                self.transit.retry(self.now);
             }
             Order::Where(place) => self.look_for(place),
         }
@@ -156,7 +154,7 @@ impl Worker {
     /// Begins the round that was asked for, when the ends are known. What is being read now was begun before they are
     /// fixed: that nothing was there says nothing of them.
     pub(super) fn begin_round(&mut self) {
-        if self.filler.is_some() && self.mode.waits_for_ends() && self.config.queue.settled() {
+        if self.source.is_at_rest() && self.mode.waits_for_ends() && self.config.queue.settled() {
             // What was found between the last look and this one belongs to it.
             self.look();
             self.tracks.fix_ends();
@@ -166,7 +164,7 @@ impl Worker {
 
     /// A round is over when everything up to its ends is confirmed.
     pub(super) fn end_round(&mut self) {
-        if self.mode.round && self.round_is_through() && self.commit_at.is_none() {
+        if self.mode.round && self.round_is_through() && self.commits.at.is_none() {
             self.mode.end_round();
             self.plan_round();
             self.report.touch();
@@ -175,8 +173,7 @@ impl Worker {
 
     /// Everything of the round is delivered, but perhaps not committed.
     pub(super) fn round_is_through(&self) -> bool {
-        let empty = !self.is_busy() && self.ready.is_none() && self.held.is_empty();
-        empty && self.round_is_read()
+        self.has_nothing_left() && self.round_is_read()
     }
 
     pub(super) fn round_is_read(&self) -> bool {

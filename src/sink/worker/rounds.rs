@@ -18,6 +18,20 @@ pub struct Rounds {
     pub after: Option<u64>,
 }
 
+/// What the next round waits for.
+#[derive(Debug)]
+pub(super) struct Countdown {
+    /// `None` while it counts.
+    counter: Option<Counter>,
+    pub next: Option<Instant>,
+}
+
+impl Countdown {
+    pub(super) fn new() -> Self {
+        Countdown { counter: Some(Counter::new()), next: None }
+    }
+}
+
 /// Events behind the last round, counted as they come. On a blocking thread while it counts.
 #[derive(Debug)]
 pub(super) struct Counter {
@@ -26,7 +40,7 @@ pub(super) struct Counter {
 }
 
 impl Counter {
-    pub(super) fn new() -> Self {
+    fn new() -> Self {
         Counter { pull: Pull::fair(), events: 0 }
     }
 
@@ -59,11 +73,11 @@ impl Worker {
     /// Between two rounds: is it time for the next one?
     pub(super) fn rest(&mut self, news: bool) {
         let Some(rounds) = self.rounds() else { return };
-        if self.next_round.is_some_and(|at| at <= self.now) {
+        if self.countdown.next.is_some_and(|at| at <= self.now) {
             return self.ask_for_round();
         }
         let Some(after) = rounds.after else { return };
-        match self.counter.take() {
+        match self.countdown.counter.take() {
             Some(counter) if counter.events >= after => self.ask_for_round(),
             Some(mut counter) if news || counter.pull.is_due() => {
                 let queue = self.config.queue.clone();
@@ -74,27 +88,24 @@ impl Worker {
                     Finish::Counted(counter)
                 });
             }
-            counter => self.counter = counter,
+            counter => self.countdown.counter = counter,
         }
     }
 
     fn ask_for_round(&mut self) {
         self.mode.ask();
-        self.counter = Some(Counter::new());
-        self.next_round = None;
+        self.countdown = Countdown::new();
     }
 
     pub(super) fn take_counted(&mut self, counter: Counter) {
         // A round that began meanwhile takes what was counted.
-        if self.counter.is_none() {
-            self.counter = Some(counter);
-        }
+        self.countdown.counter.get_or_insert(counter);
     }
 
     /// A round is over: the next one is due so much later.
     pub(super) fn plan_round(&mut self) {
         if let Base::Rounds(Rounds { every: Some(every), .. }) = &self.mode.base {
-            self.next_round = Some(Instant::now() + *every);
+            self.countdown.next = Some(Instant::now() + *every);
         }
     }
 }

@@ -68,6 +68,5 @@ impl Track {
             .with(Mood::Waiting, reading.is_unread() && reading.waits())
             .with(Mood::Unread, reading.offset < reading.until)
             .with(Mood::Moved, self.committed != self.prefix.end())
-            .with(Mood::Troubled, reading.fails())
     }
 }

@@ -12,6 +12,7 @@ use super::ledger::{Fate, Ledger};
 use super::prefix::Prefix;
 use super::sums::{Mood, Share, Sums};
 use super::track::Track;
+use super::whereabouts::Looked;
 use crate::event::{Cursor, GenerationId, Mark, SourceName};
 use crate::follow::{News, Reading};
 use crate::sink::Cursors;
@@ -48,8 +49,8 @@ pub(super) struct Tracks {
     ledger: Ledger,
     /// As it was at the last commit of a sink that commits.
     durable: Ledger,
-    /// The event that somebody looks at, and what became of it since.
-    watched: Option<(Cursor, Option<Fate>)>,
+    /// The event that somebody looks at.
+    pub(super) looked: Option<Looked>,
 }
 
 impl Tracks {
@@ -266,10 +267,9 @@ impl Tracks {
 
     /// The bytes of this place are done.
     pub(super) fn complete(&mut self, place: Place, fate: Fate) {
-        if let Some((event, _)) = self.watched
-            && self.is_at(place, event)
-        {
-            self.watched = Some((event, Some(fate)));
+        let is_it = self.looked.as_ref().is_some_and(|looked| self.is_at(place, looked.place));
+        if is_it && let Some(looked) = &mut self.looked {
+            looked.fate = Some(fate);
         }
         let bytes = self.change(place.track, |track| track.complete(place.start, place.end));
         self.ledger.add(fate, bytes, place.start < self.at(place.track).earlier);
@@ -278,15 +278,6 @@ impl Tracks {
     /// It was read so far.
     pub(super) fn follow(&mut self, index: usize, read: &Reading) {
         self.change(index, |track| track.reading.follow(read));
-    }
-
-    /// From now on it is noted what becomes of this event.
-    pub(super) fn watch(&mut self, event: Cursor) {
-        self.watched = Some((event, None));
-    }
-
-    pub(super) fn watched_fate(&self) -> Option<Fate> {
-        self.watched.and_then(|(_, fate)| fate)
     }
 
     pub(super) fn is_at(&self, place: Place, event: Cursor) -> bool {
@@ -371,8 +362,10 @@ impl Tracks {
         !self.sums.of(Mood::Waiting).is_empty()
     }
 
+    /// Some generation could not be read at the last try.
     pub(super) fn some_are_troubled(&self) -> bool {
-        !self.sums.of(Mood::Troubled).is_empty()
+        let mut unread = self.of_mood(Mood::Open).chain(self.of_mood(Mood::Waiting));
+        unread.any(|(_, track)| track.reading.fails())
     }
 
     /// Reads again whatever is not done.
