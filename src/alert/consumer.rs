@@ -197,10 +197,9 @@ impl Work {
             && !stop.is_cancelled()
             && let Some((id, pulled)) = self.pull.next(log)
         {
+            read += pulled.bytes();
             match pulled {
-                Pulled::Events { batch, records } => {
-                    read += self.evaluate(&batch, records, clock.now());
-                }
+                Pulled::Events { batch, records } => self.evaluate(&batch, records, clock.now()),
                 Pulled::Lost { .. } => {}
                 Pulled::Failed(error) => {
                     tracing::warn!("rules cannot read generation {:x}: {error}", id.0);
@@ -235,12 +234,10 @@ impl Work {
         self.engine.is_active(now) || self.pull.fails()
     }
 
-    /// Returns how many bytes of the log these are.
-    fn evaluate(&mut self, batch: &Batch, records: Range<usize>, now: Timestamp) -> u64 {
+    fn evaluate(&mut self, batch: &Batch, records: Range<usize>, now: Timestamp) {
         let id = batch.generation.id;
-        let (start, end) = (batch.records[records.start].start, batch.records[records.end - 1].end);
         let history = self.history.get(&id).copied().unwrap_or(0);
-        if history <= end {
+        if history <= batch.records[records.end - 1].end {
             self.history.remove(&id);
         }
         let Work { engine, teller, told, skews, once, .. } = self;
@@ -256,7 +253,6 @@ impl Work {
                 false => engine.on_old_event(&event, now, tell),
             }
         }
-        end - start
     }
 
     /// What is told as a number, once there is nothing more to read.

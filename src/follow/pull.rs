@@ -63,6 +63,19 @@ pub enum Pulled {
     Failed(io::Error),
 }
 
+impl Pulled {
+    /// Bytes of the log.
+    pub fn bytes(&self) -> u64 {
+        match self {
+            Pulled::Events { batch, records } => {
+                batch.records[records.end - 1].end - batch.records[records.start].start
+            }
+            Pulled::Lost { from, to } => to - from,
+            Pulled::Failed(_) => 0,
+        }
+    }
+}
+
 impl Pull {
     /// A batch of one generation, then one of the next.
     pub fn fair() -> Self {

@@ -321,7 +321,7 @@ impl Worker {
     async fn end(mut self) -> SinkStatus {
         self.tasks.abort_all();
         let works = self.stage == Stage::Working;
-        if self.commits.at.is_some() && self.is_whole() && works && !self.in_trouble() {
+        if self.commits.at.is_some() && self.may_commit() && works && !self.in_trouble() {
             self.commit().await;
         }
         for (status, ledger) in self.lanes.end().await {

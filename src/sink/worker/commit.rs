@@ -39,7 +39,7 @@ impl Worker {
     }
 
     pub(super) fn commit_is_due(&self) -> bool {
-        let possible = self.commits.at.is_some() && self.is_whole() && !self.in_trouble();
+        let possible = self.commits.at.is_some() && self.may_commit() && !self.in_trouble();
         let last =
             self.has_nothing_left() && (self.drain_until.is_some() || self.round_is_through());
         possible && (last || self.commits.are_due(self.now))
@@ -47,7 +47,7 @@ impl Worker {
 
     /// A commit confirms everything before what is not delivered: nothing is under way, and no gap is left where the
     /// sink keeps its own cursors.
-    pub(super) fn is_whole(&self) -> bool {
+    pub(super) fn may_commit(&self) -> bool {
         let gap = self.commits.own_cursors && !self.transit.held.is_empty();
         self.transit.flights.is_empty() && !gap
     }
@@ -113,7 +113,7 @@ impl Worker {
             Some(done) => self.tracks.inherit(done, &self.config),
             None => self.tracks.reset(cursors, own_marks, &self.config),
         }
-        if self.mode.round {
+        if self.mode.is_in_round() {
             self.tracks.fix_ends();
         }
         self.forget_disbelieved().await;

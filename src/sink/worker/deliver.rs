@@ -61,7 +61,7 @@ impl Worker {
             self.look();
             self.tracks.look_again();
         }
-        let positions = self.tracks.positions(self.mode.round);
+        let positions = self.tracks.positions(self.mode.is_in_round());
         if positions.is_empty() || self.source.lingers(self.now) {
             return;
         }

@@ -100,12 +100,12 @@ impl Filler {
             && let Some((generation, pulled)) = self.pull.next(&*self.queue)
         {
             let position = positions[&generation];
+            read += pulled.bytes();
             match pulled {
                 Pulled::Events { batch, records } => {
-                    read += self.take(&batch, records, position, room, &mut filled);
+                    self.take(&batch, records, position, room, &mut filled);
                 }
                 Pulled::Lost { from: start, to: end } => {
-                    read += end - start;
                     filled.lost.push(Place { track: position.track, start, end });
                 }
                 Pulled::Failed(error) => filled.errors.push(error),
@@ -117,7 +117,7 @@ impl Filler {
         filled
     }
 
-    /// Returns how many bytes of the log it went through.
+    /// What finds no room, or cannot be sealed now, stays in the pull.
     fn take(
         &mut self,
         batch: &Arc<Batch>,
@@ -125,25 +125,22 @@ impl Filler {
         position: &Position,
         room: Room,
         filled: &mut Filled,
-    ) -> u64 {
-        let first = records.start;
+    ) {
         filled.sources.push((position.track, batch.generation.source.clone()));
         self.policy.refresh();
-        for index in records.clone() {
+        for index in records {
             match self.take_one(batch, index, position, room, filled) {
                 Ok(Taken::NoRoom) => {
                     filled.full = true;
-                    self.pull.give_back(batch.clone(), index);
+                    return self.pull.give_back(batch.clone(), index);
                 }
-                Ok(_) => continue,
+                Ok(_) => {}
                 Err(error) => {
                     filled.errors.push(cannot_seal(batch, &error));
-                    self.pull.refuse(batch, index);
+                    return self.pull.refuse(batch, index);
                 }
             }
-            return batch.records[index].start - batch.records[first].start;
         }
-        batch.records[records.end - 1].end - batch.records[first].start
     }
 
     fn take_one(

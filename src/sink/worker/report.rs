@@ -203,7 +203,7 @@ impl Worker {
                 Base::Paused { by, .. } => Some(by.clone()),
                 _ => None,
             },
-            round: self.mode.round || self.mode.waits_for_ends(),
+            round: self.mode.is_in_round() || self.mode.waits_for_ends(),
             ..self.report.status.clone()
         };
         let mut ledger = *self.tracks.ledger();
@@ -235,7 +235,7 @@ impl Worker {
             return SinkState::Stopped;
         }
         if let Base::Paused { by, since } = &self.mode.base
-            && !self.mode.round
+            && !self.mode.is_in_round()
         {
             return SinkState::Paused { by: by.clone(), since: *since };
         }
@@ -249,8 +249,8 @@ impl Worker {
             };
         }
         match &self.mode.base {
-            Base::Armed if !self.mode.round => SinkState::Armed,
-            Base::Rounds(_) if !self.mode.round && behind > 0 => SinkState::Resting {
+            Base::Armed if !self.mode.is_in_round() => SinkState::Armed,
+            Base::Rounds(_) if !self.mode.is_in_round() && behind > 0 => SinkState::Resting {
                 next: self
                     .countdown
                     .next

@@ -53,18 +53,18 @@ impl Counter {
         while looked_through < LONGEST_PASS
             && let Some((_, pulled)) = self.pull.next(queue)
         {
+            looked_through += pulled.bytes();
             // What cannot be read now is counted when it can.
-            let Pulled::Events { batch, records } = pulled else { continue };
-            self.events += records.len() as u64;
-            let counted = &batch.records[records];
-            looked_through += counted.iter().map(|record| record.end - record.start).sum::<u64>();
+            if let Pulled::Events { records, .. } = pulled {
+                self.events += records.len() as u64;
+            }
         }
     }
 }
 
 impl Worker {
     fn rounds(&self) -> Option<Rounds> {
-        match (&self.mode.base, self.mode.round || self.mode.waits_for_ends()) {
+        match (&self.mode.base, self.mode.is_in_round() || self.mode.waits_for_ends()) {
             (Base::Rounds(rounds), false) => Some(*rounds),
             _ => None,
         }

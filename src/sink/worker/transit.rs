@@ -75,7 +75,7 @@ impl Transit {
         self.ready.iter().chain(self.held.iter().map(|held| &held.bulk))
     }
 
-    /// No other bulk fits into the budget. One that failed never keeps the next from being read where there is room.
+    /// Beside what failed no other bulk fits into the budget.
     pub(super) fn is_full(&self, budget: usize) -> bool {
         let held: usize = self.held.iter().map(|held| held.bulk.bytes()).sum();
         let flying: usize = self.flights.iter().map(|flight| flight.bytes).sum();
