@@ -1,6 +1,7 @@
 //! Cuts: record boundaries that time made, not the bytes. A cut is durable before anybody gets the event before it.
 
 use std::fs::File;
+use std::io;
 use std::time::Duration;
 
 use super::SourceConfig;
@@ -13,14 +14,16 @@ use super::reader::CAP;
 use super::sample::{hole_end, last_line_end};
 use super::single::in_force;
 use crate::base::Timestamp;
-use crate::event::FileId;
-use crate::format::{Context, End, Fit, Format, Framer, Joins};
+use crate::event::{Encoding, FileId};
+use crate::format::{Context, End, Fit, Format, Framer, Joins, is_unfinished_json};
 use crate::state::GenerationRow;
 
 /// A cut is judged by a line that is no longer than this.
 const JUDGED_LINE: u64 = 16 * 1024;
 /// … and by what stands so far before it.
 const LOOKED_BEHIND: u64 = 64 * 1024;
+/// So much of a line without a line end says whether it is JSON that is still being written.
+const JUDGED_OPEN_LINE: u64 = CAP as u64;
 /// An open record of a quiet file is closed after this.
 const QUIET: Duration = Duration::from_millis(500);
 
@@ -72,12 +75,7 @@ impl Follower {
         let (at, mark) = (open.at, row.mark.offset);
         let end = match open.has_line_end {
             true => last_line_end(&file, at, mark, row.encoding),
-            // Nobody wrote a hole, and something may still be written into it.
-            false => hole_end(&file, at, mark)
-                .ok()
-                .filter(|data| *data < mark)
-                .map(|_| row.encoding.unit_start(mark))
-                .filter(|end| *end > at),
+            false => end_of_open_line(&file, row, (at, mark)),
         };
         // Truncated and written again since the last look: that was a line of another life.
         if !bears(&file, &row.mark, &key).unwrap_or(false) {
@@ -89,6 +87,33 @@ impl Follower {
         self.pending.change_urgently(id);
         true
     }
+}
+
+/// Up to where an open line at [at, mark) is an event: no character is cut, nor a JSON object that is still being
+/// written. Nobody wrote a hole, and something may still be written into it.
+fn end_of_open_line(file: &File, row: &GenerationRow, (at, mark): (u64, u64)) -> Option<u64> {
+    let data = hole_end(file, at, mark).ok().filter(|data| *data < mark)?;
+    let begin = read(file, data, mark.min(data + JUDGED_OPEN_LINE))?;
+    if is_unfinished_json(&row.encoding.to_utf8(&begin, data)) {
+        return None;
+    }
+    let last = read(file, mark.saturating_sub(4).max(data), mark)?;
+    let end = row.encoding.last_character_end(&last, mark);
+    (end > at).then_some(end)
+}
+
+/// The byte before `offset`, where a cut stands, ends no line.
+pub(in crate::follow) fn is_inside_a_line(
+    (offset, cuts, encoding): (u64, &[u64], Encoding),
+    read: impl FnOnce(&mut [u8], u64) -> io::Result<usize>,
+) -> io::Result<bool> {
+    if offset == 0 || cuts.binary_search(&offset).is_err() {
+        return Ok(false);
+    }
+    let from = encoding.unit_start(offset - 1);
+    let mut unit = vec![0; (offset - from) as usize];
+    read(&mut unit, from)?;
+    Ok(encoding.line_end(&unit, from).is_none())
 }
 
 /// Drops the last cut where the reading without it is the same: what follows begins a record anyway. Judged by the

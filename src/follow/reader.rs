@@ -9,6 +9,7 @@ use std::fs::File;
 use std::io;
 use std::sync::{Arc, MutexGuard};
 
+use super::cuts;
 use super::file::{FileHandle, Known, OpenRecord};
 use super::front::{Carried, Front};
 use super::identity;
@@ -147,6 +148,9 @@ impl Reader<'_> {
         let cuts = &self.known.facts.cuts;
         let (framed, text) =
             framer.frame_file(&piece.bytes, offset, cuts, end, &mut context, &mut records);
+        if self.is_inside_a_line(file, offset)? {
+            framer.began_inside_a_line(&mut records);
+        }
         self.count_misfits(offset, &framed, front);
         self.count_holes(&records, front);
         if framed.consumed == 0 {
@@ -157,6 +161,11 @@ impl Reader<'_> {
             front.remember(offset + framed.consumed as u64, carried);
         }
         Ok(Some(self.batch(framer.format, format::shared(text, &piece.bytes), records)))
+    }
+
+    fn is_inside_a_line(&self, file: &File, offset: u64) -> io::Result<bool> {
+        let place = (offset, &*self.known.facts.cuts, self.encoding());
+        cuts::is_inside_a_line(place, |unit, from| read_full(file, unit, from))
     }
 
     /// Only on new ground, as misfits.

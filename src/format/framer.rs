@@ -19,7 +19,8 @@ use super::text::{is_blank, leading_hole, without_line_end};
 use super::{Context, Format, Head, Joins};
 use crate::event::{Encoding, Flags, Record};
 pub use encoded::shared;
-use finish::{is_later, settle};
+use finish::{begin_inside, is_later, settle};
+pub use join::is_unfinished_json;
 
 /// A record of more lines is split.
 const MAX_LINES: u32 = 1_000;
@@ -114,6 +115,13 @@ impl Framer {
     /// says less than a byte of text.
     pub fn kept(&self) -> usize {
         (self.cap + BOM.len()) * self.encoding.unit() as usize
+    }
+
+    /// Framing began inside a line, at a cut, which the bytes from there on do not tell: so did the first record.
+    pub fn began_inside_a_line(&self, records: &mut [Record]) {
+        if let Some(first) = records.first_mut() {
+            begin_inside(first, self.format.joins());
+        }
     }
 
     /// The record of a hole at `[start, end)`.

@@ -30,7 +30,7 @@ use crate::base::Timestamp;
 use crate::event::{Decode, FormatEntry, Level};
 use multiline::Trace;
 
-pub use framer::{End, Framed, Framer, first_begin, shared};
+pub use framer::{End, Framed, Framer, first_begin, is_unfinished_json, shared};
 pub use text::{leading_hole, nul_run};
 
 /// How well a line fits a format.

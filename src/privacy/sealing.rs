@@ -6,11 +6,14 @@ use std::cmp::Reverse;
 use super::hidden::{Hidden, Sealed};
 use super::members::{self, Member};
 use super::nested::{self, Pass};
-use super::policy::{Pattern, tag_name};
+use super::policy::{Pattern, Treatment, tag_name};
 use super::seals::Seals;
 use super::words::Words;
 use super::{KeyError, Outgoing, Policy};
 use crate::event::Value;
+
+/// Under this name a text is sealed as a whole.
+const MESSAGE: &str = "message";
 
 impl<'a> Outgoing<'a> {
     pub(super) fn seal<'e>(&mut self, mut seals: Seals<'e>) -> Result<(), KeyError>
@@ -31,6 +34,21 @@ impl<'a> Outgoing<'a> {
             self.seal_words(policy, &words, hidden.fields());
         }
         self.put(hidden);
+        Ok(())
+    }
+
+    /// All of its text becomes one token: the beginning of a name, or of a value, left with the record before it.
+    pub(super) fn seal_whole<'e>(
+        &mut self,
+        mut seals: Seals<'e>,
+        text: Cow<'e, str>,
+    ) -> Result<(), KeyError> {
+        let found = seals.value(Treatment::Seal(MESSAGE), text);
+        let token = seals.text(found).to_owned();
+        seals.finish()?;
+        self.fields.clear();
+        self.original = self.original.is_some().then(|| Cow::Owned(token.clone()));
+        self.message = Some(Cow::Owned(token));
         Ok(())
     }
 

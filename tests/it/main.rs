@@ -45,6 +45,7 @@ mod screen;
 mod search;
 mod setup;
 mod small_disk;
+mod soak;
 mod state;
 mod stdin;
 mod steps;

@@ -51,6 +51,8 @@ pub(in crate::follow) enum Original {
     Kept,
     /// Over; its file has a name or not.
     Ended { unlinked: bool },
+    /// Followed under a name, and does not hold any more what was seen; nobody has looked at it since.
+    Doubtful,
     /// Followed under a name.
     Named,
 }
@@ -144,7 +146,8 @@ pub(in crate::follow) fn claim(candidate: &Candidate, evidence: &Evidence) -> Cl
         (O::Unpacked { .. }, _) if candidate.unlinked => Read,
         (O::Unpacked { .. }, _) => Beside,
         (O::Ended { .. }, _) => Nothing,
-        (O::Named, _) => Beside,
+        (O::Doubtful, _) if named && !candidate.last_call => Wait,
+        (O::Doubtful | O::Named, _) => Beside,
     }
 }
 

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::decide::{Candidate, Content, Evidence, Original};
-use super::known::Known;
+use super::known::{Known, content_by_bytes};
 use crate::base::Timestamp;
 use crate::event::{FileKey, GenerationId, Identity, Mark};
 use crate::follow::catalog::{Stage, Tracked};
@@ -17,14 +17,12 @@ use crate::follow::descriptors::open_nonblocking;
 use crate::follow::discover::folder_of;
 use crate::follow::expiry::FORGOTTEN;
 use crate::follow::follower::Follower;
-use crate::follow::identity::{self, Head, bears, same_bytes};
+use crate::follow::identity::{self, Head, bears};
 use crate::follow::names;
 use crate::state::GenerationRow;
 
 /// A file that begins as another is its own when it has not grown for this long.
 pub(in crate::follow) const SUSPECTED: Duration = Duration::from_secs(2);
-/// Windows of two files that are compared to tell a copy from a neighbour.
-const WINDOW: u64 = 8 * 1024;
 
 /// The file that is to be identified, as it lies open.
 pub(super) struct Subject<'a> {
@@ -93,7 +91,8 @@ impl Follower {
         identity: &Identity,
     ) -> io::Result<Vec<(GenerationId, Evidence)>> {
         let mut found = Vec::new();
-        let of_head: Vec<GenerationId> = self.catalog.history.of_head(identity).collect();
+        let hash = |len| subject.head.hash(len, self.key());
+        let of_head: Vec<_> = self.catalog.history.of_beginning(identity, hash).collect();
         let lines = subject.head.line_hashes(self.key());
         let mut is_beside = false;
         for id in of_head.into_iter().rev() {
@@ -188,8 +187,16 @@ impl Follower {
             Original::Unpacked { .. } => subject.tracked.packed.is_none(),
             _ => false,
         };
+        let standing = if by_bytes && !self.stands(original, subject)? {
+            Original::Doubtful
+        } else {
+            standing
+        };
         let (content, mark) = match by_bytes {
-            true => (self.content_by_bytes(original, subject)?, row.mark),
+            true if standing == Original::Doubtful => {
+                (self.content_by_mark(subject, &row.mark)?, row.mark)
+            }
+            true => (content_by_bytes(original, subject)?, row.mark),
             false => match self.shared_mark(original, subject.file)? {
                 // Lines that were added to a copy which lacked the end are no part of it.
                 Some(mark) if is_extended(row, subject) && mark.offset <= row.mark.offset => {
@@ -224,27 +231,6 @@ impl Follower {
         }
         Ok(match bears(subject.file, mark, self.key())? {
             true => by_length(subject.tracked.size, mark.offset),
-            false => Content::Differs,
-        })
-    }
-
-    /// No byte differs so far, as far as both were looked at: the beginning and the end of what both have.
-    fn content_by_bytes(&self, original: &Tracked, subject: &Subject<'_>) -> io::Result<Content> {
-        let (Some(other), Some(row)) = (original.file(), &original.row) else {
-            return Ok(Content::Differs);
-        };
-        let both = original.size.min(subject.tracked.size);
-        let alike = same_bytes(&other, subject.file, 0, both.min(WINDOW))?
-            && same_bytes(&other, subject.file, both.saturating_sub(WINDOW), both)?;
-        // Truncated and regrown a moment ago: what was compared is another life of the original.
-        let stands = bears(&other, &row.mark, self.key())?;
-        if !stands {
-            original.handle.raise_doubt();
-            let both = [original.handle.id, subject.tracked.handle.id];
-            self.shared.bell.ring(|hints| hints.files.extend(both));
-        }
-        Ok(match alike || !stands {
-            true => by_length(subject.tracked.size, original.size),
             false => Content::Differs,
         })
     }
@@ -388,7 +374,7 @@ fn is_extended(row: &GenerationRow, subject: &Subject<'_>) -> bool {
     row.is_short() && subject.tracked.size > row.last_mark().offset
 }
 
-fn by_length(size: u64, seen: u64) -> Content {
+pub(super) fn by_length(size: u64, seen: u64) -> Content {
     match size.cmp(&seen) {
         std::cmp::Ordering::Less => Content::Beginning,
         std::cmp::Ordering::Equal => Content::All,

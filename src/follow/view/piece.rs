@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::base::Timestamp;
 use crate::event::{Batch, Encoding, Flags, Generation, Record};
+use crate::follow::cuts::is_inside_a_line;
 use crate::follow::file::{FileFacts, FileHandle};
 use crate::format::{Context, End, Format, Framer};
 
@@ -139,6 +140,10 @@ impl Cutter<'_> {
         let start = stretch.start + skipped as u64;
         let closed = stretch.stop_exact && !live_end;
         let mut cut = self.frame(&bytes[skipped..], start, closed);
+        let place = (start, &*self.facts.cuts, self.encoding);
+        if is_inside_a_line(place, |unit, from| self.handle.read_at(unit, from))? {
+            self.framer().began_inside_a_line(&mut cut.batch.records);
+        }
         if live_end {
             self.append_open(&mut cut, &bytes[skipped..]);
         }
