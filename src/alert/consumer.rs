@@ -5,11 +5,11 @@
 
 mod rules;
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::engine::Engine;
@@ -17,21 +17,18 @@ use super::rule::RuleConfig;
 use super::skew::Skews;
 use super::teller::{Teller, Told};
 use crate::base::{Clock, Timestamp};
-use crate::event::status::RuleStatus;
-use crate::event::{Batch, Cursor, GenerationId};
-use crate::follow::{Changes, Log, News, Read};
+use crate::event::{Batch, GenerationId};
+use crate::follow::{Changes, Log, News, Pull, Pulled};
 use crate::privacy::Policy;
 
 pub use rules::{Outputs, Rules};
 
-/// Batches of one generation before the next one has its turn.
-const TURN: usize = 8;
+/// Bytes of the log that are evaluated before what came of them is published.
+const ROUND: u64 = 4 * 1024 * 1024;
 /// While something counts or fires: how often the wall clock is asked.
 const TICK: Duration = Duration::from_millis(500);
 /// Lines that come one by one are gathered for so long.
 const LINGER: Duration = Duration::from_millis(50);
-/// A file that cannot be read is tried again this often before `--once` goes on without it.
-const TRIES: u32 = 3;
 /// What a generation holds back without saying why keeps `--once` waiting no longer than this.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// What waits in a generation that nothing is told of is looked at again this much later.
@@ -44,32 +41,16 @@ pub const PART: &str = "rules";
 /// Runs until it is stopped; with `once` until everything that is there has been evaluated.
 #[derive(Debug)]
 pub struct Consumer {
-    log: Log,
+    rules: Rules,
     changes: Changes,
-    clock: Arc<dyn Clock>,
     work: Work,
-    finish: CancellationToken,
-    statuses: watch::Sender<Vec<RuleStatus>>,
-    told: mpsc::Sender<Told>,
 }
 
 impl Consumer {
-    /// One alone; see [`Rules::new`].
-    pub fn new(
-        log: Log,
-        rules: Vec<RuleConfig>,
-        policy: &Arc<Policy>,
-        clock: Arc<dyn Clock>,
-        once: bool,
-    ) -> (Consumer, Outputs) {
-        let (rules, outputs) = Rules::new(log, rules, policy, clock, once);
-        (rules.consumer(), outputs)
-    }
-
     pub async fn run(mut self, stop: CancellationToken) {
         while !stop.is_cancelled() {
             // Asked first: what came before it is in the news.
-            let last = self.work.once || self.finish.is_cancelled();
+            let last = self.work.once || self.rules.finish.is_cancelled();
             let done = self.round(&stop).await;
             self.publish().await;
             match done {
@@ -78,10 +59,10 @@ impl Consumer {
                 Round::Finished | Round::Idle => {}
             }
             let starting = self.work.once || !self.work.live;
-            let active = starting || self.work.engine.is_active(self.clock.now());
+            let active = starting || self.work.is_active(self.rules.clock.now());
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = self.finish.cancelled(), if !last => {}
+                () = self.rules.finish.cancelled(), if !last => {}
                 () = self.changes.changed() => {
                     if !starting {
                         tokio::time::sleep(LINGER).await;
@@ -93,23 +74,20 @@ impl Consumer {
         self.publish().await;
     }
 
-    /// One turn of every generation that is due, off the async threads.
+    /// Reads on, off the async threads. What the log has told since is looked at when everything that was due before
+    /// is read, so that no generation waits for ever.
     async fn round(&mut self, stop: &CancellationToken) -> Round {
         let mut work = std::mem::take(&mut self.work);
-        let (log, clock, stop) = (self.log.clone(), self.clock.clone(), stop.clone());
-        // Asked first: what is settled now is named in the news.
-        let settled = log.settled();
-        let news = self.changes.take();
-        let supervisor = self.log.supervisor();
+        let (log, clock, stop) = (self.rules.log.clone(), self.rules.clock.clone(), stop.clone());
+        // In this order: what is settled now is named in the news.
+        let told = (!work.pull.is_due()).then(|| (log.settled(), self.changes.take()));
         let done = tokio::task::spawn_blocking(move || {
-            supervisor.checkpoint(PART);
-            for id in work.due(&log, news, clock.uptime()) {
-                if stop.is_cancelled() {
-                    return (work, Round::Idle);
-                }
-                work.look(&log, id, &*clock);
+            log.supervisor().checkpoint(PART);
+            if let Some((settled, news)) = told {
+                work.look(&log, settled, news, clock.uptime());
             }
-            let round = work.conclude(settled, &*clock);
+            work.read(&log, &*clock, &stop);
+            let round = work.conclude(&*clock);
             (work, round)
         });
         let (work, round) = match done.await {
@@ -123,15 +101,15 @@ impl Consumer {
     }
 
     async fn publish(&mut self) {
-        let statuses = self.work.engine.statuses(self.clock.now());
-        self.statuses.send_if_modified(|shown| {
+        let statuses = self.work.engine.statuses(self.rules.clock.now());
+        self.rules.statuses.send_if_modified(|shown| {
             let changed = *shown != statuses;
             *shown = statuses;
             changed
         });
         for told in std::mem::take(&mut self.work.told) {
             // Nobody listens any more: so it ends.
-            let _ = self.told.send(told).await;
+            let _ = self.rules.told.send(told).await;
         }
     }
 }
@@ -152,37 +130,24 @@ enum Round {
 struct Work {
     engine: Engine,
     teller: Teller,
-    cursors: HashMap<GenerationId, Place>,
-    /// Those of them that are not read to their end.
-    behind: BTreeSet<GenerationId>,
+    /// Merged by time: windows are over event time, and a file that is read ahead would make the others late.
+    pull: Pull,
+    /// What begins before this stood in the file at the first look; until that is read.
+    history: HashMap<GenerationId, u64>,
     once: bool,
     live: bool,
     /// One before it has told what was live then: whatever is there when it begins is history.
     again: bool,
+    /// Everything that was there at the last look had been found then.
+    settled: bool,
     /// Uptime at which everything that was there was read but for open records.
     caught_up: Option<Duration>,
+    /// Uptime at which what waits was looked at again.
+    looked_again: Duration,
     skews: Skews,
     /// Late matches of each rule when they are told of next.
     late: HashMap<Arc<str>, u64>,
     told: Vec<Told>,
-}
-
-#[derive(Clone, Copy, Debug, Default)]
-struct Place {
-    offset: u64,
-    /// What begins before it stood in the file at the first look.
-    history: u64,
-    failures: u32,
-    /// The turn was over before the generation was.
-    more: bool,
-    /// Nothing will be read behind the cursor for now.
-    at_end: bool,
-    /// Uptime at which it began to wait.
-    waits_since: Option<Duration>,
-    /// A record stands open behind the cursor.
-    open: bool,
-    /// Uptime of its last turn.
-    looked: Duration,
 }
 
 impl Default for Work {
@@ -196,129 +161,87 @@ impl Work {
         Work {
             engine: Engine::new(rules, policy),
             teller: Teller::new(once),
-            cursors: HashMap::new(),
-            behind: BTreeSet::new(),
+            pull: Pull::by_time(),
+            history: HashMap::new(),
             once,
             live: false,
             again: false,
+            settled: false,
             caught_up: None,
+            looked_again: Duration::ZERO,
             skews: Skews::default(),
             late: HashMap::new(),
             told: Vec::new(),
         }
     }
 
-    /// Whose turn it is: what has changed, and of what is left to read that which may be read now.
-    fn due(&mut self, log: &Log, news: News, now: Duration) -> Vec<GenerationId> {
-        if news.all {
-            let all = log.generations();
-            let known: HashSet<GenerationId> = all.iter().copied().collect();
-            self.cursors.retain(|id, _| known.contains(id));
-            self.behind.retain(|id| known.contains(id));
-            return all;
+    /// What the log has told.
+    fn look(&mut self, log: &Log, settled: bool, news: News, uptime: Duration) {
+        self.settled = settled;
+        for id in self.pull.look(log, news) {
+            let seen = || log.extent(id).map_or(0, |(_, end)| end);
+            let history = if self.again && !self.live { seen() } else { log.history(id) };
+            self.history.insert(id, history);
         }
+        self.history.retain(|id, _| self.pull.knows(*id));
         let starting = self.once || !self.live;
-        let again = |place: &Place| {
-            let waits = !place.more && place.failures == 0;
-            starting || !waits || now.saturating_sub(place.looked) >= LOOK_AGAIN
-        };
-        let mut due = news.generations;
-        due.extend(self.left().filter(|(_, place)| again(place)).map(|(id, _)| id));
-        due.into_iter().collect()
+        if starting || uptime.saturating_sub(self.looked_again) >= LOOK_AGAIN {
+            self.looked_again = uptime;
+            self.pull.look_again();
+        }
     }
 
-    /// Generations that are not read to their end.
-    fn left(&self) -> impl Iterator<Item = (GenerationId, Place)> {
-        self.behind.iter().filter_map(|id| Some((*id, *self.cursors.get(id)?)))
+    fn read(&mut self, log: &Log, clock: &dyn Clock, stop: &CancellationToken) {
+        let mut read = 0;
+        while read < ROUND
+            && !stop.is_cancelled()
+            && let Some((id, pulled)) = self.pull.next(log)
+        {
+            read += pulled.bytes();
+            match pulled {
+                Pulled::Events { batch, records } => self.evaluate(&batch, records, clock.now()),
+                Pulled::Lost { .. } => {}
+                Pulled::Failed(error) => {
+                    tracing::warn!("rules cannot read generation {:x}: {error}", id.0);
+                }
+            }
+        }
     }
 
-    fn look(&mut self, log: &Log, id: GenerationId, clock: &dyn Clock) {
-        if !log.holds(id) {
-            self.cursors.remove(&id);
-            self.behind.remove(&id);
-            return;
+    /// What the reading came to.
+    fn conclude(&mut self, clock: &dyn Clock) -> Round {
+        let (now, uptime) = (clock.now(), clock.uptime());
+        let is_through = self.pull.is_through();
+        if self.once && !is_through {
+            self.caught_up = None;
         }
-        let Some((start, end)) = log.extent(id) else { return };
-        let known = self.cursors.get(&id).copied();
-        let mut place = known.unwrap_or_else(|| {
-            let history = if self.again && !self.live { end } else { log.history(id) };
-            Place { offset: start, history, ..Place::default() }
-        });
-        if place.offset < end {
-            place.looked = clock.uptime();
-            self.turn(log, id, end, &mut place, clock);
-        }
-        if place.offset < end {
-            self.behind.insert(id);
-        } else {
-            let Place { offset, history, .. } = place;
-            place = Place { offset, history, at_end: true, ..Place::default() };
-            self.behind.remove(&id);
-        }
-        self.cursors.insert(id, place);
-    }
-
-    /// What the turns came to.
-    fn conclude(&mut self, settled: bool, clock: &dyn Clock) -> Round {
-        let all_read = self.left().all(|(_, place)| place.at_end);
-        let now = clock.now();
-        if all_read && settled && !self.live && self.is_closed(clock.uptime()) {
+        if is_through && self.settled && !self.live && self.is_closed(uptime) {
             self.live = true;
             self.on_live(now);
         }
         self.with_engine(now, |engine, tell| engine.tick(now, tell));
-        if self.left().any(|(_, place)| place.more) {
+        if self.pull.is_due() {
             return Round::More;
         }
         if self.live {
             self.sum_up();
         }
-        if all_read && self.live { Round::Finished } else { Round::Idle }
+        if is_through && self.live { Round::Finished } else { Round::Idle }
     }
 
-    /// `end`: of what was seen of the generation.
-    fn turn(
-        &mut self,
-        log: &Log,
-        id: GenerationId,
-        end: u64,
-        place: &mut Place,
-        clock: &dyn Clock,
-    ) {
-        place.at_end = false;
-        place.more = false;
-        place.open = false;
-        for _ in 0..TURN {
-            let read = log.read(Cursor { generation: id, offset: place.offset });
-            if !matches!(read, Ok(Read::Waiting)) {
-                place.waits_since = None;
-            }
-            match read {
-                Ok(Read::Batch { batch, first }) => {
-                    place.failures = 0;
-                    place.offset = batch.end;
-                    self.evaluate(&batch, first, place.history, clock.now());
-                }
-                Ok(Read::Lost { to }) => place.offset = to,
-                Ok(Read::Waiting) => return self.wait(end, place, clock.uptime()),
-                Ok(Read::Finished) => {
-                    place.at_end = true;
-                    return;
-                }
-                Err(error) => {
-                    place.failures += 1;
-                    place.at_end = place.failures >= TRIES;
-                    tracing::warn!("rules cannot read generation {:x}: {error}", id.0);
-                    return;
-                }
-            }
+    /// Something changes with time alone.
+    fn is_active(&self, now: Timestamp) -> bool {
+        self.engine.is_active(now) || self.pull.fails()
+    }
+
+    fn evaluate(&mut self, batch: &Batch, records: Range<usize>, now: Timestamp) {
+        let id = batch.generation.id;
+        let history = self.history.get(&id).copied().unwrap_or(0);
+        if history <= batch.records[records.end - 1].end {
+            self.history.remove(&id);
         }
-        place.more = true;
-    }
-
-    fn evaluate(&mut self, batch: &Batch, first: usize, history: u64, now: Timestamp) {
         let Work { engine, teller, told, skews, once, .. } = self;
-        for event in batch.events().skip(first) {
+        for event in records.map(|index| batch.event(index)) {
             let live = *once || event.record.start >= history;
             let tell = &mut |line| told.push(line);
             if live && !*once {
@@ -345,17 +268,12 @@ impl Work {
         }
     }
 
-    /// Live, whatever is unfinished may stay so. With `--once` the end is fixed, and comes.
-    fn wait(&self, end: u64, place: &mut Place, uptime: Duration) {
-        let since = *place.waits_since.get_or_insert(uptime);
-        place.open = place.offset < end;
-        place.at_end = !self.once || place.offset >= end || uptime - since > PATIENCE;
-    }
-
-    /// The last records of what was there are read too, or stay open for longer than quiet closes them.
+    /// The last records of what was there are read too, or stay open for longer than quiet closes them. With `--once`
+    /// the ends are fixed, and what is missing comes.
     fn is_closed(&mut self, uptime: Duration) -> bool {
         let since = *self.caught_up.get_or_insert(uptime);
-        uptime - since >= LAST_RECORDS || !self.left().any(|(_, place)| place.open)
+        let patience = if self.once { PATIENCE } else { LAST_RECORDS };
+        uptime - since >= patience || !self.pull.is_open()
     }
 
     fn on_live(&mut self, now: Timestamp) {

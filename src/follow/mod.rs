@@ -38,6 +38,8 @@ mod packed;
 mod pattern;
 mod pending;
 mod pread;
+mod pull;
+mod queue;
 mod reader;
 mod rename;
 mod sample;
@@ -57,6 +59,8 @@ pub use changes::{Changes, Hub, News};
 pub use file::FileHandle;
 pub use incoming::Intake;
 pub use log::Log;
+pub use pull::{Pull, Pulled, Reading};
+pub use queue::Queue;
 pub use types::{LogConfig, Read};
 
 use std::path::PathBuf;

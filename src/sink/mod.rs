@@ -9,7 +9,6 @@ pub mod dead_letters;
 pub mod elasticsearch;
 pub mod file;
 pub mod kinds;
-pub mod queue;
 pub mod stdout;
 mod types;
 pub mod worker;

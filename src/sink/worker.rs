@@ -20,14 +20,15 @@ mod report;
 mod rounds;
 mod settle;
 mod size_limit;
+mod source;
 mod sums;
 mod tend;
 mod track;
 mod tracks;
+mod transit;
 mod trouble;
 mod whereabouts;
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,23 +37,24 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use self::bulk::Bulk;
-use self::deliver::{Finish, Flight, Held};
+use self::commit::Commits;
+use self::deliver::Finish;
 use self::fill::Filler;
-use self::lanes::{Birth, Lanes, MAIN};
+use self::lanes::{Birth, Lanes};
 use self::ledger::Ledger;
 use self::report::Report;
+use self::rounds::Countdown;
 use self::size_limit::SizeLimit;
+use self::source::Source;
 use self::tracks::Tracks;
+use self::transit::{Held, Transit};
 use self::trouble::Trouble;
-use self::whereabouts::Looked;
 use super::{DeadLetters, Limits, Sink};
 use crate::base::Clock;
 use crate::event::GenerationId;
 use crate::event::status::SinkStatus;
-use crate::follow::Changes;
+use crate::follow::Queue;
 use crate::privacy::Policy;
-use crate::sink::queue::Queue;
 use crate::state::Store;
 
 pub use filter::{Condition, Filter};
@@ -64,9 +66,6 @@ const DRAIN: Duration = Duration::from_secs(10);
 
 /// How often `--once` asks whether the ends are fixed.
 const ENDS_FIXED: Duration = Duration::from_millis(20);
-
-/// While nothing can be delivered, what grows is looked at no more often: for what it shows alone.
-const GLANCE: Duration = Duration::from_millis(100);
 
 /// What a worker is made of.
 #[derive(Clone)]
@@ -101,57 +100,36 @@ pub struct WorkerHandle {
     pub status: watch::Receiver<SinkStatus>,
 }
 
+/// How a worker stands to what is durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// It does not know yet where it begins.
+    New,
+    Working,
+    /// A task of ours broke, or a commit failed: it begins again from what is durable.
+    Broken,
+}
+
 /// A task; see the module. Run it once.
 pub struct Worker {
     config: Arc<WorkerConfig>,
     limits: Limits,
-    /// Where this is the worker of a lane.
-    birth: Option<Birth>,
-    lanes: Lanes,
-    changes: Changes,
+    stage: Stage,
+    /// What it reads from.
+    source: Source,
+    /// How far it is, and what became of every byte.
     tracks: Tracks,
-    /// `None` while it reads on a blocking thread.
-    filler: Option<Filler>,
-    /// Read and encoded, not yet delivered.
-    ready: Option<Bulk>,
-    /// Deliveries that failed and come again.
-    held: VecDeque<Held>,
+    /// What is read and not settled.
+    transit: Transit,
     tasks: JoinSet<Finish>,
-    flights: Vec<Flight>,
-    /// Number of the last delivery.
-    ticket: u64,
-    /// Buffers of bulks that are done.
-    spare: Vec<Bulk>,
-    size_limit: SizeLimit,
     trouble: Trouble,
-    /// The last delivery that set out before the last failure was known.
-    trouble_ticket: u64,
+    commits: Commits,
+    lanes: Lanes,
     mode: order::Progress,
+    countdown: Countdown,
     orders: mpsc::Receiver<Order>,
     report: Report,
-    looked: Option<Looked>,
-    /// Something was accepted or moved since the last commit; it is due then.
-    commit_at: Option<Instant>,
-    /// The sink keeps its own cursors.
-    own_cursors: bool,
-    /// Events that are delivered, but not confirmed before the next commit.
-    accepted: u64,
-    /// A task of ours broke, or a commit failed: begin again from what is durable.
-    restart: bool,
-    /// It knows where it stands.
-    begun: bool,
-    /// Not before this: lets a slow stream gather a few events.
-    fill_at: Instant,
-    /// When a generation that had nothing complete is looked at again.
-    look_at: Option<Instant>,
-    look_wait: Duration,
-    /// The log says that something grew or appeared.
-    changed: bool,
-    /// In trouble, no change is looked at before this.
-    glance_at: Instant,
-    /// Counts towards the next round; `None` while it does.
-    counter: Option<rounds::Counter>,
-    next_round: Option<Instant>,
+    /// It is asked to stop, and waits no longer than this for what is under way.
     drain_until: Option<Instant>,
     /// When the current pass began: what is due by then is tried in it, what is due later wakes the next.
     now: Instant,
@@ -177,44 +155,25 @@ impl Worker {
     ) -> (Worker, WorkerHandle, watch::Receiver<Ledger>) {
         let (order_sender, orders) = mpsc::channel(16);
         let (report, status, ledger) = Report::new(&config);
-        let lanes = Lanes::new();
         let earlier = birth.as_ref().map(|birth| birth.earlier.clone()).unwrap_or_default();
-        let lane = birth.as_ref().map_or(MAIN.into(), |birth| birth.row.clone());
+        let lanes = Lanes::new(birth);
         let limits = config.sink.limits();
-        let seed =
-            config.name.bytes().fold(17, |seed: u64, byte| (seed * 31 + u64::from(byte)) % 65_521);
+        let largest = limits.bytes.min(config.budget / (limits.requests + 2));
+        let filler = Filler::new(&config, lanes.targets());
         let worker = Worker {
             limits,
-            filler: Some(Filler::new(&config, lanes.targets(&birth))),
-            birth,
-            lanes,
-            changes: config.queue.changes(),
-            tracks: Tracks::new(lane, earlier),
-            ready: None,
-            held: VecDeque::new(),
+            stage: Stage::New,
+            source: Source::new(config.queue.changes(), filler),
+            tracks: Tracks::new(lanes.row().into(), earlier),
+            transit: Transit::new(SizeLimit::new(largest)),
             tasks: JoinSet::new(),
-            flights: Vec::new(),
-            ticket: 0,
-            spare: Vec::new(),
-            size_limit: SizeLimit::new(limits.bytes.min(config.budget / (limits.requests + 2))),
-            trouble: Trouble::new(seed),
-            trouble_ticket: 0,
+            trouble: Trouble::new(seed_of(&config.name)),
+            commits: Commits::default(),
+            lanes,
             mode: order::Progress::new(config.mode),
+            countdown: Countdown::new(),
             orders,
             report,
-            looked: None,
-            commit_at: None,
-            own_cursors: false,
-            accepted: 0,
-            restart: true,
-            begun: false,
-            fill_at: Instant::now(),
-            look_at: None,
-            look_wait: Duration::ZERO,
-            changed: true,
-            glance_at: Instant::now(),
-            counter: Some(rounds::Counter::default()),
-            next_round: None,
             drain_until: None,
             now: Instant::now(),
             config: Arc::new(config),
@@ -235,16 +194,13 @@ impl Worker {
                 break;
             }
             let wake = self.next_wake();
-            let (draining, looks_away) = (self.drain_until.is_some(), self.looks_away());
+            let draining = self.drain_until.is_some();
+            let listens = self.source.listens(self.in_trouble(), self.now);
             tokio::select! {
                 () = stop.cancelled(), if !draining => self.drain(),
                 Some(order) = self.orders.recv() => self.obey(order),
                 Some(finish) = self.tasks.join_next() => self.finish(finish).await,
-                () = self.changes.changed(), if !self.changed && !looks_away => {
-                    self.changed = true;
-                    self.glance_at = Instant::now() + GLANCE;
-                    self.look_wait = Duration::ZERO;
-                }
+                () = self.source.changed(), if listens => self.source.hear(),
                 () = tokio::time::sleep_until(wake) => {}
             }
         }
@@ -254,16 +210,11 @@ impl Worker {
     /// Everything that can be done without waiting for anybody.
     async fn advance(&mut self) {
         self.now = Instant::now();
-        if self.restart && !self.is_busy() && !self.trouble.is_on(self.now) {
+        if self.stage != Stage::Working && !self.is_busy() && !self.in_trouble() {
             self.begin().await;
         }
-        if !self.restart {
-            let news = std::mem::take(&mut self.changed);
-            if news {
-                self.look();
-                self.forget_disbelieved().await;
-                self.report.touch();
-            }
+        if self.stage == Stage::Working {
+            let news = self.take_news().await;
             self.rest(news);
             self.begin_round();
             if self.commit_is_due() {
@@ -278,15 +229,37 @@ impl Worker {
         self.publish(false);
     }
 
+    /// `true` where the log has told something.
+    async fn take_news(&mut self) -> bool {
+        let news = self.source.take_told();
+        if news {
+            self.look();
+            self.forget_disbelieved().await;
+            self.report.touch();
+        }
+        news
+    }
+
     /// What the log has told since the last look.
     fn look(&mut self) {
-        let news = self.changes.take();
+        let news = self.source.news();
         self.tracks.discover(&self.config, &news);
         self.lanes.fence.pass_on(&news);
-        if self.filler.is_some() {
+        if self.source.is_at_rest() {
             let forgotten = self.tracks.forget(&self.config);
             self.lanes.fence.forget(&forgotten);
         }
+    }
+
+    /// Begins again from what is durable, as soon as nothing is under way.
+    fn break_off(&mut self) {
+        if self.stage == Stage::Working {
+            self.stage = Stage::Broken;
+        }
+    }
+
+    fn in_trouble(&self) -> bool {
+        self.trouble.is_on(self.now)
     }
 
     /// A delivery or a reading is under way.
@@ -294,8 +267,9 @@ impl Worker {
         !self.tasks.is_empty()
     }
 
-    fn looks_away(&self) -> bool {
-        self.trouble.is_on(self.now) && self.glance_at > self.now
+    /// Nothing is under way, and nothing of what was read waits.
+    fn has_nothing_left(&self) -> bool {
+        !self.is_busy() && self.transit.is_empty()
     }
 
     fn drain(&mut self) {
@@ -305,18 +279,15 @@ impl Worker {
     }
 
     fn is_finished(&self) -> bool {
-        let nothing_left = !self.is_busy()
-            && self.ready.is_none()
-            && self.held.is_empty()
-            && self.commit_at.is_none();
+        let works = self.stage == Stage::Working;
+        let is_through = works && self.has_nothing_left() && self.commits.at.is_none();
         match self.drain_until {
             Some(until) => {
-                let stuck =
-                    self.trouble.is_on(self.now) || !self.mode.may_deliver() || self.restart;
-                self.now >= until || (nothing_left && !self.restart) || (stuck && !self.is_busy())
+                let stuck = self.in_trouble() || !self.mode.may_deliver() || !works;
+                self.now >= until || is_through || (stuck && !self.is_busy())
             }
             None if self.mode.is_once() && !self.is_busy() && self.is_hopeless() => true,
-            None => nothing_left && !self.restart && self.mode.is_over(),
+            None => is_through && self.mode.is_over(),
         }
     }
 
@@ -325,33 +296,32 @@ impl Worker {
     fn is_hopeless(&self) -> bool {
         let given_up =
             |held: &Held| trouble::is_hopeless(held.bulk.attempts, held.bulk.blocked.is_some());
-        let left = self.ready.is_none() && self.round_is_read() && !self.held.is_empty();
-        self.trouble.is_hopeless() || (left && self.held.iter().all(given_up))
+        let Transit { ready, held, .. } = &self.transit;
+        let left = ready.is_none() && self.round_is_read() && !held.is_empty();
+        self.trouble.is_hopeless() || (left && held.iter().all(given_up))
     }
 
     /// The next moment at which something is due by itself.
     fn next_wake(&self) -> Instant {
         let dues = [
-            self.commit_at,
-            Some(self.fill_at),
-            self.look_at,
+            self.commits.at,
             self.trouble.until(),
             self.drain_until,
             self.report.due(),
-            self.next_round,
+            self.countdown.next,
             self.lanes.due(),
             self.mode.waits_for_ends().then(|| self.now + ENDS_FIXED),
-            self.looks_away().then_some(self.glance_at),
         ];
-        let held = self.held.iter().filter_map(|held| held.not_before);
-        let later = dues.into_iter().flatten().chain(held).filter(|due| *due > self.now);
+        let source = self.source.dues(self.in_trouble(), self.now);
+        let all = dues.into_iter().flatten().chain(source).chain(self.transit.dues());
+        let later = all.filter(|due| *due > self.now);
         later.min().unwrap_or_else(|| self.now + Duration::from_secs(3600))
     }
 
     async fn end(mut self) -> SinkStatus {
         self.tasks.abort_all();
-        let whole = self.flights.is_empty() && (self.held.is_empty() || !self.own_cursors);
-        if self.commit_at.is_some() && whole && !self.restart && !self.trouble.is_on(self.now) {
+        let works = self.stage == Stage::Working;
+        if self.commits.at.is_some() && self.may_commit() && works && !self.in_trouble() {
             self.commit().await;
         }
         for (status, ledger) in self.lanes.end().await {
@@ -362,6 +332,11 @@ impl Worker {
         self.publish(true);
         self.report.last()
     }
+}
+
+/// Workers that fail at the same moment do not come again at the same moment.
+fn seed_of(name: &str) -> u64 {
+    name.bytes().fold(17, |seed: u64, byte| (seed * 31 + u64::from(byte)) % 65_521)
 }
 
 #[cfg(test)]

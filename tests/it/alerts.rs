@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
-use logwarden::alert::{Change, Consumer, Outputs, RuleConfig, Told, defaults};
+use logwarden::alert::{Change, Outputs, RuleConfig, Rules, Told, defaults};
 use logwarden::base::{Clock, SystemClock, Timestamp};
 use logwarden::event::IdKey;
 use logwarden::event::status::RuleState;
@@ -44,7 +44,8 @@ impl Engine {
         let config = LogConfig { sources, once, host: "here".into(), key, intake: None };
         let log = Log::open(config, clock.clone());
         log.settle(Store::ephemeral(), Vec::new());
-        let (consumer, outputs) = Consumer::new(log.clone(), rules, &Arc::default(), clock, once);
+        let (rules, outputs) = Rules::new(log.clone(), rules, &Arc::default(), clock, once);
+        let consumer = rules.consumer();
         let stop = CancellationToken::new();
         let task = tokio::spawn(consumer.run(stop.clone()));
         Engine { log, outputs, stop, task }
@@ -162,6 +163,24 @@ async fn once_tells_everything_that_fired_and_ends() {
     told.sort();
     assert_eq!(told, ["errors fired [busy] 5", "errors resolved [busy] 7", "fatal fired [] 1"]);
     engine.log.stop();
+}
+
+/// Whichever file were read first, its last errors would make those of the other late.
+#[tokio::test(flavor = "multi_thread")]
+async fn errors_that_stand_in_two_files_are_counted_together_while_catching_up() {
+    let home = tempfile::tempdir().unwrap();
+    let (one, other) = (home.path().join("one.log"), home.path().join("other.log"));
+    let past = Timestamp::from_seconds(1_700_000_000);
+    let write = |path: &Path, second| {
+        append(path, past.plus(Duration::from_secs(second)), "ERROR", "failure");
+    };
+    [0, 2, 4, 7200].into_iter().for_each(|second| write(&one, second));
+    [1, 3, 10_800].into_iter().for_each(|second| write(&other, second));
+    let both = SourceConfig { paths: vec![one, other], ..source("app", Path::new("")) };
+    let mut engine = Engine::start(vec![both], defaults(), true);
+    assert_eq!(brief(&engine.next().await), "errors fired [app] 5");
+    assert!(brief(&engine.next().await).starts_with("errors resolved [app]"));
+    assert_eq!(engine.end().await, Vec::<String>::new());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use logwarden::alert::{self, Consumer};
+use logwarden::alert::{self, Rules};
 use logwarden::archive::Archive;
 use logwarden::base::clock::ManualClock;
 use logwarden::base::{Clock, Timestamp};
@@ -133,8 +133,8 @@ impl Machine {
     fn judge(&self) {
         let rules = alert::defaults();
         let (log, clock) = (self.log.clone(), self.clock.clone());
-        let (consumer, mut outputs) = Consumer::new(log, rules, &Arc::default(), clock, false);
-        tokio::spawn(consumer.run(self.stop.clone()));
+        let (rules, mut outputs) = Rules::new(log, rules, &Arc::default(), clock, false);
+        tokio::spawn(rules.consumer().run(self.stop.clone()));
         tokio::spawn(async move { while outputs.told.recv().await.is_some() {} });
     }
 

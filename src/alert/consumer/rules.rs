@@ -19,17 +19,17 @@ use crate::privacy::Policy;
 const TOLD: usize = 256;
 
 /// Makes consumers, one after the other: each begins at zero and publishes where the one before did.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Rules {
-    log: Log,
+    pub(super) log: Log,
     rules: Vec<RuleConfig>,
     policy: Arc<Policy>,
-    clock: Arc<dyn Clock>,
+    pub(super) clock: Arc<dyn Clock>,
     once: bool,
-    begun: AtomicBool,
-    finish: CancellationToken,
-    statuses: watch::Sender<Vec<RuleStatus>>,
-    told: mpsc::Sender<Told>,
+    begun: Arc<AtomicBool>,
+    pub(super) finish: CancellationToken,
+    pub(super) statuses: watch::Sender<Vec<RuleStatus>>,
+    pub(super) told: mpsc::Sender<Told>,
 }
 
 impl Rules {
@@ -45,7 +45,7 @@ impl Rules {
         let (statuses, statuses_out) = watch::channel(begun);
         let (told, told_out) = mpsc::channel(TOLD);
         let policy = policy.clone();
-        let begun = AtomicBool::new(false);
+        let begun = Arc::default();
         let finish = CancellationToken::new();
         let rules = Rules { log, rules, policy, clock, once, begun, finish, statuses, told };
         (rules, Outputs { statuses: statuses_out, told: told_out })
@@ -59,15 +59,7 @@ impl Rules {
     pub fn consumer(&self) -> Consumer {
         let mut work = Work::new(self.rules.clone(), &self.policy, self.once);
         work.again = self.begun.swap(true, Ordering::Relaxed);
-        Consumer {
-            log: self.log.clone(),
-            changes: self.log.changes(),
-            clock: self.clock.clone(),
-            work,
-            finish: self.finish.clone(),
-            statuses: self.statuses.clone(),
-            told: self.told.clone(),
-        }
+        Consumer { rules: self.clone(), changes: self.log.changes(), work }
     }
 }
 

@@ -5,8 +5,7 @@ use std::io;
 use std::sync::{Arc, Mutex};
 
 use crate::event::{Cursor, GenerationId, Mark};
-use crate::follow::{Changes, Hub, News, Read};
-use crate::sink::queue::Queue;
+use crate::follow::{Changes, Hub, News, Queue, Read};
 
 /// How far the main worker has read: no lane goes further.
 #[derive(Debug)]

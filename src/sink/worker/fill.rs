@@ -1,6 +1,7 @@
 //! Log → bulk: reads, filters, protects and encodes, off the async threads. Moves no cursor.
 
-use std::collections::VecDeque;
+use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::WorkerConfig;
@@ -9,21 +10,17 @@ use super::filter::Filter;
 use super::lanes::Targets;
 use super::prefix::Prefix;
 use crate::base::{sanitize, with_causes};
-use crate::event::{Batch, Cursor, SourceName};
-use crate::follow::Read;
+use crate::event::{Batch, GenerationId, SourceName};
+use crate::follow::{Pull, Pulled, Queue, Reading};
 use crate::privacy::{KeyError, Policy, protect};
 use crate::sink::Sink;
-use crate::sink::queue::Queue;
 
 /// Where to read on in one generation.
 #[derive(Debug)]
 pub(super) struct Position {
     pub track: usize,
-    pub cursor: Cursor,
-    /// What the log had told of it when this was made.
-    pub news: u64,
-    /// Records that begin here or later wait for another pass.
-    pub until: u64,
+    /// Up to the end of the round, or of what was seen.
+    pub reading: Reading,
     /// What is done already is not read into a bulk again.
     pub done: Prefix,
 }
@@ -42,8 +39,8 @@ pub(super) struct Room {
 #[derive(Debug, Default)]
 pub(super) struct Filled {
     pub bulk: Bulk,
-    /// Track → where to read on.
-    pub reached: Vec<(usize, u64)>,
+    /// Track → how far it is read.
+    pub reached: Vec<(usize, Reading)>,
     /// Track → its source.
     pub sources: Vec<(usize, SourceName)>,
     /// Done in place: filtered, or without a wire form.
@@ -55,26 +52,20 @@ pub(super) struct Filled {
     pub elsewhere: Vec<Place>,
     /// Destroyed before they were read.
     pub lost: Vec<Place>,
-    /// Nothing complete was there behind the place that was reached, when this was the last news of the track.
-    pub waiting: Vec<(usize, u64)>,
     pub errors: Vec<std::io::Error>,
-    /// Tracks that could not be read now.
-    pub troubled: Vec<usize>,
     /// The bulk is as large as it may be; more is there.
     pub full: bool,
 }
 
-/// Reads for one sink. Fair: one batch of a generation, then the next generation.
+/// Reads for one sink.
 pub(super) struct Filler {
     queue: Arc<dyn Queue>,
     sink: Arc<dyn Sink>,
     policy: Arc<Policy>,
     filter: Filter,
     targets: Targets,
-    /// The batch in which the last bulk ended, so that it is not looked up again.
-    pub rest: Option<(Arc<Batch>, usize)>,
-    /// The track whose turn it is.
-    turn: usize,
+    /// Keeps whose turn it is, and the batch in which the last bulk ended, from one pass to the next.
+    pull: Pull,
 }
 
 impl Filler {
@@ -85,8 +76,7 @@ impl Filler {
             policy: config.policy.clone(),
             filter: config.filter.clone(),
             targets,
-            rest: None,
-            turn: 0,
+            pull: Pull::fair(),
         }
     }
 
@@ -95,114 +85,92 @@ impl Filler {
         self.targets = targets;
     }
 
+    /// Memory goes back.
+    pub(super) fn release(&mut self) {
+        self.pull.release();
+    }
+
     pub(super) fn fill(&mut self, positions: Vec<Position>, room: Room, buffer: Bulk) -> Filled {
         let mut filled = Filled { bulk: buffer, ..Filled::default() };
-        let mut open: VecDeque<Position> = positions.into();
-        let first = open.iter().position(|position| position.track >= self.turn).unwrap_or(0);
-        open.rotate_left(first);
+        self.pull.set(positions.iter().map(|position| position.reading));
+        let positions: HashMap<GenerationId, &Position> =
+            positions.iter().map(|position| (position.reading.generation, position)).collect();
         let mut read = 0;
-        while let Some(mut position) = open.pop_front() {
-            let from = position.cursor.offset;
-            self.turn = position.track + 1;
-            let more = self.read_one(&mut position, room, &mut filled);
-            read += position.cursor.offset - from;
-            filled.full |= more && read >= LONGEST_PASS;
-            if filled.full {
-                // It was interrupted: it stays its turn.
-                self.turn = position.track;
-                open.push_front(position);
-                break;
+        while !filled.full
+            && let Some((generation, pulled)) = self.pull.next(&*self.queue)
+        {
+            let position = positions[&generation];
+            read += pulled.bytes();
+            match pulled {
+                Pulled::Events { batch, records } => {
+                    self.take(&batch, records, position, room, &mut filled);
+                }
+                Pulled::Lost { from: start, to: end } => {
+                    filled.lost.push(Place { track: position.track, start, end });
+                }
+                Pulled::Failed(error) => filled.errors.push(error),
             }
-            match more {
-                true => open.push_back(position),
-                false => filled.reached.push((position.track, position.cursor.offset)),
-            }
+            filled.full |= read >= LONGEST_PASS && self.pull.is_due();
         }
-        filled.reached.extend(open.into_iter().map(|left| (left.track, left.cursor.offset)));
+        let readings = self.pull.readings();
+        filled.reached = readings.map(|read| (positions[&read.generation].track, *read)).collect();
         filled
     }
 
-    /// `true` where more may be read from this generation now.
-    fn read_one(&mut self, position: &mut Position, room: Room, filled: &mut Filled) -> bool {
-        let (track, from) = (position.track, position.cursor.offset);
-        match self.read(position.cursor) {
-            Ok(Read::Batch { batch, first }) => {
-                filled.sources.push((track, batch.generation.source.clone()));
-                self.policy.refresh();
-                if let Err(error) = self.take(&batch, first, position, room, filled) {
-                    filled.errors.push(cannot_seal(&batch, &error));
-                    filled.waiting.push((track, position.news));
-                    filled.troubled.push(track);
-                    return false;
-                }
-                let moved = position.cursor.offset > from;
-                moved && position.cursor.offset < position.until
-            }
-            Ok(Read::Lost { to }) if to > from => {
-                filled.lost.push(Place { track, start: from, end: to });
-                position.cursor.offset = to;
-                to < position.until
-            }
-            Ok(Read::Lost { .. } | Read::Waiting | Read::Finished) => {
-                filled.waiting.push((track, position.news));
-                false
-            }
-            Err(error) => {
-                filled.waiting.push((track, position.news));
-                filled.troubled.push(track);
-                filled.errors.push(error);
-                false
-            }
-        }
-    }
-
-    fn read(&mut self, cursor: Cursor) -> std::io::Result<Read> {
-        if let Some((batch, first)) = self.rest.take()
-            && batch.generation.id == cursor.generation
-            && batch.records.get(first).is_some_and(|record| record.start == cursor.offset)
-        {
-            return Ok(Read::Batch { batch, first });
-        }
-        self.queue.read(cursor)
-    }
-
+    /// What finds no room, or cannot be sealed now, stays in the pull.
     fn take(
         &mut self,
         batch: &Arc<Batch>,
-        first: usize,
-        position: &mut Position,
+        records: Range<usize>,
+        position: &Position,
         room: Room,
         filled: &mut Filled,
-    ) -> Result<(), KeyError> {
-        for index in first..batch.records.len() {
-            let event = batch.event(index);
-            let (start, end) = (event.record.start, event.record.end);
-            let place = Place { track: position.track, start, end };
-            if start >= position.until {
-                return Ok(());
-            }
-            if !position.done.contains(start) {
-                let taken = match self.filter.passes(&event) {
-                    true => self.encode(batch, index, room, filled)?,
-                    false => Taken::Filtered,
-                };
-                match taken {
-                    Taken::Filtered => {
-                        filled.skipped_events += 1;
-                        join(&mut filled.skipped, place);
-                    }
-                    Taken::Elsewhere => join(&mut filled.elsewhere, place),
-                    Taken::Added { day } => filled.add(place, day, batch),
-                    Taken::NoRoom => {
-                        filled.full = true;
-                        self.rest = Some((batch.clone(), index));
-                        return Ok(());
-                    }
+    ) {
+        filled.sources.push((position.track, batch.generation.source.clone()));
+        self.policy.refresh();
+        for index in records {
+            match self.take_one(batch, index, position, room, filled) {
+                Ok(Taken::NoRoom) => {
+                    filled.full = true;
+                    return self.pull.give_back(batch.clone(), index);
+                }
+                Ok(_) => {}
+                Err(error) => {
+                    filled.errors.push(cannot_seal(batch, &error));
+                    return self.pull.refuse(batch, index);
                 }
             }
-            position.cursor.offset = end;
         }
-        Ok(())
+    }
+
+    fn take_one(
+        &mut self,
+        batch: &Batch,
+        index: usize,
+        position: &Position,
+        room: Room,
+        filled: &mut Filled,
+    ) -> Result<Taken, KeyError> {
+        let event = batch.event(index);
+        let (start, end) = (event.record.start, event.record.end);
+        if position.done.contains(start) {
+            return Ok(Taken::Before);
+        }
+        let place = Place { track: position.track, start, end };
+        let taken = match self.filter.passes(&event) {
+            true => self.encode(batch, index, room, filled)?,
+            false => Taken::Filtered,
+        };
+        match taken {
+            Taken::Filtered => {
+                filled.skipped_events += 1;
+                join(&mut filled.skipped, place);
+            }
+            Taken::Elsewhere => join(&mut filled.elsewhere, place),
+            Taken::Added { day } => filled.add(place, day, batch),
+            Taken::Before | Taken::NoRoom => {}
+        }
+        Ok(taken)
     }
 
     /// The body grows only where it is added. The first of a bulk always has room.
@@ -243,6 +211,8 @@ fn cannot_seal(batch: &Batch, error: &KeyError) -> std::io::Error {
 
 /// What became of one event of a batch.
 enum Taken {
+    /// Done already.
+    Before,
     Added {
         /// That names its index.
         day: i32,

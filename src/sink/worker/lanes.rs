@@ -93,9 +93,11 @@ impl Drop for Parked {
     }
 }
 
-/// The lanes of one main worker.
+/// The lanes of one main worker; none where it is the worker of a lane itself.
 #[derive(Debug)]
 pub(super) struct Lanes {
+    /// Of the worker of a lane.
+    pub birth: Option<Birth>,
     pub fence: Arc<Fence>,
     pub parked: Vec<Parked>,
     /// It becomes a lane as soon as nothing is under way.
@@ -110,15 +112,27 @@ pub(super) struct Lanes {
 }
 
 impl Lanes {
-    pub(super) fn new() -> Self {
-        let (fence, look_at) = (Fence::new(), Instant::now());
-        let stop = CancellationToken::new();
-        Lanes { fence, parked: Vec::new(), asked: None, meeting: None, look_at, passed: 0, stop }
+    pub(super) fn new(birth: Option<Birth>) -> Self {
+        Lanes {
+            birth,
+            fence: Fence::new(),
+            parked: Vec::new(),
+            asked: None,
+            meeting: None,
+            look_at: Instant::now(),
+            passed: 0,
+            stop: CancellationToken::new(),
+        }
     }
 
-    /// Whose events a worker of this birth takes now.
-    pub(super) fn targets(&self, birth: &Option<Birth>) -> Targets {
-        match birth {
+    /// The name of this worker's rows.
+    pub(super) fn row(&self) -> &str {
+        self.birth.as_ref().map_or(MAIN, |birth| &birth.row)
+    }
+
+    /// Whose events this worker takes now.
+    pub(super) fn targets(&self) -> Targets {
+        match &self.birth {
             Some(birth) => Targets::Only(birth.target.clone()),
             None => Targets::AllBut(self.parked.iter().map(|lane| lane.target.clone()).collect()),
         }

@@ -42,11 +42,19 @@ pub enum Order {
 pub(super) struct Progress {
     mode: Mode,
     pub base: Base,
+    round: Round,
+}
+
+/// A delivery of what was there at its beginning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Round {
+    None,
+    /// Its ends are not fixed yet.
+    Asked,
     /// Up to the ends kept in the tracks.
-    pub round: bool,
-    /// A round was asked for, and has not begun.
-    asked: bool,
-    over: bool,
+    Begun,
+    /// It was the last one.
+    Over,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,13 +74,15 @@ impl Progress {
             Mode::Once => Base::Once,
             Mode::Rounds(rounds) => Base::Rounds(rounds),
         };
-        let asked = matches!(mode, Mode::Once | Mode::Rounds(_));
-        Progress { mode, base, round: false, asked, over: false }
+        let round = match mode {
+            Mode::Once | Mode::Rounds(_) => Round::Asked,
+            Mode::Auto | Mode::Armed => Round::None,
+        };
+        Progress { mode, base, round }
     }
 
     fn pause(&mut self, by: String, since: Timestamp) {
-        *self =
-            Progress { base: Base::Paused { by, since }, asked: false, ..Progress::new(self.mode) };
+        (self.base, self.round) = (Base::Paused { by, since }, Round::None);
     }
 
     fn resume(&mut self) {
@@ -84,17 +94,15 @@ impl Progress {
 
     /// A pause holds until it is lifted.
     fn finish(&mut self) {
-        let paused = matches!(self.base, Base::Paused { .. });
-        let finishing = Progress::new(Mode::Once);
-        *self = match paused {
-            true => Progress { base: self.base.clone(), asked: false, ..finishing },
-            false => finishing,
-        };
+        match self.base {
+            Base::Paused { .. } => (self.mode, self.round) = (Mode::Once, Round::None),
+            _ => *self = Progress::new(Mode::Once),
+        }
     }
 
     pub(super) fn may_deliver(&self) -> bool {
         // What comes before the ends are fixed need not wait for them.
-        self.round || matches!(self.base, Base::Auto | Base::Once)
+        self.is_in_round() || matches!(self.base, Base::Auto | Base::Once)
     }
 
     pub(super) fn is_once(&self) -> bool {
@@ -103,26 +111,29 @@ impl Progress {
 
     /// `--once` has delivered everything.
     pub(super) fn is_over(&self) -> bool {
-        self.over
+        self.round == Round::Over
     }
 
     /// One round more, up to the ends as they are then.
     pub(super) fn ask(&mut self) {
-        self.asked = true;
+        self.round = Round::Asked;
     }
 
     /// The ends of the round that was asked for are not fixed yet.
     pub(super) fn waits_for_ends(&self) -> bool {
-        self.asked
+        self.round == Round::Asked
+    }
+
+    pub(super) fn is_in_round(&self) -> bool {
+        self.round == Round::Begun
     }
 
     fn begin_round(&mut self) {
-        (self.asked, self.round) = (false, true);
+        self.round = Round::Begun;
     }
 
     pub(super) fn end_round(&mut self) {
-        self.round = false;
-        self.over = self.base == Base::Once;
+        self.round = if self.is_once() { Round::Over } else { Round::None };
     }
 }
 
@@ -144,9 +155,7 @@ impl Worker {
             Order::Finish => self.mode.finish(),
             Order::Retry => {
                 self.trouble.wait_no_longer();
-                for held in &mut self.held {
-                    held.not_before = held.not_before.map(|at| at.min(self.now));
-                }
+                self.transit.retry(self.now);
             }
             Order::Where(place) => self.look_for(place),
         }
@@ -156,7 +165,7 @@ impl Worker {
     /// Begins the round that was asked for, when the ends are known. What is being read now was begun before they are
     /// fixed: that nothing was there says nothing of them.
     pub(super) fn begin_round(&mut self) {
-        if self.filler.is_some() && self.mode.waits_for_ends() && self.config.queue.settled() {
+        if self.source.is_at_rest() && self.mode.waits_for_ends() && self.config.queue.settled() {
             // What was found between the last look and this one belongs to it.
             self.look();
             self.tracks.fix_ends();
@@ -166,7 +175,7 @@ impl Worker {
 
     /// A round is over when everything up to its ends is confirmed.
     pub(super) fn end_round(&mut self) {
-        if self.mode.round && self.round_is_through() && self.commit_at.is_none() {
+        if self.mode.is_in_round() && self.round_is_through() && self.commits.at.is_none() {
             self.mode.end_round();
             self.plan_round();
             self.report.touch();
@@ -175,11 +184,10 @@ impl Worker {
 
     /// Everything of the round is delivered, but perhaps not committed.
     pub(super) fn round_is_through(&self) -> bool {
-        let empty = !self.is_busy() && self.ready.is_none() && self.held.is_empty();
-        empty && self.round_is_read()
+        self.has_nothing_left() && self.round_is_read()
     }
 
     pub(super) fn round_is_read(&self) -> bool {
-        self.mode.round && self.tracks.are_read()
+        self.mode.is_in_round() && self.tracks.are_read()
     }
 }

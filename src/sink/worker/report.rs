@@ -67,11 +67,7 @@ impl Report {
 
     /// What another worker did of what this one left to it.
     pub(super) fn take_over(&mut self, other: &SinkStatus) {
-        self.status.confirmed_events += other.confirmed_events;
-        self.status.duplicates += other.duplicates;
-        self.status.dropped_events += other.dropped_events;
-        self.status.dead_letters += other.dead_letters;
-        self.status.unprotected_values += other.unprotected_values;
+        add_counts(&mut self.status, other);
         self.touched = true;
     }
 
@@ -155,13 +151,18 @@ impl Report {
     }
 }
 
+/// What another worker of the sink did.
+fn add_counts(told: &mut SinkStatus, other: &SinkStatus) {
+    told.confirmed_events += other.confirmed_events;
+    told.duplicates += other.duplicates;
+    told.dropped_events += other.dropped_events;
+    told.dead_letters += other.dead_letters;
+    told.unprotected_values += other.unprotected_values;
+}
+
 /// What a lane does beside the rest of its sink.
 fn add_lane(told: &mut SinkStatus, lane: &SinkStatus) {
-    told.confirmed_events += lane.confirmed_events;
-    told.duplicates += lane.duplicates;
-    told.dropped_events += lane.dropped_events;
-    told.dead_letters += lane.dead_letters;
-    told.unprotected_values += lane.unprotected_values;
+    add_counts(told, lane);
     told.rate += lane.rate;
     told.in_flight_events += lane.in_flight_events;
     told.oldest_waiting = told.oldest_waiting.into_iter().chain(lane.oldest_waiting).min();
@@ -182,28 +183,27 @@ impl Worker {
             return;
         }
         self.report.measure(now);
-        let flying = self.flights.iter().map(|flight| flight.input).sum();
+        let flights = &self.transit.flights;
+        let flying = flights.iter().map(|flight| flight.input).sum();
         let bytes = |ledger: &Ledger| {
             // A lane's own tracks hold what was left to it earlier.
-            let earlier = if self.birth.is_none() { ledger.earlier } else { 0 };
+            let earlier = if self.lanes.birth.is_none() { ledger.earlier } else { 0 };
             let seen = self.tracks.seen() + earlier;
             ledger::account(ledger, seen, self.tracks.outstanding(), flying)
         };
         let own = bytes(self.tracks.ledger());
         let state = self.state(own.in_flight + own.waiting);
-        let held = self.held.iter().map(|held| &held.bulk.blocked);
-        let blocked = held.chain(self.flights.iter().map(|flight| &flight.blocked)).flatten();
         let mut told = SinkStatus {
             state,
-            blocked: blocked.into_iter().next().cloned(),
-            in_flight_events: self.flights.iter().map(|flight| flight.events).sum(),
-            oldest_waiting: self.oldest_waiting().into_iter().chain(self.report.oldest).min(),
+            blocked: self.transit.blocked().cloned(),
+            in_flight_events: flights.iter().map(|flight| flight.events).sum(),
+            oldest_waiting: self.transit.oldest().into_iter().chain(self.report.oldest).min(),
             asked: self.asked(),
             paused_by: match &self.mode.base {
                 Base::Paused { by, .. } => Some(by.clone()),
                 _ => None,
             },
-            round: self.mode.round || self.mode.waits_for_ends(),
+            round: self.mode.is_in_round() || self.mode.waits_for_ends(),
             ..self.report.status.clone()
         };
         let mut ledger = *self.tracks.ledger();
@@ -213,7 +213,7 @@ impl Worker {
         }
         if let Some(reason) = &told.blocked
             && matches!(told.state, SinkState::Idle | SinkState::Shipping)
-            && (self.size_limit.nothing_passes()
+            && (self.transit.size_limit.nothing_passes()
                 || !self.lanes.are_passed(self.report.status.confirmed_events))
         {
             told.state = SinkState::Blocked { reason: reason.clone() };
@@ -235,7 +235,7 @@ impl Worker {
             return SinkState::Stopped;
         }
         if let Base::Paused { by, since } = &self.mode.base
-            && !self.mode.round
+            && !self.mode.is_in_round()
         {
             return SinkState::Paused { by: by.clone(), since: *since };
         }
@@ -249,13 +249,16 @@ impl Worker {
             };
         }
         match &self.mode.base {
-            Base::Armed if !self.mode.round => SinkState::Armed,
-            Base::Rounds(_) if !self.mode.round && behind > 0 => SinkState::Resting {
+            Base::Armed if !self.mode.is_in_round() => SinkState::Armed,
+            Base::Rounds(_) if !self.mode.is_in_round() && behind > 0 => SinkState::Resting {
                 next: self
-                    .next_round
+                    .countdown
+                    .next
                     .map(|at| self.config.clock.now().plus(at.saturating_duration_since(self.now))),
             },
-            _ if !self.flights.is_empty() || self.ready.is_some() => SinkState::Shipping,
+            _ if !self.transit.flights.is_empty() || self.transit.ready.is_some() => {
+                SinkState::Shipping
+            }
             _ if behind > 0 && self.is_busy() => SinkState::Shipping,
             _ => SinkState::Idle,
         }

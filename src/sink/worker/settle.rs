@@ -6,12 +6,11 @@ use std::time::Duration;
 use tokio::task::JoinError;
 use tokio::time::Instant;
 
-use super::Worker;
 use super::bulk::Bulk;
-use super::deliver::{Finish, Held};
+use super::deliver::Finish;
 use super::ledger::Fate;
 use super::size_limit::{Body, Verdict};
-use crate::base::backoff::Backoff;
+use super::{Stage, Worker};
 use crate::base::bytes;
 use crate::sink::{Delivery, Outcome, Refusal, SinkError};
 
@@ -25,11 +24,9 @@ impl Worker {
             Ok(Finish::Counted(counter)) => self.take_counted(counter),
             Ok(Finish::LookedUp(place, found)) => self.take_looked_up(place, found),
             Ok(Finish::Delivered(mut bulk, delivery)) => {
-                let flight = self.flights.iter().find(|flight| flight.ticket == bulk.ticket);
-                bulk.took = flight.map_or(Duration::ZERO, |flight| flight.set_out.elapsed());
-                self.flights.retain(|flight| flight.ticket != bulk.ticket);
+                self.transit.land(&mut bulk);
                 match bulk.is_whole() {
-                    _ if self.restart => {}
+                    _ if self.stage != Stage::Working => {}
                     true => self.settle(*bulk, delivery).await,
                     false => self.lost("the sink has not given back what it was given"),
                 }
@@ -41,7 +38,7 @@ impl Worker {
     /// What a task of ours held is gone, by a panic perhaps: everything unconfirmed is read again.
     fn lost(&mut self, error: impl Display) {
         self.fail(format!("an internal error: {error}"), None, None);
-        self.restart = true;
+        self.break_off();
     }
 
     async fn settle(&mut self, bulk: Bulk, delivery: Delivery) {
@@ -86,13 +83,13 @@ impl Worker {
         blocked: Option<String>,
     ) {
         bulk.attempts += 1;
-        self.held.push_front(Held { bulk, not_before: None });
+        self.transit.hold_first(bulk);
         self.fail(error, after, blocked);
     }
 
     pub(super) fn fail(&mut self, error: String, after: Option<Duration>, blocked: Option<String>) {
-        self.trouble_ticket = self.ticket;
-        let wait = self.trouble.strike(after, blocked, self.config.clock.now());
+        let now = self.config.clock.now();
+        let wait = self.trouble.strike(after, blocked, now, self.transit.ticket);
         let (behind, wait) = (bytes::size(self.tracks.outstanding()), bytes::duration(wait));
         self.report.error(format!("{error}; {behind} wait in the files; next try in {wait}"));
     }
@@ -100,39 +97,41 @@ impl Worker {
     /// Its body was taken as one.
     fn note_size(&mut self, bulk: &Bulk) {
         let (ticket, bytes, carried) = (bulk.ticket, bulk.bytes(), bulk.items.carried());
-        self.size_limit.went_through(Body { ticket, bytes, carried });
-        if self.size_limit.suspects_any() {
+        let size_limit = &mut self.transit.size_limit;
+        size_limit.went_through(Body { ticket, bytes, carried });
+        if size_limit.suspects_any() {
             for place in &bulk.places {
-                self.size_limit.acquit(self.tracks.event(*place));
+                size_limit.acquit(self.tracks.event(*place));
             }
         }
     }
 
     fn halve(&mut self, bulk: &Bulk) {
-        self.size_limit.refused(bulk.bytes());
+        self.transit.size_limit.refused(bulk.bytes());
         for half in bulk.halve().into_iter().rev() {
-            self.held.push_front(Held { bulk: half, not_before: None });
+            self.transit.hold_first(half);
         }
     }
 
     async fn refused_alone(&mut self, mut bulk: Bulk, reason: String) {
         let event = self.tracks.event(bulk.places[0]);
         let carried = bulk.items.carried();
-        match self.size_limit.refused_alone(event, carried, self.ticket) {
+        match self.transit.size_limit.refused_alone(event, carried, self.transit.ticket) {
             Verdict::TooLarge => {
                 let outcome = Outcome::Reject(Refusal::too_large());
                 self.settle_items(bulk, vec![outcome]).await;
             }
             // Nothing may pass what waits.
-            _ if self.own_cursors => self.again(bulk, reason.clone(), None, Some(reason)),
+            _ if self.commits.own_cursors => self.again(bulk, reason.clone(), None, Some(reason)),
             Verdict::Waits { blocked } => {
                 bulk.attempts += 1;
-                self.wait_aside(bulk, None, blocked.then_some(reason));
+                bulk.blocked = blocked.then_some(reason);
+                self.transit.wait_aside(bulk, None);
             }
             Verdict::NothingPasses => {
                 bulk.attempts += 1;
                 // Behind the others, so that each of them is tried in its turn.
-                self.held.push_back(Held { bulk, not_before: None });
+                self.transit.hold_last(bulk);
                 self.fail(reason.clone(), None, Some(reason));
             }
         }
@@ -171,9 +170,7 @@ impl Worker {
             }
         }
         let delivered = bulk.len() - retries.len() - refused.len() - shut.len() - broken.len();
-        // What set out before the last failure proves nothing.
-        let news = proven && delivered + refused.len() > 0 && bulk.ticket > self.trouble_ticket;
-        if news && self.trouble.clear() {
+        if proven && delivered + refused.len() > 0 && self.trouble.clear_by(bulk.ticket) {
             self.report.recovered();
         }
         if proven && delivered > 0 {
@@ -195,7 +192,7 @@ impl Worker {
         if !retries.is_empty() {
             self.retry(&bulk, retries, all, after, None);
         }
-        self.recycle(bulk);
+        self.transit.recycle(bulk);
         self.after_progress();
     }
 
@@ -207,7 +204,7 @@ impl Worker {
 
     /// The target broke at these events; others go on meanwhile. `delivered`: those of the same bulk that it took.
     fn retry_broken(&mut self, bulk: &Bulk, indices: &[usize], delivered: usize) {
-        if self.own_cursors {
+        if self.commits.own_cursors {
             return self.retry(bulk, indices.to_vec(), true, None, None);
         }
         let confirmed = self.report.confirmed_events();
@@ -216,7 +213,7 @@ impl Worker {
         for part in indices.chunks(if alone { 1 } else { indices.len() }) {
             let mut part = Bulk { broke_at, ..bulk.only(part.iter().copied()) };
             part.attempts += 1;
-            self.wait_aside(part, None, None);
+            self.transit.wait_aside(part, None);
         }
     }
 
@@ -224,7 +221,7 @@ impl Worker {
         let fate = if with_commit { Fate::Accepted } else { Fate::Confirmed };
         self.tracks.complete(bulk.places[index], fate);
         match with_commit {
-            true => self.accepted += 1,
+            true => self.commits.accepted += 1,
             false => self.report.confirmed(1),
         }
     }
@@ -245,24 +242,15 @@ impl Worker {
         let mut part = bulk.only(indices.into_iter());
         part.attempts += 1;
         // A sink that keeps its own cursors cannot commit over a gap: nothing may pass what waits.
-        if all || self.own_cursors {
+        if all || self.commits.own_cursors {
             if !self.trouble.is_on(Instant::now()) {
                 let why = blocked.clone().unwrap_or_else(|| "the target asks to wait".into());
                 self.fail(why, after, blocked);
             }
-            self.held.push_front(Held { bulk: part, not_before: None });
-            return;
+            return self.transit.hold_first(part);
         }
-        self.wait_aside(part, after, blocked);
-    }
-
-    /// It comes again when its own back-off is over; others go on.
-    fn wait_aside(&mut self, mut part: Bulk, after: Option<Duration>, blocked: Option<String>) {
         part.blocked = blocked;
-        let seed = self.ticket;
-        let backoff = part.backoff.get_or_insert_with(|| Backoff::new(seed));
-        let wait = backoff.next_wait().max(after.unwrap_or_default());
-        self.held.push_back(Held { bulk: part, not_before: Some(Instant::now() + wait) });
+        self.transit.wait_aside(part, after);
     }
 }
 

@@ -14,12 +14,10 @@ pub(super) enum Mood {
     Unread,
     /// The prefix stands beyond the cursor.
     Moved,
-    /// It could not be read at the last try.
-    Troubled,
 }
 
 impl Mood {
-    const ALL: [Mood; 5] = [Mood::Open, Mood::Waiting, Mood::Unread, Mood::Moved, Mood::Troubled];
+    const ALL: [Mood; 4] = [Mood::Open, Mood::Waiting, Mood::Unread, Mood::Moved];
 }
 
 /// What one track adds.
@@ -53,7 +51,7 @@ pub(super) struct Sums {
     pub outstanding: u64,
     pub left: u64,
     /// Indices of tracks, by [`Mood`].
-    sets: [BTreeSet<usize>; 5],
+    sets: [BTreeSet<usize>; 4],
 }
 
 impl Sums {

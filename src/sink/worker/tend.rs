@@ -10,6 +10,7 @@ use super::lanes::{Birth, MAIN, Parked, Targets};
 use super::ledger::Fate;
 use super::order::{Base, Mode, Order};
 use super::prefix::Prefix;
+use super::transit::Transit;
 use super::{Worker, WorkerConfig};
 use crate::event::status::{SinkState, SinkStatus};
 use crate::event::{Cursor, GenerationId};
@@ -43,7 +44,7 @@ impl Worker {
             let cursor = Cursor { generation: row.generation, offset: row.offset };
             lanes.entry(row.lane).or_default().push(cursor);
         }
-        if lanes.is_empty() || self.birth.is_some() || !self.lanes.are_none() {
+        if lanes.is_empty() || self.lanes.birth.is_some() || !self.lanes.are_none() {
             return;
         }
         let own: HashMap<GenerationId, u64> = self.stored_cursors().into_iter().map(pair).collect();
@@ -106,10 +107,10 @@ impl Worker {
 
     /// Called after refusals: has some target refused often enough, or too much?
     pub(super) fn consider_lanes(&mut self, bulk: &Bulk, refused: &[usize], tries: u32) {
-        let held = self.held.iter().filter(|held| held.bulk.blocked.is_some());
+        let held = self.transit.held.iter().filter(|held| held.bulk.blocked.is_some());
         let much = held.map(|held| held.bulk.bytes()).sum::<usize>() > self.config.budget / 4;
-        let possible = self.birth.is_none()
-            && !self.own_cursors
+        let possible = self.lanes.birth.is_none()
+            && !self.commits.own_cursors
             && !self.mode.is_once()
             && self.lanes.asked.is_none()
             && self.lanes.parked.len() < MOST;
@@ -142,9 +143,9 @@ impl Worker {
             fence: self.lanes.fence.clone(),
         };
         self.start_lane(birth, Mode::Auto);
-        let targets = self.lanes.targets(&None);
+        let targets = self.lanes.targets();
         self.leave_to_lanes(&targets);
-        if let Some(filler) = &mut self.filler {
+        if let Some(filler) = &mut self.source.filler {
             filler.choose(targets);
         }
         // It was that target, not the sink.
@@ -157,7 +158,8 @@ impl Worker {
     /// What is read and not delivered, as far as it belongs to a lane now.
     fn leave_to_lanes(&mut self, targets: &Targets) {
         let sink = self.config.sink.clone();
-        let bulks = self.held.iter_mut().map(|held| &mut held.bulk).chain(&mut self.ready);
+        let Transit { held, ready, .. } = &mut self.transit;
+        let bulks = held.iter_mut().map(|held| &mut held.bulk).chain(ready.iter_mut());
         for bulk in bulks {
             let (ours, theirs): (Vec<usize>, Vec<usize>) =
                 (0..bulk.len()).partition(|index| targets.have(&*sink, bulk.items.item(*index)));
@@ -170,8 +172,8 @@ impl Worker {
             let blocked = None;
             *bulk = Bulk { ticket: bulk.ticket, blocked, ..bulk.only(ours.into_iter()) };
         }
-        self.held.retain(|held| !held.bulk.is_empty());
-        self.ready = self.ready.take().filter(|bulk| !bulk.is_empty());
+        held.retain(|held| !held.bulk.is_empty());
+        *ready = ready.take().filter(|bulk| !bulk.is_empty());
     }
 
     /// Lanes begin and end here.
@@ -196,7 +198,7 @@ impl Worker {
         self.put_new_rows(&advanced);
         self.lanes.fence.raise(advanced.into_iter());
         let left = self.look_at_lanes();
-        if self.filler.is_some() && self.lanes.asked.is_none() {
+        if self.source.is_at_rest() && self.lanes.asked.is_none() {
             for (index, _) in left.iter().enumerate().rev().filter(|(_, left)| **left == 0) {
                 self.end_lane(index).await;
             }
@@ -251,8 +253,8 @@ impl Worker {
         self.config.store.remove_lane(&self.config.name, &row);
         self.tracks.take_over(&ledger);
         self.report.take_over(&status);
-        if let Some(filler) = &mut self.filler {
-            filler.choose(self.lanes.targets(&None));
+        if let Some(filler) = &mut self.source.filler {
+            filler.choose(self.lanes.targets());
         }
         self.lanes.meeting = None;
     }

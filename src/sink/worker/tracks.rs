@@ -12,8 +12,9 @@ use super::ledger::{Fate, Ledger};
 use super::prefix::Prefix;
 use super::sums::{Mood, Share, Sums};
 use super::track::Track;
+use super::whereabouts::Looked;
 use crate::event::{Cursor, GenerationId, Mark, SourceName};
-use crate::follow::News;
+use crate::follow::{News, Reading};
 use crate::sink::Cursors;
 
 #[derive(Debug, Default)]
@@ -48,8 +49,8 @@ pub(super) struct Tracks {
     ledger: Ledger,
     /// As it was at the last commit of a sink that commits.
     durable: Ledger,
-    /// The event that somebody looks at, and what became of it since.
-    watched: Option<(Cursor, Option<Fate>)>,
+    /// The event that somebody looks at.
+    pub(super) looked: Option<Looked>,
 }
 
 impl Tracks {
@@ -77,7 +78,8 @@ impl Tracks {
     }
 
     fn begin(&mut self, done: HashMap<GenerationId, Prefix>, config: &WorkerConfig) {
-        let before: Vec<_> = self.iter().map(|track| (track.generation, track.done())).collect();
+        let before: Vec<_> =
+            self.iter().map(|track| (track.reading.generation, track.done())).collect();
         self.all.clear();
         self.free.clear();
         self.known.clear();
@@ -165,17 +167,13 @@ impl Tracks {
         let known = from + prefix.beyond();
         let begun =
             *self.begun.entry(generation).and_modify(|at| *at = known.min(*at)).or_insert(known);
+        // Where no round is, nothing is wanted for it.
+        let reading = Reading::new(cursor, end.max(prefix.reach())).up_to(0);
         self.insert(Track {
-            generation,
+            reading,
             source: SourceName::default(),
-            read: from,
-            end: end.max(prefix.reach()),
             prefix,
             committed: from,
-            news: 0,
-            waiting: None,
-            troubled: 0,
-            until: 0,
             begun,
             earlier: self.earlier.get(&generation).copied().unwrap_or(0),
         });
@@ -191,7 +189,7 @@ impl Tracks {
         if index == self.all.len() {
             self.all.push(None);
         }
-        self.known.insert(track.generation, index);
+        self.known.insert(track.reading.generation, index);
         self.sums.replace(index, Share::default(), track.share());
         self.advanced.insert(index);
         self.all[index] = Some(track);
@@ -241,9 +239,9 @@ impl Tracks {
 
     fn change<R>(&mut self, index: usize, change: impl FnOnce(&mut Track) -> R) -> R {
         let track = self.all[index].as_mut().expect("a track is kept while a place names it");
-        let (before, read) = (track.share(), track.read);
+        let (before, read) = (track.share(), track.reading.offset);
         let result = change(track);
-        if read != track.read {
+        if read != track.reading.offset {
             self.advanced.insert(index);
         }
         self.sums.replace(index, before, track.share());
@@ -270,32 +268,17 @@ impl Tracks {
 
     /// The bytes of this place are done.
     pub(super) fn complete(&mut self, place: Place, fate: Fate) {
-        if let Some((event, _)) = self.watched
-            && self.is_at(place, event)
-        {
-            self.watched = Some((event, Some(fate)));
+        let is_it = self.looked.as_ref().is_some_and(|looked| self.is_at(place, looked.place));
+        if is_it && let Some(looked) = &mut self.looked {
+            looked.fate = Some(fate);
         }
         let bytes = self.change(place.track, |track| track.complete(place.start, place.end));
         self.ledger.add(fate, bytes, place.start < self.at(place.track).earlier);
     }
 
-    /// It is read up to here.
-    pub(super) fn reach(&mut self, index: usize, read: u64) {
-        self.change(index, |track| track.reach(read));
-    }
-
-    /// Nothing complete was there when `news` was the last that the log had told of it.
-    pub(super) fn wait(&mut self, index: usize, news: u64, is_troubled: bool) {
-        self.change(index, |track| track.wait(news, is_troubled));
-    }
-
-    /// From now on it is noted what becomes of this event.
-    pub(super) fn watch(&mut self, event: Cursor) {
-        self.watched = Some((event, None));
-    }
-
-    pub(super) fn watched_fate(&self) -> Option<Fate> {
-        self.watched.and_then(|(_, fate)| fate)
+    /// It was read so far.
+    pub(super) fn follow(&mut self, index: usize, read: &Reading) {
+        self.change(index, |track| track.reading.follow(read));
     }
 
     pub(super) fn is_at(&self, place: Place, event: Cursor) -> bool {
@@ -304,7 +287,7 @@ impl Tracks {
     }
 
     pub(super) fn generation(&self, index: usize) -> GenerationId {
-        self.at(index).generation
+        self.at(index).reading.generation
     }
 
     pub(super) fn source(&self, index: usize) -> SourceName {
@@ -349,43 +332,41 @@ impl Tracks {
         let unread: BTreeSet<usize> =
             moods.iter().flat_map(|mood| self.sums.of(*mood)).copied().collect();
         self.change_each(unread.into_iter().collect(), |track| {
-            track.until = track.end;
-            track.waiting = None;
+            track.reading.until = track.reading.end;
+            track.reading.look_again();
         });
     }
 
     /// Where there may be something to read.
     pub(super) fn positions(&self, round: bool) -> Vec<Position> {
-        let end = |track: &Track| if round { track.until } else { track.end };
-        let open = self.of_mood(Mood::Open);
-        let open = open.filter(|(_, track)| track.read < end(track).min(track.end));
-        let position = |(index, track): (usize, &Track)| Position {
-            track: index,
-            cursor: Cursor { generation: track.generation, offset: track.read },
-            news: track.news,
-            until: end(track),
-            done: track.prefix.clone(),
+        let position = |(index, track): (usize, &Track)| {
+            let Reading { until, end, .. } = track.reading;
+            let reading = track.reading.up_to(if round { until } else { end });
+            let position = || Position { track: index, reading, done: track.prefix.clone() };
+            reading.is_due().then(position)
         };
-        open.map(position).collect()
+        self.of_mood(Mood::Open).filter_map(position).collect()
     }
 
     /// Every generation is read up to the end of the round, or as far as anything complete is there.
     pub(super) fn are_read(&self) -> bool {
-        self.of_mood(Mood::Unread).all(|(_, track)| track.is_through())
+        self.of_mood(Mood::Unread).all(|(_, track)| track.reading.is_through())
     }
 
     /// An unfinished record may have been closed by time since.
     pub(super) fn look_again(&mut self) {
         let waiting = self.sums.of(Mood::Waiting).iter().copied().collect();
-        self.change_each(waiting, |track| track.waiting = None);
+        self.change_each(waiting, |track| track.reading.look_again());
     }
 
     pub(super) fn some_wait(&self) -> bool {
         !self.sums.of(Mood::Waiting).is_empty()
     }
 
+    /// Some generation could not be read at the last try.
     pub(super) fn some_are_troubled(&self) -> bool {
-        !self.sums.of(Mood::Troubled).is_empty()
+        let mut unread = self.of_mood(Mood::Open).chain(self.of_mood(Mood::Waiting));
+        unread.any(|(_, track)| track.reading.fails())
     }
 
     /// Reads again whatever is not done.

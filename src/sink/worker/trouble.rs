@@ -34,6 +34,8 @@ pub(super) struct Trouble {
     pub attempts: u32,
     /// A person is needed, for this reason. It goes on trying all the same.
     pub blocked: Option<String>,
+    /// The last delivery that set out before the last failure was known.
+    ticket: u64,
 }
 
 impl Trouble {
@@ -46,6 +48,7 @@ impl Trouble {
             next: Timestamp::default(),
             attempts: 0,
             blocked: None,
+            ticket: 0,
         }
     }
 
@@ -56,6 +59,7 @@ impl Trouble {
         after: Option<Duration>,
         blocked: Option<String>,
         now: Timestamp,
+        ticket: u64,
     ) -> Duration {
         let wait = self.backoff.next_wait().max(after.unwrap_or_default());
         self.until = Some(Instant::now() + wait);
@@ -63,12 +67,18 @@ impl Trouble {
         self.next = now.plus(wait);
         self.attempts += 1;
         self.blocked = blocked;
+        self.ticket = ticket;
         wait
     }
 
     /// The target asked for less.
     pub(super) fn slow_down(&mut self) {
         self.slow_until = Some(Instant::now() + SLOW);
+    }
+
+    /// The same of this delivery: what set out before the last failure proves nothing.
+    pub(super) fn clear_by(&mut self, ticket: u64) -> bool {
+        ticket > self.ticket && self.clear()
     }
 
     /// Something went through; `true` where that is news.

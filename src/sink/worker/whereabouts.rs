@@ -11,7 +11,9 @@ use crate::privacy::shown;
 /// The event that somebody looks at.
 #[derive(Debug)]
 pub(super) struct Looked {
-    place: Cursor,
+    pub place: Cursor,
+    /// What became of it since.
+    pub fate: Option<Fate>,
     found: Option<Found>,
 }
 
@@ -39,8 +41,7 @@ pub(super) fn look_up(config: &WorkerConfig, place: Cursor) -> Option<Found> {
 
 impl Worker {
     pub(super) fn look_for(&mut self, place: Cursor) {
-        self.tracks.watch(place);
-        self.looked = Some(Looked { place, found: None });
+        self.tracks.looked = Some(Looked { place, fate: None, found: None });
         let config = self.config.clone();
         self.tasks.spawn_blocking(move || {
             super::deliver::Finish::LookedUp(place, look_up(&config, place))
@@ -48,7 +49,7 @@ impl Worker {
     }
 
     pub(super) fn take_looked_up(&mut self, place: Cursor, found: Option<Found>) {
-        if let Some(looked) = self.looked.as_mut().filter(|looked| looked.place == place) {
+        if let Some(looked) = self.tracks.looked.as_mut().filter(|looked| looked.place == place) {
             looked.found = found;
             self.report.touch();
         }
@@ -56,7 +57,7 @@ impl Worker {
 
     /// The event that was asked for, and where it is now.
     pub(super) fn asked(&self) -> Option<Asked> {
-        let looked = self.looked.as_ref()?;
+        let looked = self.tracks.looked.as_ref()?;
         Some(Asked { place: looked.place, state: self.state_of(looked) })
     }
 
@@ -71,21 +72,20 @@ impl Worker {
             return LineState::Filtered;
         }
         let in_lane = found.and_then(|found| self.lanes.asked(&found.target, looked.place));
-        match self.tracks.watched_fate() {
+        match looked.fate {
             Some(Fate::DeadLetter) => LineState::DeadLetter,
             Some(Fate::Lost) => LineState::Lost,
             Some(Fate::Filtered) => LineState::Filtered,
             _ if in_lane.is_some() => in_lane.unwrap_or(LineState::Waiting),
             _ if !track.prefix.contains(offset) => {
-                let set_aside = self.ready.iter().chain(self.held.iter().map(|held| &held.bulk));
-                let mut places = set_aside.flat_map(|bulk| &bulk.places);
+                let mut places = self.transit.set_aside().flat_map(|bulk| &bulk.places);
                 let is_set_aside = places.any(|place| self.tracks.is_at(*place, looked.place));
-                match offset < track.read && !is_set_aside {
+                match offset < track.reading.offset && !is_set_aside {
                     true => LineState::InFlight,
                     false => LineState::Waiting,
                 }
             }
-            _ if self.own_cursors && offset >= track.committed => LineState::InFlight,
+            _ if self.commits.own_cursors && offset >= track.committed => LineState::InFlight,
             None if found.is_some_and(|found| found.is_letter) => LineState::DeadLetter,
             _ => LineState::Delivered,
         }

@@ -12,9 +12,8 @@ use crate::event::{
     Batch, Cursor, Decode, Flags, Generation, GenerationId, IdKey, Identity, Mark, Part, Position,
     Record,
 };
-use crate::follow::{Changes, Hub, News, Read};
+use crate::follow::{Changes, Hub, News, Queue, Read};
 use crate::privacy::Outgoing;
-use crate::sink::queue::Queue;
 use crate::sink::{Cursors, Delivery, Items, Limits, Outcome, Sink, SinkError};
 use futures::future::BoxFuture;
 

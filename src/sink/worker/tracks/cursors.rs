@@ -15,7 +15,7 @@ impl Tracks {
     }
 
     pub(in crate::sink::worker) fn prefixes(&self) -> HashMap<GenerationId, Prefix> {
-        let here = self.iter().map(|track| (track.generation, track.prefix.clone()));
+        let here = self.iter().map(|track| (track.reading.generation, track.prefix.clone()));
         let elsewhere = self.elsewhere.iter().map(|(id, done)| (*id, done.clone()));
         here.chain(elsewhere).collect()
     }
@@ -30,7 +30,7 @@ impl Tracks {
         for index in self.sums.of(Mood::Moved).iter().copied().collect::<Vec<_>>() {
             let (generation, offset) = self.change(index, |track| {
                 track.committed = track.prefix.end();
-                (track.generation, track.committed)
+                (track.reading.generation, track.committed)
             });
             each(Cursor { generation, offset });
         }
@@ -43,13 +43,14 @@ impl Tracks {
 
     /// How far everything is read.
     pub(in crate::sink::worker) fn reads(&self) -> impl Iterator<Item = (GenerationId, u64)> {
-        self.iter().map(|track| (track.generation, track.read))
+        self.iter().map(|track| (track.reading.generation, track.reading.offset))
     }
 
     /// The same of what is new or was read since the last call.
     pub(in crate::sink::worker) fn take_advanced(&mut self) -> Vec<(GenerationId, u64)> {
         let advanced = std::mem::take(&mut self.advanced).into_iter();
-        advanced.map(|index| (self.at(index).generation, self.at(index).read)).collect()
+        let read = advanced.map(|index| &self.at(index).reading);
+        read.map(|reading| (reading.generation, reading.offset)).collect()
     }
 
     /// Every generation that is known, each at the end of its prefix.
@@ -60,7 +61,7 @@ impl Tracks {
 
     /// The same without those that the log does not know (yet): a sink that keeps its own cursors has them.
     pub(in crate::sink::worker) fn cursors_here(&self) -> Cursors {
-        self.iter().map(|track| cursor(track.generation, &track.prefix)).collect()
+        self.iter().map(|track| cursor(track.reading.generation, &track.prefix)).collect()
     }
 }
 

@@ -9,8 +9,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::base::{SystemClock, Timestamp};
 use crate::event::{Identity, Mark};
-use crate::follow::{Changes, Hub, Read};
-use crate::sink::queue::Queue;
+use crate::follow::{Changes, Hub, Queue, Read};
 use crate::sink::worker::ledger::account;
 use crate::sink::worker::tests::fake::FakeSink;
 use crate::sink::worker::{Filter, Mode};
@@ -147,8 +146,16 @@ impl Bench {
             Step::Done(..) => {}
             Step::Wait(number, stale, troubled) => {
                 if let Some(&index) = self.tracks.known.get(&id(number)) {
-                    let news = self.tracks.at(index).news.saturating_sub(u64::from(*stale));
-                    self.tracks.wait(index, news, *troubled);
+                    let mut read = self.tracks.at(index).reading;
+                    if *stale {
+                        // The log tells of it while it is read.
+                        self.tracks.change(index, |track| track.hear(read.end));
+                    }
+                    match troubled {
+                        true => read.fail(),
+                        false => read.wait(),
+                    }
+                    self.tracks.follow(index, &read);
                 }
             }
             Step::LookAgain => self.tracks.look_again(),
@@ -171,11 +178,13 @@ impl Bench {
         let Some(&index) = self.tracks.known.get(&id) else { return };
         let track = self.tracks.at(index);
         // What is there may be more than the worker has heard of.
-        let there = self.queue.extent(id).map_or(track.end, |(_, end)| end);
-        let (start, end) = (track.read, (track.read + length).min(there));
+        let there = self.queue.extent(id).map_or(track.reading.end, |(_, end)| end);
+        let mut read = track.reading;
+        let (start, end) = (read.offset, (read.offset + length).min(there));
         if start < end {
             self.under_way.push(Place { track: index, start, end });
-            self.tracks.reach(index, end);
+            read.reach(end);
+            self.tracks.follow(index, &read);
         }
     }
 
@@ -184,7 +193,10 @@ impl Bench {
             .tracks
             .iter()
             .filter(|track| track.committed != track.prefix.end())
-            .map(|track| Cursor { generation: track.generation, offset: track.prefix.end() })
+            .map(|track| Cursor {
+                generation: track.reading.generation,
+                offset: track.prefix.end(),
+            })
             .collect();
         let mut told = Vec::new();
         self.tracks.commit(&mut |cursor| told.push(cursor));
@@ -200,22 +212,23 @@ impl Bench {
         for (index, track) in tracks.all.iter().enumerate() {
             let Some(track) = track else { continue };
             walked.replace(index, Share::default(), track.share());
-            prop_assert_eq!(tracks.known.get(&track.generation), Some(&index));
-            prop_assert!(track.end >= track.prefix.reach());
+            prop_assert_eq!(tracks.known.get(&track.reading.generation), Some(&index));
+            prop_assert!(track.reading.end >= track.prefix.reach());
         }
         prop_assert_eq!(&tracks.sums, &walked);
         prop_assert_eq!(tracks.iter().count(), tracks.known.len());
         prop_assert_eq!(tracks.all.len(), tracks.known.len() + tracks.free.len());
-        prop_assert_eq!(tracks.are_read(), tracks.iter().all(Track::is_through));
+        prop_assert_eq!(tracks.are_read(), tracks.iter().all(|track| track.reading.is_through()));
         prop_assert_eq!(tracks.moved(), tracks.iter().any(|t| t.prefix.end() > t.committed));
         for round in [false, true] {
             let open = |track: &&Track| {
-                let end = if round { track.until.min(track.end) } else { track.end };
-                track.read < end && track.waiting != Some(track.news)
+                let Reading { offset, end, until, .. } = track.reading;
+                let end = if round { until.min(end) } else { end };
+                offset < end && !track.reading.waits()
             };
-            let wanted: Vec<_> = tracks.iter().filter(open).map(|t| t.generation).collect();
+            let wanted: Vec<_> = tracks.iter().filter(open).map(|t| t.reading.generation).collect();
             let found = tracks.positions(round);
-            let found: Vec<_> = found.iter().map(|position| position.cursor.generation).collect();
+            let found: Vec<_> = found.iter().map(|position| position.reading.generation).collect();
             prop_assert_eq!(found, wanted);
         }
         let bytes = account(tracks.ledger(), tracks.seen(), tracks.outstanding(), 0);
@@ -230,9 +243,10 @@ impl Bench {
         }
         self.take(&Step::Look);
         for track in self.tracks.known.values().copied().collect::<Vec<_>>() {
-            let (start, end) = (self.tracks.at(track).prefix.end(), self.tracks.at(track).end);
+            let (start, end) =
+                (self.tracks.at(track).prefix.end(), self.tracks.at(track).reading.end);
             self.tracks.complete(Place { track, start, end }, Fate::Filtered);
-            self.tracks.reach(track, end);
+            self.tracks.change(track, |track| track.reading.reach(end));
         }
         let seen = self.tracks.seen();
         for number in 0..6 {
@@ -322,7 +336,7 @@ fn a_cursor_that_the_sink_keeps_waits_until_the_log_knows_its_generation() {
     bench.take(&Step::Forget);
     bench.take(&Step::Extent(1, 0, 20, true));
     bench.take(&Step::Look);
-    assert_eq!(bench.tracks.of(id).map(|track| track.read), Some(7));
+    assert_eq!(bench.tracks.of(id).map(|track| track.reading.offset), Some(7));
 }
 
 /// An older state is put back, and the file is not there: it may still come, else the sink has all there was.
@@ -340,5 +354,5 @@ fn a_cursor_beyond_what_was_seen_waits_until_it_is_known_what_became_of_the_file
     bench.config.store.put_generation(GenerationRow { ended: Some(Timestamp(1)), ..row });
     bench.queue.hub.mark(&News::of([id]));
     bench.take(&Step::Look);
-    assert_eq!(bench.tracks.of(id).map(|track| track.read), Some(20));
+    assert_eq!(bench.tracks.of(id).map(|track| track.reading.offset), Some(20));
 }

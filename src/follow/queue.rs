@@ -1,9 +1,9 @@
-//! What a worker needs of the log: an ordered, replayable queue for each generation.
+//! What a consumer needs of the log: an ordered, replayable queue for each generation.
 
 use std::io;
 
+use super::{Changes, Log, Read};
 use crate::event::{Cursor, GenerationId, Mark};
-use crate::follow::{Changes, Log, Read};
 
 /// The [`Log`], or what stands for it in a test.
 pub trait Queue: Send + Sync {
