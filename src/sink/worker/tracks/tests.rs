@@ -354,5 +354,5 @@ fn a_cursor_beyond_what_was_seen_waits_until_it_is_known_what_became_of_the_file
     bench.config.store.put_generation(GenerationRow { ended: Some(Timestamp(1)), ..row });
     bench.queue.hub.mark(&News::of([id]));
     bench.take(&Step::Look);
-    assert_eq!(bench.tracks.of(id).map(|track| track.read), Some(20));
+    assert_eq!(bench.tracks.of(id).map(|track| track.reading.offset), Some(20));
 }
