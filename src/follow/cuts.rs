@@ -1,6 +1,5 @@
 //! Cuts: record boundaries that time made, not the bytes. A cut is durable before anybody gets the event before it.
 
-use std::fs::File;
 use std::io;
 use std::time::Duration;
 
@@ -14,6 +13,7 @@ use super::reader::CAP;
 use super::sample::{hole_end, last_line_end};
 use super::single::in_force;
 use crate::base::Timestamp;
+use crate::base::guarded::File;
 use crate::event::{Encoding, FileId};
 use crate::format::{Context, End, Fit, Format, Framer, Joins, is_unfinished_json};
 use crate::state::GenerationRow;

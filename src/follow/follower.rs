@@ -97,6 +97,8 @@ pub(in crate::follow) struct Seen {
     pub vacant: HashMap<PathBuf, (usize, Duration)>,
     /// Inodes that are there and cannot be opened now.
     pub unopened: HashSet<u64>,
+    /// Mounts that do not answer.
+    pub stuck: BTreeSet<PathBuf>,
     /// Compressed files that were read to their end, with their birth.
     pub passed: HashMap<Place, i64>,
 }
@@ -169,6 +171,9 @@ impl Follower {
             self.conclude();
         }
         let sweep = self.schedule.sweep_is_due(self.now());
+        if sweep {
+            self.look_after_mounts();
+        }
         if !self.shared.once() {
             self.look_around(&hints, sweep);
         }

@@ -44,6 +44,7 @@ mod shared;
 mod single;
 mod sources;
 mod stamps;
+mod stuck;
 mod types;
 mod unpack;
 pub mod view;

@@ -61,8 +61,13 @@ impl Follower {
     /// As [`Follower::look`], at a compressed file. `true` where readers see something new.
     pub fn look_at_packed(&mut self, id: FileId, packed: &Arc<Packed>) -> bool {
         let now = self.now();
+        let original = match packed.original.metadata() {
+            Ok(original) => original,
+            Err(error) => return self.cannot_look(id, &error),
+        };
+        self.answers(id);
         let Some(tracked) = self.catalog.get_mut(id) else { return false };
-        tracked.links = packed.original.metadata().map_or(tracked.links, |found| found.nlink());
+        tracked.links = original.nlink();
         let size = packed.copy.metadata().map_or(0, |copy| copy.len());
         let progress = packed.progress();
         let version = packed.version_now();

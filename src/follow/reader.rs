@@ -5,7 +5,6 @@
 
 mod long;
 
-use std::fs::File;
 use std::io;
 use std::sync::{Arc, MutexGuard};
 
@@ -18,6 +17,7 @@ use super::shared::Shared;
 use super::single::in_force;
 use super::types::Read;
 use crate::base::Timestamp;
+use crate::base::guarded::File;
 use crate::event::{Batch, Cursor, Encoding, Flags, Generation, Record};
 use crate::format::{self, Context, End, Format, Framed, Framer};
 

@@ -1,7 +1,6 @@
 //! Names change, descriptors stay: who was renamed, and who came and went between two looks.
 
 use std::collections::HashSet;
-use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
@@ -12,7 +11,7 @@ use super::identify::decide::Origin;
 use super::identity::{self, Place, name_of};
 use super::locate::COARSE;
 use super::names;
-use crate::base::Timestamp;
+use crate::base::{Timestamp, guarded};
 use crate::event::FileId;
 use crate::event::status::FileState;
 
@@ -142,7 +141,7 @@ impl Follower {
                 if is_new && names::root(&path) != root {
                     continue;
                 }
-                let Ok(metadata) = fs::metadata(&path) else {
+                let Ok(metadata) = guarded::metadata(&path) else {
                     news = true;
                     continue;
                 };

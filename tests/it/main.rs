@@ -20,6 +20,8 @@ mod fake_elasticsearch;
 mod fault_proxy;
 mod formats;
 mod formats_any_input;
+mod fuse;
+mod hung_mount;
 mod judging_elasticsearch;
 mod keys;
 mod kills;

@@ -15,6 +15,9 @@ use crate::base::backoff::Backoff;
 /// A connection that takes longer is none.
 const CONNECT: Duration = Duration::from_secs(5);
 
+/// Files of passwords and certificates that take longer cannot be read now.
+const READ: Duration = Duration::from_secs(15);
+
 pub(super) struct Node {
     url: Url,
     state: Mutex<State>,
@@ -76,7 +79,9 @@ impl Node {
             return Ok(transport.clone());
         }
         let trusted = tls::trusted(connection, &self.url).await?;
-        let transport = Transport::new(&self.url, &connection.login, trusted)?;
+        let (url, login) = (self.url.clone(), connection.login.clone());
+        let made = off_the_async_threads(move || Transport::new(&url, &login, trusted));
+        let transport = made.await?;
         self.state().transport = Some(transport.clone());
         Ok(transport)
     }
@@ -101,5 +106,19 @@ pub(super) async fn dial(url: &Url) -> Result<TcpStream, Failure> {
             let seconds = CONNECT.as_secs();
             Err(Failure::Unreachable(format!("{url} does not answer within {seconds} s")))
         }
+    }
+}
+
+/// For what reads files: a file system may take its time, or not answer at all.
+pub(super) async fn off_the_async_threads<T: Send + 'static>(
+    read: impl FnOnce() -> Result<T, Failure> + Send + 'static,
+) -> Result<T, Failure> {
+    let cannot = |reason: &str| {
+        Failure::Settings(format!("cannot read the files of passwords and certificates ({reason})"))
+    };
+    match timeout(READ, tokio::task::spawn_blocking(read)).await {
+        Ok(Ok(read)) => read,
+        Ok(Err(_)) => Err(cannot("by a fault in Logwarden")),
+        Err(_) => Err(cannot("their file system does not answer")),
     }
 }

@@ -8,7 +8,6 @@ pub(in crate::follow) mod decide;
 mod evidence;
 mod known;
 
-use std::fs::File;
 use std::io;
 use std::sync::Arc;
 
@@ -20,6 +19,7 @@ use super::first_pass::FINISHED;
 use super::follower::Follower;
 use super::identity::Head;
 use super::notices::{self, Topic};
+use crate::base::guarded::File;
 use crate::event::status::FileState;
 use crate::event::{FileId, GenerationId, Identity, Level};
 use crate::state::absolute;

@@ -23,7 +23,7 @@ fn what_was_unpacked_since_the_last_look_is_looked_at_before_it_is_judged() {
     let mut follower = Follower::new(shared, Watch::none());
     let id = follower
         .track(
-            Arc::new(File::open(&path).unwrap()),
+            Arc::new(File::open(&path).unwrap().into()),
             0,
             &path,
             crate::follow::identify::decide::Origin::Path,

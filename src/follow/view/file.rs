@@ -117,7 +117,10 @@ impl FileView {
             || facts.cuts != self.facts.cuts
             || facts.is_live() != self.facts.is_live();
         let formats_changed = facts.formats != self.facts.formats;
-        let changed = tail_changed || formats_changed || facts.state != self.facts.state;
+        let changed = tail_changed
+            || formats_changed
+            || facts.state != self.facts.state
+            || facts.stuck != self.facts.stuck;
         if let Some(generation) = &facts.generation {
             self.generation = generation.clone();
         }
