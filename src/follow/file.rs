@@ -15,6 +15,7 @@ use super::changes::{Hub, News};
 use super::descriptors::{self, Descriptors, Parkable, Parked};
 use super::front::Front;
 use super::pread::read_full;
+use super::unneeded::Readers;
 use crate::base::Timestamp;
 use crate::base::guarded::File;
 use crate::event::status::{FileState, FileStatus};
@@ -38,6 +39,7 @@ pub struct FileHandle {
     /// Which files may be open; `None`: this one is never parked.
     descriptors: Option<Arc<Descriptors>>,
     last_use: AtomicU64,
+    pub(in crate::follow) readers: Readers,
     known: Mutex<Known>,
     front: Mutex<Front>,
     /// A reader found other bytes before the mark than were there.
@@ -145,6 +147,7 @@ impl FileHandle {
             file: RwLock::new(Slot::Open(file)),
             last_use: AtomicU64::new(descriptors.as_ref().map_or(0, |open| open.next_use())),
             descriptors,
+            readers: Readers::default(),
             known: Mutex::new(Known {
                 facts,
                 mark: Mark::default(),

@@ -46,6 +46,7 @@ mod sources;
 mod stamps;
 mod stuck;
 mod types;
+mod unneeded;
 mod unpack;
 pub mod view;
 mod vote;

@@ -13,7 +13,7 @@ use super::catalog::{Stage, Tracked};
 use super::compressed::{Compression, MAGIC};
 use super::follower::Follower;
 use super::identify::SUSPECTED;
-use super::identity::{self, Head, Place};
+use super::identity::Head;
 use super::notices::{self, Topic};
 use super::pread::read_full;
 use super::unpack::{CHUNK, MOST, Packed, Progress};
@@ -179,11 +179,7 @@ impl Follower {
         let files = self.catalog.iter().map(|(_, tracked)| tracked);
         let Some(tracked) = files.into_iter().find(read) else { return false };
         let id = tracked.handle.id;
-        // Its own, not those of the file that it was made of.
-        let metadata = tracked.packed.as_ref().and_then(|packed| packed.original.metadata().ok());
-        if let Some(metadata) = metadata {
-            self.seen.passed.insert(Place::of(&metadata), identity::birth(&metadata));
-        }
+        self.pass_over(id);
         self.give_up(id);
         true
     }

@@ -167,8 +167,9 @@ impl Follower {
         if let Some(id) = self.catalog.at(place) {
             return Ok(id);
         }
-        // Read to its end, and its copy given up: it does not come back.
-        if self.seen.passed.get(&place) == Some(&identity::birth(&metadata)) {
+        // Read to its end, and its copy given up: it comes back where it changes.
+        let version = (metadata.len(), metadata.modified().ok());
+        if self.seen.passed.get(&place) == Some(&(identity::birth(&metadata), version)) {
             return Err(io::Error::new(io::ErrorKind::NotFound, "read before"));
         }
         if !metadata.is_file() {

@@ -56,4 +56,5 @@ mod terminal;
 mod tidy;
 mod tls_proxy;
 mod triggers;
+mod unneeded_copies;
 mod watching;
