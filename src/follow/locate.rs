@@ -296,13 +296,18 @@ impl Follower {
         let held = self.held().filter_map(|tracked| Some((tracked.source, tracked.row.as_ref()?)));
         let known = held.chain(rows);
         // The latest at each path says since when.
-        let mut since: BTreeMap<PathBuf, (usize, Timestamp)> = BTreeMap::new();
+        let mut since: BTreeMap<PathBuf, (usize, Timestamp, Place)> = BTreeMap::new();
         for (source, row) in known.filter(|(_, row)| row.first_path.is_absolute()) {
-            let latest = since.entry(row.first_path.clone()).or_insert((source, row.first_seen));
+            let place = Place { device: row.device, inode: row.file_key().inode };
+            let seen = (source, row.first_seen, place);
+            let latest = since.entry(row.first_path.clone()).or_insert(seen);
             latest.1 = latest.1.max(row.first_seen);
         }
-        for (path, (source, since)) in since {
+        let now = self.shared.clock.now();
+        for (path, (source, since, place)) in since {
             self.find_between(source, &path, (since.minus(COARSE), Timestamp::MAX), false);
+            // Where no file is now, the next one may be renamed again before it is seen.
+            self.seen.last_at.entry(path).or_insert((place, now));
         }
     }
 }
