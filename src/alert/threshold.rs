@@ -38,6 +38,8 @@ pub(super) struct Threshold {
     last_fired: Option<Timestamp>,
     /// By the wall clock, when nothing fired any more.
     resolved_at: Option<Timestamp>,
+    /// What stood in the files at the first look has been read.
+    settled: bool,
     /// Matches that came too late to count.
     pub(super) late: u64,
     /// In event time: when keys that went quiet were last forgotten.
@@ -116,6 +118,7 @@ impl Threshold {
             fired: 0,
             last_fired: None,
             resolved_at: None,
+            settled: false,
             late: 0,
             swept: Timestamp::MIN,
             config,
@@ -206,7 +209,8 @@ impl Threshold {
         let slot = &mut self.slots[number];
         slot.incident = None;
         // What stood in its file at the first look ended when that was written.
-        let ended = if slot.pace.old { slot.pace.newest.min(now) } else { now };
+        let earlier = slot.pace.old && !self.settled;
+        let ended = if earlier { slot.pace.newest.min(now) } else { now };
         self.firing.retain(|firing| *firing != number);
         if self.firing.is_empty() {
             self.resolved_at = Some(ended);
@@ -229,7 +233,7 @@ impl Threshold {
     /// It stood in its file at the first look and ended before now, though nothing behind it has been read yet.
     fn is_over(&self, number: usize, now: Timestamp) -> bool {
         let pace = &self.slots[number].pace;
-        pace.old && now.since(pace.newest) >= self.patience()
+        !self.settled && pace.old && now.since(pace.newest) >= self.patience()
     }
 
     /// For so long nothing is heard before an incident is over.
@@ -300,6 +304,7 @@ impl Threshold {
 
     pub fn settle(&mut self, now: Timestamp, tell: &mut dyn FnMut(Transition)) {
         self.resolve_silent(now, true, tell);
+        self.settled = true;
     }
 
     pub fn is_active(&self, now: Timestamp) -> bool {
