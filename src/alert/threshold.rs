@@ -38,6 +38,8 @@ pub(super) struct Threshold {
     last_fired: Option<Timestamp>,
     /// By the wall clock, when nothing fired any more.
     resolved_at: Option<Timestamp>,
+    /// What stood in the files at the first look has been read.
+    settled: bool,
     /// Matches that came too late to count.
     pub(super) late: u64,
     /// In event time: when keys that went quiet were last forgotten.
@@ -116,6 +118,7 @@ impl Threshold {
             fired: 0,
             last_fired: None,
             resolved_at: None,
+            settled: false,
             late: 0,
             swept: Timestamp::MIN,
             config,
@@ -203,15 +206,19 @@ impl Threshold {
 
     fn resolve(&mut self, number: usize, now: Timestamp, tell: &mut dyn FnMut(Transition)) {
         tell(self.transition(number, Change::Resolved));
-        self.slots[number].incident = None;
+        let slot = &mut self.slots[number];
+        slot.incident = None;
+        // What stood in its file at the first look ended when that was written.
+        let earlier = slot.pace.old && !self.settled;
+        let ended = if earlier { slot.pace.newest.min(now) } else { now };
         self.firing.retain(|firing| *firing != number);
         if self.firing.is_empty() {
-            self.resolved_at = Some(now);
+            self.resolved_at = Some(ended);
         }
     }
 
     fn resolve_silent(&mut self, now: Timestamp, old_ones: bool, tell: &mut dyn FnMut(Transition)) {
-        let patience = self.config.window.saturating_add(self.config.keep_firing_for);
+        let patience = self.patience();
         for number in self.firing.clone() {
             let pace = &mut self.slots[number].pace;
             // A clock that was set back must not keep an alert alive for ever.
@@ -221,6 +228,17 @@ impl Threshold {
                 self.resolve(number, now, tell);
             }
         }
+    }
+
+    /// It stood in its file at the first look and ended before now, though nothing behind it has been read yet.
+    fn is_over(&self, number: usize, now: Timestamp) -> bool {
+        let pace = &self.slots[number].pace;
+        !self.settled && pace.old && now.since(pace.newest) >= self.patience()
+    }
+
+    /// For so long nothing is heard before an incident is over.
+    fn patience(&self) -> Duration {
+        self.config.window.saturating_add(self.config.keep_firing_for)
     }
 
     fn transition(&self, number: usize, change: Change) -> Transition {
@@ -286,6 +304,7 @@ impl Threshold {
 
     pub fn settle(&mut self, now: Timestamp, tell: &mut dyn FnMut(Transition)) {
         self.resolve_silent(now, true, tell);
+        self.settled = true;
     }
 
     pub fn is_active(&self, now: Timestamp) -> bool {
@@ -297,7 +316,7 @@ impl Threshold {
     fn state(&self, now: Timestamp) -> RuleState {
         let shown_for = self.config.window.max(Duration::from_secs(10));
         match self.resolved_at {
-            _ if !self.firing.is_empty() => RuleState::Firing,
+            _ if self.firing.iter().any(|number| !self.is_over(*number, now)) => RuleState::Firing,
             Some(at) if now.since(at) < shown_for => RuleState::Resolved,
             _ => RuleState::Inactive,
         }

@@ -1,12 +1,12 @@
 //! Passwords and keys: where they lie, and a type that does not show them.
 
 use std::fmt;
-use std::fs::File;
-use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
 use zeroize::Zeroizing;
+
+use crate::base::guarded;
 
 /// Longer is no password.
 const LONGEST: u64 = 64 * 1024;
@@ -41,23 +41,21 @@ pub enum SecretPlace {
 }
 
 impl SecretPlace {
-    /// Errors say what to do, and nothing of the contents.
+    /// Blocking, with a deadline where the file's mount may hang. Errors say what to do, and nothing of the contents.
     pub fn read(&self) -> Result<Secret, String> {
         match self {
             SecretPlace::File(path) => {
                 let shown = path.display();
-                let file =
-                    File::open(path).map_err(|error| format!("cannot open {shown} ({error})"))?;
-                let metadata =
-                    file.metadata().map_err(|error| format!("cannot look at {shown} ({error})"))?;
+                let cannot_read =
+                    |error: &dyn fmt::Display| format!("cannot read {shown} ({error})");
+                let (bytes, metadata) =
+                    guarded::read(path, LONGEST).map_err(|error| cannot_read(&error))?;
+                let bytes = Zeroizing::new(bytes);
                 if metadata.mode() & 0o007 != 0 {
                     return Err(format!("{shown} is open to everybody; chmod 600 {shown}"));
                 }
-                let mut text = Zeroizing::new(String::new());
-                file.take(LONGEST)
-                    .read_to_string(&mut text)
-                    .map_err(|error| format!("cannot read {shown} ({error})"))?;
-                one_line(&text, &format!("{shown}"))
+                let text = std::str::from_utf8(&bytes).map_err(|error| cannot_read(&error))?;
+                one_line(text, &format!("{shown}"))
             }
             SecretPlace::Environment(name) => {
                 let text = std::env::var(name)

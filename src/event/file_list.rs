@@ -35,16 +35,19 @@ pub struct Totals {
     pub lost: u64,
     /// Files.
     pub unreadable: u64,
+    /// Of them, those whose file system does not answer.
+    pub stuck: u64,
     /// Bytes of files that nobody is given yet: their first line is not complete.
     pub unsettled: u64,
 }
 
 impl Totals {
     fn of(file: &FileStatus) -> Self {
-        let unreadable = matches!(file.state, FileState::Unreadable { .. });
+        let stuck = matches!(file.state, FileState::Stuck { .. });
+        let unreadable = stuck || matches!(file.state, FileState::Unreadable { .. });
         let unsettled = if file.state == FileState::Unsettled { file.size } else { 0 };
-        let unreadable = unreadable.into();
-        Totals { files: 1, size: file.size, lost: file.lost, unreadable, unsettled }
+        let (unreadable, stuck) = (unreadable.into(), stuck.into());
+        Totals { files: 1, size: file.size, lost: file.lost, unreadable, stuck, unsettled }
     }
 
     fn add(&mut self, file: &FileStatus) {
@@ -53,6 +56,7 @@ impl Totals {
         self.size += more.size;
         self.lost += more.lost;
         self.unreadable += more.unreadable;
+        self.stuck += more.stuck;
         self.unsettled += more.unsettled;
     }
 
@@ -62,6 +66,7 @@ impl Totals {
         self.size -= less.size;
         self.lost -= less.lost;
         self.unreadable -= less.unreadable;
+        self.stuck -= less.stuck;
         self.unsettled -= less.unsettled;
     }
 }

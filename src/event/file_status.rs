@@ -33,6 +33,10 @@ pub enum FileState {
     Rotated,
     /// Deleted, truncated or replaced: what was there is all there will be.
     Ended,
+    /// Its file system does not answer: it is read again as soon as that does.
+    Stuck {
+        since: Timestamp,
+    },
     /// Cannot be read now; `reason` says why and what to do.
     Unreadable {
         reason: String,

@@ -1,11 +1,10 @@
 //! Compressed streams → bytes: gzip and zstd, also several streams in a row. Memory is bounded whatever they hold.
 
-use std::borrow::Borrow;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
-use std::os::unix::fs::FileExt;
 
 use crate::base::bytes;
+use crate::base::guarded::ReadAt;
 
 /// What a stream was compressed with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,9 +84,9 @@ pub(in crate::follow) struct At<F> {
     pub offset: u64,
 }
 
-impl<F: Borrow<File>> Read for At<F> {
+impl<F: ReadAt> Read for At<F> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.file.borrow().read_at(buffer, self.offset)?;
+        let read = self.file.read_at(buffer, self.offset)?;
         self.offset += read as u64;
         Ok(read)
     }

@@ -11,6 +11,7 @@ use super::follower::Follower;
 use super::identity::{Head, mark_at};
 use super::links;
 use super::origin::Origin;
+use crate::base::guarded::File;
 use crate::event::FileId;
 use crate::event::status::FileState;
 
@@ -99,8 +100,7 @@ impl Follower {
         let Some(original) = self.catalog.get(id) else { return };
         let Some(row) = original.row.clone() else { return };
         let grown = original.handle.known().facts.last_growth;
-        let fits =
-            |follower: &Follower, file: &std::fs::File| follower.begins_and_goes_on(id, file);
+        let fits = |follower: &Follower, file: &File| follower.begins_and_goes_on(id, file);
         self.open_candidates(original.source, &row, grown.minus(GRACE), &fits);
     }
 
@@ -122,7 +122,7 @@ impl Follower {
     }
 
     /// The file holds what the original held when it was last seen, or all but its last bytes.
-    fn is_copy(&self, original: &Tracked, tracked: &Tracked, file: &std::fs::File) -> bool {
+    fn is_copy(&self, original: &Tracked, tracked: &Tracked, file: &File) -> bool {
         let Some(row) = &original.row else { return false };
         let Ok(Some(mark)) = self.shared_mark(original, file) else { return false };
         let (one, other) = (original.handle.path(), tracked.handle.path());
@@ -131,7 +131,7 @@ impl Follower {
             || self.is_unique(&row.identity, &mark).unwrap_or(false)
     }
 
-    fn begins_and_goes_on(&self, id: FileId, file: &std::fs::File) -> bool {
+    fn begins_and_goes_on(&self, id: FileId, file: &File) -> bool {
         let Some(original) = self.catalog.get(id) else { return false };
         let Some(row) = &original.row else { return false };
         Head::read(file).is_ok_and(|head| head.fits(&row.identity, self.key()))

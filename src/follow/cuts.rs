@@ -1,6 +1,5 @@
 //! Cuts: record boundaries that time made, not the bytes. A cut is durable before anybody gets the event before it.
 
-use std::fs::File;
 use std::io;
 use std::time::Duration;
 
@@ -13,6 +12,7 @@ use super::pread::read_full;
 use super::sample::{hole_end, last_line_end};
 use super::single::in_force;
 use crate::base::Timestamp;
+use crate::base::guarded::File;
 use crate::event::{Encoding, FileId};
 use crate::format::{Context, End, Fit, Format, Framer, Joins, LONGEST_RECORD, is_unfinished_json};
 use crate::state::GenerationRow;

@@ -5,16 +5,16 @@
 //! the state, sinks and sockets.
 
 use std::collections::HashMap;
-use std::fs::File;
 use std::io;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::identity::{self, Place, name_of};
+use crate::base::guarded::{self, File};
 use crate::event::{FileId, FileKey};
 
 /// Descriptors that logs leave to everything else.
@@ -41,14 +41,14 @@ pub(in crate::follow) struct Parked {
 impl Parked {
     /// The file again, if it is still there under its name.
     pub fn open(&self) -> io::Result<File> {
-        let file = open_nonblocking(&self.path)?;
+        let file = guarded::open(&self.path)?;
         self.same(&file.metadata()?)?;
         Ok(file)
     }
 
     /// What can be known of it without opening it.
     pub fn metadata(&self) -> io::Result<std::fs::Metadata> {
-        let metadata = std::fs::metadata(&self.path)?;
+        let metadata = guarded::metadata(&self.path)?;
         self.same(&metadata)?;
         Ok(metadata)
     }
@@ -60,12 +60,6 @@ impl Parked {
             false => Err(io::Error::new(io::ErrorKind::NotFound, "another file has its name")),
         }
     }
-}
-
-/// A name may have become a pipe since: opening one would wait for its writer.
-pub(in crate::follow) fn open_nonblocking(path: &Path) -> io::Result<File> {
-    let nonblocking = rustix::fs::OFlags::NONBLOCK.bits() as i32;
-    std::fs::OpenOptions::new().read(true).custom_flags(nonblocking).open(path)
 }
 
 /// The open files of one log.

@@ -4,16 +4,16 @@
 
 use std::collections::{BTreeSet, HashSet};
 use std::ffi::OsString;
-use std::fs::{self, DirEntry};
 use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::fs::{DirEntryExt, MetadataExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use super::SourceConfig;
 use super::identity::Place;
 use super::{names, pattern};
+use crate::base::guarded::{self, Entry};
 
 /// Deepest `**`.
 const DEEPEST: usize = 16;
@@ -50,7 +50,22 @@ pub struct Sight {
     taken: HashSet<Place>,
 }
 
+impl Problem {
+    /// Its mount does not answer.
+    pub fn is_stuck(&self) -> bool {
+        matches!(self, Problem::Failed(_, error) if guarded::is_stuck(error))
+    }
+}
+
 impl Sight {
+    /// Every place that could be looked at was, but for mounts that do not answer.
+    pub fn whole_but_for_mounts(&self) -> bool {
+        !self
+            .problems
+            .iter()
+            .any(|problem| matches!(problem, Problem::Failed(..)) && !problem.is_stuck())
+    }
+
     /// Every place that could be looked at was.
     pub fn whole(&self) -> bool {
         !self.problems.iter().any(|problem| matches!(problem, Problem::Failed(..)))
@@ -77,7 +92,12 @@ pub fn means(source: &SourceConfig, path: &Path) -> bool {
     let Some(name) = path.file_name() else { return false };
     let plain = path.with_file_name(OsString::from_vec(names::root(path)));
     source.paths.iter().filter_map(|meant| std::path::absolute(meant).ok()).any(|meant| {
-        if meant.is_dir() {
+        // What cannot be looked at now may be one.
+        let is_folder = match guarded::metadata(&meant) {
+            Ok(found) => found.is_dir(),
+            Err(error) => guarded::is_stuck(&error),
+        };
+        if is_folder {
             return path.parent() == Some(&*meant);
         }
         let rotated = || {
@@ -105,10 +125,16 @@ pub fn folder_of(path: &Path) -> &Path {
 }
 
 /// One entry of a folder, on the folder's device.
-struct Listed {
-    entry: DirEntry,
-    name: OsString,
+struct Listed<'a> {
+    folder: &'a Path,
+    entry: Entry,
     device: u64,
+}
+
+impl Listed<'_> {
+    fn path(&self) -> PathBuf {
+        self.folder.join(&self.entry.name)
+    }
 }
 
 struct Walk<'a> {
@@ -119,7 +145,7 @@ struct Walk<'a> {
 impl Walk<'_> {
     fn configured(&mut self, path: &Path) {
         self.note_link(path);
-        match fs::metadata(path) {
+        match guarded::metadata(path) {
             Ok(metadata) if metadata.is_dir() => self.folder(path),
             Ok(metadata) if metadata.is_file() => {
                 self.sight.folders.insert(folder_of(path).to_owned());
@@ -130,13 +156,14 @@ impl Walk<'_> {
                 }
             }
             Ok(_) => self.sight.problems.push(Problem::Special(path.to_owned())),
+            Err(error) if guarded::is_stuck(&error) => self.absent(path, error),
             Err(_) if pattern::is_pattern(path.as_os_str().as_bytes()) => self.pattern(path),
             Err(error) => self.absent(path, error),
         }
     }
 
     fn note_link(&mut self, path: &Path) {
-        self.sight.links |= path.is_symlink();
+        self.sight.links |= guarded::symlink_metadata(path).is_ok_and(|found| found.is_symlink());
     }
 
     fn absent(&mut self, path: &Path, error: io::Error) {
@@ -155,7 +182,7 @@ impl Walk<'_> {
         let before = self.sight.found.len();
         let taken = self.sight.taken.len();
         self.entries(path, &mut |walk, listed| {
-            let name = listed.name.as_bytes();
+            let name = listed.entry.name.as_bytes();
             if !name.starts_with(b".") && !names::is_scratch(name) {
                 walk.entry(listed);
             }
@@ -182,8 +209,8 @@ impl Walk<'_> {
             self.descend(base.clone(), rest, depth);
             let folder = if base.as_os_str().is_empty() { PathBuf::from(".") } else { base };
             self.entries(&folder, &mut |walk, listed| {
-                if listed.entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-                    walk.descend(listed.entry.path(), components, depth + 1);
+                if listed.entry.kind.is_dir() {
+                    walk.descend(listed.path(), components, depth + 1);
                 }
             });
         } else if !pattern::is_pattern(name.as_bytes()) {
@@ -192,13 +219,13 @@ impl Walk<'_> {
             let folder =
                 if base.as_os_str().is_empty() { PathBuf::from(".") } else { base.clone() };
             self.entries(&folder, &mut |walk, listed| {
-                if !pattern::matches(name.as_bytes(), listed.name.as_bytes()) {
+                if !pattern::matches(name.as_bytes(), listed.entry.name.as_bytes()) {
                 } else if rest.is_empty() {
-                    if !is_scratch_beside(name.as_bytes(), listed.name.as_bytes()) {
+                    if !is_scratch_beside(name.as_bytes(), listed.entry.name.as_bytes()) {
                         walk.entry(listed);
                     }
                 } else {
-                    walk.step(base.join(&listed.name), rest, depth);
+                    walk.step(base.join(&listed.entry.name), rest, depth);
                 }
             });
         }
@@ -210,7 +237,7 @@ impl Walk<'_> {
         }
         self.sight.folders.insert(folder_of(&path).to_owned());
         self.note_link(&path);
-        match fs::metadata(&path) {
+        match guarded::metadata(&path) {
             Ok(metadata) if metadata.is_file() && !names::compressed(&path) => {
                 self.add(path, Place::of(&metadata));
             }
@@ -229,10 +256,10 @@ impl Walk<'_> {
         }
     }
 
-    fn entries(&mut self, folder: &Path, each: &mut dyn FnMut(&mut Self, &Listed)) {
+    fn entries(&mut self, folder: &Path, each: &mut dyn FnMut(&mut Self, &Listed<'_>)) {
         // Also one that is not there yet.
         self.sight.folders.insert(folder.to_owned());
-        let entries = match fs::read_dir(folder) {
+        let entries = match guarded::read_dir(folder) {
             Ok(entries) => entries,
             // Not a folder, or gone between two looks: it has no entries.
             Err(error) if error.kind() == io::ErrorKind::NotADirectory => return,
@@ -241,24 +268,22 @@ impl Walk<'_> {
                 return self.sight.problems.push(Problem::Failed(folder.to_owned(), error));
             }
         };
-        let device = fs::metadata(folder).map_or(0, |folder| folder.dev());
-        let listed = |entry: DirEntry| Listed { name: entry.file_name(), entry, device };
-        let mut all: Vec<Listed> = entries.filter_map(Result::ok).map(listed).collect();
-        all.sort_unstable_by(|one, other| one.name.cmp(&other.name));
-        for listed in &all {
-            each(self, listed);
+        let device = guarded::metadata(folder).map_or(0, |folder| folder.dev());
+        let mut entries = entries;
+        entries.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+        for entry in entries {
+            each(self, &Listed { folder, entry, device });
         }
     }
 
     /// One file of a folder: its place without a look at the file itself where that can be had.
-    fn entry(&mut self, listed: &Listed) {
-        let path = listed.entry.path();
-        let Ok(kind) = listed.entry.file_type() else { return };
+    fn entry(&mut self, listed: &Listed<'_>) {
+        let (path, kind) = (listed.path(), listed.entry.kind);
         let place = if kind.is_file() {
-            Place { device: listed.device, inode: listed.entry.ino() }
+            Place { device: listed.device, inode: listed.entry.inode }
         } else if kind.is_symlink() {
             self.sight.links = true;
-            match fs::metadata(&path) {
+            match guarded::metadata(&path) {
                 Ok(target) if target.is_file() => Place::of(&target),
                 Ok(_) => return,
                 Err(error) => return self.could_not_look(path, error),

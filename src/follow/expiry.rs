@@ -1,6 +1,5 @@
 //! When a generation ends: its file is truncated, deleted or gone, everybody has read it, and at last its row expires.
 
-use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
 
@@ -9,6 +8,7 @@ use super::copies::GRACE;
 use super::discover::folder_of;
 use super::follower::{Follower, Phase};
 use super::notices::{self, Topic};
+use crate::base::guarded;
 use crate::event::status::FileState;
 use crate::event::{FileId, Level};
 use crate::state::{Absence, GenerationRow};
@@ -220,6 +220,6 @@ fn could_look(row: &GenerationRow) -> bool {
     // A row of an earlier version may hold the path as it was typed, in a folder that nobody knows.
     let folder = folder_of(&row.path);
     row.path.is_absolute()
-        && fs::read_dir(folder).is_ok()
-        && fs::metadata(folder).is_ok_and(|folder| folder.dev() == row.device)
+        && guarded::read_dir(folder).is_ok()
+        && guarded::metadata(folder).is_ok_and(|folder| folder.dev() == row.device)
 }

@@ -4,18 +4,20 @@
 //! The descriptor behind it may change (to the copy that `copytruncate` made), be closed for a while, or go; offsets
 //! stay the same.
 
-use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, RwLock, Weak};
+use std::time::Duration;
 
 use super::SourceConfig;
 use super::changes::{Hub, News};
 use super::descriptors::{self, Descriptors, Parkable, Parked};
 use super::front::Front;
 use super::pread::read_full;
+use super::unneeded::Readers;
 use crate::base::Timestamp;
+use crate::base::guarded::File;
 use crate::event::status::{FileState, FileStatus};
 use crate::event::{Cuts, DayMark, Encoding, FileId, FormatEntry, Generation, Mark};
 
@@ -37,6 +39,7 @@ pub struct FileHandle {
     /// Which files may be open; `None`: this one is never parked.
     descriptors: Option<Arc<Descriptors>>,
     last_use: AtomicU64,
+    pub(in crate::follow) readers: Readers,
     /// A reader keeps what it began with: a change beside it is made in a copy.
     known: Mutex<Arc<Known>>,
     front: Mutex<Front>,
@@ -87,6 +90,8 @@ pub struct FileFacts {
     pub cuts: Cuts,
     pub days: Vec<DayMark>,
     pub state: FileState,
+    /// Since when its file system has not answered; `None`: it does.
+    pub stuck: Option<Timestamp>,
     pub lost: u64,
     pub last_growth: Timestamp,
 }
@@ -107,6 +112,11 @@ pub(in crate::follow) struct Known {
 }
 
 impl FileFacts {
+    /// As it is shown.
+    pub fn shown_state(&self) -> FileState {
+        self.stuck.map_or_else(|| self.state.clone(), |since| FileState::Stuck { since })
+    }
+
     /// Its end may still move.
     pub fn is_live(&self) -> bool {
         !matches!(self.state, FileState::Ended)
@@ -114,8 +124,13 @@ impl FileFacts {
 }
 
 impl FileHandle {
-    pub fn new(id: FileId, source: Arc<SourceConfig>, file: File, facts: FileFacts) -> Self {
-        FileHandle::sharing(id, source, Arc::new(file), facts, None)
+    pub fn new(
+        id: FileId,
+        source: Arc<SourceConfig>,
+        file: std::fs::File,
+        facts: FileFacts,
+    ) -> Self {
+        FileHandle::sharing(id, source, Arc::new(file.into()), facts, None)
     }
 
     /// Of a file that is open already, perhaps for an earlier generation.
@@ -133,6 +148,7 @@ impl FileHandle {
             file: RwLock::new(Slot::Open(file)),
             last_use: AtomicU64::new(descriptors.as_ref().map_or(0, |open| open.next_use())),
             descriptors,
+            readers: Readers::default(),
             known: Mutex::new(Arc::new(Known {
                 facts,
                 mark: Mark::default(),
@@ -181,7 +197,7 @@ impl FileHandle {
             format: facts.formats.last().map(|entry| entry.format.clone()),
             size: facts.size,
             lost: facts.lost,
-            state: facts.state.clone(),
+            state: facts.shown_state(),
             last_growth: facts.last_growth,
         }
     }
@@ -226,6 +242,14 @@ impl FileHandle {
             Slot::Open(file) => Ok(Some(file)),
             Slot::Gone => Ok(None),
             Slot::Parked(parked) => parked.open().map(|file| Some(Arc::new(file))),
+        }
+    }
+
+    /// For how long its file system has not answered, as far as that is known without asking it.
+    pub(in crate::follow) fn stuck_for(&self) -> Option<Duration> {
+        match self.slot() {
+            Slot::Open(file) => file.stuck_for(),
+            _ => None,
         }
     }
 

@@ -17,7 +17,7 @@ use super::pending::Pending;
 use super::schedule::{LONGEST_SLEEP, Schedule};
 use super::shared::Shared;
 use super::stamps::Stamps;
-use super::unpack::{MOST, Unpacker};
+use super::unpack::{MOST, Unpacker, Version};
 use super::watch::{Hints, Watch};
 use crate::base::Timestamp;
 use crate::event::{FileId, IdKey};
@@ -97,8 +97,10 @@ pub(in crate::follow) struct Seen {
     pub vacant: HashMap<PathBuf, (usize, Duration)>,
     /// Inodes that are there and cannot be opened now.
     pub unopened: HashSet<u64>,
-    /// Compressed files that were read to their end, with their birth.
-    pub passed: HashMap<Place, i64>,
+    /// Mounts that do not answer.
+    pub stuck: BTreeSet<PathBuf>,
+    /// Compressed files that were read to their end, with their birth, and as they were then.
+    pub passed: HashMap<Place, (i64, Version)>,
 }
 
 impl Follower {
@@ -169,6 +171,9 @@ impl Follower {
             self.conclude();
         }
         let sweep = self.schedule.sweep_is_due(self.now());
+        if sweep {
+            self.look_after_mounts();
+        }
         if !self.shared.once() {
             self.look_around(&hints, sweep);
         }
@@ -197,6 +202,7 @@ impl Follower {
         self.vote_again();
         self.look_for_copies();
         self.retire_unlinked();
+        self.give_up_unneeded_copies();
         self.tend_intake();
         self.tend_rests();
         self.judge_rows_without_file();

@@ -1,6 +1,5 @@
 //! More bytes: the mark and the day marks move.
 
-use std::fs::File;
 use std::sync::Arc;
 
 use super::catalog::Stage;
@@ -9,6 +8,7 @@ use super::follower::Follower;
 use super::identity::{HEAD, Head, next_mark};
 use super::notices::{self, Topic};
 use crate::base::Timestamp;
+use crate::base::guarded::File;
 use crate::event::status::FileState;
 use crate::event::{FileId, Level};
 

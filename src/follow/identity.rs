@@ -1,12 +1,13 @@
 //! What makes a file itself: inode, birth, head, and the mark that its content must still bear.
 
-use std::fs::{File, Metadata};
+use std::fs::Metadata;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 
 use super::compressed::Compression;
 use super::pread::read_full;
 use crate::base::Timestamp;
+use crate::base::guarded::{self, File};
 use crate::event::{IdKey, Identity, Mark};
 
 /// Longest head, in bytes.
@@ -156,7 +157,7 @@ pub fn same_bytes(one: &File, other: &File, from: u64, to: u64) -> io::Result<bo
 pub(in crate::follow) fn name_of(file: &File) -> Option<std::path::PathBuf> {
     use std::os::fd::AsRawFd;
     let link = format!("/proc/self/fd/{}", file.as_raw_fd());
-    std::fs::read_link(link).ok().filter(|path| path.exists())
+    std::fs::read_link(link).ok().filter(|path| guarded::metadata(path).is_ok())
 }
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
 //! Where links lead to: a log that is named by a link is rotated beside the file that the link leads to, under the name
 //! of that (as the logs of containers are).
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::discover::folder_of;
 use super::names;
+use crate::base::guarded;
 
 /// As the kernel has it (path_resolution(7)), a loop ends somewhere.
 const LONGEST: usize = 40;
@@ -14,7 +14,7 @@ const LONGEST: usize = 40;
 pub fn chain(path: &Path) -> Vec<PathBuf> {
     let mut all = vec![path.to_owned()];
     while let Some(last) = all.last().filter(|_| all.len() <= LONGEST)
-        && let Ok(target) = fs::read_link(last)
+        && let Ok(target) = guarded::read_link(last)
     {
         all.push(folder_of(last).join(target));
     }

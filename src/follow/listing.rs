@@ -2,14 +2,14 @@
 
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
-use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{DirEntryExt, MetadataExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::identity;
+use crate::base::guarded::{self, Entry};
 use crate::event::FileKey;
 
 /// Folders of one folder that are remembered.
@@ -61,7 +61,7 @@ impl Listings {
         let listing = self.of(folder)?;
         let Some(index) = listing.by_inode.get(&file.inode) else { return Ok(None) };
         let path = folder.join(&listing.files[*index].0);
-        let metadata = match fs::symlink_metadata(&path) {
+        let metadata = match guarded::symlink_metadata(&path) {
             Ok(metadata) => metadata,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
@@ -81,15 +81,13 @@ impl Listings {
 }
 
 fn list(folder: &Path) -> io::Result<Listing> {
-    let device = fs::metadata(folder)?.dev();
+    let device = guarded::metadata(folder)?.dev();
     let mut listing = Listing { device, ..Listing::default() };
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        let Ok(kind) = entry.file_type() else { continue };
+    for Entry { name, kind, inode } in guarded::read_dir(folder)? {
         if kind.is_file() {
-            listing.files.push((entry.file_name(), entry.ino()));
+            listing.files.push((name, inode));
         } else if kind.is_dir() && listing.folders.len() < MOST_FOLDERS {
-            listing.folders.push(entry.file_name());
+            listing.folders.push(name);
         }
     }
     listing.files.sort_unstable();

@@ -4,7 +4,6 @@
 //! any other.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::fs::File;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -12,7 +11,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::SourceConfig;
-use super::descriptors::open_nonblocking;
 use super::discover::{self, Found, folder_of};
 use super::follower::Follower;
 use super::identity::{self, Head, Place, bears};
@@ -20,6 +18,7 @@ use super::links;
 use super::names;
 use super::origin::Origin;
 use crate::base::Timestamp;
+use crate::base::guarded::{self, File};
 use crate::event::FileKey;
 use crate::state::GenerationRow;
 
@@ -116,7 +115,7 @@ impl Follower {
             .filter_map(|(row, file)| Some((self.source_of(row)?, file)))
             .collect();
         let is_new = |follower: &Follower, path: &Path| {
-            let Ok(file) = open_nonblocking(path) else { return false };
+            let Ok(file) = guarded::open(path) else { return false };
             let Ok(metadata) = file.metadata() else { return false };
             let key = FileKey { inode: metadata.ino(), birth: identity::birth(&metadata) };
             let mut lives =
@@ -148,7 +147,7 @@ impl Follower {
             for (name, inode) in &listing.files {
                 for (source, file) in by_inode.get(inode).into_iter().flatten() {
                     let path = folder.join(name);
-                    let Ok(metadata) = std::fs::symlink_metadata(&path) else { continue };
+                    let Ok(metadata) = guarded::symlink_metadata(&path) else { continue };
                     if identity::birth(&metadata) == file.birth && is_wanted(self, &path) {
                         let place = Place::of(&metadata);
                         let found = Found { source: *source, path, place };
@@ -169,7 +168,7 @@ impl Follower {
         fits: Fits<'_>,
     ) {
         for (path, place) in self.beside(row) {
-            let Ok(metadata) = std::fs::metadata(&path) else { continue };
+            let Ok(metadata) = guarded::metadata(&path) else { continue };
             let place = Place { device: metadata.dev(), ..place };
             let changed = metadata.ctime().saturating_mul(1_000_000_000) + metadata.ctime_nsec();
             let made = Timestamp(identity::birth(&metadata).max(changed));
@@ -181,7 +180,7 @@ impl Follower {
                 self.find_or_open(&Found { source, path, place }, Origin::Between);
                 continue;
             }
-            let Ok(file) = open_nonblocking(&path) else { continue };
+            let Ok(file) = guarded::open(&path) else { continue };
             if fits(self, &file) {
                 // Where that fails, it is looked for again.
                 let _ = self.track(Arc::new(file), source, &path, Origin::Candidate);
@@ -195,7 +194,7 @@ impl Follower {
         let mut folders: BTreeSet<PathBuf> = self.seen.folders.clone();
         for path in paths {
             let home = folder_of(path);
-            let real = path.canonicalize().ok();
+            let real = guarded::canonicalize(path).ok();
             let homes = [Some(home.to_owned()), real.map(|real| folder_of(&real).to_owned())];
             for home in homes.into_iter().flatten() {
                 if let Ok(listing) = self.listings.borrow_mut().of(&home) {
@@ -265,7 +264,7 @@ impl Follower {
         for (path, place) in self.siblings(path) {
             if names::unpacked(&path) {
                 self.find_or_open(&Found { source, path, place }, Origin::Between);
-            } else if let Ok(file) = open_nonblocking(&path)
+            } else if let Ok(file) = guarded::open(&path)
                 && fits(self, &file)
             {
                 let _ = self.track(Arc::new(file), source, &path, Origin::Candidate);

@@ -1,6 +1,5 @@
 //! One look at an open file: grown, truncated, or the same.
 
-use std::fs::File;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
@@ -10,6 +9,7 @@ use super::catalog::Stage;
 use super::discover::folder_of;
 use super::follower::Follower;
 use super::identity;
+use crate::base::guarded::{self, File};
 use crate::event::FileId;
 use crate::event::status::FileState;
 
@@ -27,19 +27,10 @@ impl Follower {
         }
         let metadata = match tracked.handle.metadata() {
             Ok(metadata) => metadata,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                // Closed for the time being, and renamed or deleted meanwhile: the scan finds out.
-                if tracked.handle.parked().is_some() {
-                    self.schedule.hint_scan();
-                }
-                return false;
-            }
-            Err(error) => {
-                let reason = format!("cannot look at it ({error}); tried again every few seconds");
-                tracked.handle.update(|k| k.facts.state = FileState::Unreadable { reason });
-                return true;
-            }
+            Err(error) => return self.cannot_look(id, &error),
         };
+        self.answers(id);
+        let Some(tracked) = self.catalog.get(id) else { return false };
         let size = self.shared.incoming.size_of(&metadata);
         let unchanged = size == tracked.size && metadata.modified().ok() == tracked.modified;
         let links = metadata.nlink();
@@ -74,6 +65,36 @@ impl Follower {
             });
         }
         true
+    }
+
+    /// As [`Follower::look`] returns.
+    pub fn cannot_look(&mut self, id: FileId, error: &io::Error) -> bool {
+        let Some(tracked) = self.catalog.get(id) else { return false };
+        if error.kind() == io::ErrorKind::NotFound {
+            // Closed for the time being, and renamed or deleted meanwhile: the scan finds out.
+            if tracked.handle.parked().is_some() {
+                self.schedule.hint_scan();
+            }
+            return false;
+        }
+        let time = self.shared.clock.now();
+        tracked.handle.update(|known| {
+            if guarded::is_stuck(error) {
+                return known.facts.stuck.replace(known.facts.stuck.unwrap_or(time)).is_none();
+            }
+            let reason = format!("cannot look at it ({error}); tried again every few seconds");
+            known.facts.state = FileState::Unreadable { reason };
+            true
+        })
+    }
+
+    /// Its file system does, again perhaps.
+    pub fn answers(&self, id: FileId) {
+        let Some(tracked) = self.catalog.get(id) else { return };
+        if tracked.handle.known().facts.stuck.is_some() {
+            tracked.handle.update(|known| known.facts.stuck = None);
+            self.shared.changed();
+        }
     }
 
     /// The mark decides: the same file that grew, or another life of it.

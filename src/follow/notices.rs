@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use super::discover::Problem;
+use crate::base::guarded::{self, Stuck};
 use crate::base::sanitize;
 use crate::base::{Timestamp, bytes};
 use crate::event::status::Notice;
@@ -25,6 +26,8 @@ pub(in crate::follow) enum Topic {
     Unfinished(PathBuf),
     Orphan(GenerationId),
     Watch,
+    /// A mount that does not answer.
+    Stuck(PathBuf),
     State,
     Intake,
     Rest(GenerationId),
@@ -79,7 +82,7 @@ impl Board {
         notices.retain(|topic, _| match topic {
             Topic::Path(path) => problems.iter().any(|problem| problem.path() == path),
             Topic::Open(path) | Topic::Binary(path) | Topic::Packed(path) | Topic::Copy(path) => {
-                path.symlink_metadata().is_ok()
+                guarded::symlink_metadata(path).as_ref().err().is_none_or(guarded::is_stuck)
             }
             _ => true,
         });
@@ -123,7 +126,10 @@ impl Problem {
                 "{path} is compressed in a way that is not read; unpack it beside the log to have it read"
             ),
             Problem::Special(_) => {
-                format!("{path} is no regular file and is not read; pipe it in instead")
+                format!(
+                    "{path} is no regular file and is not read; name a pipe as an argument (logwarden --no-ui {path}), \
+                     or pipe it in"
+                )
             }
             Problem::Failed(_, error) => cannot_look(&path, error),
         }
@@ -141,6 +147,15 @@ fn cannot_look(path: &str, error: &io::Error) -> String {
              seconds"
         ),
     }
+}
+
+pub(in crate::follow) fn stuck(mount: &Stuck) -> String {
+    format!(
+        "the file system at {} ({}) does not answer; files on it wait and are read again as soon as it answers, \
+         nothing of them is lost; all other files go on; look after its server or its connection",
+        shown(&mount.point),
+        sanitize::line(&mount.kind)
+    )
 }
 
 pub(in crate::follow) fn cannot_open(path: &Path, error: &io::Error) -> String {

@@ -13,7 +13,7 @@ use super::catalog::{Stage, Tracked};
 use super::compressed::{Compression, MAGIC};
 use super::follower::Follower;
 use super::identify::SUSPECTED;
-use super::identity::{self, Head, Place};
+use super::identity::Head;
 use super::notices::{self, Topic};
 use super::pread::read_full;
 use super::unpack::{CHUNK, MOST, Packed, Progress};
@@ -61,8 +61,13 @@ impl Follower {
     /// As [`Follower::look`], at a compressed file. `true` where readers see something new.
     pub fn look_at_packed(&mut self, id: FileId, packed: &Arc<Packed>) -> bool {
         let now = self.now();
+        let original = match packed.original.metadata() {
+            Ok(original) => original,
+            Err(error) => return self.cannot_look(id, &error),
+        };
+        self.answers(id);
         let Some(tracked) = self.catalog.get_mut(id) else { return false };
-        tracked.links = packed.original.metadata().map_or(tracked.links, |found| found.nlink());
+        tracked.links = original.nlink();
         let size = packed.copy.metadata().map_or(0, |copy| copy.len());
         let progress = packed.progress();
         let version = packed.version_now();
@@ -174,11 +179,7 @@ impl Follower {
         let files = self.catalog.iter().map(|(_, tracked)| tracked);
         let Some(tracked) = files.into_iter().find(read) else { return false };
         let id = tracked.handle.id;
-        // Its own, not those of the file that it was made of.
-        let metadata = tracked.packed.as_ref().and_then(|packed| packed.original.metadata().ok());
-        if let Some(metadata) = metadata {
-            self.seen.passed.insert(Place::of(&metadata), identity::birth(&metadata));
-        }
+        self.pass_over(id);
         self.give_up(id);
         true
     }

@@ -1,12 +1,12 @@
 //! Reading a file at a place. No log is ever mapped into memory: a truncation would kill the process.
 
-use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
+
+use crate::base::guarded::ReadAt;
 
 /// Reads at `offset` until the buffer is full or the file ends.
 pub(in crate::follow) fn read_full(
-    file: &File,
+    file: &impl ReadAt,
     buffer: &mut [u8],
     offset: u64,
 ) -> io::Result<usize> {

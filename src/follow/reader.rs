@@ -5,7 +5,6 @@
 
 mod long;
 
-use std::fs::File;
 use std::io;
 use std::sync::{Arc, MutexGuard};
 
@@ -18,6 +17,7 @@ use super::shared::Shared;
 use super::single::in_force;
 use super::types::Read;
 use crate::base::Timestamp;
+use crate::base::guarded::File;
 use crate::event::{Batch, Cursor, Encoding, Flags, Generation, Record};
 use crate::format::{self, Context, End, Format, Framed, Framer};
 
@@ -30,6 +30,9 @@ pub(in crate::follow) fn read(shared: &Shared, cursor: Cursor) -> io::Result<Rea
     let Some(handle) = shared.life(cursor.generation) else {
         return Ok(shared.read_gone(cursor));
     };
+    if cursor.offset < handle.size() {
+        handle.readers.note_read(shared.clock.uptime());
+    }
     let found = |(batch, first)| Read::Batch { batch, first };
     if let Some(hit) = shared.cache.find(cursor) {
         return Ok(found(hit));

@@ -1,7 +1,6 @@
 //! Names change, descriptors stay: who was renamed, and who came and went between two looks.
 
 use std::collections::HashSet;
-use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
@@ -13,7 +12,7 @@ use super::links;
 use super::locate::COARSE;
 use super::names;
 use super::origin::Origin;
-use crate::base::Timestamp;
+use crate::base::{Timestamp, guarded};
 use crate::event::FileId;
 use crate::event::status::FileState;
 
@@ -143,7 +142,7 @@ impl Follower {
                 if is_new && !roots.contains(&names::root(&path)) {
                     continue;
                 }
-                let Ok(metadata) = fs::metadata(&path) else {
+                let Ok(metadata) = guarded::metadata(&path) else {
                     news = true;
                     continue;
                 };

@@ -1,12 +1,16 @@
 //! The beginning and the last lines of a file, as a vote on its format and a first sight need them.
 
 use std::borrow::Cow;
-use std::fs::File;
+use std::io;
 use std::sync::Arc;
 
 use super::pread::read_full;
+use crate::base::guarded::File;
 use crate::event::Encoding;
 use crate::format::nul_run;
+
+/// What lseek(2) says where only a hole is left.
+const NOTHING_BEHIND: i32 = rustix::io::Errno::NXIO.raw_os_error();
 
 /// Bytes a vote looks at.
 pub(in crate::follow) const SAMPLE: u64 = 64 * 1024;
@@ -27,9 +31,9 @@ pub(in crate::follow) fn hole_end(file: &File, from: u64, to: u64) -> std::io::R
             break;
         }
         // Nothing is written there: the file system knows where something is.
-        at = match rustix::fs::seek(file, rustix::fs::SeekFrom::Data(at)) {
+        at = match file.data_from(at) {
             Ok(data) => data.clamp(at, to),
-            Err(rustix::io::Errno::NXIO) => to,
+            Err(error) if error.raw_os_error() == Some(NOTHING_BEHIND) => to,
             Err(_) => at,
         };
     }
@@ -38,16 +42,20 @@ pub(in crate::follow) fn hole_end(file: &File, from: u64, to: u64) -> std::io::R
 }
 
 /// The beginning of the file behind a hole, as text.
-pub(in crate::follow) fn read_sample(file: &File, size: u64, encoding: Encoding) -> Vec<u8> {
+pub(in crate::follow) fn read_sample(
+    file: &File,
+    size: u64,
+    encoding: Encoding,
+) -> io::Result<Vec<u8>> {
     // Its encoding may not be known yet.
-    let from = hole_end(file, 0, size).unwrap_or(size) & !1;
+    let from = hole_end(file, 0, size)? & !1;
     let mut sample = vec![0; (size - from).min(SAMPLE * encoding.unit()) as usize];
-    let read = read_full(file, &mut sample, from).unwrap_or(0);
+    let read = read_full(file, &mut sample, from)?;
     sample.truncate(read);
-    match encoding.to_utf8(&sample, from) {
+    Ok(match encoding.to_utf8(&sample, from) {
         Cow::Borrowed(_) => sample,
         Cow::Owned(text) => text,
-    }
+    })
 }
 
 /// Of text at most a few bytes are controls other than line ends, tabs and colours, or NULs within it. A run of NULs

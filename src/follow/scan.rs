@@ -1,7 +1,6 @@
 //! Paths → open files: every scan opens what is new and follows names.
 
 use std::collections::HashSet;
-use std::fs::File;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -9,8 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::catalog::Tracked;
-use super::descriptors::open_nonblocking;
-use super::discover::{self, Found, Sight};
+use super::discover::{self, Found, Problem, Sight};
 use super::file::{FileFacts, FileHandle};
 use super::follower::{Follower, Phase};
 use super::identity::{self, Place};
@@ -18,6 +16,7 @@ use super::notices::{self, Topic};
 use super::origin::Origin;
 use super::stamps::Stamps;
 use crate::base::Timestamp;
+use crate::base::guarded::{self, File};
 use crate::event::status::FileState;
 use crate::event::{FileId, Level};
 
@@ -66,14 +65,15 @@ impl Follower {
             self.relabel(id, &found.path);
             self.note_place(id, found);
         }
-        self.shared.unopened.store(self.seen.unopened.len(), Ordering::Relaxed);
-        if self.seen.whole {
+        let stuck = sight.problems.iter().filter(|problem| problem.is_stuck()).count();
+        self.shared.unopened.store(self.seen.unopened.len() + stuck, Ordering::Relaxed);
+        if sight.whole_but_for_mounts() {
             // A path that no source means any more needs no memory.
-            if self.seen.last_at.len() > 2 * sight.found.len() + 1000 {
+            if self.seen.whole && self.seen.last_at.len() > 2 * sight.found.len() + 1000 {
                 let paths: HashSet<&Path> = sight.found.iter().map(|found| &*found.path).collect();
                 self.seen.last_at.retain(|path, _| paths.contains(&**path));
             }
-            if !self.seen.passed.is_empty() {
+            if self.seen.whole && !self.seen.passed.is_empty() {
                 let found: HashSet<Place> = sight.found.iter().map(|found| found.place).collect();
                 self.seen.passed.retain(|place, _| found.contains(place));
             }
@@ -105,7 +105,9 @@ impl Follower {
     fn report(&self, sight: &Sight) {
         let time = self.shared.clock.now();
         let mut news = self.shared.board.keep_current(&sight.problems);
-        for problem in &sight.problems {
+        // A mount that does not answer is told of as a whole.
+        let told = |problem: &&Problem| !problem.is_stuck();
+        for problem in sight.problems.iter().filter(told) {
             let topic = Topic::Path(problem.path().to_owned());
             let text = problem.text(self.shared.config.once);
             news |= self.shared.board.say(topic, problem.level(), time, text);
@@ -138,6 +140,10 @@ impl Follower {
             }
             // Renamed or removed between two looks.
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) if guarded::is_stuck(&error) => {
+                self.seen.unopened.insert(found.place.inode);
+                None
+            }
             Err(error) => {
                 self.seen.unopened.insert(found.place.inode);
                 // EMFILE, ENFILE: not this file's fault.
@@ -155,14 +161,15 @@ impl Follower {
     }
 
     fn open(&mut self, found: &Found, origin: Origin) -> io::Result<FileId> {
-        let file = open_nonblocking(&found.path)?;
+        let file = guarded::open(&found.path)?;
         let metadata = file.metadata()?;
         let place = Place::of(&metadata);
         if let Some(id) = self.catalog.at(place) {
             return Ok(id);
         }
-        // Read to its end, and its copy given up: it does not come back.
-        if self.seen.passed.get(&place) == Some(&identity::birth(&metadata)) {
+        // Read to its end, and its copy given up: it comes back where it changes.
+        let version = (metadata.len(), metadata.modified().ok());
+        if self.seen.passed.get(&place) == Some(&(identity::birth(&metadata), version)) {
             return Err(io::Error::new(io::ErrorKind::NotFound, "read before"));
         }
         if !metadata.is_file() {
@@ -194,6 +201,7 @@ impl Follower {
             cuts: Default::default(),
             days: Vec::new(),
             state: FileState::Unsettled,
+            stuck: None,
             lost: 0,
             last_growth: modified.map_or_else(|| self.shared.clock.now(), Timestamp::from),
         };
@@ -262,7 +270,7 @@ impl Follower {
 
     /// Hints name files by their real path.
     pub fn name_really(&mut self, id: FileId, path: &Path) {
-        self.catalog.set_real_path(id, path.canonicalize().ok());
+        self.catalog.set_real_path(id, guarded::canonicalize(path).ok());
     }
 
     /// Given up: its descriptor is closed when its last reader is done.

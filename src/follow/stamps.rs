@@ -1,12 +1,11 @@
 //! Whether names came, went or changed in folders since their entries were read: by the times of the folders.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::identity::Place;
-use crate::base::Timestamp;
+use crate::base::{Timestamp, guarded};
 
 /// The coarsest times in use are those of FAT, 2 s: what changed more recently than that may change again unseen.
 const COARSEST_NS: i64 = 2_000_000_000;
@@ -52,7 +51,7 @@ impl Stamps {
 }
 
 fn stamp(folder: &Path) -> Option<Stamp> {
-    let metadata = fs::metadata(folder).ok()?;
+    let metadata = guarded::metadata(folder).ok()?;
     let time = |seconds: i64, rest: i64| seconds.saturating_mul(1_000_000_000).saturating_add(rest);
     Some(Stamp {
         place: Place::of(&metadata),
@@ -63,6 +62,8 @@ fn stamp(folder: &Path) -> Option<Stamp> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn later(seconds: i64) -> Timestamp {

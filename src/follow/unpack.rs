@@ -4,7 +4,7 @@
 //! take a bounded part of the disk. What they are of is judged by the follower when they are done.
 
 use std::collections::VecDeque;
-use std::fs::{File, FileTimes, OpenOptions};
+use std::fs::{FileTimes, OpenOptions};
 use std::io::{self, BufReader, Read};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -15,6 +15,7 @@ use std::time::SystemTime;
 
 use super::compressed::{At, Compression};
 use super::watch::Bell;
+use crate::base::guarded::{self, File};
 use crate::base::{OnPanic, Supervisor};
 use crate::event::FileId;
 use crate::state::private;
@@ -93,7 +94,7 @@ impl Packed {
         };
         let written = SystemTime::now();
         let times = FileTimes::new().set_modified(self.version().1.unwrap_or(written));
-        match self.copy.set_len(done).and_then(|()| self.copy.set_times(times)) {
+        match self.copy.own().set_len(done).and_then(|()| self.copy.own().set_times(times)) {
             Ok(()) => progress,
             Err(error) => Progress::Failed(error.to_string()),
         }
@@ -114,7 +115,7 @@ impl Packed {
                 Ok(read) => read,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Progress::Cut,
-                Err(error) if error.raw_os_error().is_some() => {
+                Err(error) if error.raw_os_error().is_some() || guarded::is_stuck(&error) => {
                     return Progress::Failed(error.to_string());
                 }
                 Err(error) => return Progress::Corrupt(error.to_string()),
@@ -122,7 +123,7 @@ impl Packed {
             if *done + read as u64 > room {
                 return Progress::Full;
             }
-            if let Err(error) = self.copy.write_all_at(&chunk[..read], *done) {
+            if let Err(error) = self.copy.own().write_all_at(&chunk[..read], *done) {
                 return Progress::Failed(error.to_string());
             }
             *done += read as u64;
@@ -132,7 +133,7 @@ impl Packed {
 
     /// Gives back the room of the copy.
     pub fn empty(&self) {
-        if self.copy.set_len(0).is_ok() {
+        if self.copy.own().set_len(0).is_ok() {
             self.used.fetch_sub(self.size.swap(0, Ordering::AcqRel), Ordering::AcqRel);
         }
     }
@@ -206,7 +207,7 @@ impl Unpacker {
     ) -> io::Result<Arc<Packed>> {
         let packed = Arc::new(Packed {
             original,
-            copy: Arc::new(unnamed(&self.folder)?),
+            copy: Arc::new(unnamed(&self.folder)?.into()),
             compression,
             state: Mutex::new((Progress::Unfinished, (0, None))),
             size: AtomicU64::new(0),
@@ -285,7 +286,7 @@ impl Queue {
 }
 
 /// A file that goes when nobody has it open, whatever ends the program.
-fn unnamed(folder: &Path) -> io::Result<File> {
+fn unnamed(folder: &Path) -> io::Result<std::fs::File> {
     static NUMBER: AtomicU64 = AtomicU64::new(0);
     private::make_folder(folder)?;
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);

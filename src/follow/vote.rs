@@ -24,7 +24,10 @@ impl Follower {
         for id in due {
             let Some(tracked) = self.catalog.get_mut(id) else { continue };
             let (Some(file), Some(row)) = (tracked.file(), &tracked.row) else { continue };
-            let sample = read_sample(&file, row.mark.offset, row.encoding);
+            let Ok(sample) = read_sample(&file, row.mark.offset, row.encoding) else {
+                self.work.grown.insert(id);
+                continue;
+            };
             tracked.voted_at = row.mark.offset;
             if sample_is_enough(&sample) {
                 let handle = tracked.handle.clone();

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 
 use super::types::Change;
-use crate::base::{OnPanic, Supervisor};
+use crate::base::{OnPanic, Supervisor, guarded};
 use crate::event::FileId;
 
 /// More changed paths than this at once are "everything".
@@ -89,6 +89,8 @@ pub(in crate::follow) struct Watch {
     /// By their real path; with the inode that is watched: a folder made anew is another.
     folders: BTreeMap<PathBuf, (u64, Result<Coverage, String>)>,
     broken: Option<String>,
+    /// Some folders are on mounts that may hang: these are polled.
+    polled: bool,
     /// The thread that told of changes has ended.
     ended: Arc<AtomicBool>,
 }
@@ -102,23 +104,33 @@ impl Watch {
             Ok(watcher) => (Some(watcher), None),
             Err(error) => (None, Some(error.to_string())),
         };
-        Watch { watcher, folders: BTreeMap::new(), broken, ended }
+        Watch { watcher, folders: BTreeMap::new(), broken, polled: false, ended }
     }
 
     /// Nothing is watched: polling alone.
     pub fn none() -> Self {
         let broken = Some("switched off".into());
-        Watch { watcher: None, folders: BTreeMap::new(), broken, ended: Arc::default() }
+        Watch {
+            watcher: None,
+            folders: BTreeMap::new(),
+            broken,
+            polled: false,
+            ended: Arc::default(),
+        }
     }
 
     /// Watches exactly these folders; one that failed is tried again when it comes anew.
     pub fn follow(&mut self, wanted: &BTreeSet<PathBuf>) {
         let Some(watcher) = &mut self.watcher else { return };
+        // The call would be made by the thread that tells of all changes, and may hang there.
+        let (polled, wanted): (Vec<&PathBuf>, Vec<&PathBuf>) =
+            wanted.iter().partition(|folder| guarded::is_foreign(folder));
+        self.polled = !polled.is_empty();
         let inodes: BTreeMap<PathBuf, u64> = wanted
-            .iter()
+            .into_iter()
             .filter_map(|folder| {
-                let real = folder.canonicalize().ok()?;
-                let inode = real.metadata().ok()?.ino();
+                let real = guarded::canonicalize(folder).ok()?;
+                let inode = guarded::metadata(&real).ok()?.ino();
                 Some((real, inode))
             })
             .collect();
@@ -151,6 +163,7 @@ impl Watch {
         let all = |watched: &Result<Coverage, String>| *watched == Ok(Coverage::All);
         !self.has_ended()
             && self.broken.is_none()
+            && !self.polled
             && self.folders.values().all(|(_, watched)| all(watched))
     }
 

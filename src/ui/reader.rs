@@ -239,7 +239,7 @@ fn line(view: &mut FileView) -> SourceLine {
         counts: *view.tally.totals(),
         counted_bytes: view.tally.counted_bytes(),
         format: view.format_name(),
-        state: facts.state.clone(),
+        state: facts.shown_state(),
         last_growth: facts.last_growth,
         hidden: false,
         problem: view.problem.clone(),

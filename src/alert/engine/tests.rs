@@ -322,6 +322,20 @@ fn what_ended_long_ago_is_resolved_once_everything_old_is_read() {
     assert_eq!(bench.tick(LATER + 60).seen().len(), 1);
 }
 
+#[test]
+fn what_ended_long_before_it_was_read_is_never_shown_as_firing_nor_as_resolved_a_moment_ago() {
+    let mut bench = Bench::new(vec![errors(2, 60, &[])]);
+    bench.feed_old("old", 100);
+    bench.feed_old("old", 101);
+    assert_eq!(bench.status(0, LATER).state, RuleState::Inactive, "while the rest is read");
+    bench.settle(LATER);
+    assert_eq!(bench.status(0, LATER).state, RuleState::Inactive, "it ended long ago");
+    // What goes on while it is read is shown.
+    bench.feed_old("new", LATER - 20);
+    bench.feed_old("new", LATER - 10);
+    assert_eq!(bench.status(0, LATER).state, RuleState::Firing);
+}
+
 /// A naive time that is read in another zone, or a batch that logs when it began.
 #[test]
 fn what_is_still_heard_goes_on_firing_whatever_its_own_time() {

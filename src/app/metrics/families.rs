@@ -70,6 +70,12 @@ const SOURCE: &[Family<Source>] = &[
 
 const ENGINE: &[Family<Status>] = &[
     Family(Gauge, "files_unopened", |s| count(s.unopened), "Are there, cannot be opened."),
+    Family(
+        Gauge,
+        "files_stuck",
+        |s| count(s.files.totals().stuck),
+        "Their file system does not answer.",
+    ),
     Family(Counter, "lost_bytes_total", |s| count(s.lost), "Destroyed before they were read."),
     Family(Gauge, "memory_anonymous_bytes", |_| process::anonymous_memory(), "Backed by no file."),
 ];

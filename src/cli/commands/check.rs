@@ -2,19 +2,17 @@
 
 mod durable;
 mod keys;
+mod sources;
 
-use std::collections::HashMap;
-use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use crate::app::settings::{Directories, Settings, SinkSettings};
-use crate::base::{bytes, sanitize};
+use crate::base::sanitize;
 use crate::cli::arguments::Global;
 use crate::cli::exit::Exit;
 use crate::cli::output::to_stdout;
 use crate::cli::resolve;
-use crate::follow::SourceConfig;
 use crate::sink::kinds::Look;
 use crate::state::private;
 
@@ -28,8 +26,8 @@ pub fn run(global: &Global) -> anyhow::Result<Exit> {
     let layers = resolve::layers(global);
     let mut findings = vec![configuration(&layers.files)];
     let settings = resolve::settings(global)?;
-    findings.extend(settings.sources.iter().flat_map(source));
-    findings.extend(doubled(&settings.sources));
+    findings.extend(settings.sources.iter().flat_map(sources::source));
+    findings.extend(sources::doubled(&settings.sources));
     if settings.sources.is_empty() {
         let advice = "none configured; name files on the command line or write [source.NAME]";
         findings.push(Finding { subject: "sources".to_owned(), result: Ok(advice.to_owned()) });
@@ -68,73 +66,6 @@ fn configuration(files: &[PathBuf]) -> Finding {
     let names: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
     let text = if names.is_empty() { "defaults only".to_owned() } else { names.join(", ") };
     Finding { subject: "configuration".to_owned(), result: Ok(text) }
-}
-
-fn source(source: &SourceConfig) -> Vec<Finding> {
-    source
-        .paths
-        .iter()
-        .map(|path| Finding {
-            subject: format!("source {} {}", source.name, path.display()),
-            result: readable(path),
-        })
-        .collect()
-}
-
-/// A file belongs to the first source that means it; the second one would wait for it for ever.
-fn doubled(sources: &[SourceConfig]) -> Vec<Finding> {
-    let mut owners: HashMap<PathBuf, &str> = HashMap::new();
-    let mut findings = Vec::new();
-    for source in sources {
-        for path in &source.paths {
-            let place = path.canonicalize().unwrap_or_else(|_| path.clone());
-            let owner = *owners.entry(place).or_insert(&source.name);
-            if owner != &*source.name {
-                let subject = format!("source {} {}", source.name, path.display());
-                let problem = format!(
-                    "source {owner} names it too and gets all of its events; leave it out of one of them"
-                );
-                findings.push(Finding { subject, result: Err(problem) });
-            }
-        }
-    }
-    findings
-}
-
-fn readable(path: &Path) -> Result<String, String> {
-    let text = path.to_string_lossy();
-    let exists = path.symlink_metadata().is_ok();
-    if !exists && text.contains(['*', '?', '[']) {
-        let found: Vec<PathBuf> = glob::glob(&text)
-            .map_err(|error| format!("is no pattern: {}", error.msg))?
-            .filter_map(Result::ok)
-            .filter(|path| path.is_file())
-            .collect();
-        if found.is_empty() {
-            return Ok("matches nothing yet; it is waited for".to_owned());
-        }
-        let unreadable: Vec<String> = found.iter().filter_map(|path| open(path).err()).collect();
-        return match unreadable.first() {
-            None => Ok(format!("matches {}, readable", bytes::counted(found.len() as u64, "file"))),
-            Some(first) => Err(format!(
-                "{} of {} files cannot be read ({first}); let this user's groups read them",
-                unreadable.len(),
-                found.len()
-            )),
-        };
-    }
-    match exists {
-        false => Ok("is not there yet; it is waited for".to_owned()),
-        true => open(path).map(|()| "readable".to_owned()),
-    }
-}
-
-fn open(path: &Path) -> Result<(), String> {
-    let opened = match path.is_dir() {
-        true => std::fs::read_dir(path).map(drop),
-        false => File::open(path).map(drop),
-    };
-    opened.map_err(|error| format!("{}: {error}", path.display()))
 }
 
 fn directories(directories: &Directories) -> Vec<Finding> {

@@ -7,6 +7,7 @@
 mod dial;
 mod failure;
 mod node;
+mod reading;
 mod tls;
 mod transport;
 

@@ -7,6 +7,7 @@ use elasticsearch::http::Url;
 use tokio::time::Instant;
 
 use super::dial::dial;
+use super::reading::off_the_async_threads;
 use super::transport::Transport;
 use super::{Connection, Failure, tls};
 use crate::base::backoff::Backoff;
@@ -72,7 +73,9 @@ impl Node {
             return Ok(transport.clone());
         }
         let trusted = tls::trusted(connection, &self.url).await?;
-        let transport = Transport::new(&self.url, &connection.login, trusted)?;
+        let (url, login) = (self.url.clone(), connection.login.clone());
+        let made = off_the_async_threads(move || Transport::new(&url, &login, trusted));
+        let transport = made.await?;
         self.state().transport = Some(transport.clone());
         Ok(transport)
     }

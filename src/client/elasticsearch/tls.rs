@@ -1,5 +1,6 @@
 //! Who may sign the server's certificate.
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -15,9 +16,13 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 use super::dial::dial;
+use super::reading::off_the_async_threads;
 use super::{Connection, Failure};
+use crate::base::guarded;
 
 const HANDSHAKE: Duration = Duration::from_secs(10);
+/// No file of certificates is longer, in bytes.
+const LONGEST: u64 = 16 * 1024 * 1024;
 
 /// What the settings add to the authorities that everybody trusts; `None` where they add nothing.
 pub(super) async fn trusted(
@@ -29,10 +34,7 @@ pub(super) async fn trusted(
     }
     let mut pem = Vec::new();
     if let Some(path) = &connection.ca_file {
-        let read = std::fs::read(path);
-        pem = read.map_err(|error| {
-            Failure::Settings(format!("cannot read {} ({error})", path.display()))
-        })?;
+        pem = read_file(path.clone()).await?;
         if Certificate::from_pem(&pem).is_err() {
             let text = format!("{} holds no certificate in PEM form", path.display());
             return Err(Failure::Settings(text));
@@ -48,6 +50,15 @@ pub(super) async fn trusted(
     let chain = Certificate::from_pem(&pem)
         .map_err(|error| Failure::Settings(format!("cannot use the certificates ({error})")))?;
     Ok(Some(chain))
+}
+
+async fn read_file(path: PathBuf) -> Result<Vec<u8>, Failure> {
+    let read = move || {
+        let bytes = guarded::read(&path, LONGEST).map(|(bytes, _)| bytes);
+        let failed = |error| format!("cannot read {} ({error})", path.display());
+        bytes.map_err(|error| Failure::Settings(failed(error)))
+    };
+    off_the_async_threads(read).await
 }
 
 /// The certificate in the server's chain that has this fingerprint, as PEM.

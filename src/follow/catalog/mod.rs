@@ -7,13 +7,13 @@ mod history;
 mod tracked;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::discover::folder_of;
 use super::identity::Place;
+use crate::base::guarded::File;
 use crate::event::{FileId, FileKey, GenerationId};
 use crate::state::GenerationRow;
 

@@ -1,12 +1,12 @@
 //! What the follower's thread alone knows about one file.
 
 use std::collections::VecDeque;
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use crate::base::Timestamp;
+use crate::base::guarded::File;
 use crate::event::{FileKey, Mark};
 use crate::follow::descriptors::Pins;
 use crate::follow::file::FileHandle;

@@ -1,8 +1,7 @@
 //! The row of a generation: begun for a new one, taken up for one that is known.
 
-use std::fs::File;
-
 use crate::base::Timestamp;
+use crate::base::guarded::File;
 use crate::event::{DayMark, Encoding, FileId, FormatEntry, GenerationId, Identity, Level, Mark};
 use crate::follow::Start;
 use crate::follow::catalog::{Stage, Tracked};
@@ -35,7 +34,8 @@ impl Follower {
         tracked.floor = tracked.size.max(row.end()).max(told);
         tracked.vote_open = tracked.handle.source.format.is_none()
             && row.formats.len() == 1
-            && !sample_is_enough(&read_sample(&file, row.mark.offset, row.encoding));
+            && !read_sample(&file, row.mark.offset, row.encoding)
+                .is_ok_and(|sample| sample_is_enough(&sample));
         tracked.line_hashes = Head::read(&file).map(|h| h.line_hashes(&key)).unwrap_or_default();
         tracked.push_mark(row.mark);
         if tracked.size > row.mark.offset
@@ -84,10 +84,13 @@ impl Follower {
         let Some(file) = tracked.file() else { return };
         let Ok(Some(mark)) = mark_at(&file, tracked.size, &key) else { return };
         let at_end = tracked.handle.source.start == Start::End && fresh && seen.is_none();
-        let encoding = Encoding::of(&read_sample(&file, tracked.size, Encoding::Utf8));
+        // Where that cannot be read it is judged again.
+        self.work.unjudged.insert(id);
+        let raw = read_sample(&file, tracked.size, Encoding::Utf8);
+        let Ok(encoding) = raw.map(|raw| Encoding::of(&raw)) else { return };
         let first_size = tracked.first_size.min(tracked.size);
         let start = if at_end { start_at_end(&file, first_size, encoding) } else { 0 };
-        let sample = read_sample(&file, tracked.size, encoding);
+        let Ok(sample) = read_sample(&file, tracked.size, encoding) else { return };
         let head = Head::read(&file).ok().filter(|head| head.fits(&identity, &key));
         let Some(head) = head else {
             // Another life began between two looks at it.

@@ -2,7 +2,6 @@
 //!
 //! Reads the beginning and the marks of files; changes nothing but to doubt a file that turns out to be truncated.
 
-use std::fs::File;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -12,9 +11,9 @@ use super::decide::{Candidate, Content, Evidence, Original};
 use super::known::{Known, by_length, content_by_bytes};
 use super::subject::Subject;
 use crate::base::Timestamp;
+use crate::base::guarded::{self, File};
 use crate::event::{FileKey, GenerationId, Identity, Mark};
 use crate::follow::catalog::{Stage, Tracked};
-use crate::follow::descriptors::open_nonblocking;
 use crate::follow::discover::folder_of;
 use crate::follow::expiry::FORGOTTEN;
 use crate::follow::follower::Follower;
@@ -279,7 +278,7 @@ impl Follower {
         }
         match self.find_moved(path, known.file) {
             Ok(None) => Original::Missing,
-            Ok(Some(path)) => match open_nonblocking(&path) {
+            Ok(Some(path)) => match guarded::open(&path) {
                 Ok(file) => match bears(&file, &known.mark, self.key()) {
                     Ok(true) => Original::Present,
                     Ok(false) => Original::Missing,
@@ -298,7 +297,7 @@ impl Follower {
         path: &Path,
         file: FileKey,
     ) -> io::Result<Option<std::path::PathBuf>> {
-        match std::fs::metadata(path) {
+        match guarded::metadata(path) {
             Ok(found) => {
                 let found = FileKey { inode: found.ino(), birth: identity::birth(&found) };
                 if found == file {

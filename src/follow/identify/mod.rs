@@ -9,7 +9,6 @@ mod evidence;
 mod known;
 mod subject;
 
-use std::fs::File;
 use std::io;
 use std::sync::Arc;
 
@@ -21,6 +20,7 @@ use super::first_pass::FINISHED;
 use super::follower::Follower;
 use super::identity::Head;
 use super::notices::{self, Topic};
+use crate::base::guarded::File;
 use crate::event::status::FileState;
 use crate::event::{FileId, GenerationId, Identity, Level};
 use crate::state::absolute;

@@ -5,7 +5,7 @@
 //! reads on from the descriptor. "No name left" is what the descriptor itself says: where a folder cannot be
 //! looked at, nothing is deleted.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::PathBuf;
@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use super::Intake;
 use crate::base::Timestamp;
+use crate::base::guarded::File;
 use crate::event::status::FileState;
 use crate::event::{FileId, GenerationId, Level};
 use crate::follow::catalog::{Stage, Tracked};
@@ -131,7 +132,7 @@ impl Follower {
         copy_bytes(&file, &copy, from, to)?;
         copy.sync_data()?;
         if !begun {
-            File::open(&intake.folder)?.sync_all()?;
+            fs::File::open(&intake.folder)?.sync_all()?;
         }
         let Some(tracked) = self.catalog.get_mut(id) else { return Ok(Step::Whole) };
         let Some(row) = &mut tracked.row else { return Ok(Step::Whole) };
@@ -254,7 +255,7 @@ impl Follower {
         let (Some(intake), Some(rest)) = (&self.shared.config.intake, row.rest) else {
             return Ok(());
         };
-        let file = match File::open(intake.rest(row.id)) {
+        let file = match fs::File::open(intake.rest(row.id)) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 // Removed when it was read, or by somebody: what the cursors say is missing is lost.
@@ -268,7 +269,7 @@ impl Follower {
         row.ended.get_or_insert(now);
         let length = rest.upto - rest.from;
         self.say_rest(row.id, Level::Info, notices::rest_kept(&row.path, length));
-        let mut tracked = self.without_a_place(source, &row, Arc::new(file));
+        let mut tracked = self.without_a_place(source, &row, Arc::new(file.into()));
         tracked.stage = Stage::Settled;
         tracked.push_mark(row.mark);
         let id = tracked.handle.id;
@@ -291,6 +292,7 @@ impl Follower {
             cuts: row.cuts.clone(),
             days: row.days.clone(),
             state: FileState::Ended,
+            stuck: None,
             lost: row.lost,
             last_growth: row.ended.unwrap_or(Timestamp(0)),
         };
@@ -318,7 +320,7 @@ impl Follower {
     pub fn open_rest(&self, id: FileId) -> Option<Arc<File>> {
         let row = self.catalog.get(id)?.row.as_ref().filter(|row| row.rest.is_some())?;
         let intake = self.shared.config.intake.as_ref()?;
-        File::open(intake.rest(row.id)).ok().map(Arc::new)
+        fs::File::open(intake.rest(row.id)).ok().map(|file| Arc::new(file.into()))
     }
 }
 
@@ -329,7 +331,7 @@ impl Intake {
 }
 
 /// [from, to), to the same place. Shorter where the file was: then it is another life, and not copied.
-fn copy_bytes(file: &File, copy: &File, from: u64, to: u64) -> io::Result<()> {
+fn copy_bytes(file: &File, copy: &fs::File, from: u64, to: u64) -> io::Result<()> {
     let mut buffer = vec![0; BUFFER];
     let mut at = from;
     while at < to {

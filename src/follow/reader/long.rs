@@ -1,10 +1,10 @@
 //! What is larger than a piece: a line, of which the beginning is kept, and a hole.
 
-use std::fs::File;
 use std::io;
 use std::sync::{Arc, MutexGuard};
 
 use super::{CHUNK, Reader};
+use crate::base::guarded::File;
 use crate::event::Flags;
 use crate::follow::file::OpenRecord;
 use crate::follow::front::{Carried, Front};

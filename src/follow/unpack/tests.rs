@@ -25,7 +25,7 @@ impl Scratch {
     fn add(&mut self, bytes: &[u8]) -> Arc<Packed> {
         let path = self.folder.path().join("packed");
         std::fs::write(&path, bytes).unwrap();
-        let file = Arc::new(File::open(&path).unwrap());
+        let file = Arc::new(std::fs::File::open(&path).unwrap().into());
         std::fs::remove_file(&path).unwrap();
         let compression = Compression::of(bytes).unwrap();
         self.unpacker.add(FileId(1), file, compression).unwrap()

@@ -54,6 +54,7 @@ pub struct FileView {
 
 impl FileView {
     pub fn new(handle: Arc<FileHandle>, now: Timestamp) -> Self {
+        handle.readers.note_shown();
         let facts = handle.facts();
         let metadata = handle.metadata().ok();
         let mtime = metadata.as_ref().and_then(|found| found.modified().ok());
@@ -117,7 +118,10 @@ impl FileView {
             || facts.cuts != self.facts.cuts
             || facts.is_live() != self.facts.is_live();
         let formats_changed = facts.formats != self.facts.formats;
-        let changed = tail_changed || formats_changed || facts.state != self.facts.state;
+        let changed = tail_changed
+            || formats_changed
+            || facts.state != self.facts.state
+            || facts.stuck != self.facts.stuck;
         if let Some(generation) = &facts.generation {
             self.generation = generation.clone();
         }

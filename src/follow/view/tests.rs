@@ -40,6 +40,7 @@ impl Folder {
             cuts: Default::default(),
             days: Vec::new(),
             state: FileState::Live,
+            stuck: None,
             lost: 0,
             last_growth: Timestamp::default(),
         };

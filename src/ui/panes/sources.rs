@@ -49,7 +49,7 @@ fn entry(state: &State, source: &SourceLine, width: usize, glyphs: &Glyphs) -> L
     line.extend(counts);
     line.push(span(age, Role::Dim));
     let mut lines = vec![line];
-    if let Some(trouble) = trouble(source) {
+    if let Some(trouble) = trouble(state, source) {
         lines.push(vec![plain("  "), span(trouble, Role::Bad)]);
     } else if width >= 38 {
         let format = source.format.unwrap_or("format not known yet");
@@ -68,7 +68,7 @@ fn entry(state: &State, source: &SourceLine, width: usize, glyphs: &Glyphs) -> L
 fn sign(source: &SourceLine, glyphs: &Glyphs) -> (&'static str, Role) {
     match &source.state {
         _ if source.hidden => (glyphs.ring, Role::Dim),
-        FileState::Unreadable { .. } => (glyphs.firing, Role::Bad),
+        FileState::Unreadable { .. } | FileState::Stuck { .. } => (glyphs.firing, Role::Bad),
         _ if source.problem.is_some() || source.lost > 0 => (glyphs.firing, Role::Bad),
         FileState::Unsettled => (glyphs.waiting, Role::Dim),
         FileState::Live => (glyphs.dot, Role::Ok),
@@ -77,7 +77,13 @@ fn sign(source: &SourceLine, glyphs: &Glyphs) -> (&'static str, Role) {
     }
 }
 
-fn trouble(source: &SourceLine) -> Option<String> {
+fn trouble(state: &State, source: &SourceLine) -> Option<String> {
+    if let FileState::Stuck { since } = source.state {
+        return Some(format!(
+            "the file system has not answered since {}; other files go on; it is read again as soon as it answers",
+            time::moment(state, since)
+        ));
+    }
     if let FileState::Unreadable { reason } = &source.state {
         return Some(sanitize::line(reason).into_owned());
     }

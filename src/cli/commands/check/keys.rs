@@ -1,10 +1,11 @@
 //! Whether month keys can be used, and what is sealed in its own field only. Makes nothing.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access, access};
 
 use super::Finding;
+use super::sources::in_time;
 use crate::app::control::{self, Reply, Request};
 use crate::app::settings::Settings;
 use crate::base::{bytes, with_causes};
@@ -55,11 +56,16 @@ pub(super) fn months(settings: &Settings) -> Option<Finding> {
     if !settings.privacy.policy().hides_anything() {
         return None;
     }
-    let paths = settings.sources.iter().flat_map(|source| &source.paths);
-    let files =
-        paths.filter_map(|path| glob::glob(&path.to_string_lossy()).ok()).flatten().flatten();
-    let names = files.filter_map(|path| Some(path.file_name()?.to_string_lossy().into_owned()));
-    let mut odd: Vec<String> = names.filter(|name| Month::is_missing_in(name)).collect();
+    let paths = settings.sources.iter().flat_map(|source| source.paths.clone());
+    let paths: Vec<PathBuf> = paths.collect();
+    let odd = move || -> Vec<String> {
+        let found = paths.iter().filter_map(|path| glob::glob(&path.to_string_lossy()).ok());
+        let name = |path: PathBuf| Some(path.file_name()?.to_string_lossy().into_owned());
+        let names = found.flatten().flatten().filter_map(name);
+        names.filter(|name| Month::is_missing_in(name)).collect()
+    };
+    // What cannot be looked at is told of its source.
+    let mut odd = in_time(odd)?;
     odd.sort();
     odd.dedup();
     let more = odd.len().saturating_sub(3);

@@ -1,0 +1,250 @@
+//! Calls to file systems, with a deadline: a mount that does not answer (a dead NFS server) holds nobody up for long.
+//!
+//! On the disks of this machine a call is made at once, as anywhere. On everything else (networks, FUSE, and what is not
+//! known) a thread of that mount makes it, and the caller waits for it as long as [`mount`] says. While a call is overdue
+//! the mount is stuck: nothing more is asked of it until that call returns, and callers get an error of the kind
+//! [`io::ErrorKind::TimedOut`] at once. So at most one thread hangs for each mount, and it holds up no exit.
+//!
+//! Not covered: a disk of this machine that hangs, the file system of `/`, and a link that begins to lead to another
+//! mount between two system calls.
+
+mod mount;
+mod mounts;
+
+use std::ffi::OsString;
+use std::fs::{self, FileType, Metadata, OpenOptions};
+use std::io::{self, Read};
+use std::os::fd::{AsRawFd, RawFd};
+use std::os::unix::fs::{DirEntryExt, FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use self::mount::Mount;
+
+/// A mount that does not answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stuck {
+    pub point: PathBuf,
+    /// Type of the file system, as mount(8) names it.
+    pub kind: String,
+    /// For how long it has not answered.
+    pub waited: Duration,
+}
+
+/// One name in a folder.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    pub name: OsString,
+    /// Of a link, not of what it leads to.
+    pub kind: FileType,
+    pub inode: u64,
+}
+
+/// The mounts that do not answer now.
+pub fn stuck() -> Vec<Stuck> {
+    let stuck = |mount: &Arc<Mount>| {
+        let waited = mount.stuck_for()?;
+        Some(Stuck { point: mount.point.clone(), kind: mount.kind.clone(), waited })
+    };
+    mounts::all().iter().filter_map(stuck).collect()
+}
+
+/// Calls there are made by a thread of the mount: inotify tells little of it, and may hang as any other call.
+pub fn is_foreign(path: &Path) -> bool {
+    mounts::of(path, Links::Followed).is_some()
+}
+
+/// Whether `error` says that a mount does not answer.
+pub fn is_stuck(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::TimedOut && error.raw_os_error().is_none()
+}
+
+pub fn metadata(path: &Path) -> io::Result<Metadata> {
+    at(path, Links::Followed, |path| fs::metadata(path))
+}
+
+pub fn symlink_metadata(path: &Path) -> io::Result<Metadata> {
+    at(path, Links::Left, |path| fs::symlink_metadata(path))
+}
+
+pub fn canonicalize(path: &Path) -> io::Result<PathBuf> {
+    at(path, Links::Followed, |path| fs::canonicalize(path))
+}
+
+/// What a link leads to, as it is written there.
+pub fn read_link(path: &Path) -> io::Result<PathBuf> {
+    at(path, Links::Left, |path| fs::read_link(path))
+}
+
+/// An error where the folder cannot be read to its end.
+pub fn read_dir(folder: &Path) -> io::Result<Vec<Entry>> {
+    at(folder, Links::Followed, |folder| {
+        let mut entries = Vec::new();
+        for entry in fs::read_dir(folder)? {
+            let entry = entry?;
+            // Gone between two calls.
+            let Ok(kind) = entry.file_type() else { continue };
+            entries.push(Entry { name: entry.file_name(), kind, inode: entry.ino() });
+        }
+        Ok(entries)
+    })
+}
+
+/// For reading. A name may have become a pipe: opening it does not wait for a writer.
+pub fn open(path: &Path) -> io::Result<File> {
+    let mount = mounts::of(path, Links::Followed);
+    let open = |path: &Path| {
+        let nonblocking = rustix::fs::OFlags::NONBLOCK.bits() as i32;
+        OpenOptions::new().read(true).custom_flags(nonblocking).open(path).map(Arc::new)
+    };
+    let Some(mount) = mount else { return Ok(File { inner: Some(open(path)?), mount: None }) };
+    let (path, of) = (path.to_owned(), mount.clone());
+    mount.call(move || Ok(File { inner: Some(open(&path)?), mount: Some(of) }))
+}
+
+/// The first `most` bytes, and what the file was then; of a pipe what comes until it is closed.
+pub fn read(path: &Path, most: u64) -> io::Result<(Vec<u8>, Metadata)> {
+    at(path, Links::Followed, move |path| {
+        let file = fs::File::open(path)?;
+        let metadata = file.metadata()?;
+        let mut bytes = Vec::new();
+        file.take(most).read_to_end(&mut bytes)?;
+        Ok((bytes, metadata))
+    })
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Links {
+    Followed,
+    /// The last part of the path is looked at itself.
+    Left,
+}
+
+fn at<T: Send + 'static>(
+    path: &Path,
+    links: Links,
+    call: impl FnOnce(&Path) -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    match mounts::of(path, links) {
+        None => call(path),
+        Some(mount) => {
+            let path = path.to_owned();
+            mount.call(move || call(&path))
+        }
+    }
+}
+
+/// An open file, read at any place. Closed by the thread of its mount, if it has one: that may hang too.
+#[derive(Debug)]
+pub struct File {
+    /// `None`: dropped.
+    inner: Option<Arc<fs::File>>,
+    mount: Option<Arc<Mount>>,
+}
+
+impl File {
+    pub fn metadata(&self) -> io::Result<Metadata> {
+        self.call(fs::File::metadata)
+    }
+
+    /// Where something is written at or behind `offset` (lseek(2), `SEEK_DATA`).
+    pub fn data_from(&self, offset: u64) -> io::Result<u64> {
+        let seek = rustix::fs::SeekFrom::Data(offset);
+        self.call(move |file| Ok(rustix::fs::seek(file, seek)?))
+    }
+
+    /// For how long its mount has not answered, if that is stuck.
+    pub fn stuck_for(&self) -> Option<Duration> {
+        self.mount.as_ref().and_then(|mount| mount.stuck_for())
+    }
+
+    /// Of a file of our own, on a disk of this machine: calls to it have no deadline.
+    pub fn own(&self) -> &fs::File {
+        self.inner()
+    }
+
+    fn inner(&self) -> &Arc<fs::File> {
+        self.inner.as_ref().expect("it is taken by drop alone")
+    }
+
+    fn call<T: Send + 'static>(
+        &self,
+        call: impl FnOnce(&fs::File) -> io::Result<T> + Send + 'static,
+    ) -> io::Result<T> {
+        match &self.mount {
+            None => call(self.inner()),
+            Some(mount) => {
+                let file = self.inner().clone();
+                mount.call(move || call(&file))
+            }
+        }
+    }
+}
+
+/// What can be read at any place.
+pub trait ReadAt {
+    /// May read less than there is.
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
+}
+
+impl ReadAt for File {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        if self.mount.is_none() {
+            return FileExt::read_at(&**self.inner(), buffer, offset);
+        }
+        let wanted = buffer.len();
+        let bytes = self.call(move |file| {
+            let mut bytes = vec![0; wanted];
+            let read = FileExt::read_at(file, &mut bytes, offset)?;
+            bytes.truncate(read);
+            Ok(bytes)
+        })?;
+        buffer[..bytes.len()].copy_from_slice(&bytes);
+        Ok(bytes.len())
+    }
+}
+
+impl ReadAt for fs::File {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        FileExt::read_at(self, buffer, offset)
+    }
+}
+
+impl<T: ReadAt> ReadAt for &T {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        T::read_at(self, buffer, offset)
+    }
+}
+
+impl<T: ReadAt> ReadAt for Arc<T> {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        T::read_at(self, buffer, offset)
+    }
+}
+
+impl AsRawFd for File {
+    fn as_raw_fd(&self) -> RawFd {
+        self.inner().as_raw_fd()
+    }
+}
+
+/// Of a file of our own: see [`File::own`].
+impl From<fs::File> for File {
+    fn from(file: fs::File) -> Self {
+        File { inner: Some(Arc::new(file)), mount: None }
+    }
+}
+
+impl Drop for File {
+    fn drop(&mut self) {
+        // Where a call is under way with it, the mount's thread closes it after that.
+        let file = self.inner.take().and_then(Arc::into_inner);
+        if let (Some(file), Some(mount)) = (file, &self.mount) {
+            mount.close(file);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,180 @@
+//! One mount that may hang: its thread makes the calls, one after the other, and is there while there are some.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::fs::File;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+/// A call that takes longer is overdue …
+const SHORTEST: Duration = Duration::from_secs(1);
+/// … but a mount that has answered later than that is waited for longer, up to this.
+const LONGEST: Duration = Duration::from_secs(10);
+/// The thread ends when nobody has called for this long.
+const IDLE: Duration = Duration::from_secs(10);
+
+type Call = Box<dyn FnOnce() + Send>;
+
+pub(super) struct Mount {
+    pub point: PathBuf,
+    pub kind: String,
+    state: Mutex<State>,
+    work: Condvar,
+}
+
+struct State {
+    /// As many as there are callers: they wait, and nobody calls while the mount is stuck.
+    calls: VecDeque<Call>,
+    /// Files that nobody needs any more.
+    closing: Vec<File>,
+    /// When the call began that is under way.
+    running: Option<Instant>,
+    has_thread: bool,
+    deadline: Duration,
+}
+
+impl State {
+    fn stuck_for(&self) -> Option<Duration> {
+        self.running.map(|since| since.elapsed()).filter(|waited| *waited >= self.deadline)
+    }
+
+    /// Until the call that is under way is overdue.
+    fn left(&self) -> Duration {
+        let waited = self.running.map_or(Duration::ZERO, |since| since.elapsed());
+        self.deadline.saturating_sub(waited).max(Duration::from_millis(1))
+    }
+
+    /// The call that was under way has returned.
+    fn returned(&mut self) {
+        let Some(took) = self.running.take().map(|since| since.elapsed()) else { return };
+        if took > self.deadline && took <= LONGEST {
+            self.deadline = (took * 2).min(LONGEST);
+        }
+    }
+}
+
+impl Mount {
+    pub fn new(point: PathBuf, kind: String) -> Self {
+        let state = State {
+            calls: VecDeque::new(),
+            closing: Vec::new(),
+            running: None,
+            has_thread: false,
+            deadline: SHORTEST,
+        };
+        Mount { point, kind, state: Mutex::new(state), work: Condvar::new() }
+    }
+
+    pub fn stuck_for(&self) -> Option<Duration> {
+        self.state().stuck_for()
+    }
+
+    /// Blocking, and never for much longer than the deadline.
+    pub fn call<T: Send + 'static>(
+        self: &Arc<Self>,
+        call: impl FnOnce() -> io::Result<T> + Send + 'static,
+    ) -> io::Result<T> {
+        let (reply, answer) = sync_channel(1);
+        let call = move || {
+            // Nobody may be waiting any more: what came of it is dropped here, by the mount's thread.
+            let _ = reply.send(call());
+        };
+        {
+            let mut state = self.state();
+            if state.stuck_for().is_some() {
+                return Err(self.no_answer());
+            }
+            self.has_work(&mut state)?;
+            state.calls.push_back(Box::new(call));
+        }
+        loop {
+            let left = self.state().left();
+            match answer.recv_timeout(left) {
+                Ok(result) => return result,
+                Err(RecvTimeoutError::Disconnected) => return Err(self.no_answer()),
+                Err(RecvTimeoutError::Timeout) => {
+                    let mut state = self.state();
+                    if state.stuck_for().is_some() {
+                        // Whoever else waits is told the same; nothing is done for nobody when it answers.
+                        state.calls.clear();
+                        return Err(self.no_answer());
+                    }
+                }
+            }
+        }
+    }
+
+    /// Waits for nothing.
+    pub fn close(self: &Arc<Self>, file: File) {
+        let mut state = self.state();
+        state.closing.push(file);
+        // Without a thread it is closed with the next call.
+        let _ = self.has_work(&mut state);
+    }
+
+    fn has_work(self: &Arc<Self>, state: &mut State) -> io::Result<()> {
+        if !state.has_thread {
+            let mount = self.clone();
+            let thread = std::thread::Builder::new().name("mount".into());
+            thread.spawn(move || mount.run())?;
+            state.has_thread = true;
+        }
+        self.work.notify_one();
+        Ok(())
+    }
+
+    fn run(&self) {
+        while let Some(work) = self.next() {
+            match work {
+                // A panic drops the reply, and the caller sees an error.
+                Work::Call(call) => drop(catch_unwind(AssertUnwindSafe(call))),
+                Work::Close(file) => drop(file),
+            }
+            self.state().returned();
+        }
+    }
+
+    /// `None`: nobody has called for some time.
+    fn next(&self) -> Option<Work> {
+        let deadline = Instant::now() + IDLE;
+        let mut state = self.state();
+        loop {
+            let call = state.calls.pop_front().map(Work::Call);
+            if let Some(work) = call.or_else(|| state.closing.pop().map(Work::Close)) {
+                state.running = Some(Instant::now());
+                return Some(work);
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                state.has_thread = false;
+                return None;
+            }
+            state = self.work.wait_timeout(state, left).expect("no holder of a mount panics").0;
+        }
+    }
+
+    /// The same text as long as it lasts: notices go by it.
+    fn no_answer(&self) -> io::Error {
+        let text = format!("the file system at {} does not answer", self.point.display());
+        io::Error::new(io::ErrorKind::TimedOut, text)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("no holder of a mount panics")
+    }
+}
+
+impl fmt::Debug for Mount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Mount").field("point", &self.point).finish_non_exhaustive()
+    }
+}
+
+enum Work {
+    Call(Call),
+    Close(File),
+}

@@ -1,0 +1,254 @@
+//! A mount that does not answer holds up nobody: its files are shown as stuck, all others go on, and it is read on
+//! without loss or repetition when it answers.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::fake_elasticsearch::FakeElasticsearch;
+use crate::fuse::Fuse;
+use crate::program::{self, Engine, wait_for};
+use crate::rotation::{append, lines};
+
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// An engine with an archive, logs on a disk of this machine, and others on a mount that hangs on demand.
+struct Bench {
+    // Dropped in this order: the folder cannot be removed while something is mounted in it.
+    engine: Option<Engine>,
+    mount: Fuse,
+    home: tempfile::TempDir,
+}
+
+impl Drop for Bench {
+    /// Nobody is kept in the kernel.
+    fn drop(&mut self) {
+        self.mount.answer();
+    }
+}
+
+impl Bench {
+    fn new() -> Option<Bench> {
+        let home = tempfile::tempdir().unwrap();
+        fs::create_dir(home.path().join("logs")).unwrap();
+        let mount = Fuse::mount(&home.path().join("mount"))?;
+        Some(Bench { engine: None, mount, home })
+    }
+
+    fn state(&self) -> PathBuf {
+        self.home.path().join("state")
+    }
+
+    fn start(&mut self, paths: &[&str]) {
+        let paths: Vec<PathBuf> = paths.iter().map(|path| self.home.path().join(path)).collect();
+        let paths: Vec<&Path> = paths.iter().map(PathBuf::as_path).collect();
+        self.engine = Some(Engine::start(self.home.path(), &self.state(), &paths));
+    }
+
+    fn engine(&self) -> &Engine {
+        self.engine.as_ref().unwrap()
+    }
+
+    fn log(&self, name: &str) -> PathBuf {
+        self.home.path().join("logs").join(name)
+    }
+
+    fn until_archived(&self, count: u64) {
+        let archived = || program::archived(self.home.path(), &self.state(), "*");
+        wait_for(&format!("{count} events"), PATIENCE, || (archived() == count).then_some(()));
+    }
+
+    fn until_said(&self, text: &str) {
+        wait_for(text, PATIENCE, || self.engine().said().contains(text).then_some(()));
+    }
+
+    fn status(&self) -> serde_json::Value {
+        let mut stream = UnixStream::connect(self.state().join("control.sock")).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.write_all(b"{\"request\":\"status\"}\n").unwrap();
+        let mut reply = String::new();
+        BufReader::new(&stream).read_line(&mut reply).unwrap();
+        serde_json::from_str(&reply).unwrap()
+    }
+
+    /// Names of the files that are shown as stuck.
+    fn stuck(&self) -> Vec<String> {
+        let status = self.status().to_string();
+        let files: Vec<serde_json::Value> = find_files(&serde_json::from_str(&status).unwrap());
+        let stuck = files.iter().filter(|file| file["state"].get("stuck").is_some());
+        stuck.map(|file| file["path"].to_string().rsplit('/').next().unwrap().to_owned()).collect()
+    }
+
+    /// Every number once, as far as `upto`.
+    fn expect_numbers(&self, upto: u64) {
+        let documents = program::documents(self.home.path(), &self.state());
+        let numbers = documents.iter().map(|document| document["number"].as_u64().unwrap());
+        let mut numbers: Vec<u64> = numbers.collect();
+        numbers.sort_unstable();
+        assert_eq!(numbers, (0..upto).collect::<Vec<u64>>());
+    }
+}
+
+fn find_files(status: &serde_json::Value) -> Vec<serde_json::Value> {
+    let mut found = Vec::new();
+    if let Some(object) = status.as_object() {
+        found.extend(
+            object.get("files").and_then(|files| files.as_array()).cloned().unwrap_or_default(),
+        );
+        found.extend(object.values().flat_map(find_files));
+    }
+    found
+}
+
+/// Threads of the process that make calls to mounts.
+fn threads_of_mounts(process: u32) -> usize {
+    let tasks = fs::read_dir(format!("/proc/{process}/task")).unwrap();
+    let name = |task: &fs::DirEntry| fs::read_to_string(task.path().join("comm"));
+    let is_one = |task: &fs::DirEntry| name(task).is_ok_and(|name| name.trim() == "mount");
+    tasks.filter_map(Result::ok).filter(is_one).count()
+}
+
+#[test]
+fn files_of_a_mount_that_hangs_are_stuck_and_all_others_go_on() {
+    let Some(mut bench) = Bench::new() else { return };
+    append(&bench.log("app.log"), lines("w", 0..5).as_bytes());
+    bench.mount.append("far.log", &lines("w", 5..10));
+    bench.start(&["logs", "mount/*.log"]);
+    bench.until_archived(10);
+    bench.mount.hang();
+    bench.mount.append("far.log", &lines("w", 10..15));
+    bench.mount.append("new.log", &lines("w", 15..20));
+    bench.until_said("does not answer");
+    wait_for("it is shown", PATIENCE, || (bench.stuck() == ["far.log\""]).then_some(()));
+    // Growth, rotation and new files elsewhere.
+    append(&bench.log("app.log"), lines("w", 20..25).as_bytes());
+    bench.until_archived(15);
+    fs::rename(bench.log("app.log"), bench.log("app.log.1")).unwrap();
+    append(&bench.log("app.log"), lines("w", 25..30).as_bytes());
+    append(&bench.log("other.log"), lines("w", 30..35).as_bytes());
+    bench.until_archived(25);
+    assert!(threads_of_mounts(bench.engine().id()) <= 1);
+    bench.mount.answer();
+    bench.until_archived(35);
+    bench.expect_numbers(35);
+    wait_for("it is no more stuck", PATIENCE, || bench.stuck().is_empty().then_some(()));
+    let said = bench.engine().said();
+    assert_eq!(said.matches("does not answer;").count(), 1, "said once: {said}");
+    assert!(bench.engine.take().unwrap().terminate().success());
+}
+
+#[test]
+fn a_stop_and_a_start_beside_a_mount_that_hangs() {
+    let Some(mut bench) = Bench::new() else { return };
+    append(&bench.log("app.log"), lines("w", 0..5).as_bytes());
+    bench.mount.append("far.log", &lines("w", 5..10));
+    bench.start(&["logs/app.log", "mount"]);
+    bench.until_archived(10);
+    bench.mount.hang();
+    bench.mount.append("far.log", &lines("w", 10..15));
+    bench.until_said("does not answer");
+    assert!(bench.engine.take().unwrap().terminate().success(), "in its deadline");
+    append(&bench.log("app.log"), lines("w", 15..20).as_bytes());
+    bench.start(&["logs/app.log", "mount"]);
+    bench.until_archived(15);
+    bench.mount.rename("far.log", "far.log.1");
+    bench.mount.append("far.log", &lines("w", 20..25));
+    bench.mount.answer();
+    bench.until_archived(25);
+    bench.expect_numbers(25);
+    assert!(bench.engine.take().unwrap().terminate().success());
+}
+
+/// Again and again, at any moment.
+#[test]
+fn nothing_is_lost_or_repeated_where_a_mount_hangs_at_any_moment() {
+    let Some(mut bench) = Bench::new() else { return };
+    let mut random = program::Random(program::seed("hung_mount"));
+    bench.start(&["logs", "mount"]);
+    let mut number = 0;
+    for round in 0..12 {
+        for _ in 0..random.below(8) + 1 {
+            let (near, next) = (random.below(3) == 0, number + 1 + random.below(40) as usize);
+            let text = lines("w", number..next);
+            match near {
+                true => append(&bench.log("app.log"), text.as_bytes()),
+                false => bench.mount.append(&format!("{}.log", random.below(3)), &text),
+            }
+            number = next;
+            // Somewhere in what is done about it.
+            let answered = bench.mount.answered() + random.below(12);
+            let deadline = std::time::Instant::now() + Duration::from_millis(300);
+            while bench.mount.answered() < answered && std::time::Instant::now() < deadline {
+                std::thread::yield_now();
+            }
+        }
+        match round % 2 {
+            0 => bench.mount.hang(),
+            _ => bench.mount.answer(),
+        }
+        if round % 4 == 0 {
+            bench.until_said("does not answer");
+        }
+    }
+    bench.mount.answer();
+    bench.until_archived(number as u64);
+    bench.expect_numbers(number as u64);
+    assert!(bench.engine.take().unwrap().terminate().success());
+}
+
+/// The password lies there: its sink waits, everything else goes on.
+#[test]
+fn a_password_on_a_mount_that_hangs_holds_up_its_sink_alone() {
+    let Some(mut bench) = Bench::new() else { return };
+    let fake = FakeElasticsearch::start();
+    let (home, out) = (bench.home.path().to_owned(), bench.home.path().join("out"));
+    bench.mount.append("password", "secret\n");
+    append(&bench.log("app.log"), lines("w", 0..5).as_bytes());
+    let config = format!(
+        "[source.app]\npaths = [\"{}\"]\n[sink.out]\nkind = \"file\"\npath = \"{}\"\n\
+         [sink.es]\nkind = \"elasticsearch\"\nurls = [\"{}\"]\nusername = \"u\"\npassword_file = \"{}\"\n",
+        home.join("logs/*.log").display(),
+        out.display(),
+        fake.url(),
+        bench.mount.path("password").display()
+    );
+    fs::write(home.join("config.toml"), config).unwrap();
+    bench.mount.hang();
+    let mut command = program::logwarden(&home);
+    command.args(["--no-ui", "--config"]).arg(home.join("config.toml"));
+    command.arg("--state-dir").arg(bench.state());
+    bench.engine = Some(Engine::spawn(&home, &mut command));
+    let written = || fs::read_to_string(&out).unwrap_or_default().lines().count();
+    wait_for("the other sink", PATIENCE, || (written() == 5).then_some(()));
+    bench.until_said("does not answer)");
+    append(&bench.log("app.log"), lines("w", 5..10).as_bytes());
+    wait_for("the other sink goes on", PATIENCE, || (written() == 10).then_some(()));
+    assert!(bench.status().is_object(), "the engine answers");
+    assert_eq!(fake.count(), 0);
+    bench.mount.answer();
+    wait_for("the sink itself", PATIENCE, || (fake.count() == 10).then_some(()));
+    assert!(bench.engine.take().unwrap().terminate().success());
+}
+
+#[test]
+fn check_names_a_mount_that_hangs_and_a_pipe() {
+    let Some(bench) = Bench::new() else { return };
+    let home = bench.home.path();
+    let pipe = home.join("app.fifo");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let config = format!(
+        "[source.far]\npaths = [\"{}\"]\n[source.pipe]\npaths = [\"{}\", \"{}\"]\n",
+        bench.mount.path("*.log").display(),
+        pipe.display(),
+        home.join("*.fifo").display()
+    );
+    fs::write(home.join("config.toml"), config).unwrap();
+    bench.mount.hang();
+    let mut command = program::logwarden(home);
+    command.arg("check").arg("--config").arg(home.join("config.toml"));
+    let said = program::expect(&mut command, 1);
+    assert!(said.contains("does not answer"), "{said}");
+    assert_eq!(said.matches("is a pipe (FIFO)").count(), 2, "{said}");
+}
