@@ -35,11 +35,32 @@ impl Alerts {
         stop: &CancellationToken,
         tasks: &TaskTracker,
     ) -> Alerts {
+        Alerts::run(maker, settings, stop, tasks, |rules| rules)
+    }
+
+    /// After others that have told what came live until now.
+    pub fn start_again(
+        maker: &Maker,
+        settings: &Settings,
+        stop: &CancellationToken,
+        tasks: &TaskTracker,
+    ) -> Alerts {
+        Alerts::run(maker, settings, stop, tasks, Rules::after_others)
+    }
+
+    fn run(
+        maker: &Maker,
+        settings: &Settings,
+        stop: &CancellationToken,
+        tasks: &TaskTracker,
+        prepare: impl FnOnce(Rules) -> Rules,
+    ) -> Alerts {
         let (log, clock) = (maker.log.clone(), maker.clock.clone());
         let supervisor = log.supervisor();
         let policy = Arc::new(settings.privacy.policy().with_keys(maker.sealer.clone()));
         let configured = settings.rules.clone();
         let (rules, outputs) = Rules::new(log, configured, &policy, clock.clone(), maker.once);
+        let rules = prepare(rules);
         let told = Arc::new(Mutex::new((outputs.told, Bursts::default())));
         let notices = maker.notices.clone();
         let telling = move || tell(told.clone(), notices.clone(), clock.clone());
@@ -66,6 +87,17 @@ impl Alerts {
             let _ = task.await;
             self.task = None;
         }
+    }
+}
+
+#[cfg(test)]
+impl Alerts {
+    /// Rules that have always more to read.
+    pub(super) fn that_read_on() -> Alerts {
+        let (stop, finish) = (CancellationToken::new(), CancellationToken::new());
+        let until = stop.clone();
+        let task = Some(tokio::spawn(async move { until.cancelled().await }));
+        Alerts { task, stop, finish, statuses: watch::channel(Vec::new()).1 }
     }
 }
 
