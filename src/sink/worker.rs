@@ -315,6 +315,7 @@ impl Worker {
                     self.trouble.is_on(self.now) || !self.mode.may_deliver() || self.restart;
                 self.now >= until || (nothing_left && !self.restart) || (stuck && !self.is_busy())
             }
+            None if !self.restart && !self.lanes.are_through() => false,
             None if self.mode.is_once() && !self.is_busy() && self.is_hopeless() => true,
             None => nothing_left && !self.restart && self.mode.is_over(),
         }
