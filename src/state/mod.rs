@@ -168,6 +168,7 @@ mod rows;
 mod snapshot;
 mod store;
 
+pub use directory::is_state;
 pub use error::StateError;
 pub use puts::Puts;
 pub use store::{Claim, Store};
