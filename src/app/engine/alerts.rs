@@ -16,6 +16,8 @@ use crate::base::{Clock, OnPanic};
 use crate::event::Level;
 use crate::event::status::RuleStatus;
 
+/// How long a stop waits for what the rules read just now.
+const LAST_TURN: std::time::Duration = std::time::Duration::from_secs(2);
 /// What tells of them is called where a failure is told.
 const TELLER: &str = "alert messages";
 
@@ -75,10 +77,15 @@ impl Alerts {
         Alerts { task: Some(tokio::spawn(consuming)), stop, finish, statuses: outputs.statuses }
     }
 
-    /// Returns when nothing of it runs any more.
+    /// Returns when nothing of it runs any more, but perhaps a reading whose result nobody hears of: rules keep nothing
+    /// that would have to be written.
     pub async fn stop(&mut self) {
         self.stop.cancel();
-        self.ended().await;
+        let late = tokio::time::timeout(LAST_TURN, self.ended()).await.is_err();
+        if let Some(task) = self.task.take().filter(|_| late) {
+            task.abort();
+            let _ = task.await;
+        }
     }
 
     /// Pends until they have ended by themselves.

@@ -8,7 +8,7 @@ use crate::event::status::FileState;
 use crate::event::{FileId, Level};
 use crate::follow::catalog::{Stage, Tracked};
 use crate::follow::follower::Follower;
-use crate::follow::identity::Head;
+use crate::follow::identity::{Head, Place};
 use crate::follow::notices::{self, Topic};
 use crate::follow::unpack::Progress;
 use crate::state::GenerationRow;
@@ -26,7 +26,7 @@ impl Follower {
             .incoming
             .set_unpacked(segments.iter().any(|segment| is_being_unpacked(segment)));
         let written = |segment: &Tracked| {
-            segment.place().is_none_or(|place| self.shared.incoming.is_written(place))
+            place_of(segment).is_none_or(|place| self.shared.incoming.is_written(place))
         };
         let over = segments.into_iter().filter(|segment| !written(segment));
         let over: Vec<(FileId, Stage, bool)> = over
@@ -80,8 +80,8 @@ impl Follower {
     /// Nothing more of it will be read. What could not be is counted and said, once.
     fn note_end_of_segment(&self, id: FileId) {
         let Some(tracked) = self.catalog.get(id) else { return };
-        let place = tracked.place().filter(|place| self.shared.incoming.note_end(*place));
-        if place.is_none() {
+        let new = place_of(tracked).is_some_and(|place| self.shared.incoming.note_end(place));
+        if !new {
             return;
         }
         if let Some((loss, text)) = unread(tracked) {
@@ -132,7 +132,7 @@ impl Follower {
         }
         let Some(store) = self.shared.store.get().cloned() else { return };
         for (_, tracked) in self.catalog.iter().filter(|(_, tracked)| tracked.segment) {
-            let here = tracked.place().is_some_and(|p| self.shared.incoming.was_made_here(p));
+            let here = place_of(tracked).is_some_and(|p| self.shared.incoming.was_made_here(p));
             let row = tracked.row.as_ref();
             // Each sink has a row from the beginning.
             let taken = |row: &GenerationRow| {
@@ -145,6 +145,14 @@ impl Follower {
                 remove(&tracked.handle.known().facts.path);
             }
         }
+    }
+}
+
+/// Where its writer writes: of a compressed one the copy that is read lies elsewhere.
+fn place_of(segment: &Tracked) -> Option<Place> {
+    match &segment.packed {
+        Some(packed) => packed.original.metadata().ok().as_ref().map(Place::of),
+        None => segment.place(),
     }
 }
 
@@ -174,7 +182,8 @@ fn unread(segment: &Tracked) -> Option<(InputLoss, String)> {
         return of_bytes(unread, notices::input::no_text(what, unread));
     }
     let packed = segment.packed.as_ref()?;
-    let (held, unread) = (packed.size(), packed.not_taken().max(1));
+    let held = packed.size();
+    let unread = if held == 0 { packed.version().0 } else { packed.not_taken().max(1) };
     match packed.progress() {
         Progress::Corrupt(reason) => {
             of_bytes(unread, notices::input::damaged(held, unread, &reason))
