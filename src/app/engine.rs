@@ -7,7 +7,6 @@ mod end;
 mod parts;
 mod reload;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
@@ -21,13 +20,13 @@ use super::letters::LetterDesk;
 use super::metrics::Offer;
 use super::settings::Settings;
 use super::sinks::{self, Left, Maker, Running};
+use super::start_error::StartError;
 use super::{intake, keys};
 use crate::base::{Clock, Supervisor};
 use crate::event::status::EngineState;
 use crate::event::{Command, Level, Status};
 use crate::follow::intake::{Input, Intake};
 use crate::follow::{Log, LogConfig};
-use crate::privacy::KeyError;
 use crate::state::{Claim, StateError, Store};
 
 pub use reload::Reread;
@@ -281,39 +280,6 @@ impl Engine {
             sink.obey(command).await;
         }
     }
-}
-
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    #[error(transparent)]
-    State(#[from] StateError),
-    #[error("cannot start sink {name}")]
-    Sink {
-        name: String,
-        #[source]
-        source: anyhow::Error,
-    },
-    #[error("cannot seal anything")]
-    Keys {
-        #[source]
-        source: KeyError,
-    },
-    #[error("cannot read standard input")]
-    Input {
-        #[source]
-        source: std::io::Error,
-    },
-    #[error("cannot read the pipe {}", path.display())]
-    Pipe {
-        path: PathBuf,
-        #[source]
-        source: std::io::Error,
-    },
-    #[error("a thread of the engine ended early")]
-    Worker {
-        #[source]
-        source: tokio::task::JoinError,
-    },
 }
 
 fn voices_of(sinks: &[Running], broken: &Broken, alerts: &Alerts) -> Voices {

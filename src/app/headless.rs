@@ -8,9 +8,10 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::console::Console;
-use super::engine::{Desk, Engine, Ownership, Reread, StartError};
+use super::engine::{Desk, Engine, Ownership, Reread};
 use super::settings::Settings;
 use super::signals::{self, HangUp, Listener};
+use super::start_error::StartError;
 use super::{report, telemetry};
 use crate::base::{Clock, OnPanic, SystemClock, stderr};
 use crate::event::Status;

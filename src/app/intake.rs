@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags};
 
-use super::engine::StartError;
 use super::settings::{Settings, ShipStart};
+use super::start_error::StartError;
 use crate::follow::intake::{Input, Intake};
 use crate::follow::{Log, SourceConfig};
 

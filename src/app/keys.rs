@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::engine::StartError;
 use super::identity;
 use super::settings::Settings;
+use super::start_error::StartError;
 use crate::base::SystemClock;
 use crate::privacy::audit::{self, Audit, Who};
 use crate::privacy::keys::UsedKey;

@@ -17,6 +17,7 @@ pub mod screen;
 pub mod settings;
 pub mod signals;
 pub mod sinks;
+pub mod start_error;
 pub mod telemetry;
 
 use std::time::Duration;

@@ -15,9 +15,9 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::orders::Left;
 use super::board::Notices;
-use super::engine::StartError;
 use super::letters::LetterDesk;
 use super::settings::{PrivacySettings, Settings, Ship, ShipStart, SinkSettings};
+use super::start_error::StartError;
 use crate::base::Clock;
 use crate::event::status::SinkStatus;
 use crate::event::{Command, Level, Position};

@@ -19,10 +19,8 @@ use crate::event::{Batch, Encoding, Generation, IdKey, Identity, Record};
 use crate::follow::compressed;
 use crate::format::{self, Context, End, Framed, Framer};
 
-/// Longest record, in bytes, as the engine has it.
-const CAP: usize = 1024 * 1024;
-/// Read and framed at once; longer than a record can be, also in UTF-16.
-const PIECE: usize = 2 * CAP + 1024;
+/// Read and framed at once.
+const PIECE: usize = Framer::PIECE;
 /// The first complete line, at most so many bytes, is part of a file's identity.
 const HEAD: usize = 4096;
 /// What a vote on the format looks at.
@@ -136,24 +134,14 @@ pub fn read_batches(
     origin: &Origin,
     each: &mut dyn FnMut(&Batch) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    let context = Context {
-        zone: origin.zone.clone(),
-        day_mark: origin.day,
-        last: None,
-        since_last: 0,
-        seen: origin.seen,
-    };
+    let context = Context::new(origin.zone.clone(), origin.day, origin.seen);
     let forced = origin.format.as_deref().and_then(|name| format::list::by_name(name, &[]));
     let settled = forced.is_some();
     Stream {
         input,
         origin,
         context,
-        framer: Framer {
-            format: forced.unwrap_or_else(format::list::plain),
-            encoding: Encoding::default(),
-            cap: CAP,
-        },
+        framer: Framer::new(forced.unwrap_or_else(format::list::plain), Encoding::default()),
         settled,
         voted: settled,
         sample: Vec::new(),
@@ -205,10 +193,10 @@ impl<R: Read> Stream<'_, R> {
             if self.base == 0 {
                 self.framer.encoding = Encoding::of(&self.pending);
             }
-            let hole = self.framer.encoding.unit_start(format::leading_hole(&self.pending) as u64);
+            let hole = self.framer.leading_hole(&self.pending);
             if hole > 0 {
-                self.pending.drain(..hole as usize);
-                self.base += hole;
+                self.pending.drain(..hole);
+                self.base += hole as u64;
                 continue;
             }
             self.settle_format();

@@ -29,6 +29,8 @@ impl Flags {
     pub const QUIET: Flags = Flags(1 << 5);
     /// A run of NULs where a record could begin; also [`Flags::QUIET`], without text.
     pub const HOLE: Flags = Flags(1 << 6);
+    /// Begins inside a line, behind a cut; also [`Flags::CONTINUATION`].
+    pub const INSIDE: Flags = Flags(1 << 7);
 
     pub fn contains(self, other: Flags) -> bool {
         self.0 & other.0 == other.0

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::file_status::{FileState, FileStatus};
 use super::generation::FileId;
-use super::status::{FileState, FileStatus};
 
 /// Files of one block have ids with the same quotient.
 const BLOCK: u32 = 64;

@@ -9,6 +9,7 @@ pub mod cuts;
 pub mod document;
 pub mod encoding;
 pub mod file_list;
+pub mod file_status;
 pub mod generation;
 pub mod id;
 pub mod key;

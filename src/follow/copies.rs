@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use super::catalog::{Stage, Tracked};
 use super::follower::Follower;
-use super::identify::decide::Origin;
 use super::identity::{Head, mark_at};
-use super::names;
+use super::links;
+use super::origin::Origin;
 use crate::event::FileId;
 use crate::event::status::FileState;
 
@@ -126,8 +126,8 @@ impl Follower {
         let Some(row) = &original.row else { return false };
         let Ok(Some(mark)) = self.shared_mark(original, file) else { return false };
         let (one, other) = (original.handle.path(), tracked.handle.path());
-        names::is_related(&one, &other)
-            || names::is_related(&row.first_path, &other)
+        links::are_related(&one, &other)
+            || links::are_related(&row.first_path, &other)
             || self.is_unique(&row.identity, &mark).unwrap_or(false)
     }
 

@@ -1,6 +1,7 @@
 //! Cuts: record boundaries that time made, not the bytes. A cut is durable before anybody gets the event before it.
 
 use std::fs::File;
+use std::io;
 use std::time::Duration;
 
 use super::SourceConfig;
@@ -9,18 +10,19 @@ use super::first_pass::FINISHED;
 use super::follower::Follower;
 use super::identity::bears;
 use super::pread::read_full;
-use super::reader::CAP;
 use super::sample::{hole_end, last_line_end};
 use super::single::in_force;
 use crate::base::Timestamp;
-use crate::event::FileId;
-use crate::format::{Context, End, Fit, Format, Framer, Joins};
+use crate::event::{Encoding, FileId};
+use crate::format::{Context, End, Fit, Format, Framer, Joins, LONGEST_RECORD, is_unfinished_json};
 use crate::state::GenerationRow;
 
 /// A cut is judged by a line that is no longer than this.
 const JUDGED_LINE: u64 = 16 * 1024;
 /// … and by what stands so far before it.
 const LOOKED_BEHIND: u64 = 64 * 1024;
+/// So much of a line without a line end says whether it is JSON that is still being written.
+const JUDGED_OPEN_LINE: u64 = LONGEST_RECORD as u64;
 /// An open record of a quiet file is closed after this.
 const QUIET: Duration = Duration::from_millis(500);
 
@@ -72,12 +74,7 @@ impl Follower {
         let (at, mark) = (open.at, row.mark.offset);
         let end = match open.has_line_end {
             true => last_line_end(&file, at, mark, row.encoding),
-            // Nobody wrote a hole, and something may still be written into it.
-            false => hole_end(&file, at, mark)
-                .ok()
-                .filter(|data| *data < mark)
-                .map(|_| row.encoding.unit_start(mark))
-                .filter(|end| *end > at),
+            false => end_of_open_line(&file, row, (at, mark)),
         };
         // Truncated and written again since the last look: that was a line of another life.
         if !bears(&file, &row.mark, &key).unwrap_or(false) {
@@ -89,6 +86,33 @@ impl Follower {
         self.pending.change_urgently(id);
         true
     }
+}
+
+/// Up to where an open line at [at, mark) is an event: no character is cut, nor a JSON object that is still being
+/// written. Nobody wrote a hole, and something may still be written into it.
+fn end_of_open_line(file: &File, row: &GenerationRow, (at, mark): (u64, u64)) -> Option<u64> {
+    let data = hole_end(file, at, mark).ok().filter(|data| *data < mark)?;
+    let begin = read(file, data, mark.min(data + JUDGED_OPEN_LINE))?;
+    if is_unfinished_json(&row.encoding.to_utf8(&begin, data)) {
+        return None;
+    }
+    let last = read(file, mark.saturating_sub(4).max(data), mark)?;
+    let end = row.encoding.last_character_end(&last, mark);
+    (end > at).then_some(end)
+}
+
+/// The byte before `offset`, where a cut stands, ends no line.
+pub(in crate::follow) fn is_inside_a_line(
+    (offset, cuts, encoding): (u64, &[u64], Encoding),
+    read: impl FnOnce(&mut [u8], u64) -> io::Result<usize>,
+) -> io::Result<bool> {
+    if offset == 0 || cuts.binary_search(&offset).is_err() {
+        return Ok(false);
+    }
+    let from = encoding.unit_start(offset - 1);
+    let mut unit = vec![0; (offset - from) as usize];
+    read(&mut unit, from)?;
+    Ok(encoding.line_end(&unit, from).is_none())
 }
 
 /// Drops the last cut where the reading without it is the same: what follows begins a record anyway. Judged by the
@@ -128,20 +152,14 @@ fn is_needless(
     let from = row.encoding.unit_start(boundary.max(cut.saturating_sub(LOOKED_BEHIND)));
     let bytes = read(file, from, end)?;
     let format = in_force(&row.formats, cut - 1, source.multiline);
-    let framer = Framer { format, encoding: row.encoding, cap: CAP };
+    let framer = Framer::new(format, row.encoding);
     let before = &bytes[..(cut - from) as usize];
     let begin = match from == boundary {
         true => 0,
         false => framer.first_begin(before, from, false)?,
     };
     let frame = |cuts: &[u64]| {
-        let mut context = Context {
-            zone: source.zone.clone(),
-            day_mark: 0,
-            last: None,
-            since_last: 0,
-            seen: Timestamp::MIN,
-        };
+        let mut context = Context::new(source.zone.clone(), 0, Timestamp::MIN);
         let (base, mut records) = (from + begin as u64, Vec::new());
         framer.frame_file(&bytes[begin..], base, cuts, End::Closed, &mut context, &mut records);
         records

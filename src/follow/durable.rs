@@ -5,8 +5,8 @@ use std::sync::atomic::Ordering;
 
 use super::catalog::{Stage, Tracked};
 use super::follower::Follower;
-use super::identify::decide::Origin;
 use super::notices::{self, Topic};
+use super::origin::Origin;
 use super::shared::Shared;
 use crate::event::status::FileState;
 use crate::event::{Generation, Level};

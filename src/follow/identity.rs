@@ -76,8 +76,13 @@ impl Head {
         self.settled_len().unwrap_or(self.bytes.len())
     }
 
+    /// Of the first bytes, of which there are so many.
+    pub fn hash(&self, len: usize, key: &IdKey) -> u64 {
+        key.hash(&self.bytes[..len])
+    }
+
     pub fn identity(&self, len: usize, inode: u64, birth: i64, key: &IdKey) -> Identity {
-        let head_hash = key.hash(&self.bytes[..len]);
+        let head_hash = self.hash(len, key);
         Identity { inode, birth, head_len: len as u32, head_hash, ordinal: 0 }
     }
 

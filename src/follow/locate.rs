@@ -15,9 +15,10 @@ use super::SourceConfig;
 use super::descriptors::open_nonblocking;
 use super::discover::{self, Found, folder_of};
 use super::follower::Follower;
-use super::identify::decide::Origin;
 use super::identity::{self, Head, Place, bears};
+use super::links;
 use super::names;
+use super::origin::Origin;
 use crate::base::Timestamp;
 use crate::event::FileKey;
 use crate::state::GenerationRow;
@@ -208,10 +209,10 @@ impl Follower {
 
     /// Files that are called as rotation would call this generation's, in its folder and where the sources look.
     fn beside(&self, row: &GenerationRow) -> Vec<(PathBuf, Place)> {
-        let roots = [names::root(&row.path), names::root(&row.first_path)];
-        let labels = [&row.path, &row.first_path];
-        let named = labels.iter().filter(|path| !path.as_os_str().is_empty());
-        let folders = self.folders_around(named.map(|path| path.as_path()));
+        let labels = [&row.path, &row.first_path].into_iter().filter(|p| !p.as_os_str().is_empty());
+        let labels: Vec<PathBuf> = labels.flat_map(|path| links::chain(path)).collect();
+        let roots: Vec<_> = labels.iter().map(|path| names::root(path)).collect();
+        let folders = self.folders_around(labels.iter().map(PathBuf::as_path));
         let mut found = Vec::new();
         for folder in folders {
             let Ok(listing) = self.listings.borrow_mut().of(&folder) else { continue };
@@ -220,7 +221,7 @@ impl Follower {
                 if self.catalog.at(place).is_some() || names::compressed(Path::new(name)) {
                     continue;
                 }
-                let is_rotated = |path: &&PathBuf| {
+                let is_rotated = |path: &PathBuf| {
                     path.file_name()
                         .is_some_and(|of| names::is_rotated(of.as_bytes(), name.as_bytes()))
                 };
@@ -274,6 +275,10 @@ impl Follower {
 
     /// Files beside `path` that rotation may have made of it, and that nobody follows.
     pub fn siblings(&self, path: &Path) -> Vec<(PathBuf, Place)> {
+        links::chain(path).iter().flat_map(|path| self.siblings_of_file(path)).collect()
+    }
+
+    fn siblings_of_file(&self, path: &Path) -> Vec<(PathBuf, Place)> {
         let Some(name) = path.file_name() else { return Vec::new() };
         let folder = folder_of(path);
         let Ok(listing) = self.listings.borrow_mut().of(folder) else { return Vec::new() };
@@ -297,13 +302,18 @@ impl Follower {
         let held = self.held().filter_map(|tracked| Some((tracked.source, tracked.row.as_ref()?)));
         let known = held.chain(rows);
         // The latest at each path says since when.
-        let mut since: BTreeMap<PathBuf, (usize, Timestamp)> = BTreeMap::new();
+        let mut since: BTreeMap<PathBuf, (usize, Timestamp, Place)> = BTreeMap::new();
         for (source, row) in known.filter(|(_, row)| row.first_path.is_absolute()) {
-            let latest = since.entry(row.first_path.clone()).or_insert((source, row.first_seen));
+            let place = Place { device: row.device, inode: row.file_key().inode };
+            let seen = (source, row.first_seen, place);
+            let latest = since.entry(row.first_path.clone()).or_insert(seen);
             latest.1 = latest.1.max(row.first_seen);
         }
-        for (path, (source, since)) in since {
+        let now = self.shared.clock.now();
+        for (path, (source, since, place)) in since {
             self.find_between(source, &path, (since.minus(COARSE), Timestamp::MAX), false);
+            // Where no file is now, the next one may be renamed again before it is seen.
+            self.seen.last_at.entry(path).or_insert((place, now));
         }
     }
 }

@@ -144,6 +144,11 @@ impl Log {
         self.shared.holds(generation)
     }
 
+    /// A file holds this one now; else a row of the state is all there is.
+    pub fn has_file(&self, generation: GenerationId) -> bool {
+        self.shared.life(generation).is_some()
+    }
+
     /// Where a consumer without a cursor begins in this generation, and the end of what was seen.
     pub fn extent(&self, generation: GenerationId) -> Option<(u64, u64)> {
         if let Some(handle) = self.shared.life(generation) {

@@ -23,8 +23,19 @@ pub(in crate::follow) struct Loss {
     pub size: u64,
     pub lost: u64,
     pub ended: Timestamp,
-    /// In the order in which they were first noted.
-    number: u64,
+}
+
+impl Loss {
+    pub fn of(row: &GenerationRow, lost: u64) -> Loss {
+        Loss {
+            source: row.source.clone(),
+            path: row.path.clone(),
+            format: row.formats.last().map(|entry| entry.format.clone()),
+            size: row.end(),
+            lost,
+            ended: row.ended.unwrap_or(row.first_seen),
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -36,33 +47,26 @@ pub(in crate::follow) struct Losses {
 struct Inner {
     /// Bytes, of every generation that the state knows.
     amounts: HashMap<GenerationId, u64>,
-    by_generation: BTreeMap<GenerationId, Loss>,
+    /// With the number that each was noted under first.
+    by_generation: BTreeMap<GenerationId, (u64, Loss)>,
     total: u64,
     noted: u64,
 }
 
 impl Losses {
     /// `true` where it is more than was known.
-    pub fn note(&self, row: &GenerationRow, lost: u64) -> bool {
+    pub fn note(&self, id: GenerationId, loss: Loss) -> bool {
         let inner = &mut *self.inner();
         inner.noted += 1;
-        let number = inner.noted;
-        let loss = inner.by_generation.entry(row.id).or_insert_with(|| Loss {
-            source: row.source.clone(),
-            path: row.path.clone(),
-            format: row.formats.last().map(|entry| entry.format.clone()),
-            size: row.end(),
-            lost: 0,
-            ended: row.ended.unwrap_or(row.first_seen),
-            number,
-        });
-        let known = inner.amounts.entry(row.id).or_default();
-        let more = lost.saturating_sub(*known);
+        let known = inner.amounts.entry(id).or_default();
+        let more = loss.lost.saturating_sub(*known);
         *known += more;
-        loss.lost = *known;
         inner.total += more;
+        let number = inner.noted;
+        let (_, listed) = inner.by_generation.entry(id).or_insert_with(|| (number, loss));
+        listed.lost = *known;
         if inner.by_generation.len() > LISTED {
-            let oldest = inner.by_generation.iter().min_by_key(|(_, loss)| loss.number);
+            let oldest = inner.by_generation.iter().min_by_key(|(_, (number, _))| *number);
             if let Some(oldest) = oldest.map(|(id, _)| *id) {
                 inner.by_generation.remove(&oldest);
             }
@@ -82,7 +86,7 @@ impl Losses {
 
     /// The latest, by generation.
     pub fn listed(&self) -> Vec<(GenerationId, Loss)> {
-        self.inner().by_generation.iter().map(|(id, loss)| (*id, loss.clone())).collect()
+        self.inner().by_generation.iter().map(|(id, (_, loss))| (*id, loss.clone())).collect()
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
@@ -93,31 +97,15 @@ impl Losses {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{Identity, Mark};
 
-    fn row(number: u64) -> GenerationRow {
-        GenerationRow {
-            id: GenerationId(number),
-            identity: Identity { inode: number, birth: 0, head_len: 0, head_hash: 0, ordinal: 0 },
+    fn loss(lost: u64) -> Loss {
+        Loss {
             source: "app".into(),
             path: "/app.log".into(),
-            device: 0,
-            first_path: PathBuf::new(),
-            moved: None,
-            modified: None,
-            start: 0,
-            mark: Mark::default(),
-            encoding: Default::default(),
-            formats: Vec::new(),
-            days: Vec::new(),
-            cuts: Default::default(),
-            first_seen: Timestamp(0),
-            ended: None,
-            lost: 0,
-            reached: 0,
-            unfinished: None,
-            rest: None,
-            absence: None,
+            format: None,
+            size: 20,
+            lost,
+            ended: Timestamp(0),
         }
     }
 
@@ -126,13 +114,13 @@ mod tests {
         let losses = Losses::default();
         for _ in 0..2 {
             for number in 0..3 * LISTED as u64 {
-                losses.note(&row(number), 10);
-                losses.note(&row(number), 7);
+                losses.note(GenerationId(number), loss(10));
+                losses.note(GenerationId(number), loss(7));
             }
         }
         assert_eq!(losses.total(), 30 * LISTED as u64);
         assert_eq!(losses.listed().len(), LISTED);
-        assert!(losses.note(&row(0), 12));
+        assert!(losses.note(GenerationId(0), loss(12)));
         assert_eq!(losses.total(), 30 * LISTED as u64 + 2);
     }
 }

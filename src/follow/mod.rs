@@ -23,7 +23,9 @@ mod front;
 mod growth;
 mod identify;
 mod identity;
+mod incoming;
 pub mod intake;
+mod links;
 mod listing;
 mod locate;
 pub mod log;
@@ -31,6 +33,7 @@ mod look;
 mod losses;
 mod names;
 mod notices;
+mod origin;
 mod packed;
 mod pattern;
 mod pending;
@@ -52,7 +55,7 @@ mod watch;
 
 pub use changes::{Changes, Hub, News};
 pub use file::FileHandle;
-pub use intake::Intake;
+pub use incoming::Intake;
 pub use log::Log;
 pub use types::{LogConfig, Read};
 

@@ -9,6 +9,7 @@ use std::fs::File;
 use std::io;
 use std::sync::{Arc, MutexGuard};
 
+use super::cuts;
 use super::file::{FileHandle, Known, OpenRecord};
 use super::front::{Carried, Front};
 use super::identity;
@@ -22,8 +23,6 @@ use crate::format::{self, Context, End, Format, Framed, Framer};
 
 /// Read at once where records are short, in bytes.
 const CHUNK: u64 = 256 * 1024;
-/// Longest record, in bytes.
-pub const CAP: usize = 1024 * 1024;
 /// Read before a place of which nothing is remembered, to find the last time there.
 const WARM_UP: u64 = 64 * 1024;
 
@@ -121,7 +120,7 @@ impl Reader<'_> {
 
     fn framer(&self, offset: u64) -> Framer {
         let format = in_force(&self.known.facts.formats, offset, self.handle.source.multiline);
-        Framer { format, encoding: self.encoding(), cap: CAP }
+        Framer::new(format, self.encoding())
     }
 
     fn encoding(&self) -> Encoding {
@@ -147,6 +146,9 @@ impl Reader<'_> {
         let cuts = &self.known.facts.cuts;
         let (framed, text) =
             framer.frame_file(&piece.bytes, offset, cuts, end, &mut context, &mut records);
+        if self.is_inside_a_line(file, offset)? {
+            framer.began_inside_a_line(&mut records);
+        }
         self.count_misfits(offset, &framed, front);
         self.count_holes(&records, front);
         if framed.consumed == 0 {
@@ -157,6 +159,11 @@ impl Reader<'_> {
             front.remember(offset + framed.consumed as u64, carried);
         }
         Ok(Some(self.batch(framer.format, format::shared(text, &piece.bytes), records)))
+    }
+
+    fn is_inside_a_line(&self, file: &File, offset: u64) -> io::Result<bool> {
+        let place = (offset, &*self.known.facts.cuts, self.encoding());
+        cuts::is_inside_a_line(place, |unit, from| read_full(file, unit, from))
     }
 
     /// Only on new ground, as misfits.

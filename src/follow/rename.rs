@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use super::discover::{Found, Sight, folder_of};
 use super::follower::{Follower, Seen};
-use super::identify::decide::Origin;
 use super::identity::{self, Place, name_of};
+use super::links;
 use super::locate::COARSE;
 use super::names;
+use super::origin::Origin;
 use crate::base::Timestamp;
 use crate::event::FileId;
 use crate::event::status::FileState;
@@ -134,12 +135,12 @@ impl Follower {
         (since, until): (Timestamp, Timestamp),
         is_new: bool,
     ) {
-        let root = names::root(path);
+        let roots: Vec<_> = links::chain(path).iter().map(|path| names::root(path)).collect();
         // While they are listed they may be renamed once more.
         for _ in 0..5 {
             let mut news = false;
             for (path, listed) in self.siblings(path) {
-                if is_new && names::root(&path) != root {
+                if is_new && !roots.contains(&names::root(&path)) {
                     continue;
                 }
                 let Ok(metadata) = fs::metadata(&path) else {

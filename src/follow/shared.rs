@@ -7,10 +7,10 @@ use std::sync::{Arc, Mutex, OnceLock, RwLock};
 use super::cache::Cache;
 use super::changes::{Hub, News};
 use super::descriptors::Descriptors;
-use super::file::FileHandle;
+use super::file::{FileHandle, Known};
 use super::files::Files;
-use super::intake::Incoming;
-use super::losses::Losses;
+use super::incoming::Incoming;
+use super::losses::{Loss, Losses};
 use super::notices::Board;
 use super::types::{LogConfig, Read};
 use super::watch::Bell;
@@ -234,6 +234,9 @@ impl Shared {
             more
         });
         if grew {
+            // At once: the follower may be about to drop this file.
+            let known = handle.known().clone();
+            self.note_met_loss(&known);
             self.bell.ring(|hints| {
                 hints.files.insert(handle.id);
             });
@@ -260,7 +263,7 @@ impl Shared {
     /// Files that are gone with bytes that somebody had not read; `listed`: those of which a file tells itself.
     pub fn lost_files(&self, listed: &dyn Fn(GenerationId) -> bool) -> Vec<FileStatus> {
         let losses = self.losses.listed().into_iter().filter(|(id, _)| !listed(*id));
-        let status = |(id, loss): (GenerationId, super::losses::Loss)| FileStatus {
+        let status = |(id, loss): (GenerationId, Loss)| FileStatus {
             file: lost_file_id(id),
             source: loss.source,
             path: loss.path,
@@ -284,8 +287,26 @@ impl Shared {
 
     /// Noted once, by the longest gap; told where it is more than was known.
     pub fn note_loss(&self, row: &GenerationRow, lost: u64) {
-        if self.losses.note(row, lost) {
-            self.changes.mark(&News::of_file(lost_file_id(row.id), Some(row.id)));
+        self.note(row.id, Loss::of(row, lost));
+    }
+
+    fn note_met_loss(&self, known: &Known) {
+        let facts = &known.facts;
+        let Some(generation) = &facts.generation else { return };
+        let loss = Loss {
+            source: generation.source.to_string(),
+            path: facts.path.to_path_buf(),
+            format: facts.formats.last().map(|entry| entry.format.clone()),
+            size: facts.size,
+            lost: known.met,
+            ended: facts.last_growth,
+        };
+        self.note(generation.id, loss);
+    }
+
+    fn note(&self, id: GenerationId, loss: Loss) {
+        if self.losses.note(id, loss) {
+            self.changes.mark(&News::of_file(lost_file_id(id), Some(id)));
             self.changed();
         }
     }

@@ -14,10 +14,10 @@ use std::thread::JoinHandle;
 use std::time::SystemTime;
 
 use super::compressed::{At, Compression};
-use super::intake::make_folder;
 use super::watch::Bell;
 use crate::base::{OnPanic, Supervisor};
 use crate::event::FileId;
+use crate::state::private;
 
 /// All copies together take at most so much of the disk, and never more than half of what is free.
 pub(in crate::follow) const MOST: u64 = 4 << 30;
@@ -287,7 +287,7 @@ impl Queue {
 /// A file that goes when nobody has it open, whatever ends the program.
 fn unnamed(folder: &Path) -> io::Result<File> {
     static NUMBER: AtomicU64 = AtomicU64::new(0);
-    make_folder(folder)?;
+    private::make_folder(folder)?;
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
     let path = folder.join(format!("unpacked.{}.{number}", std::process::id()));
     let mut options = OpenOptions::new();

@@ -5,6 +5,7 @@
 //! Never moves a mark, a cut, a format entry or a cursor, and waits for nobody.
 
 pub mod budget;
+mod count;
 pub mod file;
 pub mod merge;
 mod piece;

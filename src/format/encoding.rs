@@ -44,6 +44,29 @@ impl Encoding {
         offset - offset % self.unit()
     }
 
+    /// Where the last whole character ends in `bytes`, which end at `end`. What is no text counts as whole.
+    pub fn last_character_end(self, bytes: &[u8], end: u64) -> u64 {
+        if self == Encoding::Utf8 {
+            let tail = bytes.iter().rev().take(3).enumerate();
+            let lead = tail.clone().find(|(_, byte)| **byte & 0xc0 != 0x80);
+            let unfinished = lead.map_or(0, |(behind, lead)| match lead {
+                0xc0..=0xdf if behind < 1 => 1 + behind,
+                0xe0..=0xef if behind < 2 => 1 + behind,
+                0xf0..=0xf7 if behind < 3 => 1 + behind,
+                _ => 0,
+            });
+            return end - unfinished as u64;
+        }
+        let whole = self.unit_start(end);
+        let unit = bytes[..bytes.len() - (end - whole) as usize].last_chunk::<2>().copied();
+        let unit = unit.map(|unit| match self {
+            Encoding::Utf16Le => u16::from_le_bytes(unit),
+            _ => u16::from_be_bytes(unit),
+        });
+        // The first half of a pair.
+        if unit.is_some_and(|unit| (0xd800..0xdc00).contains(&unit)) { whole - 2 } else { whole }
+    }
+
     /// How much of `bytes`, which begins at `offset`, the first line takes with its end.
     pub fn line_end(self, bytes: &[u8], offset: u64) -> Option<usize> {
         match self {

@@ -19,10 +19,14 @@ use super::text::{is_blank, leading_hole, without_line_end};
 use super::{Context, Format, Head, Joins};
 use crate::event::{Encoding, Flags, Record};
 pub use encoded::shared;
-use finish::{is_later, settle};
+use finish::{begin_inside, is_later, settle};
+pub use join::is_unfinished_json;
 
 /// A record of more lines is split.
 const MAX_LINES: u32 = 1_000;
+
+/// Longest record, in bytes of its text.
+pub const LONGEST_RECORD: usize = 1024 * 1024;
 
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
@@ -68,6 +72,18 @@ pub struct Framer {
 }
 
 impl Framer {
+    /// Enough to frame at once: more than a record can be, also in UTF-16.
+    pub const PIECE: usize = 2 * LONGEST_RECORD + 1024;
+
+    pub fn new(format: Arc<dyn Format>, encoding: Encoding) -> Self {
+        Framer { format, encoding, cap: LONGEST_RECORD }
+    }
+
+    /// How many bytes of the file's `bytes`, which begin where a record could, are a hole that nobody wrote.
+    pub fn leading_hole(&self, bytes: &[u8]) -> usize {
+        self.encoding.unit_start(leading_hole(bytes) as u64) as usize
+    }
+
     /// Appends the records of the text `bytes` (which begins at `base` of its generation, at a record's beginning).
     /// `cuts` are ascending offsets of the generation at which a record ends whatever follows.
     /// Stops at `end`, or before a record that may still grow.
@@ -114,6 +130,13 @@ impl Framer {
     /// says less than a byte of text.
     pub fn kept(&self) -> usize {
         (self.cap + BOM.len()) * self.encoding.unit() as usize
+    }
+
+    /// Framing began inside a line, at a cut, which the bytes from there on do not tell: so did the first record.
+    pub fn began_inside_a_line(&self, records: &mut [Record]) {
+        if let Some(first) = records.first_mut() {
+            begin_inside(first, self.format.joins());
+        }
     }
 
     /// The record of a hole at `[start, end)`.

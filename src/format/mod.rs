@@ -30,7 +30,7 @@ use crate::base::Timestamp;
 use crate::event::{Decode, FormatEntry, Level};
 use multiline::Trace;
 
-pub use framer::{End, Framed, Framer, first_begin, shared};
+pub use framer::{End, Framed, Framer, LONGEST_RECORD, first_begin, is_unfinished_json, shared};
 pub use text::{leading_hole, nul_run};
 
 /// How well a line fits a format.
@@ -79,6 +79,13 @@ pub struct Context {
     pub since_last: u32,
     /// When the bytes are read: the time of a record that has none.
     pub seen: Timestamp,
+}
+
+impl Context {
+    /// Before the first record that is read.
+    pub fn new(zone: jiff::tz::TimeZone, day_mark: i32, seen: Timestamp) -> Self {
+        Context { zone, day_mark, last: None, since_last: 0, seen }
+    }
 }
 
 /// One log format. The trait's methods are called once a line or once a record: no allocation, no regex.

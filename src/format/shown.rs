@@ -7,13 +7,8 @@ use crate::base::Timestamp;
 use crate::event::{Level, Part, Value};
 
 pub fn context() -> Context {
-    Context {
-        zone: TimeZone::UTC,
-        day_mark: 19_800, // 2024-03-18
-        last: None,
-        since_last: 0,
-        seen: Timestamp::from_seconds(0),
-    }
+    // 2024-03-18
+    Context::new(TimeZone::UTC, 19_800, Timestamp::from_seconds(0))
 }
 
 /// `time level | field=text field:json [message]`

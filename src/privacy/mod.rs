@@ -19,6 +19,7 @@ mod nested;
 pub mod opener;
 pub mod outgoing;
 pub mod policy;
+mod quoted;
 mod read;
 pub mod reveal;
 pub mod sealer;

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use super::hidden::Found;
 use super::policy::{Treatment, tag_name};
-use super::sealing::seal_in;
+use super::quoted::seal_in;
 use super::seals::Seals;
 use super::words::Words;
 use super::{Policy, SEALED};
@@ -116,18 +116,6 @@ fn settle_scalar(raw: &str, words: Option<&Words<'_>>) -> Settled {
         Settled::Text(raw.to_string())
     } else {
         Settled::AsItWas
-    }
-}
-
-/// Every text and number of the value.
-pub(super) fn texts(raw: &str, each: &mut dyn FnMut(&str)) {
-    for token in Tokens::new(raw).map_while(Result::ok) {
-        match token {
-            Token::Text(text) => each(&text.decode()),
-            Token::Scalar("true" | "false" | "null") => {}
-            Token::Scalar(number) => each(number),
-            _ => {}
-        }
     }
 }
 

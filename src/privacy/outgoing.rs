@@ -74,6 +74,11 @@ fn under<'a>(
     event: Event<'a>,
 ) -> Result<Outgoing<'a>, KeyError> {
     let mut outgoing = clear(policy, event);
+    if event.record.flags.contains(Flags::INSIDE) && policy.hides_anything() {
+        let seals = Seals::new(policy, sealer, &event.batch.path, outgoing.day);
+        outgoing.seal_whole(seals, String::from_utf8_lossy(event.text()))?;
+        return Ok(outgoing);
+    }
     outgoing.seal(Seals::new(policy, sealer, &event.batch.path, outgoing.day))?;
     Ok(outgoing)
 }

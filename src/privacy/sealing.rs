@@ -1,16 +1,18 @@
 //! Sealing one event on its way out: its fields, what its texts quote, and then each value wherever else it stands.
 
 use std::borrow::Cow;
-use std::cmp::Reverse;
 
 use super::hidden::{Hidden, Sealed};
-use super::members::{self, Member};
 use super::nested::{self, Pass};
-use super::policy::{Pattern, tag_name};
+use super::policy::{Pattern, Treatment, tag_name};
+use super::quoted::seal_in;
 use super::seals::Seals;
 use super::words::Words;
 use super::{KeyError, Outgoing, Policy};
 use crate::event::Value;
+
+/// Under this name a text is sealed as a whole.
+const MESSAGE: &str = "message";
 
 impl<'a> Outgoing<'a> {
     pub(super) fn seal<'e>(&mut self, mut seals: Seals<'e>) -> Result<(), KeyError>
@@ -31,6 +33,21 @@ impl<'a> Outgoing<'a> {
             self.seal_words(policy, &words, hidden.fields());
         }
         self.put(hidden);
+        Ok(())
+    }
+
+    /// All of its text becomes one token: the beginning of a name, or of a value, left with the record before it.
+    pub(super) fn seal_whole<'e>(
+        &mut self,
+        mut seals: Seals<'e>,
+        text: Cow<'e, str>,
+    ) -> Result<(), KeyError> {
+        let found = seals.value(Treatment::Seal(MESSAGE), text);
+        let token = seals.text(found).to_owned();
+        seals.finish()?;
+        self.fields.clear();
+        self.original = self.original.is_some().then(|| Cow::Owned(token.clone()));
+        self.message = Some(Cow::Owned(token));
         Ok(())
     }
 
@@ -156,45 +173,4 @@ fn seal_in_place<'e>(text: &mut Cow<'_, str>, seals: &mut Seals<'e>, patterns: &
     if let Some(sealed) = seal_in(text, seals, patterns) {
         *text = Cow::Owned(sealed);
     }
-}
-
-/// Values that a text quotes: members of objects, whole or cut, and what patterns find. `None`: there are none.
-pub(super) fn seal_in<'e>(
-    text: &str,
-    seals: &mut Seals<'e>,
-    patterns: &'e [Pattern],
-) -> Option<String> {
-    let mut found = members::treated(text, seals.policy());
-    for pattern in patterns {
-        found.extend(pattern.find(text).into_iter().map(|(start, end)| Member {
-            name: Cow::Borrowed(pattern.spelling()),
-            treatment: pattern.field(),
-            value: Cow::Borrowed(&text[start..end]),
-            place: start..end,
-            bare: false,
-        }));
-    }
-    if found.is_empty() {
-        return None;
-    }
-    found.sort_by_key(|member| (member.place.start, Reverse(member.place.end)));
-    let (mut sealed, mut rest) = (String::with_capacity(text.len()), 0);
-    for Member { name, treatment, value, place, bare } in found {
-        let found = seals.value(treatment, Cow::Owned(value.into_owned()));
-        seals.note_tag(&name, found);
-        if place.end <= rest {
-            // Inside one that is sealed as a whole.
-            continue;
-        }
-        // One that overlaps the one before stands behind it.
-        sealed.push_str(text.get(rest..place.start).unwrap_or(""));
-        let stand = seals.text(found);
-        match bare {
-            true => sealed.extend(["\"", stand, "\""]),
-            false => sealed.push_str(stand),
-        }
-        rest = place.end;
-    }
-    sealed.push_str(&text[rest..]);
-    Some(sealed)
 }

@@ -5,10 +5,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::hidden::{Found, Hidden, Stand};
-use super::nested;
 use super::policy::{Treatment, tag_name};
 use super::words::{Words, is_short};
 use super::{KeyError, Month, Policy, SEALED, Sealer};
+use crate::base::json::{Token, Tokens};
 
 /// Bytes that the token of a short value takes, and a tag.
 const TOKEN_ROOM: usize = 128;
@@ -118,7 +118,7 @@ impl<'e> Seals<'e> {
 
     /// Of an object or an array, as it is written; texts and numbers inside are looked for elsewhere too.
     pub(super) fn composite(&mut self, treatment: Treatment<'e>, json: &str) -> Found {
-        nested::texts(json, &mut |text| match is_short(text.trim()) {
+        texts(json, &mut |text| match is_short(text.trim()) {
             false => _ = self.value(treatment, Cow::Owned(text.to_owned())),
             true => self.unprotected += u32::from(!text.trim().is_empty()),
         });
@@ -167,5 +167,17 @@ fn trimmed(value: Cow<'_, str>) -> Cow<'_, str> {
         Cow::Borrowed(text) => Cow::Borrowed(text.trim()),
         Cow::Owned(text) if text.trim().len() == text.len() => Cow::Owned(text),
         Cow::Owned(text) => Cow::Owned(text.trim().to_owned()),
+    }
+}
+
+/// Every text and number of a JSON value.
+fn texts(raw: &str, each: &mut dyn FnMut(&str)) {
+    for token in Tokens::new(raw).map_while(Result::ok) {
+        match token {
+            Token::Text(text) => each(&text.decode()),
+            Token::Scalar("true" | "false" | "null") => {}
+            Token::Scalar(number) => each(number),
+            _ => {}
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! The tree of a query. Every back end compiles this and nothing else.
 
+use regex::bytes::Regex;
+
 use crate::base::Timestamp;
 use crate::event::Level;
 
@@ -14,7 +16,7 @@ pub enum Expr {
     /// Consecutive tokens of the search text: a bare word (one), a "phrase", `message:…`.
     Words(Vec<Token>),
     /// `/regex/`, as the whole query: over the record.
-    Record(super::RecordPattern),
+    Record(RecordPattern),
     /// `level:error`, `level>=warning`: inclusive bounds; never true without a level.
     Level {
         low: Level,
@@ -31,6 +33,20 @@ pub enum Expr {
         name: FieldName,
         test: Test,
     },
+}
+
+/// A regular expression over a whole record.
+#[derive(Clone, Debug)]
+pub struct RecordPattern {
+    /// As it was written, without the slashes.
+    pub text: String,
+    pub regex: Regex,
+}
+
+impl PartialEq for RecordPattern {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
 }
 
 /// One token of the search text, lower case.

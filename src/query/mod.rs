@@ -18,11 +18,11 @@ pub mod time;
 pub mod token;
 pub mod value;
 
-pub use ast::{Bound, Expr, FieldName, Pattern, Test, Token};
+pub use ast::{Bound, Expr, FieldName, Pattern, RecordPattern, Test, Token};
 pub use literal::{RequiredLiteral, required_literal};
 pub use parse::{DEEPEST_QUERY, LONGEST_QUERY, parse};
 pub use predicate::comparable;
-pub use record::{RecordPattern, parse_or_regex, smart_case};
+pub use record::{parse_or_regex, smart_case};
 
 /// What a query's text may depend on besides itself.
 #[derive(Clone, Debug)]

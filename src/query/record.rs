@@ -2,23 +2,10 @@
 
 use regex::bytes::{Regex, RegexBuilder};
 
-use super::{Expr, ParseContext, QueryError, parse};
+use super::{Expr, ParseContext, QueryError, RecordPattern, parse};
 
 /// A compiled regular expression may use this much memory; larger ones are refused.
 const LARGEST_REGEX: usize = 4 * 1024 * 1024;
-
-#[derive(Clone, Debug)]
-pub struct RecordPattern {
-    /// As it was written, without the slashes.
-    pub text: String,
-    pub regex: Regex,
-}
-
-impl PartialEq for RecordPattern {
-    fn eq(&self, other: &Self) -> bool {
-        self.text == other.text
-    }
-}
 
 /// A query, or `/regex/` and nothing else.
 pub fn parse_or_regex(text: &str, context: &ParseContext) -> Result<Expr, QueryError> {

@@ -26,10 +26,8 @@ use crate::format::{self, Context, End, Format, Framed, Framer};
 use crate::privacy::Policy;
 use crate::query::{Expr, RequiredLiteral, Subject, required_literal};
 
-/// Longest record, in bytes, as the engine has it.
-const CAP: usize = 1024 * 1024;
-/// Read and looked at at once; longer than a record can be, also in UTF-16.
-const BLOCK: usize = 2 * CAP + 1024;
+/// Read and looked at at once.
+const BLOCK: usize = Framer::PIECE;
 /// How far back one look for a record's beginning reads, and the least that is read for the sake of what
 /// records take over from those before them.
 const BACK: u64 = 256 * 1024;
@@ -175,11 +173,7 @@ impl<'a> Pass<'a> {
             query,
             literal,
             forced: forced.is_some(),
-            framer: Framer {
-                format: forced.unwrap_or_else(format::list::plain),
-                encoding: Encoding::default(),
-                cap: CAP,
-            },
+            framer: Framer::new(forced.unwrap_or_else(format::list::plain), Encoding::default()),
             context: new_context(input),
             at: 0,
             aligned: true,
@@ -277,9 +271,9 @@ impl<'a> Pass<'a> {
 
     /// `None`: nothing was told, go on behind it.
     fn frame(&mut self) -> io::Result<Option<Batch>> {
-        let hole = self.framer.encoding.unit_start(format::leading_hole(&self.buffer) as u64);
+        let hole = self.framer.leading_hole(&self.buffer);
         if hole > 0 {
-            self.at += hole;
+            self.at += hole as u64;
             return Ok(None);
         }
         if self.framer.is_overlong(&self.buffer, self.at) {
@@ -356,11 +350,5 @@ impl<'a> Pass<'a> {
 }
 
 fn new_context(input: &Input) -> Context {
-    Context {
-        zone: input.zone.clone(),
-        day_mark: input.day,
-        last: None,
-        since_last: 0,
-        seen: input.seen,
-    }
+    Context::new(input.zone.clone(), input.day, input.seen)
 }

@@ -7,6 +7,7 @@
 
 mod folder;
 mod letter;
+mod letter_file;
 mod lines;
 mod overview;
 mod replay;
@@ -15,8 +16,9 @@ mod selection;
 
 use std::io;
 
-pub use folder::{DeadLetterFolder, LetterFile, MOST};
+pub use folder::{DeadLetterFolder, MOST};
 pub use letter::DeadLetter;
+pub use letter_file::LetterFile;
 pub use lines::{Line, Lines, Odd, Oddities};
 pub use overview::{Overview, overview};
 pub use replay::{Replay, Replayed};

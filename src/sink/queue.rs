@@ -22,6 +22,10 @@ pub trait Queue: Send + Sync {
     fn bears(&self, _generation: GenerationId, _mark: &Mark) -> Option<bool> {
         None
     }
+    /// A file holds it now.
+    fn has_file(&self, _generation: GenerationId) -> bool {
+        true
+    }
 }
 
 impl Queue for Log {
@@ -51,5 +55,9 @@ impl Queue for Log {
 
     fn bears(&self, generation: GenerationId, mark: &Mark) -> Option<bool> {
         Log::bears(self, generation, mark)
+    }
+
+    fn has_file(&self, generation: GenerationId) -> bool {
+        Log::has_file(self, generation)
     }
 }

@@ -1,4 +1,4 @@
-//! A store that counts the bytes it writes to its file.
+//! A store that counts the bytes it writes to its journal and its database.
 
 use std::fs::OpenOptions;
 use std::io;
@@ -6,12 +6,17 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use redb::StorageBackend;
 use redb::backends::FileBackend;
+use redb::{Database, DatabaseError, StorageBackend};
 
 use super::Store;
-use super::disk::builder;
+use super::storage::{Storage, builder};
 use crate::base::Clock;
+
+#[derive(Debug, Default)]
+struct CountingFiles {
+    written: Arc<AtomicU64>,
+}
 
 #[derive(Debug)]
 struct Counting {
@@ -21,17 +26,29 @@ struct Counting {
 
 /// A store in this directory, and the bytes that it has written so far. Nothing is synced: that only takes time.
 pub(crate) fn open(directory: &Path, clock: Arc<dyn Clock>) -> (Store, Arc<AtomicU64>) {
-    let written = Arc::new(AtomicU64::new(0));
-    let counted = written.clone();
-    let opener = move |path: &Path| {
-        let file =
-            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
-        let file = FileBackend::new(file)?;
-        builder().create_with_backend(Counting { file, written: counted.clone() })
-    };
-    let (store, notices) = Store::open_with(directory, clock, Box::new(opener)).unwrap();
+    let files = CountingFiles::default();
+    let written = files.written.clone();
+    let (store, notices) = Store::open_with(directory, clock, Arc::new(files)).unwrap();
     assert_eq!(notices, Vec::<String>::new());
     (store, written)
+}
+
+impl CountingFiles {
+    fn open(&self, path: &Path) -> Result<Counting, DatabaseError> {
+        let file =
+            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+        Ok(Counting { file: FileBackend::new(file)?, written: self.written.clone() })
+    }
+}
+
+impl Storage for CountingFiles {
+    fn database(&self, path: &Path) -> Result<Database, DatabaseError> {
+        builder().create_with_backend(self.open(path)?)
+    }
+
+    fn file(&self, path: &Path) -> io::Result<Box<dyn StorageBackend>> {
+        Ok(Box::new(self.open(path).map_err(io::Error::other)?))
+    }
 }
 
 impl StorageBackend for Counting {

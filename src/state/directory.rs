@@ -3,11 +3,12 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
 
 use super::{StateError, private};
+use crate::base::Timestamp;
 
 const LOCK: &str = "lock";
 
@@ -84,4 +85,21 @@ pub(super) fn sync_directory(path: &Path) -> io::Result<()> {
         Some(parent) if !parent.as_os_str().is_empty() => File::open(parent)?.sync_all(),
         _ => File::open(".")?.sync_all(),
     }
+}
+
+/// Keeps a file that cannot be used under another name and says which.
+pub(super) fn set_aside(path: &Path, now: Timestamp) -> io::Result<PathBuf> {
+    let base = format!("{}.damaged-{}", path.display(), stamp(now));
+    let names = std::iter::once(base.clone()).chain((2..).map(|n| format!("{base}-{n}")));
+    let free = names.map(PathBuf::from).find(|name| !name.exists());
+    let aside = free.expect("there is always a free name");
+    fs::rename(path, &aside)?;
+    sync_directory(path)?;
+    Ok(aside)
+}
+
+/// `20261121T044646Z`.
+fn stamp(now: Timestamp) -> String {
+    let time = jiff::Timestamp::from_second(now.seconds()).unwrap_or_default();
+    time.strftime("%Y%m%dT%H%M%SZ").to_string()
 }

@@ -23,6 +23,12 @@ pub enum StateError {
         path.display()
     )]
     Newer { path: PathBuf, version: u32, known: u32 },
+    #[error("cannot read the state in {}", path.display())]
+    Read {
+        path: PathBuf,
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     #[error("cannot write the state in {}", path.display())]
     Write {
         path: PathBuf,

@@ -1,4 +1,4 @@
-//! A disk under redb that loses power at a chosen step (forgets, tears and reorders what was not synced) or is full.
+//! A disk under database and journal that loses power at a chosen step (forgets, tears and reorders what was not synced) or is full.
 
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
@@ -7,9 +7,9 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use redb::StorageBackend;
+use redb::{Database, DatabaseError, StorageBackend};
 
-use super::disk::{Opener, builder};
+use super::storage::{Storage, builder};
 
 /// Sectors are written whole.
 const SECTOR: usize = 512;
@@ -28,6 +28,8 @@ struct Faults {
     power_cut_at: Option<u64>,
     full_from: Option<u64>,
     panics_at: Option<u64>,
+    /// There is room for everything else.
+    database_is_full: bool,
 }
 
 #[derive(Debug, Default)]
@@ -43,18 +45,24 @@ enum Change {
 }
 
 impl FaultyDisk {
-    pub fn opener(&self) -> Opener {
-        let disk = self.clone();
-        Box::new(move |path| {
-            let options = OpenOptions::new().read(true).write(true).create(true).clone();
-            let file = options.open(path)?;
-            let inode = file.metadata()?.ino();
-            let durable = fs::read(path)?;
-            let mut faults = disk.inner.lock().unwrap();
-            faults.files.entry(inode).or_insert(History { durable, unsynced: Vec::new() });
-            drop(faults);
-            builder().create_with_backend(FaultyFile { disk: disk.clone(), inode, file })
-        })
+    pub fn storage(&self) -> Arc<dyn Storage> {
+        Arc::new(self.clone())
+    }
+
+    fn open(&self, path: &Path, is_database: bool) -> io::Result<FaultyFile> {
+        // It may have the inode of a file that is gone.
+        let is_new = !path.exists();
+        let options = OpenOptions::new().read(true).write(true).create(true).clone();
+        let file = options.open(path)?;
+        let inode = file.metadata()?.ino();
+        let durable = fs::read(path)?;
+        let mut faults = self.inner.lock().unwrap();
+        if is_new {
+            faults.files.remove(&inode);
+        }
+        faults.files.entry(inode).or_insert(History { durable, unsynced: Vec::new() });
+        drop(faults);
+        Ok(FaultyFile { disk: self.clone(), inode, is_database, file })
     }
 
     pub fn steps(&self) -> u64 {
@@ -79,8 +87,14 @@ impl FaultyDisk {
         faults.panics_at = Some(faults.steps + after);
     }
 
+    /// There is no room for the database.
+    pub fn fill_up_database(&self) {
+        self.inner.lock().unwrap().database_is_full = true;
+    }
+
     pub fn make_room(&self) {
-        self.inner.lock().unwrap().full_from = None;
+        let mut faults = self.inner.lock().unwrap();
+        (faults.full_from, faults.database_is_full) = (None, false);
     }
 
     /// The power is back: what was synced is there, of the rest any part, torn at sectors.
@@ -98,6 +112,16 @@ impl FaultyDisk {
             fs::write(entry.path(), image).unwrap();
         }
         *faults = Faults::default();
+    }
+}
+
+impl Storage for FaultyDisk {
+    fn database(&self, path: &Path) -> Result<Database, DatabaseError> {
+        builder().create_with_backend(self.open(path, true)?)
+    }
+
+    fn file(&self, path: &Path) -> io::Result<Box<dyn StorageBackend>> {
+        Ok(Box::new(self.open(path, false)?))
     }
 }
 
@@ -142,6 +166,7 @@ impl Random {
 struct FaultyFile {
     disk: FaultyDisk,
     inode: u64,
+    is_database: bool,
     file: File,
 }
 
@@ -152,7 +177,9 @@ impl FaultyFile {
         if faults.power_cut_at.is_some_and(|at| faults.steps >= at) {
             return Err(io::Error::other("no power"));
         }
-        if faults.full_from.is_some_and(|at| faults.steps >= at) && change.is_some() {
+        let is_full = faults.full_from.is_some_and(|at| faults.steps >= at)
+            || (self.is_database && faults.database_is_full);
+        if is_full && change.is_some() {
             return Err(io::ErrorKind::StorageFull.into());
         }
         faults.steps += 1;

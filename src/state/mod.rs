@@ -158,24 +158,35 @@ pub struct CursorRow {
     pub offset: u64,
 }
 
+mod commit;
 mod directory;
 mod disk;
+mod durable;
+mod earlier;
 mod error;
+mod journal;
+mod memory;
+mod panics;
 pub mod private;
 mod puts;
 mod recovery;
+mod replay;
 mod rows;
 mod snapshot;
+mod storage;
 mod store;
+mod tables;
 
 pub use error::StateError;
 pub use puts::Puts;
 pub use store::{Claim, Store};
+pub use tables::{Key, Table};
 
 /// Month keys that something was sealed with, as they were put; as far as the last snapshot knows, which is written
 /// with each of them. For whoever does not own the state.
 pub fn used_keys(directory: &std::path::Path) -> Vec<String> {
-    snapshot::read(directory).map_or_else(|_| Vec::new(), |rows| rows.keys.into_iter().collect())
+    let found = snapshot::read(directory).map(|snapshot| snapshot.rows.keys);
+    found.unwrap_or_default().into_iter().collect()
 }
 
 #[cfg(test)]

@@ -1,8 +1,14 @@
 //! What can be put into the state: into memory at once, onto the disk with the next commit.
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
 use super::GenerationRow;
-use super::rows::CursorKey;
-use super::store::Memory;
+use super::memory::Memory;
+use super::rows::{
+    CursorKey, changed_cuts, name_of_cursor, name_of_generation, name_of_key, name_of_source,
+};
+use super::tables::{Key, Table, encode};
 use crate::event::{Cursor, Cuts, GenerationId};
 
 /// See [`super::Store::apply`].
@@ -19,10 +25,9 @@ impl Puts<'_> {
             return;
         }
         let cuts = before.map(|row| row.cuts.clone()).unwrap_or_default();
-        memory.dirty.change_cuts(row.id, &cuts, &row.cuts);
-        memory.dirty.generations.insert(row.id);
+        memory.dirty.extend(changed_cuts(row.id, &cuts, &row.cuts));
+        memory.touch(name_of_generation(&row.id));
         memory.rows.generations.insert(row.id, row);
-        memory.put += 1;
     }
 
     /// Forgets the generation and every cursor in it.
@@ -30,10 +35,9 @@ impl Puts<'_> {
         self.without_cursors(|key| key.generation == id);
         let memory = &mut *self.memory;
         if let Some(row) = memory.rows.generations.remove(&id) {
-            memory.dirty.change_cuts(id, &row.cuts, &Cuts::default());
+            memory.dirty.extend(changed_cuts(id, &row.cuts, &Cuts::default()));
         }
-        memory.dirty.generations.insert(id);
-        memory.put += 1;
+        memory.touch(name_of_generation(&id));
     }
 
     pub fn cursor(&mut self, consumer: &str, lane: &str, cursor: Cursor) {
@@ -52,15 +56,12 @@ impl Puts<'_> {
         cursor: Cursor,
         wanted: impl FnOnce(Option<u64>) -> bool,
     ) {
-        let generation = cursor.generation;
-        let key = CursorKey { consumer: consumer.into(), lane: lane.into(), generation };
+        let key = CursorKey::new(consumer, lane, cursor.generation);
         let memory = &mut *self.memory;
-        if !wanted(memory.rows.cursors.get(&key).copied()) {
-            return;
+        if wanted(memory.rows.cursors.get(&key).copied()) {
+            memory.touch(name_of_cursor(&key));
+            memory.rows.cursors.insert(key, cursor.offset);
         }
-        memory.dirty.cursors.insert(key.clone());
-        memory.rows.cursors.insert(key, cursor.offset);
-        memory.put += 1;
     }
 
     /// Forgets every cursor of one lane.
@@ -73,28 +74,52 @@ impl Puts<'_> {
         let keys: Vec<CursorKey> =
             memory.rows.cursors.keys().filter(|key| is_over(key)).cloned().collect();
         for key in keys {
+            memory.touch(name_of_cursor(&key));
             memory.rows.cursors.remove(&key);
-            memory.dirty.cursors.insert(key);
-            memory.put += 1;
         }
     }
 
     /// `true` where the source was not known.
     pub fn source(&mut self, source: &str) -> bool {
         let memory = &mut *self.memory;
-        let first = memory.rows.sources.insert(source.into());
+        let source = source.to_owned();
+        let first = !memory.rows.sources.contains(&source);
         if first {
-            memory.dirty.sources.insert(source.into());
-            memory.put += 1;
+            memory.touch(name_of_source(&source));
+            memory.rows.sources.insert(source);
         }
         first
     }
 
     pub fn used_key(&mut self, key: &str) {
         let memory = &mut *self.memory;
-        if memory.rows.keys.insert(key.into()) {
-            memory.dirty.keys.insert(key.into());
-            memory.put += 1;
+        let key = key.to_owned();
+        if !memory.rows.keys.contains(&key) {
+            memory.touch(name_of_key(&key));
+            memory.rows.keys.insert(key);
         }
+    }
+
+    /// A row of a table on the disk.
+    pub fn row<K: Key, V: Serialize + DeserializeOwned>(
+        &mut self,
+        table: &Table<K, V>,
+        key: &K,
+        row: &V,
+    ) {
+        self.change(table.name_of(key), Some(encode(row)));
+    }
+
+    pub fn without_row<K: Key, V: Serialize + DeserializeOwned>(
+        &mut self,
+        table: &Table<K, V>,
+        key: &K,
+    ) {
+        self.change(table.name_of(key), None);
+    }
+
+    fn change(&mut self, name: super::tables::RowName, row: Option<Vec<u8>>) {
+        self.memory.ahead.insert(name.clone(), row);
+        self.memory.touch(name);
     }
 }

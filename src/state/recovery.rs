@@ -1,83 +1,156 @@
-//! What a start finds: good rows, none, damaged ones. Nothing is thrown away, and the operator is told.
+//! What a start finds: good files, none, damaged ones. Nothing is thrown away, and the operator is told.
 
 use std::io;
 use std::path::Path;
 
-use super::disk::{Disk, DiskError};
-use super::rows::{Dirty, Rows, VERSION};
+use super::disk::{DiskError, Found};
+use super::durable::Durable;
+use super::journal::Base;
+use super::memory::Memory;
+use super::replay::{self, Finding, Replay, new_salt};
+use super::rows::{IN_MEMORY, Rows};
+use super::snapshot::Snapshot;
 use super::store::FILE;
+use super::tables::{Changes, VERSION};
 use super::{StateError, snapshot};
 use crate::base::Clock;
 
-/// The rows to begin with. They are durable in a file that opens when this returns.
+/// The rows to begin with. They are durable in files that open when this returns.
 pub(super) fn load(
-    disk: &mut Disk,
+    durable: &mut Durable,
     directory: &Path,
     clock: &dyn Clock,
     notices: &mut Vec<String>,
-) -> Result<Rows, StateError> {
-    match disk.load() {
-        Ok((rows, repaired)) => {
-            notices.extend(repaired.then(|| repaired_notice(disk.path())));
-            Ok(rows)
-        }
+) -> Result<Memory, StateError> {
+    let found = durable.disk.load();
+    let loaded = match found.and_then(|found| used(durable, found, clock, notices)) {
         // Deleted, or set aside by an engine that died before it had written it anew.
         Err(DiskError::Missing) => {
-            let rows = match snapshot::read(directory) {
-                Ok(rows) => {
-                    notices.extend((rows != Rows::default()).then(|| missing_notice(disk.path())));
-                    rows
-                }
-                Err(error) => {
-                    let damaged = error.kind() != io::ErrorKind::NotFound;
-                    notices.extend(damaged.then(|| useless_notice(disk.path(), &error)));
-                    Rows::default()
-                }
-            };
-            let changes = Dirty::all(&rows).changes(&rows);
-            disk.create_with(&changes).map_err(|error| cannot_open(directory, error))?;
-            Ok(rows)
+            let found = snapshot::read(directory);
+            notices.extend(missing_notice(durable.disk.path(), &found));
+            rebuilt(durable, found.unwrap_or_default(), clock)
         }
-        Err(DiskError::Damaged(reason)) => recover(disk, directory, &reason, clock, notices),
-        Err(DiskError::Newer(version)) => {
-            let path = disk.path().into();
-            Err(StateError::Newer { path, version, known: VERSION.into() })
+        Err(DiskError::Damaged(reason)) => {
+            set_aside_and_rebuilt(durable, directory, &reason, clock, notices)
         }
-        Err(error) => Err(cannot_open(directory, error)),
+        loaded => loaded,
+    };
+    loaded.map_err(|error| cannot_open(durable, directory, error))
+}
+
+fn used(
+    durable: &mut Durable,
+    found: Found,
+    clock: &dyn Clock,
+    notices: &mut Vec<String>,
+) -> Result<Memory, DiskError> {
+    notices.extend(found.repaired.then(|| repaired_notice(durable.disk.path())));
+    match found.base {
+        Some(base) => continued(durable, found.rows, &base, clock, notices),
+        None => taken_over(durable, found.rows),
     }
 }
 
-/// Sets a damaged file aside and goes on from what the snapshot still knows.
-fn recover(
-    disk: &mut Disk,
+/// The rows of the database, and what the journal adds.
+fn continued(
+    durable: &mut Durable,
+    rows: Changes,
+    base: &Base,
+    clock: &dyn Clock,
+    notices: &mut Vec<String>,
+) -> Result<Memory, DiskError> {
+    let Replay { changes, last, finding } = replay::replay(&durable.journal, base)?;
+    let is_whole = finding == Finding::Whole;
+    let salt = if is_whole { base.salt } else { new_salt()? };
+    let next = Base::next_process(salt, last);
+    let rows = read_over(rows, &changes)?;
+    // Before the journal is touched, which alone holds them.
+    durable.disk.write(&changes, &next)?;
+    if is_whole {
+        durable.journal.reuse(next)?;
+    } else {
+        let aside = match finding {
+            Finding::Missing => None,
+            _ => Some(durable.journal.set_aside(clock.now())?),
+        };
+        notices.push(journal_notice(finding, durable.journal.path(), aside.as_deref()));
+        durable.journal.create(next)?;
+    }
+    Ok(Memory::durable(rows, next.through))
+}
+
+/// Rows that an earlier version wrote, which had no journal.
+fn taken_over(durable: &mut Durable, rows: Changes) -> Result<Memory, DiskError> {
+    let rows = Rows::read(&rows)?;
+    let base = Base::next_process(new_salt()?, 0);
+    durable.journal.create(base)?;
+    durable.disk.write(&rows.all(), &base)?;
+    Ok(Memory::durable(rows, base.through))
+}
+
+/// There is no database: what the snapshot knows, and the journal where it continues that.
+fn rebuilt(
+    durable: &mut Durable,
+    snapshot: Snapshot,
+    clock: &dyn Clock,
+) -> Result<Memory, DiskError> {
+    let Snapshot { rows, base } = snapshot;
+    let replay = base.map(|base| replay::replay(&durable.journal, &base)).transpose()?;
+    if let (Some(Replay { changes, last, finding: Finding::Whole }), Some(base)) = (&replay, base) {
+        let next = Base::next_process(base.salt, *last);
+        let rows = read_over(rows.all(), changes)?;
+        let mut everything = rows.all();
+        everything.extend(on_disk_only(changes));
+        durable.disk.create_with(&everything, &next)?;
+        durable.journal.reuse(next)?;
+        return Ok(Memory::durable(rows, next.through));
+    }
+    if replay.is_some_and(|replay| !matches!(replay.finding, Finding::Missing)) {
+        durable.journal.set_aside(clock.now())?;
+    }
+    let next = Base::next_process(new_salt()?, 0);
+    durable.journal.create(next)?;
+    durable.disk.create_with(&rows.all(), &next)?;
+    Ok(Memory::durable(rows, next.through))
+}
+
+/// The rows of a damaged file are those of the snapshot.
+fn set_aside_and_rebuilt(
+    durable: &mut Durable,
     directory: &Path,
     reason: &str,
     clock: &dyn Clock,
     notices: &mut Vec<String>,
-) -> Result<Rows, StateError> {
-    let aside = disk
-        .set_aside(clock.now())
-        .map_err(|source| StateError::Directory { directory: directory.into(), source })?;
-    let (rows, then) = match snapshot::read(directory) {
-        Ok(rows) => (
-            rows,
+) -> Result<Memory, DiskError> {
+    let aside = durable.disk.set_aside(clock.now())?;
+    let found = snapshot::read(directory);
+    let then = match found {
+        Ok(_) => {
             "its last snapshot is used instead: events delivered since then may be delivered again, \
-             under the same ids",
-        ),
-        Err(_) => (
-            Rows::default(),
+             under the same ids"
+        }
+        Err(_) => {
             "there is no usable snapshot: all logs are read again from their start, under the same \
-             event ids",
-        ),
+             event ids"
+        }
     };
-    let changes = Dirty::all(&rows).changes(&rows);
-    disk.create_with(&changes).map_err(|error| cannot_open(directory, error))?;
+    let memory = rebuilt(durable, found.unwrap_or_default(), clock)?;
     notices.push(format!(
         "the state file {} is damaged ({reason}); it is kept as {}; {then}",
-        disk.path().display(),
+        durable.disk.path().display(),
         aside.display(),
     ));
-    Ok(rows)
+    Ok(memory)
+}
+
+fn read_over(mut rows: Changes, changes: &Changes) -> Result<Rows, DiskError> {
+    rows.extend(changes.iter().map(|(name, row)| (name.clone(), row.clone())));
+    Ok(Rows::read(&rows)?)
+}
+
+fn on_disk_only(changes: &Changes) -> Changes {
+    let rows = changes.iter().filter(|(name, _)| !IN_MEMORY.contains(&&*name.table));
+    rows.map(|(name, row)| (name.clone(), row.clone())).collect()
 }
 
 fn repaired_notice(path: &Path) -> String {
@@ -88,25 +161,46 @@ fn repaired_notice(path: &Path) -> String {
     )
 }
 
-fn missing_notice(path: &Path) -> String {
+/// Nothing where there was no state before.
+fn missing_notice(path: &Path, found: &io::Result<Snapshot>) -> Option<String> {
+    let path = path.display();
+    match found {
+        Ok(snapshot) if snapshot.rows == Rows::default() => None,
+        Ok(_) => Some(format!(
+            "the state file {path} is missing; its last snapshot is used instead: events delivered since then may be \
+             delivered again, under the same ids"
+        )),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => Some(format!(
+            "the state file {path} is missing and its last snapshot cannot be used ({error}): all logs are read again \
+             from their start, under the same event ids"
+        )),
+    }
+}
+
+fn journal_notice(finding: Finding, path: &Path, aside: Option<&Path>) -> String {
+    let what = match finding {
+        Finding::Whole | Finding::Missing => "is missing",
+        Finding::Other => "belongs to another state",
+        Finding::Later => "does not continue the state file, which is older",
+        Finding::Damaged => "is damaged, and is used up to there",
+    };
+    let aside = aside.map(|aside| format!("; it is kept as {}", aside.display()));
     format!(
-        "the state file {} is missing; its last snapshot is used instead: events delivered since \
-         then may be delivered again, under the same ids",
-        path.display()
+        "the journal of the state {} {what}{}; events delivered in the last minute before the engine ended may be \
+         delivered again, under the same ids",
+        path.display(),
+        aside.unwrap_or_default()
     )
 }
 
-fn useless_notice(path: &Path, error: &io::Error) -> String {
-    format!(
-        "the state file {} is missing and its last snapshot cannot be used ({error}): all logs are read again from \
-         their start, under the same event ids",
-        path.display()
-    )
-}
-
-fn cannot_open(directory: &Path, error: DiskError) -> StateError {
+fn cannot_open(durable: &Durable, directory: &Path, error: DiskError) -> StateError {
     let directory = directory.to_path_buf();
     match error {
+        DiskError::Newer(version) => {
+            let path = durable.disk.path().into();
+            StateError::Newer { path, version, known: VERSION.into() }
+        }
         DiskError::Failed(redb::Error::DatabaseAlreadyOpen) => {
             StateError::Owned { directory, process: "of unknown number".into() }
         }

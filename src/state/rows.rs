@@ -1,23 +1,23 @@
-//! The rows as they stand in memory, and as bytes: one version byte, then JSON.
+//! The rows that are all kept in memory, and the same as bytes.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
 use std::sync::Arc;
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-
+use super::tables::{Changes, Dirty, Key, RowError, RowName, decode, encode, key_of};
 use super::{CursorRow, GenerationRow};
 use crate::event::{Cuts, GenerationId};
 
-/// The version of every row that this program writes, and the newest it reads.
-pub(super) const VERSION: u8 = 2;
+const GENERATIONS: &str = "generations";
+const CUTS: &str = "cuts";
+const CURSORS: &str = "cursors";
+const SOURCES: &str = "sources";
+const KEYS: &str = "keys";
+/// The tables that stand in [`Rows`].
+pub(super) const IN_MEMORY: [&str; 5] = [GENERATIONS, CUTS, CURSORS, SOURCES, KEYS];
 
 /// So many cuts stand in one row of their table.
 const BLOCK: usize = 256;
-
-/// Some cuts of a generation: those from `BLOCK` × the number on.
-pub(super) type CutsKey = (GenerationId, u32);
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct CursorKey {
@@ -26,7 +26,13 @@ pub(super) struct CursorKey {
     pub generation: GenerationId,
 }
 
-/// Everything the state knows.
+impl CursorKey {
+    pub fn new(consumer: &str, lane: &str, generation: GenerationId) -> Self {
+        CursorKey { consumer: consumer.into(), lane: lane.into(), generation }
+    }
+}
+
+/// Everything the state knows, but for tables that are on the disk only.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Rows {
     pub generations: HashMap<GenerationId, GenerationRow>,
@@ -37,6 +43,7 @@ pub(super) struct Rows {
     pub keys: BTreeSet<String>,
 }
 
+/// Looking.
 impl Rows {
     /// In the order in which they were first seen.
     pub fn generations(&self) -> Vec<GenerationRow> {
@@ -75,34 +82,15 @@ impl Rows {
     }
 
     pub fn cursors_of(&self, consumer: &str) -> Vec<CursorRow> {
-        let first =
-            CursorKey { consumer: consumer.into(), lane: "".into(), generation: GenerationId(0) };
         self.cursors
-            .range(first..)
+            .range(CursorKey::new(consumer, "", GenerationId(0))..)
             .take_while(|(key, _)| &*key.consumer == consumer)
             .map(cursor_row)
             .collect()
     }
 
-    /// `None` where there are none of that number.
-    fn block_of_cuts(&self, (id, block): &CutsKey) -> Option<&[u64]> {
-        let cuts = &self.generations.get(id)?.cuts;
-        cuts.chunks(BLOCK).nth(*block as usize)
-    }
-
-    /// The next ones of a generation, in their order.
-    pub fn add_cuts(&mut self, id: GenerationId, cuts: Vec<u64>) {
-        if let Some(row) = self.generations.get_mut(&id) {
-            cuts.into_iter().for_each(|cut| row.cuts.push(cut));
-        }
-    }
-
     pub fn put_cursor(&mut self, row: CursorRow) {
-        let key = CursorKey {
-            consumer: row.consumer.into(),
-            lane: row.lane.into(),
-            generation: row.generation,
-        };
+        let key = CursorKey::new(&row.consumer, &row.lane, row.generation);
         self.cursors.insert(key, row.offset);
     }
 }
@@ -116,70 +104,61 @@ fn cursor_row((key, offset): (&CursorKey, &u64)) -> CursorRow {
     }
 }
 
-/// Names of the rows that are not durable yet; what they hold stands in [`Rows`].
-#[derive(Debug, Default)]
-pub(super) struct Dirty {
-    pub generations: HashSet<GenerationId>,
-    pub cuts: HashSet<CutsKey>,
-    pub cursors: HashSet<CursorKey>,
-    pub sources: BTreeSet<String>,
-    pub keys: BTreeSet<String>,
-}
-
-impl Dirty {
-    /// The cuts of a generation are others than they were.
-    pub fn change_cuts(&mut self, id: GenerationId, before: &Cuts, now: &Cuts) {
-        let blocks = before.common(now) / BLOCK..before.len().max(now.len()).div_ceil(BLOCK);
-        if before.len() != now.len() || before != now {
-            self.cuts.extend(blocks.map(|block| (id, block as u32)));
+/// As bytes.
+impl Rows {
+    /// What a row of a table in memory holds now; `None`: there is no such row.
+    pub fn row(&self, name: &RowName) -> Option<Vec<u8>> {
+        let key = name.key.as_slice();
+        match &*name.table {
+            GENERATIONS => self.generations.get(&Key::decode(key)?).map(encode_generation),
+            CUTS => self.block_of_cuts(&Key::decode(key)?).map(encode),
+            CURSORS => self.cursors.get(&Key::decode(key)?).map(encode),
+            SOURCES => self.sources.contains(&String::decode(key)?).then(|| encode(&true)),
+            KEYS => self.keys.contains(&String::decode(key)?).then(|| encode(&true)),
+            _ => None,
         }
     }
 
-    pub fn all(rows: &Rows) -> Self {
-        let mut dirty = Dirty {
-            generations: rows.generations.keys().copied().collect(),
-            cursors: rows.cursors.keys().cloned().collect(),
-            sources: rows.sources.clone(),
-            keys: rows.keys.clone(),
-            cuts: HashSet::new(),
-        };
-        for (id, row) in &rows.generations {
-            dirty.change_cuts(*id, &Cuts::default(), &row.cuts);
+    /// Of all rows.
+    pub fn all(&self) -> Changes {
+        let mut names: Dirty = self.cursors.keys().map(name_of_cursor).collect();
+        names.extend(self.sources.iter().map(name_of_source));
+        names.extend(self.keys.iter().map(name_of_key));
+        for (id, row) in &self.generations {
+            names.insert(name_of_generation(id));
+            names.extend(changed_cuts(*id, &Cuts::default(), &row.cuts));
         }
-        dirty
+        names.into_iter().map(|name| (name.clone(), self.row(&name))).collect()
     }
 
-    pub fn merge(&mut self, other: Dirty) {
-        self.generations.extend(other.generations);
-        self.cuts.extend(other.cuts);
-        self.cursors.extend(other.cursors);
-        self.sources.extend(other.sources);
-        self.keys.extend(other.keys);
-    }
-
-    /// The same rows as bytes; `None`: the row is gone.
-    pub fn changes(&self, rows: &Rows) -> Changes {
-        let generation = |id: &GenerationId| (*id, rows.generations.get(id).map(encode_generation));
-        let cuts = |key: &CutsKey| (*key, rows.block_of_cuts(key).map(|block| encode(&block)));
-        let cursor = |key: &CursorKey| (key.clone(), rows.cursors.get(key).map(encode));
-        Changes {
-            generations: self.generations.iter().map(generation).collect(),
-            cuts: self.cuts.iter().map(cuts).collect(),
-            cursors: self.cursors.iter().map(cursor).collect(),
-            sources: self.sources.iter().cloned().collect(),
-            keys: self.keys.iter().cloned().collect(),
+    pub fn read(rows: &Changes) -> Result<Rows, RowError> {
+        let mut read = Rows::default();
+        let mut cuts = Vec::new();
+        for (name, row) in rows.iter().filter_map(|(name, row)| Some((name, row.as_ref()?))) {
+            let key = name.key.as_slice();
+            match &*name.table {
+                GENERATIONS => _ = read.generations.insert(key_of(key)?, decode(row)?),
+                CUTS => cuts.push((key_of::<CutsKey>(key)?, decode::<Vec<u64>>(row)?)),
+                CURSORS => _ = read.cursors.insert(key_of(key)?, decode(row)?),
+                SOURCES => _ = read.sources.insert(key_of(key)?),
+                KEYS => _ = read.keys.insert(key_of(key)?),
+                _ => {}
+            }
         }
+        // In the order of their blocks, as keys are.
+        for (CutsKey(id, _), block) in cuts {
+            if let Some(row) = read.generations.get_mut(&id) {
+                block.into_iter().for_each(|cut| row.cuts.push(cut));
+            }
+        }
+        Ok(read)
     }
-}
 
-/// What one transaction writes.
-#[derive(Debug, Default)]
-pub(super) struct Changes {
-    pub generations: Vec<(GenerationId, Option<Vec<u8>>)>,
-    pub cuts: Vec<(CutsKey, Option<Vec<u8>>)>,
-    pub cursors: Vec<(CursorKey, Option<Vec<u8>>)>,
-    pub sources: Vec<String>,
-    pub keys: Vec<String>,
+    /// `None` where there are none of that number.
+    fn block_of_cuts(&self, CutsKey(id, block): &CutsKey) -> Option<&[u64]> {
+        let cuts = &self.generations.get(id)?.cuts;
+        cuts.chunks(BLOCK).nth(*block as usize)
+    }
 }
 
 /// Without its cuts.
@@ -187,26 +166,90 @@ fn encode_generation(row: &GenerationRow) -> Vec<u8> {
     encode(&GenerationRow { cuts: Cuts::default(), ..row.clone() })
 }
 
-/// Why the bytes of a row cannot be used.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum RowError {
-    Newer(u32),
-    Malformed(String),
+pub(super) fn name_of_generation(id: &GenerationId) -> RowName {
+    RowName::new(GENERATIONS, id)
 }
 
-pub(super) fn encode(row: &impl Serialize) -> Vec<u8> {
-    let mut bytes = vec![VERSION];
-    serde_json::to_writer(&mut bytes, row).expect("rows are plain data and a Vec takes any write");
-    bytes
+pub(super) fn name_of_cursor(key: &CursorKey) -> RowName {
+    RowName::new(CURSORS, key)
 }
 
-pub(super) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, RowError> {
-    match bytes.split_first() {
-        Some((1..=VERSION, json)) => {
-            serde_json::from_slice(json).map_err(|error| RowError::Malformed(error.to_string()))
+pub(super) fn name_of_source(name: &String) -> RowName {
+    RowName::new(SOURCES, name)
+}
+
+pub(super) fn name_of_key(name: &String) -> RowName {
+    RowName::new(KEYS, name)
+}
+
+/// The rows of cuts that are others than they were.
+pub(super) fn changed_cuts(
+    id: GenerationId,
+    before: &Cuts,
+    now: &Cuts,
+) -> impl Iterator<Item = RowName> + use<> {
+    let end = match before == now {
+        true => 0,
+        false => before.len().max(now.len()).div_ceil(BLOCK),
+    };
+    let first = before.common(now) / BLOCK;
+    (first..end).map(move |block| name_of_cuts(id, block as u32))
+}
+
+pub(super) fn name_of_cuts(id: GenerationId, block: u32) -> RowName {
+    RowName::new(CUTS, &CutsKey(id, block))
+}
+
+/// Some cuts of a generation: those from `BLOCK` × the number on.
+struct CutsKey(GenerationId, u32);
+
+impl Key for CutsKey {
+    fn encode(&self) -> Vec<u8> {
+        [self.0.encode().as_slice(), &self.1.to_be_bytes()].concat()
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        let (id, block) = bytes.split_at_checked(8)?;
+        Some(CutsKey(GenerationId::decode(id)?, u32::from_be_bytes(block.try_into().ok()?)))
+    }
+}
+
+/// Ends a text in a key; a 0 in the text is followed by 0xff.
+const END: [u8; 2] = [0, 0];
+
+impl Key for CursorKey {
+    fn encode(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for text in [&self.consumer, &self.lane] {
+            for byte in text.bytes() {
+                bytes.push(byte);
+                bytes.extend((byte == 0).then_some(0xff));
+            }
+            bytes.extend(END);
         }
-        Some((&version, _)) if version > VERSION => Err(RowError::Newer(version.into())),
-        Some((version, _)) => Err(RowError::Malformed(format!("row of version {version}"))),
-        None => Err(RowError::Malformed("empty row".into())),
+        bytes.extend(self.generation.encode());
+        bytes
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        let (consumer, bytes) = text_of_key(bytes)?;
+        let (lane, bytes) = text_of_key(bytes)?;
+        Some(CursorKey { consumer, lane, generation: Key::decode(bytes)? })
+    }
+}
+
+/// The text, and what stands behind it.
+fn text_of_key(mut bytes: &[u8]) -> Option<(Arc<str>, &[u8])> {
+    let mut text = Vec::new();
+    loop {
+        if let Some(behind) = bytes.strip_prefix(&END) {
+            return Some((String::from_utf8(text).ok()?.into(), behind));
+        }
+        let (byte, behind) = bytes.split_first()?;
+        text.push(*byte);
+        bytes = match byte {
+            0 => behind.strip_prefix(&[0xff])?,
+            _ => behind,
+        };
     }
 }

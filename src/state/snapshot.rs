@@ -1,7 +1,8 @@
 //! The second line of defence: all rows as a text file, for the day on which the state file is damaged.
 //!
 //! Layout: a head line, one JSON object a line, and last `sum` with the SipHash of everything before it.
-//! An older snapshot only means that events are delivered again under the same ids.
+//! An older snapshot only means that events are delivered again under the same ids. It also says which records of the
+//! journal are in it: together with the later ones it is as good as the state file.
 
 use std::fs::{self, OpenOptions};
 use std::hash::Hasher;
@@ -13,11 +14,14 @@ use serde::{Deserialize, Serialize};
 use siphasher::sip::SipHasher24;
 
 use super::directory::sync_directory;
+use super::journal::Base;
 use super::rows::Rows;
 use super::{CursorRow, GenerationRow};
 
 const FILE: &str = "cursors.snapshot";
-const HEAD: &str = "logwarden state snapshot 1";
+const HEAD: &str = "logwarden state snapshot 2";
+/// It said nothing of a journal.
+const EARLIER_HEAD: &str = "logwarden state snapshot 1";
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -26,15 +30,25 @@ enum Line {
     Cursor(CursorRow),
     Source(String),
     Key(String),
+    Journal(Base),
 }
 
-pub(super) fn encode(rows: &Rows) -> String {
+/// What a snapshot holds.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Snapshot {
+    pub rows: Rows,
+    /// `None`: an earlier version wrote it.
+    pub base: Option<Base>,
+}
+
+pub(super) fn encode(rows: &Rows, base: &Base) -> String {
     let mut text = format!("{HEAD}\n");
     let generations = rows.generations().into_iter().map(|row| Line::Generation(Box::new(row)));
     let cursors = rows.all_cursors().into_iter().map(Line::Cursor);
     let sources = rows.sources.iter().cloned().map(Line::Source);
     let keys = rows.keys.iter().cloned().map(Line::Key);
-    for line in generations.chain(cursors).chain(sources).chain(keys) {
+    let base = std::iter::once(Line::Journal(*base));
+    for line in generations.chain(cursors).chain(sources).chain(keys).chain(base) {
         text.push_str(&serde_json::to_string(&line).expect("rows are plain data"));
         text.push('\n');
     }
@@ -44,7 +58,7 @@ pub(super) fn encode(rows: &Rows) -> String {
 }
 
 /// `None` where the text is not exactly what [`encode`] made.
-pub(super) fn decode(text: &str) -> Option<Rows> {
+pub(super) fn decode(text: &str) -> Option<Snapshot> {
     let body_len = text.strip_suffix('\n')?.rfind('\n')? + 1;
     let (body, last) = text.split_at(body_len);
     let sum = u64::from_str_radix(last.trim_end().strip_prefix("sum ")?, 16).ok()?;
@@ -52,22 +66,23 @@ pub(super) fn decode(text: &str) -> Option<Rows> {
         return None;
     }
     let mut lines = body.lines();
-    if lines.next()? != HEAD {
+    if ![HEAD, EARLIER_HEAD].contains(&lines.next()?) {
         return None;
     }
-    let mut rows = Rows::default();
+    let Snapshot { mut rows, mut base } = Snapshot::default();
     for line in lines {
         match serde_json::from_str(line).ok()? {
             Line::Generation(row) => _ = rows.generations.insert(row.id, *row),
             Line::Cursor(row) => rows.put_cursor(row),
             Line::Source(name) => _ = rows.sources.insert(name),
             Line::Key(name) => _ = rows.keys.insert(name),
+            Line::Journal(journal) => base = Some(journal),
         }
     }
-    Some(rows)
+    Some(Snapshot { rows, base })
 }
 
-pub(super) fn read(directory: &Path) -> io::Result<Rows> {
+pub(super) fn read(directory: &Path) -> io::Result<Snapshot> {
     let text = fs::read_to_string(directory.join(FILE))?;
     decode(&text).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "checksum"))
 }

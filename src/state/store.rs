@@ -1,61 +1,52 @@
-//! The store: rows in memory, a set of those not written yet, and one transactional file below.
+//! The store: rows in memory, names of those not written yet, and below them the journal and the database.
 //!
-//! Promises: a get sees every put at once; a commit makes everything put before it durable in one
-//! transaction, callers that come together share one; a commit that fails (a full disk) forgets nothing,
-//! and the next one tries again. Never loses a committed row to a crash at any moment.
+//! Promises: a get sees every put at once; a commit makes everything put before it durable, all or nothing; callers
+//! that come together share one; a commit that fails (a full disk) forgets nothing, and the next one tries again.
+//! Never loses a committed row to a crash at any moment.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeBounds;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
 use super::directory::{self, Lock};
-use super::disk::{Disk, DiskError, Opener};
+use super::disk::Disk;
+use super::durable::Durable;
+use super::journal::{self, Journal};
+use super::memory::Memory;
 use super::puts::Puts;
-use super::rows::{CursorKey, Dirty, Rows};
-use super::{CursorRow, GenerationRow, StateError, recovery, snapshot};
+use super::rows::CursorKey;
+use super::storage::{self, Storage};
+use super::tables::{Key, Table};
+use super::{CursorRow, GenerationRow, StateError, recovery};
 use crate::base::{Clock, SystemClock};
 use crate::event::{Cursor, GenerationId};
 
 pub(super) const FILE: &str = "state.redb";
-const SNAPSHOT_EVERY: Duration = Duration::from_secs(60);
 
 /// Cheap to clone; thread-safe. Puts are buffered and seen by gets at once; [`Store::commit`] makes them
 /// durable. A put that was not committed is lost by a crash, which only repeats.
 #[derive(Clone, Debug)]
 pub struct Store {
-    inner: Arc<Inner>,
+    pub(super) inner: Arc<Inner>,
 }
 
 #[derive(Debug)]
-struct Inner {
-    directory: PathBuf,
-    clock: Arc<dyn Clock>,
-    memory: Mutex<Memory>,
+pub(super) struct Inner {
+    pub directory: PathBuf,
+    pub clock: Arc<dyn Clock>,
+    pub memory: Mutex<Memory>,
     /// Told when a commit ends, well or not.
-    committed: Condvar,
-    /// Locked by the one committing caller only, after `memory` was let go.
-    disk: Mutex<Disk>,
-    snapshot_taken: Mutex<Duration>,
+    pub committed: Condvar,
+    /// Locked before `memory`, never while that is locked.
+    pub durable: Mutex<Durable>,
+    pub snapshot_taken: Mutex<Duration>,
     /// Last, so that the directory is given up after everything else is closed. `None`: nothing is written.
-    lock: Option<Lock>,
-}
-
-#[derive(Debug)]
-pub(super) struct Memory {
-    pub rows: Rows,
-    pub dirty: Dirty,
-    /// Counts puts.
-    pub put: u64,
-    /// Invariant: every put up to this one is durable.
-    durable: u64,
-    committing: bool,
-}
-
-impl Memory {
-    fn new(rows: Rows) -> Self {
-        Memory { rows, dirty: Dirty::default(), put: 0, durable: 0, committing: false }
-    }
+    pub lock: Option<Lock>,
 }
 
 /// The state directory is ours, and nothing of it is read yet.
@@ -77,18 +68,26 @@ impl Claim {
     /// Checks integrity; sets a damaged file aside and goes on from the last cursor snapshot. The texts say
     /// what was odd, for the operator.
     pub fn open(self) -> Result<(Store, Vec<String>), StateError> {
-        self.open_with(Arc::new(SystemClock::new()), super::disk::file_opener())
+        self.open_with(Arc::new(SystemClock::new()), storage::on_disk())
     }
 
     fn open_with(
         self,
         clock: Arc<dyn Clock>,
-        opener: Opener,
+        storage: Arc<dyn Storage>,
     ) -> Result<(Store, Vec<String>), StateError> {
         let Claim { directory, lock, mut notices } = self;
-        let mut disk = Disk::new(directory.join(FILE), opener);
-        let rows = recovery::load(&mut disk, &directory, &*clock, &mut notices)?;
-        Ok((Store::with(&directory, clock, rows, disk, Some(lock)), notices))
+        let mut durable = files(&directory, storage, &*clock);
+        let memory = recovery::load(&mut durable, &directory, &*clock, &mut notices)?;
+        Ok((Store::with(&directory, clock, memory, durable, Some(lock)), notices))
+    }
+}
+
+fn files(directory: &Path, storage: Arc<dyn Storage>, clock: &dyn Clock) -> Durable {
+    Durable {
+        disk: Disk::new(directory.join(FILE), storage.clone()),
+        journal: Journal::new(directory.join(journal::FILE), storage),
+        checkpointed: clock.uptime(),
     }
 }
 
@@ -102,22 +101,23 @@ impl Store {
     pub(super) fn open_with(
         directory: &Path,
         clock: Arc<dyn Clock>,
-        opener: Opener,
+        storage: Arc<dyn Storage>,
     ) -> Result<(Store, Vec<String>), StateError> {
-        Claim::take(directory)?.open_with(clock, opener)
+        Claim::take(directory)?.open_with(clock, storage)
     }
 
     /// A store that owns no directory and forgets everything at the end: for a screen beside an engine.
     pub fn ephemeral() -> Store {
-        let disk = Disk::new(PathBuf::new(), super::disk::file_opener());
-        Self::with(Path::new(""), Arc::new(SystemClock::new()), Rows::default(), disk, None)
+        let (directory, clock) = (Path::new(""), Arc::new(SystemClock::new()));
+        let durable = files(directory, storage::on_disk(), &*clock);
+        Self::with(directory, clock, Memory::default(), durable, None)
     }
 
     fn with(
         directory: &Path,
         clock: Arc<dyn Clock>,
-        rows: Rows,
-        disk: Disk,
+        memory: Memory,
+        durable: Durable,
         lock: Option<Lock>,
     ) -> Store {
         Store {
@@ -125,9 +125,9 @@ impl Store {
                 directory: directory.into(),
                 snapshot_taken: Mutex::new(clock.uptime()),
                 clock,
-                memory: Mutex::new(Memory::new(rows)),
+                memory: Mutex::new(memory),
                 committed: Condvar::new(),
-                disk: Mutex::new(disk),
+                durable: Mutex::new(durable),
                 lock,
             }),
         }
@@ -162,7 +162,7 @@ impl Store {
 
     /// One of them.
     pub fn cursor(&self, consumer: &str, lane: &str, generation: GenerationId) -> Option<u64> {
-        let key = CursorKey { consumer: consumer.into(), lane: lane.into(), generation };
+        let key = CursorKey::new(consumer, lane, generation);
         self.memory().rows.cursors.get(&key).copied()
     }
 
@@ -209,6 +209,25 @@ impl Store {
         self.apply(|puts| puts.used_key(key));
     }
 
+    /// A row of a table on the disk.
+    pub fn row<K: Key, V: Serialize + DeserializeOwned>(
+        &self,
+        table: &Table<K, V>,
+        key: &K,
+    ) -> Result<Option<V>, StateError> {
+        self.inner.row(table, key)
+    }
+
+    /// The first `most` rows of a table on the disk whose keys are in this range.
+    pub fn rows<K: Key, V: Serialize + DeserializeOwned>(
+        &self,
+        table: &Table<K, V>,
+        keys: impl RangeBounds<K>,
+        most: usize,
+    ) -> Result<Vec<(K, V)>, StateError> {
+        self.inner.rows(table.range(keys), most)
+    }
+
     /// Everything put so far is durable when this returns. Nothing to do: returns at once.
     pub fn commit(&self) -> Result<(), StateError> {
         let mut memory = self.memory();
@@ -217,10 +236,10 @@ impl Store {
             if memory.committing {
                 memory = self.inner.committed.wait(memory).expect("no holder of the rows panics");
             } else {
-                let outcome = self.lead(memory);
+                let outcome = self.inner.lead(memory);
                 self.inner.committed.notify_all();
                 outcome?;
-                self.snapshot_if_due();
+                self.inner.snapshot_if_due();
                 memory = self.memory();
             }
         }
@@ -240,87 +259,7 @@ impl Store {
         memory.durable < memory.put
     }
 
-    /// Writes what is not durable yet, for every caller that waits.
-    fn lead(&self, mut memory: MutexGuard<'_, Memory>) -> Result<(), StateError> {
-        let upto = memory.put;
-        let taken = std::mem::take(&mut memory.dirty);
-        if self.inner.lock.is_none() {
-            memory.durable = upto;
-            return Ok(());
-        }
-        let changes = taken.changes(&memory.rows);
-        memory.committing = true;
-        drop(memory);
-        let mut disk = self.inner.disk.lock().expect("no holder of the disk panics");
-        let outcome = match disk.write(&changes) {
-            Err(error @ (DiskError::Damaged(_) | DiskError::Missing)) => {
-                self.rewrite(&mut disk, &error)
-            }
-            outcome => outcome,
-        };
-        let mut memory = self.memory();
-        memory.committing = false;
-        let error = match outcome {
-            Ok(()) => {
-                memory.durable = upto;
-                return Ok(());
-            }
-            Err(error) => error,
-        };
-        memory.dirty.merge(taken);
-        Err(StateError::Write { path: disk.path().into(), source: error.into() })
-    }
-
-    /// The file was damaged or removed under our hands. Everything it held is in memory: it is written
-    /// anew, by this commit or, as the file is missing until then, by one that comes later.
-    fn rewrite(&self, disk: &mut Disk, why: &DiskError) -> Result<(), DiskError> {
-        if disk.path().exists() {
-            let aside = disk.set_aside(self.inner.clock.now())?;
-            tracing::error!("{why}; it is kept as {} and is written anew", aside.display());
-        }
-        let changes = {
-            let memory = self.memory();
-            Dirty::all(&memory.rows).changes(&memory.rows)
-        };
-        disk.create_with(&changes)
-    }
-
-    fn snapshot_if_due(&self) {
-        let now = self.inner.clock.uptime();
-        // Somebody else is at it: once is enough.
-        let Ok(mut taken) = self.inner.snapshot_taken.try_lock() else { return };
-        if now.saturating_sub(*taken) >= SNAPSHOT_EVERY {
-            *taken = now;
-            self.inner.write_snapshot();
-        }
-    }
-
     fn memory(&self) -> MutexGuard<'_, Memory> {
-        self.inner.memory.lock().expect("no holder of the rows panics")
-    }
-}
-
-impl Inner {
-    /// The snapshot is a second line of defence: that it cannot be written is no reason to stop.
-    fn write_snapshot(&self) {
-        if self.lock.is_none() {
-            return;
-        }
-        let text = {
-            let memory = self.memory.lock().expect("no holder of the rows panics");
-            snapshot::encode(&memory.rows)
-        };
-        if let Err(error) = snapshot::write(&self.directory, &text) {
-            tracing::warn!(
-                "cannot write the cursor snapshot in {}: {error}",
-                self.directory.display()
-            );
-        }
-    }
-}
-
-impl Drop for Inner {
-    fn drop(&mut self) {
-        self.write_snapshot();
+        self.inner.memory()
     }
 }

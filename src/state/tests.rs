@@ -9,11 +9,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::faulty_disk::FaultyDisk;
-use super::rows::{RowError, Rows};
+use super::journal::{Base, record::Salt};
+use super::rows::Rows;
+use super::snapshot::Snapshot;
+use super::tables::{self, RowError};
 use super::*;
 use crate::base::SystemClock;
 use crate::base::clock::ManualClock;
 use crate::event::{Cursor, Encoding};
+
+mod earlier;
+mod journal;
+mod model;
+mod on_disk;
 
 fn generation(number: u64) -> GenerationRow {
     GenerationRow {
@@ -52,6 +60,18 @@ fn home() -> tempfile::TempDir {
     let home = tempfile::tempdir().unwrap();
     fs::set_permissions(home.path(), fs::Permissions::from_mode(0o700)).unwrap();
     home
+}
+
+/// A copy of the files as a kill leaves them.
+fn killed(directory: &Path) -> tempfile::TempDir {
+    let copy = home();
+    for name in ["state.redb", "state.journal", "cursors.snapshot"] {
+        let from = directory.join(name);
+        if from.exists() {
+            fs::copy(from, copy.path().join(name)).unwrap();
+        }
+    }
+    copy
 }
 
 fn cursor(generation: u64, offset: u64) -> Cursor {
@@ -98,7 +118,9 @@ fn rows_come_back_after_a_restart_as_they_were_put() {
     assert!(store.generations().contains(&odd));
     assert_eq!(store.cursors("c").len(), 2);
     assert!(!store.first_start("app"));
-    for (path, mode) in [("", 0o700), ("lock", 0o600), ("state.redb", 0o600)] {
+    for (path, mode) in
+        [("", 0o700), ("lock", 0o600), ("state.redb", 0o600), ("state.journal", 0o600)]
+    {
         let permissions = fs::metadata(directory.join(path)).unwrap().permissions();
         assert_eq!(permissions.mode() & 0o777, mode, "{path}");
     }
@@ -163,29 +185,29 @@ fn a_newer_state_is_refused_and_left_alone() {
     let table: redb::TableDefinition<'_, &str, &[u8]> = redb::TableDefinition::new("meta");
     let database = redb::Database::create(&path).unwrap();
     let transaction = database.begin_write().unwrap();
-    transaction.open_table(table).unwrap().insert("version", b"\x033".as_slice()).unwrap();
+    transaction.open_table(table).unwrap().insert("version", b"\x044".as_slice()).unwrap();
     transaction.commit().unwrap();
     drop(database);
     for _ in 0..2 {
         let error = Store::open(home.path()).expect_err("newer");
-        assert!(matches!(error, StateError::Newer { version: 3, known: 2, .. }), "{error:?}");
+        assert!(matches!(error, StateError::Newer { version: 4, known: 3, .. }), "{error:?}");
     }
 }
 
 #[test]
 fn rows_carry_their_version() {
     let row = generation(4);
-    let bytes = rows::encode(&row);
-    assert_eq!(bytes[0], rows::VERSION);
-    assert_eq!(rows::decode(&bytes), Ok(row));
-    assert_eq!(rows::decode::<u64>(&[9, b'1']), Err(RowError::Newer(9)));
+    let bytes = tables::encode(&row);
+    assert_eq!(bytes[0], tables::VERSION);
+    assert_eq!(tables::decode(&bytes), Ok(row));
+    assert_eq!(tables::decode::<u64>(&[9, b'1']), Err(RowError::Newer(9)));
     for malformed in [&[][..], &[0, b'1'], &[1, b'x']] {
-        assert!(matches!(rows::decode::<u64>(malformed), Err(RowError::Malformed(_))));
+        assert!(matches!(tables::decode::<u64>(malformed), Err(RowError::Malformed(_))));
     }
 }
 
 fn open_on(disk: &FaultyDisk, directory: &Path) -> Result<(Store, Vec<String>), StateError> {
-    Store::open_with(directory, Arc::new(SystemClock::new()), disk.opener())
+    Store::open_with(directory, Arc::new(SystemClock::new()), disk.storage())
 }
 
 /// [S04] Every write, sync and change of length of a commit is a step; what was not synced is torn.
@@ -246,6 +268,8 @@ fn a_full_disk_forgets_nothing_and_a_later_commit_writes_it_all() {
         let (store, _) = open_on(&disk, home.path()).unwrap();
         store.put_cursor("c", "*", cursor(1, 1));
         store.commit().unwrap();
+        // Without a journal commits go into the database.
+        fs::remove_file(home.path().join("state.journal")).unwrap();
         disk.fill_up_after(step);
         store.put_cursor("c", "*", cursor(1, 2));
         for number in 0..100 {
@@ -388,11 +412,11 @@ fn a_flipped_byte_anywhere_never_gives_wrong_rows() {
 fn the_snapshot_is_taken_at_most_once_a_minute() {
     let home = home();
     let clock = Arc::new(ManualClock::at(Timestamp::from_seconds(1_700_000_000)));
-    let (store, _) = Store::open_with(home.path(), clock.clone(), disk::file_opener()).unwrap();
+    let (store, _) = Store::open_with(home.path(), clock.clone(), storage::on_disk()).unwrap();
     let commit = |offset| {
         store.put_cursor("c", "*", cursor(1, offset));
         store.commit().unwrap();
-        let rows = snapshot::read(home.path()).unwrap_or_default();
+        let rows = snapshot::read(home.path()).unwrap_or_default().rows;
         rows.all_cursors().first().map(|row| row.offset)
     };
     assert_eq!(commit(1), None);
@@ -416,8 +440,9 @@ fn a_snapshot_that_is_not_whole_is_not_used() {
         generation: GenerationId(1),
         offset: 7,
     });
-    let text = snapshot::encode(&rows);
-    assert_eq!(snapshot::decode(&text), Some(rows));
+    let base = Base { salt: Salt(7, 8), through: 9 };
+    let text = snapshot::encode(&rows, &base);
+    assert_eq!(snapshot::decode(&text), Some(Snapshot { rows, base: Some(base) }));
     for end in 0..text.len() {
         assert_eq!(snapshot::decode(&text[..end]), None, "{end}");
     }
@@ -460,10 +485,7 @@ fn puts_that_are_applied_together_are_durable_together() {
         });
         for round in 0..40 {
             store.commit().unwrap();
-            // As a kill leaves it.
-            let copy = self::home();
-            fs::copy(home.path().join("state.redb"), copy.path().join("state.redb")).unwrap();
-            let (left, _) = open(copy.path());
+            let (left, _) = open(killed(home.path()).path());
             let at = |consumer| left.cursor(consumer, "*", GenerationId(1));
             assert_eq!(at("c"), at("d"), "round {round}");
         }
@@ -509,37 +531,6 @@ fn cuts_are_read_back_however_many_came_and_went() {
     assert!(open(home.path()).0.generations()[0].cuts.is_empty());
 }
 
-/// Rows of version 1 held their cuts.
-#[test]
-fn a_state_of_an_earlier_version_keeps_its_cuts() {
-    let home = home();
-    open(home.path());
-    let path = home.path().join("state.redb");
-    fs::remove_file(&path).unwrap();
-    let row = generation(1);
-    let encoded = |json: Vec<u8>| [vec![1], json].concat();
-    let database = redb::Database::create(&path).unwrap();
-    let transaction = database.begin_write().unwrap();
-    {
-        let meta = redb::TableDefinition::<&str, &[u8]>::new("meta");
-        let mut meta = transaction.open_table(meta).unwrap();
-        meta.insert("version", encoded(b"1".to_vec()).as_slice()).unwrap();
-        let rows = redb::TableDefinition::<u64, &[u8]>::new("generations");
-        let mut rows = transaction.open_table(rows).unwrap();
-        rows.insert(row.id.0, encoded(serde_json::to_vec(&row).unwrap()).as_slice()).unwrap();
-        let cursors = redb::TableDefinition::<(&str, &str, u64), &[u8]>::new("cursors");
-        let mut cursors = transaction.open_table(cursors).unwrap();
-        cursors.insert(("c", "*", 1), encoded(b"5".to_vec()).as_slice()).unwrap();
-    }
-    transaction.commit().unwrap();
-    drop(database);
-    for _ in 0..2 {
-        let (store, notices) = open(home.path());
-        assert_eq!(notices, Vec::<String>::new());
-        assert_eq!((store.generations(), offset(&store)), (vec![row.clone()], Some(5)));
-    }
-}
-
 #[test]
 fn a_panic_in_the_database_fails_the_commit_and_no_later_one() {
     let home = home();
@@ -547,6 +538,8 @@ fn a_panic_in_the_database_fails_the_commit_and_no_later_one() {
     let (store, _) = open_on(&disk, home.path()).unwrap();
     for step in 0..12 {
         store.put_cursor("c", "*", cursor(1, 2 * step + 1));
+        // Without a journal commits go into the database.
+        fs::remove_file(home.path().join("state.journal")).unwrap();
         disk.panic_after(step);
         let failed = store.commit().is_err();
         store.put_cursor("c", "*", cursor(1, 2 * step + 2));

@@ -17,7 +17,7 @@ use crate::program::{self, Engine};
 /// Opens the state of an engine that was just ended in this process. A process that another test starts meanwhile
 /// holds every descriptor of this one until it is another program.
 pub fn open_state(directory: &Path) -> Store {
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + Duration::from_secs(60);
     loop {
         match Store::open(directory) {
             Ok((store, notices)) => {

@@ -269,7 +269,7 @@ fn erase_asks_first_then_takes_the_events_out_of_every_place_for_good() {
 
     let engine = Engine::spawn(bench.home.path(), &mut bench.command(&["--no-ui"]));
     let socket = bench.path("state/control.sock");
-    wait_for("the engine", Duration::from_secs(30), || socket.exists().then_some(()));
+    wait_for("the engine", Duration::from_secs(60), || socket.exists().then_some(()));
     let (_, err) = bench.said(&["erase", "--client", "CLIENTID2", "--yes"], 4);
     assert!(err.contains("nothing was erased"), "{err}");
     assert!(engine.terminate().success());

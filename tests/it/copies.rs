@@ -1,12 +1,17 @@
 //! A file that begins as another does: whose copy it is, and when it is a file of its own.
 
 use std::fs;
+use std::sync::Arc;
 use std::time::Duration;
+
+use logwarden::base::Timestamp;
+use logwarden::base::clock::ManualClock;
 
 use crate::bench::lines;
 use crate::program::{Engine, archived, logwarden, run, text, wait_for};
+use crate::rotation::{Bench, append};
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Each file opened by itself, one run after the other, in this order; events delivered by each run.
 fn runs(order: &[&str]) -> (Vec<u64>, Vec<Option<i32>>, String) {
@@ -107,5 +112,49 @@ fn a_copy_in_another_folder_that_is_named_as_its_original_is_a_file_of_its_own()
         let output = run(command.current_dir(home.path().join(folder)));
         assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
         assert_eq!(archived(home.path(), &state, "*"), expected, "after {folder}");
+    }
+}
+
+/// A first line that nobody ended for ten seconds is an event, and what the file is known by. The copy has it whole.
+#[test]
+fn a_copy_is_recognised_where_the_first_line_was_taken_up_before_its_end() {
+    for while_it_runs in [false, true] {
+        let clock = Arc::new(ManualClock::at(Timestamp::from_seconds(1_790_000_000)));
+        let mut bench = Bench::new(&["app.log*"]);
+        bench.append("app.log", "start ");
+        bench.open_with(clock.clone());
+        bench.until("the beginning of the line", |bench| {
+            clock.advance(Duration::from_secs(1));
+            bench.consumer.events.len() == 1
+        });
+        bench.append("app.log", "of the service\nsecond\n");
+        bench.until("the rest of it", |bench| {
+            clock.advance(Duration::from_millis(100));
+            bench.consumer.events.len() == 3
+        });
+        if !while_it_runs {
+            bench.close();
+        }
+        bench.append("app.log", "third\n");
+        fs::copy(bench.path("app.log"), bench.path("app.log.1")).unwrap();
+        fs::write(bench.path("app.log"), "another\n").unwrap();
+        if !while_it_runs {
+            bench.open_with(clock.clone());
+        }
+        append(&bench.path("app.log"), b"more\n");
+        bench.until("all", |bench| {
+            clock.advance(Duration::from_millis(100));
+            bench.consumer.events.len() >= 6
+        });
+        for _ in 0..40 {
+            clock.advance(Duration::from_millis(500));
+            std::thread::sleep(Duration::from_millis(5));
+            bench.drain();
+        }
+        let mut texts = bench.texts();
+        texts.sort_unstable();
+        let all = ["another", "more", "of the service", "second", "start ", "third"];
+        assert_eq!((texts, bench.consumer.lost), (all.to_vec(), 0), "{while_it_runs}");
+        bench.close();
     }
 }

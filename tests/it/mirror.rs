@@ -8,7 +8,7 @@ use logwarden::event::status::FileStatus;
 use logwarden::event::{FileId, GenerationId};
 use logwarden::follow::{Changes, Log};
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 #[derive(Debug)]
 pub struct Mirror {

@@ -91,9 +91,9 @@ impl Engine {
 
     /// SIGTERM as soon as it listens to that, then waits for the end. Before, it would end like any program.
     pub fn terminate(mut self) -> ExitStatus {
-        wait_for("it listens", Duration::from_secs(20), || listens(self.id()).then_some(()));
+        wait_for("it listens", Duration::from_secs(60), || listens(self.id()).then_some(()));
         send_signal(self.id(), "TERM");
-        wait_for("the engine's end", Duration::from_secs(20), || {
+        wait_for("the engine's end", Duration::from_secs(60), || {
             self.child.try_wait().expect("it is ours")
         })
     }

@@ -174,7 +174,7 @@ fn s17b_a_trace_after_a_cut_is_neither_lost_nor_doubled() {
         std::fs::write(&path, error).unwrap();
         let engine = Engine::start(home, &state, &[&path]);
         if random.below(2) == 0 {
-            wait_for("the error", Duration::from_secs(20), || {
+            wait_for("the error", Duration::from_secs(60), || {
                 (archived(home, &state, "broke") == 1).then_some(())
             });
         } else {
@@ -221,7 +221,7 @@ fn s17c_copytruncate_with_a_constant_first_line_then_a_lost_state() {
             writeln!(file, "2026-11-20 10:00:00,001 - [INFO] - line {lines}").unwrap();
             lines += 1;
         }
-        wait_for("the lines", Duration::from_secs(30), || {
+        wait_for("the lines", Duration::from_secs(60), || {
             (archived(home, &state, "line") == lines).then_some(())
         });
         std::fs::copy(&path, home.join(format!("app.log.{round}"))).unwrap();

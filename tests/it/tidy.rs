@@ -1,5 +1,8 @@
 //! The house keeps its own rules: layers, crates, licences, sizes.
 
+mod circles;
+mod code;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;

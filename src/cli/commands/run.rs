@@ -3,10 +3,11 @@
 use std::io::IsTerminal;
 use std::sync::Arc;
 
-use crate::app::engine::{Reread, StartError};
+use crate::app::engine::Reread;
 use crate::app::headless::{self, Ended};
 use crate::app::screen::{self, ScreenError};
 use crate::app::settings::Settings;
+use crate::app::start_error::StartError;
 use crate::base::stderr;
 use crate::cli::arguments::{Global, Watch};
 use crate::cli::config::ConfigErrors;

@@ -4,6 +4,7 @@
 //! that small servers and users with few rights do. A request goes to one node; the next one is tried only
 //! where the connection could not be made, so nothing is sent twice behind the caller's back.
 
+mod dial;
 mod failure;
 mod node;
 mod tls;

@@ -2,18 +2,14 @@
 
 use std::fmt;
 use std::sync::Mutex;
-use std::time::Duration;
 
 use elasticsearch::http::Url;
-use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
+use super::dial::dial;
 use super::transport::Transport;
 use super::{Connection, Failure, tls};
 use crate::base::backoff::Backoff;
-
-/// A connection that takes longer is none.
-const CONNECT: Duration = Duration::from_secs(5);
 
 pub(super) struct Node {
     url: Url,
@@ -87,19 +83,5 @@ impl Node {
             return Ok(());
         }
         dial(&self.url).await.map(drop)
-    }
-}
-
-/// A bare connection to the address of a URL.
-pub(super) async fn dial(url: &Url) -> Result<TcpStream, Failure> {
-    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
-    let port = url.port_or_known_default().unwrap_or(9200);
-    match timeout(CONNECT, TcpStream::connect((host, port))).await {
-        Ok(Ok(stream)) => Ok(stream),
-        Ok(Err(error)) => Err(Failure::Unreachable(format!("cannot reach {url} ({error})"))),
-        Err(_) => {
-            let seconds = CONNECT.as_secs();
-            Err(Failure::Unreachable(format!("{url} does not answer within {seconds} s")))
-        }
     }
 }

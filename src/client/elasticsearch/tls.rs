@@ -14,7 +14,7 @@ use rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
-use super::node::dial;
+use super::dial::dial;
 use super::{Connection, Failure};
 
 const HANDSHAKE: Duration = Duration::from_secs(10);

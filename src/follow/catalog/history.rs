@@ -1,7 +1,7 @@
 //! All generations that were ever seen, by what a file can be recognised by: the file in which one began, the file
 //! that holds it now, and its beginning. Also those that only a sink's own positions still know.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use crate::event::{FileKey, GenerationId, IdKey, Identity, Mark};
 
@@ -11,6 +11,8 @@ pub(in crate::follow) struct History {
     /// In the order in which they were first seen.
     by_file: HashMap<FileKey, Vec<GenerationId>>,
     by_head: HashMap<(u32, u64), Vec<GenerationId>>,
+    /// How many heads are that long.
+    lengths: BTreeMap<u32, usize>,
 }
 
 #[derive(Debug)]
@@ -82,6 +84,7 @@ impl History {
     fn insert(&mut self, id: GenerationId, identity: &Identity, only_mark: Option<Mark>) {
         self.by_file.entry(identity.file_key()).or_default().push(id);
         self.by_head.entry((identity.head_len, identity.head_hash)).or_default().push(id);
+        *self.lengths.entry(identity.head_len).or_default() += 1;
         let entry = Entry {
             identity: identity.clone(),
             moved: None,
@@ -110,7 +113,12 @@ impl History {
         let Some(entry) = self.entries.remove(&id) else { return };
         forget(&mut self.by_file, &entry.identity.file_key(), id);
         forget(&mut self.by_file, &entry.file(), id);
-        forget(&mut self.by_head, &(entry.identity.head_len, entry.identity.head_hash), id);
+        let Identity { head_len, head_hash, .. } = entry.identity;
+        forget(&mut self.by_head, &(head_len, head_hash), id);
+        if let Some(count) = self.lengths.get_mut(&head_len) {
+            *count -= 1;
+        }
+        self.lengths.retain(|_, count| *count > 0);
     }
 
     /// Generations that this file was last seen to hold, or began in it, the latest first.
@@ -120,8 +128,20 @@ impl History {
 
     /// Generations that begin with the same line.
     pub fn of_head(&self, identity: &Identity) -> impl Iterator<Item = GenerationId> + '_ {
-        let ids = self.by_head.get(&(identity.head_len, identity.head_hash));
-        ids.into_iter().flatten().copied()
+        self.by_head.get(&(identity.head_len, identity.head_hash)).into_iter().flatten().copied()
+    }
+
+    /// … and those that were taken up while their first line was shorter, since nothing was written for long: by the
+    /// hash of the file's first bytes. (No line is the beginning of another one with its end.)
+    pub fn of_beginning(
+        &self,
+        identity: &Identity,
+        hash: impl Fn(usize) -> u64,
+    ) -> impl Iterator<Item = GenerationId> + '_ {
+        let shorter = self.lengths.range(..identity.head_len);
+        let heads: Vec<_> = shorter.map(|(len, _)| (*len, hash(*len as usize))).collect();
+        let of_shorter = heads.into_iter().filter_map(|head| self.by_head.get(&head));
+        of_shorter.flatten().copied().chain(self.of_head(identity))
     }
 
     pub fn identity(&self, id: GenerationId) -> Option<&Identity> {

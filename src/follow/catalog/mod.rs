@@ -109,6 +109,8 @@ impl Catalog {
     pub fn set_real_path(&mut self, id: FileId, real: Option<PathBuf>) {
         let Some(tracked) = self.files.get_mut(&id) else { return };
         if tracked.real == real {
+            // Another file may have had this path meanwhile.
+            self.by_real_path.extend(real.map(|real| (real, id)));
             return;
         }
         if let Some(before) = std::mem::replace(&mut tracked.real, real.clone()) {

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::*;
 use crate::base::clock::ManualClock;
 use crate::base::{Clock, Timestamp};
-use crate::event::{Cursor, GenerationId, IdKey};
+use crate::event::{Cursor, Flags, GenerationId, IdKey};
 use crate::follow::reader;
 use crate::follow::shared::Shared;
 use crate::follow::types::Read;
@@ -25,6 +25,8 @@ struct Bench {
     at: Option<Cursor>,
     /// Where the events begin and end that the consumer got.
     events: Vec<(u64, u64)>,
+    /// Where those of them begin that begin inside a line.
+    inside: Vec<u64>,
 }
 
 impl Bench {
@@ -46,7 +48,8 @@ impl Bench {
         follower.scan();
         assert!(follower.shared.store.set(store).is_ok());
         follower.turn(Hints::default());
-        Bench { _home: home, path, clock, follower, written, at: None, events: Vec::new() }
+        let (events, inside) = (Vec::new(), Vec::new());
+        Bench { _home: home, path, clock, follower, written, at: None, events, inside }
     }
 
     fn append(&self, text: &str) {
@@ -89,6 +92,8 @@ impl Bench {
         let mut at = self.at.unwrap_or(start);
         while let Ok(Read::Batch { batch, first }) = reader::read(&self.follower.shared, at) {
             let records = batch.records[first..].iter();
+            let inside = records.clone().filter(|record| record.flags.contains(Flags::INSIDE));
+            self.inside.extend(inside.map(|record| record.start));
             self.events.extend(records.map(|record| (record.start, record.end)));
             at.offset = batch.end;
         }
@@ -101,9 +106,13 @@ impl Bench {
     }
 }
 
+/// It was 97 KiB a line over the first hour when each commit was a transaction of the database, and cuts were kept that
+/// say nothing.
+const MOST_A_LINE: u64 = 5 * 1024;
+
 #[test]
 fn a_plain_log_at_one_line_a_second_writes_little_to_the_state() {
-    let seconds = std::env::var("LOGWARDEN_SECONDS").map_or(300, |text| text.parse().unwrap());
+    let seconds = 3600;
     let mut bench = Bench::new("the service has started\n");
     bench.pass(Duration::from_secs(2));
     let before = bench.written();
@@ -113,6 +122,7 @@ fn a_plain_log_at_one_line_a_second_writes_little_to_the_state() {
     }
     let written = bench.written() - before;
     println!("{} bytes a line", written / seconds);
+    assert!(written / seconds <= MOST_A_LINE, "{written}");
     assert_eq!(bench.events.len() as u64, seconds + 1);
     assert!(bench.cuts().len() <= 1, "{:?}", bench.cuts().len());
 }
@@ -215,4 +225,45 @@ fn a_file_that_is_one_line_without_a_line_end_is_an_event_too() {
     bench.append("\nnext\n");
     bench.pass(Duration::from_secs(2));
     assert_eq!(bench.events, [(0, 17), (17, 18), (18, 23)]);
+}
+
+#[test]
+fn a_json_object_that_is_not_closed_is_no_event_however_long_nothing_is_written() {
+    let mut bench = Bench::new("{\"level\":\"info\"}\n");
+    bench.pass(Duration::from_secs(2));
+    bench.append("{\"level\":\"fatal\",\"clie");
+    bench.pass(Duration::from_secs(15));
+    bench.append("nt_id\":\"C1\"");
+    bench.pass(Duration::from_secs(15));
+    assert_eq!(bench.events, [(0, 17)]);
+    bench.append("}");
+    bench.pass(Duration::from_secs(12));
+    assert_eq!(bench.events, [(0, 17), (17, 51)]);
+    assert!(bench.inside.is_empty());
+}
+
+/// A reader that begins there says so too.
+#[test]
+fn what_begins_inside_a_line_is_marked_in_every_reading() {
+    let mut bench = Bench::new("the service has started\n");
+    bench.pass(Duration::from_secs(2));
+    // The last character is half written.
+    bench.append("a line for client_id=CLI\u{e9}");
+    let file = OpenOptions::new().write(true).open(&bench.path).unwrap();
+    file.set_len(49).unwrap();
+    bench.pass(Duration::from_secs(12));
+    assert_eq!(bench.events, [(0, 24), (24, 48)]);
+    OpenOptions::new()
+        .append(true)
+        .open(&bench.path)
+        .unwrap()
+        .write_all(b"\xa9NT\nnext\n")
+        .unwrap();
+    bench.pass(Duration::from_secs(12));
+    assert_eq!(bench.events[2..], [(48, 53), (53, 58)]);
+    assert_eq!(bench.inside, [48]);
+    bench.at = None;
+    bench.follower.shared.cache.clear();
+    bench.read();
+    assert_eq!(bench.inside, [48, 48]);
 }

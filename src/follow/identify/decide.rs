@@ -2,17 +2,7 @@
 //!
 //! In doubt a file is its own: its events are delivered twice rather than never.
 
-/// How a file was found.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(in crate::follow) enum Origin {
-    /// A source names its path.
-    #[default]
-    Path,
-    /// Beside a log, and born while that was followed: it may have come and gone between two looks.
-    Between,
-    /// Beside a log, and holds what is looked for: a copy, or nothing that has to be read.
-    Candidate,
-}
+use crate::follow::origin::Origin;
 
 /// The file that is to be identified.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -51,6 +41,8 @@ pub(in crate::follow) enum Original {
     Kept,
     /// Over; its file has a name or not.
     Ended { unlinked: bool },
+    /// Followed under a name, and does not hold any more what was seen; nobody has looked at it since.
+    Doubtful,
     /// Followed under a name.
     Named,
 }
@@ -144,7 +136,8 @@ pub(in crate::follow) fn claim(candidate: &Candidate, evidence: &Evidence) -> Cl
         (O::Unpacked { .. }, _) if candidate.unlinked => Read,
         (O::Unpacked { .. }, _) => Beside,
         (O::Ended { .. }, _) => Nothing,
-        (O::Named, _) => Beside,
+        (O::Doubtful, _) if named && !candidate.last_call => Wait,
+        (O::Doubtful | O::Named, _) => Beside,
     }
 }
 

@@ -9,7 +9,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::decide::{Candidate, Content, Evidence, Original};
-use super::known::Known;
+use super::known::{Known, by_length, content_by_bytes};
+use super::subject::Subject;
 use crate::base::Timestamp;
 use crate::event::{FileKey, GenerationId, Identity, Mark};
 use crate::follow::catalog::{Stage, Tracked};
@@ -17,22 +18,12 @@ use crate::follow::descriptors::open_nonblocking;
 use crate::follow::discover::folder_of;
 use crate::follow::expiry::FORGOTTEN;
 use crate::follow::follower::Follower;
-use crate::follow::identity::{self, Head, bears, same_bytes};
-use crate::follow::names;
+use crate::follow::identity::{self, bears};
+use crate::follow::links;
 use crate::state::GenerationRow;
 
 /// A file that begins as another is its own when it has not grown for this long.
 pub(in crate::follow) const SUSPECTED: Duration = Duration::from_secs(2);
-/// Windows of two files that are compared to tell a copy from a neighbour.
-const WINDOW: u64 = 8 * 1024;
-
-/// The file that is to be identified, as it lies open.
-pub(super) struct Subject<'a> {
-    pub tracked: &'a Tracked,
-    pub file: &'a File,
-    pub head: &'a Head,
-    pub key: FileKey,
-}
 
 impl Follower {
     pub(super) fn candidate(&self, tracked: &Tracked, last_call: bool) -> Candidate {
@@ -93,7 +84,8 @@ impl Follower {
         identity: &Identity,
     ) -> io::Result<Vec<(GenerationId, Evidence)>> {
         let mut found = Vec::new();
-        let of_head: Vec<GenerationId> = self.catalog.history.of_head(identity).collect();
+        let hash = |len| subject.head.hash(len, self.key());
+        let of_head: Vec<_> = self.catalog.history.of_beginning(identity, hash).collect();
         let lines = subject.head.line_hashes(self.key());
         let mut is_beside = false;
         for id in of_head.into_iter().rev() {
@@ -143,7 +135,7 @@ impl Follower {
         }
         let path = subject.tracked.handle.path();
         let related = row.as_ref().is_some_and(|row| {
-            names::is_related(&row.path, &path) || names::is_related(&row.first_path, &path)
+            links::are_related(&row.path, &path) || links::are_related(&row.first_path, &path)
         });
         let unique = related || self.is_unique(&known.identity, mark)?;
         let rewritten = row.as_ref().is_some_and(|row| is_rewritten(subject, row));
@@ -188,8 +180,16 @@ impl Follower {
             Original::Unpacked { .. } => subject.tracked.packed.is_none(),
             _ => false,
         };
+        let standing = if by_bytes && !self.stands(original, subject)? {
+            Original::Doubtful
+        } else {
+            standing
+        };
         let (content, mark) = match by_bytes {
-            true => (self.content_by_bytes(original, subject)?, row.mark),
+            true if standing == Original::Doubtful => {
+                (self.content_by_mark(subject, &row.mark)?, row.mark)
+            }
+            true => (content_by_bytes(original, subject)?, row.mark),
             false => match self.shared_mark(original, subject.file)? {
                 // Lines that were added to a copy which lacked the end are no part of it.
                 Some(mark) if is_extended(row, subject) && mark.offset <= row.mark.offset => {
@@ -200,7 +200,8 @@ impl Follower {
             },
         };
         let (one, other) = (original.handle.path(), subject.tracked.handle.path());
-        let related = names::is_related(&one, &other) || names::is_related(&row.first_path, &other);
+        let related =
+            links::are_related(&one, &other) || links::are_related(&row.first_path, &other);
         let unique = related || by_bytes || self.is_unique(&row.identity, &mark)?;
         Ok(Some(Evidence {
             same_file: false,
@@ -224,27 +225,6 @@ impl Follower {
         }
         Ok(match bears(subject.file, mark, self.key())? {
             true => by_length(subject.tracked.size, mark.offset),
-            false => Content::Differs,
-        })
-    }
-
-    /// No byte differs so far, as far as both were looked at: the beginning and the end of what both have.
-    fn content_by_bytes(&self, original: &Tracked, subject: &Subject<'_>) -> io::Result<Content> {
-        let (Some(other), Some(row)) = (original.file(), &original.row) else {
-            return Ok(Content::Differs);
-        };
-        let both = original.size.min(subject.tracked.size);
-        let alike = same_bytes(&other, subject.file, 0, both.min(WINDOW))?
-            && same_bytes(&other, subject.file, both.saturating_sub(WINDOW), both)?;
-        // Truncated and regrown a moment ago: what was compared is another life of the original.
-        let stands = bears(&other, &row.mark, self.key())?;
-        if !stands {
-            original.handle.raise_doubt();
-            let both = [original.handle.id, subject.tracked.handle.id];
-            self.shared.bell.ring(|hints| hints.files.extend(both));
-        }
-        Ok(match alike || !stands {
-            true => by_length(subject.tracked.size, original.size),
             false => Content::Differs,
         })
     }
@@ -386,12 +366,4 @@ fn differ(one: &[u64], other: &[u64]) -> bool {
 /// The generation is read on in a copy that lacked the end, and the file goes on beyond that.
 fn is_extended(row: &GenerationRow, subject: &Subject<'_>) -> bool {
     row.is_short() && subject.tracked.size > row.last_mark().offset
-}
-
-fn by_length(size: u64, seen: u64) -> Content {
-    match size.cmp(&seen) {
-        std::cmp::Ordering::Less => Content::Beginning,
-        std::cmp::Ordering::Equal => Content::All,
-        std::cmp::Ordering::Greater => Content::More,
-    }
 }

@@ -1,12 +1,18 @@
-//! What is known of a generation that nobody holds: by its row, or by what sinks keep of it.
+//! What is known of a generation that nobody holds, by its row or by what sinks keep of it, and of one whose file is
+//! followed, by its bytes.
 
 use std::io;
 
 use super::decide::Content;
-use super::evidence::Subject;
+use super::subject::Subject;
 use crate::event::{FileKey, GenerationId, Identity, Mark};
+use crate::follow::catalog::Tracked;
 use crate::follow::follower::Follower;
+use crate::follow::identity::{bears, same_bytes};
 use crate::state::GenerationRow;
+
+/// Windows of two files that are compared to tell a copy from a neighbour.
+const WINDOW: u64 = 8 * 1024;
 
 /// A generation that nobody holds.
 pub(super) struct Known {
@@ -55,5 +61,35 @@ impl Follower {
             }
         }
         Ok(false)
+    }
+
+    /// The file of a generation that is followed still holds what was seen of it. If not, it was truncated a moment ago
+    /// and perhaps written again, and both are looked at once more.
+    pub(super) fn stands(&self, original: &Tracked, subject: &Subject<'_>) -> io::Result<bool> {
+        let (Some(file), Some(row)) = (original.file(), &original.row) else { return Ok(true) };
+        let stands = bears(&file, &row.mark, self.key())?;
+        if !stands {
+            original.handle.raise_doubt();
+            let both = [original.handle.id, subject.tracked.handle.id];
+            self.shared.bell.ring(|hints| hints.files.extend(both));
+        }
+        Ok(stands)
+    }
+}
+
+/// No byte differs so far, as far as both were looked at: the beginning and the end of what both have.
+pub(super) fn content_by_bytes(original: &Tracked, subject: &Subject<'_>) -> io::Result<Content> {
+    let Some(other) = original.file() else { return Ok(Content::Differs) };
+    let both = original.size.min(subject.tracked.size);
+    let alike = same_bytes(&other, subject.file, 0, both.min(WINDOW))?
+        && same_bytes(&other, subject.file, both.saturating_sub(WINDOW), both)?;
+    Ok(if alike { by_length(subject.tracked.size, original.size) } else { Content::Differs })
+}
+
+pub(super) fn by_length(size: u64, seen: u64) -> Content {
+    match size.cmp(&seen) {
+        std::cmp::Ordering::Less => Content::Beginning,
+        std::cmp::Ordering::Equal => Content::All,
+        std::cmp::Ordering::Greater => Content::More,
     }
 }

@@ -7,6 +7,7 @@ mod begin;
 pub(in crate::follow) mod decide;
 mod evidence;
 mod known;
+mod subject;
 
 use std::fs::File;
 use std::io;
@@ -14,7 +15,7 @@ use std::sync::Arc;
 
 use self::decide::{Candidate, Claim, Content, Decision, claim, decide, of_the_longest};
 pub(in crate::follow) use self::evidence::SUSPECTED;
-use self::evidence::Subject;
+use self::subject::Subject;
 use super::catalog::{Stage, Tracked};
 use super::first_pass::FINISHED;
 use super::follower::Follower;

@@ -11,7 +11,7 @@ use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::{Intake, make_folder};
+use super::Intake;
 use crate::base::Timestamp;
 use crate::event::status::FileState;
 use crate::event::{FileId, GenerationId, Level};
@@ -20,7 +20,7 @@ use crate::follow::file::{FileFacts, FileHandle};
 use crate::follow::follower::Follower;
 use crate::follow::notices::{self, Topic};
 use crate::follow::pread::read_full;
-use crate::state::{GenerationRow, Rest};
+use crate::state::{GenerationRow, Rest, private};
 
 /// Copied before anything else has its turn.
 const STEP: u64 = 8 << 20;
@@ -118,7 +118,7 @@ impl Follower {
             return Ok(Step::Whole);
         }
         let Some(intake) = &self.shared.config.intake else { return Ok(Step::Whole) };
-        make_folder(&intake.folder)?;
+        private::make_folder(&intake.folder)?;
         let to = end.min(rest.upto + STEP).min(rest.upto + self.room(intake)?);
         if to <= rest.upto {
             return Ok(Step::Full);

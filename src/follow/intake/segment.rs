@@ -5,13 +5,14 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use super::{NAME, make_folder};
 use crate::base::Timestamp;
 use crate::event::Encoding;
 use crate::follow::cuts::begins_record;
 use crate::follow::identity::Place;
+use crate::follow::incoming::NAME;
 use crate::follow::pread::read_full;
 use crate::format::list;
+use crate::state::private;
 
 /// What a vote on the format looks at.
 const SAMPLE: u64 = 64 * 1024;
@@ -32,7 +33,7 @@ pub(super) struct Segment {
 impl Segment {
     /// A new one, empty and durable, with its folders.
     pub fn create(intake: &Path, now: Timestamp) -> io::Result<Segment> {
-        make_folder(intake)?;
+        private::make_folder(intake)?;
         let folder = new_folder(intake, now)?;
         Segment::create_in(&folder, intake).inspect_err(|_| {
             // It is tried again, in another one.

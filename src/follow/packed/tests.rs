@@ -22,12 +22,7 @@ fn what_was_unpacked_since_the_last_look_is_looked_at_before_it_is_judged() {
     let shared = Arc::new(Shared::new(config, Arc::new(SystemClock::new())));
     let mut follower = Follower::new(shared, Watch::none());
     let id = follower
-        .track(
-            Arc::new(File::open(&path).unwrap()),
-            0,
-            &path,
-            crate::follow::identify::decide::Origin::Path,
-        )
+        .track(Arc::new(File::open(&path).unwrap()), 0, &path, crate::follow::origin::Origin::Path)
         .unwrap();
     follower.unpacker.finish();
     assert_eq!(follower.catalog.get(id).unwrap().size, 0, "nobody has looked");

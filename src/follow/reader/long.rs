@@ -60,6 +60,9 @@ impl Reader<'_> {
         if partial {
             record.flags.insert(Flags::PARTIAL);
         }
+        if self.is_inside_a_line(file, offset)? {
+            framer.began_inside_a_line(std::slice::from_mut(&mut record));
+        }
         let carried = Carried { last: context.last, since_last: context.since_last };
         front.remember(record.end, carried);
         Ok(self.hand_out(

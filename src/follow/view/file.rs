@@ -243,17 +243,6 @@ impl FileView {
         }
     }
 
-    /// Counts a stretch of at most one block; `false` when everything is counted for now.
-    pub fn count_more(&mut self, budget: &mut Budget) -> bool {
-        if self.ensure_encoding().is_err() {
-            return false;
-        }
-        let mut tally = std::mem::take(&mut self.tally);
-        let more = tally.advance(self, budget);
-        self.tally = tally;
-        more
-    }
-
     /// Records from `start` on, for counting: kept nowhere.
     pub(super) fn glance(&self, start: u64, exact: bool) -> io::Result<Cut> {
         let (format, _, to) = self.format_at(start);

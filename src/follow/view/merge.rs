@@ -103,6 +103,13 @@ pub struct Timeline {
     pub files: Vec<FileView>,
 }
 
+/// In which direction a walk goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    Back,
+    On,
+}
+
 /// The record that a file would give next.
 struct Head {
     piece: Arc<Piece>,
@@ -112,6 +119,14 @@ struct Head {
 impl Head {
     fn order(&self, slot: usize) -> (i64, usize) {
         (self.piece.keys[self.index], slot)
+    }
+
+    /// The complete record of this piece that comes next.
+    fn next(&self, way: Way) -> Option<usize> {
+        match way {
+            Way::Back => self.index.checked_sub(1),
+            Way::On => Some(self.index + 1).filter(|index| *index < self.piece.open),
+        }
     }
 }
 
@@ -189,29 +204,7 @@ impl Timeline {
         accept: &mut dyn FnMut(&Entry) -> bool,
         budget: &mut Budget,
     ) -> Step {
-        at.resize(self.files.len(), 0);
-        let mut heads: Vec<Option<Head>> =
-            (0..at.len()).map(|slot| self.head_before(slot, at, scope, budget)).collect();
-        loop {
-            let best = (0..heads.len())
-                .filter_map(|slot| Some((heads[slot].as_ref()?.order(slot), slot)))
-                .max()
-                .map(|(_, slot)| slot);
-            let Some(slot) = best else { return self.finish(Step::Edge) };
-            let Some(head) = heads[slot].take() else { return Step::Edge };
-            at[slot] = head.piece.batch.records[head.index].start;
-            if let Some(entry) = self.take(slot, &head, scope, accept) {
-                return self.finish(Step::Found(Box::new(entry)));
-            }
-            budget.spend_record();
-            if budget.is_spent() {
-                return self.finish(Step::Later);
-            }
-            heads[slot] = match head.index.checked_sub(1) {
-                Some(index) => Some(Head { index, ..head }),
-                None => self.head_before(slot, at, scope, budget),
-            };
-        }
+        self.walk(Way::Back, at, scope, accept, budget)
     }
 
     /// Walks on from `at` to the nearest record that `accept` takes; `at` then stands behind it.
@@ -222,17 +215,34 @@ impl Timeline {
         accept: &mut dyn FnMut(&Entry) -> bool,
         budget: &mut Budget,
     ) -> Step {
+        self.walk(Way::On, at, scope, accept, budget)
+    }
+
+    fn walk(
+        &mut self,
+        way: Way,
+        at: &mut Vec<u64>,
+        scope: &Scope,
+        accept: &mut dyn FnMut(&Entry) -> bool,
+        budget: &mut Budget,
+    ) -> Step {
         at.resize(self.files.len(), 0);
         let mut heads: Vec<Option<Head>> =
-            (0..at.len()).map(|slot| self.head_after(slot, at, scope, budget)).collect();
+            (0..at.len()).map(|slot| self.head(way, slot, at, scope, budget)).collect();
         loop {
-            let best = (0..heads.len())
-                .filter_map(|slot| Some((heads[slot].as_ref()?.order(slot), slot)))
-                .min()
-                .map(|(_, slot)| slot);
-            let Some(slot) = best else { return self.finish(Step::Edge) };
+            let orders =
+                (0..heads.len()).filter_map(|slot| Some((heads[slot].as_ref()?.order(slot), slot)));
+            let best = match way {
+                Way::Back => orders.max(),
+                Way::On => orders.min(),
+            };
+            let Some((_, slot)) = best else { return self.finish(Step::Edge) };
             let Some(head) = heads[slot].take() else { return Step::Edge };
-            at[slot] = head.piece.batch.records[head.index].end;
+            let record = &head.piece.batch.records[head.index];
+            at[slot] = match way {
+                Way::Back => record.start,
+                Way::On => record.end,
+            };
             if let Some(entry) = self.take(slot, &head, scope, accept) {
                 return self.finish(Step::Found(Box::new(entry)));
             }
@@ -240,9 +250,9 @@ impl Timeline {
             if budget.is_spent() {
                 return self.finish(Step::Later);
             }
-            heads[slot] = match head.index + 1 < head.piece.open {
-                true => Some(Head { index: head.index + 1, ..head }),
-                false => self.head_after(slot, at, scope, budget),
+            heads[slot] = match head.next(way) {
+                Some(index) => Some(Head { index, ..head }),
+                None => self.head(way, slot, at, scope, budget),
             };
         }
     }
@@ -253,7 +263,7 @@ impl Timeline {
         at.resize(self.files.len(), 0);
         (0..at.len())
             .filter_map(|slot| {
-                let head = self.head_after(slot, &mut at, scope, budget)?;
+                let head = self.head(Way::On, slot, &mut at, scope, budget)?;
                 Some(head.piece.keys[head.index])
             })
             .min()
@@ -274,8 +284,9 @@ impl Timeline {
         accept(&entry).then_some(entry)
     }
 
-    fn head_before(
+    fn head(
         &mut self,
+        way: Way,
         slot: usize,
         at: &mut [u64],
         scope: &Scope,
@@ -285,30 +296,25 @@ impl Timeline {
             return None;
         }
         let view = &mut self.files[slot];
-        while let Some(to) = view.tally.skip_back(at[slot], scope.levels) {
+        let unwanted = |view: &FileView, at| match way {
+            Way::Back => view.tally.skip_back(at, scope.levels),
+            Way::On => view.tally.skip_on(at, scope.levels),
+        };
+        while let Some(to) = unwanted(view, at[slot]) {
             at[slot] = to;
         }
-        let piece = view.before(at[slot], budget)?;
-        let index = piece.last_before(at[slot])?;
-        Some(Head { piece, index })
-    }
-
-    fn head_after(
-        &mut self,
-        slot: usize,
-        at: &mut [u64],
-        scope: &Scope,
-        budget: &mut Budget,
-    ) -> Option<Head> {
-        if scope.hides(slot) {
-            return None;
-        }
-        let view = &mut self.files[slot];
-        while let Some(to) = view.tally.skip_on(at[slot], scope.levels) {
-            at[slot] = to;
-        }
-        let piece = view.after(at[slot], budget)?;
-        let index = piece.first_from(at[slot]).filter(|index| *index < piece.open)?;
+        let (piece, index) = match way {
+            Way::Back => {
+                let piece = view.before(at[slot], budget)?;
+                let index = piece.last_before(at[slot])?;
+                (piece, index)
+            }
+            Way::On => {
+                let piece = view.after(at[slot], budget)?;
+                let index = piece.first_from(at[slot]).filter(|index| *index < piece.open)?;
+                (piece, index)
+            }
+        };
         Some(Head { piece, index })
     }
 

@@ -6,13 +6,12 @@ use std::sync::Arc;
 
 use crate::base::Timestamp;
 use crate::event::{Batch, Encoding, Flags, Generation, Record};
+use crate::follow::cuts::is_inside_a_line;
 use crate::follow::file::{FileFacts, FileHandle};
 use crate::format::{Context, End, Format, Framer};
 
 use super::PIECE;
 
-/// Longest text of a record that is kept for the screen.
-const CAP: usize = 1024 * 1024;
 /// Where no record begins in so many bytes, what is there is shown line by line, or in parts: nobody waits
 /// for its beginning.
 const FARTHEST: u64 = 4 * 1024 * 1024;
@@ -139,6 +138,10 @@ impl Cutter<'_> {
         let start = stretch.start + skipped as u64;
         let closed = stretch.stop_exact && !live_end;
         let mut cut = self.frame(&bytes[skipped..], start, closed);
+        let place = (start, &*self.facts.cuts, self.encoding);
+        if is_inside_a_line(place, |unit, from| self.handle.read_at(unit, from))? {
+            self.framer().began_inside_a_line(&mut cut.batch.records);
+        }
         if live_end {
             self.append_open(&mut cut, &bytes[skipped..]);
         }
@@ -146,7 +149,7 @@ impl Cutter<'_> {
     }
 
     fn framer(&self) -> Framer {
-        Framer { format: self.format.clone(), encoding: self.encoding, cap: CAP }
+        Framer::new(self.format.clone(), self.encoding)
     }
 
     fn frame(&self, bytes: &[u8], start: u64, closed: bool) -> Cut {

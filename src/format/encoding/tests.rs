@@ -73,3 +73,21 @@ fn s21_surrogates_are_paired_and_lone_ones_replaced() {
     }
     assert_eq!(&*Encoding::Utf8.to_utf8(b"\xff\xfe\0", 1), b"\xff\xfe\0");
 }
+
+#[test]
+fn the_last_whole_character_ends_before_one_that_is_cut() {
+    for text in ["", "a", "\u{e9}", "a\u{20ac}", "\u{1f600}"] {
+        for cut in 0..=text.len() {
+            let whole = (0..=cut).rev().find(|at| text.is_char_boundary(*at)).unwrap();
+            let end = Encoding::Utf8.last_character_end(&text.as_bytes()[..cut], 100 + cut as u64);
+            assert_eq!(end, 100 + whole as u64, "{text:?} {cut}");
+        }
+    }
+    // What is no text is cut anywhere.
+    assert_eq!(Encoding::Utf8.last_character_end(b"\x80\x80\x80\x80", 4), 4);
+    assert_eq!(Encoding::Utf8.last_character_end(b"\xff", 1), 1);
+    let pair = [0x3d, 0xd8, 0x00, 0xde];
+    for (cut, whole) in [(4, 4), (3, 0), (2, 0), (1, 0)] {
+        assert_eq!(Encoding::Utf16Le.last_character_end(&pair[..cut], cut as u64), whole);
+    }
+}

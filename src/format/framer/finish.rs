@@ -67,6 +67,9 @@ impl Pass<'_> {
         if later {
             record.flags.insert(Flags::CONTINUATION);
         }
+        if at > 0 && self.bytes[at - 1] != b'\n' && self.cut_at(at) {
+            begin_inside(&mut record, self.joins);
+        }
         if head.fits && !(later && self.joins == Joins::Lines) {
             (self.framed.fitted, self.framed.trailing) = (true, 0);
         } else {
@@ -86,6 +89,15 @@ impl Pass<'_> {
     #[inline]
     fn later(&self, head: &Head, text: &[u8], at: usize) -> bool {
         self.offset(at) != 0 && is_later(self.format, self.joins, head, text, self.cut_at(at))
+    }
+}
+
+/// The record begins inside a line. A whole JSON object stands for itself wherever it begins.
+#[inline]
+pub(super) fn begin_inside(record: &mut Record, joins: Joins) {
+    if joins != Joins::Depth || record.flags.contains(Flags::CONTINUATION) {
+        record.flags.insert(Flags::CONTINUATION);
+        record.flags.insert(Flags::INSIDE);
     }
 }
 

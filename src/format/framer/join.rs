@@ -111,6 +111,12 @@ impl Pass<'_> {
     }
 }
 
+/// A JSON object that is still being written: what stands there is no event yet.
+pub fn is_unfinished_json(line: &[u8]) -> bool {
+    let line = line.trim_ascii_start();
+    line.starts_with(b"{\"") && scan::depth(line, 0) != Some(0)
+}
+
 /// The line can stand inside pretty-printed JSON.
 fn is_json_part(line: &[u8]) -> bool {
     let line = line.trim_ascii();

@@ -5,13 +5,7 @@ use crate::base::Timestamp;
 use crate::format::list::by_name;
 
 fn context() -> Context {
-    Context {
-        zone: TimeZone::UTC,
-        day_mark: 19_800,
-        last: None,
-        since_last: 0,
-        seen: Timestamp::from_seconds(7),
-    }
+    Context::new(TimeZone::UTC, 19_800, Timestamp::from_seconds(7))
 }
 
 fn framer(format: &str, cap: usize) -> Framer {

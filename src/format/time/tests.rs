@@ -6,7 +6,7 @@ fn context(zone: &str, day: &str) -> Context {
     let zone = TimeZone::get(zone).expect("a zone of the bundled database");
     let day: jiff::Timestamp = format!("{day}T00:00:00Z").parse().expect("a day");
     let day = Timestamp::from_seconds(day.as_second());
-    Context { zone, day_mark: day.day(), last: None, since_last: 0, seen: day }
+    Context::new(zone, day.day(), day)
 }
 
 fn show(time: Option<Timestamp>) -> String {

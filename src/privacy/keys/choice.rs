@@ -9,7 +9,8 @@ use super::destroy::Tombstone;
 use super::folder::Folder;
 use super::slot::Kept;
 use super::uses::Uses;
-use super::{KeyError, KeyId, Keyring, Month, MonthKey, Slot, UsedKey};
+use super::{KeyError, KeyId, Month, MonthKey, Slot, UsedKey};
+use crate::base::Timestamp;
 
 /// What is known of used keys when a key is chosen.
 pub(super) struct Knowledge<'a> {
@@ -37,48 +38,45 @@ impl Knowledge<'_> {
     }
 }
 
-impl Keyring {
-    pub(super) fn choose(
-        &self,
-        folder: &Folder,
-        month: Month,
-        knowledge: &Knowledge<'_>,
-    ) -> Result<MonthKey, KeyError> {
-        let slots = folder.slots_of(month)?;
-        let last_used = knowledge.last_used(month);
-        match (slots.last(), last_used.first()) {
-            (None, None) if self.makes_none => {
-                Err(KeyError::None { month, folder: folder.path().to_owned() })
-            }
-            (None, None) => {
+/// `now`: of a key that is made; `None`: none is made.
+pub(super) fn choose(
+    folder: &Folder,
+    month: Month,
+    knowledge: &Knowledge<'_>,
+    now: Option<Timestamp>,
+) -> Result<MonthKey, KeyError> {
+    let slots = folder.slots_of(month)?;
+    let last_used = knowledge.last_used(month);
+    match (slots.last(), last_used.first()) {
+        (None, None) => {
+            let Some(now) = now else {
+                return Err(KeyError::None { month, folder: folder.path().to_owned() });
+            };
+            knowledge.allows_another(folder)?;
+            create(folder, Slot::first(month), now)
+        }
+        (None, Some(used)) => Err(folder.missing(*used)),
+        (Some((newest, _)), Some(used)) if used.slot > *newest => Err(folder.missing(*used)),
+        (Some((slot, Kept::Tombstone)), _) => {
+            let Tombstone { slot, day, .. } = Tombstone::read(folder, *slot)?;
+            Err(KeyError::NoneSinceDestroyed { slot, day, folder: folder.path().to_owned() })
+        }
+        (Some((slot, Kept::Key)), _) => {
+            let key = folder.load(*slot)?;
+            is_last_used(folder, &key, &last_used)?;
+            if !knowledge.known.has(month, key.id()) {
                 knowledge.allows_another(folder)?;
-                self.create(folder, Slot::first(month))
             }
-            (None, Some(used)) => Err(KeyError::missing(folder, *used)),
-            (Some((newest, _)), Some(used)) if used.slot > *newest => {
-                Err(KeyError::missing(folder, *used))
-            }
-            (Some((slot, Kept::Tombstone)), _) => {
-                let Tombstone { slot, day, .. } = Tombstone::read(folder, *slot)?;
-                Err(KeyError::NoneSinceDestroyed { slot, day, folder: folder.path().to_owned() })
-            }
-            (Some((slot, Kept::Key)), _) => {
-                let key = folder.load(*slot)?;
-                is_last_used(folder, &key, &last_used)?;
-                if !knowledge.known.has(month, key.id()) {
-                    knowledge.allows_another(folder)?;
-                }
-                Ok(key)
-            }
+            Ok(key)
         }
     }
+}
 
-    /// Ours, or that of whoever was first.
-    fn create(&self, folder: &Folder, slot: Slot) -> Result<MonthKey, KeyError> {
-        match create::publish(folder, &create::random(slot, self.clock.now())?) {
-            Ok(()) | Err(KeyError::Exists { .. }) => folder.load(slot),
-            Err(error) => Err(error),
-        }
+/// Ours, or that of whoever was first.
+fn create(folder: &Folder, slot: Slot, now: Timestamp) -> Result<MonthKey, KeyError> {
+    match create::publish(folder, &create::random(slot, now)?) {
+        Ok(()) | Err(KeyError::Exists { .. }) => folder.load(slot),
+        Err(error) => Err(error),
     }
 }
 
@@ -89,7 +87,7 @@ fn is_last_used(folder: &Folder, key: &MonthKey, last_used: &[UsedKey]) -> Resul
     let is_one = of_slot().any(|used| used.id == key.id());
     for other in of_slot().filter(|used| used.id != key.id()) {
         if !is_one || !holds(folder, key.month(), other.id)? {
-            return Err(KeyError::replaced(folder, *other, key.id()));
+            return Err(folder.replaced(*other, key.id()));
         }
     }
     Ok(())

@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
 
-use super::folder::Folder;
 use super::slot::Kept;
 use super::{KeyId, Month, Slot, UsedKey};
 
@@ -162,18 +161,6 @@ pub enum KeyError {
         "the name of a sealed field must have 1 to 255 bytes, and {length} are too many or too few"
     )]
     FieldName { length: usize },
-}
-
-impl KeyError {
-    pub(super) fn missing(folder: &Folder, used: UsedKey) -> KeyError {
-        let path = folder.path_of(&used.slot.file_name(Kept::Key));
-        KeyError::Missing { slot: used.slot, id: used.id, path }
-    }
-
-    pub(super) fn replaced(folder: &Folder, used: UsedKey, found: KeyId) -> KeyError {
-        let path = folder.path_of(&used.slot.file_name(Kept::Key));
-        KeyError::Replaced { slot: used.slot, path, used: used.id, found }
-    }
 }
 
 /// What helps against this one. `path`: the folder, or a file in it.

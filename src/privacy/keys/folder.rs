@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use super::file::{LONGEST, Unreadable};
 use super::slot::Kept;
-use super::{KeyError, Month, MonthKey, Slot};
+use super::{KeyError, KeyId, Month, MonthKey, Slot, UsedKey};
 
 #[derive(Debug)]
 pub(super) struct Folder {
@@ -64,6 +64,18 @@ impl Folder {
 
     pub fn path_of(&self, name: &str) -> PathBuf {
         self.path.join(name)
+    }
+
+    /// This key was used, and is not there.
+    pub fn missing(&self, used: UsedKey) -> KeyError {
+        let path = self.path_of(&used.slot.file_name(Kept::Key));
+        KeyError::Missing { slot: used.slot, id: used.id, path }
+    }
+
+    /// Another key was used in its place.
+    pub fn replaced(&self, used: UsedKey, found: KeyId) -> KeyError {
+        let path = self.path_of(&used.slot.file_name(Kept::Key));
+        KeyError::Replaced { slot: used.slot, path, used: used.id, found }
     }
 
     pub fn directory(&self) -> &OwnedFd {

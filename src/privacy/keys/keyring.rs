@@ -8,7 +8,7 @@ use std::sync::{
 use std::time::Duration;
 use std::{fmt, io};
 
-use super::choice::{Knowledge, unknown_to};
+use super::choice::{Knowledge, choose, unknown_to};
 use super::destroy::Tombstone;
 use super::folder::{self, Folder};
 use super::slot::Kept;
@@ -195,8 +195,9 @@ impl Keyring {
                 used::add(&folder, &missing, self.clock.now())?;
             }
         }
-        let key =
-            self.choose(&folder, month, &Knowledge { list: &list, known: &known, unknown })?;
+        let knowledge = Knowledge { list: &list, known: &known, unknown };
+        let now = (!self.makes_none).then(|| self.clock.now());
+        let key = choose(&folder, month, &knowledge, now)?;
         let path = folder.path_of(&key.slot().file_name(Kept::Key));
         let stamp = Stamp::of(&path);
         self.take_into_use(&folder, &key, &list)?;
@@ -285,7 +286,7 @@ impl Keyring {
             return Err(error);
         }
         match self.all_used(folder)?.keys().find(|used| used.id == id && used.slot.month == month) {
-            Some(used) => Err(KeyError::missing(folder, used)),
+            Some(used) => Err(folder.missing(used)),
             None => Err(KeyError::Unknown { month, id, folder: self.folder.clone() }),
         }
     }

@@ -86,7 +86,7 @@ impl Keyring {
         }
         let (list, known) = (Used::read(&folder)?.uses, self.known());
         if let Some(used) = list.clone().and(&known).last(month).first() {
-            return Err(KeyError::missing(&folder, *used));
+            return Err(folder.missing(*used));
         }
         if let Some(used) = unknown_to(&folder, &list, &known)? {
             return Err(KeyError::OtherFolder { folder: self.folder().to_owned(), used });
@@ -194,10 +194,8 @@ fn lost(folder: &Folder, used: &Uses, states: &BTreeMap<Slot, KeyState>) -> Vec<
         })
     };
     let problem = |used: UsedKey| match states.get(&used.slot) {
-        None => Some((used.slot, KeyError::missing(folder, used))),
-        Some(KeyState::Ready { id, .. }) => {
-            Some((used.slot, KeyError::replaced(folder, used, *id)))
-        }
+        None => Some((used.slot, folder.missing(used))),
+        Some(KeyState::Ready { id, .. }) => Some((used.slot, folder.replaced(used, *id))),
         Some(_) => None,
     };
     used.keys().filter(|used| !is_there(used)).filter_map(problem).collect()

@@ -328,3 +328,17 @@ fn without_tags(value: Json) -> Json {
         other => other,
     }
 }
+
+#[test]
+fn what_begins_inside_a_line_leaves_as_one_token() {
+    let keys = Keys::new();
+    let mut batch = of_april("TID2=x user=ann bought=3");
+    batch.records[0].flags.insert(Flags::INSIDE);
+    let document = document(&keys.policy(), &batch);
+    assert_eq!(keys.open(&document["message"]), "TID2=x user=ann bought=3");
+    assert_eq!(document.get("user"), None);
+    assert!(!document.to_string().contains("TID2"));
+    let nothing = Policy::new(&[], false);
+    let clear = super::document(&nothing, &batch);
+    assert_eq!(clear["user"], "ann");
+}

@@ -6,7 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
-use super::{Choice, DeadLetter, DeadLetters, Lines};
+use super::{Choice, DeadLetter, DeadLetters, LetterFile, Lines};
 use crate::base::{Clock, bytes, rfc3339};
 use crate::state::private;
 
@@ -25,15 +25,6 @@ pub struct DeadLetterFolder {
     writing: Mutex<()>,
     /// Held during a replay or a removal: one at a time.
     sorting: Mutex<()>,
-}
-
-/// The letters of one sink and day. The day is that of the refusal, in UTC.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct LetterFile {
-    pub sink: String,
-    pub day: String,
-    pub path: PathBuf,
-    pub bytes: u64,
 }
 
 impl DeadLetterFolder {

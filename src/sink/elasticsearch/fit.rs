@@ -6,6 +6,7 @@
 //! still a dead letter.
 
 mod names;
+mod parts;
 mod values;
 
 use std::borrow::Cow;

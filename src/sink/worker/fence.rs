@@ -139,6 +139,10 @@ impl Queue for Fenced {
     fn bears(&self, generation: GenerationId, mark: &Mark) -> Option<bool> {
         self.queue.bears(generation, mark)
     }
+
+    fn has_file(&self, generation: GenerationId) -> bool {
+        self.queue.has_file(generation)
+    }
 }
 
 #[cfg(test)]

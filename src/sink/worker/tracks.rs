@@ -133,8 +133,9 @@ impl Tracks {
 
     fn add(&mut self, config: &WorkerConfig, generation: GenerationId, start: u64, end: u64) {
         let beyond = self.elsewhere.get(&generation).is_some_and(|done| done.end() > end);
-        // What was seen of it may not be in the state yet: the file itself will tell.
-        if beyond && !config.queue.settled() {
+        // What was seen of it may not be in the state yet: the file itself will tell, or that there is none.
+        let may_come = || !config.queue.has_file(generation) && !config.is_gone(generation);
+        if beyond && (!config.queue.settled() || may_come()) {
             self.doubtful.insert(generation);
             return;
         }

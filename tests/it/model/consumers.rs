@@ -70,7 +70,8 @@ impl Reading {
                 continue;
             }
             let is_beyond = self.elsewhere.get(&generation).is_some_and(|done| *done > end);
-            if is_beyond && !log.settled() {
+            let is_gone = store.generation(generation).is_some_and(|row| row.ended.is_some());
+            if is_beyond && (!log.settled() || !log.has_file(generation) && !is_gone) {
                 continue;
             }
             let done = self.elsewhere.remove(&generation);
@@ -82,7 +83,6 @@ impl Reading {
                 self.offsets.insert(generation, offset);
                 continue;
             }
-            let is_gone = store.generation(generation).is_some_and(|row| row.ended.is_some());
             let offset = match is_beyond {
                 true if is_gone => end,
                 true => {

@@ -16,7 +16,7 @@ use super::consumers::Position;
 use super::failure::{Failure, Kind};
 use super::steps::{Consumer, Paths};
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 fn settle(log: &Log, store: Store, known: Vec<Position>) {
     let known = known.into_iter().map(|position| logwarden::event::Position {
@@ -170,13 +170,13 @@ impl Engine {
         while self.clock.calls() == before && began.elapsed() < Duration::from_millis(1500) {
             std::thread::sleep(Duration::from_micros(50));
         }
-        let (mut calls, mut since) = (self.clock.calls(), Instant::now());
-        while since.elapsed() < Duration::from_micros(1200) {
+        // Counted in sleeps, which take longer where the follower has to wait for a processor too.
+        let (mut calls, mut quiet) = (self.clock.calls(), 0);
+        while quiet < 6 {
             std::thread::sleep(Duration::from_micros(200));
             let now = self.clock.calls();
-            if now != calls {
-                (calls, since) = (now, Instant::now());
-            }
+            quiet = if now == calls { quiet + 1 } else { 0 };
+            calls = now;
         }
     }
 

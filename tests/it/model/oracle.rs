@@ -4,7 +4,8 @@
 //! Unique: no byte is in two events. Exceptions:
 //! - `copy`, `compress.….keep`: bytes that exist beside a copy of them may be delivered once more per copy, to both;
 //! - `lose`, `old`: the consumer that keeps its cursors in the state may get events again under another id, unless
-//!   their bytes are still in the file that they were first written to, and no earlier stream of that file began alike.
+//!   their bytes are still in the file that they were first written to, and no earlier stream of that file began alike;
+//!   and any line that was cut before.
 //!
 //! Counted: bytes destroyed before they were taken are reported as lost: at least those that the follower had
 //! certainly seen; at most, in one run, those that no file held at some point and that are behind the cursor with
@@ -246,7 +247,9 @@ impl<'a> Account<'a> {
             }
         }
         match self.consumer {
-            Consumer::Elastic if is_forgotten => usize::MAX,
+            Consumer::Elastic if is_forgotten || self.world.pieces[piece].cut_is_forgotten => {
+                usize::MAX
+            }
             _ => 1 + more,
         }
     }
@@ -277,8 +280,11 @@ impl<'a> Account<'a> {
         let streams: std::collections::BTreeSet<StreamId> =
             gone.values().map(|(_, stream)| *stream).collect();
         let text = format!(
-            "{} was told of {said} lost bytes, but {least} were seen and no file holds them: streams {streams:?}; {}",
+            "{} was told of {said} lost bytes, but {least} were seen and no file holds them: streams {streams:?}, {:?}; \
+             generations {:?}; {}",
             self.consumer,
+            gone.keys().map(|piece| self.world.pieces[*piece].shown()).collect::<Vec<_>>(),
+            self.streams,
             streams
                 .iter()
                 .map(|stream| self.world.whereabouts(*stream))

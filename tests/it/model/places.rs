@@ -248,7 +248,11 @@ impl World {
 
     /// A stream that the state does not know gets a new id. It equals the old one only if the stream is still in its
     /// own file, uncompressed, and no earlier stream of that file began with the same line.
+    /// Where a line was cut is not known any more.
     pub fn give_other_ids(&mut self) {
+        for piece in self.pieces.iter_mut().filter(|piece| piece.may_split) {
+            piece.cut_is_forgotten = true;
+        }
         for id in 0..self.streams.len() {
             let stream = &self.streams[id];
             let alike = |other: &super::stream::Stream| {

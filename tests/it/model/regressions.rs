@@ -234,5 +234,28 @@ fn a_file_that_holds_all_of_a_longer_log_is_no_copy_of_its_beginning() {
 fn what_came_and_was_renamed_is_found_whatever_became_of_the_log_before_it() {
     hold(&[
         "json.1.all.numbered.beside.prompt.stepped write.0.10 start look.1000 look.6000 look.6000 edit.0 write.0.1 reload.ending.0 edit.0 reload.ending.2 take.elastic.1 recreate.0.4 write.0.40 commit rename.0 away.elastic copy.0 write.0.5 look.300 truncate.0 write.0.40 copytruncate.0 finish.0 rename.0 keep take.elastic.2 away.elastic stop old start copytruncate.0 write.0.3 truncate.0",
+        "header.2.ending.dated.beside.prompt.stepped half.0 stop start write.1.3 check kill carry.0 start write.1.3 rename.0 write.0.3 rename.0 look.3000 look.1500 write.0.3 look.3000 kill once",
+    ]);
+}
+
+#[test]
+fn what_a_sink_has_of_a_deleted_file_is_not_lost_where_an_older_state_is_put_back() {
+    hold(&[
+        "header.2.star+old.numbered.olddir.prompt.stepped write.1.3 start take.elastic.1000 kill edit.0 start look.1000 write.1.2 write.0.12 extend.1.5 recreate.0.12 look.1000 look.1500 copytruncate.1 kill write.0.40 start write.1.300 write.0.5 copytruncate.0 keep look.100 stop write.0.1 start write.0.12 expire.0 write.0.2 stop rename.1 lose rename.0 rename.0 half.0 reopen.1 old start rename.1 compress.0.zst.move take.elastic.1",
+    ]);
+}
+
+#[test]
+fn a_log_that_began_with_half_a_line_is_known_by_that() {
+    hold(&[
+        "json.1.star+old.numbered.olddir.prompt.stepped half.0 once write.0.12 rename.0 compress.0.gz.move recreate.0.12",
+        "stamped.1.ending.extension.beside.late.stepped look.100 look.6000 stop start extend.0.1 half.0 look.1000 look.6000 look.100 look.6000 look.6000 write.0.12 reload.ending.2 rename.0 look.1500 write.0.3 kill write.0.3 start stop lose recreate.0.4 lose copytruncate.0 start back.elastic reload.all.0 rename.0 away.archive",
+    ]);
+}
+
+#[test]
+fn growth_is_noticed_at_once_also_in_what_an_editor_put_in_the_place_of_a_log() {
+    hold(&[
+        "header.1.star.numbered.beside.prompt.stepped write.0.10 start look.1500 truncate.0 copytruncate.0 take.elastic.1 look.1500 write.0.2 look.6000 write.0.5 look.6000 copytruncate.0 write.0.1 write.0.5 keep look.100 expire.0 edit.0 look.1500 edit.0 look.6000 tidy.0 write.0.12 look.3000 look.300 write.0.1 copytruncate.0 copytruncate.0 expire.0 commit look.100 take.elastic.2 copytruncate.0",
     ]);
 }

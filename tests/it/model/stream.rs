@@ -13,6 +13,8 @@ pub struct Piece {
     pub is_header: bool,
     /// Its file was rotated, copied or truncated while the line was incomplete, so it may come as several events.
     pub may_split: bool,
+    /// A consumer whose state was lost may take it again whole.
+    pub cut_is_forgotten: bool,
 }
 
 impl Piece {

@@ -127,7 +127,7 @@ impl World {
     }
 
     pub fn add_piece(&mut self, bytes: Vec<u8>, is_header: bool) -> PieceId {
-        self.pieces.push(Piece { bytes, is_header, may_split: false });
+        self.pieces.push(Piece { bytes, is_header, may_split: false, cut_is_forgotten: false });
         self.pieces.len() - 1
     }
 

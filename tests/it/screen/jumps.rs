@@ -1,6 +1,9 @@
 //! Where `/`, `n`, `e` and their like land, and what stands around it.
 
-use super::*;
+use std::path::{Path, PathBuf};
+
+use super::glass::{Screen, Setup};
+use super::scenes::{append, folder, line, numbered, write};
 
 /// A file of 34 lines, ten minutes apart, whose last one has no line end; and one of many, a second apart, that
 /// begins after it.
@@ -151,4 +154,18 @@ fn every_key_of_a_burst_is_taken() {
     // The detail of the selected event.
     let text = screen.wait_for_text("byte ");
     assert!(text.contains("event 700 here"), "{text}");
+}
+
+#[test]
+fn errors_are_jumped_to() {
+    let folder = folder();
+    let mut text = numbered(20_000);
+    text.insert_str(0, &line(0, "ERROR", "the one error"));
+    let path = write(folder.path(), "a.log", &text);
+    let mut screen = Setup::new(80, 24).open(&[path]);
+    screen.wait_for_text("event 19999");
+    screen.press("E");
+    screen.wait_for_text("the one error");
+    screen.press("e");
+    screen.wait_for_text("no newer match of error");
 }

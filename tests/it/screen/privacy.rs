@@ -1,9 +1,17 @@
 //! What the screen shows of ids: all of it, nothing under the mask, and what a token held to whoever asks for it.
 
-use logwarden::privacy::audit::Who;
-use logwarden::privacy::{AddressMode, Audit, Keyring, Month, Pattern, Policy, Sealer};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use super::*;
+use logwarden::base::SystemClock;
+use logwarden::privacy::audit::Who;
+use logwarden::privacy::{AddressMode, Audit, Disclosure, Keyring, Month, Pattern, Policy, Sealer};
+use logwarden::ui::Mask;
+use ratatui::buffer::Cell;
+
+use super::glass::{PATIENCE, Screen, Setup};
+use super::scenes::{NOW, folder, write};
+use crate::program::wait_for;
 
 const ID: &str = "MKQWERTYUI";
 const ADDRESS: &str = "192.0.2.77";

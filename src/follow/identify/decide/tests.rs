@@ -139,6 +139,15 @@ fn a_file_beside_a_log_that_goes_on_is_its_own() {
 }
 
 #[test]
+fn a_copy_of_what_was_truncated_a_moment_ago_waits_until_that_is_looked_at() {
+    for content in [Beginning, All, More] {
+        check(&PLAIN, evidence(O::Doubtful, content), Wait);
+        check(&Candidate { quiet: true, ..PLAIN }, evidence(O::Doubtful, content), Wait);
+        check(&Candidate { last_call: true, ..PLAIN }, evidence(O::Doubtful, content), Beside);
+    }
+}
+
+#[test]
 fn the_strongest_claim_decides_and_the_latest_generation_of_equal_ones() {
     let decided = |claims: &[Claim]| {
         let claims: Vec<(usize, Claim)> = claims.iter().copied().enumerate().collect();

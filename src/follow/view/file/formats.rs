@@ -41,7 +41,7 @@ impl FileView {
     }
 
     /// What the follower found, or, before that, what the file's beginning looks like.
-    pub(super) fn ensure_encoding(&mut self) -> io::Result<()> {
+    pub(in crate::follow::view) fn ensure_encoding(&mut self) -> io::Result<()> {
         let encoding = match self.facts.encoding {
             Some(encoding) => encoding,
             None => {

@@ -3,12 +3,10 @@
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
+use super::parts::{MOST_PARTS, is_odd};
 use super::values::{self, Kinds};
 use crate::event::Value;
 use crate::event::document::MOVED;
-
-/// Parts of a dotted name, at most: `index.mapping.depth.limit` of a server that nobody has changed.
-pub(super) const MOST_PARTS: usize = 20;
 
 /// Nothing has to be changed, as nearly always. May say `false` where it turns out that nothing has.
 pub(super) fn are_plain<'e>(fields: impl Iterator<Item = (&'e str, Value<'e>)> + Clone) -> bool {
@@ -41,14 +39,6 @@ fn bit(length: usize) -> u64 {
 /// `a` and `a.b` of `a.b.c`.
 fn parents(name: &str) -> impl Iterator<Item = &str> {
     memchr::memchr_iter(b'.', name.as_bytes()).map(|dot| &name[..dot])
-}
-
-/// Empty or blank.
-pub(super) fn is_odd(part: &str) -> bool {
-    match part.as_bytes().first() {
-        Some(b'!'..=b'~') => false,
-        _ => part.trim().is_empty(),
-    }
 }
 
 /// Servers keep such names for themselves, each version others: `_id`, `_source`, `_doc_count`. Those of journald

@@ -8,7 +8,7 @@
 
 use std::collections::HashMap;
 
-use super::names::{MOST_PARTS, is_odd};
+use super::parts::{MOST_PARTS, is_odd};
 use crate::base::json::{self, Quoted, Token, Tokens};
 use crate::event::Value;
 

@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use proptest::prelude::*;
 
 use super::*;
-use crate::base::SystemClock;
+use crate::base::{SystemClock, Timestamp};
 use crate::event::{Identity, Mark};
 use crate::follow::{Changes, Hub, Read};
 use crate::sink::queue::Queue;
@@ -21,6 +21,8 @@ use crate::state::{GenerationRow, Store};
 struct Extents {
     /// Start, end, and whether it is listed.
     known: Mutex<BTreeMap<GenerationId, (u64, u64, bool)>>,
+    /// A row of the state is all there is of these.
+    without_file: Mutex<Vec<GenerationId>>,
     hub: Hub,
 }
 
@@ -59,6 +61,10 @@ impl Queue for Extents {
 
     fn settled(&self) -> bool {
         true
+    }
+
+    fn has_file(&self, id: GenerationId) -> bool {
+        !self.without_file.lock().unwrap().contains(&id)
     }
 }
 
@@ -317,4 +323,22 @@ fn a_cursor_that_the_sink_keeps_waits_until_the_log_knows_its_generation() {
     bench.take(&Step::Extent(1, 0, 20, true));
     bench.take(&Step::Look);
     assert_eq!(bench.tracks.of(id).map(|track| track.read), Some(7));
+}
+
+/// An older state is put back, and the file is not there: it may still come, else the sink has all there was.
+#[test]
+fn a_cursor_beyond_what_was_seen_waits_until_it_is_known_what_became_of_the_file() {
+    let mut bench = Bench::new(0);
+    let id = GenerationId(1);
+    bench.queue.without_file.lock().unwrap().push(id);
+    let own = vec![Cursor { generation: id, offset: 30 }];
+    bench.tracks.reset(own, Some(HashMap::new()), &bench.config);
+    bench.take(&Step::Extent(1, 0, 20, true));
+    bench.take(&Step::Look);
+    assert!(bench.tracks.of(id).is_none());
+    let row = bench.config.store.generation(id).unwrap();
+    bench.config.store.put_generation(GenerationRow { ended: Some(Timestamp(1)), ..row });
+    bench.queue.hub.mark(&News::of([id]));
+    bench.take(&Step::Look);
+    assert_eq!(bench.tracks.of(id).map(|track| track.read), Some(20));
 }

@@ -1,0 +1,39 @@
+//! Why an engine, or a part that it needs, cannot start.
+
+use std::path::PathBuf;
+
+use crate::privacy::KeyError;
+use crate::state::StateError;
+
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    State(#[from] StateError),
+    #[error("cannot start sink {name}")]
+    Sink {
+        name: String,
+        #[source]
+        source: anyhow::Error,
+    },
+    #[error("cannot seal anything")]
+    Keys {
+        #[source]
+        source: KeyError,
+    },
+    #[error("cannot read standard input")]
+    Input {
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("cannot read the pipe {}", path.display())]
+    Pipe {
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("a thread of the engine ended early")]
+    Worker {
+        #[source]
+        source: tokio::task::JoinError,
+    },
+}

@@ -1,0 +1,26 @@
+//! A bare connection to a server: nothing is sent.
+
+use std::time::Duration;
+
+use elasticsearch::http::Url;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use super::Failure;
+
+/// A connection that takes longer is none.
+const CONNECT: Duration = Duration::from_secs(5);
+
+/// To the address of a URL.
+pub(super) async fn dial(url: &Url) -> Result<TcpStream, Failure> {
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    let port = url.port_or_known_default().unwrap_or(9200);
+    match timeout(CONNECT, TcpStream::connect((host, port))).await {
+        Ok(Ok(stream)) => Ok(stream),
+        Ok(Err(error)) => Err(Failure::Unreachable(format!("cannot reach {url} ({error})"))),
+        Err(_) => {
+            let seconds = CONNECT.as_secs();
+            Err(Failure::Unreachable(format!("{url} does not answer within {seconds} s")))
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! What the writer of segments and the follower both know: where standard input is kept, and how far it is durable.
+
+use std::collections::HashSet;
+use std::ffi::{OsStr, OsString};
+use std::fs::Metadata;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use super::identity::Place;
+use super::{SourceConfig, Start};
+
+/// Name of the source of standard input, and of each of its segments.
+pub(in crate::follow) const NAME: &str = "stdin";
+
+/// The folder, and what this process does with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Intake {
+    pub folder: PathBuf,
+    /// Standard input is written to it: with `--once` the ends are fixed when that has ended.
+    pub input: bool,
+    /// It is only looked at: what nobody has asked to deliver, and no sink has begun to take, is removed at the end.
+    pub looking: bool,
+    /// Most bytes of deleted files that are kept; 0: nobody has to be waited for, none are.
+    pub rescue: u64,
+}
+
+impl Intake {
+    /// The source that standard input is; also that of an earlier run.
+    pub fn source(&self, zone: jiff::tz::TimeZone) -> SourceConfig {
+        SourceConfig {
+            name: NAME.into(),
+            paths: vec![self.pattern()],
+            format: None,
+            zone,
+            service: None,
+            start: Start::Beginning,
+            multiline: true,
+        }
+    }
+
+    /// An earlier run has left segments.
+    pub fn holds_segments(&self) -> bool {
+        let entries = std::fs::read_dir(&self.folder).into_iter().flatten();
+        entries.filter_map(Result::ok).any(|entry| entry.path().join(NAME).exists())
+    }
+
+    /// Every segment. Letters of the folder's name that mean something in a pattern mean themselves.
+    pub(in crate::follow) fn pattern(&self) -> PathBuf {
+        let mut escaped = Vec::new();
+        for byte in self.folder.as_os_str().as_bytes() {
+            match byte {
+                b'*' | b'?' | b'[' => escaped.extend([b'[', *byte, b']']),
+                byte => escaped.push(*byte),
+            }
+        }
+        PathBuf::from(OsString::from_vec(escaped)).join("*").join(NAME)
+    }
+
+    pub(in crate::follow) fn is_segment(&self, path: &Path) -> bool {
+        path.file_name() == Some(OsStr::new(NAME))
+            && path.parent().and_then(Path::parent) == Some(&*self.folder)
+    }
+}
+
+/// What the writer of segments tells the follower.
+#[derive(Debug, Default)]
+pub(in crate::follow) struct Incoming {
+    /// Inputs that have not ended.
+    open: AtomicUsize,
+    /// It is to be delivered, though it was only looked at first.
+    kept: AtomicBool,
+    segments: Mutex<Segments>,
+}
+
+#[derive(Debug, Default)]
+struct Segments {
+    /// Made by this process.
+    made: Vec<Place>,
+    /// Those that are being written, one an input, and how far they are durable.
+    current: Vec<(Place, u64)>,
+    /// Those whose end is known to readers.
+    ended: HashSet<Place>,
+}
+
+impl Incoming {
+    pub fn new(open: bool) -> Self {
+        let (open, kept) = (AtomicUsize::new(usize::from(open)), AtomicBool::new(false));
+        Incoming { open, kept, segments: Mutex::default() }
+    }
+
+    pub fn keep(&self) {
+        self.kept.store(true, Ordering::Release);
+    }
+
+    pub fn is_kept(&self) -> bool {
+        self.kept.load(Ordering::Acquire)
+    }
+
+    /// So many inputs are about to begin.
+    pub fn expect(&self, inputs: usize) {
+        self.open.store(inputs, Ordering::Release);
+    }
+
+    pub fn is_open(&self) -> bool {
+        self.open.load(Ordering::Acquire) > 0
+    }
+
+    /// All have ended, and so has what was written of them.
+    pub fn is_through(&self) -> bool {
+        let segments = self.segments();
+        !self.is_open() && segments.made.iter().all(|place| segments.ended.contains(place))
+    }
+
+    /// Nothing more of it will be read: it has ended, or is no text.
+    pub fn note_end(&self, place: Place) -> bool {
+        self.segments().ended.insert(place)
+    }
+
+    /// What a file's size is to us: bytes that are not durable are not there yet.
+    pub fn size_of(&self, metadata: &Metadata) -> u64 {
+        let place = Place::of(metadata);
+        let segments = self.segments();
+        let written = segments.current.iter().find(|(current, _)| *current == place);
+        written.map_or(metadata.len(), |(_, durable)| metadata.len().min(*durable))
+    }
+
+    pub fn is_written(&self, place: Place) -> bool {
+        self.segments().current.iter().any(|(current, _)| *current == place)
+    }
+
+    pub fn was_made_here(&self, place: Place) -> bool {
+        self.segments().made.contains(&place)
+    }
+
+    pub fn begin(&self, place: Place) {
+        let mut segments = self.segments();
+        segments.made.push(place);
+        segments.current.push((place, 0));
+    }
+
+    pub fn grew(&self, place: Place, durable: u64) {
+        let mut segments = self.segments();
+        let written = segments.current.iter_mut().find(|(current, _)| *current == place);
+        written.into_iter().for_each(|(_, known)| *known = durable);
+    }
+
+    pub fn end_segment(&self, place: Place) {
+        self.segments().current.retain(|(current, _)| *current != place);
+    }
+
+    /// One input has ended.
+    pub fn end(&self) {
+        self.open.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    fn segments(&self) -> std::sync::MutexGuard<'_, Segments> {
+        self.segments.lock().expect("no holder of the segments panics")
+    }
+}

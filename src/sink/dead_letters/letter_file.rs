@@ -1,0 +1,12 @@
+//! One file of letters.
+
+use std::path::PathBuf;
+
+/// The letters of one sink and day. The day is that of the refusal, in UTC.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LetterFile {
+    pub sink: String,
+    pub day: String,
+    pub path: PathBuf,
+    pub bytes: u64,
+}

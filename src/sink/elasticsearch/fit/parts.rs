@@ -1,0 +1,12 @@
+//! Parts of a dotted name.
+
+/// Of one name, at most: `index.mapping.depth.limit` of a server that nobody has changed.
+pub(super) const MOST_PARTS: usize = 20;
+
+/// Empty or blank.
+pub(super) fn is_odd(part: &str) -> bool {
+    match part.as_bytes().first() {
+        Some(b'!'..=b'~') => false,
+        _ => part.trim().is_empty(),
+    }
+}

@@ -1,0 +1,148 @@
+//! What was committed since the last checkpoint of the database, a record a commit.
+//!
+//! Promises: a record is durable when `append` returns, and comes back whole or not at all. After an append that
+//! failed nothing more is taken until a checkpoint: what the file then holds behind the last good record does not
+//! matter, for it is written again from the beginning. The file keeps its length, so that a sync writes no metadata.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use redb::StorageBackend;
+use serde::{Deserialize, Serialize};
+
+use super::directory::{self, sync_directory};
+use super::panics::without_panic;
+use super::storage::Storage;
+use super::tables::Changes;
+use crate::base::Timestamp;
+use record::Salt;
+
+pub(super) mod record;
+
+pub(super) const FILE: &str = "state.journal";
+/// A record that would stand beyond this goes into the database, as all that is before it.
+pub(super) const LARGEST: u64 = 1 << 20;
+
+/// Stands in the database and in the snapshot: which journal continues them, and from where.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Base {
+    pub salt: Salt,
+    /// Records up to this number are in it.
+    pub through: u64,
+}
+
+impl Base {
+    /// Numbers of one process begin there, far above those of the processes before. So a snapshot of an earlier
+    /// process is never continued by records of this one, which know nothing of what came between.
+    pub fn next_process(salt: Salt, last: u64) -> Base {
+        Base { salt, through: ((last >> 32) + 1) << 32 }
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Journal {
+    path: PathBuf,
+    storage: Arc<dyn Storage>,
+    salt: Salt,
+    /// `None`: it has not been begun, or failed. A checkpoint begins it.
+    file: Option<Box<dyn StorageBackend>>,
+    /// Where the next record begins, and what it follows: the record or checkpoint before it.
+    end: u64,
+    last: u64,
+}
+
+impl Journal {
+    pub fn new(path: PathBuf, storage: Arc<dyn Storage>) -> Self {
+        Journal { path, storage, salt: Salt(0, 0), file: None, end: 0, last: 0 }
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub fn salt(&self) -> Salt {
+        self.salt
+    }
+
+    pub fn is_open(&self) -> bool {
+        self.file.is_some()
+    }
+
+    /// Durable when this returns. `false`: there is no room for it; nothing was written.
+    pub fn append(&mut self, number: u64, changes: &Changes) -> io::Result<bool> {
+        let failed = || io::Error::other("an earlier write failed");
+        let file = self.file.take().ok_or_else(failed)?;
+        let record = record::encode(self.salt, number, self.last, changes);
+        let end = self.end + record.len() as u64;
+        if end > LARGEST {
+            self.file = Some(file);
+            return Ok(false);
+        }
+        // Whoever removed it wants it gone, and what is written to it would be gone with it.
+        if !self.path.exists() {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        let written = without_panic(|| {
+            file.write(self.end, &record)?;
+            file.sync_data()
+        });
+        written.unwrap_or_else(|panic| Err(panic.into()))?;
+        (self.file, self.end, self.last) = (Some(file), end, number);
+        Ok(true)
+    }
+
+    /// All records up to this number are in the database: the next one is the first again.
+    pub fn restart(&mut self, through: u64) -> io::Result<()> {
+        match self.file {
+            Some(_) => (self.end, self.last) = (record::FILE_HEAD as u64, through),
+            None => self.create(Base { salt: self.salt, through })?,
+        }
+        Ok(())
+    }
+
+    /// The file as it is, for [`record::read`]. `None`: there is none.
+    pub fn bytes(&self) -> io::Result<Option<Vec<u8>>> {
+        if !self.path.exists() {
+            return Ok(None);
+        }
+        let file = self.storage.file(&self.path)?;
+        let mut bytes = vec![0; file.len()?.min(LARGEST) as usize];
+        file.read(0, &mut bytes)?;
+        Ok(Some(bytes))
+    }
+
+    /// Goes on with the file that is there, from its beginning: all its records are in the database.
+    pub fn reuse(&mut self, base: Base) -> io::Result<()> {
+        self.salt = base.salt;
+        self.file = Some(self.storage.file(&self.path)?);
+        self.restart(base.through)
+    }
+
+    /// An empty journal in the place of any that is there. Made aside and renamed: it has its head from the beginning.
+    pub fn create(&mut self, base: Base) -> io::Result<()> {
+        let aside = self.path.with_extension("journal.new");
+        match fs::remove_file(&aside) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let made = without_panic(|| {
+            let file = self.storage.file(&aside)?;
+            file.write(0, &record::file_head(base.salt))?;
+            file.sync_data()?;
+            Ok::<_, io::Error>(file)
+        });
+        let file = made.unwrap_or_else(|panic| Err(panic.into()))?;
+        fs::rename(&aside, &self.path)?;
+        sync_directory(&self.path)?;
+        (self.salt, self.file) = (base.salt, Some(file));
+        self.restart(base.through)
+    }
+
+    /// Keeps the file under another name and says which.
+    pub fn set_aside(&mut self, now: Timestamp) -> io::Result<PathBuf> {
+        self.file = None;
+        directory::set_aside(&self.path, now)
+    }
+}

@@ -1,0 +1,157 @@
+//! The bytes of the journal. Pure: records become bytes, and bytes records as far as they are whole.
+//!
+//! Layout, numbers little endian. The file begins with 32 bytes: `lwjrnl 1`, the salt (16), a hash of both. Records
+//! stand behind it without gaps: number (u64), the number that it follows (u64), length of the payload (u32), a hash of
+//! all that and the payload (u64), payload. A payload is a list of rows: table and key, each behind its length (u32),
+//! and `0`, or `1` and the row behind its length.
+//!
+//! The file is written again from the beginning after each checkpoint, so behind the last record there may be whole
+//! ones from before. They follow other numbers, and their own are lower. Hashes are SipHash under the salt, so records
+//! of another journal, and what looks like one inside of a row, are not taken.
+
+use std::hash::Hasher;
+
+use serde::{Deserialize, Serialize};
+use siphasher::sip::SipHasher24;
+
+use crate::state::tables::{Changes, RowName};
+
+const MAGIC: &[u8; 8] = b"lwjrnl 1";
+pub const FILE_HEAD: usize = 32;
+const RECORD_HEAD: usize = 28;
+/// Where the hash stands in it.
+const HASH: usize = 20;
+
+/// Drawn for each journal file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Salt(pub u64, pub u64);
+
+impl Salt {
+    fn hash(self, parts: &[&[u8]]) -> u64 {
+        let mut hasher = SipHasher24::new_with_keys(self.0, self.1);
+        parts.iter().for_each(|part| hasher.write(part));
+        hasher.finish()
+    }
+}
+
+pub fn file_head(salt: Salt) -> Vec<u8> {
+    let mut bytes = MAGIC.to_vec();
+    bytes.extend(salt.0.to_le_bytes());
+    bytes.extend(salt.1.to_le_bytes());
+    bytes.extend(salt.hash(&[MAGIC]).to_le_bytes());
+    bytes
+}
+
+/// `None`: this is no journal, or its first bytes are damaged.
+pub fn salt_of(bytes: &[u8]) -> Option<Salt> {
+    let number = |at: usize| Some(u64::from_le_bytes(bytes.get(at..at + 8)?.try_into().ok()?));
+    let salt = Salt(number(8)?, number(16)?);
+    (bytes.get(..FILE_HEAD)? == file_head(salt)).then_some(salt)
+}
+
+/// `after`: the record or checkpoint that was durable before.
+pub fn encode(salt: Salt, number: u64, after: u64, changes: &Changes) -> Vec<u8> {
+    let mut record = [number.to_le_bytes(), after.to_le_bytes()].concat();
+    record.resize(RECORD_HEAD, 0);
+    for (name, row) in changes {
+        push(&mut record, name.table.as_bytes());
+        push(&mut record, &name.key);
+        record.push(row.is_some().into());
+        row.iter().for_each(|row| push(&mut record, row));
+    }
+    let length = (record.len() - RECORD_HEAD) as u32;
+    record[16..HASH].copy_from_slice(&length.to_le_bytes());
+    let hash = salt.hash(&[&record[..HASH], &record[RECORD_HEAD..]]);
+    record[HASH..RECORD_HEAD].copy_from_slice(&hash.to_le_bytes());
+    record
+}
+
+fn push(payload: &mut Vec<u8>, part: &[u8]) {
+    payload.extend((part.len() as u32).to_le_bytes());
+    payload.extend(part);
+}
+
+/// What a journal file holds.
+#[derive(Debug, Default, PartialEq)]
+pub struct Content {
+    /// What the first record follows.
+    pub after: u64,
+    /// The records from the beginning of the file on, with ascending numbers.
+    pub records: Vec<(u64, Changes)>,
+    /// There are later records behind bytes that are not what was written. A crash leaves no such thing: each record
+    /// is durable before the next one is begun.
+    pub is_damaged: bool,
+}
+
+/// `through`: records up to this number are in the database.
+pub fn read(bytes: &[u8], salt: Salt, through: u64) -> Content {
+    let mut content = Content::default();
+    let mut at = FILE_HEAD;
+    let mut last: Option<u64> = None;
+    while let Some(record) = record_at(bytes, at, salt) {
+        // Else it is one from before the last checkpoint.
+        if last.is_some_and(|last| record.after != last) {
+            break;
+        }
+        let Some(changes) = decode(record.payload) else {
+            content.is_damaged = true;
+            break;
+        };
+        content.after = if last.is_none() { record.after } else { content.after };
+        content.records.push((record.number, changes));
+        last = Some(record.number);
+        at += RECORD_HEAD + record.payload.len();
+    }
+    let known = last.map_or(through, |last| last.max(through));
+    content.is_damaged |= (at + 1..bytes.len()).any(|at| {
+        let is_later =
+            number_at(bytes, at).is_some_and(|(number, after)| after > known && number > after);
+        is_later && record_at(bytes, at, salt).is_some()
+    });
+    content
+}
+
+struct Record<'a> {
+    number: u64,
+    after: u64,
+    payload: &'a [u8],
+}
+
+/// The number that a record at this place would have, and what it would follow.
+fn number_at(bytes: &[u8], at: usize) -> Option<(u64, u64)> {
+    let (number, after) = bytes.get(at..at + 16)?.split_at(8);
+    Some((u64::from_le_bytes(number.try_into().ok()?), u64::from_le_bytes(after.try_into().ok()?)))
+}
+
+fn record_at(bytes: &[u8], at: usize, salt: Salt) -> Option<Record<'_>> {
+    let (number, after) = number_at(bytes, at)?;
+    let (head, rest) = bytes.get(at..)?.split_at_checked(RECORD_HEAD)?;
+    let length = u32::from_le_bytes(head[16..HASH].try_into().ok()?) as usize;
+    let payload = rest.get(..length)?;
+    let hash = salt.hash(&[&head[..HASH], payload]).to_le_bytes();
+    (head[HASH..] == hash).then_some(Record { number, after, payload })
+}
+
+fn decode(mut payload: &[u8]) -> Option<Changes> {
+    let mut changes = Changes::new();
+    while !payload.is_empty() {
+        let table = String::from_utf8(take(&mut payload)?.into()).ok()?;
+        let key = take(&mut payload)?.into();
+        let (is_there, rest) = payload.split_first()?;
+        payload = rest;
+        let row = match is_there {
+            0 => None,
+            _ => Some(take(&mut payload)?.into()),
+        };
+        changes.insert(RowName { table: table.into(), key }, row);
+    }
+    Some(changes)
+}
+
+fn take<'a>(payload: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let (length, rest) = payload.split_at_checked(4)?;
+    let length = u32::from_le_bytes(length.try_into().ok()?) as usize;
+    let (part, rest) = rest.split_at_checked(length)?;
+    *payload = rest;
+    Some(part)
+}

@@ -1,0 +1,51 @@
+//! Opens the files of the state. Tests put others in here: faulty ones, and such that count.
+
+use std::fmt::Debug;
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use redb::backends::FileBackend;
+use redb::{Database, DatabaseError, StorageBackend};
+
+/// redb takes 1 GiB unless told otherwise.
+const CACHE: usize = 4 << 20;
+
+pub(super) trait Storage: Debug + Send + Sync {
+    /// Opens the database at a path; makes one where there is none.
+    fn database(&self, path: &Path) -> Result<Database, DatabaseError>;
+
+    /// Opens any other file; makes one where there is none.
+    fn file(&self, path: &Path) -> io::Result<Box<dyn StorageBackend>>;
+}
+
+/// The files of the operating system, for their owner alone.
+#[derive(Debug)]
+struct OnDisk;
+
+pub(super) fn on_disk() -> Arc<dyn Storage> {
+    Arc::new(OnDisk)
+}
+
+impl Storage for OnDisk {
+    fn database(&self, path: &Path) -> Result<Database, DatabaseError> {
+        builder().create_file(open(path)?)
+    }
+
+    fn file(&self, path: &Path) -> io::Result<Box<dyn StorageBackend>> {
+        Ok(Box::new(FileBackend::new(open(path)?).map_err(io::Error::other)?))
+    }
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
+}
+
+pub(super) fn builder() -> redb::Builder {
+    let mut builder = Database::builder();
+    builder.set_cache_size(CACHE);
+    builder
+}

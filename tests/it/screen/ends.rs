@@ -1,0 +1,36 @@
+//! How the screen ends, and how it is left for a while.
+
+use logwarden::ui::Exit;
+
+use super::glass::Setup;
+use super::scenes::{folder, two_logs};
+
+#[test]
+fn the_screen_ends_when_it_is_told_or_the_terminal_is_gone() {
+    let folder = folder();
+    let paths = two_logs(folder.path());
+    let mut screen = Setup::new(80, 24).open(&paths);
+    screen.wait_for_text("order 36");
+    screen.stop.cancel();
+    assert_eq!(screen.end(), Exit::Stopped);
+
+    let mut screen = Setup::new(80, 24).open(&paths);
+    screen.wait_for_text("order 36");
+    drop(screen.keys.take());
+    assert_eq!(screen.end(), Exit::TerminalGone);
+
+    let mut screen = Setup::new(80, 24).open(&paths);
+    screen.wait_for_text("order 36");
+    screen.press("q n q y");
+    assert_eq!(screen.end(), Exit::Quit);
+}
+
+#[test]
+fn ctrl_z_gives_the_terminal_back_and_says_that_shipping_stood_still() {
+    let folder = folder();
+    let paths = two_logs(folder.path());
+    let mut screen = Setup::new(80, 24).open(&paths);
+    screen.wait_for_text("order 36");
+    screen.press("ctrl-z");
+    screen.wait_for_text("nothing was shipped meanwhile");
+}
