@@ -105,6 +105,10 @@ fn in_pieces(framer: &Framer, bytes: &[u8], cuts: &[u64], sizes: &[usize]) -> Ve
         for record in &mut records[first..] {
             record.at += at as u32;
         }
+        // What stands before the piece the framer cannot see.
+        if at > 0 && bytes[at - 1] != b'\n' && cuts.contains(&(at as u64)) {
+            framer.began_inside_a_line(&mut records[first..]);
+        }
         at += framed.consumed;
         let rest = &bytes[at..stop];
         if framed.consumed == 0 && cuts.is_empty() && framer.is_overlong(rest, at as u64) {
