@@ -10,6 +10,7 @@ mod catalog;
 pub mod changes;
 pub mod compressed;
 mod copies;
+mod cut_off;
 mod cuts;
 mod descriptors;
 mod discover;

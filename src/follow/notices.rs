@@ -21,6 +21,8 @@ pub(in crate::follow) enum Topic {
     Packed(PathBuf),
     Truncated(PathBuf),
     Hole(PathBuf),
+    /// Records that are longer than what is kept of one.
+    CutOff(PathBuf),
     /// A file that holds only what was read from another one.
     Copy(PathBuf),
     Unfinished(PathBuf),
