@@ -13,6 +13,7 @@ mod copies;
 mod cut_off;
 mod cuts;
 mod descriptors;
+mod destroyed;
 mod discover;
 mod durable;
 mod expiry;

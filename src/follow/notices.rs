@@ -268,6 +268,17 @@ pub(in crate::follow) fn truncated(path: &Path, lost: u64) -> String {
     )
 }
 
+/// Before it is known how much of it consumers hold in memory.
+pub(in crate::follow) fn destroyed(path: &Path, behind: u64) -> String {
+    format!(
+        "{} was truncated without a copy, and {} bytes of it were destroyed before they were delivered: what a sink \
+         holds of them in memory it still delivers, unless this program ends before; the rest is counted as lost; \
+         rotate by renaming, or let the copy stay beside it",
+        shown(path),
+        bytes::count(behind)
+    )
+}
+
 pub(in crate::follow) fn deleted(path: &Path, lost: u64) -> String {
     format!(
         "{} was deleted before everybody had read it: {} bytes could not be kept and are lost; rotate \

@@ -456,6 +456,28 @@ async fn destroyed_bytes_do_not_stop_the_rest() {
     assert_eq!(running.stop().await.confirmed_events, 10);
 }
 
+#[tokio::test]
+async fn bytes_that_are_destroyed_while_the_target_is_down_are_lost_at_once() {
+    let long = || Delivery::Busy(Some(Duration::from_secs(3600)));
+    let bench = Bench::new(FakeQueue::new(1), FakeSink::new().fault(first(1, long)));
+    lines(&bench.queue, 0, 0..1000);
+    let running = bench.start();
+    let status = running.handle.status.clone();
+    let backs_off = |state| matches!(state, SinkState::BackingOff { attempts: 1, .. });
+    eventually("it backs off", || backs_off(running.state())).await;
+    eventually("its bodies are gone", || status.borrow().in_flight_events == 0).await;
+    let length = bench.queue.length(0);
+    assert_eq!(status.borrow().bytes.waiting, length);
+    bench.queue.destroy(0);
+    eventually("they are counted", || status.borrow().bytes.lost == length).await;
+    let bytes = status.borrow().bytes;
+    assert_eq!((bytes.seen, bytes.waiting, bytes.in_flight), (length, 0, 0));
+    lines(&bench.queue, 0, 1000..1010);
+    running.order(Order::Retry).await;
+    bench.is_complete().await;
+    assert_eq!(running.stop().await.confirmed_events, 10);
+}
+
 /// What is there is not matched with what the state knows yet.
 #[tokio::test]
 async fn a_cursor_beyond_what_is_known_at_the_start_waits_for_the_file() {
