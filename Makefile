@@ -26,9 +26,10 @@ unit:            ## all tests that need no server
 servers:         ## tests against real servers, fetched and started by themselves
 	cargo test --locked --test servers -- --ignored --test-threads 1
 
-soak:            ## 200 kills while it delivers to a real Elasticsearch; 30 minutes of random histories of files; any bytes
+soak:            ## 200 kills while it delivers to a real Elasticsearch; random histories of files; 10,000 rotations; any bytes
 	LOGWARDEN_KILLS=$${LOGWARDEN_KILLS:-200} cargo test --locked --test servers elasticsearch_8_15 -- --ignored --nocapture
 	LOGWARDEN_MODEL_MINUTES=$${LOGWARDEN_MODEL_MINUTES:-30} cargo test --locked --test it model::minutes -- --nocapture
+	LOGWARDEN_ROTATIONS=$${LOGWARDEN_ROTATIONS:-10000} cargo test --locked --test it soak:: -- --nocapture
 	PROPTEST_CASES=$${PROPTEST_CASES:-20000} cargo test --locked --lib -- privacy::words privacy::token privacy::reveal privacy::tests
 
 bench:           ## throughput, each beside a memchr line scan of the same bytes

@@ -38,9 +38,13 @@ impl Notices {
         Notices { list: Arc::default(), console: Arc::default(), changed, clock }
     }
 
+    pub fn console(&self) -> Option<Console> {
+        self.console.get().cloned()
+    }
+
     /// Every message from now on is a line of it.
-    pub fn console(&self) -> Console {
-        self.console.get_or_init(Console::default).clone()
+    pub fn speak_to(&self, console: &Console) {
+        let _ = self.console.set(console.clone());
     }
 
     /// The same text as the newest one is not repeated.
@@ -165,11 +169,14 @@ impl Board {
 
     fn publish(&mut self, files: &FileList, voices: &mut Voices) {
         let notices = self.all_notices();
+        let input = self.log.input_loss();
         let status = Status {
             engine: self.engine.borrow_and_update().clone(),
             files: files.clone(),
             unopened: self.log.unopened() as u64,
             lost: self.log.lost(),
+            unread_input: input.unread,
+            cut_inputs: input.cut,
             sinks: voices.sinks.iter_mut().map(|sink| sink.borrow_and_update().clone()).collect(),
             broken: voices.broken.clone(),
             down: self.log.supervisor().down().into_iter().map(str::to_owned).collect(),

@@ -21,7 +21,7 @@ use super::metrics::Offer;
 use super::settings::Settings;
 use super::sinks::{self, Left, Maker, Running};
 use super::start_error::StartError;
-use super::{intake, keys};
+use super::{folders, intake, keys};
 use crate::base::{Clock, Supervisor};
 use crate::event::status::EngineState;
 use crate::event::{Command, Level, Status};
@@ -42,6 +42,8 @@ pub struct Desk {
     pub commands: mpsc::Sender<Command>,
     pub notices: Notices,
     orders: mpsc::Receiver<Command>,
+    /// Folders that others could use before.
+    closed: Vec<String>,
     /// Whether the state directory is ours.
     claim: Result<Claim, StateError>,
     intake: Intake,
@@ -55,6 +57,7 @@ impl Desk {
         let supervisor = Supervisor::new(move |failure| {
             told.answer(Level::Error, failure.to_string());
         });
+        let closed = folders::close(&settings.directories);
         let claim = Claim::take(&settings.directories.state);
         let intake = intake::plan(settings, claim.is_ok());
         let config = LogConfig {
@@ -71,6 +74,7 @@ impl Desk {
             commands,
             notices,
             orders,
+            closed,
             claim,
             intake,
         }
@@ -95,6 +99,8 @@ pub struct Engine {
     input: Vec<Input>,
     /// Where standard input is all there is, its end is the end.
     ends_with_input: bool,
+    /// Every sink is through, and nobody asked it to end.
+    ended_by_itself: bool,
     state: watch::Sender<EngineState>,
     sinks: Vec<Running>,
     broken: Broken,
@@ -121,7 +127,8 @@ impl Engine {
         ownership: Ownership,
         clock: Arc<dyn Clock>,
     ) -> Result<Engine, StartError> {
-        let Desk { log, status, commands, notices, orders, claim, intake } = desk;
+        let Desk { log, status, commands, notices, orders, closed, claim, intake } = desk;
+        closed.into_iter().for_each(|text| notices.add(Level::Warning, text));
         let (store, state) = open_state(claim, ownership, &notices)?;
         let owner = state == EngineState::Running;
         let state = watch::Sender::new(state);
@@ -172,6 +179,7 @@ impl Engine {
             intake,
             input,
             ends_with_input: false,
+            ended_by_itself: false,
             state,
             sinks,
             broken,
@@ -244,7 +252,10 @@ impl Engine {
                         self.put_aside(place, error);
                         continue;
                     }
-                    None if once => None,
+                    None if once => {
+                        self.ended_by_itself = true;
+                        None
+                    }
                     None => continue,
                 },
                 () = self.broken.due() => {

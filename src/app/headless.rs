@@ -38,12 +38,19 @@ pub enum Ended {
 }
 
 /// Runs until a signal, or with `once` until everything is delivered; where standard input is all there is, until that
-/// has ended and is delivered.
-pub fn run(settings: &Settings, once: bool, reread: &Reread) -> Result<Ended, StartError> {
+/// has ended and is delivered. Nothing of it waits for standard error, which `console` writes to.
+pub fn run(
+    settings: &Settings,
+    once: bool,
+    reread: &Reread,
+    console: &Console,
+) -> Result<Ended, StartError> {
     telemetry::to_stderr(&settings.log_level);
     let runtime = super::runtime();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let desk = Desk::open(settings, once, clock.clone());
+    desk.notices.speak_to(console);
+    console.watched_by(desk.log.supervisor());
     let ended = runtime.block_on(work(settings, desk, once, reread, clock));
     super::end(runtime, matches!(ended, Ok(Ended::AtOnce)));
     ended
@@ -67,6 +74,7 @@ pub(super) async fn work(
         finished: finished.clone(),
         notices: desk.notices.clone(),
     };
+    let log = desk.log.clone();
     let signals = signals::listen(listener, supervisor.clone());
     let talk = Talk {
         log: desk.log.clone(),
@@ -103,16 +111,20 @@ pub(super) async fn work(
     if let Some(failure) = supervisor.fatal() {
         return Ok(Ended::Broken(failure.to_string()));
     }
-    Ok(outcome(&last, once))
+    Ok(outcome(&last, once, !once || log.input_is_through()))
 }
 
-/// `once`: everything was to be delivered.
-fn outcome(last: &Status, once: bool) -> Ended {
+/// `once`: everything was to be delivered. `through`: all of standard input is in files whose ends are known.
+fn outcome(last: &Status, once: bool, through: bool) -> Ended {
     if once && let Some(reason) = report::nothing_readable(last) {
         return Ended::Failed(reason);
     }
     if once && let Some(left) = report::undelivered(last) {
         return Ended::Failed(left);
+    }
+    if !through {
+        let text = "not all of standard input could be read; it stays in the intake folder and comes at the next start";
+        return Ended::Failed(text.to_owned());
     }
     match report::damage(last) {
         Some(figures) => Ended::Damaged(figures),
@@ -124,7 +136,8 @@ fn outcome(last: &Status, once: bool) -> Ended {
 #[derive(Clone)]
 struct Talk {
     log: Log,
-    console: Console,
+    /// Where there is one.
+    console: Option<Console>,
     status: watch::Receiver<Arc<Status>>,
     once: bool,
     finished: CancellationToken,
@@ -132,11 +145,8 @@ struct Talk {
 
 impl Talk {
     async fn run(mut self) {
-        let bar = (self.once && std::io::stderr().is_terminal()).then(progress_bar);
-        let say = |line: String| match &bar {
-            Some(bar) => bar.suspend(|| stderr::line(format_args!("logwarden: {line}"))),
-            None => stderr::line(format_args!("logwarden: {line}")),
-        };
+        let say = |line: String| stderr::line(format_args!("logwarden: {line}"));
+        let bar = self.console.filter(|_| self.once && std::io::stderr().is_terminal());
         let (mut told, mut notices) = (Arc::new(Status::default()), Vec::new());
         let mut last_summary = String::new();
         let mut due = tokio::time::interval(SUMMARY);
@@ -144,7 +154,6 @@ impl Talk {
             let ended = tokio::select! {
                 () = self.finished.cancelled() => true,
                 changed = self.status.changed() => changed.is_err(),
-                () = self.console.changed() => false,
                 _ = due.tick() => {
                     let now = report::summary(&self.status.borrow());
                     if bar.is_none() && now != last_summary {
@@ -154,31 +163,21 @@ impl Talk {
                     false
                 }
             };
-            self.console.take().into_iter().for_each(&say);
             let now = self.status.borrow_and_update().clone();
             let of_files = self.log.notices();
-            report::new_notices(&notices, &of_files).into_iter().for_each(&say);
-            report::changes(&told, &now).into_iter().for_each(&say);
-            if let Some(bar) = &bar {
+            report::new_notices(&notices, &of_files).into_iter().for_each(say);
+            report::changes(&told, &now).into_iter().for_each(say);
+            if let Some(console) = &bar {
                 let (done, all) = report::progress(&now);
-                bar.set_length(all);
-                bar.set_position(done);
+                console.progress(done, all);
             }
             (told, notices) = (now, of_files);
             if ended {
                 break;
             }
         }
-        if let Some(bar) = bar {
-            bar.finish_and_clear();
+        if let Some(console) = bar {
+            console.end_progress();
         }
     }
-}
-
-fn progress_bar() -> indicatif::ProgressBar {
-    let style = indicatif::ProgressStyle::with_template(
-        "{bar:40} {bytes}/{total_bytes}  {bytes_per_sec}  {eta} left",
-    )
-    .expect("the template is right");
-    indicatif::ProgressBar::new(0).with_style(style)
 }

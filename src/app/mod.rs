@@ -6,6 +6,7 @@ pub mod board;
 pub mod console;
 pub mod control;
 pub mod engine;
+pub mod folders;
 pub mod headless;
 pub mod identity;
 mod intake;

@@ -60,7 +60,7 @@ fn sink_change(before: Option<&SinkStatus>, now: &SinkStatus) -> Option<String> 
     if before.is_some_and(|before| kind(before) == kind(now)) {
         return None;
     }
-    let error = now.last_error.as_deref().map(clean).unwrap_or_default();
+    let error = now.last_error.as_deref().map(clean).unwrap_or_else(|| "not delivered".to_owned());
     let waiting = format!("{} wait in the files", bytes::size(now.behind_bytes));
     match &now.state {
         // The program ends, and says so itself.
@@ -167,11 +167,11 @@ pub fn undelivered(status: &Status) -> Option<String> {
     let left: Vec<String> = left
         .map(|sink| {
             let why = sink.blocked.as_deref().or(sink.last_error.as_deref());
-            let why = why.map(clean).unwrap_or_default();
+            let why = why.map(|why| format!(": {}", clean(why))).unwrap_or_default();
             if broke(sink) {
-                return format!("sink {}: {why}", sink.name);
+                return format!("sink {}{why}", sink.name);
             }
-            format!("{} are not in {}: {why}", bytes::size(sink.behind_bytes), sink.name)
+            format!("{} are not in {}{why}", bytes::size(sink.behind_bytes), sink.name)
         })
         .collect();
     let again = "they stay in the files and come at the next start";
@@ -185,10 +185,14 @@ pub fn damage(status: &Status) -> Option<String> {
         (status.lost, "bytes were lost"),
         (dead, "events are dead letters"),
         (status.unopened, "files could not be read"),
+        (status.unread_input, "bytes of standard input could not be read"),
     ];
     let figures = figures.iter().filter(|(figure, _)| *figure > 0);
-    let text: Vec<String> =
+    let mut text: Vec<String> =
         figures.map(|(figure, what)| format!("{} {what}", bytes::count(*figure))).collect();
+    if status.cut_inputs > 0 {
+        text.push("standard input was cut short".to_owned());
+    }
     (!text.is_empty()).then(|| text.join(", "))
 }
 
@@ -198,4 +202,26 @@ fn path(path: &std::path::Path) -> String {
 
 fn clean(text: &str) -> String {
     sanitize::line(text).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_delivered_is_named_with_its_reason_where_there_is_one() {
+        let mut sink = SinkStatus::new("es", "elasticsearch");
+        sink.behind_bytes = 640 * 1024;
+        let check = |sink: &SinkStatus, broken: bool, expected: &str| {
+            let broken = if broken { vec![sink.name.clone()] } else { Vec::new() };
+            let status = Status { sinks: vec![sink.clone()], broken, ..Status::default() };
+            let expected = format!("{expected}; they stay in the files and come at the next start");
+            assert_eq!(undelivered(&status), Some(expected));
+        };
+        check(&sink, false, "640 KiB are not in es");
+        check(&sink, true, "sink es");
+        sink.last_error = Some("no connection".to_owned());
+        check(&sink, false, "640 KiB are not in es: no connection");
+        check(&sink, true, "sink es: no connection");
+    }
 }

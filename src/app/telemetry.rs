@@ -1,10 +1,12 @@
 //! The program's own log: on stderr without a screen, in `logwarden.log` of the state directory with one.
 //!
-//! Never holds the content of a followed log.
+//! Of the content of followed logs it holds what a screen was told and no more: the keys of alerts, which are values of
+//! fields that are not sealed. So it is for its owner alone and bounded: the file and the one before it, 8 MiB each.
 
 use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use tracing_subscriber::EnvFilter;
@@ -13,7 +15,7 @@ use tracing_subscriber::fmt::format::FmtSpan;
 use crate::base::stderr;
 use crate::state::private;
 
-/// At the start, a log above this size becomes `logwarden.log.1`.
+/// A log that has reached this size becomes `logwarden.log.1`.
 const LARGEST: u64 = 8 * 1024 * 1024;
 
 /// Without a screen.
@@ -30,7 +32,7 @@ pub fn to_stderr(level: &str) {
 
 /// With a screen, which nothing else may write on. Without a writable directory there is no own log.
 pub fn to_file(level: &str, directory: &Path) {
-    let Some(file) = open(directory) else { return };
+    let Ok(file) = OwnLog::open(directory) else { return };
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter(level))
         .with_writer(Mutex::new(file))
@@ -40,16 +42,77 @@ pub fn to_file(level: &str, directory: &Path) {
         .try_init();
 }
 
-fn open(directory: &Path) -> Option<File> {
-    private::make_folder(directory).ok()?;
-    let path = directory.join("logwarden.log");
-    if path.metadata().is_ok_and(|metadata| metadata.len() > LARGEST) {
-        std::fs::rename(&path, directory.join("logwarden.log.1")).ok()?;
+/// Our own log file: two of at most [`LARGEST`] bytes and a line.
+#[derive(Debug)]
+struct OwnLog {
+    file: File,
+    path: PathBuf,
+    length: u64,
+}
+
+impl OwnLog {
+    fn open(directory: &Path) -> io::Result<OwnLog> {
+        private::make_folder(directory)?;
+        OwnLog::open_file(directory.join("logwarden.log"))
     }
-    OpenOptions::new().create(true).append(true).mode(0o600).open(path).ok()
+
+    fn open_file(path: PathBuf) -> io::Result<OwnLog> {
+        let file = OpenOptions::new().create(true).append(true).mode(0o600).open(&path)?;
+        let length = file.metadata()?.len();
+        Ok(OwnLog { file, path, length })
+    }
+
+    /// What is there becomes `logwarden.log.1`, in the place of an older one.
+    fn rotate(&mut self) -> io::Result<()> {
+        std::fs::rename(&self.path, self.path.with_extension("log.1"))?;
+        *self = OwnLog::open_file(self.path.clone())?;
+        Ok(())
+    }
+}
+
+impl Write for OwnLog {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.length >= LARGEST {
+            // Else nothing is written: better than without a bound.
+            self.rotate()?;
+        }
+        let written = self.file.write(bytes)?;
+        self.length += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
 }
 
 fn filter(level: &str) -> EnvFilter {
     // tantivy tells of every commit and merge at info.
     EnvFilter::try_new(format!("{level},tantivy=warn")).unwrap_or_else(|_| EnvFilter::new("warn"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn our_own_log_and_the_one_before_it_are_all_that_is_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut log = OwnLog::open(folder.path()).unwrap();
+        let line = [b'x'; 1 << 20];
+        for _ in 0..30 {
+            log.write_all(&line).unwrap();
+        }
+        let mut found: Vec<_> = std::fs::read_dir(folder.path())
+            .unwrap()
+            .map(|entry| entry.unwrap())
+            .map(|entry| (entry.file_name(), entry.metadata().unwrap().len() >> 20))
+            .collect();
+        found.sort();
+        assert_eq!(found, [("logwarden.log".into(), 6), ("logwarden.log.1".into(), 8)]);
+        // It goes on at the next start.
+        let mut log = OwnLog::open(folder.path()).unwrap();
+        (0..3).for_each(|_| log.write_all(&line).unwrap());
+        assert_eq!(log.length, 1 << 20);
+    }
 }

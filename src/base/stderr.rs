@@ -1,8 +1,22 @@
 //! Standard error, which may be gone: a closed terminal, or `2>&1 | head -1`. A line that cannot be written is
 //! dropped; nothing here panics or fails. `eprintln!` panics there, so nothing else writes to standard error.
+//!
+//! It may also take nothing for hours (Ctrl-S, a pipe that nobody reads). Where that must hold up nobody, a [`Taker`]
+//! gets every text instead, and writes it from a thread of its own.
 
 use std::fmt::Display;
 use std::io::{self, Write};
+use std::sync::OnceLock;
+
+/// Takes a text without waiting.
+pub type Taker = Box<dyn Fn(String) + Send + Sync>;
+
+static TAKER: OnceLock<Taker> = OnceLock::new();
+
+/// From now on, until the process ends, this one gets every text. A second one is not asked.
+pub fn hand_to(taker: Taker) {
+    let _ = TAKER.set(taker);
+}
 
 /// Writes this and a line end, in one piece.
 pub fn line(text: impl Display) {
@@ -11,7 +25,15 @@ pub fn line(text: impl Display) {
 
 /// Writes this as it is: a question whose answer is typed behind it.
 pub fn text_as_is(text: impl Display) {
-    write_to(&mut io::stderr(), &text.to_string());
+    match TAKER.get() {
+        Some(taker) => taker(text.to_string()),
+        None => write_now(&text.to_string()),
+    }
+}
+
+/// For the thread that writes for all others: waits until it is taken.
+pub fn write_now(text: &str) {
+    write_to(&mut io::stderr(), text);
 }
 
 fn write_to(out: &mut dyn Write, text: &str) {
@@ -25,12 +47,11 @@ pub struct Lossy;
 
 impl Write for Lossy {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let _ = io::stderr().write_all(bytes);
+        text_as_is(String::from_utf8_lossy(bytes));
         Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        let _ = io::stderr().flush();
         Ok(())
     }
 }

@@ -19,6 +19,12 @@ pub struct Status {
     /// Bytes destroyed by truncation or deletion before everybody had read them, since the start.
     #[serde(default)]
     pub lost: u64,
+    /// Bytes of standard input that were no text or could not be unpacked, since the start.
+    #[serde(default)]
+    pub unread_input: u64,
+    /// Compressed inputs that ended early.
+    #[serde(default)]
+    pub cut_inputs: u64,
     pub sinks: Vec<SinkStatus>,
     /// Sinks whose worker broke, by a fault of ours, and is not at work again.
     #[serde(default)]

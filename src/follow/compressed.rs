@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::base::bytes;
 use crate::base::guarded::ReadAt;
@@ -75,6 +76,31 @@ fn ended_early(done: u64, error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::UnexpectedEof => format!("it is cut short {at}; what stands before is read"),
         _ => format!("it is damaged {at} ({error}); what stands before is read"),
+    }
+}
+
+/// Counts what is taken, not what is read ahead.
+pub(in crate::follow) struct Counted<'c, R> {
+    pub input: R,
+    pub taken: &'c AtomicU64,
+}
+
+impl<R: BufRead> Read for Counted<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.input.read(buffer)?;
+        self.taken.fetch_add(read as u64, Ordering::AcqRel);
+        Ok(read)
+    }
+}
+
+impl<R: BufRead> BufRead for Counted<'_, R> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        self.input.fill_buf()
+    }
+
+    fn consume(&mut self, count: usize) {
+        self.taken.fetch_add(count as u64, Ordering::AcqRel);
+        self.input.consume(count);
     }
 }
 

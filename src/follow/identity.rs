@@ -100,20 +100,25 @@ impl Head {
 
     /// Compressed or otherwise not text, by its first bytes; what it is.
     pub fn binary(&self) -> Option<&'static str> {
-        const MAGIC: [(&[u8], &str); 10] = [
-            (b"\x1f\x8b", "gzip data"),
-            (b"\x28\xb5\x2f\xfd", "zstd data"),
-            (b"\xfd7zXZ\0", "xz data"),
-            (b"BZh", "bzip2 data"),
-            (b"PK\x03\x04", "a zip archive"),
-            (b"\x7fELF", "a program"),
-            (b"\x89PNG", "an image"),
-            (b"SQLite format 3\0", "a database"),
-            (b"LPKSHHRH", "a systemd journal"),
-            (b"%PDF-", "a PDF document"),
-        ];
-        MAGIC.iter().find(|(magic, _)| self.bytes.starts_with(magic)).map(|(_, what)| *what)
+        binary(&self.bytes)
     }
+}
+
+/// What begins so is no text: what it is.
+pub fn binary(head: &[u8]) -> Option<&'static str> {
+    const MAGIC: [(&[u8], &str); 10] = [
+        (b"\x1f\x8b", "gzip data"),
+        (b"\x28\xb5\x2f\xfd", "zstd data"),
+        (b"\xfd7zXZ\0", "xz data"),
+        (b"BZh", "bzip2 data"),
+        (b"PK\x03\x04", "a zip archive"),
+        (b"\x7fELF", "a program"),
+        (b"\x89PNG", "an image"),
+        (b"SQLite format 3\0", "a database"),
+        (b"LPKSHHRH", "a systemd journal"),
+        (b"%PDF-", "a PDF document"),
+    ];
+    MAGIC.iter().find(|(magic, _)| head.starts_with(magic)).map(|(_, what)| *what)
 }
 
 /// The mark at `offset`; `None` where the file is shorter.

@@ -71,7 +71,19 @@ pub(in crate::follow) struct Incoming {
     open: AtomicUsize,
     /// It is to be delivered, though it was only looked at first.
     kept: AtomicBool,
+    /// A segment is being unpacked, or is about to be.
+    unpacked: AtomicBool,
+    lost: Mutex<InputLoss>,
     segments: Mutex<Segments>,
+}
+
+/// What came by standard input and could not be read, since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct InputLoss {
+    /// No text, or compressed and damaged: bytes as they came.
+    pub unread: u64,
+    /// Compressed streams that ended early.
+    pub cut: u64,
 }
 
 #[derive(Debug, Default)]
@@ -86,8 +98,7 @@ struct Segments {
 
 impl Incoming {
     pub fn new(open: bool) -> Self {
-        let (open, kept) = (AtomicUsize::new(usize::from(open)), AtomicBool::new(false));
-        Incoming { open, kept, segments: Mutex::default() }
+        Incoming { open: AtomicUsize::new(usize::from(open)), ..Incoming::default() }
     }
 
     pub fn keep(&self) {
@@ -113,6 +124,24 @@ impl Incoming {
         !self.is_open() && segments.made.iter().all(|place| segments.ended.contains(place))
     }
 
+    pub fn set_unpacked(&self, unpacked: bool) {
+        self.unpacked.store(unpacked, Ordering::Release);
+    }
+
+    /// A segment is being unpacked, or is about to be.
+    pub fn is_unpacked(&self) -> bool {
+        self.unpacked.load(Ordering::Acquire)
+    }
+
+    pub fn count_loss(&self, more: InputLoss) {
+        let mut lost = self.lost.lock().expect("no holder of the losses panics");
+        *lost = InputLoss { unread: lost.unread + more.unread, cut: lost.cut + more.cut };
+    }
+
+    pub fn lost(&self) -> InputLoss {
+        *self.lost.lock().expect("no holder of the losses panics")
+    }
+
     /// Nothing more of it will be read: it has ended, or is no text.
     pub fn note_end(&self, place: Place) -> bool {
         self.segments().ended.insert(place)
@@ -136,6 +165,8 @@ impl Incoming {
 
     pub fn begin(&self, place: Place) {
         let mut segments = self.segments();
+        // Another one had it before, which is gone: file systems give an inode to the next file at once.
+        segments.ended.remove(&place);
         segments.made.push(place);
         segments.current.push((place, 0));
     }

@@ -13,7 +13,7 @@ use super::changes::Changes;
 use super::destroyed::destroyed;
 use super::follower::{Follower, PART};
 use super::identity;
-use super::intake::Input;
+use super::intake::{Input, InputLoss};
 use super::reader;
 use super::shared::Shared;
 use super::types::{Change, LogConfig, Read};
@@ -115,6 +115,16 @@ impl Log {
     /// Every input has ended, and all that came is in files whose ends are known.
     pub fn input_is_through(&self) -> bool {
         self.shared.incoming.is_through()
+    }
+
+    /// What came by standard input is being unpacked.
+    pub fn input_is_unpacked(&self) -> bool {
+        self.shared.incoming.is_unpacked()
+    }
+
+    /// What came by standard input and could not be read, since the start.
+    pub fn input_loss(&self) -> InputLoss {
+        self.shared.incoming.lost()
     }
 
     /// Somebody asked for what is here to be delivered: standard input is then more than looked at.

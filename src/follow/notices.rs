@@ -1,5 +1,7 @@
 //! What the operator is told about files: what, where, what happens now, what to do.
 
+pub(in crate::follow) mod input;
+
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -32,6 +34,8 @@ pub(in crate::follow) enum Topic {
     Stuck(PathBuf),
     State,
     Intake,
+    /// A segment of standard input that was not read, or not all of it.
+    Unread(PathBuf),
     Rest(GenerationId),
 }
 
@@ -380,17 +384,6 @@ pub(in crate::follow) fn rest_unreadable(path: &Path, error: &io::Error) -> Stri
         "cannot read what is kept of {}, which was deleted ({error}); it waits; mend the intake folder \
          and start again",
         shown(path)
-    )
-}
-
-pub(in crate::follow) fn input_broken(error: &io::Error) -> String {
-    format!("cannot read standard input any more ({error}); what came before is delivered")
-}
-
-pub(in crate::follow) fn input_lost(bytes: u64) -> String {
-    format!(
-        "{} of standard input were read and could not be kept before the end: they are lost",
-        bytes::size(bytes)
     )
 }
 

@@ -123,6 +123,8 @@ impl Follower {
                 true
             }
             Progress::Cut if !last_call && tracked.quiet_for(now) < SUSPECTED => false,
+            // What is said of standard input is said when it has ended.
+            Progress::Cut | Progress::Corrupt(_) if tracked.segment => true,
             Progress::Cut => {
                 self.say_packed(id, Level::Warning, |path| notices::cut_short(path, size));
                 true
@@ -285,10 +287,14 @@ impl Follower {
         if !self.shared.once() {
             return;
         }
-        self.unpacker.finish();
-        for id in self.catalog.ids() {
-            if self.catalog.get(id).is_some_and(|tracked| tracked.packed.is_some()) {
-                self.look(id);
+        // One that was unpacked while standard input was open may hold more now: two looks find it, and it is unpacked
+        // anew.
+        for _ in 0..3 {
+            self.unpacker.finish();
+            for id in self.catalog.ids() {
+                if self.catalog.get(id).is_some_and(|tracked| tracked.packed.is_some()) {
+                    self.look(id);
+                }
             }
         }
     }

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::thread::JoinHandle;
 use std::time::SystemTime;
 
-use super::compressed::{At, Compression};
+use super::compressed::{At, Compression, Counted};
 use super::watch::Bell;
 use crate::base::guarded::{self, File};
 use crate::base::{OnPanic, Supervisor};
@@ -54,6 +54,8 @@ pub(in crate::follow) struct Packed {
     state: Mutex<(Progress, Version)>,
     /// Bytes of the copy.
     size: AtomicU64,
+    /// Bytes of the original that the decoder took.
+    taken: AtomicU64,
     /// Of all copies.
     used: Arc<AtomicU64>,
 }
@@ -75,6 +77,11 @@ impl Packed {
         self.size.load(Ordering::Acquire)
     }
 
+    /// Bytes of the original that the last try did not come to.
+    pub fn not_taken(&self) -> u64 {
+        self.version().0.saturating_sub(self.taken.load(Ordering::Acquire))
+    }
+
     pub fn version_now(&self) -> Version {
         let metadata = self.original.metadata().ok();
         (metadata.as_ref().map_or(0, |m| m.len()), metadata.and_then(|m| m.modified().ok()))
@@ -87,6 +94,8 @@ impl Packed {
     /// Writes the copy, from the beginning; what it held of an earlier try is the same.
     fn unpack(&self, room: u64, stop: &dyn Fn() -> bool) -> Progress {
         let input = BufReader::with_capacity(64 * 1024, At { file: &*self.original, offset: 0 });
+        self.taken.store(0, Ordering::Release);
+        let input = Counted { input, taken: &self.taken };
         let mut done = 0;
         let progress = match self.compression.unpack(input) {
             Ok(mut input) => self.copy_all(&mut *input, room, stop, &mut done),
@@ -211,6 +220,7 @@ impl Unpacker {
             compression,
             state: Mutex::new((Progress::Unfinished, (0, None))),
             size: AtomicU64::new(0),
+            taken: AtomicU64::new(0),
             used: self.used.clone(),
         });
         self.again(id, &packed);

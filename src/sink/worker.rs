@@ -297,6 +297,7 @@ impl Worker {
                 let stuck = self.in_trouble() || !self.mode.may_deliver() || !works;
                 self.now >= until || is_through || (stuck && !self.is_busy())
             }
+            None if works && !self.lanes.are_through() => false,
             None if self.mode.is_once() && !self.is_busy() && self.is_hopeless() => true,
             None => is_through && self.mode.is_over(),
         }

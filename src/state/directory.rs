@@ -12,12 +12,17 @@ use crate::base::Timestamp;
 
 const LOCK: &str = "lock";
 
+/// An engine has used this directory before.
+pub fn is_state(directory: &Path) -> bool {
+    directory.join(LOCK).exists()
+}
+
 /// Makes the directory (mode 0700) where there is none. One that was ours before is closed to others, with the folders
 /// in it; any other is left as it is.
 pub(super) fn prepare(directory: &Path, notices: &mut Vec<String>) -> Result<(), StateError> {
     let failed = |source| StateError::Directory { directory: directory.into(), source };
     private::make_folder(directory).map_err(failed)?;
-    if directory.join(LOCK).exists() {
+    if is_state(directory) {
         notices.extend(private::close_folder(directory));
         let entries = fs::read_dir(directory).map_err(failed)?.filter_map(Result::ok);
         let folders = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));

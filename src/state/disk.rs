@@ -29,6 +29,9 @@ const META_VERSION: &str = "version";
 const META_JOURNAL: &str = "journal";
 
 type Bytes<'a> = TableDefinition<'a, &'static [u8], &'static [u8]>;
+type TableOfBytes = redb::ReadOnlyTable<&'static [u8], &'static [u8]>;
+/// Key and row.
+type RowOfBytes = (Vec<u8>, Vec<u8>);
 
 /// Names of version 1 and 2 stand for tables with other keys.
 fn name_in_database(table: &str) -> String {
@@ -105,11 +108,7 @@ impl Disk {
     }
 
     /// The first `most` of these rows, by their keys.
-    pub fn range(
-        &mut self,
-        range: &NameRange,
-        most: usize,
-    ) -> Result<Vec<(Vec<u8>, Vec<u8>)>, DiskError> {
+    pub fn range(&mut self, range: &NameRange, most: usize) -> Result<Vec<RowOfBytes>, DiskError> {
         self.with_database(|database| {
             let transaction = database.begin_read().map_err(redb::Error::from)?;
             let Some(table) = open(&transaction, range.table)? else { return Ok(Vec::new()) };
@@ -224,10 +223,7 @@ fn read_all(database: &Database) -> Result<(Changes, Option<Base>), DiskError> {
 }
 
 /// `None`: nothing was ever written to it.
-fn open(
-    transaction: &ReadTransaction,
-    table: &str,
-) -> Result<Option<redb::ReadOnlyTable<&'static [u8], &'static [u8]>>, DiskError> {
+fn open(transaction: &ReadTransaction, table: &str) -> Result<Option<TableOfBytes>, DiskError> {
     match transaction.open_table(Bytes::new(&name_in_database(table))) {
         Ok(table) => Ok(Some(table)),
         Err(TableError::TableDoesNotExist(_)) => Ok(None),

@@ -177,6 +177,7 @@ mod storage;
 mod store;
 mod tables;
 
+pub use directory::is_state;
 pub use error::StateError;
 pub use puts::Puts;
 pub use store::{Claim, Store};

@@ -52,17 +52,51 @@ impl Bench {
     }
 }
 
+/// Names this process as the one that has a umask of 0.
+const UNMASKED: &str = "TEST_HOME_OF_UNMASKED";
+
+/// `main` sets a umask; each folder and file of ours is made for its owner without it, too.
 #[test]
 fn folders_and_files_of_an_engine_are_for_their_owner() {
+    if let Some(home) = std::env::var_os(UNMASKED) {
+        return run_unmasked(Path::new(&home));
+    }
     let bench = Bench::new();
-    bench.once();
+    let itself = std::env::current_exe().unwrap();
+    let name = "private::folders_and_files_of_an_engine_are_for_their_owner";
+    let mut shell = std::process::Command::new("sh");
+    shell.args(["-c", "umask 000; exec \"$0\" --exact \"$1\" --nocapture"]).arg(itself).arg(name);
+    let output = run(shell.env(UNMASKED, bench.home.path()).current_dir(bench.home.path()));
+    assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
     let mut found = Vec::new();
     modes(&bench.state, &mut found);
     modes(&bench.home.path().join("out.jsonl"), &mut found);
     modes(&bench.home.path().join("out.jsonl.cursor"), &mut found);
     assert!(found.iter().any(|(path, _)| path.ends_with("archive/meta.json")), "{found:?}");
-    let loose: Vec<_> = found.iter().filter(|(_, mode)| mode & 0o077 != 0).collect();
+    // The files of the index are made by tantivy; nobody else comes into their folder.
+    let of_tantivy = |path: &Path| path.parent().is_some_and(|above| above.ends_with("archive"));
+    let loose = found.iter().filter(|(_, mode)| mode & 0o077 != 0);
+    let loose: Vec<_> = loose.filter(|(path, _)| path.is_dir() || !of_tantivy(path)).collect();
     assert!(loose.is_empty(), "{loose:?}");
+    // And with what `main` does.
+    let bench = Bench::new();
+    bench.once();
+    let mut found = Vec::new();
+    modes(&bench.state, &mut found);
+    assert!(found.iter().all(|(_, mode)| mode & 0o077 == 0), "{found:?}");
+}
+
+/// All of the program but `main`.
+fn run_unmasked(home: &Path) {
+    let umask = rustix::process::umask(rustix::fs::Mode::empty());
+    assert!(umask.is_empty());
+    let (state, config) = (home.join("state"), home.join("config.toml"));
+    let mut arguments: Vec<std::ffi::OsString> =
+        ["logwarden", "--no-ui", "--once"].map(Into::into).into();
+    arguments.extend(["--state-dir".into(), state.into(), "--config".into(), config.into()]);
+    arguments.push("app.log".into());
+    let code = logwarden::cli::main(arguments);
+    assert_eq!(format!("{code:?}"), format!("{:?}", std::process::ExitCode::SUCCESS));
 }
 
 #[test]
@@ -89,12 +123,62 @@ fn folders_that_others_can_use_are_named_by_check_and_closed_by_the_engine() {
     assert!(!text(&bench.command(&["check"]).stdout).contains("other users"));
 }
 
-/// A folder that is none of ours, as `/tmp`.
+/// Where they are without `--state-dir`: each in a folder of this user.
+#[test]
+fn every_folder_that_check_names_is_closed_by_the_next_start() {
+    let bench = Bench::new();
+    let home = bench.home.path();
+    let command = |arguments: &[&str]| {
+        let mut command = logwarden(home);
+        run(command.arg("--config").arg(home.join("config.toml")).args(arguments))
+    };
+    let folders = [
+        "state/logwarden",
+        "state/logwarden/log",
+        "cache/logwarden",
+        "data/logwarden/archive",
+        "data/logwarden/intake",
+    ];
+    let once = || text(&command(&["--no-ui", "--once", "app.log"]).stderr);
+    once();
+    for folder in folders.map(|folder| home.join(folder)) {
+        fs::create_dir_all(&folder).unwrap();
+        fs::set_permissions(&folder, Permissions::from_mode(0o755)).unwrap();
+    }
+    let checked = text(&command(&["check"]).stdout);
+    for folder in folders.map(|folder| home.join(folder)) {
+        let wanted =
+            format!("{}: other users can use it (mode 0755); it is closed when", folder.display());
+        assert!(checked.contains(&wanted), "{folder:?}: {checked}");
+    }
+    let said = once();
+    for folder in folders.map(|folder| home.join(folder)) {
+        let mode = fs::metadata(&folder).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode, 0o700, "{folder:?}: {said}");
+        assert!(
+            said.contains(&format!("{} could be used by other users", folder.display())),
+            "{said}"
+        );
+    }
+    assert!(!text(&command(&["check"]).stdout).contains("other users"));
+}
+
+/// A folder that is none of ours, as `/tmp`. What `check` says of it is what the engine does.
 #[test]
 fn a_folder_that_was_no_state_before_keeps_its_rights() {
     let bench = Bench::new();
     fs::create_dir(&bench.state).unwrap();
     fs::set_permissions(&bench.state, Permissions::from_mode(0o755)).unwrap();
+    let log = bench.state.join("log");
+    fs::create_dir(&log).unwrap();
+    fs::set_permissions(&log, Permissions::from_mode(0o755)).unwrap();
+    let checked = text(&bench.command(&["check"]).stdout);
+    for folder in [&bench.state, &log] {
+        let wanted =
+            format!("{}: other users can use it (mode 0755); close it with", folder.display());
+        assert!(checked.contains(&wanted), "{checked}");
+    }
     bench.once();
+    assert_eq!(fs::metadata(&log).unwrap().permissions().mode() & 0o777, 0o755);
     assert_eq!(fs::metadata(&bench.state).unwrap().permissions().mode() & 0o777, 0o755);
 }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -269,4 +269,43 @@ fn a_stop_during_a_reload_is_obeyed() {
     assert_eq!(bench.assert_cursors_are_honest([]), 0);
     assert_eq!(bench.once().0, Some(0));
     assert_each_once(&fake.documents(), 1, 100);
+}
+
+/// What was told is not told once more because a rule that has nothing to do with it is new.
+#[test]
+fn a_reload_tells_no_alert_again() {
+    let rule = |name: &str, query: &str| {
+        format!("[rule.{name}]\nwhere = \"{query}\"\ncount = 2\nwindow = \"1m\"\n")
+    };
+    let off = "enabled = false\nurls = [\"http://localhost:1\"]\n[sink.stdout]\n";
+    let errors = format!("{off}{}", rule("errors", "level:error"));
+    let bench = Bench::new(&errors);
+    bench.append("a.log", "2024-01-01T00:00:00Z INFO begins\n");
+    let engine = started(&bench);
+    let fired = || engine.said().matches("error: errors fires").count();
+    let mut hours = 1..;
+    // What is written before the rules have read what was there counts as history, so one after the other.
+    let mut next_incident = |told: usize| {
+        let mut due = Instant::now();
+        wait_for("an incident that is told", PATIENCE, || {
+            if Instant::now() >= due {
+                let hour = hours.next().expect("without end");
+                let at = |time| format!("2024-01-{:02}T{:02}:{time}Z", 1 + hour / 24, hour % 24);
+                let lines = [("00:00", "ERROR"), ("00:01", "ERROR"), ("10:01", "INFO")];
+                let lines = lines.map(|(time, level)| format!("{} {level} news\n", at(time)));
+                bench.append("a.log", &lines.concat());
+                due = Instant::now() + Duration::from_millis(300);
+            }
+            (fired() >= told).then_some(())
+        });
+    };
+    next_incident(1);
+    bench.configure(&format!("{errors}{}", rule("other", "message:nothing")));
+    assert!(reload(&engine).contains("rules: changed"));
+    next_incident(fired() + 1);
+    let said = engine.said();
+    let told: Vec<&str> = said.lines().filter(|line| line.contains("errors fires")).collect();
+    let once: std::collections::BTreeSet<&str> = told.iter().copied().collect();
+    assert_eq!(told.len(), once.len(), "{said}");
+    assert!(engine.terminate().success());
 }

@@ -216,23 +216,68 @@ fn an_input_that_cannot_be_delivered_ends_with_code_1() {
     assert_eq!(fs::read_to_string(output).unwrap().lines().count(), 10);
 }
 
-/// Binary data is no log: it is said, and it is no reason to wait for ever.
+/// Binary data is no log: it is said, it is no reason to wait for ever, and the code says that it was not delivered.
 #[test]
 fn an_input_that_is_no_text_is_an_end_too() {
-    let home = tempfile::tempdir().unwrap();
-    let state = home.path().join("state");
-    let mut engine = piped(home.path(), &state, &[]);
-    let mut input = engine.input();
-    input.write_all(&(0..100_000u32).flat_map(u32::to_le_bytes).collect::<Vec<_>>()).unwrap();
-    drop(input);
-    engine.ended();
-    // As a compressed stream begins, and goes on otherwise; and one that is whole.
-    for bytes in [b"\x1f\x8b\x08\x00 is no stream\n".to_vec(), gzip(lines(0..10).as_bytes())] {
-        let mut engine = piped(home.path(), &state, &[]);
-        engine.input().write_all(&bytes).unwrap();
-        engine.ended();
+    let raw: Vec<u8> = (0..100_000u32).flat_map(u32::to_le_bytes).collect();
+    let program = [b"\x7fELF\n", &raw[..]].concat();
+    let whole = gzip(lines(0..10).as_bytes());
+    let many = gzip(lines(10..50_000).as_bytes());
+    let damaged = [&gzip(lines(10..20).as_bytes())[..], b"and then nothing that was compressed\n"];
+    let inputs: [(&str, &[u8], i32, &str); 7] = [
+        // It begins as a log might: read as lines.
+        ("raw", &raw, 0, "does not look like text"),
+        ("a program", &program, 3, "400,005 bytes of standard input could not be read"),
+        ("no stream", b"\x1f\x8b\x08\x00 is no stream\n", 3, "bytes of standard input could not"),
+        ("a compressed program", &gzip(&program), 3, "bytes of standard input could not be read"),
+        ("whole", &whole, 0, ""),
+        ("damaged", &damaged.concat(), 3, "bytes of standard input could not be read"),
+        ("cut", &many[..many.len() / 2], 3, "standard input was cut short"),
+    ];
+    for arguments in [&[][..], &["--once"]] {
+        for (name, bytes, code, words) in inputs {
+            let home = tempfile::tempdir().unwrap();
+            let state = home.path().join("state");
+            let mut engine = piped(home.path(), &state, arguments);
+            engine.input().write_all(bytes).unwrap();
+            let said = home.path().join("engine.stderr");
+            let ended = engine.ended();
+            let said = fs::read_to_string(said).unwrap();
+            assert_eq!(ended.code(), Some(code), "{name} {arguments:?}: {said}");
+            assert!(said.contains(words), "{name} {arguments:?}: {said}");
+            assert!(!said.contains("leave it out of the paths"), "{name}: {said}");
+            // Nothing is left that the next run would meet.
+            assert_eq!(segments(&state), Vec::<std::path::PathBuf>::new(), "{name}: {said}");
+            let found = archived(home.path(), &state, "seq:*");
+            match name {
+                "whole" | "damaged" => assert_eq!(found, 10, "{name}: {said}"),
+                "cut" => assert!(found > 0, "{said}"),
+                _ => assert_eq!(found, 0, "{name}: {said}"),
+            }
+        }
     }
-    assert_eq!(archived(home.path(), &state, "seq:*"), 10);
+}
+
+/// As `cat *.gz | logwarden -`: also what comes when the first stream is read already.
+#[test]
+fn compressed_streams_that_come_one_after_the_other_are_all_delivered() {
+    for arguments in [&[][..], &["--once"]] {
+        let home = tempfile::tempdir().unwrap();
+        let state = home.path().join("state");
+        let mut engine = piped(home.path(), &state, arguments);
+        let mut input = engine.input();
+        input.write_all(&gzip(lines(0..10).as_bytes())).unwrap();
+        wait_for("the first stream", PATIENCE, || {
+            (archived(home.path(), &state, "*") == 10).then_some(())
+        });
+        input.write_all(&gzip(lines(10..20).as_bytes())).unwrap();
+        drop(input);
+        let said = home.path().join("engine.stderr");
+        let ended = engine.ended();
+        assert!(ended.success(), "{arguments:?}: {}", fs::read_to_string(said).unwrap());
+        assert_eq!(archived_numbers(home.path(), &state), (0..20).map(|n| (n, 1)).collect());
+        assert_eq!(segments(&state), Vec::<std::path::PathBuf>::new());
+    }
 }
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {

@@ -4,7 +4,8 @@ use std::io::Read;
 use std::process::{Child, ChildStdout, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::bench::{Bench, lines};
+use crate::bench::{Bench, line, lines};
+use crate::fake_elasticsearch::FakeElasticsearch;
 use crate::program::{Engine, archived, logwarden, send_signal, wait_for};
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -135,4 +136,63 @@ fn a_standard_error_that_is_gone_changes_nothing() {
         let ended = wait_for("its end", PATIENCE, || child.try_wait().unwrap());
         assert!(matches!(ended.code(), Some(1 | 2)), "{wrong:?}: {ended}");
     }
+}
+
+/// As Ctrl-S on the terminal, or `2>&1 >/dev/null | a program that reads nothing`.
+#[test]
+fn a_standard_error_that_nobody_reads_holds_nothing_up() {
+    for signals in [1, 2] {
+        let fake = FakeElasticsearch::start();
+        let bench = Bench::new(&format!("urls = [\"{}\"]", fake.url()));
+        bench.append("a.log", &lines(1, 0..10));
+        let (unread, full) = std::io::pipe().unwrap();
+        fill(&full);
+        let mut command = bench.command(&["--log-level", "debug"]);
+        let mut child = command.stdout(Stdio::null()).stderr(full).spawn().expect("it starts");
+        let arrived = |count| {
+            wait_for("every line", PATIENCE, || (fake.count() >= count).then_some(()));
+        };
+        arrived(10);
+        // A name that no server takes: that it is changed is said where it is encoded.
+        bench.append("a.log", &line(1, 10).replace("\"message\"", "\"a..b\":1,\"message\""));
+        arrived(11);
+        bench.append("a.log", &lines(1, 11..60));
+        arrived(60);
+        let asked = Instant::now();
+        send_signal(child.id(), "TERM");
+        let mut ended = None;
+        for more in 1..signals {
+            wait_for("the next signal", PATIENCE, || {
+                ended = child.try_wait().unwrap();
+                let due = asked.elapsed() > Duration::from_millis(1_500) * more;
+                (due || ended.is_some()).then_some(())
+            });
+            if ended.is_none() {
+                send_signal(child.id(), "TERM");
+            }
+        }
+        let ended = ended.unwrap_or_else(|| {
+            let late = || asked.elapsed() > PATIENCE;
+            let ended = wait_for("its end", 2 * PATIENCE, || match child.try_wait().unwrap() {
+                None if late() => Some(None),
+                ended => ended.map(Some),
+            });
+            ended.unwrap_or_else(|| {
+                let _ = child.kill();
+                panic!("it has not ended: {:?}", child.wait());
+            })
+        });
+        assert!(ended.success(), "{ended}");
+        drop(unread);
+    }
+}
+
+/// No byte more can be written to it without waiting.
+fn fill(pipe: &std::io::PipeWriter) {
+    let flags = rustix::fs::fcntl_getfl(pipe).unwrap();
+    rustix::fs::fcntl_setfl(pipe, flags | rustix::fs::OFlags::NONBLOCK).unwrap();
+    for size in [4096, 1] {
+        while rustix::io::write(pipe, &vec![b'x'; size]).is_ok() {}
+    }
+    rustix::fs::fcntl_setfl(pipe, flags).unwrap();
 }

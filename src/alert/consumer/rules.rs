@@ -56,6 +56,12 @@ impl Rules {
         self.finish.clone()
     }
 
+    /// Others have been at work before: what is there now is history.
+    pub fn after_others(self) -> Rules {
+        self.begun.store(true, Ordering::Relaxed);
+        self
+    }
+
     pub fn consumer(&self) -> Consumer {
         let mut work = Work::new(self.rules.clone(), &self.policy, self.once);
         work.again = self.begun.swap(true, Ordering::Relaxed);

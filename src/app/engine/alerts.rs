@@ -16,6 +16,8 @@ use crate::base::{Clock, OnPanic};
 use crate::event::Level;
 use crate::event::status::RuleStatus;
 
+/// How long a stop waits for what the rules read just now.
+const LAST_TURN: std::time::Duration = std::time::Duration::from_secs(2);
 /// What tells of them is called where a failure is told.
 const TELLER: &str = "alert messages";
 
@@ -35,11 +37,32 @@ impl Alerts {
         stop: &CancellationToken,
         tasks: &TaskTracker,
     ) -> Alerts {
+        Alerts::run(maker, settings, stop, tasks, |rules| rules)
+    }
+
+    /// After others that have told what came live until now.
+    pub fn start_again(
+        maker: &Maker,
+        settings: &Settings,
+        stop: &CancellationToken,
+        tasks: &TaskTracker,
+    ) -> Alerts {
+        Alerts::run(maker, settings, stop, tasks, Rules::after_others)
+    }
+
+    fn run(
+        maker: &Maker,
+        settings: &Settings,
+        stop: &CancellationToken,
+        tasks: &TaskTracker,
+        prepare: impl FnOnce(Rules) -> Rules,
+    ) -> Alerts {
         let (log, clock) = (maker.log.clone(), maker.clock.clone());
         let supervisor = log.supervisor();
         let policy = Arc::new(settings.privacy.policy().with_keys(maker.sealer.clone()));
         let configured = settings.rules.clone();
         let (rules, outputs) = Rules::new(log, configured, &policy, clock.clone(), maker.once);
+        let rules = prepare(rules);
         let told = Arc::new(Mutex::new((outputs.told, Bursts::default())));
         let notices = maker.notices.clone();
         let telling = move || tell(told.clone(), notices.clone(), clock.clone());
@@ -54,10 +77,15 @@ impl Alerts {
         Alerts { task: Some(tokio::spawn(consuming)), stop, finish, statuses: outputs.statuses }
     }
 
-    /// Returns when nothing of it runs any more.
+    /// Returns when nothing of it runs any more, but perhaps a reading whose result nobody hears of: rules keep nothing
+    /// that would have to be written.
     pub async fn stop(&mut self) {
         self.stop.cancel();
-        self.ended().await;
+        let late = tokio::time::timeout(LAST_TURN, self.ended()).await.is_err();
+        if let Some(task) = self.task.take().filter(|_| late) {
+            task.abort();
+            let _ = task.await;
+        }
     }
 
     /// Pends until they have ended by themselves.
@@ -66,6 +94,17 @@ impl Alerts {
             let _ = task.await;
             self.task = None;
         }
+    }
+}
+
+#[cfg(test)]
+impl Alerts {
+    /// Rules that have always more to read.
+    pub(super) fn that_read_on() -> Alerts {
+        let (stop, finish) = (CancellationToken::new(), CancellationToken::new());
+        let until = stop.clone();
+        let task = Some(tokio::spawn(async move { until.cancelled().await }));
+        Alerts { task, stop, finish, statuses: watch::channel(Vec::new()).1 }
     }
 }
 

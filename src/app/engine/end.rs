@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use super::Engine;
 use crate::app::sinks;
-use crate::event::Level;
 use crate::event::status::EngineState;
+use crate::event::{Command, Level};
 use crate::follow::{Changes, Log};
 use crate::sink::stdout::READER_GONE;
 
@@ -17,18 +17,34 @@ const LOOK: Duration = Duration::from_secs(1);
 /// What came last is in the log within milliseconds; behind that it cannot be read.
 const LONGEST_LOOK: Duration = Duration::from_secs(10);
 
-/// Pends until standard input has ended and everything that came is in the log.
+/// Pends until standard input has ended and everything that came is in the log, or cannot be read now: a folder that
+/// takes no unpacked copy, a state on a full disk.
 pub(super) async fn input_is_through(log: &Log, changes: &Changes) {
-    let mut ended: Option<Instant> = None;
+    let mut patience = Patience::default();
     while !log.input_is_through() {
+        let since = Instant::now();
         tokio::select! {
             () = changes.changed() => drop(changes.take()),
             () = tokio::time::sleep(LOOK) => {}
         }
-        // A compressed stream that is cut short, a folder that cannot be read: told as any file's.
-        if !log.input_is_open() && ended.get_or_insert_with(Instant::now).elapsed() > LONGEST_LOOK {
+        if !log.input_is_open() && patience.is_over(log.input_is_unpacked(), since.elapsed()) {
             break;
         }
+    }
+}
+
+/// How long nothing was done for what came by standard input, since it ended.
+#[derive(Debug, Default)]
+struct Patience(Duration);
+
+impl Patience {
+    /// `at_work`: it is being unpacked, which takes as long as it takes. A look that took longer than it should says
+    /// that the machine is busy or the process was stopped, not that nothing can be read.
+    fn is_over(&mut self, at_work: bool, passed: Duration) -> bool {
+        if !at_work {
+            self.0 += passed.min(LOOK);
+        }
+        self.0 > LONGEST_LOOK
     }
 }
 
@@ -73,13 +89,8 @@ impl Engine {
                 LONGEST_END.as_secs()
             );
         }
-        let ended = self.maker.log.supervisor().ended().clone();
-        if self.maker.once && !ended.is_cancelled() {
-            self.alerts.finish.cancel();
-            tokio::select! {
-                () = self.alerts.ended() => {}
-                () = ended.cancelled() => {}
-            }
+        if self.ended_by_itself {
+            self.wait_for_rules().await;
         }
         self.alerts.stop().await;
         self.commit_for_the_last_time().await;
@@ -88,6 +99,23 @@ impl Engine {
         let _ = self.state.send(EngineState::Stopped);
         self.tasks.close();
         self.tasks.wait().await;
+    }
+
+    /// Until the rules have read everything that is there, or somebody asks for the end.
+    async fn wait_for_rules(&mut self) {
+        let ended = self.maker.log.supervisor().ended().clone();
+        self.alerts.finish.cancel();
+        loop {
+            tokio::select! {
+                () = self.alerts.ended() => return,
+                () = ended.cancelled() => return,
+                command = self.orders.recv() => {
+                    if matches!(command, None | Some(Command::Stop)) {
+                        return;
+                    }
+                }
+            }
+        }
     }
 
     /// Side by side: a log that is broken keeps no position from being written.
@@ -115,5 +143,20 @@ pub(super) fn reason_of(error: tokio::task::JoinError) -> String {
     match error.try_into_panic() {
         Ok(panic) => crate::base::supervisor::reason(&*panic),
         Err(_) => "it was aborted".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_input_that_is_being_unpacked_is_waited_for_and_one_that_cannot_be_read_is_not() {
+        let mut patience = Patience::default();
+        assert!((0..1_000).all(|_| !patience.is_over(true, LOOK)), "an hour to unpack");
+        // The process was stopped meanwhile.
+        assert!(!patience.is_over(false, Duration::from_secs(3600)));
+        assert!((0..9).all(|_| !patience.is_over(false, LOOK)));
+        assert!(patience.is_over(false, LOOK));
     }
 }

@@ -61,7 +61,7 @@ impl Engine {
             let _ = tokio::task::spawn_blocking(move || log.set_sources(sources)).await;
         }
         if other_rules || reads_otherwise {
-            self.alerts = Alerts::start(&self.maker, &new, &self.stop, &self.tasks);
+            self.alerts = Alerts::start_again(&self.maker, &new, &self.stop, &self.tasks);
         }
         let text = changes(&self.settings, &new, &recipes, &left);
         self.settings = new;

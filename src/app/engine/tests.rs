@@ -275,3 +275,26 @@ fn a_screen_beside_an_engine_makes_no_key() {
 }
 
 mod watched;
+
+/// Whoever says stop is obeyed, whatever the rules have still to read.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_of_once_waits_for_no_rules() {
+    for by_itself in [false, true] {
+        let home = TempDir::new().unwrap();
+        append(home.path(), 0..10);
+        // Where it cannot be written, the sink is not through.
+        let folder = if by_itself { "" } else { "missing/" };
+        let output = home.path().join(format!("{folder}out.jsonl"));
+        let settings = settings(home.path(), output);
+        let (mut engine, commands, status) = started(&settings, true).await;
+        engine.alerts.stop().await;
+        engine.alerts = alerts::Alerts::that_read_on();
+        let running = obeying(engine, no_reload());
+        if by_itself {
+            let drains = || status.borrow().engine == EngineState::Draining;
+            eventually("every sink is through", drains).await;
+            assert!(!running.is_finished(), "it waits for the rules");
+        }
+        end(&commands, running).await;
+    }
+}

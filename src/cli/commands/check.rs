@@ -7,6 +7,7 @@ mod sources;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use crate::app::folders;
 use crate::app::settings::{Directories, Settings, SinkSettings};
 use crate::base::sanitize;
 use crate::cli::arguments::Global;
@@ -69,29 +70,21 @@ fn configuration(files: &[PathBuf]) -> Finding {
 }
 
 fn directories(directories: &Directories) -> Vec<Finding> {
-    let named = [
-        ("state directory", &directories.state),
-        ("archive directory", &directories.archive),
-        ("cache directory", &directories.cache),
-        ("intake directory", &directories.intake),
-        ("log directory", &directories.log),
-    ];
-    let find = |(name, path): (&str, &PathBuf)| Finding {
+    let find = |(name, path): (&str, &Path)| Finding {
         subject: format!("{name} {}", path.display()),
-        result: writable(path).and_then(|text| closed(path).map(|()| text)),
+        result: writable(path).and_then(|text| closed(path, directories).map(|()| text)),
     };
-    named.into_iter().map(find).collect()
+    folders::named(directories).into_iter().map(find).collect()
 }
 
 /// Only its owner may read what stands there.
-fn closed(path: &Path) -> Result<(), String> {
-    match private::loose_mode(path) {
-        Some(mode) => Err(format!(
-            "other users can use it (mode {mode:04o}); it is closed when the engine starts, or now with: chmod 700 {}",
-            path.display()
-        )),
-        None => Ok(()),
-    }
+fn closed(path: &Path, directories: &Directories) -> Result<(), String> {
+    let Some(mode) = private::loose_mode(path) else { return Ok(()) };
+    let what = match folders::is_closed_at_start(path, directories) {
+        true => "it is closed when the engine starts, or now with",
+        false => "close it with",
+    };
+    Err(format!("other users can use it (mode {mode:04o}); {what}: chmod 700 {}", path.display()))
 }
 
 /// Tries it at the nearest folder that is there.

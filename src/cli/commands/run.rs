@@ -3,6 +3,7 @@
 use std::io::IsTerminal;
 use std::sync::Arc;
 
+use crate::app::console::{Console, LAST_WORD, LAST_WORDS};
 use crate::app::engine::Reread;
 use crate::app::headless::{self, Ended};
 use crate::app::screen::{self, ScreenError};
@@ -48,7 +49,16 @@ fn reread(global: Global, watch: Watch) -> Reread {
 
 /// The engine without a screen.
 fn without_screen(settings: &Settings, once: bool, reread: &Reread) -> Exit {
-    match headless::run(settings, once, reread) {
+    let console = Console::begin();
+    let ended = headless::run(settings, once, reread, &console);
+    let wait = if matches!(ended, Ok(Ended::AtOnce)) { LAST_WORD } else { LAST_WORDS };
+    let exit = say_how_it_ended(ended);
+    console.finish(wait);
+    exit
+}
+
+fn say_how_it_ended(ended: Result<Ended, StartError>) -> Exit {
+    match ended {
         Ok(Ended::Done) => Exit::Done,
         Ok(Ended::Damaged(figures)) => {
             exit::say(format_args!("done, but {figures}"));

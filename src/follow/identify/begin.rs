@@ -99,7 +99,10 @@ impl Follower {
         };
         if looks_binary(&sample) {
             let path = tracked.handle.path();
-            let text = notices::looks_binary(&path);
+            let text = match tracked.segment {
+                true => notices::input::looks_binary(),
+                false => notices::looks_binary(&path),
+            };
             let topic = Topic::Binary(path.to_path_buf());
             self.shared.board.say(topic, Level::Warning, tracked.opened, text);
         }

@@ -253,14 +253,18 @@ impl Follower {
 
     fn refuse(&mut self, id: FileId, what: &str) {
         self.set_stage(id, Stage::Refused);
-        self.note_end_of_segment(id);
         let Some(tracked) = self.catalog.get_mut(id) else { return };
         let path = tracked.handle.path();
         let reason = format!("{what}, not text: not read");
-        tracked.handle.update(|known| known.facts.state = FileState::Unreadable { reason });
-        let text = notices::binary(&path, what);
-        let topic = Topic::Binary(path.to_path_buf());
-        self.shared.board.say(topic, Level::Warning, self.shared.clock.now(), text);
+        // What is said of standard input is said when it has ended.
+        let segment = tracked.segment;
+        let state = if segment { FileState::Ended } else { FileState::Unreadable { reason } };
+        tracked.handle.update(|known| known.facts.state = state);
+        if !segment {
+            let text = notices::binary(&path, what);
+            let topic = Topic::Binary(path.to_path_buf());
+            self.shared.board.say(topic, Level::Warning, self.shared.clock.now(), text);
+        }
         self.shared.changed();
     }
 }

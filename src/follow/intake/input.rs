@@ -122,7 +122,7 @@ impl Taker {
                 Ok(ended) => return ended,
                 Err(Some(wait)) => drop(self.stopped_within(wait)),
                 Err(None) => {
-                    self.say(Level::Error, notices::input_lost(self.buffer.len() as u64));
+                    self.say(Level::Error, notices::input::lost(self.buffer.len() as u64));
                     return false;
                 }
             }
@@ -183,7 +183,7 @@ impl Taker {
     }
 
     fn broken(&self, error: &io::Error) -> Gathered {
-        self.say(Level::Error, notices::input_broken(error));
+        self.say(Level::Error, notices::input::broken(error));
         Gathered::Ended
     }
 
@@ -200,7 +200,7 @@ impl Taker {
                 Err(error) => self.say(Level::Error, notices::intake_full(&self.folder, &error)),
             }
             if self.stopped_within(RETRY) {
-                self.say(Level::Error, notices::input_lost(self.buffer.len() as u64));
+                self.say(Level::Error, notices::input::lost(self.buffer.len() as u64));
                 return false;
             }
         }

@@ -9,7 +9,7 @@ mod rescue;
 mod segment;
 mod tend;
 
-pub use super::incoming::Intake;
+pub use super::incoming::{InputLoss, Intake};
 pub use input::Input;
 
 /// Most that is kept of deleted files, where nothing else is said: 1 GiB.

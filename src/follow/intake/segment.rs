@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 
 use crate::base::Timestamp;
 use crate::event::Encoding;
+use crate::follow::compressed::Compression;
 use crate::follow::cuts::begins_record;
-use crate::follow::identity::Place;
+use crate::follow::identity::{self, Place};
 use crate::follow::incoming::NAME;
 use crate::follow::pread::read_full;
 use crate::format::list;
@@ -26,8 +27,6 @@ pub(super) struct Segment {
     pub length: u64,
     /// The next byte begins a line.
     line_begins: bool,
-    /// Of its first bytes: what follows them says its encoding only there.
-    encoding: Encoding,
 }
 
 impl Segment {
@@ -49,31 +48,27 @@ impl Segment {
         File::open(folder)?.sync_all()?;
         File::open(intake)?.sync_all()?;
         let place = Place::of(&file.metadata()?);
-        Ok(Segment {
-            file,
-            path,
-            place,
-            length: 0,
-            line_begins: true,
-            encoding: Encoding::default(),
-        })
+        Ok(Segment { file, path, place, length: 0, line_begins: true })
     }
 
     /// All of it is durable, or none of it counts: what was written is written again by the next try.
     pub fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.file.write_all_at(bytes, self.length)?;
         self.file.sync_data()?;
-        if self.length == 0 {
-            self.encoding = Encoding::of(bytes);
-        }
         self.length += bytes.len() as u64;
         self.line_begins = bytes.last().map_or(self.line_begins, |last| *last == b'\n');
         Ok(())
     }
 
-    /// Where in `next`, which follows, a record begins; with `any`, where any line does.
+    /// Where in `next`, which follows, a record begins; with `any`, where any line does. Nowhere where its first bytes
+    /// say how all others are read: their encoding, or that they are compressed or otherwise no text.
     pub fn boundary(&self, next: &[u8], any: bool) -> io::Result<Option<usize>> {
-        if self.encoding != Encoding::Utf8 {
+        // Its beginning: the end may be the middle of a record, and look like nothing.
+        let mut sample = vec![0; self.length.min(SAMPLE) as usize];
+        let read = read_full(&self.file, &mut sample, 0)?;
+        let sample = &sample[..read];
+        let is_text = Compression::of(sample).is_none() && identity::binary(sample).is_none();
+        if Encoding::of(sample) != Encoding::Utf8 || !is_text {
             return Ok(None);
         }
         let first = match self.line_begins {
@@ -84,10 +79,7 @@ impl Segment {
         if any {
             return Ok(Some(first));
         }
-        // Its beginning: the end may be the middle of a record, and look like nothing.
-        let mut sample = vec![0; self.length.min(SAMPLE) as usize];
-        let read = read_full(&self.file, &mut sample, 0)?;
-        let format = list::detect(&sample[..read]).format;
+        let format = list::detect(sample).format;
         let mut at = first;
         while let Some(end) = memchr::memchr(b'\n', &next[at..]) {
             if begins_record(&*format, &next[at..at + end]) {

@@ -3,11 +3,13 @@
 use std::fs;
 use std::path::Path;
 
-use crate::event::FileId;
+use super::InputLoss;
 use crate::event::status::FileState;
+use crate::event::{FileId, Level};
 use crate::follow::catalog::{Stage, Tracked};
 use crate::follow::follower::Follower;
-use crate::follow::identity::Place;
+use crate::follow::identity::{Head, Place};
+use crate::follow::notices::{self, Topic};
 use crate::follow::unpack::Progress;
 use crate::state::GenerationRow;
 
@@ -17,19 +19,22 @@ impl Follower {
     }
 
     pub fn tend_intake(&mut self) {
-        if !self.shared.incoming.is_open() && !self.shared.incoming.is_through() {
-            self.note_ends_of_packed_segments();
-        }
-        let over = |tracked: &crate::follow::catalog::Tracked| {
-            let written = |place| self.shared.incoming.is_written(place);
-            tracked.segment && tracked.place().is_some_and(|place| !written(place))
+        let attended = self.catalog.attended();
+        let segments = attended.into_iter().filter_map(|id| self.catalog.get(id));
+        let segments: Vec<&Tracked> = segments.filter(|tracked| tracked.segment).collect();
+        self.shared
+            .incoming
+            .set_unpacked(segments.iter().any(|segment| is_being_unpacked(segment)));
+        let written = |segment: &Tracked| {
+            place_of(segment).is_none_or(|place| self.shared.incoming.is_written(place))
         };
-        let attended = self.catalog.attended().into_iter();
-        let files = attended.filter_map(|id| Some((id, self.catalog.get(id)?)));
-        let over: Vec<(FileId, Stage)> =
-            files.filter(|(_, t)| over(t)).map(|(id, t)| (id, t.stage)).collect();
-        for (id, stage) in over {
+        let over = segments.into_iter().filter(|segment| !written(segment));
+        let over: Vec<(FileId, Stage, bool)> = over
+            .map(|segment| (segment.handle.id, segment.stage, holds_nothing_to_read(segment)))
+            .collect();
+        for (id, stage, nothing) in over {
             match stage {
+                _ if nothing => self.remove_unread_segment(id),
                 Stage::Unsettled | Stage::Suspect => {
                     self.look(id);
                     self.last_call(id);
@@ -44,6 +49,10 @@ impl Follower {
     /// Its last record ends where it ends, for every later reading too.
     fn end_segment(&mut self, id: FileId) {
         self.look(id);
+        // More of a compressed stream has come since it was unpacked.
+        if self.catalog.get(id).is_some_and(is_being_unpacked) {
+            return;
+        }
         let Some(tracked) = self.catalog.get_mut(id) else { return };
         let (size, Some(row)) = (tracked.size, &mut tracked.row) else { return };
         let end = row.mark.offset;
@@ -68,29 +77,28 @@ impl Follower {
         self.shared.changed();
     }
 
-    /// Compressed data came in: what it holds is read from a copy, which has no place of its own.
-    fn note_ends_of_packed_segments(&self) {
-        let packed = |tracked: &Tracked| {
-            let packed = tracked.packed.as_ref().filter(|_| tracked.segment)?;
-            let done = packed.progress() != Progress::Unfinished
-                && packed.version() == packed.version_now()
-                && (packed.size() == 0 || tracked.stage == Stage::Ended);
-            let metadata = packed.original.metadata().ok().filter(|_| done)?;
-            Some(Place::of(&metadata))
-        };
-        let ended: Vec<Place> =
-            self.catalog.iter().filter_map(|(_, tracked)| packed(tracked)).collect();
-        if ended.into_iter().filter(|place| self.shared.incoming.note_end(*place)).count() > 0 {
-            self.shared.changed();
+    /// Nothing more of it will be read. What could not be is counted and said, once.
+    fn note_end_of_segment(&self, id: FileId) {
+        let Some(tracked) = self.catalog.get(id) else { return };
+        let new = place_of(tracked).is_some_and(|place| self.shared.incoming.note_end(place));
+        if !new {
+            return;
         }
+        if let Some((loss, text)) = unread(tracked) {
+            self.shared.incoming.count_loss(loss);
+            let topic = Topic::Unread(tracked.handle.path().to_path_buf());
+            self.shared.board.say(topic, Level::Error, self.shared.clock.now(), text);
+        }
+        self.shared.changed();
     }
 
-    /// Nothing more of it will be read.
-    pub fn note_end_of_segment(&self, id: FileId) {
-        let place = self.catalog.get(id).and_then(|tracked| tracked.place());
-        if place.is_some_and(|place| self.shared.incoming.note_end(place)) {
-            self.shared.changed();
-        }
+    /// No text, or a stream that holds nothing: no later run could do more with it.
+    fn remove_unread_segment(&mut self, id: FileId) {
+        self.note_end_of_segment(id);
+        let Some(tracked) = self.catalog.get(id) else { return };
+        let path = tracked.handle.path();
+        self.drop_file(id);
+        remove(&path);
     }
 
     /// The name goes, and with the next one the bytes: a screen still shows the last one that was read.
@@ -124,7 +132,7 @@ impl Follower {
         }
         let Some(store) = self.shared.store.get().cloned() else { return };
         for (_, tracked) in self.catalog.iter().filter(|(_, tracked)| tracked.segment) {
-            let here = tracked.place().is_some_and(|p| self.shared.incoming.was_made_here(p));
+            let here = place_of(tracked).is_some_and(|p| self.shared.incoming.was_made_here(p));
             let row = tracked.row.as_ref();
             // Each sink has a row from the beginning.
             let taken = |row: &GenerationRow| {
@@ -137,6 +145,52 @@ impl Follower {
                 remove(&tracked.handle.known().facts.path);
             }
         }
+    }
+}
+
+/// Where its writer writes: of a compressed one the copy that is read lies elsewhere.
+fn place_of(segment: &Tracked) -> Option<Place> {
+    match &segment.packed {
+        Some(packed) => packed.original.metadata().ok().as_ref().map(Place::of),
+        None => segment.place(),
+    }
+}
+
+fn is_being_unpacked(segment: &Tracked) -> bool {
+    segment.packed.as_ref().is_some_and(|packed| {
+        packed.progress() == Progress::Unfinished || packed.version() != packed.version_now()
+    })
+}
+
+fn holds_nothing_to_read(segment: &Tracked) -> bool {
+    let Some(packed) = &segment.packed else { return segment.stage == Stage::Refused };
+    let tried = match packed.progress() {
+        Progress::Complete | Progress::Cut | Progress::Corrupt(_) => packed.size() == 0,
+        Progress::Unfinished | Progress::Full | Progress::Failed(_) => false,
+    };
+    !is_being_unpacked(segment) && (tried || segment.stage == Stage::Refused)
+}
+
+/// What of a segment that has ended nobody could read.
+fn unread(segment: &Tracked) -> Option<(InputLoss, String)> {
+    let of_bytes = |unread, text| Some((InputLoss { unread, cut: 0 }, text));
+    if segment.stage == Stage::Refused {
+        let named = segment.named().and_then(|file| file.metadata().ok());
+        let unread = named.map_or(segment.size, |metadata| metadata.len());
+        let head = segment.file().and_then(|file| Head::read(&file).ok());
+        let what = head.and_then(|head| head.binary()).unwrap_or("data");
+        return of_bytes(unread, notices::input::no_text(what, unread));
+    }
+    let packed = segment.packed.as_ref()?;
+    let held = packed.size();
+    let unread = if held == 0 { packed.version().0 } else { packed.not_taken().max(1) };
+    match packed.progress() {
+        Progress::Corrupt(reason) => {
+            of_bytes(unread, notices::input::damaged(held, unread, &reason))
+        }
+        Progress::Full => of_bytes(unread, notices::input::too_large(held, unread)),
+        Progress::Cut => Some((InputLoss { unread: 0, cut: 1 }, notices::input::cut(held))),
+        Progress::Complete | Progress::Unfinished | Progress::Failed(_) => None,
     }
 }
 

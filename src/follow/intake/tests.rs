@@ -109,3 +109,33 @@ fn what_was_read_outlives_a_reader_that_breaks() {
     let pieces: Vec<Vec<u8>> = (0..50).map(|n| format!("line {n}\n").into_bytes()).collect();
     assert_eq!(taken_in_with(&pieces, 1 << 20, 1 << 20, 2).concat(), pieces.concat());
 }
+
+/// A stream has no lines: what would follow a cut is no stream, and no text.
+#[test]
+fn what_is_compressed_or_otherwise_no_text_is_one_segment() {
+    let heads: [&[u8]; 5] =
+        [b"\x1f\x8b\x08\x00", b"\x28\xb5\x2f\xfd", b"\x50\x2a\x4d\x18", b"\xfd7zXZ\0", b"\x7fELF"];
+    for head in heads {
+        // Its first bytes come one by one.
+        let mut pieces: Vec<Vec<u8>> = head.iter().map(|byte| vec![*byte]).collect();
+        pieces.extend((0..50).map(|_| b"with a line end\nand another\n".repeat(200)));
+        let segments = taken_in(&pieces, 1_000, 2_000);
+        assert_eq!(segments, vec![pieces.concat()]);
+    }
+}
+
+/// ext4 gives the inode of a file that is gone to the next one.
+#[test]
+fn a_segment_in_the_place_of_one_that_has_ended_has_not_ended() {
+    let incoming = crate::follow::incoming::Incoming::new(true);
+    let place = crate::follow::identity::Place { device: 1, inode: 2 };
+    incoming.begin(place);
+    incoming.end_segment(place);
+    assert!(incoming.note_end(place));
+    incoming.begin(place);
+    incoming.end_segment(place);
+    incoming.end();
+    assert!(!incoming.is_through());
+    assert!(incoming.note_end(place));
+    assert!(incoming.is_through());
+}

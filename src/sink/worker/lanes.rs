@@ -75,13 +75,20 @@ pub(super) struct Parked {
     pub task: JoinHandle<SinkStatus>,
     pub stop: CancellationToken,
     pub left: Left,
+    /// It is to deliver what it has left and end.
+    pub finishing: bool,
+    /// It has done so: what it told last.
+    pub ended: Option<SinkStatus>,
 }
 
 impl Parked {
     /// What it told last; it was stopped.
     pub(super) async fn last(mut self) -> (SinkStatus, Ledger) {
         let known = self.handle.status.borrow().clone();
-        let status = (&mut self.task).await.unwrap_or(known);
+        let status = match self.ended.take() {
+            Some(ended) => ended,
+            None => (&mut self.task).await.unwrap_or(known),
+        };
         (status, *self.ledger.borrow())
     }
 }
@@ -177,7 +184,7 @@ impl Lanes {
         let orders = match order {
             // What a lane holds was ordered once already.
             Order::ShipNow => [Some(Order::Resume), Some(Order::Retry)],
-            // The sink ends when its lanes have nothing left.
+            // They are told when nothing more can come for them: see `finish`.
             Order::Finish => [None, None],
             other => [Some(other.clone()), None],
         };
@@ -187,6 +194,19 @@ impl Lanes {
                 _ = lane.handle.orders.try_send(order.clone());
             }
         }
+    }
+
+    /// The main worker is through, or cannot go on: each delivers what is left for it and ends, or gives up as any
+    /// worker that is to end. One whose orders nobody takes now is told by the next call.
+    pub(super) fn finish(&mut self) {
+        for lane in self.parked.iter_mut().filter(|lane| !lane.finishing) {
+            lane.finishing = lane.handle.orders.try_send(Order::Finish).is_ok();
+        }
+    }
+
+    /// None has anything left that it could deliver.
+    pub(super) fn are_through(&self) -> bool {
+        self.parked.iter().all(|lane| lane.ended.is_some())
     }
 
     /// All of them end; their cursors are where they were.

@@ -102,7 +102,9 @@ impl Worker {
             Box::pin(worker.run(stop.clone()));
         let task = tokio::spawn(run);
         let left = Left::new(&self.lanes.fence);
-        self.lanes.parked.push(Parked { target, row, handle, ledger, task, stop, left });
+        let (finishing, ended) = (false, None);
+        let lane = Parked { target, row, handle, ledger, task, stop, left, finishing, ended };
+        self.lanes.parked.push(lane);
     }
 
     /// Called after refusals: has some target refused often enough, or too much?
@@ -193,6 +195,9 @@ impl Worker {
         // What they tell is news of ours.
         self.report.touch();
         self.break_with_a_lane().await;
+        if self.mode.is_over() || (self.mode.is_once() && self.is_hopeless()) {
+            self.lanes.finish();
+        }
         // Rows first: a lane that sees a generation may pass it at once.
         let advanced = self.tracks.take_advanced();
         self.put_new_rows(&advanced);
@@ -214,11 +219,14 @@ impl Worker {
 
     /// A lane that ends unasked is a fault of ours: whoever begins this sink again begins its lanes from their rows.
     async fn break_with_a_lane(&mut self) {
-        let broken = |lane: &&mut Parked| lane.task.is_finished() && !lane.stop.is_cancelled();
-        if let Some(lane) = self.lanes.parked.iter_mut().find(broken)
-            && let Err(error) = (&mut lane.task).await
-        {
-            panic!("the worker of target {} broke: {error}", lane.target);
+        let broken = |lane: &&mut Parked| {
+            lane.task.is_finished() && !lane.stop.is_cancelled() && lane.ended.is_none()
+        };
+        for lane in self.lanes.parked.iter_mut().filter_map(|lane| Some(lane).filter(broken)) {
+            match (&mut lane.task).await {
+                Ok(last) => lane.ended = Some(last),
+                Err(error) => panic!("the worker of target {} broke: {error}", lane.target),
+            }
         }
     }
 

@@ -66,7 +66,8 @@ fn rows_that_changed_since_the_checkpoint_stand_before_those_of_the_database() {
         assert_eq!(store.rows(&LETTERS, 3..6, 9).unwrap(), expected[1..3]);
         assert_eq!(store.rows(&LETTERS, 6.., 9).unwrap(), expected[3..]);
         assert_eq!(store.rows(&LETTERS, 3..=3, 9).unwrap(), expected[1..2]);
-        assert_eq!(store.rows(&LETTERS, 8..3, 9).unwrap(), []);
+        let (from, before) = (8, 3);
+        assert_eq!(store.rows(&LETTERS, from..before, 9).unwrap(), []);
     }
 }
 

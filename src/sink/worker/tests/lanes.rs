@@ -122,6 +122,8 @@ async fn a_lane_that_breaks_breaks_its_sink() {
         task: tokio::spawn(async { panic!("a fault") }),
         stop: CancellationToken::new(),
         left: Left::new(&Fence::new()),
+        finishing: false,
+        ended: None,
     });
     let broken = within(tokio::spawn(worker.run(CancellationToken::new()))).await.unwrap_err();
     let said = broken.into_panic().downcast::<String>().unwrap();
@@ -278,4 +280,34 @@ async fn a_lane_that_was_taken_up_goes_on_by_itself() {
     bench.is_complete().await;
     eventually("it is one again", || rows(&bench) == ["*"]).await;
     running.stop().await;
+}
+
+/// Standard input has ended: whatever a target takes by then, or takes again, is delivered before the sink ends.
+#[tokio::test]
+async fn a_sink_that_is_to_end_waits_for_what_its_lanes_can_deliver() {
+    for opens in [true, false] {
+        let shut: Shut = Arc::new(Mutex::new(HashSet::from(["red"])));
+        let bench = Bench::new(FakeQueue::new(1), targets(&shut));
+        coloured(&bench.queue, 0, 0..30_000);
+        let running = bench.start();
+        let others = |bench: &Bench| of(bench, "green").len() + of(bench, "blue").len();
+        pushed(&running, eventually("the others", || others(&bench) == 20_000)).await;
+        eventually("its own rows", || rows(&bench).len() == 2).await;
+        if opens {
+            shut.lock().unwrap().clear();
+        }
+        running.order(Order::Finish).await;
+        let orders = running.handle.orders.clone();
+        let pushing = tokio::spawn(async move {
+            while orders.send(Order::Retry).await.is_ok() {
+                tokio::time::sleep(Duration::from_millis(3)).await;
+            }
+        });
+        let last = within(running.task).await.unwrap();
+        pushing.abort();
+        let red = of(&bench, "red").len();
+        assert_eq!(red, if opens { 10_000 } else { 0 });
+        assert_eq!(last.bytes.waiting == 0, opens, "{last:?}");
+        assert_eq!(last.behind_bytes == 0, opens, "{last:?}");
+    }
 }

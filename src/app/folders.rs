@@ -1,0 +1,32 @@
+//! The folders of an engine. What lies in them is what logs say, or leads to it: they are for their owner alone.
+
+use std::path::Path;
+
+use super::settings::Directories;
+use crate::state::{self, private};
+
+/// With what a person calls each.
+pub fn named(directories: &Directories) -> [(&'static str, &Path); 5] {
+    [
+        ("state directory", &directories.state),
+        ("archive directory", &directories.archive),
+        ("cache directory", &directories.cache),
+        ("intake directory", &directories.intake),
+        ("log directory", &directories.log),
+    ]
+}
+
+/// Others can use it, and the next start closes it: one that bears our name, or lies in a state directory that was ours
+/// before. Any other may be somebody else's: it is left as it is.
+pub fn is_closed_at_start(folder: &Path, directories: &Directories) -> bool {
+    !folder.starts_with(&directories.state)
+        || state::is_state(&directories.state)
+        || folder.join("meta.json").exists()
+}
+
+/// Before the state is taken, which makes any folder ours. What was done, for the operator.
+pub fn close(directories: &Directories) -> Vec<String> {
+    let ours = named(directories).map(|(_, folder)| folder);
+    let ours = ours.into_iter().filter(|folder| is_closed_at_start(folder, directories));
+    ours.filter_map(private::close_folder).collect()
+}
