@@ -40,7 +40,14 @@ impl Follower {
                     self.last_call(id);
                 }
                 Stage::Live => self.end_segment(id),
-                Stage::Ended => self.remove_segment(id),
+                // What a compressed one holds has ended when it is published, more of the stream or not.
+                Stage::Ended if self.catalog.get(id).is_some_and(is_being_unpacked) => {
+                    self.look(id);
+                }
+                Stage::Ended => {
+                    self.note_end_of_segment(id);
+                    self.remove_segment(id);
+                }
                 _ => {}
             }
         }

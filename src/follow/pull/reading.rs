@@ -19,14 +19,14 @@ pub struct Reading {
     news: u64,
     /// Nothing complete stood at `offset` when `news` was this.
     waiting: Option<u64>,
-    /// How often in a row it could not be read.
-    failures: u32,
+    /// Where it could not be read, and how often in a row. Of no account once it is read beyond that.
+    failed: Option<(u64, u32)>,
 }
 
 impl Reading {
     pub fn new(cursor: Cursor, end: u64) -> Self {
         let Cursor { generation, offset } = cursor;
-        Reading { generation, offset, end, until: u64::MAX, news: 0, waiting: None, failures: 0 }
+        Reading { generation, offset, end, until: u64::MAX, news: 0, waiting: None, failed: None }
     }
 
     /// The same, where records that begin at `until` or later are not wanted yet.
@@ -46,9 +46,7 @@ impl Reading {
 
     /// Never goes back.
     pub fn reach(&mut self, offset: u64) {
-        if offset > self.offset {
-            (self.offset, self.failures) = (offset, 0);
-        }
+        self.offset = self.offset.max(offset);
     }
 
     /// Read again from here.
@@ -58,12 +56,13 @@ impl Reading {
 
     /// Nothing complete is there.
     pub fn wait(&mut self) {
-        (self.waiting, self.failures) = (Some(self.news), 0);
+        (self.waiting, self.failed) = (Some(self.news), None);
     }
 
-    /// It cannot be read now.
+    /// It cannot be read now, or what is read there cannot be taken.
     pub fn fail(&mut self) {
-        (self.waiting, self.failures) = (Some(self.news), self.failures + 1);
+        let before = self.failed.filter(|(at, _)| *at == self.offset).map_or(0, |(_, times)| times);
+        (self.waiting, self.failed) = (Some(self.news), Some((self.offset, before + 1)));
     }
 
     /// Time may have completed a record, or mended what could not be read.
@@ -75,7 +74,7 @@ impl Reading {
     pub fn follow(&mut self, copy: &Reading) {
         self.reach(copy.offset);
         if copy.waits() {
-            (self.waiting, self.failures) = (copy.waiting, copy.failures);
+            (self.waiting, self.failed) = (copy.waiting, copy.failed);
         }
     }
 
@@ -94,12 +93,16 @@ impl Reading {
     }
 
     pub fn fails(&self) -> bool {
-        self.failures > 0
+        self.failures() > 0
+    }
+
+    fn failures(&self) -> u32 {
+        self.failed.filter(|(at, _)| self.offset <= *at).map_or(0, |(_, times)| times)
     }
 
     /// Everything that is wanted is read, as far as it is complete and can be read.
     pub fn is_through(&self) -> bool {
-        let gave_up = self.failures == 0 || self.failures >= TRIES;
+        let gave_up = self.failures() == 0 || self.failures() >= TRIES;
         self.offset >= self.until || (self.waits() && gave_up)
     }
 }

@@ -161,6 +161,29 @@ fn what_cannot_be_read_holds_nobody_back_and_is_read_later() {
     assert!(!bench.pull.fails());
 }
 
+/// An event whose key is missing, behind some that are taken.
+#[test]
+fn what_is_read_and_cannot_be_taken_is_tried_again_a_few_times() {
+    let mut bench = Bench::new(Files::new(4, [times(0..8)]), Pull::fair());
+    bench.look();
+    for refused in 1..=5 {
+        assert!(!bench.pull.is_through());
+        let Some((_, Pulled::Events { batch, records })) = bench.pull.next(&bench.files) else {
+            panic!("events are due")
+        };
+        bench.pull.refuse(&batch, if refused == 1 { 2 } else { records.start });
+        assert_eq!(bench.cursors()[0].offset, 2 * LENGTH);
+        assert!(bench.pull.fails());
+        if refused < 5 {
+            bench.pull.look_again();
+        }
+    }
+    assert!(bench.pull.is_through(), "nobody waits for it any longer");
+    bench.pull.look_again();
+    assert_eq!(bench.read().len(), 6);
+    assert!(!bench.pull.fails());
+}
+
 #[test]
 fn a_file_that_grows_without_end_lets_others_have_their_turn() {
     let files = Files::new(2, [times(0..4), times(100..104)]);
