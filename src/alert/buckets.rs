@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::step::Step;
 use crate::base::Timestamp;
 
 /// The last `n` slices before the newest time, with a running sum.
@@ -73,6 +74,31 @@ impl Buckets {
         self.newest = slice;
         self.newest_from = slice.saturating_mul(self.width);
         self.newest_at = self.at(slice);
+    }
+
+    /// The clock went back, and with it the newest slice.
+    pub fn step_back(&mut self, step: Step) {
+        let newest = Timestamp(self.newest_from);
+        if self.newest == i64::MIN || step.moved(newest) == newest {
+            return;
+        }
+        let first = self.newest.saturating_sub(self.slots.len() as i64 - 1);
+        let held: Vec<(Timestamp, u32)> = (first..=self.newest)
+            .map(|slice| (Timestamp(slice.saturating_mul(self.width)), self.slots[self.at(slice)]))
+            .filter(|(_, count)| *count > 0)
+            .collect();
+        self.slots.fill(0);
+        self.sum = 0;
+        (self.newest, self.newest_from) = (i64::MIN, i64::MIN);
+        self.advance(step.moved(newest));
+        for (time, count) in held {
+            let slice = self.slice(step.moved(time));
+            if !self.is_over(slice, self.newest) {
+                let at = self.at(slice.min(self.newest));
+                self.slots[at] = self.slots[at].saturating_add(count);
+                self.sum += u64::from(count);
+            }
+        }
     }
 
     pub fn sum(&self) -> u64 {

@@ -35,6 +35,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 /// Records that stand open when everything else is read are waited for so long: quiet closes them.
 const LAST_RECORDS: Duration = Duration::from_millis(1500);
+/// A clock that goes back by less than this is being adjusted: nothing is told of it.
+const STEP: Duration = Duration::from_secs(1);
 /// What it is called where a failure is told.
 pub const PART: &str = "rules";
 
@@ -220,6 +222,10 @@ impl Work {
             self.on_live(now);
         }
         self.with_engine(now, |engine, tell| engine.tick(now, tell));
+        let by = self.engine.take_step();
+        if by >= STEP {
+            self.told.push(Told::ClockBack { by });
+        }
         if self.pull.is_due() {
             return Round::More;
         }

@@ -1,8 +1,10 @@
 //! The evaluator: events and times in, transitions out. Pure.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::rule::RuleConfig;
+use super::step::Step;
 use super::threshold::{Heard, Threshold};
 use super::transition::Transition;
 use crate::base::Timestamp;
@@ -14,13 +16,18 @@ use crate::privacy::Policy;
 #[derive(Debug)]
 pub struct Engine {
     rules: Vec<Threshold>,
+    /// The clock at the last look at it.
+    looked: Timestamp,
+    /// How far it went back since somebody asked.
+    stepped: Duration,
 }
 
 impl Engine {
     /// What the policy hides is not told in keys either: the tag of a value stands for it, or a pseudonym.
     pub fn new(rules: Vec<RuleConfig>, policy: &Arc<Policy>) -> Self {
         let threshold = |rule| Threshold::new(rule, policy.clone());
-        Engine { rules: rules.into_iter().map(threshold).collect() }
+        let rules = rules.into_iter().map(threshold).collect();
+        Engine { rules, looked: Timestamp::MIN, stepped: Duration::ZERO }
     }
 
     /// Each event once, in the order of its generation. `now` is when it was read.
@@ -47,13 +54,29 @@ impl Engine {
         if event.record.flags.contains(Flags::QUIET) {
             return;
         }
+        self.look(heard.now);
         for rule in &mut self.rules {
             rule.on_event(event, heard, tell);
         }
     }
 
+    /// Windows follow a clock that goes back: nothing that comes now is late only because the clock was ahead.
+    fn look(&mut self, now: Timestamp) {
+        if let Some(step) = Step::between(self.looked, now) {
+            self.rules.iter_mut().for_each(|rule| rule.step_back(step));
+            self.stepped += step.by();
+        }
+        self.looked = now;
+    }
+
+    /// How far the clock went back since the last call.
+    pub(super) fn take_step(&mut self) -> Duration {
+        std::mem::take(&mut self.stepped)
+    }
+
     /// Resolves what has heard nothing for its window, by the wall clock.
     pub fn tick(&mut self, now: Timestamp, tell: &mut dyn FnMut(Transition)) {
+        self.look(now);
         for rule in &mut self.rules {
             rule.tick(now, tell);
         }
@@ -62,6 +85,7 @@ impl Engine {
     /// Everything old has been read. From here on the wall clock counts for it too: what ended before now by
     /// its own times is resolved, unless something live was heard of it.
     pub fn settle(&mut self, now: Timestamp, tell: &mut dyn FnMut(Transition)) {
+        self.look(now);
         for rule in &mut self.rules {
             rule.settle(now, tell);
         }

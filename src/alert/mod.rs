@@ -10,6 +10,7 @@ mod engine;
 mod group;
 mod rule;
 mod skew;
+mod step;
 mod teller;
 mod threshold;
 mod transition;

@@ -35,6 +35,10 @@ pub enum Told {
         rule: Arc<str>,
         matches: u64,
     },
+    /// The clock of this machine went back.
+    ClockBack {
+        by: Duration,
+    },
 }
 
 impl fmt::Display for Told {
@@ -63,6 +67,11 @@ impl fmt::Display for Told {
                      if its program writes in another time zone, set the timezone of source {source}"
                 )
             }
+            Told::ClockBack { by } => write!(
+                f,
+                "the clock of this machine went back by {}; rules go on counting by the new time",
+                bytes::duration(*by)
+            ),
             Told::Late { rule, matches } => {
                 let (rule, count) = (sanitize::line(rule), bytes::count(*matches));
                 let what = if *matches == 1 { "match was" } else { "matches were" };

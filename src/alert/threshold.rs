@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::buckets::Buckets;
 use super::group::{Grouping, Keys};
 use super::rule::RuleConfig;
+use super::step::Step;
 use super::transition::{Change, Place, Transition};
 use super::window::Window;
 use crate::base::Timestamp;
@@ -95,6 +96,11 @@ impl Pace {
         self.old = heard.old;
     }
 
+    fn step_back(&mut self, step: Step) {
+        self.newest = step.moved(self.newest);
+        self.heard = step.moved(self.heard);
+    }
+
     /// Where its window ends for somebody who looks now.
     fn shown(&self, now: Timestamp) -> Timestamp {
         match self.old {
@@ -123,6 +129,23 @@ impl Threshold {
             swept: Timestamp::MIN,
             config,
         }
+    }
+
+    /// The clock went back. Times that are told of an incident stay as they stand in the log.
+    pub fn step_back(&mut self, step: Step) {
+        for slot in &mut self.slots {
+            slot.window.step_back(step, slot.pace.newest);
+            slot.recent.step_back(step);
+            slot.pace.step_back(step);
+            if let Some(incident) = &mut slot.incident {
+                incident.under_since = incident.under_since.map(|since| step.moved(since));
+            }
+        }
+        self.pace.step_back(step);
+        self.history.step_back(step);
+        self.swept = step.moved(self.swept);
+        self.resolved_at = self.resolved_at.map(|at| step.moved(at));
+        self.last_fired = self.last_fired.map(|at| step.moved(at));
     }
 
     pub fn on_event(&mut self, event: &Event<'_>, heard: Heard, tell: &mut dyn FnMut(Transition)) {
@@ -220,9 +243,7 @@ impl Threshold {
     fn resolve_silent(&mut self, now: Timestamp, old_ones: bool, tell: &mut dyn FnMut(Transition)) {
         let patience = self.patience();
         for number in self.firing.clone() {
-            let pace = &mut self.slots[number].pace;
-            // A clock that was set back must not keep an alert alive for ever.
-            pace.heard = pace.heard.min(now);
+            let pace = &self.slots[number].pace;
             let since = if old_ones && pace.old { pace.newest } else { pace.heard };
             if now.since(since) >= patience {
                 self.resolve(number, now, tell);

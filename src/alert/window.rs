@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::buckets::Buckets;
+use super::step::Step;
 use crate::base::Timestamp;
 
 /// Up to this limit each match is remembered with its time.
@@ -48,6 +49,22 @@ impl Window {
                     times.insert(place - 1, time);
                 }
                 true
+            }
+        }
+    }
+
+    /// The clock went back. What was over by `newest`, the key's newest time until then, stays over.
+    pub fn step_back(&mut self, step: Step, newest: Timestamp) {
+        match self {
+            Window::Slices(buckets) => {
+                buckets.advance(newest);
+                buckets.step_back(step);
+            }
+            Window::Ring { times, length, .. } => {
+                let inside = inside(times, *length, newest) as usize;
+                times.drain(..times.len() - inside);
+                times.iter_mut().for_each(|time| *time = step.moved(*time));
+                times.make_contiguous().sort_unstable();
             }
         }
     }

@@ -34,6 +34,19 @@ impl Cache {
         Some((batch.clone(), first))
     }
 
+    /// How far one can read on from the cursor without the file.
+    pub fn reach(&self, cursor: Cursor) -> u64 {
+        let shelf = self.shelf.lock().expect("no holder of the cache panics");
+        let Some(batches) = shelf.batches.get(&cursor.generation) else { return cursor.offset };
+        let mut at = cursor.offset;
+        while let Some((_, batch)) = batches.range(..=at).next_back()
+            && batch.index_of(at).is_some()
+        {
+            at = batch.end;
+        }
+        at
+    }
+
     /// What others read of them comes to them again.
     pub fn clear(&self) {
         *self.shelf.lock().expect("no holder of the cache panics") = Shelf::default();

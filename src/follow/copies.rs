@@ -1,7 +1,7 @@
 //! A truncated file: its generation ends at the mark, and is read on from the copy if there is one.
 //!
-//! Judged once, for all consumers. Without a copy, what was not read is lost, and counted by the readers
-//! that meet it.
+//! Judged once, for all consumers. Without a copy, what was not read is lost, and counted by the consumers that are
+//! told of it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,10 +10,12 @@ use super::catalog::{Stage, Tracked};
 use super::follower::Follower;
 use super::identity::{Head, mark_at};
 use super::links;
+use super::notices::{self, Topic};
 use super::origin::Origin;
 use crate::base::guarded::File;
-use crate::event::FileId;
 use crate::event::status::FileState;
+use crate::event::{FileId, Level};
+use crate::state::GenerationRow;
 
 /// A copy may appear this much later.
 pub(in crate::follow) const GRACE: Duration = Duration::from_secs(2);
@@ -72,8 +74,20 @@ impl Follower {
         let Some(tracked) = self.catalog.get_mut(id) else { return };
         tracked.stage = Stage::Ended;
         tracked.handle.update(|known| known.complete = true);
+        let row = tracked.row.clone();
+        self.say_destroyed(row.as_ref());
         self.shared.remove_file(id);
         self.shared.changed();
+    }
+
+    /// What a consumer holds in memory it may still deliver: how much is lost is counted when it comes to the rest.
+    fn say_destroyed(&self, row: Option<&GenerationRow>) {
+        let Some(row) = row else { return };
+        let slowest = self.shared.slowest(&GenerationRow { ended: None, ..row.clone() });
+        let Some(slowest) = slowest.filter(|slowest| *slowest < row.end()) else { return };
+        let text = notices::destroyed(&row.path, row.end() - slowest);
+        let topic = Topic::Truncated(row.path.clone());
+        self.shared.board.say(topic, Level::Warning, self.shared.clock.now(), text);
     }
 
     /// Among the files that nobody reads yet, and beside the truncated one.

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use super::SourceConfig;
 use super::changes::{Hub, News};
+use super::cut_off::Met;
 use super::descriptors::{self, Descriptors, Parkable, Parked};
 use super::front::Front;
 use super::pread::read_full;
@@ -49,6 +50,7 @@ pub struct FileHandle {
     misfit: AtomicBool,
     /// Bytes of holes that a reader met.
     hole: AtomicU64,
+    pub(in crate::follow) cut_off: Met,
     /// A reader stands before a record that more lines may join: where that record begins.
     open_record: Mutex<Option<OpenRecord>>,
     /// Where changes of the facts are marked.
@@ -161,6 +163,7 @@ impl FileHandle {
             doubt: AtomicBool::new(false),
             misfit: AtomicBool::new(false),
             hole: AtomicU64::new(0),
+            cut_off: Met::default(),
             open_record: Mutex::new(None),
             changes: OnceLock::new(),
         }

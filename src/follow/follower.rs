@@ -131,6 +131,11 @@ impl Follower {
         loop {
             let hints = self.shared.bell.wait(self.sleep());
             if hints.stop {
+                // What readers met last is told all the same.
+                for id in hints.files {
+                    self.note_hole(id);
+                    self.note_cut_off(id);
+                }
                 break;
             }
             self.shared.supervisor.checkpoint(PART);
@@ -248,6 +253,7 @@ impl Follower {
             self.vote_on_misfits(id);
         }
         self.note_hole(id);
+        self.note_cut_off(id);
         self.work.unjudged.insert(id);
         self.count_loss(id);
     }

@@ -27,6 +27,20 @@ impl Follower {
         }
     }
 
+    /// What a reader has met of records that are too long since the last call.
+    pub fn note_cut_off(&mut self, id: FileId) {
+        let time = self.shared.clock.now();
+        let Some(tracked) = self.catalog.get_mut(id) else { return };
+        let (before, more) = (tracked.cut_off, tracked.handle.cut_off.take());
+        tracked.cut_off.add(more);
+        if tracked.cut_off.is_news(before) {
+            let path = tracked.handle.path();
+            let text = tracked.cut_off.notice(&path);
+            self.shared.board.say(Topic::CutOff(path.to_path_buf()), Level::Warning, time, text);
+            self.shared.changed();
+        }
+    }
+
     /// Moves the mark to the new end; readers see it at once, or when its day mark is durable.
     pub fn grow(&mut self, id: FileId, file: &Arc<File>) -> bool {
         let (time, key) = (self.shared.clock.now(), *self.key());

@@ -1,6 +1,7 @@
 //! The shared log: what files there are, how far they reach, and batches from any cursor.
 
 use std::collections::HashSet;
+use std::ops::Range;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
@@ -9,6 +10,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::changes::Changes;
+use super::destroyed::destroyed;
 use super::follower::{Follower, PART};
 use super::identity;
 use super::intake::{Input, InputLoss};
@@ -187,6 +189,12 @@ impl Log {
     /// Reading any offset twice gives the same records with the same ids.
     pub fn read(&self, cursor: Cursor) -> std::io::Result<Read> {
         reader::read(&self.shared, cursor)
+    }
+
+    /// Bytes behind `cursor` that nobody can read any more, up to the end of their generation; counted as lost from
+    /// then on. `None`: they can be read, or it is not certain yet. No I/O.
+    pub fn destroyed(&self, cursor: Cursor) -> Option<Range<u64>> {
+        destroyed(&self.shared, cursor)
     }
 
     /// Whether the generation holds what this mark says; `None` where that cannot be told now.

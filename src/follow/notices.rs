@@ -23,6 +23,8 @@ pub(in crate::follow) enum Topic {
     Packed(PathBuf),
     Truncated(PathBuf),
     Hole(PathBuf),
+    /// Records that are longer than what is kept of one.
+    CutOff(PathBuf),
     /// A file that holds only what was read from another one.
     Copy(PathBuf),
     Unfinished(PathBuf),
@@ -267,6 +269,17 @@ pub(in crate::follow) fn truncated(path: &Path, lost: u64) -> String {
          the beginning; rotate by renaming, or let the copy stay beside it",
         shown(path),
         bytes::count(lost)
+    )
+}
+
+/// Before it is known how much of it consumers hold in memory.
+pub(in crate::follow) fn destroyed(path: &Path, behind: u64) -> String {
+    format!(
+        "{} was truncated without a copy, and {} bytes of it were destroyed before they were delivered: what a sink \
+         holds of them in memory it still delivers, unless this program ends before; the rest is counted as lost; \
+         rotate by renaming, or let the copy stay beside it",
+        shown(path),
+        bytes::count(behind)
     )
 }
 

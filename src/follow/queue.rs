@@ -1,6 +1,7 @@
 //! What a consumer needs of the log: an ordered, replayable queue for each generation.
 
 use std::io;
+use std::ops::Range;
 
 use super::{Changes, Log, Read};
 use crate::event::{Cursor, GenerationId, Mark};
@@ -20,6 +21,10 @@ pub trait Queue: Send + Sync {
     fn settled(&self) -> bool;
     /// Whether the generation holds what this mark says; `None` where that cannot be told now.
     fn bears(&self, _generation: GenerationId, _mark: &Mark) -> Option<bool> {
+        None
+    }
+    /// See [`Log::destroyed`].
+    fn destroyed(&self, _cursor: Cursor) -> Option<Range<u64>> {
         None
     }
     /// A file holds it now.
@@ -55,6 +60,10 @@ impl Queue for Log {
 
     fn bears(&self, generation: GenerationId, mark: &Mark) -> Option<bool> {
         Log::bears(self, generation, mark)
+    }
+
+    fn destroyed(&self, cursor: Cursor) -> Option<Range<u64>> {
+        Log::destroyed(self, cursor)
     }
 
     fn has_file(&self, generation: GenerationId) -> bool {

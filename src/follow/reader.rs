@@ -8,6 +8,7 @@ mod long;
 use std::io;
 use std::sync::{Arc, MutexGuard};
 
+use super::cut_off::CutOff;
 use super::cuts;
 use super::file::{FileHandle, Known, OpenRecord};
 use super::front::{Carried, Front};
@@ -154,6 +155,7 @@ impl Reader<'_> {
         }
         self.count_misfits(offset, &framed, front);
         self.count_holes(&records, front);
+        self.count_cut_off(&records, front);
         if framed.consumed == 0 {
             return Ok(None);
         }
@@ -176,6 +178,15 @@ impl Reader<'_> {
         let bytes: u64 = records.iter().filter(new).map(|record| record.end - record.start).sum();
         if bytes > 0 {
             self.handle.add_hole(bytes);
+            self.call_follower();
+        }
+    }
+
+    /// Only on new ground, as misfits.
+    fn count_cut_off(&self, records: &[Record], front: &Front) {
+        let cut = CutOff::of(records, front.handed);
+        if cut.records > 0 {
+            self.handle.cut_off.add(cut);
             self.call_follower();
         }
     }

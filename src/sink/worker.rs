@@ -221,6 +221,7 @@ impl Worker {
                 self.commit().await;
             }
             self.drop_bodies_in_long_trouble();
+            self.count_destroyed();
             self.tend_lanes().await;
             self.launch();
             self.read_on();
@@ -248,6 +249,16 @@ impl Worker {
         if self.source.is_at_rest() {
             let forgotten = self.tracks.forget(&self.config);
             self.lanes.fence.forget(&forgotten);
+        }
+    }
+
+    /// What nobody can read any more does not wait for the target.
+    fn count_destroyed(&mut self) {
+        if self.stage == Stage::Working
+            && self.source.is_at_rest()
+            && self.tracks.count_destroyed(&*self.config.queue)
+        {
+            self.after_progress();
         }
     }
 

@@ -1,4 +1,4 @@
-//! Spans of text on cells: cut by display width, never beyond their area.
+//! Spans of text on cells: cut by display width, never beyond their area, and never outside the buffer.
 
 use std::borrow::Cow;
 
@@ -69,7 +69,8 @@ impl Canvas<'_> {
 
     /// Like [`Canvas::line`], ending at the right edge; says how much is left at its left.
     pub fn right(&mut self, area: Rect, spans: &[Span<'_>]) -> Rect {
-        let width = (width_of(spans) as u16).min(area.width);
+        let area = area.intersection(self.buffer.area);
+        let width = width_within(spans, area);
         let x = area.x + area.width - width;
         self.line(Rect { x, width, ..area }, spans);
         Rect { width: area.width - width, ..area }
@@ -85,17 +86,19 @@ impl Canvas<'_> {
         let border = self.style(Some(Role::Border));
         self.buffer.set_stringn(area.x, area.y, line, usize::from(area.width), border);
         let inside = Rect { x: area.x + 1, width: area.width.saturating_sub(2), ..area };
-        let used = (width_of(title) as u16).min(inside.width);
+        let used = width_within(title, inside);
         self.clear(Rect { width: used, ..inside });
         self.line(inside, title);
-        let width = width_of(right) as u16;
-        if width > 0 && width + used < inside.width {
+        let left = Rect { width: inside.width - used, ..inside };
+        let width = width_within(right, left);
+        if (1..left.width).contains(&width) {
             self.clear(Rect { x: inside.x + inside.width - width, width, ..inside });
             self.right(inside, right);
         }
     }
 
     pub fn divider(&mut self, area: Rect) {
+        let area = area.intersection(self.buffer.area);
         let style = self.style(Some(Role::Border));
         let column = self.glyphs().column;
         for y in area.y..area.y + area.height {
@@ -113,6 +116,10 @@ impl Canvas<'_> {
             self.buffer[position].reset();
         }
     }
+}
+
+fn width_within(spans: &[Span<'_>], area: Rect) -> u16 {
+    width_of(spans).min(usize::from(area.width)) as u16
 }
 
 /// As much of the beginning as fits into so many cells.
@@ -168,6 +175,27 @@ mod tests {
         assert_eq!(skip("日本語", 3), "語");
         assert_eq!(skip("abc", 5), "");
         assert_eq!(head("abc", 0), "");
+    }
+
+    #[test]
+    fn whatever_is_drawn_outside_the_buffer_is_cut_off() {
+        let theme = Theme::new(crate::ui::Palette::Dark, false);
+        let spans = [plain("a long line of text"), plain("日本語")];
+        let sizes = [0, 1, 2, 5, 20];
+        let places = [0, 1, 4, 5, 6, 100, u16::MAX - 20];
+        for (x, y) in places.iter().flat_map(|x| places.iter().map(move |y| (*x, *y))) {
+            for (width, height) in sizes.iter().flat_map(|w| sizes.iter().map(move |h| (*w, *h))) {
+                let mut buffer = Buffer::empty(Rect::new(0, 0, 5, 5));
+                let mut canvas = Canvas { buffer: &mut buffer, theme: &theme };
+                let area = Rect::new(x, y, width, height);
+                canvas.line(area, &spans);
+                canvas.right(area, &spans);
+                canvas.rule(area, &spans, &spans);
+                canvas.divider(area);
+                canvas.over(area, Role::Dim);
+                canvas.clear(area);
+            }
+        }
     }
 
     #[test]

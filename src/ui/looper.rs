@@ -154,9 +154,9 @@ impl<F: Files, B: Backend> Loop<'_, F, B> {
         if self.state.is_ticking() {
             self.draw_within(SECOND);
         }
+        // The next frame takes the size, which may be another one by then.
         let size = self.terminal.size().map_or(self.state.size, |size| (size.width, size.height));
         if size != self.state.size {
-            self.act(Action::Resized { width: size.0, height: size.1 });
             self.draw_within(FRAME);
         }
     }
@@ -166,8 +166,10 @@ impl<F: Files, B: Backend> Loop<'_, F, B> {
         if happened.stop() {
             return Ok(Some(Exit::Stopped));
         }
-        if happened.suspend() {
-            self.effect(Effect::Suspend)?;
+        if happened.suspend()
+            && let Some(exit) = self.effect(Effect::Suspend)?
+        {
+            return Ok(Some(exit));
         }
         if happened.window() {
             self.draw_within(FRAME);
@@ -225,7 +227,7 @@ impl<F: Files, B: Backend> Loop<'_, F, B> {
         match effect {
             Effect::Exit(exit) => return Ok(Some(exit)),
             Effect::Redraw => {
-                if self.terminal.clear().is_err() {
+                if self.clear().is_err() {
                     return Ok(Some(Exit::TerminalGone));
                 }
             }
@@ -240,7 +242,9 @@ impl<F: Files, B: Backend> Loop<'_, F, B> {
                 (self.suspend)()?;
                 self.act(Action::Clock(self.ui.options.clock.now()));
                 for effect in update(&mut self.state, Action::Resumed(left.elapsed())) {
-                    self.effect(effect)?;
+                    if let Some(exit) = self.effect(effect)? {
+                        return Ok(Some(exit));
+                    }
                 }
                 self.log_changed = true;
             }
@@ -300,20 +304,36 @@ impl<F: Files, B: Backend> Loop<'_, F, B> {
         if self.due.is_none_or(|due| due > Instant::now()) {
             return None;
         }
-        if self.log_changed {
+        if self.terminal.autoresize().is_err() {
+            return Some(Exit::TerminalGone);
+        }
+        let area = self.terminal.get_frame().area();
+        let is_resized = (area.width, area.height) != self.state.size;
+        if is_resized {
+            self.act(Action::Resized { width: area.width, height: area.height });
+        }
+        let is_changed = self.log_changed;
+        if is_changed {
             self.take_log();
+        }
+        if is_resized || is_changed {
             self.fill();
         }
         self.due = None;
         self.drawn = Instant::now();
         self.ui.options.frames.fetch_add(1, Ordering::Relaxed);
         let (state, theme, keymap) = (&self.state, &self.theme, &self.ui.options.keymap);
-        let drawn = self.terminal.draw(|frame| {
-            if let Some((x, y)) = panes::draw(frame.buffer_mut(), state, keymap, theme) {
-                frame.set_cursor_position(Position { x, y });
-            }
-        });
-        drawn.is_err().then_some(Exit::TerminalGone)
+        // Not `Terminal::draw`: that would look at the size once more, and the state would be laid out for another.
+        let mut frame = self.terminal.get_frame();
+        let cursor = panes::draw(frame.buffer_mut(), state, keymap, theme).map(Position::from);
+        self.terminal.apply_buffer_with_cursor(cursor).is_err().then_some(Exit::TerminalGone)
+    }
+
+    /// The next frame draws everything. Not `Terminal::clear`: that asks the terminal where its cursor is, and
+    /// fails where no answer comes within two seconds.
+    fn clear(&mut self) -> Result<(), B::Error> {
+        let area = self.terminal.get_frame().area();
+        self.terminal.resize(area)
     }
 }
 

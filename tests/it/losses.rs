@@ -82,3 +82,27 @@ fn truncated_and_the_server_never_comes_back() {
     let said = std::fs::read_to_string(stderr).unwrap();
     assert!(said.contains(&figure(lost)), "{said}");
 }
+
+/// More than readers keep in memory: what of it nobody can read any more is counted while the server is still away.
+#[test]
+fn truncated_bytes_are_told_of_while_the_server_is_away() {
+    let server = FakeElasticsearch::prepared();
+    let bench = Bench::new(&format!("urls = [\"{}\"]", server.url()));
+    let text = lines(1, 0..120_000);
+    bench.append("app.log", &text);
+    let engine = bench.engine();
+    seen(&bench, text.len() as u64);
+    wait_for("the outage", PATIENCE, || engine.said().contains("cannot reach").then_some(()));
+    File::create(bench.path("logs/app.log")).unwrap();
+    let counted = || {
+        let status = status(&bench)?;
+        let bytes = status.sinks.first()?.bytes;
+        let is_told = status.lost > 0 && bytes.lost == status.lost;
+        assert!(bytes.adds_up(), "{bytes:?}");
+        (is_told && bytes.waiting + bytes.in_flight < 9 * 1024 * 1024).then_some(())
+    };
+    wait_for("the loss", PATIENCE, counted);
+    let told = || engine.said().contains("bytes are lost").then_some(());
+    wait_for("a word of it", PATIENCE, told);
+    assert_eq!(engine.terminate().code(), Some(3));
+}

@@ -81,7 +81,7 @@ fn opensearch_gets_a_policy_that_names_the_indexes() {
             (409, json!({"error": {"type": "version_conflict_engine_exception"}, "status": 409}))
         }
         "GET /_plugins/_ism/policies/logwarden" => (200, json!({"_seq_no": 7, "_primary_term": 2})),
-        _ => (200, json!({})),
+        _ => (200, json!({"_id": "logwarden", "acknowledged": true})),
     });
     let (code, out, said) = setup(home.path(), &[]);
     assert_eq!(code, 0, "{said}");
@@ -113,4 +113,23 @@ fn what_a_server_cannot_or_may_not_is_said_plainly() {
     configure(home.path(), &server.url, "keep = \"7d\"\nindex = \"all\"");
     let (code, _, said) = setup(home.path(), &[]);
     assert_eq!((code, said.contains("`all` is not one a day")), (2, true), "{said}");
+}
+
+/// A sign-in page, or whatever else answers everything with 200.
+#[test]
+fn an_answer_that_is_not_the_servers_installs_nothing() {
+    let page = json!("<html>please sign in</html>");
+    for more in ["", "keep = \"7d\""] {
+        for answer in
+            [page.clone(), json!({}), json!([]), Value::Null, json!({"acknowledged": false})]
+        {
+            let (home, server) = (TempDir::new().unwrap(), JudgingElasticsearch::start());
+            configure(home.path(), &server.url, more);
+            let said = answer.clone();
+            asked(&server, move |_| (200, said.clone()));
+            let (code, _, said) = setup(home.path(), &[]);
+            let told = said.contains("not as Elasticsearch does");
+            assert_eq!((code, told), (1, true), "{answer}: {said}");
+        }
+    }
 }

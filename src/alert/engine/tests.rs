@@ -395,3 +395,51 @@ fn the_same_events_give_the_same_incidents_whenever_they_are_read() {
     assert!(live.len() > 50, "{}", live.len());
     assert_eq!(live, later);
 }
+
+/// Whether the limit is counted one by one or in slices, and whatever else has been counted before.
+#[test]
+fn a_clock_that_was_ahead_and_is_right_again_leaves_no_rule_deaf() {
+    for (count, ahead) in [(5, 60), (5, 3_600), (100, 60), (100, 3_600), (5, 4), (100, 4)] {
+        let mut bench = Bench::new(vec![errors(count, 10, &["source"])]);
+        bench.feed("app", 1_000 + ahead, Level::Error, "x", 1_000 + ahead);
+        for number in 0..count as i64 {
+            let now = 1_002 + number / 30;
+            bench.feed("app", now, Level::Error, "x", now);
+        }
+        let fired = bench.seen();
+        assert_eq!(fired.len(), 1, "{count} {ahead}: {fired:?}");
+        assert_eq!(bench.engine.late_dropped(), 0);
+        assert_eq!(bench.engine.take_step(), Duration::from_secs(ahead as u64 - 2));
+        assert_eq!(bench.engine.take_step(), Duration::ZERO, "told once");
+        assert_eq!(bench.tick(1_030).seen().len(), 1, "and it resolves");
+    }
+}
+
+#[test]
+fn matches_that_were_over_before_the_clock_went_back_do_not_count_again() {
+    for (count, old) in [(5, 4), (100, 99)] {
+        let mut bench = Bench::new(vec![errors(count, 10, &[])]);
+        for _ in 0..old {
+            bench.feed("app", 5_000, Level::Error, "x", 5_000);
+        }
+        bench.tick(5_300);
+        for number in 0..count as i64 - 2 {
+            bench.feed("app", 1_700, Level::Error, "x", 1_700);
+            assert_eq!(bench.seen(), NOTHING, "{count} {number}");
+        }
+    }
+}
+
+#[test]
+fn matches_that_count_still_do_when_the_clock_goes_back() {
+    for (count, before) in [(5, 3), (100, 60)] {
+        let mut bench = Bench::new(vec![errors(count, 10, &[])]);
+        for _ in 0..before {
+            bench.feed("app", 5_000, Level::Error, "x", 5_000);
+        }
+        for _ in before..count {
+            bench.feed("app", 1_002, Level::Error, "x", 1_002);
+        }
+        assert_eq!(bench.seen().len(), 1, "{count}");
+    }
+}

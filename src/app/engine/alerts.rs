@@ -156,7 +156,7 @@ fn sum_up(bursts: &mut Bursts, now: std::time::Duration, notices: &Notices) {
 
 fn level_of(told: &Told) -> Level {
     match told {
-        Told::Skewed { .. } | Told::Late { .. } => Level::Warning,
+        Told::Skewed { .. } | Told::Late { .. } | Told::ClockBack { .. } => Level::Warning,
         Told::Transition(_) | Told::Earlier { .. } => Level::Info,
     }
 }

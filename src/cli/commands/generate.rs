@@ -4,7 +4,7 @@ use jiff::tz::TimeZone;
 use tokio_util::sync::CancellationToken;
 
 use crate::base::bytes;
-use crate::base::{Clock, SystemClock};
+use crate::base::{Clock, SystemClock, Timestamp};
 use crate::cli::arguments::{Generate, Global, Profile};
 use crate::cli::config::read_zone;
 use crate::cli::exit::{Exit, say, usage_error};
@@ -23,6 +23,11 @@ pub fn run(global: &Global, arguments: &Generate) -> anyhow::Result<Exit> {
         Some(text) => {
             let (start, _) = parse_time(text, &context)
                 .map_err(|problem| usage_error(format!("--start `{text}`: {problem}")))?;
+            if start == Timestamp::MIN || start == Timestamp::MAX {
+                return Err(usage_error(format!(
+                    "--start `{text}`: times before the year 1678 or after 2261 cannot be written"
+                )));
+            }
             Some(start)
         }
         None => None,

@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 use crate::base::Timestamp;
 use crate::base::guarded::File;
 use crate::event::{FileKey, Mark};
+use crate::follow::cut_off::CutOff;
 use crate::follow::descriptors::Pins;
 use crate::follow::file::FileHandle;
 use crate::follow::identity::Place;
@@ -68,6 +69,8 @@ pub(in crate::follow) struct Tracked {
     pub vote_open: bool,
     /// Bytes of holes that readers have met.
     pub holes: u64,
+    /// Records whose ends are not kept.
+    pub cut_off: CutOff,
     /// Mark at the last vote that had too little.
     pub voted_at: u64,
     /// Compressed: the file that a copy is read of.
@@ -112,6 +115,7 @@ impl Tracked {
             row: None,
             vote_open: false,
             holes: 0,
+            cut_off: CutOff::default(),
             voted_at: 0,
             packed: None,
             pins: None,

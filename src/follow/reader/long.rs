@@ -63,6 +63,7 @@ impl Reader<'_> {
         if self.is_inside_a_line(file, offset)? {
             framer.began_inside_a_line(std::slice::from_mut(&mut record));
         }
+        self.count_cut_off(&[record], front);
         let carried = Carried { last: context.last, since_last: context.since_last };
         front.remember(record.end, carried);
         Ok(self.hand_out(

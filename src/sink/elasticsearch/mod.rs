@@ -215,7 +215,8 @@ impl Sink for ElasticsearchSink {
             let reply = self.client.send(&request).await.map_err(down)?;
             match reply.status {
                 // "request body is required", or a reply without items.
-                200 | 400 => Ok(()),
+                200 | 400 if reply::is_of_bulk(&reply.body) => Ok(()),
+                200 | 400 => Err(SinkError::Misconfigured(reply::not_elasticsearch(&reply))),
                 _ => match reply::judge(&reply, &Items::default()) {
                     Delivery::Blocked(text) | Delivery::TooLarge(text) => {
                         Err(SinkError::Misconfigured(text))

@@ -9,6 +9,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use serde::Deserialize;
+use serde_json::Value;
 
 use self::fault::Fault;
 use super::target;
@@ -64,6 +65,28 @@ struct Cause {
     caused_by: Option<Box<Cause>>,
 }
 
+/// What stands between may answer with a page of its own.
+pub(super) fn not_elasticsearch(reply: &Reply) -> String {
+    format!(
+        "{} answered, but not as Elasticsearch does ({}: {}); look for a proxy or a sign-in page between",
+        reply.server,
+        reply.status,
+        said(&reply.body)
+    )
+}
+
+/// Of a bulk without events: an error in the form of these servers, or a reply without items.
+pub(super) fn is_of_bulk(body: &[u8]) -> bool {
+    let body: Value = serde_json::from_slice(body).unwrap_or_default();
+    ["error", "errors", "items"].iter().any(|name| body.get(*name).is_some())
+}
+
+/// Of a request that changes settings.
+pub(super) fn is_acknowledged(body: &[u8]) -> bool {
+    let body: Value = serde_json::from_slice(body).unwrap_or_default();
+    body.get("acknowledged").and_then(Value::as_bool) == Some(true)
+}
+
 /// `sent`: the bulk that is answered.
 pub(super) fn judge(reply: &Reply, sent: &Items) -> Delivery {
     let server = &reply.server;
@@ -75,11 +98,7 @@ pub(super) fn judge(reply: &Reply, sent: &Items) -> Delivery {
                 bulk.items.len(),
                 sent.len()
             )),
-            Err(_) => unclear(format!(
-                "{server} answered, but not as Elasticsearch does ({}); what stands between? Nothing \
-                 counts as delivered",
-                said(&reply.body)
-            )),
+            Err(_) => unclear(format!("{}; nothing counts as delivered", not_elasticsearch(reply))),
         },
         413 => Delivery::TooLarge(format!(
             "{server} refuses bodies of {} bytes with 413: raise the limit of the proxy in front of it (nginx: \

@@ -87,7 +87,8 @@ impl ElasticsearchSink {
         let answer = self.put(&path(), &template(settings, retention)).await?;
         let name = &answer.server;
         match answer.status {
-            200 => {}
+            200 if reply::is_acknowledged(&answer.body) => {}
+            200 => return Err(reply::not_elasticsearch(&answer)),
             400 if answer.body.windows(9).any(|word| word == b"tokenizer") => {
                 return Err(format!(
                     "{name} does not know the tokenizer `pattern` ({}); set analyzer = \"standard\" in the \

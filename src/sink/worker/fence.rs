@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
 use crate::event::{Cursor, GenerationId, Mark};
@@ -137,6 +138,12 @@ impl Queue for Fenced {
 
     fn bears(&self, generation: GenerationId, mark: &Mark) -> Option<bool> {
         self.queue.bears(generation, mark)
+    }
+
+    fn destroyed(&self, cursor: Cursor) -> Option<Range<u64>> {
+        let upto = self.fence.of(cursor.generation).filter(|upto| *upto > cursor.offset)?;
+        let lost = self.queue.destroyed(cursor)?;
+        (lost.start < upto).then(|| lost.start..lost.end.min(upto))
     }
 
     fn has_file(&self, generation: GenerationId) -> bool {

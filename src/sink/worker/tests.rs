@@ -456,6 +456,28 @@ async fn destroyed_bytes_do_not_stop_the_rest() {
     assert_eq!(running.stop().await.confirmed_events, 10);
 }
 
+#[tokio::test]
+async fn bytes_that_are_destroyed_while_the_target_is_down_are_lost_at_once() {
+    let long = || Delivery::Busy(Some(Duration::from_secs(3600)));
+    let bench = Bench::new(FakeQueue::new(1), FakeSink::new().fault(first(1, long)));
+    lines(&bench.queue, 0, 0..1000);
+    let running = bench.start();
+    let status = running.handle.status.clone();
+    let is_down = || matches!(running.state(), SinkState::BackingOff { .. });
+    eventually("no bodies", || is_down() && status.borrow().in_flight_events == 0).await;
+    // A second bulk may have been under way, and was taken.
+    let before = status.borrow().clone();
+    let (left, length) = (before.bytes.waiting, before.bytes.seen);
+    bench.queue.destroy(0);
+    eventually("they are counted", || status.borrow().bytes.lost == left).await;
+    assert_eq!((status.borrow().bytes.seen, status.borrow().bytes.waiting), (length, 0));
+    lines(&bench.queue, 0, 1000..1010);
+    running.order(Order::Retry).await;
+    let came = || status.borrow().confirmed_events == before.confirmed_events + 10;
+    eventually("the rest", came).await;
+    assert_eq!(running.stop().await.bytes.lost, left);
+}
+
 /// What is there is not matched with what the state knows yet.
 #[tokio::test]
 async fn a_cursor_beyond_what_is_known_at_the_start_waits_for_the_file() {

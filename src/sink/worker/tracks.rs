@@ -1,6 +1,7 @@
 //! How far a worker is in each generation.
 
 mod cursors;
+mod destroyed;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -51,6 +52,7 @@ pub(super) struct Tracks {
     durable: Ledger,
     /// The event that somebody looks at.
     pub(super) looked: Option<Looked>,
+    suspects: destroyed::Suspects,
 }
 
 impl Tracks {
@@ -101,6 +103,7 @@ impl Tracks {
     /// Generations that are new, and how far those reach that have changed. Each has a row in the state from then
     /// on: the follower keeps for whoever has a row, however long ago he stood there.
     pub(super) fn discover(&mut self, config: &WorkerConfig, news: &News) {
+        self.suspects.hear(news);
         if news.all {
             for generation in config.queue.generations() {
                 self.hear(config, generation);
@@ -367,12 +370,6 @@ impl Tracks {
     pub(super) fn some_are_troubled(&self) -> bool {
         let mut unread = self.of_mood(Mood::Open).chain(self.of_mood(Mood::Waiting));
         unread.any(|(_, track)| track.reading.fails())
-    }
-
-    /// Reads again whatever is not done.
-    pub(super) fn rewind(&mut self) {
-        let all = self.known.values().copied().collect();
-        self.change_each(all, Track::rewind);
     }
 }
 

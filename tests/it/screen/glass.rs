@@ -40,6 +40,11 @@ struct Watch {
     frames: u64,
     wanted: String,
     seen: Option<Sight>,
+    /// How often somebody asked where the cursor is.
+    cursor_asked: u64,
+    /// Taken one after the other, over and over, each time somebody asks for the size.
+    sizes: Vec<(u16, u16)>,
+    sizes_given: usize,
 }
 
 /// When a text was on the glass for the first time since somebody asked for it.
@@ -77,6 +82,19 @@ impl Glass {
         self.1.lock().unwrap().frames
     }
 
+    pub fn cursor_asked(&self) -> u64 {
+        self.1.lock().unwrap().cursor_asked
+    }
+
+    /// From now on it has another one of these sizes whenever somebody asks; empty: it keeps the one it has.
+    pub fn change_size_at_each_look(&self, sizes: &[(u16, u16)]) {
+        self.1.lock().unwrap().sizes = sizes.to_vec();
+    }
+
+    pub fn sizes_given(&self) -> usize {
+        self.1.lock().unwrap().sizes_given
+    }
+
     pub fn sight(&self) -> Option<Sight> {
         self.1.lock().unwrap().seen
     }
@@ -105,6 +123,7 @@ impl Backend for Glass {
     }
 
     fn get_cursor_position(&mut self) -> Result<Position, TestError> {
+        self.1.lock().unwrap().cursor_asked += 1;
         self.with(TestBackend::get_cursor_position)
     }
 
@@ -121,6 +140,12 @@ impl Backend for Glass {
     }
 
     fn size(&self) -> Result<Size, TestError> {
+        let mut watch = self.1.lock().unwrap();
+        if !watch.sizes.is_empty() {
+            let (width, height) = watch.sizes[watch.sizes_given % watch.sizes.len()];
+            watch.sizes_given += 1;
+            self.with(|backend| backend.resize(width, height));
+        }
         self.with(|backend| backend.size())
     }
 

@@ -149,3 +149,41 @@ fn any_size_is_safe_and_the_screen_comes_back() {
     screen.press("esc G");
     screen.wait_for_text("order 36");
 }
+
+#[test]
+fn a_size_that_changes_while_a_frame_is_drawn_is_safe() {
+    let folder = folder();
+    let paths = two_logs(folder.path());
+    let mut screen = Setup { status: busy(), ..Setup::new(100, 60) }.open(&paths);
+    screen.wait_for_text("order 36");
+    let (glass, looks) = (screen.glass.clone(), 40);
+    for sizes in
+        [&[(100, 60), (60, 15), (120, 40)][..], &[(100, 60), (60, 15)], &[(120, 9), (1, 1)]]
+    {
+        glass.change_size_at_each_look(sizes);
+        let enough = glass.sizes_given() + looks;
+        while glass.sizes_given() < enough {
+            assert!(!screen.thread.as_ref().unwrap().is_finished(), "the screen has ended");
+            let frames = screen.frames();
+            screen.press("tab ? j esc");
+            screen.wait_for("a frame", |_| screen.frames() > frames);
+        }
+    }
+    glass.change_size_at_each_look(&[]);
+    screen.resize(80, 24);
+    screen.press("esc G");
+    screen.wait_for_text("order 36");
+}
+
+#[test]
+fn drawing_everything_anew_asks_the_terminal_nothing() {
+    let folder = folder();
+    let mut screen = Setup::new(80, 24).open(&two_logs(folder.path()));
+    screen.wait_for_text("order 36");
+    screen.rest();
+    screen.glass.with(|backend| ratatui::backend::Backend::clear(backend)).unwrap();
+    assert!(!screen.text().contains("order 36"));
+    screen.press("ctrl-l");
+    screen.wait_for_text("order 36");
+    assert_eq!(screen.glass.cursor_asked(), 0);
+}

@@ -188,3 +188,17 @@ fn an_index_without_its_shards_waits_and_what_a_pipeline_does_is_told_apart() {
     assert!(matches!(&outcomes[2], Outcome::Fails { own: true, .. }));
     assert!(matches!(&outcomes[3], Outcome::Fails { own: false, .. }));
 }
+
+#[test]
+fn pages_of_what_stands_between_are_no_answers() {
+    for page in ["<html>please sign in</html>", "{}", "null", "[]", "", "\"items\"", "7"] {
+        assert!(!is_of_bulk(page.as_bytes()), "{page}");
+        assert!(!is_acknowledged(page.as_bytes()), "{page}");
+    }
+    let refused =
+        r#"{"error":{"type":"parse_exception","reason":"request body is required"},"status":400}"#;
+    assert!(is_of_bulk(refused.as_bytes()));
+    assert!(is_of_bulk(br#"{"took":0,"errors":false,"items":[]}"#));
+    assert!(is_acknowledged(br#"{"acknowledged":true}"#));
+    assert!(!is_acknowledged(br#"{"acknowledged":false}"#));
+}

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{NAME, days, refused};
+use super::{NAME, days, refused, reply};
 use crate::client::elasticsearch::{Method, Reply};
 use crate::sink::elasticsearch::ElasticsearchSink;
 
@@ -59,6 +59,17 @@ impl Retention {
         }
     }
 
+    /// The server says so.
+    fn is_installed(self, answer: &Reply) -> bool {
+        match self {
+            Retention::Lifecycle => reply::is_acknowledged(&answer.body),
+            Retention::States => {
+                let said: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+                said.get("_id").is_some()
+            }
+        }
+    }
+
     /// The right that a user needs.
     fn right(self) -> &'static str {
         match self {
@@ -83,7 +94,8 @@ impl ElasticsearchSink {
                 answer = self.replace_states(&policy).await?;
             }
             match answer.status {
-                200 | 201 => return Ok(retention),
+                200 | 201 if retention.is_installed(&answer) => return Ok(retention),
+                200 | 201 => return Err(reply::not_elasticsearch(&answer)),
                 _ if is_unknown(&answer) => server = answer.server,
                 _ => return Err(refused(&answer, "a policy for `keep`", retention.right())),
             }

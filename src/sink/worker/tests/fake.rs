@@ -100,8 +100,11 @@ impl FakeQueue {
 
     /// Everything up to here is destroyed.
     pub fn destroy(&self, file: usize) {
-        let file = &mut self.files.lock().unwrap()[file];
-        file.gone = file.bytes.len() as u64;
+        let mut files = self.files.lock().unwrap();
+        files[file].gone = files[file].bytes.len() as u64;
+        drop(files);
+        self.changes.mark(&News::of([GenerationId(file as u64)]));
+        self.changes.tell();
     }
 
     /// Copied away, truncated, and written again: as many bytes, in capitals.
@@ -201,6 +204,11 @@ impl Queue for FakeQueue {
             records,
         };
         Ok(Read::Batch { batch: Arc::new(batch), first: 0 })
+    }
+
+    fn destroyed(&self, cursor: Cursor) -> Option<std::ops::Range<u64>> {
+        let gone = self.files.lock().unwrap()[cursor.generation.0 as usize].gone;
+        (cursor.offset < gone).then(|| cursor.offset..gone)
     }
 
     fn settled(&self) -> bool {
