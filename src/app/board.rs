@@ -169,6 +169,7 @@ impl Board {
             engine: self.engine.borrow_and_update().clone(),
             files: files.clone(),
             unopened: self.log.unopened() as u64,
+            torn: self.log.torn() as u64,
             lost: self.log.lost(),
             sinks: voices.sinks.iter_mut().map(|sink| sink.borrow_and_update().clone()).collect(),
             broken: voices.broken.clone(),
