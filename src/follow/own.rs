@@ -71,10 +71,10 @@ impl Own {
             for ending in ENDINGS {
                 let shown = with_ending(output.as_os_str(), ending);
                 if let Some(place) = at(Path::new(&shown)) {
-                    places.files.insert(place, shown.clone().into());
+                    places.files.insert(place, output.clone());
                 }
                 if let Some(folder) = folder {
-                    places.named.insert((folder, with_ending(name, ending)), shown.into());
+                    places.named.insert((folder, with_ending(name, ending)), output.clone());
                 }
             }
         }
