@@ -1,10 +1,15 @@
 //! Arguments in, exit code out.
 
 mod allocator;
+mod before_main;
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    logwarden::app::early::hold();
+    if before_main::output_was_closed() {
+        logwarden::sink::stdout::note_closed();
+    }
     allocator::give_back_large_blocks();
     // Whatever is written holds what logs say, or leads to it: it is for its owner alone.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));

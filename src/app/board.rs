@@ -174,6 +174,7 @@ impl Board {
             engine: self.engine.borrow_and_update().clone(),
             files: files.clone(),
             unopened: self.log.unopened() as u64,
+            torn: self.log.torn() as u64,
             lost: self.log.lost(),
             unread_input: input.unread,
             cut_inputs: input.cut,

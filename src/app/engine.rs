@@ -69,7 +69,7 @@ impl Desk {
         };
         let (commands, orders) = mpsc::channel(COMMANDS);
         Desk {
-            log: Log::open_watched(config, clock, supervisor),
+            log: Log::open_watched(config, intake::own(settings, &intake), clock, supervisor),
             status: watch::Sender::default(),
             commands,
             notices,

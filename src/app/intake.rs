@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags};
 
-use super::settings::{Settings, ShipStart};
+use super::settings::{Directories, Settings, ShipStart};
 use super::start_error::StartError;
 use crate::follow::intake::{Input, Intake};
-use crate::follow::{Log, SourceConfig};
+use crate::follow::{Log, Own, SourceConfig};
+use crate::sink::kinds::Output;
 
 /// Where it is only shown: a folder of this process alone below the cache, made and removed by it.
 const SHOWN: &str = "shown-";
@@ -33,6 +34,33 @@ pub fn sources(settings: &Settings, intake: &Intake) -> Vec<SourceConfig> {
         sources.push(intake.source(settings.zone.clone()));
     }
     sources
+}
+
+/// What is never followed; beside it, standard input is read from where it is kept.
+pub fn own(settings: &Settings, intake: &Intake) -> Own {
+    Own { except: Some(intake.pattern()), ..written(settings) }
+}
+
+/// Everything that an engine writes.
+pub fn written(settings: &Settings) -> Own {
+    let Directories { state, archive, cache, intake, log } = settings.directories.clone();
+    let letters = state.join("dead-letters");
+    let enabled = settings.sinks.iter().filter(|sink| sink.enabled);
+    let mut outputs = Vec::new();
+    let mut standard_output = false;
+    for output in enabled.filter_map(|sink| sink.kind.output()) {
+        match output {
+            Output::File(path) => outputs.push(path),
+            Output::Standard => standard_output = true,
+        }
+    }
+    Own {
+        folders: vec![archive, cache, intake, log, letters],
+        flat_folders: vec![state],
+        outputs,
+        standard_output,
+        except: None,
+    }
 }
 
 /// Standard input, and pipes that were named, each for itself.

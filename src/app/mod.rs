@@ -5,11 +5,12 @@
 pub mod board;
 pub mod console;
 pub mod control;
+pub mod early;
 pub mod engine;
 pub mod folders;
 pub mod headless;
 pub mod identity;
-mod intake;
+pub mod intake;
 pub mod keys;
 pub mod letters;
 pub mod metrics;

@@ -159,17 +159,21 @@ pub fn nothing_readable(status: &Status) -> Option<String> {
     none.then(|| "none of these files could be read".to_owned())
 }
 
-/// What `--once` could not deliver: exit code 1. Whoever has seen enough of our standard output got all.
+/// What `--once` could not deliver, or where it cannot tell: exit code 1. Whoever has seen enough of our standard output got all.
 pub fn undelivered(status: &Status) -> Option<String> {
     let broke = |sink: &SinkStatus| status.broken.contains(&sink.name);
     let left = status.sinks.iter().filter(|sink| !has_no_reader(sink));
-    let left = left.filter(|sink| sink.behind_bytes > 0 || broke(sink));
+    let blocked = |sink: &SinkStatus| matches!(sink.state, SinkState::Blocked { .. });
+    let left = left.filter(|sink| sink.behind_bytes > 0 || broke(sink) || blocked(sink));
     let left: Vec<String> = left
         .map(|sink| {
             let why = sink.blocked.as_deref().or(sink.last_error.as_deref());
             let why = why.map(|why| format!(": {}", clean(why))).unwrap_or_default();
             if broke(sink) {
                 return format!("sink {}{why}", sink.name);
+            }
+            if sink.behind_bytes == 0 {
+                return format!("sink {} is blocked{why}", sink.name);
             }
             format!("{} are not in {}{why}", bytes::size(sink.behind_bytes), sink.name)
         })
@@ -186,6 +190,7 @@ pub fn damage(status: &Status) -> Option<String> {
         (dead, "events are dead letters"),
         (status.unopened, "files could not be read"),
         (status.unread_input, "bytes of standard input could not be read"),
+        (status.torn, "compressed files are damaged or cut short"),
     ];
     let figures = figures.iter().filter(|(figure, _)| *figure > 0);
     let mut text: Vec<String> =

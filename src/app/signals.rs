@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::board::Notices;
+use super::early::{self, Asked};
 use crate::base::{OnPanic, Supervisor};
 use crate::event::{Command, Level};
 
@@ -57,27 +58,25 @@ async fn run(listener: Listener, stops: Arc<Mutex<Stops>>) {
 }
 
 async fn hear(listener: &Listener, stops: &Mutex<Stops>) -> std::io::Result<()> {
-    let Listener { hang_up, commands, at_once, finished, .. } = listener;
+    let Listener { commands, at_once, finished, .. } = listener;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hung_up = signal(SignalKind::hangup())?;
     let mut ship_now = signal(SignalKind::user_defined1())?;
+    // What came before that.
+    let mut early = early::take().into_iter();
     loop {
-        let stop = tokio::select! {
-            () = finished.cancelled() => return Ok(()),
-            _ = terminate.recv() => true,
-            _ = interrupt.recv() => true,
-            _ = hung_up.recv() => {
-                if *hang_up == HangUp::Reloads {
-                    let _ = commands.try_send(Command::Reload);
-                }
-                *hang_up == HangUp::Stops
-            }
-            _ = ship_now.recv() => {
-                let _ = commands.try_send(Command::ShipNow { sink: None });
-                false
-            }
+        let asked = match early.next() {
+            Some(asked) => asked,
+            None => tokio::select! {
+                () = finished.cancelled() => return Ok(()),
+                _ = terminate.recv() => Asked::Stop,
+                _ = interrupt.recv() => Asked::Stop,
+                _ = hung_up.recv() => Asked::HangUp,
+                _ = ship_now.recv() => Asked::ShipNow,
+            },
         };
+        let stop = is_stop(asked, listener);
         if !stop {
             continue;
         }
@@ -95,6 +94,16 @@ async fn hear(listener: &Listener, stops: &Mutex<Stops>) -> std::io::Result<()> 
             }
         }
     }
+}
+
+/// Does what else is asked for.
+fn is_stop(asked: Asked, Listener { hang_up, commands, .. }: &Listener) -> bool {
+    match (asked, hang_up) {
+        (Asked::Stop, _) | (Asked::HangUp, HangUp::Stops) => return true,
+        (Asked::HangUp, HangUp::Reloads) => _ = commands.try_send(Command::Reload),
+        (Asked::ShipNow, _) => _ = commands.try_send(Command::ShipNow { sink: None }),
+    }
+    false
 }
 
 /// Signals to stop.

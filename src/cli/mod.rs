@@ -22,6 +22,7 @@ use clap::Parser;
 use arguments::{Arguments, Command};
 use exit::{Exit, usage_error};
 
+use crate::app::early;
 use crate::base::{stderr, supervisor};
 
 /// The whole program.
@@ -64,6 +65,9 @@ fn dispatch(arguments: &Arguments) -> anyhow::Result<Exit> {
         return Err(usage_error(
             "paths, --no-ui, --once and --ship belong to watching and cannot stand before a command",
         ));
+    }
+    if !matches!(arguments.command, None | Some(Command::Demo)) {
+        early::let_go();
     }
     match &arguments.command {
         None => commands::run::run(global, &arguments.watch),

@@ -16,6 +16,9 @@ pub struct Status {
     /// Files that are there and could not be opened.
     #[serde(default)]
     pub unopened: u64,
+    /// Compressed files that are damaged or cut short: what else they held could not be read.
+    #[serde(default)]
+    pub torn: u64,
     /// Bytes destroyed by truncation or deletion before everybody had read them, since the start.
     #[serde(default)]
     pub lost: u64,

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use super::SourceConfig;
 use super::identity::Place;
+use super::own::{Own, OwnPlaces};
 use super::{names, pattern};
 use crate::base::guarded::{self, Entry};
 
@@ -35,6 +36,8 @@ pub enum Problem {
     Empty(PathBuf),
     Compressed(PathBuf),
     Special(PathBuf),
+    /// Of ours; the source that means it.
+    Own(PathBuf, Arc<str>),
     /// Could not look.
     Failed(PathBuf, io::Error),
 }
@@ -47,6 +50,8 @@ pub struct Sight {
     pub folders: BTreeSet<PathBuf>,
     /// Some path is a link: where it leads may change elsewhere.
     pub links: bool,
+    /// What we write ourselves.
+    pub own: OwnPlaces,
     taken: HashSet<Place>,
 }
 
@@ -73,11 +78,13 @@ impl Sight {
 }
 
 /// The same file reached twice counts once, for the first source that means it.
-pub fn look(sources: &[Arc<SourceConfig>]) -> Sight {
-    let mut sight = Sight::default();
+pub fn look(sources: &[Arc<SourceConfig>], own: &Own) -> Sight {
+    let mut sight = Sight { own: own.places(), ..Sight::default() };
     for (index, source) in sources.iter().enumerate() {
+        let keeps_own = own.except.as_ref().is_some_and(|except| source.paths.contains(except));
+        let reader = (!keeps_own).then_some(&source.name);
         for path in &source.paths {
-            Walk { sight: &mut sight, source: index }.configured(path);
+            Walk { sight: &mut sight, source: index, reader }.configured(path);
         }
     }
     sight
@@ -140,11 +147,13 @@ impl Listed<'_> {
 struct Walk<'a> {
     sight: &'a mut Sight,
     source: usize,
+    /// Its name, where it is none that reads what is ours.
+    reader: Option<&'a Arc<str>>,
 }
 
 impl Walk<'_> {
     fn configured(&mut self, path: &Path) {
-        self.note_link(path);
+        let link = self.note_link(path);
         match guarded::metadata(path) {
             Ok(metadata) if metadata.is_dir() => self.folder(path),
             Ok(metadata) if metadata.is_file() => {
@@ -152,7 +161,7 @@ impl Walk<'_> {
                 if names::compressed(path) {
                     self.sight.problems.push(Problem::Compressed(path.to_owned()));
                 } else {
-                    self.add(path.to_owned(), Place::of(&metadata));
+                    self.add(path.to_owned(), Place::of(&metadata), link);
                 }
             }
             Ok(_) => self.sight.problems.push(Problem::Special(path.to_owned())),
@@ -162,8 +171,10 @@ impl Walk<'_> {
         }
     }
 
-    fn note_link(&mut self, path: &Path) {
-        self.sight.links |= guarded::symlink_metadata(path).is_ok_and(|found| found.is_symlink());
+    fn note_link(&mut self, path: &Path) -> bool {
+        let link = guarded::symlink_metadata(path).is_ok_and(|found| found.is_symlink());
+        self.sight.links |= link;
+        link
     }
 
     fn absent(&mut self, path: &Path, error: io::Error) {
@@ -236,10 +247,10 @@ impl Walk<'_> {
             return self.descend(path, rest, depth);
         }
         self.sight.folders.insert(folder_of(&path).to_owned());
-        self.note_link(&path);
+        let link = self.note_link(&path);
         match guarded::metadata(&path) {
             Ok(metadata) if metadata.is_file() && !names::compressed(&path) => {
-                self.add(path, Place::of(&metadata));
+                self.add(path, Place::of(&metadata), link);
             }
             Ok(_) => {}
             Err(error) => self.could_not_look(path, error),
@@ -294,11 +305,19 @@ impl Walk<'_> {
         if names::compressed(&path) {
             self.sight.problems.push(Problem::Compressed(path));
         } else {
-            self.add(path, place);
+            self.add(path, place, kind.is_symlink());
         }
     }
 
-    fn add(&mut self, path: PathBuf, place: Place) {
+    fn add(&mut self, path: PathBuf, place: Place, link: bool) {
+        if let Some(source) = self.reader
+            && let Some(owned) = self.sight.own.owner(&path, place, link)
+        {
+            if !self.sight.problems.iter().any(|problem| problem.is_own(&owned)) {
+                self.sight.problems.push(Problem::Own(owned, source.clone()));
+            }
+            return;
+        }
         if self.sight.taken.insert(place) {
             self.sight.found.push(Found { source: self.source, path, place });
         }

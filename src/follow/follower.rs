@@ -97,6 +97,8 @@ pub(in crate::follow) struct Seen {
     pub vacant: HashMap<PathBuf, (usize, Duration)>,
     /// Inodes that are there and cannot be opened now.
     pub unopened: HashSet<u64>,
+    /// Compressed files of which the rest could not be unpacked.
+    pub torn: HashSet<FileId>,
     /// Mounts that do not answer.
     pub stuck: BTreeSet<PathBuf>,
     /// Compressed files that were read to their end, with their birth, and as they were then.

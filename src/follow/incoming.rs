@@ -47,7 +47,7 @@ impl Intake {
     }
 
     /// Every segment. Letters of the folder's name that mean something in a pattern mean themselves.
-    pub(in crate::follow) fn pattern(&self) -> PathBuf {
+    pub fn pattern(&self) -> PathBuf {
         let mut escaped = Vec::new();
         for byte in self.folder.as_os_str().as_bytes() {
             match byte {

@@ -14,6 +14,7 @@ use super::destroyed::destroyed;
 use super::follower::{Follower, PART};
 use super::identity;
 use super::intake::{Input, InputLoss};
+use super::own::Own;
 use super::reader;
 use super::shared::Shared;
 use super::types::{Change, LogConfig, Read};
@@ -35,12 +36,18 @@ impl Log {
     /// Discovers and opens the files that are there and returns at once; from now on they are followed.
     /// Nothing is delivered before [`Log::settle`]; the screen can read already.
     pub fn open(config: LogConfig, clock: Arc<dyn Clock>) -> Log {
-        Log::open_watched(config, clock, Supervisor::default())
+        Log::open_watched(config, Own::default(), clock, Supervisor::default())
     }
 
-    /// The same; its threads are watched by `supervisor`.
-    pub fn open_watched(config: LogConfig, clock: Arc<dyn Clock>, supervisor: Supervisor) -> Log {
+    /// The same; what is our own is not followed, and its threads are watched by `supervisor`.
+    pub fn open_watched(
+        config: LogConfig,
+        own: Own,
+        clock: Arc<dyn Clock>,
+        supervisor: Supervisor,
+    ) -> Log {
         let log = Log::prepare(config, clock, supervisor);
+        log.shared.set_own(own);
         let watch = Watch::new(log.shared.bell.clone(), log.supervisor());
         log.start(watch);
         log
@@ -82,6 +89,11 @@ impl Log {
         if self.shared.store.set(store).is_ok() {
             self.shared.bell.ring(|hints| hints.nudged = true);
         }
+    }
+
+    /// Other files of our own: with the next sources. See [`Log::set_sources`].
+    pub fn set_own(&self, own: Own) {
+        self.shared.set_own(own);
     }
 
     /// Other sources from now on. Files of a source that is read as before go on without a break; those of one
@@ -243,6 +255,11 @@ impl Log {
     /// Files that are there and could not be opened at the last look.
     pub fn unopened(&self) -> usize {
         self.shared.unopened.load(Ordering::Relaxed)
+    }
+
+    /// Compressed files that are damaged or cut short: what else they held could not be read.
+    pub fn torn(&self) -> usize {
+        self.shared.torn.load(Ordering::Relaxed)
     }
 
     /// Of all files. Walks all of them: follow [`Log::changes`] from then on.

@@ -103,8 +103,13 @@ impl Problem {
             | Problem::Empty(path)
             | Problem::Compressed(path)
             | Problem::Special(path)
+            | Problem::Own(path, _)
             | Problem::Failed(path, _) => path,
         }
+    }
+
+    pub fn is_own(&self, owned: &Path) -> bool {
+        matches!(self, Problem::Own(path, _) if path == owned)
     }
 
     pub fn level(&self) -> Level {
@@ -137,9 +142,16 @@ impl Problem {
                      or pipe it in"
                 )
             }
+            Problem::Own(_, source) => own(&path, source),
             Problem::Failed(_, error) => cannot_look(&path, error),
         }
     }
+}
+
+pub(in crate::follow) fn own(path: &str, source: &str) -> String {
+    format!(
+        "{path} is written by Logwarden itself and is not followed, though source {source} means it"
+    )
 }
 
 fn cannot_look(path: &str, error: &io::Error) -> String {

@@ -99,6 +99,7 @@ impl Follower {
         }
         let (source, origin) = (tracked.source, tracked.origin);
         let path = tracked.handle.path();
+        self.count_torn(id, false);
         self.drop_file(id);
         self.bury(row);
         if self.track(packed.original.clone(), source, &path, origin).is_err() {
@@ -120,21 +121,25 @@ impl Follower {
             Progress::Complete => {
                 let path = tracked.handle.known().facts.path.to_path_buf();
                 self.shared.board.unsay(&Topic::Packed(path));
+                self.count_torn(id, false);
                 true
             }
             Progress::Cut if !last_call && tracked.quiet_for(now) < SUSPECTED => false,
             // What is said of standard input is said when it has ended.
             Progress::Cut | Progress::Corrupt(_) if tracked.segment => true,
             Progress::Cut => {
+                self.count_torn(id, true);
                 self.say_packed(id, Level::Warning, |path| notices::cut_short(path, size));
                 true
             }
             Progress::Corrupt(reason) => {
+                self.count_torn(id, true);
                 self.say_packed(id, Level::Error, |path| notices::corrupt(path, size, &reason));
                 true
             }
             // No other one takes its room.
             Progress::Full if size + CHUNK as u64 >= MOST => {
+                self.count_torn(id, true);
                 self.say_packed(id, Level::Error, |path| notices::too_large(path, size));
                 true
             }
@@ -220,6 +225,12 @@ impl Follower {
         let place = self.catalog.get(id).and_then(|tracked| tracked.place());
         self.seen.unopened.extend(place.map(|place| place.inode));
         self.shared.unopened.store(self.seen.unopened.len(), Ordering::Relaxed);
+    }
+
+    /// Whether more was in it than could be unpacked.
+    fn count_torn(&mut self, id: FileId, torn: bool) {
+        let _ = if torn { self.seen.torn.insert(id) } else { self.seen.torn.remove(&id) };
+        self.shared.torn.store(self.seen.torn.len(), Ordering::Relaxed);
     }
 
     fn say_packed(&self, id: FileId, level: Level, text: impl FnOnce(&Path) -> String) {

@@ -46,7 +46,12 @@ impl Follower {
     /// `stamps`: taken a moment ago.
     fn scan_with(&mut self, stamps: Stamps) {
         let (began, time) = (self.now(), self.shared.clock.now());
-        let mut sight = discover::look(&self.sources);
+        let own = self.shared.own();
+        let mut sight = discover::look(&self.sources, &own);
+        for id in sight.own.files().filter_map(|place| self.catalog.at(place)).collect::<Vec<_>>() {
+            // It became an output since it was found.
+            self.let_go(id);
+        }
         // What was renamed before it is listed later.
         self.listings.borrow_mut().clear();
         if let Some(intake) = &self.shared.config.intake {

@@ -12,6 +12,7 @@ use super::files::Files;
 use super::incoming::Incoming;
 use super::losses::{Loss, Losses};
 use super::notices::Board;
+use super::own::Own;
 use super::types::{LogConfig, Read};
 use super::watch::Bell;
 use crate::base::{Clock, Supervisor};
@@ -44,6 +45,10 @@ pub(in crate::follow) struct Shared {
     pub incoming: Incoming,
     /// Files that are there and could not be opened at the last look.
     pub unopened: AtomicUsize,
+    /// Compressed files of which only a part could be unpacked.
+    pub torn: AtomicUsize,
+    /// What is never followed.
+    own: Mutex<Own>,
     /// Whose cursors decide what is still needed; empty: everyone who has one.
     pub consumers: Mutex<Vec<String>>,
     /// Whoever wants to know what changes.
@@ -75,6 +80,8 @@ impl Shared {
             settled: AtomicBool::new(false),
             unpacking: AtomicBool::new(false),
             unopened: AtomicUsize::new(0),
+            torn: AtomicUsize::new(0),
+            own: Mutex::default(),
             consumers: Mutex::default(),
             changes: Arc::default(),
             files: RwLock::new(Files::new(sources)),
@@ -82,6 +89,14 @@ impl Shared {
             gone: Mutex::default(),
             next_id: AtomicU32::new(1),
         }
+    }
+
+    pub fn own(&self) -> Own {
+        self.own.lock().expect("no holder of it panics").clone()
+    }
+
+    pub fn set_own(&self, own: Own) {
+        *self.own.lock().expect("no holder of it panics") = own;
     }
 
     /// What is there now is all there will be.

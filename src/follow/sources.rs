@@ -65,7 +65,7 @@ impl Follower {
         }
     }
 
-    fn let_go(&mut self, id: FileId) {
+    pub fn let_go(&mut self, id: FileId) {
         let row = self.catalog.get(id).and_then(|tracked| tracked.row.clone());
         self.drop_file(id);
         if let (Some(row), Some(store)) = (row, self.shared.store.get()) {

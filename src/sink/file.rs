@@ -5,9 +5,10 @@
 //! file (`<output>.cursor`: written aside, fsynced, renamed, the folder fsynced). At the start the output is
 //! cut back to that length: what stands beyond it is exactly what will be written again.
 //!
-//! Never cut: an output that is not the one the side file speaks of (shorter, or other bytes before that
-//! length). That is refused, and a person decides.
+//! Never cut or written to: an output that is not the one the side file speaks of (shorter, or other bytes before that
+//! length), or that was moved, removed, cut or replaced while it was written. That is refused, and a person decides.
 
+mod proof;
 mod side;
 
 use std::borrow::Cow;
@@ -21,6 +22,7 @@ use futures::future::BoxFuture;
 use rustix::fs::{Access, FlockOperation, access, flock};
 use rustix::io::Errno;
 
+use self::proof::Proof;
 use self::side::Side;
 use super::{Cursors, Delivery, Items, Limits, Outcome, Sink, SinkError};
 use crate::archive::{Generations, Positions};
@@ -45,6 +47,8 @@ struct Output {
     file: File,
     /// Where the next line goes.
     length: u64,
+    /// What stood before the last lines, and what stands before the next.
+    proofs: [Proof; 2],
     /// As the side file says it.
     positions: Positions,
 }
@@ -117,10 +121,10 @@ impl Shared {
         let mut output = self.output.lock().expect("no holder of the output panics");
         // Given up first: our own lock on it must not stand in the way.
         *output = None;
-        let file = self.open()?;
-        let length = file.metadata().map_err(|error| self.failed("look at", &error))?.len();
         let side =
             Side::load(&self.path).map_err(|error| self.failed("read the cursor of", &error))?;
+        let file = self.open(side.as_ref().map_or(0, |side| side.length))?;
+        let length = file.metadata().map_err(|error| self.failed("look at", &error))?.len();
         let (length, positions) = match side {
             Some(side) => {
                 self.cut_back(&file, length, &side)?;
@@ -128,14 +132,20 @@ impl Shared {
             }
             None => (self.begin(&file, length)?, Positions::default()),
         };
+        let proof = Proof::of(&file, length).map_err(|error| self.failed("read", &error))?;
         let known = positions.known();
-        *output = Some(Output { file, length, positions });
+        *output = Some(Output { file, length, proofs: [proof; 2], positions });
         Ok(known)
     }
 
-    fn open(&self) -> Result<File, SinkError> {
-        if let Ok(found) = self.path.metadata() {
-            is_an_output(&self.path, &found).map_err(SinkError::Misconfigured)?;
+    /// `written`: how much of it there has to be.
+    fn open(&self, written: u64) -> Result<File, SinkError> {
+        match self.path.metadata() {
+            Ok(found) => is_an_output(&self.path, &found).map_err(SinkError::Misconfigured)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound && written > 0 => {
+                return Err(self.refused(proof::GONE));
+            }
+            Err(_) => {}
         }
         let mut options = OpenOptions::new();
         let options = options.read(true).write(true).create(true).truncate(false).mode(0o600);
@@ -151,27 +161,34 @@ impl Shared {
 
     /// What stands beyond the recorded length was never confirmed and is written again.
     fn cut_back(&self, file: &File, length: u64, side: &Side) -> Result<(), SinkError> {
-        let path = self.path.display();
-        let refuse = |what: &str| {
-            SinkError::Misconfigured(format!(
-                "{path} {what}; nothing is written to it: put the right file back, or move it and its \
-                 .cursor file away to begin a new one"
-            ))
-        };
         if length < side.length {
-            return Err(refuse(&format!(
-                "has {length} bytes, but {} were written: somebody cut or replaced it",
-                side.length
-            )));
+            return Err(self.refused(&proof::cut(length, side.length)));
         }
         let tail = side::tail(file, side.length).map_err(|error| self.failed("read", &error))?;
         if tail != side.tail {
-            return Err(refuse("is not the file that was written: somebody replaced it"));
+            return Err(self.refused(proof::REPLACED));
         }
         if length > side.length {
             file.set_len(side.length).map_err(|error| self.failed("cut back", &error))?;
         }
         Ok(())
+    }
+
+    fn refused(&self, what: &str) -> SinkError {
+        let path = self.path.display();
+        SinkError::Misconfigured(format!(
+            "{path} {what}; nothing is written to it: put the right file back, or move it and its .cursor file away \
+             to begin a new one"
+        ))
+    }
+
+    /// Somebody may have moved, removed, cut or replaced it since it was opened.
+    fn is_untouched(&self, output: &Output) -> Result<(), SinkError> {
+        let found = proof::difference(&output.file, &self.path, output.length, &output.proofs);
+        match found.map_err(|error| self.failed("look at", &error))? {
+            Some(what) => Err(self.refused(&what)),
+            None => Ok(()),
+        }
     }
 
     /// A new output, or one that somebody else wrote: it is appended to. The side file comes before the first
@@ -198,13 +215,17 @@ impl Shared {
         let Some(output) = output.as_mut() else {
             return Err(SinkError::Unavailable(format!("{} is not open", self.path.display())));
         };
+        self.is_untouched(output)?;
         // A write that failed half way is overwritten by the next one, or cut off.
         if let Err(error) = output.file.write_all_at(body, output.length) {
             // Best effort: a reader should not see half a line; the next write comes to the same place.
             let _ = output.file.set_len(output.length);
             return Err(self.failed("write to", &error));
         }
-        output.length += body.len() as u64;
+        let length = output.length + body.len() as u64;
+        let proof = Proof::of(&output.file, length).map_err(|error| self.failed("read", &error))?;
+        output.proofs = [output.proofs[1], proof];
+        output.length = length;
         Ok(())
     }
 
@@ -214,8 +235,8 @@ impl Shared {
             return Err(SinkError::Unavailable(format!("{} is not open", self.path.display())));
         };
         output.file.sync_all().map_err(|error| self.failed("make durable", &error))?;
-        let tail = side::tail(&output.file, output.length);
-        let tail = tail.map_err(|error| self.failed("read", &error))?;
+        self.is_untouched(output)?;
+        let tail = output.proofs[1].tail;
         let now = self.clock.now();
         let positions = output.positions.advanced(upto, &*self.generations, now);
         let side = Side::new(output.length, tail, &positions);

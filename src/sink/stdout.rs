@@ -4,10 +4,14 @@
 //! come again. Their `event.id` tells.
 
 use std::borrow::Cow;
+use std::fs::File;
 use std::io::{self, Write};
+use std::os::unix::fs::FileExt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use futures::future::BoxFuture;
+use rustix::fs::{FileType, OFlags, SeekFrom, fcntl_getfl, fstat, seek};
 use tokio_util::sync::CancellationToken;
 
 use super::{Cursors, Delivery, Items, Limits, Outcome, Sink, SinkError};
@@ -16,6 +20,56 @@ use crate::privacy::Outgoing;
 
 /// What is said when nobody reads any more.
 pub const READER_GONE: &str = "standard output was closed by its reader";
+
+/// What is said where it was closed at the start.
+const CLOSED: &str = "standard output is closed, so nothing can be written to it; open it (for example >FILE), or leave \
+                      out the sink";
+
+static IS_CLOSED: AtomicBool = AtomicBool::new(false);
+
+/// It was closed when the program was started: what stands in its place takes everything and keeps nothing.
+pub fn note_closed() {
+    IS_CLOSED.store(true, Ordering::Relaxed);
+}
+
+/// Whether lines can be written there; why not, for people.
+pub fn check() -> Result<(), &'static str> {
+    if IS_CLOSED.load(Ordering::Relaxed) { Err(CLOSED) } else { Ok(()) }
+}
+
+/// The descriptor itself. [`io::Stdout`] keeps up to 1 KiB of what could not be written and counts it as written; and
+/// it takes everything where the descriptor is closed.
+struct Descriptor;
+
+impl Write for Descriptor {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        Ok(rustix::io::write(io::stdout(), bytes)?)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A file to which an earlier run wrote half a line. `false` also where that cannot be told.
+fn ends_in_the_middle_of_a_line() -> bool {
+    let last = || -> io::Result<u8> {
+        let (found, flags) = (fstat(io::stdout())?, fcntl_getfl(io::stdout())?);
+        let is_file = FileType::from_raw_mode(found.st_mode) == FileType::RegularFile;
+        let appends = flags.contains(OFlags::APPEND);
+        let end = match appends {
+            true => found.st_size as u64,
+            false => seek(io::stdout(), SeekFrom::Current(0))?,
+        };
+        let mut last = [b'\n'];
+        if is_file && end > 0 {
+            // Whoever redirects it opens it for writing alone.
+            File::open("/proc/self/fd/1")?.read_exact_at(&mut last, end - 1)?;
+        }
+        Ok(last[0])
+    };
+    last().is_ok_and(|last| last != b'\n')
+}
 
 /// Writes to standard output, or to what stands for it in a test.
 pub struct StdoutSink {
@@ -33,7 +87,9 @@ struct Output {
 impl StdoutSink {
     /// The token is cancelled when the reader goes away: a reason to end, with success.
     pub fn new() -> (Self, CancellationToken) {
-        Self::to(Box::new(io::stdout()))
+        let (sink, closed) = Self::to(Box::new(Descriptor));
+        sink.output.lock().expect("nobody else has it").torn = ends_in_the_middle_of_a_line();
+        (sink, closed)
     }
 
     fn to(writer: Box<dyn Write + Send>) -> (Self, CancellationToken) {
@@ -98,11 +154,14 @@ impl Sink for StdoutSink {
     }
 
     fn check(&self) -> BoxFuture<'_, Result<(), SinkError>> {
-        Box::pin(async { Ok(()) })
+        Box::pin(async { check().map_err(|reason| SinkError::Misconfigured(reason.to_owned())) })
     }
 
     fn resume(&self) -> BoxFuture<'_, Result<Option<Vec<Position>>, SinkError>> {
-        Box::pin(async { Ok(None) })
+        Box::pin(async {
+            self.check().await?;
+            Ok(None)
+        })
     }
 
     fn deliver(&self, items: Items) -> BoxFuture<'_, (Items, Delivery)> {

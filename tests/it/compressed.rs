@@ -313,3 +313,37 @@ fn kills_while_rotation_compresses_leave_every_line_once() {
     assert_eq!(seen.len(), written, "seed {seed}");
     assert!(seen.into_iter().eq(0..written as u64), "seed {seed}");
 }
+
+#[test]
+fn a_run_that_could_not_unpack_all_of_a_file_is_no_success() {
+    let text = lines("a", 0..2_000);
+    let whole = gzip(text.as_bytes());
+    let changed = |place: usize| {
+        let mut bytes = whole.clone();
+        bytes[place] ^= 255;
+        bytes
+    };
+    let damaged = [
+        whole[..whole.len() / 2].to_vec(),
+        changed(whole.len() / 2),
+        // Its checksum, so that nobody knows which bytes are wrong.
+        changed(whole.len() - 6),
+    ];
+    for (bytes, code) in damaged.into_iter().map(|bytes| (bytes, 3)).chain([(whole.clone(), 0)]) {
+        let home = TempDir::new().unwrap();
+        let file = home.path().join("app.log.1.gz");
+        fs::write(&file, bytes).unwrap();
+        let state = home.path().join("state");
+        for _ in 0..2 {
+            let mut command = logwarden(home.path());
+            let output = run(command
+                .args(["--no-ui", "--once", "--state-dir"])
+                .arg(&state)
+                .arg(home.path().join("*.gz")));
+            let said = program::text(&output.stderr);
+            assert_eq!(output.status.code(), Some(code), "{said}");
+            let told = said.contains("1 compressed files are damaged or cut short");
+            assert_eq!(told, code == 3, "{said}");
+        }
+    }
+}

@@ -304,8 +304,8 @@ fn a_full_store_holds_its_sink_back_and_drops_nothing() {
     let engine = bench.engine();
     wait_for("a plain word", PATIENCE, || {
         let said = engine.said();
-        let full = said.contains("take all of the 1.0 KiB that dead_letters.most allows");
-        (full && said.contains("dead-letters")).then_some(())
+        let full = said.contains("more than the 1.0 KiB that dead_letters.most allows");
+        (full && said.contains("raise it")).then_some(())
     });
     // The archive goes on.
     bench.append(&line("info", "2"));

@@ -55,9 +55,12 @@ impl Engine {
         if other_rules || reads_otherwise {
             self.alerts.stop().await;
         }
-        if self.settings.sources != new.sources {
+        let own = intake::own(&new, &self.intake);
+        if self.settings.sources != new.sources || own != intake::own(&self.settings, &self.intake)
+        {
             let sources = intake::sources(&new, &self.intake);
             let log = self.maker.log.clone();
+            log.set_own(own);
             let _ = tokio::task::spawn_blocking(move || log.set_sources(sources)).await;
         }
         if other_rules || reads_otherwise {

@@ -70,6 +70,7 @@ const SOURCE: &[Family<Source>] = &[
 
 const ENGINE: &[Family<Status>] = &[
     Family(Gauge, "files_unopened", |s| count(s.unopened), "Are there, cannot be opened."),
+    Family(Gauge, "files_torn", |s| count(s.torn), "Compressed, damaged or cut short."),
     Family(
         Gauge,
         "files_stuck",

@@ -6,14 +6,16 @@ mod sources;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use crate::app::folders;
 use crate::app::settings::{Directories, Settings, SinkSettings};
+use crate::app::{folders, intake};
 use crate::base::sanitize;
 use crate::cli::arguments::Global;
 use crate::cli::exit::Exit;
 use crate::cli::output::to_stdout;
 use crate::cli::resolve;
+use crate::follow;
 use crate::sink::kinds::Look;
 use crate::state::private;
 
@@ -29,6 +31,7 @@ pub fn run(global: &Global) -> anyhow::Result<Exit> {
     let settings = resolve::settings(global)?;
     findings.extend(settings.sources.iter().flat_map(sources::source));
     findings.extend(sources::doubled(&settings.sources));
+    findings.extend(own(&settings));
     if settings.sources.is_empty() {
         let advice = "none configured; name files on the command line or write [source.NAME]";
         findings.push(Finding { subject: "sources".to_owned(), result: Ok(advice.to_owned()) });
@@ -67,6 +70,19 @@ fn configuration(files: &[PathBuf]) -> Finding {
     let names: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
     let text = if names.is_empty() { "defaults only".to_owned() } else { names.join(", ") };
     Finding { subject: "configuration".to_owned(), result: Ok(text) }
+}
+
+/// What we write is not followed, whatever source means it.
+fn own(settings: &Settings) -> Vec<Finding> {
+    let meant = follow::meant(&settings.sources, &intake::written(settings));
+    let finding = |(path, source): (PathBuf, Arc<str>)| Finding {
+        subject: format!("source {source}"),
+        result: Ok(format!(
+            "{} is written by Logwarden itself and is not followed",
+            path.display()
+        )),
+    };
+    meant.into_iter().map(finding).collect()
 }
 
 fn directories(directories: &Directories) -> Vec<Finding> {

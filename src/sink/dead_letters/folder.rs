@@ -75,26 +75,20 @@ impl DeadLetterFolder {
     fn append(&self, sink: &str, day: &str, lines: &[u8]) -> io::Result<()> {
         let folder = self.directory.join(sink);
         let named = |error: io::Error| {
-            io::Error::new(error.kind(), format!("{}: {error}", folder.display()))
+            let room = error.kind() == io::ErrorKind::StorageFull;
+            let advice = if room { "; make room for them" } else { "" };
+            io::Error::new(error.kind(), format!("{}: {error}{advice}", folder.display()))
         };
         let mut file = self.open(&folder, day).map_err(named)?;
         let there: u64 = letter_files(&folder, sink)?.iter().map(|file| file.bytes).sum();
-        if there + lines.len() as u64 > self.most {
-            return Err(self.full(sink));
+        let more = lines.len() as u64;
+        if there + more > self.most {
+            return Err(full(sink, there, more, self.most));
         }
         append_or_leave(&mut file, lines)
             .and_then(|()| File::open(&folder)?.sync_all())
             .and_then(|()| File::open(&self.directory)?.sync_all())
             .map_err(named)
-    }
-
-    fn full(&self, sink: &str) -> io::Error {
-        let most = bytes::size(self.most);
-        let text = format!(
-            "those of sink {sink} take all of the {most} that dead_letters.most allows; replay or drop some \
-             with `logwarden dead-letters`"
-        );
-        io::Error::new(io::ErrorKind::StorageFull, text)
     }
 }
 
@@ -116,6 +110,21 @@ impl DeadLetters for DeadLetterFolder {
         let lines = files.iter().filter_map(|file| Lines::open(file).ok()).flatten();
         lines.flatten().any(|line| line.letter.is_ok_and(|letter| letter.id == event))
     }
+}
+
+/// `more`: bytes that were refused now and are kept together or not at all.
+fn full(sink: &str, there: u64, more: u64, most: u64) -> io::Error {
+    let allowed = format!("more than the {} that dead_letters.most allows", bytes::size(most));
+    let (takes, needs) = (bytes::size(there), bytes::size(more));
+    let text = if more > most {
+        format!("those of one request to sink {sink} take {needs}, {allowed}; raise it")
+    } else {
+        format!(
+            "those of sink {sink} take {takes}, and {needs} more would be {allowed}; replay or drop some with \
+             `logwarden dead-letters`, or raise it"
+        )
+    };
+    io::Error::new(io::ErrorKind::StorageFull, text)
 }
 
 fn letter_files(folder: &Path, sink: &str) -> io::Result<Vec<LetterFile>> {

@@ -185,3 +185,90 @@ async fn what_cannot_work_says_what_to_do() {
     let check = nowhere.check().await;
     assert!(check.unwrap_err().to_string().contains("create it first"));
 }
+
+/// What somebody does to an output, how that is undone, and what is said.
+type Disturbance = (fn(&Path), fn(&Path), &'static str);
+
+fn aside(path: &Path) -> PathBuf {
+    path.with_extension("aside")
+}
+
+fn put_back(path: &Path) {
+    fs::rename(aside(path), path).unwrap();
+}
+
+const DISTURBANCES: [Disturbance; 4] = [
+    (
+        |path| fs::rename(path, aside(path)).unwrap(),
+        put_back,
+        "is gone: somebody moved or removed it",
+    ),
+    (
+        |path| {
+            fs::rename(path, aside(path)).unwrap();
+            fs::write(path, "one\ntwo\n").unwrap();
+        },
+        put_back,
+        "somebody replaced it",
+    ),
+    (
+        |path| {
+            fs::copy(path, aside(path)).unwrap();
+            OpenOptions::new().write(true).truncate(true).open(path).unwrap();
+        },
+        put_back,
+        "has 0 bytes",
+    ),
+    // Cut, and as long as before by somebody else.
+    (
+        |path| {
+            fs::copy(path, aside(path)).unwrap();
+            fs::write(path, "THEIRS, AND LONGER\n").unwrap();
+        },
+        put_back,
+        "somebody replaced it",
+    ),
+];
+
+#[tokio::test]
+async fn an_output_that_is_disturbed_while_it_is_open_takes_nothing_that_counts() {
+    for (disturb, mend, words) in DISTURBANCES {
+        let scratch = tempfile::tempdir().unwrap();
+        let path = scratch.path().join("out.jsonl");
+        let sink = sink_at(&path);
+        sink.resume().await.unwrap();
+        deliver(&sink, &["one", "two"]).await;
+        sink.commit(&upto(8)).await.unwrap();
+        deliver(&sink, &["three"]).await;
+        disturb(&path);
+
+        let (_, delivery) = sink.deliver(items(&["four"])).await;
+        let Delivery::Down(SinkError::Misconfigured(text)) = delivery else {
+            panic!("not refused: {delivery:?}")
+        };
+        assert!(text.contains(words), "{text}");
+        let text = sink.commit(&upto(14)).await.unwrap_err().to_string();
+        assert!(text.contains(words), "{text}");
+        assert!(refused(sink.resume().await).contains("somebody"));
+
+        mend(&path);
+        assert_eq!(cursors(sink.resume().await.unwrap()), Some(upto(8)));
+        deliver(&sink, &["three"]).await;
+        sink.commit(&upto(14)).await.unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "one\ntwo\nthree\n");
+    }
+}
+
+#[tokio::test]
+async fn an_output_that_is_cut_at_the_moment_of_a_write_is_noticed_by_the_commit() {
+    let scratch = tempfile::tempdir().unwrap();
+    let path = scratch.path().join("out.jsonl");
+    let sink = sink_at(&path);
+    sink.resume().await.unwrap();
+    deliver(&sink, &["one"]).await;
+    deliver(&sink, &["two"]).await;
+    // As where it is emptied between the look and the write.
+    fs::write(&path, "\0\0\0\0two\n").unwrap();
+    let text = sink.commit(&upto(8)).await.unwrap_err().to_string();
+    assert!(text.contains("somebody replaced it"), "{text}");
+}

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{KindEntry, Look, Made, SinkKind, Site};
+use super::{KindEntry, Look, Made, Output, SinkKind, Site};
 use crate::config::{Section, home};
 use crate::event::Position;
 use crate::sink::FileSink;
@@ -42,6 +42,10 @@ impl SinkKind for FileKind {
     fn never_works(&self) -> Option<String> {
         let is_other = self.path.metadata().is_ok_and(|found| !found.is_file());
         if is_other { FileSink::check(&self.path).err() } else { None }
+    }
+
+    fn output(&self) -> Option<Output> {
+        Some(Output::File(self.path.clone()))
     }
 
     fn kept_positions(&self, _archive: &Path) -> Vec<Position> {

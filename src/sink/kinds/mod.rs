@@ -10,7 +10,7 @@ mod stdout;
 
 use std::any::Any;
 use std::fmt::Debug;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
@@ -68,6 +68,11 @@ pub trait SinkKind: Any + Debug + Send + Sync {
         None
     }
 
+    /// What it writes on this machine: never followed as a log. The archive has a folder of its own.
+    fn output(&self) -> Option<Output> {
+        None
+    }
+
     /// Files that its settings name may say something else by now: passwords, certificates.
     fn names_files(&self) -> bool {
         false
@@ -108,6 +113,13 @@ pub trait SinkKind: Any + Debug + Send + Sync {
 /// What [`SinkKind::is_same`] says of a kind whose settings can be compared.
 pub fn same<K: SinkKind + PartialEq>(one: &K, other: &dyn SinkKind) -> bool {
     (other as &dyn Any).downcast_ref() == Some(one)
+}
+
+/// Where lines are written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Output {
+    File(PathBuf),
+    Standard,
 }
 
 /// What a sink may use of the engine that it is made for.

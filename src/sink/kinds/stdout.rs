@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{KindEntry, Look, Made, SinkKind, Site};
+use super::{KindEntry, Look, Made, Output, SinkKind, Site};
 use crate::config::Section;
-use crate::sink::StdoutSink;
+use crate::sink::{StdoutSink, stdout};
 
 pub static ENTRY: KindEntry =
     KindEntry { name: "stdout", example: "stdout", read, has_setup: false, works_alone: false };
@@ -31,7 +31,15 @@ impl SinkKind for StdoutKind {
     }
 
     fn check(&self, _: Look<'_>) -> Result<String, String> {
-        Ok("JSON lines on standard output".to_owned())
+        stdout::check().map(|()| "JSON lines on standard output".to_owned()).map_err(str::to_owned)
+    }
+
+    fn never_works(&self) -> Option<String> {
+        stdout::check().err().map(str::to_owned)
+    }
+
+    fn output(&self) -> Option<Output> {
+        Some(Output::Standard)
     }
 
     fn takes_single_events(&self) -> bool {

@@ -45,7 +45,7 @@ impl Worker {
             config.dead_letters.keep(&config.name, letters.map_err(io::Error::other)?)
         });
         if let Err(error) = kept.await.unwrap_or_else(|panic| Err(io::Error::other(panic))) {
-            let text = format!("cannot keep dead letters ({error}); make room for them");
+            let text = format!("cannot keep dead letters ({error})");
             self.fail(text.clone(), None, Some(text));
             return false;
         }

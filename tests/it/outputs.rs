@@ -1,0 +1,250 @@
+//! What is written to an output counts only while it stands there: standard output, and the file of a sink.
+
+use std::collections::HashSet;
+use std::fs::{self, File};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::bench::{Bench, lines};
+use crate::program::{expect, run, send_signal, text, wait_for};
+use crate::small_disk::SmallDisk;
+
+const PATIENCE: Duration = Duration::from_secs(120);
+const NO_SERVER: &str = "enabled = false\nurls = [\"http://localhost:1\"]\n";
+
+fn appended(path: &Path) -> File {
+    File::options().create(true).append(true).open(path).unwrap()
+}
+
+/// Of the lines that are whole.
+fn numbers(output: &str) -> HashSet<u64> {
+    let whole = output.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    whole.map(|line| line["number"].as_u64().unwrap()).collect()
+}
+
+fn a_full_disk_takes_nothing_that_counts(end: &str) {
+    let bench = Bench::new(&format!("{NO_SERVER}[sink.stdout]"));
+    let Some(disk) = SmallDisk::mount(&bench.path("disk"), "256k") else { return };
+    bench.append("a.log", &lines(1, 0..2_000));
+    let (output, errors) = (bench.path("disk/out"), bench.path("errors"));
+    let mut command = bench.command(&[]);
+    command.stdout(appended(&output)).stderr(appended(&errors));
+    let mut engine = command.spawn().unwrap();
+    wait_for("a full disk", PATIENCE, || {
+        let said = fs::read_to_string(&errors).unwrap();
+        said.contains("cannot write to standard output").then_some(())
+    });
+    send_signal(engine.id(), end);
+    wait_for("the end", PATIENCE, || engine.try_wait().unwrap());
+    disk.remount("size=20m");
+    let again = run(bench.command(&["--once"]).stdout(appended(&output)));
+    assert!(again.status.success(), "{}", text(&again.stderr));
+    assert_eq!(numbers(&fs::read_to_string(&output).unwrap()), (0..2_000).collect());
+}
+
+#[test]
+fn standard_output_on_a_full_disk_takes_nothing_that_counts_when_it_is_stopped() {
+    a_full_disk_takes_nothing_that_counts("TERM");
+}
+
+#[test]
+fn standard_output_on_a_full_disk_takes_nothing_that_counts_when_it_is_killed() {
+    a_full_disk_takes_nothing_that_counts("KILL");
+}
+
+/// The same command, with standard output closed.
+fn with_closed_output(command: &Command) -> Command {
+    let mut closed = Command::new("sh");
+    closed.args(["-c", "exec \"$0\" \"$@\" >&-"]).arg(command.get_program());
+    closed.args(command.get_args()).current_dir(command.get_current_dir().unwrap());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => closed.env(name, value),
+            None => closed.env_remove(name),
+        };
+    }
+    closed.stdin(Stdio::null());
+    closed
+}
+
+#[test]
+fn a_closed_standard_output_is_refused_and_nothing_counts() {
+    let bench = Bench::new(&format!("{NO_SERVER}[sink.stdout]"));
+    bench.append("a.log", &lines(1, 0..100));
+    let refused = run(&mut with_closed_output(&bench.command(&["--once"])));
+    let said = text(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(2), "{said}");
+    assert!(said.contains("standard output is closed"), "{said}");
+    let output = expect(&mut bench.command(&["--once"]), 0);
+    assert_eq!(numbers(&output), (0..100).collect());
+}
+
+#[test]
+fn a_standard_output_that_was_sent_to_the_null_device_is_none_that_is_closed() {
+    let bench = Bench::new(&format!("{NO_SERVER}[sink.stdout]"));
+    bench.append("a.log", &lines(1, 0..100));
+    let null = File::options().read(true).write(true).open("/dev/null").unwrap();
+    let output = run(bench.command(&["--once"]).stdout(null));
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert_eq!(expect(&mut bench.command(&["--once"]), 0), "", "they count");
+}
+
+fn with_a_file() -> Bench {
+    let bench = Bench::new("");
+    let path = bench.path("out.jsonl");
+    bench.configure(&format!(
+        "{NO_SERVER}[sink.out]\nkind = \"file\"\npath = \"{}\"",
+        path.display()
+    ));
+    bench.append("a.log", &lines(1, 0..100));
+    bench
+}
+
+/// One disturbance, its remedy, and what is said.
+type Disturbance = (fn(&Path), fn(&Path), &'static str);
+
+fn aside(path: &Path) -> std::path::PathBuf {
+    path.with_extension("aside")
+}
+
+const DISTURBANCES: [Disturbance; 3] = [
+    (
+        |path| fs::rename(path, aside(path)).unwrap(),
+        |path| fs::rename(aside(path), path).unwrap(),
+        "is gone: somebody moved or removed it",
+    ),
+    (
+        |path| {
+            fs::copy(path, aside(path)).unwrap();
+            File::options().write(true).truncate(true).open(path).unwrap();
+        },
+        |path| fs::rename(aside(path), path).unwrap(),
+        "has 0 bytes",
+    ),
+    (
+        |path| {
+            fs::rename(path, aside(path)).unwrap();
+            fs::write(path, "").unwrap();
+        },
+        |path| fs::rename(aside(path), path).unwrap(),
+        "somebody",
+    ),
+];
+
+#[test]
+fn an_output_that_is_taken_away_holds_its_sink_back_until_it_is_there_again() {
+    for (disturb, mend, words) in DISTURBANCES {
+        let bench = with_a_file();
+        let path = bench.path("out.jsonl");
+        let engine = bench.engine();
+        let side = path.with_extension("jsonl.cursor");
+        let confirmed = || {
+            let side = fs::read_to_string(&side).unwrap_or_default();
+            let length = fs::metadata(&path).map_or(0, |found| found.len());
+            (length > 0 && side.contains(&format!("\"length\":{length},"))).then_some(())
+        };
+        wait_for("a first commit", PATIENCE, || {
+            let whole = fs::read_to_string(&path).is_ok_and(|text| text.lines().count() == 100);
+            if whole { confirmed() } else { None }
+        });
+        disturb(&path);
+        bench.append("a.log", &lines(1, 100..200));
+        wait_for("a plain word", PATIENCE, || {
+            let said = engine.said();
+            (said.contains("sink out is blocked") && said.contains(words)).then_some(())
+        });
+        assert!(engine.terminate().success());
+        let (code, said) = bench.once();
+        assert_eq!(code, Some(1), "{said}");
+        assert!(said.contains("somebody") && said.contains(".cursor file away"), "{said}");
+        mend(&path);
+        assert_eq!(bench.once().0, Some(0));
+        let written = fs::read_to_string(&path).unwrap();
+        assert_eq!((written.lines().count(), numbers(&written)), (200, (0..200).collect()));
+    }
+}
+
+#[test]
+fn a_blocked_sink_with_nothing_behind_it_is_no_success() {
+    let bench = with_a_file();
+    assert_eq!(bench.once().0, Some(0));
+    let path = bench.path("out.jsonl");
+    fs::remove_file(&path).unwrap();
+    let (code, said) = bench.once();
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("sink out is blocked"), "{said}");
+    assert!(!path.exists(), "the right file can be put back");
+}
+
+/// Every line of the output, and what the run said. `paths` and `sink` as in the configuration, `ROOT` for the folder.
+fn output_beside_logs(paths: &str, sink: &str, prepare: fn(&Bench)) -> (Bench, String) {
+    let bench = Bench::new("");
+    let root = bench.home.path().display().to_string();
+    let config = format!("[source.app]\npaths = [{paths}]\n{sink}\n").replace("ROOT", &root);
+    fs::write(bench.path("config.toml"), config).unwrap();
+    bench.append("a.log", &lines(1, 0..20));
+    prepare(&bench);
+    let output = bench.path("logs/out.log");
+    let mut command = bench.command(&[]);
+    let errors = bench.path("errors");
+    command.stdout(appended(&output)).stderr(appended(&errors));
+    let mut engine = command.spawn().unwrap();
+    let written = |count: usize| {
+        wait_for("the lines", PATIENCE, || {
+            let text = fs::read_to_string(&output).unwrap_or_default();
+            (text.lines().count() >= count).then_some(())
+        });
+    };
+    written(20);
+    // Two more rounds: what was written is found by now.
+    for round in 1..=2 {
+        wait_for("the notice", PATIENCE, || {
+            let said = fs::read_to_string(&errors).unwrap();
+            said.contains("is written by Logwarden itself").then_some(())
+        });
+        bench.append("a.log", &lines(1, 20 * round..20 * (round + 1)));
+        written(20 * (round + 1));
+    }
+    send_signal(engine.id(), "TERM");
+    wait_for("the end", PATIENCE, || engine.try_wait().unwrap());
+    let again = run(bench.command(&["--once"]).stdout(appended(&output)));
+    assert!(again.status.success(), "{}", text(&again.stderr));
+    let text = fs::read_to_string(&output).unwrap();
+    assert_eq!((text.lines().count(), numbers(&text)), (60, (0..60).collect()));
+    (bench, fs::read_to_string(&errors).unwrap())
+}
+
+const FILE: &str = "[sink.out]\nkind = \"file\"\npath = \"ROOT/logs/out.log\"";
+
+#[test]
+fn an_output_in_a_watched_folder_is_not_followed() {
+    let (bench, said) = output_beside_logs("\"ROOT/logs\"", FILE, |_| {});
+    assert_eq!(said.matches("out.log is written by Logwarden itself").count(), 1, "{said}");
+    let checked = text(&run(&mut bench.beside(&["check"])).stdout);
+    assert!(checked.contains("logs/out.log is written by Logwarden itself"), "{checked}");
+}
+
+#[test]
+fn standard_output_in_a_watched_folder_is_not_followed() {
+    let (_, said) = output_beside_logs("\"ROOT/logs\"", "[sink.stdout]", |_| {});
+    assert!(said.contains("standard output is written by Logwarden itself"), "{said}");
+}
+
+#[test]
+fn an_output_behind_a_link_is_not_followed() {
+    output_beside_logs("\"ROOT/logs/a.log\", \"ROOT/links\"", FILE, |bench| {
+        fs::create_dir(bench.path("links")).unwrap();
+        std::os::unix::fs::symlink(bench.path("logs/out.log"), bench.path("links/x")).unwrap();
+    });
+}
+
+#[test]
+fn the_state_in_a_watched_folder_is_not_followed() {
+    let sinks = format!("{FILE}\n[sink.archive]");
+    let (_, said) = output_beside_logs("\"ROOT/logs/*.log\", \"ROOT/state/**/*\"", &sinks, |_| {});
+    assert!(said.contains("/state is written by Logwarden itself"), "{said}");
+    assert!(said.contains("/state/archive is written by Logwarden itself"), "{said}");
+}
