@@ -84,10 +84,12 @@ impl Follower {
     fn say_destroyed(&self, row: Option<&GenerationRow>) {
         let Some(row) = row else { return };
         let slowest = self.shared.slowest(&GenerationRow { ended: None, ..row.clone() });
-        let Some(slowest) = slowest.filter(|slowest| *slowest < row.end()) else { return };
-        let text = notices::destroyed(&row.path, row.end() - slowest);
+        let (level, text) = match slowest.filter(|slowest| *slowest < row.end()) {
+            Some(slowest) => (Level::Warning, notices::destroyed(&row.path, row.end() - slowest)),
+            None => (Level::Info, notices::emptied(&row.path)),
+        };
         let topic = Topic::Truncated(row.path.clone());
-        self.shared.board.say(topic, Level::Warning, self.shared.clock.now(), text);
+        self.shared.board.say(topic, level, self.shared.clock.now(), text);
     }
 
     /// Among the files that nobody reads yet, and beside the truncated one.

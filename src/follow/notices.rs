@@ -284,6 +284,13 @@ pub(in crate::follow) fn truncated(path: &Path, lost: u64) -> String {
     )
 }
 
+pub(in crate::follow) fn emptied(path: &Path) -> String {
+    format!(
+        "{} was truncated after everybody had read it; its new content is read from the beginning",
+        shown(path)
+    )
+}
+
 /// Before it is known how much of it consumers hold in memory.
 pub(in crate::follow) fn destroyed(path: &Path, behind: u64) -> String {
     format!(
