@@ -70,7 +70,7 @@ fn a_command_without_an_engine_ends_by_an_early_signal() {
     let config = bench.path("config.toml");
     fs::remove_file(&config).unwrap();
     mknodat(CWD, &config, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
-    let mut child = bench.beside(&["config"]).spawn().unwrap();
+    let mut child = bench.beside(&["config", "--print-effective"]).spawn().unwrap();
     let _pipe = File::options().write(true).open(&config).unwrap();
     send_signal(child.id(), "TERM");
     let ended = wait_for("its end", PATIENCE, || child.try_wait().unwrap());
