@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use super::SourceConfig;
 use super::identity::Place;
+use super::names::folder_of;
 use super::own::{Own, OwnPlaces};
 use super::{names, pattern};
 use crate::base::guarded::{self, Entry};
@@ -120,15 +121,6 @@ pub fn means(source: &SourceConfig, path: &Path) -> bool {
 /// A file that an editor keeps for a moment, and that the pattern does not ask for by its ending.
 fn is_scratch_beside(pattern: &[u8], name: &[u8]) -> bool {
     names::scratch_ending(name).is_some_and(|ending| !pattern.ends_with(ending))
-}
-
-/// `a/b` lies in `a`, `b` in `.`.
-pub fn folder_of(path: &Path) -> &Path {
-    match path.parent() {
-        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
-        Some(parent) => parent,
-        None => Path::new("/"),
-    }
 }
 
 /// One entry of a folder, on the folder's device.

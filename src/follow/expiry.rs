@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::catalog::{Stage, Tracked};
 use super::copies::GRACE;
-use super::discover::folder_of;
 use super::follower::{Follower, Phase};
+use super::names::folder_of;
 use super::notices::{self, Topic};
 use crate::base::guarded;
 use crate::event::status::FileState;

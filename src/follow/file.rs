@@ -16,7 +16,7 @@ use super::cut_off::Met;
 use super::descriptors::{self, Descriptors, Parkable, Parked};
 use super::front::Front;
 use super::pread::read_full;
-use super::unneeded::Readers;
+use super::readers::Readers;
 use crate::base::Timestamp;
 use crate::base::guarded::File;
 use crate::event::status::{FileState, FileStatus};

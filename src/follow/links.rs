@@ -3,8 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::discover::folder_of;
-use super::names;
+use super::names::{self, folder_of};
 use crate::base::guarded;
 
 /// As the kernel has it (path_resolution(7)), a loop ends somewhere.

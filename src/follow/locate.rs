@@ -11,11 +11,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::SourceConfig;
-use super::discover::{self, Found, folder_of};
+use super::discover::{self, Found};
 use super::follower::Follower;
 use super::identity::{self, Head, Place, bears};
 use super::links;
-use super::names;
+use super::names::{self, folder_of};
 use super::origin::Origin;
 use crate::base::Timestamp;
 use crate::base::guarded::{self, File};

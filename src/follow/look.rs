@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::catalog::Stage;
-use super::discover::folder_of;
 use super::follower::Follower;
 use super::identity;
+use super::names::folder_of;
 use crate::base::guarded::{self, File};
 use crate::event::FileId;
 use crate::event::status::FileState;

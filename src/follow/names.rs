@@ -93,6 +93,15 @@ fn without_mark(name: &[u8]) -> &[u8] {
     }
 }
 
+/// `a/b` lies in `a`, `b` in `.`.
+pub fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
+        Some(parent) => parent,
+        None => Path::new("/"),
+    }
+}
+
 fn name_of(path: &Path) -> &[u8] {
     path.file_name().map_or(&[], |name| name.as_bytes())
 }

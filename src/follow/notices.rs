@@ -1,6 +1,7 @@
 //! What the operator is told about files: what, where, what happens now, what to do.
 
 pub(in crate::follow) mod input;
+mod rest;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -13,6 +14,10 @@ use crate::base::sanitize;
 use crate::base::{Timestamp, bytes};
 use crate::event::status::Notice;
 use crate::event::{GenerationId, Level};
+
+pub(in crate::follow) use self::rest::{
+    rest_failed, rest_in_part, rest_kept, rest_of_nobody, rest_unreadable,
+};
 
 /// What a notice is about: it is replaced, and goes away, by this.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -359,50 +364,6 @@ pub(in crate::follow) fn intake_full(folder: &Path, error: &io::Error) -> String
         "cannot write to the intake folder {} ({error}); standard input is not read on and its writer \
          waits, nothing is lost; make room there, it is tried again every second",
         shown(folder)
-    )
-}
-
-pub(in crate::follow) fn rest_kept(path: &Path, kept: u64) -> String {
-    format!(
-        "{} was deleted before everybody had read it: {} of it are kept in the intake folder until they \
-         are delivered",
-        shown(path),
-        bytes::size(kept)
-    )
-}
-
-pub(in crate::follow) fn rest_in_part(path: &Path, kept: u64, beyond: u64) -> String {
-    format!(
-        "{} was deleted before everybody had read it: {} of it are kept, {} more are readable only as \
-         long as this program runs; deliver them before it ends, make room, or raise intake.most",
-        shown(path),
-        bytes::size(kept),
-        bytes::size(beyond)
-    )
-}
-
-pub(in crate::follow) fn rest_failed(path: &Path, error: &io::Error) -> String {
-    format!(
-        "{} was deleted before everybody had read it, and cannot be copied to the intake folder ({error}); \
-         it is readable only as long as this program runs; it is tried again",
-        shown(path)
-    )
-}
-
-pub(in crate::follow) fn rest_of_nobody(path: &Path, source: &str) -> String {
-    format!(
-        "what is kept in the intake folder of {}, which was deleted, is of the source {}, which is not \
-         configured any more; it waits; configure a source of that name again, and it is delivered",
-        shown(path),
-        sanitize::line(source)
-    )
-}
-
-pub(in crate::follow) fn rest_unreadable(path: &Path, error: &io::Error) -> String {
-    format!(
-        "cannot read what is kept of {}, which was deleted ({error}); it waits; mend the intake folder \
-         and start again",
-        shown(path)
     )
 }
 

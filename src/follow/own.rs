@@ -9,13 +9,11 @@ use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use rustix::fs::{FileType, fstat};
 
-use super::SourceConfig;
-use super::discover::{self, Problem, folder_of};
 use super::identity::Place;
+use super::names::folder_of;
 use crate::base::guarded;
 
 /// As the settings say it.
@@ -83,25 +81,6 @@ impl Own {
         }
         places
     }
-}
-
-/// What of ours these sources mean, with the name of the source: those files that are there, and outputs that may come.
-pub fn meant(sources: &[SourceConfig], own: &Own) -> Vec<(PathBuf, Arc<str>)> {
-    let sources: Vec<Arc<SourceConfig>> = sources.iter().cloned().map(Arc::new).collect();
-    let there =
-        discover::look(&sources, own).problems.into_iter().filter_map(|problem| match problem {
-            Problem::Own(path, source) => Some((path, source)),
-            _ => None,
-        });
-    let mut meant: Vec<(PathBuf, Arc<str>)> = there.collect();
-    for output in &own.outputs {
-        let Ok(path) = std::path::absolute(output) else { continue };
-        let source = sources.iter().find(|source| discover::means(source, &path));
-        if let Some(source) = source.filter(|_| meant.iter().all(|(known, _)| known != output)) {
-            meant.push((output.clone(), source.name.clone()));
-        }
-    }
-    meant
 }
 
 impl OwnPlaces {

@@ -5,12 +5,12 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
 
-use super::discover::{Found, Sight, folder_of};
+use super::discover::{Found, Sight};
 use super::follower::{Follower, Seen};
 use super::identity::{self, Place, name_of};
 use super::links;
 use super::locate::COARSE;
-use super::names;
+use super::names::{self, folder_of};
 use super::origin::Origin;
 use crate::base::{Timestamp, guarded};
 use crate::event::FileId;

@@ -2,7 +2,6 @@
 //!
 //! A copy is needed while a consumer is behind, somebody has read in it a moment ago, or a screen shows it.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::catalog::{Stage, Tracked};
@@ -14,34 +13,6 @@ use crate::state::{GenerationRow, Store};
 
 /// Nobody has read in it for this long.
 const UNREAD: Duration = Duration::from_secs(60);
-
-/// Who reads one file.
-#[derive(Debug, Default)]
-pub(in crate::follow) struct Readers {
-    /// Uptime of the last read by a consumer, in milliseconds.
-    last_read: AtomicU64,
-    /// A screen shows it, for as long as it is followed.
-    shown: AtomicBool,
-}
-
-impl Readers {
-    pub fn note_read(&self, uptime: Duration) {
-        let uptime = uptime.as_millis().try_into().unwrap_or(u64::MAX);
-        self.last_read.store(uptime, Ordering::Relaxed);
-    }
-
-    pub fn note_shown(&self) {
-        self.shown.store(true, Ordering::Relaxed);
-    }
-
-    fn last_read(&self) -> Duration {
-        Duration::from_millis(self.last_read.load(Ordering::Relaxed))
-    }
-
-    fn is_shown(&self) -> bool {
-        self.shown.load(Ordering::Relaxed)
-    }
-}
 
 impl Follower {
     /// Everybody is through, and nobody reads.

@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::discover::folder_of;
 use super::identity::Place;
+use super::names::folder_of;
 use crate::base::guarded::File;
 use crate::event::{FileId, FileKey, GenerationId};
 use crate::state::GenerationRow;

@@ -14,11 +14,11 @@ use crate::base::Timestamp;
 use crate::base::guarded::{self, File};
 use crate::event::{FileKey, GenerationId, Identity, Mark};
 use crate::follow::catalog::{Stage, Tracked};
-use crate::follow::discover::folder_of;
 use crate::follow::expiry::FORGOTTEN;
 use crate::follow::follower::Follower;
 use crate::follow::identity::{self, bears};
 use crate::follow::links;
+use crate::follow::names::folder_of;
 use crate::state::GenerationRow;
 
 /// A file that begins as another is its own when it has not grown for this long.

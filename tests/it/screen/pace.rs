@@ -95,7 +95,9 @@ fn a_flood_leaves_the_keys_answering_and_the_frames_few() {
         // One may be under way that knows nothing of the key.
         let pressed = screen.glass.frames();
         screen.wait_for_text("follow the end");
-        let frame = screen.glass.sight().expect("it is there").frame;
+        // It is noted once the frame is whole.
+        screen.wait_for("the frame with it", |_| screen.glass.sight().is_some());
+        let frame = screen.glass.sight().expect("it was waited for").frame;
         slowest = slowest.max(frame.saturating_sub(pressed));
         screen.press("?");
         screen.wait_for("no help", |text| !text.contains("follow the end"));

@@ -374,10 +374,8 @@ impl Sink for FakeSink {
             }
             self.flying.fetch_sub(1, Ordering::SeqCst);
             let delivery = self.answer(&items);
-            let items = match self.loses.swap(false, Ordering::SeqCst) {
-                true => Items::default(),
-                false => items,
-            };
+            let loses = self.loses.swap(false, Ordering::SeqCst);
+            let items = if loses { Items::default() } else { items };
             (items, delivery)
         })
     }
