@@ -4,9 +4,10 @@
 use std::borrow::Cow;
 
 use super::hidden::Found;
-use super::policy::{Treatment, tag_name};
+use super::policy::Treatment;
 use super::quoted::seal_in;
 use super::seals::Seals;
+use super::tag::tag_name;
 use super::words::Words;
 use super::{Policy, SEALED};
 use crate::base::json::{self, Token, Tokens};

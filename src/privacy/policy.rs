@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use regex::Regex;
 
+use super::tag::TAG;
 use super::{AddressMode, Sealer};
 
 /// Built once from the settings.
@@ -166,13 +167,6 @@ impl Policy {
             && self.addresses.never_end(key)
             && key.strip_suffix(TAG).is_none_or(|key| self.tagged.never_end(key))
     }
-}
-
-/// Behind the name of a sealed field: the name of its tag.
-pub const TAG: &str = "_tag";
-
-pub(super) fn tag_name(name: &str) -> String {
-    [name, TAG].concat()
 }
 
 /// Names of fields.

@@ -4,9 +4,10 @@ use std::borrow::Cow;
 
 use super::hidden::{Hidden, Sealed};
 use super::nested::{self, Pass};
-use super::policy::{Pattern, Treatment, tag_name};
+use super::policy::{Pattern, Treatment};
 use super::quoted::seal_in;
 use super::seals::Seals;
+use super::tag::tag_name;
 use super::words::Words;
 use super::{KeyError, Outgoing, Policy};
 use crate::event::Value;

@@ -5,7 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::hidden::{Found, Hidden, Stand};
-use super::policy::{Treatment, tag_name};
+use super::policy::Treatment;
+use super::tag::tag_name;
 use super::words::{Words, is_short};
 use super::{KeyError, Month, Policy, SEALED, Sealer};
 use crate::base::json::{Token, Tokens};

@@ -12,8 +12,14 @@ use sha2::Sha256;
 use super::code;
 use super::derive::derive;
 use super::keys::MonthKey;
-use super::policy::TAG;
 use crate::base::json::{Token, Tokens};
+
+/// Behind the name of a sealed field: the name of its tag.
+pub const TAG: &str = "_tag";
+
+pub(super) fn tag_name(name: &str) -> String {
+    [name, TAG].concat()
+}
 
 pub const PREFIX: &str = "tag1.";
 /// Of 16 bytes, behind the prefix.

@@ -6,7 +6,7 @@
 use std::net::IpAddr;
 
 use crate::privacy::keys::MonthKey;
-use crate::privacy::policy::TAG;
+use crate::privacy::tag::TAG;
 use crate::privacy::{AddressMode, Policy, address, tag};
 use crate::query::{Expr, FieldName, Test};
 

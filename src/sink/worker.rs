@@ -7,13 +7,16 @@
 
 mod bulk;
 mod commit;
+mod counter;
 mod deliver;
 mod fence;
 mod fill;
 mod filter;
+mod finish;
 mod lanes;
 mod ledger;
 mod letters;
+mod looked;
 mod order;
 mod prefix;
 mod report;
@@ -38,8 +41,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use self::commit::Commits;
-use self::deliver::Finish;
 use self::fill::Filler;
+use self::finish::Finish;
 use self::lanes::{Birth, Lanes};
 use self::ledger::Ledger;
 use self::report::Report;
@@ -58,8 +61,7 @@ use crate::privacy::Policy;
 use crate::state::Store;
 
 pub use filter::{Condition, Filter};
-pub use order::{Mode, Order};
-pub use rounds::Rounds;
+pub use order::{Mode, Order, Rounds};
 
 /// How long a stop waits for what is under way.
 const DRAIN: Duration = Duration::from_secs(10);

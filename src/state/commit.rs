@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::disk::DiskError;
+use super::disk_error::DiskError;
 use super::durable::Durable;
 use super::journal::Base;
 use super::memory::Memory;

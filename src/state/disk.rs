@@ -10,18 +10,20 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use redb::{
-    Database, ReadTransaction, ReadableDatabase, ReadableTable, StorageError, TableDefinition,
-    TableError,
+    Database, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition, TableError,
 };
 
 use super::directory::{self, sync_directory};
+use super::disk_error::DiskError;
 use super::earlier;
 use super::journal::Base;
 use super::panics::without_panic;
 use super::rows::IN_MEMORY;
 use super::storage::Storage;
-use super::tables::{Changes, NameRange, RowError, RowName, VERSION, decode, encode};
+use super::tables::{Changes, NameRange, RowName, VERSION, decode, encode};
 use crate::base::Timestamp;
+
+pub(super) const FILE: &str = "state.redb";
 
 const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
 const META_VERSION: &str = "version";
@@ -36,19 +38,6 @@ type RowOfBytes = (Vec<u8>, Vec<u8>);
 /// Names of version 1 and 2 stand for tables with other keys.
 fn name_in_database(table: &str) -> String {
     format!("rows.{table}")
-}
-
-#[derive(Debug, thiserror::Error)]
-pub(super) enum DiskError {
-    /// What stands in the file is not what was written.
-    #[error("the state file is damaged: {0}")]
-    Damaged(String),
-    #[error("the state file is of version {0}")]
-    Newer(u32),
-    #[error("the state file is missing")]
-    Missing,
-    #[error(transparent)]
-    Failed(redb::Error),
 }
 
 pub(super) struct Disk {
@@ -228,48 +217,5 @@ fn open(transaction: &ReadTransaction, table: &str) -> Result<Option<TableOfByte
         Ok(table) => Ok(Some(table)),
         Err(TableError::TableDoesNotExist(_)) => Ok(None),
         Err(error) => Err(error.into()),
-    }
-}
-
-impl From<redb::Error> for DiskError {
-    fn from(error: redb::Error) -> Self {
-        use io::ErrorKind::{InvalidData, UnexpectedEof};
-        match error {
-            redb::Error::Corrupted(reason) => DiskError::Damaged(reason),
-            redb::Error::Io(error) if matches!(error.kind(), InvalidData | UnexpectedEof) => {
-                DiskError::Damaged(error.to_string())
-            }
-            redb::Error::TableDoesNotExist(_) | redb::Error::TableTypeMismatch { .. } => {
-                DiskError::Damaged(error.to_string())
-            }
-            other => DiskError::Failed(other),
-        }
-    }
-}
-
-impl From<StorageError> for DiskError {
-    fn from(error: StorageError) -> Self {
-        redb::Error::from(error).into()
-    }
-}
-
-impl From<TableError> for DiskError {
-    fn from(error: TableError) -> Self {
-        redb::Error::from(error).into()
-    }
-}
-
-impl From<io::Error> for DiskError {
-    fn from(error: io::Error) -> Self {
-        DiskError::Failed(redb::Error::Io(error))
-    }
-}
-
-impl From<RowError> for DiskError {
-    fn from(error: RowError) -> Self {
-        match error {
-            RowError::Newer(version) => DiskError::Newer(version),
-            RowError::Malformed(reason) => DiskError::Damaged(reason),
-        }
     }
 }

@@ -6,7 +6,8 @@
 
 use std::time::Duration;
 
-use super::disk::{Disk, DiskError};
+use super::disk::Disk;
+use super::disk_error::DiskError;
 use super::journal::{Base, Journal};
 use super::memory::Batch;
 use super::tables::Changes;

@@ -2,7 +2,7 @@
 
 use redb::{ReadTransaction, ReadableTable, Table, TableDefinition, TableError, WriteTransaction};
 
-use super::disk::DiskError;
+use super::disk_error::DiskError;
 use super::rows::{CursorKey, name_of_cursor, name_of_cuts, name_of_generation};
 use super::rows::{name_of_key, name_of_source};
 use super::tables::{Changes, encode};

@@ -161,6 +161,7 @@ pub struct CursorRow {
 mod commit;
 mod directory;
 mod disk;
+mod disk_error;
 mod durable;
 mod earlier;
 mod error;

@@ -3,14 +3,14 @@
 use std::io;
 use std::path::Path;
 
-use super::disk::{DiskError, Found};
+use super::disk::{FILE, Found};
+use super::disk_error::DiskError;
 use super::durable::Durable;
 use super::journal::Base;
 use super::memory::Memory;
 use super::replay::{self, Finding, Replay, new_salt};
 use super::rows::{IN_MEMORY, Rows};
 use super::snapshot::Snapshot;
-use super::store::FILE;
 use super::tables::{Changes, VERSION};
 use super::{StateError, snapshot};
 use crate::base::Clock;

@@ -14,7 +14,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::directory::{self, Lock};
-use super::disk::Disk;
+use super::disk::{Disk, FILE};
 use super::durable::Durable;
 use super::journal::{self, Journal};
 use super::memory::Memory;
@@ -25,8 +25,6 @@ use super::tables::{Key, Table};
 use super::{CursorRow, GenerationRow, StateError, recovery};
 use crate::base::{Clock, SystemClock};
 use crate::event::{Cursor, GenerationId};
-
-pub(super) const FILE: &str = "state.redb";
 
 /// Cheap to clone; thread-safe. Puts are buffered and seen by gets at once; [`Store::commit`] makes them
 /// durable. A put that was not committed is lost by a crash, which only repeats.

@@ -31,9 +31,9 @@ const HOUR: Duration = Duration::from_secs(3600);
 /// Rows, positions and archived days are kept for so long.
 const KEPT: usize = 30 * 24;
 /// So many rotated files stay.
-const ROTATED: usize = 60;
+const ROTATED: usize = 120;
 /// Rotations between two looks at what is left behind.
-const ROUND: usize = 50;
+const ROUND: usize = 100;
 const LINES: usize = 4;
 const DEADLINE: Duration = Duration::from_secs(120);
 
@@ -183,7 +183,7 @@ impl Machine {
             let files = self.log.statuses();
             assert!(Instant::now() < deadline, "{what}: not in time: {sinks:#?}\n{files:#?}");
             tokio::time::sleep(Duration::from_millis(2)).await;
-            self.clock.advance(Duration::from_millis(20));
+            self.clock.advance(Duration::from_millis(100));
         }
     }
 

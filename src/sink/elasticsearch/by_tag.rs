@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::{ElasticsearchSink, Settings, reply, setup};
 use crate::base::sanitize;
 use crate::client::elasticsearch::{Method, Reply};
-use crate::privacy::policy::TAG;
+use crate::privacy::tag::TAG;
 use crate::sink::Tagged;
 
 /// Events that one request removes: it ends long before its time-out.

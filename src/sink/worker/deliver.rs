@@ -2,20 +2,9 @@
 
 use super::bulk::Bulk;
 use super::fill::{Filled, Filler, Room};
+use super::finish::Finish;
 use super::ledger::Fate;
-use super::rounds::Counter;
-use super::whereabouts::Found;
 use super::{Stage, Worker};
-use crate::event::Cursor;
-use crate::sink::Delivery;
-
-/// What a task of the worker comes back with.
-pub(super) enum Finish {
-    Filled(Box<Filler>, Box<Filled>),
-    Delivered(Box<Bulk>, Delivery),
-    Counted(Counter),
-    LookedUp(Cursor, Option<Found>),
-}
 
 impl Worker {
     /// Starts what may be started.

@@ -1,9 +1,18 @@
 //! When a worker may deliver: by itself, on request, in rounds, or once.
 
+use std::time::Duration;
+
 use super::Worker;
-use super::rounds::Rounds;
 use crate::base::Timestamp;
 use crate::event::Cursor;
+
+/// What begins a round; whichever comes first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rounds {
+    pub every: Option<Duration>,
+    /// Events.
+    pub after: Option<u64>,
+}
 
 /// How a worker starts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

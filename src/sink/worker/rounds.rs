@@ -1,22 +1,9 @@
 //! Delivery in rounds: after some time, or when so many events wait. Between two rounds nothing leaves.
 
-use std::time::Duration;
-
-use super::deliver::Finish;
-use super::order::Base;
+use super::counter::Counter;
+use super::finish::Finish;
+use super::order::{Base, Rounds};
 use super::{Instant, Worker};
-use crate::follow::{Pull, Pulled, Queue, Reading};
-
-/// Bytes that one count looks through.
-const LONGEST_PASS: u64 = 16 * 1024 * 1024;
-
-/// What begins a round; whichever comes first.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Rounds {
-    pub every: Option<Duration>,
-    /// Events.
-    pub after: Option<u64>,
-}
 
 /// What the next round waits for.
 #[derive(Debug)]
@@ -29,36 +16,6 @@ pub(super) struct Countdown {
 impl Countdown {
     pub(super) fn new() -> Self {
         Countdown { counter: Some(Counter::new()), next: None }
-    }
-}
-
-/// Events behind the last round, counted as they come. On a blocking thread while it counts.
-#[derive(Debug)]
-pub(super) struct Counter {
-    pull: Pull,
-    events: u64,
-}
-
-impl Counter {
-    fn new() -> Self {
-        Counter { pull: Pull::fair(), events: 0 }
-    }
-
-    /// `from`: of what the worker has not read, how far it goes.
-    fn count(&mut self, queue: &dyn Queue, from: Vec<Reading>) {
-        for reading in from {
-            self.pull.hear(reading.cursor(), reading.end);
-        }
-        let mut looked_through = 0;
-        while looked_through < LONGEST_PASS
-            && let Some((_, pulled)) = self.pull.next(queue)
-        {
-            looked_through += pulled.bytes();
-            // What cannot be read now is counted when it can.
-            if let Pulled::Events { records, .. } = pulled {
-                self.events += records.len() as u64;
-            }
-        }
     }
 }
 
@@ -78,8 +35,8 @@ impl Worker {
         }
         let Some(after) = rounds.after else { return };
         match self.countdown.counter.take() {
-            Some(counter) if counter.events >= after => self.ask_for_round(),
-            Some(mut counter) if news || counter.pull.is_due() => {
+            Some(counter) if counter.events() >= after => self.ask_for_round(),
+            Some(mut counter) if news || counter.is_due() => {
                 let queue = self.config.queue.clone();
                 let from = self.tracks.positions(false).into_iter();
                 let from = from.map(|position| position.reading).collect();

@@ -7,7 +7,7 @@ use tokio::task::JoinError;
 use tokio::time::Instant;
 
 use super::bulk::Bulk;
-use super::deliver::Finish;
+use super::finish::Finish;
 use super::ledger::Fate;
 use super::size_limit::{Body, Verdict};
 use super::{Stage, Worker};

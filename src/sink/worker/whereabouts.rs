@@ -1,29 +1,14 @@
 //! Where one event is on its way to a sink, for somebody who looks at it. Asked rarely, and told with the status
 //! from then on. Moves nothing.
 
+use super::finish::Finish;
 use super::ledger::Fate;
+use super::looked::{Found, Looked};
 use super::{Worker, WorkerConfig};
 use crate::event::Cursor;
 use crate::event::status::{Asked, LineState};
 use crate::follow::Read;
 use crate::privacy::shown;
-
-/// The event that somebody looks at.
-#[derive(Debug)]
-pub(super) struct Looked {
-    pub place: Cursor,
-    /// What became of it since.
-    pub fate: Option<Fate>,
-    found: Option<Found>,
-}
-
-/// What the event itself and the dead letters say of it.
-#[derive(Debug)]
-pub(super) struct Found {
-    is_filtered: bool,
-    is_letter: bool,
-    target: String,
-}
 
 /// Blocking. `None`: the event cannot be read (any more).
 pub(super) fn look_up(config: &WorkerConfig, place: Cursor) -> Option<Found> {
@@ -43,9 +28,7 @@ impl Worker {
     pub(super) fn look_for(&mut self, place: Cursor) {
         self.tracks.looked = Some(Looked { place, fate: None, found: None });
         let config = self.config.clone();
-        self.tasks.spawn_blocking(move || {
-            super::deliver::Finish::LookedUp(place, look_up(&config, place))
-        });
+        self.tasks.spawn_blocking(move || Finish::LookedUp(place, look_up(&config, place)));
     }
 
     pub(super) fn take_looked_up(&mut self, place: Cursor, found: Option<Found>) {

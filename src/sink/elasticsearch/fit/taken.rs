@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::privacy::policy::TAG;
+use crate::privacy::tag::TAG;
 
 /// Given, and how often somebody wanted each.
 #[derive(Debug, Default)]
