@@ -206,7 +206,7 @@ const DISTURBANCES: [Disturbance; 4] = [
     (
         |path| {
             fs::rename(path, aside(path)).unwrap();
-            fs::write(path, "one\ntwo\n").unwrap();
+            fs::write(path, "ONE\nTWO\n").unwrap();
         },
         put_back,
         "somebody replaced it",
