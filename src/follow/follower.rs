@@ -150,6 +150,8 @@ impl Follower {
         let known = self.phase != Phase::BeforeState;
         if known {
             self.rescue_all();
+            // What readers met a moment ago.
+            self.catalog.ids().into_iter().for_each(|id| self.count_loss(id));
         }
         self.persist();
         if known {

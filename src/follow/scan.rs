@@ -70,7 +70,9 @@ impl Follower {
             self.relabel(id, &found.path);
             self.note_place(id, found);
         }
+        // What lies on a mount that does not answer waits; a run that ends does not.
         let stuck = sight.problems.iter().filter(|problem| problem.is_stuck()).count();
+        let stuck = if self.shared.once() { stuck } else { 0 };
         self.shared.unopened.store(self.seen.unopened.len() + stuck, Ordering::Relaxed);
         if sight.whole_but_for_mounts() {
             // A path that no source means any more needs no memory.

@@ -149,7 +149,10 @@ fn a_stop_and_a_start_beside_a_mount_that_hangs() {
     bench.mount.hang();
     bench.mount.append("far.log", &lines("w", 10..15));
     bench.until_said("does not answer");
-    assert!(bench.engine.take().unwrap().terminate().success(), "in its deadline");
+    let engine = bench.engine.take().unwrap();
+    let ended = engine.terminate();
+    let said = fs::read_to_string(bench.home.path().join("engine.stderr")).unwrap();
+    assert!(ended.success(), "{ended}: {said}");
     append(&bench.log("app.log"), lines("w", 15..20).as_bytes());
     bench.start(&["logs/app.log", "mount"]);
     bench.until_archived(15);
