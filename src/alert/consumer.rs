@@ -204,7 +204,8 @@ impl Work {
                 Pulled::Events { batch, records } => self.evaluate(&batch, records, clock.now()),
                 Pulled::Lost { .. } => {}
                 Pulled::Failed(error) => {
-                    tracing::warn!("rules cannot read generation {:x}: {error}", id.0);
+                    // Tried again every few seconds: it is told by who reads it for a sink, and shown with the file.
+                    tracing::debug!("rules cannot read generation {:x}: {error}", id.0);
                 }
             }
         }

@@ -61,9 +61,12 @@ pub fn let_go() {
     }
 }
 
-/// Somebody listens now. Each that came is told once.
+/// Somebody listens now. Each that came is told once: who listens again later has heard what came since.
 pub fn take() -> Vec<Asked> {
-    let Some(early) = EARLY.get() else { return Vec::new() };
+    static TAKEN: AtomicBool = AtomicBool::new(false);
+    let Some(early) = EARLY.get().filter(|_| !TAKEN.swap(true, Ordering::SeqCst)) else {
+        return Vec::new();
+    };
     early.let_go.store(false, Ordering::SeqCst);
     let came = early.flags().into_iter().filter(|(_, came, _)| came.swap(false, Ordering::SeqCst));
     came.map(|(_, _, asked)| asked).collect()

@@ -64,7 +64,11 @@ impl OwnLog {
 
     /// What is there becomes `logwarden.log.1`, in the place of an older one.
     fn rotate(&mut self) -> io::Result<()> {
-        std::fs::rename(&self.path, self.path.with_extension("log.1"))?;
+        match std::fs::rename(&self.path, self.path.with_extension("log.1")) {
+            // Somebody removed it.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            renamed => renamed?,
+        }
         *self = OwnLog::open_file(self.path.clone())?;
         Ok(())
     }

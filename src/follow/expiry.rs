@@ -152,7 +152,7 @@ impl Follower {
         let mut news = false;
         for row in rows {
             let ours = self.catalog.of(row.id).is_none() && !self.shared.is_orphan(row.id);
-            if ours && could_look(&row) && !self.may_be_there(&row) {
+            if ours && !self.may_be_there(&row) && could_look(&row) {
                 let row_id = row.id;
                 let row = GenerationRow { ended: Some(time), ..row };
                 if let Some(store) = self.shared.store.get() {

@@ -16,7 +16,6 @@ use super::cut_off::Met;
 use super::descriptors::{self, Descriptors, Parkable, Parked};
 use super::front::Front;
 use super::pread::read_full;
-use super::readers::Readers;
 use crate::base::Timestamp;
 use crate::base::guarded::File;
 use crate::event::status::{FileState, FileStatus};
@@ -40,7 +39,6 @@ pub struct FileHandle {
     /// Which files may be open; `None`: this one is never parked.
     descriptors: Option<Arc<Descriptors>>,
     last_use: AtomicU64,
-    pub(in crate::follow) readers: Readers,
     /// A reader keeps what it began with: a change beside it is made in a copy.
     known: Mutex<Arc<Known>>,
     front: Mutex<Front>,
@@ -150,7 +148,6 @@ impl FileHandle {
             file: RwLock::new(Slot::Open(file)),
             last_use: AtomicU64::new(descriptors.as_ref().map_or(0, |open| open.next_use())),
             descriptors,
-            readers: Readers::default(),
             known: Mutex::new(Arc::new(Known {
                 facts,
                 mark: Mark::default(),

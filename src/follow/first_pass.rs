@@ -34,7 +34,6 @@ impl Follower {
         for (fresh, source) in self.fresh.iter_mut().zip(&self.sources) {
             *fresh = store.first_start(&source.name);
         }
-        self.give_up_what_was_read_before();
         self.first_look();
         self.phase = Phase::Following { since: self.now() };
         self.shared.mark_all();

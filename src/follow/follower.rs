@@ -13,6 +13,7 @@ use super::SourceConfig;
 use super::catalog::{Catalog, Tracked};
 use super::identity::Place;
 use super::listing::Listings;
+use super::own::OwnPlaces;
 use super::pending::Pending;
 use super::schedule::{LONGEST_SLEEP, Schedule};
 use super::shared::Shared;
@@ -97,6 +98,8 @@ pub(in crate::follow) struct Seen {
     pub vacant: HashMap<PathBuf, (usize, Duration)>,
     /// Inodes that are there and cannot be opened now.
     pub unopened: HashSet<u64>,
+    /// What this program writes itself, as the last scan found it.
+    pub own: OwnPlaces,
     /// Compressed files of which the rest could not be unpacked.
     pub torn: HashSet<FileId>,
     /// Mounts that do not answer.
@@ -211,7 +214,6 @@ impl Follower {
         self.vote_again();
         self.look_for_copies();
         self.retire_unlinked();
-        self.give_up_unneeded_copies();
         self.tend_intake();
         self.tend_rests();
         self.judge_rows_without_file();

@@ -14,6 +14,7 @@ use super::compressed::{Compression, MAGIC};
 use super::follower::Follower;
 use super::identify::SUSPECTED;
 use super::identity::Head;
+use super::identity::{self, Place};
 use super::notices::{self, Topic};
 use super::pread::read_full;
 use super::unpack::{CHUNK, MOST, Packed, Progress};
@@ -228,6 +229,17 @@ impl Follower {
     }
 
     /// Whether more was in it than could be unpacked.
+    /// It is not opened again as long as it is the same.
+    pub fn pass_over(&mut self, id: FileId) {
+        let packed = self.catalog.get(id).and_then(|tracked| tracked.packed.clone());
+        // Its own metadata, not those of the copy.
+        let metadata = packed.as_ref().and_then(|packed| packed.original.metadata().ok());
+        if let (Some(metadata), Some(packed)) = (metadata, packed) {
+            let version = (identity::birth(&metadata), packed.version());
+            self.seen.passed.insert(Place::of(&metadata), version);
+        }
+    }
+
     fn count_torn(&mut self, id: FileId, torn: bool) {
         let _ = if torn { self.seen.torn.insert(id) } else { self.seen.torn.remove(&id) };
         self.shared.torn.store(self.seen.torn.len(), Ordering::Relaxed);

@@ -134,7 +134,8 @@ impl Follower {
         (since, until): (Timestamp, Timestamp),
         is_new: bool,
     ) {
-        let roots: Vec<_> = links::chain(path).iter().map(|path| names::root(path)).collect();
+        let chain = links::chain(path);
+        let roots: Vec<_> = chain.iter().map(|path| names::root(path)).collect();
         // While they are listed they may be renamed once more.
         for _ in 0..5 {
             let mut news = false;
@@ -158,7 +159,9 @@ impl Follower {
             if !news {
                 return;
             }
-            self.listings.borrow_mut().forget(folder_of(path));
+            for path in &chain {
+                self.listings.borrow_mut().forget(folder_of(path));
+            }
         }
     }
 }

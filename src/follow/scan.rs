@@ -52,6 +52,7 @@ impl Follower {
             // It became an output since it was found.
             self.let_go(id);
         }
+        self.seen.own = std::mem::take(&mut sight.own);
         // What was renamed before it is listed later.
         self.listings.borrow_mut().clear();
         if let Some(intake) = &self.shared.config.intake {
@@ -195,6 +196,10 @@ impl Follower {
     ) -> io::Result<FileId> {
         let metadata = file.metadata()?;
         let place = Place::of(&metadata);
+        // What a source names was looked at when it was found.
+        if origin != Origin::Path && self.seen.own.owner(path, place, false).is_some() {
+            return Err(io::ErrorKind::NotFound.into());
+        }
         let id = self.shared.next_id();
         let modified = metadata.modified().ok();
         let facts = FileFacts {

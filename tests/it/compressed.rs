@@ -66,9 +66,7 @@ fn compressed_files_are_read_as_what_they_hold() {
         bench.expect_lines(all());
         let before = bench.consumer.events.len();
         bench.restart();
-        // Where it is followed on, what everybody has read is not unpacked again.
-        let files = if once { 6 } else { 1 };
-        bench.until("settled again", |bench| bench.log().ends().len() == files);
+        bench.until("unpacked again", |bench| bench.log().ends().len() == 6);
         assert_eq!(bench.consumer.events.len(), before, "nothing comes again");
         assert_eq!(bench.log().notices(), []);
     }

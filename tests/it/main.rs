@@ -59,5 +59,4 @@ mod terminal;
 mod tidy;
 mod tls_proxy;
 mod triggers;
-mod unneeded_copies;
 mod watching;

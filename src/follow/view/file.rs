@@ -54,7 +54,6 @@ pub struct FileView {
 
 impl FileView {
     pub fn new(handle: Arc<FileHandle>, now: Timestamp) -> Self {
-        handle.readers.note_shown();
         let facts = handle.facts();
         let metadata = handle.metadata().ok();
         let mtime = metadata.as_ref().and_then(|found| found.modified().ok());

@@ -75,6 +75,7 @@ impl Worker {
         self.transit.abandon();
         let forgotten = std::mem::take(&mut self.commits.accepted) > 0;
         self.commits.at = None;
+        self.countdown.count_again();
         if self.stage == Stage::New {
             self.adopt_lanes();
         }

@@ -17,6 +17,11 @@ impl Countdown {
     pub(super) fn new() -> Self {
         Countdown { counter: Some(Counter::new()), next: None }
     }
+
+    /// Nothing counts any more: a task that did may have broken.
+    pub(super) fn count_again(&mut self) {
+        self.counter.get_or_insert_with(Counter::new);
+    }
 }
 
 impl Worker {
