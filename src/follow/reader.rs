@@ -31,7 +31,6 @@ pub(in crate::follow) fn read(shared: &Shared, cursor: Cursor) -> io::Result<Rea
     let Some(handle) = shared.life(cursor.generation) else {
         return Ok(shared.read_gone(cursor));
     };
-    if cursor.offset < handle.size() {}
     let found = |(batch, first)| Read::Batch { batch, first };
     if let Some(hit) = shared.cache.find(cursor) {
         return Ok(found(hit));

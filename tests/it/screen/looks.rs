@@ -181,7 +181,7 @@ fn drawing_everything_anew_asks_the_terminal_nothing() {
     let mut screen = Setup::new(80, 24).open(&two_logs(folder.path()));
     screen.wait_for_text("order 36");
     screen.rest();
-    screen.glass.with(|backend| ratatui::backend::Backend::clear(backend)).unwrap();
+    screen.glass.with(ratatui::backend::Backend::clear).unwrap();
     assert!(!screen.text().contains("order 36"));
     screen.press("ctrl-l");
     screen.wait_for_text("order 36");

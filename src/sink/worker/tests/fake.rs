@@ -208,7 +208,7 @@ impl Queue for FakeQueue {
 
     fn destroyed(&self, cursor: Cursor) -> Option<std::ops::Range<u64>> {
         let gone = self.files.lock().unwrap()[cursor.generation.0 as usize].gone;
-        (cursor.offset < gone).then(|| cursor.offset..gone)
+        (cursor.offset < gone).then_some(cursor.offset..gone)
     }
 
     fn settled(&self) -> bool {
