@@ -1,5 +1,6 @@
 //! When a generation ends: its file is truncated, deleted or gone, everybody has read it, and at last its row expires.
 
+use std::collections::HashSet;
 use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
 
@@ -196,7 +197,15 @@ impl Follower {
         let time = self.shared.clock.now();
         let Some(store) = self.shared.store.get().cloned() else { return };
         let mut old = Vec::new();
-        for row in self.shared.gone().values_mut().filter(|row| row.ended.is_some()) {
+        // A compressed file that was read and is there: without its row it would be read again.
+        let passed = self.seen.passed.iter().map(|(place, (birth, _))| (place.inode, *birth));
+        let passed: HashSet<(u64, i64)> = passed.collect();
+        let is_here = |row: &GenerationRow| {
+            let file = row.file_key();
+            passed.contains(&(file.inode, file.birth))
+        };
+        let mut gone = self.shared.gone();
+        for row in gone.values_mut().filter(|row| row.ended.is_some() && !is_here(row)) {
             let absence = row.absence.map_or(Absence::at(time), |before| before.counted(time));
             row.absence = Some(absence);
             match absence.long >= KEPT {
@@ -204,6 +213,7 @@ impl Follower {
                 false => store.put_generation(row.clone()),
             }
         }
+        drop(gone);
         for row in old {
             if self.everybody_is_through(&row) {
                 self.remove_rest(row.id);
