@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
 use super::faulty_disk::FaultyDisk;
@@ -315,18 +315,21 @@ fn commits_that_come_together_share_transactions() {
     let writers = 16;
     let rounds = 20;
     let before = disk.steps();
+    let everyone_has_put = Barrier::new(writers as usize);
     std::thread::scope(|scope| {
         for writer in 0..writers {
-            let store = &store;
+            let (store, everyone_has_put) = (&store, &everyone_has_put);
             scope.spawn(move || {
                 for round in 1..=rounds {
                     store.put_cursor(&format!("w{writer}"), "*", cursor(1, round));
+                    everyone_has_put.wait();
                     store.commit().unwrap();
+                    everyone_has_put.wait();
                 }
             });
         }
     });
-    assert!(disk.steps() - before < alone * writers * rounds, "{}", disk.steps() - before);
+    assert_eq!(disk.steps() - before, alone * rounds);
     drop(store);
     let (store, _) = open_on(&disk, home.path()).unwrap();
     for writer in 0..writers {
