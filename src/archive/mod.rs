@@ -24,6 +24,7 @@ use std::path::{Path, PathBuf};
 
 pub use item::{document, encode};
 pub use positions::{Fact, Generations, Position, Positions};
+pub(crate) use positions::{Row, Step, from_row, to_row};
 pub use reader::{Hit, Reader, Snapshot, StoredEvent};
 pub use writer::{Archive, Opener};
 

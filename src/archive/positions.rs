@@ -5,7 +5,7 @@
 //! `[generation, offset, [inode, birth, head length, head hash, ordinal] or null, mark offset, mark hash,
 //! seconds absent]`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -62,6 +62,15 @@ pub struct Positions {
     pub rows: BTreeMap<GenerationId, Position>,
 }
 
+/// What a commit changes.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Step {
+    pub written: Timestamp,
+    /// New rows, and those that are not as before. Time that is added to an absence is no change.
+    pub changed: Vec<(GenerationId, Position)>,
+    pub gone: Vec<GenerationId>,
+}
+
 #[derive(Debug, PartialEq, thiserror::Error)]
 pub(super) enum PayloadError {
     #[error("written by a newer version: {0}")]
@@ -84,7 +93,8 @@ struct Version {
     version: u32,
 }
 
-type Row = (GenerationId, u64, Option<(u64, i64, u32, u64, u32)>, u64, u64, u64);
+/// As it is kept. See the module.
+pub(crate) type Row = (GenerationId, u64, Option<(u64, i64, u32, u64, u32)>, u64, u64, u64);
 
 impl Positions {
     pub(super) fn parse(payload: &str) -> Result<Self, PayloadError> {
@@ -125,43 +135,72 @@ impl Positions {
         self.rows.retain(|id, _| !generations.contains(id));
     }
 
-    /// The same but for how long generations are absent: nothing that would need a commit.
-    pub(super) fn same_places(&self, other: &Positions) -> bool {
-        self.rows.len() == other.rows.len()
-            && self.rows.iter().zip(&other.rows).all(|((id, row), (other_id, other))| {
-                id == other_id && row.offset == other.offset && row.identity == other.identity
-            })
-    }
-
-    /// These positions moved on to `upto`; none ever moves back. What is not in `upto` stays for 30 days.
-    pub(crate) fn advanced(
+    /// The way from these positions to `upto`; none ever moves back. What is not in `upto` stays for 30 days.
+    pub(crate) fn step(
         &self,
         upto: &[Cursor],
         generations: &dyn Generations,
         now: Timestamp,
-    ) -> Positions {
-        let passed = now.since(self.written).min(LONGEST_STEP);
-        let mut rows = self.rows.clone();
-        for row in rows.values_mut() {
-            row.absent += passed;
-        }
+    ) -> Step {
+        let written = now.max(self.written);
+        let passed = self.passed(written);
+        let mut step = Step { written, changed: Vec::new(), gone: Vec::new() };
+        let mut furthest: HashMap<GenerationId, u64> = HashMap::with_capacity(upto.len());
         for cursor in upto {
-            let known = rows.get(&cursor.generation);
-            let stands_still =
-                known.is_some_and(|row| row.identity.is_some() && cursor.offset <= row.mark.offset);
-            let mut row = known.cloned().unwrap_or_else(Position::unknown);
-            if !stands_still && let Some(fact) = generations.fact(cursor.generation) {
-                row.identity = Some(fact.identity);
-                row.mark = fact.mark;
-            }
-            row.offset = row.offset.max(cursor.offset);
-            row.absent = Duration::ZERO;
-            rows.insert(cursor.generation, row);
+            let offset = furthest.entry(cursor.generation).or_default();
+            *offset = cursor.offset.max(*offset);
         }
-        rows.retain(|_, row| row.absent < KEEP_ABSENT);
-        let first = self.written == Timestamp::default();
-        let aged = if first { now } else { self.aged.plus(passed).min(now).max(self.aged) };
-        Positions { written: now.max(self.written), aged, rows }
+        for (id, row) in &self.rows {
+            match furthest.remove(id) {
+                Some(offset) => step.changed.extend(row.moved(*id, offset, generations)),
+                None if row.absent + passed >= KEEP_ABSENT => step.gone.push(*id),
+                None if row.absent.is_zero() && !passed.is_zero() => {
+                    step.changed.push((*id, Position { absent: passed, ..row.clone() }));
+                }
+                None => {}
+            }
+        }
+        for (id, offset) in furthest {
+            let row = Position::unknown();
+            let moved = row.moved(id, offset, generations);
+            step.changed.push(moved.unwrap_or((id, row)));
+        }
+        step
+    }
+
+    pub(crate) fn apply(&mut self, step: Step) {
+        let passed = self.passed(step.written);
+        self.aged = match self.written == Timestamp::default() {
+            true => step.written,
+            false => self.aged.plus(passed).min(step.written).max(self.aged),
+        };
+        self.written = step.written;
+        let absent = self.rows.values_mut().filter(|row| !row.absent.is_zero());
+        absent.for_each(|row| row.absent += passed);
+        step.gone.iter().for_each(|id| drop(self.rows.remove(id)));
+        self.rows.extend(step.changed);
+    }
+
+    pub(super) fn after(&self, step: Step) -> Positions {
+        let mut after = self.clone();
+        after.apply(step);
+        after
+    }
+
+    /// The step changes at most how long generations are absent: nothing that would need a commit.
+    pub(super) fn stand_still(&self, step: &Step) -> bool {
+        let same = |row: &Position, changed: &Position| {
+            row.offset == changed.offset && row.identity == changed.identity
+        };
+        let stands = |(id, changed): &(GenerationId, Position)| {
+            self.rows.get(id).is_some_and(|row| same(row, changed))
+        };
+        step.gone.is_empty() && step.changed.iter().all(stands)
+    }
+
+    /// The time up to `written`, as far as it counts.
+    fn passed(&self, written: Timestamp) -> Duration {
+        written.since(self.written).min(LONGEST_STEP)
     }
 
     /// What was left behind by a step of the clock is caught up slowly, if the clock stays there.
@@ -172,21 +211,46 @@ impl Positions {
 
 impl Position {
     /// Nothing of it is delivered.
-    pub(crate) fn unknown() -> Self {
+    fn unknown() -> Self {
         Position { offset: 0, identity: None, mark: Mark::default(), absent: Duration::ZERO }
+    }
+
+    /// As it is once the generation is known and delivered up to there; `None` where that is what it is.
+    fn moved(
+        &self,
+        id: GenerationId,
+        offset: u64,
+        generations: &dyn Generations,
+    ) -> Option<(GenerationId, Position)> {
+        let stands_still = self.identity.is_some() && offset <= self.mark.offset;
+        if stands_still && offset <= self.offset && self.absent.is_zero() {
+            return None;
+        }
+        let fact = if stands_still { None } else { generations.fact(id) };
+        let (identity, mark) = match fact {
+            Some(fact) => (Some(fact.identity), fact.mark),
+            None => (self.identity.clone(), self.mark),
+        };
+        let offset = self.offset.max(offset);
+        let moved = Position { offset, identity, mark, absent: Duration::ZERO };
+        (moved != *self).then_some((id, moved))
     }
 }
 
-fn to_row((id, position): (&GenerationId, &Position)) -> Row {
+pub(crate) fn to_row((id, position): (&GenerationId, &Position)) -> Row {
     let identity = position.identity.as_ref().map(|identity| {
         let Identity { inode, birth, head_len, head_hash, ordinal } = *identity;
         (inode, birth, head_len, head_hash, ordinal)
     });
     let mark = position.mark;
-    (*id, position.offset, identity, mark.offset, mark.hash, position.absent.as_secs())
+    // Rounded up: none are those of a generation that is known.
+    let absent = position.absent.as_nanos().div_ceil(1_000_000_000) as u64;
+    (*id, position.offset, identity, mark.offset, mark.hash, absent)
 }
 
-fn from_row((id, offset, identity, mark_offset, hash, absent): Row) -> (GenerationId, Position) {
+pub(crate) fn from_row(
+    (id, offset, identity, mark_offset, hash, absent): Row,
+) -> (GenerationId, Position) {
     let identity = identity.map(|(inode, birth, head_len, head_hash, ordinal)| Identity {
         inode,
         birth,
@@ -199,70 +263,4 @@ fn from_row((id, offset, identity, mark_offset, hash, absent): Row) -> (Generati
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    struct Known;
-
-    impl Generations for Known {
-        fn fact(&self, generation: GenerationId) -> Option<Fact> {
-            let identity = Identity {
-                inode: u64::MAX,
-                birth: -5,
-                head_len: 7,
-                head_hash: u64::MAX - 1,
-                ordinal: 3,
-            };
-            let mark = Mark { offset: 1000, hash: u64::MAX, wide: 0 };
-            (generation.0 != 9).then_some(Fact { identity, mark })
-        }
-    }
-
-    fn cursor(generation: u64, offset: u64) -> Cursor {
-        Cursor { generation: GenerationId(generation), offset }
-    }
-
-    const HOUR: Duration = Duration::from_secs(3600);
-
-    #[test]
-    fn positions_are_read_back_with_their_identities() {
-        let start = Positions::default();
-        let upto = [cursor(u64::MAX, 500), cursor(9, 3)];
-        let positions = start.advanced(&upto, &Known, Timestamp::from_seconds(100));
-        assert_eq!(Positions::parse(&positions.to_payload()), Ok(positions.clone()));
-        let row = &positions.rows[&GenerationId(u64::MAX)];
-        assert_eq!((row.offset, row.mark.offset), (500, 1000));
-        assert_eq!(row.identity.as_ref().unwrap().head_hash, u64::MAX - 1);
-        assert_eq!(positions.rows[&GenerationId(9)].identity, None);
-    }
-
-    #[test]
-    fn a_newer_or_broken_payload_is_told_apart() {
-        assert_eq!(Positions::parse(r#"{"version":2,"x":[]}"#), Err(PayloadError::Newer(2)));
-        assert!(matches!(Positions::parse("{}"), Err(PayloadError::Unreadable(_))));
-    }
-
-    #[test]
-    fn no_position_moves_back() {
-        let first = Positions::default().advanced(&[cursor(1, 500)], &Known, Timestamp(0));
-        let second = first.advanced(&[cursor(1, 100)], &Known, Timestamp(1));
-        assert_eq!(second.offset(GenerationId(1)), 500);
-    }
-
-    #[test]
-    fn an_absent_generation_stays_for_thirty_days_whatever_the_clock_does() {
-        let mut now = Timestamp::from_seconds(1_700_000_000);
-        let mut positions = Positions::default().advanced(&[cursor(1, 5)], &Known, now);
-        // A step of a year counts as one day, a step back as nothing.
-        now = now.plus(HOUR * 24 * 365);
-        positions = positions.advanced(&[], &Known, now);
-        positions = positions.advanced(&[], &Known, now.minus(HOUR * 48));
-        for _ in 0..28 {
-            now = now.plus(HOUR * 24);
-            positions = positions.advanced(&[], &Known, now);
-        }
-        assert_eq!(positions.rows.len(), 1);
-        positions = positions.advanced(&[], &Known, now.plus(HOUR * 24));
-        assert!(positions.rows.is_empty());
-    }
-}
+mod tests;

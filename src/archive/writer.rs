@@ -162,12 +162,12 @@ impl Archive {
     ) -> Result<(), ArchiveError> {
         let mut upto = upto.to_vec();
         upto.extend(self.added.iter().map(|(id, end)| Cursor { generation: *id, offset: *end }));
-        let positions = self.positions.advanced(&upto, generations, now);
-        let stands_still = self.added.is_empty() && positions.same_places(&self.positions);
+        let step = self.positions.step(&upto, generations, now);
+        let stands_still = self.added.is_empty() && self.positions.stand_still(&step);
         if stands_still && self.open.is_some() {
             return Ok(());
         }
-        self.commit_as(positions)
+        self.commit_as(self.positions.after(step))
     }
 
     /// Every commit goes through here.

@@ -1,9 +1,9 @@
 //! JSON lines to a file, each event exactly once: the cursors and the output's length are kept together.
 //!
 //! Lines are written first, and a crash may come before the cursors are: the same events would be read and
-//! written again. So a commit makes the output durable, then puts its length and the cursors into one side
-//! file (`<output>.cursor`: written aside, fsynced, renamed, the folder fsynced). At the start the output is
-//! cut back to that length: what stands beyond it is exactly what will be written again.
+//! written again. So a commit makes the output durable, then its length and the cursors, in one side file
+//! (`<output>.cursor`, see [`side`]). At the start the output is cut back to that length: what stands beyond it is
+//! exactly what will be written again.
 //!
 //! Never cut or written to: an output that is not the one the side file speaks of (shorter, or other bytes before that
 //! length), or that was moved, removed, cut or replaced while it was written. That is refused, and a person decides.
@@ -23,12 +23,14 @@ use rustix::fs::{Access, FlockOperation, access, flock};
 use rustix::io::Errno;
 
 use self::proof::Proof;
-use self::side::Side;
+use self::side::{Side, SideFile};
 use super::{Cursors, Delivery, Items, Limits, Outcome, Sink, SinkError};
 use crate::archive::{Generations, Positions};
 use crate::base::Clock;
 use crate::event::{Cursor, GenerationId, Position};
 use crate::privacy::Outgoing;
+
+const WRITE_CURSOR: &str = "write the cursor of";
 
 /// See the module.
 pub struct FileSink {
@@ -49,6 +51,7 @@ struct Output {
     length: u64,
     /// What stood before the last lines, and what stands before the next.
     proofs: [Proof; 2],
+    side: SideFile,
     /// As the side file says it.
     positions: Positions,
 }
@@ -88,8 +91,8 @@ impl FileSink {
 
     /// What the side file of an output says, without a look at the output; none where there is no usable one.
     pub fn kept_positions(output: &Path) -> Vec<Position> {
-        let side = Side::load(output).ok().flatten();
-        side.map(|side| side.positions().known()).unwrap_or_default()
+        let side = side::load(output).ok().flatten();
+        side.map(|side| side.positions.known()).unwrap_or_default()
     }
 
     /// Runs on a blocking thread.
@@ -121,29 +124,46 @@ impl Shared {
         let mut output = self.output.lock().expect("no holder of the output panics");
         // Given up first: our own lock on it must not stand in the way.
         *output = None;
-        let side =
-            Side::load(&self.path).map_err(|error| self.failed("read the cursor of", &error))?;
-        let file = self.open(side.as_ref().map_or(0, |side| side.length))?;
-        let length = file.metadata().map_err(|error| self.failed("look at", &error))?.len();
-        let (length, positions) = match side {
+        let file = self.open()?;
+        let (proof, positions) = match self.load()? {
             Some(side) => {
-                self.cut_back(&file, length, &side)?;
-                (side.length, side.positions())
+                self.cut_back(&file, side.proof)?;
+                (side.proof, side.positions)
             }
-            None => (self.begin(&file, length)?, Positions::default()),
+            None => (self.begin(&file)?, Positions::default()),
         };
-        let proof = Proof::of(&file, length).map_err(|error| self.failed("read", &error))?;
+        // Before it counts: what a program that ended has left may be in memory alone. And before the first line, so
+        // that what a crash leaves of a new output is cut off too.
+        let mut side = SideFile::new(&self.path);
+        side.replace(proof, &positions).map_err(|error| self.failed(WRITE_CURSOR, &error))?;
         let known = positions.known();
-        *output = Some(Output { file, length, proofs: [proof; 2], positions });
+        let proofs = [proof; 2];
+        *output = Some(Output { file, length: proof.length, proofs, side, positions });
         Ok(known)
     }
 
-    /// `written`: how much of it there has to be.
-    fn open(&self, written: u64) -> Result<File, SinkError> {
+    fn load(&self) -> Result<Option<Side>, SinkError> {
+        side::load(&self.path).map_err(|error| match error.kind() {
+            io::ErrorKind::InvalidData => {
+                let path = self.path.display();
+                SinkError::Misconfigured(format!(
+                    "cannot read {path}.cursor ({error}); nothing is written to {path}: put the right .cursor file \
+                     back, or move both away to begin a new output"
+                ))
+            }
+            _ => self.failed("read the cursor of", &error),
+        })
+    }
+
+    /// Opens the output and locks it. It is made where there is none, and none was written.
+    fn open(&self) -> Result<File, SinkError> {
         match self.path.metadata() {
             Ok(found) => is_an_output(&self.path, &found).map_err(SinkError::Misconfigured)?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound && written > 0 => {
-                return Err(self.refused(proof::GONE));
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let written = self.load()?.map_or(0, |side| side.proof.length);
+                if written > 0 {
+                    return Err(self.refused(proof::GONE));
+                }
             }
             Err(_) => {}
         }
@@ -160,18 +180,26 @@ impl Shared {
     }
 
     /// What stands beyond the recorded length was never confirmed and is written again.
-    fn cut_back(&self, file: &File, length: u64, side: &Side) -> Result<(), SinkError> {
-        if length < side.length {
-            return Err(self.refused(&proof::cut(length, side.length)));
+    fn cut_back(&self, file: &File, kept: Proof) -> Result<(), SinkError> {
+        let length = self.length(file)?;
+        if length < kept.length {
+            return Err(self.refused(&proof::cut(length, kept.length)));
         }
-        let tail = side::tail(file, side.length).map_err(|error| self.failed("read", &error))?;
-        if tail != side.tail {
+        if self.proof(file, kept.length)? != kept {
             return Err(self.refused(proof::REPLACED));
         }
-        if length > side.length {
-            file.set_len(side.length).map_err(|error| self.failed("cut back", &error))?;
+        if length > kept.length {
+            file.set_len(kept.length).map_err(|error| self.failed("cut back", &error))?;
         }
         Ok(())
+    }
+
+    fn length(&self, file: &File) -> Result<u64, SinkError> {
+        Ok(file.metadata().map_err(|error| self.failed("look at", &error))?.len())
+    }
+
+    fn proof(&self, file: &File, length: u64) -> Result<Proof, SinkError> {
+        Proof::of(file, length).map_err(|error| self.failed("read", &error))
     }
 
     fn refused(&self, what: &str) -> SinkError {
@@ -191,23 +219,15 @@ impl Shared {
         }
     }
 
-    /// A new output, or one that somebody else wrote: it is appended to. The side file comes before the first
-    /// line, so that what a crash leaves behind is cut off too.
-    fn begin(&self, file: &File, length: u64) -> Result<u64, SinkError> {
-        let whole = length == 0 || side::ends_with_newline(file, length);
-        let failed = |error: &io::Error| self.failed("begin", error);
-        let length = match whole {
-            true => length,
-            false => {
-                file.write_all_at(b"\n", length).map_err(|error| failed(&error))?;
-                length + 1
-            }
-        };
-        file.sync_all().map_err(|error| failed(&error))?;
-        let tail = side::tail(file, length).map_err(|error| failed(&error))?;
-        let side = Side::new(length, tail, &Positions::default());
-        side.store(&self.path).map_err(|error| failed(&error))?;
-        Ok(length)
+    /// A new output, or one that somebody else wrote: it is appended to.
+    fn begin(&self, file: &File) -> Result<Proof, SinkError> {
+        let mut length = self.length(file)?;
+        if length > 0 && !ends_with_newline(file, length) {
+            file.write_all_at(b"\n", length).map_err(|error| self.failed("begin", &error))?;
+            length += 1;
+        }
+        file.sync_all().map_err(|error| self.failed("begin", &error))?;
+        self.proof(file, length)
     }
 
     fn append(&self, body: &[u8]) -> Result<(), SinkError> {
@@ -223,7 +243,7 @@ impl Shared {
             return Err(self.failed("write to", &error));
         }
         let length = output.length + body.len() as u64;
-        let proof = Proof::of(&output.file, length).map_err(|error| self.failed("read", &error))?;
+        let proof = self.proof(&output.file, length)?;
         output.proofs = [output.proofs[1], proof];
         output.length = length;
         Ok(())
@@ -236,19 +256,22 @@ impl Shared {
         };
         output.file.sync_all().map_err(|error| self.failed("make durable", &error))?;
         self.is_untouched(output)?;
-        let tail = output.proofs[1].tail;
-        let now = self.clock.now();
-        let positions = output.positions.advanced(upto, &*self.generations, now);
-        let side = Side::new(output.length, tail, &positions);
-        side.store(&self.path).map_err(|error| self.failed("write the cursor of", &error))?;
-        output.positions = positions;
-        Ok(())
+        let proof = output.proofs[1];
+        let step = output.positions.step(upto, &*self.generations, self.clock.now());
+        let appended = output.side.append(proof, &step);
+        output.positions.apply(step);
+        if appended {
+            return Ok(());
+        }
+        let written = output.side.replace(proof, &output.positions);
+        written.map_err(|error| self.failed(WRITE_CURSOR, &error))
     }
 
     fn forget(&self, generations: &[GenerationId]) {
         let mut output = self.output.lock().expect("no holder of the output panics");
         if let Some(output) = output.as_mut() {
             output.positions.forget(generations);
+            output.side.forget();
         }
     }
 
@@ -264,6 +287,11 @@ impl Shared {
             _ => SinkError::Unavailable(text),
         }
     }
+}
+
+fn ends_with_newline(file: &File, length: u64) -> bool {
+    let mut last = [0];
+    file.read_exact_at(&mut last, length - 1).is_ok() && last[0] == b'\n'
 }
 
 impl Sink for FileSink {

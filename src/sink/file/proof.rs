@@ -1,12 +1,16 @@
 //! Whether an open output is still the file at its path, and still holds what was written. A few system calls; done
 //! before every append and every commit.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
+use std::hash::Hasher;
 use std::io;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 
-use super::side;
+use siphasher::sip::SipHasher24;
+
+/// So many bytes before the end tell one output from another.
+const TAIL: u64 = 64;
 
 /// What is said of an output that has no file any more.
 pub(super) const GONE: &str = "is gone: somebody moved or removed it";
@@ -21,14 +25,19 @@ pub(super) fn cut(length: u64, written: u64) -> String {
 /// What stands before a place of the output.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Proof {
-    length: u64,
-    /// As in the side file.
+    pub length: u64,
+    /// Hash of the (at most) 64 bytes before `length`.
     pub tail: u64,
 }
 
 impl Proof {
     pub(super) fn of(file: &File, length: u64) -> io::Result<Proof> {
-        Ok(Proof { length, tail: side::tail(file, length)? })
+        let kept = length.min(TAIL);
+        let mut bytes = vec![0; kept as usize];
+        file.read_exact_at(&mut bytes, length - kept)?;
+        let mut hasher = SipHasher24::new();
+        hasher.write(&bytes);
+        Ok(Proof { length, tail: hasher.finish() })
     }
 }
 
@@ -41,9 +50,9 @@ pub(super) fn difference(
     proofs: &[Proof],
 ) -> io::Result<Option<String>> {
     let open = file.metadata()?;
-    match path.metadata() {
-        Ok(found) if (found.dev(), found.ino()) == (open.dev(), open.ino()) => {}
-        Ok(_) => return Ok(Some(REPLACED.to_owned())),
+    match is_at(&open, path) {
+        Ok(true) => {}
+        Ok(false) => return Ok(Some(REPLACED.to_owned())),
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Some(GONE.to_owned())),
         Err(error) => return Err(error),
     }
@@ -56,4 +65,10 @@ pub(super) fn difference(
         }
     }
     Ok(None)
+}
+
+/// Whether an open file is the one that stands at a path.
+pub(super) fn is_at(open: &Metadata, path: &Path) -> io::Result<bool> {
+    let found = path.metadata()?;
+    Ok((found.dev(), found.ino()) == (open.dev(), open.ino()))
 }

@@ -1,122 +1,139 @@
-//! The side file of an output: how long it was, what stood at its end, and the cursors that belong to it.
+//! The side file of an output: how long the output was, the hash of what stood at its end, and the positions that
+//! belong to it. [`lines`] has its form.
+//!
+//! A commit appends one line with what it changes: one write, one fdatasync. The file is written whole (aside, fsynced,
+//! renamed, the folder fsynced) when its sink is opened, when the lines behind the first take more than that one (and
+//! than [`MOST_APPENDED`]), and where an append was not possible: it failed, or the file is not there any more as it was
+//! written.
+//!
+//! Promises: positions are durable, in the file at that path, when `append` is true or `replace` returns. A crash leaves
+//! those or the ones before. Never appended to: a file that this [`SideFile`] did not write whole. So nothing ever stands
+//! behind a line that was not finished.
 
-use std::collections::BTreeMap;
+mod lines;
+mod version_1;
+
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
-use std::hash::Hasher;
 use std::io::{self, Write};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-use siphasher::sip::SipHasher24;
+use self::lines::Line;
+use super::proof::{Proof, is_at};
+use crate::archive::{Positions, Step};
 
-use crate::archive::{Position, Positions};
-use crate::base::Timestamp;
-use crate::event::{Cursor, GenerationId, Identity, Mark};
-use crate::sink::Cursors;
+/// So many bytes are appended in any case before the file is written whole.
+const MOST_APPENDED: u64 = 64 << 10;
 
-const VERSION: u32 = 1;
-/// So many bytes before the end tell one output from another.
-const TAIL: u64 = 64;
-
-#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
+/// What a side file says.
+#[derive(Debug, PartialEq)]
 pub(super) struct Side {
-    version: u32,
-    pub length: u64,
-    /// Hash of the (at most) 64 bytes before `length`.
-    pub tail: u64,
-    cursors: Cursors,
-    /// By which the generations of the cursors are recognised where the state is lost. This and what follows is not
-    /// in files of earlier versions.
-    #[serde(default)]
-    known: Vec<Known>,
-    /// Seconds for which nobody has known the generation.
-    #[serde(default)]
-    absent: Vec<(GenerationId, u64)>,
-    #[serde(default)]
-    written: Timestamp,
+    pub proof: Proof,
+    pub positions: Positions,
 }
 
-/// One generation, as an array: `[generation, [inode, birth, head length, head hash, ordinal], mark offset, mark hash]`.
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
-struct Known(GenerationId, (u64, i64, u32, u64, u32), u64, u64);
-
-impl Known {
-    fn new((id, position): (&GenerationId, &Position)) -> Option<Known> {
-        let Identity { inode, birth, head_len, head_hash, ordinal } =
-            *position.identity.as_ref()?;
-        let Mark { offset, hash, .. } = position.mark;
-        Some(Known(*id, (inode, birth, head_len, head_hash, ordinal), offset, hash))
-    }
-
-    fn place_in(&self, position: &mut Position) {
-        let (inode, birth, head_len, head_hash, ordinal) = self.1;
-        position.identity = Some(Identity { inode, birth, head_len, head_hash, ordinal });
-        position.mark = Mark { offset: self.2, hash: self.3, wide: 0 };
+/// What the side file of this output says; `None` where there is none.
+pub(super) fn load(output: &Path) -> io::Result<Option<Side>> {
+    match fs::read(beside(output, ".cursor")) {
+        Ok(bytes) => lines::read(&bytes).map(Some),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
     }
 }
 
-impl Side {
-    pub(super) fn new(length: u64, tail: u64, positions: &Positions) -> Side {
-        let rows = &positions.rows;
-        let absent = rows.iter().map(|(id, row)| (*id, row.absent.as_secs()));
-        Side {
-            version: VERSION,
-            length,
-            tail,
-            cursors: positions.known().into_iter().map(|position| position.cursor).collect(),
-            known: rows.iter().filter_map(Known::new).collect(),
-            absent: absent.filter(|(_, seconds)| *seconds > 0).collect(),
-            written: positions.written,
-        }
-    }
+/// The side file of an output that is open.
+#[derive(Debug)]
+pub(super) struct SideFile {
+    path: PathBuf,
+    aside: PathBuf,
+    /// `None`: it has to be written whole.
+    written: Option<Written>,
+}
 
-    pub(super) fn positions(&self) -> Positions {
-        let row = |cursor: &Cursor| {
-            (cursor.generation, Position { offset: cursor.offset, ..Position::unknown() })
-        };
-        let mut rows: BTreeMap<GenerationId, Position> = self.cursors.iter().map(row).collect();
-        for known in &self.known {
-            if let Some(row) = rows.get_mut(&known.0) {
-                known.place_in(row);
-            }
-        }
-        for (id, seconds) in &self.absent {
-            if let Some(row) = rows.get_mut(id) {
-                row.absent = Duration::from_secs(*seconds);
-            }
-        }
-        Positions { written: self.written, aged: self.written, rows }
-    }
+#[derive(Debug)]
+struct Written {
+    file: File,
+    /// Lengths of the first line, and of all.
+    whole: u64,
+    length: u64,
+    /// The hash of the last line.
+    last: u64,
+}
 
-    /// `None` where there is none.
-    pub(super) fn load(output: &Path) -> io::Result<Option<Side>> {
-        let bytes = match fs::read(beside(output, ".cursor")) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        let side: Side = serde_json::from_slice(&bytes)
-            .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
-        if side.version != VERSION {
-            let text = format!("its version is {}, this program knows {VERSION}", side.version);
-            return Err(io::Error::new(io::ErrorKind::InvalidData, text));
-        }
-        Ok(Some(side))
-    }
-
-    /// Durable when this returns; a crash leaves the old one or this one.
-    pub(super) fn store(&self, output: &Path) -> io::Result<()> {
+impl SideFile {
+    pub(super) fn new(output: &Path) -> SideFile {
         let (path, aside) = (beside(output, ".cursor"), beside(output, ".cursor.new"));
+        SideFile { path, aside, written: None }
+    }
+
+    /// The next commit writes it whole: what it says is changed by more than a step.
+    pub(super) fn forget(&mut self) {
+        self.written = None;
+    }
+
+    /// Whether that is durable now; if not, only [`SideFile::replace`] makes it so.
+    pub(super) fn append(&mut self, proof: Proof, step: &Step) -> bool {
+        // Not put back where anything goes wrong.
+        let Some(mut written) = self.written.take() else { return false };
+        let line = lines::change(written.last, proof, step);
+        let appended = written.length - written.whole + line.bytes.len() as u64;
+        if appended > written.whole.max(MOST_APPENDED) {
+            return false;
+        }
+        match written.append(&line, &self.path) {
+            Ok(true) => self.written = Some(written),
+            Ok(false) => {
+                tracing::debug!("{} is not as it was written", self.path.display());
+            }
+            Err(error) => tracing::debug!("cannot append to {}: {error}", self.path.display()),
+        }
+        self.written.is_some()
+    }
+
+    /// Writes it whole. Durable when this returns; a crash leaves the old one or this one.
+    pub(super) fn replace(&mut self, proof: Proof, positions: &Positions) -> io::Result<()> {
+        self.written = None;
+        let line = lines::whole(proof, positions);
+        let made = self.make(&line.bytes);
+        if made.is_err() {
+            // Best effort: on a full disk it takes room.
+            let _ = fs::remove_file(&self.aside);
+        }
+        let length = line.bytes.len() as u64;
+        self.written = Some(Written { file: made?, whole: length, length, last: line.hash });
+        Ok(())
+    }
+
+    fn make(&self, bytes: &[u8]) -> io::Result<File> {
         let mut options = OpenOptions::new();
-        let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&aside)?;
-        file.write_all(&serde_json::to_vec(self)?)?;
+        let options = options.write(true).create(true).truncate(true).mode(0o600);
+        let mut file = options.open(&self.aside)?;
+        file.write_all(bytes)?;
         file.sync_all()?;
-        fs::rename(&aside, &path)?;
-        let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty());
-        File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+        fs::rename(&self.aside, &self.path)?;
+        let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        File::open(folder.unwrap_or(Path::new(".")))?.sync_all()?;
+        Ok(file)
+    }
+}
+
+impl Written {
+    /// `false`: somebody removed, replaced or cut it. What was written to a file that is gone would be gone with it.
+    fn append(&mut self, line: &Line, path: &Path) -> io::Result<bool> {
+        if !self.is_whole_at(path)? {
+            return Ok(false);
+        }
+        self.file.write_all_at(&line.bytes, self.length)?;
+        self.file.sync_data()?;
+        self.length += line.bytes.len() as u64;
+        self.last = line.hash;
+        self.is_whole_at(path)
+    }
+
+    fn is_whole_at(&self, path: &Path) -> io::Result<bool> {
+        let open = self.file.metadata()?;
+        Ok(is_at(&open, path)? && open.len() == self.length)
     }
 }
 
@@ -126,16 +143,5 @@ fn beside(output: &Path, ending: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
-pub(super) fn tail(file: &File, length: u64) -> io::Result<u64> {
-    let kept = length.min(TAIL);
-    let mut bytes = vec![0; kept as usize];
-    file.read_exact_at(&mut bytes, length - kept)?;
-    let mut hasher = SipHasher24::new();
-    hasher.write(&bytes);
-    Ok(hasher.finish())
-}
-
-pub(super) fn ends_with_newline(file: &File, length: u64) -> bool {
-    let mut last = [0];
-    file.read_exact_at(&mut last, length - 1).is_ok() && last[0] == b'\n'
-}
+#[cfg(test)]
+mod tests;

@@ -7,6 +7,8 @@ use crate::base::clock::ManualClock;
 use crate::base::{SystemClock, Timestamp};
 use crate::event::{Cursor, GenerationId};
 
+mod cursor_file;
+
 fn items(lines: &[&str]) -> Items {
     let mut items = Items::default();
     for line in lines {
@@ -20,9 +22,24 @@ fn upto(offset: u64) -> Cursors {
     vec![Cursor { generation: GenerationId(7), offset }]
 }
 
+/// A new output that is open, and the folder that holds it.
+async fn opened() -> (tempfile::TempDir, PathBuf, FileSink) {
+    let scratch = tempfile::tempdir().unwrap();
+    let path = scratch.path().join("out.jsonl");
+    let sink = sink_at(&path);
+    assert_eq!(cursors(sink.resume().await.unwrap()), Some(vec![]));
+    (scratch, path, sink)
+}
+
 async fn deliver(sink: &FileSink, lines: &[&str]) {
     let (_, delivery) = sink.deliver(items(lines)).await;
     assert!(matches!(delivery, Delivery::All(Outcome::Accepted)), "{delivery:?}");
+}
+
+/// Delivers these lines; then everything up to there is done.
+async fn commit(sink: &FileSink, lines: &[&str], offset: u64) {
+    deliver(sink, lines).await;
+    sink.commit(&upto(offset)).await.unwrap();
 }
 
 fn refused(result: Result<Option<Vec<Position>>, SinkError>) -> String {
@@ -47,26 +64,21 @@ fn cursors(positions: Option<Vec<Position>>) -> Option<Cursors> {
 
 #[tokio::test]
 async fn a_kill_between_append_and_commit_repeats_no_line() {
-    let scratch = tempfile::tempdir().unwrap();
-    let path = scratch.path().join("out.jsonl");
-    let sink = sink_at(&path);
-    assert_eq!(cursors(sink.resume().await.unwrap()), Some(vec![]));
+    let (_scratch, path, sink) = opened().await;
     deliver(&sink, &["before the first commit"]).await;
     drop(sink);
 
     let sink = sink_at(&path);
     assert_eq!(cursors(sink.resume().await.unwrap()), Some(vec![]));
     assert_eq!(fs::read_to_string(&path).unwrap(), "");
-    deliver(&sink, &["one", "two"]).await;
-    sink.commit(&upto(8)).await.unwrap();
+    commit(&sink, &["one", "two"], 8).await;
     deliver(&sink, &["three"]).await;
     drop(sink);
 
     let sink = sink_at(&path);
     assert_eq!(cursors(sink.resume().await.unwrap()), Some(upto(8)));
     assert_eq!(fs::read_to_string(&path).unwrap(), "one\ntwo\n");
-    deliver(&sink, &["three"]).await;
-    sink.commit(&upto(14)).await.unwrap();
+    commit(&sink, &["three"], 14).await;
     assert_eq!(cursors(sink.resume().await.unwrap()), Some(upto(14)));
     assert_eq!(fs::read_to_string(&path).unwrap(), "one\ntwo\nthree\n");
 }
@@ -101,10 +113,7 @@ async fn a_generation_that_the_log_does_not_know_yet_keeps_its_cursor() {
 
 #[tokio::test]
 async fn other_bytes_under_the_same_id_begin_again() {
-    let scratch = tempfile::tempdir().unwrap();
-    let path = scratch.path().join("out.jsonl");
-    let sink = sink_at(&path);
-    sink.resume().await.unwrap();
+    let (_scratch, _, sink) = opened().await;
     sink.commit(&upto(8)).await.unwrap();
     sink.forget(vec![GenerationId(7)]).await.unwrap();
     sink.commit(&upto(3)).await.unwrap();
@@ -112,33 +121,9 @@ async fn other_bytes_under_the_same_id_begin_again() {
 }
 
 #[tokio::test]
-async fn the_side_file_of_an_earlier_version_is_read() {
-    let scratch = tempfile::tempdir().unwrap();
-    let path = scratch.path().join("out.jsonl");
-    let sink = sink_at(&path);
-    sink.resume().await.unwrap();
-    sink.commit(&upto(8)).await.unwrap();
-    drop(sink);
-    let cursor = scratch.path().join("out.jsonl.cursor");
-    let mut side: serde_json::Value = serde_json::from_slice(&fs::read(&cursor).unwrap()).unwrap();
-    for later in ["known", "absent", "written"] {
-        assert!(side.as_object_mut().unwrap().remove(later).is_some(), "{later}");
-    }
-    fs::write(&cursor, side.to_string()).unwrap();
-    let sink = sink_at(&path);
-    assert_eq!(cursors(sink.resume().await.unwrap()), Some(upto(8)));
-    sink.commit(&upto(9)).await.unwrap();
-    assert_eq!(cursors(sink.resume().await.unwrap()), Some(upto(9)));
-}
-
-#[tokio::test]
 async fn a_cut_or_replaced_output_is_refused_and_left_alone() {
-    let scratch = tempfile::tempdir().unwrap();
-    let path = scratch.path().join("out.jsonl");
-    let sink = sink_at(&path);
-    sink.resume().await.unwrap();
-    deliver(&sink, &["one", "two"]).await;
-    sink.commit(&upto(8)).await.unwrap();
+    let (_scratch, path, sink) = opened().await;
+    commit(&sink, &["one", "two"], 8).await;
     drop(sink);
     for (content, reason) in [("one\n", "has 4 bytes, but 8"), ("ONE\nTWO\nTHREE\n", "replaced")] {
         fs::write(&path, content).unwrap();
@@ -155,8 +140,7 @@ async fn lines_of_somebody_else_stay() {
     fs::write(&path, "theirs").unwrap();
     let sink = sink_at(&path);
     assert_eq!(cursors(sink.resume().await.unwrap()), Some(vec![]));
-    deliver(&sink, &["ours"]).await;
-    sink.commit(&upto(5)).await.unwrap();
+    commit(&sink, &["ours"], 5).await;
     assert_eq!(fs::read_to_string(&path).unwrap(), "theirs\nours\n");
 }
 
@@ -233,12 +217,8 @@ const DISTURBANCES: [Disturbance; 4] = [
 #[tokio::test]
 async fn an_output_that_is_disturbed_while_it_is_open_takes_nothing_that_counts() {
     for (disturb, mend, words) in DISTURBANCES {
-        let scratch = tempfile::tempdir().unwrap();
-        let path = scratch.path().join("out.jsonl");
-        let sink = sink_at(&path);
-        sink.resume().await.unwrap();
-        deliver(&sink, &["one", "two"]).await;
-        sink.commit(&upto(8)).await.unwrap();
+        let (_scratch, path, sink) = opened().await;
+        commit(&sink, &["one", "two"], 8).await;
         deliver(&sink, &["three"]).await;
         disturb(&path);
 
@@ -253,18 +233,14 @@ async fn an_output_that_is_disturbed_while_it_is_open_takes_nothing_that_counts(
 
         mend(&path);
         assert_eq!(cursors(sink.resume().await.unwrap()), Some(upto(8)));
-        deliver(&sink, &["three"]).await;
-        sink.commit(&upto(14)).await.unwrap();
+        commit(&sink, &["three"], 14).await;
         assert_eq!(fs::read_to_string(&path).unwrap(), "one\ntwo\nthree\n");
     }
 }
 
 #[tokio::test]
 async fn an_output_that_is_cut_at_the_moment_of_a_write_is_noticed_by_the_commit() {
-    let scratch = tempfile::tempdir().unwrap();
-    let path = scratch.path().join("out.jsonl");
-    let sink = sink_at(&path);
-    sink.resume().await.unwrap();
+    let (_scratch, path, sink) = opened().await;
     deliver(&sink, &["one"]).await;
     deliver(&sink, &["two"]).await;
     // As where it is emptied between the look and the write.
