@@ -11,9 +11,9 @@ use tantivy::query::AllQuery;
 
 use super::*;
 use crate::base::Timestamp;
+use crate::event::sample::Lines;
 use crate::event::{
-    Batch, Cursor, Decode, Flags, Generation, GenerationId, IdKey, Identity, Level, Mark, Part,
-    Record,
+    Batch, Cursor, Flags, Generation, GenerationId, IdKey, Identity, Level, Mark, Record,
 };
 use crate::privacy::{Policy, shown};
 
@@ -23,19 +23,6 @@ use faulty::{Disk, FaultyDirectory};
 
 const NOW: Timestamp = Timestamp(1_700_000_000_000_000_000);
 const DAY: Duration = Duration::from_secs(86_400);
-
-#[derive(Debug)]
-struct Lines;
-
-impl Decode for Lines {
-    fn name(&self) -> &'static str {
-        "lines"
-    }
-
-    fn parts<'a>(&self, text: &'a [u8], each: &mut dyn FnMut(Part<'a>)) {
-        each(Part::Message(String::from_utf8_lossy(text)));
-    }
-}
 
 fn identity(generation: u64) -> Identity {
     Identity { inode: generation, birth: 7, head_len: 3, head_hash: 9, ordinal: 0 }

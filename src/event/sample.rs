@@ -28,6 +28,20 @@ impl Decode for Pairs {
     }
 }
 
+/// The whole record is the message.
+#[derive(Debug)]
+pub struct Lines;
+
+impl Decode for Lines {
+    fn name(&self) -> &'static str {
+        "lines"
+    }
+
+    fn parts<'a>(&self, text: &'a [u8], each: &mut dyn FnMut(Part<'a>)) {
+        each(Part::Message(String::from_utf8_lossy(text)));
+    }
+}
+
 /// One record, at offset 0 of `/var/log/app.log`.
 pub fn batch(text: &str, service: Option<&str>) -> Batch {
     let identity = Identity { inode: 1, birth: 0, head_len: 0, head_hash: 0, ordinal: 0 };

@@ -5,6 +5,8 @@
 //!
 //! Bodies are written straight from the event; replies are asked for short and read item by item ([`reply`]).
 
+#[cfg(test)]
+mod answering;
 pub mod by_tag;
 mod fit;
 mod foreign;

@@ -2,7 +2,6 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::client::elasticsearch::{Login, Url};
 use crate::sink::Outcome;
 
 /// Takes every bulk of one connection after the other: as many items are created as are in it.
@@ -41,20 +40,8 @@ async fn head(read: &mut (impl AsyncBufReadExt + Unpin)) -> Option<usize> {
 }
 
 fn sink(url: &str, compress: bool) -> ElasticsearchSink {
-    ElasticsearchSink::new(Settings {
-        connection: Connection {
-            urls: vec![Url::parse(url).unwrap()],
-            login: Login::Nobody,
-            ca_file: None,
-            ca_fingerprint: None,
-        },
-        index: IndexPattern::parse("x").unwrap(),
-        routes: Vec::new(),
-        compress,
-        allow_rollover: true,
-        analyzer: Analyzer::Logwarden,
-        keep: None,
-    })
+    let settings = answering::settings(url);
+    ElasticsearchSink::new(Settings { compress, allow_rollover: true, ..settings })
 }
 
 /// More than goes into a socket at once.

@@ -1,57 +1,26 @@
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
-
 use super::*;
-use crate::client::elasticsearch::{Connection, Login, Url};
-use crate::sink::elasticsearch::{Analyzer, IndexPattern};
+use crate::sink::elasticsearch::{IndexPattern, Route, answering};
 
 /// Erases one event at the first request and none at others, and answers the question for names with `status` and
 /// `resolved`.
 async fn erased(status: u16, resolved: &'static str) -> Result<u64, String> {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    tokio::spawn(async move {
-        let mut deleted = 1;
-        loop {
-            let (mut stream, _) = listener.accept().await.unwrap();
-            let mut request = vec![0; 4096];
-            let length = stream.read(&mut request).await.unwrap_or(0);
-            let text = String::from_utf8_lossy(&request[..length]).into_owned();
-            let Some(line) = text.lines().next() else { continue };
-            let (status, body) = match line {
-                line if line.starts_with("GET /_resolve/index/error,logs-*?") => {
-                    (status, resolved.to_owned())
-                }
-                line if line.contains("/_delete_by_query?") => {
-                    let now = std::mem::take(&mut deleted);
-                    (200, format!(r#"{{"deleted":{now},"version_conflicts":0,"failures":[]}}"#))
-                }
-                _ => (200, "{}".to_owned()),
-            };
-            let head = format!("HTTP/1.1 {status} Said\r\nconnection: close\r\ncontent-length:");
-            let answer = format!("{head} {}\r\n\r\n{body}", body.len());
-            _ = stream.write_all(answer.as_bytes()).await;
+    let mut deleted = 1;
+    let url = answering::server(move |line| match line {
+        line if line.starts_with("GET /_resolve/index/error,logs-*?") => {
+            (status, resolved.to_owned())
         }
-    });
-    let connection = Connection {
-        urls: vec![Url::parse(&url).unwrap()],
-        login: Login::Nobody,
-        ca_file: None,
-        ca_fingerprint: None,
-    };
+        line if line.contains("/_delete_by_query?") => {
+            let now = std::mem::take(&mut deleted);
+            (200, format!(r#"{{"deleted":{now},"version_conflicts":0,"failures":[]}}"#))
+        }
+        _ => (200, "{}".to_owned()),
+    })
+    .await;
     let pattern = |written| IndexPattern::parse(written).unwrap();
-    let route = crate::sink::elasticsearch::Route {
-        where_: crate::query::Expr::All,
-        index: pattern("error"),
-    };
     let settings = Settings {
-        connection,
         index: pattern("logs-%Y.%m.%d"),
-        routes: vec![route],
-        compress: false,
-        allow_rollover: false,
-        analyzer: Analyzer::Logwarden,
-        keep: None,
+        routes: vec![Route { where_: crate::query::Expr::All, index: pattern("error") }],
+        ..answering::settings(&url)
     };
     let sink = ElasticsearchSink::new(settings.clone());
     sink.erase_tags(&settings, &["tag1.AAAAAAAAAAAAAAAAAAAAAA".to_owned()]).await

@@ -1,11 +1,7 @@
 use std::sync::{Arc, Mutex};
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
-
 use super::*;
-use crate::client::elasticsearch::{Connection, Login, Url};
-use crate::sink::elasticsearch::{Analyzer, IndexPattern, Settings};
+use crate::sink::elasticsearch::answering;
 
 /// Answers `GET /` with `root`, bulks with these statuses of one item (0: not at all), and a deletion with `deleted`.
 /// Notes what it is asked.
@@ -14,57 +10,26 @@ async fn server(
     creates: &'static [u16],
     deleted: u16,
 ) -> (String, Arc<Mutex<Vec<String>>>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
     let asked = Arc::new(Mutex::new(Vec::new()));
     let noted = asked.clone();
-    tokio::spawn(async move {
-        let mut creates = creates.iter();
-        loop {
-            let (mut stream, _) = listener.accept().await.unwrap();
-            let mut request = vec![0; 4096];
-            let length = stream.read(&mut request).await.unwrap_or(0);
-            let text = String::from_utf8_lossy(&request[..length]).into_owned();
-            let Some(line) = text.lines().next() else { continue };
-            let line = line.trim_end_matches(" HTTP/1.1").to_owned();
-            let (status, body) = match line.as_str() {
-                "GET /" => (200, root.to_owned()),
-                "POST /_bulk" => {
-                    let status = *creates.next().unwrap();
-                    let items = format!(r#"[{{"create":{{"status":{status}}}}}]"#);
-                    (status.min(200), format!(r#"{{"errors":false,"items":{items}}}"#))
-                }
-                _ => (deleted, "{}".to_owned()),
-            };
-            noted.lock().unwrap().push(line);
-            if status == 0 {
-                continue;
+    let mut creates = creates.iter();
+    let url = answering::server(move |line| {
+        noted.lock().unwrap().push(line.to_owned());
+        match line {
+            "GET /" => (200, root.to_owned()),
+            "POST /_bulk" => {
+                let status = *creates.next().unwrap();
+                let items = format!(r#"[{{"create":{{"status":{status}}}}}]"#);
+                (status.min(200), format!(r#"{{"errors":false,"items":{items}}}"#))
             }
-            let head = format!("HTTP/1.1 {status} Said\r\nconnection: close\r\ncontent-length:");
-            let answer = format!("{head} {}\r\n\r\n{body}", body.len());
-            _ = stream.write_all(answer.as_bytes()).await;
+            _ => (deleted, "{}".to_owned()),
         }
     });
-    (url, asked)
+    (url.await, asked)
 }
 
 async fn doubts(url: &str) -> Vec<String> {
-    let connection = Connection {
-        urls: vec![Url::parse(url).unwrap()],
-        login: Login::Nobody,
-        ca_file: None,
-        ca_fingerprint: None,
-    };
-    let settings = Settings {
-        connection,
-        index: IndexPattern::parse("x").unwrap(),
-        routes: Vec::new(),
-        compress: false,
-        allow_rollover: false,
-        analyzer: Analyzer::Logwarden,
-        keep: None,
-    };
-    ElasticsearchSink::new(settings).doubts("1a2b").await
+    ElasticsearchSink::new(answering::settings(url)).doubts("1a2b").await
 }
 
 const ELASTIC: &str = r#"{"version":{"number":"8.15.0","build_hash":"1a77947f34deddb41af25e6f0ddb8e830159c179","lucene_version":"9.11.1"},"tagline":"You Know, for Search"}"#;

@@ -8,27 +8,14 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
 use crate::base::Timestamp;
+use crate::event::sample::Lines;
 use crate::event::{
-    Batch, Cursor, Decode, Flags, Generation, GenerationId, IdKey, Identity, Mark, Part, Position,
-    Record,
+    Batch, Cursor, Flags, Generation, GenerationId, IdKey, Identity, Mark, Position, Record,
 };
 use crate::follow::{Changes, Hub, News, Queue, Read};
 use crate::privacy::Outgoing;
 use crate::sink::{Cursors, Delivery, Items, Limits, Outcome, Sink, SinkError};
 use futures::future::BoxFuture;
-
-/// The whole line is the message.
-#[derive(Debug)]
-struct Lines;
-
-impl Decode for Lines {
-    fn name(&self) -> &'static str {
-        "lines"
-    }
-    fn parts<'a>(&self, text: &'a [u8], each: &mut dyn FnMut(Part<'a>)) {
-        each(Part::Message(String::from_utf8_lossy(text)));
-    }
-}
 
 struct FakeFile {
     generation: Arc<Generation>,
