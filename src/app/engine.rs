@@ -275,20 +275,27 @@ impl Engine {
                         return;
                     }
                 }
-                Some(command) => self.pass_on(&command).await,
+                Some(command) => self.pass_on(&command),
             }
         }
     }
 
     /// To the sinks at work, and to those that are about to be.
-    async fn pass_on(&mut self, command: &Command) {
+    fn pass_on(&mut self, command: &Command) {
         if matches!(command, Command::ShipNow { .. } | Command::Resume { .. }) {
             self.maker.log.keep_input();
         }
         self.broken.note(command);
         self.off.iter_mut().for_each(|left| left.note(command));
         for sink in &mut self.sinks {
-            sink.obey(command).await;
+            if !sink.obey(command) {
+                let text = format!(
+                    "{}: it has obeyed none of the last orders yet, as its disk or its server does not answer; this one \
+                     is not kept, so ask again when it answers",
+                    sink.name()
+                );
+                self.maker.notices.add(Level::Warning, text);
+            }
         }
     }
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinHandle};
 use tokio_util::sync::CancellationToken;
@@ -93,19 +94,17 @@ impl Running {
         self.recipe == *recipe && !recipe.sink.kind.names_files()
     }
 
-    /// Passes on what is asked of it, and keeps it for who comes behind it.
-    pub async fn obey(&mut self, command: &Command) {
-        let Some(order) = orders::of(command, self.name()) else { return };
+    /// Passes on what is asked of it, and keeps it for its successor. `false`: so many orders wait that it takes no
+    /// more, as where its disk hangs.
+    pub fn obey(&mut self, command: &Command) -> bool {
+        let Some(order) = orders::of(command, self.name()) else { return true };
         // A round that is under way is told by the worker: see [`Running::leave`].
         if order != Order::ShipNow || self.has_ended() {
             self.left.keep(order.clone());
         }
         // A worker that has ended has nothing left to do, and a question can be asked again.
-        let orders = &self.handle.orders;
-        let _ = match order {
-            Order::Where(_) => orders.try_send(order).map_err(drop),
-            order => orders.send(order).await.map_err(drop),
-        };
+        let is_question = matches!(order, Order::Where(_));
+        !matches!(self.handle.orders.try_send(order), Err(TrySendError::Full(_))) || is_question
     }
 
     /// No more will come: it delivers what is there, and ends.

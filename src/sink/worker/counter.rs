@@ -10,11 +10,12 @@ const LONGEST_PASS: u64 = 16 * 1024 * 1024;
 pub(super) struct Counter {
     pull: Pull,
     events: u64,
+    begun: bool,
 }
 
 impl Counter {
     pub(super) fn new() -> Self {
-        Counter { pull: Pull::fair(), events: 0 }
+        Counter { pull: Pull::fair(), events: 0, begun: false }
     }
 
     pub(super) fn events(&self) -> u64 {
@@ -23,11 +24,12 @@ impl Counter {
 
     /// There may be more to count.
     pub(super) fn is_due(&self) -> bool {
-        self.pull.is_due()
+        !self.begun || self.pull.is_due()
     }
 
     /// `from`: of what the worker has not read, how far it goes.
     pub(super) fn count(&mut self, queue: &dyn Queue, from: Vec<Reading>) {
+        self.begun = true;
         for reading in from {
             self.pull.hear(reading.cursor(), reading.end);
         }

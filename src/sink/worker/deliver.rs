@@ -97,7 +97,8 @@ impl Worker {
         self.after_progress();
     }
 
-    /// Memory goes back while the target is away; the log keeps what was in it.
+    /// Gives memory back while the target is away: the events are read from the log again. What is truncated in the log
+    /// by then is lost.
     pub(super) fn drop_bodies_in_long_trouble(&mut self) {
         let holds = self.transit.holds_bodies();
         if !self.trouble.is_long(self.now) || !holds || self.is_busy() {
