@@ -279,7 +279,7 @@ pub async fn next_broken(sinks: &mut [Running]) -> Option<(usize, JoinError)> {
     .await
 }
 
-/// Pends until every worker has ended, whatever way.
+/// Pends until every worker has ended, in whatever way.
 pub async fn all_finished(sinks: &mut [Running]) {
     while next_broken(sinks).await.is_some() {}
 }

@@ -1,9 +1,7 @@
 //! Counts what a round waits for.
 
+use super::fill::LONGEST_PASS;
 use crate::follow::{Pull, Pulled, Queue, Reading};
-
-/// Bytes that one count looks through.
-const LONGEST_PASS: u64 = 16 * 1024 * 1024;
 
 /// Events behind the last round, counted as they come. On a blocking thread while it counts.
 #[derive(Debug)]

@@ -50,8 +50,11 @@ impl Worker {
             self.look();
             self.tracks.look_again();
         }
+        if self.source.lingers(self.now) {
+            return;
+        }
         let positions = self.tracks.positions(self.mode.is_in_round());
-        if positions.is_empty() || self.source.lingers(self.now) {
+        if positions.is_empty() {
             return;
         }
         let Some(mut filler) = self.source.filler.take() else { return };
