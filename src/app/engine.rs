@@ -150,12 +150,17 @@ impl Engine {
         let letters = Arc::new(LetterDesk::new(settings, clock.clone()));
         let sealer = keys::sealer(settings, &store, owner)?;
         let maker = Maker { once, log, store, notices, clock, letters, sealer };
-        let mut sinks = Vec::new();
+        // All that can fail first: where one cannot be made none is at work without anybody who watches it.
+        let mut prepared = Vec::new();
         for recipe in if owner { sinks::recipes(settings) } else { Vec::new() } {
-            let nothing = Left::nothing(recipe.name());
-            sinks.push(maker.start(settings, recipe, &nothing).await?);
+            prepared.push(maker.prepare(settings, recipe).await?);
         }
         let input = intake::take_in(settings, &maker.log)?;
+        let mut sinks = Vec::new();
+        for prepared in prepared {
+            let nothing = Left::nothing(prepared.name());
+            sinks.push(maker.run(prepared, &nothing).await);
+        }
         let alerts = Alerts::start(&maker, settings, &stop, &tasks);
         // Known with the first word that the engine runs: who presses `s` then is heard.
         let broken = Broken::default();

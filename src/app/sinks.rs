@@ -168,6 +168,18 @@ pub struct Maker {
     pub sealer: Arc<Sealer>,
 }
 
+/// One sink that is made, and not at work yet: nothing of it is left where it is dropped.
+pub struct Prepared {
+    recipe: Recipe,
+    made: Made,
+}
+
+impl Prepared {
+    pub fn name(&self) -> &str {
+        self.recipe.name()
+    }
+}
+
 impl Maker {
     /// `before`: what was asked of the same sink until now.
     pub async fn start(
@@ -176,8 +188,22 @@ impl Maker {
         recipe: Recipe,
         before: &Left,
     ) -> Result<Running, StartError> {
+        let prepared = self.prepare(settings, recipe).await?;
+        Ok(self.run(prepared, before).await)
+    }
+
+    /// All of a start that can fail.
+    pub async fn prepare(
+        &self,
+        settings: &Settings,
+        recipe: Recipe,
+    ) -> Result<Prepared, StartError> {
+        let made = self.made(&settings.directories.archive, &recipe.sink).await?;
+        Ok(Prepared { recipe, made })
+    }
+
+    pub async fn run(&self, Prepared { recipe, made }: Prepared, before: &Left) -> Running {
         let Recipe { sink, privacy, ship, budget } = recipe.clone();
-        let made = self.made(&settings.directories.archive, &sink).await?;
         let config = WorkerConfig {
             kind: sink.kind.entry().name.to_owned(),
             name: sink.name,
@@ -199,7 +225,7 @@ impl Maker {
         let task = Some(tokio::spawn(worker.run(stop.clone())));
         let Made { sink, closed } = made;
         let left = before.without_rounds();
-        Ok(Running { recipe, sink, handle, task, stop, closed, left })
+        Running { recipe, sink, handle, task, stop, closed, left }
     }
 
     async fn made(&self, archive: &Path, sink: &SinkSettings) -> Result<Made, StartError> {
