@@ -150,12 +150,17 @@ impl Engine {
         let letters = Arc::new(LetterDesk::new(settings, clock.clone()));
         let sealer = keys::sealer(settings, &store, owner)?;
         let maker = Maker { once, log, store, notices, clock, letters, sealer };
-        let mut sinks = Vec::new();
+        // All that can fail first: where one cannot be made none is at work without anybody who watches it.
+        let mut prepared = Vec::new();
         for recipe in if owner { sinks::recipes(settings) } else { Vec::new() } {
-            let nothing = Left::nothing(recipe.name());
-            sinks.push(maker.start(settings, recipe, &nothing).await?);
+            prepared.push(maker.prepare(settings, recipe).await?);
         }
         let input = intake::take_in(settings, &maker.log)?;
+        let mut sinks = Vec::new();
+        for prepared in prepared {
+            let nothing = Left::nothing(prepared.name());
+            sinks.push(maker.run(prepared, &nothing).await);
+        }
         let alerts = Alerts::start(&maker, settings, &stop, &tasks);
         // Known with the first word that the engine runs: who presses `s` then is heard.
         let broken = Broken::default();
@@ -275,20 +280,27 @@ impl Engine {
                         return;
                     }
                 }
-                Some(command) => self.pass_on(&command).await,
+                Some(command) => self.pass_on(&command),
             }
         }
     }
 
     /// To the sinks at work, and to those that are about to be.
-    async fn pass_on(&mut self, command: &Command) {
+    fn pass_on(&mut self, command: &Command) {
         if matches!(command, Command::ShipNow { .. } | Command::Resume { .. }) {
             self.maker.log.keep_input();
         }
         self.broken.note(command);
         self.off.iter_mut().for_each(|left| left.note(command));
         for sink in &mut self.sinks {
-            sink.obey(command).await;
+            if !sink.obey(command) {
+                let text = format!(
+                    "{}: it has obeyed none of the last orders yet, as its disk or its server does not answer; this one \
+                     is not kept, so ask again when it answers",
+                    sink.name()
+                );
+                self.maker.notices.add(Level::Warning, text);
+            }
         }
     }
 }

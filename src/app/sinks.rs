@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinHandle};
 use tokio_util::sync::CancellationToken;
@@ -93,19 +94,17 @@ impl Running {
         self.recipe == *recipe && !recipe.sink.kind.names_files()
     }
 
-    /// Passes on what is asked of it, and keeps it for who comes behind it.
-    pub async fn obey(&mut self, command: &Command) {
-        let Some(order) = orders::of(command, self.name()) else { return };
+    /// Passes on what is asked of it, and keeps it for its successor. `false`: so many orders wait that it takes no
+    /// more, as where its disk hangs.
+    pub fn obey(&mut self, command: &Command) -> bool {
+        let Some(order) = orders::of(command, self.name()) else { return true };
         // A round that is under way is told by the worker: see [`Running::leave`].
         if order != Order::ShipNow || self.has_ended() {
             self.left.keep(order.clone());
         }
         // A worker that has ended has nothing left to do, and a question can be asked again.
-        let orders = &self.handle.orders;
-        let _ = match order {
-            Order::Where(_) => orders.try_send(order).map_err(drop),
-            order => orders.send(order).await.map_err(drop),
-        };
+        let is_question = matches!(order, Order::Where(_));
+        !matches!(self.handle.orders.try_send(order), Err(TrySendError::Full(_))) || is_question
     }
 
     /// No more will come: it delivers what is there, and ends.
@@ -169,6 +168,18 @@ pub struct Maker {
     pub sealer: Arc<Sealer>,
 }
 
+/// One sink that is made, and not at work yet: nothing of it is left where it is dropped.
+pub struct Prepared {
+    recipe: Recipe,
+    made: Made,
+}
+
+impl Prepared {
+    pub fn name(&self) -> &str {
+        self.recipe.name()
+    }
+}
+
 impl Maker {
     /// `before`: what was asked of the same sink until now.
     pub async fn start(
@@ -177,8 +188,22 @@ impl Maker {
         recipe: Recipe,
         before: &Left,
     ) -> Result<Running, StartError> {
+        let prepared = self.prepare(settings, recipe).await?;
+        Ok(self.run(prepared, before).await)
+    }
+
+    /// All of a start that can fail.
+    pub async fn prepare(
+        &self,
+        settings: &Settings,
+        recipe: Recipe,
+    ) -> Result<Prepared, StartError> {
+        let made = self.made(&settings.directories.archive, &recipe.sink).await?;
+        Ok(Prepared { recipe, made })
+    }
+
+    pub async fn run(&self, Prepared { recipe, made }: Prepared, before: &Left) -> Running {
         let Recipe { sink, privacy, ship, budget } = recipe.clone();
-        let made = self.made(&settings.directories.archive, &sink).await?;
         let config = WorkerConfig {
             kind: sink.kind.entry().name.to_owned(),
             name: sink.name,
@@ -200,7 +225,7 @@ impl Maker {
         let task = Some(tokio::spawn(worker.run(stop.clone())));
         let Made { sink, closed } = made;
         let left = before.without_rounds();
-        Ok(Running { recipe, sink, handle, task, stop, closed, left })
+        Running { recipe, sink, handle, task, stop, closed, left }
     }
 
     async fn made(&self, archive: &Path, sink: &SinkSettings) -> Result<Made, StartError> {
@@ -280,7 +305,7 @@ pub async fn next_broken(sinks: &mut [Running]) -> Option<(usize, JoinError)> {
     .await
 }
 
-/// Pends until every worker has ended, whatever way.
+/// Pends until every worker has ended, in whatever way.
 pub async fn all_finished(sinks: &mut [Running]) {
     while next_broken(sinks).await.is_some() {}
 }

@@ -106,14 +106,6 @@ impl Archive {
         self.added.retain(|id, _| !generations.contains(id));
     }
 
-    /// Nothing stands in the way of adding.
-    pub fn check(&mut self) -> Result<(), ArchiveError> {
-        if self.added.is_empty() {
-            self.resume()?;
-        }
-        self.writer().map(|_| ())
-    }
-
     /// Adds items made by [`super::encode`]; `ends` are their ends in `body`. Tells of each whether it is new.
     /// A failure on the way is the next commit's: only that makes anything durable. When it returns, the indexer is through
     /// with `body`, but where it takes long.

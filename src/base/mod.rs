@@ -4,6 +4,7 @@
 //! Knows nothing of logs. Does no I/O but reading the clock, writing to standard error, and what `guarded` is asked for.
 
 pub mod backoff;
+pub mod blocking;
 pub mod bytes;
 pub mod causes;
 pub mod clock;
@@ -14,6 +15,7 @@ pub mod sanitize;
 pub mod stderr;
 pub mod supervisor;
 
+pub use blocking::blocking;
 pub use causes::with_causes;
 pub use clock::{Clock, SystemClock, Timestamp};
 pub use supervisor::{OnPanic, Supervisor};

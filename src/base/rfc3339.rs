@@ -7,18 +7,23 @@ use super::Timestamp;
 pub fn write(time: Timestamp, digits: u8, text: &mut Vec<u8>) {
     let second_of_day = time.seconds().rem_euclid(86_400) as u32;
     let (year, month, day) = civil(time.day());
-    let mut date_time = *b"0000-00-00T00:00:00";
-    put(&mut date_time[..4], year);
-    put(&mut date_time[5..7], month);
-    put(&mut date_time[8..10], day);
-    put(&mut date_time[11..13], second_of_day / 3600);
-    put(&mut date_time[14..16], second_of_day / 60 % 60);
-    put(&mut date_time[17..19], second_of_day % 60);
-    text.extend_from_slice(&date_time);
+    let [y1, y2] = two_digits(year / 100);
+    let [y3, y4] = two_digits(year % 100);
+    let ([m1, m2], [d1, d2]) = (two_digits(month), two_digits(day));
+    let [h1, h2] = two_digits(second_of_day / 3600);
+    let [n1, n2] = two_digits(second_of_day / 60 % 60);
+    let [s1, s2] = two_digits(second_of_day % 60);
+    text.extend_from_slice(&[
+        y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2, b'T', h1, h2, b':', n1, n2, b':', s1, s2,
+    ]);
     if digits > 0 {
-        let mut fraction = *b".000000000";
-        put(&mut fraction[1..], time.0.rem_euclid(1_000_000_000) as u32);
         let shown = usize::from(digits.min(9)).div_ceil(3) * 3;
+        let mut fraction = *b".000000000";
+        let mut rest = time.0.rem_euclid(1_000_000_000) as u32 / 10u32.pow(9 - shown as u32);
+        for digit in fraction[1..=shown].iter_mut().rev() {
+            *digit = b'0' + (rest % 10) as u8;
+            rest /= 10;
+        }
         text.extend_from_slice(&fraction[..=shown]);
     }
     text.push(b'Z');
@@ -34,24 +39,21 @@ pub fn text(time: Timestamp, digits: u8) -> String {
 /// Year, month and day of a day since 1970-01-01. Howard Hinnant, "chrono-Compatible Low-Level Date
 /// Algorithms"; a [`Timestamp`] lies between the years 1677 and 2262.
 pub fn civil(day: i32) -> (u32, u32, u32) {
-    let shifted = i64::from(day) + 719_468;
-    let era = shifted.div_euclid(146_097);
-    let day_of_era = shifted.rem_euclid(146_097);
+    let shifted = (day + 719_468) as u32;
+    let era = shifted / 146_097;
+    let day_of_era = shifted % 146_097;
     let year_of_era =
         (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let month_from_march = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
     let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    (year as u32, month as u32, day as u32)
+    (year_of_era + era * 400 + u32::from(month <= 2), month, day)
 }
 
-fn put(place: &mut [u8], mut number: u32) {
-    for digit in place.iter_mut().rev() {
-        *digit = b'0' + (number % 10) as u8;
-        number /= 10;
-    }
+/// Of a number below 100.
+pub fn two_digits(number: u32) -> [u8; 2] {
+    [b'0' + (number / 10) as u8, b'0' + (number % 10) as u8]
 }
 
 #[cfg(test)]

@@ -122,6 +122,5 @@ fn write_value(value: &Value<'_>, body: &mut Vec<u8>) {
 }
 
 fn write_number(number: u64, body: &mut Vec<u8>) {
-    use std::io::Write;
-    write!(body, "{number}").expect("a Vec takes any bytes");
+    body.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
 }

@@ -104,11 +104,6 @@ impl Sink for ArchiveSink {
         String::from_utf8_lossy(archive::document(item))
     }
 
-    fn check(&self) -> BoxFuture<'_, Result<(), SinkError>> {
-        // A writer that is open has proved all there is to prove.
-        self.blocking(|shared| shared.archive().check())
-    }
-
     fn resume(&self) -> BoxFuture<'_, Result<Option<Vec<Position>>, SinkError>> {
         self.blocking(|shared| Ok(Some(shared.archive().resume()?.known())))
     }

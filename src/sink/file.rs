@@ -280,19 +280,6 @@ impl Sink for FileSink {
         String::from_utf8_lossy(item.trim_ascii_end())
     }
 
-    fn check(&self) -> BoxFuture<'_, Result<(), SinkError>> {
-        Box::pin(self.run(|shared| {
-            let folder = shared.path.parent().filter(|folder| !folder.as_os_str().is_empty());
-            match folder {
-                Some(folder) if !folder.is_dir() => {
-                    let text = format!("{} is no folder; create it first", folder.display());
-                    Err(SinkError::Misconfigured(text))
-                }
-                _ => Ok(()),
-            }
-        }))
-    }
-
     fn resume(&self) -> BoxFuture<'_, Result<Option<Vec<Position>>, SinkError>> {
         Box::pin(async { self.run(Shared::resume).await.map(Some) })
     }

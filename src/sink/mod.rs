@@ -50,9 +50,6 @@ pub trait Sink: Send + Sync {
         0
     }
 
-    /// Whether it could deliver now; nothing is changed.
-    fn check(&self) -> BoxFuture<'_, Result<(), SinkError>>;
-
     /// Called at the start and after every commit that failed: forgets what was accepted and never committed.
     /// `Some`: this sink keeps its own cursors (archive, file), and goes on from these.
     fn resume(&self) -> BoxFuture<'_, Result<Option<Vec<Position>>, SinkError>>;

@@ -153,13 +153,9 @@ impl Sink for StdoutSink {
         String::from_utf8_lossy(item.trim_ascii_end())
     }
 
-    fn check(&self) -> BoxFuture<'_, Result<(), SinkError>> {
-        Box::pin(async { check().map_err(|reason| SinkError::Misconfigured(reason.to_owned())) })
-    }
-
     fn resume(&self) -> BoxFuture<'_, Result<Option<Vec<Position>>, SinkError>> {
         Box::pin(async {
-            self.check().await?;
+            check().map_err(|reason| SinkError::Misconfigured(reason.to_owned()))?;
             Ok(None)
         })
     }

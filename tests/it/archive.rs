@@ -120,7 +120,6 @@ async fn accepted_events_are_done_with_the_commit_and_found_again_after_a_restar
     let batch = batch(Path::new("/var/log/a.log"), lines(0, 100).as_bytes(), NOW);
     let store = store_with(&batch);
     let sink = open(folder.path(), &store, &clock);
-    sink.check().await.unwrap();
     assert_eq!(sink.resume().await.unwrap(), Some(vec![]));
     let items = items(&sink, &Policy::default(), &batch);
     let sent = items.body.clone();

@@ -93,7 +93,7 @@ impl Engine {
                 }
                 Some(command) => {
                     leave.iter_mut().for_each(|sink| sink.note(&command));
-                    self.pass_on(&command).await;
+                    self.pass_on(&command);
                 }
             }
         }

@@ -154,7 +154,7 @@ fn has_changed(list: &fs::File) -> bool {
 
 /// Where `/` hangs we do too; what the kernel makes up has no server behind it.
 fn may_hang(point: &Path, kind: &str) -> bool {
-    let kernel = ["/proc", "/sys", "/dev"].iter().any(|folder| point.starts_with(folder));
+    let kernel = ["/proc", "/sys"].iter().any(|folder| point.starts_with(folder));
     point != Path::new("/") && !kernel && !LOCAL.contains(&kind)
 }
 

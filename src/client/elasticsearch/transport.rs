@@ -172,8 +172,8 @@ fn redirected(server: &str, response: &Response) -> Failure {
         None => "an address that it does not name".to_owned(),
     };
     Failure::Redirected(format!(
-        "{server} redirects to {target} ({status}); nothing was sent there. If that is the server that is meant, set its \
-         address in urls; else mend what stands in between (a proxy, a sign-in page)"
+        "{server} redirects to {target} ({status}); nothing was sent there. If you mean that server, set its \
+         address in urls; otherwise correct what stands in between (a proxy, a sign-in page)"
     ))
 }
 

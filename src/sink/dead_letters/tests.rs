@@ -53,9 +53,6 @@ impl Sink for Target {
     fn document<'a>(&self, _item: &'a [u8]) -> Cow<'a, str> {
         unreachable!("letters are sent, not made")
     }
-    fn check(&self) -> BoxFuture<'_, Result<(), SinkError>> {
-        Box::pin(async { Ok(()) })
-    }
     fn resume(&self) -> BoxFuture<'_, Result<Option<Vec<crate::event::Position>>, SinkError>> {
         Box::pin(async { Ok(None) })
     }

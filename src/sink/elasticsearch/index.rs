@@ -86,9 +86,12 @@ impl IndexPattern {
         for part in &self.parts {
             match part {
                 Part::Text(text) => name.extend_from_slice(text.as_bytes()),
-                Part::Year => digits(year, 4, name),
-                Part::Month => digits(month, 2, name),
-                Part::Day => digits(of_month, 2, name),
+                Part::Year => {
+                    name.extend_from_slice(&rfc3339::two_digits(year / 100));
+                    name.extend_from_slice(&rfc3339::two_digits(year % 100));
+                }
+                Part::Month => name.extend_from_slice(&rfc3339::two_digits(month)),
+                Part::Day => name.extend_from_slice(&rfc3339::two_digits(of_month)),
             }
         }
     }
@@ -124,16 +127,6 @@ impl fmt::Display for IndexPattern {
 impl fmt::Debug for IndexPattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?}", self.written)
-    }
-}
-
-fn digits(number: u32, width: usize, name: &mut Vec<u8>) {
-    let start = name.len();
-    name.resize(start + width, b'0');
-    let mut rest = number;
-    for digit in name[start..].iter_mut().rev() {
-        *digit = b'0' + (rest % 10) as u8;
-        rest /= 10;
     }
 }
 

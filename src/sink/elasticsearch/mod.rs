@@ -102,6 +102,33 @@ impl ElasticsearchSink {
         }
     }
 
+    /// Whether events could be delivered now: an empty bulk, which every server and every user who may write can answer.
+    pub async fn check(&self) -> Result<(), SinkError> {
+        let request = Request {
+            method: Method::Post,
+            path: &BulkParts::None.url(),
+            query: &[],
+            body: Some(Bytes::from_static(b"\n")),
+            packed: false,
+            content_type: "application/x-ndjson",
+            time_out: Duration::from_secs(10),
+            largest_reply: LARGEST_REPLY,
+        };
+        let reply = self.client.send(&request).await.map_err(down)?;
+        match reply.status {
+            // "request body is required", or a reply without items.
+            200 | 400 if reply::is_of_bulk(&reply.body) => Ok(()),
+            200 | 400 => Err(SinkError::Misconfigured(reply::not_elasticsearch(&reply))),
+            _ => match reply::judge(&reply, &Items::default()) {
+                Delivery::Blocked(text) | Delivery::TooLarge(text) => {
+                    Err(SinkError::Misconfigured(text))
+                }
+                Delivery::Down(error) => Err(error),
+                other => Err(SinkError::Unavailable(format!("it answers {other:?}"))),
+            },
+        }
+    }
+
     fn index_of(&self, event: &Outgoing<'_>) -> &IndexPattern {
         let route = self.routes.iter().find(|route| route.where_.matches(event));
         route.map_or(&self.index, |route| &route.index)
@@ -197,35 +224,6 @@ impl Sink for ElasticsearchSink {
 
     fn routing(&self) -> u64 {
         self.routing
-    }
-
-    /// An empty bulk: the one request that every server and every user who may write can answer.
-    fn check(&self) -> BoxFuture<'_, Result<(), SinkError>> {
-        Box::pin(async {
-            let request = Request {
-                method: Method::Post,
-                path: &BulkParts::None.url(),
-                query: &[],
-                body: Some(Bytes::from_static(b"\n")),
-                packed: false,
-                content_type: "application/x-ndjson",
-                time_out: Duration::from_secs(10),
-                largest_reply: LARGEST_REPLY,
-            };
-            let reply = self.client.send(&request).await.map_err(down)?;
-            match reply.status {
-                // "request body is required", or a reply without items.
-                200 | 400 if reply::is_of_bulk(&reply.body) => Ok(()),
-                200 | 400 => Err(SinkError::Misconfigured(reply::not_elasticsearch(&reply))),
-                _ => match reply::judge(&reply, &Items::default()) {
-                    Delivery::Blocked(text) | Delivery::TooLarge(text) => {
-                        Err(SinkError::Misconfigured(text))
-                    }
-                    Delivery::Down(error) => Err(error),
-                    other => Err(SinkError::Unavailable(format!("it answers {other:?}"))),
-                },
-            }
-        })
     }
 
     fn resume(&self) -> BoxFuture<'_, Result<Option<Vec<Position>>, SinkError>> {

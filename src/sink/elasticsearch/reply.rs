@@ -107,7 +107,7 @@ pub(super) fn judge(reply: &Reply, sent: &Items) -> Delivery {
         )),
         429 | 502 | 503 | 504 => Delivery::Busy(reply.retry_after),
         401 => Delivery::Blocked(format!(
-            "{server} does not accept user name, password or API key (401); correct them, they are read \
+            "{server} does not accept user name, password or API key (401); correct them; they are read \
              again at every try"
         )),
         403 => Delivery::Blocked(format!(

@@ -164,7 +164,7 @@ pub trait SetUp {
 
 /// Events that hold one of several tags. Errors are for people.
 pub trait ByTag {
-    /// Where it is looked for them, for people.
+    /// Where they are looked for, for messages.
     fn place(&self) -> String;
 
     /// How many there are, and the newest of them.
@@ -174,7 +174,7 @@ pub trait ByTag {
         newest: usize,
     ) -> BoxFuture<'a, Result<Tagged, String>>;
 
-    /// Why it is not looked for them in all of it; `None`: it is.
+    /// Why a part of it was not searched; `None`: all of it was.
     fn passed_over(&self) -> BoxFuture<'_, Option<String>> {
         Box::pin(std::future::ready(None))
     }

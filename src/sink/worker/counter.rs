@@ -1,20 +1,19 @@
 //! Counts what a round waits for.
 
+use super::fill::LONGEST_PASS;
 use crate::follow::{Pull, Pulled, Queue, Reading};
-
-/// Bytes that one count looks through.
-const LONGEST_PASS: u64 = 16 * 1024 * 1024;
 
 /// Events behind the last round, counted as they come. On a blocking thread while it counts.
 #[derive(Debug)]
 pub(super) struct Counter {
     pull: Pull,
     events: u64,
+    begun: bool,
 }
 
 impl Counter {
     pub(super) fn new() -> Self {
-        Counter { pull: Pull::fair(), events: 0 }
+        Counter { pull: Pull::fair(), events: 0, begun: false }
     }
 
     pub(super) fn events(&self) -> u64 {
@@ -23,11 +22,12 @@ impl Counter {
 
     /// There may be more to count.
     pub(super) fn is_due(&self) -> bool {
-        self.pull.is_due()
+        !self.begun || self.pull.is_due()
     }
 
     /// `from`: of what the worker has not read, how far it goes.
     pub(super) fn count(&mut self, queue: &dyn Queue, from: Vec<Reading>) {
+        self.begun = true;
         for reading in from {
             self.pull.hear(reading.cursor(), reading.end);
         }

@@ -50,8 +50,11 @@ impl Worker {
             self.look();
             self.tracks.look_again();
         }
+        if self.source.lingers(self.now) {
+            return;
+        }
         let positions = self.tracks.positions(self.mode.is_in_round());
-        if positions.is_empty() || self.source.lingers(self.now) {
+        if positions.is_empty() {
             return;
         }
         let Some(mut filler) = self.source.filler.take() else { return };
@@ -97,7 +100,8 @@ impl Worker {
         self.after_progress();
     }
 
-    /// Memory goes back while the target is away; the log keeps what was in it.
+    /// Gives memory back while the target is away: the events are read from the log again. What is truncated in the log
+    /// by then is lost.
     pub(super) fn drop_bodies_in_long_trouble(&mut self) {
         let holds = self.transit.holds_bodies();
         if !self.trouble.is_long(self.now) || !holds || self.is_busy() {

@@ -26,7 +26,7 @@ pub(super) struct Position {
 }
 
 /// Input that one pass reads at most: so that a filter that lets nothing pass still reports how far it is.
-const LONGEST_PASS: u64 = 16 * 1024 * 1024;
+pub(super) const LONGEST_PASS: u64 = 16 * 1024 * 1024;
 
 /// How much to read.
 #[derive(Clone, Copy, Debug)]
@@ -206,7 +206,7 @@ impl Filler {
 fn cannot_seal(batch: &Batch, error: &KeyError) -> std::io::Error {
     let path = sanitize::line(&batch.path.to_string_lossy()).into_owned();
     let error = with_causes(error);
-    std::io::Error::other(format!("{path} waits, nothing of it leaves in clear: {error}"))
+    std::io::Error::other(format!("{path} waits; nothing of it leaves in clear: {error}"))
 }
 
 /// What became of one event of a batch.

@@ -108,7 +108,7 @@ pub(super) struct Lanes {
     pub fence: Arc<Fence>,
     pub parked: Vec<Parked>,
     /// It becomes a lane as soon as nothing is under way.
-    pub asked: Option<Arc<str>>,
+    pub wanted: Option<Arc<str>>,
     /// Since when the main worker waits for a lane that is near.
     pub meeting: Option<Instant>,
     pub look_at: Instant,
@@ -124,7 +124,7 @@ impl Lanes {
             birth,
             fence: Fence::new(),
             parked: Vec::new(),
-            asked: None,
+            wanted: None,
             meeting: None,
             look_at: Instant::now(),
             passed: 0,
@@ -147,7 +147,7 @@ impl Lanes {
 
     /// Nothing new may begin: a lane is about to.
     pub(super) fn want_quiet(&self) -> bool {
-        self.asked.is_some()
+        self.wanted.is_some()
     }
 
     /// The main worker reads nothing for a moment.

@@ -179,6 +179,7 @@ impl Worker {
             self.look();
             self.tracks.fix_ends();
             self.mode.begin_round();
+            self.count_anew();
         }
     }
 

@@ -96,7 +96,8 @@ impl Report {
     /// `some_are_left`: files that could not be read at the last try.
     pub(super) fn reading(&mut self, errors: &[std::io::Error], some_are_left: bool) {
         if let Some(error) = errors.first() {
-            let text = format!("cannot read on: {error}; the cursor stays, it is tried again");
+            let text =
+                format!("cannot read on: {error}; the cursor stays, and reading is tried again");
             self.status.stuck = Some(text.clone());
             self.error(text);
         } else if !some_are_left && self.status.stuck.take().is_some() {

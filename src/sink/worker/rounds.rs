@@ -56,11 +56,16 @@ impl Worker {
 
     fn ask_for_round(&mut self) {
         self.mode.ask();
+        self.count_anew();
+    }
+
+    /// A round takes all that was counted, whoever asked for it.
+    pub(super) fn count_anew(&mut self) {
         self.countdown = Countdown::new();
     }
 
     pub(super) fn take_counted(&mut self, counter: Counter) {
-        // A round that began meanwhile takes what was counted.
+        // Where a round began meanwhile another one counts.
         self.countdown.counter.get_or_insert(counter);
     }
 

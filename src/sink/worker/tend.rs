@@ -114,7 +114,7 @@ impl Worker {
         let possible = self.lanes.birth.is_none()
             && !self.commits.own_cursors
             && !self.mode.is_once()
-            && self.lanes.asked.is_none()
+            && self.lanes.wanted.is_none()
             && self.lanes.parked.len() < MOST;
         if !possible || !(tries >= TRIES || much || bulk.took >= SLOW) {
             return;
@@ -122,13 +122,13 @@ impl Worker {
         let mut targets =
             refused.iter().map(|index| self.config.sink.target(bulk.items.item(*index)));
         if let Some(target) = targets.find(|target| *target != MAIN) {
-            self.lanes.asked = Some(target.into());
+            self.lanes.wanted = Some(target.into());
         }
     }
 
     /// The blocked target's events, and whatever comes of it later, are a lane's from now on.
     fn begin_lane(&mut self) {
-        let Some(target) = self.lanes.asked.take() else { return };
+        let Some(target) = self.lanes.wanted.take() else { return };
         if self.lanes.are_none() {
             self.lanes.passed = self.report.confirmed_events();
         }
@@ -180,7 +180,7 @@ impl Worker {
 
     /// Lanes begin and end here.
     pub(super) async fn tend_lanes(&mut self) {
-        if self.lanes.asked.is_some() && !self.is_busy() {
+        if self.lanes.wanted.is_some() && !self.is_busy() {
             self.begin_lane();
         }
         if self.lanes.are_none() {
@@ -203,7 +203,7 @@ impl Worker {
         self.put_new_rows(&advanced);
         self.lanes.fence.raise(advanced.into_iter());
         let left = self.look_at_lanes();
-        if self.source.is_at_rest() && self.lanes.asked.is_none() {
+        if self.source.is_at_rest() && self.lanes.wanted.is_none() {
             for (index, _) in left.iter().enumerate().rev().filter(|(_, left)| **left == 0) {
                 self.end_lane(index).await;
             }

@@ -153,7 +153,7 @@ fn begun(folder: &str) -> Months {
 /// Files wait, and one that needs no key and came later is through: each was tried.
 fn wait_for_a_try(months: &Months, engine: &program::Engine) {
     wait_for("a file waits", PATIENCE, || {
-        engine.said().contains("waits, nothing of it leaves in clear").then_some(())
+        engine.said().contains("waits; nothing of it leaves in clear").then_some(())
     });
     let before = months.delivered("Dec");
     let time = jiff::Timestamp::now();

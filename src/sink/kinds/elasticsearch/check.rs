@@ -4,8 +4,8 @@
 use tokio::runtime::Runtime;
 
 use crate::base::{Clock, SystemClock};
+use crate::sink::ElasticsearchSink;
 use crate::sink::elasticsearch::{Kind, Settings};
-use crate::sink::{ElasticsearchSink, Sink};
 
 pub(super) fn server(settings: &Settings) -> Result<String, String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();

@@ -345,10 +345,6 @@ impl Sink for FakeSink {
         self.routing
     }
 
-    fn check(&self) -> BoxFuture<'_, Result<(), SinkError>> {
-        Box::pin(async { Ok(()) })
-    }
-
     fn resume(&self) -> BoxFuture<'_, Result<Option<Vec<Position>>, SinkError>> {
         let mut state = self.state.lock().unwrap();
         state.accepted.clear();

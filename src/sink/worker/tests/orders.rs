@@ -65,6 +65,27 @@ async fn rounds_by_count_and_by_time() {
 }
 
 #[tokio::test]
+async fn a_round_that_somebody_asks_for_takes_what_was_counted() {
+    let mut bench = Bench::new(FakeQueue::new(1), FakeSink::new());
+    bench.mode = Mode::Rounds(Rounds { every: None, after: Some(50) });
+    lines(&bench.queue, 0, 0..10);
+    let running = bench.start();
+    bench.is_complete().await;
+    lines(&bench.queue, 0, 10..40);
+    let rests = || running.state() == SinkState::Resting { next: None };
+    eventually("30 wait", rests).await;
+    running.order(Order::ShipNow).await;
+    bench.is_complete().await;
+    eventually("the round is over", || running.state() == SinkState::Idle).await;
+    lines(&bench.queue, 0, 40..89);
+    eventually("49 wait", rests).await;
+    assert_eq!(bench.sink.documents().len(), 40, "49 wait, 50 are wanted");
+    lines(&bench.queue, 0, 89..90);
+    bench.is_complete().await;
+    assert_eq!(running.stop().await.confirmed_events, 90);
+}
+
+#[tokio::test]
 async fn a_pause_while_the_target_is_down_is_a_pause() {
     let down = Arc::new(AtomicBool::new(true));
     let is_down = down.clone();
