@@ -4,9 +4,10 @@
 
 use std::collections::{BTreeSet, HashSet};
 use std::ffi::OsString;
+use std::fs::FileType;
 use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
@@ -36,11 +37,33 @@ pub enum Problem {
     /// A folder without a file that could be followed.
     Empty(PathBuf),
     Compressed(PathBuf),
-    Special(PathBuf),
+    /// Is there and can never be followed; so many others of the same pattern or folder cannot either.
+    Special(PathBuf, Special, usize),
     /// Of ours; the source that means it.
     Own(PathBuf, Arc<str>),
     /// Could not look.
     Failed(PathBuf, io::Error),
+}
+
+/// What is no regular file and no folder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Special {
+    Pipe,
+    Socket,
+    Device,
+    /// A link that leads in a circle.
+    Circle,
+}
+
+impl Special {
+    fn of(kind: FileType) -> Option<Special> {
+        match kind {
+            kind if kind.is_fifo() => Some(Special::Pipe),
+            kind if kind.is_socket() => Some(Special::Socket),
+            kind if kind.is_char_device() || kind.is_block_device() => Some(Special::Device),
+            _ => None,
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -85,7 +108,7 @@ pub fn look(sources: &[Arc<SourceConfig>], own: &Own) -> Sight {
         let keeps_own = own.except.as_ref().is_some_and(|except| source.paths.contains(except));
         let reader = (!keeps_own).then_some(&source.name);
         for path in &source.paths {
-            Walk { sight: &mut sight, source: index, reader }.configured(path);
+            Walk { sight: &mut sight, source: index, reader, special: None }.configured(path);
         }
     }
     sight
@@ -141,10 +164,19 @@ struct Walk<'a> {
     source: usize,
     /// Its name, where it is none that reads what is ours.
     reader: Option<&'a Arc<str>>,
+    /// The first that the configured path means, and how many more.
+    special: Option<(PathBuf, Special, usize)>,
 }
 
 impl Walk<'_> {
     fn configured(&mut self, path: &Path) {
+        self.walk(path);
+        if let Some((path, kind, others)) = self.special.take() {
+            self.sight.problems.push(Problem::Special(path, kind, others));
+        }
+    }
+
+    fn walk(&mut self, path: &Path) {
         let link = self.note_link(path);
         match guarded::metadata(path) {
             Ok(metadata) if metadata.is_dir() => self.folder(path),
@@ -156,10 +188,18 @@ impl Walk<'_> {
                     self.add(path.to_owned(), Place::of(&metadata), link);
                 }
             }
-            Ok(_) => self.sight.problems.push(Problem::Special(path.to_owned())),
+            Ok(metadata) => self.special(path.to_owned(), metadata.file_type()),
             Err(error) if guarded::is_stuck(&error) => self.absent(path, error),
             Err(_) if pattern::is_pattern(path.as_os_str().as_bytes()) => self.pattern(path),
             Err(error) => self.absent(path, error),
+        }
+    }
+
+    fn special(&mut self, path: PathBuf, kind: FileType) {
+        match (&mut self.special, Special::of(kind)) {
+            (Some((_, _, others)), Some(_)) => *others += 1,
+            (none, Some(kind)) => *none = Some((path, kind, 0)),
+            (_, None) => {}
         }
     }
 
@@ -173,7 +213,7 @@ impl Walk<'_> {
         self.sight.folders.insert(folder_of(path).to_owned());
         let circle = error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error());
         self.sight.problems.push(if circle {
-            Problem::Special(path.to_owned())
+            Problem::Special(path.to_owned(), Special::Circle, 0)
         } else if error.kind() == io::ErrorKind::NotFound {
             Problem::Missing(path.to_owned())
         } else {
@@ -190,7 +230,8 @@ impl Walk<'_> {
                 walk.entry(listed);
             }
         });
-        if self.sight.found.len() == before && self.sight.taken.len() == taken {
+        let nothing = self.sight.found.len() == before && self.special.is_none();
+        if nothing && self.sight.taken.len() == taken {
             self.sight.problems.push(Problem::Empty(path.to_owned()));
         }
     }
@@ -200,7 +241,8 @@ impl Walk<'_> {
         let failed = self.sight.problems.len();
         let components: Vec<Component<'_>> = path.components().collect();
         self.descend(PathBuf::new(), &components, 0);
-        if self.sight.found.len() == before && self.sight.problems.len() == failed {
+        let nothing = self.sight.found.len() == before && self.special.is_none();
+        if nothing && self.sight.problems.len() == failed {
             self.sight.problems.push(Problem::Missing(path.to_owned()));
         }
     }
@@ -244,7 +286,7 @@ impl Walk<'_> {
             Ok(metadata) if metadata.is_file() && !names::compressed(&path) => {
                 self.add(path, Place::of(&metadata), link);
             }
-            Ok(_) => {}
+            Ok(metadata) => self.special(path, metadata.file_type()),
             Err(error) => self.could_not_look(path, error),
         }
     }
@@ -288,11 +330,11 @@ impl Walk<'_> {
             self.sight.links = true;
             match guarded::metadata(&path) {
                 Ok(target) if target.is_file() => Place::of(&target),
-                Ok(_) => return,
+                Ok(target) => return self.special(path, target.file_type()),
                 Err(error) => return self.could_not_look(path, error),
             }
         } else {
-            return;
+            return self.special(path, kind);
         };
         if names::compressed(&path) {
             self.sight.problems.push(Problem::Compressed(path));

@@ -1,6 +1,5 @@
 //! When a generation ends: its file is truncated, deleted or gone, everybody has read it, and at last its row expires.
 
-use std::collections::HashSet;
 use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
 
@@ -180,6 +179,7 @@ impl Follower {
             || self.is_unpacking()
             || self.seen.unopened.contains(&row.file_key().inode)
             || undecided
+            || self.is_passed(row)
             || row.unfinished.is_some() && self.undecided_hold(row)
     }
 
@@ -198,14 +198,8 @@ impl Follower {
         let Some(store) = self.shared.store.get().cloned() else { return };
         let mut old = Vec::new();
         // A compressed file that was read and is there: without its row it would be read again.
-        let passed = self.seen.passed.iter().map(|(place, (birth, _))| (place.inode, *birth));
-        let passed: HashSet<(u64, i64)> = passed.collect();
-        let is_here = |row: &GenerationRow| {
-            let file = row.file_key();
-            passed.contains(&(file.inode, file.birth))
-        };
         let mut gone = self.shared.gone();
-        for row in gone.values_mut().filter(|row| row.ended.is_some() && !is_here(row)) {
+        for row in gone.values_mut().filter(|row| row.ended.is_some() && !self.is_passed(row)) {
             let absence = row.absence.map_or(Absence::at(time), |before| before.counted(time));
             row.absence = Some(absence);
             match absence.long >= KEPT {

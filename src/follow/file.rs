@@ -4,6 +4,8 @@
 //! The descriptor behind it may change (to the copy that `copytruncate` made), be closed for a while, or go; offsets
 //! stay the same.
 
+mod idle;
+
 use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -16,6 +18,8 @@ use super::cut_off::Met;
 use super::descriptors::{self, Descriptors, Parkable, Parked};
 use super::front::Front;
 use super::pread::read_full;
+use super::readers::Readers;
+use super::slot::Slot;
 use crate::base::Timestamp;
 use crate::base::guarded::File;
 use crate::event::status::{FileState, FileStatus};
@@ -39,6 +43,7 @@ pub struct FileHandle {
     /// Which files may be open; `None`: this one is never parked.
     descriptors: Option<Arc<Descriptors>>,
     last_use: AtomicU64,
+    pub(in crate::follow) readers: Readers,
     /// A reader keeps what it began with: a change beside it is made in a copy.
     known: Mutex<Arc<Known>>,
     front: Mutex<Front>,
@@ -53,22 +58,6 @@ pub struct FileHandle {
     open_record: Mutex<Option<OpenRecord>>,
     /// Where changes of the facts are marked.
     changes: OnceLock<Arc<Hub>>,
-}
-
-/// The descriptor of a file.
-#[derive(Clone, Debug)]
-enum Slot {
-    Open(Arc<File>),
-    /// Closed, to be opened again by its path.
-    Parked(Parked),
-    /// The bytes are gone.
-    Gone,
-}
-
-impl From<Option<Arc<File>>> for Slot {
-    fn from(file: Option<Arc<File>>) -> Slot {
-        file.map_or(Slot::Gone, Slot::Open)
-    }
 }
 
 /// What is known about the file now.
@@ -148,6 +137,7 @@ impl FileHandle {
             file: RwLock::new(Slot::Open(file)),
             last_use: AtomicU64::new(descriptors.as_ref().map_or(0, |open| open.next_use())),
             descriptors,
+            readers: Readers::default(),
             known: Mutex::new(Arc::new(Known {
                 facts,
                 mark: Mark::default(),
@@ -242,6 +232,7 @@ impl FileHandle {
             Slot::Open(file) => Ok(Some(file)),
             Slot::Gone => Ok(None),
             Slot::Parked(parked) => parked.open().map(|file| Some(Arc::new(file))),
+            Slot::Idle(_) => Err(self.want()),
         }
     }
 
@@ -255,7 +246,7 @@ impl FileHandle {
 
     pub fn metadata(&self) -> io::Result<std::fs::Metadata> {
         match self.slot() {
-            Slot::Open(file) => file.metadata(),
+            Slot::Open(file) | Slot::Idle(file) => file.metadata(),
             Slot::Parked(parked) => parked.metadata(),
             Slot::Gone => Err(io::Error::new(io::ErrorKind::NotFound, "its bytes are gone")),
         }
@@ -275,6 +266,7 @@ impl FileHandle {
             Slot::Open(file) => Ok(Some(file)),
             Slot::Gone => Ok(None),
             Slot::Parked(parked) => self.unpark(&parked).map(Some),
+            Slot::Idle(_) => Err(self.want()),
         }
     }
 
@@ -294,7 +286,7 @@ impl FileHandle {
                 Slot::Parked(_) => *slot = Slot::Open(file.clone()),
                 // Somebody else was first.
                 Slot::Open(other) => return Ok(other.clone()),
-                Slot::Gone => return Ok(file),
+                Slot::Gone | Slot::Idle(_) => return Ok(file),
             }
         }
         self.count_open_file();

@@ -149,7 +149,7 @@ impl Follower {
         self.finish();
     }
 
-    fn finish(&mut self) {
+    pub(in crate::follow) fn finish(&mut self) {
         let known = self.phase != Phase::BeforeState;
         if known {
             self.rescue_all();
@@ -214,6 +214,8 @@ impl Follower {
         self.vote_again();
         self.look_for_copies();
         self.retire_unlinked();
+        self.tend_copies();
+        self.reopen_passed();
         self.tend_intake();
         self.tend_rests();
         self.judge_rows_without_file();

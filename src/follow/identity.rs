@@ -53,6 +53,12 @@ impl Head {
         self.bytes.is_empty()
     }
 
+    /// So many first bytes both have; `None`: they differ.
+    pub fn shared_with(&self, other: &Head) -> Option<usize> {
+        let both = self.bytes.len().min(other.bytes.len());
+        (self.bytes[..both] == other.bytes[..both]).then_some(both)
+    }
+
     /// Length of the first complete line, or of all that counts; `None` while that may still grow.
     pub fn settled_len(&self) -> Option<usize> {
         let line = memchr::memchr(b'\n', &self.bytes).map(|at| at + 1);

@@ -83,8 +83,9 @@ impl Follower {
         self.find_refilled();
         for (source, row) in &rows {
             let found = self.catalog.of_file(row.file_key()).is_some_and(|tracked| {
-                let file = tracked.file();
-                file.is_none_or(|file| bears(&file, row.last_mark(), self.key()).unwrap_or(true))
+                let bears =
+                    |file: Arc<File>| bears(&file, row.last_mark(), self.key()).unwrap_or(true);
+                !tracked.handle.is_idle() && tracked.file().is_none_or(bears)
             });
             if !found {
                 let fits = |follower: &Follower, file: &File| follower.holds(file, row);

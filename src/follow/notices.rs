@@ -8,7 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use super::discover::Problem;
+use super::discover::{Problem, Special};
 use crate::base::guarded::{self, Stuck};
 use crate::base::sanitize;
 use crate::base::{Timestamp, bytes};
@@ -107,7 +107,7 @@ impl Problem {
             Problem::Missing(path)
             | Problem::Empty(path)
             | Problem::Compressed(path)
-            | Problem::Special(path)
+            | Problem::Special(path, ..)
             | Problem::Own(path, _)
             | Problem::Failed(path, _) => path,
         }
@@ -141,16 +141,39 @@ impl Problem {
             Problem::Compressed(_) => format!(
                 "{path} is compressed in a way that is not read; unpack it beside the log to have it read"
             ),
-            Problem::Special(_) => {
-                format!(
-                    "{path} is no regular file and is not read; name a pipe as an argument (logwarden --no-ui {path}), \
-                     or pipe it in"
-                )
-            }
+            Problem::Special(_, kind, others) => special(&path, *kind, *others),
             Problem::Own(_, source) => own(&path, source),
             Problem::Failed(_, error) => cannot_look(&path, error),
         }
     }
+}
+
+fn special(path: &str, kind: Special, others: usize) -> String {
+    let beside = match others {
+        0 => String::new(),
+        1 => ", nor is 1 other beside it".to_owned(),
+        _ => format!(", nor are {} others beside it", bytes::count(others as u64)),
+    };
+    let (is, instead) = match kind {
+        Special::Pipe => (
+            "a pipe (FIFO)",
+            format!(
+                "name it as an argument (logwarden --no-ui {path}), or pipe it in (logwarden --no-ui - < {path})"
+            ),
+        ),
+        Special::Socket => (
+            "a socket",
+            "have its receiver write a log file, or pipe that in (RECEIVER | logwarden --no-ui -)"
+                .to_owned(),
+        ),
+        Special::Device => {
+            ("a device", format!("pipe it in (logwarden --no-ui - < {path}), or name a log file"))
+        }
+        Special::Circle => {
+            ("a link that leads back to itself", "name the log file itself".to_owned())
+        }
+    };
+    format!("{path} is {is} and is not followed{beside}: only regular files are; {instead}")
 }
 
 pub(in crate::follow) fn own(path: &str, source: &str) -> String {

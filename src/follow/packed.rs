@@ -15,10 +15,12 @@ use super::follower::Follower;
 use super::identify::SUSPECTED;
 use super::identity::Head;
 use super::identity::{self, Place};
+use super::idle::is_waited_for;
 use super::notices::{self, Topic};
 use super::pread::read_full;
 use super::unpack::{CHUNK, MOST, Packed, Progress};
 use crate::event::{FileId, Level};
+use crate::state::GenerationRow;
 
 /// What there was no room for, or what failed, is tried again after this.
 const RETRY: Duration = Duration::from_secs(5);
@@ -33,7 +35,7 @@ impl Follower {
         let Some(compression) = Compression::of(&magic[..read]) else { return };
         // The file and its copy stay open as long as it is read.
         let pins = self.shared.descriptors.pin(2);
-        let pins = pins.or_else(|error| match self.make_room() {
+        let pins = pins.or_else(|error| match self.give_up_read_file(|_| true) {
             true => self.shared.descriptors.pin(2),
             false => Err(error),
         });
@@ -61,6 +63,9 @@ impl Follower {
 
     /// As [`Follower::look`], at a compressed file. `true` where readers see something new.
     pub fn look_at_packed(&mut self, id: FileId, packed: &Arc<Packed>) -> bool {
+        if self.catalog.get(id).is_some_and(|tracked| tracked.handle.is_idle()) {
+            return self.look_at_idle(id, packed);
+        }
         let now = self.now();
         let original = match packed.original.metadata() {
             Ok(original) => original,
@@ -88,7 +93,7 @@ impl Follower {
     }
 
     /// The file is another than it was: what is known of it is found again when it is unpacked.
-    fn unpack_again(&mut self, id: FileId, packed: &Arc<Packed>) {
+    pub fn unpack_again(&mut self, id: FileId, packed: &Arc<Packed>) {
         let Some(tracked) = self.catalog.get_mut(id) else { return };
         let Some(row) = tracked.row.clone() else {
             tracked.retry = None;
@@ -161,9 +166,9 @@ impl Follower {
     }
 
     /// Gives its room back, and asks for it again later.
-    fn retry(&mut self, id: FileId, packed: &Arc<Packed>) {
+    pub fn retry(&mut self, id: FileId, packed: &Arc<Packed>) {
         let now = self.now();
-        let made_room = self.make_room();
+        let made_room = self.give_back_any() || self.give_up_read_file(|t| !t.handle.is_idle());
         let Some(tracked) = self.catalog.get_mut(id) else { return };
         let at = *tracked.retry.get_or_insert_with(|| {
             packed.empty();
@@ -175,20 +180,28 @@ impl Follower {
         }
     }
 
-    /// Gives up the copy of a file that everybody has read.
-    fn make_room(&mut self) -> bool {
+    /// Gives up a file that everybody has read, with its copy and its descriptors.
+    fn give_up_read_file(&mut self, wanted: impl Fn(&Tracked) -> bool) -> bool {
+        let once = self.shared.config.once;
         let read = |tracked: &&Tracked| {
             // Nobody has begun to read before the first pass of a run that reads once is done.
             let known = tracked.stage == Stage::Settled && self.shared.once();
             let over = tracked.stage == Stage::Ended || known;
             let row = tracked.row.as_ref().filter(|_| over && tracked.is_whole());
-            tracked.packed.is_some() && row.is_some_and(|row| self.everybody_is_through(row))
+            tracked.packed.is_some()
+                && (once || !tracked.segment)
+                && wanted(tracked)
+                && row.is_some_and(|row| self.everybody_is_through(row))
         };
         let files = self.catalog.iter().map(|(_, tracked)| tracked);
         let Some(tracked) = files.into_iter().find(read) else { return false };
         let id = tracked.handle.id;
         self.pass_over(id);
-        self.give_up(id);
+        match once {
+            true => self.give_up(id),
+            // It is there, and read again where somebody comes who has not read it.
+            false => self.let_go(id),
+        }
         true
     }
 
@@ -200,10 +213,10 @@ impl Follower {
         loop {
             let waiting = self.undecided().into_iter().filter(|id| self.is_still_compressed(*id));
             let waiting: Vec<FileId> = waiting.collect();
-            if waiting.is_empty() || !self.make_room() {
+            if waiting.is_empty() || !self.give_up_read_file(|_| true) {
                 return;
             }
-            while self.make_room() {}
+            while self.give_up_read_file(|_| true) {}
             for id in waiting {
                 let place = self.catalog.get(id).and_then(|tracked| tracked.place());
                 self.seen.unopened.retain(|inode| Some(*inode) != place.map(|place| place.inode));
@@ -228,7 +241,6 @@ impl Follower {
         self.shared.unopened.store(self.seen.unopened.len(), Ordering::Relaxed);
     }
 
-    /// Whether more was in it than could be unpacked.
     /// It is not opened again as long as it is the same.
     pub fn pass_over(&mut self, id: FileId) {
         let packed = self.catalog.get(id).and_then(|tracked| tracked.packed.clone());
@@ -240,12 +252,35 @@ impl Follower {
         }
     }
 
+    /// It was given up when everybody had read it, and is there as it was.
+    pub fn is_passed(&self, row: &GenerationRow) -> bool {
+        let file = row.file_key();
+        let mut passed = self.seen.passed.iter();
+        passed.any(|(place, (birth, _))| (place.inode, *birth) == (file.inode, file.birth))
+    }
+
+    /// Files that were given up, and that somebody has not read who came later.
+    pub fn reopen_passed(&mut self) {
+        if self.seen.passed.is_empty() {
+            return;
+        }
+        let rows: Vec<GenerationRow> = self.shared.gone().values().cloned().collect();
+        let unread = |row: &&GenerationRow| self.is_passed(row) && !self.everybody_is_through(row);
+        let files: Vec<_> = rows.iter().filter(unread).map(GenerationRow::file_key).collect();
+        for file in files {
+            let is_it = |place: &Place, birth| (place.inode, birth) == (file.inode, file.birth);
+            self.seen.passed.retain(|place, (birth, _)| !is_it(place, *birth));
+            self.schedule.scan_at(self.now());
+        }
+    }
+
+    /// Whether more was in it than could be unpacked.
     fn count_torn(&mut self, id: FileId, torn: bool) {
         let _ = if torn { self.seen.torn.insert(id) } else { self.seen.torn.remove(&id) };
         self.shared.torn.store(self.seen.torn.len(), Ordering::Relaxed);
     }
 
-    fn say_packed(&self, id: FileId, level: Level, text: impl FnOnce(&Path) -> String) {
+    pub fn say_packed(&self, id: FileId, level: Level, text: impl FnOnce(&Path) -> String) {
         let Some(tracked) = self.catalog.get(id) else { return };
         let path = tracked.handle.path();
         let (topic, time) = (Topic::Packed(path.to_path_buf()), self.shared.clock.now());
@@ -290,6 +325,7 @@ impl Follower {
             match (tracked.stage, packed.progress()) {
                 // Nobody reads before the first pass is done.
                 (Stage::Settled, _) => !once,
+                (Stage::Ended, _) => is_waited_for(tracked, packed),
                 // One that holds nothing is never judged.
                 (Stage::Unsettled, Progress::Complete | Progress::Corrupt(_)) => packed.size() > 0,
                 (Stage::Unsettled, _) => true,

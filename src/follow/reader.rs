@@ -16,6 +16,7 @@ use super::identity;
 use super::pread::read_full;
 use super::shared::Shared;
 use super::single::in_force;
+use super::slot;
 use super::types::Read;
 use crate::base::Timestamp;
 use crate::base::guarded::File;
@@ -73,7 +74,14 @@ impl Reader<'_> {
         if offset < facts.begin {
             return Ok(self.shared.lost(self.handle, offset, facts.begin));
         }
-        let file = self.handle.open_file()?.filter(|_| offset < *available);
+        self.handle.readers.note_read(self.shared.clock.uptime());
+        let file = match self.handle.open_file() {
+            Err(error) if slot::is_unpacking(&error) => {
+                self.call_follower();
+                return Ok(Read::Waiting);
+            }
+            opened => opened?.filter(|_| offset < *available),
+        };
         let Some(file) = file else {
             return Ok(match complete {
                 true => self.shared.lost(self.handle, offset, facts.size),

@@ -180,6 +180,7 @@ impl Follower {
         if self.seen.passed.get(&place) == Some(&(identity::birth(&metadata), version)) {
             return Err(io::Error::new(io::ErrorKind::NotFound, "read before"));
         }
+        self.seen.passed.remove(&place);
         if !metadata.is_file() {
             return Err(io::Error::new(io::ErrorKind::NotFound, "no regular file any more"));
         }

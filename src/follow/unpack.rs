@@ -143,6 +143,10 @@ impl Packed {
     /// Gives back the room of the copy.
     pub fn empty(&self) {
         if self.copy.own().set_len(0).is_ok() {
+            if let Some(modified) = self.version().1 {
+                // Only what has no time of its own shows it.
+                let _ = self.copy.own().set_times(FileTimes::new().set_modified(modified));
+            }
             self.used.fetch_sub(self.size.swap(0, Ordering::AcqRel), Ordering::AcqRel);
         }
     }

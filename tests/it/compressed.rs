@@ -1,5 +1,7 @@
 //! `.gz` and `.zst`: what rotation compressed goes on where it was left, whatever else is compressed is read too.
 
+mod idle;
+
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::fs::{self, File};
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::symlink;
+use std::os::unix::net::UnixListener;
 use std::time::{Duration, Instant};
 
 use crate::rotation::{Bench, append, line, lines};
@@ -26,6 +27,56 @@ fn links_in_a_circle_lead_to_nothing() {
     fs::remove_file(bench.path("app.log.1")).unwrap();
     bench.append("app.log", lines("a", 8..9));
     bench.expect_lines((0..9).map(|n| line("a", n)));
+}
+
+/// The run says it itself, once a path or pattern, with what to do instead; everything else is followed.
+#[test]
+fn what_is_no_file_and_no_folder_is_named_and_not_followed() {
+    let mut bench = Bench::new(&["app.fifo", "*.pipe", "app.sock", "null", "*.log"]);
+    for name in ["app.fifo", "one.pipe", "two.pipe"] {
+        let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+        rustix::fs::mkfifoat(rustix::fs::CWD, bench.path(name), mode).unwrap();
+    }
+    let _socket = UnixListener::bind(bench.path("app.sock")).unwrap();
+    symlink("/dev/null", bench.path("null")).unwrap();
+    bench.append("app.log", lines("a", 0..5));
+    bench.open();
+    bench.expect_lines((0..5).map(|n| line("a", n)));
+    let path = |name: &str| bench.path(name).display().to_string();
+    let only = "only regular files are";
+    let (fifo, pipe, null) = (path("app.fifo"), path("one.pipe"), path("null"));
+    let mut expected = [
+        format!(
+            "{fifo} is a pipe (FIFO) and is not followed: {only}; name it as an argument (logwarden --no-ui {fifo}), \
+             or pipe it in (logwarden --no-ui - < {fifo})"
+        ),
+        format!(
+            "{pipe} is a pipe (FIFO) and is not followed, nor is 1 other beside it: {only}; name it as an argument \
+             (logwarden --no-ui {pipe}), or pipe it in (logwarden --no-ui - < {pipe})"
+        ),
+        format!(
+            "{} is a socket and is not followed: {only}; have its receiver write a log file, or pipe that in \
+             (RECEIVER | logwarden --no-ui -)",
+            path("app.sock")
+        ),
+        format!(
+            "{null} is a device and is not followed: {only}; pipe it in (logwarden --no-ui - < {null}), or name a log \
+             file"
+        ),
+    ];
+    let said = |bench: &Bench| {
+        let mut texts: Vec<String> =
+            bench.log().notices().into_iter().map(|notice| notice.text).collect();
+        texts.sort();
+        texts
+    };
+    expected.sort();
+    assert_eq!(said(&bench), expected);
+    // Where it is a file at last, it is followed and nothing is said of it.
+    fs::remove_file(bench.path("app.fifo")).unwrap();
+    bench.append("app.fifo", lines("b", 0..5));
+    bench.until("it is followed", |bench| bench.consumer.events.len() == 10);
+    bench.until("and not spoken of", |bench| said(bench).len() == 3);
 }
 
 #[test]

@@ -21,18 +21,18 @@ const YEAR: Duration = Duration::from_secs(365 * 86_400);
 
 /// Runs as the machine's does, but is somewhere else.
 #[derive(Debug)]
-struct SteppedClock {
+pub struct SteppedClock {
     system: SystemClock,
     /// By how much the wall clock is ahead and behind, and the uptime ahead.
     steps: Mutex<(Duration, Duration, Duration)>,
 }
 
 impl SteppedClock {
-    fn new() -> Arc<Self> {
+    pub fn new() -> Arc<Self> {
         Arc::new(SteppedClock { system: SystemClock::new(), steps: Mutex::default() })
     }
 
-    fn forward(&self, by: Duration) {
+    pub fn forward(&self, by: Duration) {
         self.steps.lock().unwrap().0 += by;
     }
 
@@ -40,7 +40,7 @@ impl SteppedClock {
         self.steps.lock().unwrap().1 += by;
     }
 
-    fn pass(&self, by: Duration) {
+    pub fn pass(&self, by: Duration) {
         self.steps.lock().unwrap().2 += by;
     }
 }

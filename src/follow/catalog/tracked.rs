@@ -1,6 +1,7 @@
 //! What the follower's thread alone knows about one file.
 
 use std::collections::VecDeque;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -11,8 +12,9 @@ use crate::event::{FileKey, Mark};
 use crate::follow::cut_off::CutOff;
 use crate::follow::descriptors::Pins;
 use crate::follow::file::FileHandle;
-use crate::follow::identity::Place;
+use crate::follow::identity::{Head, Place};
 use crate::follow::origin::Origin;
+use crate::follow::slot;
 use crate::follow::unpack::{Packed, Progress, Version};
 use crate::follow::watch::Coverage;
 use crate::state::GenerationRow;
@@ -81,6 +83,8 @@ pub(in crate::follow) struct Tracked {
     pub version: Version,
     /// When what there was no room for is unpacked again.
     pub retry: Option<Duration>,
+    /// What its copy began with, where that has given its room back.
+    pub idle_head: Option<Head>,
     /// Size when its row was found again: what was handed out before is not known beyond it.
     pub floor: u64,
     // Indexed by the catalog, which alone changes them.
@@ -121,6 +125,7 @@ impl Tracked {
             pins: None,
             version: (0, None),
             retry: None,
+            idle_head: None,
             floor: 0,
             place: None,
             real: None,
@@ -159,6 +164,14 @@ impl Tracked {
 
     pub fn file(&self) -> Option<Arc<File>> {
         self.handle.file()
+    }
+
+    /// As [`Tracked::file`]; an error where the bytes can be had a moment later.
+    pub fn file_or_wait(&self) -> io::Result<Option<Arc<File>>> {
+        match self.handle.open_file() {
+            Err(error) if slot::is_unpacking(&error) => Err(error),
+            opened => Ok(opened.ok().flatten()),
+        }
     }
 
     /// The file that has a name: for a compressed one not the copy that is read.

@@ -138,7 +138,7 @@ impl Follower {
         });
         let unique = related || self.is_unique(&known.identity, mark)?;
         let rewritten = row.as_ref().is_some_and(|row| is_rewritten(subject, row));
-        let original = self.original_of(&known, row.as_ref().map(|row| row.path.as_path()));
+        let original = self.original_of(&known, row.as_ref().map(|row| row.path.as_path()))?;
         Ok(Some(Evidence {
             same_file: false,
             superseded: false,
@@ -254,7 +254,11 @@ impl Follower {
             if known.is_none_or(|known| known.file_key() == identity.file_key()) {
                 continue;
             }
-            let Some(file) = self.catalog.of(other).and_then(Tracked::file) else { continue };
+            let Some(other) = self.catalog.of(other) else { continue };
+            if other.size < mark.offset {
+                continue;
+            }
+            let Some(file) = other.file_or_wait()? else { continue };
             if bears(&file, mark, self.key())? {
                 return Ok(false);
             }
@@ -263,20 +267,21 @@ impl Follower {
     }
 
     /// What has become of a file that nobody holds.
-    fn original_of(&self, known: &Known, path: Option<&Path>) -> Original {
+    fn original_of(&self, known: &Known, path: Option<&Path>) -> io::Result<Original> {
         if let Some(other) = self.catalog.of_file(known.file) {
-            return match other.file().map(|file| bears(&file, &known.mark, self.key())) {
+            let file = other.file_or_wait()?;
+            return Ok(match file.map(|file| bears(&file, &known.mark, self.key())) {
                 Some(Ok(true)) => Original::Present,
                 Some(Ok(false)) => Original::Missing,
                 _ => Original::Unreachable,
-            };
+            });
         }
-        let Some(path) = path else { return Original::Missing };
+        let Some(path) = path else { return Ok(Original::Missing) };
         // Of an earlier version, and of a run that was started who knows where.
         if path.is_relative() {
-            return Original::Unreachable;
+            return Ok(Original::Unreachable);
         }
-        match self.find_moved(path, known.file) {
+        Ok(match self.find_moved(path, known.file) {
             Ok(None) => Original::Missing,
             Ok(Some(path)) => match guarded::open(&path) {
                 Ok(file) => match bears(&file, &known.mark, self.key()) {
@@ -288,7 +293,7 @@ impl Follower {
                 Err(_) => Original::Unreachable,
             },
             Err(_) => Original::Unreachable,
-        }
+        })
     }
 
     /// Where this file is now: under its old path, or another name in the same folder. An error: could not look.

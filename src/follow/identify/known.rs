@@ -66,6 +66,9 @@ impl Follower {
     /// The file of a generation that is followed still holds what was seen of it. If not, it was truncated a moment ago
     /// and perhaps written again, and both are looked at once more.
     pub(super) fn stands(&self, original: &Tracked, subject: &Subject<'_>) -> io::Result<bool> {
+        if original.handle.is_idle() {
+            return Ok(true);
+        }
         let (Some(file), Some(row)) = (original.file(), &original.row) else { return Ok(true) };
         let stands = bears(&file, &row.mark, self.key())?;
         if !stands {
@@ -79,7 +82,17 @@ impl Follower {
 
 /// No byte differs so far, as far as both were looked at: the beginning and the end of what both have.
 pub(super) fn content_by_bytes(original: &Tracked, subject: &Subject<'_>) -> io::Result<Content> {
-    let Some(other) = original.file() else { return Ok(Content::Differs) };
+    if let Some(head) = original.idle_head.as_ref().filter(|_| original.handle.is_idle()) {
+        // Nearly always enough, and then the original is not unpacked again.
+        match subject.head.shared_with(head) {
+            None => return Ok(Content::Differs),
+            Some(both) if both as u64 == subject.tracked.size => {
+                return Ok(by_length(subject.tracked.size, original.size));
+            }
+            Some(_) => {}
+        }
+    }
+    let Some(other) = original.file_or_wait()? else { return Ok(Content::Differs) };
     let both = original.size.min(subject.tracked.size);
     let alike = same_bytes(&other, subject.file, 0, both.min(WINDOW))?
         && same_bytes(&other, subject.file, both.saturating_sub(WINDOW), both)?;

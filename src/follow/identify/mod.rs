@@ -11,6 +11,7 @@ mod subject;
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use self::decide::{Candidate, Claim, Content, Decision, claim, decide, of_the_longest};
 pub(in crate::follow) use self::evidence::SUSPECTED;
@@ -20,6 +21,7 @@ use super::first_pass::FINISHED;
 use super::follower::Follower;
 use super::identity::Head;
 use super::notices::{self, Topic};
+use super::slot;
 use crate::base::guarded::File;
 use crate::event::status::FileState;
 use crate::event::{FileId, GenerationId, Identity, Level};
@@ -85,6 +87,10 @@ impl Follower {
                     self.set_stage(*id, Stage::Suspect);
                 }
                 Ok(verdict) => self.carry_out(*id, verdict),
+                // What it is compared with is being unpacked again.
+                Err(error) if slot::is_unpacking(&error) => {
+                    self.shared.unpacking.store(true, Ordering::Release);
+                }
                 Err(error) => self.unreadable(*id, &error),
             }
             settled |= self.catalog.get(*id).is_some_and(|t| t.stage == Stage::Settled);
@@ -178,8 +184,11 @@ impl Follower {
             if tracked.is_unpacking() {
                 return !called;
             }
-            let claims =
-                || matches!(self.judge(rival, true), Ok(Verdict::Copy(of)) if of == generation);
+            let claims = || match self.judge(rival, true) {
+                Ok(Verdict::Copy(of)) => of == generation,
+                Ok(_) => false,
+                Err(error) => slot::is_unpacking(&error) && !called,
+            };
             size(self, rival) > this && claims()
         })
     }

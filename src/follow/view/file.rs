@@ -16,6 +16,7 @@ use super::piece::{Cut, Cutter, KeyBounds, Piece, keys};
 use crate::base::Timestamp;
 use crate::event::{Encoding, FileId, Generation, GenerationId, IdKey, Identity};
 use crate::follow::file::{FileFacts, FileHandle};
+use crate::follow::readers::Shown;
 use crate::format::Format;
 
 /// A time this far after it was seen is still believed: clocks differ.
@@ -34,6 +35,8 @@ struct Known {
 #[derive(Debug)]
 pub struct FileView {
     handle: Arc<FileHandle>,
+    /// What is shown stays readable.
+    _shown: Arc<Shown>,
     facts: FileFacts,
     generation: Arc<Generation>,
     encoding: Encoding,
@@ -73,6 +76,7 @@ impl FileView {
             problem: None,
             tally: Tally::new(facts.size),
             facts,
+            _shown: handle.readers.show(),
             handle,
         };
         view.read_formats();
@@ -120,6 +124,8 @@ impl FileView {
         let changed = tail_changed
             || formats_changed
             || facts.state != self.facts.state
+            // Tried again: what it could not read may be there now.
+            || self.problem.take().is_some()
             || facts.stuck != self.facts.stuck;
         if let Some(generation) = &facts.generation {
             self.generation = generation.clone();

@@ -127,8 +127,9 @@ impl Bench {
         self.open_with(Arc::new(SystemClock::new()));
     }
 
-    pub fn open_with(&mut self, clock: Arc<dyn Clock>) {
-        let source = SourceConfig {
+    /// What is followed, as it is configured.
+    pub fn source(&self) -> SourceConfig {
+        SourceConfig {
             name: "test".into(),
             paths: self.paths.clone(),
             format: None,
@@ -136,9 +137,12 @@ impl Bench {
             service: None,
             start: self.start,
             multiline: true,
-        };
+        }
+    }
+
+    pub fn open_with(&mut self, clock: Arc<dyn Clock>) {
         let config = LogConfig {
-            sources: vec![source],
+            sources: vec![self.source()],
             once: self.once,
             host: "host".into(),
             key: IdKey::from_host_id("test"),

@@ -1,0 +1,49 @@
+//! Who reads one file: when somebody did last, whether a screen shows it, and whether somebody waits for its bytes.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+#[derive(Debug, Default)]
+pub(in crate::follow) struct Readers {
+    /// Uptime of the last read by a consumer, in milliseconds.
+    last_read: AtomicU64,
+    /// Somebody asked for bytes while the copy was idle.
+    wanted: AtomicBool,
+    shown: Arc<Shown>,
+}
+
+/// A screen shows the file as long as this value lives.
+#[derive(Debug, Default)]
+pub(in crate::follow) struct Shown;
+
+impl Readers {
+    pub fn note_read(&self, uptime: Duration) {
+        let uptime = uptime.as_millis().try_into().unwrap_or(u64::MAX);
+        self.last_read.store(uptime, Ordering::Relaxed);
+    }
+
+    pub fn last_read(&self) -> Duration {
+        Duration::from_millis(self.last_read.load(Ordering::Relaxed))
+    }
+
+    pub fn want(&self) {
+        self.wanted.store(true, Ordering::Release);
+    }
+
+    pub fn is_wanted(&self) -> bool {
+        self.wanted.load(Ordering::Acquire)
+    }
+
+    pub fn take_wanted(&self) -> bool {
+        self.wanted.swap(false, Ordering::AcqRel)
+    }
+
+    pub fn show(&self) -> Arc<Shown> {
+        self.shown.clone()
+    }
+
+    pub fn is_shown(&self) -> bool {
+        Arc::strong_count(&self.shown) > 1
+    }
+}
