@@ -13,7 +13,7 @@ use super::settings::Settings;
 use super::signals::{self, HangUp, Listener};
 use super::start_error::StartError;
 use super::{report, telemetry};
-use crate::base::{Clock, OnPanic, SystemClock, stderr};
+use crate::base::{Clock, OnPanic, Supervisor, SystemClock, stderr};
 use crate::event::Status;
 use crate::follow::Log;
 
@@ -46,14 +46,19 @@ pub fn run(
     console: &Console,
 ) -> Result<Ended, StartError> {
     telemetry::to_stderr(&settings.log_level);
-    let runtime = super::runtime();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let desk = Desk::open(settings, once, clock.clone());
     desk.notices.speak_to(console);
-    console.watched_by(desk.log.supervisor());
-    let ended = runtime.block_on(work(settings, desk, once, reread, clock));
-    super::end(runtime, matches!(ended, Ok(Ended::AtOnce)));
-    ended
+    let supervisor = desk.log.supervisor();
+    console.watched_by(supervisor.clone());
+    let work = work(settings, desk, once, reread, clock);
+    let ended = super::block_on(&supervisor, work, |ended| matches!(ended, Ok(Ended::AtOnce)));
+    ended.unwrap_or_else(|| Ok(broken(&supervisor)))
+}
+
+/// A part failed, after which the engine ends.
+fn broken(supervisor: &Supervisor) -> Ended {
+    Ended::Broken(supervisor.fatal().map(ToString::to_string).unwrap_or_default())
 }
 
 pub(super) async fn work(
@@ -108,8 +113,8 @@ pub(super) async fn work(
     let Some(once) = drained? else { return Ok(Ended::AtOnce) };
     let last = status.borrow().clone();
     stderr::line(format_args!("logwarden: {}", report::summary(&last)));
-    if let Some(failure) = supervisor.fatal() {
-        return Ok(Ended::Broken(failure.to_string()));
+    if supervisor.fatal().is_some() {
+        return Ok(broken(&supervisor));
     }
     Ok(outcome(&last, once, !once || log.input_is_through()))
 }

@@ -7,14 +7,11 @@ use tokio_util::sync::CancellationToken;
 use super::engine::{Desk, Engine, Ownership, Reread};
 use super::settings::{Color, Settings};
 use super::signals::{self, HangUp, Listener};
-use super::{intake, keys, telemetry};
+use super::{ENGINE, intake, keys, telemetry};
 use crate::base::supervisor::Failure;
 use crate::base::{Clock, OnPanic, SystemClock, with_causes};
 use crate::event::Level;
 use crate::ui;
-
-/// What it is called where a failure is told.
-const PART: &str = "engine";
 
 #[derive(Debug, thiserror::Error)]
 pub enum ScreenError {
@@ -55,15 +52,15 @@ pub fn run(settings: &Settings, options: ui::Options, reread: &Reread) -> Result
     let engine = {
         let (settings, stop, reread) = (settings.clone(), stop.clone(), reread.clone());
         let supervisor = supervisor.clone();
+        let of_the_engine = supervisor.clone();
         let ends_the_screen = stop.clone().drop_guard();
         let body = move || {
             telemetry::to_file(&settings.log_level, &settings.directories.log);
-            let runtime = super::runtime();
-            let drained = runtime.block_on(work(&settings, desk, &reread, stop, clock));
-            super::end(runtime, !drained);
+            let work = work(&settings, desk, &reread, stop, clock);
+            super::block_on(&of_the_engine, work, |drained| !drained);
         };
         let watched = move || {
-            let _ = supervisor.guard(PART, OnPanic::End, body);
+            let _ = supervisor.guard(ENGINE, OnPanic::End, body);
             // A screen without an engine would show what is over.
             if supervisor.fatal().is_some() {
                 drop(ends_the_screen);

@@ -82,17 +82,21 @@ async fn hear(listener: &Listener, stops: &Mutex<Stops>) -> std::io::Result<()> 
         }
         let meaning = stops.lock().unwrap_or_else(PoisonError::into_inner).add(Instant::now());
         match meaning {
-            Meaning::Stop => {
-                // Beside, so that a second signal is heard while nobody takes commands.
-                let commands = commands.clone();
-                drop(tokio::spawn(async move { commands.send(Command::Stop).await }));
-            }
+            // Beside, so that a second signal is heard while nobody takes commands.
+            Meaning::Stop => drop(tokio::spawn(ask_to_stop(commands.clone(), at_once.clone()))),
             Meaning::TheSame => {}
             Meaning::AtOnce => {
                 at_once.cancel();
                 return Ok(());
             }
         }
+    }
+}
+
+/// Where nobody will ever take a command (beside a screen whose engine could not start), there is nothing to wait for.
+async fn ask_to_stop(commands: mpsc::Sender<Command>, at_once: CancellationToken) {
+    if commands.send(Command::Stop).await.is_err() {
+        at_once.cancel();
     }
 }
 
@@ -135,6 +139,19 @@ impl Stops {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn the_first_signal_ends_what_has_no_engine() {
+        let (commands, orders) = mpsc::channel(1);
+        let at_once = CancellationToken::new();
+        ask_to_stop(commands.clone(), at_once.clone()).await;
+        assert!(!at_once.is_cancelled(), "an engine obeys");
+        // Nor does a signal that came before the engine could not start.
+        let waiting = tokio::spawn(ask_to_stop(commands.clone(), at_once.clone()));
+        drop(orders);
+        waiting.await.unwrap();
+        assert!(at_once.is_cancelled());
+    }
 
     #[test]
     fn a_second_signal_counts_only_a_second_later() {

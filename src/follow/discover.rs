@@ -101,9 +101,10 @@ impl Sight {
     }
 }
 
-/// The same file reached twice counts once, for the first source that means it.
-pub fn look(sources: &[Arc<SourceConfig>], own: &Own) -> Sight {
-    let mut sight = Sight { own: own.places(), ..Sight::default() };
+/// The same file reached twice counts once, for the first source that means it. `before`: what of ours the last look
+/// found.
+pub fn look(sources: &[Arc<SourceConfig>], own: &Own, before: &OwnPlaces) -> Sight {
+    let mut sight = Sight { own: own.places(before), ..Sight::default() };
     for (index, source) in sources.iter().enumerate() {
         let keeps_own = own.except.as_ref().is_some_and(|except| source.paths.contains(except));
         let reader = (!keeps_own).then_some(&source.name);
@@ -344,9 +345,13 @@ impl Walk<'_> {
     }
 
     fn add(&mut self, path: PathBuf, place: Place, link: bool) {
-        if let Some(source) = self.reader
-            && let Some(owned) = self.sight.own.owner(&path, place, link)
-        {
+        let owned =
+            match self.reader.map(|source| (source, self.sight.own.owner(&path, place, link))) {
+                Some((_, Err(error))) => return self.could_not_look(path, error),
+                Some((source, Ok(owned))) => owned.map(|owned| (source, owned)),
+                None => None,
+            };
+        if let Some((source, owned)) = owned {
             if !self.sight.problems.iter().any(|problem| problem.is_own(&owned)) {
                 self.sight.problems.push(Problem::Own(owned, source.clone()));
             }

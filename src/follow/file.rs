@@ -192,11 +192,6 @@ impl FileHandle {
         }
     }
 
-    /// Bytes seen so far, without copying the other facts.
-    pub fn size(&self) -> u64 {
-        self.known().facts.size
-    }
-
     pub(in crate::follow) fn known(&self) -> MutexGuard<'_, Arc<Known>> {
         self.known.lock().expect("no holder of the facts panics")
     }

@@ -5,13 +5,15 @@ use std::sync::Arc;
 
 use super::SourceConfig;
 use super::discover::{self, Problem};
-use super::own::Own;
+use super::own::{Own, OwnPlaces};
 
 /// What of ours these sources mean, with the name of the source: those files that are there, and outputs that may come.
 pub fn meant(sources: &[SourceConfig], own: &Own) -> Vec<(PathBuf, Arc<str>)> {
     let sources: Vec<Arc<SourceConfig>> = sources.iter().cloned().map(Arc::new).collect();
-    let there =
-        discover::look(&sources, own).problems.into_iter().filter_map(|problem| match problem {
+    let there = discover::look(&sources, own, &OwnPlaces::default())
+        .problems
+        .into_iter()
+        .filter_map(|problem| match problem {
             Problem::Own(path, source) => Some((path, source)),
             _ => None,
         });

@@ -44,6 +44,8 @@ pub(in crate::follow) struct OwnPlaces {
     /// Files, and what is said of each.
     files: HashMap<Place, PathBuf>,
     named: HashMap<(Place, OsString), PathBuf>,
+    /// Where each path of ours was: what does not answer at the next look is still there.
+    at: HashMap<PathBuf, Place>,
     /// What is known of the folders of this look.
     looked_at: HashMap<PathBuf, Folder>,
 }
@@ -56,9 +58,27 @@ struct Folder {
 }
 
 impl Own {
-    pub(in crate::follow) fn places(&self) -> OwnPlaces {
+    /// `before`: what the look before this one found.
+    pub(in crate::follow) fn places(&self, before: &OwnPlaces) -> OwnPlaces {
+        self.places_by(before, |path| guarded::metadata(path).map(|found| Place::of(&found)))
+    }
+
+    fn places_by(
+        &self,
+        before: &OwnPlaces,
+        look: impl Fn(&Path) -> io::Result<Place>,
+    ) -> OwnPlaces {
         let mut places = OwnPlaces::default();
-        let at = |path: &Path| guarded::metadata(path).ok().map(|found| Place::of(&found));
+        let mut known = HashMap::new();
+        let mut at = |path: &Path| {
+            let place = match look(path) {
+                Ok(place) => place,
+                Err(error) if guarded::is_stuck(&error) => *before.at.get(path)?,
+                Err(_) => return None,
+            };
+            known.insert(path.to_owned(), place);
+            Some(place)
+        };
         for (folders, found) in
             [(&self.folders, &mut places.folders), (&self.flat_folders, &mut places.flat_folders)]
         {
@@ -79,27 +99,29 @@ impl Own {
         if let Some(place) = standard_output().filter(|_| self.standard_output) {
             places.files.insert(place, STANDARD_OUTPUT.into());
         }
+        places.at = known;
         places
     }
 }
 
 impl OwnPlaces {
-    /// What of ours this is; `None` where it is not. `link`: the path is one.
+    /// What of ours this is; `None` where it is not. `link`: the path is one. Refused where its mount does not answer:
+    /// it may be ours.
     pub(in crate::follow) fn owner(
         &mut self,
         path: &Path,
         place: Place,
         link: bool,
-    ) -> Option<PathBuf> {
+    ) -> io::Result<Option<PathBuf>> {
         if let Some(file) = self.files.get(&place) {
-            return Some(file.clone());
+            return Ok(Some(file.clone()));
         }
-        let real = if link { guarded::canonicalize(path).ok() } else { None };
+        let real = if link { known(guarded::canonicalize(path))? } else { None };
         let path = real.as_deref().unwrap_or(path);
-        let folder = self.folder(folder_of(path));
+        let folder = self.folder(folder_of(path))?;
         let name = path.file_name().unwrap_or_default().to_owned();
         let named = || self.named.get(&(folder.place?, name)).cloned();
-        folder.of.or_else(named)
+        Ok(folder.of.or_else(named))
     }
 
     /// Files that are there now.
@@ -107,24 +129,39 @@ impl OwnPlaces {
         self.files.keys().copied()
     }
 
-    fn folder(&mut self, path: &Path) -> Folder {
+    fn folder(&mut self, path: &Path) -> io::Result<Folder> {
         if let Some(known) = self.looked_at.get(path) {
-            return known.clone();
+            return Ok(known.clone());
         }
-        let place = guarded::metadata(path).ok().map(|found| Place::of(&found));
-        let flat = place.and_then(|place| self.flat_folders.get(&place)).cloned();
-        let folder = Folder { place, of: flat.or_else(|| self.above(path)) };
+        let place = known(guarded::metadata(path))?.map(|found| Place::of(&found));
+        let of = match place.and_then(|place| self.flat_folders.get(&place)) {
+            Some(flat) => Some(flat.clone()),
+            None => self.above(path)?,
+        };
+        let folder = Folder { place, of };
         self.looked_at.insert(path.to_owned(), folder.clone());
-        folder
+        Ok(folder)
     }
 
     /// The folder of ours in which it lies, however deep.
-    fn above(&self, path: &Path) -> Option<PathBuf> {
-        let real = guarded::canonicalize(path).ok()?;
-        real.ancestors().find_map(|folder| {
-            let place = Place::of(&guarded::metadata(folder).ok()?);
-            self.folders.get(&place).cloned()
-        })
+    fn above(&self, path: &Path) -> io::Result<Option<PathBuf>> {
+        let Some(real) = known(guarded::canonicalize(path))? else { return Ok(None) };
+        for folder in real.ancestors() {
+            let place = known(guarded::metadata(folder))?.map(|found| Place::of(&found));
+            if let Some(of) = place.and_then(|place| self.folders.get(&place)) {
+                return Ok(Some(of.clone()));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// What is absent or closed to us is known to be so; what does not answer is not known.
+fn known<T>(found: io::Result<T>) -> io::Result<Option<T>> {
+    match found {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if guarded::is_stuck(&error) => Err(error),
+        Err(_) => Ok(None),
     }
 }
 
@@ -137,4 +174,32 @@ fn standard_output() -> Option<Place> {
     let found = fstat(io::stdout().as_fd()).ok()?;
     let is_file = FileType::from_raw_mode(found.st_mode) == FileType::RegularFile;
     is_file.then_some(Place { device: found.st_dev, inode: found.st_ino })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_output_on_a_mount_that_does_not_answer_stays_ours() {
+        let own = Own {
+            folders: vec!["/mnt/archive".into()],
+            outputs: vec!["/mnt/out.log".into()],
+            ..Own::default()
+        };
+        let place = |path: &Path| Place { device: 9, inode: path.as_os_str().len() as u64 };
+        let there = |path: &Path| Ok(place(path));
+        let stuck = |_: &Path| Err(io::Error::from(io::ErrorKind::TimedOut));
+        let absent = |_: &Path| Err(io::Error::from(io::ErrorKind::NotFound));
+        let mut places = own.places_by(&OwnPlaces::default(), there);
+        for _ in 0..2 {
+            let owner = places.owner(Path::new("/else/a.log"), place(&own.outputs[0]), false);
+            assert_eq!(owner.unwrap(), Some(own.outputs[0].clone()));
+            let folder = (place(Path::new("/mnt")), "out.log".into());
+            assert!(places.named.contains_key(&folder) && places.folders.len() == 1);
+            places = own.places_by(&places, stuck);
+        }
+        let places = own.places_by(&places, absent);
+        assert_eq!((places.files.len(), places.folders.len(), places.named.len()), (0, 0, 0));
+    }
 }

@@ -47,7 +47,7 @@ impl Follower {
     fn scan_with(&mut self, stamps: Stamps) {
         let (began, time) = (self.now(), self.shared.clock.now());
         let own = self.shared.own();
-        let mut sight = discover::look(&self.sources, &own);
+        let mut sight = discover::look(&self.sources, &own, &self.seen.own);
         for id in sight.own.files().filter_map(|place| self.catalog.at(place)).collect::<Vec<_>>() {
             // It became an output since it was found.
             self.let_go(id);
@@ -198,7 +198,7 @@ impl Follower {
         let metadata = file.metadata()?;
         let place = Place::of(&metadata);
         // What a source names was looked at when it was found.
-        if origin != Origin::Path && self.seen.own.owner(path, place, false).is_some() {
+        if origin != Origin::Path && self.seen.own.owner(path, place, false)?.is_some() {
             return Err(io::ErrorKind::NotFound.into());
         }
         let id = self.shared.next_id();

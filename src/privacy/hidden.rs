@@ -78,6 +78,13 @@ impl<'e> Hidden<'e> {
         self.stand(found).tag.as_deref().filter(|_| found.tagged)
     }
 
+    /// Behind the last token in `text`; 0 where there is none.
+    pub fn behind_tokens(&self, text: &str) -> usize {
+        let tokens = self.stands.iter().filter(|it| matches!(it.treatment, Treatment::Seal(_)));
+        let behind = |token: &Stand<'_>| Some(text.rfind(&token.text)? + token.text.len());
+        tokens.filter_map(behind).max().unwrap_or(0)
+    }
+
     pub fn note_field(&mut self, field: usize, found: Found) {
         self.stands[found.at].fields += 1;
         self.fields.push((field, found));

@@ -9,6 +9,7 @@
 pub mod address;
 pub mod audit;
 mod code;
+mod cut_off;
 mod derive;
 pub mod disclosure;
 mod document;

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use super::cut_off;
 use super::nested::Settled;
 use super::read::Document;
 use super::seals::Seals;
@@ -79,8 +80,20 @@ fn under<'a>(
         outgoing.seal_whole(seals, String::from_utf8_lossy(event.text()))?;
         return Ok(outgoing);
     }
-    outgoing.seal(Seals::new(policy, sealer, &event.batch.path, outgoing.day))?;
+    let cut = !policy.patterns().is_empty() && is_cut_off(&event, outgoing.message.as_deref());
+    outgoing.seal(Seals::new(policy, sealer, &event.batch.path, outgoing.day), cut)?;
     Ok(outgoing)
+}
+
+/// The end of the message is the end of the record, and more of its last word may be missing than no pattern knows.
+fn is_cut_off(event: &Event<'_>, message: Option<&str>) -> bool {
+    let flags = event.record.flags;
+    if !flags.contains(Flags::TRUNCATED) && !flags.contains(Flags::PARTIAL) {
+        return false;
+    }
+    let text = String::from_utf8_lossy(event.text());
+    let word = &text[cut_off::last_word(&text)..];
+    !word.is_empty() && message.is_some_and(|message| message.ends_with(word))
 }
 
 /// Nothing is hidden yet.

@@ -2,21 +2,20 @@
 
 use std::borrow::Cow;
 
+use super::cut_off;
 use super::hidden::{Hidden, Sealed};
 use super::nested::{self, Pass};
 use super::policy::{Pattern, Treatment};
 use super::quoted::seal_in;
-use super::seals::Seals;
+use super::seals::{MESSAGE, Seals};
 use super::tag::tag_name;
 use super::words::Words;
 use super::{KeyError, Outgoing, Policy};
 use crate::event::Value;
 
-/// Under this name a text is sealed as a whole.
-const MESSAGE: &str = "message";
-
 impl<'a> Outgoing<'a> {
-    pub(super) fn seal<'e>(&mut self, mut seals: Seals<'e>) -> Result<(), KeyError>
+    /// `cut`: the message, and so the record, may end inside a value that a pattern would find.
+    pub(super) fn seal<'e>(&mut self, mut seals: Seals<'e>, cut: bool) -> Result<(), KeyError>
     where
         'a: 'e,
     {
@@ -26,6 +25,10 @@ impl<'a> Outgoing<'a> {
         seals.tag_new_values_only();
         if let Some(text) = &mut self.original {
             seal_in_place(text, &mut seals, policy.patterns());
+        }
+        if cut {
+            let texts = [&mut self.message, &mut self.original];
+            texts.into_iter().flatten().for_each(|text| cut_off::seal_end(text, &mut seals));
         }
         self.unprotected = seals.unprotected();
         let hidden = seals.finish()?;

@@ -11,6 +11,9 @@ use super::words::{Words, is_short};
 use super::{KeyError, Month, Policy, SEALED, Sealer};
 use crate::base::json::{Token, Tokens};
 
+/// Under this name a text is sealed as a whole.
+pub(super) const MESSAGE: &str = "message";
+
 /// Bytes that the token of a short value takes, and a tag.
 const TOKEN_ROOM: usize = 128;
 const TAG_ROOM: usize = 32;
@@ -127,6 +130,16 @@ impl<'e> Seals<'e> {
         // It is no value that somebody asks for.
         let stand = Stand { value: None, treatment, text, tag: None, fields: 0 };
         Found { at: self.hidden.add(stand), tagged: false }
+    }
+
+    /// A piece of a text that may be a part of a value: it is looked for nowhere else, and nobody asks for it.
+    pub(super) fn piece(&mut self, text: &str) -> String {
+        self.stand(Treatment::Seal(MESSAGE), text).0
+    }
+
+    /// Behind the last token in `text`.
+    pub(super) fn behind_tokens(&self, text: &str) -> usize {
+        self.hidden.behind_tokens(text)
     }
 
     /// What stands for it, and its tag.

@@ -18,6 +18,7 @@ mod ledger;
 mod letters;
 mod looked;
 mod order;
+mod owed;
 mod prefix;
 mod report;
 mod rounds;
@@ -166,7 +167,7 @@ impl Worker {
             limits,
             stage: Stage::New,
             source: Source::new(config.queue.changes(), filler),
-            tracks: Tracks::new(lanes.row().into(), earlier),
+            tracks: Tracks::new(lanes.row().into(), earlier, lanes.share()),
             transit: Transit::new(SizeLimit::new(largest)),
             tasks: JoinSet::new(),
             trouble: Trouble::new(seed_of(&config.name)),

@@ -1,5 +1,6 @@
 //! How an engine ends: told to stop, or because nothing more will come.
 
+use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use super::Engine;
@@ -11,6 +12,11 @@ use crate::sink::stdout::READER_GONE;
 
 /// A sink drains for ten seconds and commits; behind that its disk or its server hangs, and nobody waits any more.
 const LONGEST_END: Duration = Duration::from_secs(60);
+
+/// What takes longer at the end is said.
+const LONGEST_SILENCE: Duration = Duration::from_secs(2);
+const WAITS_FOR_RULES: &str = "stopping: everything is delivered; waits until the alert rules have read what came last, \
+    which takes up to half a minute where files are read slowly; a signal ends it at once";
 
 /// So often the end of the input is looked for where nothing is told.
 const LOOK: Duration = Duration::from_secs(1);
@@ -105,9 +111,15 @@ impl Engine {
     async fn wait_for_rules(&mut self) {
         let ended = self.maker.log.supervisor().ended().clone();
         self.alerts.finish.cancel();
+        let mut silent = pin!(tokio::time::sleep(LONGEST_SILENCE));
+        let mut told = false;
         loop {
             tokio::select! {
                 () = self.alerts.ended() => return,
+                () = &mut silent, if !told => {
+                    told = true;
+                    self.maker.notices.add(Level::Info, WAITS_FOR_RULES.to_owned());
+                }
                 () = ended.cancelled() => return,
                 command = self.orders.recv() => {
                     if matches!(command, None | Some(Command::Stop)) {

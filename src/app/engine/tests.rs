@@ -294,6 +294,8 @@ async fn a_stop_of_once_waits_for_no_rules() {
             let drains = || status.borrow().engine == EngineState::Draining;
             eventually("every sink is through", drains).await;
             assert!(!running.is_finished(), "it waits for the rules");
+            let said = || status.borrow().notices.iter().any(|it| it.text.contains("alert rules"));
+            eventually("it says what it waits for", said).await;
         }
         end(&commands, running).await;
     }

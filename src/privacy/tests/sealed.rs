@@ -355,3 +355,48 @@ fn what_begins_inside_a_line_leaves_as_one_token() {
     let clear = super::document(&nothing, &batch);
     assert_eq!(clear["user"], "ann");
 }
+
+#[test]
+fn a_value_that_is_cut_in_half_does_not_leave_where_a_pattern_would_have_found_it_whole() {
+    let keys = Keys::new();
+    let regex = regex::Regex::new(r"\b\d{8}\b").unwrap();
+    let patterns = vec![Pattern::new("client_id", regex).unwrap()];
+    let policy = keys.policy().with_patterns(patterns);
+    // What is no whole object is its message.
+    let of_text = |text: &str, flag: Flags| {
+        let mut batch = of_april(text);
+        batch.decode = crate::format::list::by_name("json", b"").unwrap();
+        batch.records[0].flags.insert(flag);
+        batch
+    };
+    for flag in [Flags::TRUNCATED, Flags::PARTIAL] {
+        let cut = |text: &str| document(&policy, &of_text(text, flag));
+        for (text, rest, piece) in [
+            ("no money for 1234", "no money for ", "1234"),
+            ("no money for (1234", "no money for ", "(1234"),
+            ("1234", "", "1234"),
+            (r#"{"message":"no money for 1234"#, r#"{"message":"no money for "#, "1234"),
+        ] {
+            let document = cut(text);
+            for field in [&document["message"], &document["event"]["original"]] {
+                let sealed = field.as_str().unwrap();
+                let token = sealed.strip_prefix(rest).unwrap_or_else(|| panic!("{sealed}"));
+                assert_eq!(keys.open(&token.into()), piece);
+            }
+        }
+        // Whole, it has its tag; nothing of a word that had ended is missing.
+        let document = cut("no money for 12345678");
+        assert!(document["client_id_tag"].is_string(), "{document}");
+        let token = document["message"].as_str().unwrap().strip_prefix("no money for ").unwrap();
+        assert_eq!(keys.open(&token.into()), "12345678");
+        assert_eq!(cut("no money ")["event"]["original"], "no money ");
+    }
+    let text = "no money for 1234";
+    let whole = document(&policy, &of_text(text, Flags::default()));
+    assert_eq!(whole["message"], text);
+    let no_pattern = document(&keys.policy(), &of_text(text, Flags::PARTIAL));
+    assert_eq!(no_pattern["message"], text);
+    // An object that is whole is not cut.
+    let object = document(&policy, &of_text(r#"{"message":"1234","n":5}"#, Flags::PARTIAL));
+    assert_eq!((&object["message"], &object["n"]), (&"1234".into(), &5.into()));
+}

@@ -15,6 +15,13 @@ pub(super) struct Place {
     pub end: u64,
 }
 
+impl Place {
+    /// `next` begins where it ends.
+    pub(super) fn touches(&self, next: Place) -> bool {
+        self.track == next.track && self.end == next.start
+    }
+}
+
 /// What one delivery carries.
 #[derive(Debug, Default)]
 pub(super) struct Bulk {

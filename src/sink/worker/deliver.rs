@@ -4,6 +4,7 @@ use super::bulk::Bulk;
 use super::fill::{Filled, Filler, Room};
 use super::finish::Finish;
 use super::ledger::Fate;
+use super::tend::leave;
 use super::{Stage, Worker};
 
 impl Worker {
@@ -74,11 +75,15 @@ impl Worker {
         for (track, source) in filled.sources {
             self.tracks.name_source(track, source);
         }
-        let skipped = filled.skipped.into_iter().map(|place| (place, Fate::Filtered));
-        let lost = filled.lost.into_iter().map(|place| (place, Fate::Lost));
-        let elsewhere = filled.elsewhere.into_iter().map(|place| (place, Fate::Elsewhere));
-        for (place, fate) in skipped.chain(lost).chain(elsewhere) {
-            self.tracks.complete(place, fate);
+        for place in filled.skipped {
+            self.tracks.complete(place, Fate::Filtered);
+        }
+        for (place, taker) in filled.elsewhere {
+            leave(&mut self.tracks, &self.lanes.owed, place, &taker);
+        }
+        // Last: of what is lost, that counts which nobody else has.
+        for place in filled.lost {
+            self.tracks.complete(place, Fate::Lost);
         }
         for (track, read) in &filled.reached {
             self.tracks.follow(*track, read);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::WorkerConfig;
 use super::bulk::{Bulk, Place};
 use super::filter::Filter;
-use super::lanes::Targets;
+use super::lanes::{Taker, Targets};
 use super::prefix::Prefix;
 use crate::base::{sanitize, with_causes};
 use crate::event::{Batch, GenerationId, SourceName};
@@ -48,8 +48,8 @@ pub(super) struct Filled {
     pub skipped_events: u64,
     /// Values that were too short to be looked for elsewhere.
     pub unprotected: u64,
-    /// Events of a target that is not ours: another worker takes them.
-    pub elsewhere: Vec<Place>,
+    /// Events of a target that is not ours, and who takes them.
+    pub elsewhere: Vec<(Place, Taker)>,
     /// Destroyed before they were read.
     pub lost: Vec<Place>,
     pub errors: Vec<std::io::Error>,
@@ -166,7 +166,10 @@ impl Filler {
                 filled.skipped_events += 1;
                 join(&mut filled.skipped, place);
             }
-            Taken::Elsewhere => join(&mut filled.elsewhere, place),
+            Taken::Elsewhere(ref taker) => match filled.elsewhere.last_mut() {
+                Some((last, of)) if of == taker && last.touches(place) => last.end = place.end,
+                _ => filled.elsewhere.push((place, taker.clone())),
+            },
             Taken::Added { day } => filled.add(place, day, batch),
             Taken::Before | Taken::NoRoom => {}
         }
@@ -188,14 +191,16 @@ impl Filler {
         let before = body.len();
         let event = protect(&self.policy, batch.event(index))?;
         self.sink.encode(&event, body);
-        let taken = match body.len() {
-            length if length == before => Taken::Filtered,
-            _ if !self.targets.have(&*self.sink, &body[before..]) => Taken::Elsewhere,
-            length if before > 0 && length > room.bytes => Taken::NoRoom,
-            _ => {
+        let length = body.len();
+        let taker = || self.targets.taker(&*self.sink, &body[before..]);
+        let taken = match (length > before).then(taker) {
+            None => Taken::Filtered,
+            Some(Taker::Us) if before > 0 && length > room.bytes => Taken::NoRoom,
+            Some(Taker::Us) => {
                 filled.unprotected += u64::from(event.unprotected());
                 return Ok(Taken::Added { day: event.day() });
             }
+            Some(other) => Taken::Elsewhere(other),
         };
         body.truncate(before);
         Ok(taken)
@@ -219,7 +224,7 @@ enum Taken {
     },
     /// Or without a wire form.
     Filtered,
-    Elsewhere,
+    Elsewhere(Taker),
     NoRoom,
 }
 
@@ -235,7 +240,7 @@ impl Filled {
 /// Neighbours become one.
 fn join(places: &mut Vec<Place>, place: Place) {
     match places.last_mut() {
-        Some(last) if last.track == place.track && last.end == place.start => last.end = place.end,
+        Some(last) if last.touches(place) => last.end = place.end,
         _ => places.push(place),
     }
 }

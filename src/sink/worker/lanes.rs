@@ -21,6 +21,7 @@ use super::WorkerHandle;
 use super::fence::{Fence, Left};
 use super::ledger::Ledger;
 use super::order::Order;
+use super::owed::{Owed, Share};
 use super::prefix::Prefix;
 use crate::event::status::{LineState, SinkStatus};
 use crate::event::{Cursor, GenerationId};
@@ -31,6 +32,17 @@ pub(super) const MAIN: &str = "*";
 /// How long the main worker waits for a lane that is near.
 const MEETING: Duration = Duration::from_secs(2);
 
+/// Who takes an item.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Taker {
+    /// The worker that asks.
+    Us,
+    /// The lane of this target, which is one of ours.
+    Lane(Arc<str>),
+    /// The main worker, or another of its lanes.
+    Other,
+}
+
 /// Whose events a worker takes.
 #[derive(Clone, Debug)]
 pub(super) enum Targets {
@@ -39,14 +51,16 @@ pub(super) enum Targets {
 }
 
 impl Targets {
-    pub(super) fn have(&self, sink: &dyn Sink, item: &[u8]) -> bool {
+    pub(super) fn taker(&self, sink: &dyn Sink, item: &[u8]) -> Taker {
         match self {
-            Targets::AllBut(none) if none.is_empty() => true,
+            Targets::AllBut(none) if none.is_empty() => Taker::Us,
             Targets::AllBut(parked) => {
                 let target = sink.target(item);
-                !parked.iter().any(|name| **name == *target)
+                let lane = parked.iter().find(|name| ***name == *target);
+                lane.map_or(Taker::Us, |lane| Taker::Lane(lane.clone()))
             }
-            Targets::Only(name) => sink.target(item) == &**name,
+            Targets::Only(name) if sink.target(item) == &**name => Taker::Us,
+            Targets::Only(_) => Taker::Other,
         }
     }
 }
@@ -63,6 +77,8 @@ pub(super) struct Birth {
     pub earlier: HashMap<GenerationId, u64>,
     /// Of the main worker.
     pub fence: Arc<Fence>,
+    /// What the main worker leaves to its lanes.
+    pub owed: Arc<Owed>,
 }
 
 /// A lane at work.
@@ -106,6 +122,8 @@ pub(super) struct Lanes {
     /// Of the worker of a lane.
     pub birth: Option<Birth>,
     pub fence: Arc<Fence>,
+    /// What is left to each of them.
+    pub owed: Arc<Owed>,
     pub parked: Vec<Parked>,
     /// It becomes a lane as soon as nothing is under way.
     pub wanted: Option<Arc<str>>,
@@ -123,6 +141,7 @@ impl Lanes {
         Lanes {
             birth,
             fence: Fence::new(),
+            owed: Arc::default(),
             parked: Vec::new(),
             wanted: None,
             meeting: None,
@@ -141,8 +160,20 @@ impl Lanes {
     pub(super) fn targets(&self) -> Targets {
         match &self.birth {
             Some(birth) => Targets::Only(birth.target.clone()),
-            None => Targets::AllBut(self.parked.iter().map(|lane| lane.target.clone()).collect()),
+            None => self.targets_without(None),
         }
+    }
+
+    /// Those of the main worker, `also` without the target that becomes a lane.
+    pub(super) fn targets_without(&self, also: Option<Arc<str>>) -> Targets {
+        let parked = self.parked.iter().map(|lane| lane.target.clone());
+        Targets::AllBut(parked.chain(also).collect())
+    }
+
+    /// Of the worker of a lane: what was left to it.
+    pub(super) fn share(&self) -> Option<Share> {
+        let birth = self.birth.as_ref()?;
+        Some(Share { target: birth.target.clone(), owed: birth.owed.clone() })
     }
 
     /// Nothing new may begin: a lane is about to.

@@ -26,7 +26,7 @@ pub(super) struct Ledger {
     pub dead_letters: u64,
     pub lost: u64,
     pub elsewhere: u64,
-    /// Of the confirmed and the dead letters: what an earlier run had left to a lane. No track of the main
+    /// Of the confirmed, the dead letters and the lost: what an earlier run had left to a lane. No track of the main
     /// worker has seen it.
     pub earlier: u64,
     /// Of what an earlier run had left: not looked through yet. Events of other targets are among it.
@@ -44,7 +44,7 @@ impl Ledger {
             Fate::Elsewhere => &mut self.elsewhere,
         };
         *count += bytes;
-        if earlier && matches!(fate, Fate::Confirmed | Fate::DeadLetter) {
+        if earlier && matches!(fate, Fate::Confirmed | Fate::DeadLetter | Fate::Lost) {
             self.earlier += bytes;
         }
     }
@@ -72,16 +72,21 @@ impl Ledger {
             .saturating_sub(counted.saturating_sub(done));
     }
 
-    /// What another worker did of what this one left to it.
-    pub(super) fn take_over(&mut self, other: &Ledger) {
-        let done = other.confirmed + other.dead_letters - other.earlier;
-        self.elsewhere = self.elsewhere.saturating_sub(done);
-        // A destroyed stretch held events of other targets too.
-        let lost = other.lost.min(self.elsewhere);
+    /// What was left to another worker and is gone.
+    pub(super) fn lose_left(&mut self, bytes: u64) {
+        let lost = bytes.min(self.elsewhere);
         self.elsewhere -= lost;
         self.lost += lost;
+    }
+
+    /// What another worker did of what this one left to it.
+    pub(super) fn take_over(&mut self, other: &Ledger) {
+        let done = other.confirmed + other.dead_letters + other.lost - other.earlier;
+        debug_assert!(done <= self.elsewhere, "{other:?} of {self:?}");
+        self.elsewhere = self.elsewhere.saturating_sub(done);
         self.confirmed += other.confirmed;
         self.dead_letters += other.dead_letters;
+        self.lost += other.lost;
         self.earlier += other.earlier;
         self.left += other.left;
     }

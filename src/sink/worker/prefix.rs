@@ -63,6 +63,12 @@ impl Prefix {
         self.early
     }
 
+    /// Bytes before `offset` that are not done.
+    pub(super) fn missing_before(&self, offset: u64) -> u64 {
+        let early = self.beyond.range(..offset).map(|(start, end)| offset.min(*end) - start);
+        offset.saturating_sub(self.end + early.sum::<u64>())
+    }
+
     /// Behind the last byte that is done.
     pub(super) fn reach(&self) -> u64 {
         self.beyond.last_key_value().map_or(self.end, |(_, end)| *end)
@@ -103,6 +109,8 @@ mod tests {
                 }
                 let behind = done.iter().skip(first as usize).filter(|done| **done).count();
                 prop_assert_eq!(prefix.beyond(), behind as u64);
+                let missing = done[..start as usize].iter().filter(|done| !**done).count();
+                prop_assert_eq!(prefix.missing_before(start), missing as u64);
                 let last = done.iter().rposition(|done| *done).map_or(0, |last| last + 1);
                 prop_assert_eq!(prefix.reach(), last as u64);
                 let mut last = prefix.end;

@@ -4,12 +4,14 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::bulk::Bulk;
+use super::bulk::{Bulk, Place};
 use super::fence::{Fence, Fenced, Left};
-use super::lanes::{Birth, MAIN, Parked, Targets};
+use super::lanes::{Birth, MAIN, Parked, Taker, Targets};
 use super::ledger::Fate;
 use super::order::{Base, Mode, Order};
+use super::owed::Owed;
 use super::prefix::Prefix;
+use super::tracks::Tracks;
 use super::transit::Transit;
 use super::{Worker, WorkerConfig};
 use crate::event::status::{SinkState, SinkStatus};
@@ -75,6 +77,7 @@ impl Worker {
                 done: Some(done.collect()),
                 earlier: own.clone(),
                 fence: self.lanes.fence.clone(),
+                owed: self.lanes.owed.clone(),
             };
             let mode = if self.mode.base == Base::Armed { Mode::Armed } else { Mode::Auto };
             self.start_lane(birth, mode);
@@ -137,16 +140,18 @@ impl Worker {
             self.config.store.put_cursor(&self.config.name, &row, cursor);
         }
         self.lanes.fence.raise(self.tracks.reads());
+        let targets = self.lanes.targets_without(Some(target.clone()));
         let birth = Birth {
             target,
             row,
             done: Some(self.tracks.prefixes()),
             earlier: HashMap::new(),
             fence: self.lanes.fence.clone(),
+            owed: self.lanes.owed.clone(),
         };
-        self.start_lane(birth, Mode::Auto);
-        let targets = self.lanes.targets();
+        // Before it begins: what it does is taken from what was left to it.
         self.leave_to_lanes(&targets);
+        self.start_lane(birth, Mode::Auto);
         if let Some(filler) = &mut self.source.filler {
             filler.choose(targets);
         }
@@ -163,13 +168,15 @@ impl Worker {
         let Transit { held, ready, .. } = &mut self.transit;
         let bulks = held.iter_mut().map(|held| &mut held.bulk).chain(ready.iter_mut());
         for bulk in bulks {
-            let (ours, theirs): (Vec<usize>, Vec<usize>) =
-                (0..bulk.len()).partition(|index| targets.have(&*sink, bulk.items.item(*index)));
-            if theirs.is_empty() {
-                continue;
+            let mut ours = Vec::new();
+            for index in 0..bulk.len() {
+                match targets.taker(&*sink, bulk.items.item(index)) {
+                    Taker::Us => ours.push(index),
+                    taker => leave(&mut self.tracks, &self.lanes.owed, bulk.places[index], &taker),
+                }
             }
-            for index in theirs {
-                self.tracks.complete(bulk.places[index], Fate::Elsewhere);
+            if ours.len() == bulk.len() {
+                continue;
             }
             let blocked = None;
             *bulk = Bulk { ticket: bulk.ticket, blocked, ..bulk.only(ours.into_iter()) };
@@ -255,16 +262,25 @@ impl Worker {
     /// It has delivered everything that the main worker passed.
     async fn end_lane(&mut self, index: usize) {
         let lane = self.lanes.parked.remove(index);
-        let row = lane.row.clone();
+        let (row, target) = (lane.row.clone(), lane.target.clone());
         lane.stop.cancel();
         let (status, ledger) = lane.last().await;
         self.config.store.remove_lane(&self.config.name, &row);
         self.tracks.take_over(&ledger);
+        self.tracks.lose_left(self.lanes.owed.end(&target));
         self.report.take_over(&status);
         if let Some(filler) = &mut self.source.filler {
             filler.choose(self.lanes.targets());
         }
         self.lanes.meeting = None;
+    }
+}
+
+/// The event at this place is left to whoever takes it.
+pub(super) fn leave(tracks: &mut Tracks, owed: &Owed, place: Place, taker: &Taker) {
+    let bytes = tracks.complete(place, Fate::Elsewhere);
+    if let Taker::Lane(target) = taker {
+        owed.add(target, tracks.generation(place.track), bytes);
     }
 }
 

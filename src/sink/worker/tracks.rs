@@ -11,6 +11,7 @@ use super::bulk::Place;
 use super::fill::Position;
 use super::ledger::{Fate, Ledger};
 use super::looked::Looked;
+use super::owed;
 use super::prefix::Prefix;
 use super::sums::{Mood, Share, Sums};
 use super::track::Track;
@@ -48,6 +49,8 @@ pub(super) struct Tracks {
     advanced: BTreeSet<usize>,
     /// Lane of the rows in the state.
     lane: Arc<str>,
+    /// Of a lane.
+    share: Option<owed::Share>,
     ledger: Ledger,
     /// As it was at the last commit of a sink that commits.
     durable: Ledger,
@@ -58,8 +61,13 @@ pub(super) struct Tracks {
 
 impl Tracks {
     /// `earlier`: events before these were left to this worker by an earlier run.
-    pub(super) fn new(lane: Arc<str>, earlier: HashMap<GenerationId, u64>) -> Self {
-        Tracks { lane, earlier, ..Tracks::default() }
+    /// `share`: of a lane, what was left to it.
+    pub(super) fn new(
+        lane: Arc<str>,
+        earlier: HashMap<GenerationId, u64>,
+        share: Option<owed::Share>,
+    ) -> Self {
+        Tracks { lane, earlier, share, ..Tracks::default() }
     }
 
     /// Begins again from these cursors. `own`: the sink keeps them, and what they speak of, where it says so.
@@ -270,14 +278,27 @@ impl Tracks {
         self.sums.of(mood).iter().map(|index| (*index, self.at(*index)))
     }
 
-    /// The bytes of this place are done.
-    pub(super) fn complete(&mut self, place: Place, fate: Fate) {
+    /// The bytes of this place are done. Returns how many of them were not before.
+    pub(super) fn complete(&mut self, place: Place, fate: Fate) -> u64 {
         let is_it = self.looked.as_ref().is_some_and(|looked| self.is_at(place, looked.place));
         if is_it && let Some(looked) = &mut self.looked {
             looked.fate = Some(fate);
         }
-        let bytes = self.change(place.track, |track| track.complete(place.start, place.end));
-        self.ledger.add(fate, bytes, place.start < self.at(place.track).earlier);
+        let track = self.at(place.track);
+        let earlier = track.earlier.clamp(place.start, place.end);
+        // Events of others are done where they are read.
+        let under_way = track.prefix.missing_before(place.start);
+        let old = self.change(place.track, |track| track.complete(place.start, earlier));
+        let new = self.change(place.track, |track| track.complete(earlier, place.end));
+        let ours = match (&self.share, fate) {
+            (None, _) | (_, Fate::Filtered | Fate::Elsewhere) => new,
+            (Some(share), Fate::Lost) => share.lost(self.generation(place.track), new, under_way),
+            (Some(share), _) => share.done(self.generation(place.track), new),
+        };
+        self.ledger.add(fate, old, true);
+        self.ledger.add(fate, ours, false);
+        self.ledger.add(Fate::Elsewhere, new - ours, false);
+        old + new
     }
 
     /// It was read so far.
@@ -314,6 +335,11 @@ impl Tracks {
 
     pub(super) fn take_over(&mut self, other: &Ledger) {
         self.ledger.take_over(other);
+    }
+
+    /// A lane has ended, and so much of what was left to it is gone.
+    pub(super) fn lose_left(&mut self, bytes: u64) {
+        self.ledger.lose_left(bytes);
     }
 
     pub(super) fn ledger(&self) -> &Ledger {

@@ -50,7 +50,7 @@ fn a_huge_line_is_kept_in_part_and_the_next_one_is_right() {
     bench.open();
     // NULs within a line are part of it, and those that nobody wrote cost no disk.
     file.set_len(6 + (64 << 20)).unwrap();
-    bench.until("seen", |bench| bench.log().files()[0].size() > 64 << 20);
+    bench.until("seen", |bench| bench.log().files()[0].facts().size > 64 << 20);
     assert_eq!(bench.texts(), ["first"]);
     bench.append("app.log", "\nnext\n");
     bench.until("three", |bench| bench.consumer.events.len() == 3);

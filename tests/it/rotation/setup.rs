@@ -316,7 +316,7 @@ pub fn copytruncate(bench: &Bench, from: &str, to: &str) {
 pub fn seen_by_the_follower(bench: &Bench) {
     let deadline = Instant::now() + PATIENCE;
     let whole = fs::metadata(bench.path("app.log")).unwrap().len();
-    while bench.log().files()[0].size() != whole {
+    while bench.log().files()[0].facts().size != whole {
         assert!(Instant::now() < deadline);
         std::thread::sleep(Duration::from_millis(2));
     }

@@ -311,3 +311,65 @@ async fn a_sink_that_is_to_end_waits_for_what_its_lanes_can_deliver() {
         assert_eq!(last.behind_bytes == 0, opens, "{last:?}");
     }
 }
+
+/// Bytes of the lines of these colours.
+fn bytes_of(colours: &[&str], numbers: std::ops::Range<u32>) -> u64 {
+    let colour = |number: u32| ["red", "green", "blue"][number as usize % 3];
+    let lines = numbers.filter(|number| colours.contains(&colour(*number)));
+    lines.map(|number| format!("{} line {number}\n", colour(number)).len() as u64).sum()
+}
+
+/// Two targets wait beside the main worker while bytes of one file are destroyed: each byte is lost once, and only
+/// what nobody had delivered.
+#[tokio::test]
+async fn bytes_that_are_destroyed_are_lost_once_however_many_lanes_there_are() {
+    let shut: Shut = Arc::new(Mutex::new(HashSet::from(["red", "green"])));
+    let bench = Bench::new(FakeQueue::new(2), targets(&shut));
+    coloured(&bench.queue, 0, 0..30_000);
+    coloured(&bench.queue, 1, 0..30_000);
+    let running = bench.start();
+    pushed(&running, eventually("blue", || of(&bench, "blue").len() == 20_000)).await;
+    eventually("both have rows of their own", || rows(&bench).len() == 3).await;
+    let status = running.handle.status.clone();
+    let both = bytes_of(&["red", "green"], 0..30_000);
+    eventually("they wait", || status.borrow().behind_bytes == 2 * both).await;
+    running.order(Order::Pause { by: "a person".into() }).await;
+    eventually("it is paused", || matches!(running.state(), SinkState::Paused { .. })).await;
+    coloured(&bench.queue, 0, 30_000..30_300);
+    let all = bytes_of(&["red", "green", "blue"], 30_000..30_300);
+    eventually("it is seen", || status.borrow().behind_bytes == 2 * both + all).await;
+    bench.queue.destroy(0);
+    // Lanes keep bodies of some events, which are not lost.
+    eventually("it is counted", || status.borrow().bytes.lost > all).await;
+    running.order(Order::Resume).await;
+    shut.lock().unwrap().clear();
+    let came = |colour| of(&bench, colour).iter().filter(|text| text.starts_with("1:")).count();
+    let rest = || came("red") == 10_000 && came("green") == 10_000 && rows(&bench) == ["*"];
+    pushed(&running, eventually("the other file", rest)).await;
+    let delivered = |text: &String| text.starts_with("0:") && !text.contains(":blue ");
+    let saved = bench.sink.documents().into_iter().filter(delivered);
+    let saved: u64 = saved.map(|text| text.rsplit(':').next().unwrap().len() as u64 + 1).sum();
+    let last = running.stop().await.bytes;
+    assert_eq!((last.lost, last.waiting), (both + all - saved, 0), "{last:?}");
+}
+
+/// What an earlier run left to a lane holds events of others too: it counts as lost at most.
+#[tokio::test]
+async fn what_an_earlier_run_left_to_a_lane_and_is_destroyed_is_told() {
+    let shut: Shut = Arc::new(Mutex::new(HashSet::from(["red"])));
+    let bench = Bench::new(FakeQueue::new(1), targets(&shut));
+    coloured(&bench.queue, 0, 0..30_000);
+    let running = bench.start();
+    let others = || of(&bench, "green").len() + of(&bench, "blue").len() == 20_000;
+    pushed(&running, eventually("the others", others)).await;
+    eventually("a lane", || rows(&bench).len() == 2).await;
+    running.stop().await;
+    bench.queue.destroy(0);
+    let running = bench.start();
+    let status = running.handle.status.clone();
+    eventually("it is told", || status.borrow().bytes.lost > 0).await;
+    eventually("nothing waits", || rows(&bench) == ["*"]).await;
+    let last = running.stop().await.bytes;
+    assert_eq!((last.waiting, last.in_flight), (0, 0), "{last:?}");
+    assert!(last.lost >= bytes_of(&["red"], 20_000..30_000), "{last:?}");
+}

@@ -28,15 +28,26 @@ impl Tracks {
     /// What is read and not delivered is in memory, and not lost. Call it while nothing is being read. `true`: something
     /// is lost.
     pub(in crate::sink::worker) fn count_destroyed(&mut self, queue: &dyn Queue) -> bool {
-        let Suspects { all, some } = std::mem::take(&mut self.suspects);
-        let indices: Vec<usize> = match all {
-            true => self.known.values().copied().collect(),
-            false => some.iter().filter_map(|id| self.known.get(id).copied()).collect(),
-        };
+        let Suspects { all, mut some } = std::mem::take(&mut self.suspects);
+        if all {
+            some.extend(self.known.keys());
+        }
         let mut found = false;
-        for index in indices {
+        for id in some {
+            let Some(&index) = self.known.get(&id) else {
+                // It has a track when it is known what became of its file.
+                if self.doubtful.contains(&id) {
+                    self.suspects.some.insert(id);
+                }
+                continue;
+            };
             let track = self.at(index);
-            if track.outstanding() == 0 || !track.reading.is_unread() {
+            if track.outstanding() == 0 {
+                continue;
+            }
+            if !track.reading.is_unread() {
+                // In memory, and perhaps read again: judged then.
+                self.suspects.some.insert(id);
                 continue;
             }
             let Some(lost) = queue.destroyed(track.reading.cursor()) else { continue };

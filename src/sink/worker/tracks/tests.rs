@@ -93,7 +93,7 @@ impl Bench {
             clock: Arc::new(SystemClock::new()),
         };
         let earlier = (0..6).map(|number| (GenerationId(number), earlier)).collect();
-        let mut tracks = Tracks::new("*".into(), earlier);
+        let mut tracks = Tracks::new("*".into(), earlier, None);
         tracks.reset(vec![Cursor { generation: GenerationId(1), offset: 7 }], None, &config);
         let changes = queue.changes();
         Bench { queue, config, changes, tracks, under_way: Vec::new() }
