@@ -79,7 +79,7 @@ impl Notices {
         self.changed.send_modify(|count| *count += 1);
     }
 
-    fn all(&self) -> Vec<Notice> {
+    pub fn all(&self) -> Vec<Notice> {
         self.kept().iter().cloned().collect()
     }
 

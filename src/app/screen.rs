@@ -1,16 +1,19 @@
 //! The engine with a screen: the screen draws at once on the calling thread, the engine starts beside it.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::board::Notices;
 use super::engine::{Desk, Engine, Ownership, Reread};
 use super::settings::{Color, Settings};
 use super::signals::{self, HangUp, Listener};
 use super::{ENGINE, intake, keys, telemetry};
 use crate::base::supervisor::Failure;
 use crate::base::{Clock, OnPanic, SystemClock, with_causes};
-use crate::event::Level;
+use crate::event::status::EngineState;
+use crate::event::{Level, Status};
 use crate::ui;
 
 #[derive(Debug, thiserror::Error)]
@@ -20,6 +23,9 @@ pub enum ScreenError {
     /// A part of the engine failed that cannot be run again.
     #[error("{0}")]
     Broken(Failure),
+    /// The screen showed files, and no engine was beside it; why.
+    #[error("nothing was shipped, and no rule was judged: {0}")]
+    NotStarted(String),
 }
 
 /// How the screen looks: as the environment says, and the settings after it.
@@ -49,14 +55,16 @@ pub fn run(settings: &Settings, options: ui::Options, reread: &Reread) -> Result
         options,
         stop: stop.clone(),
     };
+    let not_started = Arc::new(OnceLock::new());
     let engine = {
+        let not_started = not_started.clone();
         let (settings, stop, reread) = (settings.clone(), stop.clone(), reread.clone());
         let supervisor = supervisor.clone();
         let of_the_engine = supervisor.clone();
         let ends_the_screen = stop.clone().drop_guard();
         let body = move || {
             telemetry::to_file(&settings.log_level, &settings.directories.log);
-            let work = work(&settings, desk, &reread, stop, clock);
+            let work = work(&settings, desk, &reread, &not_started, stop, clock);
             super::block_on(&of_the_engine, work, |drained| !drained);
         };
         let watched = move || {
@@ -76,22 +84,25 @@ pub fn run(settings: &Settings, options: ui::Options, reread: &Reread) -> Result
     let _ = engine.join();
     intake::remove_what_was_shown(settings);
     drawn.map_err(ScreenError::Screen)?;
-    match supervisor.fatal() {
-        None => Ok(()),
-        Some(failure) => Err(ScreenError::Broken(failure.clone())),
+    match (supervisor.fatal(), not_started.get()) {
+        (Some(failure), _) => Err(ScreenError::Broken(failure.clone())),
+        (None, Some(reason)) => Err(ScreenError::NotStarted(reason.clone())),
+        (None, None) => Ok(()),
     }
 }
 
-/// A state that cannot be used is no reason to show nothing. `false`: a second signal, not drained.
+/// An engine that cannot start is no reason to show nothing: it says so in `not_started`. `false`: a second signal, not
+/// drained.
 async fn work(
     settings: &Settings,
     desk: Desk,
     reread: &Reread,
+    not_started: &OnceLock<String>,
     stop: CancellationToken,
     clock: Arc<dyn Clock>,
 ) -> bool {
     let notices = desk.notices.clone();
-    let commands = desk.commands.clone();
+    let (commands, status) = (desk.commands.clone(), desk.status.clone());
     let at_once = CancellationToken::new();
     let finished = CancellationToken::new();
     let listener = Listener {
@@ -107,7 +118,10 @@ async fn work(
         {
             Ok(engine) => engine,
             Err(error) => {
-                notices.add(Level::Error, with_causes(&error));
+                let reason = not_started.get_or_init(|| with_causes(&error));
+                let told = "nothing is shipped, and no rule is judged; correct it and start again";
+                notices.add(Level::Error, format!("{reason}; {told}"));
+                show_that_it_only_looks_on(&status, reason, &notices);
                 stop.cancelled().await;
                 return;
             }
@@ -129,4 +143,15 @@ async fn work(
     finished.cancel();
     let _ = signals.await;
     drained
+}
+
+/// No board publishes what there is to tell where no engine runs.
+fn show_that_it_only_looks_on(
+    status: &watch::Sender<Arc<Status>>,
+    reason: &str,
+    notices: &Notices,
+) {
+    let engine = EngineState::ViewOnly { reason: reason.to_owned() };
+    let status_of = |old: &Status| Status { engine, notices: notices.all(), ..old.clone() };
+    status.send_modify(|status| *status = Arc::new(status_of(status)));
 }

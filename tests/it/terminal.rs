@@ -282,6 +282,30 @@ fn s44_one_engine_a_state_but_a_screen_always_opens() {
 }
 
 #[test]
+fn an_engine_that_cannot_start_is_told_beside_what_is_shown() {
+    let home = tempfile::tempdir().unwrap();
+    let log = sample(home.path());
+    // Its file output could be at work; its archive cannot be opened.
+    let settings = home.path().join("settings.toml");
+    let sinks = "[sink.archive]\nkind = \"archive\"\n[sink.out]\nkind = \"file\"\npath = \"out\"\n";
+    std::fs::write(&settings, sinks).unwrap();
+    std::fs::create_dir(home.path().join("state")).unwrap();
+    std::fs::write(home.path().join("state/archive"), "no folder").unwrap();
+    let arguments = [Path::new("--config"), &settings, &log];
+    let mut screen = Screen::open(home.path(), 24, 120, &arguments);
+    screen.wait_until_it_shows("view only, ships nothing");
+    screen.wait_until_it_shows("sink archive");
+    screen.press("Q");
+    assert_eq!(screen.wait_for_the_end(), 1);
+    screen.terminal_is_as_before();
+    wait_for("the reason", PATIENCE, || {
+        let drawn = program::text(&screen.drawn.lock().unwrap());
+        drawn.contains("nothing was shipped, and no rule was judged").then_some(())
+    });
+    assert!(!home.path().join("out").exists(), "no sink is at work");
+}
+
+#[test]
 fn without_a_terminal_it_says_what_to_use_instead() {
     let scratch = tempfile::tempdir().unwrap();
     let path = sample(scratch.path());
