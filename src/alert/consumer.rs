@@ -37,7 +37,7 @@ const LOOK_AGAIN: Duration = Duration::from_secs(5);
 const LAST_RECORDS: Duration = Duration::from_millis(1500);
 /// A clock that goes back by less than this is being adjusted: nothing is told of it.
 const STEP: Duration = Duration::from_secs(1);
-/// What it is called where a failure is told.
+/// Name of this part in failure messages.
 pub const PART: &str = "rules";
 
 /// Runs until it is stopped; with `once` until everything that is there has been evaluated.

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::pace::Heard;
 use super::rule::RuleConfig;
 use super::step::Step;
-use super::threshold::{Heard, Threshold};
+use super::threshold::Threshold;
 use super::transition::Transition;
 use crate::base::Timestamp;
 use crate::event::status::RuleStatus;

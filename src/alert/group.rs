@@ -9,7 +9,7 @@ use crate::query::{FieldName, Subject};
 
 /// Where a key has no value for a `by` field.
 const NONE: &str = "(none)";
-/// A longer key is cut: it is there to be read.
+/// Bytes. Longer keys are cut; keys that agree up to there count together.
 const LONGEST_KEY: usize = 256;
 
 #[derive(Debug)]

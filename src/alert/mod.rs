@@ -8,6 +8,7 @@ mod buckets;
 mod consumer;
 mod engine;
 mod group;
+mod pace;
 mod rule;
 mod skew;
 mod step;

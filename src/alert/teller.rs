@@ -97,9 +97,14 @@ pub(super) struct Teller {
     /// Found while catching up, oldest first.
     held: VecDeque<Incident>,
     earlier: BTreeMap<Arc<str>, u64>,
-    /// Told as firing and not over yet: rule and key.
-    open: HashSet<(Arc<str>, Arc<str>)>,
+    /// Counted as earlier, but neither over nor told yet: an event that comes live may still join it.
+    counted: HashSet<Id>,
+    /// Told as firing and not over yet.
+    open: HashSet<Id>,
 }
+
+/// Rule and number. Not the key: what is told of two keys may be the same text.
+type Id = (Arc<str>, u64);
 
 #[derive(Debug)]
 struct Incident {
@@ -114,6 +119,7 @@ impl Teller {
             caught_up: false,
             held: VecDeque::new(),
             earlier: BTreeMap::new(),
+            counted: HashSet::new(),
             open: HashSet::new(),
         }
     }
@@ -130,16 +136,22 @@ impl Teller {
             return tell(Told::Transition(transition));
         }
         match transition.change {
-            Change::Resolved if self.open.remove(&name(&transition)) => {
+            Change::Resolved if self.open.remove(&id(&transition)) => {
                 tell(Told::Transition(transition));
             }
-            Change::Fired if live => self.open(transition, tell),
+            Change::Fired if live => {
+                self.take_back(&transition);
+                self.open(transition, tell);
+            }
             Change::Fired if !self.caught_up => self.hold(transition),
             Change::Fired if now.since(transition.last) < MAX_ALERT_AGE => {
                 self.open(transition, tell);
             }
             // A file that came later, and what it held is long past.
-            Change::Fired => self.count(&transition),
+            Change::Fired => {
+                self.counted.insert(id(&transition));
+                self.count(&transition);
+            }
             Change::Resolved => self.close(transition),
         }
     }
@@ -161,20 +173,38 @@ impl Teller {
 
     /// What was counted since, once nothing more of it is to be read.
     pub fn tell_earlier(&mut self, tell: &mut dyn FnMut(Told)) {
+        self.counted.clear();
         for (rule, fired) in std::mem::take(&mut self.earlier) {
-            tell(Told::Earlier { rule, fired });
+            if fired > 0 {
+                tell(Told::Earlier { rule, fired });
+            }
         }
     }
 
+    /// Once: one that is open is known.
     fn open(&mut self, fired: Transition, tell: &mut dyn FnMut(Told)) {
-        self.open.insert(name(&fired));
-        tell(Told::Transition(fired));
+        if self.open.insert(id(&fired)) {
+            tell(Told::Transition(fired));
+        }
+    }
+
+    /// An event that came live has joined it: it is no longer history.
+    fn take_back(&mut self, fired: &Transition) {
+        let id = id(fired);
+        if let Some(place) = self.held.iter().rposition(|held| held.is(&id)) {
+            self.held.remove(place);
+        } else if self.counted.remove(&id)
+            && let Some(count) = self.earlier.get_mut(&id.0)
+        {
+            *count -= 1;
+        }
     }
 
     /// The end of something that is not told yet.
     fn close(&mut self, resolved: Transition) {
-        let same = |incident: &&mut Incident| name(&incident.fired) == name(&resolved);
-        if let Some(incident) = self.held.iter_mut().rev().find(same) {
+        let id = id(&resolved);
+        self.counted.remove(&id);
+        if let Some(incident) = self.held.iter_mut().rev().find(|held| held.is(&id)) {
             incident.resolved = Some(resolved);
         }
     }
@@ -184,6 +214,9 @@ impl Teller {
             // One that is over, if there is one.
             let over = self.held.iter().position(|incident| incident.resolved.is_some());
             if let Some(oldest) = self.held.remove(over.unwrap_or(0)) {
+                if oldest.resolved.is_none() {
+                    self.counted.insert(id(&oldest.fired));
+                }
                 self.count(&oldest.fired);
             }
         }
@@ -195,8 +228,14 @@ impl Teller {
     }
 }
 
-fn name(transition: &Transition) -> (Arc<str>, Arc<str>) {
-    (transition.rule.clone(), transition.key.clone())
+impl Incident {
+    fn is(&self, id: &Id) -> bool {
+        self.fired.incident == id.1 && self.fired.rule == id.0
+    }
+}
+
+fn id(transition: &Transition) -> Id {
+    (transition.rule.clone(), transition.incident)
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::buckets::Buckets;
 use super::group::{Grouping, Keys};
+use super::pace::{Heard, Pace, Passage};
 use super::rule::RuleConfig;
 use super::step::Step;
 use super::transition::{Change, Place, Transition};
@@ -43,8 +44,11 @@ pub(super) struct Threshold {
     settled: bool,
     /// Matches that came too late to count.
     pub(super) late: u64,
-    /// In event time: when keys that went quiet were last forgotten.
-    swept: Timestamp,
+    /// How much event time has passed, and how much of it when quiet keys were last forgotten.
+    passage: Passage,
+    swept: Option<Duration>,
+    /// By the wall clock: when that was.
+    swept_at: Timestamp,
 }
 
 /// One key of a rule.
@@ -55,6 +59,8 @@ pub(super) struct Slot {
     /// What is told of it.
     told: Arc<str>,
     pace: Pace,
+    /// What had passed for the rule when it was last heard.
+    passed: Duration,
     window: Window,
     /// Counts on where the window stops at the limit; for people.
     recent: Buckets,
@@ -63,51 +69,16 @@ pub(super) struct Slot {
 
 #[derive(Clone, Copy, Debug)]
 struct Incident {
+    /// Of its rule.
+    number: u64,
+    /// Nothing that came live has had a part in it.
+    old: bool,
     first: Timestamp,
     last: Timestamp,
     matches: u64,
     place: Place,
     /// In event time: the count has been under the limit since.
     under_since: Option<Timestamp>,
-}
-
-/// How far a key has come in its own time, and when that was heard.
-#[derive(Clone, Copy, Debug)]
-struct Pace {
-    newest: Timestamp,
-    heard: Timestamp,
-    /// Its last event stood in its file at the first look: its own time says how long ago it was.
-    old: bool,
-}
-
-/// When an event was read, and whether it stood in its file at the first look.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Heard {
-    pub now: Timestamp,
-    pub old: bool,
-}
-
-impl Pace {
-    const NEVER: Pace = Pace { newest: Timestamp::MIN, heard: Timestamp::MIN, old: false };
-
-    fn hear(&mut self, time: Timestamp, heard: Heard) {
-        self.newest = self.newest.max(time);
-        self.heard = heard.now;
-        self.old = heard.old;
-    }
-
-    fn step_back(&mut self, step: Step) {
-        self.newest = step.moved(self.newest);
-        self.heard = step.moved(self.heard);
-    }
-
-    /// Where its window ends for somebody who looks now.
-    fn shown(&self, now: Timestamp) -> Timestamp {
-        match self.old {
-            true => self.newest.max(now),
-            false => self.newest.plus(now.since(self.heard)),
-        }
-    }
 }
 
 impl Threshold {
@@ -126,7 +97,9 @@ impl Threshold {
             resolved_at: None,
             settled: false,
             late: 0,
-            swept: Timestamp::MIN,
+            passage: Passage::NONE,
+            swept: None,
+            swept_at: Timestamp::MIN,
             config,
         }
     }
@@ -143,7 +116,8 @@ impl Threshold {
         }
         self.pace.step_back(step);
         self.history.step_back(step);
-        self.swept = step.moved(self.swept);
+        self.passage.step_back(step);
+        self.swept_at = step.moved(self.swept_at);
         self.resolved_at = self.resolved_at.map(|at| step.moved(at));
         self.last_fired = self.last_fired.map(|at| step.moved(at));
     }
@@ -155,8 +129,13 @@ impl Threshold {
         }
         // No event moves a key's time past the moment it was read.
         let time = event.time().min(heard.now);
-        let Some(number) = self.slot(event, matches) else { return };
-        self.slots[number].pace.hear(time, heard);
+        let Some(number) = self.slot(event, matches, heard.now) else { return };
+        if matches {
+            self.passage.advance(time, self.config.window);
+        }
+        let slot = &mut self.slots[number];
+        slot.pace.hear(time, heard);
+        slot.passed = self.passage.passed();
         if matches {
             self.on_match(number, time, event, heard, tell);
         } else if self.slots[number].incident.is_some() {
@@ -189,27 +168,50 @@ impl Threshold {
                 incident.matches += 1;
                 incident.last = incident.last.max(time);
                 self.judge_end(number, heard.now, tell);
+                if !heard.old {
+                    self.join(number, tell);
+                }
             }
             None if slot.window.count(newest) >= limit => {
                 let place =
                     Place { generation: event.batch.generation.id, offset: event.record.start };
-                self.fire(number, place, tell);
+                self.fire(number, place, heard.old, tell);
             }
             None => {}
         }
     }
 
-    fn fire(&mut self, number: usize, place: Place, tell: &mut dyn FnMut(Transition)) {
+    fn fire(&mut self, number: usize, place: Place, old: bool, tell: &mut dyn FnMut(Transition)) {
+        self.fired += 1;
         let slot = &mut self.slots[number];
         let last = slot.pace.newest;
         let first = slot.window.oldest(last).unwrap_or(last);
         let matches = slot.window.count(last);
-        slot.incident = Some(Incident { first, last, matches, place, under_since: None });
+        slot.incident = Some(Incident {
+            number: self.fired,
+            old,
+            first,
+            last,
+            matches,
+            place,
+            under_since: None,
+        });
         self.firing.push(number);
-        self.fired += 1;
         self.last_fired = self.last_fired.max(Some(last));
         self.resolved_at = None;
         tell(self.transition(number, Change::Fired));
+    }
+
+    /// What came live has a part in an incident that began with what stood in its file: told once more, as it may not
+    /// have been told at all. Not while it only keeps firing.
+    fn join(&mut self, number: usize, tell: &mut dyn FnMut(Transition)) {
+        let incident = self.slots[number].incident.as_mut();
+        if let Some(incident) = incident.filter(|incident| incident.old)
+            && incident.under_since.is_none()
+        {
+            incident.old = false;
+            tell(self.transition(number, Change::Fired));
+        }
     }
 
     /// By event time: over once the count has been under the limit for as long as the rule keeps firing.
@@ -267,6 +269,7 @@ impl Threshold {
         let incident = slot.incident.expect("only an incident begins or ends");
         Transition {
             rule: self.name.clone(),
+            incident: incident.number,
             condition: self.description.clone(),
             key: slot.told.clone(),
             change,
@@ -278,13 +281,13 @@ impl Threshold {
     }
 
     /// The slot of the event's key. A key that matched nothing yet has none and needs none.
-    fn slot(&mut self, event: &Event<'_>, matches: bool) -> Option<usize> {
+    fn slot(&mut self, event: &Event<'_>, matches: bool, now: Timestamp) -> Option<usize> {
         let key: Arc<str> = match self.keys.find(&self.grouping, event) {
             Ok(number) => return Some(number),
             Err(_) if !matches => return None,
             Err(key) => key.into(),
         };
-        if self.keys.len() >= MAX_KEYS && !self.sweep() {
+        if self.keys.len() >= MAX_KEYS && !self.sweep(now) {
             let known = self.keys.number(OTHER);
             return known.or_else(|| Some(self.add(OTHER.into(), OTHER.into())));
         }
@@ -297,6 +300,7 @@ impl Threshold {
             key: key.clone(),
             told,
             pace: Pace::NEVER,
+            passed: Duration::ZERO,
             window: Window::new(self.config.count, self.config.window),
             recent: Buckets::new(HISTORY, self.config.window),
             incident: None,
@@ -304,15 +308,20 @@ impl Threshold {
         self.keys.insert(key)
     }
 
-    /// Forgets keys whose window is empty; `true`: there is room again.
-    fn sweep(&mut self) -> bool {
-        let (newest, window) = (self.pace.newest, self.config.window);
-        if newest.since(self.swept) < window / SWEEPS {
+    /// Forgets keys whose window is empty, by their own times or because nothing was heard of them for a window, be it
+    /// of event time or of the clock's. No key is compared with the times of others. `true`: there is room again.
+    fn sweep(&mut self, now: Timestamp) -> bool {
+        let (window, passed) = (self.config.window, self.passage.passed());
+        let is_due = self.swept.is_none_or(|swept| passed - swept >= window / SWEEPS);
+        if !is_due && now.since(self.swept_at) < window / SWEEPS {
             return false;
         }
-        self.swept = newest;
-        self.slots
-            .retain(|slot| slot.incident.is_some() || newest.since(slot.pace.newest) < window);
+        (self.swept, self.swept_at) = (Some(passed), now);
+        self.slots.retain(|slot| {
+            let is_quiet = passed - slot.passed >= window || now.since(slot.pace.heard) >= window;
+            let is_empty = is_quiet || slot.window.count_at(slot.pace.newest) == 0;
+            slot.incident.is_some() || !is_empty
+        });
         self.keys.replace(self.slots.iter().map(|slot| slot.key.clone()));
         let firing = |(number, slot): (usize, &Slot)| slot.incident.map(|_| number);
         self.firing = self.slots.iter().enumerate().filter_map(firing).collect();

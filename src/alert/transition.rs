@@ -22,9 +22,13 @@ pub struct Place {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Transition {
     pub rule: Arc<str>,
+    /// A number of the rule's, the same in the incident's beginning and its end: what is told of two keys may be the
+    /// same text. Never shown, and counted anew by each consumer.
+    pub incident: u64,
     /// For people: `level:error ≥ 5 in 5 min`.
     pub condition: Arc<str>,
-    /// The group; empty where the rule has no `by`.
+    /// What is told of the group; empty where the rule has no `by`. It names no incident: sealed or shortened values
+    /// of two groups may read alike.
     pub key: Arc<str>,
     pub change: Change,
     /// Fired: matches in the window. Resolved: matches from the first one on.

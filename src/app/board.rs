@@ -17,7 +17,7 @@ use crate::follow::{Log, News};
 
 /// The newest notices are kept.
 const NOTICES: usize = 100;
-/// What it is called where a failure is told.
+/// Name of this part in failure messages.
 pub const PART: &str = "status";
 /// At most so often a new status is made, however much changes.
 const INTERVAL: Duration = Duration::from_millis(100);
@@ -79,7 +79,7 @@ impl Notices {
         self.changed.send_modify(|count| *count += 1);
     }
 
-    pub fn all(&self) -> Vec<Notice> {
+    pub(super) fn all(&self) -> Vec<Notice> {
         self.kept().iter().cloned().collect()
     }
 

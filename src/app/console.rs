@@ -20,7 +20,7 @@ const MOST_BYTES: usize = 4 << 20;
 pub const LAST_WORDS: Duration = Duration::from_secs(1);
 /// … after a second signal.
 pub const LAST_WORD: Duration = Duration::from_millis(100);
-/// What it is called where a failure is told.
+/// Name of this part in failure messages.
 const PART: &str = "standard error writer";
 
 /// Texts on their way to standard error. Cheap to clone.

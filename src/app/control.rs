@@ -23,7 +23,7 @@ use crate::event::{Command, Status};
 
 /// Longest request line, in bytes: a client that sends more is cut off.
 const LONGEST_REQUEST: u64 = 64 * 1024;
-/// Connections at once; who comes while there are so many is told to come again.
+/// Connections at once; further ones are refused and asked to try again.
 const MOST_CONNECTIONS: usize = 32;
 /// A client that sends nothing for so long is forgotten.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -77,7 +77,7 @@ pub struct Server {
     supervisor: Supervisor,
 }
 
-/// What it is called where a failure is told; and one connection of it.
+/// Names of this part and of one connection in failure messages.
 pub const PART: &str = "control socket";
 const ANSWER: &str = "answer on the control socket";
 

@@ -20,7 +20,7 @@ use crate::follow::Log;
 /// The whole in one line, so often, when it changed.
 const SUMMARY: Duration = Duration::from_secs(10);
 
-/// What says all this is called where a failure is told.
+/// Name of this part in failure messages.
 const PART: &str = "messages on standard error";
 
 /// How a run without a screen ended.
@@ -88,10 +88,9 @@ pub(super) async fn work(
         once,
         finished: finished.clone(),
     };
-    // Until all is said, also what is said at the end.
+    // It ends by itself once all is said, also what is said at the end; one that fails then is not run again.
     let talking = move || talk.clone().run();
-    let never = CancellationToken::new();
-    let talking = supervisor.clone().task(PART, OnPanic::Restart, never, talking);
+    let talking = supervisor.clone().task(PART, OnPanic::Restart, finished.clone(), talking);
     let talking = tokio::spawn(talking);
     let running = async {
         let mut engine = Engine::start(settings, desk, once, Ownership::Required, clock).await?;

@@ -26,14 +26,14 @@ use crate::base::{OnPanic, Supervisor};
 use crate::event::Status;
 use crate::event::status::EngineState;
 
-/// Answered at once, most are over before the next one comes.
+/// Requests are answered at once; most connections end before the next begins.
 const CONNECTIONS: usize = 64;
 /// Of one exchange, from the connection to the last byte.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Longest request, in bytes.
 const LONGEST_REQUEST: usize = 8 * 1024;
 
-/// What it is called where a failure is told; and one exchange.
+/// Names of this part and of one exchange in failure messages.
 const PART: &str = "metrics endpoint";
 const ANSWER: &str = "answer of the metrics endpoint";
 
@@ -247,7 +247,6 @@ mod tests {
             stream.read_to_string(&mut said).await.unwrap();
             said
         };
-        // Served eight at a time, all before it would take three minutes.
         let said = tokio::time::timeout(Duration::from_secs(60), asked).await.unwrap();
         assert!(said.starts_with("HTTP/1.1 200 OK"), "{said}");
         stop.cancel();

@@ -2,12 +2,12 @@
 
 use crate::base::{bytes, sanitize};
 use crate::event::Status;
-use crate::event::status::{EngineState, FileState, Notice, SinkState, SinkStatus};
+use crate::event::status::{self, EngineState, FileState, Notice, SinkState, SinkStatus};
 use crate::sink::stdout::READER_GONE;
 
 /// What is said of files now and was not before.
 pub fn new_notices(before: &[Notice], now: &[Notice]) -> Vec<String> {
-    let new = now.iter().filter(|notice| !before.contains(notice));
+    let new = status::new_notices(before, now);
     new.map(|notice| format!("{}: {}", notice.level, clean(&notice.text))).collect()
 }
 
@@ -93,7 +93,7 @@ fn file_change(before: Option<&SinkStatus>, now: &SinkStatus) -> Option<String> 
         (before, Some(reason)) if before != Some(reason) => {
             Some(format!("sink {}: {}; other files go on", now.name, clean(reason)))
         }
-        (Some(_), None) => Some(format!("sink {}: every file is read on", now.name)),
+        (Some(_), None) => Some(format!("sink {}: all files are being read again", now.name)),
         _ => None,
     }
 }

@@ -16,7 +16,7 @@ use crate::event::{Command, Level};
 
 /// A second signal sooner than this is the first one once more: timeout(1) sends two in a row.
 const APART: Duration = Duration::from_secs(1);
-/// What it is called where a failure is told.
+/// Name of this part in failure messages.
 const PART: &str = "signals";
 
 /// What a hang-up means.
@@ -51,7 +51,8 @@ pub fn listen(listener: Listener, supervisor: Supervisor) -> JoinHandle<()> {
 async fn run(listener: Listener, stops: Arc<Mutex<Stops>>) {
     if let Err(error) = hear(&listener, &stops).await {
         let text = format!(
-            "signals cannot be heard ({error}): this ends by a command alone, or without draining when it is killed"
+            "cannot listen for signals ({error}); only a command stops this engine cleanly, and a kill ends it \
+             without draining"
         );
         listener.notices.add(Level::Error, text);
     }

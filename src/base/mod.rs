@@ -13,6 +13,7 @@ pub mod json;
 pub mod rfc3339;
 pub mod sanitize;
 pub mod stderr;
+pub mod streak;
 pub mod supervisor;
 
 pub use blocking::blocking;

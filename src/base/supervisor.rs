@@ -16,11 +16,8 @@ use futures::FutureExt;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::backoff::Backoff;
 use super::bytes;
-
-/// A part that ran this long resets its restart back-off.
-const CALM: Duration = Duration::from_secs(5 * 60);
+use super::streak::Streak;
 
 /// What is done when a part panics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,7 +74,7 @@ pub struct Supervisor(Arc<Inner>);
 
 struct Inner {
     tell: Box<dyn Fn(&Failure) + Send + Sync>,
-    streaks: Mutex<BTreeMap<&'static str, Streak>>,
+    records: Mutex<BTreeMap<&'static str, Record>>,
     down: watch::Sender<BTreeMap<&'static str, Failure>>,
     /// Cancelled by the failure after which the engine ends.
     ended: CancellationToken,
@@ -86,11 +83,9 @@ struct Inner {
     to_break: watch::Sender<Vec<&'static str>>,
 }
 
-/// Failures of one part that come soon one after the other.
-struct Streak {
-    backoff: Backoff,
-    failures: u32,
-    last: Instant,
+/// Of one part that failed.
+struct Record {
+    streak: Streak,
     /// Since the start.
     all: u64,
 }
@@ -113,7 +108,7 @@ impl Supervisor {
     pub fn new(tell: impl Fn(&Failure) + Send + Sync + 'static) -> Self {
         Supervisor(Arc::new(Inner {
             tell: Box::new(tell),
-            streaks: Mutex::default(),
+            records: Mutex::default(),
             down: watch::Sender::default(),
             ended: CancellationToken::new(),
             fatal: OnceLock::new(),
@@ -134,7 +129,7 @@ impl Supervisor {
 
     /// Panics of each part since the start.
     pub fn failures(&self) -> Vec<(&'static str, u64)> {
-        self.streaks().iter().map(|(part, streak)| (*part, streak.all)).collect()
+        self.records().iter().map(|(part, record)| (*part, record.all)).collect()
     }
 
     /// Cancelled when a part failed without which the engine cannot go on.
@@ -227,21 +222,15 @@ impl Supervisor {
     }
 
     fn count(&self, part: &'static str) -> (Duration, u32) {
-        let now = Instant::now();
-        let mut streaks = self.streaks();
-        let seed = part.len() as u64;
-        let new = || Streak { backoff: Backoff::new(seed), failures: 0, last: now, all: 0 };
-        let streak = streaks.entry(part).or_insert_with(new);
-        if now - streak.last >= CALM {
-            streak.backoff.reset();
-            streak.failures = 0;
-        }
-        (streak.failures, streak.last, streak.all) = (streak.failures + 1, now, streak.all + 1);
-        (streak.backoff.next_wait(), streak.failures)
+        let mut records = self.records();
+        let new = || Record { streak: Streak::new(part.len() as u64), all: 0 };
+        let record = records.entry(part).or_insert_with(new);
+        record.all += 1;
+        record.streak.fail(Instant::now())
     }
 
-    fn streaks(&self) -> MutexGuard<'_, BTreeMap<&'static str, Streak>> {
-        self.0.streaks.lock().unwrap_or_else(PoisonError::into_inner)
+    fn records(&self) -> MutexGuard<'_, BTreeMap<&'static str, Record>> {
+        self.0.records.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     #[cfg(not(test))]

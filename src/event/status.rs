@@ -242,6 +242,14 @@ pub struct Notice {
     pub text: String,
 }
 
+/// Those of now that were not there before.
+pub fn new_notices<'a>(
+    before: &'a [Notice],
+    now: &'a [Notice],
+) -> impl Iterator<Item = &'a Notice> {
+    now.iter().filter(|notice| !before.contains(notice))
+}
+
 /// Events per level of one file, as far as it has been counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {

@@ -45,8 +45,10 @@ impl Follower {
         let path = tracked.handle.path();
         self.catalog.read_on_in(id, rest);
         // The descriptor is open: nothing that can fail but the look at it, and then a scan finds it.
-        if self.track(file, source, &path, origin).is_err() {
-            self.schedule.scan_at(now);
+        match self.track(file, source, &path, origin) {
+            // All of it came while the file was followed.
+            Ok(new) => self.catalog.get_mut(new).into_iter().for_each(|new| new.history = 0),
+            Err(_) => self.schedule.scan_at(now),
         }
         if !was_kept {
             self.search_copy(id);

@@ -21,7 +21,7 @@ use super::wake::Wake;
 use super::{Files, Ui, panes};
 use crate::base::sanitize;
 use crate::event::Level;
-use crate::event::status::Notice;
+use crate::event::status::{Notice, new_notices};
 use crate::privacy::audit::Place;
 
 /// Between two frames, unless a key is pressed.
@@ -187,11 +187,7 @@ impl<F: Files, B: Backend> Loop<'_, F, B> {
 
     fn take_status(&mut self) {
         let status = self.ui.status.borrow_and_update().clone();
-        for notice in &status.notices {
-            if !self.state.status.notices.contains(notice) {
-                write_down(notice);
-            }
-        }
+        new_notices(&self.state.status.notices, &status.notices).for_each(write_down);
         self.act(Action::Status(status));
     }
 

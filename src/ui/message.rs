@@ -67,11 +67,11 @@ impl Messages {
 
     /// What the engine says waits behind what is as bad or worse.
     pub fn notice(&mut self, level: Level, text: String, now: Timestamp) {
+        self.keep(level, &text, now);
         let is_said = |said: &Message| said.level == level && said.text == text;
         if self.shown.iter().chain(&self.waiting).any(is_said) {
             return;
         }
-        self.keep(level, &text, now);
         let until = until(level, now);
         self.waiting.push_back(Message { level, text, until, is_answer: false });
         if self.shown.as_ref().is_none_or(|shown| shown.level < level && !shown.is_answer) {
@@ -175,6 +175,16 @@ mod tests {
         assert_eq!(past, ["listening", "disk full", "slow", "zone", "worst", "not taken"]);
         assert_eq!(shown(&messages), "");
         assert!(!messages.acknowledge(NOW));
+    }
+
+    /// Two groups of a rule may be told by the same text.
+    #[test]
+    fn what_is_said_twice_is_shown_once_and_kept_twice() {
+        let mut messages = Messages::default();
+        for _ in 0..2 {
+            messages.notice(Level::Error, "errors fires for [sealed]".to_owned(), NOW);
+        }
+        assert_eq!((messages.waiting(), messages.past().count()), (0, 2));
     }
 
     #[test]

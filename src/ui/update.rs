@@ -14,6 +14,7 @@ use super::state::{Exit, Overlay, Pane, Question, State};
 use super::stream::Reset;
 use super::verb::Verb;
 use crate::base::bytes;
+use crate::event::status::new_notices;
 use crate::event::{Command, Level};
 
 pub fn update(state: &mut State, action: Action) -> Vec<Effect> {
@@ -33,10 +34,8 @@ pub fn update(state: &mut State, action: Action) -> Vec<Effect> {
         }
         Action::Status(status) => {
             let before = std::mem::replace(&mut state.status, status);
-            for notice in &state.status.notices {
-                if !before.notices.contains(notice) {
-                    state.messages.notice(notice.level, notice.text.clone(), state.now);
-                }
+            for notice in new_notices(&before.notices, &state.status.notices) {
+                state.messages.notice(notice.level, notice.text.clone(), state.now);
             }
         }
         Action::Sources { lines, grown } => read::sources(state, lines, grown),

@@ -17,7 +17,7 @@ use crate::base::{OnPanic, Supervisor};
 use crate::event::Status;
 use crate::follow::Changes;
 
-/// What it is called where a failure is told.
+/// Name of this part in failure messages.
 const PART: &str = "wake-ups of the screen";
 
 /// What has happened since somebody asked; bits.

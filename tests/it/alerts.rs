@@ -222,6 +222,28 @@ async fn what_arrives_live_fires_whatever_its_own_time_and_a_skew_is_said() {
     engine.end().await;
 }
 
+/// Whatever was written between two looks at it: all of it came while it was followed.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_stands_in_a_truncated_file_when_that_is_found_out_is_live() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("app.log");
+    append(&path, now(), "INFO", "ready");
+    let mut engine = Engine::start(vec![source("app", &path)], quick_rules(), false);
+    append(&path, now(), "FATAL", "the first that counts");
+    assert_eq!(brief(&engine.next().await), "fatal fired [] 1");
+    let (day_ago, written) = (now().minus(Duration::from_secs(86_400)), home.path().join("new"));
+    (0..5).for_each(|number| append(&written, day_ago, "ERROR", &format!("failure {number}")));
+    std::fs::write(&path, std::fs::read(&written).unwrap()).unwrap();
+    loop {
+        let told = brief(&engine.next().await);
+        if told.starts_with("errors") {
+            assert_eq!(told, "errors fired [app] 5");
+            break;
+        }
+    }
+    engine.end().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn of_a_thousand_keys_that_fire_at_once_none_is_left_out() {
     for once in [true, false] {

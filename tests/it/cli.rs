@@ -244,8 +244,8 @@ fn check_says_what_is_wrong_with_directories_and_files() {
     outcome
         .exits(1)
         .prints("WRONG state directory file/state: file is a file; choose another with --state-dir")
-        .prints("ok    source app none.log: is not there yet; it is waited for")
-        .prints("ok    source app no*.log: matches nothing yet; it is waited for")
+        .prints("ok    source app none.log: does not exist yet; Logwarden waits for it")
+        .prints("ok    source app no*.log: matches nothing yet; Logwarden waits for it")
         .says("notifier.ops has no effect in this version");
 }
 

@@ -347,6 +347,40 @@ fn what_is_still_heard_goes_on_firing_whatever_its_own_time() {
     assert_eq!(bench.tick(LATER + 60).seen().len(), 1, "silence ends it");
 }
 
+/// A file that appears with old errors, and goes on with times that are as old.
+#[test]
+fn live_errors_that_go_on_with_an_incident_of_history_fire_it_live() {
+    let mut bench = Bench::new(vec![errors(2, 60, &["source"])]);
+    let old = LATER - 3_600;
+    bench.feed_old("app", old);
+    bench.feed_old("app", old + 1);
+    assert_eq!(bench.seen(), [format!("e fired [app] 2 {old}-{}", old + 1)]);
+    bench.feed("app", old + 2, Level::Error, "x", LATER);
+    assert_eq!(bench.seen(), [format!("e fired [app] 3 {old}-{}", old + 2)]);
+    bench.feed("app", old + 3, Level::Error, "x", LATER);
+    assert_eq!(bench.seen(), NOTHING, "once");
+    assert_eq!(bench.status(0, LATER).fired, 1, "it is the same incident");
+    assert_eq!(bench.tick(LATER + 60).seen().len(), 1);
+}
+
+#[test]
+fn a_live_error_that_does_not_reach_the_limit_leaves_history_alone() {
+    let keeps = RuleConfig { keep_firing_for: Duration::from_secs(600), ..errors(2, 60, &[]) };
+    for (rule, ends) in [(errors(2, 60, &[]), 1), (keeps, 0)] {
+        let mut bench = Bench::new(vec![rule]);
+        bench.feed_old("app", LATER - 102);
+        bench.feed_old("app", LATER - 101);
+        bench.seen();
+        bench.feed("app", LATER, Level::Error, "x", LATER);
+        let told = bench.seen();
+        assert_eq!(told.len(), ends, "{told:?}");
+        assert!(told.iter().all(|told| told.contains("resolved")), "{told:?}");
+        bench.feed("app", LATER + 1, Level::Error, "x", LATER + 1);
+        let told = bench.seen();
+        assert!(told.len() == 1 && told[0].contains("fired"), "two of them do: {told:?}");
+    }
+}
+
 #[test]
 fn keys_are_bounded_and_the_rest_counts_together() {
     let mut bench = Bench::new(vec![errors(1, 60, &["id"])]);
@@ -375,6 +409,43 @@ fn keys_that_went_quiet_make_room() {
     }
     let slots = &engine.rules[0].slots;
     assert!(slots.iter().any(|slot| &*slot.key == "id=39999" || &*slot.key == "39999"));
+}
+
+/// What others write says nothing of a key whose source is an hour behind.
+#[test]
+fn a_key_of_a_source_that_is_behind_keeps_what_it_has_counted() {
+    for ahead_first in [true, false] {
+        let mut bench = Bench::new(vec![errors(5, 60, &["id"])]);
+        let fill = |bench: &mut Bench, ids: std::ops::Range<usize>| {
+            for id in ids {
+                bench.feed("ahead", LATER, Level::Error, &format!("id={id}"), LATER);
+            }
+        };
+        fill(&mut bench, 0..if ahead_first { MAX_KEYS - 1 } else { 0 });
+        for second in 0..4 {
+            bench.feed("behind", LATER - 3_600 + second, Level::Error, "id=slow", LATER);
+        }
+        fill(&mut bench, MAX_KEYS..2 * MAX_KEYS);
+        bench.feed("behind", LATER - 3_595, Level::Error, "id=slow", LATER);
+        let fired = bench.seen();
+        assert!(fired.iter().any(|told| told.starts_with("e fired [slow] 5")), "{fired:?}");
+    }
+}
+
+/// Also where no source writes newer times than before.
+#[test]
+fn keys_that_nothing_is_heard_of_make_room_by_the_clock() {
+    let mut bench = Bench::new(vec![errors(2, 60, &["id"])]);
+    bench.feed("ahead", LATER, Level::Error, "id=first", LATER);
+    let mut feed = Feed::new("app");
+    for number in 0..20_000i64 {
+        let now = LATER + number / 100;
+        let text = format!("id={number}");
+        let batch = feed.batch(now - 3_600, Level::Error, &text, Flags::default());
+        bench.engine.on_event(&batch.event(0), at(now), &mut |_| panic!("nothing comes twice"));
+    }
+    let slots = &bench.engine.rules[0].slots;
+    assert!(slots.iter().any(|slot| &*slot.key == "19999"));
 }
 
 #[test]

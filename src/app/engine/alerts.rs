@@ -18,7 +18,7 @@ use crate::event::status::RuleStatus;
 
 /// How long a stop waits for what the rules read just now.
 const LAST_TURN: std::time::Duration = std::time::Duration::from_secs(2);
-/// What tells of them is called where a failure is told.
+/// Name of the task that tells of them in failure messages.
 const TELLER: &str = "alert messages";
 
 /// The rules at work.
@@ -136,7 +136,8 @@ async fn tell(heard: Heard, notices: Notices, clock: Arc<dyn Clock>) {
                 let level = if fired { Level::Error } else { Level::Info };
                 let text = transition.to_string();
                 match bursts.is_told(&transition, clock.uptime()) {
-                    true => notices.add(level, text),
+                    // Of two keys the same text may be told.
+                    true => notices.answer(level, text),
                     false => notices.say(level, &text),
                 }
             }
@@ -158,5 +159,37 @@ fn level_of(told: &Told) -> Level {
     match told {
         Told::Skewed { .. } | Told::Late { .. } | Told::ClockBack { .. } => Level::Warning,
         Told::Transition(_) | Told::Earlier { .. } => Level::Info,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::alert::{Place, Transition};
+    use crate::base::{SystemClock, Timestamp};
+    use crate::event::GenerationId;
+
+    #[tokio::test]
+    async fn alerts_of_two_keys_that_are_told_alike_are_two_messages() {
+        let transition = |incident| Transition {
+            rule: "errors".into(),
+            incident,
+            condition: "level:error ≥ 5 in 5 min, by client_id".into(),
+            key: "[sealed]".into(),
+            change: Change::Fired,
+            count: 5,
+            first: Timestamp::default(),
+            last: Timestamp::default(),
+            place: Place { generation: GenerationId(1), offset: 0 },
+        };
+        let (told, hears) = mpsc::channel(4);
+        for incident in [1, 2] {
+            told.send(Told::Transition(transition(incident))).await.unwrap();
+        }
+        drop(told);
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let notices = Notices::new(clock.clone());
+        tell(Arc::new(Mutex::new((hears, Bursts::default()))), notices.clone(), clock).await;
+        assert_eq!(notices.all().len(), 2);
     }
 }

@@ -1,5 +1,5 @@
-//! A worker that breaks is a fault of ours. It is said, `/healthz` says so too, and its sink begins again from its
-//! cursor, 0.2 s to 30 s later, without end. With `--once` it stays broken, and the program fails.
+//! A worker that breaks is a fault of ours. It is said, `/healthz` says so too, and its sink restarts from its cursor,
+//! 0.2 s to 30 s later, without end. With `--once` it stays broken, and the program fails.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -11,20 +11,17 @@ use tokio::time::{Instant, sleep_until};
 use super::Engine;
 use super::end::reason_of;
 use crate::app::sinks::{Left, Recipe};
-use crate::base::backoff::Backoff;
+use crate::base::streak::Streak;
 use crate::base::{bytes, with_causes};
 use crate::event::status::{SinkState, SinkStatus};
 use crate::event::{Command, Level};
-
-/// Who breaks after so long begins a new row of breaks.
-const CALM: Duration = Duration::from_secs(5 * 60);
 
 /// Sinks whose worker broke, until they are at work again.
 #[derive(Default)]
 pub(super) struct Broken {
     waiting: Vec<Waiting>,
-    /// By sink.
-    rows: HashMap<String, Row>,
+    /// By sink: how often its worker broke in a row.
+    streaks: HashMap<String, Streak>,
 }
 
 struct Waiting {
@@ -36,13 +33,6 @@ struct Waiting {
     due: Option<Instant>,
     status: SinkStatus,
     told: watch::Sender<SinkStatus>,
-}
-
-/// Breaks that come soon one after the other.
-struct Row {
-    backoff: Backoff,
-    breaks: u32,
-    last: Instant,
 }
 
 impl Broken {
@@ -95,12 +85,9 @@ impl Broken {
 
     /// How long it waits now, and how often it broke.
     fn count(&mut self, sink: &str) -> (Duration, u32) {
-        let now = Instant::now();
-        self.rows.retain(|_, row| now - row.last < CALM);
-        let new = || Row { backoff: Backoff::new(1), breaks: 0, last: now };
-        let row = self.rows.entry(sink.to_owned()).or_insert_with(new);
-        (row.breaks, row.last) = (row.breaks + 1, now);
-        (row.backoff.next_wait(), row.breaks)
+        let new = || Streak::new(sink.len() as u64);
+        let streak = self.streaks.entry(sink.to_owned()).or_insert_with(new);
+        streak.fail(Instant::now().into_std())
     }
 }
 
@@ -129,7 +116,7 @@ impl Engine {
             waiting.due = Some(Instant::now() + wait);
             let next = self.maker.clock.now().plus(wait);
             status.state = SinkState::BackingOff { next, attempts };
-            text.push_str(&format!(", it begins again in {}", bytes::duration(wait)));
+            text.push_str(&format!("; it restarts in {}", bytes::duration(wait)));
         }
         self.maker.notices.answer(Level::Error, format!("sink {}: {text}", status.name));
         status.last_error = Some(text);

@@ -73,6 +73,7 @@ mod tests {
     fn change(change: Change, key: u32) -> Transition {
         Transition {
             rule: "errors".into(),
+            incident: key.into(),
             condition: "level:error ≥ 5 in 5 min".into(),
             key: key.to_string().into(),
             change,

@@ -19,7 +19,7 @@ use crate::state::Store;
 const GROUP_COMMIT: Duration = Duration::from_millis(250);
 /// After this many panics in a row, no commit will succeed any more.
 const COMMIT_RESTARTS: u32 = 5;
-/// What makes them durable is called where a failure is told.
+/// Name of the task that makes them durable in failure messages.
 const COMMITTER: &str = "commits of the state";
 
 /// What tells how everything stands, and what makes positions durable.
@@ -76,7 +76,7 @@ async fn commit_in_groups(store: Store, notices: Notices, stop: CancellationToke
                 failing = true;
                 notices.add(
                     Level::Error,
-                    format!("{}; nothing is lost, it is tried again", with_causes(&error)),
+                    format!("{}; nothing is lost; the commit is tried again", with_causes(&error)),
                 );
             }
             // Who watches this tells it, and runs it again.

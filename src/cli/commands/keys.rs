@@ -136,7 +136,7 @@ fn raw_key(file: &Path) -> anyhow::Result<Zeroizing<[u8; 32]>> {
 
 fn backup(keyring: &Keyring, target: &Path) -> anyhow::Result<Exit> {
     let backup = keyring.backup(target)?;
-    for slot in &backup.undead {
+    for slot in &backup.destroyed_here {
         say(format_args!(
             "{slot} was destroyed here, and the backup still has it; to destroy it there: logwarden --keys {} \
              keys destroy {}",

@@ -16,7 +16,7 @@ pub struct Backup {
     /// There already, the same to the byte.
     pub there: usize,
     /// Destroyed here, and still in the backup.
-    pub undead: Vec<Slot>,
+    pub destroyed_here: Vec<Slot>,
 }
 
 impl Keyring {
@@ -30,7 +30,7 @@ impl Keyring {
             if kept == Kept::Key {
                 from.load(slot)?;
             } else if to.slots_of(slot.month)?.contains(&(slot, Kept::Key)) {
-                backup.undead.push(slot);
+                backup.destroyed_here.push(slot);
             }
             let text = from.read(&name, LONGEST)?;
             match copy(&to, &name, &text)? {

@@ -313,7 +313,7 @@ fn a_backup_is_a_keys_folder_of_its_own() {
     case.ring().destroy(Slot::first(may())).unwrap();
     let again = case.ring().backup(&target).unwrap();
     assert_eq!((again.copied, again.there), (1, 1));
-    assert_eq!(again.undead, [Slot::first(may())]);
+    assert_eq!(again.destroyed_here, [Slot::first(may())]);
     fs::copy(Case::new().key(), target.join("2021_April.key")).unwrap();
     let error = case.ring().backup(&target).unwrap_err().to_string();
     assert!(error.contains("holds another key of that name"), "{error}");

@@ -4,6 +4,8 @@
 //! in the keyword that a server adds to a text where `logwarden setup` was never run. Only indexes that the sink's
 //! settings name are asked.
 
+use std::collections::HashSet;
+
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -105,9 +107,7 @@ impl ElasticsearchSink {
             hits.extend(searched.hits.hits);
         }
         hits.sort_by_key(|hit| std::cmp::Reverse(hit.sort.first().and_then(Value::as_i64)));
-        found.newest = hits.into_iter().map(|hit| hit.source.get().to_owned()).collect();
-        found.newest.dedup();
-        found.newest.truncate(newest);
+        found.newest = each_once(hits).take(newest).collect();
         Ok(found)
     }
 
@@ -171,6 +171,13 @@ impl ElasticsearchSink {
         let absent = [("ignore_unavailable", "true"), ("allow_no_indices", "true")];
         self.setup_request(Method::Post, &path, &[&absent, more].concat(), body).await
     }
+}
+
+/// The same event does not come with the same neighbours from two requests: others may have its time.
+fn each_once(hits: Vec<Hit>) -> impl Iterator<Item = String> {
+    let mut shown = HashSet::new();
+    let sources = hits.into_iter().map(|hit| hit.source.get().to_owned());
+    sources.filter(move |source| shown.insert(source.clone()))
 }
 
 fn query(tags: &[String]) -> Value {

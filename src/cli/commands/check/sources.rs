@@ -76,7 +76,7 @@ fn readable(path: &Path) -> Result<String, String> {
         return pattern(&text);
     }
     match exists {
-        false => Ok("is not there yet; it is waited for".to_owned()),
+        false => Ok("does not exist yet; Logwarden waits for it".to_owned()),
         true => open(path).map(|()| "readable".to_owned()),
     }
 }
@@ -88,7 +88,7 @@ fn pattern(text: &str) -> Result<String, String> {
         .filter(|path| path.is_file() || is_pipe(path))
         .collect();
     if found.is_empty() {
-        return Ok("matches nothing yet; it is waited for".to_owned());
+        return Ok("matches nothing yet; Logwarden waits for it".to_owned());
     }
     let unreadable: Vec<String> = found.iter().filter_map(|path| open(path).err()).collect();
     match unreadable.first() {

@@ -38,3 +38,14 @@ async fn nothing_counts_as_erased_while_an_index_is_closed() {
     assert_eq!(erased(403, "{}").await, Ok(1));
     assert_eq!(erased(405, "<html>").await, Ok(1));
 }
+
+/// Of two requests, and of the same millisecond.
+#[test]
+fn an_event_that_two_requests_find_is_shown_once() {
+    let hit = |number: u32| Hit {
+        source: RawValue::from_string(format!("{{\"number\":{number}}}")).unwrap(),
+        sort: vec![1_700_000_000_000_u64.into()],
+    };
+    let shown: Vec<String> = each_once([1, 2, 1, 2].map(hit).into()).collect();
+    assert_eq!(shown, [r#"{"number":1}"#, r#"{"number":2}"#]);
+}
