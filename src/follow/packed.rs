@@ -267,10 +267,13 @@ impl Follower {
         let rows: Vec<GenerationRow> = self.shared.gone().values().cloned().collect();
         let unread = |row: &&GenerationRow| self.is_passed(row) && !self.everybody_is_through(row);
         let files: Vec<_> = rows.iter().filter(unread).map(GenerationRow::file_key).collect();
-        for file in files {
+        for file in &files {
             let is_it = |place: &Place, birth| (place.inode, birth) == (file.inode, file.birth);
             self.seen.passed.retain(|place, (birth, _)| !is_it(place, *birth));
-            self.schedule.scan_at(self.now());
+        }
+        if !files.is_empty() {
+            // At once: else they would be taken for gone.
+            self.scan();
         }
     }
 
