@@ -177,7 +177,9 @@ impl Positions {
         self.written = step.written;
         let absent = self.rows.values_mut().filter(|row| !row.absent.is_zero());
         absent.for_each(|row| row.absent += passed);
-        step.gone.iter().for_each(|id| drop(self.rows.remove(id)));
+        for id in &step.gone {
+            self.rows.remove(id);
+        }
         self.rows.extend(step.changed);
     }
 

@@ -56,7 +56,8 @@ struct Left {
     descriptors: usize,
     /// Bytes of anonymous memory.
     memory: u64,
-    /// Bytes of the state, of the side file of the output, of the archive and of the intake folder.
+    /// Bytes of the state, of the first line of the side file (which holds all positions of the output), of the archive
+    /// and of the intake folder.
     state: u64,
     side: u64,
     archive: u64,
@@ -195,10 +196,15 @@ impl Machine {
             descriptors: fs::read_dir("/proc/self/fd").unwrap().count(),
             memory: anonymous_memory(),
             state: size_of(&self.path("state")),
-            side: size_of(&self.path("out.cursor")),
+            side: self.first_line_of_side_file(),
             archive: size_of(&self.path("archive")),
             intake: size_of(&self.path("intake")),
         }
+    }
+
+    fn first_line_of_side_file(&self) -> u64 {
+        let side = fs::read(self.path("out.cursor")).unwrap();
+        side.iter().position(|byte| *byte == b'\n').unwrap() as u64
     }
 
     /// The number of the last line in the output.

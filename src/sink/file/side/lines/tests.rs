@@ -17,7 +17,7 @@ impl Generations for Known {
         let identity =
             Identity { inode: u64::MAX - id, birth: -5, head_len: 7, head_hash: id, ordinal: 1 };
         let mark = Mark { offset: 500, hash: u64::MAX, wide: 0 };
-        (id % 3 != 0).then_some(Fact { identity, mark })
+        (!id.is_multiple_of(3)).then_some(Fact { identity, mark })
     }
 }
 
