@@ -1,7 +1,7 @@
-//! Other settings while it runs. What they leave as it was goes on untouched; a sink that they change drains and
-//! begins again from its cursor, so nothing is lost and nothing comes twice.
+//! Other settings while it runs. Unchanged parts keep running; a sink that changes drains and begins again from its
+//! cursor, so nothing is lost and nothing comes twice.
 //!
-//! A configuration with an error changes nothing. What cannot change now is said, and holds from the next start.
+//! A configuration with an error changes nothing. What cannot change now is said, and takes effect at the next start.
 //!
 //! In this order: consumers that end or change, the sources, consumers that are new. So none of them sees a file
 //! vanish that is only read otherwise.
@@ -31,7 +31,7 @@ impl Engine {
                 }
                 self.maker.notices.answer(
                     Level::Error,
-                    "the configuration has errors: nothing was changed, the old settings go on"
+                    "the configuration has errors; nothing was changed, and the old settings stay in force"
                         .to_owned(),
                 );
                 ControlFlow::Continue(())
@@ -51,7 +51,8 @@ impl Engine {
             .partition(|sink: &Running| !reads_otherwise && stays(sink));
         self.sinks = stay;
         let left = self.drain(leave).await?;
-        let other_rules = self.settings.rules != new.rules;
+        // Rules hold what is hidden of their keys, too.
+        let other_rules = self.settings.rules != new.rules || self.settings.privacy != new.privacy;
         if other_rules || reads_otherwise {
             self.alerts.stop().await;
         }
@@ -122,9 +123,11 @@ impl Engine {
     /// What an engine is begun with stays as it is.
     fn settle_what_stays(&self, new: Settings) -> Settings {
         let old = &self.settings;
+        let has_screen = self.maker.notices.console().is_none();
         let fixed = [
             ("state_dir", old.directories != new.directories),
             ("privacy.keys", old.keys != new.keys),
+            ("privacy, for the mask of the screen,", has_screen && old.privacy != new.privacy),
             ("intake.most", old.intake_most != new.intake_most),
             ("screen.mask", old.masked != new.masked),
             ("host_id", old.host_id != new.host_id),
@@ -133,7 +136,7 @@ impl Engine {
             ("log_level", old.log_level != new.log_level),
         ];
         for (name, _) in fixed.iter().filter(|(_, changed)| *changed) {
-            let text = format!("{name} was changed: that holds from the next start on");
+            let text = format!("{name} was changed; the change takes effect at the next start");
             self.maker.notices.answer(Level::Warning, text);
         }
         Settings {
@@ -176,6 +179,9 @@ fn changes(old: &Settings, new: &Settings, recipes: &[Recipe], left: &[Left]) ->
     told.extend(added.map(|recipe| format!("sink {}: new", recipe.name())));
     if old.rules != new.rules {
         told.push("rules: changed".to_owned());
+    }
+    if old.privacy != new.privacy {
+        told.push("privacy: changed".to_owned());
     }
     if old.metrics != new.metrics {
         told.push("metrics: changed".to_owned());
