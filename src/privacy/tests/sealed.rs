@@ -362,7 +362,6 @@ fn a_value_that_is_cut_in_half_does_not_leave_where_a_pattern_would_have_found_i
     let regex = regex::Regex::new(r"\b\d{8}\b").unwrap();
     let patterns = vec![Pattern::new("client_id", regex).unwrap()];
     let policy = keys.policy().with_patterns(patterns);
-    // What is no whole object is its message.
     let of_text = |text: &str, flag: Flags| {
         let mut batch = of_april(text);
         batch.decode = crate::format::list::by_name("json", b"").unwrap();
@@ -396,7 +395,6 @@ fn a_value_that_is_cut_in_half_does_not_leave_where_a_pattern_would_have_found_i
     assert_eq!(whole["message"], text);
     let no_pattern = document(&keys.policy(), &of_text(text, Flags::PARTIAL));
     assert_eq!(no_pattern["message"], text);
-    // An object that is whole is not cut.
     let object = document(&policy, &of_text(r#"{"message":"1234","n":5}"#, Flags::PARTIAL));
     assert_eq!((&object["message"], &object["n"]), (&"1234".into(), &5.into()));
 }

@@ -337,11 +337,6 @@ impl Tracks {
         self.ledger.take_over(other);
     }
 
-    /// A lane has ended, and so much of what was left to it is gone.
-    pub(super) fn lose_left(&mut self, bytes: u64) {
-        self.ledger.lose_left(bytes);
-    }
-
     pub(super) fn ledger(&self) -> &Ledger {
         &self.ledger
     }

@@ -57,6 +57,11 @@ impl Tracks {
         found
     }
 
+    /// A lane has ended, and so much of what was left to it is gone.
+    pub(in crate::sink::worker) fn lose_left(&mut self, bytes: u64) {
+        self.ledger.lose_left(bytes);
+    }
+
     /// Reads again whatever is not done: what was in memory may be destroyed in the log.
     pub(in crate::sink::worker) fn rewind(&mut self) {
         let all = self.known.values().copied().collect();
