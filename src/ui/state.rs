@@ -226,10 +226,9 @@ impl State {
     }
 
     /// Bytes of complete records of a file that stand behind the last row on the screen.
-    pub fn bytes_behind(&self, source: &SourceLine) -> u64 {
-        let slot = self.stream.files.iter().position(|file| *file == source.file);
-        let seen = self.stream.seen();
-        let place = slot.and_then(|slot| seen.get(slot)).copied().unwrap_or(0);
+    pub fn bytes_behind(&self, slot: usize) -> u64 {
+        let source = &self.sources[slot];
+        let place = self.stream.seen().get(slot).copied().unwrap_or(0);
         if source.hidden { 0 } else { source.complete.saturating_sub(place) }
     }
 

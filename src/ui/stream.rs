@@ -84,7 +84,7 @@ pub struct Stream {
     pub filters: Filters,
     pub mask: Mask,
     pub hidden: Vec<FileId>,
-    /// The files of the timeline, in its order.
+    /// The files of the timeline, in its order. Invariant: those of the screen's sources, in their order.
     pub files: Vec<FileId>,
     /// The zones of their naive times.
     pub zones: Vec<TimeZone>,

@@ -99,7 +99,7 @@ fn paused(state: &State) -> Option<(&str, String)> {
 fn figures(state: &State, glyphs: &Glyphs) -> Vec<Vec<Span<'static>>> {
     let mut parts = Vec::new();
     let stream = &state.stream;
-    let behind: u64 = state.sources.iter().map(|source| state.bytes_behind(source)).sum();
+    let behind: u64 = (0..state.sources.len()).map(|slot| state.bytes_behind(slot)).sum();
     parts.push(match behind {
         0 if stream.follow => vec![span(format!("{} live", glyphs.dot), Role::Ok)],
         0 => vec![span("at the end", Role::Dim)],

@@ -16,7 +16,8 @@ use crate::ui::theme::{Glyphs, Role};
 pub fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
     let glyphs = *canvas.glyphs();
     let width = usize::from(area.width.saturating_sub(2));
-    let entries = state.sources.iter().map(|source| entry(state, source, width, &glyphs)).collect();
+    let slots = 0..state.sources.len();
+    let entries = slots.map(|slot| entry(state, slot, width, &glyphs)).collect();
     let hidden = state.sources.iter().filter(|source| source.hidden).count();
     let right = match hidden {
         0 => Vec::new(),
@@ -32,7 +33,8 @@ pub fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
     lists::draw(canvas, area, state, &list);
 }
 
-fn entry(state: &State, source: &SourceLine, width: usize, glyphs: &Glyphs) -> Lines {
+fn entry(state: &State, slot: usize, width: usize, glyphs: &Glyphs) -> Lines {
+    let source = &state.sources[slot];
     let (glyph, role) = sign(source, glyphs);
     let age = time::moment(state, source.last_growth);
     let counts = counts(source, width);
@@ -55,7 +57,7 @@ fn entry(state: &State, source: &SourceLine, width: usize, glyphs: &Glyphs) -> L
         let format = source.format.unwrap_or("format not known yet");
         let rest = format!("  {format} {} {}", glyphs.separator, bytes::size(source.size));
         let mut line = vec![span(rest, Role::Dim)];
-        let behind = state.bytes_behind(source);
+        let behind = state.bytes_behind(slot);
         if behind > 0 {
             let text = format!(" {} {} not shown yet", glyphs.separator, bytes::size(behind));
             line.push(span(text, Role::Near));

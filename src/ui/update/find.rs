@@ -110,8 +110,7 @@ pub fn nothing_found(state: &mut State) {
 
 /// Where the complete records of each file end.
 fn ends(state: &State) -> Vec<u64> {
-    let end = |file| state.sources.iter().find(|source| source.file == file);
-    state.stream.files.iter().map(|file| end(*file).map_or(0, |source| source.complete)).collect()
+    state.sources.iter().map(|source| source.complete).collect()
 }
 
 /// Nothing typed takes all filters away.
@@ -162,7 +161,7 @@ pub fn hide_source(state: &mut State) {
         Pane::Sources => state.sources.get(state.selected[0]).map(|source| source.file),
         Pane::Streams => state.stream.selected_row().map(|row| row.entry.position.file),
         Pane::Thresholds | Pane::Shipping => {
-            state.say(Level::Info, "a source is hidden in the panes streams and sources");
+            state.say(Level::Info, "x hides a source in the streams and sources panes");
             return;
         }
     };
@@ -189,7 +188,7 @@ pub fn hide_source(state: &mut State) {
 pub fn again(state: &mut State, verb: Verb) {
     match state.stream.search.clone() {
         Some(search) => hunt(state, Wanted::Text(search), direction(verb), Then::Wrap),
-        None => state.say(Level::Info, "nothing is searched for; / begins"),
+        None => state.say(Level::Info, "no search to repeat; press / to search"),
     }
 }
 
@@ -207,7 +206,7 @@ fn direction(verb: Verb) -> Direction {
 fn hunt(state: &mut State, wanted: Wanted, direction: Direction, then: Then) {
     let stream = &state.stream;
     if stream.rows.is_empty() {
-        state.say(Level::Info, "nothing is shown to search in");
+        state.say(Level::Info, "no records to search");
         return;
     }
     let at = match direction {
@@ -239,9 +238,7 @@ fn begin(
     let stream = &mut state.stream;
     stream.hold();
     let total = state.sources.iter().map(|source| source.size).sum();
-    let sizes = stream.files.iter().map(|file| {
-        state.sources.iter().find(|source| source.file == *file).map_or(0, |source| source.size)
-    });
+    let sizes = state.sources.iter().map(|source| source.size);
     let behind: u64 = sizes
         .enumerate()
         .map(|(slot, size)| size.saturating_sub(at.get(slot).copied().unwrap_or(0)))

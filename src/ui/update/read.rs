@@ -1,9 +1,11 @@
 //! Taking over what the reader brought.
 
+use std::collections::{HashMap, HashSet};
+
 use super::{State, find};
 use crate::base::bytes;
-use crate::event::Level;
 use crate::event::status::FileState;
+use crate::event::{FileId, Level};
 use crate::follow::view::{Frontier, Position};
 use crate::ui::action::Reading;
 use crate::ui::state::SourceLine;
@@ -34,26 +36,39 @@ pub fn sources(state: &mut State, mut lines: Vec<SourceLine>, grown: bool) {
 
 /// A path at which another file begins, while the one before was not renamed: its lines are gone.
 fn tell_of_truncations(state: &mut State, lines: &[SourceLine]) {
-    for line in lines {
-        let is_new = !state.sources.iter().any(|before| before.file == line.file);
-        let before = state.sources.iter().rev().find(|before| before.path == line.path);
-        let Some(before) = before.filter(|before| is_new && is_over(before, line, lines)) else {
-            continue;
-        };
-        let text = format!(
-            "{} was truncated or written anew ({}, now {}): what stood in it before is gone, and it is read from \
-             its beginning",
-            line.path.rsplit('/').next().unwrap_or_default(),
-            bytes::size(before.size),
-            bytes::size(line.size)
-        );
+    // Called for every few milliseconds of reading, with ten thousand files: mostly none of them is new.
+    if lines.iter().map(|line| line.file).eq(state.sources.iter().map(|line| line.file)) {
+        return;
+    }
+    let known: HashSet<FileId> = state.sources.iter().map(|line| line.file).collect();
+    let is_new = |line: &&SourceLine| !known.contains(&line.file);
+    if !lines.iter().any(|line| is_new(&line)) {
+        return;
+    }
+    // Of two at one path the last.
+    let at_path: HashMap<&str, &SourceLine> =
+        state.sources.iter().map(|line| (line.path.as_str(), line)).collect();
+    let now: HashMap<FileId, &SourceLine> = lines.iter().map(|line| (line.file, line)).collect();
+    let told = lines.iter().filter(is_new).filter_map(|line| {
+        let before = at_path.get(line.path.as_str())?;
+        is_over(before, line, now.get(&before.file).copied()).then(|| {
+            format!(
+                "{} was truncated or written anew ({}, now {}): what stood in it before is gone, and it is read from \
+                 its beginning",
+                line.path.rsplit('/').next().unwrap_or_default(),
+                bytes::size(before.size),
+                bytes::size(line.size)
+            )
+        })
+    });
+    for text in told.collect::<Vec<_>>() {
         state.messages.notice(Level::Warning, text, state.now);
     }
 }
 
-/// The file before was followed there, and is neither renamed nor rotated away.
-fn is_over(before: &SourceLine, new: &SourceLine, lines: &[SourceLine]) -> bool {
-    match lines.iter().find(|line| line.file == before.file) {
+/// The file before was followed there, and is neither renamed nor rotated away. `now`: the same file.
+fn is_over(before: &SourceLine, new: &SourceLine, now: Option<&SourceLine>) -> bool {
+    match now {
         Some(now) => now.path == before.path && now.state == FileState::Ended,
         None => before.state == FileState::Live && new.size < before.size,
     }

@@ -215,7 +215,7 @@ fn no_notice_is_lost_behind_another_and_escape_shows_the_next() {
     let lines = drawn(&state);
     assert!(lines[23].starts_with(" disk full (+2) "), "{lines:?}");
     press(&mut state, Verb::NextMatch);
-    assert_eq!(shown(&state), Some("nothing is searched for; / begins"));
+    assert_eq!(shown(&state), Some("no search to repeat; press / to search"));
     let later = state.now.plus(std::time::Duration::from_secs(6));
     update(&mut state, Action::Clock(later));
     for expected in ["disk full", "a.log is gone", "listening"] {
@@ -296,11 +296,11 @@ fn the_end_is_reached_when_the_last_row_is_on_the_screen() {
     stream.tail = [100].into();
     (stream.at_head, stream.at_tail, stream.follow, stream.reset) = (true, true, false, None);
     let height = u64::from(stream.height);
-    assert_eq!(state.bytes_behind(&state.sources[0]), 100 - height);
+    assert_eq!(state.bytes_behind(0), 100 - height);
     state.stream.follow_end();
-    assert_eq!(state.bytes_behind(&state.sources[0]), 0);
+    assert_eq!(state.bytes_behind(0), 0);
     press(&mut state, Verb::Top);
-    assert_eq!(state.bytes_behind(&state.sources[0]), 100 - height);
+    assert_eq!(state.bytes_behind(0), 100 - height);
 }
 
 #[test]
@@ -376,7 +376,7 @@ fn a_source_is_hidden_only_where_one_is_selected() {
         state.focus = pane;
         press(&mut state, Verb::HideSource);
         assert_eq!(state.stream.hidden, []);
-        assert_eq!(shown(&state), Some("a source is hidden in the panes streams and sources"));
+        assert_eq!(shown(&state), Some("x hides a source in the streams and sources panes"));
     }
 }
 
