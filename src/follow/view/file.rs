@@ -15,7 +15,7 @@ use super::budget::Budget;
 use super::piece::{Cut, Cutter, KeyBounds, Piece, keys};
 use crate::base::Timestamp;
 use crate::event::{Encoding, FileId, Generation, GenerationId, IdKey, Identity};
-use crate::follow::file::{FileFacts, FileHandle};
+use crate::follow::file::{FileFacts, FileHandle, Seen};
 use crate::format::Format;
 
 /// A time this far after it was seen is still believed: clocks differ.
@@ -35,6 +35,8 @@ struct Known {
 pub struct FileView {
     handle: Arc<FileHandle>,
     facts: FileFacts,
+    /// What these facts were taken of.
+    seen: Seen,
     generation: Arc<Generation>,
     encoding: Encoding,
     /// Ascending by offset; the first one also holds for what stands before it.
@@ -54,7 +56,8 @@ pub struct FileView {
 
 impl FileView {
     pub fn new(handle: Arc<FileHandle>, now: Timestamp) -> Self {
-        let facts = handle.facts();
+        let mut seen = Seen::default();
+        let facts = handle.facts_unless(&mut seen).unwrap_or_else(|| handle.facts());
         let metadata = handle.metadata().ok();
         let mtime = metadata.as_ref().and_then(|found| found.modified().ok());
         let generation = facts.generation.clone().unwrap_or_else(|| {
@@ -73,6 +76,7 @@ impl FileView {
             problem: None,
             tally: Tally::new(facts.size),
             facts,
+            seen,
             handle,
         };
         view.read_formats();
@@ -112,7 +116,7 @@ impl FileView {
     /// Takes over what the follower knows now; says whether anything on a screen could change.
     pub fn refresh(&mut self, now: Timestamp) -> bool {
         self.now = now;
-        let facts = self.handle.facts();
+        let Some(facts) = self.handle.facts_unless(&mut self.seen) else { return false };
         let tail_changed = facts.size != self.facts.size
             || facts.cuts != self.facts.cuts
             || facts.is_live() != self.facts.is_live();
@@ -120,7 +124,8 @@ impl FileView {
         let changed = tail_changed
             || formats_changed
             || facts.state != self.facts.state
-            || facts.stuck != self.facts.stuck;
+            || facts.stuck != self.facts.stuck
+            || facts.trouble != self.facts.trouble;
         if let Some(generation) = &facts.generation {
             self.generation = generation.clone();
         }

@@ -4,6 +4,7 @@
 //! after. Nothing is numbered and no merged list is kept, so a place stays true while files grow.
 //! Order: key, then source, then offset. Within one file, file order stands.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::budget::Budget;
@@ -135,13 +136,15 @@ impl Timeline {
     pub fn refresh(&mut self, handles: &[Arc<FileHandle>], now: Timestamp) -> bool {
         let before = self.files.len();
         // Whoever gave a file up wants its descriptor closed.
-        self.files.retain(|view| handles.iter().any(|handle| handle.id == view.id()));
+        let given: HashSet<FileId> = handles.iter().map(|handle| handle.id).collect();
+        self.files.retain(|view| given.contains(&view.id()));
         let mut changed = before != self.files.len();
         for view in &mut self.files {
             changed |= view.refresh(now);
         }
+        let known: HashSet<FileId> = self.files.iter().map(FileView::id).collect();
         for handle in handles {
-            if !self.files.iter().any(|view| view.id() == handle.id) {
+            if !known.contains(&handle.id) {
                 self.files.push(FileView::new(handle.clone(), now));
                 changed = true;
             }
