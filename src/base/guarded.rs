@@ -60,6 +60,11 @@ pub fn is_stuck(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::TimedOut && error.raw_os_error().is_none()
 }
 
+/// A server of files does not know the open file any more (ESTALE): another host has deleted it, mostly.
+pub fn is_stale(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(rustix::io::Errno::STALE.raw_os_error())
+}
+
 pub fn metadata(path: &Path) -> io::Result<Metadata> {
     at(path, Links::Followed, |path| fs::metadata(path))
 }

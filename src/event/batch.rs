@@ -1,4 +1,4 @@
-//! Consecutive events of one generation: one shared buffer, 48 bytes a record, immutable.
+//! Consecutive events of one generation: one shared buffer, 48 bytes per record, immutable.
 
 use std::borrow::Cow;
 use std::path::Path;

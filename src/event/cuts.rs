@@ -16,6 +16,15 @@ impl Cuts {
         Arc::make_mut(&mut self.0).push(at);
     }
 
+    /// Unless there is one there, or behind. `true` where it is new.
+    pub fn end_at(&mut self, at: u64) -> bool {
+        let is_behind = self.last().is_none_or(|last| *last < at);
+        if is_behind {
+            self.push(at);
+        }
+        is_behind
+    }
+
     pub fn pop(&mut self) {
         Arc::make_mut(&mut self.0).pop();
     }

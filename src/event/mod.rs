@@ -1,6 +1,6 @@
 //! The plain types that everything speaks of: event, batch, generation, cursor, status.
 //!
-//! No I/O, no clock, no threads. A batch is one shared byte buffer and 48 bytes a record; fields are read
+//! No I/O, no clock, no threads. A batch is one shared byte buffer and 48 bytes per record; fields are read
 //! on demand as a borrowed view, never stored.
 
 pub mod batch;

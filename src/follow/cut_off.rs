@@ -37,7 +37,7 @@ impl CutOff {
             records => format!("{} records are longer", bytes::count(records)),
         };
         format!(
-            "{}: {records} than 1.0 MiB: {} bytes behind that are in the log alone, in no search and with no sink \
+            "{}: {records} than 1.0 MiB: {} bytes beyond that stay in the log only; searches and sinks do not get them \
              (log.truncated marks such events); let its program write shorter lines if they matter",
             sanitize::line(&path.to_string_lossy()),
             bytes::count(self.bytes)

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use super::identity::{self, Place, name_of};
+use super::identity::{self, name_of};
 use crate::base::guarded::{self, File};
 use crate::event::{FileId, FileKey};
 
@@ -54,7 +54,7 @@ impl Parked {
     }
 
     fn same(&self, metadata: &std::fs::Metadata) -> io::Result<()> {
-        let found = FileKey { inode: metadata.ino(), birth: identity::birth(metadata) };
+        let found = identity::key_of(metadata);
         match found == self.key {
             true => Ok(()),
             false => Err(io::Error::new(io::ErrorKind::NotFound, "another file has its name")),
@@ -72,7 +72,7 @@ pub(in crate::follow) struct Descriptors {
     pinned: Arc<AtomicUsize>,
 }
 
-/// Descriptors that stay open as long as this value lives.
+/// Descriptors that stay open until this value is dropped.
 #[derive(Debug)]
 pub(in crate::follow) struct Pins {
     count: usize,
@@ -135,30 +135,44 @@ impl Descriptors {
 
     /// Parks files until there is room, but not the one that was just opened.
     fn make_room(&self, opened: FileId) {
-        let mut files = self.files();
         let room = self.most.saturating_sub(self.pinned.load(Ordering::Acquire)).max(1);
-        if files.len() <= room {
-            return;
-        }
-        files.retain(|_, handle| handle.upgrade().is_some_and(|handle| handle.has_file_open()));
-        let mut candidates: Vec<(u64, FileId)> = files
-            .iter()
-            .filter(|(id, _)| **id != opened)
-            .filter_map(|(id, handle)| Some((handle.upgrade()?.last_use(), *id)))
-            .collect();
-        candidates.sort_unstable();
+        let (surplus, candidates) = self.candidates(room, opened);
         // Some more than needed, so that not each opening has to look through all.
-        let surplus = files.len().saturating_sub(room);
         let mut wanted = if surplus > 0 { surplus + room / 8 } else { 0 };
-        for (_, id) in candidates {
+        for (id, handle) in candidates {
             if wanted == 0 {
                 break;
             }
-            let parked = files.get(&id).and_then(Weak::upgrade).is_none_or(|handle| handle.park());
-            if parked {
-                files.remove(&id);
+            // Without the lock: the mount of the file is asked, and may not answer for some time.
+            if handle.park() {
                 wanted -= 1;
+                self.forget_closed(id);
             }
+        }
+    }
+
+    /// How many files are open beyond `room`, and those that can be parked: what was not used for longest comes first.
+    fn candidates(&self, room: usize, opened: FileId) -> (usize, Vec<(FileId, Arc<dyn Parkable>)>) {
+        let mut files = self.files();
+        if files.len() <= room {
+            return (0, Vec::new());
+        }
+        files.retain(|_, handle| handle.upgrade().is_some_and(|handle| handle.has_file_open()));
+        let surplus = files.len().saturating_sub(room);
+        let others = files.iter().filter(|(id, _)| **id != opened);
+        let mut candidates: Vec<(FileId, Arc<dyn Parkable>)> =
+            others.filter_map(|(id, handle)| Some((*id, handle.upgrade()?))).collect();
+        candidates.sort_by_key(|(id, handle)| (handle.last_use(), *id));
+        (surplus, candidates)
+    }
+
+    /// Unless somebody has opened it again.
+    fn forget_closed(&self, id: FileId) {
+        let mut files = self.files();
+        let is_open =
+            |handle: &Weak<dyn Parkable>| handle.upgrade().is_some_and(|it| it.has_file_open());
+        if !files.get(&id).is_some_and(is_open) {
+            files.remove(&id);
         }
     }
 
@@ -176,7 +190,7 @@ impl std::fmt::Debug for Descriptors {
 /// Where the file is now, if it can be found again by that name.
 pub(in crate::follow) fn parkable(file: &File) -> Option<Parked> {
     let metadata = file.metadata().ok().filter(|metadata| metadata.nlink() > 0)?;
-    let key = FileKey { inode: Place::of(&metadata).inode, birth: identity::birth(&metadata) };
+    let key = identity::key_of(&metadata);
     let parked = Parked { path: name_of(file)?, key };
     parked.metadata().ok().map(|_| parked)
 }

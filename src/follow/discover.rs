@@ -305,7 +305,7 @@ impl Walk<'_> {
     fn entries(&mut self, folder: &Path, each: &mut dyn FnMut(&mut Self, &Listed<'_>)) {
         // Also one that is not there yet.
         self.sight.folders.insert(folder.to_owned());
-        let entries = match guarded::read_dir(folder) {
+        let mut entries = match guarded::read_dir(folder) {
             Ok(entries) => entries,
             // Not a folder, or gone between two looks: it has no entries.
             Err(error) if error.kind() == io::ErrorKind::NotADirectory => return,
@@ -315,7 +315,6 @@ impl Walk<'_> {
             }
         };
         let device = guarded::metadata(folder).map_or(0, |folder| folder.dev());
-        let mut entries = entries;
         entries.sort_unstable_by(|one, other| one.name.cmp(&other.name));
         for entry in entries {
             each(self, &Listed { folder, entry, device });

@@ -1,16 +1,14 @@
 //! When a generation ends: its file is truncated, deleted or gone, everybody has read it, and at last its row expires.
 
-use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
 
 use super::catalog::{Stage, Tracked};
 use super::copies::GRACE;
 use super::follower::{Follower, Phase};
-use super::names::folder_of;
+use super::home::{Lay, Looks};
 use super::notices::{self, Topic};
-use crate::base::guarded;
 use crate::event::status::FileState;
-use crate::event::{FileId, Level};
+use crate::event::{FileId, GenerationId, Level};
 use crate::state::{Absence, GenerationRow};
 
 /// A file without a name is given up when it has not grown for this long.
@@ -146,29 +144,75 @@ impl Follower {
         if waits || self.shared.gone().is_empty() {
             return;
         }
-        let time = self.shared.clock.now();
-        let rows: Vec<GenerationRow> =
-            self.shared.gone().values().filter(|row| row.ended.is_none()).cloned().collect();
+        let rows = self.rows_without_file(|id| !self.shared.is_orphan(id));
+        let mut looks = Looks::default();
         let mut news = false;
-        for row in rows {
-            let ours = self.catalog.of(row.id).is_none() && !self.shared.is_orphan(row.id);
-            if ours && !self.may_be_there(&row) && could_look(&row) {
-                let row_id = row.id;
-                let row = GenerationRow { ended: Some(time), ..row };
-                if let Some(store) = self.shared.store.get() {
-                    store.put_generation(row.clone());
-                }
-                if let Some(gone) = self.shared.gone().get_mut(&row.id) {
-                    *gone = row;
-                }
-                // Whoever waits there is told that nothing will come.
-                self.shared.mark(row_id);
+        for row in &rows {
+            let mut could_look = |row| looks.could_look(row, &mut self.listings.borrow_mut());
+            if !self.may_be_there(row) && could_look(row) {
+                self.end_row(row);
                 news = true;
             }
         }
         if news {
             self.shared.changed();
         }
+    }
+
+    /// Copies of those rows that have no file and have not ended.
+    pub fn rows_without_file(&self, wanted: impl Fn(GenerationId) -> bool) -> Vec<GenerationRow> {
+        let gone = self.shared.gone();
+        let rows = gone.values().filter(|row| row.ended.is_none());
+        let rows = rows.filter(|row| self.catalog.of(row.id).is_none() && wanted(row.id));
+        rows.cloned().collect()
+    }
+
+    fn end_row(&self, row: &GenerationRow) {
+        let ended = Some(self.shared.clock.now());
+        let row = GenerationRow { ended, ..row.clone() };
+        if let Some(store) = self.shared.store.get() {
+            store.put_generation(row.clone());
+        }
+        let id = row.id;
+        if let Some(gone) = self.shared.gone().get_mut(&id) {
+            *gone = row;
+        }
+        // Whoever waits there is told that nothing will come.
+        self.shared.mark(id);
+    }
+
+    /// Rows that no source means: nobody looks for their files, so those end whose file is not in its folder any more.
+    fn end_orphans(&mut self) {
+        let rows = self.rows_without_file(|id| self.shared.is_orphan(id));
+        let mut looks = Looks::default();
+        let mut news = false;
+        for row in rows.iter().filter(|row| row.rest.is_none()) {
+            let listings = &mut self.listings.borrow_mut();
+            let file = row.file_key();
+            let is_held = self.catalog.of_file(file).is_some();
+            if is_held || !looks.could_look(row, listings) {
+                continue;
+            }
+            if matches!(listings.find(Lay::of(row).folder, file), Ok(None)) {
+                self.end_row(row);
+                self.tell_of_ended_orphan(row);
+                news = true;
+            }
+        }
+        if news {
+            self.shared.changed();
+        }
+    }
+
+    fn tell_of_ended_orphan(&self, row: &GenerationRow) {
+        let topic = Topic::Orphan(row.id);
+        let unread = self.shared.slowest(row).map_or(0, |at| row.end().saturating_sub(at));
+        if unread == 0 {
+            self.shared.board.unsay(&topic);
+            return;
+        }
+        let text = notices::orphan_gone(&row.path, &row.source, unread);
+        self.shared.board.say(topic, Level::Warning, self.shared.clock.now(), text);
     }
 
     /// Its file is there and not understood yet, and not shorter than what was seen.
@@ -194,12 +238,15 @@ impl Follower {
         if !self.schedule.expiry_is_due(self.now()) {
             return;
         }
+        self.end_orphans();
         let time = self.shared.clock.now();
         let Some(store) = self.shared.store.get().cloned() else { return };
         let mut old = Vec::new();
         // A compressed file that was read and is there: without its row it would be read again.
         let mut gone = self.shared.gone();
-        for row in gone.values_mut().filter(|row| row.ended.is_some() && !self.is_passed(row)) {
+        let is_due = |row: &GenerationRow| !row.absence.is_some_and(|it| it.was_counted(time));
+        let over = gone.values_mut().filter(|row| row.ended.is_some() && is_due(row));
+        for row in over.filter(|row| !self.is_passed(row)) {
             let absence = row.absence.map_or(Absence::at(time), |before| before.counted(time));
             row.absence = Some(absence);
             match absence.long >= KEPT {
@@ -209,7 +256,9 @@ impl Follower {
         }
         drop(gone);
         for row in old {
-            if self.everybody_is_through(&row) {
+            // Nobody reads an orphan: it would be waited for without end. What was kept of one waits for a source.
+            let is_given_up = self.shared.is_orphan(row.id) && row.rest.is_none();
+            if is_given_up || self.everybody_is_through(&row) {
                 self.remove_rest(row.id);
                 store.remove_generation(row.id);
                 self.catalog.history.remove(row.id);
@@ -217,13 +266,4 @@ impl Follower {
             }
         }
     }
-}
-
-/// Its folder is there, on the device it was on: that the file is not, means that it is gone.
-fn could_look(row: &GenerationRow) -> bool {
-    // A row of an earlier version may hold the path as it was typed, in a folder that nobody knows.
-    let folder = folder_of(&row.path);
-    row.path.is_absolute()
-        && guarded::read_dir(folder).is_ok()
-        && guarded::metadata(folder).is_ok_and(|folder| folder.dev() == row.device)
 }

@@ -4,6 +4,7 @@
 //! The descriptor behind it may change (to the copy that `copytruncate` made), be closed for a while, or go; offsets
 //! stay the same.
 
+mod facts;
 mod idle;
 
 use std::io;
@@ -12,6 +13,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, RwLock, Weak};
 use std::time::Duration;
 
+pub use self::facts::FileFacts;
+pub(in crate::follow) use self::facts::{Known, Seen};
 use super::SourceConfig;
 use super::changes::{Hub, News};
 use super::cut_off::Met;
@@ -20,10 +23,9 @@ use super::front::Front;
 use super::pread::read_full;
 use super::readers::Readers;
 use super::slot::Slot;
-use crate::base::Timestamp;
 use crate::base::guarded::File;
-use crate::event::status::{FileState, FileStatus};
-use crate::event::{Cuts, DayMark, Encoding, FileId, FormatEntry, Generation, Mark};
+use crate::event::status::FileStatus;
+use crate::event::{FileId, FileKey, Mark};
 
 /// A record before which a reader stands, because more of it may come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,58 +60,6 @@ pub struct FileHandle {
     open_record: Mutex<Option<OpenRecord>>,
     /// Where changes of the facts are marked.
     changes: OnceLock<Arc<Hub>>,
-}
-
-/// What is known about the file now.
-#[derive(Clone, Debug)]
-pub struct FileFacts {
-    pub path: Arc<Path>,
-    /// Bytes seen.
-    pub size: u64,
-    /// Known once its identity is settled and its row is durable; consumers read from then on.
-    pub generation: Option<Arc<Generation>>,
-    /// Bytes before are not there any more.
-    pub begin: u64,
-    /// Where consumers begin.
-    pub start: u64,
-    /// Known with the generation.
-    pub encoding: Option<Encoding>,
-    /// Entries in force, ascending by offset; empty before detection.
-    pub formats: Vec<FormatEntry>,
-    pub cuts: Cuts,
-    pub days: Vec<DayMark>,
-    pub state: FileState,
-    /// Since when its file system has not answered; `None`: it does.
-    pub stuck: Option<Timestamp>,
-    pub lost: u64,
-    pub last_growth: Timestamp,
-}
-
-/// The facts, and what only the reader needs beside them.
-#[derive(Clone, Debug)]
-pub(in crate::follow) struct Known {
-    pub facts: FileFacts,
-    pub mark: Mark,
-    /// The size is final: the last record ends there, and what cannot be read is lost.
-    pub complete: bool,
-    /// Bytes that can be read; below `size` where only a shorter copy is left.
-    pub available: u64,
-    /// The longest gap that a reader has met since the start, in bytes.
-    pub met: u64,
-    /// What begins before it stood in the file at the first look.
-    pub history: u64,
-}
-
-impl FileFacts {
-    /// As it is shown.
-    pub fn shown_state(&self) -> FileState {
-        self.stuck.map_or_else(|| self.state.clone(), |since| FileState::Stuck { since })
-    }
-
-    /// Its end may still move.
-    pub fn is_live(&self) -> bool {
-        !matches!(self.state, FileState::Ended)
-    }
 }
 
 impl FileHandle {
@@ -164,6 +114,12 @@ impl FileHandle {
     /// A copy of what is known now.
     pub fn facts(&self) -> FileFacts {
         self.known().facts.clone()
+    }
+
+    /// A copy of what is known now, unless that is what was seen.
+    pub(in crate::follow) fn facts_unless(&self, seen: &mut Seen) -> Option<FileFacts> {
+        let known = self.known();
+        seen.take(&known).then(|| known.facts.clone())
     }
 
     pub fn path(&self) -> Arc<Path> {
@@ -288,6 +244,15 @@ impl FileHandle {
         Ok(file)
     }
 
+    /// Its descriptor leads nowhere any more: it is looked for by its path, where it may be opened again.
+    pub(in crate::follow) fn park_stale(&self, key: FileKey) {
+        let parked = Parked { path: self.path().to_path_buf(), key };
+        *self.file.write().expect("no holder of the descriptor panics") = Slot::Parked(parked);
+        if let Some(descriptors) = &self.descriptors {
+            descriptors.forget(self.id);
+        }
+    }
+
     /// A parked file was seen under this path.
     pub(in crate::follow) fn found_at(&self, path: &Path) {
         let mut slot = self.file.write().expect("no holder of the descriptor panics");
@@ -370,13 +335,19 @@ impl Parkable for FileHandle {
     }
 
     fn park(&self) -> bool {
-        let mut slot = self.file.write().expect("no holder of the descriptor panics");
-        let Slot::Open(file) = &*slot else { return true };
+        let Slot::Open(file) = self.slot() else { return true };
         // Somebody is reading it just now: its bytes may be needed again at once.
-        if Arc::strong_count(file) > 1 {
+        let is_read = |file: &Arc<File>| Arc::strong_count(file) > 2;
+        if is_read(&file) {
             return false;
         }
-        let Some(parked) = descriptors::parkable(file) else { return false };
+        // Without the lock: its mount may not answer for some time.
+        let Some(parked) = descriptors::parkable(&file) else { return false };
+        let mut slot = self.file.write().expect("no holder of the descriptor panics");
+        let is_same = matches!(&*slot, Slot::Open(open) if Arc::ptr_eq(open, &file));
+        if !is_same || is_read(&file) {
+            return false;
+        }
         *slot = Slot::Parked(parked);
         true
     }

@@ -88,8 +88,7 @@ impl Follower {
             let Some(tracked) = self.catalog.get_mut(id) else { continue };
             let Some(row) = &mut tracked.row else { continue };
             let end = row.mark.offset;
-            if end > row.start && row.cuts.last() != Some(&end) {
-                row.cuts.push(end);
+            if end > row.start && row.cuts.end_at(end) {
                 self.pending.change_urgently(id);
             }
             tracked.handle.update(|known| known.complete = true);

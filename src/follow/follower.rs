@@ -280,7 +280,8 @@ impl Follower {
         if state_came || !self.work.rescuing.is_empty() {
             return Duration::ZERO;
         }
-        let open_records = self.work.open_records.iter();
+        // What is to be durable first waits for the next commit.
+        let open_records = self.work.open_records.iter().filter(|id| !self.pending.is_urgent(**id));
         let closes = open_records.filter_map(|id| self.close_at(self.catalog.get(*id)?));
         let dues =
             [Some(self.schedule.next(self.shared.once())), self.pending.next(), closes.min()];

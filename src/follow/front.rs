@@ -7,7 +7,7 @@ use crate::base::Timestamp;
 /// Places of which the context is remembered.
 const REMEMBERED: usize = 64;
 
-/// Guarded by one lock a generation, so that consumers that are near each other decode once.
+/// Guarded by one lock per generation, so that consumers that are near each other decode once.
 #[derive(Debug, Default)]
 pub(in crate::follow) struct Front {
     /// The furthest byte that was handed out.

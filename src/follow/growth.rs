@@ -63,9 +63,7 @@ impl Follower {
         }
         if tracked.stage == Stage::Ended {
             // It was closed where it ended: that stays a boundary.
-            if row.cuts.last() != Some(&row.mark.offset) {
-                row.cuts.push(row.mark.offset);
-            }
+            row.cuts.end_at(row.mark.offset);
             row.ended = None;
             row.absence = None;
             self.pending.change_urgently(id);
@@ -81,12 +79,7 @@ impl Follower {
         row.modified = tracked.modified.map(Timestamp::from);
         tracked.push_mark(mark);
         self.pending.change(id);
-        tracked.handle.update(|known| {
-            known.facts.last_growth = time;
-            if matches!(known.facts.state, FileState::Unreadable { .. }) {
-                known.facts.state = FileState::Live;
-            }
-        });
+        tracked.handle.update(|known| known.facts.last_growth = time);
         if !self.pending.is_urgent(id) {
             tracked.publish();
         }

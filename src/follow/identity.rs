@@ -8,7 +8,7 @@ use super::compressed::Compression;
 use super::pread::read_full;
 use crate::base::Timestamp;
 use crate::base::guarded::{self, File};
-use crate::event::{IdKey, Identity, Mark};
+use crate::event::{FileKey, IdKey, Identity, Mark};
 
 /// Longest head, in bytes.
 pub const HEAD: usize = 4096;
@@ -33,6 +33,11 @@ impl Place {
 /// Nanoseconds since the epoch; 0 where the file system keeps no birth time.
 pub fn birth(metadata: &Metadata) -> i64 {
     metadata.created().map_or(0, |time| Timestamp::from(time).0.max(0))
+}
+
+/// Which file of its file system it is.
+pub fn key_of(metadata: &Metadata) -> FileKey {
+    FileKey { inode: metadata.ino(), birth: birth(metadata) }
 }
 
 /// The beginning of a file, as far as identity looks at it.

@@ -89,7 +89,7 @@ pub struct InputLoss {
 #[derive(Debug, Default)]
 struct Segments {
     /// Made by this process.
-    made: Vec<Place>,
+    made: HashSet<Place>,
     /// Those that are being written, one an input, and how far they are durable.
     current: Vec<(Place, u64)>,
     /// Those whose end is known to readers.
@@ -167,7 +167,7 @@ impl Incoming {
         let mut segments = self.segments();
         // Another one had it before, which is gone: file systems give an inode to the next file at once.
         segments.ended.remove(&place);
-        segments.made.push(place);
+        segments.made.insert(place);
         segments.current.push((place, 0));
     }
 
@@ -181,6 +181,13 @@ impl Incoming {
         self.segments().current.retain(|(current, _)| *current != place);
     }
 
+    /// It is removed: the next file may get its inode.
+    pub fn forget(&self, place: Place) {
+        let mut segments = self.segments();
+        segments.made.remove(&place);
+        segments.ended.remove(&place);
+    }
+
     /// One input has ended.
     pub fn end(&self) {
         self.open.fetch_sub(1, Ordering::AcqRel);
@@ -188,5 +195,23 @@ impl Incoming {
 
     fn segments(&self) -> std::sync::MutexGuard<'_, Segments> {
         self.segments.lock().expect("no holder of the segments panics")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_gets_the_inode_of_a_removed_segment_was_not_made_here() {
+        let incoming = Incoming::new(false);
+        let place = Place { device: 1, inode: 2 };
+        incoming.begin(place);
+        incoming.end_segment(place);
+        assert!(!incoming.is_through());
+        incoming.note_end(place);
+        assert!(incoming.is_through() && incoming.was_made_here(place));
+        incoming.forget(place);
+        assert!(incoming.is_through() && !incoming.was_made_here(place));
     }
 }

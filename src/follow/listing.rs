@@ -66,7 +66,7 @@ impl Listings {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
         };
-        let found = FileKey { inode: metadata.ino(), birth: identity::birth(&metadata) };
+        let found = identity::key_of(&metadata);
         Ok((found == file).then_some(path))
     }
 

@@ -118,7 +118,7 @@ impl Follower {
         let is_new = |follower: &Follower, path: &Path| {
             let Ok(file) = guarded::open(path) else { return false };
             let Ok(metadata) = file.metadata() else { return false };
-            let key = FileKey { inode: metadata.ino(), birth: identity::birth(&metadata) };
+            let key = identity::key_of(&metadata);
             let mut lives =
                 rows.iter().filter(|row| row.file_key() == key || row.identity.file_key() == key);
             metadata.len() > 0 && !lives.any(|life| follower.holds(&file, life))

@@ -11,7 +11,6 @@ use super::identity;
 use super::names::folder_of;
 use crate::base::guarded::{self, File};
 use crate::event::FileId;
-use crate::event::status::FileState;
 
 impl Follower {
     /// Looks at the descriptor; `true` where readers see something new.
@@ -77,22 +76,30 @@ impl Follower {
             }
             return false;
         }
+        if guarded::is_stale(error) && tracked.packed.is_none() {
+            self.look_after_stale(id);
+            return true;
+        }
         let time = self.shared.clock.now();
         tracked.handle.update(|known| {
             if guarded::is_stuck(error) {
                 return known.facts.stuck.replace(known.facts.stuck.unwrap_or(time)).is_none();
             }
             let reason = format!("cannot look at it ({error}); tried again every few seconds");
-            known.facts.state = FileState::Unreadable { reason };
-            true
+            let before = known.facts.trouble.replace(reason.as_str().into());
+            before.as_deref() != Some(reason.as_str())
         })
     }
 
-    /// Its file system does, again perhaps.
+    /// Its file system answers (again).
     pub fn answers(&self, id: FileId) {
         let Some(tracked) = self.catalog.get(id) else { return };
-        if tracked.handle.known().facts.stuck.is_some() {
-            tracked.handle.update(|known| known.facts.stuck = None);
+        let is_mended = {
+            let known = tracked.handle.known();
+            known.facts.stuck.is_some() || known.facts.trouble.is_some()
+        };
+        if is_mended {
+            tracked.handle.update(|known| (known.facts.stuck, known.facts.trouble) = (None, None));
             self.shared.changed();
         }
     }
@@ -115,8 +122,11 @@ impl Follower {
         let bears = tracked.size >= mark.offset
             && match identity::bears(file, &mark, &self.shared.config.key) {
                 Ok(bears) => bears,
-                // Could not look: never means another life.
-                Err(_) => return false,
+                // Could not look: never means another life, and is done again.
+                Err(_) => {
+                    tracked.handle.raise_doubt();
+                    return false;
+                }
             };
         if !bears {
             self.truncated(id);

@@ -1,4 +1,4 @@
-//! Bytes that nobody can read any more, counted once a generation, by the longest gap of a consumer.
+//! Bytes that nobody can read any more, counted once per generation, by the longest gap of a consumer.
 //!
 //! The sum is exact for as long as the process runs; which files they were of is kept for the latest.
 

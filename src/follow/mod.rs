@@ -23,6 +23,7 @@ mod first_pass;
 mod follower;
 mod front;
 mod growth;
+mod home;
 mod identify;
 mod identity;
 mod idle;

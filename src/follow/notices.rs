@@ -1,20 +1,19 @@
 //! What the operator is told about files: what, where, what happens now, what to do.
 
+mod board;
 pub(in crate::follow) mod input;
 mod rest;
 
-use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 
 use super::discover::{Problem, Special};
-use crate::base::guarded::{self, Stuck};
+use crate::base::bytes;
+use crate::base::guarded::Stuck;
 use crate::base::sanitize;
-use crate::base::{Timestamp, bytes};
-use crate::event::status::Notice;
 use crate::event::{GenerationId, Level};
 
+pub(in crate::follow) use self::board::Board;
 pub(in crate::follow) use self::rest::{
     rest_failed, rest_in_part, rest_kept, rest_of_nobody, rest_unreadable,
 };
@@ -42,63 +41,6 @@ pub(in crate::follow) enum Topic {
     /// A segment of standard input that was not read, or not all of it.
     Unread(PathBuf),
     Rest(GenerationId),
-}
-
-/// The notices that hold now.
-#[derive(Debug, Default)]
-pub(in crate::follow) struct Board {
-    notices: Mutex<BTreeMap<Topic, Notice>>,
-}
-
-/// More at once would help nobody.
-const MOST: usize = 100;
-
-impl Board {
-    pub fn all(&self) -> Vec<Notice> {
-        let mut all: Vec<Notice> =
-            self.notices.lock().expect("no holder of the board panics").values().cloned().collect();
-        all.sort_by_key(|notice| notice.time);
-        all
-    }
-
-    /// `true` where it was not said before.
-    pub fn say(&self, topic: Topic, level: Level, time: Timestamp, text: String) -> bool {
-        let mut notices = self.notices.lock().expect("no holder of the board panics");
-        let said = notices.get(&topic).is_some_and(|notice| notice.text == text);
-        if !said {
-            notices.insert(topic, Notice { time, level, text });
-        }
-        if notices.len() > MOST {
-            // The least of them, and of those the oldest.
-            let least = notices.iter().min_by_key(|(_, notice)| (notice.level, notice.time));
-            if let Some(topic) = least.map(|(topic, _)| topic.clone()) {
-                notices.remove(&topic);
-            }
-        }
-        !said
-    }
-
-    pub fn says(&self, topic: &Topic) -> bool {
-        self.notices.lock().expect("no holder of the board panics").contains_key(topic)
-    }
-
-    pub fn unsay(&self, topic: &Topic) -> bool {
-        self.notices.lock().expect("no holder of the board panics").remove(topic).is_some()
-    }
-
-    /// Drops the notices about paths that are no problem any more, or no longer there.
-    pub fn keep_current(&self, problems: &[Problem]) -> bool {
-        let mut notices = self.notices.lock().expect("no holder of the board panics");
-        let before = notices.len();
-        notices.retain(|topic, _| match topic {
-            Topic::Path(path) => problems.iter().any(|problem| problem.path() == path),
-            Topic::Open(path) | Topic::Binary(path) | Topic::Packed(path) | Topic::Copy(path) => {
-                guarded::symlink_metadata(path).as_ref().err().is_none_or(guarded::is_stuck)
-            }
-            _ => true,
-        });
-        notices.len() != before
-    }
 }
 
 impl Problem {
@@ -178,7 +120,7 @@ fn special(path: &str, kind: Special, others: usize) -> String {
 
 pub(in crate::follow) fn own(path: &str, source: &str) -> String {
     format!(
-        "{path} is written by Logwarden itself and is not followed, though source {source} means it"
+        "{path} is written by Logwarden itself and is not followed, although source {source} names it"
     )
 }
 
@@ -284,7 +226,7 @@ pub(in crate::follow) fn no_copy(path: &Path, reason: &dyn std::fmt::Display) ->
 
 pub(in crate::follow) fn hole(path: &Path, bytes: u64) -> String {
     format!(
-        "{}: {} bytes of NULs were skipped, which a writer that does not append leaves when its file is \
+        "{}: {} NUL bytes were skipped; a writer that does not append leaves them when its file is \
          truncated; everything behind them is read; let the writer append, or rotate by renaming",
         shown(path),
         bytes::count(bytes)
@@ -314,7 +256,7 @@ pub(in crate::follow) fn truncated(path: &Path, lost: u64) -> String {
 
 pub(in crate::follow) fn emptied(path: &Path) -> String {
     format!(
-        "{} was truncated after everybody had read it; its new content is read from the beginning",
+        "{} was truncated; no unread bytes were lost; its new content is read from the beginning",
         shown(path)
     )
 }
@@ -363,6 +305,16 @@ pub(in crate::follow) fn orphan(path: &Path, source: &str, unread: u64) -> Strin
          the source {}); they wait in the file; configure a source with its path to have them delivered",
         bytes::count(unread),
         shown(path),
+        sanitize::line(source)
+    )
+}
+
+pub(in crate::follow) fn orphan_gone(path: &Path, source: &str, unread: u64) -> String {
+    format!(
+        "{} was deleted; {} bytes of it had not been delivered and cannot be any more: no source named this file \
+         (it was read by the source {})",
+        shown(path),
+        bytes::count(unread),
         sanitize::line(source)
     )
 }

@@ -1,4 +1,4 @@
-//! Pulls events from the log for one consumer: a cursor a generation, taken in fair turns or merged by time.
+//! Pulls events from the log for one consumer: one cursor per generation, taken in fair turns or merged by time.
 //!
 //! It reads only generations that the log names, as far as they were seen then: so whatever is due at one
 //! [`Pull::look`] gets its turn before anything that comes later. What cannot be read, or is not complete, waits

@@ -1,4 +1,4 @@
-//! Names change, descriptors stay: who was renamed, and who came and went between two looks.
+//! Names change, descriptors stay: which files were renamed, and which came and went between two looks.
 
 use std::collections::HashSet;
 use std::os::unix::fs::MetadataExt;
@@ -43,7 +43,15 @@ impl Follower {
             return;
         }
         let Some(file) = tracked.named() else { return };
-        let Ok(metadata) = file.metadata() else { return };
+        let metadata = match file.metadata() {
+            Ok(metadata) => metadata,
+            Err(error) => {
+                if guarded::is_stale(&error) && tracked.packed.is_none() {
+                    self.look_after_stale(id);
+                }
+                return;
+            }
+        };
         if metadata.nlink() == 0 && tracked.links > 0 {
             // What is unread of it is kept at once: nobody knows how long we live.
             self.schedule.sweep_now();
@@ -60,6 +68,14 @@ impl Follower {
         } else if let Some(path) = name_of(&file) {
             self.relabel(id, &path);
         }
+    }
+
+    /// Another host has deleted it, or its server gives it another handle: it is opened again where it is found.
+    pub fn look_after_stale(&mut self, id: FileId) {
+        let Some(tracked) = self.catalog.get(id) else { return };
+        let Some(key) = tracked.file_key() else { return };
+        tracked.handle.park_stale(key);
+        self.find_parked(id);
     }
 
     /// It was closed to save descriptors, and is not where it was.

@@ -11,6 +11,7 @@ use super::catalog::Tracked;
 use super::discover::{self, Found, Problem, Sight};
 use super::file::{FileFacts, FileHandle};
 use super::follower::{Follower, Phase};
+use super::home::home_of;
 use super::identity::{self, Place};
 use super::notices::{self, Topic};
 use super::origin::Origin;
@@ -87,6 +88,9 @@ impl Follower {
             }
             self.look_after_the_absent(&present);
             self.look_after_vacant_paths(&sight);
+        }
+        if self.shared.board.count_hidden(time) {
+            self.shared.changed();
         }
         self.seen.scanned = Some(time);
         let mut folders = sight.folders;
@@ -215,6 +219,7 @@ impl Follower {
             days: Vec::new(),
             state: FileState::Unsettled,
             stuck: None,
+            trouble: None,
             lost: 0,
             last_growth: modified.map_or_else(|| self.shared.clock.now(), Timestamp::from),
         };
@@ -283,7 +288,12 @@ impl Follower {
 
     /// Hints name files by their real path.
     pub fn name_really(&mut self, id: FileId, path: &Path) {
-        self.catalog.set_real_path(id, guarded::canonicalize(path).ok());
+        let real = guarded::canonicalize(path).ok();
+        let row = self.catalog.get_mut(id).and_then(|tracked| tracked.row.as_mut());
+        if let Some(row) = row {
+            row.home = real.as_ref().and_then(|real| home_of(real, &row.path));
+        }
+        self.catalog.set_real_path(id, real);
     }
 
     /// Given up: its descriptor is closed when its last reader is done.

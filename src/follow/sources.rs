@@ -9,7 +9,6 @@ use super::follower::{Follower, Phase};
 use super::notices::{self, Topic};
 use super::types::Change;
 use crate::event::{FileId, Level};
-use crate::state::GenerationRow;
 
 impl SourceConfig {
     /// What is read means the same; only where it lies may differ.
@@ -76,12 +75,9 @@ impl Follower {
 
     /// Generations that no source means any more are not read. What is unread of them is said.
     pub fn report_orphans(&self) {
-        let rows: Vec<GenerationRow> =
-            self.shared.gone().values().filter(|row| row.ended.is_none()).cloned().collect();
-        for row in rows {
+        for row in self.rows_without_file(|id| self.shared.is_orphan(id)) {
             let left = self.shared.slowest(&row).map(|at| row.end().saturating_sub(at));
-            let orphan = self.catalog.of(row.id).is_none() && self.shared.is_orphan(row.id);
-            if let Some(bytes) = left.filter(|bytes| *bytes > 0 && orphan) {
+            if let Some(bytes) = left.filter(|bytes| *bytes > 0) {
                 let text = notices::orphan(&row.path, &row.source, bytes);
                 let topic = Topic::Orphan(row.id);
                 self.shared.board.say(topic, Level::Warning, self.shared.clock.now(), text);

@@ -1,6 +1,6 @@
 //! Mounts that do not answer: their files are shown as stuck, and looked at again as soon as the mount answers.
 //!
-//! Asks no mount anything: whoever met one that does not answer has left the time since when.
+//! Asks no mount anything: the call that hangs has recorded when it began.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! What was committed since the last checkpoint of the database, a record a commit.
+//! What was committed since the last checkpoint of the database, one record per commit.
 //!
 //! Promises: a record is durable when `append` returns, and comes back whole or not at all. After an append that
 //! failed nothing more is taken until a checkpoint: what the file then holds behind the last good record does not
@@ -80,7 +80,7 @@ impl Journal {
             self.file = Some(file);
             return Ok(false);
         }
-        // Whoever removed it wants it gone, and what is written to it would be gone with it.
+        // A removed journal is not written: the record would be lost with it.
         if !self.path.exists() {
             return Err(io::ErrorKind::NotFound.into());
         }

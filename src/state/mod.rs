@@ -22,7 +22,11 @@ pub struct GenerationRow {
     /// Labels: where it was last seen. Never a key.
     #[serde(with = "path_bytes")]
     pub path: PathBuf,
+    /// Of its file, which may lie elsewhere than the path says: that may be a link.
     pub device: u64,
+    /// The folder in which its file lay; `None` in rows of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub home: Option<Home>,
     /// The path under which its source first named it; empty in rows of earlier versions.
     #[serde(default, with = "path_bytes", skip_serializing_if = "is_empty_path")]
     pub first_path: PathBuf,
@@ -130,6 +134,8 @@ pub struct Absence {
 impl Absence {
     /// Of the time between two counts at most a day is believed: a clock that steps ends nothing.
     const LONGEST_STEP: Duration = Duration::from_secs(86_400);
+    /// Each count is a write: it is done about once a day.
+    const SHORTEST_STEP: Duration = Duration::from_secs(23 * 3600);
 
     pub fn at(now: Timestamp) -> Self {
         Absence { long: Duration::ZERO, counted: now }
@@ -139,6 +145,21 @@ impl Absence {
         let passed = now.since(self.counted).min(Self::LONGEST_STEP);
         Absence { long: self.long + passed, counted: now }
     }
+
+    /// Too early to count again, unless the clock went back.
+    pub fn was_counted(self, now: Timestamp) -> bool {
+        now >= self.counted && now.since(self.counted) < Self::SHORTEST_STEP
+    }
+}
+
+/// A folder, and by what it is known again: device numbers may be others after a reboot.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Home {
+    /// Its real path; empty where that is the folder of the row's path.
+    #[serde(default, with = "path_bytes", skip_serializing_if = "is_empty_path")]
+    pub folder: PathBuf,
+    pub device: u64,
+    pub key: FileKey,
 }
 
 /// Bytes [from, upto) of a generation are durable in a file of the intake folder, at their own offsets.

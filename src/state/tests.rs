@@ -52,6 +52,7 @@ fn generation(number: u64) -> GenerationRow {
         unfinished: None,
         rest: None,
         absence: None,
+        home: None,
     }
 }
 

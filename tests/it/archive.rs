@@ -89,6 +89,7 @@ fn store_with(batch: &Batch) -> Store {
         unfinished: None,
         rest: None,
         absence: None,
+        home: None,
     });
     store
 }

@@ -17,6 +17,10 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 const ROOT: u64 = 1;
 const NO_ENTRY: i32 = -2;
 const NOT_IMPLEMENTED: i32 = -38;
+/// EIO.
+const BROKEN: i32 = -5;
+/// ESTALE.
+const STALE: i32 = -116;
 /// Reads go to the server, not to the kernel's cache.
 const DIRECT: u32 = 1;
 
@@ -25,6 +29,10 @@ struct Disk {
     /// Number and bytes by name.
     files: BTreeMap<String, u64>,
     bytes: BTreeMap<u64, Vec<u8>>,
+    /// What every question about these files is answered with.
+    errors: BTreeMap<u64, i32>,
+    /// Numbers that were given.
+    given: u64,
     hangs: bool,
     over: bool,
     /// Requests answered.
@@ -73,8 +81,12 @@ impl Fuse {
 
     pub fn append(&self, name: &str, text: &str) {
         let mut disk = self.disk();
-        let next = ROOT + 1 + disk.bytes.len() as u64;
-        let number = *disk.files.entry(name.to_owned()).or_insert(next);
+        let known = disk.files.get(name).copied();
+        let number = known.unwrap_or_else(|| {
+            disk.given += 1;
+            ROOT + disk.given
+        });
+        disk.files.insert(name.to_owned(), number);
         disk.bytes.entry(number).or_default().extend(text.as_bytes());
     }
 
@@ -82,6 +94,23 @@ impl Fuse {
         let mut disk = self.disk();
         let number = disk.files.remove(from).unwrap();
         disk.files.insert(to.to_owned(), number);
+    }
+
+    /// As another host does it: who has it open is told that there is no such file any more.
+    pub fn remove(&self, name: &str) {
+        let mut disk = self.disk();
+        let number = disk.files.remove(name).unwrap();
+        disk.bytes.remove(&number);
+    }
+
+    /// From now on it cannot be looked at, until that is over.
+    pub fn fail(&self, name: &str, fails: bool) {
+        let mut disk = self.disk();
+        let number = disk.files[name];
+        match fails {
+            true => disk.errors.insert(number, BROKEN),
+            false => disk.errors.remove(&number),
+        };
     }
 
     /// From now on no request is taken; none is half done.
@@ -194,7 +223,10 @@ impl Disk {
     fn attributes(&self, node: u64) -> Result<Vec<u8>, i32> {
         let size = self.bytes.get(&node).map_or(0, |bytes| bytes.len() as u64);
         if node != ROOT && !self.bytes.contains_key(&node) {
-            return Err(NO_ENTRY);
+            return Err(STALE);
+        }
+        if let Some(error) = self.errors.get(&node) {
+            return Err(*error);
         }
         let mode: u32 = if node == ROOT { 0o40755 } else { 0o100600 };
         // Whatever changes gives another time: its length does.

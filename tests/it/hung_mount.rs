@@ -81,6 +81,16 @@ impl Bench {
         stuck.map(|file| file["path"].to_string().rsplit('/').next().unwrap().to_owned()).collect()
     }
 
+    /// States of the files of this name, as JSON.
+    fn states(&self, name: &str) -> Vec<String> {
+        let files = find_files(&serde_json::from_str(&self.status().to_string()).unwrap());
+        let end = format!("/{name}");
+        let named = files
+            .iter()
+            .filter(|file| file["path"].as_str().is_some_and(|path| path.ends_with(&end)));
+        named.map(|file| file["state"].to_string()).collect()
+    }
+
     /// Every number once, as far as `upto`.
     fn expect_numbers(&self, upto: u64) {
         let documents = program::documents(self.home.path(), &self.state());
@@ -161,6 +171,40 @@ fn a_stop_and_a_start_beside_a_mount_that_hangs() {
     bench.mount.answer();
     bench.until_archived(25);
     bench.expect_numbers(25);
+    assert!(bench.engine.take().unwrap().terminate().success());
+}
+
+#[test]
+fn a_file_that_another_host_deletes_ends() {
+    let Some(mut bench) = Bench::new() else { return };
+    bench.mount.append("far.log", &lines("w", 0..5));
+    bench.start(&["mount/*.log"]);
+    bench.until_archived(5);
+    bench.mount.remove("far.log");
+    bench.mount.append("near.log", &lines("w", 5..10));
+    bench.until_archived(10);
+    wait_for("its end", PATIENCE, || bench.states("far.log").is_empty().then_some(()));
+    bench.mount.append("far.log", &lines("w", 10..15));
+    bench.until_archived(15);
+    bench.expect_numbers(15);
+    assert!(bench.engine.take().unwrap().terminate().success());
+}
+
+#[test]
+fn a_file_that_can_be_looked_at_again_is_what_it_was() {
+    let Some(mut bench) = Bench::new() else { return };
+    bench.mount.append("far.log", &lines("w", 0..5));
+    bench.start(&["mount"]);
+    bench.until_archived(5);
+    bench.mount.rename("far.log", "far.log.1");
+    bench.mount.append("far.log", &lines("w", 5..10));
+    bench.until_archived(10);
+    let before = bench.states("far.log.1");
+    bench.mount.fail("far.log.1", true);
+    let says = |text: &str| bench.states("far.log.1").iter().any(|state| state.contains(text));
+    wait_for("it is said", PATIENCE, || says("cannot look at it").then_some(()));
+    bench.mount.fail("far.log.1", false);
+    wait_for("it is over", PATIENCE, || (bench.states("far.log.1") == before).then_some(()));
     assert!(bench.engine.take().unwrap().terminate().success());
 }
 

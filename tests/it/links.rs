@@ -1,10 +1,10 @@
 //! A log that is named by a link, as those of containers are: it is rotated beside the file that the link leads to.
 
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{MetadataExt, symlink};
 
 use crate::compressed::{gzip, pack};
-use crate::rotation::{Bench, line, lines};
+use crate::rotation::{Bench, append, line, lines, seen_by_the_follower};
 
 const FILE: &str = "pods/0.log";
 
@@ -48,6 +48,39 @@ fn what_was_rotated_beside_its_target_while_nothing_ran_is_found() {
         bench.append(FILE, lines("a", 300..400));
         bench.open();
         bench.expect_lines((0..400).map(|n| line("a", n)));
+    }
+}
+
+/// The log is a link to another disk, and what it leads to goes while nothing runs.
+#[test]
+fn what_is_gone_from_another_disk_is_told_as_lost() {
+    for link_too in [false, true] {
+        let mut bench = Bench::new(&["app.log"]);
+        let Ok(disk) = tempfile::tempdir_in("/dev/shm") else {
+            return println!("SKIPPED: there is no /dev/shm");
+        };
+        let (link, file) = (bench.path("app.log"), disk.path().join("app.log"));
+        let device = |path: &std::path::Path| fs::metadata(path).unwrap().dev();
+        if device(disk.path()) == device(bench.folder.path()) {
+            return println!("SKIPPED: /dev/shm is no other disk");
+        }
+        let text = lines("a", 0..10);
+        fs::write(&file, &text).unwrap();
+        symlink(&file, &link).unwrap();
+        bench.open();
+        bench.expect_lines((0..10).map(|n| line("a", n)));
+        // Seen, and not read.
+        append(&file, text.as_bytes());
+        seen_by_the_follower(&bench);
+        bench.close();
+        fs::remove_file(&file).unwrap();
+        if link_too {
+            fs::remove_file(&link).unwrap();
+        }
+        bench.open();
+        let lost = text.len() as u64;
+        bench.until("told as lost", |bench| bench.consumer.lost == lost);
+        bench.close();
     }
 }
 

@@ -51,9 +51,18 @@ impl State {
     /// The call that was under way has returned.
     fn returned(&mut self) {
         let Some(took) = self.running.take().map(|since| since.elapsed()) else { return };
-        if took > self.deadline && took <= LONGEST {
-            self.deadline = (took * 2).min(LONGEST);
-        }
+        self.deadline = deadline_after(self.deadline, took);
+    }
+}
+
+/// A late answer makes the next ones waited for longer; some hundred fast ones make up for it.
+fn deadline_after(deadline: Duration, took: Duration) -> Duration {
+    if took > deadline && took <= LONGEST {
+        (took * 2).min(LONGEST)
+    } else if took < deadline / 8 {
+        (deadline - deadline / 64).max(SHORTEST)
+    } else {
+        deadline
     }
 }
 
@@ -99,7 +108,7 @@ impl Mount {
                 Err(RecvTimeoutError::Timeout) => {
                     let mut state = self.state();
                     if state.stuck_for().is_some() {
-                        // Whoever else waits is told the same; nothing is done for nobody when it answers.
+                        // All other callers get the same error; their calls are not made later.
                         state.calls.clear();
                         return Err(self.no_answer());
                     }
@@ -177,4 +186,23 @@ impl fmt::Debug for Mount {
 enum Work {
     Call(Call),
     Close(File),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mount_that_was_slow_once_is_not_waited_for_so_long_for_ever() {
+        let fast = Duration::from_millis(1);
+        assert_eq!(deadline_after(SHORTEST, fast), SHORTEST);
+        let late = deadline_after(SHORTEST, Duration::from_secs(4));
+        assert_eq!(late, Duration::from_secs(8));
+        assert_eq!(deadline_after(late, Duration::from_secs(9)), LONGEST);
+        assert_eq!(deadline_after(late, Duration::from_secs(4)), late, "it is still slow");
+        assert_eq!(deadline_after(late, Duration::from_secs(60)), late, "it hung");
+        let after = |count| (0..count).fold(late, |deadline, _| deadline_after(deadline, fast));
+        assert!(after(20) > late / 2);
+        assert_eq!(after(200), SHORTEST);
+    }
 }

@@ -17,7 +17,7 @@ use super::mount::Mount;
 
 /// proc_pid_mountinfo(5).
 const LIST: &str = "/proc/self/mountinfo";
-/// Of links on one path: as many as the kernel follows.
+/// Most links that are followed on one path; the kernel's limit.
 const MOST_LINKS: usize = 40;
 
 /// Answered by this kernel, from a disk or from memory. An overlay counts as what it mostly lies on.
@@ -123,7 +123,11 @@ impl Table {
                 Err(_) => return,
             },
         }
-        let Ok(text) = fs::read(LIST) else { return };
+        let Ok(text) = fs::read(LIST) else {
+            // That it has changed was told, and is not told again.
+            self.list = None;
+            return;
+        };
         let mut foreign = Foreign::new();
         for Line { number, point, kind } in parse(&text) {
             // The last one at a point is the one that is seen there.

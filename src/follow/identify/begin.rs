@@ -7,6 +7,7 @@ use crate::follow::Start;
 use crate::follow::catalog::{Stage, Tracked};
 use crate::follow::cuts::drop_needless_cut;
 use crate::follow::follower::Follower;
+use crate::follow::home::home_of;
 use crate::follow::identity::{Head, mark_at, next_mark};
 use crate::follow::notices::{self, Topic};
 use crate::follow::sample::{
@@ -130,6 +131,7 @@ impl Follower {
             lost: 0,
             rest: None,
             absence: None,
+            home: None,
             identity,
         };
         place_in(&mut row, tracked);
@@ -160,6 +162,7 @@ pub(in crate::follow) fn place_in(row: &mut GenerationRow, tracked: &Tracked) {
     row.source = tracked.handle.source.name.to_string();
     row.modified = tracked.modified.map(Timestamp::from);
     row.device = tracked.place().map_or(row.device, |place| place.device);
+    row.home = tracked.real().and_then(|real| home_of(real, &row.path));
     let began = row.identity.file_key();
     row.moved = tracked.file_key().filter(|file| *file != began);
 }

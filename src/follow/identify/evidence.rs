@@ -3,7 +3,6 @@
 //! Reads the beginning and the marks of files; changes nothing but to doubt a file that turns out to be truncated.
 
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -304,7 +303,7 @@ impl Follower {
     ) -> io::Result<Option<std::path::PathBuf>> {
         match guarded::metadata(path) {
             Ok(found) => {
-                let found = FileKey { inode: found.ino(), birth: identity::birth(&found) };
+                let found = identity::key_of(&found);
                 if found == file {
                     return Ok(Some(path.to_owned()));
                 }

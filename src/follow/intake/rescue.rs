@@ -1,7 +1,7 @@
 //! What is left unread of a file without a name is copied aside: a held descriptor does not survive a reboot.
 //!
-//! Copied to the offsets it had, a step at a turn, durable before the row says so; a kill in between leaves
-//! what the row says, and the rest of the rest is counted as lost by whoever meets it. While this process lives it
+//! Copied to the offsets it had, one step per turn, durable before the row says so; a kill in between leaves what the
+//! row says, and the bytes beyond that are counted as lost when a consumer reaches them. While this process runs it
 //! reads on from the descriptor. "No name left" is what the descriptor itself says: where a folder cannot be
 //! looked at, nothing is deleted.
 
@@ -104,7 +104,10 @@ impl Follower {
             }
         }
         self.tend_rests();
-        while self.rescue_on() {}
+        while self.rescue_on() {
+            // What is copied counts once its row says so: a second signal may end this at any step.
+            self.persist_when_due();
+        }
     }
 
     fn copy_step(&mut self, id: FileId) -> io::Result<Step> {
@@ -293,6 +296,7 @@ impl Follower {
             days: row.days.clone(),
             state: FileState::Ended,
             stuck: None,
+            trouble: None,
             lost: row.lost,
             last_growth: row.ended.unwrap_or(Timestamp(0)),
         };

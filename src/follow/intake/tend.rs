@@ -66,8 +66,7 @@ impl Follower {
         if end < size {
             return;
         }
-        if end > row.start && row.cuts.last() != Some(&end) {
-            row.cuts.push(end);
+        if end > row.start && row.cuts.end_at(end) {
             self.pending.change_urgently(id);
             self.persist();
         }
@@ -104,8 +103,15 @@ impl Follower {
         self.note_end_of_segment(id);
         let Some(tracked) = self.catalog.get(id) else { return };
         let path = tracked.handle.path();
+        self.forget_segment(id);
         self.drop_file(id);
         remove(&path);
+    }
+
+    /// Its name is gone, or goes, and its bytes go with its descriptor.
+    fn forget_segment(&self, id: FileId) {
+        let place = self.catalog.get(id).and_then(place_of);
+        place.into_iter().for_each(|place| self.shared.incoming.forget(place));
     }
 
     /// The name goes, and with the next one the bytes: a screen still shows the last one that was read.
@@ -127,6 +133,7 @@ impl Follower {
         tracked.links = 0;
         remove(&path);
         if let Some(before) = self.read_segment.replace(id) {
+            self.forget_segment(before);
             self.give_up(before);
         }
     }

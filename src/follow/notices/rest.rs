@@ -35,8 +35,8 @@ pub(in crate::follow) fn rest_failed(path: &Path, error: &io::Error) -> String {
 
 pub(in crate::follow) fn rest_of_nobody(path: &Path, source: &str) -> String {
     format!(
-        "what is kept in the intake folder of {}, which was deleted, is of the source {}, which is not \
-         configured any more; it waits; configure a source of that name again, and it is delivered",
+        "{} was deleted; its unread rest waits in the intake folder, but its source {} is no longer configured; \
+         configure a source of that name to have it delivered",
         shown(path),
         sanitize::line(source)
     )

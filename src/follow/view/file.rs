@@ -15,7 +15,7 @@ use super::budget::Budget;
 use super::piece::{Cut, Cutter, KeyBounds, Piece, keys};
 use crate::base::Timestamp;
 use crate::event::{Encoding, FileId, Generation, GenerationId, IdKey, Identity};
-use crate::follow::file::{FileFacts, FileHandle};
+use crate::follow::file::{FileFacts, FileHandle, Seen};
 use crate::follow::readers::Shown;
 use crate::format::Format;
 
@@ -38,6 +38,8 @@ pub struct FileView {
     /// What is shown stays readable.
     _shown: Arc<Shown>,
     facts: FileFacts,
+    /// What these facts were taken of.
+    seen: Seen,
     generation: Arc<Generation>,
     encoding: Encoding,
     /// Ascending by offset; the first one also holds for what stands before it.
@@ -57,7 +59,8 @@ pub struct FileView {
 
 impl FileView {
     pub fn new(handle: Arc<FileHandle>, now: Timestamp) -> Self {
-        let facts = handle.facts();
+        let mut seen = Seen::default();
+        let facts = handle.facts_unless(&mut seen).unwrap_or_else(|| handle.facts());
         let metadata = handle.metadata().ok();
         let mtime = metadata.as_ref().and_then(|found| found.modified().ok());
         let generation = facts.generation.clone().unwrap_or_else(|| {
@@ -77,6 +80,7 @@ impl FileView {
             tally: Tally::new(facts.size),
             facts,
             _shown: handle.readers.show(),
+            seen,
             handle,
         };
         view.read_formats();
@@ -116,7 +120,9 @@ impl FileView {
     /// Takes over what the follower knows now; says whether anything on a screen could change.
     pub fn refresh(&mut self, now: Timestamp) -> bool {
         self.now = now;
-        let facts = self.handle.facts();
+        // Tried again: what it could not read may be there now.
+        let problem = self.problem.take().is_some();
+        let Some(facts) = self.handle.facts_unless(&mut self.seen) else { return problem };
         let tail_changed = facts.size != self.facts.size
             || facts.cuts != self.facts.cuts
             || facts.is_live() != self.facts.is_live();
@@ -124,9 +130,9 @@ impl FileView {
         let changed = tail_changed
             || formats_changed
             || facts.state != self.facts.state
-            // Tried again: what it could not read may be there now.
-            || self.problem.take().is_some()
-            || facts.stuck != self.facts.stuck;
+            || problem
+            || facts.stuck != self.facts.stuck
+            || facts.trouble != self.facts.trouble;
         if let Some(generation) = &facts.generation {
             self.generation = generation.clone();
         }

@@ -136,8 +136,8 @@ impl Timeline {
     pub fn refresh(&mut self, handles: &[Arc<FileHandle>], now: Timestamp) -> bool {
         let before = self.files.len();
         // Whoever gave a file up wants its descriptor closed.
-        let current: HashSet<FileId> = handles.iter().map(|handle| handle.id).collect();
-        self.files.retain(|view| current.contains(&view.id()));
+        let given: HashSet<FileId> = handles.iter().map(|handle| handle.id).collect();
+        self.files.retain(|view| given.contains(&view.id()));
         let mut changed = before != self.files.len();
         for view in &mut self.files {
             changed |= view.refresh(now);

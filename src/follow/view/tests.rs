@@ -41,6 +41,7 @@ impl Folder {
             days: Vec::new(),
             state: FileState::Live,
             stuck: None,
+            trouble: None,
             lost: 0,
             last_growth: Timestamp::default(),
         };

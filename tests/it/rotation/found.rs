@@ -161,3 +161,24 @@ fn a_folder_that_goes_and_comes_back_is_not_read_again() {
     bench.append("b.txt", lines("b", 5..6));
     bench.expect_lines(expected(6));
 }
+
+#[test]
+fn what_no_source_names_any_more_ends_when_its_file_is_gone() {
+    let mut bench = Bench::new(&["*.log"]);
+    for name in ["a", "b"] {
+        bench.append(&format!("{name}.log"), lines(name, 0..10));
+    }
+    bench.open();
+    bench.until("both", |bench| bench.consumer.events.len() == 20);
+    let ended = |bench: &Bench, name: &str| {
+        let rows = bench.store().generations();
+        let row = rows.iter().find(|row| row.path.ends_with(name)).unwrap();
+        row.ended.is_some()
+    };
+    bench.close();
+    bench.paths = vec![bench.path("other")];
+    fs::remove_file(bench.path("a.log")).unwrap();
+    bench.open();
+    bench.until("its end", |bench| ended(bench, "a.log"));
+    assert!(!ended(&bench, "b.log"), "its file is there");
+}

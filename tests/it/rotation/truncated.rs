@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use logwarden::event::Flags;
 
-use super::setup::{Bench, HeldClock, copytruncate, line, lines, seen_by_the_follower};
+use super::setup::{
+    Bench, ERROR, HeldClock, INFO, TRACE, copytruncate, line, lines, seen_by_the_follower,
+};
 
 /// S10, without a copy.
 #[test]
@@ -160,11 +162,32 @@ fn hole_of(first: usize) {
     assert_eq!((behind_hole.bounds.0, behind_hole.bounds.1), (hole, last.bounds.0));
     assert_eq!(last.text, line("a", first + 1));
     assert_eq!(bench.consumer.lost, 0);
-    let said = format!("{} bytes of NULs were skipped", logwarden::base::bytes::count(hole));
+    let said = format!("{} NUL bytes were skipped", logwarden::base::bytes::count(hole));
     bench.until("it is said", |bench| {
         bench.log().notices().iter().any(|notice| notice.text.contains(&said))
     });
     bench.restart();
     bench.drain();
     assert_eq!(bench.consumer.events.len(), first + 3);
+}
+
+/// Quiet has cut a record that the copy lacks: that cut stands behind the end of the copy.
+#[test]
+fn a_run_once_over_a_copy_that_lacks_what_quiet_has_cut() {
+    let mut bench = Bench::new(&["app.log"]);
+    bench.append("app.log", INFO.repeat(10));
+    bench.open();
+    bench.until("ten", |bench| bench.consumer.events.len() == 10);
+    fs::copy(bench.path("app.log"), bench.path("app.log.1")).unwrap();
+    bench.append("app.log", format!("{ERROR}{TRACE}"));
+    bench.until("the record with its trace", |bench| bench.consumer.events.len() == 11);
+    File::create(bench.path("app.log")).unwrap();
+    bench.until("the copy", |bench| {
+        bench.log().statuses().iter().any(|file| file.path.ends_with("app.log.1"))
+    });
+    bench.close();
+    bench.once = true;
+    bench.open();
+    bench.drain();
+    assert_eq!((bench.consumer.events.len(), bench.consumer.lost), (11, 0));
 }

@@ -122,6 +122,7 @@ impl Bench {
             unfinished: None,
             rest: None,
             absence: None,
+            home: None,
         });
     }
 
