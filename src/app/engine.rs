@@ -132,20 +132,7 @@ impl Engine {
         let (store, state) = open_state(claim, ownership, &notices)?;
         let owner = state == EngineState::Running;
         let state = watch::Sender::new(state);
-        if owner {
-            // Known before anything is read: what somebody still needs is not given up.
-            log.set_consumers(settings.consumers());
-        }
-        // Before anything is identified: what sinks know themselves, also where the state was lost.
-        let kept = if owner { sinks::kept_positions(settings) } else { Vec::new() };
-        let settling = (log.clone(), store.clone());
-        tokio::task::spawn_blocking(move || {
-            let known = kept.into_iter().flat_map(|kept| kept.read()).collect();
-            settling.0.settle(settling.1, known)
-        })
-        .await
-        .map_err(|source| StartError::Worker { source })?;
-
+        settle(settings, &log, &store, owner).await?;
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let letters = Arc::new(LetterDesk::new(settings, clock.clone()));
         let sealer = keys::sealer(settings, &store, owner)?;
@@ -303,6 +290,27 @@ impl Engine {
             }
         }
     }
+}
+
+/// The log learns who reads it, and what is known of its files.
+async fn settle(
+    settings: &Settings,
+    log: &Log,
+    store: &Store,
+    owner: bool,
+) -> Result<(), StartError> {
+    if owner {
+        // Known before anything is read: what somebody still needs is not given up.
+        log.set_consumers(settings.consumers());
+    }
+    // Before anything is identified: what sinks know themselves, also where the state was lost.
+    let kept = if owner { sinks::kept_positions(settings) } else { Vec::new() };
+    let (log, store) = (log.clone(), store.clone());
+    let settling = move || {
+        let known = kept.into_iter().flat_map(|kept| kept.read()).collect();
+        log.settle(store, known);
+    };
+    tokio::task::spawn_blocking(settling).await.map_err(|source| StartError::Worker { source })
 }
 
 fn voices_of(sinks: &[Running], broken: &Broken, alerts: &Alerts) -> Voices {

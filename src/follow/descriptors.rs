@@ -72,6 +72,9 @@ pub(in crate::follow) struct Descriptors {
     pinned: Arc<AtomicUsize>,
 }
 
+/// A file that may be parked.
+type Candidate = (FileId, Arc<dyn Parkable>);
+
 /// Descriptors that stay open until this value is dropped.
 #[derive(Debug)]
 pub(in crate::follow) struct Pins {
@@ -152,7 +155,7 @@ impl Descriptors {
     }
 
     /// How many files are open beyond `room`, and those that can be parked: what was not used for longest comes first.
-    fn candidates(&self, room: usize, opened: FileId) -> (usize, Vec<(FileId, Arc<dyn Parkable>)>) {
+    fn candidates(&self, room: usize, opened: FileId) -> (usize, Vec<Candidate>) {
         let mut files = self.files();
         if files.len() <= room {
             return (0, Vec::new());
@@ -160,7 +163,7 @@ impl Descriptors {
         files.retain(|_, handle| handle.upgrade().is_some_and(|handle| handle.has_file_open()));
         let surplus = files.len().saturating_sub(room);
         let others = files.iter().filter(|(id, _)| **id != opened);
-        let mut candidates: Vec<(FileId, Arc<dyn Parkable>)> =
+        let mut candidates: Vec<Candidate> =
             others.filter_map(|(id, handle)| Some((*id, handle.upgrade()?))).collect();
         candidates.sort_by_key(|(id, handle)| (handle.last_use(), *id));
         (surplus, candidates)

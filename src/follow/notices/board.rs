@@ -107,7 +107,8 @@ impl Board {
             _ => false,
         };
         let over: Vec<Topic> = topics.into_iter().filter(is_over).collect();
-        over.into_iter().fold(false, |news, topic| self.unsay(&topic) || news)
+        let said = over.iter().filter(|topic| self.unsay(topic)).count();
+        said > 0
     }
 
     fn notices(&self) -> MutexGuard<'_, Notices> {
