@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::task::JoinError;
 use tokio::time::Instant;
 
-use super::bulk::Bulk;
+use super::bulk::{Bulk, Place};
 use super::finish::Finish;
 use super::ledger::Fate;
 use super::size_limit::{Body, Verdict};
@@ -142,18 +142,18 @@ impl Worker {
         let (mut shut, mut blocked, mut broken) = (Vec::new(), None, Vec::new());
         // What is only accepted proves nothing before its commit.
         let proven = outcomes.iter().any(|outcome| *outcome != Outcome::Accepted);
+        let mut done: Vec<(Place, Fate)> = Vec::new();
         for (index, outcome) in outcomes.into_iter().enumerate() {
             match outcome {
-                Outcome::Done => self.confirm(&bulk, index, false),
-                Outcome::Duplicate => {
-                    self.report.duplicate();
-                    self.confirm(&bulk, index, false);
+                Outcome::Done | Outcome::Duplicate | Outcome::Dropped | Outcome::Accepted => {
+                    let fate = self.confirm(outcome);
+                    match done.last_mut() {
+                        Some((last, of)) if *of == fate && last.touches(bulk.places[index]) => {
+                            last.end = bulk.places[index].end;
+                        }
+                        _ => done.push((bulk.places[index], fate)),
+                    }
                 }
-                Outcome::Dropped => {
-                    self.report.dropped();
-                    self.confirm(&bulk, index, false);
-                }
-                Outcome::Accepted => self.confirm(&bulk, index, true),
                 Outcome::Retry(wait) => {
                     after = after.max(wait);
                     retries.push(index);
@@ -168,6 +168,9 @@ impl Worker {
                     shut.push(index);
                 }
             }
+        }
+        for (place, fate) in done {
+            self.tracks.complete(place, fate);
         }
         let delivered = bulk.len() - retries.len() - refused.len() - shut.len() - broken.len();
         if proven && delivered + refused.len() > 0 && self.trouble.clear_by(bulk.ticket) {
@@ -217,13 +220,19 @@ impl Worker {
         }
     }
 
-    fn confirm(&mut self, bulk: &Bulk, index: usize, with_commit: bool) {
-        let fate = if with_commit { Fate::Accepted } else { Fate::Confirmed };
-        self.tracks.complete(bulk.places[index], fate);
-        match with_commit {
-            true => self.commits.accepted += 1,
-            false => self.report.confirmed(1),
+    /// Counts an event that the target has.
+    fn confirm(&mut self, outcome: Outcome) -> Fate {
+        match outcome {
+            Outcome::Accepted => {
+                self.commits.accepted += 1;
+                return Fate::Accepted;
+            }
+            Outcome::Duplicate => self.report.duplicate(),
+            Outcome::Dropped => self.report.dropped(),
+            _ => {}
         }
+        self.report.confirmed(1);
+        Fate::Confirmed
     }
 
     /// Some items come again while the rest went through; where none did, the whole sink waits.

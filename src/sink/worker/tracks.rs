@@ -288,8 +288,10 @@ impl Tracks {
         let earlier = track.earlier.clamp(place.start, place.end);
         // Events of others are done where they are read.
         let under_way = track.prefix.missing_before(place.start);
-        let old = self.change(place.track, |track| track.complete(place.start, earlier));
-        let new = self.change(place.track, |track| track.complete(earlier, place.end));
+        let mut complete =
+            |start, end| self.change(place.track, |track| track.complete(start, end));
+        let old = if place.start < earlier { complete(place.start, earlier) } else { 0 };
+        let new = complete(earlier, place.end);
         let ours = match (&self.share, fate) {
             (None, _) | (_, Fate::Filtered | Fate::Elsewhere) => new,
             (Some(share), Fate::Lost) => share.lost(self.generation(place.track), new, under_way),
