@@ -20,15 +20,21 @@ impl Follower {
     /// No name left, quiet for long: what is there is all; gone once everybody is through.
     pub fn retire_unlinked(&mut self) {
         let now = self.now();
-        let quiet = |tracked: &Tracked| {
+        let is_over = |tracked: &Tracked| {
             let settled = matches!(tracked.stage, Stage::Live | Stage::Ended);
-            let over = tracked.quiet_for(now) >= FORGOTTEN;
-            tracked.is_nameless() && settled && !tracked.segment && over
+            // Nothing was ever in it, or could be unpacked.
+            let empty = tracked.undecided() && tracked.size == 0 && !tracked.is_being_unpacked();
+            let quiet = tracked.quiet_for(now) >= FORGOTTEN;
+            tracked.is_nameless() && !tracked.segment && quiet && (settled || empty)
         };
         let attended = self.catalog.attended();
-        let ids = attended.into_iter().filter(|id| self.catalog.get(*id).is_some_and(quiet));
+        let ids = attended.into_iter().filter(|id| self.catalog.get(*id).is_some_and(is_over));
         for id in ids.collect::<Vec<_>>() {
             let Some(tracked) = self.catalog.get_mut(id) else { continue };
+            if tracked.undecided() {
+                self.drop_file(id);
+                continue;
+            }
             if tracked.stage == Stage::Live {
                 tracked.stage = Stage::Ended;
                 tracked.handle.update(|known| {

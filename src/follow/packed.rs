@@ -187,7 +187,7 @@ impl Follower {
             // Nobody has begun to read before the first pass of a run that reads once is done.
             let known = tracked.stage == Stage::Settled && self.shared.once();
             let over = tracked.stage == Stage::Ended || known;
-            let row = tracked.row.as_ref().filter(|_| over && tracked.is_whole());
+            let row = tracked.row.as_ref().filter(|_| over && !tracked.is_being_unpacked());
             tracked.packed.is_some()
                 && (once || !tracked.segment)
                 && wanted(tracked)
@@ -278,7 +278,7 @@ impl Follower {
     }
 
     /// Whether more was in it than could be unpacked.
-    fn count_torn(&mut self, id: FileId, torn: bool) {
+    pub fn count_torn(&mut self, id: FileId, torn: bool) {
         let _ = if torn { self.seen.torn.insert(id) } else { self.seen.torn.remove(&id) };
         self.shared.torn.store(self.seen.torn.len(), Ordering::Relaxed);
     }
@@ -322,7 +322,7 @@ impl Follower {
 
     /// Looks whether that is over.
     pub fn see_what_is_unpacked(&mut self) {
-        let once = self.shared.once();
+        let (once, now) = (self.shared.once(), self.now());
         let waits = |tracked: &Tracked| {
             let Some(packed) = &tracked.packed else { return false };
             match (tracked.stage, packed.progress()) {
@@ -331,6 +331,9 @@ impl Follower {
                 (Stage::Ended, _) => is_waited_for(tracked, packed),
                 // One that holds nothing is never judged.
                 (Stage::Unsettled, Progress::Complete | Progress::Corrupt(_)) => packed.size() > 0,
+                (Stage::Unsettled, Progress::Cut) => {
+                    packed.size() > 0 || tracked.quiet_for(now) < SUSPECTED
+                }
                 (Stage::Unsettled, _) => true,
                 (stage, progress) => stage == Stage::Suspect && progress == Progress::Unfinished,
             }

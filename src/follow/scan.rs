@@ -306,6 +306,10 @@ impl Follower {
         self.pending.forget(id);
         self.shared.descriptors.forget(id);
         self.shared.remove_file(id);
+        // A run that reads once tells at its end what it could not unpack.
+        if !self.shared.config.once {
+            self.count_torn(id, false);
+        }
         self.shared.changed();
     }
 }

@@ -248,8 +248,11 @@ impl Unpacker {
             // Between two files it holds what the follower waits for.
             let _ = supervisor.guard(PART, OnPanic::End, work);
         };
-        let thread = std::thread::Builder::new().name("unpack".into()).spawn(work);
-        self.thread = Some(thread.expect("a thread can be made"));
+        match std::thread::Builder::new().name("unpack".into()).spawn(work) {
+            Ok(thread) => self.thread = Some(thread),
+            // Tried again as what failed to be read is.
+            Err(error) => self.queue.fail_all(&error),
+        }
     }
 
     /// Waits until nothing waits.
@@ -269,6 +272,15 @@ impl Unpacker {
 impl Queue {
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().expect("no holder of the queue panics")
+    }
+
+    /// There is no thread for what waits.
+    fn fail_all(&self, error: &io::Error) {
+        let mut waiting = self.waiting();
+        waiting.working = false;
+        for packed in waiting.files.drain(..).filter_map(|(_, packed)| packed.upgrade()) {
+            packed.state().0 = Progress::Failed(format!("no thread can be started ({error})"));
+        }
     }
 
     fn next(&self) -> Option<(FileId, Weak<Packed>)> {

@@ -200,6 +200,11 @@ impl Tracked {
         self.packed.as_ref().is_none_or(|packed| packed.progress() == Progress::Complete)
     }
 
+    /// Compressed, and what can be had of it is not there yet.
+    pub fn is_being_unpacked(&self) -> bool {
+        self.packed.as_ref().is_some_and(|packed| packed.progress() == Progress::Unfinished)
+    }
+
     /// Compressed, and more of it comes, or has come since the last look.
     pub fn is_unpacking(&self) -> bool {
         self.packed.as_ref().is_some_and(|packed| {

@@ -15,7 +15,7 @@ use super::owed;
 use super::prefix::Prefix;
 use super::sums::{Mood, Share, Sums};
 use super::track::Track;
-use crate::base;
+use crate::base::blocking;
 use crate::event::{Cursor, GenerationId, Mark, SourceName};
 use crate::follow::{News, Reading};
 use crate::sink::Cursors;
@@ -155,7 +155,7 @@ impl Tracks {
         }
         let done = self.elsewhere.remove(&generation);
         let mark = self.marks.remove(&generation);
-        let holds = mark.and_then(|mark| base::blocking(|| config.queue.bears(generation, &mark)));
+        let holds = mark.and_then(|mark| blocking(|| config.queue.bears(generation, &mark)));
         let again = holds == Some(false) || (beyond && !config.is_gone(generation));
         if again && done.is_some() {
             self.disbelieved.push(generation);

@@ -291,7 +291,7 @@ fn two_engines_that_share_a_folder_both_wait_for_it() {
     }
     for engine in [&engine, &second] {
         wait_for("a file waits", PATIENCE, || {
-            engine.said().contains("waits, nothing").then_some(())
+            engine.said().contains("waits; nothing").then_some(())
         });
     }
     wait_for_a_try(&months, &engine);

@@ -11,7 +11,7 @@ use logwarden::follow::Read;
 use logwarden::follow::view::FileView;
 
 use super::{gzip, numbered};
-use crate::rotation::{Bench, line, lines};
+use crate::rotation::{Bench, line, lines, seen_by_the_follower};
 use crate::watching::SteppedClock;
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -297,4 +297,26 @@ fn a_month_with_an_idle_copy_and_a_restart_deliver_nothing_anew() {
     bench.open_with(clock.clone());
     until_idle(&mut bench, &clock);
     bench.expect_lines(numbered(0..LINES).chain((0..5).map(|n| line("o", n))));
+}
+
+/// A compressor that was killed before it wrote anything, and a log that is truncated without a copy.
+#[test]
+fn a_stream_that_holds_nothing_keeps_no_loss_from_being_told() {
+    let mut bench = Bench::new(&["app.log*"]);
+    bench.append("app.log.1.gz", &gzip(b"")[..10]);
+    bench.append("app.log", lines("a", 0..10));
+    bench.open();
+    bench.until("ten", |bench| bench.consumer.events.len() == 10);
+    let unread = lines("a", 10..1000);
+    bench.append("app.log", &unread);
+    seen_by_the_follower(&bench);
+    File::create(bench.path("app.log")).unwrap();
+    bench.append("app.log", lines("b", 0..5));
+    bench.until("new content and the loss", |bench| {
+        bench.consumer.events.len() == 15 && bench.consumer.lost == unread.len() as u64
+    });
+    bench.until("the loss is said", |bench| {
+        bench.log().notices().iter().any(|notice| notice.text.contains("was truncated"))
+    });
+    assert_eq!(bench.log().torn(), 1);
 }
