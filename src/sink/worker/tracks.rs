@@ -288,10 +288,9 @@ impl Tracks {
         let earlier = track.earlier.clamp(place.start, place.end);
         // Events of others are done where they are read.
         let under_way = track.prefix.missing_before(place.start);
-        let mut complete =
-            |start, end| self.change(place.track, |track| track.complete(start, end));
-        let old = if place.start < earlier { complete(place.start, earlier) } else { 0 };
-        let new = complete(earlier, place.end);
+        let mut done = |from, to| self.change(place.track, |track| track.complete(from, to));
+        let old = if place.start < earlier { done(place.start, earlier) } else { 0 };
+        let new = done(earlier, place.end);
         let ours = match (&self.share, fate) {
             (None, _) | (_, Fate::Filtered | Fate::Elsewhere) => new,
             (Some(share), Fate::Lost) => share.lost(self.generation(place.track), new, under_way),
