@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::bench::Bench;
 use crate::program::{self, Random, seed, wait_for};
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
 const MONTHS: [&str; 3] = ["Mar", "Apr", "May"];
 /// Ids of a month.
 const EACH: usize = 60;
