@@ -5,6 +5,9 @@ use std::sync::{Arc, Mutex};
 
 use crate::event::{Batch, Cursor, GenerationId};
 
+/// What it takes to hold a batch beside its bytes and records: a node of its tree, its places in the maps.
+const PLACE: usize = 384;
+
 /// Invariant: `weight` is the sum over all batches it holds, and at most `budget` (but for a single batch).
 #[derive(Debug)]
 pub(in crate::follow) struct Cache {
@@ -47,6 +50,15 @@ impl Cache {
         at
     }
 
+    /// Nobody needs a batch of this generation any more.
+    pub fn forget(&self, generation: GenerationId) {
+        let mut shelf = self.shelf.lock().expect("no holder of the cache panics");
+        if let Some(batches) = shelf.batches.remove(&generation) {
+            shelf.weight -= batches.values().map(|batch| weight(batch)).sum::<usize>();
+            shelf.order.retain(|(other, _)| *other != generation);
+        }
+    }
+
     /// What others read of them comes to them again.
     pub fn clear(&self) {
         *self.shelf.lock().expect("no holder of the cache panics") = Shelf::default();
@@ -55,10 +67,10 @@ impl Cache {
     pub fn put(&self, batch: &Arc<Batch>) {
         let mut shelf = self.shelf.lock().expect("no holder of the cache panics");
         let (generation, start) = (batch.generation.id, batch.start);
-        shelf.weight += batch.weight();
+        shelf.weight += weight(batch);
         let held = shelf.batches.entry(generation).or_default().insert(start, batch.clone());
         match held {
-            Some(replaced) => shelf.weight -= replaced.weight(),
+            Some(replaced) => shelf.weight -= weight(&replaced),
             None => shelf.order.push_back((generation, start)),
         }
         while shelf.weight > self.budget && shelf.order.len() > 1 {
@@ -72,10 +84,56 @@ impl Shelf {
         let Some((generation, start)) = self.order.pop_front() else { return };
         let Some(batches) = self.batches.get_mut(&generation) else { return };
         if let Some(batch) = batches.remove(&start) {
-            self.weight -= batch.weight();
+            self.weight -= weight(&batch);
         }
         if batches.is_empty() {
             self.batches.remove(&generation);
         }
+    }
+}
+
+fn weight(batch: &Batch) -> usize {
+    batch.weight() + PLACE
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Generation;
+    use crate::event::sample;
+
+    /// One line of a generation of its own.
+    fn batch(number: u64) -> Arc<Batch> {
+        let batch = sample::batch("{\"message\":\"line\"}\n", None);
+        let generation = Generation { id: GenerationId(number), ..(*batch.generation).clone() };
+        Arc::new(Batch { generation: generation.into(), ..batch })
+    }
+
+    fn begin(number: u64) -> Cursor {
+        Cursor { generation: GenerationId(number), offset: 0 }
+    }
+
+    #[test]
+    fn a_thousand_small_batches_weigh_what_it_takes_to_hold_them() {
+        let cache = Cache::new(100 * (batch(0).weight() + 300));
+        for number in 0..1_000 {
+            cache.put(&batch(number));
+        }
+        let held = (0..1_000).filter(|number| cache.find(begin(*number)).is_some());
+        let held: Vec<u64> = held.collect();
+        assert!(held.len() <= 100 && held.contains(&999), "{held:?}");
+    }
+
+    #[test]
+    fn a_generation_that_expired_takes_no_room() {
+        let cache = Cache::new(1 << 20);
+        for number in [1, 2, 1] {
+            cache.put(&batch(number));
+        }
+        cache.forget(GenerationId(1));
+        assert!(cache.find(begin(1)).is_none() && cache.find(begin(2)).is_some());
+        cache.forget(GenerationId(2));
+        let shelf = cache.shelf.lock().unwrap();
+        assert_eq!((shelf.weight, shelf.order.len(), shelf.batches.len()), (0, 0, 0));
     }
 }

@@ -13,6 +13,7 @@ use super::SourceConfig;
 use super::catalog::{Catalog, Tracked};
 use super::identity::Place;
 use super::listing::Listings;
+use super::notices::Topic;
 use super::own::OwnPlaces;
 use super::pending::Pending;
 use super::schedule::{LONGEST_SLEEP, Schedule};
@@ -66,6 +67,8 @@ pub(in crate::follow) struct Work {
     pub rescuing: BTreeSet<FileId>,
     /// Grown since the last sweep.
     pub grown: BTreeSet<FileId>,
+    /// The newest look that was asked for and has begun.
+    pub asked: u64,
 }
 
 impl Work {
@@ -172,6 +175,11 @@ impl Follower {
     /// what readers see after it.
     pub(in crate::follow) fn turn(&mut self, mut hints: Hints) {
         self.listings.borrow_mut().clear();
+        if hints.asked {
+            self.work.asked = self.shared.asked.last();
+            self.schedule.scan_at(self.now());
+            hints.overflow = true;
+        }
         if let Some(change) = hints.sources.take() {
             self.change_sources(change);
         }
@@ -204,6 +212,7 @@ impl Follower {
             self.persist_when_due();
             self.see_what_is_unpacked();
         }
+        self.finish_look();
         if sweep {
             self.schedule.swept(self.now(), self.catalog.next_look());
         }
@@ -243,6 +252,13 @@ impl Follower {
         }
         if changed {
             self.shared.changed();
+        }
+    }
+
+    /// Of what was seen all is published, unless the state cannot be written.
+    fn finish_look(&self) {
+        if !self.pending.any_urgent() || self.shared.board.says(&Topic::State) {
+            self.shared.asked.finish(self.work.asked);
         }
     }
 

@@ -244,6 +244,18 @@ impl Log {
         self.shared.settled.load(Ordering::Acquire)
     }
 
+    /// Asks for a look at everything that is there; [`Log::has_looked`] says when it is done.
+    pub fn ask_for_look(&self) -> u64 {
+        let number = self.shared.asked.ask();
+        self.shared.bell.ring(|hints| hints.asked = true);
+        number
+    }
+
+    /// What was written before that look was asked for is known.
+    pub fn has_looked(&self, number: u64) -> bool {
+        self.shared.asked.is_done(number)
+    }
+
     /// The end of every generation, as seen now; with `--once` and once settled, it is fixed. A consumer
     /// that has reached all of them has everything.
     pub fn ends(&self) -> Vec<Cursor> {

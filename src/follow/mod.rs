@@ -5,6 +5,7 @@
 //! screen reads any place of a file through [`file::FileHandle`] and moves nothing. What is no file (standard
 //! input) becomes one in the [`intake`] folder.
 
+mod asked;
 mod cache;
 mod catalog;
 pub mod changes;

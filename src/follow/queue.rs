@@ -19,6 +19,14 @@ pub trait Queue: Send + Sync {
     fn read(&self, cursor: Cursor) -> io::Result<Read>;
     /// Every byte that was there at the start is published.
     fn settled(&self) -> bool;
+    /// See [`Log::ask_for_look`].
+    fn ask_for_look(&self) -> u64 {
+        0
+    }
+    /// See [`Log::has_looked`].
+    fn has_looked(&self, _number: u64) -> bool {
+        true
+    }
     /// Whether the generation holds what this mark says; `None` where that cannot be told now.
     fn bears(&self, _generation: GenerationId, _mark: &Mark) -> Option<bool> {
         None
@@ -56,6 +64,14 @@ impl Queue for Log {
 
     fn settled(&self) -> bool {
         Log::settled(self)
+    }
+
+    fn ask_for_look(&self) -> u64 {
+        Log::ask_for_look(self)
+    }
+
+    fn has_looked(&self, number: u64) -> bool {
+        Log::has_looked(self, number)
     }
 
     fn bears(&self, generation: GenerationId, mark: &Mark) -> Option<bool> {

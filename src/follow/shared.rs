@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, RwLock};
 
+use super::asked::Asked;
 use super::cache::Cache;
 use super::changes::{Hub, News};
 use super::descriptors::Descriptors;
@@ -40,6 +41,7 @@ pub(in crate::follow) struct Shared {
     pub bell: Arc<Bell>,
     pub board: Board,
     pub settled: AtomicBool,
+    pub asked: Asked,
     /// What compressed files hold may belong to generations without a file.
     pub unpacking: AtomicBool,
     pub incoming: Incoming,
@@ -78,6 +80,7 @@ impl Shared {
             bell: Arc::default(),
             board: Board::default(),
             settled: AtomicBool::new(false),
+            asked: Asked::default(),
             unpacking: AtomicBool::new(false),
             unopened: AtomicUsize::new(0),
             torn: AtomicUsize::new(0),
@@ -180,6 +183,7 @@ impl Shared {
 
     pub fn forget(&self, id: GenerationId) {
         self.losses.forget(id);
+        self.cache.forget(id);
         self.gone().remove(&id);
         self.mark(id);
     }

@@ -34,6 +34,8 @@ pub(in crate::follow) struct Hints {
     pub files: BTreeSet<FileId>,
     /// Something that was waited for has come.
     pub nudged: bool,
+    /// Somebody waits for a look at everything: see [`super::asked`].
+    pub asked: bool,
     pub sources: Option<Change>,
     pub stop: bool,
 }
@@ -41,7 +43,13 @@ pub(in crate::follow) struct Hints {
 impl Hints {
     fn any(&self) -> bool {
         let named = !self.paths.is_empty() || !self.files.is_empty();
-        self.rescan || self.overflow || self.nudged || self.stop || self.sources.is_some() || named
+        self.rescan
+            || self.overflow
+            || self.nudged
+            || self.asked
+            || self.stop
+            || self.sources.is_some()
+            || named
     }
 }
 

@@ -136,6 +136,14 @@ impl Queue for Fenced {
         self.queue.settled()
     }
 
+    fn ask_for_look(&self) -> u64 {
+        self.queue.ask_for_look()
+    }
+
+    fn has_looked(&self, number: u64) -> bool {
+        self.queue.has_looked(number)
+    }
+
     fn bears(&self, generation: GenerationId, mark: &Mark) -> Option<bool> {
         self.queue.bears(generation, mark)
     }

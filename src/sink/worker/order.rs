@@ -111,7 +111,12 @@ impl Progress {
 
     pub(super) fn may_deliver(&self) -> bool {
         // What comes before the ends are fixed need not wait for them.
-        self.is_in_round() || matches!(self.base, Base::Auto | Base::Once)
+        self.is_in_round() || self.delivers_all()
+    }
+
+    /// Without an order.
+    fn delivers_all(&self) -> bool {
+        matches!(self.base, Base::Auto | Base::Once)
     }
 
     pub(super) fn is_once(&self) -> bool {
@@ -152,7 +157,9 @@ impl Worker {
         match order {
             Order::ShipNow => {
                 self.trouble.wait_no_longer();
-                if !self.mode.may_deliver() {
+                // A round that is under way goes on to the ends as they are now.
+                if !self.mode.delivers_all() {
+                    self.source.ask_for_look(&*self.config.queue);
                     self.mode.ask();
                 }
             }
@@ -174,7 +181,12 @@ impl Worker {
     /// Begins the round that was asked for, when the ends are known. What is being read now was begun before they are
     /// fixed: that nothing was there says nothing of them.
     pub(super) fn begin_round(&mut self) {
-        if self.source.is_at_rest() && self.mode.waits_for_ends() && self.config.queue.settled() {
+        let queue = &*self.config.queue;
+        if self.source.is_at_rest()
+            && self.mode.waits_for_ends()
+            && queue.settled()
+            && self.source.has_looked(queue, self.now)
+        {
             // What was found between the last look and this one belongs to it.
             self.look();
             self.tracks.fix_ends();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::fill::Filler;
-use crate::follow::{Changes, News};
+use crate::follow::{Changes, News, Queue};
 
 /// While nothing can be delivered, what grows is looked at no more often: for what it shows alone.
 const GLANCE: Duration = Duration::from_millis(100);
@@ -15,6 +15,8 @@ const LINGER: Duration = Duration::from_millis(2);
 /// time may close the record, then less and less often while nothing changes.
 const LOOK_SOON: Duration = Duration::from_millis(100);
 const LOOK_LATE: Duration = Duration::from_secs(5);
+/// A look that was asked for is waited for no longer.
+const ASKED: Duration = Duration::from_secs(2);
 
 pub(super) struct Source {
     changes: Changes,
@@ -29,6 +31,8 @@ pub(super) struct Source {
     /// When a generation that had nothing complete is looked at again.
     look_at: Option<Instant>,
     look_wait: Duration,
+    /// A look that the log was asked for, and how long it is waited for.
+    asked: Option<(u64, Instant)>,
 }
 
 impl Source {
@@ -41,6 +45,7 @@ impl Source {
             fill_at: Instant::now(),
             look_at: None,
             look_wait: Duration::ZERO,
+            asked: None,
         }
     }
 
@@ -67,6 +72,16 @@ impl Source {
 
     pub(super) fn news(&self) -> News {
         self.changes.take()
+    }
+
+    /// What is there now is to be known.
+    pub(super) fn ask_for_look(&mut self, queue: &dyn Queue) {
+        self.asked = Some((queue.ask_for_look(), Instant::now() + ASKED));
+    }
+
+    /// What was asked for is done, or takes too long: a mount may not answer.
+    pub(super) fn has_looked(&self, queue: &dyn Queue, now: Instant) -> bool {
+        self.asked.is_none_or(|(number, until)| now >= until || queue.has_looked(number))
     }
 
     fn looks_away(&self, in_trouble: bool, now: Instant) -> bool {

@@ -91,3 +91,21 @@ fn a_reader_near_another_gets_the_same_batch() {
     assert_eq!(tenth, 10);
     assert!(Arc::ptr_eq(&one, &other));
 }
+
+/// No hint comes and no time passes: who asks for a look knows everything that was written before.
+#[test]
+fn a_look_that_is_asked_for_finds_what_was_written_before_it() {
+    let mut bench = Bench::new(&["*.log"]);
+    bench.hints = false;
+    bench.append("a.log", lines("a", 0..10));
+    bench.open_with(Arc::new(HeldClock::default()));
+    bench.until("the beginning", |bench| bench.consumer.events.len() == 10);
+    for round in 1..4 {
+        bench.append("a.log", lines("a", round * 10..round * 10 + 10));
+        bench.append(&format!("b{round}.log"), lines("b", round * 10..round * 10 + 10));
+        let look = bench.log().ask_for_look();
+        wait_for("the look", PATIENCE, || bench.log().has_looked(look).then_some(()));
+        bench.drain();
+        assert_eq!(bench.consumer.events.len(), 10 + round * 20);
+    }
+}

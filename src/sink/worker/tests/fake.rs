@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
@@ -29,6 +29,9 @@ pub struct FakeQueue {
     files: Mutex<Vec<FakeFile>>,
     changes: Hub,
     pub settled: AtomicBool,
+    /// A look that was asked for is not done.
+    pub looking: AtomicBool,
+    pub asked: AtomicU64,
     /// Nothing is found yet.
     pub hidden: AtomicBool,
     pub broken: AtomicBool,
@@ -62,6 +65,8 @@ impl FakeQueue {
             files: Mutex::new((0..files).map(file).collect()),
             changes: Hub::default(),
             settled: AtomicBool::new(true),
+            looking: AtomicBool::new(false),
+            asked: AtomicU64::new(0),
             hidden: AtomicBool::new(false),
             broken: AtomicBool::new(false),
             looks: AtomicUsize::new(0),
@@ -200,6 +205,14 @@ impl Queue for FakeQueue {
 
     fn settled(&self) -> bool {
         self.settled.load(Ordering::SeqCst)
+    }
+
+    fn ask_for_look(&self) -> u64 {
+        self.asked.fetch_add(1, Ordering::SeqCst) + 1
+    }
+
+    fn has_looked(&self, _: u64) -> bool {
+        !self.looking.load(Ordering::SeqCst)
     }
 }
 

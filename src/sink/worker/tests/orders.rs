@@ -38,6 +38,48 @@ async fn an_order_before_the_ends_are_known_is_not_forgotten() {
     assert_eq!(running.stop().await.confirmed_events, 20);
 }
 
+/// An order that comes while an earlier one is carried out.
+#[tokio::test]
+async fn a_round_goes_on_to_what_is_there_when_it_is_asked_for_again() {
+    let free = Arc::new(AtomicBool::new(false));
+    let is_free = free.clone();
+    let sink = FakeSink::new().fault(move |_| {
+        (!is_free.load(Ordering::SeqCst)).then_some(Delivery::Busy(Some(Duration::from_millis(10))))
+    });
+    let mut bench = Bench::new(FakeQueue::new(1), sink);
+    bench.mode = Mode::Armed;
+    lines(&bench.queue, 0, 0..10);
+    let running = bench.start();
+    running.order(Order::ShipNow).await;
+    let waits = |state| matches!(state, SinkState::BackingOff { .. });
+    eventually("the target is busy", || waits(running.state())).await;
+    lines(&bench.queue, 0, 10..20);
+    running.order(Order::ShipNow).await;
+    free.store(true, Ordering::SeqCst);
+    bench.is_complete().await;
+    assert_eq!(running.stop().await.confirmed_events, 20);
+}
+
+#[tokio::test]
+async fn a_round_waits_until_the_log_has_looked_at_what_is_there() {
+    let mut bench = Bench::new(FakeQueue::new(1), FakeSink::new());
+    bench.mode = Mode::Armed;
+    bench.queue.looking.store(true, Ordering::SeqCst);
+    lines(&bench.queue, 0, 0..10);
+    let running = bench.start();
+    running.order(Order::ShipNow).await;
+    eventually("it was asked", || bench.queue.asked.load(Ordering::SeqCst) == 1).await;
+    lines(&bench.queue, 0, 10..20);
+    bench.queue.looking.store(false, Ordering::SeqCst);
+    bench.is_complete().await;
+    bench.queue.looking.store(true, Ordering::SeqCst);
+    lines(&bench.queue, 0, 20..30);
+    running.order(Order::ShipNow).await;
+    // A mount may not answer: then what is known has to do.
+    bench.is_complete().await;
+    assert_eq!(running.stop().await.confirmed_events, 30);
+}
+
 #[tokio::test]
 async fn rounds_by_count_and_by_time() {
     let mut bench = Bench::new(FakeQueue::new(2), FakeSink::new());
