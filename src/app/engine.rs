@@ -255,7 +255,7 @@ impl Engine {
                     continue;
                 }
                 () = end::input_is_through(&self.maker.log, &changes), if input_ends => {
-                    self.finish().await;
+                    self.finish();
                     continue;
                 }
             };

@@ -13,6 +13,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinHandle};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 pub use self::orders::Left;
 use super::board::Notices;
@@ -107,9 +108,16 @@ impl Running {
         !matches!(self.handle.orders.try_send(order), Err(TrySendError::Full(_))) || is_question
     }
 
-    /// No more will come: it delivers what is there, and ends.
-    pub async fn finish(&self) {
-        let _ = self.handle.orders.send(Order::Finish).await;
+    /// No more will come: it delivers what is there, and ends. Where it takes no order now, as its disk hangs, one of
+    /// the `tasks` waits for it.
+    pub fn finish(&self, tasks: &TaskTracker) {
+        let (orders, stop) = (self.handle.orders.clone(), self.stop.clone());
+        tasks.spawn(async move {
+            tokio::select! {
+                _ = orders.send(Order::Finish) => {}
+                () = stop.cancelled() => {}
+            }
+        });
     }
 
     /// It drains, and ends.

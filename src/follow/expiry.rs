@@ -1,5 +1,6 @@
 //! When a generation ends: its file is truncated, deleted or gone, everybody has read it, and at last its row expires.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use super::catalog::{Stage, Tracked};
@@ -8,7 +9,7 @@ use super::follower::{Follower, Phase};
 use super::home::{Lay, Looks};
 use super::notices::{self, Topic};
 use crate::event::status::FileState;
-use crate::event::{FileId, GenerationId, Level};
+use crate::event::{FileId, FileKey, GenerationId, Level};
 use crate::state::{Absence, GenerationRow};
 
 /// A file without a name is given up when it has not grown for this long.
@@ -249,10 +250,11 @@ impl Follower {
         let Some(store) = self.shared.store.get().cloned() else { return };
         let mut old = Vec::new();
         // A compressed file that was read and is there: without its row it would be read again.
+        let passed: HashSet<FileKey> = self.seen.passed_files().collect();
         let mut gone = self.shared.gone();
         let is_due = |row: &GenerationRow| !row.absence.is_some_and(|it| it.was_counted(time));
         let over = gone.values_mut().filter(|row| row.ended.is_some() && is_due(row));
-        for row in over.filter(|row| !self.is_passed(row)) {
+        for row in over.filter(|row| !passed.contains(&row.file_key())) {
             let absence = row.absence.map_or(Absence::at(time), |before| before.counted(time));
             row.absence = Some(absence);
             match absence.long >= KEPT {

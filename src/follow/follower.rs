@@ -22,7 +22,7 @@ use super::stamps::Stamps;
 use super::unpack::{MOST, Unpacker, Version};
 use super::watch::{Hints, Watch};
 use crate::base::Timestamp;
-use crate::event::{FileId, IdKey};
+use crate::event::{FileId, FileKey, IdKey};
 
 /// What it is called where a failure is told.
 pub(in crate::follow) const PART: &str = "file follower";
@@ -109,6 +109,13 @@ pub(in crate::follow) struct Seen {
     pub stuck: BTreeSet<PathBuf>,
     /// Compressed files that were read to their end, with their birth, and as they were then.
     pub passed: HashMap<Place, (i64, Version)>,
+}
+
+impl Seen {
+    /// The keys of what `passed` names.
+    pub fn passed_files(&self) -> impl Iterator<Item = FileKey> + '_ {
+        self.passed.iter().map(|(place, (birth, _))| place.file(*birth))
+    }
 }
 
 impl Follower {

@@ -28,6 +28,11 @@ impl Place {
     pub fn of(metadata: &Metadata) -> Place {
         Place { device: metadata.dev(), inode: metadata.ino() }
     }
+
+    /// The file there that was made then.
+    pub fn file(self, birth: i64) -> FileKey {
+        FileKey { inode: self.inode, birth }
+    }
 }
 
 /// Nanoseconds since the epoch; 0 where the file system keeps no birth time.

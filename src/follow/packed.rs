@@ -3,6 +3,7 @@
 //! Such a file is judged when its copy is done: a rotated file's copy goes on under that generation and its offsets,
 //! any other is read as a file of its own. Nothing is appended to it: if it changes, it is unpacked anew.
 
+use std::collections::HashSet;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -19,7 +20,7 @@ use super::idle::is_waited_for;
 use super::notices::{self, Topic};
 use super::pread::read_full;
 use super::unpack::{CHUNK, MOST, Packed, Progress};
-use crate::event::{FileId, Level};
+use crate::event::{FileId, FileKey, Level};
 use crate::state::GenerationRow;
 
 /// What there was no room for, or what failed, is tried again after this.
@@ -255,8 +256,7 @@ impl Follower {
     /// It was given up when everybody had read it, and is there as it was.
     pub fn is_passed(&self, row: &GenerationRow) -> bool {
         let file = row.file_key();
-        let mut passed = self.seen.passed.iter();
-        passed.any(|(place, (birth, _))| (place.inode, *birth) == (file.inode, file.birth))
+        self.seen.passed_files().any(|passed| passed == file)
     }
 
     /// Files that were given up, and that somebody has not read who came later.
@@ -264,14 +264,15 @@ impl Follower {
         if self.seen.passed.is_empty() {
             return;
         }
-        let rows: Vec<GenerationRow> = self.shared.gone().values().cloned().collect();
-        let unread = |row: &&GenerationRow| self.is_passed(row) && !self.everybody_is_through(row);
-        let files: Vec<_> = rows.iter().filter(unread).map(GenerationRow::file_key).collect();
-        for file in &files {
-            let is_it = |place: &Place, birth| (place.inode, birth) == (file.inode, file.birth);
-            self.seen.passed.retain(|place, (birth, _)| !is_it(place, *birth));
-        }
-        if !files.is_empty() {
+        let passed: HashSet<FileKey> = self.seen.passed_files().collect();
+        let gone = self.shared.gone();
+        let rows = gone.values().filter(|row| passed.contains(&row.file_key()));
+        let rows: Vec<GenerationRow> = rows.cloned().collect();
+        drop(gone);
+        let unread = rows.iter().filter(|row| !self.everybody_is_through(row));
+        let unread: HashSet<FileKey> = unread.map(GenerationRow::file_key).collect();
+        if !unread.is_empty() {
+            self.seen.passed.retain(|place, (birth, _)| !unread.contains(&place.file(*birth)));
             // At once: else they would be taken for gone.
             self.scan();
         }

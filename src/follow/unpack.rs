@@ -104,7 +104,10 @@ impl Packed {
         let written = SystemTime::now();
         let times = FileTimes::new().set_modified(self.version().1.unwrap_or(written));
         match self.copy.own().set_len(done).and_then(|()| self.copy.own().set_times(times)) {
-            Ok(()) => progress,
+            Ok(()) => {
+                self.shrink_to(done);
+                progress
+            }
             Err(error) => Progress::Failed(error.to_string()),
         }
     }
@@ -149,6 +152,12 @@ impl Packed {
             }
             self.used.fetch_sub(self.size.swap(0, Ordering::AcqRel), Ordering::AcqRel);
         }
+    }
+
+    /// What an earlier try wrote beyond it is cut off: a file may have changed to one that holds less.
+    fn shrink_to(&self, size: u64) {
+        let before = self.size.fetch_min(size, Ordering::AcqRel);
+        self.used.fetch_sub(before.saturating_sub(size), Ordering::AcqRel);
     }
 
     fn grow_to(&self, size: u64) {

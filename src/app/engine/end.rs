@@ -72,12 +72,12 @@ impl Engine {
     }
 
     /// Nothing more will come: as with `--once`, what is there is delivered.
-    pub(super) async fn finish(&mut self) {
+    pub(super) fn finish(&mut self) {
         self.maker.once = true;
         let text = "what came by standard input is delivered, then this ends";
         self.maker.notices.add(Level::Info, text.to_owned());
         for sink in &self.sinks {
-            sink.finish().await;
+            sink.finish(&self.tasks);
         }
     }
 

@@ -144,7 +144,7 @@ impl Tracked {
 
     /// Which file of the file system it is, while one is held.
     pub fn file_key(&self) -> Option<FileKey> {
-        self.place.map(|place| FileKey { inode: place.inode, birth: self.birth })
+        self.place.map(|place| place.file(self.birth))
     }
 
     /// What is read has no name in the file system (any more).

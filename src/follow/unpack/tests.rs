@@ -70,6 +70,24 @@ fn a_bomb_stops_at_the_room_there_is() {
     assert_eq!(scratch.unpacker.used(), 3 << 20);
 }
 
+/// Written in place, so that what it holds now is less.
+#[test]
+fn a_file_that_changed_to_one_that_holds_less_takes_less_room() {
+    let mut scratch = Scratch::new(MOST);
+    let path = scratch.folder.path().join("changing");
+    std::fs::write(&path, gzip(&vec![1; 3 << 20])).unwrap();
+    let file = Arc::new(std::fs::File::open(&path).unwrap().into());
+    let packed = scratch.unpacker.add(FileId(1), file, Compression::Gzip).unwrap();
+    scratch.unpacker.finish();
+    assert_eq!((packed.size(), scratch.unpacker.used()), (3 << 20, 3 << 20));
+    std::fs::write(&path, gzip(b"a line\n")).unwrap();
+    scratch.unpacker.again(FileId(1), &packed);
+    scratch.unpacker.finish();
+    assert_eq!((packed.size(), scratch.unpacker.used()), (7, 7));
+    drop(packed);
+    assert_eq!(scratch.unpacker.used(), 0);
+}
+
 #[test]
 fn every_cut_of_a_stream_is_cut_and_its_beginning_is_right() {
     let mut scratch = Scratch::new(MOST);
