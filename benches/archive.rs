@@ -170,8 +170,8 @@ fn measure(name: &str, text: &str) {
     black_box(memchr::memchr_iter(b'\n', black_box(text.as_bytes())).count());
     let scan = started.elapsed().as_secs_f64();
     let batch = batch(text);
-    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-    let directory = folder.path().join("archive");
+    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let directory = directory.path().join("archive");
     let mut archive = Archive::open_writer(&directory, NOW).unwrap().0;
 
     let (wall, cpu) = (Instant::now(), cpu_seconds());

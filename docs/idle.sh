@@ -10,9 +10,9 @@ scratch=$(mktemp -d)
 trap 'kill "$engine" 2>/dev/null || true; wait 2>/dev/null || true; rm -rf "$scratch"' EXIT
 
 for file in $(seq 1 "$files"); do
-  folder=$scratch/logs/$((file % 20))
-  [ -d "$folder" ] || mkdir -p "$folder"
-  echo "{\"level\":\"info\",\"message\":\"idle\",\"number\":$file}" >"$folder/$file.log"
+  directory=$scratch/logs/$((file % 20))
+  [ -d "$directory" ] || mkdir -p "$directory"
+  echo "{\"level\":\"info\",\"message\":\"idle\",\"number\":$file}" >"$directory/$file.log"
 done
 printf '[source.app]\npaths = ["%s/logs/*/*.log"]\n[sink.out]\nkind = "file"\npath = "%s/out"\n' \
   "$scratch" "$scratch" >"$scratch/config.toml"

@@ -2,7 +2,7 @@
 //! takes everything: the figures of docs/PERFORMANCE.md.
 //!
 //! `cargo build --release && cargo run --release --example delivery -- all | throughput [MEGABYTES] |
-//! sealed [MEGABYTES] | latency [SECONDS] | outage [SECONDS]`. Everything is written to a folder of its own, which goes at the end.
+//! sealed [MEGABYTES] | latency [SECONDS] | outage [SECONDS]`. Everything is written to a directory of its own, which goes at the end.
 
 mod lines;
 mod process;

@@ -68,7 +68,7 @@ impl Drop for Program {
 /// `logwarden`, built beside this example, which sees no settings of the machine it runs on.
 pub fn logwarden(scratch: &Path, settings: &str) -> anyhow::Result<Command> {
     let here = std::env::current_exe()?;
-    let program = here.parent().and_then(Path::parent).map(|folder| folder.join("logwarden"));
+    let program = here.parent().and_then(Path::parent).map(|directory| directory.join("logwarden"));
     let program = program.filter(|program| program.exists());
     let program = program.context("cargo build --release comes first")?;
     let config = scratch.join("config.toml");

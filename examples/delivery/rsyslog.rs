@@ -40,7 +40,7 @@ pub fn command(
     let (input, queue) = options;
     let config = scratch.join("rsyslog.conf");
     let text = format!(
-        r#"global(workDirectory="{folder}" maxMessageSize="64k")
+        r#"global(workDirectory="{directory}" maxMessageSize="64k")
 module(load="imfile")
 module(load="mmjsonparse")
 module(load="omelasticsearch")
@@ -55,7 +55,7 @@ ruleset(name="ship" {queue} queue.dequeueBatchSize="5000") {{
          action.resumeRetryCount="-1")
 }}
 "#,
-        folder = scratch.display(),
+        directory = scratch.display(),
         log = log.display(),
     );
     fs::write(&config, text)?;

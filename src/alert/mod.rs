@@ -1,8 +1,9 @@
 //! Rules over events: windows, thresholds, and who is told what.
 //!
-//! [`Engine`] is pure: events and times in, [`Transition`]s out. What fires is decided by the events and their
-//! own times alone; the wall clock only says when silence means that it is over. [`Consumer`] pulls events from
-//! the shared log, and counts what stood in a file at the first look and is long past. Never holds an event, never asks for the time itself.
+//! [`Engine`] is pure: events and times in, [`Transition`]s out. What fires is decided by the events and their own
+//! times alone; the wall clock only says when silence means that it is over. [`Consumer`] pulls events from the shared
+//! log, and counts what stood in a file at the first look and is long past. Never holds an event, never asks for the
+//! time itself.
 
 mod buckets;
 mod consumer;

@@ -21,7 +21,7 @@ use super::metrics::Offer;
 use super::settings::Settings;
 use super::sinks::{self, Left, Maker, Running};
 use super::start_error::StartError;
-use super::{folders, intake, keys};
+use super::{directories, intake, keys};
 use crate::base::{Clock, Supervisor};
 use crate::event::status::EngineState;
 use crate::event::{Command, Level, Status};
@@ -42,7 +42,7 @@ pub struct Desk {
     pub commands: mpsc::Sender<Command>,
     pub notices: Notices,
     orders: mpsc::Receiver<Command>,
-    /// Folders that others could use before.
+    /// Directories that others could use before.
     closed: Vec<String>,
     /// Whether the state directory is ours.
     claim: Result<Claim, StateError>,
@@ -57,7 +57,7 @@ impl Desk {
         let supervisor = Supervisor::new(move |failure| {
             told.answer(Level::Error, failure.to_string());
         });
-        let closed = folders::close(&settings.directories);
+        let closed = directories::close(&settings.directories);
         let claim = Claim::take(&settings.directories.state);
         let intake = intake::plan(settings, claim.is_ok());
         let config = LogConfig {

@@ -127,7 +127,7 @@ fn outcome(last: &Status, once: bool, through: bool) -> Ended {
         return Ended::Failed(left);
     }
     if !through {
-        let text = "not all of standard input could be read; it stays in the intake folder and comes at the next start";
+        let text = "not all of standard input could be read; it stays in the intake directory and comes at the next start";
         return Ended::Failed(text.to_owned());
     }
     match report::damage(last) {

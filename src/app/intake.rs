@@ -12,19 +12,19 @@ use crate::follow::intake::{Input, Intake};
 use crate::follow::{Log, Own, SourceConfig};
 use crate::sink::kinds::Output;
 
-/// Where it is only shown: a folder of this process alone below the cache, made and removed by it.
+/// Where it is only shown: a directory of this process alone below the cache, made and removed by it.
 const SHOWN: &str = "shown-";
 
 /// `owner`: the state directory is ours, so what comes in can be promised to arrive.
 pub fn plan(settings: &Settings, owner: bool) -> Intake {
     let looking = settings.ad_hoc && settings.ship.start == ShipStart::Manual;
     let cache = &settings.directories.cache;
-    let folder = match owner {
+    let directory = match owner {
         true => settings.directories.intake.clone(),
         false => cache.join(format!("{SHOWN}{}", std::process::id())),
     };
     let rescue = if owner && !looking { settings.intake_most } else { 0 };
-    Intake { folder, input: settings.takes_input(), looking, rescue }
+    Intake { directory, input: settings.takes_input(), looking, rescue }
 }
 
 /// The configured sources, and standard input: that of this run, or what an earlier one left.
@@ -55,8 +55,8 @@ pub fn written(settings: &Settings) -> Own {
         }
     }
     Own {
-        folders: vec![archive, cache, intake, log, letters],
-        flat_folders: vec![state],
+        directories: vec![archive, cache, intake, log, letters],
+        flat_directories: vec![state],
         outputs,
         standard_output,
         except: None,

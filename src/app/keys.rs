@@ -12,7 +12,7 @@ use crate::privacy::{Disclosure, KeyError, Keyring, Policy, Sealer};
 use crate::state::Store;
 
 /// Keys are looked for with the first value that needs one. The state knows which were used, whatever becomes of
-/// their folder; who does not own it makes none. `owner`: of the state.
+/// their directory; who does not own it makes none. `owner`: of the state.
 pub fn sealer(settings: &Settings, store: &Store, owner: bool) -> Result<Arc<Sealer>, StartError> {
     let keyring = match owner {
         true => Keyring::lazy(&settings.keys, settings.makes_keys),

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::settings::Settings;
 use crate::base::{Clock, SystemClock};
 use crate::query::ParseContext;
-use crate::sink::dead_letters::{self, Choice, DeadLetterFolder, Removed, Replay, Replayed};
+use crate::sink::dead_letters::{self, Choice, DeadLetterDirectory, Removed, Replay, Replayed};
 use crate::sink::{Sink, kinds};
 
 pub use crate::sink::dead_letters::Selection;
@@ -33,7 +33,7 @@ pub enum LettersSorted {
 
 /// Obeys such orders: the store, and the sinks that are at work.
 pub struct LetterDesk {
-    pub folder: Arc<DeadLetterFolder>,
+    pub directory: Arc<DeadLetterDirectory>,
     /// Those at work that take single events.
     sinks: Mutex<HashMap<String, Arc<dyn Sink>>>,
     /// What is said of a sink that is not among them.
@@ -41,18 +41,18 @@ pub struct LetterDesk {
 }
 
 /// The store of these settings; touches nothing.
-pub fn folder(settings: &Settings, clock: Arc<dyn Clock>) -> DeadLetterFolder {
+pub fn directory(settings: &Settings, clock: Arc<dyn Clock>) -> DeadLetterDirectory {
     let directory = settings.directories.state.join("dead-letters");
-    DeadLetterFolder::new(directory, clock, settings.dead_letters_most)
+    DeadLetterDirectory::new(directory, clock, settings.dead_letters_most)
 }
 
 impl LetterDesk {
     /// Of an engine, without sinks.
     pub fn new(settings: &Settings, clock: Arc<dyn Clock>) -> Self {
-        let folder = Arc::new(folder(settings, clock));
+        let directory = Arc::new(directory(settings, clock));
         let missing = "the running engine delivers nothing to it, or it is of a kind that takes no single \
                        events; stop that engine and try again";
-        LetterDesk { folder, sinks: Mutex::default(), missing: missing.to_owned() }
+        LetterDesk { directory, sinks: Mutex::default(), missing: missing.to_owned() }
     }
 
     pub fn set_sinks(&self, sinks: HashMap<String, Arc<dyn Sink>>) {
@@ -71,10 +71,10 @@ impl LetterDesk {
                 sinks.insert(sink.name.clone(), alone);
             }
         }
-        let folder = Arc::new(folder(settings, Arc::new(SystemClock::new())));
+        let directory = Arc::new(directory(settings, Arc::new(SystemClock::new())));
         let kinds = kinds::names(|kind| kind.works_alone);
         let missing = format!("no such sink of kind {kinds} is configured");
-        LetterDesk { folder, sinks: Mutex::new(sinks), missing }
+        LetterDesk { directory, sinks: Mutex::new(sinks), missing }
     }
 
     /// Blocking; not on an async thread. Errors are for people.
@@ -89,13 +89,15 @@ impl LetterDesk {
             LetterOrder::Replay(selection) => {
                 let choice = choice(selection)?;
                 let sinks = |name: &str| self.sink(name);
-                let folder = &*self.folder;
+                let directory = &*self.directory;
                 let replay =
-                    Replay { folder, choice: &choice, sinks: &sinks, runtime, stop, progress };
+                    Replay { directory, choice: &choice, sinks: &sinks, runtime, stop, progress };
                 replay.run().map(|done| done.map(LettersSorted::Replayed))
             }
-            LetterOrder::Drop(selection) => dead_letters::remove(&self.folder, &choice(selection)?)
-                .map(|done| done.map(LettersSorted::Dropped)),
+            LetterOrder::Drop(selection) => {
+                dead_letters::remove(&self.directory, &choice(selection)?)
+                    .map(|done| done.map(LettersSorted::Dropped))
+            }
         };
         let failed = |error: io::Error| {
             format!("cannot write the dead letters ({error}); none is lost, some may be sent again")

@@ -5,9 +5,9 @@
 pub mod board;
 pub mod console;
 pub mod control;
+pub mod directories;
 pub mod early;
 pub mod engine;
-pub mod folders;
 pub mod headless;
 pub mod identity;
 pub mod intake;

@@ -159,7 +159,8 @@ pub fn nothing_readable(status: &Status) -> Option<String> {
     none.then(|| "none of these files could be read".to_owned())
 }
 
-/// What `--once` could not deliver, or where it cannot tell: exit code 1. Whoever has seen enough of our standard output got all.
+/// What `--once` could not deliver, or where it cannot tell: exit code 1. Whoever has seen enough of our standard
+/// output got all.
 pub fn undelivered(status: &Status) -> Option<String> {
     let broke = |sink: &SinkStatus| status.broken.contains(&sink.name);
     let left = status.sinks.iter().filter(|sink| !has_no_reader(sink));

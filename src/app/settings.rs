@@ -182,14 +182,15 @@ impl Directories {
         }
     }
 
-    /// The state, data and cache folders of this user; `None` where there is no home.
+    /// The state, data and cache directories of this user; `None` where there is no home.
     pub fn of_user() -> Option<Self> {
-        let folders = directories::ProjectDirs::from("", "", "logwarden")?;
-        let state = folders.state_dir().unwrap_or_else(|| folders.data_local_dir()).to_owned();
+        let directories = directories::ProjectDirs::from("", "", "logwarden")?;
+        let state =
+            directories.state_dir().unwrap_or_else(|| directories.data_local_dir()).to_owned();
         Some(Directories {
-            archive: folders.data_dir().join("archive"),
-            cache: folders.cache_dir().to_owned(),
-            intake: folders.data_dir().join("intake"),
+            archive: directories.data_dir().join("archive"),
+            cache: directories.cache_dir().to_owned(),
+            intake: directories.data_dir().join("intake"),
             log: state.join("log"),
             state,
         })

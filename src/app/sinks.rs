@@ -222,7 +222,7 @@ impl Maker {
             filter: Filter { levels: sink.levels, condition: sink.where_.map(condition) },
             mode: mode(self.once, ship),
             budget,
-            dead_letters: self.letters.folder.clone(),
+            dead_letters: self.letters.directory.clone(),
             clock: self.clock.clone(),
         };
         let (worker, handle) = Worker::new(config);

@@ -52,7 +52,7 @@ struct OwnLog {
 
 impl OwnLog {
     fn open(directory: &Path) -> io::Result<OwnLog> {
-        private::make_folder(directory)?;
+        private::make_directory(directory)?;
         OwnLog::open_file(directory.join("logwarden.log"))
     }
 
@@ -101,13 +101,13 @@ mod tests {
 
     #[test]
     fn our_own_log_and_the_one_before_it_are_all_that_is_kept() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut log = OwnLog::open(folder.path()).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let mut log = OwnLog::open(directory.path()).unwrap();
         let line = [b'x'; 1 << 20];
         for _ in 0..30 {
             log.write_all(&line).unwrap();
         }
-        let mut found: Vec<_> = std::fs::read_dir(folder.path())
+        let mut found: Vec<_> = std::fs::read_dir(directory.path())
             .unwrap()
             .map(|entry| entry.unwrap())
             .map(|entry| (entry.file_name(), entry.metadata().unwrap().len() >> 20))
@@ -115,7 +115,7 @@ mod tests {
         found.sort();
         assert_eq!(found, [("logwarden.log".into(), 6), ("logwarden.log.1".into(), 8)]);
         // It goes on at the next start.
-        let mut log = OwnLog::open(folder.path()).unwrap();
+        let mut log = OwnLog::open(directory.path()).unwrap();
         (0..3).for_each(|_| log.write_all(&line).unwrap());
         assert_eq!(log.length, 1 << 20);
     }

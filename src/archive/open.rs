@@ -34,13 +34,13 @@ pub(super) fn prepare(directory: &Path, now: Timestamp) -> Result<Option<String>
         directory: directory.to_owned(),
         source: error.into(),
     };
-    private::make_folder(directory).map_err(unusable)?;
+    private::make_directory(directory).map_err(unusable)?;
     let lock = lock(directory)?;
     let Found::Damaged(reason) = inspect(directory)? else { return Ok(None) };
     let aside = name_aside(directory, now);
     fs::rename(directory, &aside).map_err(unusable)?;
     drop(lock);
-    private::make_folder(directory).map_err(unusable)?;
+    private::make_directory(directory).map_err(unusable)?;
     if let Some(parent) = directory.parent() {
         fs::File::open(parent).and_then(|parent| parent.sync_all()).map_err(unusable)?;
     }

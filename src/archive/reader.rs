@@ -89,7 +89,7 @@ impl Reader {
     }
 }
 
-/// Only what is not found is missing: a folder that may not be looked into is something else.
+/// Only what is not found is missing: a directory that may not be looked into is something else.
 fn is_there(directory: &Path) -> Result<bool, ArchiveError> {
     directory.try_exists().map_err(|error| ArchiveError::read(directory, error))
 }

@@ -145,14 +145,14 @@ fn assert_complete_in(reader: &Reader, generation: u64, least: u64) -> u64 {
 
 #[test]
 fn events_and_positions_are_there_after_a_restart() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut archive = open(folder.path());
+    let directory = tempfile::tempdir().unwrap();
+    let mut archive = open(directory.path());
     add(&mut archive, 1, 0, 100).unwrap();
     commit(&mut archive, 1, 100).unwrap();
     add(&mut archive, 1, 100, 150).unwrap();
     drop(archive);
-    assert_eq!(assert_complete(folder.path(), 1, 100), 100);
-    let archive = open(folder.path());
+    assert_eq!(assert_complete(directory.path(), 1, 100), 100);
+    let archive = open(directory.path());
     let position = &archive.positions().rows[&GenerationId(1)];
     assert_eq!(position.offset, 1600);
     assert_eq!(position.identity, Some(identity(1)));
@@ -160,33 +160,33 @@ fn events_and_positions_are_there_after_a_restart() {
 
 #[test]
 fn what_is_delivered_again_is_there_once() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut archive = open(folder.path());
+    let directory = tempfile::tempdir().unwrap();
+    let mut archive = open(directory.path());
     assert_eq!(add(&mut archive, 1, 0, 100).unwrap(), 100);
     assert_eq!(add(&mut archive, 1, 50, 120).unwrap(), 20);
     commit(&mut archive, 1, 120).unwrap();
     assert_eq!(add(&mut archive, 1, 0, 130).unwrap(), 10);
     commit(&mut archive, 1, 130).unwrap();
-    assert_eq!(assert_complete(folder.path(), 1, 130), 130);
+    assert_eq!(assert_complete(directory.path(), 1, 130), 130);
 }
 
 #[test]
 fn a_commit_covers_what_was_added_even_where_the_cursors_lag() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut archive = open(folder.path());
+    let directory = tempfile::tempdir().unwrap();
+    let mut archive = open(directory.path());
     add(&mut archive, 1, 0, 100).unwrap();
     commit(&mut archive, 1, 40).unwrap();
     drop(archive);
-    assert_eq!(assert_complete(folder.path(), 1, 100), 100);
+    assert_eq!(assert_complete(directory.path(), 1, 100), 100);
 }
 
 #[test]
 fn a_second_writer_is_refused_and_a_reader_is_not() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut archive = open(folder.path());
-    let error = Archive::open_writer(folder.path(), NOW).unwrap_err();
+    let directory = tempfile::tempdir().unwrap();
+    let mut archive = open(directory.path());
+    let error = Archive::open_writer(directory.path(), NOW).unwrap_err();
     assert!(matches!(error, ArchiveError::Busy { .. }), "{error}");
-    let reader = Reader::open(folder.path()).unwrap();
+    let reader = Reader::open(directory.path()).unwrap();
     assert_eq!(reader.snapshot().unwrap().events(), 0);
     add(&mut archive, 1, 0, 10).unwrap();
     commit(&mut archive, 1, 10).unwrap();
@@ -291,27 +291,27 @@ fn nothing_is_published_after_a_failed_commit_but_from_what_is_on_disk() {
 
 #[test]
 fn a_sweep_removes_whole_days_and_keeps_the_positions() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut archive = open(folder.path());
+    let directory = tempfile::tempdir().unwrap();
+    let mut archive = open(directory.path());
     for day in 0..4u64 {
         let seen = NOW.plus(DAY * day as u32);
         add_seen(&mut archive, batch(1, day * 10, day * 10 + 10, seen)).unwrap();
         commit_at(&mut archive, 1, day * 10 + 10, seen).unwrap();
     }
     archive.sweep(DAY * 2, NOW.plus(DAY * 3), Duration::ZERO).unwrap();
-    let snapshot = Reader::open(folder.path()).unwrap().snapshot().unwrap();
+    let snapshot = Reader::open(directory.path()).unwrap().snapshot().unwrap();
     assert_eq!(snapshot.events(), 30);
     let segments = snapshot.searcher.segment_readers();
     assert!(segments.iter().all(|segment| !segment.has_deletes()));
     drop(archive);
-    let archive = open(folder.path());
+    let archive = open(directory.path());
     assert_eq!(archive.positions().offset(GenerationId(1)), 640);
 }
 
 #[test]
 fn a_clock_that_steps_removes_nothing_at_once() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut archive = open(folder.path());
+    let directory = tempfile::tempdir().unwrap();
+    let mut archive = open(directory.path());
     add_seen(&mut archive, batch(1, 0, 10, NOW)).unwrap();
     commit_at(&mut archive, 1, 10, NOW).unwrap();
     let wrong = NOW.plus(DAY * 365);
@@ -324,7 +324,7 @@ fn a_clock_that_steps_removes_nothing_at_once() {
     add_seen(&mut archive, batch(2, 0, 10, Timestamp::from_seconds(0))).unwrap();
     commit_at(&mut archive, 2, 10, right).unwrap();
     archive.sweep(DAY * 30, right, Duration::ZERO).unwrap();
-    let events = || Reader::open(folder.path()).unwrap().snapshot().unwrap().events();
+    let events = || Reader::open(directory.path()).unwrap().snapshot().unwrap().events();
     assert_eq!(events(), 30);
     // A clock that stays where it is is believed in the end.
     for _ in 0..24 * 40 {
@@ -335,8 +335,8 @@ fn a_clock_that_steps_removes_nothing_at_once() {
 
 #[test]
 fn segments_of_different_days_are_never_merged() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut archive = open(folder.path());
+    let directory = tempfile::tempdir().unwrap();
+    let mut archive = open(directory.path());
     for round in 0..40u64 {
         let seen = NOW.plus(DAY * (round / 20) as u32);
         add_seen(&mut archive, batch(1, round * 2, round * 2 + 2, seen)).unwrap();
@@ -344,7 +344,7 @@ fn segments_of_different_days_are_never_merged() {
     }
     let deadline = std::time::Instant::now() + Duration::from_secs(60);
     loop {
-        let snapshot = Reader::open(folder.path()).unwrap().snapshot().unwrap();
+        let snapshot = Reader::open(directory.path()).unwrap().snapshot().unwrap();
         let days: Vec<(i64, i64)> = snapshot
             .searcher
             .segment_readers()
@@ -366,8 +366,8 @@ fn segments_of_different_days_are_never_merged() {
 }
 
 fn damage(change: impl FnOnce(&Path)) -> String {
-    let folder = tempfile::tempdir().unwrap();
-    let directory = folder.path().join("archive");
+    let scratch = tempfile::tempdir().unwrap();
+    let directory = scratch.path().join("archive");
     let mut archive = open_new(&directory);
     add(&mut archive, 1, 0, 100).unwrap();
     commit(&mut archive, 1, 100).unwrap();
@@ -377,7 +377,7 @@ fn damage(change: impl FnOnce(&Path)) -> String {
     assert_eq!(archive.positions().rows.len(), 0);
     drop(archive);
     assert_eq!(messages(&Reader::open(&directory).unwrap()).len(), 0);
-    let aside = folder.path().join("archive.damaged-2023-11-14T22-13-20Z");
+    let aside = scratch.path().join("archive.damaged-2023-11-14T22-13-20Z");
     assert!(aside.join(".managed.json").exists(), "set aside as a whole");
     notes.concat()
 }
@@ -412,16 +412,16 @@ fn a_damaged_archive_is_set_aside_and_begun_again() {
 
 #[test]
 fn an_archive_of_a_newer_version_is_left_alone() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut archive = open(folder.path());
+    let directory = tempfile::tempdir().unwrap();
+    let mut archive = open(directory.path());
     add(&mut archive, 1, 0, 3).unwrap();
     commit(&mut archive, 1, 3).unwrap();
     drop(archive);
-    let path = folder.path().join("meta.json");
+    let path = directory.path().join("meta.json");
     let meta = std::fs::read_to_string(&path).unwrap();
     let newer = meta.replace(r#"{\"version\":1"#, r#"{\"version\":2"#);
     assert_ne!(newer, meta);
     std::fs::write(&path, newer).unwrap();
-    let error = Archive::open_writer(folder.path(), NOW).unwrap_err();
+    let error = Archive::open_writer(directory.path(), NOW).unwrap_err();
     assert!(matches!(error, ArchiveError::Newer { version: 2, .. }), "{error}");
 }

@@ -106,9 +106,9 @@ impl Archive {
         self.added.retain(|id, _| !generations.contains(id));
     }
 
-    /// Adds items made by [`super::encode`]; `ends` are their ends in `body`. Tells of each whether it is new.
-    /// A failure on the way is the next commit's: only that makes anything durable. When it returns, the indexer is through
-    /// with `body`, but where it takes long.
+    /// Adds items made by [`super::encode`]; `ends` are their ends in `body`. Tells of each whether it is new. A
+    /// failure on the way is the next commit's: only that makes anything durable. When it returns, the indexer is
+    /// through with `body`, but where it takes long.
     pub fn add(&mut self, body: Bytes, ends: &[usize]) -> Result<Vec<bool>, ArchiveError> {
         if self.added.is_empty() {
             self.resume()?;

@@ -1,9 +1,9 @@
 //! Calls to file systems, with a deadline: a mount that does not answer (a dead NFS server) holds nobody up for long.
 //!
-//! On the disks of this machine a call is made at once, as anywhere. On everything else (networks, FUSE, and what is not
-//! known) a thread of that mount makes it, and the caller waits for it as long as [`mount`] says. While a call is overdue
-//! the mount is stuck: nothing more is asked of it until that call returns, and callers get an error of the kind
-//! [`io::ErrorKind::TimedOut`] at once. So at most one thread hangs for each mount, and it holds up no exit.
+//! On the disks of this machine a call is made at once, as anywhere. On everything else (networks, FUSE, and what is
+//! not known) a thread of that mount makes it, and the caller waits for it as long as [`mount`] says. While a call is
+//! overdue the mount is stuck: nothing more is asked of it until that call returns, and callers get an error of the
+//! kind [`io::ErrorKind::TimedOut`] at once. So at most one thread hangs for each mount, and it holds up no exit.
 //!
 //! Not covered: a disk of this machine that hangs, the file system of `/`, and a link that begins to lead to another
 //! mount between two system calls.
@@ -32,7 +32,7 @@ pub struct Stuck {
     pub waited: Duration,
 }
 
-/// One name in a folder.
+/// One name in a directory.
 #[derive(Clone, Debug)]
 pub struct Entry {
     pub name: OsString,
@@ -82,11 +82,11 @@ pub fn read_link(path: &Path) -> io::Result<PathBuf> {
     at(path, Links::Left, |path| fs::read_link(path))
 }
 
-/// An error where the folder cannot be read to its end.
-pub fn read_dir(folder: &Path) -> io::Result<Vec<Entry>> {
-    at(folder, Links::Followed, |folder| {
+/// An error where the directory cannot be read to its end.
+pub fn read_dir(directory: &Path) -> io::Result<Vec<Entry>> {
+    at(directory, Links::Followed, |directory| {
         let mut entries = Vec::new();
-        for entry in fs::read_dir(folder)? {
+        for entry in fs::read_dir(directory)? {
             let entry = entry?;
             // Gone between two calls.
             let Ok(kind) = entry.file_type() else { continue };

@@ -1,7 +1,8 @@
-//! What every other module may use: time, waiting, safe text, sizes, standard error, watched threads and tasks, calls to file
-//! systems with a deadline.
+//! What every other module may use: time, waiting, safe text, sizes, standard error, watched threads and tasks, calls
+//! to file systems with a deadline.
 //!
-//! Knows nothing of logs. Does no I/O but reading the clock, writing to standard error, and what `guarded` is asked for.
+//! Knows nothing of logs. Does no I/O but reading the clock, writing to standard error, and what `guarded` is asked
+//! for.
 
 pub mod backoff;
 pub mod blocking;

@@ -1,5 +1,5 @@
-//! Failures of one thing that come soon one after the other, and how long to wait before it is run again. Pure: the time
-//! is passed in.
+//! Failures of one thing that come soon one after the other, and how long to wait before it is run again. Pure: the
+//! time is passed in.
 
 use std::time::{Duration, Instant};
 

@@ -44,7 +44,7 @@ pub struct Arguments {
 /// Watching files, with a screen or without.
 #[derive(Args, Clone, Debug, Default)]
 pub struct Watch {
-    /// Files, folders or patterns, - for standard input; without any, the configured sources
+    /// Files, directories or patterns, - for standard input; without any, the configured sources
     #[arg(value_name = "PATH")]
     pub paths: Vec<PathBuf>,
     /// The same engine without a screen, until SIGTERM or SIGINT
@@ -286,7 +286,7 @@ pub struct Generate {
     /// Stop after so many lines; without it never with --rate, else after 1000
     #[arg(long, value_name = "N")]
     pub count: Option<u64>,
-    /// A file, or for sre a folder; without it standard output
+    /// A file, or for sre a directory; without it standard output
     #[arg(long, value_name = "PATH")]
     pub out: Option<PathBuf>,
     /// The same seed writes the same lines

@@ -69,7 +69,7 @@ impl Origin {
         let file = File::open(path).with_context(cannot)?;
         let metadata = file.metadata().with_context(cannot)?;
         if metadata.is_dir() {
-            anyhow::bail!("{} is a folder; name the files in it", path.display());
+            anyhow::bail!("{} is a directory; name the files in it", path.display());
         }
         let key = identity::id_key(settings.host_id.as_deref());
         let identity = identity_of(&file, &metadata, &key).with_context(cannot)?;

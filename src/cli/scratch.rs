@@ -1,4 +1,4 @@
-//! A folder of our own that goes away with us, also when we panic.
+//! A directory of our own that goes away with us, also when we panic.
 
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use anyhow::Context;
 pub struct Scratch(PathBuf);
 
 impl Scratch {
-    /// 0700, under the system's folder for temporary files.
+    /// 0700, under the system's directory for temporary files.
     pub fn new(what: &str) -> anyhow::Result<Scratch> {
         // Nobody can have made it before.
         let mut random = [0; 8];
@@ -17,7 +17,7 @@ impl Scratch {
         let name = format!("logwarden-{what}-{:016x}", u64::from_ne_bytes(random));
         let path = std::env::temp_dir().join(name);
         let made = std::fs::DirBuilder::new().mode(0o700).create(&path);
-        made.with_context(|| format!("cannot make the folder {}", path.display()))?;
+        made.with_context(|| format!("cannot make the directory {}", path.display()))?;
         Ok(Scratch(path))
     }
 

@@ -1,4 +1,4 @@
-//! Which files the sources mean, at this moment: paths, patterns and folders → places.
+//! Which files the sources mean, at this moment: paths, patterns and directories → places.
 //!
 //! Looks, opens nothing. Says where it could not look, which never means that nothing is there.
 
@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use super::SourceConfig;
 use super::identity::Place;
-use super::names::folder_of;
+use super::names::directory_of;
 use super::own::{Own, OwnPlaces};
 use super::{names, pattern};
 use crate::base::guarded::{self, Entry};
@@ -34,10 +34,10 @@ pub struct Found {
 pub enum Problem {
     /// Nothing is there (yet).
     Missing(PathBuf),
-    /// A folder without a file that could be followed.
+    /// A directory without a file that could be followed.
     Empty(PathBuf),
     Compressed(PathBuf),
-    /// Is there and can never be followed; so many others of the same pattern or folder cannot either.
+    /// Is there and can never be followed; so many others of the same pattern or directory cannot either.
     Special(PathBuf, Special, usize),
     /// Of ours; the source that means it.
     Own(PathBuf, Arc<str>),
@@ -45,7 +45,7 @@ pub enum Problem {
     Failed(PathBuf, io::Error),
 }
 
-/// What is no regular file and no folder.
+/// What is no regular file and no directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Special {
     Pipe,
@@ -70,8 +70,8 @@ impl Special {
 pub struct Sight {
     pub found: Vec<Found>,
     pub problems: Vec<Problem>,
-    /// Folders in which a new file would matter.
-    pub folders: BTreeSet<PathBuf>,
+    /// Directories in which a new file would matter.
+    pub directories: BTreeSet<PathBuf>,
     /// Some path is a link: where it leads may change elsewhere.
     pub links: bool,
     /// What we write ourselves.
@@ -125,11 +125,11 @@ pub fn means(source: &SourceConfig, path: &Path) -> bool {
     let plain = path.with_file_name(OsString::from_vec(names::root(path)));
     source.paths.iter().filter_map(|meant| std::path::absolute(meant).ok()).any(|meant| {
         // What cannot be looked at now may be one.
-        let is_folder = match guarded::metadata(&meant) {
+        let is_directory = match guarded::metadata(&meant) {
             Ok(found) => found.is_dir(),
             Err(error) => guarded::is_stuck(&error),
         };
-        if is_folder {
+        if is_directory {
             return path.parent() == Some(&*meant);
         }
         let rotated = || {
@@ -147,16 +147,16 @@ fn is_scratch_beside(pattern: &[u8], name: &[u8]) -> bool {
     names::scratch_ending(name).is_some_and(|ending| !pattern.ends_with(ending))
 }
 
-/// One entry of a folder, on the folder's device.
+/// One entry of a directory, on the directory's device.
 struct Listed<'a> {
-    folder: &'a Path,
+    directory: &'a Path,
     entry: Entry,
     device: u64,
 }
 
 impl Listed<'_> {
     fn path(&self) -> PathBuf {
-        self.folder.join(&self.entry.name)
+        self.directory.join(&self.entry.name)
     }
 }
 
@@ -180,9 +180,9 @@ impl Walk<'_> {
     fn walk(&mut self, path: &Path) {
         let link = self.note_link(path);
         match guarded::metadata(path) {
-            Ok(metadata) if metadata.is_dir() => self.folder(path),
+            Ok(metadata) if metadata.is_dir() => self.directory(path),
             Ok(metadata) if metadata.is_file() => {
-                self.sight.folders.insert(folder_of(path).to_owned());
+                self.sight.directories.insert(directory_of(path).to_owned());
                 if names::compressed(path) {
                     self.sight.problems.push(Problem::Compressed(path.to_owned()));
                 } else {
@@ -211,7 +211,7 @@ impl Walk<'_> {
     }
 
     fn absent(&mut self, path: &Path, error: io::Error) {
-        self.sight.folders.insert(folder_of(path).to_owned());
+        self.sight.directories.insert(directory_of(path).to_owned());
         let circle = error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error());
         self.sight.problems.push(if circle {
             Problem::Special(path.to_owned(), Special::Circle, 0)
@@ -222,7 +222,7 @@ impl Walk<'_> {
         });
     }
 
-    fn folder(&mut self, path: &Path) {
+    fn directory(&mut self, path: &Path) {
         let before = self.sight.found.len();
         let taken = self.sight.taken.len();
         self.entries(path, &mut |walk, listed| {
@@ -253,8 +253,8 @@ impl Walk<'_> {
         let name = first.as_os_str();
         if name == "**" && depth < DEEPEST {
             self.descend(base.clone(), rest, depth);
-            let folder = if base.as_os_str().is_empty() { PathBuf::from(".") } else { base };
-            self.entries(&folder, &mut |walk, listed| {
+            let directory = if base.as_os_str().is_empty() { PathBuf::from(".") } else { base };
+            self.entries(&directory, &mut |walk, listed| {
                 if listed.entry.kind.is_dir() {
                     walk.descend(listed.path(), components, depth + 1);
                 }
@@ -262,9 +262,9 @@ impl Walk<'_> {
         } else if !pattern::is_pattern(name.as_bytes()) {
             self.step(base.join(name), rest, depth);
         } else {
-            let folder =
+            let directory =
                 if base.as_os_str().is_empty() { PathBuf::from(".") } else { base.clone() };
-            self.entries(&folder, &mut |walk, listed| {
+            self.entries(&directory, &mut |walk, listed| {
                 if !pattern::matches(name.as_bytes(), listed.entry.name.as_bytes()) {
                 } else if rest.is_empty() {
                     if !is_scratch_beside(name.as_bytes(), listed.entry.name.as_bytes()) {
@@ -281,7 +281,7 @@ impl Walk<'_> {
         if !rest.is_empty() {
             return self.descend(path, rest, depth);
         }
-        self.sight.folders.insert(folder_of(&path).to_owned());
+        self.sight.directories.insert(directory_of(&path).to_owned());
         let link = self.note_link(&path);
         match guarded::metadata(&path) {
             Ok(metadata) if metadata.is_file() && !names::compressed(&path) => {
@@ -302,26 +302,26 @@ impl Walk<'_> {
         }
     }
 
-    fn entries(&mut self, folder: &Path, each: &mut dyn FnMut(&mut Self, &Listed<'_>)) {
+    fn entries(&mut self, directory: &Path, each: &mut dyn FnMut(&mut Self, &Listed<'_>)) {
         // Also one that is not there yet.
-        self.sight.folders.insert(folder.to_owned());
-        let mut entries = match guarded::read_dir(folder) {
+        self.sight.directories.insert(directory.to_owned());
+        let mut entries = match guarded::read_dir(directory) {
             Ok(entries) => entries,
-            // Not a folder, or gone between two looks: it has no entries.
+            // Not a directory, or gone between two looks: it has no entries.
             Err(error) if error.kind() == io::ErrorKind::NotADirectory => return,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return,
             Err(error) => {
-                return self.sight.problems.push(Problem::Failed(folder.to_owned(), error));
+                return self.sight.problems.push(Problem::Failed(directory.to_owned(), error));
             }
         };
-        let device = guarded::metadata(folder).map_or(0, |folder| folder.dev());
+        let device = guarded::metadata(directory).map_or(0, |directory| directory.dev());
         entries.sort_unstable_by(|one, other| one.name.cmp(&other.name));
         for entry in entries {
-            each(self, &Listed { folder, entry, device });
+            each(self, &Listed { directory, entry, device });
         }
     }
 
-    /// One file of a folder: its place without a look at the file itself where that can be had.
+    /// One file of a directory: its place without a look at the file itself where that can be had.
     fn entry(&mut self, listed: &Listed<'_>) {
         let (path, kind) = (listed.path(), listed.entry.kind);
         let place = if kind.is_file() {

@@ -188,7 +188,8 @@ impl Follower {
         self.shared.mark(id);
     }
 
-    /// Rows that no source means: nobody looks for their files, so those end whose file is not in its folder any more.
+    /// Rows that no source means: nobody looks for their files, so those end whose file is not in its directory any
+    /// more.
     fn end_orphans(&mut self) {
         let rows = self.rows_without_file(|id| self.shared.is_orphan(id));
         let mut looks = Looks::default();
@@ -200,7 +201,7 @@ impl Follower {
             if is_held || !looks.could_look(row, listings) {
                 continue;
             }
-            if matches!(listings.find(Lay::of(row).folder, file), Ok(None)) {
+            if matches!(listings.find(Lay::of(row).directory, file), Ok(None)) {
                 self.end_row(row);
                 self.tell_of_ended_orphan(row);
                 news = true;

@@ -89,9 +89,9 @@ pub(in crate::follow) struct Seen {
     pub links: bool,
     /// When the last scan began.
     pub scanned: Option<Timestamp>,
-    /// Folders in which files of each source were found or are expected.
-    pub folders: BTreeSet<PathBuf>,
-    /// What these folders, and those to which links lead, looked like just before they were listed.
+    /// Directories in which files of each source were found or are expected.
+    pub directories: BTreeSet<PathBuf>,
+    /// What these directories, and those to which links lead, looked like just before they were listed.
     pub stamps: Stamps,
     /// Followed, and under no path of a source.
     pub absent: Vec<FileId>,
@@ -121,9 +121,9 @@ impl Seen {
 impl Follower {
     pub fn new(shared: Arc<Shared>, watch: Watch) -> Self {
         let sources: Vec<_> = shared.config.sources.iter().cloned().map(Arc::new).collect();
-        let intake = shared.config.intake.as_ref().map(|intake| intake.folder.clone());
-        let folder = intake.unwrap_or_else(std::env::temp_dir);
-        let unpacker = Unpacker::new(&folder, MOST, shared.bell.clone());
+        let intake = shared.config.intake.as_ref().map(|intake| intake.directory.clone());
+        let directory = intake.unwrap_or_else(std::env::temp_dir);
+        let unpacker = Unpacker::new(&directory, MOST, shared.bell.clone());
         let unpacker = unpacker.watched_by(shared.supervisor.clone());
         Follower {
             fresh: vec![false; sources.len()],

@@ -14,10 +14,10 @@ use super::{SourceConfig, Start};
 /// Name of the source of standard input, and of each of its segments.
 pub(in crate::follow) const NAME: &str = "stdin";
 
-/// The folder, and what this process does with it.
+/// The directory, and what this process does with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Intake {
-    pub folder: PathBuf,
+    pub directory: PathBuf,
     /// Standard input is written to it: with `--once` the ends are fixed when that has ended.
     pub input: bool,
     /// It is only looked at: what nobody has asked to deliver, and no sink has begun to take, is removed at the end.
@@ -42,14 +42,14 @@ impl Intake {
 
     /// An earlier run has left segments.
     pub fn holds_segments(&self) -> bool {
-        let entries = std::fs::read_dir(&self.folder).into_iter().flatten();
+        let entries = std::fs::read_dir(&self.directory).into_iter().flatten();
         entries.filter_map(Result::ok).any(|entry| entry.path().join(NAME).exists())
     }
 
-    /// Every segment. Letters of the folder's name that mean something in a pattern mean themselves.
+    /// Every segment. Letters of the directory's name that mean something in a pattern mean themselves.
     pub fn pattern(&self) -> PathBuf {
         let mut escaped = Vec::new();
-        for byte in self.folder.as_os_str().as_bytes() {
+        for byte in self.directory.as_os_str().as_bytes() {
             match byte {
                 b'*' | b'?' | b'[' => escaped.extend([b'[', *byte, b']']),
                 byte => escaped.push(*byte),
@@ -60,7 +60,7 @@ impl Intake {
 
     pub(in crate::follow) fn is_segment(&self, path: &Path) -> bool {
         path.file_name() == Some(OsStr::new(NAME))
-            && path.parent().and_then(Path::parent) == Some(&*self.folder)
+            && path.parent().and_then(Path::parent) == Some(&*self.directory)
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::names::{self, folder_of};
+use super::names::{self, directory_of};
 use crate::base::guarded;
 
 /// As the kernel has it (path_resolution(7)), a loop ends somewhere.
@@ -15,7 +15,7 @@ pub fn chain(path: &Path) -> Vec<PathBuf> {
     while let Some(last) = all.last().filter(|_| all.len() <= LONGEST)
         && let Ok(target) = guarded::read_link(last)
     {
-        all.push(folder_of(last).join(target));
+        all.push(directory_of(last).join(target));
     }
     all
 }

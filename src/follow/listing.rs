@@ -1,4 +1,4 @@
-//! What stands in a folder, listed at most once a turn however often it is asked for.
+//! What stands in a directory, listed at most once a turn however often it is asked for.
 
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
@@ -12,17 +12,17 @@ use super::identity;
 use crate::base::guarded::{self, Entry};
 use crate::event::FileKey;
 
-/// Folders of one folder that are remembered.
-const MOST_FOLDERS: usize = 100;
+/// Directories of one directory that are remembered.
+const MOST_DIRECTORIES: usize = 100;
 
-/// Regular files of one folder.
+/// Regular files of one directory.
 #[derive(Debug, Default)]
 pub(in crate::follow) struct Listing {
     /// Name and inode, in the order of the bytes of the names.
     pub files: Vec<(OsString, u64)>,
-    /// Names of folders in it.
-    pub folders: Vec<OsString>,
-    /// Of the folder, and so of its files.
+    /// Names of directories in it.
+    pub directories: Vec<OsString>,
+    /// Of the directory, and so of its files.
     pub device: u64,
     by_inode: HashMap<u64, usize>,
 }
@@ -42,25 +42,25 @@ impl Listing {
 /// The listings of one turn.
 #[derive(Debug, Default)]
 pub(in crate::follow) struct Listings {
-    folders: HashMap<PathBuf, Result<Arc<Listing>, io::ErrorKind>>,
+    directories: HashMap<PathBuf, Result<Arc<Listing>, io::ErrorKind>>,
 }
 
 impl Listings {
-    pub fn of(&mut self, folder: &Path) -> io::Result<Arc<Listing>> {
-        if let Some(known) = self.folders.get(folder) {
+    pub fn of(&mut self, directory: &Path) -> io::Result<Arc<Listing>> {
+        if let Some(known) = self.directories.get(directory) {
             return known.clone().map_err(io::Error::from);
         }
-        let listed = list(folder).map(Arc::new);
+        let listed = list(directory).map(Arc::new);
         let kept = listed.as_ref().map(Arc::clone).map_err(io::Error::kind);
-        self.folders.insert(folder.to_owned(), kept);
+        self.directories.insert(directory.to_owned(), kept);
         listed
     }
 
-    /// The path of this file in the folder, whatever it is called now. An error: could not look.
-    pub fn find(&mut self, folder: &Path, file: FileKey) -> io::Result<Option<PathBuf>> {
-        let listing = self.of(folder)?;
+    /// The path of this file in the directory, whatever it is called now. An error: could not look.
+    pub fn find(&mut self, directory: &Path, file: FileKey) -> io::Result<Option<PathBuf>> {
+        let listing = self.of(directory)?;
         let Some(index) = listing.by_inode.get(&file.inode) else { return Ok(None) };
-        let path = folder.join(&listing.files[*index].0);
+        let path = directory.join(&listing.files[*index].0);
         let metadata = match guarded::symlink_metadata(&path) {
             Ok(metadata) => metadata,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -71,23 +71,23 @@ impl Listings {
     }
 
     /// It is listed anew when it is asked for again.
-    pub fn forget(&mut self, folder: &Path) {
-        self.folders.remove(folder);
+    pub fn forget(&mut self, directory: &Path) {
+        self.directories.remove(directory);
     }
 
     pub fn clear(&mut self) {
-        self.folders.clear();
+        self.directories.clear();
     }
 }
 
-fn list(folder: &Path) -> io::Result<Listing> {
-    let device = guarded::metadata(folder)?.dev();
+fn list(directory: &Path) -> io::Result<Listing> {
+    let device = guarded::metadata(directory)?.dev();
     let mut listing = Listing { device, ..Listing::default() };
-    for Entry { name, kind, inode } in guarded::read_dir(folder)? {
+    for Entry { name, kind, inode } in guarded::read_dir(directory)? {
         if kind.is_file() {
             listing.files.push((name, inode));
-        } else if kind.is_dir() && listing.folders.len() < MOST_FOLDERS {
-            listing.folders.push(name);
+        } else if kind.is_dir() && listing.directories.len() < MOST_DIRECTORIES {
+            listing.directories.push(name);
         }
     }
     listing.files.sort_unstable();

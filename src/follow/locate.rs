@@ -15,7 +15,7 @@ use super::discover::{self, Found};
 use super::follower::Follower;
 use super::identity::{self, Head, Place, bears};
 use super::links;
-use super::names::{self, folder_of};
+use super::names::{self, directory_of};
 use super::origin::Origin;
 use crate::base::Timestamp;
 use crate::base::guarded::{self, File};
@@ -102,8 +102,8 @@ impl Follower {
             && bears(file, row.last_mark(), self.key()).unwrap_or(false)
     }
 
-    /// Logs whose last life ended in them, or is read on in a copy, and that were written again and renamed since: nobody
-    /// has seen what they hold.
+    /// Logs whose last life ended in them, or is read on in a copy, and that were written again and renamed since:
+    /// nobody has seen what they hold.
     fn find_refilled(&mut self) {
         let rows: Vec<GenerationRow> = self.shared.gone().values().cloned().collect();
         let left = |row: &GenerationRow| match row.moved {
@@ -142,12 +142,12 @@ impl Follower {
         if by_inode.is_empty() {
             return;
         }
-        let folders = self.folders_around(rows.into_iter().map(|row| &*row.path));
-        for folder in folders {
-            let Ok(listing) = self.listings.borrow_mut().of(&folder) else { continue };
+        let directories = self.directories_around(rows.into_iter().map(|row| &*row.path));
+        for directory in directories {
+            let Ok(listing) = self.listings.borrow_mut().of(&directory) else { continue };
             for (name, inode) in &listing.files {
                 for (source, file) in by_inode.get(inode).into_iter().flatten() {
-                    let path = folder.join(name);
+                    let path = directory.join(name);
                     let Ok(metadata) = guarded::symlink_metadata(&path) else { continue };
                     if identity::birth(&metadata) == file.birth && is_wanted(self, &path) {
                         let place = Place::of(&metadata);
@@ -189,33 +189,36 @@ impl Follower {
         }
     }
 
-    /// Where files may be moved to: their folders and those to which links lead, the folders one level below these (as
-    /// `olddir` of logrotate), and where the sources look.
-    pub fn folders_around<'a>(&self, paths: impl Iterator<Item = &'a Path>) -> BTreeSet<PathBuf> {
-        let mut folders: BTreeSet<PathBuf> = self.seen.folders.clone();
+    /// Where files may be moved to: their directories and those to which links lead, the directories one level below
+    /// these (as `olddir` of logrotate), and where the sources look.
+    pub fn directories_around<'a>(
+        &self,
+        paths: impl Iterator<Item = &'a Path>,
+    ) -> BTreeSet<PathBuf> {
+        let mut directories: BTreeSet<PathBuf> = self.seen.directories.clone();
         for path in paths {
-            let home = folder_of(path);
+            let home = directory_of(path);
             let real = guarded::canonicalize(path).ok();
-            let homes = [Some(home.to_owned()), real.map(|real| folder_of(&real).to_owned())];
+            let homes = [Some(home.to_owned()), real.map(|real| directory_of(&real).to_owned())];
             for home in homes.into_iter().flatten() {
                 if let Ok(listing) = self.listings.borrow_mut().of(&home) {
-                    folders.extend(listing.folders.iter().map(|name| home.join(name)));
+                    directories.extend(listing.directories.iter().map(|name| home.join(name)));
                 }
-                folders.insert(home);
+                directories.insert(home);
             }
         }
-        folders
+        directories
     }
 
-    /// Files that are called as rotation would call this generation's, in its folder and where the sources look.
+    /// Files that are called as rotation would call this generation's, in its directory and where the sources look.
     fn beside(&self, row: &GenerationRow) -> Vec<(PathBuf, Place)> {
         let labels = [&row.path, &row.first_path].into_iter().filter(|p| !p.as_os_str().is_empty());
         let labels: Vec<PathBuf> = labels.flat_map(|path| links::chain(path)).collect();
         let roots: Vec<_> = labels.iter().map(|path| names::root(path)).collect();
-        let folders = self.folders_around(labels.iter().map(PathBuf::as_path));
+        let directories = self.directories_around(labels.iter().map(PathBuf::as_path));
         let mut found = Vec::new();
-        for folder in folders {
-            let Ok(listing) = self.listings.borrow_mut().of(&folder) else { continue };
+        for directory in directories {
+            let Ok(listing) = self.listings.borrow_mut().of(&directory) else { continue };
             for (name, inode) in &listing.files {
                 let place = Place { device: listing.device, inode: *inode };
                 if self.catalog.at(place).is_some() || names::compressed(Path::new(name)) {
@@ -228,7 +231,7 @@ impl Follower {
                 let called =
                     labels.iter().any(is_rotated) || roots.contains(&names::root(Path::new(name)));
                 if called {
-                    found.push((folder.join(name), place));
+                    found.push((directory.join(name), place));
                 }
             }
         }
@@ -280,8 +283,8 @@ impl Follower {
 
     fn siblings_of_file(&self, path: &Path) -> Vec<(PathBuf, Place)> {
         let Some(name) = path.file_name() else { return Vec::new() };
-        let folder = folder_of(path);
-        let Ok(listing) = self.listings.borrow_mut().of(folder) else { return Vec::new() };
+        let directory = directory_of(path);
+        let Ok(listing) = self.listings.borrow_mut().of(directory) else { return Vec::new() };
         let is_sibling = |(other, inode): &&(std::ffi::OsString, u64)| {
             let place = Place { device: listing.device, inode: *inode };
             names::is_rotated(name.as_bytes(), other.as_bytes())
@@ -291,7 +294,7 @@ impl Follower {
         };
         let found = listing.beginning_with(name).filter(is_sibling);
         let place = |inode| Place { device: listing.device, inode };
-        found.map(|(other, inode)| (folder.join(other), place(*inode))).collect()
+        found.map(|(other, inode)| (directory.join(other), place(*inode))).collect()
     }
 
     /// Files that were born beside a log after it was last seen, and lie there under rotated names. Whatever has become

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::catalog::Stage;
 use super::follower::Follower;
 use super::identity;
-use super::names::folder_of;
+use super::names::directory_of;
 use crate::base::guarded::{self, File};
 use crate::event::FileId;
 
@@ -17,7 +17,7 @@ impl Follower {
     pub fn look(&mut self, id: FileId) -> bool {
         let now = self.now();
         let Some(tracked) = self.catalog.get(id) else { return false };
-        let coverage = tracked.real().and_then(|path| self.watch.coverage(folder_of(path)));
+        let coverage = tracked.real().and_then(|path| self.watch.coverage(directory_of(path)));
         let next = tracked.next_look_from(now, coverage);
         self.catalog.look_at(id, next);
         let Some(tracked) = self.catalog.get(id) else { return false };

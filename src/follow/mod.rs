@@ -3,7 +3,7 @@
 //! [`Log`] is shared by all: the follower (its own thread) looks after files and publishes how far they reach;
 //! consumers call [`Log::read`] from their cursors and share decoded batches through a bounded cache; the
 //! screen reads any place of a file through [`file::FileHandle`] and moves nothing. What is no file (standard
-//! input) becomes one in the [`intake`] folder.
+//! input) becomes one in the [`intake`] directory.
 
 mod asked;
 mod cache;
@@ -90,7 +90,7 @@ pub enum Start {
 #[derive(Clone, Debug, PartialEq)]
 pub struct SourceConfig {
     pub name: Arc<str>,
-    /// Files, folders or globs.
+    /// Files, directories or globs.
     pub paths: Vec<PathBuf>,
     /// Forced format; `None`: detected for each generation.
     pub format: Option<String>,

@@ -45,7 +45,7 @@ pub fn compressed_ending(name: &[u8]) -> Option<&'static str> {
     endings.into_iter().find(|ending| name.ends_with(ending.as_bytes()))
 }
 
-/// One name is the other, or the other with something behind it, as rotation makes them. The folders may differ.
+/// One name is the other, or the other with something behind it, as rotation makes them. The directories may differ.
 pub fn is_related(one: &Path, other: &Path) -> bool {
     let (one, other) = (name_of(one), name_of(other));
     !one.is_empty() && (is_continued(one, other) || is_continued(other, one))
@@ -94,7 +94,7 @@ fn without_mark(name: &[u8]) -> &[u8] {
 }
 
 /// `a/b` lies in `a`, `b` in `.`.
-pub fn folder_of(path: &Path) -> &Path {
+pub fn directory_of(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
         Some(parent) => parent,

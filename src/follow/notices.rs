@@ -77,8 +77,8 @@ impl Problem {
                 format!("no file at {path} yet; it is read as soon as there is one")
             }
             Problem::Empty(_) => format!(
-                "no log file in the folder {path}; files that appear in it are read; \
-                 for its subfolders name {path}/**/*"
+                "no log file in the directory {path}; files that appear in it are read; \
+                 for its subdirectories name {path}/**/*"
             ),
             Problem::Compressed(_) => format!(
                 "{path} is compressed in a way that is not read; unpack it beside the log to have it read"
@@ -128,7 +128,7 @@ fn cannot_look(path: &str, error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::PermissionDenied => format!(
             "cannot look at {path} (permission denied); what is open goes on, it is tried again \
-             every few seconds; give this user read and search permission on its folder"
+             every few seconds; give this user read and search permission on its directory"
         ),
         _ => format!(
             "cannot look at {path} ({error}); what is open goes on, it is tried again every few \
@@ -151,7 +151,7 @@ pub(in crate::follow) fn cannot_open(path: &Path, error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::PermissionDenied => format!(
             "cannot read {path} (permission denied); it is tried again every few seconds; give \
-             this user read permission, for instance through the group of the log folder"
+             this user read permission, for instance through the group of the log directory"
         ),
         _ => format!("cannot open {path} ({error}); it is tried again every few seconds"),
     }
@@ -334,11 +334,11 @@ pub(in crate::follow) fn state(error: &dyn std::error::Error) -> String {
     )
 }
 
-pub(in crate::follow) fn intake_full(folder: &Path, error: &io::Error) -> String {
+pub(in crate::follow) fn intake_full(directory: &Path, error: &io::Error) -> String {
     format!(
-        "cannot write to the intake folder {} ({error}); standard input is not read on and its writer \
+        "cannot write to the intake directory {} ({error}); standard input is not read on and its writer \
          waits, nothing is lost; make room there, it is tried again every second",
-        shown(folder)
+        shown(directory)
     )
 }
 

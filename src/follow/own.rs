@@ -1,7 +1,7 @@
 //! What this program writes itself: it is never followed, or it would feed itself.
 //!
 //! An output is known by the file that it is now (device and inode, so also under another name or behind a link) and by
-//! its folder and name, as what stands beside it is; a folder of ours by its device and inode.
+//! its directory and name, as what stands beside it is; a directory of ours by its device and inode.
 
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
@@ -13,21 +13,21 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FileType, fstat};
 
 use super::identity::Place;
-use super::names::folder_of;
+use super::names::directory_of;
 use crate::base::guarded;
 
 /// As the settings say it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Own {
     /// With everything below them.
-    pub folders: Vec<PathBuf>,
+    pub directories: Vec<PathBuf>,
     /// With the files in them, and not what is below.
-    pub flat_folders: Vec<PathBuf>,
+    pub flat_directories: Vec<PathBuf>,
     /// Each with the files of its cursor.
     pub outputs: Vec<PathBuf>,
     /// Standard output is one too.
     pub standard_output: bool,
-    /// A source that means this path reads what lies in a folder of ours: standard input is kept there.
+    /// A source that means this path reads what lies in a directory of ours: standard input is kept there.
     pub except: Option<PathBuf>,
 }
 
@@ -39,19 +39,19 @@ const ENDINGS: [&str; 3] = ["", ".cursor", ".cursor.new"];
 /// Where all of it is at this moment.
 #[derive(Debug, Default)]
 pub(in crate::follow) struct OwnPlaces {
-    folders: HashMap<Place, PathBuf>,
-    flat_folders: HashMap<Place, PathBuf>,
+    directories: HashMap<Place, PathBuf>,
+    flat_directories: HashMap<Place, PathBuf>,
     /// Files, and what is said of each.
     files: HashMap<Place, PathBuf>,
     named: HashMap<(Place, OsString), PathBuf>,
     /// Where each path of ours was: what does not answer at the next look is still there.
     at: HashMap<PathBuf, Place>,
-    /// What is known of the folders of this look.
-    looked_at: HashMap<PathBuf, Folder>,
+    /// What is known of the directories of this look.
+    looked_at: HashMap<PathBuf, Directory>,
 }
 
 #[derive(Clone, Debug)]
-struct Folder {
+struct Directory {
     place: Option<Place>,
     /// It is ours.
     of: Option<PathBuf>,
@@ -79,20 +79,22 @@ impl Own {
             known.insert(path.to_owned(), place);
             Some(place)
         };
-        for (folders, found) in
-            [(&self.folders, &mut places.folders), (&self.flat_folders, &mut places.flat_folders)]
-        {
-            found.extend(folders.iter().filter_map(|path| Some((at(path)?, path.clone()))));
+        for (directories, found) in [
+            (&self.directories, &mut places.directories),
+            (&self.flat_directories, &mut places.flat_directories),
+        ] {
+            found.extend(directories.iter().filter_map(|path| Some((at(path)?, path.clone()))));
         }
         for output in &self.outputs {
-            let (folder, name) = (at(folder_of(output)), output.file_name().unwrap_or_default());
+            let (directory, name) =
+                (at(directory_of(output)), output.file_name().unwrap_or_default());
             for ending in ENDINGS {
                 let shown = with_ending(output.as_os_str(), ending);
                 if let Some(place) = at(Path::new(&shown)) {
                     places.files.insert(place, output.clone());
                 }
-                if let Some(folder) = folder {
-                    places.named.insert((folder, with_ending(name, ending)), output.clone());
+                if let Some(directory) = directory {
+                    places.named.insert((directory, with_ending(name, ending)), output.clone());
                 }
             }
         }
@@ -118,10 +120,10 @@ impl OwnPlaces {
         }
         let real = if link { known(guarded::canonicalize(path))? } else { None };
         let path = real.as_deref().unwrap_or(path);
-        let folder = self.folder(folder_of(path))?;
+        let directory = self.directory(directory_of(path))?;
         let name = path.file_name().unwrap_or_default().to_owned();
-        let named = || self.named.get(&(folder.place?, name)).cloned();
-        Ok(folder.of.or_else(named))
+        let named = || self.named.get(&(directory.place?, name)).cloned();
+        Ok(directory.of.or_else(named))
     }
 
     /// Files that are there now.
@@ -129,26 +131,26 @@ impl OwnPlaces {
         self.files.keys().copied()
     }
 
-    fn folder(&mut self, path: &Path) -> io::Result<Folder> {
+    fn directory(&mut self, path: &Path) -> io::Result<Directory> {
         if let Some(known) = self.looked_at.get(path) {
             return Ok(known.clone());
         }
         let place = known(guarded::metadata(path))?.map(|found| Place::of(&found));
-        let of = match place.and_then(|place| self.flat_folders.get(&place)) {
+        let of = match place.and_then(|place| self.flat_directories.get(&place)) {
             Some(flat) => Some(flat.clone()),
             None => self.above(path)?,
         };
-        let folder = Folder { place, of };
-        self.looked_at.insert(path.to_owned(), folder.clone());
-        Ok(folder)
+        let directory = Directory { place, of };
+        self.looked_at.insert(path.to_owned(), directory.clone());
+        Ok(directory)
     }
 
-    /// The folder of ours in which it lies, however deep.
+    /// The directory of ours in which it lies, however deep.
     fn above(&self, path: &Path) -> io::Result<Option<PathBuf>> {
         let Some(real) = known(guarded::canonicalize(path))? else { return Ok(None) };
-        for folder in real.ancestors() {
-            let place = known(guarded::metadata(folder))?.map(|found| Place::of(&found));
-            if let Some(of) = place.and_then(|place| self.folders.get(&place)) {
+        for directory in real.ancestors() {
+            let place = known(guarded::metadata(directory))?.map(|found| Place::of(&found));
+            if let Some(of) = place.and_then(|place| self.directories.get(&place)) {
                 return Ok(Some(of.clone()));
             }
         }
@@ -183,7 +185,7 @@ mod tests {
     #[test]
     fn an_output_on_a_mount_that_does_not_answer_stays_ours() {
         let own = Own {
-            folders: vec!["/mnt/archive".into()],
+            directories: vec!["/mnt/archive".into()],
             outputs: vec!["/mnt/out.log".into()],
             ..Own::default()
         };
@@ -195,11 +197,11 @@ mod tests {
         for _ in 0..2 {
             let owner = places.owner(Path::new("/else/a.log"), place(&own.outputs[0]), false);
             assert_eq!(owner.unwrap(), Some(own.outputs[0].clone()));
-            let folder = (place(Path::new("/mnt")), "out.log".into());
-            assert!(places.named.contains_key(&folder) && places.folders.len() == 1);
+            let directory = (place(Path::new("/mnt")), "out.log".into());
+            assert!(places.named.contains_key(&directory) && places.directories.len() == 1);
             places = own.places_by(&places, stuck);
         }
         let places = own.places_by(&places, absent);
-        assert_eq!((places.files.len(), places.folders.len(), places.named.len()), (0, 0, 0));
+        assert_eq!((places.files.len(), places.directories.len(), places.named.len()), (0, 0, 0));
     }
 }

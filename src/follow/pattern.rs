@@ -1,7 +1,7 @@
 //! Patterns over file names, as bytes: a name need not be text.
 //!
 //! `*` any run of bytes, `?` one byte, `[a-z]` and `[!a-z]` one of a set, and `**` as a whole component any
-//! number of folders. A leading dot is matched only by a dot.
+//! number of directories. A leading dot is matched only by a dot.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
@@ -12,7 +12,7 @@ pub fn is_pattern(name: &[u8]) -> bool {
     memchr::memchr3(b'*', b'?', b'[', name).is_some()
 }
 
-/// The whole path matches, component by component; `**` stands for any number of folders.
+/// The whole path matches, component by component; `**` stands for any number of directories.
 pub fn matches_path(pattern: &Path, path: &Path) -> bool {
     let components = |path: &Path| path.components().map(|c| c.as_os_str().to_owned()).collect();
     let (pattern, path): (Vec<OsString>, Vec<OsString>) = (components(pattern), components(path));

@@ -10,7 +10,7 @@ use super::follower::{Follower, Seen};
 use super::identity::{self, Place, name_of};
 use super::links;
 use super::locate::COARSE;
-use super::names::{self, folder_of};
+use super::names::{self, directory_of};
 use super::origin::Origin;
 use crate::base::{Timestamp, guarded};
 use crate::event::FileId;
@@ -81,8 +81,8 @@ impl Follower {
     /// It was closed to save descriptors, and is not where it was.
     fn find_parked(&mut self, id: FileId) {
         let Some(parked) = self.catalog.get(id).and_then(|t| t.handle.parked()) else { return };
-        // It may have been renamed since the folder was listed.
-        self.listings.borrow_mut().forget(folder_of(&parked.path));
+        // It may have been renamed since the directory was listed.
+        self.listings.borrow_mut().forget(directory_of(&parked.path));
         match self.find_moved(&parked.path, parked.key) {
             Ok(Some(path)) => {
                 if let Some(tracked) = self.catalog.get(id) {
@@ -176,7 +176,7 @@ impl Follower {
                 return;
             }
             for path in &chain {
-                self.listings.borrow_mut().forget(folder_of(path));
+                self.listings.borrow_mut().forget(directory_of(path));
             }
         }
     }

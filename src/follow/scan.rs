@@ -22,7 +22,7 @@ use crate::event::status::FileState;
 use crate::event::{FileId, Level};
 
 impl Follower {
-    /// What is due: where the times of all folders prove that no name changed, nothing is looked at again.
+    /// What is due: where the times of all directories prove that no name changed, nothing is looked at again.
     pub fn look_for_names(&mut self) {
         let began = self.now();
         let time = self.shared.clock.now();
@@ -93,15 +93,15 @@ impl Follower {
             self.shared.changed();
         }
         self.seen.scanned = Some(time);
-        let mut folders = sight.folders;
-        self.seen.folders.clone_from(&folders);
+        let mut directories = sight.directories;
+        self.seen.directories.clone_from(&directories);
         // Where links lead to, growth is told there.
-        folders.extend(self.catalog.folders().cloned());
-        self.watch.follow(&folders);
+        directories.extend(self.catalog.directories().cloned());
+        self.watch.follow(&directories);
         self.report_watch();
-        // Those of other folders were not taken before these were listed.
-        let usable = stamps.are_of(&folders);
-        self.seen.stamps = if usable { stamps } else { Stamps::take(&folders, Timestamp::MIN) };
+        // Those of other directories were not taken before these were listed.
+        let usable = stamps.are_of(&directories);
+        self.seen.stamps = if usable { stamps } else { Stamps::take(&directories, Timestamp::MIN) };
         self.schedule.scanned_whole(self.now(), self.watch.tells_all());
         self.schedule.scanned(began, self.now(), self.watch.degraded().is_some());
     }

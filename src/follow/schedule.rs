@@ -6,11 +6,11 @@ use std::time::Duration;
 const SWEEP: Duration = Duration::from_millis(250);
 /// A sweep comes at the latest after this; so does the notice of a stop.
 pub(in crate::follow) const LONGEST_SLEEP: Duration = Duration::from_secs(1);
-/// Between two scans of all paths, where folders are watched, and where they are only polled.
+/// Between two scans of all paths, where directories are watched, and where they are only polled.
 const SCAN_HINTED: Duration = Duration::from_secs(1);
 const SCAN_POLLED: Duration = Duration::from_millis(250);
 const SCAN_LONGEST: Duration = Duration::from_secs(5);
-/// Between two scans that do not go by the times of folders, where these are kept by this machine's kernel.
+/// Between two scans that do not go by the times of directories, where these are kept by this machine's kernel.
 const WHOLE_LOCAL: Duration = Duration::from_secs(10);
 /// How often it is counted for how long generations have been gone.
 const EXPIRY: Duration = Duration::from_secs(3600);
@@ -18,7 +18,7 @@ const EXPIRY: Duration = Duration::from_secs(3600);
 #[derive(Debug, Default)]
 pub(in crate::follow) struct Schedule {
     next_scan: Duration,
-    /// Until then a scan may go by the times of folders, if nobody asks for more.
+    /// Until then a scan may go by the times of directories, if nobody asks for more.
     next_whole_scan: Duration,
     /// A hint may bring the scan forward to here.
     earliest_scan: Duration,
@@ -46,7 +46,7 @@ impl Schedule {
         self.next_whole_scan = Duration::ZERO;
     }
 
-    /// All paths are to be looked at, whatever the times of their folders say.
+    /// All paths are to be looked at, whatever the times of their directories say.
     pub fn scan_is_whole(&self, now: Duration) -> bool {
         now >= self.next_whole_scan
     }
@@ -59,7 +59,7 @@ impl Schedule {
         self.earliest_scan = now + took;
     }
 
-    /// All paths were looked at; `local`: in folders whose times and events tell all that happens there.
+    /// All paths were looked at; `local`: in directories whose times and events tell all that happens there.
     pub fn scanned_whole(&mut self, now: Duration, local: bool) {
         self.next_whole_scan = now + if local { WHOLE_LOCAL } else { SCAN_LONGEST };
     }

@@ -1,4 +1,4 @@
-//! Whether names came, went or changed in folders since their entries were read: by the times of the folders.
+//! Whether names came, went or changed in directories since their entries were read: by the times of the directories.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::MetadataExt;
@@ -10,10 +10,10 @@ use crate::base::{Timestamp, guarded};
 /// The coarsest times in use are those of FAT, 2 s: what changed more recently than that may change again unseen.
 const COARSEST_NS: i64 = 2_000_000_000;
 
-/// What folders looked like at one moment.
+/// What directories looked like at one moment.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(in crate::follow) struct Stamps {
-    folders: BTreeMap<PathBuf, Option<Stamp>>,
+    directories: BTreeMap<PathBuf, Option<Stamp>>,
     /// None of them had changed a moment before.
     settled: bool,
 }
@@ -26,18 +26,20 @@ struct Stamp {
 }
 
 impl Stamps {
-    pub fn take<'a>(folders: impl IntoIterator<Item = &'a PathBuf>, now: Timestamp) -> Stamps {
+    pub fn take<'a>(directories: impl IntoIterator<Item = &'a PathBuf>, now: Timestamp) -> Stamps {
         let before = now.0.saturating_sub(COARSEST_NS);
-        let folders: BTreeMap<PathBuf, Option<Stamp>> =
-            folders.into_iter().map(|folder| (folder.clone(), stamp(folder))).collect();
+        let directories: BTreeMap<PathBuf, Option<Stamp>> = directories
+            .into_iter()
+            .map(|directory| (directory.clone(), stamp(directory)))
+            .collect();
         let old = |stamp: &Stamp| stamp.modified < before && stamp.changed < before;
         // What could not be looked at may be anything.
-        let settled = folders.values().all(|stamp| stamp.as_ref().is_some_and(old));
-        Stamps { folders, settled }
+        let settled = directories.values().all(|stamp| stamp.as_ref().is_some_and(old));
+        Stamps { directories, settled }
     }
 
     pub fn again(&self, now: Timestamp) -> Stamps {
-        Stamps::take(self.folders.keys(), now)
+        Stamps::take(self.directories.keys(), now)
     }
 
     /// Nothing has happened to any name since `before` was taken, just before the entries were read.
@@ -45,13 +47,13 @@ impl Stamps {
         self.settled && *self == *before
     }
 
-    pub fn are_of(&self, folders: &BTreeSet<PathBuf>) -> bool {
-        self.folders.keys().eq(folders)
+    pub fn are_of(&self, directories: &BTreeSet<PathBuf>) -> bool {
+        self.directories.keys().eq(directories)
     }
 }
 
-fn stamp(folder: &Path) -> Option<Stamp> {
-    let metadata = guarded::metadata(folder).ok()?;
+fn stamp(directory: &Path) -> Option<Stamp> {
+    let metadata = guarded::metadata(directory).ok()?;
     let time = |seconds: i64, rest: i64| seconds.saturating_mul(1_000_000_000).saturating_add(rest);
     Some(Stamp {
         place: Place::of(&metadata),
@@ -74,11 +76,11 @@ mod tests {
     #[test]
     fn a_new_name_shows_and_growth_does_not() {
         let scratch = tempfile::tempdir().unwrap();
-        let folders = BTreeSet::from([scratch.path().to_owned()]);
+        let directories = BTreeSet::from([scratch.path().to_owned()]);
         fs::write(scratch.path().join("a"), "1").unwrap();
-        let before = Stamps::take(&folders, later(10));
+        let before = Stamps::take(&directories, later(10));
         fs::write(scratch.path().join("a"), "12").unwrap();
-        assert!(before.are_of(&folders));
+        assert!(before.are_of(&directories));
         assert!(before.again(later(10)).prove_nothing_changed_since(&before));
         std::thread::sleep(std::time::Duration::from_millis(20));
         fs::rename(scratch.path().join("a"), scratch.path().join("b")).unwrap();

@@ -175,7 +175,7 @@ impl Drop for Packed {
 /// Hands files to the thread, which is there while something waits.
 #[derive(Debug)]
 pub(in crate::follow) struct Unpacker {
-    folder: PathBuf,
+    directory: PathBuf,
     most: u64,
     bell: Arc<Bell>,
     used: Arc<AtomicU64>,
@@ -198,10 +198,10 @@ struct Waiting {
 }
 
 impl Unpacker {
-    /// `folder` is made when it is needed.
-    pub fn new(folder: &Path, most: u64, bell: Arc<Bell>) -> Self {
+    /// `directory` is made when it is needed.
+    pub fn new(directory: &Path, most: u64, bell: Arc<Bell>) -> Self {
         Unpacker {
-            folder: folder.to_owned(),
+            directory: directory.to_owned(),
             most,
             bell,
             used: Arc::default(),
@@ -229,7 +229,7 @@ impl Unpacker {
     ) -> io::Result<Arc<Packed>> {
         let packed = Arc::new(Packed {
             original,
-            copy: Arc::new(unnamed(&self.folder)?.into()),
+            copy: Arc::new(unnamed(&self.directory)?.into()),
             compression,
             state: Mutex::new((Progress::Unfinished, (0, None))),
             size: AtomicU64::new(0),
@@ -250,10 +250,11 @@ impl Unpacker {
         }
         drop(waiting);
         self.finish();
-        let (queue, bell, folder) = (self.queue.clone(), self.bell.clone(), self.folder.clone());
+        let (queue, bell, directory) =
+            (self.queue.clone(), self.bell.clone(), self.directory.clone());
         let (most, supervisor) = (self.most, self.supervisor.clone());
         let work = move || {
-            let work = || queue.work(&bell, &folder, most, &supervisor);
+            let work = || queue.work(&bell, &directory, most, &supervisor);
             // Between two files it holds what the follower waits for.
             let _ = supervisor.guard(PART, OnPanic::End, work);
         };
@@ -299,11 +300,11 @@ impl Queue {
         next
     }
 
-    fn work(&self, bell: &Bell, folder: &Path, most: u64, supervisor: &Supervisor) {
+    fn work(&self, bell: &Bell, directory: &Path, most: u64, supervisor: &Supervisor) {
         while let Some((id, packed)) = self.next() {
             let Some(packed) = packed.upgrade() else { continue };
             let others = packed.used.load(Ordering::Acquire) - packed.size();
-            let room = most.saturating_sub(others).min(free(folder) / 2);
+            let room = most.saturating_sub(others).min(free(directory) / 2);
             // Given up meanwhile, or the end.
             let stop = || self.stop.load(Ordering::Acquire) || Arc::strong_count(&packed) == 1;
             // The others are unpacked all the same.
@@ -321,11 +322,11 @@ impl Queue {
 }
 
 /// A file that goes when nobody has it open, whatever ends the program.
-fn unnamed(folder: &Path) -> io::Result<std::fs::File> {
+fn unnamed(directory: &Path) -> io::Result<std::fs::File> {
     static NUMBER: AtomicU64 = AtomicU64::new(0);
-    private::make_folder(folder)?;
+    private::make_directory(directory)?;
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-    let path = folder.join(format!("unpacked.{}.{number}", std::process::id()));
+    let path = directory.join(format!("unpacked.{}.{number}", std::process::id()));
     let mut options = OpenOptions::new();
     let file =
         options.read(true).write(true).create(true).truncate(true).mode(0o600).open(&path)?;
@@ -333,9 +334,9 @@ fn unnamed(folder: &Path) -> io::Result<std::fs::File> {
     Ok(file)
 }
 
-/// Bytes that are free for us where the folder is.
-fn free(folder: &Path) -> u64 {
-    rustix::fs::statvfs(folder).map_or(u64::MAX, |found| found.f_bavail * found.f_frsize)
+/// Bytes that are free for us where the directory is.
+fn free(directory: &Path) -> u64 {
+    rustix::fs::statvfs(directory).map_or(u64::MAX, |found| found.f_bavail * found.f_frsize)
 }
 
 #[cfg(test)]

@@ -82,7 +82,7 @@ impl Bell {
     }
 }
 
-/// Which changes in a watched folder are told.
+/// Which changes in a watched directory are told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::follow) enum Coverage {
     /// All: its file system is this kernel's own.
@@ -91,13 +91,13 @@ pub(in crate::follow) enum Coverage {
     Some,
 }
 
-/// The folders that are watched, and those that cannot be.
+/// The directories that are watched, and those that cannot be.
 pub(in crate::follow) struct Watch {
     watcher: Option<RecommendedWatcher>,
-    /// By their real path; with the inode that is watched: a folder made anew is another.
-    folders: BTreeMap<PathBuf, (u64, Result<Coverage, String>)>,
+    /// By their real path; with the inode that is watched: a directory made anew is another.
+    directories: BTreeMap<PathBuf, (u64, Result<Coverage, String>)>,
     broken: Option<String>,
-    /// Some folders are on mounts that may hang: these are polled.
+    /// Some directories are on mounts that may hang: these are polled.
     polled: bool,
     /// The thread that told of changes has ended.
     ended: Arc<AtomicBool>,
@@ -112,7 +112,7 @@ impl Watch {
             Ok(watcher) => (Some(watcher), None),
             Err(error) => (None, Some(error.to_string())),
         };
-        Watch { watcher, folders: BTreeMap::new(), broken, polled: false, ended }
+        Watch { watcher, directories: BTreeMap::new(), broken, polled: false, ended }
     }
 
     /// Nothing is watched: polling alone.
@@ -120,69 +120,69 @@ impl Watch {
         let broken = Some("switched off".into());
         Watch {
             watcher: None,
-            folders: BTreeMap::new(),
+            directories: BTreeMap::new(),
             broken,
             polled: false,
             ended: Arc::default(),
         }
     }
 
-    /// Watches exactly these folders; one that failed is tried again when it comes anew.
+    /// Watches exactly these directories; one that failed is tried again when it comes anew.
     pub fn follow(&mut self, wanted: &BTreeSet<PathBuf>) {
         let Some(watcher) = &mut self.watcher else { return };
         // The call would be made by the thread that tells of all changes, and may hang there.
         let (polled, wanted): (Vec<&PathBuf>, Vec<&PathBuf>) =
-            wanted.iter().partition(|folder| guarded::is_foreign(folder));
+            wanted.iter().partition(|directory| guarded::is_foreign(directory));
         self.polled = !polled.is_empty();
         let inodes: BTreeMap<PathBuf, u64> = wanted
             .into_iter()
-            .filter_map(|folder| {
-                let real = guarded::canonicalize(folder).ok()?;
+            .filter_map(|directory| {
+                let real = guarded::canonicalize(directory).ok()?;
                 let inode = guarded::metadata(&real).ok()?.ino();
                 Some((real, inode))
             })
             .collect();
-        self.folders.retain(|folder, (inode, _)| {
-            let keep = inodes.get(folder) == Some(inode);
+        self.directories.retain(|directory, (inode, _)| {
+            let keep = inodes.get(directory) == Some(inode);
             if !keep {
                 // Already gone is what was asked for.
-                let _ = watcher.unwatch(folder);
+                let _ = watcher.unwatch(directory);
             }
             keep
         });
-        for (folder, inode) in inodes {
-            self.folders.entry(folder).or_insert_with_key(|folder| {
-                let watched = watcher.watch(folder, RecursiveMode::NonRecursive);
-                (inode, watched.map(|()| coverage(folder)).map_err(|error| error.to_string()))
+        for (directory, inode) in inodes {
+            self.directories.entry(directory).or_insert_with_key(|directory| {
+                let watched = watcher.watch(directory, RecursiveMode::NonRecursive);
+                (inode, watched.map(|()| coverage(directory)).map_err(|error| error.to_string()))
             });
         }
     }
 
-    /// `None` where nothing is told of this folder.
-    pub fn coverage(&self, folder: &Path) -> Option<Coverage> {
+    /// `None` where nothing is told of this directory.
+    pub fn coverage(&self, directory: &Path) -> Option<Coverage> {
         if self.has_ended() {
             return None;
         }
-        self.folders.get(folder).and_then(|(_, watched)| watched.as_ref().ok().copied())
+        self.directories.get(directory).and_then(|(_, watched)| watched.as_ref().ok().copied())
     }
 
-    /// Nothing can happen in any folder without a hint.
+    /// Nothing can happen in any directory without a hint.
     pub fn tells_all(&self) -> bool {
         let all = |watched: &Result<Coverage, String>| *watched == Ok(Coverage::All);
         !self.has_ended()
             && self.broken.is_none()
             && !self.polled
-            && self.folders.values().all(|(_, watched)| all(watched))
+            && self.directories.values().all(|(_, watched)| all(watched))
     }
 
-    /// Why some or all folders are only polled.
+    /// Why some or all directories are only polled.
     pub fn degraded(&self) -> Option<String> {
         let ended = || Some("the thread that tells of changes has ended".to_owned());
         let broken = self.broken.clone().or_else(|| ended().filter(|_| self.has_ended()));
         broken.or_else(|| {
-            self.folders.iter().find_map(|(folder, watched)| {
+            self.directories.iter().find_map(|(directory, watched)| {
                 let reason = watched.1.as_ref().err()?;
-                Some(format!("{}: {reason}", folder.display()))
+                Some(format!("{}: {reason}", directory.display()))
             })
         })
     }
@@ -229,7 +229,7 @@ impl Drop for End {
 }
 
 /// By the type of its file system, as statfs(2) and linux/magic.h name them.
-fn coverage(folder: &Path) -> Coverage {
+fn coverage(directory: &Path) -> Coverage {
     const EXT: u32 = 0xEF53;
     const XFS: u32 = 0x5846_5342;
     const BTRFS: u32 = 0x9123_683E;
@@ -237,7 +237,7 @@ fn coverage(folder: &Path) -> Coverage {
     const F2FS: u32 = 0xF2F5_2010;
     const ZFS: u32 = 0x2FC1_2FC1;
     let own = [EXT, XFS, BTRFS, TMPFS, F2FS, ZFS];
-    match rustix::fs::statfs(folder) {
+    match rustix::fs::statfs(directory) {
         // 32 bits, and of a type that differs between architectures.
         Ok(system) if own.contains(&(system.f_type as u32)) => Coverage::All,
         _ => Coverage::Some,
@@ -273,20 +273,20 @@ mod tests {
     /// Any file may have changed then, and the next change is told as before.
     #[test]
     fn a_hint_that_breaks_is_told_and_everything_is_looked_at() {
-        let folder = tempfile::tempdir().unwrap();
-        let folder = folder.path().canonicalize().unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let directory = directory.path().canonicalize().unwrap();
         let (bell, supervisor) = (Arc::new(Bell::default()), Supervisor::default());
         let mut watch = Watch::new(bell.clone(), supervisor.clone());
-        watch.follow(&BTreeSet::from([folder.clone()]));
+        watch.follow(&BTreeSet::from([directory.clone()]));
         supervisor.break_part(PART);
         let long = Duration::from_secs(20);
-        std::fs::write(folder.join("a"), "a").unwrap();
+        std::fs::write(directory.join("a"), "a").unwrap();
         let hints = bell.wait(long);
         assert!(hints.overflow && hints.rescan);
         assert_eq!(supervisor.failures(), [(PART, 1)]);
-        std::fs::write(folder.join("b"), "b").unwrap();
+        std::fs::write(directory.join("b"), "b").unwrap();
         let deadline = Instant::now() + long;
-        while !bell.wait(long).paths.contains(&folder.join("b")) {
+        while !bell.wait(long).paths.contains(&directory.join("b")) {
             assert!(Instant::now() < deadline, "the next change is told");
         }
         assert_eq!(watch.degraded(), None);

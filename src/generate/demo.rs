@@ -1,4 +1,4 @@
-//! Four live logs in a scratch folder: calm most of the time, a burst of errors now and then.
+//! Four live logs in a scratch directory: calm most of the time, a burst of errors now and then.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -35,24 +35,24 @@ const LOGS: [(Profile, Duration, bool); 4] = [
 ];
 
 /// The sources of the demo: a name and what it reads.
-pub fn demo_sources(folder: &Path) -> [(&'static str, PathBuf); 4] {
+pub fn demo_sources(directory: &Path) -> [(&'static str, PathBuf); 4] {
     LOGS.map(|(profile, _, _)| {
         let pattern = match profile {
             Profile::Sre => "logs_*.txt".into(),
             other => format!("{}.log", other.name()),
         };
-        (profile.name(), folder.join(pattern))
+        (profile.name(), directory.join(pattern))
     })
 }
 
-/// Blocking, until it is stopped. About 35 lines a second in four files of `folder`; one of them is rotated.
+/// Blocking, until it is stopped. About 35 lines a second in four files of `directory`; one of them is rotated.
 pub fn demo(
-    folder: &Path,
+    directory: &Path,
     zone: &TimeZone,
     clock: &dyn Clock,
     stop: &CancellationToken,
 ) -> Result<(), GenerateError> {
-    let mut logs: Vec<Log> = LOGS.iter().map(|log| Log::new(folder, log, zone)).collect();
+    let mut logs: Vec<Log> = LOGS.iter().map(|log| Log::new(directory, log, zone)).collect();
     for log in &mut logs {
         log.write_past(clock.now(), stop)?;
     }
@@ -114,13 +114,16 @@ struct Log {
 
 impl Log {
     fn new(
-        folder: &Path,
+        directory: &Path,
         (profile, mean, rotated): &(Profile, Duration, bool),
         zone: &TimeZone,
     ) -> Log {
         let monthly = *profile == Profile::Sre;
-        let path =
-            if monthly { folder.into() } else { folder.join(format!("{}.log", profile.name())) };
+        let path = if monthly {
+            directory.into()
+        } else {
+            directory.join(format!("{}.log", profile.name()))
+        };
         let rotate = rotated.then_some(ROTATE_AT);
         Log {
             profile: *profile,

@@ -66,7 +66,7 @@ fn app(time: &Zoned, level: Level, random: &mut Random, text: &mut String) -> st
             "Database connection error",
             "Failed login attempt",
             "Payment service did not answer",
-            "Cannot write to upload folder",
+            "Cannot write to upload directory",
         ],
         _ => &[
             "User logged in successfully",

@@ -1,6 +1,6 @@
 //! Writers of sample logs: the same seed and start write the same bytes.
 //!
-//! [`Generator`] makes lines, [`run`] writes them to a file, a folder or standard output, [`demo`] keeps four
+//! [`Generator`] makes lines, [`run`] writes them to a file, a directory or standard output, [`demo`] keeps four
 //! logs alive for the screen. Never reads a log, never deletes a file.
 
 mod demo;

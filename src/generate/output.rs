@@ -11,13 +11,13 @@ use crate::base::Timestamp;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
     Stdout,
-    /// Appended to. A folder gets one file a month, `logs_2021_Apr.txt`.
+    /// Appended to. A directory gets one file a month, `logs_2021_Apr.txt`.
     Path(PathBuf),
 }
 
 #[derive(Debug, thiserror::Error)]
 pub enum GenerateError {
-    #[error("cannot open {} for writing; is its folder there, and may this user write in it?", path.display())]
+    #[error("cannot open {} for writing; is its directory there, and may this user write in it?", path.display())]
     Open {
         path: PathBuf,
         #[source]
@@ -57,11 +57,11 @@ struct Open {
 }
 
 impl Output {
-    /// `monthly`: one file a month in a folder, also where the folder is not there yet.
+    /// `monthly`: one file a month in a directory, also where the directory is not there yet.
     pub fn new(target: Target, monthly: bool, rotate: Option<u64>, zone: TimeZone) -> Self {
-        let is_folder = matches!(&target, Target::Path(path) if path.is_dir());
-        let names_folder = matches!(&target, Target::Path(path) if path.extension().is_none());
-        let monthly = is_folder || (monthly && names_folder);
+        let is_directory = matches!(&target, Target::Path(path) if path.is_dir());
+        let names_directory = matches!(&target, Target::Path(path) if path.extension().is_none());
+        let monthly = is_directory || (monthly && names_directory);
         Output { target, monthly, rotate, zone, open: None }
     }
 

@@ -107,16 +107,16 @@ fn errors_come_in_bursts() {
 #[test]
 fn sre_writes_one_file_a_month() {
     let home = tempfile::tempdir().unwrap();
-    let folder = home.path().join("months");
-    write(&folder, |options| options.count = Some(2000), Profile::Sre);
-    let mut names: Vec<String> = fs::read_dir(&folder)
+    let directory = home.path().join("months");
+    write(&directory, |options| options.count = Some(2000), Profile::Sre);
+    let mut names: Vec<String> = fs::read_dir(&directory)
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
     names.sort();
     assert!(names.len() >= 3, "{names:?}");
     assert!(names.contains(&"logs_2021_Apr.txt".to_string()), "{names:?}");
-    let may = fs::read_to_string(folder.join("logs_2021_May.txt")).unwrap();
+    let may = fs::read_to_string(directory.join("logs_2021_May.txt")).unwrap();
     assert!(may.lines().all(|line| line.contains("\"2021-05-")));
 }
 

@@ -48,8 +48,8 @@ pub struct Place<'a> {
 
 #[derive(Debug, thiserror::Error)]
 pub enum AuditError {
-    #[error("cannot make the folder {} of the audit file", path.display())]
-    Folder {
+    #[error("cannot make the directory {} of the audit file", path.display())]
+    Directory {
         path: PathBuf,
         #[source]
         source: io::Error,
@@ -158,9 +158,9 @@ impl Audit {
     fn open(&self) -> Result<(File, bool), AuditError> {
         let path = || self.path.clone();
         let failed = |source| AuditError::Open { path: path(), source };
-        let folder = self.path.parent().unwrap_or(Path::new("."));
-        let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
-        made.map_err(|source| AuditError::Folder { path: folder.to_owned(), source })?;
+        let directory = self.path.parent().unwrap_or(Path::new("."));
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(directory);
+        made.map_err(|source| AuditError::Directory { path: directory.to_owned(), source })?;
         // A FIFO would keep us waiting for somebody who reads it.
         let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits() as i32;
         let mut options = OpenOptions::new();
@@ -174,7 +174,7 @@ impl Audit {
             return Err(AuditError::Loose { path: path(), user: user.as_raw() });
         }
         if is_new {
-            File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)?;
+            File::open(directory).and_then(|directory| directory.sync_all()).map_err(failed)?;
         }
         let mut last = [b'\n'];
         if let Some(at) = metadata.len().checked_sub(1) {

@@ -1,4 +1,4 @@
-//! Opens tokens with nothing but the keys folder.
+//! Opens tokens with nothing but the keys directory.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};

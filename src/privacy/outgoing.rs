@@ -48,8 +48,8 @@ pub fn shown<'a>(policy: &Policy, event: Event<'a>) -> Outgoing<'a> {
     under(policy, None, event).expect("what asks for no key is not refused one")
 }
 
-/// What is told instead of one value of an event: the tag of a sealed one, so that the same value has the same alias all
-/// month, also where it stands in a field that is not sealed. `None`: the value as it is.
+/// What is told instead of one value of an event: the tag of a sealed one, so that the same value has the same alias
+/// all month, also where it stands in a field that is not sealed. `None`: the value as it is.
 pub fn alias(policy: &Policy, event: &Event<'_>, path: &str, value: &str) -> Option<String> {
     let mut seals = Seals::new(policy, policy.sealer(), &event.batch.path, day_of(event));
     if let Some(treatment) = policy.treatment(path) {

@@ -52,8 +52,8 @@ impl Sealer {
         &self.keyring
     }
 
-    /// Takes up what has happened to the keys folder since: a key that was rotated or destroyed is not used on.
-    /// One look at the folder, meant for once a batch.
+    /// Takes up what has happened to the keys directory since: a key that was rotated or destroyed is not used on.
+    /// One look at the directory, meant for once a batch.
     pub fn refresh(&self) {
         if self.keyring.refresh() {
             self.session().forget_keys();

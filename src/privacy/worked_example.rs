@@ -84,13 +84,13 @@ fn the_page_shows_what_the_code_makes() {
 #[test]
 fn the_key_file_of_the_page_opens_the_token_of_the_page() {
     let scratch = tempfile::tempdir().unwrap();
-    let folder = scratch.path().join("keys");
-    let keyring = Arc::new(Keyring::open_or_create(&folder).unwrap());
+    let directory = scratch.path().join("keys");
+    let keyring = Arc::new(Keyring::open_or_create(&directory).unwrap());
     let of_page = |prefix: &str| {
         PAGE.split_whitespace().find(|word| word.starts_with(prefix) && word.len() > 60)
     };
     let file = of_page("lwkey1.").expect("a key file");
-    let path = folder.join("2021_April.key");
+    let path = directory.join("2021_April.key");
     std::fs::write(&path, format!("{file}\n")).unwrap();
     std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
     let opened = Opener::new(keyring).open(of_page("enc1.").expect("a token")).unwrap();

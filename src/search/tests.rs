@@ -50,7 +50,7 @@ fn input(path: &Path) -> Input {
 
 /// A file, and the archive of it.
 struct Corpus {
-    _folder: tempfile::TempDir,
+    _scratch: tempfile::TempDir,
     input: Input,
     reader: Reader,
 }
@@ -62,11 +62,11 @@ impl Corpus {
 
     /// Several segments: queries must not see where one ends.
     fn with_commits(text: &[u8], events: usize) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("app.log");
+        let scratch = tempfile::tempdir().unwrap();
+        let path = scratch.path().join("app.log");
         File::create(&path).unwrap().write_all(text).unwrap();
         let input = input(&path);
-        let directory = folder.path().join("archive");
+        let directory = scratch.path().join("archive");
         let mut archive = Archive::open_writer(&directory, NOW).unwrap().0;
         files::each_batch(&input, &mut |batch| {
             let (mut body, mut ends) = (Vec::new(), Vec::new());
@@ -85,7 +85,7 @@ impl Corpus {
         });
         drop(archive);
         let reader = Reader::open(&directory).unwrap();
-        Corpus { _folder: folder, input, reader }
+        Corpus { _scratch: scratch, input, reader }
     }
 
     /// Ids by the predicate in memory, asked of what leaves for the archive.

@@ -5,7 +5,7 @@
 //! What cannot be read in a file is told and stays where it is. Who appends, replays or drops owns the state
 //! directory; looking needs no owner.
 
-mod folder;
+mod directory;
 mod letter;
 mod letter_file;
 mod lines;
@@ -16,7 +16,7 @@ mod selection;
 
 use std::io;
 
-pub use folder::{DeadLetterFolder, MOST};
+pub use directory::{DeadLetterDirectory, MOST};
 pub use letter::DeadLetter;
 pub use letter_file::LetterFile;
 pub use lines::{Line, Lines, Odd, Oddities};

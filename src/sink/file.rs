@@ -65,23 +65,23 @@ impl FileSink {
     /// Whether lines can be written there, as far as a look tells; why not, for people. Changes nothing.
     pub fn check(path: &Path) -> Result<(), String> {
         let shown = path.display();
-        let folder = match path.parent() {
-            Some(folder) if folder.as_os_str().is_empty() => Path::new("."),
-            Some(folder) => folder,
-            None => return Err(format!("{shown} is a folder; name a file in it")),
+        let directory = match path.parent() {
+            Some(directory) if directory.as_os_str().is_empty() => Path::new("."),
+            Some(directory) => directory,
+            None => return Err(format!("{shown} is a directory; name a file in it")),
         };
         match path.metadata() {
             Ok(found) => is_an_output(path, &found)?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(format!("cannot look at {shown} ({error})")),
         }
-        let inside = folder.display();
-        if !folder.is_dir() {
-            return Err(format!("the folder {inside} is not there; make it: mkdir -p {inside}"));
+        let inside = directory.display();
+        if !directory.is_dir() {
+            return Err(format!("the directory {inside} is not there; make it: mkdir -p {inside}"));
         }
         // The file with the cursors is made beside it.
-        let folder_access = Access::WRITE_OK | Access::EXEC_OK;
-        access(folder, folder_access)
+        let directory_access = Access::WRITE_OK | Access::EXEC_OK;
+        access(directory, directory_access)
             .map_err(|error| format!("cannot write in {inside} ({error}); change its owner"))?;
         match access(path, Access::READ_OK | Access::WRITE_OK) {
             Ok(()) | Err(Errno::NOENT) => Ok(()),
@@ -111,7 +111,7 @@ fn is_an_output(path: &Path, found: &Metadata) -> Result<(), String> {
     let path = path.display();
     match (found.is_file(), found.is_dir()) {
         (true, _) => Ok(()),
-        (_, true) => Err(format!("{path} is a folder; name a file in it")),
+        (_, true) => Err(format!("{path} is a directory; name a file in it")),
         _ => Err(format!(
             "{path} is not a regular file, and an output is cut back after a crash; for standard output write \
              [sink.stdout]"

@@ -20,7 +20,7 @@ use futures::future::BoxFuture;
 use crate::event::{GenerationId, Position};
 use crate::privacy::Outgoing;
 
-pub use dead_letters::{DeadLetterFolder, DeadLetters};
+pub use dead_letters::{DeadLetterDirectory, DeadLetters};
 pub use elasticsearch::ElasticsearchSink;
 pub use file::FileSink;
 pub use stdout::StdoutSink;
@@ -61,8 +61,8 @@ pub trait Sink: Send + Sync {
     }
 
     /// Events of one generation come in their order; a retried item may come again. The items come back as they were,
-    /// whatever became of them: their buffers are used again, and what is to be tried again is in them. A future that is
-    /// dropped takes them with it.
+    /// whatever became of them: their buffers are used again, and what is to be tried again is in them. A future that
+    /// is dropped takes them with it.
     fn deliver(&self, items: Items) -> BoxFuture<'_, (Items, Delivery)>;
 
     /// Makes everything that was accepted durable, together with these cursors: all generations that the

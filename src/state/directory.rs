@@ -17,16 +17,18 @@ pub fn is_state(directory: &Path) -> bool {
     directory.join(LOCK).exists()
 }
 
-/// Makes the directory (mode 0700) where there is none. One that was ours before is closed to others, with the folders
-/// in it; any other is left as it is.
+/// Makes the directory (mode 0700) where there is none. One that was ours before is closed to others, with the
+/// directories in it; any other is left as it is.
 pub(super) fn prepare(directory: &Path, notices: &mut Vec<String>) -> Result<(), StateError> {
     let failed = |source| StateError::Directory { directory: directory.into(), source };
-    private::make_folder(directory).map_err(failed)?;
+    private::make_directory(directory).map_err(failed)?;
     if is_state(directory) {
-        notices.extend(private::close_folder(directory));
+        notices.extend(private::close_directory(directory));
         let entries = fs::read_dir(directory).map_err(failed)?.filter_map(Result::ok);
-        let folders = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
-        notices.extend(folders.filter_map(|folder| private::close_folder(&folder.path())));
+        let directories = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+        notices.extend(
+            directories.filter_map(|directory| private::close_directory(&directory.path())),
+        );
     }
     let mode = fs::metadata(directory).map_err(failed)?.permissions().mode() & 0o777;
     if mode & 0o022 != 0 {

@@ -19,7 +19,7 @@ pub enum StateError {
     },
     #[error(
         "the state in {} was written by a newer logwarden (version {version}, this one knows \
-         {known}); start that one, or choose another folder with --state-dir DIR",
+         {known}); start that one, or choose another directory with --state-dir DIR",
         path.display()
     )]
     Newer { path: PathBuf, version: u32, known: u32 },

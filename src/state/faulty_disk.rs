@@ -1,4 +1,5 @@
-//! A disk under database and journal that loses power at a chosen step (forgets, tears and reorders what was not synced) or is full.
+//! A disk under database and journal that loses power at a chosen step (forgets, tears and reorders what was not
+//! synced) or is full.
 
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};

@@ -24,7 +24,7 @@ pub struct GenerationRow {
     pub path: PathBuf,
     /// Of its file, which may lie elsewhere than the path says: that may be a link.
     pub device: u64,
-    /// The folder in which its file lay; `None` in rows of earlier versions.
+    /// The directory in which its file lay; `None` in rows of earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub home: Option<Home>,
     /// The path under which its source first named it; empty in rows of earlier versions.
@@ -57,7 +57,7 @@ pub struct GenerationRow {
     pub ended: Option<Timestamp>,
     /// Bytes that no consumer can get any more, per judgement at the end of the generation.
     pub lost: u64,
-    /// What the intake folder holds of it, since it has no name left.
+    /// What the intake directory holds of it, since it has no name left.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rest: Option<Rest>,
     /// Since it ended.
@@ -152,17 +152,22 @@ impl Absence {
     }
 }
 
-/// A folder, and by what it is known again: device numbers may be others after a reboot.
+/// A directory, and by what it is known again: device numbers may be others after a reboot.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Home {
-    /// Its real path; empty where that is the folder of the row's path.
-    #[serde(default, with = "path_bytes", skip_serializing_if = "is_empty_path")]
-    pub folder: PathBuf,
+    /// Its real path; empty where that is the directory of the row's path.
+    #[serde(
+        rename = "folder",
+        default,
+        with = "path_bytes",
+        skip_serializing_if = "is_empty_path"
+    )]
+    pub directory: PathBuf,
     pub device: u64,
     pub key: FileKey,
 }
 
-/// Bytes [from, upto) of a generation are durable in a file of the intake folder, at their own offsets.
+/// Bytes [from, upto) of a generation are durable in a file of the intake directory, at their own offsets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rest {
     pub from: u64,

@@ -1,4 +1,4 @@
-//! Folders of our own, which only their owner may read.
+//! Directories of our own, which only their owner may read.
 
 use std::fs::{self, DirBuilder, Permissions};
 use std::io;
@@ -7,15 +7,15 @@ use std::path::Path;
 
 /// Rights of the group and of others.
 const OF_OTHERS: u32 = 0o077;
-/// In such a folder others are meant to write.
+/// In such a directory others are meant to write.
 const STICKY: u32 = 0o1000;
 
-/// Makes the folder, and those above it, for their owner alone. Those that are there stay as they are.
-pub fn make_folder(path: &Path) -> io::Result<()> {
+/// Makes the directory, and those above it, for their owner alone. Those that are there stay as they are.
+pub fn make_directory(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
-/// The rights of a folder that others may use, and that is ours to close.
+/// The rights of a directory that others may use, and that is ours to close.
 pub fn loose_mode(path: &Path) -> Option<u32> {
     let metadata = fs::metadata(path).ok().filter(fs::Metadata::is_dir)?;
     let mode = metadata.mode() & 0o7777;
@@ -23,8 +23,9 @@ pub fn loose_mode(path: &Path) -> Option<u32> {
     (ours && mode & OF_OTHERS != 0).then_some(mode)
 }
 
-/// Takes the rights of others from a folder of ours. What was done, for the operator; `None` where nothing had to be.
-pub fn close_folder(path: &Path) -> Option<String> {
+/// Takes the rights of others from a directory of ours. What was done, for the operator; `None` where nothing had to
+/// be.
+pub fn close_directory(path: &Path) -> Option<String> {
     let mode = loose_mode(path)?;
     let name = path.display();
     let closed = fs::set_permissions(path, Permissions::from_mode(mode & !OF_OTHERS));

@@ -207,10 +207,10 @@ impl Reader {
             *names.entry(line.name.clone()).or_default() += 1;
         }
         for line in &mut lines {
-            // Two files of one name are told apart by their folders.
+            // Two files of one name are told apart by their directories.
             if names.get(&line.name).is_some_and(|count| *count > 1) {
-                let folder = line.path.rsplit('/').nth(1).unwrap_or("");
-                line.name = format!("{folder}/{}", line.name);
+                let directory = line.path.rsplit('/').nth(1).unwrap_or("");
+                line.name = format!("{directory}/{}", line.name);
             }
         }
         lines

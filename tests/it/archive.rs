@@ -116,24 +116,24 @@ fn cursor(generation: GenerationId, offset: u64) -> Vec<Cursor> {
 
 #[tokio::test]
 async fn accepted_events_are_done_with_the_commit_and_found_again_after_a_restart() {
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     let clock = Arc::new(ManualClock::at(NOW));
     let batch = batch(Path::new("/var/log/a.log"), lines(0, 100).as_bytes(), NOW);
     let store = store_with(&batch);
-    let sink = open(folder.path(), &store, &clock);
+    let sink = open(directory.path(), &store, &clock);
     assert_eq!(sink.resume().await.unwrap(), Some(vec![]));
     let items = items(&sink, &Policy::default(), &batch);
     let sent = items.body.clone();
     let (items, delivery) = sink.deliver(items).await;
     assert!(matches!(delivery, Delivery::All(Outcome::Accepted)), "{delivery:?}");
     assert!(items.body == sent, "they come back");
-    assert_eq!(documents(folder.path()).len(), 0, "not before the commit");
+    assert_eq!(documents(directory.path()).len(), 0, "not before the commit");
     let end = cursor(batch.generation.id, batch.end);
     sink.commit(&end).await.unwrap();
-    assert_eq!(documents(folder.path()).len(), 100);
+    assert_eq!(documents(directory.path()).len(), 100);
     drop(sink);
 
-    let sink = open(folder.path(), &Store::ephemeral(), &clock);
+    let sink = open(directory.path(), &Store::ephemeral(), &clock);
     let positions = sink.resume().await.unwrap().expect("it keeps its own");
     assert_eq!(positions.iter().map(|position| position.cursor).collect::<Vec<_>>(), end);
     let (_, delivery) = sink.deliver(items).await;
@@ -141,7 +141,7 @@ async fn accepted_events_are_done_with_the_commit_and_found_again_after_a_restar
     assert!(outcomes.iter().all(|outcome| *outcome == Outcome::Duplicate));
     drop(sink);
     // The identity stands in the archive itself: the state that knew it is gone.
-    let positions = Reader::open(folder.path()).unwrap().positions().unwrap();
+    let positions = Reader::open(directory.path()).unwrap().positions().unwrap();
     let position = &positions.rows[&batch.generation.id];
     assert_eq!(position.identity.as_ref(), Some(&batch.generation.identity));
     assert_eq!(position.mark, Mark { offset: batch.end, hash: 77, wide: 0 });
@@ -149,15 +149,15 @@ async fn accepted_events_are_done_with_the_commit_and_found_again_after_a_restar
 
 #[tokio::test]
 async fn an_archive_that_cannot_be_written_fails_the_commit_and_goes_on_when_it_can() {
-    let folder = tempfile::tempdir().unwrap();
-    let directory = folder.path().join("archive");
+    let scratch = tempfile::tempdir().unwrap();
+    let directory = scratch.path().join("archive");
     let clock = Arc::new(ManualClock::at(NOW));
     let batch = batch(Path::new("/var/log/a.log"), lines(0, 50).as_bytes(), NOW);
     let sink = open(&directory, &store_with(&batch), &clock);
     let items = items(&sink, &Policy::default(), &batch);
     let end = cursor(batch.generation.id, batch.end);
-    // As root a permission stops nobody: the folder is gone instead.
-    let away = folder.path().join("away");
+    // As root a permission stops nobody: the directory is gone instead.
+    let away = scratch.path().join("away");
     std::fs::rename(&directory, &away).unwrap();
     let (items, _) = sink.deliver(items).await;
     let error = sink.commit(&end).await.unwrap_err();
@@ -173,7 +173,7 @@ async fn an_archive_that_cannot_be_written_fails_the_commit_and_goes_on_when_it_
 
 #[tokio::test]
 async fn what_was_read_longer_ago_than_keep_goes_at_a_commit() {
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     let clock = Arc::new(ManualClock::at(NOW));
     let text = lines(0, 60);
     let half = text.len() as u64 / 2;
@@ -183,7 +183,7 @@ async fn what_was_read_longer_ago_than_keep_goes_at_a_commit() {
     );
     first.records.truncate(30);
     second.records.drain(..30);
-    let sink = open(folder.path(), &store_with(&first), &clock);
+    let sink = open(directory.path(), &store_with(&first), &clock);
     let id = first.generation.id;
     for (batch, upto) in [(first, half), (second, half * 2)] {
         let items = items(&sink, &Policy::default(), &batch);
@@ -191,10 +191,10 @@ async fn what_was_read_longer_ago_than_keep_goes_at_a_commit() {
         sink.commit(&cursor(id, upto)).await.unwrap();
         clock.advance(DAY * 20);
     }
-    assert_eq!(documents(folder.path()).len(), 60);
+    assert_eq!(documents(directory.path()).len(), 60);
     // 40 days after the first half, 20 after the second.
     sink.commit(&[cursor(id, half * 2), cursor(GenerationId(1), 1)].concat()).await.unwrap();
-    let left = documents(folder.path());
+    let left = documents(directory.path());
     assert_eq!(left.len(), 30);
     assert!(left.iter().all(|json| (30..60).any(|n| json.contains(&format!("event {n:03}")))));
     assert_eq!(sink.resume().await.unwrap().unwrap().len(), 2, "positions stay");
@@ -202,7 +202,7 @@ async fn what_was_read_longer_ago_than_keep_goes_at_a_commit() {
 
 #[tokio::test]
 async fn a_sealed_value_is_nowhere_in_the_archive() {
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     let clock = Arc::new(ManualClock::at(NOW));
     let text: String = (0..200)
         .map(|n| {
@@ -210,16 +210,16 @@ async fn a_sealed_value_is_nowhere_in_the_archive() {
         })
         .collect();
     let batch = batch(Path::new("/var/log/a.log"), text.as_bytes(), NOW);
-    let sink = open(folder.path(), &store_with(&batch), &clock);
+    let sink = open(directory.path(), &store_with(&batch), &clock);
     let policy = Policy::new(&["client_id".to_owned()], false);
     let items = items(&sink, &policy, &batch);
     let _ = sink.deliver(items).await;
     sink.commit(&cursor(batch.generation.id, batch.end)).await.unwrap();
-    let documents = documents(folder.path());
+    let documents = documents(directory.path());
     assert_eq!(documents.len(), 200);
     assert!(documents.iter().all(|json| json.contains("[sealed]") && !json.contains("MARKER")));
     // Documents are compressed; terms are not.
-    for entry in std::fs::read_dir(folder.path()).unwrap() {
+    for entry in std::fs::read_dir(directory.path()).unwrap() {
         let bytes = std::fs::read(entry.unwrap().path()).unwrap().to_ascii_lowercase();
         assert!(memchr::memmem::find(&bytes, b"marker").is_none());
     }

@@ -59,19 +59,19 @@ fn a_file_without_permission_is_named_and_the_others_are_read() {
 }
 
 #[test]
-fn folders_empty_files_and_binary_files_do_no_harm() {
+fn directories_empty_files_and_binary_files_do_no_harm() {
     let scratch = tempfile::tempdir().unwrap();
     let home = scratch.path();
-    let folder = home.join("logs");
-    std::fs::create_dir(&folder).unwrap();
-    std::fs::write(folder.join("empty.log"), "").unwrap();
-    std::fs::write(folder.join("a.log"), line("in the folder")).unwrap();
+    let directory = home.join("logs");
+    std::fs::create_dir(&directory).unwrap();
+    std::fs::write(directory.join("empty.log"), "").unwrap();
+    std::fs::write(directory.join("a.log"), line("in the directory")).unwrap();
     let noise: Vec<u8> =
         (0..100_000u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
-    std::fs::write(folder.join("noise.bin.log"), noise).unwrap();
-    let (code, said) = once(home, &[&folder]);
+    std::fs::write(directory.join("noise.bin.log"), noise).unwrap();
+    let (code, said) = once(home, &[&directory]);
     assert_eq!(code, Some(0), "{said}");
-    assert_eq!(archived(home, &home.join("state"), "\"in the folder\""), 1);
+    assert_eq!(archived(home, &home.join("state"), "\"in the directory\""), 1);
 }
 
 #[test]

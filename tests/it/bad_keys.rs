@@ -12,7 +12,7 @@ use crate::leaks;
 use crate::program;
 use crate::small_disk::SmallDisk;
 
-mod lost_folder;
+mod lost_directory;
 
 const APRIL: &str = "2021_April.key";
 /// Where keys lie when nothing is said.
@@ -26,7 +26,7 @@ struct Months {
 }
 
 impl Months {
-    /// With keys in a folder that is named, and so is never made by itself.
+    /// With keys in a directory that is named, and so is never made by itself.
     fn new() -> Months {
         let months = Months::with_keys_in("keys");
         fs::create_dir(&months.keys).unwrap();
@@ -34,14 +34,14 @@ impl Months {
         months
     }
 
-    fn with_keys_in(folder: &str) -> Months {
+    fn with_keys_in(directory: &str) -> Months {
         let bench = Bench::new("urls = [\"http://127.0.0.1:1\"]");
-        let keys = bench.path(folder);
+        let keys = bench.path(directory);
         let named = format!("[privacy]\nkeys = \"{}\"\n", keys.display());
         let text = format!(
             "{}[source.sre]\npaths = [\"{}/*.txt\"]\n\
              [sink.out]\nkind = \"file\"\npath = \"{}\"\n",
-            if folder == DEFAULT { "" } else { &named },
+            if directory == DEFAULT { "" } else { &named },
             bench.path("logs").display(),
             bench.path("out.jsonl").display()
         );
@@ -291,7 +291,7 @@ fn a_backup_that_was_broken_off_is_completed_by_the_next() {
 
 /// The state knows which keys were used: what a person does with keys then keeps their places.
 #[test]
-fn a_folder_that_is_lost_with_all_its_keys_is_gone_on_from_with_new_ones() {
+fn a_directory_that_is_lost_with_all_its_keys_is_gone_on_from_with_new_ones() {
     let mut months = Months::with_keys_in(DEFAULT);
     months.append(&["Apr", "May"]);
     assert_eq!(months.bench.once().0, Some(0));

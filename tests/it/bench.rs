@@ -93,8 +93,8 @@ impl Bench {
 
     #[allow(dead_code, reason = "the tests with real servers look at them")]
     pub fn dead_letters(&self) -> Vec<Value> {
-        let folder = self.path("state").join("dead-letters/es");
-        let Ok(files) = fs::read_dir(folder) else { return Vec::new() };
+        let directory = self.path("state").join("dead-letters/es");
+        let Ok(files) = fs::read_dir(directory) else { return Vec::new() };
         files
             .flat_map(|file| {
                 let text = fs::read_to_string(file.unwrap().path()).unwrap();

@@ -420,7 +420,7 @@ fn files_that_cannot_be_read_are_named_and_the_others_are_counted() {
     program
         .run(&["stats", ".", &empty, &file])
         .exits(1)
-        .says(". is a folder; name the files in it")
+        .says(". is a directory; name the files in it")
         .prints("none, it is empty")
         .prints("events  3");
     program

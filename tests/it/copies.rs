@@ -99,19 +99,19 @@ fn what_an_editor_keeps_for_a_moment_is_no_log_and_its_save_is_no_new_one() {
 
 /// The same name elsewhere, and a run that is started there: another file, though it begins as the first.
 #[test]
-fn a_copy_in_another_folder_that_is_named_as_its_original_is_a_file_of_its_own() {
+fn a_copy_in_another_directory_that_is_named_as_its_original_is_a_file_of_its_own() {
     let home = tempfile::tempdir().unwrap();
     let state = home.path().join("state");
-    for folder in ["one", "two"] {
-        fs::create_dir(home.path().join(folder)).unwrap();
-        fs::write(home.path().join(folder).join("app.log"), lines(1, 0..100)).unwrap();
+    for directory in ["one", "two"] {
+        fs::create_dir(home.path().join(directory)).unwrap();
+        fs::write(home.path().join(directory).join("app.log"), lines(1, 0..100)).unwrap();
     }
-    for (folder, expected) in [("one", 100), ("two", 200), ("one", 200), ("two", 200)] {
+    for (directory, expected) in [("one", 100), ("two", 200), ("one", 200), ("two", 200)] {
         let mut command = logwarden(home.path());
         command.args(["--no-ui", "--once", "--state-dir"]).arg(&state).arg("app.log");
-        let output = run(command.current_dir(home.path().join(folder)));
+        let output = run(command.current_dir(home.path().join(directory)));
         assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
-        assert_eq!(archived(home.path(), &state, "*"), expected, "after {folder}");
+        assert_eq!(archived(home.path(), &state, "*"), expected, "after {directory}");
     }
 }
 

@@ -12,11 +12,14 @@ use sha2::Sha256;
 fn vectors(name: &str) -> Option<Value> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let beside = root.join("../shared/corpus");
-    let folder = std::env::var_os("LOGWARDEN_CORPUS").map_or(beside, Into::into);
-    match std::fs::read(folder.join("crypto").join(name)) {
+    let directory = std::env::var_os("LOGWARDEN_CORPUS").map_or(beside, Into::into);
+    match std::fs::read(directory.join("crypto").join(name)) {
         Ok(text) => Some(serde_json::from_slice(&text).unwrap()),
         Err(_) => {
-            eprintln!("NOT TESTED: no crypto/{name} in {}; set LOGWARDEN_CORPUS", folder.display());
+            eprintln!(
+                "NOT TESTED: no crypto/{name} in {}; set LOGWARDEN_CORPUS",
+                directory.display()
+            );
             None
         }
     }

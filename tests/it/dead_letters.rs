@@ -324,8 +324,8 @@ fn a_full_store_holds_its_sink_back_and_drops_nothing() {
 #[test]
 fn a_full_disk_holds_the_sink_back_until_there_is_room() {
     let bench = Bench::new("[sink.archive]");
-    let folder = bench.path("state/dead-letters");
-    let Some(disk) = SmallDisk::mount(&folder, "256k") else { return };
+    let directory = bench.path("state/dead-letters");
+    let Some(disk) = SmallDisk::mount(&directory, "256k") else { return };
     disk.fill();
     for number in ["\"a\"", "1", "2"] {
         bench.append(&line("info", number));
@@ -355,8 +355,8 @@ fn a_damaged_store_is_told_and_the_rest_goes_on() {
     let bench = Bench::new("");
     bench.append(&line("info", r#""a""#));
     assert_eq!(bench.run(&["--no-ui", "--once"]).0, 3);
-    let folder = bench.path("state/dead-letters/es");
-    let file = fs::read_dir(&folder).unwrap().next().unwrap().unwrap().path();
+    let directory = bench.path("state/dead-letters/es");
+    let file = fs::read_dir(&directory).unwrap().next().unwrap().unwrap().path();
     let whole = fs::read_to_string(&file).unwrap();
     fs::write(&file, format!("gar\u{1b}bage\n{whole}{}", &whole[..50])).unwrap();
     bench.mend();

@@ -13,7 +13,7 @@ use logwarden::event::status::SinkStatus;
 use logwarden::follow::{Log, LogConfig, SourceConfig, Start};
 use logwarden::privacy::Policy;
 use logwarden::sink::{
-    DeadLetterFolder, FileSink, Filter, Mode, Order, Worker, WorkerConfig, WorkerHandle,
+    DeadLetterDirectory, FileSink, Filter, Mode, Order, Worker, WorkerConfig, WorkerHandle,
 };
 use logwarden::state::Store;
 use tempfile::TempDir;
@@ -99,7 +99,7 @@ impl Machine {
             filter: Filter::default(),
             mode,
             budget: 8 << 20,
-            dead_letters: Arc::new(DeadLetterFolder::new(
+            dead_letters: Arc::new(DeadLetterDirectory::new(
                 self.path("dead-letters"),
                 clock.clone(),
                 1 << 30,

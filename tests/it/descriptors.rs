@@ -26,8 +26,8 @@ pub fn limited(command: &std::process::Command) -> std::process::Command {
     shell
 }
 
-fn write(folder: &std::path::Path, file: usize, line: usize) {
-    let path = folder.join(format!("{file}.log"));
+fn write(directory: &std::path::Path, file: usize, line: usize) {
+    let path = directory.join(format!("{file}.log"));
     let mut log = OpenOptions::new().create(true).append(true).open(path).unwrap();
     writeln!(log, "{{\"level\":\"info\",\"message\":\"file {file} line {line}\"}}").unwrap();
 }

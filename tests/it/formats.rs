@@ -16,11 +16,11 @@ const CAP: usize = 1 << 20;
 
 fn corpus() -> Option<PathBuf> {
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/corpus");
-    let folder = std::env::var_os("LOGWARDEN_CORPUS").map_or(beside, PathBuf::from);
-    if folder.join("visible_cases.jsonl").is_file() {
-        return Some(folder);
+    let directory = std::env::var_os("LOGWARDEN_CORPUS").map_or(beside, PathBuf::from);
+    if directory.join("visible_cases.jsonl").is_file() {
+        return Some(directory);
     }
-    eprintln!("NOT CHECKED: no corpus at {}; set LOGWARDEN_CORPUS", folder.display());
+    eprintln!("NOT CHECKED: no corpus at {}; set LOGWARDEN_CORPUS", directory.display());
     None
 }
 
@@ -73,8 +73,8 @@ const LATER: [&str; 2] = ["loghub:logpai/loghub:HPC", "slowlog"];
 
 #[test]
 fn the_corpus_is_understood() {
-    let Some(folder) = corpus() else { return };
-    let cases = std::fs::read_to_string(folder.join("visible_cases.jsonl")).expect("the cases");
+    let Some(directory) = corpus() else { return };
+    let cases = std::fs::read_to_string(directory.join("visible_cases.jsonl")).expect("the cases");
     let mut scores: BTreeMap<String, [Score; 3]> = BTreeMap::new();
     let mut wrong = Vec::new();
     for line in cases.lines() {
@@ -162,9 +162,9 @@ fn are_joined(bytes: &[u8], found: &[Record], wanted: &[&str]) -> bool {
 
 #[test]
 fn each_sample_wins_its_own_detection() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("sample-logs");
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("sample-logs");
     for name in list::names() {
-        let path = folder.join(format!("{name}.log"));
+        let path = directory.join(format!("{name}.log"));
         let bytes = std::fs::read(&path).unwrap_or_else(|error| panic!("{path:?}: {error}"));
         let (format, found) = records(&bytes);
         assert_eq!(format.name(), name);
@@ -182,14 +182,14 @@ fn each_sample_wins_its_own_detection() {
 
 #[test]
 fn stack_traces_of_the_samples_are_whole() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("sample-logs");
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("sample-logs");
     for (name, begins, ends) in [
         ("json", "Traceback", "BrokenPipeError: [Errno 32] Broken pipe"),
         ("python", "", "ValueError: invalid literal for int() with base 10: 'n/a'"),
         ("generic", "", "\t... 2 more"),
         ("plain", "panic: ", "\t/src/main.go:24 +0x13a"),
     ] {
-        let bytes = std::fs::read(folder.join(format!("{name}.log"))).expect("a sample");
+        let bytes = std::fs::read(directory.join(format!("{name}.log"))).expect("a sample");
         let (_, found) = records(&bytes);
         let whole = found.iter().any(|record| {
             let text = String::from_utf8_lossy(text(&bytes, record));

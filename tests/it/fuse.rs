@@ -1,6 +1,6 @@
 //! A file system that hangs on demand: a FUSE server that speaks the kernel's protocol (linux/fuse.h) over /dev/fuse.
 //!
-//! It holds regular files in one folder, in memory. While it hangs it takes no request, so whoever has made one is
+//! It holds regular files in one directory, in memory. While it hangs it takes no request, so whoever has made one is
 //! blocked in the kernel, as with a dead NFS server, and can still be killed.
 
 use std::collections::BTreeMap;

@@ -16,7 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(90);
 
 /// An engine with an archive, logs on a disk of this machine, and others on a mount that hangs on demand.
 struct Bench {
-    // Dropped in this order: the folder cannot be removed while something is mounted in it.
+    // Dropped in this order: the directory cannot be removed while something is mounted in it.
     engine: Option<Engine>,
     mount: Fuse,
     home: tempfile::TempDir,

@@ -1,5 +1,5 @@
 //! `logwarden keys` and `logwarden decrypt`, through the real binary: what was sealed opens with nothing but the
-//! keys folder.
+//! keys directory.
 
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
@@ -64,7 +64,7 @@ impl Case {
 fn keys_are_made_listed_checked_and_rotated() {
     let case = Case::new();
     let (_, err) = case.run(&["keys", "list"], 2);
-    assert!(err.contains("there is no keys folder") && err.contains("mkdir -m 700"), "{err}");
+    assert!(err.contains("there is no keys directory") && err.contains("mkdir -m 700"), "{err}");
     let (out, err) = case.run(&["keys", "new", "2021-04"], 0);
     assert!(out.starts_with("2021_April ") && err.contains("backup"), "{out}{err}");
     let (_, err) = case.run(&["keys", "new", "apr 2021"], 1);
@@ -289,7 +289,7 @@ fn check_says_how_the_keys_are() {
     );
     std::fs::set_permissions(&case.keys, std::fs::Permissions::from_mode(0o777)).unwrap();
     let (out, _) = case.run(&["check"], 1);
-    assert!(out.contains("others can write to the keys folder"), "{out}");
+    assert!(out.contains("others can write to the keys directory"), "{out}");
 }
 
 #[test]
@@ -304,6 +304,6 @@ fn a_wrong_argument_is_said_plainly() {
     let mut command = logwarden(case.home.path());
     let output = run(command.args(["decrypt", "enc1.AAAA", "--keys", &missing]));
     assert_eq!(output.status.code(), Some(2));
-    assert!(text(&output.stderr).contains("there is no keys folder"), "{output:?}");
+    assert!(text(&output.stderr).contains("there is no keys directory"), "{output:?}");
     assert!(!Path::new(&missing).exists());
 }

@@ -180,7 +180,8 @@ fn a_limit_for_bodies_comes_and_goes() {
     assert_eq!(bench.dead_letters().len(), 0);
 }
 
-/// The first bulk makes a data stream, which rolls over again and again: whatever was sent is not sent to another index.
+/// The first bulk makes a data stream, which rolls over again and again: whatever was sent is not sent to another
+/// index.
 #[test]
 fn a_target_that_rolls_over() {
     let mut random = Random(seed("targets"));

@@ -177,9 +177,9 @@ fn to_standard_output(bench: &Bench) -> Vec<u8> {
     [output.stdout, output.stderr].concat()
 }
 
-/// Everything in the folder but the logs, as bytes.
-fn files_of(folder: &Path, found: &mut Places) {
-    for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
+/// Everything in the directory but the logs, as bytes.
+fn files_of(directory: &Path, found: &mut Places) {
+    for entry in fs::read_dir(directory).unwrap().map(Result::unwrap) {
         let path = entry.path();
         let kind = entry.file_type().unwrap();
         if kind.is_dir() && entry.file_name() != "logs" {
@@ -190,7 +190,7 @@ fn files_of(folder: &Path, found: &mut Places) {
     }
 }
 
-/// With nothing but the keys folder, elsewhere.
+/// With nothing but the keys directory, elsewhere.
 fn assert_each_opens(bench: &Bench, ids: &[String]) {
     let elsewhere = tempfile::tempdir().unwrap();
     let keys = elsewhere.path().join("keys");

@@ -11,8 +11,8 @@ const FILE: &str = "pods/0.log";
 /// `links/c.log` leads to `pods/0.log` by way of `links/.c`.
 fn bench() -> Bench {
     let bench = Bench::new(&["links/*.log"]);
-    for folder in ["links", "pods"] {
-        fs::create_dir(bench.path(folder)).unwrap();
+    for directory in ["links", "pods"] {
+        fs::create_dir(bench.path(directory)).unwrap();
     }
     symlink("../pods/0.log", bench.path("links/.c")).unwrap();
     symlink(".c", bench.path("links/c.log")).unwrap();
@@ -61,7 +61,7 @@ fn what_is_gone_from_another_disk_is_told_as_lost() {
         };
         let (link, file) = (bench.path("app.log"), disk.path().join("app.log"));
         let device = |path: &std::path::Path| fs::metadata(path).unwrap().dev();
-        if device(disk.path()) == device(bench.folder.path()) {
+        if device(disk.path()) == device(bench.directory.path()) {
             return println!("SKIPPED: /dev/shm is no other disk");
         }
         let text = lines("a", 0..10);

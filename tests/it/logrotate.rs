@@ -1,5 +1,5 @@
 //! Every way in which rotation can leave the unread rest of a log, found again over kills and restarts: renamed,
-//! numbered, dated, copied, compressed, moved into another folder of the source.
+//! numbered, dated, copied, compressed, moved into another directory of the source.
 
 use std::fs;
 use std::path::Path;
@@ -16,7 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const SEEN: usize = 1500;
 const LATER: usize = 100;
 
-/// What one run of rotation does in the folder of the log; the log is `app.log`.
+/// What one run of rotation does in the directory of the log; the log is `app.log`.
 type Rotate = fn(&Path);
 
 const WAYS: &[(&str, Rotate)] = &[
@@ -42,9 +42,9 @@ const WAYS: &[(&str, Rotate)] = &[
         copytruncate(logs, "app.log-20261129");
         compress(logs, "app.log-20261129", "zst", zstd);
     }),
-    ("moved into another folder", |logs| rename(logs, "app.log", "../old/app.log.1")),
-    ("copied into another folder and truncated", |logs| copytruncate(logs, "../old/app.log.1")),
-    ("moved into another folder and gzipped", |logs| {
+    ("moved into another directory", |logs| rename(logs, "app.log", "../old/app.log.1")),
+    ("copied into another directory and truncated", |logs| copytruncate(logs, "../old/app.log.1")),
+    ("moved into another directory and gzipped", |logs| {
         rename(logs, "app.log", "../old/app.log.1");
         compress(logs, "../old/app.log.1", "gz", gzip);
     }),

@@ -1,4 +1,4 @@
-//! Folders and file systems that do what nobody expects: each as docs/DELIVERY.md says, never a silent gap.
+//! Directories and file systems that do what nobody expects: each as docs/DELIVERY.md says, never a silent gap.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -31,7 +31,7 @@ fn links_in_a_circle_lead_to_nothing() {
 
 /// The run says it itself, once a path or pattern, with what to do instead; everything else is followed.
 #[test]
-fn what_is_no_file_and_no_folder_is_named_and_not_followed() {
+fn what_is_no_file_and_no_directory_is_named_and_not_followed() {
     let mut bench = Bench::new(&["app.fifo", "*.pipe", "app.sock", "null", "*.log"]);
     for name in ["app.fifo", "one.pipe", "two.pipe"] {
         let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
@@ -114,7 +114,7 @@ fn a_hundred_thousand_rotated_siblings_stand_in_nobodys_way() {
 }
 
 #[test]
-fn a_folder_that_vanishes_with_its_logs_and_comes_back_with_others() {
+fn a_directory_that_vanishes_with_its_logs_and_comes_back_with_others() {
     let mut bench = Bench::new(&["web/*.log"]);
     fs::create_dir(bench.path("web")).unwrap();
     bench.append("web/app.log", lines("a", 0..50));
@@ -131,9 +131,10 @@ fn a_folder_that_vanishes_with_its_logs_and_comes_back_with_others() {
 #[test]
 fn names_that_are_no_text_are_rotated_like_any_other() {
     let mut bench = Bench::new(&["*"]);
-    let folder = bench.path("x").parent().unwrap().to_owned();
-    let name =
-        |end: &[u8]| folder.join(OsString::from_vec([b"app\xff\xfe.log".as_slice(), end].concat()));
+    let directory = bench.path("x").parent().unwrap().to_owned();
+    let name = |end: &[u8]| {
+        directory.join(OsString::from_vec([b"app\xff\xfe.log".as_slice(), end].concat()))
+    };
     let (log, rotated, copy) = (name(b""), name(b".1"), name(b".2"));
     append(&log, lines("a", 0..10).as_bytes());
     bench.open();
@@ -157,7 +158,7 @@ fn names_that_are_no_text_are_rotated_like_any_other() {
 #[test]
 fn without_birth_times_an_inode_that_comes_again_is_another_file() {
     let mut bench = Bench::new(&["app.log"]);
-    let (at, image) = (bench.folder.path().join("logs"), bench.folder.path().join("image"));
+    let (at, image) = (bench.directory.path().join("logs"), bench.directory.path().join("image"));
     let Some(_disk) = SmallDisk::mount_without_births(&at, &image) else { return };
     let mut written = 0;
     let mut write = |bench: &Bench, count: usize| {

@@ -179,7 +179,8 @@ fn a_blocked_sink_with_nothing_behind_it_is_no_success() {
     assert!(!path.exists(), "the right file can be put back");
 }
 
-/// Every line of the output, and what the run said. `paths` and `sink` as in the configuration, `ROOT` for the folder.
+/// Every line of the output, and what the run said. `paths` and `sink` as in the configuration, `ROOT` for the
+/// directory.
 fn output_beside_logs(paths: &str, sink: &str, prepare: fn(&Bench)) -> (Bench, String) {
     let bench = Bench::new("");
     let root = bench.home.path().display().to_string();
@@ -220,7 +221,7 @@ fn output_beside_logs(paths: &str, sink: &str, prepare: fn(&Bench)) -> (Bench, S
 const FILE: &str = "[sink.out]\nkind = \"file\"\npath = \"ROOT/logs/out.log\"";
 
 #[test]
-fn an_output_in_a_watched_folder_is_not_followed() {
+fn an_output_in_a_watched_directory_is_not_followed() {
     let (bench, said) = output_beside_logs("\"ROOT/logs\"", FILE, |_| {});
     assert_eq!(said.matches("out.log is written by Logwarden itself").count(), 1, "{said}");
     let checked = text(&run(&mut bench.beside(&["check"])).stdout);
@@ -228,7 +229,7 @@ fn an_output_in_a_watched_folder_is_not_followed() {
 }
 
 #[test]
-fn standard_output_in_a_watched_folder_is_not_followed() {
+fn standard_output_in_a_watched_directory_is_not_followed() {
     let (_, said) = output_beside_logs("\"ROOT/logs\"", "[sink.stdout]", |_| {});
     assert!(said.contains("standard output is written by Logwarden itself"), "{said}");
 }
@@ -242,7 +243,7 @@ fn an_output_behind_a_link_is_not_followed() {
 }
 
 #[test]
-fn the_state_in_a_watched_folder_is_not_followed() {
+fn the_state_in_a_watched_directory_is_not_followed() {
     let sinks = format!("{FILE}\n[sink.archive]");
     let (_, said) = output_beside_logs("\"ROOT/logs/*.log\", \"ROOT/state/**/*\"", &sinks, |_| {});
     assert!(said.contains("/state is written by Logwarden itself"), "{said}");

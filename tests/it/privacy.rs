@@ -113,7 +113,7 @@ fn what_is_printed_of_a_file_can_be_protected_as_if_it_left() {
 }
 
 /// Short values leave in clear outside of their own field, and that is counted where somebody sees it; and a keys
-/// folder that is gone is missed.
+/// directory that is gone is missed.
 #[test]
 fn check_tells_what_could_not_be_protected_and_which_months_miss_their_key() {
     let bench = Bench::new("urls = [\"http://127.0.0.1:1\"]");

@@ -22,7 +22,7 @@ struct Bench {
 }
 
 impl Bench {
-    /// Everything that an engine keeps: state, archive, dead letters' folder, intake, keys.
+    /// Everything that an engine keeps: state, archive, dead letters' directory, intake, keys.
     fn new() -> Bench {
         let home = tempfile::tempdir().unwrap();
         fs::write(home.path().join("app.log"), "{\"level\":\"info\",\"client_id\":\"c-1\"}\n")
@@ -55,15 +55,15 @@ impl Bench {
 /// Names this process as the one that has a umask of 0.
 const UNMASKED: &str = "TEST_HOME_OF_UNMASKED";
 
-/// `main` sets a umask; each folder and file of ours is made for its owner without it, too.
+/// `main` sets a umask; each directory and file of ours is made for its owner without it, too.
 #[test]
-fn folders_and_files_of_an_engine_are_for_their_owner() {
+fn directories_and_files_of_an_engine_are_for_their_owner() {
     if let Some(home) = std::env::var_os(UNMASKED) {
         return run_unmasked(Path::new(&home));
     }
     let bench = Bench::new();
     let itself = std::env::current_exe().unwrap();
-    let name = "private::folders_and_files_of_an_engine_are_for_their_owner";
+    let name = "private::directories_and_files_of_an_engine_are_for_their_owner";
     let mut shell = std::process::Command::new("sh");
     shell.args(["-c", "umask 000; exec \"$0\" --exact \"$1\" --nocapture"]).arg(itself).arg(name);
     let output = run(shell.env(UNMASKED, bench.home.path()).current_dir(bench.home.path()));
@@ -73,7 +73,7 @@ fn folders_and_files_of_an_engine_are_for_their_owner() {
     modes(&bench.home.path().join("out.jsonl"), &mut found);
     modes(&bench.home.path().join("out.jsonl.cursor"), &mut found);
     assert!(found.iter().any(|(path, _)| path.ends_with("archive/meta.json")), "{found:?}");
-    // The files of the index are made by tantivy; nobody else comes into their folder.
+    // The files of the index are made by tantivy; nobody else comes into their directory.
     let of_tantivy = |path: &Path| path.parent().is_some_and(|above| above.ends_with("archive"));
     let loose = found.iter().filter(|(_, mode)| mode & 0o077 != 0);
     let loose: Vec<_> = loose.filter(|(path, _)| path.is_dir() || !of_tantivy(path)).collect();
@@ -100,39 +100,39 @@ fn run_unmasked(home: &Path) {
 }
 
 #[test]
-fn folders_that_others_can_use_are_named_by_check_and_closed_by_the_engine() {
+fn directories_that_others_can_use_are_named_by_check_and_closed_by_the_engine() {
     let bench = Bench::new();
     bench.once();
-    let folders = [bench.state.clone(), bench.state.join("archive")];
-    for folder in &folders {
-        fs::set_permissions(folder, Permissions::from_mode(0o755)).unwrap();
+    let directories = [bench.state.clone(), bench.state.join("archive")];
+    for directory in &directories {
+        fs::set_permissions(directory, Permissions::from_mode(0o755)).unwrap();
     }
     let checked = bench.command(&["check"]);
     assert_eq!(checked.status.code(), Some(1));
-    for folder in &folders {
-        let wanted = format!("{}: other users can use it (mode 0755)", folder.display());
+    for directory in &directories {
+        let wanted = format!("{}: other users can use it (mode 0755)", directory.display());
         assert!(text(&checked.stdout).contains(&wanted), "{}", text(&checked.stdout));
     }
     let said = bench.once();
-    for folder in &folders {
-        let wanted = format!("{} could be used by other users (mode 0755)", folder.display());
+    for directory in &directories {
+        let wanted = format!("{} could be used by other users (mode 0755)", directory.display());
         assert!(said.contains(&wanted), "{said}");
-        assert_eq!(fs::metadata(folder).unwrap().permissions().mode() & 0o777, 0o700);
+        assert_eq!(fs::metadata(directory).unwrap().permissions().mode() & 0o777, 0o700);
     }
     assert!(!bench.once().contains("other users"));
     assert!(!text(&bench.command(&["check"]).stdout).contains("other users"));
 }
 
-/// Where they are without `--state-dir`: each in a folder of this user.
+/// Where they are without `--state-dir`: each in a directory of this user.
 #[test]
-fn every_folder_that_check_names_is_closed_by_the_next_start() {
+fn every_directory_that_check_names_is_closed_by_the_next_start() {
     let bench = Bench::new();
     let home = bench.home.path();
     let command = |arguments: &[&str]| {
         let mut command = logwarden(home);
         run(command.arg("--config").arg(home.join("config.toml")).args(arguments))
     };
-    let folders = [
+    let directories = [
         "state/logwarden",
         "state/logwarden/log",
         "cache/logwarden",
@@ -141,31 +141,33 @@ fn every_folder_that_check_names_is_closed_by_the_next_start() {
     ];
     let once = || text(&command(&["--no-ui", "--once", "app.log"]).stderr);
     once();
-    for folder in folders.map(|folder| home.join(folder)) {
-        fs::create_dir_all(&folder).unwrap();
-        fs::set_permissions(&folder, Permissions::from_mode(0o755)).unwrap();
+    for directory in directories.map(|directory| home.join(directory)) {
+        fs::create_dir_all(&directory).unwrap();
+        fs::set_permissions(&directory, Permissions::from_mode(0o755)).unwrap();
     }
     let checked = text(&command(&["check"]).stdout);
-    for folder in folders.map(|folder| home.join(folder)) {
-        let wanted =
-            format!("{}: other users can use it (mode 0755); it is closed when", folder.display());
-        assert!(checked.contains(&wanted), "{folder:?}: {checked}");
+    for directory in directories.map(|directory| home.join(directory)) {
+        let wanted = format!(
+            "{}: other users can use it (mode 0755); it is closed when",
+            directory.display()
+        );
+        assert!(checked.contains(&wanted), "{directory:?}: {checked}");
     }
     let said = once();
-    for folder in folders.map(|folder| home.join(folder)) {
-        let mode = fs::metadata(&folder).unwrap().permissions().mode() & 0o777;
-        assert_eq!(mode, 0o700, "{folder:?}: {said}");
+    for directory in directories.map(|directory| home.join(directory)) {
+        let mode = fs::metadata(&directory).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode, 0o700, "{directory:?}: {said}");
         assert!(
-            said.contains(&format!("{} could be used by other users", folder.display())),
+            said.contains(&format!("{} could be used by other users", directory.display())),
             "{said}"
         );
     }
     assert!(!text(&command(&["check"]).stdout).contains("other users"));
 }
 
-/// A folder that is none of ours, as `/tmp`. What `check` says of it is what the engine does.
+/// A directory that is none of ours, as `/tmp`. What `check` says of it is what the engine does.
 #[test]
-fn a_folder_that_was_no_state_before_keeps_its_rights() {
+fn a_directory_that_was_no_state_before_keeps_its_rights() {
     let bench = Bench::new();
     fs::create_dir(&bench.state).unwrap();
     fs::set_permissions(&bench.state, Permissions::from_mode(0o755)).unwrap();
@@ -173,9 +175,9 @@ fn a_folder_that_was_no_state_before_keeps_its_rights() {
     fs::create_dir(&log).unwrap();
     fs::set_permissions(&log, Permissions::from_mode(0o755)).unwrap();
     let checked = text(&bench.command(&["check"]).stdout);
-    for folder in [&bench.state, &log] {
+    for directory in [&bench.state, &log] {
         let wanted =
-            format!("{}: other users can use it (mode 0755); close it with", folder.display());
+            format!("{}: other users can use it (mode 0755); close it with", directory.display());
         assert!(checked.contains(&wanted), "{checked}");
     }
     bench.once();

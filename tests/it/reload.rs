@@ -274,7 +274,8 @@ fn a_stop_during_a_reload_is_obeyed() {
     assert_each_once(&fake.documents(), 1, 100);
 }
 
-/// What is sealed from now on is not told in plain text by a rule that groups by it, on its old incidents or on new ones.
+/// What is sealed from now on is not told in plain text by a rule that groups by it, on its old incidents or on new
+/// ones.
 #[test]
 fn a_field_that_a_reload_seals_is_not_told_by_rules_either() {
     let es = "enabled = false\nurls = [\"http://localhost:1\"]\n[sink.stdout]\n";

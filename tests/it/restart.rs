@@ -15,16 +15,16 @@ const WRITERS: usize = 8;
 /// One log that is written, and rotated by rename now and then.
 struct Writer {
     number: usize,
-    folder: PathBuf,
+    directory: PathBuf,
     file: File,
     written: u64,
     rotations: u32,
 }
 
 impl Writer {
-    fn new(folder: &Path, number: usize) -> Writer {
-        let file = File::create(folder.join(format!("w{number}.log"))).unwrap();
-        Writer { number, folder: folder.to_owned(), file, written: 0, rotations: 0 }
+    fn new(directory: &Path, number: usize) -> Writer {
+        let file = File::create(directory.join(format!("w{number}.log"))).unwrap();
+        Writer { number, directory: directory.to_owned(), file, written: 0, rotations: 0 }
     }
 
     /// Half of the writers write a format whose lines join, half one whose lines never do.
@@ -50,10 +50,10 @@ impl Writer {
 
     fn rotate(&mut self) {
         self.rotations += 1;
-        let name = self.folder.join(format!("w{}.log", self.number));
+        let name = self.directory.join(format!("w{}.log", self.number));
         std::fs::rename(
             &name,
-            self.folder.join(format!("w{}.log.{}", self.number, self.rotations)),
+            self.directory.join(format!("w{}.log.{}", self.number, self.rotations)),
         )
         .unwrap();
         self.file = File::create(&name).unwrap();

@@ -23,8 +23,8 @@ impl Generations for Nothing {
 /// A file of the corpus; without the corpus the test says so and proves nothing.
 fn corpus(name: &str) -> Option<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let beside = ["../shared/corpus", "../../shared/corpus"].map(|folder| root.join(folder));
-    let path = beside.iter().map(|folder| folder.join(name)).find(|path| path.exists());
+    let beside = ["../shared/corpus", "../../shared/corpus"].map(|directory| root.join(directory));
+    let path = beside.iter().map(|directory| directory.join(name)).find(|path| path.exists());
     if path.is_none() {
         eprintln!("NOT TESTED: {name} is not in ../shared/corpus beside the checkout");
     }
@@ -36,16 +36,16 @@ fn query(text: &str) -> Expr {
 }
 
 struct Both {
-    _folder: tempfile::TempDir,
+    _directory: tempfile::TempDir,
     reader: Reader,
     input: Input,
 }
 
 impl Both {
     fn new(path: &Path) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let directory = tempfile::tempdir().unwrap();
         let batch = batch(path, &std::fs::read(path).unwrap(), NOW);
-        let mut archive = Archive::open_writer(folder.path(), NOW).unwrap().0;
+        let mut archive = Archive::open_writer(directory.path(), NOW).unwrap().0;
         let (mut body, mut ends) = (Vec::new(), Vec::new());
         for event in batch.events() {
             logwarden::archive::encode(&shown(&Policy::default(), event), &mut body);
@@ -63,8 +63,8 @@ impl Both {
             seen: NOW,
             day: NOW.day(),
         };
-        let reader = Reader::open(folder.path()).unwrap();
-        Both { _folder: folder, reader, input }
+        let reader = Reader::open(directory.path()).unwrap();
+        Both { _directory: directory, reader, input }
     }
 
     fn check(&self, text: &str, expected: u64) {

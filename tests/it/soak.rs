@@ -19,7 +19,7 @@ use logwarden::follow::{Intake, Log, LogConfig, SourceConfig, Start};
 use logwarden::privacy::Policy;
 use logwarden::sink::archive::ArchiveSink;
 use logwarden::sink::{
-    DeadLetterFolder, FileSink, Filter, Mode, Sink, Worker, WorkerConfig, WorkerHandle,
+    DeadLetterDirectory, FileSink, Filter, Mode, Sink, Worker, WorkerConfig, WorkerHandle,
 };
 use logwarden::state::Store;
 use tempfile::TempDir;
@@ -57,7 +57,7 @@ struct Left {
     /// Bytes of anonymous memory.
     memory: u64,
     /// Bytes of the state, of the first line of the side file (which holds all positions of the output), of the archive
-    /// and of the intake folder.
+    /// and of the intake directory.
     state: u64,
     side: u64,
     archive: u64,
@@ -81,7 +81,7 @@ impl Machine {
             multiline: true,
         };
         let rescue = 1 << 30;
-        let intake = Intake { folder: path("intake"), input: false, looking: false, rescue };
+        let intake = Intake { directory: path("intake"), input: false, looking: false, rescue };
         let config = LogConfig {
             sources: vec![source],
             once: false,
@@ -113,7 +113,7 @@ impl Machine {
     }
 
     fn deliver_to(&mut self, name: &str, sink: Arc<dyn Sink>) {
-        let letters = DeadLetterFolder::new(self.path("letters"), self.clock.clone(), 1 << 30);
+        let letters = DeadLetterDirectory::new(self.path("letters"), self.clock.clone(), 1 << 30);
         let (worker, handle) = Worker::new(WorkerConfig {
             name: name.into(),
             kind: name.into(),
@@ -236,7 +236,7 @@ fn anonymous_memory() -> u64 {
     line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
 }
 
-/// Of a file, or of all files below a folder; what goes away meanwhile is nothing.
+/// Of a file, or of all files below a directory; what goes away meanwhile is nothing.
 fn size_of(path: &Path) -> u64 {
     let Ok(found) = path.symlink_metadata() else { return 0 };
     match found.is_dir() {

@@ -25,9 +25,9 @@ fn piped(home: &Path, state: &Path, arguments: &[&str]) -> Engine {
 
 /// Segments that are there.
 fn segments(state: &Path) -> Vec<std::path::PathBuf> {
-    let folders = fs::read_dir(state.join("intake")).into_iter().flatten();
-    folders
-        .map(|folder| folder.unwrap().path().join("stdin"))
+    let directories = fs::read_dir(state.join("intake")).into_iter().flatten();
+    directories
+        .map(|directory| directory.unwrap().path().join("stdin"))
         .filter(|file| file.exists())
         .collect()
 }
@@ -155,14 +155,14 @@ fn an_intake_that_cannot_be_written_makes_the_writer_wait() {
     let home = tempfile::tempdir().unwrap();
     let state = home.path().join("state");
     fs::create_dir(&state).unwrap();
-    // A file where the folder should be stands for every disk that takes nothing.
+    // A file where the directory should be stands for every disk that takes nothing.
     fs::write(state.join("intake"), "").unwrap();
     let mut engine = piped(home.path(), &state, &["--once"]);
     let mut input = engine.input();
     let writer = std::thread::spawn(move || input.write_all(lines(0..100_000).as_bytes()));
     wait_for("a word about it", PATIENCE, || {
         let said = engine.said();
-        said.contains("cannot write to the intake folder").then(|| {
+        said.contains("cannot write to the intake directory").then(|| {
             assert!(said.contains("its writer waits"), "{said}");
         })
     });

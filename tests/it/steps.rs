@@ -1,5 +1,6 @@
 //! Killed at its durable steps, one after the other: at every fsync, rename, link, removal and truncation that it asks
-//! the kernel for, also while it mends what the kill before has left. `strace` counts the calls of each thread and kills.
+//! the kernel for, also while it mends what the kill before has left. `strace` counts the calls of each thread and
+//! kills.
 
 use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};

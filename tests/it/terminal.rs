@@ -290,7 +290,7 @@ fn an_engine_that_cannot_start_is_told_beside_what_is_shown() {
     let sinks = "[sink.archive]\nkind = \"archive\"\n[sink.out]\nkind = \"file\"\npath = \"out\"\n";
     std::fs::write(&settings, sinks).unwrap();
     std::fs::create_dir(home.path().join("state")).unwrap();
-    std::fs::write(home.path().join("state/archive"), "no folder").unwrap();
+    std::fs::write(home.path().join("state/archive"), "no directory").unwrap();
     let arguments = [Path::new("--config"), &settings, &log];
     let mut screen = Screen::open(home.path(), 24, 120, &arguments);
     screen.wait_until_it_shows("view only, ships nothing");
@@ -370,9 +370,9 @@ fn anonymous_memory(process: u32) -> u64 {
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
-/// Bytes of the files in a folder.
-fn size_of(folder: &Path) -> u64 {
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+/// Bytes of the files in a directory.
+fn size_of(directory: &Path) -> u64 {
+    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
     entries.filter_map(|entry| entry.metadata().ok()).map(|metadata| metadata.len()).sum()
 }
 

@@ -128,7 +128,7 @@ fn s29_what_was_kept_goes_when_it_is_read_however_late() {
     let cursor = |offset| Cursor { generation: row.id, offset };
     bench.store().put_cursor("es", "*", cursor(0));
     fs::remove_file(bench.path("app.log")).unwrap();
-    let kept = bench.folder.path().join("intake");
+    let kept = bench.directory.path().join("intake");
     let files = || fs::read_dir(&kept).map_or(0, Iterator::count);
     bench.until("it is kept", |_| files() == 1);
     for _ in 0..2 {
@@ -151,7 +151,7 @@ fn s29_what_was_kept_goes_when_it_is_read_however_late() {
     });
 }
 
-/// In a name space of its own, in which the kernel watches eight folders for this user and no more.
+/// In a name space of its own, in which the kernel watches eight directories for this user and no more.
 fn with_eight_watches(command: &Command) -> Command {
     let mut wrapped = Command::new("unshare");
     let limit = "echo 8 >/proc/sys/user/max_inotify_watches && exec \"$0\" \"$@\"";
@@ -167,16 +167,16 @@ fn with_eight_watches(command: &Command) -> Command {
     wrapped
 }
 
-/// [S25] Twenty folders and eight watches: complete, and shown as what it is.
+/// [S25] Twenty directories and eight watches: complete, and shown as what it is.
 #[test]
-fn s25_more_folders_than_the_kernel_watches() {
+fn s25_more_directories_than_the_kernel_watches() {
     let scratch = tempfile::tempdir().unwrap();
     let (home, state) = (scratch.path(), scratch.path().join("state"));
     let logs = home.join("logs");
-    let log = |folder: usize| logs.join(folder.to_string()).join("app.log");
-    for folder in 0..20 {
-        fs::create_dir_all(log(folder).parent().unwrap()).unwrap();
-        append(&log(folder), lines("w", folder * 10..folder * 10 + 5));
+    let log = |directory: usize| logs.join(directory.to_string()).join("app.log");
+    for directory in 0..20 {
+        fs::create_dir_all(log(directory).parent().unwrap()).unwrap();
+        append(&log(directory), lines("w", directory * 10..directory * 10 + 5));
     }
     let mut command = program::logwarden(home);
     command.arg("--no-ui").arg("--state-dir").arg(&state).arg(logs.join("*/app.log"));
@@ -192,10 +192,10 @@ fn s25_more_folders_than_the_kernel_watches() {
     let engine = Engine::spawn(home, &mut command);
     let archived = |count| (program::archived(home, &state, "*") == count).then_some(());
     wait_for("what was there", PATIENCE, || archived(100));
-    for folder in 0..20 {
-        append(&log(folder), lines("w", folder * 10 + 5..folder * 10 + 8));
-        fs::rename(log(folder), log(folder).with_extension("1")).unwrap();
-        append(&log(folder), lines("w", folder * 10 + 8..folder * 10 + 10));
+    for directory in 0..20 {
+        append(&log(directory), lines("w", directory * 10 + 5..directory * 10 + 8));
+        fs::rename(log(directory), log(directory).with_extension("1")).unwrap();
+        append(&log(directory), lines("w", directory * 10 + 8..directory * 10 + 10));
     }
     wait_for("what came", PATIENCE, || archived(200));
     assert!(engine.said().contains("by polling only"), "{}", engine.said());
@@ -243,9 +243,9 @@ fn s43_ten_thousand_idle_files_and_ten_hot_ones() {
     let (home, out) = (scratch.path(), scratch.path().join("out"));
     let logs = home.join("logs");
     for file in 0..IDLE {
-        let folder = logs.join((file % 20).to_string());
-        fs::create_dir_all(&folder).unwrap();
-        fs::write(folder.join(format!("{file}.log")), lines("idle", file..file + 1)).unwrap();
+        let directory = logs.join((file % 20).to_string());
+        fs::create_dir_all(&directory).unwrap();
+        fs::write(directory.join(format!("{file}.log")), lines("idle", file..file + 1)).unwrap();
     }
     let config = home.join("config.toml");
     let text = format!(

@@ -1,4 +1,4 @@
-//! A real Elasticsearch or OpenSearch on a free port, in a folder of its own, gone when dropped.
+//! A real Elasticsearch or OpenSearch on a free port, in a directory of its own, gone when dropped.
 
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::process::CommandExt;
@@ -22,7 +22,7 @@ pub const OPENSEARCH: &str = "opensearch-2.19.1";
 pub const OPENSEARCH_3: &str = "opensearch-3.8.0";
 
 pub struct Elasticsearch {
-    /// As its folder is called: `elasticsearch-8.15.0`.
+    /// As its directory is called: `elasticsearch-8.15.0`.
     name: &'static str,
     pub scratch: TempDir,
     http: u16,
@@ -58,7 +58,7 @@ pub fn java(least: u32) -> Option<PathBuf> {
     let on_path = Command::new("sh").args(["-c", "readlink -f \"$(command -v java)\""]).output();
     let on_path = PathBuf::from(String::from_utf8(on_path.unwrap().stdout).unwrap().trim());
     let others = std::fs::read_dir("/usr/lib/jvm").into_iter().flatten();
-    let others = others.map(|folder| folder.unwrap().path().join("bin/java"));
+    let others = others.map(|directory| directory.unwrap().path().join("bin/java"));
     let fits = |java: &PathBuf| {
         let output = Command::new(java).arg("-version").output();
         let text = output.map(|output| String::from_utf8_lossy(&output.stderr).into_owned());
@@ -112,7 +112,7 @@ impl Elasticsearch {
     fn configure(&self) {
         let (root, config) = (self.scratch.path(), self.config());
         run(Command::new("cp").arg("-r").arg(self.home().join("config")).arg(&config));
-        // These name folders in the home, which is shared and not ours to write in.
+        // These name directories in the home, which is shared and not ours to write in.
         let options = std::fs::read_to_string(config.join("jvm.options")).unwrap();
         let outside = |line: &&str| !line.contains("logs/") && !line.contains("HeapDump");
         let options: Vec<&str> = options.lines().filter(outside).collect();
@@ -136,7 +136,7 @@ impl Elasticsearch {
             certificates(&config.join("certs"));
         }
         std::fs::write(config.join("elasticsearch.yml"), settings).unwrap();
-        // Apart from the rest: version 9 lets nothing write to a folder that its configuration lies below.
+        // Apart from the rest: version 9 lets nothing write to a directory that its configuration lies below.
         std::fs::create_dir(root.join("tmp")).unwrap();
         self.own();
         if self.secure {
@@ -144,7 +144,7 @@ impl Elasticsearch {
         }
     }
 
-    /// Everything in the scratch folder belongs to whoever runs the server.
+    /// Everything in the scratch directory belongs to whoever runs the server.
     fn own(&self) {
         if is_root() {
             run(Command::new("chown").args(["-R", "nobody"]).arg(self.scratch.path()));
@@ -345,22 +345,22 @@ fn is_root() -> bool {
 }
 
 /// An authority and a server's certificate for localhost, by openssl.
-pub fn certificates(folder: &Path) {
-    std::fs::create_dir_all(folder).unwrap();
+pub fn certificates(directory: &Path) {
+    std::fs::create_dir_all(directory).unwrap();
     let openssl = |arguments: &str| {
-        run(Command::new("openssl").args(arguments.split(' ')).current_dir(folder));
+        run(Command::new("openssl").args(arguments.split(' ')).current_dir(directory));
     };
     openssl(
         "req -x509 -newkey rsa:2048 -nodes -days 30 -subj /CN=test-ca -keyout ca.key -out ca.crt",
     );
     openssl("req -newkey rsa:2048 -nodes -subj /CN=localhost -keyout server.key -out server.csr");
     let extension = "subjectAltName=DNS:localhost,IP:127.0.0.1\nbasicConstraints=CA:FALSE\n";
-    std::fs::write(folder.join("san"), extension).unwrap();
+    std::fs::write(directory.join("san"), extension).unwrap();
     openssl(
         "x509 -req -days 30 -in server.csr -CA ca.crt -CAkey ca.key -CAcreateserial -extfile san \
          -out server.crt",
     );
     // The server shows its authority too, as one that was set up by itself does.
-    let chain = ["server.crt", "ca.crt"].map(|name| std::fs::read(folder.join(name)).unwrap());
-    std::fs::write(folder.join("server.crt"), chain.concat()).unwrap();
+    let chain = ["server.crt", "ca.crt"].map(|name| std::fs::read(directory.join(name)).unwrap());
+    std::fs::write(directory.join("server.crt"), chain.concat()).unwrap();
 }

@@ -1,5 +1,5 @@
-//! `assets/examples/sre.toml` as it is shipped, but for the server's address and the folder of the logs: months of
-//! a service leave with their ids sealed, into two indexes; years later the keys folder alone opens them all.
+//! `assets/examples/sre.toml` as it is shipped, but for the server's address and the directory of the logs: months of
+//! a service leave with their ids sealed, into two indexes; years later the keys directory alone opens them all.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;

@@ -40,8 +40,8 @@ pub fn an_alias_gets_nothing_and_the_words_say_why(server: &Elasticsearch) {
     assert_eq!(server.count("turns"), 100);
 }
 
-/// The name is not there, the answer to its first bulk is lost, and the data stream that a template made of it rolls over
-/// before the repeat.
+/// The name is not there, the answer to its first bulk is lost, and the data stream that a template made of it rolls
+/// over before the repeat.
 pub fn a_rollover_between_a_lost_answer_and_its_repeat_doubles_nothing(server: &Elasticsearch) {
     let template = r#"{"index_patterns":["rolls-*"],"data_stream":{},"priority":500}"#;
     let made = server.ask(Method::Put, "_index_template/rolls", template);

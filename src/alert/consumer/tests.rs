@@ -25,12 +25,12 @@ fn until(mut each: impl FnMut() -> bool) {
 
 #[test]
 fn only_what_changed_gets_a_turn() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = |number: u64| folder.path().join(format!("{number}.log"));
+    let directory = tempfile::tempdir().unwrap();
+    let path = |number: u64| directory.path().join(format!("{number}.log"));
     (0..20).for_each(|number| append(&path(number), &format!("line of {number}")));
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let config = LogConfig {
-        sources: vec![SourceConfig::of_file("app", folder.path().to_owned())],
+        sources: vec![SourceConfig::of_file("app", directory.path().to_owned())],
         once: false,
         host: "here".into(),
         key: IdKey::from_host_id("test"),

@@ -23,7 +23,7 @@ const LOOK: Duration = Duration::from_secs(1);
 /// What came last is in the log within milliseconds; behind that it cannot be read.
 const LONGEST_LOOK: Duration = Duration::from_secs(10);
 
-/// Pends until standard input has ended and everything that came is in the log, or cannot be read now: a folder that
+/// Pends until standard input has ended and everything that came is in the log, or cannot be read now: a directory that
 /// takes no unpacked copy, a state on a full disk.
 pub(super) async fn input_is_through(log: &Log, changes: &Changes) {
     let mut patience = Patience::default();

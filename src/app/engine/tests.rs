@@ -195,7 +195,7 @@ async fn what_was_asked_of_a_sink_holds_behind_a_reload() {
     settings.ship.start = ShipStart::Manual;
     let (engine, commands, status) = started(&settings, false).await;
     let missing = Arc::new(AtomicBool::new(false));
-    // No folder can be made where a file is.
+    // No directory can be made where a file is.
     std::fs::write(&settings.directories.archive, "").unwrap();
     let is_missing = missing.clone();
     let reread: Reread = Arc::new(move || {
@@ -246,7 +246,7 @@ async fn the_end_waits_so_long_for_a_sink_and_then_names_it() {
     engine.stop().await;
 }
 
-/// Its output is a folder that is not there, so it is never through.
+/// Its output is a directory that is not there, so it is never through.
 #[tokio::test(flavor = "multi_thread")]
 async fn once_fails_where_a_worker_breaks() {
     let home = TempDir::new().unwrap();
@@ -283,8 +283,8 @@ async fn a_stop_of_once_waits_for_no_rules() {
         let home = TempDir::new().unwrap();
         append(home.path(), 0..10);
         // Where it cannot be written, the sink is not through.
-        let folder = if by_itself { "" } else { "missing/" };
-        let output = home.path().join(format!("{folder}out.jsonl"));
+        let directory = if by_itself { "" } else { "missing/" };
+        let output = home.path().join(format!("{directory}out.jsonl"));
         let settings = settings(home.path(), output);
         let (mut engine, commands, status) = started(&settings, true).await;
         engine.alerts.stop().await;

@@ -13,9 +13,9 @@ fn ids(batch: &Batch) -> Vec<String> {
 
 #[test]
 fn erased_events_leave_the_files_and_are_not_read_again() {
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     let (first, second) = (batch(1, 0, 50, NOW), batch(1, 50, 60, NOW));
-    let mut archive = Archive::open_writer(folder.path(), NOW).unwrap().0;
+    let mut archive = Archive::open_writer(directory.path(), NOW).unwrap().0;
     for batch in [&first, &second] {
         let (body, ends) = items(batch);
         archive.add(body.into(), &ends).unwrap();
@@ -23,7 +23,7 @@ fn erased_events_leave_the_files_and_are_not_read_again() {
     }
     drop(archive);
 
-    let mut archive = Archive::open_writer(folder.path(), NOW).unwrap().0;
+    let mut archive = Archive::open_writer(directory.path(), NOW).unwrap().0;
     let positions = archive.positions().clone();
     // Three of the first commit, all of the second, one that is not there, and one under another name.
     let mut gone = [&ids(&first)[..3], &ids(&second)[..]].concat();
@@ -35,27 +35,27 @@ fn erased_events_leave_the_files_and_are_not_read_again() {
     assert_eq!(archive.positions(), &positions);
     drop(archive);
 
-    assert_eq!(number_of_events(folder.path()), 47);
-    let reader = Reader::open(folder.path()).unwrap();
+    assert_eq!(number_of_events(directory.path()), 47);
+    let reader = Reader::open(directory.path()).unwrap();
     assert_eq!(reader.positions().unwrap(), positions);
     for segment in reader.snapshot().unwrap().searcher.segment_readers() {
         assert_eq!(segment.max_doc(), segment.num_docs(), "nothing is only marked as deleted");
     }
-    let mut archive = Archive::open_writer(folder.path(), NOW).unwrap().0;
+    let mut archive = Archive::open_writer(directory.path(), NOW).unwrap().0;
     let (body, ends) = items(&first);
     assert!(archive.add(body.into(), &ends).unwrap().iter().all(|new| !new), "its position stayed");
     add(&mut archive, 1, 60, 61).unwrap();
     commit(&mut archive, 1, 61).unwrap();
-    assert_eq!(number_of_events(folder.path()), 48);
+    assert_eq!(number_of_events(directory.path()), 48);
 }
 
 #[test]
 fn every_name_is_known_whatever_segment_it_stands_in() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut archive = Archive::open_writer(folder.path(), NOW).unwrap().0;
+    let directory = tempfile::tempdir().unwrap();
+    let mut archive = Archive::open_writer(directory.path(), NOW).unwrap().0;
     add(&mut archive, 1, 0, 3).unwrap();
     commit(&mut archive, 1, 3).unwrap();
-    let names = Reader::open(folder.path()).unwrap().snapshot().unwrap().names().unwrap();
+    let names = Reader::open(directory.path()).unwrap().snapshot().unwrap().names().unwrap();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     assert_eq!(names, ["event.id", "host", "host.name", "log.file.path"]);
 }

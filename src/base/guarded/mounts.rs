@@ -158,7 +158,7 @@ fn has_changed(list: &fs::File) -> bool {
 
 /// Where `/` hangs we do too; what the kernel makes up has no server behind it.
 fn may_hang(point: &Path, kind: &str) -> bool {
-    let kernel = ["/proc", "/sys"].iter().any(|folder| point.starts_with(folder));
+    let kernel = ["/proc", "/sys"].iter().any(|directory| point.starts_with(directory));
     point != Path::new("/") && !kernel && !LOCAL.contains(&kind)
 }
 

@@ -11,7 +11,7 @@ pub const FIND_EXAMPLES: &str = "Examples:
   logwarden find --client CLIENTID2 --view        on the screen, where o opens the tokens of one event
   logwarden --keys /mnt/safe/logwarden-keys find --client CLIENTID2 --format json
 
-The id is looked for by its tags in every sealed field, under every key of the keys folder, in the
+The id is looked for by its tags in every sealed field, under every key of the keys directory, in the
 archive, in dead letters and in the indexes of all sinks of kind elasticsearch. Case counts. Code 1:
 nothing was found, or not every place could be asked.";
 

@@ -10,10 +10,10 @@ use crate::privacy::Month;
 pub const EXAMPLES: &str = "Examples:
   logwarden keys list                             which keys there are, and in what state
   logwarden keys check                            is every key in order; code 1 if not
-  logwarden keys backup /mnt/safe/logwarden-keys  a copy that is a keys folder itself
-  logwarden --keys keys keys list                 those of another folder
+  logwarden keys backup /mnt/safe/logwarden-keys  a copy that is a keys directory itself
+  logwarden --keys keys keys list                 those of another directory
 
-Keys lie in --keys DIR, else where `privacy.keys` says, else in the data folder of your user; a month's
+Keys lie in --keys DIR, else where `privacy.keys` says, else in the data directory of your user; a month's
 key is made when something of that month is sealed for the first time. Without its key, what was
 sealed cannot be opened by anybody: keep a backup. docs/PRIVACY.md says what a key protects.";
 
@@ -49,11 +49,11 @@ pub enum Keys {
     /// Whether every key is in order, one line each, with the command that mends it; code 1 if one is not
     #[command(after_help = "Example:\n  logwarden keys check")]
     Check,
-    /// Copy all keys to another folder; nothing that lies there is written over
+    /// Copy all keys to another directory; nothing that lies there is written over
     #[command(after_help = "Example:\n  logwarden keys backup /mnt/safe/logwarden-keys")]
     Backup {
         #[arg(value_name = "DIR")]
-        folder: PathBuf,
+        directory: PathBuf,
     },
     /// Make one more key for a month: it is sealed with from now on, and the old ones still open
     #[command(after_help = "Example:\n  logwarden keys rotate 2026_November")]

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::app::settings::{Directories, Settings, SinkSettings};
-use crate::app::{folders, intake};
+use crate::app::{directories, intake};
 use crate::base::sanitize;
 use crate::cli::arguments::Global;
 use crate::cli::exit::Exit;
@@ -90,22 +90,22 @@ fn directories(directories: &Directories) -> Vec<Finding> {
         subject: format!("{name} {}", path.display()),
         result: writable(path).and_then(|text| closed(path, directories).map(|()| text)),
     };
-    folders::named(directories).into_iter().map(find).collect()
+    directories::named(directories).into_iter().map(find).collect()
 }
 
 /// Only its owner may read what stands there.
 fn closed(path: &Path, directories: &Directories) -> Result<(), String> {
     let Some(mode) = private::loose_mode(path) else { return Ok(()) };
-    let what = match folders::is_closed_at_start(path, directories) {
+    let what = match directories::is_closed_at_start(path, directories) {
         true => "it is closed when the engine starts, or now with",
         false => "close it with",
     };
     Err(format!("other users can use it (mode {mode:04o}); {what}: chmod 700 {}", path.display()))
 }
 
-/// Tries it at the nearest folder that is there.
+/// Tries it at the nearest directory that is there.
 fn writable(path: &Path) -> Result<String, String> {
-    let Some(existing) = path.ancestors().find(|folder| folder.exists()) else {
+    let Some(existing) = path.ancestors().find(|directory| directory.exists()) else {
         let existing = Path::new(".");
         return rustix::fs::access(existing, rustix::fs::Access::WRITE_OK)
             .map(|()| "will be made".to_owned())

@@ -11,12 +11,12 @@ use crate::cli::arguments::{Chosen, DeadLetters, Global};
 use crate::cli::exit::{Exit, say, usage_error};
 use crate::cli::resolve;
 use crate::query::ParseContext;
-use crate::sink::dead_letters::{Choice, DeadLetterFolder, Oddities};
+use crate::sink::dead_letters::{Choice, DeadLetterDirectory, Oddities};
 
 /// The letters that are meant, and where they lie.
 struct Desk {
     settings: Settings,
-    folder: DeadLetterFolder,
+    directory: DeadLetterDirectory,
     choice: Choice,
 }
 
@@ -41,8 +41,8 @@ fn desk(global: &Global, chosen: &Chosen) -> anyhow::Result<Desk> {
         tags: Vec::new(),
     };
     let choice = selection.choice(&context).map_err(|error| usage_error(error.to_string()))?;
-    let folder = letters::folder(&settings, clock);
-    Ok(Desk { settings, folder, choice })
+    let directory = letters::directory(&settings, clock);
+    Ok(Desk { settings, directory, choice })
 }
 
 /// Says where lines are that are no letters; then the command has not done all that was asked.

@@ -1,4 +1,4 @@
-//! `logwarden demo`: generators write live logs into a scratch folder, the screen shows them. Needs no setting and
+//! `logwarden demo`: generators write live logs into a scratch directory, the screen shows them. Needs no setting and
 //! leaves nothing behind.
 
 use std::sync::Arc;

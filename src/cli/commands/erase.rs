@@ -110,8 +110,8 @@ fn from_archive(traces: &Traces, found: u64) -> anyhow::Result<u64> {
 }
 
 fn from_dead_letters(traces: &Traces) -> anyhow::Result<u64> {
-    let (folder, choice) = traces.letters();
-    let removed = dead_letters::remove(&folder, &choice)?.context("they are sorted already")?;
+    let (directory, choice) = traces.letters();
+    let removed = dead_letters::remove(&directory, &choice)?.context("they are sorted already")?;
     Ok(removed.letters)
 }
 
@@ -126,14 +126,16 @@ fn tell_what_stays(traces: &Traces) {
             say(format_args!("not looked into: {place}, what sink {} wrote", sink.name));
         }
     }
-    say("not touched: the logs themselves, copies of them in the intake folder, backups");
+    say("not touched: the logs themselves, copies of them in the intake directory, backups");
 }
 
 /// Archives that were found damaged and kept beside.
 fn set_aside(archive: &Path) -> Vec<PathBuf> {
-    let Some((folder, name)) = archive.parent().zip(archive.file_name()) else { return Vec::new() };
+    let Some((directory, name)) = archive.parent().zip(archive.file_name()) else {
+        return Vec::new();
+    };
     let prefix = format!("{}.damaged-", name.to_string_lossy());
-    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
+    let Ok(entries) = std::fs::read_dir(directory) else { return Vec::new() };
     let is_one = |path: &PathBuf| {
         path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&prefix))
     };

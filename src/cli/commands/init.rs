@@ -43,9 +43,9 @@ fn text(paths: &[PathBuf]) -> anyhow::Result<String> {
 }
 
 fn write_new(target: &Path, text: &str) -> anyhow::Result<()> {
-    if let Some(folder) = target.parent() {
-        std::fs::create_dir_all(folder)
-            .with_context(|| format!("cannot make the folder {}", folder.display()))?;
+    if let Some(directory) = target.parent() {
+        std::fs::create_dir_all(directory)
+            .with_context(|| format!("cannot make the directory {}", directory.display()))?;
     }
     match OpenOptions::new().write(true).create_new(true).open(target) {
         Ok(mut file) => file

@@ -24,28 +24,28 @@ use crate::state;
 
 pub fn run(global: &Global, command: &Keys) -> anyhow::Result<Exit> {
     let settings = resolve::settings(global)?;
-    // The state knows which were used, whatever has become of their folder. Another one may be of another machine:
+    // The state knows which were used, whatever has become of their directory. Another one may be of another machine:
     // there that tells no more than which numbers are free.
     let own = resolve::settings(&Global { keys: None, ..global.clone() })?.keys == settings.keys;
     let used = match own || matches!(command, Keys::Rotate { .. } | Keys::Import { .. }) {
         true => used_keys(&settings),
         false => Vec::new(),
     };
-    let open_with = |makes_folder| {
-        let keyring = Keyring::lazy(&settings.keys, makes_folder);
+    let open_with = |makes_directory| {
+        let keyring = Keyring::lazy(&settings.keys, makes_directory);
         keyring.remember(&used);
         keyring.look().map_err(unusable)?;
         anyhow::Ok(keyring)
     };
     let open = || open_with(false);
-    // Who has made a new key for a month whose key was lost, or brings one back, goes on in this folder.
+    // Who has made a new key for a month whose key was lost, or brings one back, goes on in this directory.
     let made_by_hand = |keyring: &Keyring, key: &MonthKey| {
         if own {
             keyring.list_used()?;
         }
         made(keyring, key)
     };
-    // Nobody has to make the folder: it comes with the first key.
+    // Nobody has to make the directory: it comes with the first key.
     let none_yet = settings.makes_keys && used.is_empty() && !settings.keys.exists();
     if none_yet && matches!(command, Keys::List(_) | Keys::Check) {
         say(no_keys_yet(&settings.keys));
@@ -69,7 +69,7 @@ pub fn run(global: &Global, command: &Keys) -> anyhow::Result<Exit> {
             let keyring = open()?;
             made_by_hand(&keyring, &keyring.import(*month, master)?)
         }
-        Keys::Backup { folder: target } => backup(&open()?, target),
+        Keys::Backup { directory: target } => backup(&open()?, target),
         Keys::Destroy { month, confirm } => destroy(&open()?, *month, confirm.as_deref()),
     }
 }
@@ -79,36 +79,38 @@ fn used_keys(settings: &Settings) -> Vec<UsedKey> {
     UsedKey::parse_all(&state::used_keys(&settings.directories.state))
 }
 
-fn no_keys_yet(folder: &Path) -> String {
+fn no_keys_yet(directory: &Path) -> String {
     format!(
-        "there are no keys yet in {}: the first one is made when something is sealed; those of another folder: \
+        "there are no keys yet in {}: the first one is made when something is sealed; those of another directory: \
          --keys DIR",
-        folder.display()
+        directory.display()
     )
 }
 
-/// The folder of keys that are there; without it nothing can be done.
+/// The directory of keys that are there; without it nothing can be done.
 pub fn open(settings: &Settings) -> anyhow::Result<Keyring> {
     Keyring::open(&settings.keys).map_err(|error| match error {
-        KeyError::NoFolder { folder } if settings.makes_keys && used_keys(settings).is_empty() => {
-            usage_error(no_keys_yet(&folder))
+        KeyError::NoDirectory { directory }
+            if settings.makes_keys && used_keys(settings).is_empty() =>
+        {
+            usage_error(no_keys_yet(&directory))
         }
         error => unusable(error),
     })
 }
 
-/// A wrong folder is a wrong setting, one that is gone is a fault.
+/// A wrong directory is a wrong setting, one that is gone is a fault.
 fn unusable(error: KeyError) -> anyhow::Error {
     match error {
-        KeyError::FolderLost { .. } => anyhow::Error::new(error),
+        KeyError::DirectoryLost { .. } => anyhow::Error::new(error),
         error => usage_error(with_causes(&error)),
     }
 }
 
 fn made(keyring: &Keyring, key: &MonthKey) -> anyhow::Result<Exit> {
     to_stdout(|out| Ok(writeln!(out, "{} {}", key.slot(), key.id())?))?;
-    let folder = keyring.folder().display();
-    say(format_args!("the key lies in {folder}; keep a backup: logwarden keys backup DIR"));
+    let directory = keyring.directory().display();
+    say(format_args!("the key lies in {directory}; keep a backup: logwarden keys backup DIR"));
     Ok(Exit::Done)
 }
 
@@ -156,7 +158,7 @@ fn backup(keyring: &Keyring, target: &Path) -> anyhow::Result<Exit> {
 fn destroy(keyring: &Keyring, month: Month, confirmed: Option<&str>) -> anyhow::Result<Exit> {
     let slots = keyring.destroyable(month)?;
     if slots.is_empty() {
-        say(format_args!("{month} has no key in {}", keyring.folder().display()));
+        say(format_args!("{month} has no key in {}", keyring.directory().display()));
         return Ok(Exit::Failed);
     }
     let names: Vec<String> = slots.iter().map(|slot| format!("{slot}.key")).collect();

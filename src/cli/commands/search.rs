@@ -321,7 +321,7 @@ fn named_files(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// A file is itself, a folder the files in it, a pattern what it matches now.
+/// A file is itself, a directory the files in it, a pattern what it matches now.
 fn expand(path: &Path) -> Vec<PathBuf> {
     let mut found: Vec<PathBuf> = match path.symlink_metadata() {
         Ok(_) if path.is_dir() => std::fs::read_dir(path)

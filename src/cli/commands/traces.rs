@@ -19,7 +19,7 @@ use crate::cli::resolve;
 use crate::privacy::tag;
 use crate::query::{Expr, FieldName, Test};
 use crate::search::{self, Options, Order};
-use crate::sink::dead_letters::{Choice, DeadLetterFolder, Lines, Oddities};
+use crate::sink::dead_letters::{Choice, DeadLetterDirectory, Lines, Oddities};
 use crate::sink::kinds::ByTag;
 
 pub use crate::sink::Tagged;
@@ -149,17 +149,17 @@ impl Traces {
         Ok(leaves)
     }
 
-    pub fn letters(&self) -> (DeadLetterFolder, Choice) {
-        let folder = letters::folder(&self.settings, Arc::new(SystemClock::new()));
-        (folder, Choice::of_tags(self.tags.clone()))
+    pub fn letters(&self) -> (DeadLetterDirectory, Choice) {
+        let directory = letters::directory(&self.settings, Arc::new(SystemClock::new()));
+        (directory, Choice::of_tags(self.tags.clone()))
     }
 
     /// `None`: there are none at all.
     pub fn in_dead_letters(&self, newest: usize) -> anyhow::Result<Option<(Tagged, Oddities)>> {
-        let (folder, choice) = self.letters();
+        let (directory, choice) = self.letters();
         let mut tagged = Tagged::default();
         let (mut odd, mut last) = (Oddities::default(), VecDeque::new());
-        let files = folder.files(&choice).context("cannot read the dead letters")?;
+        let files = directory.files(&choice).context("cannot read the dead letters")?;
         for file in &files {
             let cannot_read = || format!("cannot read {}", file.path.display());
             for line in Lines::open(file).with_context(cannot_read)? {

@@ -1,4 +1,4 @@
-//! What `search` and `find` have found, on the screen: event documents as they left, in a file of a scratch folder.
+//! What `search` and `find` have found, on the screen: event documents as they left, in a file of a scratch directory.
 //! Tokens are opened one event at a time; nothing is shipped.
 
 use std::fs::File;

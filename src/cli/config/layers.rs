@@ -95,6 +95,6 @@ impl Layers {
 
 /// `$XDG_CONFIG_HOME/logwarden/config.toml`, or what stands for it.
 pub fn user_file() -> Option<PathBuf> {
-    let folders = directories::ProjectDirs::from("", "", "logwarden")?;
-    Some(folders.config_dir().join("config.toml"))
+    let directories = directories::ProjectDirs::from("", "", "logwarden")?;
+    Some(directories.config_dir().join("config.toml"))
 }

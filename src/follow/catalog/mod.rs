@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::identity::Place;
-use super::names::folder_of;
+use super::names::directory_of;
 use crate::base::guarded::File;
 use crate::event::{FileId, FileKey, GenerationId};
 use crate::state::GenerationRow;
@@ -28,8 +28,8 @@ pub(in crate::follow) struct Catalog {
     by_real_path: HashMap<PathBuf, FileId>,
     /// Also of files that are not published yet.
     by_generation: HashMap<GenerationId, FileId>,
-    /// Real folders of the files, and how many are in each.
-    folders: BTreeMap<PathBuf, usize>,
+    /// Real directories of the files, and how many are in each.
+    directories: BTreeMap<PathBuf, usize>,
     /// Files with a place.
     looks: BTreeSet<(Duration, FileId)>,
     /// Files that may have begun or ceased to need attention.
@@ -115,16 +115,16 @@ impl Catalog {
         }
         if let Some(before) = std::mem::replace(&mut tracked.real, real.clone()) {
             forget(&mut self.by_real_path, &before, id);
-            let folder = folder_of(&before);
-            if let Some(count) = self.folders.get_mut(folder) {
+            let directory = directory_of(&before);
+            if let Some(count) = self.directories.get_mut(directory) {
                 *count -= 1;
                 if *count == 0 {
-                    self.folders.remove(folder);
+                    self.directories.remove(directory);
                 }
             }
         }
         if let Some(real) = real {
-            *self.folders.entry(folder_of(&real).to_owned()).or_default() += 1;
+            *self.directories.entry(directory_of(&real).to_owned()).or_default() += 1;
             self.by_real_path.insert(real, id);
         }
     }
@@ -204,9 +204,9 @@ impl Catalog {
         self.files.get(id)
     }
 
-    /// Folders in which files really lie, also those to which links lead.
-    pub fn folders(&self) -> impl Iterator<Item = &PathBuf> {
-        self.folders.keys()
+    /// Directories in which files really lie, also those to which links lead.
+    pub fn directories(&self) -> impl Iterator<Item = &PathBuf> {
+        self.directories.keys()
     }
 }
 

@@ -218,7 +218,7 @@ impl Tracked {
         const HOT: Duration = Duration::from_millis(250);
         const TOGETHER: Duration = Duration::from_secs(1);
         let quiet = self.quiet_for(now);
-        // What is written under another name is told of the folder of that one.
+        // What is written under another name is told of the directory of that one.
         let watched = watched.map(|it| if self.links > 1 { Coverage::Some } else { it });
         let pause = match (self.stage, watched) {
             (Stage::Suspect, _) => HOT,

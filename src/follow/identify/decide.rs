@@ -37,7 +37,7 @@ pub(in crate::follow) enum Original {
     Unlinked { over: bool },
     /// Over; read from an unpacked copy of a compressed file, which has a name or not.
     Unpacked { unlinked: bool },
-    /// Over; read from the intake folder.
+    /// Over; read from the intake directory.
     Kept,
     /// Over; its file has a name or not.
     Ended { unlinked: bool },

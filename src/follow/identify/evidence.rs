@@ -17,7 +17,7 @@ use crate::follow::expiry::FORGOTTEN;
 use crate::follow::follower::Follower;
 use crate::follow::identity::{self, bears};
 use crate::follow::links;
-use crate::follow::names::folder_of;
+use crate::follow::names::directory_of;
 use crate::state::GenerationRow;
 
 /// A file that begins as another is its own when it has not grown for this long.
@@ -295,7 +295,7 @@ impl Follower {
         })
     }
 
-    /// Where this file is now: under its old path, or another name in the same folder. An error: could not look.
+    /// Where this file is now: under its old path, or another name in the same directory. An error: could not look.
     pub(in crate::follow) fn find_file(
         &self,
         path: &Path,
@@ -311,10 +311,10 @@ impl Follower {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(error),
         }
-        self.listings.borrow_mut().find(folder_of(path), file)
+        self.listings.borrow_mut().find(directory_of(path), file)
     }
 
-    /// … or in another folder in which the sources look, or into which a link leads.
+    /// … or in another directory in which the sources look, or into which a link leads.
     pub(in crate::follow) fn find_moved(
         &self,
         path: &Path,
@@ -323,11 +323,11 @@ impl Follower {
         if let Some(found) = self.find_file(path, file)? {
             return Ok(Some(found));
         }
-        let folders = self.folders_around(std::iter::once(path));
-        let found = folders.iter().find_map(|folder| {
+        let directories = self.directories_around(std::iter::once(path));
+        let found = directories.iter().find_map(|directory| {
             let mut listings = self.listings.borrow_mut();
-            listings.forget(folder);
-            listings.find(folder, file).ok().flatten()
+            listings.forget(directory);
+            listings.find(directory, file).ok().flatten()
         });
         Ok(found)
     }
@@ -341,7 +341,8 @@ impl Follower {
         let path = tracked.handle.path();
         let gone = self.shared.gone();
         let held = self.catalog.iter().filter_map(|(_, other)| other.row.as_ref());
-        let near = gone.values().chain(held).filter(|row| folder_of(&row.path) == folder_of(&path));
+        let near =
+            gone.values().chain(held).filter(|row| directory_of(&row.path) == directory_of(&path));
         let known = near.map(|row| row.first_seen).min();
         known.is_some_and(|known| tracked.modified.is_some_and(|at| Timestamp::from(at) >= known))
     }

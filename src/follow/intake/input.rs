@@ -53,12 +53,13 @@ impl Input {
         longest: u64,
     ) -> io::Result<Input> {
         let (stop, stopped) = UnixStream::pair()?;
-        let intake = shared.config.intake.as_ref().map(|intake| intake.folder.clone());
-        let Some(folder) = intake else {
-            return Err(io::Error::new(io::ErrorKind::NotFound, "there is no intake folder"));
+        let intake = shared.config.intake.as_ref().map(|intake| intake.directory.clone());
+        let Some(directory) = intake else {
+            return Err(io::Error::new(io::ErrorKind::NotFound, "there is no intake directory"));
         };
         let buffer = Vec::with_capacity(GROUP);
-        let taker = Taker { shared, input, stopped, folder, segment: None, buffer, limit, longest };
+        let taker =
+            Taker { shared, input, stopped, directory, segment: None, buffer, limit, longest };
         let thread = std::thread::Builder::new().name("stdin".into()).spawn(move || taker.run())?;
         Ok(Input { stop, thread: Some(thread) })
     }
@@ -84,7 +85,7 @@ struct Taker {
     shared: Arc<Shared>,
     input: OwnedFd,
     stopped: UnixStream,
-    folder: std::path::PathBuf,
+    directory: std::path::PathBuf,
     segment: Option<Segment>,
     /// Read, and not durable yet.
     buffer: Vec<u8>,
@@ -197,7 +198,7 @@ impl Taker {
                     }
                     continue;
                 }
-                Err(error) => self.say(Level::Error, notices::intake_full(&self.folder, &error)),
+                Err(error) => self.say(Level::Error, notices::intake_full(&self.directory, &error)),
             }
             if self.stopped_within(RETRY) {
                 self.say(Level::Error, notices::input::lost(self.buffer.len() as u64));
@@ -220,7 +221,7 @@ impl Taker {
         }
         let new = self.segment.is_none();
         if new {
-            let segment = Segment::create(&self.folder, self.shared.clock.now())?;
+            let segment = Segment::create(&self.directory, self.shared.clock.now())?;
             self.shared.incoming.begin(segment.place);
             self.segment = Some(segment);
         }

@@ -1,4 +1,4 @@
-//! The intake folder: bytes that would vanish are kept here until every consumer is through.
+//! The intake directory: bytes that would vanish are kept here until every consumer is through.
 //!
 //! Standard input is written into segments, `STAMP/stdin` each ([`input`]), that are followed as any file is.
 //! What is left unread of a deleted file is copied to `rest-GENERATION` ([`rescue`]) and read under the offsets

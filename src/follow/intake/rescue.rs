@@ -2,7 +2,7 @@
 //!
 //! Copied to the offsets it had, one step per turn, durable before the row says so; a kill in between leaves what the
 //! row says, and the bytes beyond that are counted as lost when a consumer reaches them. While this process runs it
-//! reads on from the descriptor. "No name left" is what the descriptor itself says: where a folder cannot be
+//! reads on from the descriptor. "No name left" is what the descriptor itself says: where a directory cannot be
 //! looked at, nothing is deleted.
 
 use std::fs::{self, OpenOptions};
@@ -122,7 +122,7 @@ impl Follower {
             return Ok(Step::Whole);
         }
         let Some(intake) = &self.shared.config.intake else { return Ok(Step::Whole) };
-        private::make_folder(&intake.folder)?;
+        private::make_directory(&intake.directory)?;
         let to = end.min(rest.upto + STEP).min(rest.upto + self.room(intake)?);
         if to <= rest.upto {
             return Ok(Step::Full);
@@ -135,7 +135,7 @@ impl Follower {
         copy_bytes(&file, &copy, from, to)?;
         copy.sync_data()?;
         if !begun {
-            fs::File::open(&intake.folder)?.sync_all()?;
+            fs::File::open(&intake.directory)?.sync_all()?;
         }
         let Some(tracked) = self.catalog.get_mut(id) else { return Ok(Step::Whole) };
         let Some(row) = &mut tracked.row else { return Ok(Step::Whole) };
@@ -151,7 +151,7 @@ impl Follower {
         let gone = self.shared.gone();
         let of_others: u64 =
             gone.values().filter_map(|row| row.rest).map(|rest| rest.upto - rest.from).sum();
-        let disk = rustix::fs::statvfs(&intake.folder)?;
+        let disk = rustix::fs::statvfs(&intake.directory)?;
         let free = (disk.f_bavail * disk.f_frsize)
             .saturating_sub(disk.f_blocks * disk.f_frsize / LEFT_FREE);
         Ok(intake.rescue.saturating_sub(held + of_others).min(free))
@@ -217,7 +217,7 @@ impl Follower {
     pub fn clear_rests(&self) {
         let ours = |intake: &&Intake| intake.rescue > 0;
         let Some(intake) = self.shared.config.intake.as_ref().filter(ours) else { return };
-        let Ok(entries) = fs::read_dir(&intake.folder) else { return };
+        let Ok(entries) = fs::read_dir(&intake.directory) else { return };
         for entry in entries.filter_map(Result::ok) {
             let name = entry.file_name();
             let number = name.to_str().and_then(|name| name.strip_prefix("rest-"));
@@ -330,7 +330,7 @@ impl Follower {
 
 impl Intake {
     fn rest(&self, id: GenerationId) -> PathBuf {
-        self.folder.join(format!("rest-{:016x}", id.0))
+        self.directory.join(format!("rest-{:016x}", id.0))
     }
 }
 

@@ -30,22 +30,22 @@ pub(super) struct Segment {
 }
 
 impl Segment {
-    /// A new one, empty and durable, with its folders.
+    /// A new one, empty and durable, with its directories.
     pub fn create(intake: &Path, now: Timestamp) -> io::Result<Segment> {
-        private::make_folder(intake)?;
-        let folder = new_folder(intake, now)?;
-        Segment::create_in(&folder, intake).inspect_err(|_| {
+        private::make_directory(intake)?;
+        let directory = new_directory(intake, now)?;
+        Segment::create_in(&directory, intake).inspect_err(|_| {
             // It is tried again, in another one.
-            let _ = std::fs::remove_dir_all(&folder);
+            let _ = std::fs::remove_dir_all(&directory);
         })
     }
 
-    fn create_in(folder: &Path, intake: &Path) -> io::Result<Segment> {
-        let path = folder.join(NAME);
+    fn create_in(directory: &Path, intake: &Path) -> io::Result<Segment> {
+        let path = directory.join(NAME);
         let mut options = OpenOptions::new();
         let file = options.read(true).write(true).create_new(true).mode(0o600).open(&path)?;
         file.sync_all()?;
-        File::open(folder)?.sync_all()?;
+        File::open(directory)?.sync_all()?;
         File::open(intake)?.sync_all()?;
         let place = Place::of(&file.metadata()?);
         Ok(Segment { file, path, place, length: 0, line_begins: true })
@@ -92,12 +92,12 @@ impl Segment {
 }
 
 /// Named by the time, so that a listing is in order.
-fn new_folder(intake: &Path, now: Timestamp) -> io::Result<PathBuf> {
+fn new_directory(intake: &Path, now: Timestamp) -> io::Result<PathBuf> {
     let mut stamp = now.0.max(0);
     loop {
-        let folder = intake.join(format!("{stamp:020}"));
-        match DirBuilder::new().mode(0o700).create(&folder) {
-            Ok(()) => return Ok(folder),
+        let directory = intake.join(format!("{stamp:020}"));
+        match DirBuilder::new().mode(0o700).create(&directory) {
+            Ok(()) => return Ok(directory),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => stamp += 1,
             Err(error) => return Err(error),
         }

@@ -210,7 +210,7 @@ fn unread(segment: &Tracked) -> Option<(InputLoss, String)> {
 
 fn remove(segment: &Path) {
     let removed = fs::remove_file(segment).and_then(|()| match segment.parent() {
-        Some(folder) => fs::remove_dir(folder),
+        Some(directory) => fs::remove_dir(directory),
         None => Ok(()),
     });
     if let Err(error) = removed {

@@ -12,14 +12,14 @@ use crate::event::IdKey;
 use crate::follow::LogConfig;
 use crate::follow::shared::Shared;
 
-fn shared(folder: &Path) -> Arc<Shared> {
-    let folder = folder.join("intake");
+fn shared(directory: &Path) -> Arc<Shared> {
+    let directory = directory.join("intake");
     let config = LogConfig {
         sources: Vec::new(),
         once: true,
         host: "host".into(),
         key: IdKey::from_host_id("test"),
-        intake: Some(Intake { folder, input: true, looking: false, rescue: MOST }),
+        intake: Some(Intake { directory, input: true, looking: false, rescue: MOST }),
     };
     Arc::new(Shared::new(config, Arc::new(SystemClock::new())))
 }
@@ -31,8 +31,8 @@ fn taken_in(pieces: &[Vec<u8>], limit: u64, longest: u64) -> Vec<Vec<u8>> {
 
 /// The reader breaks so often meanwhile.
 fn taken_in_with(pieces: &[Vec<u8>], limit: u64, longest: u64, breaks: u32) -> Vec<Vec<u8>> {
-    let folder = tempfile::tempdir().unwrap();
-    let shared = shared(folder.path());
+    let directory = tempfile::tempdir().unwrap();
+    let shared = shared(directory.path());
     (0..breaks).for_each(|_| shared.supervisor.break_part("standard input reader"));
     let (read, write) = std::io::pipe().unwrap();
     let mut input = Input::with(shared.clone(), read.into(), limit, longest).unwrap();
@@ -45,10 +45,10 @@ fn taken_in_with(pieces: &[Vec<u8>], limit: u64, longest: u64, breaks: u32) -> V
         std::thread::yield_now();
     }
     input.stop();
-    let mut folders: Vec<_> =
-        fs::read_dir(folder.path().join("intake")).unwrap().map(|f| f.unwrap().path()).collect();
-    folders.sort();
-    folders.iter().map(|folder| fs::read(folder.join("stdin")).unwrap()).collect()
+    let mut directories: Vec<_> =
+        fs::read_dir(directory.path().join("intake")).unwrap().map(|f| f.unwrap().path()).collect();
+    directories.sort();
+    directories.iter().map(|directory| fs::read(directory.join("stdin")).unwrap()).collect()
 }
 
 #[test]
@@ -96,9 +96,13 @@ fn what_says_its_encoding_in_its_first_bytes_is_one_segment() {
 }
 
 #[test]
-fn a_folder_whose_name_looks_like_a_pattern_is_that_folder() {
-    let intake =
-        |folder: &str| Intake { folder: folder.into(), input: true, looking: false, rescue: 0 };
+fn a_directory_whose_name_looks_like_a_pattern_is_that_directory() {
+    let intake = |directory: &str| Intake {
+        directory: directory.into(),
+        input: true,
+        looking: false,
+        rescue: 0,
+    };
     assert_eq!(intake("/a/[b]*?").pattern(), Path::new("/a/[[]b][*][?]/*/stdin"));
     assert!(intake("/a").is_segment(Path::new("/a/1/stdin")));
     assert!(!intake("/a").is_segment(Path::new("/a/stdin")));

@@ -131,7 +131,7 @@ impl Topic {
 
 fn more(count: usize) -> String {
     format!(
-        "{} more problems of files and folders are not shown; they are shown as others are mended",
+        "{} more problems of files and directories are not shown; they are shown as others are mended",
         bytes::count(count as u64)
     )
 }

@@ -8,7 +8,7 @@ use crate::base::{bytes, sanitize};
 
 pub(in crate::follow) fn rest_kept(path: &Path, kept: u64) -> String {
     format!(
-        "{} was deleted before everybody had read it: {} of it are kept in the intake folder until they \
+        "{} was deleted before everybody had read it: {} of it are kept in the intake directory until they \
          are delivered",
         shown(path),
         bytes::size(kept)
@@ -27,7 +27,7 @@ pub(in crate::follow) fn rest_in_part(path: &Path, kept: u64, beyond: u64) -> St
 
 pub(in crate::follow) fn rest_failed(path: &Path, error: &io::Error) -> String {
     format!(
-        "{} was deleted before everybody had read it, and cannot be copied to the intake folder ({error}); \
+        "{} was deleted before everybody had read it, and cannot be copied to the intake directory ({error}); \
          it is readable only as long as this program runs; it is tried again",
         shown(path)
     )
@@ -35,7 +35,7 @@ pub(in crate::follow) fn rest_failed(path: &Path, error: &io::Error) -> String {
 
 pub(in crate::follow) fn rest_of_nobody(path: &Path, source: &str) -> String {
     format!(
-        "{} was deleted; its unread rest waits in the intake folder, but its source {} is no longer configured; \
+        "{} was deleted; its unread rest waits in the intake directory, but its source {} is no longer configured; \
          configure a source of that name to have it delivered",
         shown(path),
         sanitize::line(source)
@@ -44,7 +44,7 @@ pub(in crate::follow) fn rest_of_nobody(path: &Path, source: &str) -> String {
 
 pub(in crate::follow) fn rest_unreadable(path: &Path, error: &io::Error) -> String {
     format!(
-        "cannot read what is kept of {}, which was deleted ({error}); it waits; mend the intake folder \
+        "cannot read what is kept of {}, which was deleted ({error}); it waits; mend the intake directory \
          and start again",
         shown(path)
     )

@@ -12,8 +12,8 @@ use crate::state::Store;
 
 #[test]
 fn what_was_unpacked_since_the_last_look_is_looked_at_before_it_is_judged() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("a.log.gz");
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a.log.gz");
     fs::write(&path, gzip(&b"line\n".repeat(1000))).unwrap();
     let source = SourceConfig::of_file("app", path.clone());
     let key = IdKey::from_host_id("test");
@@ -48,7 +48,7 @@ const DAY: Duration = Duration::from_secs(86_400);
 
 /// A follower of one compressed file; its time stands still until the test says otherwise.
 struct Scratch {
-    folder: tempfile::TempDir,
+    directory: tempfile::TempDir,
     clock: Arc<ManualClock>,
     store: Store,
     follower: Follower,
@@ -56,18 +56,22 @@ struct Scratch {
 
 impl Scratch {
     fn new() -> Scratch {
-        let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("a.log.gz"), gzip(&b"line\n".repeat(1000))).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join("a.log.gz"), gzip(&b"line\n".repeat(1000))).unwrap();
         let clock = Arc::new(ManualClock::at(Timestamp::from(std::time::SystemTime::now())));
-        let state = folder.path().join("state");
-        crate::state::private::make_folder(&state).unwrap();
+        let state = directory.path().join("state");
+        crate::state::private::make_directory(&state).unwrap();
         let (store, _) = Store::open(&state).unwrap();
-        let follower = Scratch::follower(&folder, &clock, &store);
-        Scratch { folder, clock, store, follower }
+        let follower = Scratch::follower(&directory, &clock, &store);
+        Scratch { directory, clock, store, follower }
     }
 
-    fn follower(folder: &tempfile::TempDir, clock: &Arc<ManualClock>, store: &Store) -> Follower {
-        let source = SourceConfig::of_file("app", folder.path().join("*.log.gz"));
+    fn follower(
+        directory: &tempfile::TempDir,
+        clock: &Arc<ManualClock>,
+        store: &Store,
+    ) -> Follower {
+        let source = SourceConfig::of_file("app", directory.path().join("*.log.gz"));
         let key = IdKey::from_host_id("test");
         let config = LogConfig {
             sources: vec![source],
@@ -85,7 +89,7 @@ impl Scratch {
 
     fn restart(&mut self) {
         self.follower.finish();
-        self.follower = Scratch::follower(&self.folder, &self.clock, &self.store);
+        self.follower = Scratch::follower(&self.directory, &self.clock, &self.store);
     }
 
     fn turn(&mut self) {
@@ -140,7 +144,7 @@ fn a_file_that_was_given_up_and_is_there_keeps_its_row_for_longer_than_a_month()
 fn the_row_of_one_that_was_given_up_and_is_gone_expires() {
     let (mut scratch, generation) = Scratch::passed();
     scratch.days_pass(1);
-    fs::remove_file(scratch.folder.path().join("a.log.gz")).unwrap();
+    fs::remove_file(scratch.directory.path().join("a.log.gz")).unwrap();
     scratch.days_pass(2);
     assert!(scratch.store.generation(generation).unwrap().ended.is_some());
     scratch.days_pass(40);

@@ -11,19 +11,19 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 }
 
 struct Scratch {
-    folder: TempDir,
+    directory: TempDir,
     unpacker: Unpacker,
 }
 
 impl Scratch {
     fn new(most: u64) -> Self {
-        let folder = TempDir::new().unwrap();
-        let unpacker = Unpacker::new(&folder.path().join("copies"), most, Arc::default());
-        Scratch { folder, unpacker }
+        let directory = TempDir::new().unwrap();
+        let unpacker = Unpacker::new(&directory.path().join("copies"), most, Arc::default());
+        Scratch { directory, unpacker }
     }
 
     fn add(&mut self, bytes: &[u8]) -> Arc<Packed> {
-        let path = self.folder.path().join("packed");
+        let path = self.directory.path().join("packed");
         std::fs::write(&path, bytes).unwrap();
         let file = Arc::new(std::fs::File::open(&path).unwrap().into());
         std::fs::remove_file(&path).unwrap();
@@ -47,7 +47,7 @@ fn a_copy_holds_what_was_compressed_and_has_no_name() {
     assert_eq!(packed.progress(), Progress::Complete);
     assert!(Scratch::content(&packed) == bytes);
     assert_eq!(scratch.unpacker.used(), bytes.len() as u64);
-    assert_eq!(std::fs::read_dir(scratch.folder.path().join("copies")).unwrap().count(), 0);
+    assert_eq!(std::fs::read_dir(scratch.directory.path().join("copies")).unwrap().count(), 0);
     drop(packed);
     assert_eq!(scratch.unpacker.used(), 0, "its room is free again");
 }
@@ -74,7 +74,7 @@ fn a_bomb_stops_at_the_room_there_is() {
 #[test]
 fn a_file_that_changed_to_one_that_holds_less_takes_less_room() {
     let mut scratch = Scratch::new(MOST);
-    let path = scratch.folder.path().join("changing");
+    let path = scratch.directory.path().join("changing");
     std::fs::write(&path, gzip(&vec![1; 3 << 20])).unwrap();
     let file = Arc::new(std::fs::File::open(&path).unwrap().into());
     let packed = scratch.unpacker.add(FileId(1), file, Compression::Gzip).unwrap();

@@ -13,15 +13,19 @@ use crate::follow::file::{FileFacts, FileHandle};
 /// 2024-01-01T00:00:00Z, long before the files of these tests are written.
 const START: i64 = 1_704_067_200;
 
-struct Folder {
+struct Directory {
     directory: tempfile::TempDir,
     handles: Vec<Arc<FileHandle>>,
     paths: Vec<PathBuf>,
 }
 
-impl Folder {
+impl Directory {
     fn new() -> Self {
-        Folder { directory: tempfile::tempdir().unwrap(), handles: Vec::new(), paths: Vec::new() }
+        Directory {
+            directory: tempfile::tempdir().unwrap(),
+            handles: Vec::new(),
+            paths: Vec::new(),
+        }
     }
 
     fn add(&mut self, bytes: &[u8]) -> usize {
@@ -116,10 +120,10 @@ fn numbered(count: usize) -> String {
 
 #[test]
 fn both_directions_see_every_record_once_in_file_order() {
-    let mut folder = Folder::new();
-    folder.add(numbered(10_000).as_bytes());
+    let mut directory = Directory::new();
+    directory.add(numbered(10_000).as_bytes());
     let expected: Vec<String> = numbered(10_000).lines().map(str::to_owned).collect();
-    let mut timeline = folder.timeline();
+    let mut timeline = directory.timeline();
     let mut seen = back(&mut timeline, &Scope::all());
     seen.extend(open(&mut timeline));
     assert_eq!(seen, expected);
@@ -127,7 +131,7 @@ fn both_directions_see_every_record_once_in_file_order() {
     seen.extend(open(&mut timeline));
     assert_eq!(seen, expected);
     // From the other end first, where nothing is known yet.
-    let mut timeline = folder.timeline();
+    let mut timeline = directory.timeline();
     let mut seen = forward(&mut timeline, &Scope::all());
     seen.extend(open(&mut timeline));
     assert_eq!(seen, expected);
@@ -135,9 +139,9 @@ fn both_directions_see_every_record_once_in_file_order() {
 
 #[test]
 fn the_first_screen_reads_one_piece() {
-    let mut folder = Folder::new();
-    folder.add(numbered(50_000).as_bytes());
-    let mut timeline = folder.timeline();
+    let mut directory = Directory::new();
+    directory.add(numbered(50_000).as_bytes());
+    let mut timeline = directory.timeline();
     let mut at = timeline.end().to_vec();
     let mut budget = Budget::bytes(u64::MAX);
     for _ in 0..60 {
@@ -151,7 +155,7 @@ fn the_first_screen_reads_one_piece() {
 
 #[test]
 fn files_are_merged_by_time() {
-    let mut folder = Folder::new();
+    let mut directory = Directory::new();
     let mut expected = Vec::new();
     let mut texts = vec![String::new(); 3];
     for second in 0..9_000 {
@@ -160,9 +164,9 @@ fn files_are_merged_by_time() {
         texts[(second % 7 % 3) as usize].push_str(&written);
     }
     for text in &texts {
-        folder.add(text.as_bytes());
+        directory.add(text.as_bytes());
     }
-    let mut timeline = folder.timeline();
+    let mut timeline = directory.timeline();
     let mut last = open(&mut timeline);
     last.sort();
     let closed = &expected[..];
@@ -174,13 +178,13 @@ fn files_are_merged_by_time() {
 
 #[test]
 fn a_line_dated_in_the_future_does_not_own_the_end() {
-    let mut folder = Folder::new();
+    let mut directory = Directory::new();
     let far = "2066-01-01 00:00:00 [INFO] from the future\n";
-    folder.add(format!("{}{far}{}", line(0, "INFO", "a"), line(2, "INFO", "c")).as_bytes());
-    folder.add(format!("{}{}", line(1, "INFO", "b"), line(3, "INFO", "d")).as_bytes());
-    folder.append(0, line(9, "INFO", "open").as_bytes());
-    folder.append(1, line(9, "INFO", "open").as_bytes());
-    let mut timeline = folder.timeline();
+    directory.add(format!("{}{far}{}", line(0, "INFO", "a"), line(2, "INFO", "c")).as_bytes());
+    directory.add(format!("{}{}", line(1, "INFO", "b"), line(3, "INFO", "d")).as_bytes());
+    directory.append(0, line(9, "INFO", "open").as_bytes());
+    directory.append(1, line(9, "INFO", "open").as_bytes());
+    let mut timeline = directory.timeline();
     let seen = back(&mut timeline, &Scope::all());
     let letters: Vec<&str> = seen.iter().map(|text| text.rsplit(' ').next().unwrap()).collect();
     assert_eq!(letters, ["a", "future", "b", "c", "d"]);
@@ -188,12 +192,12 @@ fn a_line_dated_in_the_future_does_not_own_the_end() {
 
 #[test]
 fn records_of_many_lines_are_whole_in_both_directions() {
-    let mut folder = Folder::new();
+    let mut directory = Directory::new();
     let trace = "  at one\n".repeat(40);
     let written: String =
         (0..3_000).map(|second| line(second, "ERROR", "failed") + &trace).collect();
-    folder.add(written.as_bytes());
-    let mut timeline = folder.timeline();
+    directory.add(written.as_bytes());
+    let mut timeline = directory.timeline();
     let seen = back(&mut timeline, &Scope::all());
     assert_eq!(seen.len(), 2_999);
     assert!(seen.iter().all(|text| text.lines().count() == 41));
@@ -202,28 +206,28 @@ fn records_of_many_lines_are_whole_in_both_directions() {
 
 #[test]
 fn what_is_appended_is_found_and_the_open_record_is_replaced() {
-    let mut folder = Folder::new();
-    let file = folder.add(numbered(2_000).as_bytes());
-    let mut timeline = folder.timeline();
+    let mut directory = Directory::new();
+    let file = directory.add(numbered(2_000).as_bytes());
+    let mut timeline = directory.timeline();
     let before = back(&mut timeline, &Scope::all()).len();
     assert_eq!((before, open(&mut timeline).len()), (1_999, 1));
-    folder.append(file, b"2024-06-01 00:00:00 [INFO] beg");
-    assert!(timeline.refresh(&folder.handles, Timestamp::from_seconds(START)));
+    directory.append(file, b"2024-06-01 00:00:00 [INFO] beg");
+    assert!(timeline.refresh(&directory.handles, Timestamp::from_seconds(START)));
     assert_eq!(open(&mut timeline).last().unwrap(), "2024-06-01 00:00:00 [INFO] beg");
-    folder.append(file, b"un\n2024-06-01 00:00:01 [INFO] next\n");
-    timeline.refresh(&folder.handles, Timestamp::from_seconds(START));
+    directory.append(file, b"un\n2024-06-01 00:00:01 [INFO] next\n");
+    timeline.refresh(&directory.handles, Timestamp::from_seconds(START));
     let seen = back(&mut timeline, &Scope::all());
     assert_eq!(seen.len(), before + 2);
     assert_eq!(seen.last().unwrap(), "2024-06-01 00:00:00 [INFO] begun");
     assert_eq!(open(&mut timeline), ["2024-06-01 00:00:01 [INFO] next"]);
-    assert!(!timeline.refresh(&folder.handles, Timestamp::from_seconds(START)));
+    assert!(!timeline.refresh(&directory.handles, Timestamp::from_seconds(START)));
 }
 
 #[test]
 fn a_place_is_found_by_time_without_reading_the_file() {
-    let mut folder = Folder::new();
-    folder.add(numbered(200_000).as_bytes());
-    let mut timeline = folder.timeline();
+    let mut directory = Directory::new();
+    directory.add(numbered(200_000).as_bytes());
+    let mut timeline = directory.timeline();
     for second in [0, 1, 77_777, 123_456, 199_998] {
         let key = (START + second) * 1_000_000_000;
         let at = timeline.place(key, |_| None, &mut Budget::bytes(u64::MAX));
@@ -238,21 +242,21 @@ fn a_place_is_found_by_time_without_reading_the_file() {
 
 #[test]
 fn the_tally_counts_every_record_and_lets_blocks_be_passed_over() {
-    let mut folder = Folder::new();
+    let mut directory = Directory::new();
     let mut written = String::new();
     for second in 0..120_000 {
         let level = if second == 60_000 { "ERROR" } else { "INFO" };
         written.push_str(&line(second, level, "a line of a large file"));
     }
-    let file = folder.add(written.as_bytes());
-    let mut timeline = folder.timeline();
+    let file = directory.add(written.as_bytes());
+    let mut timeline = directory.timeline();
     while timeline.count_more(&mut Budget::bytes(PIECE)) {}
     let totals = *timeline.files[0].tally.totals();
     assert_eq!(totals[Level::Info as usize], 119_998);
     assert_eq!(totals[Level::Error as usize], 1);
-    folder.append(file, line(120_000, "FATAL", "appended").as_bytes());
-    folder.append(file, line(120_001, "INFO", "appended").as_bytes());
-    timeline.refresh(&folder.handles, Timestamp::from_seconds(START));
+    directory.append(file, line(120_000, "FATAL", "appended").as_bytes());
+    directory.append(file, line(120_001, "INFO", "appended").as_bytes());
+    timeline.refresh(&directory.handles, Timestamp::from_seconds(START));
     while timeline.count_more(&mut Budget::bytes(PIECE)) {}
     let totals = *timeline.files[0].tally.totals();
     assert_eq!(totals[Level::Info as usize], 119_999);
@@ -268,13 +272,13 @@ fn the_tally_counts_every_record_and_lets_blocks_be_passed_over() {
 
 #[test]
 fn a_line_without_end_and_bytes_that_are_no_text_are_shown() {
-    let mut folder = Folder::new();
-    folder.add(&vec![b'x'; 9_000_000]);
-    folder.add(b"");
+    let mut directory = Directory::new();
+    directory.add(&vec![b'x'; 9_000_000]);
+    directory.add(b"");
     let noise: Vec<u8> =
         (0..300_000u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
-    folder.add(&noise);
-    let mut timeline = folder.timeline();
+    directory.add(&noise);
+    let mut timeline = directory.timeline();
     while timeline.count_more(&mut Budget::bytes(1 << 20)) {}
     let backwards = back(&mut timeline, &Scope::all()).len();
     assert_eq!(forward(&mut timeline, &Scope::all()).len(), backwards);
@@ -283,9 +287,9 @@ fn a_line_without_end_and_bytes_that_are_no_text_are_shown() {
 
 #[test]
 fn memory_stays_bounded_while_a_large_file_is_walked() {
-    let mut folder = Folder::new();
-    folder.add(numbered(700_000).as_bytes());
-    let mut timeline = folder.timeline();
+    let mut directory = Directory::new();
+    directory.add(numbered(700_000).as_bytes());
+    let mut timeline = directory.timeline();
     let seen = forward(&mut timeline, &Scope::all()).len();
     assert_eq!(seen, 699_999);
     assert!(timeline.files[0].weight() <= 17 * 1024 * 1024, "{}", timeline.files[0].weight());
@@ -293,13 +297,13 @@ fn memory_stays_bounded_while_a_large_file_is_walked() {
 
 #[test]
 fn a_hidden_file_is_not_read() {
-    let mut folder = Folder::new();
-    folder.add(numbered(10).as_bytes());
-    folder.add(numbered(20).as_bytes());
-    let mut timeline = folder.timeline();
+    let mut directory = Directory::new();
+    directory.add(numbered(10).as_bytes());
+    directory.add(numbered(20).as_bytes());
+    let mut timeline = directory.timeline();
     let scope = Scope { levels: u8::MAX, hidden: vec![false, true] };
     assert_eq!(back(&mut timeline, &scope).len(), 9);
-    assert!(Path::new(&folder.paths[1]).exists());
+    assert!(Path::new(&directory.paths[1]).exists());
 }
 
 /// S21.
@@ -310,15 +314,15 @@ fn utf16_is_shown_in_both_directions() {
         let text = format!("{mark}{}\r\n", expected.join("\r\n"));
         let bytes = |unit: u16| if big { unit.to_be_bytes() } else { unit.to_le_bytes() };
         let bytes: Vec<u8> = text.encode_utf16().flat_map(bytes).collect();
-        let mut folder = Folder::new();
-        folder.add(&bytes);
+        let mut directory = Directory::new();
+        directory.add(&bytes);
         for read in [back, forward] {
-            let mut timeline = folder.timeline();
+            let mut timeline = directory.timeline();
             let mut seen = read(&mut timeline, &Scope::all());
             seen.extend(open(&mut timeline));
             assert!(seen == expected, "{big} {mark:?}: {:?}", seen.first());
         }
-        let mut timeline = folder.timeline();
+        let mut timeline = directory.timeline();
         let mut budget = Budget::bytes(u64::MAX);
         let key = Timestamp::from_seconds(START + 4_321).0;
         let at = timeline.files[0].locate(key, &mut budget);

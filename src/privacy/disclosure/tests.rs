@@ -131,7 +131,7 @@ fn nothing_is_opened_where_it_cannot_be_written_down() {
     assert!(matches!(case.open(&token), Err(AuditError::Open { .. })));
     std::fs::remove_dir_all(case.audit().parent().unwrap()).unwrap();
     std::fs::write(case.audit().parent().unwrap(), "").unwrap();
-    assert!(matches!(case.open(&token), Err(AuditError::Folder { .. })));
+    assert!(matches!(case.open(&token), Err(AuditError::Directory { .. })));
 }
 
 #[test]

@@ -1,10 +1,10 @@
-//! A copy of the folder that is a keys folder itself: keys, tombstones and the list of used ones.
+//! A copy of the directory that is a keys directory itself: keys, tombstones and the list of used ones.
 
 use std::io;
 use std::path::Path;
 
+use super::directory::Directory;
 use super::file::LONGEST;
-use super::folder::Folder;
 use super::slot::Kept;
 use super::used;
 use super::{KeyError, Keyring, Slot};
@@ -23,7 +23,7 @@ impl Keyring {
     /// Every key has to be in order: a backup of a damaged one would be none. Nothing in the target is written
     /// over but its list of used keys.
     pub fn backup(&self, target: &Path) -> Result<Backup, KeyError> {
-        let (from, to) = (self.open_folder(None)?, Folder::open_or_create(target)?);
+        let (from, to) = (self.open_directory(None)?, Directory::open_or_create(target)?);
         let mut backup = Backup::default();
         for (slot, kept) in from.slots()? {
             let name = slot.file_name(kept);
@@ -44,7 +44,7 @@ impl Keyring {
 }
 
 /// `false`: it was there.
-fn copy(to: &Folder, name: &str, text: &[u8]) -> Result<bool, KeyError> {
+fn copy(to: &Directory, name: &str, text: &[u8]) -> Result<bool, KeyError> {
     let failed = |source| KeyError::Write { path: to.path_of(name), source };
     let there = match to.write_new(name, text) {
         Ok(()) => return Ok(true),

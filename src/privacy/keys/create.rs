@@ -8,7 +8,7 @@ use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, flock, linkat, openat};
 use rustix::io::Errno;
 use zeroize::Zeroizing;
 
-use super::folder::{ASIDE, Folder};
+use super::directory::{ASIDE, Directory};
 use super::slot::Kept;
 use super::{KeyError, MonthKey, Slot};
 use crate::base::Timestamp;
@@ -21,7 +21,7 @@ pub(super) enum Step {
     Sync,
     Link,
     Unlink,
-    SyncFolder,
+    SyncDirectory,
 }
 
 /// How often somebody else may take our file for one that a dead process left.
@@ -35,23 +35,23 @@ pub(super) fn random(slot: Slot, now: Timestamp) -> Result<MonthKey, KeyError> {
 }
 
 /// Publishes the key, durably. [`KeyError::Exists`]: its slot has one, and that one is durable.
-pub(super) fn publish(folder: &Folder, key: &MonthKey) -> Result<(), KeyError> {
-    publish_with(folder, key, &mut |_| Ok(()))
+pub(super) fn publish(directory: &Directory, key: &MonthKey) -> Result<(), KeyError> {
+    publish_with(directory, key, &mut |_| Ok(()))
 }
 
 pub(super) fn publish_with(
-    folder: &Folder,
+    directory: &Directory,
     key: &MonthKey,
     before: &mut dyn FnMut(Step) -> io::Result<()>,
 ) -> Result<(), KeyError> {
-    let failed = |source| KeyError::Create { folder: folder.path().to_owned(), source };
-    sweep(folder).map_err(failed)?;
+    let failed = |source| KeyError::Create { directory: directory.path().to_owned(), source };
+    sweep(directory).map_err(failed)?;
     for _ in 0..ATTEMPTS {
-        match attempt(folder, key, &aside_name()?, before).map_err(failed)? {
+        match attempt(directory, key, &aside_name()?, before).map_err(failed)? {
             Outcome::Published => return Ok(()),
             Outcome::Swept => {}
             Outcome::SomebodyWasFirst => {
-                let path = folder.path_of(&key.slot().file_name(Kept::Key));
+                let path = directory.path_of(&key.slot().file_name(Kept::Key));
                 return Err(KeyError::Exists { slot: key.slot(), path });
             }
         }
@@ -67,30 +67,30 @@ enum Outcome {
 }
 
 fn attempt(
-    folder: &Folder,
+    directory: &Directory,
     key: &MonthKey,
     aside: &str,
     before: &mut dyn FnMut(Step) -> io::Result<()>,
 ) -> io::Result<Outcome> {
     before(Step::Open)?;
-    let mut file = folder.create(aside, OFlags::WRONLY)?;
+    let mut file = directory.create(aside, OFlags::WRONLY)?;
     let linked = write(&mut file, key, before).and_then(|ours| match ours {
-        true => link(folder, key.slot(), aside, before),
+        true => link(directory, key.slot(), aside, before),
         false => Ok(Outcome::Swept),
     });
     let outcome = match linked {
         Ok(outcome) => outcome,
         Err(error) => {
             // Best effort: what stays is swept away by the next creation.
-            let _ = folder.remove(aside);
+            let _ = directory.remove(aside);
             return Err(error);
         }
     };
     before(Step::Unlink)?;
-    folder.remove(aside)?;
-    before(Step::SyncFolder)?;
+    directory.remove(aside)?;
+    before(Step::SyncDirectory)?;
     // Also where somebody else was first, who may not have come to this yet.
-    folder.sync()?;
+    directory.sync()?;
     Ok(outcome)
 }
 
@@ -114,14 +114,14 @@ fn write(
 }
 
 fn link(
-    folder: &Folder,
+    directory: &Directory,
     slot: Slot,
     aside: &str,
     before: &mut dyn FnMut(Step) -> io::Result<()>,
 ) -> io::Result<Outcome> {
     before(Step::Link)?;
     let name = slot.file_name(Kept::Key);
-    let directory = folder.directory();
+    let directory = directory.directory();
     match linkat(directory, aside, directory, name, AtFlags::empty()) {
         Ok(()) => Ok(Outcome::Published),
         Err(Errno::EXIST) => Ok(Outcome::SomebodyWasFirst),
@@ -136,15 +136,15 @@ fn aside_name() -> Result<String, KeyError> {
 }
 
 /// What killed processes left: nobody holds its lock, and it is under no final name.
-fn sweep(folder: &Folder) -> io::Result<()> {
-    let names = folder.names().unwrap_or_default();
+fn sweep(directory: &Directory) -> io::Result<()> {
+    let names = directory.names().unwrap_or_default();
     for name in names.iter().filter(|name| name.starts_with(ASIDE)) {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let Ok(file) = openat(folder.directory(), name.as_str(), flags, Mode::empty()) else {
+        let Ok(file) = openat(directory.directory(), name.as_str(), flags, Mode::empty()) else {
             continue;
         };
         if flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok() {
-            folder.remove(name.as_str())?;
+            directory.remove(name.as_str())?;
         }
     }
     Ok(())

@@ -8,7 +8,7 @@ use std::os::unix::fs::PermissionsExt;
 use rustix::fs::{Mode, OFlags, openat};
 use rustix::io::Errno;
 
-use super::folder::Folder;
+use super::directory::Directory;
 use super::slot::Kept;
 use super::{KeyError, KeyId, Slot};
 use crate::base::{Timestamp, rfc3339};
@@ -28,8 +28,8 @@ const LONGEST: u64 = 256;
 
 impl Tombstone {
     /// One that cannot be read is one all the same.
-    pub(super) fn read(folder: &Folder, slot: Slot) -> Result<Tombstone, KeyError> {
-        let text = folder.read(&slot.file_name(Kept::Tombstone), LONGEST)?;
+    pub(super) fn read(directory: &Directory, slot: Slot) -> Result<Tombstone, KeyError> {
+        let text = directory.read(&slot.file_name(Kept::Tombstone), LONGEST)?;
         let text = String::from_utf8_lossy(&text);
         let words: Vec<&str> = text.trim_end().split(' ').collect();
         let (id, day) = match words[..] {
@@ -42,29 +42,29 @@ impl Tombstone {
 
 /// Durable when this returns; may be repeated where it was broken off. `false`: what stood there was not overwritten.
 pub(super) fn destroy(
-    folder: &Folder,
+    directory: &Directory,
     slot: Slot,
     id: Option<KeyId>,
     now: Timestamp,
 ) -> Result<bool, KeyError> {
     let (key, tombstone) = (slot.file_name(Kept::Key), slot.file_name(Kept::Tombstone));
-    let failed = |name: &str, source| KeyError::Write { path: folder.path_of(name), source };
+    let failed = |name: &str, source| KeyError::Write { path: directory.path_of(name), source };
     let id = id.map_or_else(|| "-".to_owned(), |id| id.to_string());
     let line = format!("{PREFIX} {key} {id} {}\n", rfc3339::text(now, 0));
-    match folder.write_new(&tombstone, line.as_bytes()) {
+    match directory.write_new(&tombstone, line.as_bytes()) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
         done => done.map_err(|source| failed(&tombstone, source))?,
     }
-    let overwritten = overwrite(folder, &key).map_err(|source| failed(&key, source))?;
-    folder.remove(key.as_str()).map_err(|error| failed(&key, error.into()))?;
-    folder.sync().map_err(|source| failed(&key, source))?;
+    let overwritten = overwrite(directory, &key).map_err(|source| failed(&key, source))?;
+    directory.remove(key.as_str()).map_err(|error| failed(&key, error.into()))?;
+    directory.sync().map_err(|source| failed(&key, source))?;
     Ok(overwritten)
 }
 
 /// Nothing but a plain file is written to, whatever stands there. `false`: it could not be.
-fn overwrite(folder: &Folder, name: &str) -> io::Result<bool> {
+fn overwrite(directory: &Directory, name: &str) -> io::Result<bool> {
     let flags = OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let open = |flags| openat(folder.directory(), name, flags, Mode::empty()).map(File::from);
+    let open = |flags| openat(directory.directory(), name, flags, Mode::empty()).map(File::from);
     // Of mode 0400, which is as right as 0600.
     let made_writable = || -> io::Result<File> {
         let readable = open(flags.difference(OFlags::WRONLY) | OFlags::RDONLY)?;

@@ -12,48 +12,48 @@ use super::{KeyId, Month, Slot, UsedKey};
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
     #[error(
-        "there is no keys folder {0}; make one with: mkdir -m 700 {0}, or name another with --keys DIR",
-        quoted(folder)
+        "there is no keys directory {0}; make one with: mkdir -m 700 {0}, or name another with --keys DIR",
+        quoted(directory)
     )]
-    NoFolder { folder: PathBuf },
+    NoDirectory { directory: PathBuf },
     #[error(
-        "the keys folder {0} is a symbolic link, and none is followed; name the folder itself: --keys \
+        "the keys directory {0} is a symbolic link, and none is followed; name the directory itself: --keys \
          \"$(realpath {0})\"",
-        quoted(folder)
+        quoted(directory)
     )]
-    FolderIsLink { folder: PathBuf },
+    DirectoryIsLink { directory: PathBuf },
     #[error(
-        "the keys folder {0} is not there, and the key {1} of {2} in it was used and is missing; mount it, or put \
+        "the keys directory {0} is not there, and the key {1} of {2} in it was used and is missing; mount it, or put \
          it back from a backup: cp -a BACKUP {0}, or, if it is lost for good, go on in a new one: mkdir -p -m 700 \
          {0} && logwarden keys rotate {3} --keys {0}",
-        quoted(folder), used.id, used.slot, used.slot.month
+        quoted(directory), used.id, used.slot, used.slot.month
     )]
-    FolderLost { folder: PathBuf, used: UsedKey },
+    DirectoryLost { directory: PathBuf, used: UsedKey },
     #[error(
-        "the keys folder {0} is not the one that was used: it does not know the key {1} of {2}, so it is empty (is \
+        "the keys directory {0} is not the one that was used: it does not know the key {1} of {2}, so it is empty (is \
          it mounted?), an old copy or another one, and no key is made in it or taken into use; mount the right \
          one, or put back what is missing: cp -p BACKUP/{3} {0}, or, if that is lost for good, go on with a new \
          one: logwarden keys rotate {4} --keys {0}",
-        quoted(folder), used.id, used.slot, used.slot.file_name(Kept::Key), used.slot.month
+        quoted(directory), used.id, used.slot, used.slot.file_name(Kept::Key), used.slot.month
     )]
-    OtherFolder { folder: PathBuf, used: UsedKey },
-    #[error("cannot open the keys folder {}", quoted(folder))]
-    Folder {
-        folder: PathBuf,
+    OtherDirectory { directory: PathBuf, used: UsedKey },
+    #[error("cannot open the keys directory {}", quoted(directory))]
+    Directory {
+        directory: PathBuf,
         #[source]
         source: io::Error,
     },
     #[error(
-        "others can write to the keys folder {0}; close it with: chmod 700 {0}",
-        quoted(folder)
+        "others can write to the keys directory {0}; close it with: chmod 700 {0}",
+        quoted(directory)
     )]
-    FolderIsOpen { folder: PathBuf },
+    DirectoryIsOpen { directory: PathBuf },
     #[error(
-        "the keys folder {0} belongs to user {owner}, not to user {user} who runs this; run it as that \
+        "the keys directory {0} belongs to user {owner}, not to user {user} who runs this; run it as that \
          user, or: chown {user} {0}",
-        quoted(folder)
+        quoted(directory)
     )]
-    ForeignFolder { folder: PathBuf, owner: u32, user: u32 },
+    ForeignDirectory { directory: PathBuf, owner: u32, user: u32 },
     #[error(
         "{0} is a symbolic link, and none is followed; put the key file itself there: cp -p \
          --remove-destination \"$(realpath {0})\" {0}",
@@ -73,7 +73,7 @@ pub enum KeyError {
     #[error(
         "{0} has {links} names, and one is allowed; see them, and remove the others: find {1} -samefile {0}",
         quoted(path),
-        folder_of(path)
+        directory_of(path)
     )]
     ManyNames { path: PathBuf, links: u64 },
     #[error("{0} is damaged: {problem}; {1}", quoted(path), restore(path))]
@@ -98,52 +98,52 @@ pub enum KeyError {
     #[error(
         "the key {id} of {slot} was used and is missing: {0} is not there; {1}, or, if it is lost for good, \
          go on with a new one: logwarden keys rotate {2} --keys {3}",
-        quoted(path), restore(path), slot.month, folder_of(path)
+        quoted(path), restore(path), slot.month, directory_of(path)
     )]
     Missing { slot: Slot, id: KeyId, path: PathBuf },
     #[error(
         "{0} is not the key that was used last: it has the id {found}, and {used} was used; {1}, or, if that is lost for \
          good, go on with a new one: logwarden keys rotate {2} --keys {3}",
-        quoted(path), restore(path), slot.month, folder_of(path)
+        quoted(path), restore(path), slot.month, directory_of(path)
     )]
     Replaced { slot: Slot, path: PathBuf, used: KeyId, found: KeyId },
     #[error("the key of {slot} was destroyed on {day}: what it sealed cannot be opened again")]
     Destroyed { slot: Slot, day: String },
     #[error(
         "the newest key of {slot} was destroyed on {day}; to seal with a new one: logwarden keys rotate {} --keys {}",
-        slot.month, quoted(folder)
+        slot.month, quoted(directory)
     )]
-    NoneSinceDestroyed { slot: Slot, day: String, folder: PathBuf },
+    NoneSinceDestroyed { slot: Slot, day: String, directory: PathBuf },
     #[error(
         "there is no key of {month} in {0}, and only a delivery makes one by itself; make it with: logwarden keys \
          new {month} --keys {0}",
-        quoted(folder)
+        quoted(directory)
     )]
-    None { month: Month, folder: PathBuf },
+    None { month: Month, directory: PathBuf },
     #[error(
-        "no key {id} of {month} lies in {}; is it in a backup, or in another keys folder?",
-        quoted(folder)
+        "no key {id} of {month} lies in {}; is it in a backup, or in another keys directory?",
+        quoted(directory)
     )]
-    Unknown { month: Month, id: KeyId, folder: PathBuf },
+    Unknown { month: Month, id: KeyId, directory: PathBuf },
     #[error("{slot} has a key already: {}", quoted(path))]
     Exists { slot: Slot, path: PathBuf },
     #[error(
         "{slot} has a tombstone and its key: its destruction was broken off; end it with: logwarden keys \
          destroy {} --keys {}",
-        slot.month, quoted(folder)
+        slot.month, quoted(directory)
     )]
-    HalfDestroyed { slot: Slot, folder: PathBuf },
-    #[error("{} holds another key of that name; choose another folder", quoted(path))]
+    HalfDestroyed { slot: Slot, directory: PathBuf },
+    #[error("{} holds another key of that name; choose another directory", quoted(path))]
     OtherBackup { path: PathBuf },
     #[error("all its bytes are the same: that is no key")]
     NoKey,
     #[error(
         "cannot make a key in {}; nothing was sealed with it{}",
-        quoted(folder),
-        advice(source, folder)
+        quoted(directory),
+        advice(source, directory)
     )]
     Create {
-        folder: PathBuf,
+        directory: PathBuf,
         #[source]
         source: io::Error,
     },
@@ -163,10 +163,10 @@ pub enum KeyError {
     FieldName { length: usize },
 }
 
-/// What helps against this one. `path`: the folder, or a file in it.
+/// What helps against this one. `path`: the directory, or a file in it.
 fn advice(error: &io::Error, path: &Path) -> String {
     if error.raw_os_error() == Some(Errno::PERM.raw_os_error()) {
-        return "; if its file system has no hard links, name a folder elsewhere with --keys DIR"
+        return "; if its file system has no hard links, name a directory elsewhere with --keys DIR"
             .to_owned();
     }
     let there = if path.exists() { path } else { path.parent().unwrap_or(path) };
@@ -179,7 +179,7 @@ fn advice(error: &io::Error, path: &Path) -> String {
             format!("; let this user write there: chmod {rights} {}", quoted(there))
         }
         io::ErrorKind::ReadOnlyFilesystem => {
-            "; mount it writable, or name another folder with --keys DIR".to_owned()
+            "; mount it writable, or name another directory with --keys DIR".to_owned()
         }
         _ => String::new(),
     }
@@ -190,7 +190,7 @@ fn restore(path: &Path) -> String {
     format!("put it there from a backup: cp -p BACKUP/{name} {}", quoted(path))
 }
 
-fn folder_of(path: &Path) -> String {
+fn directory_of(path: &Path) -> String {
     quoted(path.parent().unwrap_or(path))
 }
 

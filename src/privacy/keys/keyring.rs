@@ -1,4 +1,4 @@
-//! All keys of a folder, loaded when they are asked for.
+//! All keys of a directory, loaded when they are asked for.
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use std::{fmt, io};
 
 use super::choice::{Knowledge, choose, unknown_to};
 use super::destroy::Tombstone;
-use super::folder::{self, Folder};
+use super::directory::{self, Directory};
 use super::slot::Kept;
 use super::stamp::Stamp;
 use super::used::{self, Used};
@@ -24,13 +24,13 @@ const GRAIN: Duration = Duration::from_secs(2);
 
 #[derive(Debug)]
 pub struct Keyring {
-    pub(super) folder: PathBuf,
+    pub(super) directory: PathBuf,
     pub(super) clock: Arc<dyn Clock>,
     loaded: RwLock<Loaded>,
     /// One thread at a time looks for what is not yet loaded.
     looking: Mutex<()>,
-    /// The folder is made with the first key.
-    makes_folder: bool,
+    /// The directory is made with the first key.
+    makes_directory: bool,
     /// What is not there is an error.
     pub(super) makes_none: bool,
     told: OnceLock<Tell>,
@@ -51,13 +51,13 @@ impl fmt::Debug for Tell {
 struct Loaded {
     sealing: HashMap<Month, Sealing>,
     opening: HashMap<(Month, KeyId), Arc<MonthKey>>,
-    /// Used keys, whatever becomes of the folder and its list: of the state, of lists that were read, and of our own
+    /// Used keys, whatever becomes of the directory and its list: of the state, of lists that were read, and of our own
     /// use. Never forgotten.
     known: Uses,
     /// Those of which this process saw to it that the list has them durably.
     listed: BTreeSet<UsedKey>,
-    /// The folder when it was last found to have changed.
-    folder: Option<Stamp>,
+    /// The directory when it was last found to have changed.
+    directory: Option<Stamp>,
     /// At this uptime everything is loaded once more; see [`GRAIN`].
     again: Option<Duration>,
 }
@@ -71,29 +71,29 @@ struct Sealing {
 }
 
 impl Loaded {
-    fn differs(&self, folder: Option<Stamp>) -> bool {
+    fn differs(&self, directory: Option<Stamp>) -> bool {
         let differs = |sealing: &Sealing| Stamp::of(&sealing.path) != sealing.stamp;
-        self.folder != folder || self.sealing.values().any(differs)
+        self.directory != directory || self.sealing.values().any(differs)
     }
 }
 
 impl Keyring {
-    /// The folder must be there and be safe. Keys are read when they are needed: a bad one stops its month alone.
-    pub fn open(folder: &Path) -> Result<Keyring, KeyError> {
-        Folder::open(folder)?;
-        Ok(Keyring::at(folder, Arc::new(SystemClock::new())))
+    /// The directory must be there and be safe. Keys are read when they are needed: a bad one stops its month alone.
+    pub fn open(directory: &Path) -> Result<Keyring, KeyError> {
+        Directory::open(directory)?;
+        Ok(Keyring::at(directory, Arc::new(SystemClock::new())))
     }
 
-    /// Makes the folder where there is none.
-    pub fn open_or_create(folder: &Path) -> Result<Keyring, KeyError> {
-        Folder::open_or_create(folder)?;
-        Ok(Keyring::at(folder, Arc::new(SystemClock::new())))
+    /// Makes the directory where there is none.
+    pub fn open_or_create(directory: &Path) -> Result<Keyring, KeyError> {
+        Directory::open_or_create(directory)?;
+        Ok(Keyring::at(directory, Arc::new(SystemClock::new())))
     }
 
-    /// Nothing is looked at before a key is asked for. `makes_folder`: and then it need not be there.
-    pub fn lazy(folder: &Path, makes_folder: bool) -> Keyring {
-        let keyring = Keyring::at(folder, Arc::new(SystemClock::new()));
-        Keyring { makes_folder, ..keyring }
+    /// Nothing is looked at before a key is asked for. `makes_directory`: and then it need not be there.
+    pub fn lazy(directory: &Path, makes_directory: bool) -> Keyring {
+        let keyring = Keyring::at(directory, Arc::new(SystemClock::new()));
+        Keyring { makes_directory, ..keyring }
     }
 
     /// Makes no key: for whoever cannot know all that were used.
@@ -102,13 +102,13 @@ impl Keyring {
         Keyring { makes_none: true, ..self }
     }
 
-    fn at(folder: &Path, clock: Arc<dyn Clock>) -> Keyring {
+    fn at(directory: &Path, clock: Arc<dyn Clock>) -> Keyring {
         let keyring = Keyring {
-            folder: folder::without_trailing_slash(folder),
+            directory: directory::without_trailing_slash(directory),
             clock,
             loaded: RwLock::default(),
             looking: Mutex::default(),
-            makes_folder: false,
+            makes_directory: false,
             makes_none: false,
             told: OnceLock::new(),
         };
@@ -116,23 +116,23 @@ impl Keyring {
         keyring
     }
 
-    pub fn folder(&self) -> &Path {
-        &self.folder
+    pub fn directory(&self) -> &Path {
+        &self.directory
     }
 
-    /// The folder is there and safe; it is made where this keyring makes it.
+    /// The directory is there and safe; it is made where this keyring makes it.
     pub fn look(&self) -> Result<(), KeyError> {
-        self.open_or_make_folder(None).map(drop)
+        self.open_or_make_directory(None).map(drop)
     }
 
-    /// Forgets what was loaded if the folder or a key in use changed since: a key may have been rotated, destroyed or
-    /// put back by another process, the folder may be another one. A look at each of them; meant for once a batch.
-    /// `true`: something was forgotten.
+    /// Forgets what was loaded if the directory or a key in use changed since: a key may have been rotated, destroyed
+    /// or put back by another process, the directory may be another one. A look at each of them; meant for once a
+    /// batch. `true`: something was forgotten.
     pub fn refresh(&self) -> bool {
-        let (folder, now) = (Stamp::of(&self.folder), self.clock.uptime());
+        let (directory, now) = (Stamp::of(&self.directory), self.clock.uptime());
         let (differs, is_due) = {
             let loaded = self.read();
-            (loaded.differs(folder), loaded.again.is_some_and(|again| now >= again))
+            (loaded.differs(directory), loaded.again.is_some_and(|again| now >= again))
         };
         if !differs && !is_due {
             return false;
@@ -142,12 +142,12 @@ impl Keyring {
         let mut loaded = self.write();
         loaded.sealing.clear();
         loaded.opening.clear();
-        loaded.folder = folder;
+        loaded.directory = directory;
         loaded.again = differs.then(|| now + GRAIN);
         true
     }
 
-    /// Keys that are known to have been used, wherever that is kept: none of them is made anew, and in a folder that
+    /// Keys that are known to have been used, wherever that is kept: none of them is made anew, and in a directory that
     /// does not know them no other one is taken into use.
     pub fn remember(&self, used: &[UsedKey]) {
         self.write().known.merge(&used.iter().copied().collect());
@@ -162,9 +162,9 @@ impl Keyring {
         _ = self.told.set(Tell(Box::new(keep)));
     }
 
-    /// Every key that something was sealed with, as the folder lists them, in the order of their slots.
+    /// Every key that something was sealed with, as the directory lists them, in the order of their slots.
     pub fn used(&self) -> Result<Vec<UsedKey>, KeyError> {
-        Ok(Used::read(&Folder::open(&self.folder)?)?.uses.keys().collect())
+        Ok(Used::read(&Directory::open(&self.directory)?)?.uses.keys().collect())
     }
 
     /// The newest key of the month. Made where the month never had one; it is durable, and in the list of used
@@ -185,31 +185,36 @@ impl Keyring {
     }
 
     fn load(&self, month: Month) -> Result<Sealing, KeyError> {
-        let folder = self.open_or_make_folder(Some(month))?;
-        let (list, known) = (Used::read(&folder)?.uses, self.known());
-        let unknown = unknown_to(&folder, &list, &known)?;
+        let directory = self.open_or_make_directory(Some(month))?;
+        let (list, known) = (Used::read(&directory)?.uses, self.known());
+        let unknown = unknown_to(&directory, &list, &known)?;
         if unknown.is_none() {
             self.learn(&list)?;
             let missing = known.missing_in(&list);
             if !missing.is_empty() {
-                used::add(&folder, &missing, self.clock.now())?;
+                used::add(&directory, &missing, self.clock.now())?;
             }
         }
         let knowledge = Knowledge { list: &list, known: &known, unknown };
         let now = (!self.makes_none).then(|| self.clock.now());
-        let key = choose(&folder, month, &knowledge, now)?;
-        let path = folder.path_of(&key.slot().file_name(Kept::Key));
+        let key = choose(&directory, month, &knowledge, now)?;
+        let path = directory.path_of(&key.slot().file_name(Kept::Key));
         let stamp = Stamp::of(&path);
-        self.take_into_use(&folder, &key, &list)?;
+        self.take_into_use(&directory, &key, &list)?;
         Ok(Sealing { key: Arc::new(key), path, stamp })
     }
 
     /// Nothing is sealed with the key before its name stands in the list, in the state and in our memory.
-    fn take_into_use(&self, folder: &Folder, key: &MonthKey, list: &Uses) -> Result<(), KeyError> {
+    fn take_into_use(
+        &self,
+        directory: &Directory,
+        key: &MonthKey,
+        list: &Uses,
+    ) -> Result<(), KeyError> {
         let used = UsedKey { slot: key.slot(), id: key.id() };
         let mut uses = Uses::from_iter([used]);
         if !list.contains(used) || !self.read().listed.contains(&used) {
-            let time = used::add(folder, &uses, self.clock.now())?.time_of(used);
+            let time = used::add(directory, &uses, self.clock.now())?.time_of(used);
             uses.put(used, time);
             self.write().listed.insert(used);
         }
@@ -228,21 +233,24 @@ impl Keyring {
     }
 
     /// `month`: the one whose key is looked for.
-    pub(super) fn open_folder(&self, month: Option<Month>) -> Result<Folder, KeyError> {
-        match Folder::open(&self.folder) {
-            Err(KeyError::NoFolder { folder }) => Err(match self.known().example(month) {
-                Some(used) => KeyError::FolderLost { folder, used },
-                None => KeyError::NoFolder { folder },
+    pub(super) fn open_directory(&self, month: Option<Month>) -> Result<Directory, KeyError> {
+        match Directory::open(&self.directory) {
+            Err(KeyError::NoDirectory { directory }) => Err(match self.known().example(month) {
+                Some(used) => KeyError::DirectoryLost { directory, used },
+                None => KeyError::NoDirectory { directory },
             }),
             opened => opened,
         }
     }
 
     /// One that held used keys is never made anew: months would be taken for such as never had a key.
-    pub(super) fn open_or_make_folder(&self, month: Option<Month>) -> Result<Folder, KeyError> {
-        match self.open_folder(month) {
-            Err(KeyError::NoFolder { folder }) if self.makes_folder => {
-                Folder::open_or_create(&folder)
+    pub(super) fn open_or_make_directory(
+        &self,
+        month: Option<Month>,
+    ) -> Result<Directory, KeyError> {
+        match self.open_directory(month) {
+            Err(KeyError::NoDirectory { directory }) if self.makes_directory => {
+                Directory::open_or_create(&directory)
             }
             opened => opened,
         }
@@ -254,18 +262,18 @@ impl Keyring {
             return Ok(Arc::clone(key));
         }
         let _alone = self.alone();
-        let folder = self.open_folder(Some(month))?;
-        let key = Arc::new(self.find(&folder, month, id)?);
+        let directory = self.open_directory(Some(month))?;
+        let key = Arc::new(self.find(&directory, month, id)?);
         self.write().opening.insert((month, id), Arc::clone(&key));
         Ok(key)
     }
 
-    fn find(&self, folder: &Folder, month: Month, id: KeyId) -> Result<MonthKey, KeyError> {
+    fn find(&self, directory: &Directory, month: Month, id: KeyId) -> Result<MonthKey, KeyError> {
         let mut unusable = None;
-        let slots = folder.slots_of(month)?;
+        let slots = directory.slots_of(month)?;
         for (slot, kept) in &slots {
             if *kept == Kept::Tombstone {
-                match Tombstone::read(folder, *slot) {
+                match Tombstone::read(directory, *slot) {
                     Ok(tombstone) if tombstone.id == Some(id) => {
                         return Err(KeyError::Destroyed { slot: *slot, day: tombstone.day });
                     }
@@ -276,7 +284,7 @@ impl Keyring {
             }
             // A tombstone beside it: its destruction was broken off, and is meant.
             let destroyed = slots.contains(&(*slot, Kept::Tombstone));
-            match folder.load(*slot) {
+            match directory.load(*slot) {
                 Ok(key) if key.id() == id && !destroyed => return Ok(key),
                 Ok(_) => {}
                 Err(error) => unusable = unusable.or(Some(error)),
@@ -285,9 +293,13 @@ impl Keyring {
         if let Some(error) = unusable {
             return Err(error);
         }
-        match self.all_used(folder)?.keys().find(|used| used.id == id && used.slot.month == month) {
-            Some(used) => Err(folder.missing(used)),
-            None => Err(KeyError::Unknown { month, id, folder: self.folder.clone() }),
+        match self
+            .all_used(directory)?
+            .keys()
+            .find(|used| used.id == id && used.slot.month == month)
+        {
+            Some(used) => Err(directory.missing(used)),
+            None => Err(KeyError::Unknown { month, id, directory: self.directory.clone() }),
         }
     }
 

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 use super::choice::unknown_to;
 use super::create;
 use super::destroy::{self, Tombstone};
-use super::folder::Folder;
+use super::directory::Directory;
 use super::slot::Kept;
 use super::used::{self, Used};
 use super::uses::Uses;
@@ -40,11 +40,11 @@ pub struct AllKeys {
 impl Keyring {
     /// Every key there is, for a look into all months. Makes none.
     pub fn all(&self) -> Result<AllKeys, KeyError> {
-        let folder = self.open_folder(None)?;
+        let directory = self.open_directory(None)?;
         let mut all = AllKeys::default();
         for listed in self.list()? {
             match listed.state {
-                KeyState::Ready { .. } => match folder.load(listed.slot) {
+                KeyState::Ready { .. } => match directory.load(listed.slot) {
                     Ok(key) => all.ready.push(key),
                     Err(error) => all.problems.push(error),
                 },
@@ -58,9 +58,9 @@ impl Keyring {
     /// Every key there is or was, in order. A slot whose key is in order stands there once more for each other key that
     /// was used in it and is missing.
     pub fn list(&self) -> Result<Vec<ListedKey>, KeyError> {
-        let folder = self.open_folder(None)?;
-        let (used, mut states) = (self.all_used(&folder)?, states(&folder)?);
-        let lost = lost(&folder, &used, &states);
+        let directory = self.open_directory(None)?;
+        let (used, mut states) = (self.all_used(&directory)?, states(&directory)?);
+        let lost = lost(&directory, &used, &states);
         // Whoever reads only what is in order may still open with a key that was used, and with no other.
         let is_stranger = |slot: &Slot, state: &KeyState| {
             matches!(state, KeyState::Ready { id, .. }
@@ -79,26 +79,26 @@ impl Keyring {
 
     /// A first key, made before anything needs it.
     pub fn create_first(&self, month: Month) -> Result<MonthKey, KeyError> {
-        let folder = self.open_or_make_folder(Some(month))?;
-        if let Some((slot, _)) = folder.slots_of(month)?.last() {
-            let path = folder.path_of(&slot.file_name(Kept::Key));
+        let directory = self.open_or_make_directory(Some(month))?;
+        if let Some((slot, _)) = directory.slots_of(month)?.last() {
+            let path = directory.path_of(&slot.file_name(Kept::Key));
             return Err(KeyError::Exists { slot: *slot, path });
         }
-        let (list, known) = (Used::read(&folder)?.uses, self.known());
+        let (list, known) = (Used::read(&directory)?.uses, self.known());
         if let Some(used) = list.clone().and(&known).last(month).first() {
-            return Err(folder.missing(*used));
+            return Err(directory.missing(*used));
         }
-        if let Some(used) = unknown_to(&folder, &list, &known)? {
-            return Err(KeyError::OtherFolder { folder: self.folder().to_owned(), used });
+        if let Some(used) = unknown_to(&directory, &list, &known)? {
+            return Err(KeyError::OtherDirectory { directory: self.directory().to_owned(), used });
         }
-        self.publish(&folder, create::random(Slot::first(month), self.clock.now())?)
+        self.publish(&directory, create::random(Slot::first(month), self.clock.now())?)
     }
 
     /// One more key for the month, which is sealed with it from now on. The others still open what they sealed.
     pub fn rotate(&self, month: Month) -> Result<MonthKey, KeyError> {
-        let folder = self.open_folder(Some(month))?;
-        let slot = next_slot(&folder, &self.all_used(&folder)?, month)?;
-        self.publish(&folder, create::random(slot, self.clock.now())?)
+        let directory = self.open_directory(Some(month))?;
+        let slot = next_slot(&directory, &self.all_used(&directory)?, month)?;
+        self.publish(&directory, create::random(slot, self.clock.now())?)
     }
 
     /// The same with a key that somebody made elsewhere. One that was used and is missing comes back to its place,
@@ -107,75 +107,76 @@ impl Keyring {
         if master.iter().all(|byte| *byte == master[0]) {
             return Err(KeyError::NoKey);
         }
-        let folder = Folder::open(&self.folder)?;
-        let (now, used) = (self.clock.now(), self.all_used(&folder)?);
-        let key = MonthKey::new(next_slot(&folder, &used, month)?, now, master.clone());
-        let slots = folder.slots_of(month)?;
+        let directory = Directory::open(&self.directory)?;
+        let (now, used) = (self.clock.now(), self.all_used(&directory)?);
+        let key = MonthKey::new(next_slot(&directory, &used, month)?, now, master.clone());
+        let slots = directory.slots_of(month)?;
         for (slot, kept) in &slots {
-            if *kept == Kept::Key && folder.load(*slot).is_ok_and(|there| there.id() == key.id()) {
-                let path = folder.path_of(&slot.file_name(*kept));
+            if *kept == Kept::Key && directory.load(*slot).is_ok_and(|there| there.id() == key.id())
+            {
+                let path = directory.path_of(&slot.file_name(*kept));
                 return Err(KeyError::Exists { slot: *slot, path });
             }
         }
         let is_free = |wanted: Slot| slots.iter().all(|(slot, _)| *slot != wanted);
         let before = |used: &UsedKey| used.id == key.id() && used.slot.month == month;
         match used.keys().find(|used| before(used) && is_free(used.slot)) {
-            Some(used) => self.publish(&folder, MonthKey::new(used.slot, now, master)),
-            None => self.publish(&folder, key),
+            Some(used) => self.publish(&directory, MonthKey::new(used.slot, now, master)),
+            None => self.publish(&directory, key),
         }
     }
 
-    /// The list of the folder gets every used key that we know of: with that it is the folder of these keys, whether
-    /// they are in it or lost. For a person who has decided so.
+    /// The list of the directory gets every used key that we know of: with that it is the directory of these keys,
+    /// whether they are in it or lost. For a person who has decided so.
     pub fn list_used(&self) -> Result<(), KeyError> {
-        let (folder, known) = (self.open_folder(None)?, self.known());
+        let (directory, known) = (self.open_directory(None)?, self.known());
         match known.is_empty() {
             true => Ok(()),
-            false => used::add(&folder, &known, self.clock.now()).map(drop),
+            false => used::add(&directory, &known, self.clock.now()).map(drop),
         }
     }
 
-    /// As the folder lists them, and as they are known from elsewhere.
-    pub(super) fn all_used(&self, folder: &Folder) -> Result<Uses, KeyError> {
-        Ok(Used::read(folder)?.uses.and(&self.known()))
+    /// As the directory lists them, and as they are known from elsewhere.
+    pub(super) fn all_used(&self, directory: &Directory) -> Result<Uses, KeyError> {
+        Ok(Used::read(directory)?.uses.and(&self.known()))
     }
 
-    fn publish(&self, folder: &Folder, key: MonthKey) -> Result<MonthKey, KeyError> {
-        create::publish(folder, &key)?;
+    fn publish(&self, directory: &Directory, key: MonthKey) -> Result<MonthKey, KeyError> {
+        create::publish(directory, &key)?;
         Ok(key)
     }
 
     /// The slots of a month that hold a key, or what is left of one.
     pub fn destroyable(&self, month: Month) -> Result<Vec<Slot>, KeyError> {
-        let slots = self.open_folder(Some(month))?.slots_of(month)?;
+        let slots = self.open_directory(Some(month))?.slots_of(month)?;
         Ok(slots.iter().filter(|(_, kept)| *kept == Kept::Key).map(|(slot, _)| *slot).collect())
     }
 
     /// For good. The tombstone stays. `false`: the file was removed, but could not be overwritten before.
     pub fn destroy(&self, slot: Slot) -> Result<bool, KeyError> {
-        let folder = Folder::open(&self.folder)?;
-        let id = match folder.load(slot) {
+        let directory = Directory::open(&self.directory)?;
+        let id = match directory.load(slot) {
             Ok(key) => Some(key.id()),
-            Err(_) => only_id_used(&self.all_used(&folder).unwrap_or_default(), slot),
+            Err(_) => only_id_used(&self.all_used(&directory).unwrap_or_default(), slot),
         };
-        destroy::destroy(&folder, slot, id, self.clock.now())
+        destroy::destroy(&directory, slot, id, self.clock.now())
     }
 }
 
 /// What lies in each slot.
-fn states(folder: &Folder) -> Result<BTreeMap<Slot, KeyState>, KeyError> {
+fn states(directory: &Directory) -> Result<BTreeMap<Slot, KeyState>, KeyError> {
     let mut states: BTreeMap<Slot, KeyState> = BTreeMap::new();
-    for (slot, kept) in folder.slots()? {
+    for (slot, kept) in directory.slots()? {
         let state = match (kept, states.get(&slot)) {
             (Kept::Tombstone, Some(_)) => {
-                let folder = folder.path().to_owned();
-                KeyState::Unusable(KeyError::HalfDestroyed { slot, folder })
+                let directory = directory.path().to_owned();
+                KeyState::Unusable(KeyError::HalfDestroyed { slot, directory })
             }
-            (Kept::Tombstone, None) => match Tombstone::read(folder, slot) {
+            (Kept::Tombstone, None) => match Tombstone::read(directory, slot) {
                 Ok(Tombstone { id, day, .. }) => KeyState::Destroyed { id, day },
                 Err(error) => KeyState::Unusable(error),
             },
-            (Kept::Key, _) => match folder.load(slot) {
+            (Kept::Key, _) => match directory.load(slot) {
                 Ok(key) => KeyState::Ready { id: key.id(), created: key.created() },
                 Err(error) => KeyState::Unusable(error),
             },
@@ -186,7 +187,11 @@ fn states(folder: &Folder) -> Result<BTreeMap<Slot, KeyState>, KeyError> {
 }
 
 /// Used keys that are in no slot of their month, though nothing is known to be wrong with their own.
-fn lost(folder: &Folder, used: &Uses, states: &BTreeMap<Slot, KeyState>) -> Vec<(Slot, KeyError)> {
+fn lost(
+    directory: &Directory,
+    used: &Uses,
+    states: &BTreeMap<Slot, KeyState>,
+) -> Vec<(Slot, KeyError)> {
     let is_there = |used: &UsedKey| {
         states.iter().any(|(slot, state)| {
             let has_it = matches!(state, KeyState::Ready { id, .. } if *id == used.id);
@@ -194,8 +199,8 @@ fn lost(folder: &Folder, used: &Uses, states: &BTreeMap<Slot, KeyState>) -> Vec<
         })
     };
     let problem = |used: UsedKey| match states.get(&used.slot) {
-        None => Some((used.slot, folder.missing(used))),
-        Some(KeyState::Ready { id, .. }) => Some((used.slot, folder.replaced(used, *id))),
+        None => Some((used.slot, directory.missing(used))),
+        Some(KeyState::Ready { id, .. }) => Some((used.slot, directory.replaced(used, *id))),
         Some(_) => None,
     };
     used.keys().filter(|used| !is_there(used)).filter_map(problem).collect()
@@ -207,8 +212,8 @@ fn only_id_used(used: &Uses, slot: Slot) -> Option<KeyId> {
 }
 
 /// Behind every one that is there or was used: what is missing keeps its place.
-fn next_slot(folder: &Folder, used: &Uses, month: Month) -> Result<Slot, KeyError> {
-    let there = folder.slots_of(month)?.last().map(|(slot, _)| *slot);
+fn next_slot(directory: &Directory, used: &Uses, month: Month) -> Result<Slot, KeyError> {
+    let there = directory.slots_of(month)?.last().map(|(slot, _)| *slot);
     let last = there.max(used.last(month).first().map(|used| used.slot));
     Ok(last
         .map_or(Slot::first(month), |last| Slot { number: last.number.saturating_add(1), month }))

@@ -1,4 +1,4 @@
-//! The keys folder: one 32-byte master key a month, each a text file of its own.
+//! The keys directory: one 32-byte master key a month, each a text file of its own.
 //!
 //! Promises: a key that is given out for sealing lies durably under its final name, and its id in the list of
 //! used ones; two processes never seal a month with two first keys; a key that was used and is missing is an
@@ -9,9 +9,9 @@ mod backup;
 mod choice;
 mod create;
 mod destroy;
+mod directory;
 mod error;
 mod file;
-mod folder;
 mod keyring;
 mod manage;
 mod month;

@@ -1,4 +1,4 @@
-//! The names inside a keys folder.
+//! The names inside a keys directory.
 
 use std::fmt;
 

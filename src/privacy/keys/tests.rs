@@ -9,10 +9,10 @@ use super::*;
 mod lost;
 mod shared;
 
-/// A keys folder with the used key of one month.
+/// A keys directory with the used key of one month.
 struct Case {
     _scratch: tempfile::TempDir,
-    folder: PathBuf,
+    directory: PathBuf,
     id: KeyId,
 }
 
@@ -27,18 +27,18 @@ fn may() -> Month {
 impl Case {
     fn new() -> Case {
         let scratch = tempfile::tempdir().unwrap();
-        let folder = scratch.path().join("keys");
-        let id = Keyring::open_or_create(&folder).unwrap().for_sealing(april()).unwrap().id();
-        Case { _scratch: scratch, folder, id }
+        let directory = scratch.path().join("keys");
+        let id = Keyring::open_or_create(&directory).unwrap().for_sealing(april()).unwrap().id();
+        Case { _scratch: scratch, directory, id }
     }
 
     fn key(&self) -> PathBuf {
-        self.folder.join("2021_April.key")
+        self.directory.join("2021_April.key")
     }
 
     /// As a process finds it that starts now.
     fn ring(&self) -> Keyring {
-        Keyring::open(&self.folder).unwrap()
+        Keyring::open(&self.directory).unwrap()
     }
 
     /// April can neither be sealed nor opened, for this reason; and May is none the worse for it.
@@ -47,7 +47,7 @@ impl Case {
         let sealing = self.ring().for_sealing(april()).map(|key| key.id()).unwrap_err();
         let opening = self.ring().for_opening(april(), self.id).map(|key| key.id()).unwrap_err();
         for error in [sealing.to_string(), opening.to_string()] {
-            let error = error.replace(&self.folder.display().to_string(), "KEYS");
+            let error = error.replace(&self.directory.display().to_string(), "KEYS");
             for reason in reasons {
                 assert!(error.contains(reason), "`{reason}` is not in: {error}");
             }
@@ -69,8 +69,8 @@ fn a_key_is_made_once_and_found_again_by_everybody() {
     assert_eq!(case.ring().for_opening(april(), case.id).unwrap().id(), case.id);
     let file = fs::metadata(case.key()).unwrap();
     assert_eq!(file.permissions().mode() & 0o7777, 0o600);
-    assert_eq!(fs::metadata(&case.folder).unwrap().permissions().mode() & 0o777, 0o700);
-    let used = fs::read_to_string(case.folder.join("used")).unwrap();
+    assert_eq!(fs::metadata(&case.directory).unwrap().permissions().mode() & 0o777, 0o700);
+    let used = fs::read_to_string(case.directory.join("used")).unwrap();
     assert!(used.starts_with(&format!("{} 2021_April.key 2", case.id)), "{used}");
     assert_eq!(used.lines().count(), 1, "once, however often it is used");
     mode(&case.key(), 0o400);
@@ -90,11 +90,11 @@ fn a_used_key_that_is_missing_is_never_made_anew() {
 }
 
 #[test]
-fn a_used_key_that_the_program_remembers_is_not_made_anew_in_an_empty_folder() {
+fn a_used_key_that_the_program_remembers_is_not_made_anew_in_an_empty_directory() {
     let case = Case::new();
     let remembered = case.ring().used().unwrap();
-    fs::remove_dir_all(&case.folder).unwrap();
-    let ring = Keyring::open_or_create(&case.folder).unwrap();
+    fs::remove_dir_all(&case.directory).unwrap();
+    let ring = Keyring::open_or_create(&case.directory).unwrap();
     ring.remember(&remembered);
     let error = ring.for_sealing(april()).unwrap_err().to_string();
     assert!(error.contains("was used and is missing"), "{error}");
@@ -141,7 +141,7 @@ fn a_key_that_others_can_reach_is_refused() {
     for open in [0o644, 0o640, 0o604, 0o660, 0o601, 0o700, 0o200, 0o4600] {
         let case = Case::new();
         mode(&case.key(), open);
-        if open == 0o200 && folder::user() != 0 {
+        if open == 0o200 && directory::user() != 0 {
             continue;
         }
         case.refused(&["is open to others (mode", "chmod 600 KEYS/2021_April.key"]);
@@ -156,10 +156,10 @@ fn a_key_of_somebody_else_is_refused() {
         return;
     }
     case.refused(&["belongs to user 12345, not to user", "chown"]);
-    std::os::unix::fs::chown(&case.folder, Some(12_345), None).unwrap();
-    let error = Keyring::open(&case.folder).unwrap_err().to_string();
+    std::os::unix::fs::chown(&case.directory, Some(12_345), None).unwrap();
+    let error = Keyring::open(&case.directory).unwrap_err().to_string();
     assert!(
-        error.contains("the keys folder") && error.contains("belongs to user 12345"),
+        error.contains("the keys directory") && error.contains("belongs to user 12345"),
         "{error}"
     );
 }
@@ -167,14 +167,14 @@ fn a_key_of_somebody_else_is_refused() {
 #[test]
 fn what_is_no_plain_file_is_refused_and_never_waited_for() {
     let case = Case::new();
-    let real = case.folder.join("elsewhere");
+    let real = case.directory.join("elsewhere");
     fs::rename(case.key(), &real).unwrap();
     symlink(&real, case.key()).unwrap();
     case.refused(&["KEYS/2021_April.key is a symbolic link", "cp -p --remove-destination"]);
 
     fs::remove_file(case.key()).unwrap();
     fs::create_dir(case.key()).unwrap();
-    case.refused(&["is no file but a folder"]);
+    case.refused(&["is no file but a directory"]);
     fs::remove_dir(case.key()).unwrap();
 
     let _socket = std::os::unix::net::UnixListener::bind(case.key()).unwrap();
@@ -189,14 +189,14 @@ fn what_is_no_plain_file_is_refused_and_never_waited_for() {
 #[test]
 fn a_key_with_a_second_name_is_refused() {
     let case = Case::new();
-    fs::hard_link(case.key(), case.folder.join("copy")).unwrap();
+    fs::hard_link(case.key(), case.directory.join("copy")).unwrap();
     case.refused(&["has 2 names, and one is allowed", "find KEYS -samefile KEYS/2021_April.key"]);
 }
 
 #[test]
 fn a_key_under_the_name_of_another_month_is_refused() {
     let case = Case::new();
-    fs::rename(case.key(), case.folder.join("2021_June.key")).unwrap();
+    fs::rename(case.key(), case.directory.join("2021_June.key")).unwrap();
     let june = Month::typed("2021_June").unwrap();
     let error = case.ring().for_sealing(june).unwrap_err().to_string();
     assert!(error.contains("holds the key of 2021_April; give it its name with: mv -n"), "{error}");
@@ -204,29 +204,29 @@ fn a_key_under_the_name_of_another_month_is_refused() {
 }
 
 #[test]
-fn a_folder_that_is_not_safe_is_refused() {
-    let refused = |folder: &Path, reasons: [&str; 2]| {
-        let error = Keyring::open(folder).unwrap_err().to_string();
+fn a_directory_that_is_not_safe_is_refused() {
+    let refused = |directory: &Path, reasons: [&str; 2]| {
+        let error = Keyring::open(directory).unwrap_err().to_string();
         assert!(reasons.iter().all(|reason| error.contains(reason)), "{error}");
     };
     let case = Case::new();
-    refused(&case.folder.join("none"), ["there is no keys folder", "mkdir -m 700"]);
-    refused(&case.key(), ["cannot open the keys folder", ""]);
+    refused(&case.directory.join("none"), ["there is no keys directory", "mkdir -m 700"]);
+    refused(&case.key(), ["cannot open the keys directory", ""]);
     for open in [0o770, 0o720, 0o702, 0o777] {
-        mode(&case.folder, open);
-        refused(&case.folder, ["others can write to the keys folder", "chmod 700"]);
+        mode(&case.directory, open);
+        refused(&case.directory, ["others can write to the keys directory", "chmod 700"]);
     }
-    mode(&case.folder, 0o755);
-    Keyring::open(&case.folder).unwrap();
-    let link = case.folder.with_extension("link");
-    symlink(&case.folder, &link).unwrap();
+    mode(&case.directory, 0o755);
+    Keyring::open(&case.directory).unwrap();
+    let link = case.directory.with_extension("link");
+    symlink(&case.directory, &link).unwrap();
     refused(&link, ["is a symbolic link", "realpath"]);
 }
 
 #[test]
 fn a_list_that_was_cut_still_counts_and_goes_on() {
     let case = Case::new();
-    let list = case.folder.join("used");
+    let list = case.directory.join("used");
     let whole = fs::read_to_string(&list).unwrap();
     fs::write(&list, format!("{whole}0123456789abcdef 2021_M")).unwrap();
     let id = case.ring().for_sealing(may()).unwrap().id();
@@ -237,7 +237,7 @@ fn a_list_that_was_cut_still_counts_and_goes_on() {
 #[test]
 fn a_list_that_cannot_be_written_keeps_the_key_back() {
     let case = Case::new();
-    mode(&case.folder.join("used"), 0o644);
+    mode(&case.directory.join("used"), 0o644);
     let error = case.ring().for_sealing(may()).unwrap_err().to_string();
     assert!(error.contains("used is open to others"), "{error}");
 }
@@ -249,12 +249,12 @@ fn a_rotated_month_is_sealed_with_the_new_key_and_opened_with_both() {
     assert_eq!(ring.for_sealing(april()).unwrap().id(), case.id);
     let new = case.ring().rotate(april()).unwrap();
     assert_eq!(new.slot().to_string(), "2021_April.2");
-    assert!(ring.refresh(), "the folder has changed");
+    assert!(ring.refresh(), "the directory has changed");
     assert_eq!(ring.for_sealing(april()).unwrap().id(), new.id());
     for id in [case.id, new.id()] {
         assert_eq!(case.ring().for_opening(april(), id).unwrap().id(), id);
     }
-    fs::remove_file(case.folder.join("2021_April.2.key")).unwrap();
+    fs::remove_file(case.directory.join("2021_April.2.key")).unwrap();
     let error = case.ring().for_sealing(april()).unwrap_err().to_string();
     assert!(error.contains("2021_April.2 was used and is missing"), "{error}");
     assert_eq!(case.ring().rotate(april()).unwrap().slot().to_string(), "2021_April.3");
@@ -295,17 +295,17 @@ fn a_key_from_elsewhere_is_taken_over_once() {
     assert_eq!(case.ring().for_sealing(may()).unwrap().master(), &*master);
     assert!(matches!(case.ring().import(may(), master.clone()), Err(KeyError::Exists { .. })));
     assert!(matches!(case.ring().import(may(), Zeroizing::new([7; 32])), Err(KeyError::NoKey)));
-    fs::remove_file(case.folder.join("2021_May.key")).unwrap();
+    fs::remove_file(case.directory.join("2021_May.key")).unwrap();
     let back = case.ring().import(may(), master.clone()).unwrap();
     assert_eq!((back.id(), back.slot()), (key.id(), key.slot()), "the lost one, in its place");
     assert_eq!(case.ring().import(april(), master).unwrap().slot().to_string(), "2021_April.2");
 }
 
 #[test]
-fn a_backup_is_a_keys_folder_of_its_own() {
+fn a_backup_is_a_keys_directory_of_its_own() {
     let case = Case::new();
     case.ring().for_sealing(may()).unwrap();
-    let target = case.folder.with_extension("backup");
+    let target = case.directory.with_extension("backup");
     let backup = case.ring().backup(&target).unwrap();
     assert_eq!((backup.copied, backup.there), (2, 0));
     assert_eq!(Keyring::open(&target).unwrap().for_sealing(april()).unwrap().id(), case.id);
@@ -321,8 +321,8 @@ fn a_backup_is_a_keys_folder_of_its_own() {
 
 #[test]
 fn a_command_that_mends_takes_any_path() {
-    let folder = PathBuf::from("/a b/it's");
-    let error = KeyError::NoFolder { folder }.to_string();
+    let directory = PathBuf::from("/a b/it's");
+    let error = KeyError::NoDirectory { directory }.to_string();
     assert!(error.contains(r"mkdir -m 700 '/a b/it'\''s', or"), "{error}");
 }
 

@@ -1,4 +1,4 @@
-//! The list of keys that something was sealed with: `used` in the keys folder, a line each, appended and
+//! The list of keys that something was sealed with: `used` in the keys directory, a line each, appended and
 //! fsynced before the first token leaves. A key that stands here and is missing is not replaced silently.
 
 use std::fs::File;
@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use rustix::fs::{Mode, OFlags, openat};
 use rustix::io::Errno;
 
-use super::folder::Folder;
+use super::directory::Directory;
 use super::uses::Uses;
 use super::{KeyError, UsedKey};
 use crate::base::{Timestamp, rfc3339};
@@ -25,8 +25,8 @@ pub(super) struct Used {
 }
 
 impl Used {
-    pub fn read(folder: &Folder) -> Result<Used, KeyError> {
-        let text = match folder.read(NAME, LONGEST) {
+    pub fn read(directory: &Directory) -> Result<Used, KeyError> {
+        let text = match directory.read(NAME, LONGEST) {
             Err(KeyError::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
                 return Ok(Used::default());
             }
@@ -52,39 +52,39 @@ impl Used {
     }
 }
 
-/// All of `keys` stand in the list, durably, when this returns it. What was written is read again: where another process
-/// appends at the same moment and one of the two is cut short (a full disk), their lines are joined to one that says
-/// nothing.
-pub(super) fn add(folder: &Folder, keys: &Uses, now: Timestamp) -> Result<Uses, KeyError> {
-    let failed = |source| KeyError::Write { path: folder.path_of(NAME), source };
+/// All of `keys` stand in the list, durably, when this returns it. What was written is read again: where another
+/// process appends at the same moment and one of the two is cut short (a full disk), their lines are joined to one that
+/// says nothing.
+pub(super) fn add(directory: &Directory, keys: &Uses, now: Timestamp) -> Result<Uses, KeyError> {
+    let failed = |source| KeyError::Write { path: directory.path_of(NAME), source };
     for attempt in 0..ATTEMPTS {
-        let list = Used::read(folder)?;
+        let list = Used::read(directory)?;
         let missing: Vec<_> = keys.iter().filter(|(key, _)| !list.uses.contains(*key)).collect();
         if missing.is_empty() {
             // Also what somebody else wrote, who may not have come to this yet.
-            return match sync(folder) {
+            return match sync(directory) {
                 // Nothing can be written there, and nothing was.
                 Err(error) if attempt == 0 && is_of_a_read_only_disk(&error) => Ok(list.uses),
                 done => done.map(|()| list.uses).map_err(failed),
             };
         }
-        append(folder, list.lines(&missing, now).as_bytes()).map_err(failed)?;
+        append(directory, list.lines(&missing, now).as_bytes()).map_err(failed)?;
     }
     Err(failed(io::Error::other("other processes spoil what this one writes there")))
 }
 
-/// Lines of one folder's list that the other does not yet have.
-pub(super) fn copy(from: &Folder, to: &Folder, now: Timestamp) -> Result<(), KeyError> {
+/// Lines of one directory's list that the other does not yet have.
+pub(super) fn copy(from: &Directory, to: &Directory, now: Timestamp) -> Result<(), KeyError> {
     let uses = Used::read(from)?.uses;
     if uses.is_empty() { Ok(()) } else { add(to, &uses, now).map(drop) }
 }
 
-fn append(folder: &Folder, lines: &[u8]) -> io::Result<()> {
+fn append(directory: &Directory, lines: &[u8]) -> io::Result<()> {
     let flags =
         OFlags::WRONLY | OFlags::APPEND | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let (mut file, is_new) = match openat(folder.directory(), NAME, flags, Mode::empty()) {
+    let (mut file, is_new) = match openat(directory.directory(), NAME, flags, Mode::empty()) {
         Ok(file) => (File::from(file), false),
-        Err(Errno::NOENT) => match folder.create(NAME, flags) {
+        Err(Errno::NOENT) => match directory.create(NAME, flags) {
             // Somebody else just made it: it is read again.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
             file => (file?, true),
@@ -99,11 +99,11 @@ fn append(folder: &Folder, lines: &[u8]) -> io::Result<()> {
     file.write_all(lines)
 }
 
-fn sync(folder: &Folder) -> io::Result<()> {
+fn sync(directory: &Directory) -> io::Result<()> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let file = File::from(openat(folder.directory(), NAME, flags, Mode::empty())?);
+    let file = File::from(openat(directory.directory(), NAME, flags, Mode::empty())?);
     file.sync_all()?;
-    folder.sync()
+    directory.sync()
 }
 
 /// Some know no fsync (squashfs).

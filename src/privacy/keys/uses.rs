@@ -1,4 +1,4 @@
-//! What is known of used keys, wherever it was learnt: from the list in the folder, from the state, or because this
+//! What is known of used keys, wherever it was learnt: from the list in the directory, from the state, or because this
 //! process sealed with them. Values only; reads and writes nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -83,7 +83,7 @@ impl Uses {
     }
 
     /// The keys of which each may be the one that sealed last in the newest slot of the month that was used. It is
-    /// one but where two were used in one slot (folders were merged, a key was replaced) and their order is not
+    /// one but where two were used in one slot (directories were merged, a key was replaced) and their order is not
     /// known.
     pub fn last(&self, month: Month) -> Vec<UsedKey> {
         let Some(slot) = self.of_month(month).map(|(key, _)| key.slot).max() else {

@@ -27,13 +27,13 @@ fn tagged(sealer: &Sealer, month: Month, field: &str, value: &str) -> String {
 }
 
 #[test]
-fn what_one_process_sealed_another_opens_from_the_folder_alone() {
+fn what_one_process_sealed_another_opens_from_the_directory_alone() {
     let (_scratch, keyring) = keyring();
     let sealer = Sealer::new(Arc::clone(&keyring)).unwrap();
     let values = ["", "CLIENTID2", "fifteen bytes..", "sixteen bytes...", "ünï \"\\\n\u{0}\u{80}"];
     let tokens = values.map(|value| sealed(&sealer, april(), "clientid", value));
     drop(sealer);
-    let opener = Opener::new(Arc::new(Keyring::open(keyring.folder()).unwrap()));
+    let opener = Opener::new(Arc::new(Keyring::open(keyring.directory()).unwrap()));
     for (value, token) in values.iter().zip(&tokens) {
         let opened = opener.open(token).unwrap();
         assert_eq!((opened.value.as_str(), opened.field.as_str()), (*value, "clientid"));
@@ -115,7 +115,7 @@ fn a_destroyed_key_is_not_sealed_with_after_a_refresh() {
     let (_scratch, keyring) = keyring();
     let sealer = Sealer::new(Arc::clone(&keyring)).unwrap();
     sealed(&sealer, april(), "clientid", "C1");
-    let elsewhere = Keyring::open(keyring.folder()).unwrap();
+    let elsewhere = Keyring::open(keyring.directory()).unwrap();
     elsewhere.destroy(crate::privacy::keys::Slot::first(april())).unwrap();
     sealer.refresh();
     let error =

@@ -1,4 +1,4 @@
-//! A keys folder, and who seals and opens with it.
+//! A keys directory, and who seals and opens with it.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -21,12 +21,12 @@ impl Keys {
         Keys { scratch, sealer, opener: Opener::new(keyring) }
     }
 
-    /// What the folder lies in.
+    /// What the directory lies in.
     pub fn home(&self) -> &Path {
         self.scratch.path()
     }
 
-    pub fn folder(&self) -> PathBuf {
+    pub fn directory(&self) -> PathBuf {
         self.home().join("keys")
     }
 
@@ -52,9 +52,9 @@ impl Keys {
         (token, tag)
     }
 
-    /// With nothing but the folder.
+    /// With nothing but the directory.
     pub fn open(&self, token: &Json) -> String {
-        let opener = Opener::new(Arc::new(Keyring::open(&self.folder()).unwrap()));
+        let opener = Opener::new(Arc::new(Keyring::open(&self.directory()).unwrap()));
         opener.open(token.as_str().unwrap()).unwrap().value.to_string()
     }
 }

@@ -77,7 +77,7 @@ fn a_value_that_is_told_alone_is_hidden_as_in_its_event() {
     assert_eq!(told("a.client_id.x", "1234567"), Some(keys.tag("2021_April", "1234567")));
     assert_eq!(told("user", "ada"), None);
     // Without the key of the month it is hidden all the same.
-    std::fs::remove_file(keys.folder().join("2021_April.key")).unwrap();
+    std::fs::remove_file(keys.directory().join("2021_April.key")).unwrap();
     let policy = keys.policy();
     policy.refresh();
     assert_eq!(alias(&policy, &event.event(0), "user", "CLIENTID2"), Some(SEALED.to_owned()));

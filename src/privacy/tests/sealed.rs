@@ -187,7 +187,7 @@ fn addresses_leave_under_another_name_wherever_they_stand() {
 fn without_the_key_that_was_used_nothing_leaves() {
     let keys = Keys::new();
     assert!(protect(&keys.policy(), of_april("client_id=CLIENTID2").event(0)).is_ok());
-    std::fs::remove_file(keys.folder().join("2021_April.key")).unwrap();
+    std::fs::remove_file(keys.directory().join("2021_April.key")).unwrap();
     let policy = keys.policy();
     policy.refresh();
     let refused = protect(&policy, of_april("client_id=CLIENTID2").event(0)).unwrap_err();
@@ -320,7 +320,7 @@ fn what_is_protected_and_opened_is_what_was_there() {
         for id in &ids {
             prop_assert!(!sealed.contains(&format!("\"{id}\"")), "{id} in {sealed}");
         }
-        let opener = Opener::new(Arc::new(Keyring::open(&keys.folder()).unwrap()));
+        let opener = Opener::new(Arc::new(Keyring::open(&keys.directory()).unwrap()));
         let (mut opened, mut failures) = (Vec::new(), 0);
         let mut revealer = crate::privacy::reveal::Revealer::new(&opener);
         revealer.push(sealed.as_bytes(), &mut opened, &mut |one| failures += u32::from(one.is_err()));

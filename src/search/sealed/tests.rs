@@ -14,8 +14,8 @@ fn query(text: &str) -> Expr {
 }
 
 /// Keys of two months, and what seals with them.
-fn keys(folder: &Path) -> (Vec<MonthKey>, Sealer) {
-    let keyring = Keyring::open_or_create(&folder.join("keys")).unwrap();
+fn keys(directory: &Path) -> (Vec<MonthKey>, Sealer) {
+    let keyring = Keyring::open_or_create(&directory.join("keys")).unwrap();
     for month in ["2021_March", "2021_April"] {
         keyring.create_first(Month::typed(month).unwrap()).unwrap();
     }
@@ -31,8 +31,8 @@ fn made(write: impl Fn(&mut String)) -> String {
 
 #[test]
 fn a_sealed_value_is_asked_for_by_its_tags_of_all_months_in_the_spelling_of_its_field() {
-    let folder = tempfile::tempdir().unwrap();
-    let (keys, sealer) = keys(folder.path());
+    let directory = tempfile::tempdir().unwrap();
+    let (keys, sealer) = keys(directory.path());
     let tag = |month: &str| {
         let month = Month::typed(month).unwrap();
         made(|tag| sealer.seal(month, "clientid", "CLIENTID2", &mut String::new(), tag).unwrap())
@@ -74,8 +74,8 @@ fn what_a_sealed_field_cannot_answer_is_refused_and_the_rest_passes() {
 
 #[test]
 fn an_address_is_asked_for_by_what_stands_for_it() {
-    let folder = tempfile::tempdir().unwrap();
-    let (keys, sealer) = keys(folder.path());
+    let directory = tempfile::tempdir().unwrap();
+    let (keys, sealer) = keys(directory.path());
     for (mode, keyed) in
         [(AddressMode::Hmac, true), (AddressMode::Pfx, true), (AddressMode::Truncate, false)]
     {
@@ -101,8 +101,8 @@ fn an_address_is_asked_for_by_what_stands_for_it() {
 
 #[test]
 fn a_network_is_asked_for_where_what_stands_for_its_addresses_is_one_too() {
-    let folder = tempfile::tempdir().unwrap();
-    let (keys, sealer) = keys(folder.path());
+    let directory = tempfile::tempdir().unwrap();
+    let (keys, sealer) = keys(directory.path());
     let in_network = translate(&query("ip:10.1.2.0/23"), &policy(AddressMode::Pfx), &keys).unwrap();
     let Expr::Or(networks) = &in_network else { panic!("{in_network:?}") };
     for (key, network) in keys.iter().zip(networks) {

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::send::{Fate, Sending};
 use super::rewrite::Rewrite;
-use super::{Choice, DeadLetter, DeadLetterFolder, LetterFile, Line, Lines, Odd, Oddities};
+use super::{Choice, DeadLetter, DeadLetterDirectory, LetterFile, Line, Lines, Odd, Oddities};
 use crate::sink::Sink;
 
 /// Letters that are held in memory and sent together.
@@ -26,7 +26,7 @@ pub type Found = Result<Arc<dyn Sink>, String>;
 
 /// Who is to send what.
 pub struct Replay<'a> {
-    pub folder: &'a DeadLetterFolder,
+    pub directory: &'a DeadLetterDirectory,
     pub choice: &'a Choice,
     /// The sink of a name, or why there is none.
     pub sinks: &'a dyn Fn(&str) -> Found,
@@ -56,10 +56,10 @@ pub struct Replayed {
 impl Replay<'_> {
     /// Blocking. `None` while somebody else replays or drops.
     pub fn run(mut self) -> io::Result<Option<Replayed>> {
-        let folder = self.folder;
-        let Some(_sorting) = folder.sort() else { return Ok(None) };
+        let directory = self.directory;
+        let Some(_sorting) = directory.sort() else { return Ok(None) };
         let mut replayed = Replayed::default();
-        let files = folder.files(self.choice)?;
+        let files = directory.files(self.choice)?;
         let all = files.iter().map(|file| file.bytes).sum();
         let mut before = 0;
         let mut given_up: Option<&str> = None;
@@ -91,7 +91,7 @@ impl Replay<'_> {
         (before, all): (u64, u64),
         replayed: &mut Replayed,
     ) -> io::Result<bool> {
-        let mut rewrite = Rewrite::begin(self.folder, file)?;
+        let mut rewrite = Rewrite::begin(self.directory, file)?;
         let mut sending = Sending::new(sink, self.runtime.clone(), self.stop.clone());
         let mut group = Group::default();
         let mut end = 0;

@@ -9,11 +9,11 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Choice, DeadLetter, DeadLetterFolder, LetterFile, Line, Lines, Oddities};
+use super::{Choice, DeadLetter, DeadLetterDirectory, LetterFile, Line, Lines, Oddities};
 
 #[derive(Debug)]
 pub(super) struct Rewrite<'f> {
-    folder: &'f DeadLetterFolder,
+    directory: &'f DeadLetterDirectory,
     path: PathBuf,
     old: File,
     aside: PathBuf,
@@ -25,13 +25,13 @@ pub(super) struct Rewrite<'f> {
 }
 
 impl<'f> Rewrite<'f> {
-    pub fn begin(folder: &'f DeadLetterFolder, file: &LetterFile) -> io::Result<Rewrite<'f>> {
+    pub fn begin(directory: &'f DeadLetterDirectory, file: &LetterFile) -> io::Result<Rewrite<'f>> {
         // Not `.jsonl`: what a crash leaves behind is no file of letters, and is begun anew.
         let aside = file.path.with_extension("new");
         let mut options = OpenOptions::new();
         let new = options.write(true).create(true).truncate(true).mode(0o600).open(&aside)?;
         Ok(Rewrite {
-            folder,
+            directory,
             path: file.path.clone(),
             old: File::open(&file.path)?,
             aside,
@@ -67,7 +67,7 @@ impl<'f> Rewrite<'f> {
 
     /// Everything from `rest` on stays as it is, also what came meanwhile.
     pub fn finish(mut self, rest: u64) -> io::Result<()> {
-        let _writing = self.folder.writing();
+        let _writing = self.directory.writing();
         if !self.changed {
             return fs::remove_file(&self.aside);
         }
@@ -81,8 +81,8 @@ impl<'f> Rewrite<'f> {
             self.new.get_ref().sync_all()?;
             fs::rename(&self.aside, &self.path)?;
         }
-        let folder = self.path.parent().expect("a file of letters lies in a folder");
-        File::open(folder)?.sync_all()
+        let directory = self.path.parent().expect("a file of letters lies in a directory");
+        File::open(directory)?.sync_all()
     }
 
     fn copy(&mut self) -> io::Result<()> {
@@ -106,11 +106,11 @@ pub struct Removed {
 }
 
 /// Drops what is chosen, for good. `None` while somebody else replays or drops.
-pub fn remove(folder: &DeadLetterFolder, choice: &Choice) -> io::Result<Option<Removed>> {
-    let Some(_sorting) = folder.sort() else { return Ok(None) };
+pub fn remove(directory: &DeadLetterDirectory, choice: &Choice) -> io::Result<Option<Removed>> {
+    let Some(_sorting) = directory.sort() else { return Ok(None) };
     let mut removed = Removed::default();
-    for file in folder.files(choice)? {
-        let mut rewrite = Rewrite::begin(folder, &file)?;
+    for file in directory.files(choice)? {
+        let mut rewrite = Rewrite::begin(directory, &file)?;
         let mut end = 0;
         for line in Lines::open(&file)? {
             let Line { start, end: line_end, letter, .. } = line?;

@@ -72,7 +72,7 @@ impl Sink for Target {
 
 struct Bench {
     _scratch: TempDir,
-    folder: Arc<DeadLetterFolder>,
+    directory: Arc<DeadLetterDirectory>,
     path: PathBuf,
     runtime: Runtime,
     clock: Arc<ManualClock>,
@@ -83,13 +83,13 @@ impl Bench {
         let scratch = tempfile::tempdir().unwrap();
         let path = scratch.path().join("dead-letters");
         let clock = Arc::new(ManualClock::at(Timestamp::from_seconds(86_400)));
-        let folder = Arc::new(DeadLetterFolder::new(path.clone(), clock.clone(), most));
+        let directory = Arc::new(DeadLetterDirectory::new(path.clone(), clock.clone(), most));
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-        Bench { _scratch: scratch, folder, path, runtime, clock }
+        Bench { _scratch: scratch, directory, path, runtime, clock }
     }
 
     fn keep(&self, texts: &[&str]) {
-        self.folder.keep("es", texts.iter().map(|text| letter(text)).collect()).unwrap();
+        self.directory.keep("es", texts.iter().map(|text| letter(text)).collect()).unwrap();
     }
 
     fn today(&self) -> PathBuf {
@@ -102,7 +102,7 @@ impl Bench {
 
     /// What is kept: messages of letters, or `?`.
     fn kept(&self) -> Vec<String> {
-        let files = self.folder.files(&Choice::default()).unwrap();
+        let files = self.directory.files(&Choice::default()).unwrap();
         let lines = files.iter().flat_map(|file| Lines::open(file).unwrap());
         lines
             .map(|line| line.unwrap().letter.map_or("?".into(), |letter| message(&letter)))
@@ -117,7 +117,7 @@ impl Bench {
             }
         };
         let replay = Replay {
-            folder: &self.folder,
+            directory: &self.directory,
             choice,
             sinks: &sinks,
             runtime: self.runtime.handle().clone(),
@@ -155,11 +155,11 @@ fn done() -> Arc<Target> {
 fn a_letter_is_found_by_its_event_and_what_is_no_letter_is_passed() {
     let bench = Bench::new(MOST);
     let ids = ["one", "two"].map(|text| letter(text).id);
-    assert!(!bench.folder.holds("es", &ids[0]), "nothing is kept yet");
+    assert!(!bench.directory.holds("es", &ids[0]), "nothing is kept yet");
     bench.keep(&["one"]);
     bench.append(b"{\"version\":2,\"id\":\"cut in the mid\n");
-    assert!(bench.folder.holds("es", &ids[0]));
-    assert!(!bench.folder.holds("es", &ids[1]) && !bench.folder.holds("other", &ids[0]));
+    assert!(bench.directory.holds("es", &ids[0]));
+    assert!(!bench.directory.holds("es", &ids[1]) && !bench.directory.holds("other", &ids[0]));
 }
 
 #[test]
@@ -182,15 +182,15 @@ fn a_letter_stands_on_a_line_of_its_own_and_stays_sealed() {
 }
 
 #[test]
-fn a_full_folder_keeps_nothing_and_says_so() {
+fn a_full_directory_keeps_nothing_and_says_so() {
     let room = serde_json::to_vec(&letter("a")).unwrap().len() as u64 + 100;
     let bench = Bench::new(room);
     bench.keep(&["a"]);
     bench.clock.advance(std::time::Duration::from_secs(86_400));
-    let error = bench.folder.keep("es", vec![letter("b")]).unwrap_err();
+    let error = bench.directory.keep("es", vec![letter("b")]).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::StorageFull, "all days together");
     assert!(error.to_string().contains("replay or drop"), "{error}");
-    bench.folder.keep("other", vec![letter("b")]).unwrap();
+    bench.directory.keep("other", vec![letter("b")]).unwrap();
     assert_eq!(bench.kept(), ["a", "b"]);
     assert_eq!(bench.replay(&done(), &Choice::default()).delivered, 1);
     bench.keep(&["c"]);
@@ -227,7 +227,7 @@ fn what_is_no_letter_is_told_and_stays_where_it_is() {
         (odd.lines, odd.first.iter().map(short).collect::<Vec<_>>())
     };
     let mut found = Oddities::default();
-    let file = &bench.folder.files(&Choice::default()).unwrap()[0];
+    let file = &bench.directory.files(&Choice::default()).unwrap()[0];
     let overview = overview(file, &Choice::default(), &mut found).unwrap();
     assert_eq!((overview.letters, overview.bytes), (2, fs::metadata(&file.path).unwrap().len()));
     let (lines, texts) = odd(&found);
@@ -242,7 +242,7 @@ fn what_is_no_letter_is_told_and_stays_where_it_is() {
     assert!(text.starts_with(b"garbage \xff\x1b[2J\n{\"version\":9,\n"));
     assert!(text.ends_with(b"{\"torn\":"));
     bench.keep(&["d"]);
-    assert_eq!(remove(&bench.folder, &Choice::default()).unwrap().unwrap().letters, 1);
+    assert_eq!(remove(&bench.directory, &Choice::default()).unwrap().unwrap().letters, 1);
     assert_eq!(bench.kept(), ["?", "?", "?", "?"]);
 }
 
@@ -252,12 +252,12 @@ fn what_is_delivered_leaves_and_what_is_refused_again_stays() {
     bench.keep(&["a", "b", "c", "d"]);
     let ids: Vec<String> =
         ["a", "b", "c", "d"].iter().map(|text| letter(text).id.clone()).collect();
-    let folder = bench.folder.clone();
+    let directory = bench.directory.clone();
     let target = Target::new({
         let ids = ids.clone();
         move |sent: &[String]| {
             // Another one is refused meanwhile.
-            folder.keep("es", vec![letter("e")]).unwrap();
+            directory.keep("es", vec![letter("e")]).unwrap();
             assert_eq!(sent, ids);
             let reason = "still no such field".to_owned();
             let refusal = Refusal { status: Some(413), kind: None, reason };
@@ -274,7 +274,7 @@ fn what_is_delivered_leaves_and_what_is_refused_again_stays() {
     assert_eq!(figures, (2, 1, 1, 1));
     assert_eq!(replayed.problems, ["sink es: the index is read-only"]);
     assert_eq!(bench.kept(), ["b", "d", "e"]);
-    let file = &bench.folder.files(&Choice::default()).unwrap()[0];
+    let file = &bench.directory.files(&Choice::default()).unwrap()[0];
     let mut letters = Lines::open(file).unwrap().map(|line| line.unwrap().letter.unwrap());
     let refused = letters.next().unwrap();
     assert_eq!((refused.attempts, refused.target.as_str()), (3, "day-0"));
@@ -286,7 +286,7 @@ fn what_is_delivered_leaves_and_what_is_refused_again_stays() {
 fn a_target_that_is_away_changes_nothing() {
     let bench = Bench::new(MOST);
     bench.keep(&["a", "b"]);
-    bench.folder.keep("gone", vec![letter("c")]).unwrap();
+    bench.directory.keep("gone", vec![letter("c")]).unwrap();
     let before = fs::read(bench.today()).unwrap();
     let target = Target::new(|_| Delivery::Down(SinkError::Misconfigured("wrong password".into())));
     let replayed = bench.replay(&target, &Choice::default());
@@ -348,7 +348,7 @@ fn letters_are_chosen_by_sink_day_id_and_query() {
         let choice = selection.choice(&context).unwrap();
         // As it comes out at the owner of the state.
         let choice = choice.selection().choice(&context).unwrap();
-        let files = bench.folder.files(&choice).unwrap();
+        let files = bench.directory.files(&choice).unwrap();
         let lines = files.iter().flat_map(|file| Lines::open(file).unwrap());
         let letters = lines.map(|line| line.unwrap().letter.unwrap());
         letters.filter(|letter| choice.takes(letter)).map(|letter| message(&letter)).collect()
@@ -367,13 +367,13 @@ fn letters_are_chosen_by_sink_day_id_and_query() {
 fn one_replay_at_a_time_and_a_stop_leaves_the_rest() {
     let bench = Bench::new(MOST);
     bench.keep(&["a"]);
-    let sorting = bench.folder.sort().unwrap();
-    assert!(remove(&bench.folder, &Choice::default()).unwrap().is_none());
+    let sorting = bench.directory.sort().unwrap();
+    assert!(remove(&bench.directory, &Choice::default()).unwrap().is_none());
     drop(sorting);
     let stop = CancellationToken::new();
     stop.cancel();
     let replay = Replay {
-        folder: &bench.folder,
+        directory: &bench.directory,
         choice: &Choice::default(),
         sinks: &|_| Ok(Arc::new(StdoutSink::new().0)),
         runtime: bench.runtime.handle().clone(),
@@ -386,6 +386,6 @@ fn one_replay_at_a_time_and_a_stop_leaves_the_rest() {
     fs::write(bench.path.join("notes.txt"), "x").unwrap();
     let clock = Arc::new(SystemClock::new());
     assert!(
-        DeadLetterFolder::new("/nowhere".into(), clock, MOST).files(&Choice::default()).is_ok()
+        DeadLetterDirectory::new("/nowhere".into(), clock, MOST).files(&Choice::default()).is_ok()
     );
 }

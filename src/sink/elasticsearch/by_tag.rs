@@ -139,8 +139,8 @@ impl ElasticsearchSink {
         }
     }
 
-    /// Why not all was looked into: servers pass over closed indexes without a word. `None` also where the server does not
-    /// tell which are closed.
+    /// Why not all was looked into: servers pass over closed indexes without a word. `None` also where the server does
+    /// not tell which are closed.
     pub async fn passed_over(&self, settings: &Settings) -> Option<String> {
         let path = format!("_resolve/index/{}", indexes(settings));
         let asked = [("expand_wildcards", "open,closed"), ("ignore_unavailable", "true")];

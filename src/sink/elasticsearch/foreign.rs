@@ -1,9 +1,9 @@
 //! Is it Elasticsearch or OpenSearch that answers, or a server that only speaks like them? Many of those store an event
 //! again under an id that is there, and answer 201: no proof of anything, and a repeated attempt doubles.
 //!
-//! Asked by `check` alone. Elasticsearch and OpenSearch say who they are, and nothing is written to them. Another server
-//! is sent one document twice, for an index of a name that nobody else uses. That index is deleted again, whatever the
-//! answers were; where the server does not do it, the name is told.
+//! Asked by `check` alone. Elasticsearch and OpenSearch say who they are, and nothing is written to them. Another
+//! server is sent one document twice, for an index of a name that nobody else uses. That index is deleted again,
+//! whatever the answers were; where the server does not do it, the name is told.
 
 use std::time::Duration;
 

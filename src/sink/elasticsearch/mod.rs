@@ -104,7 +104,8 @@ impl ElasticsearchSink {
         }
     }
 
-    /// Whether events could be delivered now: an empty bulk, which every server and every user who may write can answer.
+    /// Whether events could be delivered now: an empty bulk, which every server and every user who may write can
+    /// answer.
     pub async fn check(&self) -> Result<(), SinkError> {
         let request = Request {
             method: Method::Post,

@@ -2,13 +2,13 @@
 //! belong to it. [`lines`] has its form.
 //!
 //! A commit appends one line with what it changes: one write, one fdatasync. The file is written whole (aside, fsynced,
-//! renamed, the folder fsynced) when its sink is opened, when the lines behind the first take more than that one (and
-//! than [`MOST_APPENDED`]), and where an append was not possible: it failed, or the file is not there any more as it was
-//! written.
+//! renamed, the directory fsynced) when its sink is opened, when the lines behind the first take more than that one
+//! (and than [`MOST_APPENDED`]), and where an append was not possible: it failed, or the file is not there any more as
+//! it was written.
 //!
-//! Promises: positions are durable, in the file at that path, when `append` is true or `replace` returns. A crash leaves
-//! those or the ones before. Never appended to: a file that this [`SideFile`] did not write whole. So nothing ever stands
-//! behind a line that was not finished.
+//! Promises: positions are durable, in the file at that path, when `append` is true or `replace` returns. A crash
+//! leaves those or the ones before. Never appended to: a file that this [`SideFile`] did not write whole. So nothing
+//! ever stands behind a line that was not finished.
 
 mod lines;
 mod version_1;
@@ -112,8 +112,8 @@ impl SideFile {
         file.write_all(bytes)?;
         file.sync_all()?;
         fs::rename(&self.aside, &self.path)?;
-        let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        File::open(folder.unwrap_or(Path::new(".")))?.sync_all()?;
+        let directory = self.path.parent().filter(|directory| !directory.as_os_str().is_empty());
+        File::open(directory.unwrap_or(Path::new(".")))?.sync_all()?;
         Ok(file)
     }
 }

@@ -22,7 +22,7 @@ fn upto(offset: u64) -> Cursors {
     vec![Cursor { generation: GenerationId(7), offset }]
 }
 
-/// A new output that is open, and the folder that holds it.
+/// A new output that is open, and the directory that holds it.
 async fn opened() -> (tempfile::TempDir, PathBuf, FileSink) {
     let scratch = tempfile::tempdir().unwrap();
     let path = scratch.path().join("out.jsonl");

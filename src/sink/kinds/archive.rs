@@ -1,4 +1,4 @@
-//! `archive`: the embedded archive, in its one folder.
+//! `archive`: the embedded archive, in its one directory.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -55,7 +55,7 @@ impl SinkKind for ArchiveKind {
 
     fn make(&self, site: Site<'_>) -> anyhow::Result<Made> {
         if site.archive.join("meta.json").exists()
-            && let Some(closed) = private::close_folder(site.archive)
+            && let Some(closed) = private::close_directory(site.archive)
         {
             (site.warn)(closed);
         }
@@ -67,7 +67,7 @@ impl SinkKind for ArchiveKind {
     /// Also reads documents: an index that opens may hold blocks that do not.
     fn check(&self, Look { archive: directory, engine_runs }: Look<'_>) -> Result<String, String> {
         let chain = |error: ArchiveError| with_causes(&error);
-        // A writer in the same folder belongs to an engine that holds the lock.
+        // A writer in the same directory belongs to an engine that holds the lock.
         if !engine_runs && let Some(reason) = Reader::damage(directory).map_err(chain)? {
             return Err(set_aside(directory, &reason));
         }
@@ -107,7 +107,7 @@ fn set_aside(directory: &Path, reason: &str) -> String {
 /// The engine looks only at what it opens: not at every document of a large archive.
 fn moved_away(problem: &str) -> String {
     format!(
-        "{problem}; if it stays so, stop the engine and move the folder away: a new one is filled from \
+        "{problem}; if it stays so, stop the engine and move the directory away: a new one is filled from \
          what the logs still hold"
     )
 }

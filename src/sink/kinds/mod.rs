@@ -68,7 +68,7 @@ pub trait SinkKind: Any + Debug + Send + Sync {
         None
     }
 
-    /// What it writes on this machine: never followed as a log. The archive has a folder of its own.
+    /// What it writes on this machine: never followed as a log. The archive has a directory of its own.
     fn output(&self) -> Option<Output> {
         None
     }
@@ -124,7 +124,7 @@ pub enum Output {
 
 /// What a sink may use of the engine that it is made for.
 pub struct Site<'a> {
-    /// The folder of the archive.
+    /// The directory of the archive.
     pub archive: &'a Path,
     pub generations: Arc<dyn Generations>,
     pub clock: Arc<dyn Clock>,
@@ -147,7 +147,7 @@ impl Made {
 /// What a check may look at.
 #[derive(Clone, Copy)]
 pub struct Look<'a> {
-    /// The folder of the archive.
+    /// The directory of the archive.
     pub archive: &'a Path,
     /// What it is writing may look damaged.
     pub engine_runs: bool,

@@ -1,4 +1,5 @@
-//! What the main worker has left to its lanes, in bytes: so that a byte counts once, whoever finds that it is destroyed.
+//! What the main worker has left to its lanes, in bytes: so that a byte counts once, whoever finds that it is
+//! destroyed.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -21,8 +22,8 @@ impl Owed {
         }
     }
 
-    /// The lane is done with so many bytes, or cannot read them any more; `under_way` of what was left to it are neither.
-    /// Returns how many of these bytes were left to it.
+    /// The lane is done with so many bytes, or cannot read them any more; `under_way` of what was left to it are
+    /// neither. Returns how many of these bytes were left to it.
     fn take(&self, target: &str, generation: GenerationId, bytes: u64, under_way: u64) -> u64 {
         let mut all = self.lock();
         let Some(of_generation) = all.get_mut(&generation) else { return 0 };
@@ -66,8 +67,8 @@ impl Share {
         self.owed.take(&self.target, generation, bytes, 0)
     }
 
-    /// So many bytes are destroyed, of events of this lane and of others; `under_way`: what the lane has read of its own
-    /// and has not delivered. Returns how many of them were left to it.
+    /// So many bytes are destroyed, of events of this lane and of others; `under_way`: what the lane has read of its
+    /// own and has not delivered. Returns how many of them were left to it.
     pub(super) fn lost(&self, generation: GenerationId, bytes: u64, under_way: u64) -> u64 {
         self.owed.take(&self.target, generation, bytes, under_way)
     }

@@ -20,10 +20,10 @@ const LINES: usize = 20_000;
 
 /// Bytes of all copies.
 fn room(bench: &Bench) -> u64 {
-    let folder = bench.folder.path().join("intake");
+    let directory = bench.directory.path().join("intake");
     let open = fs::read_dir("/proc/self/fd").unwrap().filter_map(Result::ok);
     let copies = open
-        .filter(|open| fs::read_link(open.path()).is_ok_and(|path| path.starts_with(&folder)))
+        .filter(|open| fs::read_link(open.path()).is_ok_and(|path| path.starts_with(&directory)))
         .filter_map(|open| fs::metadata(open.path()).ok());
     copies.map(|copy| copy.len()).sum()
 }

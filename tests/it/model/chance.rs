@@ -62,10 +62,10 @@ fn packing(random: &mut Random) -> Packing {
 fn other_paths(random: &mut Random, setting: &Setting) -> Paths {
     match (setting.olddir, setting.naming) {
         (true, _) => one(random, &[Paths::StarAndOld, Paths::BareAndOld]),
-        (false, Naming::Extension) => one(random, &[Paths::Ending, Paths::All, Paths::Folder]),
+        (false, Naming::Extension) => one(random, &[Paths::Ending, Paths::All, Paths::Directory]),
         (false, _) => one(
             random,
-            &[Paths::Bare, Paths::Star, Paths::Ending, Paths::All, Paths::Folder, Paths::Star],
+            &[Paths::Bare, Paths::Star, Paths::Ending, Paths::All, Paths::Directory, Paths::Star],
         ),
     }
 }

@@ -134,8 +134,12 @@ impl Engine {
         known: Vec<Position>,
         clock: &Arc<GateClock>,
     ) -> Result<Engine, Failure> {
-        let intake =
-            Intake { folder: state.join("intake"), input: false, looking: false, rescue: 1 << 30 };
+        let intake = Intake {
+            directory: state.join("intake"),
+            input: false,
+            looking: false,
+            rescue: 1 << 30,
+        };
         let config = LogConfig {
             sources: sources.config(root),
             once,
@@ -242,8 +246,8 @@ pub fn photo_of(directory: &Path) -> Photo {
 pub fn put_back(directory: &Path, photo: &Photo) {
     lose(directory);
     for (path, bytes) in photo {
-        let folder = path.parent().expect("it lies in the directory");
-        logwarden::state::private::make_folder(folder).unwrap();
+        let directory = path.parent().expect("it lies in the directory");
+        logwarden::state::private::make_directory(directory).unwrap();
         fs::write(path, bytes).unwrap();
     }
 }

@@ -42,14 +42,14 @@ pub fn birth(metadata: &Metadata) -> i64 {
 }
 
 impl Paths {
-    /// The patterns, relative to the folder of the logs.
+    /// The patterns, relative to the directory of the logs.
     pub fn patterns(self) -> &'static [&'static str] {
         match self {
             Paths::Bare => &["app.log", "web.log"],
             Paths::Star => &["app.log*", "web.log*"],
             Paths::Ending => &["*.log"],
             Paths::All => &["*.log*"],
-            Paths::Folder => &[""],
+            Paths::Directory => &[""],
             Paths::StarAndOld => &["app.log*", "web.log*", "old/*"],
             Paths::BareAndOld => &["app.log", "web.log", "old/*"],
             Paths::Rotated => &["app.log?*", "web.log?*"],
@@ -66,7 +66,7 @@ impl Paths {
             Paths::Star => begins(name),
             Paths::Ending => beside && name.ends_with(".log"),
             Paths::All => beside && name.contains(".log"),
-            Paths::Folder => beside,
+            Paths::Directory => beside,
             Paths::StarAndOld => !beside || begins(name),
             Paths::BareAndOld => !beside || is_log(name),
             Paths::Rotated => begins(name) && !is_log(name),

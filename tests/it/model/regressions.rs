@@ -58,7 +58,7 @@ fn an_editors_files_are_no_logs_and_its_save_is_no_other_log() {
 fn a_copy_that_goes_on_by_itself_takes_nothing_from_its_original() {
     hold(&[
         "json.1.bare.numbered.beside.prompt.stepped write.0.5 once copy.0 extend.0.1 reload.rotated.0 once reload.bare.0 once reload.rotated.0 once",
-        "header.2.folder.extension.beside.late.stepped write.0.1 copy.0 write.0.1 reopen.0 start look.6000 compress.0.zst.move rename.0 compress.0.gz.move",
+        "header.2.directory.extension.beside.late.stepped write.0.1 copy.0 write.0.1 reopen.0 start look.6000 compress.0.zst.move rename.0 compress.0.gz.move",
     ]);
 }
 
@@ -203,7 +203,7 @@ fn moved_to_another_file_system_and_compressed_at_once_comes_once() {
 #[test]
 fn what_was_deleted_a_moment_ago_is_not_let_go_by_a_reload() {
     hold(&[
-        "json.1.folder.extension.beside.prompt.stepped start write.0.1 look.3000 write.0.3 delete.0 reload.all.1 write.0.5",
+        "json.1.directory.extension.beside.prompt.stepped start write.0.1 look.3000 write.0.3 delete.0 reload.all.1 write.0.5",
     ]);
 }
 
@@ -211,21 +211,21 @@ fn what_was_deleted_a_moment_ago_is_not_let_go_by_a_reload() {
 #[test]
 fn a_life_that_began_and_was_moved_between_two_looks_comes_once() {
     hold(&[
-        "header.1.folder.numbered.beside.prompt.stepped start write.0.1 look.6000 copytruncate.0 write.0.40 carry.0",
+        "header.1.directory.numbered.beside.prompt.stepped start write.0.1 look.6000 copytruncate.0 write.0.40 carry.0",
     ]);
 }
 
 #[test]
 fn a_log_whose_earlier_lives_are_read_in_copies_is_read_under_its_rotated_name() {
     hold(&[
-        "stamped.2.star.numbered.beside.prompt.stepped write.0.1 start look.6000 reload.folder.1 expire.1 copytruncate.0 away.archive copytruncate.0 reload.star.1 write.0.3 half.1 look.1500 rename.1 rename.1 finish.1 write.0.5 copytruncate.0 compress.1.gz.move check look.3000 finish.0 kill once write.0.3 reload.bare.0 expire.0 reopen.1 copytruncate.0 start rename.1 look.300 write.1.12 half.0 copy.1 kill rename.0 start write.0.5",
+        "stamped.2.star.numbered.beside.prompt.stepped write.0.1 start look.6000 reload.directory.1 expire.1 copytruncate.0 away.archive copytruncate.0 reload.star.1 write.0.3 half.1 look.1500 rename.1 rename.1 finish.1 write.0.5 copytruncate.0 compress.1.gz.move check look.3000 finish.0 kill once write.0.3 reload.bare.0 expire.0 reopen.1 copytruncate.0 start rename.1 look.300 write.1.12 half.0 copy.1 kill rename.0 start write.0.5",
     ]);
 }
 
 #[test]
 fn a_file_that_holds_all_of_a_longer_log_is_no_copy_of_its_beginning() {
     hold(&[
-        "json.2.folder.extension.beside.late.stepped write.0.1 start write.0.1 look.1000 write.1.1 look.6000 rename.1 away.elastic write.0.1 look.1000 commit take.elastic.50 rename.1 commit reopen.0 finish.0 tidy.0 write.1.3 copy.0 look.1000 write.0.40 recreate.1.1 stop start look.300 look.3000 check stop start half.0 write.0.1 copytruncate.1 expire.0 write.1.300 back.archive look.1000 take.elastic.2 copytruncate.0 write.1.300",
+        "json.2.directory.extension.beside.late.stepped write.0.1 start write.0.1 look.1000 write.1.1 look.6000 rename.1 away.elastic write.0.1 look.1000 commit take.elastic.50 rename.1 commit reopen.0 finish.0 tidy.0 write.1.3 copy.0 look.1000 write.0.40 recreate.1.1 stop start look.300 look.3000 check stop start half.0 write.0.1 copytruncate.1 expire.0 write.1.300 back.archive look.1000 take.elastic.2 copytruncate.0 write.1.300",
         "stamped.1.bare+old.numbered.olddir.late.free write.0.10 start look.100 reopen.0 copy.0 write.0.3 write.0.2 take.elastic.1000 look.6000 carry.0 look.6000 rename.0 look.100 look.6000 recreate.0.12 compress.0.zst.move write.0.40 compress.0.zst.move look.1000 rename.0 stop rename.0 write.0.300 copytruncate.0 once copy.0 write.0.5 look.300 truncate.0 compress.0.gz.move old rename.0 compress.0.gz.move start back.archive look.100 copytruncate.0 take.archive.1000 look.100 edit.0 kill write.0.1",
     ]);
 }

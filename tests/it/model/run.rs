@@ -43,7 +43,7 @@ struct Run {
     confirmed: [BTreeMap<StreamId, u64>; 2],
     trace: Vec<String>,
     /// Last, so that it is removed last.
-    _folder: TempDir,
+    _directory: TempDir,
 }
 
 /// The result, and what happened step by step.
@@ -67,12 +67,12 @@ pub fn run(history: &History) -> Outcome {
 
 impl Run {
     fn new(history: &History) -> Run {
-        let folder = tempfile::tempdir().unwrap();
+        let directory = tempfile::tempdir().unwrap();
         let setting = history.setting;
         Run {
-            world: World::new(folder.path().join("logs"), setting),
+            world: World::new(directory.path().join("logs"), setting),
             clock: Arc::new(GateClock::new()),
-            state: folder.path().join("state"),
+            state: directory.path().join("state"),
             sources: Sources { paths: setting.paths, name: 0 },
             engine: None,
             elastic: Elastic::default(),
@@ -86,7 +86,7 @@ impl Run {
             lost_now: Default::default(),
             confirmed: Default::default(),
             trace: Vec::new(),
-            _folder: folder,
+            _directory: directory,
         }
     }
 

@@ -7,11 +7,11 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Setting {
     pub lines: Lines,
-    /// Number of logs in the folder: `app.log`, `web.log`.
+    /// Number of logs in the directory: `app.log`, `web.log`.
     pub logs: usize,
     pub paths: Paths,
     pub naming: Naming,
-    /// Rotated files go to the folder `old`.
+    /// Rotated files go to the directory `old`.
     pub olddir: bool,
     /// The writer keeps its descriptor until `reopen`.
     pub late: bool,
@@ -35,7 +35,7 @@ pub enum Paths {
     Star,
     Ending,
     All,
-    Folder,
+    Directory,
     StarAndOld,
     BareAndOld,
     /// Rotated files only, not the logs.

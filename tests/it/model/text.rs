@@ -12,7 +12,7 @@ const PATHS: [(Paths, &str); 8] = [
     (Paths::Star, "star"),
     (Paths::Ending, "ending"),
     (Paths::All, "all"),
-    (Paths::Folder, "folder"),
+    (Paths::Directory, "directory"),
     (Paths::StarAndOld, "star+old"),
     (Paths::BareAndOld, "bare+old"),
     (Paths::Rotated, "rotated"),

@@ -108,7 +108,7 @@ fn ids_are_the_same_without_the_state() {
     bench.until("all", |bench| bench.consumer.events.len() == 52);
     let before = std::mem::take(&mut bench.consumer);
     bench.close();
-    fs::remove_dir_all(bench.folder.path().join("state")).unwrap();
+    fs::remove_dir_all(bench.directory.path().join("state")).unwrap();
     bench.open();
     bench.until("all again", |bench| bench.consumer.events.len() == 52);
     let ids = |consumer: &Consumer| {

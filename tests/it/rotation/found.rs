@@ -1,4 +1,4 @@
-//! What paths, patterns, folders and links lead to, and what they stop leading to.
+//! What paths, patterns, directories and links lead to, and what they stop leading to.
 
 use std::fs;
 use std::sync::Arc;
@@ -19,27 +19,27 @@ fn a_path_and_a_pattern_that_match_nothing_wait() {
     bench.until("no notice", |bench| bench.log().notices().is_empty());
 }
 
-/// Before the next scan that looks at all paths whatever the times of folders say.
+/// Before the next scan that looks at all paths whatever the times of directories say.
 const SOON: Duration = Duration::from_secs(5);
 
-/// Long enough for the times of folders to be old, for the log and for the file system.
+/// Long enough for the times of directories to be old, for the log and for the file system.
 fn quiet(bench: &mut Bench, clock: &HeldClock) {
     let (long, until) = (Duration::from_millis(3500), Instant::now() + Duration::from_millis(3500));
     bench.within(long, clock, "some quiet", |_| Instant::now() >= until);
 }
 
-/// Nothing was in the folder that times could speak of.
+/// Nothing was in the directory that times could speak of.
 #[test]
-fn a_folder_that_comes_later_is_seen_within_seconds() {
+fn a_directory_that_comes_later_is_seen_within_seconds() {
     for (pattern, there) in [("app/*.log", ""), ("*/logs/*.log", "app")] {
         let mut bench = Bench::new(&[pattern]);
         fs::create_dir_all(bench.path(there)).unwrap();
         let clock = Arc::new(HeldClock::default());
         bench.open_with(clock.clone());
         quiet(&mut bench, &clock);
-        let folder = bench.path(if there.is_empty() { "app" } else { "app/logs" });
-        fs::create_dir(&folder).unwrap();
-        append(&folder.join("a.log"), lines("a", 0..3).as_bytes());
+        let directory = bench.path(if there.is_empty() { "app" } else { "app/logs" });
+        fs::create_dir(&directory).unwrap();
+        append(&directory.join("a.log"), lines("a", 0..3).as_bytes());
         bench.within(SOON, &clock, pattern, |bench| bench.consumer.events.len() == 3);
         bench.expect_lines((0..3).map(|number| line("a", number)));
     }
@@ -51,9 +51,9 @@ fn a_link_behind_a_link_is_seen_within_seconds() {
     use std::os::unix::fs::symlink;
     let mut bench = Bench::new(&["app.log"]);
     for version in ["v1", "v2"] {
-        fs::create_dir(bench.folder.path().join(version)).unwrap();
+        fs::create_dir(bench.directory.path().join(version)).unwrap();
     }
-    let at = |bench: &Bench, name: &str| bench.folder.path().join(name);
+    let at = |bench: &Bench, name: &str| bench.directory.path().join(name);
     append(&at(&bench, "v1/a.log"), lines("a", 0..3).as_bytes());
     append(&at(&bench, "v2/a.log"), lines("b", 0..3).as_bytes());
     symlink("v1", at(&bench, "current")).unwrap();
@@ -71,7 +71,7 @@ fn a_link_behind_a_link_is_seen_within_seconds() {
 
 /// S27: could not look is never deleted.
 #[test]
-fn a_folder_behind_a_pattern_that_cannot_be_looked_at_is_not_deleted() {
+fn a_directory_behind_a_pattern_that_cannot_be_looked_at_is_not_deleted() {
     let mut bench = Bench::new(&["*/app.log"]);
     fs::create_dir(bench.path("svc")).unwrap();
     bench.append("svc/app.log", lines("a", 0..5));
@@ -142,17 +142,17 @@ fn compressed_files_are_left_and_said() {
 
 /// S27.
 #[test]
-fn a_folder_that_goes_and_comes_back_is_not_read_again() {
+fn a_directory_that_goes_and_comes_back_is_not_read_again() {
     let mut bench = Bench::new(&["app.log", "*.txt"]);
     bench.append("app.log", lines("a", 0..5));
     bench.append("b.txt", lines("b", 0..5));
     bench.open();
     let expected = |upto: usize| (0..upto).flat_map(|n| [line("a", n), line("b", n)]);
     bench.expect_lines(expected(5));
-    let away = bench.folder.path().join("away");
+    let away = bench.directory.path().join("away");
     fs::rename(bench.path(""), &away).unwrap();
     bench.until("missed", |bench| !bench.log().notices().is_empty());
-    // Also over a restart: no folder is not "all deleted".
+    // Also over a restart: no directory is not "all deleted".
     bench.restart();
     let ended = bench.store().generations().iter().filter(|row| row.ended.is_some()).count();
     assert_eq!(ended, 0);

@@ -1,4 +1,4 @@
-//! A log over files of a scratch folder, and what is done to them.
+//! A log over files of a scratch directory, and what is done to them.
 
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -19,9 +19,9 @@ use crate::mirror::Mirror;
 
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A log over some paths of a scratch folder, its state, and one consumer.
+/// A log over some paths of a scratch directory, its state, and one consumer.
 pub struct Bench {
-    pub folder: TempDir,
+    pub directory: TempDir,
     pub paths: Vec<PathBuf>,
     pub start: Start,
     pub once: bool,
@@ -94,20 +94,20 @@ fn seen(event: &Event<'_>) -> Seen {
 }
 
 impl Bench {
-    /// `paths` are relative to the scratch folder.
+    /// `paths` are relative to the scratch directory.
     pub fn new(paths: &[&str]) -> Bench {
-        let folder = TempDir::new().unwrap();
-        fs::create_dir(folder.path().join("logs")).unwrap();
-        let paths = paths.iter().map(|path| folder.path().join("logs").join(path)).collect();
+        let directory = TempDir::new().unwrap();
+        fs::create_dir(directory.path().join("logs")).unwrap();
+        let paths = paths.iter().map(|path| directory.path().join("logs").join(path)).collect();
         let consumer = Consumer::default();
         let start = Start::Beginning;
         let (once, hints, rescue) = (false, true, false);
         let (running, mirror) = (None, None);
-        Bench { folder, paths, start, once, hints, rescue, running, mirror, consumer }
+        Bench { directory, paths, start, once, hints, rescue, running, mirror, consumer }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join("logs").join(name)
+        self.directory.path().join("logs").join(name)
     }
 
     pub fn append(&self, name: &str, bytes: impl AsRef<[u8]>) {
@@ -147,7 +147,7 @@ impl Bench {
             host: "host".into(),
             key: IdKey::from_host_id("test"),
             intake: self.rescue.then(|| Intake {
-                folder: self.folder.path().join("intake"),
+                directory: self.directory.path().join("intake"),
                 input: false,
                 looking: false,
                 rescue: 1 << 30,
@@ -157,7 +157,7 @@ impl Bench {
             true => Log::open(config, clock),
             false => Log::open_without_hints(config, clock),
         };
-        let store = open_state(&self.folder.path().join("state"));
+        let store = open_state(&self.directory.path().join("state"));
         log.settle(store.clone(), self.consumer.known.clone());
         self.mirror = Some(Mirror::of(&log));
         self.running = Some((log, store));

@@ -3,12 +3,12 @@
 use logwarden::ui::Exit;
 
 use super::glass::Setup;
-use super::scenes::{folder, two_logs};
+use super::scenes::{directory, two_logs};
 
 #[test]
 fn the_screen_ends_when_it_is_told_or_the_terminal_is_gone() {
-    let folder = folder();
-    let paths = two_logs(folder.path());
+    let directory = directory();
+    let paths = two_logs(directory.path());
     let mut screen = Setup::new(80, 24).open(&paths);
     screen.wait_for_text("order 36");
     screen.stop.cancel();
@@ -27,8 +27,8 @@ fn the_screen_ends_when_it_is_told_or_the_terminal_is_gone() {
 
 #[test]
 fn ctrl_z_gives_the_terminal_back_and_says_that_shipping_stood_still() {
-    let folder = folder();
-    let paths = two_logs(folder.path());
+    let directory = directory();
+    let paths = two_logs(directory.path());
     let mut screen = Setup::new(80, 24).open(&paths);
     screen.wait_for_text("order 36");
     screen.press("ctrl-z");

@@ -3,12 +3,12 @@
 use ratatui::buffer::Cell;
 
 use super::glass::Setup;
-use super::scenes::{folder, line, numbered, two_logs, write};
+use super::scenes::{directory, line, numbered, two_logs, write};
 
 #[test]
 fn levels_are_toggled_and_the_minimum_raised() {
-    let folder = folder();
-    let paths = two_logs(folder.path());
+    let directory = directory();
+    let paths = two_logs(directory.path());
     let mut screen = Setup::new(80, 24).open(&paths);
     screen.wait_for_text("order 36");
     let shows = |text: &str, letter: char| {
@@ -27,11 +27,11 @@ fn levels_are_toggled_and_the_minimum_raised() {
 
 #[test]
 fn search_goes_through_the_file_and_marks_what_it_finds() {
-    let folder = folder();
+    let directory = directory();
     let mut text = numbered(30_000);
     text.insert_str(text.len() / 2, &line(1_500, "ERROR", "needle in the middle"));
     text.insert_str(0, &line(0, "ERROR", "first Needle"));
-    let path = write(folder.path(), "a.log", &text);
+    let path = write(directory.path(), "a.log", &text);
     let mut screen = Setup::new(80, 24).open(&[path]);
     screen.wait_for_text("event 29999");
     screen.press("/");
@@ -56,8 +56,8 @@ fn search_goes_through_the_file_and_marks_what_it_finds() {
 
 #[test]
 fn filters_take_queries_and_expressions_in_and_out() {
-    let folder = folder();
-    let paths = two_logs(folder.path());
+    let directory = directory();
+    let paths = two_logs(directory.path());
     let mut screen = Setup::new(80, 24).open(&paths);
     screen.wait_for_text("order 36");
     screen.press("&");
@@ -83,8 +83,8 @@ fn filters_take_queries_and_expressions_in_and_out() {
 
 #[test]
 fn a_filter_that_leaves_nothing_says_so() {
-    let folder = folder();
-    let paths = two_logs(folder.path());
+    let directory = directory();
+    let paths = two_logs(directory.path());
     let mut screen = Setup::new(80, 24).open(&paths);
     screen.wait_for_text("order 36");
     screen.press("&");
@@ -96,8 +96,8 @@ fn a_filter_that_leaves_nothing_says_so() {
 
 #[test]
 fn a_source_is_hidden_and_shown_again() {
-    let folder = folder();
-    let paths = two_logs(folder.path());
+    let directory = directory();
+    let paths = two_logs(directory.path());
     let mut screen = Setup::new(80, 24).open(&paths);
     screen.wait_for_text("GET /orders/36");
     screen.press("/");

@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use super::glass::{Screen, Setup};
-use super::scenes::{append, folder, line, numbered, write};
+use super::scenes::{append, directory, line, numbered, write};
 
 /// A file of 34 lines, ten minutes apart, whose last one has no line end; and one of many, a second apart, that
 /// begins after it.
-fn unfinished_and_long(folder: &Path, lines: i64) -> Vec<PathBuf> {
+fn unfinished_and_long(directory: &Path, lines: i64) -> Vec<PathBuf> {
     let mut short = String::new();
     for number in 0..34 {
         let (level, text) = if number == 31 { ("ERROR", "broke") } else { ("INFO", "done") };
@@ -16,7 +16,7 @@ fn unfinished_and_long(folder: &Path, lines: i64) -> Vec<PathBuf> {
     let long: String = (0..lines)
         .map(|number| line(20_000 + number, "INFO", &format!("request {number}")))
         .collect();
-    vec![write(folder, "f2.log", short.trim_end()), write(folder, "d.log", &long)]
+    vec![write(directory, "f2.log", short.trim_end()), write(directory, "d.log", &long)]
 }
 
 /// The lines of the stream, without time, level and file.
@@ -32,8 +32,8 @@ fn texts(screen: &str) -> Vec<String> {
 fn a_jump_lands_in_a_timeline_without_a_hole_beside_a_file_whose_last_line_is_open() {
     for height in [16, 24, 40, 60] {
         for keys in ["E", "W", "/broke"] {
-            let folder = folder();
-            let paths = unfinished_and_long(folder.path(), 3_000);
+            let directory = directory();
+            let paths = unfinished_and_long(directory.path(), 3_000);
             let mut screen = Setup::new(100, height).open(&paths);
             screen.wait_for_text("request 2999");
             screen.rest();
@@ -68,8 +68,8 @@ fn texts_at_end(screen: &Screen) -> Vec<String> {
 
 #[test]
 fn a_record_that_comes_late_stands_where_its_time_belongs() {
-    let folder = folder();
-    let paths = unfinished_and_long(folder.path(), 600);
+    let directory = directory();
+    let paths = unfinished_and_long(directory.path(), 600);
     let mut screen = Setup::new(100, 30).open(&paths);
     screen.wait_for_text("request 599");
     screen.rest();
@@ -93,20 +93,20 @@ fn a_record_that_comes_late_stands_where_its_time_belongs() {
     });
 }
 
-fn three_needles(folder: &Path) -> PathBuf {
+fn three_needles(directory: &Path) -> PathBuf {
     let text: String = (0..300)
         .map(|number| {
             let found = if [5, 150, 290].contains(&number) { " needle" } else { "" };
             line(number, "INFO", &format!("row {number}{found}"))
         })
         .collect();
-    write(folder, "app.log", &text)
+    write(directory, "app.log", &text)
 }
 
 #[test]
 fn a_search_goes_up_from_the_end_else_down_and_wraps_with_a_word() {
-    let folder = folder();
-    let path = three_needles(folder.path());
+    let directory = directory();
+    let path = three_needles(directory.path());
     let mut screen = Setup::new(80, 24).open(&[path]);
     screen.wait_for_text("row 299");
     screen.press("g");
@@ -132,10 +132,10 @@ fn a_search_goes_up_from_the_end_else_down_and_wraps_with_a_word() {
 #[test]
 fn a_hit_beyond_the_right_edge_is_scrolled_to() {
     for (width, height) in [(80, 24), (200, 60)] {
-        let folder = folder();
+        let directory = directory();
         let long = format!("begin {} far away", "x".repeat(1_500));
         let text = line(0, "INFO", &long) + &line(1, "INFO", "near");
-        let path = write(folder.path(), "app.log", &text);
+        let path = write(directory.path(), "app.log", &text);
         let mut screen = Setup::new(width, height).open(&[path]);
         screen.wait_for_text("near");
         screen.type_text("/far away\r");
@@ -147,8 +147,8 @@ fn a_hit_beyond_the_right_edge_is_scrolled_to() {
 
 #[test]
 fn every_key_of_a_burst_is_taken() {
-    let folder = folder();
-    let path = write(folder.path(), "app.log", &numbered(1_000));
+    let directory = directory();
+    let path = write(directory.path(), "app.log", &numbered(1_000));
     let mut screen = Setup::new(80, 24).open(&[path]);
     screen.wait_for_text("event 999");
     screen.press("g");
@@ -161,10 +161,10 @@ fn every_key_of_a_burst_is_taken() {
 
 #[test]
 fn errors_are_jumped_to() {
-    let folder = folder();
+    let directory = directory();
     let mut text = numbered(20_000);
     text.insert_str(0, &line(0, "ERROR", "the one error"));
-    let path = write(folder.path(), "a.log", &text);
+    let path = write(directory.path(), "a.log", &text);
     let mut screen = Setup::new(80, 24).open(&[path]);
     screen.wait_for_text("event 19999");
     screen.press("E");

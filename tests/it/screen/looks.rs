@@ -5,11 +5,11 @@ use ratatui::buffer::Buffer;
 use ratatui::style::Modifier;
 
 use super::glass::{Setup, snapshot, text_of};
-use super::scenes::{busy, folder, line, two_logs, write};
+use super::scenes::{busy, directory, line, two_logs, write};
 
 fn snapshot_at(width: u16, height: u16) {
-    let folder = folder();
-    let paths = two_logs(folder.path());
+    let directory = directory();
+    let paths = two_logs(directory.path());
     let screen = Setup { status: busy(), ..Setup::new(width, height) }.open(&paths);
     snapshot(&format!("screen_{width}x{height}"), || screen.rest());
 }
@@ -61,8 +61,8 @@ fn styled(buffer: &Buffer) -> String {
 
 #[test]
 fn without_colour_selection_and_matches_are_still_seen() {
-    let folder = folder();
-    let paths = two_logs(folder.path());
+    let directory = directory();
+    let paths = two_logs(directory.path());
     let setup =
         Setup { status: busy(), palette: Palette::Monochrome, ascii: true, ..Setup::new(80, 24) };
     let mut screen = setup.open(&paths);
@@ -80,8 +80,8 @@ fn without_colour_selection_and_matches_are_still_seen() {
 
 #[test]
 fn help_names_the_keys_and_detail_the_fields() {
-    let folder = folder();
-    let paths = two_logs(folder.path());
+    let directory = directory();
+    let paths = two_logs(directory.path());
     let mut screen = Setup::new(100, 50).open(&paths);
     screen.wait_for_text("order 36");
     screen.press("?");
@@ -99,8 +99,8 @@ fn help_names_the_keys_and_detail_the_fields() {
 
 #[test]
 fn times_are_shown_in_another_zone() {
-    let folder = folder();
-    let paths = two_logs(folder.path());
+    let directory = directory();
+    let paths = two_logs(directory.path());
     let mut screen = Setup::new(80, 24).open(&paths);
     screen.wait_for_text("source zone");
     screen.press("t");
@@ -109,13 +109,13 @@ fn times_are_shown_in_another_zone() {
 
 #[test]
 fn hostile_text_is_shown_and_never_executed() {
-    let folder = folder();
+    let directory = directory();
     let text = line(0, "INFO", "\x1b]0;owned\x07\x1b[2J\x1b[31mred\u{202e}drow\u{200b}\0\u{9b}")
         + &line(1, "INFO", "日本語 👩‍👩‍👧 e\u{301}\u{301}\u{301} wide")
         + &line(2, "INFO", "after");
     let name = "a\nb\x1b[31m.log";
-    let path = write(folder.path(), name, &text);
-    let mut screen = Setup::new(80, 24).open(&[path.clone(), write(folder.path(), "b.log", "")]);
+    let path = write(directory.path(), name, &text);
+    let mut screen = Setup::new(80, 24).open(&[path.clone(), write(directory.path(), "b.log", "")]);
     let text = screen.wait_for_text("after");
     assert!(text.contains("␛]0;owned␇"), "{text}");
     screen.press("enter");
@@ -131,8 +131,8 @@ fn hostile_text_is_shown_and_never_executed() {
 
 #[test]
 fn any_size_is_safe_and_the_screen_comes_back() {
-    let folder = folder();
-    let paths = two_logs(folder.path());
+    let directory = directory();
+    let paths = two_logs(directory.path());
     let mut screen = Setup { status: busy(), ..Setup::new(80, 24) }.open(&paths);
     screen.wait_for_text("order 36");
     for (width, height) in
@@ -152,8 +152,8 @@ fn any_size_is_safe_and_the_screen_comes_back() {
 
 #[test]
 fn a_size_that_changes_while_a_frame_is_drawn_is_safe() {
-    let folder = folder();
-    let paths = two_logs(folder.path());
+    let directory = directory();
+    let paths = two_logs(directory.path());
     let mut screen = Setup { status: busy(), ..Setup::new(100, 60) }.open(&paths);
     screen.wait_for_text("order 36");
     let (glass, looks) = (screen.glass.clone(), 40);
@@ -177,8 +177,8 @@ fn a_size_that_changes_while_a_frame_is_drawn_is_safe() {
 
 #[test]
 fn drawing_everything_anew_asks_the_terminal_nothing() {
-    let folder = folder();
-    let mut screen = Setup::new(80, 24).open(&two_logs(folder.path()));
+    let directory = directory();
+    let mut screen = Setup::new(80, 24).open(&two_logs(directory.path()));
     screen.wait_for_text("order 36");
     screen.rest();
     screen.glass.with(ratatui::backend::Backend::clear).unwrap();

@@ -1,12 +1,12 @@
 //! Following the end, holding, and walking through a file.
 
 use super::glass::Setup;
-use super::scenes::{append, folder, line, numbered, write};
+use super::scenes::{append, directory, line, numbered, write};
 
 #[test]
 fn what_is_written_is_shown_while_following_and_counted_while_held() {
-    let folder = folder();
-    let path = write(folder.path(), "a.log", &numbered(500));
+    let directory = directory();
+    let path = write(directory.path(), "a.log", &numbered(500));
     let mut screen = Setup::new(80, 24).open(std::slice::from_ref(&path));
     screen.wait_for_text("event 498");
     append(&path, &line(100, "ERROR", "fresh one"));
@@ -30,8 +30,8 @@ fn what_is_written_is_shown_while_following_and_counted_while_held() {
 
 #[test]
 fn the_whole_file_is_walked_to_its_top_and_back() {
-    let folder = folder();
-    let path = write(folder.path(), "a.log", &numbered(60_000));
+    let directory = directory();
+    let path = write(directory.path(), "a.log", &numbered(60_000));
     let mut screen = Setup::new(80, 24).open(&[path]);
     screen.wait_for_text("event 59999 here");
     screen.press("g");
@@ -56,8 +56,8 @@ fn the_whole_file_is_walked_to_its_top_and_back() {
 
 #[test]
 fn paging_up_and_down_shows_every_line_once() {
-    let folder = folder();
-    let path = write(folder.path(), "a.log", &numbered(1_000));
+    let directory = directory();
+    let path = write(directory.path(), "a.log", &numbered(1_000));
     let mut screen = Setup::new(80, 24).open(&[path]);
     screen.wait_for_text("event 999 here");
     screen.press("g");

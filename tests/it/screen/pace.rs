@@ -11,12 +11,12 @@ use logwarden::base::{Clock, SystemClock};
 use logwarden::event::status::SinkState;
 
 use super::glass::Setup;
-use super::scenes::{append, busy, folder, line, numbered, two_logs, write};
+use super::scenes::{append, busy, directory, line, numbered, two_logs, write};
 
 #[test]
 fn idle_draws_nothing() {
-    let folder = folder();
-    let paths = two_logs(folder.path());
+    let directory = directory();
+    let paths = two_logs(directory.path());
     let screen = Setup { clock: Arc::new(SystemClock::new()), ..Setup::new(80, 24) }.open(&paths);
     // Whatever comes late on a busy machine, a second and a half without a frame come.
     screen.rest_for(Duration::from_millis(1_500));
@@ -24,8 +24,8 @@ fn idle_draws_nothing() {
 
 #[test]
 fn a_countdown_is_drawn_once_a_second_and_no_more() {
-    let folder = folder();
-    let paths = two_logs(folder.path());
+    let directory = directory();
+    let paths = two_logs(directory.path());
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let mut status = busy();
     let next = clock.now().plus(Duration::from_secs(20));
@@ -45,10 +45,10 @@ fn a_countdown_is_drawn_once_a_second_and_no_more() {
 
 #[test]
 fn a_large_file_opens_with_as_few_bytes_as_a_small_one() {
-    let folder = folder();
-    let small = write(folder.path(), "small.log", &numbered(20_000));
+    let directory = directory();
+    let small = write(directory.path(), "small.log", &numbered(20_000));
     // A hole of a gigabyte, then the same lines.
-    let large = folder.path().join("large.log");
+    let large = directory.path().join("large.log");
     let mut file = File::create(&large).unwrap();
     file.write_all(numbered(1_000).as_bytes()).unwrap();
     file.set_len(1 << 30).unwrap();
@@ -66,8 +66,8 @@ fn a_large_file_opens_with_as_few_bytes_as_a_small_one() {
 
 #[test]
 fn a_flood_leaves_the_keys_answering_and_the_frames_few() {
-    let folder = folder();
-    let path = write(folder.path(), "flood.log", &numbered(10));
+    let directory = directory();
+    let path = write(directory.path(), "flood.log", &numbered(10));
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let mut screen = Setup { clock, ..Setup::new(80, 24) }.open(std::slice::from_ref(&path));
     screen.wait_for_text("event 9 here");

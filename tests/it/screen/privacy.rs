@@ -10,7 +10,7 @@ use logwarden::ui::Mask;
 use ratatui::buffer::Cell;
 
 use super::glass::{PATIENCE, Screen, Setup};
-use super::scenes::{NOW, folder, write};
+use super::scenes::{NOW, directory, write};
 use crate::program::wait_for;
 
 const ID: &str = "MKQWERTYUI";
@@ -26,7 +26,7 @@ fn policy() -> Arc<Policy> {
 }
 
 /// With a message, without one, over several lines; a short id, an address, and an id that only a pattern finds.
-fn log(folder: &Path) -> PathBuf {
+fn log(directory: &Path) -> PathBuf {
     let time = |second: i64| {
         jiff::Timestamp::from_second(NOW - 60 + second).unwrap().strftime("%Y-%m-%dT%H:%M:%SZ")
     };
@@ -39,7 +39,7 @@ fn log(folder: &Path) -> PathBuf {
     text += &format!("{{\"time\":\"{}\",\"client_id\":\"Q9\",\"status\":201}}\n", time(1));
     text += &format!("{{\"time\":\"{}\",\"message\":\"customer Wanda42 came\"}}\n", time(2));
     text += &format!("{{\"time\":\"{}\",\"message\":\"the end\"}}\n", time(3));
-    write(folder, &format!("of {ID}.json"), &text)
+    write(directory, &format!("of {ID}.json"), &text)
 }
 
 const HIDDEN: [&str; 4] = [ID, ADDRESS, "Q9", "Wanda42"];
@@ -55,8 +55,8 @@ fn hides_all(text: &str) {
 
 #[test]
 fn nothing_that_never_leaves_in_clear_is_on_a_masked_screen() {
-    let folder = folder();
-    let path = log(folder.path());
+    let directory = directory();
+    let path = log(directory.path());
     let mask = Mask::new(policy(), false);
     let mut screen = Setup { mask, ..Setup::new(160, 50) }.open(&[path]);
     let text = screen.wait_for_text("the end");
@@ -86,8 +86,8 @@ fn nothing_that_never_leaves_in_clear_is_on_a_masked_screen() {
 
 #[test]
 fn what_is_masked_is_not_found_and_what_was_typed_is_not_drawn() {
-    let folder = folder();
-    let path = log(folder.path());
+    let directory = directory();
+    let path = log(directory.path());
     let mask = Mask::new(policy(), false);
     let mut screen = Setup { mask, ..Setup::new(160, 50) }.open(&[path]);
     screen.wait_for_text("the end");
@@ -121,8 +121,8 @@ fn what_is_masked_is_not_found_and_what_was_typed_is_not_drawn() {
 /// The setting, and a policy that hides nothing.
 #[test]
 fn a_screen_may_begin_masked_and_says_when_there_is_nothing_to_mask() {
-    let folder = folder();
-    let path = log(folder.path());
+    let directory = directory();
+    let path = log(directory.path());
     let masked = Setup { mask: Mask::new(policy(), true), ..Setup::new(160, 50) };
     let screen = masked.open(std::slice::from_ref(&path));
     hides_all(&screen.wait_for_text("the end"));
@@ -135,15 +135,15 @@ fn a_screen_may_begin_masked_and_says_when_there_is_nothing_to_mask() {
 
 /// An output with tokens of two months, the keys, and where openings are written down.
 struct Sealed {
-    folder: tempfile::TempDir,
+    directory: tempfile::TempDir,
     sealer: Sealer,
 }
 
 impl Sealed {
     fn new() -> Sealed {
-        let folder = folder();
-        let keyring = Keyring::open_or_create(&folder.path().join("keys")).unwrap();
-        Sealed { sealer: Sealer::new(Arc::new(keyring)).unwrap(), folder }
+        let directory = directory();
+        let keyring = Keyring::open_or_create(&directory.path().join("keys")).unwrap();
+        Sealed { sealer: Sealer::new(Arc::new(keyring)).unwrap(), directory }
     }
 
     fn token(&self, month: &str, value: &str) -> String {
@@ -162,17 +162,17 @@ impl Sealed {
             )
         };
         let text = line("one of April", &april) + &line("one of May", &may) + &line("no", "token");
-        write(self.folder.path(), "out.jsonl", &text)
+        write(self.directory.path(), "out.jsonl", &text)
     }
 
     fn audit(&self) -> PathBuf {
-        self.folder.path().join("state/audit.jsonl")
+        self.directory.path().join("state/audit.jsonl")
     }
 
     fn open(&self, path: PathBuf) -> Screen {
         let who = Who { user: None, host: "here".to_owned(), by: "screen" };
         let audit = Audit::new(self.audit(), who, Arc::new(SystemClock::new()));
-        let keyring = Keyring::lazy(&self.folder.path().join("keys"), false);
+        let keyring = Keyring::lazy(&self.directory.path().join("keys"), false);
         let disclosure = Some(Arc::new(Disclosure::new(Arc::new(keyring), audit)));
         let mask = Mask::new(policy(), false);
         let setup = Setup { mask, disclosure, ..Setup::new(160, 50) };
@@ -226,8 +226,8 @@ fn a_token_is_opened_where_its_key_is_until_one_moves_on_and_that_is_written_dow
 fn a_token_without_key_stays_closed_and_one_that_cannot_be_written_down_too() {
     let sealed = Sealed::new();
     let path = sealed.output();
-    let keys = sealed.folder.path().join("keys");
-    std::fs::rename(keys.join("2021_May.key"), sealed.folder.path().join("away")).unwrap();
+    let keys = sealed.directory.path().join("keys");
+    std::fs::rename(keys.join("2021_May.key"), sealed.directory.path().join("away")).unwrap();
     let mut screen = sealed.open(path);
     screen.press("k enter o");
     screen.wait_for_text("2021_May was used and is missing");

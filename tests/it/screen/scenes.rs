@@ -12,12 +12,12 @@ use logwarden::event::status::{Bytes, EngineState, RuleState, RuleStatus, SinkSt
 /// 2024-05-06T10:30:00Z.
 pub const NOW: i64 = 1_714_991_400;
 
-pub fn folder() -> tempfile::TempDir {
+pub fn directory() -> tempfile::TempDir {
     tempfile::tempdir().unwrap()
 }
 
-pub fn write(folder: &Path, name: &str, text: &str) -> PathBuf {
-    let path = folder.join(name);
+pub fn write(directory: &Path, name: &str, text: &str) -> PathBuf {
+    let path = directory.join(name);
     std::fs::write(&path, text).unwrap();
     let written = UNIX_EPOCH + Duration::from_secs(NOW as u64 - 2);
     File::options().append(true).open(&path).unwrap().set_modified(written).unwrap();
@@ -40,7 +40,7 @@ pub fn numbered(count: usize) -> String {
 }
 
 /// Two logs of one minute, with a stack trace and a bit of everything.
-pub fn two_logs(folder: &Path) -> Vec<PathBuf> {
+pub fn two_logs(directory: &Path) -> Vec<PathBuf> {
     let time = |second: i64| jiff::Timestamp::from_second(NOW - 60 + second).unwrap();
     let mut app = String::new();
     let mut web = String::new();
@@ -64,7 +64,7 @@ pub fn two_logs(folder: &Path) -> Vec<PathBuf> {
             ));
         }
     }
-    vec![write(folder, "app.log", &app), write(folder, "web.json", &web)]
+    vec![write(directory, "app.log", &app), write(directory, "web.json", &web)]
 }
 
 pub fn rule(name: &str, state: RuleState, count: u64, limit: u64) -> RuleStatus {

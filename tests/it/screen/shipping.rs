@@ -8,12 +8,12 @@ use logwarden::event::status::{Asked, Bytes, LineState, SinkState};
 use logwarden::state::Store;
 
 use super::glass::{Setup, snapshot};
-use super::scenes::{NOW, busy, folder, two_logs};
+use super::scenes::{NOW, busy, directory, two_logs};
 
 #[test]
 fn shipping_is_commanded() {
-    let folder = folder();
-    let paths = two_logs(folder.path());
+    let directory = directory();
+    let paths = two_logs(directory.path());
     let mut screen = Setup { status: busy(), ..Setup::new(80, 24) }.open(&paths);
     screen.wait_for_text("order 36");
     screen.press("s R S y");
@@ -37,8 +37,8 @@ fn shipping_is_commanded() {
 #[test]
 fn a_sink_and_an_event_say_how_their_delivery_stands() {
     for (width, height) in [(80, 24), (200, 60)] {
-        let folder = folder();
-        let paths = two_logs(folder.path());
+        let directory = directory();
+        let paths = two_logs(directory.path());
         let mut status = busy();
         status.sinks[1].dead_letters = 2;
         status.sinks[1].duplicates = 3;

@@ -1,6 +1,6 @@
-//! No import circles: files and folders of one parent import from each other in one direction.
+//! No import circles: files and directories of one parent import from each other in one direction.
 //!
-//! The rule. Siblings are the modules of one parent, at every level of `src`; a folder stands for all files in it. A
+//! The rule. Siblings are the modules of one parent, at every level of `src`; a directory stands for all files in it. A
 //! sibling that names a path (by `use` or in its code) whose item is defined in another sibling imports from that one,
 //! also where the path goes through a `pub use` of the parent. Following imports must never lead back. A module and
 //! its own children are one unit: a child may use what its parent defines. Code for tests alone does not count.
@@ -48,7 +48,7 @@ impl fmt::Display for Circle {
 /// All files, by the module that each of them is.
 struct Tree {
     files: BTreeMap<Module, (String, Code)>,
-    /// Files and folders without a file of their own.
+    /// Files and directories without a file of their own.
     modules: BTreeSet<Module>,
 }
 
@@ -236,7 +236,7 @@ fn circles_are_found_and_nothing_else_is_one() {
         &[("a/x.rs", "use super::y::Y;"), ("a/y.rs", "\nuse crate::a::x::{X};")],
         &["a: x → y → x\n    a/x.rs:1 super::y::Y\n    a/y.rs:2 crate::a::x::X"],
     );
-    // A folder stands for its files, and three are a circle too.
+    // A directory stands for its files, and three are a circle too.
     check(
         &[
             ("a/deep/one.rs", "fn f() { crate::b::f() }"),

@@ -13,16 +13,16 @@ use crate::privacy::keys::{KeyError, KeyState, ListedKey, UsedKey};
 use crate::privacy::{Keyring, Month};
 use crate::state;
 
-/// The folder, the months that were sealed so far, and each key that is not in order.
+/// The directory, the months that were sealed so far, and each key that is not in order.
 pub(super) fn keys(settings: &Settings) -> Vec<Finding> {
-    let folder = &settings.keys;
-    let finding = |result| Finding { subject: format!("keys {}", folder.display()), result };
+    let directory = &settings.keys;
+    let finding = |result| Finding { subject: format!("keys {}", directory.display()), result };
     let remembered = UsedKey::parse_all(&state::used_keys(&settings.directories.state));
-    let keyring = Keyring::lazy(folder, false);
+    let keyring = Keyring::lazy(directory, false);
     keyring.remember(&remembered);
     let listed = match keyring.list() {
         Ok(listed) => listed,
-        Err(KeyError::NoFolder { .. }) => {
+        Err(KeyError::NoDirectory { .. }) => {
             return vec![finding(Ok("not there yet; made with the first key".to_owned()))];
         }
         Err(error) => return vec![finding(Err(with_causes(&error)))],
@@ -32,7 +32,7 @@ pub(super) fn keys(settings: &Settings) -> Vec<Finding> {
     let ready = count(|state| matches!(state, KeyState::Ready { .. }));
     let destroyed = count(|state| matches!(state, KeyState::Destroyed { .. }));
     let text = format!("nobody else can write there; {ready} in order, {destroyed} destroyed");
-    let mut findings = vec![finding(Ok(text + &new_months(folder)))];
+    let mut findings = vec![finding(Ok(text + &new_months(directory)))];
     findings.extend(used_months(&listed));
     for ListedKey { slot, state, .. } in listed {
         if let KeyState::Unusable(error) = state {
@@ -43,9 +43,9 @@ pub(super) fn keys(settings: &Settings) -> Vec<Finding> {
     findings
 }
 
-/// A folder that somebody else keeps in order may be one that this user only reads.
-fn new_months(folder: &Path) -> String {
-    match access(folder, Access::WRITE_OK | Access::EXEC_OK) {
+/// A directory that somebody else keeps in order may be one that this user only reads.
+fn new_months(directory: &Path) -> String {
+    match access(directory, Access::WRITE_OK | Access::EXEC_OK) {
         Ok(()) => String::new(),
         Err(error) => format!("; no key of a new month can be made there ({error})"),
     }

@@ -71,9 +71,9 @@ impl Desk {
     }
 
     pub(super) fn files(&self) -> anyhow::Result<Vec<LetterFile>> {
-        self.folder.files(&self.choice).with_context(|| {
-            let folder = self.settings.directories.state.join("dead-letters");
-            cannot_read(&folder)
+        self.directory.files(&self.choice).with_context(|| {
+            let directory = self.settings.directories.state.join("dead-letters");
+            cannot_read(&directory)
         })
     }
 }

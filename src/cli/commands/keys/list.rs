@@ -81,7 +81,7 @@ pub(super) fn list(keyring: &Keyring, json: bool) -> anyhow::Result<Exit> {
         false => table(out, &keys),
     })?;
     if keys.is_empty() && !json {
-        say(format_args!("no keys in {}", keyring.folder().display()));
+        say(format_args!("no keys in {}", keyring.directory().display()));
     }
     Ok(Exit::Done)
 }
@@ -104,8 +104,8 @@ pub(super) fn check(keyring: &Keyring) -> anyhow::Result<Exit> {
     to_stdout(|out| {
         writeln!(
             out,
-            "ok    {}: the folder",
-            sanitize::line(&keyring.folder().display().to_string())
+            "ok    {}: the directory",
+            sanitize::line(&keyring.directory().display().to_string())
         )?;
         for key in &keys {
             let (word, remark) = match &key.problem {

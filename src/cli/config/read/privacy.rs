@@ -9,7 +9,7 @@ use crate::config::{Section, home};
 use crate::privacy::AddressMode;
 use crate::privacy::policy::is_a_name;
 
-/// The keys folder, and what is done with which field.
+/// The keys directory, and what is done with which field.
 pub fn read(section: &mut Section<'_>) -> (Option<PathBuf>, PrivacySettings) {
     let keys = section.filled_text("keys").map(|path| home::expand(&path));
     let settings = PrivacySettings {

@@ -10,7 +10,7 @@ use super::*;
 use crate::privacy::keys::Keyring;
 
 const STEPS: [Step; 6] =
-    [Step::Open, Step::Write, Step::Sync, Step::Link, Step::Unlink, Step::SyncFolder];
+    [Step::Open, Step::Write, Step::Sync, Step::Link, Step::Unlink, Step::SyncDirectory];
 
 const WORK: &str = "LOGWARDEN_TEST_KEYS";
 
@@ -22,26 +22,26 @@ fn key() -> MonthKey {
     random(april(), Timestamp::from_seconds(1_617_235_200)).unwrap()
 }
 
-fn names(folder: &Path) -> Vec<String> {
-    Folder::open(folder).unwrap().names().unwrap()
+fn names(directory: &Path) -> Vec<String> {
+    Directory::open(directory).unwrap().names().unwrap()
 }
 
 fn scratch() -> (tempfile::TempDir, PathBuf) {
     let scratch = tempfile::tempdir().unwrap();
-    let folder = scratch.path().join("keys");
-    Folder::open_or_create(&folder).unwrap();
-    (scratch, folder)
+    let directory = scratch.path().join("keys");
+    Directory::open_or_create(&directory).unwrap();
+    (scratch, directory)
 }
 
-/// Not a test: what the other processes do. Each line of its input is a folder; it answers with the id of the key
+/// Not a test: what the other processes do. Each line of its input is a directory; it answers with the id of the key
 /// that it would seal April with. Or it creates a key and is killed before the step that is named.
 #[test]
 fn another_process() {
     let Ok(work) = std::env::var(WORK) else { return };
-    if let Some((step, folder)) = work.split_once(' ') {
+    if let Some((step, directory)) = work.split_once(' ') {
         let step: usize = step.parse().unwrap();
-        let folder = Folder::open(Path::new(folder)).unwrap();
-        let _ = publish_with(&folder, &key(), &mut |now| {
+        let directory = Directory::open(Path::new(directory)).unwrap();
+        let _ = publish_with(&directory, &key(), &mut |now| {
             if now == STEPS[step] {
                 let us = rustix::process::getpid();
                 rustix::process::kill_process(us, rustix::process::Signal::KILL)?;
@@ -51,8 +51,8 @@ fn another_process() {
         unreachable!("it was killed");
     }
     println!("\nready");
-    for folder in std::io::stdin().lines().map(Result::unwrap) {
-        let keyring = Keyring::open(Path::new(&folder)).unwrap();
+    for directory in std::io::stdin().lines().map(Result::unwrap) {
+        let keyring = Keyring::open(Path::new(&directory)).unwrap();
         println!("key {}", keyring.for_sealing(april().month).unwrap().id());
     }
 }
@@ -94,8 +94,8 @@ impl Other {
         other
     }
 
-    fn ask(&mut self, folder: &Path) {
-        writeln!(self.ask.as_mut().unwrap(), "{}", folder.display()).unwrap();
+    fn ask(&mut self, directory: &Path) {
+        writeln!(self.ask.as_mut().unwrap(), "{}", directory.display()).unwrap();
     }
 
     fn answer(&self) -> String {
@@ -116,14 +116,14 @@ fn processes_that_create_a_month_at_once_have_one_key() {
     let mut others: Vec<Other> = (0..32).map(|_| Other::start()).collect();
     let mut raced = 0;
     for round in 0..rounds {
-        let (_scratch, folder) = scratch();
-        others.iter_mut().for_each(|other| other.ask(&folder));
+        let (_scratch, directory) = scratch();
+        others.iter_mut().for_each(|other| other.ask(&directory));
         let answers: Vec<String> = others.iter().map(Other::answer).collect();
         assert!(answers.iter().all(|answer| *answer == answers[0]), "round {round}: {answers:?}");
-        assert_eq!(names(&folder), ["2021_April.key", "used"], "round {round}");
-        let used = Keyring::open(&folder).unwrap().used().unwrap();
+        assert_eq!(names(&directory), ["2021_April.key", "used"], "round {round}");
+        let used = Keyring::open(&directory).unwrap().used().unwrap();
         // Each wrote a line before it saw that of another one.
-        let lines = std::fs::read_to_string(folder.join("used")).unwrap().lines().count();
+        let lines = std::fs::read_to_string(directory.join("used")).unwrap().lines().count();
         raced += usize::from(lines > 1);
         assert!(used.iter().all(|used| format!("key {}", used.id) == answers[0]), "{used:?}");
     }
@@ -136,19 +136,19 @@ fn processes_that_create_a_month_at_once_have_one_key() {
 #[test]
 fn a_kill_at_any_step_leaves_a_whole_key_or_none() {
     for (number, step) in STEPS.iter().enumerate() {
-        let (_scratch, folder) = scratch();
-        let mut killed = start(&format!("{number} {}", folder.display()));
+        let (_scratch, directory) = scratch();
+        let mut killed = start(&format!("{number} {}", directory.display()));
         assert!(killed.wait().unwrap().code().is_none(), "{step:?}: it was not killed");
-        let published = Folder::open(&folder).unwrap().load(april()).map(|key| key.id());
-        let whole = matches!(step, Step::Unlink | Step::SyncFolder);
+        let published = Directory::open(&directory).unwrap().load(april()).map(|key| key.id());
+        let whole = matches!(step, Step::Unlink | Step::SyncDirectory);
         assert_eq!(published.is_ok(), whole, "{step:?}: {published:?}");
-        let keyring = Keyring::open(&folder).unwrap();
+        let keyring = Keyring::open(&directory).unwrap();
         assert_eq!(keyring.used().unwrap(), [], "{step:?}: nothing was sealed yet");
         let key = keyring.for_sealing(april().month).unwrap();
         if let Ok(id) = published {
             assert_eq!(key.id(), id, "{step:?}");
         }
-        assert_eq!(names(&folder), ["2021_April.key", "used"], "{step:?}");
+        assert_eq!(names(&directory), ["2021_April.key", "used"], "{step:?}");
     }
 }
 
@@ -159,14 +159,14 @@ fn a_failure_at_any_step_is_said_and_leaves_nothing_half_done() {
         (Errno::DQUOT, "nothing was sealed with it; make room on that disk"),
         (Errno::ROFS, "nothing was sealed with it; mount it writable, or name another"),
         (Errno::ACCESS, "nothing was sealed with it; let this user write there: chmod u+rwx /"),
-        (Errno::PERM, "if its file system has no hard links, name a folder elsewhere"),
+        (Errno::PERM, "if its file system has no hard links, name a directory elsewhere"),
         (Errno::IO, "; nothing was sealed with it"),
     ];
     for (failure, said) in failures {
         for step in STEPS {
             let (_scratch, path) = scratch();
-            let folder = Folder::open(&path).unwrap();
-            let error = publish_with(&folder, &key(), &mut |now| match now == step {
+            let directory = Directory::open(&path).unwrap();
+            let error = publish_with(&directory, &key(), &mut |now| match now == step {
                 true => Err(failure.into()),
                 false => Ok(()),
             });
@@ -175,7 +175,7 @@ fn a_failure_at_any_step_is_said_and_leaves_nothing_half_done() {
             let keyring = Keyring::open(&path).unwrap();
             assert_eq!(keyring.used().unwrap(), [], "{step:?}");
             let id = keyring.for_sealing(april().month).unwrap().id();
-            assert_eq!(folder.load(april()).unwrap().id(), id, "{step:?}");
+            assert_eq!(directory.load(april()).unwrap().id(), id, "{step:?}");
             assert_eq!(names(&path), ["2021_April.key", "used"], "{step:?}");
         }
     }
@@ -194,10 +194,10 @@ fn what_a_dead_process_left_goes_and_what_a_living_one_writes_stays() {
 #[test]
 fn of_two_keys_for_one_place_the_first_stays() {
     let (_scratch, path) = scratch();
-    let folder = Folder::open(&path).unwrap();
+    let directory = Directory::open(&path).unwrap();
     let first = key();
-    publish(&folder, &first).unwrap();
-    let error = publish(&folder, &key()).unwrap_err();
+    publish(&directory, &first).unwrap();
+    let error = publish(&directory, &key()).unwrap_err();
     assert!(matches!(error, KeyError::Exists { .. }), "{error}");
-    assert_eq!(folder.load(april()).unwrap().id(), first.id());
+    assert_eq!(directory.load(april()).unwrap().id(), first.id());
 }

@@ -1,8 +1,8 @@
-//! Two keys were used in one slot: two folders were merged, or a key was replaced and its list put back.
+//! Two keys were used in one slot: two directories were merged, or a key was replaced and its list put back.
 
 use super::*;
 
-/// April's two keys, and the folder that holds the second one.
+/// April's two keys, and the directory that holds the second one.
 struct Merged {
     case: Case,
     other: Case,
@@ -15,7 +15,7 @@ impl Merged {
         let ids = [first.id, second.id];
         let line = |(key, time): (usize, &str)| format!("{} 2021_April.key {time}\n", ids[key]);
         let list: String = lines.map(line).concat();
-        fs::write(second.folder.join("used"), list).unwrap();
+        fs::write(second.directory.join("used"), list).unwrap();
         Merged { case: second, other: first }
     }
 
@@ -49,7 +49,7 @@ fn where_nobody_knows_which_was_the_last_both_have_to_be_there() {
     let error = merged.seals().unwrap_err();
     assert!(error.contains(&format!("and {} was used", merged.other.id)), "{error}");
     // Under a free number: the highest one seals, and was used.
-    fs::copy(merged.other.key(), merged.case.folder.join("2021_April.2.key")).unwrap();
+    fs::copy(merged.other.key(), merged.case.directory.join("2021_April.2.key")).unwrap();
     assert_eq!(merged.seals(), Ok(merged.other.id));
 }
 
@@ -109,7 +109,7 @@ fn a_tombstone_that_cannot_be_read_stops_no_other_key() {
     let case = Case::new();
     let new = case.ring().rotate(april()).unwrap();
     case.ring().destroy(Slot::first(april())).unwrap();
-    mode(&case.folder.join("2021_April.destroyed"), 0o644);
+    mode(&case.directory.join("2021_April.destroyed"), 0o644);
     assert_eq!(case.ring().for_opening(april(), new.id()).unwrap().id(), new.id());
     let error = case.ring().for_opening(april(), case.id).unwrap_err().to_string();
     assert!(error.contains("is open to others"), "{error}");

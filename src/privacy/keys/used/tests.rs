@@ -5,27 +5,27 @@ use std::path::PathBuf;
 use super::*;
 use crate::privacy::keys::{KeyId, Slot};
 
-fn scratch() -> (tempfile::TempDir, PathBuf, Folder) {
+fn scratch() -> (tempfile::TempDir, PathBuf, Directory) {
     let scratch = tempfile::tempdir().unwrap();
     let path = scratch.path().join("keys");
-    let folder = Folder::open_or_create(&path).unwrap();
-    (scratch, path.join("used"), folder)
+    let directory = Directory::open_or_create(&path).unwrap();
+    (scratch, path.join("used"), directory)
 }
 
 fn used(file: &str, id: u8) -> UsedKey {
     UsedKey { slot: Slot::parse(file).unwrap(), id: KeyId([id; 8]) }
 }
 
-fn put(folder: &Folder, keys: &[UsedKey]) -> Result<Uses, KeyError> {
-    add(folder, &keys.iter().copied().collect(), Timestamp::from_seconds(1_617_235_200))
+fn put(directory: &Directory, keys: &[UsedKey]) -> Result<Uses, KeyError> {
+    add(directory, &keys.iter().copied().collect(), Timestamp::from_seconds(1_617_235_200))
 }
 
 #[test]
 fn what_is_added_stands_there_once() {
-    let (_scratch, list, folder) = scratch();
+    let (_scratch, list, directory) = scratch();
     let (april, may) = (used("2021_April", 1), used("2021_May.2", 2));
     for keys in [&[april][..], &[april, may], &[may]] {
-        put(&folder, keys).unwrap();
+        put(&directory, keys).unwrap();
     }
     let text = "0101010101010101 2021_April.key 2021-04-01T00:00:00Z\n\
                 0202020202020202 2021_May.2.key 2021-04-01T00:00:00Z\n";
@@ -38,10 +38,10 @@ fn behind_a_line_that_was_cut_anywhere_another_one_counts() {
     let whole = "0101010101010101 2021_April.key 2021-04-01T00:00:00Z\n";
     let may = used("2021_May", 2);
     for cut in 0..=whole.len() {
-        let (_scratch, list, folder) = scratch();
+        let (_scratch, list, directory) = scratch();
         fs::write(&list, &whole[..cut]).unwrap();
         fs::set_permissions(&list, fs::Permissions::from_mode(0o600)).unwrap();
-        let uses = put(&folder, &[may]).unwrap();
+        let uses = put(&directory, &[may]).unwrap();
         assert!(uses.contains(may), "cut at {cut}");
         let is_whole = cut + 1 >= whole.len();
         assert_eq!(uses.contains(used("2021_April", 1)), is_whole, "cut at {cut}");
@@ -51,36 +51,36 @@ fn behind_a_line_that_was_cut_anywhere_another_one_counts() {
 /// Two processes append at once, and the other one's line is cut: what was read before knew nothing of that.
 #[test]
 fn a_line_that_another_process_spoils_is_written_again() {
-    let (_scratch, list, folder) = scratch();
-    put(&folder, &[used("2021_April", 1)]).unwrap();
-    let read = Used::read(&folder).unwrap();
+    let (_scratch, list, directory) = scratch();
+    put(&directory, &[used("2021_April", 1)]).unwrap();
+    let read = Used::read(&directory).unwrap();
     let mut text = fs::read_to_string(&list).unwrap();
     text.push_str("0303030303030303 2021_Ju");
     fs::write(&list, text).unwrap();
     let may = used("2021_May", 2);
-    append(&folder, read.lines(&[(may, None)], Timestamp::default()).as_bytes()).unwrap();
-    assert!(!Used::read(&folder).unwrap().uses.contains(may), "the two lines became one");
-    assert!(put(&folder, &[may]).unwrap().contains(may));
+    append(&directory, read.lines(&[(may, None)], Timestamp::default()).as_bytes()).unwrap();
+    assert!(!Used::read(&directory).unwrap().uses.contains(may), "the two lines became one");
+    assert!(put(&directory, &[may]).unwrap().contains(may));
 }
 
 #[test]
 fn what_a_crash_filled_with_zeros_says_nothing_and_spoils_nothing() {
-    let (_scratch, list, folder) = scratch();
-    put(&folder, &[used("2021_April", 1)]).unwrap();
+    let (_scratch, list, directory) = scratch();
+    put(&directory, &[used("2021_April", 1)]).unwrap();
     let mut text = fs::read(&list).unwrap();
     text.extend_from_slice(&[0; 100]);
     fs::write(&list, text).unwrap();
-    let uses = put(&folder, &[used("2021_May", 2)]).unwrap();
+    let uses = put(&directory, &[used("2021_May", 2)]).unwrap();
     assert_eq!(uses.keys().count(), 2);
 }
 
 #[test]
 fn a_clock_that_was_set_back_keeps_the_order_of_one_slot() {
-    let (_scratch, _, folder) = scratch();
+    let (_scratch, _, directory) = scratch();
     for (id, now) in [(1, 2_000_000_000), (2, 10)] {
         let key = used("2021_April", id);
-        add(&folder, &Uses::from_iter([key]), Timestamp::from_seconds(now)).unwrap();
-        let uses = Used::read(&folder).unwrap().uses;
+        add(&directory, &Uses::from_iter([key]), Timestamp::from_seconds(now)).unwrap();
+        let uses = Used::read(&directory).unwrap().uses;
         assert_eq!(uses.last(key.slot.month), [key]);
     }
 }

@@ -9,8 +9,8 @@ use crate::privacy::tag::TAG;
 pub(super) struct Taken(HashMap<String, u32>);
 
 impl Taken {
-    /// `name` if nobody has it and it fits, else the first like it: `x_`, `x_3`, `x_4`, and of a tag `x__tag`, `x_3_tag`:
-    /// a tag is looked for in names that end so.
+    /// `name` if nobody has it and it fits, else the first like it: `x_`, `x_3`, `x_4`, and of a tag `x__tag`,
+    /// `x_3_tag`: a tag is looked for in names that end so.
     pub fn take<T>(&mut self, name: String, fits: impl Fn(&str) -> Option<T>) -> (String, T) {
         if !self.0.contains_key(&name)
             && let Some(fit) = fits(&name)

@@ -48,8 +48,8 @@ fn hashed(path: &str) -> SipHasher13 {
     hasher
 }
 
-/// Appends the value of the field; `true` where it had to be changed. Adds to `hidden` the tags that stand in a text now,
-/// where nobody finds them.
+/// Appends the value of the field; `true` where it had to be changed. Adds to `hidden` the tags that stand in a text
+/// now, where nobody finds them.
 pub(super) fn write(
     name: &str,
     value: &Value<'_>,

@@ -1,8 +1,8 @@
 //! The form of a side file. Pure: positions become lines, and lines positions, as far as they are whole.
 //!
 //! Each line is a JSON object, a space, the hash of that object (SipHash-2-4 with a key of zeros, decimal) and a line
-//! end. The first says everything: `{"version":2,"length":…,"tail":…,"written":…,"rows":[…]}`, rows as in the payload of
-//! the archive. Each further one says what a commit changed: `{"after":…,"length":…,"tail":…,"written":…,"rows":[…],
+//! end. The first says everything: `{"version":2,"length":…,"tail":…,"written":…,"rows":[…]}`, rows as in the payload
+//! of the archive. Each further one says what a commit changed: `{"after":…,"length":…,"tail":…,"written":…,"rows":[…],
 //! "gone":[…]}`, where `after` is the hash of the line before. Absences grow by the time between two `written`.
 //!
 //! A crash can leave a last line that is not finished, or damaged: the lines before it are what was durable. Anything

@@ -20,7 +20,7 @@ impl Generations for Known {
 
 /// An output's side file with what belongs to it.
 struct Bench {
-    folder: tempfile::TempDir,
+    directory: tempfile::TempDir,
     side: SideFile,
     positions: Positions,
     length: u64,
@@ -29,9 +29,9 @@ struct Bench {
 impl Bench {
     /// Of so many files, as an open leaves it.
     fn new(files: u64) -> Bench {
-        let folder = tempfile::tempdir().unwrap();
-        let side = SideFile::new(&folder.path().join("out"));
-        let mut bench = Bench { folder, side, positions: Positions::default(), length: 0 };
+        let directory = tempfile::tempdir().unwrap();
+        let side = SideFile::new(&directory.path().join("out"));
+        let mut bench = Bench { directory, side, positions: Positions::default(), length: 0 };
         let upto: Vec<Cursor> = (0..files).map(|id| cursor(id, 1)).collect();
         let step = bench.step(&upto);
         bench.positions.apply(step);
@@ -40,7 +40,7 @@ impl Bench {
     }
 
     fn path(&self) -> PathBuf {
-        self.folder.path().join("out.cursor")
+        self.directory.path().join("out.cursor")
     }
 
     fn size(&self) -> u64 {
@@ -72,7 +72,7 @@ impl Bench {
     }
 
     fn assert_kept(&self) {
-        let side = load(&self.folder.path().join("out")).unwrap().unwrap();
+        let side = load(&self.directory.path().join("out")).unwrap().unwrap();
         assert_eq!((side.proof, &side.positions), (self.proof(), &self.positions));
     }
 }
@@ -159,7 +159,7 @@ fn after_an_append_that_failed_the_file_is_written_whole() {
 #[test]
 fn where_it_cannot_be_written_whole_the_old_one_stays() {
     let mut bench = Bench::new(3);
-    let aside = bench.folder.path().join("out.cursor.new");
+    let aside = bench.directory.path().join("out.cursor.new");
     fs::create_dir(&aside).unwrap();
     let before = fs::read(bench.path()).unwrap();
     bench.replace().unwrap_err();

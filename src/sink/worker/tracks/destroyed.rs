@@ -1,5 +1,5 @@
-//! Bytes that were destroyed before they were delivered: counted as lost once nobody can read them any more, and not when
-//! a target is back that was away for hours.
+//! Bytes that were destroyed before they were delivered: counted as lost once nobody can read them any more, and not
+//! when a target is back that was away for hours.
 
 use std::collections::BTreeSet;
 
@@ -25,8 +25,8 @@ impl Suspects {
 }
 
 impl Tracks {
-    /// What is read and not delivered is in memory, and not lost. Call it while nothing is being read. `true`: something
-    /// is lost.
+    /// What is read and not delivered is in memory, and not lost. Call it while nothing is being read. `true`:
+    /// something is lost.
     pub(in crate::sink::worker) fn count_destroyed(&mut self, queue: &dyn Queue) -> bool {
         let Suspects { all, mut some } = std::mem::take(&mut self.suspects);
         if all {

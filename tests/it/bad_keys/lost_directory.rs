@@ -1,5 +1,5 @@
-//! The folder of keys goes away, or another one stands in its place: months wait, nothing is sealed that the folder
-//! could not open when it is back, and then every line arrives once.
+//! The directory of keys goes away, or another one stands in its place: months wait, nothing is sealed that the
+//! directory could not open when it is back, and then every line arrives once.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
@@ -14,7 +14,7 @@ use crate::steps;
 
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// Where the folder is while something else stands in its place.
+/// Where the directory is while something else stands in its place.
 fn aside(months: &Months) -> PathBuf {
     months.bench.path("aside")
 }
@@ -28,37 +28,37 @@ fn copy(from: &Path, to: &Path) {
     assert!(Command::new("cp").arg("-a").args([from, to]).status().unwrap().success());
 }
 
-fn empty(folder: &Path) {
-    fs::create_dir(folder).unwrap();
-    set_mode(folder, 0o700);
+fn empty(directory: &Path) {
+    fs::create_dir(directory).unwrap();
+    set_mode(directory, 0o700);
 }
 
 fn move_aside(months: &Months) {
     fs::rename(&months.keys, aside(months)).unwrap();
 }
 
-fn put_folder_back(months: &Months) {
+fn put_directory_back(months: &Months) {
     if months.keys.exists() {
         fs::remove_dir_all(&months.keys).unwrap();
     }
     fs::rename(aside(months), &months.keys).unwrap();
 }
 
-/// Names in the folder; none where there is no folder.
-fn names_in(folder: &Path) -> BTreeSet<String> {
-    let Ok(files) = fs::read_dir(folder) else { return BTreeSet::new() };
+/// Names in the directory; none where there is no directory.
+fn names_in(directory: &Path) -> BTreeSet<String> {
+    let Ok(files) = fs::read_dir(directory) else { return BTreeSet::new() };
     files.map(|file| file.unwrap().file_name().into_string().unwrap()).collect()
 }
 
-fn keys_in(folder: &Path) -> BTreeSet<String> {
-    names_in(folder).into_iter().filter(|name| name.ends_with(".key")).collect()
+fn keys_in(directory: &Path) -> BTreeSet<String> {
+    names_in(directory).into_iter().filter(|name| name.ends_with(".key")).collect()
 }
 
 fn delivered(months: &Months) -> [usize; 3] {
     ["Apr", "May", "Jun"].map(|month| months.delivered(month))
 }
 
-/// Every token of the output opens with the folder, and each month was sealed with one key.
+/// Every token of the output opens with the directory, and each month was sealed with one key.
 fn assert_each_token_opens(months: &Months) {
     let mut decrypt = months.bench.beside(&["decrypt"]);
     program::expect(decrypt.arg(months.bench.path("out.jsonl")).arg("--keys").arg(&months.keys), 0);
@@ -80,13 +80,13 @@ fn sealed_with(months: &Months) -> BTreeMap<u16, BTreeSet<[u8; 8]>> {
 }
 
 /// The id of each key file.
-fn ids_in(folder: &Path) -> BTreeSet<[u8; 8]> {
+fn ids_in(directory: &Path) -> BTreeSet<[u8; 8]> {
     let id = |name: String| {
-        let line = fs::read_to_string(folder.join(name)).unwrap();
+        let line = fs::read_to_string(directory.join(name)).unwrap();
         let key = URL_SAFE_NO_PAD.decode(line.trim_end().strip_prefix("lwkey1.").unwrap()).unwrap();
         key[11..19].try_into().unwrap()
     };
-    keys_in(folder).into_iter().map(id).collect()
+    keys_in(directory).into_iter().map(id).collect()
 }
 
 /// What it is called, how it comes about while April and May have keys and June has none, how much of each is then
@@ -137,8 +137,8 @@ const LOSSES: [Loss; 5] = [
 ];
 
 /// April and May have keys and a line each.
-fn begun(folder: &str) -> Months {
-    let mut months = match folder {
+fn begun(directory: &str) -> Months {
+    let mut months = match directory {
         DEFAULT => Months::with_keys_in(DEFAULT),
         _ => Months::new(),
     };
@@ -163,11 +163,11 @@ fn wait_for_a_try(months: &Months, engine: &program::Engine) {
 }
 
 #[test]
-fn months_wait_while_the_folder_is_lost_under_a_running_engine() {
-    for folder in ["keys", DEFAULT] {
+fn months_wait_while_the_directory_is_lost_under_a_running_engine() {
+    for directory in ["keys", DEFAULT] {
         for (name, lose, expected) in LOSSES {
-            let name = format!("{folder}: {name}");
-            let mut months = begun(folder);
+            let name = format!("{directory}: {name}");
+            let mut months = begun(directory);
             let engine = months.bench.engine();
             months.append(&["Apr"]);
             wait_for("April", PATIENCE, || (months.delivered("Apr") == 2).then_some(()));
@@ -179,9 +179,9 @@ fn months_wait_while_the_folder_is_lost_under_a_running_engine() {
             let [april, may, june] = expected;
             assert_eq!(delivered(&months), [april + 1, may, june], "{name}: {}", engine.said());
             assert_eq!(keys_in(&months.keys), there, "{name}: no key was made");
-            assert_eq!(months.keys.exists(), !name.ends_with("away"), "{name}: nor a folder");
+            assert_eq!(months.keys.exists(), !name.ends_with("away"), "{name}: nor a directory");
 
-            put_folder_back(&months);
+            put_directory_back(&months);
             let retry = || program::run(&mut months.bench.beside(&["ship", "retry"]));
             wait_for(&format!("{name}: all of it"), PATIENCE, || {
                 retry();
@@ -196,20 +196,20 @@ fn months_wait_while_the_folder_is_lost_under_a_running_engine() {
 }
 
 #[test]
-fn months_wait_where_the_folder_was_lost_before_the_start() {
-    for folder in ["keys", DEFAULT] {
+fn months_wait_where_the_directory_was_lost_before_the_start() {
+    for directory in ["keys", DEFAULT] {
         for (name, lose, expected) in LOSSES {
-            let mut months = begun(folder);
+            let mut months = begun(directory);
             lose(&months);
             let there = keys_in(&months.keys);
             months.append(&["Apr", "May", "Jun"]);
             let (code, said) = months.bench.once();
-            assert_eq!(code, Some(1), "{folder}: {name}: {said}");
-            assert_eq!(delivered(&months), expected, "{folder}: {name}: {said}");
-            assert_eq!(keys_in(&months.keys), there, "{folder}: {name}: no key was made");
-            put_folder_back(&months);
-            assert_eq!(months.bench.once().0, Some(0), "{folder}: {name}");
-            assert_eq!(delivered(&months), [2, 2, 1], "{folder}: {name}");
+            assert_eq!(code, Some(1), "{directory}: {name}: {said}");
+            assert_eq!(delivered(&months), expected, "{directory}: {name}: {said}");
+            assert_eq!(keys_in(&months.keys), there, "{directory}: {name}: no key was made");
+            put_directory_back(&months);
+            assert_eq!(months.bench.once().0, Some(0), "{directory}: {name}");
+            assert_eq!(delivered(&months), [2, 2, 1], "{directory}: {name}");
             assert_each_token_opens(&months);
         }
     }
@@ -217,7 +217,7 @@ fn months_wait_where_the_folder_was_lost_before_the_start() {
 
 /// What is mounted goes, and its empty mount point stays.
 #[test]
-fn months_wait_while_the_disk_of_the_folder_is_not_mounted() {
+fn months_wait_while_the_disk_of_the_directory_is_not_mounted() {
     let mut months = Months::new();
     let real = months.bench.path("real");
     empty(&real);
@@ -263,9 +263,9 @@ fn months_wait_while_the_disk_of_the_folder_is_not_mounted() {
     assert!(detach());
 }
 
-/// Two engines of their own state share the folder.
+/// Two engines of their own state share the directory.
 #[test]
-fn two_engines_that_share_a_folder_both_wait_for_it() {
+fn two_engines_that_share_a_directory_both_wait_for_it() {
     let mut months = begun("keys");
     let config = fs::read_to_string(months.bench.path("config.toml")).unwrap();
     let other = config.replace("out.jsonl", "other.jsonl");
@@ -357,7 +357,7 @@ fn a_new_key_that_the_state_knows_is_known_to_commands_at_once() {
     engine.kill();
 }
 
-/// How the folder is lost at random.
+/// How the directory is lost at random.
 fn lose_at_random(months: &Months, random: &mut Random) {
     move_aside(months);
     match random.below(3) {
@@ -388,13 +388,13 @@ fn assert_one_key_a_month_that_is_there(months: &Months, when: &str) {
     let there = ids_in(&months.keys);
     for (month, ids) in sealed_with(months) {
         assert_eq!(ids.len(), 1, "{when}: month {month} {ids:x?}");
-        assert!(ids.is_subset(&there), "{when}: month {month} {ids:x?} is not in the folder");
+        assert!(ids.is_subset(&there), "{when}: month {month} {ids:x?} is not in the directory");
     }
 }
 
 #[test]
-fn kills_around_a_new_key_and_a_lost_folder_leave_one_key_a_month() {
-    let mut random = Random(seed("lost_folder"));
+fn kills_around_a_new_key_and_a_lost_directory_leave_one_key_a_month() {
+    let mut random = Random(seed("lost_directory"));
     let months = begun("keys");
     let mut lines = 2;
     for round in 0..20 {
@@ -409,7 +409,7 @@ fn kills_around_a_new_key_and_a_lost_folder_leave_one_key_a_month() {
             sleep(&mut random, 400);
             engine.kill();
         }
-        put_folder_back(&months);
+        put_directory_back(&months);
         assert_one_key_a_month_that_is_there(&months, &format!("round {round}"));
     }
     let (code, said) = months.bench.once();
@@ -420,10 +420,10 @@ fn kills_around_a_new_key_and_a_lost_folder_leave_one_key_a_month() {
     assert_each_token_opens(&months);
 }
 
-/// The same at each call that makes a key and its name in the list and the state durable, and the folder is empty at
+/// The same at each call that makes a key and its name in the list and the state durable, and the directory is empty at
 /// the next start.
 #[test]
-fn killed_at_every_durable_step_of_a_new_key_before_the_folder_is_lost() {
+fn killed_at_every_durable_step_of_a_new_key_before_the_directory_is_lost() {
     let months = begun("keys");
     if !steps::can_trace(months.bench.home.path()) {
         println!("SKIPPED: strace is not there, or may not trace");
@@ -447,7 +447,7 @@ fn killed_at_every_durable_step_of_a_new_key_before_the_folder_is_lost() {
                 empty(&months.keys);
                 assert_eq!(months.bench.once().0, Some(1), "{call} {number}");
                 assert_eq!(names_in(&months.keys), BTreeSet::new(), "{call} {number}");
-                put_folder_back(&months);
+                put_directory_back(&months);
             }
             assert_eq!(months.bench.once().0, Some(0), "{call} {number}");
         }

@@ -1,4 +1,4 @@
-//! The folder itself, opened without following links, and the checks that every file in it has to pass.
+//! The directory itself, opened without following links, and the checks that every file in it has to pass.
 
 use std::fs::{DirBuilder, File, Metadata};
 use std::io::{self, Read, Write};
@@ -15,7 +15,7 @@ use super::slot::Kept;
 use super::{KeyError, KeyId, Month, MonthKey, Slot, UsedKey};
 
 #[derive(Debug)]
-pub(super) struct Folder {
+pub(super) struct Directory {
     path: PathBuf,
     directory: OwnedFd,
 }
@@ -23,36 +23,41 @@ pub(super) struct Folder {
 /// Beginning of the names of files that are not yet keys.
 pub(super) const ASIDE: &str = ".new-";
 
-impl Folder {
-    pub fn open(path: &Path) -> Result<Folder, KeyError> {
-        let folder = without_trailing_slash(path);
+impl Directory {
+    pub fn open(path: &Path) -> Result<Directory, KeyError> {
+        let path = without_trailing_slash(path);
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let directory = match openat(CWD, &folder, flags, Mode::empty()) {
+        let directory = match openat(CWD, &path, flags, Mode::empty()) {
             Ok(directory) => directory,
-            Err(Errno::NOENT) => return Err(KeyError::NoFolder { folder }),
-            Err(_) if folder.is_symlink() => return Err(KeyError::FolderIsLink { folder }),
-            Err(error) => return Err(KeyError::Folder { folder, source: error.into() }),
+            Err(Errno::NOENT) => return Err(KeyError::NoDirectory { directory: path }),
+            Err(_) if path.is_symlink() => {
+                return Err(KeyError::DirectoryIsLink { directory: path });
+            }
+            Err(error) => {
+                return Err(KeyError::Directory { directory: path, source: error.into() });
+            }
         };
         let failed =
-            |error: Errno| KeyError::Folder { folder: folder.clone(), source: error.into() };
+            |error: Errno| KeyError::Directory { directory: path.clone(), source: error.into() };
         let stat = fstat(&directory).map_err(failed)?;
         let (owner, user) = (stat.st_uid, user());
         // One that root made for us and we cannot change is as good.
         if owner != user && owner != 0 {
-            return Err(KeyError::ForeignFolder { folder, owner, user });
+            return Err(KeyError::ForeignDirectory { directory: path, owner, user });
         }
         if stat.st_mode & 0o022 != 0 {
-            return Err(KeyError::FolderIsOpen { folder });
+            return Err(KeyError::DirectoryIsOpen { directory: path });
         }
-        Ok(Folder { path: folder, directory })
+        Ok(Directory { path, directory })
     }
 
     /// Makes it, for its owner alone, where there is none.
-    pub fn open_or_create(path: &Path) -> Result<Folder, KeyError> {
-        match Folder::open(path) {
-            Err(KeyError::NoFolder { folder }) => {
-                create_all(&folder).map_err(|source| KeyError::Write { path: folder, source })?;
-                Folder::open(path)
+    pub fn open_or_create(path: &Path) -> Result<Directory, KeyError> {
+        match Directory::open(path) {
+            Err(KeyError::NoDirectory { directory }) => {
+                create_all(&directory)
+                    .map_err(|source| KeyError::Write { path: directory, source })?;
+                Directory::open(path)
             }
             opened => opened,
         }
@@ -87,8 +92,10 @@ impl Folder {
     }
 
     pub fn names(&self) -> Result<Vec<String>, KeyError> {
-        let failed =
-            |error: Errno| KeyError::Folder { folder: self.path.clone(), source: error.into() };
+        let failed = |error: Errno| KeyError::Directory {
+            directory: self.path.clone(),
+            source: error.into(),
+        };
         let mut names = Vec::new();
         for entry in Dir::read_from(&self.directory).map_err(failed)? {
             let name = entry.map_err(failed)?.file_name().to_string_lossy().into_owned();
@@ -225,7 +232,7 @@ pub(super) fn user() -> u32 {
 fn check(file: &Metadata, path: PathBuf) -> Result<(), KeyError> {
     let kind = match FileType::from_raw_mode(file.mode()) {
         FileType::RegularFile => None,
-        FileType::Directory => Some("folder"),
+        FileType::Directory => Some("directory"),
         FileType::Fifo => Some("named pipe"),
         FileType::Socket => Some("socket"),
         _ => Some("device"),
@@ -252,12 +259,12 @@ pub(super) fn without_trailing_slash(path: &Path) -> PathBuf {
     path.components().collect()
 }
 
-/// The folder and those above it, for their owner alone; the names of the new ones are durable when this returns.
-fn create_all(folder: &Path) -> io::Result<()> {
+/// The directory and those above it, for their owner alone; the names of the new ones are durable when this returns.
+fn create_all(directory: &Path) -> io::Result<()> {
     let is_missing = |path: &&Path| !path.as_os_str().is_empty() && !path.exists();
     let missing: Vec<PathBuf> =
-        folder.ancestors().take_while(is_missing).map(Path::to_owned).collect();
-    DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+        directory.ancestors().take_while(is_missing).map(Path::to_owned).collect();
+    DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
     missing.iter().rev().try_for_each(|made| File::open(parent(made))?.sync_all())
 }
 

@@ -1,4 +1,4 @@
-//! The folders of an engine. What lies in them is what logs say, or leads to it: they are for their owner alone.
+//! The directories of an engine. What lies in them is what logs say, or leads to it: they are for their owner alone.
 
 use std::path::Path;
 
@@ -18,15 +18,15 @@ pub fn named(directories: &Directories) -> [(&'static str, &Path); 5] {
 
 /// Others can use it, and the next start closes it: one that bears our name, or lies in a state directory that was ours
 /// before. Any other may be somebody else's: it is left as it is.
-pub fn is_closed_at_start(folder: &Path, directories: &Directories) -> bool {
-    !folder.starts_with(&directories.state)
+pub fn is_closed_at_start(directory: &Path, directories: &Directories) -> bool {
+    !directory.starts_with(&directories.state)
         || state::is_state(&directories.state)
-        || folder.join("meta.json").exists()
+        || directory.join("meta.json").exists()
 }
 
-/// Before the state is taken, which makes any folder ours. What was done, for the operator.
+/// Before the state is taken, which makes any directory ours. What was done, for the operator.
 pub fn close(directories: &Directories) -> Vec<String> {
-    let ours = named(directories).map(|(_, folder)| folder);
-    let ours = ours.into_iter().filter(|folder| is_closed_at_start(folder, directories));
-    ours.filter_map(private::close_folder).collect()
+    let ours = named(directories).map(|(_, directory)| directory);
+    let ours = ours.into_iter().filter(|directory| is_closed_at_start(directory, directories));
+    ours.filter_map(private::close_directory).collect()
 }

@@ -16,7 +16,7 @@ pub const MOST: u64 = 1 << 30;
 const ENDING: &str = "jsonl";
 
 #[derive(Debug)]
-pub struct DeadLetterFolder {
+pub struct DeadLetterDirectory {
     directory: PathBuf,
     clock: Arc<dyn Clock>,
     /// Of one sink, in bytes.
@@ -27,20 +27,20 @@ pub struct DeadLetterFolder {
     sorting: Mutex<()>,
 }
 
-impl DeadLetterFolder {
+impl DeadLetterDirectory {
     /// Touches nothing. `most`: bytes that the letters of one sink may take.
     pub fn new(directory: PathBuf, clock: Arc<dyn Clock>, most: u64) -> Self {
         let (writing, sorting) = (Mutex::default(), Mutex::default());
-        DeadLetterFolder { directory, clock, most, writing, sorting }
+        DeadLetterDirectory { directory, clock, most, writing, sorting }
     }
 
     /// In the order of sinks and days; also the empty ones.
     pub fn files(&self, choice: &Choice) -> io::Result<Vec<LetterFile>> {
         let mut found = Vec::new();
         for sink in names(&self.directory)? {
-            let folder = self.directory.join(&sink);
-            if folder.is_dir() {
-                found.extend(letter_files(&folder, &sink)?);
+            let directory = self.directory.join(&sink);
+            if directory.is_dir() {
+                found.extend(letter_files(&directory, &sink)?);
             }
         }
         found.retain(|file| choice.takes_file(file));
@@ -61,9 +61,9 @@ impl DeadLetterFolder {
         }
     }
 
-    fn open(&self, folder: &Path, day: &str) -> io::Result<File> {
-        private::make_folder(folder)?;
-        let path = folder.join(format!("{day}.{ENDING}"));
+    fn open(&self, directory: &Path, day: &str) -> io::Result<File> {
+        private::make_directory(directory)?;
+        let path = directory.join(format!("{day}.{ENDING}"));
         let mut options = OpenOptions::new();
         let mut file = options.read(true).append(true).create(true).mode(0o600).open(path)?;
         if ends_in_the_middle_of_a_line(&mut file)? {
@@ -73,26 +73,26 @@ impl DeadLetterFolder {
     }
 
     fn append(&self, sink: &str, day: &str, lines: &[u8]) -> io::Result<()> {
-        let folder = self.directory.join(sink);
+        let directory = self.directory.join(sink);
         let named = |error: io::Error| {
             let room = error.kind() == io::ErrorKind::StorageFull;
             let advice = if room { "; make room for them" } else { "" };
-            io::Error::new(error.kind(), format!("{}: {error}{advice}", folder.display()))
+            io::Error::new(error.kind(), format!("{}: {error}{advice}", directory.display()))
         };
-        let mut file = self.open(&folder, day).map_err(named)?;
-        let there: u64 = letter_files(&folder, sink)?.iter().map(|file| file.bytes).sum();
+        let mut file = self.open(&directory, day).map_err(named)?;
+        let there: u64 = letter_files(&directory, sink)?.iter().map(|file| file.bytes).sum();
         let more = lines.len() as u64;
         if there + more > self.most {
             return Err(full(sink, there, more, self.most));
         }
         append_or_leave(&mut file, lines)
-            .and_then(|()| File::open(&folder)?.sync_all())
+            .and_then(|()| File::open(&directory)?.sync_all())
             .and_then(|()| File::open(&self.directory)?.sync_all())
             .map_err(named)
     }
 }
 
-impl DeadLetters for DeadLetterFolder {
+impl DeadLetters for DeadLetterDirectory {
     fn keep(&self, sink: &str, letters: Vec<DeadLetter>) -> io::Result<()> {
         let now = rfc3339::text(self.clock.now(), 3);
         let mut lines = Vec::new();
@@ -127,11 +127,11 @@ fn full(sink: &str, there: u64, more: u64, most: u64) -> io::Error {
     io::Error::new(io::ErrorKind::StorageFull, text)
 }
 
-fn letter_files(folder: &Path, sink: &str) -> io::Result<Vec<LetterFile>> {
+fn letter_files(directory: &Path, sink: &str) -> io::Result<Vec<LetterFile>> {
     let mut found = Vec::new();
-    for name in names(folder)? {
+    for name in names(directory)? {
         let Some((day, ENDING)) = name.rsplit_once('.') else { continue };
-        let path = folder.join(&name);
+        let path = directory.join(&name);
         let bytes = match fs::metadata(&path) {
             Ok(metadata) if metadata.is_file() => metadata.len(),
             // Replayed or dropped at this moment.
@@ -143,9 +143,9 @@ fn letter_files(folder: &Path, sink: &str) -> io::Result<Vec<LetterFile>> {
     Ok(found)
 }
 
-/// What is in a folder; nothing where there is none.
-fn names(folder: &Path) -> io::Result<Vec<String>> {
-    let entries = match fs::read_dir(folder) {
+/// What is in a directory; nothing where there is none.
+fn names(directory: &Path) -> io::Result<Vec<String>> {
+    let entries = match fs::read_dir(directory) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         entries => entries?,
     };
