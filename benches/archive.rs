@@ -14,7 +14,7 @@ use jiff::tz::TimeZone;
 use logwarden::archive::{Archive, Fact, Generations, Reader, encode};
 use logwarden::base::Timestamp;
 use logwarden::event::{Batch, Cursor, Encoding, Generation, GenerationId, IdKey, Identity};
-use logwarden::format::{Context, End, Framer, list};
+use logwarden::format::{Context, End, Framer, detection};
 use logwarden::privacy::{Policy, shown};
 use logwarden::query::{ParseContext, parse};
 use logwarden::search::{Options, archive, count_archive};
@@ -142,7 +142,7 @@ fn batch(text: &str) -> Batch {
     let mut context =
         Context { zone: TimeZone::UTC, day_mark: NOW.day(), last: None, since_last: 0, seen: NOW };
     let mut records = Vec::new();
-    let format = list::detect(text.as_bytes()).format;
+    let format = detection::detect(text.as_bytes()).format;
     let framer = Framer { format: format.clone(), encoding: Encoding::Utf8, cap: 1 << 20 };
     framer.frame(text.as_bytes(), 0, &[], End::Closed, &mut context, &mut records);
     Batch {

@@ -10,7 +10,7 @@ use std::time::Instant;
 use jiff::tz::TimeZone;
 use logwarden::base::Timestamp;
 use logwarden::event::{Encoding, Part, Record};
-use logwarden::format::{Context, End, Framer, list};
+use logwarden::format::{Context, End, Framer, detection};
 
 const BYTES: usize = 16 << 20;
 const PIECE: usize = 1 << 20;
@@ -24,7 +24,7 @@ fn main() {
     for (name, make) in FORMATS {
         let (text, lines) = generate(make);
         assert_eq!(
-            list::detect(text.as_bytes()).format.name(),
+            detection::detect(text.as_bytes()).format.name(),
             name,
             "the sample is another format"
         );
@@ -35,7 +35,7 @@ fn main() {
 fn measure(name: &str, bytes: &[u8], lines: usize) {
     let scan = best(|| memchr::memchr_iter(b'\n', black_box(bytes)).count());
     let framer = Framer {
-        format: list::by_name(name, &[]).expect("a format of the list"),
+        format: detection::by_name(name, &[]).expect("a format of the list"),
         encoding: Encoding::Utf8,
         cap: PIECE,
     };

@@ -1,13 +1,13 @@
 //! Arguments in, exit code out.
 
 mod allocator;
-mod before_main;
+mod standard_output;
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    logwarden::app::early::hold();
-    if before_main::output_was_closed() {
+    logwarden::app::early_signals::hold();
+    if standard_output::output_was_closed() {
         logwarden::sink::stdout::note_closed();
     }
     allocator::give_back_large_blocks();

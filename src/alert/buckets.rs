@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::step::Step;
+use super::clock_step::Step;
 use crate::base::Timestamp;
 
 /// The last `n` slices before the newest time, with a running sum.

@@ -12,10 +12,10 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use super::announcer::{Teller, Told};
+use super::clock_skew::Skews;
 use super::engine::Engine;
 use super::rule::RuleConfig;
-use super::skew::Skews;
-use super::teller::{Teller, Told};
 use crate::base::{Clock, Timestamp};
 use crate::event::{Batch, GenerationId};
 use crate::follow::{Changes, Log, News, Pull, Pulled};

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::pace::Heard;
+use super::clock_step::Step;
+use super::event_time::Heard;
 use super::rule::RuleConfig;
-use super::step::Step;
 use super::threshold::Threshold;
 use super::transition::Transition;
 use crate::base::Timestamp;

@@ -5,21 +5,21 @@
 //! log, and counts what stood in a file at the first look and is long past. Never holds an event, never asks for the
 //! time itself.
 
+mod announcer;
 mod buckets;
+mod clock_skew;
+mod clock_step;
 mod consumer;
 mod engine;
+mod event_time;
 mod group;
-mod pace;
 mod rule;
-mod skew;
-mod step;
-mod teller;
 mod threshold;
 mod transition;
 mod window;
 
+pub use announcer::Told;
 pub use consumer::{Consumer, Outputs, PART, Rules};
 pub use engine::Engine;
 pub use rule::{RuleConfig, defaults, demo_rules};
-pub use teller::Told;
 pub use transition::{Change, Place, Transition};

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::buckets::Buckets;
+use super::clock_step::Step;
+use super::event_time::{Heard, Pace, Passage};
 use super::group::{Grouping, Keys};
-use super::pace::{Heard, Pace, Passage};
 use super::rule::RuleConfig;
-use super::step::Step;
 use super::transition::{Change, Place, Transition};
 use super::window::Window;
 use crate::base::Timestamp;

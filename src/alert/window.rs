@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::buckets::Buckets;
-use super::step::Step;
+use super::clock_step::Step;
 use crate::base::Timestamp;
 
 /// Up to this limit each match is remembered with its time.

@@ -17,7 +17,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::letters::{LetterDesk, LetterOrder, LettersSorted};
+use super::dead_letters::{LetterDesk, LetterOrder, LettersSorted};
 use crate::base::{OnPanic, Supervisor, sanitize};
 use crate::event::{Command, Status};
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::settings::Directories;
-use crate::state::{self, private};
+use crate::state::{self, private_directory};
 
 /// With what a person calls each.
 pub fn named(directories: &Directories) -> [(&'static str, &Path); 5] {
@@ -28,5 +28,5 @@ pub fn is_closed_at_start(directory: &Path, directories: &Directories) -> bool {
 pub fn close(directories: &Directories) -> Vec<String> {
     let ours = named(directories).map(|(_, directory)| directory);
     let ours = ours.into_iter().filter(|directory| is_closed_at_start(directory, directories));
-    ours.filter_map(private::close_directory).collect()
+    ours.filter_map(private_directory::close_directory).collect()
 }

@@ -1,11 +1,11 @@
 //! One engine: the log, its consumers, and everything around them; started and stopped in order.
 
+mod alert_digest;
 mod alerts;
-mod broken;
-mod burst;
-mod end;
-mod parts;
+mod background_tasks;
 mod reload;
+mod shutdown;
+mod worker_restarts;
 
 use std::sync::Arc;
 
@@ -14,13 +14,13 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::alerts::Alerts;
-use self::broken::Broken;
-use super::board::{Board, Notices, Voices};
-use super::letters::LetterDesk;
+use self::worker_restarts::Broken;
+use super::dead_letters::LetterDesk;
 use super::metrics::Offer;
 use super::settings::Settings;
 use super::sinks::{self, Left, Maker, Running};
 use super::start_error::StartError;
+use super::status_board::{Board, Notices, Voices};
 use super::{directories, intake, keys};
 use crate::base::{Clock, Supervisor};
 use crate::event::status::EngineState;
@@ -159,10 +159,16 @@ impl Engine {
             notices: maker.notices.clone(),
             status: status.clone(),
         };
-        parts::run(&maker, board, &tasks, &stop);
+        background_tasks::run(&maker, board, &tasks, &stop);
         if owner {
             let directory = &settings.directories.state;
-            parts::listen(&maker, directory, status.subscribe(), commands, (&tasks, &stop));
+            background_tasks::listen(
+                &maker,
+                directory,
+                status.subscribe(),
+                commands,
+                (&tasks, &stop),
+            );
         }
         let mut engine = Engine {
             settings: settings.clone(),
@@ -254,7 +260,7 @@ impl Engine {
                     self.begin_again().await;
                     continue;
                 }
-                () = end::input_is_through(&self.maker.log, &changes), if input_ends => {
+                () = shutdown::input_is_through(&self.maker.log, &changes), if input_ends => {
                     self.finish();
                     continue;
                 }

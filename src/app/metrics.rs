@@ -6,8 +6,8 @@
 //! which has been open for longest, so that nobody who only holds connections keeps others from an answer.
 
 mod families;
-mod page;
 mod process;
+mod text_format;
 
 use std::collections::VecDeque;
 use std::io;

@@ -2,17 +2,16 @@
 //!
 //! [`headless`] runs the engine until it is told to stop; [`screen`] draws at once and starts the engine beside it.
 
-pub mod board;
 pub mod console;
 pub mod control;
+pub mod dead_letters;
 pub mod directories;
-pub mod early;
+pub mod early_signals;
 pub mod engine;
 pub mod headless;
 pub mod identity;
 pub mod intake;
 pub mod keys;
-pub mod letters;
 pub mod metrics;
 pub mod report;
 pub mod screen;
@@ -20,6 +19,7 @@ pub mod settings;
 pub mod signals;
 pub mod sinks;
 pub mod start_error;
+pub mod status_board;
 pub mod telemetry;
 
 use std::future::Future;

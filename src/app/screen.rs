@@ -5,10 +5,10 @@ use std::sync::{Arc, OnceLock};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::board::Notices;
 use super::engine::{Desk, Engine, Ownership, Reread};
 use super::settings::{Color, Settings};
 use super::signals::{self, HangUp, Listener};
+use super::status_board::Notices;
 use super::{ENGINE, intake, keys, telemetry};
 use crate::base::supervisor::Failure;
 use crate::base::{Clock, OnPanic, SystemClock, with_causes};

@@ -9,8 +9,8 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::board::Notices;
-use super::early::{self, Asked};
+use super::early_signals::{self, Asked};
+use super::status_board::Notices;
 use crate::base::{OnPanic, Supervisor};
 use crate::event::{Command, Level};
 
@@ -65,7 +65,7 @@ async fn hear(listener: &Listener, stops: &Mutex<Stops>) -> std::io::Result<()> 
     let mut hung_up = signal(SignalKind::hangup())?;
     let mut ship_now = signal(SignalKind::user_defined1())?;
     // What came before that.
-    let mut early = early::take().into_iter();
+    let mut early = early_signals::take().into_iter();
     loop {
         let asked = match early.next() {
             Some(asked) => asked,

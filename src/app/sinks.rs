@@ -16,10 +16,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use self::orders::Left;
-use super::board::Notices;
-use super::letters::LetterDesk;
+use super::dead_letters::LetterDesk;
 use super::settings::{PrivacySettings, Settings, Ship, ShipStart, SinkSettings};
 use super::start_error::StartError;
+use super::status_board::Notices;
 use crate::base::Clock;
 use crate::event::status::SinkStatus;
 use crate::event::{Command, Level, Position};

@@ -13,7 +13,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::FmtSpan;
 
 use crate::base::stderr;
-use crate::state::private;
+use crate::state::private_directory;
 
 /// A log that has reached this size becomes `logwarden.log.1`.
 const LARGEST: u64 = 8 * 1024 * 1024;
@@ -52,7 +52,7 @@ struct OwnLog {
 
 impl OwnLog {
     fn open(directory: &Path) -> io::Result<OwnLog> {
-        private::make_directory(directory)?;
+        private_directory::make_directory(directory)?;
         OwnLog::open_file(directory.join("logwarden.log"))
     }
 

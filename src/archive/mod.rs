@@ -4,25 +4,25 @@
 //! positions stand in the commit's payload with the full identity of each generation: the archive needs no
 //! other state. One process writes, any number read.
 //!
-//! What it never does: publish documents without their positions ([`gate`]), go on after a failed commit
+//! What it never does: publish documents without their positions ([`storage`]), go on after a failed commit
 //! without starting again from what is on disk ([`writer`]), delete a damaged index ([`open`]: it is set
 //! aside).
 
+mod document;
 mod erase;
-mod gate;
-mod item;
 mod merge;
 mod open;
 mod positions;
 mod reader;
 mod retention;
 pub mod schema;
+mod storage;
 pub mod term;
 mod writer;
 
 use std::path::{Path, PathBuf};
 
-pub use item::{document, encode};
+pub use document::{document, encode};
 pub use positions::{Fact, Generations, Position, Positions};
 pub(crate) use positions::{Row, Step, from_row, to_row};
 pub use reader::{Hit, Reader, Snapshot, StoredEvent};

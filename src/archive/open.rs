@@ -15,7 +15,7 @@ use super::positions::{PayloadError, Positions};
 use super::schema::schema;
 use super::{ArchiveError, Cause};
 use crate::base::{Timestamp, rfc3339};
-use crate::state::private;
+use crate::state::private_directory;
 
 /// An archive up to this size is read as a whole to verify its checksums when it is opened.
 const VERIFIED_AT_OPEN: u64 = 256 * 1024 * 1024;
@@ -34,13 +34,13 @@ pub(super) fn prepare(directory: &Path, now: Timestamp) -> Result<Option<String>
         directory: directory.to_owned(),
         source: error.into(),
     };
-    private::make_directory(directory).map_err(unusable)?;
+    private_directory::make_directory(directory).map_err(unusable)?;
     let lock = lock(directory)?;
     let Found::Damaged(reason) = inspect(directory)? else { return Ok(None) };
     let aside = name_aside(directory, now);
     fs::rename(directory, &aside).map_err(unusable)?;
     drop(lock);
-    private::make_directory(directory).map_err(unusable)?;
+    private_directory::make_directory(directory).map_err(unusable)?;
     if let Some(parent) = directory.parent() {
         fs::File::open(parent).and_then(|parent| parent.sync_all()).map_err(unusable)?;
     }

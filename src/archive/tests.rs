@@ -11,7 +11,7 @@ use tantivy::query::AllQuery;
 
 use super::*;
 use crate::base::Timestamp;
-use crate::event::sample::Lines;
+use crate::event::test_batches::Lines;
 use crate::event::{
     Batch, Cursor, Flags, Generation, GenerationId, IdKey, Identity, Level, Mark, Record,
 };

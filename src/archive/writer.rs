@@ -14,12 +14,12 @@ use tantivy::directory::Directory;
 use tantivy::indexer::IndexWriterOptions;
 use tantivy::{Index, IndexWriter, TantivyError};
 
-use super::gate::{Gate, GatedDirectory};
-use super::item::{Flow, Item, origin};
+use super::document::{Flow, Item, origin};
 use super::merge::ByDay;
 use super::open;
 use super::positions::{Generations, PayloadError, Positions};
 use super::schema::{schema, settings, tokenizers};
+use super::storage::{Gate, GatedDirectory};
 use super::{ArchiveError, Cause};
 use crate::base::Timestamp;
 use crate::event::{Cursor, GenerationId};

@@ -7,17 +7,17 @@
 pub mod backoff;
 pub mod blocking;
 pub mod bytes;
-pub mod causes;
 pub mod clock;
-pub mod guarded;
+pub mod error_chain;
 pub mod json;
+pub mod restart_backoff;
 pub mod rfc3339;
 pub mod sanitize;
 pub mod stderr;
-pub mod streak;
 pub mod supervisor;
+pub mod timed_fs;
 
 pub use blocking::blocking;
-pub use causes::with_causes;
 pub use clock::{Clock, SystemClock, Timestamp};
+pub use error_chain::with_causes;
 pub use supervisor::{OnPanic, Supervisor};

@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::bytes;
-use super::streak::Streak;
+use super::restart_backoff::Streak;
 
 /// What is done when a part panics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

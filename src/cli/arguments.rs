@@ -1,8 +1,8 @@
 //! What was typed. Help, man page and completions come from these types.
 
 mod client;
+mod dead_letters;
 mod keys;
-mod letters;
 mod ship;
 
 use std::path::PathBuf;
@@ -11,8 +11,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 pub use client::{Client, Erase, Find};
+pub use dead_letters::{Chosen, DeadLetters, DropLetters, Listed};
 pub use keys::{Decrypt, Keys};
-pub use letters::{Chosen, DeadLetters, DropLetters, Listed};
 pub use ship::Ship;
 
 /// Opens any log, follows it live, raises alerts and ships every event once.
@@ -153,7 +153,7 @@ and, or, not, parentheses. In quotes a value is a text: version:\"2.1\" is not 2
         command: Ship,
     },
     /// Look at what a sink refused for good, send it again, or drop it
-    #[command(after_help = letters::EXAMPLES)]
+    #[command(after_help = dead_letters::EXAMPLES)]
     DeadLetters {
         #[command(subcommand)]
         command: DeadLetters,

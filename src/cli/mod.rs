@@ -7,11 +7,11 @@ pub mod commands;
 pub mod config;
 pub mod confirm;
 pub mod exit;
+pub mod file_batches;
 pub mod output;
 pub mod progress;
-pub mod reading;
 pub mod resolve;
-pub mod scratch;
+pub mod temporary_directory;
 
 use std::ffi::OsString;
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
@@ -22,7 +22,7 @@ use clap::Parser;
 use arguments::{Arguments, Command};
 use exit::{Exit, usage_error};
 
-use crate::app::early;
+use crate::app::early_signals;
 use crate::base::{stderr, supervisor};
 
 /// The whole program.
@@ -67,7 +67,7 @@ fn dispatch(arguments: &Arguments) -> anyhow::Result<Exit> {
         ));
     }
     if !matches!(arguments.command, None | Some(Command::Demo)) {
-        early::let_go();
+        early_signals::let_go();
     }
     match &arguments.command {
         None => commands::run::run(global, &arguments.watch),

@@ -9,7 +9,7 @@ use super::arguments::{Arguments, Global, Watch, When};
 use super::config::{self, Configured, Layers};
 use super::exit::{say, usage_error};
 use crate::app::settings::{Color, Directories, Settings, Ship, ShipStart, SinkSettings};
-use crate::base::{Clock, SystemClock, guarded};
+use crate::base::{Clock, SystemClock, timed_fs};
 use crate::config::closest;
 use crate::follow::{SourceConfig, Start};
 
@@ -70,7 +70,7 @@ fn ship_at_once(settings: &mut Settings) {
 /// `<(program)`, or one that was made with mkfifo.
 fn is_pipe(path: &Path) -> bool {
     use std::os::unix::fs::FileTypeExt;
-    guarded::metadata(path).is_ok_and(|found| found.file_type().is_fifo())
+    timed_fs::metadata(path).is_ok_and(|found| found.file_type().is_fifo())
 }
 
 /// Standard input, where a path is asked for.
@@ -246,9 +246,9 @@ fn source_name(path: &Path, taken: &mut HashSet<String>) -> Arc<str> {
 fn check_path(path: &Path) -> anyhow::Result<()> {
     let text = path.to_string_lossy();
     // A file whose real name looks like a pattern is that file.
-    let found = guarded::symlink_metadata(path);
+    let found = timed_fs::symlink_metadata(path);
     // It may be there: it is waited for.
-    if found.as_ref().err().is_none_or(guarded::is_stuck) {
+    if found.as_ref().err().is_none_or(timed_fs::is_stuck) {
         return Ok(());
     }
     if text.contains(['*', '?', '[']) {

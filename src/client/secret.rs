@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use zeroize::Zeroizing;
 
-use crate::base::guarded;
+use crate::base::timed_fs;
 
 /// Longer is no password.
 const LONGEST: u64 = 64 * 1024;
@@ -49,7 +49,7 @@ impl SecretPlace {
                 let cannot_read =
                     |error: &dyn fmt::Display| format!("cannot read {shown} ({error})");
                 let (bytes, metadata) =
-                    guarded::read(path, LONGEST).map_err(|error| cannot_read(&error))?;
+                    timed_fs::read(path, LONGEST).map_err(|error| cannot_read(&error))?;
                 let bytes = Zeroizing::new(bytes);
                 if metadata.mode() & 0o007 != 0 {
                     return Err(format!("{shown} is open to everybody; chmod 600 {shown}"));

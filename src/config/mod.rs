@@ -3,18 +3,18 @@
 //! Each layer of settings becomes such a tree; trees are merged, then read once by [`Section`]: what is asked for there
 //! *is* the list of known keys. All problems are reported at once, with place and suggestion.
 
-pub mod home;
-mod place;
+mod layer;
+mod location;
 mod section;
 mod suggest;
-mod tree;
+pub mod tilde;
 
 use std::fmt;
 
-pub use place::Place;
+pub use layer::{Entry, Table, Value};
+pub use location::Place;
 pub use section::{Findings, Section};
 pub use suggest::closest;
-pub use tree::{Entry, Table, Value};
 
 /// One thing that is wrong, or has no effect, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]

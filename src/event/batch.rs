@@ -4,10 +4,10 @@ use std::borrow::Cow;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::fields::{Decode, Part};
 use super::generation::Generation;
 use super::id::EventId;
 use super::level::Level;
-use super::value::{Decode, Part};
 use crate::base::Timestamp;
 
 /// What is special about a record.

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use super::batch::Event;
-use super::value::{Part, Value};
+use super::fields::{Part, Value};
 use crate::base::json::{Token, Tokens};
 
 /// Before the name of a field whose own name is taken.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::key::IdKey;
+use super::id_key::IdKey;
 
 pub type SourceName = Arc<str>;
 

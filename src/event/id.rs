@@ -10,7 +10,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::generation::{GenerationId, Identity};
-use super::key::IdKey;
+use super::id_key::IdKey;
 
 /// The id of one event, as its 26 characters.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -8,28 +8,28 @@ pub mod command;
 pub mod cuts;
 pub mod document;
 pub mod encoding;
+pub mod fields;
 pub mod file_list;
 pub mod file_status;
 pub mod generation;
 pub mod id;
-pub mod key;
+pub mod id_key;
 pub mod level;
-#[cfg(test)]
-pub mod sample;
 pub mod status;
-pub mod value;
+#[cfg(test)]
+pub mod test_batches;
 
 pub use batch::{Batch, Event, Flags, Record};
 pub use command::Command;
 pub use cuts::Cuts;
 pub use encoding::Encoding;
+pub use fields::{Decode, Part, Value};
 pub use file_list::FileList;
 pub use generation::{
     Cursor, DayMark, FileId, FileKey, FormatEntry, Generation, GenerationId, Identity, Mark,
     Position, SourceName,
 };
 pub use id::EventId;
-pub use key::IdKey;
+pub use id_key::IdKey;
 pub use level::Level;
 pub use status::Status;
-pub use value::{Decode, Part, Value};

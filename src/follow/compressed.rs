@@ -5,7 +5,7 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::base::bytes;
-use crate::base::guarded::ReadAt;
+use crate::base::timed_fs::ReadAt;
 
 /// What a stream was compressed with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::identity::{self, name_of};
-use crate::base::guarded::{self, File};
+use crate::base::timed_fs::{self, File};
 use crate::event::{FileId, FileKey};
 
 /// Descriptors that logs leave to everything else.
@@ -41,14 +41,14 @@ pub(in crate::follow) struct Parked {
 impl Parked {
     /// The file again, if it is still there under its name.
     pub fn open(&self) -> io::Result<File> {
-        let file = guarded::open(&self.path)?;
+        let file = timed_fs::open(&self.path)?;
         self.same(&file.metadata()?)?;
         Ok(file)
     }
 
     /// What can be known of it without opening it.
     pub fn metadata(&self) -> io::Result<std::fs::Metadata> {
-        let metadata = guarded::metadata(&self.path)?;
+        let metadata = timed_fs::metadata(&self.path)?;
         self.same(&metadata)?;
         Ok(metadata)
     }

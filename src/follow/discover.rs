@@ -13,10 +13,10 @@ use std::sync::Arc;
 
 use super::SourceConfig;
 use super::identity::Place;
-use super::names::directory_of;
-use super::own::{Own, OwnPlaces};
-use super::{names, pattern};
-use crate::base::guarded::{self, Entry};
+use super::own_files::{Own, OwnPlaces};
+use super::rotated_names::directory_of;
+use super::{pattern, rotated_names};
+use crate::base::timed_fs::{self, Entry};
 
 /// Deepest `**`.
 const DEEPEST: usize = 16;
@@ -82,7 +82,7 @@ pub struct Sight {
 impl Problem {
     /// Its mount does not answer.
     pub fn is_stuck(&self) -> bool {
-        matches!(self, Problem::Failed(_, error) if guarded::is_stuck(error))
+        matches!(self, Problem::Failed(_, error) if timed_fs::is_stuck(error))
     }
 }
 
@@ -122,12 +122,12 @@ pub fn means(source: &SourceConfig, path: &Path) -> bool {
         return false;
     }
     let Some(name) = path.file_name() else { return false };
-    let plain = path.with_file_name(OsString::from_vec(names::root(path)));
+    let plain = path.with_file_name(OsString::from_vec(rotated_names::root(path)));
     source.paths.iter().filter_map(|meant| std::path::absolute(meant).ok()).any(|meant| {
         // What cannot be looked at now may be one.
-        let is_directory = match guarded::metadata(&meant) {
+        let is_directory = match timed_fs::metadata(&meant) {
             Ok(found) => found.is_dir(),
-            Err(error) => guarded::is_stuck(&error),
+            Err(error) => timed_fs::is_stuck(&error),
         };
         if is_directory {
             return path.parent() == Some(&*meant);
@@ -135,7 +135,7 @@ pub fn means(source: &SourceConfig, path: &Path) -> bool {
         let rotated = || {
             let of = meant
                 .file_name()
-                .is_some_and(|of| names::is_rotated(of.as_bytes(), name.as_bytes()));
+                .is_some_and(|of| rotated_names::is_rotated(of.as_bytes(), name.as_bytes()));
             of && meant.parent() == path.parent()
         };
         pattern::matches_path(&meant, path) || pattern::matches_path(&meant, &plain) || rotated()
@@ -144,7 +144,7 @@ pub fn means(source: &SourceConfig, path: &Path) -> bool {
 
 /// A file that an editor keeps for a moment, and that the pattern does not ask for by its ending.
 fn is_scratch_beside(pattern: &[u8], name: &[u8]) -> bool {
-    names::scratch_ending(name).is_some_and(|ending| !pattern.ends_with(ending))
+    rotated_names::scratch_ending(name).is_some_and(|ending| !pattern.ends_with(ending))
 }
 
 /// One entry of a directory, on the directory's device.
@@ -179,18 +179,18 @@ impl Walk<'_> {
 
     fn walk(&mut self, path: &Path) {
         let link = self.note_link(path);
-        match guarded::metadata(path) {
+        match timed_fs::metadata(path) {
             Ok(metadata) if metadata.is_dir() => self.directory(path),
             Ok(metadata) if metadata.is_file() => {
                 self.sight.directories.insert(directory_of(path).to_owned());
-                if names::compressed(path) {
+                if rotated_names::compressed(path) {
                     self.sight.problems.push(Problem::Compressed(path.to_owned()));
                 } else {
                     self.add(path.to_owned(), Place::of(&metadata), link);
                 }
             }
             Ok(metadata) => self.special(path.to_owned(), metadata.file_type()),
-            Err(error) if guarded::is_stuck(&error) => self.absent(path, error),
+            Err(error) if timed_fs::is_stuck(&error) => self.absent(path, error),
             Err(_) if pattern::is_pattern(path.as_os_str().as_bytes()) => self.pattern(path),
             Err(error) => self.absent(path, error),
         }
@@ -205,7 +205,7 @@ impl Walk<'_> {
     }
 
     fn note_link(&mut self, path: &Path) -> bool {
-        let link = guarded::symlink_metadata(path).is_ok_and(|found| found.is_symlink());
+        let link = timed_fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink());
         self.sight.links |= link;
         link
     }
@@ -227,7 +227,7 @@ impl Walk<'_> {
         let taken = self.sight.taken.len();
         self.entries(path, &mut |walk, listed| {
             let name = listed.entry.name.as_bytes();
-            if !name.starts_with(b".") && !names::is_scratch(name) {
+            if !name.starts_with(b".") && !rotated_names::is_scratch(name) {
                 walk.entry(listed);
             }
         });
@@ -283,8 +283,8 @@ impl Walk<'_> {
         }
         self.sight.directories.insert(directory_of(&path).to_owned());
         let link = self.note_link(&path);
-        match guarded::metadata(&path) {
-            Ok(metadata) if metadata.is_file() && !names::compressed(&path) => {
+        match timed_fs::metadata(&path) {
+            Ok(metadata) if metadata.is_file() && !rotated_names::compressed(&path) => {
                 self.add(path, Place::of(&metadata), link);
             }
             Ok(metadata) => self.special(path, metadata.file_type()),
@@ -305,7 +305,7 @@ impl Walk<'_> {
     fn entries(&mut self, directory: &Path, each: &mut dyn FnMut(&mut Self, &Listed<'_>)) {
         // Also one that is not there yet.
         self.sight.directories.insert(directory.to_owned());
-        let mut entries = match guarded::read_dir(directory) {
+        let mut entries = match timed_fs::read_dir(directory) {
             Ok(entries) => entries,
             // Not a directory, or gone between two looks: it has no entries.
             Err(error) if error.kind() == io::ErrorKind::NotADirectory => return,
@@ -314,7 +314,7 @@ impl Walk<'_> {
                 return self.sight.problems.push(Problem::Failed(directory.to_owned(), error));
             }
         };
-        let device = guarded::metadata(directory).map_or(0, |directory| directory.dev());
+        let device = timed_fs::metadata(directory).map_or(0, |directory| directory.dev());
         entries.sort_unstable_by(|one, other| one.name.cmp(&other.name));
         for entry in entries {
             each(self, &Listed { directory, entry, device });
@@ -328,7 +328,7 @@ impl Walk<'_> {
             Place { device: listed.device, inode: listed.entry.inode }
         } else if kind.is_symlink() {
             self.sight.links = true;
-            match guarded::metadata(&path) {
+            match timed_fs::metadata(&path) {
                 Ok(target) if target.is_file() => Place::of(&target),
                 Ok(target) => return self.special(path, target.file_type()),
                 Err(error) => return self.could_not_look(path, error),
@@ -336,7 +336,7 @@ impl Walk<'_> {
         } else {
             return self.special(path, kind);
         };
-        if names::compressed(&path) {
+        if rotated_names::compressed(&path) {
             self.sight.problems.push(Problem::Compressed(path));
         } else {
             self.add(path, place, kind.is_symlink());

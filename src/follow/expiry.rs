@@ -4,10 +4,10 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use super::catalog::{Stage, Tracked};
-use super::copies::GRACE;
+use super::directory_check::{Lay, Looks};
 use super::follower::{Follower, Phase};
-use super::home::{Lay, Looks};
 use super::notices::{self, Topic};
+use super::truncation::GRACE;
 use crate::event::status::FileState;
 use crate::event::{FileId, FileKey, GenerationId, Level};
 use crate::state::{Absence, GenerationRow};

@@ -5,7 +5,7 @@
 //! stay the same.
 
 mod facts;
-mod idle;
+mod idle_copy;
 
 use std::io;
 use std::path::Path;
@@ -17,13 +17,13 @@ pub use self::facts::FileFacts;
 pub(in crate::follow) use self::facts::{Known, Seen};
 use super::SourceConfig;
 use super::changes::{Hub, News};
-use super::cut_off::Met;
 use super::descriptors::{self, Descriptors, Parkable, Parked};
-use super::front::Front;
-use super::pread::read_full;
-use super::readers::Readers;
-use super::slot::Slot;
-use crate::base::guarded::File;
+use super::file_users::Readers;
+use super::open_file::Slot;
+use super::positioned_read::read_full;
+use super::read_state::Front;
+use super::truncated_records::Met;
+use crate::base::timed_fs::File;
 use crate::event::status::FileStatus;
 use crate::event::{FileId, FileKey, Mark};
 

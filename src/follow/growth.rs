@@ -8,7 +8,7 @@ use super::follower::Follower;
 use super::identity::{HEAD, Head, next_mark};
 use super::notices::{self, Topic};
 use crate::base::Timestamp;
-use crate::base::guarded::File;
+use crate::base::timed_fs::File;
 use crate::event::status::FileState;
 use crate::event::{FileId, Level};
 

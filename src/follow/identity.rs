@@ -5,9 +5,9 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 
 use super::compressed::Compression;
-use super::pread::read_full;
+use super::positioned_read::read_full;
 use crate::base::Timestamp;
-use crate::base::guarded::{self, File};
+use crate::base::timed_fs::{self, File};
 use crate::event::{FileKey, IdKey, Identity, Mark};
 
 /// Longest head, in bytes.
@@ -178,7 +178,7 @@ pub fn same_bytes(one: &File, other: &File, from: u64, to: u64) -> io::Result<bo
 pub(in crate::follow) fn name_of(file: &File) -> Option<std::path::PathBuf> {
     use std::os::fd::AsRawFd;
     let link = format!("/proc/self/fd/{}", file.as_raw_fd());
-    std::fs::read_link(link).ok().filter(|path| guarded::metadata(path).is_ok())
+    std::fs::read_link(link).ok().filter(|path| timed_fs::metadata(path).is_ok())
 }
 
 #[cfg(test)]

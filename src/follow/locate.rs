@@ -14,11 +14,11 @@ use super::SourceConfig;
 use super::discover::{self, Found};
 use super::follower::Follower;
 use super::identity::{self, Head, Place, bears};
-use super::links;
-use super::names::{self, directory_of};
 use super::origin::Origin;
+use super::rotated_names::{self, directory_of};
+use super::symlinks;
 use crate::base::Timestamp;
-use crate::base::guarded::{self, File};
+use crate::base::timed_fs::{self, File};
 use crate::event::FileKey;
 use crate::state::GenerationRow;
 
@@ -116,7 +116,7 @@ impl Follower {
             .filter_map(|(row, file)| Some((self.source_of(row)?, file)))
             .collect();
         let is_new = |follower: &Follower, path: &Path| {
-            let Ok(file) = guarded::open(path) else { return false };
+            let Ok(file) = timed_fs::open(path) else { return false };
             let Ok(metadata) = file.metadata() else { return false };
             let key = identity::key_of(&metadata);
             let mut lives =
@@ -148,7 +148,7 @@ impl Follower {
             for (name, inode) in &listing.files {
                 for (source, file) in by_inode.get(inode).into_iter().flatten() {
                     let path = directory.join(name);
-                    let Ok(metadata) = guarded::symlink_metadata(&path) else { continue };
+                    let Ok(metadata) = timed_fs::symlink_metadata(&path) else { continue };
                     if identity::birth(&metadata) == file.birth && is_wanted(self, &path) {
                         let place = Place::of(&metadata);
                         let found = Found { source: *source, path, place };
@@ -169,7 +169,7 @@ impl Follower {
         fits: Fits<'_>,
     ) {
         for (path, place) in self.beside(row) {
-            let Ok(metadata) = guarded::metadata(&path) else { continue };
+            let Ok(metadata) = timed_fs::metadata(&path) else { continue };
             let place = Place { device: metadata.dev(), ..place };
             let changed = metadata.ctime().saturating_mul(1_000_000_000) + metadata.ctime_nsec();
             let made = Timestamp(identity::birth(&metadata).max(changed));
@@ -177,11 +177,11 @@ impl Follower {
             if made.plus(COARSEST) < since || self.catalog.at(place).is_some() {
                 continue;
             }
-            if names::unpacked(&path) {
+            if rotated_names::unpacked(&path) {
                 self.find_or_open(&Found { source, path, place }, Origin::Between);
                 continue;
             }
-            let Ok(file) = guarded::open(&path) else { continue };
+            let Ok(file) = timed_fs::open(&path) else { continue };
             if fits(self, &file) {
                 // Where that fails, it is looked for again.
                 let _ = self.track(Arc::new(file), source, &path, Origin::Candidate);
@@ -198,7 +198,7 @@ impl Follower {
         let mut directories: BTreeSet<PathBuf> = self.seen.directories.clone();
         for path in paths {
             let home = directory_of(path);
-            let real = guarded::canonicalize(path).ok();
+            let real = timed_fs::canonicalize(path).ok();
             let homes = [Some(home.to_owned()), real.map(|real| directory_of(&real).to_owned())];
             for home in homes.into_iter().flatten() {
                 if let Ok(listing) = self.listings.borrow_mut().of(&home) {
@@ -213,23 +213,23 @@ impl Follower {
     /// Files that are called as rotation would call this generation's, in its directory and where the sources look.
     fn beside(&self, row: &GenerationRow) -> Vec<(PathBuf, Place)> {
         let labels = [&row.path, &row.first_path].into_iter().filter(|p| !p.as_os_str().is_empty());
-        let labels: Vec<PathBuf> = labels.flat_map(|path| links::chain(path)).collect();
-        let roots: Vec<_> = labels.iter().map(|path| names::root(path)).collect();
+        let labels: Vec<PathBuf> = labels.flat_map(|path| symlinks::chain(path)).collect();
+        let roots: Vec<_> = labels.iter().map(|path| rotated_names::root(path)).collect();
         let directories = self.directories_around(labels.iter().map(PathBuf::as_path));
         let mut found = Vec::new();
         for directory in directories {
             let Ok(listing) = self.listings.borrow_mut().of(&directory) else { continue };
             for (name, inode) in &listing.files {
                 let place = Place { device: listing.device, inode: *inode };
-                if self.catalog.at(place).is_some() || names::compressed(Path::new(name)) {
+                if self.catalog.at(place).is_some() || rotated_names::compressed(Path::new(name)) {
                     continue;
                 }
                 let is_rotated = |path: &PathBuf| {
                     path.file_name()
-                        .is_some_and(|of| names::is_rotated(of.as_bytes(), name.as_bytes()))
+                        .is_some_and(|of| rotated_names::is_rotated(of.as_bytes(), name.as_bytes()))
                 };
-                let called =
-                    labels.iter().any(is_rotated) || roots.contains(&names::root(Path::new(name)));
+                let called = labels.iter().any(is_rotated)
+                    || roots.contains(&rotated_names::root(Path::new(name)));
                 if called {
                     found.push((directory.join(name), place));
                 }
@@ -266,9 +266,9 @@ impl Follower {
 
     fn open_siblings(&mut self, source: usize, path: &Path, fits: Fits<'_>) {
         for (path, place) in self.siblings(path) {
-            if names::unpacked(&path) {
+            if rotated_names::unpacked(&path) {
                 self.find_or_open(&Found { source, path, place }, Origin::Between);
-            } else if let Ok(file) = guarded::open(&path)
+            } else if let Ok(file) = timed_fs::open(&path)
                 && fits(self, &file)
             {
                 let _ = self.track(Arc::new(file), source, &path, Origin::Candidate);
@@ -278,7 +278,7 @@ impl Follower {
 
     /// Files beside `path` that rotation may have made of it, and that nobody follows.
     pub fn siblings(&self, path: &Path) -> Vec<(PathBuf, Place)> {
-        links::chain(path).iter().flat_map(|path| self.siblings_of_file(path)).collect()
+        symlinks::chain(path).iter().flat_map(|path| self.siblings_of_file(path)).collect()
     }
 
     fn siblings_of_file(&self, path: &Path) -> Vec<(PathBuf, Place)> {
@@ -287,9 +287,9 @@ impl Follower {
         let Ok(listing) = self.listings.borrow_mut().of(directory) else { return Vec::new() };
         let is_sibling = |(other, inode): &&(std::ffi::OsString, u64)| {
             let place = Place { device: listing.device, inode: *inode };
-            names::is_rotated(name.as_bytes(), other.as_bytes())
-                && !names::is_scratch(other.as_bytes())
-                && !names::compressed(Path::new(other))
+            rotated_names::is_rotated(name.as_bytes(), other.as_bytes())
+                && !rotated_names::is_scratch(other.as_bytes())
+                && !rotated_names::compressed(Path::new(other))
                 && self.catalog.at(place).is_none()
         };
         let found = listing.beginning_with(name).filter(is_sibling);

@@ -14,7 +14,7 @@ use super::destroyed::destroyed;
 use super::follower::{Follower, PART};
 use super::identity;
 use super::intake::{Input, InputLoss};
-use super::own::Own;
+use super::own_files::Own;
 use super::reader;
 use super::shared::Shared;
 use super::types::{Change, LogConfig, Read};

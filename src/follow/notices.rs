@@ -1,20 +1,20 @@
 //! What the operator is told about files: what, where, what happens now, what to do.
 
 mod board;
-pub(in crate::follow) mod input;
-mod rest;
+mod deleted_files;
+pub(in crate::follow) mod stdin;
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use super::discover::{Problem, Special};
 use crate::base::bytes;
-use crate::base::guarded::Stuck;
 use crate::base::sanitize;
+use crate::base::timed_fs::Stuck;
 use crate::event::{GenerationId, Level};
 
 pub(in crate::follow) use self::board::Board;
-pub(in crate::follow) use self::rest::{
+pub(in crate::follow) use self::deleted_files::{
     rest_failed, rest_in_part, rest_kept, rest_of_nobody, rest_unreadable,
 };
 

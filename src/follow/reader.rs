@@ -8,18 +8,18 @@ mod long;
 use std::io;
 use std::sync::{Arc, MutexGuard};
 
-use super::cut_off::CutOff;
 use super::cuts;
 use super::file::{FileHandle, Known, OpenRecord};
-use super::front::{Carried, Front};
+use super::format_at::in_force;
 use super::identity;
-use super::pread::read_full;
+use super::open_file;
+use super::positioned_read::read_full;
+use super::read_state::{Carried, Front};
 use super::shared::Shared;
-use super::single::in_force;
-use super::slot;
+use super::truncated_records::CutOff;
 use super::types::Read;
 use crate::base::Timestamp;
-use crate::base::guarded::File;
+use crate::base::timed_fs::File;
 use crate::event::{Batch, Cursor, Encoding, Flags, Generation, Record};
 use crate::format::{self, Context, End, Format, Framed, Framer};
 
@@ -76,7 +76,7 @@ impl Reader<'_> {
         }
         self.handle.readers.note_read(self.shared.clock.uptime());
         let file = match self.handle.open_file() {
-            Err(error) if slot::is_unpacking(&error) => {
+            Err(error) if open_file::is_unpacking(&error) => {
                 self.call_follower();
                 return Ok(Read::Waiting);
             }

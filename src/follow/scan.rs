@@ -8,16 +8,16 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::catalog::Tracked;
+use super::directory_check::home_of;
+use super::directory_times::Stamps;
 use super::discover::{self, Found, Problem, Sight};
 use super::file::{FileFacts, FileHandle};
 use super::follower::{Follower, Phase};
-use super::home::home_of;
 use super::identity::{self, Place};
 use super::notices::{self, Topic};
 use super::origin::Origin;
-use super::stamps::Stamps;
 use crate::base::Timestamp;
-use crate::base::guarded::{self, File};
+use crate::base::timed_fs::{self, File};
 use crate::event::status::FileState;
 use crate::event::{FileId, Level};
 
@@ -152,7 +152,7 @@ impl Follower {
             }
             // Renamed or removed between two looks.
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) if guarded::is_stuck(&error) => {
+            Err(error) if timed_fs::is_stuck(&error) => {
                 self.seen.unopened.insert(found.place.inode);
                 None
             }
@@ -173,7 +173,7 @@ impl Follower {
     }
 
     fn open(&mut self, found: &Found, origin: Origin) -> io::Result<FileId> {
-        let file = guarded::open(&found.path)?;
+        let file = timed_fs::open(&found.path)?;
         let metadata = file.metadata()?;
         let place = Place::of(&metadata);
         if let Some(id) = self.catalog.at(place) {
@@ -288,7 +288,7 @@ impl Follower {
 
     /// Hints name files by their real path.
     pub fn name_really(&mut self, id: FileId, path: &Path) {
-        let real = guarded::canonicalize(path).ok();
+        let real = timed_fs::canonicalize(path).ok();
         let row = self.catalog.get_mut(id).and_then(|tracked| tracked.row.as_mut());
         if let Some(row) = row {
             row.home = real.as_ref().and_then(|real| home_of(real, &row.path));

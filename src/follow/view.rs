@@ -4,18 +4,18 @@
 //! 16 MiB of them, and does its work in steps of a given [`Budget`], so that whoever draws never waits.
 //! Never moves a mark, a cut, a format entry or a cursor, and waits for nobody.
 
-pub mod budget;
-mod count;
 pub mod file;
+mod level_counting;
+pub mod level_tally;
 pub mod merge;
 mod piece;
-pub mod tally;
+pub mod step_budget;
 
-pub use budget::Budget;
 pub use file::FileView;
+pub use level_tally::Tally;
 pub use merge::{Entry, Frontier, Position, Scope, Step, Timeline};
 pub use piece::Piece;
-pub use tally::Tally;
+pub use step_budget::Budget;
 
 #[cfg(test)]
 mod tests;

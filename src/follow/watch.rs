@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 
 use super::types::Change;
-use crate::base::{OnPanic, Supervisor, guarded};
+use crate::base::{OnPanic, Supervisor, timed_fs};
 use crate::event::FileId;
 
 /// More changed paths than this at once are "everything".
@@ -34,7 +34,7 @@ pub(in crate::follow) struct Hints {
     pub files: BTreeSet<FileId>,
     /// Something that was waited for has come.
     pub nudged: bool,
-    /// Somebody waits for a look at everything: see [`super::asked`].
+    /// Somebody waits for a look at everything: see [`super::look_requests`].
     pub asked: bool,
     pub sources: Option<Change>,
     pub stop: bool,
@@ -132,13 +132,13 @@ impl Watch {
         let Some(watcher) = &mut self.watcher else { return };
         // The call would be made by the thread that tells of all changes, and may hang there.
         let (polled, wanted): (Vec<&PathBuf>, Vec<&PathBuf>) =
-            wanted.iter().partition(|directory| guarded::is_foreign(directory));
+            wanted.iter().partition(|directory| timed_fs::is_foreign(directory));
         self.polled = !polled.is_empty();
         let inodes: BTreeMap<PathBuf, u64> = wanted
             .into_iter()
             .filter_map(|directory| {
-                let real = guarded::canonicalize(directory).ok()?;
-                let inode = guarded::metadata(&real).ok()?.ino();
+                let real = timed_fs::canonicalize(directory).ok()?;
+                let inode = timed_fs::metadata(&real).ok()?.ino();
                 Some((real, inode))
             })
             .collect();

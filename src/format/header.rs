@@ -4,9 +4,9 @@
 //! that may stand between it and the level (process, thread, logger). The first ordinary word ends the
 //! header, so that a level is found only where one belongs.
 
-mod before;
-mod behind;
-mod between;
+mod middle;
+mod prefix;
+mod suffix;
 
 use super::ansi::Stripped;
 use super::level;

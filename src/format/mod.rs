@@ -1,26 +1,26 @@
 //! Pure: bytes → records and their times, levels, messages and fields.
 //!
-//! Adding a format is one file and one line in [`list`]. No I/O, no clock: what a format needs from
+//! Adding a format is one file and one line in [`detection`]. No I/O, no clock: what a format needs from
 //! outside comes in a [`Context`].
 
 mod access;
 mod ansi;
+pub mod detection;
 mod encoding;
 pub mod framer;
 mod generic;
 mod header;
 mod json;
 mod level;
-pub mod list;
 mod logfmt;
 mod multiline;
 mod plain;
 mod python;
-#[cfg(test)]
-mod shown;
 mod syslog;
 mod syslog3164;
 mod syslog5424;
+#[cfg(test)]
+mod test_output;
 mod text;
 mod time;
 
@@ -126,5 +126,5 @@ pub trait Format: Decode {
 
 /// The format of an entry of a generation's row. Unknown names (a newer version wrote them) are plain.
 pub fn from_entry(entry: &FormatEntry) -> Arc<dyn Format> {
-    list::by_name(&entry.format, &entry.parameters).unwrap_or_else(list::plain)
+    detection::by_name(&entry.format, &entry.parameters).unwrap_or_else(detection::plain)
 }

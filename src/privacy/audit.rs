@@ -14,8 +14,8 @@ use rustix::process::{geteuid, getuid};
 use serde::Serialize;
 
 use super::SEALED;
-use super::opener::{Opened, SealedBy};
-use super::words::Words;
+use super::decryptor::{Opened, SealedBy};
+use super::whole_words::Words;
 use crate::base::{Clock, rfc3339, with_causes};
 
 /// Its name in the state directory.

@@ -8,38 +8,38 @@
 
 pub mod address;
 pub mod audit;
-mod code;
-mod cut_off;
+pub mod audited_decryption;
+mod base64url;
+pub mod decrypt_stream;
+pub mod decryptor;
 mod derive;
-pub mod disclosure;
 mod document;
-mod hidden;
+mod json_members;
+mod json_unescape;
 pub mod keys;
-mod members;
-mod nested;
-pub mod opener;
+mod nested_json;
 pub mod outgoing;
+mod parse_document;
 pub mod policy;
-mod quoted;
-mod read;
-pub mod reveal;
+mod quoted_values;
+mod replacements;
+mod seal_event;
+mod sealed_values;
 pub mod sealer;
-mod sealing;
-mod seals;
 pub mod tag;
 pub mod token;
-mod unescaped;
-mod words;
+mod truncated_text;
+mod whole_words;
 
 pub use address::AddressMode;
 pub use audit::{Audit, AuditError};
-pub use disclosure::{Disclosed, Disclosure};
+pub use audited_decryption::{Disclosed, Disclosure};
+pub use decryptor::{OpenError, Opener};
 pub use document::write_members;
 pub use keys::{KeyError, Keyring, Month};
-pub use opener::{OpenError, Opener};
 pub use outgoing::{Origin, Outgoing, StoredError, alias, protect, shown, stored};
+pub use parse_document::Document;
 pub use policy::{Pattern, Policy};
-pub use read::Document;
 pub use sealer::Sealer;
 
 /// What stands in the place of a sealed value.

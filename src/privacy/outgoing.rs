@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::cut_off;
-use super::nested::Settled;
-use super::read::Document;
-use super::seals::Seals;
+use super::nested_json::Settled;
+use super::parse_document::Document;
+use super::sealed_values::Seals;
+use super::truncated_text;
 use super::{KeyError, Policy, Sealer};
 use crate::base::Timestamp;
 use crate::event::{Event, EventId, Flags, GenerationId, Level, Value, document};
@@ -92,7 +92,7 @@ fn is_cut_off(event: &Event<'_>, message: Option<&str>) -> bool {
         return false;
     }
     let text = String::from_utf8_lossy(event.text());
-    let word = &text[cut_off::last_word(&text)..];
+    let word = &text[truncated_text::last_word(&text)..];
     !word.is_empty() && message.is_some_and(|message| message.ends_with(word))
 }
 

@@ -9,7 +9,7 @@ use std::fmt;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-use super::code;
+use super::base64url;
 use super::derive::derive;
 use super::keys::MonthKey;
 use crate::base::json::{Token, Tokens};
@@ -76,7 +76,7 @@ impl MacKey {
         mac.update(parts[1]);
         let hash = mac.finalize().into_bytes();
         out.push_str(prefix);
-        code::write(&hash[..16], out);
+        base64url::write(&hash[..16], out);
     }
 }
 

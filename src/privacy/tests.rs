@@ -9,7 +9,7 @@ use serde_json::{Value as Json, json};
 
 use super::*;
 use crate::base::Timestamp;
-use crate::event::sample::batch;
+use crate::event::test_batches::batch;
 use crate::event::{Batch, Decode, Flags, GenerationId, Level, Part, Value};
 use crate::query::Subject;
 
@@ -286,10 +286,10 @@ proptest! {
     /// Whatever stands in a log, in whatever format it is read.
     #[test]
     fn any_bytes_in_any_format_make_a_valid_document(line in log_line()) {
-        for name in crate::format::list::names() {
+        for name in crate::format::detection::names() {
             let mut batch = batch(&" ".repeat(line.len()), None);
             batch.bytes = line.as_slice().into();
-            batch.decode = crate::format::list::by_name(name, b"").unwrap();
+            batch.decode = crate::format::detection::by_name(name, b"").unwrap();
             let document = document(&Policy::new(&["client_id".into()], true), &batch);
             prop_assert!(document.is_object());
         }

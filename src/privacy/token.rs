@@ -16,7 +16,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use zeroize::Zeroizing;
 
-use super::code;
+use super::base64url;
 use super::derive::derive;
 use super::keys::{KeyError, KeyId, Month, MonthKey};
 
@@ -109,7 +109,7 @@ impl FieldCipher {
             .expect("a value is much shorter than 64 GiB");
         bytes[end..end + TAG].copy_from_slice(&tag);
         out.push_str(PREFIX);
-        code::write(&bytes[..end + TAG], out);
+        base64url::write(&bytes[..end + TAG], out);
     }
 
     /// `None`: it is not what was sealed.
@@ -163,7 +163,7 @@ impl Token {
     /// The lengths that a token at the beginning of `text` can have, the longest first.
     pub fn lengths(text: &str) -> impl Iterator<Item = usize> {
         let code = text.strip_prefix(PREFIX).unwrap_or("");
-        let most = code::length(&code.as_bytes()[..code.len().min(LONGEST_TEXT)]);
+        let most = base64url::length(&code.as_bytes()[..code.len().min(LONGEST_TEXT)]);
         // The characters up to the length of the field; no other part says how long a token is.
         let mut head = [0; FIELD_AT + 1];
         let read = code.get(..44).is_some_and(|code| {

@@ -4,13 +4,13 @@
 
 pub mod ast;
 mod display;
-pub mod literal;
+mod event_subject;
+mod lexer;
 mod parse;
 pub mod pattern;
 mod predicate;
-mod record;
-mod scan;
-mod subject;
+pub mod prefilter;
+mod record_regex;
 mod term;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -19,10 +19,10 @@ pub mod token;
 pub mod value;
 
 pub use ast::{Bound, Expr, FieldName, Pattern, RecordPattern, Test, Token};
-pub use literal::{RequiredLiteral, required_literal};
 pub use parse::{DEEPEST_QUERY, LONGEST_QUERY, parse};
 pub use predicate::comparable;
-pub use record::{parse_or_regex, smart_case};
+pub use prefilter::{RequiredLiteral, required_literal};
+pub use record_regex::{parse_or_regex, smart_case};
 
 /// What a query's text may depend on besides itself.
 #[derive(Clone, Debug)]

@@ -2,7 +2,7 @@
 //!
 //! `or` < `and` < `not`/`-`; words side by side are *and*; `field:(a b)` is *or*.
 
-use super::scan::{Comparison, Scanner, Word};
+use super::lexer::{Comparison, Scanner, Word};
 use super::{Expr, FieldName, ParseContext, QueryError, term};
 
 /// Longest query, in characters.

@@ -2,8 +2,8 @@
 
 use std::net::IpAddr;
 
+use super::lexer::{Comparison, Word};
 use super::pattern::Step;
-use super::scan::{Comparison, Word};
 use super::time::parse_time;
 use super::{Bound, Expr, FieldName, ParseContext, Pattern, QueryError, Test, Token, token, value};
 use crate::base::Timestamp;

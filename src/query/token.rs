@@ -136,7 +136,7 @@ fn cannot_contain(text: &str, tokens: &[super::Token]) -> bool {
     });
     match exact.max_by_key(|token| token.len()) {
         Some(token) if text.is_ascii() => {
-            !token.is_ascii() || !super::literal::find_ascii(text.as_bytes(), token.as_bytes())
+            !token.is_ascii() || !super::prefilter::find_ascii(text.as_bytes(), token.as_bytes())
         }
         _ => false,
     }

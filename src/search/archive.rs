@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::bits::Bits;
 use super::compile::compile;
+use super::document_set::Bits;
 use super::evaluate::evaluate;
-use super::page::Page;
+use super::pagination::Page;
 use super::{Each, Options, SearchError};
 use crate::archive::schema::LEAF;
 use crate::archive::{Reader, Snapshot, term};

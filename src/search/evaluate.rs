@@ -7,8 +7,8 @@ use tantivy::query::{EnableScoring, PhraseQuery, Query, RangeQuery};
 use tantivy::schema::IndexRecordOption;
 use tantivy::{InvertedIndexReader, SegmentReader, Term, postings::TermInfo};
 
-use super::bits::Bits;
 use super::compile::{Plan, Range};
+use super::document_set::Bits;
 use crate::archive::StoredEvent;
 use crate::archive::schema::TIME;
 use crate::base::Timestamp;

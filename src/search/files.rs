@@ -3,9 +3,9 @@
 //! Where every match must hold a word, blocks without it are passed over unread by the parser; reading goes on
 //! at the last sure beginning of a record before the next block. Memory is a few MiB whatever the file holds.
 
-mod content;
+mod collector;
+mod file_content;
 mod newest;
-mod sieve;
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -16,8 +16,8 @@ use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 
-use content::Content;
-pub use sieve::Sieve;
+pub use collector::Sieve;
+use file_content::Content;
 
 use super::{Each, Options, SearchError};
 use crate::base::Timestamp;
@@ -166,14 +166,17 @@ impl<'a> Pass<'a> {
         query: &'a Expr,
         literal: Option<&'a RequiredLiteral>,
     ) -> io::Result<Self> {
-        let forced = input.format.as_deref().and_then(|name| format::list::by_name(name, &[]));
+        let forced = input.format.as_deref().and_then(|name| format::detection::by_name(name, &[]));
         Ok(Pass {
             input,
             content: Content::of(&input.file)?,
             query,
             literal,
             forced: forced.is_some(),
-            framer: Framer::new(forced.unwrap_or_else(format::list::plain), Encoding::default()),
+            framer: Framer::new(
+                forced.unwrap_or_else(format::detection::plain),
+                Encoding::default(),
+            ),
             context: new_context(input),
             at: 0,
             aligned: true,
@@ -235,7 +238,7 @@ impl<'a> Pass<'a> {
     /// On what `bytes`, which is where it is now, holds.
     fn vote(&self, bytes: &[u8]) -> Arc<dyn Format> {
         let sample = self.framer.encoding.to_utf8(&bytes[..bytes.len().min(SAMPLE)], self.at);
-        format::list::detect(&sample).format
+        format::detection::detect(&sample).format
     }
 
     /// How many bytes to pass over, because no match can be in them. Whole lines only.

@@ -4,13 +4,13 @@
 //! programs. Raw query text never gets here.
 
 mod archive;
-mod bits;
 mod compile;
+mod document_set;
 mod evaluate;
 mod files;
 pub mod output;
-mod page;
-pub mod sealed;
+mod pagination;
+pub mod sealed_terms;
 
 use std::path::PathBuf;
 

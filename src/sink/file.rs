@@ -2,14 +2,14 @@
 //!
 //! Lines are written first, and a crash may come before the cursors are: the same events would be read and
 //! written again. So a commit makes the output durable, then its length and the cursors, in one side file
-//! (`<output>.cursor`, see [`side`]). At the start the output is cut back to that length: what stands beyond it is
+//! (`<output>.cursor`, see [`cursor_file`]). At the start the output is cut back to that length: what stands beyond it is
 //! exactly what will be written again.
 //!
 //! Never cut or written to: an output that is not the one the side file speaks of (shorter, or other bytes before that
 //! length), or that was moved, removed, cut or replaced while it was written. That is refused, and a person decides.
 
-mod proof;
-mod side;
+mod cursor_file;
+mod output_check;
 
 use std::borrow::Cow;
 use std::fs::{File, Metadata, OpenOptions};
@@ -22,8 +22,8 @@ use futures::future::BoxFuture;
 use rustix::fs::{Access, FlockOperation, access, flock};
 use rustix::io::Errno;
 
-use self::proof::Proof;
-use self::side::{Side, SideFile};
+use self::cursor_file::{Side, SideFile};
+use self::output_check::Proof;
 use super::{Cursors, Delivery, Items, Limits, Outcome, Sink, SinkError};
 use crate::archive::{Generations, Positions};
 use crate::base::Clock;
@@ -91,7 +91,7 @@ impl FileSink {
 
     /// What the side file of an output says, without a look at the output; none where there is no usable one.
     pub fn kept_positions(output: &Path) -> Vec<Position> {
-        let side = side::load(output).ok().flatten();
+        let side = cursor_file::load(output).ok().flatten();
         side.map(|side| side.positions.known()).unwrap_or_default()
     }
 
@@ -143,7 +143,7 @@ impl Shared {
     }
 
     fn load(&self) -> Result<Option<Side>, SinkError> {
-        side::load(&self.path).map_err(|error| match error.kind() {
+        cursor_file::load(&self.path).map_err(|error| match error.kind() {
             io::ErrorKind::InvalidData => {
                 let path = self.path.display();
                 SinkError::Misconfigured(format!(
@@ -162,7 +162,7 @@ impl Shared {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let written = self.load()?.map_or(0, |side| side.proof.length);
                 if written > 0 {
-                    return Err(self.refused(proof::GONE));
+                    return Err(self.refused(output_check::GONE));
                 }
             }
             Err(_) => {}
@@ -183,10 +183,10 @@ impl Shared {
     fn cut_back(&self, file: &File, kept: Proof) -> Result<(), SinkError> {
         let length = self.length(file)?;
         if length < kept.length {
-            return Err(self.refused(&proof::cut(length, kept.length)));
+            return Err(self.refused(&output_check::cut(length, kept.length)));
         }
         if self.proof(file, kept.length)? != kept {
-            return Err(self.refused(proof::REPLACED));
+            return Err(self.refused(output_check::REPLACED));
         }
         if length > kept.length {
             file.set_len(kept.length).map_err(|error| self.failed("cut back", &error))?;
@@ -212,7 +212,8 @@ impl Shared {
 
     /// Somebody may have moved, removed, cut or replaced it since it was opened.
     fn is_untouched(&self, output: &Output) -> Result<(), SinkError> {
-        let found = proof::difference(&output.file, &self.path, output.length, &output.proofs);
+        let found =
+            output_check::difference(&output.file, &self.path, output.length, &output.proofs);
         match found.map_err(|error| self.failed("look at", &error))? {
             Some(what) => Err(self.refused(&what)),
             None => Ok(()),

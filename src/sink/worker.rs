@@ -5,33 +5,33 @@
 //! beyond a byte that is none of these; memory stays within the budget however long the target is down. It
 //! never drops an event, never gives up, and holds back no other consumer.
 
+mod batch_encoder;
 mod bulk;
+mod byte_accounting;
 mod commit;
-mod counter;
+mod confirmed_prefix;
+mod dead_letters;
 mod deliver;
-mod fence;
-mod fill;
+mod event_location;
 mod filter;
-mod finish;
+mod generation_progress;
+mod in_flight;
+mod input;
+mod inspected_event;
+mod lane_bytes;
+mod lane_lifecycle;
 mod lanes;
-mod ledger;
-mod letters;
-mod looked;
-mod order;
-mod owed;
-mod prefix;
-mod report;
+mod orders;
+mod outcomes;
+mod progress;
+mod read_limit;
+mod retry_backoff;
+mod round_counter;
 mod rounds;
-mod settle;
 mod size_limit;
-mod source;
-mod sums;
-mod tend;
-mod track;
-mod tracks;
-mod transit;
-mod trouble;
-mod whereabouts;
+mod status_report;
+mod task_result;
+mod totals;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,18 +41,18 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use self::batch_encoder::Filler;
+use self::byte_accounting::Ledger;
 use self::commit::Commits;
-use self::fill::Filler;
-use self::finish::Finish;
+use self::in_flight::{Held, Transit};
+use self::input::Source;
 use self::lanes::{Birth, Lanes};
-use self::ledger::Ledger;
-use self::report::Report;
+use self::progress::Tracks;
+use self::retry_backoff::Trouble;
 use self::rounds::Countdown;
 use self::size_limit::SizeLimit;
-use self::source::Source;
-use self::tracks::Tracks;
-use self::transit::{Held, Transit};
-use self::trouble::Trouble;
+use self::status_report::Report;
+use self::task_result::Finish;
 use super::{DeadLetters, Limits, Sink};
 use crate::base::Clock;
 use crate::event::GenerationId;
@@ -62,7 +62,7 @@ use crate::privacy::Policy;
 use crate::state::Store;
 
 pub use filter::{Condition, Filter};
-pub use order::{Mode, Order, Rounds};
+pub use orders::{Mode, Order, Rounds};
 
 /// How long a stop waits for what is under way.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -128,7 +128,7 @@ pub struct Worker {
     trouble: Trouble,
     commits: Commits,
     lanes: Lanes,
-    mode: order::Progress,
+    mode: orders::Progress,
     countdown: Countdown,
     orders: mpsc::Receiver<Order>,
     report: Report,
@@ -173,7 +173,7 @@ impl Worker {
             trouble: Trouble::new(seed_of(&config.name)),
             commits: Commits::default(),
             lanes,
-            mode: order::Progress::new(config.mode),
+            mode: orders::Progress::new(config.mode),
             countdown: Countdown::new(),
             orders,
             report,
@@ -309,8 +309,9 @@ impl Worker {
     /// Nothing more will come of trying, for one that is asked to deliver once and end: the whole target, or
     /// whatever is left, takes nothing.
     fn is_hopeless(&self) -> bool {
-        let given_up =
-            |held: &Held| trouble::is_hopeless(held.bulk.attempts, held.bulk.blocked.is_some());
+        let given_up = |held: &Held| {
+            retry_backoff::is_hopeless(held.bulk.attempts, held.bulk.blocked.is_some())
+        };
         let Transit { ready, held, .. } = &self.transit;
         let left = ready.is_none() && self.round_is_read() && !held.is_empty();
         self.trouble.is_hopeless() || (left && held.iter().all(given_up))

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
 
-use super::{StateError, private};
+use super::{StateError, private_directory};
 use crate::base::Timestamp;
 
 const LOCK: &str = "lock";
@@ -21,13 +21,14 @@ pub fn is_state(directory: &Path) -> bool {
 /// directories in it; any other is left as it is.
 pub(super) fn prepare(directory: &Path, notices: &mut Vec<String>) -> Result<(), StateError> {
     let failed = |source| StateError::Directory { directory: directory.into(), source };
-    private::make_directory(directory).map_err(failed)?;
+    private_directory::make_directory(directory).map_err(failed)?;
     if is_state(directory) {
-        notices.extend(private::close_directory(directory));
+        notices.extend(private_directory::close_directory(directory));
         let entries = fs::read_dir(directory).map_err(failed)?.filter_map(Result::ok);
         let directories = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
         notices.extend(
-            directories.filter_map(|directory| private::close_directory(&directory.path())),
+            directories
+                .filter_map(|directory| private_directory::close_directory(&directory.path())),
         );
     }
     let mode = fs::metadata(directory).map_err(failed)?.permissions().mode() & 0o777;

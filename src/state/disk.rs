@@ -15,9 +15,9 @@ use redb::{
 
 use super::directory::{self, sync_directory};
 use super::disk_error::DiskError;
-use super::earlier;
 use super::journal::Base;
-use super::panics::without_panic;
+use super::old_versions;
+use super::redb_panics::without_panic;
 use super::rows::IN_MEMORY;
 use super::storage::Storage;
 use super::tables::{Changes, NameRange, RowName, VERSION, decode, encode};
@@ -167,7 +167,7 @@ fn write(database: &Database, changes: &Changes, base: &Base) -> Result<(), redb
     let transaction = database.begin_write()?;
     {
         let mut meta = transaction.open_table(META)?;
-        earlier::remove(&transaction, &mut meta)?;
+        old_versions::remove(&transaction, &mut meta)?;
         meta.insert(META_VERSION, encode(&VERSION).as_slice())?;
         meta.insert(META_JOURNAL, encode(base).as_slice())?;
     }
@@ -197,7 +197,7 @@ fn read_all(database: &Database) -> Result<(Changes, Option<Base>), DiskError> {
         }
     }
     let Some(base) = meta.get(META_JOURNAL)? else {
-        return Ok((earlier::read(&transaction, &meta)?, None));
+        return Ok((old_versions::read(&transaction, &meta)?, None));
     };
     let mut rows = Changes::new();
     for name in IN_MEMORY {

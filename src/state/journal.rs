@@ -13,7 +13,7 @@ use redb::StorageBackend;
 use serde::{Deserialize, Serialize};
 
 use super::directory::{self, sync_directory};
-use super::panics::without_panic;
+use super::redb_panics::without_panic;
 use super::storage::Storage;
 use super::tables::Changes;
 use crate::base::Timestamp;

@@ -184,19 +184,19 @@ pub struct CursorRow {
     pub offset: u64,
 }
 
+mod batch;
 mod commit;
 mod directory;
 mod disk;
 mod disk_error;
 mod durable;
-mod earlier;
 mod error;
 mod journal;
 mod memory;
-mod panics;
-pub mod private;
-mod puts;
+mod old_versions;
+pub mod private_directory;
 mod recovery;
+mod redb_panics;
 mod replay;
 mod rows;
 mod snapshot;
@@ -204,9 +204,9 @@ mod storage;
 mod store;
 mod tables;
 
+pub use batch::Puts;
 pub use directory::is_state;
 pub use error::StateError;
-pub use puts::Puts;
 pub use store::{Claim, Store};
 pub use tables::{Key, Table};
 

@@ -13,12 +13,12 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::batch::Puts;
 use super::directory::{self, Lock};
 use super::disk::{Disk, FILE};
 use super::durable::Durable;
 use super::journal::{self, Journal};
 use super::memory::Memory;
-use super::puts::Puts;
 use super::rows::CursorKey;
 use super::storage::{self, Storage};
 use super::tables::{Key, Table};

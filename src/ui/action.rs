@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::commands::Verb;
 use super::key::Key;
 use super::state::{Exit, SourceLine};
 use super::stream::Row;
-use super::verb::Verb;
 use crate::base::Timestamp;
 use crate::event::{Command, Status};
 use crate::follow::view::{Frontier, Position};

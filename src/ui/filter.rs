@@ -4,8 +4,8 @@
 
 use regex::bytes::Regex;
 
-use super::line;
 use super::mask::Mask;
+use super::record_text;
 use crate::event::{Event, Level};
 use crate::privacy::shown;
 use crate::query::{self, Expr, ParseContext, smart_case};
@@ -111,7 +111,7 @@ impl Filter {
         let matches = match (&self.test, mask.policy()) {
             (Test::Query(query), None) => query.matches(event),
             (Test::Query(query), Some(policy)) => query.matches(&shown(policy, *event)),
-            (Test::Regex(regex), _) => line::finds(regex, event, mask),
+            (Test::Regex(regex), _) => record_text::finds(regex, event, mask),
         };
         matches != self.out
     }

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
+use super::commands::{VERBS, Verb};
 use super::key::Key;
-use super::verb::{VERBS, Verb};
 
 const DEFAULT: &str = include_str!("../../assets/keymap.toml");
 

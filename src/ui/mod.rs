@@ -7,28 +7,28 @@
 
 pub mod action;
 mod canvas;
+pub mod commands;
+mod event_loop;
 mod filter;
 pub mod input;
 pub mod key;
 mod keyboard;
 pub mod keymap;
 mod layout;
-mod line;
-mod looper;
 pub mod mask;
 mod message;
 mod panes;
 mod prompt;
-mod reader;
+mod record_loader;
+mod record_text;
 mod search;
 pub mod state;
-mod steady;
 mod stream;
 pub mod terminal;
 pub mod theme;
 pub mod update;
-pub mod verb;
-mod wake;
+mod waker;
+mod wide_text;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -42,8 +42,8 @@ use crate::event::{Command, Status};
 use crate::follow::{Changes, FileHandle, Log};
 use crate::privacy::Disclosure;
 
+pub use event_loop::run_on;
 pub use keymap::{Keymap, KeymapError};
-pub use looper::run_on;
 pub use mask::Mask;
 pub use state::Exit;
 pub use terminal::TerminalError;

@@ -2,8 +2,8 @@
 
 use regex::bytes::Regex;
 
-use super::line;
 use super::mask::Mask;
+use super::record_text;
 use crate::event::{Event, Level};
 use crate::query::smart_case;
 
@@ -35,7 +35,7 @@ pub enum Wanted {
 impl Wanted {
     pub fn matches(&self, event: &Event<'_>, mask: &Mask) -> bool {
         match self {
-            Wanted::Text(search) => line::finds(&search.regex, event, mask),
+            Wanted::Text(search) => record_text::finds(&search.regex, event, mask),
             Wanted::AtLeast(level) => event.level() >= Some(*level),
         }
     }

@@ -1,6 +1,6 @@
 //! The part of the merged timeline that is on the screen or near it: rows, selection, following.
 //!
-//! Plain data. What is missing is asked for by [`super::reader`], which looks at what this says it has.
+//! Plain data. What is missing is asked for by [`super::record_loader`], which looks at what this says it has.
 
 mod moves;
 mod rows;
@@ -12,8 +12,8 @@ use jiff::tz::TimeZone;
 use memchr::memmem;
 
 use super::filter::Filters;
-use super::line;
 use super::mask::Mask;
+use super::record_text;
 use super::search::{Hunt, Search};
 use crate::event::FileId;
 use crate::follow::view::{Entry, Frontier, Position, Scope};
@@ -291,5 +291,5 @@ pub fn open_row(entry: Entry, mask: &Mask) -> Row {
 
 // Nobody draws more lines than a screen has.
 fn lines_of(entry: &Entry, mask: &Mask) -> u16 {
-    line::count(&entry.event(), mask).min(500) as u16
+    record_text::count(&entry.event(), mask).min(500) as u16
 }

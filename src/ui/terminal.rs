@@ -19,8 +19,8 @@ use ratatui::crossterm::terminal::{
 };
 use rustix::process::{Signal, getpid, kill_process};
 
-use super::looper::run_on;
-use super::steady::Steady;
+use super::event_loop::run_on;
+use super::wide_text::Steady;
 use super::{Exit, Files, Ui};
 use crate::base::supervisor::note_panic;
 

@@ -7,12 +7,12 @@ mod read;
 mod ship;
 
 use super::action::{Action, Effect};
+use super::commands::Verb;
 use super::key::{Code, Key};
 use super::layout;
 use super::prompt::{Asked, Prompt};
 use super::state::{Exit, Overlay, Pane, Question, State};
 use super::stream::Reset;
-use super::verb::Verb;
 use crate::base::bytes;
 use crate::event::status::new_notices;
 use crate::event::{Command, Level};

@@ -9,7 +9,7 @@ use logwarden::archive::{Archive, Reader};
 use logwarden::base::clock::ManualClock;
 use logwarden::base::{Clock, Timestamp};
 use logwarden::event::{Batch, Cursor, Encoding, Generation, GenerationId, IdKey, Identity, Mark};
-use logwarden::format::{Context, End, Framer, list};
+use logwarden::format::{Context, End, Framer, detection};
 use logwarden::privacy::{Policy, shown};
 use logwarden::query::Expr;
 use logwarden::search::{Options, archive};
@@ -27,7 +27,7 @@ pub fn batch(path: &Path, text: &[u8], seen: Timestamp) -> Batch {
     let zone = TimeZone::UTC;
     let mut context = Context { zone, day_mark: seen.day(), last: None, since_last: 0, seen };
     let mut records = Vec::new();
-    let format = list::detect(text).format;
+    let format = detection::detect(text).format;
     let framer = Framer { format: format.clone(), encoding: Encoding::Utf8, cap: 1 << 20 };
     framer.frame(text, 0, &[], End::Closed, &mut context, &mut records);
     Batch {

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use jiff::tz::TimeZone;
 use logwarden::base::Timestamp;
 use logwarden::event::{Encoding, Flags, Level, Part, Record};
-use logwarden::format::{Context, End, Format, Framer, list};
+use logwarden::format::{Context, End, Format, Framer, detection};
 use serde_json::Value;
 
 const CAP: usize = 1 << 20;
@@ -36,7 +36,7 @@ fn context() -> Context {
 
 /// All records of the bytes in their own format; checks that they tile the bytes.
 fn records(bytes: &[u8]) -> (std::sync::Arc<dyn Format>, Vec<Record>) {
-    let format = list::detect(bytes).format;
+    let format = detection::detect(bytes).format;
     let framer = Framer { format: format.clone(), encoding: Encoding::Utf8, cap: CAP };
     let mut records = Vec::new();
     let framed = framer.frame(bytes, 0, &[], End::Closed, &mut context(), &mut records);
@@ -163,7 +163,7 @@ fn are_joined(bytes: &[u8], found: &[Record], wanted: &[&str]) -> bool {
 #[test]
 fn each_sample_wins_its_own_detection() {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("sample-logs");
-    for name in list::names() {
+    for name in detection::names() {
         let path = directory.join(format!("{name}.log"));
         let bytes = std::fs::read(&path).unwrap_or_else(|error| panic!("{path:?}: {error}"));
         let (format, found) = records(&bytes);

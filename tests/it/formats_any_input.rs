@@ -4,7 +4,7 @@
 use jiff::tz::TimeZone;
 use logwarden::base::Timestamp;
 use logwarden::event::{Encoding, Part, Record};
-use logwarden::format::{Context, End, Fit, Framer, first_begin, list};
+use logwarden::format::{Context, End, Fit, Framer, detection, first_begin};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -81,7 +81,7 @@ fn input() -> impl Strategy<Value = Vec<u8>> {
 }
 
 fn framer(name: &str) -> Framer {
-    let format = list::by_name(name, &[]).expect("a format of the list");
+    let format = detection::by_name(name, &[]).expect("a format of the list");
     Framer { format, encoding: Encoding::Utf8, cap: CAP }
 }
 
@@ -128,7 +128,7 @@ fn in_pieces(framer: &Framer, bytes: &[u8], cuts: &[u64], sizes: &[usize]) -> Ve
 proptest! {
     #[test]
     fn every_byte_is_in_exactly_one_record(bytes in input()) {
-        for name in list::names() {
+        for name in detection::names() {
             let framer = framer(name);
             let mut next = 0;
             for record in whole(&framer, &bytes, &[]) {
@@ -151,7 +151,7 @@ proptest! {
         let mut cuts = cuts;
         cuts.sort_unstable();
         cuts.dedup();
-        for name in list::names() {
+        for name in detection::names() {
             let framer = framer(name);
             prop_assert_eq!(
                 in_pieces(&framer, &bytes, &cuts, &sizes),
@@ -168,7 +168,7 @@ proptest! {
 
     #[test]
     fn any_format_takes_any_record(bytes in vec(any::<u8>(), 0..300), text in input()) {
-        for name in list::names() {
+        for name in detection::names() {
             let framer = framer(name);
             for text in [&bytes, &text] {
                 framer.format.head(text, &context());
@@ -177,7 +177,7 @@ proptest! {
                 framer.format.parts(text, &mut |_: Part<'_>| {});
             }
         }
-        let vote = list::detect(&bytes);
+        let vote = detection::detect(&bytes);
         prop_assert!(vote.format.fit(b"") >= Fit::No);
     }
 
@@ -188,7 +188,7 @@ proptest! {
     ) {
         let bytes = bytes.concat();
         let skip = skip.min(bytes.len());
-        for name in list::names() {
+        for name in detection::names() {
             let framer = Framer { cap: 1 << 20, ..framer(name) };
             let records = whole(&framer, &bytes, &[]);
             if let Some(at) = first_begin(&*framer.format, &bytes[skip..], false) {

@@ -7,9 +7,9 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::{Consumer, Work};
+use crate::alert::announcer::Told;
 use crate::alert::engine::Engine;
 use crate::alert::rule::RuleConfig;
-use crate::alert::teller::Told;
 use crate::base::Clock;
 use crate::event::status::RuleStatus;
 use crate::follow::Log;

@@ -7,8 +7,8 @@ use super::*;
 use crate::alert::defaults;
 use crate::alert::threshold::{MAX_KEYS, OTHER};
 use crate::event::batch::{Batch, Record};
+use crate::event::fields::{Decode, Part, Value};
 use crate::event::status::RuleState;
-use crate::event::value::{Decode, Part, Value};
 use crate::event::{Generation, GenerationId, IdKey, Identity, Level};
 use crate::query::Expr;
 

@@ -7,11 +7,11 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::burst::Bursts;
+use super::alert_digest::Bursts;
 use crate::alert::{self, Change, Rules, Told};
-use crate::app::board::Notices;
 use crate::app::settings::Settings;
 use crate::app::sinks::Maker;
+use crate::app::status_board::Notices;
 use crate::base::{Clock, OnPanic};
 use crate::event::Level;
 use crate::event::status::RuleStatus;

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use self::Kind::{Counter, Gauge};
-use super::page::{Kind, Page};
 use super::process;
+use super::text_format::{Kind, Page};
 use crate::base::Timestamp;
 use crate::event::status::{EngineState, RuleState, RuleStatus, SinkState, SinkStatus};
 use crate::event::{FileList, Status};

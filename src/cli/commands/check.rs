@@ -1,8 +1,8 @@
 //! `logwarden check`: configuration, files and directories, one clear line each. Changes nothing.
 
-mod durable;
 mod keys;
 mod sources;
+mod state;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ use crate::cli::output::to_stdout;
 use crate::cli::resolve;
 use crate::follow;
 use crate::sink::kinds::Look;
-use crate::state::private;
+use crate::state::private_directory;
 
 /// One line: what was looked at, and whether it is right.
 struct Finding {
@@ -40,8 +40,8 @@ pub fn run(global: &Global) -> anyhow::Result<Exit> {
     findings.extend(keys::keys(&settings));
     findings.extend(keys::months(&settings));
     findings.extend(keys::unprotected(&settings));
-    let engine_runs = durable::engine_runs(&settings.directories.state);
-    findings.extend(durable::state(&settings.directories.state, engine_runs));
+    let engine_runs = state::engine_runs(&settings.directories.state);
+    findings.extend(state::state(&settings.directories.state, engine_runs));
     findings.extend(settings.sinks.iter().map(|settled| sink(settled, &settings, engine_runs)));
     let rules: Vec<&str> = settings.rules.iter().map(|rule| rule.name.as_str()).collect();
     findings.push(Finding { subject: "rules".to_owned(), result: Ok(rules.join(", ")) });
@@ -95,7 +95,7 @@ fn directories(directories: &Directories) -> Vec<Finding> {
 
 /// Only its owner may read what stands there.
 fn closed(path: &Path, directories: &Directories) -> Result<(), String> {
-    let Some(mode) = private::loose_mode(path) else { return Ok(()) };
+    let Some(mode) = private_directory::loose_mode(path) else { return Ok(()) };
     let what = match directories::is_closed_at_start(path, directories) {
         true => "it is closed when the engine starts, or now with",
         false => "close it with",

@@ -1,10 +1,10 @@
 //! `logwarden dead-letters`: what sinks refused for good. Looking needs no owner of the state directory; replay
 //! and drop are done by the engine that owns it, or here where none runs.
 
-mod look;
-mod sort;
+mod list;
+mod replay;
 
-use crate::app::letters::{self, Selection};
+use crate::app::dead_letters::{self, Selection};
 use crate::app::settings::Settings;
 use crate::base::{Clock, SystemClock};
 use crate::cli::arguments::{Chosen, DeadLetters, Global};
@@ -41,7 +41,7 @@ fn desk(global: &Global, chosen: &Chosen) -> anyhow::Result<Desk> {
         tags: Vec::new(),
     };
     let choice = selection.choice(&context).map_err(|error| usage_error(error.to_string()))?;
-    let directory = letters::directory(&settings, clock);
+    let directory = dead_letters::directory(&settings, clock);
     Ok(Desk { settings, directory, choice })
 }
 

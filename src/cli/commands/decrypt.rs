@@ -8,14 +8,14 @@ use std::sync::Arc;
 use anyhow::Context;
 use zeroize::Zeroizing;
 
+use super::decrypt_output::{Opening, Witness};
 use super::keys;
-use super::opening::{Opening, Witness};
 use crate::app;
 use crate::base::sanitize;
 use crate::cli::arguments::{Decrypt, Global};
 use crate::cli::exit::Exit;
+use crate::cli::file_batches::must_exist;
 use crate::cli::output::to_stdout;
-use crate::cli::reading::must_exist;
 use crate::cli::resolve;
 use crate::privacy::{Audit, Opener, token};
 

@@ -12,7 +12,7 @@ use crate::base::SystemClock;
 use crate::cli::arguments::Global;
 use crate::cli::exit::{Exit, say};
 use crate::cli::resolve;
-use crate::cli::scratch::Scratch;
+use crate::cli::temporary_directory::Scratch;
 use crate::generate;
 
 pub fn run(global: &Global) -> anyhow::Result<Exit> {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 
-use super::traces::{Traces, events};
+use super::client_events::{Traces, events};
 use crate::archive::{Archive, Reader};
 use crate::base::{Clock, SystemClock};
 use crate::cli::arguments::{Erase, Global};

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use super::client_events::{Found, Tagged, Traces, events};
+use super::decrypt_output::{Opening, Witness};
 use super::keys;
-use super::opening::{Opening, Witness};
+use super::result_screen;
 use super::run;
-use super::traces::{Found, Tagged, Traces, events};
-use super::view;
 use crate::app;
 use crate::base::json;
 use crate::cli::arguments::{Find, Global};
@@ -30,7 +30,7 @@ pub fn run(global: &Global, arguments: &Find) -> anyhow::Result<Exit> {
     let traces = Traces::of(global, &arguments.client)?;
     let found = traces.everywhere(arguments.limit)?;
     if arguments.view {
-        let shown = view::documents(global, &traces.settings, |out| {
+        let shown = result_screen::documents(global, &traces.settings, |out| {
             let documents = || found.places.iter().flat_map(|(_, found)| &found.newest);
             documents().try_for_each(|document| writeln!(out, "{document}"))?;
             Ok(documents().count() as u64)

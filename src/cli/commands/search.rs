@@ -9,17 +9,17 @@ use std::sync::Arc;
 
 use anyhow::Context;
 
+use super::decrypt_output::{Opening, Witness};
 use super::keys;
-use super::opening::{Opening, Witness};
-use super::view;
+use super::result_screen;
 use crate::app;
 use crate::app::settings::Settings;
 use crate::archive::Reader;
 use crate::base::{Clock, SystemClock, Timestamp};
 use crate::cli::arguments::{Global, Place, Search, SearchFormat};
 use crate::cli::exit::{Exit, say, usage_error};
+use crate::cli::file_batches::Origin;
 use crate::cli::output::to_stdout;
-use crate::cli::reading::Origin;
 use crate::cli::resolve::{self, STDIN};
 use crate::config::closest;
 use crate::privacy::keys::MonthKey;
@@ -27,7 +27,7 @@ use crate::privacy::{Opener, Policy};
 use crate::query::time::parse_time;
 use crate::query::{Expr, ParseContext, parse_or_regex};
 use crate::search::output::{Form, Output};
-use crate::search::{self, Input, Options, Order, sealed};
+use crate::search::{self, Input, Options, Order, sealed_terms};
 
 pub fn run(global: &Global, arguments: &Search) -> anyhow::Result<Exit> {
     let settings = resolve::settings(global)?;
@@ -107,7 +107,7 @@ fn answer(
                 "files are looked at as they are: logwarden PATH…; there / searches",
             ));
         }
-        return view::documents(global, settings, |out| search.print(Form::Json, out));
+        return result_screen::documents(global, settings, |out| search.print(Form::Json, out));
     }
     let (mut found, mut exit) = (0, Exit::Done);
     let form = form(arguments, settings)?;
@@ -232,11 +232,12 @@ impl Question {
 fn of_what_left(query: &Expr, settings: &Settings) -> anyhow::Result<Expr> {
     let policy = settings.privacy.policy();
     let translate = |keys: &[MonthKey]| {
-        sealed::translate(query, &policy, keys).map_err(|refusal| usage_error(refusal.to_string()))
+        sealed_terms::translate(query, &policy, keys)
+            .map_err(|refusal| usage_error(refusal.to_string()))
     };
     // What is refused is refused before a key is looked for.
     let translated = translate(&[])?;
-    if !sealed::needs_keys(query, &policy) {
+    if !sealed_terms::needs_keys(query, &policy) {
         return Ok(translated);
     }
     let keyring = keys::open(settings);

@@ -4,10 +4,10 @@
 //! that small servers and users with few rights do. A request goes to one node; the next one is tried only
 //! where the connection could not be made, so nothing is sent twice behind the caller's back.
 
-mod dial;
+mod connect;
+mod credential_files;
 mod failure;
 mod node;
-mod reading;
 mod tls;
 mod transport;
 

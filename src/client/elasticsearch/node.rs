@@ -6,8 +6,8 @@ use std::sync::Mutex;
 use elasticsearch::http::Url;
 use tokio::time::Instant;
 
-use super::dial::dial;
-use super::reading::off_the_async_threads;
+use super::connect::dial;
+use super::credential_files::off_the_async_threads;
 use super::transport::Transport;
 use super::{Connection, Failure, tls};
 use crate::base::backoff::Backoff;

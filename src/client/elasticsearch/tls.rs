@@ -15,10 +15,10 @@ use rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
-use super::dial::dial;
-use super::reading::off_the_async_threads;
+use super::connect::dial;
+use super::credential_files::off_the_async_threads;
 use super::{Connection, Failure};
-use crate::base::guarded;
+use crate::base::timed_fs;
 
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// No file of certificates is longer, in bytes.
@@ -54,7 +54,7 @@ pub(super) async fn trusted(
 
 async fn read_file(path: PathBuf) -> Result<Vec<u8>, Failure> {
     let read = move || {
-        let bytes = guarded::read(&path, LONGEST).map(|(bytes, _)| bytes);
+        let bytes = timed_fs::read(&path, LONGEST).map(|(bytes, _)| bytes);
         let failed = |error| format!("cannot read {} ({error})", path.display());
         bytes.map_err(|error| Failure::Settings(failed(error)))
     };

@@ -1,5 +1,5 @@
 use super::*;
-use crate::event::sample::batch;
+use crate::event::test_batches::batch;
 
 fn names(text: &str, service: Option<&str>) -> Vec<String> {
     let batch = batch(text, service);

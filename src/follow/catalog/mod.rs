@@ -12,8 +12,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::identity::Place;
-use super::names::directory_of;
-use crate::base::guarded::File;
+use super::rotated_names::directory_of;
+use crate::base::timed_fs::File;
 use crate::event::{FileId, FileKey, GenerationId};
 use crate::state::GenerationRow;
 

@@ -7,15 +7,15 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use crate::base::Timestamp;
-use crate::base::guarded::File;
+use crate::base::timed_fs::File;
 use crate::event::{FileKey, Mark};
-use crate::follow::cut_off::CutOff;
 use crate::follow::descriptors::Pins;
 use crate::follow::file::FileHandle;
 use crate::follow::identity::{Head, Place};
+use crate::follow::open_file;
 use crate::follow::origin::Origin;
-use crate::follow::slot;
-use crate::follow::unpack::{Packed, Progress, Version};
+use crate::follow::truncated_records::CutOff;
+use crate::follow::unpacker::{Packed, Progress, Version};
 use crate::follow::watch::Coverage;
 use crate::state::GenerationRow;
 
@@ -169,7 +169,7 @@ impl Tracked {
     /// As [`Tracked::file`]; an error where the bytes can be had a moment later.
     pub fn file_or_wait(&self) -> io::Result<Option<Arc<File>>> {
         match self.handle.open_file() {
-            Err(error) if slot::is_unpacking(&error) => Err(error),
+            Err(error) if open_file::is_unpacking(&error) => Err(error),
             opened => Ok(opened.ok().flatten()),
         }
     }

@@ -6,18 +6,18 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
+use super::candidates::{Known, by_length, content_by_bytes};
 use super::decide::{Candidate, Content, Evidence, Original};
-use super::known::{Known, by_length, content_by_bytes};
 use super::subject::Subject;
 use crate::base::Timestamp;
-use crate::base::guarded::{self, File};
+use crate::base::timed_fs::{self, File};
 use crate::event::{FileKey, GenerationId, Identity, Mark};
 use crate::follow::catalog::{Stage, Tracked};
 use crate::follow::expiry::FORGOTTEN;
 use crate::follow::follower::Follower;
 use crate::follow::identity::{self, bears};
-use crate::follow::links;
-use crate::follow::names::directory_of;
+use crate::follow::rotated_names::directory_of;
+use crate::follow::symlinks;
 use crate::state::GenerationRow;
 
 /// A file that begins as another is its own when it has not grown for this long.
@@ -133,7 +133,7 @@ impl Follower {
         }
         let path = subject.tracked.handle.path();
         let related = row.as_ref().is_some_and(|row| {
-            links::are_related(&row.path, &path) || links::are_related(&row.first_path, &path)
+            symlinks::are_related(&row.path, &path) || symlinks::are_related(&row.first_path, &path)
         });
         let unique = related || self.is_unique(&known.identity, mark)?;
         let rewritten = row.as_ref().is_some_and(|row| is_rewritten(subject, row));
@@ -199,7 +199,7 @@ impl Follower {
         };
         let (one, other) = (original.handle.path(), subject.tracked.handle.path());
         let related =
-            links::are_related(&one, &other) || links::are_related(&row.first_path, &other);
+            symlinks::are_related(&one, &other) || symlinks::are_related(&row.first_path, &other);
         let unique = related || by_bytes || self.is_unique(&row.identity, &mark)?;
         Ok(Some(Evidence {
             same_file: false,
@@ -282,7 +282,7 @@ impl Follower {
         }
         Ok(match self.find_moved(path, known.file) {
             Ok(None) => Original::Missing,
-            Ok(Some(path)) => match guarded::open(&path) {
+            Ok(Some(path)) => match timed_fs::open(&path) {
                 Ok(file) => match bears(&file, &known.mark, self.key()) {
                     Ok(true) => Original::Present,
                     Ok(false) => Original::Missing,
@@ -301,7 +301,7 @@ impl Follower {
         path: &Path,
         file: FileKey,
     ) -> io::Result<Option<std::path::PathBuf>> {
-        match guarded::metadata(path) {
+        match timed_fs::metadata(path) {
             Ok(found) => {
                 let found = identity::key_of(&found);
                 if found == file {

@@ -3,10 +3,10 @@
 //! The look-up order: the descriptor that is held already, the file in which a generation was last seen, a copy, a
 //! new generation.
 
-mod begin;
+mod candidates;
 pub(in crate::follow) mod decide;
 mod evidence;
-mod known;
+mod rows;
 mod subject;
 
 use std::io;
@@ -17,12 +17,12 @@ use self::decide::{Candidate, Claim, Content, Decision, claim, decide, of_the_lo
 pub(in crate::follow) use self::evidence::SUSPECTED;
 use self::subject::Subject;
 use super::catalog::{Stage, Tracked};
-use super::first_pass::FINISHED;
 use super::follower::Follower;
 use super::identity::Head;
 use super::notices::{self, Topic};
-use super::slot;
-use crate::base::guarded::File;
+use super::open_file;
+use super::startup::FINISHED;
+use crate::base::timed_fs::File;
 use crate::event::status::FileState;
 use crate::event::{FileId, GenerationId, Identity, Level};
 use crate::state::absolute;
@@ -88,7 +88,7 @@ impl Follower {
                 }
                 Ok(verdict) => self.carry_out(*id, verdict),
                 // What it is compared with is being unpacked again.
-                Err(error) if slot::is_unpacking(&error) => {
+                Err(error) if open_file::is_unpacking(&error) => {
                     self.shared.unpacking.store(true, Ordering::Release);
                 }
                 Err(error) => self.unreadable(*id, &error),
@@ -187,7 +187,7 @@ impl Follower {
             let claims = || match self.judge(rival, true) {
                 Ok(Verdict::Copy(of)) => of == generation,
                 Ok(_) => false,
-                Err(error) => slot::is_unpacking(&error) && !called,
+                Err(error) => open_file::is_unpacking(&error) && !called,
             };
             size(self, rival) > this && claims()
         })

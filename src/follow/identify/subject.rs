@@ -1,6 +1,6 @@
 //! The file that the question is about.
 
-use crate::base::guarded::File;
+use crate::base::timed_fs::File;
 
 use crate::event::FileKey;
 use crate::follow::catalog::Tracked;

@@ -13,15 +13,15 @@ use std::sync::Arc;
 
 use super::Intake;
 use crate::base::Timestamp;
-use crate::base::guarded::File;
+use crate::base::timed_fs::File;
 use crate::event::status::FileState;
 use crate::event::{FileId, GenerationId, Level};
 use crate::follow::catalog::{Stage, Tracked};
 use crate::follow::file::{FileFacts, FileHandle};
 use crate::follow::follower::Follower;
 use crate::follow::notices::{self, Topic};
-use crate::follow::pread::read_full;
-use crate::state::{GenerationRow, Rest, private};
+use crate::follow::positioned_read::read_full;
+use crate::state::{GenerationRow, Rest, private_directory};
 
 /// Copied before anything else has its turn.
 const STEP: u64 = 8 << 20;
@@ -122,7 +122,7 @@ impl Follower {
             return Ok(Step::Whole);
         }
         let Some(intake) = &self.shared.config.intake else { return Ok(Step::Whole) };
-        private::make_directory(&intake.directory)?;
+        private_directory::make_directory(&intake.directory)?;
         let to = end.min(rest.upto + STEP).min(rest.upto + self.room(intake)?);
         if to <= rest.upto {
             return Ok(Step::Full);

@@ -10,10 +10,10 @@ use crate::event::Encoding;
 use crate::follow::compressed::Compression;
 use crate::follow::cuts::begins_record;
 use crate::follow::identity::{self, Place};
-use crate::follow::incoming::NAME;
-use crate::follow::pread::read_full;
-use crate::format::list;
-use crate::state::private;
+use crate::follow::positioned_read::read_full;
+use crate::follow::stdin_progress::NAME;
+use crate::format::detection;
+use crate::state::private_directory;
 
 /// What a vote on the format looks at.
 const SAMPLE: u64 = 64 * 1024;
@@ -32,7 +32,7 @@ pub(super) struct Segment {
 impl Segment {
     /// A new one, empty and durable, with its directories.
     pub fn create(intake: &Path, now: Timestamp) -> io::Result<Segment> {
-        private::make_directory(intake)?;
+        private_directory::make_directory(intake)?;
         let directory = new_directory(intake, now)?;
         Segment::create_in(&directory, intake).inspect_err(|_| {
             // It is tried again, in another one.
@@ -79,7 +79,7 @@ impl Segment {
         if any {
             return Ok(Some(first));
         }
-        let format = list::detect(sample).format;
+        let format = detection::detect(sample).format;
         let mut at = first;
         while let Some(end) = memchr::memchr(b'\n', &next[at..]) {
             if begins_record(&*format, &next[at..at + end]) {

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::input::Input;
+use super::stdin::Input;
 use super::{Intake, MOST};
 use crate::base::SystemClock;
 use crate::event::IdKey;
@@ -131,7 +131,7 @@ fn what_is_compressed_or_otherwise_no_text_is_one_segment() {
 /// ext4 gives the inode of a file that is gone to the next one.
 #[test]
 fn a_segment_in_the_place_of_one_that_has_ended_has_not_ended() {
-    let incoming = crate::follow::incoming::Incoming::new(true);
+    let incoming = crate::follow::stdin_progress::Incoming::new(true);
     let place = crate::follow::identity::Place { device: 1, inode: 2 };
     incoming.begin(place);
     incoming.end_segment(place);

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::{Mutex, MutexGuard};
 
 use super::{Problem, Topic};
-use crate::base::{Timestamp, bytes, guarded};
+use crate::base::{Timestamp, bytes, timed_fs};
 use crate::event::Level;
 use crate::event::status::Notice;
 
@@ -102,7 +102,7 @@ impl Board {
         let is_over = |topic: &Topic| match topic {
             Topic::Path(path) => !paths.contains(&**path),
             Topic::Open(path) | Topic::Binary(path) | Topic::Packed(path) | Topic::Copy(path) => {
-                guarded::symlink_metadata(path).is_err_and(|error| !guarded::is_stuck(&error))
+                timed_fs::symlink_metadata(path).is_err_and(|error| !timed_fs::is_stuck(&error))
             }
             _ => false,
         };

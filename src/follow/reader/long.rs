@@ -4,12 +4,12 @@ use std::io;
 use std::sync::{Arc, MutexGuard};
 
 use super::{CHUNK, Reader};
-use crate::base::guarded::File;
+use crate::base::timed_fs::File;
 use crate::event::Flags;
 use crate::follow::file::OpenRecord;
-use crate::follow::front::{Carried, Front};
-use crate::follow::pread::read_full;
-use crate::follow::sample::hole_end;
+use crate::follow::file_sample::hole_end;
+use crate::follow::positioned_read::read_full;
+use crate::follow::read_state::{Carried, Front};
 use crate::follow::types::Read;
 use crate::format;
 

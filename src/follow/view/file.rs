@@ -1,8 +1,8 @@
 //! One file as the screen reads it: which pieces are known, and the one before or after any offset.
 
+mod find_time;
 mod formats;
-mod kept;
-mod locate;
+mod piece_cache;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -11,12 +11,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Tally;
-use super::budget::Budget;
 use super::piece::{Cut, Cutter, KeyBounds, Piece, keys};
+use super::step_budget::Budget;
 use crate::base::Timestamp;
 use crate::event::{Encoding, FileId, Generation, GenerationId, IdKey, Identity};
 use crate::follow::file::{FileFacts, FileHandle, Seen};
-use crate::follow::readers::Shown;
+use crate::follow::file_users::Shown;
 use crate::format::Format;
 
 /// A time this far after it was seen is still believed: clocks differ.

@@ -7,9 +7,9 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::budget::Budget;
 use super::file::FileView;
 use super::piece::{Piece, has_own_time};
+use super::step_budget::Budget;
 use crate::base::Timestamp;
 use crate::event::{Batch, Event, FileId, Flags, Level};
 use crate::follow::file::FileHandle;

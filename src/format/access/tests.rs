@@ -1,4 +1,4 @@
-use crate::format::shown::{check, show};
+use crate::format::test_output::{check, show};
 
 #[test]
 fn common_combined_and_what_stands_around_them() {

@@ -2,7 +2,7 @@ use jiff::tz::TimeZone;
 
 use super::*;
 use crate::base::Timestamp;
-use crate::format::list::by_name;
+use crate::format::detection::by_name;
 
 fn context() -> Context {
     Context::new(TimeZone::UTC, 19_800, Timestamp::from_seconds(7))

@@ -1,4 +1,4 @@
-use crate::format::shown::show;
+use crate::format::test_output::show;
 
 fn check(line: &str, expected: &str) {
     assert_eq!(show("json", line), expected, "{line}");

@@ -1,4 +1,4 @@
-use crate::format::shown::check;
+use crate::format::test_output::check;
 
 #[test]
 fn the_common_layouts() {

@@ -1,4 +1,4 @@
-use crate::format::shown::{check, show};
+use crate::format::test_output::{check, show};
 
 #[test]
 fn what_daemons_write() {

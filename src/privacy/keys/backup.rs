@@ -5,8 +5,8 @@ use std::path::Path;
 
 use super::directory::Directory;
 use super::file::LONGEST;
-use super::slot::Kept;
-use super::used;
+use super::file_names::Kept;
+use super::used_list;
 use super::{KeyError, Keyring, Slot};
 
 /// What was copied.
@@ -38,7 +38,7 @@ impl Keyring {
                 false => backup.there += 1,
             }
         }
-        used::copy(&from, &to, self.clock.now())?;
+        used_list::copy(&from, &to, self.clock.now())?;
         Ok(backup)
     }
 }

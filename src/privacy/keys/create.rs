@@ -9,7 +9,7 @@ use rustix::io::Errno;
 use zeroize::Zeroizing;
 
 use super::directory::{ASIDE, Directory};
-use super::slot::Kept;
+use super::file_names::Kept;
 use super::{KeyError, MonthKey, Slot};
 use crate::base::Timestamp;
 

@@ -9,7 +9,7 @@ use rustix::fs::{Mode, OFlags, openat};
 use rustix::io::Errno;
 
 use super::directory::Directory;
-use super::slot::Kept;
+use super::file_names::Kept;
 use super::{KeyError, KeyId, Slot};
 use crate::base::{Timestamp, rfc3339};
 

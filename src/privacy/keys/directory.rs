@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use zeroize::Zeroizing;
 
 use super::file::{LONGEST, Unreadable};
-use super::slot::Kept;
+use super::file_names::Kept;
 use super::{KeyError, KeyId, Month, MonthKey, Slot, UsedKey};
 
 #[derive(Debug)]

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
 
-use super::slot::Kept;
+use super::file_names::Kept;
 use super::{KeyId, Month, Slot, UsedKey};
 
 #[derive(Debug, thiserror::Error)]

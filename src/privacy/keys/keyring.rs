@@ -8,13 +8,13 @@ use std::sync::{
 use std::time::Duration;
 use std::{fmt, io};
 
-use super::choice::{Knowledge, choose, unknown_to};
 use super::destroy::Tombstone;
 use super::directory::{self, Directory};
-use super::slot::Kept;
-use super::stamp::Stamp;
-use super::used::{self, Used};
-use super::uses::Uses;
+use super::file_names::Kept;
+use super::file_stamp::Stamp;
+use super::key_choice::{Knowledge, choose, unknown_to};
+use super::usage::Uses;
+use super::used_list::{self, Used};
 use super::{KeyError, KeyId, Month, MonthKey, UsedKey};
 use crate::base::{Clock, SystemClock};
 
@@ -192,7 +192,7 @@ impl Keyring {
             self.learn(&list)?;
             let missing = known.missing_in(&list);
             if !missing.is_empty() {
-                used::add(&directory, &missing, self.clock.now())?;
+                used_list::add(&directory, &missing, self.clock.now())?;
             }
         }
         let knowledge = Knowledge { list: &list, known: &known, unknown };
@@ -214,7 +214,7 @@ impl Keyring {
         let used = UsedKey { slot: key.slot(), id: key.id() };
         let mut uses = Uses::from_iter([used]);
         if !list.contains(used) || !self.read().listed.contains(&used) {
-            let time = used::add(directory, &uses, self.clock.now())?.time_of(used);
+            let time = used_list::add(directory, &uses, self.clock.now())?.time_of(used);
             uses.put(used, time);
             self.write().listed.insert(used);
         }

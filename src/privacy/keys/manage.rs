@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use zeroize::Zeroizing;
 
-use super::choice::unknown_to;
 use super::create;
 use super::destroy::{self, Tombstone};
 use super::directory::Directory;
-use super::slot::Kept;
-use super::used::{self, Used};
-use super::uses::Uses;
+use super::file_names::Kept;
+use super::key_choice::unknown_to;
+use super::usage::Uses;
+use super::used_list::{self, Used};
 use super::{KeyError, KeyId, Keyring, Month, MonthKey, Slot, UsedKey};
 use crate::base::Timestamp;
 
@@ -132,7 +132,7 @@ impl Keyring {
         let (directory, known) = (self.open_directory(None)?, self.known());
         match known.is_empty() {
             true => Ok(()),
-            false => used::add(&directory, &known, self.clock.now()).map(drop),
+            false => used_list::add(&directory, &known, self.clock.now()).map(drop),
         }
     }
 

@@ -6,28 +6,28 @@
 //! of one that was lost, never prints a key.
 
 mod backup;
-mod choice;
 mod create;
 mod destroy;
 mod directory;
 mod error;
 mod file;
+mod file_names;
+mod file_stamp;
+mod key_choice;
 mod keyring;
 mod manage;
 mod month;
-mod slot;
-mod stamp;
-mod used;
-mod uses;
+mod usage;
+mod used_list;
 
 pub use backup::Backup;
 pub use error::KeyError;
 pub use file::{KeyId, MonthKey};
+pub use file_names::Slot;
 pub use keyring::Keyring;
 pub use manage::{AllKeys, KeyState, ListedKey};
 pub use month::Month;
-pub use slot::Slot;
-pub use uses::UsedKey;
+pub use usage::UsedKey;
 
 #[cfg(test)]
 mod tests;

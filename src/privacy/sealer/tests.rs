@@ -1,7 +1,7 @@
 use std::collections::HashSet;
 
 use super::*;
-use crate::privacy::opener::Opener;
+use crate::privacy::decryptor::Opener;
 use crate::privacy::token::Token;
 
 fn april() -> Month {

@@ -8,7 +8,7 @@ use super::*;
 
 fn of_json(text: &str) -> Batch {
     let mut event = of_april(text);
-    event.decode = crate::format::list::by_name("json", b"").unwrap();
+    event.decode = crate::format::detection::by_name("json", b"").unwrap();
     event
 }
 

@@ -260,7 +260,7 @@ fn an_id_in_a_broken_record_is_sealed_where_it_stands() {
     let whole = r#"{"client_id":"CLIENTID2","n":{"clientId":7,"x":"of CLIENTID2"},"m":"#;
     for cut in r#"{"client_id":"CL"#.len()..whole.len() {
         let mut event = of_april(&whole[..cut]);
-        event.decode = crate::format::list::by_name("json", b"").unwrap();
+        event.decode = crate::format::detection::by_name("json", b"").unwrap();
         let document = document(&keys.policy(), &event);
         let id = &whole[r#"{"client_id":""#.len()..cut.min(r#"{"client_id":"CLIENTID2"#.len())];
         assert_eq!(document["client_id_tag"], keys.tag("2021_April", id), "{document}");
@@ -322,7 +322,7 @@ fn what_is_protected_and_opened_is_what_was_there() {
         }
         let opener = Opener::new(Arc::new(Keyring::open(&keys.directory()).unwrap()));
         let (mut opened, mut failures) = (Vec::new(), 0);
-        let mut revealer = crate::privacy::reveal::Revealer::new(&opener);
+        let mut revealer = crate::privacy::decrypt_stream::Revealer::new(&opener);
         revealer.push(sealed.as_bytes(), &mut opened, &mut |one| failures += u32::from(one.is_err()));
         revealer.finish(&mut opened, &mut |one| failures += u32::from(one.is_err()));
         prop_assert_eq!(failures, 0);
@@ -364,7 +364,7 @@ fn a_value_that_is_cut_in_half_does_not_leave_where_a_pattern_would_have_found_i
     let policy = keys.policy().with_patterns(patterns);
     let of_text = |text: &str, flag: Flags| {
         let mut batch = of_april(text);
-        batch.decode = crate::format::list::by_name("json", b"").unwrap();
+        batch.decode = crate::format::detection::by_name("json", b"").unwrap();
         batch.records[0].flags.insert(flag);
         batch
     };

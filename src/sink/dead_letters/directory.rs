@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use super::{Choice, DeadLetter, DeadLetters, LetterFile, Lines};
 use crate::base::{Clock, bytes, rfc3339};
-use crate::state::private;
+use crate::state::private_directory;
 
 /// Bytes that the letters of one sink may take, if nobody says otherwise.
 pub const MOST: u64 = 1 << 30;
@@ -62,7 +62,7 @@ impl DeadLetterDirectory {
     }
 
     fn open(&self, directory: &Path, day: &str) -> io::Result<File> {
-        private::make_directory(directory)?;
+        private_directory::make_directory(directory)?;
         let path = directory.join(format!("{day}.{ENDING}"));
         let mut options = OpenOptions::new();
         let mut file = options.read(true).append(true).create(true).mode(0o600).open(path)?;

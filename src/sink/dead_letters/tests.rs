@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::*;
 use crate::base::clock::ManualClock;
 use crate::base::{SystemClock, Timestamp};
-use crate::event::sample::batch;
+use crate::event::test_batches::batch;
 use crate::privacy::{Origin, Outgoing, Policy, shown};
 use crate::query::ParseContext;
 use crate::sink::{

@@ -5,16 +5,16 @@
 //!
 //! Bodies are written straight from the event; replies are asked for short and read item by item ([`reply`]).
 
-#[cfg(test)]
-mod answering;
 pub mod by_tag;
-mod fit;
-mod foreign;
+mod compat;
+mod gzip_buffers;
 mod index;
-mod pool;
 mod reply;
+mod server_kind;
 pub mod setup;
 mod targets;
+#[cfg(test)]
+mod test_server;
 
 use std::borrow::Cow;
 use std::hash::Hasher;
@@ -25,8 +25,8 @@ use elasticsearch::BulkParts;
 use futures::future::BoxFuture;
 use siphasher::sip::SipHasher13;
 
-use self::fit::Fit;
-use self::pool::Pool;
+use self::compat::Fit;
+use self::gzip_buffers::Pool;
 use self::targets::Targets;
 use super::{Cursors, Delivery, Items, Limits, Sink, SinkError};
 use crate::client::elasticsearch::{

@@ -3,7 +3,7 @@
 //! Replies are asked for short: `filter_path=errors,items.*.status,items.*.error`, and only where it matters also
 //! `items.*._index`.
 
-mod fault;
+mod rejection;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use serde::Deserialize;
 use serde_json::Value;
 
-use self::fault::Fault;
+use self::rejection::Fault;
 use super::target;
 use crate::base::bytes::count;
 use crate::base::sanitize;
@@ -163,7 +163,7 @@ fn refusing_targets<'i>(bulk: &Bulk<'_>, sent: &'i Items) -> HashMap<&'i str, u3
 impl Answer<'_> {
     /// Of an event that is refused with 400.
     fn fault(&self) -> Option<Fault> {
-        self.error.as_ref().filter(|_| self.status == 400).map(fault::of)
+        self.error.as_ref().filter(|_| self.status == 400).map(rejection::of)
     }
 }
 

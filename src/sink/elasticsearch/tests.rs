@@ -40,7 +40,7 @@ async fn head(read: &mut (impl AsyncBufReadExt + Unpin)) -> Option<usize> {
 }
 
 fn sink(url: &str, compress: bool) -> ElasticsearchSink {
-    let settings = answering::settings(url);
+    let settings = test_server::settings(url);
     ElasticsearchSink::new(Settings { compress, allow_rollover: true, ..settings })
 }
 

@@ -12,7 +12,7 @@ use crate::base::with_causes;
 use crate::config::Section;
 use crate::event::Position;
 use crate::sink::archive::ArchiveSink;
-use crate::state::private;
+use crate::state::private_directory;
 
 pub static ENTRY: KindEntry =
     KindEntry { name: "archive", example: "archive", read, has_setup: false, works_alone: false };
@@ -55,7 +55,7 @@ impl SinkKind for ArchiveKind {
 
     fn make(&self, site: Site<'_>) -> anyhow::Result<Made> {
         if site.archive.join("meta.json").exists()
-            && let Some(closed) = private::close_directory(site.archive)
+            && let Some(closed) = private_directory::close_directory(site.archive)
         {
             (site.warn)(closed);
         }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::{KindEntry, Look, Made, Output, SinkKind, Site};
-use crate::config::{Section, home};
+use crate::config::{Section, tilde};
 use crate::event::Position;
 use crate::sink::FileSink;
 
@@ -17,7 +17,7 @@ pub struct FileKind {
 }
 
 fn read(section: &mut Section<'_>) -> Option<Arc<dyn SinkKind>> {
-    let path = home::expand(&section.required_text("path")?);
+    let path = tilde::expand(&section.required_text("path")?);
     Some(Arc::new(FileKind { path }))
 }
 

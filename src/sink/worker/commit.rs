@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use tokio::time::Instant;
 
-use super::fill::Filler;
-use super::settle::person_needed;
+use super::batch_encoder::Filler;
+use super::outcomes::person_needed;
 use super::{Stage, Worker};
 use crate::event::{Cursor, Position};
 

@@ -1,10 +1,10 @@
 //! The way out: reads the next bulk, and starts deliveries while there is room.
 
+use super::batch_encoder::{Filled, Filler, Room};
 use super::bulk::Bulk;
-use super::fill::{Filled, Filler, Room};
-use super::finish::Finish;
-use super::ledger::Fate;
-use super::tend::leave;
+use super::byte_accounting::Fate;
+use super::lane_lifecycle::leave;
+use super::task_result::Finish;
 use super::{Stage, Worker};
 
 impl Worker {

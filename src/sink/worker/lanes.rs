@@ -18,11 +18,11 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::WorkerHandle;
-use super::fence::{Fence, Left};
-use super::ledger::Ledger;
-use super::order::Order;
-use super::owed::{Owed, Share};
-use super::prefix::Prefix;
+use super::byte_accounting::Ledger;
+use super::confirmed_prefix::Prefix;
+use super::lane_bytes::{Owed, Share};
+use super::orders::Order;
+use super::read_limit::{Fence, Left};
 use crate::event::status::{LineState, SinkStatus};
 use crate::event::{Cursor, GenerationId};
 use crate::sink::Sink;

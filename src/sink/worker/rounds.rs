@@ -1,8 +1,8 @@
 //! Delivery in rounds: after some time, or when so many events wait. Between two rounds nothing leaves.
 
-use super::counter::Counter;
-use super::finish::Finish;
-use super::order::{Base, Rounds};
+use super::orders::{Base, Rounds};
+use super::round_counter::Counter;
+use super::task_result::Finish;
 use super::{Instant, Worker};
 
 /// What the next round waits for.

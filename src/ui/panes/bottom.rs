@@ -6,13 +6,13 @@ use unicode_width::UnicodeWidthStr;
 use crate::base::sanitize;
 use crate::event::Level;
 use crate::ui::canvas::{Canvas, Span, head, plain, skip, span, width_of};
+use crate::ui::commands::{Verb, VerbInfo, here};
 use crate::ui::keymap::Keymap;
 use crate::ui::layout;
 use crate::ui::prompt::{Asked, Prompt};
 use crate::ui::search::Direction;
 use crate::ui::state::{Overlay, Question, State};
 use crate::ui::theme::Role;
-use crate::ui::verb::{Verb, VerbInfo, here};
 
 /// Says where the cursor stands, if somebody types.
 pub fn draw(

@@ -7,7 +7,7 @@ use crate::event::{Event, Flags, Value};
 use crate::follow::view::Entry;
 use crate::privacy::{self, Outgoing};
 use crate::ui::canvas::{Span, plain, span, wrap};
-use crate::ui::line;
+use crate::ui::record_text;
 use crate::ui::state::State;
 use crate::ui::theme::Role;
 
@@ -109,13 +109,14 @@ fn opened(state: &State, width: usize, lines: &mut Lines) {
     for opened in &disclosed.values {
         let head = format!("{:<10} {}  ", sanitize::line(&opened.field), opened.month);
         let room = width.saturating_sub(head.len()).max(16);
-        for (index, piece) in wrap(&line::safe(&opened.value), room).into_iter().enumerate() {
+        for (index, piece) in wrap(&record_text::safe(&opened.value), room).into_iter().enumerate()
+        {
             let head = if index == 0 { head.clone() } else { " ".repeat(head.len()) };
             lines.push(vec![span(head, Role::Field), span(piece.to_owned(), Role::Near)]);
         }
     }
     for problem in &disclosed.problems {
-        wrapped(&line::safe(problem), width, lines);
+        wrapped(&record_text::safe(problem), width, lines);
     }
 }
 
@@ -152,7 +153,7 @@ fn content<'f>(
     if let Some(message) = message {
         title("message", lines);
         for text in message.split('\n') {
-            wrapped(&line::safe(text), width, lines);
+            wrapped(&record_text::safe(text), width, lines);
         }
     }
     let fields: Vec<(&str, Value<'_>)> = fields.collect();
@@ -164,7 +165,7 @@ fn content<'f>(
     for (name, value) in &fields {
         let name = format!("{:<widest$}  ", sanitize::line(name));
         let room = width.saturating_sub(name.len()).max(16);
-        let value = line::shown(value);
+        let value = record_text::shown(value);
         for (index, piece) in wrap(&value, room).into_iter().enumerate() {
             let head = if index == 0 { name.clone() } else { " ".repeat(name.len()) };
             lines.push(vec![span(head, Role::Field), plain(piece.to_owned())]);
@@ -174,7 +175,7 @@ fn content<'f>(
 
 /// JSON records once more with one value a line.
 fn pretty(event: &Event<'_>, width: usize, lines: &mut Lines) {
-    let raw = line::raw(event);
+    let raw = record_text::raw(event);
     if !raw.trim_start().starts_with('{') {
         return;
     }
@@ -188,8 +189,8 @@ fn pretty(event: &Event<'_>, width: usize, lines: &mut Lines) {
 
 fn raw(event: &Event<'_>, width: usize, lines: &mut Lines) {
     title("raw", lines);
-    for text in line::raw(event).split('\n') {
-        wrapped(&line::safe(text), width, lines);
+    for text in record_text::raw(event).split('\n') {
+        wrapped(&record_text::safe(text), width, lines);
     }
 }
 

@@ -7,11 +7,11 @@ use crate::base::{bytes, sanitize};
 use crate::event::Level;
 use crate::event::status::{EngineState, RuleState, SinkState, SinkStatus};
 use crate::ui::canvas::{Canvas, Span, plain, span, width_of};
+use crate::ui::commands::Verb;
 use crate::ui::keymap::Keymap;
-use crate::ui::line::short_count;
+use crate::ui::record_text::short_count;
 use crate::ui::state::State;
 use crate::ui::theme::{Glyphs, Role};
-use crate::ui::verb::Verb;
 
 pub fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
     if area.is_empty() {

@@ -1,9 +1,9 @@
 //! Help, made from the list of commands and the keymap in force.
 
 use crate::ui::canvas::{Span, plain, span};
+use crate::ui::commands::{Group, VERBS};
 use crate::ui::keymap::Keymap;
 use crate::ui::theme::Role;
-use crate::ui::verb::{Group, VERBS};
 
 /// A title and an empty line a group, and one line a command.
 pub const LENGTH: usize = VERBS.len() + 2 * Group::ALL.len() - 1;

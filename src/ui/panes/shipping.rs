@@ -8,7 +8,7 @@ use crate::base::{bytes, sanitize};
 use crate::event::status::{Bytes, SinkState, SinkStatus};
 use crate::ui::canvas::{Canvas, plain, span, width_of};
 use crate::ui::layout;
-use crate::ui::line::short_count;
+use crate::ui::record_text::short_count;
 use crate::ui::state::{Pane, State};
 use crate::ui::theme::{Glyphs, Role};
 

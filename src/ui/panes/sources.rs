@@ -9,7 +9,7 @@ use crate::base::{bytes, sanitize};
 use crate::event::Level;
 use crate::event::status::FileState;
 use crate::ui::canvas::{Canvas, Span, head, plain, span, width_of};
-use crate::ui::line::{letter, short_count};
+use crate::ui::record_text::{letter, short_count};
 use crate::ui::state::{Pane, SourceLine, State};
 use crate::ui::theme::{Glyphs, Role};
 

@@ -8,7 +8,7 @@ use super::title;
 use crate::base::bytes;
 use crate::event::{Flags, Level};
 use crate::ui::canvas::{Canvas, Span, head, plain, skip, span};
-use crate::ui::line;
+use crate::ui::record_text;
 use crate::ui::state::{Pane, State};
 use crate::ui::stream::Row;
 use crate::ui::theme::{Glyphs, Role};
@@ -68,12 +68,12 @@ fn right(state: &State, glyphs: &Glyphs) -> Vec<Span<'static>> {
         spans.push(span(format!(" {} {} late ", glyphs.up, stream.late), Role::Near));
     }
     if let Some(search) = &stream.search {
-        let text = line::safe(stream.mask.typed(head(&search.text, 24)));
+        let text = record_text::safe(stream.mask.typed(head(&search.text, 24)));
         spans.push(span(format!(" /{text}/ "), Role::Match));
     }
     for filter in stream.filters.list.iter().rev().take(2).rev() {
         let role = if stream.filters.on { Role::Near } else { Role::Dim };
-        let text = line::safe(stream.mask.typed(head(&filter.text, 24)));
+        let text = record_text::safe(stream.mask.typed(head(&filter.text, 24)));
         spans.push(span(format!(" &{text} "), role));
     }
     if stream.filters.list.len() > 2 {
@@ -144,7 +144,7 @@ fn draw_row(
     let stream = &state.stream;
     let row = &stream.rows[index];
     let shown = stream.lines_of(index);
-    let lines = line::lines(&row.entry.event(), &stream.mask, usize::from(shown));
+    let lines = record_text::lines(&row.entry.event(), &stream.mask, usize::from(shown));
     let before = columns.width() as u16;
     for number in 0..usize::from(shown) {
         if y >= 0 && y < i32::from(body.height) {
@@ -194,7 +194,7 @@ fn prefix(state: &State, row: &Row, columns: &Columns, glyphs: &Glyphs) -> Vec<S
     let mut spans = vec![
         span(format!("{time:<width$}"), Role::Dim),
         span(sign, Role::Near),
-        span(line::letter(level).to_string(), Role::Level(level)),
+        span(record_text::letter(level).to_string(), Role::Level(level)),
         plain(" "),
     ];
     if columns.source > 0 {

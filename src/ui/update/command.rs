@@ -2,7 +2,7 @@
 
 use super::{Effect, State, run, ship};
 use crate::event::{Command, Level};
-use crate::ui::verb::{VERBS, Verb};
+use crate::ui::commands::{VERBS, Verb};
 
 /// `retry`, `ship-now es`, `reload`; nothing typed does nothing.
 pub fn entered(state: &mut State, text: &str, effects: &mut Vec<Effect>) -> Result<(), String> {

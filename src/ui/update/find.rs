@@ -3,15 +3,15 @@
 use super::{Effect, State, command};
 use crate::event::Level;
 use crate::query::ParseContext;
+use crate::ui::commands::Verb;
 use crate::ui::filter::Filter;
 use crate::ui::key::Key;
-use crate::ui::line;
 use crate::ui::panes;
 use crate::ui::prompt::{Asked, Typed};
+use crate::ui::record_text;
 use crate::ui::search::{Direction, Hunt, Search, Then, Wanted};
 use crate::ui::state::Pane;
 use crate::ui::stream::{Row, Stream};
-use crate::ui::verb::Verb;
 
 pub fn typed(state: &mut State, key: Key, effects: &mut Vec<Effect>) {
     let Some(prompt) = &mut state.prompt else { return };
@@ -64,7 +64,7 @@ fn search(state: &mut State, text: &str) -> Result<(), String> {
 /// Scrolls sideways, so that the first hit of a record is on the screen.
 pub fn show_hit(state: &mut State, row: &Row) {
     let Some(search) = &state.stream.search else { return };
-    let Some(hit) = line::hit(&search.regex, &row.entry.event(), &state.stream.mask) else {
+    let Some(hit) = record_text::hit(&search.regex, &row.entry.event(), &state.stream.mask) else {
         return;
     };
     let width = panes::text_width(state);

@@ -5,7 +5,7 @@ use jiff::tz::TimeZone;
 use super::*;
 use crate::base::Timestamp;
 use crate::event::status::{EngineState, FileState, Notice, SinkState, SinkStatus};
-use crate::event::{FileId, GenerationId, Status, sample};
+use crate::event::{FileId, GenerationId, Status, test_batches};
 use crate::follow::view::{Entry, Position};
 use crate::ui::mask::Mask;
 use crate::ui::state::SourceLine;
@@ -75,7 +75,7 @@ fn source() -> SourceLine {
 /// The record of [`FILE`] that begins there.
 fn row(offset: u64) -> Row {
     let position = Position { key: 0, file: FILE, offset };
-    let batch = Arc::new(sample::batch("number=1", None));
+    let batch = Arc::new(test_batches::batch("number=1", None));
     stream::row(
         Entry { position, slot: 0, batch, index: 0, open: false },
         &[offset],
@@ -308,7 +308,7 @@ fn every_key_on_every_pane_and_size_is_safe_without_anything_to_show() {
     for size in [(1, 1), (2, 3), (59, 14), (60, 15), (80, 24), (300, 100)] {
         let mut state = state();
         update(&mut state, Action::Resized { width: size.0, height: size.1 });
-        for info in crate::ui::verb::VERBS.iter().chain(crate::ui::verb::VERBS) {
+        for info in crate::ui::commands::VERBS.iter().chain(crate::ui::commands::VERBS) {
             press(&mut state, info.verb);
             if state.prompt.is_some() {
                 type_text(&mut state, "x");

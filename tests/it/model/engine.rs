@@ -247,7 +247,7 @@ pub fn put_back(directory: &Path, photo: &Photo) {
     lose(directory);
     for (path, bytes) in photo {
         let directory = path.parent().expect("it lies in the directory");
-        logwarden::state::private::make_directory(directory).unwrap();
+        logwarden::state::private_directory::make_directory(directory).unwrap();
         fs::write(path, bytes).unwrap();
     }
 }

@@ -7,7 +7,7 @@ use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
 use super::Finding;
-use crate::base::{bytes, guarded};
+use crate::base::{bytes, timed_fs};
 use crate::follow::SourceConfig;
 
 /// For looking at all that one path means: a mount that does not answer would keep us for ever.
@@ -30,7 +30,7 @@ pub(super) fn doubled(sources: &[SourceConfig]) -> Vec<Finding> {
     let mut findings = Vec::new();
     for source in sources {
         for path in &source.paths {
-            let place = guarded::canonicalize(path).unwrap_or_else(|_| path.clone());
+            let place = timed_fs::canonicalize(path).unwrap_or_else(|_| path.clone());
             let owner = *owners.entry(place).or_insert(&source.name);
             if owner != &*source.name {
                 let subject = format!("source {} {}", source.name, path.display());
@@ -68,8 +68,8 @@ fn readable_in_time(path: &Path) -> Result<String, String> {
 
 fn readable(path: &Path) -> Result<String, String> {
     let text = path.to_string_lossy();
-    let exists = match guarded::symlink_metadata(path) {
-        Err(error) if guarded::is_stuck(&error) => return Err(error.to_string()),
+    let exists = match timed_fs::symlink_metadata(path) {
+        Err(error) if timed_fs::is_stuck(&error) => return Err(error.to_string()),
         found => found.is_ok(),
     };
     if !exists && text.contains(['*', '?', '[']) {
@@ -111,12 +111,12 @@ fn open(path: &Path) -> Result<(), String> {
         ));
     }
     let opened = match path.is_dir() {
-        true => guarded::read_dir(path).map(drop),
-        false => guarded::open(path).map(drop),
+        true => timed_fs::read_dir(path).map(drop),
+        false => timed_fs::open(path).map(drop),
     };
     opened.map_err(|error| format!("{}: {error}", path.display()))
 }
 
 fn is_pipe(path: &Path) -> bool {
-    guarded::metadata(path).is_ok_and(|found| found.file_type().is_fifo())
+    timed_fs::metadata(path).is_ok_and(|found| found.file_type().is_fifo())
 }

@@ -1,6 +1,6 @@
 //! Standard input, searched as it comes.
 
-use crate::cli::reading::{Origin, read_batches};
+use crate::cli::file_batches::{Origin, read_batches};
 use crate::privacy::Policy;
 use crate::query::Expr;
 use crate::search::{Each, Options, Sieve};

@@ -19,7 +19,7 @@ use crate::app::settings::{
 };
 use crate::base::Timestamp;
 use crate::base::bytes::parse_size;
-use crate::config::{Entry, Findings, Problem, Section, Table, Value, closest, home};
+use crate::config::{Entry, Findings, Problem, Section, Table, Value, closest, tilde};
 use crate::follow::{SourceConfig, intake};
 use crate::query::ParseContext;
 use crate::sink::dead_letters::MOST;
@@ -95,7 +95,7 @@ fn whole(top: &mut Section<'_>, zone: TimeZone) -> Configured {
         rules: top.named("rule", rule::read),
         notifiers: top.named("notifier", rule::notifier),
         keys,
-        state_dir: top.filled_text("state_dir").map(|path| home::expand(&path)),
+        state_dir: top.filled_text("state_dir").map(|path| tilde::expand(&path)),
         color: top.choice("color", &colors).unwrap_or_default(),
         log_level: top.parsed("log_level", log_level).unwrap_or_else(|| "info".to_owned()),
         host_id: top.filled_text("host_id"),

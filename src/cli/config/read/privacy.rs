@@ -5,13 +5,13 @@ use std::path::PathBuf;
 use regex::Regex;
 
 use crate::app::settings::PrivacySettings;
-use crate::config::{Section, home};
+use crate::config::{Section, tilde};
 use crate::privacy::AddressMode;
 use crate::privacy::policy::is_a_name;
 
 /// The keys directory, and what is done with which field.
 pub fn read(section: &mut Section<'_>) -> (Option<PathBuf>, PrivacySettings) {
-    let keys = section.filled_text("keys").map(|path| home::expand(&path));
+    let keys = section.filled_text("keys").map(|path| tilde::expand(&path));
     let settings = PrivacySettings {
         seal: names(section, "seal"),
         pseudonymise: names(section, "pseudonymise"),

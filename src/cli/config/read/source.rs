@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use jiff::tz::TimeZone;
 
 use super::{read_zone, without_effect};
-use crate::config::{Section, closest, home};
+use crate::config::{Section, closest, tilde};
 use crate::follow::{SourceConfig, Start};
 use crate::format;
 
@@ -49,12 +49,12 @@ fn paths(name: &str, section: &mut Section<'_>) -> Vec<PathBuf> {
             section.findings.error(place, problem);
         }
     }
-    paths.into_iter().flatten().map(|(path, _)| home::expand(&path)).collect()
+    paths.into_iter().flatten().map(|(path, _)| tilde::expand(&path)).collect()
 }
 
 /// A format that there is, or what was meant.
 pub fn read_format(text: &str) -> Result<String, String> {
-    let names = format::list::names();
+    let names = format::detection::names();
     if names.contains(&text) {
         return Ok(text.to_owned());
     }

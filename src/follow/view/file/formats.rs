@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use super::FileView;
 use crate::event::{Encoding, FormatEntry};
-use crate::follow::single::in_force;
+use crate::follow::format_at::in_force;
 use crate::follow::view::{PIECE, Tally};
-use crate::format::{Format, list};
+use crate::format::{Format, detection};
 
 impl FileView {
     pub(super) fn read_formats(&mut self) {
@@ -71,7 +71,7 @@ impl FileView {
             _ => self.encoding.line_end(&sample, start).unwrap_or(0),
         };
         let lines = self.encoding.to_utf8(&sample[whole_lines..], start + whole_lines as u64);
-        let vote = list::detect(&lines);
+        let vote = detection::detect(&lines);
         if !sample.is_empty() {
             self.take_formats(&[entry(vote.format.name().to_owned(), vote.parameters)]);
         }
@@ -83,7 +83,7 @@ impl FileView {
         let from = if after <= 1 { 0 } else { self.formats[after - 1].0 };
         let to = self.formats.get(after.max(1)).map_or(u64::MAX, |(start, _)| *start);
         let format = self.formats.get(after.saturating_sub(1)).map(|(_, format)| format.clone());
-        (format.unwrap_or_else(list::plain), from, to)
+        (format.unwrap_or_else(detection::plain), from, to)
     }
 }
 

@@ -1,11 +1,11 @@
 use super::*;
-use crate::sink::elasticsearch::{IndexPattern, Route, answering};
+use crate::sink::elasticsearch::{IndexPattern, Route, test_server};
 
 /// Erases one event at the first request and none at others, and answers the question for names with `status` and
 /// `resolved`.
 async fn erased(status: u16, resolved: &'static str) -> Result<u64, String> {
     let mut deleted = 1;
-    let url = answering::server(move |line| match line {
+    let url = test_server::server(move |line| match line {
         line if line.starts_with("GET /_resolve/index/error,logs-*?") => {
             (status, resolved.to_owned())
         }
@@ -20,7 +20,7 @@ async fn erased(status: u16, resolved: &'static str) -> Result<u64, String> {
     let settings = Settings {
         index: pattern("logs-%Y.%m.%d"),
         routes: vec![Route { where_: crate::query::Expr::All, index: pattern("error") }],
-        ..answering::settings(&url)
+        ..test_server::settings(&url)
     };
     let sink = ElasticsearchSink::new(settings.clone());
     sink.erase_tags(&settings, &["tag1.AAAAAAAAAAAAAAAAAAAAAA".to_owned()]).await

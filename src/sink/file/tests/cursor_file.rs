@@ -126,7 +126,7 @@ async fn the_side_file_of_version_1_is_read_and_written_as_version_2() {
     let (_scratch, path, sink) = opened().await;
     commit(&sink, &["one", "two"], 8).await;
     drop(sink);
-    let tail = side::load(&path).unwrap().unwrap().proof.tail;
+    let tail = crate::sink::file::cursor_file::load(&path).unwrap().unwrap().proof.tail;
     let earlier = format!(
         r#"{{"version":1,"length":8,"tail":{tail},"cursors":[{{"generation":7,"offset":8}}]}}"#
     );

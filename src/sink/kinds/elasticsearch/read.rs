@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::base::bytes::parse_duration;
 use crate::client::SecretPlace;
 use crate::client::elasticsearch::{Connection, Login, Url};
-use crate::config::{Section, home};
+use crate::config::{Section, tilde};
 use crate::sink::elasticsearch::{Analyzer, IndexPattern, Route, Settings};
 
 const INDEX: &str = "logwarden-%Y.%m.%d";
@@ -84,7 +84,7 @@ fn connection(section: &mut Section<'_>) -> Option<Connection> {
         wrong = true;
     }
     let login = login(section);
-    let ca_file = section.text("ca_file").map(|path| home::expand(&path));
+    let ca_file = section.text("ca_file").map(|path| tilde::expand(&path));
     let ca_fingerprint = section.parsed("ca_fingerprint", fingerprint);
     if wrong {
         return None;
@@ -111,9 +111,9 @@ fn url(written: &str) -> Result<Url, String> {
 fn login(section: &mut Section<'_>) -> Option<Login> {
     let place = section.place().clone();
     let username = section.text("username");
-    let file = section.text("password_file").map(|path| SecretPlace::File(home::expand(&path)));
+    let file = section.text("password_file").map(|path| SecretPlace::File(tilde::expand(&path)));
     let environment = section.text("password_env").map(SecretPlace::Environment);
-    let key = section.text("api_key_file").map(|path| SecretPlace::File(home::expand(&path)));
+    let key = section.text("api_key_file").map(|path| SecretPlace::File(tilde::expand(&path)));
     let problem = match (username, file, environment, key) {
         (None, None, None, None) => return Some(Login::Nobody),
         (None, None, None, Some(place)) => return Some(Login::ApiKey(place)),

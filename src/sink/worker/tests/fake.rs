@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
 use crate::base::Timestamp;
-use crate::event::sample::Lines;
+use crate::event::test_batches::Lines;
 use crate::event::{
     Batch, Cursor, Flags, Generation, GenerationId, IdKey, Identity, Mark, Position, Record,
 };

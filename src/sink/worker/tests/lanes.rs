@@ -5,8 +5,8 @@ use std::collections::HashSet;
 use super::*;
 use crate::event::Cursor;
 use crate::event::status::{Asked, LineState};
-use crate::sink::worker::fence::{Fence, Left};
 use crate::sink::worker::lanes::Parked;
+use crate::sink::worker::read_limit::{Fence, Left};
 
 /// Which targets take nothing now.
 type Shut = Arc<Mutex<HashSet<&'static str>>>;

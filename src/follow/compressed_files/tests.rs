@@ -1,0 +1,163 @@
+use std::fs::{self, File};
+use std::io::Write;
+
+use super::*;
+use crate::base::clock::ManualClock;
+use crate::base::{SystemClock, Timestamp};
+use crate::event::{Cursor, GenerationId, IdKey};
+use crate::follow::shared::Shared;
+use crate::follow::watch::{Hints, Watch};
+use crate::follow::{LogConfig, SourceConfig};
+use crate::state::Store;
+
+#[test]
+fn what_was_unpacked_since_the_last_look_is_looked_at_before_it_is_judged() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a.log.gz");
+    fs::write(&path, gzip(&b"line\n".repeat(1000))).unwrap();
+    let source = SourceConfig::of_file("app", path.clone());
+    let key = IdKey::from_host_id("test");
+    let config =
+        LogConfig { sources: vec![source], once: false, host: "here".into(), key, intake: None };
+    let shared = Arc::new(Shared::new(config, Arc::new(SystemClock::new())));
+    let mut follower = Follower::new(shared, Watch::none());
+    let id = follower
+        .track(
+            Arc::new(File::open(&path).unwrap().into()),
+            0,
+            &path,
+            crate::follow::origin::Origin::Path,
+        )
+        .unwrap();
+    follower.unpacker.finish();
+    assert_eq!(follower.catalog.get(id).unwrap().size, 0, "nobody has looked");
+    assert!(!follower.is_unpacked(id, false));
+    follower.look(id);
+    assert_eq!(follower.catalog.get(id).unwrap().size, 5000);
+    assert!(follower.is_unpacked(id, false));
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    packed.write_all(bytes).unwrap();
+    packed.finish().unwrap()
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// A follower of one compressed file; its time stands still until the test says otherwise.
+struct Scratch {
+    directory: tempfile::TempDir,
+    clock: Arc<ManualClock>,
+    store: Store,
+    follower: Follower,
+}
+
+impl Scratch {
+    fn new() -> Scratch {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join("a.log.gz"), gzip(&b"line\n".repeat(1000))).unwrap();
+        let clock = Arc::new(ManualClock::at(Timestamp::from(std::time::SystemTime::now())));
+        let state = directory.path().join("state");
+        crate::state::private_directory::make_directory(&state).unwrap();
+        let (store, _) = Store::open(&state).unwrap();
+        let follower = Scratch::follower(&directory, &clock, &store);
+        Scratch { directory, clock, store, follower }
+    }
+
+    fn follower(
+        directory: &tempfile::TempDir,
+        clock: &Arc<ManualClock>,
+        store: &Store,
+    ) -> Follower {
+        let source = SourceConfig::of_file("app", directory.path().join("*.log.gz"));
+        let key = IdKey::from_host_id("test");
+        let config = LogConfig {
+            sources: vec![source],
+            once: false,
+            host: "here".into(),
+            key,
+            intake: None,
+        };
+        let shared = Arc::new(Shared::new(config, clock.clone()));
+        shared.store.set(store.clone()).unwrap();
+        let mut follower = Follower::new(shared, Watch::none());
+        follower.scan();
+        follower
+    }
+
+    fn restart(&mut self) {
+        self.follower.finish();
+        self.follower = Scratch::follower(&self.directory, &self.clock, &self.store);
+    }
+
+    fn turn(&mut self) {
+        self.follower.unpacker.finish();
+        self.follower.turn(Hints::default());
+    }
+
+    /// Until the file is unpacked and given out; its generation.
+    fn followed(&mut self) -> GenerationId {
+        for _ in 0..100 {
+            self.turn();
+            if let [generation] = self.follower.shared.lives()[..] {
+                return generation;
+            }
+            self.clock.advance(SECOND);
+        }
+        panic!("never given out");
+    }
+
+    /// Every consumer has read it to its end, and it is given up for one that needs its descriptors.
+    fn passed() -> (Scratch, GenerationId) {
+        let mut scratch = Scratch::new();
+        let generation = scratch.followed();
+        let end = Cursor { generation, offset: 5000 };
+        scratch.store.put_cursor("sink", "*", end);
+        assert!(scratch.follower.give_up_read_file(|_| true));
+        assert_eq!(scratch.follower.shared.lives(), []);
+        (scratch, generation)
+    }
+
+    fn days_pass(&mut self, days: usize) {
+        for _ in 0..days {
+            self.clock.advance(DAY);
+            self.turn();
+        }
+    }
+}
+
+#[test]
+fn a_file_that_was_given_up_and_is_there_keeps_its_row_for_longer_than_a_month() {
+    let (mut scratch, generation) = Scratch::passed();
+    scratch.days_pass(40);
+    assert_eq!(scratch.store.generation(generation).unwrap().ended, None);
+    assert_eq!(scratch.follower.shared.lives(), [], "it is not opened again as it is");
+    scratch.restart();
+    assert_eq!(scratch.followed(), generation);
+    assert_eq!(scratch.store.generations().len(), 1, "nothing is delivered anew");
+    assert_eq!(scratch.store.readers_of(generation)["sink"], 5000);
+}
+
+#[test]
+fn the_row_of_one_that_was_given_up_and_is_gone_expires() {
+    let (mut scratch, generation) = Scratch::passed();
+    scratch.days_pass(1);
+    fs::remove_file(scratch.directory.path().join("a.log.gz")).unwrap();
+    scratch.days_pass(2);
+    assert!(scratch.store.generation(generation).unwrap().ended.is_some());
+    scratch.days_pass(40);
+    assert!(scratch.store.generation(generation).is_none());
+}
+
+#[test]
+fn a_file_that_was_given_up_is_read_again_for_who_comes_later() {
+    let (mut scratch, generation) = Scratch::passed();
+    let names = vec!["sink".to_owned(), "late".to_owned()];
+    *scratch.follower.shared.consumers.lock().unwrap() = names;
+    assert_eq!(scratch.followed(), generation);
+    let row = scratch.store.generation(generation).unwrap();
+    assert_eq!((row.ended, row.start), (None, 0));
+    assert_eq!(scratch.store.generations().len(), 1);
+}

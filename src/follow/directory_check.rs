@@ -1,0 +1,99 @@
+//! In which directory the file of a generation lay, and whether what is there now is that directory.
+//!
+//! A file that is missing is gone only where its directory is there: an empty mount point says nothing.
+
+use std::collections::HashMap;
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use super::directory_listing::Listings;
+use super::identity;
+use super::rotated_names::directory_of;
+use crate::base::timed_fs;
+use crate::event::FileKey;
+use crate::state::{GenerationRow, Home};
+
+/// The directory of a file, for the row that gives its path; `None` where it cannot be looked at.
+pub(in crate::follow) fn home_of(real: &Path, path: &Path) -> Option<Home> {
+    let directory = directory_of(real);
+    let found = timed_fs::metadata(directory).ok()?;
+    let directory =
+        if directory == directory_of(path) { PathBuf::new() } else { directory.to_owned() };
+    Some(Home { directory, device: found.dev(), key: identity::key_of(&found) })
+}
+
+/// Where the file of a generation lay, and whether what is there now is the same directory.
+#[derive(PartialEq, Eq, Hash)]
+pub(in crate::follow) struct Lay<'a> {
+    pub directory: &'a Path,
+    device: u64,
+    /// `None` in rows of earlier versions, which know the device of the file alone.
+    key: Option<FileKey>,
+}
+
+impl<'a> Lay<'a> {
+    pub fn of(row: &'a GenerationRow) -> Self {
+        let beside = directory_of(&row.path);
+        let Some(home) = &row.home else {
+            return Lay { directory: beside, device: row.device, key: None };
+        };
+        let directory =
+            if home.directory.as_os_str().is_empty() { beside } else { &home.directory };
+        Lay { directory, device: home.device, key: Some(home.key) }
+    }
+
+    /// It is there and not only the place where it would be mounted: that a file is not in it, means that it is gone.
+    fn is_there(&self, listings: &mut Listings) -> bool {
+        let same = |found: Metadata| {
+            found.dev() == self.device || self.key == Some(identity::key_of(&found))
+        };
+        // A row of an earlier version may hold the path as it was typed, in a directory that nobody knows.
+        self.directory.is_absolute()
+            && timed_fs::metadata(self.directory).is_ok_and(same)
+            && listings.of(self.directory).is_ok()
+    }
+}
+
+/// The directories that were asked for already.
+#[derive(Default)]
+pub(in crate::follow) struct Looks<'a> {
+    known: HashMap<Lay<'a>, bool>,
+}
+
+impl<'a> Looks<'a> {
+    pub fn could_look(&mut self, row: &'a GenerationRow, listings: &mut Listings) -> bool {
+        let lay = Lay::of(row);
+        if let Some(known) = self.known.get(&lay) {
+            return *known;
+        }
+        let is_there = lay.is_there(listings);
+        self.known.insert(lay, is_there);
+        is_there
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_is_known_again_by_its_device_or_by_itself() {
+        let scratch = tempfile::tempdir().unwrap();
+        let directory = scratch.path().canonicalize().unwrap();
+        let found = std::fs::metadata(&directory).unwrap();
+        let (device, key) = (found.dev(), identity::key_of(&found));
+        let other = FileKey { inode: key.inode + 1, ..key };
+        let is_there = |device, key| {
+            Lay { directory: &directory, device, key }.is_there(&mut Listings::default())
+        };
+        assert!(is_there(device, Some(key)));
+        assert!(is_there(device + 1, Some(key)), "its device has another number since a reboot");
+        assert!(is_there(device, Some(other)), "it was made anew");
+        assert!(!is_there(device + 1, Some(other)), "where it is not mounted");
+        assert!(!is_there(device + 1, None), "a row of an earlier version");
+        let missing = directory.join("missing");
+        let lay = Lay { directory: &missing, device, key: Some(key) };
+        assert!(!lay.is_there(&mut Listings::default()));
+    }
+}

@@ -1,0 +1,140 @@
+//! One look at an open file: grown, truncated, or the same.
+
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::catalog::Stage;
+use super::follower::Follower;
+use super::identity;
+use super::rotated_names::directory_of;
+use crate::base::timed_fs::{self, File};
+use crate::event::FileId;
+
+impl Follower {
+    /// Looks at the descriptor; `true` where readers see something new.
+    pub fn look(&mut self, id: FileId) -> bool {
+        let now = self.now();
+        let Some(tracked) = self.catalog.get(id) else { return false };
+        let coverage = tracked.real().and_then(|path| self.watch.coverage(directory_of(path)));
+        let next = tracked.next_look_from(now, coverage);
+        self.catalog.look_at(id, next);
+        let Some(tracked) = self.catalog.get(id) else { return false };
+        if let Some(packed) = tracked.packed.clone() {
+            return self.look_at_packed(id, &packed);
+        }
+        let metadata = match tracked.handle.metadata() {
+            Ok(metadata) => metadata,
+            Err(error) => return self.cannot_look(id, &error),
+        };
+        self.answers(id);
+        let Some(tracked) = self.catalog.get(id) else { return false };
+        let size = self.shared.incoming.size_of(&metadata);
+        let unchanged = size == tracked.size && metadata.modified().ok() == tracked.modified;
+        let links = metadata.nlink();
+        // Noted before, but nothing came of it: a full disk, a read that failed.
+        let left = tracked.stage == Stage::Live
+            && tracked.row.as_ref().is_some_and(|row| row.mark.offset != size);
+        let still = unchanged && !left && !tracked.handle.doubted();
+        if still && links == tracked.links {
+            return false;
+        }
+        let Some(tracked) = self.catalog.get_mut(id) else { return false };
+        tracked.links = links;
+        if still {
+            return false;
+        }
+        let Ok(Some(file)) = tracked.handle.open_file() else { return false };
+        tracked.size = size;
+        tracked.modified = metadata.modified().ok();
+        tracked.grown = now;
+        self.catalog.look_at(id, now + Duration::from_millis(250));
+        let Some(tracked) = self.catalog.get(id) else { return false };
+        if tracked.row.is_some() && tracked.stage != Stage::Settled {
+            return self.compare(id, &file);
+        }
+        let time = self.shared.clock.now();
+        tracked.handle.take_doubt();
+        self.work.unjudged.insert(id);
+        if tracked.stage != Stage::Settled {
+            tracked.handle.update(|known| {
+                known.facts.size = size;
+                known.facts.last_growth = time;
+            });
+        }
+        true
+    }
+
+    /// As [`Follower::look`] returns.
+    pub fn cannot_look(&mut self, id: FileId, error: &io::Error) -> bool {
+        let Some(tracked) = self.catalog.get(id) else { return false };
+        if error.kind() == io::ErrorKind::NotFound {
+            // Closed for the time being, and renamed or deleted meanwhile: the scan finds out.
+            if tracked.handle.parked().is_some() {
+                self.schedule.hint_scan();
+            }
+            return false;
+        }
+        if timed_fs::is_stale(error) && tracked.packed.is_none() {
+            self.look_after_stale(id);
+            return true;
+        }
+        let time = self.shared.clock.now();
+        tracked.handle.update(|known| {
+            if timed_fs::is_stuck(error) {
+                return known.facts.stuck.replace(known.facts.stuck.unwrap_or(time)).is_none();
+            }
+            let reason = format!("cannot look at it ({error}); tried again every few seconds");
+            let before = known.facts.trouble.replace(reason.as_str().into());
+            before.as_deref() != Some(reason.as_str())
+        })
+    }
+
+    /// Its file system answers (again).
+    pub fn answers(&self, id: FileId) {
+        let Some(tracked) = self.catalog.get(id) else { return };
+        let is_mended = {
+            let known = tracked.handle.known();
+            known.facts.stuck.is_some() || known.facts.trouble.is_some()
+        };
+        if is_mended {
+            tracked.handle.update(|known| (known.facts.stuck, known.facts.trouble) = (None, None));
+            self.shared.changed();
+        }
+    }
+
+    /// The mark decides: the same file that grew, or another life of it.
+    fn compare(&mut self, id: FileId, file: &Arc<File>) -> bool {
+        let Some(tracked) = self.catalog.get(id) else { return false };
+        let Some(mark) = tracked.row.as_ref().map(|row| row.mark) else { return false };
+        tracked.handle.take_doubt();
+        let short = {
+            let known = tracked.handle.known();
+            tracked.stage == Stage::Ended && known.available < known.facts.size
+        };
+        if short {
+            if tracked.size > mark.offset {
+                self.release(id);
+            }
+            return true;
+        }
+        let bears = tracked.size >= mark.offset
+            && match identity::bears(file, &mark, &self.shared.config.key) {
+                Ok(bears) => bears,
+                // Could not look: never means another life, and is done again.
+                Err(_) => {
+                    tracked.handle.raise_doubt();
+                    return false;
+                }
+            };
+        if !bears {
+            self.truncated(id);
+            return true;
+        }
+        if tracked.size == mark.offset {
+            return false;
+        }
+        self.grow(id, file)
+    }
+}

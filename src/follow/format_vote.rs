@@ -1,0 +1,103 @@
+//! Which format is in force: voted at first sight, again when there is more to go by, and again when what
+//! comes does not fit. A new entry holds from the next byte that nobody was handed.
+
+use super::catalog::{Stage, Tracked};
+use super::file_sample::{read_sample, sample_before, sample_is_enough};
+use super::follower::Follower;
+use super::read_state::Front;
+use crate::event::{Encoding, FileId, FormatEntry};
+use crate::format::detection;
+use crate::state::GenerationRow;
+
+impl Follower {
+    /// Votes that had too little to go by, where there is more now.
+    pub fn vote_again(&mut self) {
+        let grown = std::mem::take(&mut self.work.grown);
+        let is_due = |tracked: &Tracked| {
+            let more = |row: &GenerationRow| row.mark.offset != tracked.voted_at;
+            tracked.vote_open
+                && tracked.stage == Stage::Live
+                && tracked.row.as_ref().is_some_and(more)
+        };
+        let due = grown.into_iter().filter(|id| self.catalog.get(*id).is_some_and(is_due));
+        let due: Vec<FileId> = due.collect();
+        for id in due {
+            let Some(tracked) = self.catalog.get_mut(id) else { continue };
+            let (Some(file), Some(row)) = (tracked.file(), &tracked.row) else { continue };
+            let Ok(sample) = read_sample(&file, row.mark.offset, row.encoding) else {
+                self.work.grown.insert(id);
+                continue;
+            };
+            tracked.voted_at = row.mark.offset;
+            if sample_is_enough(&sample) {
+                let handle = tracked.handle.clone();
+                let decided = self.vote(id, &sample, &handle.front());
+                if let Some(tracked) = self.catalog.get_mut(id) {
+                    // Undecided, it is asked again at the next sweep.
+                    tracked.vote_open = !decided;
+                    tracked.voted_at = if decided { tracked.voted_at } else { 0 };
+                }
+                if !decided {
+                    self.work.grown.insert(id);
+                }
+            }
+        }
+    }
+
+    /// A row of records did not fit what is in force.
+    pub fn vote_on_misfits(&mut self, id: FileId) {
+        let Some(tracked) = self.catalog.get(id) else { return };
+        let forced = tracked.handle.source.format.is_some();
+        let Some(file) = tracked.file().filter(|_| !forced) else { return };
+        let handle = tracked.handle.clone();
+        let encoding = tracked.row.as_ref().map_or_else(Encoding::default, |row| row.encoding);
+        let front = handle.front();
+        if let Ok(sample) = sample_before(&file, front.handed, encoding)
+            && detection::detect(&sample).settled
+        {
+            self.vote(id, &sample, &front);
+        }
+    }
+
+    /// `false`: cannot be decided now. Nobody decodes meanwhile (`front` is locked), so what was handed out
+    /// stays in the format that it had.
+    fn vote(&mut self, id: FileId, sample: &[u8], front: &Front) -> bool {
+        let Some(store) = self.shared.store.get() else { return false };
+        let Some(tracked) = self.catalog.get_mut(id) else { return false };
+        let Some(row) = &mut tracked.row else { return false };
+        // Before this process, anything up to the floor may have been handed out.
+        if front.handed < tracked.floor {
+            return false;
+        }
+        let vote = detection::detect(sample);
+        let format = vote.format.name().to_owned();
+        let entry = FormatEntry { offset: front.handed, format, parameters: vote.parameters };
+        let Some(formats) = with_entry(row, entry) else { return true };
+        let before = std::mem::replace(&mut row.formats, formats);
+        store.put_generation(row.clone());
+        if store.commit().is_err() {
+            row.formats = before;
+            store.put_generation(row.clone());
+            return false;
+        }
+        let formats = row.formats.clone();
+        tracked.handle.update(|known| known.facts.formats = formats);
+        self.shared.changed();
+        true
+    }
+}
+
+/// The entries with a new one; `None` where it says what is in force already.
+fn with_entry(row: &GenerationRow, entry: FormatEntry) -> Option<Vec<FormatEntry>> {
+    let current = row.formats.last();
+    let same =
+        current.is_some_and(|now| now.format == entry.format && now.parameters == entry.parameters);
+    if same {
+        return None;
+    }
+    let mut formats: Vec<FormatEntry> =
+        row.formats.iter().filter(|other| other.offset < entry.offset).cloned().collect();
+    formats.push(entry);
+    formats[0].offset = 0;
+    Some(formats)
+}

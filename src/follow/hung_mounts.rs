@@ -1,0 +1,62 @@
+//! Mounts that do not answer: their files are shown as stuck, and looked at again as soon as the mount answers.
+//!
+//! Asks no mount anything: the call that hangs has recorded when it began.
+
+use std::path::PathBuf;
+
+use super::follower::Follower;
+use super::notices::{self, Topic};
+use crate::base::timed_fs;
+use crate::event::{FileId, Level};
+
+impl Follower {
+    /// Which mounts have ceased to answer since the last call, and which have begun again.
+    pub fn look_after_mounts(&mut self) {
+        let stuck = timed_fs::stuck();
+        if stuck.is_empty() && self.seen.stuck.is_empty() {
+            return;
+        }
+        let time = self.shared.clock.now();
+        let mut news = false;
+        for mount in &stuck {
+            news |= self.seen.stuck.insert(mount.point.clone());
+            let topic = Topic::Stuck(mount.point.clone());
+            self.shared.board.say(topic, Level::Error, time, notices::stuck(mount));
+        }
+        let answers = |point: &PathBuf| !stuck.iter().any(|mount| mount.point == *point);
+        let answering: Vec<PathBuf> =
+            self.seen.stuck.iter().filter(|point| answers(point)).cloned().collect();
+        for point in answering {
+            self.seen.stuck.remove(&point);
+            self.shared.board.unsay(&Topic::Stuck(point));
+            news = true;
+            // Whatever happened there meanwhile.
+            self.schedule.hint_scan();
+        }
+        if news {
+            self.mark_stuck_files();
+            self.shared.changed();
+        }
+    }
+
+    /// Files that are open tell by themselves; one that is closed for the time being is found stuck by a look at it.
+    fn mark_stuck_files(&mut self) {
+        let now = self.now();
+        let time = self.shared.clock.now();
+        let mut answers: Vec<FileId> = Vec::new();
+        for (id, tracked) in self.catalog.iter() {
+            let waited = tracked.handle.stuck_for();
+            let known = tracked.handle.known().facts.stuck;
+            match (known, waited) {
+                (None, Some(waited)) => {
+                    tracked.handle.update(|known| known.facts.stuck = Some(time.minus(waited)));
+                }
+                (Some(_), None) => answers.push(id),
+                _ => {}
+            }
+        }
+        for id in answers {
+            self.catalog.look_at(id, now);
+        }
+    }
+}

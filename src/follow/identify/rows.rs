@@ -1,0 +1,187 @@
+//! The row of a generation: begun for a new one, taken up for one that is known.
+
+use crate::base::Timestamp;
+use crate::base::timed_fs::File;
+use crate::event::{DayMark, Encoding, FileId, FormatEntry, GenerationId, Identity, Level, Mark};
+use crate::follow::Start;
+use crate::follow::catalog::{Stage, Tracked};
+use crate::follow::cuts::drop_needless_cut;
+use crate::follow::directory_check::home_of;
+use crate::follow::file_sample::{
+    LOOKED_BACK, last_line_end, looks_binary, read_sample, sample_is_enough,
+};
+use crate::follow::follower::Follower;
+use crate::follow::identity::{Head, mark_at, next_mark};
+use crate::follow::notices::{self, Topic};
+use crate::format::detection;
+use crate::state::{GenerationRow, absolute};
+
+impl Follower {
+    /// The generation goes on in this file, where it was left.
+    pub fn bind(&mut self, id: FileId, generation: GenerationId) {
+        let row = self.shared.gone().get(&generation).cloned();
+        let Some(row) = row else { return self.bind_by_position(id, generation) };
+        self.bind_row(id, row);
+    }
+
+    fn bind_row(&mut self, id: FileId, mut row: GenerationRow) {
+        let (now, key) = (self.shared.clock.now(), *self.key());
+        let told = self.catalog.history.told(row.id);
+        let Some(tracked) = self.catalog.get_mut(id) else { return };
+        let Some(file) = tracked.file() else { return };
+        row.ended = None;
+        row.absence = None;
+        place_in(&mut row, tracked);
+        tracked.floor = tracked.size.max(row.end()).max(told);
+        tracked.vote_open = tracked.handle.source.format.is_none()
+            && row.formats.len() == 1
+            && !read_sample(&file, row.mark.offset, row.encoding)
+                .is_ok_and(|sample| sample_is_enough(&sample));
+        tracked.line_hashes = Head::read(&file).map(|h| h.line_hashes(&key)).unwrap_or_default();
+        tracked.push_mark(row.mark);
+        if tracked.size > row.mark.offset
+            && let Ok(Some(mark)) = next_mark(&file, &row.mark, tracked.size, &key)
+        {
+            drop_needless_cut(&mut row, &file, tracked.size, &tracked.handle.source);
+            row.note_day(now.day());
+            (row.mark, row.unfinished) = (mark, None);
+            tracked.push_mark(mark);
+        }
+        if told > tracked.size {
+            // Seen shortly before a kill, and not in the copy that is left.
+            row.reached = row.reached.max(told);
+        }
+        self.settle_with(id, row);
+    }
+
+    /// The state has lost it, and a sink's own position tells which generation it is: it has the id and the offsets
+    /// that it had, and the sink's cursor holds.
+    fn bind_by_position(&mut self, id: FileId, generation: GenerationId) {
+        let known = self.catalog.history.identity(generation).cloned();
+        let Some((identity, mark)) = known.zip(self.catalog.history.only_mark(generation)) else {
+            return;
+        };
+        self.begin_as(id, generation, identity, Some(mark));
+    }
+
+    /// A generation that nobody has seen before.
+    pub fn begin(&mut self, id: FileId, identity: Identity) {
+        let (generation, identity) = self.catalog.history.next_life(identity, self.key());
+        self.begin_as(id, generation, identity, None);
+    }
+
+    /// `seen`: what was seen of it before the state was lost.
+    fn begin_as(
+        &mut self,
+        id: FileId,
+        generation: GenerationId,
+        identity: Identity,
+        seen: Option<Mark>,
+    ) {
+        let key = *self.key();
+        let told = self.catalog.history.told(generation);
+        let fresh = self.catalog.get(id).is_some_and(|t| t.early && self.fresh[t.source]);
+        let Some(tracked) = self.catalog.get_mut(id) else { return };
+        let Some(file) = tracked.file() else { return };
+        let Ok(Some(mark)) = mark_at(&file, tracked.size, &key) else { return };
+        let at_end = tracked.handle.source.start == Start::End && fresh && seen.is_none();
+        // Where that cannot be read it is judged again.
+        self.work.unjudged.insert(id);
+        let raw = read_sample(&file, tracked.size, Encoding::Utf8);
+        let Ok(encoding) = raw.map(|raw| Encoding::of(&raw)) else { return };
+        let first_size = tracked.first_size.min(tracked.size);
+        let start = if at_end { start_at_end(&file, first_size, encoding) } else { 0 };
+        let Ok(sample) = read_sample(&file, tracked.size, encoding) else { return };
+        let head = Head::read(&file).ok().filter(|head| head.fits(&identity, &key));
+        let Some(head) = head else {
+            // Another life began between two looks at it.
+            self.work.unjudged.insert(id);
+            return;
+        };
+        if looks_binary(&sample) {
+            let path = tracked.handle.path();
+            let text = match tracked.segment {
+                true => notices::stdin::looks_binary(),
+                false => notices::looks_binary(&path),
+            };
+            let topic = Topic::Binary(path.to_path_buf());
+            self.shared.board.say(topic, Level::Warning, tracked.opened, text);
+        }
+        tracked.line_hashes = head.line_hashes(&key);
+        tracked.vote_open = tracked.handle.source.format.is_none() && !sample_is_enough(&sample);
+        let modified = tracked.modified.map_or(tracked.opened, Timestamp::from);
+        let mut row = GenerationRow {
+            id: generation,
+            source: tracked.handle.source.name.to_string(),
+            path: absolute(&tracked.handle.path()),
+            first_path: absolute(&tracked.handle.path()),
+            device: 0,
+            moved: None,
+            modified: None,
+            start,
+            mark,
+            reached: if told > tracked.size { told } else { 0 },
+            unfinished: None,
+            encoding,
+            formats: vec![vote(tracked.handle.source.format.as_deref(), &sample)],
+            days: vec![DayMark { offset: 0, day: modified.day() }],
+            cuts: Default::default(),
+            first_seen: tracked.opened,
+            ended: None,
+            lost: 0,
+            rest: None,
+            absence: None,
+            home: None,
+            identity,
+        };
+        place_in(&mut row, tracked);
+        if let Some(seen) = seen {
+            tracked.push_mark(seen);
+            tracked.floor = seen.offset;
+        }
+        tracked.push_mark(mark);
+        self.settle_with(id, row);
+    }
+
+    /// Published once it is durable.
+    fn settle_with(&mut self, id: FileId, row: GenerationRow) {
+        // Its row stays where readers find it until the file is published, and waits like the file.
+        if let Some(gone) = self.shared.gone().get_mut(&row.id) {
+            gone.ended = None;
+        }
+        self.shared.mark(row.id);
+        self.catalog.give_row(id, row);
+        self.set_stage(id, Stage::Settled);
+        self.pending.change_urgently(id);
+    }
+}
+
+/// The row says where its file is.
+pub(in crate::follow) fn place_in(row: &mut GenerationRow, tracked: &Tracked) {
+    row.set_path(&tracked.handle.path());
+    row.source = tracked.handle.source.name.to_string();
+    row.modified = tracked.modified.map(Timestamp::from);
+    row.device = tracked.place().map_or(row.device, |place| place.device);
+    row.home = tracked.real().and_then(|real| home_of(real, &row.path));
+    let began = row.identity.file_key();
+    row.moved = tracked.file_key().filter(|file| *file != began);
+}
+
+/// Behind the last line that was there at first sight; what has no line yet is not passed over.
+fn start_at_end(file: &File, first_size: u64, encoding: Encoding) -> u64 {
+    last_line_end(file, 0, first_size, encoding).unwrap_or(match first_size {
+        0..=LOOKED_BACK => 0,
+        _ => first_size,
+    })
+}
+
+fn vote(forced: Option<&str>, sample: &[u8]) -> FormatEntry {
+    match forced {
+        Some(name) => FormatEntry { offset: 0, format: name.into(), parameters: Vec::new() },
+        None => {
+            let vote = detection::detect(sample);
+            let format = vote.format.name().into();
+            FormatEntry { offset: 0, format, parameters: vote.parameters }
+        }
+    }
+}

@@ -1,0 +1,270 @@
+//! Standard input → segments: gather what is there, make it durable, then let it be followed.
+//!
+//! A group is what came while the last one was written, at most 1 MiB. When it cannot be written (a full disk)
+//! reading stops, so that the writer of our input waits, and the same group is tried again. A new segment
+//! begins only where a record does.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+
+use super::segment::Segment;
+use crate::base::OnPanic;
+use crate::event::Level;
+use crate::follow::notices::{self, Topic};
+use crate::follow::shared::Shared;
+
+/// Bytes that become durable together, at most.
+const GROUP: usize = 1 << 20;
+/// A segment ends behind so many bytes, where the next record begins.
+const SEGMENT: u64 = 64 << 20;
+/// Where none begins for so long, the next line will do. A line is never cut.
+const LONGEST: u64 = 2 * SEGMENT;
+/// What could not be written is tried again after this.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// After this many panics in a row it is not run again.
+const RESTARTS: u32 = 5;
+/// What it is called where a failure is told.
+const PART: &str = "standard input reader";
+
+/// The thread that takes standard input in. Ends with the input, or when it is told to.
+#[derive(Debug)]
+pub struct Input {
+    stop: UnixStream,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Input {
+    pub(in crate::follow) fn start(shared: Arc<Shared>, input: OwnedFd) -> io::Result<Input> {
+        Input::with(shared, input, SEGMENT, LONGEST)
+    }
+
+    pub(super) fn with(
+        shared: Arc<Shared>,
+        input: OwnedFd,
+        limit: u64,
+        longest: u64,
+    ) -> io::Result<Input> {
+        let (stop, stopped) = UnixStream::pair()?;
+        let intake = shared.config.intake.as_ref().map(|intake| intake.directory.clone());
+        let Some(directory) = intake else {
+            return Err(io::Error::new(io::ErrorKind::NotFound, "there is no intake directory"));
+        };
+        let buffer = Vec::with_capacity(GROUP);
+        let taker =
+            Taker { shared, input, stopped, directory, segment: None, buffer, limit, longest };
+        let thread = std::thread::Builder::new().name("stdin".into()).spawn(move || taker.run())?;
+        Ok(Input { stop, thread: Some(thread) })
+    }
+
+    /// Reads no further, and waits until what was read is kept. Gives up where it cannot be.
+    pub fn stop(&mut self) {
+        // Both ends are ours: hanging up wakes the other one.
+        let _ = self.stop.shutdown(std::net::Shutdown::Both);
+        if let Some(thread) = self.thread.take() {
+            // A panic has been told by who watches it.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Input {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+struct Taker {
+    shared: Arc<Shared>,
+    input: OwnedFd,
+    stopped: UnixStream,
+    directory: std::path::PathBuf,
+    segment: Option<Segment>,
+    /// Read, and not durable yet.
+    buffer: Vec<u8>,
+    limit: u64,
+    longest: u64,
+}
+
+/// Why a group is complete.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Gathered {
+    More,
+    Ended,
+    Stopped,
+}
+
+impl Taker {
+    fn run(mut self) {
+        #[cfg(target_os = "linux")]
+        // Best effort: a larger pipe means larger groups.
+        let _ = rustix::pipe::fcntl_setpipe_size(&self.input, GROUP);
+        let ended = self.take_watched();
+        self.end_segment();
+        self.shared.incoming.end();
+        if ended {
+            self.say(Level::Info, "standard input has ended".to_owned());
+        }
+        self.call_follower();
+    }
+
+    /// What was read and is not durable outlives a panic: nothing of it is lost, or written twice.
+    fn take_watched(&mut self) -> bool {
+        let supervisor = self.shared.supervisor.clone();
+        loop {
+            match supervisor.guard(PART, OnPanic::RestartAtMost(RESTARTS), || self.take()) {
+                Ok(ended) => return ended,
+                Err(Some(wait)) => drop(self.stopped_within(wait)),
+                Err(None) => {
+                    self.say(Level::Error, notices::stdin::lost(self.buffer.len() as u64));
+                    return false;
+                }
+            }
+        }
+    }
+
+    /// Until the input ends, or until it is told to: then `false`.
+    fn take(&mut self) -> bool {
+        loop {
+            let gathered = self.gather();
+            self.shared.supervisor.checkpoint(PART);
+            let kept = self.keep();
+            if !kept || gathered != Gathered::More {
+                return kept && gathered == Gathered::Ended;
+            }
+        }
+    }
+
+    fn stopped_within(&self, wait: Duration) -> bool {
+        let mut fds = [PollFd::from_borrowed_fd(self.stopped.as_fd(), PollFlags::IN)];
+        poll_for(&mut fds, Some(wait)).is_err() || !fds[0].revents().is_empty()
+    }
+
+    /// Waits for something, then takes what is there.
+    fn gather(&mut self) -> Gathered {
+        let mut wait = None;
+        loop {
+            let (there, stopped) = match self.poll(wait) {
+                Ok(found) => found,
+                Err(error) => return self.broken(&error),
+            };
+            if stopped {
+                return Gathered::Stopped;
+            }
+            if !there {
+                return Gathered::More;
+            }
+            let room = GROUP - self.buffer.len();
+            let spare = rustix::buffer::spare_capacity(&mut self.buffer);
+            match rustix::io::read(&self.input, spare) {
+                Ok(0) => return Gathered::Ended,
+                Ok(read) if read >= room => return Gathered::More,
+                Ok(_) => wait = Some(Duration::ZERO),
+                Err(Errno::INTR | Errno::AGAIN) => {}
+                Err(error) => return self.broken(&error.into()),
+            }
+        }
+    }
+
+    /// Whether there is input, or its end; and whether this shall end.
+    fn poll(&self, wait: Option<Duration>) -> io::Result<(bool, bool)> {
+        let mut fds = [
+            PollFd::new(&self.input, PollFlags::IN),
+            PollFd::from_borrowed_fd(self.stopped.as_fd(), PollFlags::IN),
+        ];
+        poll_for(&mut fds, wait)?;
+        Ok((!fds[0].revents().is_empty(), !fds[1].revents().is_empty()))
+    }
+
+    fn broken(&self, error: &io::Error) -> Gathered {
+        self.say(Level::Error, notices::stdin::broken(error));
+        Gathered::Ended
+    }
+
+    /// Tries until it is durable; `false` where it was told to end before.
+    fn keep(&mut self) -> bool {
+        while !self.buffer.is_empty() {
+            match self.write() {
+                Ok(()) => {
+                    if self.shared.board.unsay(&Topic::Intake) {
+                        self.shared.changed();
+                    }
+                    continue;
+                }
+                Err(error) => self.say(Level::Error, notices::intake_full(&self.directory, &error)),
+            }
+            if self.stopped_within(RETRY) {
+                self.say(Level::Error, notices::stdin::lost(self.buffer.len() as u64));
+                return false;
+            }
+        }
+        true
+    }
+
+    /// The buffer, or what belongs to the segment before the next one.
+    fn write(&mut self) -> io::Result<()> {
+        let upto = match &self.segment {
+            Some(segment) if segment.length >= self.limit => {
+                segment.boundary(&self.buffer, segment.length >= self.longest)?
+            }
+            _ => None,
+        };
+        if upto == Some(0) {
+            self.end_segment();
+        }
+        let new = self.segment.is_none();
+        if new {
+            let segment = Segment::create(&self.directory, self.shared.clock.now())?;
+            self.shared.incoming.begin(segment.place);
+            self.segment = Some(segment);
+        }
+        let segment = self.segment.as_mut().expect("it was made above");
+        let upto = upto.filter(|at| *at > 0).unwrap_or(self.buffer.len());
+        segment.append(&self.buffer[..upto])?;
+        self.buffer.drain(..upto);
+        self.shared.incoming.grew(segment.place, segment.length);
+        let path = segment.path.canonicalize().unwrap_or_else(|_| segment.path.clone());
+        self.shared.bell.ring(|hints| {
+            hints.rescan |= new;
+            hints.paths.insert(path);
+        });
+        Ok(())
+    }
+
+    fn end_segment(&mut self) {
+        if let Some(segment) = self.segment.take() {
+            self.shared.incoming.end_segment(segment.place);
+        }
+    }
+
+    fn call_follower(&self) {
+        self.shared.bell.ring(|hints| {
+            hints.nudged = true;
+            hints.rescan = true;
+        });
+    }
+
+    fn say(&self, level: Level, text: String) {
+        if self.shared.board.say(Topic::Intake, level, self.shared.clock.now(), text) {
+            self.shared.changed();
+        }
+    }
+}
+
+fn poll_for(fds: &mut [PollFd<'_>], wait: Option<Duration>) -> io::Result<()> {
+    let wait = wait.map(|wait| Timespec {
+        tv_sec: wait.as_secs() as i64,
+        tv_nsec: i64::from(wait.subsec_nanos()),
+    });
+    match poll(fds, wait.as_ref()) {
+        Ok(_) | Err(Errno::INTR) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}

@@ -1,0 +1,23 @@
+//! Reading a file at a place. No log is ever mapped into memory: a truncation would kill the process.
+
+use std::io;
+
+use crate::base::timed_fs::ReadAt;
+
+/// Reads at `offset` until the buffer is full or the file ends.
+pub(in crate::follow) fn read_full(
+    file: &impl ReadAt,
+    buffer: &mut [u8],
+    offset: u64,
+) -> io::Result<usize> {
+    let mut done = 0;
+    while done < buffer.len() {
+        match file.read_at(&mut buffer[done..], offset + done as u64) {
+            Ok(0) => break,
+            Ok(more) => done += more,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(done)
+}

@@ -1,0 +1,29 @@
+//! Which of the files that this program writes itself the sources name.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::SourceConfig;
+use super::discover::{self, Problem};
+use super::own_files::{Own, OwnPlaces};
+
+/// What of ours these sources mean, with the name of the source: those files that are there, and outputs that may come.
+pub fn meant(sources: &[SourceConfig], own: &Own) -> Vec<(PathBuf, Arc<str>)> {
+    let sources: Vec<Arc<SourceConfig>> = sources.iter().cloned().map(Arc::new).collect();
+    let there = discover::look(&sources, own, &OwnPlaces::default())
+        .problems
+        .into_iter()
+        .filter_map(|problem| match problem {
+            Problem::Own(path, source) => Some((path, source)),
+            _ => None,
+        });
+    let mut meant: Vec<(PathBuf, Arc<str>)> = there.collect();
+    for output in &own.outputs {
+        let Ok(path) = std::path::absolute(output) else { continue };
+        let source = sources.iter().find(|source| discover::means(source, &path));
+        if let Some(source) = source.filter(|_| meant.iter().all(|(known, _)| known != output)) {
+            meant.push((output.clone(), source.name.clone()));
+        }
+    }
+    meant
+}

@@ -1,0 +1,138 @@
+//! The beginning: what is there is matched with what the state, and sinks themselves, know.
+
+use std::sync::atomic::Ordering;
+use std::time::{Duration, SystemTime};
+
+use super::file_sample::{LOOKED_BACK, last_line_end};
+use super::follower::{Follower, Phase};
+use super::identity::mark_at;
+use super::notices::{self, Topic};
+use crate::base::Timestamp;
+use crate::event::{Cursor, FileId, Level};
+
+/// A last line without its end is complete when nothing was written for this long.
+pub(in crate::follow) const FINISHED: Duration = Duration::from_secs(10);
+
+impl Follower {
+    /// Matches what is there with what the state knows; with `once`, the ends are fixed here.
+    pub fn first_pass(&mut self) {
+        let Some(store) = self.shared.store.get().cloned() else { return };
+        let mut rows = store.generations();
+        rows.sort_by_key(|row| (row.first_seen, row.identity.ordinal));
+        for row in rows {
+            self.catalog.history.add(row.id, &row.identity, row.moved);
+            self.shared.gone().insert(row.id, row);
+        }
+        let mut known = self.shared.take_positions();
+        known.sort_by_key(|position| position.identity.as_ref().map(|identity| identity.ordinal));
+        for position in known {
+            if let Some(identity) = position.identity {
+                let Cursor { generation, offset } = position.cursor;
+                self.catalog.history.add_position(generation, &identity, position.mark, offset);
+            }
+        }
+        for (fresh, source) in self.fresh.iter_mut().zip(&self.sources) {
+            *fresh = store.first_start(&source.name);
+        }
+        self.first_look();
+        self.phase = Phase::Following { since: self.now() };
+        self.shared.mark_all();
+        self.clear_rests();
+        self.take_up_rests();
+        self.conclude();
+        self.report_orphans();
+    }
+
+    /// What is there, and which of it the state knows.
+    pub fn first_look(&mut self) {
+        self.look_at_all();
+        // By the files themselves first: whatever is found then is looked for elsewhere no more.
+        self.give_rows_their_source();
+        self.bind_known();
+        self.find_what_was_moved();
+        self.unpack_all_once();
+        self.bind_known();
+        self.unpack_what_had_no_room();
+    }
+
+    /// With `once`: the ends were left open for standard input, and it has ended.
+    pub fn input_has_ended(&self) -> bool {
+        let open = !self.pending.settling && !self.shared.settled.load(Ordering::Acquire);
+        // What waits to be durable does not grow: its end would be that of an earlier look.
+        let ready = !self.pending.any_urgent() && self.phase != Phase::BeforeState;
+        ready && open && self.shared.once()
+    }
+
+    /// Everything that is there is settled; where nothing more will come, the ends are fixed.
+    pub fn conclude(&mut self) {
+        self.unpack_all_once();
+        let once = self.shared.once();
+        let undecided = self.undecided();
+        self.identify(&undecided, once);
+        self.see_what_is_unpacked();
+        self.judge_rows_without_file();
+        if once {
+            self.close_for_good();
+        }
+        self.pending.settling = once || !self.shared.config.once;
+        self.persist();
+    }
+
+    /// `--once`: what is there is all; the last record ends at the end, for every later reading too. A line that may
+    /// still be written is left for the next run.
+    fn close_for_good(&mut self) {
+        for id in self.catalog.ids() {
+            if let Some(end) = self.unfinished_line(id) {
+                self.leave_unfinished(id, end);
+            }
+            let Some(tracked) = self.catalog.get_mut(id) else { continue };
+            let Some(row) = &mut tracked.row else { continue };
+            let end = row.mark.offset;
+            if end > row.start && row.cuts.end_at(end) {
+                self.pending.change_urgently(id);
+            }
+            tracked.handle.update(|known| known.complete = true);
+        }
+    }
+
+    /// Where a last line begins that has no line end and may still be written: the file has changed a moment ago.
+    fn unfinished_line(&self, id: FileId) -> Option<u64> {
+        let tracked = self.catalog.get(id)?;
+        let row = tracked.row.as_ref()?;
+        let over = tracked.packed.is_some() || tracked.place().is_none() || tracked.segment;
+        let now = self.shared.clock.now();
+        let quiet = |at: SystemTime| now.since(Timestamp::from(at)) >= FINISHED;
+        if over || row.is_short() || tracked.links == 0 || tracked.modified.is_none_or(quiet) {
+            return None;
+        }
+        let file = tracked.file()?;
+        let end = row.mark.offset;
+        let first = || (end - row.start <= LOOKED_BACK).then_some(row.start);
+        let line = last_line_end(&file, row.start, end, row.encoding).or_else(first)?;
+        // An earlier run has closed it there, or somebody has taken some of it.
+        let closed = row.cuts.last().is_some_and(|cut| *cut > line);
+        let readers = self.shared.store.get().map(|store| store.readers_of(row.id));
+        let taken = readers.is_some_and(|readers| readers.into_values().any(|at| at > line))
+            || self.catalog.history.taken(row.id) > line;
+        (line < end && !closed && !taken).then_some(line)
+    }
+
+    /// The file ends there, as far as this run goes.
+    fn leave_unfinished(&mut self, id: FileId, end: u64) {
+        let key = *self.key();
+        let Some(tracked) = self.catalog.get_mut(id) else { return };
+        let mark = tracked.file().and_then(|file| mark_at(&file, end, &key).ok().flatten());
+        let (Some(row), Some(mark)) = (&mut tracked.row, mark) else { return };
+        let bytes = row.mark.offset - end;
+        row.unfinished = Some(std::mem::replace(&mut row.mark, mark));
+        tracked.size = end;
+        tracked.handle.update(|known| {
+            (known.facts.size, known.available, known.mark) = (end, end, mark);
+        });
+        self.pending.change_urgently(id);
+        let path = tracked.handle.path();
+        let text = notices::unfinished(&path, bytes);
+        let topic = Topic::Unfinished(path.to_path_buf());
+        self.shared.board.say(topic, Level::Warning, self.shared.clock.now(), text);
+    }
+}

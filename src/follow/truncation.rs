@@ -1,0 +1,232 @@
+//! A truncated file: its generation ends at the mark, and is read on from the copy if there is one.
+//!
+//! Judged once, for all consumers. Without a copy, what was not read is lost, and counted by the consumers that are
+//! told of it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::catalog::{Stage, Tracked};
+use super::follower::Follower;
+use super::identity::{Head, mark_at};
+use super::notices::{self, Topic};
+use super::origin::Origin;
+use super::symlinks;
+use crate::base::timed_fs::File;
+use crate::event::status::FileState;
+use crate::event::{FileId, Level};
+use crate::state::GenerationRow;
+
+/// A copy may appear this much later.
+pub(in crate::follow) const GRACE: Duration = Duration::from_secs(2);
+
+impl Follower {
+    /// The generation ends at its mark; the file begins another life.
+    pub fn truncated(&mut self, id: FileId) {
+        let (now, time) = (self.now(), self.shared.clock.now());
+        let rest = self.open_rest(id);
+        let Some(tracked) = self.catalog.get_mut(id) else { return };
+        let Some(file) = tracked.file() else { return };
+        let was_kept = rest.is_some();
+        tracked.handle.update(|known| {
+            known.facts.state = FileState::Ended;
+            known.complete = was_kept;
+        });
+        tracked.stage = match was_kept {
+            // Deleted before: what was kept of it is its copy.
+            true => Stage::Ended,
+            false => Stage::Bereft(if self.shared.once() { now } else { now + GRACE }),
+        };
+        if let Some(row) = &mut tracked.row {
+            row.ended = Some(time);
+            self.pending.change(id);
+        }
+        let (source, origin) = (tracked.source, tracked.origin);
+        let path = tracked.handle.path();
+        self.catalog.read_on_in(id, rest);
+        // The descriptor is open: nothing that can fail but the look at it, and then a scan finds it.
+        match self.track(file, source, &path, origin) {
+            // All of it came while the file was followed.
+            Ok(new) => self.catalog.get_mut(new).into_iter().for_each(|new| new.history = 0),
+            Err(_) => self.schedule.scan_at(now),
+        }
+        if !was_kept {
+            self.search_copy(id);
+        }
+        self.shared.changed();
+    }
+
+    /// Generations that were truncated a moment ago: their copies may still come.
+    pub fn look_for_copies(&mut self) {
+        let now = self.now();
+        for id in self.catalog.attended() {
+            let Some(Stage::Bereft(until)) = self.catalog.get(id).map(|t| t.stage) else {
+                continue;
+            };
+            self.search_copy(id);
+            let waits = self.is_unpacking() || now < until;
+            if !waits && self.catalog.get(id).is_some_and(|t| t.stage == Stage::Bereft(until)) {
+                self.end_without_copy(id);
+            }
+        }
+    }
+
+    /// What was not read is gone.
+    fn end_without_copy(&mut self, id: FileId) {
+        let Some(tracked) = self.catalog.get_mut(id) else { return };
+        tracked.stage = Stage::Ended;
+        tracked.handle.update(|known| known.complete = true);
+        let row = tracked.row.clone();
+        self.say_destroyed(row.as_ref());
+        self.shared.remove_file(id);
+        self.shared.changed();
+    }
+
+    /// What a consumer holds in memory it may still deliver: how much is lost is counted when it comes to the rest.
+    fn say_destroyed(&self, row: Option<&GenerationRow>) {
+        let Some(row) = row else { return };
+        let slowest = self.shared.slowest(&GenerationRow { ended: None, ..row.clone() });
+        let (level, text) = match slowest.filter(|slowest| *slowest < row.end()) {
+            Some(slowest) => (Level::Warning, notices::destroyed(&row.path, row.end() - slowest)),
+            None => (Level::Info, notices::emptied(&row.path)),
+        };
+        let topic = Topic::Truncated(row.path.clone());
+        self.shared.board.say(topic, level, self.shared.clock.now(), text);
+    }
+
+    /// Among the files that nobody reads yet, and beside the truncated one.
+    fn search_copy(&mut self, id: FileId) {
+        self.open_copies_beside(id);
+        let undecided = self.undecided();
+        // It may be the copy that holds more.
+        let unpacking =
+            |other: &FileId| self.catalog.get(*other).is_some_and(Tracked::is_unpacking);
+        if undecided.iter().any(unpacking) {
+            return;
+        }
+        let best = undecided
+            .into_iter()
+            .filter(|other| *other != id && self.fits(id, *other))
+            .max_by_key(|other| self.catalog.get(*other).map(|t| (t.size, t.birth)));
+        if let Some(copy) = best {
+            self.adopt(id, copy);
+        }
+    }
+
+    /// Rotated names need not be under any configured path.
+    fn open_copies_beside(&mut self, id: FileId) {
+        let Some(original) = self.catalog.get(id) else { return };
+        let Some(row) = original.row.clone() else { return };
+        let grown = original.handle.known().facts.last_growth;
+        let fits = |follower: &Follower, file: &File| follower.begins_and_goes_on(id, file);
+        self.open_candidates(original.source, &row, grown.minus(GRACE), &fits);
+    }
+
+    /// `candidate` is undecided, begins as the original and bears its mark.
+    fn fits(&self, id: FileId, candidate: FileId) -> bool {
+        let (Some(original), Some(candidate)) = (self.catalog.get(id), self.catalog.get(candidate))
+        else {
+            return false;
+        };
+        let (Some(row), Some(file)) = (&original.row, candidate.file()) else { return false };
+        let other_file = candidate
+            .file_key()
+            .is_some_and(|key| key != row.identity.file_key() && key != row.file_key());
+        candidate.undecided()
+            && candidate.is_whole()
+            && other_file
+            && self.begins_and_goes_on(id, &file)
+            && self.is_copy(original, candidate, &file)
+    }
+
+    /// The file holds what the original held when it was last seen, or all but its last bytes.
+    fn is_copy(&self, original: &Tracked, tracked: &Tracked, file: &File) -> bool {
+        let Some(row) = &original.row else { return false };
+        let Ok(Some(mark)) = self.shared_mark(original, file) else { return false };
+        let (one, other) = (original.handle.path(), tracked.handle.path());
+        symlinks::are_related(&one, &other)
+            || symlinks::are_related(&row.first_path, &other)
+            || self.is_unique(&row.identity, &mark).unwrap_or(false)
+    }
+
+    fn begins_and_goes_on(&self, id: FileId, file: &File) -> bool {
+        let Some(original) = self.catalog.get(id) else { return false };
+        let Some(row) = &original.row else { return false };
+        Head::read(file).is_ok_and(|head| head.fits(&row.identity, self.key()))
+            && matches!(self.shared_mark(original, file), Ok(Some(_)))
+    }
+
+    /// The generation is read on from this copy, under the same offsets.
+    pub fn adopt(&mut self, id: FileId, copy: FileId) {
+        let key = *self.key();
+        let Some(copied) = self.catalog.get(copy) else { return };
+        let (file, place, birth) = (copied.file(), copied.place(), copied.birth);
+        let (path, packed, links) = (copied.handle.path(), copied.packed.clone(), copied.links);
+        let Some(file) = file else { return };
+        // What was seen of it may be from the middle of the copying.
+        let Ok(size) = file.metadata().map(|metadata| metadata.len()) else { return };
+        let Ok(Some(end)) = mark_at(&file, size, &key) else { return };
+        let pins = self.catalog.get_mut(copy).and_then(|copied| copied.pins.take());
+        self.drop_file(copy);
+        self.catalog.set_place(id, place, birth);
+        let Some(tracked) = self.catalog.get_mut(id) else { return };
+        // Nothing is ever added to either.
+        let over = matches!(tracked.stage, Stage::Bereft(_)) || packed.is_some();
+        let moved = tracked.file_key();
+        let Some(row) = &mut tracked.row else { return };
+        // Its bytes are found again where that is.
+        row.ended = None;
+        let seen = row.end().max(size);
+        row.mark = end;
+        row.reached = if size < seen { seen } else { 0 };
+        row.set_path(&path);
+        row.device = place.map_or(row.device, |place| place.device);
+        row.moved = moved.filter(|file| *file != row.identity.file_key());
+        let (generation, start) = (row.id, row.start);
+        // Held until the copy is in its place, so that readers see either, never neither.
+        let front = tracked.handle.front();
+        tracked.handle.replace_file(Some(file));
+        tracked.handle.update(|known| {
+            known.facts.path = path.clone();
+            known.facts.size = seen;
+            known.facts.begin = 0;
+            known.facts.start = start;
+            known.facts.state = if over { FileState::Ended } else { FileState::Rotated };
+            known.mark = end;
+            known.available = size;
+            known.complete = over;
+        });
+        drop(front);
+        tracked.push_mark(end);
+        tracked.size = size;
+        tracked.grown = self.shared.clock.uptime();
+        tracked.links = links;
+        (tracked.packed, tracked.pins) = (packed, pins);
+        tracked.stage = match tracked.stage {
+            // It is given out when its row is durable.
+            Stage::Settled => Stage::Settled,
+            _ if over => Stage::Ended,
+            _ => Stage::Live,
+        };
+        let handle: Arc<_> = tracked.handle.clone();
+        handle.count_open_file();
+        if let Some(moved) = moved {
+            self.catalog.history.move_to(generation, moved);
+        }
+        self.pending.change(id);
+        self.name_really(id, &path);
+        self.shared.changed();
+    }
+
+    /// What was taken for a copy that lacks the end grows: it is a file of its own.
+    pub fn release(&mut self, id: FileId) {
+        let Some(tracked) = self.catalog.get(id) else { return };
+        let (Some(file), Some(_)) = (tracked.file(), tracked.place()) else { return };
+        let (source, path) = (tracked.source, tracked.handle.path());
+        let birth = tracked.birth;
+        self.catalog.set_place(id, None, birth);
+        if self.track(file, source, &path, Origin::Path).is_err() {
+            self.schedule.scan_at(self.now());
+        }
+    }
+}

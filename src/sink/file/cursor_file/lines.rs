@@ -1,0 +1,149 @@
+//! The form of a side file. Pure: positions become lines, and lines positions, as far as they are whole.
+//!
+//! Each line is a JSON object, a space, the hash of that object (SipHash-2-4 with a key of zeros, decimal) and a line
+//! end. The first says everything: `{"version":2,"length":…,"tail":…,"written":…,"rows":[…]}`, rows as in the payload
+//! of the archive. Each further one says what a commit changed: `{"after":…,"length":…,"tail":…,"written":…,"rows":[…],
+//! "gone":[…]}`, where `after` is the hash of the line before. Absences grow by the time between two `written`.
+//!
+//! A crash can leave a last line that is not finished, or damaged: the lines before it are what was durable. Anything
+//! else is damage: a first line whose hash is another, a line that follows another one than stands before it, a whole
+//! line anywhere behind one that is not. That is refused: what stands before the damage may be older than what was
+//! confirmed, and the output would be cut back to it.
+
+use std::hash::Hasher;
+use std::io;
+
+use memchr::memmem;
+use serde::{Deserialize, Serialize};
+use siphasher::sip::SipHasher24;
+
+use super::{Side, version_1};
+use crate::archive::{Positions, Row, Step, from_row, to_row};
+use crate::base::Timestamp;
+use crate::event::GenerationId;
+use crate::sink::file::output_check::Proof;
+
+/// What this program writes, and the newest it reads.
+const VERSION: u32 = 2;
+/// Each line but the first begins with it, and none holds it anywhere else.
+const CHANGE: &[u8] = b"{\"after\":";
+
+pub struct Line {
+    pub bytes: Vec<u8>,
+    pub hash: u64,
+}
+
+#[derive(Deserialize)]
+struct Version {
+    version: u32,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Whole {
+    version: u32,
+    length: u64,
+    tail: u64,
+    written: Timestamp,
+    rows: Vec<Row>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Change {
+    after: u64,
+    length: u64,
+    tail: u64,
+    written: Timestamp,
+    rows: Vec<Row>,
+    gone: Vec<GenerationId>,
+}
+
+pub fn whole(proof: Proof, positions: &Positions) -> Line {
+    let Proof { length, tail } = proof;
+    let rows = positions.rows.iter().map(to_row).collect();
+    seal(&Whole { version: VERSION, length, tail, written: positions.written, rows })
+}
+
+/// `after`: the hash of the line before.
+pub fn change(after: u64, proof: Proof, step: &Step) -> Line {
+    let Proof { length, tail } = proof;
+    let rows = step.changed.iter().map(|(id, row)| to_row((id, row))).collect();
+    seal(&Change { after, length, tail, written: step.written, rows, gone: step.gone.clone() })
+}
+
+pub fn read(bytes: &[u8]) -> io::Result<Side> {
+    match version(bytes)? {
+        1 => version_1::read(bytes).map_err(unreadable),
+        VERSION => read_lines(bytes),
+        other => Err(invalid(format!("its version is {other}, this program knows {VERSION}"))),
+    }
+}
+
+fn version(bytes: &[u8]) -> io::Result<u32> {
+    let mut objects = serde_json::Deserializer::from_slice(bytes).into_iter::<Version>();
+    let first = objects.next().ok_or_else(|| invalid("it is empty"))?;
+    Ok(first.map_err(unreadable)?.version)
+}
+
+fn read_lines(bytes: &[u8]) -> io::Result<Side> {
+    let (json, mut last, mut rest) =
+        next(bytes).ok_or_else(|| invalid("its first line is damaged"))?;
+    let whole: Whole = serde_json::from_slice(json).map_err(unreadable)?;
+    let mut side = side(whole);
+    while let Some((json, hash, behind)) = next(rest) {
+        let change: Change = serde_json::from_slice(json).map_err(unreadable)?;
+        if change.after != last {
+            return Err(invalid("a line in it is missing"));
+        }
+        take(&mut side, change);
+        (last, rest) = (hash, behind);
+    }
+    if memmem::find_iter(rest, CHANGE).any(|at| next(&rest[at..]).is_some()) {
+        return Err(invalid("a line in it is damaged"));
+    }
+    Ok(side)
+}
+
+fn side(Whole { length, tail, written, rows, .. }: Whole) -> Side {
+    let rows = rows.into_iter().map(from_row).collect();
+    let positions = Positions { written, aged: written, rows };
+    Side { proof: Proof { length, tail }, positions }
+}
+
+fn take(side: &mut Side, change: Change) {
+    let Change { length, tail, written, rows, gone, .. } = change;
+    side.proof = Proof { length, tail };
+    let changed = rows.into_iter().map(from_row).collect();
+    side.positions.apply(Step { written, changed, gone });
+}
+
+fn seal(object: &impl Serialize) -> Line {
+    let mut bytes = serde_json::to_vec(object).expect("numbers are JSON");
+    let hash = hash(&bytes);
+    bytes.extend(format!(" {hash}\n").into_bytes());
+    Line { bytes, hash }
+}
+
+/// The object and the hash of the line that begins here, and what stands behind it; `None` where that is no whole line.
+fn next(bytes: &[u8]) -> Option<(&[u8], u64, &[u8])> {
+    let (line, rest) = bytes.split_at(memchr::memchr(b'\n', bytes)?);
+    let (json, kept) = line.split_at(memchr::memrchr(b' ', line)?);
+    let hash = hash(json);
+    (kept == format!(" {hash}").as_bytes()).then_some((json, hash, &rest[1..]))
+}
+
+fn hash(bytes: &[u8]) -> u64 {
+    let mut hasher = SipHasher24::new();
+    hasher.write(bytes);
+    hasher.finish()
+}
+
+fn unreadable(error: serde_json::Error) -> io::Error {
+    invalid(error.to_string())
+}
+
+fn invalid(text: impl Into<String>) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, text.into())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,50 @@
+//! Side files of version 1: one JSON object, written whole at each commit. They are read, never written.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::Side;
+use crate::archive::{Positions, Row, from_row};
+use crate::base::Timestamp;
+use crate::event::{Cursor, GenerationId};
+use crate::sink::file::output_check::Proof;
+
+#[derive(Deserialize)]
+struct Whole {
+    length: u64,
+    tail: u64,
+    cursors: Vec<Cursor>,
+    /// This and what follows is not in files of the first programs.
+    #[serde(default)]
+    known: Vec<Known>,
+    /// Seconds for which nobody has known the generation.
+    #[serde(default)]
+    absent: Vec<(GenerationId, u64)>,
+    #[serde(default)]
+    written: Timestamp,
+}
+
+/// `[generation, [inode, birth, head length, head hash, ordinal], mark offset, mark hash]`.
+#[derive(Deserialize)]
+struct Known(GenerationId, (u64, i64, u32, u64, u32), u64, u64);
+
+pub fn read(bytes: &[u8]) -> serde_json::Result<Side> {
+    let Whole { length, tail, cursors, known, absent, written } = serde_json::from_slice(bytes)?;
+    let row =
+        |cursor: Cursor| (cursor.generation, (cursor.generation, cursor.offset, None, 0, 0, 0));
+    let mut rows: BTreeMap<GenerationId, Row> = cursors.into_iter().map(row).collect();
+    for Known(id, identity, offset, hash) in known {
+        if let Some(row) = rows.get_mut(&id) {
+            (row.2, row.3, row.4) = (Some(identity), offset, hash);
+        }
+    }
+    for (id, seconds) in absent {
+        if let Some(row) = rows.get_mut(&id) {
+            row.5 = seconds;
+        }
+    }
+    let rows = rows.into_values().map(from_row).collect();
+    let positions = Positions { written, aged: written, rows };
+    Ok(Side { proof: Proof { length, tail }, positions })
+}

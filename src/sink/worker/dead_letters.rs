@@ -1,0 +1,72 @@
+//! Dead letters of what a target refused for good, made of the bodies that were sent: the log may have been
+//! truncated since, and holds other events at the same offsets or none.
+
+use std::io;
+
+use super::Worker;
+use super::bulk::Bulk;
+use super::byte_accounting::Fate;
+use crate::event::SourceName;
+use crate::privacy::{Origin, StoredError};
+use crate::sink::Refusal;
+use crate::sink::dead_letters::DeadLetter;
+
+/// One refused event.
+struct Refused {
+    document: String,
+    origin: Origin,
+    source: SourceName,
+    target: String,
+    attempts: u32,
+    refusal: Refusal,
+}
+
+impl Refused {
+    fn letter(self) -> Result<DeadLetter, StoredError> {
+        let Refused { document, origin, source, target, attempts, refusal } = self;
+        let letter = DeadLetter::of(document, origin, &source, target, attempts)?;
+        Ok(letter.refused(refusal))
+    }
+}
+
+impl Worker {
+    /// `false` where they could not be kept: then they are no dead letters yet.
+    pub(super) async fn keep_dead_letters(
+        &mut self,
+        bulk: &Bulk,
+        refused: &[(usize, Refusal)],
+    ) -> bool {
+        let all: Vec<Refused> =
+            refused.iter().map(|(index, why)| self.refused(bulk, *index, why)).collect();
+        let config = self.config.clone();
+        let kept = tokio::task::spawn_blocking(move || {
+            let letters: Result<Vec<DeadLetter>, StoredError> =
+                all.into_iter().map(Refused::letter).collect();
+            config.dead_letters.keep(&config.name, letters.map_err(io::Error::other)?)
+        });
+        if let Err(error) = kept.await.unwrap_or_else(|panic| Err(io::Error::other(panic))) {
+            let text = format!("cannot keep dead letters ({error})");
+            self.fail(text.clone(), None, Some(text));
+            return false;
+        }
+        for (index, _) in refused {
+            self.tracks.complete(bulk.places[*index], Fate::DeadLetter);
+        }
+        self.report.dead_letters(refused.len() as u64, &refused[0].1.to_string());
+        true
+    }
+
+    fn refused(&self, bulk: &Bulk, index: usize, refusal: &Refusal) -> Refused {
+        let (sink, item) = (&self.config.sink, bulk.items.item(index));
+        let track = bulk.places[index].track;
+        let generation = self.tracks.generation(track);
+        Refused {
+            document: sink.document(item).into_owned(),
+            origin: Origin { generation, day: Some(bulk.days[index]) },
+            source: self.tracks.source(track),
+            target: sink.target(item).to_owned(),
+            attempts: bulk.attempts + 1,
+            refusal: refusal.clone(),
+        }
+    }
+}
