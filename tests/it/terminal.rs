@@ -395,7 +395,7 @@ fn memory_stays_small_with_a_gigabyte_on_the_screen_and_shipped() {
     };
     // The figure is a plateau: some hundred thousand events show it, the rest is more of the same.
     let enough = || size_of(&archive) > 20_000_000;
-    watch(PATIENCE * 3, &enough);
+    watch(PATIENCE * 10, &enough);
     assert!(enough(), "too little is shipped:\n{}", screen.shows());
     watch(Duration::from_secs(5), &|| false);
     screen.press("g");
