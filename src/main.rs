@@ -5,6 +5,10 @@ mod standard_output;
 
 use std::process::ExitCode;
 
+#[cfg(target_env = "musl")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     logwarden::app::early_signals::hold();
     if standard_output::output_was_closed() {

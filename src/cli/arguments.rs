@@ -15,11 +15,17 @@ pub use dead_letters::{Chosen, DeadLetters, DropLetters, Listed};
 pub use keys::{Decrypt, Keys};
 pub use ship::Ship;
 
+/// The version of the package, with the commit that it was built from where that is known.
+const VERSION: &str = match option_env!("LOGWARDEN_VERSION") {
+    Some(version) => version,
+    None => env!("CARGO_PKG_VERSION"),
+};
+
 /// Opens any log, follows it live, raises alerts and ships every event once.
 #[derive(Debug, Parser)]
 #[command(
     name = "logwarden",
-    version,
+    version = VERSION,
     subcommand_value_name = "COMMAND",
     after_help = "Examples:
   logwarden /var/log/app/*.log          watch these files in the terminal
@@ -181,6 +187,15 @@ and, or, not, parentheses. In quotes a value is a text: version:\"2.1\" is not 2
         after_help = "Example:\n  logwarden completions bash > ~/.local/share/bash-completion/completions/logwarden"
     )]
     Completions { shell: Shell },
+    /// Print the manual page, or write one page per command into a directory
+    #[command(after_help = "Examples:
+  logwarden man | man -l -
+  logwarden man --out ~/.local/share/man/man1")]
+    Man {
+        /// Write logwarden.1, logwarden-search.1, … into this directory
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
+    },
 }
 
 #[derive(Args, Debug)]

@@ -87,5 +87,6 @@ fn dispatch(arguments: &Arguments) -> anyhow::Result<Exit> {
         Some(Command::Check) => commands::check::run(global),
         Some(Command::Config(config)) => commands::config::run(global, config),
         Some(Command::Completions { shell }) => commands::completions::run(*shell),
+        Some(Command::Man { out }) => commands::man::run(out.as_deref()),
     }
 }

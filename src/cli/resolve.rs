@@ -1,7 +1,9 @@
 //! Arguments, environment and files → settings that can be used as they are.
 
 use std::collections::HashSet;
+use std::ffi::OsStr;
 use std::io::IsTerminal;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -136,7 +138,7 @@ pub fn layers(global: &Global) -> Layers {
 fn from_configured(configured: Configured) -> anyhow::Result<Settings> {
     let directories = match &configured.state_dir {
         Some(directory) => Directories::under(directory),
-        None => Directories::of_user().ok_or_else(|| {
+        None => service_directories().or_else(Directories::of_user).ok_or_else(|| {
             usage_error("this user has no home directory to keep the state in; name one with --state-dir DIR")
         })?,
     };
@@ -170,6 +172,14 @@ fn from_configured(configured: Configured) -> anyhow::Result<Settings> {
         metrics: configured.metrics,
         zone: configured.zone,
     })
+}
+
+/// The directory that systemd made for the service (`StateDirectory=`, systemd.exec(5)); the first, where there are more.
+fn service_directories() -> Option<Directories> {
+    let named = std::env::var_os("STATE_DIRECTORY")?;
+    let first = named.as_bytes().split(|byte| *byte == b':').next()?;
+    let root = Path::new(OsStr::from_bytes(first));
+    root.is_absolute().then(|| Directories::under(root))
 }
 
 /// Never the working directory.

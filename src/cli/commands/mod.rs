@@ -13,6 +13,7 @@ pub mod find;
 pub mod generate;
 pub mod init;
 pub mod keys;
+pub mod man;
 pub mod parse;
 mod result_screen;
 pub mod run;
