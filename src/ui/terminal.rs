@@ -9,14 +9,14 @@ use std::panic::PanicHookInfo;
 use std::sync::Arc;
 use std::thread::ThreadId;
 
-use ratatui::Terminal;
-use ratatui::backend::CrosstermBackend;
 use crossterm::cursor::{Hide, Show};
 use crossterm::event::{DisableBracketedPaste, EnableBracketedPaste};
 use crossterm::execute;
 use crossterm::terminal::{
     EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
 };
+use ratatui::Terminal;
+use ratatui::backend::CrosstermBackend;
 use rustix::process::{Signal, getpid, kill_process};
 
 use super::event_loop::run_on;

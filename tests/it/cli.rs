@@ -7,6 +7,7 @@ use std::process::{Command, Output, Stdio};
 use tempfile::TempDir;
 
 mod commands;
+mod service;
 
 /// The binary with a home of its own and nothing of ours in its environment.
 struct Program {
