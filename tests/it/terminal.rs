@@ -293,7 +293,7 @@ fn an_engine_that_cannot_start_is_told_beside_what_is_shown() {
     std::fs::write(home.path().join("state/archive"), "no directory").unwrap();
     let arguments = [Path::new("--config"), &settings, &log];
     let mut screen = Screen::open(home.path(), 24, 120, &arguments);
-    screen.wait_until_it_shows("view only, ships nothing");
+    screen.wait_until_it_shows("view only, not shipping");
     screen.wait_until_it_shows("sink archive");
     screen.press("Q");
     assert_eq!(screen.wait_for_the_end(), 1);
@@ -428,7 +428,7 @@ fn it_begins_masked_as_configured_and_opens_a_token_with_the_key_that_is_there()
     screen.press("m");
     screen.wait_until_it_shows("login of MKPLAIN");
     screen.press("\r");
-    screen.wait_until_it_shows("open tokens");
+    screen.wait_until_it_shows("o decrypt");
     screen.press("o");
     screen.wait_until_it_shows("clientid   2021_April  MKSEALED");
     let audit = std::fs::read_to_string(home.join("state/audit.jsonl")).unwrap();
@@ -500,7 +500,7 @@ fn what_is_found_in_the_archive_is_shown_and_its_tokens_opened_on_demand() {
         screen.wait_until_it_shows("  1 event ");
         assert!(!screen.shows().contains("CLIENTID2"), "{}", screen.shows());
         screen.press("\r");
-        screen.wait_until_it_shows("open tokens");
+        screen.wait_until_it_shows("o decrypt");
         screen.press("o");
         screen.wait_until_it_shows("2021_April  CLIENTID2");
         let written = std::fs::read_to_string(&audit).unwrap();

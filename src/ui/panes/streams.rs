@@ -1,4 +1,4 @@
-//! The merged timeline: time, level, source, text; the selection and the matches marked.
+//! The streams pane: the merged timeline of all files, with the selection and the matches marked.
 
 use ratatui::layout::Rect;
 use unicode_width::UnicodeWidthStr;
@@ -21,14 +21,14 @@ pub fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
     let glyphs = *canvas.glyphs();
     canvas.rule(
         area,
-        &[name, span(mood(state, &glyphs), mood_role(state))],
-        &right(state, &glyphs),
+        &[name, span(follow_state(state, &glyphs), follow_role(state))],
+        &search_and_filters(state, &glyphs),
     );
     let body = Rect { y: area.y + 1, height: area.height - 1, ..area };
     if state.stream.rows.is_empty() {
         let row = Rect { x: body.x + 1, width: body.width.saturating_sub(1), height: 1, ..body };
         if body.height > 0 {
-            canvas.line(row, &[span(nothing(state), Role::Dim)]);
+            canvas.line(row, &[span(empty_text(state), Role::Dim)]);
         }
         return;
     }
@@ -42,30 +42,30 @@ pub fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
     }
 }
 
-fn mood(state: &State, glyphs: &Glyphs) -> String {
+fn follow_state(state: &State, glyphs: &Glyphs) -> String {
     let stream = &state.stream;
     if stream.follow {
         return format!("{} following ", glyphs.line);
     }
-    match stream.fresh {
-        0 => format!("{} held ", glyphs.line),
-        fresh => format!("{} held, {} new {} ", glyphs.line, bytes::count(fresh), glyphs.down),
+    match stream.new_below {
+        0 => format!("{} paused ", glyphs.line),
+        fresh => format!("{} paused, {} new {} ", glyphs.line, bytes::count(fresh), glyphs.down),
     }
 }
 
-fn mood_role(state: &State) -> Role {
-    match (state.stream.follow, state.stream.fresh) {
+fn follow_role(state: &State) -> Role {
+    match (state.stream.follow, state.stream.new_below) {
         (true, _) => Role::Ok,
         (false, 0) => Role::Title,
         (false, _) => Role::Near,
     }
 }
 
-fn right(state: &State, glyphs: &Glyphs) -> Vec<Span<'static>> {
+fn search_and_filters(state: &State, glyphs: &Glyphs) -> Vec<Span<'static>> {
     let stream = &state.stream;
     let mut spans = Vec::new();
-    if stream.late > 0 {
-        spans.push(span(format!(" {} {} late ", glyphs.up, stream.late), Role::Near));
+    if stream.late_above > 0 {
+        spans.push(span(format!(" {} {} late ", glyphs.up, stream.late_above), Role::Near));
     }
     if let Some(search) = &stream.search {
         let text = record_text::safe(stream.mask.typed(head(&search.text, 24)));
@@ -88,14 +88,14 @@ fn right(state: &State, glyphs: &Glyphs) -> Vec<Span<'static>> {
     spans
 }
 
-fn nothing(state: &State) -> &'static str {
+fn empty_text(state: &State) -> &'static str {
     let stream = &state.stream;
     if stream.reset.is_some() || !stream.at_head {
-        "reading …"
-    } else if state.sources.iter().all(|source| source.size == 0) {
-        "no event yet"
+        "loading …"
+    } else if state.files.iter().all(|source| source.size == 0) {
+        "no events yet"
     } else {
-        "no event is shown: levels, filters and hidden sources leave none"
+        "nothing matches: hidden by level, filter or file"
     }
 }
 
@@ -103,7 +103,7 @@ pub fn text_width(state: &State, width: u16) -> usize {
     usize::from(width).saturating_sub(Columns::of(state, width).width())
 }
 
-/// What stands before a record's text, and how wide.
+/// The columns before the text of a record, with their widths.
 struct Columns {
     detail: Detail,
     source: usize,
@@ -121,8 +121,8 @@ impl Columns {
             (false, _) => Detail::Clock,
         };
         let most = if width >= 100 { 18 } else { 10 };
-        let several = state.sources.len() > 1;
-        let widest = state.sources.iter().map(|source| source.name.width()).max().unwrap_or(0);
+        let several = state.files.len() > 1;
+        let widest = state.files.iter().map(|source| source.name.width()).max().unwrap_or(0);
         Columns { detail, source: if several { widest.clamp(1, most) } else { 0 } }
     }
 
@@ -132,7 +132,7 @@ impl Columns {
     }
 }
 
-/// Draws a row from line `y` of the body on, which may lie above it; says where the next one begins.
+/// Draws a row at line `y` of the body, which may be above it; returns the line of the next row.
 fn draw_row(
     canvas: &mut Canvas<'_>,
     body: Rect,
@@ -150,8 +150,8 @@ fn draw_row(
         if y >= 0 && y < i32::from(body.height) {
             let area = Rect { y: body.y + y as u16, height: 1, ..body };
             if number == 0 {
-                let place = Rect { width: before.min(area.width), ..area };
-                canvas.line(place, &prefix(state, row, columns, canvas.glyphs()));
+                let left = Rect { width: before.min(area.width), ..area };
+                canvas.line(left, &prefix(state, row, columns, canvas.glyphs()));
             }
             let text = Rect {
                 x: area.x + before.min(area.width),
@@ -161,7 +161,7 @@ fn draw_row(
             let hidden = row.lines.saturating_sub(shown);
             if number + 1 == usize::from(shown) && hidden > 0 && shown > 1 {
                 let more =
-                    format!("{} {} more lines, Enter shows all", canvas.glyphs().more, hidden + 1);
+                    format!("{} {} more lines (Enter shows all)", canvas.glyphs().more, hidden + 1);
                 canvas.line(text, &[span(more, Role::Dim)]);
             } else if let Some(spans) = lines.get(number) {
                 draw_text(canvas, text, spans, state, row);
@@ -198,7 +198,7 @@ fn prefix(state: &State, row: &Row, columns: &Columns, glyphs: &Glyphs) -> Vec<S
         plain(" "),
     ];
     if columns.source > 0 {
-        let source = state.sources.iter().find(|source| source.file == entry.position.file);
+        let source = state.files.iter().find(|source| source.file == entry.position.file);
         let name = source.map_or("", |source| source.name.as_str());
         let fits = name.width() <= columns.source;
         let shown = if fits { name } else { head(name, columns.source - 1) };
@@ -244,7 +244,7 @@ fn draw_text(
     }
 }
 
-/// Marks a match that is on the screen.
+/// Marks the visible part of a match.
 fn mark(
     canvas: &mut Canvas<'_>,
     area: Rect,

@@ -1,4 +1,4 @@
-//! Tokens of the event that somebody looks at, in clear until they move on.
+//! Decrypts the tokens of the event in the details, and forgets their values when the details are left.
 
 use super::{Effect, State};
 use crate::event::Level;
@@ -7,45 +7,45 @@ use crate::privacy::{AuditError, Disclosed};
 use crate::ui::state::Overlay;
 
 pub fn ask(state: &mut State, effects: &mut Vec<Effect>) {
-    let Some(row) = state.detailed() else {
-        state.say(Level::Info, "tokens are opened in the detail of an event: Enter shows it");
+    let Some(row) = state.detail_row() else {
+        state.say(Level::Info, "tokens are decrypted in the details of an event: press Enter");
         return;
     };
     if !row.holds_tokens() {
-        state.say(Level::Info, "there is no token in this event");
+        state.say(Level::Info, "no token in this event");
     } else if state.stream.mask.is_on() {
-        state.say(Level::Info, "the screen is masked: nothing is opened before the mask is off");
+        state.say(Level::Info, "masked: turn the mask off to decrypt tokens");
     } else {
-        effects.push(Effect::Open);
+        effects.push(Effect::Decrypt);
     }
 }
 
-pub fn taken(state: &mut State, position: Position, opened: Result<Disclosed, AuditError>) {
-    match opened {
+pub fn apply(state: &mut State, position: Position, result: Result<Disclosed, AuditError>) {
+    match result {
         Ok(disclosed) => {
             let problem = disclosed.problems.first().cloned();
             match (problem, disclosed.values.len()) {
                 (Some(problem), _) => state.say(Level::Warning, problem),
-                (None, 0) => state.say(Level::Info, "there is no whole token in this event"),
+                (None, 0) => state.say(Level::Info, "no intact token in this event"),
                 (None, _) => {
-                    state.say(Level::Info, "opened, and written to the audit file");
+                    state.say(Level::Info, "decrypted (recorded in the audit log)");
                 }
             }
-            state.opened = Some((position, disclosed));
-            // It stands above the fields.
+            state.decrypted = Some((position, disclosed));
+            // The decrypted values are above the fields.
             if let Some(Overlay::Detail { scroll }) = &mut state.overlay {
                 *scroll = 0;
             }
         }
         Err(error) => {
-            state.say(Level::Warning, format!("nothing is opened: {}", error.reason()));
+            state.say(Level::Warning, format!("not decrypted: {}", error.reason()));
         }
     }
 }
 
-/// Somebody has moved on.
+/// Forgets decrypted values once their record is no longer shown or the mask is on.
 pub fn forget(state: &mut State) {
-    let here = state.detailed().map(|row| row.entry.position);
+    let here = state.detail_row().map(|row| row.entry.position);
     let masked = state.stream.mask.is_on();
-    state.opened.take_if(|(position, _)| masked || here != Some(*position));
+    state.decrypted.take_if(|(position, _)| masked || here != Some(*position));
 }

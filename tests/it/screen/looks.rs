@@ -85,7 +85,7 @@ fn help_names_the_keys_and_detail_the_fields() {
     let mut screen = Setup::new(100, 50).open(&paths);
     screen.wait_for_text("order 36");
     screen.press("?");
-    let help = screen.wait_for_text("follow the end, or hold the screen");
+    let help = screen.wait_for_text("follow the end, or pause scrolling");
     assert!(help.contains("ctrl-d"), "{help}");
     screen.press("esc /");
     screen.type_text("orders/36\r");
@@ -102,7 +102,7 @@ fn times_are_shown_in_another_zone() {
     let directory = directory();
     let paths = two_logs(directory.path());
     let mut screen = Setup::new(80, 24).open(&paths);
-    screen.wait_for_text("source zone");
+    screen.wait_for_text("as logged");
     screen.press("t");
     screen.wait_for_text("UTC");
 }

@@ -74,13 +74,13 @@ fn nothing_that_never_leaves_in_clear_is_on_a_masked_screen() {
     // The detail of each.
     for _ in 0..4 {
         screen.press("enter");
-        let text = screen.wait_for_text("the record itself is not shown");
+        let text = screen.wait_for_text("the raw record is hidden");
         hides_all(&text);
         screen.press("esc k");
         screen.rest();
     }
     screen.press("m");
-    screen.wait_for_text("records are shown as they are");
+    screen.wait_for_text("mask off");
     screen.wait_for_text("Wanda42");
 }
 
@@ -95,13 +95,13 @@ fn what_is_masked_is_not_found_and_what_was_typed_is_not_drawn() {
     screen.type_text(&format!("client_id:{ID}\r"));
     screen.wait_for("the filter", |text| text.contains("from") && !text.contains("the end"));
     screen.press("m");
-    let text = screen.wait_for_text("no event is shown");
+    let text = screen.wait_for_text("nothing matches");
     hides_all(&text);
     screen.press("& enter");
     screen.wait_for_text("the end");
     screen.press("/");
     screen.type_text("wanda\r");
-    screen.wait_for_text("no match of");
+    screen.wait_for_text("no match for");
     screen.press("/");
     screen.type_text("customer .sealed. came\r");
     let text = screen.wait_for_text("/***/");
@@ -129,7 +129,7 @@ fn a_screen_may_begin_masked_and_says_when_there_is_nothing_to_mask() {
     let mut screen = Setup::new(160, 50).open(&[path]);
     screen.wait_for_text("the end");
     screen.press("m");
-    let text = screen.wait_for_text("there is nothing to mask");
+    let text = screen.wait_for_text("nothing to mask");
     assert!(text.contains(ID) && !text.contains(" masked"), "{text}");
 }
 
@@ -187,15 +187,15 @@ fn a_token_is_opened_where_its_key_is_until_one_moves_on_and_that_is_written_dow
     let sealed = Sealed::new();
     let mut screen = sealed.open(sealed.output());
     screen.press("o");
-    screen.wait_for_text("Enter shows it");
+    screen.wait_for_text("press Enter");
     screen.press("enter o");
-    screen.wait_for_text("there is no token in this event");
+    screen.wait_for_text("no token in this event");
     screen.press("esc k k enter");
-    let text = screen.wait_for_text("open tokens");
+    let text = screen.wait_for_text("o decrypt");
     assert!(!text.contains(ID), "{text}");
     assert!(!sealed.audit().exists());
     screen.press("o");
-    let text = screen.wait_for_text("written to the audit file");
+    let text = screen.wait_for_text("recorded in the audit log");
     assert!(text.contains(&format!("clientid   2021_April  {ID}")), "{text}");
     let written = std::fs::read_to_string(sealed.audit()).unwrap();
     let line: serde_json::Value = serde_json::from_str(written.trim_end()).unwrap();
@@ -211,12 +211,12 @@ fn a_token_is_opened_where_its_key_is_until_one_moves_on_and_that_is_written_dow
     screen.wait_for_text(ID);
     // The mask takes it away too, and opens nothing.
     screen.press("m");
-    let text = screen.wait_for_text("the record itself is not shown");
+    let text = screen.wait_for_text("the raw record is hidden");
     assert!(!text.contains(ID), "{text}");
     screen.press("o");
-    screen.wait_for_text("nothing is opened before the mask is off");
+    screen.wait_for_text("turn the mask off to decrypt tokens");
     screen.press("m");
-    screen.wait_for_text("as they are");
+    screen.wait_for_text("mask off");
     let text = screen.rest();
     assert!(!text.contains(ID), "{text}");
     assert_eq!(std::fs::read_to_string(sealed.audit()).unwrap().lines().count(), 2);
@@ -235,7 +235,7 @@ fn a_token_without_key_stays_closed_and_one_that_cannot_be_written_down_too() {
     screen.press("esc k enter");
     std::fs::create_dir_all(sealed.audit()).unwrap();
     screen.press("o");
-    let text = screen.wait_for_text("nothing is opened: cannot open the audit file");
+    let text = screen.wait_for_text("not decrypted: cannot open the audit file");
     assert!(!text.contains(ID), "{text}");
     std::fs::remove_dir(sealed.audit()).unwrap();
     screen.press("o");

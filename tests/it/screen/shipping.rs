@@ -71,7 +71,7 @@ fn a_sink_and_an_event_say_how_their_delivery_stands() {
             status.sinks[sink].asked = Some(Asked { place, state });
         }
         screen.status.send_replace(Arc::new(status));
-        let text = screen.wait_for_text("waiting in the file");
+        let text = screen.wait_for_text("waiting in the log file");
         assert!(text.contains("archive    delivered"), "{text}");
     }
 }

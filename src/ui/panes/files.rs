@@ -1,4 +1,4 @@
-//! The files: what they hold, how they are, and when they last grew.
+//! The files pane: name, event counts, last growth, format, size and problems of every file.
 
 use ratatui::layout::Rect;
 use unicode_width::UnicodeWidthStr;
@@ -10,31 +10,31 @@ use crate::event::Level;
 use crate::event::status::FileState;
 use crate::ui::canvas::{Canvas, Span, head, plain, span, width_of};
 use crate::ui::record_text::{letter, short_count};
-use crate::ui::state::{Pane, SourceLine, State};
+use crate::ui::state::{FileEntry, Pane, State};
 use crate::ui::theme::{Glyphs, Role};
 
 pub fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
     let glyphs = *canvas.glyphs();
     let width = usize::from(area.width.saturating_sub(2));
-    let slots = 0..state.sources.len();
+    let slots = 0..state.files.len();
     let entries = slots.map(|slot| entry(state, slot, width, &glyphs)).collect();
-    let hidden = state.sources.iter().filter(|source| source.hidden).count();
+    let hidden = state.files.iter().filter(|source| source.hidden).count();
     let right = match hidden {
         0 => Vec::new(),
         hidden => vec![span(format!(" {hidden} hidden "), Role::Near)],
     };
     let list = List {
-        pane: Pane::Sources,
+        pane: Pane::Files,
         entries,
         selected: state.selected[0],
-        empty: "no file yet: waiting for one",
+        empty: "no files yet",
         right,
     };
     lists::draw(canvas, area, state, &list);
 }
 
 fn entry(state: &State, slot: usize, width: usize, glyphs: &Glyphs) -> Lines {
-    let source = &state.sources[slot];
+    let source = &state.files[slot];
     let (glyph, role) = sign(source, glyphs);
     let age = time::moment(state, source.last_growth);
     let counts = counts(source, width);
@@ -51,15 +51,15 @@ fn entry(state: &State, slot: usize, width: usize, glyphs: &Glyphs) -> Lines {
     line.extend(counts);
     line.push(span(age, Role::Dim));
     let mut lines = vec![line];
-    if let Some(trouble) = trouble(state, source) {
-        lines.push(vec![plain("  "), span(trouble, Role::Bad)]);
+    if let Some(problem) = problem(state, source) {
+        lines.push(vec![plain("  "), span(problem, Role::Bad)]);
     } else if width >= 38 {
-        let format = source.format.unwrap_or("format not known yet");
+        let format = source.format.unwrap_or("detecting format");
         let rest = format!("  {format} {} {}", glyphs.separator, bytes::size(source.size));
         let mut line = vec![span(rest, Role::Dim)];
-        let behind = state.bytes_behind(slot);
-        if behind > 0 {
-            let text = format!(" {} {} not shown yet", glyphs.separator, bytes::size(behind));
+        let below = state.bytes_below(slot);
+        if below > 0 {
+            let text = format!(" {} {} below", glyphs.separator, bytes::size(below));
             line.push(span(text, Role::Near));
         }
         lines.push(line);
@@ -67,7 +67,7 @@ fn entry(state: &State, slot: usize, width: usize, glyphs: &Glyphs) -> Lines {
     lines
 }
 
-fn sign(source: &SourceLine, glyphs: &Glyphs) -> (&'static str, Role) {
+fn sign(source: &FileEntry, glyphs: &Glyphs) -> (&'static str, Role) {
     match &source.state {
         _ if source.hidden => (glyphs.ring, Role::Dim),
         FileState::Unreadable { .. } | FileState::Stuck { .. } => (glyphs.firing, Role::Bad),
@@ -79,10 +79,10 @@ fn sign(source: &SourceLine, glyphs: &Glyphs) -> (&'static str, Role) {
     }
 }
 
-fn trouble(state: &State, source: &SourceLine) -> Option<String> {
+fn problem(state: &State, source: &FileEntry) -> Option<String> {
     if let FileState::Stuck { since } = source.state {
         return Some(format!(
-            "the file system has not answered since {}; other files go on; it is read again as soon as it answers",
+            "no answer from the file system since {}; other files continue; reading resumes when it answers",
             time::moment(state, since)
         ));
     }
@@ -90,13 +90,13 @@ fn trouble(state: &State, source: &SourceLine) -> Option<String> {
         return Some(sanitize::line(reason).into_owned());
     }
     if source.lost > 0 {
-        return Some(format!("{} were lost before they could be read", bytes::size(source.lost)));
+        return Some(format!("{} lost before they were read", bytes::size(source.lost)));
     }
     source.problem.as_deref().map(|problem| sanitize::line(problem).into_owned())
 }
 
-/// The worst levels first; narrow: only warnings and worse.
-fn counts(source: &SourceLine, width: usize) -> Vec<Span<'static>> {
+/// Events per level, most severe first; a narrow pane shows only errors and worse.
+fn counts(source: &FileEntry, width: usize) -> Vec<Span<'static>> {
     let narrow = width < 38;
     let mut spans = Vec::new();
     for slot in (0..8).rev() {
