@@ -1,7 +1,7 @@
 //! Moves recorded times after the wall clock was set back. Pure.
 //!
-//! Recorded event times are never later than the clock at the time of reading, so a time beyond the new clock stems from
-//! the clock that was ahead. Unmoved, it would make all new events count as late until the clock has caught up.
+//! Recorded event times are never later than the clock at the time of reading, so a time beyond the new clock stems
+//! from the clock that was ahead. Unmoved, it would make all new events count as late until the clock has caught up.
 
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
 //! Reads every generation from its start, evaluates the rules on its events and publishes the results.
 //!
 //! Only generations that the log reports as changed, or that are not read to their end, are read. The cursors are kept
-//! in memory only: after a restart all existing files are read is_successor, and old incidents are announced as a count.
+//! in memory only: after a restart all existing files are read again, and old incidents are announced as a count.
 
 mod rules;
 
@@ -26,7 +26,7 @@ pub use rules::{Outputs, Rules};
 /// Most bytes of the log that are evaluated per pass, before the results are published.
 const PASS_BYTES: u64 = 4 * 1024 * 1024;
 /// Interval of clock checks while a rule counts or fires.
-const TICK: Duration = Duration::from_millis(500);
+const CLOCK_INTERVAL: Duration = Duration::from_millis(500);
 /// Delay after a change, to evaluate lines in batches.
 const LINGER: Duration = Duration::from_millis(50);
 /// Longest time that `--once` waits for a generation that returns no events and no reason.
@@ -70,7 +70,7 @@ impl Consumer {
                         tokio::time::sleep(LINGER).await;
                     }
                 }
-                () = tokio::time::sleep(TICK), if active => {}
+                () = tokio::time::sleep(CLOCK_INTERVAL), if active => {}
             }
         }
         self.publish().await;
@@ -222,7 +222,7 @@ impl Evaluation {
             self.is_live = true;
             self.on_history_read(now);
         }
-        self.with_engine(now, |engine, announce| engine.tick(now, announce));
+        self.with_engine(now, |engine, emit| engine.tick(now, emit));
         let by = self.engine.take_step();
         if by >= MIN_CLOCK_STEP {
             self.announcements.push(Told::ClockBack { by });
@@ -254,11 +254,10 @@ impl Evaluation {
             if live && !*once {
                 skews.on_event(&event, now, announce);
             }
-            let announce =
-                &mut |transition| announcer.on_transition(transition, live, now, announce);
+            let emit = &mut |transition| announcer.on_transition(transition, live, now, announce);
             match live {
-                true => engine.on_event(&event, now, announce),
-                false => engine.on_old_event(&event, now, announce),
+                true => engine.on_event(&event, now, emit),
+                false => engine.on_old_event(&event, now, emit),
             }
         }
     }
@@ -286,7 +285,7 @@ impl Evaluation {
 
     fn on_history_read(&mut self, now: Timestamp) {
         if !self.once {
-            self.with_engine(now, |engine, announce| engine.settle(now, announce));
+            self.with_engine(now, |engine, emit| engine.settle(now, emit));
         }
         let announcements = &mut self.announcements;
         self.announcer.on_history_read(now, &mut |line| announcements.push(line));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::clock_step::ClockStep;
-use super::event_time::ReadInfo;
+use super::event_time::Arrival;
 use super::rule::RuleConfig;
 use super::threshold::Threshold;
 use super::transition::Transition;
@@ -36,9 +36,9 @@ impl Engine {
         &mut self,
         event: &Event<'_>,
         now: Timestamp,
-        announce: &mut dyn FnMut(Transition),
+        emit: &mut dyn FnMut(Transition),
     ) {
-        self.evaluate(event, ReadInfo { now, is_history: false }, announce);
+        self.evaluate(event, Arrival { now, is_history: false }, emit);
     }
 
     /// Evaluates an event of the history: it existed when its file was first read.
@@ -46,23 +46,18 @@ impl Engine {
         &mut self,
         event: &Event<'_>,
         now: Timestamp,
-        announce: &mut dyn FnMut(Transition),
+        emit: &mut dyn FnMut(Transition),
     ) {
-        self.evaluate(event, ReadInfo { now, is_history: true }, announce);
+        self.evaluate(event, Arrival { now, is_history: true }, emit);
     }
 
-    fn evaluate(
-        &mut self,
-        event: &Event<'_>,
-        read: ReadInfo,
-        announce: &mut dyn FnMut(Transition),
-    ) {
+    fn evaluate(&mut self, event: &Event<'_>, read: Arrival, emit: &mut dyn FnMut(Transition)) {
         if event.record.flags.contains(Flags::QUIET) {
             return;
         }
         self.follow_clock(read.now);
         for rule in &mut self.rules {
-            rule.on_event(event, read, announce);
+            rule.on_event(event, read, emit);
         }
     }
 
@@ -81,19 +76,19 @@ impl Engine {
     }
 
     /// Resolves incidents without an event for the length of the window, by the wall clock.
-    pub fn tick(&mut self, now: Timestamp, announce: &mut dyn FnMut(Transition)) {
+    pub fn tick(&mut self, now: Timestamp, emit: &mut dyn FnMut(Transition)) {
         self.follow_clock(now);
         for rule in &mut self.rules {
-            rule.tick(now, announce);
+            rule.tick(now, emit);
         }
     }
 
     /// The history has been read: from now on the wall clock applies to it too. Incidents that ended before now by
     /// their own times are resolved, unless a live event has joined them.
-    pub fn settle(&mut self, now: Timestamp, announce: &mut dyn FnMut(Transition)) {
+    pub fn settle(&mut self, now: Timestamp, emit: &mut dyn FnMut(Transition)) {
         self.follow_clock(now);
         for rule in &mut self.rules {
-            rule.settle(now, announce);
+            rule.settle(now, emit);
         }
     }
 

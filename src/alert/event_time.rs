@@ -19,7 +19,7 @@ pub(super) struct KeyTime {
 
 /// When an event was read, and whether it is history.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct ReadInfo {
+pub(super) struct Arrival {
     pub now: Timestamp,
     pub is_history: bool,
 }
@@ -28,7 +28,7 @@ impl KeyTime {
     pub const NEVER: KeyTime =
         KeyTime { newest: Timestamp::MIN, last_read: Timestamp::MIN, is_history: false };
 
-    pub fn advance(&mut self, time: Timestamp, read: ReadInfo) {
+    pub fn advance(&mut self, time: Timestamp, read: Arrival) {
         self.newest = self.newest.max(time);
         self.last_read = read.now;
         self.is_history = read.is_history;
@@ -48,9 +48,9 @@ impl KeyTime {
     }
 }
 
-/// Event time that has passed for a rule since it started, independent of the clock: old logs are read faster than they
-/// were written. It never goes back, and a jump is capped, so that a source with timestamps ahead of the others does not
-/// make their keys quiet.
+/// Event time that has passed for a rule since it started, independent of the clock: old logs are read faster than
+/// they were written. It never goes back, and a jump is capped, so that a source with timestamps ahead of the others
+/// does not make their keys quiet.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct PassedTime {
     newest: Timestamp,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::buckets::Buckets;
 use super::clock_step::ClockStep;
-use super::event_time::{KeyTime, PassedTime, ReadInfo};
+use super::event_time::{Arrival, KeyTime, PassedTime};
 use super::group::{Grouping, Keys};
 use super::rule::RuleConfig;
 use super::transition::{Change, Place, Transition};
@@ -36,7 +36,7 @@ pub(super) struct Threshold {
     firing: Vec<usize>,
     key_time: KeyTime,
     /// Matches of all keys, for the sparkline.
-    history: Buckets,
+    sparkline: Buckets,
     fired: u64,
     last_fired: Option<Timestamp>,
     /// Wall-clock time at which the last incident was resolved.
@@ -46,7 +46,7 @@ pub(super) struct Threshold {
     /// Number of matches that were too late to count.
     pub(super) late: u64,
     /// Event time that has passed for the rule, and its value at the last removal of quiet keys.
-    passage: PassedTime,
+    passed_time: PassedTime,
     quiet_removed: Option<Duration>,
     /// Wall-clock time of the last removal of quiet keys.
     quiet_removed_at: Timestamp,
@@ -58,7 +58,7 @@ pub(super) struct Slot {
     /// The real key, never shown.
     pub(super) key: Arc<str>,
     /// The displayed text of the key.
-    told: Arc<str>,
+    shown_key: Arc<str>,
     key_time: KeyTime,
     /// Event time that had passed for the rule at the last event of the key.
     passed: Duration,
@@ -93,13 +93,13 @@ impl Threshold {
             slots: Vec::new(),
             firing: Vec::new(),
             key_time: KeyTime::NEVER,
-            history: Buckets::new(SPARKLINE_SLICES, config.window),
+            sparkline: Buckets::new(SPARKLINE_SLICES, config.window),
             fired: 0,
             last_fired: None,
             resolved_at: None,
             history_read: false,
             late: 0,
-            passage: PassedTime::NONE,
+            passed_time: PassedTime::NONE,
             quiet_removed: None,
             quiet_removed_at: Timestamp::MIN,
             config,
@@ -117,19 +117,14 @@ impl Threshold {
             }
         }
         self.key_time.step_back(step);
-        self.history.step_back(step);
-        self.passage.step_back(step);
+        self.sparkline.step_back(step);
+        self.passed_time.step_back(step);
         self.quiet_removed_at = step.moved(self.quiet_removed_at);
         self.resolved_at = self.resolved_at.map(|at| step.moved(at));
         self.last_fired = self.last_fired.map(|at| step.moved(at));
     }
 
-    pub fn on_event(
-        &mut self,
-        event: &Event<'_>,
-        read: ReadInfo,
-        announce: &mut dyn FnMut(Transition),
-    ) {
+    pub fn on_event(&mut self, event: &Event<'_>, read: Arrival, emit: &mut dyn FnMut(Transition)) {
         let matches = self.config.condition.matches(event);
         if !matches && self.slots.is_empty() {
             return;
@@ -138,15 +133,15 @@ impl Threshold {
         let time = event.time().min(read.now);
         let Some(number) = self.slot(event, matches, read.now) else { return };
         if matches {
-            self.passage.advance(time, self.config.window);
+            self.passed_time.advance(time, self.config.window);
         }
         let slot = &mut self.slots[number];
         slot.key_time.advance(time, read);
-        slot.passed = self.passage.passed();
+        slot.passed = self.passed_time.passed();
         if matches {
-            self.on_match(number, time, event, read, announce);
+            self.on_match(number, time, event, read, emit);
         } else if self.slots[number].incident.is_some() {
-            self.resolve_if_over(number, read.now, announce);
+            self.resolve_if_over(number, read.now, emit);
         }
     }
 
@@ -155,8 +150,8 @@ impl Threshold {
         number: usize,
         time: Timestamp,
         event: &Event<'_>,
-        read: ReadInfo,
-        announce: &mut dyn FnMut(Transition),
+        read: Arrival,
+        emit: &mut dyn FnMut(Transition),
     ) {
         let limit = self.config.count.max(1);
         let slot = &mut self.slots[number];
@@ -169,20 +164,20 @@ impl Threshold {
         }
         slot.recent.add(time);
         self.key_time.advance(time, read);
-        self.history.add(time);
+        self.sparkline.add(time);
         match &mut slot.incident {
             Some(incident) => {
                 incident.matches += 1;
                 incident.last = incident.last.max(time);
-                self.resolve_if_over(number, read.now, announce);
+                self.resolve_if_over(number, read.now, emit);
                 if !read.is_history {
-                    self.join_live(number, announce);
+                    self.join_live(number, emit);
                 }
             }
             None if slot.window.count(newest) >= limit => {
                 let place =
                     Place { generation: event.batch.generation.id, offset: event.record.start };
-                self.fire(number, place, read.is_history, announce);
+                self.fire(number, place, read.is_history, emit);
             }
             None => {}
         }
@@ -193,7 +188,7 @@ impl Threshold {
         number: usize,
         place: Place,
         is_history: bool,
-        announce: &mut dyn FnMut(Transition),
+        emit: &mut dyn FnMut(Transition),
     ) {
         self.fired += 1;
         let slot = &mut self.slots[number];
@@ -212,28 +207,23 @@ impl Threshold {
         self.firing.push(number);
         self.last_fired = self.last_fired.max(Some(last));
         self.resolved_at = None;
-        announce(self.transition(number, Change::Fired));
+        emit(self.transition(number, Change::Fired));
     }
 
     /// A live event joins an incident that started in the history: it is announced again, because the history may not
     /// have been announced. Not while the count is below the limit and the incident only keeps firing.
-    fn join_live(&mut self, number: usize, announce: &mut dyn FnMut(Transition)) {
+    fn join_live(&mut self, number: usize, emit: &mut dyn FnMut(Transition)) {
         let incident = self.slots[number].incident.as_mut();
         if let Some(incident) = incident.filter(|incident| incident.is_history)
             && incident.under_since.is_none()
         {
             incident.is_history = false;
-            announce(self.transition(number, Change::Fired));
+            emit(self.transition(number, Change::Fired));
         }
     }
 
     /// Resolves the incident once the count has been below the limit for `keep_firing_for`, in event time.
-    fn resolve_if_over(
-        &mut self,
-        number: usize,
-        now: Timestamp,
-        announce: &mut dyn FnMut(Transition),
-    ) {
+    fn resolve_if_over(&mut self, number: usize, now: Timestamp, emit: &mut dyn FnMut(Transition)) {
         let slot = &mut self.slots[number];
         let newest = slot.key_time.newest;
         let Some(incident) = &mut slot.incident else { return };
@@ -243,12 +233,12 @@ impl Threshold {
         }
         let since = *incident.under_since.get_or_insert(newest);
         if newest.since(since) >= self.config.keep_firing_for {
-            self.resolve(number, now, announce);
+            self.resolve(number, now, emit);
         }
     }
 
-    fn resolve(&mut self, number: usize, now: Timestamp, announce: &mut dyn FnMut(Transition)) {
-        announce(self.transition(number, Change::Resolved));
+    fn resolve(&mut self, number: usize, now: Timestamp, emit: &mut dyn FnMut(Transition)) {
+        emit(self.transition(number, Change::Resolved));
         let slot = &mut self.slots[number];
         slot.incident = None;
         // An incident of the history ended when its last event was written.
@@ -260,22 +250,14 @@ impl Threshold {
         }
     }
 
-    fn resolve_silent(
-        &mut self,
-        now: Timestamp,
-        by_event_time: bool,
-        announce: &mut dyn FnMut(Transition),
-    ) {
+    fn resolve_silent(&mut self, now: Timestamp, historic: bool, emit: &mut dyn FnMut(Transition)) {
         let patience = self.patience();
         for number in self.firing.clone() {
             let key_time = &self.slots[number].key_time;
-            let since = if by_event_time && key_time.is_history {
-                key_time.newest
-            } else {
-                key_time.last_read
-            };
+            let since =
+                if historic && key_time.is_history { key_time.newest } else { key_time.last_read };
             if now.since(since) >= patience {
-                self.resolve(number, now, announce);
+                self.resolve(number, now, emit);
             }
         }
     }
@@ -298,7 +280,7 @@ impl Threshold {
             rule: self.name.clone(),
             incident: incident.number,
             limit: self.limit.clone(),
-            key: slot.told.clone(),
+            key: slot.shown_key.clone(),
             change,
             count: incident.matches,
             first: incident.first,
@@ -318,14 +300,14 @@ impl Threshold {
             let known = self.keys.number(OTHER);
             return known.or_else(|| Some(self.add(OTHER.into(), OTHER.into())));
         }
-        let told = self.keys.shown_text(&self.grouping, event).unwrap_or_else(|| key.clone());
-        Some(self.add(key, told))
+        let shown_key = self.keys.shown_text(&self.grouping, event).unwrap_or_else(|| key.clone());
+        Some(self.add(key, shown_key))
     }
 
-    fn add(&mut self, key: Arc<str>, told: Arc<str>) -> usize {
+    fn add(&mut self, key: Arc<str>, shown_key: Arc<str>) -> usize {
         self.slots.push(Slot {
             key: key.clone(),
-            told,
+            shown_key,
             key_time: KeyTime::NEVER,
             passed: Duration::ZERO,
             window: Window::new(self.config.count, self.config.window),
@@ -335,10 +317,10 @@ impl Threshold {
         self.keys.insert(key)
     }
 
-    /// Removes quiet keys: those with an empty window, by their own times or because they had no event for the length of
-    /// a window, in event time or by the clock. Keys are never compared with each other. `true`: there is room again.
+    /// Removes quiet keys: those with an empty window, by their own times or because they had no event for a whole
+    /// window, in event time or by the clock. Keys are never compared with each other. `true`: there is room again.
     fn remove_quiet_keys(&mut self, now: Timestamp) -> bool {
-        let (window, passed) = (self.config.window, self.passage.passed());
+        let (window, passed) = (self.config.window, self.passed_time.passed());
         let is_due = self
             .quiet_removed
             .is_none_or(|removed| passed - removed >= window / REMOVALS_PER_WINDOW);
@@ -358,18 +340,18 @@ impl Threshold {
         self.keys.len() < MAX_KEYS
     }
 
-    pub fn tick(&mut self, now: Timestamp, announce: &mut dyn FnMut(Transition)) {
-        self.resolve_silent(now, false, announce);
+    pub fn tick(&mut self, now: Timestamp, emit: &mut dyn FnMut(Transition)) {
+        self.resolve_silent(now, false, emit);
     }
 
-    pub fn settle(&mut self, now: Timestamp, announce: &mut dyn FnMut(Transition)) {
-        self.resolve_silent(now, true, announce);
+    pub fn settle(&mut self, now: Timestamp, emit: &mut dyn FnMut(Transition)) {
+        self.resolve_silent(now, true, emit);
         self.history_read = true;
     }
 
     pub fn is_active(&self, now: Timestamp) -> bool {
         !self.firing.is_empty()
-            || self.history.sum_at(self.key_time.shown(now)) > 0
+            || self.sparkline.sum_at(self.key_time.shown(now)) > 0
             || self.state(now) != RuleState::Inactive
     }
 
@@ -388,7 +370,7 @@ impl Threshold {
             let exact = slot.window.count_at(at);
             let reached = exact >= self.config.count.max(1);
             let count = if reached { exact.max(slot.recent.sum_at(at)) } else { exact };
-            (slot.incident.is_some(), count, &slot.told)
+            (slot.incident.is_some(), count, &slot.shown_key)
         });
         let (_, count, key) = counted
             .max_by_key(|(firing, count, _)| (*firing, *count))
@@ -403,7 +385,7 @@ impl Threshold {
             key: if count > 0 { key } else { String::new() },
             state: self.state(now),
             last_fired: self.last_fired,
-            history: self.history.slices_at(self.key_time.shown(now)).collect(),
+            history: self.sparkline.slices_at(self.key_time.shown(now)).collect(),
             fired: self.fired,
         }
     }

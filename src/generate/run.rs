@@ -145,7 +145,7 @@ impl Times {
         }
     }
 
-    /// Moves the start back so that the last of `count` lines has the time `end`, by generating the same lines in advance.
+    /// Moves the start back so that the last of `count` lines gets the time `end`: generates them once in advance.
     fn end_at(&mut self, end: Timestamp, count: u64, mut rehearsal: Generator, pieces: bool) {
         let Times::Stepped(start, step) = *self else { return };
         let mean = u64::try_from(step.as_nanos()).unwrap_or(u64::MAX);

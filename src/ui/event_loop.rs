@@ -1,7 +1,7 @@
 //! The event loop of the screen: waits for input, updates the state, loads missing records, draws.
 //!
-//! A change of the log or of the status is last_frame at most every 33 ms, a key press at once. Without a change
-//! nothing is last_frame.
+//! A change of the log or of the status is drawn at most every 33 ms, a key press at once. Without a change
+//! nothing is drawn.
 
 use std::os::fd::OwnedFd;
 use std::sync::atomic::Ordering;
@@ -35,7 +35,7 @@ const SECOND: Duration = Duration::from_secs(1);
 const FILL_LIMIT: Duration = Duration::from_millis(25);
 /// Longest time for counting and searching between two keyboard polls.
 const BACKGROUND_SLICE: Duration = Duration::from_millis(8);
-/// Most keys handled before a frame is last_frame; the rest is handled after it.
+/// Most keys handled before a frame is drawn; the rest is handled after it.
 const MAX_KEYS: usize = 256;
 
 /// Runs the screen on any terminal. `keys` is the source of its input bytes; `suspend` releases the terminal to

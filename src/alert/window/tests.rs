@@ -21,8 +21,8 @@ fn times() -> impl Strategy<Value = Vec<Timestamp>> {
     )
 }
 
-/// Adds all times to a window; after each one calls `each` with the newest time, the accepted matches, the result and the
-/// count.
+/// Adds all times to a window; after each one calls `each` with the newest time, the accepted matches, whether it
+/// counted, and the count.
 fn feed(limit: u64, times: &[Timestamp], mut each: impl FnMut(Timestamp, &[Timestamp], bool, u64)) {
     let mut window = Window::new(limit, LENGTH);
     let mut newest = Timestamp::MIN;

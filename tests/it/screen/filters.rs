@@ -1,4 +1,4 @@
-//! Levels, searches, filters and hidden sources: what is shown and what is marked.
+//! Levels, searches, filters and hidden files: the shown events and the marked matches.
 
 use ratatui::buffer::Cell;
 

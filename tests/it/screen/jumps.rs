@@ -1,4 +1,4 @@
-//! Where `/`, `n`, `e` and their like land, and what stands around it.
+//! Where `/`, `n`, `e` and similar keys land, and the records around it.
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,4 @@
-//! What the screen shows of itself: panes, colours, help, odd text and odd sizes.
+//! The display of the screen: panes, colours, help, unusual text and unusual sizes.
 
 use logwarden::ui::Palette;
 use ratatui::buffer::Buffer;
@@ -34,7 +34,7 @@ fn a_small_screen_shows_one_pane_and_a_hint() {
     snapshot_at(59, 14);
 }
 
-/// Text, then which cells of a line look special.
+/// The text, then the cells with a special style.
 fn styled(buffer: &Buffer) -> String {
     let mut dump = text_of(buffer);
     for y in 0..buffer.area.height {

@@ -1,4 +1,4 @@
-//! Following the end, holding, and walking through a file.
+//! Following the end, pausing, and paging through a file.
 
 use super::glass::Setup;
 use super::scenes::{append, directory, line, numbered, write};

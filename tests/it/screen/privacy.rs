@@ -1,4 +1,4 @@
-//! What the screen shows of ids: all of it, nothing under the mask, and what a token held to whoever asks for it.
+//! Client ids on the screen: shown in full, hidden by the mask, and decrypted from tokens on request.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -46,7 +46,7 @@ const HIDDEN: [&str; 4] = [ID, ADDRESS, "Q9", "Wanda42"];
 
 #[track_caller]
 fn hides_all(text: &str) {
-    // The name of the file is in the list of sources, and no text of a record.
+    // The file name is in the list of files; it is not part of a record.
     let text = text.replace(&format!("of {ID}.json"), "").replace("of MKQWER", "");
     for hidden in HIDDEN {
         assert!(!text.contains(hidden), "{hidden} is on the screen:\n{text}");
@@ -54,7 +54,7 @@ fn hides_all(text: &str) {
 }
 
 #[test]
-fn nothing_that_never_leaves_in_clear_is_on_a_masked_screen() {
+fn no_sealed_value_is_on_a_masked_screen() {
     let directory = directory();
     let path = log(directory.path());
     let mask = Mask::new(policy(), false);
@@ -85,7 +85,7 @@ fn nothing_that_never_leaves_in_clear_is_on_a_masked_screen() {
 }
 
 #[test]
-fn what_is_masked_is_not_found_and_what_was_typed_is_not_drawn() {
+fn masked_values_are_not_found_and_typed_patterns_are_not_drawn() {
     let directory = directory();
     let path = log(directory.path());
     let mask = Mask::new(policy(), false);
@@ -118,9 +118,9 @@ fn what_is_masked_is_not_found_and_what_was_typed_is_not_drawn() {
     });
 }
 
-/// The setting, and a policy that hides nothing.
+/// The setting `mask`, and a policy that hides nothing.
 #[test]
-fn a_screen_may_begin_masked_and_says_when_there_is_nothing_to_mask() {
+fn a_screen_can_start_masked_and_reports_when_there_is_nothing_to_mask() {
     let directory = directory();
     let path = log(directory.path());
     let masked = Setup { mask: Mask::new(policy(), true), ..Setup::new(160, 50) };
@@ -133,7 +133,7 @@ fn a_screen_may_begin_masked_and_says_when_there_is_nothing_to_mask() {
     assert!(text.contains(ID) && !text.contains(" masked"), "{text}");
 }
 
-/// An output with tokens of two months, the keys, and where openings are written down.
+/// An output with tokens of two months, the keys, and the audit log.
 struct Sealed {
     directory: tempfile::TempDir,
     sealer: Sealer,
@@ -183,7 +183,7 @@ impl Sealed {
 }
 
 #[test]
-fn a_token_is_opened_where_its_key_is_until_one_moves_on_and_that_is_written_down() {
+fn a_token_with_its_key_is_decrypted_until_the_details_are_left_and_the_audit_log_records_it() {
     let sealed = Sealed::new();
     let mut screen = sealed.open(sealed.output());
     screen.press("o");
@@ -203,13 +203,13 @@ fn a_token_is_opened_where_its_key_is_until_one_moves_on_and_that_is_written_dow
     assert_eq!((&line["offset"], &line["field"]), (&0.into(), &"clientid".into()));
     assert!(line["file"].as_str().unwrap().ends_with("/out.jsonl"), "{line}");
     assert!(!written.contains(ID), "{written}");
-    // Closed and opened again it is closed.
+    // After the details were closed and opened again, the token is not decrypted.
     screen.press("esc enter");
     let text = screen.rest();
     assert!(text.contains("fields") && !text.contains(ID), "{text}");
     screen.press("o");
     screen.wait_for_text(ID);
-    // The mask takes it away too, and opens nothing.
+    // The mask hides it too, and prevents decryption.
     screen.press("m");
     let text = screen.wait_for_text("the raw record is hidden");
     assert!(!text.contains(ID), "{text}");
@@ -223,7 +223,7 @@ fn a_token_is_opened_where_its_key_is_until_one_moves_on_and_that_is_written_dow
 }
 
 #[test]
-fn a_token_without_key_stays_closed_and_one_that_cannot_be_written_down_too() {
+fn a_token_without_its_key_or_without_an_audit_log_is_not_decrypted() {
     let sealed = Sealed::new();
     let path = sealed.output();
     let keys = sealed.directory.path().join("keys");
