@@ -25,7 +25,7 @@ pub enum Action {
     Clock(Timestamp),
     Status(Arc<Status>),
     Files {
-        lines: Vec<FileEntry>,
+        entries: Vec<FileEntry>,
         grown: bool,
     },
     Loaded(LoadResult),

@@ -20,7 +20,7 @@ pub enum Verb {
     Pane,
     PaneBack,
     Detail,
-    Open,
+    Decrypt,
     Search,
     NextMatch,
     PreviousMatch,
@@ -35,7 +35,7 @@ pub enum Verb {
     PreviousError,
     NextWarning,
     PreviousWarning,
-    HideSource,
+    HideFile,
     Zone,
     Mask,
     ShipNow,
@@ -166,13 +166,13 @@ pub const VERBS: &[VerbInfo] = &[
     info(Verb::PaneBack, "pane-back", "", "previous pane", (Group::Move, ANY)),
     info(Verb::Detail, "detail", "detail", "details", (Group::Show, DETAILED)),
     info(
-        Verb::Open,
+        Verb::Decrypt,
         "open",
         "decrypt",
         "in the details of an event: decrypt its tokens (recorded in the audit log)",
         (Group::Show, STREAMS),
     ),
-    info(Verb::HideSource, "hide-source", "hide", "hide or show this file", (Group::Show, LISTS)),
+    info(Verb::HideFile, "hide-source", "hide", "hide or show this file", (Group::Show, LISTS)),
     info(
         Verb::Zone,
         "zone",
@@ -276,16 +276,16 @@ impl Verb {
             Verb::Retry => has_sinks && state.can_ship() && state.has_retryable_sink(),
             Verb::Detail if state.focus == Pane::Shipping => has_sinks,
             Verb::Detail => !stream.rows.is_empty(),
-            Verb::Open => state.detail_row().is_some_and(Row::holds_tokens),
+            Verb::Decrypt => state.detail_row().is_some_and(Row::holds_tokens),
             Verb::Mask => stream.mask.hides_anything(),
-            Verb::HideSource => !state.files.is_empty(),
+            Verb::HideFile => !state.files.is_empty(),
             _ => true,
         }
     }
 }
 
 /// The commands available in the focused pane, in the order of the list.
-pub fn here(state: &State) -> impl Iterator<Item = &'static VerbInfo> {
+pub fn available(state: &State) -> impl Iterator<Item = &'static VerbInfo> {
     let focus = state.focus;
     VERBS
         .iter()

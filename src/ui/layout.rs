@@ -79,10 +79,10 @@ fn wide(areas: &mut Areas, body: Rect, state: &State) {
     areas.dividers[0] = Rect::new(x - 1, body.y, 1, body.height);
     let thresholds = fitted(state.status.rules.len() * 2, body.height / 3);
     let shipping = fitted(state.status.sinks.len() * lines_per_sink(state), body.height / 3);
-    let sources = body.height - thresholds - shipping;
+    let files = body.height - thresholds - shipping;
     areas.thresholds = Rect::new(x, body.y, side, thresholds);
     areas.shipping = Rect::new(x, body.y + thresholds, side, shipping);
-    areas.files = Rect::new(x, body.y + thresholds + shipping, side, sources);
+    areas.files = Rect::new(x, body.y + thresholds + shipping, side, files);
 }
 
 /// A title, the lines and one empty line; at least four rows.

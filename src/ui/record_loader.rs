@@ -32,7 +32,7 @@ impl RecordLoader {
     pub fn refresh(&mut self, files: &[Arc<FileHandle>], now: Timestamp) -> Option<Action> {
         let changed = self.timeline.refresh(files, now);
         self.counted &= !changed;
-        changed.then(|| Action::Files { lines: self.file_entries(), grown: true })
+        changed.then(|| Action::Files { entries: self.file_entries(), grown: true })
     }
 
     /// Performs the most urgent step; `None` if nothing is missing.
@@ -196,7 +196,7 @@ impl RecordLoader {
             return None;
         }
         self.counted = !self.timeline.count_more(&mut Budget::bytes(STEP_BYTES));
-        Some(Action::Files { lines: self.file_entries(), grown: false })
+        Some(Action::Files { entries: self.file_entries(), grown: false })
     }
 
     fn file_entries(&mut self) -> Vec<FileEntry> {

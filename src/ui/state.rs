@@ -162,7 +162,7 @@ impl State {
     }
 
     /// Shows the answer to a key.
-    pub fn say(&mut self, level: Level, text: impl Into<String>) {
+    pub fn answer(&mut self, level: Level, text: impl Into<String>) {
         self.messages.answer(level, text.into(), self.now);
     }
 
@@ -210,15 +210,15 @@ impl State {
     /// Generation and offset of the selected event.
     pub fn selected_cursor(&self) -> Option<Cursor> {
         let position = &self.stream.selected_row()?.entry.position;
-        let source = self.files.iter().find(|source| source.file == position.file)?;
-        Some(Cursor { generation: source.generation?, offset: position.offset })
+        let file = self.files.iter().find(|file| file.file == position.file)?;
+        Some(Cursor { generation: file.generation?, offset: position.offset })
     }
 
     /// Counted records per level, over all files.
     pub fn totals(&self) -> LevelCounts {
         let mut totals = LevelCounts::default();
-        for source in &self.files {
-            for (total, count) in totals.iter_mut().zip(source.counts) {
+        for file in &self.files {
+            for (total, count) in totals.iter_mut().zip(file.counts) {
                 *total += count;
             }
         }
@@ -227,15 +227,15 @@ impl State {
 
     /// Bytes of complete records of a file below the last visible row.
     pub fn bytes_below(&self, slot: usize) -> u64 {
-        let source = &self.files[slot];
+        let file = &self.files[slot];
         let offset = self.stream.offsets_below().get(slot).copied().unwrap_or(0);
-        if source.hidden { 0 } else { source.complete.saturating_sub(offset) }
+        if file.hidden { 0 } else { file.complete.saturating_sub(offset) }
     }
 
     /// Share of the complete records that has been counted, from 0 to 1.
     pub fn counted_share(&self) -> f64 {
-        let size: u64 = self.files.iter().map(|source| source.complete).sum();
-        let counted: u64 = self.files.iter().map(|source| source.counted_bytes).sum();
+        let size: u64 = self.files.iter().map(|file| file.complete).sum();
+        let counted: u64 = self.files.iter().map(|file| file.counted_bytes).sum();
         if size == 0 { 1.0 } else { (counted as f64 / size as f64).min(1.0) }
     }
 }

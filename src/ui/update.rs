@@ -1,8 +1,8 @@
 //! `update(state, action) -> effects`: the only code that changes the state of the screen. Pure.
 
 mod command;
+mod decrypt;
 mod find;
-mod open;
 mod read;
 mod ship;
 
@@ -21,7 +21,7 @@ pub fn update(state: &mut State, action: Action) -> Vec<Effect> {
     let mut effects = Vec::new();
     match action {
         Action::Verb(verb) => run(state, verb, &mut effects),
-        Action::Typed(key) => typed(state, key, &mut effects),
+        Action::Typed(key) => handle_typed_key(state, key, &mut effects),
         Action::Pasted(text) => {
             if let Some(prompt) = &mut state.prompt {
                 prompt.insert(&text);
@@ -38,25 +38,28 @@ pub fn update(state: &mut State, action: Action) -> Vec<Effect> {
                 state.messages.notice(notice.level, notice.text.clone(), state.now);
             }
         }
-        Action::Files { lines, grown } => read::files(state, lines, grown),
+        Action::Files { entries, grown } => read::files(state, entries, grown),
         Action::Loaded(result) => read::apply(state, result),
         Action::Resumed(away) => {
             let text = format!("resumed; shipping was stopped for {}", bytes::duration(away));
-            state.say(Level::Warning, text);
+            state.answer(Level::Warning, text);
             effects.push(Effect::Redraw);
         }
-        Action::Decrypted(position, result) => open::apply(state, position, result),
+        Action::Decrypted(position, result) => decrypt::apply(state, position, result),
         Action::CommandRefused => {
-            state.say(Level::Warning, "the engine is busy and did not take the command; try again");
+            state.answer(
+                Level::Warning,
+                "the engine is busy and did not take the command; try again",
+            );
         }
     }
-    open::forget(state);
-    measure(state);
+    decrypt::forget(state);
+    update_height(state);
     effects
 }
 
 /// Updates the height of the streams pane, which depends on most of the state.
-fn measure(state: &mut State) {
+fn update_height(state: &mut State) {
     let height = layout::of(state).streams.height.saturating_sub(1);
     if height != state.stream.height {
         state.stream.height = height;
@@ -69,32 +72,36 @@ fn run(state: &mut State, verb: Verb, effects: &mut Vec<Effect>) {
     if verb != Verb::Cancel {
         state.cancelled_once = false;
     }
-    if overlay(state, verb) {
+    if handle_overlay_key(state, verb) {
         return;
     }
     match verb {
-        Verb::Down | Verb::Up | Verb::PageDown | Verb::PageUp => go(state, verb),
-        Verb::HalfPageDown | Verb::HalfPageUp | Verb::Top | Verb::Bottom => go(state, verb),
+        Verb::Down | Verb::Up | Verb::PageDown | Verb::PageUp => move_in_focus(state, verb),
+        Verb::HalfPageDown | Verb::HalfPageUp | Verb::Top | Verb::Bottom => {
+            move_in_focus(state, verb)
+        }
         Verb::Left => state.stream.column = state.stream.column.saturating_sub(16),
         Verb::Right => state.stream.column = (state.stream.column + 16).min(1 << 16),
         Verb::Follow if state.stream.follow => state.stream.pause(),
         Verb::Follow => state.stream.follow_end(),
         Verb::Pane => next_pane(state, 1),
         Verb::PaneBack => next_pane(state, Pane::ALL.len() - 1),
-        Verb::Detail => detail(state, effects),
-        Verb::Open => open::ask(state, effects),
+        Verb::Detail => open_details(state, effects),
+        Verb::Decrypt => decrypt::request(state, effects),
         Verb::Search => state.prompt = Some(Prompt::new(PromptKind::Search)),
         Verb::Command => state.prompt = Some(Prompt::new(PromptKind::Command)),
         Verb::Filter => state.prompt = Some(Prompt::new(PromptKind::Filter)),
-        Verb::NextMatch | Verb::PreviousMatch => find::again(state, verb),
-        Verb::NextError | Verb::PreviousError => find::level(state, verb, Level::Error),
-        Verb::NextWarning | Verb::PreviousWarning => find::level(state, verb, Level::Warning),
-        Verb::ToggleFilters | Verb::RaiseLevel | Verb::LowerLevel | Verb::ToggleLevel(_) => {
-            find::refilter(state, verb);
+        Verb::NextMatch | Verb::PreviousMatch => find::repeat(state, verb),
+        Verb::NextError | Verb::PreviousError => find::search_level(state, verb, Level::Error),
+        Verb::NextWarning | Verb::PreviousWarning => {
+            find::search_level(state, verb, Level::Warning)
         }
-        Verb::HideSource => find::toggle_file(state),
+        Verb::ToggleFilters | Verb::RaiseLevel | Verb::LowerLevel | Verb::ToggleLevel(_) => {
+            find::change_filters(state, verb);
+        }
+        Verb::HideFile => find::toggle_file(state),
         Verb::Zone => state.zone = state.zone.next(),
-        Verb::Mask => find::mask(state),
+        Verb::Mask => find::toggle_mask(state),
         Verb::ShipNow => ship::now(state, effects),
         Verb::PauseShipping => ship::pause_or_resume(state, effects),
         Verb::Retry => ship::retry(state, effects),
@@ -148,7 +155,7 @@ fn cancel(state: &mut State, effects: &mut Vec<Effect>) {
     state.stream.pending_move = 0;
     state.overlay = None;
     state.cancelled_once = true;
-    state.say(Level::Info, "press Ctrl-C again to quit");
+    state.answer(Level::Info, "press Ctrl-C again to quit");
 }
 
 fn quit(state: &mut State, effects: &mut Vec<Effect>) {
@@ -161,7 +168,7 @@ fn next_pane(state: &mut State, by: usize) {
     state.focus = Pane::ALL[(here + by) % Pane::ALL.len()];
 }
 
-fn detail(state: &mut State, effects: &mut Vec<Effect>) {
+fn open_details(state: &mut State, effects: &mut Vec<Effect>) {
     match state.focus {
         Pane::Files => state.focus = Pane::Streams,
         Pane::Shipping if state.selected_sink().is_some() => {
@@ -176,16 +183,16 @@ fn detail(state: &mut State, effects: &mut Vec<Effect>) {
     }
 }
 
-fn go(state: &mut State, verb: Verb) {
+fn move_in_focus(state: &mut State, verb: Verb) {
     match state.focus {
-        Pane::Streams => go_in_stream(state, verb),
-        Pane::Files => go_in_list(state, 0, state.files.len(), verb),
-        Pane::Thresholds => go_in_list(state, 1, state.status.rules.len(), verb),
-        Pane::Shipping => go_in_list(state, 2, state.status.sinks.len(), verb),
+        Pane::Streams => move_in_stream(state, verb),
+        Pane::Files => move_in_list(state, 0, state.files.len(), verb),
+        Pane::Thresholds => move_in_list(state, 1, state.status.rules.len(), verb),
+        Pane::Shipping => move_in_list(state, 2, state.status.sinks.len(), verb),
     }
 }
 
-fn go_in_stream(state: &mut State, verb: Verb) {
+fn move_in_stream(state: &mut State, verb: Verb) {
     let stream = &mut state.stream;
     let page = i64::from(stream.height.saturating_sub(1).max(1));
     match verb {
@@ -207,12 +214,12 @@ fn go_in_stream(state: &mut State, verb: Verb) {
     }
 }
 
-fn go_in_list(state: &mut State, list: usize, length: usize, verb: Verb) {
+fn move_in_list(state: &mut State, list: usize, length: usize, verb: Verb) {
     let selected = &mut state.selected[list];
-    *selected = moved(*selected, verb).min(length.saturating_sub(1));
+    *selected = moved_index(*selected, verb).min(length.saturating_sub(1));
 }
 
-fn moved(index: usize, verb: Verb) -> usize {
+fn moved_index(index: usize, verb: Verb) -> usize {
     match verb {
         Verb::Down => index + 1,
         Verb::Up => index.saturating_sub(1),
@@ -226,7 +233,7 @@ fn moved(index: usize, verb: Verb) -> usize {
 }
 
 /// Handles the keys that scroll or close the open overlay; `true` if the key was used.
-fn overlay(state: &mut State, verb: Verb) -> bool {
+fn handle_overlay_key(state: &mut State, verb: Verb) -> bool {
     let detail = match state.overlay {
         Some(Overlay::Detail { scroll }) => Some(Some(scroll)),
         Some(Overlay::Messages { .. }) => Some(None),
@@ -248,19 +255,19 @@ fn overlay(state: &mut State, verb: Verb) -> bool {
         Verb::Help | Verb::Detail => return close_overlay(state),
         _ => return false,
     }
-    *scroll = moved((*scroll).min(last), verb).min(last);
+    *scroll = moved_index((*scroll).min(last), verb).min(last);
     true
 }
 
-fn typed(state: &mut State, key: Key, effects: &mut Vec<Effect>) {
+fn handle_typed_key(state: &mut State, key: Key, effects: &mut Vec<Effect>) {
     if let Some(Overlay::Ask(question)) = state.overlay {
-        answered(state, question, key, effects);
+        answer_question(state, question, key, effects);
     } else if state.prompt.is_some() {
         find::typed(state, key, effects);
     }
 }
 
-fn answered(state: &mut State, question: Question, key: Key, effects: &mut Vec<Effect>) {
+fn answer_question(state: &mut State, question: Question, key: Key, effects: &mut Vec<Effect>) {
     let yes = matches!(key.code, Code::Char('y' | 'Y') | Code::Enter)
         || (question == Question::Quit && key == Key::char('q'));
     let no = matches!(key.code, Code::Char('n' | 'N') | Code::Esc);
@@ -272,9 +279,10 @@ fn answered(state: &mut State, question: Question, key: Key, effects: &mut Vec<E
     match question {
         Question::Quit if yes || interrupted => quit(state, effects),
         Question::Pause if yes => {
-            let command = Command::Pause { sink: ship::chosen(state), by: ship::BY.to_owned() };
+            let command =
+                Command::Pause { sink: ship::chosen_sink(state), by: ship::BY.to_owned() };
             effects.push(Effect::Command(command));
-            state.say(Level::Warning, "pausing shipping; S resumes");
+            state.answer(Level::Warning, "pausing shipping; S resumes");
         }
         _ => {}
     }

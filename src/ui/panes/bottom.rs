@@ -6,7 +6,7 @@ use unicode_width::UnicodeWidthStr;
 use crate::base::sanitize;
 use crate::event::Level;
 use crate::ui::canvas::{Canvas, Span, head, plain, skip, span, width_of};
-use crate::ui::commands::{Verb, VerbInfo, here};
+use crate::ui::commands::{Verb, VerbInfo, available};
 use crate::ui::keymap::Keymap;
 use crate::ui::layout;
 use crate::ui::prompt::{Prompt, PromptKind};
@@ -122,7 +122,7 @@ fn message(state: &State, width: usize) -> Option<Vec<Span<'static>>> {
 }
 
 fn keys(state: &State, keymap: &Keymap, width: usize, spans: &mut Vec<Span<'static>>) {
-    for info in here(state).filter(|info| !info.short.is_empty()) {
+    for info in available(state).filter(|info| !info.short.is_empty()) {
         let Some(key) = keymap.keys(info.verb).first() else { continue };
         let part = [span(format!(" {key}"), Role::Key), plain(format!(" {} ", label(state, info)))];
         if width_of(spans) + width_of(&part) > width {

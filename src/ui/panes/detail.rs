@@ -48,10 +48,10 @@ pub fn lines(state: &State, width: usize) -> Lines {
 fn location(state: &State, entry: &Entry, shown: Option<&Outgoing<'_>>) -> Lines {
     let event = entry.event();
     let record = event.record;
-    let source = state.files.iter().find(|source| source.file == entry.position.file);
+    let file = state.files.iter().find(|file| file.file == entry.position.file);
     let path = match shown {
         Some(shown) => sanitize::line(shown.path()).into_owned(),
-        None => source.map_or_else(String::new, |source| source.path.clone()),
+        None => file.map_or_else(String::new, |file| file.path.clone()),
     };
     let mut lines = vec![pair("file", path)];
     let length = bytes::count(record.end - record.start);

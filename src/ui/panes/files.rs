@@ -18,7 +18,7 @@ pub fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
     let width = usize::from(area.width.saturating_sub(2));
     let slots = 0..state.files.len();
     let entries = slots.map(|slot| entry(state, slot, width, &glyphs)).collect();
-    let hidden = state.files.iter().filter(|source| source.hidden).count();
+    let hidden = state.files.iter().filter(|file| file.hidden).count();
     let right = match hidden {
         0 => Vec::new(),
         hidden => vec![span(format!(" {hidden} hidden "), Role::Near)],
@@ -34,16 +34,16 @@ pub fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
 }
 
 fn entry(state: &State, slot: usize, width: usize, glyphs: &Glyphs) -> Lines {
-    let source = &state.files[slot];
-    let (glyph, role) = sign(source, glyphs);
-    let age = time::moment(state, source.last_growth);
-    let counts = counts(source, width);
+    let file = &state.files[slot];
+    let (glyph, role) = sign(file, glyphs);
+    let age = time::moment(state, file.last_growth);
+    let counts = counts(file, width);
     let counts_width: usize = width_of(&counts);
     let name_room = width.saturating_sub(2 + counts_width + 1 + age.len()).max(6);
-    let fits = source.name.width() <= name_room;
+    let fits = file.name.width() <= name_room;
     let cut = if fits { "" } else { glyphs.cut };
-    let name = format!("{}{cut}", head(&source.name, name_room - usize::from(!fits)));
-    let name_role = if source.hidden { Role::Dim } else { Role::Source };
+    let name = format!("{}{cut}", head(&file.name, name_room - usize::from(!fits)));
+    let name_role = if file.hidden { Role::Dim } else { Role::Source };
     let mut line = vec![
         span(format!("{glyph} "), role),
         span(format!("{name}{} ", " ".repeat(name_room.saturating_sub(name.width()))), name_role),
@@ -51,11 +51,11 @@ fn entry(state: &State, slot: usize, width: usize, glyphs: &Glyphs) -> Lines {
     line.extend(counts);
     line.push(span(age, Role::Dim));
     let mut lines = vec![line];
-    if let Some(problem) = problem(state, source) {
+    if let Some(problem) = problem(state, file) {
         lines.push(vec![plain("  "), span(problem, Role::Bad)]);
     } else if width >= 38 {
-        let format = source.format.unwrap_or("detecting format");
-        let rest = format!("  {format} {} {}", glyphs.separator, bytes::size(source.size));
+        let format = file.format.unwrap_or("detecting format");
+        let rest = format!("  {format} {} {}", glyphs.separator, bytes::size(file.size));
         let mut line = vec![span(rest, Role::Dim)];
         let below = state.bytes_below(slot);
         if below > 0 {
@@ -67,11 +67,11 @@ fn entry(state: &State, slot: usize, width: usize, glyphs: &Glyphs) -> Lines {
     lines
 }
 
-fn sign(source: &FileEntry, glyphs: &Glyphs) -> (&'static str, Role) {
-    match &source.state {
-        _ if source.hidden => (glyphs.ring, Role::Dim),
+fn sign(file: &FileEntry, glyphs: &Glyphs) -> (&'static str, Role) {
+    match &file.state {
+        _ if file.hidden => (glyphs.ring, Role::Dim),
         FileState::Unreadable { .. } | FileState::Stuck { .. } => (glyphs.firing, Role::Bad),
-        _ if source.problem.is_some() || source.lost > 0 => (glyphs.firing, Role::Bad),
+        _ if file.problem.is_some() || file.lost > 0 => (glyphs.firing, Role::Bad),
         FileState::Unsettled => (glyphs.waiting, Role::Dim),
         FileState::Live => (glyphs.dot, Role::Ok),
         FileState::Rotated => (glyphs.dot, Role::Dim),
@@ -79,31 +79,31 @@ fn sign(source: &FileEntry, glyphs: &Glyphs) -> (&'static str, Role) {
     }
 }
 
-fn problem(state: &State, source: &FileEntry) -> Option<String> {
-    if let FileState::Stuck { since } = source.state {
+fn problem(state: &State, file: &FileEntry) -> Option<String> {
+    if let FileState::Stuck { since } = file.state {
         return Some(format!(
             "no answer from the file system since {}; other files continue; reading resumes when it answers",
             time::moment(state, since)
         ));
     }
-    if let FileState::Unreadable { reason } = &source.state {
+    if let FileState::Unreadable { reason } = &file.state {
         return Some(sanitize::line(reason).into_owned());
     }
-    if source.lost > 0 {
-        return Some(format!("{} lost before they were read", bytes::size(source.lost)));
+    if file.lost > 0 {
+        return Some(format!("{} lost before they were read", bytes::size(file.lost)));
     }
-    source.problem.as_deref().map(|problem| sanitize::line(problem).into_owned())
+    file.problem.as_deref().map(|problem| sanitize::line(problem).into_owned())
 }
 
 /// Events per level, most severe first; a narrow pane shows only errors and worse.
-fn counts(source: &FileEntry, width: usize) -> Vec<Span<'static>> {
+fn counts(file: &FileEntry, width: usize) -> Vec<Span<'static>> {
     let narrow = width < 38;
     let mut spans = Vec::new();
     for slot in (0..8).rev() {
         let level = Level::ALL.get(usize::wrapping_sub(slot, 1)).copied();
         let wanted = if narrow { level >= Some(Level::Error) } else { true };
-        if wanted && source.counts[slot] > 0 && spans.len() < 5 {
-            let text = format!("{}{} ", letter(level), short_count(source.counts[slot]));
+        if wanted && file.counts[slot] > 0 && spans.len() < 5 {
+            let text = format!("{}{} ", letter(level), short_count(file.counts[slot]));
             spans.push(span(text, Role::Level(level)));
         }
     }

@@ -82,7 +82,7 @@ fn alarms(state: &State, glyphs: &Glyphs, long: bool) -> Vec<(String, Role)> {
     if blocked > 0 {
         alarms.push((format!(" {} {blocked} BLOCKED ", glyphs.firing), Role::Firing));
     }
-    let lost: u64 = state.files.iter().map(|source| source.lost).sum();
+    let lost: u64 = state.files.iter().map(|file| file.lost).sum();
     if lost > 0 {
         alarms.push((format!(" {} LOST ", bytes::size(lost)), Role::Firing));
     }
@@ -106,7 +106,7 @@ fn figures(state: &State, glyphs: &Glyphs) -> Vec<Vec<Span<'static>>> {
         below => vec![span(below_text(state, below, glyphs), Role::Near)],
     });
     let files = state.files.len();
-    let size: u64 = state.files.iter().map(|source| source.size).sum();
+    let size: u64 = state.files.iter().map(|file| file.size).sum();
     let noun = if files == 1 { "file" } else { "files" };
     parts.push(vec![plain(format!("{files} {noun}, {}", bytes::size(size)))]);
     let records: u64 = state.totals().iter().sum();
@@ -121,7 +121,7 @@ fn figures(state: &State, glyphs: &Glyphs) -> Vec<Vec<Span<'static>>> {
 
 /// Distance of the last visible row from the end, in bytes and time.
 fn below_text(state: &State, bytes_below: u64, glyphs: &Glyphs) -> String {
-    let newest = state.files.iter().map(|source| source.last_growth).max().unwrap_or_default();
+    let newest = state.files.iter().map(|file| file.last_growth).max().unwrap_or_default();
     let last = state.stream.below().checked_sub(1).and_then(|last| state.stream.rows.get(last));
     let shown = last.map_or(newest, |row| row.entry.event().time());
     let seconds = newest.since(shown);

@@ -132,7 +132,7 @@ fn lag(state: &State, sink: &SinkStatus, glyphs: &Glyphs) -> crate::ui::canvas::
 fn bytes_in_files(state: &State) -> u64 {
     match state.files.is_empty() {
         true => u64::MAX,
-        false => state.files.iter().map(|source| source.size).sum(),
+        false => state.files.iter().map(|file| file.size).sum(),
     }
 }
 

@@ -92,7 +92,7 @@ fn empty_text(state: &State) -> &'static str {
     let stream = &state.stream;
     if stream.reset.is_some() || !stream.at_head {
         "loading …"
-    } else if state.files.iter().all(|source| source.size == 0) {
+    } else if state.files.iter().all(|file| file.size == 0) {
         "no events yet"
     } else {
         "nothing matches: hidden by level, filter or file"
@@ -106,7 +106,7 @@ pub fn text_width(state: &State, width: u16) -> usize {
 /// The columns before the text of a record, with their widths.
 struct Columns {
     detail: Detail,
-    source: usize,
+    name: usize,
 }
 
 impl Columns {
@@ -122,13 +122,13 @@ impl Columns {
         };
         let most = if width >= 100 { 18 } else { 10 };
         let several = state.files.len() > 1;
-        let widest = state.files.iter().map(|source| source.name.width()).max().unwrap_or(0);
-        Columns { detail, source: if several { widest.clamp(1, most) } else { 0 } }
+        let widest = state.files.iter().map(|file| file.name.width()).max().unwrap_or(0);
+        Columns { detail, name: if several { widest.clamp(1, most) } else { 0 } }
     }
 
     fn width(&self) -> usize {
-        let source = if self.source > 0 { self.source + 1 } else { 0 };
-        self.detail.width() + 1 + 2 + source
+        let name = if self.name > 0 { self.name + 1 } else { 0 };
+        self.detail.width() + 1 + 2 + name
     }
 }
 
@@ -197,21 +197,21 @@ fn prefix(state: &State, row: &Row, columns: &Columns, glyphs: &Glyphs) -> Vec<S
         span(record_text::letter(level).to_string(), Role::Level(level)),
         plain(" "),
     ];
-    if columns.source > 0 {
-        let source = state.files.iter().find(|source| source.file == entry.position.file);
-        let name = source.map_or("", |source| source.name.as_str());
-        let fits = name.width() <= columns.source;
-        let shown = if fits { name } else { head(name, columns.source - 1) };
+    if columns.name > 0 {
+        let file = state.files.iter().find(|file| file.file == entry.position.file);
+        let name = file.map_or("", |file| file.name.as_str());
+        let fits = name.width() <= columns.name;
+        let shown = if fits { name } else { head(name, columns.name - 1) };
         let cut = if fits { "" } else { glyphs.cut };
-        let room = columns.source + 1 - shown.width() - cut.width();
+        let room = columns.name + 1 - shown.width() - cut.width();
         spans.push(span(format!("{shown}{cut}{}", " ".repeat(room)), Role::Source));
     }
     spans
 }
 
 fn row_zone(state: &State, row: &Row) -> jiff::tz::TimeZone {
-    let source = state.stream.zones.get(row.entry.slot);
-    time::zone_of(state, source.unwrap_or(&jiff::tz::TimeZone::UTC)).clone()
+    let zone = state.stream.zones.get(row.entry.slot);
+    time::zone_of(state, zone.unwrap_or(&jiff::tz::TimeZone::UTC)).clone()
 }
 
 fn draw_text(

@@ -50,6 +50,6 @@ fn of_one_sink(
         _ if state.is_paused(Some(name)) => "resuming shipping to",
         _ => "pausing shipping to",
     };
-    state.say(Level::Info, format!("{started} {name}"));
+    state.answer(Level::Info, format!("{started} {name}"));
     Ok(())
 }

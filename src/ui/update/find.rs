@@ -81,7 +81,7 @@ pub fn scroll_to_match(state: &mut State, row: &Row) {
 }
 
 /// Handles a search that reached the edge: it turns, wraps, or reports that nothing was found.
-pub fn nothing_found(state: &mut State) {
+pub fn reached_edge(state: &mut State) {
     let Some(run) = state.stream.running_search.take() else { return };
     match run.at_edge {
         AtEdge::Turn { at } => {
@@ -106,14 +106,14 @@ pub fn nothing_found(state: &mut State) {
                 (true, Direction::Newer) => format!("no {name} below; {up} searches above"),
                 (true, Direction::Older) => format!("no {name} above; {down} searches below"),
             };
-            state.say(Level::Info, text);
+            state.answer(Level::Info, text);
         }
     }
 }
 
 /// End offset of the complete records of each file.
 fn ends(state: &State) -> Vec<u64> {
-    state.files.iter().map(|source| source.complete).collect()
+    state.files.iter().map(|file| file.complete).collect()
 }
 
 /// Adds a filter. Empty text removes all filters.
@@ -130,7 +130,7 @@ fn filter(state: &mut State, text: &str) -> Result<(), String> {
     Ok(())
 }
 
-pub fn refilter(state: &mut State, verb: Verb) {
+pub fn change_filters(state: &mut State, verb: Verb) {
     let filters = &mut state.stream.filters;
     match verb {
         Verb::RaiseLevel => filters.raise_minimum(),
@@ -142,10 +142,10 @@ pub fn refilter(state: &mut State, verb: Verb) {
 }
 
 /// Toggles the mask. A running search is stopped: it may have matched values that are hidden now.
-pub fn mask(state: &mut State) {
+pub fn toggle_mask(state: &mut State) {
     let stream = &mut state.stream;
     if !stream.mask.hides_anything() {
-        state.say(Level::Info, "nothing to mask: [privacy] has no fields and no patterns");
+        state.answer(Level::Info, "nothing to mask: [privacy] has no fields and no patterns");
         return;
     }
     stream.mask.toggle();
@@ -155,7 +155,7 @@ pub fn mask(state: &mut State) {
         true => "masked: sealed values hidden, also for search and filters",
         false => "mask off",
     };
-    state.say(Level::Info, text);
+    state.answer(Level::Info, text);
 }
 
 /// Hides or shows the file of the selected record, or the selected file of the list.
@@ -164,7 +164,7 @@ pub fn toggle_file(state: &mut State) {
         Pane::Files => state.files.get(state.selected[0]).map(|entry| entry.file),
         Pane::Streams => state.stream.selected_row().map(|row| row.entry.position.file),
         Pane::Thresholds | Pane::Shipping => {
-            state.say(Level::Info, "x hides a file in the streams and files panes");
+            state.answer(Level::Info, "x hides a file in the streams and files panes");
             return;
         }
     };
@@ -184,18 +184,18 @@ pub fn toggle_file(state: &mut State) {
             true => format!("{} hidden (x in the file list shows it)", entry.name),
             false => format!("{} shown again", entry.name),
         };
-        state.say(Level::Info, text);
+        state.answer(Level::Info, text);
     }
 }
 
-pub fn again(state: &mut State, verb: Verb) {
+pub fn repeat(state: &mut State, verb: Verb) {
     match state.stream.search.clone() {
         Some(search) => start_search(state, Wanted::Text(search), direction(verb), AtEdge::Wrap),
-        None => state.say(Level::Info, "no pattern; / to search"),
+        None => state.answer(Level::Info, "no pattern; / to search"),
     }
 }
 
-pub fn level(state: &mut State, verb: Verb, level: Level) {
+pub fn search_level(state: &mut State, verb: Verb, level: Level) {
     start_search(state, Wanted::AtLeast(level), direction(verb), AtEdge::Stop);
 }
 
@@ -209,7 +209,7 @@ fn direction(verb: Verb) -> Direction {
 fn start_search(state: &mut State, wanted: Wanted, direction: Direction, at_edge: AtEdge) {
     let stream = &state.stream;
     if stream.rows.is_empty() {
-        state.say(Level::Info, "no events to search");
+        state.answer(Level::Info, "no events to search");
         return;
     }
     let at = match direction {
@@ -240,8 +240,8 @@ fn search_from(
 ) {
     let stream = &mut state.stream;
     stream.pause();
-    let total_bytes = state.files.iter().map(|source| source.size).sum();
-    let sizes = state.files.iter().map(|source| source.size);
+    let total_bytes = state.files.iter().map(|file| file.size).sum();
+    let sizes = state.files.iter().map(|file| file.size);
     let bytes_below: u64 = sizes
         .enumerate()
         .map(|(slot, size)| size.saturating_sub(at.get(slot).copied().unwrap_or(0)))

@@ -11,16 +11,16 @@ use crate::ui::action::LoadResult;
 use crate::ui::state::FileEntry;
 use crate::ui::stream::{Reset, Row, Stream};
 
-pub fn files(state: &mut State, mut lines: Vec<FileEntry>, grown: bool) {
-    for line in &mut lines {
-        line.hidden = state.stream.hidden.contains(&line.file);
+pub fn files(state: &mut State, mut entries: Vec<FileEntry>, grown: bool) {
+    for entry in &mut entries {
+        entry.hidden = state.stream.hidden.contains(&entry.file);
     }
-    warn_of_truncations(state, &lines);
+    warn_of_truncations(state, &entries);
     let stream = &mut state.stream;
-    let files: Vec<_> = lines.iter().map(|line| line.file).collect();
+    let files: Vec<_> = entries.iter().map(|entry| entry.file).collect();
     let before = std::mem::replace(&mut stream.files, files);
-    stream.zones = lines.iter().map(|line| line.zone.clone()).collect();
-    state.files = lines;
+    stream.zones = entries.iter().map(|entry| entry.zone.clone()).collect();
+    state.files = entries;
     state.selected[0] = state.selected[0].min(state.files.len().saturating_sub(1));
     if grown {
         stream.stale = true;
@@ -35,29 +35,30 @@ pub fn files(state: &mut State, mut lines: Vec<FileEntry>, grown: bool) {
 }
 
 /// Warns of truncated files: a new file at a path whose previous file was not renamed, so that its lines are lost.
-fn warn_of_truncations(state: &mut State, lines: &[FileEntry]) {
+fn warn_of_truncations(state: &mut State, entries: &[FileEntry]) {
     // Called every few milliseconds, with up to ten thousand files, and mostly none of them is new.
-    if lines.iter().map(|line| line.file).eq(state.files.iter().map(|line| line.file)) {
+    if entries.iter().map(|entry| entry.file).eq(state.files.iter().map(|entry| entry.file)) {
         return;
     }
-    let known: HashSet<FileId> = state.files.iter().map(|line| line.file).collect();
-    let is_new = |line: &&FileEntry| !known.contains(&line.file);
-    if !lines.iter().any(|line| is_new(&line)) {
+    let known: HashSet<FileId> = state.files.iter().map(|entry| entry.file).collect();
+    let is_new = |entry: &&FileEntry| !known.contains(&entry.file);
+    if !entries.iter().any(|entry| is_new(&entry)) {
         return;
     }
     // Of several files at one path, the last one counts.
     let at_path: HashMap<&str, &FileEntry> =
-        state.files.iter().map(|line| (line.path.as_str(), line)).collect();
-    let now: HashMap<FileId, &FileEntry> = lines.iter().map(|line| (line.file, line)).collect();
-    let warnings = lines.iter().filter(is_new).filter_map(|line| {
-        let before = at_path.get(line.path.as_str())?;
-        is_truncated(before, line, now.get(&before.file).copied()).then(|| {
+        state.files.iter().map(|entry| (entry.path.as_str(), entry)).collect();
+    let now: HashMap<FileId, &FileEntry> =
+        entries.iter().map(|entry| (entry.file, entry)).collect();
+    let warnings = entries.iter().filter(is_new).filter_map(|entry| {
+        let before = at_path.get(entry.path.as_str())?;
+        is_truncated(before, entry, now.get(&before.file).copied()).then(|| {
             format!(
                 "{} was truncated or rewritten ({}, now {}): its previous content is gone; reading restarts at the \
                  beginning",
-                line.path.rsplit('/').next().unwrap_or_default(),
+                entry.path.rsplit('/').next().unwrap_or_default(),
                 bytes::size(before.size),
-                bytes::size(line.size)
+                bytes::size(entry.size)
             )
         })
     });
@@ -105,7 +106,7 @@ pub fn apply(state: &mut State, result: LoadResult) {
                 (run.at, run.bytes_below) = (at, behind);
             }
         }
-        LoadResult::NoMatch => find::nothing_found(state),
+        LoadResult::NoMatch => find::reached_edge(state),
     }
 }
 
@@ -114,7 +115,7 @@ fn show_search_note(state: &mut State) {
     let note = state.stream.running_search.as_ref().map_or("", |run| run.note);
     state.messages.clear_answer(state.now);
     if !note.is_empty() {
-        state.say(Level::Info, note);
+        state.answer(Level::Info, note);
     }
 }
 

@@ -51,7 +51,7 @@ const FILE: FileId = FileId(1);
 const GENERATION: GenerationId = GenerationId(7);
 
 /// 100 bytes long.
-fn source() -> FileEntry {
+fn file_entry() -> FileEntry {
     FileEntry {
         generation: Some(GENERATION),
         file: FILE,
@@ -263,12 +263,12 @@ fn help_scrolls_no_further_than_its_last_line() {
 #[test]
 fn a_file_that_is_shown_again_is_not_reported_as_hidden() {
     let mut state = state();
-    update(&mut state, Action::Files { lines: vec![source()], grown: false });
+    update(&mut state, Action::Files { entries: vec![file_entry()], grown: false });
     press(&mut state, Verb::Pane);
     assert_eq!(state.focus, Pane::Files);
-    press(&mut state, Verb::HideSource);
+    press(&mut state, Verb::HideFile);
     assert_eq!(shown(&state), Some("app.log hidden (x in the file list shows it)"));
-    press(&mut state, Verb::HideSource);
+    press(&mut state, Verb::HideFile);
     assert_eq!(shown(&state), Some("app.log shown again"));
     assert!(!state.files[0].hidden);
 }
@@ -276,7 +276,7 @@ fn a_file_that_is_shown_again_is_not_reported_as_hidden() {
 #[test]
 fn details_open_only_in_panes_that_list_the_key() {
     let mut state = state();
-    update(&mut state, Action::Files { lines: vec![source()], grown: false });
+    update(&mut state, Action::Files { entries: vec![file_entry()], grown: false });
     state.stream.rows.push_back(row(0));
     for pane in Pane::ALL {
         state.focus = pane;
@@ -290,7 +290,7 @@ fn details_open_only_in_panes_that_list_the_key() {
 #[test]
 fn no_bytes_are_below_when_the_last_row_is_visible() {
     let mut state = state();
-    update(&mut state, Action::Files { lines: vec![source()], grown: false });
+    update(&mut state, Action::Files { entries: vec![file_entry()], grown: false });
     let stream = &mut state.stream;
     stream.rows = (0..100).map(row).collect();
     stream.tail = [100].into();
@@ -370,11 +370,11 @@ fn help_opens_over_details_and_returns_to_them() {
 #[test]
 fn a_file_is_hidden_only_in_panes_where_one_is_selected() {
     let mut state = state();
-    update(&mut state, Action::Files { lines: vec![source()], grown: false });
+    update(&mut state, Action::Files { entries: vec![file_entry()], grown: false });
     state.stream.rows.push_back(row(0));
     for pane in [Pane::Thresholds, Pane::Shipping] {
         state.focus = pane;
-        press(&mut state, Verb::HideSource);
+        press(&mut state, Verb::HideFile);
         assert_eq!(state.stream.hidden, []);
         assert_eq!(shown(&state), Some("x hides a file in the streams and files panes"));
     }
@@ -396,20 +396,20 @@ fn all_messages_can_be_read_in_full() {
 
 #[test]
 fn a_truncated_file_is_reported_and_a_rotated_one_is_not() {
-    let fresh = |size| FileEntry { file: FileId(2), size, complete: size, ..source() };
+    let fresh = |size| FileEntry { file: FileId(2), size, complete: size, ..file_entry() };
     let said = |old: Option<FileEntry>, new: FileEntry| {
         let mut state = state();
-        update(&mut state, Action::Files { lines: vec![source()], grown: false });
-        let lines = old.into_iter().chain([new]).collect();
-        update(&mut state, Action::Files { lines, grown: false });
+        update(&mut state, Action::Files { entries: vec![file_entry()], grown: false });
+        let entries = old.into_iter().chain([new]).collect();
+        update(&mut state, Action::Files { entries, grown: false });
         shown(&state).map(str::to_owned)
     };
-    let renamed = FileEntry { path: "/var/log/app.log.1".to_owned(), ..source() };
+    let renamed = FileEntry { path: "/var/log/app.log.1".to_owned(), ..file_entry() };
     assert_eq!(said(Some(renamed), fresh(20)), None);
-    let elsewhere = FileEntry { state: FileState::Rotated, ..source() };
+    let elsewhere = FileEntry { state: FileState::Rotated, ..file_entry() };
     assert_eq!(said(Some(elsewhere), fresh(20)), None);
     assert_eq!(said(None, fresh(200)), None);
-    let ended = FileEntry { state: FileState::Ended, ..source() };
+    let ended = FileEntry { state: FileState::Ended, ..file_entry() };
     for old in [Some(ended), None] {
         let text = said(old, fresh(20)).unwrap();
         assert!(text.starts_with("app.log was truncated or rewritten (100 B, now 20 B)"), "{text}");

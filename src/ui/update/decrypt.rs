@@ -6,15 +6,15 @@ use crate::follow::view::Position;
 use crate::privacy::{AuditError, Disclosed};
 use crate::ui::state::Overlay;
 
-pub fn ask(state: &mut State, effects: &mut Vec<Effect>) {
+pub fn request(state: &mut State, effects: &mut Vec<Effect>) {
     let Some(row) = state.detail_row() else {
-        state.say(Level::Info, "tokens are decrypted in the details of an event: press Enter");
+        state.answer(Level::Info, "tokens are decrypted in the details of an event: press Enter");
         return;
     };
     if !row.holds_tokens() {
-        state.say(Level::Info, "no token in this event");
+        state.answer(Level::Info, "no token in this event");
     } else if state.stream.mask.is_on() {
-        state.say(Level::Info, "masked: turn the mask off to decrypt tokens");
+        state.answer(Level::Info, "masked: turn the mask off to decrypt tokens");
     } else {
         effects.push(Effect::Decrypt);
     }
@@ -25,10 +25,10 @@ pub fn apply(state: &mut State, position: Position, result: Result<Disclosed, Au
         Ok(disclosed) => {
             let problem = disclosed.problems.first().cloned();
             match (problem, disclosed.values.len()) {
-                (Some(problem), _) => state.say(Level::Warning, problem),
-                (None, 0) => state.say(Level::Info, "no intact token in this event"),
+                (Some(problem), _) => state.answer(Level::Warning, problem),
+                (None, 0) => state.answer(Level::Info, "no intact token in this event"),
                 (None, _) => {
-                    state.say(Level::Info, "decrypted (recorded in the audit log)");
+                    state.answer(Level::Info, "decrypted (recorded in the audit log)");
                 }
             }
             state.decrypted = Some((position, disclosed));
@@ -38,7 +38,7 @@ pub fn apply(state: &mut State, position: Position, result: Result<Disclosed, Au
             }
         }
         Err(error) => {
-            state.say(Level::Warning, format!("not decrypted: {}", error.reason()));
+            state.answer(Level::Warning, format!("not decrypted: {}", error.reason()));
         }
     }
 }
