@@ -187,7 +187,7 @@ fn the_fifth_error_in_five_minutes_fires_and_quiet_in_the_log_resolves() {
     bench.error(0).error(100).error(150).error(200);
     assert_eq!(bench.seen(), NOTHING);
     assert_eq!(bench.error(299).seen(), ["errors fired [app] 5 0-299"]);
-    assert_eq!(bench.error(299).info(299).seen(), NOTHING, "told once");
+    assert_eq!(bench.error(299).info(299).seen(), NOTHING, "announced once");
     assert_eq!(bench.info(499).seen(), ["errors resolved [app] 6 0-299"]);
     assert_eq!(bench.error(500).seen(), NOTHING);
     assert_eq!(bench.status(1, LATER).fired, 1);
@@ -481,7 +481,7 @@ fn rules_fire_again_after_a_clock_that_was_ahead_is_corrected() {
         assert_eq!(fired.len(), 1, "{count} {ahead}: {fired:?}");
         assert_eq!(bench.engine.late_dropped(), 0);
         assert_eq!(bench.engine.take_step(), Duration::from_secs(ahead as u64 - 2));
-        assert_eq!(bench.engine.take_step(), Duration::ZERO, "told once");
+        assert_eq!(bench.engine.take_step(), Duration::ZERO, "announced once");
         assert_eq!(bench.tick(1_030).seen().len(), 1, "and it resolves");
     }
 }
