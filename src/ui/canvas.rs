@@ -70,7 +70,7 @@ impl Canvas<'_> {
     }
 
     /// Like [`Canvas::line`], but right-aligned; returns the remaining area to its left.
-    pub fn right(&mut self, area: Rect, spans: &[Span<'_>]) -> Rect {
+    pub fn line_right(&mut self, area: Rect, spans: &[Span<'_>]) -> Rect {
         let area = area.intersection(self.buffer.area);
         let width = width_within(spans, area);
         let x = area.x + area.width - width;
@@ -79,7 +79,7 @@ impl Canvas<'_> {
     }
 
     /// Draws a pane border: `── title ─── right ──`.
-    pub fn rule(&mut self, area: Rect, title: &[Span<'_>], right: &[Span<'_>]) {
+    pub fn border(&mut self, area: Rect, title: &[Span<'_>], right: &[Span<'_>]) {
         let area = area.intersection(self.buffer.area);
         if area.is_empty() {
             return;
@@ -95,10 +95,11 @@ impl Canvas<'_> {
         let width = width_within(right, left);
         if (1..left.width).contains(&width) {
             self.clear(Rect { x: inside.x + inside.width - width, width, ..inside });
-            self.right(inside, right);
+            self.line_right(inside, right);
         }
     }
 
+    /// Draws a vertical line that fills the area.
     pub fn divider(&mut self, area: Rect) {
         let area = area.intersection(self.buffer.area);
         let style = self.style(Some(Role::Border));
@@ -108,7 +109,8 @@ impl Canvas<'_> {
         }
     }
 
-    pub fn over(&mut self, area: Rect, role: Role) {
+    /// Applies a style to an area without changing its text.
+    pub fn restyle(&mut self, area: Rect, role: Role) {
         let style = self.style(Some(role));
         self.buffer.set_style(area.intersection(self.buffer.area), style);
     }
@@ -191,10 +193,10 @@ mod tests {
                 let mut canvas = Canvas { buffer: &mut buffer, theme: &theme };
                 let area = Rect::new(x, y, width, height);
                 canvas.line(area, &spans);
-                canvas.right(area, &spans);
-                canvas.rule(area, &spans, &spans);
+                canvas.line_right(area, &spans);
+                canvas.border(area, &spans, &spans);
                 canvas.divider(area);
-                canvas.over(area, Role::Dim);
+                canvas.restyle(area, Role::Dim);
                 canvas.clear(area);
             }
         }

@@ -22,7 +22,7 @@ pub fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
     if state.stream.mask.is_on() {
         corner.insert(0, span(" masked", Role::Near));
     }
-    let left = canvas.right(area, &corner);
+    let left = canvas.line_right(area, &corner);
     let mut spans = vec![span(format!(" {}", state.title), Role::Header), plain("  ")];
     spans.extend(engine(state, &glyphs));
     let room = usize::from(left.width).saturating_sub(width_of(&spans));

@@ -24,7 +24,7 @@ pub fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, list: &List<'_>)
         return;
     }
     let name = title(canvas, state, list.pane);
-    canvas.rule(area, &[name], &list.right);
+    canvas.border(area, &[name], &list.right);
     let body = Rect { y: area.y + 1, height: area.height - 1, ..area };
     if list.entries.is_empty() {
         canvas.line(inside(body, 0), &[span(list.empty.to_owned(), Role::Dim)]);
@@ -41,7 +41,7 @@ pub fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, list: &List<'_>)
             let row = inside(body, y as u16);
             canvas.line(row, line);
             if focused && index == list.selected && number == 0 {
-                canvas.over(row, Role::Selection);
+                canvas.restyle(row, Role::Selection);
             }
             y += 1;
         }

@@ -119,7 +119,7 @@ fn overlay(
     } else {
         vec![span(" Esc closes ", Role::Title)]
     };
-    canvas.rule(area, &[span(format!(" {title} "), Role::TitleFocus)], &more);
+    canvas.border(area, &[span(format!(" {title} "), Role::TitleFocus)], &more);
     for (index, line) in lines.iter().skip(scroll).take(shown).enumerate() {
         let y = area.y + 1 + index as u16;
         let row = Rect { x: area.x + 1, y, width: area.width.saturating_sub(2), height: 1 };

@@ -19,7 +19,7 @@ pub fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
     }
     let name = title(canvas, state, Pane::Streams);
     let glyphs = *canvas.glyphs();
-    canvas.rule(
+    canvas.border(
         area,
         &[name, span(follow_state(state, &glyphs), follow_role(state))],
         &search_and_filters(state, &glyphs),
@@ -167,7 +167,7 @@ fn draw_row(
                 draw_text(canvas, text, spans, state, row);
             }
             if index == stream.selected && state.focus == Pane::Streams {
-                canvas.over(if number == 0 { area } else { text }, Role::Selection);
+                canvas.restyle(if number == 0 { area } else { text }, Role::Selection);
             }
         }
         y += 1;
@@ -235,7 +235,7 @@ fn draw_text(
     }
     canvas.line(area, &drawn);
     if row.entry.open {
-        canvas.over(area, Role::Open);
+        canvas.restyle(area, Role::Open);
     }
     if let Some(search) = &state.stream.search {
         for found in search.regex.find_iter(text.as_bytes()).take(50) {
@@ -259,6 +259,6 @@ fn mark(
     let end = end.min(usize::from(area.width));
     if start < end {
         let width = (end - start) as u16;
-        canvas.over(Rect { x: area.x + start as u16, width, ..area }, Role::Match);
+        canvas.restyle(Rect { x: area.x + start as u16, width, ..area }, Role::Match);
     }
 }
