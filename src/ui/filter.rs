@@ -18,7 +18,7 @@ pub struct Filters {
     minimum: Option<Level>,
     pub list: Vec<Filter>,
     /// `false`: all filters of the list are off.
-    pub on: bool,
+    pub is_on: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -27,7 +27,7 @@ pub struct Filter {
     pub text: String,
     test: Test,
     /// Hides the events that it matches.
-    out: bool,
+    excludes: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -38,7 +38,7 @@ enum Test {
 
 impl Default for Filters {
     fn default() -> Self {
-        Filters { levels: u8::MAX, minimum: None, list: Vec::new(), on: true }
+        Filters { levels: u8::MAX, minimum: None, list: Vec::new(), is_on: true }
     }
 }
 
@@ -83,12 +83,12 @@ impl Filters {
 
     /// Whether anything is hidden.
     pub fn is_active(&self) -> bool {
-        self.mask() != u8::MAX || (self.on && !self.list.is_empty())
+        self.mask() != u8::MAX || (self.is_on && !self.list.is_empty())
     }
 
     /// Whether the list of filters shows the event. Levels are not checked here: see [`Filters::mask`].
     pub fn shows(&self, event: &Event<'_>, mask: &Mask) -> bool {
-        !self.on || self.list.iter().all(|filter| filter.shows(event, mask))
+        !self.is_on || self.list.iter().all(|filter| filter.shows(event, mask))
     }
 }
 
@@ -96,7 +96,7 @@ impl Filter {
     /// Parses `query` or `/regex/`, either with `!` in front.
     pub fn parse(text: &str, context: &ParseContext) -> Result<Self, String> {
         let written = text.trim();
-        let (out, rest) = match written.strip_prefix('!') {
+        let (excludes, rest) = match written.strip_prefix('!') {
             Some(rest) => (true, rest.trim_start()),
             None => (false, written),
         };
@@ -105,7 +105,7 @@ impl Filter {
             Some(regex) => Test::Regex(smart_case(regex.strip_suffix('/').unwrap_or(regex))?),
             None => Test::Query(query::parse(rest, context).map_err(|error| error.to_string())?),
         };
-        Ok(Filter { text: written.to_owned(), test, out })
+        Ok(Filter { text: written.to_owned(), test, excludes })
     }
 
     fn shows(&self, event: &Event<'_>, mask: &Mask) -> bool {
@@ -114,7 +114,7 @@ impl Filter {
             (Test::Query(query), Some(policy)) => query.matches(&shown(policy, *event)),
             (Test::Regex(regex), _) => record_text::matches(regex, event, mask),
         };
-        matches != self.out
+        matches != self.excludes
     }
 }
 

@@ -40,7 +40,7 @@ impl RecordLoader {
         let stream = &state.stream;
         let result = if let Some(reset) = &stream.reset {
             self.reposition(stream, reset)
-        } else if stream.follow && self.timeline.bytes_behind(&stream.tail) > JUMP_BYTES {
+        } else if stream.is_following && self.timeline.bytes_behind(&stream.tail) > JUMP_BYTES {
             self.reposition(stream, &Reset::End)
         } else if needs_tail(stream) {
             self.read_tail(stream)
@@ -53,7 +53,7 @@ impl RecordLoader {
         } else if stream.running_search.is_some() {
             self.search_step(stream)?
         } else if let (false, true, Some(at)) =
-            (stream.follow, stream.new_count_stale, &stream.new_counted_to)
+            (stream.is_following, stream.new_count_stale, &stream.new_counted_to)
         {
             self.count_new(stream, at)
         } else {

@@ -62,7 +62,7 @@ pub struct Stream {
     pub top: usize,
     pub clip: u16,
     pub selected: usize,
-    pub follow: bool,
+    pub is_following: bool,
     /// A move of the selection, in rows, that continues once more rows are loaded.
     pub pending_move: i64,
     /// Number of columns scrolled to the right.
@@ -103,7 +103,7 @@ impl Default for Stream {
             top: 0,
             clip: 0,
             selected: 0,
-            follow: true,
+            is_following: true,
             pending_move: 0,
             column: 0,
             height: 0,
@@ -166,12 +166,12 @@ impl Stream {
     pub fn needs_newer(&self) -> bool {
         let below = self.rows.len().saturating_sub(self.top);
         let wanted = usize::from(self.height) * 2 + 1;
-        !self.at_tail && (self.follow || self.pending_move > 0 || below < wanted)
+        !self.at_tail && (self.is_following || self.pending_move > 0 || below < wanted)
     }
 
     /// Jumps to the end and follows it.
     pub fn follow_end(&mut self) {
-        self.follow = true;
+        self.is_following = true;
         self.pending_move = 0;
         self.new_below = 0;
         self.new_counted_to = None;
@@ -186,8 +186,8 @@ impl Stream {
 
     /// Pauses scrolling; new records are counted from now on.
     pub fn pause(&mut self) {
-        if self.follow {
-            self.follow = false;
+        if self.is_following {
+            self.is_following = false;
             self.new_below = 0;
             self.late_above = 0;
             self.new_counted_to = self.at_tail.then(|| self.tail.clone());
@@ -206,13 +206,13 @@ impl Stream {
     pub fn reload(&mut self) {
         let around = self.around_selected();
         match around {
-            Some(around) if !self.follow => {
+            Some(around) if !self.is_following => {
                 let new_counted_to = self.new_counted_to.clone();
                 self.restart(around);
                 self.new_below = 0;
                 self.new_counted_to = new_counted_to;
             }
-            _ if self.follow => self.restart(Reset::End),
+            _ if self.is_following => self.restart(Reset::End),
             // No row is loaded: a pending reset keeps its position.
             _ => {
                 let end = self.reset.take().unwrap_or(Reset::End);
@@ -238,7 +238,9 @@ impl Stream {
         self.running_search = None;
         self.new_counted_to = None;
         self.restart(match here {
-            Some(position) if !self.follow => Reset::Around { position, at: Frontier::from([]) },
+            Some(position) if !self.is_following => {
+                Reset::Around { position, at: Frontier::from([]) }
+            }
             _ => Reset::End,
         });
     }

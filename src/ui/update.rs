@@ -82,7 +82,7 @@ fn run(state: &mut State, verb: Verb, effects: &mut Vec<Effect>) {
         }
         Verb::Left => state.stream.column = state.stream.column.saturating_sub(16),
         Verb::Right => state.stream.column = (state.stream.column + 16).min(1 << 16),
-        Verb::Follow if state.stream.follow => state.stream.pause(),
+        Verb::Follow if state.stream.is_following => state.stream.pause(),
         Verb::Follow => state.stream.follow_end(),
         Verb::Pane => next_pane(state, 1),
         Verb::PaneBack => next_pane(state, Pane::ALL.len() - 1),

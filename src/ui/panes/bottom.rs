@@ -135,7 +135,7 @@ fn keys(state: &State, keymap: &Keymap, width: usize, spans: &mut Vec<Span<'stat
 /// The label of a key, which for toggles depends on the state.
 fn label(state: &State, info: &VerbInfo) -> &'static str {
     match info.verb {
-        Verb::Follow if state.stream.follow => "unfollow",
+        Verb::Follow if state.stream.is_following => "unfollow",
         Verb::PauseShipping if state.is_paused(None) => "resume",
         Verb::Mask if state.stream.mask.is_on() => "unmask",
         _ => info.short,

@@ -101,7 +101,7 @@ fn figures(state: &State, glyphs: &Glyphs) -> Vec<Vec<Span<'static>>> {
     let stream = &state.stream;
     let below: u64 = (0..state.files.len()).map(|slot| state.bytes_below(slot)).sum();
     parts.push(match below {
-        0 if stream.follow => vec![span(format!("{} live", glyphs.dot), Role::Ok)],
+        0 if stream.is_following => vec![span(format!("{} live", glyphs.dot), Role::Ok)],
         0 => vec![span("at the end", Role::Dim)],
         below => vec![span(below_text(state, below, glyphs), Role::Near)],
     });

@@ -44,7 +44,7 @@ pub fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
 
 fn follow_state(state: &State, glyphs: &Glyphs) -> String {
     let stream = &state.stream;
-    if stream.follow {
+    if stream.is_following {
         return format!("{} following ", glyphs.line);
     }
     match stream.new_below {
@@ -54,7 +54,7 @@ fn follow_state(state: &State, glyphs: &Glyphs) -> String {
 }
 
 fn follow_role(state: &State) -> Role {
-    match (state.stream.follow, state.stream.new_below) {
+    match (state.stream.is_following, state.stream.new_below) {
         (true, _) => Role::Ok,
         (false, 0) => Role::Title,
         (false, _) => Role::Near,
@@ -72,14 +72,14 @@ fn search_and_filters(state: &State, glyphs: &Glyphs) -> Vec<Span<'static>> {
         spans.push(span(format!(" /{text}/ "), Role::Match));
     }
     for filter in stream.filters.list.iter().rev().take(2).rev() {
-        let role = if stream.filters.on { Role::Near } else { Role::Dim };
+        let role = if stream.filters.is_on { Role::Near } else { Role::Dim };
         let text = record_text::safe(stream.mask.typed(head(&filter.text, 24)));
         spans.push(span(format!(" &{text} "), role));
     }
     if stream.filters.list.len() > 2 {
         spans.push(span(format!("{} filters ", stream.filters.list.len()), Role::Near));
     }
-    if !stream.filters.on {
+    if !stream.filters.is_on {
         spans.push(span("off ", Role::Dim));
     }
     if stream.column > 0 {

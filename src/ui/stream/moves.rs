@@ -62,7 +62,7 @@ impl Stream {
         }
         let last = self.rows.len() - 1;
         self.selected = self.selected.min(last);
-        if self.follow {
+        if self.is_following {
             self.selected = last;
             (self.top, self.clip) = self.last_page();
             return;

@@ -72,10 +72,10 @@ impl Stream {
     /// Inserts a row without moving the visible rows.
     fn insert(&mut self, index: usize, row: Row) {
         self.rows.insert(index, row);
-        if index <= self.top && !self.follow && self.rows.len() > 1 {
+        if index <= self.top && !self.is_following && self.rows.len() > 1 {
             self.top += 1;
         }
-        if index <= self.selected && !self.follow && self.rows.len() > 1 {
+        if index <= self.selected && !self.is_following && self.rows.len() > 1 {
             self.selected += 1;
         }
     }

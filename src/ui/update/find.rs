@@ -125,7 +125,7 @@ fn filter(state: &mut State, text: &str) -> Result<(), String> {
         let filter = Filter::parse(text, &ParseContext { now: state.now, zone })?;
         state.stream.filters.list.push(filter);
     }
-    state.stream.filters.on = true;
+    state.stream.filters.is_on = true;
     state.stream.reload();
     Ok(())
 }
@@ -136,7 +136,7 @@ pub fn change_filters(state: &mut State, verb: Verb) {
         Verb::RaiseLevel => filters.raise_minimum(),
         Verb::LowerLevel => filters.lower_minimum(),
         Verb::ToggleLevel(slot) => filters.toggle_slot(usize::from(slot)),
-        _ => filters.on = !filters.on,
+        _ => filters.is_on = !filters.is_on,
     }
     state.stream.reload();
 }

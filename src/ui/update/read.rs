@@ -29,7 +29,7 @@ pub fn files(state: &mut State, mut entries: Vec<FileEntry>, grown: bool) {
     // While following, a new file is shown from its end on.
     if !stream.files.starts_with(&before) {
         stream.reload_after_removal();
-    } else if before.len() != stream.files.len() && !before.is_empty() && stream.follow {
+    } else if before.len() != stream.files.len() && !before.is_empty() && stream.is_following {
         stream.restart(Reset::End);
     }
 }
@@ -84,7 +84,7 @@ pub fn apply(state: &mut State, result: LoadResult) {
             (stream.head, stream.tail) = (head, tail);
             (stream.at_head, stream.at_tail) = (false, at_tail);
             stream.stale = true;
-            if stream.new_counted_to.is_none() && !stream.follow && at_tail {
+            if stream.new_counted_to.is_none() && !stream.is_following && at_tail {
                 stream.new_counted_to = Some(stream.tail.clone());
             }
         }
@@ -130,7 +130,7 @@ fn back(stream: &mut Stream, rows: Vec<Row>, head: Frontier, edge: bool) {
     }
     stream.head = head;
     stream.at_head = edge;
-    if !was_empty || stream.follow {
+    if !was_empty || stream.is_following {
         stream.top += more;
         stream.selected += more;
     } else if more > 0 {
@@ -165,7 +165,7 @@ fn forward(stream: &mut Stream, rows: Vec<Row>, tail: Frontier, edge: bool) {
     stream.at_tail |= edge;
     // The incomplete records were removed; the next read of the tail returns them.
     stream.stale = true;
-    if stream.new_counted_to.is_none() && !stream.follow && stream.at_tail {
+    if stream.new_counted_to.is_none() && !stream.is_following && stream.at_tail {
         stream.new_counted_to = Some(stream.tail.clone());
     }
     complete_pending_move(stream);
@@ -196,12 +196,13 @@ fn tail_moved(stream: &mut Stream, next_key: Option<i64>, open: Vec<Row>) {
     stream.remove_incomplete();
     if let Some(next_key) = next_key {
         let oldest = stream.rows.front().map(|row| row.entry.position.key);
-        if stream.follow && oldest.is_some_and(|oldest| oldest > next_key) && !stream.at_head {
+        if stream.is_following && oldest.is_some_and(|oldest| oldest > next_key) && !stream.at_head
+        {
             // The next record belongs above all loaded rows.
             stream.restart(Reset::End);
             return;
         }
-        if stream.follow {
+        if stream.is_following {
             while let Some(last) = stream.rows.back()
                 && last.entry.position.key > next_key
                 && let Some(at) = last.at.clone()

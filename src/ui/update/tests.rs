@@ -294,7 +294,7 @@ fn no_bytes_are_below_when_the_last_row_is_visible() {
     let stream = &mut state.stream;
     stream.rows = (0..100).map(row).collect();
     stream.tail = [100].into();
-    (stream.at_head, stream.at_tail, stream.follow, stream.reset) = (true, true, false, None);
+    (stream.at_head, stream.at_tail, stream.is_following, stream.reset) = (true, true, false, None);
     let height = u64::from(stream.height);
     assert_eq!(state.bytes_below(0), 100 - height);
     state.stream.follow_end();
