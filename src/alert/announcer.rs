@@ -1,5 +1,8 @@
-//! What is told of what happened. What an event that came live makes fire is told at once, whatever its own time. What
-//! stood in a file at the first look is history: told when that is read, one by one if it still matters, else counted.
+//! Decides which alert transitions are announced, and when.
+//!
+//! A rule that a live event makes fire is announced at once, whatever the event's own time. Lines that existed when
+//! their file was first read are history: their incidents are announced after it has been read, one by one if they are
+//! recent or still firing, else as a count.
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::fmt;
@@ -9,33 +12,33 @@ use std::time::Duration;
 use super::transition::{Change, Transition};
 use crate::base::{Timestamp, bytes, sanitize};
 
-/// What ended longer ago is history.
+/// Incidents of the history that ended longer ago are only counted.
 const MAX_ALERT_AGE: Duration = Duration::from_secs(3600);
-/// Incidents remembered one by one while catching up, the newest.
-const MOST_HELD: usize = 10_000;
+/// Most incidents kept while catching up, the newest.
+const MAX_KEPT: usize = 10_000;
 
-/// One thing to tell a person.
+/// One announcement, shown to the operator as a message.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Told {
     Transition(Transition),
-    /// Found while catching up: over, and too long ago to be told one by one.
+    /// Incidents of the history that are resolved and too old to be announced one by one.
     Earlier {
         rule: Arc<str>,
         fired: u64,
     },
-    /// Live lines of a source whose own times are not those of the clock.
+    /// Live lines of a source whose timestamps disagree with the clock.
     Skewed {
         source: Arc<str>,
         path: Arc<str>,
         ahead: bool,
         by: Duration,
     },
-    /// Matches that did not count, since the start: their own times were too far behind others of their key.
+    /// Number of matches since the start that were not counted: too old compared with newer events of their key.
     Late {
         rule: Arc<str>,
         matches: u64,
     },
-    /// The clock of this machine went back.
+    /// The system clock went back.
     ClockBack {
         by: Duration,
     },
@@ -51,11 +54,7 @@ impl fmt::Display for Told {
                 } else {
                     format!("{} times", bytes::count(*fired))
                 };
-                write!(
-                    f,
-                    "{} fired {times} in what was there before; it is over",
-                    sanitize::line(rule)
-                )
+                write!(f, "{}: fired {times} in existing lines, resolved", sanitize::line(rule))
             }
             Told::Skewed { source, path, ahead, by } => {
                 let (path, source) = (sanitize::line(path), sanitize::line(source));
@@ -63,47 +62,47 @@ impl fmt::Display for Told {
                     (bytes::duration(*by), if *ahead { "ahead of" } else { "behind" });
                 write!(
                     f,
-                    "the times of {path} are {by} {where_} the clock; rules count by them and fire all the same; \
-                     if its program writes in another time zone, set the timezone of source {source}"
+                    "timestamps in {path} are {by} {where_} the clock; rules still count and fire by them; if the \
+                     program logs in another time zone, set the timezone of source {source}"
                 )
             }
             Told::ClockBack { by } => write!(
                 f,
-                "the clock of this machine went back by {}; rules go on counting by the new time",
+                "the system clock went back by {}; rules continue by the new time",
                 bytes::duration(*by)
             ),
             Told::Late { rule, matches } => {
                 let (rule, count) = (sanitize::line(rule), bytes::count(*matches));
-                let what = if *matches == 1 { "match was" } else { "matches were" };
+                let noun = if *matches == 1 { "match" } else { "matches" };
                 write!(
                     f,
-                    "{rule}: {count} {what} not counted, because later times of the same group had been read \
-                     before; group the rule by source where sources write different times"
+                    "{rule}: {count} {noun} not counted: too old compared with newer events of the same group; \
+                     group the rule by source if sources write different times"
                 )
             }
         }
     }
 }
 
-/// Between the engine and whoever listens.
+/// Filters the transitions of the engine.
 ///
-/// Invariant: an end is told exactly where its beginning was.
+/// Invariant: a resolution is announced exactly if the firing was.
 #[derive(Debug)]
-pub(super) struct Teller {
-    /// `--once`: everything that fired is what was asked for.
-    tell_all: bool,
-    /// The history that was there at the start is read.
-    caught_up: bool,
-    /// Found while catching up, oldest first.
-    held: VecDeque<Incident>,
+pub(super) struct Announcer {
+    /// `--once`: every transition is announced.
+    announce_all: bool,
+    /// The history that existed at the start has been read.
+    history_read: bool,
+    /// Incidents found while catching up, oldest first.
+    kept: VecDeque<Incident>,
     earlier: BTreeMap<Arc<str>, u64>,
-    /// Counted as earlier, but neither over nor told yet: an event that comes live may still join it.
+    /// Incidents counted as earlier, but neither resolved nor announced yet: a live event may still join them.
     counted: HashSet<Id>,
-    /// Told as firing and not over yet.
-    open: HashSet<Id>,
+    /// Announced as firing and not resolved yet.
+    announced: HashSet<Id>,
 }
 
-/// Rule and number. Not the key: what is told of two keys may be the same text.
+/// Rule and incident number. Not the key: two keys may be shown as the same text.
 type Id = (Arc<str>, u64);
 
 #[derive(Debug)]
@@ -112,87 +111,87 @@ struct Incident {
     resolved: Option<Transition>,
 }
 
-impl Teller {
-    pub fn new(tell_all: bool) -> Self {
-        Teller {
-            tell_all,
-            caught_up: false,
-            held: VecDeque::new(),
+impl Announcer {
+    pub fn new(announce_all: bool) -> Self {
+        Announcer {
+            announce_all,
+            history_read: false,
+            kept: VecDeque::new(),
             earlier: BTreeMap::new(),
             counted: HashSet::new(),
-            open: HashSet::new(),
+            announced: HashSet::new(),
         }
     }
 
-    /// `live`: the event that made it fire was not there at the first look.
+    /// `live`: the event that made it fire arrived after the first read of its file.
     pub fn on_transition(
         &mut self,
         transition: Transition,
         live: bool,
         now: Timestamp,
-        tell: &mut dyn FnMut(Told),
+        announce: &mut dyn FnMut(Told),
     ) {
-        if self.tell_all {
-            return tell(Told::Transition(transition));
+        if self.announce_all {
+            return announce(Told::Transition(transition));
         }
         match transition.change {
-            Change::Resolved if self.open.remove(&id(&transition)) => {
-                tell(Told::Transition(transition));
+            Change::Resolved if self.announced.remove(&id(&transition)) => {
+                announce(Told::Transition(transition));
             }
             Change::Fired if live => {
-                self.take_back(&transition);
-                self.open(transition, tell);
+                self.take_from_history(&transition);
+                self.announce_firing(transition, announce);
             }
-            Change::Fired if !self.caught_up => self.hold(transition),
+            Change::Fired if !self.history_read => self.keep(transition),
             Change::Fired if now.since(transition.last) < MAX_ALERT_AGE => {
-                self.open(transition, tell);
+                self.announce_firing(transition, announce);
             }
-            // A file that came later, and what it held is long past.
+            // An old incident in a file that appeared later.
             Change::Fired => {
                 self.counted.insert(id(&transition));
                 self.count(&transition);
             }
-            Change::Resolved => self.close(transition),
+            Change::Resolved => self.resolve_unannounced(transition),
         }
     }
 
-    /// The end of what was there is reached: tells what is open, what ended lately, and counts the rest.
-    pub fn on_live(&mut self, now: Timestamp, tell: &mut dyn FnMut(Told)) {
-        self.caught_up = true;
-        for Incident { fired, resolved } in std::mem::take(&mut self.held) {
+    /// The history has been read: announces incidents that are firing or ended recently, and counts the rest.
+    pub fn on_history_read(&mut self, now: Timestamp, announce: &mut dyn FnMut(Told)) {
+        self.history_read = true;
+        for Incident { fired, resolved } in std::mem::take(&mut self.kept) {
             match resolved {
-                None => self.open(fired, tell),
+                None => self.announce_firing(fired, announce),
                 Some(resolved) if now.since(resolved.last) < MAX_ALERT_AGE => {
-                    tell(Told::Transition(fired));
-                    tell(Told::Transition(resolved));
+                    announce(Told::Transition(fired));
+                    announce(Told::Transition(resolved));
                 }
                 Some(_) => self.count(&fired),
             }
         }
     }
 
-    /// What was counted since, once nothing more of it is to be read.
-    pub fn tell_earlier(&mut self, tell: &mut dyn FnMut(Told)) {
+    /// Announces the counts since the last call, once the history has been read.
+    pub fn announce_earlier(&mut self, announce: &mut dyn FnMut(Told)) {
         self.counted.clear();
         for (rule, fired) in std::mem::take(&mut self.earlier) {
             if fired > 0 {
-                tell(Told::Earlier { rule, fired });
+                announce(Told::Earlier { rule, fired });
             }
         }
     }
 
-    /// Once: one that is open is known.
-    fn open(&mut self, fired: Transition, tell: &mut dyn FnMut(Told)) {
-        if self.open.insert(id(&fired)) {
-            tell(Told::Transition(fired));
+    /// Announces a firing incident, once.
+    fn announce_firing(&mut self, fired: Transition, announce: &mut dyn FnMut(Told)) {
+        if self.announced.insert(id(&fired)) {
+            announce(Told::Transition(fired));
         }
     }
 
-    /// An event that came live has joined it: it is no longer history.
-    fn take_back(&mut self, fired: &Transition) {
+    /// A live event has joined the incident: it is no longer history.
+    fn take_from_history(&mut self, fired: &Transition) {
         let id = id(fired);
-        if let Some(place) = self.held.iter().rposition(|held| held.is(&id)) {
-            self.held.remove(place);
+        if let Some(index) = self.kept.iter().rposition(|kept| kept.is(&id)) {
+            self.kept.remove(index);
         } else if self.counted.remove(&id)
             && let Some(count) = self.earlier.get_mut(&id.0)
         {
@@ -200,27 +199,27 @@ impl Teller {
         }
     }
 
-    /// The end of something that is not told yet.
-    fn close(&mut self, resolved: Transition) {
+    /// Handles the resolution of an incident that is not announced.
+    fn resolve_unannounced(&mut self, resolved: Transition) {
         let id = id(&resolved);
         self.counted.remove(&id);
-        if let Some(incident) = self.held.iter_mut().rev().find(|held| held.is(&id)) {
+        if let Some(incident) = self.kept.iter_mut().rev().find(|kept| kept.is(&id)) {
             incident.resolved = Some(resolved);
         }
     }
 
-    fn hold(&mut self, fired: Transition) {
-        if self.held.len() >= MOST_HELD {
-            // One that is over, if there is one.
-            let over = self.held.iter().position(|incident| incident.resolved.is_some());
-            if let Some(oldest) = self.held.remove(over.unwrap_or(0)) {
+    fn keep(&mut self, fired: Transition) {
+        if self.kept.len() >= MAX_KEPT {
+            // Preferably a resolved one.
+            let over = self.kept.iter().position(|incident| incident.resolved.is_some());
+            if let Some(oldest) = self.kept.remove(over.unwrap_or(0)) {
                 if oldest.resolved.is_none() {
                     self.counted.insert(id(&oldest.fired));
                 }
                 self.count(&oldest.fired);
             }
         }
-        self.held.push_back(Incident { fired, resolved: None });
+        self.kept.push_back(Incident { fired, resolved: None });
     }
 
     fn count(&mut self, fired: &Transition) {

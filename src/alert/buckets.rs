@@ -1,8 +1,10 @@
-//! Matches in equal slices of time, aligned to the epoch so that every reading of the same events slices alike.
+//! Counts matches in equal time slices, for windows and sparklines.
+//!
+//! Slices are aligned to the epoch, so that reading the same events again yields the same slices.
 
 use std::time::Duration;
 
-use super::clock_step::Step;
+use super::clock_step::ClockStep;
 use crate::base::Timestamp;
 
 /// The last `n` slices before the newest time, with a running sum.
@@ -16,13 +18,13 @@ pub(super) struct Buckets {
     width: i64,
     /// The newest slice, counted from the epoch.
     newest: i64,
-    /// Where the newest slice begins and where it stands: most events fall into it, and divisions are slow.
+    /// Start time and index of the newest slice, kept because most events fall into it and divisions are slow.
     newest_from: i64,
     newest_at: usize,
 }
 
 impl Buckets {
-    /// `slots` slices that are `window` long together.
+    /// `slots` slices with a total length of `window`.
     pub fn new(slots: usize, window: Duration) -> Self {
         let nanos = i64::try_from(window.as_nanos()).unwrap_or(i64::MAX);
         Buckets {
@@ -35,14 +37,14 @@ impl Buckets {
         }
     }
 
-    /// `false`: older than the oldest slice, not counted.
+    /// Counts a match; `false` if it is older than the oldest slice.
     pub fn add(&mut self, time: Timestamp) -> bool {
         self.advance(time);
         let at = if time.0 >= self.newest_from {
             self.newest_at
         } else {
             let slice = self.slice(time);
-            if self.is_over(slice, self.newest) {
+            if self.is_outside(slice, self.newest) {
                 return false;
             }
             self.at(slice)
@@ -52,7 +54,7 @@ impl Buckets {
         true
     }
 
-    /// Nothing older than the window before `time` counts from now on.
+    /// Drops slices older than the window that ends at `time`.
     pub fn advance(&mut self, time: Timestamp) {
         if time.0 < self.newest_from.saturating_add(self.width) {
             return;
@@ -76,14 +78,14 @@ impl Buckets {
         self.newest_at = self.at(slice);
     }
 
-    /// The clock went back, and with it the newest slice.
-    pub fn step_back(&mut self, step: Step) {
+    /// Moves the slices after the clock went back.
+    pub fn step_back(&mut self, step: ClockStep) {
         let newest = Timestamp(self.newest_from);
         if self.newest == i64::MIN || step.moved(newest) == newest {
             return;
         }
         let first = self.newest.saturating_sub(self.slots.len() as i64 - 1);
-        let held: Vec<(Timestamp, u32)> = (first..=self.newest)
+        let counts: Vec<(Timestamp, u32)> = (first..=self.newest)
             .map(|slice| (Timestamp(slice.saturating_mul(self.width)), self.slots[self.at(slice)]))
             .filter(|(_, count)| *count > 0)
             .collect();
@@ -91,9 +93,9 @@ impl Buckets {
         self.sum = 0;
         (self.newest, self.newest_from) = (i64::MIN, i64::MIN);
         self.advance(step.moved(newest));
-        for (time, count) in held {
+        for (time, count) in counts {
             let slice = self.slice(step.moved(time));
-            if !self.is_over(slice, self.newest) {
+            if !self.is_outside(slice, self.newest) {
                 let at = self.at(slice.min(self.newest));
                 self.slots[at] = self.slots[at].saturating_add(count);
                 self.sum += u64::from(count);
@@ -105,22 +107,24 @@ impl Buckets {
         self.sum
     }
 
-    /// Each slice of the window that ends at `time`, oldest first.
+    /// The counts of the slices of the window that ends at `time`, oldest first.
     pub fn slices_at(&self, time: Timestamp) -> impl Iterator<Item = u64> + '_ {
         let end = self.slice(time).max(self.newest);
         let first = end.saturating_sub(self.slots.len() as i64 - 1);
-        (first..=end).map(|slice| match slice > self.newest || self.is_over(slice, self.newest) {
-            true => 0,
-            false => u64::from(self.slots[self.at(slice)]),
+        (first..=end).map(|slice| {
+            match slice > self.newest || self.is_outside(slice, self.newest) {
+                true => 0,
+                false => u64::from(self.slots[self.at(slice)]),
+            }
         })
     }
 
-    /// What the window that ends at `time` holds.
+    /// Number of matches in the window that ends at `time`.
     pub fn sum_at(&self, time: Timestamp) -> u64 {
         self.slices_at(time).sum()
     }
 
-    /// Where the oldest slice that holds something begins.
+    /// Start time of the oldest slice that is not empty.
     pub fn oldest(&self) -> Option<Timestamp> {
         let first = self.newest.saturating_sub(self.slots.len() as i64 - 1);
         (first..=self.newest)
@@ -132,7 +136,7 @@ impl Buckets {
         time.0.div_euclid(self.width)
     }
 
-    fn is_over(&self, slice: i64, newest: i64) -> bool {
+    fn is_outside(&self, slice: i64, newest: i64) -> bool {
         newest.saturating_sub(slice) >= self.slots.len() as i64
     }
 

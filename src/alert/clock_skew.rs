@@ -1,5 +1,6 @@
-//! Whether the times that a source writes agree with the clock: a naive time in another zone, a wrong clock, or lines
-//! that are flushed late. Told once a source and direction. Pure.
+//! Detects sources whose timestamps disagree with the clock: another time zone, a wrong clock, or late flushes.
+//!
+//! Announced once per source and direction. Pure.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -9,19 +10,19 @@ use super::announcer::Told;
 use crate::base::Timestamp;
 use crate::event::{Event, Flags, SourceName};
 
-/// A live line whose own time is further from the clock than this counts.
+/// A live line counts as skewed if its timestamp differs from the clock by at least this much.
 const BEHIND: Duration = Duration::from_secs(10 * 60);
 const AHEAD: Duration = Duration::from_secs(5 * 60);
-/// One line alone may have been late for a reason of its own.
+/// Number of consecutive skewed lines before it is announced: a single line may be late for its own reasons.
 const IN_A_ROW: u32 = 5;
 
 #[derive(Debug, Default)]
-pub(super) struct Skews {
+pub(super) struct SkewDetector {
     streaks: HashMap<SourceName, Streak>,
-    told: HashSet<(SourceName, bool)>,
+    announced: HashSet<(SourceName, bool)>,
 }
 
-/// Lines of one source that came one after the other, all behind the clock or all ahead of it.
+/// Consecutive lines of one source, all behind the clock or all ahead of it.
 #[derive(Clone, Copy, Debug)]
 struct Streak {
     ahead: bool,
@@ -29,13 +30,13 @@ struct Streak {
     least: Duration,
 }
 
-impl Skews {
-    /// A live event, read at `now`.
-    pub fn on_event(&mut self, event: &Event<'_>, now: Timestamp, tell: &mut dyn FnMut(Told)) {
+impl SkewDetector {
+    /// Checks a live event, read at `now`.
+    pub fn on_event(&mut self, event: &Event<'_>, now: Timestamp, announce: &mut dyn FnMut(Told)) {
         let flags = event.record.flags;
-        let others =
+        let excluded =
             [Flags::TIME_PREVIOUS, Flags::TIME_SEEN, Flags::QUIET].map(|flag| flags.contains(flag));
-        if others.contains(&true) {
+        if excluded.contains(&true) {
             return;
         }
         let source = &event.batch.generation.source;
@@ -45,7 +46,7 @@ impl Skews {
             }
             return;
         };
-        if self.told.contains(&(source.clone(), ahead)) {
+        if self.announced.contains(&(source.clone(), ahead)) {
             return;
         }
         let streak = self.streaks.entry(source.clone());
@@ -57,14 +58,14 @@ impl Skews {
         if streak.lines >= IN_A_ROW {
             let by = streak.least;
             self.streaks.remove(source);
-            self.told.insert((source.clone(), ahead));
+            self.announced.insert((source.clone(), ahead));
             let path = Arc::from(event.batch.path.to_string_lossy());
-            tell(Told::Skewed { source: source.clone(), path, ahead, by });
+            announce(Told::Skewed { source: source.clone(), path, ahead, by });
         }
     }
 }
 
-/// Whether it is ahead, and by how much; `None` where it agrees.
+/// Whether the time is ahead, and by how much; `None` if it agrees with the clock.
 fn skew(time: Timestamp, now: Timestamp) -> Option<(bool, Duration)> {
     let (behind, ahead) = (now.since(time), time.since(now));
     if behind >= BEHIND {

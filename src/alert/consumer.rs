@@ -1,7 +1,7 @@
-//! The alert consumer: pulls every generation from its start, evaluates, publishes. Only generations that the
-//! log names as changed, and those that are not read to their end, get a turn.
+//! Reads every generation from its start, evaluates the rules on its events and publishes the results.
 //!
-//! Its cursors are in memory: a restart reads again what is there, and tells only what still matters.
+//! Only generations that the log reports as changed, or that are not read to their end, are read. The cursors are kept
+//! in memory only: after a restart all existing files are read again, and old incidents are announced as a count.
 
 mod rules;
 
@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::announcer::{Teller, Told};
-use super::clock_skew::Skews;
+use super::announcer::{Announcer, Told};
+use super::clock_skew::SkewDetector;
 use super::engine::Engine;
 use super::rule::RuleConfig;
 use crate::base::{Clock, Timestamp};
@@ -23,44 +23,44 @@ use crate::privacy::Policy;
 
 pub use rules::{Outputs, Rules};
 
-/// Bytes of the log that are evaluated before what came of them is published.
-const ROUND: u64 = 4 * 1024 * 1024;
-/// While something counts or fires: how often the wall clock is asked.
-const TICK: Duration = Duration::from_millis(500);
-/// Lines that come one by one are gathered for so long.
+/// Most bytes of the log that are evaluated per pass, before the results are published.
+const PASS_BYTES: u64 = 4 * 1024 * 1024;
+/// Interval of clock checks while a rule counts or fires.
+const CLOCK_INTERVAL: Duration = Duration::from_millis(500);
+/// Delay after a change, to evaluate lines in batches.
 const LINGER: Duration = Duration::from_millis(50);
-/// What a generation holds back without saying why keeps `--once` waiting no longer than this.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// What waits in a generation that nothing is told of is looked at again this much later.
-const LOOK_AGAIN: Duration = Duration::from_secs(5);
-/// Records that stand open when everything else is read are waited for so long: quiet closes them.
-const LAST_RECORDS: Duration = Duration::from_millis(1500);
-/// A clock that goes back by less than this is being adjusted: nothing is told of it.
-const STEP: Duration = Duration::from_secs(1);
+/// Longest time that `--once` waits for a generation that returns no events and no reason.
+const ONCE_PATIENCE: Duration = Duration::from_secs(5);
+/// Interval of checks for pending events in generations without a change report.
+const RECHECK_INTERVAL: Duration = Duration::from_secs(5);
+/// Longest wait for incomplete records after everything else has been read: quiet completes them.
+const LAST_RECORDS_WAIT: Duration = Duration::from_millis(1500);
+/// A clock that goes back by less than this is only being adjusted, which is not announced.
+const MIN_CLOCK_STEP: Duration = Duration::from_secs(1);
 /// Name of this part in failure messages.
 pub const PART: &str = "rules";
 
-/// Runs until it is stopped; with `once` until everything that is there has been evaluated.
+/// Runs until it is stopped; with `once` until all existing events have been evaluated.
 #[derive(Debug)]
 pub struct Consumer {
     rules: Rules,
     changes: Changes,
-    work: Work,
+    work: Evaluation,
 }
 
 impl Consumer {
     pub async fn run(mut self, stop: CancellationToken) {
         while !stop.is_cancelled() {
-            // Asked first: what came before it is in the news.
+            // Checked before the pass: changes from before it are then included in the pass.
             let last = self.work.once || self.rules.finish.is_cancelled();
-            let done = self.round(&stop).await;
+            let done = self.run_pass(&stop).await;
             self.publish().await;
             match done {
-                Round::More => continue,
-                Round::Finished if last => break,
-                Round::Finished | Round::Idle => {}
+                PassOutcome::More => continue,
+                PassOutcome::Finished if last => break,
+                PassOutcome::Finished | PassOutcome::Idle => {}
             }
-            let starting = self.work.once || !self.work.live;
+            let starting = self.work.once || !self.work.is_live;
             let active = starting || self.work.is_active(self.rules.clock.now());
             tokio::select! {
                 () = stop.cancelled() => {}
@@ -70,36 +70,36 @@ impl Consumer {
                         tokio::time::sleep(LINGER).await;
                     }
                 }
-                () = tokio::time::sleep(TICK), if active => {}
+                () = tokio::time::sleep(CLOCK_INTERVAL), if active => {}
             }
         }
         self.publish().await;
     }
 
-    /// Reads on, off the async threads. What the log has told since is looked at when everything that was due before
-    /// is read, so that no generation waits for ever.
-    async fn round(&mut self, stop: &CancellationToken) -> Round {
+    /// Runs one pass on a blocking thread. New changes are taken over only when all due generations have been read, so
+    /// that no generation starves.
+    async fn run_pass(&mut self, stop: &CancellationToken) -> PassOutcome {
         let mut work = std::mem::take(&mut self.work);
         let (log, clock, stop) = (self.rules.log.clone(), self.rules.clock.clone(), stop.clone());
-        // In this order: what is settled now is named in the news.
-        let told = (!work.pull.is_due()).then(|| (log.settled(), self.changes.take()));
+        // In this order: everything settled now is included in the changes.
+        let changed = (!work.pull.is_due()).then(|| (log.settled(), self.changes.take()));
         let done = tokio::task::spawn_blocking(move || {
             log.supervisor().checkpoint(PART);
-            if let Some((settled, news)) = told {
-                work.look(&log, settled, news, clock.uptime());
+            if let Some((settled, news)) = changed {
+                work.take_changes(&log, settled, news, clock.uptime());
             }
             work.read(&log, &*clock, &stop);
-            let round = work.conclude(&*clock);
-            (work, round)
+            let outcome = work.finish_pass(&*clock);
+            (work, outcome)
         });
-        let (work, round) = match done.await {
+        let (work, outcome) = match done.await {
             Ok(done) => done,
-            // Who runs this begins it again.
+            // The supervisor restarts this task.
             Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-            Err(_) => return Round::Idle,
+            Err(_) => return PassOutcome::Idle,
         };
         self.work = work;
-        round
+        outcome
     }
 
     async fn publish(&mut self) {
@@ -109,93 +109,93 @@ impl Consumer {
             *shown = statuses;
             changed
         });
-        for told in std::mem::take(&mut self.work.told) {
-            // Nobody listens any more: so it ends.
-            let _ = self.rules.told.send(told).await;
+        for announcement in std::mem::take(&mut self.work.announcements) {
+            // An error means that the receiver is gone: the program is ending.
+            let _ = self.rules.announcements.send(announcement).await;
         }
     }
 }
 
-/// How a round ended.
+/// Result of a pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Round {
-    /// Something may be left to read at once.
+enum PassOutcome {
+    /// More events may be readable at once.
     More,
     /// Nothing to read now.
     Idle,
-    /// Nothing to read, and everything that was there has been read.
+    /// Nothing to read, and the whole history has been read.
     Finished,
 }
 
-/// Everything that moves to the blocking thread and back.
+/// The evaluation state, which moves to the blocking thread and back.
 #[derive(Debug)]
-struct Work {
+struct Evaluation {
     engine: Engine,
-    teller: Teller,
-    /// Merged by time: windows are over event time, and a file that is read ahead would make the others late.
+    announcer: Announcer,
+    /// Merged by time: windows use event time, and reading one file ahead would make events of others late.
     pull: Pull,
-    /// What begins before this stood in the file at the first look; until that is read.
+    /// Size of each generation at its first read: records before this offset are history. Removed once read.
     history: HashMap<GenerationId, u64>,
     once: bool,
-    live: bool,
-    /// One before it has told what was live then: whatever is there when it begins is history.
-    again: bool,
-    /// Everything that was there at the last look had been found then.
+    is_live: bool,
+    /// A successor of another consumer, which has announced all live events: all existing records are history.
+    is_successor: bool,
+    /// The log had found all existing files at the last check.
     settled: bool,
-    /// Uptime at which everything that was there was read but for open records.
-    caught_up: Option<Duration>,
-    /// Uptime at which what waits was looked at again.
-    looked_again: Duration,
-    skews: Skews,
-    /// Late matches of each rule when they are told of next.
+    /// Uptime at which the history had been read, except for incomplete records.
+    history_read_at: Option<Duration>,
+    /// Uptime of the last check for pending events.
+    last_recheck: Duration,
+    skews: SkewDetector,
+    /// Number of late matches of each rule at which they are announced next.
     late: HashMap<Arc<str>, u64>,
-    told: Vec<Told>,
+    announcements: Vec<Told>,
 }
 
-impl Default for Work {
+impl Default for Evaluation {
     fn default() -> Self {
-        Work::new(Vec::new(), &Arc::default(), false)
+        Evaluation::new(Vec::new(), &Arc::default(), false)
     }
 }
 
-impl Work {
+impl Evaluation {
     fn new(rules: Vec<RuleConfig>, policy: &Arc<Policy>, once: bool) -> Self {
-        Work {
+        Evaluation {
             engine: Engine::new(rules, policy),
-            teller: Teller::new(once),
+            announcer: Announcer::new(once),
             pull: Pull::by_time(),
             history: HashMap::new(),
             once,
-            live: false,
-            again: false,
+            is_live: false,
+            is_successor: false,
             settled: false,
-            caught_up: None,
-            looked_again: Duration::ZERO,
-            skews: Skews::default(),
+            history_read_at: None,
+            last_recheck: Duration::ZERO,
+            skews: SkewDetector::default(),
             late: HashMap::new(),
-            told: Vec::new(),
+            announcements: Vec::new(),
         }
     }
 
-    /// What the log has told.
-    fn look(&mut self, log: &Log, settled: bool, news: News, uptime: Duration) {
+    /// Takes over the changes that the log reports.
+    fn take_changes(&mut self, log: &Log, settled: bool, news: News, uptime: Duration) {
         self.settled = settled;
         for id in self.pull.look(log, news) {
             let seen = || log.extent(id).map_or(0, |(_, end)| end);
-            let history = if self.again && !self.live { seen() } else { log.history(id) };
+            let history = if self.is_successor && !self.is_live { seen() } else { log.history(id) };
             self.history.insert(id, history);
         }
         self.history.retain(|id, _| self.pull.knows(*id));
-        let starting = self.once || !self.live;
-        if starting || uptime.saturating_sub(self.looked_again) >= LOOK_AGAIN {
-            self.looked_again = uptime;
+        let starting = self.once || !self.is_live;
+        if starting || uptime.saturating_sub(self.last_recheck) >= RECHECK_INTERVAL {
+            self.last_recheck = uptime;
             self.pull.look_again();
         }
     }
 
     fn read(&mut self, log: &Log, clock: &dyn Clock, stop: &CancellationToken) {
         let mut read = 0;
-        while read < ROUND
+        while read < PASS_BYTES
             && !stop.is_cancelled()
             && let Some((id, pulled)) = self.pull.next(log)
         {
@@ -204,39 +204,39 @@ impl Work {
                 Pulled::Events { batch, records } => self.evaluate(&batch, records, clock.now()),
                 Pulled::Lost { .. } => {}
                 Pulled::Failed(error) => {
-                    // Tried again every few seconds: it is told by who reads it for a sink, and shown with the file.
+                    // Retried every few seconds. The sinks report it, and the screen shows it with the file.
                     tracing::debug!("rules cannot read generation {:x}: {error}", id.0);
                 }
             }
         }
     }
 
-    /// What the reading came to.
-    fn conclude(&mut self, clock: &dyn Clock) -> Round {
+    /// Ends a pass: resolves incidents, and determines whether more is to be read.
+    fn finish_pass(&mut self, clock: &dyn Clock) -> PassOutcome {
         let (now, uptime) = (clock.now(), clock.uptime());
         let is_through = self.pull.is_through();
         if self.once && !is_through {
-            self.caught_up = None;
+            self.history_read_at = None;
         }
-        if is_through && self.settled && !self.live && self.is_closed(uptime) {
-            self.live = true;
-            self.on_live(now);
+        if is_through && self.settled && !self.is_live && self.is_history_complete(uptime) {
+            self.is_live = true;
+            self.on_history_read(now);
         }
-        self.with_engine(now, |engine, tell| engine.tick(now, tell));
+        self.with_engine(now, |engine, emit| engine.tick(now, emit));
         let by = self.engine.take_step();
-        if by >= STEP {
-            self.told.push(Told::ClockBack { by });
+        if by >= MIN_CLOCK_STEP {
+            self.announcements.push(Told::ClockBack { by });
         }
         if self.pull.is_due() {
-            return Round::More;
+            return PassOutcome::More;
         }
-        if self.live {
-            self.sum_up();
+        if self.is_live {
+            self.announce_counts();
         }
-        if is_through && self.live { Round::Finished } else { Round::Idle }
+        if is_through && self.is_live { PassOutcome::Finished } else { PassOutcome::Idle }
     }
 
-    /// Something changes with time alone.
+    /// Whether the state can change without new events.
     fn is_active(&self, now: Timestamp) -> bool {
         self.engine.is_active(now) || self.pull.fails()
     }
@@ -247,48 +247,48 @@ impl Work {
         if history <= batch.records[records.end - 1].end {
             self.history.remove(&id);
         }
-        let Work { engine, teller, told, skews, once, .. } = self;
+        let Evaluation { engine, announcer, announcements, skews, once, .. } = self;
         for event in records.map(|index| batch.event(index)) {
             let live = *once || event.record.start >= history;
-            let tell = &mut |line| told.push(line);
+            let announce = &mut |line| announcements.push(line);
             if live && !*once {
-                skews.on_event(&event, now, tell);
+                skews.on_event(&event, now, announce);
             }
-            let tell = &mut |transition| teller.on_transition(transition, live, now, tell);
+            let emit = &mut |transition| announcer.on_transition(transition, live, now, announce);
             match live {
-                true => engine.on_event(&event, now, tell),
-                false => engine.on_old_event(&event, now, tell),
+                true => engine.on_event(&event, now, emit),
+                false => engine.on_old_event(&event, now, emit),
             }
         }
     }
 
-    /// What is told as a number, once there is nothing more to read.
-    fn sum_up(&mut self) {
-        let Work { engine, teller, told, late, .. } = self;
-        teller.tell_earlier(&mut |line| told.push(line));
+    /// Announces counts, once nothing more is to be read.
+    fn announce_counts(&mut self) {
+        let Evaluation { engine, announcer, announcements, late, .. } = self;
+        announcer.announce_earlier(&mut |line| announcements.push(line));
         for (rule, matches) in engine.late() {
             let next = late.entry(rule.clone()).or_insert(1);
             if matches >= *next {
                 *next = matches.saturating_mul(10);
-                told.push(Told::Late { rule, matches });
+                announcements.push(Told::Late { rule, matches });
             }
         }
     }
 
-    /// The last records of what was there are read too, or stay open for longer than quiet closes them. With `--once`
-    /// the ends are fixed, and what is missing comes.
-    fn is_closed(&mut self, uptime: Duration) -> bool {
-        let since = *self.caught_up.get_or_insert(uptime);
-        let patience = if self.once { PATIENCE } else { LAST_RECORDS };
+    /// Whether the last incomplete records have been read too, or the wait for them is over. With `--once` the ends of
+    /// the files are fixed, so missing records are waited for longer.
+    fn is_history_complete(&mut self, uptime: Duration) -> bool {
+        let since = *self.history_read_at.get_or_insert(uptime);
+        let patience = if self.once { ONCE_PATIENCE } else { LAST_RECORDS_WAIT };
         uptime - since >= patience || !self.pull.is_open()
     }
 
-    fn on_live(&mut self, now: Timestamp) {
+    fn on_history_read(&mut self, now: Timestamp) {
         if !self.once {
-            self.with_engine(now, |engine, tell| engine.settle(now, tell));
+            self.with_engine(now, |engine, emit| engine.settle(now, emit));
         }
-        let told = &mut self.told;
-        self.teller.on_live(now, &mut |line| told.push(line));
+        let announcements = &mut self.announcements;
+        self.announcer.on_history_read(now, &mut |line| announcements.push(line));
     }
 
     fn with_engine(
@@ -296,9 +296,9 @@ impl Work {
         now: Timestamp,
         work: impl FnOnce(&mut Engine, &mut dyn FnMut(super::Transition)),
     ) {
-        let Work { engine, teller, told, .. } = self;
+        let Evaluation { engine, announcer, announcements, .. } = self;
         work(engine, &mut |transition| {
-            teller.on_transition(transition, true, now, &mut |line| told.push(line));
+            announcer.on_transition(transition, true, now, &mut |line| announcements.push(line));
         });
     }
 }

@@ -1,10 +1,10 @@
-//! The evaluator: events and times in, transitions out. Pure.
+//! Evaluates all rules: events and times in, transitions out. Pure.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::clock_step::Step;
-use super::event_time::Heard;
+use super::clock_step::ClockStep;
+use super::event_time::Arrival;
 use super::rule::RuleConfig;
 use super::threshold::Threshold;
 use super::transition::Transition;
@@ -13,86 +13,86 @@ use crate::event::status::RuleStatus;
 use crate::event::{Event, Flags};
 use crate::privacy::Policy;
 
-/// All rules and what they have counted. Memory: at most 10,000 keys a rule.
+/// All rules with their counts. Memory: at most 10,000 keys per rule.
 #[derive(Debug)]
 pub struct Engine {
     rules: Vec<Threshold>,
-    /// The clock at the last look at it.
-    looked: Timestamp,
-    /// How far it went back since somebody asked.
-    stepped: Duration,
+    /// The clock at the last call.
+    last_now: Timestamp,
+    /// How far the clock went back since the last [`Engine::take_step`].
+    stepped_back: Duration,
 }
 
 impl Engine {
-    /// What the policy hides is not told in keys either: the tag of a value stands for it, or a pseudonym.
+    /// Values that the policy hides are replaced in keys too, by their tag or a pseudonym.
     pub fn new(rules: Vec<RuleConfig>, policy: &Arc<Policy>) -> Self {
         let threshold = |rule| Threshold::new(rule, policy.clone());
         let rules = rules.into_iter().map(threshold).collect();
-        Engine { rules, looked: Timestamp::MIN, stepped: Duration::ZERO }
+        Engine { rules, last_now: Timestamp::MIN, stepped_back: Duration::ZERO }
     }
 
-    /// Each event once, in the order of its generation. `now` is when it was read.
+    /// Evaluates a live event. Each event is passed once, in the order of its generation; `now` is its read time.
     pub fn on_event(
         &mut self,
         event: &Event<'_>,
         now: Timestamp,
-        tell: &mut dyn FnMut(Transition),
+        emit: &mut dyn FnMut(Transition),
     ) {
-        self.hear(event, Heard { now, old: false }, tell);
+        self.evaluate(event, Arrival { now, is_history: false }, emit);
     }
 
-    /// The same for one that stood in its file at the first look.
+    /// Evaluates an event of the history: it existed when its file was first read.
     pub fn on_old_event(
         &mut self,
         event: &Event<'_>,
         now: Timestamp,
-        tell: &mut dyn FnMut(Transition),
+        emit: &mut dyn FnMut(Transition),
     ) {
-        self.hear(event, Heard { now, old: true }, tell);
+        self.evaluate(event, Arrival { now, is_history: true }, emit);
     }
 
-    fn hear(&mut self, event: &Event<'_>, heard: Heard, tell: &mut dyn FnMut(Transition)) {
+    fn evaluate(&mut self, event: &Event<'_>, read: Arrival, emit: &mut dyn FnMut(Transition)) {
         if event.record.flags.contains(Flags::QUIET) {
             return;
         }
-        self.look(heard.now);
+        self.follow_clock(read.now);
         for rule in &mut self.rules {
-            rule.on_event(event, heard, tell);
+            rule.on_event(event, read, emit);
         }
     }
 
-    /// Windows follow a clock that goes back: nothing that comes now is late only because the clock was ahead.
-    fn look(&mut self, now: Timestamp) {
-        if let Some(step) = Step::between(self.looked, now) {
+    /// Moves the windows with a clock that went back, so that no new event is late because the clock was ahead.
+    fn follow_clock(&mut self, now: Timestamp) {
+        if let Some(step) = ClockStep::between(self.last_now, now) {
             self.rules.iter_mut().for_each(|rule| rule.step_back(step));
-            self.stepped += step.by();
+            self.stepped_back += step.by();
         }
-        self.looked = now;
+        self.last_now = now;
     }
 
     /// How far the clock went back since the last call.
     pub(super) fn take_step(&mut self) -> Duration {
-        std::mem::take(&mut self.stepped)
+        std::mem::take(&mut self.stepped_back)
     }
 
-    /// Resolves what has heard nothing for its window, by the wall clock.
-    pub fn tick(&mut self, now: Timestamp, tell: &mut dyn FnMut(Transition)) {
-        self.look(now);
+    /// Resolves incidents without an event for the length of the window, by the wall clock.
+    pub fn tick(&mut self, now: Timestamp, emit: &mut dyn FnMut(Transition)) {
+        self.follow_clock(now);
         for rule in &mut self.rules {
-            rule.tick(now, tell);
+            rule.tick(now, emit);
         }
     }
 
-    /// Everything old has been read. From here on the wall clock counts for it too: what ended before now by
-    /// its own times is resolved, unless something live was heard of it.
-    pub fn settle(&mut self, now: Timestamp, tell: &mut dyn FnMut(Transition)) {
-        self.look(now);
+    /// The history has been read: from now on the wall clock applies to it too. Incidents that ended before now by
+    /// their own times are resolved, unless a live event has joined them.
+    pub fn settle(&mut self, now: Timestamp, emit: &mut dyn FnMut(Transition)) {
+        self.follow_clock(now);
         for rule in &mut self.rules {
-            rule.settle(now, tell);
+            rule.settle(now, emit);
         }
     }
 
-    /// Something would change by the passing of time alone.
+    /// Whether the state can change by the passing of time alone.
     pub fn is_active(&self, now: Timestamp) -> bool {
         self.rules.iter().any(|rule| rule.is_active(now))
     }
@@ -101,12 +101,12 @@ impl Engine {
         self.rules.iter().map(|rule| rule.status(now)).collect()
     }
 
-    /// Matches that came too late to count, in all rules.
+    /// Number of matches that were too late to count, over all rules.
     pub fn late_dropped(&self) -> u64 {
         self.rules.iter().map(|rule| rule.late).sum()
     }
 
-    /// The same by rule.
+    /// Number of late matches per rule.
     pub(super) fn late(&self) -> impl Iterator<Item = (Arc<str>, u64)> {
         self.rules.iter().map(|rule| (rule.name.clone(), rule.late))
     }

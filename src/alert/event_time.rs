@@ -1,70 +1,71 @@
-//! How far keys and rules have come in event time, and when a key counts as quiet. Pure.
+//! Tracks event time per key and per rule, to decide when a key is quiet. Pure.
 
 use std::time::Duration;
 
-use super::clock_step::Step;
+use super::clock_step::ClockStep;
 use crate::base::Timestamp;
 
-/// A jump of event time counts for at most this part of a window.
-const LONGEST_JUMP: u32 = 4;
+/// A jump of event time counts for at most this fraction of the window.
+const MAX_JUMP_FRACTION: u32 = 4;
 
-/// How far a key has come in its own time, and when that was heard.
+/// The newest event time of a key, and when its last event was read.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Pace {
+pub(super) struct KeyTime {
     pub newest: Timestamp,
-    pub heard: Timestamp,
-    /// Its last event stood in its file at the first look: its own time says how long ago it was.
-    pub old: bool,
+    pub last_read: Timestamp,
+    /// The last event is history, so its own time tells its age.
+    pub is_history: bool,
 }
 
-/// When an event was read, and whether it stood in its file at the first look.
+/// When an event was read, and whether it is history.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Heard {
+pub(super) struct Arrival {
     pub now: Timestamp,
-    pub old: bool,
+    pub is_history: bool,
 }
 
-impl Pace {
-    pub const NEVER: Pace = Pace { newest: Timestamp::MIN, heard: Timestamp::MIN, old: false };
+impl KeyTime {
+    pub const NEVER: KeyTime =
+        KeyTime { newest: Timestamp::MIN, last_read: Timestamp::MIN, is_history: false };
 
-    pub fn hear(&mut self, time: Timestamp, heard: Heard) {
+    pub fn advance(&mut self, time: Timestamp, read: Arrival) {
         self.newest = self.newest.max(time);
-        self.heard = heard.now;
-        self.old = heard.old;
+        self.last_read = read.now;
+        self.is_history = read.is_history;
     }
 
-    pub fn step_back(&mut self, step: Step) {
+    pub fn step_back(&mut self, step: ClockStep) {
         self.newest = step.moved(self.newest);
-        self.heard = step.moved(self.heard);
+        self.last_read = step.moved(self.last_read);
     }
 
-    /// Where its window ends for somebody who looks now.
+    /// End of the window for a status shown at `now`.
     pub fn shown(&self, now: Timestamp) -> Timestamp {
-        match self.old {
+        match self.is_history {
             true => self.newest.max(now),
-            false => self.newest.plus(now.since(self.heard)),
+            false => self.newest.plus(now.since(self.last_read)),
         }
     }
 }
 
-/// How much time has passed for a rule since it began: event time, whatever the clock says, as old logs are read faster
-/// than they were written. It never goes back, and a jump counts for little, so that a source whose times are ahead
-/// makes the keys of no other source quiet.
+/// Event time that has passed for a rule since it started, independent of the clock: old logs are read faster than
+/// they were written. It never goes back, and a jump is capped, so that a source with timestamps ahead of the others
+/// does not make their keys quiet.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Passage {
+pub(super) struct PassedTime {
     newest: Timestamp,
     passed: Duration,
 }
 
-impl Passage {
-    pub const NONE: Passage = Passage { newest: Timestamp::MIN, passed: Duration::ZERO };
+impl PassedTime {
+    pub const NONE: PassedTime = PassedTime { newest: Timestamp::MIN, passed: Duration::ZERO };
 
     pub fn advance(&mut self, time: Timestamp, window: Duration) {
-        self.passed += time.since(self.newest).min(window / LONGEST_JUMP);
+        self.passed += time.since(self.newest).min(window / MAX_JUMP_FRACTION);
         self.newest = self.newest.max(time);
     }
 
-    pub fn step_back(&mut self, step: Step) {
+    pub fn step_back(&mut self, step: ClockStep) {
         self.newest = step.moved(self.newest);
     }
 

@@ -1,4 +1,4 @@
-//! Which group of a rule an event belongs to: its `by` values as one text, found again in O(1).
+//! Determines the group of an event: the values of its `by` fields as one text, looked up in O(1).
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -7,9 +7,9 @@ use crate::event::{Event, SourceName, Value, document};
 use crate::privacy::{self, Policy};
 use crate::query::{FieldName, Subject};
 
-/// Where a key has no value for a `by` field.
+/// Stands for a missing value of a `by` field.
 const NONE: &str = "(none)";
-/// Bytes. Longer keys are cut; keys that agree up to there count together.
+/// In bytes. Longer keys are truncated; keys with the same prefix are counted together.
 const LONGEST_KEY: usize = 256;
 
 #[derive(Debug)]
@@ -25,8 +25,8 @@ pub(super) enum By {
     Field(FieldName),
 }
 
-/// Leaves of the document that are not in the record.
-const OUR_OWN: [&str; 4] = ["service.name", "host.name", "log.file.path", "event.id"];
+/// Document fields that Logwarden adds: they are not in the record.
+const ADDED_FIELDS: [&str; 4] = ["service.name", "host.name", "log.file.path", "event.id"];
 
 impl Grouping {
     pub fn new(by: &[String]) -> Self {
@@ -46,19 +46,19 @@ impl By {
         }
     }
 
-    fn is_our_own(&self) -> bool {
-        matches!(self, By::Field(name) if OUR_OWN.iter().any(|path| name.matches(path)))
+    fn is_added_field(&self) -> bool {
+        matches!(self, By::Field(name) if ADDED_FIELDS.iter().any(|path| name.matches(path)))
     }
 }
 
-/// Numbers for keys, in the order in which they were first seen.
+/// Numbers the keys in the order of their first event.
 #[derive(Debug)]
 pub(super) struct Keys {
     numbers: HashMap<Arc<str>, usize>,
-    /// The last source and its number: neighbours are mostly of one file.
+    /// The last source and its number: consecutive events are mostly from one file.
     last_source: Option<(SourceName, usize)>,
     scratch: String,
-    /// What of a key is not for everybody who hears of it.
+    /// Values that must not be shown in keys.
     policy: Arc<Policy>,
 }
 
@@ -71,7 +71,7 @@ impl Keys {
         self.numbers.len()
     }
 
-    /// The number of the event's key, or the key's text where it is not known.
+    /// The number of the event's key, or the text of an unknown key.
     pub fn find(&mut self, grouping: &Grouping, event: &Event<'_>) -> Result<usize, &str> {
         let source = &event.batch.generation.source;
         match grouping {
@@ -100,8 +100,8 @@ impl Keys {
         }
     }
 
-    /// What is told of the event's key, where that is not the key itself. Asked once a key.
-    pub fn told(&self, grouping: &Grouping, event: &Event<'_>) -> Option<Arc<str>> {
+    /// The displayed text of the event's key, if it differs from the key. Called once per key.
+    pub fn shown_text(&self, grouping: &Grouping, event: &Event<'_>) -> Option<Arc<str>> {
         let Grouping::Fields(fields) = grouping else { return None };
         if !self.policy.hides_anything() {
             return None;
@@ -122,14 +122,14 @@ impl Keys {
         *self.numbers.entry(key).or_insert(next)
     }
 
-    /// All of them anew, numbered from 0 in this order.
+    /// Replaces all keys, numbered from 0 in this order.
     pub fn replace(&mut self, keys: impl Iterator<Item = Arc<str>>) {
         self.numbers = keys.enumerate().map(|(number, key)| (key, number)).collect();
         self.last_source = None;
     }
 }
 
-/// `alias`: what stands for the value of a field, where it is not to be seen.
+/// `alias`: the replacement for a field value that must not be shown.
 fn write_key(
     fields: &[By],
     event: &Event<'_>,
@@ -146,8 +146,8 @@ fn write_key(
             }
         }
     };
-    // The event's id and path are not made for a key that does not ask for them.
-    if fields.iter().any(By::is_our_own) {
+    // The event id and path are computed only for keys that use them.
+    if fields.iter().any(By::is_added_field) {
         event.leaves(&mut note);
     } else {
         for (name, value) in &document::parts(*event).fields {

@@ -1,9 +1,9 @@
-//! Rules over events: windows, thresholds, and who is told what.
+//! Alert rules: counts matching events in windows, and announces when a rule is firing or resolved.
 //!
-//! [`Engine`] is pure: events and times in, [`Transition`]s out. What fires is decided by the events and their own
-//! times alone; the wall clock only says when silence means that it is over. [`Consumer`] pulls events from the shared
-//! log, and counts what stood in a file at the first look and is long past. Never holds an event, never asks for the
-//! time itself.
+//! [`Engine`] is pure: events and times in, [`Transition`]s out. Events and their own times alone decide whether a rule
+//! fires; the wall clock is used only to resolve an incident after silence. [`Consumer`] reads events from the shared
+//! log; incidents that lie long ago in existing files are announced only as a count. No event is stored, and no time is
+//! read except through the passed clock.
 
 mod announcer;
 mod buckets;

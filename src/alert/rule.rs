@@ -1,4 +1,4 @@
-//! What a rule asks.
+//! Settings of a rule, and the default rules.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::query::Expr;
 /// A threshold: `count` matches of `condition` within `window`, in each group of `by`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RuleConfig {
-    /// Stable: what a person calls it.
+    /// The name, which must stay the same across reloads.
     pub name: String,
     pub condition: Expr,
     /// The condition as it was written.
@@ -18,11 +18,16 @@ pub struct RuleConfig {
     pub window: Duration,
     /// `source`, or names of fields. Empty: one group.
     pub by: Vec<String>,
-    /// Fires at least this long after the count fell below the limit.
+    /// The alert keeps firing at least this long after the count fell below the limit.
     pub keep_firing_for: Duration,
 }
 
 impl RuleConfig {
+    /// `5 in 5 min`.
+    pub fn limit(&self) -> String {
+        format!("{} in {}", bytes::count(self.count), bytes::duration(self.window))
+    }
+
     /// `level:error ≥ 5 in 5 min, by source`.
     pub fn describe(&self) -> String {
         let window = bytes::duration(self.window);
@@ -35,7 +40,7 @@ impl RuleConfig {
     }
 }
 
-/// The rules of somebody who set none: one FATAL in a minute, five ERROR in five minutes by source.
+/// The default rules: one FATAL in a minute, and five ERROR in five minutes per source.
 pub fn defaults() -> Vec<RuleConfig> {
     vec![
         RuleConfig { by: Vec::new(), ..of_level("fatal", Level::Fatal, 1, 60) },
@@ -43,7 +48,7 @@ pub fn defaults() -> Vec<RuleConfig> {
     ]
 }
 
-/// The same two over seconds, so that the demo's bursts are seen to fire and to pass.
+/// The default rules with windows of seconds, so that they fire and resolve during the demo.
 pub fn demo_rules() -> Vec<RuleConfig> {
     let short = |rule: RuleConfig| RuleConfig { window: Duration::from_secs(12), ..rule };
     defaults().into_iter().map(short).collect()

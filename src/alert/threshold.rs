@@ -1,11 +1,11 @@
-//! One rule at work: the windows of its keys, and which of them fire.
+//! The state of one rule: the windows of its keys, and its firing incidents.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::buckets::Buckets;
-use super::clock_step::Step;
-use super::event_time::{Heard, Pace, Passage};
+use super::clock_step::ClockStep;
+use super::event_time::{Arrival, KeyTime, PassedTime};
 use super::group::{Grouping, Keys};
 use super::rule::RuleConfig;
 use super::transition::{Change, Place, Transition};
@@ -15,69 +15,70 @@ use crate::event::Event;
 use crate::event::status::{RuleState, RuleStatus};
 use crate::privacy::Policy;
 
-/// Keys of one rule beyond this many count together.
+/// Most keys per rule; further keys are counted together as [`OTHER`].
 pub(super) const MAX_KEYS: usize = 10_000;
 pub(super) const OTHER: &str = "(other)";
-/// While there are too many keys, those that went quiet are looked for this often in a window.
-const SWEEPS: u32 = 4;
-/// Slices of the small picture of a rule's window.
-const HISTORY: usize = 12;
+/// At the key limit, quiet keys are removed at most this often per window.
+const REMOVALS_PER_WINDOW: u32 = 4;
+/// Number of slices of the sparkline.
+const SPARKLINE_SLICES: usize = 12;
 
 #[derive(Debug)]
 pub(super) struct Threshold {
     config: RuleConfig,
     pub(super) name: Arc<str>,
     description: Arc<str>,
+    limit: Arc<str>,
     grouping: Grouping,
     keys: Keys,
     pub(super) slots: Vec<Slot>,
-    /// Numbers of the slots that fire.
+    /// Numbers of the firing slots.
     firing: Vec<usize>,
-    pace: Pace,
-    /// Matches of all keys.
-    history: Buckets,
+    key_time: KeyTime,
+    /// Matches of all keys, for the sparkline.
+    sparkline: Buckets,
     fired: u64,
     last_fired: Option<Timestamp>,
-    /// By the wall clock, when nothing fired any more.
+    /// Wall-clock time at which the last incident was resolved.
     resolved_at: Option<Timestamp>,
-    /// What stood in the files at the first look has been read.
-    settled: bool,
-    /// Matches that came too late to count.
+    /// The history has been read.
+    history_read: bool,
+    /// Number of matches that were too late to count.
     pub(super) late: u64,
-    /// How much event time has passed, and how much of it when quiet keys were last forgotten.
-    passage: Passage,
-    swept: Option<Duration>,
-    /// By the wall clock: when that was.
-    swept_at: Timestamp,
+    /// Event time that has passed for the rule, and its value at the last removal of quiet keys.
+    passed_time: PassedTime,
+    quiet_removed: Option<Duration>,
+    /// Wall-clock time of the last removal of quiet keys.
+    quiet_removed_at: Timestamp,
 }
 
 /// One key of a rule.
 #[derive(Debug)]
 pub(super) struct Slot {
-    /// Known here alone.
+    /// The real key, never shown.
     pub(super) key: Arc<str>,
-    /// What is told of it.
-    told: Arc<str>,
-    pace: Pace,
-    /// What had passed for the rule when it was last heard.
+    /// The displayed text of the key.
+    shown_key: Arc<str>,
+    key_time: KeyTime,
+    /// Event time that had passed for the rule at the last event of the key.
     passed: Duration,
     window: Window,
-    /// Counts on where the window stops at the limit; for people.
+    /// Counts beyond the limit, where the window stops; for display only.
     recent: Buckets,
     incident: Option<Incident>,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Incident {
-    /// Of its rule.
+    /// Number within the rule.
     number: u64,
-    /// Nothing that came live has had a part in it.
-    old: bool,
+    /// History only: no live event has joined it.
+    is_history: bool,
     first: Timestamp,
     last: Timestamp,
     matches: u64,
     place: Place,
-    /// In event time: the count has been under the limit since.
+    /// Event time since which the count is below the limit.
     under_since: Option<Timestamp>,
 }
 
@@ -86,60 +87,61 @@ impl Threshold {
         Threshold {
             name: config.name.as_str().into(),
             description: config.describe().into(),
+            limit: config.limit().into(),
             grouping: Grouping::new(&config.by),
             keys: Keys::new(policy),
             slots: Vec::new(),
             firing: Vec::new(),
-            pace: Pace::NEVER,
-            history: Buckets::new(HISTORY, config.window),
+            key_time: KeyTime::NEVER,
+            sparkline: Buckets::new(SPARKLINE_SLICES, config.window),
             fired: 0,
             last_fired: None,
             resolved_at: None,
-            settled: false,
+            history_read: false,
             late: 0,
-            passage: Passage::NONE,
-            swept: None,
-            swept_at: Timestamp::MIN,
+            passed_time: PassedTime::NONE,
+            quiet_removed: None,
+            quiet_removed_at: Timestamp::MIN,
             config,
         }
     }
 
-    /// The clock went back. Times that are told of an incident stay as they stand in the log.
-    pub fn step_back(&mut self, step: Step) {
+    /// Moves the windows after the clock went back. The announced times of incidents are unchanged.
+    pub fn step_back(&mut self, step: ClockStep) {
         for slot in &mut self.slots {
-            slot.window.step_back(step, slot.pace.newest);
+            slot.window.step_back(step, slot.key_time.newest);
             slot.recent.step_back(step);
-            slot.pace.step_back(step);
+            slot.key_time.step_back(step);
             if let Some(incident) = &mut slot.incident {
                 incident.under_since = incident.under_since.map(|since| step.moved(since));
             }
         }
-        self.pace.step_back(step);
-        self.history.step_back(step);
-        self.passage.step_back(step);
-        self.swept_at = step.moved(self.swept_at);
+        self.key_time.step_back(step);
+        self.sparkline.step_back(step);
+        self.passed_time.step_back(step);
+        self.quiet_removed_at = step.moved(self.quiet_removed_at);
         self.resolved_at = self.resolved_at.map(|at| step.moved(at));
         self.last_fired = self.last_fired.map(|at| step.moved(at));
     }
 
-    pub fn on_event(&mut self, event: &Event<'_>, heard: Heard, tell: &mut dyn FnMut(Transition)) {
+    pub fn on_event(&mut self, event: &Event<'_>, read: Arrival, emit: &mut dyn FnMut(Transition)) {
         let matches = self.config.condition.matches(event);
         if !matches && self.slots.is_empty() {
             return;
         }
-        // No event moves a key's time past the moment it was read.
-        let time = event.time().min(heard.now);
-        let Some(number) = self.slot(event, matches, heard.now) else { return };
+        // A key's time never exceeds the read time of its events.
+        let time = event.time().min(read.now);
+        let Some(number) = self.slot(event, matches, read.now) else { return };
         if matches {
-            self.passage.advance(time, self.config.window);
+            self.passed_time.advance(time, self.config.window);
         }
         let slot = &mut self.slots[number];
-        slot.pace.hear(time, heard);
-        slot.passed = self.passage.passed();
+        slot.key_time.advance(time, read);
+        slot.passed = self.passed_time.passed();
         if matches {
-            self.on_match(number, time, event, heard, tell);
+            self.on_match(number, time, event, read, emit);
         } else if self.slots[number].incident.is_some() {
-            self.judge_end(number, heard.now, tell);
+            self.resolve_if_over(number, read.now, emit);
         }
     }
 
@@ -148,48 +150,54 @@ impl Threshold {
         number: usize,
         time: Timestamp,
         event: &Event<'_>,
-        heard: Heard,
-        tell: &mut dyn FnMut(Transition),
+        read: Arrival,
+        emit: &mut dyn FnMut(Transition),
     ) {
         let limit = self.config.count.max(1);
         let slot = &mut self.slots[number];
-        let newest = slot.pace.newest;
-        // A limit of one is reached by every match: that is never late.
+        let newest = slot.key_time.newest;
+        // With a limit of one every match fires, so none is too late.
         let time = if limit == 1 { newest } else { time };
         if !slot.window.add(time, newest) {
             self.late += 1;
             return;
         }
         slot.recent.add(time);
-        self.pace.hear(time, heard);
-        self.history.add(time);
+        self.key_time.advance(time, read);
+        self.sparkline.add(time);
         match &mut slot.incident {
             Some(incident) => {
                 incident.matches += 1;
                 incident.last = incident.last.max(time);
-                self.judge_end(number, heard.now, tell);
-                if !heard.old {
-                    self.join(number, tell);
+                self.resolve_if_over(number, read.now, emit);
+                if !read.is_history {
+                    self.join_live(number, emit);
                 }
             }
             None if slot.window.count(newest) >= limit => {
                 let place =
                     Place { generation: event.batch.generation.id, offset: event.record.start };
-                self.fire(number, place, heard.old, tell);
+                self.fire(number, place, read.is_history, emit);
             }
             None => {}
         }
     }
 
-    fn fire(&mut self, number: usize, place: Place, old: bool, tell: &mut dyn FnMut(Transition)) {
+    fn fire(
+        &mut self,
+        number: usize,
+        place: Place,
+        is_history: bool,
+        emit: &mut dyn FnMut(Transition),
+    ) {
         self.fired += 1;
         let slot = &mut self.slots[number];
-        let last = slot.pace.newest;
+        let last = slot.key_time.newest;
         let first = slot.window.oldest(last).unwrap_or(last);
         let matches = slot.window.count(last);
         slot.incident = Some(Incident {
             number: self.fired,
-            old,
+            is_history,
             first,
             last,
             matches,
@@ -199,25 +207,25 @@ impl Threshold {
         self.firing.push(number);
         self.last_fired = self.last_fired.max(Some(last));
         self.resolved_at = None;
-        tell(self.transition(number, Change::Fired));
+        emit(self.transition(number, Change::Fired));
     }
 
-    /// What came live has a part in an incident that began with what stood in its file: told once more, as it may not
-    /// have been told at all. Not while it only keeps firing.
-    fn join(&mut self, number: usize, tell: &mut dyn FnMut(Transition)) {
+    /// A live event joins an incident that started in the history: it is announced again, because the history may not
+    /// have been announced. Not while the count is below the limit and the incident only keeps firing.
+    fn join_live(&mut self, number: usize, emit: &mut dyn FnMut(Transition)) {
         let incident = self.slots[number].incident.as_mut();
-        if let Some(incident) = incident.filter(|incident| incident.old)
+        if let Some(incident) = incident.filter(|incident| incident.is_history)
             && incident.under_since.is_none()
         {
-            incident.old = false;
-            tell(self.transition(number, Change::Fired));
+            incident.is_history = false;
+            emit(self.transition(number, Change::Fired));
         }
     }
 
-    /// By event time: over once the count has been under the limit for as long as the rule keeps firing.
-    fn judge_end(&mut self, number: usize, now: Timestamp, tell: &mut dyn FnMut(Transition)) {
+    /// Resolves the incident once the count has been below the limit for `keep_firing_for`, in event time.
+    fn resolve_if_over(&mut self, number: usize, now: Timestamp, emit: &mut dyn FnMut(Transition)) {
         let slot = &mut self.slots[number];
-        let newest = slot.pace.newest;
+        let newest = slot.key_time.newest;
         let Some(incident) = &mut slot.incident else { return };
         if slot.window.count(newest) >= self.config.count.max(1) {
             incident.under_since = None;
@@ -225,53 +233,54 @@ impl Threshold {
         }
         let since = *incident.under_since.get_or_insert(newest);
         if newest.since(since) >= self.config.keep_firing_for {
-            self.resolve(number, now, tell);
+            self.resolve(number, now, emit);
         }
     }
 
-    fn resolve(&mut self, number: usize, now: Timestamp, tell: &mut dyn FnMut(Transition)) {
-        tell(self.transition(number, Change::Resolved));
+    fn resolve(&mut self, number: usize, now: Timestamp, emit: &mut dyn FnMut(Transition)) {
+        emit(self.transition(number, Change::Resolved));
         let slot = &mut self.slots[number];
         slot.incident = None;
-        // What stood in its file at the first look ended when that was written.
-        let earlier = slot.pace.old && !self.settled;
-        let ended = if earlier { slot.pace.newest.min(now) } else { now };
+        // An incident of the history ended when its last event was written.
+        let earlier = slot.key_time.is_history && !self.history_read;
+        let ended = if earlier { slot.key_time.newest.min(now) } else { now };
         self.firing.retain(|firing| *firing != number);
         if self.firing.is_empty() {
             self.resolved_at = Some(ended);
         }
     }
 
-    fn resolve_silent(&mut self, now: Timestamp, old_ones: bool, tell: &mut dyn FnMut(Transition)) {
+    fn resolve_silent(&mut self, now: Timestamp, historic: bool, emit: &mut dyn FnMut(Transition)) {
         let patience = self.patience();
         for number in self.firing.clone() {
-            let pace = &self.slots[number].pace;
-            let since = if old_ones && pace.old { pace.newest } else { pace.heard };
+            let key_time = &self.slots[number].key_time;
+            let since =
+                if historic && key_time.is_history { key_time.newest } else { key_time.last_read };
             if now.since(since) >= patience {
-                self.resolve(number, now, tell);
+                self.resolve(number, now, emit);
             }
         }
     }
 
-    /// It stood in its file at the first look and ended before now, though nothing behind it has been read yet.
+    /// Whether an incident of the history has ended by now, although no later event has been read yet.
     fn is_over(&self, number: usize, now: Timestamp) -> bool {
-        let pace = &self.slots[number].pace;
-        !self.settled && pace.old && now.since(pace.newest) >= self.patience()
+        let key_time = &self.slots[number].key_time;
+        !self.history_read && key_time.is_history && now.since(key_time.newest) >= self.patience()
     }
 
-    /// For so long nothing is heard before an incident is over.
+    /// Time without events after which an incident is resolved.
     fn patience(&self) -> Duration {
         self.config.window.saturating_add(self.config.keep_firing_for)
     }
 
     fn transition(&self, number: usize, change: Change) -> Transition {
         let slot = &self.slots[number];
-        let incident = slot.incident.expect("only an incident begins or ends");
+        let incident = slot.incident.expect("transitions are made only for incidents");
         Transition {
             rule: self.name.clone(),
             incident: incident.number,
-            condition: self.description.clone(),
-            key: slot.told.clone(),
+            limit: self.limit.clone(),
+            key: slot.shown_key.clone(),
             change,
             count: incident.matches,
             first: incident.first,
@@ -280,46 +289,49 @@ impl Threshold {
         }
     }
 
-    /// The slot of the event's key. A key that matched nothing yet has none and needs none.
+    /// The slot of the event's key. A key without a match so far has no slot and needs none.
     fn slot(&mut self, event: &Event<'_>, matches: bool, now: Timestamp) -> Option<usize> {
         let key: Arc<str> = match self.keys.find(&self.grouping, event) {
             Ok(number) => return Some(number),
             Err(_) if !matches => return None,
             Err(key) => key.into(),
         };
-        if self.keys.len() >= MAX_KEYS && !self.sweep(now) {
+        if self.keys.len() >= MAX_KEYS && !self.remove_quiet_keys(now) {
             let known = self.keys.number(OTHER);
             return known.or_else(|| Some(self.add(OTHER.into(), OTHER.into())));
         }
-        let told = self.keys.told(&self.grouping, event).unwrap_or_else(|| key.clone());
-        Some(self.add(key, told))
+        let shown_key = self.keys.shown_text(&self.grouping, event).unwrap_or_else(|| key.clone());
+        Some(self.add(key, shown_key))
     }
 
-    fn add(&mut self, key: Arc<str>, told: Arc<str>) -> usize {
+    fn add(&mut self, key: Arc<str>, shown_key: Arc<str>) -> usize {
         self.slots.push(Slot {
             key: key.clone(),
-            told,
-            pace: Pace::NEVER,
+            shown_key,
+            key_time: KeyTime::NEVER,
             passed: Duration::ZERO,
             window: Window::new(self.config.count, self.config.window),
-            recent: Buckets::new(HISTORY, self.config.window),
+            recent: Buckets::new(SPARKLINE_SLICES, self.config.window),
             incident: None,
         });
         self.keys.insert(key)
     }
 
-    /// Forgets keys whose window is empty, by their own times or because nothing was heard of them for a window, be it
-    /// of event time or of the clock's. No key is compared with the times of others. `true`: there is room again.
-    fn sweep(&mut self, now: Timestamp) -> bool {
-        let (window, passed) = (self.config.window, self.passage.passed());
-        let is_due = self.swept.is_none_or(|swept| passed - swept >= window / SWEEPS);
-        if !is_due && now.since(self.swept_at) < window / SWEEPS {
+    /// Removes quiet keys: those with an empty window, by their own times or because they had no event for a whole
+    /// window, in event time or by the clock. Keys are never compared with each other. `true`: there is room again.
+    fn remove_quiet_keys(&mut self, now: Timestamp) -> bool {
+        let (window, passed) = (self.config.window, self.passed_time.passed());
+        let is_due = self
+            .quiet_removed
+            .is_none_or(|removed| passed - removed >= window / REMOVALS_PER_WINDOW);
+        if !is_due && now.since(self.quiet_removed_at) < window / REMOVALS_PER_WINDOW {
             return false;
         }
-        (self.swept, self.swept_at) = (Some(passed), now);
+        (self.quiet_removed, self.quiet_removed_at) = (Some(passed), now);
         self.slots.retain(|slot| {
-            let is_quiet = passed - slot.passed >= window || now.since(slot.pace.heard) >= window;
-            let is_empty = is_quiet || slot.window.count_at(slot.pace.newest) == 0;
+            let is_quiet =
+                passed - slot.passed >= window || now.since(slot.key_time.last_read) >= window;
+            let is_empty = is_quiet || slot.window.count_at(slot.key_time.newest) == 0;
             slot.incident.is_some() || !is_empty
         });
         self.keys.replace(self.slots.iter().map(|slot| slot.key.clone()));
@@ -328,18 +340,18 @@ impl Threshold {
         self.keys.len() < MAX_KEYS
     }
 
-    pub fn tick(&mut self, now: Timestamp, tell: &mut dyn FnMut(Transition)) {
-        self.resolve_silent(now, false, tell);
+    pub fn tick(&mut self, now: Timestamp, emit: &mut dyn FnMut(Transition)) {
+        self.resolve_silent(now, false, emit);
     }
 
-    pub fn settle(&mut self, now: Timestamp, tell: &mut dyn FnMut(Transition)) {
-        self.resolve_silent(now, true, tell);
-        self.settled = true;
+    pub fn settle(&mut self, now: Timestamp, emit: &mut dyn FnMut(Transition)) {
+        self.resolve_silent(now, true, emit);
+        self.history_read = true;
     }
 
     pub fn is_active(&self, now: Timestamp) -> bool {
         !self.firing.is_empty()
-            || self.history.sum_at(self.pace.shown(now)) > 0
+            || self.sparkline.sum_at(self.key_time.shown(now)) > 0
             || self.state(now) != RuleState::Inactive
     }
 
@@ -354,11 +366,11 @@ impl Threshold {
 
     pub fn status(&self, now: Timestamp) -> RuleStatus {
         let counted = self.slots.iter().map(|slot| {
-            let at = slot.pace.shown(now);
+            let at = slot.key_time.shown(now);
             let exact = slot.window.count_at(at);
             let reached = exact >= self.config.count.max(1);
             let count = if reached { exact.max(slot.recent.sum_at(at)) } else { exact };
-            (slot.incident.is_some(), count, &slot.told)
+            (slot.incident.is_some(), count, &slot.shown_key)
         });
         let (_, count, key) = counted
             .max_by_key(|(firing, count, _)| (*firing, *count))
@@ -373,7 +385,7 @@ impl Threshold {
             key: if count > 0 { key } else { String::new() },
             state: self.state(now),
             last_fired: self.last_fired,
-            history: self.history.slices_at(self.pace.shown(now)).collect(),
+            history: self.sparkline.slices_at(self.key_time.shown(now)).collect(),
             fired: self.fired,
         }
     }

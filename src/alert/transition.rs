@@ -1,4 +1,4 @@
-//! What an engine hands out when a rule begins or ceases to fire for a key.
+//! The event that a rule starts firing, or is resolved, for one key.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ pub enum Change {
     Resolved,
 }
 
-/// Where the event that made a rule fire begins.
+/// Generation and start offset of the event that made a rule fire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
     pub generation: GenerationId,
@@ -22,16 +22,16 @@ pub struct Place {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Transition {
     pub rule: Arc<str>,
-    /// A number of the rule's, the same in the incident's beginning and its end: what is told of two keys may be the
-    /// same text. Never shown, and counted anew by each consumer.
+    /// Number of the incident within the rule, the same for firing and resolution: two keys may be shown as the same
+    /// text. Never shown; each consumer counts from 1.
     pub incident: u64,
-    /// For people: `level:error ≥ 5 in 5 min`.
-    pub condition: Arc<str>,
-    /// What is told of the group; empty where the rule has no `by`. It names no incident: sealed or shortened values
-    /// of two groups may read alike.
+    /// The limit of the rule, for people: `5 in 5 min`.
+    pub limit: Arc<str>,
+    /// Displayed key of the group; empty if the rule has no `by`. It does not identify the group: sealed or shortened
+    /// values of two groups may be the same text.
     pub key: Arc<str>,
     pub change: Change,
-    /// Fired: matches in the window. Resolved: matches from the first one on.
+    /// Fired: matches in the window. Resolved: all matches of the incident.
     pub count: u64,
     pub first: Timestamp,
     pub last: Timestamp,
@@ -39,24 +39,28 @@ pub struct Transition {
     pub place: Place,
 }
 
-/// `errors fires for app: 5 events from 05:12:01 to 05:12:09 (level:error ≥ 5 in 5 min)`, one safe line.
+/// One safe line: `errors firing for app: 5 of 5 in 5 min, since 2026-11-21T05:12:01Z`, and at the end
+/// `errors resolved for app: 7 events, 2026-11-21T05:12:01Z to 2026-11-21T05:13:40Z`.
 impl fmt::Display for Transition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let verb = match self.change {
-            Change::Fired => "fires",
-            Change::Resolved => "is resolved",
+        let state = match self.change {
+            Change::Fired => "firing",
+            Change::Resolved => "resolved",
         };
-        write!(f, "{} {verb}", sanitize::line(&self.rule))?;
+        write!(f, "{} {state}", sanitize::line(&self.rule))?;
         if !self.key.is_empty() {
             write!(f, " for {}", sanitize::line(&self.key))?;
         }
         let count = bytes::count(self.count);
+        if self.change == Change::Fired {
+            return write!(f, ": {count} of {}, since {}", self.limit, Stamp(self.first));
+        }
         let events = if self.count == 1 { "event" } else { "events" };
         write!(f, ": {count} {events}, {}", Stamp(self.first))?;
         if self.last.seconds() != self.first.seconds() {
             write!(f, " to {}", Stamp(self.last))?;
         }
-        write!(f, " ({})", sanitize::line(&self.condition))
+        Ok(())
     }
 }
 

@@ -1,19 +1,19 @@
-//! How many matches one key had in the window before its newest time. O(1) an event.
+//! Counts the matches of one key in the window before its newest time, in O(1) per event.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::buckets::Buckets;
-use super::clock_step::Step;
+use super::clock_step::ClockStep;
 use crate::base::Timestamp;
 
-/// Up to this limit each match is remembered with its time.
+/// Up to this limit the time of every match is stored.
 const LONGEST_RING: u64 = 64;
 const SLICES: usize = 60;
 
 #[derive(Clone, Debug)]
 pub(super) enum Window {
-    /// The times of the last `limit` matches: exact as far as the limit reaches.
+    /// The times of the last `limit` matches: exact up to the limit.
     Ring { times: VecDeque<Timestamp>, limit: usize, length: Duration },
     /// Exact to a sixtieth of the window.
     Slices(Buckets),
@@ -30,7 +30,7 @@ impl Window {
         }
     }
 
-    /// A match at `time`, while the key's newest time is `newest`. `false`: too old to count.
+    /// Adds a match at `time`, with `newest` as the newest time of the key; `false` if it is too old to count.
     pub fn add(&mut self, time: Timestamp, newest: Timestamp) -> bool {
         match self {
             Window::Slices(buckets) => {
@@ -53,8 +53,9 @@ impl Window {
         }
     }
 
-    /// The clock went back. What was over by `newest`, the key's newest time until then, stays over.
-    pub fn step_back(&mut self, step: Step, newest: Timestamp) {
+    /// Moves the matches after the clock went back. Those outside the window of `newest`, the newest time before the
+    /// step, are dropped.
+    pub fn step_back(&mut self, step: ClockStep, newest: Timestamp) {
         match self {
             Window::Slices(buckets) => {
                 buckets.advance(newest);
@@ -69,7 +70,7 @@ impl Window {
         }
     }
 
-    /// Matches in (newest − length, newest], the limit at most where they are remembered one by one.
+    /// Number of matches in (newest − length, newest]; with stored times at most the limit.
     pub fn count(&mut self, newest: Timestamp) -> u64 {
         match self {
             Window::Slices(buckets) => {
@@ -80,7 +81,7 @@ impl Window {
         }
     }
 
-    /// The same, changing nothing.
+    /// The same count without changing the window.
     pub fn count_at(&self, time: Timestamp) -> u64 {
         match self {
             Window::Slices(buckets) => buckets.sum_at(time),
@@ -88,7 +89,7 @@ impl Window {
         }
     }
 
-    /// The oldest match that counts (in slices: the beginning of its slice).
+    /// Time of the oldest match in the window (with slices: the start of its slice).
     pub fn oldest(&self, newest: Timestamp) -> Option<Timestamp> {
         match self {
             Window::Slices(buckets) => buckets.oldest(),
@@ -101,7 +102,7 @@ impl Window {
 }
 
 fn inside(times: &VecDeque<Timestamp>, length: Duration, newest: Timestamp) -> u64 {
-    // Most often everything or nothing does: both ends answer before the search.
+    // Usually all or none are inside: checking both ends avoids the search.
     let over = |time: &Timestamp| newest.since(*time) >= length && *time < newest;
     match (times.front(), times.back()) {
         (Some(front), _) if !over(front) => times.len() as u64,

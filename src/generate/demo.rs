@@ -1,4 +1,4 @@
-//! Four live logs in a scratch directory: calm most of the time, a burst of errors now and then.
+//! Writes the four live logs of the demo: mostly calm, with a burst of errors now and then.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -12,21 +12,21 @@ use super::output::{GenerateError, Output, Target};
 use crate::base::{Clock, Timestamp};
 use crate::event::Level;
 
-/// Lines of the past that each log begins with, so that there is something to scroll.
+/// Number of past lines at the start of each log, so that there is something to scroll.
 const PAST_LINES: u32 = 240;
 const PAST_STEP: Duration = Duration::from_millis(1250);
-/// One log after the other has one.
+/// Time between two bursts; the logs take turns.
 const BURST_EVERY: Duration = Duration::from_secs(20);
 const FIRST_BURST: Duration = Duration::from_secs(6);
 const BURST_LINES: u64 = 9;
 const BURST_STEP: Duration = Duration::from_millis(150);
 const FATAL_EVERY: Duration = Duration::from_secs(75);
 const FIRST_FATAL: Duration = Duration::from_secs(16);
-/// A log that grows 1 KiB a second is renamed twice a minute.
+/// In bytes: a log that grows by 1 KiB per second is renamed twice per minute.
 const ROTATE_AT: u64 = 32 << 10;
-const NAP: Duration = Duration::from_millis(20);
+const MAX_SLEEP: Duration = Duration::from_millis(20);
 
-/// Name, mean time between two lines, and whether the file is rotated.
+/// Profile, mean time between two lines, and whether the file is rotated.
 const LOGS: [(Profile, Duration, bool); 4] = [
     (Profile::App, Duration::from_millis(90), true),
     (Profile::Web, Duration::from_millis(70), false),
@@ -34,7 +34,7 @@ const LOGS: [(Profile, Duration, bool); 4] = [
     (Profile::Sre, Duration::from_millis(160), false),
 ];
 
-/// The sources of the demo: a name and what it reads.
+/// The sources of the demo: names and paths.
 pub fn demo_sources(directory: &Path) -> [(&'static str, PathBuf); 4] {
     LOGS.map(|(profile, _, _)| {
         let pattern = match profile {
@@ -45,7 +45,7 @@ pub fn demo_sources(directory: &Path) -> [(&'static str, PathBuf); 4] {
     })
 }
 
-/// Blocking, until it is stopped. About 35 lines a second in four files of `directory`; one of them is rotated.
+/// Writes about 35 lines per second to four files in `directory`, one of which is rotated. Blocks until stopped.
 pub fn demo(
     directory: &Path,
     zone: &TimeZone,
@@ -56,21 +56,21 @@ pub fn demo(
     for log in &mut logs {
         log.write_past(clock.now(), stop)?;
     }
-    let began = clock.uptime();
+    let started = clock.uptime();
     let mut plan = Plan { next_burst: FIRST_BURST, next_fatal: FIRST_FATAL, bursts: 0 };
     while !stop.is_cancelled() {
-        let elapsed = clock.uptime() - began;
-        plan.look(&mut logs, elapsed, clock.now())?;
+        let elapsed = clock.uptime() - started;
+        plan.run_due(&mut logs, elapsed, clock.now())?;
         for log in &mut logs {
             log.write_due(elapsed, clock.now())?;
         }
-        let next = logs.iter().map(|log| log.next).min().unwrap_or(NAP);
-        std::thread::sleep(next.saturating_sub(elapsed).clamp(Duration::from_millis(1), NAP));
+        let next = logs.iter().map(|log| log.next).min().unwrap_or(MAX_SLEEP);
+        std::thread::sleep(next.saturating_sub(elapsed).clamp(Duration::from_millis(1), MAX_SLEEP));
     }
     Ok(())
 }
 
-/// What happens beside the daily business.
+/// When the next burst and the next fatal line are due.
 struct Plan {
     next_burst: Duration,
     next_fatal: Duration,
@@ -78,7 +78,7 @@ struct Plan {
 }
 
 impl Plan {
-    fn look(
+    fn run_due(
         &mut self,
         logs: &mut [Log],
         elapsed: Duration,
@@ -89,7 +89,7 @@ impl Plan {
             let log = self.bursts % logs.len();
             self.bursts += 1;
             logs[log].generator.start_burst(BURST_LINES);
-            logs[log].hurried = BURST_LINES;
+            logs[log].burst_lines_left = BURST_LINES;
             logs[log].next = elapsed;
         }
         if elapsed >= self.next_fatal {
@@ -108,8 +108,8 @@ struct Log {
     mean: Duration,
     /// When the next line is due, since the start of the demo.
     next: Duration,
-    /// Lines that come faster than usual.
-    hurried: u64,
+    /// Number of lines of a burst that are still to be written.
+    burst_lines_left: u64,
 }
 
 impl Log {
@@ -131,11 +131,11 @@ impl Log {
             output: Output::new(Target::Path(path), monthly, rotate, zone.clone()),
             mean: *mean,
             next: Duration::ZERO,
-            hurried: 0,
+            burst_lines_left: 0,
         }
     }
 
-    /// Business as usual in the minutes before now; what was fatal then does not matter any more.
+    /// Writes lines for the minutes before now, without fatal ones.
     fn write_past(
         &mut self,
         now: Timestamp,
@@ -153,8 +153,8 @@ impl Log {
     fn write_due(&mut self, elapsed: Duration, now: Timestamp) -> Result<(), GenerateError> {
         while self.next <= elapsed {
             self.write(now, None)?;
-            let mean = if self.hurried > 0 { BURST_STEP } else { self.mean };
-            self.hurried = self.hurried.saturating_sub(1);
+            let mean = if self.burst_lines_left > 0 { BURST_STEP } else { self.mean };
+            self.burst_lines_left = self.burst_lines_left.saturating_sub(1);
             self.next += Duration::from_nanos(self.generator.jitter(mean.as_nanos() as u64));
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! Lines without end, decided by seed and times alone.
+//! Generates an endless sequence of lines, determined by seed and times alone.
 
 use jiff::tz::TimeZone;
 
@@ -9,7 +9,7 @@ use crate::event::Level;
 
 /// Lines between two bursts of errors: from 150 to 550.
 const CALM: (u64, u64) = (150, 400);
-/// Lines of a burst: from 6 to 14.
+/// Lines per burst: from 6 to 14.
 const BURST: (u64, u64) = (6, 8);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,21 +26,21 @@ pub struct Generator {
     zone: TimeZone,
     random: Random,
     number: u64,
-    /// Lines until the next burst begins; `None`: bursts come only when they are asked for.
+    /// Lines until the next burst; `None`: bursts only by [`Generator::start_burst`].
     calm: Option<u64>,
-    /// Lines of a burst that are left.
+    /// Remaining lines of the current burst.
     burst: u64,
 }
 
 impl Generator {
-    /// Times are written in `zone`, without naming it: so do the logs that these stand for.
+    /// Times are written in `zone` without an offset, as in the logs that the profiles imitate.
     pub fn new(profile: Profile, seed: u64, zone: TimeZone) -> Self {
         let mut random = Random::new(seed ^ ((profile as u64) << 56));
         let calm = Some(CALM.0 + random.below(CALM.1));
         Generator { profile, zone, random, number: 0, calm, burst: 0 }
     }
 
-    /// Without bursts of its own, and with fewer errors between them.
+    /// Disables automatic bursts, and makes errors between bursts rarer.
     pub fn calm(self) -> Self {
         Generator { calm: None, ..self }
     }
@@ -64,7 +64,7 @@ impl Generator {
         Line { time, level, text }
     }
 
-    /// Some nanoseconds around `mean`, for steps between two lines.
+    /// A random number of nanoseconds around `mean`, the time between two lines.
     pub fn jitter(&mut self, mean: u64) -> u64 {
         mean / 2 + self.random.below(mean.max(1))
     }

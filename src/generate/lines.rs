@@ -1,4 +1,4 @@
-//! What the lines of each profile look like.
+//! Formats the lines of each profile.
 
 use std::fmt::Write;
 
@@ -8,7 +8,7 @@ use super::Profile;
 use super::random::Random;
 use crate::event::Level;
 
-/// How often each level comes, in thousandths.
+/// Frequency of each level, in thousandths.
 pub(super) fn levels(profile: Profile) -> &'static [(u64, Level)] {
     use Level::{Debug, Error, Fatal, Info, Warning};
     match profile {
@@ -97,7 +97,7 @@ fn web(time: &Zoned, level: Level, random: &mut Random, text: &mut String) -> st
         ],
     });
     let (time, level) = (time.strftime("%Y-%m-%d %H:%M:%S,%3f"), upper(level));
-    // Two networks that are set aside for documentation (RFC 5737).
+    // Two networks reserved for documentation (RFC 5737).
     let network = random.pick(&["192.0.2", "198.51.100"]);
     let host = 1 + random.below(30);
     write!(text, "{time} - [{level}] - {request} - IP: {network}.{host}")

@@ -1,7 +1,7 @@
-//! Writers of sample logs: the same seed and start write the same bytes.
+//! Generates sample logs: the same seed and start time write the same bytes.
 //!
-//! [`Generator`] makes lines, [`run`] writes them to a file, a directory or standard output, [`demo`] keeps four
-//! logs alive for the screen. Never reads a log, never deletes a file.
+//! [`Generator`] creates lines, [`run`] writes them to a file, a directory or standard output, and [`demo`] writes the
+//! four live logs of `logwarden demo`. It never reads a log and never deletes a file.
 
 mod demo;
 mod generator;
@@ -15,16 +15,16 @@ pub use generator::{Generator, Line};
 pub use output::{GenerateError, Target};
 pub use run::{Options, run};
 
-/// What kind of log.
+/// The kind of log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Profile {
-    /// JSON lines with ids of clients, one file a month.
+    /// JSON lines with client ids, one file per month.
     Sre,
     /// JSON lines of a service.
     App,
     /// Python logging of a small web application.
     Web,
-    /// `YYYY-MM-DD HH:MM:SS [LEVEL] message` of machines.
+    /// `YYYY-MM-DD HH:MM:SS [LEVEL] message`, logs of machines.
     Ops,
 }
 

@@ -1,4 +1,4 @@
-//! Where generated lines go: standard output, a file that is rotated, a file a month.
+//! Writes generated lines to standard output, to a file that may be rotated, or to one file per month.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -11,13 +11,13 @@ use crate::base::Timestamp;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
     Stdout,
-    /// Appended to. A directory gets one file a month, `logs_2021_Apr.txt`.
+    /// A file to append to, or a directory for one file per month: `logs_2021_Apr.txt`.
     Path(PathBuf),
 }
 
 #[derive(Debug, thiserror::Error)]
 pub enum GenerateError {
-    #[error("cannot open {} for writing; is its directory there, and may this user write in it?", path.display())]
+    #[error("cannot open {} for writing; check that its directory exists and is writable", path.display())]
     Open {
         path: PathBuf,
         #[source]
@@ -38,12 +38,12 @@ pub enum GenerateError {
     },
 }
 
-/// An open target. Writes go straight to the file: a line stands there when `write` returns.
+/// An open target. Writes are not buffered: a line is in the file when `write` returns.
 #[derive(Debug)]
 pub(super) struct Output {
     target: Target,
     monthly: bool,
-    /// Bytes at which the file is renamed.
+    /// Size in bytes at which the file is renamed.
     rotate: Option<u64>,
     zone: TimeZone,
     open: Option<Open>,
@@ -57,7 +57,7 @@ struct Open {
 }
 
 impl Output {
-    /// `monthly`: one file a month in a directory, also where the directory is not there yet.
+    /// `monthly`: one file per month in a directory, also if the directory does not exist yet.
     pub fn new(target: Target, monthly: bool, rotate: Option<u64>, zone: TimeZone) -> Self {
         let is_directory = matches!(&target, Target::Path(path) if path.is_dir());
         let names_directory = matches!(&target, Target::Path(path) if path.extension().is_none());
@@ -65,7 +65,7 @@ impl Output {
         Output { target, monthly, rotate, zone, open: None }
     }
 
-    /// `Ok(false)`: nobody reads any more (a broken pipe).
+    /// `Ok(false)`: the reader of standard output is gone (broken pipe).
     pub fn write(&mut self, bytes: &[u8], time: Timestamp) -> Result<bool, GenerateError> {
         let Target::Path(target) = &self.target else {
             let mut stdout = io::stdout().lock();
@@ -88,13 +88,13 @@ impl Output {
         Ok(true)
     }
 
-    /// Between two lines: renames the file if it is long enough.
+    /// Renames the file if it has reached the rotation size. Called between two lines.
     pub fn rotate_if_due(&mut self) -> Result<(), GenerateError> {
         match &self.open {
             Some(open) if self.rotate.is_some_and(|most| open.size >= most) => {}
             _ => return Ok(()),
         }
-        let from = self.open.take().expect("an open file was found long enough").path;
+        let from = self.open.take().expect("the match has checked that a file is open").path;
         let to = free_name(&from);
         fs::rename(&from, &to).map_err(|source| GenerateError::Rotate { from, to, source })
     }
@@ -115,14 +115,14 @@ impl Open {
     }
 }
 
-/// `app.log.1`, `app.log.2`, …: the higher the younger, none is ever replaced.
+/// The next free name of `app.log.1`, `app.log.2`, …: existing files are never replaced.
 fn free_name(path: &Path) -> PathBuf {
     let name = |number: u32| {
         let mut name = path.as_os_str().to_owned();
         name.push(format!(".{number}"));
         PathBuf::from(name)
     };
-    (1..).map(name).find(|name| !name.exists()).expect("there is always a free number")
+    (1..).map(name).find(|name| !name.exists()).expect("there is always an unused number")
 }
 
 /// `logs_2021_Apr.txt`.

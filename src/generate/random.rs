@@ -1,4 +1,4 @@
-//! Numbers that a seed decides: SplitMix64 (Steele, Lea, Flood 2014).
+//! Deterministic random numbers from a seed: SplitMix64 (Steele, Lea, Flood 2014).
 
 #[derive(Clone, Debug)]
 pub(super) struct Random(u64);
@@ -16,7 +16,7 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    /// Below `end`, which is not 0.
+    /// A number below `end`, which must not be 0.
     pub fn below(&mut self, end: u64) -> u64 {
         self.next() % end
     }
@@ -25,7 +25,7 @@ impl Random {
         choices[self.below(choices.len() as u64) as usize]
     }
 
-    /// One of them, each as often as its weight says.
+    /// One of the choices, with a probability proportional to its weight.
     pub fn weighted<T: Copy>(&mut self, choices: &[(u64, T)]) -> T {
         let sum = choices.iter().map(|(weight, _)| weight).sum();
         let mut left = self.below(sum);
@@ -35,6 +35,6 @@ impl Random {
             }
             left -= weight;
         }
-        unreachable!("what is left is below the sum of the weights")
+        unreachable!("the remainder is below the sum of the weights")
     }
 }

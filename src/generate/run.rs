@@ -1,4 +1,4 @@
-//! `logwarden generate`: one profile into one target, at a rate or as fast as it goes.
+//! `logwarden generate`: writes one profile to one target, at a rate or as fast as possible.
 
 use std::time::Duration;
 
@@ -10,34 +10,34 @@ use super::generator::{Generator, Line};
 use super::output::{GenerateError, Output, Target};
 use crate::base::{Clock, Timestamp};
 
-/// Lines where neither a count nor a rate was asked for.
+/// Number of lines without a given count and rate.
 const DEFAULT_COUNT: u64 = 1000;
-/// How long a wait goes on without a look at the stop sign.
-const NAP: Duration = Duration::from_millis(20);
-/// Time between the parts of a line that is written in pieces.
+/// Longest sleep without checking whether to stop.
+const MAX_SLEEP: Duration = Duration::from_millis(20);
+/// Time between the pieces of a line.
 const BETWEEN_PIECES: Duration = Duration::from_millis(2);
-/// Mean time between two lines that are not written live.
+/// Mean time between two lines without a rate.
 const STEP: Duration = Duration::from_millis(700);
-/// The same of `sre`, whose files are months.
+/// The same for `sre`, which writes one file per month.
 const LONG_STEP: Duration = Duration::from_secs(3600);
 
 #[derive(Clone, Debug)]
 pub struct Options {
     pub profile: Profile,
     pub seed: u64,
-    /// Lines a second. `None`: as fast as possible.
+    /// Lines per second. `None`: as fast as possible.
     pub rate: Option<f64>,
-    /// `None`: 1,000 lines, or with a rate until it is stopped.
+    /// `None`: 1,000 lines, or with a rate until stopped.
     pub count: Option<u64>,
-    /// The time of the first line. `None`: such that the last one is of now, and with a rate each line bears the time
-    /// at which it is written.
+    /// The time of the first line. `None`: without a rate the last line gets the current time; with a rate each line
+    /// gets the time at which it is written.
     pub start: Option<Timestamp>,
     pub target: Target,
-    /// Bytes at which the file is renamed.
+    /// Size in bytes at which the file is renamed.
     pub rotate: Option<u64>,
-    /// Each line in two or three writes.
+    /// Writes each line in two or three pieces.
     pub pieces: bool,
-    /// The zone in which times are written.
+    /// The time zone of written times.
     pub zone: TimeZone,
 }
 
@@ -57,7 +57,7 @@ impl Options {
     }
 }
 
-/// Blocking. Returns the number of lines written. A target that nobody reads any more ends it well.
+/// Blocking. Returns the number of written lines. A closed standard output ends it without an error.
 pub fn run(
     options: &Options,
     clock: &dyn Clock,
@@ -72,14 +72,14 @@ pub fn run(
     if let (None, None, Some(count)) = (options.start, options.rate, count) {
         times.end_at(clock.now(), count, generator.clone(), options.pieces);
     }
-    let began = clock.uptime();
+    let started = clock.uptime();
     let mut written = 0;
     while count.is_none_or(|count| written < count) && !stop.is_cancelled() {
         if let Some(rate) = options.rate {
             let due = Duration::try_from_secs_f64(written as f64 / rate).unwrap_or(Duration::MAX);
-            let early = due.saturating_sub(clock.uptime() - began);
+            let early = due.saturating_sub(clock.uptime() - started);
             if !early.is_zero() {
-                std::thread::sleep(early.min(NAP));
+                std::thread::sleep(early.min(MAX_SLEEP));
                 continue;
             }
         }
@@ -104,7 +104,7 @@ fn write_line(
         return output.write(line.text.as_bytes(), line.time);
     }
     let mut rest = line.text.as_bytes();
-    for at in cuts(rest.len(), generator) {
+    for at in piece_lengths(rest.len(), generator) {
         let (piece, later) = rest.split_at(at);
         if !output.write(piece, line.time)? {
             return Ok(false);
@@ -117,17 +117,17 @@ fn write_line(
     output.write(rest, line.time)
 }
 
-/// Where a line is parted: each counts from the one before.
-fn cuts(length: usize, generator: &mut Generator) -> [usize; 2] {
+/// Lengths of the first two pieces of a line.
+fn piece_lengths(length: usize, generator: &mut Generator) -> [usize; 2] {
     let first = generator.draw(length as u64) as usize;
     [first, generator.draw((length - first) as u64) as usize]
 }
 
-/// The times that the lines bear.
+/// The times of the lines.
 enum Times {
-    /// The moment at which each is written.
+    /// The time at which each line is written.
     Live,
-    /// The next one, and the mean time between two.
+    /// The next time, and the mean step.
     Stepped(Timestamp, Duration),
 }
 
@@ -145,16 +145,16 @@ impl Times {
         }
     }
 
-    /// Moves the first line so far back that the last of `count` is of `end`: the same lines are made once before.
-    fn end_at(&mut self, end: Timestamp, count: u64, mut rehearsed: Generator, pieces: bool) {
+    /// Moves the start back so that the last of `count` lines gets the time `end`: generates them once in advance.
+    fn end_at(&mut self, end: Timestamp, count: u64, mut rehearsal: Generator, pieces: bool) {
         let Times::Stepped(start, step) = *self else { return };
         let mean = u64::try_from(step.as_nanos()).unwrap_or(u64::MAX);
         let mut length = Duration::ZERO;
         for _ in 1..count {
-            length = length.saturating_add(Duration::from_nanos(rehearsed.jitter(mean)));
-            let line = rehearsed.line_at(start);
+            length = length.saturating_add(Duration::from_nanos(rehearsal.jitter(mean)));
+            let line = rehearsal.line_at(start);
             if pieces {
-                cuts(line.text.len(), &mut rehearsed);
+                piece_lengths(line.text.len(), &mut rehearsal);
             }
         }
         *self = Times::Stepped(end.minus(length), step);

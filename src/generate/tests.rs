@@ -1,4 +1,4 @@
-//! The same seed writes the same bytes, in the promised formats.
+//! Tests: the same seed writes the same bytes, in the promised formats.
 
 use std::fs;
 use std::path::Path;
@@ -40,7 +40,7 @@ fn the_same_seed_writes_the_same_bytes_in_whole_lines_or_in_pieces() {
         assert_eq!(whole.lines().count(), 300);
         assert_eq!(text(&format!("{name}.b"), profile, 7, false), whole);
         assert_ne!(text(&format!("{name}.c"), profile, 8, false), whole);
-        // Where the pieces end is drawn from the same seed: the lines differ, their number does not.
+        // The piece lengths are drawn from the same seed, so the lines differ but their number does not.
         let pieces = text(&format!("{name}.d"), profile, 7, true);
         assert_eq!(pieces.lines().count(), 300);
         assert!(pieces.ends_with('\n'));
@@ -48,7 +48,7 @@ fn the_same_seed_writes_the_same_bytes_in_whole_lines_or_in_pieces() {
 }
 
 #[test]
-fn lines_look_as_the_logs_they_stand_for() {
+fn lines_have_the_format_of_their_profile() {
     let line = |profile, level| {
         Generator::new(profile, 3, TimeZone::UTC)
             .line_of(START.plus(Duration::from_micros(123_456)), level)
@@ -105,7 +105,7 @@ fn errors_come_in_bursts() {
 }
 
 #[test]
-fn sre_writes_one_file_a_month() {
+fn sre_writes_one_file_per_month() {
     let home = tempfile::tempdir().unwrap();
     let directory = home.path().join("months");
     write(&directory, |options| options.count = Some(2000), Profile::Sre);
@@ -149,7 +149,7 @@ fn a_target_that_cannot_be_opened_is_named() {
     assert!(error.to_string().contains("x.log"), "{error}");
 }
 
-/// The machine's clock, a hundred times as fast.
+/// The system clock, a hundred times as fast.
 #[derive(Debug)]
 struct FastClock {
     inner: SystemClock,
@@ -197,7 +197,7 @@ fn the_demo_writes_four_logs_with_a_past_bursts_a_fatal_and_a_rotation() {
 }
 
 #[test]
-fn without_a_start_the_last_line_is_of_now() {
+fn without_a_start_time_the_last_line_has_the_current_time() {
     let home = tempfile::tempdir().unwrap();
     for (profile, pieces) in [(Profile::Ops, false), (Profile::Ops, true), (Profile::Sre, false)] {
         let now = Timestamp::from_seconds(1_700_000_000);

@@ -1,11 +1,11 @@
-//! What can happen to the screen, and what the screen wants done.
+//! Inputs ([`Action`]) and outputs ([`Effect`]) of the pure [`update`](super::update::update) function.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::commands::Verb;
 use super::key::Key;
-use super::state::{Exit, SourceLine};
+use super::state::{Exit, FileEntry};
 use super::stream::Row;
 use crate::base::Timestamp;
 use crate::event::{Command, Status};
@@ -15,7 +15,7 @@ use crate::privacy::{AuditError, Disclosed};
 #[derive(Debug)]
 pub enum Action {
     Verb(Verb),
-    /// A key while somebody types or is asked.
+    /// A key while a prompt or a question is open.
     Typed(Key),
     Pasted(String),
     Resized {
@@ -24,63 +24,66 @@ pub enum Action {
     },
     Clock(Timestamp),
     Status(Arc<Status>),
-    Sources {
-        lines: Vec<SourceLine>,
+    Files {
+        entries: Vec<FileEntry>,
         grown: bool,
     },
-    Read(Reading),
-    /// Back from the shell after this long.
+    Loaded(LoadResult),
+    /// Resumed after this long in the shell.
     Resumed(Duration),
-    /// What the tokens of the record at this place held, or why nothing may be shown.
-    Opened(Position, Result<Disclosed, AuditError>),
-    /// A command did not reach the engine.
-    NotTaken,
+    /// The decrypted tokens of the record at this position, or the reason why they must not be shown.
+    Decrypted(Position, Result<Disclosed, AuditError>),
+    /// The engine's command queue was full.
+    CommandRefused,
 }
 
-/// What a step of the reader brought.
+/// Result of one step of the record loader.
 #[derive(Debug)]
-pub enum Reading {
-    /// The rows begin anew between these places.
-    Placed {
+pub enum LoadResult {
+    /// All rows are discarded; loading starts again between these offsets.
+    Repositioned {
         head: Frontier,
         tail: Frontier,
         at_tail: bool,
     },
-    /// In the order in which they were found: the newest first.
-    Back {
+    /// Rows before the first one, newest first.
+    Older {
         rows: Vec<Row>,
         head: Frontier,
         edge: bool,
     },
-    Forward {
+    /// Rows behind the last one, oldest first.
+    Newer {
         rows: Vec<Row>,
         tail: Frontier,
         edge: bool,
     },
-    /// The end as it is now: what comes next has this key; these records may still grow.
+    /// Current state of the tail: the time key of the next record, and the incomplete records.
     Tail {
         next_key: Option<i64>,
         open: Vec<Row>,
     },
-    Fresh {
+    /// New records that were counted below the paused screen.
+    CountedNew {
         more: u64,
         at: Frontier,
         edge: bool,
     },
-    Found(Box<Row>),
-    Searching {
+    Match(Box<Row>),
+    /// Progress of the running search.
+    SearchProgress {
         at: Vec<u64>,
         behind: u64,
     },
-    NotFound,
+    NoMatch,
 }
 
 #[derive(Debug, PartialEq)]
 pub enum Effect {
     Command(Command),
-    /// Open the tokens of the selected record.
-    Open,
-    /// Clear the terminal and draw everything.
+    /// Decrypt the tokens of the selected record.
+    Decrypt,
+    /// Redraw the whole terminal.
     Redraw,
     Suspend,
     Exit(Exit),

@@ -1,4 +1,6 @@
-//! Spans of text on cells: cut by display width, never beyond their area, and never outside the buffer.
+//! Draws spans of text into terminal cells.
+//!
+//! Text is truncated by display width; nothing is ever drawn outside its area or outside the buffer.
 
 use std::borrow::Cow;
 
@@ -9,7 +11,7 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use super::theme::{Glyphs, Role, Theme};
 
-/// Some text in one style. The text is safe: it went through `base::sanitize` if it came from outside.
+/// Text in one style. Invariant: text from outside has gone through `base::sanitize`.
 #[derive(Clone, Debug)]
 pub struct Span<'a> {
     pub text: Cow<'a, str>,
@@ -42,7 +44,7 @@ impl Canvas<'_> {
         role.map_or(Style::new(), |role| self.theme.style(role))
     }
 
-    /// One line of spans in the first row of `area`; what does not fit ends in `…`.
+    /// Draws one line of spans in the first row of `area`; a truncated line ends in `…`.
     pub fn line(&mut self, area: Rect, spans: &[Span<'_>]) {
         let area = area.intersection(self.buffer.area);
         if area.is_empty() {
@@ -67,8 +69,8 @@ impl Canvas<'_> {
         }
     }
 
-    /// Like [`Canvas::line`], ending at the right edge; says how much is left at its left.
-    pub fn right(&mut self, area: Rect, spans: &[Span<'_>]) -> Rect {
+    /// Like [`Canvas::line`], but right-aligned; returns the remaining area to its left.
+    pub fn line_right(&mut self, area: Rect, spans: &[Span<'_>]) -> Rect {
         let area = area.intersection(self.buffer.area);
         let width = width_within(spans, area);
         let x = area.x + area.width - width;
@@ -76,8 +78,8 @@ impl Canvas<'_> {
         Rect { width: area.width - width, ..area }
     }
 
-    /// `── title ─── right ──`
-    pub fn rule(&mut self, area: Rect, title: &[Span<'_>], right: &[Span<'_>]) {
+    /// Draws a pane border: `── title ─── right ──`.
+    pub fn border(&mut self, area: Rect, title: &[Span<'_>], right: &[Span<'_>]) {
         let area = area.intersection(self.buffer.area);
         if area.is_empty() {
             return;
@@ -93,10 +95,11 @@ impl Canvas<'_> {
         let width = width_within(right, left);
         if (1..left.width).contains(&width) {
             self.clear(Rect { x: inside.x + inside.width - width, width, ..inside });
-            self.right(inside, right);
+            self.line_right(inside, right);
         }
     }
 
+    /// Draws a vertical line that fills the area.
     pub fn divider(&mut self, area: Rect) {
         let area = area.intersection(self.buffer.area);
         let style = self.style(Some(Role::Border));
@@ -106,7 +109,8 @@ impl Canvas<'_> {
         }
     }
 
-    pub fn over(&mut self, area: Rect, role: Role) {
+    /// Applies a style to an area without changing its text.
+    pub fn restyle(&mut self, area: Rect, role: Role) {
         let style = self.style(Some(role));
         self.buffer.set_style(area.intersection(self.buffer.area), style);
     }
@@ -122,17 +126,17 @@ fn width_within(spans: &[Span<'_>], area: Rect) -> u16 {
     width_of(spans).min(usize::from(area.width)) as u16
 }
 
-/// As much of the beginning as fits into so many cells.
+/// The longest prefix that fits into this many cells.
 pub fn head(text: &str, cells: usize) -> &str {
     &text[..split(text, cells)]
 }
 
-/// What is left when so many cells have been scrolled away.
+/// The rest of the text after this many cells were scrolled away.
 pub fn skip(text: &str, cells: usize) -> &str {
     let at = split(text, cells);
     let used = text[..at].width();
     match text[at..].chars().next() {
-        // A wide character that is half scrolled away goes as a whole.
+        // A wide character that is half scrolled away is dropped.
         Some(character) if used < cells => &text[at + character.len_utf8()..],
         _ => &text[at..],
     }
@@ -149,7 +153,7 @@ fn split(text: &str, cells: usize) -> usize {
     text.len()
 }
 
-/// Pieces of at most so many cells, broken after a space where one is near.
+/// Wraps into pieces of at most this many cells, preferably after a space.
 pub fn wrap(text: &str, cells: usize) -> Vec<&str> {
     let cells = cells.max(4);
     let mut pieces = Vec::new();
@@ -170,7 +174,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn text_is_cut_by_display_width() {
+    fn text_is_truncated_by_display_width() {
         assert_eq!(head("日本語", 5), "日本");
         assert_eq!(skip("日本語", 3), "語");
         assert_eq!(skip("abc", 5), "");
@@ -178,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_is_drawn_outside_the_buffer_is_cut_off() {
+    fn drawing_outside_the_buffer_is_clipped() {
         let theme = Theme::new(crate::ui::Palette::Dark, false);
         let spans = [plain("a long line of text"), plain("日本語")];
         let sizes = [0, 1, 2, 5, 20];
@@ -189,10 +193,10 @@ mod tests {
                 let mut canvas = Canvas { buffer: &mut buffer, theme: &theme };
                 let area = Rect::new(x, y, width, height);
                 canvas.line(area, &spans);
-                canvas.right(area, &spans);
-                canvas.rule(area, &spans, &spans);
+                canvas.line_right(area, &spans);
+                canvas.border(area, &spans, &spans);
                 canvas.divider(area);
-                canvas.over(area, Role::Dim);
+                canvas.restyle(area, Role::Dim);
                 canvas.clear(area);
             }
         }

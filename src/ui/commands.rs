@@ -1,4 +1,4 @@
-//! What a key can do: one list, from which keymap, key bar and help are made.
+//! The commands of the screen: one list, from which keymap, key bar and help are built.
 
 use super::state::{Pane, State};
 use super::stream::Row;
@@ -20,7 +20,7 @@ pub enum Verb {
     Pane,
     PaneBack,
     Detail,
-    Open,
+    Decrypt,
     Search,
     NextMatch,
     PreviousMatch,
@@ -29,13 +29,13 @@ pub enum Verb {
     ToggleFilters,
     RaiseLevel,
     LowerLevel,
-    /// 0 is "no level", then trace … fatal.
+    /// 0 is "no level", 1 to 7 are trace … fatal.
     ToggleLevel(u8),
     NextError,
     PreviousError,
     NextWarning,
     PreviousWarning,
-    HideSource,
+    HideFile,
     Zone,
     Mask,
     ShipNow,
@@ -52,7 +52,7 @@ pub enum Verb {
     Cancel,
 }
 
-/// Where a command stands in the help.
+/// Section of the help that lists a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Group {
     Move,
@@ -76,46 +76,52 @@ impl Group {
     }
 }
 
-/// One command as people see it.
+/// Name and help texts of one command.
 #[derive(Debug)]
 pub struct VerbInfo {
     pub verb: Verb,
-    /// In `keymap.toml`.
+    /// Its name in `keymap.toml` and on the command line.
     pub name: &'static str,
-    /// In the key bar; empty: not there.
+    /// Its label in the key bar; empty: not listed there.
     pub short: &'static str,
     pub help: &'static str,
     pub group: Group,
-    /// Only where one of these panes has the focus.
+    /// The panes in which it is available.
     pub panes: &'static [Pane],
 }
 
 const ANY: &[Pane] = &Pane::ALL;
 const STREAMS: &[Pane] = &[Pane::Streams];
-const LISTS: &[Pane] = &[Pane::Streams, Pane::Sources];
-const DETAILED: &[Pane] = &[Pane::Streams, Pane::Sources, Pane::Shipping];
+const LISTS: &[Pane] = &[Pane::Streams, Pane::Files];
+const DETAILED: &[Pane] = &[Pane::Streams, Pane::Files, Pane::Shipping];
 
 const fn info(
     verb: Verb,
     name: &'static str,
     short: &'static str,
     help: &'static str,
-    place: (Group, &'static [Pane]),
+    listed: (Group, &'static [Pane]),
 ) -> VerbInfo {
-    VerbInfo { verb, name, short, help, group: place.0, panes: place.1 }
+    VerbInfo { verb, name, short, help, group: listed.0, panes: listed.1 }
 }
 
-/// In the order of the help; the key bar takes those with a short name, in this order.
+/// All commands in the order of the help; the key bar shows those with a short label in the same order.
 pub const VERBS: &[VerbInfo] = &[
     info(Verb::Help, "help", "help", "this help", (Group::Leave, ANY)),
     info(
         Verb::Follow,
         "follow",
         "follow",
-        "follow the end, or hold the screen",
+        "follow the end, or pause scrolling",
         (Group::Move, STREAMS),
     ),
-    info(Verb::Search, "search", "search", "search a regular expression", (Group::Find, STREAMS)),
+    info(
+        Verb::Search,
+        "search",
+        "search",
+        "search for a regular expression",
+        (Group::Find, STREAMS),
+    ),
     info(Verb::NextMatch, "next-match", "newer", "next match (newer)", (Group::Find, STREAMS)),
     info(
         Verb::PreviousMatch,
@@ -128,14 +134,14 @@ pub const VERBS: &[VerbInfo] = &[
         Verb::Filter,
         "filter",
         "filter",
-        "show only what a query or /regex/ matches; ! first hides it",
+        "show only events that match a query or /regex/; prefix ! to exclude",
         (Group::Find, STREAMS),
     ),
     info(
         Verb::ToggleFilters,
         "toggle-filters",
         "filters on/off",
-        "all filters on or off",
+        "turn all filters on or off",
         (Group::Find, STREAMS),
     ),
     info(Verb::ShipNow, "ship-now", "ship", "ship everything up to now", (Group::Ship, ANY)),
@@ -146,49 +152,43 @@ pub const VERBS: &[VerbInfo] = &[
         "pause or resume shipping",
         (Group::Ship, ANY),
     ),
-    info(Verb::Retry, "retry", "retry", "try again now instead of waiting", (Group::Ship, ANY)),
-    info(Verb::Reload, "reload", "", "read the configuration again", (Group::Ship, ANY)),
+    info(Verb::Retry, "retry", "retry", "retry now", (Group::Ship, ANY)),
+    info(Verb::Reload, "reload", "", "reload the configuration", (Group::Ship, ANY)),
     info(
         Verb::Command,
         "command",
         "",
-        "a command by its name; with that of a sink: ship-now es",
+        "run a command by name, for all sinks or for one: ship-now es",
         (Group::Leave, ANY),
     ),
-    info(
-        Verb::Messages,
-        "messages",
-        "",
-        "everything that was said in the bottom line, in full",
-        (Group::Leave, ANY),
-    ),
+    info(Verb::Messages, "messages", "", "list all messages in full", (Group::Leave, ANY)),
     info(Verb::Pane, "pane", "pane", "next pane", (Group::Move, ANY)),
-    info(Verb::PaneBack, "pane-back", "", "pane before", (Group::Move, ANY)),
-    info(Verb::Detail, "detail", "detail", "all about this event or sink", (Group::Show, DETAILED)),
+    info(Verb::PaneBack, "pane-back", "", "previous pane", (Group::Move, ANY)),
+    info(Verb::Detail, "detail", "detail", "details", (Group::Show, DETAILED)),
     info(
-        Verb::Open,
+        Verb::Decrypt,
         "open",
-        "open tokens",
-        "open the tokens of the event in the detail view, until it is left; the audit file tells",
+        "decrypt",
+        "in the details of an event: decrypt its tokens (recorded in the audit log)",
         (Group::Show, STREAMS),
     ),
-    info(Verb::HideSource, "hide-source", "hide", "hide or show this source", (Group::Show, LISTS)),
+    info(Verb::HideFile, "hide-source", "hide", "hide or show this file", (Group::Show, LISTS)),
     info(
         Verb::Zone,
         "zone",
         "zone",
-        "times in the zone of the source, in UTC or in the local zone",
+        "times as logged, in UTC or in local time",
         (Group::Show, ANY),
     ),
     info(
         Verb::Mask,
         "mask",
         "mask",
-        "hide what never leaves in clear: [privacy] says what",
+        "hide sealed values: the fields and patterns of [privacy]",
         (Group::Show, ANY),
     ),
-    info(Verb::RaiseLevel, "raise-level", "", "raise the lowest level shown", (Group::Show, ANY)),
-    info(Verb::LowerLevel, "lower-level", "", "lower the lowest level shown", (Group::Show, ANY)),
+    info(Verb::RaiseLevel, "raise-level", "", "raise the minimum level", (Group::Show, ANY)),
+    info(Verb::LowerLevel, "lower-level", "", "lower the minimum level", (Group::Show, ANY)),
     info(Verb::ToggleLevel(1), "trace", "", "show or hide trace", (Group::Show, ANY)),
     info(Verb::ToggleLevel(2), "debug", "", "show or hide debug", (Group::Show, ANY)),
     info(Verb::ToggleLevel(3), "info", "", "show or hide info", (Group::Show, ANY)),
@@ -200,7 +200,7 @@ pub const VERBS: &[VerbInfo] = &[
         Verb::ToggleLevel(0),
         "no-level",
         "",
-        "show or hide lines without level",
+        "show or hide events with no level",
         (Group::Show, ANY),
     ),
     info(Verb::NextError, "next-error", "", "next error (newer)", (Group::Find, STREAMS)),
@@ -225,25 +225,31 @@ pub const VERBS: &[VerbInfo] = &[
     info(Verb::PageUp, "page-up", "", "a page up", (Group::Move, ANY)),
     info(Verb::HalfPageDown, "half-page-down", "", "half a page down", (Group::Move, ANY)),
     info(Verb::HalfPageUp, "half-page-up", "", "half a page up", (Group::Move, ANY)),
-    info(Verb::Top, "top", "", "to the beginning of the files", (Group::Move, ANY)),
+    info(Verb::Top, "top", "", "to the start of the files", (Group::Move, ANY)),
     info(Verb::Bottom, "bottom", "", "to the end, and follow", (Group::Move, ANY)),
     info(Verb::Left, "left", "", "scroll left", (Group::Move, STREAMS)),
     info(Verb::Right, "right", "", "scroll right", (Group::Move, STREAMS)),
-    info(Verb::Back, "back", "", "back, or to the next message; never quits", (Group::Leave, ANY)),
-    info(Verb::Redraw, "redraw", "", "draw everything again", (Group::Leave, ANY)),
+    info(
+        Verb::Back,
+        "back",
+        "",
+        "go back or dismiss the message; never quits",
+        (Group::Leave, ANY),
+    ),
+    info(Verb::Redraw, "redraw", "", "redraw the screen", (Group::Leave, ANY)),
     info(
         Verb::Suspend,
         "suspend",
         "",
-        "to the shell; `fg` comes back (nothing is shipped meanwhile)",
+        "suspend to the shell; `fg` resumes (shipping stops meanwhile)",
         (Group::Leave, ANY),
     ),
-    info(Verb::Cancel, "cancel", "", "cancel what runs; twice quits", (Group::Leave, ANY)),
+    info(Verb::Cancel, "cancel", "", "cancel; press again to quit", (Group::Leave, ANY)),
     info(
         Verb::Leave,
         "leave",
         "quit",
-        "back; at the top asks whether to quit",
+        "go back; at the top level, ask whether to quit",
         (Group::Leave, ANY),
     ),
     info(Verb::Quit, "quit", "", "quit", (Group::Leave, ANY)),
@@ -254,10 +260,10 @@ impl Verb {
         VERBS
             .iter()
             .find(|info| info.verb == self)
-            .expect("every verb is in the list; a test says so")
+            .expect("every verb is in the list; a test checks it")
     }
 
-    /// Would do something now.
+    /// Whether the command would have an effect now.
     pub fn is_enabled(self, state: &State) -> bool {
         let stream = &state.stream;
         let has_sinks = !state.status.sinks.is_empty();
@@ -267,19 +273,19 @@ impl Verb {
             Verb::ShipNow => state.may_have_sinks() && state.can_ship(),
             Verb::Reload => state.can_ship(),
             Verb::PauseShipping => has_sinks && state.can_ship(),
-            Verb::Retry => has_sinks && state.can_ship() && state.something_waits(),
+            Verb::Retry => has_sinks && state.can_ship() && state.has_retryable_sink(),
             Verb::Detail if state.focus == Pane::Shipping => has_sinks,
             Verb::Detail => !stream.rows.is_empty(),
-            Verb::Open => state.detailed().is_some_and(Row::holds_tokens),
+            Verb::Decrypt => state.detail_row().is_some_and(Row::holds_tokens),
             Verb::Mask => stream.mask.hides_anything(),
-            Verb::HideSource => !state.sources.is_empty(),
+            Verb::HideFile => !state.files.is_empty(),
             _ => true,
         }
     }
 }
 
-/// What can be done where the focus is, in the order of the list.
-pub fn here(state: &State) -> impl Iterator<Item = &'static VerbInfo> {
+/// The commands available in the focused pane, in the order of the list.
+pub fn available(state: &State) -> impl Iterator<Item = &'static VerbInfo> {
     let focus = state.focus;
     VERBS
         .iter()

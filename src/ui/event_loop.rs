@@ -1,6 +1,7 @@
-//! The screen's loop: wait, take what has happened, read what is missing, draw if something has changed.
+//! The event loop of the screen: waits for input, updates the state, loads missing records, draws.
 //!
-//! A change of the log or of the status draws at most every 33 ms, a key at once, and nothing draws nothing.
+//! A change of the log or of the status is drawn at most every 33 ms, a key press at once. Without a change
+//! nothing is drawn.
 
 use std::os::fd::OwnedFd;
 use std::sync::atomic::Ordering;
@@ -12,33 +13,33 @@ use ratatui::layout::Position;
 
 use super::action::{Action, Effect};
 use super::input::Input;
-use super::keyboard::{Heard, Keyboard};
-use super::record_loader::Reader;
+use super::keyboard::{Keyboard, TerminalState};
+use super::record_loader::RecordLoader;
 use super::state::{Exit, Overlay, State};
 use super::theme::Theme;
 use super::update::update;
-use super::waker::Wake;
+use super::waker::Waker;
 use super::{Files, Ui, panes};
 use crate::base::sanitize;
 use crate::event::Level;
 use crate::event::status::{Notice, new_notices};
 use crate::privacy::audit::Place;
 
-/// Between two frames, unless a key is pressed.
+/// Minimum time between two frames, unless a key is pressed.
 const FRAME: Duration = Duration::from_millis(33);
-/// Between two frames that show nothing but how far the counting is.
+/// Minimum time between two frames that only show the progress of background counting.
 const SLOW_FRAME: Duration = Duration::from_millis(250);
-/// Between two frames while nothing but a countdown changes.
+/// Time between two frames while only a countdown changes.
 const SECOND: Duration = Duration::from_secs(1);
-/// Reading for the screen between two looks at the keyboard.
-const FILL: Duration = Duration::from_millis(25);
-/// Counting and searching between two looks at the keyboard.
-const SLICE: Duration = Duration::from_millis(8);
-/// Keys taken before a frame is drawn; the others are taken after it.
-const KEYS: usize = 256;
+/// Longest time for loading visible records between two keyboard polls.
+const FILL_LIMIT: Duration = Duration::from_millis(25);
+/// Longest time for counting and searching between two keyboard polls.
+const BACKGROUND_SLICE: Duration = Duration::from_millis(8);
+/// Most keys handled before a frame is drawn; the rest is handled after it.
+const MAX_KEYS: usize = 256;
 
-/// Runs the screen on any terminal. `keys` is where its bytes come from; `suspend` gives the terminal back
-/// to the shell and returns when it is ours again.
+/// Runs the screen on any terminal. `keys` is the source of its input bytes; `suspend` releases the terminal to
+/// the shell and returns once the screen may use it again.
 pub fn run_on<F, B>(
     ui: Ui<F>,
     terminal: Terminal<B>,
@@ -50,7 +51,7 @@ where
     B: Backend,
 {
     let supervisor = ui.log.supervisor();
-    let wake = Wake::start(ui.log.changes(), ui.status.clone(), ui.stop.clone(), supervisor)?;
+    let waker = Waker::start(ui.log.changes(), ui.status.clone(), ui.stop.clone(), supervisor)?;
     let theme = Theme::new(ui.options.palette, ui.options.ascii);
     let size = terminal.size().map_or((0, 0), |size| (size.width, size.height));
     let now = ui.options.clock.now();
@@ -61,12 +62,12 @@ where
         ui,
         terminal,
         keyboard: Keyboard::new(keys),
-        wake,
-        reader: Reader::default(),
+        waker,
+        loader: RecordLoader::default(),
         state,
         theme,
         suspend,
-        drawn: started.checked_sub(FRAME).unwrap_or(started),
+        last_frame: started.checked_sub(FRAME).unwrap_or(started),
         due: None,
         log_changed: false,
     };
@@ -75,7 +76,8 @@ where
     exit
 }
 
-/// Dropped with a hidden cursor it would show that itself, and panic where standard error is gone too.
+/// Shows the cursor again. Dropping a `Terminal` with a hidden cursor would try that too and report a failure on
+/// standard error, which panics if standard error is gone as well.
 fn leave<B: Backend>(mut terminal: Terminal<B>) {
     if terminal.show_cursor().is_err() {
         std::mem::forget(terminal);
@@ -86,59 +88,63 @@ struct Loop<'a, F, B: Backend> {
     ui: Ui<F>,
     terminal: Terminal<B>,
     keyboard: Keyboard,
-    wake: Wake,
-    reader: Reader,
+    waker: Waker,
+    loader: RecordLoader,
     state: State,
     theme: Theme,
     suspend: &'a mut dyn FnMut() -> std::io::Result<()>,
-    drawn: Instant,
-    /// When the next frame is to be drawn; `None`: what is on the screen is true.
+    last_frame: Instant,
+    /// When the next frame is due; `None`: the screen is up to date.
     due: Option<Instant>,
     log_changed: bool,
 }
 
 impl<F: Files, B: Backend> Loop<'_, F, B> {
     fn run(&mut self) -> std::io::Result<Exit> {
-        // The first frame waits for nothing but the ends of the files.
+        // The first frame needs only the ends of the files.
         self.take_status();
         self.take_log();
         self.fill();
         self.due = Some(Instant::now());
-        let mut found = Vec::new();
+        let mut inputs = Vec::new();
         loop {
             if let Some(exit) = self.draw_if_due() {
                 return Ok(exit);
             }
-            let works = self.work();
-            let timeout = match found.is_empty() {
-                true => self.timeout(works),
+            let is_working = self.work();
+            let timeout = match inputs.is_empty() {
+                true => self.timeout(is_working),
                 false => Some(Duration::ZERO),
             };
-            let heard = self.keyboard.wait(&self.wake, timeout, &mut found)?;
+            let terminal = self.keyboard.wait(&self.waker, timeout, &mut inputs)?;
             self.tick();
-            if let Some(exit) = self.take_wakes()? {
+            if let Some(exit) = self.handle_wake_ups()? {
                 return Ok(exit);
             }
-            let next = if heard == Heard::Gone { found.len() } else { found.len().min(KEYS) };
-            for input in found.drain(..next) {
+            let next = if terminal == TerminalState::Gone {
+                inputs.len()
+            } else {
+                inputs.len().min(MAX_KEYS)
+            };
+            for input in inputs.drain(..next) {
                 if let Some(exit) = self.input(input)? {
                     return Ok(exit);
                 }
             }
-            if heard == Heard::Gone {
+            if terminal == TerminalState::Gone {
                 return Ok(Exit::TerminalGone);
             }
         }
     }
 
-    fn timeout(&self, works: bool) -> Option<Duration> {
-        if works {
+    fn timeout(&self, is_working: bool) -> Option<Duration> {
+        if is_working {
             return Some(Duration::ZERO);
         }
         let message =
             self.state.messages.shown().map(|message| message.until.since(self.state.now));
         let frame = self.due.map(|due| due.saturating_duration_since(Instant::now()));
-        // A millisecond more, so that the moment has passed when we look.
+        // One millisecond more, so that the moment has passed at the waker-up.
         let rounded = |wait: Duration| wait + Duration::from_millis(1);
         let second = self.state.is_ticking().then_some(SECOND);
         [message, frame, second].into_iter().flatten().min().map(rounded)
@@ -154,31 +160,31 @@ impl<F: Files, B: Backend> Loop<'_, F, B> {
         if self.state.is_ticking() {
             self.draw_within(SECOND);
         }
-        // The next frame takes the size, which may be another one by then.
+        // The next frame reads the size again: it may have changed by then.
         let size = self.terminal.size().map_or(self.state.size, |size| (size.width, size.height));
         if size != self.state.size {
             self.draw_within(FRAME);
         }
     }
 
-    fn take_wakes(&mut self) -> std::io::Result<Option<Exit>> {
-        let happened = self.wake.take();
-        if happened.stop() {
+    fn handle_wake_ups(&mut self) -> std::io::Result<Option<Exit>> {
+        let reasons = self.waker.take();
+        if reasons.stop() {
             return Ok(Some(Exit::Stopped));
         }
-        if happened.suspend()
+        if reasons.suspend()
             && let Some(exit) = self.effect(Effect::Suspend)?
         {
             return Ok(Some(exit));
         }
-        if happened.window() {
+        if reasons.window() {
             self.draw_within(FRAME);
         }
-        if happened.status() {
+        if reasons.status() {
             self.take_status();
             self.draw_within(FRAME);
         }
-        if happened.log() {
+        if reasons.log() {
             self.log_changed = true;
             self.draw_within(FRAME);
         }
@@ -187,13 +193,13 @@ impl<F: Files, B: Backend> Loop<'_, F, B> {
 
     fn take_status(&mut self) {
         let status = self.ui.status.borrow_and_update().clone();
-        new_notices(&self.state.status.notices, &status.notices).for_each(write_down);
+        new_notices(&self.state.status.notices, &status.notices).for_each(log_notice);
         self.act(Action::Status(status));
     }
 
     fn take_log(&mut self) {
         self.log_changed = false;
-        if let Some(action) = self.reader.refresh(&self.ui.log.files(), self.state.now) {
+        if let Some(action) = self.loader.refresh(&self.ui.log.files(), self.state.now) {
             self.act(action);
         }
     }
@@ -213,7 +219,7 @@ impl<F: Files, B: Backend> Loop<'_, F, B> {
                 return Ok(Some(exit));
             }
         }
-        // What the next key means may depend on what this one brings.
+        // The meaning of the next key may depend on the rows that this key loads.
         self.fill();
         self.draw_within(Duration::ZERO);
         Ok(None)
@@ -229,10 +235,10 @@ impl<F: Files, B: Backend> Loop<'_, F, B> {
             }
             Effect::Command(command) => {
                 if self.ui.commands.try_send(command).is_err() {
-                    self.act(Action::NotTaken);
+                    self.act(Action::CommandRefused);
                 }
             }
-            Effect::Open => self.open(),
+            Effect::Decrypt => self.decrypt(),
             Effect::Suspend => {
                 let left = Instant::now();
                 (self.suspend)()?;
@@ -249,9 +255,9 @@ impl<F: Files, B: Backend> Loop<'_, F, B> {
         Ok(None)
     }
 
-    /// Somebody waits for it, at a key.
-    fn open(&mut self) {
-        let Some(row) = self.state.detailed() else { return };
+    /// Decrypts the tokens of the selected event. Blocking: the operator waits for the result.
+    fn decrypt(&mut self) {
+        let Some(row) = self.state.detail_row() else { return };
         let Some(disclosure) = self.ui.options.disclosure.clone() else { return };
         let (event, position) = (row.entry.event(), row.entry.position);
         let file = event.batch.path.to_string_lossy();
@@ -259,40 +265,40 @@ impl<F: Files, B: Backend> Loop<'_, F, B> {
             Some(shown) => Place { file: shown, offset: None },
             None => Place { file: &file, offset: Some(event.record.start) },
         };
-        let opened = disclosure.open(event.text(), place);
-        self.act(Action::Opened(position, opened));
+        let decrypted = disclosure.open(event.text(), place);
+        self.act(Action::Decrypted(position, decrypted));
     }
 
-    /// For actions that want nothing done.
+    /// Applies an action that has no effects.
     fn act(&mut self, action: Action) {
         let effects = update(&mut self.state, action);
         debug_assert!(effects.is_empty(), "{effects:?}");
     }
 
-    /// Reads what the screen lacks, but not for long.
+    /// Loads the records that the screen lacks, within a time limit.
     fn fill(&mut self) {
-        let until = Instant::now() + FILL;
-        while !Reader::is_background(&self.state) && Instant::now() < until {
-            let Some(action) = self.reader.step(&self.state) else { return };
+        let until = Instant::now() + FILL_LIMIT;
+        while !RecordLoader::is_background(&self.state) && Instant::now() < until {
+            let Some(action) = self.loader.step(&self.state) else { return };
             self.act(action);
         }
     }
 
-    /// Reads on for a few milliseconds; `false` when nothing is left to do.
+    /// Continues loading for a few milliseconds; `false` when nothing is left to do.
     fn work(&mut self) -> bool {
-        let until = Instant::now() + SLICE;
+        let until = Instant::now() + BACKGROUND_SLICE;
         while Instant::now() < until {
-            let for_the_screen = !Reader::is_background(&self.state);
-            let Some(action) = self.reader.step(&self.state) else { return false };
+            let for_the_screen = !RecordLoader::is_background(&self.state);
+            let Some(action) = self.loader.step(&self.state) else { return false };
             self.act(action);
             self.draw_within(if for_the_screen { FRAME } else { SLOW_FRAME });
         }
         true
     }
 
-    /// The next frame comes at the latest when `wait` has passed since the last one.
+    /// Requests a frame at the latest `wait` after the last one.
     fn draw_within(&mut self, wait: Duration) {
-        let due = self.drawn + wait;
+        let due = self.last_frame + wait;
         self.due = Some(self.due.map_or(due, |earlier| earlier.min(due)));
     }
 
@@ -316,25 +322,25 @@ impl<F: Files, B: Backend> Loop<'_, F, B> {
             self.fill();
         }
         self.due = None;
-        self.drawn = Instant::now();
+        self.last_frame = Instant::now();
         self.ui.options.frames.fetch_add(1, Ordering::Relaxed);
         let (state, theme, keymap) = (&self.state, &self.theme, &self.ui.options.keymap);
-        // Not `Terminal::draw`: that would look at the size once more, and the state would be laid out for another.
+        // Not `Terminal::draw`: it would query the size again, and the layout could be for a different size.
         let mut frame = self.terminal.get_frame();
         let cursor = panes::draw(frame.buffer_mut(), state, keymap, theme).map(Position::from);
         self.terminal.apply_buffer_with_cursor(cursor).is_err().then_some(Exit::TerminalGone)
     }
 
-    /// The next frame draws everything. Not `Terminal::clear`: that asks the terminal where its cursor is, and
-    /// fails where no answer comes within two seconds.
+    /// Makes the next frame redraw everything. Not `Terminal::clear`: it queries the cursor position, and fails if
+    /// the terminal does not answer within two seconds.
     fn clear(&mut self) -> Result<(), B::Error> {
         let area = self.terminal.get_frame().area();
         self.terminal.resize(area)
     }
 }
 
-/// Into our own log: the screen has room for one of them at a time.
-fn write_down(notice: &Notice) {
+/// Writes a notice to Logwarden's own log: the screen shows only one at a time.
+fn log_notice(notice: &Notice) {
     let text = sanitize::line(&notice.text);
     match notice.level {
         Level::Error | Level::Fatal => tracing::error!("{text}"),

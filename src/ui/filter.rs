@@ -1,6 +1,7 @@
-//! What is shown: levels, and any number of filters in and out, each of which can be turned off.
+//! The filters of the screen: levels, and any number of including and excluding filters.
 //!
-//! Shown is what every active filter *in* and no active filter *out* matches, at a level that is on.
+//! An event is shown if its level is on, all including filters match it and no excluding filter matches it. The
+//! filters of the list can be turned off together.
 
 use regex::bytes::Regex;
 
@@ -12,21 +13,21 @@ use crate::query::{self, Expr, ParseContext, smart_case};
 
 #[derive(Clone, Debug)]
 pub struct Filters {
-    /// Bit 0 is "no level", then trace … fatal.
+    /// Bit 0 is "no level", bits 1 to 7 are trace … fatal.
     levels: u8,
     minimum: Option<Level>,
     pub list: Vec<Filter>,
-    /// `false`: all filters of the list are turned off together.
-    pub on: bool,
+    /// `false`: all filters of the list are off.
+    pub is_on: bool,
 }
 
 #[derive(Clone, Debug)]
 pub struct Filter {
-    /// As it was typed.
+    /// The filter as typed.
     pub text: String,
     test: Test,
-    /// Hides what it matches.
-    out: bool,
+    /// Hides the events that it matches.
+    excludes: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -37,16 +38,16 @@ enum Test {
 
 impl Default for Filters {
     fn default() -> Self {
-        Filters { levels: u8::MAX, minimum: None, list: Vec::new(), on: true }
+        Filters { levels: u8::MAX, minimum: None, list: Vec::new(), is_on: true }
     }
 }
 
 impl Filters {
-    /// Levels that are shown, as bits.
+    /// The shown levels, as bits.
     pub fn mask(&self) -> u8 {
         let Some(minimum) = self.minimum else { return self.levels };
         let from_minimum = u8::MAX << Level::slot(Some(minimum));
-        // No level counts as info: a file without levels does not vanish.
+        // No level counts as info, so that a file without levels stays visible.
         let without = u8::from(minimum <= Level::Info);
         self.levels & (from_minimum | without)
     }
@@ -80,22 +81,22 @@ impl Filters {
         };
     }
 
-    /// Anything is hidden at all.
+    /// Whether anything is hidden.
     pub fn is_active(&self) -> bool {
-        self.mask() != u8::MAX || (self.on && !self.list.is_empty())
+        self.mask() != u8::MAX || (self.is_on && !self.list.is_empty())
     }
 
-    /// Says nothing of levels: [`Filters::mask`] does.
+    /// Whether the list of filters shows the event. Levels are not checked here: see [`Filters::mask`].
     pub fn shows(&self, event: &Event<'_>, mask: &Mask) -> bool {
-        !self.on || self.list.iter().all(|filter| filter.shows(event, mask))
+        !self.is_on || self.list.iter().all(|filter| filter.shows(event, mask))
     }
 }
 
 impl Filter {
-    /// `query`, `/regex/`, and `!` before either.
+    /// Parses `query` or `/regex/`, either with `!` in front.
     pub fn parse(text: &str, context: &ParseContext) -> Result<Self, String> {
         let written = text.trim();
-        let (out, rest) = match written.strip_prefix('!') {
+        let (excludes, rest) = match written.strip_prefix('!') {
             Some(rest) => (true, rest.trim_start()),
             None => (false, written),
         };
@@ -104,16 +105,16 @@ impl Filter {
             Some(regex) => Test::Regex(smart_case(regex.strip_suffix('/').unwrap_or(regex))?),
             None => Test::Query(query::parse(rest, context).map_err(|error| error.to_string())?),
         };
-        Ok(Filter { text: written.to_owned(), test, out })
+        Ok(Filter { text: written.to_owned(), test, excludes })
     }
 
     fn shows(&self, event: &Event<'_>, mask: &Mask) -> bool {
         let matches = match (&self.test, mask.policy()) {
             (Test::Query(query), None) => query.matches(event),
             (Test::Query(query), Some(policy)) => query.matches(&shown(policy, *event)),
-            (Test::Regex(regex), _) => record_text::finds(regex, event, mask),
+            (Test::Regex(regex), _) => record_text::matches(regex, event, mask),
         };
-        matches != self.out
+        matches != self.excludes
     }
 }
 
@@ -126,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn the_minimum_rises_and_falls_and_keeps_lines_without_level_up_to_info() {
+    fn the_minimum_is_raised_and_lowered_and_up_to_info_keeps_events_with_no_level() {
         let mut filters = Filters::default();
         let mut seen = vec![shown(&filters)];
         for _ in 0..7 {
@@ -143,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn a_level_key_brings_back_what_the_minimum_hides() {
+    fn a_level_key_shows_a_level_that_the_minimum_hides() {
         let mut filters = Filters::default();
         filters.raise_minimum();
         filters.raise_minimum();

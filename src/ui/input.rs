@@ -1,20 +1,20 @@
-//! Bytes from the terminal → keys and pastes. Pure: whoever reads the terminal feeds it.
+//! Decodes terminal bytes into keys and pastes. Pure: [`super::keyboard`] reads the terminal and feeds it.
 //!
-//! Our own reader, because crossterm 0.29 loops for ever once the terminal is gone and can leave bytes
-//! unread that no poll reports again. Knows what xterm, the Linux console, tmux and screen send.
+//! It replaces the reader of crossterm 0.29, which loops forever once the terminal is gone and can leave unread
+//! bytes that no poll reports again. It knows the sequences of xterm, the Linux console, tmux and screen.
 
 use super::key::{Code, Key};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Input {
     Key(Key),
-    /// Between the marks of a bracketed paste. At most [`LONGEST_PASTE`] bytes are kept.
+    /// Text of a bracketed paste, at most [`MAX_PASTE_BYTES`] bytes.
     Paste(String),
 }
 
-const LONGEST_PASTE: usize = 64 * 1024;
-const PASTE_BEGINS: &[u8] = b"\x1b[200~";
-const PASTE_ENDS: &[u8] = b"\x1b[201~";
+const MAX_PASTE_BYTES: usize = 64 * 1024;
+const PASTE_START: &[u8] = b"\x1b[200~";
+const PASTE_END: &[u8] = b"\x1b[201~";
 
 #[derive(Debug, Default)]
 pub struct Decoder {
@@ -23,12 +23,12 @@ pub struct Decoder {
 }
 
 impl Decoder {
-    pub fn feed(&mut self, bytes: &[u8], found: &mut Vec<Input>) {
+    pub fn feed(&mut self, bytes: &[u8], inputs: &mut Vec<Input>) {
         self.pending.extend_from_slice(bytes);
         while !self.pending.is_empty() {
             let used = match self.paste {
-                Some(_) => self.paste_more(found),
-                None => self.key(found),
+                Some(_) => self.paste_more(inputs),
+                None => self.key(inputs),
             };
             if used == 0 {
                 break;
@@ -37,53 +37,53 @@ impl Decoder {
         }
     }
 
-    /// An escape or a sequence has begun and may go on: call [`Decoder::settle`] if nothing comes.
+    /// An escape sequence is incomplete: call [`Decoder::finish_escape`] if no more bytes arrive in time.
     pub fn is_waiting(&self) -> bool {
         !self.pending.is_empty() && self.paste.is_none()
     }
 
-    /// Nothing came after the escape: it was the key itself.
-    pub fn settle(&mut self, found: &mut Vec<Input>) {
+    /// No bytes followed the escape: it was the Esc key itself.
+    pub fn finish_escape(&mut self, inputs: &mut Vec<Input>) {
         if self.pending.first() == Some(&0x1b) {
-            found.push(Input::Key(Key::plain(Code::Esc)));
+            inputs.push(Input::Key(Key::plain(Code::Esc)));
         }
         self.pending.clear();
     }
 
-    fn paste_more(&mut self, found: &mut Vec<Input>) -> usize {
-        let end = memchr::memmem::find(&self.pending, PASTE_ENDS);
-        // The last bytes may be the beginning of the mark.
-        let take = end.unwrap_or(self.pending.len().saturating_sub(PASTE_ENDS.len() - 1));
+    fn paste_more(&mut self, inputs: &mut Vec<Input>) -> usize {
+        let end = memchr::memmem::find(&self.pending, PASTE_END);
+        // The last bytes may be the start of the end marker.
+        let take = end.unwrap_or(self.pending.len().saturating_sub(PASTE_END.len() - 1));
         if let Some(paste) = &mut self.paste {
-            let room = LONGEST_PASTE.saturating_sub(paste.len()).min(take);
+            let room = MAX_PASTE_BYTES.saturating_sub(paste.len()).min(take);
             paste.extend_from_slice(&self.pending[..room]);
         }
         match end {
             Some(end) => {
                 let paste = self.paste.take().unwrap_or_default();
-                found.push(Input::Paste(String::from_utf8_lossy(&paste).into_owned()));
-                end + PASTE_ENDS.len()
+                inputs.push(Input::Paste(String::from_utf8_lossy(&paste).into_owned()));
+                end + PASTE_END.len()
             }
             None => take,
         }
     }
 
-    /// How many bytes the key at the front took; 0 where more must come first.
-    fn key(&mut self, found: &mut Vec<Input>) -> usize {
+    /// Decodes the key at the front; returns its length in bytes, 0 if it is incomplete.
+    fn key(&mut self, inputs: &mut Vec<Input>) -> usize {
         let bytes = &self.pending;
-        if bytes.starts_with(PASTE_BEGINS) {
+        if bytes.starts_with(PASTE_START) {
             self.paste = Some(Vec::new());
-            return PASTE_BEGINS.len();
+            return PASTE_START.len();
         }
         let Some((key, used)) = decode(bytes) else { return 0 };
         if let Some(key) = key {
-            found.push(Input::Key(key));
+            inputs.push(Input::Key(key));
         }
         used
     }
 }
 
-/// The key at the front and its length; `None` where it is not complete.
+/// The key at the front and its length; `None` if it is incomplete.
 fn decode(bytes: &[u8]) -> Option<(Option<Key>, usize)> {
     match bytes[0] {
         0x1b => escape(bytes),

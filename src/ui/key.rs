@@ -1,4 +1,4 @@
-//! A key as it was pressed, and its readable name: `j`, `space`, `ctrl-d`, `pgup`, `shift-tab`.
+//! A key press and its readable name: `j`, `space`, `ctrl-d`, `pgup`, `shift-tab`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -93,7 +93,7 @@ impl FromStr for Key {
         let unknown = || {
             let names: Vec<&str> = NAMES.iter().map(|(name, _)| *name).collect();
             format!(
-                "`{text}` is no key; write one character, ctrl- or alt- and one, f1 to f12, or one of {}",
+                "`{text}` is not a key; expected one character, ctrl- or alt- with a key, f1 to f12, or one of {}",
                 names.join(", ")
             )
         };

@@ -1,4 +1,4 @@
-//! Waits for keys: poll(2) on the terminal and the wake pipe, then a read that cannot block.
+//! Waits for keys and wake-ups with poll(2), then reads the terminal without blocking.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -9,8 +9,8 @@ use rustix::io::Errno;
 
 use super::input::{Decoder, Input};
 
-/// An escape that stands alone for so long is the Esc key.
-const ESCAPE_WAITS: Duration = Duration::from_millis(30);
+/// An escape byte without a successor for this long is the Esc key.
+const ESCAPE_TIMEOUT: Duration = Duration::from_millis(30);
 
 #[derive(Debug)]
 pub struct Keyboard {
@@ -18,12 +18,12 @@ pub struct Keyboard {
     decoder: Decoder,
 }
 
-/// What the wait ended with.
+/// State of the terminal after a wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Heard {
-    /// Keys, somebody else, or nothing in time.
-    Something,
-    /// The terminal is gone: hung up, closed, or broken.
+pub enum TerminalState {
+    /// Usable: the wait ended with keys, a wake-up or the timeout.
+    Open,
+    /// Hung up, closed or broken.
     Gone,
 }
 
@@ -32,17 +32,17 @@ impl Keyboard {
         Keyboard { terminal, decoder: Decoder::default() }
     }
 
-    /// `None`: waits for as long as nothing happens.
+    /// Waits for input, a wake-up or the timeout (`None`: without limit).
     pub fn wait(
         &mut self,
         wake: &impl AsFd,
         timeout: Option<Duration>,
-        found: &mut Vec<Input>,
-    ) -> io::Result<Heard> {
+        inputs: &mut Vec<Input>,
+    ) -> io::Result<TerminalState> {
         let waiting = self.decoder.is_waiting();
         let timeout = match (waiting, timeout) {
-            (true, Some(timeout)) => Some(timeout.min(ESCAPE_WAITS)),
-            (true, None) => Some(ESCAPE_WAITS),
+            (true, Some(timeout)) => Some(timeout.min(ESCAPE_TIMEOUT)),
+            (true, None) => Some(ESCAPE_TIMEOUT),
             (false, timeout) => timeout,
         };
         let flags = {
@@ -58,28 +58,28 @@ impl Keyboard {
             fds[0].revents()
         };
         if flags.contains(PollFlags::IN) {
-            // Keys that were pressed before the end still count, but nothing waits for more.
-            return Ok(self.read(found));
+            // Keys that were pressed before the hang-up still count.
+            return Ok(self.read(inputs));
         }
         if flags.intersects(PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL) {
-            return Ok(Heard::Gone);
+            return Ok(TerminalState::Gone);
         }
         if waiting && flags.is_empty() {
-            self.decoder.settle(found);
+            self.decoder.finish_escape(inputs);
         }
-        Ok(Heard::Something)
+        Ok(TerminalState::Open)
     }
 
-    fn read(&mut self, found: &mut Vec<Input>) -> Heard {
+    fn read(&mut self, inputs: &mut Vec<Input>) -> TerminalState {
         let mut bytes = [0u8; 4096];
         match rustix::io::read(&self.terminal, &mut bytes) {
-            Ok(0) => Heard::Gone,
+            Ok(0) => TerminalState::Gone,
             Ok(count) => {
-                self.decoder.feed(&bytes[..count], found);
-                Heard::Something
+                self.decoder.feed(&bytes[..count], inputs);
+                TerminalState::Open
             }
-            Err(Errno::INTR | Errno::AGAIN) => Heard::Something,
-            Err(_) => Heard::Gone,
+            Err(Errno::INTR | Errno::AGAIN) => TerminalState::Open,
+            Err(_) => TerminalState::Gone,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Which key does what: `assets/keymap.toml`, compiled in, and what the operator's own file changes.
+//! Maps keys to commands: `assets/keymap.toml`, compiled in, with optional overrides.
 
 use std::collections::HashMap;
 
@@ -7,36 +7,36 @@ use super::key::Key;
 
 const DEFAULT: &str = include_str!("../../assets/keymap.toml");
 
-/// Invariant: a key stands for one command.
+/// Invariant: each key runs one command.
 #[derive(Clone, Debug)]
 pub struct Keymap {
     by_key: HashMap<Key, Verb>,
-    /// In the order of the file: the first is the one that is shown.
+    /// In the order of the file; the first key is shown in the key bar.
     by_verb: HashMap<Verb, Vec<Key>>,
 }
 
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeymapError {
-    #[error("the keymap is no TOML: {0}")]
+    #[error("the keymap is not valid TOML: {0}")]
     Syntax(String),
-    #[error(
-        "the keymap names `{0}`, which is no command; see the help of the screen for their names"
-    )]
+    #[error("unknown command `{0}` in the keymap; the help of the screen (?) lists all commands")]
     UnknownCommand(String),
-    #[error("the keys of `{command}` in the keymap: {problem}")]
+    #[error("invalid key for `{command}` in the keymap: {problem}")]
     Key { command: String, problem: String },
-    #[error("the keymap gives `{key}` to both `{first}` and `{second}`; a key can do one thing")]
+    #[error(
+        "the keymap assigns `{key}` to both `{first}` and `{second}`; a key can run only one command"
+    )]
     Twice { key: String, first: &'static str, second: &'static str },
 }
 
 impl Default for Keymap {
     fn default() -> Self {
-        Keymap::with(None).expect("assets/keymap.toml is right; a test says so")
+        Keymap::with(None).expect("assets/keymap.toml is valid; a test checks it")
     }
 }
 
 impl Keymap {
-    /// The defaults, with what the operator's file changes.
+    /// The defaults, overridden by the entries of `own`.
     pub fn with(own: Option<&str>) -> Result<Self, KeymapError> {
         let mut by_verb = HashMap::new();
         for text in [Some(DEFAULT), own].into_iter().flatten() {
@@ -85,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_command_that_is_not_only_typed_has_a_key_and_its_name_reads_back() {
+    fn every_command_except_typed_ones_has_a_key_and_key_names_round_trip() {
         let keymap = Keymap::default();
         for info in VERBS {
             let typed = matches!(info.verb, Verb::Reload | Verb::Messages);
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn an_own_file_changes_what_it_names() {
+    fn an_override_changes_only_the_commands_it_names() {
         let keymap = Keymap::with(Some("down = ['J']")).unwrap();
         assert_eq!(keymap.verb(Key::char('J')), Some(Verb::Down));
         assert_eq!(keymap.verb(Key::char('j')), None);
@@ -106,11 +106,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_said() {
+    fn an_invalid_keymap_is_reported() {
         let problem = |text| Keymap::with(Some(text)).unwrap_err().to_string();
         assert!(problem("down = ['k']").contains("`k`"));
         assert!(problem("dwn = ['k']").contains("`dwn`"));
-        assert!(problem("down = ['jj']").contains("`jj` is no key"));
-        assert!(problem("down = ").contains("no TOML"));
+        assert!(problem("down = ['jj']").contains("`jj` is not a key"));
+        assert!(problem("down = ").contains("not valid TOML"));
     }
 }

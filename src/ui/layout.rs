@@ -1,6 +1,6 @@
-//! Where everything stands, from 1×1 to very wide.
+//! Computes the area of every pane, for any terminal size from 1×1 on.
 //!
-//! From 110 columns on, lists stand at the right; below, at the bottom; below 60×15 one pane is shown.
+//! From 110 columns on the lists are at the right, else at the bottom; below 60×15 only the focused pane is shown.
 
 use ratatui::layout::Rect;
 
@@ -9,19 +9,19 @@ use super::state::{Pane, State};
 pub const SMALLEST: (u16, u16) = (60, 15);
 const WIDE: u16 = 110;
 
-/// Areas without room are empty.
+/// The areas of a screen. An area without room is empty.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Areas {
     pub header: Rect,
     pub levels: Rect,
     pub streams: Rect,
-    pub sources: Rect,
+    pub files: Rect,
     pub thresholds: Rect,
     pub shipping: Rect,
-    /// Columns between the panes.
+    /// Vertical lines between the panes.
     pub dividers: [Rect; 2],
     pub bottom: Rect,
-    /// Only one pane has room.
+    /// Only the focused pane is shown.
     pub small: bool,
 }
 
@@ -46,8 +46,8 @@ pub fn of(state: &State) -> Areas {
     areas
 }
 
-/// Where lists are wide there is room for the account.
-pub fn lines_of_a_sink(state: &State) -> usize {
+/// Wide lists have room for a fourth line, the byte accounting.
+pub fn lines_per_sink(state: &State) -> usize {
     if state.size.0 >= WIDE && state.size.1 >= 40 { 4 } else { 3 }
 }
 
@@ -64,28 +64,28 @@ fn small(whole: Rect, focus: Pane) -> Areas {
     }
     match focus {
         Pane::Streams => areas.streams = body,
-        Pane::Sources => areas.sources = body,
+        Pane::Files => areas.files = body,
         Pane::Thresholds => areas.thresholds = body,
         Pane::Shipping => areas.shipping = body,
     }
     areas
 }
 
-/// Lists at the right, each as tall as it needs.
+/// Lists at the right, each as tall as needed.
 fn wide(areas: &mut Areas, body: Rect, state: &State) {
     let side = (body.width * 3 / 10).clamp(40, 66);
     areas.streams = Rect { width: body.width - side - 1, ..body };
     let x = body.x + body.width - side;
     areas.dividers[0] = Rect::new(x - 1, body.y, 1, body.height);
     let thresholds = fitted(state.status.rules.len() * 2, body.height / 3);
-    let shipping = fitted(state.status.sinks.len() * lines_of_a_sink(state), body.height / 3);
-    let sources = body.height - thresholds - shipping;
+    let shipping = fitted(state.status.sinks.len() * lines_per_sink(state), body.height / 3);
+    let files = body.height - thresholds - shipping;
     areas.thresholds = Rect::new(x, body.y, side, thresholds);
     areas.shipping = Rect::new(x, body.y + thresholds, side, shipping);
-    areas.sources = Rect::new(x, body.y + thresholds + shipping, side, sources);
+    areas.files = Rect::new(x, body.y + thresholds + shipping, side, files);
 }
 
-/// A title, the lines, and one empty line; at least room for two.
+/// A title, the lines and one empty line; at least four rows.
 fn fitted(lines: usize, most: u16) -> u16 {
     (lines as u16).saturating_add(2).clamp(4, most.max(4))
 }
@@ -93,16 +93,16 @@ fn fitted(lines: usize, most: u16) -> u16 {
 /// Lists at the bottom, side by side.
 fn narrow(areas: &mut Areas, body: Rect, state: &State) {
     let longest = state
-        .sources
+        .files
         .len()
         .max(state.status.rules.len() * 2)
-        .max(state.status.sinks.len() * lines_of_a_sink(state));
+        .max(state.status.sinks.len() * lines_per_sink(state));
     let lists = (longest as u16 + 1).clamp(4, (body.height / 3).max(4));
     areas.streams = Rect { height: body.height - lists, ..body };
     let y = body.y + body.height - lists;
     let column = (body.width - 2) / 3;
     let last = body.width - 2 - 2 * column;
-    areas.sources = Rect::new(0, y, column, lists);
+    areas.files = Rect::new(0, y, column, lists);
     areas.thresholds = Rect::new(column + 1, y, column, lists);
     areas.shipping = Rect::new(2 * column + 2, y, last, lists);
     areas.dividers = [Rect::new(column, y, 1, lists), Rect::new(2 * column + 1, y, 1, lists)];

@@ -1,5 +1,7 @@
-//! The mask: while it is on, records are drawn, searched and filtered as the policy lets them be seen, with
-//! `[sealed]` for what it hides. It keeps no secret from whoever sits at the keys and can take it off.
+//! The mask of the screen: while it is on, sealed values are shown as `[sealed]`.
+//!
+//! Drawing, search and filters then see only the masked record. It is no access control: the operator can turn it
+//! off.
 
 use std::sync::Arc;
 
@@ -20,21 +22,21 @@ impl Mask {
         self.on
     }
 
-    /// `None`: records are shown as they are.
+    /// `None` while the mask is off.
     pub fn policy(&self) -> Option<&Policy> {
         self.on.then_some(&self.policy)
     }
 
-    pub fn turn(&mut self) {
+    pub fn toggle(&mut self) {
         self.on = !self.on;
     }
 
-    /// There is something that it hides.
+    /// Whether the policy hides any value.
     pub fn hides_anything(&self) -> bool {
         self.policy.hides_anything()
     }
 
-    /// What was typed may be just what is hidden.
+    /// Typed text, hidden while the mask is on: it may contain a sealed value.
     pub fn typed<'t>(&self, text: &'t str) -> &'t str {
         if self.on { "***" } else { text }
     }

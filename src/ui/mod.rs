@@ -1,9 +1,9 @@
-//! The screen: what the logs say, whether a threshold fires, whether everything was delivered.
+//! The terminal screen: shows log events, firing thresholds and the delivery state of every sink.
 //!
-//! Runs on its own thread and pulls what it draws from the files; the engine never waits for it, and it
-//! moves nothing that the engine owns. State is plain data; [`update::update`] is pure; panes draw from
-//! state. Draws only when something has changed, at most every 33 ms; idle draws nothing.
-//! Knows of the engine only its status, its commands and the files.
+//! It runs on its own thread and reads the files itself: the engine never waits for it, and it never changes
+//! cursors or other engine state. From the engine it uses only the status, the commands and the files.
+//! State is plain data, [`update::update`] is pure, and panes draw from the state alone. A frame is drawn only
+//! after a change, at most every 33 ms; an idle screen draws nothing.
 
 pub mod action;
 mod canvas;
@@ -49,13 +49,13 @@ pub use state::Exit;
 pub use terminal::TerminalError;
 pub use theme::Palette;
 
-/// Where files come from: the log, or anything that looks like it.
+/// Source of the files that the screen shows: the log, or a stand-in for it.
 pub trait Files: Send + Sync {
     /// All files, in the order in which they are listed.
     fn files(&self) -> Vec<Arc<FileHandle>>;
-    /// Told whenever a file grows, appears or ends.
+    /// Notified whenever a file grows, appears or ends.
     fn changes(&self) -> Changes;
-    /// Who watches the threads of the screen.
+    /// Supervisor of the threads of the screen.
     fn supervisor(&self) -> Supervisor {
         Supervisor::default()
     }
@@ -75,35 +75,35 @@ impl Files for Log {
     }
 }
 
-/// All that the screen is given.
+/// Everything that the screen needs to run.
 pub struct Ui<F> {
     pub log: F,
     pub status: watch::Receiver<Arc<Status>>,
-    /// When it is full, a command is refused and the operator told.
+    /// When it is full, the command is refused and the operator is notified.
     pub commands: mpsc::Sender<Command>,
     pub options: Options,
-    /// Ends the screen from outside.
+    /// Cancelled to end the screen.
     pub stop: CancellationToken,
 }
 
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Before the engine's state in the first line.
+    /// Shown before the engine's state in the header.
     pub title: String,
     pub palette: Palette,
-    /// No UTF-8 on this terminal: borders and signs in ASCII.
+    /// Draws borders and glyphs in ASCII, for terminals without UTF-8.
     pub ascii: bool,
     pub keymap: Keymap,
-    /// As it is at the start.
+    /// The mask at the start.
     pub mask: Mask,
-    /// Opens tokens; `None`: none are opened here.
+    /// Decrypts tokens; `None`: tokens cannot be decrypted on this screen.
     pub disclosure: Option<Arc<Disclosure>>,
-    /// What the audit file calls the files that are shown, where their own names say nothing.
+    /// Name of the shown files in the audit log, where their own names are meaningless (temporary files).
     pub shown: Option<String>,
-    /// Of this machine.
+    /// Time zone of this machine.
     pub local: TimeZone,
     pub clock: Arc<dyn Clock>,
-    /// Counts the frames that were drawn.
+    /// Number of frames drawn.
     pub frames: Arc<AtomicU64>,
 }
 
@@ -125,7 +125,7 @@ impl Default for Options {
 }
 
 impl Options {
-    /// What the environment says: `NO_COLOR`, the locale, the zone.
+    /// Defaults from the environment: `NO_COLOR`, the locale, the time zone.
     pub fn from_environment() -> Self {
         let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
         let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(set);
@@ -136,8 +136,8 @@ impl Options {
     }
 }
 
-/// The screen on this process's terminal, until the operator leaves, `stop` is cancelled or the terminal is
-/// gone. Blocks the calling thread; the terminal is as before when it returns.
+/// Runs the screen on this process's terminal until the operator quits, `stop` is cancelled or the terminal is
+/// gone. Blocks the calling thread; restores the terminal before it returns.
 pub fn run<F: Files>(ui: Ui<F>) -> Result<Exit, TerminalError> {
     terminal::run(ui)
 }

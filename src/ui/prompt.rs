@@ -1,56 +1,56 @@
-//! The line at the bottom in which a search, a filter or a command is typed.
+//! The prompt in the bottom line, in which a search, a filter or a command is typed.
 
 use super::key::{Code, Key};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Asked {
+pub enum PromptKind {
     Search,
     Filter,
     Command,
 }
 
-impl Asked {
-    pub fn sign(self) -> char {
+impl PromptKind {
+    pub fn symbol(self) -> char {
         match self {
-            Asked::Search => '/',
-            Asked::Filter => '&',
-            Asked::Command => ':',
+            PromptKind::Search => '/',
+            PromptKind::Filter => '&',
+            PromptKind::Command => ':',
         }
     }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Prompt {
-    pub asked: Asked,
+    pub kind: PromptKind,
     pub text: String,
-    /// In bytes, at a character's boundary.
+    /// In bytes, on a character boundary.
     pub cursor: usize,
-    /// What is wrong with the text, in its own words.
+    /// Error message for invalid text.
     pub problem: Option<String>,
 }
 
-/// What a key did to the prompt.
+/// Effect of a key on the prompt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Typed {
+pub enum PromptResult {
     Edited,
     Entered,
-    Left,
+    Cancelled,
 }
 
-/// Longer texts are no searches.
-const LONGEST: usize = 4096;
+/// Longest text, in bytes.
+const MAX_BYTES: usize = 4096;
 
 impl Prompt {
-    pub fn new(asked: Asked) -> Self {
-        Prompt { asked, text: String::new(), cursor: 0, problem: None }
+    pub fn new(kind: PromptKind) -> Self {
+        Prompt { kind, text: String::new(), cursor: 0, problem: None }
     }
 
-    pub fn key(&mut self, key: Key) -> Typed {
+    pub fn key(&mut self, key: Key) -> PromptResult {
         self.problem = None;
         match (key.code, key.ctrl) {
-            (Code::Enter, _) => return Typed::Entered,
-            (Code::Esc, _) | (Code::Char('c' | 'g'), true) => return Typed::Left,
-            (Code::Backspace, _) if self.text.is_empty() => return Typed::Left,
+            (Code::Enter, _) => return PromptResult::Entered,
+            (Code::Esc, _) | (Code::Char('c' | 'g'), true) => return PromptResult::Cancelled,
+            (Code::Backspace, _) if self.text.is_empty() => return PromptResult::Cancelled,
             (Code::Backspace, _) => {
                 self.cursor = self.before_cursor();
                 self.text.remove(self.cursor);
@@ -70,13 +70,13 @@ impl Prompt {
             (Code::Char(character), false) if !key.alt => self.insert(&character.to_string()),
             _ => {}
         }
-        Typed::Edited
+        PromptResult::Edited
     }
 
-    /// Typed or pasted; line ends and other controls are left out.
+    /// Inserts typed or pasted text without its control characters.
     pub fn insert(&mut self, text: &str) {
         for character in text.chars().filter(|character| !character.is_control()) {
-            if self.text.len() + character.len_utf8() > LONGEST {
+            if self.text.len() + character.len_utf8() > MAX_BYTES {
                 break;
             }
             self.text.insert(self.cursor, character);
@@ -106,7 +106,7 @@ mod tests {
     use super::*;
 
     fn typed(keys: &str) -> Prompt {
-        let mut prompt = Prompt::new(Asked::Search);
+        let mut prompt = Prompt::new(PromptKind::Search);
         for name in keys.split(' ') {
             prompt.key(name.parse().unwrap());
         }
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn text_is_edited_where_the_cursor_stands() {
+    fn text_is_edited_at_the_cursor() {
         assert_eq!(typed("a ä c left left backspace").text, "äc");
         assert_eq!(typed("a b space c d ctrl-w x").text, "ab x");
         assert_eq!(typed("a b home c right delete end d").text, "cad");
@@ -122,16 +122,19 @@ mod tests {
     }
 
     #[test]
-    fn a_backspace_in_nothing_leaves() {
-        assert_eq!(Prompt::new(Asked::Filter).key(Key::plain(Code::Backspace)), Typed::Left);
+    fn backspace_in_an_empty_prompt_cancels() {
+        assert_eq!(
+            Prompt::new(PromptKind::Filter).key(Key::plain(Code::Backspace)),
+            PromptResult::Cancelled
+        );
     }
 
     #[test]
-    fn a_paste_is_one_short_line() {
-        let mut prompt = Prompt::new(Asked::Search);
+    fn a_paste_becomes_one_line_of_bounded_length() {
+        let mut prompt = Prompt::new(PromptKind::Search);
         prompt.insert("a\r\nb\x1b[31m");
         assert_eq!(prompt.text, "ab[31m");
         prompt.insert(&"x".repeat(10_000));
-        assert_eq!(prompt.text.len(), LONGEST);
+        assert_eq!(prompt.text.len(), MAX_BYTES);
     }
 }

@@ -1,105 +1,104 @@
-//! Reads what the stream lacks, one bounded step at a time, on the screen's own thread between two looks
-//! at the keyboard.
+//! Loads the records that the stream lacks, in bounded steps on the screen's thread between two keyboard polls.
 //!
-//! What to do is told by the state alone: the most urgent thing that is missing comes first. Nothing runs
-//! behind the state's back, and a key that changes what is wanted cancels what was.
+//! The state alone decides the next step: the most urgent missing part comes first. There are no background tasks,
+//! so a key that changes the state also replaces the pending work.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::action::{Action, Reading};
+use super::action::{Action, LoadResult};
 use super::search::Direction;
-use super::state::{SourceLine, State};
-use super::stream::{Reset, Row, Stream, open_row, row};
+use super::state::{FileEntry, State};
+use super::stream::{Reset, Row, Stream, incomplete_row, row};
 use crate::base::{Timestamp, sanitize};
 use crate::follow::FileHandle;
 use crate::follow::view::{Budget, Entry, FileView, Step, Timeline};
 
-/// Bytes decoded in one step: a few milliseconds.
-const STEP: u64 = 512 * 1024;
-/// Rows handed over at once.
-const ROWS: usize = 200;
-/// Further behind than this, whoever follows the end jumps there.
-const JUMP: u64 = 4 * 1024 * 1024;
+/// Most bytes decoded per step, which takes a few milliseconds.
+const STEP_BYTES: u64 = 512 * 1024;
+/// Most rows returned per step.
+const STEP_ROWS: usize = 200;
+/// A following screen that lags by more bytes than this jumps to the end.
+const JUMP_BYTES: u64 = 4 * 1024 * 1024;
 
 #[derive(Debug, Default)]
-pub struct Reader {
+pub struct RecordLoader {
     timeline: Timeline,
     counted: bool,
 }
 
-impl Reader {
-    /// Looks at the files as they are now. `None` when nothing has changed.
+impl RecordLoader {
+    /// Takes over the current list of files. `None` if nothing has changed.
     pub fn refresh(&mut self, files: &[Arc<FileHandle>], now: Timestamp) -> Option<Action> {
         let changed = self.timeline.refresh(files, now);
         self.counted &= !changed;
-        changed.then(|| Action::Sources { lines: self.lines(), grown: true })
+        changed.then(|| Action::Files { entries: self.file_entries(), grown: true })
     }
 
-    /// Does the most urgent thing for a few milliseconds; `None` when nothing is missing.
+    /// Performs the most urgent step; `None` if nothing is missing.
     pub fn step(&mut self, state: &State) -> Option<Action> {
         let stream = &state.stream;
-        let reading = if let Some(reset) = &stream.reset {
-            self.place(stream, reset)
-        } else if stream.follow && self.timeline.bytes_behind(&stream.tail) > JUMP {
-            self.place(stream, &Reset::End)
-        } else if wants_tail(stream) {
-            self.look_at_tail(stream)
-        } else if stream.rows.is_empty() && stream.needs_forward() {
-            self.forward(stream)
-        } else if stream.needs_back() {
-            self.back(stream)
-        } else if stream.needs_forward() {
-            self.forward(stream)
-        } else if stream.hunt.is_some() {
-            self.hunt(stream)?
+        let result = if let Some(reset) = &stream.reset {
+            self.reposition(stream, reset)
+        } else if stream.is_following && self.timeline.bytes_behind(&stream.tail) > JUMP_BYTES {
+            self.reposition(stream, &Reset::End)
+        } else if needs_tail(stream) {
+            self.read_tail(stream)
+        } else if stream.rows.is_empty() && stream.needs_newer() {
+            self.newer(stream)
+        } else if stream.needs_older() {
+            self.older(stream)
+        } else if stream.needs_newer() {
+            self.newer(stream)
+        } else if stream.running_search.is_some() {
+            self.search_step(stream)?
         } else if let (false, true, Some(at)) =
-            (stream.follow, stream.fresh_stale, &stream.fresh_at)
+            (stream.is_following, stream.new_count_stale, &stream.new_counted_to)
         {
-            self.count_fresh(stream, at)
+            self.count_new(stream, at)
         } else {
             return self.count_levels();
         };
-        Some(Action::Read(reading))
+        Some(Action::Loaded(result))
     }
 
-    /// Nothing on the screen waits for what [`Reader::step`] would do next.
+    /// Whether the next [`RecordLoader::step`] is only counting or searching: all visible rows are loaded.
     pub fn is_background(state: &State) -> bool {
         let stream = &state.stream;
         stream.reset.is_none()
-            && !wants_tail(stream)
-            && !stream.needs_back()
-            && !stream.needs_forward()
+            && !needs_tail(stream)
+            && !stream.needs_older()
+            && !stream.needs_newer()
     }
 
-    fn place(&mut self, stream: &Stream, reset: &Reset) -> Reading {
+    fn reposition(&mut self, stream: &Stream, reset: &Reset) -> LoadResult {
         let scope = stream.scope();
         let mut budget = Budget::bytes(u64::MAX);
         match reset {
             Reset::End => {
                 let end = self.timeline.end();
-                Reading::Placed { head: end.clone(), tail: end, at_tail: true }
+                LoadResult::Repositioned { head: end.clone(), tail: end, at_tail: true }
             }
             Reset::Start => {
                 let start = self.timeline.start();
-                Reading::Placed { head: start.clone(), tail: start, at_tail: false }
+                LoadResult::Repositioned { head: start.clone(), tail: start, at_tail: false }
             }
             Reset::Around { position, at } => {
                 let files = stream.files.clone();
-                let was_known = |slot: usize| match at.get(slot) {
+                let known_offset = |slot: usize| match at.get(slot) {
                     _ if files.get(slot) == Some(&position.file) => Some(position.offset),
                     Some(0) | None => None,
                     Some(offset) => (!scope.hides(slot)).then_some(*offset),
                 };
-                let at = self.timeline.place(position.key, was_known, &mut budget);
-                Reading::Placed { head: at.clone(), tail: at, at_tail: false }
+                let at = self.timeline.place(position.key, known_offset, &mut budget);
+                LoadResult::Repositioned { head: at.clone(), tail: at, at_tail: false }
             }
         }
     }
 
-    fn look_at_tail(&mut self, stream: &Stream) -> Reading {
+    fn read_tail(&mut self, stream: &Stream) -> LoadResult {
         let scope = stream.scope();
-        let mut budget = Budget::bytes(STEP);
+        let mut budget = Budget::bytes(STEP_BYTES);
         let next_key = match stream.at_tail {
             true => self.timeline.next_key(&stream.tail, &scope, &mut budget),
             false => None,
@@ -107,41 +106,41 @@ impl Reader {
         let open = self.timeline.open_records(&scope);
         let shows = |entry: &Entry| stream.filters.shows(&entry.event(), &stream.mask);
         let shown = open.into_iter().filter(shows);
-        let open: Vec<Row> = shown.map(|entry| open_row(entry, &stream.mask)).collect();
-        Reading::Tail { next_key, open }
+        let open: Vec<Row> = shown.map(|entry| incomplete_row(entry, &stream.mask)).collect();
+        LoadResult::Tail { next_key, open }
     }
 
-    fn back(&mut self, stream: &Stream) -> Reading {
+    fn older(&mut self, stream: &Stream) -> LoadResult {
         let mut at = stream.head.to_vec();
         let mut rows = Vec::new();
         let edge = self.walk(stream, Direction::Older, &mut at, &mut |entry, at| {
             rows.push(row(entry, at, &stream.mask));
-            rows.len() < ROWS
+            rows.len() < STEP_ROWS
         });
-        Reading::Back { rows, head: at.into(), edge }
+        LoadResult::Older { rows, head: at.into(), edge }
     }
 
-    fn forward(&mut self, stream: &Stream) -> Reading {
+    fn newer(&mut self, stream: &Stream) -> LoadResult {
         let mut at = stream.tail.to_vec();
         let mut rows = Vec::new();
         let edge = self.walk(stream, Direction::Newer, &mut at, &mut |entry, at| {
             rows.push(row(entry, at, &stream.mask));
-            rows.len() < ROWS
+            rows.len() < STEP_ROWS
         });
-        Reading::Forward { rows, tail: at.into(), edge }
+        LoadResult::Newer { rows, tail: at.into(), edge }
     }
 
-    fn count_fresh(&mut self, stream: &Stream, from: &[u64]) -> Reading {
+    fn count_new(&mut self, stream: &Stream, from: &[u64]) -> LoadResult {
         let mut at = from.to_vec();
         let mut more = 0;
         let edge = self.walk(stream, Direction::Newer, &mut at, &mut |entry, _| {
             more += u64::from(!entry.is_quiet());
             true
         });
-        Reading::Fresh { more, at: at.into(), edge }
+        LoadResult::CountedNew { more, at: at.into(), edge }
     }
 
-    /// Hands out shown records until the budget is spent or `each` says stop; `true` at the edge.
+    /// Passes shown records to `each` until it returns `false` or the budget is spent; `true` at the edge.
     fn walk(
         &mut self,
         stream: &Stream,
@@ -151,7 +150,7 @@ impl Reader {
     ) -> bool {
         let scope = stream.scope();
         let mut accept = |entry: &Entry| stream.filters.shows(&entry.event(), &stream.mask);
-        let mut budget = Budget::bytes(STEP);
+        let mut budget = Budget::bytes(STEP_BYTES);
         loop {
             let step = match direction {
                 Direction::Older => self.timeline.back(at, &scope, &mut accept, &mut budget),
@@ -169,26 +168,26 @@ impl Reader {
         }
     }
 
-    fn hunt(&mut self, stream: &Stream) -> Option<Reading> {
-        let hunt = stream.hunt.as_ref()?;
+    fn search_step(&mut self, stream: &Stream) -> Option<LoadResult> {
+        let run = stream.running_search.as_ref()?;
         let scope = stream.scope();
         let mut accept = |entry: &Entry| {
             let event = entry.event();
-            hunt.wanted.matches(&event, &stream.mask) && stream.filters.shows(&event, &stream.mask)
+            run.wanted.matches(&event, &stream.mask) && stream.filters.shows(&event, &stream.mask)
         };
-        let mut budget = Budget::bytes(STEP);
-        let mut at = hunt.at.clone();
-        let step = match hunt.direction {
+        let mut budget = Budget::bytes(STEP_BYTES);
+        let mut at = run.at.clone();
+        let step = match run.direction {
             Direction::Older => self.timeline.back(&mut at, &scope, &mut accept, &mut budget),
             Direction::Newer => self.timeline.forward(&mut at, &scope, &mut accept, &mut budget),
         };
         Some(match step {
-            Step::Found(entry) => Reading::Found(Box::new(row(*entry, &at, &stream.mask))),
+            Step::Found(entry) => LoadResult::Match(Box::new(row(*entry, &at, &stream.mask))),
             Step::Later => {
                 let behind = self.timeline.bytes_behind(&at);
-                Reading::Searching { at, behind }
+                LoadResult::SearchProgress { at, behind }
             }
-            Step::Edge => Reading::NotFound,
+            Step::Edge => LoadResult::NoMatch,
         })
     }
 
@@ -196,38 +195,38 @@ impl Reader {
         if self.counted {
             return None;
         }
-        self.counted = !self.timeline.count_more(&mut Budget::bytes(STEP));
-        Some(Action::Sources { lines: self.lines(), grown: false })
+        self.counted = !self.timeline.count_more(&mut Budget::bytes(STEP_BYTES));
+        Some(Action::Files { entries: self.file_entries(), grown: false })
     }
 
-    fn lines(&mut self) -> Vec<SourceLine> {
-        let mut lines: Vec<SourceLine> = self.timeline.files.iter_mut().map(line).collect();
+    fn file_entries(&mut self) -> Vec<FileEntry> {
+        let mut entries: Vec<FileEntry> = self.timeline.files.iter_mut().map(file_entry).collect();
         let mut names: HashMap<String, usize> = HashMap::new();
-        for line in &lines {
-            *names.entry(line.name.clone()).or_default() += 1;
+        for entry in &entries {
+            *names.entry(entry.name.clone()).or_default() += 1;
         }
-        for line in &mut lines {
-            // Two files of one name are told apart by their directories.
-            if names.get(&line.name).is_some_and(|count| *count > 1) {
-                let directory = line.path.rsplit('/').nth(1).unwrap_or("");
-                line.name = format!("{directory}/{}", line.name);
+        for entry in &mut entries {
+            // Files of the same name are distinguished by their directories.
+            if names.get(&entry.name).is_some_and(|count| *count > 1) {
+                let directory = entry.path.rsplit('/').nth(1).unwrap_or("");
+                entry.name = format!("{directory}/{}", entry.name);
             }
         }
-        lines
+        entries
     }
 }
 
-/// Files have changed, or rows were added among which a record may stand that can still grow.
-fn wants_tail(stream: &Stream) -> bool {
+/// Whether files have changed, or rows were added, so that the incomplete records must be read again.
+fn needs_tail(stream: &Stream) -> bool {
     stream.stale && (stream.at_tail || !stream.rows.is_empty())
 }
 
-fn line(view: &mut FileView) -> SourceLine {
+fn file_entry(view: &mut FileView) -> FileEntry {
     let complete = view.complete_end();
     let facts = view.facts();
     let name = facts.path.file_name().unwrap_or(facts.path.as_os_str());
     let safe = |text: &std::ffi::OsStr| sanitize::line(&text.to_string_lossy()).into_owned();
-    SourceLine {
+    FileEntry {
         file: view.id(),
         generation: facts.generation.as_ref().map(|generation| generation.id),
         source: view.handle().source.name.clone(),

@@ -1,4 +1,4 @@
-//! How a record reads on the screen: its message, then its fields, safe and on as many lines as it has.
+//! Converts a record into safe display text: its message lines, with the fields behind the first line.
 
 use std::borrow::Cow;
 
@@ -13,23 +13,23 @@ use crate::event::document;
 use crate::event::{Event, Level, Value};
 use crate::privacy;
 
-/// Bytes of one line that are looked at for drawing.
+/// Most bytes drawn of one line.
 const LONGEST: usize = 16 * 1024;
-/// Lines of a record in which a hit is looked for: more are not on a screen.
+/// Most lines of a record that are searched for a match: a screen shows no more.
 const HIT_LINES: usize = 100;
-/// Bytes of a record in which lines are looked for.
+/// Most bytes of a record that are split into lines.
 const LONGEST_TEXT: usize = 64 * 1024;
 
-/// The lines of a record, at most `most`; fields stand behind the first one.
+/// The lines of a record, at most `most`; the fields follow the text of the first one.
 pub fn lines(event: &Event<'_>, mask: &Mask, most: usize) -> Vec<Vec<Span<'static>>> {
     if let Some(policy) = mask.policy() {
-        // The record itself is never drawn under a mask: only what the policy makes of it.
+        // Under a mask only the masked record is drawn, never the record itself.
         let shown = privacy::shown(policy, *event);
         return spans(shown.message().unwrap_or_default(), shown.fields(), most);
     }
     let parts = document::parts(*event);
     let text = text_of(event, parts.message.as_deref());
-    // Without a message the text is the record, with all of its fields.
+    // Without a message the text is the whole record, which includes the fields.
     let fields = parts.message.is_some().then_some(&parts.fields).into_iter().flatten();
     spans(&text, fields.map(|(name, value)| (name.as_ref(), value.clone())), most)
 }
@@ -53,8 +53,8 @@ fn spans<'f>(
     lines
 }
 
-/// Under a mask only what is drawn can be found.
-pub fn finds(regex: &Regex, event: &Event<'_>, mask: &Mask) -> bool {
+/// Whether the record matches. Under a mask only the drawn text is searched.
+pub fn matches(regex: &Regex, event: &Event<'_>, mask: &Mask) -> bool {
     if !mask.is_on() {
         return regex.is_match(event.text());
     }
@@ -64,8 +64,12 @@ pub fn finds(regex: &Regex, event: &Event<'_>, mask: &Mask) -> bool {
     })
 }
 
-/// The columns of the first match in what is drawn, on whichever of its lines.
-pub fn hit(regex: &Regex, event: &Event<'_>, mask: &Mask) -> Option<std::ops::Range<usize>> {
+/// The columns of the first match in the drawn lines.
+pub fn first_match(
+    regex: &Regex,
+    event: &Event<'_>,
+    mask: &Mask,
+) -> Option<std::ops::Range<usize>> {
     lines(event, mask, HIT_LINES).iter().find_map(|line| {
         let text: String = line.iter().map(|span| span.text.as_ref()).collect();
         let found = regex.find(text.as_bytes())?;
@@ -74,8 +78,8 @@ pub fn hit(regex: &Regex, event: &Event<'_>, mask: &Mask) -> Option<std::ops::Ra
     })
 }
 
-/// How many lines [`lines`] gives where nothing bounds it. A record without a line break, written out or
-/// escaped, is not decoded for it.
+/// Number of lines that [`lines`] would return without a limit. A record without a line break (literal or escaped)
+/// is not decoded for it.
 pub fn count(event: &Event<'_>, mask: &Mask) -> usize {
     let raw = event.text();
     if memchr::memchr(b'\n', raw).is_none() && memchr::memmem::find(raw, b"\\n").is_none() {
@@ -89,7 +93,7 @@ pub fn count(event: &Event<'_>, mask: &Mask) -> usize {
     filled(&text_of(event, parts.message.as_deref())).count().max(1)
 }
 
-/// What a record says: its message, else all of it.
+/// The text of a record: its message, else the whole record.
 fn text_of<'a>(event: &Event<'a>, message: Option<&'a str>) -> Cow<'a, str> {
     match message {
         Some(message) => Cow::Borrowed(head(message, LONGEST_TEXT)),
@@ -97,7 +101,7 @@ fn text_of<'a>(event: &Event<'a>, message: Option<&'a str>) -> Cow<'a, str> {
     }
 }
 
-/// Lines with something to see.
+/// The lines that are not blank.
 fn filled(text: &str) -> impl Iterator<Item = &str> {
     text.split('\n').filter(|line| !without_colours(line).trim().is_empty())
 }
@@ -127,7 +131,7 @@ pub fn shown(value: &Value<'_>) -> String {
     }
 }
 
-/// Safe on a terminal: colours that the log sets are left out, everything else that could steer is shown.
+/// Makes text safe for a terminal: colour codes are removed, other control characters are made visible.
 pub fn safe(text: &str) -> String {
     let text = text.trim_end_matches('\r');
     let text = without_colours(text);
@@ -135,7 +139,7 @@ pub fn safe(text: &str) -> String {
     sanitize::line(&text).into_owned()
 }
 
-/// Without `ESC [ … m`.
+/// Removes colour codes (`ESC [ … m`).
 fn without_colours(text: &str) -> Cow<'_, str> {
     if !text.contains("\x1b[") {
         return Cow::Borrowed(text);
@@ -182,7 +186,7 @@ mod tests {
     use crate::privacy::Policy;
 
     #[test]
-    fn colours_go_and_everything_else_that_steers_is_shown() {
+    fn colours_are_removed_and_other_control_characters_are_shown() {
         assert_eq!(safe("\x1b[1;31mred\x1b[0m\r"), "red");
         assert_eq!(safe("\x1b[2Jgone?"), "␛[2Jgone?");
         assert_eq!(safe("\x1b]0;title\x07"), "␛]0;title␇");
@@ -191,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn as_many_lines_are_counted_as_drawn_and_none_is_blank() {
+    fn the_line_count_equals_the_drawn_lines_and_none_is_blank() {
         let check = |text: &str, expected: &[&str]| {
             let batch = crate::event::test_batches::batch(text, None);
             let (event, mask) = (batch.event(0), Mask::default());
@@ -210,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn under_a_mask_as_many_lines_are_counted_as_drawn_and_none_shows_what_is_hidden() {
+    fn under_a_mask_the_line_count_equals_the_drawn_lines_and_no_sealed_value_is_shown() {
         let policy = Policy::new(&["client_id".into()], false);
         let mask = Mask::new(Arc::new(policy), true);
         let check = |text: &str, expected: &[&str]| {
@@ -220,8 +224,8 @@ mod tests {
             let drawn: Vec<String> = lines(&event, &mask, 9).iter().map(whole).collect();
             assert_eq!(drawn, expected);
             assert_eq!(count(&event, &mask), expected.len(), "{text:?}");
-            assert!(!finds(&Regex::new("WANDA").unwrap(), &event, &mask));
-            assert!(finds(&Regex::new("sealed").unwrap(), &event, &mask));
+            assert!(!matches(&Regex::new("WANDA").unwrap(), &event, &mask));
+            assert!(matches(&Regex::new("sealed").unwrap(), &event, &mask));
         };
         check("client_id=WANDA b=2", &["  client_id=[sealed]  b=2"]);
         check("client_id=WANDA\n\nb=2", &["  client_id=[sealed]  b=2"]);

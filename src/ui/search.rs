@@ -1,4 +1,4 @@
-//! What is searched for, where the matches are marked, and the search that runs.
+//! The search pattern, and the state of a running search.
 
 use regex::bytes::Regex;
 
@@ -25,7 +25,7 @@ impl Search {
     }
 }
 
-/// What a running search looks for.
+/// The target of a running search: a pattern or a minimum level.
 #[derive(Clone, Debug)]
 pub enum Wanted {
     Text(Search),
@@ -35,7 +35,7 @@ pub enum Wanted {
 impl Wanted {
     pub fn matches(&self, event: &Event<'_>, mask: &Mask) -> bool {
         match self {
-            Wanted::Text(search) => record_text::finds(&search.regex, event, mask),
+            Wanted::Text(search) => record_text::matches(&search.regex, event, mask),
             Wanted::AtLeast(level) => event.level() >= Some(*level),
         }
     }
@@ -47,30 +47,39 @@ impl Wanted {
             Wanted::AtLeast(level) => format!("{level} or worse"),
         }
     }
+
+    /// The default keys that search upwards and downwards.
+    pub fn keys(&self) -> (char, char) {
+        match self {
+            Wanted::Text(_) => ('N', 'n'),
+            Wanted::AtLeast(level) if *level >= Level::Error => ('E', 'e'),
+            Wanted::AtLeast(_) => ('W', 'w'),
+        }
+    }
 }
 
-/// What comes where nothing was found up to the edge.
+/// What a search does at the edge of the timeline.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Then {
-    /// It is said.
+pub enum AtEdge {
+    /// Ends and reports that nothing was found.
     Stop,
-    /// On from this place in the other direction.
+    /// Continues at these offsets in the other direction.
     Turn { at: Vec<u64> },
-    /// On from the other edge.
+    /// Continues from the other edge.
     Wrap,
 }
 
-/// A search on its way. Goes on from `at` whenever there is time.
+/// A running search. It continues from `at` in the background, step by step.
 #[derive(Clone, Debug)]
-pub struct Hunt {
+pub struct RunningSearch {
     pub wanted: Wanted,
     pub direction: Direction,
     pub at: Vec<u64>,
-    pub then: Then,
-    /// How it came here, for people; empty while it is on its first way.
-    pub way: &'static str,
-    /// Bytes behind `at` when it began, to say how far it is.
-    pub began_behind: u64,
-    pub behind: u64,
-    pub total: u64,
+    pub at_edge: AtEdge,
+    /// How the search got here (turned, wrapped), shown with the result; empty on the first pass.
+    pub note: &'static str,
+    /// Bytes behind `at` at the start, to compute the progress.
+    pub bytes_below_at_start: u64,
+    pub bytes_below: u64,
+    pub total_bytes: u64,
 }

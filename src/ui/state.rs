@@ -1,4 +1,4 @@
-//! All that the screen shows, as plain data. [`super::update`] alone changes it.
+//! The state of the screen, as plain data. Only [`super::update`] changes it.
 
 use std::sync::Arc;
 
@@ -18,28 +18,28 @@ use crate::privacy::Disclosed;
 pub enum Pane {
     #[default]
     Streams,
-    Sources,
+    Files,
     Thresholds,
     Shipping,
 }
 
 impl Pane {
-    pub const ALL: [Pane; 4] = [Pane::Streams, Pane::Sources, Pane::Thresholds, Pane::Shipping];
+    pub const ALL: [Pane; 4] = [Pane::Streams, Pane::Files, Pane::Thresholds, Pane::Shipping];
 
     pub fn title(self) -> &'static str {
         match self {
             Pane::Streams => "streams",
-            Pane::Sources => "sources",
+            Pane::Files => "files",
             Pane::Thresholds => "thresholds",
             Pane::Shipping => "shipping",
         }
     }
 }
 
-/// In which zone times are shown.
+/// The time zone in which times are shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Zone {
-    /// That of the source's naive times.
+    /// Times as logged: the zone of each source.
     #[default]
     Source,
     Utc,
@@ -56,10 +56,10 @@ impl Zone {
     }
 }
 
-/// What lies over the panes and takes the keys that move.
+/// An overlay drawn over the panes; movement keys scroll it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Overlay {
-    /// `detail`: how far the detail below it was scrolled, which comes back.
+    /// `detail`: scroll offset of the details that were open below it and are restored on close.
     Help {
         scroll: usize,
         detail: Option<usize>,
@@ -67,7 +67,7 @@ pub enum Overlay {
     Detail {
         scroll: usize,
     },
-    /// All that was said, the newest first.
+    /// The message history, newest first.
     Messages {
         scroll: usize,
     },
@@ -80,18 +80,18 @@ pub enum Question {
     Pause,
 }
 
-/// One file in the list of sources.
+/// One entry of the list of files.
 #[derive(Clone, Debug, PartialEq)]
-pub struct SourceLine {
+pub struct FileEntry {
     pub file: FileId,
-    /// Once it is known.
+    /// `None` until it is known.
     pub generation: Option<GenerationId>,
     pub source: Arc<str>,
-    /// As it is shown: the file's name, safe and on one line.
+    /// The displayed file name, sanitised.
     pub name: String,
     pub path: String,
     pub size: u64,
-    /// Where its last complete record ends.
+    /// End offset of the last complete record.
     pub complete: u64,
     pub lost: u64,
     pub counts: LevelCounts,
@@ -104,14 +104,14 @@ pub struct SourceLine {
     pub zone: TimeZone,
 }
 
-/// How the screen ended.
+/// Why the screen ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
-    /// The operator left.
+    /// The operator quit.
     Quit,
-    /// Somebody else said stop.
+    /// It was stopped from outside.
     Stopped,
-    /// The terminal is gone: stop as by SIGTERM.
+    /// The terminal is gone: the program stops as on SIGTERM.
     TerminalGone,
 }
 
@@ -122,19 +122,19 @@ pub struct State {
     pub now: Timestamp,
     pub focus: Pane,
     pub stream: Stream,
-    pub sources: Vec<SourceLine>,
+    pub files: Vec<FileEntry>,
     pub status: Arc<Status>,
     pub zone: Zone,
     pub local: TimeZone,
     pub prompt: Option<Prompt>,
     pub overlay: Option<Overlay>,
-    /// What the tokens of the record at this place held.
-    /// Invariant: only while its detail is on the screen, unmasked.
-    pub opened: Option<(Position, Disclosed)>,
+    /// The decrypted tokens of the record at this position.
+    /// Invariant: present only while the details of this record are shown unmasked.
+    pub decrypted: Option<(Position, Disclosed)>,
     pub messages: Messages,
-    /// The selected line of each list: sources, thresholds, shipping.
+    /// The selected entry of each list: files, thresholds, shipping.
     pub selected: [usize; 3],
-    /// Ctrl-C was pressed with nothing to cancel: once more quits.
+    /// Ctrl-C was the last key: pressed again, it quits.
     pub cancelled_once: bool,
     pub exit: Option<Exit>,
 }
@@ -147,13 +147,13 @@ impl State {
             now,
             focus: Pane::default(),
             stream: Stream::default(),
-            sources: Vec::new(),
+            files: Vec::new(),
             status: Arc::default(),
             zone: Zone::default(),
             local,
             prompt: None,
             overlay: None,
-            opened: None,
+            decrypted: None,
             messages: Messages::default(),
             selected: [0; 3],
             cancelled_once: false,
@@ -161,28 +161,28 @@ impl State {
         }
     }
 
-    /// Answers a key.
-    pub fn say(&mut self, level: Level, text: impl Into<String>) {
+    /// Shows the answer to a key.
+    pub fn answer(&mut self, level: Level, text: impl Into<String>) {
         self.messages.answer(level, text.into(), self.now);
     }
 
-    /// This process owns the state; one that only looks on ships nothing.
+    /// Whether this process can ship: not with a view-only screen or a stopped engine.
     pub fn can_ship(&self) -> bool {
         !matches!(self.status.engine, EngineState::ViewOnly { .. } | EngineState::Stopped)
     }
 
-    /// Before the engine runs, nobody knows yet that there are none.
+    /// Whether sinks exist or may still appear while the engine starts.
     pub fn may_have_sinks(&self) -> bool {
         !self.status.sinks.is_empty() || self.status.engine == EngineState::Starting
     }
 
-    /// One of all sinks, or this one.
+    /// Whether the given sink is paused; `None`: any sink.
     pub fn is_paused(&self, chosen: Option<&str>) -> bool {
-        let meant = |name: &str| chosen.is_none_or(|chosen| chosen == name);
-        self.status.sinks.iter().any(|sink| meant(&sink.name) && sink.paused_by.is_some())
+        let is_chosen = |name: &str| chosen.is_none_or(|chosen| chosen == name);
+        self.status.sinks.iter().any(|sink| is_chosen(&sink.name) && sink.paused_by.is_some())
     }
 
-    /// A countdown or an age is shown, and grows old by itself.
+    /// Whether a countdown or an age is shown, which changes with time.
     pub fn is_ticking(&self) -> bool {
         let ticks = |sink: &SinkStatus| {
             matches!(sink.state, SinkState::BackingOff { .. }) || sink.oldest_waiting.is_some()
@@ -190,52 +190,52 @@ impl State {
         self.status.sinks.iter().any(ticks)
     }
 
-    pub fn something_waits(&self) -> bool {
-        let waits = |state: &SinkState| {
+    pub fn has_retryable_sink(&self) -> bool {
+        let is_retryable = |state: &SinkState| {
             matches!(state, SinkState::BackingOff { .. } | SinkState::Blocked { .. })
         };
-        self.status.sinks.iter().any(|sink| waits(&sink.state))
+        self.status.sinks.iter().any(|sink| is_retryable(&sink.state))
     }
 
     pub fn selected_sink(&self) -> Option<&SinkStatus> {
         self.status.sinks.get(self.selected[2])
     }
 
-    /// The record whose detail is on the screen.
-    pub fn detailed(&self) -> Option<&Row> {
+    /// The record whose details are shown.
+    pub fn detail_row(&self) -> Option<&Row> {
         let is_open = matches!(self.overlay, Some(Overlay::Detail { .. }));
         self.stream.selected_row().filter(|_| is_open && self.focus == Pane::Streams)
     }
 
-    /// The selected event's place in the queue.
-    pub fn selected_place(&self) -> Option<Cursor> {
+    /// Generation and offset of the selected event.
+    pub fn selected_cursor(&self) -> Option<Cursor> {
         let position = &self.stream.selected_row()?.entry.position;
-        let source = self.sources.iter().find(|source| source.file == position.file)?;
-        Some(Cursor { generation: source.generation?, offset: position.offset })
+        let file = self.files.iter().find(|file| file.file == position.file)?;
+        Some(Cursor { generation: file.generation?, offset: position.offset })
     }
 
-    /// Records per level over all files, as far as they are counted.
+    /// Counted records per level, over all files.
     pub fn totals(&self) -> LevelCounts {
         let mut totals = LevelCounts::default();
-        for source in &self.sources {
-            for (total, count) in totals.iter_mut().zip(source.counts) {
+        for file in &self.files {
+            for (total, count) in totals.iter_mut().zip(file.counts) {
                 *total += count;
             }
         }
         totals
     }
 
-    /// Bytes of complete records of a file that stand behind the last row on the screen.
-    pub fn bytes_behind(&self, slot: usize) -> u64 {
-        let source = &self.sources[slot];
-        let place = self.stream.seen().get(slot).copied().unwrap_or(0);
-        if source.hidden { 0 } else { source.complete.saturating_sub(place) }
+    /// Bytes of complete records of a file below the last visible row.
+    pub fn bytes_below(&self, slot: usize) -> u64 {
+        let file = &self.files[slot];
+        let offset = self.stream.offsets_below().get(slot).copied().unwrap_or(0);
+        if file.hidden { 0 } else { file.complete.saturating_sub(offset) }
     }
 
-    /// 0 to 1: how much of what is complete has been counted.
+    /// Share of the complete records that has been counted, from 0 to 1.
     pub fn counted_share(&self) -> f64 {
-        let size: u64 = self.sources.iter().map(|source| source.complete).sum();
-        let counted: u64 = self.sources.iter().map(|source| source.counted_bytes).sum();
+        let size: u64 = self.files.iter().map(|file| file.complete).sum();
+        let counted: u64 = self.files.iter().map(|file| file.counted_bytes).sum();
         if size == 0 { 1.0 } else { (counted as f64 / size as f64).min(1.0) }
     }
 }

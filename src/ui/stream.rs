@@ -1,6 +1,6 @@
-//! The part of the merged timeline that is on the screen or near it: rows, selection, following.
+//! The loaded part of the merged timeline, on the screen and around it: rows, selection, following.
 //!
-//! Plain data. What is missing is asked for by [`super::record_loader`], which looks at what this says it has.
+//! Plain data: [`super::record_loader`] checks it for missing rows and loads them.
 
 mod moves;
 mod rows;
@@ -14,21 +14,21 @@ use memchr::memmem;
 use super::filter::Filters;
 use super::mask::Mask;
 use super::record_text;
-use super::search::{Hunt, Search};
+use super::search::{RunningSearch, Search};
 use crate::event::FileId;
 use crate::follow::view::{Entry, Frontier, Position, Scope};
 use crate::privacy::token;
 
-/// Rows that are kept around the screen, at least.
-const SPARE: usize = 150;
+/// Least number of rows kept around the screen.
+const SPARE_ROWS: usize = 150;
 
-/// One shown record.
+/// One record of the timeline.
 #[derive(Clone, Debug)]
 pub struct Row {
     pub entry: Entry,
-    /// The place right before it; an open record has none.
+    /// The offsets right before it in every file; `None` for an incomplete record.
     pub at: Option<Frontier>,
-    /// Lines of its text.
+    /// Number of lines of its text.
     pub lines: u16,
 }
 
@@ -38,12 +38,12 @@ impl Row {
     }
 }
 
-/// From where the rows are to be read anew.
+/// Where to load the rows again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reset {
     End,
     Start,
-    /// Around this record: files that were hidden find their place by its time.
+    /// Around this record. Files without a known offset are positioned by its time.
     Around {
         position: Position,
         at: Frontier,
@@ -53,43 +53,43 @@ pub enum Reset {
 #[derive(Debug)]
 pub struct Stream {
     pub rows: VecDeque<Row>,
-    /// The places before the first and behind the last row. What lies beyond is not known yet.
+    /// The offsets in every file before the first and behind the last row; records beyond them are not loaded.
     pub head: Frontier,
     pub tail: Frontier,
     pub at_head: bool,
     pub at_tail: bool,
-    /// The first row on the screen, and how many of its lines stand above the screen.
+    /// The first row on the screen, and how many of its lines are above the screen.
     pub top: usize,
     pub clip: u16,
     pub selected: usize,
-    pub follow: bool,
-    /// Rows that the selection should still move when they have been read.
-    pub owed: i64,
-    /// Columns scrolled to the right.
+    pub is_following: bool,
+    /// A move of the selection, in rows, that continues once more rows are loaded.
+    pub pending_move: i64,
+    /// Number of columns scrolled to the right.
     pub column: usize,
-    /// Lines of the screen for rows.
+    /// Height of the pane in lines.
     pub height: u16,
     pub reset: Option<Reset>,
-    /// Files have changed since the tail was looked at.
+    /// Files have changed since the tail was read.
     pub stale: bool,
-    /// Records that came since the screen was held, as far as they are counted.
-    pub fresh: u64,
-    pub fresh_at: Option<Frontier>,
-    /// There may be more of them to count.
-    pub fresh_stale: bool,
-    /// A record was jumped to: some lines above it are wanted too.
-    pub lead: bool,
-    /// Records that came since then and belong above the screen.
-    pub late: u64,
+    /// Counted number of records that arrived since the screen was paused.
+    pub new_below: u64,
+    pub new_counted_to: Option<Frontier>,
+    /// There may be more such records to count.
+    pub new_count_stale: bool,
+    /// Set after a jump: some rows above the target are wanted as context.
+    pub wants_context: bool,
+    /// Number of records that arrived since the pause and belong above the screen.
+    pub late_above: u64,
     pub filters: Filters,
     pub mask: Mask,
     pub hidden: Vec<FileId>,
-    /// The files of the timeline, in its order. Invariant: those of the screen's sources, in their order.
+    /// Invariant: the files of [`super::state::State::files`], in the same order.
     pub files: Vec<FileId>,
-    /// The zones of their naive times.
+    /// Time zone of each file, for timestamps without one.
     pub zones: Vec<TimeZone>,
     pub search: Option<Search>,
-    pub hunt: Option<Hunt>,
+    pub running_search: Option<RunningSearch>,
 }
 
 impl Default for Stream {
@@ -103,24 +103,24 @@ impl Default for Stream {
             top: 0,
             clip: 0,
             selected: 0,
-            follow: true,
-            owed: 0,
+            is_following: true,
+            pending_move: 0,
             column: 0,
             height: 0,
             reset: Some(Reset::End),
             stale: true,
-            fresh: 0,
-            fresh_at: None,
-            fresh_stale: false,
-            lead: false,
-            late: 0,
+            new_below: 0,
+            new_counted_to: None,
+            new_count_stale: false,
+            wants_context: false,
+            late_above: 0,
             filters: Filters::default(),
             mask: Mask::default(),
             hidden: Vec::new(),
             files: Vec::new(),
             zones: Vec::new(),
             search: None,
-            hunt: None,
+            running_search: None,
         }
     }
 }
@@ -135,13 +135,13 @@ impl Stream {
         self.rows.get(self.selected)
     }
 
-    /// Lines that a row takes on the screen: a record of many lines shows its beginning.
+    /// Number of lines that a row takes on the screen: of a long record only the start is shown.
     pub fn lines_of(&self, index: usize) -> u16 {
         let most = (self.height / 3).max(1);
         self.rows.get(index).map_or(1, |row| row.lines.clamp(1, most))
     }
 
-    /// The first row below the screen; where there is none, how many rows there are.
+    /// Index of the first row below the screen; the number of rows if there is none.
     pub fn below(&self) -> usize {
         let mut left = i64::from(self.height.max(1)) + i64::from(self.clip);
         let mut index = self.top;
@@ -152,68 +152,68 @@ impl Stream {
         index
     }
 
-    /// The place behind the last row on the screen.
-    pub fn seen(&self) -> &Frontier {
-        self.place_of(self.below())
+    /// The offsets behind the last visible row.
+    pub fn offsets_below(&self) -> &Frontier {
+        self.offsets_before(self.below())
     }
 
-    /// Rows above the screen are too few to go on upwards.
-    pub fn needs_back(&self) -> bool {
-        !self.at_head && (self.owed < 0 || self.top < usize::from(self.height).max(1))
+    /// Whether too few rows are loaded above the screen.
+    pub fn needs_older(&self) -> bool {
+        !self.at_head && (self.pending_move < 0 || self.top < usize::from(self.height).max(1))
     }
 
-    /// Rows below the screen are too few to go on downwards.
-    pub fn needs_forward(&self) -> bool {
+    /// Whether too few rows are loaded below the screen.
+    pub fn needs_newer(&self) -> bool {
         let below = self.rows.len().saturating_sub(self.top);
         let wanted = usize::from(self.height) * 2 + 1;
-        !self.at_tail && (self.follow || self.owed > 0 || below < wanted)
+        !self.at_tail && (self.is_following || self.pending_move > 0 || below < wanted)
     }
 
-    /// Shows from the end on and goes along with it.
+    /// Jumps to the end and follows it.
     pub fn follow_end(&mut self) {
-        self.follow = true;
-        self.owed = 0;
-        self.fresh = 0;
-        self.fresh_at = None;
-        self.late = 0;
+        self.is_following = true;
+        self.pending_move = 0;
+        self.new_below = 0;
+        self.new_counted_to = None;
+        self.late_above = 0;
         if self.at_tail {
             self.selected = self.rows.len().saturating_sub(1);
-            self.settle();
+            self.scroll_to_selection();
         } else {
             self.restart(Reset::End);
         }
     }
 
-    /// Stands still from now on; what comes is counted.
-    pub fn hold(&mut self) {
-        if self.follow {
-            self.follow = false;
-            self.fresh = 0;
-            self.late = 0;
-            self.fresh_at = self.at_tail.then(|| self.tail.clone());
+    /// Pauses scrolling; new records are counted from now on.
+    pub fn pause(&mut self) {
+        if self.is_following {
+            self.is_following = false;
+            self.new_below = 0;
+            self.late_above = 0;
+            self.new_counted_to = self.at_tail.then(|| self.tail.clone());
         }
     }
 
     pub fn restart(&mut self, reset: Reset) {
         self.rows.clear();
-        (self.top, self.clip, self.selected, self.owed) = (0, 0, 0, 0);
+        (self.top, self.clip, self.selected, self.pending_move) = (0, 0, 0, 0);
         (self.at_head, self.at_tail) = (false, false);
-        self.lead = matches!(reset, Reset::Around { .. });
+        self.wants_context = matches!(reset, Reset::Around { .. });
         self.reset = Some(reset);
     }
 
-    /// Reads what is shown anew, around the selected record; at the end while following.
-    pub fn reread(&mut self) {
+    /// Loads the rows again, around the selected record or, while following, at the end.
+    pub fn reload(&mut self) {
         let around = self.around_selected();
         match around {
-            Some(around) if !self.follow => {
-                let fresh_at = self.fresh_at.clone();
+            Some(around) if !self.is_following => {
+                let new_counted_to = self.new_counted_to.clone();
                 self.restart(around);
-                self.fresh = 0;
-                self.fresh_at = fresh_at;
+                self.new_below = 0;
+                self.new_counted_to = new_counted_to;
             }
-            _ if self.follow => self.restart(Reset::End),
-            // Nothing is shown: what is known of the place is kept.
+            _ if self.is_following => self.restart(Reset::End),
+            // No row is loaded: a pending reset keeps its position.
             _ => {
                 let end = self.reset.take().unwrap_or(Reset::End);
                 self.restart(end);
@@ -221,38 +221,40 @@ impl Stream {
         }
     }
 
-    /// A file was hidden or is shown again: its place is not known any more.
-    pub fn reread_without(&mut self, file: FileId) {
+    /// Loads the rows again after a file was hidden or shown, whose offset is no longer known.
+    pub fn reload_around_file(&mut self, file: FileId) {
         let slot = self.files.iter().position(|known| *known == file);
-        self.reread();
+        self.reload();
         if let (Some(Reset::Around { at, .. }), Some(slot)) = (&mut self.reset, slot) {
-            let forgotten =
+            let offsets =
                 at.iter().enumerate().map(|(other, at)| if other == slot { 0 } else { *at });
-            *at = forgotten.collect();
+            *at = offsets.collect();
         }
     }
 
-    /// Files are gone: no place is known any more but that of the selected record.
-    pub fn renumber(&mut self) {
+    /// Loads the rows again after files were removed: only the offset of the selected record is still valid.
+    pub fn reload_after_removal(&mut self) {
         let here = self.rows.get(self.selected).map(|row| row.entry.position);
-        self.hunt = None;
-        self.fresh_at = None;
+        self.running_search = None;
+        self.new_counted_to = None;
         self.restart(match here {
-            Some(position) if !self.follow => Reset::Around { position, at: Frontier::from([]) },
+            Some(position) if !self.is_following => {
+                Reset::Around { position, at: Frontier::from([]) }
+            }
             _ => Reset::End,
         });
     }
 
     fn around_selected(&self) -> Option<Reset> {
         let row = self.rows.get(self.selected)?;
-        let at = self.place_of(self.selected).clone();
+        let at = self.offsets_before(self.selected).clone();
         Some(Reset::Around { position: row.entry.position, at })
     }
 
-    /// Nothing unbounded: rows far from the screen are dropped and read again when they are wanted.
+    /// Bounds memory: rows far from the screen are dropped, and loaded again when needed.
     pub fn trim(&mut self) {
-        let most = usize::from(self.height) * 3 + SPARE;
-        let keep = usize::from(self.height) + SPARE;
+        let most = usize::from(self.height) * 3 + SPARE_ROWS;
+        let keep = usize::from(self.height) + SPARE_ROWS;
         while self.rows.len() > most && self.top > keep {
             let removed = self.rows.pop_front();
             let Some(at) = self.rows.front().and_then(|row| row.at.clone()) else {
@@ -276,7 +278,7 @@ impl Stream {
     }
 }
 
-/// A row with the place before it.
+/// A row with the offsets before it.
 pub fn row(entry: Entry, at: &[u64], mask: &Mask) -> Row {
     let mut before: Vec<u64> = at.to_vec();
     before[entry.slot] = entry.position.offset;
@@ -284,12 +286,12 @@ pub fn row(entry: Entry, at: &[u64], mask: &Mask) -> Row {
     Row { lines, at: Some(Arc::from(before)), entry }
 }
 
-/// The row of a record that may still grow.
-pub fn open_row(entry: Entry, mask: &Mask) -> Row {
+/// The row of an incomplete record.
+pub fn incomplete_row(entry: Entry, mask: &Mask) -> Row {
     Row { lines: lines_of(&entry, mask), at: None, entry }
 }
 
-// Nobody draws more lines than a screen has.
+// A screen never shows more lines.
 fn lines_of(entry: &Entry, mask: &Mask) -> u16 {
     record_text::count(&entry.event(), mask).min(500) as u16
 }

@@ -1,7 +1,7 @@
-//! This process's terminal: taken over when the screen begins, and given back on every way out.
+//! Sets up this process's terminal for the screen, and restores it whenever the screen ends.
 //!
-//! Given back at the normal end, at an error, at a panic in the screen (before the panic is printed), and
-//! while the operator is in the shell. A panic elsewhere leaves the screen alone.
+//! It is restored at the normal end, on an error, on a panic of the screen thread (before the panic is printed), and
+//! while the operator is in the shell. A panic of another thread does not touch it.
 
 use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
 use std::os::fd::{AsFd, OwnedFd};
@@ -20,13 +20,15 @@ use ratatui::backend::CrosstermBackend;
 use rustix::process::{Signal, getpid, kill_process};
 
 use super::event_loop::run_on;
-use super::wide_text::Steady;
+use super::wide_text::WideTextBackend;
 use super::{Exit, Files, Ui};
 use crate::base::supervisor::note_panic;
 
 #[derive(Debug, thiserror::Error)]
 pub enum TerminalError {
-    #[error("{0}; use --no-ui to run without a screen, or search and parse to look into files")]
+    #[error(
+        "{0}; use --no-ui to run without a screen, or `logwarden search` and `logwarden parse` to read files"
+    )]
     NoTerminal(&'static str),
     #[error("cannot set up the terminal")]
     SetUp(#[source] io::Error),
@@ -34,15 +36,15 @@ pub enum TerminalError {
     Wait(#[source] io::Error),
 }
 
-/// Whether there is a terminal to draw on and to read keys from.
+/// Checks that there is a terminal to draw on and to read keys from.
 pub fn check() -> Result<(), TerminalError> {
     keys().map(drop)
 }
 
-/// Where keys come from: standard input, or the controlling terminal when that is a pipe.
+/// The source of keys: standard input, or the controlling terminal if standard input is a pipe.
 fn keys() -> Result<OwnedFd, TerminalError> {
     if !io::stdout().is_terminal() {
-        return Err(TerminalError::NoTerminal("standard output is no terminal"));
+        return Err(TerminalError::NoTerminal("standard output is not a terminal"));
     }
     if std::env::var_os("TERM").is_none_or(|term| term == "dumb" || term.is_empty()) {
         return Err(TerminalError::NoTerminal("this terminal cannot move its cursor (TERM=dumb)"));
@@ -53,15 +55,15 @@ fn keys() -> Result<OwnedFd, TerminalError> {
     let terminal = std::fs::File::options().read(true).write(true).open("/dev/tty");
     terminal
         .map(OwnedFd::from)
-        .map_err(|_| TerminalError::NoTerminal("there is no terminal to read keys from"))
+        .map_err(|_| TerminalError::NoTerminal("no terminal to read keys from"))
 }
 
 pub(super) fn run<F: Files>(ui: Ui<F>) -> Result<Exit, TerminalError> {
     let keys = keys()?;
     let guard = Guard::enter().map_err(TerminalError::SetUp)?;
     let out: BufWriter<Stdout> = BufWriter::with_capacity(64 * 1024, io::stdout());
-    let terminal =
-        Terminal::new(Steady::new(CrosstermBackend::new(out))).map_err(TerminalError::SetUp)?;
+    let terminal = Terminal::new(WideTextBackend::new(CrosstermBackend::new(out)))
+        .map_err(TerminalError::SetUp)?;
     let exit = run_on(ui, terminal, keys, &mut suspend).map_err(TerminalError::Wait);
     drop(guard);
     exit
@@ -69,14 +71,14 @@ pub(super) fn run<F: Files>(ui: Ui<F>) -> Result<Exit, TerminalError> {
 
 type Hook = Box<dyn Fn(&PanicHookInfo<'_>) + Send + Sync>;
 
-/// Invariant: while it lives the terminal is ours, unless somebody is in the shell.
+/// Invariant: while it exists the terminal is in screen mode, except while the operator is in the shell.
 struct Guard {
     before: Arc<Hook>,
 }
 
 impl Guard {
     fn enter() -> io::Result<Self> {
-        take()?;
+        take_over()?;
         let before: Arc<Hook> = Arc::new(std::panic::take_hook());
         let screen = std::thread::current().id();
         let next = before.clone();
@@ -87,8 +89,8 @@ impl Guard {
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        give_back();
-        // Hooks cannot be changed while panicking; the process ends then anyway.
+        restore();
+        // Hooks cannot be changed while panicking; the process ends anyway.
         if !std::thread::panicking() {
             let before = self.before.clone();
             std::panic::set_hook(Box::new(move |info| before(info)));
@@ -99,31 +101,31 @@ impl Drop for Guard {
 fn on_panic(info: &PanicHookInfo<'_>, screen: ThreadId, before: &Arc<Hook>) {
     note_panic(info);
     if std::thread::current().id() == screen {
-        give_back();
+        restore();
         before(info);
     } else {
-        // Written over the screen it would be read by nobody: it goes to our own log.
-        let place = info.location().map(ToString::to_string).unwrap_or_default();
-        tracing::error!("a thread panicked at {place}");
+        // Printed over the screen it would be unreadable, so it goes to Logwarden's own log.
+        let location = info.location().map(ToString::to_string).unwrap_or_default();
+        tracing::error!("a thread panicked at {location}");
     }
 }
 
-fn take() -> io::Result<()> {
+fn take_over() -> io::Result<()> {
     enable_raw_mode()?;
     let entered = execute!(io::stdout(), EnterAlternateScreen, EnableBracketedPaste, Hide);
-    entered.inspect_err(|_| give_back())
+    entered.inspect_err(|_| restore())
 }
 
-/// Where the terminal is gone there is nobody to give it back to.
-fn give_back() {
+/// Restores the terminal. Errors are ignored: the terminal may be gone.
+fn restore() {
     let _ = execute!(io::stdout(), DisableBracketedPaste, LeaveAlternateScreen, Show);
     let _ = disable_raw_mode();
     let _ = io::stdout().flush();
 }
 
-/// To the shell, until it wants us back.
+/// Stops the process with SIGSTOP until the shell continues it.
 fn suspend() -> io::Result<()> {
-    give_back();
+    restore();
     kill_process(getpid(), Signal::STOP)?;
-    take()
+    take_over()
 }

@@ -1,4 +1,4 @@
-//! Colours and glyphs by role: `assets/themes.toml`, and what is drawn where there is no UTF-8.
+//! Colours by role, from `assets/themes.toml`, and glyphs in Unicode or ASCII.
 
 use std::collections::HashMap;
 
@@ -8,7 +8,7 @@ use crate::event::Level;
 
 const THEMES: &str = include_str!("../../assets/themes.toml");
 
-/// Which of the themes.
+/// The available themes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Palette {
     #[default]
@@ -17,7 +17,7 @@ pub enum Palette {
     Monochrome,
 }
 
-/// What a style stands for.
+/// Meaning of a style.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     Dim,
@@ -77,7 +77,7 @@ pub struct Theme {
 impl Theme {
     pub fn new(palette: Palette, ascii: bool) -> Self {
         let themes: HashMap<String, HashMap<String, String>> =
-            toml::from_str(THEMES).expect("assets/themes.toml is right; a test reads all of it");
+            toml::from_str(THEMES).expect("assets/themes.toml is valid; a test checks all of it");
         let name = match palette {
             Palette::Dark => "dark",
             Palette::Light => "light",
@@ -96,7 +96,7 @@ impl Theme {
     }
 }
 
-/// `bold white on red`; `None` where a word is unknown.
+/// Parses `bold white on red`; `None` if a word is unknown.
 fn style(text: &str) -> Option<Style> {
     let mut style = Style::new();
     let mut words = text.split_whitespace();
@@ -114,7 +114,7 @@ fn style(text: &str) -> Option<Style> {
     Some(style)
 }
 
-/// Signs that are not letters. All are one cell wide.
+/// Symbols of the screen. Each is one cell wide.
 #[derive(Clone, Copy, Debug)]
 pub struct Glyphs {
     pub line: &'static str,
@@ -177,7 +177,7 @@ pub const ASCII: Glyphs = Glyphs {
 };
 
 impl Glyphs {
-    /// One cell a value, relative to `full`; nothing at all is the lowest line only in a row with others.
+    /// One cell per value, relative to `full`; zero is a blank.
     pub fn sparkline(&self, values: &[u64], full: u64) -> String {
         let full = full.max(1);
         let spark = |value: &u64| match value.min(&full) * 8 / full {
@@ -193,7 +193,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_theme_gives_every_role_a_style_that_is_understood() {
+    fn every_theme_has_a_valid_style_for_every_role() {
         let themes: HashMap<String, HashMap<String, String>> = toml::from_str(THEMES).unwrap();
         assert_eq!(themes.len(), 3);
         for (name, theme) in &themes {
@@ -201,12 +201,12 @@ mod tests {
                 let written = theme.get(role).unwrap_or_else(|| panic!("{name} lacks {role}"));
                 assert!(style(written).is_some(), "{name}.{role} = {written}");
             }
-            assert_eq!(theme.len(), ROLES.len(), "{name} has a role that nobody asks for");
+            assert_eq!(theme.len(), ROLES.len(), "{name} has an unused role");
         }
     }
 
     #[test]
-    fn without_colour_there_is_none() {
+    fn the_monochrome_theme_has_no_colour() {
         let theme = Theme::new(Palette::Monochrome, false);
         for (name, role) in ROLES {
             let style = theme.style(role);

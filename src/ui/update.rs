@@ -1,8 +1,8 @@
-//! `update(state, action) -> effects`: everything that changes the screen's state. Pure.
+//! `update(state, action) -> effects`: the only code that changes the state of the screen. Pure.
 
 mod command;
+mod decrypt;
 mod find;
-mod open;
 mod read;
 mod ship;
 
@@ -10,7 +10,7 @@ use super::action::{Action, Effect};
 use super::commands::Verb;
 use super::key::{Code, Key};
 use super::layout;
-use super::prompt::{Asked, Prompt};
+use super::prompt::{Prompt, PromptKind};
 use super::state::{Exit, Overlay, Pane, Question, State};
 use super::stream::Reset;
 use crate::base::bytes;
@@ -21,7 +21,7 @@ pub fn update(state: &mut State, action: Action) -> Vec<Effect> {
     let mut effects = Vec::new();
     match action {
         Action::Verb(verb) => run(state, verb, &mut effects),
-        Action::Typed(key) => typed(state, key, &mut effects),
+        Action::Typed(key) => handle_typed_key(state, key, &mut effects),
         Action::Pasted(text) => {
             if let Some(prompt) = &mut state.prompt {
                 prompt.insert(&text);
@@ -30,7 +30,7 @@ pub fn update(state: &mut State, action: Action) -> Vec<Effect> {
         Action::Resized { width, height } => state.size = (width, height),
         Action::Clock(now) => {
             state.now = now;
-            state.messages.pass(now);
+            state.messages.expire(now);
         }
         Action::Status(status) => {
             let before = std::mem::replace(&mut state.status, status);
@@ -38,30 +38,32 @@ pub fn update(state: &mut State, action: Action) -> Vec<Effect> {
                 state.messages.notice(notice.level, notice.text.clone(), state.now);
             }
         }
-        Action::Sources { lines, grown } => read::sources(state, lines, grown),
-        Action::Read(reading) => read::taken(state, reading),
+        Action::Files { entries, grown } => read::files(state, entries, grown),
+        Action::Loaded(result) => read::apply(state, result),
         Action::Resumed(away) => {
-            let text =
-                format!("back after {}; nothing was shipped meanwhile", bytes::duration(away));
-            state.say(Level::Warning, text);
+            let text = format!("resumed; shipping was stopped for {}", bytes::duration(away));
+            state.answer(Level::Warning, text);
             effects.push(Effect::Redraw);
         }
-        Action::Opened(position, opened) => open::taken(state, position, opened),
-        Action::NotTaken => {
-            state.say(Level::Warning, "the engine does not take commands now; try again");
+        Action::Decrypted(position, result) => decrypt::apply(state, position, result),
+        Action::CommandRefused => {
+            state.answer(
+                Level::Warning,
+                "the engine is busy and did not take the command; try again",
+            );
         }
     }
-    open::forget(state);
-    measure(state);
+    decrypt::forget(state);
+    update_height(state);
     effects
 }
 
-/// The stream's part of the screen depends on nearly everything.
-fn measure(state: &mut State) {
+/// Updates the height of the streams pane, which depends on most of the state.
+fn update_height(state: &mut State) {
     let height = layout::of(state).streams.height.saturating_sub(1);
     if height != state.stream.height {
         state.stream.height = height;
-        state.stream.settle();
+        state.stream.scroll_to_selection();
         state.stream.fill_page();
     }
 }
@@ -70,32 +72,36 @@ fn run(state: &mut State, verb: Verb, effects: &mut Vec<Effect>) {
     if verb != Verb::Cancel {
         state.cancelled_once = false;
     }
-    if overlay(state, verb) {
+    if handle_overlay_key(state, verb) {
         return;
     }
     match verb {
-        Verb::Down | Verb::Up | Verb::PageDown | Verb::PageUp => go(state, verb),
-        Verb::HalfPageDown | Verb::HalfPageUp | Verb::Top | Verb::Bottom => go(state, verb),
+        Verb::Down | Verb::Up | Verb::PageDown | Verb::PageUp => move_in_focus(state, verb),
+        Verb::HalfPageDown | Verb::HalfPageUp | Verb::Top | Verb::Bottom => {
+            move_in_focus(state, verb)
+        }
         Verb::Left => state.stream.column = state.stream.column.saturating_sub(16),
         Verb::Right => state.stream.column = (state.stream.column + 16).min(1 << 16),
-        Verb::Follow if state.stream.follow => state.stream.hold(),
+        Verb::Follow if state.stream.is_following => state.stream.pause(),
         Verb::Follow => state.stream.follow_end(),
-        Verb::Pane => turn_pane(state, 1),
-        Verb::PaneBack => turn_pane(state, Pane::ALL.len() - 1),
-        Verb::Detail => detail(state, effects),
-        Verb::Open => open::ask(state, effects),
-        Verb::Search => state.prompt = Some(Prompt::new(Asked::Search)),
-        Verb::Command => state.prompt = Some(Prompt::new(Asked::Command)),
-        Verb::Filter => state.prompt = Some(Prompt::new(Asked::Filter)),
-        Verb::NextMatch | Verb::PreviousMatch => find::again(state, verb),
-        Verb::NextError | Verb::PreviousError => find::level(state, verb, Level::Error),
-        Verb::NextWarning | Verb::PreviousWarning => find::level(state, verb, Level::Warning),
-        Verb::ToggleFilters | Verb::RaiseLevel | Verb::LowerLevel | Verb::ToggleLevel(_) => {
-            find::refilter(state, verb);
+        Verb::Pane => next_pane(state, 1),
+        Verb::PaneBack => next_pane(state, Pane::ALL.len() - 1),
+        Verb::Detail => open_details(state, effects),
+        Verb::Decrypt => decrypt::request(state, effects),
+        Verb::Search => state.prompt = Some(Prompt::new(PromptKind::Search)),
+        Verb::Command => state.prompt = Some(Prompt::new(PromptKind::Command)),
+        Verb::Filter => state.prompt = Some(Prompt::new(PromptKind::Filter)),
+        Verb::NextMatch | Verb::PreviousMatch => find::repeat(state, verb),
+        Verb::NextError | Verb::PreviousError => find::search_level(state, verb, Level::Error),
+        Verb::NextWarning | Verb::PreviousWarning => {
+            find::search_level(state, verb, Level::Warning)
         }
-        Verb::HideSource => find::hide_source(state),
+        Verb::ToggleFilters | Verb::RaiseLevel | Verb::LowerLevel | Verb::ToggleLevel(_) => {
+            find::change_filters(state, verb);
+        }
+        Verb::HideFile => find::toggle_file(state),
         Verb::Zone => state.zone = state.zone.next(),
-        Verb::Mask => find::mask(state),
+        Verb::Mask => find::toggle_mask(state),
         Verb::ShipNow => ship::now(state, effects),
         Verb::PauseShipping => ship::pause_or_resume(state, effects),
         Verb::Retry => ship::retry(state, effects),
@@ -114,12 +120,12 @@ fn run(state: &mut State, verb: Verb, effects: &mut Vec<Effect>) {
     }
 }
 
-/// Takes one thing away; `false` at the top.
+/// Closes one thing: overlay, running search, message, search pattern, focus. `false` if nothing is left to close.
 fn back(state: &mut State, verb: Verb) -> bool {
-    if close_overlay(state) || state.stream.hunt.take().is_some() {
+    if close_overlay(state) || state.stream.running_search.take().is_some() {
         return true;
     }
-    // Many messages may wait: they do not stand between the operator and the way out.
+    // Pending messages must not delay quitting, so only Esc dismisses them.
     if verb == Verb::Back && state.messages.acknowledge(state.now) {
         return true;
     }
@@ -131,7 +137,7 @@ fn back(state: &mut State, verb: Verb) -> bool {
     elsewhere
 }
 
-/// What lay below it comes back; `false`: nothing lay over the panes.
+/// Closes the overlay and restores the one below it; `false` if none was open.
 fn close_overlay(state: &mut State) -> bool {
     let closed = state.overlay.take();
     if let Some(Overlay::Help { detail: Some(scroll), .. }) = closed {
@@ -145,11 +151,11 @@ fn cancel(state: &mut State, effects: &mut Vec<Effect>) {
         quit(state, effects);
         return;
     }
-    state.stream.hunt = None;
-    state.stream.owed = 0;
+    state.stream.running_search = None;
+    state.stream.pending_move = 0;
     state.overlay = None;
     state.cancelled_once = true;
-    state.say(Level::Info, "cancelled; once more quits");
+    state.answer(Level::Info, "press Ctrl-C again to quit");
 }
 
 fn quit(state: &mut State, effects: &mut Vec<Effect>) {
@@ -157,36 +163,36 @@ fn quit(state: &mut State, effects: &mut Vec<Effect>) {
     effects.push(Effect::Exit(Exit::Quit));
 }
 
-fn turn_pane(state: &mut State, by: usize) {
+fn next_pane(state: &mut State, by: usize) {
     let here = Pane::ALL.iter().position(|pane| *pane == state.focus).unwrap_or(0);
     state.focus = Pane::ALL[(here + by) % Pane::ALL.len()];
 }
 
-fn detail(state: &mut State, effects: &mut Vec<Effect>) {
+fn open_details(state: &mut State, effects: &mut Vec<Effect>) {
     match state.focus {
-        Pane::Sources => state.focus = Pane::Streams,
+        Pane::Files => state.focus = Pane::Streams,
         Pane::Shipping if state.selected_sink().is_some() => {
             state.overlay = Some(Overlay::Detail { scroll: 0 });
         }
         Pane::Streams if !state.stream.rows.is_empty() => {
-            state.stream.hold();
+            state.stream.pause();
             state.overlay = Some(Overlay::Detail { scroll: 0 });
-            ship::ask_where(state, effects);
+            ship::ask_delivery_state(state, effects);
         }
         Pane::Streams | Pane::Shipping | Pane::Thresholds => {}
     }
 }
 
-fn go(state: &mut State, verb: Verb) {
+fn move_in_focus(state: &mut State, verb: Verb) {
     match state.focus {
-        Pane::Streams => go_in_stream(state, verb),
-        Pane::Sources => go_in_list(state, 0, state.sources.len(), verb),
-        Pane::Thresholds => go_in_list(state, 1, state.status.rules.len(), verb),
-        Pane::Shipping => go_in_list(state, 2, state.status.sinks.len(), verb),
+        Pane::Streams => move_in_stream(state, verb),
+        Pane::Files => move_in_list(state, 0, state.files.len(), verb),
+        Pane::Thresholds => move_in_list(state, 1, state.status.rules.len(), verb),
+        Pane::Shipping => move_in_list(state, 2, state.status.sinks.len(), verb),
     }
 }
 
-fn go_in_stream(state: &mut State, verb: Verb) {
+fn move_in_stream(state: &mut State, verb: Verb) {
     let stream = &mut state.stream;
     let page = i64::from(stream.height.saturating_sub(1).max(1));
     match verb {
@@ -197,7 +203,7 @@ fn go_in_stream(state: &mut State, verb: Verb) {
         Verb::HalfPageDown => stream.page_by((page / 2).max(1)),
         Verb::HalfPageUp => stream.page_by(-(page / 2).max(1)),
         Verb::Top => {
-            stream.hold();
+            stream.pause();
             if stream.at_head {
                 stream.move_by(-(stream.rows.len() as i64));
             } else {
@@ -208,26 +214,26 @@ fn go_in_stream(state: &mut State, verb: Verb) {
     }
 }
 
-fn go_in_list(state: &mut State, list: usize, length: usize, verb: Verb) {
+fn move_in_list(state: &mut State, list: usize, length: usize, verb: Verb) {
     let selected = &mut state.selected[list];
-    *selected = moved(*selected, verb).min(length.saturating_sub(1));
+    *selected = moved_index(*selected, verb).min(length.saturating_sub(1));
 }
 
-fn moved(place: usize, verb: Verb) -> usize {
+fn moved_index(index: usize, verb: Verb) -> usize {
     match verb {
-        Verb::Down => place + 1,
-        Verb::Up => place.saturating_sub(1),
-        Verb::PageDown => place + 10,
-        Verb::PageUp => place.saturating_sub(10),
-        Verb::HalfPageDown => place + 5,
-        Verb::HalfPageUp => place.saturating_sub(5),
+        Verb::Down => index + 1,
+        Verb::Up => index.saturating_sub(1),
+        Verb::PageDown => index + 10,
+        Verb::PageUp => index.saturating_sub(10),
+        Verb::HalfPageDown => index + 5,
+        Verb::HalfPageUp => index.saturating_sub(5),
         Verb::Top => 0,
         _ => usize::MAX / 2,
     }
 }
 
-/// Keys that mean something else while something lies over the panes; `true`: used.
-fn overlay(state: &mut State, verb: Verb) -> bool {
+/// Handles the keys that scroll or close the open overlay; `true` if the key was used.
+fn handle_overlay_key(state: &mut State, verb: Verb) -> bool {
     let detail = match state.overlay {
         Some(Overlay::Detail { scroll }) => Some(Some(scroll)),
         Some(Overlay::Messages { .. }) => Some(None),
@@ -237,7 +243,7 @@ fn overlay(state: &mut State, verb: Verb) -> bool {
         state.overlay = Some(Overlay::Help { scroll: 0, detail });
         return true;
     }
-    let last = super::panes::overlay_end(state);
+    let last = super::panes::max_overlay_scroll(state);
     let scroll = match &mut state.overlay {
         Some(Overlay::Help { scroll, .. }) => scroll,
         Some(Overlay::Detail { scroll } | Overlay::Messages { scroll }) => scroll,
@@ -249,19 +255,19 @@ fn overlay(state: &mut State, verb: Verb) -> bool {
         Verb::Help | Verb::Detail => return close_overlay(state),
         _ => return false,
     }
-    *scroll = moved((*scroll).min(last), verb).min(last);
+    *scroll = moved_index((*scroll).min(last), verb).min(last);
     true
 }
 
-fn typed(state: &mut State, key: Key, effects: &mut Vec<Effect>) {
+fn handle_typed_key(state: &mut State, key: Key, effects: &mut Vec<Effect>) {
     if let Some(Overlay::Ask(question)) = state.overlay {
-        answered(state, question, key, effects);
+        answer_question(state, question, key, effects);
     } else if state.prompt.is_some() {
         find::typed(state, key, effects);
     }
 }
 
-fn answered(state: &mut State, question: Question, key: Key, effects: &mut Vec<Effect>) {
+fn answer_question(state: &mut State, question: Question, key: Key, effects: &mut Vec<Effect>) {
     let yes = matches!(key.code, Code::Char('y' | 'Y') | Code::Enter)
         || (question == Question::Quit && key == Key::char('q'));
     let no = matches!(key.code, Code::Char('n' | 'N') | Code::Esc);
@@ -273,9 +279,10 @@ fn answered(state: &mut State, question: Question, key: Key, effects: &mut Vec<E
     match question {
         Question::Quit if yes || interrupted => quit(state, effects),
         Question::Pause if yes => {
-            let command = Command::Pause { sink: ship::chosen(state), by: ship::BY.to_owned() };
+            let command =
+                Command::Pause { sink: ship::chosen_sink(state), by: ship::BY.to_owned() };
             effects.push(Effect::Command(command));
-            state.say(Level::Warning, "shipping pauses; S resumes");
+            state.answer(Level::Warning, "pausing shipping; S resumes");
         }
         _ => {}
     }

@@ -1,6 +1,6 @@
-//! Wakes the screen's poll(2): when the log, the status or the window changes, and when it shall end.
+//! Wakes the screen's poll(2) when the log, the status or the window size changes, and to stop or suspend it.
 //!
-//! One thread that only waits. However much happens, one byte at most lies in the pipe.
+//! One thread waits for all of these and writes to a pipe. At most one byte is in the pipe, however many changes occur.
 
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -20,11 +20,11 @@ use crate::follow::Changes;
 /// Name of this part in failure messages.
 const PART: &str = "wake-ups of the screen";
 
-/// What has happened since somebody asked; bits.
+/// Reasons for a wake-up since the last call, as bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Happened(u8);
+pub struct WakeReasons(u8);
 
-impl Happened {
+impl WakeReasons {
     const LOG: u8 = 1;
     const STATUS: u8 = 1 << 1;
     const WINDOW: u8 = 1 << 2;
@@ -53,14 +53,14 @@ impl Happened {
 }
 
 #[derive(Debug)]
-pub struct Wake {
-    happened: Arc<AtomicU8>,
+pub struct Waker {
+    reasons: Arc<AtomicU8>,
     pipe: UnixStream,
     done: CancellationToken,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Wake {
+impl Waker {
     pub fn start(
         changes: Changes,
         status: watch::Receiver<Arc<Status>>,
@@ -70,19 +70,19 @@ impl Wake {
         let (pipe, other_end) = UnixStream::pair()?;
         pipe.set_nonblocking(true)?;
         other_end.set_nonblocking(true)?;
-        let happened = Arc::new(AtomicU8::new(0));
+        let reasons = Arc::new(AtomicU8::new(0));
         let done = CancellationToken::new();
-        let bell = Bell { happened: happened.clone(), pipe: other_end };
+        let sender = WakeSender { reasons: reasons.clone(), pipe: other_end };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let until = done.clone();
-        let both = Arc::new((bell, changes));
+        let shared = Arc::new((sender, changes));
         let watch = move || {
-            let (both, status, stop) = (both.clone(), status.clone(), stop.clone());
+            let (shared, status, stop) = (shared.clone(), status.clone(), stop.clone());
             async move {
-                let (bell, changes) = &*both;
-                // After a panic: whatever came meanwhile is looked at.
-                bell.ring(Happened::LOG | Happened::STATUS);
-                bell.watch(changes, status, stop).await;
+                let (sender, changes) = &*shared;
+                // After a panic, changes may have been missed.
+                sender.send(WakeReasons::LOG | WakeReasons::STATUS);
+                sender.watch(changes, status, stop).await;
             }
         };
         let watched = supervisor.task(PART, OnPanic::Restart, done.clone(), watch);
@@ -90,41 +90,41 @@ impl Wake {
             std::thread::Builder::new().name("screen-wake".to_owned()).spawn(move || {
                 let _ = runtime.block_on(until.run_until_cancelled(watched));
             })?;
-        Ok(Wake { happened, pipe, done, thread: Some(thread) })
+        Ok(Waker { reasons, pipe, done, thread: Some(thread) })
     }
 
-    /// What has happened since the last call.
-    pub fn take(&mut self) -> Happened {
+    /// Returns and clears the reasons since the last call.
+    pub fn take(&mut self) -> WakeReasons {
         let mut bytes = [0; 64];
         while matches!(self.pipe.read(&mut bytes), Ok(count) if count > 0) {}
-        Happened(self.happened.swap(0, Ordering::AcqRel))
+        WakeReasons(self.reasons.swap(0, Ordering::AcqRel))
     }
 }
 
-impl AsFd for Wake {
+impl AsFd for Waker {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.pipe.as_fd()
     }
 }
 
-impl Drop for Wake {
+impl Drop for Waker {
     fn drop(&mut self) {
         self.done.cancel();
         if let Some(thread) = self.thread.take() {
-            // It only waits: it has nothing to lose.
+            // The thread keeps no state, so its result does not matter.
             let _ = thread.join();
         }
     }
 }
 
-struct Bell {
-    happened: Arc<AtomicU8>,
+struct WakeSender {
+    reasons: Arc<AtomicU8>,
     pipe: UnixStream,
 }
 
-impl Bell {
-    fn ring(&self, bit: u8) {
-        if self.happened.fetch_or(bit, Ordering::AcqRel) == 0 {
+impl WakeSender {
+    fn send(&self, bit: u8) {
+        if self.reasons.fetch_or(bit, Ordering::AcqRel) == 0 {
             // A full pipe wakes as well as one more byte.
             let _ = (&self.pipe).write(&[1]);
         }
@@ -138,22 +138,22 @@ impl Bell {
     ) {
         let mut window = signal(SignalKind::window_change()).ok();
         let mut suspend = signal(SignalKind::from_raw(SIGTSTP)).ok();
-        let mut status_lives = true;
+        let mut status_is_open = true;
         loop {
             tokio::select! {
                 () = changes.changed() => {
-                    // The screen looks at all files anyway.
+                    // The screen checks all files anyway.
                     changes.take();
-                    self.ring(Happened::LOG);
+                    self.send(WakeReasons::LOG);
                 }
-                changed = status.changed(), if status_lives => match changed {
-                    Ok(()) => self.ring(Happened::STATUS),
-                    Err(_) => status_lives = false,
+                changed = status.changed(), if status_is_open => match changed {
+                    Ok(()) => self.send(WakeReasons::STATUS),
+                    Err(_) => status_is_open = false,
                 },
-                () = next(&mut window) => self.ring(Happened::WINDOW),
-                () = next(&mut suspend) => self.ring(Happened::SUSPEND),
+                () = next(&mut window) => self.send(WakeReasons::WINDOW),
+                () = next(&mut suspend) => self.send(WakeReasons::SUSPEND),
                 () = stop.cancelled() => {
-                    self.ring(Happened::STOP);
+                    self.send(WakeReasons::STOP);
                     return;
                 }
             }
@@ -180,11 +180,11 @@ mod tests {
     use crate::follow::Hub;
 
     #[test]
-    fn a_wake_up_that_breaks_is_run_again_and_misses_nothing() {
+    fn a_waker_that_panics_is_restarted_and_misses_nothing() {
         let (hub, supervisor, stop) =
             (Hub::default(), Supervisor::default(), CancellationToken::new());
         let (status, heard) = watch::channel(Arc::new(Status::default()));
-        let mut wake = Wake::start(hub.subscribe(), heard, stop, supervisor.clone()).unwrap();
+        let mut wake = Waker::start(hub.subscribe(), heard, stop, supervisor.clone()).unwrap();
         supervisor.break_part(PART);
         let deadline = Instant::now() + Duration::from_secs(20);
         let until = |what: &str, is_so: &mut dyn FnMut() -> bool| {

@@ -1,8 +1,8 @@
-//! A terminal that may draw some text wider or narrower than we think: flags, emoji of several characters,
-//! scripts that are joined. What it draws too wide would stay where we think that nothing has changed.
+//! A backend wrapper that keeps the screen intact around text of uncertain width.
 //!
-//! Promises: a line that holds or held such text is drawn as a whole whenever it changes, and what stands behind
-//! such text is placed by a move of the cursor. Other lines are drawn as they come.
+//! Terminals may draw flags, emoji of several characters and joined scripts wider or narrower than computed, which
+//! would leave stale cells behind. Promises: a line that contains or contained such text is redrawn as a whole when it
+//! changes, and the text behind such a character is positioned by a cursor move. Other lines are passed through.
 
 use ratatui::backend::{Backend, ClearType, WindowSize};
 use ratatui::buffer::Cell;
@@ -10,21 +10,21 @@ use ratatui::layout::{Position, Size};
 use unicode_width::UnicodeWidthStr;
 
 #[derive(Debug)]
-pub struct Steady<B> {
+pub struct WideTextBackend<B> {
     inner: B,
-    /// What stands in each line, as far as it was drawn.
+    /// The drawn cells of each line.
     lines: Vec<Line>,
 }
 
 #[derive(Debug, Default)]
 struct Line {
     cells: Vec<Cell>,
-    is_unsteady: bool,
+    has_uncertain_width: bool,
 }
 
-impl<B: Backend> Steady<B> {
+impl<B: Backend> WideTextBackend<B> {
     pub fn new(inner: B) -> Self {
-        Steady { inner, lines: Vec::new() }
+        WideTextBackend { inner, lines: Vec::new() }
     }
 
     fn put(&mut self, x: u16, y: u16, cell: &Cell) {
@@ -41,20 +41,21 @@ impl<B: Backend> Steady<B> {
 
     fn draw_line(&mut self, y: u16, changed: &[(u16, Cell)]) -> Result<(), B::Error> {
         let line = &mut self.lines[usize::from(y)];
-        let was_unsteady = line.is_unsteady;
-        line.is_unsteady = visible(&line.cells).any(|(_, cell)| is_unsteady(cell.symbol()));
-        if !was_unsteady && !line.is_unsteady {
+        let had_uncertain_width = line.has_uncertain_width;
+        line.has_uncertain_width =
+            visible(&line.cells).any(|(_, cell)| has_uncertain_width(cell.symbol()));
+        if !had_uncertain_width && !line.has_uncertain_width {
             return self.inner.draw(changed.iter().map(|(x, cell)| (*x, y, cell)));
         }
         let cells: Vec<(u16, &Cell)> = visible(&line.cells).collect();
-        for run in cells.chunk_by(|(_, before), _| !is_unsteady(before.symbol())) {
+        for run in cells.chunk_by(|(_, before), _| !has_uncertain_width(before.symbol())) {
             self.inner.draw(run.iter().map(|(x, cell)| (*x, y, *cell)))?;
         }
         Ok(())
     }
 }
 
-/// Without those that a wide one before them covers.
+/// The cells that are not covered by a wide character before them.
 fn visible(cells: &[Cell]) -> impl Iterator<Item = (u16, &Cell)> {
     let mut next = 0;
     cells.iter().enumerate().filter_map(move |(x, cell)| {
@@ -66,8 +67,8 @@ fn visible(cells: &[Cell]) -> impl Iterator<Item = (u16, &Cell)> {
     })
 }
 
-/// Terminals do not agree on its width: several characters in one, or from the blocks of emoji.
-fn is_unsteady(symbol: &str) -> bool {
+/// Whether terminals disagree on the width of a symbol: it has several characters, or is from an emoji block.
+fn has_uncertain_width(symbol: &str) -> bool {
     let mut characters = symbol.chars();
     match (characters.next(), characters.next()) {
         (Some(one), None) => {
@@ -79,7 +80,7 @@ fn is_unsteady(symbol: &str) -> bool {
     }
 }
 
-impl<B: Backend> Backend for Steady<B> {
+impl<B: Backend> Backend for WideTextBackend<B> {
     type Error = B::Error;
 
     fn draw<'a, I>(&mut self, content: I) -> Result<(), B::Error>
@@ -103,7 +104,7 @@ impl<B: Backend> Backend for Steady<B> {
     }
 
     fn clear_region(&mut self, kind: ClearType) -> Result<(), B::Error> {
-        // Whatever is cleared comes as changed cells.
+        // Cleared cells are sent again as changed cells.
         self.lines.clear();
         self.inner.clear_region(kind)
     }
@@ -161,12 +162,12 @@ mod tests {
         }
     }
 
-    /// What is sent to a terminal for the second of two frames of one line.
+    /// The bytes sent to a terminal for the second of two one-line frames.
     fn second(one: &str, two: &str) -> String {
         let sent = Sent::default();
         let area = Rect::new(0, 0, 12, 1);
         let options = TerminalOptions { viewport: Viewport::Fixed(area) };
-        let backend = Steady::new(CrosstermBackend::new(sent.clone()));
+        let backend = WideTextBackend::new(CrosstermBackend::new(sent.clone()));
         let mut terminal = Terminal::with_options(backend, options).unwrap();
         let mut at = 0;
         for text in [one, two] {
@@ -181,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_held_a_flag_is_drawn_as_a_whole() {
+    fn a_line_that_contained_a_flag_is_redrawn_as_a_whole() {
         let drawn = second("ab🇩🇪xyz", "ab  xyz");
         assert!(drawn.contains("ab  xyz"), "{drawn:?}");
         let drawn = second("ab xyz", "ab🇩🇪xy");

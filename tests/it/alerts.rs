@@ -1,4 +1,4 @@
-//! From a line in a file to a rule that fires, is told once and is resolved.
+//! From a line in a file to a rule that fires, is announced once and is resolved.
 
 use std::io::Write;
 use std::path::Path;
@@ -53,7 +53,7 @@ impl Engine {
 
     async fn next(&mut self) -> Told {
         let told = tokio::time::timeout(DEADLINE, self.outputs.told.recv()).await;
-        told.expect("something is told in time").expect("the consumer runs")
+        told.expect("an announcement in time").expect("the consumer runs")
     }
 
     async fn wait_for(&mut self, rule: &str, state: RuleState) {
@@ -63,7 +63,7 @@ impl Engine {
         tokio::time::timeout(DEADLINE, reached).await.expect("in time").expect("the consumer runs");
     }
 
-    /// Ends it and returns what else was told.
+    /// Stops it and returns the remaining announcements.
     async fn end(mut self) -> Vec<String> {
         self.stop.cancel();
         tokio::time::timeout(DEADLINE, self.task).await.expect("it stops").unwrap();
@@ -87,7 +87,7 @@ fn brief(told: &Told) -> String {
     }
 }
 
-/// Appends one line that bears this time.
+/// Appends one line with this time.
 fn append(path: &Path, time: Timestamp, level: &str, text: &str) {
     let time = jiff::Timestamp::from_millisecond(time.millis()).unwrap();
     let line = format!("{} [{level}] {text}\n", time.strftime("%Y-%m-%d %H:%M:%S"));
@@ -125,7 +125,7 @@ async fn five_errors_fire_once_and_silence_resolves() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_happened_long_ago_is_counted_and_only_what_happens_now_is_told() {
+async fn old_incidents_are_counted_and_current_ones_are_announced() {
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("app.log");
     let past = Timestamp::from_seconds(1_700_000_000);
@@ -143,7 +143,7 @@ async fn what_happened_long_ago_is_counted_and_only_what_happens_now_is_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn once_tells_everything_that_fired_and_ends() {
+async fn once_announces_every_incident_and_ends() {
     let home = tempfile::tempdir().unwrap();
     let (busy, calm) = (home.path().join("busy.log"), home.path().join("calm.log"));
     let past = Timestamp::from_seconds(1_700_000_000);
@@ -165,9 +165,9 @@ async fn once_tells_everything_that_fired_and_ends() {
     engine.log.stop();
 }
 
-/// Whichever file were read first, its last errors would make those of the other late.
+/// Read one after the other, the last errors of the first file would make those of the second one late.
 #[tokio::test(flavor = "multi_thread")]
-async fn errors_that_stand_in_two_files_are_counted_together_while_catching_up() {
+async fn errors_in_two_files_are_counted_together_while_catching_up() {
     let home = tempfile::tempdir().unwrap();
     let (one, other) = (home.path().join("one.log"), home.path().join("other.log"));
     let past = Timestamp::from_seconds(1_700_000_000);
@@ -192,14 +192,14 @@ async fn nothing_to_read_is_an_end_too() {
     engine.log.stop();
 }
 
-/// A naive time in UTC that is read as Berlin's, a batch that logs when it began.
+/// For example a UTC time that is read as Berlin time, or a batch job that logs its start time.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_arrives_live_fires_whatever_its_own_time_and_a_skew_is_said() {
+async fn live_events_fire_whatever_their_own_time_and_a_skew_is_announced() {
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("app.log");
     append(&path, now(), "INFO", "ready");
     let mut engine = Engine::start(vec![source("app", &path)], quick_rules(), false);
-    // What stood there at the first look is read when this is told.
+    // The history has been read when this is announced.
     append(&path, now(), "FATAL", "the first that counts");
     assert_eq!(brief(&engine.next().await), "fatal fired [] 1");
     assert_eq!(brief(&engine.next().await), "fatal resolved [] 1");
@@ -222,9 +222,9 @@ async fn what_arrives_live_fires_whatever_its_own_time_and_a_skew_is_said() {
     engine.end().await;
 }
 
-/// Whatever was written between two looks at it: all of it came while it was followed.
+/// Lines written between two checks of the file: all of them arrived while it was followed.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_stands_in_a_truncated_file_when_that_is_found_out_is_live() {
+async fn lines_in_a_truncated_file_are_live() {
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("app.log");
     append(&path, now(), "INFO", "ready");
@@ -245,7 +245,7 @@ async fn what_stands_in_a_truncated_file_when_that_is_found_out_is_live() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_a_thousand_keys_that_fire_at_once_none_is_left_out() {
+async fn of_a_thousand_keys_that_fire_at_once_all_are_announced() {
     for once in [true, false] {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("app.log");

@@ -104,7 +104,7 @@ fn delivered(
     assert_eq!(bench.dead_letters().len(), refused);
     let out = || fs::read_to_string(bench.path("out.jsonl")).unwrap_or_default();
     wait_for("the file", PATIENCE, || (out().lines().count() == ids.len()).then_some(()));
-    let alert = "client fires for tag1.";
+    let alert = "client firing for tag1.";
     wait_for("an alert", PATIENCE, || engine.said().contains(alert).then_some(()));
     let archived = || program::archived(bench.home.path(), &bench.path("state"), "*");
     wait_for("the archive", PATIENCE, || (archived() == ids.len() as u64).then_some(()));

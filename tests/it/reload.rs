@@ -289,7 +289,7 @@ fn a_field_that_a_reload_seals_is_not_told_by_rules_either() {
     };
     let engine = started(&bench);
     bench.append("a.log", &error("client-one"));
-    let plain = "clients fires for client-one";
+    let plain = "clients firing for client-one";
     wait_for("the first alert", PATIENCE, || engine.said().contains(plain).then_some(()));
     bench.configure(&format!("{es}{rule}[privacy]\nseal = [\"client_id\"]\n"));
     let before = engine.said().len();
@@ -297,7 +297,7 @@ fn a_field_that_a_reload_seals_is_not_told_by_rules_either() {
     assert!(said.contains("privacy: changed"), "{said}");
     bench.append("a.log", &error("client-two"));
     // The one that still fires, under its tag, and the new one.
-    let sealed = || engine.said()[before..].matches("clients fires for tag1.").count();
+    let sealed = || engine.said()[before..].matches("clients firing for tag1.").count();
     wait_for("alerts by tag", PATIENCE, || (sealed() >= 2).then_some(()));
     let said = engine.said()[before..].to_owned();
     assert!(!said.contains("client-"), "{said}");
@@ -315,7 +315,7 @@ fn a_reload_tells_no_alert_again() {
     let bench = Bench::new(&errors);
     bench.append("a.log", "2024-01-01T00:00:00Z INFO begins\n");
     let engine = started(&bench);
-    let fired = || engine.said().matches("error: errors fires").count();
+    let fired = || engine.said().matches("error: errors firing").count();
     let mut hours = 1..;
     // What is written before the rules have read what was there counts as history, so one after the other.
     let mut next_incident = |told: usize| {
@@ -337,7 +337,7 @@ fn a_reload_tells_no_alert_again() {
     assert!(reload(&engine).contains("rules: changed"));
     next_incident(fired() + 1);
     let said = engine.said();
-    let told: Vec<&str> = said.lines().filter(|line| line.contains("errors fires")).collect();
+    let told: Vec<&str> = said.lines().filter(|line| line.contains("errors firing")).collect();
     let once: std::collections::BTreeSet<&str> = told.iter().copied().collect();
     assert_eq!(told.len(), once.len(), "{said}");
     assert!(engine.terminate().success());

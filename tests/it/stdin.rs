@@ -192,7 +192,7 @@ fn an_engine_that_watches_nothing_else_ends_with_its_input() {
     assert_eq!(archived_numbers(home.path(), &state), (0..=5_000).map(|n| (n, 1)).collect());
     assert_eq!(segments(&state), Vec::<std::path::PathBuf>::new());
     let said = fs::read_to_string(said).unwrap();
-    assert_eq!(said.matches("fatal fires").count(), 1, "{said}");
+    assert_eq!(said.matches("fatal firing").count(), 1, "{said}");
 }
 
 /// It takes nothing, so the rest waits for the next start, and the code says so.

@@ -1,4 +1,4 @@
-//! The real binary on a real terminal: starts, answers keys, gives the terminal back, whatever happens.
+//! The real binary on a real terminal: it starts, responds to keys and always restores the terminal.
 
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system}
 
 use crate::program::{self, Engine, send_signal, wait_for};
 
-/// A program on a pseudo terminal, and what its screen shows.
+/// A program on a pseudo terminal, with its displayed screen.
 struct Screen {
     master: Box<dyn MasterPty + Send>,
     keys: Box<dyn Write + Send>,
@@ -102,7 +102,7 @@ impl Screen {
         self.wait_until_last(b"\x1b[?25h", b"\x1b[?25l", "the cursor is still hidden");
     }
 
-    /// What it drew comes through another thread: `wanted` will stand behind the last `other`.
+    /// Output arrives through another thread: waits until the last `wanted` is behind the last `other`.
     fn wait_until_last(&self, wanted: &[u8], other: &[u8], wrong: &str) {
         wait_for(wrong, PATIENCE, || {
             let drawn = self.drawn.lock().unwrap();
@@ -135,7 +135,7 @@ fn sample(home: &Path) -> PathBuf {
 }
 
 #[test]
-fn it_opens_shows_the_end_and_gives_the_terminal_back() {
+fn it_shows_the_end_of_the_file_and_restores_the_terminal() {
     for (rows, columns) in [(24, 80), (60, 200)] {
         let scratch = tempfile::tempdir().unwrap();
         let path = sample(scratch.path());
@@ -173,7 +173,7 @@ fn it_survives_every_size() {
 }
 
 #[test]
-fn a_signal_gives_the_terminal_back() {
+fn a_signal_restores_the_terminal() {
     for name in ["TERM", "INT", "HUP"] {
         let scratch = tempfile::tempdir().unwrap();
         let path = sample(scratch.path());
@@ -185,9 +185,9 @@ fn a_signal_gives_the_terminal_back() {
     }
 }
 
-/// All three descriptors of the program are on the terminal that goes.
+/// All three standard descriptors are on the closed terminal.
 #[test]
-fn a_window_that_is_closed_is_an_end_that_leaves_nothing_behind() {
+fn closing_the_window_ends_the_program_without_leftovers() {
     let home = tempfile::tempdir().unwrap();
     let scratch = home.path().join("scratch");
     std::fs::create_dir(&scratch).unwrap();
@@ -215,7 +215,7 @@ fn a_window_that_is_closed_is_an_end_that_leaves_nothing_behind() {
 }
 
 #[test]
-fn it_can_be_suspended_and_goes_on() {
+fn it_can_be_suspended_and_resumed() {
     let scratch = tempfile::tempdir().unwrap();
     let path = sample(scratch.path());
     let mut screen = Screen::open(scratch.path(), 24, 80, &[&path]);
@@ -257,9 +257,9 @@ fn escapes_in_a_log_are_shown_and_never_executed() {
     assert_eq!(screen.wait_for_the_end(), 0);
 }
 
-/// S44: a second engine refuses; a screen opens all the same and says that it ships nothing.
+/// S44: a second engine refuses to start; a second screen opens and reports that it does not ship.
 #[test]
-fn s44_one_engine_a_state_but_a_screen_always_opens() {
+fn s44_one_engine_per_state_directory_but_a_screen_always_opens() {
     let scratch = tempfile::tempdir().unwrap();
     let (home, state) = (scratch.path(), scratch.path().join("state"));
     let path = sample(home);
@@ -282,7 +282,7 @@ fn s44_one_engine_a_state_but_a_screen_always_opens() {
 }
 
 #[test]
-fn an_engine_that_cannot_start_is_told_beside_what_is_shown() {
+fn an_engine_that_cannot_start_is_reported_on_the_screen() {
     let home = tempfile::tempdir().unwrap();
     let log = sample(home.path());
     // Its file output could be at work; its archive cannot be opened.
@@ -293,7 +293,7 @@ fn an_engine_that_cannot_start_is_told_beside_what_is_shown() {
     std::fs::write(home.path().join("state/archive"), "no directory").unwrap();
     let arguments = [Path::new("--config"), &settings, &log];
     let mut screen = Screen::open(home.path(), 24, 120, &arguments);
-    screen.wait_until_it_shows("view only, ships nothing");
+    screen.wait_until_it_shows("view only, not shipping");
     screen.wait_until_it_shows("sink archive");
     screen.press("Q");
     assert_eq!(screen.wait_for_the_end(), 1);
@@ -306,7 +306,7 @@ fn an_engine_that_cannot_start_is_told_beside_what_is_shown() {
 }
 
 #[test]
-fn without_a_terminal_it_says_what_to_use_instead() {
+fn without_a_terminal_it_names_the_alternatives() {
     let scratch = tempfile::tempdir().unwrap();
     let path = sample(scratch.path());
     let output = program::run(program::logwarden(scratch.path()).arg(&path));
@@ -318,7 +318,7 @@ fn without_a_terminal_it_says_what_to_use_instead() {
     assert!(!scratch.path().join("state").join("archive").exists(), "nothing may be shipped");
 }
 
-/// A gigabyte of real lines; the last one says where it is.
+/// A gigabyte of realistic lines with a marked last line.
 fn large(home: &Path, megabytes: usize) -> PathBuf {
     let mut block = String::with_capacity(1 << 20);
     let mut number = 0;
@@ -357,7 +357,7 @@ fn time_to_first_screen(home: &Path, path: &Path) -> Duration {
 fn a_gigabyte_is_shown_from_its_end() {
     let scratch = tempfile::tempdir().unwrap();
     let (small, big) = (large(scratch.path(), 1), large(scratch.path(), 1000));
-    // The first start pays for loading the binary.
+    // The first start includes loading the binary.
     time_to_first_screen(scratch.path(), &small);
     let best = |path| (0..3).map(|_| time_to_first_screen(scratch.path(), path)).min().unwrap();
     println!("first screen: 1 MB {:?}, 1 GB {:?}", best(&small), best(&big));
@@ -393,7 +393,7 @@ fn memory_stays_small_with_a_gigabyte_on_the_screen_and_shipped() {
             std::thread::sleep(Duration::from_millis(20));
         }
     };
-    // The figure is a plateau: some hundred thousand events show it, the rest is more of the same.
+    // Memory reaches a plateau, which some hundred thousand events are enough to show.
     let enough = || size_of(&archive) > 20_000_000;
     watch(PATIENCE * 10, &enough);
     assert!(enough(), "too little is shipped:\n{}", screen.shows());
@@ -404,9 +404,9 @@ fn memory_stays_small_with_a_gigabyte_on_the_screen_and_shipped() {
     assert!(highest <= 100 * 1024, "{} MiB", highest / 1024);
 }
 
-/// [Masked screen, opened token] As configured, with the keys and the audit file of the state directory.
+/// Mask and token as configured, with the keys and the audit log of the state directory.
 #[test]
-fn it_begins_masked_as_configured_and_opens_a_token_with_the_key_that_is_there() {
+fn it_starts_masked_as_configured_and_decrypts_a_token_with_an_existing_key() {
     let scratch = tempfile::tempdir().unwrap();
     let home = scratch.path();
     let keyring = Keyring::open_or_create(&home.join("state/keys")).unwrap();
@@ -428,7 +428,7 @@ fn it_begins_masked_as_configured_and_opens_a_token_with_the_key_that_is_there()
     screen.press("m");
     screen.wait_until_it_shows("login of MKPLAIN");
     screen.press("\r");
-    screen.wait_until_it_shows("open tokens");
+    screen.wait_until_it_shows("o decrypt");
     screen.press("o");
     screen.wait_until_it_shows("clientid   2021_April  MKSEALED");
     let audit = std::fs::read_to_string(home.join("state/audit.jsonl")).unwrap();
@@ -448,12 +448,12 @@ fn standard_input_is_a_stream_and_keys_come_from_the_terminal() {
     screen.wait_until_it_shows("stdin");
     std::fs::write(home.path().join("go"), "").unwrap();
     screen.wait_until_it_shows("second");
-    // Its end does not end the screen, and nothing was shipped.
+    // The end of standard input does not end the screen, and nothing was shipped.
     screen.wait_until_it_shows("standard input has ended");
     assert_eq!(program::archived(home.path(), &home.path().join("state"), "*"), 0);
     screen.press("qq");
     assert_eq!(screen.wait_for_the_end(), 0);
-    // It was only looked at: nothing is left of it.
+    // It was only viewed: nothing of it is left in the state directory.
     let left = std::fs::read_dir(home.path().join("state/intake")).unwrap().count();
     assert_eq!(left, 0);
 }
@@ -479,9 +479,9 @@ fn standard_input_beside_an_engine_is_shown_and_not_shipped() {
     assert_eq!(std::fs::read_dir(state.join("cache")).unwrap().count(), 0);
 }
 
-/// What left is looked at on the screen; tokens are opened there, and that is written to the real audit file.
+/// Archived events are viewed on the screen; decrypted tokens are recorded in the real audit log.
 #[test]
-fn what_is_found_in_the_archive_is_shown_and_its_tokens_opened_on_demand() {
+fn archive_results_are_shown_and_their_tokens_decrypted_on_demand() {
     let home = tempfile::tempdir().unwrap();
     let line = "{\"time\":\"2021-04-02T10:00:00Z\",\"client_id\":\"CLIENTID2\",\"message\":\"CLIENTID2 came\"}\n";
     std::fs::write(home.path().join("a.log"), line).unwrap();
@@ -500,7 +500,7 @@ fn what_is_found_in_the_archive_is_shown_and_its_tokens_opened_on_demand() {
         screen.wait_until_it_shows("  1 event ");
         assert!(!screen.shows().contains("CLIENTID2"), "{}", screen.shows());
         screen.press("\r");
-        screen.wait_until_it_shows("open tokens");
+        screen.wait_until_it_shows("o decrypt");
         screen.press("o");
         screen.wait_until_it_shows("2021_April  CLIENTID2");
         let written = std::fs::read_to_string(&audit).unwrap();

@@ -192,10 +192,10 @@ fn every_trigger_works(bench: &Bench, server: &Elasticsearch) {
     });
     bench.append(&name, &line(&now, "CLIENTID7", "ERROR").repeat(1000));
     holds(1000);
-    wait_for("an alert", PATIENCE, || engine.said().contains("client fires for").then_some(()));
+    wait_for("an alert", PATIENCE, || engine.said().contains("client firing for").then_some(()));
     bench.append(&name, &line(&now, "CLIENTID8", "ERROR").repeat(5));
     wait_for("another", PATIENCE, || {
-        (engine.said().matches("client fires for tag1.").count() == 2).then_some(())
+        (engine.said().matches("client firing for tag1.").count() == 2).then_some(())
     });
     assert_eq!(server.count("data,error"), ready + 1000, "they wait for their round");
     program::expect(&mut bench.beside(&["ship", "now"]), 0);

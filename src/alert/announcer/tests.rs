@@ -1,4 +1,4 @@
-//! Who hears of what, and when.
+//! Tests: which incidents are announced, and when.
 
 use super::*;
 use crate::alert::Place;
@@ -11,7 +11,7 @@ fn change(change: Change, key: &str, seconds_ago: u64) -> Transition {
     Transition {
         rule: "r".into(),
         incident: u64::from(key.as_bytes()[0]),
-        condition: "level:error ≥ 5 in 5 min".into(),
+        limit: "5 in 5 min".into(),
         key: key.into(),
         change,
         count: 5,
@@ -27,12 +27,12 @@ fn numbered(incident: u64, transition: Transition) -> Transition {
 
 use Change::{Fired, Resolved};
 
-/// What is told of these, first while catching up, then live.
+/// Checks the announcements for these transitions, first while catching up, then live.
 fn check(once: bool, before: &[Transition], live: &[Transition], expected: &[&str]) {
     check_as(true, once, before, live, expected);
 }
 
-/// `arrives`: what comes later was not in its file at the first look.
+/// `arrives`: the later events arrived after the first read of their file.
 fn check_as(
     arrives: bool,
     once: bool,
@@ -40,9 +40,9 @@ fn check_as(
     live: &[Transition],
     expected: &[&str],
 ) {
-    let mut teller = Teller::new(once);
+    let mut announcer = Announcer::new(once);
     let mut told = Vec::new();
-    let mut tell = |line: Told| {
+    let mut announce = |line: Told| {
         told.push(match line {
             Told::Transition(t) => format!("{:?} {}", t.change, t.key),
             Told::Earlier { rule, fired } => format!("{rule} earlier {fired}"),
@@ -50,35 +50,35 @@ fn check_as(
         });
     };
     for transition in before {
-        teller.on_transition(transition.clone(), false, NOW, &mut tell);
+        announcer.on_transition(transition.clone(), false, NOW, &mut announce);
     }
-    teller.on_live(NOW, &mut tell);
-    teller.tell_earlier(&mut tell);
+    announcer.on_history_read(NOW, &mut announce);
+    announcer.announce_earlier(&mut announce);
     for transition in live {
-        teller.on_transition(transition.clone(), arrives, NOW, &mut tell);
+        announcer.on_transition(transition.clone(), arrives, NOW, &mut announce);
     }
-    teller.tell_earlier(&mut tell);
+    announcer.announce_earlier(&mut announce);
     assert_eq!(told, expected);
 }
 
 #[test]
-fn what_is_open_at_the_end_is_told_however_it_began_and_so_is_its_end() {
+fn an_incident_that_is_firing_after_the_history_is_announced_and_so_is_its_resolution() {
     let before = [change(Fired, "a", 90_000)];
     check(false, &before, &[], &["Fired a"]);
     check(false, &before, &[change(Resolved, "a", 9_000)], &["Fired a", "Resolved a"]);
 }
 
 #[test]
-fn what_is_over_is_told_if_young_and_counted_if_old() {
+fn a_resolved_incident_is_announced_if_recent_and_counted_if_old() {
     let pair = |key: &str, ago| [change(Fired, key, ago), change(Resolved, key, ago)];
     check(false, &pair("a", 3_000), &[], &["Fired a", "Resolved a"]);
     check(false, &[pair("a", 4_000), pair("b", 5_000)].concat(), &[], &["r earlier 2"]);
     check(true, &pair("a", 4_000), &[], &["Fired a", "Resolved a"]);
 }
 
-/// Addresses of one network that are shortened, values that are sealed without a key.
+/// For example shortened addresses of one network, or values that are sealed without a key.
 #[test]
-fn keys_that_are_told_by_the_same_text_begin_and_end_apart() {
+fn keys_with_the_same_text_fire_and_resolve_separately() {
     let of_two = |ago| {
         let changes = [(1, Fired), (2, Fired), (1, Resolved), (2, Resolved)];
         changes.map(|(incident, what)| numbered(incident, change(what, "[sealed]", ago)))
@@ -93,35 +93,35 @@ fn keys_that_are_told_by_the_same_text_begin_and_end_apart() {
 }
 
 #[test]
-fn what_was_history_is_told_once_live_events_join_it() {
+fn an_incident_of_the_history_is_announced_once_live_events_join_it() {
     let old = [change(Fired, "a", 9_000)];
     let live = [change(Fired, "a", 8_000), change(Resolved, "a", 7_000)];
-    // Read before the rest, and held.
-    let mut teller = Teller::new(false);
+    // Read before the rest, and kept.
+    let mut announcer = Announcer::new(false);
     let mut told = Vec::new();
-    let mut tell = |line| told.push(line);
-    teller.on_transition(old[0].clone(), false, NOW, &mut tell);
-    teller.on_transition(live[0].clone(), true, NOW, &mut tell);
-    teller.on_live(NOW, &mut tell);
-    teller.on_transition(live[1].clone(), true, NOW, &mut tell);
-    teller.tell_earlier(&mut tell);
+    let mut announce = |line| told.push(line);
+    announcer.on_transition(old[0].clone(), false, NOW, &mut announce);
+    announcer.on_transition(live[0].clone(), true, NOW, &mut announce);
+    announcer.on_history_read(NOW, &mut announce);
+    announcer.on_transition(live[1].clone(), true, NOW, &mut announce);
+    announcer.announce_earlier(&mut announce);
     assert_eq!(told, live.clone().map(Told::Transition));
-    // In a file that came later, and counted.
-    let mut teller = Teller::new(false);
+    // In a file that appeared later, and counted.
+    let mut announcer = Announcer::new(false);
     let mut told = Vec::new();
-    let mut tell = |line| told.push(line);
-    teller.on_live(NOW, &mut tell);
-    teller.on_transition(old[0].clone(), false, NOW, &mut tell);
-    teller.on_transition(live[0].clone(), true, NOW, &mut tell);
-    teller.tell_earlier(&mut tell);
-    teller.on_transition(live[1].clone(), true, NOW, &mut tell);
+    let mut announce = |line| told.push(line);
+    announcer.on_history_read(NOW, &mut announce);
+    announcer.on_transition(old[0].clone(), false, NOW, &mut announce);
+    announcer.on_transition(live[0].clone(), true, NOW, &mut announce);
+    announcer.announce_earlier(&mut announce);
+    announcer.on_transition(live[1].clone(), true, NOW, &mut announce);
     assert_eq!(told, live.clone().map(Told::Transition));
-    // One that is open is told no second time.
+    // A firing incident is not announced twice.
     check(false, &old, &live, &["Fired a", "Resolved a"]);
 }
 
 #[test]
-fn an_old_file_that_appears_later_alarms_nobody() {
+fn an_old_file_that_appears_later_raises_no_alert() {
     let old = [change(Fired, "a", 90_000), change(Resolved, "a", 90_000)];
     check_as(false, false, &[], &old, &["r earlier 1"]);
     let young = [change(Fired, "a", 1), change(Resolved, "a", 1)];
@@ -129,50 +129,48 @@ fn an_old_file_that_appears_later_alarms_nobody() {
 }
 
 #[test]
-fn what_arrives_live_is_told_whatever_its_own_time() {
+fn a_live_incident_is_announced_whatever_its_own_time() {
     let old = [change(Fired, "a", 90_000), change(Resolved, "a", 90_000)];
     check(false, &[], &old, &["Fired a", "Resolved a"]);
 }
 
 #[test]
-fn what_arrives_while_the_rest_is_caught_up_with_is_told_at_once() {
-    let mut teller = Teller::new(false);
+fn a_live_incident_while_catching_up_is_announced_at_once() {
+    let mut announcer = Announcer::new(false);
     let mut told = Vec::new();
-    let mut tell = |line| told.push(line);
+    let mut announce = |line| told.push(line);
     let (fired, resolved) = (change(Fired, "a", 9_000), change(Resolved, "a", 9_000));
-    teller.on_transition(fired.clone(), true, NOW, &mut tell);
-    teller.on_transition(resolved.clone(), true, NOW, &mut tell);
-    teller.on_live(NOW, &mut tell);
+    announcer.on_transition(fired.clone(), true, NOW, &mut announce);
+    announcer.on_transition(resolved.clone(), true, NOW, &mut announce);
+    announcer.on_history_read(NOW, &mut announce);
     assert_eq!(told, [Told::Transition(fired), Told::Transition(resolved)]);
 }
 
 #[test]
 fn a_storm_of_old_incidents_is_bounded() {
-    let storm: Vec<Transition> = (0..MOST_HELD + 10)
+    let storm: Vec<Transition> = (0..MAX_KEPT + 10)
         .flat_map(|n| {
             [change(Fired, "a", 9_000), change(Resolved, "a", 9_000)].map(|t| numbered(n as u64, t))
         })
         .collect();
-    check(false, &storm, &[], &[&format!("r earlier {}", MOST_HELD + 10)]);
+    check(false, &storm, &[], &[&format!("r earlier {}", MAX_KEPT + 10)]);
 }
 
 #[test]
-fn lines_are_safe_and_say_what_when_and_why() {
+fn announcements_are_safe_single_lines_with_rule_key_and_time() {
     let told = Told::Transition(change(Fired, "a\u{1b}[2J\nb", 0));
     let text = told.to_string();
     assert!(!text.contains(['\u{1b}', '\n']), "{text:?}");
     let plain = Told::Transition(change(Resolved, "app", 0)).to_string();
-    assert_eq!(
-        plain,
-        "r is resolved for app: 5 events, 2023-11-14T22:13:11Z to 2023-11-14T22:13:20Z \
-         (level:error ≥ 5 in 5 min)"
-    );
+    assert_eq!(plain, "r resolved for app: 5 events, 2023-11-14T22:13:11Z to 2023-11-14T22:13:20Z");
+    let firing = Told::Transition(change(Fired, "app", 0)).to_string();
+    assert_eq!(firing, "r firing for app: 5 of 5 in 5 min, since 2023-11-14T22:13:11Z");
     let earlier = Told::Earlier { rule: "r".into(), fired: 2_000 };
-    assert_eq!(earlier.to_string(), "r fired 2,000 times in what was there before; it is over");
+    assert_eq!(earlier.to_string(), "r: fired 2,000 times in existing lines, resolved");
 }
 
 #[test]
-fn times_that_are_not_those_of_the_clock_and_late_matches_are_said() {
+fn clock_skew_and_late_matches_are_announced() {
     let behind = Told::Skewed {
         source: "app".into(),
         path: "/var/log/app.log".into(),
@@ -181,9 +179,9 @@ fn times_that_are_not_those_of_the_clock_and_late_matches_are_said() {
     };
     let text = behind.to_string();
     assert!(
-        text.starts_with("the times of /var/log/app.log are 60 min behind the clock"),
+        text.starts_with("timestamps in /var/log/app.log are 60 min behind the clock"),
         "{text}"
     );
     let late = Told::Late { rule: "r".into(), matches: 1_000 }.to_string();
-    assert!(late.starts_with("r: 1,000 matches were not counted"), "{late}");
+    assert!(late.starts_with("r: 1,000 matches not counted"), "{late}");
 }

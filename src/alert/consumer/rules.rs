@@ -1,4 +1,4 @@
-//! What consumers are made of, so that one that broke can be followed by another.
+//! Builds consumers, so that a failed one can be replaced by a new one.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::{Consumer, Work};
+use super::{Consumer, Evaluation};
 use crate::alert::announcer::Told;
 use crate::alert::engine::Engine;
 use crate::alert::rule::RuleConfig;
@@ -15,10 +15,10 @@ use crate::event::status::RuleStatus;
 use crate::follow::Log;
 use crate::privacy::Policy;
 
-/// What a listener has not taken yet; a full channel makes the rules wait.
-const TOLD: usize = 256;
+/// Capacity of the announcement channel; while it is full the rules wait.
+const CAPACITY: usize = 256;
 
-/// Makes consumers, one after the other: each begins at zero and publishes where the one before did.
+/// Creates consumers, one at a time: each starts at zero and publishes to the same outputs.
 #[derive(Clone, Debug)]
 pub struct Rules {
     pub(super) log: Log,
@@ -26,10 +26,10 @@ pub struct Rules {
     policy: Arc<Policy>,
     pub(super) clock: Arc<dyn Clock>,
     once: bool,
-    begun: Arc<AtomicBool>,
+    has_predecessor: Arc<AtomicBool>,
     pub(super) finish: CancellationToken,
     pub(super) statuses: watch::Sender<Vec<RuleStatus>>,
-    pub(super) told: mpsc::Sender<Told>,
+    pub(super) announcements: mpsc::Sender<Told>,
 }
 
 impl Rules {
@@ -41,38 +41,48 @@ impl Rules {
         clock: Arc<dyn Clock>,
         once: bool,
     ) -> (Rules, Outputs) {
-        let begun = Engine::new(rules.clone(), policy).statuses(clock.now());
-        let (statuses, statuses_out) = watch::channel(begun);
-        let (told, told_out) = mpsc::channel(TOLD);
+        let initial = Engine::new(rules.clone(), policy).statuses(clock.now());
+        let (statuses, statuses_out) = watch::channel(initial);
+        let (announcements, receiver) = mpsc::channel(CAPACITY);
         let policy = policy.clone();
-        let begun = Arc::default();
+        let has_predecessor = Arc::default();
         let finish = CancellationToken::new();
-        let rules = Rules { log, rules, policy, clock, once, begun, finish, statuses, told };
-        (rules, Outputs { statuses: statuses_out, told: told_out })
+        let rules = Rules {
+            log,
+            rules,
+            policy,
+            clock,
+            once,
+            has_predecessor,
+            finish,
+            statuses,
+            announcements,
+        };
+        (rules, Outputs { statuses: statuses_out, told: receiver })
     }
 
-    /// Cancelled, a consumer ends once everything that is there has been evaluated: no more will come.
+    /// Once cancelled, a consumer ends when all existing events have been evaluated.
     pub fn finish(&self) -> CancellationToken {
         self.finish.clone()
     }
 
-    /// Others have been at work before: what is there now is history.
+    /// Marks other consumers as predecessors: all existing records are history.
     pub fn after_others(self) -> Rules {
-        self.begun.store(true, Ordering::Relaxed);
+        self.has_predecessor.store(true, Ordering::Relaxed);
         self
     }
 
     pub fn consumer(&self) -> Consumer {
-        let mut work = Work::new(self.rules.clone(), &self.policy, self.once);
-        work.again = self.begun.swap(true, Ordering::Relaxed);
+        let mut work = Evaluation::new(self.rules.clone(), &self.policy, self.once);
+        work.is_successor = self.has_predecessor.swap(true, Ordering::Relaxed);
         Consumer { rules: self.clone(), changes: self.log.changes(), work }
     }
 }
 
-/// What a consumer publishes.
+/// The outputs of a consumer.
 #[derive(Debug)]
 pub struct Outputs {
     pub statuses: watch::Receiver<Vec<RuleStatus>>,
-    /// Bounded: when it is full the rules wait, and nothing is left out.
+    /// Announcements. Bounded: while it is full the rules wait, and nothing is dropped.
     pub told: mpsc::Receiver<Told>,
 }

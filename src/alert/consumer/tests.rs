@@ -14,7 +14,7 @@ fn append(path: &Path, line: &str) {
     writeln!(file, "{line}").unwrap();
 }
 
-/// Waits for the log; `each` says when it is enough.
+/// Polls until `each` returns `true`.
 fn until(mut each: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(60);
     while !each() {
@@ -24,7 +24,7 @@ fn until(mut each: impl FnMut() -> bool) {
 }
 
 #[test]
-fn only_what_changed_gets_a_turn() {
+fn only_changed_generations_are_read() {
     let directory = tempfile::tempdir().unwrap();
     let path = |number: u64| directory.path().join(format!("{number}.log"));
     (0..20).for_each(|number| append(&path(number), &format!("line of {number}")));
@@ -39,28 +39,28 @@ fn only_what_changed_gets_a_turn() {
     let log = Log::open(config, clock.clone());
     log.settle(Store::ephemeral(), Vec::new());
     let changes = log.changes();
-    let mut work = Work::new(Vec::new(), &Arc::default(), false);
-    // Whose turn it was is noted in `turns`.
-    let mut round = |turns: &mut Vec<GenerationId>| {
-        work.look(&log, log.settled(), changes.take(), clock.uptime());
+    let mut work = Evaluation::new(Vec::new(), &Arc::default(), false);
+    // The generations that were read are noted in `read`.
+    let mut pass = |read: &mut Vec<GenerationId>| {
+        work.take_changes(&log, log.settled(), changes.take(), clock.uptime());
         let due = work.pull.readings().filter(|reading| reading.is_due());
-        turns.extend(due.map(|reading| reading.generation));
+        read.extend(due.map(|reading| reading.generation));
         work.read(&log, &*clock, &CancellationToken::new());
         let all = work.pull.readings().filter(|reading| !reading.is_unread()).count() == 20;
-        work.conclude(&*clock) == Round::Finished && all
+        work.finish_pass(&*clock) == PassOutcome::Finished && all
     };
-    let mut turns = Vec::new();
-    until(|| round(&mut turns));
-    turns.clear();
+    let mut read = Vec::new();
+    until(|| pass(&mut read));
+    read.clear();
     append(&path(7), "one more");
     until(|| {
-        round(&mut turns);
-        !turns.is_empty()
+        pass(&mut read);
+        !read.is_empty()
     });
     let grown = log.files().into_iter().map(|file| file.facts());
     let grown = grown.filter(|facts| *facts.path == *path(7));
     let grown: Vec<GenerationId> = grown.filter_map(|facts| Some(facts.generation?.id)).collect();
-    turns.dedup();
-    assert_eq!(turns, grown);
+    read.dedup();
+    assert_eq!(read, grown);
     log.stop();
 }

@@ -1,4 +1,4 @@
-//! Given these events at these times, these rules fire and resolve.
+//! Tests: which rules fire and resolve for given events and times.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::event::status::RuleState;
 use crate::event::{Generation, GenerationId, IdKey, Identity, Level};
 use crate::query::Expr;
 
-/// `name=value` words; nothing else.
+/// A format of `name=value` words.
 #[derive(Debug)]
 struct Words;
 
@@ -30,7 +30,7 @@ impl Decode for Words {
     }
 }
 
-/// One generation of a source that events are made of.
+/// Builds events of one generation of a source.
 struct Feed {
     generation: Arc<Generation>,
     offset: u64,
@@ -82,7 +82,7 @@ fn at(second: i64) -> Timestamp {
     Timestamp::from_seconds(second)
 }
 
-/// Long after all event times of these tests.
+/// A clock time long after all event times of these tests.
 const LATER: i64 = 1_000_000;
 
 /// `fired KEY count first-last` or `resolved …`.
@@ -127,14 +127,14 @@ impl Bench {
         self
     }
 
-    /// An error that stood in its file at the first look.
+    /// An error of the history: it existed when its file was first read.
     fn feed_old(&mut self, source: &str, second: i64) {
         self.feeds.push(Feed::new(source));
         let batch =
             self.feeds.last_mut().unwrap().batch(second, Level::Error, "x", Flags::default());
         let seen = &mut self.seen;
-        let tell = &mut |change| seen.push(brief(change));
-        self.engine.on_old_event(&batch.event(0), at(LATER), tell);
+        let announce = &mut |change| seen.push(brief(change));
+        self.engine.on_old_event(&batch.event(0), at(LATER), announce);
     }
 
     /// An error of `app`.
@@ -187,7 +187,7 @@ fn the_fifth_error_in_five_minutes_fires_and_quiet_in_the_log_resolves() {
     bench.error(0).error(100).error(150).error(200);
     assert_eq!(bench.seen(), NOTHING);
     assert_eq!(bench.error(299).seen(), ["errors fired [app] 5 0-299"]);
-    assert_eq!(bench.error(299).info(299).seen(), NOTHING, "told once");
+    assert_eq!(bench.error(299).info(299).seen(), NOTHING, "announced once");
     assert_eq!(bench.info(499).seen(), ["errors resolved [app] 6 0-299"]);
     assert_eq!(bench.error(500).seen(), NOTHING);
     assert_eq!(bench.status(1, LATER).fired, 1);
@@ -195,7 +195,7 @@ fn the_fifth_error_in_five_minutes_fires_and_quiet_in_the_log_resolves() {
 }
 
 #[test]
-fn one_error_a_minute_never_reaches_five_in_four_minutes() {
+fn one_error_per_minute_never_reaches_five_in_four_minutes() {
     let mut bench = Bench::new(vec![errors(5, 240, &[])]);
     for minute in 0..100 {
         bench.error(minute * 60);
@@ -206,7 +206,7 @@ fn one_error_a_minute_never_reaches_five_in_four_minutes() {
 }
 
 #[test]
-fn sources_are_counted_apart_and_only_where_the_rule_says_so() {
+fn sources_are_counted_separately_only_if_the_rule_groups_by_source() {
     for (by, expected) in [(&["source"][..], &[][..]), (&[][..], &["e fired [] 4 0-3"][..])] {
         let mut bench = Bench::new(vec![errors(4, 60, by)]);
         for second in 0..4 {
@@ -218,7 +218,7 @@ fn sources_are_counted_apart_and_only_where_the_rule_says_so() {
 }
 
 #[test]
-fn fields_make_keys_and_a_missing_one_is_none() {
+fn fields_form_keys_and_a_missing_field_is_none() {
     let mut bench = Bench::new(vec![errors(2, 60, &["host_ip", "source"])]);
     for (second, text) in [(0, "host_ip=a"), (1, "host_ip=b"), (2, "z"), (3, "HostIP=a"), (4, "y")]
     {
@@ -254,14 +254,14 @@ fn late_matches_count_inside_the_window_and_are_counted_as_late_outside() {
 }
 
 #[test]
-fn blank_lines_and_directives_are_nothing_to_a_rule() {
+fn blank_lines_and_directives_are_ignored_by_rules() {
     let mut bench = Bench::new(defaults());
     bench.feed_flagged("app", 1, Level::Fatal, "#Fields", LATER, Flags::QUIET);
     assert_eq!(bench.seen(), NOTHING);
 }
 
 #[test]
-fn no_event_moves_time_past_the_moment_it_was_read() {
+fn no_event_moves_time_beyond_its_read_time() {
     let mut bench = Bench::new(vec![errors(2, 60, &[])]);
     bench.feed("app", 90_000, Level::Error, "from the future", 1_000);
     bench.feed("app", 1_010, Level::Error, "x", 1_010);
@@ -290,7 +290,7 @@ fn a_rule_may_keep_firing() {
 }
 
 #[test]
-fn states_and_counts_follow_what_a_person_sees() {
+fn states_and_counts_are_those_at_the_time_of_the_status() {
     let mut bench = Bench::new(vec![errors(2, 60, &["source"])]);
     let brief = |bench: &Bench, now| {
         let status = bench.status(0, now);
@@ -310,7 +310,7 @@ fn states_and_counts_follow_what_a_person_sees() {
 }
 
 #[test]
-fn what_ended_long_ago_is_resolved_once_everything_old_is_read() {
+fn an_old_incident_is_resolved_once_the_history_is_read() {
     let mut bench = Bench::new(vec![errors(2, 60, &["source"])]);
     for (source, second) in [("old", 100), ("old", 101), ("new", LATER - 10), ("new", LATER - 9)] {
         bench.feed_old(source, second);
@@ -323,22 +323,22 @@ fn what_ended_long_ago_is_resolved_once_everything_old_is_read() {
 }
 
 #[test]
-fn what_ended_long_before_it_was_read_is_never_shown_as_firing_nor_as_resolved_a_moment_ago() {
+fn an_old_incident_is_never_shown_as_firing_or_as_just_resolved() {
     let mut bench = Bench::new(vec![errors(2, 60, &[])]);
     bench.feed_old("old", 100);
     bench.feed_old("old", 101);
     assert_eq!(bench.status(0, LATER).state, RuleState::Inactive, "while the rest is read");
     bench.settle(LATER);
     assert_eq!(bench.status(0, LATER).state, RuleState::Inactive, "it ended long ago");
-    // What goes on while it is read is shown.
+    // An incident that continues while it is read is shown.
     bench.feed_old("new", LATER - 20);
     bench.feed_old("new", LATER - 10);
     assert_eq!(bench.status(0, LATER).state, RuleState::Firing);
 }
 
-/// A naive time that is read in another zone, or a batch that logs when it began.
+/// For example a timestamp without a zone read in another zone, or a batch job that logs its start time.
 #[test]
-fn what_is_still_heard_goes_on_firing_whatever_its_own_time() {
+fn an_incident_with_live_events_keeps_firing_whatever_their_own_time() {
     let mut bench = Bench::new(vec![errors(2, 60, &["source"])]);
     bench.feed_old("app", LATER - 3_601);
     bench.feed("app", LATER - 3_600, Level::Error, "x", LATER);
@@ -347,9 +347,9 @@ fn what_is_still_heard_goes_on_firing_whatever_its_own_time() {
     assert_eq!(bench.tick(LATER + 60).seen().len(), 1, "silence ends it");
 }
 
-/// A file that appears with old errors, and goes on with times that are as old.
+/// A file that appears with old errors and continues with times that are as old.
 #[test]
-fn live_errors_that_go_on_with_an_incident_of_history_fire_it_live() {
+fn live_errors_that_join_an_incident_of_the_history_make_it_live() {
     let mut bench = Bench::new(vec![errors(2, 60, &["source"])]);
     let old = LATER - 3_600;
     bench.feed_old("app", old);
@@ -364,7 +364,7 @@ fn live_errors_that_go_on_with_an_incident_of_history_fire_it_live() {
 }
 
 #[test]
-fn a_live_error_that_does_not_reach_the_limit_leaves_history_alone() {
+fn a_live_error_below_the_limit_does_not_announce_the_history() {
     let keeps = RuleConfig { keep_firing_for: Duration::from_secs(600), ..errors(2, 60, &[]) };
     for (rule, ends) in [(errors(2, 60, &[]), 1), (keeps, 0)] {
         let mut bench = Bench::new(vec![rule]);
@@ -382,7 +382,7 @@ fn a_live_error_that_does_not_reach_the_limit_leaves_history_alone() {
 }
 
 #[test]
-fn keys_are_bounded_and_the_rest_counts_together() {
+fn keys_are_bounded_and_further_keys_are_counted_together() {
     let mut bench = Bench::new(vec![errors(1, 60, &["id"])]);
     let mut feed = Feed::new("app");
     let (mut fired, mut most) = (0, 0);
@@ -398,7 +398,7 @@ fn keys_are_bounded_and_the_rest_counts_together() {
 }
 
 #[test]
-fn keys_that_went_quiet_make_room() {
+fn quiet_keys_are_removed() {
     let mut engine = Engine::new(vec![errors(2, 60, &["id"])], &Arc::default());
     let mut feed = Feed::new("app");
     for number in 0..40_000i64 {
@@ -411,9 +411,9 @@ fn keys_that_went_quiet_make_room() {
     assert!(slots.iter().any(|slot| &*slot.key == "id=39999" || &*slot.key == "39999"));
 }
 
-/// What others write says nothing of a key whose source is an hour behind.
+/// A key of a source that is an hour behind is not compared with the times of other sources.
 #[test]
-fn a_key_of_a_source_that_is_behind_keeps_what_it_has_counted() {
+fn a_key_of_a_source_that_is_behind_keeps_its_count() {
     for ahead_first in [true, false] {
         let mut bench = Bench::new(vec![errors(5, 60, &["id"])]);
         let fill = |bench: &mut Bench, ids: std::ops::Range<usize>| {
@@ -432,9 +432,9 @@ fn a_key_of_a_source_that_is_behind_keeps_what_it_has_counted() {
     }
 }
 
-/// Also where no source writes newer times than before.
+/// Also if no source writes newer times than before.
 #[test]
-fn keys_that_nothing_is_heard_of_make_room_by_the_clock() {
+fn keys_without_events_are_removed_by_the_clock() {
     let mut bench = Bench::new(vec![errors(2, 60, &["id"])]);
     bench.feed("ahead", LATER, Level::Error, "id=first", LATER);
     let mut feed = Feed::new("app");
@@ -467,9 +467,9 @@ fn the_same_events_give_the_same_incidents_whenever_they_are_read() {
     assert_eq!(live, later);
 }
 
-/// Whether the limit is counted one by one or in slices, and whatever else has been counted before.
+/// With stored times and with slices, and with any earlier matches.
 #[test]
-fn a_clock_that_was_ahead_and_is_right_again_leaves_no_rule_deaf() {
+fn rules_fire_again_after_a_clock_that_was_ahead_is_corrected() {
     for (count, ahead) in [(5, 60), (5, 3_600), (100, 60), (100, 3_600), (5, 4), (100, 4)] {
         let mut bench = Bench::new(vec![errors(count, 10, &["source"])]);
         bench.feed("app", 1_000 + ahead, Level::Error, "x", 1_000 + ahead);
@@ -481,13 +481,13 @@ fn a_clock_that_was_ahead_and_is_right_again_leaves_no_rule_deaf() {
         assert_eq!(fired.len(), 1, "{count} {ahead}: {fired:?}");
         assert_eq!(bench.engine.late_dropped(), 0);
         assert_eq!(bench.engine.take_step(), Duration::from_secs(ahead as u64 - 2));
-        assert_eq!(bench.engine.take_step(), Duration::ZERO, "told once");
+        assert_eq!(bench.engine.take_step(), Duration::ZERO, "announced once");
         assert_eq!(bench.tick(1_030).seen().len(), 1, "and it resolves");
     }
 }
 
 #[test]
-fn matches_that_were_over_before_the_clock_went_back_do_not_count_again() {
+fn matches_outside_the_window_do_not_count_again_after_the_clock_went_back() {
     for (count, old) in [(5, 4), (100, 99)] {
         let mut bench = Bench::new(vec![errors(count, 10, &[])]);
         for _ in 0..old {
@@ -502,7 +502,7 @@ fn matches_that_were_over_before_the_clock_went_back_do_not_count_again() {
 }
 
 #[test]
-fn matches_that_count_still_do_when_the_clock_goes_back() {
+fn matches_inside_the_window_still_count_after_the_clock_went_back() {
     for (count, before) in [(5, 3), (100, 60)] {
         let mut bench = Bench::new(vec![errors(count, 10, &[])]);
         for _ in 0..before {

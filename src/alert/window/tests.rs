@@ -1,4 +1,4 @@
-//! Windows against the same thing done naively.
+//! Tests: windows compared with a naive implementation.
 
 use proptest::prelude::*;
 
@@ -6,7 +6,7 @@ use super::*;
 
 const LENGTH: Duration = Duration::from_secs(60);
 
-/// Seconds, as steps that go forward mostly and back sometimes.
+/// Times in steps of seconds, mostly forward and sometimes back.
 fn times() -> impl Strategy<Value = Vec<Timestamp>> {
     prop::collection::vec((-90_000i64..30_000, prop::bool::weighted(0.2)), 1..400).prop_map(
         |steps| {
@@ -21,7 +21,8 @@ fn times() -> impl Strategy<Value = Vec<Timestamp>> {
     )
 }
 
-/// Feeds all times to a window; after each one hands out (newest time, matches that were taken, count).
+/// Adds all times to a window; after each one calls `each` with the newest time, the accepted matches, whether it
+/// counted, and the count.
 fn feed(limit: u64, times: &[Timestamp], mut each: impl FnMut(Timestamp, &[Timestamp], bool, u64)) {
     let mut window = Window::new(limit, LENGTH);
     let mut newest = Timestamp::MIN;
@@ -52,7 +53,7 @@ proptest! {
     }
 
     #[test]
-    fn slices_hold_what_their_slices_hold(times in times()) {
+    fn slices_count_exactly_the_matches_of_their_time(times in times()) {
         let second = |time: Timestamp| time.seconds();
         feed(100, &times, |newest, taken, _, count| {
             let naive = taken.iter().filter(|time| second(newest) - second(**time) < 60).count();
@@ -85,7 +86,7 @@ proptest! {
 }
 
 #[test]
-fn the_oldest_match_that_counts_is_known() {
+fn the_oldest_match_in_the_window_is_returned() {
     let at = Timestamp::from_seconds;
     for limit in [3, 100] {
         let mut window = Window::new(limit, LENGTH);

@@ -74,7 +74,7 @@ mod tests {
         Transition {
             rule: "errors".into(),
             incident: key.into(),
-            condition: "level:error ≥ 5 in 5 min".into(),
+            limit: "5 in 5 min".into(),
             key: key.to_string().into(),
             change,
             count: 5,

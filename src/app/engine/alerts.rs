@@ -174,7 +174,7 @@ mod tests {
         let transition = |incident| Transition {
             rule: "errors".into(),
             incident,
-            condition: "level:error ≥ 5 in 5 min, by client_id".into(),
+            limit: "5 in 5 min".into(),
             key: "[sealed]".into(),
             change: Change::Fired,
             count: 5,

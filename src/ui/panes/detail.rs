@@ -1,4 +1,4 @@
-//! All about the selected event: where it is, both times, its fields, its JSON, its bytes.
+//! Details of the selected event: file, offset, times, delivery state, fields, JSON and raw text.
 
 use crate::base::{bytes, sanitize};
 use crate::event::document;
@@ -15,7 +15,7 @@ use super::time;
 
 type Lines = Vec<Vec<Span<'static>>>;
 
-/// More lines of one event are not shown; its offset says where they are.
+/// Most lines shown of one event.
 const MOST: usize = 2_000;
 
 pub fn lines(state: &State, width: usize) -> Lines {
@@ -24,14 +24,14 @@ pub fn lines(state: &State, width: usize) -> Lines {
     };
     let event = row.entry.event();
     let shown = state.stream.mask.policy().map(|policy| privacy::shown(policy, event));
-    let mut lines = place(state, &row.entry, shown.as_ref());
+    let mut lines = location(state, &row.entry, shown.as_ref());
     delivery(state, &event, &mut lines);
-    opened(state, width, &mut lines);
+    decrypted(state, width, &mut lines);
     match shown {
         Some(shown) => {
             content(shown.message(), shown.fields(), width, &mut lines);
             lines.push(Vec::new());
-            lines.push(vec![span("masked: the record itself is not shown", Role::Near)]);
+            lines.push(vec![span("masked: the raw record is hidden", Role::Near)]);
         }
         None => {
             let parts = document::parts(event);
@@ -45,72 +45,77 @@ pub fn lines(state: &State, width: usize) -> Lines {
     lines
 }
 
-fn place(state: &State, entry: &Entry, shown: Option<&Outgoing<'_>>) -> Lines {
+fn location(state: &State, entry: &Entry, shown: Option<&Outgoing<'_>>) -> Lines {
     let event = entry.event();
     let record = event.record;
-    let source = state.sources.iter().find(|source| source.file == entry.position.file);
+    let file = state.files.iter().find(|file| file.file == entry.position.file);
     let path = match shown {
         Some(shown) => sanitize::line(shown.path()).into_owned(),
-        None => source.map_or_else(String::new, |source| source.path.clone()),
+        None => file.map_or_else(String::new, |file| file.path.clone()),
     };
     let mut lines = vec![pair("file", path)];
     let length = bytes::count(record.end - record.start);
     let offset = bytes::count(record.start);
-    lines.push(pair("place", format!("byte {offset}, {length} bytes long")));
+    lines.push(pair("offset", format!("{offset}, {length} bytes long")));
     lines.push(pair("format", event.batch.decode.name().to_owned()));
     let level = event.level().map_or("none", crate::event::Level::name);
-    lines.push(vec![
-        span(format!("{:<10}", "level"), Role::Field),
-        span(level, Role::Level(event.level())),
-    ]);
+    lines.push(vec![label("level"), span(level, Role::Level(event.level()))]);
     lines.push(pair("time", times(state, entry)));
     let seen = time::show(event.batch.seen, &jiff::tz::TimeZone::UTC, time::Detail::Full);
-    lines.push(pair("read", format!("{seen} UTC")));
+    lines.push(pair("first seen", format!("{seen} UTC")));
     if let Some(note) = note(entry) {
-        lines.push(vec![span(format!("{:<10}", "note"), Role::Field), span(note, Role::Near)]);
+        lines.push(vec![label("note"), span(note, Role::Near)]);
     }
     lines
 }
 
-/// Where it is on its way to each sink.
+/// Delivery state of the event for each sink.
 fn delivery(state: &State, event: &Event<'_>, lines: &mut Lines) {
     if state.status.sinks.is_empty() {
         return;
     }
     title("delivery", lines);
-    let place = state.selected_place();
+    let cursor = state.selected_cursor();
     for sink in &state.status.sinks {
-        let asked = sink.asked.filter(|asked| Some(asked.place) == place);
+        let answer = sink.asked.filter(|asked| Some(asked.place) == cursor);
         let name = span(format!("{:<10}", sanitize::line(&sink.name)), Role::Field);
-        let (text, role) = match asked.map(|asked| asked.state) {
+        let (text, role) = match answer.map(|answer| answer.state) {
             Some(LineState::Delivered) => ("delivered".to_owned(), Role::Ok),
-            Some(LineState::Filtered) => ("filtered: not for this sink".to_owned(), Role::Dim),
-            Some(LineState::InFlight) => ("in flight: sent, not confirmed".to_owned(), Role::Near),
-            Some(LineState::Waiting) => ("waiting in the file".to_owned(), Role::Near),
+            Some(LineState::Filtered) => {
+                ("filtered: excluded from this sink".to_owned(), Role::Dim)
+            }
+            Some(LineState::InFlight) => {
+                ("in flight: sent, not confirmed yet".to_owned(), Role::Near)
+            }
+            Some(LineState::Waiting) => ("waiting in the log file".to_owned(), Role::Near),
             Some(LineState::DeadLetter) => {
                 let id = event.id();
-                let text = format!("refused: `logwarden dead-letters show --id {id}` says why");
+                let text = format!(
+                    "dead letter: for the reason run `logwarden dead-letters show --id {id}`"
+                );
                 (text, Role::Bad)
             }
-            Some(LineState::Lost) => ("lost: destroyed before it was read".to_owned(), Role::Bad),
-            Some(LineState::BeforeStart) => {
-                ("not taken: written before its source began".to_owned(), Role::Dim)
+            Some(LineState::Lost) => {
+                ("lost: truncated or deleted before it was read".to_owned(), Role::Bad)
             }
+            Some(LineState::BeforeStart) => (
+                "not shipped: written before the start position of its source".to_owned(),
+                Role::Dim,
+            ),
             Some(LineState::Unknown) | None => ("not known yet".to_owned(), Role::Dim),
         };
         lines.push(vec![name, plain(" "), span(text, role)]);
     }
 }
 
-/// What its tokens held, and why some stay closed.
-fn opened(state: &State, width: usize, lines: &mut Lines) {
-    let Some((_, disclosed)) = &state.opened else { return };
-    title("opened", lines);
-    for opened in &disclosed.values {
-        let head = format!("{:<10} {}  ", sanitize::line(&opened.field), opened.month);
+/// The decrypted tokens of the event, and the reasons why others could not be decrypted.
+fn decrypted(state: &State, width: usize, lines: &mut Lines) {
+    let Some((_, disclosed)) = &state.decrypted else { return };
+    title("decrypted", lines);
+    for token in &disclosed.values {
+        let head = format!("{:<10} {}  ", sanitize::line(&token.field), token.month);
         let room = width.saturating_sub(head.len()).max(16);
-        for (index, piece) in wrap(&record_text::safe(&opened.value), room).into_iter().enumerate()
-        {
+        for (index, piece) in wrap(&record_text::safe(&token.value), room).into_iter().enumerate() {
             let head = if index == 0 { head.clone() } else { " ".repeat(head.len()) };
             lines.push(vec![span(head, Role::Field), span(piece.to_owned(), Role::Near)]);
         }
@@ -122,7 +127,7 @@ fn opened(state: &State, width: usize, lines: &mut Lines) {
 
 fn times(state: &State, entry: &Entry) -> String {
     if !entry.has_own_time() {
-        return "none of its own".to_owned();
+        return "none in the record".to_owned();
     }
     let own = entry.event().time();
     let utc = time::show(own, &jiff::tz::TimeZone::UTC, time::Detail::Full);
@@ -133,15 +138,15 @@ fn times(state: &State, entry: &Entry) -> String {
 fn note(entry: &Entry) -> Option<&'static str> {
     let flags = entry.event().record.flags;
     if entry.open {
-        return Some("not complete: it may still grow");
+        return Some("incomplete line, may still grow");
     }
     if entry.is_misplaced() {
-        return Some("its time does not fit its place; it stands where it was written");
+        return Some("timestamp out of order; kept in file order");
     }
     if flags.contains(Flags::TRUNCATED) {
-        return Some("too long: only its beginning is shown");
+        return Some("too long: only the start is shown");
     }
-    flags.contains(Flags::CONTINUATION).then_some("goes on from the event before")
+    flags.contains(Flags::CONTINUATION).then_some("continues the previous event")
 }
 
 fn content<'f>(
@@ -173,7 +178,7 @@ fn content<'f>(
     }
 }
 
-/// JSON records once more with one value a line.
+/// A JSON record pretty-printed, one value per line.
 fn pretty(event: &Event<'_>, width: usize, lines: &mut Lines) {
     let raw = record_text::raw(event);
     if !raw.trim_start().starts_with('{') {
@@ -200,7 +205,11 @@ fn title(text: &'static str, lines: &mut Lines) {
 }
 
 fn pair(name: &str, value: String) -> Vec<Span<'static>> {
-    vec![span(format!("{name:<10}"), Role::Field), plain(value)]
+    vec![label(name), plain(value)]
+}
+
+fn label(name: &str) -> Span<'static> {
+    span(format!("{name:<12}"), Role::Field)
 }
 
 fn wrapped(text: &str, width: usize, lines: &mut Lines) {

@@ -1,4 +1,4 @@
-//! The first line: how everything stands. The second: levels, which are shown, and how many there are.
+//! The header: one line with the overall state, one with the shown levels and their event counts.
 
 use ratatui::layout::Rect;
 
@@ -22,12 +22,12 @@ pub fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
     if state.stream.mask.is_on() {
         corner.insert(0, span(" masked", Role::Near));
     }
-    let left = canvas.right(area, &corner);
+    let left = canvas.line_right(area, &corner);
     let mut spans = vec![span(format!(" {}", state.title), Role::Header), plain("  ")];
     spans.extend(engine(state, &glyphs));
     let room = usize::from(left.width).saturating_sub(width_of(&spans));
     spans.extend(fitted_alarms(state, &glyphs, room));
-    // What is most urgent stands first; what has no room is left out as a whole.
+    // The most urgent parts come first; a part without room is left out as a whole.
     for part in figures(state, &glyphs) {
         if width_of(&spans) + width_of(&part) + 2 > usize::from(left.width) {
             break;
@@ -42,14 +42,14 @@ fn engine(state: &State, glyphs: &Glyphs) -> Vec<Span<'static>> {
     let (glyph, text, role) = match &state.status.engine {
         EngineState::Starting => (glyphs.waiting, "starting", Role::Near),
         EngineState::Running => (glyphs.running, "running", Role::Ok),
-        EngineState::ViewOnly { .. } => (glyphs.ring, "view only, ships nothing", Role::Near),
+        EngineState::ViewOnly { .. } => (glyphs.ring, "view only, not shipping", Role::Near),
         EngineState::Draining => (glyphs.waiting, "draining", Role::Near),
         EngineState::Stopped => (glyphs.firing, "stopped", Role::Bad),
     };
     vec![span(format!("{glyph} {text}"), role)]
 }
 
-/// What nobody must miss on any pane: with names where there is room, else in short words.
+/// Alarms that are visible on every pane: with names if there is room, else shortened.
 fn fitted_alarms(state: &State, glyphs: &Glyphs, room: usize) -> Vec<Span<'static>> {
     let spaced = |texts: Vec<(String, Role)>| -> Vec<Span<'static>> {
         texts.into_iter().flat_map(|(text, role)| [plain(" "), span(text, role)]).collect()
@@ -82,7 +82,7 @@ fn alarms(state: &State, glyphs: &Glyphs, long: bool) -> Vec<(String, Role)> {
     if blocked > 0 {
         alarms.push((format!(" {} {blocked} BLOCKED ", glyphs.firing), Role::Firing));
     }
-    let lost: u64 = state.sources.iter().map(|source| source.lost).sum();
+    let lost: u64 = state.files.iter().map(|file| file.lost).sum();
     if lost > 0 {
         alarms.push((format!(" {} LOST ", bytes::size(lost)), Role::Firing));
     }
@@ -99,14 +99,14 @@ fn paused(state: &State) -> Option<(&str, String)> {
 fn figures(state: &State, glyphs: &Glyphs) -> Vec<Vec<Span<'static>>> {
     let mut parts = Vec::new();
     let stream = &state.stream;
-    let behind: u64 = (0..state.sources.len()).map(|slot| state.bytes_behind(slot)).sum();
-    parts.push(match behind {
-        0 if stream.follow => vec![span(format!("{} live", glyphs.dot), Role::Ok)],
+    let below: u64 = (0..state.files.len()).map(|slot| state.bytes_below(slot)).sum();
+    parts.push(match below {
+        0 if stream.is_following => vec![span(format!("{} live", glyphs.dot), Role::Ok)],
         0 => vec![span("at the end", Role::Dim)],
-        behind => vec![span(lag(state, behind, glyphs), Role::Near)],
+        below => vec![span(below_text(state, below, glyphs), Role::Near)],
     });
-    let files = state.sources.len();
-    let size: u64 = state.sources.iter().map(|source| source.size).sum();
+    let files = state.files.len();
+    let size: u64 = state.files.iter().map(|file| file.size).sum();
     let noun = if files == 1 { "file" } else { "files" };
     parts.push(vec![plain(format!("{files} {noun}, {}", bytes::size(size)))]);
     let records: u64 = state.totals().iter().sum();
@@ -119,20 +119,20 @@ fn figures(state: &State, glyphs: &Glyphs) -> Vec<Vec<Span<'static>>> {
     parts
 }
 
-/// How far the last row on the screen is from the end.
-fn lag(state: &State, bytes_behind: u64, glyphs: &Glyphs) -> String {
-    let newest = state.sources.iter().map(|source| source.last_growth).max().unwrap_or_default();
+/// Distance of the last visible row from the end, in bytes and time.
+fn below_text(state: &State, bytes_below: u64, glyphs: &Glyphs) -> String {
+    let newest = state.files.iter().map(|file| file.last_growth).max().unwrap_or_default();
     let last = state.stream.below().checked_sub(1).and_then(|last| state.stream.rows.get(last));
     let shown = last.map_or(newest, |row| row.entry.event().time());
     let seconds = newest.since(shown);
-    let size = bytes::size(bytes_behind);
+    let size = bytes::size(bytes_below);
     if seconds.as_secs() == 0 {
-        return format!("{} behind {size}", glyphs.paused);
+        return format!("{} {size} below", glyphs.paused);
     }
-    format!("{} behind {size}, {}", glyphs.paused, bytes::duration(seconds))
+    format!("{} {size} below, {}", glyphs.paused, bytes::duration(seconds))
 }
 
-/// `1●T 0  2●D 12 …`: a ring means hidden.
+/// Draws `1●T 0  2●D 12 …`; a ring marks a hidden level.
 pub fn draw_levels(canvas: &mut Canvas<'_>, area: Rect, state: &State, keymap: &Keymap) {
     if area.is_empty() {
         return;
@@ -162,7 +162,7 @@ pub fn draw_levels(canvas: &mut Canvas<'_>, area: Rect, state: &State, keymap: &
         spans.push(Span { text: format!(" {}  ", short_count(count)).into(), role: weight });
     }
     if let Some(minimum) = filters.minimum() {
-        spans.push(span(format!("{minimum} and worse"), Role::Near));
+        spans.push(span(format!("{minimum} or worse"), Role::Near));
     }
     canvas.line(area, &spans);
 }

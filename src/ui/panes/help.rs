@@ -1,11 +1,11 @@
-//! Help, made from the list of commands and the keymap in force.
+//! The help overlay, built from the list of commands and the current keymap.
 
 use crate::ui::canvas::{Span, plain, span};
 use crate::ui::commands::{Group, VERBS};
 use crate::ui::keymap::Keymap;
 use crate::ui::theme::Role;
 
-/// A title and an empty line a group, and one line a command.
+/// One line per command, and a title per group with an empty line between groups.
 pub const LENGTH: usize = VERBS.len() + 2 * Group::ALL.len() - 1;
 
 pub fn lines(keymap: &Keymap) -> Vec<Vec<Span<'static>>> {

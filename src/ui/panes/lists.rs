@@ -1,4 +1,4 @@
-//! A list in a pane: entries of some lines each, the selected one marked and on the screen.
+//! Draws a pane with a list: entries of several lines each, with the selected one marked and visible.
 
 use ratatui::layout::Rect;
 
@@ -7,14 +7,14 @@ use crate::ui::canvas::{Canvas, Span, plain, span};
 use crate::ui::state::{Pane, State};
 use crate::ui::theme::Role;
 
-/// One entry's lines.
+/// The lines of one entry.
 pub type Lines = Vec<Vec<Span<'static>>>;
 
 pub struct List<'a> {
     pub pane: Pane,
     pub entries: Vec<Lines>,
     pub selected: usize,
-    /// Instead of entries, where there are none.
+    /// Text of an empty list.
     pub empty: &'a str,
     pub right: Vec<Span<'static>>,
 }
@@ -24,7 +24,7 @@ pub fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, list: &List<'_>)
         return;
     }
     let name = title(canvas, state, list.pane);
-    canvas.rule(area, &[name], &list.right);
+    canvas.border(area, &[name], &list.right);
     let body = Rect { y: area.y + 1, height: area.height - 1, ..area };
     if list.entries.is_empty() {
         canvas.line(inside(body, 0), &[span(list.empty.to_owned(), Role::Dim)]);
@@ -41,7 +41,7 @@ pub fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, list: &List<'_>)
             let row = inside(body, y as u16);
             canvas.line(row, line);
             if focused && index == list.selected && number == 0 {
-                canvas.over(row, Role::Selection);
+                canvas.restyle(row, Role::Selection);
             }
             y += 1;
         }
@@ -56,7 +56,7 @@ fn inside(body: Rect, y: u16) -> Rect {
     if y < body.height { row } else { Rect::default() }
 }
 
-/// Entries above are left out until the selected one fits.
+/// The first entry shown, so that the selected one fits.
 fn first_shown(list: &List<'_>, height: usize) -> usize {
     let selected = list.selected.min(list.entries.len() - 1);
     let mut first = selected;

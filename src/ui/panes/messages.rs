@@ -1,4 +1,4 @@
-//! Everything that was said in the bottom line, the newest first, each in full.
+//! The list of all messages, newest first, each in full.
 
 use super::time::{self, Detail};
 use crate::base::sanitize;
@@ -9,14 +9,14 @@ use crate::ui::theme::Role;
 
 pub fn lines(state: &State, width: usize) -> Vec<Vec<Span<'static>>> {
     let mut lines = Vec::new();
-    for said in state.messages.past().rev() {
-        let text = sanitize::line(&said.text);
+    for message in state.messages.history().rev() {
+        let text = sanitize::line(&message.text);
         let zone = time::zone_of(state, &state.local);
-        let clock = time::show(said.time, zone, Detail::Clock);
+        let clock = time::show(message.time, zone, Detail::Clock);
         let room = width.saturating_sub(clock.len() + 1).max(16);
         for (index, piece) in wrap(&text, room).into_iter().enumerate() {
             let head = if index == 0 { clock.clone() } else { " ".repeat(clock.len()) };
-            let text = match said.level {
+            let text = match message.level {
                 Level::Error | Level::Fatal => span(piece.to_owned(), Role::Bad),
                 Level::Warning => span(piece.to_owned(), Role::Near),
                 _ => plain(piece.to_owned()),
@@ -25,7 +25,7 @@ pub fn lines(state: &State, width: usize) -> Vec<Vec<Span<'static>>> {
         }
     }
     if lines.is_empty() {
-        lines.push(vec![span("nothing was said yet", Role::Dim)]);
+        lines.push(vec![span("no messages yet", Role::Dim)]);
     }
     lines
 }

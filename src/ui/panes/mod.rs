@@ -1,14 +1,16 @@
-//! What is drawn where. Every pane draws from the state alone and changes nothing.
+//! Draws the whole screen: panes, overlays and the bottom line.
+//!
+//! Every pane draws from the state alone and changes nothing.
 
 mod bottom;
 mod detail;
+mod files;
 mod header;
 mod help;
 mod lists;
 mod messages;
 mod shipping;
 mod sink;
-mod sources;
 mod streams;
 mod thresholds;
 mod time;
@@ -22,7 +24,7 @@ use super::layout;
 use super::state::{Overlay, Pane, State};
 use super::theme::{Role, Theme};
 
-/// Draws everything; says where the cursor stands, if somebody types.
+/// Draws the screen; returns the cursor position while a prompt is open.
 pub fn draw(
     buffer: &mut Buffer,
     state: &State,
@@ -34,7 +36,7 @@ pub fn draw(
     header::draw(&mut canvas, areas.header, state);
     header::draw_levels(&mut canvas, areas.levels, state, keymap);
     streams::draw(&mut canvas, areas.streams, state);
-    sources::draw(&mut canvas, areas.sources, state);
+    files::draw(&mut canvas, areas.files, state);
     thresholds::draw(&mut canvas, areas.thresholds, state);
     shipping::draw(&mut canvas, areas.shipping, state);
     for divider in areas.dividers {
@@ -50,7 +52,7 @@ pub fn draw(
             overlay(&mut canvas, &areas, title, &lines, scroll);
         }
         Some(Overlay::Messages { scroll }) => {
-            let lines = messages::lines(state, text_room(overlay_area(&areas)));
+            let lines = messages::lines(state, inner_width(overlay_area(&areas)));
             overlay(&mut canvas, &areas, "messages", &lines, scroll);
         }
         Some(Overlay::Ask(_)) | None => {}
@@ -58,44 +60,44 @@ pub fn draw(
     bottom::draw(&mut canvas, areas.bottom, state, keymap)
 }
 
-/// Columns that a record's text has.
+/// Width of the text column of the stream.
 pub fn text_width(state: &State) -> usize {
     streams::text_width(state, layout::of(state).streams.width)
 }
 
-/// How far what lies over the panes can be scrolled: its last line is the last one on the screen.
-pub fn overlay_end(state: &State) -> usize {
+/// The largest scroll offset of the open overlay, at which its last line is the last one on the screen.
+pub fn max_overlay_scroll(state: &State) -> usize {
     let area = overlay_area(&layout::of(state));
     let length = match state.overlay {
         Some(Overlay::Help { .. }) => help::LENGTH,
         Some(Overlay::Detail { .. }) => detail_of(state, area).1.len(),
-        Some(Overlay::Messages { .. }) => messages::lines(state, text_room(area)).len(),
+        Some(Overlay::Messages { .. }) => messages::lines(state, inner_width(area)).len(),
         _ => 0,
     };
-    last_scroll(length, area)
+    max_scroll(length, area)
 }
 
-/// Of the selected sink while the shipping pane has the focus; else of the selected event.
+/// Details of the selected sink while the shipping pane has the focus, else of the selected event.
 fn detail_of(state: &State, area: Rect) -> (&'static str, Vec<Vec<Span<'static>>>) {
-    let width = text_room(area);
+    let width = inner_width(area);
     match state.focus {
         Pane::Shipping => ("sink", sink::lines(state, width)),
         _ => ("event", detail::lines(state, width)),
     }
 }
 
-fn text_room(area: Rect) -> usize {
+fn inner_width(area: Rect) -> usize {
     usize::from(area.width.saturating_sub(2))
 }
 
-/// Below the title; at least one line, so that everything can be reached where there is no room.
-fn last_scroll(length: usize, area: Rect) -> usize {
+/// The largest scroll offset. At least one line counts as visible, so that every line is reachable on a tiny screen.
+fn max_scroll(length: usize, area: Rect) -> usize {
     length.saturating_sub(usize::from(area.height.saturating_sub(1).max(1)))
 }
 
-/// Over the stream, or over the only pane.
+/// Area of overlays: that of the stream, or of the only pane.
 fn overlay_area(areas: &layout::Areas) -> Rect {
-    let panes = [areas.streams, areas.sources, areas.thresholds, areas.shipping];
+    let panes = [areas.streams, areas.files, areas.thresholds, areas.shipping];
     panes.into_iter().find(|area| !area.is_empty()).unwrap_or_default()
 }
 
@@ -108,8 +110,8 @@ fn overlay(
 ) {
     let area = overlay_area(areas);
     canvas.clear(area);
-    // The screen may have grown since.
-    let scroll = scroll.min(last_scroll(lines.len(), area));
+    // The screen may have grown since the last key.
+    let scroll = scroll.min(max_scroll(lines.len(), area));
     let shown = usize::from(area.height.saturating_sub(1));
     let below = lines.len().saturating_sub(scroll + shown);
     let more = if below > 0 {
@@ -117,7 +119,7 @@ fn overlay(
     } else {
         vec![span(" Esc closes ", Role::Title)]
     };
-    canvas.rule(area, &[span(format!(" {title} "), Role::TitleFocus)], &more);
+    canvas.border(area, &[span(format!(" {title} "), Role::TitleFocus)], &more);
     for (index, line) in lines.iter().skip(scroll).take(shown).enumerate() {
         let y = area.y + 1 + index as u16;
         let row = Rect { x: area.x + 1, y, width: area.width.saturating_sub(2), height: 1 };
@@ -125,7 +127,7 @@ fn overlay(
     }
 }
 
-/// The title of a pane; that of the focus stands out by colour, weight and a sign.
+/// Title of a pane; the focused one has its own colour, weight and glyph.
 fn title(canvas: &Canvas<'_>, state: &State, pane: Pane) -> Span<'static> {
     if state.focus == pane {
         span(format!("{} {} ", canvas.glyphs().running, pane.title()), Role::TitleFocus)

@@ -1,4 +1,4 @@
-//! The sinks: whether everything has arrived, and what is in the way.
+//! The shipping pane: state, lag, rate and current error of every sink.
 
 use ratatui::layout::Rect;
 
@@ -16,12 +16,12 @@ pub fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
     let glyphs = *canvas.glyphs();
     let width = usize::from(area.width.saturating_sub(2));
     let sinks = &state.status.sinks;
-    let with_account = layout::lines_of_a_sink(state) > 3;
+    let with_accounting = layout::lines_per_sink(state) > 3;
     let entry = |sink: &SinkStatus| {
         let mut lines = entry(state, sink, width, &glyphs);
-        if with_account && sink.bytes.seen > 0 {
-            let account = account(&sink.bytes, bytes::size);
-            lines.push(vec![plain("  "), span(account, Role::Dim)]);
+        if with_accounting && sink.bytes.seen > 0 {
+            let accounting = byte_accounting(&sink.bytes, bytes::size);
+            lines.push(vec![plain("  "), span(accounting, Role::Dim)]);
         }
         lines
     };
@@ -29,14 +29,14 @@ pub fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
         pane: Pane::Shipping,
         entries: sinks.iter().map(entry).collect(),
         selected: state.selected[2],
-        empty: if state.can_ship() { "nothing to ship to" } else { "this screen ships nothing" },
+        empty: if state.can_ship() { "no sinks configured" } else { "view only, not shipping" },
         right: Vec::new(),
     };
     lists::draw(canvas, area, state, &list);
 }
 
 fn entry(state: &State, sink: &SinkStatus, width: usize, glyphs: &Glyphs) -> Lines {
-    let (glyph, word, role) = look(state, sink, glyphs);
+    let (glyph, word, role) = state_of(state, sink, glyphs);
     let name = sanitize::line(&sink.name).into_owned();
     let rate = format!("{}/s", short_count(sink.rate.max(0.0).round() as u64));
     let mut first =
@@ -46,7 +46,7 @@ fn entry(state: &State, sink: &SinkStatus, width: usize, glyphs: &Glyphs) -> Lin
         first.push(plain(" ".repeat(width - used)));
         first.push(plain(rate));
     }
-    let mut lines = vec![first, vec![plain("  "), behind(state, sink, glyphs)]];
+    let mut lines = vec![first, vec![plain("  "), lag(state, sink, glyphs)]];
     if let Some(error) = error_of(sink) {
         lines.push(vec![plain("  "), span(error, Role::Bad)]);
     } else {
@@ -55,34 +55,34 @@ fn entry(state: &State, sink: &SinkStatus, width: usize, glyphs: &Glyphs) -> Lin
     lines
 }
 
-/// `12.4 MiB seen = 12.0 MiB confirmed + 0.4 MiB waiting`: where every byte is.
-pub fn account(account: &Bytes, figure: fn(u64) -> String) -> String {
+/// Byte accounting of a sink: `12.4 MiB seen = 12.0 MiB confirmed + 0.4 MiB waiting`.
+pub fn byte_accounting(bytes: &Bytes, figure: fn(u64) -> String) -> String {
     let parts = [
-        ("confirmed", account.confirmed),
-        ("filtered", account.filtered),
-        ("in flight", account.in_flight),
-        ("waiting", account.waiting),
-        ("dead letters", account.dead_letters),
-        ("lost", account.lost),
+        ("confirmed", bytes.confirmed),
+        ("filtered", bytes.filtered),
+        ("in flight", bytes.in_flight),
+        ("waiting", bytes.waiting),
+        ("dead letters", bytes.dead_letters),
+        ("lost", bytes.lost),
     ];
     let parts = parts.iter().filter(|(_, part)| *part > 0);
     let parts: Vec<String> =
         parts.map(|(name, part)| format!("{} {name}", figure(*part))).collect();
-    let seen = format!("{} seen", figure(account.seen));
+    let seen = format!("{} seen", figure(bytes.seen));
     if parts.is_empty() { seen } else { format!("{seen} = {}", parts.join(" + ")) }
 }
 
-pub fn look(state: &State, sink: &SinkStatus, glyphs: &Glyphs) -> (&'static str, String, Role) {
+pub fn state_of(state: &State, sink: &SinkStatus, glyphs: &Glyphs) -> (&'static str, String, Role) {
     match &sink.state {
-        SinkState::Armed => (glyphs.ring, "waits for s".to_owned(), Role::Near),
+        SinkState::Armed => (glyphs.ring, "manual: press s".to_owned(), Role::Near),
         SinkState::Idle | SinkState::Shipping if sink.blocked.is_some() => {
             (glyphs.firing, "one target BLOCKED".to_owned(), Role::Firing)
         }
         SinkState::Idle => (glyphs.ok, "all sent".to_owned(), Role::Ok),
         SinkState::Shipping => (glyphs.running, "shipping".to_owned(), Role::Ok),
-        SinkState::Resting { next: None } => (glyphs.ok, "next round later".to_owned(), Role::Ok),
+        SinkState::Resting { next: None } => (glyphs.ok, "next batch later".to_owned(), Role::Ok),
         SinkState::Resting { next: Some(next) } => {
-            (glyphs.ok, format!("next round at {}", time::moment(state, *next)), Role::Ok)
+            (glyphs.ok, format!("next batch at {}", time::moment(state, *next)), Role::Ok)
         }
         SinkState::Paused { by, since } => {
             let by = sanitize::line(by);
@@ -101,16 +101,16 @@ pub fn look(state: &State, sink: &SinkStatus, glyphs: &Glyphs) -> (&'static str,
     }
 }
 
-fn behind(state: &State, sink: &SinkStatus, glyphs: &Glyphs) -> crate::ui::canvas::Span<'static> {
-    let behind = match sink.state {
-        // It reads nothing yet, so it has not met what a truncation took away.
-        SinkState::Armed => sink.behind_bytes.min(bytes_there(state)),
+fn lag(state: &State, sink: &SinkStatus, glyphs: &Glyphs) -> crate::ui::canvas::Span<'static> {
+    let lag = match sink.state {
+        // It has not read anything yet, so bytes that a truncation removed are still in its lag.
+        SinkState::Armed => sink.behind_bytes.min(bytes_in_files(state)),
         _ => sink.behind_bytes,
     };
-    if behind == 0 && sink.in_flight_events == 0 {
-        return span("nothing waits", Role::Dim);
+    if lag == 0 && sink.in_flight_events == 0 {
+        return span("up to date", Role::Dim);
     }
-    let mut text = format!("{} behind", bytes::size(behind));
+    let mut text = format!("lag {}", bytes::size(lag));
     if let Some(oldest) = sink.oldest_waiting {
         text.push_str(&format!(" {} oldest {}", glyphs.separator, time::age(state, oldest)));
     }
@@ -128,11 +128,11 @@ fn behind(state: &State, sink: &SinkStatus, glyphs: &Glyphs) -> crate::ui::canva
     plain(text)
 }
 
-/// Bytes that the files hold now; without files, nothing is known of them.
-fn bytes_there(state: &State) -> u64 {
-    match state.sources.is_empty() {
+/// Current size of all files; unlimited while no file is known.
+fn bytes_in_files(state: &State) -> u64 {
+    match state.files.is_empty() {
         true => u64::MAX,
-        false => state.sources.iter().map(|source| source.size).sum(),
+        false => state.files.iter().map(|file| file.size).sum(),
     }
 }
 
@@ -144,13 +144,13 @@ fn sent(sink: &SinkStatus, glyphs: &Glyphs) -> crate::ui::canvas::Span<'static> 
         return span(text, Role::Bad);
     }
     if sink.duplicates > 0 {
-        let known = bytes::count(sink.duplicates);
-        text.push_str(&format!(" {} {known} were there already", glyphs.separator));
+        let duplicates = bytes::count(sink.duplicates);
+        text.push_str(&format!(" {} {duplicates} duplicates", glyphs.separator));
     }
     span(text, Role::Dim)
 }
 
-/// An error that was overcome is no longer news.
+/// The current error of a sink; an error that no longer applies is not returned.
 pub fn error_of(sink: &SinkStatus) -> Option<String> {
     let text = match &sink.state {
         SinkState::Blocked { reason } => reason,

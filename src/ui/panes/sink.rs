@@ -1,4 +1,4 @@
-//! All about the selected sink: what it does, what is behind, where every byte is, what is in the way.
+//! Details of the selected sink: state, errors, rate, lag, deliveries and byte accounting.
 
 use super::{shipping, time};
 use crate::base::{bytes, sanitize};
@@ -13,13 +13,12 @@ pub fn lines(state: &State, width: usize) -> Lines {
     let Some(sink) = state.selected_sink() else {
         return vec![vec![span("no sink", Role::Dim)]];
     };
-    // Its sign stands in the list.
-    let (_, word, role) = shipping::look(state, sink, &ASCII);
+    let (_, word, role) = shipping::state_of(state, sink, &ASCII);
     let name = format!("{} ({})", sanitize::line(&sink.name), sanitize::line(&sink.kind));
     let mut lines = vec![pair("sink", name), vec![field("state"), span(word, role)]];
     problems(sink, width, &mut lines);
     progress(state, sink, &mut lines);
-    let bytes = shipping::account(&sink.bytes, bytes::count);
+    let bytes = shipping::byte_accounting(&sink.bytes, bytes::count);
     wrapped("bytes", &bytes, Role::Dim, width, &mut lines);
     lines
 }
@@ -27,7 +26,7 @@ pub fn lines(state: &State, width: usize) -> Lines {
 fn problems(sink: &SinkStatus, width: usize, lines: &mut Lines) {
     let current = shipping::error_of(sink);
     if let Some(text) = &current {
-        wrapped("problem", text, Role::Bad, width, lines);
+        wrapped("error", text, Role::Bad, width, lines);
     }
     let last = sink.last_error.as_ref().map(|text| sanitize::line(text).into_owned());
     if let Some(text) = last.filter(|text| current.as_ref() != Some(text)) {
@@ -38,21 +37,21 @@ fn problems(sink: &SinkStatus, width: usize, lines: &mut Lines) {
 fn progress(state: &State, sink: &SinkStatus, lines: &mut Lines) {
     let events = |count| bytes::counted(count, "event");
     lines.push(pair("rate", format!("{:.1} events/s", sink.rate)));
-    let behind = match (sink.behind_bytes, sink.behind_events) {
-        (0, _) => "nothing".to_owned(),
-        // Nothing was delivered yet that would tell how long an event is.
+    let lag = match (sink.behind_bytes, sink.behind_events) {
+        (0, _) => "none, up to date".to_owned(),
+        // The mean length of an event is known only after a delivery.
         (size, 0) => bytes::size(size),
         (size, about) => format!("{}, about {}", bytes::size(size), events(about)),
     };
-    lines.push(pair("behind", behind));
+    lines.push(pair("lag", lag));
     if let Some(oldest) = sink.oldest_waiting {
         let (age, since) = (time::age(state, oldest), time::moment(state, oldest));
-        lines.push(pair("oldest", format!("waits for {age}, since {since}")));
+        lines.push(pair("oldest", format!("waiting {age}, since {since}")));
     }
     lines.push(pair("in flight", events(sink.in_flight_events)));
     let mut sent = events(sink.confirmed_events);
     if sink.duplicates > 0 {
-        sent.push_str(&format!(", {} were there already", bytes::count(sink.duplicates)));
+        sent.push_str(&format!(", {} duplicates", bytes::count(sink.duplicates)));
     }
     if let Some(last) = sink.last_success {
         sent.push_str(&format!("; last at {}", time::moment(state, last)));
@@ -61,15 +60,19 @@ fn progress(state: &State, sink: &SinkStatus, lines: &mut Lines) {
     lines.push(pair("filtered", events(sink.filtered_events)));
     if sink.unprotected_values > 0 {
         let values = bytes::count(sink.unprotected_values);
-        let text = format!("{values} values of 1 to 3 characters: sealed in their own field only");
+        let text =
+            format!("{values} short values (1 to 3 characters): sealed in their own field only");
         lines.push(vec![field("unprotected"), span(text, Role::Near)]);
     }
     let dead = events(sink.dead_letters);
     match sink.dead_letters {
-        0 => lines.push(pair("refused", dead)),
+        0 => lines.push(pair("rejected", dead)),
         _ => lines.push(vec![
-            field("refused"),
-            span(format!("{dead}, kept: see `logwarden dead-letters list`"), Role::Bad),
+            field("rejected"),
+            span(
+                format!("{dead}, kept as dead letters: see `logwarden dead-letters list`"),
+                Role::Bad,
+            ),
         ]),
     }
 }

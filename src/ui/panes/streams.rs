@@ -1,4 +1,4 @@
-//! The merged timeline: time, level, source, text; the selection and the matches marked.
+//! The streams pane: the merged timeline of all files, with the selection and the matches marked.
 
 use ratatui::layout::Rect;
 use unicode_width::UnicodeWidthStr;
@@ -19,16 +19,16 @@ pub fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
     }
     let name = title(canvas, state, Pane::Streams);
     let glyphs = *canvas.glyphs();
-    canvas.rule(
+    canvas.border(
         area,
-        &[name, span(mood(state, &glyphs), mood_role(state))],
-        &right(state, &glyphs),
+        &[name, span(follow_state(state, &glyphs), follow_role(state))],
+        &search_and_filters(state, &glyphs),
     );
     let body = Rect { y: area.y + 1, height: area.height - 1, ..area };
     if state.stream.rows.is_empty() {
         let row = Rect { x: body.x + 1, width: body.width.saturating_sub(1), height: 1, ..body };
         if body.height > 0 {
-            canvas.line(row, &[span(nothing(state), Role::Dim)]);
+            canvas.line(row, &[span(empty_text(state), Role::Dim)]);
         }
         return;
     }
@@ -42,44 +42,44 @@ pub fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
     }
 }
 
-fn mood(state: &State, glyphs: &Glyphs) -> String {
+fn follow_state(state: &State, glyphs: &Glyphs) -> String {
     let stream = &state.stream;
-    if stream.follow {
+    if stream.is_following {
         return format!("{} following ", glyphs.line);
     }
-    match stream.fresh {
-        0 => format!("{} held ", glyphs.line),
-        fresh => format!("{} held, {} new {} ", glyphs.line, bytes::count(fresh), glyphs.down),
+    match stream.new_below {
+        0 => format!("{} paused ", glyphs.line),
+        fresh => format!("{} paused, {} new {} ", glyphs.line, bytes::count(fresh), glyphs.down),
     }
 }
 
-fn mood_role(state: &State) -> Role {
-    match (state.stream.follow, state.stream.fresh) {
+fn follow_role(state: &State) -> Role {
+    match (state.stream.is_following, state.stream.new_below) {
         (true, _) => Role::Ok,
         (false, 0) => Role::Title,
         (false, _) => Role::Near,
     }
 }
 
-fn right(state: &State, glyphs: &Glyphs) -> Vec<Span<'static>> {
+fn search_and_filters(state: &State, glyphs: &Glyphs) -> Vec<Span<'static>> {
     let stream = &state.stream;
     let mut spans = Vec::new();
-    if stream.late > 0 {
-        spans.push(span(format!(" {} {} late ", glyphs.up, stream.late), Role::Near));
+    if stream.late_above > 0 {
+        spans.push(span(format!(" {} {} late ", glyphs.up, stream.late_above), Role::Near));
     }
     if let Some(search) = &stream.search {
         let text = record_text::safe(stream.mask.typed(head(&search.text, 24)));
         spans.push(span(format!(" /{text}/ "), Role::Match));
     }
     for filter in stream.filters.list.iter().rev().take(2).rev() {
-        let role = if stream.filters.on { Role::Near } else { Role::Dim };
+        let role = if stream.filters.is_on { Role::Near } else { Role::Dim };
         let text = record_text::safe(stream.mask.typed(head(&filter.text, 24)));
         spans.push(span(format!(" &{text} "), role));
     }
     if stream.filters.list.len() > 2 {
         spans.push(span(format!("{} filters ", stream.filters.list.len()), Role::Near));
     }
-    if !stream.filters.on {
+    if !stream.filters.is_on {
         spans.push(span("off ", Role::Dim));
     }
     if stream.column > 0 {
@@ -88,14 +88,14 @@ fn right(state: &State, glyphs: &Glyphs) -> Vec<Span<'static>> {
     spans
 }
 
-fn nothing(state: &State) -> &'static str {
+fn empty_text(state: &State) -> &'static str {
     let stream = &state.stream;
     if stream.reset.is_some() || !stream.at_head {
-        "reading …"
-    } else if state.sources.iter().all(|source| source.size == 0) {
-        "no event yet"
+        "loading …"
+    } else if state.files.iter().all(|file| file.size == 0) {
+        "no events yet"
     } else {
-        "no event is shown: levels, filters and hidden sources leave none"
+        "nothing matches: hidden by level, filter or file"
     }
 }
 
@@ -103,10 +103,10 @@ pub fn text_width(state: &State, width: u16) -> usize {
     usize::from(width).saturating_sub(Columns::of(state, width).width())
 }
 
-/// What stands before a record's text, and how wide.
+/// The columns before the text of a record, with their widths.
 struct Columns {
     detail: Detail,
-    source: usize,
+    name: usize,
 }
 
 impl Columns {
@@ -121,18 +121,18 @@ impl Columns {
             (false, _) => Detail::Clock,
         };
         let most = if width >= 100 { 18 } else { 10 };
-        let several = state.sources.len() > 1;
-        let widest = state.sources.iter().map(|source| source.name.width()).max().unwrap_or(0);
-        Columns { detail, source: if several { widest.clamp(1, most) } else { 0 } }
+        let several = state.files.len() > 1;
+        let widest = state.files.iter().map(|file| file.name.width()).max().unwrap_or(0);
+        Columns { detail, name: if several { widest.clamp(1, most) } else { 0 } }
     }
 
     fn width(&self) -> usize {
-        let source = if self.source > 0 { self.source + 1 } else { 0 };
-        self.detail.width() + 1 + 2 + source
+        let name = if self.name > 0 { self.name + 1 } else { 0 };
+        self.detail.width() + 1 + 2 + name
     }
 }
 
-/// Draws a row from line `y` of the body on, which may lie above it; says where the next one begins.
+/// Draws a row at line `y` of the body, which may be above it; returns the line of the next row.
 fn draw_row(
     canvas: &mut Canvas<'_>,
     body: Rect,
@@ -150,8 +150,8 @@ fn draw_row(
         if y >= 0 && y < i32::from(body.height) {
             let area = Rect { y: body.y + y as u16, height: 1, ..body };
             if number == 0 {
-                let place = Rect { width: before.min(area.width), ..area };
-                canvas.line(place, &prefix(state, row, columns, canvas.glyphs()));
+                let left = Rect { width: before.min(area.width), ..area };
+                canvas.line(left, &prefix(state, row, columns, canvas.glyphs()));
             }
             let text = Rect {
                 x: area.x + before.min(area.width),
@@ -161,13 +161,13 @@ fn draw_row(
             let hidden = row.lines.saturating_sub(shown);
             if number + 1 == usize::from(shown) && hidden > 0 && shown > 1 {
                 let more =
-                    format!("{} {} more lines, Enter shows all", canvas.glyphs().more, hidden + 1);
+                    format!("{} {} more lines (Enter shows all)", canvas.glyphs().more, hidden + 1);
                 canvas.line(text, &[span(more, Role::Dim)]);
             } else if let Some(spans) = lines.get(number) {
                 draw_text(canvas, text, spans, state, row);
             }
             if index == stream.selected && state.focus == Pane::Streams {
-                canvas.over(if number == 0 { area } else { text }, Role::Selection);
+                canvas.restyle(if number == 0 { area } else { text }, Role::Selection);
             }
         }
         y += 1;
@@ -197,21 +197,21 @@ fn prefix(state: &State, row: &Row, columns: &Columns, glyphs: &Glyphs) -> Vec<S
         span(record_text::letter(level).to_string(), Role::Level(level)),
         plain(" "),
     ];
-    if columns.source > 0 {
-        let source = state.sources.iter().find(|source| source.file == entry.position.file);
-        let name = source.map_or("", |source| source.name.as_str());
-        let fits = name.width() <= columns.source;
-        let shown = if fits { name } else { head(name, columns.source - 1) };
+    if columns.name > 0 {
+        let file = state.files.iter().find(|file| file.file == entry.position.file);
+        let name = file.map_or("", |file| file.name.as_str());
+        let fits = name.width() <= columns.name;
+        let shown = if fits { name } else { head(name, columns.name - 1) };
         let cut = if fits { "" } else { glyphs.cut };
-        let room = columns.source + 1 - shown.width() - cut.width();
+        let room = columns.name + 1 - shown.width() - cut.width();
         spans.push(span(format!("{shown}{cut}{}", " ".repeat(room)), Role::Source));
     }
     spans
 }
 
 fn row_zone(state: &State, row: &Row) -> jiff::tz::TimeZone {
-    let source = state.stream.zones.get(row.entry.slot);
-    time::zone_of(state, source.unwrap_or(&jiff::tz::TimeZone::UTC)).clone()
+    let zone = state.stream.zones.get(row.entry.slot);
+    time::zone_of(state, zone.unwrap_or(&jiff::tz::TimeZone::UTC)).clone()
 }
 
 fn draw_text(
@@ -235,7 +235,7 @@ fn draw_text(
     }
     canvas.line(area, &drawn);
     if row.entry.open {
-        canvas.over(area, Role::Open);
+        canvas.restyle(area, Role::Open);
     }
     if let Some(search) = &state.stream.search {
         for found in search.regex.find_iter(text.as_bytes()).take(50) {
@@ -244,7 +244,7 @@ fn draw_text(
     }
 }
 
-/// Marks a match that is on the screen.
+/// Marks the visible part of a match.
 fn mark(
     canvas: &mut Canvas<'_>,
     area: Rect,
@@ -259,6 +259,6 @@ fn mark(
     let end = end.min(usize::from(area.width));
     if start < end {
         let width = (end - start) as u16;
-        canvas.over(Rect { x: area.x + start as u16, width, ..area }, Role::Match);
+        canvas.restyle(Rect { x: area.x + start as u16, width, ..area }, Role::Match);
     }
 }

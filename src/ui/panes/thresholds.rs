@@ -1,4 +1,4 @@
-//! The rules: how near each is to its limit, which fire, and when they last did.
+//! The thresholds pane: count, limit and state of every rule, and when it last fired.
 
 use ratatui::layout::Rect;
 
@@ -23,14 +23,14 @@ pub fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
         pane: Pane::Thresholds,
         entries: rules.iter().map(|rule| entry(state, rule, width, &glyphs)).collect(),
         selected: state.selected[1],
-        empty: "no rule",
+        empty: "no rules",
         right,
     };
     lists::draw(canvas, area, state, &list);
 }
 
 fn entry(state: &State, rule: &RuleStatus, width: usize, glyphs: &Glyphs) -> Lines {
-    let (glyph, word, role) = look(rule, glyphs);
+    let (glyph, word, role) = state_of(rule, glyphs);
     let name = sanitize::line(&rule.name).into_owned();
     let spark = glyphs
         .sparkline(&rule.history, rule.limit.max(rule.history.iter().copied().max().unwrap_or(0)));
@@ -60,8 +60,8 @@ fn entry(state: &State, rule: &RuleStatus, width: usize, glyphs: &Glyphs) -> Lin
     vec![first, second]
 }
 
-/// From three quarters of the limit on, a rule is near.
-fn look(rule: &RuleStatus, glyphs: &Glyphs) -> (&'static str, &'static str, Role) {
+/// Glyph, word and style of a rule's state. From three quarters of its limit on a rule is shown as near.
+fn state_of(rule: &RuleStatus, glyphs: &Glyphs) -> (&'static str, &'static str, Role) {
     match rule.state {
         RuleState::Firing => (glyphs.firing, "FIRING", Role::Firing),
         _ if rule.count > 0 && rule.count * 4 >= rule.limit * 3 => {

@@ -1,4 +1,4 @@
-//! Times and ages as they are shown.
+//! Formats times, ages and countdowns for the screen.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 use crate::base::{Timestamp, bytes};
 use crate::ui::state::{State, Zone};
 
-/// How much of a time there is room for.
+/// Precision of a shown time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Detail {
     /// `14:05:03.120`
@@ -51,7 +51,7 @@ pub fn show(time: Timestamp, zone: &TimeZone, detail: Detail) -> String {
 
 static UTC: TimeZone = TimeZone::UTC;
 
-/// The zone that a source's times are shown in.
+/// The time zone in which the times of a source are shown.
 pub fn zone_of<'a>(state: &'a State, source: &'a TimeZone) -> &'a TimeZone {
     match state.zone {
         Zone::Source => source,
@@ -60,12 +60,12 @@ pub fn zone_of<'a>(state: &'a State, source: &'a TimeZone) -> &'a TimeZone {
     }
 }
 
-/// As it stands in the header.
+/// Name of the time zone in the header.
 pub fn zone_name(state: &State) -> String {
     match state.zone {
-        // Where the line is short, the state of the engine needs the room.
-        Zone::Source if state.size.0 < 100 => "source zone".to_owned(),
-        Zone::Source => "zone of the source".to_owned(),
+        // A short name on narrow screens, to leave room for the engine state.
+        Zone::Source if state.size.0 < 100 => "as logged".to_owned(),
+        Zone::Source => "times as logged".to_owned(),
         Zone::Utc => "UTC".to_owned(),
         Zone::Local => match state.local.iana_name() {
             Some(name) => format!("local {name}"),
@@ -74,8 +74,8 @@ pub fn zone_name(state: &State) -> String {
     }
 }
 
-/// `14:05:03`: a clock time stays true on a screen that is not drawn again; an age does not. Of another day
-/// `11-21 14:05`. Nothing where the moment is not known.
+/// A moment as `14:05:03`, on another day as `11-21 14:05`; empty if it is unknown. A clock time, because an age
+/// would become wrong on a screen that is not redrawn.
 pub fn moment(state: &State, moment: Timestamp) -> String {
     if moment == Timestamp::default() {
         return String::new();
@@ -87,10 +87,10 @@ pub fn moment(state: &State, moment: Timestamp) -> String {
     shown.get(range).unwrap_or_default().to_owned()
 }
 
-/// `in 8 s`, `now`: the loop draws again every second while somebody waits for it.
+/// A countdown: `in 8 s` or `now`. The event loop redraws it every second.
 pub fn until(state: &State, moment: Timestamp) -> String {
     let left = moment.since(state.now);
-    // Rounded up: "0 s" is never seen.
+    // Rounded up, so that "0 s" is never shown.
     let seconds = left.as_secs() + u64::from(left.subsec_nanos() > 0);
     match seconds {
         0 => "now".to_owned(),
@@ -98,7 +98,7 @@ pub fn until(state: &State, moment: Timestamp) -> String {
     }
 }
 
-/// `5 min`, in whole seconds.
+/// An age as `5 min`, rounded down to seconds.
 pub fn age(state: &State, moment: Timestamp) -> String {
     bytes::duration(Duration::from_secs(state.now.since(moment).as_secs()))
 }

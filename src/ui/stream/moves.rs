@@ -1,16 +1,16 @@
-//! Moving the selection, and the part of the rows that is on the screen with it.
+//! Moves the selection, and scrolls the screen with it.
 
 use super::Stream;
 
 impl Stream {
-    /// Moves the selection; the screen follows it. What has not been read yet is owed.
+    /// Moves the selection; the screen scrolls with it. A move beyond the loaded rows is completed after loading.
     pub fn move_by(&mut self, rows: i64) {
         if rows < 0 {
-            self.hold();
+            self.pause();
         }
         let target = self.selected as i64 + rows;
         let last = self.rows.len() as i64 - 1;
-        self.owed = if target < 0 && !self.at_head {
+        self.pending_move = if target < 0 && !self.at_head {
             target
         } else if target > last && !self.at_tail {
             target - last.max(0)
@@ -18,7 +18,7 @@ impl Stream {
             0
         };
         self.selected = target.clamp(0, last.max(0)) as usize;
-        self.settle();
+        self.scroll_to_selection();
     }
 
     /// Moves screen and selection together by about this many lines.
@@ -34,7 +34,7 @@ impl Stream {
         }
         let moved = rows * lines.signum();
         if lines < 0 {
-            self.hold();
+            self.pause();
         }
         let top = (self.top as i64 + moved).max(0) as usize;
         self.top = top.min(self.rows.len().saturating_sub(1));
@@ -43,7 +43,7 @@ impl Stream {
         self.fill_page();
     }
 
-    /// Does not leave the lower part of the screen empty while there is something above.
+    /// Scrolls back if the lower part of the screen would be empty although rows exist above.
     pub fn fill_page(&mut self) {
         if !self.at_tail {
             return;
@@ -54,15 +54,15 @@ impl Stream {
         }
     }
 
-    /// Keeps the selection on the screen, and the end while following.
-    pub fn settle(&mut self) {
+    /// Scrolls so that the selection is visible; while following, so that the end is.
+    pub fn scroll_to_selection(&mut self) {
         if self.rows.is_empty() {
             (self.top, self.clip, self.selected) = (0, 0, 0);
             return;
         }
         let last = self.rows.len() - 1;
         self.selected = self.selected.min(last);
-        if self.follow {
+        if self.is_following {
             self.selected = last;
             (self.top, self.clip) = self.last_page();
             return;
@@ -81,7 +81,7 @@ impl Stream {
         }
     }
 
-    /// The place of the screen at which the last row is its last line.
+    /// The `top` and `clip` at which the last row ends on the last line of the screen.
     fn last_page(&self) -> (usize, u16) {
         let mut left = i64::from(self.height.max(1));
         for index in (0..self.rows.len()).rev() {

@@ -1,19 +1,19 @@
-//! Rows that do not simply stand behind the others: records that may still grow, and records that came late.
+//! Inserts rows out of order: incomplete records, and records that arrived late.
 //!
-//! Invariant: rows are in the order of the timeline, and the places of each row (and of `head` and `tail`) are
-//! before that row in every file. A row that is put among others is added to the places of those behind it.
+//! Invariant: rows are in timeline order, and the offsets of each row (and of `head` and `tail`) are before that row
+//! in every file. Inserting a row therefore updates the offsets of all rows behind it.
 
 use super::{Row, Stream};
 use crate::follow::view::{Frontier, Position};
 
 impl Stream {
-    /// The place before this row. An open record has none: that of the next row is right behind it.
-    pub fn place_of(&self, index: usize) -> &Frontier {
+    /// The offsets before this row. For an incomplete record, those of the next complete row.
+    pub fn offsets_before(&self, index: usize) -> &Frontier {
         self.rows.iter().skip(index).find_map(|row| row.at.as_ref()).unwrap_or(&self.tail)
     }
 
-    /// Adds what came behind `tail`. A record of an older time is put where it belongs; if that is above the rows that
-    /// are loaded, it is met there by who scrolls up.
+    /// Adds a record from behind `tail`. A record with an older time is inserted in timeline order; if it belongs
+    /// above the loaded rows, it is loaded when the operator scrolls up.
     pub fn add(&mut self, mut row: Row) {
         let key = row.entry.position.key;
         let mut index = self.rows.len();
@@ -25,23 +25,23 @@ impl Stream {
             return;
         }
         let (slot, start, end) = (row.entry.slot, row.entry.position.offset, row.entry.end());
-        let mut at = self.place_of(index).to_vec();
-        if let Some(place) = at.get_mut(slot) {
-            *place = start;
+        let mut at = self.offsets_before(index).to_vec();
+        if let Some(offset) = at.get_mut(slot) {
+            *offset = start;
         }
         row.at = Some(at.into());
         for behind in self.rows.iter_mut().skip(index) {
-            behind.at = behind.at.take().map(|at| passed(&at, slot, end));
+            behind.at = behind.at.take().map(|at| advanced(&at, slot, end));
         }
         if index == 0 && !self.at_head {
-            self.head = passed(&self.head, slot, end);
+            self.head = advanced(&self.head, slot, end);
         } else {
             self.insert(index, row);
         }
     }
 
-    /// Takes away the open records, which are given anew at every look at the tail.
-    pub fn drop_open(&mut self) {
+    /// Removes the incomplete records: every read of the tail returns them again.
+    pub fn remove_incomplete(&mut self) {
         let selected = self.rows.get(self.selected).map(|row| row.entry.position);
         let open_above = self.rows.iter().take(self.top).filter(|row| row.at.is_none()).count();
         self.rows.retain(|row| row.at.is_some());
@@ -53,8 +53,8 @@ impl Stream {
         }
     }
 
-    /// Puts open records where their time belongs, if that is among the rows.
-    pub fn insert_open(&mut self, open: Vec<Row>) {
+    /// Inserts incomplete records in timeline order, if they belong among the loaded rows.
+    pub fn insert_incomplete(&mut self, open: Vec<Row>) {
         for row in open {
             let position = row.entry.position;
             let mut index = self.rows.len();
@@ -69,13 +69,13 @@ impl Stream {
         }
     }
 
-    /// The screen stands still around the selected row.
+    /// Inserts a row without moving the visible rows.
     fn insert(&mut self, index: usize, row: Row) {
         self.rows.insert(index, row);
-        if index <= self.top && !self.follow && self.rows.len() > 1 {
+        if index <= self.top && !self.is_following && self.rows.len() > 1 {
             self.top += 1;
         }
-        if index <= self.selected && !self.follow && self.rows.len() > 1 {
+        if index <= self.selected && !self.is_following && self.rows.len() > 1 {
             self.selected += 1;
         }
     }
@@ -89,11 +89,11 @@ impl Stream {
     }
 }
 
-/// The place behind a record that ends there.
-fn passed(at: &Frontier, slot: usize, end: u64) -> Frontier {
+/// The offsets moved behind a record of file `slot` that ends at `end`.
+fn advanced(at: &Frontier, slot: usize, end: u64) -> Frontier {
     let mut at = at.to_vec();
-    if let Some(place) = at.get_mut(slot) {
-        *place = (*place).max(end);
+    if let Some(offset) = at.get_mut(slot) {
+        *offset = (*offset).max(end);
     }
     at.into()
 }

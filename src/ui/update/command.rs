@@ -1,19 +1,19 @@
-//! The command line: every command by its name, and what has no key. Those that ship take the name of a sink.
+//! The `:` command line: runs every command by its name. Shipping commands accept the name of a sink.
 
 use super::{Effect, State, run, ship};
 use crate::event::{Command, Level};
 use crate::ui::commands::{VERBS, Verb};
 
-/// `retry`, `ship-now es`, `reload`; nothing typed does nothing.
+/// Runs a typed command: `retry`, `ship-now es`, `reload`. Empty text does nothing.
 pub fn entered(state: &mut State, text: &str, effects: &mut Vec<Effect>) -> Result<(), String> {
     let mut words = text.split_whitespace();
     let Some(name) = words.next() else { return Ok(()) };
     let Some(info) = VERBS.iter().find(|info| info.name == name) else {
-        return Err(format!("no command is called {name}; ? lists what there is"));
+        return Err(format!("unknown command: {name} (? for help)"));
     };
     match words.next() {
         None => {
-            // What it opens must not be closed with this line.
+            // Closed first: the command may open a prompt of its own.
             state.prompt = None;
             run(state, info.verb, effects);
             Ok(())
@@ -29,11 +29,11 @@ fn of_one_sink(
     effects: &mut Vec<Effect>,
 ) -> Result<(), String> {
     if !state.can_ship() {
-        return Err("this screen ships nothing".to_owned());
+        return Err("view only, not shipping".to_owned());
     }
     if !state.status.sinks.iter().any(|sink| sink.name == name) {
         let names: Vec<&str> = state.status.sinks.iter().map(|sink| &*sink.name).collect();
-        return Err(format!("no sink is called {name}; there is {}", names.join(", ")));
+        return Err(format!("unknown sink: {name} (sinks: {})", names.join(", ")));
     }
     let sink = Some(name.to_owned());
     let command = match verb {
@@ -41,15 +41,15 @@ fn of_one_sink(
         Verb::Retry => Command::Retry { sink },
         Verb::PauseShipping if state.is_paused(sink.as_deref()) => Command::Resume { sink },
         Verb::PauseShipping => Command::Pause { sink, by: ship::BY.to_owned() },
-        _ => return Err(format!("{} takes no name of a sink", verb.info().name)),
+        _ => return Err(format!("{} does not take a sink name", verb.info().name)),
     };
     effects.push(Effect::Command(command));
-    let asked = match verb {
-        Verb::ShipNow => "to ship everything up to now",
-        Verb::Retry => "to try again now",
-        _ if state.is_paused(Some(name)) => "to resume",
-        _ => "to pause",
+    let started = match verb {
+        Verb::ShipNow => "shipping everything up to now to",
+        Verb::Retry => "retrying",
+        _ if state.is_paused(Some(name)) => "resuming shipping to",
+        _ => "pausing shipping to",
     };
-    state.say(Level::Info, format!("asked {name} {asked}"));
+    state.answer(Level::Info, format!("{started} {name}"));
     Ok(())
 }

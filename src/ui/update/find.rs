@@ -1,4 +1,4 @@
-//! Searching, filtering, levels, hidden sources.
+//! Commands that search and filter: patterns, levels, hidden files, the mask.
 
 use super::{Effect, State, command};
 use crate::event::Level;
@@ -7,27 +7,27 @@ use crate::ui::commands::Verb;
 use crate::ui::filter::Filter;
 use crate::ui::key::Key;
 use crate::ui::panes;
-use crate::ui::prompt::{Asked, Typed};
+use crate::ui::prompt::{PromptKind, PromptResult};
 use crate::ui::record_text;
-use crate::ui::search::{Direction, Hunt, Search, Then, Wanted};
+use crate::ui::search::{AtEdge, Direction, RunningSearch, Search, Wanted};
 use crate::ui::state::Pane;
 use crate::ui::stream::{Row, Stream};
 
 pub fn typed(state: &mut State, key: Key, effects: &mut Vec<Effect>) {
     let Some(prompt) = &mut state.prompt else { return };
     match prompt.key(key) {
-        Typed::Edited => {}
-        Typed::Left => state.prompt = None,
-        Typed::Entered => {
-            let (asked, text) = (prompt.asked, prompt.text.clone());
-            let result = match asked {
-                Asked::Search => search(state, &text),
-                Asked::Filter => filter(state, &text),
-                Asked::Command => command::entered(state, &text, effects),
+        PromptResult::Edited => {}
+        PromptResult::Cancelled => state.prompt = None,
+        PromptResult::Entered => {
+            let (kind, text) = (prompt.kind, prompt.text.clone());
+            let result = match kind {
+                PromptKind::Search => search(state, &text),
+                PromptKind::Filter => filter(state, &text),
+                PromptKind::Command => command::entered(state, &text, effects),
             };
             match result {
-                // A command may have opened another one.
-                Ok(()) => state.prompt.take_if(|prompt| prompt.asked == asked),
+                // A command may have opened another prompt.
+                Ok(()) => state.prompt.take_if(|prompt| prompt.kind == kind),
                 Err(problem) => {
                     if let Some(prompt) = &mut state.prompt {
                         prompt.problem = Some(problem);
@@ -39,7 +39,7 @@ pub fn typed(state: &mut State, key: Key, effects: &mut Vec<Effect>) {
     }
 }
 
-/// The nearest match at or above the selection, else the nearest below; nothing typed ends the search.
+/// Searches for the nearest match at or above the selection, else below it. Empty text ends the search.
 fn search(state: &mut State, text: &str) -> Result<(), String> {
     if text.is_empty() {
         state.stream.search = None;
@@ -50,70 +50,73 @@ fn search(state: &mut State, text: &str) -> Result<(), String> {
     let wanted = Wanted::Text(search);
     match state.stream.selected_row().cloned() {
         Some(row) if wanted.matches(&row.entry.event(), &state.stream.mask) => {
-            state.messages.take_answer(state.now);
-            show_hit(state, &row);
+            state.messages.clear_answer(state.now);
+            scroll_to_match(state, &row);
         }
         _ => {
-            let at = behind_selected(&state.stream);
-            hunt(state, wanted, Direction::Older, Then::Turn { at });
+            let at = offsets_behind_selected(&state.stream);
+            start_search(state, wanted, Direction::Older, AtEdge::Turn { at });
         }
     }
     Ok(())
 }
 
-/// Scrolls sideways, so that the first hit of a record is on the screen.
-pub fn show_hit(state: &mut State, row: &Row) {
+/// Scrolls sideways so that the first match in a record is visible.
+pub fn scroll_to_match(state: &mut State, row: &Row) {
     let Some(search) = &state.stream.search else { return };
-    let Some(hit) = record_text::hit(&search.regex, &row.entry.event(), &state.stream.mask) else {
+    let Some(found) =
+        record_text::first_match(&search.regex, &row.entry.event(), &state.stream.mask)
+    else {
         return;
     };
     let width = panes::text_width(state);
     let column = state.stream.column;
-    if hit.start >= column && hit.end <= column + width {
+    if found.start >= column && found.end <= column + width {
         return;
     }
-    state.stream.column = match hit.end <= width {
+    state.stream.column = match found.end <= width {
         true => 0,
-        false => hit.start.saturating_sub(width / 3),
+        false => found.start.saturating_sub(width / 3),
     };
 }
 
-/// Nothing up to the edge: turns, goes on from the other edge, or says so.
-pub fn nothing_found(state: &mut State) {
-    let Some(hunt) = state.stream.hunt.take() else { return };
-    match hunt.then {
-        Then::Turn { at } => {
-            let (here, there) = match hunt.direction {
-                Direction::Older => ("none above; this one is below", Direction::Newer),
-                Direction::Newer => ("none below; this one is above", Direction::Older),
+/// Handles a search that reached the edge: it turns, wraps, or reports that nothing was found.
+pub fn reached_edge(state: &mut State) {
+    let Some(run) = state.stream.running_search.take() else { return };
+    match run.at_edge {
+        AtEdge::Turn { at } => {
+            let (note, direction) = match run.direction {
+                Direction::Older => ("no match above; found below", Direction::Newer),
+                Direction::Newer => ("no match below; found above", Direction::Older),
             };
-            begin(state, hunt.wanted, there, at, (Then::Stop, here));
+            search_from(state, run.wanted, direction, at, (AtEdge::Stop, note));
         }
-        Then::Wrap => {
-            let (at, way) = match hunt.direction {
-                Direction::Newer => (Vec::new(), "wrapped: on from the beginning"),
-                Direction::Older => (ends(state), "wrapped: on from the end"),
+        AtEdge::Wrap => {
+            let (at, note) = match run.direction {
+                Direction::Newer => (Vec::new(), "wrapped to the start"),
+                Direction::Older => (ends(state), "wrapped to the end"),
             };
-            begin(state, hunt.wanted, hunt.direction, at, (Then::Stop, way));
+            search_from(state, run.wanted, run.direction, at, (AtEdge::Stop, note));
         }
-        Then::Stop => {
-            let name = hunt.wanted.name();
-            let text = match (hunt.way.is_empty(), hunt.direction) {
-                (false, _) => format!("no match of {name}"),
-                (true, Direction::Newer) => format!("no newer match of {name}"),
-                (true, Direction::Older) => format!("no older match of {name}"),
+        AtEdge::Stop => {
+            let name = run.wanted.name();
+            let (up, down) = run.wanted.keys();
+            let text = match (run.note.is_empty(), run.direction) {
+                (false, _) => format!("no match for {name}"),
+                (true, Direction::Newer) => format!("no {name} below; {up} searches above"),
+                (true, Direction::Older) => format!("no {name} above; {down} searches below"),
             };
-            state.say(Level::Info, text);
+            state.answer(Level::Info, text);
         }
     }
 }
 
-/// Where the complete records of each file end.
+/// End offset of the complete records of each file.
 fn ends(state: &State) -> Vec<u64> {
-    state.sources.iter().map(|source| source.complete).collect()
+    state.files.iter().map(|file| file.complete).collect()
 }
 
-/// Nothing typed takes all filters away.
+/// Adds a filter. Empty text removes all filters.
 fn filter(state: &mut State, text: &str) -> Result<(), String> {
     if text.trim().is_empty() {
         state.stream.filters.list.clear();
@@ -122,46 +125,46 @@ fn filter(state: &mut State, text: &str) -> Result<(), String> {
         let filter = Filter::parse(text, &ParseContext { now: state.now, zone })?;
         state.stream.filters.list.push(filter);
     }
-    state.stream.filters.on = true;
-    state.stream.reread();
+    state.stream.filters.is_on = true;
+    state.stream.reload();
     Ok(())
 }
 
-pub fn refilter(state: &mut State, verb: Verb) {
+pub fn change_filters(state: &mut State, verb: Verb) {
     let filters = &mut state.stream.filters;
     match verb {
         Verb::RaiseLevel => filters.raise_minimum(),
         Verb::LowerLevel => filters.lower_minimum(),
         Verb::ToggleLevel(slot) => filters.toggle_slot(usize::from(slot)),
-        _ => filters.on = !filters.on,
+        _ => filters.is_on = !filters.is_on,
     }
-    state.stream.reread();
+    state.stream.reload();
 }
 
-/// A search on its way would go on by what is hidden now.
-pub fn mask(state: &mut State) {
+/// Toggles the mask. A running search is stopped: it may have matched values that are hidden now.
+pub fn toggle_mask(state: &mut State) {
     let stream = &mut state.stream;
     if !stream.mask.hides_anything() {
-        state.say(Level::Info, "there is nothing to mask: [privacy] names no field and no pattern");
+        state.answer(Level::Info, "nothing to mask: [privacy] has no fields and no patterns");
         return;
     }
-    stream.mask.turn();
-    stream.hunt = None;
-    stream.reread();
+    stream.mask.toggle();
+    stream.running_search = None;
+    stream.reload();
     let text = match stream.mask.is_on() {
-        true => "masked: what never leaves in clear is hidden, from search and filters too",
-        false => "records are shown as they are",
+        true => "masked: sealed values hidden, also for search and filters",
+        false => "mask off",
     };
-    state.say(Level::Info, text);
+    state.answer(Level::Info, text);
 }
 
-/// The source of the selected record, or the selected one of the list.
-pub fn hide_source(state: &mut State) {
+/// Hides or shows the file of the selected record, or the selected file of the list.
+pub fn toggle_file(state: &mut State) {
     let chosen = match state.focus {
-        Pane::Sources => state.sources.get(state.selected[0]).map(|source| source.file),
+        Pane::Files => state.files.get(state.selected[0]).map(|entry| entry.file),
         Pane::Streams => state.stream.selected_row().map(|row| row.entry.position.file),
         Pane::Thresholds | Pane::Shipping => {
-            state.say(Level::Info, "x hides a source in the streams and sources panes");
+            state.answer(Level::Info, "x hides a file in the streams and files panes");
             return;
         }
     };
@@ -174,26 +177,26 @@ pub fn hide_source(state: &mut State) {
         None => hidden.push(file),
     }
     let now_hidden = hidden.contains(&file);
-    state.stream.reread_without(file);
-    if let Some(source) = state.sources.iter_mut().find(|source| source.file == file) {
-        source.hidden = now_hidden;
+    state.stream.reload_around_file(file);
+    if let Some(entry) = state.files.iter_mut().find(|entry| entry.file == file) {
+        entry.hidden = now_hidden;
         let text = match now_hidden {
-            true => format!("{} is hidden; Tab to sources and x shows it", source.name),
-            false => format!("{} is shown again", source.name),
+            true => format!("{} hidden (x in the file list shows it)", entry.name),
+            false => format!("{} shown again", entry.name),
         };
-        state.say(Level::Info, text);
+        state.answer(Level::Info, text);
     }
 }
 
-pub fn again(state: &mut State, verb: Verb) {
+pub fn repeat(state: &mut State, verb: Verb) {
     match state.stream.search.clone() {
-        Some(search) => hunt(state, Wanted::Text(search), direction(verb), Then::Wrap),
-        None => state.say(Level::Info, "no search to repeat; press / to search"),
+        Some(search) => start_search(state, Wanted::Text(search), direction(verb), AtEdge::Wrap),
+        None => state.answer(Level::Info, "no pattern; / to search"),
     }
 }
 
-pub fn level(state: &mut State, verb: Verb, level: Level) {
-    hunt(state, Wanted::AtLeast(level), direction(verb), Then::Stop);
+pub fn search_level(state: &mut State, verb: Verb, level: Level) {
+    start_search(state, Wanted::AtLeast(level), direction(verb), AtEdge::Stop);
 }
 
 fn direction(verb: Verb) -> Direction {
@@ -203,46 +206,55 @@ fn direction(verb: Verb) -> Direction {
     }
 }
 
-fn hunt(state: &mut State, wanted: Wanted, direction: Direction, then: Then) {
+fn start_search(state: &mut State, wanted: Wanted, direction: Direction, at_edge: AtEdge) {
     let stream = &state.stream;
     if stream.rows.is_empty() {
-        state.say(Level::Info, "no records to search");
+        state.answer(Level::Info, "no events to search");
         return;
     }
     let at = match direction {
-        Direction::Newer => behind_selected(stream),
-        Direction::Older => stream.place_of(stream.selected).to_vec(),
+        Direction::Newer => offsets_behind_selected(stream),
+        Direction::Older => stream.offsets_before(stream.selected).to_vec(),
     };
-    begin(state, wanted, direction, at, (then, ""));
+    search_from(state, wanted, direction, at, (at_edge, ""));
 }
 
-/// The place behind the selected record; behind one that may still grow nothing stands in its file.
-fn behind_selected(stream: &Stream) -> Vec<u64> {
-    let mut at = stream.place_of(stream.selected).to_vec();
+/// The offsets behind the selected record. An incomplete record is the last one of its file.
+fn offsets_behind_selected(stream: &Stream) -> Vec<u64> {
+    let mut at = stream.offsets_before(stream.selected).to_vec();
     if let Some(row) = stream.selected_row()
         && row.at.is_some()
-        && let Some(place) = at.get_mut(row.entry.slot)
+        && let Some(offset) = at.get_mut(row.entry.slot)
     {
-        *place = row.entry.end();
+        *offset = row.entry.end();
     }
     at
 }
 
-fn begin(
+fn search_from(
     state: &mut State,
     wanted: Wanted,
     direction: Direction,
     at: Vec<u64>,
-    (then, way): (Then, &'static str),
+    (at_edge, note): (AtEdge, &'static str),
 ) {
     let stream = &mut state.stream;
-    stream.hold();
-    let total = state.sources.iter().map(|source| source.size).sum();
-    let sizes = state.sources.iter().map(|source| source.size);
-    let behind: u64 = sizes
+    stream.pause();
+    let total_bytes = state.files.iter().map(|file| file.size).sum();
+    let sizes = state.files.iter().map(|file| file.size);
+    let bytes_below: u64 = sizes
         .enumerate()
         .map(|(slot, size)| size.saturating_sub(at.get(slot).copied().unwrap_or(0)))
         .sum();
-    let hunt = Hunt { wanted, direction, at, then, way, began_behind: behind, behind, total };
-    stream.hunt = Some(hunt);
+    let run = RunningSearch {
+        wanted,
+        direction,
+        at,
+        at_edge,
+        note,
+        bytes_below_at_start: bytes_below,
+        bytes_below,
+        total_bytes,
+    };
+    stream.running_search = Some(run);
 }

@@ -8,7 +8,7 @@ use crate::event::status::{EngineState, FileState, Notice, SinkState, SinkStatus
 use crate::event::{FileId, GenerationId, Status, test_batches};
 use crate::follow::view::{Entry, Position};
 use crate::ui::mask::Mask;
-use crate::ui::state::SourceLine;
+use crate::ui::state::FileEntry;
 use crate::ui::stream::{self, Row};
 
 fn state() -> State {
@@ -51,8 +51,8 @@ const FILE: FileId = FileId(1);
 const GENERATION: GenerationId = GenerationId(7);
 
 /// 100 bytes long.
-fn source() -> SourceLine {
-    SourceLine {
+fn file_entry() -> FileEntry {
+    FileEntry {
         generation: Some(GENERATION),
         file: FILE,
         source: "test".into(),
@@ -72,7 +72,7 @@ fn source() -> SourceLine {
     }
 }
 
-/// The record of [`FILE`] that begins there.
+/// The record of [`FILE`] at this offset.
 fn row(offset: u64) -> Row {
     let position = Position { key: 0, file: FILE, offset };
     let batch = Arc::new(test_batches::batch("number=1", None));
@@ -123,14 +123,14 @@ fn ctrl_c_cancels_and_twice_quits() {
 }
 
 #[test]
-fn a_pause_is_asked_for_and_resuming_is_not() {
+fn a_pause_needs_confirmation_and_resuming_does_not() {
     let mut state = state();
     with_sink(&mut state, SinkState::Idle);
     assert_eq!(press(&mut state, Verb::PauseShipping), []);
     let effects = update(&mut state, Action::Typed(Key::char('y')));
     let pause = Command::Pause { sink: None, by: "the screen".to_owned() };
     assert_eq!(effects, [Effect::Command(pause)]);
-    // Also while a round is shipped, or nothing can be delivered anyway.
+    // Also while a batch is shipped, or nothing can be delivered anyway.
     let paused = SinkStatus { paused_by: Some("the screen".to_owned()), ..sink(SinkState::Idle) };
     let status = Status { sinks: vec![paused], ..(*state.status).clone() };
     update(&mut state, Action::Status(status.into()));
@@ -139,7 +139,7 @@ fn a_pause_is_asked_for_and_resuming_is_not() {
 }
 
 #[test]
-fn a_screen_that_only_looks_on_ships_nothing_and_says_why() {
+fn a_view_only_screen_ships_nothing_and_shows_the_reason() {
     let mut state = state();
     let engine = EngineState::ViewOnly { reason: "process 7 owns the state".to_owned() };
     for sinks in [vec![sink(SinkState::Idle)], Vec::new()] {
@@ -147,7 +147,7 @@ fn a_screen_that_only_looks_on_ships_nothing_and_says_why() {
         update(&mut state, Action::Status(status.into()));
         for verb in [Verb::ShipNow, Verb::PauseShipping, Verb::Retry] {
             assert_eq!(press(&mut state, verb), []);
-            assert_eq!(shown(&state), Some("this screen ships nothing: process 7 owns the state"));
+            assert_eq!(shown(&state), Some("view only: process 7 owns the state"));
         }
     }
 }
@@ -164,7 +164,7 @@ fn a_paste_outside_a_prompt_is_dropped() {
 }
 
 #[test]
-fn what_is_wrong_with_a_search_or_a_filter_stays_in_the_prompt() {
+fn an_invalid_search_or_filter_is_reported_in_the_prompt() {
     let mut state = state();
     press(&mut state, Verb::Search);
     type_text(&mut state, "(");
@@ -184,7 +184,7 @@ fn what_is_wrong_with_a_search_or_a_filter_stays_in_the_prompt() {
 }
 
 #[test]
-fn a_notice_is_said_once_and_an_error_stays() {
+fn a_notice_is_shown_once_and_an_error_stays() {
     let mut state = state();
     let mut status = Status { notices: vec![notice(Level::Info, "first")], ..Status::default() };
     update(&mut state, Action::Status(status.clone().into()));
@@ -202,7 +202,7 @@ fn a_notice_is_said_once_and_an_error_stays() {
 }
 
 #[test]
-fn no_notice_is_lost_behind_another_and_escape_shows_the_next() {
+fn no_notice_is_lost_behind_another_and_escape_shows_the_next_one() {
     let mut state = state();
     let notices = vec![
         notice(Level::Error, "disk full"),
@@ -211,11 +211,11 @@ fn no_notice_is_lost_behind_another_and_escape_shows_the_next() {
     ];
     let status = Status { notices, ..Status::default() };
     update(&mut state, Action::Status(status.into()));
-    assert_eq!((shown(&state), state.messages.waiting()), (Some("disk full"), 2));
+    assert_eq!((shown(&state), state.messages.pending()), (Some("disk full"), 2));
     let lines = drawn(&state);
     assert!(lines[23].starts_with(" disk full (+2) "), "{lines:?}");
     press(&mut state, Verb::NextMatch);
-    assert_eq!(shown(&state), Some("no search to repeat; press / to search"));
+    assert_eq!(shown(&state), Some("no pattern; / to search"));
     let later = state.now.plus(std::time::Duration::from_secs(6));
     update(&mut state, Action::Clock(later));
     for expected in ["disk full", "a.log is gone", "listening"] {
@@ -226,7 +226,7 @@ fn no_notice_is_lost_behind_another_and_escape_shows_the_next() {
 }
 
 #[test]
-fn messages_do_not_stand_between_the_operator_and_the_way_out() {
+fn pending_messages_do_not_delay_quitting() {
     let mut state = state();
     let notices = vec![notice(Level::Error, "disk full"), notice(Level::Error, "disk worn out")];
     update(&mut state, Action::Status(Status { notices, ..Status::default() }.into()));
@@ -246,11 +246,11 @@ fn q_answers_no_other_question() {
 }
 
 #[test]
-fn help_is_scrolled_until_its_last_line_is_the_last_on_the_screen() {
+fn help_scrolls_no_further_than_its_last_line() {
     let mut state = state();
     press(&mut state, Verb::Help);
     press(&mut state, Verb::Bottom);
-    let end = crate::ui::panes::overlay_end(&state);
+    let end = crate::ui::panes::max_overlay_scroll(&state);
     assert!(end > 0);
     assert_eq!(state.overlay, Some(Overlay::Help { scroll: end, detail: None }));
     let lines = drawn(&state);
@@ -261,22 +261,22 @@ fn help_is_scrolled_until_its_last_line_is_the_last_on_the_screen() {
 }
 
 #[test]
-fn a_source_that_is_shown_again_is_not_called_hidden() {
+fn a_file_that_is_shown_again_is_not_reported_as_hidden() {
     let mut state = state();
-    update(&mut state, Action::Sources { lines: vec![source()], grown: false });
+    update(&mut state, Action::Files { entries: vec![file_entry()], grown: false });
     press(&mut state, Verb::Pane);
-    assert_eq!(state.focus, Pane::Sources);
-    press(&mut state, Verb::HideSource);
-    assert_eq!(shown(&state), Some("app.log is hidden; Tab to sources and x shows it"));
-    press(&mut state, Verb::HideSource);
-    assert_eq!(shown(&state), Some("app.log is shown again"));
-    assert!(!state.sources[0].hidden);
+    assert_eq!(state.focus, Pane::Files);
+    press(&mut state, Verb::HideFile);
+    assert_eq!(shown(&state), Some("app.log hidden (x in the file list shows it)"));
+    press(&mut state, Verb::HideFile);
+    assert_eq!(shown(&state), Some("app.log shown again"));
+    assert!(!state.files[0].hidden);
 }
 
 #[test]
-fn an_event_is_opened_only_where_the_key_is_listed() {
+fn details_open_only_in_panes_that_list_the_key() {
     let mut state = state();
-    update(&mut state, Action::Sources { lines: vec![source()], grown: false });
+    update(&mut state, Action::Files { entries: vec![file_entry()], grown: false });
     state.stream.rows.push_back(row(0));
     for pane in Pane::ALL {
         state.focus = pane;
@@ -288,23 +288,23 @@ fn an_event_is_opened_only_where_the_key_is_listed() {
 }
 
 #[test]
-fn the_end_is_reached_when_the_last_row_is_on_the_screen() {
+fn no_bytes_are_below_when_the_last_row_is_visible() {
     let mut state = state();
-    update(&mut state, Action::Sources { lines: vec![source()], grown: false });
+    update(&mut state, Action::Files { entries: vec![file_entry()], grown: false });
     let stream = &mut state.stream;
     stream.rows = (0..100).map(row).collect();
     stream.tail = [100].into();
-    (stream.at_head, stream.at_tail, stream.follow, stream.reset) = (true, true, false, None);
+    (stream.at_head, stream.at_tail, stream.is_following, stream.reset) = (true, true, false, None);
     let height = u64::from(stream.height);
-    assert_eq!(state.bytes_behind(0), 100 - height);
+    assert_eq!(state.bytes_below(0), 100 - height);
     state.stream.follow_end();
-    assert_eq!(state.bytes_behind(0), 0);
+    assert_eq!(state.bytes_below(0), 0);
     press(&mut state, Verb::Top);
-    assert_eq!(state.bytes_behind(0), 100 - height);
+    assert_eq!(state.bytes_below(0), 100 - height);
 }
 
 #[test]
-fn every_key_on_every_pane_and_size_is_safe_without_anything_to_show() {
+fn every_key_is_safe_in_every_pane_and_size_without_data() {
     for size in [(1, 1), (2, 3), (59, 14), (60, 15), (80, 24), (300, 100)] {
         let mut state = state();
         update(&mut state, Action::Resized { width: size.0, height: size.1 });
@@ -322,7 +322,7 @@ fn every_key_on_every_pane_and_size_is_safe_without_anything_to_show() {
 }
 
 #[test]
-fn commands_are_typed_by_name_and_for_one_sink() {
+fn commands_are_run_by_name_and_for_one_sink() {
     let mut state = state();
     with_sink(&mut state, SinkState::Shipping);
     let mut enter = |text: &str| {
@@ -354,7 +354,7 @@ fn commands_are_typed_by_name_and_for_one_sink() {
 }
 
 #[test]
-fn help_over_a_detail_comes_at_once_and_goes_back_to_it() {
+fn help_opens_over_details_and_returns_to_them() {
     let mut state = state();
     state.stream.rows.push_back(row(0));
     press(&mut state, Verb::Detail);
@@ -368,20 +368,20 @@ fn help_over_a_detail_comes_at_once_and_goes_back_to_it() {
 }
 
 #[test]
-fn a_source_is_hidden_only_where_one_is_selected() {
+fn a_file_is_hidden_only_in_panes_where_one_is_selected() {
     let mut state = state();
-    update(&mut state, Action::Sources { lines: vec![source()], grown: false });
+    update(&mut state, Action::Files { entries: vec![file_entry()], grown: false });
     state.stream.rows.push_back(row(0));
     for pane in [Pane::Thresholds, Pane::Shipping] {
         state.focus = pane;
-        press(&mut state, Verb::HideSource);
+        press(&mut state, Verb::HideFile);
         assert_eq!(state.stream.hidden, []);
-        assert_eq!(shown(&state), Some("x hides a source in the streams and sources panes"));
+        assert_eq!(shown(&state), Some("x hides a file in the streams and files panes"));
     }
 }
 
 #[test]
-fn everything_that_was_said_can_be_read_in_full() {
+fn all_messages_can_be_read_in_full() {
     let mut state = state();
     let long = format!("the disk is full: {} of /data", "x".repeat(200));
     let status = Status { notices: vec![notice(Level::Error, &long)], ..Status::default() };
@@ -395,26 +395,23 @@ fn everything_that_was_said_can_be_read_in_full() {
 }
 
 #[test]
-fn a_file_that_is_truncated_is_told_and_one_that_is_rotated_is_not() {
-    let fresh = |size| SourceLine { file: FileId(2), size, complete: size, ..source() };
-    let said = |old: Option<SourceLine>, new: SourceLine| {
+fn a_truncated_file_is_reported_and_a_rotated_one_is_not() {
+    let fresh = |size| FileEntry { file: FileId(2), size, complete: size, ..file_entry() };
+    let said = |old: Option<FileEntry>, new: FileEntry| {
         let mut state = state();
-        update(&mut state, Action::Sources { lines: vec![source()], grown: false });
-        let lines = old.into_iter().chain([new]).collect();
-        update(&mut state, Action::Sources { lines, grown: false });
+        update(&mut state, Action::Files { entries: vec![file_entry()], grown: false });
+        let entries = old.into_iter().chain([new]).collect();
+        update(&mut state, Action::Files { entries, grown: false });
         shown(&state).map(str::to_owned)
     };
-    let renamed = SourceLine { path: "/var/log/app.log.1".to_owned(), ..source() };
+    let renamed = FileEntry { path: "/var/log/app.log.1".to_owned(), ..file_entry() };
     assert_eq!(said(Some(renamed), fresh(20)), None);
-    let elsewhere = SourceLine { state: FileState::Rotated, ..source() };
+    let elsewhere = FileEntry { state: FileState::Rotated, ..file_entry() };
     assert_eq!(said(Some(elsewhere), fresh(20)), None);
     assert_eq!(said(None, fresh(200)), None);
-    let ended = SourceLine { state: FileState::Ended, ..source() };
+    let ended = FileEntry { state: FileState::Ended, ..file_entry() };
     for old in [Some(ended), None] {
         let text = said(old, fresh(20)).unwrap();
-        assert!(
-            text.starts_with("app.log was truncated or written anew (100 B, now 20 B)"),
-            "{text}"
-        );
+        assert!(text.starts_with("app.log was truncated or rewritten (100 B, now 20 B)"), "{text}");
     }
 }

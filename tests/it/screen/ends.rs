@@ -1,4 +1,4 @@
-//! How the screen ends, and how it is left for a while.
+//! How the screen ends, and how it is suspended.
 
 use logwarden::ui::Exit;
 
@@ -6,7 +6,7 @@ use super::glass::Setup;
 use super::scenes::{directory, two_logs};
 
 #[test]
-fn the_screen_ends_when_it_is_told_or_the_terminal_is_gone() {
+fn the_screen_ends_when_it_is_stopped_or_the_terminal_is_gone() {
     let directory = directory();
     let paths = two_logs(directory.path());
     let mut screen = Setup::new(80, 24).open(&paths);
@@ -26,11 +26,11 @@ fn the_screen_ends_when_it_is_told_or_the_terminal_is_gone() {
 }
 
 #[test]
-fn ctrl_z_gives_the_terminal_back_and_says_that_shipping_stood_still() {
+fn ctrl_z_releases_the_terminal_and_reports_that_shipping_was_stopped() {
     let directory = directory();
     let paths = two_logs(directory.path());
     let mut screen = Setup::new(80, 24).open(&paths);
     screen.wait_for_text("order 36");
     screen.press("ctrl-z");
-    screen.wait_for_text("nothing was shipped meanwhile");
+    screen.wait_for_text("shipping was stopped for");
 }

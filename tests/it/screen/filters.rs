@@ -1,4 +1,4 @@
-//! Levels, searches, filters and hidden sources: what is shown and what is marked.
+//! Levels, searches, filters and hidden files: the shown events and the marked matches.
 
 use ratatui::buffer::Cell;
 
@@ -18,7 +18,7 @@ fn levels_are_toggled_and_the_minimum_raised() {
     screen.wait_for("no info", |text| !shows(text, 'I') && shows(text, 'E'));
     screen.press("3 > > > > >");
     let text = screen.wait_for("only errors", |text| !shows(text, 'W') && shows(text, 'E'));
-    assert!(text.contains("error and worse"), "{text}");
+    assert!(text.contains("error or worse"), "{text}");
     screen.press("<");
     screen.wait_for("warnings too", |text| shows(text, 'W') && !shows(text, 'I'));
     screen.press("< < < <");
@@ -40,7 +40,7 @@ fn search_goes_through_the_file_and_marks_what_it_finds() {
     screen.press("N");
     screen.wait_for_text("first Needle");
     screen.press("N");
-    screen.wait_for_text("wrapped: on from the end");
+    screen.wait_for_text("wrapped to the end");
     screen.wait_for_text("needle in the middle");
     let found = screen.glass.with(|backend| {
         let buffer = backend.buffer();
@@ -89,7 +89,7 @@ fn a_filter_that_leaves_nothing_says_so() {
     screen.wait_for_text("order 36");
     screen.press("&");
     screen.type_text("nowhere\r");
-    screen.wait_for_text("no event is shown");
+    screen.wait_for_text("nothing matches");
     screen.press("\\");
     screen.wait_for_text("order 36");
 }

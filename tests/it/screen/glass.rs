@@ -1,4 +1,4 @@
-//! The screen on a terminal in memory: opened on files, pressed and looked at.
+//! Runs the screen on an in-memory terminal: opens it on files, presses keys and reads the display.
 
 use std::io::Write;
 use std::os::fd::OwnedFd;
@@ -29,25 +29,25 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 
 pub type TestError = <TestBackend as Backend>::Error;
 
-/// A test backend that somebody else can look at and resize while the screen draws on it.
+/// A test backend that the test can read and resize while the screen draws on it.
 #[derive(Clone)]
 pub struct Glass(Arc<Mutex<TestBackend>>, Arc<Mutex<Watch>>);
 
-/// Noted by the thread that draws, so that it is the same on a machine that is busy.
+/// Recorded by the drawing thread, so that the values do not depend on the load of the machine.
 #[derive(Default)]
 struct Watch {
-    /// Frames that are on the glass.
+    /// Number of drawn frames.
     frames: u64,
     wanted: String,
     seen: Option<Sight>,
-    /// How often somebody asked where the cursor is.
+    /// Number of queries for the cursor position.
     cursor_asked: u64,
-    /// Taken one after the other, over and over, each time somebody asks for the size.
+    /// Sizes returned in turn, one per size query.
     sizes: Vec<(u16, u16)>,
     sizes_given: usize,
 }
 
-/// When a text was on the glass for the first time since somebody asked for it.
+/// When a text was first displayed since the test asked for it.
 #[derive(Clone, Copy, Debug)]
 pub struct Sight {
     /// The number of the frame.
@@ -56,7 +56,7 @@ pub struct Sight {
     pub read: u64,
 }
 
-/// What this thread has read so far (proc(5): `rchar`).
+/// Bytes that this thread has read so far (proc(5): `rchar`).
 fn read_by_this_thread() -> u64 {
     let figures = std::fs::read_to_string("/proc/thread-self/io").unwrap_or_default();
     let read = figures.lines().find_map(|line| line.strip_prefix("rchar: "));
@@ -72,7 +72,7 @@ impl Glass {
         Glass(Arc::new(Mutex::new(TestBackend::new(width, height))), Arc::default())
     }
 
-    /// Looks out for this text from now on.
+    /// Records the first frame with this text from now on.
     pub fn look_out_for(&self, text: &str) {
         let mut watch = self.1.lock().unwrap();
         (watch.wanted, watch.seen) = (text.to_owned(), None);
@@ -86,7 +86,7 @@ impl Glass {
         self.1.lock().unwrap().cursor_asked
     }
 
-    /// From now on it has another one of these sizes whenever somebody asks; empty: it keeps the one it has.
+    /// Returns the next one of these sizes at each size query from now on; empty: the current size is kept.
     pub fn change_size_at_each_look(&self, sizes: &[(u16, u16)]) {
         self.1.lock().unwrap().sizes = sizes.to_vec();
     }
@@ -184,7 +184,7 @@ pub struct Setup {
     pub clock: Arc<dyn Clock>,
     pub mask: Mask,
     pub disclosure: Option<Arc<Disclosure>>,
-    /// Looked out for from the first frame on; see [`Glass::sight`].
+    /// Text recorded from the first frame on; see [`Glass::sight`].
     pub wanted: &'static str,
 }
 
@@ -302,7 +302,7 @@ impl Screen {
         let deadline = Instant::now() + PATIENCE;
         let mut last = (self.frames(), Instant::now());
         while last.1.elapsed() < pause {
-            assert!(Instant::now() < deadline, "the screen never rests");
+            assert!(Instant::now() < deadline, "the screen keeps drawing");
             std::thread::sleep(Duration::from_millis(10));
             if self.frames() != last.0 {
                 last = (self.frames(), Instant::now());
@@ -336,7 +336,7 @@ impl Drop for Screen {
 pub fn bytes_of(name: &str) -> Vec<u8> {
     match name {
         "enter" => b"\r".to_vec(),
-        // Followed by a key that nobody knows, so that nothing waits whether a sequence comes.
+        // Followed by an unknown key, so that the decoder does not wait for the rest of a sequence.
         "esc" => b"\x1b\x1b[99~".to_vec(),
         "tab" => b"\t".to_vec(),
         "space" => b" ".to_vec(),
@@ -368,7 +368,7 @@ pub fn text_of(buffer: &Buffer) -> String {
     text
 }
 
-/// The screen comes to look as the snapshot says: how soon is the machine's business.
+/// Waits until the screen equals the snapshot, and fails if it never does.
 pub fn snapshot(name: &str, look: impl Fn() -> String) {
     let file = format!("{}/tests/it/screen/snapshots/{name}.snap", env!("CARGO_MANIFEST_DIR"));
     let kept = std::fs::read_to_string(file).unwrap_or_default();

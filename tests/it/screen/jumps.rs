@@ -1,4 +1,4 @@
-//! Where `/`, `n`, `e` and their like land, and what stands around it.
+//! Where `/`, `n`, `e` and similar keys land, and the records around it.
 
 use std::path::{Path, PathBuf};
 
@@ -74,7 +74,7 @@ fn a_record_that_comes_late_stands_where_its_time_belongs() {
     screen.wait_for_text("request 599");
     screen.rest();
     screen.press("k k k k");
-    screen.wait_for_text("held");
+    screen.wait_for_text("paused");
     // The open line of the other file is finished, far above what is loaded.
     append(&paths[0], "\n");
     append(&paths[1], &line(20_600, "INFO", "request 600"));
@@ -112,21 +112,21 @@ fn a_search_goes_up_from_the_end_else_down_and_wraps_with_a_word() {
     screen.press("g");
     screen.wait_for_text("row 0");
     screen.type_text("/needle\r");
-    screen.wait_for_text("none above");
+    screen.wait_for_text("no match above");
     screen.wait_for_text("row 5 needle");
     screen.press("n");
     let text = screen.wait_for_text("row 150 needle");
-    assert!(!text.contains("none above") && !text.contains("no older"), "{text}");
+    assert!(!text.contains("no match above") && !text.contains(" above; n searches"), "{text}");
     screen.press("n");
     screen.wait_for_text("row 290 needle");
     screen.press("n");
-    screen.wait_for_text("wrapped: on from the beginning");
+    screen.wait_for_text("wrapped to the start");
     screen.wait_for_text("row 5 needle");
     screen.press("N");
-    screen.wait_for_text("wrapped: on from the end");
+    screen.wait_for_text("wrapped to the end");
     screen.wait_for_text("row 290 needle");
     screen.type_text("/nowhere\r");
-    screen.wait_for_text("no match of `nowhere`");
+    screen.wait_for_text("no match for `nowhere`");
 }
 
 #[test]
@@ -155,7 +155,7 @@ fn every_key_of_a_burst_is_taken() {
     screen.wait_for_text("event 0 ");
     screen.type_text(&format!("{}\r", "j".repeat(700)));
     // The detail of the selected event.
-    let text = screen.wait_for_text("byte ");
+    let text = screen.wait_for_text("bytes long");
     assert!(text.contains("event 700 here"), "{text}");
 }
 
@@ -170,5 +170,5 @@ fn errors_are_jumped_to() {
     screen.press("E");
     screen.wait_for_text("the one error");
     screen.press("e");
-    screen.wait_for_text("no newer match of error");
+    screen.wait_for_text("no error below; E searches above");
 }

@@ -1,4 +1,4 @@
-//! What the screen shows of itself: panes, colours, help, odd text and odd sizes.
+//! The display of the screen: panes, colours, help, unusual text and unusual sizes.
 
 use logwarden::ui::Palette;
 use ratatui::buffer::Buffer;
@@ -34,7 +34,7 @@ fn a_small_screen_shows_one_pane_and_a_hint() {
     snapshot_at(59, 14);
 }
 
-/// Text, then which cells of a line look special.
+/// The text, then the cells with a special style.
 fn styled(buffer: &Buffer) -> String {
     let mut dump = text_of(buffer);
     for y in 0..buffer.area.height {
@@ -85,7 +85,7 @@ fn help_names_the_keys_and_detail_the_fields() {
     let mut screen = Setup::new(100, 50).open(&paths);
     screen.wait_for_text("order 36");
     screen.press("?");
-    let help = screen.wait_for_text("follow the end, or hold the screen");
+    let help = screen.wait_for_text("follow the end, or pause scrolling");
     assert!(help.contains("ctrl-d"), "{help}");
     screen.press("esc /");
     screen.type_text("orders/36\r");
@@ -102,7 +102,7 @@ fn times_are_shown_in_another_zone() {
     let directory = directory();
     let paths = two_logs(directory.path());
     let mut screen = Setup::new(80, 24).open(&paths);
-    screen.wait_for_text("source zone");
+    screen.wait_for_text("as logged");
     screen.press("t");
     screen.wait_for_text("UTC");
 }

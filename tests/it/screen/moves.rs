@@ -1,10 +1,10 @@
-//! Following the end, holding, and walking through a file.
+//! Following the end, pausing, and paging through a file.
 
 use super::glass::Setup;
 use super::scenes::{append, directory, line, numbered, write};
 
 #[test]
-fn what_is_written_is_shown_while_following_and_counted_while_held() {
+fn new_lines_are_shown_while_following_and_counted_while_paused() {
     let directory = directory();
     let path = write(directory.path(), "a.log", &numbered(500));
     let mut screen = Setup::new(80, 24).open(std::slice::from_ref(&path));
@@ -13,13 +13,13 @@ fn what_is_written_is_shown_while_following_and_counted_while_held() {
     append(&path, &line(101, "INFO", "and its neighbour"));
     screen.wait_for_text("fresh one");
     screen.press("k k");
-    screen.wait_for_text("held");
+    screen.wait_for_text("paused");
     let before = screen.rest();
     let more: String = (0..312).map(|n| line(200, "INFO", &format!("later {n}"))).collect();
     append(&path, &more);
     append(&path, &line(300, "INFO", "last"));
     // The neighbour was open until now.
-    screen.wait_for_text("held, 313 new");
+    screen.wait_for_text("paused, 313 new");
     assert!(!screen.text().contains("later 3"), "{}", screen.text());
     assert!(before.contains("fresh one"));
     screen.press("F");
@@ -51,7 +51,7 @@ fn the_whole_file_is_walked_to_its_top_and_back() {
     }
     // A page is one line less than the screen has.
     let text = screen.wait_for("a hundred pages", |text| text.contains("event 58"));
-    assert!(text.contains("held"));
+    assert!(text.contains("paused"));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! How often the screen draws, and how soon it answers.
+//! How often the screen draws, and how soon it responds to keys.
 
 use std::fs::File;
 use std::io::Write;
@@ -18,12 +18,12 @@ fn idle_draws_nothing() {
     let directory = directory();
     let paths = two_logs(directory.path());
     let screen = Setup { clock: Arc::new(SystemClock::new()), ..Setup::new(80, 24) }.open(&paths);
-    // Whatever comes late on a busy machine, a second and a half without a frame come.
+    // Even if some changes are late on a busy machine, 1.5 seconds without a frame must occur.
     screen.rest_for(Duration::from_millis(1_500));
 }
 
 #[test]
-fn a_countdown_is_drawn_once_a_second_and_no_more() {
+fn a_countdown_is_drawn_once_per_second_and_no_more() {
     let directory = directory();
     let paths = two_logs(directory.path());
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
@@ -92,10 +92,10 @@ fn a_flood_leaves_the_keys_answering_and_the_frames_few() {
     while !writer.is_finished() {
         screen.glass.look_out_for("follow the end");
         screen.press("?");
-        // One may be under way that knows nothing of the key.
+        // A frame from before the key may still be in progress.
         let pressed = screen.glass.frames();
         screen.wait_for_text("follow the end");
-        // It is noted once the frame is whole.
+        // Recorded once the frame is complete.
         screen.wait_for("the frame with it", |_| screen.glass.sight().is_some());
         let frame = screen.glass.sight().expect("it was waited for").frame;
         slowest = slowest.max(frame.saturating_sub(pressed));
@@ -110,7 +110,7 @@ fn a_flood_leaves_the_keys_answering_and_the_frames_few() {
     println!(
         "flood: {drawn:.1} frames/s without those of keys, slowest key after {slowest} frames"
     );
-    assert!(drawn <= 31.0, "{drawn} frames a second");
+    assert!(drawn <= 31.0, "{drawn} frames per second");
     assert!(slowest <= 3, "a key was answered after {slowest} frames");
     screen.wait_for_text("flood 2499");
 }

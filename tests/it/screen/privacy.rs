@@ -1,4 +1,4 @@
-//! What the screen shows of ids: all of it, nothing under the mask, and what a token held to whoever asks for it.
+//! Client ids on the screen: shown in full, hidden by the mask, and decrypted from tokens on request.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -46,7 +46,7 @@ const HIDDEN: [&str; 4] = [ID, ADDRESS, "Q9", "Wanda42"];
 
 #[track_caller]
 fn hides_all(text: &str) {
-    // The name of the file is in the list of sources, and no text of a record.
+    // The file name is in the list of files; it is not part of a record.
     let text = text.replace(&format!("of {ID}.json"), "").replace("of MKQWER", "");
     for hidden in HIDDEN {
         assert!(!text.contains(hidden), "{hidden} is on the screen:\n{text}");
@@ -54,7 +54,7 @@ fn hides_all(text: &str) {
 }
 
 #[test]
-fn nothing_that_never_leaves_in_clear_is_on_a_masked_screen() {
+fn no_sealed_value_is_on_a_masked_screen() {
     let directory = directory();
     let path = log(directory.path());
     let mask = Mask::new(policy(), false);
@@ -74,18 +74,18 @@ fn nothing_that_never_leaves_in_clear_is_on_a_masked_screen() {
     // The detail of each.
     for _ in 0..4 {
         screen.press("enter");
-        let text = screen.wait_for_text("the record itself is not shown");
+        let text = screen.wait_for_text("the raw record is hidden");
         hides_all(&text);
         screen.press("esc k");
         screen.rest();
     }
     screen.press("m");
-    screen.wait_for_text("records are shown as they are");
+    screen.wait_for_text("mask off");
     screen.wait_for_text("Wanda42");
 }
 
 #[test]
-fn what_is_masked_is_not_found_and_what_was_typed_is_not_drawn() {
+fn masked_values_are_not_found_and_typed_patterns_are_not_drawn() {
     let directory = directory();
     let path = log(directory.path());
     let mask = Mask::new(policy(), false);
@@ -95,13 +95,13 @@ fn what_is_masked_is_not_found_and_what_was_typed_is_not_drawn() {
     screen.type_text(&format!("client_id:{ID}\r"));
     screen.wait_for("the filter", |text| text.contains("from") && !text.contains("the end"));
     screen.press("m");
-    let text = screen.wait_for_text("no event is shown");
+    let text = screen.wait_for_text("nothing matches");
     hides_all(&text);
     screen.press("& enter");
     screen.wait_for_text("the end");
     screen.press("/");
     screen.type_text("wanda\r");
-    screen.wait_for_text("no match of");
+    screen.wait_for_text("no match for");
     screen.press("/");
     screen.type_text("customer .sealed. came\r");
     let text = screen.wait_for_text("/***/");
@@ -118,9 +118,9 @@ fn what_is_masked_is_not_found_and_what_was_typed_is_not_drawn() {
     });
 }
 
-/// The setting, and a policy that hides nothing.
+/// The setting `mask`, and a policy that hides nothing.
 #[test]
-fn a_screen_may_begin_masked_and_says_when_there_is_nothing_to_mask() {
+fn a_screen_can_start_masked_and_reports_when_there_is_nothing_to_mask() {
     let directory = directory();
     let path = log(directory.path());
     let masked = Setup { mask: Mask::new(policy(), true), ..Setup::new(160, 50) };
@@ -129,11 +129,11 @@ fn a_screen_may_begin_masked_and_says_when_there_is_nothing_to_mask() {
     let mut screen = Setup::new(160, 50).open(&[path]);
     screen.wait_for_text("the end");
     screen.press("m");
-    let text = screen.wait_for_text("there is nothing to mask");
+    let text = screen.wait_for_text("nothing to mask");
     assert!(text.contains(ID) && !text.contains(" masked"), "{text}");
 }
 
-/// An output with tokens of two months, the keys, and where openings are written down.
+/// An output with tokens of two months, the keys, and the audit log.
 struct Sealed {
     directory: tempfile::TempDir,
     sealer: Sealer,
@@ -183,19 +183,19 @@ impl Sealed {
 }
 
 #[test]
-fn a_token_is_opened_where_its_key_is_until_one_moves_on_and_that_is_written_down() {
+fn a_token_with_its_key_is_decrypted_until_the_details_are_left_and_the_audit_log_records_it() {
     let sealed = Sealed::new();
     let mut screen = sealed.open(sealed.output());
     screen.press("o");
-    screen.wait_for_text("Enter shows it");
+    screen.wait_for_text("press Enter");
     screen.press("enter o");
-    screen.wait_for_text("there is no token in this event");
+    screen.wait_for_text("no token in this event");
     screen.press("esc k k enter");
-    let text = screen.wait_for_text("open tokens");
+    let text = screen.wait_for_text("o decrypt");
     assert!(!text.contains(ID), "{text}");
     assert!(!sealed.audit().exists());
     screen.press("o");
-    let text = screen.wait_for_text("written to the audit file");
+    let text = screen.wait_for_text("recorded in the audit log");
     assert!(text.contains(&format!("clientid   2021_April  {ID}")), "{text}");
     let written = std::fs::read_to_string(sealed.audit()).unwrap();
     let line: serde_json::Value = serde_json::from_str(written.trim_end()).unwrap();
@@ -203,27 +203,27 @@ fn a_token_is_opened_where_its_key_is_until_one_moves_on_and_that_is_written_dow
     assert_eq!((&line["offset"], &line["field"]), (&0.into(), &"clientid".into()));
     assert!(line["file"].as_str().unwrap().ends_with("/out.jsonl"), "{line}");
     assert!(!written.contains(ID), "{written}");
-    // Closed and opened again it is closed.
+    // After the details were closed and opened again, the token is not decrypted.
     screen.press("esc enter");
     let text = screen.rest();
     assert!(text.contains("fields") && !text.contains(ID), "{text}");
     screen.press("o");
     screen.wait_for_text(ID);
-    // The mask takes it away too, and opens nothing.
+    // The mask hides it too, and prevents decryption.
     screen.press("m");
-    let text = screen.wait_for_text("the record itself is not shown");
+    let text = screen.wait_for_text("the raw record is hidden");
     assert!(!text.contains(ID), "{text}");
     screen.press("o");
-    screen.wait_for_text("nothing is opened before the mask is off");
+    screen.wait_for_text("turn the mask off to decrypt tokens");
     screen.press("m");
-    screen.wait_for_text("as they are");
+    screen.wait_for_text("mask off");
     let text = screen.rest();
     assert!(!text.contains(ID), "{text}");
     assert_eq!(std::fs::read_to_string(sealed.audit()).unwrap().lines().count(), 2);
 }
 
 #[test]
-fn a_token_without_key_stays_closed_and_one_that_cannot_be_written_down_too() {
+fn a_token_without_its_key_or_without_an_audit_log_is_not_decrypted() {
     let sealed = Sealed::new();
     let path = sealed.output();
     let keys = sealed.directory.path().join("keys");
@@ -235,7 +235,7 @@ fn a_token_without_key_stays_closed_and_one_that_cannot_be_written_down_too() {
     screen.press("esc k enter");
     std::fs::create_dir_all(sealed.audit()).unwrap();
     screen.press("o");
-    let text = screen.wait_for_text("nothing is opened: cannot open the audit file");
+    let text = screen.wait_for_text("not decrypted: cannot open the audit file");
     assert!(!text.contains(ID), "{text}");
     std::fs::remove_dir(sealed.audit()).unwrap();
     screen.press("o");

@@ -1,4 +1,4 @@
-//! Logs and statuses for the screen to show.
+//! Sample logs and statuses for screen tests.
 
 use std::fs::File;
 use std::io::Write;

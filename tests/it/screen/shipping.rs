@@ -1,4 +1,4 @@
-//! What the screen says of sinks, and what it asks of them.
+//! Sinks on the screen: their state, and commands to them.
 
 use std::sync::Arc;
 
@@ -33,9 +33,9 @@ fn shipping_is_commanded() {
     screen.wait_for_text("PAUSED since 10:30:00");
 }
 
-/// Everything about one sink, and where the selected event is with each.
+/// The details of one sink, and the delivery state of the selected event for each.
 #[test]
-fn a_sink_and_an_event_say_how_their_delivery_stands() {
+fn the_details_of_a_sink_and_an_event_show_the_delivery_state() {
     for (width, height) in [(80, 24), (200, 60)] {
         let directory = directory();
         let paths = two_logs(directory.path());
@@ -55,7 +55,7 @@ fn a_sink_and_an_event_say_how_their_delivery_stands() {
         assert!(status.sinks[1].bytes.adds_up());
         let mut screen = Setup { status: status.clone(), ..Setup::new(width, height) }.open(&paths);
         screen.wait_for_text("order 36");
-        // Known to the state: an event has a place that sinks can be asked about.
+        // The event now has a generation and offset that sinks can be asked about.
         screen.log.settle(Store::ephemeral(), Vec::new());
         screen.press("tab tab tab j enter");
         screen.wait_for_text("3,000,000 seen");
@@ -71,7 +71,7 @@ fn a_sink_and_an_event_say_how_their_delivery_stands() {
             status.sinks[sink].asked = Some(Asked { place, state });
         }
         screen.status.send_replace(Arc::new(status));
-        let text = screen.wait_for_text("waiting in the file");
+        let text = screen.wait_for_text("waiting in the log file");
         assert!(text.contains("archive    delivered"), "{text}");
     }
 }
