@@ -54,7 +54,7 @@ fn s14_deleted_while_ten_mebibytes_are_unread_and_the_server_is_down() {
     let engine = bench.engine();
     has_seen(&bench, &engine, text.len() as u64);
     fs::remove_file(bench.path("logs/app.log")).unwrap();
-    says(&engine, "are kept in the intake directory until they are delivered");
+    says(&engine, "are saved in the intake directory until they are delivered");
     engine.kill();
     server.launch();
     let engine = bench.engine();
@@ -77,7 +77,7 @@ fn s14_deleted_and_then_truncated_through_a_descriptor() {
     let engine = bench.engine();
     has_seen(&bench, &engine, text.len() as u64);
     fs::remove_file(bench.path("logs/app.log")).unwrap();
-    says(&engine, "are kept in the intake directory until they are delivered");
+    says(&engine, "are saved in the intake directory until they are delivered");
     held.set_len(0).unwrap();
     // Longer than a copy is looked for.
     std::thread::sleep(Duration::from_secs(3));
@@ -100,7 +100,7 @@ fn s14_the_copy_of_a_truncated_file_is_deleted_while_the_server_is_down() {
     fs::write(bench.path("logs/app.log"), lines(1, 0..10)).unwrap();
     has_seen(&bench, &engine, text.len() as u64 + lines(1, 0..10).len() as u64);
     fs::remove_file(bench.path("logs/app.log.1")).unwrap();
-    says(&engine, "are kept in the intake directory until they are delivered");
+    says(&engine, "are saved in the intake directory until they are delivered");
     engine.kill();
     server.launch();
     assert_eq!(bench.once().0, Some(0));
@@ -123,7 +123,7 @@ fn s29_rotation_deletes_while_the_server_is_down_and_up_again() {
         has_seen(&bench, &engine, bytes);
         fs::remove_file(bench.path("logs").join(&name)).unwrap();
     }
-    says(&engine, "are readable only as long as this program runs");
+    says(&engine, "can be read only as long as Logwarden runs");
     // As long as it runs, what is beyond the cap can be read too.
     server.launch();
     wait_for("every line", PATIENCE, || (server.count() >= 32_000).then_some(()));
@@ -140,7 +140,7 @@ fn s29_beyond_the_cap_the_loss_is_counted_to_the_byte() {
     let engine = bench.engine();
     has_seen(&bench, &engine, text.len() as u64);
     fs::remove_file(bench.path("logs/app.log")).unwrap();
-    says(&engine, "are readable only as long as this program runs");
+    says(&engine, "can be read only as long as Logwarden runs");
     engine.kill();
     server.launch();
     let (code, said) = bench.once();
@@ -199,7 +199,7 @@ fn a_copy_with_a_name_that_comes_back_is_no_second_life() {
     // As when it is moved to another file system: the same bytes, another inode.
     fs::write(bench.path("copy"), &text).unwrap();
     fs::remove_file(bench.path("logs/app.log")).unwrap();
-    says(&engine, "are kept in the intake directory");
+    says(&engine, "are saved in the intake directory");
     engine.kill();
     fs::rename(bench.path("copy"), bench.path("logs/app.log.1.log")).unwrap();
     server.launch();

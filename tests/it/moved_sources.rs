@@ -70,7 +70,7 @@ fn of_a_path_that_no_source_means_any_more_it_is_said_what_is_unread() {
     let engine = bench.engine();
     wait_for("a word", PATIENCE, || {
         let said = engine.said();
-        (said.contains("no source names this file any more") && said.contains("app.log.1"))
+        (said.contains("no source includes this file any more") && said.contains("app.log.1"))
             .then_some(())
     });
     engine.terminate();

@@ -43,25 +43,25 @@ fn what_is_no_file_and_no_directory_is_named_and_not_followed() {
     bench.open();
     bench.expect_lines((0..5).map(|n| line("a", n)));
     let path = |name: &str| bench.path(name).display().to_string();
-    let only = "only regular files are";
+    let reason = "not a regular file";
     let (fifo, pipe, null) = (path("app.fifo"), path("one.pipe"), path("null"));
     let mut expected = [
         format!(
-            "{fifo} is a pipe (FIFO) and is not followed: {only}; name it as an argument (logwarden --no-ui {fifo}), \
+            "{fifo} is a pipe (FIFO) and is not followed: {reason}; pass it as an argument (logwarden --no-ui {fifo}) \
              or pipe it in (logwarden --no-ui - < {fifo})"
         ),
         format!(
-            "{pipe} is a pipe (FIFO) and is not followed, nor is 1 other beside it: {only}; name it as an argument \
-             (logwarden --no-ui {pipe}), or pipe it in (logwarden --no-ui - < {pipe})"
+            "{pipe} is a pipe (FIFO) and is not followed, like 1 other file in the same place: {reason}; pass it as an \
+             argument (logwarden --no-ui {pipe}) or pipe it in (logwarden --no-ui - < {pipe})"
         ),
         format!(
-            "{} is a socket and is not followed: {only}; have its receiver write a log file, or pipe that in \
-             (RECEIVER | logwarden --no-ui -)",
+            "{} is a socket and is not followed: {reason}; let its receiver write a log file, or pipe the receiver's \
+             output in (RECEIVER | logwarden --no-ui -)",
             path("app.sock")
         ),
         format!(
-            "{null} is a device and is not followed: {only}; pipe it in (logwarden --no-ui - < {null}), or name a log \
-             file"
+            "{null} is a device and is not followed: {reason}; pipe it in (logwarden --no-ui - < {null}) or configure \
+             a log file"
         ),
     ];
     let said = |bench: &Bench| {

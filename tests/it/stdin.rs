@@ -163,7 +163,7 @@ fn an_intake_that_cannot_be_written_makes_the_writer_wait() {
     wait_for("a word about it", PATIENCE, || {
         let said = engine.said();
         said.contains("cannot write to the intake directory").then(|| {
-            assert!(said.contains("its writer waits"), "{said}");
+            assert!(said.contains("its writer is blocked"), "{said}");
         })
     });
     assert!(!writer.is_finished(), "more was read than can be kept");
@@ -245,7 +245,7 @@ fn an_input_that_is_no_text_is_an_end_too() {
             let said = fs::read_to_string(said).unwrap();
             assert_eq!(ended.code(), Some(code), "{name} {arguments:?}: {said}");
             assert!(said.contains(words), "{name} {arguments:?}: {said}");
-            assert!(!said.contains("leave it out of the paths"), "{name}: {said}");
+            assert!(!said.contains("from the paths"), "{name}: {said}");
             // Nothing is left that the next run would meet.
             assert_eq!(segments(&state), Vec::<std::path::PathBuf>::new(), "{name}: {said}");
             let found = archived(home.path(), &state, "seq:*");

@@ -244,7 +244,7 @@ impl Follower {
             }
             let by_name = || self.sources.iter().position(|s| *s.name == *row.source);
             let Some(source) = self.source_of(&row).or_else(by_name) else {
-                self.say_rest(id, Level::Warning, notices::rest_of_nobody(&path, &row.source));
+                self.say_rest(id, Level::Warning, notices::rest_without_source(&path, &row.source));
                 continue;
             };
             if let Err(error) = self.take_up(source, row) {
