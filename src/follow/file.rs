@@ -1,7 +1,7 @@
-//! One file under observation: what the follower, the reader and the screen share about it.
+//! The handle of one followed file: its descriptor and facts, shared by the follower, the reader and the screen.
 //!
-//! A handle is one generation, or will be once its identity is settled: a truncated file gets a new handle.
-//! The descriptor behind it may change (to the copy that `copytruncate` made), be closed for a while, or go; offsets
+//! A handle belongs to one generation, from the moment the file is identified: a truncated file gets a new handle. The
+//! descriptor may be replaced (by that of the copy that `copytruncate` made), closed for a while, or dropped; offsets
 //! stay the same.
 
 mod facts;
@@ -27,36 +27,36 @@ use crate::base::timed_fs::File;
 use crate::event::status::FileStatus;
 use crate::event::{FileId, FileKey, Mark};
 
-/// A record before which a reader stands, because more of it may come.
+/// An incomplete record at which a reader waits, because more of it may be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::follow) struct OpenRecord {
     pub at: u64,
-    /// Else it is a single line that may go on.
+    /// `false`: it is a single line without a line end.
     pub has_line_end: bool,
 }
 
-/// Shared, cheap to clone by `Arc`. Only the follower changes what is known of
-/// it; readers tell it what they met.
+/// Shared by `Arc`. Only the follower changes the facts; readers report their findings to the follower through the
+/// handle.
 #[derive(Debug)]
 pub struct FileHandle {
     pub id: FileId,
     pub source: Arc<SourceConfig>,
     file: RwLock<Slot>,
-    /// Which files may be open; `None`: this one is never parked.
+    /// Limits the number of open files; `None`: this file is never parked.
     descriptors: Option<Arc<Descriptors>>,
     last_use: AtomicU64,
     pub(in crate::follow) readers: Readers,
-    /// A reader keeps what it began with: a change beside it is made in a copy.
+    /// A read keeps the facts that it started with: changes are made in a copy.
     known: Mutex<Arc<Known>>,
     front: Mutex<Front>,
-    /// A reader found other bytes before the mark than were there.
+    /// A reader found that the bytes before the mark have changed.
     doubt: AtomicBool,
-    /// A reader found a row of records that do not fit the format.
+    /// A reader found several records in a row that do not fit the format.
     misfit: AtomicBool,
-    /// Bytes of holes that a reader met.
+    /// Bytes of holes that readers found.
     hole: AtomicU64,
     pub(in crate::follow) cut_off: Met,
-    /// A reader stands before a record that more lines may join: where that record begins.
+    /// The incomplete record at which a reader waits.
     open_record: Mutex<Option<OpenRecord>>,
     /// Where changes of the facts are marked.
     changes: OnceLock<Arc<Hub>>,
@@ -72,7 +72,7 @@ impl FileHandle {
         FileHandle::sharing(id, source, Arc::new(file.into()), facts, None)
     }
 
-    /// Of a file that is open already, perhaps for an earlier generation.
+    /// A handle for a file that is already open, possibly for an earlier generation.
     pub(in crate::follow) fn sharing(
         id: FileId,
         source: Arc<SourceConfig>,
@@ -107,16 +107,16 @@ impl FileHandle {
     }
 
     pub(in crate::follow) fn report_to(&self, changes: &Arc<Hub>) {
-        // Said again, it is the same one.
+        // A repeated call passes the same hub.
         let _ = self.changes.set(changes.clone());
     }
 
-    /// A copy of what is known now.
+    /// A copy of the current facts.
     pub fn facts(&self) -> FileFacts {
         self.known().facts.clone()
     }
 
-    /// A copy of what is known now, unless that is what was seen.
+    /// A copy of the current facts if they have changed since `seen`; updates `seen`.
     pub(in crate::follow) fn facts_unless(&self, seen: &mut Seen) -> Option<FileFacts> {
         let known = self.known();
         seen.take(&known).then(|| known.facts.clone())
@@ -126,7 +126,7 @@ impl FileHandle {
         self.known().facts.path.clone()
     }
 
-    /// Its generation, where something of it was lost.
+    /// Its generation, if bytes of it were lost.
     pub(in crate::follow) fn generation_with_loss(&self) -> Option<crate::event::GenerationId> {
         let known = self.known();
         let generation = known.facts.generation.as_ref().filter(|_| known.facts.lost > 0);
@@ -152,7 +152,7 @@ impl FileHandle {
         self.known.lock().expect("no holder of the facts panics")
     }
 
-    /// Changes what is known, and marks it; for the follower alone.
+    /// Changes the facts and marks the change for subscribers; only for the follower.
     pub(in crate::follow) fn update<R>(&self, change: impl FnOnce(&mut Known) -> R) -> R {
         let mut known = self.known();
         let result = change(Arc::make_mut(&mut known));
@@ -164,7 +164,7 @@ impl FileHandle {
         result
     }
 
-    /// Whoever holds it decodes this file, or changes how it is decoded.
+    /// The lock for decoding this file, and for changing how it is decoded.
     pub(in crate::follow) fn front(&self) -> MutexGuard<'_, Front> {
         self.front.lock().expect("no holder of the front panics")
     }
@@ -177,7 +177,7 @@ impl FileHandle {
         }
     }
 
-    /// As [`FileHandle::open_file`], for a reader beside the engine: a parked file is opened for this read alone.
+    /// Like [`FileHandle::open_file`], but for the screen: a parked file is opened for this read only.
     fn read_file(&self) -> io::Result<Option<Arc<File>>> {
         match self.slot() {
             Slot::Open(file) => Ok(Some(file)),
@@ -187,7 +187,7 @@ impl FileHandle {
         }
     }
 
-    /// For how long its file system has not answered, as far as that is known without asking it.
+    /// How long its file system has not answered, as far as is known without a call to it.
     pub(in crate::follow) fn stuck_for(&self) -> Option<Duration> {
         match self.slot() {
             Slot::Open(file) => file.stuck_for(),
@@ -199,16 +199,16 @@ impl FileHandle {
         match self.slot() {
             Slot::Open(file) | Slot::Idle(file) => file.metadata(),
             Slot::Parked(parked) => parked.metadata(),
-            Slot::Gone => Err(io::Error::new(io::ErrorKind::NotFound, "its bytes are gone")),
+            Slot::Gone => Err(io::Error::new(io::ErrorKind::NotFound, "the file no longer exists")),
         }
     }
 
-    /// `None` where its bytes are gone, or cannot be reached now: see [`FileHandle::open_file`].
+    /// `None` if the file no longer exists or cannot be opened now: see [`FileHandle::open_file`].
     pub(in crate::follow) fn file(self: &Arc<Self>) -> Option<Arc<File>> {
         self.open_file().ok().flatten()
     }
 
-    /// The descriptor; opened again where the file was parked. `None`: its bytes are gone.
+    /// The descriptor; a parked file is opened again. `None`: the file no longer exists.
     pub(in crate::follow) fn open_file(self: &Arc<Self>) -> io::Result<Option<Arc<File>>> {
         if let Some(descriptors) = &self.descriptors {
             self.last_use.store(descriptors.next_use(), Ordering::Relaxed);
@@ -221,7 +221,7 @@ impl FileHandle {
         }
     }
 
-    /// It has a file open from now on, which may be closed again for others.
+    /// Counts this file as open; it may be parked again in favor of others.
     pub(in crate::follow) fn count_open_file(self: &Arc<Self>) {
         if let Some(descriptors) = &self.descriptors {
             let this: Weak<Self> = Arc::downgrade(self);
@@ -235,7 +235,7 @@ impl FileHandle {
             let mut slot = self.file.write().expect("no holder of the descriptor panics");
             match &*slot {
                 Slot::Parked(_) => *slot = Slot::Open(file.clone()),
-                // Somebody else was first.
+                // Another thread has opened it first.
                 Slot::Open(other) => return Ok(other.clone()),
                 Slot::Gone | Slot::Idle(_) => return Ok(file),
             }
@@ -244,7 +244,7 @@ impl FileHandle {
         Ok(file)
     }
 
-    /// Its descriptor leads nowhere any more: it is looked for by its path, where it may be opened again.
+    /// Drops a stale descriptor: the file is opened again by its path when it is needed.
     pub(in crate::follow) fn park_stale(&self, key: FileKey) {
         let parked = Parked { path: self.path().to_path_buf(), key };
         *self.file.write().expect("no holder of the descriptor panics") = Slot::Parked(parked);
@@ -253,7 +253,7 @@ impl FileHandle {
         }
     }
 
-    /// A parked file was seen under this path.
+    /// Records the path at which a parked file was found.
     pub(in crate::follow) fn found_at(&self, path: &Path) {
         let mut slot = self.file.write().expect("no holder of the descriptor panics");
         if let Slot::Parked(parked) = &mut *slot
@@ -263,7 +263,7 @@ impl FileHandle {
         }
     }
 
-    /// Which file it is and where it was, if it is closed for the time being.
+    /// Its identity and path, if it is parked.
     pub(in crate::follow) fn parked(&self) -> Option<Parked> {
         match self.slot() {
             Slot::Parked(parked) => Some(parked),
@@ -271,7 +271,7 @@ impl FileHandle {
         }
     }
 
-    /// Its bytes can still be had, also where the file is closed for the time being.
+    /// Its bytes can still be read, even if the file is closed for now.
     pub(in crate::follow) fn has_bytes(&self) -> bool {
         !matches!(self.slot(), Slot::Gone)
     }
@@ -296,7 +296,7 @@ impl FileHandle {
         self.doubt.load(Ordering::Acquire)
     }
 
-    /// A reader has met a hole of so many bytes.
+    /// Counts a hole of this many bytes that a reader found.
     pub(in crate::follow) fn add_hole(&self, bytes: u64) {
         self.hole.fetch_add(bytes, Ordering::AcqRel);
     }
@@ -314,7 +314,7 @@ impl FileHandle {
         self.misfit.swap(false, Ordering::AcqRel)
     }
 
-    /// `true` where it was not known before.
+    /// `true` if that is a change.
     pub(in crate::follow) fn set_open_record(&self, at: Option<OpenRecord>) -> bool {
         let mut open = self.open_record.lock().expect("no holder of the open record panics");
         std::mem::replace(&mut *open, at) != at
@@ -336,12 +336,12 @@ impl Parkable for FileHandle {
 
     fn park(&self) -> bool {
         let Slot::Open(file) = self.slot() else { return true };
-        // Somebody is reading it just now: its bytes may be needed again at once.
+        // Not parked during a read: its bytes may be needed again at once.
         let is_read = |file: &Arc<File>| Arc::strong_count(file) > 2;
         if is_read(&file) {
             return false;
         }
-        // Without the lock: its mount may not answer for some time.
+        // Without the lock: the file's mount may be slow to answer.
         let Some(parked) = descriptors::parkable(&file) else { return false };
         let mut slot = self.file.write().expect("no holder of the descriptor panics");
         let is_same = matches!(&*slot, Slot::Open(open) if Arc::ptr_eq(open, &file));

@@ -1,4 +1,5 @@
-//! Who reads one file: when somebody did last, whether a screen shows it, and whether somebody waits for its bytes.
+//! The use of one file: the time of its last read, whether a screen shows it, and whether a reader waits until it is
+//! unpacked again.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -8,12 +9,12 @@ use std::time::Duration;
 pub(in crate::follow) struct Readers {
     /// Uptime of the last read by a consumer, in milliseconds.
     last_read: AtomicU64,
-    /// Somebody asked for bytes while the copy was idle.
+    /// A reader has requested bytes while the unpacked copy was empty.
     wanted: AtomicBool,
     shown: Arc<Shown>,
 }
 
-/// A screen shows the file as long as this value lives.
+/// Counts the file as shown on a screen until it is dropped.
 #[derive(Debug, Default)]
 pub(in crate::follow) struct Shown;
 

@@ -1,4 +1,4 @@
-//! Looks at everything that somebody asked for, and waits for: what was written before is known when one is done.
+//! Requests for a check of all files: when a request is done, all bytes written before it are known.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -9,12 +9,12 @@ pub(in crate::follow) struct Asked {
 }
 
 impl Asked {
-    /// The number of a new one.
+    /// Adds a request and returns its number.
     pub fn ask(&self) -> u64 {
         self.last.fetch_add(1, Ordering::AcqRel) + 1
     }
 
-    /// The number of the newest one: a look that begins now serves all up to it.
+    /// The number of the newest request: a check that starts now serves all requests up to it.
     pub fn last(&self) -> u64 {
         self.last.load(Ordering::Acquire)
     }

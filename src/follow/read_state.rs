@@ -1,25 +1,25 @@
-//! What decoding one generation remembers between two reads.
+//! The state that decoding one generation keeps between two reads.
 
 use std::collections::VecDeque;
 
 use crate::base::Timestamp;
 
-/// Places of which the context is remembered.
+/// Number of offsets for which the context is kept.
 const REMEMBERED: usize = 64;
 
-/// Guarded by one lock per generation, so that consumers that are near each other decode once.
+/// Guarded by one lock per generation, so that consumers at nearby offsets decode the bytes only once.
 #[derive(Debug, Default)]
 pub(in crate::follow) struct Front {
-    /// The furthest byte that was handed out.
+    /// The highest offset up to which batches were handed out.
     pub handed: u64,
-    /// Records in a row, up to there, that did not fit the format.
+    /// Consecutive records before `handed` that did not fit the format.
     pub misfits: u32,
-    /// [from, to) holds no line end; a line that grows is not scanned again from its beginning.
+    /// The range [from, to) holds no line end, so that a growing line is not scanned again from its beginning.
     pub unfinished: Option<(u64, u64)>,
     carried: VecDeque<(u64, Carried)>,
 }
 
-/// The part of a context that goes from record to record.
+/// The part of a context that one record passes to the next.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(in crate::follow) struct Carried {
     pub last: Option<Timestamp>,

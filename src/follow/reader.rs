@@ -1,7 +1,8 @@
-//! Cursor → batch: reads a piece of the file, frames it, checks that the file is still the one that was seen.
+//! Reads the batch at a cursor: reads a piece of the file, splits it into records, and verifies that the file is
+//! unchanged.
 //!
-//! Hands out nothing beyond what the follower has published, and nothing that was read before the bytes in
-//! front of the mark were compared. Changes nothing but the front of its generation.
+//! Never returns bytes beyond the published size, nor any before the bytes in front of the mark are compared after the
+//! read. Changes only the decode state of its generation.
 
 mod long;
 
@@ -23,23 +24,23 @@ use crate::base::timed_fs::File;
 use crate::event::{Batch, Cursor, Encoding, Flags, Generation, Record};
 use crate::format::{self, Context, End, Format, Framed, Framer};
 
-/// Read at once where records are short, in bytes.
+/// Bytes per read while records are short.
 const CHUNK: u64 = 256 * 1024;
-/// Read before a place of which nothing is remembered, to find the last time there.
+/// Bytes read before an offset without a stored context, to find the last timestamp before it.
 const WARM_UP: u64 = 64 * 1024;
 
 pub(in crate::follow) fn read(shared: &Shared, cursor: Cursor) -> io::Result<Read> {
     let Some(handle) = shared.life(cursor.generation) else {
         return Ok(shared.read_gone(cursor));
     };
-    let found = |(batch, first)| Read::Batch { batch, first };
+    let cached = |(batch, first)| Read::Batch { batch, first };
     if let Some(hit) = shared.cache.find(cursor) {
-        return Ok(found(hit));
+        return Ok(cached(hit));
     }
     let mut front = handle.front();
-    // Somebody else may have decoded it while this one waited.
+    // Another consumer may have decoded it while this one waited for the lock.
     if let Some(hit) = shared.cache.find(cursor) {
-        return Ok(found(hit));
+        return Ok(cached(hit));
     }
     let known = Arc::clone(&handle.known());
     let Some(generation) = known.facts.generation.clone() else { return Ok(Read::Waiting) };
@@ -47,7 +48,7 @@ pub(in crate::follow) fn read(shared: &Shared, cursor: Cursor) -> io::Result<Rea
     reader.at(cursor.offset, &mut front)
 }
 
-/// One read of one generation, with what was known when it began.
+/// One read of one generation, with the facts as they were when it started.
 struct Reader<'a> {
     shared: &'a Shared,
     handle: &'a Arc<FileHandle>,
@@ -59,9 +60,9 @@ struct Reader<'a> {
 /// A stretch of the file in one format.
 struct Piece {
     bytes: Arc<[u8]>,
-    /// Its end is where this format, or the generation, ends: the last record ends there too.
+    /// The piece ends where this format or the generation ends, so its last record is complete.
     closed: bool,
-    /// Everything that is known up to the limit is in it.
+    /// The piece holds all known bytes up to its limit.
     whole: bool,
 }
 
@@ -103,13 +104,13 @@ impl Reader<'_> {
         self.over_long(&file, offset, front)
     }
 
-    /// Bytes from `offset`, at most `want`; `None` where the file is no longer the one that was seen.
+    /// Bytes from `offset`, at most `want`; `None` if the file has changed.
     fn piece(&self, file: &File, offset: u64, want: u64) -> io::Result<Option<Piece>> {
         let next_entry = self.known.facts.formats.iter().map(|e| e.offset).find(|at| *at > offset);
         let limit = next_entry.map_or(self.known.available, |at| at.min(self.known.available));
         let len = want.min(limit - offset);
         let mut bytes: Arc<[u8]> = std::iter::repeat_n(0, len as usize).collect();
-        let buffer = Arc::get_mut(&mut bytes).expect("nobody else has it yet");
+        let buffer = Arc::get_mut(&mut bytes).expect("the buffer is not shared yet");
         let short = read_full(file, buffer, offset)? < buffer.len();
         if short || !self.unchanged(file)? {
             self.handle.raise_doubt();
@@ -121,7 +122,8 @@ impl Reader<'_> {
         Ok(Some(Piece { bytes, closed: whole && ends, whole }))
     }
 
-    /// Compared after the read: what was there before it was truncated and regrown is not told apart earlier.
+    /// Compares the bytes before the mark. Call it after the read: an earlier check would miss a file that was truncated
+    /// and grew again in between.
     fn unchanged(&self, file: &File) -> io::Result<bool> {
         let Known { mark, available, .. } = &*self.known;
         Ok(*available < mark.offset || identity::bears(file, mark, &self.generation.key)?)
@@ -136,7 +138,7 @@ impl Reader<'_> {
         self.known.facts.encoding.unwrap_or_default()
     }
 
-    /// `None`: no record of it is complete.
+    /// Splits the piece into records; `None` if none of them is complete.
     fn frame(
         &self,
         file: &File,
@@ -145,7 +147,7 @@ impl Reader<'_> {
         front: &mut Front,
     ) -> io::Result<Option<Batch>> {
         let framer = self.framer(offset);
-        // A cut behind the piece may end a line that is longer than the piece: not the framer's to say.
+        // The line is longer than the piece, and a cut after the piece may end it: the framer cannot know that.
         if framer.is_overlong(&piece.bytes, offset) && !self.cut_within(offset, &piece.bytes) {
             return Ok(None);
         }
@@ -176,7 +178,7 @@ impl Reader<'_> {
         cuts::is_inside_a_line(place, |unit, from| read_full(file, unit, from))
     }
 
-    /// Only on new ground, as misfits.
+    /// Counts only records that are read for the first time, like misfits.
     fn count_holes(&self, records: &[Record], front: &Front) {
         let new =
             |record: &&Record| record.flags.contains(Flags::HOLE) && record.start >= front.handed;
@@ -187,7 +189,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Only on new ground, as misfits.
+    /// Counts only records that are read for the first time, like misfits.
     fn count_cut_off(&self, records: &[Record], front: &Front) {
         let cut = CutOff::of(records, front.handed);
         if cut.records > 0 {
@@ -202,7 +204,7 @@ impl Reader<'_> {
         });
     }
 
-    /// Only where new ground is covered: reading it again says nothing new.
+    /// Counts only records that are read for the first time.
     fn count_misfits(&self, offset: u64, framed: &Framed, front: &mut Front) {
         if offset < front.handed {
             return;
@@ -215,7 +217,7 @@ impl Reader<'_> {
         }
     }
 
-    /// A record's time may depend on its day mark, so one batch has one; `true` where it was shortened.
+    /// Ends the batch at the next day mark, since record times depend on it; `true` if that shortened the batch.
     fn stop_at_day_mark(&self, offset: u64, records: &mut Vec<Record>) -> bool {
         let next = self.known.facts.days.iter().find(|mark| mark.offset > offset);
         let Some(next) = next else { return false };
@@ -231,7 +233,7 @@ impl Reader<'_> {
             _ => (0, 0),
         };
         let used = records.last().map_or(0, |last| last.at as usize + last.len as usize);
-        // The tail of a long record that is not complete would be held for nothing.
+        // Does not keep the start of a long, incomplete record in memory.
         let bytes = if used * 2 < text.len() { Arc::from(&text[..used]) } else { text };
         Batch {
             generation: self.generation.clone(),
@@ -256,7 +258,7 @@ impl Reader<'_> {
         Read::Batch { batch, first: 0 }
     }
 
-    /// Nothing is complete; the follower closes a record that stays open.
+    /// No record is complete: asks the follower to close the record if it stays incomplete.
     fn wait_at(&self, offset: u64, piece: &Piece, front: &mut Front) -> Read {
         if self.encoding().line_end(&piece.bytes, offset).is_none() {
             front.unfinished = Some((offset, offset + piece.bytes.len() as u64));
@@ -273,7 +275,7 @@ impl Reader<'_> {
         }
     }
 
-    /// The line at `offset` was looked through before, and what came since does not end it.
+    /// The line at `offset` was scanned before, and the bytes written since then do not end it.
     fn still_unfinished(&self, file: &File, offset: u64, front: &mut Front) -> io::Result<bool> {
         let Some((_, upto)) = front.unfinished.filter(|(from, _)| *from == offset) else {
             return Ok(false);
@@ -298,7 +300,7 @@ impl Reader<'_> {
         &cuts[cuts.partition_point(|cut| *cut <= offset)..]
     }
 
-    /// What the record at `offset` inherits: remembered, or found by reading a little before it.
+    /// The context for the record at `offset`: as stored, or found by reading some bytes before it.
     fn context(&self, file: &File, offset: u64, front: &Front) -> io::Result<Context> {
         let carried = match front.recall(offset) {
             Some(carried) => carried,

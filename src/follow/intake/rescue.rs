@@ -1,9 +1,10 @@
-//! What is left unread of a file without a name is copied aside: a held descriptor does not survive a reboot.
+//! Saves the unread bytes of deleted files ("the rest"): copies them to the intake directory, because an open descriptor
+//! does not survive a restart.
 //!
-//! Copied to the offsets it had, one step per turn, durable before the row says so; a kill in between leaves what the
-//! row says, and the bytes beyond that are counted as lost when a consumer reaches them. While this process runs it
-//! reads on from the descriptor. "No name left" is what the descriptor itself says: where a directory cannot be
-//! looked at, nothing is deleted.
+//! The bytes are copied to their old offsets, one step per turn, and are durable before the row records them. After a
+//! kill in between, the recorded bytes are readable, and those beyond are counted as lost when a consumer reaches them.
+//! While the process runs, it continues to read from the descriptor. A file counts as deleted only if its descriptor has
+//! no links left, never because a directory cannot be read.
 
 use std::fs::{self, OpenOptions};
 use std::io;
@@ -23,30 +24,31 @@ use crate::follow::notices::{self, Topic};
 use crate::follow::positioned_read::read_full;
 use crate::state::{GenerationRow, Rest, private_directory};
 
-/// Copied before anything else has its turn.
+/// Bytes copied per turn of the follower.
 const STEP: u64 = 8 << 20;
 const BUFFER: usize = 1 << 20;
-/// Before the first unread byte: what the time of its record may come from, and the bytes of the mark.
+/// Bytes copied before the first unread byte: for the time of its record, and to verify the mark.
 const CONTEXT: u64 = 64 * 1024;
-/// So much of a disk is left free: one in so many bytes.
+/// Fraction of the disk that is left free: 1/20.
 const LEFT_FREE: u64 = 20;
 
-/// What a step came to.
+/// The result of one copy step.
 enum Step {
+    /// More bytes are left to copy.
     More,
-    /// All of it is there.
+    /// All unread bytes are copied.
     Whole,
-    /// No room within the cap, or on the disk.
+    /// The limit or the free disk space is used up.
     Full,
 }
 
 impl Follower {
-    /// One step for the first that needs one; `true` where more is left to copy at once.
+    /// Copies one step for the first file that needs it; `true` if more is left to copy at once.
     pub fn rescue_on(&mut self) -> bool {
         while let Some(id) = self.work.rescuing.first().copied() {
             match self.copy_step(id) {
                 Ok(Step::More) => return true,
-                // Kept is what the row says, and only when that is durable.
+                // The bytes count as saved once their row is durable.
                 Ok(step) if self.persist() => self.tell_rest(id, matches!(step, Step::Full)),
                 Ok(_) => {}
                 Err(error) => self.tell_no_rest(id, &error),
@@ -56,7 +58,7 @@ impl Follower {
         false
     }
 
-    /// Who has no name left while somebody is behind, and whose rest nobody needs any more.
+    /// Finds deleted files with unread bytes to save, and removes saved bytes that all consumers have read.
     pub fn tend_rests(&mut self) {
         if self.shared.config.intake.as_ref().is_none_or(|intake| intake.rescue == 0) {
             return;
@@ -89,7 +91,7 @@ impl Follower {
         }
     }
 
-    /// At the end: what lost its name a moment ago is not known to have lost it.
+    /// Saves all unread bytes of deleted files at the stop, including files deleted since the last check.
     pub fn rescue_all(&mut self) {
         for id in self.catalog.ids() {
             let Some(tracked) = self.catalog.get_mut(id).filter(|t| t.place().is_some()) else {
@@ -99,13 +101,13 @@ impl Follower {
                 tracked.links = metadata.nlink();
             }
             if tracked.links == 0 {
-                // Its writer may have gone on since the last look.
+                // It may have been written to since the last check.
                 self.look(id);
             }
         }
         self.tend_rests();
         while self.rescue_on() {
-            // What is copied counts once its row says so: a second signal may end this at any step.
+            // Copied bytes count only once their row is durable, and a second signal may end this at any step.
             self.persist_when_due();
         }
     }
@@ -144,7 +146,7 @@ impl Follower {
         Ok(if to < end { Step::More } else { Step::Whole })
     }
 
-    /// What may still be copied: of the cap, and of the disk.
+    /// The number of bytes that may still be saved, by the limit and by the free disk space.
     fn room(&self, intake: &Intake) -> io::Result<u64> {
         let ours = self.held().filter_map(|tracked| tracked.row.as_ref()?.rest);
         let held: u64 = ours.map(|rest| rest.upto - rest.from).sum();
@@ -184,7 +186,8 @@ impl Follower {
         }
     }
 
-    /// Everybody is through, or it has a name again. First the cursors that say so, then the bytes.
+    /// Removes saved bytes: all consumers have read them, or the file has a name again. The cursors must be durable
+    /// before.
     pub fn drop_rest(&mut self, id: FileId) {
         if !self.persist() {
             return;
@@ -213,7 +216,7 @@ impl Follower {
         }
     }
 
-    /// Begun by a process that was killed before its row said so.
+    /// Removes copies that a killed process has started and not recorded in a row.
     pub fn clear_rests(&self) {
         let ours = |intake: &&Intake| intake.rescue > 0;
         let Some(intake) = self.shared.config.intake.as_ref().filter(ours) else { return };
@@ -223,7 +226,7 @@ impl Follower {
             let number = name.to_str().and_then(|name| name.strip_prefix("rest-"));
             let id = number.and_then(|number| u64::from_str_radix(number, 16).ok());
             let Some(id) = id.map(GenerationId) else { continue };
-            // One that nobody knows belongs to a state that is lost: a person may want it.
+            // A copy without a row belongs to a lost state and is kept: a person may need it.
             let row = self.shared.store.get().and_then(|store| store.generation(id));
             if row.is_some_and(|row| row.rest.is_none()) {
                 self.remove_rest(id);
@@ -231,7 +234,7 @@ impl Follower {
         }
     }
 
-    /// Generations of ours whose own file is gone go on in what was kept of them.
+    /// Continues to read generations whose file was deleted from their saved bytes.
     pub fn take_up_rests(&mut self) {
         let gone = self.shared.gone();
         let kept: Vec<GenerationRow> =
@@ -261,7 +264,7 @@ impl Follower {
         let file = match fs::File::open(intake.rest(row.id)) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                // Removed when it was read, or by somebody: what the cursors say is missing is lost.
+                // It was removed after it was read, or by a person: bytes after the cursors are lost.
                 row.rest = None;
                 self.shared.bury(row);
                 return Ok(());
@@ -305,7 +308,7 @@ impl Follower {
         Tracked::new(Arc::new(handle), source, row.mark.offset, self.now())
     }
 
-    /// The descriptor of a deleted file is let go: nothing grows there any more, and all that is unread was kept.
+    /// Reads on from the saved bytes and closes the descriptor of a deleted file that no longer grows.
     pub fn read_from_rest(&mut self, id: FileId) {
         let whole = |tracked: &&Tracked| {
             let row = tracked.row.as_ref();
@@ -314,13 +317,13 @@ impl Follower {
         if self.catalog.get(id).filter(whole).and_then(|t| t.place()).is_none() {
             return;
         }
-        // As long as it cannot be opened the descriptor is held.
+        // If the copy cannot be opened, the descriptor is kept.
         let Some(rest) = self.open_rest(id) else { return };
         self.catalog.read_on_in(id, Some(rest));
         self.shared.changed();
     }
 
-    /// What was kept of this file, if anything was.
+    /// The file with the saved bytes, if there are any.
     pub fn open_rest(&self, id: FileId) -> Option<Arc<File>> {
         let row = self.catalog.get(id)?.row.as_ref().filter(|row| row.rest.is_some())?;
         let intake = self.shared.config.intake.as_ref()?;
@@ -334,7 +337,8 @@ impl Intake {
     }
 }
 
-/// [from, to), to the same place. Shorter where the file was: then it is another life, and not copied.
+/// Copies [from, to) to the same offsets. Fails if the file has become shorter: its bytes then belong to another
+/// generation.
 fn copy_bytes(file: &File, copy: &fs::File, from: u64, to: u64) -> io::Result<()> {
     let mut buffer = vec![0; BUFFER];
     let mut at = from;
@@ -342,7 +346,7 @@ fn copy_bytes(file: &File, copy: &fs::File, from: u64, to: u64) -> io::Result<()
         let want = (to - at).min(BUFFER as u64) as usize;
         let read = read_full(file, &mut buffer[..want], at)?;
         if read < want {
-            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it became shorter"));
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the file became shorter"));
         }
         copy.write_all_at(&buffer[..read], at)?;
         at += read as u64;

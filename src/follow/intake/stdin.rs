@@ -1,8 +1,8 @@
-//! Standard input → segments: gather what is there, make it durable, then let it be followed.
+//! Writes standard input to segments in groups of bytes: reads a group, makes it durable, then lets it be followed.
 //!
-//! A group is what came while the last one was written, at most 1 MiB. When it cannot be written (a full disk)
-//! reading stops, so that the writer of our input waits, and the same group is tried again. A new segment
-//! begins only where a record does.
+//! A group is the input that arrived while the previous one was written, at most 1 MiB. If it cannot be written (the
+//! disk is full), reading is paused, which blocks the writer of the input, and the same group is retried. A new segment
+//! starts only at the beginning of a record.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -20,21 +20,21 @@ use crate::event::Level;
 use crate::follow::notices::{self, Topic};
 use crate::follow::shared::Shared;
 
-/// Bytes that become durable together, at most.
+/// Most bytes made durable together.
 const GROUP: usize = 1 << 20;
-/// A segment ends behind so many bytes, where the next record begins.
+/// After this many bytes a segment ends at the next beginning of a record.
 const SEGMENT: u64 = 64 << 20;
-/// Where none begins for so long, the next line will do. A line is never cut.
+/// After this many bytes a segment ends at the next line, even within a record. Lines are never split.
 const LONGEST: u64 = 2 * SEGMENT;
-/// What could not be written is tried again after this.
+/// Time between attempts to write a group.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// After this many panics in a row it is not run again.
+/// After this many consecutive panics the reader is not restarted.
 const RESTARTS: u32 = 5;
-/// What it is called where a failure is told.
+/// The name of the thread in reports of failures.
 const PART: &str = "standard input reader";
 
-/// The thread that takes standard input in. Ends with the input, or when it is told to.
+/// The thread that reads standard input. It ends with the input, or when it is stopped.
 #[derive(Debug)]
 pub struct Input {
     stop: UnixStream,
@@ -64,12 +64,12 @@ impl Input {
         Ok(Input { stop, thread: Some(thread) })
     }
 
-    /// Reads no further, and waits until what was read is kept. Gives up where it cannot be.
+    /// Stops reading and waits until the bytes read so far are durable; gives up if they cannot be written.
     pub fn stop(&mut self) {
-        // Both ends are ours: hanging up wakes the other one.
+        // Closing this end of the socket pair wakes the thread.
         let _ = self.stop.shutdown(std::net::Shutdown::Both);
         if let Some(thread) = self.thread.take() {
-            // A panic has been told by who watches it.
+            // The supervisor has already reported a panic.
             let _ = thread.join();
         }
     }
@@ -87,13 +87,13 @@ struct Taker {
     stopped: UnixStream,
     directory: std::path::PathBuf,
     segment: Option<Segment>,
-    /// Read, and not durable yet.
+    /// Bytes read and not yet durable.
     buffer: Vec<u8>,
     limit: u64,
     longest: u64,
 }
 
-/// Why a group is complete.
+/// The reason why a group is complete.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Gathered {
     More,
@@ -115,7 +115,8 @@ impl Taker {
         self.call_follower();
     }
 
-    /// What was read and is not durable outlives a panic: nothing of it is lost, or written twice.
+    /// Runs the reader and restarts it after a panic. The buffer survives a panic: none of its bytes are lost or written
+    /// twice.
     fn take_watched(&mut self) -> bool {
         let supervisor = self.shared.supervisor.clone();
         loop {
@@ -130,7 +131,7 @@ impl Taker {
         }
     }
 
-    /// Until the input ends, or until it is told to: then `false`.
+    /// Runs until the input ends (`true`) or it is stopped (`false`).
     fn take(&mut self) -> bool {
         loop {
             let gathered = self.gather();
@@ -147,18 +148,18 @@ impl Taker {
         poll_for(&mut fds, Some(wait)).is_err() || !fds[0].revents().is_empty()
     }
 
-    /// Waits for something, then takes what is there.
+    /// Waits for input, then reads all that is available.
     fn gather(&mut self) -> Gathered {
         let mut wait = None;
         loop {
-            let (there, stopped) = match self.poll(wait) {
+            let (is_ready, stopped) = match self.poll(wait) {
                 Ok(found) => found,
                 Err(error) => return self.broken(&error),
             };
             if stopped {
                 return Gathered::Stopped;
             }
-            if !there {
+            if !is_ready {
                 return Gathered::More;
             }
             let room = GROUP - self.buffer.len();
@@ -173,7 +174,7 @@ impl Taker {
         }
     }
 
-    /// Whether there is input, or its end; and whether this shall end.
+    /// Whether input (or its end) can be read, and whether a stop is requested.
     fn poll(&self, wait: Option<Duration>) -> io::Result<(bool, bool)> {
         let mut fds = [
             PollFd::new(&self.input, PollFlags::IN),
@@ -188,7 +189,7 @@ impl Taker {
         Gathered::Ended
     }
 
-    /// Tries until it is durable; `false` where it was told to end before.
+    /// Retries until the buffer is durable; `false` if it was stopped before.
     fn keep(&mut self) -> bool {
         while !self.buffer.is_empty() {
             match self.write() {
@@ -208,7 +209,7 @@ impl Taker {
         true
     }
 
-    /// The buffer, or what belongs to the segment before the next one.
+    /// Writes the buffer, or the part of it that belongs to the current segment.
     fn write(&mut self) -> io::Result<()> {
         let upto = match &self.segment {
             Some(segment) if segment.length >= self.limit => {
@@ -225,7 +226,7 @@ impl Taker {
             self.shared.incoming.begin(segment.place);
             self.segment = Some(segment);
         }
-        let segment = self.segment.as_mut().expect("it was made above");
+        let segment = self.segment.as_mut().expect("it was created above");
         let upto = upto.filter(|at| *at > 0).unwrap_or(self.buffer.len());
         segment.append(&self.buffer[..upto])?;
         self.buffer.drain(..upto);

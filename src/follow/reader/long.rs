@@ -1,4 +1,4 @@
-//! What is larger than a piece: a line, of which the beginning is kept, and a hole.
+//! Reads records larger than a piece: long lines, of which only the beginning is kept, and holes (runs of NUL bytes).
 
 use std::io;
 use std::sync::{Arc, MutexGuard};
@@ -14,7 +14,7 @@ use crate::follow::types::Read;
 use crate::format;
 
 impl Reader<'_> {
-    /// A hole that is larger than a piece; `None` where there is none, or nothing stands behind it yet.
+    /// A hole that is larger than a piece; `None` if there is none, or no bytes follow it yet.
     fn large_hole(&self, file: &File, offset: u64, front: &mut Front) -> io::Result<Option<Read>> {
         let (available, cut) = (self.known.available, self.cuts_after(offset).first().copied());
         let limit = cut.map_or(available, |cut| cut.min(available));
@@ -37,7 +37,7 @@ impl Reader<'_> {
         Ok(Some(self.hand_out(self.batch(framer.format, Arc::from([]), vec![record]), front)))
     }
 
-    /// The record at `offset` does not fit into the largest piece: its beginning stands for it.
+    /// The record at `offset`, which does not fit into the largest piece: only its beginning is kept.
     pub(super) fn over_long(
         &self,
         file: &File,
@@ -96,7 +96,7 @@ impl Reader<'_> {
         Ok(forced.map(|end| (end, true)))
     }
 
-    /// Behind the first line end in [from, to).
+    /// The offset after the first line end in [from, to).
     pub(super) fn scan_line(&self, file: &File, from: u64, to: u64) -> io::Result<Option<u64>> {
         let mut from = self.encoding().unit_start(from);
         let mut buffer = vec![0; CHUNK.min(to.saturating_sub(from)) as usize];

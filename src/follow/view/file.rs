@@ -1,4 +1,4 @@
-//! One file as the screen reads it: which pieces are known, and the one before or after any offset.
+//! One file as read by the screen: finds the decoded piece before or after any offset.
 
 mod find_time;
 mod formats;
@@ -19,12 +19,12 @@ use crate::follow::file::{FileFacts, FileHandle, Seen};
 use crate::follow::file_users::Shown;
 use crate::format::Format;
 
-/// A time this far after it was seen is still believed: clocks differ.
+/// Timestamps up to this far in the future are accepted: clocks differ.
 const CLOCK_SKEW: Duration = Duration::from_secs(5);
 
-/// A piece that was read once; its records can be dropped and read again.
+/// The bounds of a piece that was read once; its records can be dropped and read again.
 #[derive(Debug)]
-struct Known {
+struct KnownPiece {
     end: u64,
     first_key: i64,
     last_key: i64,
@@ -35,24 +35,24 @@ struct Known {
 #[derive(Debug)]
 pub struct FileView {
     handle: Arc<FileHandle>,
-    /// What is shown stays readable.
+    /// While it is held, the file stays readable.
     _shown: Arc<Shown>,
     facts: FileFacts,
-    /// What these facts were taken of.
+    /// The version that `facts` is a copy of.
     seen: Seen,
     generation: Arc<Generation>,
     encoding: Encoding,
-    /// Ascending by offset; the first one also holds for what stands before it.
+    /// Ascending by offset; the first one also applies to the bytes before its offset.
     formats: Vec<(u64, Arc<dyn Format>)>,
-    /// Size and modification time when it was first looked at.
+    /// Size and modification time when the view was created.
     first_size: u64,
     first_mtime: Timestamp,
     now: Timestamp,
-    pieces: BTreeMap<u64, Known>,
-    /// Bytes that the known pieces hold.
+    pieces: BTreeMap<u64, KnownPiece>,
+    /// Memory of the decoded pieces, in bytes.
     weight: usize,
     uses: u64,
-    /// The last reading failed; said once in the source list.
+    /// The error of the last read; shown in the list of files.
     pub problem: Option<String>,
     pub tally: Tally,
 }
@@ -99,7 +99,7 @@ impl FileView {
         &self.facts
     }
 
-    /// Bytes that are shown: what the follower has seen.
+    /// The size that the follower has published.
     pub fn size(&self) -> u64 {
         self.facts.size
     }
@@ -108,7 +108,7 @@ impl FileView {
         self.encoding
     }
 
-    /// What stands before is not there any more.
+    /// Bytes before this offset no longer exist.
     pub(super) fn begin(&self) -> u64 {
         self.facts.begin
     }
@@ -117,10 +117,10 @@ impl FileView {
         self.formats.last().map(|(_, format)| format.name())
     }
 
-    /// Takes over what the follower knows now; says whether anything on a screen could change.
+    /// Takes over the current facts of the follower; `true` if the screen may have to change.
     pub fn refresh(&mut self, now: Timestamp) -> bool {
         self.now = now;
-        // Tried again: what it could not read may be there now.
+        // The read is retried: its bytes may be readable now.
         let problem = self.problem.take().is_some();
         let Some(facts) = self.handle.facts_unless(&mut self.seen) else { return problem };
         let tail_changed = facts.size != self.facts.size
@@ -173,7 +173,7 @@ impl FileView {
         self.keep(found, budget)
     }
 
-    /// The piece that holds the first record at or after `offset` (which is a record's beginning);
+    /// The piece that holds the first record at or after `offset`, which must be the beginning of a record;
     /// `None` at the file's end.
     pub fn after(&mut self, offset: u64, budget: &mut Budget) -> Option<Arc<Piece>> {
         if offset >= self.facts.size {
@@ -196,7 +196,7 @@ impl FileView {
         (piece.batch.end >= self.facts.size).then_some(piece)
     }
 
-    /// Where the last record that is complete ends.
+    /// The end of the last complete record.
     pub fn complete_end(&mut self) -> u64 {
         match self.before(self.facts.size, &mut Budget::bytes(0)) {
             Some(piece) => {
@@ -258,7 +258,7 @@ impl FileView {
         }
     }
 
-    /// Records from `start` on, for counting: kept nowhere.
+    /// Records from `start` on, for counting only: they are not cached.
     pub(super) fn glance(&self, start: u64, exact: bool) -> io::Result<Cut> {
         let (format, _, to) = self.format_at(start);
         self.cutter(&format, None, start).forwards(start, exact, self.facts.size.min(to))

@@ -1,4 +1,4 @@
-//! Counting the records of one file into its tally, a stretch at a time.
+//! Counts the records of one file by level, one range at a time.
 
 use super::file::FileView;
 use super::level_tally::{BLOCK, Block, Pass, Tally};
@@ -7,7 +7,7 @@ use super::step_budget::Budget;
 use crate::event::Level;
 
 impl FileView {
-    /// Counts a stretch of at most one block; `false` when everything is counted for now.
+    /// Counts at most one block; `false` if there is nothing to count now.
     pub fn count_more(&mut self, budget: &mut Budget) -> bool {
         if self.ensure_encoding().is_err() {
             return false;
@@ -20,7 +20,7 @@ impl FileView {
 }
 
 impl Tally {
-    /// Counts on; `false` when there is nothing to count now.
+    /// Continues to count; `false` if there is nothing to count now.
     fn advance(&mut self, view: &FileView, budget: &mut Budget) -> bool {
         if !self.started {
             self.started = true;
@@ -49,7 +49,7 @@ impl Tally {
         }
     }
 
-    /// The growing end; `false` when it has been reached.
+    /// Counts new records at the end of the file; `false` if all are counted.
     fn count_live(&mut self, view: &FileView, budget: &mut Budget) -> bool {
         if self.live >= view.size() {
             return false;
@@ -74,7 +74,7 @@ impl Tally {
         true
     }
 
-    /// The blocks before those that are counted, newest first.
+    /// Counts the blocks before the counted ones, newest first; `false` if all are counted.
     fn count_older(&mut self, view: &FileView, budget: &mut Budget) -> bool {
         let mut pass = match self.current.take() {
             Some(pass) => pass,

@@ -1,4 +1,4 @@
-//! Which format is in force at which offset: forced, found by the follower, or voted for here.
+//! Selects the format at each offset: as configured, as detected by the follower, or detected here.
 
 use std::io;
 use std::sync::Arc;
@@ -40,7 +40,7 @@ impl FileView {
         self.formats = entries.iter().map(format).collect();
     }
 
-    /// What the follower found, or, before that, what the file's beginning looks like.
+    /// Takes the encoding that the follower has found; before that, guesses it from the file's first bytes.
     pub(in crate::follow::view) fn ensure_encoding(&mut self) -> io::Result<()> {
         let encoding = match self.facts.encoding {
             Some(encoding) => encoding,
@@ -57,7 +57,7 @@ impl FileView {
         self.ensure_format()
     }
 
-    /// Votes over the file's end where nobody has said what the format is.
+    /// Detects the format from the end of the file if it is neither configured nor detected by the follower.
     fn ensure_format(&mut self) -> io::Result<()> {
         if !self.formats.is_empty() {
             return Ok(());

@@ -1,14 +1,14 @@
-//! The pieces that are known: kept while there is room, read again where they were dropped.
+//! Caches decoded pieces of one file: kept while there is memory, and read again after they were dropped.
 
 use std::sync::Arc;
 
-use super::{FileView, Known};
+use super::{FileView, KnownPiece};
 use crate::base::Timestamp;
 use crate::follow::view::piece::{Cut, KeyBounds, keys};
 use crate::follow::view::{Budget, PIECE, Piece};
 
 impl FileView {
-    /// A piece that was read before: from memory, or once more from the file.
+    /// A piece that was read before: from memory, or again from the file.
     pub(super) fn load(&mut self, start: u64, budget: &mut Budget) -> Option<Arc<Piece>> {
         self.uses += 1;
         let known = self.pieces.get_mut(&start)?;
@@ -45,7 +45,7 @@ impl FileView {
         let (first_key, last_key) = (*piece.keys.first()?, *piece.keys.last()?);
         self.uses += 1;
         self.weight += piece.weight();
-        let known = Known {
+        let known = KnownPiece {
             end: piece.batch.end,
             first_key,
             last_key,
@@ -60,7 +60,7 @@ impl FileView {
         self.weight
     }
 
-    /// Drops the half of the decoded pieces that was not used for longest.
+    /// Drops the least recently used half of the decoded pieces.
     pub fn shed(&mut self) {
         let mut used: Vec<u64> = self
             .pieces
@@ -80,7 +80,7 @@ impl FileView {
         }
     }
 
-    /// What reaches up to the end is read again when the end has moved.
+    /// Drops the last piece, which ends at the file's end, because that end has moved.
     pub(super) fn drop_tail(&mut self) {
         let Some((&start, known)) = self.pieces.iter().next_back() else { return };
         if known.end < self.facts.size {
@@ -90,10 +90,10 @@ impl FileView {
         let Some(piece) = known.piece else { return };
         self.weight -= piece.weight();
         let open = piece.batch.records.get(piece.open).map_or(known.end, |record| record.start);
-        // A full piece keeps its boundaries, so that a growing file is not read again from far back.
+        // The boundaries of a full piece are kept, so that a growing file is not read again from far back.
         if piece.open > 0 && open - start >= PIECE {
             let last_key = piece.keys[piece.open - 1];
-            let kept = Known { end: open, last_key, piece: None, ..known };
+            let kept = KnownPiece { end: open, last_key, piece: None, ..known };
             self.pieces.insert(start, kept);
         }
     }
