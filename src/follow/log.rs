@@ -84,7 +84,8 @@ impl Log {
 
     /// Hands over the state; call it once. On its thread, the follower then identifies the files, writes their rows and
     /// publishes their generations; [`Log::settled`] is `true` after the first pass. `known`: positions from sinks that
-    /// keep their own cursors, so that generations are recognised after a loss of the state, and no id is assigned twice.
+    /// keep their own cursors, so that generations are recognised after a loss of the state, and no id is assigned
+    /// twice.
     pub fn settle(&self, store: Store, known: Vec<Position>) {
         self.shared.put_positions(known);
         if self.shared.store.set(store).is_ok() {
@@ -98,8 +99,8 @@ impl Log {
     }
 
     /// Replaces the sources. Files of unchanged sources are followed without a break; files of removed or changed
-    /// sources disappear for a moment, so no consumer should read meanwhile. Blocking: returns when the files of the new
-    /// sources are discovered.
+    /// sources disappear for a moment, so no consumer should read meanwhile. Blocking: returns when the files of the
+    /// new sources are discovered.
     pub fn set_sources(&self, sources: Vec<SourceConfig>) {
         let (done, waiting) = sync_channel(1);
         self.shared.bell.ring(|hints| hints.sources = Some(Change { sources, done }));

@@ -1,4 +1,5 @@
-//! Counts lost bytes: those that a consumer can no longer read, once per generation, by the longest gap of any consumer.
+//! Counts lost bytes: those that a consumer can no longer read, once per generation, by the longest gap of any
+//! consumer.
 //!
 //! The total is exact since the start of the process; files are listed for the latest losses only.
 

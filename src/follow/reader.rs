@@ -122,8 +122,8 @@ impl Reader<'_> {
         Ok(Some(Piece { bytes, closed: whole && ends, whole }))
     }
 
-    /// Compares the bytes before the mark. Call it after the read: an earlier check would miss a file that was truncated
-    /// and grew again in between.
+    /// Compares the bytes before the mark. Call it after the read: an earlier check would miss a file that was
+    /// truncated and grew again in between.
     fn unchanged(&self, file: &File) -> io::Result<bool> {
         let Known { mark, available, .. } = &*self.known;
         Ok(*available < mark.offset || identity::bears(file, mark, &self.generation.key)?)

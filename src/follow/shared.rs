@@ -246,7 +246,8 @@ impl Shared {
         has_source && lowest().is_none_or(|offset| offset < row.end())
     }
 
-    /// Counts bytes as lost that a consumer requested and that no longer exist: once per generation, by the longest gap.
+    /// Counts bytes as lost that a consumer requested and that no longer exist: once per generation, by the longest
+    /// gap.
     pub fn lost(&self, handle: &FileHandle, offset: u64, to: u64) -> Read {
         let grew = handle.update(|known| {
             let more = to - offset > known.met;
@@ -281,8 +282,8 @@ impl Shared {
         std::mem::take(&mut *self.positions.lock().expect("no holder of the positions panics"))
     }
 
-    /// Statuses of files that were lost with unread bytes, except generations for which `listed` is true: their own file
-    /// reports the loss.
+    /// Statuses of files that were lost with unread bytes, except generations for which `listed` is true: their own
+    /// file reports the loss.
     pub fn lost_files(&self, listed: &dyn Fn(GenerationId) -> bool) -> Vec<FileStatus> {
         let losses = self.losses.listed().into_iter().filter(|(id, _)| !listed(*id));
         let status = |(id, loss): (GenerationId, Loss)| FileStatus {

@@ -21,8 +21,8 @@ pub struct Intake {
     pub directory: PathBuf,
     /// Standard input is written to it; with `--once` the ends are fixed when the input has ended.
     pub input: bool,
-    /// Standard input is only viewed: at the stop it is removed, unless its delivery was requested or a sink has started
-    /// to read it.
+    /// Standard input is only viewed: at the stop it is removed, unless its delivery was requested or a sink has
+    /// started to read it.
     pub looking: bool,
     /// Most saved bytes of deleted files; 0: none are saved, since no consumer may need them.
     pub rescue: u64,

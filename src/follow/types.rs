@@ -15,8 +15,8 @@ pub enum Read {
     Waiting,
     /// The generation has ended and the cursor is at its end: it will never have more records.
     Finished,
-    /// Bytes [cursor, to) no longer exist (truncated or deleted before they were read) and are counted as lost; continue
-    /// at `to`.
+    /// Bytes [cursor, to) no longer exist (truncated or deleted before they were read) and are counted as lost;
+    /// continue at `to`.
     Lost { to: u64 },
 }
 

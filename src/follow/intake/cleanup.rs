@@ -41,8 +41,8 @@ impl Follower {
                     self.last_call(id);
                 }
                 Stage::Live => self.end_segment(id),
-                // A compressed segment ends when its unpacked bytes are published, whether more of the stream arrives or
-                // not.
+                // A compressed segment ends when its unpacked bytes are published, whether more of the stream arrives
+                // or not.
                 Stage::Ended if self.catalog.get(id).is_some_and(is_being_unpacked) => {
                     self.look(id);
                 }
@@ -116,8 +116,8 @@ impl Follower {
         place.into_iter().for_each(|place| self.shared.incoming.forget(place));
     }
 
-    /// Removes the file of a read segment. Its descriptor stays open until the next segment is removed, because a screen
-    /// may still show it.
+    /// Removes the file of a read segment. Its descriptor stays open until the next segment is removed, because a
+    /// screen may still show it.
     fn remove_segment(&mut self, id: FileId) {
         let now = self.shared.clock.now();
         let Some(tracked) = self.catalog.get_mut(id).filter(|t| t.links > 0) else { return };

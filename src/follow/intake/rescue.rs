@@ -1,10 +1,10 @@
-//! Saves the unread bytes of deleted files ("the rest"): copies them to the intake directory, because an open descriptor
-//! does not survive a restart.
+//! Saves the unread bytes of deleted files ("the rest"): copies them to the intake directory, because an open
+//! descriptor does not survive a restart.
 //!
 //! The bytes are copied to their old offsets, one step per turn, and are durable before the row records them. After a
 //! kill in between, the recorded bytes are readable, and those beyond are counted as lost when a consumer reaches them.
-//! While the process runs, it continues to read from the descriptor. A file counts as deleted only if its descriptor has
-//! no links left, never because a directory cannot be read.
+//! While the process runs, it continues to read from the descriptor. A file counts as deleted only if its descriptor
+//! has no links left, never because a directory cannot be read.
 
 use std::fs::{self, OpenOptions};
 use std::io;

@@ -115,8 +115,8 @@ impl Taker {
         self.call_follower();
     }
 
-    /// Runs the reader and restarts it after a panic. The buffer survives a panic: none of its bytes are lost or written
-    /// twice.
+    /// Runs the reader and restarts it after a panic. The buffer survives a panic: none of its bytes are lost or
+    /// written twice.
     fn take_watched(&mut self) -> bool {
         let supervisor = self.shared.supervisor.clone();
         loop {
