@@ -64,7 +64,7 @@ pub struct Hub {
 #[derive(Debug)]
 struct Inbox {
     pending: Mutex<Pending>,
-    bell: Notify,
+    waker: Notify,
 }
 
 #[derive(Debug)]
@@ -83,7 +83,7 @@ impl Hub {
     /// The first [`Changes::take`] says that everything is new.
     pub fn subscribe(&self) -> Changes {
         let pending = Mutex::new(Pending { news: News::everything(), is_notified: false });
-        let inbox = Arc::new(Inbox { pending, bell: Notify::new() });
+        let inbox = Arc::new(Inbox { pending, waker: Notify::new() });
         self.inboxes().push(Arc::downgrade(&inbox));
         Changes { inbox }
     }
@@ -97,7 +97,7 @@ impl Hub {
     pub fn tell(&self) {
         self.each(|inbox| {
             inbox.pending().is_notified = true;
-            inbox.bell.notify_one();
+            inbox.waker.notify_one();
         });
     }
 
@@ -123,7 +123,7 @@ impl Changes {
     /// Returns after a notification since the last [`Changes::take`]. The future may be dropped at any moment.
     pub async fn changed(&self) {
         while !self.told() {
-            self.inbox.bell.notified().await;
+            self.inbox.waker.notified().await;
         }
     }
 

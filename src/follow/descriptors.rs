@@ -20,7 +20,7 @@ use crate::event::{FileId, FileKey};
 /// Descriptors reserved for everything but log files.
 const RESERVE: u64 = 48;
 /// Log files get at least this many descriptors, however low the limit is.
-const LEAST: usize = 8;
+const MINIMUM: usize = 8;
 
 /// A holder of an open file that can be closed for a while.
 pub(in crate::follow) trait Parkable: Send + Sync {
@@ -64,7 +64,7 @@ impl Parked {
 
 /// The open files of one log.
 pub(in crate::follow) struct Descriptors {
-    most: usize,
+    limit: usize,
     /// Numbers the uses of files: the file with the lowest number is the least recently used one.
     uses: AtomicU64,
     open: Mutex<HashMap<FileId, Weak<dyn Parkable>>>,
@@ -102,9 +102,9 @@ impl Descriptors {
         Descriptors::with(usize::try_from(limit.saturating_sub(RESERVE)).unwrap_or(usize::MAX))
     }
 
-    pub fn with(most: usize) -> Self {
+    pub fn with(limit: usize) -> Self {
         Descriptors {
-            most: most.max(LEAST),
+            limit: limit.max(MINIMUM),
             uses: AtomicU64::new(1),
             open: Mutex::default(),
             pinned: Arc::default(),
@@ -128,7 +128,7 @@ impl Descriptors {
 
     /// Reserves descriptors for files that cannot be parked; an error (EMFILE) if there are too many of them.
     pub fn pin(&self, count: usize) -> io::Result<Pins> {
-        if self.pinned.load(Ordering::Acquire) + count > self.most / 2 {
+        if self.pinned.load(Ordering::Acquire) + count > self.limit / 2 {
             // EMFILE: reported and retried like the real one.
             return Err(io::Error::from_raw_os_error(24));
         }
@@ -138,7 +138,7 @@ impl Descriptors {
 
     /// Parks files until the limit is met, but not the one that was just opened.
     fn make_room(&self, opened: FileId) {
-        let room = self.most.saturating_sub(self.pinned.load(Ordering::Acquire)).max(1);
+        let room = self.limit.saturating_sub(self.pinned.load(Ordering::Acquire)).max(1);
         let (surplus, candidates) = self.candidates(room, opened);
         // A few more than needed, so that not every opened file has to walk through all.
         let mut wanted = if surplus > 0 { surplus + room / 8 } else { 0 };
@@ -186,7 +186,7 @@ impl Descriptors {
 
 impl std::fmt::Debug for Descriptors {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Descriptors").field("most", &self.most).finish_non_exhaustive()
+        f.debug_struct("Descriptors").field("limit", &self.limit).finish_non_exhaustive()
     }
 }
 

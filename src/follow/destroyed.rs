@@ -9,8 +9,8 @@ use crate::event::Cursor;
 /// The bytes after `cursor` that are not even cached in memory, up to the end of the generation; this call counts them
 /// as lost. `None`: the file, a copy of it or its rescued rest exists, or may still be found.
 pub(in crate::follow) fn destroyed(shared: &Shared, cursor: Cursor) -> Option<Range<u64>> {
-    let Some(handle) = shared.life(cursor.generation) else {
-        return match shared.read_gone(cursor) {
+    let Some(handle) = shared.handle_of(cursor.generation) else {
+        return match shared.read_without_file(cursor) {
             Read::Lost { to } => Some(cursor.offset..to),
             _ => None,
         };
@@ -27,6 +27,6 @@ pub(in crate::follow) fn destroyed(shared: &Shared, cursor: Cursor) -> Option<Ra
     if from >= size {
         return None;
     }
-    shared.lost(&handle, from, size);
+    shared.count_lost(&handle, from, size);
     Some(from..size)
 }

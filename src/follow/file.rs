@@ -14,14 +14,14 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, RwLock, Weak};
 use std::time::Duration;
 
 pub use self::facts::FileFacts;
-pub(in crate::follow) use self::facts::{Known, Seen};
+pub(in crate::follow) use self::facts::{KnownFacts, SeenVersion};
 use super::SourceConfig;
 use super::changes::{Hub, News};
 use super::descriptors::{self, Descriptors, Parkable, Parked};
-use super::file_users::Readers;
-use super::open_file::Slot;
+use super::file_users::FileUsers;
+use super::open_file::Descriptor;
 use super::positioned_read::read_full;
-use super::read_state::Front;
+use super::read_state::DecodeState;
 use super::truncated_records::Met;
 use crate::base::timed_fs::File;
 use crate::event::status::FileStatus;
@@ -41,16 +41,16 @@ pub(in crate::follow) struct OpenRecord {
 pub struct FileHandle {
     pub id: FileId,
     pub source: Arc<SourceConfig>,
-    file: RwLock<Slot>,
+    file: RwLock<Descriptor>,
     /// Limits the number of open files; `None`: this file is never parked.
     descriptors: Option<Arc<Descriptors>>,
     last_use: AtomicU64,
-    pub(in crate::follow) readers: Readers,
+    pub(in crate::follow) users: FileUsers,
     /// A read keeps the facts that it started with: changes are made in a copy.
-    known: Mutex<Arc<Known>>,
-    front: Mutex<Front>,
+    known: Mutex<Arc<KnownFacts>>,
+    decode_state: Mutex<DecodeState>,
     /// A reader found that the bytes before the mark have changed.
-    doubt: AtomicBool,
+    mark_mismatch: AtomicBool,
     /// A reader found several records in a row that do not fit the format.
     misfit: AtomicBool,
     /// Bytes of holes that readers found.
@@ -84,20 +84,20 @@ impl FileHandle {
         FileHandle {
             id,
             source,
-            file: RwLock::new(Slot::Open(file)),
+            file: RwLock::new(Descriptor::Open(file)),
             last_use: AtomicU64::new(descriptors.as_ref().map_or(0, |open| open.next_use())),
             descriptors,
-            readers: Readers::default(),
-            known: Mutex::new(Arc::new(Known {
+            users: FileUsers::default(),
+            known: Mutex::new(Arc::new(KnownFacts {
                 facts,
                 mark: Mark::default(),
                 complete: false,
                 available,
-                met: 0,
+                largest_gap: 0,
                 history: u64::MAX,
             })),
-            front: Mutex::new(Front::default()),
-            doubt: AtomicBool::new(false),
+            decode_state: Mutex::new(DecodeState::default()),
+            mark_mismatch: AtomicBool::new(false),
             misfit: AtomicBool::new(false),
             hole: AtomicU64::new(0),
             cut_off: Met::default(),
@@ -117,7 +117,7 @@ impl FileHandle {
     }
 
     /// A copy of the current facts if they have changed since `seen`; updates `seen`.
-    pub(in crate::follow) fn facts_unless(&self, seen: &mut Seen) -> Option<FileFacts> {
+    pub(in crate::follow) fn facts_if_changed(&self, seen: &mut SeenVersion) -> Option<FileFacts> {
         let known = self.known();
         seen.take(&known).then(|| known.facts.clone())
     }
@@ -148,12 +148,12 @@ impl FileHandle {
         }
     }
 
-    pub(in crate::follow) fn known(&self) -> MutexGuard<'_, Arc<Known>> {
+    pub(in crate::follow) fn known(&self) -> MutexGuard<'_, Arc<KnownFacts>> {
         self.known.lock().expect("no holder of the facts panics")
     }
 
     /// Changes the facts and marks the change for subscribers; only for the follower.
-    pub(in crate::follow) fn update<R>(&self, change: impl FnOnce(&mut Known) -> R) -> R {
+    pub(in crate::follow) fn update<R>(&self, change: impl FnOnce(&mut KnownFacts) -> R) -> R {
         let mut known = self.known();
         let result = change(Arc::make_mut(&mut known));
         let generation = known.facts.generation.as_ref().map(|generation| generation.id);
@@ -165,8 +165,8 @@ impl FileHandle {
     }
 
     /// The lock for decoding this file, and for changing how it is decoded.
-    pub(in crate::follow) fn front(&self) -> MutexGuard<'_, Front> {
-        self.front.lock().expect("no holder of the front panics")
+    pub(in crate::follow) fn decode_state(&self) -> MutexGuard<'_, DecodeState> {
+        self.decode_state.lock().expect("no holder of the decode state panics")
     }
 
     /// Reads at `offset` until the buffer is full or the file ends; returns the bytes read. Never mmap.
@@ -179,27 +179,29 @@ impl FileHandle {
 
     /// Like [`FileHandle::open_file`], but for the screen: a parked file is opened for this read only.
     fn read_file(&self) -> io::Result<Option<Arc<File>>> {
-        match self.slot() {
-            Slot::Open(file) => Ok(Some(file)),
-            Slot::Gone => Ok(None),
-            Slot::Parked(parked) => parked.open().map(|file| Some(Arc::new(file))),
-            Slot::Idle(_) => Err(self.want()),
+        match self.descriptor() {
+            Descriptor::Open(file) => Ok(Some(file)),
+            Descriptor::Gone => Ok(None),
+            Descriptor::Parked(parked) => parked.open().map(|file| Some(Arc::new(file))),
+            Descriptor::Idle(_) => Err(self.request_unpacking()),
         }
     }
 
     /// How long its file system has not answered, as far as is known without a call to it.
     pub(in crate::follow) fn stuck_for(&self) -> Option<Duration> {
-        match self.slot() {
-            Slot::Open(file) => file.stuck_for(),
+        match self.descriptor() {
+            Descriptor::Open(file) => file.stuck_for(),
             _ => None,
         }
     }
 
     pub fn metadata(&self) -> io::Result<std::fs::Metadata> {
-        match self.slot() {
-            Slot::Open(file) | Slot::Idle(file) => file.metadata(),
-            Slot::Parked(parked) => parked.metadata(),
-            Slot::Gone => Err(io::Error::new(io::ErrorKind::NotFound, "the file no longer exists")),
+        match self.descriptor() {
+            Descriptor::Open(file) | Descriptor::Idle(file) => file.metadata(),
+            Descriptor::Parked(parked) => parked.metadata(),
+            Descriptor::Gone => {
+                Err(io::Error::new(io::ErrorKind::NotFound, "the file no longer exists"))
+            }
         }
     }
 
@@ -213,11 +215,11 @@ impl FileHandle {
         if let Some(descriptors) = &self.descriptors {
             self.last_use.store(descriptors.next_use(), Ordering::Relaxed);
         }
-        match self.slot() {
-            Slot::Open(file) => Ok(Some(file)),
-            Slot::Gone => Ok(None),
-            Slot::Parked(parked) => self.unpark(&parked).map(Some),
-            Slot::Idle(_) => Err(self.want()),
+        match self.descriptor() {
+            Descriptor::Open(file) => Ok(Some(file)),
+            Descriptor::Gone => Ok(None),
+            Descriptor::Parked(parked) => self.unpark(&parked).map(Some),
+            Descriptor::Idle(_) => Err(self.request_unpacking()),
         }
     }
 
@@ -232,12 +234,12 @@ impl FileHandle {
     fn unpark(self: &Arc<Self>, parked: &Parked) -> io::Result<Arc<File>> {
         let file = Arc::new(parked.open()?);
         {
-            let mut slot = self.file.write().expect("no holder of the descriptor panics");
-            match &*slot {
-                Slot::Parked(_) => *slot = Slot::Open(file.clone()),
+            let mut descriptor = self.file.write().expect("no holder of the descriptor panics");
+            match &*descriptor {
+                Descriptor::Parked(_) => *descriptor = Descriptor::Open(file.clone()),
                 // Another thread has opened it first.
-                Slot::Open(other) => return Ok(other.clone()),
-                Slot::Gone | Slot::Idle(_) => return Ok(file),
+                Descriptor::Open(other) => return Ok(other.clone()),
+                Descriptor::Gone | Descriptor::Idle(_) => return Ok(file),
             }
         }
         self.count_open_file();
@@ -247,7 +249,8 @@ impl FileHandle {
     /// Drops a stale descriptor: the file is opened again by its path when it is needed.
     pub(in crate::follow) fn park_stale(&self, key: FileKey) {
         let parked = Parked { path: self.path().to_path_buf(), key };
-        *self.file.write().expect("no holder of the descriptor panics") = Slot::Parked(parked);
+        *self.file.write().expect("no holder of the descriptor panics") =
+            Descriptor::Parked(parked);
         if let Some(descriptors) = &self.descriptors {
             descriptors.forget(self.id);
         }
@@ -255,8 +258,8 @@ impl FileHandle {
 
     /// Records the path at which a parked file was found.
     pub(in crate::follow) fn found_at(&self, path: &Path) {
-        let mut slot = self.file.write().expect("no holder of the descriptor panics");
-        if let Slot::Parked(parked) = &mut *slot
+        let mut descriptor = self.file.write().expect("no holder of the descriptor panics");
+        if let Descriptor::Parked(parked) = &mut *descriptor
             && parked.path != path
         {
             parked.path = path.to_path_buf();
@@ -265,18 +268,18 @@ impl FileHandle {
 
     /// Its identity and path, if it is parked.
     pub(in crate::follow) fn parked(&self) -> Option<Parked> {
-        match self.slot() {
-            Slot::Parked(parked) => Some(parked),
+        match self.descriptor() {
+            Descriptor::Parked(parked) => Some(parked),
             _ => None,
         }
     }
 
     /// Its bytes can still be read, even if the file is closed for now.
     pub(in crate::follow) fn has_bytes(&self) -> bool {
-        !matches!(self.slot(), Slot::Gone)
+        !matches!(self.descriptor(), Descriptor::Gone)
     }
 
-    fn slot(&self) -> Slot {
+    fn descriptor(&self) -> Descriptor {
         self.file.read().expect("no holder of the descriptor panics").clone()
     }
 
@@ -284,16 +287,16 @@ impl FileHandle {
         *self.file.write().expect("no holder of the descriptor panics") = file.into();
     }
 
-    pub(in crate::follow) fn raise_doubt(&self) {
-        self.doubt.store(true, Ordering::Release);
+    pub(in crate::follow) fn report_mismatch(&self) {
+        self.mark_mismatch.store(true, Ordering::Release);
     }
 
-    pub(in crate::follow) fn take_doubt(&self) -> bool {
-        self.doubt.swap(false, Ordering::AcqRel)
+    pub(in crate::follow) fn take_mismatch(&self) -> bool {
+        self.mark_mismatch.swap(false, Ordering::AcqRel)
     }
 
-    pub(in crate::follow) fn doubted(&self) -> bool {
-        self.doubt.load(Ordering::Acquire)
+    pub(in crate::follow) fn has_mismatch(&self) -> bool {
+        self.mark_mismatch.load(Ordering::Acquire)
     }
 
     /// Counts a hole of this many bytes that a reader found.
@@ -327,7 +330,10 @@ impl FileHandle {
 
 impl Parkable for FileHandle {
     fn has_file_open(&self) -> bool {
-        matches!(*self.file.read().expect("no holder of the descriptor panics"), Slot::Open(_))
+        matches!(
+            *self.file.read().expect("no holder of the descriptor panics"),
+            Descriptor::Open(_)
+        )
     }
 
     fn last_use(&self) -> u64 {
@@ -335,7 +341,7 @@ impl Parkable for FileHandle {
     }
 
     fn park(&self) -> bool {
-        let Slot::Open(file) = self.slot() else { return true };
+        let Descriptor::Open(file) = self.descriptor() else { return true };
         // Not parked during a read: its bytes may be needed again at once.
         let is_read = |file: &Arc<File>| Arc::strong_count(file) > 2;
         if is_read(&file) {
@@ -343,12 +349,12 @@ impl Parkable for FileHandle {
         }
         // Without the lock: the file's mount may be slow to answer.
         let Some(parked) = descriptors::parkable(&file) else { return false };
-        let mut slot = self.file.write().expect("no holder of the descriptor panics");
-        let is_same = matches!(&*slot, Slot::Open(open) if Arc::ptr_eq(open, &file));
+        let mut descriptor = self.file.write().expect("no holder of the descriptor panics");
+        let is_same = matches!(&*descriptor, Descriptor::Open(open) if Arc::ptr_eq(open, &file));
         if !is_same || is_read(&file) {
             return false;
         }
-        *slot = Slot::Parked(parked);
+        *descriptor = Descriptor::Parked(parked);
         true
     }
 }

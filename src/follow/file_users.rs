@@ -6,11 +6,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 #[derive(Debug, Default)]
-pub(in crate::follow) struct Readers {
+pub(in crate::follow) struct FileUsers {
     /// Uptime of the last read by a consumer, in milliseconds.
     last_read: AtomicU64,
     /// A reader has requested bytes while the unpacked copy was empty.
-    wanted: AtomicBool,
+    unpacking_requested: AtomicBool,
     shown: Arc<Shown>,
 }
 
@@ -18,7 +18,7 @@ pub(in crate::follow) struct Readers {
 #[derive(Debug, Default)]
 pub(in crate::follow) struct Shown;
 
-impl Readers {
+impl FileUsers {
     pub fn note_read(&self, uptime: Duration) {
         let uptime = uptime.as_millis().try_into().unwrap_or(u64::MAX);
         self.last_read.store(uptime, Ordering::Relaxed);
@@ -28,16 +28,16 @@ impl Readers {
         Duration::from_millis(self.last_read.load(Ordering::Relaxed))
     }
 
-    pub fn want(&self) {
-        self.wanted.store(true, Ordering::Release);
+    pub fn request_unpacking(&self) {
+        self.unpacking_requested.store(true, Ordering::Release);
     }
 
-    pub fn is_wanted(&self) -> bool {
-        self.wanted.load(Ordering::Acquire)
+    pub fn is_unpacking_requested(&self) -> bool {
+        self.unpacking_requested.load(Ordering::Acquire)
     }
 
-    pub fn take_wanted(&self) -> bool {
-        self.wanted.swap(false, Ordering::AcqRel)
+    pub fn take_unpacking_request(&self) -> bool {
+        self.unpacking_requested.swap(false, Ordering::AcqRel)
     }
 
     pub fn show(&self) -> Arc<Shown> {

@@ -6,7 +6,7 @@ use crate::event::{Decode, FormatEntry, Part};
 use crate::format::{self, Context, Fit, Format, Head, Joins};
 
 /// The format of the last entry at or before `offset`; plain text before detection.
-pub(in crate::follow) fn in_force(
+pub(in crate::follow) fn format_at(
     entries: &[FormatEntry],
     offset: u64,
     multiline: bool,

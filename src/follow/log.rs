@@ -49,7 +49,7 @@ impl Log {
     ) -> Log {
         let log = Log::prepare(config, clock, supervisor);
         log.shared.set_own(own);
-        let watch = Watch::new(log.shared.bell.clone(), log.supervisor());
+        let watch = Watch::new(log.shared.waker.clone(), log.supervisor());
         log.start(watch);
         log
     }
@@ -89,7 +89,7 @@ impl Log {
     pub fn settle(&self, store: Store, known: Vec<Position>) {
         self.shared.put_positions(known);
         if self.shared.store.set(store).is_ok() {
-            self.shared.bell.ring(|hints| hints.nudged = true);
+            self.shared.waker.wake(|hints| hints.nudged = true);
         }
     }
 
@@ -103,7 +103,7 @@ impl Log {
     /// new sources are discovered.
     pub fn set_sources(&self, sources: Vec<SourceConfig>) {
         let (done, waiting) = sync_channel(1);
-        self.shared.bell.ring(|hints| hints.sources = Some(Change { sources, done }));
+        self.shared.waker.wake(|hints| hints.sources = Some(Change { sources, done }));
         let ended = || {
             let thread = self.thread.lock().expect("no holder of the thread panics");
             thread.as_ref().is_none_or(JoinHandle::is_finished)
@@ -118,33 +118,33 @@ impl Log {
     /// Reads standard input and pipes into the intake directory until each of them ends or is stopped. Requires
     /// [`LogConfig::intake`].
     pub fn take_in(&self, inputs: Vec<OwnedFd>) -> std::io::Result<Vec<Input>> {
-        self.shared.incoming.expect(inputs.len());
+        self.shared.stdin_progress.expect(inputs.len());
         inputs.into_iter().map(|input| Input::start(self.shared.clone(), input)).collect()
     }
 
     /// Standard input or a pipe has not ended yet.
     pub fn input_is_open(&self) -> bool {
-        self.shared.incoming.is_open()
+        self.shared.stdin_progress.is_open()
     }
 
     /// Every input has ended, and all its bytes are in segments whose ends are published.
     pub fn input_is_through(&self) -> bool {
-        self.shared.incoming.is_through()
+        self.shared.stdin_progress.is_through()
     }
 
     /// Compressed standard input is being unpacked.
     pub fn input_is_unpacked(&self) -> bool {
-        self.shared.incoming.is_unpacked()
+        self.shared.stdin_progress.is_unpacked()
     }
 
     /// Bytes of standard input that could not be read, since the start.
     pub fn input_loss(&self) -> InputLoss {
-        self.shared.incoming.lost()
+        self.shared.stdin_progress.lost()
     }
 
     /// Keeps standard input for delivery, although it was only to be viewed: a person has asked to ship it.
     pub fn keep_input(&self) {
-        self.shared.incoming.keep();
+        self.shared.stdin_progress.keep();
     }
 
     /// The consumers that must have read a generation before its descriptor and row are dropped. Until this is called:
@@ -161,8 +161,8 @@ impl Log {
     /// All identified generations, including those without a file while a consumer may not have read all of them. Walks
     /// all generations: call it once, then use [`Log::changes`].
     pub fn generations(&self) -> Vec<GenerationId> {
-        let mut all = self.shared.lives();
-        all.extend(self.shared.missed());
+        let mut all = self.shared.generations_with_file();
+        all.extend(self.shared.unread_without_file());
         all
     }
 
@@ -173,21 +173,21 @@ impl Log {
 
     /// The generation has a file now; otherwise only its row in the state is left.
     pub fn has_file(&self, generation: GenerationId) -> bool {
-        self.shared.life(generation).is_some()
+        self.shared.handle_of(generation).is_some()
     }
 
     /// Where a consumer without a cursor starts in this generation, and the end of its known bytes.
     pub fn extent(&self, generation: GenerationId) -> Option<(u64, u64)> {
-        if let Some(handle) = self.shared.life(generation) {
+        if let Some(handle) = self.shared.handle_of(generation) {
             let known = handle.known();
             return Some((known.facts.start, known.facts.size));
         }
-        self.shared.gone().get(&generation).map(|row| (row.start, row.end()))
+        self.shared.without_file().get(&generation).map(|row| (row.start, row.end()))
     }
 
     /// Records that start before this offset were already in the file when it was discovered.
     pub fn history(&self, generation: GenerationId) -> u64 {
-        self.shared.life(generation).map_or(u64::MAX, |handle| handle.known().history)
+        self.shared.handle_of(generation).map_or(u64::MAX, |handle| handle.known().history)
     }
 
     /// The supervisor of the log's threads.
@@ -214,7 +214,7 @@ impl Log {
 
     /// Whether the bytes before this mark are those whose hash it holds; `None` if that cannot be checked now.
     pub fn bears(&self, generation: GenerationId, mark: &Mark) -> Option<bool> {
-        let handle = self.shared.life(generation)?;
+        let handle = self.shared.handle_of(generation)?;
         if mark.offset == 0 {
             return Some(true);
         }
@@ -249,14 +249,14 @@ impl Log {
 
     /// Requests a check of all files and returns the number of the request; [`Log::has_looked`] reports its completion.
     pub fn ask_for_look(&self) -> u64 {
-        let number = self.shared.asked.ask();
-        self.shared.bell.ring(|hints| hints.asked = true);
+        let number = self.shared.look_requests.ask();
+        self.shared.waker.wake(|hints| hints.look_requested = true);
         number
     }
 
     /// The requested check is done: all bytes written before the request are known.
     pub fn has_looked(&self, number: u64) -> bool {
-        self.shared.asked.is_done(number)
+        self.shared.look_requests.is_done(number)
     }
 
     /// The current end of every generation; with `--once` the ends are fixed once settled. A consumer that has reached
@@ -299,7 +299,7 @@ impl Log {
 
     /// Ends the follower's thread and waits for it. [`Log::read`] still works afterwards.
     pub fn stop(&self) {
-        self.shared.bell.ring(|hints| hints.stop = true);
+        self.shared.waker.wake(|hints| hints.stop = true);
         let thread = self.thread.lock().expect("no holder of the thread panics").take();
         if let Some(thread) = thread {
             // The supervisor has already reported a panic.

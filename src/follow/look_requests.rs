@@ -3,12 +3,12 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 #[derive(Debug, Default)]
-pub(in crate::follow) struct Asked {
+pub(in crate::follow) struct LookRequests {
     last: AtomicU64,
     done: AtomicU64,
 }
 
-impl Asked {
+impl LookRequests {
     /// Adds a request and returns its number.
     pub fn ask(&self) -> u64 {
         self.last.fetch_add(1, Ordering::AcqRel) + 1

@@ -7,7 +7,7 @@ use super::descriptors::Parked;
 use crate::base::timed_fs::File;
 
 #[derive(Clone, Debug)]
-pub(in crate::follow) enum Slot {
+pub(in crate::follow) enum Descriptor {
     Open(Arc<File>),
     /// Closed for now; opened again by its path.
     Parked(Parked),
@@ -17,9 +17,9 @@ pub(in crate::follow) enum Slot {
     Gone,
 }
 
-impl From<Option<Arc<File>>> for Slot {
-    fn from(file: Option<Arc<File>>) -> Slot {
-        file.map_or(Slot::Gone, Slot::Open)
+impl From<Option<Arc<File>>> for Descriptor {
+    fn from(file: Option<Arc<File>>) -> Descriptor {
+        file.map_or(Descriptor::Gone, Descriptor::Open)
     }
 }
 

@@ -27,7 +27,7 @@ const HELD: usize = 32;
 #[derive(Debug)]
 pub struct Pull {
     by_time: bool,
-    heads: HashMap<GenerationId, Head>,
+    heads: HashMap<GenerationId, GenerationState>,
     /// Generations that can be read now, by rank. Invariant: exactly these have a rank in their head.
     due: BTreeSet<(i64, GenerationId)>,
     /// Generations with unread bytes that cannot be read now.
@@ -42,7 +42,7 @@ pub struct Pull {
 
 /// The state of one generation.
 #[derive(Debug)]
-struct Head {
+struct GenerationState {
     reading: Reading,
     rank: Option<i64>,
     /// Time of its next event, if that is already read.
@@ -140,7 +140,7 @@ impl Pull {
             Some(head) => head.reading.hear(end),
             None => self.add(Reading::new(from, end), None),
         }
-        self.line_up(from.generation);
+        self.reschedule(from.generation);
     }
 
     /// Replaces all generations by these; the order of turns is kept.
@@ -151,18 +151,19 @@ impl Pull {
         for reading in readings {
             let rank = before.get(&reading.generation).and_then(|head| head.rank);
             self.add(reading, rank);
-            self.line_up(reading.generation);
+            self.reschedule(reading.generation);
         }
         self.held.retain(|id, _| self.heads.contains_key(id));
     }
 
     fn add(&mut self, reading: Reading, rank: Option<i64>) {
-        let head = Head { reading, rank, next_time: None, last_time: i64::MIN, whole: false };
+        let head =
+            GenerationState { reading, rank, next_time: None, last_time: i64::MIN, whole: false };
         self.heads.insert(reading.generation, head);
     }
 
     fn forget(&mut self, generation: GenerationId) {
-        if let Some(Head { rank: Some(rank), .. }) = self.heads.remove(&generation) {
+        if let Some(GenerationState { rank: Some(rank), .. }) = self.heads.remove(&generation) {
             self.due.remove(&(rank, generation));
         }
         self.waiting.remove(&generation);
@@ -173,7 +174,7 @@ impl Pull {
     pub fn look_again(&mut self) {
         for generation in std::mem::take(&mut self.waiting) {
             self.head(generation).reading.look_again();
-            self.line_up(generation);
+            self.reschedule(generation);
         }
     }
 
@@ -182,7 +183,7 @@ impl Pull {
         while let Some((_, generation)) = self.due.pop_first() {
             self.head(generation).rank = None;
             let pulled = self.read(queue, generation);
-            self.line_up(generation);
+            self.reschedule(generation);
             if let Some(pulled) = pulled {
                 return Some((generation, pulled));
             }
@@ -205,7 +206,7 @@ impl Pull {
         let reading = &mut self.head(generation).reading;
         reading.rewind(batch.records[record].start);
         reading.fail();
-        self.line_up(generation);
+        self.reschedule(generation);
     }
 
     /// Frees the kept batches; they are read again when needed.
@@ -242,12 +243,12 @@ impl Pull {
         self.waiting.iter().any(|id| self.heads[id].reading.fails())
     }
 
-    fn head(&mut self, generation: GenerationId) -> &mut Head {
+    fn head(&mut self, generation: GenerationId) -> &mut GenerationState {
         self.heads.get_mut(&generation).expect("every due or waiting generation has a head")
     }
 
     /// Moves the generation to the due ones, the waiting ones, or neither, as its read state requires.
-    fn line_up(&mut self, generation: GenerationId) {
+    fn reschedule(&mut self, generation: GenerationId) {
         let (by_time, turn) = (self.by_time, self.turn + 1);
         let head = self.head(generation);
         let rank = match head.rank {

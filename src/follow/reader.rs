@@ -1,7 +1,7 @@
 //! Reads the batch at a cursor: reads a piece of the file, splits it into records, and verifies that the file is
 //! unchanged.
 //!
-//! Never returns bytes beyond the published size, nor any before the bytes in front of the mark are compared after the
+//! Never returns bytes beyond the published size, nor any before the bytes before the mark are compared after the
 //! read. Changes only the decode state of its generation.
 
 mod long;
@@ -10,12 +10,12 @@ use std::io;
 use std::sync::{Arc, MutexGuard};
 
 use super::cuts;
-use super::file::{FileHandle, Known, OpenRecord};
-use super::format_at::in_force;
+use super::file::{FileHandle, KnownFacts, OpenRecord};
+use super::format_at::format_at;
 use super::identity;
 use super::open_file;
 use super::positioned_read::read_full;
-use super::read_state::{Carried, Front};
+use super::read_state::{CarriedContext, DecodeState};
 use super::shared::Shared;
 use super::truncated_records::CutOff;
 use super::types::Read;
@@ -30,14 +30,14 @@ const CHUNK: u64 = 256 * 1024;
 const WARM_UP: u64 = 64 * 1024;
 
 pub(in crate::follow) fn read(shared: &Shared, cursor: Cursor) -> io::Result<Read> {
-    let Some(handle) = shared.life(cursor.generation) else {
-        return Ok(shared.read_gone(cursor));
+    let Some(handle) = shared.handle_of(cursor.generation) else {
+        return Ok(shared.read_without_file(cursor));
     };
     let cached = |(batch, first)| Read::Batch { batch, first };
     if let Some(hit) = shared.cache.find(cursor) {
         return Ok(cached(hit));
     }
-    let mut front = handle.front();
+    let mut state = handle.decode_state();
     // Another consumer may have decoded it while this one waited for the lock.
     if let Some(hit) = shared.cache.find(cursor) {
         return Ok(cached(hit));
@@ -45,14 +45,14 @@ pub(in crate::follow) fn read(shared: &Shared, cursor: Cursor) -> io::Result<Rea
     let known = Arc::clone(&handle.known());
     let Some(generation) = known.facts.generation.clone() else { return Ok(Read::Waiting) };
     let reader = Reader { shared, handle: &handle, known, generation, seen: shared.clock.now() };
-    reader.at(cursor.offset, &mut front)
+    reader.at(cursor.offset, &mut state)
 }
 
 /// One read of one generation, with the facts as they were when it started.
 struct Reader<'a> {
     shared: &'a Shared,
     handle: &'a Arc<FileHandle>,
-    known: Arc<Known>,
+    known: Arc<KnownFacts>,
     generation: Arc<Generation>,
     seen: Timestamp,
 }
@@ -67,15 +67,15 @@ struct Piece {
 }
 
 impl Reader<'_> {
-    fn at(&self, offset: u64, front: &mut MutexGuard<'_, Front>) -> io::Result<Read> {
-        let Known { facts, available, complete, .. } = &*self.known;
+    fn at(&self, offset: u64, state: &mut MutexGuard<'_, DecodeState>) -> io::Result<Read> {
+        let KnownFacts { facts, available, complete, .. } = &*self.known;
         if offset >= facts.size {
             return Ok(if *complete { Read::Finished } else { Read::Waiting });
         }
         if offset < facts.begin {
-            return Ok(self.shared.lost(self.handle, offset, facts.begin));
+            return Ok(self.shared.count_lost(self.handle, offset, facts.begin));
         }
-        self.handle.readers.note_read(self.shared.clock.uptime());
+        self.handle.users.note_read(self.shared.clock.uptime());
         let file = match self.handle.open_file() {
             Err(error) if open_file::is_unpacking(&error) => {
                 self.call_follower();
@@ -85,23 +85,23 @@ impl Reader<'_> {
         };
         let Some(file) = file else {
             return Ok(match complete {
-                true => self.shared.lost(self.handle, offset, facts.size),
+                true => self.shared.count_lost(self.handle, offset, facts.size),
                 false => Read::Waiting,
             });
         };
-        if self.still_unfinished(&file, offset, front)? {
+        if self.still_unfinished(&file, offset, state)? {
             return Ok(Read::Waiting);
         }
         for want in [CHUNK, self.framer(offset).kept() as u64 + 2] {
             let Some(piece) = self.piece(&file, offset, want)? else { return Ok(Read::Waiting) };
-            if let Some(batch) = self.frame(&file, offset, &piece, front)? {
-                return Ok(self.hand_out(batch, front));
+            if let Some(batch) = self.frame(&file, offset, &piece, state)? {
+                return Ok(self.hand_out(batch, state));
             }
             if piece.whole {
-                return Ok(self.wait_at(offset, &piece, front));
+                return Ok(self.wait_at(offset, &piece, state));
             }
         }
-        self.over_long(&file, offset, front)
+        self.over_long(&file, offset, state)
     }
 
     /// Bytes from `offset`, at most `want`; `None` if the file has changed.
@@ -113,7 +113,7 @@ impl Reader<'_> {
         let buffer = Arc::get_mut(&mut bytes).expect("the buffer is not shared yet");
         let short = read_full(file, buffer, offset)? < buffer.len();
         if short || !self.unchanged(file)? {
-            self.handle.raise_doubt();
+            self.handle.report_mismatch();
             self.call_follower();
             return Ok(None);
         }
@@ -125,12 +125,12 @@ impl Reader<'_> {
     /// Compares the bytes before the mark. Call it after the read: an earlier check would miss a file that was
     /// truncated and grew again in between.
     fn unchanged(&self, file: &File) -> io::Result<bool> {
-        let Known { mark, available, .. } = &*self.known;
+        let KnownFacts { mark, available, .. } = &*self.known;
         Ok(*available < mark.offset || identity::bears(file, mark, &self.generation.key)?)
     }
 
     fn framer(&self, offset: u64) -> Framer {
-        let format = in_force(&self.known.facts.formats, offset, self.handle.source.multiline);
+        let format = format_at(&self.known.facts.formats, offset, self.handle.source.multiline);
         Framer::new(format, self.encoding())
     }
 
@@ -144,14 +144,14 @@ impl Reader<'_> {
         file: &File,
         offset: u64,
         piece: &Piece,
-        front: &mut Front,
+        state: &mut DecodeState,
     ) -> io::Result<Option<Batch>> {
         let framer = self.framer(offset);
         // The line is longer than the piece, and a cut after the piece may end it: the framer cannot know that.
         if framer.is_overlong(&piece.bytes, offset) && !self.cut_within(offset, &piece.bytes) {
             return Ok(None);
         }
-        let mut context = self.context(file, offset, front)?;
+        let mut context = self.context(file, offset, state)?;
         let mut records = Vec::with_capacity(piece.bytes.len() / 128);
         let end = if piece.closed { End::Closed } else { End::Open };
         let cuts = &self.known.facts.cuts;
@@ -160,15 +160,15 @@ impl Reader<'_> {
         if self.is_inside_a_line(file, offset)? {
             framer.began_inside_a_line(&mut records);
         }
-        self.count_misfits(offset, &framed, front);
-        self.count_holes(&records, front);
-        self.count_cut_off(&records, front);
+        self.count_misfits(offset, &framed, state);
+        self.count_holes(&records, state);
+        self.count_cut_off(&records, state);
         if framed.consumed == 0 {
             return Ok(None);
         }
-        let carried = Carried { last: context.last, since_last: context.since_last };
+        let carried = CarriedContext { last: context.last, since_last: context.since_last };
         if !self.stop_at_day_mark(offset, &mut records) {
-            front.remember(offset + framed.consumed as u64, carried);
+            state.remember(offset + framed.consumed as u64, carried);
         }
         Ok(Some(self.batch(framer.format, format::shared(text, &piece.bytes), records)))
     }
@@ -179,9 +179,10 @@ impl Reader<'_> {
     }
 
     /// Counts only records that are read for the first time, like misfits.
-    fn count_holes(&self, records: &[Record], front: &Front) {
-        let new =
-            |record: &&Record| record.flags.contains(Flags::HOLE) && record.start >= front.handed;
+    fn count_holes(&self, records: &[Record], state: &DecodeState) {
+        let new = |record: &&Record| {
+            record.flags.contains(Flags::HOLE) && record.start >= state.handed_out
+        };
         let bytes: u64 = records.iter().filter(new).map(|record| record.end - record.start).sum();
         if bytes > 0 {
             self.handle.add_hole(bytes);
@@ -190,8 +191,8 @@ impl Reader<'_> {
     }
 
     /// Counts only records that are read for the first time, like misfits.
-    fn count_cut_off(&self, records: &[Record], front: &Front) {
-        let cut = CutOff::of(records, front.handed);
+    fn count_cut_off(&self, records: &[Record], state: &DecodeState) {
+        let cut = CutOff::of(records, state.handed_out);
         if cut.records > 0 {
             self.handle.cut_off.add(cut);
             self.call_follower();
@@ -199,19 +200,19 @@ impl Reader<'_> {
     }
 
     fn call_follower(&self) {
-        self.shared.bell.ring(|hints| {
+        self.shared.waker.wake(|hints| {
             hints.files.insert(self.handle.id);
         });
     }
 
     /// Counts only records that are read for the first time.
-    fn count_misfits(&self, offset: u64, framed: &Framed, front: &mut Front) {
-        if offset < front.handed {
+    fn count_misfits(&self, offset: u64, framed: &Framed, state: &mut DecodeState) {
+        if offset < state.handed_out {
             return;
         }
-        front.misfits = framed.row(front.misfits);
-        if front.misfits >= Framed::VOTE_AGAIN {
-            front.misfits = 0;
+        state.misfits = framed.row(state.misfits);
+        if state.misfits >= Framed::VOTE_AGAIN {
+            state.misfits = 0;
             self.handle.raise_misfit();
             self.call_follower();
         }
@@ -248,8 +249,8 @@ impl Reader<'_> {
         }
     }
 
-    fn hand_out(&self, batch: Batch, front: &mut Front) -> Read {
-        front.handed = front.handed.max(batch.end);
+    fn hand_out(&self, batch: Batch, state: &mut DecodeState) -> Read {
+        state.handed_out = state.handed_out.max(batch.end);
         if batch.end >= self.known.facts.size {
             self.handle.set_open_record(None);
         }
@@ -259,9 +260,9 @@ impl Reader<'_> {
     }
 
     /// No record is complete: asks the follower to close the record if it stays incomplete.
-    fn wait_at(&self, offset: u64, piece: &Piece, front: &mut Front) -> Read {
+    fn wait_at(&self, offset: u64, piece: &Piece, state: &mut DecodeState) -> Read {
         if self.encoding().line_end(&piece.bytes, offset).is_none() {
-            front.unfinished = Some((offset, offset + piece.bytes.len() as u64));
+            state.unfinished = Some((offset, offset + piece.bytes.len() as u64));
             self.ask_to_close(OpenRecord { at: offset, has_line_end: false });
         } else {
             self.ask_to_close(OpenRecord { at: offset, has_line_end: true });
@@ -276,8 +277,13 @@ impl Reader<'_> {
     }
 
     /// The line at `offset` was scanned before, and the bytes written since then do not end it.
-    fn still_unfinished(&self, file: &File, offset: u64, front: &mut Front) -> io::Result<bool> {
-        let Some((_, upto)) = front.unfinished.filter(|(from, _)| *from == offset) else {
+    fn still_unfinished(
+        &self,
+        file: &File,
+        offset: u64,
+        state: &mut DecodeState,
+    ) -> io::Result<bool> {
+        let Some((_, upto)) = state.unfinished.filter(|(from, _)| *from == offset) else {
             return Ok(false);
         };
         if self.known.complete || !self.cuts_after(offset).is_empty() {
@@ -285,7 +291,7 @@ impl Reader<'_> {
         }
         let end = self.scan_line(file, upto, self.known.available)?;
         if end.is_none() {
-            front.unfinished = Some((offset, self.known.available));
+            state.unfinished = Some((offset, self.known.available));
             self.ask_to_close(OpenRecord { at: offset, has_line_end: false });
         }
         Ok(end.is_none())
@@ -301,16 +307,16 @@ impl Reader<'_> {
     }
 
     /// The context for the record at `offset`: as stored, or found by reading some bytes before it.
-    fn context(&self, file: &File, offset: u64, front: &Front) -> io::Result<Context> {
-        let carried = match front.recall(offset) {
+    fn context(&self, file: &File, offset: u64, state: &DecodeState) -> io::Result<Context> {
+        let carried = match state.recall(offset) {
             Some(carried) => carried,
-            None if offset == 0 => Carried::default(),
+            None if offset == 0 => CarriedContext::default(),
             None => self.warm_up(file, offset)?,
         };
         Ok(self.context_of(offset, carried))
     }
 
-    fn context_of(&self, offset: u64, carried: Carried) -> Context {
+    fn context_of(&self, offset: u64, carried: CarriedContext) -> Context {
         Context {
             zone: self.handle.source.zone.clone(),
             day_mark: self.day_mark(offset),
@@ -326,7 +332,7 @@ impl Reader<'_> {
         mark.map_or_else(|| self.seen.day(), |mark| mark.day)
     }
 
-    fn warm_up(&self, file: &File, offset: u64) -> io::Result<Carried> {
+    fn warm_up(&self, file: &File, offset: u64) -> io::Result<CarriedContext> {
         let from = self.encoding().unit_start(offset.saturating_sub(WARM_UP));
         let mut bytes = vec![0; (offset - from) as usize];
         let read = read_full(file, &mut bytes, from)?;
@@ -334,8 +340,8 @@ impl Reader<'_> {
             0 => Some(0),
             _ => self.encoding().line_end(&bytes[..read], from),
         };
-        let Some(first_line) = first_line else { return Ok(Carried::default()) };
-        let mut context = self.context_of(from, Carried::default());
+        let Some(first_line) = first_line else { return Ok(CarriedContext::default()) };
+        let mut context = self.context_of(from, CarriedContext::default());
         let mut records = Vec::new();
         let base = from + first_line as u64;
         self.framer(base).frame_file(
@@ -346,6 +352,6 @@ impl Reader<'_> {
             &mut context,
             &mut records,
         );
-        Ok(Carried { last: context.last, since_last: context.since_last })
+        Ok(CarriedContext { last: context.last, since_last: context.since_last })
     }
 }

@@ -7,15 +7,15 @@ use std::sync::{Arc, Mutex, OnceLock, RwLock};
 use super::batch_cache::Cache;
 use super::changes::{Hub, News};
 use super::descriptors::Descriptors;
-use super::file::{FileHandle, Known};
+use super::file::{FileHandle, KnownFacts};
 use super::file_registry::Files;
-use super::look_requests::Asked;
+use super::look_requests::LookRequests;
 use super::losses::{Loss, Losses};
 use super::notices::Board;
 use super::own_files::Own;
-use super::stdin_progress::Incoming;
+use super::stdin_progress::StdinProgress;
 use super::types::{LogConfig, Read};
-use super::watch::Bell;
+use super::watch::Waker;
 use crate::base::{Clock, Supervisor};
 use crate::event::status::{FileState, FileStatus};
 use crate::event::{Cursor, FileId, GenerationId, Position};
@@ -38,13 +38,13 @@ pub(in crate::follow) struct Shared {
     /// Generations without a file whose path no source includes.
     orphans: Mutex<HashSet<GenerationId>>,
     pub cache: Cache,
-    pub bell: Arc<Bell>,
+    pub waker: Arc<Waker>,
     pub board: Board,
     pub settled: AtomicBool,
-    pub asked: Asked,
+    pub look_requests: LookRequests,
     /// Compressed files are still being unpacked; they may turn out to be the files of generations without one.
     pub unpacking: AtomicBool,
-    pub incoming: Incoming,
+    pub stdin_progress: StdinProgress,
     /// Number of existing files that could not be opened at the last check.
     pub unopened: AtomicUsize,
     /// Number of compressed files of which only a part could be unpacked.
@@ -56,9 +56,9 @@ pub(in crate::follow) struct Shared {
     /// Subscribers to changes.
     pub changes: Arc<Hub>,
     files: RwLock<Files>,
-    lives: RwLock<HashMap<GenerationId, Arc<FileHandle>>>,
+    with_file: RwLock<HashMap<GenerationId, Arc<FileHandle>>>,
     /// Generations without a file, of which only the rows are left.
-    gone: Mutex<HashMap<GenerationId, GenerationRow>>,
+    without_file: Mutex<HashMap<GenerationId, GenerationRow>>,
     next_id: AtomicU32,
 }
 
@@ -70,17 +70,17 @@ impl Shared {
             config,
             clock,
             supervisor: Supervisor::default(),
-            incoming: Incoming::new(input),
+            stdin_progress: StdinProgress::new(input),
             store: OnceLock::new(),
             positions: Mutex::default(),
             descriptors: Arc::new(Descriptors::for_this_process()),
             losses: Losses::default(),
             orphans: Mutex::default(),
             cache: Cache::new(CACHE),
-            bell: Arc::default(),
+            waker: Arc::default(),
             board: Board::default(),
             settled: AtomicBool::new(false),
-            asked: Asked::default(),
+            look_requests: LookRequests::default(),
             unpacking: AtomicBool::new(false),
             unopened: AtomicUsize::new(0),
             torn: AtomicUsize::new(0),
@@ -88,8 +88,8 @@ impl Shared {
             consumers: Mutex::default(),
             changes: Arc::default(),
             files: RwLock::new(Files::new(sources)),
-            lives: RwLock::default(),
-            gone: Mutex::default(),
+            with_file: RwLock::default(),
+            without_file: Mutex::default(),
             next_id: AtomicU32::new(1),
         }
     }
@@ -104,7 +104,7 @@ impl Shared {
 
     /// With `--once`, and no input is open: no bytes are read beyond those that exist now.
     pub fn once(&self) -> bool {
-        self.config.once && !self.incoming.is_open()
+        self.config.once && !self.stdin_progress.is_open()
     }
 
     /// Wakes subscribers, to read the changes that [`FileHandle::update`] and the methods here have marked. Call it
@@ -156,42 +156,42 @@ impl Shared {
         with_loss.into_iter().for_each(mark);
     }
 
-    pub fn life(&self, id: GenerationId) -> Option<Arc<FileHandle>> {
-        self.lives.read().expect("no holder of the lives panics").get(&id).cloned()
+    pub fn handle_of(&self, id: GenerationId) -> Option<Arc<FileHandle>> {
+        self.with_file.read().expect("no holder of the generations panics").get(&id).cloned()
     }
 
     /// Generations that have a file, in the order of discovery.
-    pub fn lives(&self) -> Vec<GenerationId> {
-        let lives = self.lives.read().expect("no holder of the lives panics");
-        let mut all: Vec<_> = lives.iter().map(|(id, handle)| (handle.id, *id)).collect();
+    pub fn generations_with_file(&self) -> Vec<GenerationId> {
+        let with_file = self.with_file.read().expect("no holder of the generations panics");
+        let mut all: Vec<_> = with_file.iter().map(|(id, handle)| (handle.id, *id)).collect();
         all.sort_unstable();
         all.into_iter().map(|(_, id)| id).collect()
     }
 
-    pub fn add_life(&self, id: GenerationId, handle: Arc<FileHandle>) {
+    pub fn add_generation(&self, id: GenerationId, handle: Arc<FileHandle>) {
         // In this order, so that readers find it in one of the two maps at any moment.
-        self.lives.write().expect("no holder of the lives panics").insert(id, handle);
-        self.gone().remove(&id);
+        self.with_file.write().expect("no holder of the generations panics").insert(id, handle);
+        self.without_file().remove(&id);
         self.mark(id);
     }
 
     /// Moves a generation to those without a file; with its row, readers find out what is lost.
-    pub fn bury(&self, row: GenerationRow) {
+    pub fn set_without_file(&self, row: GenerationRow) {
         let id = row.id;
-        self.gone().insert(id, row);
-        self.lives.write().expect("no holder of the lives panics").remove(&id);
+        self.without_file().insert(id, row);
+        self.with_file.write().expect("no holder of the generations panics").remove(&id);
         self.mark(id);
     }
 
     pub fn forget(&self, id: GenerationId) {
         self.losses.forget(id);
         self.cache.forget(id);
-        self.gone().remove(&id);
+        self.without_file().remove(&id);
         self.mark(id);
     }
 
-    pub fn gone(&self) -> std::sync::MutexGuard<'_, HashMap<GenerationId, GenerationRow>> {
-        self.gone.lock().expect("no holder of the gone panics")
+    pub fn without_file(&self) -> std::sync::MutexGuard<'_, HashMap<GenerationId, GenerationRow>> {
+        self.without_file.lock().expect("no holder of the generations panics")
     }
 
     pub fn consumers(&self) -> Vec<String> {
@@ -199,12 +199,12 @@ impl Shared {
     }
 
     /// A consumer has not read all of the generation; `None` if no consumer is known.
-    pub fn behind(&self, row: &GenerationRow) -> Option<bool> {
-        self.slowest(row).map(|offset| offset < row.end())
+    pub fn has_unread(&self, row: &GenerationRow) -> Option<bool> {
+        self.lowest_offset(row).map(|offset| offset < row.end())
     }
 
     /// The lowest offset of all consumers of the generation; `None` if no consumer is known.
-    pub fn slowest(&self, row: &GenerationRow) -> Option<u64> {
+    pub fn lowest_offset(&self, row: &GenerationRow) -> Option<u64> {
         let store = self.store.get()?;
         let mut names: Vec<Arc<str>> =
             self.consumers().iter().map(|name| Arc::from(name.as_str())).collect();
@@ -222,16 +222,17 @@ impl Shared {
     }
 
     /// Generations of the configured sources that have no file and were not read to the end by all consumers.
-    pub fn missed(&self) -> Vec<GenerationId> {
-        self.gone().values().filter(|row| self.is_missed(row)).map(|row| row.id).collect()
+    pub fn unread_without_file(&self) -> Vec<GenerationId> {
+        self.without_file().values().filter(|row| self.is_unread(row)).map(|row| row.id).collect()
     }
 
     /// See [`super::Log::holds`].
     pub fn holds(&self, id: GenerationId) -> bool {
-        self.life(id).is_some() || self.gone().get(&id).is_some_and(|row| self.is_missed(row))
+        self.handle_of(id).is_some()
+            || self.without_file().get(&id).is_some_and(|row| self.is_unread(row))
     }
 
-    fn is_missed(&self, row: &GenerationRow) -> bool {
+    fn is_unread(&self, row: &GenerationRow) -> bool {
         let Some(store) = self.store.get() else { return false };
         // Without space to unpack files that may be theirs, `--once` neither reports nor waits for them.
         if self.once() && self.unpacking.load(Ordering::Acquire) {
@@ -248,18 +249,18 @@ impl Shared {
 
     /// Counts bytes as lost that a consumer requested and that no longer exist: once per generation, by the longest
     /// gap.
-    pub fn lost(&self, handle: &FileHandle, offset: u64, to: u64) -> Read {
+    pub fn count_lost(&self, handle: &FileHandle, offset: u64, to: u64) -> Read {
         let grew = handle.update(|known| {
-            let more = to - offset > known.met;
-            known.met = known.met.max(to - offset);
-            known.facts.lost = known.facts.lost.max(known.met);
+            let more = to - offset > known.largest_gap;
+            known.largest_gap = known.largest_gap.max(to - offset);
+            known.facts.lost = known.facts.lost.max(known.largest_gap);
             more
         });
         if grew {
             // Recorded here, since the follower may be about to drop this file.
             let known = handle.known().clone();
-            self.note_met_loss(&known);
-            self.bell.ring(|hints| {
+            self.note_gap(&known);
+            self.waker.wake(|hints| {
                 hints.files.insert(handle.id);
             });
         }
@@ -313,7 +314,7 @@ impl Shared {
         self.note(row.id, Loss::of(row, lost));
     }
 
-    fn note_met_loss(&self, known: &Known) {
+    fn note_gap(&self, known: &KnownFacts) {
         let facts = &known.facts;
         let Some(generation) = &facts.generation else { return };
         let loss = Loss {
@@ -321,7 +322,7 @@ impl Shared {
             path: facts.path.to_path_buf(),
             format: facts.formats.last().map(|entry| entry.format.clone()),
             size: facts.size,
-            lost: known.met,
+            lost: known.largest_gap,
             ended: facts.last_growth,
         };
         self.note(generation.id, loss);
@@ -335,14 +336,14 @@ impl Shared {
     }
 
     /// The result of a read in a generation of which only the row is left.
-    pub fn read_gone(&self, cursor: Cursor) -> Read {
+    pub fn read_without_file(&self, cursor: Cursor) -> Read {
         // Not all existing files are identified yet: one of them may be its file.
         if !self.settled.load(Ordering::Acquire) || self.unpacking.load(Ordering::Acquire) {
             return Read::Waiting;
         }
-        let mut gone = self.gone();
-        let Some(row) = gone.get_mut(&cursor.generation) else {
-            let has_file_again = self.life(cursor.generation).is_some();
+        let mut rows = self.without_file();
+        let Some(row) = rows.get_mut(&cursor.generation) else {
+            let has_file_again = self.handle_of(cursor.generation).is_some();
             return if has_file_again { Read::Waiting } else { Read::Finished };
         };
         let end = row.end();

@@ -68,7 +68,7 @@ impl Intake {
 
 /// State of standard input that the writer of segments shares with the follower.
 #[derive(Debug, Default)]
-pub(in crate::follow) struct Incoming {
+pub(in crate::follow) struct StdinProgress {
     /// Number of inputs that have not ended.
     open: AtomicUsize,
     /// Its delivery was requested, although it was only viewed at first.
@@ -98,9 +98,9 @@ struct Segments {
     ended: HashSet<Place>,
 }
 
-impl Incoming {
+impl StdinProgress {
     pub fn new(open: bool) -> Self {
-        Incoming { open: AtomicUsize::new(usize::from(open)), ..Incoming::default() }
+        StdinProgress { open: AtomicUsize::new(usize::from(open)), ..StdinProgress::default() }
     }
 
     pub fn keep(&self) {
@@ -206,7 +206,7 @@ mod tests {
 
     #[test]
     fn a_file_with_the_inode_of_a_removed_segment_was_not_made_here() {
-        let incoming = Incoming::new(false);
+        let incoming = StdinProgress::new(false);
         let place = Place { device: 1, inode: 2 };
         incoming.begin(place);
         incoming.end_segment(place);

@@ -85,13 +85,13 @@ impl Follower {
     /// What a consumer holds in memory it may still deliver: how much is lost is counted when it comes to the rest.
     fn say_destroyed(&self, row: Option<&GenerationRow>) {
         let Some(row) = row else { return };
-        let slowest = self.shared.slowest(&GenerationRow { ended: None, ..row.clone() });
+        let slowest = self.shared.lowest_offset(&GenerationRow { ended: None, ..row.clone() });
         let (level, text) = match slowest.filter(|slowest| *slowest < row.end()) {
             Some(slowest) => (Level::Warning, notices::destroyed(&row.path, row.end() - slowest)),
             None => (Level::Info, notices::emptied(&row.path)),
         };
         let topic = Topic::Truncated(row.path.clone());
-        self.shared.board.say(topic, level, self.shared.clock.now(), text);
+        self.shared.board.post(topic, level, self.shared.clock.now(), text);
     }
 
     /// Among the files that nobody reads yet, and beside the truncated one.
@@ -184,7 +184,7 @@ impl Follower {
         row.moved = moved.filter(|file| *file != row.identity.file_key());
         let (generation, start) = (row.id, row.start);
         // Held until the copy is in its place, so that readers see either, never neither.
-        let front = tracked.handle.front();
+        let front = tracked.handle.decode_state();
         tracked.handle.replace_file(Some(file));
         tracked.handle.update(|known| {
             known.facts.path = path.clone();

@@ -35,7 +35,7 @@ pub(in crate::follow) struct Hints {
     /// Something that the follower waits for is available.
     pub nudged: bool,
     /// A check of all files is requested: see [`super::look_requests`].
-    pub asked: bool,
+    pub look_requested: bool,
     pub sources: Option<Change>,
     pub stop: bool,
 }
@@ -46,7 +46,7 @@ impl Hints {
         self.rescan
             || self.overflow
             || self.nudged
-            || self.asked
+            || self.look_requested
             || self.stop
             || self.sources.is_some()
             || named
@@ -55,15 +55,15 @@ impl Hints {
 
 /// Collects hints and wakes the follower, which sleeps until there are any.
 #[derive(Debug, Default)]
-pub(in crate::follow) struct Bell {
+pub(in crate::follow) struct Waker {
     hints: Mutex<Hints>,
-    rung: Condvar,
+    woken: Condvar,
 }
 
-impl Bell {
-    pub fn ring(&self, change: impl FnOnce(&mut Hints)) {
+impl Waker {
+    pub fn wake(&self, change: impl FnOnce(&mut Hints)) {
         change(&mut self.hints.lock().expect("no holder of the hints panics"));
-        self.rung.notify_one();
+        self.woken.notify_one();
     }
 
     /// Waits for hints, at most this long, and takes them. A stop request is kept.
@@ -75,7 +75,7 @@ impl Bell {
             if left.is_zero() {
                 break;
             }
-            hints = self.rung.wait_timeout(hints, left).expect("no holder of the hints panics").0;
+            hints = self.woken.wait_timeout(hints, left).expect("no holder of the hints panics").0;
         }
         let stop = hints.stop;
         std::mem::replace(&mut *hints, Hints { stop, ..Hints::default() })
@@ -104,9 +104,9 @@ pub(in crate::follow) struct Watch {
 }
 
 impl Watch {
-    pub fn new(bell: Arc<Bell>, supervisor: Supervisor) -> Self {
+    pub fn new(waker: Arc<Waker>, supervisor: Supervisor) -> Self {
         let ended = Arc::new(AtomicBool::new(false));
-        let callback = Callback { bell, supervisor, ended: ended.clone() };
+        let callback = Callback { waker, supervisor, ended: ended.clone() };
         let created = notify::recommended_watcher(move |event| callback.hint(event));
         let (watcher, broken) = match created {
             Ok(watcher) => (Some(watcher), None),
@@ -167,7 +167,7 @@ impl Watch {
     }
 
     /// Every change in any of the directories is reported.
-    pub fn tells_all(&self) -> bool {
+    pub fn reports_all_changes(&self) -> bool {
         let all = |watched: &Result<Coverage, String>| *watched == Ok(Coverage::All);
         !self.has_ended()
             && self.broken.is_none()
@@ -196,7 +196,7 @@ impl Watch {
 
 /// The callback of the notification thread; dropped when that thread ends.
 struct Callback {
-    bell: Arc<Bell>,
+    waker: Arc<Waker>,
     supervisor: Supervisor,
     ended: Arc<AtomicBool>,
 }
@@ -205,7 +205,7 @@ impl Callback {
     fn hint(&self, event: notify::Result<notify::Event>) {
         let result = self.supervisor.guard(PART, OnPanic::GoOn, || {
             self.supervisor.checkpoint(PART);
-            hint(&self.bell, event);
+            hint(&self.waker, event);
         });
         if result.is_err() {
             self.lost();
@@ -214,7 +214,7 @@ impl Callback {
 
     /// A notification is lost: any file may have changed.
     fn lost(&self) {
-        self.bell.ring(|hints| (hints.rescan, hints.overflow) = (true, true));
+        self.waker.wake(|hints| (hints.rescan, hints.overflow) = (true, true));
     }
 }
 
@@ -248,8 +248,8 @@ fn coverage(directory: &Path) -> Coverage {
     }
 }
 
-fn hint(bell: &Bell, event: notify::Result<notify::Event>) {
-    bell.ring(|hints| match event {
+fn hint(waker: &Waker, event: notify::Result<notify::Event>) {
+    waker.wake(|hints| match event {
         // Logwarden's own reads are reported as accesses, too.
         Ok(event) if matches!(event.kind, EventKind::Access(_)) => {}
         Ok(event) => {
@@ -279,18 +279,18 @@ mod tests {
     fn a_panic_in_a_notification_is_reported_and_all_files_are_checked() {
         let directory = tempfile::tempdir().unwrap();
         let directory = directory.path().canonicalize().unwrap();
-        let (bell, supervisor) = (Arc::new(Bell::default()), Supervisor::default());
-        let mut watch = Watch::new(bell.clone(), supervisor.clone());
+        let (waker, supervisor) = (Arc::new(Waker::default()), Supervisor::default());
+        let mut watch = Watch::new(waker.clone(), supervisor.clone());
         watch.follow(&BTreeSet::from([directory.clone()]));
         supervisor.break_part(PART);
         let long = Duration::from_secs(20);
         std::fs::write(directory.join("a"), "a").unwrap();
-        let hints = bell.wait(long);
+        let hints = waker.wait(long);
         assert!(hints.overflow && hints.rescan);
         assert_eq!(supervisor.failures(), [(PART, 1)]);
         std::fs::write(directory.join("b"), "b").unwrap();
         let deadline = Instant::now() + long;
-        while !bell.wait(long).paths.contains(&directory.join("b")) {
+        while !waker.wait(long).paths.contains(&directory.join("b")) {
             assert!(Instant::now() < deadline, "the next change is reported");
         }
         assert_eq!(watch.degraded(), None);
@@ -298,17 +298,17 @@ mod tests {
 
     #[test]
     fn the_end_of_the_notification_thread_is_reported_and_files_are_polled() {
-        let (bell, supervisor) = (Arc::new(Bell::default()), Supervisor::default());
-        let watch = Watch::new(bell.clone(), supervisor.clone());
+        let (waker, supervisor) = (Arc::new(Waker::default()), Supervisor::default());
+        let watch = Watch::new(waker.clone(), supervisor.clone());
         let ended = watch.ended.clone();
-        let callback = Callback { bell: bell.clone(), supervisor: supervisor.clone(), ended };
+        let callback = Callback { waker: waker.clone(), supervisor: supervisor.clone(), ended };
         let thread = std::thread::spawn(move || {
             let _callback = callback;
             panic!("broken");
         });
         assert!(thread.join().is_err());
-        assert!(bell.wait(Duration::ZERO).overflow);
-        assert!(!watch.tells_all() && watch.degraded().is_some());
+        assert!(waker.wait(Duration::ZERO).overflow);
+        assert!(!watch.reports_all_changes() && watch.degraded().is_some());
         assert_eq!(supervisor.failures(), [(PART, 1)]);
     }
 }

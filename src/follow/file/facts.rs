@@ -29,14 +29,14 @@ pub struct FileFacts {
     /// Since when its file system has not answered; `None`: it answers.
     pub stuck: Option<Timestamp>,
     /// Why the last check of the file failed.
-    pub trouble: Option<Arc<str>>,
+    pub check_error: Option<Arc<str>>,
     pub lost: u64,
     pub last_growth: Timestamp,
 }
 
 /// The facts, and further values that only the reader needs.
 #[derive(Clone, Debug)]
-pub(in crate::follow) struct Known {
+pub(in crate::follow) struct KnownFacts {
     pub facts: FileFacts,
     pub mark: Mark,
     /// The size is final: the last record ends there, and bytes that cannot be read are lost.
@@ -44,19 +44,19 @@ pub(in crate::follow) struct Known {
     /// Readable bytes; below `size` if only a shorter copy is left.
     pub available: u64,
     /// The longest gap that a reader has found since the start, in bytes.
-    pub met: u64,
+    pub largest_gap: u64,
     /// Records that start before this offset were already in the file when it was discovered.
     pub history: u64,
 }
 
-/// The version of [`Known`] that a view has already taken over, compared by address. The weak reference keeps the
+/// The version of [`KnownFacts`] that a view has already taken over, compared by address. The weak reference keeps the
 /// address from being reused: each change while it is held allocates a new version.
 #[derive(Debug, Default)]
-pub(in crate::follow) struct Seen(Weak<Known>);
+pub(in crate::follow) struct SeenVersion(Weak<KnownFacts>);
 
-impl Seen {
+impl SeenVersion {
     /// `true` if this version is a new one.
-    pub fn take(&mut self, known: &Arc<Known>) -> bool {
+    pub fn take(&mut self, known: &Arc<KnownFacts>) -> bool {
         let is_new = !std::ptr::eq(self.0.as_ptr(), Arc::as_ptr(known));
         self.0 = Arc::downgrade(known);
         is_new
@@ -66,7 +66,7 @@ impl Seen {
 impl FileFacts {
     /// The state to show to people: a failure takes precedence.
     pub fn shown_state(&self) -> FileState {
-        match (self.stuck, &self.trouble) {
+        match (self.stuck, &self.check_error) {
             (Some(since), _) => FileState::Stuck { since },
             (None, Some(reason)) => FileState::Unreadable { reason: reason.to_string() },
             (None, None) => self.state.clone(),

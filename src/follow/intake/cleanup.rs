@@ -24,10 +24,10 @@ impl Follower {
         let segments = attended.into_iter().filter_map(|id| self.catalog.get(id));
         let segments: Vec<&Tracked> = segments.filter(|tracked| tracked.segment).collect();
         self.shared
-            .incoming
+            .stdin_progress
             .set_unpacked(segments.iter().any(|segment| is_being_unpacked(segment)));
         let written = |segment: &Tracked| {
-            place_of(segment).is_none_or(|place| self.shared.incoming.is_written(place))
+            place_of(segment).is_none_or(|place| self.shared.stdin_progress.is_written(place))
         };
         let over = segments.into_iter().filter(|segment| !written(segment));
         let over: Vec<(FileId, Stage, bool)> = over
@@ -88,14 +88,14 @@ impl Follower {
     /// Records that a segment is read to its end; counts and reports, once, the bytes that could not be read.
     fn note_end_of_segment(&self, id: FileId) {
         let Some(tracked) = self.catalog.get(id) else { return };
-        let new = place_of(tracked).is_some_and(|place| self.shared.incoming.note_end(place));
+        let new = place_of(tracked).is_some_and(|place| self.shared.stdin_progress.note_end(place));
         if !new {
             return;
         }
         if let Some((loss, text)) = unread(tracked) {
-            self.shared.incoming.count_loss(loss);
+            self.shared.stdin_progress.count_loss(loss);
             let topic = Topic::Unread(tracked.handle.path().to_path_buf());
-            self.shared.board.say(topic, Level::Error, self.shared.clock.now(), text);
+            self.shared.board.post(topic, Level::Error, self.shared.clock.now(), text);
         }
         self.shared.changed();
     }
@@ -113,7 +113,7 @@ impl Follower {
     /// Forgets a segment whose file is being removed.
     fn forget_segment(&self, id: FileId) {
         let place = self.catalog.get(id).and_then(place_of);
-        place.into_iter().for_each(|place| self.shared.incoming.forget(place));
+        place.into_iter().for_each(|place| self.shared.stdin_progress.forget(place));
     }
 
     /// Removes the file of a read segment. Its descriptor stays open until the next segment is removed, because a
@@ -123,7 +123,7 @@ impl Follower {
         let Some(tracked) = self.catalog.get_mut(id).filter(|t| t.links > 0) else { return };
         let path = tracked.handle.path();
         let Some(row) = &mut tracked.row else { return };
-        if self.shared.behind(row) != Some(false) {
+        if self.shared.has_unread(row) != Some(false) {
             return;
         }
         row.ended.get_or_insert(now);
@@ -144,12 +144,13 @@ impl Follower {
     /// Removes segments that were only viewed: no delivery was requested, and no sink has started to read them.
     pub fn forget_what_was_looked_at(&mut self) {
         let looking = self.shared.config.intake.as_ref().is_some_and(|intake| intake.looking);
-        if !looking || self.shared.incoming.is_kept() {
+        if !looking || self.shared.stdin_progress.is_kept() {
             return;
         }
         let Some(store) = self.shared.store.get().cloned() else { return };
         for (_, tracked) in self.catalog.iter().filter(|(_, tracked)| tracked.segment) {
-            let here = place_of(tracked).is_some_and(|p| self.shared.incoming.was_made_here(p));
+            let here =
+                place_of(tracked).is_some_and(|p| self.shared.stdin_progress.was_made_here(p));
             let row = tracked.row.as_ref();
             // Every sink has a row from the start.
             let is_read = |row: &GenerationRow| {

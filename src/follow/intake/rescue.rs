@@ -49,9 +49,9 @@ impl Follower {
             match self.copy_step(id) {
                 Ok(Step::More) => return true,
                 // The bytes count as saved once their row is durable.
-                Ok(step) if self.persist() => self.tell_rest(id, matches!(step, Step::Full)),
+                Ok(step) if self.persist() => self.report_rest(id, matches!(step, Step::Full)),
                 Ok(_) => {}
-                Err(error) => self.tell_no_rest(id, &error),
+                Err(error) => self.report_rest_failure(id, &error),
             }
             self.work.rescuing.remove(&id);
         }
@@ -75,9 +75,9 @@ impl Follower {
             if !(held || nameless(tracked)) {
                 continue;
             }
-            let slowest = self.shared.slowest(row).unwrap_or(row.start);
+            let slowest = self.shared.lowest_offset(row).unwrap_or(row.start);
             let upto = row.rest.map_or(slowest, |rest| rest.upto);
-            match self.shared.behind(row) {
+            match self.shared.has_unread(row) {
                 Some(true) if nameless(tracked) && upto < row.mark.offset => {
                     self.work.rescuing.insert(id);
                 }
@@ -117,7 +117,7 @@ impl Follower {
         let (Some(file), Some(row)) = (tracked.file(), &tracked.row) else {
             return Ok(Step::Whole);
         };
-        let Some(slowest) = self.shared.slowest(row) else { return Ok(Step::Whole) };
+        let Some(slowest) = self.shared.lowest_offset(row) else { return Ok(Step::Whole) };
         let rest = row.rest.unwrap_or(Rest { from: slowest, upto: slowest });
         let (generation, end) = (row.id, row.mark.offset);
         if rest.upto >= end {
@@ -150,7 +150,7 @@ impl Follower {
     fn room(&self, intake: &Intake) -> io::Result<u64> {
         let ours = self.held().filter_map(|tracked| tracked.row.as_ref()?.rest);
         let held: u64 = ours.map(|rest| rest.upto - rest.from).sum();
-        let gone = self.shared.gone();
+        let gone = self.shared.without_file();
         let of_others: u64 =
             gone.values().filter_map(|row| row.rest).map(|rest| rest.upto - rest.from).sum();
         let disk = rustix::fs::statvfs(&intake.directory)?;
@@ -159,29 +159,29 @@ impl Follower {
         Ok(intake.rescue.saturating_sub(held + of_others).min(free))
     }
 
-    fn tell_rest(&mut self, id: FileId, full: bool) {
+    fn report_rest(&mut self, id: FileId, full: bool) {
         let Some(tracked) = self.catalog.get(id) else { return };
         let Some(row) = &tracked.row else { return };
         let kept = row.rest.map_or(0, |rest| rest.upto - rest.from);
-        let upto = row.rest.map(|rest| rest.upto).or_else(|| self.shared.slowest(row));
+        let upto = row.rest.map(|rest| rest.upto).or_else(|| self.shared.lowest_offset(row));
         let beyond = row.mark.offset.saturating_sub(upto.unwrap_or(row.mark.offset));
         let (level, text) = match full {
             true => (Level::Warning, notices::rest_in_part(&row.path, kept, beyond)),
             false if kept > 0 => (Level::Info, notices::rest_kept(&row.path, kept)),
             false => return,
         };
-        self.say_rest(row.id, level, text);
+        self.post_rest_notice(row.id, level, text);
     }
 
-    fn tell_no_rest(&self, id: FileId, error: &io::Error) {
+    fn report_rest_failure(&self, id: FileId, error: &io::Error) {
         let row = self.catalog.get(id).and_then(|tracked| tracked.row.as_ref());
         let Some(row) = row else { return };
-        self.say_rest(row.id, Level::Error, notices::rest_failed(&row.path, error));
+        self.post_rest_notice(row.id, Level::Error, notices::rest_failed(&row.path, error));
     }
 
-    fn say_rest(&self, id: GenerationId, level: Level, text: String) {
+    fn post_rest_notice(&self, id: GenerationId, level: Level, text: String) {
         let time = self.shared.clock.now();
-        if self.shared.board.say(Topic::Rest(id), level, time, text) {
+        if self.shared.board.post(Topic::Rest(id), level, time, text) {
             self.shared.changed();
         }
     }
@@ -205,7 +205,7 @@ impl Follower {
 
     pub fn remove_rest(&self, id: GenerationId) {
         let Some(intake) = &self.shared.config.intake else { return };
-        if self.shared.board.unsay(&Topic::Rest(id)) {
+        if self.shared.board.withdraw(&Topic::Rest(id)) {
             self.shared.changed();
         }
         match fs::remove_file(intake.rest(id)) {
@@ -236,7 +236,7 @@ impl Follower {
 
     /// Continues to read generations whose file was deleted from their saved bytes.
     pub fn take_up_rests(&mut self) {
-        let gone = self.shared.gone();
+        let gone = self.shared.without_file();
         let kept: Vec<GenerationRow> =
             gone.values().filter(|row| row.rest.is_some()).cloned().collect();
         drop(gone);
@@ -247,17 +247,21 @@ impl Follower {
             }
             let by_name = || self.sources.iter().position(|s| *s.name == *row.source);
             let Some(source) = self.source_of(&row).or_else(by_name) else {
-                self.say_rest(id, Level::Warning, notices::rest_without_source(&path, &row.source));
+                self.post_rest_notice(
+                    id,
+                    Level::Warning,
+                    notices::rest_without_source(&path, &row.source),
+                );
                 continue;
             };
-            if let Err(error) = self.take_up(source, row) {
-                self.say_rest(id, Level::Error, notices::rest_unreadable(&path, &error));
+            if let Err(error) = self.resume_rest(source, row) {
+                self.post_rest_notice(id, Level::Error, notices::rest_unreadable(&path, &error));
             }
         }
         self.persist();
     }
 
-    fn take_up(&mut self, source: usize, mut row: GenerationRow) -> io::Result<()> {
+    fn resume_rest(&mut self, source: usize, mut row: GenerationRow) -> io::Result<()> {
         let (Some(intake), Some(rest)) = (&self.shared.config.intake, row.rest) else {
             return Ok(());
         };
@@ -266,7 +270,7 @@ impl Follower {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 // It was removed after it was read, or by a person: bytes after the cursors are lost.
                 row.rest = None;
-                self.shared.bury(row);
+                self.shared.set_without_file(row);
                 return Ok(());
             }
             Err(error) => return Err(error),
@@ -274,8 +278,8 @@ impl Follower {
         let now = self.shared.clock.now();
         row.ended.get_or_insert(now);
         let length = rest.upto - rest.from;
-        self.say_rest(row.id, Level::Info, notices::rest_kept(&row.path, length));
-        let mut tracked = self.without_a_place(source, &row, Arc::new(file.into()));
+        self.post_rest_notice(row.id, Level::Info, notices::rest_kept(&row.path, length));
+        let mut tracked = self.tracked_rest(source, &row, Arc::new(file.into()));
         tracked.stage = Stage::Settled;
         tracked.push_mark(row.mark);
         let id = tracked.handle.id;
@@ -286,7 +290,7 @@ impl Follower {
         Ok(())
     }
 
-    fn without_a_place(&self, source: usize, row: &GenerationRow, file: Arc<File>) -> Tracked {
+    fn tracked_rest(&self, source: usize, row: &GenerationRow, file: Arc<File>) -> Tracked {
         let facts = FileFacts {
             path: Arc::from(&*row.path),
             size: row.mark.offset,
@@ -299,7 +303,7 @@ impl Follower {
             days: row.days.clone(),
             state: FileState::Ended,
             stuck: None,
-            trouble: None,
+            check_error: None,
             lost: row.lost,
             last_growth: row.ended.unwrap_or(Timestamp(0)),
         };

@@ -58,9 +58,18 @@ impl Input {
             return Err(io::Error::new(io::ErrorKind::NotFound, "there is no intake directory"));
         };
         let buffer = Vec::with_capacity(GROUP);
-        let taker =
-            Taker { shared, input, stopped, directory, segment: None, buffer, limit, longest };
-        let thread = std::thread::Builder::new().name("stdin".into()).spawn(move || taker.run())?;
+        let reader = InputReader {
+            shared,
+            input,
+            stopped,
+            directory,
+            segment: None,
+            buffer,
+            limit,
+            longest,
+        };
+        let thread =
+            std::thread::Builder::new().name("stdin".into()).spawn(move || reader.run())?;
         Ok(Input { stop, thread: Some(thread) })
     }
 
@@ -81,7 +90,7 @@ impl Drop for Input {
     }
 }
 
-struct Taker {
+struct InputReader {
     shared: Arc<Shared>,
     input: OwnedFd,
     stopped: UnixStream,
@@ -95,20 +104,20 @@ struct Taker {
 
 /// The reason why a group is complete.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Gathered {
+enum GroupEnd {
     More,
     Ended,
     Stopped,
 }
 
-impl Taker {
+impl InputReader {
     fn run(mut self) {
         #[cfg(target_os = "linux")]
         // Best effort: a larger pipe means larger groups.
         let _ = rustix::pipe::fcntl_setpipe_size(&self.input, GROUP);
-        let ended = self.take_watched();
+        let ended = self.run_supervised();
         self.end_segment();
-        self.shared.incoming.end();
+        self.shared.stdin_progress.end();
         if ended {
             self.say(Level::Info, "standard input has ended".to_owned());
         }
@@ -117,10 +126,10 @@ impl Taker {
 
     /// Runs the reader and restarts it after a panic. The buffer survives a panic: none of its bytes are lost or
     /// written twice.
-    fn take_watched(&mut self) -> bool {
+    fn run_supervised(&mut self) -> bool {
         let supervisor = self.shared.supervisor.clone();
         loop {
-            match supervisor.guard(PART, OnPanic::RestartAtMost(RESTARTS), || self.take()) {
+            match supervisor.guard(PART, OnPanic::RestartAtMost(RESTARTS), || self.read_groups()) {
                 Ok(ended) => return ended,
                 Err(Some(wait)) => drop(self.stopped_within(wait)),
                 Err(None) => {
@@ -132,13 +141,13 @@ impl Taker {
     }
 
     /// Runs until the input ends (`true`) or it is stopped (`false`).
-    fn take(&mut self) -> bool {
+    fn read_groups(&mut self) -> bool {
         loop {
             let gathered = self.gather();
             self.shared.supervisor.checkpoint(PART);
-            let kept = self.keep();
-            if !kept || gathered != Gathered::More {
-                return kept && gathered == Gathered::Ended;
+            let kept = self.write_all();
+            if !kept || gathered != GroupEnd::More {
+                return kept && gathered == GroupEnd::Ended;
             }
         }
     }
@@ -149,7 +158,7 @@ impl Taker {
     }
 
     /// Waits for input, then reads all that is available.
-    fn gather(&mut self) -> Gathered {
+    fn gather(&mut self) -> GroupEnd {
         let mut wait = None;
         loop {
             let (is_ready, stopped) = match self.poll(wait) {
@@ -157,16 +166,16 @@ impl Taker {
                 Err(error) => return self.broken(&error),
             };
             if stopped {
-                return Gathered::Stopped;
+                return GroupEnd::Stopped;
             }
             if !is_ready {
-                return Gathered::More;
+                return GroupEnd::More;
             }
             let room = GROUP - self.buffer.len();
             let spare = rustix::buffer::spare_capacity(&mut self.buffer);
             match rustix::io::read(&self.input, spare) {
-                Ok(0) => return Gathered::Ended,
-                Ok(read) if read >= room => return Gathered::More,
+                Ok(0) => return GroupEnd::Ended,
+                Ok(read) if read >= room => return GroupEnd::More,
                 Ok(_) => wait = Some(Duration::ZERO),
                 Err(Errno::INTR | Errno::AGAIN) => {}
                 Err(error) => return self.broken(&error.into()),
@@ -184,17 +193,17 @@ impl Taker {
         Ok((!fds[0].revents().is_empty(), !fds[1].revents().is_empty()))
     }
 
-    fn broken(&self, error: &io::Error) -> Gathered {
+    fn broken(&self, error: &io::Error) -> GroupEnd {
         self.say(Level::Error, notices::stdin::broken(error));
-        Gathered::Ended
+        GroupEnd::Ended
     }
 
     /// Retries until the buffer is durable; `false` if it was stopped before.
-    fn keep(&mut self) -> bool {
+    fn write_all(&mut self) -> bool {
         while !self.buffer.is_empty() {
             match self.write() {
                 Ok(()) => {
-                    if self.shared.board.unsay(&Topic::Intake) {
+                    if self.shared.board.withdraw(&Topic::Intake) {
                         self.shared.changed();
                     }
                     continue;
@@ -223,16 +232,16 @@ impl Taker {
         let new = self.segment.is_none();
         if new {
             let segment = Segment::create(&self.directory, self.shared.clock.now())?;
-            self.shared.incoming.begin(segment.place);
+            self.shared.stdin_progress.begin(segment.place);
             self.segment = Some(segment);
         }
         let segment = self.segment.as_mut().expect("it was created above");
         let upto = upto.filter(|at| *at > 0).unwrap_or(self.buffer.len());
         segment.append(&self.buffer[..upto])?;
         self.buffer.drain(..upto);
-        self.shared.incoming.grew(segment.place, segment.length);
+        self.shared.stdin_progress.grew(segment.place, segment.length);
         let path = segment.path.canonicalize().unwrap_or_else(|_| segment.path.clone());
-        self.shared.bell.ring(|hints| {
+        self.shared.waker.wake(|hints| {
             hints.rescan |= new;
             hints.paths.insert(path);
         });
@@ -241,19 +250,19 @@ impl Taker {
 
     fn end_segment(&mut self) {
         if let Some(segment) = self.segment.take() {
-            self.shared.incoming.end_segment(segment.place);
+            self.shared.stdin_progress.end_segment(segment.place);
         }
     }
 
     fn call_follower(&self) {
-        self.shared.bell.ring(|hints| {
+        self.shared.waker.wake(|hints| {
             hints.nudged = true;
             hints.rescan = true;
         });
     }
 
     fn say(&self, level: Level, text: String) {
-        if self.shared.board.say(Topic::Intake, level, self.shared.clock.now(), text) {
+        if self.shared.board.post(Topic::Intake, level, self.shared.clock.now(), text) {
             self.shared.changed();
         }
     }

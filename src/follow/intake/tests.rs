@@ -41,7 +41,7 @@ fn received_with_panics(pieces: &[Vec<u8>], limit: u64, longest: u64, panics: u3
         write.write_all(piece).unwrap();
     }
     drop(write);
-    while shared.incoming.is_open() {
+    while shared.stdin_progress.is_open() {
         std::thread::yield_now();
     }
     input.stop();
@@ -131,7 +131,7 @@ fn compressed_or_other_binary_input_is_one_segment() {
 /// ext4 reuses the inode of a removed file for the next one.
 #[test]
 fn a_new_segment_with_the_inode_of_an_ended_one_has_not_ended() {
-    let incoming = crate::follow::stdin_progress::Incoming::new(true);
+    let incoming = crate::follow::stdin_progress::StdinProgress::new(true);
     let place = crate::follow::identity::Place { device: 1, inode: 2 };
     incoming.begin(place);
     incoming.end_segment(place);

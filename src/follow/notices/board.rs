@@ -55,7 +55,7 @@ impl Board {
     }
 
     /// `true` if this text was not yet on the board.
-    pub fn say(&self, topic: Topic, level: Level, time: Timestamp, text: String) -> bool {
+    pub fn post(&self, topic: Topic, level: Level, time: Timestamp, text: String) -> bool {
         let mut notices = self.notices();
         let known = notices.of(&topic).get(&topic).is_some_and(|notice| notice.text == text);
         if !known {
@@ -71,11 +71,11 @@ impl Board {
         !known
     }
 
-    pub fn says(&self, topic: &Topic) -> bool {
+    pub fn has(&self, topic: &Topic) -> bool {
         self.notices().of(topic).contains_key(topic)
     }
 
-    pub fn unsay(&self, topic: &Topic) -> bool {
+    pub fn withdraw(&self, topic: &Topic) -> bool {
         self.notices().of(topic).remove(topic).is_some()
     }
 
@@ -108,7 +108,7 @@ impl Board {
             _ => false,
         };
         let over: Vec<Topic> = topics.into_iter().filter(is_over).collect();
-        let removed = over.iter().filter(|topic| self.unsay(topic)).count();
+        let removed = over.iter().filter(|topic| self.withdraw(topic)).count();
         removed > 0
     }
 
@@ -144,7 +144,7 @@ mod tests {
     const TIME: Timestamp = Timestamp(0);
 
     fn say(board: &Board, topic: Topic, level: Level, time: i64) -> bool {
-        board.say(topic, level, Timestamp(time), "it cannot be read".to_owned())
+        board.post(topic, level, Timestamp(time), "it cannot be read".to_owned())
     }
 
     fn scan(board: &Board, files: std::ops::Range<usize>, time: i64) -> bool {
@@ -166,7 +166,7 @@ mod tests {
         assert!(scan(&board, 0..301, 3));
         assert!(board.all().iter().any(|notice| notice.text.starts_with("201 more")));
         for file in 0..250 {
-            assert!(board.unsay(&Topic::Open(format!("/logs/{file:03}").into())));
+            assert!(board.withdraw(&Topic::Open(format!("/logs/{file:03}").into())));
         }
         assert!(board.count_hidden(TIME));
         assert_eq!(board.all().len(), 51);

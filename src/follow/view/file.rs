@@ -15,7 +15,7 @@ use super::piece::{Cut, Cutter, KeyBounds, Piece, keys};
 use super::step_budget::Budget;
 use crate::base::Timestamp;
 use crate::event::{Encoding, FileId, Generation, GenerationId, IdKey, Identity};
-use crate::follow::file::{FileFacts, FileHandle, Seen};
+use crate::follow::file::{FileFacts, FileHandle, SeenVersion};
 use crate::follow::file_users::Shown;
 use crate::format::Format;
 
@@ -39,7 +39,7 @@ pub struct FileView {
     _shown: Arc<Shown>,
     facts: FileFacts,
     /// The version that `facts` is a copy of.
-    seen: Seen,
+    seen: SeenVersion,
     generation: Arc<Generation>,
     encoding: Encoding,
     /// Ascending by offset; the first one also applies to the bytes before its offset.
@@ -59,8 +59,8 @@ pub struct FileView {
 
 impl FileView {
     pub fn new(handle: Arc<FileHandle>, now: Timestamp) -> Self {
-        let mut seen = Seen::default();
-        let facts = handle.facts_unless(&mut seen).unwrap_or_else(|| handle.facts());
+        let mut seen = SeenVersion::default();
+        let facts = handle.facts_if_changed(&mut seen).unwrap_or_else(|| handle.facts());
         let metadata = handle.metadata().ok();
         let mtime = metadata.as_ref().and_then(|found| found.modified().ok());
         let generation = facts.generation.clone().unwrap_or_else(|| {
@@ -79,7 +79,7 @@ impl FileView {
             problem: None,
             tally: Tally::new(facts.size),
             facts,
-            _shown: handle.readers.show(),
+            _shown: handle.users.show(),
             seen,
             handle,
         };
@@ -122,7 +122,7 @@ impl FileView {
         self.now = now;
         // The read is retried: its bytes may be readable now.
         let problem = self.problem.take().is_some();
-        let Some(facts) = self.handle.facts_unless(&mut self.seen) else { return problem };
+        let Some(facts) = self.handle.facts_if_changed(&mut self.seen) else { return problem };
         let tail_changed = facts.size != self.facts.size
             || facts.cuts != self.facts.cuts
             || facts.is_live() != self.facts.is_live();
@@ -132,7 +132,7 @@ impl FileView {
             || facts.state != self.facts.state
             || problem
             || facts.stuck != self.facts.stuck
-            || facts.trouble != self.facts.trouble;
+            || facts.check_error != self.facts.check_error;
         if let Some(generation) = &facts.generation {
             self.generation = generation.clone();
         }
@@ -259,7 +259,7 @@ impl FileView {
     }
 
     /// Records from `start` on, for counting only: they are not cached.
-    pub(super) fn glance(&self, start: u64, exact: bool) -> io::Result<Cut> {
+    pub(super) fn read_uncached(&self, start: u64, exact: bool) -> io::Result<Cut> {
         let (format, _, to) = self.format_at(start);
         self.cutter(&format, None, start).forwards(start, exact, self.facts.size.min(to))
     }

@@ -1,7 +1,7 @@
 //! Counts the records of one file by level, one range at a time.
 
 use super::file::FileView;
-use super::level_tally::{BLOCK, Block, Pass, Tally};
+use super::level_tally::{BLOCK, Block, BlockCount, Tally};
 use super::piece::Cut;
 use super::step_budget::Budget;
 use crate::event::Level;
@@ -43,7 +43,7 @@ impl Tally {
         if from == view.begin() || from >= view.size() {
             return from.min(view.size());
         }
-        match view.glance(from - view.encoding().unit(), false) {
+        match view.read_uncached(from - view.encoding().unit(), false) {
             Ok(cut) => cut.batch.start,
             Err(_) => from,
         }
@@ -54,7 +54,7 @@ impl Tally {
         if self.live >= view.size() {
             return false;
         }
-        let Ok(Cut { batch, open }) = view.glance(self.live, true) else { return false };
+        let Ok(Cut { batch, open }) = view.read_uncached(self.live, true) else { return false };
         let records = &batch.records[..open];
         let (Some(first), Some(last)) = (records.first(), records.last()) else { return false };
         budget.spend(last.end - first.start);
@@ -83,12 +83,12 @@ impl Tally {
                 let number = self.oldest / BLOCK - 1;
                 let at = self.first_record(view, number * BLOCK);
                 let block = Block { first: at, end: at, levels: [0; 8] };
-                Pass { number, at, block }
+                BlockCount { number, at, block }
             }
         };
         let end = (pass.number + 1) * BLOCK;
         let found = match pass.at < end {
-            true => view.glance(pass.at, true).ok(),
+            true => view.read_uncached(pass.at, true).ok(),
             false => None,
         };
         let records = found.as_ref().map_or(&[][..], |cut| &cut.batch.records[..cut.open]);

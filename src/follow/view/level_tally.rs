@@ -29,12 +29,12 @@ pub struct Tally {
     /// Records that begin before this offset (and after `oldest`) are counted.
     pub(super) live: u64,
     pub(super) started: bool,
-    pub(super) current: Option<Pass>,
+    pub(super) current: Option<BlockCount>,
 }
 
 /// A block that is being counted, up to `at`.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Pass {
+pub(super) struct BlockCount {
     pub number: u64,
     pub at: u64,
     pub block: Block,

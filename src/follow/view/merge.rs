@@ -323,7 +323,7 @@ impl Timeline {
     fn finish(&mut self, step: Step) -> Step {
         let held: usize = self.files.iter().map(FileView::weight).sum();
         if held > CACHE {
-            self.files.iter_mut().for_each(FileView::shed);
+            self.files.iter_mut().for_each(FileView::drop_least_used);
         }
         step
     }

@@ -45,7 +45,7 @@ impl Directory {
             days: Vec::new(),
             state: FileState::Live,
             stuck: None,
-            trouble: None,
+            check_error: None,
             lost: 0,
             last_growth: Timestamp::default(),
         };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::FileView;
 use crate::event::{Encoding, FormatEntry};
-use crate::follow::format_at::in_force;
+use crate::follow::format_at::format_at;
 use crate::follow::view::{PIECE, Tally};
 use crate::format::{Format, detection};
 
@@ -35,7 +35,7 @@ impl FileView {
     fn take_formats(&mut self, entries: &[FormatEntry]) {
         let multiline = self.handle.source.multiline;
         let format = |entry: &FormatEntry| {
-            (entry.offset, in_force(std::slice::from_ref(entry), entry.offset, multiline))
+            (entry.offset, format_at(std::slice::from_ref(entry), entry.offset, multiline))
         };
         self.formats = entries.iter().map(format).collect();
     }

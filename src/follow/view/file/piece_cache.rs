@@ -61,7 +61,7 @@ impl FileView {
     }
 
     /// Drops the least recently used half of the decoded pieces.
-    pub fn shed(&mut self) {
+    pub fn drop_least_used(&mut self) {
         let mut used: Vec<u64> = self
             .pieces
             .values()
