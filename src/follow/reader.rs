@@ -1,8 +1,8 @@
 //! Reads the batch at a cursor: reads a piece of the file, splits it into records, and verifies that the file is
 //! unchanged.
 //!
-//! Never returns bytes beyond the published size, nor any before the bytes before the mark are compared after the
-//! read. Changes only the decode state of its generation.
+//! Never returns bytes beyond the published size. After each read, and before it returns a batch, it verifies the bytes
+//! before the mark. Changes only the decode state of its generation.
 
 mod long;
 

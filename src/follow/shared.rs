@@ -175,7 +175,7 @@ impl Shared {
         self.mark(id);
     }
 
-    /// Moves a generation to those without a file; with its row, readers find out what is lost.
+    /// Moves a generation to those without a file; its row tells readers which bytes are lost.
     pub fn set_without_file(&self, row: GenerationRow) {
         let id = row.id;
         self.without_file().insert(id, row);

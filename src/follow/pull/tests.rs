@@ -8,7 +8,7 @@ use self::fake::{Files, LENGTH};
 use super::*;
 use crate::follow::Changes;
 
-/// An event: its generation, its number there, its time.
+/// An event: its generation, its number in it, its time.
 type Event = (u64, u64, i64);
 
 /// A pull and its results.
@@ -33,7 +33,7 @@ impl Bench {
         self.pull.look(&self.files, self.changes.take())
     }
 
-    /// `false` where nothing is due.
+    /// `false` if nothing is due.
     fn step(&mut self) -> bool {
         let Some((GenerationId(id), pulled)) = self.pull.next(&self.files) else { return false };
         match pulled {

@@ -77,7 +77,7 @@ impl Reader<'_> {
         ))
     }
 
-    /// Where the line at `offset` ends, and whether its line end is missing there.
+    /// The end of the line at `offset`, and whether the line end is missing there.
     fn end_of_line(
         &self,
         file: &File,
