@@ -312,7 +312,7 @@ pub fn copytruncate(bench: &Bench, from: &str, to: &str) {
     OpenOptions::new().write(true).open(bench.path(from)).unwrap().set_len(0).unwrap();
 }
 
-/// The size of the first file as published by the follower, without reading it.
+/// Waits until the follower has published all bytes of app.log, without reading events.
 pub fn seen_by_the_follower(bench: &Bench) {
     let deadline = Instant::now() + PATIENCE;
     let whole = fs::metadata(bench.path("app.log")).unwrap().len();
