@@ -26,8 +26,8 @@ impl SmallDisk {
         mounted.then(|| SmallDisk { at: at.to_owned() })
     }
 
-    /// Mounts ext2 with the smallest inodes: without birth times, and with inodes that are reused at once. `image` is the
-    /// path of its image file. `None`, with a message, if this user may not mount.
+    /// Mounts ext2 with the smallest inodes: without birth times, and with inodes that are reused at once. `image` is
+    /// the path of its image file. `None`, with a message, if this user may not mount.
     pub fn mount_without_births(at: &Path, image: &Path) -> Option<SmallDisk> {
         fs::create_dir_all(at).unwrap();
         File::create(image).unwrap().set_len(32 << 20).unwrap();

@@ -1,5 +1,5 @@
-//! Files are followed under unusual conditions of the machine: a clock that steps, no notifications from the kernel, ten
-//! thousand idle files.
+//! Files are followed under unusual conditions of the machine: a clock that steps, no notifications from the kernel,
+//! ten thousand idle files.
 
 use std::fs;
 use std::path::Path;
