@@ -55,9 +55,9 @@ impl Follower {
         if std::mem::take(&mut self.pending.settling) {
             self.shared.settled.store(true, Ordering::Release);
             self.shared.mark_all();
-            self.shared.changed();
+            self.shared.notify_changes();
         } else if !urgent.is_empty() {
-            self.shared.changed();
+            self.shared.notify_changes();
         }
         true
     }
@@ -69,7 +69,7 @@ impl Follower {
             self.shared.unopened.store(self.catalog.len(), Ordering::Relaxed);
             self.shared.settled.store(true, Ordering::Release);
             self.shared.mark_all();
-            self.shared.changed();
+            self.shared.notify_changes();
         }
     }
 }

@@ -289,7 +289,7 @@ impl Follower {
         let path = tracked.handle.path();
         let (topic, time) = (Topic::Packed(path.to_path_buf()), self.shared.clock.now());
         if self.shared.board.post(topic, level, time, text(&path)) {
-            self.shared.changed();
+            self.shared.notify_changes();
         }
     }
 
@@ -344,7 +344,7 @@ impl Follower {
             // Generations of which nothing was found are judged now.
             self.judge_rows_without_file();
             self.shared.mark_all();
-            self.shared.changed();
+            self.shared.notify_changes();
         }
     }
 

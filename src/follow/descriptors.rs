@@ -42,18 +42,18 @@ impl Parked {
     /// Opens the file again, if it still has that path.
     pub fn open(&self) -> io::Result<File> {
         let file = timed_fs::open(&self.path)?;
-        self.same(&file.metadata()?)?;
+        self.check_identity(&file.metadata()?)?;
         Ok(file)
     }
 
     /// Its metadata, read without opening it.
     pub fn metadata(&self) -> io::Result<std::fs::Metadata> {
         let metadata = timed_fs::metadata(&self.path)?;
-        self.same(&metadata)?;
+        self.check_identity(&metadata)?;
         Ok(metadata)
     }
 
-    fn same(&self, metadata: &std::fs::Metadata) -> io::Result<()> {
+    fn check_identity(&self, metadata: &std::fs::Metadata) -> io::Result<()> {
         let found = identity::key_of(metadata);
         match found == self.key {
             true => Ok(()),
@@ -118,7 +118,7 @@ impl Descriptors {
     /// Registers an open file; parks others if too many are open.
     pub fn opened(&self, id: FileId, holder: Weak<dyn Parkable>) {
         self.files().insert(id, holder);
-        self.make_room(id);
+        self.park_surplus(id);
     }
 
     /// The file is no longer followed.
@@ -137,7 +137,7 @@ impl Descriptors {
     }
 
     /// Parks files until the limit is met, but not the one that was just opened.
-    fn make_room(&self, opened: FileId) {
+    fn park_surplus(&self, opened: FileId) {
         let room = self.limit.saturating_sub(self.pinned.load(Ordering::Acquire)).max(1);
         let (surplus, candidates) = self.candidates(room, opened);
         // A few more than needed, so that not every opened file has to walk through all.

@@ -42,7 +42,7 @@ impl Follower {
                     known.complete = true;
                     known.facts.state = FileState::Ended;
                 });
-                self.shared.changed();
+                self.shared.notify_changes();
             }
             let Some(row) = tracked.row.clone() else { continue };
             let is_through = self.everybody_is_through(&row);
@@ -72,7 +72,7 @@ impl Follower {
         tracked.stage = if was_kept { Stage::Ended } else { Stage::Bereft(now + GRACE) };
         self.pending.change(id);
         self.catalog.read_on_in(id, rest);
-        self.shared.changed();
+        self.shared.notify_changes();
     }
 
     /// Its descriptor goes; its row stays.
@@ -89,7 +89,7 @@ impl Follower {
             store.put_generation(row.clone());
         }
         self.shared.set_without_file(row);
-        self.shared.changed();
+        self.shared.notify_changes();
     }
 
     /// Where nobody keeps cursors in the state, what was handed out is what can be known.
@@ -120,7 +120,7 @@ impl Follower {
         };
         self.shared.board.post(Topic::Truncated(row.path.clone()), Level::Error, time, text);
         self.pending.change(id);
-        self.shared.changed();
+        self.shared.notify_changes();
     }
 
     /// At the end: what nobody will be able to read any more is lost, whether a reader has met it or not.
@@ -163,7 +163,7 @@ impl Follower {
             }
         }
         if news {
-            self.shared.changed();
+            self.shared.notify_changes();
         }
     }
 
@@ -209,7 +209,7 @@ impl Follower {
             }
         }
         if news {
-            self.shared.changed();
+            self.shared.notify_changes();
         }
     }
 
@@ -220,7 +220,7 @@ impl Follower {
             self.shared.board.withdraw(&topic);
             return;
         }
-        let text = notices::orphan_gone(&row.path, &row.source, unread);
+        let text = notices::orphan_deleted(&row.path, &row.source, unread);
         self.shared.board.post(topic, Level::Warning, self.shared.clock.now(), text);
     }
 

@@ -309,7 +309,7 @@ impl FileHandle {
         self.hole.swap(0, Ordering::AcqRel)
     }
 
-    pub(in crate::follow) fn raise_misfit(&self) {
+    pub(in crate::follow) fn report_misfit(&self) {
         self.misfit.store(true, Ordering::Release);
     }
 

@@ -102,7 +102,7 @@ impl Follower {
             tracked
                 .handle
                 .update(|known| (known.facts.stuck, known.facts.check_error) = (None, None));
-            self.shared.changed();
+            self.shared.notify_changes();
         }
     }
 

@@ -258,7 +258,7 @@ impl Follower {
             changed |= self.look(id);
         }
         if changed {
-            self.shared.changed();
+            self.shared.notify_changes();
         }
     }
 
@@ -278,7 +278,7 @@ impl Follower {
         let (doubted, misfit) = (tracked.handle.has_mismatch(), tracked.handle.take_misfit());
         let looked_for = doubted || tracked.packed.is_some();
         if looked_for && self.look(id) {
-            self.shared.changed();
+            self.shared.notify_changes();
         }
         if misfit {
             self.vote_on_misfits(id);

@@ -82,7 +82,7 @@ impl Follower {
         }
         let formats = row.formats.clone();
         tracked.handle.update(|known| known.facts.formats = formats);
-        self.shared.changed();
+        self.shared.notify_changes();
         true
     }
 }

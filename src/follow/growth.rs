@@ -23,7 +23,7 @@ impl Follower {
             let path = tracked.handle.path();
             let text = notices::hole(&path, tracked.holes);
             self.shared.board.post(Topic::Hole(path.to_path_buf()), Level::Warning, time, text);
-            self.shared.changed();
+            self.shared.notify_changes();
         }
     }
 
@@ -37,7 +37,7 @@ impl Follower {
             let path = tracked.handle.path();
             let text = tracked.cut_off.notice(&path);
             self.shared.board.post(Topic::CutOff(path.to_path_buf()), Level::Warning, time, text);
-            self.shared.changed();
+            self.shared.notify_changes();
         }
     }
 

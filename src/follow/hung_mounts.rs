@@ -35,7 +35,7 @@ impl Follower {
         }
         if news {
             self.mark_stuck_files();
-            self.shared.changed();
+            self.shared.notify_changes();
         }
     }
 

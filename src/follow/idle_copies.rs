@@ -31,7 +31,7 @@ impl Follower {
             let readers = &tracked.handle.users;
             if tracked.handle.is_idle() {
                 if readers.is_unpacking_requested() && self.look(id) {
-                    self.shared.changed();
+                    self.shared.notify_changes();
                 }
                 continue;
             }

@@ -118,7 +118,7 @@ impl Log {
     /// Reads standard input and pipes into the intake directory until each of them ends or is stopped. Requires
     /// [`LogConfig::intake`].
     pub fn take_in(&self, inputs: Vec<OwnedFd>) -> std::io::Result<Vec<Input>> {
-        self.shared.stdin_progress.expect(inputs.len());
+        self.shared.stdin_progress.set_open_inputs(inputs.len());
         inputs.into_iter().map(|input| Input::start(self.shared.clone(), input)).collect()
     }
 
@@ -134,17 +134,17 @@ impl Log {
 
     /// Compressed standard input is being unpacked.
     pub fn input_is_unpacked(&self) -> bool {
-        self.shared.stdin_progress.is_unpacked()
+        self.shared.stdin_progress.is_unpacking()
     }
 
     /// Bytes of standard input that could not be read, since the start.
     pub fn input_loss(&self) -> InputLoss {
-        self.shared.stdin_progress.lost()
+        self.shared.stdin_progress.loss()
     }
 
     /// Keeps standard input for delivery, although it was only to be viewed: a person has asked to ship it.
     pub fn keep_input(&self) {
-        self.shared.stdin_progress.keep();
+        self.shared.stdin_progress.request_delivery();
     }
 
     /// The consumers that must have read a generation before its descriptor and row are dropped. Until this is called:
@@ -249,7 +249,7 @@ impl Log {
 
     /// Requests a check of all files and returns the number of the request; [`Log::has_looked`] reports its completion.
     pub fn ask_for_look(&self) -> u64 {
-        let number = self.shared.look_requests.ask();
+        let number = self.shared.look_requests.add();
         self.shared.waker.wake(|hints| hints.look_requested = true);
         number
     }

@@ -10,7 +10,7 @@ pub(in crate::follow) struct LookRequests {
 
 impl LookRequests {
     /// Adds a request and returns its number.
-    pub fn ask(&self) -> u64 {
+    pub fn add(&self) -> u64 {
         self.last.fetch_add(1, Ordering::AcqRel) + 1
     }
 

@@ -311,7 +311,7 @@ pub(in crate::follow) fn orphan(path: &Path, source: &str, unread: u64) -> Strin
     )
 }
 
-pub(in crate::follow) fn orphan_gone(path: &Path, source: &str, unread: u64) -> String {
+pub(in crate::follow) fn orphan_deleted(path: &Path, source: &str, unread: u64) -> String {
     format!(
         "{} was deleted; {} bytes of it were not delivered and are lost: no source included this file any more \
          (it was read by source {})",

@@ -282,10 +282,10 @@ impl Pull {
         let held = self.held.remove(&generation);
         let head = self.head(generation);
         let cursor = head.reading.cursor();
-        let is_here = |(batch, first): &(Arc<Batch>, usize)| {
+        let is_at_cursor = |(batch, first): &(Arc<Batch>, usize)| {
             batch.records.get(*first).is_some_and(|record| record.start == cursor.offset)
         };
-        let read = match held.filter(is_here) {
+        let read = match held.filter(is_at_cursor) {
             Some((batch, first)) => Ok(Read::Batch { batch, first }),
             None => queue.read(cursor),
         };
@@ -311,7 +311,7 @@ impl Pull {
         let head = self.head(generation);
         if by_time && head.next_time.is_none() && batch.records[first].time.0 > others {
             head.next_time = Some(batch.records[first].time.0);
-            self.hold(batch, first);
+            self.keep_batch(batch, first);
             return None;
         }
         let latest = if by_time && !head.whole { others } else { i64::MAX };
@@ -324,13 +324,13 @@ impl Pull {
         head.next_time = batch.records.get(next).map(|record| record.time.0);
         head.whole = false;
         if by_time && head.next_time.is_some() {
-            self.hold(batch.clone(), next);
+            self.keep_batch(batch.clone(), next);
         }
         Some(Pulled::Events { batch, records: first..next })
     }
 
     /// Keeps a partly handed out batch; if there are too many, drops the one that is needed last.
-    fn hold(&mut self, batch: Arc<Batch>, next: usize) {
+    fn keep_batch(&mut self, batch: Arc<Batch>, next: usize) {
         self.held.insert(batch.generation.id, (batch, next));
         if self.held.len() <= HELD {
             return;

@@ -45,7 +45,7 @@ pub(in crate::follow) fn read(shared: &Shared, cursor: Cursor) -> io::Result<Rea
     let known = Arc::clone(&handle.known());
     let Some(generation) = known.facts.generation.clone() else { return Ok(Read::Waiting) };
     let reader = Reader { shared, handle: &handle, known, generation, seen: shared.clock.now() };
-    reader.at(cursor.offset, &mut state)
+    reader.read_from(cursor.offset, &mut state)
 }
 
 /// One read of one generation, with the facts as they were when it started.
@@ -67,7 +67,7 @@ struct Piece {
 }
 
 impl Reader<'_> {
-    fn at(&self, offset: u64, state: &mut MutexGuard<'_, DecodeState>) -> io::Result<Read> {
+    fn read_from(&self, offset: u64, state: &mut MutexGuard<'_, DecodeState>) -> io::Result<Read> {
         let KnownFacts { facts, available, complete, .. } = &*self.known;
         if offset >= facts.size {
             return Ok(if *complete { Read::Finished } else { Read::Waiting });
@@ -78,7 +78,7 @@ impl Reader<'_> {
         self.handle.users.note_read(self.shared.clock.uptime());
         let file = match self.handle.open_file() {
             Err(error) if open_file::is_unpacking(&error) => {
-                self.call_follower();
+                self.notify_follower();
                 return Ok(Read::Waiting);
             }
             opened => opened?.filter(|_| offset < *available),
@@ -89,7 +89,7 @@ impl Reader<'_> {
                 false => Read::Waiting,
             });
         };
-        if self.still_unfinished(&file, offset, state)? {
+        if self.is_still_unfinished(&file, offset, state)? {
             return Ok(Read::Waiting);
         }
         for want in [CHUNK, self.framer(offset).kept() as u64 + 2] {
@@ -101,7 +101,7 @@ impl Reader<'_> {
                 return Ok(self.wait_at(offset, &piece, state));
             }
         }
-        self.over_long(&file, offset, state)
+        self.read_long_record(&file, offset, state)
     }
 
     /// Bytes from `offset`, at most `want`; `None` if the file has changed.
@@ -112,9 +112,9 @@ impl Reader<'_> {
         let mut bytes: Arc<[u8]> = std::iter::repeat_n(0, len as usize).collect();
         let buffer = Arc::get_mut(&mut bytes).expect("the buffer is not shared yet");
         let short = read_full(file, buffer, offset)? < buffer.len();
-        if short || !self.unchanged(file)? {
+        if short || !self.is_unchanged(file)? {
             self.handle.report_mismatch();
-            self.call_follower();
+            self.notify_follower();
             return Ok(None);
         }
         let whole = offset + len == limit;
@@ -124,7 +124,7 @@ impl Reader<'_> {
 
     /// Compares the bytes before the mark. Call it after the read: an earlier check would miss a file that was
     /// truncated and grew again in between.
-    fn unchanged(&self, file: &File) -> io::Result<bool> {
+    fn is_unchanged(&self, file: &File) -> io::Result<bool> {
         let KnownFacts { mark, available, .. } = &*self.known;
         Ok(*available < mark.offset || identity::bears(file, mark, &self.generation.key)?)
     }
@@ -186,7 +186,7 @@ impl Reader<'_> {
         let bytes: u64 = records.iter().filter(new).map(|record| record.end - record.start).sum();
         if bytes > 0 {
             self.handle.add_hole(bytes);
-            self.call_follower();
+            self.notify_follower();
         }
     }
 
@@ -195,11 +195,11 @@ impl Reader<'_> {
         let cut = CutOff::of(records, state.handed_out);
         if cut.records > 0 {
             self.handle.cut_off.add(cut);
-            self.call_follower();
+            self.notify_follower();
         }
     }
 
-    fn call_follower(&self) {
+    fn notify_follower(&self) {
         self.shared.waker.wake(|hints| {
             hints.files.insert(self.handle.id);
         });
@@ -213,8 +213,8 @@ impl Reader<'_> {
         state.misfits = framed.row(state.misfits);
         if state.misfits >= Framed::VOTE_AGAIN {
             state.misfits = 0;
-            self.handle.raise_misfit();
-            self.call_follower();
+            self.handle.report_misfit();
+            self.notify_follower();
         }
     }
 
@@ -263,21 +263,21 @@ impl Reader<'_> {
     fn wait_at(&self, offset: u64, piece: &Piece, state: &mut DecodeState) -> Read {
         if self.encoding().line_end(&piece.bytes, offset).is_none() {
             state.unfinished = Some((offset, offset + piece.bytes.len() as u64));
-            self.ask_to_close(OpenRecord { at: offset, has_line_end: false });
+            self.request_cut(OpenRecord { at: offset, has_line_end: false });
         } else {
-            self.ask_to_close(OpenRecord { at: offset, has_line_end: true });
+            self.request_cut(OpenRecord { at: offset, has_line_end: true });
         }
         Read::Waiting
     }
 
-    fn ask_to_close(&self, record: OpenRecord) {
+    fn request_cut(&self, record: OpenRecord) {
         if self.handle.set_open_record(Some(record)) {
-            self.call_follower();
+            self.notify_follower();
         }
     }
 
     /// The line at `offset` was scanned before, and the bytes written since then do not end it.
-    fn still_unfinished(
+    fn is_still_unfinished(
         &self,
         file: &File,
         offset: u64,
@@ -292,7 +292,7 @@ impl Reader<'_> {
         let end = self.scan_line(file, upto, self.known.available)?;
         if end.is_none() {
             state.unfinished = Some((offset, self.known.available));
-            self.ask_to_close(OpenRecord { at: offset, has_line_end: false });
+            self.request_cut(OpenRecord { at: offset, has_line_end: false });
         }
         Ok(end.is_none())
     }
@@ -311,7 +311,7 @@ impl Reader<'_> {
         let carried = match state.recall(offset) {
             Some(carried) => carried,
             None if offset == 0 => CarriedContext::default(),
-            None => self.warm_up(file, offset)?,
+            None => self.context_before(file, offset)?,
         };
         Ok(self.context_of(offset, carried))
     }
@@ -332,7 +332,7 @@ impl Reader<'_> {
         mark.map_or_else(|| self.seen.day(), |mark| mark.day)
     }
 
-    fn warm_up(&self, file: &File, offset: u64) -> io::Result<CarriedContext> {
+    fn context_before(&self, file: &File, offset: u64) -> io::Result<CarriedContext> {
         let from = self.encoding().unit_start(offset.saturating_sub(WARM_UP));
         let mut bytes = vec![0; (offset - from) as usize];
         let read = read_full(file, &mut bytes, from)?;

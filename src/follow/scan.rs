@@ -90,7 +90,7 @@ impl Follower {
             self.look_after_vacant_paths(&sight);
         }
         if self.shared.board.count_hidden(time) {
-            self.shared.changed();
+            self.shared.notify_changes();
         }
         self.seen.scanned = Some(time);
         let mut directories = sight.directories;
@@ -125,7 +125,7 @@ impl Follower {
             news |= self.shared.board.post(topic, problem.level(), time, text);
         }
         if news {
-            self.shared.changed();
+            self.shared.notify_changes();
         }
     }
 
@@ -165,7 +165,7 @@ impl Follower {
                 };
                 let topic = Topic::Open(found.path.clone());
                 if self.shared.board.post(topic, Level::Error, self.shared.clock.now(), text) {
-                    self.shared.changed();
+                    self.shared.notify_changes();
                 }
                 None
             }
@@ -244,7 +244,7 @@ impl Follower {
         self.unpack_if_compressed(id);
         handle.count_open_file();
         self.shared.add_file(handle);
-        self.shared.changed();
+        self.shared.notify_changes();
         Ok(id)
     }
 
@@ -283,7 +283,7 @@ impl Follower {
         self.name_really(id, path);
         // What was written meanwhile was told under the other name.
         self.catalog.look_at(id, self.now());
-        self.shared.changed();
+        self.shared.notify_changes();
     }
 
     /// Hints name files by their real path.
@@ -310,6 +310,6 @@ impl Follower {
         if !self.shared.config.once {
             self.count_torn(id, false);
         }
-        self.shared.changed();
+        self.shared.notify_changes();
     }
 }

@@ -109,7 +109,7 @@ impl Shared {
 
     /// Wakes subscribers, to read the changes that [`FileHandle::update`] and the methods here have marked. Call it
     /// after everything is published.
-    pub fn changed(&self) {
+    pub fn notify_changes(&self) {
         self.changes.tell();
     }
 
@@ -331,7 +331,7 @@ impl Shared {
     fn note(&self, id: GenerationId, loss: Loss) {
         if self.losses.note(id, loss) {
             self.changes.mark(&News::of_file(lost_file_id(id), Some(id)));
-            self.changed();
+            self.notify_changes();
         }
     }
 

@@ -40,7 +40,7 @@ impl Follower {
             self.report_orphans();
             self.persist();
         }
-        self.shared.changed();
+        self.shared.notify_changes();
         // Whoever waited may have gone on without us.
         let _ = change.done.send(());
     }

@@ -72,9 +72,9 @@ pub(in crate::follow) struct StdinProgress {
     /// Number of inputs that have not ended.
     open: AtomicUsize,
     /// Its delivery was requested, although it was only viewed at first.
-    kept: AtomicBool,
+    delivery_requested: AtomicBool,
     /// A segment is being unpacked, or is about to be.
-    unpacked: AtomicBool,
+    unpacking: AtomicBool,
     lost: Mutex<InputLoss>,
     segments: Mutex<Segments>,
 }
@@ -103,16 +103,16 @@ impl StdinProgress {
         StdinProgress { open: AtomicUsize::new(usize::from(open)), ..StdinProgress::default() }
     }
 
-    pub fn keep(&self) {
-        self.kept.store(true, Ordering::Release);
+    pub fn request_delivery(&self) {
+        self.delivery_requested.store(true, Ordering::Release);
     }
 
-    pub fn is_kept(&self) -> bool {
-        self.kept.load(Ordering::Acquire)
+    pub fn is_delivery_requested(&self) -> bool {
+        self.delivery_requested.load(Ordering::Acquire)
     }
 
     /// Sets the number of inputs that are about to start.
-    pub fn expect(&self, inputs: usize) {
+    pub fn set_open_inputs(&self, inputs: usize) {
         self.open.store(inputs, Ordering::Release);
     }
 
@@ -126,13 +126,13 @@ impl StdinProgress {
         !self.is_open() && segments.made.iter().all(|place| segments.ended.contains(place))
     }
 
-    pub fn set_unpacked(&self, unpacked: bool) {
-        self.unpacked.store(unpacked, Ordering::Release);
+    pub fn set_unpacking(&self, unpacking: bool) {
+        self.unpacking.store(unpacking, Ordering::Release);
     }
 
     /// A segment is being unpacked, or is about to be.
-    pub fn is_unpacked(&self) -> bool {
-        self.unpacked.load(Ordering::Acquire)
+    pub fn is_unpacking(&self) -> bool {
+        self.unpacking.load(Ordering::Acquire)
     }
 
     pub fn count_loss(&self, more: InputLoss) {
@@ -140,12 +140,12 @@ impl StdinProgress {
         *lost = InputLoss { unread: lost.unread + more.unread, cut: lost.cut + more.cut };
     }
 
-    pub fn lost(&self) -> InputLoss {
+    pub fn loss(&self) -> InputLoss {
         *self.lost.lock().expect("no holder of the losses panics")
     }
 
     /// The segment is read to its end, or is not text. `true` if that was not noted before.
-    pub fn note_end(&self, place: Place) -> bool {
+    pub fn note_end_of_segment(&self, place: Place) -> bool {
         self.segments().ended.insert(place)
     }
 
@@ -165,7 +165,7 @@ impl StdinProgress {
         self.segments().made.contains(&place)
     }
 
-    pub fn begin(&self, place: Place) {
+    pub fn begin_segment(&self, place: Place) {
         let mut segments = self.segments();
         // File systems reuse the inode of a removed segment at once.
         segments.ended.remove(&place);
@@ -173,7 +173,7 @@ impl StdinProgress {
         segments.current.push((place, 0));
     }
 
-    pub fn grew(&self, place: Place, durable: u64) {
+    pub fn set_durable(&self, place: Place, durable: u64) {
         let mut segments = self.segments();
         let written = segments.current.iter_mut().find(|(current, _)| *current == place);
         written.into_iter().for_each(|(_, known)| *known = durable);
@@ -191,7 +191,7 @@ impl StdinProgress {
     }
 
     /// One input has ended.
-    pub fn end(&self) {
+    pub fn end_input(&self) {
         self.open.fetch_sub(1, Ordering::AcqRel);
     }
 
@@ -206,14 +206,14 @@ mod tests {
 
     #[test]
     fn a_file_with_the_inode_of_a_removed_segment_was_not_made_here() {
-        let incoming = StdinProgress::new(false);
+        let progress = StdinProgress::new(false);
         let place = Place { device: 1, inode: 2 };
-        incoming.begin(place);
-        incoming.end_segment(place);
-        assert!(!incoming.is_through());
-        incoming.note_end(place);
-        assert!(incoming.is_through() && incoming.was_made_here(place));
-        incoming.forget(place);
-        assert!(incoming.is_through() && !incoming.was_made_here(place));
+        progress.begin_segment(place);
+        progress.end_segment(place);
+        assert!(!progress.is_through());
+        progress.note_end_of_segment(place);
+        assert!(progress.is_through() && progress.was_made_here(place));
+        progress.forget(place);
+        assert!(progress.is_through() && !progress.was_made_here(place));
     }
 }

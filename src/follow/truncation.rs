@@ -53,7 +53,7 @@ impl Follower {
         if !was_kept {
             self.search_copy(id);
         }
-        self.shared.changed();
+        self.shared.notify_changes();
     }
 
     /// Generations that were truncated a moment ago: their copies may still come.
@@ -79,7 +79,7 @@ impl Follower {
         let row = tracked.row.clone();
         self.say_destroyed(row.as_ref());
         self.shared.remove_file(id);
-        self.shared.changed();
+        self.shared.notify_changes();
     }
 
     /// What a consumer holds in memory it may still deliver: how much is lost is counted when it comes to the rest.
@@ -215,7 +215,7 @@ impl Follower {
         }
         self.pending.change(id);
         self.name_really(id, &path);
-        self.shared.changed();
+        self.shared.notify_changes();
     }
 
     /// What was taken for a copy that lacks the end grows: it is a file of its own.

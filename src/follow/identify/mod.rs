@@ -275,6 +275,6 @@ impl Follower {
             let topic = Topic::Binary(path.to_path_buf());
             self.shared.board.post(topic, Level::Warning, self.shared.clock.now(), text);
         }
-        self.shared.changed();
+        self.shared.notify_changes();
     }
 }

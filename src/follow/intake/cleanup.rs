@@ -25,13 +25,13 @@ impl Follower {
         let segments: Vec<&Tracked> = segments.filter(|tracked| tracked.segment).collect();
         self.shared
             .stdin_progress
-            .set_unpacked(segments.iter().any(|segment| is_being_unpacked(segment)));
+            .set_unpacking(segments.iter().any(|segment| is_being_unpacked(segment)));
         let written = |segment: &Tracked| {
-            place_of(segment).is_none_or(|place| self.shared.stdin_progress.is_written(place))
+            written_file(segment).is_none_or(|place| self.shared.stdin_progress.is_written(place))
         };
         let over = segments.into_iter().filter(|segment| !written(segment));
         let over: Vec<(FileId, Stage, bool)> = over
-            .map(|segment| (segment.handle.id, segment.stage, holds_nothing_to_read(segment)))
+            .map(|segment| (segment.handle.id, segment.stage, has_nothing_to_read(segment)))
             .collect();
         for (id, stage, nothing) in over {
             match stage {
@@ -82,13 +82,14 @@ impl Follower {
             known.facts.state = FileState::Ended;
         });
         self.note_end_of_segment(id);
-        self.shared.changed();
+        self.shared.notify_changes();
     }
 
     /// Records that a segment is read to its end; counts and reports, once, the bytes that could not be read.
     fn note_end_of_segment(&self, id: FileId) {
         let Some(tracked) = self.catalog.get(id) else { return };
-        let new = place_of(tracked).is_some_and(|place| self.shared.stdin_progress.note_end(place));
+        let new = written_file(tracked)
+            .is_some_and(|place| self.shared.stdin_progress.note_end_of_segment(place));
         if !new {
             return;
         }
@@ -97,7 +98,7 @@ impl Follower {
             let topic = Topic::Unread(tracked.handle.path().to_path_buf());
             self.shared.board.post(topic, Level::Error, self.shared.clock.now(), text);
         }
-        self.shared.changed();
+        self.shared.notify_changes();
     }
 
     /// Removes a segment that is not text, or an empty stream: no later run could read more of it.
@@ -112,7 +113,7 @@ impl Follower {
 
     /// Forgets a segment whose file is being removed.
     fn forget_segment(&self, id: FileId) {
-        let place = self.catalog.get(id).and_then(place_of);
+        let place = self.catalog.get(id).and_then(written_file);
         place.into_iter().for_each(|place| self.shared.stdin_progress.forget(place));
     }
 
@@ -144,13 +145,13 @@ impl Follower {
     /// Removes segments that were only viewed: no delivery was requested, and no sink has started to read them.
     pub fn forget_what_was_looked_at(&mut self) {
         let looking = self.shared.config.intake.as_ref().is_some_and(|intake| intake.looking);
-        if !looking || self.shared.stdin_progress.is_kept() {
+        if !looking || self.shared.stdin_progress.is_delivery_requested() {
             return;
         }
         let Some(store) = self.shared.store.get().cloned() else { return };
         for (_, tracked) in self.catalog.iter().filter(|(_, tracked)| tracked.segment) {
             let here =
-                place_of(tracked).is_some_and(|p| self.shared.stdin_progress.was_made_here(p));
+                written_file(tracked).is_some_and(|p| self.shared.stdin_progress.was_made_here(p));
             let row = tracked.row.as_ref();
             // Every sink has a row from the start.
             let is_read = |row: &GenerationRow| {
@@ -167,7 +168,7 @@ impl Follower {
 }
 
 /// The file that standard input is written to; for a compressed segment not the unpacked copy that is read.
-fn place_of(segment: &Tracked) -> Option<Place> {
+fn written_file(segment: &Tracked) -> Option<Place> {
     match &segment.packed {
         Some(packed) => packed.original.metadata().ok().as_ref().map(Place::of),
         None => segment.place(),
@@ -180,7 +181,7 @@ fn is_being_unpacked(segment: &Tracked) -> bool {
     })
 }
 
-fn holds_nothing_to_read(segment: &Tracked) -> bool {
+fn has_nothing_to_read(segment: &Tracked) -> bool {
     let Some(packed) = &segment.packed else { return segment.stage == Stage::Refused };
     let tried = match packed.progress() {
         Progress::Complete | Progress::Cut | Progress::Corrupt(_) => packed.size() == 0,

@@ -182,7 +182,7 @@ impl Follower {
     fn post_rest_notice(&self, id: GenerationId, level: Level, text: String) {
         let time = self.shared.clock.now();
         if self.shared.board.post(Topic::Rest(id), level, time, text) {
-            self.shared.changed();
+            self.shared.notify_changes();
         }
     }
 
@@ -206,7 +206,7 @@ impl Follower {
     pub fn remove_rest(&self, id: GenerationId) {
         let Some(intake) = &self.shared.config.intake else { return };
         if self.shared.board.withdraw(&Topic::Rest(id)) {
-            self.shared.changed();
+            self.shared.notify_changes();
         }
         match fs::remove_file(intake.rest(id)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -324,7 +324,7 @@ impl Follower {
         // If the copy cannot be opened, the descriptor is kept.
         let Some(rest) = self.open_rest(id) else { return };
         self.catalog.read_on_in(id, Some(rest));
-        self.shared.changed();
+        self.shared.notify_changes();
     }
 
     /// The file with the saved bytes, if there are any.

@@ -117,11 +117,11 @@ impl InputReader {
         let _ = rustix::pipe::fcntl_setpipe_size(&self.input, GROUP);
         let ended = self.run_supervised();
         self.end_segment();
-        self.shared.stdin_progress.end();
+        self.shared.stdin_progress.end_input();
         if ended {
             self.say(Level::Info, "standard input has ended".to_owned());
         }
-        self.call_follower();
+        self.notify_follower();
     }
 
     /// Runs the reader and restarts it after a panic. The buffer survives a panic: none of its bytes are lost or
@@ -204,7 +204,7 @@ impl InputReader {
             match self.write() {
                 Ok(()) => {
                     if self.shared.board.withdraw(&Topic::Intake) {
-                        self.shared.changed();
+                        self.shared.notify_changes();
                     }
                     continue;
                 }
@@ -232,14 +232,14 @@ impl InputReader {
         let new = self.segment.is_none();
         if new {
             let segment = Segment::create(&self.directory, self.shared.clock.now())?;
-            self.shared.stdin_progress.begin(segment.place);
+            self.shared.stdin_progress.begin_segment(segment.place);
             self.segment = Some(segment);
         }
         let segment = self.segment.as_mut().expect("it was created above");
         let upto = upto.filter(|at| *at > 0).unwrap_or(self.buffer.len());
         segment.append(&self.buffer[..upto])?;
         self.buffer.drain(..upto);
-        self.shared.stdin_progress.grew(segment.place, segment.length);
+        self.shared.stdin_progress.set_durable(segment.place, segment.length);
         let path = segment.path.canonicalize().unwrap_or_else(|_| segment.path.clone());
         self.shared.waker.wake(|hints| {
             hints.rescan |= new;
@@ -254,7 +254,7 @@ impl InputReader {
         }
     }
 
-    fn call_follower(&self) {
+    fn notify_follower(&self) {
         self.shared.waker.wake(|hints| {
             hints.nudged = true;
             hints.rescan = true;
@@ -263,7 +263,7 @@ impl InputReader {
 
     fn say(&self, level: Level, text: String) {
         if self.shared.board.post(Topic::Intake, level, self.shared.clock.now(), text) {
-            self.shared.changed();
+            self.shared.notify_changes();
         }
     }
 }

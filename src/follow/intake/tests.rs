@@ -131,15 +131,15 @@ fn compressed_or_other_binary_input_is_one_segment() {
 /// ext4 reuses the inode of a removed file for the next one.
 #[test]
 fn a_new_segment_with_the_inode_of_an_ended_one_has_not_ended() {
-    let incoming = crate::follow::stdin_progress::StdinProgress::new(true);
+    let progress = crate::follow::stdin_progress::StdinProgress::new(true);
     let place = crate::follow::identity::Place { device: 1, inode: 2 };
-    incoming.begin(place);
-    incoming.end_segment(place);
-    assert!(incoming.note_end(place));
-    incoming.begin(place);
-    incoming.end_segment(place);
-    incoming.end();
-    assert!(!incoming.is_through());
-    assert!(incoming.note_end(place));
-    assert!(incoming.is_through());
+    progress.begin_segment(place);
+    progress.end_segment(place);
+    assert!(progress.note_end_of_segment(place));
+    progress.begin_segment(place);
+    progress.end_segment(place);
+    progress.end_input();
+    assert!(!progress.is_through());
+    assert!(progress.note_end_of_segment(place));
+    assert!(progress.is_through());
 }

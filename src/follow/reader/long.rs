@@ -28,9 +28,9 @@ impl Reader<'_> {
         if end == offset || !is_over {
             return Ok(None);
         }
-        if !self.unchanged(file)? {
+        if !self.is_unchanged(file)? {
             self.handle.report_mismatch();
-            self.call_follower();
+            self.notify_follower();
             return Ok(Some(Read::Waiting));
         }
         let mut context = self.context(file, offset, state)?;
@@ -43,7 +43,7 @@ impl Reader<'_> {
     }
 
     /// The record at `offset`, which does not fit into the largest piece: only its beginning is kept.
-    pub(super) fn over_long(
+    pub(super) fn read_long_record(
         &self,
         file: &File,
         offset: u64,
@@ -96,7 +96,7 @@ impl Reader<'_> {
         }
         if forced.is_none() {
             state.unfinished = Some((offset, limit));
-            self.ask_to_close(OpenRecord { at: offset, has_line_end: false });
+            self.request_cut(OpenRecord { at: offset, has_line_end: false });
         }
         Ok(forced.map(|end| (end, true)))
     }

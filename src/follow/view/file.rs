@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Tally;
-use super::piece::{Cut, Cutter, KeyBounds, Piece, keys};
+use super::piece::{DecodedRange, KeyBounds, Piece, RangeDecoder, keys};
 use super::step_budget::Budget;
 use crate::base::Timestamp;
 use crate::event::{Encoding, FileId, Generation, GenerationId, IdKey, Identity};
@@ -145,7 +145,7 @@ impl FileView {
             self.read_formats();
         }
         if shorter {
-            self.read_anew();
+            self.drop_pieces();
         }
         changed || shorter
     }
@@ -166,11 +166,11 @@ impl FileView {
         let found = self.try_read(|view| {
             let (format, from, _) = view.format_at(offset - 1);
             let left = left.max(from);
-            let last_time = view.neighbours(left, offset).0.map(Timestamp);
-            let cut = view.cutter(&format, last_time, left).backwards(left, offset)?;
-            Ok(view.with_keys(cut))
+            let last_time = view.neighbour_keys(left, offset).0.map(Timestamp);
+            let decoded = view.decoder(&format, last_time, left).backwards(left, offset)?;
+            Ok(view.with_keys(decoded))
         });
-        self.keep(found, budget)
+        self.insert(found, budget)
     }
 
     /// The piece that holds the first record at or after `offset`, which must be the beginning of a record;
@@ -187,7 +187,7 @@ impl FileView {
         }
         let right = self.pieces.range(offset..).next().map_or(self.facts.size, |(start, _)| *start);
         let found = self.try_read(|view| view.read_forwards(offset, true, right));
-        self.keep(found, budget)
+        self.insert(found, budget)
     }
 
     /// The piece that reaches up to the end.
@@ -208,15 +208,15 @@ impl FileView {
 
     fn read_forwards(&mut self, offset: u64, exact: bool, right: u64) -> io::Result<Piece> {
         let (format, _, to) = self.format_at(offset);
-        let last_time = self.neighbours(offset, offset).0.map(Timestamp);
-        let cutter = self.cutter(&format, last_time, offset);
-        let cut = cutter.forwards(offset, exact, right.min(to))?;
-        Ok(self.with_keys(cut))
+        let last_time = self.neighbour_keys(offset, offset).0.map(Timestamp);
+        let decoder = self.decoder(&format, last_time, offset);
+        let decoded = decoder.forwards(offset, exact, right.min(to))?;
+        Ok(self.with_keys(decoded))
     }
 
-    fn with_keys(&self, cut: Cut) -> Piece {
-        let Cut { batch, open } = cut;
-        let (floor, ceiling) = self.neighbours(batch.start, batch.end);
+    fn with_keys(&self, decoded: DecodedRange) -> Piece {
+        let DecodedRange { batch, open } = decoded;
+        let (floor, ceiling) = self.neighbour_keys(batch.start, batch.end);
         let at_first_sight = batch.end <= self.first_size;
         let seen = if at_first_sight { self.first_mtime } else { self.now };
         let bounds = KeyBounds { floor, ceiling, latest: seen.plus(CLOCK_SKEW), fallback: seen };
@@ -224,16 +224,16 @@ impl FileView {
         Piece { batch: Arc::new(batch), keys, open }
     }
 
-    fn cutter<'a>(
+    fn decoder<'a>(
         &'a self,
         format: &'a Arc<dyn Format>,
         last_time: Option<Timestamp>,
         offset: u64,
-    ) -> Cutter<'a> {
+    ) -> RangeDecoder<'a> {
         let days = &self.facts.days;
         let after = days.partition_point(|mark| mark.offset <= offset);
         let day_mark = after.checked_sub(1).map_or(self.first_mtime.day(), |index| days[index].day);
-        Cutter {
+        RangeDecoder {
             handle: &self.handle,
             facts: &self.facts,
             format,
@@ -259,9 +259,9 @@ impl FileView {
     }
 
     /// Records from `start` on, for counting only: they are not cached.
-    pub(super) fn read_uncached(&self, start: u64, exact: bool) -> io::Result<Cut> {
+    pub(super) fn read_uncached(&self, start: u64, exact: bool) -> io::Result<DecodedRange> {
         let (format, _, to) = self.format_at(start);
-        self.cutter(&format, None, start).forwards(start, exact, self.facts.size.min(to))
+        self.decoder(&format, None, start).forwards(start, exact, self.facts.size.min(to))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::file::FileView;
 use super::level_tally::{BLOCK, Block, BlockCount, Tally};
-use super::piece::Cut;
+use super::piece::DecodedRange;
 use super::step_budget::Budget;
 use crate::event::Level;
 
@@ -44,7 +44,7 @@ impl Tally {
             return from.min(view.size());
         }
         match view.read_uncached(from - view.encoding().unit(), false) {
-            Ok(cut) => cut.batch.start,
+            Ok(decoded) => decoded.batch.start,
             Err(_) => from,
         }
     }
@@ -54,7 +54,9 @@ impl Tally {
         if self.live >= view.size() {
             return false;
         }
-        let Ok(Cut { batch, open }) = view.read_uncached(self.live, true) else { return false };
+        let Ok(DecodedRange { batch, open }) = view.read_uncached(self.live, true) else {
+            return false;
+        };
         let records = &batch.records[..open];
         let (Some(first), Some(last)) = (records.first(), records.last()) else { return false };
         budget.spend(last.end - first.start);
@@ -91,7 +93,8 @@ impl Tally {
             true => view.read_uncached(pass.at, true).ok(),
             false => None,
         };
-        let records = found.as_ref().map_or(&[][..], |cut| &cut.batch.records[..cut.open]);
+        let records =
+            found.as_ref().map_or(&[][..], |decoded| &decoded.batch.records[..decoded.open]);
         let inside = records.iter().take_while(|record| record.start < end);
         let before = pass.at;
         for record in inside {

@@ -112,12 +112,12 @@ enum Direction {
 }
 
 /// The next record of one file.
-struct Head {
+struct NextRecord {
     piece: Arc<Piece>,
     index: usize,
 }
 
-impl Head {
+impl NextRecord {
     fn order(&self, slot: usize) -> (i64, usize) {
         (self.piece.keys[self.index], slot)
     }
@@ -229,8 +229,9 @@ impl Timeline {
         budget: &mut Budget,
     ) -> Step {
         at.resize(self.files.len(), 0);
-        let mut heads: Vec<Option<Head>> =
-            (0..at.len()).map(|slot| self.head(direction, slot, at, scope, budget)).collect();
+        let mut heads: Vec<Option<NextRecord>> = (0..at.len())
+            .map(|slot| self.next_record(direction, slot, at, scope, budget))
+            .collect();
         loop {
             let orders =
                 (0..heads.len()).filter_map(|slot| Some((heads[slot].as_ref()?.order(slot), slot)));
@@ -245,7 +246,7 @@ impl Timeline {
                 Direction::Backward => record.start,
                 Direction::Forward => record.end,
             };
-            if let Some(entry) = self.take(slot, &head, scope, accept) {
+            if let Some(entry) = self.accepted(slot, &head, scope, accept) {
                 return self.finish(Step::Found(Box::new(entry)));
             }
             budget.spend_record();
@@ -253,8 +254,8 @@ impl Timeline {
                 return self.finish(Step::Later);
             }
             heads[slot] = match head.next(direction) {
-                Some(index) => Some(Head { index, ..head }),
-                None => self.head(direction, slot, at, scope, budget),
+                Some(index) => Some(NextRecord { index, ..head }),
+                None => self.next_record(direction, slot, at, scope, budget),
             };
         }
     }
@@ -265,16 +266,16 @@ impl Timeline {
         at.resize(self.files.len(), 0);
         (0..at.len())
             .filter_map(|slot| {
-                let head = self.head(Direction::Forward, slot, &mut at, scope, budget)?;
+                let head = self.next_record(Direction::Forward, slot, &mut at, scope, budget)?;
                 Some(head.piece.keys[head.index])
             })
             .min()
     }
 
-    fn take(
+    fn accepted(
         &self,
         slot: usize,
-        head: &Head,
+        head: &NextRecord,
         scope: &Scope,
         accept: &mut dyn FnMut(&Entry) -> bool,
     ) -> Option<Entry> {
@@ -286,14 +287,14 @@ impl Timeline {
         accept(&entry).then_some(entry)
     }
 
-    fn head(
+    fn next_record(
         &mut self,
         direction: Direction,
         slot: usize,
         at: &mut [u64],
         scope: &Scope,
         budget: &mut Budget,
-    ) -> Option<Head> {
+    ) -> Option<NextRecord> {
         if scope.hides(slot) {
             return None;
         }
@@ -317,7 +318,7 @@ impl Timeline {
                 (piece, index)
             }
         };
-        Some(Head { piece, index })
+        Some(NextRecord { piece, index })
     }
 
     fn finish(&mut self, step: Step) -> Step {

@@ -44,14 +44,14 @@ impl Piece {
 
 /// The records of a range; those from `open` on may still grow.
 #[derive(Debug)]
-pub(super) struct Cut {
+pub(super) struct DecodedRange {
     pub batch: Batch,
     pub open: usize,
 }
 
 /// Reads ranges of one file and splits them into records.
 #[derive(Debug)]
-pub(super) struct Cutter<'a> {
+pub(super) struct RangeDecoder<'a> {
     pub handle: &'a FileHandle,
     pub facts: &'a FileFacts,
     pub format: &'a Arc<dyn Format>,
@@ -71,18 +71,18 @@ struct ByteRange {
     stop_exact: bool,
 }
 
-impl Cutter<'_> {
+impl RangeDecoder<'_> {
     /// Reads backwards from a record's beginning (or the file's end): the start moves towards `left`
     /// until a record begins.
-    pub fn backwards(&self, left: u64, stop: u64) -> io::Result<Cut> {
+    pub fn backwards(&self, left: u64, stop: u64) -> io::Result<DecodedRange> {
         let mut length = PIECE;
         loop {
             let start = self.encoding.unit_start(stop.saturating_sub(length)).max(left);
             let range = ByteRange { start, start_exact: start == left, stop, stop_exact: true };
-            match self.cut(range)? {
-                Some(cut) => return Ok(cut),
+            match self.decode(range)? {
+                Some(decoded) => return Ok(decoded),
                 None if length >= FARTHEST => {
-                    return self.exactly(self.line_behind(start)?.min(stop), stop);
+                    return self.exact(self.line_behind(start)?.min(stop), stop);
                 }
                 None => length *= 4,
             }
@@ -91,17 +91,17 @@ impl Cutter<'_> {
 
     /// Reads forwards from `start`: the stop moves towards `right` (where a record begins, or the file
     /// ends) until a record is complete.
-    pub fn forwards(&self, start: u64, start_exact: bool, right: u64) -> io::Result<Cut> {
+    pub fn forwards(&self, start: u64, start_exact: bool, right: u64) -> io::Result<DecodedRange> {
         let mut length = PIECE;
         loop {
             let stop = (start + length).min(right);
             let range = ByteRange { start, start_exact, stop, stop_exact: stop == right };
-            let found = self.cut(range)?.filter(|cut| !cut.batch.records.is_empty());
+            let found = self.decode(range)?.filter(|decoded| !decoded.batch.records.is_empty());
             match found {
-                Some(cut) => return Ok(cut),
+                Some(decoded) => return Ok(decoded),
                 None if stop == right || length >= FARTHEST => {
                     let start = if start_exact { start } else { self.line_behind(start)? };
-                    return self.exactly(start.min(stop), stop);
+                    return self.exact(start.min(stop), stop);
                 }
                 None => length *= 4,
             }
@@ -109,10 +109,10 @@ impl Cutter<'_> {
     }
 
     /// Decodes a range with a record beginning at both ends.
-    pub fn exactly(&self, start: u64, stop: u64) -> io::Result<Cut> {
+    pub fn exact(&self, start: u64, stop: u64) -> io::Result<DecodedRange> {
         let range = ByteRange { start, start_exact: true, stop, stop_exact: true };
-        let cut = self.cut(range)?;
-        Ok(cut.unwrap_or_else(|| self.frame(&[], start, true)))
+        let decoded = self.decode(range)?;
+        Ok(decoded.unwrap_or_else(|| self.frame(&[], start, true)))
     }
 
     /// The beginning of the first line after `offset`, used as a start if no record is known to begin there.
@@ -123,7 +123,7 @@ impl Cutter<'_> {
     }
 
     /// `None` if no beginning of a record is found in the range.
-    fn cut(&self, range: ByteRange) -> io::Result<Option<Cut>> {
+    fn decode(&self, range: ByteRange) -> io::Result<Option<DecodedRange>> {
         let mut bytes = vec![0; (range.stop - range.start) as usize];
         let got = self.handle.read_at(&mut bytes, range.start)?;
         bytes.truncate(got);
@@ -137,22 +137,22 @@ impl Cutter<'_> {
         let live_end = range.stop == self.facts.size && self.facts.is_live();
         let start = range.start + skipped as u64;
         let closed = range.stop_exact && !live_end;
-        let mut cut = self.frame(&bytes[skipped..], start, closed);
+        let mut decoded = self.frame(&bytes[skipped..], start, closed);
         let place = (start, &*self.facts.cuts, self.encoding);
         if is_inside_a_line(place, |unit, from| self.handle.read_at(unit, from))? {
-            self.framer().began_inside_a_line(&mut cut.batch.records);
+            self.framer().began_inside_a_line(&mut decoded.batch.records);
         }
         if live_end {
-            self.append_open(&mut cut, &bytes[skipped..]);
+            self.append_open(&mut decoded, &bytes[skipped..]);
         }
-        Ok(Some(cut))
+        Ok(Some(decoded))
     }
 
     fn framer(&self) -> Framer {
         Framer::new(self.format.clone(), self.encoding)
     }
 
-    fn frame(&self, bytes: &[u8], start: u64, closed: bool) -> Cut {
+    fn frame(&self, bytes: &[u8], start: u64, closed: bool) -> DecodedRange {
         let mut context = Context {
             zone: self.handle.source.zone.clone(),
             day_mark: self.day_mark,
@@ -178,24 +178,24 @@ impl Cutter<'_> {
             bytes: text[..used].into(),
             records,
         };
-        Cut { batch, open }
+        DecodedRange { batch, open }
     }
 
     /// Adds the bytes after the last complete record as records that may still grow.
-    fn append_open(&self, cut: &mut Cut, bytes: &[u8]) {
-        let from = (cut.batch.end - cut.batch.start) as usize;
+    fn append_open(&self, decoded: &mut DecodedRange, bytes: &[u8]) {
+        let from = (decoded.batch.end - decoded.batch.start) as usize;
         if from == bytes.len() {
             return;
         }
-        let before = cut.batch.bytes.len();
-        let rest = self.frame(&bytes[from..], cut.batch.end, true).batch;
+        let before = decoded.batch.bytes.len();
+        let rest = self.frame(&bytes[from..], decoded.batch.end, true).batch;
         for mut record in rest.records {
             record.at += before as u32;
             record.flags.insert(Flags::PARTIAL);
-            cut.batch.records.push(record);
+            decoded.batch.records.push(record);
         }
-        cut.batch.bytes = [&*cut.batch.bytes, &*rest.bytes].concat().into();
-        cut.batch.end = rest.end;
+        decoded.batch.bytes = [&*decoded.batch.bytes, &*rest.bytes].concat().into();
+        decoded.batch.end = rest.end;
     }
 }
 

@@ -10,7 +10,7 @@ impl FileView {
     pub fn locate(&mut self, key: i64, budget: &mut Budget) -> u64 {
         let (mut low, mut high) = (self.facts.begin, self.facts.size);
         while high - low > PIECE {
-            let Some(piece) = self.around(low + (high - low) / 2, budget) else { break };
+            let Some(piece) = self.piece_near(low + (high - low) / 2, budget) else { break };
             let (start, end) = (piece.batch.start, piece.batch.end);
             if piece.keys.first().is_none_or(|first| *first >= key) {
                 if start >= high {
@@ -42,7 +42,7 @@ impl FileView {
     }
 
     /// A piece at or right after `offset`, which need not be the beginning of a record.
-    fn around(&mut self, offset: u64, budget: &mut Budget) -> Option<Arc<Piece>> {
+    fn piece_near(&mut self, offset: u64, budget: &mut Budget) -> Option<Arc<Piece>> {
         let left =
             self.pieces.range(..=offset).next_back().map(|(start, known)| (*start, known.end));
         let left_end = match left {
@@ -59,6 +59,6 @@ impl FileView {
             return self.before(right, budget);
         }
         let found = self.try_read(|view| view.read_forwards(offset, false, right));
-        self.keep(found, budget)
+        self.insert(found, budget)
     }
 }

@@ -22,11 +22,11 @@ impl FileView {
         self.take_formats(&entries);
         let after = self.formats.last().map(|(_, format)| format.name());
         if before.is_some() && (before != after || self.formats.len() > 1) {
-            self.read_anew();
+            self.drop_pieces();
         }
     }
 
-    pub(super) fn read_anew(&mut self) {
+    pub(super) fn drop_pieces(&mut self) {
         self.pieces.clear();
         self.weight = 0;
         self.tally = Tally::new(self.facts.size);
@@ -52,7 +52,7 @@ impl FileView {
         };
         if encoding != self.encoding {
             self.encoding = encoding;
-            self.read_anew();
+            self.drop_pieces();
         }
         self.ensure_format()
     }

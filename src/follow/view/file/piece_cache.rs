@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{FileView, KnownPiece};
 use crate::base::Timestamp;
-use crate::follow::view::piece::{Cut, KeyBounds, keys};
+use crate::follow::view::piece::{DecodedRange, KeyBounds, keys};
 use crate::follow::view::{Budget, PIECE, Piece};
 
 impl FileView {
@@ -19,8 +19,8 @@ impl FileView {
         let (end, first_key, last_key) = (known.end, known.first_key, known.last_key);
         let found = self.try_read(|view| {
             let (format, ..) = view.format_at(start);
-            let cutter = view.cutter(&format, Some(Timestamp(first_key)), start);
-            let Cut { batch, open } = cutter.exactly(start, end)?;
+            let decoder = view.decoder(&format, Some(Timestamp(first_key)), start);
+            let DecodedRange { batch, open } = decoder.exact(start, end)?;
             let bounds = KeyBounds {
                 floor: Some(first_key),
                 ceiling: Some(last_key),
@@ -39,7 +39,11 @@ impl FileView {
         Some(piece)
     }
 
-    pub(super) fn keep(&mut self, piece: Option<Piece>, budget: &mut Budget) -> Option<Arc<Piece>> {
+    pub(super) fn insert(
+        &mut self,
+        piece: Option<Piece>,
+        budget: &mut Budget,
+    ) -> Option<Arc<Piece>> {
         let piece = Arc::new(piece?);
         budget.spend(piece.batch.bytes.len() as u64);
         let (first_key, last_key) = (*piece.keys.first()?, *piece.keys.last()?);
@@ -99,7 +103,7 @@ impl FileView {
     }
 
     /// Keys of the nearest known records before `start` and from `end` on.
-    pub(super) fn neighbours(&self, start: u64, end: u64) -> (Option<i64>, Option<i64>) {
+    pub(super) fn neighbour_keys(&self, start: u64, end: u64) -> (Option<i64>, Option<i64>) {
         let floor = self.pieces.range(..start).next_back().map(|(_, known)| known.last_key);
         let ceiling = self.pieces.range(end..).next().map(|(_, known)| known.first_key);
         (floor, ceiling)
