@@ -1,22 +1,22 @@
-//! Decoded batches that several consumers want: the newest few MiB of them.
+//! Caches the newest decoded batches (a few MiB), so that consumers at nearby cursors share them.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
 
 use crate::event::{Batch, Cursor, GenerationId};
 
-/// What it takes to hold a batch beside its bytes and records: a node of its tree, its places in the maps.
-const PLACE: usize = 384;
+/// Memory that the cache needs per batch beside its bytes and records, in bytes: its entries in the maps and the queue.
+const OVERHEAD: usize = 384;
 
-/// Invariant: `weight` is the sum over all batches it holds, and at most `budget` (but for a single batch).
+/// Invariant: `weight` is the sum over all cached batches, and at most `budget` (except for a single batch).
 #[derive(Debug)]
 pub(in crate::follow) struct Cache {
     budget: usize,
-    shelf: Mutex<Shelf>,
+    inner: Mutex<Inner>,
 }
 
 #[derive(Debug, Default)]
-struct Shelf {
+struct Inner {
     batches: HashMap<GenerationId, BTreeMap<u64, Arc<Batch>>>,
     /// Oldest first.
     order: VecDeque<(GenerationId, u64)>,
@@ -25,22 +25,22 @@ struct Shelf {
 
 impl Cache {
     pub fn new(budget: usize) -> Self {
-        Cache { budget, shelf: Mutex::default() }
+        Cache { budget, inner: Mutex::default() }
     }
 
-    /// The batch in which a record begins at the cursor, and which record that is.
+    /// The batch in which a record begins at the cursor, and the index of that record.
     pub fn find(&self, cursor: Cursor) -> Option<(Arc<Batch>, usize)> {
-        let shelf = self.shelf.lock().expect("no holder of the cache panics");
-        let batches = shelf.batches.get(&cursor.generation)?;
+        let inner = self.inner.lock().expect("no holder of the cache panics");
+        let batches = inner.batches.get(&cursor.generation)?;
         let (_, batch) = batches.range(..=cursor.offset).next_back()?;
         let first = batch.index_of(cursor.offset)?;
         Some((batch.clone(), first))
     }
 
-    /// How far one can read on from the cursor without the file.
+    /// The offset up to which batches from the cursor on are cached without a gap.
     pub fn reach(&self, cursor: Cursor) -> u64 {
-        let shelf = self.shelf.lock().expect("no holder of the cache panics");
-        let Some(batches) = shelf.batches.get(&cursor.generation) else { return cursor.offset };
+        let inner = self.inner.lock().expect("no holder of the cache panics");
+        let Some(batches) = inner.batches.get(&cursor.generation) else { return cursor.offset };
         let mut at = cursor.offset;
         while let Some((_, batch)) = batches.range(..=at).next_back()
             && batch.index_of(at).is_some()
@@ -50,36 +50,36 @@ impl Cache {
         at
     }
 
-    /// Nobody needs a batch of this generation any more.
+    /// Drops all batches of an expired generation.
     pub fn forget(&self, generation: GenerationId) {
-        let mut shelf = self.shelf.lock().expect("no holder of the cache panics");
-        if let Some(batches) = shelf.batches.remove(&generation) {
-            shelf.weight -= batches.values().map(|batch| weight(batch)).sum::<usize>();
-            shelf.order.retain(|(other, _)| *other != generation);
+        let mut inner = self.inner.lock().expect("no holder of the cache panics");
+        if let Some(batches) = inner.batches.remove(&generation) {
+            inner.weight -= batches.values().map(|batch| weight(batch)).sum::<usize>();
+            inner.order.retain(|(other, _)| *other != generation);
         }
     }
 
-    /// What others read of them comes to them again.
+    /// Drops all batches; consumers decode them again from the files.
     pub fn clear(&self) {
-        *self.shelf.lock().expect("no holder of the cache panics") = Shelf::default();
+        *self.inner.lock().expect("no holder of the cache panics") = Inner::default();
     }
 
     pub fn put(&self, batch: &Arc<Batch>) {
-        let mut shelf = self.shelf.lock().expect("no holder of the cache panics");
+        let mut inner = self.inner.lock().expect("no holder of the cache panics");
         let (generation, start) = (batch.generation.id, batch.start);
-        shelf.weight += weight(batch);
-        let held = shelf.batches.entry(generation).or_default().insert(start, batch.clone());
-        match held {
-            Some(replaced) => shelf.weight -= weight(&replaced),
-            None => shelf.order.push_back((generation, start)),
+        inner.weight += weight(batch);
+        let before = inner.batches.entry(generation).or_default().insert(start, batch.clone());
+        match before {
+            Some(replaced) => inner.weight -= weight(&replaced),
+            None => inner.order.push_back((generation, start)),
         }
-        while shelf.weight > self.budget && shelf.order.len() > 1 {
-            shelf.drop_oldest();
+        while inner.weight > self.budget && inner.order.len() > 1 {
+            inner.drop_oldest();
         }
     }
 }
 
-impl Shelf {
+impl Inner {
     fn drop_oldest(&mut self) {
         let Some((generation, start)) = self.order.pop_front() else { return };
         let Some(batches) = self.batches.get_mut(&generation) else { return };
@@ -93,7 +93,7 @@ impl Shelf {
 }
 
 fn weight(batch: &Batch) -> usize {
-    batch.weight() + PLACE
+    batch.weight() + OVERHEAD
 }
 
 #[cfg(test)]
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn a_thousand_small_batches_weigh_what_it_takes_to_hold_them() {
+    fn the_weight_of_small_batches_includes_the_overhead_of_caching_them() {
         let cache = Cache::new(100 * (batch(0).weight() + 300));
         for number in 0..1_000 {
             cache.put(&batch(number));
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn a_generation_that_expired_takes_no_room() {
+    fn an_expired_generation_takes_no_memory() {
         let cache = Cache::new(1 << 20);
         for number in [1, 2, 1] {
             cache.put(&batch(number));
@@ -133,7 +133,7 @@ mod tests {
         cache.forget(GenerationId(1));
         assert!(cache.find(begin(1)).is_none() && cache.find(begin(2)).is_some());
         cache.forget(GenerationId(2));
-        let shelf = cache.shelf.lock().unwrap();
-        assert_eq!((shelf.weight, shelf.order.len(), shelf.batches.len()), (0, 0, 0));
+        let inner = cache.inner.lock().unwrap();
+        assert_eq!((inner.weight, inner.order.len(), inner.batches.len()), (0, 0, 0));
     }
 }

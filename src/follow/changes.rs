@@ -1,10 +1,10 @@
-//! Which files and generations have changed, for each subscriber by itself: nobody has to walk all files to
-//! find the few that grew.
+//! Change notifications: tells each subscriber which files and generations have changed, so that none has to walk all
+//! files to find the few that grew.
 //!
-//! A change is made first, then marked, and told when everything that belongs to it is made. So a subscriber
-//! that calls [`Changes::take`] and then looks at what is named misses nothing: what changes later is marked
-//! again. A slow subscriber finds everything merged; one that has missed too much is told to look at all.
-//! Nobody ever waits for a subscriber.
+//! A change is first made, then marked, and subscribers are woken when all related changes are made. So a subscriber
+//! that calls [`Changes::take`] and then reads the named files misses nothing: later changes are marked again. A slow
+//! subscriber gets all changes merged; after too many it is told that anything may have changed ([`News::all`]).
+//! Marking never waits for a subscriber.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
@@ -13,17 +13,17 @@ use tokio::sync::Notify;
 
 use crate::event::{FileId, GenerationId};
 
-/// More than this many files or generations are "all".
+/// More changed files or generations than this are reported as "all".
 const MOST: usize = 2048;
 
-/// What has changed since a subscriber looked last.
+/// The changes since a subscriber's last [`Changes::take`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct News {
     /// Anything may have changed; the sets are empty then.
     pub all: bool,
-    /// Came, went, grew, or are read otherwise.
+    /// Generations that appeared, disappeared, grew or are decoded differently.
     pub generations: BTreeSet<GenerationId>,
-    /// The same of files under observation, also those without a generation.
+    /// The same for followed files, including those without a generation.
     pub files: BTreeSet<FileId>,
 }
 
@@ -54,49 +54,50 @@ impl News {
     }
 }
 
-/// Where changes are marked and told. Any thread.
+/// Distributes changes to all subscribers. May be used from any thread.
 #[derive(Debug, Default)]
 pub struct Hub {
     inboxes: Mutex<Vec<Weak<Inbox>>>,
 }
 
+/// The pending changes of one subscriber.
 #[derive(Debug)]
 struct Inbox {
-    held: Mutex<Held>,
-    bell: Notify,
+    pending: Mutex<Pending>,
+    waker: Notify,
 }
 
 #[derive(Debug)]
-struct Held {
+struct Pending {
     news: News,
-    told: bool,
+    is_notified: bool,
 }
 
 impl Inbox {
-    fn held(&self) -> MutexGuard<'_, Held> {
-        self.held.lock().expect("no holder of the news panics")
+    fn pending(&self) -> MutexGuard<'_, Pending> {
+        self.pending.lock().expect("no holder of the news panics")
     }
 }
 
 impl Hub {
     /// The first [`Changes::take`] says that everything is new.
     pub fn subscribe(&self) -> Changes {
-        let held = Mutex::new(Held { news: News::everything(), told: false });
-        let inbox = Arc::new(Inbox { held, bell: Notify::new() });
+        let pending = Mutex::new(Pending { news: News::everything(), is_notified: false });
+        let inbox = Arc::new(Inbox { pending, waker: Notify::new() });
         self.inboxes().push(Arc::downgrade(&inbox));
         Changes { inbox }
     }
 
-    /// Call it after the change; whoever looks from now on knows of it. Wakes nobody.
+    /// Adds a change to the pending ones of each subscriber, without waking any. Call it after the change is made.
     pub fn mark(&self, news: &News) {
-        self.each(|inbox| inbox.held().news.merge(news.clone()));
+        self.each(|inbox| inbox.pending().news.merge(news.clone()));
     }
 
-    /// Wakes all subscribers, also where nothing was marked: notices are no files.
+    /// Wakes all subscribers, even if nothing was marked: a changed notice marks no file.
     pub fn tell(&self) {
         self.each(|inbox| {
-            inbox.held().told = true;
-            inbox.bell.notify_one();
+            inbox.pending().is_notified = true;
+            inbox.waker.notify_one();
         });
     }
 
@@ -112,29 +113,29 @@ impl Hub {
     }
 }
 
-/// One subscription; ends when it is dropped.
+/// A subscription to changes; ends when it is dropped.
 #[derive(Debug)]
 pub struct Changes {
     inbox: Arc<Inbox>,
 }
 
 impl Changes {
-    /// Returns when something was told since the last [`Changes::take`]. May be dropped at any moment.
+    /// Returns after a notification since the last [`Changes::take`]. The future may be dropped at any moment.
     pub async fn changed(&self) {
         while !self.told() {
-            self.inbox.bell.notified().await;
+            self.inbox.waker.notified().await;
         }
     }
 
     pub fn told(&self) -> bool {
-        self.inbox.held().told
+        self.inbox.pending().is_notified
     }
 
-    /// Everything that was marked since the last call, told or not.
+    /// All changes marked since the last call, whether notified or not.
     pub fn take(&self) -> News {
-        let mut held = self.inbox.held();
-        held.told = false;
-        std::mem::take(&mut held.news)
+        let mut pending = self.inbox.pending();
+        pending.is_notified = false;
+        std::mem::take(&mut pending.news)
     }
 }
 
@@ -162,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn who_has_missed_too_much_is_told_to_look_at_all() {
+    fn a_subscriber_with_too_many_pending_changes_is_told_that_all_changed() {
         let hub = Hub::default();
         let changes = hub.subscribe();
         changes.take();
@@ -172,18 +173,18 @@ mod tests {
         hub.mark(&generation(0));
         assert_eq!(changes.take(), News::everything());
         hub.mark(&generation(0));
-        assert_eq!(changes.take(), generation(0), "and named what comes after it");
+        assert_eq!(changes.take(), generation(0), "later changes are named again");
     }
 
     #[test]
-    fn what_is_told_wakes_once_and_what_is_marked_alone_does_not() {
+    fn a_notification_wakes_once_and_a_mark_alone_does_not() {
         let hub = Hub::default();
         let changes = hub.subscribe();
         changes.take();
         hub.mark(&generation(1));
         assert!(changes.changed().now_or_never().is_none());
         hub.tell();
-        // A wait that was given up takes nothing away.
+        // A dropped wait does not consume the notification.
         assert!(changes.changed().now_or_never().is_some());
         assert!(changes.changed().now_or_never().is_some());
         assert_eq!(changes.take(), generation(1));
@@ -194,22 +195,22 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn one_that_waits_is_woken() {
+    async fn a_waiting_subscriber_is_woken() {
         let hub = Arc::new(Hub::default());
         let changes = hub.subscribe();
         changes.take();
-        let teller = hub.clone();
-        let told = tokio::task::spawn_blocking(move || {
-            teller.mark(&generation(1));
-            teller.tell();
+        let sender = hub.clone();
+        let task = tokio::task::spawn_blocking(move || {
+            sender.mark(&generation(1));
+            sender.tell();
         });
         changes.changed().await;
         assert_eq!(changes.take(), generation(1));
-        told.await.unwrap();
+        task.await.unwrap();
     }
 
     #[test]
-    fn a_subscriber_that_is_gone_costs_nothing() {
+    fn a_dropped_subscription_is_removed() {
         let hub = Hub::default();
         let changes = hub.subscribe();
         drop(hub.subscribe());

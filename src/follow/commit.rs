@@ -17,7 +17,7 @@ const ATTEMPTS: u32 = 10;
 impl Follower {
     pub fn persist_when_due(&mut self) {
         let Some(store) = self.shared.store.get() else { return };
-        let failing = self.shared.board.says(&Topic::State);
+        let failing = self.shared.board.has(&Topic::State);
         let urgent = self.pending.any_urgent() && !failing;
         let waits = self.pending.any() || store.dirty();
         if urgent || (waits && self.pending.is_due(self.now())) {
@@ -36,12 +36,12 @@ impl Follower {
         let now = self.now();
         if let Err(error) = store.commit() {
             let text = notices::state(&error);
-            self.shared.board.say(Topic::State, Level::Error, self.shared.clock.now(), text);
+            self.shared.board.post(Topic::State, Level::Error, self.shared.clock.now(), text);
             self.pending.failed(now);
             self.give_up_once();
             return false;
         }
-        self.shared.board.unsay(&Topic::State);
+        self.shared.board.withdraw(&Topic::State);
         let urgent = self.pending.committed(now);
         for id in &urgent {
             let Some(tracked) = self.catalog.get_mut(*id) else { continue };
@@ -55,9 +55,9 @@ impl Follower {
         if std::mem::take(&mut self.pending.settling) {
             self.shared.settled.store(true, Ordering::Release);
             self.shared.mark_all();
-            self.shared.changed();
+            self.shared.notify_changes();
         } else if !urgent.is_empty() {
-            self.shared.changed();
+            self.shared.notify_changes();
         }
         true
     }
@@ -69,7 +69,7 @@ impl Follower {
             self.shared.unopened.store(self.catalog.len(), Ordering::Relaxed);
             self.shared.settled.store(true, Ordering::Release);
             self.shared.mark_all();
-            self.shared.changed();
+            self.shared.notify_changes();
         }
     }
 }
@@ -99,5 +99,5 @@ fn give_out(shared: &Shared, tracked: &mut Tracked) {
         };
     });
     tracked.stage = if ended { Stage::Ended } else { Stage::Live };
-    shared.add_life(row.id, tracked.handle.clone());
+    shared.add_generation(row.id, tracked.handle.clone());
 }

@@ -127,7 +127,7 @@ impl Follower {
             Progress::Complete | Progress::Cut | Progress::Corrupt(_) if !is_seen() => false,
             Progress::Complete => {
                 let path = tracked.handle.known().facts.path.to_path_buf();
-                self.shared.board.unsay(&Topic::Packed(path));
+                self.shared.board.withdraw(&Topic::Packed(path));
                 self.count_torn(id, false);
                 true
             }
@@ -265,7 +265,7 @@ impl Follower {
             return;
         }
         let passed: HashSet<FileKey> = self.seen.passed_files().collect();
-        let gone = self.shared.gone();
+        let gone = self.shared.without_file();
         let rows = gone.values().filter(|row| passed.contains(&row.file_key()));
         let rows: Vec<GenerationRow> = rows.cloned().collect();
         drop(gone);
@@ -288,8 +288,8 @@ impl Follower {
         let Some(tracked) = self.catalog.get(id) else { return };
         let path = tracked.handle.path();
         let (topic, time) = (Topic::Packed(path.to_path_buf()), self.shared.clock.now());
-        if self.shared.board.say(topic, level, time, text(&path)) {
-            self.shared.changed();
+        if self.shared.board.post(topic, level, time, text(&path)) {
+            self.shared.notify_changes();
         }
     }
 
@@ -344,7 +344,7 @@ impl Follower {
             // Generations of which nothing was found are judged now.
             self.judge_rows_without_file();
             self.shared.mark_all();
-            self.shared.changed();
+            self.shared.notify_changes();
         }
     }
 

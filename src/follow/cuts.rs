@@ -7,7 +7,7 @@ use super::SourceConfig;
 use super::catalog::{Stage, Tracked};
 use super::file_sample::{hole_end, last_line_end};
 use super::follower::Follower;
-use super::format_at::in_force;
+use super::format_at::format_at;
 use super::identity::bears;
 use super::positioned_read::read_full;
 use super::startup::FINISHED;
@@ -78,7 +78,7 @@ impl Follower {
         };
         // Truncated and written again since the last look: that was a line of another life.
         if !bears(&file, &row.mark, &key).unwrap_or(false) {
-            tracked.handle.raise_doubt();
+            tracked.handle.report_mismatch();
             return false;
         }
         let Some(end) = end else { return false };
@@ -151,7 +151,7 @@ fn is_needless(
     let boundary = boundary.filter(|at| *at < cut).max()?;
     let from = row.encoding.unit_start(boundary.max(cut.saturating_sub(LOOKED_BEHIND)));
     let bytes = read(file, from, end)?;
-    let format = in_force(&row.formats, cut - 1, source.multiline);
+    let format = format_at(&row.formats, cut - 1, source.multiline);
     let framer = Framer::new(format, row.encoding);
     let before = &bytes[..(cut - from) as usize];
     let begin = match from == boundary {

@@ -1,8 +1,8 @@
-//! How many log files may be open at once. Above that, those that were not used for longest are parked: closed, and
-//! opened again by their path when somebody needs them.
+//! Limits the number of open log files. Above the limit, the least recently used files are parked: closed, and opened
+//! again by their path when they are read.
 //!
-//! A file that could not be found again is never parked: one without a name, or an unpacked copy. A reserve stays for
-//! the state, sinks and sockets.
+//! Never parks a file that could not be opened again: one without a name, or an unpacked copy. Some descriptors are
+//! reserved for the state, sinks and sockets.
 
 use std::collections::HashMap;
 use std::io;
@@ -17,21 +17,21 @@ use super::identity::{self, name_of};
 use crate::base::timed_fs::{self, File};
 use crate::event::{FileId, FileKey};
 
-/// Descriptors that logs leave to everything else.
+/// Descriptors reserved for everything but log files.
 const RESERVE: u64 = 48;
-/// Logs get at least so many, however low the limit is.
-const LEAST: usize = 8;
+/// Log files get at least this many descriptors, however low the limit is.
+const MINIMUM: usize = 8;
 
-/// What holds a file open, and can do without for a while.
+/// A holder of an open file that can be closed for a while.
 pub(in crate::follow) trait Parkable: Send + Sync {
     fn has_file_open(&self) -> bool;
     /// The number of its last use.
     fn last_use(&self) -> u64;
-    /// Closes the file where it can be opened again; `false` where it stays open.
+    /// Closes the file if it can be opened again later; `false` if it stays open.
     fn park(&self) -> bool;
 }
 
-/// Which file it is, and where it was when it was closed.
+/// A parked file: its identity, and its path when it was closed.
 #[derive(Clone, Debug, PartialEq)]
 pub(in crate::follow) struct Parked {
     pub path: PathBuf,
@@ -39,43 +39,43 @@ pub(in crate::follow) struct Parked {
 }
 
 impl Parked {
-    /// The file again, if it is still there under its name.
+    /// Opens the file again, if it still has that path.
     pub fn open(&self) -> io::Result<File> {
         let file = timed_fs::open(&self.path)?;
-        self.same(&file.metadata()?)?;
+        self.check_identity(&file.metadata()?)?;
         Ok(file)
     }
 
-    /// What can be known of it without opening it.
+    /// Its metadata, read without opening it.
     pub fn metadata(&self) -> io::Result<std::fs::Metadata> {
         let metadata = timed_fs::metadata(&self.path)?;
-        self.same(&metadata)?;
+        self.check_identity(&metadata)?;
         Ok(metadata)
     }
 
-    fn same(&self, metadata: &std::fs::Metadata) -> io::Result<()> {
+    fn check_identity(&self, metadata: &std::fs::Metadata) -> io::Result<()> {
         let found = identity::key_of(metadata);
         match found == self.key {
             true => Ok(()),
-            false => Err(io::Error::new(io::ErrorKind::NotFound, "another file has its name")),
+            false => Err(io::Error::new(io::ErrorKind::NotFound, "another file is at its path")),
         }
     }
 }
 
 /// The open files of one log.
 pub(in crate::follow) struct Descriptors {
-    most: usize,
-    /// Counts uses: the file with the lowest number was not used for longest.
+    limit: usize,
+    /// Numbers the uses of files: the file with the lowest number is the least recently used one.
     uses: AtomicU64,
     open: Mutex<HashMap<FileId, Weak<dyn Parkable>>>,
-    /// Held by files that cannot be parked.
+    /// Descriptors of files that cannot be parked.
     pinned: Arc<AtomicUsize>,
 }
 
-/// A file that may be parked.
+/// An open file that may be parked.
 type Candidate = (FileId, Arc<dyn Parkable>);
 
-/// Descriptors that stay open until this value is dropped.
+/// Counts descriptors as not parkable until it is dropped.
 #[derive(Debug)]
 pub(in crate::follow) struct Pins {
     count: usize,
@@ -89,7 +89,7 @@ impl Drop for Pins {
 }
 
 impl Descriptors {
-    /// Raises the soft limit, which is for programs that use select(2), and leaves the reserve.
+    /// Raises the soft limit (which protects only programs that use select(2)) to the hard one, less the reserve.
     pub fn for_this_process() -> Self {
         let limit = getrlimit(Resource::Nofile);
         if limit.current != limit.maximum {
@@ -102,9 +102,9 @@ impl Descriptors {
         Descriptors::with(usize::try_from(limit.saturating_sub(RESERVE)).unwrap_or(usize::MAX))
     }
 
-    pub fn with(most: usize) -> Self {
+    pub fn with(limit: usize) -> Self {
         Descriptors {
-            most: most.max(LEAST),
+            limit: limit.max(MINIMUM),
             uses: AtomicU64::new(1),
             open: Mutex::default(),
             pinned: Arc::default(),
@@ -115,38 +115,38 @@ impl Descriptors {
         self.uses.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// `holder` has a file open from now on: others are parked where there are too many.
+    /// Registers an open file; parks others if too many are open.
     pub fn opened(&self, id: FileId, holder: Weak<dyn Parkable>) {
         self.files().insert(id, holder);
-        self.make_room(id);
+        self.park_surplus(id);
     }
 
-    /// It is not followed any more.
+    /// The file is no longer followed.
     pub fn forget(&self, id: FileId) {
         self.files().remove(&id);
     }
 
-    /// For files that are opened and cannot be parked; an error where too many are.
+    /// Reserves descriptors for files that cannot be parked; an error (EMFILE) if there are too many of them.
     pub fn pin(&self, count: usize) -> io::Result<Pins> {
-        if self.pinned.load(Ordering::Acquire) + count > self.most / 2 {
-            // EMFILE: said as that, and tried again.
+        if self.pinned.load(Ordering::Acquire) + count > self.limit / 2 {
+            // EMFILE: reported and retried like the real one.
             return Err(io::Error::from_raw_os_error(24));
         }
         self.pinned.fetch_add(count, Ordering::AcqRel);
         Ok(Pins { count, pinned: self.pinned.clone() })
     }
 
-    /// Parks files until there is room, but not the one that was just opened.
-    fn make_room(&self, opened: FileId) {
-        let room = self.most.saturating_sub(self.pinned.load(Ordering::Acquire)).max(1);
+    /// Parks files until the limit is met, but not the one that was just opened.
+    fn park_surplus(&self, opened: FileId) {
+        let room = self.limit.saturating_sub(self.pinned.load(Ordering::Acquire)).max(1);
         let (surplus, candidates) = self.candidates(room, opened);
-        // Some more than needed, so that not each opening has to look through all.
+        // A few more than needed, so that not every opened file has to walk through all.
         let mut wanted = if surplus > 0 { surplus + room / 8 } else { 0 };
         for (id, handle) in candidates {
             if wanted == 0 {
                 break;
             }
-            // Without the lock: the mount of the file is asked, and may not answer for some time.
+            // Without the lock: the call goes to the mount of the file, which may be slow to answer.
             if handle.park() {
                 wanted -= 1;
                 self.forget_closed(id);
@@ -154,7 +154,7 @@ impl Descriptors {
         }
     }
 
-    /// How many files are open beyond `room`, and those that can be parked: what was not used for longest comes first.
+    /// The number of open files beyond `room`, and the files that may be parked, the least recently used first.
     fn candidates(&self, room: usize, opened: FileId) -> (usize, Vec<Candidate>) {
         let mut files = self.files();
         if files.len() <= room {
@@ -169,7 +169,7 @@ impl Descriptors {
         (surplus, candidates)
     }
 
-    /// Unless somebody has opened it again.
+    /// Removes a parked file from the open ones, unless it was opened again meanwhile.
     fn forget_closed(&self, id: FileId) {
         let mut files = self.files();
         let is_open =
@@ -186,11 +186,11 @@ impl Descriptors {
 
 impl std::fmt::Debug for Descriptors {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Descriptors").field("most", &self.most).finish_non_exhaustive()
+        f.debug_struct("Descriptors").field("limit", &self.limit).finish_non_exhaustive()
     }
 }
 
-/// Where the file is now, if it can be found again by that name.
+/// The file as a parked one, if it could be opened again by its current path.
 pub(in crate::follow) fn parkable(file: &File) -> Option<Parked> {
     let metadata = file.metadata().ok().filter(|metadata| metadata.nlink() > 0)?;
     let key = identity::key_of(&metadata);

@@ -1,4 +1,4 @@
-//! Bytes that nobody can read any more, told to a consumer before its reading comes to them. No I/O.
+//! Finds bytes ahead of a cursor that can no longer be read, before the consumer reaches them. Does no I/O.
 
 use std::ops::Range;
 
@@ -6,11 +6,11 @@ use super::shared::Shared;
 use super::types::Read;
 use crate::event::Cursor;
 
-/// From what is not even in memory to the end of its generation; counted as lost from then on. `None`: the file, a copy
-/// or its rest is there, or may still come.
+/// The bytes after `cursor` that are not even cached in memory, up to the end of the generation; this call counts them
+/// as lost. `None`: the file, a copy of it or its rescued rest exists, or may still be found.
 pub(in crate::follow) fn destroyed(shared: &Shared, cursor: Cursor) -> Option<Range<u64>> {
-    let Some(handle) = shared.life(cursor.generation) else {
-        return match shared.read_gone(cursor) {
+    let Some(handle) = shared.handle_of(cursor.generation) else {
+        return match shared.read_without_file(cursor) {
             Read::Lost { to } => Some(cursor.offset..to),
             _ => None,
         };
@@ -27,6 +27,6 @@ pub(in crate::follow) fn destroyed(shared: &Shared, cursor: Cursor) -> Option<Ra
     if from >= size {
         return None;
     }
-    shared.lost(&handle, from, size);
+    shared.count_lost(&handle, from, size);
     Some(from..size)
 }

@@ -42,7 +42,7 @@ impl Follower {
                     known.complete = true;
                     known.facts.state = FileState::Ended;
                 });
-                self.shared.changed();
+                self.shared.notify_changes();
             }
             let Some(row) = tracked.row.clone() else { continue };
             let is_through = self.everybody_is_through(&row);
@@ -72,7 +72,7 @@ impl Follower {
         tracked.stage = if was_kept { Stage::Ended } else { Stage::Bereft(now + GRACE) };
         self.pending.change(id);
         self.catalog.read_on_in(id, rest);
-        self.shared.changed();
+        self.shared.notify_changes();
     }
 
     /// Its descriptor goes; its row stays.
@@ -88,14 +88,15 @@ impl Follower {
         if let Some(store) = self.shared.store.get() {
             store.put_generation(row.clone());
         }
-        self.shared.bury(row);
-        self.shared.changed();
+        self.shared.set_without_file(row);
+        self.shared.notify_changes();
     }
 
     /// Where nobody keeps cursors in the state, what was handed out is what can be known.
     pub fn everybody_is_through(&self, row: &GenerationRow) -> bool {
-        let handed = || self.shared.life(row.id).map(|handle| handle.front().handed);
-        match self.shared.behind(row) {
+        let handed =
+            || self.shared.handle_of(row.id).map(|handle| handle.decode_state().handed_out);
+        match self.shared.has_unread(row) {
             Some(behind) => !behind,
             None => handed().is_none_or(|handed| handed >= row.end()),
         }
@@ -105,7 +106,7 @@ impl Follower {
     pub fn count_loss(&mut self, id: FileId) {
         let time = self.shared.clock.now();
         let Some(tracked) = self.catalog.get_mut(id) else { return };
-        let lost = tracked.handle.known().met;
+        let lost = tracked.handle.known().largest_gap;
         let Some(row) = tracked.row.as_mut().filter(|_| lost > 0) else { return };
         // An earlier run may have counted it for another consumer.
         self.shared.note_loss(row, lost);
@@ -117,9 +118,9 @@ impl Follower {
             Some(_) => notices::deleted(&row.path, lost),
             None => notices::truncated(&row.path, lost),
         };
-        self.shared.board.say(Topic::Truncated(row.path.clone()), Level::Error, time, text);
+        self.shared.board.post(Topic::Truncated(row.path.clone()), Level::Error, time, text);
         self.pending.change(id);
-        self.shared.changed();
+        self.shared.notify_changes();
     }
 
     /// At the end: what nobody will be able to read any more is lost, whether a reader has met it or not.
@@ -132,7 +133,7 @@ impl Follower {
         let rows: Vec<GenerationRow> = held.collect();
         for row in rows {
             if let Some(slowest) =
-                self.shared.slowest(&GenerationRow { ended: None, ..row.clone() })
+                self.shared.lowest_offset(&GenerationRow { ended: None, ..row.clone() })
                 && slowest < row.end()
             {
                 let lost = row.end() - slowest;
@@ -148,7 +149,7 @@ impl Follower {
     pub fn judge_rows_without_file(&mut self) {
         let Phase::Following { since } = self.phase else { return };
         let waits = !self.shared.once() && self.now() < since + GRACE;
-        if waits || self.shared.gone().is_empty() {
+        if waits || self.shared.without_file().is_empty() {
             return;
         }
         let rows = self.rows_without_file(|id| !self.shared.is_orphan(id));
@@ -162,13 +163,13 @@ impl Follower {
             }
         }
         if news {
-            self.shared.changed();
+            self.shared.notify_changes();
         }
     }
 
     /// Copies of those rows that have no file and have not ended.
     pub fn rows_without_file(&self, wanted: impl Fn(GenerationId) -> bool) -> Vec<GenerationRow> {
-        let gone = self.shared.gone();
+        let gone = self.shared.without_file();
         let rows = gone.values().filter(|row| row.ended.is_none());
         let rows = rows.filter(|row| self.catalog.of(row.id).is_none() && wanted(row.id));
         rows.cloned().collect()
@@ -181,7 +182,7 @@ impl Follower {
             store.put_generation(row.clone());
         }
         let id = row.id;
-        if let Some(gone) = self.shared.gone().get_mut(&id) {
+        if let Some(gone) = self.shared.without_file().get_mut(&id) {
             *gone = row;
         }
         // Whoever waits there is told that nothing will come.
@@ -208,19 +209,19 @@ impl Follower {
             }
         }
         if news {
-            self.shared.changed();
+            self.shared.notify_changes();
         }
     }
 
     fn tell_of_ended_orphan(&self, row: &GenerationRow) {
         let topic = Topic::Orphan(row.id);
-        let unread = self.shared.slowest(row).map_or(0, |at| row.end().saturating_sub(at));
+        let unread = self.shared.lowest_offset(row).map_or(0, |at| row.end().saturating_sub(at));
         if unread == 0 {
-            self.shared.board.unsay(&topic);
+            self.shared.board.withdraw(&topic);
             return;
         }
-        let text = notices::orphan_gone(&row.path, &row.source, unread);
-        self.shared.board.say(topic, Level::Warning, self.shared.clock.now(), text);
+        let text = notices::orphan_deleted(&row.path, &row.source, unread);
+        self.shared.board.post(topic, Level::Warning, self.shared.clock.now(), text);
     }
 
     /// Its file is there and not understood yet, and not shorter than what was seen.
@@ -252,7 +253,7 @@ impl Follower {
         let mut old = Vec::new();
         // A compressed file that was read and is there: without its row it would be read again.
         let passed: HashSet<FileKey> = self.seen.passed_files().collect();
-        let mut gone = self.shared.gone();
+        let mut gone = self.shared.without_file();
         let is_due = |row: &GenerationRow| !row.absence.is_some_and(|it| it.was_counted(time));
         let over = gone.values_mut().filter(|row| row.ended.is_some() && is_due(row));
         for row in over.filter(|row| !passed.contains(&row.file_key())) {

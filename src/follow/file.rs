@@ -1,7 +1,7 @@
-//! One file under observation: what the follower, the reader and the screen share about it.
+//! The handle of one followed file: its descriptor and facts, shared by the follower, the reader and the screen.
 //!
-//! A handle is one generation, or will be once its identity is settled: a truncated file gets a new handle.
-//! The descriptor behind it may change (to the copy that `copytruncate` made), be closed for a while, or go; offsets
+//! A handle belongs to one generation, from the moment the file is identified: a truncated file gets a new handle. The
+//! descriptor may be replaced (by that of the copy that `copytruncate` made), closed for a while, or dropped; offsets
 //! stay the same.
 
 mod facts;
@@ -14,49 +14,49 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, RwLock, Weak};
 use std::time::Duration;
 
 pub use self::facts::FileFacts;
-pub(in crate::follow) use self::facts::{Known, Seen};
+pub(in crate::follow) use self::facts::{KnownFacts, SeenVersion};
 use super::SourceConfig;
 use super::changes::{Hub, News};
 use super::descriptors::{self, Descriptors, Parkable, Parked};
-use super::file_users::Readers;
-use super::open_file::Slot;
+use super::file_users::FileUsers;
+use super::open_file::Descriptor;
 use super::positioned_read::read_full;
-use super::read_state::Front;
+use super::read_state::DecodeState;
 use super::truncated_records::Met;
 use crate::base::timed_fs::File;
 use crate::event::status::FileStatus;
 use crate::event::{FileId, FileKey, Mark};
 
-/// A record before which a reader stands, because more of it may come.
+/// An incomplete record at which a reader waits, because more of it may be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::follow) struct OpenRecord {
     pub at: u64,
-    /// Else it is a single line that may go on.
+    /// `false`: it is a single line without a line end.
     pub has_line_end: bool,
 }
 
-/// Shared, cheap to clone by `Arc`. Only the follower changes what is known of
-/// it; readers tell it what they met.
+/// Shared by `Arc`. Only the follower changes the facts; readers report their findings to the follower through the
+/// handle.
 #[derive(Debug)]
 pub struct FileHandle {
     pub id: FileId,
     pub source: Arc<SourceConfig>,
-    file: RwLock<Slot>,
-    /// Which files may be open; `None`: this one is never parked.
+    file: RwLock<Descriptor>,
+    /// Limits the number of open files; `None`: this file is never parked.
     descriptors: Option<Arc<Descriptors>>,
     last_use: AtomicU64,
-    pub(in crate::follow) readers: Readers,
-    /// A reader keeps what it began with: a change beside it is made in a copy.
-    known: Mutex<Arc<Known>>,
-    front: Mutex<Front>,
-    /// A reader found other bytes before the mark than were there.
-    doubt: AtomicBool,
-    /// A reader found a row of records that do not fit the format.
+    pub(in crate::follow) users: FileUsers,
+    /// A read keeps the facts that it started with: changes are made in a copy.
+    known: Mutex<Arc<KnownFacts>>,
+    decode_state: Mutex<DecodeState>,
+    /// A reader found that the bytes before the mark have changed.
+    mark_mismatch: AtomicBool,
+    /// A reader found several records in a row that do not fit the format.
     misfit: AtomicBool,
-    /// Bytes of holes that a reader met.
+    /// Bytes of holes that readers found.
     hole: AtomicU64,
     pub(in crate::follow) cut_off: Met,
-    /// A reader stands before a record that more lines may join: where that record begins.
+    /// The incomplete record at which a reader waits.
     open_record: Mutex<Option<OpenRecord>>,
     /// Where changes of the facts are marked.
     changes: OnceLock<Arc<Hub>>,
@@ -72,7 +72,7 @@ impl FileHandle {
         FileHandle::sharing(id, source, Arc::new(file.into()), facts, None)
     }
 
-    /// Of a file that is open already, perhaps for an earlier generation.
+    /// A handle for a file that is already open, possibly for an earlier generation.
     pub(in crate::follow) fn sharing(
         id: FileId,
         source: Arc<SourceConfig>,
@@ -84,20 +84,20 @@ impl FileHandle {
         FileHandle {
             id,
             source,
-            file: RwLock::new(Slot::Open(file)),
+            file: RwLock::new(Descriptor::Open(file)),
             last_use: AtomicU64::new(descriptors.as_ref().map_or(0, |open| open.next_use())),
             descriptors,
-            readers: Readers::default(),
-            known: Mutex::new(Arc::new(Known {
+            users: FileUsers::default(),
+            known: Mutex::new(Arc::new(KnownFacts {
                 facts,
                 mark: Mark::default(),
                 complete: false,
                 available,
-                met: 0,
+                largest_gap: 0,
                 history: u64::MAX,
             })),
-            front: Mutex::new(Front::default()),
-            doubt: AtomicBool::new(false),
+            decode_state: Mutex::new(DecodeState::default()),
+            mark_mismatch: AtomicBool::new(false),
             misfit: AtomicBool::new(false),
             hole: AtomicU64::new(0),
             cut_off: Met::default(),
@@ -107,17 +107,17 @@ impl FileHandle {
     }
 
     pub(in crate::follow) fn report_to(&self, changes: &Arc<Hub>) {
-        // Said again, it is the same one.
+        // A repeated call passes the same hub.
         let _ = self.changes.set(changes.clone());
     }
 
-    /// A copy of what is known now.
+    /// A copy of the current facts.
     pub fn facts(&self) -> FileFacts {
         self.known().facts.clone()
     }
 
-    /// A copy of what is known now, unless that is what was seen.
-    pub(in crate::follow) fn facts_unless(&self, seen: &mut Seen) -> Option<FileFacts> {
+    /// A copy of the current facts if they have changed since `seen`; updates `seen`.
+    pub(in crate::follow) fn facts_if_changed(&self, seen: &mut SeenVersion) -> Option<FileFacts> {
         let known = self.known();
         seen.take(&known).then(|| known.facts.clone())
     }
@@ -126,7 +126,7 @@ impl FileHandle {
         self.known().facts.path.clone()
     }
 
-    /// Its generation, where something of it was lost.
+    /// Its generation, if bytes of it were lost.
     pub(in crate::follow) fn generation_with_loss(&self) -> Option<crate::event::GenerationId> {
         let known = self.known();
         let generation = known.facts.generation.as_ref().filter(|_| known.facts.lost > 0);
@@ -148,12 +148,12 @@ impl FileHandle {
         }
     }
 
-    pub(in crate::follow) fn known(&self) -> MutexGuard<'_, Arc<Known>> {
+    pub(in crate::follow) fn known(&self) -> MutexGuard<'_, Arc<KnownFacts>> {
         self.known.lock().expect("no holder of the facts panics")
     }
 
-    /// Changes what is known, and marks it; for the follower alone.
-    pub(in crate::follow) fn update<R>(&self, change: impl FnOnce(&mut Known) -> R) -> R {
+    /// Changes the facts and marks the change for subscribers; only for the follower.
+    pub(in crate::follow) fn update<R>(&self, change: impl FnOnce(&mut KnownFacts) -> R) -> R {
         let mut known = self.known();
         let result = change(Arc::make_mut(&mut known));
         let generation = known.facts.generation.as_ref().map(|generation| generation.id);
@@ -164,9 +164,9 @@ impl FileHandle {
         result
     }
 
-    /// Whoever holds it decodes this file, or changes how it is decoded.
-    pub(in crate::follow) fn front(&self) -> MutexGuard<'_, Front> {
-        self.front.lock().expect("no holder of the front panics")
+    /// The lock for decoding this file, and for changing how it is decoded.
+    pub(in crate::follow) fn decode_state(&self) -> MutexGuard<'_, DecodeState> {
+        self.decode_state.lock().expect("no holder of the decode state panics")
     }
 
     /// Reads at `offset` until the buffer is full or the file ends; returns the bytes read. Never mmap.
@@ -177,51 +177,53 @@ impl FileHandle {
         }
     }
 
-    /// As [`FileHandle::open_file`], for a reader beside the engine: a parked file is opened for this read alone.
+    /// Like [`FileHandle::open_file`], but for the screen: a parked file is opened for this read only.
     fn read_file(&self) -> io::Result<Option<Arc<File>>> {
-        match self.slot() {
-            Slot::Open(file) => Ok(Some(file)),
-            Slot::Gone => Ok(None),
-            Slot::Parked(parked) => parked.open().map(|file| Some(Arc::new(file))),
-            Slot::Idle(_) => Err(self.want()),
+        match self.descriptor() {
+            Descriptor::Open(file) => Ok(Some(file)),
+            Descriptor::Gone => Ok(None),
+            Descriptor::Parked(parked) => parked.open().map(|file| Some(Arc::new(file))),
+            Descriptor::Idle(_) => Err(self.request_unpacking()),
         }
     }
 
-    /// For how long its file system has not answered, as far as that is known without asking it.
+    /// How long its file system has not answered, as far as is known without a call to it.
     pub(in crate::follow) fn stuck_for(&self) -> Option<Duration> {
-        match self.slot() {
-            Slot::Open(file) => file.stuck_for(),
+        match self.descriptor() {
+            Descriptor::Open(file) => file.stuck_for(),
             _ => None,
         }
     }
 
     pub fn metadata(&self) -> io::Result<std::fs::Metadata> {
-        match self.slot() {
-            Slot::Open(file) | Slot::Idle(file) => file.metadata(),
-            Slot::Parked(parked) => parked.metadata(),
-            Slot::Gone => Err(io::Error::new(io::ErrorKind::NotFound, "its bytes are gone")),
+        match self.descriptor() {
+            Descriptor::Open(file) | Descriptor::Idle(file) => file.metadata(),
+            Descriptor::Parked(parked) => parked.metadata(),
+            Descriptor::Gone => {
+                Err(io::Error::new(io::ErrorKind::NotFound, "the file no longer exists"))
+            }
         }
     }
 
-    /// `None` where its bytes are gone, or cannot be reached now: see [`FileHandle::open_file`].
+    /// `None` if the file no longer exists or cannot be opened now: see [`FileHandle::open_file`].
     pub(in crate::follow) fn file(self: &Arc<Self>) -> Option<Arc<File>> {
         self.open_file().ok().flatten()
     }
 
-    /// The descriptor; opened again where the file was parked. `None`: its bytes are gone.
+    /// The descriptor; a parked file is opened again. `None`: the file no longer exists.
     pub(in crate::follow) fn open_file(self: &Arc<Self>) -> io::Result<Option<Arc<File>>> {
         if let Some(descriptors) = &self.descriptors {
             self.last_use.store(descriptors.next_use(), Ordering::Relaxed);
         }
-        match self.slot() {
-            Slot::Open(file) => Ok(Some(file)),
-            Slot::Gone => Ok(None),
-            Slot::Parked(parked) => self.unpark(&parked).map(Some),
-            Slot::Idle(_) => Err(self.want()),
+        match self.descriptor() {
+            Descriptor::Open(file) => Ok(Some(file)),
+            Descriptor::Gone => Ok(None),
+            Descriptor::Parked(parked) => self.unpark(&parked).map(Some),
+            Descriptor::Idle(_) => Err(self.request_unpacking()),
         }
     }
 
-    /// It has a file open from now on, which may be closed again for others.
+    /// Counts this file as open; it may be parked again in favor of others.
     pub(in crate::follow) fn count_open_file(self: &Arc<Self>) {
         if let Some(descriptors) = &self.descriptors {
             let this: Weak<Self> = Arc::downgrade(self);
@@ -232,51 +234,52 @@ impl FileHandle {
     fn unpark(self: &Arc<Self>, parked: &Parked) -> io::Result<Arc<File>> {
         let file = Arc::new(parked.open()?);
         {
-            let mut slot = self.file.write().expect("no holder of the descriptor panics");
-            match &*slot {
-                Slot::Parked(_) => *slot = Slot::Open(file.clone()),
-                // Somebody else was first.
-                Slot::Open(other) => return Ok(other.clone()),
-                Slot::Gone | Slot::Idle(_) => return Ok(file),
+            let mut descriptor = self.file.write().expect("no holder of the descriptor panics");
+            match &*descriptor {
+                Descriptor::Parked(_) => *descriptor = Descriptor::Open(file.clone()),
+                // Another thread has opened it first.
+                Descriptor::Open(other) => return Ok(other.clone()),
+                Descriptor::Gone | Descriptor::Idle(_) => return Ok(file),
             }
         }
         self.count_open_file();
         Ok(file)
     }
 
-    /// Its descriptor leads nowhere any more: it is looked for by its path, where it may be opened again.
+    /// Drops a stale descriptor: the file is opened again by its path when it is needed.
     pub(in crate::follow) fn park_stale(&self, key: FileKey) {
         let parked = Parked { path: self.path().to_path_buf(), key };
-        *self.file.write().expect("no holder of the descriptor panics") = Slot::Parked(parked);
+        *self.file.write().expect("no holder of the descriptor panics") =
+            Descriptor::Parked(parked);
         if let Some(descriptors) = &self.descriptors {
             descriptors.forget(self.id);
         }
     }
 
-    /// A parked file was seen under this path.
+    /// Records the path at which a parked file was found.
     pub(in crate::follow) fn found_at(&self, path: &Path) {
-        let mut slot = self.file.write().expect("no holder of the descriptor panics");
-        if let Slot::Parked(parked) = &mut *slot
+        let mut descriptor = self.file.write().expect("no holder of the descriptor panics");
+        if let Descriptor::Parked(parked) = &mut *descriptor
             && parked.path != path
         {
             parked.path = path.to_path_buf();
         }
     }
 
-    /// Which file it is and where it was, if it is closed for the time being.
+    /// Its identity and path, if it is parked.
     pub(in crate::follow) fn parked(&self) -> Option<Parked> {
-        match self.slot() {
-            Slot::Parked(parked) => Some(parked),
+        match self.descriptor() {
+            Descriptor::Parked(parked) => Some(parked),
             _ => None,
         }
     }
 
-    /// Its bytes can still be had, also where the file is closed for the time being.
+    /// Its bytes can still be read, even if the file is closed for now.
     pub(in crate::follow) fn has_bytes(&self) -> bool {
-        !matches!(self.slot(), Slot::Gone)
+        !matches!(self.descriptor(), Descriptor::Gone)
     }
 
-    fn slot(&self) -> Slot {
+    fn descriptor(&self) -> Descriptor {
         self.file.read().expect("no holder of the descriptor panics").clone()
     }
 
@@ -284,19 +287,19 @@ impl FileHandle {
         *self.file.write().expect("no holder of the descriptor panics") = file.into();
     }
 
-    pub(in crate::follow) fn raise_doubt(&self) {
-        self.doubt.store(true, Ordering::Release);
+    pub(in crate::follow) fn report_mismatch(&self) {
+        self.mark_mismatch.store(true, Ordering::Release);
     }
 
-    pub(in crate::follow) fn take_doubt(&self) -> bool {
-        self.doubt.swap(false, Ordering::AcqRel)
+    pub(in crate::follow) fn take_mismatch(&self) -> bool {
+        self.mark_mismatch.swap(false, Ordering::AcqRel)
     }
 
-    pub(in crate::follow) fn doubted(&self) -> bool {
-        self.doubt.load(Ordering::Acquire)
+    pub(in crate::follow) fn has_mismatch(&self) -> bool {
+        self.mark_mismatch.load(Ordering::Acquire)
     }
 
-    /// A reader has met a hole of so many bytes.
+    /// Counts a hole of this many bytes that a reader found.
     pub(in crate::follow) fn add_hole(&self, bytes: u64) {
         self.hole.fetch_add(bytes, Ordering::AcqRel);
     }
@@ -306,7 +309,7 @@ impl FileHandle {
         self.hole.swap(0, Ordering::AcqRel)
     }
 
-    pub(in crate::follow) fn raise_misfit(&self) {
+    pub(in crate::follow) fn report_misfit(&self) {
         self.misfit.store(true, Ordering::Release);
     }
 
@@ -314,7 +317,7 @@ impl FileHandle {
         self.misfit.swap(false, Ordering::AcqRel)
     }
 
-    /// `true` where it was not known before.
+    /// `true` if that is a change.
     pub(in crate::follow) fn set_open_record(&self, at: Option<OpenRecord>) -> bool {
         let mut open = self.open_record.lock().expect("no holder of the open record panics");
         std::mem::replace(&mut *open, at) != at
@@ -327,7 +330,10 @@ impl FileHandle {
 
 impl Parkable for FileHandle {
     fn has_file_open(&self) -> bool {
-        matches!(*self.file.read().expect("no holder of the descriptor panics"), Slot::Open(_))
+        matches!(
+            *self.file.read().expect("no holder of the descriptor panics"),
+            Descriptor::Open(_)
+        )
     }
 
     fn last_use(&self) -> u64 {
@@ -335,20 +341,20 @@ impl Parkable for FileHandle {
     }
 
     fn park(&self) -> bool {
-        let Slot::Open(file) = self.slot() else { return true };
-        // Somebody is reading it just now: its bytes may be needed again at once.
+        let Descriptor::Open(file) = self.descriptor() else { return true };
+        // Not parked during a read: its bytes may be needed again at once.
         let is_read = |file: &Arc<File>| Arc::strong_count(file) > 2;
         if is_read(&file) {
             return false;
         }
-        // Without the lock: its mount may not answer for some time.
+        // Without the lock: the file's mount may be slow to answer.
         let Some(parked) = descriptors::parkable(&file) else { return false };
-        let mut slot = self.file.write().expect("no holder of the descriptor panics");
-        let is_same = matches!(&*slot, Slot::Open(open) if Arc::ptr_eq(open, &file));
+        let mut descriptor = self.file.write().expect("no holder of the descriptor panics");
+        let is_same = matches!(&*descriptor, Descriptor::Open(open) if Arc::ptr_eq(open, &file));
         if !is_same || is_read(&file) {
             return false;
         }
-        *slot = Slot::Parked(parked);
+        *descriptor = Descriptor::Parked(parked);
         true
     }
 }

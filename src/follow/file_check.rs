@@ -30,13 +30,13 @@ impl Follower {
         };
         self.answers(id);
         let Some(tracked) = self.catalog.get(id) else { return false };
-        let size = self.shared.incoming.size_of(&metadata);
+        let size = self.shared.stdin_progress.size_of(&metadata);
         let unchanged = size == tracked.size && metadata.modified().ok() == tracked.modified;
         let links = metadata.nlink();
         // Noted before, but nothing came of it: a full disk, a read that failed.
         let left = tracked.stage == Stage::Live
             && tracked.row.as_ref().is_some_and(|row| row.mark.offset != size);
-        let still = unchanged && !left && !tracked.handle.doubted();
+        let still = unchanged && !left && !tracked.handle.has_mismatch();
         if still && links == tracked.links {
             return false;
         }
@@ -55,7 +55,7 @@ impl Follower {
             return self.compare(id, &file);
         }
         let time = self.shared.clock.now();
-        tracked.handle.take_doubt();
+        tracked.handle.take_mismatch();
         self.work.unjudged.insert(id);
         if tracked.stage != Stage::Settled {
             tracked.handle.update(|known| {
@@ -86,7 +86,7 @@ impl Follower {
                 return known.facts.stuck.replace(known.facts.stuck.unwrap_or(time)).is_none();
             }
             let reason = format!("cannot look at it ({error}); tried again every few seconds");
-            let before = known.facts.trouble.replace(reason.as_str().into());
+            let before = known.facts.check_error.replace(reason.as_str().into());
             before.as_deref() != Some(reason.as_str())
         })
     }
@@ -96,11 +96,13 @@ impl Follower {
         let Some(tracked) = self.catalog.get(id) else { return };
         let is_mended = {
             let known = tracked.handle.known();
-            known.facts.stuck.is_some() || known.facts.trouble.is_some()
+            known.facts.stuck.is_some() || known.facts.check_error.is_some()
         };
         if is_mended {
-            tracked.handle.update(|known| (known.facts.stuck, known.facts.trouble) = (None, None));
-            self.shared.changed();
+            tracked
+                .handle
+                .update(|known| (known.facts.stuck, known.facts.check_error) = (None, None));
+            self.shared.notify_changes();
         }
     }
 
@@ -108,7 +110,7 @@ impl Follower {
     fn compare(&mut self, id: FileId, file: &Arc<File>) -> bool {
         let Some(tracked) = self.catalog.get(id) else { return false };
         let Some(mark) = tracked.row.as_ref().map(|row| row.mark) else { return false };
-        tracked.handle.take_doubt();
+        tracked.handle.take_mismatch();
         let short = {
             let known = tracked.handle.known();
             tracked.stage == Stage::Ended && known.available < known.facts.size
@@ -124,7 +126,7 @@ impl Follower {
                 Ok(bears) => bears,
                 // Could not look: never means another life, and is done again.
                 Err(_) => {
-                    tracked.handle.raise_doubt();
+                    tracked.handle.report_mismatch();
                     return false;
                 }
             };

@@ -1,4 +1,4 @@
-//! All files under observation, in the order of their sources, then of first sight.
+//! The list of all followed files, ordered by source, then by discovery.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -6,14 +6,14 @@ use std::sync::Arc;
 use super::file::FileHandle;
 use crate::event::FileId;
 
-/// Where a file stands: sources that are no longer configured come first.
+/// The sort key of a file. Files of sources that are no longer configured come first.
 type Rank = (Option<usize>, FileId);
 
 #[derive(Debug)]
 pub(in crate::follow) struct Files {
-    /// Names of the sources, in their order.
+    /// Names of the sources, in configured order.
     sources: Vec<Arc<str>>,
-    /// Invariant: the same files in both.
+    /// Invariant: both maps hold the same files.
     in_order: BTreeMap<Rank, Arc<FileHandle>>,
     by_id: HashMap<FileId, Rank>,
 }

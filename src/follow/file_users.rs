@@ -1,23 +1,24 @@
-//! Who reads one file: when somebody did last, whether a screen shows it, and whether somebody waits for its bytes.
+//! The use of one file: the time of its last read, whether a screen shows it, and whether a reader waits until it is
+//! unpacked again.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 #[derive(Debug, Default)]
-pub(in crate::follow) struct Readers {
+pub(in crate::follow) struct FileUsers {
     /// Uptime of the last read by a consumer, in milliseconds.
     last_read: AtomicU64,
-    /// Somebody asked for bytes while the copy was idle.
-    wanted: AtomicBool,
+    /// A reader has requested bytes while the unpacked copy was empty.
+    unpacking_requested: AtomicBool,
     shown: Arc<Shown>,
 }
 
-/// A screen shows the file as long as this value lives.
+/// Counts the file as shown on a screen until it is dropped.
 #[derive(Debug, Default)]
 pub(in crate::follow) struct Shown;
 
-impl Readers {
+impl FileUsers {
     pub fn note_read(&self, uptime: Duration) {
         let uptime = uptime.as_millis().try_into().unwrap_or(u64::MAX);
         self.last_read.store(uptime, Ordering::Relaxed);
@@ -27,16 +28,16 @@ impl Readers {
         Duration::from_millis(self.last_read.load(Ordering::Relaxed))
     }
 
-    pub fn want(&self) {
-        self.wanted.store(true, Ordering::Release);
+    pub fn request_unpacking(&self) {
+        self.unpacking_requested.store(true, Ordering::Release);
     }
 
-    pub fn is_wanted(&self) -> bool {
-        self.wanted.load(Ordering::Acquire)
+    pub fn is_unpacking_requested(&self) -> bool {
+        self.unpacking_requested.load(Ordering::Acquire)
     }
 
-    pub fn take_wanted(&self) -> bool {
-        self.wanted.swap(false, Ordering::AcqRel)
+    pub fn take_unpacking_request(&self) -> bool {
+        self.unpacking_requested.swap(false, Ordering::AcqRel)
     }
 
     pub fn show(&self) -> Arc<Shown> {

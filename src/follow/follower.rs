@@ -123,7 +123,7 @@ impl Follower {
         let sources: Vec<_> = shared.config.sources.iter().cloned().map(Arc::new).collect();
         let intake = shared.config.intake.as_ref().map(|intake| intake.directory.clone());
         let directory = intake.unwrap_or_else(std::env::temp_dir);
-        let unpacker = Unpacker::new(&directory, MOST, shared.bell.clone());
+        let unpacker = Unpacker::new(&directory, MOST, shared.waker.clone());
         let unpacker = unpacker.watched_by(shared.supervisor.clone());
         Follower {
             fresh: vec![false; sources.len()],
@@ -144,7 +144,7 @@ impl Follower {
 
     pub fn run(mut self) {
         loop {
-            let hints = self.shared.bell.wait(self.sleep());
+            let hints = self.shared.waker.wait(self.sleep());
             if hints.stop {
                 // What readers met last is told all the same.
                 for id in hints.files {
@@ -182,8 +182,8 @@ impl Follower {
     /// what readers see after it.
     pub(in crate::follow) fn turn(&mut self, mut hints: Hints) {
         self.listings.borrow_mut().clear();
-        if hints.asked {
-            self.work.asked = self.shared.asked.last();
+        if hints.look_requested {
+            self.work.asked = self.shared.look_requests.last();
             self.schedule.scan_at(self.now());
             hints.overflow = true;
         }
@@ -258,14 +258,14 @@ impl Follower {
             changed |= self.look(id);
         }
         if changed {
-            self.shared.changed();
+            self.shared.notify_changes();
         }
     }
 
     /// Of what was seen all is published, unless the state cannot be written.
     fn finish_look(&self) {
-        if !self.pending.any_urgent() || self.shared.board.says(&Topic::State) {
-            self.shared.asked.finish(self.work.asked);
+        if !self.pending.any_urgent() || self.shared.board.has(&Topic::State) {
+            self.shared.look_requests.finish(self.work.asked);
         }
     }
 
@@ -275,10 +275,10 @@ impl Follower {
         if tracked.handle.open_record().is_some() {
             self.work.open_records.insert(id);
         }
-        let (doubted, misfit) = (tracked.handle.doubted(), tracked.handle.take_misfit());
+        let (doubted, misfit) = (tracked.handle.has_mismatch(), tracked.handle.take_misfit());
         let looked_for = doubted || tracked.packed.is_some();
         if looked_for && self.look(id) {
-            self.shared.changed();
+            self.shared.notify_changes();
         }
         if misfit {
             self.vote_on_misfits(id);

@@ -1,12 +1,12 @@
-//! The format that holds at an offset, and what `multiline = false` makes of it.
+//! Selects the format in force at an offset of a file, and applies `multiline = false`.
 
 use std::sync::Arc;
 
 use crate::event::{Decode, FormatEntry, Part};
 use crate::format::{self, Context, Fit, Format, Head, Joins};
 
-/// The last entry at or before `offset`; plain before detection.
-pub(in crate::follow) fn in_force(
+/// The format of the last entry at or before `offset`; plain text before detection.
+pub(in crate::follow) fn format_at(
     entries: &[FormatEntry],
     offset: u64,
     multiline: bool,
@@ -16,7 +16,7 @@ pub(in crate::follow) fn in_force(
     if multiline || format.joins() == Joins::Never { format } else { Arc::new(Single(format)) }
 }
 
-/// Another format, but every line is a record.
+/// Wraps a format so that every line is a record.
 #[derive(Debug)]
 struct Single(Arc<dyn Format>);
 
@@ -48,7 +48,7 @@ impl Format for Single {
     }
 
     fn head(&self, text: &[u8], context: &Context) -> Head {
-        // What does not fit would be joined with what does not fit before it.
+        // Lines that do not fit a format would be joined with each other.
         Head { fits: true, ..self.0.head(text, context) }
     }
 }

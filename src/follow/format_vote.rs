@@ -4,7 +4,7 @@
 use super::catalog::{Stage, Tracked};
 use super::file_sample::{read_sample, sample_before, sample_is_enough};
 use super::follower::Follower;
-use super::read_state::Front;
+use super::read_state::DecodeState;
 use crate::event::{Encoding, FileId, FormatEntry};
 use crate::format::detection;
 use crate::state::GenerationRow;
@@ -31,7 +31,7 @@ impl Follower {
             tracked.voted_at = row.mark.offset;
             if sample_is_enough(&sample) {
                 let handle = tracked.handle.clone();
-                let decided = self.vote(id, &sample, &handle.front());
+                let decided = self.vote(id, &sample, &handle.decode_state());
                 if let Some(tracked) = self.catalog.get_mut(id) {
                     // Undecided, it is asked again at the next sweep.
                     tracked.vote_open = !decided;
@@ -51,8 +51,8 @@ impl Follower {
         let Some(file) = tracked.file().filter(|_| !forced) else { return };
         let handle = tracked.handle.clone();
         let encoding = tracked.row.as_ref().map_or_else(Encoding::default, |row| row.encoding);
-        let front = handle.front();
-        if let Ok(sample) = sample_before(&file, front.handed, encoding)
+        let front = handle.decode_state();
+        if let Ok(sample) = sample_before(&file, front.handed_out, encoding)
             && detection::detect(&sample).settled
         {
             self.vote(id, &sample, &front);
@@ -61,17 +61,17 @@ impl Follower {
 
     /// `false`: cannot be decided now. Nobody decodes meanwhile (`front` is locked), so what was handed out
     /// stays in the format that it had.
-    fn vote(&mut self, id: FileId, sample: &[u8], front: &Front) -> bool {
+    fn vote(&mut self, id: FileId, sample: &[u8], front: &DecodeState) -> bool {
         let Some(store) = self.shared.store.get() else { return false };
         let Some(tracked) = self.catalog.get_mut(id) else { return false };
         let Some(row) = &mut tracked.row else { return false };
         // Before this process, anything up to the floor may have been handed out.
-        if front.handed < tracked.floor {
+        if front.handed_out < tracked.floor {
             return false;
         }
         let vote = detection::detect(sample);
         let format = vote.format.name().to_owned();
-        let entry = FormatEntry { offset: front.handed, format, parameters: vote.parameters };
+        let entry = FormatEntry { offset: front.handed_out, format, parameters: vote.parameters };
         let Some(formats) = with_entry(row, entry) else { return true };
         let before = std::mem::replace(&mut row.formats, formats);
         store.put_generation(row.clone());
@@ -82,7 +82,7 @@ impl Follower {
         }
         let formats = row.formats.clone();
         tracked.handle.update(|known| known.facts.formats = formats);
-        self.shared.changed();
+        self.shared.notify_changes();
         true
     }
 }

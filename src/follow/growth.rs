@@ -22,8 +22,8 @@ impl Follower {
             tracked.holes += hole;
             let path = tracked.handle.path();
             let text = notices::hole(&path, tracked.holes);
-            self.shared.board.say(Topic::Hole(path.to_path_buf()), Level::Warning, time, text);
-            self.shared.changed();
+            self.shared.board.post(Topic::Hole(path.to_path_buf()), Level::Warning, time, text);
+            self.shared.notify_changes();
         }
     }
 
@@ -36,8 +36,8 @@ impl Follower {
         if tracked.cut_off.is_news(before) {
             let path = tracked.handle.path();
             let text = tracked.cut_off.notice(&path);
-            self.shared.board.say(Topic::CutOff(path.to_path_buf()), Level::Warning, time, text);
-            self.shared.changed();
+            self.shared.board.post(Topic::CutOff(path.to_path_buf()), Level::Warning, time, text);
+            self.shared.notify_changes();
         }
     }
 
@@ -52,7 +52,7 @@ impl Follower {
         let head = if young { Head::read(file).ok() } else { None };
         let Ok(Some(mark)) = next_mark(file, &row.mark, tracked.size, &key) else {
             // Another life since the look: the next one judges.
-            tracked.handle.raise_doubt();
+            tracked.handle.report_mismatch();
             return false;
         };
         if let Some(head) = head {

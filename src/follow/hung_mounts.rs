@@ -21,21 +21,21 @@ impl Follower {
         for mount in &stuck {
             news |= self.seen.stuck.insert(mount.point.clone());
             let topic = Topic::Stuck(mount.point.clone());
-            self.shared.board.say(topic, Level::Error, time, notices::stuck(mount));
+            self.shared.board.post(topic, Level::Error, time, notices::stuck(mount));
         }
         let answers = |point: &PathBuf| !stuck.iter().any(|mount| mount.point == *point);
         let answering: Vec<PathBuf> =
             self.seen.stuck.iter().filter(|point| answers(point)).cloned().collect();
         for point in answering {
             self.seen.stuck.remove(&point);
-            self.shared.board.unsay(&Topic::Stuck(point));
+            self.shared.board.withdraw(&Topic::Stuck(point));
             news = true;
             // Whatever happened there meanwhile.
             self.schedule.hint_scan();
         }
         if news {
             self.mark_stuck_files();
-            self.shared.changed();
+            self.shared.notify_changes();
         }
     }
 

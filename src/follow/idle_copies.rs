@@ -28,10 +28,10 @@ impl Follower {
             let Some(tracked) = self.catalog.get(id).filter(|t| t.packed.is_some()) else {
                 continue;
             };
-            let readers = &tracked.handle.readers;
+            let readers = &tracked.handle.users;
             if tracked.handle.is_idle() {
-                if readers.is_wanted() && self.look(id) {
-                    self.shared.changed();
+                if readers.is_unpacking_requested() && self.look(id) {
+                    self.shared.notify_changes();
                 }
                 continue;
             }
@@ -55,14 +55,14 @@ impl Follower {
         let over = tracked.stage == Stage::Ended && tracked.is_whole() && !tracked.segment;
         // A run that reads what is there once and ends needs no room later.
         let kept = self.shared.config.once || tracked.handle.is_idle();
-        let needed = tracked.handle.readers.is_shown() || !self.everybody_is_through(row);
+        let needed = tracked.handle.users.is_shown() || !self.everybody_is_through(row);
         if !over || kept || needed {
             return false;
         }
         let Ok(head) = Head::read(&packed.copy) else { return false };
         let (handle, packed) = (tracked.handle.clone(), packed.clone());
         // No consumer is in the middle of a read.
-        let _front = handle.front();
+        let _front = handle.decode_state();
         if !handle.make_idle() {
             return false;
         }
@@ -98,7 +98,7 @@ impl Follower {
         let handle = tracked.handle.clone();
         match progress {
             Progress::Complete if packed.size() == 0 => {
-                if handle.readers.take_wanted() {
+                if handle.users.take_unpacking_request() {
                     self.shared.unpacking.store(true, Ordering::Release);
                     self.unpacker.again(id, packed);
                 }
@@ -116,8 +116,8 @@ impl Follower {
                 false
             }
             Progress::Complete if self.holds_what_it_did(id, packed) => {
-                self.shared.board.unsay(&Topic::Packed(handle.path().to_path_buf()));
-                handle.readers.note_read(now);
+                self.shared.board.withdraw(&Topic::Packed(handle.path().to_path_buf()));
+                handle.users.note_read(now);
                 handle.replace_file(Some(packed.copy.clone()));
                 // Whoever waits for it is told.
                 handle.update(|_| ());
@@ -141,11 +141,11 @@ impl Follower {
 /// Somebody wants it and waits.
 pub(in crate::follow) fn is_waited_for(tracked: &Tracked, packed: &Packed) -> bool {
     let begun = packed.progress() == Progress::Unfinished || packed.size() > 0;
-    tracked.handle.is_idle() && (begun || tracked.handle.readers.is_wanted())
+    tracked.handle.is_idle() && (begun || tracked.handle.users.is_unpacking_requested())
 }
 
 /// Somebody, perhaps without a cursor in the state, has begun to read it.
 fn is_half_read(tracked: &Tracked) -> bool {
-    let handed = tracked.handle.front().handed;
+    let handed = tracked.handle.decode_state().handed_out;
     handed > 0 && tracked.row.as_ref().is_some_and(|row| handed < row.mark.offset)
 }

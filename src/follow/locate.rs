@@ -44,7 +44,7 @@ impl Follower {
 
     /// Generations that nobody holds belong to the source that means them now, whatever it was called before.
     pub fn give_rows_their_source(&mut self) {
-        let rows: Vec<GenerationRow> = self.shared.gone().values().cloned().collect();
+        let rows: Vec<GenerationRow> = self.shared.without_file().values().cloned().collect();
         let mut orphans = HashSet::new();
         for row in rows {
             let Some(source) = self.source_of(&row) else {
@@ -58,7 +58,7 @@ impl Follower {
                     store.put_generation(row.clone());
                 }
                 let id = row.id;
-                self.shared.gone().insert(id, row);
+                self.shared.without_file().insert(id, row);
                 self.shared.mark(id);
             }
         }
@@ -67,10 +67,10 @@ impl Follower {
 
     /// Generations that nobody holds and of which there may be more to read, with their sources.
     fn wanted_rows(&self) -> Vec<(usize, GenerationRow)> {
-        let rows: Vec<GenerationRow> = self.shared.gone().values().cloned().collect();
+        let rows: Vec<GenerationRow> = self.shared.without_file().values().cloned().collect();
         rows.into_iter()
             .filter(|row| self.catalog.of(row.id).is_none() && row.rest.is_none())
-            .filter(|row| row.ended.is_none() || self.shared.behind(row) == Some(true))
+            .filter(|row| row.ended.is_none() || self.shared.has_unread(row) == Some(true))
             .filter_map(|row| Some((self.source_of(&row)?, row)))
             .collect()
     }
@@ -105,7 +105,7 @@ impl Follower {
     /// Logs whose last life ended in them, or is read on in a copy, and that were written again and renamed since:
     /// nobody has seen what they hold.
     fn find_refilled(&mut self) {
-        let rows: Vec<GenerationRow> = self.shared.gone().values().cloned().collect();
+        let rows: Vec<GenerationRow> = self.shared.without_file().values().cloned().collect();
         let left = |row: &GenerationRow| match row.moved {
             Some(_) => Some(row.identity.file_key()),
             None => (row.ended.is_some() && row.path == row.first_path).then(|| row.file_key()),
@@ -300,7 +300,7 @@ impl Follower {
     /// Files that were born beside a log after it was last seen, and lie there under rotated names. Whatever has become
     /// of what was seen: read to its end, or kept.
     fn find_what_came_between(&mut self) {
-        let rows: Vec<GenerationRow> = self.shared.gone().values().cloned().collect();
+        let rows: Vec<GenerationRow> = self.shared.without_file().values().cloned().collect();
         let rows = rows.iter().filter_map(|row| Some((self.source_of(row)?, row)));
         let held = self.held().filter_map(|tracked| Some((tracked.source, tracked.row.as_ref()?)));
         let known = held.chain(rows);

@@ -1,4 +1,5 @@
-//! The shared log: what files there are, how far they reach, and batches from any cursor.
+//! The interface of the followed files: which files and generations exist, how large they are, and event batches from
+//! any cursor.
 
 use std::collections::HashSet;
 use std::ops::Range;
@@ -25,7 +26,7 @@ use crate::event::status::{FileStatus, Notice};
 use crate::event::{Cursor, FileId, GenerationId, Mark, Position};
 use crate::state::Store;
 
-/// Cheap to clone. Its thread ends with [`Log::stop`].
+/// Cheap to clone. [`Log::stop`] ends the follower's thread.
 #[derive(Clone, Debug)]
 pub struct Log {
     shared: Arc<Shared>,
@@ -33,13 +34,13 @@ pub struct Log {
 }
 
 impl Log {
-    /// Discovers and opens the files that are there and returns at once; from now on they are followed.
-    /// Nothing is delivered before [`Log::settle`]; the screen can read already.
+    /// Discovers and opens the existing files, starts to follow them, and returns without waiting. Consumers get no
+    /// events before [`Log::settle`]; the screen can read at once.
     pub fn open(config: LogConfig, clock: Arc<dyn Clock>) -> Log {
         Log::open_watched(config, Own::default(), clock, Supervisor::default())
     }
 
-    /// The same; what is our own is not followed, and its threads are watched by `supervisor`.
+    /// Like [`Log::open`], but does not follow Logwarden's own files (`own`), and `supervisor` watches the threads.
     pub fn open_watched(
         config: LogConfig,
         own: Own,
@@ -48,7 +49,7 @@ impl Log {
     ) -> Log {
         let log = Log::prepare(config, clock, supervisor);
         log.shared.set_own(own);
-        let watch = Watch::new(log.shared.bell.clone(), log.supervisor());
+        let watch = Watch::new(log.shared.waker.clone(), log.supervisor());
         log.start(watch);
         log
     }
@@ -65,15 +66,15 @@ impl Log {
         let supervisor = self.supervisor();
         let thread = std::thread::Builder::new()
             .name("follow".into())
-            // What it knows of files is in its memory alone, and perhaps half changed.
+            // Not restarted after a panic: its knowledge of files is only in memory and may be half updated.
             .spawn(move || {
                 let _ = supervisor.guard(PART, OnPanic::End, || follower.run());
             })
-            .expect("a thread can be made at the start");
+            .expect("a thread can be started at the start of the process");
         *self.thread.lock().expect("no holder of the thread panics") = Some(thread);
     }
 
-    /// As [`Log::open`], where no change is ever hinted at: polling alone.
+    /// Like [`Log::open`], but without change notifications: files are only polled.
     #[doc(hidden)]
     pub fn open_without_hints(config: LogConfig, clock: Arc<dyn Clock>) -> Log {
         let log = Log::prepare(config, clock, Supervisor::default());
@@ -81,27 +82,28 @@ impl Log {
         log
     }
 
-    /// Gives it the state: identities are settled, rows written, generations published, on the follower's
-    /// thread; [`Log::settled`] says when the first pass is done. Called once. `known`: what sinks that keep their own
-    /// cursors know, so that a generation is recognised although the state was lost, and no id is given twice.
+    /// Hands over the state; call it once. On its thread, the follower then identifies the files, writes their rows and
+    /// publishes their generations; [`Log::settled`] is `true` after the first pass. `known`: positions from sinks that
+    /// keep their own cursors, so that generations are recognised after a loss of the state, and no id is assigned
+    /// twice.
     pub fn settle(&self, store: Store, known: Vec<Position>) {
         self.shared.put_positions(known);
         if self.shared.store.set(store).is_ok() {
-            self.shared.bell.ring(|hints| hints.nudged = true);
+            self.shared.waker.wake(|hints| hints.nudged = true);
         }
     }
 
-    /// Other files of our own: with the next sources. See [`Log::set_sources`].
+    /// Replaces the list of Logwarden's own files; takes effect with the next [`Log::set_sources`].
     pub fn set_own(&self, own: Own) {
         self.shared.set_own(own);
     }
 
-    /// Other sources from now on. Files of a source that is read as before go on without a break; those of one
-    /// that is gone or read otherwise vanish for a moment, so nobody should be reading then. Blocking: returns
-    /// when the files of the new ones are found.
+    /// Replaces the sources. Files of unchanged sources are followed without a break; files of removed or changed
+    /// sources disappear for a moment, so no consumer should read meanwhile. Blocking: returns when the files of the
+    /// new sources are discovered.
     pub fn set_sources(&self, sources: Vec<SourceConfig>) {
         let (done, waiting) = sync_channel(1);
-        self.shared.bell.ring(|hints| hints.sources = Some(Change { sources, done }));
+        self.shared.waker.wake(|hints| hints.sources = Some(Change { sources, done }));
         let ended = || {
             let thread = self.thread.lock().expect("no holder of the thread panics");
             thread.as_ref().is_none_or(JoinHandle::is_finished)
@@ -113,105 +115,106 @@ impl Log {
         }
     }
 
-    /// Takes standard input and pipes in, until each ends or is told to stop. Only where the settings said so.
+    /// Reads standard input and pipes into the intake directory until each of them ends or is stopped. Requires
+    /// [`LogConfig::intake`].
     pub fn take_in(&self, inputs: Vec<OwnedFd>) -> std::io::Result<Vec<Input>> {
-        self.shared.incoming.expect(inputs.len());
+        self.shared.stdin_progress.set_open_inputs(inputs.len());
         inputs.into_iter().map(|input| Input::start(self.shared.clone(), input)).collect()
     }
 
     /// Standard input or a pipe has not ended yet.
     pub fn input_is_open(&self) -> bool {
-        self.shared.incoming.is_open()
+        self.shared.stdin_progress.is_open()
     }
 
-    /// Every input has ended, and all that came is in files whose ends are known.
+    /// Every input has ended, and all its bytes are in segments whose ends are published.
     pub fn input_is_through(&self) -> bool {
-        self.shared.incoming.is_through()
+        self.shared.stdin_progress.is_through()
     }
 
-    /// What came by standard input is being unpacked.
+    /// Compressed standard input is being unpacked.
     pub fn input_is_unpacked(&self) -> bool {
-        self.shared.incoming.is_unpacked()
+        self.shared.stdin_progress.is_unpacking()
     }
 
-    /// What came by standard input and could not be read, since the start.
+    /// Bytes of standard input that could not be read, since the start.
     pub fn input_loss(&self) -> InputLoss {
-        self.shared.incoming.lost()
+        self.shared.stdin_progress.loss()
     }
 
-    /// Somebody asked for what is here to be delivered: standard input is then more than looked at.
+    /// Keeps standard input for delivery, although it was only to be viewed: a person has asked to ship it.
     pub fn keep_input(&self) {
-        self.shared.incoming.keep();
+        self.shared.stdin_progress.request_delivery();
     }
 
-    /// Who must have read a generation before its last descriptor and its row are given up. Until it is
-    /// told: everyone who has a cursor in the state.
+    /// The consumers that must have read a generation before its descriptor and row are dropped. Until this is called:
+    /// all consumers with a cursor in the state.
     pub fn set_consumers(&self, names: Vec<String>) {
         *self.shared.consumers.lock().expect("no holder of the consumers panics") = names;
     }
 
-    /// All files under observation, in the order of their sources, then of first sight.
+    /// All followed files, ordered by source, then by discovery.
     pub fn files(&self) -> Vec<Arc<FileHandle>> {
         self.shared.files()
     }
 
-    /// Settled generations, also those that live only in the state as long as somebody may be behind. Walks all
-    /// there is: ask it once, and follow [`Log::changes`] from then on.
+    /// All identified generations, including those without a file while a consumer may not have read all of them. Walks
+    /// all generations: call it once, then use [`Log::changes`].
     pub fn generations(&self) -> Vec<GenerationId> {
-        let mut all = self.shared.lives();
-        all.extend(self.shared.missed());
+        let mut all = self.shared.generations_with_file();
+        all.extend(self.shared.unread_without_file());
         all
     }
 
-    /// This one is among them.
+    /// Whether [`Log::generations`] lists this one.
     pub fn holds(&self, generation: GenerationId) -> bool {
         self.shared.holds(generation)
     }
 
-    /// A file holds this one now; else a row of the state is all there is.
+    /// The generation has a file now; otherwise only its row in the state is left.
     pub fn has_file(&self, generation: GenerationId) -> bool {
-        self.shared.life(generation).is_some()
+        self.shared.handle_of(generation).is_some()
     }
 
-    /// Where a consumer without a cursor begins in this generation, and the end of what was seen.
+    /// Where a consumer without a cursor starts in this generation, and the end of its known bytes.
     pub fn extent(&self, generation: GenerationId) -> Option<(u64, u64)> {
-        if let Some(handle) = self.shared.life(generation) {
+        if let Some(handle) = self.shared.handle_of(generation) {
             let known = handle.known();
             return Some((known.facts.start, known.facts.size));
         }
-        self.shared.gone().get(&generation).map(|row| (row.start, row.end()))
+        self.shared.without_file().get(&generation).map(|row| (row.start, row.end()))
     }
 
-    /// What begins before this offset stood in the file when it was seen first.
+    /// Records that start before this offset were already in the file when it was discovered.
     pub fn history(&self, generation: GenerationId) -> u64 {
-        self.shared.life(generation).map_or(u64::MAX, |handle| handle.known().history)
+        self.shared.handle_of(generation).map_or(u64::MAX, |handle| handle.known().history)
     }
 
-    /// Who watches the threads of the log.
+    /// The supervisor of the log's threads.
     pub fn supervisor(&self) -> Supervisor {
         self.shared.supervisor.clone()
     }
 
-    /// Which files and generations grow, appear, end, are read otherwise or get their identity.
+    /// Subscribes to changes: files and generations that grow, appear, end, change their format or are identified.
     pub fn changes(&self) -> Changes {
         self.shared.changes.subscribe()
     }
 
-    /// The next events behind `cursor`. Blocking (reads the file); call it off the async threads.
+    /// The next events after `cursor`. Blocking (reads the file): do not call it on an async thread.
     /// Reading any offset twice gives the same records with the same ids.
     pub fn read(&self, cursor: Cursor) -> std::io::Result<Read> {
         reader::read(&self.shared, cursor)
     }
 
-    /// Bytes behind `cursor` that nobody can read any more, up to the end of their generation; counted as lost from
-    /// then on. `None`: they can be read, or it is not certain yet. No I/O.
+    /// Bytes after `cursor` that can no longer be read, up to the end of their generation; this call counts them as
+    /// lost. `None`: they can be read, or that is not certain yet. No I/O.
     pub fn destroyed(&self, cursor: Cursor) -> Option<Range<u64>> {
         destroyed(&self.shared, cursor)
     }
 
-    /// Whether the generation holds what this mark says; `None` where that cannot be told now.
+    /// Whether the bytes before this mark are those whose hash it holds; `None` if that cannot be checked now.
     pub fn bears(&self, generation: GenerationId, mark: &Mark) -> Option<bool> {
-        let handle = self.shared.life(generation)?;
+        let handle = self.shared.handle_of(generation)?;
         if mark.offset == 0 {
             return Some(true);
         }
@@ -219,13 +222,13 @@ impl Log {
             let known = handle.known();
             (known.facts.begin, known.mark, known.facts.size)
         };
-        // Seen there, and not in the copy in which it is read on.
+        // That part was in the original file and is missing in the copy that is read now.
         if seen.offset < mark.offset && mark.offset <= size {
             return None;
         }
         let key = &self.shared.config.key;
         let file = handle.open_file().ok().flatten()?;
-        // Of a deleted file only the rest is kept; one that was truncated a moment ago is about to be another.
+        // Of a deleted file only the unread rest exists; a just truncated file is about to get a new generation.
         let is_it = begin == 0 && identity::bears(&file, &seen, key).ok()?;
         if !is_it {
             return None;
@@ -233,73 +236,73 @@ impl Log {
         identity::bears(&file, mark, key).ok()
     }
 
-    /// Bytes that were lost since the start, exactly: truncated or deleted before everybody had read them.
+    /// The exact number of bytes lost since the start: truncated or deleted before all consumers had read them.
     pub fn lost(&self) -> u64 {
         self.shared.losses.total()
     }
 
-    /// `true` once the first pass over the sources is done and every byte that was there then is published
-    /// (for `--once`: the ends are fixed).
+    /// `true` once the first pass over the sources is done and every byte that existed then is published
+    /// (with `--once` the ends are fixed from then on).
     pub fn settled(&self) -> bool {
         self.shared.settled.load(Ordering::Acquire)
     }
 
-    /// Asks for a look at everything that is there; [`Log::has_looked`] says when it is done.
+    /// Requests a check of all files and returns the number of the request; [`Log::has_looked`] reports its completion.
     pub fn ask_for_look(&self) -> u64 {
-        let number = self.shared.asked.ask();
-        self.shared.bell.ring(|hints| hints.asked = true);
+        let number = self.shared.look_requests.add();
+        self.shared.waker.wake(|hints| hints.look_requested = true);
         number
     }
 
-    /// What was written before that look was asked for is known.
+    /// The requested check is done: all bytes written before the request are known.
     pub fn has_looked(&self, number: u64) -> bool {
-        self.shared.asked.is_done(number)
+        self.shared.look_requests.is_done(number)
     }
 
-    /// The end of every generation, as seen now; with `--once` and once settled, it is fixed. A consumer
-    /// that has reached all of them has everything.
+    /// The current end of every generation; with `--once` the ends are fixed once settled. A consumer that has reached
+    /// all of them has read everything.
     pub fn ends(&self) -> Vec<Cursor> {
         let end =
             |generation| self.extent(generation).map(|(_, offset)| Cursor { generation, offset });
         self.generations().into_iter().filter_map(end).collect()
     }
 
-    /// Files that are there and could not be opened at the last look.
+    /// Number of existing files that could not be opened at the last check.
     pub fn unopened(&self) -> usize {
         self.shared.unopened.load(Ordering::Relaxed)
     }
 
-    /// Compressed files that are damaged or cut short: what else they held could not be read.
+    /// Number of compressed files that are damaged or incomplete, so that only a part of them could be read.
     pub fn torn(&self) -> usize {
         self.shared.torn.load(Ordering::Relaxed)
     }
 
-    /// Of all files. Walks all of them: follow [`Log::changes`] from then on.
+    /// The status of all files. Walks all of them: call it once, then use [`Log::changes`].
     pub fn statuses(&self) -> Vec<FileStatus> {
         let files = self.files();
-        let told: HashSet<GenerationId> =
+        let with_file: HashSet<GenerationId> =
             files.iter().filter_map(|handle| handle.generation_with_loss()).collect();
-        let gone = self.shared.lost_files(&|generation| told.contains(&generation));
-        files.iter().map(|file| file.status()).chain(gone).collect()
+        let lost = self.shared.lost_files(&|generation| with_file.contains(&generation));
+        files.iter().map(|file| file.status()).chain(lost).collect()
     }
 
-    /// One of them; `None` where it is gone.
+    /// The status of one file; `None` if it is no longer followed.
     pub fn status(&self, file: FileId) -> Option<FileStatus> {
         let followed = self.shared.file(file).map(|file| file.status());
         followed.or_else(|| self.shared.lost_file(file))
     }
 
-    /// What the operator should know about files now; what is mended is no longer in it.
+    /// The current notices about files for the operator, without those about solved problems.
     pub fn notices(&self) -> Vec<Notice> {
         self.shared.board.all()
     }
 
-    /// Ends the follower's thread and waits for it. What is read can still be read.
+    /// Ends the follower's thread and waits for it. [`Log::read`] still works afterwards.
     pub fn stop(&self) {
-        self.shared.bell.ring(|hints| hints.stop = true);
+        self.shared.waker.wake(|hints| hints.stop = true);
         let thread = self.thread.lock().expect("no holder of the thread panics").take();
         if let Some(thread) = thread {
-            // A panic has been told by who watches it.
+            // The supervisor has already reported a panic.
             let _ = thread.join();
         }
     }

@@ -1,20 +1,20 @@
-//! Looks at everything that somebody asked for, and waits for: what was written before is known when one is done.
+//! Requests for a check of all files: when a request is done, all bytes written before it are known.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 #[derive(Debug, Default)]
-pub(in crate::follow) struct Asked {
+pub(in crate::follow) struct LookRequests {
     last: AtomicU64,
     done: AtomicU64,
 }
 
-impl Asked {
-    /// The number of a new one.
-    pub fn ask(&self) -> u64 {
+impl LookRequests {
+    /// Adds a request and returns its number.
+    pub fn add(&self) -> u64 {
         self.last.fetch_add(1, Ordering::AcqRel) + 1
     }
 
-    /// The number of the newest one: a look that begins now serves all up to it.
+    /// The number of the newest request: a check that starts now serves all requests up to it.
     pub fn last(&self) -> u64 {
         self.last.load(Ordering::Acquire)
     }

@@ -1,6 +1,7 @@
-//! Bytes that nobody can read any more, counted once per generation, by the longest gap of a consumer.
+//! Counts lost bytes: those that a consumer can no longer read, once per generation, by the longest gap of any
+//! consumer.
 //!
-//! The sum is exact for as long as the process runs; which files they were of is kept for the latest.
+//! The total is exact since the start of the process; files are listed for the latest losses only.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
@@ -13,13 +14,13 @@ use crate::state::GenerationRow;
 /// Generations whose losses are listed one by one.
 const LISTED: usize = 100;
 
-/// What was lost of one generation.
+/// The loss of one generation.
 #[derive(Clone, Debug, PartialEq)]
 pub(in crate::follow) struct Loss {
     pub source: String,
     pub path: PathBuf,
     pub format: Option<String>,
-    /// Bytes of the generation that were seen.
+    /// Known bytes of the generation.
     pub size: u64,
     pub lost: u64,
     pub ended: Timestamp,
@@ -45,16 +46,16 @@ pub(in crate::follow) struct Losses {
 
 #[derive(Debug, Default)]
 struct Inner {
-    /// Bytes, of every generation that the state knows.
+    /// Lost bytes of every generation that has a row in the state.
     amounts: HashMap<GenerationId, u64>,
-    /// With the number that each was noted under first.
+    /// The latest losses, each with the number of the call that recorded it first.
     by_generation: BTreeMap<GenerationId, (u64, Loss)>,
     total: u64,
     noted: u64,
 }
 
 impl Losses {
-    /// `true` where it is more than was known.
+    /// `true` if the loss of this generation has grown.
     pub fn note(&self, id: GenerationId, loss: Loss) -> bool {
         let inner = &mut *self.inner();
         inner.noted += 1;
@@ -74,17 +75,17 @@ impl Losses {
         more > 0
     }
 
-    /// Nobody will speak of this generation again.
+    /// The generation has expired: no more losses of it are recorded.
     pub fn forget(&self, generation: GenerationId) {
         self.inner().amounts.remove(&generation);
     }
 
-    /// Of all generations, since the start of the process.
+    /// Lost bytes of all generations since the start of the process.
     pub fn total(&self) -> u64 {
         self.inner().total
     }
 
-    /// The latest, by generation.
+    /// The latest losses, by generation.
     pub fn listed(&self) -> Vec<(GenerationId, Loss)> {
         self.inner().by_generation.iter().map(|(id, (_, loss))| (*id, loss.clone())).collect()
     }
@@ -110,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn each_generation_counts_once_by_its_longest_gap_however_many_there_are() {
+    fn any_number_of_generations_count_once_each_by_their_longest_gap() {
         let losses = Losses::default();
         for _ in 0..2 {
             for number in 0..3 * LISTED as u64 {

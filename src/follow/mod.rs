@@ -1,9 +1,10 @@
-//! Files: identity, growth, records. The log file is the queue; consumers pull batches from it.
+//! Follows log files: identifies them, tracks their growth and splits them into records. The log file is the queue;
+//! consumers pull batches from it.
 //!
-//! [`Log`] is shared by all: the follower (its own thread) looks after files and publishes how far they reach;
-//! consumers call [`Log::read`] from their cursors and share decoded batches through a bounded cache; the
-//! screen reads any place of a file through [`file::FileHandle`] and moves nothing. What is no file (standard
-//! input) becomes one in the [`intake`] directory.
+//! All parts share one [`Log`]. The follower (a thread) checks the files and publishes their sizes; consumers
+//! call [`Log::read`] from their cursors and share decoded batches through a bounded cache; the screen reads
+//! at any offset through [`file::FileHandle`] and never moves a cursor. Standard input, which is not a file,
+//! is first written to files in the [`intake`] directory.
 
 mod batch_cache;
 mod catalog;
@@ -78,7 +79,7 @@ pub use types::{LogConfig, Read};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// Where a source begins in files that were there when it was started for the first time.
+/// Where reading starts in files that existed when the source was started for the first time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Start {
     #[default]
@@ -92,18 +93,18 @@ pub struct SourceConfig {
     pub name: Arc<str>,
     /// Files, directories or globs.
     pub paths: Vec<PathBuf>,
-    /// Forced format; `None`: detected for each generation.
+    /// The configured format; `None`: detected for each generation.
     pub format: Option<String>,
     pub zone: jiff::tz::TimeZone,
     pub service: Option<Arc<str>>,
     pub start: Start,
-    /// `multiline = false` turns joining off.
+    /// `false`: each line is a record, lines are not joined.
     pub multiline: bool,
 }
 
 #[cfg(test)]
 impl SourceConfig {
-    /// All of this file.
+    /// A source of this one file, read from its beginning.
     pub fn of_file(name: &str, path: PathBuf) -> Self {
         SourceConfig {
             name: name.into(),

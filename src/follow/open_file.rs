@@ -1,5 +1,4 @@
-//! What a file handle reads from: an open file, one that is closed for a while, a copy that has given its room back, or
-//! nothing.
+//! The file behind a handle: open, closed for now (parked), an emptied copy of a compressed file, or gone.
 
 use std::io;
 use std::sync::Arc;
@@ -8,23 +7,23 @@ use super::descriptors::Parked;
 use crate::base::timed_fs::File;
 
 #[derive(Clone, Debug)]
-pub(in crate::follow) enum Slot {
+pub(in crate::follow) enum Descriptor {
     Open(Arc<File>),
-    /// Closed, to be opened again by its path.
+    /// Closed for now; opened again by its path.
     Parked(Parked),
-    /// The copy of a compressed file; it holds nothing until the file is unpacked again.
+    /// The emptied copy of a compressed file; without content until the file is unpacked again.
     Idle(Arc<File>),
-    /// The bytes are gone.
+    /// The file no longer exists.
     Gone,
 }
 
-impl From<Option<Arc<File>>> for Slot {
-    fn from(file: Option<Arc<File>>) -> Slot {
-        file.map_or(Slot::Gone, Slot::Open)
+impl From<Option<Arc<File>>> for Descriptor {
+    fn from(file: Option<Arc<File>>) -> Descriptor {
+        file.map_or(Descriptor::Gone, Descriptor::Open)
     }
 }
 
-/// What whoever reads an idle copy gets: it is unpacked again, and can be read then.
+/// The error of a read from an emptied copy: the file is being unpacked again and can be read afterwards.
 #[derive(Debug, thiserror::Error)]
 #[error("the compressed file is being unpacked again")]
 struct Unpacking;

@@ -1,4 +1,4 @@
-//! Reading a file at a place. No log is ever mapped into memory: a truncation would kill the process.
+//! Reads a file at an offset. Never maps a log into memory: a truncation would kill the process (SIGBUS).
 
 use std::io;
 

@@ -1,10 +1,11 @@
-//! Pulls events from the log for one consumer: one cursor per generation, taken in fair turns or merged by time.
+//! Pulls events from the log for one consumer: keeps one cursor per generation, and reads generations in fair turns or
+//! merged by time.
 //!
-//! It reads only generations that the log names, as far as they were seen then: so whatever is due at one
-//! [`Pull::look`] gets its turn before anything that comes later. What cannot be read, or is not complete, waits
-//! until the log tells of it or [`Pull::look_again`] is called; the others go on meanwhile. It knows no clock
-//! and nothing of what becomes of the events: its cursors stand behind everything that it handed out, and a
-//! consumer keeps them together with what it made of that.
+//! Reads only generations that the log has reported as changed, up to their reported ends, so everything due at one
+//! [`Pull::look`] is read before later additions. A generation with an unreadable or incomplete record waits until the
+//! log reports a change or [`Pull::look_again`] is called; the others are read meanwhile. Never uses a clock, and does
+//! not know the outcome of events: its cursors are after all events handed out, and the consumer stores them together
+//! with its results.
 
 mod reading;
 
@@ -18,53 +19,54 @@ use crate::event::{Batch, Cursor, GenerationId, Record};
 
 pub use reading::Reading;
 
-/// Batches that are kept while other generations are read: so many that are written at the same time are merged
-/// event by event, more of them batch by batch.
+/// Most batches kept while other generations are read: up to this many generations are merged event by event, more of
+/// them batch by batch.
 const HELD: usize = 32;
 
-/// See the module.
+/// The read state of one consumer; see the module.
 #[derive(Debug)]
 pub struct Pull {
     by_time: bool,
-    heads: HashMap<GenerationId, Head>,
-    /// Those with something to read, by their rank. Invariant: a head has a rank where it is among these.
+    heads: HashMap<GenerationId, GenerationState>,
+    /// Generations that can be read now, by rank. Invariant: exactly these have a rank in their head.
     due: BTreeSet<(i64, GenerationId)>,
-    /// Those with something unread that wait.
+    /// Generations with unread bytes that cannot be read now.
     waiting: BTreeSet<GenerationId>,
-    /// Batches of which a part is not handed out: where each goes on. At most [`HELD`].
+    /// Partly handed out batches, with the index of the next record. At most [`HELD`].
     held: HashMap<GenerationId, (Arc<Batch>, usize)>,
-    /// Where to begin in generations that the log has not named yet.
+    /// Start offsets for generations that the log has not reported yet.
     start: HashMap<GenerationId, u64>,
     /// Number of the last turn.
     turn: i64,
 }
 
-/// One generation.
+/// The state of one generation.
 #[derive(Debug)]
-struct Head {
+struct GenerationState {
     reading: Reading,
     rank: Option<i64>,
-    /// Of its next event, where somebody has read it.
+    /// Time of its next event, if that is already read.
     next_time: Option<i64>,
-    /// Of the last event that was handed out; the next one is hardly older.
+    /// Time of the last event handed out; the next one is rarely older.
     last_time: i64,
-    /// A part of its batch was handed out, and the batch given up: it comes whole then, lest it is read for each event.
+    /// Its batch was dropped after a part of it was handed out: the next batch is handed out whole, so that it is not
+    /// read again for each event.
     whole: bool,
 }
 
-/// What was found in a generation.
+/// The result of one read of a generation.
 #[derive(Debug)]
 pub enum Pulled {
     /// These records of the batch.
     Events { batch: Arc<Batch>, records: Range<usize> },
-    /// Bytes [from, to) are gone.
+    /// Bytes [from, to) no longer exist.
     Lost { from: u64, to: u64 },
-    /// It cannot be read now.
+    /// The generation cannot be read now.
     Failed(io::Error),
 }
 
 impl Pulled {
-    /// Bytes of the log.
+    /// The number of bytes of the log that this result covers.
     pub fn bytes(&self) -> u64 {
         match self {
             Pulled::Events { batch, records } => {
@@ -77,7 +79,7 @@ impl Pulled {
 }
 
 impl Pull {
-    /// A batch of one generation, then one of the next.
+    /// Reads the generations in turn, one batch each.
     pub fn fair() -> Self {
         Pull::new(false)
     }
@@ -99,26 +101,26 @@ impl Pull {
         }
     }
 
-    /// Begins there, instead of at their beginning, in generations that the log names from now on.
+    /// Sets where to start in generations that the log reports from now on, instead of at their beginning.
     pub fn start_at(&mut self, cursors: impl IntoIterator<Item = Cursor>) {
         self.start.extend(cursors.into_iter().map(|cursor| (cursor.generation, cursor.offset)));
     }
 
-    /// The cursors to keep, also of generations that the log has not named yet.
+    /// The cursors to store, including those of generations that the log has not reported yet.
     pub fn cursors(&self) -> impl Iterator<Item = Cursor> {
         let start = self.start.iter().map(|(&generation, &offset)| Cursor { generation, offset });
         self.heads.values().map(|head| head.reading.cursor()).chain(start)
     }
 
-    /// What the log has told. Returns generations that are new; those that the log does not hold are forgotten.
+    /// Takes over changes of the log. Returns the new generations; those that the log no longer holds are dropped.
     pub fn look(&mut self, queue: &dyn Queue, news: News) -> Vec<GenerationId> {
-        let mut named: Vec<GenerationId> = news.generations.into_iter().collect();
+        let mut changed: Vec<GenerationId> = news.generations.into_iter().collect();
         if news.all {
-            named = queue.generations();
-            named.extend(self.heads.keys().filter(|id| !queue.holds(**id)));
+            changed = queue.generations();
+            changed.extend(self.heads.keys().filter(|id| !queue.holds(**id)));
         }
         let mut new = Vec::new();
-        for generation in named {
+        for generation in changed {
             if !queue.holds(generation) {
                 self.forget(generation);
             } else if let Some((start, end)) = queue.extent(generation) {
@@ -132,16 +134,16 @@ impl Pull {
         new
     }
 
-    /// The generation reaches up to `end`. Reads on where it is, or from the cursor where it is new.
+    /// The generation now ends at `end`. Reading continues at its own cursor, or starts at `from` if it is new.
     pub fn hear(&mut self, from: Cursor, end: u64) {
         match self.heads.get_mut(&from.generation) {
             Some(head) => head.reading.hear(end),
             None => self.add(Reading::new(from, end), None),
         }
-        self.line_up(from.generation);
+        self.reschedule(from.generation);
     }
 
-    /// Reads these from now on, and no others; whose turn it is stays.
+    /// Replaces all generations by these; the order of turns is kept.
     pub fn set(&mut self, readings: impl Iterator<Item = Reading>) {
         let before = std::mem::take(&mut self.heads);
         self.due.clear();
@@ -149,38 +151,39 @@ impl Pull {
         for reading in readings {
             let rank = before.get(&reading.generation).and_then(|head| head.rank);
             self.add(reading, rank);
-            self.line_up(reading.generation);
+            self.reschedule(reading.generation);
         }
         self.held.retain(|id, _| self.heads.contains_key(id));
     }
 
     fn add(&mut self, reading: Reading, rank: Option<i64>) {
-        let head = Head { reading, rank, next_time: None, last_time: i64::MIN, whole: false };
+        let head =
+            GenerationState { reading, rank, next_time: None, last_time: i64::MIN, whole: false };
         self.heads.insert(reading.generation, head);
     }
 
     fn forget(&mut self, generation: GenerationId) {
-        if let Some(Head { rank: Some(rank), .. }) = self.heads.remove(&generation) {
+        if let Some(GenerationState { rank: Some(rank), .. }) = self.heads.remove(&generation) {
             self.due.remove(&(rank, generation));
         }
         self.waiting.remove(&generation);
         self.held.remove(&generation);
     }
 
-    /// Those that wait may be read again.
+    /// Makes waiting generations due again.
     pub fn look_again(&mut self) {
         for generation in std::mem::take(&mut self.waiting) {
             self.head(generation).reading.look_again();
-            self.line_up(generation);
+            self.reschedule(generation);
         }
     }
 
-    /// What is read next, where anything is due. Blocking.
+    /// Reads the next due generation; `None` if none is due. Blocking.
     pub fn next(&mut self, queue: &dyn Queue) -> Option<(GenerationId, Pulled)> {
         while let Some((_, generation)) = self.due.pop_first() {
             self.head(generation).rank = None;
             let pulled = self.read(queue, generation);
-            self.line_up(generation);
+            self.reschedule(generation);
             if let Some(pulled) = pulled {
                 return Some((generation, pulled));
             }
@@ -188,7 +191,8 @@ impl Pull {
         None
     }
 
-    /// The records from this one on, of what was handed out last, are not taken yet: they come first in the next turn.
+    /// Returns records that the consumer has not taken, from index `record` of the last batch on: they are handed out
+    /// first in the next turn.
     pub fn give_back(&mut self, batch: Arc<Batch>, record: usize) {
         let (generation, offset) = (batch.generation.id, batch.records[record].start);
         self.head(generation).reading.rewind(offset);
@@ -196,16 +200,16 @@ impl Pull {
         self.held.insert(generation, (batch, record));
     }
 
-    /// The same where they cannot be taken now.
+    /// Like [`Pull::give_back`], for records that cannot be taken now: counts as a failed read.
     pub fn refuse(&mut self, batch: &Batch, record: usize) {
         let generation = batch.generation.id;
         let reading = &mut self.head(generation).reading;
         reading.rewind(batch.records[record].start);
         reading.fail();
-        self.line_up(generation);
+        self.reschedule(generation);
     }
 
-    /// Memory goes back; what was held is read again.
+    /// Frees the kept batches; they are read again when needed.
     pub fn release(&mut self) {
         self.held.clear();
     }
@@ -218,33 +222,33 @@ impl Pull {
         self.heads.values().map(|head| &head.reading)
     }
 
-    /// There may be something to read.
+    /// A generation can be read now.
     pub fn is_due(&self) -> bool {
         !self.due.is_empty()
     }
 
-    /// Everything that the log has told of is read, as far as it is complete and can be read.
+    /// All reported bytes are read, except incomplete records and generations that failed repeatedly.
     pub fn is_through(&self) -> bool {
         let is_through = |id| self.heads[id].reading.is_through();
         !self.is_due() && self.waiting.iter().all(is_through)
     }
 
-    /// Some record stands open: not complete, but perhaps with time.
+    /// A generation waits at an incomplete record, which may be completed later.
     pub fn is_open(&self) -> bool {
         self.waiting.iter().any(|id| !self.heads[id].reading.fails())
     }
 
-    /// Some generation could not be read.
+    /// The last read of a generation has failed.
     pub fn fails(&self) -> bool {
         self.waiting.iter().any(|id| self.heads[id].reading.fails())
     }
 
-    fn head(&mut self, generation: GenerationId) -> &mut Head {
-        self.heads.get_mut(&generation).expect("a generation that is due or waits has a head")
+    fn head(&mut self, generation: GenerationId) -> &mut GenerationState {
+        self.heads.get_mut(&generation).expect("every due or waiting generation has a head")
     }
 
-    /// Puts it where it belongs now: among those that are due, that wait, or neither.
-    fn line_up(&mut self, generation: GenerationId) {
+    /// Moves the generation to the due ones, the waiting ones, or neither, as its read state requires.
+    fn reschedule(&mut self, generation: GenerationId) {
         let (by_time, turn) = (self.by_time, self.turn + 1);
         let head = self.head(generation);
         let rank = match head.rank {
@@ -273,15 +277,15 @@ impl Pull {
         };
     }
 
-    /// `None` where nothing of it can be handed out now.
+    /// Reads one generation; `None` if no events can be handed out now.
     fn read(&mut self, queue: &dyn Queue, generation: GenerationId) -> Option<Pulled> {
         let held = self.held.remove(&generation);
         let head = self.head(generation);
         let cursor = head.reading.cursor();
-        let is_here = |(batch, first): &(Arc<Batch>, usize)| {
+        let is_at_cursor = |(batch, first): &(Arc<Batch>, usize)| {
             batch.records.get(*first).is_some_and(|record| record.start == cursor.offset)
         };
-        let read = match held.filter(is_here) {
+        let read = match held.filter(is_at_cursor) {
             Some((batch, first)) => Ok(Read::Batch { batch, first }),
             None => queue.read(cursor),
         };
@@ -307,7 +311,7 @@ impl Pull {
         let head = self.head(generation);
         if by_time && head.next_time.is_none() && batch.records[first].time.0 > others {
             head.next_time = Some(batch.records[first].time.0);
-            self.hold(batch, first);
+            self.keep_batch(batch, first);
             return None;
         }
         let latest = if by_time && !head.whole { others } else { i64::MAX };
@@ -320,20 +324,20 @@ impl Pull {
         head.next_time = batch.records.get(next).map(|record| record.time.0);
         head.whole = false;
         if by_time && head.next_time.is_some() {
-            self.hold(batch.clone(), next);
+            self.keep_batch(batch.clone(), next);
         }
         Some(Pulled::Events { batch, records: first..next })
     }
 
-    /// Where too many are held, the one that is needed last is given up.
-    fn hold(&mut self, batch: Arc<Batch>, next: usize) {
+    /// Keeps a partly handed out batch; if there are too many, drops the one that is needed last.
+    fn keep_batch(&mut self, batch: Arc<Batch>, next: usize) {
         self.held.insert(batch.generation.id, (batch, next));
         if self.held.len() <= HELD {
             return;
         }
         let last = self.held.keys().copied().max_by_key(|id| self.heads[id].next_time);
-        let given_up = last.and_then(|last| Some((last, self.held.remove(&last)?)));
-        if let Some((generation, (_, next))) = given_up {
+        let dropped = last.and_then(|last| Some((last, self.held.remove(&last)?)));
+        if let Some((generation, (_, next))) = dropped {
             self.head(generation).whole = next > 0;
         }
     }

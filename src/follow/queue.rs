@@ -1,4 +1,4 @@
-//! What a consumer needs of the log: an ordered, replayable queue for each generation.
+//! The log as consumers see it: an ordered, replayable queue per generation.
 
 use std::io;
 use std::ops::Range;
@@ -6,18 +6,18 @@ use std::ops::Range;
 use super::{Changes, Log, Read};
 use crate::event::{Cursor, GenerationId, Mark};
 
-/// The [`Log`], or what stands for it in a test.
+/// Implemented by [`Log`], and by fakes in tests.
 pub trait Queue: Send + Sync {
-    /// Walks all there are: asked at the beginning, and where the changes say so.
+    /// Walks all generations: call it at the start, and when [`super::News::all`] is set.
     fn generations(&self) -> Vec<GenerationId>;
-    /// This one is among them.
+    /// Whether [`Queue::generations`] lists this one.
     fn holds(&self, generation: GenerationId) -> bool;
-    /// Where a consumer without a cursor begins, and the end of what was seen.
+    /// Where a consumer without a cursor starts, and the end of the known bytes.
     fn extent(&self, generation: GenerationId) -> Option<(u64, u64)>;
     fn changes(&self) -> Changes;
     /// Blocking.
     fn read(&self, cursor: Cursor) -> io::Result<Read>;
-    /// Every byte that was there at the start is published.
+    /// Every byte that existed at the start is published.
     fn settled(&self) -> bool;
     /// See [`Log::ask_for_look`].
     fn ask_for_look(&self) -> u64 {
@@ -27,7 +27,7 @@ pub trait Queue: Send + Sync {
     fn has_looked(&self, _number: u64) -> bool {
         true
     }
-    /// Whether the generation holds what this mark says; `None` where that cannot be told now.
+    /// See [`Log::bears`].
     fn bears(&self, _generation: GenerationId, _mark: &Mark) -> Option<bool> {
         None
     }
@@ -35,7 +35,7 @@ pub trait Queue: Send + Sync {
     fn destroyed(&self, _cursor: Cursor) -> Option<Range<u64>> {
         None
     }
-    /// A file holds it now.
+    /// See [`Log::has_file`].
     fn has_file(&self, _generation: GenerationId) -> bool {
         true
     }

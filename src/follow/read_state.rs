@@ -1,33 +1,33 @@
-//! What decoding one generation remembers between two reads.
+//! The state that decoding one generation keeps between two reads.
 
 use std::collections::VecDeque;
 
 use crate::base::Timestamp;
 
-/// Places of which the context is remembered.
+/// Number of offsets for which the context is kept.
 const REMEMBERED: usize = 64;
 
-/// Guarded by one lock per generation, so that consumers that are near each other decode once.
+/// Guarded by one lock per generation, so that consumers at nearby offsets decode the bytes only once.
 #[derive(Debug, Default)]
-pub(in crate::follow) struct Front {
-    /// The furthest byte that was handed out.
-    pub handed: u64,
-    /// Records in a row, up to there, that did not fit the format.
+pub(in crate::follow) struct DecodeState {
+    /// The highest offset up to which batches were handed out.
+    pub handed_out: u64,
+    /// Consecutive records before `handed_out` that did not fit the format.
     pub misfits: u32,
-    /// [from, to) holds no line end; a line that grows is not scanned again from its beginning.
+    /// The range [from, to) holds no line end, so that a growing line is not scanned again from its beginning.
     pub unfinished: Option<(u64, u64)>,
-    carried: VecDeque<(u64, Carried)>,
+    carried: VecDeque<(u64, CarriedContext)>,
 }
 
-/// The part of a context that goes from record to record.
+/// The part of a context that one record passes to the next.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(in crate::follow) struct Carried {
+pub(in crate::follow) struct CarriedContext {
     pub last: Option<Timestamp>,
     pub since_last: u32,
 }
 
-impl Front {
-    pub fn remember(&mut self, offset: u64, carried: Carried) {
+impl DecodeState {
+    pub fn remember(&mut self, offset: u64, carried: CarriedContext) {
         if self.recall(offset).is_some() {
             return;
         }
@@ -37,7 +37,7 @@ impl Front {
         self.carried.push_back((offset, carried));
     }
 
-    pub fn recall(&self, offset: u64) -> Option<Carried> {
+    pub fn recall(&self, offset: u64) -> Option<CarriedContext> {
         self.carried.iter().rev().find(|(at, _)| *at == offset).map(|(_, carried)| *carried)
     }
 }

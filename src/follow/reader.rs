@@ -1,7 +1,8 @@
-//! Cursor → batch: reads a piece of the file, frames it, checks that the file is still the one that was seen.
+//! Reads the batch at a cursor: reads a piece of the file, splits it into records, and verifies that the file is
+//! unchanged.
 //!
-//! Hands out nothing beyond what the follower has published, and nothing that was read before the bytes in
-//! front of the mark were compared. Changes nothing but the front of its generation.
+//! Never returns bytes beyond the published size. After each read, and before it returns a batch, it verifies the bytes
+//! before the mark. Changes only the decode state of its generation.
 
 mod long;
 
@@ -9,12 +10,12 @@ use std::io;
 use std::sync::{Arc, MutexGuard};
 
 use super::cuts;
-use super::file::{FileHandle, Known, OpenRecord};
-use super::format_at::in_force;
+use super::file::{FileHandle, KnownFacts, OpenRecord};
+use super::format_at::format_at;
 use super::identity;
 use super::open_file;
 use super::positioned_read::read_full;
-use super::read_state::{Carried, Front};
+use super::read_state::{CarriedContext, DecodeState};
 use super::shared::Shared;
 use super::truncated_records::CutOff;
 use super::types::Read;
@@ -23,35 +24,35 @@ use crate::base::timed_fs::File;
 use crate::event::{Batch, Cursor, Encoding, Flags, Generation, Record};
 use crate::format::{self, Context, End, Format, Framed, Framer};
 
-/// Read at once where records are short, in bytes.
+/// Bytes per read while records are short.
 const CHUNK: u64 = 256 * 1024;
-/// Read before a place of which nothing is remembered, to find the last time there.
+/// Bytes read before an offset without a stored context, to find the last timestamp before it.
 const WARM_UP: u64 = 64 * 1024;
 
 pub(in crate::follow) fn read(shared: &Shared, cursor: Cursor) -> io::Result<Read> {
-    let Some(handle) = shared.life(cursor.generation) else {
-        return Ok(shared.read_gone(cursor));
+    let Some(handle) = shared.handle_of(cursor.generation) else {
+        return Ok(shared.read_without_file(cursor));
     };
-    let found = |(batch, first)| Read::Batch { batch, first };
+    let cached = |(batch, first)| Read::Batch { batch, first };
     if let Some(hit) = shared.cache.find(cursor) {
-        return Ok(found(hit));
+        return Ok(cached(hit));
     }
-    let mut front = handle.front();
-    // Somebody else may have decoded it while this one waited.
+    let mut state = handle.decode_state();
+    // Another consumer may have decoded it while this one waited for the lock.
     if let Some(hit) = shared.cache.find(cursor) {
-        return Ok(found(hit));
+        return Ok(cached(hit));
     }
     let known = Arc::clone(&handle.known());
     let Some(generation) = known.facts.generation.clone() else { return Ok(Read::Waiting) };
     let reader = Reader { shared, handle: &handle, known, generation, seen: shared.clock.now() };
-    reader.at(cursor.offset, &mut front)
+    reader.read_from(cursor.offset, &mut state)
 }
 
-/// One read of one generation, with what was known when it began.
+/// One read of one generation, with the facts as they were when it started.
 struct Reader<'a> {
     shared: &'a Shared,
     handle: &'a Arc<FileHandle>,
-    known: Arc<Known>,
+    known: Arc<KnownFacts>,
     generation: Arc<Generation>,
     seen: Timestamp,
 }
@@ -59,61 +60,61 @@ struct Reader<'a> {
 /// A stretch of the file in one format.
 struct Piece {
     bytes: Arc<[u8]>,
-    /// Its end is where this format, or the generation, ends: the last record ends there too.
+    /// The piece ends where this format or the generation ends, so its last record is complete.
     closed: bool,
-    /// Everything that is known up to the limit is in it.
+    /// The piece holds all known bytes up to its limit.
     whole: bool,
 }
 
 impl Reader<'_> {
-    fn at(&self, offset: u64, front: &mut MutexGuard<'_, Front>) -> io::Result<Read> {
-        let Known { facts, available, complete, .. } = &*self.known;
+    fn read_from(&self, offset: u64, state: &mut MutexGuard<'_, DecodeState>) -> io::Result<Read> {
+        let KnownFacts { facts, available, complete, .. } = &*self.known;
         if offset >= facts.size {
             return Ok(if *complete { Read::Finished } else { Read::Waiting });
         }
         if offset < facts.begin {
-            return Ok(self.shared.lost(self.handle, offset, facts.begin));
+            return Ok(self.shared.count_lost(self.handle, offset, facts.begin));
         }
-        self.handle.readers.note_read(self.shared.clock.uptime());
+        self.handle.users.note_read(self.shared.clock.uptime());
         let file = match self.handle.open_file() {
             Err(error) if open_file::is_unpacking(&error) => {
-                self.call_follower();
+                self.notify_follower();
                 return Ok(Read::Waiting);
             }
             opened => opened?.filter(|_| offset < *available),
         };
         let Some(file) = file else {
             return Ok(match complete {
-                true => self.shared.lost(self.handle, offset, facts.size),
+                true => self.shared.count_lost(self.handle, offset, facts.size),
                 false => Read::Waiting,
             });
         };
-        if self.still_unfinished(&file, offset, front)? {
+        if self.is_still_unfinished(&file, offset, state)? {
             return Ok(Read::Waiting);
         }
         for want in [CHUNK, self.framer(offset).kept() as u64 + 2] {
             let Some(piece) = self.piece(&file, offset, want)? else { return Ok(Read::Waiting) };
-            if let Some(batch) = self.frame(&file, offset, &piece, front)? {
-                return Ok(self.hand_out(batch, front));
+            if let Some(batch) = self.frame(&file, offset, &piece, state)? {
+                return Ok(self.hand_out(batch, state));
             }
             if piece.whole {
-                return Ok(self.wait_at(offset, &piece, front));
+                return Ok(self.wait_at(offset, &piece, state));
             }
         }
-        self.over_long(&file, offset, front)
+        self.read_long_record(&file, offset, state)
     }
 
-    /// Bytes from `offset`, at most `want`; `None` where the file is no longer the one that was seen.
+    /// Bytes from `offset`, at most `want`; `None` if the file has changed.
     fn piece(&self, file: &File, offset: u64, want: u64) -> io::Result<Option<Piece>> {
         let next_entry = self.known.facts.formats.iter().map(|e| e.offset).find(|at| *at > offset);
         let limit = next_entry.map_or(self.known.available, |at| at.min(self.known.available));
         let len = want.min(limit - offset);
         let mut bytes: Arc<[u8]> = std::iter::repeat_n(0, len as usize).collect();
-        let buffer = Arc::get_mut(&mut bytes).expect("nobody else has it yet");
+        let buffer = Arc::get_mut(&mut bytes).expect("the buffer is not shared yet");
         let short = read_full(file, buffer, offset)? < buffer.len();
-        if short || !self.unchanged(file)? {
-            self.handle.raise_doubt();
-            self.call_follower();
+        if short || !self.is_unchanged(file)? {
+            self.handle.report_mismatch();
+            self.notify_follower();
             return Ok(None);
         }
         let whole = offset + len == limit;
@@ -121,14 +122,15 @@ impl Reader<'_> {
         Ok(Some(Piece { bytes, closed: whole && ends, whole }))
     }
 
-    /// Compared after the read: what was there before it was truncated and regrown is not told apart earlier.
-    fn unchanged(&self, file: &File) -> io::Result<bool> {
-        let Known { mark, available, .. } = &*self.known;
+    /// Compares the bytes before the mark. Call it after the read: an earlier check would miss a file that was
+    /// truncated and grew again in between.
+    fn is_unchanged(&self, file: &File) -> io::Result<bool> {
+        let KnownFacts { mark, available, .. } = &*self.known;
         Ok(*available < mark.offset || identity::bears(file, mark, &self.generation.key)?)
     }
 
     fn framer(&self, offset: u64) -> Framer {
-        let format = in_force(&self.known.facts.formats, offset, self.handle.source.multiline);
+        let format = format_at(&self.known.facts.formats, offset, self.handle.source.multiline);
         Framer::new(format, self.encoding())
     }
 
@@ -136,20 +138,20 @@ impl Reader<'_> {
         self.known.facts.encoding.unwrap_or_default()
     }
 
-    /// `None`: no record of it is complete.
+    /// Splits the piece into records; `None` if none of them is complete.
     fn frame(
         &self,
         file: &File,
         offset: u64,
         piece: &Piece,
-        front: &mut Front,
+        state: &mut DecodeState,
     ) -> io::Result<Option<Batch>> {
         let framer = self.framer(offset);
-        // A cut behind the piece may end a line that is longer than the piece: not the framer's to say.
+        // The line is longer than the piece, and a cut after the piece may end it: the framer cannot know that.
         if framer.is_overlong(&piece.bytes, offset) && !self.cut_within(offset, &piece.bytes) {
             return Ok(None);
         }
-        let mut context = self.context(file, offset, front)?;
+        let mut context = self.context(file, offset, state)?;
         let mut records = Vec::with_capacity(piece.bytes.len() / 128);
         let end = if piece.closed { End::Closed } else { End::Open };
         let cuts = &self.known.facts.cuts;
@@ -158,15 +160,15 @@ impl Reader<'_> {
         if self.is_inside_a_line(file, offset)? {
             framer.began_inside_a_line(&mut records);
         }
-        self.count_misfits(offset, &framed, front);
-        self.count_holes(&records, front);
-        self.count_cut_off(&records, front);
+        self.count_misfits(offset, &framed, state);
+        self.count_holes(&records, state);
+        self.count_cut_off(&records, state);
         if framed.consumed == 0 {
             return Ok(None);
         }
-        let carried = Carried { last: context.last, since_last: context.since_last };
+        let carried = CarriedContext { last: context.last, since_last: context.since_last };
         if !self.stop_at_day_mark(offset, &mut records) {
-            front.remember(offset + framed.consumed as u64, carried);
+            state.remember(offset + framed.consumed as u64, carried);
         }
         Ok(Some(self.batch(framer.format, format::shared(text, &piece.bytes), records)))
     }
@@ -176,46 +178,47 @@ impl Reader<'_> {
         cuts::is_inside_a_line(place, |unit, from| read_full(file, unit, from))
     }
 
-    /// Only on new ground, as misfits.
-    fn count_holes(&self, records: &[Record], front: &Front) {
-        let new =
-            |record: &&Record| record.flags.contains(Flags::HOLE) && record.start >= front.handed;
+    /// Counts only records that are read for the first time, like misfits.
+    fn count_holes(&self, records: &[Record], state: &DecodeState) {
+        let new = |record: &&Record| {
+            record.flags.contains(Flags::HOLE) && record.start >= state.handed_out
+        };
         let bytes: u64 = records.iter().filter(new).map(|record| record.end - record.start).sum();
         if bytes > 0 {
             self.handle.add_hole(bytes);
-            self.call_follower();
+            self.notify_follower();
         }
     }
 
-    /// Only on new ground, as misfits.
-    fn count_cut_off(&self, records: &[Record], front: &Front) {
-        let cut = CutOff::of(records, front.handed);
+    /// Counts only records that are read for the first time, like misfits.
+    fn count_cut_off(&self, records: &[Record], state: &DecodeState) {
+        let cut = CutOff::of(records, state.handed_out);
         if cut.records > 0 {
             self.handle.cut_off.add(cut);
-            self.call_follower();
+            self.notify_follower();
         }
     }
 
-    fn call_follower(&self) {
-        self.shared.bell.ring(|hints| {
+    fn notify_follower(&self) {
+        self.shared.waker.wake(|hints| {
             hints.files.insert(self.handle.id);
         });
     }
 
-    /// Only where new ground is covered: reading it again says nothing new.
-    fn count_misfits(&self, offset: u64, framed: &Framed, front: &mut Front) {
-        if offset < front.handed {
+    /// Counts only records that are read for the first time.
+    fn count_misfits(&self, offset: u64, framed: &Framed, state: &mut DecodeState) {
+        if offset < state.handed_out {
             return;
         }
-        front.misfits = framed.row(front.misfits);
-        if front.misfits >= Framed::VOTE_AGAIN {
-            front.misfits = 0;
-            self.handle.raise_misfit();
-            self.call_follower();
+        state.misfits = framed.row(state.misfits);
+        if state.misfits >= Framed::VOTE_AGAIN {
+            state.misfits = 0;
+            self.handle.report_misfit();
+            self.notify_follower();
         }
     }
 
-    /// A record's time may depend on its day mark, so one batch has one; `true` where it was shortened.
+    /// Ends the batch at the next day mark, since record times depend on it; `true` if that shortened the batch.
     fn stop_at_day_mark(&self, offset: u64, records: &mut Vec<Record>) -> bool {
         let next = self.known.facts.days.iter().find(|mark| mark.offset > offset);
         let Some(next) = next else { return false };
@@ -231,7 +234,7 @@ impl Reader<'_> {
             _ => (0, 0),
         };
         let used = records.last().map_or(0, |last| last.at as usize + last.len as usize);
-        // The tail of a long record that is not complete would be held for nothing.
+        // Does not keep the start of a long, incomplete record in memory.
         let bytes = if used * 2 < text.len() { Arc::from(&text[..used]) } else { text };
         Batch {
             generation: self.generation.clone(),
@@ -246,8 +249,8 @@ impl Reader<'_> {
         }
     }
 
-    fn hand_out(&self, batch: Batch, front: &mut Front) -> Read {
-        front.handed = front.handed.max(batch.end);
+    fn hand_out(&self, batch: Batch, state: &mut DecodeState) -> Read {
+        state.handed_out = state.handed_out.max(batch.end);
         if batch.end >= self.known.facts.size {
             self.handle.set_open_record(None);
         }
@@ -256,26 +259,31 @@ impl Reader<'_> {
         Read::Batch { batch, first: 0 }
     }
 
-    /// Nothing is complete; the follower closes a record that stays open.
-    fn wait_at(&self, offset: u64, piece: &Piece, front: &mut Front) -> Read {
+    /// No record is complete: asks the follower to close the record if it stays incomplete.
+    fn wait_at(&self, offset: u64, piece: &Piece, state: &mut DecodeState) -> Read {
         if self.encoding().line_end(&piece.bytes, offset).is_none() {
-            front.unfinished = Some((offset, offset + piece.bytes.len() as u64));
-            self.ask_to_close(OpenRecord { at: offset, has_line_end: false });
+            state.unfinished = Some((offset, offset + piece.bytes.len() as u64));
+            self.request_cut(OpenRecord { at: offset, has_line_end: false });
         } else {
-            self.ask_to_close(OpenRecord { at: offset, has_line_end: true });
+            self.request_cut(OpenRecord { at: offset, has_line_end: true });
         }
         Read::Waiting
     }
 
-    fn ask_to_close(&self, record: OpenRecord) {
+    fn request_cut(&self, record: OpenRecord) {
         if self.handle.set_open_record(Some(record)) {
-            self.call_follower();
+            self.notify_follower();
         }
     }
 
-    /// The line at `offset` was looked through before, and what came since does not end it.
-    fn still_unfinished(&self, file: &File, offset: u64, front: &mut Front) -> io::Result<bool> {
-        let Some((_, upto)) = front.unfinished.filter(|(from, _)| *from == offset) else {
+    /// The line at `offset` was scanned before, and the bytes written since then do not end it.
+    fn is_still_unfinished(
+        &self,
+        file: &File,
+        offset: u64,
+        state: &mut DecodeState,
+    ) -> io::Result<bool> {
+        let Some((_, upto)) = state.unfinished.filter(|(from, _)| *from == offset) else {
             return Ok(false);
         };
         if self.known.complete || !self.cuts_after(offset).is_empty() {
@@ -283,8 +291,8 @@ impl Reader<'_> {
         }
         let end = self.scan_line(file, upto, self.known.available)?;
         if end.is_none() {
-            front.unfinished = Some((offset, self.known.available));
-            self.ask_to_close(OpenRecord { at: offset, has_line_end: false });
+            state.unfinished = Some((offset, self.known.available));
+            self.request_cut(OpenRecord { at: offset, has_line_end: false });
         }
         Ok(end.is_none())
     }
@@ -298,17 +306,17 @@ impl Reader<'_> {
         &cuts[cuts.partition_point(|cut| *cut <= offset)..]
     }
 
-    /// What the record at `offset` inherits: remembered, or found by reading a little before it.
-    fn context(&self, file: &File, offset: u64, front: &Front) -> io::Result<Context> {
-        let carried = match front.recall(offset) {
+    /// The context for the record at `offset`: as stored, or found by reading some bytes before it.
+    fn context(&self, file: &File, offset: u64, state: &DecodeState) -> io::Result<Context> {
+        let carried = match state.recall(offset) {
             Some(carried) => carried,
-            None if offset == 0 => Carried::default(),
-            None => self.warm_up(file, offset)?,
+            None if offset == 0 => CarriedContext::default(),
+            None => self.context_before(file, offset)?,
         };
         Ok(self.context_of(offset, carried))
     }
 
-    fn context_of(&self, offset: u64, carried: Carried) -> Context {
+    fn context_of(&self, offset: u64, carried: CarriedContext) -> Context {
         Context {
             zone: self.handle.source.zone.clone(),
             day_mark: self.day_mark(offset),
@@ -324,7 +332,7 @@ impl Reader<'_> {
         mark.map_or_else(|| self.seen.day(), |mark| mark.day)
     }
 
-    fn warm_up(&self, file: &File, offset: u64) -> io::Result<Carried> {
+    fn context_before(&self, file: &File, offset: u64) -> io::Result<CarriedContext> {
         let from = self.encoding().unit_start(offset.saturating_sub(WARM_UP));
         let mut bytes = vec![0; (offset - from) as usize];
         let read = read_full(file, &mut bytes, from)?;
@@ -332,8 +340,8 @@ impl Reader<'_> {
             0 => Some(0),
             _ => self.encoding().line_end(&bytes[..read], from),
         };
-        let Some(first_line) = first_line else { return Ok(Carried::default()) };
-        let mut context = self.context_of(from, Carried::default());
+        let Some(first_line) = first_line else { return Ok(CarriedContext::default()) };
+        let mut context = self.context_of(from, CarriedContext::default());
         let mut records = Vec::new();
         let base = from + first_line as u64;
         self.framer(base).frame_file(
@@ -344,6 +352,6 @@ impl Reader<'_> {
             &mut context,
             &mut records,
         );
-        Ok(Carried { last: context.last, since_last: context.since_last })
+        Ok(CarriedContext { last: context.last, since_last: context.since_last })
     }
 }

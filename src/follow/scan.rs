@@ -90,7 +90,7 @@ impl Follower {
             self.look_after_vacant_paths(&sight);
         }
         if self.shared.board.count_hidden(time) {
-            self.shared.changed();
+            self.shared.notify_changes();
         }
         self.seen.scanned = Some(time);
         let mut directories = sight.directories;
@@ -102,7 +102,7 @@ impl Follower {
         // Those of other directories were not taken before these were listed.
         let usable = stamps.are_of(&directories);
         self.seen.stamps = if usable { stamps } else { Stamps::take(&directories, Timestamp::MIN) };
-        self.schedule.scanned_whole(self.now(), self.watch.tells_all());
+        self.schedule.scanned_whole(self.now(), self.watch.reports_all_changes());
         self.schedule.scanned(began, self.now(), self.watch.degraded().is_some());
     }
 
@@ -122,10 +122,10 @@ impl Follower {
         for problem in sight.problems.iter().filter(told) {
             let topic = Topic::Path(problem.path().to_owned());
             let text = problem.text(self.shared.config.once);
-            news |= self.shared.board.say(topic, problem.level(), time, text);
+            news |= self.shared.board.post(topic, problem.level(), time, text);
         }
         if news {
-            self.shared.changed();
+            self.shared.notify_changes();
         }
     }
 
@@ -133,10 +133,10 @@ impl Follower {
         match self.watch.degraded() {
             Some(reason) => {
                 let text = notices::degraded(&reason);
-                self.shared.board.say(Topic::Watch, Level::Warning, self.shared.clock.now(), text);
+                self.shared.board.post(Topic::Watch, Level::Warning, self.shared.clock.now(), text);
             }
             None => {
-                self.shared.board.unsay(&Topic::Watch);
+                self.shared.board.withdraw(&Topic::Watch);
             }
         }
     }
@@ -147,7 +147,7 @@ impl Follower {
         }
         match self.open(found, origin) {
             Ok(id) => {
-                self.shared.board.unsay(&Topic::Open(found.path.clone()));
+                self.shared.board.withdraw(&Topic::Open(found.path.clone()));
                 Some(id)
             }
             // Renamed or removed between two looks.
@@ -164,8 +164,8 @@ impl Follower {
                     _ => notices::cannot_open(&found.path, &error),
                 };
                 let topic = Topic::Open(found.path.clone());
-                if self.shared.board.say(topic, Level::Error, self.shared.clock.now(), text) {
-                    self.shared.changed();
+                if self.shared.board.post(topic, Level::Error, self.shared.clock.now(), text) {
+                    self.shared.notify_changes();
                 }
                 None
             }
@@ -209,7 +209,7 @@ impl Follower {
         let modified = metadata.modified().ok();
         let facts = FileFacts {
             path: Arc::from(path),
-            size: self.shared.incoming.size_of(&metadata),
+            size: self.shared.stdin_progress.size_of(&metadata),
             generation: None,
             begin: 0,
             start: 0,
@@ -219,7 +219,7 @@ impl Follower {
             days: Vec::new(),
             state: FileState::Unsettled,
             stuck: None,
-            trouble: None,
+            check_error: None,
             lost: 0,
             last_growth: modified.map_or_else(|| self.shared.clock.now(), Timestamp::from),
         };
@@ -244,7 +244,7 @@ impl Follower {
         self.unpack_if_compressed(id);
         handle.count_open_file();
         self.shared.add_file(handle);
-        self.shared.changed();
+        self.shared.notify_changes();
         Ok(id)
     }
 
@@ -252,7 +252,7 @@ impl Follower {
     fn is_new_here(&self, path: &Path, place: Place, early: bool) -> bool {
         let before = self.seen.last_at.get(path);
         let replaces = !early && before.is_some_and(|(before, _)| *before != place);
-        replaces || self.shared.incoming.was_made_here(place)
+        replaces || self.shared.stdin_progress.was_made_here(place)
     }
 
     /// A source names it: it was found as somebody's sibling before.
@@ -283,7 +283,7 @@ impl Follower {
         self.name_really(id, path);
         // What was written meanwhile was told under the other name.
         self.catalog.look_at(id, self.now());
-        self.shared.changed();
+        self.shared.notify_changes();
     }
 
     /// Hints name files by their real path.
@@ -310,6 +310,6 @@ impl Follower {
         if !self.shared.config.once {
             self.count_torn(id, false);
         }
-        self.shared.changed();
+        self.shared.notify_changes();
     }
 }

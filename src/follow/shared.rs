@@ -1,4 +1,4 @@
-//! What the follower's thread and all readers have in common.
+//! The data that the follower's thread shares with all readers: files, generations, losses, notices and caches.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
@@ -7,21 +7,21 @@ use std::sync::{Arc, Mutex, OnceLock, RwLock};
 use super::batch_cache::Cache;
 use super::changes::{Hub, News};
 use super::descriptors::Descriptors;
-use super::file::{FileHandle, Known};
+use super::file::{FileHandle, KnownFacts};
 use super::file_registry::Files;
-use super::look_requests::Asked;
+use super::look_requests::LookRequests;
 use super::losses::{Loss, Losses};
 use super::notices::Board;
 use super::own_files::Own;
-use super::stdin_progress::Incoming;
+use super::stdin_progress::StdinProgress;
 use super::types::{LogConfig, Read};
-use super::watch::Bell;
+use super::watch::Waker;
 use crate::base::{Clock, Supervisor};
 use crate::event::status::{FileState, FileStatus};
 use crate::event::{Cursor, FileId, GenerationId, Position};
 use crate::state::{GenerationRow, Store};
 
-/// Decoded batches that are kept for others, in bytes.
+/// Memory for decoded batches that several consumers may read, in bytes.
 const CACHE: usize = 8 * 1024 * 1024;
 
 #[derive(Debug)]
@@ -31,34 +31,34 @@ pub(in crate::follow) struct Shared {
     /// Watches the threads of the log.
     pub supervisor: Supervisor,
     pub store: OnceLock<Store>,
-    /// What sinks that keep their own cursors know, until the first pass takes it.
+    /// Positions from sinks that keep their own cursors, until the first pass takes them.
     positions: Mutex<Vec<Position>>,
     pub descriptors: Arc<Descriptors>,
     pub losses: Losses,
-    /// Generations without a file whose path no source means.
+    /// Generations without a file whose path no source includes.
     orphans: Mutex<HashSet<GenerationId>>,
     pub cache: Cache,
-    pub bell: Arc<Bell>,
+    pub waker: Arc<Waker>,
     pub board: Board,
     pub settled: AtomicBool,
-    pub asked: Asked,
-    /// What compressed files hold may belong to generations without a file.
+    pub look_requests: LookRequests,
+    /// Compressed files are still being unpacked; they may turn out to be the files of generations without one.
     pub unpacking: AtomicBool,
-    pub incoming: Incoming,
-    /// Files that are there and could not be opened at the last look.
+    pub stdin_progress: StdinProgress,
+    /// Number of existing files that could not be opened at the last check.
     pub unopened: AtomicUsize,
-    /// Compressed files of which only a part could be unpacked.
+    /// Number of compressed files of which only a part could be unpacked.
     pub torn: AtomicUsize,
-    /// What is never followed.
+    /// Logwarden's own files, which are never followed.
     own: Mutex<Own>,
-    /// Whose cursors decide what is still needed; empty: everyone who has one.
+    /// The consumers whose cursors decide which bytes are still needed; empty: all that have a cursor.
     pub consumers: Mutex<Vec<String>>,
-    /// Whoever wants to know what changes.
+    /// Subscribers to changes.
     pub changes: Arc<Hub>,
     files: RwLock<Files>,
-    lives: RwLock<HashMap<GenerationId, Arc<FileHandle>>>,
-    /// Generations without a file: only their rows are left.
-    gone: Mutex<HashMap<GenerationId, GenerationRow>>,
+    with_file: RwLock<HashMap<GenerationId, Arc<FileHandle>>>,
+    /// Generations without a file, of which only the rows are left.
+    without_file: Mutex<HashMap<GenerationId, GenerationRow>>,
     next_id: AtomicU32,
 }
 
@@ -70,17 +70,17 @@ impl Shared {
             config,
             clock,
             supervisor: Supervisor::default(),
-            incoming: Incoming::new(input),
+            stdin_progress: StdinProgress::new(input),
             store: OnceLock::new(),
             positions: Mutex::default(),
             descriptors: Arc::new(Descriptors::for_this_process()),
             losses: Losses::default(),
             orphans: Mutex::default(),
             cache: Cache::new(CACHE),
-            bell: Arc::default(),
+            waker: Arc::default(),
             board: Board::default(),
             settled: AtomicBool::new(false),
-            asked: Asked::default(),
+            look_requests: LookRequests::default(),
             unpacking: AtomicBool::new(false),
             unopened: AtomicUsize::new(0),
             torn: AtomicUsize::new(0),
@@ -88,8 +88,8 @@ impl Shared {
             consumers: Mutex::default(),
             changes: Arc::default(),
             files: RwLock::new(Files::new(sources)),
-            lives: RwLock::default(),
-            gone: Mutex::default(),
+            with_file: RwLock::default(),
+            without_file: Mutex::default(),
             next_id: AtomicU32::new(1),
         }
     }
@@ -102,17 +102,18 @@ impl Shared {
         *self.own.lock().expect("no holder of it panics") = own;
     }
 
-    /// What is there now is all there will be.
+    /// With `--once`, and no input is open: no bytes are read beyond those that exist now.
     pub fn once(&self) -> bool {
-        self.config.once && !self.incoming.is_open()
+        self.config.once && !self.stdin_progress.is_open()
     }
 
-    /// After everything else was published: tells what [`FileHandle::update`] and the methods here have marked.
-    pub fn changed(&self) {
+    /// Wakes subscribers, to read the changes that [`FileHandle::update`] and the methods here have marked. Call it
+    /// after everything is published.
+    pub fn notify_changes(&self) {
         self.changes.tell();
     }
 
-    /// Something that concerns any file.
+    /// Marks a change that may affect any file.
     pub fn mark_all(&self) {
         self.changes.mark(&News::everything());
     }
@@ -133,7 +134,7 @@ impl Shared {
         self.files.read().expect("no holder of the files panics").get(id).cloned()
     }
 
-    /// Changes of it are marked from now on.
+    /// Adds the file; from now on its changes are marked for subscribers.
     pub fn add_file(&self, handle: Arc<FileHandle>) {
         handle.report_to(&self.changes);
         let id = handle.id;
@@ -147,62 +148,63 @@ impl Shared {
     }
 
     pub fn remove_file(&self, id: FileId) {
-        let told = self.file(id).and_then(|handle| handle.generation_with_loss());
+        let with_loss = self.file(id).and_then(|handle| handle.generation_with_loss());
         self.files.write().expect("no holder of the files panics").remove(id);
         self.changes.mark(&News::of_file(id, None));
-        // Its loss is listed by itself from now on.
-        told.into_iter().for_each(|id| self.changes.mark(&News::of_file(lost_file_id(id), None)));
+        // From now on its loss has an entry of its own in the list of files.
+        let mark = |id| self.changes.mark(&News::of_file(lost_file_id(id), None));
+        with_loss.into_iter().for_each(mark);
     }
 
-    pub fn life(&self, id: GenerationId) -> Option<Arc<FileHandle>> {
-        self.lives.read().expect("no holder of the lives panics").get(&id).cloned()
+    pub fn handle_of(&self, id: GenerationId) -> Option<Arc<FileHandle>> {
+        self.with_file.read().expect("no holder of the generations panics").get(&id).cloned()
     }
 
-    /// In the order of first sight.
-    pub fn lives(&self) -> Vec<GenerationId> {
-        let lives = self.lives.read().expect("no holder of the lives panics");
-        let mut all: Vec<_> = lives.iter().map(|(id, handle)| (handle.id, *id)).collect();
+    /// Generations that have a file, in the order of discovery.
+    pub fn generations_with_file(&self) -> Vec<GenerationId> {
+        let with_file = self.with_file.read().expect("no holder of the generations panics");
+        let mut all: Vec<_> = with_file.iter().map(|(id, handle)| (handle.id, *id)).collect();
         all.sort_unstable();
         all.into_iter().map(|(_, id)| id).collect()
     }
 
-    pub fn add_life(&self, id: GenerationId, handle: Arc<FileHandle>) {
-        // In this order: readers find it in one of the two at any moment.
-        self.lives.write().expect("no holder of the lives panics").insert(id, handle);
-        self.gone().remove(&id);
+    pub fn add_generation(&self, id: GenerationId, handle: Arc<FileHandle>) {
+        // In this order, so that readers find it in one of the two maps at any moment.
+        self.with_file.write().expect("no holder of the generations panics").insert(id, handle);
+        self.without_file().remove(&id);
         self.mark(id);
     }
 
-    /// Its file is given up; its row says what is lost to whom.
-    pub fn bury(&self, row: GenerationRow) {
+    /// Moves a generation to those without a file; its row tells readers which bytes are lost.
+    pub fn set_without_file(&self, row: GenerationRow) {
         let id = row.id;
-        self.gone().insert(id, row);
-        self.lives.write().expect("no holder of the lives panics").remove(&id);
+        self.without_file().insert(id, row);
+        self.with_file.write().expect("no holder of the generations panics").remove(&id);
         self.mark(id);
     }
 
     pub fn forget(&self, id: GenerationId) {
         self.losses.forget(id);
         self.cache.forget(id);
-        self.gone().remove(&id);
+        self.without_file().remove(&id);
         self.mark(id);
     }
 
-    pub fn gone(&self) -> std::sync::MutexGuard<'_, HashMap<GenerationId, GenerationRow>> {
-        self.gone.lock().expect("no holder of the gone panics")
+    pub fn without_file(&self) -> std::sync::MutexGuard<'_, HashMap<GenerationId, GenerationRow>> {
+        self.without_file.lock().expect("no holder of the generations panics")
     }
 
     pub fn consumers(&self) -> Vec<String> {
         self.consumers.lock().expect("no holder of the consumers panics").clone()
     }
 
-    /// Somebody has not read all of it; `None` where nobody is known to read at all.
-    pub fn behind(&self, row: &GenerationRow) -> Option<bool> {
-        self.slowest(row).map(|offset| offset < row.end())
+    /// A consumer has not read all of the generation; `None` if no consumer is known.
+    pub fn has_unread(&self, row: &GenerationRow) -> Option<bool> {
+        self.lowest_offset(row).map(|offset| offset < row.end())
     }
 
-    /// How far the slowest of its readers is; `None` where nobody is known to read at all.
-    pub fn slowest(&self, row: &GenerationRow) -> Option<u64> {
+    /// The lowest offset of all consumers of the generation; `None` if no consumer is known.
+    pub fn lowest_offset(&self, row: &GenerationRow) -> Option<u64> {
         let store = self.store.get()?;
         let mut names: Vec<Arc<str>> =
             self.consumers().iter().map(|name| Arc::from(name.as_str())).collect();
@@ -212,51 +214,53 @@ impl Shared {
         let offsets = store.readers_of(row.id);
         let unread = match (row.rest, row.ended) {
             (Some(rest), _) => rest.from,
-            // Whoever came after it had ended misses nothing there.
+            // A consumer that was added after the generation had ended does not need it.
             (None, Some(_)) => row.end(),
             (None, None) => row.start,
         };
         names.iter().map(|name| offsets.get(name).copied().unwrap_or(unread)).min()
     }
 
-    /// Generations without a file of our sources that somebody has not read to the end.
-    pub fn missed(&self) -> Vec<GenerationId> {
-        self.gone().values().filter(|row| self.is_missed(row)).map(|row| row.id).collect()
+    /// Generations of the configured sources that have no file and were not read to the end by all consumers.
+    pub fn unread_without_file(&self) -> Vec<GenerationId> {
+        self.without_file().values().filter(|row| self.is_unread(row)).map(|row| row.id).collect()
     }
 
-    /// One of those that [`super::Log::generations`] lists.
+    /// See [`super::Log::holds`].
     pub fn holds(&self, id: GenerationId) -> bool {
-        self.life(id).is_some() || self.gone().get(&id).is_some_and(|row| self.is_missed(row))
+        self.handle_of(id).is_some()
+            || self.without_file().get(&id).is_some_and(|row| self.is_unread(row))
     }
 
-    fn is_missed(&self, row: &GenerationRow) -> bool {
+    fn is_unread(&self, row: &GenerationRow) -> bool {
         let Some(store) = self.store.get() else { return false };
-        // There was no room to unpack what may be theirs: nothing is said of them, and nobody waits.
+        // Without space to unpack files that may be theirs, `--once` neither reports nor waits for them.
         if self.once() && self.unpacking.load(Ordering::Acquire) {
             return false;
         }
         let files = self.files.read().expect("no holder of the files panics");
-        let ours = files.sources().iter().any(|name| **name == *row.source);
+        let is_configured = files.sources().iter().any(|name| **name == *row.source);
         drop(files);
-        // A consumer that came later, and so has no cursor there, misses nothing.
+        // A consumer that was added later, and so has no cursor there, does not need it.
         let lowest = || store.readers_of(row.id).into_values().min();
-        let ours = ours && !self.is_orphan(row.id);
-        ours && lowest().is_none_or(|offset| offset < row.end())
+        let has_source = is_configured && !self.is_orphan(row.id);
+        has_source && lowest().is_none_or(|offset| offset < row.end())
     }
 
-    /// A consumer asks for bytes that nobody has any more: counted once, by the longest gap.
-    pub fn lost(&self, handle: &FileHandle, offset: u64, to: u64) -> Read {
+    /// Counts bytes as lost that a consumer requested and that no longer exist: once per generation, by the longest
+    /// gap.
+    pub fn count_lost(&self, handle: &FileHandle, offset: u64, to: u64) -> Read {
         let grew = handle.update(|known| {
-            let more = to - offset > known.met;
-            known.met = known.met.max(to - offset);
-            known.facts.lost = known.facts.lost.max(known.met);
+            let more = to - offset > known.largest_gap;
+            known.largest_gap = known.largest_gap.max(to - offset);
+            known.facts.lost = known.facts.lost.max(known.largest_gap);
             more
         });
         if grew {
-            // At once: the follower may be about to drop this file.
+            // Recorded here, since the follower may be about to drop this file.
             let known = handle.known().clone();
-            self.note_met_loss(&known);
-            self.bell.ring(|hints| {
+            self.note_gap(&known);
+            self.waker.wake(|hints| {
                 hints.files.insert(handle.id);
             });
         }
@@ -279,7 +283,8 @@ impl Shared {
         std::mem::take(&mut *self.positions.lock().expect("no holder of the positions panics"))
     }
 
-    /// Files that are gone with bytes that somebody had not read; `listed`: those of which a file tells itself.
+    /// Statuses of files that were lost with unread bytes, except generations for which `listed` is true: their own
+    /// file reports the loss.
     pub fn lost_files(&self, listed: &dyn Fn(GenerationId) -> bool) -> Vec<FileStatus> {
         let losses = self.losses.listed().into_iter().filter(|(id, _)| !listed(*id));
         let status = |(id, loss): (GenerationId, Loss)| FileStatus {
@@ -295,7 +300,7 @@ impl Shared {
         losses.map(status).collect()
     }
 
-    /// One of them, unless a file tells of it.
+    /// The status of one lost file, unless a followed file reports the loss.
     pub fn lost_file(&self, id: FileId) -> Option<FileStatus> {
         let found = self.lost_files(&|generation| lost_file_id(generation) != id).pop()?;
         let is_it = |handle: &Arc<FileHandle>| {
@@ -304,12 +309,12 @@ impl Shared {
         (!self.files().iter().any(is_it)).then_some(found)
     }
 
-    /// Noted once, by the longest gap; told where it is more than was known.
+    /// Records the loss once per generation, by the longest gap; notifies subscribers if it has grown.
     pub fn note_loss(&self, row: &GenerationRow, lost: u64) {
         self.note(row.id, Loss::of(row, lost));
     }
 
-    fn note_met_loss(&self, known: &Known) {
+    fn note_gap(&self, known: &KnownFacts) {
         let facts = &known.facts;
         let Some(generation) = &facts.generation else { return };
         let loss = Loss {
@@ -317,7 +322,7 @@ impl Shared {
             path: facts.path.to_path_buf(),
             format: facts.formats.last().map(|entry| entry.format.clone()),
             size: facts.size,
-            lost: known.met,
+            lost: known.largest_gap,
             ended: facts.last_growth,
         };
         self.note(generation.id, loss);
@@ -326,20 +331,20 @@ impl Shared {
     fn note(&self, id: GenerationId, loss: Loss) {
         if self.losses.note(id, loss) {
             self.changes.mark(&News::of_file(lost_file_id(id), Some(id)));
-            self.changed();
+            self.notify_changes();
         }
     }
 
-    /// What a cursor finds in a generation of which only the row is left.
-    pub fn read_gone(&self, cursor: Cursor) -> Read {
-        // Not matched with what is there yet: its file may be the next one.
+    /// The result of a read in a generation of which only the row is left.
+    pub fn read_without_file(&self, cursor: Cursor) -> Read {
+        // Not all existing files are identified yet: one of them may be its file.
         if !self.settled.load(Ordering::Acquire) || self.unpacking.load(Ordering::Acquire) {
             return Read::Waiting;
         }
-        let mut gone = self.gone();
-        let Some(row) = gone.get_mut(&cursor.generation) else {
-            let back = self.life(cursor.generation).is_some();
-            return if back { Read::Waiting } else { Read::Finished };
+        let mut rows = self.without_file();
+        let Some(row) = rows.get_mut(&cursor.generation) else {
+            let has_file_again = self.handle_of(cursor.generation).is_some();
+            return if has_file_again { Read::Waiting } else { Read::Finished };
         };
         let end = row.end();
         if cursor.offset >= end {
@@ -359,7 +364,8 @@ impl Shared {
     }
 }
 
-/// Of a generation without a file: behind all ids that are counted up from 1, and the same at each call.
+/// The file id under which the loss of a generation without a file is listed: above all ids counted up from 1, and the
+/// same at each call.
 fn lost_file_id(generation: GenerationId) -> FileId {
     FileId(u32::MAX - (generation.0 as u32 >> 8))
 }

@@ -40,7 +40,7 @@ impl Follower {
             self.report_orphans();
             self.persist();
         }
-        self.shared.changed();
+        self.shared.notify_changes();
         // Whoever waited may have gone on without us.
         let _ = change.done.send(());
     }
@@ -69,18 +69,18 @@ impl Follower {
         self.drop_file(id);
         if let (Some(row), Some(store)) = (row, self.shared.store.get()) {
             store.put_generation(row.clone());
-            self.shared.bury(row);
+            self.shared.set_without_file(row);
         }
     }
 
     /// Generations that no source means any more are not read. What is unread of them is said.
     pub fn report_orphans(&self) {
         for row in self.rows_without_file(|id| self.shared.is_orphan(id)) {
-            let left = self.shared.slowest(&row).map(|at| row.end().saturating_sub(at));
+            let left = self.shared.lowest_offset(&row).map(|at| row.end().saturating_sub(at));
             if let Some(bytes) = left.filter(|bytes| *bytes > 0) {
                 let text = notices::orphan(&row.path, &row.source, bytes);
                 let topic = Topic::Orphan(row.id);
-                self.shared.board.say(topic, Level::Warning, self.shared.clock.now(), text);
+                self.shared.board.post(topic, Level::Warning, self.shared.clock.now(), text);
             }
         }
     }

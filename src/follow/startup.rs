@@ -21,7 +21,7 @@ impl Follower {
         rows.sort_by_key(|row| (row.first_seen, row.identity.ordinal));
         for row in rows {
             self.catalog.history.add(row.id, &row.identity, row.moved);
-            self.shared.gone().insert(row.id, row);
+            self.shared.without_file().insert(row.id, row);
         }
         let mut known = self.shared.take_positions();
         known.sort_by_key(|position| position.identity.as_ref().map(|identity| identity.ordinal));
@@ -133,6 +133,6 @@ impl Follower {
         let path = tracked.handle.path();
         let text = notices::unfinished(&path, bytes);
         let topic = Topic::Unfinished(path.to_path_buf());
-        self.shared.board.say(topic, Level::Warning, self.shared.clock.now(), text);
+        self.shared.board.post(topic, Level::Warning, self.shared.clock.now(), text);
     }
 }

@@ -1,4 +1,5 @@
-//! What the writer of segments and the follower both know: where standard input is kept, and how far it is durable.
+//! Progress of standard input, shared by the writer of segments and the follower: which segments exist, and how many
+//! bytes of them are durable. Does no I/O on segments.
 
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
@@ -11,23 +12,24 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use super::identity::Place;
 use super::{SourceConfig, Start};
 
-/// Name of the source of standard input, and of each of its segments.
+/// The name of the source for standard input, and the file name of its segments.
 pub(in crate::follow) const NAME: &str = "stdin";
 
-/// The directory, and what this process does with it.
+/// The intake directory and its use by this process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Intake {
     pub directory: PathBuf,
-    /// Standard input is written to it: with `--once` the ends are fixed when that has ended.
+    /// Standard input is written to it; with `--once` the ends are fixed when the input has ended.
     pub input: bool,
-    /// It is only looked at: what nobody has asked to deliver, and no sink has begun to take, is removed at the end.
+    /// Standard input is only viewed: at the stop it is removed, unless its delivery was requested or a sink has
+    /// started to read it.
     pub looking: bool,
-    /// Most bytes of deleted files that are kept; 0: nobody has to be waited for, none are.
+    /// Most saved bytes of deleted files; 0: none are saved, since no consumer may need them.
     pub rescue: u64,
 }
 
 impl Intake {
-    /// The source that standard input is; also that of an earlier run.
+    /// The source for standard input, including that of earlier runs.
     pub fn source(&self, zone: jiff::tz::TimeZone) -> SourceConfig {
         SourceConfig {
             name: NAME.into(),
@@ -40,13 +42,13 @@ impl Intake {
         }
     }
 
-    /// An earlier run has left segments.
+    /// The directory contains segments of an earlier run.
     pub fn holds_segments(&self) -> bool {
         let entries = std::fs::read_dir(&self.directory).into_iter().flatten();
         entries.filter_map(Result::ok).any(|entry| entry.path().join(NAME).exists())
     }
 
-    /// Every segment. Letters of the directory's name that mean something in a pattern mean themselves.
+    /// The pattern that matches all segments; pattern characters in the name of the directory are escaped.
     pub fn pattern(&self) -> PathBuf {
         let mut escaped = Vec::new();
         for byte in self.directory.as_os_str().as_bytes() {
@@ -64,53 +66,53 @@ impl Intake {
     }
 }
 
-/// What the writer of segments tells the follower.
+/// State of standard input that the writer of segments shares with the follower.
 #[derive(Debug, Default)]
-pub(in crate::follow) struct Incoming {
-    /// Inputs that have not ended.
+pub(in crate::follow) struct StdinProgress {
+    /// Number of inputs that have not ended.
     open: AtomicUsize,
-    /// It is to be delivered, though it was only looked at first.
-    kept: AtomicBool,
+    /// Its delivery was requested, although it was only viewed at first.
+    delivery_requested: AtomicBool,
     /// A segment is being unpacked, or is about to be.
-    unpacked: AtomicBool,
+    unpacking: AtomicBool,
     lost: Mutex<InputLoss>,
     segments: Mutex<Segments>,
 }
 
-/// What came by standard input and could not be read, since the start.
+/// Losses of standard input since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct InputLoss {
-    /// No text, or compressed and damaged: bytes as they came.
+    /// Bytes that could not be read, as received: not text, or compressed and damaged.
     pub unread: u64,
-    /// Compressed streams that ended early.
+    /// Number of compressed streams that ended early.
     pub cut: u64,
 }
 
 #[derive(Debug, Default)]
 struct Segments {
-    /// Made by this process.
+    /// Segments created by this process.
     made: HashSet<Place>,
-    /// Those that are being written, one an input, and how far they are durable.
+    /// Segments that are being written, one per input, with the number of their durable bytes.
     current: Vec<(Place, u64)>,
-    /// Those whose end is known to readers.
+    /// Segments whose end is published to readers.
     ended: HashSet<Place>,
 }
 
-impl Incoming {
+impl StdinProgress {
     pub fn new(open: bool) -> Self {
-        Incoming { open: AtomicUsize::new(usize::from(open)), ..Incoming::default() }
+        StdinProgress { open: AtomicUsize::new(usize::from(open)), ..StdinProgress::default() }
     }
 
-    pub fn keep(&self) {
-        self.kept.store(true, Ordering::Release);
+    pub fn request_delivery(&self) {
+        self.delivery_requested.store(true, Ordering::Release);
     }
 
-    pub fn is_kept(&self) -> bool {
-        self.kept.load(Ordering::Acquire)
+    pub fn is_delivery_requested(&self) -> bool {
+        self.delivery_requested.load(Ordering::Acquire)
     }
 
-    /// So many inputs are about to begin.
-    pub fn expect(&self, inputs: usize) {
+    /// Sets the number of inputs that are about to start.
+    pub fn set_open_inputs(&self, inputs: usize) {
         self.open.store(inputs, Ordering::Release);
     }
 
@@ -118,19 +120,19 @@ impl Incoming {
         self.open.load(Ordering::Acquire) > 0
     }
 
-    /// All have ended, and so has what was written of them.
+    /// All inputs have ended, and the ends of all their segments are published.
     pub fn is_through(&self) -> bool {
         let segments = self.segments();
         !self.is_open() && segments.made.iter().all(|place| segments.ended.contains(place))
     }
 
-    pub fn set_unpacked(&self, unpacked: bool) {
-        self.unpacked.store(unpacked, Ordering::Release);
+    pub fn set_unpacking(&self, unpacking: bool) {
+        self.unpacking.store(unpacking, Ordering::Release);
     }
 
     /// A segment is being unpacked, or is about to be.
-    pub fn is_unpacked(&self) -> bool {
-        self.unpacked.load(Ordering::Acquire)
+    pub fn is_unpacking(&self) -> bool {
+        self.unpacking.load(Ordering::Acquire)
     }
 
     pub fn count_loss(&self, more: InputLoss) {
@@ -138,16 +140,16 @@ impl Incoming {
         *lost = InputLoss { unread: lost.unread + more.unread, cut: lost.cut + more.cut };
     }
 
-    pub fn lost(&self) -> InputLoss {
+    pub fn loss(&self) -> InputLoss {
         *self.lost.lock().expect("no holder of the losses panics")
     }
 
-    /// Nothing more of it will be read: it has ended, or is no text.
-    pub fn note_end(&self, place: Place) -> bool {
+    /// The segment is read to its end, or is not text. `true` if that was not noted before.
+    pub fn note_end_of_segment(&self, place: Place) -> bool {
         self.segments().ended.insert(place)
     }
 
-    /// What a file's size is to us: bytes that are not durable are not there yet.
+    /// The size of a file without those bytes of a segment that are not durable yet.
     pub fn size_of(&self, metadata: &Metadata) -> u64 {
         let place = Place::of(metadata);
         let segments = self.segments();
@@ -163,15 +165,15 @@ impl Incoming {
         self.segments().made.contains(&place)
     }
 
-    pub fn begin(&self, place: Place) {
+    pub fn begin_segment(&self, place: Place) {
         let mut segments = self.segments();
-        // Another one had it before, which is gone: file systems give an inode to the next file at once.
+        // File systems reuse the inode of a removed segment at once.
         segments.ended.remove(&place);
         segments.made.insert(place);
         segments.current.push((place, 0));
     }
 
-    pub fn grew(&self, place: Place, durable: u64) {
+    pub fn set_durable(&self, place: Place, durable: u64) {
         let mut segments = self.segments();
         let written = segments.current.iter_mut().find(|(current, _)| *current == place);
         written.into_iter().for_each(|(_, known)| *known = durable);
@@ -181,7 +183,7 @@ impl Incoming {
         self.segments().current.retain(|(current, _)| *current != place);
     }
 
-    /// It is removed: the next file may get its inode.
+    /// The segment is removed: the next file may get its inode.
     pub fn forget(&self, place: Place) {
         let mut segments = self.segments();
         segments.made.remove(&place);
@@ -189,7 +191,7 @@ impl Incoming {
     }
 
     /// One input has ended.
-    pub fn end(&self) {
+    pub fn end_input(&self) {
         self.open.fetch_sub(1, Ordering::AcqRel);
     }
 
@@ -203,15 +205,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_that_gets_the_inode_of_a_removed_segment_was_not_made_here() {
-        let incoming = Incoming::new(false);
+    fn a_file_with_the_inode_of_a_removed_segment_was_not_made_here() {
+        let progress = StdinProgress::new(false);
         let place = Place { device: 1, inode: 2 };
-        incoming.begin(place);
-        incoming.end_segment(place);
-        assert!(!incoming.is_through());
-        incoming.note_end(place);
-        assert!(incoming.is_through() && incoming.was_made_here(place));
-        incoming.forget(place);
-        assert!(incoming.is_through() && !incoming.was_made_here(place));
+        progress.begin_segment(place);
+        progress.end_segment(place);
+        assert!(!progress.is_through());
+        progress.note_end_of_segment(place);
+        assert!(progress.is_through() && progress.was_made_here(place));
+        progress.forget(place);
+        assert!(progress.is_through() && !progress.was_made_here(place));
     }
 }

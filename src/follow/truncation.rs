@@ -53,7 +53,7 @@ impl Follower {
         if !was_kept {
             self.search_copy(id);
         }
-        self.shared.changed();
+        self.shared.notify_changes();
     }
 
     /// Generations that were truncated a moment ago: their copies may still come.
@@ -79,19 +79,19 @@ impl Follower {
         let row = tracked.row.clone();
         self.say_destroyed(row.as_ref());
         self.shared.remove_file(id);
-        self.shared.changed();
+        self.shared.notify_changes();
     }
 
     /// What a consumer holds in memory it may still deliver: how much is lost is counted when it comes to the rest.
     fn say_destroyed(&self, row: Option<&GenerationRow>) {
         let Some(row) = row else { return };
-        let slowest = self.shared.slowest(&GenerationRow { ended: None, ..row.clone() });
+        let slowest = self.shared.lowest_offset(&GenerationRow { ended: None, ..row.clone() });
         let (level, text) = match slowest.filter(|slowest| *slowest < row.end()) {
             Some(slowest) => (Level::Warning, notices::destroyed(&row.path, row.end() - slowest)),
             None => (Level::Info, notices::emptied(&row.path)),
         };
         let topic = Topic::Truncated(row.path.clone());
-        self.shared.board.say(topic, level, self.shared.clock.now(), text);
+        self.shared.board.post(topic, level, self.shared.clock.now(), text);
     }
 
     /// Among the files that nobody reads yet, and beside the truncated one.
@@ -184,7 +184,7 @@ impl Follower {
         row.moved = moved.filter(|file| *file != row.identity.file_key());
         let (generation, start) = (row.id, row.start);
         // Held until the copy is in its place, so that readers see either, never neither.
-        let front = tracked.handle.front();
+        let front = tracked.handle.decode_state();
         tracked.handle.replace_file(Some(file));
         tracked.handle.update(|known| {
             known.facts.path = path.clone();
@@ -215,7 +215,7 @@ impl Follower {
         }
         self.pending.change(id);
         self.name_really(id, &path);
-        self.shared.changed();
+        self.shared.notify_changes();
     }
 
     /// What was taken for a copy that lacks the end grows: it is a file of its own.

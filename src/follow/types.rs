@@ -1,4 +1,4 @@
-//! The plain types of this layer that more than one of its files speaks of.
+//! Plain data types that several files of this directory use.
 
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
@@ -6,20 +6,21 @@ use std::sync::mpsc::SyncSender;
 use super::{Intake, SourceConfig};
 use crate::event::{Batch, IdKey};
 
-/// What [`super::Log::read`] found at a cursor.
+/// The result of [`super::Log::read`] at a cursor.
 #[derive(Clone, Debug)]
 pub enum Read {
-    /// Begin with record `first` of this batch: it starts at the cursor.
+    /// A batch; its record `first` starts at the cursor.
     Batch { batch: Arc<Batch>, first: usize },
-    /// Nothing complete behind the cursor now; more may come.
+    /// No complete record after the cursor now; more may be written.
     Waiting,
-    /// The generation has ended and the cursor stands at its end: nothing will ever come.
+    /// The generation has ended and the cursor is at its end: it will never have more records.
     Finished,
-    /// Bytes [cursor, to) are gone (truncated before they were read) and already counted; go on at `to`.
+    /// Bytes [cursor, to) no longer exist (truncated or deleted before they were read) and are counted as lost;
+    /// continue at `to`.
     Lost { to: u64 },
 }
 
-/// What a [`super::Log`] is opened with.
+/// The settings of a [`super::Log`].
 #[derive(Debug)]
 pub struct LogConfig {
     pub sources: Vec<SourceConfig>,
@@ -27,11 +28,11 @@ pub struct LogConfig {
     pub once: bool,
     pub host: Arc<str>,
     pub key: IdKey,
-    /// `None`: nothing is taken in, and nothing of deleted files is kept.
+    /// `None`: standard input is not read, and unread bytes of deleted files are not saved.
     pub intake: Option<Intake>,
 }
 
-/// The sources from now on, and who waits until they are.
+/// A change of the sources, and the channel that reports its completion.
 #[derive(Debug)]
 pub(in crate::follow) struct Change {
     pub sources: Vec<SourceConfig>,

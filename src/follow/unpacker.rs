@@ -14,7 +14,7 @@ use std::thread::JoinHandle;
 use std::time::SystemTime;
 
 use super::compressed::{At, Compression, Counted};
-use super::watch::Bell;
+use super::watch::Waker;
 use crate::base::timed_fs::{self, File};
 use crate::base::{OnPanic, Supervisor};
 use crate::event::FileId;
@@ -177,7 +177,7 @@ impl Drop for Packed {
 pub(in crate::follow) struct Unpacker {
     directory: PathBuf,
     most: u64,
-    bell: Arc<Bell>,
+    waker: Arc<Waker>,
     used: Arc<AtomicU64>,
     queue: Arc<Queue>,
     supervisor: Supervisor,
@@ -199,11 +199,11 @@ struct Waiting {
 
 impl Unpacker {
     /// `directory` is made when it is needed.
-    pub fn new(directory: &Path, most: u64, bell: Arc<Bell>) -> Self {
+    pub fn new(directory: &Path, most: u64, waker: Arc<Waker>) -> Self {
         Unpacker {
             directory: directory.to_owned(),
             most,
-            bell,
+            waker,
             used: Arc::default(),
             queue: Arc::default(),
             supervisor: Supervisor::default(),
@@ -250,11 +250,11 @@ impl Unpacker {
         }
         drop(waiting);
         self.finish();
-        let (queue, bell, directory) =
-            (self.queue.clone(), self.bell.clone(), self.directory.clone());
+        let (queue, waker, directory) =
+            (self.queue.clone(), self.waker.clone(), self.directory.clone());
         let (most, supervisor) = (self.most, self.supervisor.clone());
         let work = move || {
-            let work = || queue.work(&bell, &directory, most, &supervisor);
+            let work = || queue.work(&waker, &directory, most, &supervisor);
             // Between two files it holds what the follower waits for.
             let _ = supervisor.guard(PART, OnPanic::End, work);
         };
@@ -300,7 +300,7 @@ impl Queue {
         next
     }
 
-    fn work(&self, bell: &Bell, directory: &Path, most: u64, supervisor: &Supervisor) {
+    fn work(&self, waker: &Waker, directory: &Path, most: u64, supervisor: &Supervisor) {
         while let Some((id, packed)) = self.next() {
             let Some(packed) = packed.upgrade() else { continue };
             let others = packed.used.load(Ordering::Acquire) - packed.size();
@@ -314,7 +314,7 @@ impl Queue {
             });
             let failed = || Progress::Failed("unpacking failed by a fault in Logwarden".to_owned());
             packed.state().0 = unpacked.unwrap_or_else(|_| failed());
-            bell.ring(|hints| {
+            waker.wake(|hints| {
                 hints.files.insert(id);
             });
         }

@@ -1,8 +1,8 @@
-//! The screen's reading: any place of any file, backwards and forwards, merged by time.
+//! Reads files for the screen: from any offset of any file, backwards and forwards, merged by time.
 //!
 //! Promises: reads by `pread` only, in pieces of 64 KiB (more only until one record is found), keeps at most
-//! 16 MiB of them, and does its work in steps of a given [`Budget`], so that whoever draws never waits.
-//! Never moves a mark, a cut, a format entry or a cursor, and waits for nobody.
+//! 16 MiB of them, and works in steps of a given [`Budget`], so that drawing is never delayed.
+//! Never moves a mark, a cut, a format entry or a cursor, and never waits for another thread.
 
 pub mod file;
 mod level_counting;
@@ -20,5 +20,5 @@ pub use step_budget::Budget;
 #[cfg(test)]
 mod tests;
 
-/// Bytes that are read and decoded at once.
+/// Bytes per read and decode step.
 pub(crate) const PIECE: u64 = 64 * 1024;

@@ -1,6 +1,6 @@
-//! Wakes the follower: `notify` as a hint that something changed; never a source of truth.
+//! Wakes the follower when files change. Notifications (`notify`) are hints only, never a source of truth.
 //!
-//! inotify is silent on network file systems and its queue overflows, so the poll goes on without it.
+//! inotify reports nothing on network file systems and its queue may overflow, so files are polled as well.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::MetadataExt;
@@ -15,27 +15,27 @@ use super::types::Change;
 use crate::base::{OnPanic, Supervisor, timed_fs};
 use crate::event::FileId;
 
-/// More changed paths than this at once are "everything".
+/// More changed paths at once than this are treated as a change of any file.
 const MANY: usize = 512;
 
-/// What it is called where a failure is told.
+/// The name of this part in reports of failures.
 pub(in crate::follow) const PART: &str = "file change notifications";
 
-/// What happened since the last look.
+/// Requests and possible changes since the follower's last pass.
 #[derive(Debug, Default)]
 pub(in crate::follow) struct Hints {
     /// These may have grown.
     pub paths: BTreeSet<PathBuf>,
-    /// Names came, went or changed; or nobody knows.
+    /// Files may have appeared, disappeared or been renamed.
     pub rescan: bool,
     /// Any file may have grown: too many did, or hints were lost.
     pub overflow: bool,
-    /// Readers of these met something that the follower must judge.
+    /// Files that the follower must check because of a reader's findings.
     pub files: BTreeSet<FileId>,
-    /// Something that was waited for has come.
+    /// Something that the follower waits for is available.
     pub nudged: bool,
-    /// Somebody waits for a look at everything: see [`super::look_requests`].
-    pub asked: bool,
+    /// A check of all files is requested: see [`super::look_requests`].
+    pub look_requested: bool,
     pub sources: Option<Change>,
     pub stop: bool,
 }
@@ -46,27 +46,27 @@ impl Hints {
         self.rescan
             || self.overflow
             || self.nudged
-            || self.asked
+            || self.look_requested
             || self.stop
             || self.sources.is_some()
             || named
     }
 }
 
-/// Collected hints, and the follower that may sleep on them.
+/// Collects hints and wakes the follower, which sleeps until there are any.
 #[derive(Debug, Default)]
-pub(in crate::follow) struct Bell {
+pub(in crate::follow) struct Waker {
     hints: Mutex<Hints>,
-    rung: Condvar,
+    woken: Condvar,
 }
 
-impl Bell {
-    pub fn ring(&self, change: impl FnOnce(&mut Hints)) {
+impl Waker {
+    pub fn wake(&self, change: impl FnOnce(&mut Hints)) {
         change(&mut self.hints.lock().expect("no holder of the hints panics"));
-        self.rung.notify_one();
+        self.woken.notify_one();
     }
 
-    /// Waits for a hint, at most this long. A stop stays.
+    /// Waits for hints, at most this long, and takes them. A stop request is kept.
     pub fn wait(&self, longest: Duration) -> Hints {
         let deadline = Instant::now() + longest;
         let mut hints = self.hints.lock().expect("no holder of the hints panics");
@@ -75,47 +75,47 @@ impl Bell {
             if left.is_zero() {
                 break;
             }
-            hints = self.rung.wait_timeout(hints, left).expect("no holder of the hints panics").0;
+            hints = self.woken.wait_timeout(hints, left).expect("no holder of the hints panics").0;
         }
         let stop = hints.stop;
         std::mem::replace(&mut *hints, Hints { stop, ..Hints::default() })
     }
 }
 
-/// Which changes in a watched directory are told.
+/// Which changes in a watched directory are reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::follow) enum Coverage {
-    /// All: its file system is this kernel's own.
+    /// All changes: a local file system.
     All,
-    /// Those that are made through this mount of it, perhaps: a network, FUSE or overlay file system.
+    /// At most the changes made through this mount: a network, FUSE or overlay file system.
     Some,
 }
 
-/// The directories that are watched, and those that cannot be.
+/// The watched directories, and those that cannot be watched.
 pub(in crate::follow) struct Watch {
     watcher: Option<RecommendedWatcher>,
-    /// By their real path; with the inode that is watched: a directory made anew is another.
+    /// By real path, with the watched inode, so that a directory created again is watched again.
     directories: BTreeMap<PathBuf, (u64, Result<Coverage, String>)>,
     broken: Option<String>,
-    /// Some directories are on mounts that may hang: these are polled.
+    /// Some directories are on mounts that may hang, and are only polled.
     polled: bool,
-    /// The thread that told of changes has ended.
+    /// The notification thread has ended.
     ended: Arc<AtomicBool>,
 }
 
 impl Watch {
-    pub fn new(bell: Arc<Bell>, supervisor: Supervisor) -> Self {
+    pub fn new(waker: Arc<Waker>, supervisor: Supervisor) -> Self {
         let ended = Arc::new(AtomicBool::new(false));
-        let end = End { bell, supervisor, ended: ended.clone() };
-        let made = notify::recommended_watcher(move |event| end.hint(event));
-        let (watcher, broken) = match made {
+        let callback = Callback { waker, supervisor, ended: ended.clone() };
+        let created = notify::recommended_watcher(move |event| callback.hint(event));
+        let (watcher, broken) = match created {
             Ok(watcher) => (Some(watcher), None),
             Err(error) => (None, Some(error.to_string())),
         };
         Watch { watcher, directories: BTreeMap::new(), broken, polled: false, ended }
     }
 
-    /// Nothing is watched: polling alone.
+    /// Watches nothing: files are only polled.
     pub fn none() -> Self {
         let broken = Some("switched off".into());
         Watch {
@@ -127,10 +127,10 @@ impl Watch {
         }
     }
 
-    /// Watches exactly these directories; one that failed is tried again when it comes anew.
+    /// Watches exactly these directories; a failed one is retried when it is created again.
     pub fn follow(&mut self, wanted: &BTreeSet<PathBuf>) {
         let Some(watcher) = &mut self.watcher else { return };
-        // The call would be made by the thread that tells of all changes, and may hang there.
+        // The call would be made on the notification thread, and may hang there.
         let (polled, wanted): (Vec<&PathBuf>, Vec<&PathBuf>) =
             wanted.iter().partition(|directory| timed_fs::is_foreign(directory));
         self.polled = !polled.is_empty();
@@ -145,7 +145,7 @@ impl Watch {
         self.directories.retain(|directory, (inode, _)| {
             let keep = inodes.get(directory) == Some(inode);
             if !keep {
-                // Already gone is what was asked for.
+                // Fails if the directory no longer exists, which is as good.
                 let _ = watcher.unwatch(directory);
             }
             keep
@@ -158,7 +158,7 @@ impl Watch {
         }
     }
 
-    /// `None` where nothing is told of this directory.
+    /// `None` if changes in this directory are not reported.
     pub fn coverage(&self, directory: &Path) -> Option<Coverage> {
         if self.has_ended() {
             return None;
@@ -166,8 +166,8 @@ impl Watch {
         self.directories.get(directory).and_then(|(_, watched)| watched.as_ref().ok().copied())
     }
 
-    /// Nothing can happen in any directory without a hint.
-    pub fn tells_all(&self) -> bool {
+    /// Every change in any of the directories is reported.
+    pub fn reports_all_changes(&self) -> bool {
         let all = |watched: &Result<Coverage, String>| *watched == Ok(Coverage::All);
         !self.has_ended()
             && self.broken.is_none()
@@ -175,9 +175,9 @@ impl Watch {
             && self.directories.values().all(|(_, watched)| all(watched))
     }
 
-    /// Why some or all directories are only polled.
+    /// The reason why some or all directories are only polled.
     pub fn degraded(&self) -> Option<String> {
-        let ended = || Some("the thread that tells of changes has ended".to_owned());
+        let ended = || Some("the notification thread has ended".to_owned());
         let broken = self.broken.clone().or_else(|| ended().filter(|_| self.has_ended()));
         broken.or_else(|| {
             self.directories.iter().find_map(|(directory, watched)| {
@@ -194,41 +194,45 @@ impl Watch {
     }
 }
 
-/// What the thread of `notify` calls; it is dropped with that thread.
-struct End {
-    bell: Arc<Bell>,
+/// The callback of the notification thread; dropped when that thread ends.
+struct Callback {
+    waker: Arc<Waker>,
     supervisor: Supervisor,
     ended: Arc<AtomicBool>,
 }
 
-impl End {
+impl Callback {
     fn hint(&self, event: notify::Result<notify::Event>) {
-        let told = self.supervisor.guard(PART, OnPanic::GoOn, || {
+        let result = self.supervisor.guard(PART, OnPanic::GoOn, || {
             self.supervisor.checkpoint(PART);
-            hint(&self.bell, event);
+            hint(&self.waker, event);
         });
-        if told.is_err() {
+        if result.is_err() {
             self.lost();
         }
     }
 
-    /// Whatever was to be told: any file may have changed.
+    /// A notification is lost: any file may have changed.
     fn lost(&self) {
-        self.bell.ring(|hints| (hints.rescan, hints.overflow) = (true, true));
+        self.waker.wake(|hints| (hints.rescan, hints.overflow) = (true, true));
     }
 }
 
-impl Drop for End {
+impl Drop for Callback {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            self.supervisor.failed(PART, OnPanic::GoOn, &"its thread ended; files are polled");
+            self.supervisor.failed(
+                PART,
+                OnPanic::GoOn,
+                &"its thread has ended; files are only polled from now on",
+            );
             self.ended.store(true, Ordering::Release);
             self.lost();
         }
     }
 }
 
-/// By the type of its file system, as statfs(2) and linux/magic.h name them.
+/// The coverage by file system type; the numbers are those of statfs(2) and linux/magic.h.
 fn coverage(directory: &Path) -> Coverage {
     const EXT: u32 = 0xEF53;
     const XFS: u32 = 0x5846_5342;
@@ -238,15 +242,15 @@ fn coverage(directory: &Path) -> Coverage {
     const ZFS: u32 = 0x2FC1_2FC1;
     let own = [EXT, XFS, BTRFS, TMPFS, F2FS, ZFS];
     match rustix::fs::statfs(directory) {
-        // 32 bits, and of a type that differs between architectures.
+        // The value has 32 bits; its type differs between architectures.
         Ok(system) if own.contains(&(system.f_type as u32)) => Coverage::All,
         _ => Coverage::Some,
     }
 }
 
-fn hint(bell: &Bell, event: notify::Result<notify::Event>) {
-    bell.ring(|hints| match event {
-        // Our own looks are accesses too.
+fn hint(waker: &Waker, event: notify::Result<notify::Event>) {
+    waker.wake(|hints| match event {
+        // Logwarden's own reads are reported as accesses, too.
         Ok(event) if matches!(event.kind, EventKind::Access(_)) => {}
         Ok(event) => {
             hints.overflow |= event.need_rescan();
@@ -270,41 +274,41 @@ fn is_growth(kind: &EventKind) -> bool {
 mod tests {
     use super::*;
 
-    /// Any file may have changed then, and the next change is told as before.
+    /// Any file may have changed then; the next change is reported as usual.
     #[test]
-    fn a_hint_that_breaks_is_told_and_everything_is_looked_at() {
+    fn a_panic_in_a_notification_is_reported_and_all_files_are_checked() {
         let directory = tempfile::tempdir().unwrap();
         let directory = directory.path().canonicalize().unwrap();
-        let (bell, supervisor) = (Arc::new(Bell::default()), Supervisor::default());
-        let mut watch = Watch::new(bell.clone(), supervisor.clone());
+        let (waker, supervisor) = (Arc::new(Waker::default()), Supervisor::default());
+        let mut watch = Watch::new(waker.clone(), supervisor.clone());
         watch.follow(&BTreeSet::from([directory.clone()]));
         supervisor.break_part(PART);
         let long = Duration::from_secs(20);
         std::fs::write(directory.join("a"), "a").unwrap();
-        let hints = bell.wait(long);
+        let hints = waker.wait(long);
         assert!(hints.overflow && hints.rescan);
         assert_eq!(supervisor.failures(), [(PART, 1)]);
         std::fs::write(directory.join("b"), "b").unwrap();
         let deadline = Instant::now() + long;
-        while !bell.wait(long).paths.contains(&directory.join("b")) {
-            assert!(Instant::now() < deadline, "the next change is told");
+        while !waker.wait(long).paths.contains(&directory.join("b")) {
+            assert!(Instant::now() < deadline, "the next change is reported");
         }
         assert_eq!(watch.degraded(), None);
     }
 
     #[test]
-    fn a_thread_of_hints_that_ends_is_told_and_files_are_polled() {
-        let (bell, supervisor) = (Arc::new(Bell::default()), Supervisor::default());
-        let watch = Watch::new(bell.clone(), supervisor.clone());
-        let (ended, rung) = (watch.ended.clone(), bell.clone());
-        let end = End { bell: rung, supervisor: supervisor.clone(), ended };
+    fn the_end_of_the_notification_thread_is_reported_and_files_are_polled() {
+        let (waker, supervisor) = (Arc::new(Waker::default()), Supervisor::default());
+        let watch = Watch::new(waker.clone(), supervisor.clone());
+        let ended = watch.ended.clone();
+        let callback = Callback { waker: waker.clone(), supervisor: supervisor.clone(), ended };
         let thread = std::thread::spawn(move || {
-            let _end = end;
+            let _callback = callback;
             panic!("broken");
         });
         assert!(thread.join().is_err());
-        assert!(bell.wait(Duration::ZERO).overflow);
-        assert!(!watch.tells_all() && watch.degraded().is_some());
+        assert!(waker.wait(Duration::ZERO).overflow);
+        assert!(!watch.reports_all_changes() && watch.degraded().is_some());
         assert_eq!(supervisor.failures(), [(PART, 1)]);
     }
 }

@@ -1,4 +1,4 @@
-//! A file that begins as another does: whose copy it is, and when it is a file of its own.
+//! Files that begin with the same bytes: one may be a copy of the other, or a file of its own.
 
 use std::fs;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::rotation::{Bench, append};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Each file opened by itself, one run after the other, in this order; events delivered by each run.
+/// Runs once per file, in this order, and returns the number of events delivered by each run.
 fn runs(order: &[&str]) -> (Vec<u64>, Vec<Option<i32>>, String) {
     let home = tempfile::tempdir().unwrap();
     fs::write(home.path().join("app.log"), lines(1, 0..2000)).unwrap();
@@ -60,7 +60,7 @@ fn a_file_that_holds_only_what_was_read_from_another_says_so() {
     };
     fs::write(&log, lines(1, 0..500)).unwrap();
     once("app.log");
-    // Rotated by copy, and only the copy is looked at.
+    // Rotated by copy, and only the copy is read.
     fs::copy(&log, home.path().join("app.log.1")).unwrap();
     fs::remove_file(&log).unwrap();
     let output = once("app.log.1");
@@ -91,13 +91,14 @@ fn what_an_editor_keeps_for_a_moment_is_no_log_and_its_save_is_no_new_one() {
     wait_for("the new line", PATIENCE, || {
         (archived(home.path(), &state, "\"line 3\"") == 1).then_some(())
     });
-    // Longer than a file is suspected to be a copy.
+    // Longer than a file is treated as a possible copy.
     std::thread::sleep(Duration::from_secs(3));
     assert!(engine.terminate().success());
     assert_eq!(archived(home.path(), &state, "*"), 4);
 }
 
-/// The same name elsewhere, and a run that is started there: another file, though it begins as the first.
+/// A file of the same name in another directory, read by a run that is started there: another file, although it begins
+/// with the same bytes.
 #[test]
 fn a_copy_in_another_directory_that_is_named_as_its_original_is_a_file_of_its_own() {
     let home = tempfile::tempdir().unwrap();
@@ -115,7 +116,8 @@ fn a_copy_in_another_directory_that_is_named_as_its_original_is_a_file_of_its_ow
     }
 }
 
-/// A first line that nobody ended for ten seconds is an event, and what the file is known by. The copy has it whole.
+/// A first line without a line end for ten seconds becomes an event, and the file is identified by it. The copy has the
+/// whole line.
 #[test]
 fn a_copy_is_recognised_where_the_first_line_was_taken_up_before_its_end() {
     for while_it_runs in [false, true] {

@@ -1,4 +1,4 @@
-//! Files that are deleted before they were delivered: what is unread of them is kept, or counted to the byte.
+//! Files that are deleted before they are delivered: their unread bytes are saved, or counted exactly as lost.
 
 use std::fs::{self, OpenOptions};
 use std::time::Duration;
@@ -11,10 +11,10 @@ use crate::fake_elasticsearch::FakeElasticsearch;
 use crate::program::{Engine, Random, seed, wait_for};
 
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Lines that are about 10 MiB.
+/// About 10 MiB of lines.
 const MANY: usize = 95_000;
 
-/// A configuration whose server is down, and the server.
+/// A configuration whose server is down, and that server.
 fn outage(most: &str) -> (Bench, FakeElasticsearch) {
     let server = FakeElasticsearch::prepared();
     let bench = Bench::new(&format!("urls = [\"{}\"]\n[intake]\nmost = \"{most}\"", server.url()));
@@ -25,10 +25,10 @@ fn says(engine: &Engine, text: &str) {
     wait_for(text, PATIENCE, || engine.said().contains(text).then_some(()));
 }
 
-/// Every byte that is there is known to the engine.
+/// Waits until the engine knows every existing byte.
 fn has_seen(bench: &Bench, engine: &Engine, bytes: u64) {
     says(engine, "cannot reach");
-    wait_for("a look at every byte", PATIENCE, || {
+    wait_for("every byte to be known", PATIENCE, || {
         let reply = control::ask(&bench.path("state"), &Request::Status, &mut |_, _| {}).ok()?;
         let Reply::Status { status, .. } = reply else { return None };
         (status.files.iter().map(|file| file.size).sum::<u64>() >= bytes).then_some(())
@@ -39,7 +39,7 @@ fn rests(bench: &Bench) -> usize {
     fs::read_dir(bench.path("state/intake")).map_or(0, Iterator::count)
 }
 
-/// `N bytes were lost`, as the program says it at its end; 0 where it does not.
+/// The N of `N bytes were lost`, which the program prints at its end; 0 without that line.
 fn lost(said: &str) -> u64 {
     let words: Vec<&str> = said.split_whitespace().collect();
     let at = words.windows(3).position(|words| words == ["bytes", "were", "lost"]);
@@ -54,12 +54,12 @@ fn s14_deleted_while_ten_mebibytes_are_unread_and_the_server_is_down() {
     let engine = bench.engine();
     has_seen(&bench, &engine, text.len() as u64);
     fs::remove_file(bench.path("logs/app.log")).unwrap();
-    says(&engine, "are kept in the intake directory until they are delivered");
+    says(&engine, "are saved in the intake directory until they are delivered");
     engine.kill();
     server.launch();
     let engine = bench.engine();
     wait_for("every line", PATIENCE, || (server.count() >= MANY).then_some(()));
-    // The copy goes when it is read.
+    // The copy is removed when it is read.
     wait_for("an empty intake", PATIENCE, || (rests(&bench) == 0).then_some(()));
     assert!(engine.terminate().success());
     assert_each_once(&server.documents(), 1, MANY);
@@ -67,7 +67,7 @@ fn s14_deleted_while_ten_mebibytes_are_unread_and_the_server_is_down() {
     assert_eq!(server.count(), MANY);
 }
 
-/// Whoever frees the room of a deleted file that is still held frees nothing that was kept.
+/// Truncating a deleted file that is still open does not affect the saved bytes.
 #[test]
 fn s14_deleted_and_then_truncated_through_a_descriptor() {
     let (bench, server) = outage("1GiB");
@@ -77,9 +77,9 @@ fn s14_deleted_and_then_truncated_through_a_descriptor() {
     let engine = bench.engine();
     has_seen(&bench, &engine, text.len() as u64);
     fs::remove_file(bench.path("logs/app.log")).unwrap();
-    says(&engine, "are kept in the intake directory until they are delivered");
+    says(&engine, "are saved in the intake directory until they are delivered");
     held.set_len(0).unwrap();
-    // Longer than a copy is looked for.
+    // Longer than the follower searches for a copy.
     std::thread::sleep(Duration::from_secs(3));
     server.launch();
     wait_for("every line", PATIENCE, || (server.count() >= 2_000).then_some(()));
@@ -88,7 +88,7 @@ fn s14_deleted_and_then_truncated_through_a_descriptor() {
     assert_each_once(&server.documents(), 1, 2_000);
 }
 
-/// The copy that a truncated file is read from is deleted too, before the sink began to read it.
+/// The copy from which a truncated file is read is deleted, too, before the sink has started to read it.
 #[test]
 fn s14_the_copy_of_a_truncated_file_is_deleted_while_the_server_is_down() {
     let (bench, server) = outage("1GiB");
@@ -100,7 +100,7 @@ fn s14_the_copy_of_a_truncated_file_is_deleted_while_the_server_is_down() {
     fs::write(bench.path("logs/app.log"), lines(1, 0..10)).unwrap();
     has_seen(&bench, &engine, text.len() as u64 + lines(1, 0..10).len() as u64);
     fs::remove_file(bench.path("logs/app.log.1")).unwrap();
-    says(&engine, "are kept in the intake directory until they are delivered");
+    says(&engine, "are saved in the intake directory until they are delivered");
     engine.kill();
     server.launch();
     assert_eq!(bench.once().0, Some(0));
@@ -123,8 +123,8 @@ fn s29_rotation_deletes_while_the_server_is_down_and_up_again() {
         has_seen(&bench, &engine, bytes);
         fs::remove_file(bench.path("logs").join(&name)).unwrap();
     }
-    says(&engine, "are readable only as long as this program runs");
-    // As long as it runs, what is beyond the cap can be read too.
+    says(&engine, "can be read only as long as Logwarden runs");
+    // As long as it runs, the bytes beyond the limit can be read, too.
     server.launch();
     wait_for("every line", PATIENCE, || (server.count() >= 32_000).then_some(()));
     wait_for("an empty intake", PATIENCE, || (rests(&bench) == 0).then_some(()));
@@ -140,7 +140,7 @@ fn s29_beyond_the_cap_the_loss_is_counted_to_the_byte() {
     let engine = bench.engine();
     has_seen(&bench, &engine, text.len() as u64);
     fs::remove_file(bench.path("logs/app.log")).unwrap();
-    says(&engine, "are readable only as long as this program runs");
+    says(&engine, "can be read only as long as Logwarden runs");
     engine.kill();
     server.launch();
     let (code, said) = bench.once();
@@ -175,7 +175,7 @@ fn a_kill_while_it_is_copied_loses_no_more_than_it_counts() {
     println!("lost of {}: {losses:?}", text.len());
 }
 
-/// Of the first writer: every line that stands whole in these bytes, each once, and none behind them.
+/// Checks the first writer's lines: every complete line in these bytes arrived once, and none after them.
 fn assert_prefix(server: &FakeElasticsearch, mut bytes: u64) {
     let mut whole = 0;
     while let Some(left) = bytes.checked_sub(line(0, whole).len() as u64) {
@@ -183,7 +183,7 @@ fn assert_prefix(server: &FakeElasticsearch, mut bytes: u64) {
         whole += 1;
     }
     let documents = server.documents();
-    // The line that the bytes end in may stand there in part.
+    // The last line of the bytes may be incomplete.
     let complete: Vec<&Value> = documents.iter().filter(|d| d["number"].is_u64()).collect();
     assert_each_once(complete.iter().copied(), 1, whole);
     assert!(documents.len() - complete.len() <= 1);
@@ -196,10 +196,10 @@ fn a_copy_with_a_name_that_comes_back_is_no_second_life() {
     bench.append("app.log", &text);
     let engine = bench.engine();
     has_seen(&bench, &engine, text.len() as u64);
-    // As when it is moved to another file system: the same bytes, another inode.
+    // As if it was moved to another file system: the same bytes, another inode.
     fs::write(bench.path("copy"), &text).unwrap();
     fs::remove_file(bench.path("logs/app.log")).unwrap();
-    says(&engine, "are kept in the intake directory");
+    says(&engine, "are saved in the intake directory");
     engine.kill();
     fs::rename(bench.path("copy"), bench.path("logs/app.log.1.log")).unwrap();
     server.launch();

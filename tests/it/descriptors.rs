@@ -1,4 +1,5 @@
-//! More files than descriptors: they take turns, nothing is lost, and the state, the sinks and the sockets have theirs.
+//! More files than descriptors: files are opened in turns, nothing is lost, and descriptors are left for the state, the
+//! sinks and the sockets.
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
@@ -11,7 +12,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 const FILES: usize = 2000;
 const LIMIT: u64 = 64;
 
-/// The same command with so few descriptors, soft and hard.
+/// The same command with this soft and hard limit of descriptors.
 pub fn limited(command: &std::process::Command) -> std::process::Command {
     let mut shell = std::process::Command::new("sh");
     shell.arg("-c").arg(format!("ulimit -n {LIMIT}; exec \"$0\" \"$@\""));
@@ -63,7 +64,7 @@ fn all_files_are_followed_while_they_grow_and_are_renamed() {
     };
     wait(FILES);
     (0..FILES).for_each(|file| write(&logs, file, 1));
-    // While most of them are closed.
+    // Most of the files are closed at this time.
     for file in 0..20 {
         fs::rename(logs.join(format!("{file}.log")), logs.join(format!("{file}.log.1"))).unwrap();
     }
@@ -74,7 +75,7 @@ fn all_files_are_followed_while_they_grow_and_are_renamed() {
     assert!(!said.contains("too many open files"), "{said}");
 }
 
-/// A compressed file takes two descriptors as long as it is read: each run reads some of them.
+/// A compressed file needs two descriptors while it is read: each run reads some of the files.
 #[test]
 fn compressed_files_are_delivered_once_by_several_runs() {
     let home = tempfile::tempdir().unwrap();

@@ -1,5 +1,5 @@
-//! A mount that does not answer holds up nobody: its files are shown as stuck, all others go on, and it is read on
-//! without loss or repetition when it answers.
+//! A mount that does not answer delays only its own files: they are shown as stuck, all others are read as usual, and
+//! when the mount answers, its files are read on without loss or repetition.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -14,16 +14,16 @@ use crate::rotation::{append, lines};
 
 const PATIENCE: Duration = Duration::from_secs(90);
 
-/// An engine with an archive, logs on a disk of this machine, and others on a mount that hangs on demand.
+/// An engine with an archive, logs on a local disk, and logs on a mount that hangs on demand.
 struct Bench {
-    // Dropped in this order: the directory cannot be removed while something is mounted in it.
+    // Dropped in this order: the directory cannot be removed while a file system is mounted in it.
     engine: Option<Engine>,
     mount: Fuse,
     home: tempfile::TempDir,
 }
 
 impl Drop for Bench {
-    /// Nobody is kept in the kernel.
+    /// No thread is blocked in the kernel.
     fn drop(&mut self) {
         self.mount.answer();
     }
@@ -91,7 +91,7 @@ impl Bench {
         named.map(|file| file["state"].to_string()).collect()
     }
 
-    /// Every number once, as far as `upto`.
+    /// Every number up to `upto` exists once.
     fn expect_numbers(&self, upto: u64) {
         let documents = program::documents(self.home.path(), &self.state());
         let numbers = documents.iter().map(|document| document["number"].as_u64().unwrap());
@@ -132,7 +132,7 @@ fn files_of_a_mount_that_hangs_are_stuck_and_all_others_go_on() {
     bench.mount.append("new.log", &lines("w", 15..20));
     bench.until_said("does not answer");
     wait_for("it is shown", PATIENCE, || (bench.stuck() == ["far.log\""]).then_some(()));
-    // Growth, rotation and new files elsewhere.
+    // Growth, rotation and new files on the local disk.
     append(&bench.log("app.log"), lines("w", 20..25).as_bytes());
     bench.until_archived(15);
     fs::rename(bench.log("app.log"), bench.log("app.log.1")).unwrap();
@@ -143,9 +143,9 @@ fn files_of_a_mount_that_hangs_are_stuck_and_all_others_go_on() {
     bench.mount.answer();
     bench.until_archived(35);
     bench.expect_numbers(35);
-    wait_for("it is no more stuck", PATIENCE, || bench.stuck().is_empty().then_some(()));
+    wait_for("the end of its stuck state", PATIENCE, || bench.stuck().is_empty().then_some(()));
     let said = bench.engine().said();
-    assert_eq!(said.matches("does not answer;").count(), 1, "said once: {said}");
+    assert_eq!(said.matches("does not answer;").count(), 1, "reported once: {said}");
     assert!(bench.engine.take().unwrap().terminate().success());
 }
 
@@ -208,7 +208,7 @@ fn a_file_that_can_be_looked_at_again_is_what_it_was() {
     assert!(bench.engine.take().unwrap().terminate().success());
 }
 
-/// Again and again, at any moment.
+/// Repeatedly, at any moment.
 #[test]
 fn nothing_is_lost_or_repeated_where_a_mount_hangs_at_any_moment() {
     let Some(mut bench) = Bench::new() else { return };
@@ -224,7 +224,7 @@ fn nothing_is_lost_or_repeated_where_a_mount_hangs_at_any_moment() {
                 false => bench.mount.append(&format!("{}.log", random.below(3)), &text),
             }
             number = next;
-            // Somewhere in what is done about it.
+            // At any step of the reaction to it.
             let answered = bench.mount.answered() + random.below(12);
             let deadline = std::time::Instant::now() + Duration::from_millis(300);
             while bench.mount.answered() < answered && std::time::Instant::now() < deadline {
@@ -245,7 +245,7 @@ fn nothing_is_lost_or_repeated_where_a_mount_hangs_at_any_moment() {
     assert!(bench.engine.take().unwrap().terminate().success());
 }
 
-/// The password lies there: its sink waits, everything else goes on.
+/// The password file is on the mount: its sink waits, everything else works as usual.
 #[test]
 fn a_password_on_a_mount_that_hangs_holds_up_its_sink_alone() {
     let Some(mut bench) = Bench::new() else { return };
@@ -271,7 +271,7 @@ fn a_password_on_a_mount_that_hangs_holds_up_its_sink_alone() {
     wait_for("the other sink", PATIENCE, || (written() == 5).then_some(()));
     bench.until_said("does not answer)");
     append(&bench.log("app.log"), lines("w", 5..10).as_bytes());
-    wait_for("the other sink goes on", PATIENCE, || (written() == 10).then_some(()));
+    wait_for("new lines in the other sink", PATIENCE, || (written() == 10).then_some(()));
     assert!(bench.status().is_object(), "the engine answers");
     assert_eq!(fake.count(), 0);
     bench.mount.answer();

@@ -1,4 +1,4 @@
-//! A log that is named by a link, as those of containers are: it is rotated beside the file that the link leads to.
+//! A log configured by a symbolic link, like those of containers: it is rotated in the directory of the link's target.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};
@@ -8,7 +8,7 @@ use crate::rotation::{Bench, append, line, lines, seen_by_the_follower};
 
 const FILE: &str = "pods/0.log";
 
-/// `links/c.log` leads to `pods/0.log` by way of `links/.c`.
+/// `links/c.log` leads to `pods/0.log` through `links/.c`.
 fn bench() -> Bench {
     let bench = Bench::new(&["links/*.log"]);
     for directory in ["links", "pods"] {
@@ -51,7 +51,7 @@ fn what_was_rotated_beside_its_target_while_nothing_ran_is_found() {
     }
 }
 
-/// The log is a link to another disk, and what it leads to goes while nothing runs.
+/// The log is a link to another disk, and its target disappears while no engine runs.
 #[test]
 fn what_is_gone_from_another_disk_is_told_as_lost() {
     for link_too in [false, true] {
@@ -69,7 +69,7 @@ fn what_is_gone_from_another_disk_is_told_as_lost() {
         symlink(&file, &link).unwrap();
         bench.open();
         bench.expect_lines((0..10).map(|n| line("a", n)));
-        // Seen, and not read.
+        // Known, but not read.
         append(&file, text.as_bytes());
         seen_by_the_follower(&bench);
         bench.close();

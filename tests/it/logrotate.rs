@@ -1,5 +1,5 @@
-//! Every way in which rotation can leave the unread rest of a log, found again over kills and restarts: renamed,
-//! numbered, dated, copied, compressed, moved into another directory of the source.
+//! All kinds of rotation of a log with unread bytes, across kills and restarts: renamed, numbered, dated, copied,
+//! compressed, moved to another directory of the source.
 
 use std::fs;
 use std::path::Path;
@@ -16,7 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const SEEN: usize = 1500;
 const LATER: usize = 100;
 
-/// What one run of rotation does in the directory of the log; the log is `app.log`.
+/// One run of rotation in the directory of the log; the log is `app.log`.
 type Rotate = fn(&Path);
 
 const WAYS: &[(&str, Rotate)] = &[
@@ -50,7 +50,7 @@ const WAYS: &[(&str, Rotate)] = &[
     }),
 ];
 
-/// What the next run of rotation does with what the first one left.
+/// The next run of rotation, on the files that the first one has left.
 const AGAIN: &[(&str, Rotate)] = &[
     ("and left there", |_| {}),
     ("and renamed again", |logs| shift(logs, "app.log.1", "app.log.2")),
@@ -86,7 +86,7 @@ fn compress(logs: &Path, name: &str, ending: &str, pack: fn(&[u8]) -> Vec<u8>) {
     fs::remove_file(logs.join(name)).unwrap();
 }
 
-/// A log whose server is away.
+/// A log whose server is down.
 fn outage() -> (Bench, FakeElasticsearch) {
     let server = FakeElasticsearch::prepared();
     let bench = Bench::new("");
@@ -109,15 +109,15 @@ fn seen(bench: &Bench, bytes: u64) {
     });
 }
 
-/// The engine has committed what it knows at the moment.
+/// Waits until the engine has committed its current state.
 fn started(bench: &Bench, bytes: u64) -> Engine {
     let engine = bench.engine();
     seen(bench, bytes);
     engine
 }
 
-/// 1,500 lines are seen while the server is away; rotation comes while the engine runs or not; it is killed and
-/// started twice, and what rotation left is rotated again between.
+/// 1,500 lines are known while the server is down. Rotation happens while the engine runs or does not; the engine is
+/// killed and started twice, and the rotated files are rotated again in between.
 fn check(way: &(&str, Rotate), again: &(&str, Rotate), running: bool) {
     let name = format!("{} {}, running: {running}", way.0, again.0);
     println!("{name}");
@@ -157,7 +157,7 @@ fn check_all(running: bool) {
     let seed = seed("logrotate");
     let mut random = Random(seed);
     for way in WAYS {
-        // Each way with one of the ways to go on, and each of those with some way.
+        // Each first rotation with one of the second rotations, so that each of both occurs.
         check(way, &AGAIN[random.below(AGAIN.len() as u64) as usize], running);
     }
 }

@@ -1,4 +1,4 @@
-//! What cannot be delivered any more is said to the byte: in the exit code, on standard error and in the metrics.
+//! Bytes that can no longer be delivered are counted exactly: in the exit code, on standard error and in the metrics.
 
 use std::fs::File;
 use std::time::Duration;
@@ -19,19 +19,19 @@ fn status(bench: &Bench) -> Option<Status> {
 }
 
 fn seen(bench: &Bench, bytes: u64) {
-    wait_for("a look at every byte", PATIENCE, || {
+    wait_for("every byte to be known", PATIENCE, || {
         let files = status(bench)?.files;
         (files.iter().map(|file| file.size).sum::<u64>() >= bytes).then_some(())
     });
 }
 
-/// A log of which nothing was delivered, truncated without a copy; returns its bytes.
+/// A log that is truncated without a copy before any of it is delivered; returns its size in bytes.
 fn truncated_unread(bench: &Bench) -> (Engine, u64) {
     let text = lines(1, 0..1000);
     bench.append("app.log", &text);
     let engine = bench.engine();
     seen(bench, text.len() as u64);
-    // Its generation is known once a sink has met it.
+    // Its generation is known once a sink has read from it.
     wait_for("the outage", PATIENCE, || engine.said().contains("cannot reach").then_some(()));
     File::create(bench.path("logs/app.log")).unwrap();
     bench.append("app.log", &lines(1, 1000..1010));
@@ -51,10 +51,10 @@ fn truncated_while_the_server_is_away_and_back_after_the_grace() {
     let server = FakeElasticsearch::prepared();
     let bench = Bench::new(&format!("urls = [\"{}\"]", server.url()));
     let (engine, lost) = truncated_unread(&bench);
-    // A copy is looked for two seconds long; nobody reads meanwhile.
+    // The follower searches for a copy for two seconds; no consumer reads meanwhile.
     std::thread::sleep(Duration::from_secs(4));
     server.launch();
-    // What was read before, and waited for the server, may still come.
+    // Events that were read before and waited for the server may still arrive.
     let came = || server.documents().iter().filter_map(|it| it["number"].as_u64()).collect();
     let expected = || {
         let came: Vec<u64> = came();
@@ -83,7 +83,7 @@ fn truncated_and_the_server_never_comes_back() {
     assert!(said.contains(&figure(lost)), "{said}");
 }
 
-/// More than readers keep in memory: what of it nobody can read any more is counted while the server is still away.
+/// More than readers keep in memory: the bytes that can no longer be read are counted while the server is still down.
 #[test]
 fn truncated_bytes_are_told_of_while_the_server_is_away() {
     let server = FakeElasticsearch::prepared();
@@ -103,6 +103,6 @@ fn truncated_bytes_are_told_of_while_the_server_is_away() {
     };
     wait_for("the loss", PATIENCE, counted);
     let told = || engine.said().contains("bytes are lost").then_some(());
-    wait_for("a word of it", PATIENCE, told);
+    wait_for("the notice", PATIENCE, told);
     assert_eq!(engine.terminate().code(), Some(3));
 }

@@ -1,5 +1,5 @@
-//! A source gets another name, by a reload or between two runs, while a rotated file of it is unread: the file
-//! belongs to whichever source means its path.
+//! A source is renamed, by a reload or between two runs, while a rotated file of it is unread: the file belongs to the
+//! source that includes its path.
 
 use std::fs;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use crate::program::{send_signal, wait_for};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The server is away; 2,000 lines are unread in a rotated file, 500 in the log.
+/// The server is down; 2,000 lines are unread in a rotated file, 500 in the log.
 fn unread() -> (Bench, FakeElasticsearch, crate::program::Engine) {
     let server = FakeElasticsearch::prepared();
     let bench = Bench::new("");
@@ -68,13 +68,13 @@ fn of_a_path_that_no_source_means_any_more_it_is_said_what_is_unread() {
     engine.terminate();
     configure(&bench, &server, "other", "logs/other.log");
     let engine = bench.engine();
-    wait_for("a word", PATIENCE, || {
+    wait_for("the notice", PATIENCE, || {
         let said = engine.said();
-        (said.contains("no source names this file any more") && said.contains("app.log.1"))
+        (said.contains("no source includes this file any more") && said.contains("app.log.1"))
             .then_some(())
     });
     engine.terminate();
-    // Once it is meant again, it goes on.
+    // Once a source includes it again, it is read on.
     configure(&bench, &server, "again", "logs/app.log");
     server.launch();
     let engine = bench.engine();

@@ -1,4 +1,4 @@
-//! Directories and file systems that do what nobody expects: each as docs/DELIVERY.md says, never a silent gap.
+//! Unusual files, directories and file systems: each is handled as docs/DELIVERY.md says, never with a silent gap.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use crate::rotation::{Bench, append, line, lines};
 use crate::small_disk::SmallDisk;
 
-/// A link that leads to itself is no file; it must not keep renamed and deleted files from being seen.
+/// A link that leads to itself is not a file; it must not prevent the detection of renamed and deleted files.
 #[test]
 fn links_in_a_circle_lead_to_nothing() {
     let mut bench = Bench::new(&["*", "one"]);
@@ -29,7 +29,7 @@ fn links_in_a_circle_lead_to_nothing() {
     bench.expect_lines((0..9).map(|n| line("a", n)));
 }
 
-/// The run says it itself, once a path or pattern, with what to do instead; everything else is followed.
+/// The run reports it, once per path or pattern, together with the alternative; all other files are followed.
 #[test]
 fn what_is_no_file_and_no_directory_is_named_and_not_followed() {
     let mut bench = Bench::new(&["app.fifo", "*.pipe", "app.sock", "null", "*.log"]);
@@ -43,25 +43,25 @@ fn what_is_no_file_and_no_directory_is_named_and_not_followed() {
     bench.open();
     bench.expect_lines((0..5).map(|n| line("a", n)));
     let path = |name: &str| bench.path(name).display().to_string();
-    let only = "only regular files are";
+    let reason = "not a regular file";
     let (fifo, pipe, null) = (path("app.fifo"), path("one.pipe"), path("null"));
     let mut expected = [
         format!(
-            "{fifo} is a pipe (FIFO) and is not followed: {only}; name it as an argument (logwarden --no-ui {fifo}), \
+            "{fifo} is a pipe (FIFO) and is not followed: {reason}; pass it as an argument (logwarden --no-ui {fifo}) \
              or pipe it in (logwarden --no-ui - < {fifo})"
         ),
         format!(
-            "{pipe} is a pipe (FIFO) and is not followed, nor is 1 other beside it: {only}; name it as an argument \
-             (logwarden --no-ui {pipe}), or pipe it in (logwarden --no-ui - < {pipe})"
+            "{pipe} is a pipe (FIFO) and is not followed, like 1 other file in the same place: {reason}; pass it as an \
+             argument (logwarden --no-ui {pipe}) or pipe it in (logwarden --no-ui - < {pipe})"
         ),
         format!(
-            "{} is a socket and is not followed: {only}; have its receiver write a log file, or pipe that in \
-             (RECEIVER | logwarden --no-ui -)",
+            "{} is a socket and is not followed: {reason}; let its receiver write a log file, or pipe the receiver's \
+             output in (RECEIVER | logwarden --no-ui -)",
             path("app.sock")
         ),
         format!(
-            "{null} is a device and is not followed: {only}; pipe it in (logwarden --no-ui - < {null}), or name a log \
-             file"
+            "{null} is a device and is not followed: {reason}; pipe it in (logwarden --no-ui - < {null}) or configure \
+             a log file"
         ),
     ];
     let said = |bench: &Bench| {
@@ -72,11 +72,11 @@ fn what_is_no_file_and_no_directory_is_named_and_not_followed() {
     };
     expected.sort();
     assert_eq!(said(&bench), expected);
-    // Where it is a file at last, it is followed and nothing is said of it.
+    // Once it is replaced by a regular file, that is followed and the notice disappears.
     fs::remove_file(bench.path("app.fifo")).unwrap();
     bench.append("app.fifo", lines("b", 0..5));
     bench.until("it is followed", |bench| bench.consumer.events.len() == 10);
-    bench.until("and not spoken of", |bench| said(bench).len() == 3);
+    bench.until("its notice to disappear", |bench| said(bench).len() == 3);
 }
 
 #[test]
@@ -91,7 +91,7 @@ fn a_hundred_thousand_rotated_siblings_stand_in_nobodys_way() {
     bench.open();
     bench.expect_lines((0..100).map(|n| line("a", n)));
     println!("the first lines after {:?}", began.elapsed());
-    // By rename, by copy, and over a restart.
+    // By rename, by copy, and across a restart.
     fs::rename(bench.path("app.log"), bench.path("app.log.0")).unwrap();
     bench.append("app.log", lines("a", 100..200));
     bench.expect_lines((0..200).map(|n| line("a", n)));
@@ -120,7 +120,7 @@ fn a_directory_that_vanishes_with_its_logs_and_comes_back_with_others() {
     bench.append("web/app.log", lines("a", 0..50));
     bench.open();
     bench.until("seen", |bench| bench.log().ends().iter().any(|end| end.offset > 0));
-    // Unread, and still open: it is read to its end.
+    // Unread and still open: it is read to its end.
     fs::remove_dir_all(bench.path("web")).unwrap();
     bench.expect_lines((0..50).map(|n| line("a", n)));
     fs::create_dir(bench.path("web")).unwrap();
@@ -154,7 +154,7 @@ fn names_that_are_no_text_are_rotated_like_any_other() {
     bench.expect_lines((0..50).map(|n| line("a", n)));
 }
 
-/// Where a file system keeps no birth times and gives inodes again at once, content alone tells files apart.
+/// On a file system without birth times that reuses inodes at once, files are distinguished by content alone.
 #[test]
 fn without_birth_times_an_inode_that_comes_again_is_another_file() {
     let mut bench = Bench::new(&["app.log"]);
@@ -169,7 +169,7 @@ fn without_birth_times_an_inode_that_comes_again_is_another_file() {
     let header = "this log begins here\n";
     let mut headers = 0;
     for round in 0..12 {
-        // Every second file begins as the one before it.
+        // Every second file begins with the same bytes as the one before it.
         if round % 2 == 0 {
             bench.append("app.log", header);
             headers += 1;

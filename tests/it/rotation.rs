@@ -1,4 +1,4 @@
-//! Whatever happens to the files: every line comes, once, or its loss is counted to the byte.
+//! Rotation of every kind: each line is read once, or its bytes are counted as lost.
 
 mod alike;
 mod any_order;

@@ -1,17 +1,17 @@
-//! A file system of its own that is small, so that it can really be full.
+//! Mounts a small file system, so that tests can fill it up.
 
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// It goes with this value.
+/// Unmounted when it is dropped.
 pub struct SmallDisk {
     at: PathBuf,
 }
 
 impl SmallDisk {
-    /// `size` as mount takes it. `None`, and said, where this user may not mount.
+    /// Mounts a tmpfs; `size` as mount takes it. `None`, with a message, if this user may not mount.
     pub fn mount(at: &Path, size: &str) -> Option<SmallDisk> {
         fs::create_dir_all(at).unwrap();
         let options = format!("size={size},mode=0700");
@@ -26,8 +26,8 @@ impl SmallDisk {
         mounted.then(|| SmallDisk { at: at.to_owned() })
     }
 
-    /// ext2 with the smallest inodes: it keeps no birth times, and gives the inode of a removed file to the next one.
-    /// `image` is a file for it. `None`, and said, where this user may not mount.
+    /// Mounts ext2 with the smallest inodes: without birth times, and with inodes that are reused at once. `image` is
+    /// the path of its image file. `None`, with a message, if this user may not mount.
     pub fn mount_without_births(at: &Path, image: &Path) -> Option<SmallDisk> {
         fs::create_dir_all(at).unwrap();
         File::create(image).unwrap().set_len(32 << 20).unwrap();
@@ -43,12 +43,12 @@ impl SmallDisk {
         mounted.then(|| SmallDisk { at: at.to_owned() })
     }
 
-    /// Again and again: what somebody removes is room.
+    /// Fills the disk; repeat it after files were removed.
     pub fn fill(&self) {
         let mut options = File::options();
         let mut file = options.create(true).append(true).open(self.ballast()).unwrap();
         while file.write_all(&[0; 4096]).is_ok() {}
-        // And what is left of the last page.
+        // And the rest of the last page.
         while file.write_all(&[0]).is_ok() {}
     }
 

@@ -1,4 +1,4 @@
-//! Standard input is delivered once, whatever ends the program; what cannot be kept makes its writer wait.
+//! Standard input is delivered once, however the program ends; input that cannot be stored blocks its writer.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -16,14 +16,14 @@ fn lines(numbers: std::ops::Range<u64>) -> String {
     numbers.map(|n| format!("{{\"level\":\"info\",\"message\":\"line\",\"seq\":{n}}}\n")).collect()
 }
 
-/// `logwarden --no-ui --state-dir STATE ARGUMENTS -`, with a pipe to write to.
+/// Starts `logwarden --no-ui --state-dir STATE ARGUMENTS -` with a pipe as its standard input.
 fn piped(home: &Path, state: &Path, arguments: &[&str]) -> Engine {
     let mut command = logwarden(home);
     command.args(["--no-ui", "--state-dir"]).arg(state).args(arguments).arg("-");
     Engine::spawn(home, command.stdin(Stdio::piped()))
 }
 
-/// Segments that are there.
+/// The existing segments.
 fn segments(state: &Path) -> Vec<std::path::PathBuf> {
     let directories = fs::read_dir(state.join("intake")).into_iter().flatten();
     directories
@@ -32,7 +32,7 @@ fn segments(state: &Path) -> Vec<std::path::PathBuf> {
         .collect()
 }
 
-/// How often each number stands in the archive.
+/// How often each number is in the archive.
 fn archived_numbers(home: &Path, state: &Path) -> BTreeMap<u64, u32> {
     let mut found = BTreeMap::new();
     for document in documents(home, state) {
@@ -50,11 +50,11 @@ fn once_delivers_all_of_it_and_leaves_nothing_behind() {
         let mut engine = piped(home.path(), &state, &["--once"]);
         let mut input = engine.input();
         input.write_all(lines(0..20_000).as_bytes()).unwrap();
-        // The last line has no end.
+        // The last line has no line end.
         input.write_all(b"{\"seq\":20000}").unwrap();
         drop(input);
         assert!(engine.ended().success());
-        // The same input once more is as much once more.
+        // The same input again is delivered again.
         assert_eq!(archived(home.path(), &state, "*"), 20_001 * time);
         assert_eq!(fs::read_dir(state.join("intake")).unwrap().count(), 0);
     }
@@ -98,7 +98,7 @@ fn what_was_taken_in_survives_kills() {
             taken += count;
             std::thread::sleep(Duration::from_millis(random.below(20)));
         }
-        // A pipe holds what nobody has read: only what is taken in is ours.
+        // Bytes still in the pipe are not stored; only those that were read count.
         let length = |files: &[std::path::PathBuf]| -> u64 {
             files.iter().filter_map(|file| fs::metadata(file).ok()).map(|found| found.len()).sum()
         };
@@ -110,7 +110,7 @@ fn what_was_taken_in_survives_kills() {
         });
         engine.kill();
     }
-    // Any engine on this state goes on with it.
+    // Any engine with this state continues with it.
     let other = home.path().join("other.log");
     fs::write(&other, lines(taken..taken + 1)).unwrap();
     let mut command = logwarden(home.path());
@@ -146,7 +146,7 @@ fn an_interrupt_ends_it_and_what_was_taken_in_is_delivered() {
     send_signal(engine.id(), "INT");
     assert!(engine.ended().success());
     assert_eq!(segments(&state), Vec::<std::path::PathBuf>::new());
-    // Its writer is told, as by any reader that went away.
+    // Its writer gets an error, as from any closed pipe.
     assert!(input.write_all(&[b'x'; 1 << 20]).is_err());
 }
 
@@ -155,15 +155,15 @@ fn an_intake_that_cannot_be_written_makes_the_writer_wait() {
     let home = tempfile::tempdir().unwrap();
     let state = home.path().join("state");
     fs::create_dir(&state).unwrap();
-    // A file where the directory should be stands for every disk that takes nothing.
+    // A file in place of the directory has the same effect as a disk that cannot be written to.
     fs::write(state.join("intake"), "").unwrap();
     let mut engine = piped(home.path(), &state, &["--once"]);
     let mut input = engine.input();
     let writer = std::thread::spawn(move || input.write_all(lines(0..100_000).as_bytes()));
-    wait_for("a word about it", PATIENCE, || {
+    wait_for("the notice", PATIENCE, || {
         let said = engine.said();
         said.contains("cannot write to the intake directory").then(|| {
-            assert!(said.contains("its writer waits"), "{said}");
+            assert!(said.contains("its writer is blocked"), "{said}");
         })
     });
     assert!(!writer.is_finished(), "more was read than can be kept");
@@ -173,7 +173,7 @@ fn an_intake_that_cannot_be_written_makes_the_writer_wait() {
     assert_eq!(archived(home.path(), &state, "*"), 100_000);
 }
 
-/// `some-program | logwarden --no-ui -` in a script.
+/// As `some-program | logwarden --no-ui -` in a script.
 #[test]
 fn an_engine_that_watches_nothing_else_ends_with_its_input() {
     let home = tempfile::tempdir().unwrap();
@@ -184,7 +184,7 @@ fn an_engine_that_watches_nothing_else_ends_with_its_input() {
     wait_for("the first lines", PATIENCE, || {
         (archived(home.path(), &state, "*") > 0).then_some(())
     });
-    // The last line has no end, and fires a rule.
+    // The last line has no line end, and fires a rule.
     input.write_all(b"{\"seq\":5000,\"level\":\"fatal\"}").unwrap();
     drop(input);
     let said = home.path().join("engine.stderr");
@@ -195,7 +195,7 @@ fn an_engine_that_watches_nothing_else_ends_with_its_input() {
     assert_eq!(said.matches("fatal firing").count(), 1, "{said}");
 }
 
-/// It takes nothing, so the rest waits for the next start, and the code says so.
+/// The sink accepts nothing, so the rest is delivered at the next start, and the exit code says so.
 #[test]
 fn an_input_that_cannot_be_delivered_ends_with_code_1() {
     let home = tempfile::tempdir().unwrap();
@@ -216,7 +216,8 @@ fn an_input_that_cannot_be_delivered_ends_with_code_1() {
     assert_eq!(fs::read_to_string(output).unwrap().lines().count(), 10);
 }
 
-/// Binary data is no log: it is said, it is no reason to wait for ever, and the code says that it was not delivered.
+/// Binary data is not a log: that is reported, the run does not wait forever, and the exit code says that it was not
+/// delivered.
 #[test]
 fn an_input_that_is_no_text_is_an_end_too() {
     let raw: Vec<u8> = (0..100_000u32).flat_map(u32::to_le_bytes).collect();
@@ -225,7 +226,7 @@ fn an_input_that_is_no_text_is_an_end_too() {
     let many = gzip(lines(10..50_000).as_bytes());
     let damaged = [&gzip(lines(10..20).as_bytes())[..], b"and then nothing that was compressed\n"];
     let inputs: [(&str, &[u8], i32, &str); 7] = [
-        // It begins as a log might: read as lines.
+        // It begins like a log, so it is read as lines.
         ("raw", &raw, 0, "does not look like text"),
         ("a program", &program, 3, "400,005 bytes of standard input could not be read"),
         ("no stream", b"\x1f\x8b\x08\x00 is no stream\n", 3, "bytes of standard input could not"),
@@ -245,8 +246,8 @@ fn an_input_that_is_no_text_is_an_end_too() {
             let said = fs::read_to_string(said).unwrap();
             assert_eq!(ended.code(), Some(code), "{name} {arguments:?}: {said}");
             assert!(said.contains(words), "{name} {arguments:?}: {said}");
-            assert!(!said.contains("leave it out of the paths"), "{name}: {said}");
-            // Nothing is left that the next run would meet.
+            assert!(!said.contains("from the paths"), "{name}: {said}");
+            // Nothing is left for the next run.
             assert_eq!(segments(&state), Vec::<std::path::PathBuf>::new(), "{name}: {said}");
             let found = archived(home.path(), &state, "seq:*");
             match name {
@@ -258,7 +259,7 @@ fn an_input_that_is_no_text_is_an_end_too() {
     }
 }
 
-/// As `cat *.gz | logwarden -`: also what comes when the first stream is read already.
+/// As `cat *.gz | logwarden -`, including streams that arrive when the first one is already read.
 #[test]
 fn compressed_streams_that_come_one_after_the_other_are_all_delivered() {
     for arguments in [&[][..], &["--once"]] {
@@ -286,7 +287,7 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// As a shell makes them for `<(program)`; each for itself, and to its end.
+/// As a shell creates them for `<(program)`; each is read separately and to its end.
 #[test]
 fn named_pipes_are_read_as_standard_input_is() {
     for arguments in [&["--once"][..], &[]] {
@@ -308,7 +309,7 @@ fn named_pipes_are_read_as_standard_input_is() {
         let engine = Engine::spawn(home.path(), &mut command);
         let writers = pipes.clone().into_iter().zip([0..500, 500..1_000]).map(|(pipe, range)| {
             std::thread::spawn(move || {
-                // Opened when somebody reads.
+                // Opening blocks until there is a reader.
                 let mut pipe = fs::OpenOptions::new().write(true).open(pipe).unwrap();
                 lines(range).lines().for_each(|line| writeln!(pipe, "{line}").unwrap());
             })

@@ -1,5 +1,5 @@
-//! Whatever the machine does around the files: a clock that steps, no hints from the kernel, ten thousand
-//! files that lie still.
+//! Files are followed under unusual conditions of the machine: a clock that steps, no notifications from the kernel,
+//! ten thousand idle files.
 
 use std::fs;
 use std::path::Path;
@@ -19,11 +19,11 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 const YEAR: Duration = Duration::from_secs(365 * 86_400);
 
-/// Runs as the machine's does, but is somewhere else.
+/// Runs at the speed of the machine's clock, with an offset.
 #[derive(Debug)]
 pub struct SteppedClock {
     system: SystemClock,
-    /// By how much the wall clock is ahead and behind, and the uptime ahead.
+    /// How far the wall clock is ahead and behind, and how far the uptime is ahead.
     steps: Mutex<(Duration, Duration, Duration)>,
 }
 
@@ -60,12 +60,12 @@ fn append(path: &Path, text: String) {
     rotation::append(path, text.as_bytes());
 }
 
-/// How many rows of generations that are over the state keeps.
+/// The number of rows of ended generations that the state keeps.
 fn kept(bench: &Bench) -> usize {
     bench.store().generations().iter().filter(|row| row.ended.is_some()).count()
 }
 
-/// Long enough for rows to be looked through.
+/// Long enough for rows to be checked.
 fn an_hour_passes(bench: &mut Bench, clock: &SteppedClock, number: &mut usize) {
     clock.pass(HOUR);
     bench.append("app.log", lines("a", *number..*number + 1));
@@ -74,7 +74,7 @@ fn an_hour_passes(bench: &mut Bench, clock: &SteppedClock, number: &mut usize) {
     bench.until("the next line", |bench| bench.consumer.events.len() >= expected + 5);
 }
 
-/// [S42] Two hours back and a year forward while it is read: nothing again, and nothing is forgotten.
+/// Two hours back and a year forward during reading: nothing is read again, and nothing is forgotten.
 #[test]
 fn s42_a_clock_that_steps_makes_nothing_come_again_and_forgets_nothing() {
     let clock = SteppedClock::new();
@@ -107,7 +107,7 @@ fn s42_a_clock_that_steps_makes_nothing_come_again_and_forgets_nothing() {
     }
     let both = (0..number).map(|n| line("a", n)).chain((0..5).map(|n| line("o", n)));
     bench.expect_lines(both);
-    // And when it really was long ago.
+    // After 32 real days the row is removed.
     for _ in 0..32 {
         clock.forward(24 * HOUR);
         an_hour_passes(&mut bench, &clock, &mut number);
@@ -115,7 +115,7 @@ fn s42_a_clock_that_steps_makes_nothing_come_again_and_forgets_nothing() {
     bench.until("its row goes", |bench| kept(bench) == 0);
 }
 
-/// What was kept goes when it is read, also where that is long after the file has grown for the last time.
+/// Saved bytes are removed when they are read, even long after the file's last growth.
 #[test]
 fn s29_what_was_kept_goes_when_it_is_read_however_late() {
     let clock = SteppedClock::new();
@@ -136,7 +136,7 @@ fn s29_what_was_kept_goes_when_it_is_read_however_late() {
         bench.append("other.log", lines("o", 0..1));
         std::thread::sleep(Duration::from_millis(300));
     }
-    assert_eq!(files(), 1, "nobody has read it");
+    assert_eq!(files(), 1, "it is not read yet");
     bench.store().put_cursor(
         "es",
         "*",
@@ -146,12 +146,12 @@ fn s29_what_was_kept_goes_when_it_is_read_however_late() {
     bench.until("it is removed", |_| files() == 0);
     let rest = |bench: &Bench| bench.store().generation(row.id).unwrap().rest;
     bench.until("the row knows", |bench| rest(bench).is_none());
-    bench.until("nothing is said of it", |bench| {
+    bench.until("its notice to disappear", |bench| {
         !bench.log().notices().iter().any(|notice| notice.text.contains("intake"))
     });
 }
 
-/// In a name space of its own, in which the kernel watches eight directories for this user and no more.
+/// In a name space of its own, in which the kernel watches at most eight directories for this user.
 fn with_eight_watches(command: &Command) -> Command {
     let mut wrapped = Command::new("unshare");
     let limit = "echo 8 >/proc/sys/user/max_inotify_watches && exec \"$0\" \"$@\"";
@@ -167,7 +167,7 @@ fn with_eight_watches(command: &Command) -> Command {
     wrapped
 }
 
-/// [S25] Twenty directories and eight watches: complete, and shown as what it is.
+/// Twenty directories and eight watches: all lines are delivered, and polling is reported.
 #[test]
 fn s25_more_directories_than_the_kernel_watches() {
     let scratch = tempfile::tempdir().unwrap();
@@ -191,13 +191,13 @@ fn s25_more_directories_than_the_kernel_watches() {
     }
     let engine = Engine::spawn(home, &mut command);
     let archived = |count| (program::archived(home, &state, "*") == count).then_some(());
-    wait_for("what was there", PATIENCE, || archived(100));
+    wait_for("the existing lines", PATIENCE, || archived(100));
     for directory in 0..20 {
         append(&log(directory), lines("w", directory * 10 + 5..directory * 10 + 8));
         fs::rename(log(directory), log(directory).with_extension("1")).unwrap();
         append(&log(directory), lines("w", directory * 10 + 8..directory * 10 + 10));
     }
-    wait_for("what came", PATIENCE, || archived(200));
+    wait_for("the new lines", PATIENCE, || archived(200));
     assert!(engine.said().contains("by polling only"), "{}", engine.said());
     assert!(engine.terminate().success());
     let documents = program::documents(home, &state);
@@ -207,12 +207,12 @@ fn s25_more_directories_than_the_kernel_watches() {
     assert_eq!(numbers, (0..200).collect::<Vec<u64>>());
 }
 
-/// What a process has done so far, in figures that a busy machine does not change.
+/// The work that a process has done so far, in figures that do not depend on the load of the machine.
 #[derive(Clone, Copy, Debug)]
 struct Work {
-    /// How often its threads have gone to sleep, to be woken again (proc(5): `voluntary_ctxt_switches`).
+    /// How often its threads have gone to sleep (proc(5): `voluntary_ctxt_switches`).
     wakes: u64,
-    /// Calls that read (proc(5): `syscr`).
+    /// Number of read calls (proc(5): `syscr`).
     reads: u64,
 }
 
@@ -234,7 +234,7 @@ impl Work {
     }
 }
 
-/// [S43] Ten thousand files that lie still cost next to nothing beside ten that grow.
+/// Ten thousand idle files cost next to nothing beside ten that grow.
 #[test]
 fn s43_ten_thousand_idle_files_and_ten_hot_ones() {
     const IDLE: usize = 10_000;
@@ -285,8 +285,8 @@ fn s43_ten_thousand_idle_files_and_ten_hot_ones() {
         after >> 10
     );
     assert!(engine.terminate().success());
-    // Nothing is read of files that lie still, and a walk over all of them for each line would be 4,000,000 looks.
-    // `docs/idle.sh` measures what it costs.
+    // Idle files are not read; a walk over all of them per line would take 4,000,000 checks. `docs/idle.sh` measures
+    // the cost.
     assert!(idle.reads < 1_000, "{idle:?} while nothing happens");
     assert!(idle.wakes < 200 * seconds, "{idle:?} in {seconds} s");
     assert!(hot.reads < 50 * (HOT * 40) as u64, "{hot:?}");

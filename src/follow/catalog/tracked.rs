@@ -237,7 +237,7 @@ impl Tracked {
     pub(super) fn read_on_in(&mut self, rest: Option<Arc<File>>) {
         let handle = self.handle.clone();
         // Held until all of it is true, so that readers see either, never neither.
-        let _front = handle.front();
+        let _front = handle.decode_state();
         let is_kept = rest.is_some();
         handle.replace_file(rest);
         self.place = None;

@@ -101,7 +101,7 @@ impl Scratch {
     fn followed(&mut self) -> GenerationId {
         for _ in 0..100 {
             self.turn();
-            if let [generation] = self.follower.shared.lives()[..] {
+            if let [generation] = self.follower.shared.generations_with_file()[..] {
                 return generation;
             }
             self.clock.advance(SECOND);
@@ -116,7 +116,7 @@ impl Scratch {
         let end = Cursor { generation, offset: 5000 };
         scratch.store.put_cursor("sink", "*", end);
         assert!(scratch.follower.give_up_read_file(|_| true));
-        assert_eq!(scratch.follower.shared.lives(), []);
+        assert_eq!(scratch.follower.shared.generations_with_file(), []);
         (scratch, generation)
     }
 
@@ -133,7 +133,11 @@ fn a_file_that_was_given_up_and_is_there_keeps_its_row_for_longer_than_a_month()
     let (mut scratch, generation) = Scratch::passed();
     scratch.days_pass(40);
     assert_eq!(scratch.store.generation(generation).unwrap().ended, None);
-    assert_eq!(scratch.follower.shared.lives(), [], "it is not opened again as it is");
+    assert_eq!(
+        scratch.follower.shared.generations_with_file(),
+        [],
+        "it is not opened again as it is"
+    );
     scratch.restart();
     assert_eq!(scratch.followed(), generation);
     assert_eq!(scratch.store.generations().len(), 1, "nothing is delivered anew");

@@ -77,7 +77,7 @@ impl Bench {
             let paths = [self.path.clone()].into();
             self.follower.turn(Hints { paths, ..Hints::default() });
             self.read();
-            let asked = self.follower.shared.bell.wait(Duration::ZERO);
+            let asked = self.follower.shared.waker.wait(Duration::ZERO);
             self.follower.turn(asked);
             self.read();
             if self.clock.uptime().as_millis().is_multiple_of(250) {

@@ -1,4 +1,4 @@
-//! What is known of a file, as readers see it.
+//! The facts about one followed file, as the follower publishes them to readers: size, generation, format, state.
 
 use std::path::Path;
 use std::sync::{Arc, Weak};
@@ -7,56 +7,56 @@ use crate::base::Timestamp;
 use crate::event::status::FileState;
 use crate::event::{Cuts, DayMark, Encoding, FormatEntry, Generation, Mark};
 
-/// What is known about the file now.
+/// The current facts about one file.
 #[derive(Clone, Debug)]
 pub struct FileFacts {
     pub path: Arc<Path>,
-    /// Bytes seen.
+    /// Known bytes.
     pub size: u64,
-    /// Known once its identity is settled and its row is durable; consumers read from then on.
+    /// Set once the file is identified and its row is durable; consumers read from then on.
     pub generation: Option<Arc<Generation>>,
-    /// Bytes before are not there any more.
+    /// Bytes before this offset no longer exist.
     pub begin: u64,
-    /// Where consumers begin.
+    /// Where consumers without a cursor start.
     pub start: u64,
-    /// Known with the generation.
+    /// Set together with the generation.
     pub encoding: Option<Encoding>,
-    /// Entries in force, ascending by offset; empty before detection.
+    /// Formats by the offset at which each starts, ascending; empty before detection.
     pub formats: Vec<FormatEntry>,
     pub cuts: Cuts,
     pub days: Vec<DayMark>,
     pub state: FileState,
-    /// Since when its file system has not answered; `None`: it does.
+    /// Since when its file system has not answered; `None`: it answers.
     pub stuck: Option<Timestamp>,
-    /// Why it could not be looked at the last time.
-    pub trouble: Option<Arc<str>>,
+    /// Why the last check of the file failed.
+    pub check_error: Option<Arc<str>>,
     pub lost: u64,
     pub last_growth: Timestamp,
 }
 
-/// The facts, and what only the reader needs beside them.
+/// The facts, and further values that only the reader needs.
 #[derive(Clone, Debug)]
-pub(in crate::follow) struct Known {
+pub(in crate::follow) struct KnownFacts {
     pub facts: FileFacts,
     pub mark: Mark,
-    /// The size is final: the last record ends there, and what cannot be read is lost.
+    /// The size is final: the last record ends there, and bytes that cannot be read are lost.
     pub complete: bool,
-    /// Bytes that can be read; below `size` where only a shorter copy is left.
+    /// Readable bytes; below `size` if only a shorter copy is left.
     pub available: u64,
-    /// The longest gap that a reader has met since the start, in bytes.
-    pub met: u64,
-    /// What begins before it stood in the file at the first look.
+    /// The longest gap that a reader has found since the start, in bytes.
+    pub largest_gap: u64,
+    /// Records that start before this offset were already in the file when it was discovered.
     pub history: u64,
 }
 
-/// Which state of what is known somebody has taken over. While it is held, each change makes another one in another
-/// place.
+/// The version of [`KnownFacts`] that a view has already taken over, compared by address. The weak reference keeps the
+/// address from being reused: each change while it is held allocates a new version.
 #[derive(Debug, Default)]
-pub(in crate::follow) struct Seen(Weak<Known>);
+pub(in crate::follow) struct SeenVersion(Weak<KnownFacts>);
 
-impl Seen {
-    /// `true` where it was another one.
-    pub fn take(&mut self, known: &Arc<Known>) -> bool {
+impl SeenVersion {
+    /// `true` if this version is a new one.
+    pub fn take(&mut self, known: &Arc<KnownFacts>) -> bool {
         let is_new = !std::ptr::eq(self.0.as_ptr(), Arc::as_ptr(known));
         self.0 = Arc::downgrade(known);
         is_new
@@ -64,16 +64,16 @@ impl Seen {
 }
 
 impl FileFacts {
-    /// As it is shown.
+    /// The state to show to people: a failure takes precedence.
     pub fn shown_state(&self) -> FileState {
-        match (self.stuck, &self.trouble) {
+        match (self.stuck, &self.check_error) {
             (Some(since), _) => FileState::Stuck { since },
             (None, Some(reason)) => FileState::Unreadable { reason: reason.to_string() },
             (None, None) => self.state.clone(),
         }
     }
 
-    /// Its end may still move.
+    /// The file may still grow.
     pub fn is_live(&self) -> bool {
         !matches!(self.state, FileState::Ended)
     }

@@ -1,32 +1,32 @@
-//! The copy of a compressed file that has given its room back, as its handle knows it.
+//! The handle's part in freeing disk space: the unpacked copy of a compressed file is emptied while no reader needs it.
 
 use std::io;
 use std::sync::Arc;
 
 use super::FileHandle;
-use crate::follow::open_file::{Slot, unpacking};
+use crate::follow::open_file::{Descriptor, unpacking};
 
 impl FileHandle {
-    /// What is read is the copy of a compressed file, and holds nothing now.
+    /// The handle reads the unpacked copy of a compressed file, and that copy is empty now.
     pub(in crate::follow) fn is_idle(&self) -> bool {
-        matches!(self.slot(), Slot::Idle(_))
+        matches!(self.descriptor(), Descriptor::Idle(_))
     }
 
-    /// The copy holds nothing from now on; `false` where somebody reads it just now.
+    /// Declares the copy empty; `false` if it is being read at the moment.
     pub(in crate::follow) fn make_idle(&self) -> bool {
-        let mut slot = self.file.write().expect("no holder of the descriptor panics");
-        // One reference is in the slot, one the follower's.
-        let Slot::Open(file) = &*slot else { return false };
+        let mut descriptor = self.file.write().expect("no holder of the descriptor panics");
+        // One reference is in the slot, one is held by the follower.
+        let Descriptor::Open(file) = &*descriptor else { return false };
         let free = Arc::strong_count(file) <= 2;
         if free {
-            *slot = Slot::Idle(file.clone());
+            *descriptor = Descriptor::Idle(file.clone());
         }
         free
     }
 
-    /// The follower unpacks it again at its next look.
-    pub(super) fn want(&self) -> io::Error {
-        self.readers.want();
+    /// Requests that the follower unpacks the file again at its next check.
+    pub(super) fn request_unpacking(&self) -> io::Error {
+        self.users.request_unpacking();
         unpacking()
     }
 }

@@ -51,7 +51,7 @@ impl Follower {
     pub(super) fn went_on_without(&self, subject: &Subject<'_>) -> io::Result<bool> {
         for id in self.catalog.history.of_file(subject.key) {
             let followed = self.catalog.of(id).and_then(|other| other.row.as_ref());
-            let gone = || self.shared.gone().get(&id).cloned();
+            let gone = || self.shared.without_file().get(&id).cloned();
             let row = followed.cloned().or_else(gone);
             let Some(known) = self.known(id, row.as_ref()) else { continue };
             let elsewhere = followed.is_some() || known.file != subject.key;
@@ -72,9 +72,9 @@ impl Follower {
         let (Some(file), Some(row)) = (original.file(), &original.row) else { return Ok(true) };
         let stands = bears(&file, &row.mark, self.key())?;
         if !stands {
-            original.handle.raise_doubt();
+            original.handle.report_mismatch();
             let both = [original.handle.id, subject.tracked.handle.id];
-            self.shared.bell.ring(|hints| hints.files.extend(both));
+            self.shared.waker.wake(|hints| hints.files.extend(both));
         }
         Ok(stands)
     }

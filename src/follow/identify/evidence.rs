@@ -48,7 +48,7 @@ impl Follower {
             if self.catalog.of(id).is_some() {
                 continue;
             }
-            let row = self.shared.gone().get(&id).cloned();
+            let row = self.shared.without_file().get(&id).cloned();
             let Some(known) = self.known(id, row.as_ref()) else { continue };
             if known.file != subject.key {
                 continue;
@@ -119,7 +119,7 @@ impl Follower {
         id: GenerationId,
         subject: &Subject<'_>,
     ) -> io::Result<Option<Evidence>> {
-        let row = self.shared.gone().get(&id).cloned();
+        let row = self.shared.without_file().get(&id).cloned();
         let Some(known) = self.known(id, row.as_ref()) else { return Ok(None) };
         let intake = row.as_ref().is_some_and(|row| self.is_segment(&row.path));
         let extended = row.as_ref().is_some_and(|row| is_extended(row, subject));
@@ -339,7 +339,7 @@ impl Follower {
             return true;
         }
         let path = tracked.handle.path();
-        let gone = self.shared.gone();
+        let gone = self.shared.without_file();
         let held = self.catalog.iter().filter_map(|(_, other)| other.row.as_ref());
         let near =
             gone.values().chain(held).filter(|row| directory_of(&row.path) == directory_of(&path));

@@ -117,7 +117,7 @@ impl Follower {
         let path = tracked.handle.path();
         let text = notices::cannot_open(&path, error);
         let topic = Topic::Open(path.to_path_buf());
-        self.shared.board.say(topic, Level::Error, self.shared.clock.now(), text);
+        self.shared.board.post(topic, Level::Error, self.shared.clock.now(), text);
     }
 
     /// The open file and its beginning; `None` where there is nothing to go by yet.
@@ -238,7 +238,8 @@ impl Follower {
                 seen
             }
             None => {
-                let seen = self.shared.gone().get(&generation).map_or(0, |row| row.mark.offset);
+                let seen =
+                    self.shared.without_file().get(&generation).map_or(0, |row| row.mark.offset);
                 self.bind(id, generation);
                 seen
             }
@@ -250,7 +251,7 @@ impl Follower {
         {
             let text = notices::copy(&path, &row.first_path, size);
             let topic = Topic::Copy(path.to_path_buf());
-            self.shared.board.say(topic, Level::Info, self.shared.clock.now(), text);
+            self.shared.board.post(topic, Level::Info, self.shared.clock.now(), text);
         }
     }
 
@@ -272,8 +273,8 @@ impl Follower {
         if !segment {
             let text = notices::binary(&path, what);
             let topic = Topic::Binary(path.to_path_buf());
-            self.shared.board.say(topic, Level::Warning, self.shared.clock.now(), text);
+            self.shared.board.post(topic, Level::Warning, self.shared.clock.now(), text);
         }
-        self.shared.changed();
+        self.shared.notify_changes();
     }
 }

@@ -19,7 +19,7 @@ use crate::state::{GenerationRow, absolute};
 impl Follower {
     /// The generation goes on in this file, where it was left.
     pub fn bind(&mut self, id: FileId, generation: GenerationId) {
-        let row = self.shared.gone().get(&generation).cloned();
+        let row = self.shared.without_file().get(&generation).cloned();
         let Some(row) = row else { return self.bind_by_position(id, generation) };
         self.bind_row(id, row);
     }
@@ -105,7 +105,7 @@ impl Follower {
                 false => notices::looks_binary(&path),
             };
             let topic = Topic::Binary(path.to_path_buf());
-            self.shared.board.say(topic, Level::Warning, tracked.opened, text);
+            self.shared.board.post(topic, Level::Warning, tracked.opened, text);
         }
         tracked.line_hashes = head.line_hashes(&key);
         tracked.vote_open = tracked.handle.source.format.is_none() && !sample_is_enough(&sample);
@@ -146,7 +146,7 @@ impl Follower {
     /// Published once it is durable.
     fn settle_with(&mut self, id: FileId, row: GenerationRow) {
         // Its row stays where readers find it until the file is published, and waits like the file.
-        if let Some(gone) = self.shared.gone().get_mut(&row.id) {
+        if let Some(gone) = self.shared.without_file().get_mut(&row.id) {
             gone.ended = None;
         }
         self.shared.mark(row.id);

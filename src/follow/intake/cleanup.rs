@@ -1,4 +1,5 @@
-//! The follower's part: segments that nobody writes any more end, and go when everybody has read them.
+//! Ends segments of standard input that are completely written, and removes them when all consumers have read them.
+//! Runs on the follower's thread.
 
 use std::fs;
 use std::path::Path;
@@ -23,14 +24,14 @@ impl Follower {
         let segments = attended.into_iter().filter_map(|id| self.catalog.get(id));
         let segments: Vec<&Tracked> = segments.filter(|tracked| tracked.segment).collect();
         self.shared
-            .incoming
-            .set_unpacked(segments.iter().any(|segment| is_being_unpacked(segment)));
+            .stdin_progress
+            .set_unpacking(segments.iter().any(|segment| is_being_unpacked(segment)));
         let written = |segment: &Tracked| {
-            place_of(segment).is_none_or(|place| self.shared.incoming.is_written(place))
+            written_file(segment).is_none_or(|place| self.shared.stdin_progress.is_written(place))
         };
         let over = segments.into_iter().filter(|segment| !written(segment));
         let over: Vec<(FileId, Stage, bool)> = over
-            .map(|segment| (segment.handle.id, segment.stage, holds_nothing_to_read(segment)))
+            .map(|segment| (segment.handle.id, segment.stage, has_nothing_to_read(segment)))
             .collect();
         for (id, stage, nothing) in over {
             match stage {
@@ -40,7 +41,8 @@ impl Follower {
                     self.last_call(id);
                 }
                 Stage::Live => self.end_segment(id),
-                // What a compressed one holds has ended when it is published, more of the stream or not.
+                // A compressed segment ends when its unpacked bytes are published, whether more of the stream arrives
+                // or not.
                 Stage::Ended if self.catalog.get(id).is_some_and(is_being_unpacked) => {
                     self.look(id);
                 }
@@ -53,10 +55,10 @@ impl Follower {
         }
     }
 
-    /// Its last record ends where it ends, for every later reading too.
+    /// Ends a segment: its last record is complete, and later reads split it in the same way.
     fn end_segment(&mut self, id: FileId) {
         self.look(id);
-        // More of a compressed stream has come since it was unpacked.
+        // The compressed stream has grown since it was unpacked.
         if self.catalog.get(id).is_some_and(is_being_unpacked) {
             return;
         }
@@ -80,25 +82,26 @@ impl Follower {
             known.facts.state = FileState::Ended;
         });
         self.note_end_of_segment(id);
-        self.shared.changed();
+        self.shared.notify_changes();
     }
 
-    /// Nothing more of it will be read. What could not be is counted and said, once.
+    /// Records that a segment is read to its end; counts and reports, once, the bytes that could not be read.
     fn note_end_of_segment(&self, id: FileId) {
         let Some(tracked) = self.catalog.get(id) else { return };
-        let new = place_of(tracked).is_some_and(|place| self.shared.incoming.note_end(place));
+        let new = written_file(tracked)
+            .is_some_and(|place| self.shared.stdin_progress.note_end_of_segment(place));
         if !new {
             return;
         }
         if let Some((loss, text)) = unread(tracked) {
-            self.shared.incoming.count_loss(loss);
+            self.shared.stdin_progress.count_loss(loss);
             let topic = Topic::Unread(tracked.handle.path().to_path_buf());
-            self.shared.board.say(topic, Level::Error, self.shared.clock.now(), text);
+            self.shared.board.post(topic, Level::Error, self.shared.clock.now(), text);
         }
-        self.shared.changed();
+        self.shared.notify_changes();
     }
 
-    /// No text, or a stream that holds nothing: no later run could do more with it.
+    /// Removes a segment that is not text, or an empty stream: no later run could read more of it.
     fn remove_unread_segment(&mut self, id: FileId) {
         self.note_end_of_segment(id);
         let Some(tracked) = self.catalog.get(id) else { return };
@@ -108,24 +111,25 @@ impl Follower {
         remove(&path);
     }
 
-    /// Its name is gone, or goes, and its bytes go with its descriptor.
+    /// Forgets a segment whose file is being removed.
     fn forget_segment(&self, id: FileId) {
-        let place = self.catalog.get(id).and_then(place_of);
-        place.into_iter().for_each(|place| self.shared.incoming.forget(place));
+        let place = self.catalog.get(id).and_then(written_file);
+        place.into_iter().for_each(|place| self.shared.stdin_progress.forget(place));
     }
 
-    /// The name goes, and with the next one the bytes: a screen still shows the last one that was read.
+    /// Removes the file of a read segment. Its descriptor stays open until the next segment is removed, because a
+    /// screen may still show it.
     fn remove_segment(&mut self, id: FileId) {
         let now = self.shared.clock.now();
         let Some(tracked) = self.catalog.get_mut(id).filter(|t| t.links > 0) else { return };
         let path = tracked.handle.path();
         let Some(row) = &mut tracked.row else { return };
-        if self.shared.behind(row) != Some(false) {
+        if self.shared.has_unread(row) != Some(false) {
             return;
         }
         row.ended.get_or_insert(now);
         self.pending.change(id);
-        // First the cursors that say that it is read, then what they speak of.
+        // The cursors must be durable before the bytes are removed.
         if !self.persist() {
             return;
         }
@@ -138,21 +142,22 @@ impl Follower {
         }
     }
 
-    /// What was only looked at is not kept for a later engine: nobody asked to deliver it, and no sink has begun to.
+    /// Removes segments that were only viewed: no delivery was requested, and no sink has started to read them.
     pub fn forget_what_was_looked_at(&mut self) {
         let looking = self.shared.config.intake.as_ref().is_some_and(|intake| intake.looking);
-        if !looking || self.shared.incoming.is_kept() {
+        if !looking || self.shared.stdin_progress.is_delivery_requested() {
             return;
         }
         let Some(store) = self.shared.store.get().cloned() else { return };
         for (_, tracked) in self.catalog.iter().filter(|(_, tracked)| tracked.segment) {
-            let here = place_of(tracked).is_some_and(|p| self.shared.incoming.was_made_here(p));
+            let here =
+                written_file(tracked).is_some_and(|p| self.shared.stdin_progress.was_made_here(p));
             let row = tracked.row.as_ref();
-            // Each sink has a row from the beginning.
-            let taken = |row: &GenerationRow| {
+            // Every sink has a row from the start.
+            let is_read = |row: &GenerationRow| {
                 store.readers_of(row.id).into_values().any(|at| at > row.start)
             };
-            if here && !row.is_some_and(taken) {
+            if here && !row.is_some_and(is_read) {
                 if let Some(row) = row {
                     store.remove_generation(row.id);
                 }
@@ -162,8 +167,8 @@ impl Follower {
     }
 }
 
-/// Where its writer writes: of a compressed one the copy that is read lies elsewhere.
-fn place_of(segment: &Tracked) -> Option<Place> {
+/// The file that standard input is written to; for a compressed segment not the unpacked copy that is read.
+fn written_file(segment: &Tracked) -> Option<Place> {
     match &segment.packed {
         Some(packed) => packed.original.metadata().ok().as_ref().map(Place::of),
         None => segment.place(),
@@ -176,7 +181,7 @@ fn is_being_unpacked(segment: &Tracked) -> bool {
     })
 }
 
-fn holds_nothing_to_read(segment: &Tracked) -> bool {
+fn has_nothing_to_read(segment: &Tracked) -> bool {
     let Some(packed) = &segment.packed else { return segment.stage == Stage::Refused };
     let tried = match packed.progress() {
         Progress::Complete | Progress::Cut | Progress::Corrupt(_) => packed.size() == 0,
@@ -185,7 +190,7 @@ fn holds_nothing_to_read(segment: &Tracked) -> bool {
     !is_being_unpacked(segment) && (tried || segment.stage == Stage::Refused)
 }
 
-/// What of a segment that has ended nobody could read.
+/// The loss of an ended segment that could not be read completely, and its notice.
 fn unread(segment: &Tracked) -> Option<(InputLoss, String)> {
     let of_bytes = |unread, text| Some((InputLoss { unread, cut: 0 }, text));
     if segment.stage == Stage::Refused {
@@ -214,6 +219,6 @@ fn remove(segment: &Path) {
         None => Ok(()),
     });
     if let Err(error) = removed {
-        tracing::warn!("cannot remove {}, which is read: {error}", segment.display());
+        tracing::warn!("cannot remove the completely read segment {}: {error}", segment.display());
     }
 }

@@ -1,8 +1,8 @@
-//! The intake directory: bytes that would vanish are kept here until every consumer is through.
+//! The intake directory: stores bytes that would otherwise be lost until all consumers have read them.
 //!
-//! Standard input is written into segments, `STAMP/stdin` each ([`stdin`]), that are followed as any file is.
-//! What is left unread of a deleted file is copied to `rest-GENERATION` ([`rescue`]) and read under the offsets
-//! it had. Nothing of a segment is followed before it is durable. Never removed: what somebody has not read.
+//! Standard input is written to segments, files named `STAMP/stdin` ([`stdin`]), which are followed like any file.
+//! The unread bytes of a deleted file are copied to `rest-GENERATION` ([`rescue`]) and read at their old offsets.
+//! Bytes of a segment are not followed before they are durable. Never removes bytes that a consumer has not read.
 
 mod cleanup;
 mod rescue;
@@ -12,7 +12,7 @@ mod stdin;
 pub use super::stdin_progress::{InputLoss, Intake};
 pub use stdin::Input;
 
-/// Most that is kept of deleted files, where nothing else is said: 1 GiB.
+/// Default limit for saved bytes of deleted files: 1 GiB.
 pub const MOST: u64 = 1 << 30;
 
 #[cfg(test)]

@@ -1,9 +1,10 @@
-//! What is left unread of a file without a name is copied aside: a held descriptor does not survive a reboot.
+//! Saves the unread bytes of deleted files ("the rest"): copies them to the intake directory, because an open
+//! descriptor does not survive a restart.
 //!
-//! Copied to the offsets it had, one step per turn, durable before the row says so; a kill in between leaves what the
-//! row says, and the bytes beyond that are counted as lost when a consumer reaches them. While this process runs it
-//! reads on from the descriptor. "No name left" is what the descriptor itself says: where a directory cannot be
-//! looked at, nothing is deleted.
+//! The bytes are copied to their old offsets, one step per turn, and are durable before the row records them. After a
+//! kill in between, the recorded bytes are readable, and those beyond are counted as lost when a consumer reaches them.
+//! While the process runs, it continues to read from the descriptor. A file counts as deleted only if its descriptor
+//! has no links left, never because a directory cannot be read.
 
 use std::fs::{self, OpenOptions};
 use std::io;
@@ -23,40 +24,41 @@ use crate::follow::notices::{self, Topic};
 use crate::follow::positioned_read::read_full;
 use crate::state::{GenerationRow, Rest, private_directory};
 
-/// Copied before anything else has its turn.
+/// Bytes copied per turn of the follower.
 const STEP: u64 = 8 << 20;
 const BUFFER: usize = 1 << 20;
-/// Before the first unread byte: what the time of its record may come from, and the bytes of the mark.
+/// Bytes copied before the first unread byte: for the time of its record, and to verify the mark.
 const CONTEXT: u64 = 64 * 1024;
-/// So much of a disk is left free: one in so many bytes.
+/// Fraction of the disk that is left free: 1/20.
 const LEFT_FREE: u64 = 20;
 
-/// What a step came to.
+/// The result of one copy step.
 enum Step {
+    /// More bytes are left to copy.
     More,
-    /// All of it is there.
+    /// All unread bytes are copied.
     Whole,
-    /// No room within the cap, or on the disk.
+    /// The limit or the free disk space is used up.
     Full,
 }
 
 impl Follower {
-    /// One step for the first that needs one; `true` where more is left to copy at once.
+    /// Copies one step for the first file that needs it; `true` if more is left to copy at once.
     pub fn rescue_on(&mut self) -> bool {
         while let Some(id) = self.work.rescuing.first().copied() {
             match self.copy_step(id) {
                 Ok(Step::More) => return true,
-                // Kept is what the row says, and only when that is durable.
-                Ok(step) if self.persist() => self.tell_rest(id, matches!(step, Step::Full)),
+                // The bytes count as saved once their row is durable.
+                Ok(step) if self.persist() => self.report_rest(id, matches!(step, Step::Full)),
                 Ok(_) => {}
-                Err(error) => self.tell_no_rest(id, &error),
+                Err(error) => self.report_rest_failure(id, &error),
             }
             self.work.rescuing.remove(&id);
         }
         false
     }
 
-    /// Who has no name left while somebody is behind, and whose rest nobody needs any more.
+    /// Finds deleted files with unread bytes to save, and removes saved bytes that all consumers have read.
     pub fn tend_rests(&mut self) {
         if self.shared.config.intake.as_ref().is_none_or(|intake| intake.rescue == 0) {
             return;
@@ -73,9 +75,9 @@ impl Follower {
             if !(held || nameless(tracked)) {
                 continue;
             }
-            let slowest = self.shared.slowest(row).unwrap_or(row.start);
+            let slowest = self.shared.lowest_offset(row).unwrap_or(row.start);
             let upto = row.rest.map_or(slowest, |rest| rest.upto);
-            match self.shared.behind(row) {
+            match self.shared.has_unread(row) {
                 Some(true) if nameless(tracked) && upto < row.mark.offset => {
                     self.work.rescuing.insert(id);
                 }
@@ -89,7 +91,7 @@ impl Follower {
         }
     }
 
-    /// At the end: what lost its name a moment ago is not known to have lost it.
+    /// Saves all unread bytes of deleted files at the stop, including files deleted since the last check.
     pub fn rescue_all(&mut self) {
         for id in self.catalog.ids() {
             let Some(tracked) = self.catalog.get_mut(id).filter(|t| t.place().is_some()) else {
@@ -99,13 +101,13 @@ impl Follower {
                 tracked.links = metadata.nlink();
             }
             if tracked.links == 0 {
-                // Its writer may have gone on since the last look.
+                // It may have been written to since the last check.
                 self.look(id);
             }
         }
         self.tend_rests();
         while self.rescue_on() {
-            // What is copied counts once its row says so: a second signal may end this at any step.
+            // Copied bytes count only once their row is durable, and a second signal may end this at any step.
             self.persist_when_due();
         }
     }
@@ -115,7 +117,7 @@ impl Follower {
         let (Some(file), Some(row)) = (tracked.file(), &tracked.row) else {
             return Ok(Step::Whole);
         };
-        let Some(slowest) = self.shared.slowest(row) else { return Ok(Step::Whole) };
+        let Some(slowest) = self.shared.lowest_offset(row) else { return Ok(Step::Whole) };
         let rest = row.rest.unwrap_or(Rest { from: slowest, upto: slowest });
         let (generation, end) = (row.id, row.mark.offset);
         if rest.upto >= end {
@@ -144,11 +146,11 @@ impl Follower {
         Ok(if to < end { Step::More } else { Step::Whole })
     }
 
-    /// What may still be copied: of the cap, and of the disk.
+    /// The number of bytes that may still be saved, by the limit and by the free disk space.
     fn room(&self, intake: &Intake) -> io::Result<u64> {
         let ours = self.held().filter_map(|tracked| tracked.row.as_ref()?.rest);
         let held: u64 = ours.map(|rest| rest.upto - rest.from).sum();
-        let gone = self.shared.gone();
+        let gone = self.shared.without_file();
         let of_others: u64 =
             gone.values().filter_map(|row| row.rest).map(|rest| rest.upto - rest.from).sum();
         let disk = rustix::fs::statvfs(&intake.directory)?;
@@ -157,34 +159,35 @@ impl Follower {
         Ok(intake.rescue.saturating_sub(held + of_others).min(free))
     }
 
-    fn tell_rest(&mut self, id: FileId, full: bool) {
+    fn report_rest(&mut self, id: FileId, full: bool) {
         let Some(tracked) = self.catalog.get(id) else { return };
         let Some(row) = &tracked.row else { return };
         let kept = row.rest.map_or(0, |rest| rest.upto - rest.from);
-        let upto = row.rest.map(|rest| rest.upto).or_else(|| self.shared.slowest(row));
+        let upto = row.rest.map(|rest| rest.upto).or_else(|| self.shared.lowest_offset(row));
         let beyond = row.mark.offset.saturating_sub(upto.unwrap_or(row.mark.offset));
         let (level, text) = match full {
             true => (Level::Warning, notices::rest_in_part(&row.path, kept, beyond)),
             false if kept > 0 => (Level::Info, notices::rest_kept(&row.path, kept)),
             false => return,
         };
-        self.say_rest(row.id, level, text);
+        self.post_rest_notice(row.id, level, text);
     }
 
-    fn tell_no_rest(&self, id: FileId, error: &io::Error) {
+    fn report_rest_failure(&self, id: FileId, error: &io::Error) {
         let row = self.catalog.get(id).and_then(|tracked| tracked.row.as_ref());
         let Some(row) = row else { return };
-        self.say_rest(row.id, Level::Error, notices::rest_failed(&row.path, error));
+        self.post_rest_notice(row.id, Level::Error, notices::rest_failed(&row.path, error));
     }
 
-    fn say_rest(&self, id: GenerationId, level: Level, text: String) {
+    fn post_rest_notice(&self, id: GenerationId, level: Level, text: String) {
         let time = self.shared.clock.now();
-        if self.shared.board.say(Topic::Rest(id), level, time, text) {
-            self.shared.changed();
+        if self.shared.board.post(Topic::Rest(id), level, time, text) {
+            self.shared.notify_changes();
         }
     }
 
-    /// Everybody is through, or it has a name again. First the cursors that say so, then the bytes.
+    /// Removes saved bytes: all consumers have read them, or the file has a name again. The cursors must be durable
+    /// before.
     pub fn drop_rest(&mut self, id: FileId) {
         if !self.persist() {
             return;
@@ -202,8 +205,8 @@ impl Follower {
 
     pub fn remove_rest(&self, id: GenerationId) {
         let Some(intake) = &self.shared.config.intake else { return };
-        if self.shared.board.unsay(&Topic::Rest(id)) {
-            self.shared.changed();
+        if self.shared.board.withdraw(&Topic::Rest(id)) {
+            self.shared.notify_changes();
         }
         match fs::remove_file(intake.rest(id)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -213,7 +216,7 @@ impl Follower {
         }
     }
 
-    /// Begun by a process that was killed before its row said so.
+    /// Removes copies that a killed process has started and not recorded in a row.
     pub fn clear_rests(&self) {
         let ours = |intake: &&Intake| intake.rescue > 0;
         let Some(intake) = self.shared.config.intake.as_ref().filter(ours) else { return };
@@ -223,7 +226,7 @@ impl Follower {
             let number = name.to_str().and_then(|name| name.strip_prefix("rest-"));
             let id = number.and_then(|number| u64::from_str_radix(number, 16).ok());
             let Some(id) = id.map(GenerationId) else { continue };
-            // One that nobody knows belongs to a state that is lost: a person may want it.
+            // A copy without a row belongs to a lost state and is kept: a person may need it.
             let row = self.shared.store.get().and_then(|store| store.generation(id));
             if row.is_some_and(|row| row.rest.is_none()) {
                 self.remove_rest(id);
@@ -231,9 +234,9 @@ impl Follower {
         }
     }
 
-    /// Generations of ours whose own file is gone go on in what was kept of them.
+    /// Continues to read generations whose file was deleted from their saved bytes.
     pub fn take_up_rests(&mut self) {
-        let gone = self.shared.gone();
+        let gone = self.shared.without_file();
         let kept: Vec<GenerationRow> =
             gone.values().filter(|row| row.rest.is_some()).cloned().collect();
         drop(gone);
@@ -244,26 +247,30 @@ impl Follower {
             }
             let by_name = || self.sources.iter().position(|s| *s.name == *row.source);
             let Some(source) = self.source_of(&row).or_else(by_name) else {
-                self.say_rest(id, Level::Warning, notices::rest_of_nobody(&path, &row.source));
+                self.post_rest_notice(
+                    id,
+                    Level::Warning,
+                    notices::rest_without_source(&path, &row.source),
+                );
                 continue;
             };
-            if let Err(error) = self.take_up(source, row) {
-                self.say_rest(id, Level::Error, notices::rest_unreadable(&path, &error));
+            if let Err(error) = self.resume_rest(source, row) {
+                self.post_rest_notice(id, Level::Error, notices::rest_unreadable(&path, &error));
             }
         }
         self.persist();
     }
 
-    fn take_up(&mut self, source: usize, mut row: GenerationRow) -> io::Result<()> {
+    fn resume_rest(&mut self, source: usize, mut row: GenerationRow) -> io::Result<()> {
         let (Some(intake), Some(rest)) = (&self.shared.config.intake, row.rest) else {
             return Ok(());
         };
         let file = match fs::File::open(intake.rest(row.id)) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                // Removed when it was read, or by somebody: what the cursors say is missing is lost.
+                // It was removed after it was read, or by a person: bytes after the cursors are lost.
                 row.rest = None;
-                self.shared.bury(row);
+                self.shared.set_without_file(row);
                 return Ok(());
             }
             Err(error) => return Err(error),
@@ -271,8 +278,8 @@ impl Follower {
         let now = self.shared.clock.now();
         row.ended.get_or_insert(now);
         let length = rest.upto - rest.from;
-        self.say_rest(row.id, Level::Info, notices::rest_kept(&row.path, length));
-        let mut tracked = self.without_a_place(source, &row, Arc::new(file.into()));
+        self.post_rest_notice(row.id, Level::Info, notices::rest_kept(&row.path, length));
+        let mut tracked = self.tracked_rest(source, &row, Arc::new(file.into()));
         tracked.stage = Stage::Settled;
         tracked.push_mark(row.mark);
         let id = tracked.handle.id;
@@ -283,7 +290,7 @@ impl Follower {
         Ok(())
     }
 
-    fn without_a_place(&self, source: usize, row: &GenerationRow, file: Arc<File>) -> Tracked {
+    fn tracked_rest(&self, source: usize, row: &GenerationRow, file: Arc<File>) -> Tracked {
         let facts = FileFacts {
             path: Arc::from(&*row.path),
             size: row.mark.offset,
@@ -296,7 +303,7 @@ impl Follower {
             days: row.days.clone(),
             state: FileState::Ended,
             stuck: None,
-            trouble: None,
+            check_error: None,
             lost: row.lost,
             last_growth: row.ended.unwrap_or(Timestamp(0)),
         };
@@ -305,7 +312,7 @@ impl Follower {
         Tracked::new(Arc::new(handle), source, row.mark.offset, self.now())
     }
 
-    /// The descriptor of a deleted file is let go: nothing grows there any more, and all that is unread was kept.
+    /// Reads on from the saved bytes and closes the descriptor of a deleted file that no longer grows.
     pub fn read_from_rest(&mut self, id: FileId) {
         let whole = |tracked: &&Tracked| {
             let row = tracked.row.as_ref();
@@ -314,13 +321,13 @@ impl Follower {
         if self.catalog.get(id).filter(whole).and_then(|t| t.place()).is_none() {
             return;
         }
-        // As long as it cannot be opened the descriptor is held.
+        // If the copy cannot be opened, the descriptor is kept.
         let Some(rest) = self.open_rest(id) else { return };
         self.catalog.read_on_in(id, Some(rest));
-        self.shared.changed();
+        self.shared.notify_changes();
     }
 
-    /// What was kept of this file, if anything was.
+    /// The file with the saved bytes, if there are any.
     pub fn open_rest(&self, id: FileId) -> Option<Arc<File>> {
         let row = self.catalog.get(id)?.row.as_ref().filter(|row| row.rest.is_some())?;
         let intake = self.shared.config.intake.as_ref()?;
@@ -334,7 +341,8 @@ impl Intake {
     }
 }
 
-/// [from, to), to the same place. Shorter where the file was: then it is another life, and not copied.
+/// Copies [from, to) to the same offsets. Fails if the file has become shorter: its bytes then belong to another
+/// generation.
 fn copy_bytes(file: &File, copy: &fs::File, from: u64, to: u64) -> io::Result<()> {
     let mut buffer = vec![0; BUFFER];
     let mut at = from;
@@ -342,7 +350,7 @@ fn copy_bytes(file: &File, copy: &fs::File, from: u64, to: u64) -> io::Result<()
         let want = (to - at).min(BUFFER as u64) as usize;
         let read = read_full(file, &mut buffer[..want], at)?;
         if read < want {
-            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it became shorter"));
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the file became shorter"));
         }
         copy.write_all_at(&buffer[..read], at)?;
         at += read as u64;

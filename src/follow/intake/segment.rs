@@ -1,4 +1,4 @@
-//! One segment of standard input: a file that is appended to, durable after every append.
+//! Writes one segment of standard input: an append-only file that is durable after every append.
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
@@ -15,7 +15,7 @@ use crate::follow::stdin_progress::NAME;
 use crate::format::detection;
 use crate::state::private_directory;
 
-/// What a vote on the format looks at.
+/// Bytes used to detect the format.
 const SAMPLE: u64 = 64 * 1024;
 
 #[derive(Debug)]
@@ -25,17 +25,17 @@ pub(super) struct Segment {
     pub place: Place,
     /// Durable bytes.
     pub length: u64,
-    /// The next byte begins a line.
+    /// The next byte is the first of a line.
     line_begins: bool,
 }
 
 impl Segment {
-    /// A new one, empty and durable, with its directories.
+    /// Creates an empty segment and its directories, all durable.
     pub fn create(intake: &Path, now: Timestamp) -> io::Result<Segment> {
         private_directory::make_directory(intake)?;
         let directory = new_directory(intake, now)?;
         Segment::create_in(&directory, intake).inspect_err(|_| {
-            // It is tried again, in another one.
+            // The retry uses another directory.
             let _ = std::fs::remove_dir_all(&directory);
         })
     }
@@ -51,7 +51,7 @@ impl Segment {
         Ok(Segment { file, path, place, length: 0, line_begins: true })
     }
 
-    /// All of it is durable, or none of it counts: what was written is written again by the next try.
+    /// Appends all bytes and makes them durable. After an error none of them count, and the retry writes them again.
     pub fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.file.write_all_at(bytes, self.length)?;
         self.file.sync_data()?;
@@ -60,10 +60,11 @@ impl Segment {
         Ok(())
     }
 
-    /// Where in `next`, which follows, a record begins; with `any`, where any line does. Nowhere where its first bytes
-    /// say how all others are read: their encoding, or that they are compressed or otherwise no text.
+    /// The index in `next`, the bytes that follow the segment, at which a record begins; with `any`, at which any line
+    /// begins. `None` for input that must stay in one segment because its first bytes decide how all others are read:
+    /// UTF-16, compressed, or otherwise not text.
     pub fn boundary(&self, next: &[u8], any: bool) -> io::Result<Option<usize>> {
-        // Its beginning: the end may be the middle of a record, and look like nothing.
+        // Samples the beginning: the end may be in the middle of a record, where the format is not recognisable.
         let mut sample = vec![0; self.length.min(SAMPLE) as usize];
         let read = read_full(&self.file, &mut sample, 0)?;
         let sample = &sample[..read];
@@ -91,7 +92,7 @@ impl Segment {
     }
 }
 
-/// Named by the time, so that a listing is in order.
+/// Creates a directory named by the time, so that a sorted listing is in order of arrival.
 fn new_directory(intake: &Path, now: Timestamp) -> io::Result<PathBuf> {
     let mut stamp = now.0.max(0);
     loop {

@@ -1,8 +1,8 @@
-//! Standard input → segments: gather what is there, make it durable, then let it be followed.
+//! Writes standard input to segments in groups of bytes: reads a group, makes it durable, then lets it be followed.
 //!
-//! A group is what came while the last one was written, at most 1 MiB. When it cannot be written (a full disk)
-//! reading stops, so that the writer of our input waits, and the same group is tried again. A new segment
-//! begins only where a record does.
+//! A group is the input that arrived while the previous one was written, at most 1 MiB. If it cannot be written (the
+//! disk is full), reading is paused, which blocks the writer of the input, and the same group is retried. A new segment
+//! starts only at the beginning of a record.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -20,21 +20,21 @@ use crate::event::Level;
 use crate::follow::notices::{self, Topic};
 use crate::follow::shared::Shared;
 
-/// Bytes that become durable together, at most.
+/// Most bytes made durable together.
 const GROUP: usize = 1 << 20;
-/// A segment ends behind so many bytes, where the next record begins.
+/// After this many bytes a segment ends at the next beginning of a record.
 const SEGMENT: u64 = 64 << 20;
-/// Where none begins for so long, the next line will do. A line is never cut.
+/// After this many bytes a segment ends at the next line, even within a record. Lines are never split.
 const LONGEST: u64 = 2 * SEGMENT;
-/// What could not be written is tried again after this.
+/// Time between attempts to write a group.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// After this many panics in a row it is not run again.
+/// After this many consecutive panics the reader is not restarted.
 const RESTARTS: u32 = 5;
-/// What it is called where a failure is told.
+/// The name of the thread in reports of failures.
 const PART: &str = "standard input reader";
 
-/// The thread that takes standard input in. Ends with the input, or when it is told to.
+/// The thread that reads standard input. It ends with the input, or when it is stopped.
 #[derive(Debug)]
 pub struct Input {
     stop: UnixStream,
@@ -58,18 +58,27 @@ impl Input {
             return Err(io::Error::new(io::ErrorKind::NotFound, "there is no intake directory"));
         };
         let buffer = Vec::with_capacity(GROUP);
-        let taker =
-            Taker { shared, input, stopped, directory, segment: None, buffer, limit, longest };
-        let thread = std::thread::Builder::new().name("stdin".into()).spawn(move || taker.run())?;
+        let reader = InputReader {
+            shared,
+            input,
+            stopped,
+            directory,
+            segment: None,
+            buffer,
+            limit,
+            longest,
+        };
+        let thread =
+            std::thread::Builder::new().name("stdin".into()).spawn(move || reader.run())?;
         Ok(Input { stop, thread: Some(thread) })
     }
 
-    /// Reads no further, and waits until what was read is kept. Gives up where it cannot be.
+    /// Stops reading and waits until the bytes read so far are durable; gives up if they cannot be written.
     pub fn stop(&mut self) {
-        // Both ends are ours: hanging up wakes the other one.
+        // Closing this end of the socket pair wakes the thread.
         let _ = self.stop.shutdown(std::net::Shutdown::Both);
         if let Some(thread) = self.thread.take() {
-            // A panic has been told by who watches it.
+            // The supervisor has already reported a panic.
             let _ = thread.join();
         }
     }
@@ -81,45 +90,46 @@ impl Drop for Input {
     }
 }
 
-struct Taker {
+struct InputReader {
     shared: Arc<Shared>,
     input: OwnedFd,
     stopped: UnixStream,
     directory: std::path::PathBuf,
     segment: Option<Segment>,
-    /// Read, and not durable yet.
+    /// Bytes read and not yet durable.
     buffer: Vec<u8>,
     limit: u64,
     longest: u64,
 }
 
-/// Why a group is complete.
+/// The reason why a group is complete.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Gathered {
+enum GroupEnd {
     More,
     Ended,
     Stopped,
 }
 
-impl Taker {
+impl InputReader {
     fn run(mut self) {
         #[cfg(target_os = "linux")]
         // Best effort: a larger pipe means larger groups.
         let _ = rustix::pipe::fcntl_setpipe_size(&self.input, GROUP);
-        let ended = self.take_watched();
+        let ended = self.run_supervised();
         self.end_segment();
-        self.shared.incoming.end();
+        self.shared.stdin_progress.end_input();
         if ended {
             self.say(Level::Info, "standard input has ended".to_owned());
         }
-        self.call_follower();
+        self.notify_follower();
     }
 
-    /// What was read and is not durable outlives a panic: nothing of it is lost, or written twice.
-    fn take_watched(&mut self) -> bool {
+    /// Runs the reader and restarts it after a panic. The buffer survives a panic: none of its bytes are lost or
+    /// written twice.
+    fn run_supervised(&mut self) -> bool {
         let supervisor = self.shared.supervisor.clone();
         loop {
-            match supervisor.guard(PART, OnPanic::RestartAtMost(RESTARTS), || self.take()) {
+            match supervisor.guard(PART, OnPanic::RestartAtMost(RESTARTS), || self.read_groups()) {
                 Ok(ended) => return ended,
                 Err(Some(wait)) => drop(self.stopped_within(wait)),
                 Err(None) => {
@@ -130,14 +140,14 @@ impl Taker {
         }
     }
 
-    /// Until the input ends, or until it is told to: then `false`.
-    fn take(&mut self) -> bool {
+    /// Runs until the input ends (`true`) or it is stopped (`false`).
+    fn read_groups(&mut self) -> bool {
         loop {
             let gathered = self.gather();
             self.shared.supervisor.checkpoint(PART);
-            let kept = self.keep();
-            if !kept || gathered != Gathered::More {
-                return kept && gathered == Gathered::Ended;
+            let kept = self.write_all();
+            if !kept || gathered != GroupEnd::More {
+                return kept && gathered == GroupEnd::Ended;
             }
         }
     }
@@ -147,25 +157,25 @@ impl Taker {
         poll_for(&mut fds, Some(wait)).is_err() || !fds[0].revents().is_empty()
     }
 
-    /// Waits for something, then takes what is there.
-    fn gather(&mut self) -> Gathered {
+    /// Waits for input, then reads all that is available.
+    fn gather(&mut self) -> GroupEnd {
         let mut wait = None;
         loop {
-            let (there, stopped) = match self.poll(wait) {
+            let (is_ready, stopped) = match self.poll(wait) {
                 Ok(found) => found,
                 Err(error) => return self.broken(&error),
             };
             if stopped {
-                return Gathered::Stopped;
+                return GroupEnd::Stopped;
             }
-            if !there {
-                return Gathered::More;
+            if !is_ready {
+                return GroupEnd::More;
             }
             let room = GROUP - self.buffer.len();
             let spare = rustix::buffer::spare_capacity(&mut self.buffer);
             match rustix::io::read(&self.input, spare) {
-                Ok(0) => return Gathered::Ended,
-                Ok(read) if read >= room => return Gathered::More,
+                Ok(0) => return GroupEnd::Ended,
+                Ok(read) if read >= room => return GroupEnd::More,
                 Ok(_) => wait = Some(Duration::ZERO),
                 Err(Errno::INTR | Errno::AGAIN) => {}
                 Err(error) => return self.broken(&error.into()),
@@ -173,7 +183,7 @@ impl Taker {
         }
     }
 
-    /// Whether there is input, or its end; and whether this shall end.
+    /// Whether input (or its end) can be read, and whether a stop is requested.
     fn poll(&self, wait: Option<Duration>) -> io::Result<(bool, bool)> {
         let mut fds = [
             PollFd::new(&self.input, PollFlags::IN),
@@ -183,18 +193,18 @@ impl Taker {
         Ok((!fds[0].revents().is_empty(), !fds[1].revents().is_empty()))
     }
 
-    fn broken(&self, error: &io::Error) -> Gathered {
+    fn broken(&self, error: &io::Error) -> GroupEnd {
         self.say(Level::Error, notices::stdin::broken(error));
-        Gathered::Ended
+        GroupEnd::Ended
     }
 
-    /// Tries until it is durable; `false` where it was told to end before.
-    fn keep(&mut self) -> bool {
+    /// Retries until the buffer is durable; `false` if it was stopped before.
+    fn write_all(&mut self) -> bool {
         while !self.buffer.is_empty() {
             match self.write() {
                 Ok(()) => {
-                    if self.shared.board.unsay(&Topic::Intake) {
-                        self.shared.changed();
+                    if self.shared.board.withdraw(&Topic::Intake) {
+                        self.shared.notify_changes();
                     }
                     continue;
                 }
@@ -208,7 +218,7 @@ impl Taker {
         true
     }
 
-    /// The buffer, or what belongs to the segment before the next one.
+    /// Writes the buffer, or the part of it that belongs to the current segment.
     fn write(&mut self) -> io::Result<()> {
         let upto = match &self.segment {
             Some(segment) if segment.length >= self.limit => {
@@ -222,16 +232,16 @@ impl Taker {
         let new = self.segment.is_none();
         if new {
             let segment = Segment::create(&self.directory, self.shared.clock.now())?;
-            self.shared.incoming.begin(segment.place);
+            self.shared.stdin_progress.begin_segment(segment.place);
             self.segment = Some(segment);
         }
-        let segment = self.segment.as_mut().expect("it was made above");
+        let segment = self.segment.as_mut().expect("it was created above");
         let upto = upto.filter(|at| *at > 0).unwrap_or(self.buffer.len());
         segment.append(&self.buffer[..upto])?;
         self.buffer.drain(..upto);
-        self.shared.incoming.grew(segment.place, segment.length);
+        self.shared.stdin_progress.set_durable(segment.place, segment.length);
         let path = segment.path.canonicalize().unwrap_or_else(|_| segment.path.clone());
-        self.shared.bell.ring(|hints| {
+        self.shared.waker.wake(|hints| {
             hints.rescan |= new;
             hints.paths.insert(path);
         });
@@ -240,20 +250,20 @@ impl Taker {
 
     fn end_segment(&mut self) {
         if let Some(segment) = self.segment.take() {
-            self.shared.incoming.end_segment(segment.place);
+            self.shared.stdin_progress.end_segment(segment.place);
         }
     }
 
-    fn call_follower(&self) {
-        self.shared.bell.ring(|hints| {
+    fn notify_follower(&self) {
+        self.shared.waker.wake(|hints| {
             hints.nudged = true;
             hints.rescan = true;
         });
     }
 
     fn say(&self, level: Level, text: String) {
-        if self.shared.board.say(Topic::Intake, level, self.shared.clock.now(), text) {
-            self.shared.changed();
+        if self.shared.board.post(Topic::Intake, level, self.shared.clock.now(), text) {
+            self.shared.notify_changes();
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The notices that hold now: of problems that stand, and of what happened.
+//! The current notices about files: ongoing problems, and events that were reported once.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashSet};
@@ -10,7 +10,7 @@ use crate::base::{Timestamp, bytes, timed_fs};
 use crate::event::Level;
 use crate::event::status::Notice;
 
-/// Of one log.
+/// The notices of one log.
 #[derive(Debug, Default)]
 pub(in crate::follow) struct Board {
     notices: Mutex<Notices>,
@@ -18,25 +18,26 @@ pub(in crate::follow) struct Board {
 
 #[derive(Debug, Default)]
 struct Notices {
-    /// Of problems that are said again until they are mended: all of them, so that none is new twice.
-    standing: BTreeMap<Topic, Notice>,
-    /// Said once.
-    told: BTreeMap<Topic, Notice>,
-    /// Of standing problems that are not shown, and since when there are so many.
+    /// Ongoing problems, which each scan reports again until they are solved. All of them are kept, so that none counts
+    /// as new twice.
+    ongoing: BTreeMap<Topic, Notice>,
+    /// Events that are reported once.
+    events: BTreeMap<Topic, Notice>,
+    /// The number of ongoing problems that are not shown, and the notice that says so.
     hidden: Option<(usize, Notice)>,
 }
 
-/// Most notices that are shown of standing problems, and most that are kept of others.
+/// Most notices shown about ongoing problems, and most kept about events.
 const MOST: usize = 100;
 
 impl Notices {
     fn of(&mut self, topic: &Topic) -> &mut BTreeMap<Topic, Notice> {
-        if topic.is_standing() { &mut self.standing } else { &mut self.told }
+        if topic.is_ongoing() { &mut self.ongoing } else { &mut self.events }
     }
 
-    /// Those that are shown: the worst, and of those the first.
+    /// The ongoing problems that are shown: by level, the oldest first within a level.
     fn shown(&self) -> Vec<&Notice> {
-        let mut shown: Vec<&Notice> = self.standing.values().collect();
+        let mut shown: Vec<&Notice> = self.ongoing.values().collect();
         shown.sort_by_key(|notice| (Reverse(notice.level), notice.time));
         shown.truncate(MOST);
         shown
@@ -47,41 +48,41 @@ impl Board {
     pub fn all(&self) -> Vec<Notice> {
         let notices = self.notices();
         let hidden = notices.hidden.as_ref().map(|(_, notice)| notice);
-        let all = notices.shown().into_iter().chain(notices.told.values()).chain(hidden);
+        let all = notices.shown().into_iter().chain(notices.events.values()).chain(hidden);
         let mut all: Vec<Notice> = all.cloned().collect();
         all.sort_by_key(|notice| notice.time);
         all
     }
 
-    /// `true` where it was not said before.
-    pub fn say(&self, topic: Topic, level: Level, time: Timestamp, text: String) -> bool {
+    /// `true` if this text was not yet on the board.
+    pub fn post(&self, topic: Topic, level: Level, time: Timestamp, text: String) -> bool {
         let mut notices = self.notices();
-        let said = notices.of(&topic).get(&topic).is_some_and(|notice| notice.text == text);
-        if !said {
+        let known = notices.of(&topic).get(&topic).is_some_and(|notice| notice.text == text);
+        if !known {
             notices.of(&topic).insert(topic, Notice { time, level, text });
         }
-        if notices.told.len() > MOST {
-            // The least of them, and of those the oldest.
-            let least = notices.told.iter().min_by_key(|(_, notice)| (notice.level, notice.time));
+        if notices.events.len() > MOST {
+            // The least severe goes first; of those, the oldest.
+            let least = notices.events.iter().min_by_key(|(_, notice)| (notice.level, notice.time));
             if let Some(topic) = least.map(|(topic, _)| topic.clone()) {
-                notices.told.remove(&topic);
+                notices.events.remove(&topic);
             }
         }
-        !said
+        !known
     }
 
-    pub fn says(&self, topic: &Topic) -> bool {
+    pub fn has(&self, topic: &Topic) -> bool {
         self.notices().of(topic).contains_key(topic)
     }
 
-    pub fn unsay(&self, topic: &Topic) -> bool {
+    pub fn withdraw(&self, topic: &Topic) -> bool {
         self.notices().of(topic).remove(topic).is_some()
     }
 
-    /// Says how many problems are not shown, when a scan has met them all. `true` where that is another number.
+    /// Updates the notice about the number of hidden problems, after a scan has reported all. `true` if it changed.
     pub fn count_hidden(&self, time: Timestamp) -> bool {
         let mut notices = self.notices();
-        let count = notices.standing.len().saturating_sub(MOST);
+        let count = notices.ongoing.len().saturating_sub(MOST);
         let known = notices.hidden.as_ref().map_or(0, |(count, _)| *count);
         if count == known {
             return false;
@@ -91,14 +92,14 @@ impl Board {
         true
     }
 
-    /// Drops the notices about paths that are no problem any more, or no longer there.
+    /// Removes the notices about paths that are no longer a problem or no longer exist.
     pub fn keep_current(&self, problems: &[Problem]) -> bool {
         let paths: HashSet<&Path> = problems.iter().map(Problem::path).collect();
         let topics = {
             let notices = self.notices();
-            notices.standing.keys().chain(notices.told.keys()).cloned().collect::<Vec<_>>()
+            notices.ongoing.keys().chain(notices.events.keys()).cloned().collect::<Vec<_>>()
         };
-        // Asked without the lock: a mount that does not answer would hold up everybody who reads notices.
+        // Checked without the lock: a mount that does not answer would block all readers of notices.
         let is_over = |topic: &Topic| match topic {
             Topic::Path(path) => !paths.contains(&**path),
             Topic::Open(path) | Topic::Binary(path) | Topic::Packed(path) | Topic::Copy(path) => {
@@ -107,8 +108,8 @@ impl Board {
             _ => false,
         };
         let over: Vec<Topic> = topics.into_iter().filter(is_over).collect();
-        let said = over.iter().filter(|topic| self.unsay(topic)).count();
-        said > 0
+        let removed = over.iter().filter(|topic| self.withdraw(topic)).count();
+        removed > 0
     }
 
     fn notices(&self) -> MutexGuard<'_, Notices> {
@@ -117,8 +118,8 @@ impl Board {
 }
 
 impl Topic {
-    /// Said again and again for as long as it holds.
-    fn is_standing(&self) -> bool {
+    /// A problem that each scan reports again for as long as it lasts.
+    fn is_ongoing(&self) -> bool {
         match self {
             Topic::Path(_) | Topic::Open(_) | Topic::Packed(_) | Topic::Stuck(_) => true,
             Topic::Watch | Topic::State | Topic::Intake => true,
@@ -131,7 +132,7 @@ impl Topic {
 
 fn more(count: usize) -> String {
     format!(
-        "{} more problems of files and directories are not shown; they are shown as others are mended",
+        "{} more problems with files and directories are not shown; they appear as the shown ones are solved",
         bytes::count(count as u64)
     )
 }
@@ -143,7 +144,7 @@ mod tests {
     const TIME: Timestamp = Timestamp(0);
 
     fn say(board: &Board, topic: Topic, level: Level, time: i64) -> bool {
-        board.say(topic, level, Timestamp(time), "it cannot be read".to_owned())
+        board.post(topic, level, Timestamp(time), "it cannot be read".to_owned())
     }
 
     fn scan(board: &Board, files: std::ops::Range<usize>, time: i64) -> bool {
@@ -153,26 +154,26 @@ mod tests {
     }
 
     #[test]
-    fn problems_that_stand_are_told_once_however_many_there_are() {
+    fn any_number_of_ongoing_problems_is_reported_once_each() {
         let board = Board::default();
         assert!(scan(&board, 0..300, 1));
-        let told = board.all();
-        assert_eq!(told.len(), MOST + 1);
-        assert_eq!(told.iter().filter(|notice| notice.text.starts_with("200 more")).count(), 1);
+        let shown = board.all();
+        assert_eq!(shown.len(), MOST + 1);
+        assert_eq!(shown.iter().filter(|notice| notice.text.starts_with("200 more")).count(), 1);
         assert!(!scan(&board, 0..300, 2), "nothing is new");
-        assert_eq!(board.all(), told);
-        // One more is counted, and as some are mended others take their places.
+        assert_eq!(board.all(), shown);
+        // One more is counted, and hidden problems appear as shown ones are solved.
         assert!(scan(&board, 0..301, 3));
         assert!(board.all().iter().any(|notice| notice.text.starts_with("201 more")));
         for file in 0..250 {
-            assert!(board.unsay(&Topic::Open(format!("/logs/{file:03}").into())));
+            assert!(board.withdraw(&Topic::Open(format!("/logs/{file:03}").into())));
         }
         assert!(board.count_hidden(TIME));
         assert_eq!(board.all().len(), 51);
     }
 
     #[test]
-    fn what_happened_is_told_beside_any_number_of_problems() {
+    fn events_are_reported_beside_any_number_of_ongoing_problems() {
         let board = Board::default();
         scan(&board, 0..300, 1);
         assert!(say(&board, Topic::Truncated("/logs/a".into()), Level::Info, 2));

@@ -1,4 +1,4 @@
-//! What is said of deleted files that somebody has not read.
+//! The texts of notices about deleted files with unread bytes.
 
 use std::io;
 use std::path::Path;
@@ -8,7 +8,7 @@ use crate::base::{bytes, sanitize};
 
 pub(in crate::follow) fn rest_kept(path: &Path, kept: u64) -> String {
     format!(
-        "{} was deleted before everybody had read it: {} of it are kept in the intake directory until they \
+        "{} was deleted before it was completely read: {} of it are saved in the intake directory until they \
          are delivered",
         shown(path),
         bytes::size(kept)
@@ -17,8 +17,9 @@ pub(in crate::follow) fn rest_kept(path: &Path, kept: u64) -> String {
 
 pub(in crate::follow) fn rest_in_part(path: &Path, kept: u64, beyond: u64) -> String {
     format!(
-        "{} was deleted before everybody had read it: {} of it are kept, {} more are readable only as \
-         long as this program runs; deliver them before it ends, make room, or raise intake.most",
+        "{} was deleted before it was completely read: {} of it are saved in the intake directory, {} more can be \
+         read only as long as Logwarden runs; let them be delivered before it stops, free disk space, or raise \
+         intake.most",
         shown(path),
         bytes::size(kept),
         bytes::size(beyond)
@@ -27,16 +28,16 @@ pub(in crate::follow) fn rest_in_part(path: &Path, kept: u64, beyond: u64) -> St
 
 pub(in crate::follow) fn rest_failed(path: &Path, error: &io::Error) -> String {
     format!(
-        "{} was deleted before everybody had read it, and cannot be copied to the intake directory ({error}); \
-         it is readable only as long as this program runs; it is tried again",
+        "{} was deleted before it was completely read and cannot be copied to the intake directory ({error}); \
+         its unread bytes can be read only as long as Logwarden runs; the copy is retried",
         shown(path)
     )
 }
 
-pub(in crate::follow) fn rest_of_nobody(path: &Path, source: &str) -> String {
+pub(in crate::follow) fn rest_without_source(path: &Path, source: &str) -> String {
     format!(
-        "{} was deleted; its unread rest waits in the intake directory, but its source {} is no longer configured; \
-         configure a source of that name to have it delivered",
+        "{} was deleted; its unread bytes are saved in the intake directory, but its source {} is no longer \
+         configured; to deliver them, configure a source of that name",
         shown(path),
         sanitize::line(source)
     )
@@ -44,8 +45,8 @@ pub(in crate::follow) fn rest_of_nobody(path: &Path, source: &str) -> String {
 
 pub(in crate::follow) fn rest_unreadable(path: &Path, error: &io::Error) -> String {
     format!(
-        "cannot read what is kept of {}, which was deleted ({error}); it waits; mend the intake directory \
-         and start again",
+        "cannot read the saved bytes of the deleted file {} ({error}); they are still saved; repair the intake \
+         directory and restart",
         shown(path)
     )
 }

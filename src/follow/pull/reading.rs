@@ -1,25 +1,25 @@
-//! How far one consumer has read one generation.
+//! The read progress of one consumer in one generation: its offset, and whether it waits or fails there.
 
 use crate::event::{Cursor, GenerationId};
 
-/// After so many failures in a row nobody waits for a generation any longer. It is tried again all the same.
+/// After this many consecutive failures the generation no longer counts as unfinished; reads are still retried.
 const TRIES: u32 = 5;
 
-/// How far one generation is read, and whether there may be more to read now.
+/// The read progress in one generation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reading {
     pub generation: GenerationId,
-    /// Where to read on.
+    /// Offset of the next read.
     pub offset: u64,
-    /// The end of what was seen.
+    /// The end of the known bytes.
     pub end: u64,
-    /// Records that begin here or later are not wanted yet.
+    /// Records that begin at this offset or later are not wanted yet.
     pub until: u64,
-    /// Counts what the log told of it.
+    /// Number of changes that the log has reported.
     news: u64,
-    /// Nothing complete stood at `offset` when `news` was this.
+    /// The value of `news` when there was no complete record at `offset`.
     waiting: Option<u64>,
-    /// Where it could not be read, and how often in a row. Of no account once it is read beyond that.
+    /// The offset of the last failure and the number of consecutive failures there; ignored once reading has passed it.
     failed: Option<(u64, u32)>,
 }
 
@@ -29,7 +29,7 @@ impl Reading {
         Reading { generation, offset, end, until: u64::MAX, news: 0, waiting: None, failed: None }
     }
 
-    /// The same, where records that begin at `until` or later are not wanted yet.
+    /// The same progress, limited to records that begin before `until`.
     pub fn up_to(self, until: u64) -> Self {
         Reading { until, ..self }
     }
@@ -38,39 +38,39 @@ impl Reading {
         Cursor { generation: self.generation, offset: self.offset }
     }
 
-    /// The log says that it reaches up to `end`, or is read otherwise.
+    /// The log reports a change: the generation ends at `end`, or is decoded differently.
     pub fn hear(&mut self, end: u64) {
         self.end = end;
         self.news += 1;
     }
 
-    /// Never goes back.
+    /// Moves the offset forwards, never back.
     pub fn reach(&mut self, offset: u64) {
         self.offset = self.offset.max(offset);
     }
 
-    /// Read again from here.
+    /// Moves the offset back to read again from there.
     pub fn rewind(&mut self, offset: u64) {
         (self.offset, self.waiting) = (offset, None);
     }
 
-    /// Nothing complete is there.
+    /// There is no complete record at the offset.
     pub fn wait(&mut self) {
         (self.waiting, self.failed) = (Some(self.news), None);
     }
 
-    /// It cannot be read now, or what is read there cannot be taken.
+    /// The bytes at the offset cannot be read now, or the consumer cannot take the record there.
     pub fn fail(&mut self) {
         let before = self.failed.filter(|(at, _)| *at == self.offset).map_or(0, |(_, times)| times);
         (self.waiting, self.failed) = (Some(self.news), Some((self.offset, before + 1)));
     }
 
-    /// Time may have completed a record, or mended what could not be read.
+    /// Ends waiting: a record may be complete by now, or a failure solved.
     pub fn look_again(&mut self) {
         self.waiting = None;
     }
 
-    /// Takes over how far a copy of it was read; the log may have told more of it meanwhile.
+    /// Takes over the progress of a copy; changes that the log has reported meanwhile are kept.
     pub fn follow(&mut self, copy: &Reading) {
         self.reach(copy.offset);
         if copy.waits() {
@@ -82,12 +82,12 @@ impl Reading {
         self.offset < self.end
     }
 
-    /// Nothing more can be read before the log tells of it, or time passes.
+    /// Nothing can be read until the log reports a change, or [`Reading::look_again`] is called.
     pub fn waits(&self) -> bool {
         self.waiting == Some(self.news)
     }
 
-    /// There may be something to read.
+    /// There may be a record to read now.
     pub fn is_due(&self) -> bool {
         self.offset < self.end.min(self.until) && !self.waits()
     }
@@ -100,7 +100,7 @@ impl Reading {
         self.failed.filter(|(at, _)| self.offset <= *at).map_or(0, |(_, times)| times)
     }
 
-    /// Everything that is wanted is read, as far as it is complete and can be read.
+    /// All wanted records are read, except an incomplete last one; also after too many failures.
     pub fn is_through(&self) -> bool {
         let gave_up = self.failures() == 0 || self.failures() >= TRIES;
         self.offset >= self.until || (self.waits() && gave_up)

@@ -8,10 +8,10 @@ use self::fake::{Files, LENGTH};
 use super::*;
 use crate::follow::Changes;
 
-/// An event: its generation, its number there, its time.
+/// An event: its generation, its number in it, its time.
 type Event = (u64, u64, i64);
 
-/// A pull and what it handed out.
+/// A pull and its results.
 struct Bench {
     files: Files,
     changes: Changes,
@@ -33,7 +33,7 @@ impl Bench {
         self.pull.look(&self.files, self.changes.take())
     }
 
-    /// `false` where nothing is due.
+    /// `false` if nothing is due.
     fn step(&mut self) -> bool {
         let Some((GenerationId(id), pulled)) = self.pull.next(&self.files) else { return false };
         match pulled {
@@ -67,7 +67,7 @@ fn times(numbers: Range<i64>) -> Vec<i64> {
 }
 
 #[test]
-fn generations_take_fair_turns() {
+fn generations_are_read_in_fair_turns() {
     let files = Files::new(2, [times(0..6), times(0..2), times(0..3)]);
     let mut bench = Bench::new(files, Pull::fair());
     let turns: Vec<(u64, u64)> =
@@ -78,7 +78,7 @@ fn generations_take_fair_turns() {
 }
 
 #[test]
-fn records_that_are_given_back_come_first_and_are_not_read_again() {
+fn returned_records_are_handed_out_first_without_another_read() {
     let files = Files::new(4, [times(0..8), times(0..4)]);
     let mut bench = Bench::new(files, Pull::fair());
     bench.look();
@@ -97,7 +97,7 @@ fn records_that_are_given_back_come_first_and_are_not_read_again() {
 }
 
 #[test]
-fn only_what_the_log_names_is_read() {
+fn only_generations_that_the_log_reports_are_read() {
     let files = Files::new(10, (0..20).map(|_| times(0..3)));
     let mut bench = Bench::new(files, Pull::by_time());
     assert_eq!(bench.look().len(), 20, "all are new");
@@ -113,7 +113,7 @@ fn only_what_the_log_names_is_read() {
 }
 
 #[test]
-fn an_open_record_waits_for_news_or_for_another_look() {
+fn an_incomplete_record_is_read_again_after_a_change_or_on_request() {
     let files = Files::new(10, [times(0..2)]);
     files.change(0, |file| file.open = true);
     let mut bench = Bench::new(files, Pull::fair());
@@ -129,7 +129,7 @@ fn an_open_record_waits_for_news_or_for_another_look() {
 }
 
 #[test]
-fn lost_bytes_are_told_once_and_reading_goes_on_behind_them() {
+fn lost_bytes_are_reported_once_and_reading_continues_after_them() {
     for pull in [Pull::fair(), Pull::by_time()] {
         let files = Files::new(10, [times(0..5), times(0..2)]);
         files.change(0, |file| file.gone = 3 * LENGTH);
@@ -142,7 +142,7 @@ fn lost_bytes_are_told_once_and_reading_goes_on_behind_them() {
 }
 
 #[test]
-fn what_cannot_be_read_holds_nobody_back_and_is_read_later() {
+fn an_unreadable_generation_does_not_delay_others_and_is_read_later() {
     let files = Files::new(10, [times(0..5), times(0..2)]);
     files.change(0, |file| file.broken = true);
     let mut bench = Bench::new(files, Pull::by_time());
@@ -155,15 +155,15 @@ fn what_cannot_be_read_holds_nobody_back_and_is_read_later() {
     bench.pull.look_again();
     bench.read();
     assert_eq!(bench.failed, [0; 5]);
-    assert!(bench.pull.is_through(), "nobody waits for it any longer");
+    assert!(bench.pull.is_through(), "no longer waited for");
     bench.files.change(0, |file| file.broken = false);
     assert_eq!(bench.read().len(), 5);
     assert!(!bench.pull.fails());
 }
 
-/// An event whose key is missing, behind some that are taken.
+/// For example an event whose key is missing, after events that were taken.
 #[test]
-fn what_is_read_and_cannot_be_taken_is_tried_again_a_few_times() {
+fn a_record_that_cannot_be_taken_is_retried() {
     let mut bench = Bench::new(Files::new(4, [times(0..8)]), Pull::fair());
     bench.look();
     for refused in 1..=5 {
@@ -178,19 +178,19 @@ fn what_is_read_and_cannot_be_taken_is_tried_again_a_few_times() {
             bench.pull.look_again();
         }
     }
-    assert!(bench.pull.is_through(), "nobody waits for it any longer");
+    assert!(bench.pull.is_through(), "no longer waited for");
     bench.pull.look_again();
     assert_eq!(bench.read().len(), 6);
     assert!(!bench.pull.fails());
 }
 
 #[test]
-fn a_file_that_grows_without_end_lets_others_have_their_turn() {
+fn a_file_that_grows_without_end_does_not_starve_others() {
     let files = Files::new(2, [times(0..4), times(100..104)]);
     let mut bench = Bench::new(files, Pull::by_time());
     bench.look();
     while bench.step() {
-        // Older than anything else, and told while the others are due.
+        // Older than all other events, and reported while the others are due.
         bench.files.change(0, |file| file.times.extend([0; 4]));
         assert!(bench.events.len() < 20, "the other file waits");
     }
@@ -198,7 +198,7 @@ fn a_file_that_grows_without_end_lets_others_have_their_turn() {
 }
 
 #[test]
-fn a_generation_that_the_log_does_not_hold_is_forgotten() {
+fn a_generation_that_the_log_no_longer_holds_is_dropped() {
     let files = Files::new(2, [times(0..4), times(0..4)]);
     let mut bench = Bench::new(files, Pull::by_time());
     bench.look();
@@ -210,9 +210,9 @@ fn a_generation_that_the_log_does_not_hold_is_forgotten() {
     assert_eq!(bench.cursors(), [Cursor { generation: GenerationId(1), offset: 4 * LENGTH }]);
 }
 
-/// What the log tells while a copy is read is not forgotten over what the copy found.
+/// Changes reported while a copy is read must survive taking over the progress of the copy.
 #[test]
-fn news_that_come_while_a_copy_is_read_are_not_lost() {
+fn changes_reported_while_a_copy_is_read_are_kept() {
     let cursor = Cursor { generation: GenerationId(1), offset: 0 };
     let mut reading = Reading::new(cursor, 10);
     let mut copy = reading;
@@ -227,7 +227,7 @@ fn news_that_come_while_a_copy_is_read_are_not_lost() {
     assert!(!reading.is_due() && reading.is_through());
 }
 
-/// Files whose times go up, each in its own part of an hour.
+/// Files with ascending times, each within its own part of an hour.
 fn sorted() -> impl Strategy<Value = Vec<Vec<i64>>> {
     let file = (0..50i64, prop::collection::vec(0..5i64, 0..40)).prop_map(|(first, steps)| {
         steps.into_iter().scan(first, |time, step| Some(std::mem::replace(time, *time + step)))
@@ -237,7 +237,7 @@ fn sorted() -> impl Strategy<Value = Vec<Vec<i64>>> {
 
 proptest! {
     #[test]
-    fn files_whose_times_go_up_are_merged_by_time(files in sorted(), batch in 1usize..12) {
+    fn files_with_ascending_times_are_merged_by_time(files in sorted(), batch in 1usize..12) {
         let mut wanted: Vec<i64> = files.iter().flatten().copied().collect();
         wanted.sort_unstable();
         let mut bench = Bench::new(Files::new(batch, files), Pull::by_time());
@@ -245,9 +245,9 @@ proptest! {
         prop_assert_eq!(events.iter().map(|(.., time)| *time).collect::<Vec<_>>(), wanted);
     }
 
-    /// … without reading a batch again for each event, however many files there are.
+    /// Also checks that a batch is not read again for each event, even with many files.
     #[test]
-    fn any_files_are_read_whole_and_each_event_once(
+    fn every_event_of_any_files_is_read_once(
         files in prop::collection::vec(prop::collection::vec(0..100i64, 0..30), 0..100),
         batch in 1usize..12,
         by_time: bool,
@@ -266,7 +266,7 @@ proptest! {
     }
 
     #[test]
-    fn a_pull_that_begins_at_the_cursors_of_another_reads_the_rest(
+    fn a_pull_that_starts_at_the_cursors_of_another_reads_the_rest(
         files in sorted(),
         batch in 1usize..12,
         steps in 0usize..20,
@@ -279,7 +279,7 @@ proptest! {
         let cursors = bench.cursors();
         bench.pull = pull();
         bench.pull.start_at(cursors.iter().copied());
-        prop_assert_eq!(bench.cursors(), cursors, "also of what the log has not named yet");
+        prop_assert_eq!(bench.cursors(), cursors, "including generations not reported yet");
         bench.changes = bench.files.changes();
         let mut events = std::mem::take(&mut bench.events);
         events.extend(bench.read());

@@ -1,4 +1,4 @@
-//! One file as the screen reads it: which pieces are known, and the one before or after any offset.
+//! One file as read by the screen: finds the decoded piece before or after any offset.
 
 mod find_time;
 mod formats;
@@ -11,20 +11,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Tally;
-use super::piece::{Cut, Cutter, KeyBounds, Piece, keys};
+use super::piece::{DecodedRange, KeyBounds, Piece, RangeDecoder, keys};
 use super::step_budget::Budget;
 use crate::base::Timestamp;
 use crate::event::{Encoding, FileId, Generation, GenerationId, IdKey, Identity};
-use crate::follow::file::{FileFacts, FileHandle, Seen};
+use crate::follow::file::{FileFacts, FileHandle, SeenVersion};
 use crate::follow::file_users::Shown;
 use crate::format::Format;
 
-/// A time this far after it was seen is still believed: clocks differ.
+/// Timestamps up to this far in the future are accepted: clocks differ.
 const CLOCK_SKEW: Duration = Duration::from_secs(5);
 
-/// A piece that was read once; its records can be dropped and read again.
+/// The bounds of a piece that was read once; its records can be dropped and read again.
 #[derive(Debug)]
-struct Known {
+struct KnownPiece {
     end: u64,
     first_key: i64,
     last_key: i64,
@@ -35,32 +35,32 @@ struct Known {
 #[derive(Debug)]
 pub struct FileView {
     handle: Arc<FileHandle>,
-    /// What is shown stays readable.
+    /// While it is held, the file stays readable.
     _shown: Arc<Shown>,
     facts: FileFacts,
-    /// What these facts were taken of.
-    seen: Seen,
+    /// The version that `facts` is a copy of.
+    seen: SeenVersion,
     generation: Arc<Generation>,
     encoding: Encoding,
-    /// Ascending by offset; the first one also holds for what stands before it.
+    /// Ascending by offset; the first one also applies to the bytes before its offset.
     formats: Vec<(u64, Arc<dyn Format>)>,
-    /// Size and modification time when it was first looked at.
+    /// Size and modification time when the view was created.
     first_size: u64,
     first_mtime: Timestamp,
     now: Timestamp,
-    pieces: BTreeMap<u64, Known>,
-    /// Bytes that the known pieces hold.
+    pieces: BTreeMap<u64, KnownPiece>,
+    /// Memory of the decoded pieces, in bytes.
     weight: usize,
     uses: u64,
-    /// The last reading failed; said once in the source list.
+    /// The error of the last read; shown in the list of files.
     pub problem: Option<String>,
     pub tally: Tally,
 }
 
 impl FileView {
     pub fn new(handle: Arc<FileHandle>, now: Timestamp) -> Self {
-        let mut seen = Seen::default();
-        let facts = handle.facts_unless(&mut seen).unwrap_or_else(|| handle.facts());
+        let mut seen = SeenVersion::default();
+        let facts = handle.facts_if_changed(&mut seen).unwrap_or_else(|| handle.facts());
         let metadata = handle.metadata().ok();
         let mtime = metadata.as_ref().and_then(|found| found.modified().ok());
         let generation = facts.generation.clone().unwrap_or_else(|| {
@@ -79,7 +79,7 @@ impl FileView {
             problem: None,
             tally: Tally::new(facts.size),
             facts,
-            _shown: handle.readers.show(),
+            _shown: handle.users.show(),
             seen,
             handle,
         };
@@ -99,7 +99,7 @@ impl FileView {
         &self.facts
     }
 
-    /// Bytes that are shown: what the follower has seen.
+    /// The size that the follower has published.
     pub fn size(&self) -> u64 {
         self.facts.size
     }
@@ -108,7 +108,7 @@ impl FileView {
         self.encoding
     }
 
-    /// What stands before is not there any more.
+    /// Bytes before this offset no longer exist.
     pub(super) fn begin(&self) -> u64 {
         self.facts.begin
     }
@@ -117,12 +117,12 @@ impl FileView {
         self.formats.last().map(|(_, format)| format.name())
     }
 
-    /// Takes over what the follower knows now; says whether anything on a screen could change.
+    /// Takes over the current facts of the follower; `true` if the screen may have to change.
     pub fn refresh(&mut self, now: Timestamp) -> bool {
         self.now = now;
-        // Tried again: what it could not read may be there now.
+        // The read is retried: its bytes may be readable now.
         let problem = self.problem.take().is_some();
-        let Some(facts) = self.handle.facts_unless(&mut self.seen) else { return problem };
+        let Some(facts) = self.handle.facts_if_changed(&mut self.seen) else { return problem };
         let tail_changed = facts.size != self.facts.size
             || facts.cuts != self.facts.cuts
             || facts.is_live() != self.facts.is_live();
@@ -132,7 +132,7 @@ impl FileView {
             || facts.state != self.facts.state
             || problem
             || facts.stuck != self.facts.stuck
-            || facts.trouble != self.facts.trouble;
+            || facts.check_error != self.facts.check_error;
         if let Some(generation) = &facts.generation {
             self.generation = generation.clone();
         }
@@ -145,7 +145,7 @@ impl FileView {
             self.read_formats();
         }
         if shorter {
-            self.read_anew();
+            self.drop_pieces();
         }
         changed || shorter
     }
@@ -166,14 +166,14 @@ impl FileView {
         let found = self.try_read(|view| {
             let (format, from, _) = view.format_at(offset - 1);
             let left = left.max(from);
-            let last_time = view.neighbours(left, offset).0.map(Timestamp);
-            let cut = view.cutter(&format, last_time, left).backwards(left, offset)?;
-            Ok(view.with_keys(cut))
+            let last_time = view.neighbour_keys(left, offset).0.map(Timestamp);
+            let decoded = view.decoder(&format, last_time, left).backwards(left, offset)?;
+            Ok(view.with_keys(decoded))
         });
-        self.keep(found, budget)
+        self.insert(found, budget)
     }
 
-    /// The piece that holds the first record at or after `offset` (which is a record's beginning);
+    /// The piece that holds the first record at or after `offset`, which must be the beginning of a record;
     /// `None` at the file's end.
     pub fn after(&mut self, offset: u64, budget: &mut Budget) -> Option<Arc<Piece>> {
         if offset >= self.facts.size {
@@ -187,7 +187,7 @@ impl FileView {
         }
         let right = self.pieces.range(offset..).next().map_or(self.facts.size, |(start, _)| *start);
         let found = self.try_read(|view| view.read_forwards(offset, true, right));
-        self.keep(found, budget)
+        self.insert(found, budget)
     }
 
     /// The piece that reaches up to the end.
@@ -196,7 +196,7 @@ impl FileView {
         (piece.batch.end >= self.facts.size).then_some(piece)
     }
 
-    /// Where the last record that is complete ends.
+    /// The end of the last complete record.
     pub fn complete_end(&mut self) -> u64 {
         match self.before(self.facts.size, &mut Budget::bytes(0)) {
             Some(piece) => {
@@ -208,15 +208,15 @@ impl FileView {
 
     fn read_forwards(&mut self, offset: u64, exact: bool, right: u64) -> io::Result<Piece> {
         let (format, _, to) = self.format_at(offset);
-        let last_time = self.neighbours(offset, offset).0.map(Timestamp);
-        let cutter = self.cutter(&format, last_time, offset);
-        let cut = cutter.forwards(offset, exact, right.min(to))?;
-        Ok(self.with_keys(cut))
+        let last_time = self.neighbour_keys(offset, offset).0.map(Timestamp);
+        let decoder = self.decoder(&format, last_time, offset);
+        let decoded = decoder.forwards(offset, exact, right.min(to))?;
+        Ok(self.with_keys(decoded))
     }
 
-    fn with_keys(&self, cut: Cut) -> Piece {
-        let Cut { batch, open } = cut;
-        let (floor, ceiling) = self.neighbours(batch.start, batch.end);
+    fn with_keys(&self, decoded: DecodedRange) -> Piece {
+        let DecodedRange { batch, open } = decoded;
+        let (floor, ceiling) = self.neighbour_keys(batch.start, batch.end);
         let at_first_sight = batch.end <= self.first_size;
         let seen = if at_first_sight { self.first_mtime } else { self.now };
         let bounds = KeyBounds { floor, ceiling, latest: seen.plus(CLOCK_SKEW), fallback: seen };
@@ -224,16 +224,16 @@ impl FileView {
         Piece { batch: Arc::new(batch), keys, open }
     }
 
-    fn cutter<'a>(
+    fn decoder<'a>(
         &'a self,
         format: &'a Arc<dyn Format>,
         last_time: Option<Timestamp>,
         offset: u64,
-    ) -> Cutter<'a> {
+    ) -> RangeDecoder<'a> {
         let days = &self.facts.days;
         let after = days.partition_point(|mark| mark.offset <= offset);
         let day_mark = after.checked_sub(1).map_or(self.first_mtime.day(), |index| days[index].day);
-        Cutter {
+        RangeDecoder {
             handle: &self.handle,
             facts: &self.facts,
             format,
@@ -258,10 +258,10 @@ impl FileView {
         }
     }
 
-    /// Records from `start` on, for counting: kept nowhere.
-    pub(super) fn glance(&self, start: u64, exact: bool) -> io::Result<Cut> {
+    /// Records from `start` on, for counting only: they are not cached.
+    pub(super) fn read_uncached(&self, start: u64, exact: bool) -> io::Result<DecodedRange> {
         let (format, _, to) = self.format_at(start);
-        self.cutter(&format, None, start).forwards(start, exact, self.facts.size.min(to))
+        self.decoder(&format, None, start).forwards(start, exact, self.facts.size.min(to))
     }
 }
 

@@ -1,13 +1,13 @@
-//! Counting the records of one file into its tally, a stretch at a time.
+//! Counts the records of one file by level, one range at a time.
 
 use super::file::FileView;
-use super::level_tally::{BLOCK, Block, Pass, Tally};
-use super::piece::Cut;
+use super::level_tally::{BLOCK, Block, BlockCount, Tally};
+use super::piece::DecodedRange;
 use super::step_budget::Budget;
 use crate::event::Level;
 
 impl FileView {
-    /// Counts a stretch of at most one block; `false` when everything is counted for now.
+    /// Counts at most one block; `false` if there is nothing to count now.
     pub fn count_more(&mut self, budget: &mut Budget) -> bool {
         if self.ensure_encoding().is_err() {
             return false;
@@ -20,7 +20,7 @@ impl FileView {
 }
 
 impl Tally {
-    /// Counts on; `false` when there is nothing to count now.
+    /// Continues to count; `false` if there is nothing to count now.
     fn advance(&mut self, view: &FileView, budget: &mut Budget) -> bool {
         if !self.started {
             self.started = true;
@@ -43,18 +43,20 @@ impl Tally {
         if from == view.begin() || from >= view.size() {
             return from.min(view.size());
         }
-        match view.glance(from - view.encoding().unit(), false) {
-            Ok(cut) => cut.batch.start,
+        match view.read_uncached(from - view.encoding().unit(), false) {
+            Ok(decoded) => decoded.batch.start,
             Err(_) => from,
         }
     }
 
-    /// The growing end; `false` when it has been reached.
+    /// Counts new records at the end of the file; `false` if all are counted.
     fn count_live(&mut self, view: &FileView, budget: &mut Budget) -> bool {
         if self.live >= view.size() {
             return false;
         }
-        let Ok(Cut { batch, open }) = view.glance(self.live, true) else { return false };
+        let Ok(DecodedRange { batch, open }) = view.read_uncached(self.live, true) else {
+            return false;
+        };
         let records = &batch.records[..open];
         let (Some(first), Some(last)) = (records.first(), records.last()) else { return false };
         budget.spend(last.end - first.start);
@@ -74,7 +76,7 @@ impl Tally {
         true
     }
 
-    /// The blocks before those that are counted, newest first.
+    /// Counts the blocks before the counted ones, newest first; `false` if all are counted.
     fn count_older(&mut self, view: &FileView, budget: &mut Budget) -> bool {
         let mut pass = match self.current.take() {
             Some(pass) => pass,
@@ -83,15 +85,16 @@ impl Tally {
                 let number = self.oldest / BLOCK - 1;
                 let at = self.first_record(view, number * BLOCK);
                 let block = Block { first: at, end: at, levels: [0; 8] };
-                Pass { number, at, block }
+                BlockCount { number, at, block }
             }
         };
         let end = (pass.number + 1) * BLOCK;
         let found = match pass.at < end {
-            true => view.glance(pass.at, true).ok(),
+            true => view.read_uncached(pass.at, true).ok(),
             false => None,
         };
-        let records = found.as_ref().map_or(&[][..], |cut| &cut.batch.records[..cut.open]);
+        let records =
+            found.as_ref().map_or(&[][..], |decoded| &decoded.batch.records[..decoded.open]);
         let inside = records.iter().take_while(|record| record.start < end);
         let before = pass.at;
         for record in inside {

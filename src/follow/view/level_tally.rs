@@ -1,7 +1,7 @@
-//! Records per level of one file, counted block by block in the background.
+//! The numbers of records per level of one file, counted block by block in the background.
 //!
-//! Block k holds the records that begin in [k, k+1) MiB. Counting begins with the newest block; the last one
-//! grows with the file. A block without the wanted levels need not be read at all.
+//! Block k holds the records that begin in [k, k+1) MiB. Counting starts with the newest block; the last one
+//! grows with the file. Blocks without the wanted levels are skipped without reading them.
 
 use std::collections::BTreeMap;
 
@@ -9,12 +9,12 @@ use crate::event::level::LevelCounts;
 
 pub const BLOCK: u64 = 1024 * 1024;
 
-/// 48 bytes a MiB.
+/// The record counts of one block; 48 bytes per MiB of the file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Block {
-    /// Where its first record begins.
+    /// The start of its first record.
     pub first: u64,
-    /// Where the first record behind it begins.
+    /// The start of the first record after the block.
     pub end: u64,
     pub levels: [u32; 8],
 }
@@ -24,17 +24,17 @@ pub struct Tally {
     pub(super) blocks: BTreeMap<u64, Block>,
     pub(super) totals: LevelCounts,
     pub(super) counted: u64,
-    /// What is counted is complete from here to `live`.
+    /// All records that begin between here and `live` are counted.
     pub(super) oldest: u64,
-    /// Everything that begins before this offset (and after `oldest`) is counted.
+    /// Records that begin before this offset (and after `oldest`) are counted.
     pub(super) live: u64,
     pub(super) started: bool,
-    pub(super) current: Option<Pass>,
+    pub(super) current: Option<BlockCount>,
 }
 
 /// A block that is being counted, up to `at`.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Pass {
+pub(super) struct BlockCount {
     pub number: u64,
     pub at: u64,
     pub block: Block,
@@ -55,19 +55,19 @@ impl Tally {
         self.counted
     }
 
-    /// Everything but the open record is counted.
+    /// All records except an incomplete last one are counted.
     pub fn is_complete(&self) -> bool {
         self.started && self.oldest == 0 && self.current.is_none()
     }
 
-    /// Where to go on backwards from `offset` when only levels of `mask` are wanted: the beginning of
-    /// the block, if nothing in it is wanted.
+    /// The beginning of the block before `offset`, if that block has no record of a level in `mask` and can be skipped
+    /// on the way back.
     pub fn skip_back(&self, offset: u64, mask: u8) -> Option<u64> {
         let block = self.block_of(offset.checked_sub(1)?, mask)?;
         (block.first < offset).then_some(block.first)
     }
 
-    /// The same, forwards.
+    /// Like [`Tally::skip_back`], but forwards.
     pub fn skip_on(&self, offset: u64, mask: u8) -> Option<u64> {
         let block = self.block_of(offset, mask)?;
         (block.end > offset).then_some(block.end)

@@ -1,8 +1,8 @@
-//! All files as one timeline: a k-way merge that walks in either direction from any place.
+//! Merges all files into one timeline: a k-way merge that walks in either direction from any position.
 //!
-//! A place is a [`Frontier`]: for each file, the offset that divides what stands before from what stands
-//! after. Nothing is numbered and no merged list is kept, so a place stays true while files grow.
-//! Order: key, then source, then offset. Within one file, file order stands.
+//! A position in the timeline is a [`Frontier`]: per file, the offset between the records before and after it. Records
+//! are not numbered and no merged list is kept, so a frontier stays valid while files grow.
+//! Order: key, then source, then offset. Within one file, records stay in file order.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -17,11 +17,11 @@ use crate::follow::file::FileHandle;
 /// Decoded pieces of all files together, in bytes.
 const CACHE: usize = 16 * 1024 * 1024;
 
-/// For each file of the timeline, in its order, an offset at which a record begins. A file that is not in it
-/// yet stands at its beginning.
+/// Per file of the timeline, in its order, an offset at which a record begins. A file that is not yet included
+/// is at its beginning.
 pub type Frontier = Arc<[u64]>;
 
-/// Where a record stands in the timeline.
+/// The position of a record in the timeline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Position {
     pub key: i64,
@@ -33,11 +33,11 @@ pub struct Position {
 #[derive(Clone, Debug)]
 pub struct Entry {
     pub position: Position,
-    /// Which file of the timeline.
+    /// Index of the file in the timeline.
     pub slot: usize,
     pub batch: Arc<Batch>,
     pub index: usize,
-    /// May still grow.
+    /// The record may still grow.
     pub open: bool,
 }
 
@@ -46,7 +46,7 @@ impl Entry {
         self.batch.event(self.index)
     }
 
-    /// Its own time is shown, but it does not stand where that time belongs.
+    /// The record has a timestamp of its own that does not match its position in the timeline.
     pub fn is_misplaced(&self) -> bool {
         let record = &self.batch.records[self.index];
         const NEAR: i64 = 60_000_000_000;
@@ -66,17 +66,17 @@ impl Entry {
     }
 }
 
-/// What a step of a walk found. `at` has been moved over it.
+/// The result of one step of a walk. `at` has been moved past all examined records.
 #[derive(Debug)]
 pub enum Step {
     Found(Box<Entry>),
-    /// The budget is spent: go on from `at`.
+    /// The budget is spent: continue from `at`.
     Later,
-    /// Nothing more in this direction.
+    /// No more records in this direction.
     Edge,
 }
 
-/// What a walk may pass over without looking: hidden files, and whole blocks without a wanted level.
+/// The records that a walk may skip unread: those of hidden files, and whole blocks without a wanted level.
 #[derive(Clone, Debug)]
 pub struct Scope {
     /// Bit 0 is "no level", then trace … fatal.
@@ -98,46 +98,46 @@ impl Scope {
     }
 }
 
-/// Files in the order of their first appearance. When one is gone, every frontier is void.
+/// The files in the order in which they were added. When one is removed, all frontiers become invalid.
 #[derive(Debug, Default)]
 pub struct Timeline {
     pub files: Vec<FileView>,
 }
 
-/// In which direction a walk goes.
+/// The direction of a walk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Way {
-    Back,
-    On,
+enum Direction {
+    Backward,
+    Forward,
 }
 
-/// The record that a file would give next.
-struct Head {
+/// The next record of one file.
+struct NextRecord {
     piece: Arc<Piece>,
     index: usize,
 }
 
-impl Head {
+impl NextRecord {
     fn order(&self, slot: usize) -> (i64, usize) {
         (self.piece.keys[self.index], slot)
     }
 
-    /// The complete record of this piece that comes next.
-    fn next(&self, way: Way) -> Option<usize> {
-        match way {
-            Way::Back => self.index.checked_sub(1),
-            Way::On => Some(self.index + 1).filter(|index| *index < self.piece.open),
+    /// The index of the next complete record of this piece.
+    fn next(&self, direction: Direction) -> Option<usize> {
+        match direction {
+            Direction::Backward => self.index.checked_sub(1),
+            Direction::Forward => Some(self.index + 1).filter(|index| *index < self.piece.open),
         }
     }
 }
 
 impl Timeline {
-    /// Takes over files and their ends as they are now; says whether anything could look different.
+    /// Takes over the current files and their ends; `true` if the screen may have to change.
     pub fn refresh(&mut self, handles: &[Arc<FileHandle>], now: Timestamp) -> bool {
         let before = self.files.len();
-        // Whoever gave a file up wants its descriptor closed.
-        let given: HashSet<FileId> = handles.iter().map(|handle| handle.id).collect();
-        self.files.retain(|view| given.contains(&view.id()));
+        // Handles of dropped files are released, so that their descriptors are closed.
+        let current: HashSet<FileId> = handles.iter().map(|handle| handle.id).collect();
+        self.files.retain(|view| current.contains(&view.id()));
         let mut changed = before != self.files.len();
         for view in &mut self.files {
             changed |= view.refresh(now);
@@ -154,12 +154,12 @@ impl Timeline {
         self.files.iter().map(|_| 0).collect()
     }
 
-    /// Behind the last complete record of every file.
+    /// The frontier after the last complete record of every file.
     pub fn end(&mut self) -> Frontier {
         self.files.iter_mut().map(FileView::complete_end).collect()
     }
 
-    /// Records that may still grow: they stand behind [`Timeline::end`], and no walk meets them.
+    /// Records that may still grow. They are after [`Timeline::end`], and walks do not return them.
     pub fn open_records(&mut self, scope: &Scope) -> Vec<Entry> {
         let mut open = Vec::new();
         for slot in 0..self.files.len() {
@@ -179,11 +179,12 @@ impl Timeline {
     /// Bytes of complete records between `at` and the ends of the files.
     pub fn bytes_behind(&mut self, at: &[u64]) -> u64 {
         let end = self.end();
-        let places = at.iter().copied().chain(std::iter::repeat(0));
-        end.iter().zip(places).map(|(end, place)| end.saturating_sub(place)).sum()
+        let offsets = at.iter().copied().chain(std::iter::repeat(0));
+        end.iter().zip(offsets).map(|(end, offset)| end.saturating_sub(offset)).sum()
     }
 
-    /// The place before the first record with this key, for the files that `keep` says nothing about.
+    /// The frontier before the first record with this key or a higher one. Files for which `keep` returns an offset use
+    /// that instead.
     pub fn place(
         &mut self,
         key: i64,
@@ -197,7 +198,7 @@ impl Timeline {
             .collect()
     }
 
-    /// Walks back from `at` to the nearest record that `accept` takes.
+    /// Walks back from `at` to the nearest record that `accept` accepts.
     pub fn back(
         &mut self,
         at: &mut Vec<u64>,
@@ -205,10 +206,10 @@ impl Timeline {
         accept: &mut dyn FnMut(&Entry) -> bool,
         budget: &mut Budget,
     ) -> Step {
-        self.walk(Way::Back, at, scope, accept, budget)
+        self.walk(Direction::Backward, at, scope, accept, budget)
     }
 
-    /// Walks on from `at` to the nearest record that `accept` takes; `at` then stands behind it.
+    /// Walks forward from `at` to the nearest record that `accept` accepts; `at` is then after it.
     pub fn forward(
         &mut self,
         at: &mut Vec<u64>,
@@ -216,64 +217,65 @@ impl Timeline {
         accept: &mut dyn FnMut(&Entry) -> bool,
         budget: &mut Budget,
     ) -> Step {
-        self.walk(Way::On, at, scope, accept, budget)
+        self.walk(Direction::Forward, at, scope, accept, budget)
     }
 
     fn walk(
         &mut self,
-        way: Way,
+        direction: Direction,
         at: &mut Vec<u64>,
         scope: &Scope,
         accept: &mut dyn FnMut(&Entry) -> bool,
         budget: &mut Budget,
     ) -> Step {
         at.resize(self.files.len(), 0);
-        let mut heads: Vec<Option<Head>> =
-            (0..at.len()).map(|slot| self.head(way, slot, at, scope, budget)).collect();
+        let mut heads: Vec<Option<NextRecord>> = (0..at.len())
+            .map(|slot| self.next_record(direction, slot, at, scope, budget))
+            .collect();
         loop {
             let orders =
                 (0..heads.len()).filter_map(|slot| Some((heads[slot].as_ref()?.order(slot), slot)));
-            let best = match way {
-                Way::Back => orders.max(),
-                Way::On => orders.min(),
+            let best = match direction {
+                Direction::Backward => orders.max(),
+                Direction::Forward => orders.min(),
             };
             let Some((_, slot)) = best else { return self.finish(Step::Edge) };
             let Some(head) = heads[slot].take() else { return Step::Edge };
             let record = &head.piece.batch.records[head.index];
-            at[slot] = match way {
-                Way::Back => record.start,
-                Way::On => record.end,
+            at[slot] = match direction {
+                Direction::Backward => record.start,
+                Direction::Forward => record.end,
             };
-            if let Some(entry) = self.take(slot, &head, scope, accept) {
+            if let Some(entry) = self.accepted(slot, &head, scope, accept) {
                 return self.finish(Step::Found(Box::new(entry)));
             }
             budget.spend_record();
             if budget.is_spent() {
                 return self.finish(Step::Later);
             }
-            heads[slot] = match head.next(way) {
-                Some(index) => Some(Head { index, ..head }),
-                None => self.head(way, slot, at, scope, budget),
+            heads[slot] = match head.next(direction) {
+                Some(index) => Some(NextRecord { index, ..head }),
+                None => self.next_record(direction, slot, at, scope, budget),
             };
         }
     }
 
-    /// The key of the first record behind `at`, over all files that are shown.
+    /// The lowest key of all next records after `at`, over all files that are not hidden.
     pub fn next_key(&mut self, at: &[u64], scope: &Scope, budget: &mut Budget) -> Option<i64> {
         let mut at = at.to_vec();
         at.resize(self.files.len(), 0);
         (0..at.len())
             .filter_map(|slot| {
-                let head = self.head(Way::On, slot, &mut at, scope, budget)?;
+                let head = self.next_record(Direction::Forward, slot, &mut at, scope, budget)?;
                 Some(head.piece.keys[head.index])
             })
             .min()
     }
 
-    fn take(
+    fn accepted(
         &self,
         slot: usize,
-        head: &Head,
+        head: &NextRecord,
         scope: &Scope,
         accept: &mut dyn FnMut(&Entry) -> bool,
     ) -> Option<Entry> {
@@ -285,49 +287,49 @@ impl Timeline {
         accept(&entry).then_some(entry)
     }
 
-    fn head(
+    fn next_record(
         &mut self,
-        way: Way,
+        direction: Direction,
         slot: usize,
         at: &mut [u64],
         scope: &Scope,
         budget: &mut Budget,
-    ) -> Option<Head> {
+    ) -> Option<NextRecord> {
         if scope.hides(slot) {
             return None;
         }
         let view = &mut self.files[slot];
-        let unwanted = |view: &FileView, at| match way {
-            Way::Back => view.tally.skip_back(at, scope.levels),
-            Way::On => view.tally.skip_on(at, scope.levels),
+        let unwanted = |view: &FileView, at| match direction {
+            Direction::Backward => view.tally.skip_back(at, scope.levels),
+            Direction::Forward => view.tally.skip_on(at, scope.levels),
         };
         while let Some(to) = unwanted(view, at[slot]) {
             at[slot] = to;
         }
-        let (piece, index) = match way {
-            Way::Back => {
+        let (piece, index) = match direction {
+            Direction::Backward => {
                 let piece = view.before(at[slot], budget)?;
                 let index = piece.last_before(at[slot])?;
                 (piece, index)
             }
-            Way::On => {
+            Direction::Forward => {
                 let piece = view.after(at[slot], budget)?;
                 let index = piece.first_from(at[slot]).filter(|index| *index < piece.open)?;
                 (piece, index)
             }
         };
-        Some(Head { piece, index })
+        Some(NextRecord { piece, index })
     }
 
     fn finish(&mut self, step: Step) -> Step {
         let held: usize = self.files.iter().map(FileView::weight).sum();
         if held > CACHE {
-            self.files.iter_mut().for_each(FileView::shed);
+            self.files.iter_mut().for_each(FileView::drop_least_used);
         }
         step
     }
 
-    /// Counts levels for at most `budget`; `false` when all files are counted.
+    /// Counts levels within the budget; `false` if all files are counted.
     pub fn count_more(&mut self, budget: &mut Budget) -> bool {
         let mut more = false;
         for view in &mut self.files {

@@ -1,5 +1,5 @@
-//! One decoded stretch of one file: reading it, finding where its first record begins, and the key of
-//! each record in the merged order.
+//! Decodes one range of one file into records: reads it, finds the beginning of its first record, and assigns each
+//! record its sort key in the timeline.
 
 use std::io;
 use std::sync::Arc;
@@ -12,8 +12,8 @@ use crate::format::{Context, End, Format, Framer};
 
 use super::PIECE;
 
-/// Where no record begins in so many bytes, what is there is shown line by line, or in parts: nobody waits
-/// for its beginning.
+/// If no record begins within this many bytes, they are shown as lines, or in parts, and the search for the beginning
+/// of the record stops.
 const FARTHEST: u64 = 4 * 1024 * 1024;
 
 /// Consecutive records and their keys. Invariant: `keys` never falls, and has one for each record.
@@ -42,16 +42,16 @@ impl Piece {
     }
 }
 
-/// Records of a stretch; those from `open` on may still grow.
+/// The records of a range; those from `open` on may still grow.
 #[derive(Debug)]
-pub(super) struct Cut {
+pub(super) struct DecodedRange {
     pub batch: Batch,
     pub open: usize,
 }
 
-/// What a piece is cut from.
+/// Reads ranges of one file and splits them into records.
 #[derive(Debug)]
-pub(super) struct Cutter<'a> {
+pub(super) struct RangeDecoder<'a> {
     pub handle: &'a FileHandle,
     pub facts: &'a FileFacts,
     pub format: &'a Arc<dyn Format>,
@@ -62,27 +62,27 @@ pub(super) struct Cutter<'a> {
     pub last_time: Option<Timestamp>,
 }
 
-/// A stretch of a file. An edge is exact where a record is known to begin there.
+/// A range of a file. An edge is exact if a record is known to begin there.
 #[derive(Clone, Copy, Debug)]
-struct Stretch {
+struct ByteRange {
     start: u64,
     start_exact: bool,
     stop: u64,
     stop_exact: bool,
 }
 
-impl Cutter<'_> {
+impl RangeDecoder<'_> {
     /// Reads backwards from a record's beginning (or the file's end): the start moves towards `left`
     /// until a record begins.
-    pub fn backwards(&self, left: u64, stop: u64) -> io::Result<Cut> {
+    pub fn backwards(&self, left: u64, stop: u64) -> io::Result<DecodedRange> {
         let mut length = PIECE;
         loop {
             let start = self.encoding.unit_start(stop.saturating_sub(length)).max(left);
-            let stretch = Stretch { start, start_exact: start == left, stop, stop_exact: true };
-            match self.cut(stretch)? {
-                Some(cut) => return Ok(cut),
+            let range = ByteRange { start, start_exact: start == left, stop, stop_exact: true };
+            match self.decode(range)? {
+                Some(decoded) => return Ok(decoded),
                 None if length >= FARTHEST => {
-                    return self.exactly(self.line_behind(start)?.min(stop), stop);
+                    return self.exact(self.line_behind(start)?.min(stop), stop);
                 }
                 None => length *= 4,
             }
@@ -91,68 +91,68 @@ impl Cutter<'_> {
 
     /// Reads forwards from `start`: the stop moves towards `right` (where a record begins, or the file
     /// ends) until a record is complete.
-    pub fn forwards(&self, start: u64, start_exact: bool, right: u64) -> io::Result<Cut> {
+    pub fn forwards(&self, start: u64, start_exact: bool, right: u64) -> io::Result<DecodedRange> {
         let mut length = PIECE;
         loop {
             let stop = (start + length).min(right);
-            let stretch = Stretch { start, start_exact, stop, stop_exact: stop == right };
-            let found = self.cut(stretch)?.filter(|cut| !cut.batch.records.is_empty());
+            let range = ByteRange { start, start_exact, stop, stop_exact: stop == right };
+            let found = self.decode(range)?.filter(|decoded| !decoded.batch.records.is_empty());
             match found {
-                Some(cut) => return Ok(cut),
+                Some(decoded) => return Ok(decoded),
                 None if stop == right || length >= FARTHEST => {
                     let start = if start_exact { start } else { self.line_behind(start)? };
-                    return self.exactly(start.min(stop), stop);
+                    return self.exact(start.min(stop), stop);
                 }
                 None => length *= 4,
             }
         }
     }
 
-    /// Records begin at both ends.
-    pub fn exactly(&self, start: u64, stop: u64) -> io::Result<Cut> {
-        let stretch = Stretch { start, start_exact: true, stop, stop_exact: true };
-        let cut = self.cut(stretch)?;
-        Ok(cut.unwrap_or_else(|| self.frame(&[], start, true)))
+    /// Decodes a range with a record beginning at both ends.
+    pub fn exact(&self, start: u64, stop: u64) -> io::Result<DecodedRange> {
+        let range = ByteRange { start, start_exact: true, stop, stop_exact: true };
+        let decoded = self.decode(range)?;
+        Ok(decoded.unwrap_or_else(|| self.frame(&[], start, true)))
     }
 
-    /// Where the first line behind `offset` begins, as a place to begin where no record is known to.
+    /// The beginning of the first line after `offset`, used as a start if no record is known to begin there.
     fn line_behind(&self, offset: u64) -> io::Result<u64> {
         let mut bytes = vec![0; PIECE as usize];
         let got = self.handle.read_at(&mut bytes, offset)?;
         Ok(offset + self.encoding.line_end(&bytes[..got], offset).unwrap_or(0) as u64)
     }
 
-    /// `None` where no record begins in the stretch, as far as its bytes tell.
-    fn cut(&self, stretch: Stretch) -> io::Result<Option<Cut>> {
-        let mut bytes = vec![0; (stretch.stop - stretch.start) as usize];
-        let got = self.handle.read_at(&mut bytes, stretch.start)?;
+    /// `None` if no beginning of a record is found in the range.
+    fn decode(&self, range: ByteRange) -> io::Result<Option<DecodedRange>> {
+        let mut bytes = vec![0; (range.stop - range.start) as usize];
+        let got = self.handle.read_at(&mut bytes, range.start)?;
         bytes.truncate(got);
-        let skipped = match stretch.start_exact {
+        let skipped = match range.start_exact {
             true => 0,
-            false => match self.framer().first_begin(&bytes, stretch.start, false) {
+            false => match self.framer().first_begin(&bytes, range.start, false) {
                 Some(skipped) => skipped,
                 None => return Ok(None),
             },
         };
-        let live_end = stretch.stop == self.facts.size && self.facts.is_live();
-        let start = stretch.start + skipped as u64;
-        let closed = stretch.stop_exact && !live_end;
-        let mut cut = self.frame(&bytes[skipped..], start, closed);
+        let live_end = range.stop == self.facts.size && self.facts.is_live();
+        let start = range.start + skipped as u64;
+        let closed = range.stop_exact && !live_end;
+        let mut decoded = self.frame(&bytes[skipped..], start, closed);
         let place = (start, &*self.facts.cuts, self.encoding);
         if is_inside_a_line(place, |unit, from| self.handle.read_at(unit, from))? {
-            self.framer().began_inside_a_line(&mut cut.batch.records);
+            self.framer().began_inside_a_line(&mut decoded.batch.records);
         }
         if live_end {
-            self.append_open(&mut cut, &bytes[skipped..]);
+            self.append_open(&mut decoded, &bytes[skipped..]);
         }
-        Ok(Some(cut))
+        Ok(Some(decoded))
     }
 
     fn framer(&self) -> Framer {
         Framer::new(self.format.clone(), self.encoding)
     }
 
-    fn frame(&self, bytes: &[u8], start: u64, closed: bool) -> Cut {
+    fn frame(&self, bytes: &[u8], start: u64, closed: bool) -> DecodedRange {
         let mut context = Context {
             zone: self.handle.source.zone.clone(),
             day_mark: self.day_mark,
@@ -178,40 +178,40 @@ impl Cutter<'_> {
             bytes: text[..used].into(),
             records,
         };
-        Cut { batch, open }
+        DecodedRange { batch, open }
     }
 
-    /// What stands behind the last complete record, as records that may still grow.
-    fn append_open(&self, cut: &mut Cut, bytes: &[u8]) {
-        let from = (cut.batch.end - cut.batch.start) as usize;
+    /// Adds the bytes after the last complete record as records that may still grow.
+    fn append_open(&self, decoded: &mut DecodedRange, bytes: &[u8]) {
+        let from = (decoded.batch.end - decoded.batch.start) as usize;
         if from == bytes.len() {
             return;
         }
-        let before = cut.batch.bytes.len();
-        let rest = self.frame(&bytes[from..], cut.batch.end, true).batch;
+        let before = decoded.batch.bytes.len();
+        let rest = self.frame(&bytes[from..], decoded.batch.end, true).batch;
         for mut record in rest.records {
             record.at += before as u32;
             record.flags.insert(Flags::PARTIAL);
-            cut.batch.records.push(record);
+            decoded.batch.records.push(record);
         }
-        cut.batch.bytes = [&*cut.batch.bytes, &*rest.bytes].concat().into();
-        cut.batch.end = rest.end;
+        decoded.batch.bytes = [&*decoded.batch.bytes, &*rest.bytes].concat().into();
+        decoded.batch.end = rest.end;
     }
 }
 
-/// What limits the keys of a piece: its neighbours, and times that cannot be true yet.
+/// Limits for the keys of a piece: those of its neighbours, and the latest plausible time.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct KeyBounds {
     pub floor: Option<i64>,
     pub ceiling: Option<i64>,
-    /// A time after this is not believed.
+    /// Later times are ignored.
     pub latest: Timestamp,
-    /// Where nothing else is known.
+    /// Used if no other time is known.
     pub fallback: Timestamp,
 }
 
-/// A record's key is the highest believed time up to it: file order stands, and one line dated 2066 moves
-/// nothing.
+/// A record's key is the highest plausible time of all records up to it, so that file order is kept and a line
+/// dated 2066 has no effect.
 pub(super) fn keys(records: &[Record], bounds: KeyBounds) -> Vec<i64> {
     let mut highest = bounds.floor;
     let mut keys: Vec<Option<i64>> = Vec::with_capacity(records.len());
@@ -227,7 +227,7 @@ pub(super) fn keys(records: &[Record], bounds: KeyBounds) -> Vec<i64> {
     keys.into_iter().map(|key| key.unwrap_or(before_any).min(ceiling)).collect()
 }
 
-/// The record names its time itself.
+/// The record contains a timestamp of its own.
 pub fn has_own_time(record: &Record) -> bool {
     record.flags.0 & (Flags::TIME_PREVIOUS.0 | Flags::TIME_SEEN.0) == 0
 }

@@ -1,6 +1,6 @@
-//! How much may be done before somebody looks at the keyboard again.
+//! Limits the work of one step, so that the screen reacts to keys in time.
 
-/// Counts bytes decoded; a record looked at costs a few as well.
+/// A number of bytes to decode; each examined record costs [`RECORD`] bytes as well.
 #[derive(Clone, Copy, Debug)]
 pub struct Budget {
     left: u64,

@@ -45,7 +45,7 @@ impl Directory {
             days: Vec::new(),
             state: FileState::Live,
             stuck: None,
-            trouble: None,
+            check_error: None,
             lost: 0,
             last_growth: Timestamp::default(),
         };
@@ -84,7 +84,7 @@ fn back(timeline: &mut Timeline, scope: &Scope) -> Vec<String> {
     let mut at = timeline.end().to_vec();
     let mut found = Vec::new();
     loop {
-        // A budget that is spent at once: every step is cut short and taken up again.
+        // The budget is spent at once, so that every step is interrupted and continued.
         match timeline.back(&mut at, scope, &mut |_| true, &mut Budget::bytes(1)) {
             Step::Found(entry) => found.push(text(&entry)),
             Step::Later => {}
@@ -119,7 +119,7 @@ fn numbered(count: usize) -> String {
 }
 
 #[test]
-fn both_directions_see_every_record_once_in_file_order() {
+fn both_directions_return_every_record_once_in_file_order() {
     let mut directory = Directory::new();
     directory.add(numbered(10_000).as_bytes());
     let expected: Vec<String> = numbered(10_000).lines().map(str::to_owned).collect();
@@ -130,7 +130,7 @@ fn both_directions_see_every_record_once_in_file_order() {
     let mut seen = forward(&mut timeline, &Scope::all());
     seen.extend(open(&mut timeline));
     assert_eq!(seen, expected);
-    // From the other end first, where nothing is known yet.
+    // From the other end first, while no piece is known.
     let mut timeline = directory.timeline();
     let mut seen = forward(&mut timeline, &Scope::all());
     seen.extend(open(&mut timeline));
@@ -149,7 +149,7 @@ fn the_first_screen_reads_one_piece() {
         assert!(matches!(step, Step::Found(_)));
     }
     let start = timeline.files[0].size() - PIECE;
-    assert!(at[0] > start, "60 records stand in the last piece");
+    assert!(at[0] > start, "60 records are in the last piece");
     assert!(timeline.files[0].weight() < 3 * PIECE as usize);
 }
 
@@ -177,7 +177,7 @@ fn files_are_merged_by_time() {
 }
 
 #[test]
-fn a_line_dated_in_the_future_does_not_own_the_end() {
+fn a_line_dated_in_the_future_keeps_its_place_in_file_order() {
     let mut directory = Directory::new();
     let far = "2066-01-01 00:00:00 [INFO] from the future\n";
     directory.add(format!("{}{far}{}", line(0, "INFO", "a"), line(2, "INFO", "c")).as_bytes());
@@ -205,7 +205,7 @@ fn records_of_many_lines_are_whole_in_both_directions() {
 }
 
 #[test]
-fn what_is_appended_is_found_and_the_open_record_is_replaced() {
+fn appended_records_are_found_and_the_open_record_is_replaced() {
     let mut directory = Directory::new();
     let file = directory.add(numbered(2_000).as_bytes());
     let mut timeline = directory.timeline();
@@ -224,7 +224,7 @@ fn what_is_appended_is_found_and_the_open_record_is_replaced() {
 }
 
 #[test]
-fn a_place_is_found_by_time_without_reading_the_file() {
+fn an_offset_is_found_by_time_without_reading_the_whole_file() {
     let mut directory = Directory::new();
     directory.add(numbered(200_000).as_bytes());
     let mut timeline = directory.timeline();
@@ -241,7 +241,7 @@ fn a_place_is_found_by_time_without_reading_the_file() {
 }
 
 #[test]
-fn the_tally_counts_every_record_and_lets_blocks_be_passed_over() {
+fn the_tally_counts_every_record_and_allows_blocks_to_be_skipped() {
     let mut directory = Directory::new();
     let mut written = String::new();
     for second in 0..120_000 {
@@ -271,7 +271,7 @@ fn the_tally_counts_every_record_and_lets_blocks_be_passed_over() {
 }
 
 #[test]
-fn a_line_without_end_and_bytes_that_are_no_text_are_shown() {
+fn a_line_without_end_and_binary_bytes_are_shown() {
     let mut directory = Directory::new();
     directory.add(&vec![b'x'; 9_000_000]);
     directory.add(b"");
@@ -286,7 +286,7 @@ fn a_line_without_end_and_bytes_that_are_no_text_are_shown() {
 }
 
 #[test]
-fn memory_stays_bounded_while_a_large_file_is_walked() {
+fn memory_stays_bounded_while_a_large_file_is_read() {
     let mut directory = Directory::new();
     directory.add(numbered(700_000).as_bytes());
     let mut timeline = directory.timeline();
@@ -306,7 +306,6 @@ fn a_hidden_file_is_not_read() {
     assert!(Path::new(&directory.paths[1]).exists());
 }
 
-/// S21.
 #[test]
 fn utf16_is_shown_in_both_directions() {
     let expected: Vec<String> = numbered(6_000).lines().map(|line| format!("{line} 😀")).collect();

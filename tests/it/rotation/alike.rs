@@ -1,4 +1,4 @@
-//! Files that look like one another, and the same file without the state.
+//! Files that begin with the same bytes, and a file after the loss of the state.
 
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
@@ -16,7 +16,7 @@ fn a_neighbour_with_the_same_header_is_no_copy_of_a_truncated_one() {
     bench.append("two.log", format!("{header}{}", lines("two", 0..3)));
     bench.open();
     bench.until("both", |bench| bench.consumer.events.len() == 603);
-    // Begins alike, and one.log is gone before anything tells them apart.
+    // It begins with the same bytes, and one.log is removed before the two differ.
     bench.append("three.log", &header);
     File::create(bench.path("one.log")).unwrap();
     bench.append("three.log", lines("three", 0..3));
@@ -26,7 +26,7 @@ fn a_neighbour_with_the_same_header_is_no_copy_of_a_truncated_one() {
     bench.expect_lines(headers.chain(named));
 }
 
-/// S13. While it runs the descriptor is held, and no inode can be used again.
+/// While the log runs, it holds the descriptor, so the inode cannot be reused.
 #[test]
 fn an_inode_that_is_used_again_is_another_generation() {
     let mut bench = Bench::new(&["app.log"]);
@@ -36,7 +36,7 @@ fn an_inode_that_is_used_again_is_another_generation() {
     bench.close();
     let inode = |bench: &Bench| fs::metadata(bench.path("app.log")).unwrap().ino();
     let before = inode(&bench);
-    // The next file has the same inode on most file systems, and soon on the others.
+    // The next file has the same inode: at once on most file systems, soon on the others.
     for _ in 0..100 {
         fs::remove_file(bench.path("app.log")).unwrap();
         bench.append("app.log", lines("b", 0..12));
@@ -48,7 +48,6 @@ fn an_inode_that_is_used_again_is_another_generation() {
     bench.expect_lines((0..10).map(|n| line("a", n)).chain((0..12).map(|n| line("b", n))));
 }
 
-/// S23.
 #[test]
 fn five_hundred_files_that_begin_alike() {
     let mut bench = Bench::new(&["*.log"]);
@@ -65,7 +64,6 @@ fn five_hundred_files_that_begin_alike() {
     bench.expect_lines(expected);
 }
 
-/// S23b.
 #[test]
 fn growing_files_that_begin_alike_are_no_copies_of_each_other() {
     let mut bench = Bench::new(&["*.log*"]);

@@ -1,4 +1,4 @@
-//! A writer, an operator and a follower that do as they like.
+//! Random actions of a writer, an operator and the follower.
 
 use std::fs::{self, File};
 
@@ -6,7 +6,7 @@ use super::setup::{Bench, copytruncate, line, lines};
 use crate::compressed::{gzip, pack};
 use crate::program::{Random, seed};
 
-/// A writer, an operator and a follower that do as they like; afterwards every line is there once.
+/// After random actions of a writer, an operator and the follower, every line was read once.
 #[test]
 fn any_order_of_writes_renames_truncations_and_restarts() {
     let seed = seed("any_order_of_writes_renames_truncations_and_restarts");
@@ -30,7 +30,7 @@ fn model(random: &mut Random) {
             0 | 1 => fs::rename(bench.path("app.log"), bench.path(&name)).unwrap(),
             2 | 3 => copytruncate(&bench, "app.log", &name),
             4 => {
-                // Everything was read, so nothing may be counted as lost.
+                // Everything was read, so no bytes may be counted as lost.
                 bench.until("all, before the truncation", |b| b.consumer.events.len() == written);
                 File::create(bench.path("app.log")).unwrap();
             }
@@ -54,7 +54,7 @@ fn model(random: &mut Random) {
                 bench.append("app.log", &whole[5..]);
             }
             9 | 10 => {
-                // `gzip`, of the file that was rotated last.
+                // `gzip` of the file that was rotated last.
                 let plain = (0..rotated).rev().map(|n| bench.path(&format!("app.log.{n}")));
                 if let Some(plain) = plain.into_iter().find(|path| path.exists()) {
                     pack(&plain, "gz", gzip);

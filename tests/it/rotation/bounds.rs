@@ -1,4 +1,4 @@
-//! Where reading begins and where it ends: `--once`, and sources that begin at the end.
+//! The start and the end of reading: `--once`, and sources with `start = "end"`.
 
 use logwarden::event::Flags;
 use logwarden::follow::{Read, Start};
@@ -33,7 +33,7 @@ fn once_reads_what_is_there_and_closes_it() {
         .collect();
     assert_eq!(partial, ["unfini", "no line end"]);
     assert_eq!(bench.consumer.events.len(), 8);
-    // What follows is a record of its own.
+    // The next line is a record of its own.
     bench.close();
     bench.append("a.log", "shed\n");
     bench.open();
@@ -41,8 +41,7 @@ fn once_reads_what_is_there_and_closes_it() {
     assert_eq!(bench.consumer.events[8].text, "shed");
 }
 
-/// S17c.
-/// A timer runs `--once` while somebody writes: the half line is left for the next run.
+/// A timer runs `--once` during a write: the incomplete line is left for the next run.
 #[test]
 fn once_leaves_a_last_line_that_may_still_be_written_for_the_next_run() {
     let mut bench = Bench::new(&["a.log"]);
@@ -60,7 +59,7 @@ fn once_leaves_a_last_line_that_may_still_be_written_for_the_next_run() {
     bench.open();
     bench.expect_lines((0..6).map(|n| line("a", n)));
     bench.close();
-    // Nobody goes on writing: it comes as it is.
+    // The file stays unchanged: the line is delivered without a line end.
     bench.append("a.log", "the end");
     bench.open();
     bench.drain();

@@ -1,4 +1,4 @@
-//! What paths, patterns, directories and links lead to, and what they stop leading to.
+//! Which files paths, patterns, directories and links include, and which they no longer include.
 
 use std::fs;
 use std::sync::Arc;
@@ -19,16 +19,16 @@ fn a_path_and_a_pattern_that_match_nothing_wait() {
     bench.until("no notice", |bench| bench.log().notices().is_empty());
 }
 
-/// Before the next scan that looks at all paths whatever the times of directories say.
+/// Shorter than the time to the next scan that checks all paths regardless of directory times.
 const SOON: Duration = Duration::from_secs(5);
 
-/// Long enough for the times of directories to be old, for the log and for the file system.
+/// Long enough for directory times to be old, both for the log and for the file system.
 fn quiet(bench: &mut Bench, clock: &HeldClock) {
     let (long, until) = (Duration::from_millis(3500), Instant::now() + Duration::from_millis(3500));
     bench.within(long, clock, "some quiet", |_| Instant::now() >= until);
 }
 
-/// Nothing was in the directory that times could speak of.
+/// The directory did not exist before, so there was no time to compare.
 #[test]
 fn a_directory_that_comes_later_is_seen_within_seconds() {
     for (pattern, there) in [("app/*.log", ""), ("*/logs/*.log", "app")] {
@@ -45,7 +45,7 @@ fn a_directory_that_comes_later_is_seen_within_seconds() {
     }
 }
 
-/// The link that the source names stays, and the one behind it leads elsewhere.
+/// The configured link stays, and the link that it leads to gets another target.
 #[test]
 fn a_link_behind_a_link_is_seen_within_seconds() {
     use std::os::unix::fs::symlink;
@@ -69,7 +69,7 @@ fn a_link_behind_a_link_is_seen_within_seconds() {
     bench.expect_lines(all);
 }
 
-/// S27: could not look is never deleted.
+/// A directory that cannot be read never counts as deleted.
 #[test]
 fn a_directory_behind_a_pattern_that_cannot_be_looked_at_is_not_deleted() {
     let mut bench = Bench::new(&["*/app.log"]);
@@ -79,7 +79,7 @@ fn a_directory_behind_a_pattern_that_cannot_be_looked_at_is_not_deleted() {
     bench.expect_lines((0..5).map(|n| line("a", n)));
     bench.close();
     bench.append("svc/app.log", lines("a", 5..9));
-    // A loop of links stands for whatever cannot be looked at, also for root.
+    // A loop of links is unreadable even for root.
     fs::rename(bench.path("svc"), bench.path("kept")).unwrap();
     std::os::unix::fs::symlink("svc", bench.path("svc")).unwrap();
     fs::rename(bench.path("kept/app.log"), bench.path("aside")).unwrap();
@@ -92,7 +92,6 @@ fn a_directory_behind_a_pattern_that_cannot_be_looked_at_is_not_deleted() {
     bench.expect_lines((0..9).map(|n| line("a", n)));
 }
 
-/// S25.
 #[test]
 fn polling_alone_is_enough_and_said() {
     let mut bench = Bench::new(&["app.log*"]);
@@ -106,7 +105,6 @@ fn polling_alone_is_enough_and_said() {
     bench.expect_lines((0..15).map(|n| line("a", n)));
 }
 
-/// S16.
 #[test]
 fn a_link_that_flips_between_two_files() {
     let mut bench = Bench::new(&["current.log"]);
@@ -140,7 +138,6 @@ fn compressed_files_are_left_and_said() {
     assert_eq!(notices.len(), 2, "{notices:?}");
 }
 
-/// S27.
 #[test]
 fn a_directory_that_goes_and_comes_back_is_not_read_again() {
     let mut bench = Bench::new(&["app.log", "*.txt"]);
@@ -152,7 +149,7 @@ fn a_directory_that_goes_and_comes_back_is_not_read_again() {
     let away = bench.directory.path().join("away");
     fs::rename(bench.path(""), &away).unwrap();
     bench.until("missed", |bench| !bench.log().notices().is_empty());
-    // Also over a restart: no directory is not "all deleted".
+    // Across a restart, too: a missing directory does not mean that its files are deleted.
     bench.restart();
     let ended = bench.store().generations().iter().filter(|row| row.ended.is_some()).count();
     assert_eq!(ended, 0);

@@ -1,4 +1,4 @@
-//! A file that grows: its lines come as they are written, at once and from anywhere.
+//! Growing files: their lines are read as they are written, soon, and from any offset.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,7 +23,6 @@ fn a_growing_file_is_read_as_it_grows() {
     bench.expect_lines((0..30).map(|n| line("a", n)));
 }
 
-/// S24.
 #[test]
 fn empty_and_tiny_files_come_within_a_second() {
     let mut bench = Bench::new(&["*"]);
@@ -38,7 +37,7 @@ fn empty_and_tiny_files_come_within_a_second() {
     bench.expect_lines(["x".to_owned(), "y".to_owned()]);
 }
 
-/// No time passes, so nothing is looked at because it is due.
+/// No time passes, so no check is due.
 #[test]
 fn a_growing_file_wakes_its_readers_at_once() {
     let mut bench = Bench::new(&["app.log"]);
@@ -55,7 +54,6 @@ fn a_growing_file_wakes_its_readers_at_once() {
     bench.expect_lines((0..25).map(|n| line("a", n)));
 }
 
-/// S17.
 #[test]
 fn one_line_in_five_writes_with_restarts_between() {
     let mut bench = Bench::new(&["app.log"]);
@@ -92,7 +90,7 @@ fn a_reader_near_another_gets_the_same_batch() {
     assert!(Arc::ptr_eq(&one, &other));
 }
 
-/// No hint comes and no time passes: who asks for a look knows everything that was written before.
+/// Without notifications and without time passing, a requested check finds all bytes written before the request.
 #[test]
 fn a_look_that_is_asked_for_finds_what_was_written_before_it() {
     let mut bench = Bench::new(&["*.log"]);

@@ -1,4 +1,4 @@
-//! Where records begin and end, and what is kept of each.
+//! Where records begin and end, and which bytes of each are kept.
 
 use std::fs::{self, OpenOptions};
 use std::sync::Arc;
@@ -10,7 +10,6 @@ use logwarden::follow::Read;
 
 use super::setup::{Bench, ERROR, INFO, TRACE, append, line, lines};
 
-/// S22.
 #[test]
 fn line_ends_across_read_buffers() {
     let mut bench = Bench::new(&["app.log"]);
@@ -24,7 +23,7 @@ fn line_ends_across_read_buffers() {
     }
 }
 
-/// S20: NULs, bytes that are no UTF-8, a lone CR, a name that is no text.
+/// NULs, bytes that are not UTF-8, a lone CR, a file name that is not text.
 #[test]
 fn any_bytes_in_content_and_name() {
     use std::os::unix::ffi::OsStrExt;
@@ -41,14 +40,13 @@ fn any_bytes_in_content_and_name() {
     assert_eq!(bench.consumer.events.len(), 3);
 }
 
-/// S19.
 #[test]
 fn a_huge_line_is_kept_in_part_and_the_next_one_is_right() {
     let mut bench = Bench::new(&["app.log"]);
     bench.append("app.log", "first\n.");
     let file = OpenOptions::new().write(true).open(bench.path("app.log")).unwrap();
     bench.open();
-    // NULs within a line are part of it, and those that nobody wrote cost no disk.
+    // NULs within a line are part of it, and those of a sparse file take no disk space.
     file.set_len(6 + (64 << 20)).unwrap();
     bench.until("seen", |bench| bench.log().files()[0].facts().size > 64 << 20);
     assert_eq!(bench.texts(), ["first"]);
@@ -62,7 +60,6 @@ fn a_huge_line_is_kept_in_part_and_the_next_one_is_right() {
     assert_eq!(bench.consumer.events[2].text, "next");
 }
 
-/// S17b.
 #[test]
 fn a_trace_after_its_error_was_sent_is_a_record_of_its_own() {
     let mut bench = Bench::new(&["app.log"]);
@@ -71,7 +68,7 @@ fn a_trace_after_its_error_was_sent_is_a_record_of_its_own() {
     bench.append("app.log", ERROR);
     bench.open();
     bench.until("the error, after some quiet", |bench| bench.consumer.events.len() == 21);
-    // Killed before the cursor was kept: everything is read again.
+    // Killed before the cursor was stored: everything is read again.
     let sent = std::mem::take(&mut bench.consumer);
     bench.close();
     bench.append("app.log", TRACE);
@@ -131,7 +128,7 @@ fn a_format_that_no_longer_fits_is_voted_again() {
     bench.append("app.log", lines("a", 0..150));
     bench.open();
     bench.until("json", |bench| bench.consumer.events.len() == 150);
-    // Lines that do not fit join each other, a thousand at most.
+    // Lines that do not fit the format are joined, at most a thousand of them.
     for _ in 0..30 {
         bench.append("app.log", INFO.repeat(100));
         bench.drain();
@@ -173,7 +170,7 @@ fn a_record_has_the_same_time_from_wherever_it_is_read() {
     bench.until("all", |bench| bench.consumer.events.len() == 5000);
     let all = times(&bench, None);
     for at in [1, 7, 2503, 4999] {
-        // Nothing of what was read before is remembered.
+        // The restart drops the decode state.
         bench.restart();
         assert_eq!(times(&bench, Some(all[at].0))[0], all[at]);
     }
@@ -196,7 +193,7 @@ fn the_day_on_which_bytes_were_first_seen_is_kept() {
     bench.append("app.log", lines("a", 5..6));
     bench.until("seen", |bench| bench.consumer.events.len() == 6);
     assert_eq!(days(&bench), [(0, 0), (size, 3)]);
-    // A clock that steps back makes no mark.
+    // A clock that steps back creates no day mark.
     clock.step_to(written);
     bench.append("app.log", lines("a", 6..7));
     bench.until("seen", |bench| bench.consumer.events.len() == 7);

@@ -1,4 +1,4 @@
-//! Renamed, moved or deleted: what stands in the file is read to its end.
+//! Renamed, moved or deleted files: they are read to their ends.
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
@@ -6,13 +6,11 @@ use std::time::{Duration, Instant};
 
 use super::setup::{Bench, line, lines};
 
-/// S07.
 #[test]
 fn renamed_a_thousand_times_under_a_pattern_that_covers_the_new_names() {
     rename_often(&["app.log*"], 1000);
 }
 
-/// S07.
 #[test]
 fn renamed_a_thousand_times_with_only_the_path_known() {
     rename_often(&["app.log"], 1000);
@@ -38,7 +36,7 @@ fn rename_often(paths: &[&str], times: usize) {
 fn renamed_while_nobody_looks() {
     let mut bench = Bench::new(&["app.log"]);
     bench.append("app.log.0", lines("old", 0..3));
-    // Older than the clock that birth times are taken from can blur.
+    // Longer than the resolution of the clock used for birth times.
     std::thread::sleep(Duration::from_millis(40));
     bench.append("app.log", lines("a", 0..5));
     bench.open();
@@ -54,7 +52,7 @@ fn renamed_while_nobody_looks() {
     bench.expect_lines((0..20).map(|n| line("a", n)));
 }
 
-/// Written, rotated and written again before anybody looked at its path once.
+/// Written, rotated and written again before the follower has checked its path.
 #[test]
 fn renamed_before_its_path_was_ever_seen() {
     let mut bench = Bench::new(&["*.log"]);
@@ -74,7 +72,7 @@ fn renamed_before_its_path_was_ever_seen() {
     bench.expect_lines(expected);
 }
 
-/// S08: renamed out of every pattern, and its writer goes on.
+/// A file is renamed so that no pattern matches, and its writer continues.
 #[test]
 fn late_lines_of_a_writer_that_keeps_the_old_file() {
     let mut bench = Bench::new(&["*.log"]);
@@ -86,7 +84,7 @@ fn late_lines_of_a_writer_that_keeps_the_old_file() {
     bench.until("both", |bench| bench.consumer.events.len() == 6);
     writer.write_all(lines("a", 3..6).as_bytes()).unwrap();
     bench.expect_lines((0..6).map(|n| line("a", n)).chain((0..3).map(|n| line("b", n))));
-    // Out of every pattern, and still the same generation after a restart.
+    // No pattern matches any more, and it is still the same generation after a restart.
     bench.close();
     writer.write_all(lines("a", 6..8).as_bytes()).unwrap();
     bench.open();
@@ -102,7 +100,7 @@ fn moved_as_to_another_file_system_while_its_writer_goes_on() {
     let mut writer = OpenOptions::new().append(true).open(bench.path("app.log")).unwrap();
     fs::copy(bench.path("app.log"), bench.path("moved.log")).unwrap();
     fs::remove_file(bench.path("app.log")).unwrap();
-    // Longer than a mere suspicion lasts.
+    // Longer than the follower suspects that it is a copy.
     let began = Instant::now();
     bench.until("some time", |_| began.elapsed() > Duration::from_millis(2500));
     writer.write_all(lines("a", 50..60).as_bytes()).unwrap();

@@ -1,4 +1,4 @@
-//! A log over files of a scratch directory, and what is done to them.
+//! The test bench: a log over files of a scratch directory, and actions on these files.
 
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -19,22 +19,22 @@ use crate::mirror::Mirror;
 
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A log over some paths of a scratch directory, its state, and one consumer.
+/// A log with some paths of a scratch directory, its state, and one consumer.
 pub struct Bench {
     pub directory: TempDir,
     pub paths: Vec<PathBuf>,
     pub start: Start,
     pub once: bool,
     pub hints: bool,
-    /// What is deleted unread is kept.
+    /// Unread bytes of deleted files are saved.
     pub rescue: bool,
     pub running: Option<(Log, Store)>,
-    /// What the log named as changed since it was opened.
+    /// The changes that the log has reported since it was opened.
     mirror: Option<Mirror>,
     pub consumer: Consumer,
 }
 
-/// The wall clock of the machine, and an uptime that only the test moves: nothing is due before it says so.
+/// The wall clock of the machine, and an uptime that only the test moves, so that the test decides what is due.
 #[derive(Debug, Default)]
 pub struct HeldClock {
     passed: Mutex<Duration>,
@@ -61,7 +61,7 @@ pub struct Consumer {
     pub cursors: HashMap<GenerationId, u64>,
     pub events: Vec<Seen>,
     pub lost: u64,
-    /// What a sink that keeps its own cursors tells the log at the start.
+    /// The positions that a sink with its own cursors passes to the log at the start.
     pub known: Vec<Position>,
 }
 
@@ -75,7 +75,7 @@ pub struct Seen {
 }
 
 impl Consumer {
-    /// As if no more than the first events had been read, in the one generation there is.
+    /// Resets to the state after the first `count` events; the test has only one generation.
     pub fn forget_all_but(&mut self, count: usize) {
         self.events.truncate(count);
         let offset = self.events.last().map_or(0, |event| event.bounds.1);
@@ -114,7 +114,7 @@ impl Bench {
         append(&self.path(name), bytes.as_ref());
     }
 
-    /// As if nothing had been written to these for an hour: an unfinished last line will not be finished any more.
+    /// Makes these files an hour old, so that an incomplete last line counts as final.
     pub fn age(&self, names: &[&str]) {
         for name in names {
             let file = File::options().write(true).open(self.path(name)).unwrap();
@@ -127,7 +127,7 @@ impl Bench {
         self.open_with(Arc::new(SystemClock::new()));
     }
 
-    /// What is followed, as it is configured.
+    /// The configured source.
     pub fn source(&self) -> SourceConfig {
         SourceConfig {
             name: "test".into(),
@@ -164,7 +164,7 @@ impl Bench {
         self.until("settled", |bench| bench.log().settled());
     }
 
-    /// As after a kill, but for what the follower has not committed yet.
+    /// Stops as after a kill, except that the follower still commits its changes.
     pub fn close(&mut self) {
         let (log, _store) = self.running.take().unwrap();
         log.stop();
@@ -183,7 +183,7 @@ impl Bench {
         &self.running.as_ref().unwrap().1
     }
 
-    /// Reads everything that can be read now.
+    /// Reads all events that can be read now.
     pub fn drain(&mut self) {
         let (log, store) = self.running.clone().unwrap();
         for generation in log.generations() {
@@ -232,7 +232,7 @@ impl Bench {
         }
     }
 
-    /// The same while at most so much time passes for the log, however long that takes.
+    /// Like `until`, while at most this much time passes for the log, however long that takes.
     pub fn within(
         &mut self,
         most: Duration,
@@ -251,14 +251,14 @@ impl Bench {
         });
     }
 
-    /// What has changed is named.
+    /// Checks that all changes were reported.
     fn check_mirror(&mut self) {
         if let (Some((log, _)), Some(mirror)) = (&self.running, &mut self.mirror) {
             mirror.check(log);
         }
     }
 
-    /// The next batch of the first generation, and no more.
+    /// Reads only the next batch of the first generation.
     pub fn read_one_batch(&mut self) {
         let (log, store) = self.running.clone().unwrap();
         let generation = log.generations()[0];
@@ -276,7 +276,7 @@ impl Bench {
         self.consumer.events.iter().map(|event| event.text.as_str()).collect()
     }
 
-    /// Every line once, in any order.
+    /// Checks that every line was read once, in any order.
     pub fn expect_lines(&mut self, expected: impl IntoIterator<Item = String>) {
         let mut expected: Vec<String> = expected.into_iter().collect();
         expected.sort();
@@ -312,7 +312,7 @@ pub fn copytruncate(bench: &Bench, from: &str, to: &str) {
     OpenOptions::new().write(true).open(bench.path(from)).unwrap().set_len(0).unwrap();
 }
 
-/// Without reading: the first file is as long as the follower says.
+/// Waits until the follower has published all bytes of app.log, without reading events.
 pub fn seen_by_the_follower(bench: &Bench) {
     let deadline = Instant::now() + PATIENCE;
     let whole = fs::metadata(bench.path("app.log")).unwrap().len();

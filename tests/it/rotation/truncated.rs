@@ -1,4 +1,4 @@
-//! Truncated, with a copy or without one.
+//! Truncated files, with and without a copy.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
@@ -11,7 +11,6 @@ use super::setup::{
     Bench, ERROR, HeldClock, INFO, TRACE, copytruncate, line, lines, seen_by_the_follower,
 };
 
-/// S10, without a copy.
 #[test]
 fn truncated_before_it_was_read_is_counted_to_the_byte() {
     let mut bench = Bench::new(&["app.log"]);
@@ -50,7 +49,6 @@ fn truncated_and_regrown_beyond_the_mark_between_two_looks() {
     bench.expect_lines((0..10).map(|n| line("a", n)).chain((0..50).map(|n| line("b", n))));
 }
 
-/// S10.
 #[test]
 fn copytruncate_with_unread_bytes_is_read_from_the_copy() {
     for paths in [&["app.log"][..], &["app.log*"][..]] {
@@ -75,13 +73,13 @@ fn copytruncate_with_unread_bytes_is_read_from_the_copy() {
         bench.append("app.log", "end\n");
         expected.push("end".to_owned());
         bench.expect_lines(expected.clone());
-        // The copies are known again.
+        // The copies are recognised.
         bench.restart();
         bench.expect_lines(expected);
     }
 }
 
-/// S10: 1 MiB and more is unread when the copy is made.
+/// At least 1 MiB is unread when the copy is made.
 #[test]
 fn copytruncate_with_a_mebibyte_unread_is_complete_from_the_copy() {
     let mut bench = Bench::new(&["app.log"]);
@@ -114,7 +112,7 @@ fn copytruncate_while_nobody_looks() {
 
 #[test]
 fn a_copy_that_lacks_the_last_lines_loses_only_those() {
-    // In two seconds the copy would be taken for a file of its own, and on a busy machine they pass.
+    // After two seconds the copy would count as a file of its own, and on a busy machine they may pass.
     let clock = Arc::new(HeldClock::default());
     let mut bench = Bench::new(&["app.log*"]);
     bench.append("app.log", lines("a", 0..10));
@@ -138,7 +136,7 @@ fn a_copy_that_lacks_the_last_lines_loses_only_those() {
     bench.expect_lines((0..500).map(|n| line("a", n)).chain((0..10).map(|n| line("b", n))));
 }
 
-/// S20: the writer goes on at its old offset, so a hole of NULs stands before its line.
+/// The writer continues at its old offset, so a hole of NULs precedes its line.
 #[test]
 fn the_hole_that_copytruncate_leaves_is_in_no_event() {
     for first in [300, 90_000] {
@@ -171,7 +169,7 @@ fn hole_of(first: usize) {
     assert_eq!(bench.consumer.events.len(), first + 3);
 }
 
-/// Quiet has cut a record that the copy lacks: that cut stands behind the end of the copy.
+/// A pause has made a cut in a record that is not in the copy: that cut is after the end of the copy.
 #[test]
 fn a_run_once_over_a_copy_that_lacks_what_quiet_has_cut() {
     let mut bench = Bench::new(&["app.log"]);

@@ -26,12 +26,12 @@ impl Decode for Nothing {
 
 #[derive(Clone, Default)]
 pub struct File {
-    /// Of its records.
+    /// The times of its records.
     pub times: Vec<i64>,
-    /// Behind the last record there are bytes of another one.
+    /// An incomplete record follows the last one.
     pub open: bool,
     pub broken: bool,
-    /// Bytes before this are gone.
+    /// Bytes before this offset no longer exist.
     pub gone: u64,
 }
 
@@ -52,7 +52,7 @@ impl Files {
         Files { files, batch, ..Files::default() }
     }
 
-    /// Does so, and marks it.
+    /// Applies the change and marks it.
     pub fn change(&self, id: u64, change: impl FnOnce(&mut File)) {
         change(self.files.lock().unwrap().entry(id).or_default());
         self.hub.mark(&News::of([GenerationId(id)]));
@@ -91,13 +91,13 @@ impl Queue for Files {
         self.reads.lock().unwrap().push(id);
         let file = self.files.lock().unwrap()[&id].clone();
         if file.broken {
-            return Err(io::Error::other("the disk is on fire"));
+            return Err(io::Error::other("disk error"));
         }
         if cursor.offset < file.gone {
             return Ok(Read::Lost { to: file.gone });
         }
         let first = (cursor.offset / LENGTH) as usize;
-        // Records that are read together are so wherever the reading begins, as in the cache.
+        // Batch boundaries do not depend on the cursor, as in the cache.
         let start = first / self.batch * self.batch;
         let times: Vec<i64> = file.times.iter().skip(start).take(self.batch).copied().collect();
         if start + times.len() <= first {

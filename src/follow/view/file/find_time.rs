@@ -1,4 +1,4 @@
-//! Finding a place by time, with a few pieces read and the rest of the file not touched.
+//! Finds the offset for a time by binary search, reading only a few pieces of the file.
 
 use std::sync::Arc;
 
@@ -6,11 +6,11 @@ use super::FileView;
 use crate::follow::view::{Budget, PIECE, Piece};
 
 impl FileView {
-    /// Where the first record with this key or a higher one begins. Reads a few pieces.
+    /// The offset of the first record with this key or a higher one.
     pub fn locate(&mut self, key: i64, budget: &mut Budget) -> u64 {
         let (mut low, mut high) = (self.facts.begin, self.facts.size);
         while high - low > PIECE {
-            let Some(piece) = self.around(low + (high - low) / 2, budget) else { break };
+            let Some(piece) = self.piece_near(low + (high - low) / 2, budget) else { break };
             let (start, end) = (piece.batch.start, piece.batch.end);
             if piece.keys.first().is_none_or(|first| *first >= key) {
                 if start >= high {
@@ -41,8 +41,8 @@ impl FileView {
         at
     }
 
-    /// A piece at or right after the middle of nowhere.
-    fn around(&mut self, offset: u64, budget: &mut Budget) -> Option<Arc<Piece>> {
+    /// A piece at or right after `offset`, which need not be the beginning of a record.
+    fn piece_near(&mut self, offset: u64, budget: &mut Budget) -> Option<Arc<Piece>> {
         let left =
             self.pieces.range(..=offset).next_back().map(|(start, known)| (*start, known.end));
         let left_end = match left {
@@ -55,10 +55,10 @@ impl FileView {
         }
         let right = self.pieces.range(offset..).next().map_or(self.facts.size, |(start, _)| *start);
         if right - offset <= PIECE {
-            // Between here and a record that is known, no other may begin.
+            // Too close to a known record: no other record may begin in between.
             return self.before(right, budget);
         }
         let found = self.try_read(|view| view.read_forwards(offset, false, right));
-        self.keep(found, budget)
+        self.insert(found, budget)
     }
 }

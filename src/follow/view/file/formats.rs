@@ -1,11 +1,11 @@
-//! Which format is in force at which offset: forced, found by the follower, or voted for here.
+//! Selects the format at each offset: as configured, as detected by the follower, or detected here.
 
 use std::io;
 use std::sync::Arc;
 
 use super::FileView;
 use crate::event::{Encoding, FormatEntry};
-use crate::follow::format_at::in_force;
+use crate::follow::format_at::format_at;
 use crate::follow::view::{PIECE, Tally};
 use crate::format::{Format, detection};
 
@@ -22,11 +22,11 @@ impl FileView {
         self.take_formats(&entries);
         let after = self.formats.last().map(|(_, format)| format.name());
         if before.is_some() && (before != after || self.formats.len() > 1) {
-            self.read_anew();
+            self.drop_pieces();
         }
     }
 
-    pub(super) fn read_anew(&mut self) {
+    pub(super) fn drop_pieces(&mut self) {
         self.pieces.clear();
         self.weight = 0;
         self.tally = Tally::new(self.facts.size);
@@ -35,12 +35,12 @@ impl FileView {
     fn take_formats(&mut self, entries: &[FormatEntry]) {
         let multiline = self.handle.source.multiline;
         let format = |entry: &FormatEntry| {
-            (entry.offset, in_force(std::slice::from_ref(entry), entry.offset, multiline))
+            (entry.offset, format_at(std::slice::from_ref(entry), entry.offset, multiline))
         };
         self.formats = entries.iter().map(format).collect();
     }
 
-    /// What the follower found, or, before that, what the file's beginning looks like.
+    /// Takes the encoding that the follower has found; before that, guesses it from the file's first bytes.
     pub(in crate::follow::view) fn ensure_encoding(&mut self) -> io::Result<()> {
         let encoding = match self.facts.encoding {
             Some(encoding) => encoding,
@@ -52,12 +52,12 @@ impl FileView {
         };
         if encoding != self.encoding {
             self.encoding = encoding;
-            self.read_anew();
+            self.drop_pieces();
         }
         self.ensure_format()
     }
 
-    /// Votes over the file's end where nobody has said what the format is.
+    /// Detects the format from the end of the file if it is neither configured nor detected by the follower.
     fn ensure_format(&mut self) -> io::Result<()> {
         if !self.formats.is_empty() {
             return Ok(());

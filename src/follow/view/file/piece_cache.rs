@@ -1,14 +1,14 @@
-//! The pieces that are known: kept while there is room, read again where they were dropped.
+//! Caches decoded pieces of one file: kept while there is memory, and read again after they were dropped.
 
 use std::sync::Arc;
 
-use super::{FileView, Known};
+use super::{FileView, KnownPiece};
 use crate::base::Timestamp;
-use crate::follow::view::piece::{Cut, KeyBounds, keys};
+use crate::follow::view::piece::{DecodedRange, KeyBounds, keys};
 use crate::follow::view::{Budget, PIECE, Piece};
 
 impl FileView {
-    /// A piece that was read before: from memory, or once more from the file.
+    /// A piece that was read before: from memory, or again from the file.
     pub(super) fn load(&mut self, start: u64, budget: &mut Budget) -> Option<Arc<Piece>> {
         self.uses += 1;
         let known = self.pieces.get_mut(&start)?;
@@ -19,8 +19,8 @@ impl FileView {
         let (end, first_key, last_key) = (known.end, known.first_key, known.last_key);
         let found = self.try_read(|view| {
             let (format, ..) = view.format_at(start);
-            let cutter = view.cutter(&format, Some(Timestamp(first_key)), start);
-            let Cut { batch, open } = cutter.exactly(start, end)?;
+            let decoder = view.decoder(&format, Some(Timestamp(first_key)), start);
+            let DecodedRange { batch, open } = decoder.exact(start, end)?;
             let bounds = KeyBounds {
                 floor: Some(first_key),
                 ceiling: Some(last_key),
@@ -39,13 +39,17 @@ impl FileView {
         Some(piece)
     }
 
-    pub(super) fn keep(&mut self, piece: Option<Piece>, budget: &mut Budget) -> Option<Arc<Piece>> {
+    pub(super) fn insert(
+        &mut self,
+        piece: Option<Piece>,
+        budget: &mut Budget,
+    ) -> Option<Arc<Piece>> {
         let piece = Arc::new(piece?);
         budget.spend(piece.batch.bytes.len() as u64);
         let (first_key, last_key) = (*piece.keys.first()?, *piece.keys.last()?);
         self.uses += 1;
         self.weight += piece.weight();
-        let known = Known {
+        let known = KnownPiece {
             end: piece.batch.end,
             first_key,
             last_key,
@@ -60,8 +64,8 @@ impl FileView {
         self.weight
     }
 
-    /// Drops the half of the decoded pieces that was not used for longest.
-    pub fn shed(&mut self) {
+    /// Drops the least recently used half of the decoded pieces.
+    pub fn drop_least_used(&mut self) {
         let mut used: Vec<u64> = self
             .pieces
             .values()
@@ -80,7 +84,7 @@ impl FileView {
         }
     }
 
-    /// What reaches up to the end is read again when the end has moved.
+    /// Drops the last piece, which ends at the file's end, because that end has moved.
     pub(super) fn drop_tail(&mut self) {
         let Some((&start, known)) = self.pieces.iter().next_back() else { return };
         if known.end < self.facts.size {
@@ -90,16 +94,16 @@ impl FileView {
         let Some(piece) = known.piece else { return };
         self.weight -= piece.weight();
         let open = piece.batch.records.get(piece.open).map_or(known.end, |record| record.start);
-        // A full piece keeps its boundaries, so that a growing file is not read again from far back.
+        // The boundaries of a full piece are kept, so that a growing file is not read again from far back.
         if piece.open > 0 && open - start >= PIECE {
             let last_key = piece.keys[piece.open - 1];
-            let kept = Known { end: open, last_key, piece: None, ..known };
+            let kept = KnownPiece { end: open, last_key, piece: None, ..known };
             self.pieces.insert(start, kept);
         }
     }
 
     /// Keys of the nearest known records before `start` and from `end` on.
-    pub(super) fn neighbours(&self, start: u64, end: u64) -> (Option<i64>, Option<i64>) {
+    pub(super) fn neighbour_keys(&self, start: u64, end: u64) -> (Option<i64>, Option<i64>) {
         let floor = self.pieces.range(..start).next_back().map(|(_, known)| known.last_key);
         let ceiling = self.pieces.range(end..).next().map(|(_, known)| known.first_key);
         (floor, ceiling)
