@@ -187,15 +187,16 @@ pub fn undelivered(status: &Status) -> Option<String> {
 pub fn losses(status: &Status) -> Option<String> {
     let dead: u64 = status.sinks.iter().map(|sink| sink.dead_letters).sum();
     let counts = [
-        (status.lost, "bytes were lost"),
-        (dead, "events became dead letters"),
-        (status.unopened, "files could not be read"),
-        (status.unread_input, "bytes of standard input could not be read"),
-        (status.torn, "compressed files are damaged or truncated"),
+        (status.lost, "byte", "lost"),
+        (dead, "event", "dead-lettered"),
+        (status.unopened, "file", "unreadable"),
+        (status.unread_input, "byte", "of standard input could not be read"),
+        (status.torn, "compressed file", "damaged or truncated"),
     ];
-    let counts = counts.iter().filter(|(count, _)| *count > 0);
-    let mut text: Vec<String> =
-        counts.map(|(count, what)| format!("{} {what}", bytes::count(*count))).collect();
+    let counts = counts.into_iter().filter(|(count, ..)| *count > 0);
+    let mut text: Vec<String> = counts
+        .map(|(count, noun, outcome)| format!("{} {outcome}", bytes::counted(count, noun)))
+        .collect();
     if status.cut_inputs > 0 {
         text.push("standard input was truncated".to_owned());
     }

@@ -57,7 +57,7 @@ impl DeadLetterCommand {
         match self.order(&DeadLetterOrder::Drop(self.choice.selection()), &mut |_, _| {})? {
             OrderOutcome::InUse(exit) => Ok(exit),
             OrderOutcome::Done(DeadLetterResult::Dropped(Removed { letters, odd })) => {
-                say(format_args!("{} dead letters deleted", bytes::count(letters)));
+                say(format_args!("{} deleted", bytes::counted(letters, "dead letter")));
                 Ok(report_malformed(&odd))
             }
             OrderOutcome::Done(other) => bail!("the engine answered {other:?}"),
