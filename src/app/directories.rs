@@ -19,7 +19,7 @@ pub fn named(directories: &Directories) -> [(&'static str, &Path); 5] {
 /// For a directory that other users can access: whether the next start corrects its mode. That is the case if it is
 /// clearly Logwarden's: by its name, or inside an existing state directory. Any other directory may belong to somebody
 /// else and is not changed.
-pub fn is_closed_at_start(directory: &Path, directories: &Directories) -> bool {
+pub fn is_restricted_at_start(directory: &Path, directories: &Directories) -> bool {
     !directory.starts_with(&directories.state)
         || state::is_state(&directories.state)
         || directory.join("meta.json").exists()
@@ -28,7 +28,7 @@ pub fn is_closed_at_start(directory: &Path, directories: &Directories) -> bool {
 /// Restricts the directories to their owner; returns messages for the operator. Call it before the state directory is
 /// claimed: claiming marks any directory as Logwarden's.
 pub fn restrict(directories: &Directories) -> Vec<String> {
-    let ours = named(directories).map(|(_, directory)| directory);
-    let ours = ours.into_iter().filter(|directory| is_closed_at_start(directory, directories));
-    ours.filter_map(private_directory::close_directory).collect()
+    let own = named(directories).map(|(_, directory)| directory);
+    let own = own.into_iter().filter(|directory| is_restricted_at_start(directory, directories));
+    own.filter_map(private_directory::close_directory).collect()
 }

@@ -29,7 +29,7 @@ use crate::follow::intake::{Input, Intake};
 use crate::follow::{Log, LogConfig};
 use crate::state::{Claim, StateError, Store};
 
-pub use reload::Reread;
+pub use reload::ReadSettings;
 
 /// Capacity of the command channel; when it is full, the sender waits.
 const COMMANDS: usize = 16;
@@ -105,7 +105,7 @@ pub struct Engine {
     sinks: Vec<RunningSink>,
     failed: FailedSinks,
     /// Orders for sinks that could not be started with the current settings.
-    off: Vec<KeptOrders>,
+    not_started: Vec<KeptOrders>,
     alerts: Alerts,
     /// The metrics endpoint, if it is configured and could be started.
     metrics: Option<MetricsEndpoint>,
@@ -182,7 +182,7 @@ impl Engine {
             state,
             sinks,
             failed,
-            off: Vec::new(),
+            not_started: Vec::new(),
             alerts,
             metrics: None,
             status: status.subscribe(),
@@ -233,17 +233,17 @@ impl Engine {
     }
 
     /// Executes commands until one says stop, or, with `--once`, until every sink has finished.
-    pub async fn run(&mut self, reread: &Reread) {
+    pub async fn run(&mut self, read_settings: &ReadSettings) {
         let changes = self.starter.log.changes();
         let part_failed = self.starter.log.supervisor().ended().clone();
         loop {
             let once = self.starter.once;
-            let closed = sinks::closed(&self.sinks);
+            let stdout_closed = sinks::stdout_closed(&self.sinks);
             let has_work = once || self.sinks.iter().any(RunningSink::is_at_work);
             let input_ends = self.ends_with_input && !once;
             let command = tokio::select! {
                 command = self.orders.recv() => command,
-                () = closed.cancelled() => {
+                () = stdout_closed.cancelled() => {
                     self.report_closed_stdout();
                     None
                 }
@@ -272,7 +272,7 @@ impl Engine {
                 None | Some(Command::Stop) => return,
                 // A run with `--once` keeps the settings it was started with.
                 Some(Command::Reload) if !once => {
-                    if self.reload(reread).await.is_break() {
+                    if self.reload(read_settings).await.is_break() {
                         return;
                     }
                 }
@@ -287,7 +287,7 @@ impl Engine {
             self.starter.log.keep_input();
         }
         self.failed.note(command);
-        self.off.iter_mut().for_each(|kept| kept.note(command));
+        self.not_started.iter_mut().for_each(|kept| kept.note(command));
         for sink in &mut self.sinks {
             if !sink.send(command) {
                 let text = format!(

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::console::Console;
-use super::engine::{Engine, EngineSetup, Ownership, Reread};
+use super::engine::{Engine, EngineSetup, Ownership, ReadSettings};
 use super::settings::Settings;
 use super::signals::{self, HangUp, Listener};
 use super::start_error::StartError;
@@ -42,7 +42,7 @@ pub enum Ended {
 pub fn run(
     settings: &Settings,
     once: bool,
-    reread: &Reread,
+    read_settings: &ReadSettings,
     console: &Console,
 ) -> Result<Ended, StartError> {
     telemetry::to_stderr(&settings.log_level);
@@ -51,7 +51,7 @@ pub fn run(
     setup.notices.write_to(console);
     let supervisor = setup.log.supervisor();
     console.watched_by(supervisor.clone());
-    let work = work(settings, setup, once, reread, clock);
+    let work = work(settings, setup, once, read_settings, clock);
     let ended = super::block_on(&supervisor, work, |ended| matches!(ended, Ok(Ended::Immediately)));
     ended.unwrap_or_else(|| Ok(internal_error(&supervisor)))
 }
@@ -65,7 +65,7 @@ pub(super) async fn work(
     settings: &Settings,
     setup: EngineSetup,
     once: bool,
-    reread: &Reread,
+    read_settings: &ReadSettings,
     clock: Arc<dyn Clock>,
 ) -> Result<Ended, StartError> {
     let status = setup.status.subscribe();
@@ -97,7 +97,7 @@ pub(super) async fn work(
         if settings.takes_input() && settings.sources.is_empty() {
             engine.end_with_input();
         }
-        engine.run(reread).await;
+        engine.run(read_settings).await;
         let once = engine.is_once();
         engine.stop().await;
         Ok(once)

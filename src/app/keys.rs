@@ -33,7 +33,7 @@ pub fn sealer(settings: &Settings, store: &Store, owner: bool) -> Result<Arc<Sea
 
 /// The policy for printing events of a file as a sink would get them. Creates no keys: without the state it is not known
 /// which keys were used.
-pub fn protecting(settings: &Settings) -> Result<Policy, KeyError> {
+pub fn sealing_policy(settings: &Settings) -> Result<Policy, KeyError> {
     let keyring = Keyring::lazy(&settings.keys, false).making_none();
     let sealer = Sealer::new(Arc::new(keyring))?;
     Ok(settings.privacy.policy().with_keys(Arc::new(sealer)))

@@ -19,7 +19,7 @@ pub fn changes(before: &Status, now: &Status) -> Vec<String> {
     {
         lines.push(format!("view only: {}", clean(reason)));
     }
-    if let (0, events @ 1..) = (awaited(before), awaited(now)) {
+    if let (0, events @ 1..) = (in_flight_at_stop(before), in_flight_at_stop(now)) {
         lines.push(format!(
             "stopping: waiting a few seconds for {} in flight; a second signal stops immediately",
             bytes::counted(events, "event")
@@ -49,7 +49,7 @@ pub fn changes(before: &Status, now: &Status) -> Vec<String> {
 }
 
 /// Events in flight while the engine is stopping.
-fn awaited(status: &Status) -> u64 {
+fn in_flight_at_stop(status: &Status) -> u64 {
     let draining = status.engine == EngineState::Draining;
     let in_flight = status.sinks.iter().map(|sink| sink.in_flight_events);
     if draining { in_flight.sum() } else { 0 }

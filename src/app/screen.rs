@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::engine::{Engine, EngineSetup, Ownership, Reread};
+use super::engine::{Engine, EngineSetup, Ownership, ReadSettings};
 use super::settings::{Color, Settings};
 use super::signals::{self, HangUp, Listener};
 use super::status_board::Notices;
@@ -22,7 +22,7 @@ pub enum ScreenError {
     Screen(#[source] ui::TerminalError),
     /// A part of the engine failed that cannot be restarted.
     #[error("{0}")]
-    Broken(Failure),
+    EngineFailed(Failure),
     /// The screen showed files, but the engine could not start; with the reason.
     #[error("nothing was shipped and no alert rule was evaluated: {0}")]
     NotStarted(String),
@@ -43,7 +43,11 @@ pub fn options(settings: &Settings, title: &str) -> ui::Options {
 }
 
 /// Runs until the operator quits, a signal says stop, or the terminal is gone.
-pub fn run(settings: &Settings, options: ui::Options, reread: &Reread) -> Result<(), ScreenError> {
+pub fn run(
+    settings: &Settings,
+    options: ui::Options,
+    read_settings: &ReadSettings,
+) -> Result<(), ScreenError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let setup = EngineSetup::open(settings, false, clock.clone());
     let stop = CancellationToken::new();
@@ -58,13 +62,14 @@ pub fn run(settings: &Settings, options: ui::Options, reread: &Reread) -> Result
     let not_started = Arc::new(OnceLock::new());
     let engine = {
         let not_started = not_started.clone();
-        let (settings, stop, reread) = (settings.clone(), stop.clone(), reread.clone());
+        let (settings, stop, read_settings) =
+            (settings.clone(), stop.clone(), read_settings.clone());
         let supervisor = supervisor.clone();
         let engine_supervisor = supervisor.clone();
         let stop_screen = stop.clone().drop_guard();
         let body = move || {
             telemetry::to_file(&settings.log_level, &settings.directories.log);
-            let work = work(&settings, setup, &reread, &not_started, stop, clock);
+            let work = work(&settings, setup, &read_settings, &not_started, stop, clock);
             super::block_on(&engine_supervisor, work, |drained| !drained);
         };
         let watched = move || {
@@ -85,7 +90,7 @@ pub fn run(settings: &Settings, options: ui::Options, reread: &Reread) -> Result
     intake::remove_viewed_input(settings);
     drawn.map_err(ScreenError::Screen)?;
     match (supervisor.fatal(), not_started.get()) {
-        (Some(failure), _) => Err(ScreenError::Broken(failure.clone())),
+        (Some(failure), _) => Err(ScreenError::EngineFailed(failure.clone())),
         (None, Some(reason)) => Err(ScreenError::NotStarted(reason.clone())),
         (None, None) => Ok(()),
     }
@@ -96,7 +101,7 @@ pub fn run(settings: &Settings, options: ui::Options, reread: &Reread) -> Result
 async fn work(
     settings: &Settings,
     setup: EngineSetup,
-    reread: &Reread,
+    read_settings: &ReadSettings,
     not_started: &OnceLock<String>,
     stop: CancellationToken,
     clock: Arc<dyn Clock>,
@@ -128,7 +133,7 @@ async fn work(
                 }
             };
         tokio::select! {
-            () = engine.run(reread) => {}
+            () = engine.run(read_settings) => {}
             () = stop.cancelled() => {}
         }
         stop.cancel();

@@ -98,7 +98,7 @@ impl RunningSink {
     /// Sends a command to the worker, and keeps it for the successor if it still applies then. `false`: the worker's queue
     /// is full, for example because its disk does not answer.
     pub fn send(&mut self, command: &Command) -> bool {
-        let Some(order) = orders::of(command, self.name()) else { return true };
+        let Some(order) = orders::order_for(command, self.name()) else { return true };
         // A pending `ShipNow` of a running worker is taken from its status: see [`RunningSink::into_orders`].
         if order != Order::ShipNow || self.has_ended() {
             self.kept.keep(order.clone());
@@ -293,7 +293,7 @@ pub fn kept_positions(settings: &Settings) -> Vec<KeptPositions> {
 }
 
 /// Cancelled when the reader of standard output closes it; never cancelled if no sink writes to standard output.
-pub fn closed(sinks: &[RunningSink]) -> CancellationToken {
+pub fn stdout_closed(sinks: &[RunningSink]) -> CancellationToken {
     sinks.iter().find_map(|sink| sink.closed.clone()).unwrap_or_default()
 }
 

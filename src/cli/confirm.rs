@@ -7,7 +7,7 @@ use anyhow::Context;
 use crate::base::{sanitize, stderr};
 
 /// Prints `Type April to destroy it: ` and compares the answer. Without a terminal the answer is no.
-pub fn typed(word: &str, to: &str) -> anyhow::Result<bool> {
+pub fn ask_to_type(word: &str, to: &str) -> anyhow::Result<bool> {
     if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
         return Ok(false);
     }

@@ -16,9 +16,9 @@ pub enum Exit {
     /// Done, but some events were lost or became dead letters.
     Lossy = 3,
     /// Another engine is using this state directory.
-    Owned = 4,
+    StateInUse = 4,
     /// A part of Logwarden failed because of a bug, and could not continue.
-    Broken = 5,
+    InternalError = 5,
 }
 
 impl From<Exit> for ExitCode {
@@ -53,10 +53,10 @@ pub fn report(error: &anyhow::Error) -> Exit {
 
 /// Prints one line on standard error. Control characters, as in file names or log text, are made visible.
 pub fn say(text: impl Display) {
-    stderr::line(said(text));
+    stderr::line(message_line(text));
 }
 
-fn said(text: impl Display) -> String {
+fn message_line(text: impl Display) -> String {
     format!("logwarden: {}", sanitize::line(&text.to_string()))
 }
 
@@ -77,7 +77,7 @@ mod tests {
     fn a_name_with_control_characters_is_shown_and_not_executed() {
         let error = anyhow::anyhow!("No such file").context("cannot read a\u{1b}[2J\n\u{202e}b");
         assert_eq!(
-            said(format_args!("{error:#}")),
+            message_line(format_args!("{error:#}")),
             "logwarden: cannot read a␛[2J␊<U+202E>b: No such file"
         );
     }

@@ -43,7 +43,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(panic) => {
             let reason = supervisor::reason(&*panic);
             exit::say(format_args!("internal error: {reason}; please report this line"));
-            Exit::Broken.into()
+            Exit::InternalError.into()
         }
     }
 }

@@ -15,16 +15,16 @@ use crate::follow::{SourceConfig, Start};
 
 /// Settings for following. Paths on the command line replace the configured sources.
 pub fn watch(global: &Global, watch: &Watch) -> anyhow::Result<Settings> {
-    watched(settings(global)?, watch)
+    for_watching(settings(global)?, watch)
 }
 
 /// Resolves the settings again on reload, without printing anything to the terminal.
-pub fn again(global: &Global, watch: &Watch) -> anyhow::Result<Settings> {
-    watched(from_configured(configured(global)?)?, watch)
+pub fn reload(global: &Global, watch: &Watch) -> anyhow::Result<Settings> {
+    for_watching(from_configured(configured(global)?)?, watch)
 }
 
-fn watched(mut settings: Settings, watch: &Watch) -> anyhow::Result<Settings> {
-    let paths = named(watch, settings.sources.is_empty());
+fn for_watching(mut settings: Settings, watch: &Watch) -> anyhow::Result<Settings> {
+    let paths = effective_paths(watch, settings.sources.is_empty());
     if !paths.is_empty() {
         settings.ad_hoc = true;
         let (stdin, paths): (Vec<PathBuf>, Vec<PathBuf>) =
@@ -46,7 +46,7 @@ fn watched(mut settings: Settings, watch: &Watch) -> anyhow::Result<Settings> {
             settings.notifiers.clear();
             settings.ship.start = ShipStart::Manual;
         } else {
-            ship_at_once(&mut settings);
+            ship_automatically(&mut settings);
         }
     } else if settings.sources.is_empty() {
         return Err(usage_error(
@@ -54,13 +54,13 @@ fn watched(mut settings: Settings, watch: &Watch) -> anyhow::Result<Settings> {
              or try `logwarden demo`",
         ));
     } else if watch.ship {
-        ship_at_once(&mut settings);
+        ship_automatically(&mut settings);
     }
     Ok(settings)
 }
 
 /// Includes sinks with their own `ship.start`.
-fn ship_at_once(settings: &mut Settings) {
+fn ship_automatically(settings: &mut Settings) {
     let own = settings.sinks.iter_mut().filter_map(|sink| sink.ship.as_mut());
     for ship in own.chain([&mut settings.ship]) {
         ship.start = ShipStart::Auto;
@@ -77,13 +77,13 @@ fn is_pipe(path: &Path) -> bool {
 pub const STDIN: &str = "-";
 
 /// `some-program | logwarden` means `some-program | logwarden -` if no sources are configured.
-fn named(watch: &Watch, nothing_else: bool) -> Vec<PathBuf> {
+fn effective_paths(watch: &Watch, has_no_sources: bool) -> Vec<PathBuf> {
     let piped = || {
         let stdin = rustix::fs::fstat(std::io::stdin());
         let kind = stdin.map(|stat| rustix::fs::FileType::from_raw_mode(stat.st_mode));
         kind.is_ok_and(|kind| kind == rustix::fs::FileType::Fifo)
     };
-    match watch.paths.is_empty() && nothing_else && !watch.no_ui && piped() {
+    match watch.paths.is_empty() && has_no_sources && !watch.no_ui && piped() {
         true => vec![STDIN.into()],
         false => watch.paths.clone(),
     }

@@ -276,7 +276,10 @@ fn check_says_how_the_keys_are() {
         out.contains("ok    months that were sealed: 2021_April to 2021_May: present"),
         "{out}"
     );
-    assert!(out.contains("sealed only in their own field: no count, no engine is running"), "{out}");
+    assert!(
+        out.contains("sealed only in their own field: no count, no engine is running"),
+        "{out}"
+    );
     std::fs::remove_file(case.keys.join("2021_May.key")).unwrap();
     let (out, _) = case.run(&["check"], 1);
     assert!(

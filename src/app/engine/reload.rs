@@ -17,13 +17,13 @@ use crate::base::with_causes;
 use crate::event::{Command, Level};
 
 /// Reads the configuration again, or returns its errors, one line each. Blocking.
-pub type Reread = Arc<dyn Fn() -> Result<Settings, Vec<String>> + Send + Sync>;
+pub type ReadSettings = Arc<dyn Fn() -> Result<Settings, Vec<String>> + Send + Sync>;
 
 impl Engine {
     /// Returns `Break` if a stop was requested meanwhile.
-    pub(super) async fn reload(&mut self, reread: &Reread) -> ControlFlow<()> {
-        let reread = reread.clone();
-        let read = tokio::task::spawn_blocking(move || reread()).await;
+    pub(super) async fn reload(&mut self, read_settings: &ReadSettings) -> ControlFlow<()> {
+        let read_settings = read_settings.clone();
+        let read = tokio::task::spawn_blocking(move || read_settings()).await;
         match read.unwrap_or_else(|error| Err(vec![error.to_string()])) {
             Ok(settings) => self.apply(settings).await,
             Err(problems) => {
@@ -104,7 +104,7 @@ impl Engine {
     }
 
     async fn start_missing(&mut self, specs: Vec<SinkSpec>, mut kept: Vec<KeptOrders>) {
-        kept.append(&mut self.off);
+        kept.append(&mut self.not_started);
         for (index, spec) in specs.into_iter().enumerate() {
             let is_running = self.sinks.iter().any(|sink| sink.name() == spec.name());
             if is_running || self.failed.has(spec.name()) {
@@ -118,7 +118,7 @@ impl Engine {
                     let text =
                         format!("{}; the sink is off until the next reload", with_causes(&error));
                     self.starter.notices.add_always(Level::Error, text);
-                    self.off.push(before);
+                    self.not_started.push(before);
                 }
             }
         }

@@ -96,9 +96,9 @@ async fn the_first_running_status_names_the_sinks() {
     }
 }
 
-fn run(mut engine: Engine, reread: Reread) -> JoinHandle<()> {
+fn run(mut engine: Engine, read_settings: ReadSettings) -> JoinHandle<()> {
     tokio::spawn(async move {
-        engine.run(&reread).await;
+        engine.run(&read_settings).await;
         engine.stop().await;
     })
 }
@@ -108,7 +108,7 @@ async fn end(commands: &mpsc::Sender<Command>, running: JoinHandle<()>) {
     tokio::time::timeout(DEADLINE, running).await.unwrap().unwrap();
 }
 
-fn no_reload() -> Reread {
+fn no_reload() -> ReadSettings {
     Arc::new(|| Err(vec!["unexpected reload".to_owned()]))
 }
 
@@ -154,14 +154,14 @@ async fn a_pause_sent_to_a_failed_sink_applies_after_its_restart() {
             eventually("its end", || engine.sinks[0].has_ended()).await;
             commands.send(pause.clone()).await.unwrap();
         }
-        let reread: Reread = Arc::new(move || Ok(settings.clone()));
-        let running = run(engine, reread);
-        let told = status.wait_for(|status| status.broken == ["out"]);
-        tokio::time::timeout(DEADLINE, told).await.unwrap().unwrap();
+        let read_settings: ReadSettings = Arc::new(move || Ok(settings.clone()));
+        let running = run(engine, read_settings);
+        let reported = status.wait_for(|status| status.broken == ["out"]);
+        tokio::time::timeout(DEADLINE, reported).await.unwrap().unwrap();
         if !early {
             commands.send(pause).await.unwrap();
-            let told = status.wait_for(|status| status.sinks[0].paused_by.is_some());
-            tokio::time::timeout(DEADLINE, told).await.unwrap().unwrap();
+            let reported = status.wait_for(|status| status.sinks[0].paused_by.is_some());
+            tokio::time::timeout(DEADLINE, reported).await.unwrap().unwrap();
         }
         if reload {
             commands.send(Command::Reload).await.unwrap();
@@ -197,14 +197,14 @@ async fn pause_and_resume_outlast_a_reload() {
     // The archive cannot create its directory where a file exists.
     std::fs::write(&settings.directories.archive, "").unwrap();
     let is_missing = missing.clone();
-    let reread: Reread = Arc::new(move || {
+    let read_settings: ReadSettings = Arc::new(move || {
         let mut settings = settings.clone();
         if is_missing.load(Ordering::SeqCst) {
             settings.sinks[0].kind = SinkSettings::archive().kind;
         }
         Ok(settings)
     });
-    let running = run(engine, reread);
+    let running = run(engine, read_settings);
     let state = || status.borrow().sinks.first().map(|sink| sink.state.clone());
     eventually("it waits", || state() == Some(SinkState::Armed)).await;
     for command in [Command::Resume { sink: None }, Command::Reload] {
@@ -293,8 +293,9 @@ async fn a_stop_request_during_once_waits_for_no_rules() {
             let drains = || status.borrow().engine == EngineState::Draining;
             eventually("every sink is through", drains).await;
             assert!(!running.is_finished(), "it waits for the rules");
-            let said = || status.borrow().notices.iter().any(|it| it.text.contains("alert rules"));
-            eventually("it says what it waits for", said).await;
+            let is_reported =
+                || status.borrow().notices.iter().any(|it| it.text.contains("alert rules"));
+            eventually("it reports that it waits for the rules", is_reported).await;
         }
         end(&commands, running).await;
     }

@@ -5,7 +5,7 @@ use crate::event::Command;
 use crate::sink::Order;
 
 /// `None`: the command does not concern this sink.
-pub(super) fn of(command: &Command, sink: &str) -> Option<Order> {
+pub(super) fn order_for(command: &Command, sink: &str) -> Option<Order> {
     let (wanted, order) = match command {
         Command::ShipNow { sink } => (sink, Order::ShipNow),
         Command::Pause { sink, by } => (sink, Order::Pause { by: by.clone() }),
@@ -32,7 +32,7 @@ impl KeptOrders {
 
     /// Keeps the part of a command that applies to the next worker.
     pub fn note(&mut self, command: &Command) {
-        if let Some(order) = of(command, &self.name) {
+        if let Some(order) = order_for(command, &self.name) {
             self.keep(order);
         }
     }

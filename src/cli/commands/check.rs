@@ -98,7 +98,7 @@ fn directories(directories: &Directories) -> Vec<Finding> {
 /// Only the owner may read the content.
 fn private(path: &Path, directories: &Directories) -> Result<(), String> {
     let Some(mode) = private_directory::loose_mode(path) else { return Ok(()) };
-    let advice = match directories::is_closed_at_start(path, directories) {
+    let advice = match directories::is_restricted_at_start(path, directories) {
         true => "the next start of the engine corrects it; to correct it now",
         false => "correct it with",
     };

@@ -7,7 +7,7 @@ use anyhow::Context;
 use tokio_util::sync::CancellationToken;
 
 use crate::alert;
-use crate::app::engine::Reread;
+use crate::app::engine::ReadSettings;
 use crate::base::SystemClock;
 use crate::cli::arguments::Global;
 use crate::cli::exit::{Exit, say};
@@ -28,8 +28,9 @@ pub fn run(global: &Global) -> anyhow::Result<Exit> {
         let (stop, zone) = (stop.clone(), settings.zone.clone());
         std::thread::spawn(move || generate::demo(&logs, &zone, &SystemClock::new(), &stop))
     };
-    let reread: Reread = Arc::new(|| Err(vec!["the demo has no configuration".to_owned()]));
-    let exit = super::run::with_screen(&settings, "logwarden demo", &reread);
+    let read_settings: ReadSettings =
+        Arc::new(|| Err(vec!["the demo has no configuration".to_owned()]));
+    let exit = super::run::with_screen(&settings, "logwarden demo", &read_settings);
     stop.cancel();
     match writing.join() {
         Ok(Err(error)) => say(format_args!("the demo stopped writing logs early: {error}")),

@@ -44,7 +44,7 @@ pub fn run(global: &Global, arguments: &Erase) -> anyhow::Result<Exit> {
         }
     }
     let id = arguments.client.id.trim();
-    if !arguments.yes && !confirm::typed(id, "erase these events permanently")? {
+    if !arguments.yes && !confirm::ask_to_type(id, "erase these events permanently")? {
         say("nothing was erased; to erase these events permanently: --yes");
         return Ok(if found.is_complete { Exit::Done } else { Exit::Failed });
     }
@@ -54,7 +54,7 @@ pub fn run(global: &Global, arguments: &Erase) -> anyhow::Result<Exit> {
         Err(error @ StateError::Owned { .. }) => {
             let running = "nothing was erased: a running engine would deliver more of these events; stop it first";
             exit::report(&anyhow::Error::from(error).context(running));
-            return Ok(Exit::Owned);
+            return Ok(Exit::StateInUse);
         }
         claim => claim?,
     };

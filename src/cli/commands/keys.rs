@@ -168,7 +168,7 @@ fn destroy(keyring: &Keyring, month: Month, confirmed: Option<&str>) -> anyhow::
     let name = month.to_string();
     let confirmed = match confirmed {
         Some(typed) => typed.trim() == name,
-        None => confirm::typed(&name, "destroy it")?,
+        None => confirm::ask_to_type(&name, "destroy it")?,
     };
     if !confirmed {
         say(format_args!("nothing was destroyed; to destroy without a prompt: --confirm {month}"));

@@ -31,7 +31,7 @@ pub fn run(global: &Global, arguments: &Parse) -> anyhow::Result<Exit> {
     let shown = if on_terminal { 0 } else { size };
     let bar = progress::bytes(&arguments.file.display().to_string(), shown);
     let policy = match arguments.protect {
-        true => keys::protecting(&settings)?,
+        true => keys::sealing_policy(&settings)?,
         false => Policy::new(&[], settings.privacy.keep_original),
     };
     to_stdout(|out| {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use anyhow::Context;
 
 use super::run;
-use crate::app::engine::Reread;
+use crate::app::engine::ReadSettings;
 use crate::app::screen;
 use crate::app::settings::Settings;
 use crate::cli::arguments::Global;
@@ -38,6 +38,7 @@ pub fn documents(
     // Keys, mask and audit log are those of the user's settings.
     let mut options = screen::options(settings, "logwarden found");
     options.shown = Some("what was found".to_owned());
-    let reread: Reread = Arc::new(|| Err(vec!["search results have no configuration".to_owned()]));
-    Ok(run::on_screen(&shown, options, &reread))
+    let read_settings: ReadSettings =
+        Arc::new(|| Err(vec!["search results have no configuration".to_owned()]));
+    Ok(run::on_screen(&shown, options, &read_settings))
 }

@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 use std::sync::Arc;
 
 use crate::app::console::{Console, FLUSH_WAIT, SHORT_FLUSH_WAIT};
-use crate::app::engine::Reread;
+use crate::app::engine::ReadSettings;
 use crate::app::headless::{self, Ended};
 use crate::app::screen::{self, ScreenError};
 use crate::app::settings::Settings;
@@ -20,10 +20,10 @@ use crate::ui;
 pub fn run(global: &Global, watch: &Watch) -> anyhow::Result<Exit> {
     let settings = resolve::watch(global, watch)?;
     check_sinks_can_work(&settings)?;
-    let reread = reread(global.clone(), watch.clone());
+    let read_settings = read_settings(global.clone(), watch.clone());
     match watch.no_ui {
-        true => Ok(without_screen(&settings, watch.once, &reread)),
-        false => Ok(with_screen(&settings, "logwarden", &reread)),
+        true => Ok(without_screen(&settings, watch.once, &read_settings)),
+        false => Ok(with_screen(&settings, "logwarden", &read_settings)),
     }
 }
 
@@ -38,9 +38,9 @@ fn check_sinks_can_work(settings: &Settings) -> anyhow::Result<()> {
 }
 
 /// Reads the same files, environment and arguments again, with their current values.
-fn reread(global: Global, watch: Watch) -> Reread {
+fn read_settings(global: Global, watch: Watch) -> ReadSettings {
     Arc::new(move || {
-        resolve::again(&global, &watch).map_err(|error| match error.downcast::<ConfigErrors>() {
+        resolve::reload(&global, &watch).map_err(|error| match error.downcast::<ConfigErrors>() {
             Ok(ConfigErrors(problems)) => problems.iter().map(ToString::to_string).collect(),
             Err(error) => vec![format!("{error:#}")],
         })
@@ -48,9 +48,9 @@ fn reread(global: Global, watch: Watch) -> Reread {
 }
 
 /// Runs the engine without the screen.
-fn without_screen(settings: &Settings, once: bool, reread: &Reread) -> Exit {
+fn without_screen(settings: &Settings, once: bool, read_settings: &ReadSettings) -> Exit {
     let console = Console::start();
-    let ended = headless::run(settings, once, reread, &console);
+    let ended = headless::run(settings, once, read_settings, &console);
     let wait = if matches!(ended, Ok(Ended::Immediately)) { SHORT_FLUSH_WAIT } else { FLUSH_WAIT };
     let exit = report_end(ended);
     console.finish(wait);
@@ -76,14 +76,14 @@ fn report_end(ended: Result<Ended, StartError>) -> Exit {
         }
         Ok(Ended::InternalError(failure)) => {
             exit::say(failure);
-            Exit::Broken
+            Exit::InternalError
         }
         Err(error) => start_error(error),
     }
 }
 
 /// Runs the screen, with the engine beside it.
-pub fn with_screen(settings: &Settings, title: &str, reread: &Reread) -> Exit {
+pub fn with_screen(settings: &Settings, title: &str, read_settings: &ReadSettings) -> Exit {
     if let Some(reason) = no_screen_because() {
         stderr::line(format_args!(
             "logwarden: {reason}, so the screen cannot be shown; nothing was shipped.\n\
@@ -92,7 +92,7 @@ pub fn with_screen(settings: &Settings, title: &str, reread: &Reread) -> Exit {
         ));
         return Exit::Usage;
     }
-    on_screen(settings, screen::options(settings, title), reread)
+    on_screen(settings, screen::options(settings, title), read_settings)
 }
 
 /// Checked before the search starts, because its results could not be shown.
@@ -101,12 +101,12 @@ pub fn require_screen() -> anyhow::Result<()> {
     Err(exit::usage_error(format!("{reason}, so the screen cannot be shown; leave out --view")))
 }
 
-pub fn on_screen(settings: &Settings, options: ui::Options, reread: &Reread) -> Exit {
-    match screen::run(settings, options, reread) {
+pub fn on_screen(settings: &Settings, options: ui::Options, read_settings: &ReadSettings) -> Exit {
+    match screen::run(settings, options, read_settings) {
         Ok(()) => Exit::Done,
-        Err(ScreenError::Broken(failure)) => {
+        Err(ScreenError::EngineFailed(failure)) => {
             exit::say(failure);
-            Exit::Broken
+            Exit::InternalError
         }
         Err(error) => exit::report(&anyhow::Error::from(error)),
     }
@@ -128,5 +128,5 @@ fn no_screen_because() -> Option<&'static str> {
 fn start_error(error: StartError) -> Exit {
     let owned = matches!(error, StartError::State(StateError::Owned { .. }));
     let exit = exit::report(&anyhow::Error::from(error));
-    if owned { Exit::Owned } else { exit }
+    if owned { Exit::StateInUse } else { exit }
 }

@@ -257,7 +257,7 @@ fn files(
     now: Timestamp,
 ) -> anyhow::Result<(Target, bool)> {
     let policy = Box::new(match arguments.protect {
-        true => app::keys::protecting(settings)?,
+        true => app::keys::sealing_policy(settings)?,
         false => Policy::new(&[], false),
     });
     if arguments.paths.iter().any(|path| path.as_os_str() == STDIN) {

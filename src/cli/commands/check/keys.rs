@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Access, access};
 
 use super::Finding;
-use super::sources::in_time;
+use super::sources::within_deadline;
 use crate::app::control::{self, Reply, Request};
 use crate::app::settings::Settings;
 use crate::base::{bytes, with_causes};
@@ -65,7 +65,7 @@ pub(super) fn months(settings: &Settings) -> Option<Finding> {
         names.filter(|name| Month::is_missing_in(name)).collect()
     };
     // A mount that does not answer is reported for its source.
-    let mut odd = in_time(odd)?;
+    let mut odd = within_deadline(odd)?;
     odd.sort();
     odd.dedup();
     let more = odd.len().saturating_sub(3);

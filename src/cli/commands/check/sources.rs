@@ -19,7 +19,7 @@ pub(super) fn source(source: &SourceConfig) -> Vec<Finding> {
         .iter()
         .map(|path| Finding {
             subject: format!("source {} {}", source.name, path.display()),
-            result: readable_in_time(path),
+            result: readable_within_deadline(path),
         })
         .collect()
 }
@@ -45,7 +45,9 @@ pub(super) fn named_twice(sources: &[SourceConfig]) -> Vec<Finding> {
 }
 
 /// `None`: the check took longer than `DEADLINE`. Its thread then ends with the process.
-pub(super) fn in_time<T: Send + 'static>(check: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+pub(super) fn within_deadline<T: Send + 'static>(
+    check: impl FnOnce() -> T + Send + 'static,
+) -> Option<T> {
     let (reply, answer) = sync_channel(1);
     let check = move || {
         // The receiver is gone after the deadline.
@@ -55,9 +57,9 @@ pub(super) fn in_time<T: Send + 'static>(check: impl FnOnce() -> T + Send + 'sta
     answer.recv_timeout(DEADLINE).ok()
 }
 
-fn readable_in_time(path: &Path) -> Result<String, String> {
+fn readable_within_deadline(path: &Path) -> Result<String, String> {
     let of = path.to_owned();
-    in_time(move || readable(&of)).unwrap_or_else(|| {
+    within_deadline(move || readable(&of)).unwrap_or_else(|| {
         let seconds = DEADLINE.as_secs();
         Err(format!(
             "its file system does not answer within {seconds} s; it is read as soon as the file system answers; \

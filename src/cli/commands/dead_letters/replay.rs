@@ -49,7 +49,7 @@ impl DeadLetterCommand {
         if !yes {
             to_stdout(|out| table(out, &found))?;
             let all = format!("delete these {letters} dead letters permanently");
-            if !confirm::typed(&letters.to_string(), &all)? {
+            if !confirm::ask_to_type(&letters.to_string(), &all)? {
                 say("nothing was deleted; to delete them permanently: --yes");
                 return Ok(report_malformed(&odd));
             }
@@ -79,7 +79,7 @@ impl DeadLetterCommand {
                 Ok(_held) => self.carry_out(order, progress),
                 Err(error @ StateError::Owned { .. }) => {
                     exit::report(&anyhow::Error::from(error));
-                    Ok(OrderOutcome::InUse(Exit::Owned))
+                    Ok(OrderOutcome::InUse(Exit::StateInUse))
                 }
                 Err(error) => Err(error.into()),
             },
