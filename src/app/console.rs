@@ -1,5 +1,6 @@
-//! Writes all messages of an engine without a screen to standard error, in order, on a thread of its own. No other thread
-//! ever waits for standard error: if it accepts text too slowly, messages are dropped, and their number is reported.
+//! Writes all messages of an engine without a screen to standard error, in order, on a thread of its own. No other
+//! thread ever waits for standard error: if it accepts text too slowly, messages are dropped, and their number is
+//! reported.
 
 use std::collections::VecDeque;
 use std::io::IsTerminal;

@@ -50,7 +50,8 @@ pub fn capture() {
     }
 }
 
-/// Stops capturing, for commands without an engine: a captured signal ends the program now, a later one when it arrives.
+/// Stops capturing, for commands without an engine: a captured signal ends the program now, a later one when it
+/// arrives.
 pub fn release() {
     let Some(early) = EARLY.get() else { return };
     early.is_released.store(true, Ordering::SeqCst);

@@ -127,7 +127,8 @@ fn outcome(last: &Status, once: bool, has_all_input: bool) -> Ended {
         return Ended::Failed(reason);
     }
     if !has_all_input {
-        let text = "standard input could not be read completely; the rest is kept in the intake directory and read at the next start";
+        let text = "standard input could not be read completely; the rest is kept in the intake directory \
+                    and read at the next start";
         return Ended::Failed(text.to_owned());
     }
     match report::losses(last) {

@@ -1,9 +1,9 @@
 //! The metrics endpoint: `[metrics] listen`, off by default. `GET /metrics` answers in the Prometheus text format,
 //! `GET /healthz` with 200 while the engine and all of its parts and workers are running.
 //!
-//! Read-only, without log content: only names of sources, sinks and rules, and numbers. Slow clients and oversized requests
-//! are disconnected. At most [`CONNECTIONS`] are open; a further one closes the oldest, so that idle connections cannot
-//! block others.
+//! Read-only, without log content: only names of sources, sinks and rules, and numbers. Slow clients and oversized
+//! requests are disconnected. At most [`CONNECTIONS`] are open; a further one closes the oldest, so that idle
+//! connections cannot block others.
 
 mod families;
 mod process;

@@ -1,5 +1,5 @@
-//! Turns signals into commands: TERM and INT stop (a second one, at least a second later, stops immediately), USR1 ships
-//! now, HUP reloads or stops.
+//! Turns signals into commands: TERM and INT stop (a second one, at least a second later, stops immediately), USR1
+//! ships now, HUP reloads or stops.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};

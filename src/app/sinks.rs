@@ -95,8 +95,8 @@ impl RunningSink {
         self.spec == *spec && !spec.sink.kind.names_files()
     }
 
-    /// Sends a command to the worker, and keeps it for the successor if it still applies then. `false`: the worker's queue
-    /// is full, for example because its disk does not answer.
+    /// Sends a command to the worker, and keeps it for the successor if it still applies then. `false`: the worker's
+    /// queue is full, for example because its disk does not answer.
     pub fn send(&mut self, command: &Command) -> bool {
         let Some(order) = orders::order_for(command, self.name()) else { return true };
         // A pending `ShipNow` of a running worker is taken from its status: see [`RunningSink::into_orders`].
@@ -108,8 +108,8 @@ impl RunningSink {
         !matches!(self.handle.orders.try_send(order), Err(TrySendError::Full(_))) || is_question
     }
 
-    /// Tells the worker that no more events will come: it delivers the rest and ends. If its queue is full because its disk
-    /// does not answer, one of the `tasks` waits for it.
+    /// Tells the worker that no more events will come: it delivers the rest and ends. If its queue is full because its
+    /// disk does not answer, one of the `tasks` waits for it.
     pub fn finish(&self, tasks: &TaskTracker) {
         let (orders, stop) = (self.handle.orders.clone(), self.stop.clone());
         tasks.spawn(async move {

@@ -1,5 +1,5 @@
-//! Combines the statuses of files, sinks and rules into one [`Status`]. Wakes up only after a change, and reads only the
-//! files that changed.
+//! Combines the statuses of files, sinks and rules into one [`Status`]. Wakes up only after a change, and reads only
+//! the files that changed.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};

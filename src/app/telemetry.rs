@@ -1,7 +1,8 @@
 //! Logwarden's own log: on stderr without a screen, in `logwarden.log` of the log directory with one.
 //!
 //! It contains the same content of followed logs as the messages on the screen: the keys of alerts, which are values of
-//! fields that are not sealed. Only its owner can read it, and its size is limited: the file and its predecessor, 8 MiB each.
+//! fields that are not sealed. Only its owner can read it, and its size is limited: the file and its predecessor, 8 MiB
+//! each.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};

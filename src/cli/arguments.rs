@@ -143,9 +143,9 @@ and, or, not, parentheses. A quoted value is compared as text: version:\"2.1\" d
     #[command(after_help = "Example:\n  logwarden check --config logwarden.toml")]
     Check,
     /// Install the index template and retention policy on a server
-    #[command(
-        after_help = "Examples:\n  logwarden setup elasticsearch --print   show the requests, send nothing\n  logwarden setup elasticsearch"
-    )]
+    #[command(after_help = "Examples:
+  logwarden setup elasticsearch --print   show the requests, send nothing
+  logwarden setup elasticsearch")]
     Setup(Setup),
     /// Control shipping of the running engine: ship now, pause, resume, retry
     #[command(after_help = ship::EXAMPLES)]

@@ -169,7 +169,7 @@ fn a_wrong_variable_is_named_like_a_wrong_line() {
     );
     outcome
         .exits(2)
-        .says("LOGWARDEN_RULE__ERRORS__COUNT: rule.errors.count: expected a whole number")
+        .says("LOGWARDEN_RULE__ERRORS__COUNT: rule.errors.count: expected an integer")
         .says("LOGWARDEN_SHIP__STRAT: unknown key `strat` in [ship]; did you mean `start`?");
 }
 

@@ -1,5 +1,5 @@
-//! Limits the message list when many alerts change at once: the first few per rule are listed individually, the others as
-//! one count a second later. Pure: the time is passed in.
+//! Limits the message list when many alerts change at once: the first few per rule are listed individually, the others
+//! as one count a second later. Pure: the time is passed in.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -78,8 +78,8 @@ impl Alerts {
         Alerts { task: Some(tokio::spawn(consuming)), stop, finish, statuses: outputs.statuses }
     }
 
-    /// Returns when all tasks have ended; at most a read is still running, whose result is discarded. Rules keep no data
-    /// that has to be written.
+    /// Returns when all tasks have ended; at most a read is still running, whose result is discarded. Rules keep no
+    /// data that has to be written.
     pub async fn stop(&mut self) {
         self.stop.cancel();
         let late = tokio::time::timeout(STOP_WAIT, self.ended()).await.is_err();
@@ -111,8 +111,8 @@ impl Alerts {
 
 type MessageSource = Arc<Mutex<(mpsc::Receiver<Told>, Bursts)>>;
 
-/// Turns the output of the rules into messages on standard error or on the screen. Of many alerts at once standard error
-/// shows each; the message list shows a few and the count of the others.
+/// Turns the output of the rules into messages on standard error or on the screen. Of many alerts at once standard
+/// error shows each; the message list shows a few and the count of the others.
 async fn report(source: MessageSource, notices: Notices, clock: Arc<dyn Clock>) {
     let mut source = source.lock().await;
     let (outputs, bursts) = &mut *source;

@@ -1,4 +1,5 @@
-//! The engine's tasks beside sinks and rules: status board, state commits, control socket. Each is restarted after a panic.
+//! The engine's tasks beside sinks and rules: status board, state commits, control socket. Each is restarted after a
+//! panic.
 
 use std::path::Path;
 use std::sync::Arc;

@@ -1,8 +1,8 @@
-//! Applies a changed configuration to the running engine. Unchanged parts keep running; a changed sink drains and restarts
-//! from its cursor, so nothing is lost or delivered twice.
+//! Applies a changed configuration to the running engine. Unchanged parts keep running; a changed sink drains and
+//! restarts from its cursor, so nothing is lost or delivered twice.
 //!
-//! A configuration with an error changes nothing. Settings that cannot change at run time are reported; they take effect
-//! at the next start.
+//! A configuration with an error changes nothing. Settings that cannot change at run time are reported; they take
+//! effect at the next start.
 //!
 //! Order: ending and changed consumers stop, sources change, new consumers start. So no consumer sees a file disappear
 //! only because its source changed.

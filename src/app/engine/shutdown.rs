@@ -10,21 +10,22 @@ use crate::event::{Command, Level};
 use crate::follow::{Changes, Log};
 use crate::sink::stdout::READER_GONE;
 
-/// Limit for draining all sinks. A sink drains for ten seconds and commits; after that its disk or server does not answer.
+/// Limit for draining all sinks. A sink drains for ten seconds and commits; after that its disk or server does not
+/// answer.
 const DRAIN_LIMIT: Duration = Duration::from_secs(60);
 
 /// A wait for the rules that takes longer than this is reported.
 const SILENT_WAIT: Duration = Duration::from_secs(2);
-const WAITING_FOR_RULES: &str = "stopping: everything is delivered; waiting for the alert rules to evaluate the last events, \
-    which takes up to 30 s with slow files; a signal stops immediately";
+const WAITING_FOR_RULES: &str = "stopping: everything is delivered; waiting for the alert rules to \
+    evaluate the last events, which takes up to 30 s with slow files; a signal stops immediately";
 
 /// Poll interval for the end of the input, in case no change is signalled.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// The last bytes are in the log within milliseconds; after this limit they cannot be read.
 const INPUT_LIMIT: Duration = Duration::from_secs(10);
 
-/// Waits until standard input has ended and is completely in the log, or cannot be read: the directory for unpacked copies
-/// is not writable, or the disk of the state is full.
+/// Waits until standard input has ended and is completely in the log, or cannot be read: the directory for unpacked
+/// copies is not writable, or the disk of the state is full.
 pub(super) async fn input_is_complete(log: &Log, changes: &Changes) {
     let mut limit = InputLimit::default();
     while !log.input_is_through() {

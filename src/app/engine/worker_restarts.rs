@@ -1,5 +1,6 @@
-//! Restarts sinks whose worker failed because of a bug. The failure is reported, also by `/healthz`, and the sink restarts
-//! from its cursor after 0.2 s to 30 s, without limit. With `--once` it is not restarted, and the program fails.
+//! Restarts sinks whose worker failed because of a bug. The failure is reported, also by `/healthz`, and the sink
+//! restarts from its cursor after 0.2 s to 30 s, without limit. With `--once` it is not restarted, and the program
+//! fails.
 
 use std::collections::HashMap;
 use std::time::Duration;

@@ -162,7 +162,7 @@ mod tests {
 
     #[test]
     fn a_number_out_of_bounds_is_reported() {
-        let expected = "rule.errors.count: expected a whole number from 1 to 4294967295, found";
+        let expected = "rule.errors.count: expected an integer from 1 to 4294967295, found";
         for (written, found) in [("0", "0"), ("-3", "-3"), ("1.5", "1.5"), ("\"many\"", "a string")]
         {
             assert_eq!(
