@@ -23,10 +23,10 @@ pub use ship::Ship;
     version,
     subcommand_value_name = "COMMAND",
     after_help = "Examples:
-  logwarden /var/log/app/*.log          view these files in the terminal; nothing is shipped until s is pressed
+  logwarden /var/log/app/*.log          view these files live; nothing is shipped until you press s
   logwarden                             follow and ship the configured sources
-  logwarden --no-ui --once app.log      read the whole file into the archive, without a screen, and exit
-  kubectl logs -f web | logwarden -     read standard input as a stream; keys still come from the terminal
+  logwarden --no-ui --once app.log      read the whole file into the archive and exit
+  kubectl logs -f web | logwarden -     follow standard input; keys come from the terminal
   logwarden demo                        watch sample logs, no configuration needed
 
 Exit codes: 0 done, 1 failed or nothing found, 2 wrong usage or configuration or a missing path,
@@ -121,7 +121,7 @@ pub enum Command {
   logwarden search timeout app.log --format json
   logwarden search client_id:CLIENTID2       a sealed id, with the keys of all months
   logwarden search -- '-timeout' app.log     a query that starts with -
-  logwarden search '/time[- ]?out/' app.log  a regular expression over the whole record, as on the screen
+  logwarden search '/time[- ]?out/' app.log  a regular expression over the whole record
   kubectl logs web | logwarden search level:error -
 
 Query language: bare words and \"phrases\" search the message; field:value, field:(a b),

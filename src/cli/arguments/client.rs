@@ -11,9 +11,9 @@ pub const FIND_EXAMPLES: &str = "Examples:
   logwarden find --client CLIENTID2 --view        on the screen, where o decrypts one event
   logwarden --keys /mnt/safe/logwarden-keys find --client CLIENTID2 --format json
 
-Searches by the id's tags: in every sealed field, with every key of the keys directory, in the archive,
-the dead letters and the indexes of all elasticsearch sinks. The id is case-sensitive. Exit code 1:
-nothing was found, or a location could not be searched completely.";
+Searches by the id's tags: in every sealed field, with every key of the keys directory, in the
+archive, the dead letters and the indexes of all elasticsearch sinks. The id is case-sensitive.
+Exit code 1: nothing was found, or a location could not be searched completely.";
 
 pub const ERASE_EXAMPLES: &str = "Examples:
   logwarden erase --client CLIENTID2              show what would be erased; erases nothing

@@ -5,13 +5,13 @@ use clap::{Args, Subcommand};
 use super::TextOrJson;
 
 pub const EXAMPLES: &str = "Examples:
-  logwarden dead-letters list                     counts by sink and day, with the most frequent reasons
+  logwarden dead-letters list                     counts by sink and day, most frequent reasons
   logwarden dead-letters show --sink es           each dead letter: sink, reason, document
-  logwarden dead-letters replay --sink es         send them again; delivered ones are removed from the store
+  logwarden dead-letters replay --sink es         send again; delivered ones leave the store
   logwarden dead-letters drop --day 2026-11-20    show what would be deleted; with --yes delete it
 
-Dead letters are stored in dead-letters/SINK/DAY.jsonl of the state directory. If an engine is running,
-it carries out replay and drop; otherwise this command does.";
+Dead letters are stored in dead-letters/SINK/DAY.jsonl of the state directory. If an engine is
+running, it carries out replay and drop; otherwise this command does.";
 
 #[derive(Debug, Subcommand)]
 pub enum DeadLetters {
@@ -41,8 +41,8 @@ pub enum DeadLetters {
   logwarden dead-letters replay --sink es
   logwarden dead-letters replay --where 'service.name:shop'
 
-Duplicates count as delivered. Delivered dead letters are removed from the store, rejected ones stay.
-It can be interrupted and repeated at any time.")]
+Duplicates count as delivered. Delivered dead letters are removed from the store, rejected ones
+stay. It can be interrupted and repeated at any time.")]
     Replay {
         #[command(flatten)]
         filter: DeadLetterFilter,

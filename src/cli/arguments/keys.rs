@@ -9,26 +9,26 @@ use crate::privacy::Month;
 
 pub const EXAMPLES: &str = "Examples:
   logwarden keys list                             all keys and their state
-  logwarden keys check                            verify every key; code 1 if one is damaged or missing
-  logwarden keys backup /mnt/safe/logwarden-keys  copy them; the copy can be used as a keys directory
+  logwarden keys check                            verify every key; code 1 if one is unusable
+  logwarden keys backup /mnt/safe/logwarden-keys  copy them to another keys directory
   logwarden --keys keys keys list                 the keys of another directory
 
-Keys are stored in --keys DIR, else in the directory of `privacy.keys`, else in the data directory of your
-user. The key of a month is created when an event of that month is first sealed. Values sealed with a
-lost key can never be decrypted again: keep a backup. docs/PRIVACY.md says what a key protects.";
+Keys are stored in --keys DIR, else in the directory of `privacy.keys`, else in the data directory
+of your user. The key of a month is created when an event of that month is first sealed. Values
+sealed with a lost key can never be decrypted again: keep a backup. See docs/PRIVACY.md.";
 
 pub const DECRYPT_EXAMPLES: &str = "Examples:
   logwarden decrypt enc1.AV6_…                    one token
-  logwarden decrypt events.jsonl > clear.jsonl    all tokens of a file; other text is copied unchanged
+  logwarden decrypt events.jsonl > clear.jsonl    all tokens of a file; other text is copied
   curl -s es:9200/app/_search | logwarden decrypt -
   logwarden --keys /mnt/safe/logwarden-keys decrypt -
 
-Inside double quotes a value is written with JSON escapes, so that a JSON document stays valid. A token
-that cannot be decrypted is copied unchanged; the reason is printed on standard error, and the exit
-code is 1.
+Inside double quotes a value is written with JSON escapes, so that a JSON document stays valid. A
+token that cannot be decrypted is copied unchanged; the reason is printed on standard error, and
+the exit code is 1.
 
-Decryption is recorded in audit.jsonl in the state directory: user, time, key, month, field and file,
-never a value. If the file cannot be written, a warning is printed and decryption continues.";
+Decryption is recorded in audit.jsonl in the state directory: user, time, key, month, field and
+file, never a value. If the file cannot be written, a warning is printed and decryption continues.";
 
 #[derive(Debug, Subcommand)]
 pub enum Keys {
@@ -82,8 +82,8 @@ If the month already has a key, the imported one seals from now on.")]
   logwarden keys destroy 2021_April
   logwarden keys destroy 2021_April --confirm 2021_April     without a prompt, for scripts
 
-A tombstone file remains, so that later attempts to decrypt can name the day of destruction. Backups and
-copies of the key are not destroyed.")]
+A tombstone file remains, so that later attempts to decrypt can name the day of destruction.
+Backups and copies of the key are not destroyed.")]
     Destroy {
         /// Month, 2021_April or 2021-04
         #[arg(value_parser = month)]

@@ -3,7 +3,7 @@
 use clap::Subcommand;
 
 pub const EXAMPLES: &str = "Examples:
-  logwarden ship now                 ship everything up to now to all sinks, also with ship.start = manual
+  logwarden ship now                 ship everything up to now, also with ship.start = manual
   logwarden ship now es              only to this sink
   logwarden ship pause es            until `logwarden ship resume es`
   logwarden ship retry               retry immediately instead of waiting for the back-off
