@@ -1,24 +1,24 @@
-//! Logwarden, in reading order. A module imports only from modules above it in this list; modules in one
-//! row do not import each other. `tests/it/tidy.rs` enforces it.
+//! Logwarden's modules, in reading order. A module imports only from modules above it in this list; modules within
+//! one group do not import each other. `tests/it/tidy.rs` enforces it.
 
 /// Clock, back-off, safe text, sizes.
 pub mod base;
 /// Plain types: event, batch, generation, cursor, status.
 pub mod event;
 
-/// Bytes → events.
+/// Parses bytes into events.
 pub mod format;
 /// The query language.
 pub mod query;
 
-/// Settings as they are written.
+/// Reads configuration layers into typed settings.
 pub mod config;
-/// What may leave the machine.
+/// Seals and pseudonymises values before events leave the machine.
 pub mod privacy;
-/// Our own durable data.
+/// Logwarden's own durable data: cursors, generations, cuts.
 pub mod state;
 
-/// Files: identity, growth, records.
+/// Follows files: identity, growth, records.
 pub mod follow;
 
 /// The embedded archive.
@@ -26,18 +26,18 @@ pub mod archive;
 /// Connections to servers.
 pub mod client;
 
-/// Rules, windows, incidents.
+/// Alert rules, windows, incidents.
 pub mod alert;
-/// Writers of sample logs.
+/// Writes sample logs.
 pub mod generate;
-/// Queries over archive and files.
+/// Runs queries over the archive and files.
 pub mod search;
 /// Consumers that deliver events elsewhere.
 pub mod sink;
-/// The screen.
+/// The terminal screen.
 pub mod ui;
 
-/// Start, wiring, stop.
+/// Starts, wires and stops the engine.
 pub mod app;
-/// Arguments and settings.
+/// Command line and settings.
 pub mod cli;

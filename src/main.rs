@@ -1,4 +1,4 @@
-//! Arguments in, exit code out.
+//! Entry point: passes the arguments to `cli` and returns its exit code.
 
 mod allocator;
 mod standard_output;
@@ -10,12 +10,12 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    logwarden::app::early_signals::hold();
+    logwarden::app::early_signals::capture();
     if standard_output::output_was_closed() {
         logwarden::sink::stdout::note_closed();
     }
-    allocator::give_back_large_blocks();
-    // Whatever is written holds what logs say, or leads to it: it is for its owner alone.
+    allocator::return_large_blocks();
+    // New files contain log text or lead to it: only their owner may read them.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     logwarden::cli::main(std::env::args_os())
 }

@@ -1,8 +1,8 @@
-//! Looks whether standard output was closed when the program was started.
+//! Detects whether standard output was already closed when the program was started.
 //!
-//! Rust opens `/dev/null` in the place of a closed standard descriptor before `main` runs (`sanitize_standard_fds` in
-//! its library): nobody can tell that from a redirection that was asked for. So this looks earlier, as one of the
-//! functions that the loader calls. Elsewhere than on Linux it is not known.
+//! Before `main` runs, Rust opens `/dev/null` in place of a closed standard descriptor (`sanitize_standard_fds` in its
+//! standard library). After that it cannot be distinguished from a redirection to `/dev/null`. The check therefore runs
+//! earlier, as an initialisation function called by the loader. Only on Linux; elsewhere the answer is always `false`.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -15,22 +15,22 @@ pub fn output_was_closed() -> bool {
 #[cfg(target_os = "linux")]
 #[allow(
     unsafe_code,
-    reason = "a section of the program is named, and a descriptor that may be closed"
+    reason = "link_section places the check in .init_array; descriptor 1 may be closed"
 )]
-mod look {
+mod startup_check {
     use std::os::fd::BorrowedFd;
     use std::sync::atomic::Ordering;
 
     use rustix::io::{Errno, fcntl_getfd};
 
     #[used]
-    // SAFETY: the section is a list of such functions (System V ABI, "Initialization and Termination Functions").
+    // SAFETY: .init_array is a list of such functions (System V ABI, "Initialization and Termination Functions").
     #[unsafe(link_section = ".init_array")]
-    static LOOK: extern "C" fn() = look;
+    static CHECK: extern "C" fn() = check;
 
-    /// A system call and a store: nothing of Rust's library works for certain yet.
-    extern "C" fn look() {
-        // SAFETY: it is asked about, open or not, and nothing else is done with it.
+    /// One system call and one store: Rust's standard library is not initialised yet.
+    extern "C" fn check() {
+        // SAFETY: the descriptor is only queried, whether it is open or not.
         let output = unsafe { BorrowedFd::borrow_raw(1) };
         let closed = fcntl_getfd(output) == Err(Errno::BADF);
         super::OUTPUT_WAS_CLOSED.store(closed, Ordering::Relaxed);

@@ -1,6 +1,6 @@
-//! What is said on standard error while an engine runs without a screen: every message, in its order, written by one
-//! thread that waits for standard error alone. Nobody else waits for it: what it takes too slowly is counted, and the
-//! number is said.
+//! Writes all messages of an engine without a screen to standard error, in order, on a thread of its own. No other
+//! thread ever waits for standard error: if it accepts text too slowly, messages are dropped, and their number is
+//! reported.
 
 use std::collections::VecDeque;
 use std::io::IsTerminal;
@@ -12,103 +12,103 @@ use indicatif::{ProgressBar, ProgressStyle};
 use crate::base::{OnPanic, Supervisor, bytes, sanitize, stderr};
 use crate::event::Level;
 
-/// Texts that wait for standard error; what comes then is counted.
-const MOST: usize = 10_000;
-/// … and what they take.
-const MOST_BYTES: usize = 4 << 20;
-/// How long the end waits for standard error.
-pub const LAST_WORDS: Duration = Duration::from_secs(1);
-/// … after a second signal.
-pub const LAST_WORD: Duration = Duration::from_millis(100);
+/// Most queued messages; further ones are dropped and counted.
+const MAX_MESSAGES: usize = 10_000;
+/// Most bytes of queued messages.
+const MAX_QUEUED_BYTES: usize = 4 << 20;
+/// How long the program waits for standard error at its end.
+pub const FLUSH_WAIT: Duration = Duration::from_secs(1);
+/// How long it waits after a second signal to stop.
+pub const SHORT_FLUSH_WAIT: Duration = Duration::from_millis(100);
 /// Name of this part in failure messages.
 const PART: &str = "standard error writer";
 
-/// Texts on their way to standard error. Cheap to clone.
+/// The queue of messages for standard error. Cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub struct Console(Arc<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
-    waiting: Mutex<Waiting>,
+    queue: Mutex<Queue>,
     changed: Condvar,
     supervisor: OnceLock<Supervisor>,
 }
 
 #[derive(Debug, Default)]
-struct Waiting {
-    texts: VecDeque<String>,
+struct Queue {
+    messages: VecDeque<String>,
     bytes: usize,
-    left_out: u64,
-    /// The newest: bytes that are done, and all.
+    dropped: u64,
+    /// The newest progress: bytes done and total bytes.
     progress: Option<(u64, u64)>,
-    /// No bar any more.
-    no_progress: bool,
-    /// The thread holds what it took last.
-    writing: bool,
+    /// The progress bar is to be removed.
+    ends_progress: bool,
+    /// The thread is still writing the previous batch.
+    is_writing: bool,
 }
 
-/// What the thread writes next.
+/// What the writer thread writes next.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Taken {
+struct OutputBatch {
     text: String,
     progress: Option<(u64, u64)>,
-    no_progress: bool,
+    ends_progress: bool,
 }
 
 impl Console {
-    /// From now on everything that this process says on standard error is written by a thread, which ends with it.
-    pub fn begin() -> Console {
+    /// Starts the writer thread, which from now on writes all standard error output of this process.
+    pub fn start() -> Console {
         let console = Console::default();
-        let (taker, writer) = (console.clone(), console.clone());
-        stderr::hand_to(Box::new(move |text| taker.put(text)));
+        let (queue, writer) = (console.clone(), console.clone());
+        stderr::hand_to(Box::new(move |text| queue.enqueue(text)));
         let thread = std::thread::Builder::new().name("stderr".to_owned());
         thread.spawn(move || writer.write_watched()).expect("a thread can be started");
         console
     }
 
-    /// Who is told where the thread breaks.
+    /// The supervisor to notify when the thread panics.
     pub fn watched_by(&self, supervisor: Supervisor) {
         let _ = self.0.supervisor.set(supervisor);
     }
 
-    /// Never waits.
+    /// Queues a message; never waits.
     pub fn say(&self, level: Level, text: &str) {
-        self.put(format!("logwarden: {level}: {}\n", sanitize::line(text)));
+        self.enqueue(format!("logwarden: {level}: {}\n", sanitize::line(text)));
     }
 
-    /// On a terminal, a bar below everything that is said. Never waits.
+    /// Shows a progress bar below the messages if standard error is a terminal. Never waits.
     pub fn progress(&self, done: u64, all: u64) {
-        self.waiting().progress = Some((done, all));
+        self.queue().progress = Some((done, all));
         self.0.changed.notify_all();
     }
 
     pub fn end_progress(&self) {
-        let mut waiting = self.waiting();
-        (waiting.progress, waiting.no_progress) = (None, true);
-        drop(waiting);
+        let mut queue = self.queue();
+        (queue.progress, queue.ends_progress) = (None, true);
+        drop(queue);
         self.0.changed.notify_all();
     }
 
-    /// Waits until everything is written, at most so long: then it is not, and nobody waits any more.
+    /// Waits until everything is written, but no longer than `wait`.
     pub fn finish(&self, wait: Duration) {
-        let left = |waiting: &mut Waiting| waiting.writing || waiting.is_something();
-        let _ = self.0.changed.wait_timeout_while(self.waiting(), wait, left);
+        let is_unfinished = |queue: &mut Queue| queue.is_writing || !queue.is_empty();
+        let _ = self.0.changed.wait_timeout_while(self.queue(), wait, is_unfinished);
     }
 
-    fn put(&self, text: String) {
-        let mut waiting = self.waiting();
-        if waiting.texts.len() < MOST && waiting.bytes + text.len() <= MOST_BYTES {
-            waiting.bytes += text.len();
-            waiting.texts.push_back(text);
+    fn enqueue(&self, text: String) {
+        let mut queue = self.queue();
+        if queue.messages.len() < MAX_MESSAGES && queue.bytes + text.len() <= MAX_QUEUED_BYTES {
+            queue.bytes += text.len();
+            queue.messages.push_back(text);
         } else {
-            waiting.left_out += 1;
+            queue.dropped += 1;
         }
-        drop(waiting);
+        drop(queue);
         self.0.changed.notify_all();
     }
 
-    fn waiting(&self) -> MutexGuard<'_, Waiting> {
-        self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.0.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn write_watched(&self) {
@@ -121,62 +121,64 @@ impl Console {
         }
     }
 
-    /// Without end.
+    /// Runs forever.
     fn write(&self) {
         let mut bar = None;
         loop {
-            let taken = self.next();
+            let batch = self.next();
             if let Some(supervisor) = self.0.supervisor.get() {
                 supervisor.checkpoint(PART);
             }
-            put_out(&taken, &mut bar);
+            write_batch(&batch, &mut bar);
         }
     }
 
-    /// Waits for something. What was taken before is written.
-    fn next(&self) -> Taken {
-        let mut waiting = self.waiting();
-        waiting.writing = false;
+    /// Waits for the next batch. The previous one has been written.
+    fn next(&self) -> OutputBatch {
+        let mut queue = self.queue();
+        queue.is_writing = false;
         self.0.changed.notify_all();
-        let nothing = |waiting: &mut Waiting| !waiting.is_something();
-        let waiting = self.0.changed.wait_while(waiting, nothing);
-        waiting.unwrap_or_else(PoisonError::into_inner).take()
+        let is_empty = |queue: &mut Queue| queue.is_empty();
+        let queue = self.0.changed.wait_while(queue, is_empty);
+        queue.unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
-impl Waiting {
-    fn is_something(&self) -> bool {
-        !self.texts.is_empty() || self.left_out > 0 || self.progress.is_some() || self.no_progress
+impl Queue {
+    fn is_empty(&self) -> bool {
+        self.messages.is_empty()
+            && self.dropped == 0
+            && self.progress.is_none()
+            && !self.ends_progress
     }
 
-    fn take(&mut self) -> Taken {
-        let Waiting { texts, left_out, progress, no_progress, .. } = std::mem::take(self);
-        self.writing = true;
-        let mut text = Vec::from(texts).concat();
-        if left_out > 0 {
-            let count = bytes::count(left_out);
-            let what = if left_out == 1 { "message is" } else { "messages are" };
+    fn take(&mut self) -> OutputBatch {
+        let Queue { messages, dropped, progress, ends_progress, .. } = std::mem::take(self);
+        self.is_writing = true;
+        let mut text = Vec::from(messages).concat();
+        if dropped > 0 {
+            let count = bytes::counted(dropped, "message");
             text.push_str(&format!(
-                "logwarden: warning: {count} more {what} not written here: standard error took them too slowly\n"
+                "logwarden: warning: {count} dropped: standard error accepts text too slowly\n"
             ));
         }
-        Taken { text, progress, no_progress }
+        OutputBatch { text, progress, ends_progress }
     }
 }
 
-fn put_out(taken: &Taken, bar: &mut Option<ProgressBar>) {
-    if taken.no_progress
+fn write_batch(batch: &OutputBatch, bar: &mut Option<ProgressBar>) {
+    if batch.ends_progress
         && let Some(bar) = bar.take()
     {
         bar.finish_and_clear();
     }
-    if !taken.text.is_empty() {
+    if !batch.text.is_empty() {
         match &*bar {
-            Some(bar) => bar.suspend(|| stderr::write_now(&taken.text)),
-            None => stderr::write_now(&taken.text),
+            Some(bar) => bar.suspend(|| stderr::write_now(&batch.text)),
+            None => stderr::write_now(&batch.text),
         }
     }
-    if let Some((done, all)) = taken.progress.filter(|_| std::io::stderr().is_terminal()) {
+    if let Some((done, all)) = batch.progress.filter(|_| std::io::stderr().is_terminal()) {
         let bar = bar.get_or_insert_with(progress_bar);
         bar.set_length(all);
         bar.set_position(done);
@@ -186,7 +188,7 @@ fn put_out(taken: &Taken, bar: &mut Option<ProgressBar>) {
 fn progress_bar() -> ProgressBar {
     let style =
         ProgressStyle::with_template("{bar:40} {bytes}/{total_bytes}  {bytes_per_sec}  {eta} left")
-            .expect("the template is right");
+            .expect("the template is valid");
     ProgressBar::new(0).with_style(style)
 }
 
@@ -195,41 +197,44 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_too_much_is_counted_and_said() {
+    fn messages_beyond_the_limit_are_counted_and_reported() {
         let console = Console::default();
-        (0..MOST + 7).for_each(|n| console.say(Level::Error, &format!("alert {n}")));
-        let taken = console.waiting().take();
-        let lines: Vec<&str> = taken.text.lines().collect();
-        assert_eq!(lines.len(), MOST + 1);
-        assert_eq!(lines[MOST - 1], format!("logwarden: error: alert {}", MOST - 1));
-        let said = "logwarden: warning: 7 more messages are not written here";
-        assert!(lines[MOST].starts_with(said), "{}", lines[MOST]);
-        assert_eq!(console.waiting().take(), Taken::default());
-        console.put("x".repeat(MOST_BYTES));
-        console.put("y".to_owned());
-        assert!(console.waiting().take().text.contains("1 more message is"));
+        (0..MAX_MESSAGES + 7).for_each(|n| console.say(Level::Error, &format!("alert {n}")));
+        let batch = console.queue().take();
+        let lines: Vec<&str> = batch.text.lines().collect();
+        assert_eq!(lines.len(), MAX_MESSAGES + 1);
+        assert_eq!(
+            lines[MAX_MESSAGES - 1],
+            format!("logwarden: error: alert {}", MAX_MESSAGES - 1)
+        );
+        let expected = "logwarden: warning: 7 messages dropped";
+        assert!(lines[MAX_MESSAGES].starts_with(expected), "{}", lines[MAX_MESSAGES]);
+        assert_eq!(console.queue().take(), OutputBatch::default());
+        console.enqueue("x".repeat(MAX_QUEUED_BYTES));
+        console.enqueue("y".to_owned());
+        assert!(console.queue().take().text.contains("1 message dropped"));
     }
 
-    /// The end waits for standard error as long as something is on its way, but not for ever.
+    /// The end waits as long as a message is queued or being written, but no longer than the limit.
     #[test]
-    fn the_end_waits_for_what_is_being_written() {
+    fn the_end_waits_for_messages_that_are_being_written() {
         let console = Console::default();
-        console.finish(LAST_WORDS);
-        console.put("last\n".to_owned());
+        console.finish(FLUSH_WAIT);
+        console.enqueue("last\n".to_owned());
         assert_eq!(console.next().text, "last\n");
         let ending = {
             let console = console.clone();
-            std::thread::spawn(move || console.finish(60 * LAST_WORDS))
+            std::thread::spawn(move || console.finish(60 * FLUSH_WAIT))
         };
-        // Written; whoever waits for more is told.
+        // The next call reports the previous batch as written and waits for more.
         let reader = {
             let console = console.clone();
             std::thread::spawn(move || console.next())
         };
         ending.join().unwrap();
-        console.put("more\n".to_owned());
+        console.enqueue("more\n".to_owned());
         assert_eq!(reader.join().unwrap().text, "more\n");
-        // Never written.
-        console.finish(LAST_WORDS);
+        // This batch is never written.
+        console.finish(FLUSH_WAIT);
     }
 }

@@ -1,7 +1,7 @@
-//! The socket on which the owner of a state directory answers: `control.sock`, mode 0600, one JSON object a
-//! line. A request is a [`Request`]; the answer is a [`Reply`].
+//! The control socket of the engine: `control.sock` in the state directory, mode 0600, one JSON object per line. A
+//! request is a [`Request`]; the answer is a [`Reply`].
 //!
-//! Only the owner of the files can connect; nothing secret is ever sent.
+//! Only the owner of the state directory can connect; nothing secret is ever sent.
 
 use std::io;
 use std::os::unix::fs::PermissionsExt;
@@ -17,18 +17,18 @@ use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::dead_letters::{LetterDesk, LetterOrder, LettersSorted};
+use super::dead_letters::{DeadLetterOrder, DeadLetterResult, DeadLetterService};
 use crate::base::{OnPanic, Supervisor, sanitize};
 use crate::event::{Command, Status};
 
-/// Longest request line, in bytes: a client that sends more is cut off.
-const LONGEST_REQUEST: u64 = 64 * 1024;
-/// Connections at once; further ones are refused and asked to try again.
-const MOST_CONNECTIONS: usize = 32;
-/// A client that sends nothing for so long is forgotten.
-const PATIENCE: Duration = Duration::from_secs(30);
-/// An asker is told so often how far a long answer is.
-const HEARTBEAT: Duration = Duration::from_millis(500);
+/// Longest request line, in bytes; a longer one ends the connection.
+const MAX_REQUEST_BYTES: u64 = 64 * 1024;
+/// Concurrent connections; further ones are refused and asked to retry.
+const MAX_CONNECTIONS: usize = 32;
+/// A client that sends nothing for this long is disconnected.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+/// Interval of progress replies during a long request.
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(500);
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "request")]
@@ -37,9 +37,9 @@ pub enum Request {
     Do {
         command: Command,
     },
-    /// Answered by any number of [`Reply::Progress`], then by [`Reply::Letters`].
+    /// Answered by any number of [`Reply::Progress`] and then by [`Reply::Letters`].
     Letters {
-        order: LetterOrder,
+        order: DeadLetterOrder,
     },
 }
 
@@ -52,13 +52,14 @@ pub enum Reply {
         status: Box<Status>,
     },
     Done,
-    /// Of what was asked for, in bytes; at least so often that nobody takes us for dead.
+    /// Progress in bytes; sent often enough that the client does not time out.
     Progress {
         done: u64,
         all: u64,
     },
     Letters {
-        sorted: LettersSorted,
+        #[serde(rename = "sorted")]
+        result: DeadLetterResult,
     },
     Refused {
         reason: String,
@@ -69,11 +70,11 @@ pub fn socket_path(state_directory: &Path) -> PathBuf {
     state_directory.join("control.sock")
 }
 
-/// Answers until it is told to stop; removes the socket then.
+/// Answers requests until it is stopped; then removes the socket.
 pub struct Server {
     listener: UnixListener,
     path: PathBuf,
-    office: Office,
+    control: ControlState,
     supervisor: Supervisor,
 }
 
@@ -81,25 +82,25 @@ pub struct Server {
 pub const PART: &str = "control socket";
 const ANSWER: &str = "answer on the control socket";
 
-/// What answers are made of.
+/// Everything needed to answer requests.
 #[derive(Clone)]
-struct Office {
+struct ControlState {
     status: watch::Receiver<Arc<Status>>,
     commands: mpsc::Sender<Command>,
-    letters: Arc<LetterDesk>,
+    letters: Arc<DeadLetterService>,
 }
 
-impl Office {
-    async fn obey(&self, command: Command) -> Reply {
+impl ControlState {
+    async fn execute(&self, command: Command) -> Reply {
         let sinks: Vec<String> =
             self.status.borrow().sinks.iter().map(|sink| sink.name.clone()).collect();
         let is_unknown = |name: &&str| !sinks.iter().any(|sink| sink == name);
-        // Before the first status nobody knows which there are.
+        // Before the first status the sinks are not known.
         if let Some(name) = command.sink().filter(is_unknown)
             && !sinks.is_empty()
         {
             let name = sanitize::line(name);
-            let reason = format!("no sink is called {name}; there is {}", sinks.join(", "));
+            let reason = format!("unknown sink: {name}; configured sinks: {}", sinks.join(", "));
             return Reply::Refused { reason };
         }
         match self.commands.send(command).await {
@@ -110,12 +111,12 @@ impl Office {
 }
 
 impl Server {
-    /// Call it only while holding the state's lock: a socket that is there already is a dead owner's.
+    /// Call it only while holding the state's lock: an existing socket then belongs to an ended process.
     pub fn bind(
         state_directory: &Path,
         status: watch::Receiver<Arc<Status>>,
         commands: mpsc::Sender<Command>,
-        letters: Arc<LetterDesk>,
+        letters: Arc<DeadLetterService>,
         supervisor: Supervisor,
     ) -> io::Result<Server> {
         let path = socket_path(state_directory);
@@ -126,23 +127,23 @@ impl Server {
         // The directory is 0700, so nobody else can connect before the mode is set.
         let listener = UnixListener::bind(&path)?;
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
-        let office = Office { status, commands, letters };
-        Ok(Server { listener, path, office, supervisor })
+        let control = ControlState { status, commands, letters };
+        Ok(Server { listener, path, control, supervisor })
     }
 
-    /// After a panic it can be run again: the socket stays.
+    /// Can be run again after a panic: the socket stays.
     pub async fn run(self: Arc<Self>, stop: CancellationToken) {
-        let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+        let permits = Arc::new(Semaphore::new(MAX_CONNECTIONS));
         loop {
             tokio::select! {
                 () = stop.cancelled() => break,
                 connection = self.listener.accept() => match connection {
-                    Ok((stream, _)) => match places.clone().try_acquire_owned() {
-                        Ok(place) => self.spawn_answers(stream, stop.clone(), place),
+                    Ok((stream, _)) => match permits.clone().try_acquire_owned() {
+                        Ok(permit) => self.spawn_answers(stream, stop.clone(), permit),
                         Err(_) => refuse(&stream),
                     },
                     Err(error) => {
-                        tracing::warn!(%error, "control socket: cannot accept");
+                        tracing::warn!(%error, "control socket: cannot accept a connection");
                         tokio::time::sleep(Duration::from_millis(200)).await;
                     }
                 },
@@ -155,21 +156,21 @@ impl Server {
         &self,
         stream: UnixStream,
         stop: CancellationToken,
-        place: OwnedSemaphorePermit,
+        permit: OwnedSemaphorePermit,
     ) {
-        let office = self.office.clone();
+        let control = self.control.clone();
         let mut stream = Some(stream);
         let answering = move || {
-            let (stream, office) = (stream.take(), office.clone());
+            let (stream, control) = (stream.take(), control.clone());
             async move {
                 if let Some(stream) = stream {
-                    let _ = answer(stream, office).await;
+                    let _ = answer(stream, control).await;
                 }
             }
         };
         let answered = self.supervisor.clone().task(ANSWER, OnPanic::GoOn, stop.clone(), answering);
         tokio::spawn(async move {
-            let _until_it_ends = place;
+            let _until_it_ends = permit;
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = answered => {}
@@ -178,37 +179,37 @@ impl Server {
     }
 }
 
-/// Waits for nobody: where the answer does not fit, the connection just ends.
+/// Never waits: if the reply does not fit into the send buffer, the connection is closed without one.
 fn refuse(stream: &UnixStream) {
-    let reason = format!("{MOST_CONNECTIONS} others are connected; try again in a moment");
+    let reason = format!("too many connections ({MAX_CONNECTIONS}); retry in a moment");
     if let Ok(mut body) = serde_json::to_vec(&Reply::Refused { reason }) {
         body.push(b'\n');
         let _ = stream.try_write(&body);
     }
 }
 
-async fn answer(stream: UnixStream, office: Office) -> io::Result<()> {
+async fn answer(stream: UnixStream, control: ControlState) -> io::Result<()> {
     let (read, mut write) = stream.into_split();
     let mut read = BufReader::new(read);
     loop {
         let mut line = Vec::new();
-        let mut limited = (&mut read).take(LONGEST_REQUEST);
+        let mut limited = (&mut read).take(MAX_REQUEST_BYTES);
         let reading = limited.read_until(b'\n', &mut line);
-        match tokio::time::timeout(PATIENCE, reading).await {
+        match tokio::time::timeout(IDLE_TIMEOUT, reading).await {
             Ok(Ok(0)) | Err(_) => return Ok(()),
             Ok(result) => result?,
         };
         if line.last() != Some(&b'\n') {
-            let reason = match line.len() as u64 == LONGEST_REQUEST {
-                true => format!("the request is longer than {LONGEST_REQUEST} bytes"),
-                false => "the request ends without a line end".to_owned(),
+            let reason = match line.len() as u64 == MAX_REQUEST_BYTES {
+                true => format!("the request is longer than {MAX_REQUEST_BYTES} bytes"),
+                false => "the request does not end with a line feed".to_owned(),
             };
-            // What follows is the rest of it, and no request.
+            // The remaining bytes belong to this request.
             return send(&mut write, &Reply::Refused { reason }).await;
         }
         let reply = match serde_json::from_slice(&line) {
-            Ok(request) => reply_to(request, &office, &mut write).await?,
-            Err(error) => Reply::Refused { reason: format!("not understood: {error}") },
+            Ok(request) => reply_to(request, &control, &mut write).await?,
+            Err(error) => Reply::Refused { reason: format!("invalid request: {error}") },
         };
         send(&mut write, &reply).await?;
     }
@@ -217,36 +218,36 @@ async fn answer(stream: UnixStream, office: Office) -> io::Result<()> {
 async fn send(write: &mut OwnedWriteHalf, reply: &Reply) -> io::Result<()> {
     let mut body = serde_json::to_vec(reply).map_err(io::Error::other)?;
     body.push(b'\n');
-    tokio::time::timeout(PATIENCE, write.write_all(&body)).await?
+    tokio::time::timeout(IDLE_TIMEOUT, write.write_all(&body)).await?
 }
 
-/// Ends early, with nothing lost, when the asker goes away or the engine stops: then this is dropped.
-async fn letters(
-    order: LetterOrder,
-    office: &Office,
+/// Stops early, without loss, when the client disconnects or the engine stops: the guard is dropped then.
+async fn dead_letters(
+    order: DeadLetterOrder,
+    control: &ControlState,
     write: &mut OwnedWriteHalf,
 ) -> io::Result<Reply> {
     let stop = CancellationToken::new();
     let _stop_when_dropped = stop.clone().drop_guard();
-    let (told, progress) = watch::channel((0, 0));
-    let desk = office.letters.clone();
+    let (sender, progress) = watch::channel((0, 0));
+    let service = control.letters.clone();
     let mut job = tokio::task::spawn_blocking(move || {
-        let mut tell = |done, all| {
-            told.send_replace((done, all));
+        let mut report = |done, all| {
+            sender.send_replace((done, all));
         };
-        desk.obey(&order, Handle::current(), stop, &mut tell)
+        service.execute(&order, Handle::current(), stop, &mut report)
     });
     loop {
         let done = tokio::select! {
             done = &mut job => done,
-            () = tokio::time::sleep(HEARTBEAT) => {
+            () = tokio::time::sleep(PROGRESS_INTERVAL) => {
                 let (done, all) = *progress.borrow();
                 send(write, &Reply::Progress { done, all }).await?;
                 continue;
             }
         };
         return Ok(match done.map_err(io::Error::other)? {
-            Ok(sorted) => Reply::Letters { sorted },
+            Ok(result) => Reply::Letters { result },
             Err(reason) => Reply::Refused { reason },
         });
     }
@@ -254,27 +255,27 @@ async fn letters(
 
 async fn reply_to(
     request: Request,
-    office: &Office,
+    control: &ControlState,
     write: &mut OwnedWriteHalf,
 ) -> io::Result<Reply> {
     Ok(match request {
         Request::Status => Reply::Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             process: std::process::id(),
-            status: Box::new(Status::clone(&office.status.borrow())),
+            status: Box::new(Status::clone(&control.status.borrow())),
         },
-        Request::Do { command } => office.obey(command).await,
-        Request::Letters { order } => letters(order, office, write).await?,
+        Request::Do { command } => control.execute(command).await,
+        Request::Letters { order } => dead_letters(order, control, write).await?,
     })
 }
 
-/// No engine listens: none runs, or one was killed.
-pub fn is_nobody(error: &io::Error) -> bool {
+/// No engine listens: none is running, or it was killed.
+pub fn is_not_running(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused)
 }
 
-/// Asks the owner of `state_directory`; `progress` is told how far a long answer is. Blocking; fails when the
-/// owner says nothing for some seconds.
+/// Sends a request to the engine of `state_directory`; `progress` is called during a long request. Blocking; fails if
+/// the engine does not answer for 5 seconds.
 pub fn ask(
     state_directory: &Path,
     request: &Request,

@@ -1,4 +1,4 @@
-//! Dead letters at a person's order: replayed or dropped by the process that owns the state directory.
+//! Replays and deletes dead letters on request, in the process that holds the state directory.
 
 use std::collections::HashMap;
 use std::io;
@@ -18,41 +18,41 @@ pub use crate::sink::dead_letters::Selection;
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum LetterOrder {
+pub enum DeadLetterOrder {
     Replay(Selection),
     Drop(Selection),
 }
 
-/// What came of an order.
+/// The result of an order.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum LettersSorted {
+pub enum DeadLetterResult {
     Replayed(Replayed),
     Dropped(Removed),
 }
 
-/// Obeys such orders: the store, and the sinks that are at work.
-pub struct LetterDesk {
+/// Carries out such orders, with the store and the running sinks.
+pub struct DeadLetterService {
     pub directory: Arc<DeadLetterDirectory>,
-    /// Those at work that take single events.
+    /// Running sinks that accept single events.
     sinks: Mutex<HashMap<String, Arc<dyn Sink>>>,
-    /// What is said of a sink that is not among them.
+    /// Why a sink is not in `sinks`.
     missing: String,
 }
 
-/// The store of these settings; touches nothing.
+/// The dead-letter store of these settings; opens nothing.
 pub fn directory(settings: &Settings, clock: Arc<dyn Clock>) -> DeadLetterDirectory {
     let directory = settings.directories.state.join("dead-letters");
-    DeadLetterDirectory::new(directory, clock, settings.dead_letters_most)
+    DeadLetterDirectory::new(directory, clock, settings.dead_letters_max_bytes)
 }
 
-impl LetterDesk {
-    /// Of an engine, without sinks.
+impl DeadLetterService {
+    /// For a running engine; the sinks are set later.
     pub fn new(settings: &Settings, clock: Arc<dyn Clock>) -> Self {
         let directory = Arc::new(directory(settings, clock));
-        let missing = "the running engine delivers nothing to it, or it is of a kind that takes no single \
-                       events; stop that engine and try again";
-        LetterDesk { directory, sinks: Mutex::default(), missing: missing.to_owned() }
+        let missing = "the running engine does not deliver to it, or its kind does not accept single events; \
+                       stop the engine and try again";
+        DeadLetterService { directory, sinks: Mutex::default(), missing: missing.to_owned() }
     }
 
     pub fn set_sinks(&self, sinks: HashMap<String, Arc<dyn Sink>>) {
@@ -63,7 +63,7 @@ impl LetterDesk {
         self.sinks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Where no engine runs. Hold the state's lock as long as this is used.
+    /// For a command without a running engine. Hold the state's lock while this is used.
     pub fn alone(settings: &Settings) -> Self {
         let mut sinks: HashMap<String, Arc<dyn Sink>> = HashMap::new();
         for sink in &settings.sinks {
@@ -74,45 +74,45 @@ impl LetterDesk {
         let directory = Arc::new(directory(settings, Arc::new(SystemClock::new())));
         let kinds = kinds::names(|kind| kind.works_alone);
         let missing = format!("no such sink of kind {kinds} is configured");
-        LetterDesk { directory, sinks: Mutex::new(sinks), missing }
+        DeadLetterService { directory, sinks: Mutex::new(sinks), missing }
     }
 
-    /// Blocking; not on an async thread. Errors are for people.
-    pub fn obey(
+    /// Blocking; not for async threads. Errors are messages for people.
+    pub fn execute(
         &self,
-        order: &LetterOrder,
+        order: &DeadLetterOrder,
         runtime: Handle,
         stop: CancellationToken,
         progress: &mut dyn FnMut(u64, u64),
-    ) -> Result<LettersSorted, String> {
-        let sorted = match order {
-            LetterOrder::Replay(selection) => {
+    ) -> Result<DeadLetterResult, String> {
+        let result = match order {
+            DeadLetterOrder::Replay(selection) => {
                 let choice = choice(selection)?;
                 let sinks = |name: &str| self.sink(name);
                 let directory = &*self.directory;
                 let replay =
                     Replay { directory, choice: &choice, sinks: &sinks, runtime, stop, progress };
-                replay.run().map(|done| done.map(LettersSorted::Replayed))
+                replay.run().map(|done| done.map(DeadLetterResult::Replayed))
             }
-            LetterOrder::Drop(selection) => {
+            DeadLetterOrder::Drop(selection) => {
                 dead_letters::remove(&self.directory, &choice(selection)?)
-                    .map(|done| done.map(LettersSorted::Dropped))
+                    .map(|done| done.map(DeadLetterResult::Dropped))
             }
         };
         let failed = |error: io::Error| {
             format!("cannot write the dead letters ({error}); none is lost, some may be sent again")
         };
-        let busy = || "another replay or removal is under way; wait for its end".to_owned();
-        sorted.map_err(failed)?.ok_or_else(busy)
+        let busy = || "another replay or removal is in progress; wait for its end".to_owned();
+        result.map_err(failed)?.ok_or_else(busy)
     }
 
     fn sink(&self, name: &str) -> Result<Arc<dyn Sink>, String> {
-        let missing = || format!("sink {name}: its dead letters stay: {}", self.missing);
+        let missing = || format!("sink {name}: its dead letters were not sent: {}", self.missing);
         self.sinks().get(name).cloned().ok_or_else(missing)
     }
 }
 
-/// The asker has made moments of all times, so neither clock nor zone matters.
+/// The client has resolved all times to timestamps, so clock and zone are not used.
 fn choice(selection: &Selection) -> Result<Choice, String> {
     let now = SystemClock::new().now();
     let context = ParseContext { now, zone: jiff::tz::TimeZone::UTC };

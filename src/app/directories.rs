@@ -1,11 +1,11 @@
-//! The directories of an engine. What lies in them is what logs say, or leads to it: they are for their owner alone.
+//! The directories of an engine. They contain log text or information about it, so only their owner may read them.
 
 use std::path::Path;
 
 use super::settings::Directories;
 use crate::state::{self, private_directory};
 
-/// With what a person calls each.
+/// Each directory with its name in messages.
 pub fn named(directories: &Directories) -> [(&'static str, &Path); 5] {
     [
         ("state directory", &directories.state),
@@ -16,17 +16,19 @@ pub fn named(directories: &Directories) -> [(&'static str, &Path); 5] {
     ]
 }
 
-/// Others can use it, and the next start closes it: one that bears our name, or lies in a state directory that was ours
-/// before. Any other may be somebody else's: it is left as it is.
-pub fn is_closed_at_start(directory: &Path, directories: &Directories) -> bool {
+/// For a directory that other users can access: whether the next start corrects its mode. That is the case if it is
+/// clearly Logwarden's: by its name, or inside an existing state directory. Any other directory may belong to somebody
+/// else and is not changed.
+pub fn is_restricted_at_start(directory: &Path, directories: &Directories) -> bool {
     !directory.starts_with(&directories.state)
         || state::is_state(&directories.state)
         || directory.join("meta.json").exists()
 }
 
-/// Before the state is taken, which makes any directory ours. What was done, for the operator.
-pub fn close(directories: &Directories) -> Vec<String> {
-    let ours = named(directories).map(|(_, directory)| directory);
-    let ours = ours.into_iter().filter(|directory| is_closed_at_start(directory, directories));
-    ours.filter_map(private_directory::close_directory).collect()
+/// Restricts the directories to their owner; returns messages for the operator. Call it before the state directory is
+/// claimed: claiming marks any directory as Logwarden's.
+pub fn restrict(directories: &Directories) -> Vec<String> {
+    let own = named(directories).map(|(_, directory)| directory);
+    let own = own.into_iter().filter(|directory| is_restricted_at_start(directory, directories));
+    own.filter_map(private_directory::close_directory).collect()
 }

@@ -1,5 +1,5 @@
-//! Signals that come before the engine listens. They are remembered from the first moment of `main`, and obeyed once
-//! somebody listens; a command without an engine ends by them, as any program does.
+//! Captures signals from the start of `main` until the engine listens, which then handles them. A command without an
+//! engine is ended by them, like any program.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -7,72 +7,75 @@ use std::sync::{Arc, OnceLock};
 use signal_hook::consts::{SIGHUP, SIGTERM, SIGUSR1};
 use signal_hook::{flag, low_level};
 
-static EARLY: OnceLock<Early> = OnceLock::new();
+static EARLY: OnceLock<EarlySignals> = OnceLock::new();
 
 #[derive(Debug, Default)]
-struct Early {
+struct EarlySignals {
     hang_up: Arc<AtomicBool>,
     ship_now: Arc<AtomicBool>,
     terminate: Arc<AtomicBool>,
-    /// They do again what they do to any program.
-    let_go: Arc<AtomicBool>,
+    /// Signals have their default effect again.
+    is_released: Arc<AtomicBool>,
 }
 
-/// What a signal asks for.
+/// The meaning of a signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Asked {
+pub enum SignalRequest {
     ShipNow,
     HangUp,
     Stop,
 }
 
-impl Early {
-    fn flags(&self) -> [(i32, &Arc<AtomicBool>, Asked); 3] {
+impl EarlySignals {
+    fn flags(&self) -> [(i32, &Arc<AtomicBool>, SignalRequest); 3] {
         [
-            (SIGUSR1, &self.ship_now, Asked::ShipNow),
-            (SIGHUP, &self.hang_up, Asked::HangUp),
-            (SIGTERM, &self.terminate, Asked::Stop),
+            (SIGUSR1, &self.ship_now, SignalRequest::ShipNow),
+            (SIGHUP, &self.hang_up, SignalRequest::HangUp),
+            (SIGTERM, &self.terminate, SignalRequest::Stop),
         ]
     }
 }
 
-/// From now on they are remembered. What is ignored (as by nohup) stays ignored.
-pub fn hold() {
-    let early = EARLY.get_or_init(Early::default);
+/// Starts capturing. Ignored signals (as with nohup) stay ignored.
+pub fn capture() {
+    let early = EARLY.get_or_init(EarlySignals::default);
     let ignored = ignored();
-    for (signal, came, _) in early.flags() {
+    for (signal, received, _) in early.flags() {
         if ignored & (1 << (signal - 1)) != 0 {
             continue;
         }
-        // Best effort: it works as before where they cannot be held.
-        let _ = flag::register_conditional_default(signal, early.let_go.clone());
-        let _ = flag::register(signal, came.clone());
+        // Best effort: on failure the signal keeps its default effect.
+        let _ = flag::register_conditional_default(signal, early.is_released.clone());
+        let _ = flag::register(signal, received.clone());
     }
 }
 
-/// Nobody is going to listen: one that came ends the program now, and one that comes does then.
-pub fn let_go() {
+/// Stops capturing, for commands without an engine: a captured signal ends the program now, a later one when it
+/// arrives.
+pub fn release() {
     let Some(early) = EARLY.get() else { return };
-    early.let_go.store(true, Ordering::SeqCst);
-    for (signal, came, _) in early.flags() {
-        if came.load(Ordering::SeqCst) {
+    early.is_released.store(true, Ordering::SeqCst);
+    for (signal, received, _) in early.flags() {
+        if received.load(Ordering::SeqCst) {
             let _ = low_level::emulate_default_handler(signal);
         }
     }
 }
 
-/// Somebody listens now. Each that came is told once: who listens again later has heard what came since.
-pub fn take() -> Vec<Asked> {
+/// Returns the captured signals, once, to the engine's listener. Later calls return nothing: their caller has received
+/// later signals itself.
+pub fn take_captured() -> Vec<SignalRequest> {
     static TAKEN: AtomicBool = AtomicBool::new(false);
     let Some(early) = EARLY.get().filter(|_| !TAKEN.swap(true, Ordering::SeqCst)) else {
         return Vec::new();
     };
-    early.let_go.store(false, Ordering::SeqCst);
-    let came = early.flags().into_iter().filter(|(_, came, _)| came.swap(false, Ordering::SeqCst));
-    came.map(|(_, _, asked)| asked).collect()
+    early.is_released.store(false, Ordering::SeqCst);
+    let received = early.flags().into_iter();
+    let received = received.filter(|(_, received, _)| received.swap(false, Ordering::SeqCst));
+    received.map(|(_, _, request)| request).collect()
 }
 
-/// As proc(5) tells: a bit each, from 1. None where it does not.
+/// Bit mask of ignored signals, bit 0 for signal 1, from proc(5). 0 where it is not available.
 fn ignored() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));

@@ -1,4 +1,4 @@
-//! One engine: the log, its consumers, and everything around them; started and stopped in order.
+//! The engine: the log, its consumers and their supporting tasks, started and stopped in a fixed order.
 
 mod alert_digest;
 mod alerts;
@@ -14,13 +14,13 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::alerts::Alerts;
-use self::worker_restarts::Broken;
-use super::dead_letters::LetterDesk;
-use super::metrics::Offer;
+use self::worker_restarts::FailedSinks;
+use super::dead_letters::DeadLetterService;
+use super::metrics::MetricsEndpoint;
 use super::settings::Settings;
-use super::sinks::{self, Left, Maker, Running};
+use super::sinks::{self, KeptOrders, RunningSink, SinkStarter};
 use super::start_error::StartError;
-use super::status_board::{Board, Notices, Voices};
+use super::status_board::{Notices, StatusBoard, StatusSources};
 use super::{directories, intake, keys};
 use crate::base::{Clock, Supervisor};
 use crate::event::status::EngineState;
@@ -29,35 +29,35 @@ use crate::follow::intake::{Input, Intake};
 use crate::follow::{Log, LogConfig};
 use crate::state::{Claim, StateError, Store};
 
-pub use reload::Reread;
+pub use reload::ReadSettings;
 
-/// Commands wait here; a full channel makes the asker wait.
+/// Capacity of the command channel; when it is full, the sender waits.
 const COMMANDS: usize = 16;
 
-/// What both faces of the program (screen, none) need before the engine has started.
+/// The parts that exist before the engine starts, with or without a screen.
 #[derive(Debug)]
-pub struct Desk {
+pub struct EngineSetup {
     pub log: Log,
     pub status: watch::Sender<Arc<Status>>,
     pub commands: mpsc::Sender<Command>,
     pub notices: Notices,
     orders: mpsc::Receiver<Command>,
-    /// Directories that others could use before.
-    closed: Vec<String>,
-    /// Whether the state directory is ours.
+    /// Messages about directories whose mode was corrected.
+    restricted: Vec<String>,
+    /// The lock of the state directory, or why it could not be taken.
     claim: Result<Claim, StateError>,
     intake: Intake,
 }
 
-impl Desk {
-    /// Claims the state and opens the files that are there; reads and waits for nothing.
-    pub fn open(settings: &Settings, once: bool, clock: Arc<dyn Clock>) -> Desk {
+impl EngineSetup {
+    /// Claims the state directory and opens the existing files; reads no content and waits for nothing.
+    pub fn open(settings: &Settings, once: bool, clock: Arc<dyn Clock>) -> EngineSetup {
         let notices = Notices::new(clock.clone());
-        let told = notices.clone();
+        let failure_notices = notices.clone();
         let supervisor = Supervisor::new(move |failure| {
-            told.answer(Level::Error, failure.to_string());
+            failure_notices.add_always(Level::Error, failure.to_string());
         });
-        let closed = directories::close(&settings.directories);
+        let restricted = directories::restrict(&settings.directories);
         let claim = Claim::take(&settings.directories.state);
         let intake = intake::plan(settings, claim.is_ok());
         let config = LogConfig {
@@ -68,102 +68,103 @@ impl Desk {
             intake: Some(intake.clone()),
         };
         let (commands, orders) = mpsc::channel(COMMANDS);
-        Desk {
+        EngineSetup {
             log: Log::open_watched(config, intake::own(settings, &intake), clock, supervisor),
             status: watch::Sender::default(),
             commands,
             notices,
             orders,
-            closed,
+            restricted,
             claim,
             intake,
         }
     }
 }
 
-/// What an engine may do with the state directory.
+/// Whether the engine needs the lock of the state directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ownership {
-    /// Without it there is no engine.
+    /// Without the lock the engine does not start.
     Required,
-    /// A screen opens all the same, shows, and ships nothing.
-    Wanted,
+    /// Without the lock the screen is view only: it shows files and ships nothing.
+    Optional,
 }
 
-/// Consumers at work.
+/// A running engine.
 pub struct Engine {
     settings: Settings,
-    maker: Maker,
+    starter: SinkStarter,
     owner: bool,
     intake: Intake,
     input: Vec<Input>,
-    /// Where standard input is all there is, its end is the end.
+    /// Standard input is the only source: the engine stops when it ends.
     ends_with_input: bool,
-    /// Every sink is through, and nobody asked it to end.
-    ended_by_itself: bool,
+    /// All sinks have finished without a request to stop.
+    has_finished: bool,
     state: watch::Sender<EngineState>,
-    sinks: Vec<Running>,
-    broken: Broken,
-    /// Of sinks that could not begin with the settings of now.
-    off: Vec<Left>,
+    sinks: Vec<RunningSink>,
+    failed: FailedSinks,
+    /// Orders for sinks that could not be started with the current settings.
+    not_started: Vec<KeptOrders>,
     alerts: Alerts,
-    /// The endpoint for figures, where there is one.
-    metrics: Option<Offer>,
+    /// The metrics endpoint, if it is configured and could be started.
+    metrics: Option<MetricsEndpoint>,
     status: watch::Receiver<Arc<Status>>,
-    /// Whom the board listens to.
-    voices: watch::Sender<Voices>,
+    /// Status sources that the status board reads.
+    status_sources: watch::Sender<StatusSources>,
     orders: mpsc::Receiver<Command>,
-    /// Ends what only reads: alerts, board, control socket.
+    /// Stops the tasks that only read: alerts, status board, control socket.
     stop: CancellationToken,
     tasks: TaskTracker,
 }
 
 impl Engine {
-    /// Takes the state, settles identities and starts every consumer. Call it on the async threads.
+    /// Opens the state, prepares the log and starts every consumer. Call it on an async thread.
     pub async fn start(
         settings: &Settings,
-        desk: Desk,
+        setup: EngineSetup,
         once: bool,
         ownership: Ownership,
         clock: Arc<dyn Clock>,
     ) -> Result<Engine, StartError> {
-        let Desk { log, status, commands, notices, orders, closed, claim, intake } = desk;
-        closed.into_iter().for_each(|text| notices.add(Level::Warning, text));
+        let EngineSetup { log, status, commands, notices, orders, restricted, claim, intake } =
+            setup;
+        restricted.into_iter().for_each(|text| notices.add(Level::Warning, text));
         let (store, state) = open_state(claim, ownership, &notices)?;
         let owner = state == EngineState::Running;
         let state = watch::Sender::new(state);
-        settle(settings, &log, &store, owner).await?;
+        prepare_log(settings, &log, &store, owner).await?;
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
-        let letters = Arc::new(LetterDesk::new(settings, clock.clone()));
+        let letters = Arc::new(DeadLetterService::new(settings, clock.clone()));
         let sealer = keys::sealer(settings, &store, owner)?;
-        let maker = Maker { once, log, store, notices, clock, letters, sealer };
-        // All that can fail first: where one cannot be made none is at work without anybody who watches it.
+        let starter = SinkStarter { once, log, store, notices, clock, letters, sealer };
+        // Everything that can fail comes first: after a failure no sink runs unwatched.
         let mut prepared = Vec::new();
-        for recipe in if owner { sinks::recipes(settings) } else { Vec::new() } {
-            prepared.push(maker.prepare(settings, recipe).await?);
+        for spec in if owner { sinks::specs(settings) } else { Vec::new() } {
+            prepared.push(starter.prepare(settings, spec).await?);
         }
-        let input = intake::take_in(settings, &maker.log)?;
+        let input = intake::take_in(settings, &starter.log)?;
         let mut sinks = Vec::new();
         for prepared in prepared {
-            let nothing = Left::nothing(prepared.name());
-            sinks.push(maker.run(prepared, &nothing).await);
+            let no_orders = KeptOrders::none(prepared.name());
+            sinks.push(starter.run(prepared, &no_orders).await);
         }
-        let alerts = Alerts::start(&maker, settings, &stop, &tasks);
-        // Known with the first word that the engine runs: who presses `s` then is heard.
-        let broken = Broken::default();
-        let voices = watch::Sender::new(voices_of(&sinks, &broken, &alerts));
-        let board = Board {
-            log: maker.log.clone(),
+        let alerts = Alerts::start(&starter, settings, &stop, &tasks);
+        // Set before the engine is reported as running, so that `s` pressed right then reaches its sinks.
+        let failed = FailedSinks::default();
+        let status_sources = watch::Sender::new(collect_sources(&sinks, &failed, &alerts));
+        let board = StatusBoard {
+            log: starter.log.clone(),
             engine: state.subscribe(),
-            voices: voices.subscribe(),
-            notices: maker.notices.clone(),
+            sources: status_sources.subscribe(),
+            notices: starter.notices.clone(),
             status: status.clone(),
         };
-        background_tasks::run(&maker, board, &tasks, &stop);
+        background_tasks::run(&starter, board, &tasks, &stop);
         if owner {
             let directory = &settings.directories.state;
             background_tasks::listen(
-                &maker,
+                &starter,
                 directory,
                 status.subscribe(),
                 commands,
@@ -172,157 +173,159 @@ impl Engine {
         }
         let mut engine = Engine {
             settings: settings.clone(),
-            maker,
+            starter,
             owner,
             intake,
             input,
             ends_with_input: false,
-            ended_by_itself: false,
+            has_finished: false,
             state,
             sinks,
-            broken,
-            off: Vec::new(),
+            failed,
+            not_started: Vec::new(),
             alerts,
             metrics: None,
             status: status.subscribe(),
-            voices,
+            status_sources,
             orders,
             stop,
             tasks,
         };
-        engine.offer_metrics().await;
-        engine.introduce();
+        engine.update_metrics_endpoint().await;
+        engine.publish_consumers();
         Ok(engine)
     }
 
-    /// Tells the log who reads, the board who speaks, and who takes dead letters again.
-    fn introduce(&self) {
+    /// Passes the current consumers to the log, the dead-letter service and the status board.
+    fn publish_consumers(&self) {
         if self.owner {
-            self.maker.log.set_consumers(self.settings.consumers());
+            self.starter.log.set_consumers(self.settings.consumers());
         }
         let sinks = self.sinks.iter();
         let sinks = sinks.filter_map(|sink| Some((sink.name().to_owned(), sink.sink()?)));
-        self.maker.letters.set_sinks(sinks.collect());
-        self.voices.send_replace(voices_of(&self.sinks, &self.broken, &self.alerts));
+        self.starter.letters.set_sinks(sinks.collect());
+        self.status_sources.send_replace(collect_sources(&self.sinks, &self.failed, &self.alerts));
     }
 
-    /// Where the settings say so; after a reload at another address, or where it could not before.
-    async fn offer_metrics(&mut self) {
+    /// Starts, moves or stops the metrics endpoint as configured; retries a failed start after a reload.
+    async fn update_metrics_endpoint(&mut self) {
         let wanted = self.settings.metrics;
-        if let (Some(offer), Some(address)) = (&self.metrics, wanted)
-            && offer.stands_at(address)
+        if let (Some(endpoint), Some(address)) = (&self.metrics, wanted)
+            && endpoint.serves(address)
         {
             return;
         }
-        if let Some(offer) = self.metrics.take() {
-            offer.withdraw().await;
+        if let Some(endpoint) = self.metrics.take() {
+            endpoint.stop().await;
         }
         let Some(address) = wanted else { return };
         let (status, stop) = (self.status.clone(), self.stop.child_token());
-        let supervisor = self.maker.log.supervisor();
-        match Offer::begin(address, status, supervisor, stop, &self.tasks).await {
-            Ok(offer) => self.metrics = Some(offer),
-            Err(error) => self.maker.notices.add(
+        let supervisor = self.starter.log.supervisor();
+        match MetricsEndpoint::start(address, status, supervisor, stop, &self.tasks).await {
+            Ok(endpoint) => self.metrics = Some(endpoint),
+            Err(error) => self.starter.notices.add(
                 Level::Error,
-                format!("metrics: cannot listen on {address} ({error}); everything else goes on"),
+                format!(
+                    "metrics: cannot listen on {address} ({error}); the engine runs without metrics"
+                ),
             ),
         }
     }
 
-    /// Obeys commands until one says stop, or, with `--once`, until every sink is through.
-    pub async fn obey(&mut self, reread: &Reread) {
-        let changes = self.maker.log.changes();
-        let ended = self.maker.log.supervisor().ended().clone();
+    /// Executes commands until one says stop, or, with `--once`, until every sink has finished.
+    pub async fn run(&mut self, read_settings: &ReadSettings) {
+        let changes = self.starter.log.changes();
+        let part_failed = self.starter.log.supervisor().ended().clone();
         loop {
-            let once = self.maker.once;
-            let closed = sinks::closed(&self.sinks);
-            let working = once || self.sinks.iter().any(Running::is_at_work);
+            let once = self.starter.once;
+            let stdout_closed = sinks::stdout_closed(&self.sinks);
+            let has_work = once || self.sinks.iter().any(RunningSink::is_at_work);
             let input_ends = self.ends_with_input && !once;
             let command = tokio::select! {
                 command = self.orders.recv() => command,
-                () = closed.cancelled() => {
-                    self.say_that_nobody_reads();
+                () = stdout_closed.cancelled() => {
+                    self.report_closed_stdout();
                     None
                 }
-                () = ended.cancelled() => None,
-                broken = sinks::next_broken(&mut self.sinks), if working => match broken {
-                    Some((place, error)) => {
-                        self.put_aside(place, error);
+                () = part_failed.cancelled() => None,
+                failed = sinks::next_failed(&mut self.sinks), if has_work => match failed {
+                    Some((index, error)) => {
+                        self.set_aside_failed(index, error);
                         continue;
                     }
                     None if once => {
-                        self.ended_by_itself = true;
+                        self.has_finished = true;
                         None
                     }
                     None => continue,
                 },
-                () = self.broken.due() => {
-                    self.begin_again().await;
+                () = self.failed.due() => {
+                    self.restart_due().await;
                     continue;
                 }
-                () = shutdown::input_is_through(&self.maker.log, &changes), if input_ends => {
+                () = shutdown::input_is_complete(&self.starter.log, &changes), if input_ends => {
                     self.finish();
                     continue;
                 }
             };
             match command {
                 None | Some(Command::Stop) => return,
-                // One that ends by itself ends as it was begun.
+                // A run with `--once` keeps the settings it was started with.
                 Some(Command::Reload) if !once => {
-                    if self.reload(reread).await.is_break() {
+                    if self.reload(read_settings).await.is_break() {
                         return;
                     }
                 }
-                Some(command) => self.pass_on(&command),
+                Some(command) => self.forward(&command),
             }
         }
     }
 
-    /// To the sinks at work, and to those that are about to be.
-    fn pass_on(&mut self, command: &Command) {
+    /// Forwards a command to the running sinks, and keeps it for sinks that are about to start.
+    fn forward(&mut self, command: &Command) {
         if matches!(command, Command::ShipNow { .. } | Command::Resume { .. }) {
-            self.maker.log.keep_input();
+            self.starter.log.keep_input();
         }
-        self.broken.note(command);
-        self.off.iter_mut().for_each(|left| left.note(command));
+        self.failed.note(command);
+        self.not_started.iter_mut().for_each(|kept| kept.note(command));
         for sink in &mut self.sinks {
-            if !sink.obey(command) {
+            if !sink.send(command) {
                 let text = format!(
-                    "{}: it has obeyed none of the last orders yet, as its disk or its server does not answer; this one \
-                     is not kept, so ask again when it answers",
+                    "sink {}: command dropped: its disk or server does not answer, and earlier commands are still \
+                     pending; repeat the command when it answers",
                     sink.name()
                 );
-                self.maker.notices.add(Level::Warning, text);
+                self.starter.notices.add(Level::Warning, text);
             }
         }
     }
 }
 
-/// The log learns who reads it, and what is known of its files.
-async fn settle(
+/// Passes the consumers and the known file positions to the log, before any file is identified.
+async fn prepare_log(
     settings: &Settings,
     log: &Log,
     store: &Store,
     owner: bool,
 ) -> Result<(), StartError> {
     if owner {
-        // Known before anything is read: what somebody still needs is not given up.
+        // Before anything is read, so that data needed by a consumer is not discarded.
         log.set_consumers(settings.consumers());
     }
-    // Before anything is identified: what sinks know themselves, also where the state was lost.
+    // The sinks' own records of positions, which survive a lost state.
     let kept = if owner { sinks::kept_positions(settings) } else { Vec::new() };
     let (log, store) = (log.clone(), store.clone());
-    let settling = move || {
+    let settle = move || {
         let known = kept.into_iter().flat_map(|kept| kept.read()).collect();
         log.settle(store, known);
     };
-    tokio::task::spawn_blocking(settling).await.map_err(|source| StartError::Worker { source })
+    tokio::task::spawn_blocking(settle).await.map_err(|source| StartError::Worker { source })
 }
 
-fn voices_of(sinks: &[Running], broken: &Broken, alerts: &Alerts) -> Voices {
-    Voices {
-        sinks: sinks.iter().map(Running::status).chain(broken.statuses()).collect(),
-        broken: broken.names(),
+fn collect_sources(sinks: &[RunningSink], failed: &FailedSinks, alerts: &Alerts) -> StatusSources {
+    StatusSources {
+        sinks: sinks.iter().map(RunningSink::status).chain(failed.statuses()).collect(),
+        broken: failed.names(),
         rules: alerts.statuses.clone(),
     }
 }
@@ -341,7 +344,7 @@ fn open_state(
         }
         Err(error) if ownership == Ownership::Required => Err(error.into()),
         Err(error) => {
-            let reason = format!("{error}; this screen ships nothing");
+            let reason = format!("{error}; this screen is view only and ships nothing");
             notices.add(Level::Warning, reason.clone());
             Ok((Store::ephemeral(), EngineState::ViewOnly { reason }))
         }

@@ -1,4 +1,4 @@
-//! The engine without a screen: status lines on stderr, an exit code at the end.
+//! Runs the engine without a screen: status lines on stderr, an outcome for the exit code.
 
 use std::io::IsTerminal;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::console::Console;
-use super::engine::{Desk, Engine, Ownership, Reread};
+use super::engine::{Engine, EngineSetup, Ownership, ReadSettings};
 use super::settings::Settings;
 use super::signals::{self, HangUp, Listener};
 use super::start_error::StartError;
@@ -17,8 +17,8 @@ use crate::base::{Clock, OnPanic, Supervisor, SystemClock, stderr};
 use crate::event::Status;
 use crate::follow::Log;
 
-/// The whole in one line, so often, when it changed.
-const SUMMARY: Duration = Duration::from_secs(10);
+/// Interval of the summary line; it is written only if it has changed.
+const SUMMARY_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Name of this part in failure messages.
 const PART: &str = "messages on standard error";
@@ -27,133 +27,134 @@ const PART: &str = "messages on standard error";
 #[derive(Debug)]
 pub enum Ended {
     Done,
-    /// Done, but these figures were lost or put aside.
-    Damaged(String),
-    /// Nothing of what was named could be read, or not all of it delivered.
+    /// Done, but some events were lost or became dead letters (the text has the counts).
+    WithLosses(String),
+    /// No file could be read, or not everything was delivered.
     Failed(String),
     /// A second signal: not drained.
-    AtOnce,
-    /// A part of the engine failed that cannot be run again.
-    Broken(String),
+    Immediately,
+    /// A part of the engine failed that cannot be restarted.
+    InternalError(String),
 }
 
-/// Runs until a signal, or with `once` until everything is delivered; where standard input is all there is, until that
-/// has ended and is delivered. Nothing of it waits for standard error, which `console` writes to.
+/// Runs until a signal; with `once` until everything is delivered; if standard input is the only source, until it has
+/// ended and is delivered. Nothing here waits for standard error, which `console` writes to.
 pub fn run(
     settings: &Settings,
     once: bool,
-    reread: &Reread,
+    read_settings: &ReadSettings,
     console: &Console,
 ) -> Result<Ended, StartError> {
     telemetry::to_stderr(&settings.log_level);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    let desk = Desk::open(settings, once, clock.clone());
-    desk.notices.speak_to(console);
-    let supervisor = desk.log.supervisor();
+    let setup = EngineSetup::open(settings, once, clock.clone());
+    setup.notices.write_to(console);
+    let supervisor = setup.log.supervisor();
     console.watched_by(supervisor.clone());
-    let work = work(settings, desk, once, reread, clock);
-    let ended = super::block_on(&supervisor, work, |ended| matches!(ended, Ok(Ended::AtOnce)));
-    ended.unwrap_or_else(|| Ok(broken(&supervisor)))
+    let work = work(settings, setup, once, read_settings, clock);
+    let ended = super::block_on(&supervisor, work, |ended| matches!(ended, Ok(Ended::Immediately)));
+    ended.unwrap_or_else(|| Ok(internal_error(&supervisor)))
 }
 
-/// A part failed, after which the engine ends.
-fn broken(supervisor: &Supervisor) -> Ended {
-    Ended::Broken(supervisor.fatal().map(ToString::to_string).unwrap_or_default())
+/// The outcome after a failure of a part that cannot be restarted.
+fn internal_error(supervisor: &Supervisor) -> Ended {
+    Ended::InternalError(supervisor.fatal().map(ToString::to_string).unwrap_or_default())
 }
 
 pub(super) async fn work(
     settings: &Settings,
-    desk: Desk,
+    setup: EngineSetup,
     once: bool,
-    reread: &Reread,
+    read_settings: &ReadSettings,
     clock: Arc<dyn Clock>,
 ) -> Result<Ended, StartError> {
-    let status = desk.status.subscribe();
-    let supervisor = desk.log.supervisor();
+    let status = setup.status.subscribe();
+    let supervisor = setup.log.supervisor();
     let finished = CancellationToken::new();
-    let at_once = CancellationToken::new();
+    let stop_now = CancellationToken::new();
     let listener = Listener {
         hang_up: HangUp::Reloads,
-        commands: desk.commands.clone(),
-        at_once: at_once.clone(),
+        commands: setup.commands.clone(),
+        stop_now: stop_now.clone(),
         finished: finished.clone(),
-        notices: desk.notices.clone(),
+        notices: setup.notices.clone(),
     };
-    let log = desk.log.clone();
+    let log = setup.log.clone();
     let signals = signals::listen(listener, supervisor.clone());
-    let talk = Talk {
-        log: desk.log.clone(),
-        console: desk.notices.console(),
+    let reporter = StatusReporter {
+        log: setup.log.clone(),
+        console: setup.notices.console(),
         status: status.clone(),
         once,
         finished: finished.clone(),
     };
-    // It ends by itself once all is said, also what is said at the end; one that fails then is not run again.
-    let talking = move || talk.clone().run();
-    let talking = supervisor.clone().task(PART, OnPanic::Restart, finished.clone(), talking);
-    let talking = tokio::spawn(talking);
+    // It ends after the last message; if it fails after `finished`, it is not restarted.
+    let reporting = move || reporter.clone().run();
+    let reporting = supervisor.clone().task(PART, OnPanic::Restart, finished.clone(), reporting);
+    let reporting = tokio::spawn(reporting);
     let running = async {
-        let mut engine = Engine::start(settings, desk, once, Ownership::Required, clock).await?;
+        let mut engine = Engine::start(settings, setup, once, Ownership::Required, clock).await?;
         if settings.takes_input() && settings.sources.is_empty() {
             engine.end_with_input();
         }
-        engine.obey(reread).await;
+        engine.run(read_settings).await;
         let once = engine.is_once();
         engine.stop().await;
         Ok(once)
     };
     let drained: Result<Option<bool>, StartError> = tokio::select! {
         ended = running => ended.map(Some),
-        () = at_once.cancelled() => Ok(None),
+        () = stop_now.cancelled() => Ok(None),
     };
     finished.cancel();
-    let _ = talking.await;
+    let _ = reporting.await;
     let _ = signals.await;
-    let Some(once) = drained? else { return Ok(Ended::AtOnce) };
+    let Some(once) = drained? else { return Ok(Ended::Immediately) };
     let last = status.borrow().clone();
     stderr::line(format_args!("logwarden: {}", report::summary(&last)));
     if supervisor.fatal().is_some() {
-        return Ok(broken(&supervisor));
+        return Ok(internal_error(&supervisor));
     }
     Ok(outcome(&last, once, !once || log.input_is_through()))
 }
 
-/// `once`: everything was to be delivered. `through`: all of standard input is in files whose ends are known.
-fn outcome(last: &Status, once: bool, through: bool) -> Ended {
+/// `once`: everything had to be delivered. `has_all_input`: all of standard input has been read into files.
+fn outcome(last: &Status, once: bool, has_all_input: bool) -> Ended {
     if once && let Some(reason) = report::nothing_readable(last) {
         return Ended::Failed(reason);
     }
-    if once && let Some(left) = report::undelivered(last) {
-        return Ended::Failed(left);
+    if once && let Some(reason) = report::undelivered(last) {
+        return Ended::Failed(reason);
     }
-    if !through {
-        let text = "not all of standard input could be read; it stays in the intake directory and comes at the next start";
+    if !has_all_input {
+        let text = "standard input could not be read completely; the rest is kept in the intake directory \
+                    and read at the next start";
         return Ended::Failed(text.to_owned());
     }
-    match report::damage(last) {
-        Some(figures) => Ended::Damaged(figures),
+    match report::losses(last) {
+        Some(counts) => Ended::WithLosses(counts),
         None => Ended::Done,
     }
 }
 
-/// Says on standard error what happens.
+/// Reports status changes on standard error.
 #[derive(Clone)]
-struct Talk {
+struct StatusReporter {
     log: Log,
-    /// Where there is one.
+    /// `None` in tests.
     console: Option<Console>,
     status: watch::Receiver<Arc<Status>>,
     once: bool,
     finished: CancellationToken,
 }
 
-impl Talk {
+impl StatusReporter {
     async fn run(mut self) {
         let say = |line: String| stderr::line(format_args!("logwarden: {line}"));
         let bar = self.console.filter(|_| self.once && std::io::stderr().is_terminal());
-        let (mut told, mut notices) = (Arc::new(Status::default()), Vec::new());
+        let (mut before, mut notices) = (Arc::new(Status::default()), Vec::new());
         let mut last_summary = String::new();
-        let mut due = tokio::time::interval(SUMMARY);
+        let mut due = tokio::time::interval(SUMMARY_INTERVAL);
         loop {
             let ended = tokio::select! {
                 () = self.finished.cancelled() => true,
@@ -168,14 +169,14 @@ impl Talk {
                 }
             };
             let now = self.status.borrow_and_update().clone();
-            let of_files = self.log.notices();
-            report::new_notices(&notices, &of_files).into_iter().for_each(say);
-            report::changes(&told, &now).into_iter().for_each(say);
+            let file_notices = self.log.notices();
+            report::new_notices(&notices, &file_notices).into_iter().for_each(say);
+            report::changes(&before, &now).into_iter().for_each(say);
             if let Some(console) = &bar {
                 let (done, all) = report::progress(&now);
                 console.progress(done, all);
             }
-            (told, notices) = (now, of_files);
+            (before, notices) = (now, file_notices);
             if ended {
                 break;
             }

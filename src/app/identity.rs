@@ -1,10 +1,10 @@
-//! Who this machine is: its name in events, and the host id behind the keys of event ids.
+//! The identity of this machine: its name in events, and the host id from which the key for event ids is derived.
 
 use std::sync::Arc;
 
 use crate::event::IdKey;
 
-/// What `host.name` says.
+/// The value of `host.name`.
 pub fn host_name(configured: Option<&str>) -> Arc<str> {
     match configured {
         Some(name) => name.into(),
@@ -12,7 +12,7 @@ pub fn host_name(configured: Option<&str>) -> Arc<str> {
     }
 }
 
-/// The configured host id, else machine-id, else the host's name.
+/// Derived from the configured host id, otherwise from machine-id, otherwise from the host name.
 pub fn id_key(configured: Option<&str>) -> IdKey {
     let machine_id = || {
         ["/etc/machine-id", "/var/lib/dbus/machine-id"]

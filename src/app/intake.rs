@@ -1,4 +1,4 @@
-//! Where standard input is kept, and who it is for: known before anything of it is read.
+//! Decides where standard input is stored and which files Logwarden writes itself, before anything is read.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -12,22 +12,22 @@ use crate::follow::intake::{Input, Intake};
 use crate::follow::{Log, Own, SourceConfig};
 use crate::sink::kinds::Output;
 
-/// Where it is only shown: a directory of this process alone below the cache, made and removed by it.
-const SHOWN: &str = "shown-";
+/// Prefix of the cache subdirectory for input that is only viewed; it belongs to one process, which removes it.
+const VIEWED: &str = "shown-";
 
-/// `owner`: the state directory is ours, so what comes in can be promised to arrive.
+/// `owner`: this process holds the state directory, so delivery of the input can be promised.
 pub fn plan(settings: &Settings, owner: bool) -> Intake {
-    let looking = settings.ad_hoc && settings.ship.start == ShipStart::Manual;
+    let view_only = settings.ad_hoc && settings.ship.start == ShipStart::Manual;
     let cache = &settings.directories.cache;
     let directory = match owner {
         true => settings.directories.intake.clone(),
-        false => cache.join(format!("{SHOWN}{}", std::process::id())),
+        false => cache.join(format!("{VIEWED}{}", std::process::id())),
     };
-    let rescue = if owner && !looking { settings.intake_most } else { 0 };
-    Intake { directory, input: settings.takes_input(), looking, rescue }
+    let rescue = if owner && !view_only { settings.intake_max_bytes } else { 0 };
+    Intake { directory, input: settings.takes_input(), looking: view_only, rescue }
 }
 
-/// The configured sources, and standard input: that of this run, or what an earlier one left.
+/// The configured sources, plus standard input of this run or left by an earlier one.
 pub fn sources(settings: &Settings, intake: &Intake) -> Vec<SourceConfig> {
     let mut sources = settings.sources.clone();
     if settings.takes_input() || intake.holds_segments() {
@@ -36,7 +36,7 @@ pub fn sources(settings: &Settings, intake: &Intake) -> Vec<SourceConfig> {
     sources
 }
 
-/// What is never followed; beside it, standard input is read from where it is kept.
+/// The files that are never followed, except the directory from which standard input is read.
 pub fn own(settings: &Settings, intake: &Intake) -> Own {
     Own { except: Some(intake.pattern()), ..written(settings) }
 }
@@ -63,7 +63,7 @@ pub fn written(settings: &Settings) -> Own {
     }
 }
 
-/// Standard input, and pipes that were named, each for itself.
+/// Opens standard input and the named pipes, each as an input of its own.
 pub fn take_in(settings: &Settings, log: &Log) -> Result<Vec<Input>, StartError> {
     let mut inputs = Vec::new();
     if settings.stdin {
@@ -80,14 +80,14 @@ pub fn take_in(settings: &Settings, log: &Log) -> Result<Vec<Input>, StartError>
     log.take_in(inputs).map_err(|source| StartError::Input { source })
 }
 
-/// Waits for no writer: it is read when there is one.
+/// Does not wait for a writer: the pipe is read once there is one.
 fn open_pipe(path: &Path) -> io::Result<OwnedFd> {
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
     Ok(rustix::fs::open(path, flags, Mode::empty())?)
 }
 
-/// Nothing that was only shown is kept; nor what a screen left that was killed.
-pub fn remove_what_was_shown(settings: &Settings) {
+/// Removes the stored input of this process that was only viewed, and that of killed processes.
+pub fn remove_viewed_input(settings: &Settings) {
     let entries = std::fs::read_dir(&settings.directories.cache).into_iter().flatten();
     for path in entries.filter_map(Result::ok).map(|entry| entry.path()) {
         if is_left_over(&path)
@@ -100,7 +100,7 @@ pub fn remove_what_was_shown(settings: &Settings) {
 
 fn is_left_over(path: &Path) -> bool {
     let name = path.file_name().and_then(|name| name.to_str());
-    let Some(process) = name.and_then(|name| name.strip_prefix(SHOWN)) else { return false };
-    let lives = PathBuf::from("/proc").join(process).exists();
-    process == std::process::id().to_string() || (!lives && Path::new("/proc/self").exists())
+    let Some(process) = name.and_then(|name| name.strip_prefix(VIEWED)) else { return false };
+    let is_running = PathBuf::from("/proc").join(process).exists();
+    process == std::process::id().to_string() || (!is_running && Path::new("/proc/self").exists())
 }

@@ -1,4 +1,4 @@
-//! The month keys of one engine, and who opens with them what was sealed.
+//! Connects the monthly keys to the engine: sealing, decryption for the screen, and the audit log.
 
 use std::sync::Arc;
 
@@ -11,8 +11,8 @@ use crate::privacy::keys::UsedKey;
 use crate::privacy::{Disclosure, KeyError, Keyring, Policy, Sealer};
 use crate::state::Store;
 
-/// Keys are looked for with the first value that needs one. The state knows which were used, whatever becomes of
-/// their directory; who does not own it makes none. `owner`: of the state.
+/// Keys are opened with the first value that needs one. The state records the used keys, even if their directory is
+/// lost; a process that does not hold the state (`owner` false) creates no keys.
 pub fn sealer(settings: &Settings, store: &Store, owner: bool) -> Result<Arc<Sealer>, StartError> {
     let keyring = match owner {
         true => Keyring::lazy(&settings.keys, settings.makes_keys),
@@ -23,7 +23,7 @@ pub fn sealer(settings: &Settings, store: &Store, owner: bool) -> Result<Arc<Sea
     keyring.tell(move |keys| {
         keys.iter().for_each(|key| store.put_used_key(&key.to_string()));
         store.commit().map_err(std::io::Error::other)?;
-        // For commands that do not own the state.
+        // For commands that do not hold the state.
         store.take_snapshot();
         Ok(())
     });
@@ -31,15 +31,15 @@ pub fn sealer(settings: &Settings, store: &Store, owner: bool) -> Result<Arc<Sea
     Ok(Arc::new(sealer))
 }
 
-/// For what is printed of a file as if it left. Without the state nobody knows every key that was used, so none is
-/// made.
-pub fn protecting(settings: &Settings) -> Result<Policy, KeyError> {
+/// The policy for printing events of a file as a sink would get them. Creates no keys: without the state it is not
+/// known which keys were used.
+pub fn sealing_policy(settings: &Settings) -> Result<Policy, KeyError> {
     let keyring = Keyring::lazy(&settings.keys, false).making_none();
     let sealer = Sealer::new(Arc::new(keyring))?;
     Ok(settings.privacy.policy().with_keys(Arc::new(sealer)))
 }
 
-/// The audit file in the state directory. `by`: the part of the program that shows what is opened.
+/// The audit log in the state directory. `by`: the part of the program that shows decrypted values.
 pub fn audit(settings: &Settings, by: &'static str) -> Audit {
     let name = |variable: &&str| std::env::var(variable).ok().filter(|name| !name.is_empty());
     let who = Who {
@@ -50,7 +50,7 @@ pub fn audit(settings: &Settings, by: &'static str) -> Audit {
     Audit::new(settings.directories.state.join(audit::NAME), who, Arc::new(SystemClock::new()))
 }
 
-/// Opens tokens for the screen. The keys are looked at when there is something to open.
+/// Decrypts tokens for the screen. The keys are opened when the first token is decrypted.
 pub fn disclosure(settings: &Settings) -> Disclosure {
     let keyring = Arc::new(Keyring::lazy(&settings.keys, false));
     Disclosure::new(keyring, audit(settings, "screen"))

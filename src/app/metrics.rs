@@ -1,9 +1,9 @@
-//! Figures for a monitoring system: `[metrics] listen`, off unless it is set. `GET /metrics` answers in the text
-//! format of Prometheus, `GET /healthz` with 200 while the engine and every part and worker of it run.
+//! The metrics endpoint: `[metrics] listen`, off by default. `GET /metrics` answers in the Prometheus text format,
+//! `GET /healthz` with 200 while the engine and all of its parts and workers are running.
 //!
-//! It only tells. No log content is in it: names of sources, sinks and rules, and numbers. Whoever is slow or asks
-//! for too much is cut off; however many come, [`CONNECTIONS`] are open at once: the next one takes the place of that
-//! which has been open for longest, so that nobody who only holds connections keeps others from an answer.
+//! Read-only, without log content: only names of sources, sinks and rules, and numbers. Slow clients and oversized
+//! requests are disconnected. At most [`CONNECTIONS`] are open; a further one closes the oldest, so that idle
+//! connections cannot block others.
 
 mod families;
 mod process;
@@ -26,70 +26,70 @@ use crate::base::{OnPanic, Supervisor};
 use crate::event::Status;
 use crate::event::status::EngineState;
 
-/// Requests are answered at once; most connections end before the next begins.
+/// Most open connections. Requests are answered immediately, so connections are short.
 const CONNECTIONS: usize = 64;
-/// Of one exchange, from the connection to the last byte.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// Time limit per connection, from accept to the last byte.
+const CONNECTION_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longest request, in bytes.
-const LONGEST_REQUEST: usize = 8 * 1024;
+const MAX_REQUEST_BYTES: usize = 8 * 1024;
 
 /// Names of this part and of one exchange in failure messages.
 const PART: &str = "metrics endpoint";
 const ANSWER: &str = "answer of the metrics endpoint";
 
-/// An endpoint at work.
+/// A running endpoint.
 #[derive(Debug)]
-pub struct Offer {
+pub struct MetricsEndpoint {
     address: SocketAddr,
     stop: CancellationToken,
     task: JoinHandle<()>,
 }
 
-impl Offer {
-    pub async fn begin(
+impl MetricsEndpoint {
+    pub async fn start(
         address: SocketAddr,
         status: watch::Receiver<Arc<Status>>,
         supervisor: Supervisor,
         stop: CancellationToken,
         tasks: &TaskTracker,
-    ) -> io::Result<Offer> {
-        let endpoint = Endpoint::bind(address, status, supervisor.clone()).await?;
-        let (endpoint, until) = (Arc::new(endpoint), stop.clone());
-        let run = move || endpoint.clone().run(until.clone());
+    ) -> io::Result<MetricsEndpoint> {
+        let server = Server::bind(address, status, supervisor.clone()).await?;
+        let (server, until) = (Arc::new(server), stop.clone());
+        let run = move || server.clone().run(until.clone());
         let task = tasks.spawn(supervisor.task(PART, OnPanic::Restart, stop.clone(), run));
-        Ok(Offer { address, stop, task })
+        Ok(MetricsEndpoint { address, stop, task })
     }
 
-    pub fn stands_at(&self, address: SocketAddr) -> bool {
+    pub fn serves(&self, address: SocketAddr) -> bool {
         self.address == address && !self.task.is_finished()
     }
 
-    /// Returns when its address is free.
-    pub async fn withdraw(self) {
+    /// Returns when the address is free again.
+    pub async fn stop(self) {
         self.stop.cancel();
         let _ = self.task.await;
     }
 }
 
-/// Answers until it is told to stop.
+/// The server behind a [`MetricsEndpoint`]; answers until it is stopped.
 #[derive(Debug)]
-struct Endpoint {
+struct Server {
     listener: TcpListener,
     status: watch::Receiver<Arc<Status>>,
     supervisor: Supervisor,
 }
 
-impl Endpoint {
+impl Server {
     async fn bind(
         address: SocketAddr,
         status: watch::Receiver<Arc<Status>>,
         supervisor: Supervisor,
-    ) -> io::Result<Endpoint> {
-        Ok(Endpoint { listener: TcpListener::bind(address).await?, status, supervisor })
+    ) -> io::Result<Server> {
+        Ok(Server { listener: TcpListener::bind(address).await?, status, supervisor })
     }
 
     async fn run(self: Arc<Self>, stop: CancellationToken) {
-        // The oldest first.
+        // Oldest first.
         let mut open: VecDeque<(CancellationToken, JoinHandle<()>)> = VecDeque::new();
         loop {
             let accepted = tokio::select! {
@@ -100,25 +100,25 @@ impl Endpoint {
                 Ok((stream, _)) => {
                     open.retain(|(_, task)| !task.is_finished());
                     if open.len() >= CONNECTIONS
-                        && let Some((cut, _)) = open.pop_front()
+                        && let Some((oldest, _)) = open.pop_front()
                     {
-                        cut.cancel();
+                        oldest.cancel();
                     }
-                    let cut = stop.child_token();
-                    let task = tokio::spawn(self.clone().answered(stream, cut.clone()));
-                    open.push_back((cut, task));
-                    // What it asks for comes before the next one.
+                    let close = stop.child_token();
+                    let task = tokio::spawn(self.clone().answer_watched(stream, close.clone()));
+                    open.push_back((close, task));
+                    // Gives this request a chance to be answered before the next connection.
                     tokio::task::yield_now().await;
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "metrics: cannot accept");
+                    tracing::warn!(%error, "metrics: cannot accept a connection");
                     tokio::time::sleep(Duration::from_millis(200)).await;
                 }
             }
         }
     }
 
-    async fn answered(self: Arc<Self>, stream: TcpStream, stop: CancellationToken) {
+    async fn answer_watched(self: Arc<Self>, stream: TcpStream, stop: CancellationToken) {
         let (supervisor, until) = (self.supervisor.clone(), stop.clone());
         let mut stream = Some(stream);
         let answer = move || {
@@ -128,7 +128,7 @@ impl Endpoint {
                 let answer = answer(stream, &this.status, &this.supervisor);
                 tokio::select! {
                     () = stop.cancelled() => {}
-                    _ = tokio::time::timeout(PATIENCE, answer) => {}
+                    _ = tokio::time::timeout(CONNECTION_TIMEOUT, answer) => {}
                 }
             }
         };
@@ -136,14 +136,14 @@ impl Endpoint {
     }
 }
 
-/// One exchange a connection.
+/// Answers one request per connection.
 async fn answer(
     mut stream: TcpStream,
     status: &watch::Receiver<Arc<Status>>,
     supervisor: &Supervisor,
 ) -> io::Result<()> {
     let reply = match head(&mut stream).await? {
-        // Asked directly: what makes the status may be what is down.
+        // Health comes directly from the supervisor, because the task that updates the status may be down.
         Some(head) => reply(&head, &status.borrow().clone(), supervisor),
         None => Reply::plain("431 Request Header Fields Too Large", "the request is too long"),
     };
@@ -156,17 +156,17 @@ async fn answer(
     stream.write_all(head.as_bytes()).await?;
     stream.write_all(reply.body.as_bytes()).await?;
     stream.shutdown().await?;
-    // A connection that is closed with something unread is reset, and the answer may be lost.
+    // Closing a connection with unread bytes resets it, and the answer may be lost.
     let mut rest = [0; 1024];
     while stream.read(&mut rest).await? > 0 {}
     Ok(())
 }
 
-/// The head of the request; `None` where it is too long.
+/// Reads the head of the request; `None` if it is too long.
 async fn head(stream: &mut TcpStream) -> io::Result<Option<Vec<u8>>> {
     let mut head = Vec::with_capacity(1024);
     while memchr::memmem::find(&head, b"\r\n\r\n").is_none() {
-        if head.len() > LONGEST_REQUEST {
+        if head.len() > MAX_REQUEST_BYTES {
             return Ok(None);
         }
         if stream.read_buf(&mut head).await? == 0 {
@@ -214,9 +214,9 @@ fn reply(head: &[u8], status: &Status, supervisor: &Supervisor) -> Reply {
             Reply::plain("503 Service Unavailable", families::engine_state(&status.engine))
         }
         (_, b"/metrics" | b"/healthz") => {
-            Reply::plain("405 Method Not Allowed\r\nallow: GET", "only GET")
+            Reply::plain("405 Method Not Allowed\r\nallow: GET", "only GET is supported")
         }
-        _ => Reply::plain("404 Not Found", "there are /metrics and /healthz"),
+        _ => Reply::plain("404 Not Found", "not found; try /metrics or /healthz"),
     }
 }
 
@@ -225,47 +225,47 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn clients_that_never_end_their_request_keep_nobody_from_an_answer() {
+    async fn clients_that_never_end_their_request_do_not_block_others() {
         let status = Status { engine: EngineState::Running, ..Status::default() };
         let (_sender, receiver) = watch::channel(Arc::new(status));
         let local = "127.0.0.1:0".parse().unwrap();
-        let endpoint = Endpoint::bind(local, receiver, Supervisor::default()).await.unwrap();
-        let address = endpoint.listener.local_addr().unwrap();
+        let server = Server::bind(local, receiver, Supervisor::default()).await.unwrap();
+        let address = server.listener.local_addr().unwrap();
         let stop = CancellationToken::new();
-        let task = tokio::spawn(Arc::new(endpoint).run(stop.clone()));
+        let task = tokio::spawn(Arc::new(server).run(stop.clone()));
         let mut held = Vec::new();
         for _ in 0..300 {
             let mut stream = TcpStream::connect(address).await.unwrap();
-            // It may be cut off by now.
+            // It may already be disconnected.
             _ = stream.write_all(b"GET /heal").await;
             held.push(stream);
         }
-        let asked = async {
+        let request = async {
             let mut stream = TcpStream::connect(address).await.unwrap();
             stream.write_all(b"GET /healthz HTTP/1.1\r\n\r\n").await.unwrap();
-            let mut said = String::new();
-            stream.read_to_string(&mut said).await.unwrap();
-            said
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).await.unwrap();
+            answer
         };
-        let said = tokio::time::timeout(Duration::from_secs(60), asked).await.unwrap();
-        assert!(said.starts_with("HTTP/1.1 200 OK"), "{said}");
+        let answer = tokio::time::timeout(Duration::from_secs(60), request).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
         stop.cancel();
         task.await.unwrap();
     }
 
     #[test]
-    fn all_is_well_only_where_the_engine_and_its_workers_run() {
+    fn healthz_is_200_only_while_the_engine_and_its_workers_are_running() {
         let running = || Status { engine: EngineState::Running, ..Status::default() };
         let broken = Status { broken: vec!["es".to_owned()], ..running() };
-        let told = |status: &Status| {
+        let health = |status: &Status| {
             let supervisor = Supervisor::default();
             let reply = reply(b"GET /healthz HTTP/1.1\r\n\r\n", status, &supervisor);
             (reply.status, reply.body)
         };
-        assert_eq!(told(&running()), ("200 OK", "running\n".to_owned()));
+        assert_eq!(health(&running()), ("200 OK", "running\n".to_owned()));
         let unavailable = "503 Service Unavailable";
-        assert_eq!(told(&broken), (unavailable, "broken: sink es\n".to_owned()));
-        assert_eq!(told(&Status::default()), (unavailable, "starting\n".to_owned()));
+        assert_eq!(health(&broken), (unavailable, "broken: sink es\n".to_owned()));
+        assert_eq!(health(&Status::default()), (unavailable, "starting\n".to_owned()));
         let supervisor = Supervisor::default();
         supervisor.failed("rules", OnPanic::Restart, &"broken");
         let reply = reply(b"GET /healthz HTTP/1.1\r\n\r\n", &running(), &supervisor);

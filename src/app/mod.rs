@@ -1,6 +1,6 @@
-//! Start, wiring and stop: settings in, a running engine out, with a screen or without one.
+//! Starts, wires and stops the engine: settings in, a running engine out, with or without a screen.
 //!
-//! [`headless`] runs the engine until it is told to stop; [`screen`] draws at once and starts the engine beside it.
+//! [`headless`] runs the engine until it is stopped; [`screen`] draws immediately and starts the engine beside it.
 
 pub mod console;
 pub mod control;
@@ -29,13 +29,13 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::base::{OnPanic, Supervisor};
 
-/// What an engine is called where a failure is told.
+/// Name of the engine in failure messages.
 const ENGINE: &str = "engine";
 
-/// How long calls that are still under way at the end are waited for.
-const LAST_CALLS: Duration = Duration::from_secs(1);
+/// How long calls still in progress are waited for at the end.
+const SHUTDOWN_WAIT: Duration = Duration::from_secs(1);
 
-/// The engine's async threads: two, whatever the machine has; the work is in the blocking ones.
+/// The engine's async threads: always two; the work is done on blocking threads.
 fn runtime() -> Runtime {
     Builder::new_multi_thread()
         .worker_threads(2)
@@ -45,23 +45,23 @@ fn runtime() -> Runtime {
         .expect("threads can be started")
 }
 
-/// Runs an engine on this thread. `at_once`: whether what came of it says that nothing was drained. `None`: it broke,
-/// and `supervisor` has told so.
+/// Runs an engine on this thread. `is_immediate`: whether the result says that nothing was drained. `None`: the engine
+/// panicked, and `supervisor` has reported it.
 fn block_on<T>(
     supervisor: &Supervisor,
     work: impl Future<Output = T>,
-    at_once: impl FnOnce(&T) -> bool,
+    is_immediate: impl FnOnce(&T) -> bool,
 ) -> Option<T> {
     let runtime = runtime();
     let done = supervisor.guard(ENGINE, OnPanic::End, || runtime.block_on(work)).ok();
-    end(runtime, done.as_ref().is_none_or(at_once));
+    end(runtime, done.as_ref().is_none_or(is_immediate));
     done
 }
 
-/// Without it the runtime waits for its blocking threads, and a write to a full pipe, or a read from a disk that does
-/// not answer, would keep us for ever. Such a call ends with the process, as at any kill.
-fn end(runtime: Runtime, at_once: bool) {
-    runtime.shutdown_timeout(if at_once { Duration::ZERO } else { LAST_CALLS });
+/// Limits the wait for blocking threads: otherwise a write to a full pipe or a read from a disk that does not answer
+/// would delay the end forever. Such a call ends with the process, as after a kill.
+fn end(runtime: Runtime, is_immediate: bool) {
+    runtime.shutdown_timeout(if is_immediate { Duration::ZERO } else { SHUTDOWN_WAIT });
 }
 
 #[cfg(test)]
@@ -71,19 +71,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_engine_that_panics_on_its_own_thread_is_told_of_and_waits_for_no_call() {
+    fn a_panic_of_the_engine_is_reported_and_waits_for_no_pending_call() {
         let supervisor = Supervisor::default();
         let (hangs, released) = mpsc::channel::<()>();
         let work = async {
-            // As a write to a full pipe.
+            // Blocks like a write to a full pipe.
             drop(tokio::task::spawn_blocking(move || released.recv()));
             tokio::task::yield_now().await;
-            panic!("a fault");
+            panic!("a bug");
         };
         let done: Option<()> = block_on(&supervisor, work, |()| false);
         assert_eq!(done, None);
-        let told = supervisor.fatal().expect("it is told").to_string();
-        assert!(told.starts_with("engine failed (") && told.contains("Logwarden ends"), "{told}");
+        let failure = supervisor.fatal().expect("it is reported").to_string();
+        assert!(failure.starts_with("engine failed ("), "{failure}");
         drop(hangs);
     }
 }

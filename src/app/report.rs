@@ -1,17 +1,17 @@
-//! The lines that an engine without a screen writes on stderr. Pure: two looks in, lines out.
+//! The messages that an engine without a screen writes to stderr. Pure: two status snapshots in, lines out.
 
 use crate::base::{bytes, sanitize};
 use crate::event::Status;
 use crate::event::status::{self, EngineState, FileState, Notice, SinkState, SinkStatus};
 use crate::sink::stdout::READER_GONE;
 
-/// What is said of files now and was not before.
+/// File notices that are new since the last snapshot.
 pub fn new_notices(before: &[Notice], now: &[Notice]) -> Vec<String> {
     let new = status::new_notices(before, now);
     new.map(|notice| format!("{}: {}", notice.level, clean(&notice.text))).collect()
 }
 
-/// What became different between two looks, a line each.
+/// Changes between two snapshots, one line each.
 pub fn changes(before: &Status, now: &Status) -> Vec<String> {
     let mut lines = Vec::new();
     if now.engine != before.engine
@@ -19,9 +19,9 @@ pub fn changes(before: &Status, now: &Status) -> Vec<String> {
     {
         lines.push(format!("view only: {}", clean(reason)));
     }
-    if let (0, events @ 1..) = (awaited(before), awaited(now)) {
+    if let (0, events @ 1..) = (in_flight_at_stop(before), in_flight_at_stop(now)) {
         lines.push(format!(
-            "stopping: waits some seconds for what is under way ({}); a second signal ends it at once",
+            "stopping: waiting a few seconds for {} in flight; a second signal stops immediately",
             bytes::counted(events, "event")
         ));
     }
@@ -39,7 +39,7 @@ pub fn changes(before: &Status, now: &Status) -> Vec<String> {
         }
         if file.lost > earlier.map_or(0, |earlier| earlier.lost) {
             lines.push(format!(
-                "{} was truncated or deleted: {} bytes were destroyed before they were read",
+                "{} was truncated or deleted: {} bytes were lost before they were read",
                 path(&file.path),
                 bytes::count(file.lost)
             ));
@@ -48,8 +48,8 @@ pub fn changes(before: &Status, now: &Status) -> Vec<String> {
     lines
 }
 
-/// Events for whose answers a stop waits.
-fn awaited(status: &Status) -> u64 {
+/// Events in flight while the engine is stopping.
+fn in_flight_at_stop(status: &Status) -> u64 {
     let draining = status.engine == EngineState::Draining;
     let in_flight = status.sinks.iter().map(|sink| sink.in_flight_events);
     if draining { in_flight.sum() } else { 0 }
@@ -61,66 +61,66 @@ fn sink_change(before: Option<&SinkStatus>, now: &SinkStatus) -> Option<String> 
         return None;
     }
     let error = now.last_error.as_deref().map(clean).unwrap_or_else(|| "not delivered".to_owned());
-    let waiting = format!("{} wait in the files", bytes::size(now.behind_bytes));
+    let pending = format!("{} pending in the log files", bytes::size(now.behind_bytes));
     match &now.state {
-        // The program ends, and says so itself.
+        // The program stops and reports that itself.
         SinkState::BackingOff { .. } if has_no_reader(now) => None,
         SinkState::BackingOff { attempts, .. } => {
-            Some(format!("sink {}: {error}; attempt {attempts}, goes on by itself", now.name))
+            Some(format!("sink {}: {error}; attempt {attempts}, retries automatically", now.name))
         }
         SinkState::Blocked { reason } => {
-            Some(format!("sink {} is blocked: {}; {waiting}", now.name, clean(reason)))
+            Some(format!("sink {} is blocked: {}; {pending}", now.name, clean(reason)))
         }
         SinkState::Paused { by, .. } => Some(format!("sink {} was paused by {by}", now.name)),
         SinkState::Idle | SinkState::Shipping => match before.map(|before| &before.state) {
             Some(
                 SinkState::BackingOff { .. } | SinkState::Blocked { .. } | SinkState::Paused { .. },
-            ) => Some(format!("sink {} delivers again", now.name)),
+            ) => Some(format!("sink {} is delivering again", now.name)),
             _ => None,
         },
         SinkState::Armed | SinkState::Resting { .. } | SinkState::Stopped => None,
     }
 }
 
-/// Whoever read our standard output has gone away.
+/// Standard output was closed by its reader.
 fn has_no_reader(sink: &SinkStatus) -> bool {
     sink.last_error.as_ref().is_some_and(|error| error.starts_with(READER_GONE))
 }
 
-/// One file of several.
+/// Changes of one file that a sink cannot read.
 fn file_change(before: Option<&SinkStatus>, now: &SinkStatus) -> Option<String> {
     match (before.and_then(|before| before.stuck.as_deref()), now.stuck.as_deref()) {
         (before, Some(reason)) if before != Some(reason) => {
-            Some(format!("sink {}: {}; other files go on", now.name, clean(reason)))
+            Some(format!("sink {}: {}; other files continue", now.name, clean(reason)))
         }
-        (Some(_), None) => Some(format!("sink {}: all files are being read again", now.name)),
+        (Some(_), None) => Some(format!("sink {}: all files can be read again", now.name)),
         _ => None,
     }
 }
 
-/// One target of several.
+/// Changes of one blocked target.
 fn target_change(before: Option<&SinkStatus>, now: &SinkStatus) -> Option<String> {
     match (before.and_then(|before| before.blocked.as_deref()), now.blocked.as_deref()) {
         (before, Some(reason)) if before != Some(reason) => Some(format!(
-            "sink {}: {}; its events wait in the files, those for other targets go on",
+            "sink {}: {}; its events stay pending in the log files, other targets continue",
             now.name,
             clean(reason)
         )),
         (Some(_), None) if matches!(now.state, SinkState::Idle | SinkState::Shipping) => {
-            Some(format!("sink {}: every target takes events again", now.name))
+            Some(format!("sink {}: all targets accept events again", now.name))
         }
         _ => None,
     }
 }
 
-/// How everything stands, in one line.
+/// The overall state in one line.
 pub fn summary(status: &Status) -> String {
     let files = status.files.totals();
     let mut line =
         format!("{}, {} seen", bytes::counted(files.files, "file"), bytes::size(files.size));
     if files.unsettled > 0 {
         let size = bytes::size(files.unsettled);
-        line.push_str(&format!(", {size} wait for the end of their first line"));
+        line.push_str(&format!(", {size} waiting for a complete first line"));
     }
     for sink in &status.sinks {
         line.push_str(&format!(
@@ -131,7 +131,7 @@ pub fn summary(status: &Status) -> String {
         ));
         if sink.dropped_events > 0 {
             let dropped = bytes::count(sink.dropped_events);
-            line.push_str(&format!(", {dropped} of them dropped by a pipeline of the server"));
+            line.push_str(&format!(", {dropped} of them dropped by a server pipeline"));
         }
         if sink.dead_letters > 0 {
             let letters = bytes::counted(sink.dead_letters, "dead letter");
@@ -139,28 +139,28 @@ pub fn summary(status: &Status) -> String {
         }
         if sink.unprotected_values > 0 {
             let values = bytes::count(sink.unprotected_values);
-            line.push_str(&format!(", {values} values sealed in their own field only"));
+            line.push_str(&format!(", {values} short values sealed only in their own field"));
         }
     }
     line
 }
 
-/// Bytes that every sink is through with, and all of them: for a progress bar.
+/// Bytes delivered to every sink, and all bytes: for a progress bar.
 pub fn progress(status: &Status) -> (u64, u64) {
     let seen = status.files.totals().size;
     let behind = status.sinks.iter().map(|sink| sink.behind_bytes).max().unwrap_or(0);
     (seen.saturating_sub(behind), seen)
 }
 
-/// Not one of the files could be read.
+/// None of the files could be read.
 pub fn nothing_readable(status: &Status) -> Option<String> {
     let files = status.files.totals();
     let none = files.files + status.unopened > 0 && files.unreadable == files.files;
-    none.then(|| "none of these files could be read".to_owned())
+    none.then(|| "no file could be read".to_owned())
 }
 
-/// What `--once` could not deliver, or where it cannot tell: exit code 1. Whoever has seen enough of our standard
-/// output got all.
+/// Events that `--once` could not deliver, or where that is unknown: exit code 1. If standard output was closed by its
+/// reader, its sink counts as complete.
 pub fn undelivered(status: &Status) -> Option<String> {
     let broke = |sink: &SinkStatus| status.broken.contains(&sink.name);
     let left = status.sinks.iter().filter(|sink| !has_no_reader(sink));
@@ -176,28 +176,29 @@ pub fn undelivered(status: &Status) -> Option<String> {
             if sink.behind_bytes == 0 {
                 return format!("sink {} is blocked{why}", sink.name);
             }
-            format!("{} are not in {}{why}", bytes::size(sink.behind_bytes), sink.name)
+            format!("{} not delivered to {}{why}", bytes::size(sink.behind_bytes), sink.name)
         })
         .collect();
-    let again = "they stay in the files and come at the next start";
+    let again = "still in the log files; retried at the next start";
     (!left.is_empty()).then(|| format!("{}; {again}", left.join("; ")))
 }
 
-/// Something was lost or put aside: exit code 3, and these figures.
-pub fn damage(status: &Status) -> Option<String> {
+/// Counts of lost and rejected events: exit code 3.
+pub fn losses(status: &Status) -> Option<String> {
     let dead: u64 = status.sinks.iter().map(|sink| sink.dead_letters).sum();
-    let figures = [
-        (status.lost, "bytes were lost"),
-        (dead, "events are dead letters"),
-        (status.unopened, "files could not be read"),
-        (status.unread_input, "bytes of standard input could not be read"),
-        (status.torn, "compressed files are damaged or cut short"),
+    let counts = [
+        (status.lost, "byte", "lost"),
+        (dead, "event", "dead-lettered"),
+        (status.unopened, "file", "unreadable"),
+        (status.unread_input, "byte", "of standard input could not be read"),
+        (status.torn, "compressed file", "damaged or truncated"),
     ];
-    let figures = figures.iter().filter(|(figure, _)| *figure > 0);
-    let mut text: Vec<String> =
-        figures.map(|(figure, what)| format!("{} {what}", bytes::count(*figure))).collect();
+    let counts = counts.into_iter().filter(|(count, ..)| *count > 0);
+    let mut text: Vec<String> = counts
+        .map(|(count, noun, outcome)| format!("{} {outcome}", bytes::counted(count, noun)))
+        .collect();
     if status.cut_inputs > 0 {
-        text.push("standard input was cut short".to_owned());
+        text.push("standard input was truncated".to_owned());
     }
     (!text.is_empty()).then(|| text.join(", "))
 }
@@ -215,19 +216,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_not_delivered_is_named_with_its_reason_where_there_is_one() {
+    fn undelivered_events_are_reported_with_the_reason_if_it_is_known() {
         let mut sink = SinkStatus::new("es", "elasticsearch");
         sink.behind_bytes = 640 * 1024;
         let check = |sink: &SinkStatus, broken: bool, expected: &str| {
             let broken = if broken { vec![sink.name.clone()] } else { Vec::new() };
             let status = Status { sinks: vec![sink.clone()], broken, ..Status::default() };
-            let expected = format!("{expected}; they stay in the files and come at the next start");
+            let expected = format!("{expected}; still in the log files; retried at the next start");
             assert_eq!(undelivered(&status), Some(expected));
         };
-        check(&sink, false, "640 KiB are not in es");
+        check(&sink, false, "640 KiB not delivered to es");
         check(&sink, true, "sink es");
         sink.last_error = Some("no connection".to_owned());
-        check(&sink, false, "640 KiB are not in es: no connection");
+        check(&sink, false, "640 KiB not delivered to es: no connection");
         check(&sink, true, "sink es: no connection");
     }
 }

@@ -1,6 +1,6 @@
-//! What the program was told, resolved and usable: no text that still has to be understood.
+//! The resolved settings of the program: typed values, nothing left to parse.
 //!
-//! Made by `cli` from defaults, files, environment and arguments. Holds no secret, only where one lies.
+//! Built by `cli` from defaults, files, environment and arguments. Contains no secrets, only the paths to them.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -19,28 +19,28 @@ use crate::sink::kinds::{ArchiveKind, SinkKind};
 #[derive(Clone, Debug)]
 pub struct Settings {
     pub sources: Vec<SourceConfig>,
-    /// Standard input is a source too.
+    /// Standard input is a source.
     pub stdin: bool,
-    /// Pipes that were named on the command line: read as standard input is.
+    /// Pipes named on the command line; read like standard input.
     pub pipes: Vec<PathBuf>,
-    /// The sources came from the command line: looking at a file must not ship it.
+    /// The sources come from the command line: viewing a file must not ship it.
     pub ad_hoc: bool,
     pub ship: Ship,
-    /// Enabled and disabled ones, in the order of the configuration; never empty.
+    /// Enabled and disabled sinks, in the order of the configuration; never empty.
     pub sinks: Vec<SinkSettings>,
-    /// Bytes that the dead letters of one sink may take.
-    pub dead_letters_most: u64,
-    /// Most bytes of deleted files that are kept until they are delivered.
-    pub intake_most: u64,
+    /// Disk space for the dead letters of one sink, in bytes.
+    pub dead_letters_max_bytes: u64,
+    /// Disk space for kept content of deleted files until it is delivered, in bytes.
+    pub intake_max_bytes: u64,
     pub privacy: PrivacySettings,
-    /// The screen begins masked.
+    /// The screen starts masked.
     pub masked: bool,
     pub rules: Vec<RuleConfig>,
     pub notifiers: Vec<NotifierSettings>,
     pub directories: Directories,
-    /// Where month keys lie.
+    /// Directory of the monthly keys.
     pub keys: PathBuf,
-    /// It is where it always is, and made when it is needed.
+    /// `keys` is the default directory, which is created when it is needed.
     pub makes_keys: bool,
     pub color: Color,
     /// Replaces the machine id in event ids.
@@ -48,31 +48,31 @@ pub struct Settings {
     pub host_name: Option<String>,
     /// A filter of `tracing-subscriber`: `info`, `logwarden=debug`, …
     pub log_level: String,
-    /// Where figures can be asked for.
+    /// Listen address of the metrics endpoint.
     pub metrics: Option<SocketAddr>,
-    /// Of naive times on the command line, and of sources that name none.
+    /// Time zone for timestamps without one, on the command line and in sources that set none.
     pub zone: jiff::tz::TimeZone,
 }
 
 impl Settings {
-    /// Something is read that is no file.
+    /// Standard input or a pipe is read.
     pub fn takes_input(&self) -> bool {
         self.stdin || !self.pipes.is_empty()
     }
 
-    /// Who must have read what vanishes before it is given up: also a sink that does not start now.
+    /// Sinks that must have read temporary data before it is deleted, also those that are not started now.
     pub fn consumers(&self) -> Vec<String> {
         self.sinks.iter().filter(|sink| sink.enabled).map(|sink| sink.name.clone()).collect()
     }
 }
 
-/// When delivery happens.
+/// When sinks deliver.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ship {
     pub start: ShipStart,
-    /// A round so often, each up to the end seen at its start.
+    /// Deliver in batches at this interval, each up to the end at its start.
     pub every: Option<Duration>,
-    /// A round whenever so many events wait.
+    /// Deliver a batch when this many events are pending.
     pub after: Option<u64>,
 }
 
@@ -80,7 +80,7 @@ pub struct Ship {
 pub enum ShipStart {
     #[default]
     Auto,
-    /// Armed, but nothing leaves before the operator asks for it.
+    /// Nothing is shipped until the operator requests it.
     Manual,
 }
 
@@ -92,23 +92,23 @@ pub struct SinkSettings {
     pub enabled: bool,
     /// Only these levels; empty: all events, also those without a level.
     pub levels: Vec<Level>,
-    /// Only events for which this is true.
+    /// Only events that match this query.
     pub where_: Option<Expr>,
-    /// Instead of what holds for all.
+    /// Replaces `Settings::ship` for this sink.
     pub ship: Option<Ship>,
 }
 
 impl PartialEq for SinkSettings {
     fn eq(&self, other: &Self) -> bool {
         let SinkSettings { name, kind, enabled, levels, where_, ship } = self;
-        let is_same_rule = *levels == other.levels && *where_ == other.where_;
-        let is_same_way = *ship == other.ship && *enabled == other.enabled;
-        *name == other.name && kind.is_same(&*other.kind) && is_same_rule && is_same_way
+        let has_same_filter = *levels == other.levels && *where_ == other.where_;
+        let has_same_schedule = *ship == other.ship && *enabled == other.enabled;
+        *name == other.name && kind.is_same(&*other.kind) && has_same_filter && has_same_schedule
     }
 }
 
 impl SinkSettings {
-    /// The archive as it is where nothing is configured.
+    /// The archive sink that is used if no sink is configured.
     pub fn archive() -> Self {
         SinkSettings {
             name: "archive".to_owned(),
@@ -123,24 +123,24 @@ impl SinkSettings {
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PrivacySettings {
-    /// Fields whose values leave sealed.
+    /// Fields whose values are sealed.
     pub seal: Vec<String>,
-    /// Fields whose addresses leave under another name.
+    /// Fields whose IP addresses are replaced by pseudonyms.
     pub pseudonymise: Vec<String>,
     pub addresses: AddressMode,
-    /// Addresses look alike in all months.
+    /// Pseudonyms are equal in all months.
     pub addresses_last: bool,
-    /// Values of sealed fields inside messages: name of the field, expression.
+    /// Values of sealed fields inside messages: field name, regular expression.
     pub patterns: Vec<(String, String)>,
-    /// The document carries the raw record as `event.original`.
+    /// Events contain the raw record as `event.original`.
     pub keep_original: bool,
 }
 
 impl PrivacySettings {
-    /// Without keys: what it hides is hidden for good.
+    /// Without keys: hidden values cannot be recovered.
     pub fn policy(&self) -> Policy {
         let pattern = |(field, regex): &(String, String)| {
-            // What the configuration was read with.
+            // The configuration was validated with the same expression.
             Regex::new(regex).ok().and_then(|regex| Pattern::new(field, regex))
         };
         Policy::new(&self.seal, self.keep_original)
@@ -149,7 +149,7 @@ impl PrivacySettings {
     }
 }
 
-/// Kept as far as it is understood now: its name and kind.
+/// Only name and kind: notifiers have no effect yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NotifierSettings {
     pub name: String,
@@ -158,20 +158,20 @@ pub struct NotifierSettings {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Directories {
-    /// State file, lock, control socket.
+    /// State file, lock, control socket, dead letters.
     pub state: PathBuf,
     /// The embedded archive.
     pub archive: PathBuf,
-    /// What may be deleted at any time: indexes.
+    /// Files that may be deleted at any time: indexes.
     pub cache: PathBuf,
-    /// Standard input until it is delivered, and rescued rests of deleted files.
+    /// Standard input until it is delivered, and kept content of deleted files.
     pub intake: PathBuf,
-    /// Our own log.
+    /// Logwarden's own log.
     pub log: PathBuf,
 }
 
 impl Directories {
-    /// Everything durable under one directory (`--state-dir`).
+    /// All data under one directory (`--state-dir`).
     pub fn under(root: &Path) -> Self {
         Directories {
             state: root.to_owned(),
@@ -182,7 +182,7 @@ impl Directories {
         }
     }
 
-    /// The state, data and cache directories of this user; `None` where there is no home.
+    /// The state, data and cache directories of this user; `None` without a home directory.
     pub fn of_user() -> Option<Self> {
         let directories = directories::ProjectDirs::from("", "", "logwarden")?;
         let state =
@@ -206,10 +206,10 @@ pub enum Color {
 }
 
 impl Color {
-    /// Whether to colour what goes to a place that is a terminal or none.
-    pub fn enabled(self, terminal: bool) -> bool {
+    /// Whether to colour output; `is_terminal` is about the output's destination.
+    pub fn enabled(self, is_terminal: bool) -> bool {
         match self {
-            Color::Auto => terminal,
+            Color::Auto => is_terminal,
             Color::Always => true,
             Color::Never => false,
         }

@@ -1,4 +1,4 @@
-//! The sinks of the settings, each with its worker.
+//! Creates the configured sinks and runs each with its worker.
 
 mod orders;
 
@@ -15,8 +15,8 @@ use tokio::task::{JoinError, JoinHandle};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-pub use self::orders::Left;
-use super::dead_letters::LetterDesk;
+pub use self::orders::KeptOrders;
+use super::dead_letters::DeadLetterService;
 use super::settings::{PrivacySettings, Settings, Ship, ShipStart, SinkSettings};
 use super::start_error::StartError;
 use super::status_board::Notices;
@@ -31,85 +31,85 @@ use crate::sink::worker::{Condition, Rounds};
 use crate::sink::{Filter, Mode, Order, Sink, Worker, WorkerConfig, WorkerHandle};
 use crate::state::Store;
 
-/// Encoded bodies of all sinks together: their part of the 32 MiB that read buffers and batches share.
+/// Memory for encoded bodies of all sinks: their part of the 32 MiB shared with read buffers and batches.
 const BODIES: usize = 4 << 20;
-/// What nobody else may take of it.
-const SMALLEST_SHARE: usize = 2 << 20;
+/// Minimum per sink, also if this exceeds `BODIES` in total.
+const MIN_BUDGET: usize = 2 << 20;
 
-/// All that a sink at work depends on: where one of these is different, it begins again.
+/// Everything that a running sink depends on; if any of it changes, the sink is restarted.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Recipe {
+pub struct SinkSpec {
     sink: SinkSettings,
     privacy: PrivacySettings,
     ship: Ship,
     budget: usize,
 }
 
-impl Recipe {
+impl SinkSpec {
     pub fn name(&self) -> &str {
         &self.sink.name
     }
 }
 
-/// One for each sink that is enabled.
-pub fn recipes(settings: &Settings) -> Vec<Recipe> {
+/// One spec per enabled sink.
+pub fn specs(settings: &Settings) -> Vec<SinkSpec> {
     let enabled: Vec<&SinkSettings> = settings.sinks.iter().filter(|sink| sink.enabled).collect();
-    let budget = (BODIES / enabled.len().max(1)).max(SMALLEST_SHARE);
-    let recipe = |sink: &SinkSettings| Recipe {
+    let budget = (BODIES / enabled.len().max(1)).max(MIN_BUDGET);
+    let spec = |sink: &SinkSettings| SinkSpec {
         sink: sink.clone(),
         privacy: settings.privacy.clone(),
         ship: sink.ship.unwrap_or(settings.ship),
         budget,
     };
-    enabled.into_iter().map(recipe).collect()
+    enabled.into_iter().map(spec).collect()
 }
 
-/// One sink at work.
-pub struct Running {
-    recipe: Recipe,
+/// A sink with its running worker.
+pub struct RunningSink {
+    spec: SinkSpec,
     sink: Arc<dyn Sink>,
     handle: WorkerHandle,
     task: Option<JoinHandle<SinkStatus>>,
     stop: CancellationToken,
     closed: Option<CancellationToken>,
-    /// What holds on behind its end.
-    left: Left,
+    /// Orders that also apply to its successor.
+    kept: KeptOrders,
 }
 
-impl Running {
+impl RunningSink {
     pub fn name(&self) -> &str {
-        self.recipe.name()
+        self.spec.name()
     }
 
     pub fn status(&self) -> watch::Receiver<SinkStatus> {
         self.handle.status.clone()
     }
 
-    /// What events can be sent to beside its worker.
+    /// The sink, if single events can be sent to it beside its worker.
     pub fn sink(&self) -> Option<Arc<dyn Sink>> {
-        self.recipe.sink.kind.takes_single_events().then(|| self.sink.clone())
+        self.spec.sink.kind.takes_single_events().then(|| self.sink.clone())
     }
 
-    /// By this recipe it would be the same.
-    pub fn stays(&self, recipe: &Recipe) -> bool {
-        self.recipe == *recipe && !recipe.sink.kind.names_files()
+    /// Whether the sink can keep running with this spec.
+    pub fn is_unchanged(&self, spec: &SinkSpec) -> bool {
+        self.spec == *spec && !spec.sink.kind.names_files()
     }
 
-    /// Passes on what is asked of it, and keeps it for its successor. `false`: so many orders wait that it takes no
-    /// more, as where its disk hangs.
-    pub fn obey(&mut self, command: &Command) -> bool {
-        let Some(order) = orders::of(command, self.name()) else { return true };
-        // A round that is under way is told by the worker: see [`Running::leave`].
+    /// Sends a command to the worker, and keeps it for the successor if it still applies then. `false`: the worker's
+    /// queue is full, for example because its disk does not answer.
+    pub fn send(&mut self, command: &Command) -> bool {
+        let Some(order) = orders::order_for(command, self.name()) else { return true };
+        // A pending `ShipNow` of a running worker is taken from its status: see [`RunningSink::into_orders`].
         if order != Order::ShipNow || self.has_ended() {
-            self.left.keep(order.clone());
+            self.kept.keep(order.clone());
         }
-        // A worker that has ended has nothing left to do, and a question can be asked again.
+        // A worker that has ended needs no order, and a question can be repeated.
         let is_question = matches!(order, Order::Where(_));
         !matches!(self.handle.orders.try_send(order), Err(TrySendError::Full(_))) || is_question
     }
 
-    /// No more will come: it delivers what is there, and ends. Where it takes no order now, as its disk hangs, one of
-    /// the `tasks` waits for it.
+    /// Tells the worker that no more events will come: it delivers the rest and ends. If its queue is full because its
+    /// disk does not answer, one of the `tasks` waits for it.
     pub fn finish(&self, tasks: &TaskTracker) {
         let (orders, stop) = (self.handle.orders.clone(), self.stop.clone());
         tasks.spawn(async move {
@@ -120,29 +120,29 @@ impl Running {
         });
     }
 
-    /// It drains, and ends.
+    /// Makes the worker drain and end.
     pub fn stop(&mut self) {
         self.stop.cancel();
     }
 
-    /// What is asked of it while it ends, for who comes behind it.
+    /// Keeps a command for the successor while this sink is ending.
     pub fn note(&mut self, command: &Command) {
-        self.left.note(command);
+        self.kept.note(command);
     }
 
-    /// Once it has ended: what it holds open can be opened again.
-    pub fn leave(mut self) -> Left {
+    /// The orders for the successor. Only after the worker has ended, so that its files can be opened again.
+    pub fn into_orders(mut self) -> KeptOrders {
         if self.handle.status.borrow().round {
-            self.left.keep(Order::ShipNow);
+            self.kept.keep(Order::ShipNow);
         }
-        self.left
+        self.kept
     }
 
-    /// Its worker broke: what it told last, and what is needed to begin again.
-    pub fn put_aside(mut self) -> (Recipe, SinkStatus, Left) {
+    /// After a failure of the worker: its last status, and everything needed to restart it.
+    pub fn into_parts(mut self) -> (SinkSpec, SinkStatus, KeptOrders) {
         self.stop();
-        let (recipe, status) = (self.recipe.clone(), self.handle.status.borrow().clone());
-        (recipe, status, self.leave())
+        let (spec, status) = (self.spec.clone(), self.handle.status.borrow().clone());
+        (spec, status, self.into_orders())
     }
 
     pub fn is_at_work(&self) -> bool {
@@ -164,54 +164,58 @@ impl Running {
     }
 }
 
-/// What sinks have in common as long as an engine runs.
+/// Starts sinks; holds the parts of the engine that all sinks share.
 #[derive(Clone)]
-pub struct Maker {
+pub struct SinkStarter {
     pub once: bool,
     pub log: Log,
     pub store: Store,
     pub notices: Notices,
     pub clock: Arc<dyn Clock>,
-    pub letters: Arc<LetterDesk>,
+    pub letters: Arc<DeadLetterService>,
     pub sealer: Arc<Sealer>,
 }
 
-/// One sink that is made, and not at work yet: nothing of it is left where it is dropped.
-pub struct Prepared {
-    recipe: Recipe,
+/// A sink that is created but not running yet; dropping it leaves nothing behind.
+pub struct PreparedSink {
+    spec: SinkSpec,
     made: Made,
 }
 
-impl Prepared {
+impl PreparedSink {
     pub fn name(&self) -> &str {
-        self.recipe.name()
+        self.spec.name()
     }
 }
 
-impl Maker {
-    /// `before`: what was asked of the same sink until now.
+impl SinkStarter {
+    /// `before`: orders kept from the previous worker of the same sink.
     pub async fn start(
         &self,
         settings: &Settings,
-        recipe: Recipe,
-        before: &Left,
-    ) -> Result<Running, StartError> {
-        let prepared = self.prepare(settings, recipe).await?;
+        spec: SinkSpec,
+        before: &KeptOrders,
+    ) -> Result<RunningSink, StartError> {
+        let prepared = self.prepare(settings, spec).await?;
         Ok(self.run(prepared, before).await)
     }
 
-    /// All of a start that can fail.
+    /// The part of a start that can fail.
     pub async fn prepare(
         &self,
         settings: &Settings,
-        recipe: Recipe,
-    ) -> Result<Prepared, StartError> {
-        let made = self.made(&settings.directories.archive, &recipe.sink).await?;
-        Ok(Prepared { recipe, made })
+        spec: SinkSpec,
+    ) -> Result<PreparedSink, StartError> {
+        let made = self.made(&settings.directories.archive, &spec.sink).await?;
+        Ok(PreparedSink { spec, made })
     }
 
-    pub async fn run(&self, Prepared { recipe, made }: Prepared, before: &Left) -> Running {
-        let Recipe { sink, privacy, ship, budget } = recipe.clone();
+    pub async fn run(
+        &self,
+        PreparedSink { spec, made }: PreparedSink,
+        before: &KeptOrders,
+    ) -> RunningSink {
+        let SinkSpec { sink, privacy, ship, budget } = spec.clone();
         let config = WorkerConfig {
             kind: sink.kind.entry().name.to_owned(),
             name: sink.name,
@@ -232,8 +236,8 @@ impl Maker {
         let stop = CancellationToken::new();
         let task = Some(tokio::spawn(worker.run(stop.clone())));
         let Made { sink, closed } = made;
-        let left = before.without_rounds();
-        Running { recipe, sink, handle, task, stop, closed, left }
+        let kept = before.without_ship_now();
+        RunningSink { spec, sink, handle, task, stop, closed, kept }
     }
 
     async fn made(&self, archive: &Path, sink: &SinkSettings) -> Result<Made, StartError> {
@@ -266,7 +270,7 @@ fn condition(where_: Expr) -> Condition {
     Arc::new(move |event| where_.matches(event))
 }
 
-/// Where a sink keeps its own positions.
+/// The positions that a sink stores itself.
 #[derive(Clone, Debug)]
 pub struct KeptPositions {
     kind: Arc<dyn SinkKind>,
@@ -274,13 +278,13 @@ pub struct KeptPositions {
 }
 
 impl KeptPositions {
-    /// None where nothing was kept, or it cannot be read: the sink itself says so when it starts. Blocking.
+    /// Empty if nothing is stored or it cannot be read; the sink reports that when it starts. Blocking.
     pub fn read(&self) -> Vec<Position> {
         self.kind.kept_positions(&self.archive)
     }
 }
 
-/// Of every sink that is configured.
+/// For every configured sink.
 pub fn kept_positions(settings: &Settings) -> Vec<KeptPositions> {
     let archive = &settings.directories.archive;
     let kept =
@@ -288,24 +292,24 @@ pub fn kept_positions(settings: &Settings) -> Vec<KeptPositions> {
     settings.sinks.iter().map(kept).collect()
 }
 
-/// Cancelled when the reader of our standard output has gone away; never, where nothing goes there.
-pub fn closed(sinks: &[Running]) -> CancellationToken {
+/// Cancelled when the reader of standard output closes it; never cancelled if no sink writes to standard output.
+pub fn stdout_closed(sinks: &[RunningSink]) -> CancellationToken {
     sinks.iter().find_map(|sink| sink.closed.clone()).unwrap_or_default()
 }
 
-/// The next worker that breaks, by its place; `None` once all of them have ended.
-pub async fn next_broken(sinks: &mut [Running]) -> Option<(usize, JoinError)> {
+/// Waits for the next worker that fails and returns its index; `None` once all workers have ended.
+pub async fn next_failed(sinks: &mut [RunningSink]) -> Option<(usize, JoinError)> {
     poll_fn(|context| {
-        for (place, sink) in sinks.iter_mut().enumerate() {
+        for (index, sink) in sinks.iter_mut().enumerate() {
             let Some(task) = &mut sink.task else { continue };
             if let Poll::Ready(ended) = Pin::new(task).poll(context) {
                 sink.task = None;
                 if let Err(error) = ended {
-                    return Poll::Ready(Some((place, error)));
+                    return Poll::Ready(Some((index, error)));
                 }
             }
         }
-        match sinks.iter().any(Running::is_at_work) {
+        match sinks.iter().any(RunningSink::is_at_work) {
             true => Poll::Pending,
             false => Poll::Ready(None),
         }
@@ -313,16 +317,16 @@ pub async fn next_broken(sinks: &mut [Running]) -> Option<(usize, JoinError)> {
     .await
 }
 
-/// Pends until every worker has ended, in whatever way.
-pub async fn all_finished(sinks: &mut [Running]) {
-    while next_broken(sinks).await.is_some() {}
+/// Waits until every worker has ended or failed.
+pub async fn all_finished(sinks: &mut [RunningSink]) {
+    while next_failed(sinks).await.is_some() {}
 }
 
-/// Drains all of them side by side; which have not ended in that time.
-pub async fn stop(mut sinks: Vec<Running>, longest: Duration) -> Vec<String> {
-    sinks.iter_mut().for_each(Running::stop);
+/// Drains all sinks concurrently; returns the names of those that have not ended within `limit`.
+pub async fn stop(mut sinks: Vec<RunningSink>, limit: Duration) -> Vec<String> {
+    sinks.iter_mut().for_each(RunningSink::stop);
     let all = all_finished(&mut sinks);
-    let _ = tokio::time::timeout(longest, all).await;
-    let open = sinks.into_iter().filter(|sink| !sink.has_ended());
-    open.map(|sink| sink.recipe.sink.name).collect()
+    let _ = tokio::time::timeout(limit, all).await;
+    let unfinished = sinks.into_iter().filter(|sink| !sink.has_ended());
+    unfinished.map(|sink| sink.spec.sink.name).collect()
 }

@@ -1,4 +1,4 @@
-//! Why an engine, or a part that it needs, cannot start.
+//! The reasons why an engine, or a part that it needs, cannot start.
 
 use std::path::PathBuf;
 
@@ -15,7 +15,7 @@ pub enum StartError {
         #[source]
         source: anyhow::Error,
     },
-    #[error("cannot seal anything")]
+    #[error("cannot prepare the monthly keys")]
     Keys {
         #[source]
         source: KeyError,
@@ -31,7 +31,7 @@ pub enum StartError {
         #[source]
         source: std::io::Error,
     },
-    #[error("a thread of the engine ended early")]
+    #[error("a worker thread of the engine failed")]
     Worker {
         #[source]
         source: tokio::task::JoinError,

@@ -1,5 +1,5 @@
-//! Gathers what everybody says about himself into one [`Status`]. Wakes only when somebody changed, and looks only
-//! at the files that did.
+//! Combines the statuses of files, sinks and rules into one [`Status`]. Wakes up only after a change, and reads only
+//! the files that changed.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -15,18 +15,18 @@ use crate::event::status::{EngineState, Notice, RuleStatus, SinkStatus};
 use crate::event::{FileList, Level, Status};
 use crate::follow::{Log, News};
 
-/// The newest notices are kept.
-const NOTICES: usize = 100;
+/// Most notices kept; older ones are dropped.
+const MAX_NOTICES: usize = 100;
 /// Name of this part in failure messages.
 pub const PART: &str = "status";
-/// At most so often a new status is made, however much changes.
+/// Shortest time between two published statuses.
 const INTERVAL: Duration = Duration::from_millis(100);
 
-/// What the operator should know; the newest last. Cheap to clone.
+/// The notices for the operator, oldest first. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Notices {
     list: Arc<Mutex<VecDeque<Notice>>>,
-    /// Where there is no screen.
+    /// Set only without a screen.
     console: Arc<OnceLock<Console>>,
     changed: watch::Sender<u64>,
     clock: Arc<dyn Clock>,
@@ -42,36 +42,36 @@ impl Notices {
         self.console.get().cloned()
     }
 
-    /// Every message from now on is a line of it.
-    pub fn speak_to(&self, console: &Console) {
+    /// From now on every notice is also written to the console.
+    pub fn write_to(&self, console: &Console) {
         let _ = self.console.set(console.clone());
     }
 
-    /// The same text as the newest one is not repeated.
+    /// Adds a notice unless its text equals that of the newest one.
     pub fn add(&self, level: Level, text: String) {
-        let repeated = self.kept().back().is_some_and(|last| last.text == text);
-        if !repeated {
-            self.answer(level, text);
+        let is_repeated = self.lock().back().is_some_and(|last| last.text == text);
+        if !is_repeated {
+            self.add_always(level, text);
         }
     }
 
-    /// What somebody asked for is told each time.
-    pub fn answer(&self, level: Level, text: String) {
+    /// Adds a notice even if it repeats the newest one, as for the reply to a command.
+    pub fn add_always(&self, level: Level, text: String) {
         self.say(level, &text);
         self.list(level, text);
     }
 
-    /// A line on standard error alone.
+    /// Writes a line to standard error only.
     pub fn say(&self, level: Level, text: &str) {
         if let Some(console) = self.console.get() {
             console.say(level, text);
         }
     }
 
-    /// For the list of the newest alone: standard error has it in another form.
+    /// Adds a notice to the list only; standard error shows it in another form.
     pub fn list(&self, level: Level, text: String) {
-        let mut list = self.kept();
-        if list.len() == NOTICES {
+        let mut list = self.lock();
+        if list.len() == MAX_NOTICES {
             list.pop_front();
         }
         list.push_back(Notice { time: self.clock.now(), level, text });
@@ -80,75 +80,75 @@ impl Notices {
     }
 
     pub(super) fn all(&self) -> Vec<Notice> {
-        self.kept().iter().cloned().collect()
+        self.lock().iter().cloned().collect()
     }
 
-    /// Also told after a panic elsewhere: the list is whole at any moment.
-    fn kept(&self) -> MutexGuard<'_, VecDeque<Notice>> {
+    /// Usable after a panic elsewhere: the list is consistent at any moment.
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Notice>> {
         self.list.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Consumers that have something to say; others after a reload.
+/// The status sources of sinks and rules; replaced after a reload.
 #[derive(Clone, Debug)]
-pub struct Voices {
+pub struct StatusSources {
     pub sinks: Vec<watch::Receiver<SinkStatus>>,
-    /// Names of those whose worker broke.
+    /// Names of sinks whose worker failed.
     pub broken: Vec<String>,
     pub rules: watch::Receiver<Vec<RuleStatus>>,
 }
 
-impl Default for Voices {
-    /// Nobody.
+impl Default for StatusSources {
+    /// No sinks, no rules.
     fn default() -> Self {
-        Voices { sinks: Vec::new(), broken: Vec::new(), rules: watch::channel(Vec::new()).1 }
+        StatusSources { sinks: Vec::new(), broken: Vec::new(), rules: watch::channel(Vec::new()).1 }
     }
 }
 
-/// Everybody who has something to say.
+/// Collects all statuses and publishes the combined one.
 #[derive(Clone, Debug)]
-pub struct Board {
+pub struct StatusBoard {
     pub log: Log,
     pub engine: watch::Receiver<EngineState>,
-    pub voices: watch::Receiver<Voices>,
+    pub sources: watch::Receiver<StatusSources>,
     pub notices: Notices,
     pub status: watch::Sender<Arc<Status>>,
 }
 
-impl Board {
+impl StatusBoard {
     pub async fn run(mut self, stop: CancellationToken) {
         let log = self.log.changes();
         let mut files = FileList::default();
         let mut notices = self.notices.changed.subscribe();
         let supervisor = self.log.supervisor();
         let mut parts = supervisor.changes();
-        let mut voices = self.voices.borrow_and_update().clone();
+        let mut sources = self.sources.borrow_and_update().clone();
         loop {
-            // Whatever woke us: nobody is told a state that is over.
-            if self.voices.has_changed().unwrap_or(false) {
-                voices = self.voices.borrow_and_update().clone();
+            // After any wake-up, so that no outdated set of sources is published.
+            if self.sources.has_changed().unwrap_or(false) {
+                sources = self.sources.borrow_and_update().clone();
             }
-            self.look(&log.take(), &mut files);
-            self.publish(&files, &mut voices);
+            self.update_files(&log.take(), &mut files);
+            self.publish(&files, &mut sources);
             tokio::select! {
                 () = stop.cancelled() => break,
                 () = log.changed() => {}
                 Ok(()) = notices.changed() => {}
                 Ok(()) = parts.changed() => {}
                 Ok(()) = self.engine.changed() => {}
-                Ok(()) = self.voices.changed() => voices = self.voices.borrow_and_update().clone(),
-                Ok(()) = voices.rules.changed() => {}
-                Ok(()) = any_changed(&mut voices.sinks) => {}
+                Ok(()) = self.sources.changed() => sources = self.sources.borrow_and_update().clone(),
+                Ok(()) = sources.rules.changed() => {}
+                Ok(()) = any_changed(&mut sources.sinks) => {}
             }
             tokio::time::sleep(INTERVAL).await;
         }
-        // Who has come or gone in the last moment.
-        voices = self.voices.borrow_and_update().clone();
-        self.look(&log.take(), &mut files);
-        self.publish(&files, &mut voices);
+        // Sources that changed at the last moment.
+        sources = self.sources.borrow_and_update().clone();
+        self.update_files(&log.take(), &mut files);
+        self.publish(&files, &mut sources);
     }
 
-    fn look(&self, news: &News, files: &mut FileList) {
+    fn update_files(&self, news: &News, files: &mut FileList) {
         if news.all {
             return files.set(self.log.statuses());
         }
@@ -167,7 +167,7 @@ impl Board {
         all
     }
 
-    fn publish(&mut self, files: &FileList, voices: &mut Voices) {
+    fn publish(&mut self, files: &FileList, sources: &mut StatusSources) {
         let notices = self.all_notices();
         let input = self.log.input_loss();
         let status = Status {
@@ -178,10 +178,10 @@ impl Board {
             lost: self.log.lost(),
             unread_input: input.unread,
             cut_inputs: input.cut,
-            sinks: voices.sinks.iter_mut().map(|sink| sink.borrow_and_update().clone()).collect(),
-            broken: voices.broken.clone(),
+            sinks: sources.sinks.iter_mut().map(|sink| sink.borrow_and_update().clone()).collect(),
+            broken: sources.broken.clone(),
             down: self.log.supervisor().down().into_iter().map(str::to_owned).collect(),
-            rules: voices.rules.borrow_and_update().clone(),
+            rules: sources.rules.borrow_and_update().clone(),
             notices,
         };
         self.status.send_if_modified(|old| {
@@ -194,7 +194,7 @@ impl Board {
     }
 }
 
-/// Pends for ever where there are no sinks, or none of them will change again.
+/// Never returns if there are no sinks, or all senders are gone.
 async fn any_changed(
     sinks: &mut [watch::Receiver<SinkStatus>],
 ) -> Result<(), watch::error::RecvError> {

@@ -1,7 +1,8 @@
-//! The program's own log: on stderr without a screen, in `logwarden.log` of the state directory with one.
+//! Logwarden's own log: on stderr without a screen, in `logwarden.log` of the log directory with one.
 //!
-//! Of the content of followed logs it holds what a screen was told and no more: the keys of alerts, which are values of
-//! fields that are not sealed. So it is for its owner alone and bounded: the file and the one before it, 8 MiB each.
+//! It contains the same content of followed logs as the messages on the screen: the keys of alerts, which are values of
+//! fields that are not sealed. Only its owner can read it, and its size is limited: the file and its predecessor, 8 MiB
+//! each.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -15,10 +16,10 @@ use tracing_subscriber::fmt::format::FmtSpan;
 use crate::base::stderr;
 use crate::state::private_directory;
 
-/// A log that has reached this size becomes `logwarden.log.1`.
-const LARGEST: u64 = 8 * 1024 * 1024;
+/// From this size on the file is renamed to `logwarden.log.1`.
+const MAX_FILE_BYTES: u64 = 8 * 1024 * 1024;
 
-/// Without a screen.
+/// For runs without a screen.
 pub fn to_stderr(level: &str) {
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter(level))
@@ -30,7 +31,7 @@ pub fn to_stderr(level: &str) {
         .try_init();
 }
 
-/// With a screen, which nothing else may write on. Without a writable directory there is no own log.
+/// For runs with a screen, which nothing else may write to. Without a writable directory nothing is logged.
 pub fn to_file(level: &str, directory: &Path) {
     let Ok(file) = OwnLog::open(directory) else { return };
     let _ = tracing_subscriber::fmt()
@@ -42,7 +43,7 @@ pub fn to_file(level: &str, directory: &Path) {
         .try_init();
 }
 
-/// Our own log file: two of at most [`LARGEST`] bytes and a line.
+/// Logwarden's own log file and its predecessor, each of at most [`MAX_FILE_BYTES`] plus one line.
 #[derive(Debug)]
 struct OwnLog {
     file: File,
@@ -62,10 +63,10 @@ impl OwnLog {
         Ok(OwnLog { file, path, length })
     }
 
-    /// What is there becomes `logwarden.log.1`, in the place of an older one.
+    /// Renames the current file to `logwarden.log.1`, replacing an older one.
     fn rotate(&mut self) -> io::Result<()> {
         match std::fs::rename(&self.path, self.path.with_extension("log.1")) {
-            // Somebody removed it.
+            // The file was removed by another process.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             renamed => renamed?,
         }
@@ -76,8 +77,8 @@ impl OwnLog {
 
 impl Write for OwnLog {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.length >= LARGEST {
-            // Else nothing is written: better than without a bound.
+        if self.length >= MAX_FILE_BYTES {
+            // If this fails nothing is written, so that the size stays limited.
             self.rotate()?;
         }
         let written = self.file.write(bytes)?;
@@ -91,7 +92,7 @@ impl Write for OwnLog {
 }
 
 fn filter(level: &str) -> EnvFilter {
-    // tantivy tells of every commit and merge at info.
+    // tantivy logs every commit and merge at info.
     EnvFilter::try_new(format!("{level},tantivy=warn")).unwrap_or_else(|_| EnvFilter::new("warn"))
 }
 
@@ -100,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn our_own_log_and_the_one_before_it_are_all_that_is_kept() {
+    fn only_the_own_log_and_its_predecessor_are_kept() {
         let directory = tempfile::tempdir().unwrap();
         let mut log = OwnLog::open(directory.path()).unwrap();
         let line = [b'x'; 1 << 20];
@@ -114,7 +115,7 @@ mod tests {
             .collect();
         found.sort();
         assert_eq!(found, [("logwarden.log".into(), 6), ("logwarden.log.1".into(), 8)]);
-        // It goes on at the next start.
+        // A restart continues the file.
         let mut log = OwnLog::open(directory.path()).unwrap();
         (0..3).for_each(|_| log.write_all(&line).unwrap());
         assert_eq!(log.length, 1 << 20);

@@ -1,4 +1,5 @@
-//! What was typed. Help, man page and completions come from these types.
+//! The command line as typed: every command, argument and help text. Help and completions are generated from these
+//! types; `cli::resolve` turns them into usable settings.
 
 mod client;
 mod dead_letters;
@@ -11,7 +12,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 pub use client::{Client, Erase, Find};
-pub use dead_letters::{Chosen, DeadLetters, DropLetters, Listed};
+pub use dead_letters::{DeadLetterFilter, DeadLetters, DropDeadLetters, ListOutput};
 pub use keys::{Decrypt, Keys};
 pub use ship::Ship;
 
@@ -28,15 +29,15 @@ const VERSION: &str = match option_env!("LOGWARDEN_VERSION") {
     version = VERSION,
     subcommand_value_name = "COMMAND",
     after_help = "Examples:
-  logwarden /var/log/app/*.log          watch these files in the terminal
-  logwarden                             watch the configured sources
-  logwarden --no-ui --once app.log      read all of it into the archive, without a screen
-  kubectl logs -f web | logwarden -     standard input as a stream; keys come from the terminal
-  logwarden demo                        see it work, without any setting
+  logwarden /var/log/app/*.log          view these files live; nothing is shipped until you press s
+  logwarden                             follow and ship the configured sources
+  logwarden --no-ui --once app.log      read the whole file into the archive and exit
+  kubectl logs -f web | logwarden -     follow standard input; keys come from the terminal
+  logwarden demo                        watch sample logs, no configuration needed
 
-Exit codes: 0 done, 1 failed or nothing found, 2 usage, configuration or a path that
-is not there, 3 done but something was lost, 4 another engine owns the state directory,
-5 a part of Logwarden failed by a fault of its own."
+Exit codes: 0 done, 1 failed or nothing found, 2 wrong usage or configuration or a missing path,
+3 done but some events were lost or became dead letters, 4 another engine is using the state
+directory, 5 internal error: a part of Logwarden failed."
 )]
 pub struct Arguments {
     #[command(flatten)]
@@ -47,19 +48,19 @@ pub struct Arguments {
     pub global: Global,
 }
 
-/// Watching files, with a screen or without.
+/// Follow files, with or without the screen.
 #[derive(Args, Clone, Debug, Default)]
 pub struct Watch {
-    /// Files, directories or patterns, - for standard input; without any, the configured sources
+    /// Files, directories or globs, - for standard input; default: the configured sources
     #[arg(value_name = "PATH")]
     pub paths: Vec<PathBuf>,
-    /// The same engine without a screen, until SIGTERM or SIGINT
+    /// Run without the screen, until SIGTERM or SIGINT
     #[arg(long)]
     pub no_ui: bool,
-    /// Read everything that is there, deliver, commit, exit; code 1 if something could not be delivered
+    /// Read all existing data, deliver it, commit and exit; code 1 if something could not be delivered
     #[arg(long, requires = "no_ui")]
     pub once: bool,
-    /// Give these files to the configured sinks, at once and continuously; the key s ships one round
+    /// Ship these files continuously (default for named files: view only, s ships once)
     #[arg(long)]
     pub ship: bool,
 }
@@ -73,31 +74,31 @@ impl Watch {
 /// Accepted before and after every command.
 #[derive(Args, Clone, Debug, Default)]
 pub struct Global {
-    /// Another configuration file, read after that of the user
+    /// Extra configuration file, overrides the user's
     #[arg(long, value_name = "FILE", global = true)]
     pub config: Option<PathBuf>,
-    /// Keep everything durable (state, archive, intake, cache, own log) under DIR
+    /// Store all data (state, archive, intake, cache, Logwarden's own log) under DIR
     #[arg(long, value_name = "DIR", global = true)]
     pub state_dir: Option<PathBuf>,
-    /// Where month keys lie
+    /// Directory of the monthly keys
     #[arg(long, value_name = "DIR", global = true)]
     pub keys: Option<PathBuf>,
-    /// Zone of times that name none: local, UTC, Europe/Berlin
+    /// Time zone for timestamps without one: local, UTC, Europe/Berlin
     #[arg(long, value_name = "ZONE", global = true)]
     pub tz: Option<String>,
-    /// Colours: auto where the output is a terminal
+    /// Colours; auto: only on a terminal
     #[arg(long, value_name = "WHEN", value_enum, global = true)]
-    pub color: Option<When>,
-    /// What our own log says: error, warn, info, debug, trace, off; or directives as in info,logwarden::follow=debug
+    pub color: Option<ColorChoice>,
+    /// Log level of Logwarden itself: error, warn, info, debug, trace, off; or directives: info,logwarden::follow=debug
     #[arg(long, value_name = "LEVEL", global = true)]
     pub log_level: Option<String>,
-    /// More of our own log: -v debug, -vv trace
+    /// More verbose own log: -v debug, -vv trace
     #[arg(short, action = clap::ArgAction::Count, global = true, conflicts_with = "log_level")]
     pub verbose: u8,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum When {
+pub enum ColorChoice {
     Auto,
     Always,
     Never,
@@ -105,16 +106,16 @@ pub enum When {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Watch generated logs: no configuration, nothing is left behind
+    /// Watch generated sample logs: needs no configuration, leaves nothing behind
     #[command(after_help = "Example:\n  logwarden demo")]
     Demo,
-    /// Print one JSON object an event: what was understood
+    /// Print each parsed event as JSON
     #[command(after_help = "Examples:
   logwarden parse app.log
   kubectl logs web | logwarden parse --format json -
-  logwarden parse --protect app.log     what would leave this machine")]
+  logwarden parse --protect app.log     events as a sink would get them: sealed and pseudonymised")]
     Parse(Parse),
-    /// Count lines, events and levels; time range, format, speed
+    /// Count lines, events and levels; show time range, format and speed
     #[command(after_help = "Examples:
   logwarden stats app.log
   logwarden stats --format json *.log")]
@@ -125,68 +126,73 @@ pub enum Command {
   logwarden search 'ip:10.0.0.0/8 and not path:health*' --count
   logwarden search timeout app.log --format json
   logwarden search client_id:CLIENTID2       a sealed id, with the keys of all months
-  logwarden search -- '-timeout' app.log     a query that begins with -
-  logwarden search '/time[- ]?out/' app.log  a regular expression over the record, as on the screen
+  logwarden search -- '-timeout' app.log     a query that starts with -
+  logwarden search '/time[- ]?out/' app.log  a regular expression over the whole record
   kubectl logs web | logwarden search level:error -
 
-The language: words and \"phrases\" look at the message; field:value, field:(a b),
+Query language: bare words and \"phrases\" search the message; field:value, field:(a b),
 bytes>=1000, level>=warning, time>=2024-05-01, host:web*, ip:10.0.0.0/8, user:*;
-and, or, not, parentheses. In quotes a value is a text: version:\"2.1\" is not 2.10.")]
+and, or, not, parentheses. A quoted value is compared as text: version:\"2.1\" does not match 2.10.")]
     Search(Search),
-    /// Write sample logs
+    /// Write sample logs, for trying things out
     #[command(after_help = "Examples:
   logwarden generate web --count 1000
   logwarden generate ops --rate 20 --out ops.log --seed 7")]
     Generate(Generate),
-    /// Write a commented configuration that works as it is
+    /// Write a ready-to-use, commented configuration
     #[command(after_help = "Examples:
   logwarden init
   logwarden init /var/log/app/app.log
   logwarden --config logwarden.toml init")]
     Init(Init),
-    /// Check configuration, files, directories and archive, one line each
+    /// Check configuration, files, directories, keys and sinks; prints one line each
     #[command(after_help = "Example:\n  logwarden check --config logwarden.toml")]
     Check,
-    /// Prepare a server for what is delivered to it: index template, deletion after `keep`
-    #[command(
-        after_help = "Examples:\n  logwarden setup elasticsearch --print\n  logwarden setup elasticsearch"
-    )]
+    /// Install the index template and retention policy on a server
+    #[command(after_help = "Examples:
+  logwarden setup elasticsearch --print   show the requests, send nothing
+  logwarden setup elasticsearch")]
     Setup(Setup),
-    /// Ask the running engine to deliver now, to pause, to resume or to try again
+    /// Control shipping of the running engine: ship now, pause, resume, retry
     #[command(after_help = ship::EXAMPLES)]
     Ship {
         #[command(subcommand)]
         command: Ship,
     },
-    /// Look at what a sink refused for good, send it again, or drop it
+    /// List, replay or delete events that a sink rejected permanently
     #[command(after_help = dead_letters::EXAMPLES)]
     DeadLetters {
         #[command(subcommand)]
         command: DeadLetters,
     },
-    /// See, make, check, back up, rotate, import and destroy month keys
+    /// List, create, check, back up, rotate, import and destroy the monthly keys
     #[command(after_help = keys::EXAMPLES)]
     Keys {
         #[command(subcommand)]
         command: Keys,
     },
-    /// Open sealed values: a token, or all tokens of a file or of standard input
+    /// Decrypt sealed values: one token, or all tokens in a file or standard input
     #[command(after_help = keys::DECRYPT_EXAMPLES)]
     Decrypt(Decrypt),
-    /// Find the events of one client id, in the archive and in Elasticsearch
+    /// Find the events of one client id in the archive, dead letters and Elasticsearch
     #[command(after_help = client::FIND_EXAMPLES)]
     Find(Find),
-    /// Erase the events of one client id; without --yes only show what would go
+    /// Erase the events of one client id; without --yes only show what would be erased
     #[command(after_help = client::ERASE_EXAMPLES)]
     Erase(Erase),
-    /// Print the settings: all defaults, or what is in effect and where it comes from
-    #[command(after_help = "Example:\n  logwarden config --print-effective")]
+    /// Print the settings: all defaults, or the effective values and their origin
+    #[command(after_help = "Examples:
+  logwarden config --print-default > logwarden.toml
+  logwarden config --print-effective")]
     Config(PrintConfig),
-    /// Print completions for a shell
+    /// Print the completion script for a shell
     #[command(
         after_help = "Example:\n  logwarden completions bash > ~/.local/share/bash-completion/completions/logwarden"
     )]
-    Completions { shell: Shell },
+    Completions {
+        /// The shell to complete for
+        shell: Shell,
+    },
     /// Print the manual page, or write one page per command into a directory
     #[command(after_help = "Examples:
   logwarden man | man -l -
@@ -200,10 +206,10 @@ and, or, not, parentheses. In quotes a value is a text: version:\"2.1\" is not 2
 
 #[derive(Args, Debug)]
 pub struct Setup {
-    /// What to prepare: every sink of this kind
+    /// Kind of server; sets up every configured sink of this kind
     #[arg(value_parser = ["elasticsearch"])]
     pub kind: String,
-    /// Print what would be sent, and send nothing
+    /// Print the requests, send nothing
     #[arg(long)]
     pub print: bool,
 }
@@ -213,18 +219,20 @@ pub struct Parse {
     /// A file, or - for standard input
     #[arg(value_name = "FILE", default_value = "-")]
     pub file: PathBuf,
-    /// Force a format instead of finding it out
+    /// Use this format, skip detection
     #[arg(long, value_name = "NAME")]
     pub format: Option<String>,
-    /// Print what would leave this machine: sealed and renamed as [privacy] says, with the keys that are there
+    /// Print events as a sink would get them: sealed and pseudonymised by [privacy], with the existing keys
     #[arg(long)]
     pub protect: bool,
 }
 
 #[derive(Args, Debug)]
 pub struct Stats {
+    /// Files to read, - for standard input
     #[arg(value_name = "FILE", required = true)]
     pub files: Vec<PathBuf>,
+    /// Output format
     #[arg(long, value_enum, default_value = "text")]
     pub format: TextOrJson,
 }
@@ -233,59 +241,61 @@ pub struct Stats {
 pub enum TextOrJson {
     /// For people
     Text,
-    /// One object a line
+    /// One JSON object per line
     Json,
 }
 
 #[derive(Args, Debug)]
 pub struct Search {
+    /// Query (see below) or /regular expression/; quote it if it has several words
     #[arg(value_name = "QUERY")]
     pub query: String,
-    /// Search these files instead of the archive; - for standard input
+    /// Search these files, directories or globs instead of the archive; - for standard input
     #[arg(value_name = "PATH")]
     pub paths: Vec<PathBuf>,
-    /// Where to search; without it the archive, or the files if there are any
+    /// Where to search; default: the archive, or the files if any are named
     #[arg(long = "in", value_name = "WHERE", value_enum)]
-    pub place: Option<Place>,
-    /// Only events at or after: 2024-05-01, 10:30, -15m
+    pub search_in: Option<SearchIn>,
+    /// Only events at or after this time: 2024-05-01, 10:30, -15m
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub since: Option<String>,
-    /// Only events before
+    /// Only events before this time
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub until: Option<String>,
-    /// At most so many events
+    /// Print at most N events
     #[arg(long, value_name = "N")]
     pub limit: Option<u64>,
     /// Newest first
     #[arg(long, conflicts_with = "count")]
     pub newest: bool,
-    /// Print only how many there are
+    /// Print only the count
     #[arg(long)]
     pub count: bool,
-    /// Print events of files as they would leave this machine; those of the archive always are
+    /// Print events of files as a sink would get them (those of the archive always are)
     #[arg(long)]
     pub protect: bool,
-    /// Open the tokens with the keys that are there; that is written to the audit file
+    /// Decrypt tokens with the available keys; recorded in the audit log
     #[arg(long, conflicts_with_all = ["count", "protect"])]
     pub open: bool,
-    /// Show what is found on the screen, where o opens the tokens of one event
+    /// Show the results on the screen, where o decrypts one event
     #[arg(long, conflicts_with_all = ["count", "open", "format"])]
     pub view: bool,
+    /// Output format
     #[arg(long, value_enum, default_value = "text")]
     pub format: SearchFormat,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Place {
+pub enum SearchIn {
     Archive,
     Files,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum SearchFormat {
-    /// One event a line, for people
+    /// One event per line, for people
     Text,
-    /// One event document a line
+    /// One JSON event document per line
     Json,
     /// A table with a header
     Csv,
@@ -293,24 +303,25 @@ pub enum SearchFormat {
 
 #[derive(Args, Debug)]
 pub struct Generate {
+    /// Kind of log to write
     #[arg(value_enum)]
     pub profile: Profile,
-    /// Lines a second; without it as fast as possible
+    /// Lines per second; default: as fast as possible
     #[arg(long, value_name = "N", value_parser = rate)]
     pub rate: Option<f64>,
-    /// Stop after so many lines; without it never with --rate, else after 1000
+    /// Stop after N lines; default: never with --rate, otherwise 1000
     #[arg(long, value_name = "N")]
     pub count: Option<u64>,
-    /// A file, or for sre a directory; without it standard output
+    /// File to write, or a directory for sre; default: standard output
     #[arg(long, value_name = "PATH")]
     pub out: Option<PathBuf>,
-    /// The same seed writes the same lines
+    /// Random seed; the same seed writes the same lines
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
-    /// The time of the first line: 2024-05-01, -1d; without it the last one is of now
+    /// Time of the first line: 2024-05-01, -1d; default: the last line is written with the current time
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub start: Option<String>,
-    /// Rename the file at so many bytes and begin a new one
+    /// Rename the file when it reaches this size and start a new one
     #[arg(long, value_name = "BYTES", requires = "out")]
     pub rotate: Option<u64>,
     /// Write each line in two or three parts, as some loggers do
@@ -327,19 +338,19 @@ fn rate(text: &str) -> Result<f64, String> {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Profile {
-    /// JSON lines with client ids, one file a month
+    /// JSON lines with client ids, one file per month
     Sre,
     /// JSON lines of a service
     App,
     /// A small web application
     Web,
-    /// Messages of machines
+    /// Machine and system messages
     Ops,
 }
 
 #[derive(Args, Debug)]
 pub struct Init {
-    /// What the first source reads; without any, /var/log/*.log
+    /// Paths of the first source; default: /var/log/*.log
     #[arg(value_name = "PATH")]
     pub paths: Vec<PathBuf>,
 }
@@ -347,10 +358,10 @@ pub struct Init {
 #[derive(Args, Debug)]
 #[group(required = true, multiple = false)]
 pub struct PrintConfig {
-    /// Every setting with its default, commented
+    /// Print every setting with its default, commented
     #[arg(long)]
     pub print_default: bool,
-    /// What is in effect, each with its file and line, variable or argument
+    /// Print the effective settings, each with its origin: file and line, variable or argument
     #[arg(long)]
     pub print_effective: bool,
 }

@@ -1,4 +1,4 @@
-//! What cannot be undone is done when a person has typed a word for it.
+//! Asks a person to type a word before something irreversible is done.
 
 use std::io::{self, IsTerminal};
 
@@ -6,8 +6,8 @@ use anyhow::Context;
 
 use crate::base::{sanitize, stderr};
 
-/// `Type April to destroy it: `; asked only where a person can answer.
-pub fn typed(word: &str, to: &str) -> anyhow::Result<bool> {
+/// Prints `Type April to destroy it: ` and compares the answer. Without a terminal the answer is no.
+pub fn ask_to_type(word: &str, to: &str) -> anyhow::Result<bool> {
     if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
         return Ok(false);
     }

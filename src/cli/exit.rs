@@ -1,4 +1,4 @@
-//! Exit codes: the one place where they are numbers.
+//! Exit codes and the printing of errors. The only place where exit codes are numbers.
 
 use std::fmt::Display;
 use std::process::ExitCode;
@@ -9,16 +9,16 @@ use crate::base::{sanitize, stderr};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
     Done = 0,
-    /// For `search`: nothing was found. With `--once`: something could not be delivered.
+    /// `search`: nothing was found. `--once`: something could not be delivered.
     Failed = 1,
     /// Wrong usage or configuration.
     Usage = 2,
-    /// Done, but something was dead-lettered or lost.
+    /// Done, but some events were lost or became dead letters.
     Lossy = 3,
-    /// Another engine owns this state directory.
-    Owned = 4,
-    /// A part of Logwarden failed by a fault of its own and could not go on.
-    Broken = 5,
+    /// Another engine is using this state directory.
+    StateInUse = 4,
+    /// A part of Logwarden failed because of a bug, and could not continue.
+    InternalError = 5,
 }
 
 impl From<Exit> for ExitCode {
@@ -27,7 +27,7 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// What was asked for cannot be: exit 2 instead of 1.
+/// The request is wrong (usage, configuration, missing path): exit code 2 instead of 1.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct UsageError(pub String);
@@ -36,7 +36,7 @@ pub fn usage_error(problem: impl Into<String>) -> anyhow::Error {
     anyhow::Error::new(UsageError(problem.into()))
 }
 
-/// Prints an error once, at the top, with its whole chain, and says how to exit.
+/// Prints an error once, with its whole chain, and returns the exit code.
 pub fn report(error: &anyhow::Error) -> Exit {
     if is_broken_pipe(error) {
         return Exit::Done;
@@ -51,16 +51,16 @@ pub fn report(error: &anyhow::Error) -> Exit {
     if error.is::<UsageError>() { Exit::Usage } else { Exit::Failed }
 }
 
-/// One line on standard error. It may name files, or hold what stands in them: shown, never executed.
+/// Prints one line on standard error. Control characters, as in file names or log text, are made visible.
 pub fn say(text: impl Display) {
-    stderr::line(said(text));
+    stderr::line(message_line(text));
 }
 
-fn said(text: impl Display) -> String {
+fn message_line(text: impl Display) -> String {
     format!("logwarden: {}", sanitize::line(&text.to_string()))
 }
 
-/// Whoever read our output has seen enough: that is success.
+/// The reader of standard output has closed it: that counts as success.
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
         cause
@@ -77,7 +77,7 @@ mod tests {
     fn a_name_with_control_characters_is_shown_and_not_executed() {
         let error = anyhow::anyhow!("No such file").context("cannot read a\u{1b}[2J\n\u{202e}b");
         assert_eq!(
-            said(format_args!("{error:#}")),
+            message_line(format_args!("{error:#}")),
             "logwarden: cannot read a␛[2J␊<U+202E>b: No such file"
         );
     }

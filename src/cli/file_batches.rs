@@ -1,5 +1,5 @@
-//! Files and streams → batches of events, without an engine: for `parse` and `stats`. Reads from the beginning
-//! to the end once, keeps no state. Memory is bounded by the piece size, whatever the lines are.
+//! Reads files and streams into batches of events, without an engine: for `parse`, `stats` and `search`. Reads once
+//! from beginning to end and keeps no state. Memory is bounded by the read size, however long the lines are.
 
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
@@ -19,51 +19,51 @@ use crate::event::{Batch, Encoding, Generation, IdKey, Identity, Record};
 use crate::follow::compressed;
 use crate::format::{self, Context, End, Framed, Framer};
 
-/// Read and framed at once.
+/// Bytes read and framed at once.
 const PIECE: usize = Framer::PIECE;
-/// The first complete line, at most so many bytes, is part of a file's identity.
+/// The first complete line, up to this many bytes, is part of a file's identity.
 const HEAD: usize = 4096;
-/// What a vote on the format looks at.
+/// Bytes used for detecting the format.
 const SAMPLE: usize = 64 * 1024;
 
-/// What is to be read, and how.
+/// Identity and decoding settings of an input.
 #[derive(Debug)]
-pub struct Origin {
+pub struct InputInfo {
     pub path: Arc<Path>,
     pub generation: Arc<Generation>,
-    /// Forced; `None`: found out.
+    /// The format set by the user; `None`: detected.
     pub format: Option<String>,
     pub zone: TimeZone,
     pub seen: Timestamp,
-    /// The UTC day of the bytes: decides a missing year.
+    /// UTC day of the file's modification time: completes dates without a year.
     pub day: i32,
 }
 
-impl Origin {
-    /// Opens a file, or standard input for `-`. Also says how long it is, 0 where that is not known.
+impl InputInfo {
+    /// Opens a file, or standard input for `-`. Also returns its length, 0 if unknown.
     pub fn open(
         path: &Path,
         settings: &Settings,
         seen: Timestamp,
-    ) -> anyhow::Result<(Origin, Box<dyn Read>, u64)> {
+    ) -> anyhow::Result<(InputInfo, Box<dyn Read>, u64)> {
         if path.as_os_str() == STDIN {
             let nothing = Identity { inode: 0, birth: 0, head_len: 0, head_hash: 0, ordinal: 0 };
-            let origin = Origin::new(path, nothing, settings, seen, seen.day());
-            return Ok((origin, Box::new(io::stdin()), 0));
+            let info = InputInfo::new(path, nothing, settings, seen, seen.day());
+            return Ok((info, Box::new(io::stdin()), 0));
         }
-        let (origin, file) = Origin::open_file(path, settings, seen)?;
+        let (info, file) = InputInfo::open_file(path, settings, seen)?;
         if let Some(unpacked) = compressed::open(&file)? {
-            return Ok((origin, Box::new(unpacked), 0));
+            return Ok((info, Box::new(unpacked), 0));
         }
         let length = file.metadata().map_or(0, |metadata| metadata.len());
-        Ok((origin, Box::new(file), length))
+        Ok((info, Box::new(file), length))
     }
 
     pub fn open_file(
         path: &Path,
         settings: &Settings,
         seen: Timestamp,
-    ) -> anyhow::Result<(Origin, File)> {
+    ) -> anyhow::Result<(InputInfo, File)> {
         let cannot = || format!("cannot read {}", path.display());
         must_exist(path)?;
         let file = File::open(path).with_context(cannot)?;
@@ -74,7 +74,7 @@ impl Origin {
         let key = identity::id_key(settings.host_id.as_deref());
         let identity = identity_of(&file, &metadata, &key).with_context(cannot)?;
         let day = metadata.modified().map_or(seen, Timestamp::from).day();
-        Ok((Origin::new(path, identity, settings, seen, day), file))
+        Ok((InputInfo::new(path, identity, settings, seen, day), file))
     }
 
     fn new(
@@ -83,7 +83,7 @@ impl Origin {
         settings: &Settings,
         seen: Timestamp,
         day: i32,
-    ) -> Origin {
+    ) -> InputInfo {
         let key = identity::id_key(settings.host_id.as_deref());
         let generation = Generation {
             id: identity.id(&key),
@@ -94,26 +94,33 @@ impl Origin {
             key,
         };
         let zone = settings.zone.clone();
-        Origin { path: path.into(), generation: generation.into(), format: None, zone, seen, day }
+        InputInfo {
+            path: path.into(),
+            generation: generation.into(),
+            format: None,
+            zone,
+            seen,
+            day,
+        }
     }
 }
 
-/// A path that is not there is a wrong call, before anything is done: exit code 2, whatever the command.
+/// A missing path is a usage error in every command (exit code 2), reported before anything is done.
 pub fn must_exist(path: &Path) -> anyhow::Result<()> {
     let is_missing = |error: io::Error| error.kind() == io::ErrorKind::NotFound;
     match path.as_os_str() != STDIN && path.metadata().is_err_and(is_missing) {
-        true => Err(usage_error(format!("no such file: {}", path.display()))),
+        true => Err(usage_error(format!("{}: no such file", path.display()))),
         false => Ok(()),
     }
 }
 
-/// As the engine has it, so that the ids are the same.
+/// Computed as in the engine, so that the event ids are equal.
 fn identity_of(file: &File, metadata: &Metadata, key: &IdKey) -> io::Result<Identity> {
     let mut head = Vec::with_capacity(HEAD);
-    // A pipe has no beginning to look at.
+    // A pipe cannot be read at an offset.
     if metadata.is_file() {
         match compressed::open(file)? {
-            // What ends it before its time is told where all of it is read.
+            // A read error is reported later, when the whole file is read.
             Some(unpacked) => drop(unpacked.take(HEAD as u64).read_to_end(&mut head)),
             None => {
                 head.resize(HEAD, 0);
@@ -128,22 +135,22 @@ fn identity_of(file: &File, metadata: &Metadata, key: &IdKey) -> io::Result<Iden
     Ok(Identity { inode: metadata.ino(), birth, head_len, head_hash, ordinal: 0 })
 }
 
-/// Hands out all events in order.
+/// Calls `each` with all events in order.
 pub fn read_batches(
     input: impl Read,
-    origin: &Origin,
+    info: &InputInfo,
     each: &mut dyn FnMut(&Batch) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    let context = Context::new(origin.zone.clone(), origin.day, origin.seen);
-    let forced = origin.format.as_deref().and_then(|name| format::detection::by_name(name, &[]));
-    let settled = forced.is_some();
+    let context = Context::new(info.zone.clone(), info.day, info.seen);
+    let forced = info.format.as_deref().and_then(|name| format::detection::by_name(name, &[]));
+    let is_forced = forced.is_some();
     Stream {
         input,
-        origin,
+        info,
         context,
         framer: Framer::new(forced.unwrap_or_else(format::detection::plain), Encoding::default()),
-        settled,
-        voted: settled,
+        is_format_final: is_forced,
+        has_format: is_forced,
         sample: Vec::new(),
         sample_from: 0,
         misfits: 0,
@@ -157,25 +164,25 @@ pub fn read_batches(
 
 struct Stream<'a, R> {
     input: R,
-    origin: &'a Origin,
+    info: &'a InputInfo,
     context: Context,
     framer: Framer,
-    /// There was enough to vote by.
-    settled: bool,
-    /// A format is in force, be it of a few lines.
-    voted: bool,
-    /// What the next vote looks at: bytes as they came, as long as there are too few of them.
+    /// The detected format is final: the sample was large enough.
+    is_format_final: bool,
+    /// A format is in use, perhaps detected from only a few lines.
+    has_format: bool,
+    /// Bytes for the next detection, collected until they are enough.
     sample: Vec<u8>,
-    /// The offset of its first byte.
+    /// File offset of the first byte of `sample`.
     sample_from: u64,
-    /// Records in a row that did not fit.
+    /// Consecutive records that did not match the format.
     misfits: u32,
-    /// Read, and not yet part of a record.
+    /// Bytes read but not yet part of a record.
     pending: Vec<u8>,
-    /// The offset of its first byte.
+    /// File offset of the first byte of `pending`.
     base: u64,
     ended: bool,
-    /// Why it ended before its time; told when everything before that is.
+    /// The read error, reported after all events before it.
     failed: Option<io::Error>,
 }
 
@@ -184,7 +191,7 @@ impl<R: Read> Stream<'_, R> {
         loop {
             self.fill();
             if self.pending.is_empty() && self.ended {
-                let path = self.origin.path.display();
+                let path = self.info.path.display();
                 return match self.failed {
                     Some(error) => Err(error).with_context(|| format!("cannot read all of {path}")),
                     None => Ok(()),
@@ -199,21 +206,21 @@ impl<R: Read> Stream<'_, R> {
                 self.base += hole as u64;
                 continue;
             }
-            self.settle_format();
+            self.detect_format();
             let bytes: Arc<[u8]> = self.pending.as_slice().into();
             let (batch, row) = match self.framer.is_overlong(&bytes, self.base) {
-                true if bytes.len() >= PIECE => (Some(self.over_long(&bytes)), 0),
+                true if bytes.len() >= PIECE => (Some(self.truncated_record(&bytes)), 0),
                 _ => self.frame(&bytes),
             };
             let Some(batch) = batch else { continue };
             self.pending.drain(..(batch.end - self.base) as usize);
             self.base = batch.end;
-            self.count_misfits(row);
+            self.update_misfits(row);
             each(&batch)?;
         }
     }
 
-    /// One read only, so that a slow stream is shown as it comes.
+    /// Reads once only, so that events of a slow stream are shown immediately.
     fn fill(&mut self) {
         let before = self.pending.len();
         if self.ended || before >= PIECE {
@@ -229,7 +236,7 @@ impl<R: Read> Stream<'_, R> {
         self.pending.truncate(before + *read.as_ref().unwrap_or(&0));
         self.ended = !matches!(read, Ok(1..));
         self.failed = read.err();
-        if !self.settled {
+        if !self.is_format_final {
             if self.sample.is_empty() {
                 self.sample_from = self.base + before as u64;
             }
@@ -241,34 +248,34 @@ impl<R: Read> Stream<'_, R> {
         }
     }
 
-    /// As the engine: the vote at first sight holds until there is enough for a better one.
-    fn settle_format(&mut self) {
-        if self.settled {
+    /// As in the engine: the first detected format is used until the sample is large enough for a final one.
+    fn detect_format(&mut self) {
+        if self.is_format_final {
             return;
         }
         let sample = self.framer.encoding.to_utf8(&self.sample, self.sample_from);
         let vote = format::detection::detect(&sample);
-        self.settled = vote.settled || self.sample.len() >= SAMPLE;
-        if self.settled || !self.voted {
+        self.is_format_final = vote.settled || self.sample.len() >= SAMPLE;
+        if self.is_format_final || !self.has_format {
             self.framer.format = vote.format;
-            self.voted = true;
+            self.has_format = true;
         }
-        if self.settled {
+        if self.is_format_final {
             self.sample = Vec::new();
         }
     }
 
-    /// Too many in a row are another format: what comes next decides, when there is enough of it.
-    fn count_misfits(&mut self, row: u32) {
+    /// Detects the format again after too many consecutive mismatches.
+    fn update_misfits(&mut self, row: u32) {
         self.misfits = row;
-        if row >= Framed::VOTE_AGAIN && self.origin.format.is_none() {
+        if row >= Framed::VOTE_AGAIN && self.info.format.is_none() {
             self.misfits = 0;
-            self.settled = false;
+            self.is_format_final = false;
             self.sample.clear();
         }
     }
 
-    /// Also how many records in a row did not fit. `None`: no record is complete.
+    /// Also returns the number of consecutive mismatches. `None`: no record is complete.
     fn frame(&mut self, bytes: &Arc<[u8]>) -> (Option<Batch>, u32) {
         let mut records = Vec::with_capacity(bytes.len() / 128);
         let end = if self.ended { End::Closed } else { End::Open };
@@ -278,8 +285,8 @@ impl<R: Read> Stream<'_, R> {
         (batch, framed.row(self.misfits))
     }
 
-    /// The record is longer than the cap: its beginning stands for it, the rest of its line is passed over.
-    fn over_long(&mut self, bytes: &[u8]) -> Batch {
+    /// A record longer than the limit: it is truncated, and the rest of its line is skipped.
+    fn truncated_record(&mut self, bytes: &[u8]) -> Batch {
         let (start, kept) = (self.base, self.framer.kept());
         let text = self.framer.encoding.to_utf8(&bytes[..kept], start);
         let end = self.line_end(kept);
@@ -287,7 +294,7 @@ impl<R: Read> Stream<'_, R> {
         self.batch(text.into(), vec![record])
     }
 
-    /// Where the line ends, looked for from this place in what is pending; reads on where it is not there.
+    /// File offset of the end of the line, searched from index `from` of `pending`; reads on if necessary.
     fn line_end(&mut self, mut from: usize) -> u64 {
         let encoding = self.framer.encoding;
         loop {
@@ -299,7 +306,7 @@ impl<R: Read> Stream<'_, R> {
             if self.ended {
                 return end;
             }
-            // A code unit that is not whole yet is looked at again.
+            // An incomplete code unit is searched again with the next bytes.
             let whole = encoding.unit_start(end) - self.base;
             self.pending.drain(..whole as usize);
             self.base += whole;
@@ -310,11 +317,11 @@ impl<R: Read> Stream<'_, R> {
 
     fn batch(&self, bytes: Arc<[u8]>, records: Vec<Record>) -> Batch {
         Batch {
-            generation: self.origin.generation.clone(),
-            path: self.origin.path.clone(),
+            generation: self.info.generation.clone(),
+            path: self.info.path.clone(),
             decode: self.framer.format.clone(),
-            seen: self.origin.seen,
-            day: self.origin.day,
+            seen: self.info.seen,
+            day: self.info.day,
             start: records.first().map_or(self.base, |record| record.start),
             end: records.last().map_or(self.base, |record| record.end),
             bytes,
@@ -327,7 +334,7 @@ impl<R: Read> Stream<'_, R> {
 mod tests {
     use super::*;
 
-    /// Hands out one piece a read.
+    /// Returns one piece per read.
     struct Pieces(std::vec::IntoIter<Vec<u8>>);
 
     impl Read for Pieces {
@@ -350,7 +357,7 @@ mod tests {
             host: "host".into(),
             key,
         };
-        let origin = Origin {
+        let info = InputInfo {
             path: Path::new("app.log").into(),
             generation: generation.into(),
             format: None,
@@ -359,7 +366,7 @@ mod tests {
             day: 0,
         };
         let mut found = Vec::new();
-        read_batches(Pieces(pieces.into_iter()), &origin, &mut |batch| {
+        read_batches(Pieces(pieces.into_iter()), &info, &mut |batch| {
             found.push(batch.decode.name());
             Ok(())
         })
@@ -369,7 +376,7 @@ mod tests {
     }
 
     #[test]
-    fn the_vote_at_first_sight_holds_until_there_is_enough_for_a_better_one() {
+    fn the_first_detected_format_is_used_until_the_sample_is_large_enough() {
         let json = |count: usize| "{\"message\":\"x\"}\n".repeat(count).into_bytes();
         let last = b"2024-05-01 10:00:00 [INFO] x\n".to_vec();
         assert_eq!(formats(vec![json(3), last.clone()]), ["json"]);

@@ -1,4 +1,4 @@
-//! Arguments and settings: what was typed becomes a command with resolved settings; the rest is elsewhere.
+//! The command line: parses arguments, resolves settings and runs one command.
 //!
 //! Data goes to stdout, everything else to stderr. Errors are printed once, here.
 
@@ -25,32 +25,30 @@ use exit::{Exit, usage_error};
 use crate::app::early_signals;
 use crate::base::{stderr, supervisor};
 
-/// The whole program.
+/// Runs the whole program.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     std::panic::set_hook(Box::new(on_panic));
     let arguments = match Arguments::try_parse_from(arguments) {
         Ok(arguments) => arguments,
-        // Help and version are no errors; a closed pipe is none either.
+        // Help and version are not errors, and a closed pipe is not one either.
         Err(error) => {
             let _ = error.print();
             return ExitCode::from(if error.use_stderr() { Exit::Usage as u8 } else { 0 });
         }
     };
-    // The threads of an engine are watched by it; this is what the main thread does itself.
+    // The engine watches its own threads; this catches panics of the main thread.
     match catch_unwind(AssertUnwindSafe(|| dispatch(&arguments))) {
         Ok(Ok(exit)) => exit.into(),
         Ok(Err(error)) => exit::report(&error).into(),
         Err(panic) => {
             let reason = supervisor::reason(&*panic);
-            exit::say(format_args!(
-                "failed ({reason}) by a fault in Logwarden; please report this line"
-            ));
-            Exit::Broken.into()
+            exit::say(format_args!("internal error: {reason}; please report this line"));
+            Exit::InternalError.into()
         }
     }
 }
 
-/// Where, and nothing that may quote a log.
+/// Prints thread and location, never the panic message: it may quote a log.
 fn on_panic(info: &PanicHookInfo<'_>) {
     supervisor::note_panic(info);
     let thread = std::thread::current();
@@ -63,11 +61,11 @@ fn dispatch(arguments: &Arguments) -> anyhow::Result<Exit> {
     let global = &arguments.global;
     if arguments.command.is_some() && arguments.watch.is_used() {
         return Err(usage_error(
-            "paths, --no-ui, --once and --ship belong to watching and cannot stand before a command",
+            "paths, --no-ui, --once and --ship cannot be combined with a command",
         ));
     }
     if !matches!(arguments.command, None | Some(Command::Demo)) {
-        early_signals::let_go();
+        early_signals::release();
     }
     match &arguments.command {
         None => commands::run::run(global, &arguments.watch),

@@ -1,8 +1,8 @@
-//! Standard output of the commands: buffered, flushed at the end, its errors reported.
+//! Writes the output of a command to standard output: buffered, flushed at the end, errors reported.
 
 use std::io::{self, BufWriter, StdoutLock, Write};
 
-/// Runs `write` with a buffered stdout. A closed pipe is an error here and success at the top.
+/// Runs `write` with a buffered stdout. A closed pipe is an error here; `exit::report` turns it into success.
 pub fn to_stdout(
     write: impl FnOnce(&mut BufWriter<StdoutLock<'static>>) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {

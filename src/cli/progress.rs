@@ -1,18 +1,18 @@
-//! How far a long command is: a bar on stderr, only where that is a terminal.
+//! Progress bar of a long command, on standard error; hidden if that is not a terminal.
 
 use std::io::IsTerminal;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-/// Counts bytes of `total`; 0: the end is not known.
+/// Counts bytes of `total`; 0: total unknown, no bar.
 pub fn bytes(label: &str, total: u64) -> ProgressBar {
     if total == 0 || !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
     let style = ProgressStyle::with_template("{msg} {wide_bar} {bytes}/{total_bytes} {eta}")
         .unwrap_or_else(|_| ProgressStyle::default_bar());
-    // Ten frames a second; nothing at all for what is done at once.
+    // Ten frames per second; commands that finish at once show nothing.
     let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr_with_hz(10));
     bar.set_style(style);
     bar.set_message(crate::base::sanitize::line(label).into_owned());

@@ -1,4 +1,4 @@
-//! Arguments, environment and files → settings that can be used as they are.
+//! Turns arguments, environment and configuration files into usable settings.
 
 use std::collections::HashSet;
 use std::ffi::OsStr;
@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::arguments::{Arguments, Global, Watch, When};
+use super::arguments::{Arguments, ColorChoice, Global, Watch};
 use super::config::{self, Configured, Layers};
 use super::exit::{say, usage_error};
 use crate::app::settings::{Color, Directories, Settings, Ship, ShipStart, SinkSettings};
@@ -15,18 +15,18 @@ use crate::base::{Clock, SystemClock, timed_fs};
 use crate::config::closest;
 use crate::follow::{SourceConfig, Start};
 
-/// Settings for watching: paths on the command line are an ad-hoc source, whatever the configuration says.
+/// Settings for following. Paths on the command line replace the configured sources.
 pub fn watch(global: &Global, watch: &Watch) -> anyhow::Result<Settings> {
-    watched(settings(global)?, watch)
+    for_watching(settings(global)?, watch)
 }
 
-/// The same again while it runs: says nothing on the terminal.
-pub fn again(global: &Global, watch: &Watch) -> anyhow::Result<Settings> {
-    watched(from_configured(configured(global)?)?, watch)
+/// Resolves the settings again on reload, without printing anything to the terminal.
+pub fn reload(global: &Global, watch: &Watch) -> anyhow::Result<Settings> {
+    for_watching(from_configured(configured(global)?)?, watch)
 }
 
-fn watched(mut settings: Settings, watch: &Watch) -> anyhow::Result<Settings> {
-    let paths = named(watch, settings.sources.is_empty());
+fn for_watching(mut settings: Settings, watch: &Watch) -> anyhow::Result<Settings> {
+    let paths = effective_paths(watch, settings.sources.is_empty());
     if !paths.is_empty() {
         settings.ad_hoc = true;
         let (stdin, paths): (Vec<PathBuf>, Vec<PathBuf>) =
@@ -37,61 +37,61 @@ fn watched(mut settings: Settings, watch: &Watch) -> anyhow::Result<Settings> {
         settings.pipes = pipes;
         if settings.stdin && !watch.no_ui && std::io::stdin().is_terminal() {
             return Err(usage_error(
-                "`-` reads standard input, and that is this terminal, which the keys come from; pipe \
-                 something in, as in: some-program | logwarden -",
+                "`-` reads standard input, but standard input is this terminal, which the keys come from; pipe \
+                 a program into it: some-program | logwarden -",
             ));
         }
         settings.sources = ad_hoc_sources(&paths, &settings.zone)?;
-        // Looking at a file must not ship it: armed, until somebody asks for it.
+        // Viewing a file must not ship it: sinks wait for a manual request.
         if !(watch.no_ui || watch.ship) {
             settings.sinks = vec![SinkSettings::archive()];
             settings.notifiers.clear();
             settings.ship.start = ShipStart::Manual;
         } else {
-            ship_at_once(&mut settings);
+            ship_automatically(&mut settings);
         }
     } else if settings.sources.is_empty() {
         return Err(usage_error(
-            "nothing to watch: name files (`logwarden app.log`), configure sources (`logwarden init`), \
-             or see it work with `logwarden demo`",
+            "nothing to follow: name files (`logwarden app.log`), configure sources (`logwarden init`), \
+             or try `logwarden demo`",
         ));
     } else if watch.ship {
-        ship_at_once(&mut settings);
+        ship_automatically(&mut settings);
     }
     Ok(settings)
 }
 
-/// Also the sinks that have a start of their own.
-fn ship_at_once(settings: &mut Settings) {
+/// Includes sinks with their own `ship.start`.
+fn ship_automatically(settings: &mut Settings) {
     let own = settings.sinks.iter_mut().filter_map(|sink| sink.ship.as_mut());
     for ship in own.chain([&mut settings.ship]) {
         ship.start = ShipStart::Auto;
     }
 }
 
-/// `<(program)`, or one that was made with mkfifo.
+/// `<(program)`, or a FIFO made with mkfifo.
 fn is_pipe(path: &Path) -> bool {
     use std::os::unix::fs::FileTypeExt;
-    timed_fs::metadata(path).is_ok_and(|found| found.file_type().is_fifo())
+    timed_fs::metadata(path).is_ok_and(|metadata| metadata.file_type().is_fifo())
 }
 
-/// Standard input, where a path is asked for.
+/// Means standard input where a path is expected.
 pub const STDIN: &str = "-";
 
-/// `some-program | logwarden` is meant as `some-program | logwarden -` where there is nothing else to watch.
-fn named(watch: &Watch, nothing_else: bool) -> Vec<PathBuf> {
+/// `some-program | logwarden` means `some-program | logwarden -` if no sources are configured.
+fn effective_paths(watch: &Watch, has_no_sources: bool) -> Vec<PathBuf> {
     let piped = || {
         let stdin = rustix::fs::fstat(std::io::stdin());
         let kind = stdin.map(|stat| rustix::fs::FileType::from_raw_mode(stat.st_mode));
         kind.is_ok_and(|kind| kind == rustix::fs::FileType::Fifo)
     };
-    match watch.paths.is_empty() && nothing_else && !watch.no_ui && piped() {
+    match watch.paths.is_empty() && has_no_sources && !watch.no_ui && piped() {
         true => vec![STDIN.into()],
         false => watch.paths.clone(),
     }
 }
 
-/// Settings as configured, without paths of the command line.
+/// Settings as configured, ignoring paths of the command line.
 pub fn settings(global: &Global) -> anyhow::Result<Settings> {
     let configured = configured(global)?;
     for note in &configured.notes {
@@ -100,7 +100,7 @@ pub fn settings(global: &Global) -> anyhow::Result<Settings> {
     from_configured(configured)
 }
 
-/// What all layers say, or every problem they have.
+/// The merged settings of all layers, or every problem found in them.
 pub fn configured(global: &Global) -> anyhow::Result<Configured> {
     Ok(config::read(layers(global), SystemClock::new().now())?)
 }
@@ -119,9 +119,9 @@ pub fn layers(global: &Global) -> Layers {
     }
     if let Some(when) = global.color {
         let name = match when {
-            When::Auto => "auto",
-            When::Always => "always",
-            When::Never => "never",
+            ColorChoice::Auto => "auto",
+            ColorChoice::Always => "always",
+            ColorChoice::Never => "never",
         };
         arguments.push((&["color"], "--color", name.to_owned()));
     }
@@ -139,7 +139,9 @@ fn from_configured(configured: Configured) -> anyhow::Result<Settings> {
     let directories = match &configured.state_dir {
         Some(directory) => Directories::under(directory),
         None => service_directories().or_else(Directories::of_user).ok_or_else(|| {
-            usage_error("this user has no home directory to keep the state in; name one with --state-dir DIR")
+            usage_error(
+                "this user has no home directory for the state; name one with --state-dir DIR",
+            )
         })?,
     };
     let mut sinks = configured.sinks;
@@ -153,8 +155,8 @@ fn from_configured(configured: Configured) -> anyhow::Result<Settings> {
         ad_hoc: false,
         ship: configured.ship,
         sinks,
-        dead_letters_most: configured.dead_letters_most,
-        intake_most: configured.intake_most,
+        dead_letters_max_bytes: configured.dead_letters_max_bytes,
+        intake_max_bytes: configured.intake_max_bytes,
         privacy: configured.privacy,
         masked: configured.masked,
         rules: configured.rules,
@@ -174,7 +176,7 @@ fn from_configured(configured: Configured) -> anyhow::Result<Settings> {
     })
 }
 
-/// The directory that systemd made for the service (`StateDirectory=`, systemd.exec(5)); the first, where there are more.
+/// The directory that systemd created for the service (`StateDirectory=`, systemd.exec(5)); the first, if there are several.
 fn service_directories() -> Option<Directories> {
     let named = std::env::var_os("STATE_DIRECTORY")?;
     let first = named.as_bytes().split(|byte| *byte == b':').next()?;
@@ -182,19 +184,19 @@ fn service_directories() -> Option<Directories> {
     root.is_absolute().then(|| Directories::under(root))
 }
 
-/// Never the working directory.
+/// Never inside the working directory.
 fn user_keys(directories: &Directories) -> PathBuf {
     let data = directories.archive.parent().unwrap_or(&directories.state);
     data.join("keys")
 }
 
-/// See no-color.org: what was asked for by name is stronger.
-fn color(wanted: Color, no_color: bool) -> Color {
-    if wanted == Color::Auto && no_color { Color::Never } else { wanted }
+/// See no-color.org: an explicit choice takes precedence over NO_COLOR.
+fn color(configured: Color, no_color: bool) -> Color {
+    if configured == Color::Auto && no_color { Color::Never } else { configured }
 }
 
-/// Settings that need no configuration at all, everything durable under `root`: for `demo`.
-pub fn scratch(
+/// Settings for `demo` and `--view`: no configuration is read, all data is stored under `root`.
+pub fn temporary(
     root: &Path,
     global: &Global,
     sources: &[(&str, PathBuf)],
@@ -209,14 +211,14 @@ pub fn scratch(
     settings.ad_hoc = true;
     settings.ship = Ship { start: ShipStart::Auto, every: None, after: None };
     settings.color = match global.color {
-        Some(When::Always) => Color::Always,
-        Some(When::Never) => Color::Never,
-        Some(When::Auto) | None => settings.color,
+        Some(ColorChoice::Always) => Color::Always,
+        Some(ColorChoice::Never) => Color::Never,
+        Some(ColorChoice::Auto) | None => settings.color,
     };
     Ok(settings)
 }
 
-/// One source a path, named after it.
+/// One source per path, named after it.
 fn ad_hoc_sources(
     paths: &[PathBuf],
     zone: &jiff::tz::TimeZone,
@@ -252,34 +254,31 @@ fn source_name(path: &Path, taken: &mut HashSet<String>) -> Arc<str> {
     name.into()
 }
 
-/// A pattern may match later; a plain name that is not there is most likely a slip.
+/// A glob may match later; a missing plain path is most likely a typo.
 fn check_path(path: &Path) -> anyhow::Result<()> {
     let text = path.to_string_lossy();
-    // A file whose real name looks like a pattern is that file.
+    // A file whose real name contains glob characters is that file.
     let found = timed_fs::symlink_metadata(path);
-    // It may be there: it is waited for.
+    // A mount that does not answer: the file may exist, so Logwarden waits for it.
     if found.as_ref().err().is_none_or(timed_fs::is_stuck) {
         return Ok(());
     }
     if text.contains(['*', '?', '[']) {
         return match glob::Pattern::new(&text) {
             Ok(_) => Ok(()),
-            Err(error) => Err(usage_error(format!("`{text}` is no pattern: {}", error.msg))),
+            Err(error) => Err(usage_error(format!("`{text}` is not a valid glob: {}", error.msg))),
         };
     }
     Err(usage_error(missing(&text)))
 }
 
-/// What to say about a path that is not there; it may have been meant as a command.
+/// The message for a missing path, which may have been meant as a command.
 pub fn missing(text: &str) -> String {
     use clap::CommandFactory;
     let command = Arguments::command();
     let commands = command.get_subcommands().map(|command| command.get_name());
     match closest(text, commands.collect::<Vec<_>>()) {
-        Some(known) => format!("no such file: {text}; did you mean `logwarden {known}`?"),
-        None => format!(
-            "no such file: {text}; to wait for a file that is yet to come, name it by a pattern, as in \
-             '{text}*'"
-        ),
+        Some(known) => format!("{text}: no such file; did you mean `logwarden {known}`?"),
+        None => format!("{text}: no such file (to wait for it, use a glob: '{text}*')"),
     }
 }

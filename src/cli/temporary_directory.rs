@@ -1,4 +1,4 @@
-//! A directory of our own that goes away with us, also when we panic.
+//! A temporary directory that is removed when the command ends, also after a panic.
 
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -6,19 +6,19 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 
 #[derive(Debug)]
-pub struct Scratch(PathBuf);
+pub struct TemporaryDirectory(PathBuf);
 
-impl Scratch {
-    /// 0700, under the system's directory for temporary files.
-    pub fn new(what: &str) -> anyhow::Result<Scratch> {
-        // Nobody can have made it before.
+impl TemporaryDirectory {
+    /// Mode 0700, under the system's directory for temporary files.
+    pub fn new(purpose: &str) -> anyhow::Result<TemporaryDirectory> {
+        // A random name: another user cannot have created it before.
         let mut random = [0; 8];
         getrandom::fill(&mut random).map_err(std::io::Error::from)?;
-        let name = format!("logwarden-{what}-{:016x}", u64::from_ne_bytes(random));
+        let name = format!("logwarden-{purpose}-{:016x}", u64::from_ne_bytes(random));
         let path = std::env::temp_dir().join(name);
         let made = std::fs::DirBuilder::new().mode(0o700).create(&path);
-        made.with_context(|| format!("cannot make the directory {}", path.display()))?;
-        Ok(Scratch(path))
+        made.with_context(|| format!("cannot create the directory {}", path.display()))?;
+        Ok(TemporaryDirectory(path))
     }
 
     pub fn path(&self) -> &Path {
@@ -26,7 +26,7 @@ impl Scratch {
     }
 }
 
-impl Drop for Scratch {
+impl Drop for TemporaryDirectory {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.0);
     }

@@ -1,10 +1,10 @@
-//! One layer of settings as values with places, and how a later layer changes an earlier one.
+//! One layer of settings: a tree of values with their locations, and the merging of layers.
 
 use std::sync::Arc;
 
 use toml::de::{DeTable, DeValue};
 
-use super::{Place, Problem};
+use super::{Location, Problem};
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
@@ -14,44 +14,44 @@ pub enum Value {
     Flag(bool),
     List(Vec<Entry>),
     Table(Table),
-    /// From a variable or an argument: read as whatever is expected there.
+    /// Text of a variable or an argument: converted to the expected type when it is read.
     Typed(String),
 }
 
 impl Value {
     pub fn describe(&self) -> &'static str {
         match self {
-            Value::Text(_) | Value::Typed(_) => "a text",
-            Value::Integer(_) => "a whole number",
+            Value::Text(_) | Value::Typed(_) => "a string",
+            Value::Integer(_) => "an integer",
             Value::Float(_) => "a number",
             Value::Flag(_) => "true or false",
-            Value::List(_) => "a list",
+            Value::List(_) => "an array",
             Value::Table(_) => "a table",
         }
     }
 }
 
-/// A value, where its name stands, and where it stands itself.
+/// A value with the locations of its name and of itself.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
-    pub name_place: Place,
-    pub place: Place,
+    pub name_location: Location,
+    pub location: Location,
     pub value: Value,
 }
 
-/// Names and values in the order of the file.
+/// Names and values, in file order.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Table {
     pub entries: Vec<(String, Entry)>,
 }
 
 impl Table {
-    /// Reads TOML; what cannot be read is among the problems, the rest is used.
+    /// Parses TOML. Errors are added to `problems`; the valid part is used.
     pub fn from_toml(origin: &str, text: &str, problems: &mut Vec<Problem>) -> Table {
         let origin: Arc<str> = origin.into();
         let (table, errors) = DeTable::parse_recoverable(text);
         problems.extend(errors.iter().map(|error| Problem {
-            place: Place::in_text(&origin, text, error.span().map_or(0, |span| span.start)),
+            location: Location::in_text(&origin, text, error.span().map_or(0, |span| span.start)),
             text: error.message().replace('\n', "; "),
         }));
         File { origin, text }.table(table.get_ref())
@@ -61,17 +61,17 @@ impl Table {
         self.entries.iter().find(|(own, _)| own == name).map(|(_, entry)| entry)
     }
 
-    /// Tables are merged, anything else is replaced. A merged table stands where the later layer wrote it: what
-    /// is wrong with it is looked for there, not in the defaults.
+    /// Tables are merged, other values replaced. A merged table takes the location of the later layer, so that its
+    /// errors are reported there and not in the defaults.
     pub fn merge(&mut self, later: Table) {
         for (name, entry) in later.entries {
             match (self.entries.iter_mut().find(|(own, _)| *own == name), entry.value) {
                 (
-                    Some((_, Entry { value: Value::Table(own), name_place, .. })),
+                    Some((_, Entry { value: Value::Table(own), name_location, .. })),
                     Value::Table(table),
                 ) => {
                     own.merge(table);
-                    *name_place = entry.name_place;
+                    *name_location = entry.name_location;
                 }
                 (Some((_, own)), value) => *own = Entry { value, ..entry },
                 (None, value) => self.entries.push((name, Entry { value, ..entry })),
@@ -79,34 +79,38 @@ impl Table {
         }
     }
 
-    /// Sets one value by its path, as a variable or an argument does. Names are found ignoring case.
+    /// Sets one value by its path, for a variable or an argument. Names are matched ignoring case.
     pub fn set(&mut self, path: &[&str], origin: &str, text: String) {
-        let place = Place::of(origin);
+        let location = Location::of(origin);
         let Some((first, rest)) = path.split_first() else { return };
         let known = self.entries.iter().position(|(name, _)| name.eq_ignore_ascii_case(first));
         let index = known.unwrap_or_else(|| {
             let value = Value::Table(Table::default());
-            let entry = Entry { name_place: place.clone(), place: place.clone(), value };
+            let entry =
+                Entry { name_location: location.clone(), location: location.clone(), value };
             self.entries.push((first.to_lowercase(), entry));
             self.entries.len() - 1
         });
         let entry = &mut self.entries[index].1;
         match (&mut entry.value, rest.is_empty()) {
             (Value::Table(table), false) => table.set(rest, origin, text),
-            _ => *entry = Entry { name_place: place.clone(), place, value: Value::Typed(text) },
+            _ => {
+                *entry =
+                    Entry { name_location: location.clone(), location, value: Value::Typed(text) }
+            }
         }
     }
 }
 
-/// A file that is being turned into a tree.
+/// A file being converted to a tree.
 struct File<'a> {
     origin: Arc<str>,
     text: &'a str,
 }
 
 impl File<'_> {
-    fn place(&self, offset: usize) -> Place {
-        Place::in_text(&self.origin, self.text, offset)
+    fn place(&self, offset: usize) -> Location {
+        Location::in_text(&self.origin, self.text, offset)
     }
 
     fn table(&self, table: &DeTable<'_>) -> Table {
@@ -123,7 +127,11 @@ impl File<'_> {
     }
 
     fn entry(&self, name_at: usize, at: usize, value: &DeValue<'_>) -> Entry {
-        Entry { name_place: self.place(name_at), place: self.place(at), value: self.value(value) }
+        Entry {
+            name_location: self.place(name_at),
+            location: self.place(at),
+            value: self.value(value),
+        }
     }
 
     fn value(&self, value: &DeValue<'_>) -> Value {

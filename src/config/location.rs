@@ -1,32 +1,32 @@
-//! Where a setting stands.
+//! The location of a setting, for error messages.
 
 use std::fmt;
 use std::sync::Arc;
 
 /// A file with line and column, or the name of a variable or an argument.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
+pub struct Location {
     pub origin: Arc<str>,
-    /// 1-based, the column in characters; `None` where there are no lines.
+    /// Line and column, 1-based, the column in characters; `None` for variables and arguments.
     pub position: Option<(usize, usize)>,
 }
 
-impl Place {
+impl Location {
     pub fn of(origin: &str) -> Self {
-        Place { origin: origin.into(), position: None }
+        Location { origin: origin.into(), position: None }
     }
 
-    /// The place of a byte offset in a file's text.
+    /// The location of a byte offset in a file's text.
     pub fn in_text(origin: &Arc<str>, text: &str, offset: usize) -> Self {
         let before = text.get(..offset).unwrap_or(text);
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
         let line = before.matches('\n').count() + 1;
         let column = before[line_start..].chars().count() + 1;
-        Place { origin: origin.clone(), position: Some((line, column)) }
+        Location { origin: origin.clone(), position: Some((line, column)) }
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.origin)?;
         match self.position {

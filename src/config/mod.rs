@@ -1,7 +1,7 @@
-//! Settings as they are written: trees of values, each with its place, and how a table of one is read.
+//! Reads settings from layers: trees of values with their locations.
 //!
-//! Each layer of settings becomes such a tree; trees are merged, then read once by [`Section`]: what is asked for there
-//! *is* the list of known keys. All problems are reported at once, with place and suggestion.
+//! Each layer is parsed into a tree; the trees are merged and then read once by [`Section`]. The keys requested from a
+//! section *are* the list of known keys. All problems are reported at once, with location and suggestion.
 
 mod layer;
 mod location;
@@ -12,19 +12,19 @@ pub mod tilde;
 use std::fmt;
 
 pub use layer::{Entry, Table, Value};
-pub use location::Place;
+pub use location::Location;
 pub use section::{Findings, Section};
 pub use suggest::closest;
 
-/// One thing that is wrong, or has no effect, and where.
+/// An error, or a setting without effect, with its location.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    pub place: Place,
+    pub location: Location,
     pub text: String,
 }
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.place, self.text)
+        write!(f, "{}: {}", self.location, self.text)
     }
 }

@@ -1,41 +1,41 @@
-//! Reads one table of the merged settings. What is asked for is what is known: any other key is reported
-//! when the section ends, with the nearest known one. A value of a wrong kind is reported and read as absent.
+//! Reads one table of the merged settings. The requested keys are the known keys: any other key is reported when the
+//! section ends, with the nearest known one. A value of the wrong type is reported and treated as absent.
 
 use std::cell::RefCell;
 use std::time::Duration;
 
 use super::suggest::closest;
-use super::{Entry, Place, Problem, Table, Value};
+use super::{Entry, Location, Problem, Table, Value};
 use crate::base::bytes::parse_duration;
 use crate::event::Level;
 use crate::query::{self, Expr, ParseContext};
 
-/// What reading found beside values.
+/// The problems found while reading.
 #[derive(Debug, Default)]
 pub struct Findings {
     pub errors: RefCell<Vec<Problem>>,
-    /// Understood, but without effect.
+    /// Known settings without effect.
     pub notes: RefCell<Vec<Problem>>,
 }
 
 impl Findings {
-    pub fn error(&self, place: &Place, text: impl Into<String>) {
-        self.errors.borrow_mut().push(Problem { place: place.clone(), text: text.into() });
+    pub fn error(&self, location: &Location, text: impl Into<String>) {
+        self.errors.borrow_mut().push(Problem { location: location.clone(), text: text.into() });
     }
 
-    pub fn note(&self, place: &Place, text: impl Into<String>) {
-        self.notes.borrow_mut().push(Problem { place: place.clone(), text: text.into() });
+    pub fn note(&self, location: &Location, text: impl Into<String>) {
+        self.notes.borrow_mut().push(Problem { location: location.clone(), text: text.into() });
     }
 }
 
-/// One table while it is being read.
+/// A table that is being read.
 pub struct Section<'a> {
-    /// `sink.es`; empty at the top.
+    /// For example `sink.es`; empty at the top level.
     path: String,
-    place: Place,
+    location: Location,
     table: &'a Table,
-    asked: Vec<&'static str>,
-    rest_is_ignored: bool,
+    requested: Vec<&'static str>,
+    ignores_unknown_keys: bool,
     pub findings: &'a Findings,
     pub queries: &'a ParseContext,
 }
@@ -48,10 +48,10 @@ impl<'a> Section<'a> {
         queries: &'a ParseContext,
         read: impl FnOnce(&mut Section<'a>) -> T,
     ) -> T {
-        let place = Place::of("configuration");
+        let location = Location::of("configuration");
         let path = String::new();
-        let asked = Vec::new();
-        Section { path, place, table, asked, rest_is_ignored: false, findings, queries }
+        let requested = Vec::new();
+        Section { path, location, table, requested, ignores_unknown_keys: false, findings, queries }
             .finish(read)
     }
 
@@ -59,17 +59,17 @@ impl<'a> Section<'a> {
         self.table.get(key).is_some()
     }
 
-    /// Says nothing about keys that were not asked for.
+    /// Suppresses errors about unknown keys.
     pub fn ignore_rest(&mut self) {
-        self.rest_is_ignored = true;
+        self.ignores_unknown_keys = true;
     }
 
     fn finish<T>(mut self, read: impl FnOnce(&mut Section<'a>) -> T) -> T {
         let result = read(&mut self);
         for (name, entry) in &self.table.entries {
-            if !self.rest_is_ignored && !self.asked.contains(&name.as_str()) {
+            if !self.ignores_unknown_keys && !self.requested.contains(&name.as_str()) {
                 let problem = self.unknown(name);
-                self.findings.error(&entry.name_place, problem);
+                self.findings.error(&entry.name_location, problem);
             }
         }
         result
@@ -83,34 +83,34 @@ impl<'a> Section<'a> {
         };
         if let Some((key, advice)) = SECRETS.iter().find(|(key, _)| *key == name) {
             return format!(
-                "`{key}` {location} would keep a secret in the configuration; {advice}"
+                "`{key}` {location} would put a secret into the configuration; {advice}"
             );
         }
-        match closest(name, self.asked.iter().copied()) {
+        match closest(name, self.requested.iter().copied()) {
             Some(known) => format!("unknown key `{name}` {location}; did you mean `{known}`?"),
             None => {
-                let mut known = self.asked.clone();
+                let mut known = self.requested.clone();
                 known.sort_unstable();
-                format!("unknown key `{name}` {location}; known are {}", known.join(", "))
+                format!("unknown key `{name}` {location}; known keys: {}", known.join(", "))
             }
         }
     }
 
-    pub fn place(&self) -> &Place {
-        &self.place
+    pub fn place(&self) -> &Location {
+        &self.location
     }
 
     pub fn take(&mut self, key: &'static str) -> Option<&'a Entry> {
-        self.asked.push(key);
+        self.requested.push(key);
         self.table.get(key)
     }
 
-    /// `path.key` as it is written in messages.
+    /// The full name of a key, for messages: `path.key`.
     pub fn name_of(&self, key: &str) -> String {
         if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
     }
 
-    fn wrong(&self, key: &str, entry: &Entry, expected: &str) {
+    fn wrong_type(&self, key: &str, entry: &Entry, expected: &str) {
         let found = match &entry.value {
             Value::Typed(text) => format!("`{text}`"),
             Value::Integer(number) => number.to_string(),
@@ -118,10 +118,10 @@ impl<'a> Section<'a> {
             value => value.describe().to_owned(),
         };
         let name = self.name_of(key);
-        self.findings.error(&entry.place, format!("{name}: expected {expected}, found {found}"));
+        self.findings.error(&entry.location, format!("{name}: expected {expected}, found {found}"));
     }
 
-    /// Reads a text and what it means; the error of `read` is reported at the value.
+    /// Reads a string and converts it; an error of `read` is reported at the value's location.
     pub fn parsed<T>(
         &mut self,
         key: &'static str,
@@ -129,13 +129,13 @@ impl<'a> Section<'a> {
     ) -> Option<T> {
         let entry = self.take(key)?;
         let (Value::Text(text) | Value::Typed(text)) = &entry.value else {
-            self.wrong(key, entry, "a text");
+            self.wrong_type(key, entry, "a string");
             return None;
         };
         match read(text) {
             Ok(value) => Some(value),
             Err(problem) => {
-                self.findings.error(&entry.place, format!("{}: {problem}", self.name_of(key)));
+                self.findings.error(&entry.location, format!("{}: {problem}", self.name_of(key)));
                 None
             }
         }
@@ -145,12 +145,12 @@ impl<'a> Section<'a> {
         self.parsed(key, |text| Ok(text.to_owned()))
     }
 
-    /// A text that must not be empty.
+    /// A string that must not be empty.
     pub fn filled_text(&mut self, key: &'static str) -> Option<String> {
-        self.parsed(key, filled)
+        self.parsed(key, non_empty)
     }
 
-    /// As [`Section::parsed`]; it must be there.
+    /// Like [`Section::parsed`], but a missing key is an error.
     pub fn required<T>(
         &mut self,
         key: &'static str,
@@ -158,21 +158,21 @@ impl<'a> Section<'a> {
     ) -> Option<T> {
         if !self.has(key) {
             let problem = format!("[{}] needs `{key}`", self.path);
-            self.findings.error(&self.place, problem);
+            self.findings.error(&self.location, problem);
         }
         self.parsed(key, read)
     }
 
-    /// A text that must be there and not empty.
+    /// A required string that must not be empty.
     pub fn required_text(&mut self, key: &'static str) -> Option<String> {
-        self.required(key, filled)
+        self.required(key, non_empty)
     }
 
     pub fn duration(&mut self, key: &'static str) -> Option<Duration> {
         self.parsed(key, parse_duration)
     }
 
-    /// A query with the text it was written as.
+    /// A query, with its original text.
     pub fn query(&mut self, key: &'static str) -> Option<(Expr, String)> {
         let context = self.queries;
         self.parsed(key, |text| match query::parse(text, context) {
@@ -190,7 +190,7 @@ impl<'a> Section<'a> {
                         Some(name) => format!("; did you mean `{name}`?"),
                         None => String::new(),
                     };
-                    format!("`{text}` is none of {}{hint}", names.join(", "))
+                    format!("`{text}` is not one of {}{hint}", names.join(", "))
                 },
             )
         })
@@ -203,13 +203,13 @@ impl<'a> Section<'a> {
             Value::Typed(text) if text == "true" => Some(true),
             Value::Typed(text) if text == "false" => Some(false),
             _ => {
-                self.wrong(key, entry, "true or false");
+                self.wrong_type(key, entry, "true or false");
                 None
             }
         }
     }
 
-    /// A whole number within bounds.
+    /// An integer within bounds.
     pub fn number(&mut self, key: &'static str, lowest: u64, highest: u64) -> Option<u64> {
         let entry = self.take(key)?;
         let number = match &entry.value {
@@ -220,21 +220,21 @@ impl<'a> Section<'a> {
         let number = number.filter(|number| (lowest..=highest).contains(number));
         if number.is_none() {
             let expected = match highest {
-                u64::MAX => format!("a whole number, at least {lowest}"),
-                _ => format!("a whole number from {lowest} to {highest}"),
+                u64::MAX => format!("an integer of at least {lowest}"),
+                _ => format!("an integer from {lowest} to {highest}"),
             };
-            self.wrong(key, entry, &expected);
+            self.wrong_type(key, entry, &expected);
         }
         number
     }
 
-    /// Texts with their places. A variable holds them with commas between.
-    pub fn texts(&mut self, key: &'static str) -> Option<Vec<(String, Place)>> {
+    /// Strings with their locations. In a variable they are separated by commas.
+    pub fn texts(&mut self, key: &'static str) -> Option<Vec<(String, Location)>> {
         let entry = self.take(key)?;
         match &entry.value {
             Value::Typed(text) => Some(
                 text.split(',')
-                    .map(|item| (item.trim().to_owned(), entry.place.clone()))
+                    .map(|item| (item.trim().to_owned(), entry.location.clone()))
                     .filter(|(item, _)| !item.is_empty())
                     .collect(),
             ),
@@ -242,17 +242,17 @@ impl<'a> Section<'a> {
                 Some(items.iter().filter_map(|item| self.text_item(key, item)).collect())
             }
             _ => {
-                self.wrong(key, entry, "a list of texts, as in [\"one\", \"two\"]");
+                self.wrong_type(key, entry, "an array of strings, for example [\"one\", \"two\"]");
                 None
             }
         }
     }
 
-    fn text_item(&self, key: &str, item: &Entry) -> Option<(String, Place)> {
+    fn text_item(&self, key: &str, item: &Entry) -> Option<(String, Location)> {
         match &item.value {
-            Value::Text(text) => Some((text.clone(), item.place.clone())),
+            Value::Text(text) => Some((text.clone(), item.location.clone())),
             _ => {
-                self.wrong(key, item, "a text in the list");
+                self.wrong_type(key, item, "a string in the array");
                 None
             }
         }
@@ -265,32 +265,32 @@ impl<'a> Section<'a> {
     pub fn levels(&mut self, key: &'static str) -> Option<Vec<Level>> {
         let name = self.name_of(key);
         let mut levels = Vec::new();
-        for (text, place) in self.texts(key)? {
+        for (text, location) in self.texts(key)? {
             match text.parse() {
                 Ok(level) => levels.push(level),
-                Err(problem) => self.findings.error(&place, format!("{name}: {problem}")),
+                Err(problem) => self.findings.error(&location, format!("{name}: {problem}")),
             }
         }
         Some(levels)
     }
 
-    /// A table below this one; an absent one is read as empty.
+    /// A nested table; an absent one is read as empty.
     pub fn section<T>(&mut self, key: &'static str, read: impl FnOnce(&mut Section<'a>) -> T) -> T {
         static EMPTY: Table = Table { entries: Vec::new() };
         let path = self.name_of(key);
         let entry = self.take(key);
-        let (table, place) = match entry {
-            Some(entry @ Entry { value: Value::Table(table), .. }) => (table, &entry.name_place),
+        let (table, location) = match entry {
+            Some(entry @ Entry { value: Value::Table(table), .. }) => (table, &entry.name_location),
             Some(entry) => {
-                self.wrong(key, entry, &format!("a table: write [{path}]"));
-                (&EMPTY, &entry.place)
+                self.wrong_type(key, entry, &format!("a table: write [{path}]"));
+                (&EMPTY, &entry.location)
             }
-            None => (&EMPTY, &self.place),
+            None => (&EMPTY, &self.location),
         };
-        self.child(path, place.clone(), table).finish(read)
+        self.child(path, location.clone(), table).finish(read)
     }
 
-    /// The tables under names: `[sink.NAME]`.
+    /// Named tables: `[sink.NAME]`.
     pub fn named<T>(
         &mut self,
         key: &'static str,
@@ -298,54 +298,62 @@ impl<'a> Section<'a> {
     ) -> Vec<T> {
         let Some(entry) = self.take(key) else { return Vec::new() };
         let Value::Table(names) = &entry.value else {
-            self.wrong(key, entry, &format!("tables with names: write [{key}.NAME]"));
+            self.wrong_type(key, entry, &format!("named tables: write [{key}.NAME]"));
             return Vec::new();
         };
         let mut found = Vec::new();
         for (name, entry) in &names.entries {
             let Value::Table(table) = &entry.value else {
-                self.wrong(&format!("{key}.{name}"), entry, "a table");
+                self.wrong_type(&format!("{key}.{name}"), entry, "a table");
                 continue;
             };
-            let child = self.child(format!("{key}.{name}"), entry.name_place.clone(), table);
+            let child = self.child(format!("{key}.{name}"), entry.name_location.clone(), table);
             found.extend(child.finish(|section| read(name, section)));
         }
         found
     }
 
-    /// `[[sink.NAME.route]]`.
+    /// An array of tables: `[[sink.NAME.route]]`.
     pub fn tables(&mut self, key: &'static str, mut read: impl FnMut(&mut Section<'a>)) {
         let Some(entry) = self.take(key) else { return };
         let path = self.name_of(key);
         let Value::List(items) = &entry.value else {
-            return self.wrong(key, entry, &format!("a list of tables: write [[{path}]]"));
+            return self.wrong_type(key, entry, &format!("an array of tables: write [[{path}]]"));
         };
         for item in items {
             match &item.value {
                 Value::Table(table) => {
-                    self.child(path.clone(), item.place.clone(), table).finish(&mut read);
+                    self.child(path.clone(), item.location.clone(), table).finish(&mut read);
                 }
-                _ => self.wrong(key, item, "a table"),
+                _ => self.wrong_type(key, item, "a table"),
             }
         }
     }
 
-    fn child(&self, path: String, place: Place, table: &'a Table) -> Section<'a> {
+    fn child(&self, path: String, location: Location, table: &'a Table) -> Section<'a> {
         let (findings, queries) = (self.findings, self.queries);
-        Section { path, place, table, asked: Vec::new(), rest_is_ignored: false, findings, queries }
+        Section {
+            path,
+            location,
+            table,
+            requested: Vec::new(),
+            ignores_unknown_keys: false,
+            findings,
+            queries,
+        }
     }
 }
 
-/// Keys that somebody will try, and what to do instead.
+/// Keys that users are likely to try for secrets, and their replacements.
 const SECRETS: &[(&str, &str)] = &[
     ("password", "use `password_file` or `password_env`"),
     ("api_key", "use `api_key_file`"),
-    ("secret", "put it in a file and name that"),
-    ("token", "put it in a file and name that"),
+    ("secret", "write it to a file and name the file"),
+    ("token", "write it to a file and name the file"),
     ("url", "use `urls` or `url_file`"),
 ];
 
-fn filled(text: &str) -> Result<String, String> {
+fn non_empty(text: &str) -> Result<String, String> {
     match text {
         "" => Err("must not be empty".to_owned()),
         text => Ok(text.to_owned()),

@@ -1,13 +1,13 @@
-//! "Did you mean …": the nearest of the words that would have been right.
+//! Finds the nearest valid word for "did you mean …" suggestions.
 
-/// The candidate with the fewest edits, if they are few for a word of that length.
+/// The candidate with the fewest edits, up to one third of the word's length and at most 3.
 pub fn closest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let word: Vec<char> = word.to_lowercase().chars().collect();
-    let most = (word.len() / 3).clamp(1, 3);
+    let max_edits = (word.len() / 3).clamp(1, 3);
     candidates
         .into_iter()
         .map(|candidate| (edits(&word, &candidate.chars().collect::<Vec<_>>()), candidate))
-        .filter(|(edits, _)| *edits <= most)
+        .filter(|(edits, _)| *edits <= max_edits)
         .min_by_key(|(edits, _)| *edits)
         .map(|(_, candidate)| candidate)
 }
@@ -38,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_nearest_word_is_suggested_and_nothing_far_away() {
+    fn the_nearest_word_is_suggested_and_distant_words_are_not() {
         let keys = ["paths", "format", "timezone", "window", "count"];
         let check = |word: &str, expected| assert_eq!(closest(word, keys), expected, "{word}");
         check("path", Some("paths"));

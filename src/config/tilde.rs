@@ -1,8 +1,8 @@
-//! `~` at the beginning of a path in the configuration: no shell has read it.
+//! Expands `~` at the start of a configured path, because no shell does it.
 
 use std::path::{Path, PathBuf};
 
-/// The home of this user for `~` and `~/…`; the home of another one is not looked up.
+/// Replaces `~` and `~/…` by this user's home; other users' homes are not expanded.
 pub fn expand(text: &str) -> PathBuf {
     expand_in(text, std::env::home_dir().as_deref())
 }
@@ -22,7 +22,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_own_home_is_put_in_and_only_at_the_beginning() {
+    fn only_the_users_own_home_is_expanded_and_only_at_the_start() {
         let check = |text: &str, expected: &str| {
             assert_eq!(
                 expand_in(text, Some(Path::new("/home/ann"))),

@@ -221,7 +221,7 @@ fn a_key_that_cannot_be_made_holds_its_month_back() {
         if name == "read-only" {
             let check = program::run(&mut months.bench.beside(&["check"]));
             let said = program::text(&check.stdout);
-            assert!(said.contains("no key of a new month can be made there"), "{said}");
+            assert!(said.contains("no key for a new month can be created"), "{said}");
         }
         match name {
             "full" => disk.make_room(),

@@ -102,15 +102,15 @@ field = "client_id"
     );
     let expected = [
         ":1:1: unknown key `colr` at the top level; did you mean `color`?",
-        ":3:9: ship.start: `atuo` is none of auto, manual; did you mean `auto`?",
+        ":3:9: ship.start: `atuo` is not one of auto, manual; did you mean `auto`?",
         ":4:9: [source.app] needs `paths`",
         ":5:1: unknown key `path` in [source.app]; did you mean `paths`?",
         ":7:9: rule.errors.where: query, column 7: `eror` is no level",
         ":8:3: unknown key `cuont` in [rule.errors]; did you mean `count`?",
         ":9:7: `urls` is missing; write urls = ",
-        ":11:1: `password` in [sink.es] would keep a secret in the configuration",
-        ":13:13: privacy.addresses: `rot13` is none of hmac, pfx, truncate, clear, legacy-sha1",
-        ":14:9: privacy.seal: `--` names no field",
+        ":11:1: `password` in [sink.es] would put a secret into the configuration",
+        ":13:13: privacy.addresses: `rot13` is not one of hmac, pfx, truncate, clear, legacy-sha1",
+        ":14:9: privacy.seal: `--` is not a field name",
         ":15:1: [privacy.pattern] needs `match`",
     ];
     let outcome = program.run(&["check", "--config", &file]).exits(2);
@@ -170,7 +170,7 @@ fn a_wrong_variable_is_named_like_a_wrong_line() {
     );
     outcome
         .exits(2)
-        .says("LOGWARDEN_RULE__ERRORS__COUNT: rule.errors.count: expected a whole number")
+        .says("LOGWARDEN_RULE__ERRORS__COUNT: rule.errors.count: expected an integer")
         .says("LOGWARDEN_SHIP__STRAT: unknown key `strat` in [ship]; did you mean `start`?");
 }
 
@@ -226,7 +226,7 @@ fn init_writes_a_configuration_that_works_and_never_overwrites_one() {
         .exits(0)
         .prints(&format!("ok    source logs {log}: readable"));
     let written = std::fs::read_to_string(&file).unwrap();
-    program.run(&["--config", &file, "init"]).exits(2).says("is there already");
+    program.run(&["--config", &file, "init"]).exits(2).says("already exists");
     assert_eq!(std::fs::read_to_string(&file).unwrap(), written);
 
     program.run(&["init"]).exits(0);
@@ -244,9 +244,9 @@ fn check_says_what_is_wrong_with_directories_and_files() {
     let outcome = program.run(&["check", "--config", &config, "--state-dir", "file/state"]);
     outcome
         .exits(1)
-        .prints("WRONG state directory file/state: file is a file; choose another with --state-dir")
-        .prints("ok    source app none.log: does not exist yet; Logwarden waits for it")
-        .prints("ok    source app no*.log: matches nothing yet; Logwarden waits for it")
+        .prints("ERROR state directory file/state: file is not a directory; choose another with --state-dir")
+        .prints("ok    source app none.log: not found; picked up when created")
+        .prints("ok    source app no*.log: no match; files are picked up when created")
         .says("notifier.ops has no effect in this version");
 }
 
@@ -256,18 +256,18 @@ fn wrong_usage_exits_with_2_and_says_what_to_do() {
     let check = |arguments: &[&str], text: &str| {
         program.run(arguments).exits(2).says(text);
     };
-    check(&[], "nothing to watch");
-    check(&["nosuch.log"], "no such file: nosuch.log; to wait for a file");
+    check(&[], "nothing to follow");
+    check(&["nosuch.log"], "nosuch.log: no such file (to wait for it");
     check(&["serch"], "did you mean `logwarden search`?");
     check(&["--once"], "--no-ui");
-    check(&["--no-ui", "demo"], "cannot stand before a command");
+    check(&["--no-ui", "demo"], "cannot be combined with a command");
     check(&["--colour"], "--color");
     check(&["--config", "none.toml", "check"], "none.toml: cannot read this configuration file");
-    check(&["--tz", "Mars", "check"], "--tz: timezone: `Mars` is no time zone");
-    check(&["--log-level", "a=b=c", "check"], "is no log level");
+    check(&["--tz", "Mars", "check"], "--tz: timezone: `Mars` is not a valid time zone");
+    check(&["--log-level", "a=b=c", "check"], "is not a valid log level");
     check(&["config"], "--print-default");
-    check(&["[", "--no-ui"], "is no pattern");
-    check(&["-"], "standard output is no terminal");
+    check(&["[", "--no-ui"], "is not a valid glob");
+    check(&["-"], "standard output is not a terminal");
 }
 
 #[test]
@@ -422,7 +422,7 @@ fn files_that_cannot_be_read_are_named_and_the_others_are_counted() {
         .run(&["stats", ".", &empty, &file])
         .exits(1)
         .says(". is a directory; name the files in it")
-        .prints("none, it is empty")
+        .prints("format  empty")
         .prints("events  3");
     program
         .run(&["parse", "--format", "pyton", &file])
@@ -483,7 +483,7 @@ fn check_names_a_damaged_archive() {
     let check = || program.run(&["check", "--state-dir", "durable"]);
     check().exits(0).prints("ok    sink archive: there is no archive in durable/archive yet");
     program.write("durable/archive/meta.json", "{");
-    check().exits(1).prints("WRONG sink archive: cannot read the archive in durable/archive");
+    check().exits(1).prints("ERROR sink archive: cannot read the archive in durable/archive");
 }
 
 #[test]
@@ -533,10 +533,10 @@ fn a_wrong_search_says_what_to_do() {
     };
     check(&["level:eror", &file], 2, "query, column 7: `eror` is no level");
     check(&["x", "--since", "soon"], 2, "--since `soon`: expected a time");
-    check(&["Unauthorized", "level:error"], 2, "write it in quotes");
+    check(&["Unauthorized", "level:error"], 2, "put the whole query in quotes");
     check(&["x", "--in", "archive", &file], 2, "leave out --in archive");
     check(&["x", "--in", "files"], 2, "no file to search");
     check(&["x"], 1, "there is no archive in durable/archive yet");
     check(&["clientId:7*"], 2, "`clientId` is sealed in the archive");
-    check(&["clientId:7"], 2, "looked for with its keys: there are no keys yet in durable/keys");
+    check(&["clientId:7"], 2, "cannot be searched without their keys: no keys in durable/keys yet");
 }

@@ -343,7 +343,7 @@ fn a_run_that_could_not_unpack_all_of_a_file_is_no_success() {
                 .arg(home.path().join("*.gz")));
             let said = program::text(&output.stderr);
             assert_eq!(output.status.code(), Some(code), "{said}");
-            let told = said.contains("1 compressed files are damaged or cut short");
+            let told = said.contains("1 compressed file damaged or truncated");
             assert_eq!(told, code == 3, "{said}");
         }
     }

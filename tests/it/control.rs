@@ -67,7 +67,7 @@ fn connections_are_limited_and_come_free_again() {
         let stream = bench.connect();
         stream.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
         BufReader::new(stream).read_line(&mut reply).is_ok()
-            && reply.contains("others are connected")
+            && reply.contains("too many connections")
     };
     wait_for("one too many", PATIENCE, || refused(&bench).then_some(()));
     drop(held);

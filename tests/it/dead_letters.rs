@@ -129,7 +129,7 @@ fn a_letter_says_who_refused_what_and_why_and_is_delivered_when_that_is_mended()
 
     let (code, _, said) = bench.letters(&["replay"]);
     assert_eq!(code, 3, "{said}");
-    assert!(said.contains("0 delivered, 2 refused again"), "{said}");
+    assert!(said.contains("0 delivered, 2 rejected again"), "{said}");
     assert!(bench.kept().iter().all(|letter| letter["attempts"] == 2));
     bench.mend();
     let (code, _, said) = bench.letters(&["replay"]);
@@ -151,10 +151,10 @@ fn the_engine_that_owns_the_state_replays_and_drops() {
     wait_for("two letters", PATIENCE, || (bench.kept().len() == 2).then_some(()));
     let (code, out, said) = bench.letters(&["drop", "--where", "level:error"]);
     assert_eq!(code, 0);
-    assert!(out.contains("1 × 400") && said.contains("nothing was dropped"), "{out}{said}");
+    assert!(out.contains("1 × 400") && said.contains("nothing was deleted"), "{out}{said}");
     assert_eq!(bench.kept().len(), 2);
     let (code, _, said) = bench.letters(&["drop", "--where", "level:error", "--yes"]);
-    assert_eq!((code, said.as_str()), (0, "logwarden: 1 dead letters dropped\n"));
+    assert_eq!((code, said.as_str()), (0, "logwarden: 1 dead letter deleted\n"));
     bench.mend();
     let (code, _, said) = bench.letters(&["replay"]);
     assert_eq!((code, said.contains("1 delivered")), (0, true), "{said}");
@@ -195,7 +195,7 @@ fn a_kill_in_the_middle_of_a_replay_loses_nothing() {
     assert_eq!(bench.kept().len(), 8);
     let (code, _, said) = bench.letters(&["replay"]);
     assert_eq!(code, 0, "{said}");
-    assert!(said.contains("8 delivered (") && said.contains("were there already"), "{said}");
+    assert!(said.contains("8 delivered (") && said.contains("duplicates"), "{said}");
     assert_eq!((bench.server.documents().len(), bench.kept().len()), (9, 0));
 }
 
@@ -379,7 +379,7 @@ fn what_cannot_be_sent_is_said_plainly() {
     fs::write(bench.path("config.toml"), text.replace("sink.es", "sink.other")).unwrap();
     let (code, _, said) = bench.letters(&["replay"]);
     assert_eq!(code, 1);
-    assert!(said.contains("sink es: its dead letters stay: no such sink"), "{said}");
+    assert!(said.contains("sink es: its dead letters were not sent: no such sink"), "{said}");
     let (code, _, said) = bench.letters(&["show", "--where", "("]);
     assert_eq!((code, said.contains("query, column")), (2, true), "{said}");
     assert_eq!(bench.letters(&["show", "--day", "yesterday"]).0, 2);

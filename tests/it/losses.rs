@@ -41,8 +41,8 @@ fn truncated_unread(bench: &Bench) -> (Engine, u64) {
 fn figure(lost: u64) -> String {
     let text = lost.to_string();
     match text.len() {
-        ..=3 => format!("{text} bytes were lost"),
-        digits => format!("{},{} bytes were lost", &text[..digits - 3], &text[digits - 3..]),
+        ..=3 => format!("{text} bytes lost"),
+        digits => format!("{},{} bytes lost", &text[..digits - 3], &text[digits - 3..]),
     }
 }
 

@@ -233,7 +233,7 @@ fn s40_two_signals_end_at_once() {
     std::thread::sleep(Duration::from_millis(1100));
     assert!(engine.terminate().success());
     let said = std::fs::read_to_string(bench.path("engine.stderr")).unwrap();
-    assert!(said.contains("stopped at once"), "{said}");
+    assert!(said.contains("stopped immediately"), "{said}");
     assert_eq!(bench.assert_cursors_are_honest([]), 0);
     proxy.set(Fault::None);
     assert_eq!(bench.once().0, Some(0));
@@ -261,7 +261,7 @@ fn s40_one_signal_ends_in_the_deadline() {
         let said = std::fs::read_to_string(bench.path("engine.stderr")).unwrap();
         // By itself a request gives up after a minute, which is told with its attempt.
         assert!(waits_for.is_none() || !said.contains("attempt 1"), "{said}");
-        assert_eq!(said.contains("stopping: waits"), waits_for.is_some(), "{said}");
+        assert_eq!(said.contains("stopping: waiting"), waits_for.is_some(), "{said}");
         assert_eq!(bench.assert_cursors_are_honest([]), 0);
     }
 }
@@ -361,7 +361,7 @@ fn s36_a_certificate_that_does_not_fit() {
         bench.append("a.log", &lines(1, 0..100));
         let engine = bench.engine();
         says(&engine, words);
-        assert!(engine.said().contains("wait in the files"), "{}", engine.said());
+        assert!(engine.said().contains("pending in the log files"), "{}", engine.said());
         assert_eq!(fake.attempts().len(), 0, "nothing is sent to whom nobody trusts");
         if ca.is_empty() {
             assert!(engine.terminate().success());

@@ -129,7 +129,7 @@ fn check_tells_what_could_not_be_protected_and_which_months_miss_their_key() {
     let said =
         wait_for("the count", PATIENCE, || Some(check()).filter(|said| said.contains("2 to out")));
     assert!(
-        said.contains("sealed in their own field only: 2 to out since the engine began"),
+        said.contains("sealed only in their own field: 2 to out since the engine started"),
         "{said}"
     );
     assert!(said.contains("months that were sealed: 2021_March to 2021_April: present"), "{said}");

@@ -110,7 +110,7 @@ fn directories_that_others_can_use_are_named_by_check_and_closed_by_the_engine()
     let checked = bench.command(&["check"]);
     assert_eq!(checked.status.code(), Some(1));
     for directory in &directories {
-        let wanted = format!("{}: other users can use it (mode 0755)", directory.display());
+        let wanted = format!("{}: other users have access (mode 0755)", directory.display());
         assert!(text(&checked.stdout).contains(&wanted), "{}", text(&checked.stdout));
     }
     let said = bench.once();
@@ -147,10 +147,8 @@ fn every_directory_that_check_names_is_closed_by_the_next_start() {
     }
     let checked = text(&command(&["check"]).stdout);
     for directory in directories.map(|directory| home.join(directory)) {
-        let wanted = format!(
-            "{}: other users can use it (mode 0755); it is closed when",
-            directory.display()
-        );
+        let wanted =
+            format!("{}: other users have access (mode 0755); the next start", directory.display());
         assert!(checked.contains(&wanted), "{directory:?}: {checked}");
     }
     let said = once();
@@ -176,8 +174,10 @@ fn a_directory_that_was_no_state_before_keeps_its_rights() {
     fs::set_permissions(&log, Permissions::from_mode(0o755)).unwrap();
     let checked = text(&bench.command(&["check"]).stdout);
     for directory in [&bench.state, &log] {
-        let wanted =
-            format!("{}: other users can use it (mode 0755); close it with", directory.display());
+        let wanted = format!(
+            "{}: other users have access (mode 0755); correct it with",
+            directory.display()
+        );
         assert!(checked.contains(&wanted), "{checked}");
     }
     bench.once();

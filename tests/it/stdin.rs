@@ -233,7 +233,7 @@ fn an_input_that_is_no_text_is_an_end_too() {
         ("a compressed program", &gzip(&program), 3, "bytes of standard input could not be read"),
         ("whole", &whole, 0, ""),
         ("damaged", &damaged.concat(), 3, "bytes of standard input could not be read"),
-        ("cut", &many[..many.len() / 2], 3, "standard input was cut short"),
+        ("cut", &many[..many.len() / 2], 3, "standard input was truncated"),
     ];
     for arguments in [&[][..], &["--once"]] {
         for (name, bytes, code, words) in inputs {

@@ -57,7 +57,7 @@ fn a_pipe_that_nobody_reads_is_waited_for_some_seconds() {
     let mut stuck = Stuck::start();
     stuck.signal();
     assert!(stuck.ended().success());
-    assert!(!stuck.said().contains("stopped at once"), "{}", stuck.said());
+    assert!(!stuck.said().contains("stopped immediately"), "{}", stuck.said());
 }
 
 #[test]
@@ -76,7 +76,7 @@ fn a_second_signal_waits_for_no_pipe() {
         stuck.signal();
     }
     assert!(stuck.ended().success());
-    assert!(stuck.said().contains("stopped at once"), "{}", stuck.said());
+    assert!(stuck.said().contains("stopped immediately"), "{}", stuck.said());
 }
 
 /// timeout(1) sends one to the program and one to its group.
@@ -92,7 +92,7 @@ fn two_signals_in_a_row_are_one() {
     let said = home.path().join("engine.stderr");
     assert!(engine.terminate().success());
     let said = std::fs::read_to_string(said).unwrap();
-    assert!(!said.contains("stopped at once"), "{said}");
+    assert!(!said.contains("stopped immediately"), "{said}");
 }
 
 /// As `logwarden … | head -1`.

@@ -300,7 +300,7 @@ fn an_engine_that_cannot_start_is_reported_on_the_screen() {
     screen.terminal_is_as_before();
     wait_for("the reason", PATIENCE, || {
         let drawn = program::text(&screen.drawn.lock().unwrap());
-        drawn.contains("nothing was shipped, and no rule was judged").then_some(())
+        drawn.contains("nothing was shipped and no alert rule was evaluated").then_some(())
     });
     assert!(!home.path().join("out").exists(), "no sink is at work");
 }

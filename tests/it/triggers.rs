@@ -81,11 +81,11 @@ fn by_hand_for_one_sink_by_signal_for_all() {
     let output = run(&mut bench.command(&["ship", "now", "three"]));
     let said = text(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{said}");
-    assert!(said.contains("no sink is called three; there is one, two"), "{said}");
+    assert!(said.contains("unknown sink: three; configured sinks: one, two"), "{said}");
     assert!(engine.terminate().success());
     let output = run(&mut bench.command(&["ship", "now"]));
     assert_eq!(output.status.code(), Some(1));
-    assert!(text(&output.stderr).contains("no engine runs"), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("no engine is running"), "{}", text(&output.stderr));
 }
 
 #[test]

@@ -37,7 +37,7 @@ pub fn are_delivered_when_the_mapping_is_mended(server: &Elasticsearch) {
     assert!(reason.contains("failed to parse field [number] of type [long]"), "{reason}");
 
     let (code, _, said) = letters(&bench, &["replay"]);
-    assert_eq!((code, said.contains("1 refused again")), (Some(3), true), "{said}");
+    assert_eq!((code, said.contains("1 rejected again")), (Some(3), true), "{said}");
     bench.configure(&sink("wide-%Y"));
     let (code, _, said) = letters(&bench, &["replay"]);
     assert_eq!((code, said.contains("1 delivered")), (Some(0), true), "{said}");

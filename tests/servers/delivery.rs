@@ -163,7 +163,7 @@ fn puts_a_bad_document_aside(server: &Elasticsearch) {
     bench.append("a.log", &lines(1, 250..499));
     let (code, said) = bench.once();
     assert_eq!(code, Some(3), "{said}");
-    assert!(said.contains("1 events are dead letters"), "{said}");
+    assert!(said.contains("1 event dead-lettered"), "{said}");
     assert_each_once(&server.documents("typed"), 1, 499);
     let letters = bench.dead_letters();
     assert_eq!(letters.len(), 1);

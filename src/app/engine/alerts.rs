@@ -1,4 +1,4 @@
-//! The rules while an engine runs: started, told as messages, stopped.
+//! Runs the alert rules of the engine: starts them, turns their output into messages, stops them.
 
 use std::sync::Arc;
 
@@ -10,85 +10,86 @@ use tokio_util::task::TaskTracker;
 use super::alert_digest::Bursts;
 use crate::alert::{self, Change, Rules, Told};
 use crate::app::settings::Settings;
-use crate::app::sinks::Maker;
+use crate::app::sinks::SinkStarter;
 use crate::app::status_board::Notices;
 use crate::base::{Clock, OnPanic};
 use crate::event::Level;
 use crate::event::status::RuleStatus;
 
-/// How long a stop waits for what the rules read just now.
-const LAST_TURN: std::time::Duration = std::time::Duration::from_secs(2);
-/// Name of the task that tells of them in failure messages.
-const TELLER: &str = "alert messages";
+/// How long a stop waits for the read in progress.
+const STOP_WAIT: std::time::Duration = std::time::Duration::from_secs(2);
+/// Name of the message task in failure messages.
+const MESSAGES: &str = "alert messages";
 
-/// The rules at work.
+/// The running rules.
 pub(super) struct Alerts {
     task: Option<JoinHandle<()>>,
     stop: CancellationToken,
-    /// No more will come: they end when everything that is there is evaluated.
+    /// No more events will come: the rules end once all existing events are evaluated.
     pub finish: CancellationToken,
     pub statuses: watch::Receiver<Vec<RuleStatus>>,
 }
 
 impl Alerts {
     pub fn start(
-        maker: &Maker,
+        starter: &SinkStarter,
         settings: &Settings,
         stop: &CancellationToken,
         tasks: &TaskTracker,
     ) -> Alerts {
-        Alerts::run(maker, settings, stop, tasks, |rules| rules)
+        Alerts::run(starter, settings, stop, tasks, |rules| rules)
     }
 
-    /// After others that have told what came live until now.
-    pub fn start_again(
-        maker: &Maker,
+    /// Starts rules after others that have already reported all live alerts so far.
+    pub fn restart(
+        starter: &SinkStarter,
         settings: &Settings,
         stop: &CancellationToken,
         tasks: &TaskTracker,
     ) -> Alerts {
-        Alerts::run(maker, settings, stop, tasks, Rules::after_others)
+        Alerts::run(starter, settings, stop, tasks, Rules::after_others)
     }
 
     fn run(
-        maker: &Maker,
+        starter: &SinkStarter,
         settings: &Settings,
         stop: &CancellationToken,
         tasks: &TaskTracker,
         prepare: impl FnOnce(Rules) -> Rules,
     ) -> Alerts {
-        let (log, clock) = (maker.log.clone(), maker.clock.clone());
+        let (log, clock) = (starter.log.clone(), starter.clock.clone());
         let supervisor = log.supervisor();
-        let policy = Arc::new(settings.privacy.policy().with_keys(maker.sealer.clone()));
+        let policy = Arc::new(settings.privacy.policy().with_keys(starter.sealer.clone()));
         let configured = settings.rules.clone();
-        let (rules, outputs) = Rules::new(log, configured, &policy, clock.clone(), maker.once);
+        let (rules, outputs) = Rules::new(log, configured, &policy, clock.clone(), starter.once);
         let rules = prepare(rules);
-        let told = Arc::new(Mutex::new((outputs.told, Bursts::default())));
-        let notices = maker.notices.clone();
-        let telling = move || tell(told.clone(), notices.clone(), clock.clone());
-        let telling = supervisor.clone().task(TELLER, OnPanic::Restart, stop.clone(), telling);
-        tasks.spawn(telling);
+        let source = Arc::new(Mutex::new((outputs.told, Bursts::default())));
+        let notices = starter.notices.clone();
+        let reporting = move || report(source.clone(), notices.clone(), clock.clone());
+        let reporting =
+            supervisor.clone().task(MESSAGES, OnPanic::Restart, stop.clone(), reporting);
+        tasks.spawn(reporting);
         let (stop, finish) = (stop.child_token(), rules.finish());
-        // With `--once` all that fired would be told again.
-        let on_panic = if maker.once { OnPanic::End } else { OnPanic::Restart };
+        // With `--once` a restart would report every alert again.
+        let on_panic = if starter.once { OnPanic::End } else { OnPanic::Restart };
         let until = stop.clone();
         let consume = move || rules.consumer().run(until.clone());
         let consuming = supervisor.task(alert::PART, on_panic, stop.clone(), consume);
         Alerts { task: Some(tokio::spawn(consuming)), stop, finish, statuses: outputs.statuses }
     }
 
-    /// Returns when nothing of it runs any more, but perhaps a reading whose result nobody hears of: rules keep nothing
-    /// that would have to be written.
+    /// Returns when all tasks have ended; at most a read is still running, whose result is discarded. Rules keep no
+    /// data that has to be written.
     pub async fn stop(&mut self) {
         self.stop.cancel();
-        let late = tokio::time::timeout(LAST_TURN, self.ended()).await.is_err();
+        let late = tokio::time::timeout(STOP_WAIT, self.ended()).await.is_err();
         if let Some(task) = self.task.take().filter(|_| late) {
             task.abort();
             let _ = task.await;
         }
     }
 
-    /// Pends until they have ended by themselves.
+    /// Waits until the rules have ended.
     pub async fn ended(&mut self) {
         if let Some(task) = &mut self.task {
             let _ = task.await;
@@ -99,8 +100,8 @@ impl Alerts {
 
 #[cfg(test)]
 impl Alerts {
-    /// Rules that have always more to read.
-    pub(super) fn that_read_on() -> Alerts {
+    /// Rules that always have more to read.
+    pub(super) fn never_finished() -> Alerts {
         let (stop, finish) = (CancellationToken::new(), CancellationToken::new());
         let until = stop.clone();
         let task = Some(tokio::spawn(async move { until.cancelled().await }));
@@ -108,36 +109,36 @@ impl Alerts {
     }
 }
 
-type Heard = Arc<Mutex<(mpsc::Receiver<Told>, Bursts)>>;
+type MessageSource = Arc<Mutex<(mpsc::Receiver<Told>, Bursts)>>;
 
-/// What rules have to say is a message: a line on standard error, or one on the screen. Of many at once standard error
-/// gets each, the list of the newest ones a few and the number of the others.
-async fn tell(heard: Heard, notices: Notices, clock: Arc<dyn Clock>) {
-    let mut heard = heard.lock().await;
-    let (told, bursts) = &mut *heard;
+/// Turns the output of the rules into messages on standard error or on the screen. Of many alerts at once standard
+/// error shows each; the message list shows a few and the count of the others.
+async fn report(source: MessageSource, notices: Notices, clock: Arc<dyn Clock>) {
+    let mut source = source.lock().await;
+    let (outputs, bursts) = &mut *source;
     loop {
-        let wait = bursts.next().map(|at| at.saturating_sub(clock.uptime()));
+        let wait = bursts.next_end().map(|at| at.saturating_sub(clock.uptime()));
         let due = async {
             match wait {
                 Some(wait) => tokio::time::sleep(wait).await,
                 None => std::future::pending().await,
             }
         };
-        let told = tokio::select! {
-            told = told.recv() => told,
+        let output = tokio::select! {
+            output = outputs.recv() => output,
             () = due => {
-                sum_up(bursts, clock.uptime(), &notices);
+                list_digests(bursts, clock.uptime(), &notices);
                 continue;
             }
         };
-        match told {
+        match output {
             Some(Told::Transition(transition)) => {
                 let fired = transition.change == Change::Fired;
                 let level = if fired { Level::Error } else { Level::Info };
                 let text = transition.to_string();
-                match bursts.is_told(&transition, clock.uptime()) {
-                    // Of two keys the same text may be told.
-                    true => notices.answer(level, text),
+                match bursts.is_individual(&transition, clock.uptime()) {
+                    // Two keys may have the same text.
+                    true => notices.add_always(level, text),
                     false => notices.say(level, &text),
                 }
             }
@@ -145,18 +146,18 @@ async fn tell(heard: Heard, notices: Notices, clock: Arc<dyn Clock>) {
             None => break,
         }
     }
-    // The end: nothing more will come.
-    sum_up(bursts, std::time::Duration::MAX, &notices);
+    // No more output will come: lists all remaining counts.
+    list_digests(bursts, std::time::Duration::MAX, &notices);
 }
 
-fn sum_up(bursts: &mut Bursts, now: std::time::Duration, notices: &Notices) {
-    for (level, text) in bursts.over(now) {
+fn list_digests(bursts: &mut Bursts, now: std::time::Duration, notices: &Notices) {
+    for (level, text) in bursts.take_ended(now) {
         notices.list(level, text);
     }
 }
 
-fn level_of(told: &Told) -> Level {
-    match told {
+fn level_of(output: &Told) -> Level {
+    match output {
         Told::Skewed { .. } | Told::Late { .. } | Told::ClockBack { .. } => Level::Warning,
         Told::Transition(_) | Told::Earlier { .. } => Level::Info,
     }
@@ -170,7 +171,7 @@ mod tests {
     use crate::event::GenerationId;
 
     #[tokio::test]
-    async fn alerts_of_two_keys_that_are_told_alike_are_two_messages() {
+    async fn alerts_of_two_keys_with_the_same_text_are_two_messages() {
         let transition = |incident| Transition {
             rule: "errors".into(),
             incident,
@@ -182,14 +183,14 @@ mod tests {
             last: Timestamp::default(),
             place: Place { generation: GenerationId(1), offset: 0 },
         };
-        let (told, hears) = mpsc::channel(4);
+        let (sender, receiver) = mpsc::channel(4);
         for incident in [1, 2] {
-            told.send(Told::Transition(transition(incident))).await.unwrap();
+            sender.send(Told::Transition(transition(incident))).await.unwrap();
         }
-        drop(told);
+        drop(sender);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let notices = Notices::new(clock.clone());
-        tell(Arc::new(Mutex::new((hears, Bursts::default()))), notices.clone(), clock).await;
+        report(Arc::new(Mutex::new((receiver, Bursts::default()))), notices.clone(), clock).await;
         assert_eq!(notices.all().len(), 2);
     }
 }

@@ -1,4 +1,5 @@
-//! The tasks of an engine beside sinks and rules, each watched: it is run again after a panic.
+//! The engine's tasks beside sinks and rules: status board, state commits, control socket. Each is restarted after a
+//! panic.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -9,44 +10,49 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::app::control;
-use crate::app::sinks::Maker;
-use crate::app::status_board::{self, Board, Notices};
+use crate::app::sinks::SinkStarter;
+use crate::app::status_board::{self, Notices, StatusBoard};
 use crate::base::{OnPanic, with_causes};
 use crate::event::{Command, Level, Status};
 use crate::state::Store;
 
-/// Cursors, marks and rows become durable together, so often.
+/// Interval at which cursors, marks and rows are made durable together.
 const GROUP_COMMIT: Duration = Duration::from_millis(250);
-/// After this many panics in a row, no commit will succeed any more.
+/// After this many panics in a row the engine ends, because commits will not succeed any more.
 const COMMIT_RESTARTS: u32 = 5;
-/// Name of the task that makes them durable in failure messages.
+/// Name of the commit task in failure messages.
 const COMMITTER: &str = "commits of the state";
 
-/// What tells how everything stands, and what makes positions durable.
-pub(super) fn run(maker: &Maker, board: Board, tasks: &TaskTracker, stop: &CancellationToken) {
-    let supervisor = maker.log.supervisor();
+/// Starts the status board and the periodic commits of the state.
+pub(super) fn run(
+    starter: &SinkStarter,
+    board: StatusBoard,
+    tasks: &TaskTracker,
+    stop: &CancellationToken,
+) {
+    let supervisor = starter.log.supervisor();
     let until = stop.clone();
-    let telling = move || board.clone().run(until.clone());
+    let reporting = move || board.clone().run(until.clone());
     tasks.spawn(supervisor.clone().task(
         status_board::PART,
         OnPanic::Restart,
         stop.clone(),
-        telling,
+        reporting,
     ));
-    let (store, notices, until) = (maker.store.clone(), maker.notices.clone(), stop.clone());
+    let (store, notices, until) = (starter.store.clone(), starter.notices.clone(), stop.clone());
     let committing = move || commit_in_groups(store.clone(), notices.clone(), until.clone());
     let on_panic = OnPanic::RestartAtMost(COMMIT_RESTARTS);
     tasks.spawn(supervisor.task(COMMITTER, on_panic, stop.clone(), committing));
 }
 
 pub(super) fn listen(
-    maker: &Maker,
+    starter: &SinkStarter,
     directory: &Path,
     status: watch::Receiver<Arc<Status>>,
     commands: mpsc::Sender<Command>,
     (tasks, stop): (&TaskTracker, &CancellationToken),
 ) {
-    let (supervisor, letters) = (maker.log.supervisor(), maker.letters.clone());
+    let (supervisor, letters) = (starter.log.supervisor(), starter.letters.clone());
     match control::Server::bind(directory, status, commands, letters, supervisor.clone()) {
         Ok(server) => {
             let (server, until) = (Arc::new(server), stop.clone());
@@ -54,9 +60,9 @@ pub(super) fn listen(
             let task = supervisor.task(control::PART, OnPanic::Restart, stop.clone(), answering);
             tasks.spawn(task);
         }
-        Err(error) => maker.notices.add(
+        Err(error) => starter.notices.add(
             Level::Warning,
-            format!("no control socket, other commands cannot reach this engine: {error}"),
+            format!("no control socket ({error}); other commands cannot reach this engine"),
         ),
     }
 }
@@ -81,10 +87,10 @@ async fn commit_in_groups(store: Store, notices: Notices, stop: CancellationToke
                 failing = true;
                 notices.add(
                     Level::Error,
-                    format!("{}; nothing is lost; the commit is tried again", with_causes(&error)),
+                    format!("{}; nothing is lost; retrying", with_causes(&error)),
                 );
             }
-            // Who watches this tells it, and runs it again.
+            // The supervisor reports the panic and restarts this task.
             Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
             _ => {}
         }

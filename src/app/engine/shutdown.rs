@@ -1,4 +1,4 @@
-//! How an engine ends: told to stop, or because nothing more will come.
+//! Stops the engine: on request, or because all input is delivered.
 
 use std::pin::pin;
 use std::time::{Duration, Instant};
@@ -10,115 +10,116 @@ use crate::event::{Command, Level};
 use crate::follow::{Changes, Log};
 use crate::sink::stdout::READER_GONE;
 
-/// A sink drains for ten seconds and commits; behind that its disk or its server hangs, and nobody waits any more.
-const LONGEST_END: Duration = Duration::from_secs(60);
+/// Limit for draining all sinks. A sink drains for ten seconds and commits; after that its disk or server does not
+/// answer.
+const DRAIN_LIMIT: Duration = Duration::from_secs(60);
 
-/// What takes longer at the end is said.
-const LONGEST_SILENCE: Duration = Duration::from_secs(2);
-const WAITS_FOR_RULES: &str = "stopping: everything is delivered; waits until the alert rules have read what came last, \
-    which takes up to half a minute where files are read slowly; a signal ends it at once";
+/// A wait for the rules that takes longer than this is reported.
+const SILENT_WAIT: Duration = Duration::from_secs(2);
+const WAITING_FOR_RULES: &str = "stopping: everything is delivered; waiting for the alert rules to \
+    evaluate the last events, which takes up to 30 s with slow files; a signal stops immediately";
 
-/// So often the end of the input is looked for where nothing is told.
-const LOOK: Duration = Duration::from_secs(1);
-/// What came last is in the log within milliseconds; behind that it cannot be read.
-const LONGEST_LOOK: Duration = Duration::from_secs(10);
+/// Poll interval for the end of the input, in case no change is signalled.
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
+/// The last bytes are in the log within milliseconds; after this limit they cannot be read.
+const INPUT_LIMIT: Duration = Duration::from_secs(10);
 
-/// Pends until standard input has ended and everything that came is in the log, or cannot be read now: a directory that
-/// takes no unpacked copy, a state on a full disk.
-pub(super) async fn input_is_through(log: &Log, changes: &Changes) {
-    let mut patience = Patience::default();
+/// Waits until standard input has ended and is completely in the log, or cannot be read: the directory for unpacked
+/// copies is not writable, or the disk of the state is full.
+pub(super) async fn input_is_complete(log: &Log, changes: &Changes) {
+    let mut limit = InputLimit::default();
     while !log.input_is_through() {
         let since = Instant::now();
         tokio::select! {
             () = changes.changed() => drop(changes.take()),
-            () = tokio::time::sleep(LOOK) => {}
+            () = tokio::time::sleep(POLL_INTERVAL) => {}
         }
-        if !log.input_is_open() && patience.is_over(log.input_is_unpacked(), since.elapsed()) {
+        if !log.input_is_open() && limit.is_reached(log.input_is_unpacked(), since.elapsed()) {
             break;
         }
     }
 }
 
-/// How long nothing was done for what came by standard input, since it ended.
+/// Time without progress since standard input ended.
 #[derive(Debug, Default)]
-struct Patience(Duration);
+struct InputLimit(Duration);
 
-impl Patience {
-    /// `at_work`: it is being unpacked, which takes as long as it takes. A look that took longer than it should says
-    /// that the machine is busy or the process was stopped, not that nothing can be read.
-    fn is_over(&mut self, at_work: bool, passed: Duration) -> bool {
-        if !at_work {
-            self.0 += passed.min(LOOK);
+impl InputLimit {
+    /// `is_unpacking`: the input is being unpacked, which may take any time. A poll that took longer than its interval
+    /// counts as one interval: the machine was busy or the process was stopped, but the input may still be readable.
+    fn is_reached(&mut self, is_unpacking: bool, passed: Duration) -> bool {
+        if !is_unpacking {
+            self.0 += passed.min(POLL_INTERVAL);
         }
-        self.0 > LONGEST_LOOK
+        self.0 > INPUT_LIMIT
     }
 }
 
 impl Engine {
-    /// Where standard input is all there is: its end is the end, once what came is delivered.
+    /// Standard input is the only source: the engine stops once the input has ended and is delivered.
     pub fn end_with_input(&mut self) {
         self.ends_with_input = true;
     }
 
-    /// It ends by itself when everything is delivered; from the beginning, or since the input has ended.
+    /// The engine stops when everything is delivered: with `--once`, or after standard input has ended.
     pub fn is_once(&self) -> bool {
-        self.maker.once
+        self.starter.once
     }
 
-    /// Whoever read our standard output has seen enough: a reason to end, and no failure.
-    pub(super) fn say_that_nobody_reads(&self) {
-        let text = format!("{READER_GONE}; what it has not taken comes at the next start");
-        self.maker.notices.add(Level::Info, text);
+    /// The reader of standard output has closed it: the engine stops, without a failure.
+    pub(super) fn report_closed_stdout(&self) {
+        let text = format!("{READER_GONE}; unconfirmed events are sent at the next start");
+        self.starter.notices.add(Level::Info, text);
     }
 
-    /// Nothing more will come: as with `--once`, what is there is delivered.
+    /// No more input will come: delivers the rest, as with `--once`.
     pub(super) fn finish(&mut self) {
-        self.maker.once = true;
-        let text = "what came by standard input is delivered, then this ends";
-        self.maker.notices.add(Level::Info, text.to_owned());
+        self.starter.once = true;
+        let text = "standard input has ended; stopping once it is delivered";
+        self.starter.notices.add(Level::Info, text.to_owned());
         for sink in &self.sinks {
             sink.finish(&self.tasks);
         }
     }
 
-    /// Drains, commits, ends every task and waits for it.
+    /// Drains, commits, stops every task and waits for it.
     pub async fn stop(mut self) {
         let _ = self.state.send(EngineState::Draining);
         let inputs = std::mem::take(&mut self.input);
-        // Each waits until what was read is kept.
+        // Dropping an input waits until all bytes read from it are stored.
         let _ = tokio::task::spawn_blocking(move || drop(inputs)).await;
-        let open = sinks::stop(std::mem::take(&mut self.sinks), LONGEST_END).await;
-        if !open.is_empty() {
+        let unfinished = sinks::stop(std::mem::take(&mut self.sinks), DRAIN_LIMIT).await;
+        if !unfinished.is_empty() {
             tracing::error!(
-                sinks = open.join(", "),
-                "have not ended in {} s; what is not confirmed is sent at the next start",
-                LONGEST_END.as_secs()
+                sinks = unfinished.join(", "),
+                "not ended within {} s; unconfirmed events are sent at the next start",
+                DRAIN_LIMIT.as_secs()
             );
         }
-        if self.ended_by_itself {
+        if self.has_finished {
             self.wait_for_rules().await;
         }
         self.alerts.stop().await;
-        self.commit_for_the_last_time().await;
-        // Last: what the log has counted at its end is told.
+        self.commit_last().await;
+        // Last, so that the final counts of the log are still reported.
         self.stop.cancel();
         let _ = self.state.send(EngineState::Stopped);
         self.tasks.close();
         self.tasks.wait().await;
     }
 
-    /// Until the rules have read everything that is there, or somebody asks for the end.
+    /// Waits until the rules have evaluated all events, or a stop is requested.
     async fn wait_for_rules(&mut self) {
-        let ended = self.maker.log.supervisor().ended().clone();
+        let ended = self.starter.log.supervisor().ended().clone();
         self.alerts.finish.cancel();
-        let mut silent = pin!(tokio::time::sleep(LONGEST_SILENCE));
-        let mut told = false;
+        let mut silent = pin!(tokio::time::sleep(SILENT_WAIT));
+        let mut is_reported = false;
         loop {
             tokio::select! {
                 () = self.alerts.ended() => return,
-                () = &mut silent, if !told => {
-                    told = true;
-                    self.maker.notices.add(Level::Info, WAITS_FOR_RULES.to_owned());
+                () = &mut silent, if !is_reported => {
+                    is_reported = true;
+                    self.starter.notices.add(Level::Info, WAITING_FOR_RULES.to_owned());
                 }
                 () = ended.cancelled() => return,
                 command = self.orders.recv() => {
@@ -130,27 +131,27 @@ impl Engine {
         }
     }
 
-    /// Side by side: a log that is broken keeps no position from being written.
-    async fn commit_for_the_last_time(&self) {
-        let (log, store) = (self.maker.log.clone(), self.maker.store.clone());
+    /// Stops the log and commits the state, independently: a failure of the log does not prevent the commit.
+    async fn commit_last(&self) {
+        let (log, store) = (self.starter.log.clone(), self.starter.store.clone());
         if let Err(error) = tokio::task::spawn_blocking(move || log.stop()).await {
-            tracing::error!("following could not be ended in order: {}", reason_of(error));
+            tracing::error!("following did not end cleanly: {}", reason_of(error));
         }
         match tokio::task::spawn_blocking(move || store.commit()).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::error!(
                 %error,
-                "the last positions could not be written; some events will be read again"
+                "cannot write the last positions; some events will be read again"
             ),
             Err(error) => tracing::error!(
-                "the last positions could not be written ({}); some events will be read again",
+                "cannot write the last positions ({}); some events will be read again",
                 reason_of(error)
             ),
         }
     }
 }
 
-/// Of a task that did not end by itself.
+/// Why a task failed.
 pub(super) fn reason_of(error: tokio::task::JoinError) -> String {
     match error.try_into_panic() {
         Ok(panic) => crate::base::supervisor::reason(&*panic),
@@ -163,12 +164,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_input_that_is_being_unpacked_is_waited_for_and_one_that_cannot_be_read_is_not() {
-        let mut patience = Patience::default();
-        assert!((0..1_000).all(|_| !patience.is_over(true, LOOK)), "an hour to unpack");
+    fn an_input_being_unpacked_is_waited_for_and_an_unreadable_one_is_not() {
+        let mut limit = InputLimit::default();
+        assert!((0..1_000).all(|_| !limit.is_reached(true, POLL_INTERVAL)), "long unpacking");
         // The process was stopped meanwhile.
-        assert!(!patience.is_over(false, Duration::from_secs(3600)));
-        assert!((0..9).all(|_| !patience.is_over(false, LOOK)));
-        assert!(patience.is_over(false, LOOK));
+        assert!(!limit.is_reached(false, Duration::from_secs(3600)));
+        assert!((0..9).all(|_| !limit.is_reached(false, POLL_INTERVAL)));
+        assert!(limit.is_reached(false, POLL_INTERVAL));
     }
 }

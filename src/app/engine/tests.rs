@@ -29,8 +29,8 @@ fn settings(home: &Path, output: PathBuf) -> Settings {
         ad_hoc: false,
         ship: Ship { start: ShipStart::Auto, every: None, after: None },
         sinks: vec![SinkSettings { name: "out".to_owned(), kind, ..SinkSettings::archive() }],
-        dead_letters_most: 1 << 20,
-        intake_most: 1 << 20,
+        dead_letters_max_bytes: 1 << 20,
+        intake_max_bytes: 1 << 20,
         privacy: PrivacySettings::default(),
         masked: false,
         rules: Vec::new(),
@@ -66,39 +66,39 @@ async fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
-async fn started(
+async fn start(
     settings: &Settings,
     once: bool,
 ) -> (Engine, mpsc::Sender<Command>, watch::Receiver<Arc<Status>>) {
     let clock = Arc::new(SystemClock::new());
-    let desk = Desk::open(settings, once, clock.clone());
-    let (commands, status) = (desk.commands.clone(), desk.status.subscribe());
-    let engine = Engine::start(settings, desk, once, Ownership::Required, clock).await;
+    let setup = EngineSetup::open(settings, once, clock.clone());
+    let (commands, status) = (setup.commands.clone(), setup.status.subscribe());
+    let engine = Engine::start(settings, setup, once, Ownership::Required, clock).await;
     (engine.unwrap(), commands, status)
 }
 
-/// Who presses `s` as soon as the engine runs is heard.
+/// So that `s` pressed as soon as the engine runs reaches its sinks.
 #[tokio::test]
-async fn the_first_word_that_it_runs_names_its_sinks() {
+async fn the_first_running_status_names_the_sinks() {
     let home = TempDir::new().unwrap();
     let settings = settings(home.path(), home.path().join("output"));
     for _ in 0..20 {
         let clock = Arc::new(SystemClock::new());
-        let desk = Desk::open(&settings, false, clock.clone());
-        let mut status = desk.status.subscribe();
+        let setup = EngineSetup::open(&settings, false, clock.clone());
+        let mut status = setup.status.subscribe();
         let first = tokio::spawn(async move {
             let running = |status: &Arc<Status>| status.engine == EngineState::Running;
             status.wait_for(running).await.unwrap().sinks.len()
         });
-        let engine = Engine::start(&settings, desk, false, Ownership::Required, clock).await;
+        let engine = Engine::start(&settings, setup, false, Ownership::Required, clock).await;
         assert_eq!(tokio::time::timeout(DEADLINE, first).await.unwrap().unwrap(), 1);
         engine.unwrap().stop().await;
     }
 }
 
-fn obeying(mut engine: Engine, reread: Reread) -> JoinHandle<()> {
+fn run(mut engine: Engine, read_settings: ReadSettings) -> JoinHandle<()> {
     tokio::spawn(async move {
-        engine.obey(&reread).await;
+        engine.run(&read_settings).await;
         engine.stop().await;
     })
 }
@@ -108,28 +108,27 @@ async fn end(commands: &mpsc::Sender<Command>, running: JoinHandle<()>) {
     tokio::time::timeout(DEADLINE, running).await.unwrap().unwrap();
 }
 
-fn no_reload() -> Reread {
-    Arc::new(|| Err(vec!["nobody asked".to_owned()]))
+fn no_reload() -> ReadSettings {
+    Arc::new(|| Err(vec!["unexpected reload".to_owned()]))
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_sink_whose_worker_breaks_is_told_and_begins_again() {
+async fn a_sink_whose_worker_fails_is_reported_and_restarted() {
     let home = TempDir::new().unwrap();
     let output = home.path().join("out.jsonl");
     let delivered = || lines_in(&output);
     append(home.path(), 0..100);
     let settings = settings(home.path(), output.clone());
-    let (engine, commands, mut status) = started(&settings, false).await;
+    let (engine, commands, mut status) = start(&settings, false).await;
     eventually("the first lines", || delivered() == 100).await;
     engine.sinks[0].break_worker();
-    let running = obeying(engine, no_reload());
-    let told = status.wait_for(|status| status.broken == ["out"]);
-    let told = tokio::time::timeout(DEADLINE, told).await.unwrap().unwrap().clone();
-    assert!(matches!(told.sinks[0].state, SinkState::BackingOff { attempts: 1, .. }));
-    assert!(told.sinks[0].last_error.as_ref().unwrap().contains("its worker broke"));
-    assert!(
-        told.notices.iter().any(|notice| notice.text.starts_with("sink out: its worker broke"))
-    );
+    let running = run(engine, no_reload());
+    let status_now = status.wait_for(|status| status.broken == ["out"]);
+    let status_now = tokio::time::timeout(DEADLINE, status_now).await.unwrap().unwrap().clone();
+    assert!(matches!(status_now.sinks[0].state, SinkState::BackingOff { attempts: 1, .. }));
+    assert!(status_now.sinks[0].last_error.as_ref().unwrap().contains("its worker failed"));
+    let is_report = |text: &str| text.starts_with("sink out: its worker failed");
+    assert!(status_now.notices.iter().any(|notice| is_report(&notice.text)));
     append(home.path(), 100..200);
     eventually("the others", || delivered() >= 200).await;
     eventually("all is well", || status.borrow().broken.is_empty()).await;
@@ -138,16 +137,16 @@ async fn a_sink_whose_worker_breaks_is_told_and_begins_again() {
     assert_eq!(delivered(), 200);
 }
 
-/// Also before anybody has noticed that it is broken, and where the settings are read again meanwhile.
+/// Also before the failure is noticed, and if the settings are reloaded meanwhile.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_pause_that_is_asked_of_a_broken_sink_holds_when_it_is_back() {
+async fn a_pause_sent_to_a_failed_sink_applies_after_its_restart() {
     for (early, reload) in [(false, false), (false, true), (true, false)] {
         let home = TempDir::new().unwrap();
         let output = home.path().join("out.jsonl");
         let delivered = || lines_in(&output);
         append(home.path(), 0..100);
         let settings = settings(home.path(), output.clone());
-        let (engine, commands, mut status) = started(&settings, false).await;
+        let (engine, commands, mut status) = start(&settings, false).await;
         eventually("the first lines", || delivered() == 100).await;
         engine.sinks[0].break_worker();
         let pause = Command::Pause { sink: None, by: "ada".to_owned() };
@@ -155,14 +154,14 @@ async fn a_pause_that_is_asked_of_a_broken_sink_holds_when_it_is_back() {
             eventually("its end", || engine.sinks[0].has_ended()).await;
             commands.send(pause.clone()).await.unwrap();
         }
-        let reread: Reread = Arc::new(move || Ok(settings.clone()));
-        let running = obeying(engine, reread);
-        let told = status.wait_for(|status| status.broken == ["out"]);
-        tokio::time::timeout(DEADLINE, told).await.unwrap().unwrap();
+        let read_settings: ReadSettings = Arc::new(move || Ok(settings.clone()));
+        let running = run(engine, read_settings);
+        let reported = status.wait_for(|status| status.broken == ["out"]);
+        tokio::time::timeout(DEADLINE, reported).await.unwrap().unwrap();
         if !early {
             commands.send(pause).await.unwrap();
-            let told = status.wait_for(|status| status.sinks[0].paused_by.is_some());
-            tokio::time::timeout(DEADLINE, told).await.unwrap().unwrap();
+            let reported = status.wait_for(|status| status.sinks[0].paused_by.is_some());
+            tokio::time::timeout(DEADLINE, reported).await.unwrap().unwrap();
         }
         if reload {
             commands.send(Command::Reload).await.unwrap();
@@ -175,7 +174,7 @@ async fn a_pause_that_is_asked_of_a_broken_sink_holds_when_it_is_back() {
             status.broken.is_empty() && paused(&status.sinks[0].state)
         })
         .await;
-        // What it had not committed is taken back, and written again.
+        // Its uncommitted output is removed and written again.
         assert!(delivered() <= 100);
         commands.send(Command::Resume { sink: None }).await.unwrap();
         eventually("the others", || delivered() == 200).await;
@@ -183,29 +182,29 @@ async fn a_pause_that_is_asked_of_a_broken_sink_holds_when_it_is_back() {
     }
 }
 
-/// A sink that waits for a first order goes on by itself once it was resumed, also behind a reload that begins it
-/// anew; a sink that could not begin for a while is still paused.
+/// A sink that waits for a first order delivers continuously once it was resumed, also after a reload restarts it; a
+/// paused sink that could not be started for a while is still paused afterwards.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_asked_of_a_sink_holds_behind_a_reload() {
+async fn pause_and_resume_outlast_a_reload() {
     let home = TempDir::new().unwrap();
     let output = home.path().join("out.jsonl");
     let delivered = || lines_in(&output);
     append(home.path(), 0..100);
     let mut settings = settings(home.path(), output.clone());
     settings.ship.start = ShipStart::Manual;
-    let (engine, commands, status) = started(&settings, false).await;
+    let (engine, commands, status) = start(&settings, false).await;
     let missing = Arc::new(AtomicBool::new(false));
-    // No directory can be made where a file is.
+    // The archive cannot create its directory where a file exists.
     std::fs::write(&settings.directories.archive, "").unwrap();
     let is_missing = missing.clone();
-    let reread: Reread = Arc::new(move || {
+    let read_settings: ReadSettings = Arc::new(move || {
         let mut settings = settings.clone();
         if is_missing.load(Ordering::SeqCst) {
             settings.sinks[0].kind = SinkSettings::archive().kind;
         }
         Ok(settings)
     });
-    let running = obeying(engine, reread);
+    let running = run(engine, read_settings);
     let state = || status.borrow().sinks.first().map(|sink| sink.state.clone());
     eventually("it waits", || state() == Some(SinkState::Armed)).await;
     for command in [Command::Resume { sink: None }, Command::Reload] {
@@ -233,37 +232,37 @@ async fn what_was_asked_of_a_sink_holds_behind_a_reload() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_end_waits_so_long_for_a_sink_and_then_names_it() {
+async fn the_stop_waits_for_a_sink_up_to_the_limit_and_then_names_it() {
     let home = TempDir::new().unwrap();
     let settings = settings(home.path(), home.path().join("out.jsonl"));
-    let (mut engine, ..) = started(&settings, false).await;
+    let (mut engine, ..) = start(&settings, false).await;
     let (short, long) = (Duration::from_millis(50), DEADLINE);
     engine.sinks[0].hang_worker();
     assert_eq!(sinks::stop(std::mem::take(&mut engine.sinks), short).await, ["out"]);
     engine.stop().await;
-    let (mut engine, ..) = started(&settings, false).await;
+    let (mut engine, ..) = start(&settings, false).await;
     assert!(sinks::stop(std::mem::take(&mut engine.sinks), long).await.is_empty());
     engine.stop().await;
 }
 
-/// Its output is a directory that is not there, so it is never through.
+/// The directory of its output is missing, so the sink never finishes.
 #[tokio::test(flavor = "multi_thread")]
-async fn once_fails_where_a_worker_breaks() {
+async fn once_fails_if_a_worker_fails() {
     let home = TempDir::new().unwrap();
     append(home.path(), 0..100);
     let settings = settings(home.path(), home.path().join("missing/out.jsonl"));
-    let (mut engine, _, status) = started(&settings, true).await;
+    let (mut engine, _, status) = start(&settings, true).await;
     engine.sinks[0].break_worker();
-    let obeyed = tokio::time::timeout(DEADLINE, engine.obey(&no_reload())).await;
-    obeyed.expect("it ends");
+    let result = tokio::time::timeout(DEADLINE, engine.run(&no_reload())).await;
+    result.expect("it ends");
     engine.stop().await;
     let undelivered = report::undelivered(&status.borrow()).unwrap();
-    assert!(undelivered.contains("sink out: its worker broke"), "{undelivered}");
+    assert!(undelivered.contains("sink out: its worker failed"), "{undelivered}");
 }
 
-/// It does not know which keys were used, so whatever it would make may be a second one.
+/// It does not know which keys were used, so a new key might be a second one for its month.
 #[test]
-fn a_screen_beside_an_engine_makes_no_key() {
+fn a_screen_beside_an_engine_creates_no_key() {
     let home = TempDir::new().unwrap();
     let settings = settings(home.path(), home.path().join("out"));
     let april = crate::privacy::Month::typed("2021_April").unwrap();
@@ -276,26 +275,27 @@ fn a_screen_beside_an_engine_makes_no_key() {
 
 mod watched;
 
-/// Whoever says stop is obeyed, whatever the rules have still to read.
+/// A stop request is executed even if the rules still have events to evaluate.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stop_of_once_waits_for_no_rules() {
+async fn a_stop_request_during_once_waits_for_no_rules() {
     for by_itself in [false, true] {
         let home = TempDir::new().unwrap();
         append(home.path(), 0..10);
-        // Where it cannot be written, the sink is not through.
+        // If it cannot be written, the sink never finishes.
         let directory = if by_itself { "" } else { "missing/" };
         let output = home.path().join(format!("{directory}out.jsonl"));
         let settings = settings(home.path(), output);
-        let (mut engine, commands, status) = started(&settings, true).await;
+        let (mut engine, commands, status) = start(&settings, true).await;
         engine.alerts.stop().await;
-        engine.alerts = alerts::Alerts::that_read_on();
-        let running = obeying(engine, no_reload());
+        engine.alerts = alerts::Alerts::never_finished();
+        let running = run(engine, no_reload());
         if by_itself {
             let drains = || status.borrow().engine == EngineState::Draining;
             eventually("every sink is through", drains).await;
             assert!(!running.is_finished(), "it waits for the rules");
-            let said = || status.borrow().notices.iter().any(|it| it.text.contains("alert rules"));
-            eventually("it says what it waits for", said).await;
+            let is_reported =
+                || status.borrow().notices.iter().any(|it| it.text.contains("alert rules"));
+            eventually("it reports that it waits for the rules", is_reported).await;
         }
         end(&commands, running).await;
     }

@@ -1,4 +1,4 @@
-//! Which figures there are. A new one of a sink, a rule or a source is one line in its list.
+//! The metric families. A new metric of a sink, rule or source is one line in its list.
 
 use std::collections::BTreeMap;
 
@@ -9,99 +9,129 @@ use crate::base::Timestamp;
 use crate::event::status::{EngineState, RuleState, RuleStatus, SinkState, SinkStatus};
 use crate::event::{FileList, Status};
 
-/// Kind, name, where it comes from (`None`: it has none now), and what it says.
+/// Kind, name, value (`None`: no value now), and help text.
 struct Family<T>(Kind, &'static str, fn(&T) -> Option<f64>, &'static str);
 
 const SINK: &[Family<SinkStatus>] = &[
-    Family(Counter, "confirmed_events_total", |s| count(s.confirmed_events), "Surely delivered."),
-    Family(Counter, "duplicate_events_total", |s| count(s.duplicates), "Were there already."),
+    Family(Counter, "confirmed_events_total", |s| count(s.confirmed_events), "Events delivered."),
+    Family(Counter, "duplicate_events_total", |s| count(s.duplicates), "Events already there."),
     Family(
         Counter,
         "dropped_events_total",
         |s| count(s.dropped_events),
-        "Dropped by a pipeline of the server.",
+        "Events dropped by a pipeline of the server.",
     ),
-    Family(Counter, "filtered_events_total", |s| count(s.filtered_events), "Not for this sink."),
-    Family(Counter, "dead_letters_total", |s| count(s.dead_letters), "Events refused for good."),
+    Family(Counter, "filtered_events_total", |s| count(s.filtered_events), "Events filtered out."),
+    Family(
+        Counter,
+        "dead_letters_total",
+        |s| count(s.dead_letters),
+        "Events rejected permanently.",
+    ),
     Family(
         Counter,
         "unprotected_values_total",
         |s| count(s.unprotected_values),
-        "Shorter than 4 characters: sealed in their own field only.",
+        "Values shorter than 4 characters: sealed only in their own field.",
     ),
-    Family(Gauge, "in_flight_events", |s| count(s.in_flight_events), "Sent and not answered."),
+    Family(Gauge, "in_flight_events", |s| count(s.in_flight_events), "Events sent, unanswered."),
     // seen = confirmed + filtered + in flight + waiting + dead letters + lost
-    Family(Counter, "seen_bytes_total", |s| count(s.bytes.seen), "Bytes of the logs for it."),
-    Family(Counter, "confirmed_bytes_total", |s| count(s.bytes.confirmed), "Surely delivered."),
-    Family(Counter, "filtered_bytes_total", |s| count(s.bytes.filtered), "Not for this sink."),
-    Family(Gauge, "in_flight_bytes", |s| count(s.bytes.in_flight), "Sent, not confirmed."),
-    Family(Gauge, "waiting_bytes", |s| count(s.bytes.waiting), "In the logs, not sent."),
+    Family(Counter, "seen_bytes_total", |s| count(s.bytes.seen), "Bytes of all its log files."),
+    Family(Counter, "confirmed_bytes_total", |s| count(s.bytes.confirmed), "Bytes delivered."),
+    Family(Counter, "filtered_bytes_total", |s| count(s.bytes.filtered), "Bytes filtered out."),
+    Family(Gauge, "in_flight_bytes", |s| count(s.bytes.in_flight), "Bytes sent, not confirmed."),
+    Family(Gauge, "waiting_bytes", |s| count(s.bytes.waiting), "Bytes in log files, not sent."),
     Family(
         Counter,
         "dead_letter_bytes_total",
         |s| count(s.bytes.dead_letters),
-        "Refused for good.",
+        "Bytes rejected permanently.",
     ),
     Family(
         Counter,
         "lost_bytes_total",
         |s| count(s.bytes.lost),
-        "Destroyed before they were read.",
+        "Bytes lost before they were read.",
     ),
-    Family(Gauge, "oldest_waiting_timestamp_seconds", |s| time(s.oldest_waiting), "Read then."),
-    Family(Gauge, "last_success_timestamp_seconds", |s| time(s.last_success), "Last delivery."),
-    Family(Gauge, "target_blocked", |s| truth(s.blocked.is_some()), "1: a target takes nothing."),
+    Family(
+        Gauge,
+        "oldest_waiting_timestamp_seconds",
+        |s| time(s.oldest_waiting),
+        "When the oldest pending event was first seen.",
+    ),
+    Family(
+        Gauge,
+        "last_success_timestamp_seconds",
+        |s| time(s.last_success),
+        "Time of the last delivery.",
+    ),
+    Family(Gauge, "target_blocked", |s| truth(s.blocked.is_some()), "1: a target is blocked."),
 ];
 
 const RULE: &[Family<RuleStatus>] = &[
-    Family(Gauge, "matches", |r| count(r.count), "In the window, of the group that has most."),
-    Family(Gauge, "limit", |r| count(r.limit), "Matches at which it fires."),
-    Family(Gauge, "firing", |r| truth(r.state == RuleState::Firing), "1 while it fires."),
-    Family(Counter, "fired_total", |r| count(r.fired), "How often it fired."),
-    Family(Gauge, "last_fired_timestamp_seconds", |r| time(r.last_fired), "When it fired last."),
+    Family(Gauge, "matches", |r| count(r.count), "Matches in the window; of groups, the highest."),
+    Family(Gauge, "limit", |r| count(r.limit), "Matches from which on the rule is firing."),
+    Family(Gauge, "firing", |r| truth(r.state == RuleState::Firing), "1 while firing."),
+    Family(Counter, "fired_total", |r| count(r.fired), "Number of times it started firing."),
+    Family(
+        Gauge,
+        "last_fired_timestamp_seconds",
+        |r| time(r.last_fired),
+        "When it last started firing.",
+    ),
 ];
 
 const SOURCE: &[Family<Source>] = &[
-    Family(Gauge, "files", |s| count(s.files), "Files that are followed."),
-    Family(Gauge, "size_bytes", |s| count(s.size), "Seen in these files."),
-    Family(Gauge, "lost_bytes", |s| count(s.lost), "Of them, destroyed before they were read."),
-    Family(Gauge, "last_growth_timestamp_seconds", |s| time(s.last_growth), "When one grew last."),
+    Family(Gauge, "files", |s| count(s.files), "Followed files."),
+    Family(Gauge, "size_bytes", |s| count(s.size), "Bytes seen in these files."),
+    Family(Gauge, "lost_bytes", |s| count(s.lost), "Bytes lost before they were read."),
+    Family(
+        Gauge,
+        "last_growth_timestamp_seconds",
+        |s| time(s.last_growth),
+        "When a file last grew.",
+    ),
 ];
 
 const ENGINE: &[Family<Status>] = &[
-    Family(Gauge, "files_unopened", |s| count(s.unopened), "Are there, cannot be opened."),
-    Family(Gauge, "files_torn", |s| count(s.torn), "Compressed, damaged or cut short."),
+    Family(Gauge, "files_unopened", |s| count(s.unopened), "Existing files that cannot be opened."),
+    Family(Gauge, "files_torn", |s| count(s.torn), "Compressed files damaged or truncated."),
     Family(
         Gauge,
         "files_stuck",
         |s| count(s.files.totals().stuck),
-        "Their file system does not answer.",
+        "Files on a file system that does not answer.",
     ),
-    Family(Counter, "lost_bytes_total", |s| count(s.lost), "Destroyed before they were read."),
-    Family(Gauge, "memory_anonymous_bytes", |_| process::anonymous_memory(), "Backed by no file."),
+    Family(Counter, "lost_bytes_total", |s| count(s.lost), "Bytes lost before they were read."),
+    Family(
+        Gauge,
+        "memory_anonymous_bytes",
+        |_| process::anonymous_memory(),
+        "Memory not backed by a file.",
+    ),
 ];
 
-/// All of them, as text. `failures`: panics of each part of the engine that had any.
+/// All metrics as text. `failures`: number of panics per part of the engine, where not 0.
 pub fn page(status: &Status, failures: &[(&str, u64)]) -> String {
     let mut page = Page::default();
-    page.family("logwarden_build_info", Gauge, "The version that runs.");
+    page.family("logwarden_build_info", Gauge, "The running version.");
     page.sample(&[("version", env!("CARGO_PKG_VERSION"))], 1.0);
-    // A name that every monitoring system knows.
+    // A standard name of Prometheus.
     page.family("process_cpu_seconds_total", Counter, "CPU time of this process.");
     process::cpu_seconds().into_iter().for_each(|seconds| page.sample(&[], seconds));
     for Family(kind, name, value, help) in ENGINE {
         page.family(&format!("logwarden_{name}"), *kind, help);
         value(status).into_iter().for_each(|value| page.sample(&[], value));
     }
-    page.family("logwarden_part_failures_total", Counter, "Parts that failed by a fault of ours.");
+    page.family("logwarden_part_failures_total", Counter, "Failures of parts of the engine.");
     for (part, failures) in failures {
         count(*failures).into_iter().for_each(|value| page.sample(&[("part", part)], value));
     }
-    page.family("logwarden_engine_state", Gauge, "1 for the state it is in.");
+    page.family("logwarden_engine_state", Gauge, "1 for the current state.");
     states(&mut page, None, &ENGINE_STATES, engine_state(&status.engine));
     each(&mut page, "source", SOURCE, &sources(&status.files), |source| &source.name);
     each(&mut page, "sink", SINK, &status.sinks, |sink| &sink.name);
-    page.family("logwarden_sink_state", Gauge, "1 for the state it is in.");
+    page.family("logwarden_sink_state", Gauge, "1 for the current state.");
     for sink in &status.sinks {
         states(&mut page, Some(("sink", &sink.name)), &SINK_STATES, sink_state(&sink.state));
     }
@@ -131,7 +161,7 @@ fn states(page: &mut Page, label: Option<(&str, &str)>, all: &[&str], now: &str)
     }
 }
 
-/// Exact up to 2⁵³: 9 PB.
+/// Exact up to 2⁵³ (9 PB as bytes).
 fn count(number: u64) -> Option<f64> {
     Some(number as f64)
 }
@@ -144,7 +174,7 @@ fn truth(is: bool) -> Option<f64> {
     Some(f64::from(u8::from(is)))
 }
 
-/// The files of one source together.
+/// Totals over the files of one source.
 #[derive(Debug, Default)]
 struct Source {
     name: String,

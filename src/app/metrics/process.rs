@@ -1,18 +1,18 @@
-//! What this process costs, as the system tells; `None` where it does not.
+//! Resource use of this process, as reported by the system; `None` where it is not available.
 
-/// The unit of times in `/proc`: USER_HZ, which Linux keeps at 100 for programs whatever it counts in itself.
+/// The unit of times in `/proc`: USER_HZ, always 100 on Linux, whatever the kernel's own tick rate.
 const TICKS_PER_SECOND: f64 = 100.0;
 
 /// CPU time of all threads since the start.
 pub fn cpu_seconds() -> Option<f64> {
     let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
-    // The name of the program, in parentheses, may hold anything; user and system time are fields 14 and 15.
+    // The program name in parentheses may contain anything; user and system time are fields 14 and 15.
     let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace().skip(11);
     let mut ticks = || fields.next()?.parse::<f64>().ok();
     Some((ticks()? + ticks()?) / TICKS_PER_SECOND)
 }
 
-/// Memory that no file backs, in bytes.
+/// Memory not backed by a file, in bytes.
 pub fn anonymous_memory() -> Option<f64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"))?;

@@ -1,17 +1,17 @@
-//! The text format of Prometheus, version 0.0.4
+//! Writes the Prometheus text format, version 0.0.4
 //! (prometheus.io/docs/instrumenting/exposition_formats).
 
 use std::fmt::Write;
 
-/// What a number means.
+/// The type of a metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Only grows, but for a restart.
+    /// Only increases, except for a restart.
     Counter,
     Gauge,
 }
 
-/// Written from top to bottom: a family, then its samples.
+/// Written in order: a family, then its samples.
 #[derive(Debug, Default)]
 pub struct Page {
     text: String,
@@ -29,11 +29,11 @@ impl Page {
         let _ = write!(self.text, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
     }
 
-    /// One number of the family that was begun last.
+    /// One value of the current family.
     pub fn sample(&mut self, labels: &[(&str, &str)], value: f64) {
         self.text.push_str(&self.family);
-        for (place, (name, text)) in labels.iter().enumerate() {
-            self.text.push(if place == 0 { '{' } else { ',' });
+        for (index, (name, text)) in labels.iter().enumerate() {
+            self.text.push(if index == 0 { '{' } else { ',' });
             let _ = write!(self.text, "{name}=\"");
             escape(text, &mut self.text);
             self.text.push('"');
@@ -49,7 +49,7 @@ impl Page {
     }
 }
 
-/// Backslash, quote and line feed; the rest of a label's value may be any UTF-8.
+/// Escapes backslash, quote and line feed; other characters may appear in a label as they are.
 fn escape(text: &str, into: &mut String) {
     for letter in text.chars() {
         match letter {
@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn samples_stand_below_their_family_and_values_of_labels_are_escaped() {
+    fn samples_follow_their_family_and_label_values_are_escaped() {
         let mut page = Page::default();
         page.family("a_total", Kind::Counter, "All of it.");
         page.sample(&[], 12.0);

@@ -1,11 +1,11 @@
-//! What an operator asks of one sink, and what of it holds for the worker that comes behind the one it was asked of:
-//! that one broke, ends for a reload, or could not begin.
+//! Turns operator commands into orders for one sink, and keeps the orders that also apply to its next worker: after a
+//! failure, a restart for a reload, or a failed start.
 
 use crate::event::Command;
 use crate::sink::Order;
 
-/// `None`: nothing of it is for that sink.
-pub(super) fn of(command: &Command, sink: &str) -> Option<Order> {
+/// `None`: the command does not concern this sink.
+pub(super) fn order_for(command: &Command, sink: &str) -> Option<Order> {
     let (wanted, order) = match command {
         Command::ShipNow { sink } => (sink, Order::ShipNow),
         Command::Pause { sink, by } => (sink, Order::Pause { by: by.clone() }),
@@ -17,22 +17,22 @@ pub(super) fn of(command: &Command, sink: &str) -> Option<Order> {
     wanted.as_ref().is_none_or(|name| *name == sink).then_some(order)
 }
 
-/// What holds on behind the end of a sink.
+/// Orders that outlast the worker they were sent to.
 #[derive(Clone, Debug)]
-pub struct Left {
+pub struct KeptOrders {
     pub name: String,
-    /// A pause, or that it is over; then perhaps a round.
+    /// The last pause or resume, then possibly one `ShipNow`.
     orders: Vec<Order>,
 }
 
-impl Left {
-    pub fn nothing(name: &str) -> Left {
-        Left { name: name.to_owned(), orders: Vec::new() }
+impl KeptOrders {
+    pub fn none(name: &str) -> KeptOrders {
+        KeptOrders { name: name.to_owned(), orders: Vec::new() }
     }
 
-    /// For whoever comes next.
+    /// Keeps the part of a command that applies to the next worker.
     pub fn note(&mut self, command: &Command) {
-        if let Some(order) = of(command, &self.name) {
+        if let Some(order) = order_for(command, &self.name) {
             self.keep(order);
         }
     }
@@ -41,13 +41,13 @@ impl Left {
         match order {
             Order::ShipNow if self.orders.contains(&order) => {}
             Order::ShipNow => self.orders.push(order),
-            // Whatever was asked before is over with it.
+            // Supersedes all earlier orders.
             Order::Pause { .. } | Order::Resume => self.orders = vec![order],
             Order::Retry | Order::Finish | Order::Where(_) => {}
         }
     }
 
-    /// In the order in which they are to be obeyed.
+    /// In the order in which the worker must execute them.
     pub fn orders(&self) -> &[Order] {
         &self.orders
     }
@@ -59,11 +59,11 @@ impl Left {
         })
     }
 
-    /// What holds also when a worker has obeyed it.
-    pub fn without_rounds(&self) -> Left {
-        let mut left = self.clone();
-        left.orders.retain(|order| *order != Order::ShipNow);
-        left
+    /// Orders that still apply after a worker has executed them.
+    pub fn without_ship_now(&self) -> KeptOrders {
+        let mut kept = self.clone();
+        kept.orders.retain(|order| *order != Order::ShipNow);
+        kept
     }
 }
 
@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_word_holds_and_a_round_behind_it() {
+    fn the_last_pause_or_resume_is_kept_and_a_later_ship_now() {
         let (ship, resume) = (Command::ShipNow { sink: None }, Command::Resume { sink: None });
         let ada = Order::Pause { by: "ada".to_owned() };
         let retry = Command::Retry { sink: None };
@@ -89,11 +89,11 @@ mod tests {
             (&[resume, ship, pause(None)], std::slice::from_ref(&ada)),
         ];
         for (commands, orders) in cases {
-            let mut left = Left::nothing("out");
-            commands.iter().for_each(|command| left.note(command));
-            assert_eq!(left.orders(), orders, "{commands:?}");
+            let mut kept = KeptOrders::none("out");
+            commands.iter().for_each(|command| kept.note(command));
+            assert_eq!(kept.orders(), orders, "{commands:?}");
             let paused = orders.contains(&ada).then_some("ada");
-            assert_eq!(left.paused_by(), paused, "{commands:?}");
+            assert_eq!(kept.paused_by(), paused, "{commands:?}");
         }
     }
 }

@@ -1,58 +1,58 @@
-//! `logwarden find` and `logwarden erase`.
+//! Arguments and help texts of `logwarden find` and `logwarden erase`.
 
 use clap::Args;
 
-use super::Listed;
+use super::ListOutput;
 
 pub const FIND_EXAMPLES: &str = "Examples:
-  logwarden find --client CLIENTID2               how many events where, and the newest of them
-  logwarden find --client CLIENTID2 --limit 0     only how many
-  logwarden find --client CLIENTID2 --open        with every token opened whose key is there
-  logwarden find --client CLIENTID2 --view        on the screen, where o opens the tokens of one event
+  logwarden find --client CLIENTID2               event counts per location, and the newest events
+  logwarden find --client CLIENTID2 --limit 0     only the counts
+  logwarden find --client CLIENTID2 --open        decrypt all tokens whose key is available
+  logwarden find --client CLIENTID2 --view        on the screen, where o decrypts one event
   logwarden --keys /mnt/safe/logwarden-keys find --client CLIENTID2 --format json
 
-The id is looked for by its tags in every sealed field, under every key of the keys directory, in the
-archive, in dead letters and in the indexes of all sinks of kind elasticsearch. Case counts. Code 1:
-nothing was found, or not every place could be asked.";
+Searches by the id's tags: in every sealed field, with every key of the keys directory, in the
+archive, the dead letters and the indexes of all elasticsearch sinks. The id is case-sensitive.
+Exit code 1: nothing was found, or a location could not be searched completely.";
 
 pub const ERASE_EXAMPLES: &str = "Examples:
-  logwarden erase --client CLIENTID2              what would be erased where; erases nothing
-  logwarden erase --client CLIENTID2 --yes        erase it, and do not ask
+  logwarden erase --client CLIENTID2              show what would be erased; erases nothing
+  logwarden erase --client CLIENTID2 --yes        erase without asking
 
-Whole events are erased, from the archive, from dead letters and from the indexes of all sinks of
-kind elasticsearch. Stop the engine first: it would bring in more. The logs themselves, outputs of
-file sinks, mails and backups are not touched. To make a whole month unreadable wherever it was
-copied to: logwarden keys destroy MONTH.";
+Erases whole events from the archive, the dead letters and the indexes of all elasticsearch sinks.
+Stop the engine first: it would deliver more of them. The logs themselves, outputs of file sinks,
+mails and backups are not changed. To make a whole month unreadable in every copy:
+logwarden keys destroy MONTH.";
 
 #[derive(Args, Debug)]
 pub struct Find {
     #[command(flatten)]
     pub client: Client,
-    /// Show so many of the newest events of each place
+    /// Show the newest N events of each location
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u16).range(0..=1000))]
     pub limit: u16,
-    /// Open the tokens of the events; that is written to the audit file
+    /// Decrypt the tokens of the events; recorded in the audit log
     #[arg(long)]
     pub open: bool,
-    /// Show the newest events on the screen, where o opens the tokens of one event
+    /// Show the newest events on the screen, where o decrypts one event
     #[arg(long, conflicts_with_all = ["open", "json", "format"])]
     pub view: bool,
     #[command(flatten)]
-    pub listed: Listed,
+    pub output: ListOutput,
 }
 
 #[derive(Args, Debug)]
 pub struct Erase {
     #[command(flatten)]
     pub client: Client,
-    /// Erase, and do not ask
+    /// Erase without asking
     #[arg(long)]
     pub yes: bool,
 }
 
 #[derive(Args, Debug)]
 pub struct Client {
-    /// The value of a sealed field, as the log has it
+    /// The value of a sealed field, in plain text as in the log
     #[arg(long = "client", value_name = "ID", required = true, allow_hyphen_values = true)]
     pub id: String,
 }

@@ -1,87 +1,88 @@
-//! `logwarden dead-letters …`.
+//! Arguments and help texts of `logwarden dead-letters …`.
 
 use clap::{Args, Subcommand};
 
 use super::TextOrJson;
 
 pub const EXAMPLES: &str = "Examples:
-  logwarden dead-letters list                     what lies there, and the commonest reasons
-  logwarden dead-letters show --sink es           each letter: who refused it, why, the document
-  logwarden dead-letters replay --sink es         send them again; what is delivered leaves the store
-  logwarden dead-letters drop --day 2026-11-20    see what would go; with --yes it goes
+  logwarden dead-letters list                     counts by sink and day, most frequent reasons
+  logwarden dead-letters show --sink es           each dead letter: sink, reason, document
+  logwarden dead-letters replay --sink es         send again; delivered ones leave the store
+  logwarden dead-letters drop --day 2026-11-20    show what would be deleted; with --yes delete it
 
-A letter lies in dead-letters/SINK/DAY.jsonl of the state directory. Where an engine runs, it does
-the work; else this command does.";
+Dead letters are stored in dead-letters/SINK/DAY.jsonl of the state directory. If an engine is
+running, it carries out replay and drop; otherwise this command does.";
 
 #[derive(Debug, Subcommand)]
 pub enum DeadLetters {
-    /// Count them by sink and day, with the commonest reasons
+    /// Count dead letters by sink and day, with the most frequent reasons
     #[command(after_help = "Examples:
   logwarden dead-letters list
   logwarden dead-letters list --sink es --format json")]
     List {
         #[command(flatten)]
-        chosen: Chosen,
+        filter: DeadLetterFilter,
         #[command(flatten)]
-        listed: Listed,
+        output: ListOutput,
     },
-    /// Show each letter: target, reason, place in the log, document
+    /// Show each dead letter: target, reason, file and offset, document
     #[command(after_help = "Examples:
   logwarden dead-letters show --sink es --day 2026-11-20
   logwarden dead-letters show --id jd3XoQAAAAAAAAAAAAAAAAAAAA
   logwarden dead-letters show --where 'level:error service.name:shop' --format json")]
     Show {
         #[command(flatten)]
-        chosen: Chosen,
+        filter: DeadLetterFilter,
         #[command(flatten)]
-        listed: Listed,
+        output: ListOutput,
     },
-    /// Send them to their sink again, under the same ids; code 3 if some are refused again
+    /// Send dead letters to their sink again, with the same ids; code 3 if some are rejected again
     #[command(after_help = "Examples:
   logwarden dead-letters replay --sink es
   logwarden dead-letters replay --where 'service.name:shop'
 
-What is there already counts as delivered. What is delivered leaves the store; what is refused
-again stays. It can be broken off and repeated at any time.")]
+Duplicates count as delivered. Delivered dead letters are removed from the store, rejected ones
+stay. It can be interrupted and repeated at any time.")]
     Replay {
         #[command(flatten)]
-        chosen: Chosen,
+        filter: DeadLetterFilter,
     },
-    /// Drop them for good; without --yes only show what would go
+    /// Delete dead letters permanently; without --yes only show what would be deleted
     #[command(after_help = "Examples:
   logwarden dead-letters drop --sink es --day 2026-11-20
   logwarden dead-letters drop --where 'path:health*' --yes")]
-    Drop(DropLetters),
+    Drop(DropDeadLetters),
 }
 
 #[derive(Args, Debug)]
-pub struct DropLetters {
+pub struct DropDeadLetters {
     #[command(flatten)]
-    pub chosen: Chosen,
-    /// Drop them, and do not ask
+    pub filter: DeadLetterFilter,
+    /// Delete without asking
     #[arg(long)]
     pub yes: bool,
 }
 
-/// Which letters; without any of these, all of them.
+/// Selects dead letters; without any of these, all of them.
 #[derive(Args, Debug)]
-pub struct Chosen {
-    /// Those of this sink
+pub struct DeadLetterFilter {
+    /// Only those of this sink
     #[arg(long, value_name = "NAME")]
     pub sink: Option<String>,
-    /// Refused on this day, in UTC: 2026-11-20
+    /// Only those rejected on this day (UTC): 2026-11-20
     #[arg(long, value_name = "DAY", value_parser = day)]
     pub day: Option<String>,
-    /// The one of this event
+    /// Only the one of this event id
     #[arg(long, value_name = "ID")]
     pub id: Option<String>,
-    /// Those whose document fits, in the language of `logwarden search`
+    /// Only those whose document matches this query, in the language of `logwarden search`
     #[arg(long = "where", value_name = "QUERY")]
     pub where_: Option<String>,
 }
 
 #[derive(Args, Debug)]
-pub struct Listed {
+pub struct ListOutput {
+    /// Output format
     #[arg(long, value_enum, default_value = "text")]
     format: TextOrJson,
     /// The same as --format json
@@ -89,7 +90,7 @@ pub struct Listed {
     json: bool,
 }
 
-impl Listed {
+impl ListOutput {
     pub fn is_json(&self) -> bool {
         self.json || self.format == TextOrJson::Json
     }
@@ -98,6 +99,6 @@ impl Listed {
 fn day(text: &str) -> Result<String, String> {
     match text.parse::<jiff::civil::Date>() {
         Ok(day) => Ok(day.to_string()),
-        Err(_) => Err("expected a day, as in 2026-11-20".to_owned()),
+        Err(_) => Err("expected a day, for example 2026-11-20".to_owned()),
     }
 }

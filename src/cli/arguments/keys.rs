@@ -1,90 +1,94 @@
-//! `logwarden keys …` and `logwarden decrypt`.
+//! Arguments and help texts of `logwarden keys …` and `logwarden decrypt`.
 
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::Listed;
+use super::ListOutput;
 use crate::privacy::Month;
 
 pub const EXAMPLES: &str = "Examples:
-  logwarden keys list                             which keys there are, and in what state
-  logwarden keys check                            is every key in order; code 1 if not
-  logwarden keys backup /mnt/safe/logwarden-keys  a copy that is a keys directory itself
-  logwarden --keys keys keys list                 those of another directory
+  logwarden keys list                             all keys and their state
+  logwarden keys check                            verify every key; code 1 if one is unusable
+  logwarden keys backup /mnt/safe/logwarden-keys  copy them to another keys directory
+  logwarden --keys keys keys list                 the keys of another directory
 
-Keys lie in --keys DIR, else where `privacy.keys` says, else in the data directory of your user; a month's
-key is made when something of that month is sealed for the first time. Without its key, what was
-sealed cannot be opened by anybody: keep a backup. docs/PRIVACY.md says what a key protects.";
+Keys are stored in --keys DIR, else in the directory of `privacy.keys`, else in the data directory
+of your user. The key of a month is created when an event of that month is first sealed. Values
+sealed with a lost key can never be decrypted again: keep a backup. See docs/PRIVACY.md.";
 
 pub const DECRYPT_EXAMPLES: &str = "Examples:
   logwarden decrypt enc1.AV6_…                    one token
-  logwarden decrypt events.jsonl > clear.jsonl    all tokens of a file, the rest as it is
+  logwarden decrypt events.jsonl > clear.jsonl    all tokens of a file; other text is copied
   curl -s es:9200/app/_search | logwarden decrypt -
   logwarden --keys /mnt/safe/logwarden-keys decrypt -
 
-Between double quotes, as in JSON, a value is written with the escapes of JSON, so that a document
-stays one. A token that cannot be opened stays as it is; why is said on standard error, and the exit
-code is 1.
+Inside double quotes a value is written with JSON escapes, so that a JSON document stays valid. A
+token that cannot be decrypted is copied unchanged; the reason is printed on standard error, and
+the exit code is 1.
 
-What is opened is written to audit.jsonl in the state directory: who, when, key, month, field and file,
-never a value. Where that cannot be written, it is said on standard error, and the tokens are opened.";
+Decryption is recorded in audit.jsonl in the state directory: user, time, key, month, field and
+file, never a value. If the file cannot be written, a warning is printed and decryption continues.";
 
 #[derive(Debug, Subcommand)]
 pub enum Keys {
-    /// Every key there is or was
+    /// List all keys, including destroyed ones
     #[command(after_help = "Examples:
   logwarden keys list
   logwarden keys list --format json")]
-    List(Listed),
-    /// Make the first key of a month, before anything needs it
+    List(ListOutput),
+    /// Create the first key of a month in advance
     #[command(after_help = "Examples:
   logwarden keys new
   logwarden keys new 2026_December")]
     New {
-        /// As in 2021_April or 2021-04; without it, this month
+        /// Month, 2021_April or 2021-04; default: this month
         #[arg(value_parser = month)]
         month: Option<Month>,
     },
-    /// Whether every key is in order, one line each, with the command that mends it; code 1 if one is not
+    /// Verify every key and say how to repair it; prints one line each, code 1 if one is unusable
     #[command(after_help = "Example:\n  logwarden keys check")]
     Check,
-    /// Copy all keys to another directory; nothing that lies there is written over
+    /// Copy all keys to another directory; never overwrites a file there
     #[command(after_help = "Example:\n  logwarden keys backup /mnt/safe/logwarden-keys")]
     Backup {
+        /// Target directory; can be used with --keys
         #[arg(value_name = "DIR")]
         directory: PathBuf,
     },
-    /// Make one more key for a month: it is sealed with from now on, and the old ones still open
+    /// Create another key for a month: it seals from now on, the old ones still decrypt
     #[command(after_help = "Example:\n  logwarden keys rotate 2026_November")]
     Rotate {
+        /// Month, 2021_April or 2021-04
         #[arg(value_parser = month)]
         month: Month,
     },
-    /// Take over a key that was made elsewhere: 32 bytes, and nothing else in the file
+    /// Import a key: a file of exactly 32 bytes
     #[command(after_help = "Examples:
   logwarden keys import 2021_April april.raw
   base64 -d april.b64 | logwarden keys import 2021_April -
 
-Where the month has a key, the new one is sealed with from now on.")]
+If the month already has a key, the imported one seals from now on.")]
     Import {
+        /// Month, 2021_April or 2021-04
         #[arg(value_parser = month)]
         month: Month,
-        /// A file, or - for standard input
+        /// Key file, or - for standard input
         #[arg(value_name = "FILE")]
         file: PathBuf,
     },
-    /// Destroy all keys of a month for good: nobody can open again what they sealed
+    /// Destroy all keys of a month permanently: its sealed values can never be decrypted again
     #[command(after_help = "Examples:
   logwarden keys destroy 2021_April
-  logwarden keys destroy 2021_April --confirm 2021_April     where nobody can type it
+  logwarden keys destroy 2021_April --confirm 2021_April     without a prompt, for scripts
 
-A tombstone stays, so that whoever tries to open something learns when it was. Backups and copies
-are beyond this command.")]
+A tombstone file remains, so that later attempts to decrypt can name the day of destruction.
+Backups and copies of the key are not destroyed.")]
     Destroy {
+        /// Month, 2021_April or 2021-04
         #[arg(value_parser = month)]
         month: Month,
-        /// The month once more: destroy, and do not ask
+        /// Repeat the month to destroy without a prompt
         #[arg(long, value_name = "MONTH")]
         confirm: Option<String>,
     },
@@ -98,5 +102,6 @@ pub struct Decrypt {
 }
 
 fn month(text: &str) -> Result<Month, String> {
-    Month::typed(text).ok_or_else(|| "expected a month, as in 2021_April or 2021-04".to_owned())
+    Month::typed(text)
+        .ok_or_else(|| "expected a month, for example 2021_April or 2021-04".to_owned())
 }

@@ -1,23 +1,35 @@
-//! `logwarden ship …`.
+//! Arguments and help texts of `logwarden ship …`.
 
 use clap::Subcommand;
 
 pub const EXAMPLES: &str = "Examples:
-  logwarden ship now                 every sink: all up to now, also where ship.start is manual
-  logwarden ship now es              only this one
+  logwarden ship now                 ship everything up to now, also with ship.start = manual
+  logwarden ship now es              only to this sink
   logwarden ship pause es            until `logwarden ship resume es`
-  logwarden ship retry               at once, instead of waiting for the next try
+  logwarden ship retry               retry immediately instead of waiting for the back-off
 
-Asks the engine that owns the state directory; it goes on by itself.";
+Sends the request to the engine that is using the state directory; shipping runs in that engine.";
 
 #[derive(Debug, Subcommand)]
 pub enum Ship {
-    /// Deliver everything up to now
-    Now { sink: Option<String> },
-    /// Deliver nothing until it is resumed; nothing is lost, it waits in the files
-    Pause { sink: Option<String> },
-    /// Deliver by itself from now on
-    Resume { sink: Option<String> },
-    /// Try again now what is waited for
-    Retry { sink: Option<String> },
+    /// Ship everything up to now
+    Now {
+        /// Only this sink; default: all sinks
+        sink: Option<String>,
+    },
+    /// Stop shipping until it is resumed; nothing is lost, pending events stay in the log files
+    Pause {
+        /// Only this sink; default: all sinks
+        sink: Option<String>,
+    },
+    /// Resume continuous delivery
+    Resume {
+        /// Only this sink; default: all sinks
+        sink: Option<String>,
+    },
+    /// Retry pending deliveries now
+    Retry {
+        /// Only this sink; default: all sinks
+        sink: Option<String>,
+    },
 }

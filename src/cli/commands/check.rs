@@ -1,4 +1,5 @@
-//! `logwarden check`: configuration, files and directories, one clear line each. Changes nothing.
+//! `logwarden check`: verifies configuration, files, directories, keys and sinks, and prints one line each. Changes
+//! nothing.
 
 mod keys;
 mod sources;
@@ -19,7 +20,7 @@ use crate::follow;
 use crate::sink::kinds::Look;
 use crate::state::private_directory;
 
-/// One line: what was looked at, and whether it is right.
+/// One output line: the subject and the result of its check.
 struct Finding {
     subject: String,
     result: Result<String, String>,
@@ -30,8 +31,8 @@ pub fn run(global: &Global) -> anyhow::Result<Exit> {
     let mut findings = vec![configuration(&layers.files)];
     let settings = resolve::settings(global)?;
     findings.extend(settings.sources.iter().flat_map(sources::source));
-    findings.extend(sources::doubled(&settings.sources));
-    findings.extend(own(&settings));
+    findings.extend(sources::named_twice(&settings.sources));
+    findings.extend(own_files(&settings));
     if settings.sources.is_empty() {
         let advice = "none configured; name files on the command line or write [source.NAME]";
         findings.push(Finding { subject: "sources".to_owned(), result: Ok(advice.to_owned()) });
@@ -42,7 +43,8 @@ pub fn run(global: &Global) -> anyhow::Result<Exit> {
     findings.extend(keys::unprotected(&settings));
     let engine_runs = state::engine_runs(&settings.directories.state);
     findings.extend(state::state(&settings.directories.state, engine_runs));
-    findings.extend(settings.sinks.iter().map(|settled| sink(settled, &settings, engine_runs)));
+    findings
+        .extend(settings.sinks.iter().map(|configured| sink(configured, &settings, engine_runs)));
     let rules: Vec<&str> = settings.rules.iter().map(|rule| rule.name.as_str()).collect();
     findings.push(Finding { subject: "rules".to_owned(), result: Ok(rules.join(", ")) });
     print(&findings)?;
@@ -58,7 +60,7 @@ fn print(findings: &[Finding]) -> anyhow::Result<()> {
         for Finding { subject, result } in findings {
             let (word, text) = match result {
                 Ok(good) => ("ok   ", good),
-                Err(problem) => ("WRONG", problem),
+                Err(problem) => ("ERROR", problem),
             };
             writeln!(out, "{word} {}: {}", sanitize::line(subject), sanitize::line(text))?;
         }
@@ -72,8 +74,8 @@ fn configuration(files: &[PathBuf]) -> Finding {
     Finding { subject: "configuration".to_owned(), result: Ok(text) }
 }
 
-/// What we write is not followed, whatever source means it.
-fn own(settings: &Settings) -> Vec<Finding> {
+/// Sources that name a file which Logwarden itself writes: such a file is not followed.
+fn own_files(settings: &Settings) -> Vec<Finding> {
     let meant = follow::meant(&settings.sources, &intake::written(settings));
     let finding = |(path, source): (PathBuf, Arc<str>)| Finding {
         subject: format!("source {source}"),
@@ -88,39 +90,45 @@ fn own(settings: &Settings) -> Vec<Finding> {
 fn directories(directories: &Directories) -> Vec<Finding> {
     let find = |(name, path): (&str, &Path)| Finding {
         subject: format!("{name} {}", path.display()),
-        result: writable(path).and_then(|text| closed(path, directories).map(|()| text)),
+        result: writable(path).and_then(|text| private(path, directories).map(|()| text)),
     };
     directories::named(directories).into_iter().map(find).collect()
 }
 
-/// Only its owner may read what stands there.
-fn closed(path: &Path, directories: &Directories) -> Result<(), String> {
+/// Only the owner may read the content.
+fn private(path: &Path, directories: &Directories) -> Result<(), String> {
     let Some(mode) = private_directory::loose_mode(path) else { return Ok(()) };
-    let what = match directories::is_closed_at_start(path, directories) {
-        true => "it is closed when the engine starts, or now with",
-        false => "close it with",
+    let advice = match directories::is_restricted_at_start(path, directories) {
+        true => "the next start of the engine corrects it; to correct it now",
+        false => "correct it with",
     };
-    Err(format!("other users can use it (mode {mode:04o}); {what}: chmod 700 {}", path.display()))
+    Err(format!(
+        "other users have access (mode {mode:04o}); {advice}: chmod 700 {}",
+        path.display()
+    ))
 }
 
-/// Tries it at the nearest directory that is there.
+/// Tests access on the nearest existing parent directory.
 fn writable(path: &Path) -> Result<String, String> {
     let Some(existing) = path.ancestors().find(|directory| directory.exists()) else {
         let existing = Path::new(".");
         return rustix::fs::access(existing, rustix::fs::Access::WRITE_OK)
-            .map(|()| "will be made".to_owned())
+            .map(|()| "will be created".to_owned())
             .map_err(|error| {
-                format!("cannot be made here ({error}); choose another with --state-dir")
+                format!("cannot be created here ({error}); choose another with --state-dir")
             });
     };
     let existing = if existing.as_os_str().is_empty() { Path::new(".") } else { existing };
     if !existing.is_dir() {
-        return Err(format!("{} is a file; choose another with --state-dir", existing.display()));
+        return Err(format!(
+            "{} is not a directory; choose another with --state-dir",
+            existing.display()
+        ));
     }
     let wanted = rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK;
     match rustix::fs::access(existing, wanted) {
         Ok(()) if existing == path => Ok("writable".to_owned()),
-        Ok(()) => Ok("will be made".to_owned()),
+        Ok(()) => Ok("will be created".to_owned()),
         Err(error) => Err(format!(
             "cannot write in {} ({error}); change its owner or choose another with --state-dir",
             existing.display()
@@ -131,7 +139,7 @@ fn writable(path: &Path) -> Result<String, String> {
 fn sink(sink: &SinkSettings, settings: &Settings, engine_runs: bool) -> Finding {
     let subject = format!("sink {}", sink.name);
     if !sink.enabled {
-        return Finding { subject, result: Ok("disabled; it keeps its place".to_owned()) };
+        return Finding { subject, result: Ok("disabled; its cursor is kept".to_owned()) };
     }
     let look = Look { archive: &settings.directories.archive, engine_runs };
     Finding { subject, result: sink.kind.check(look) }

@@ -1,5 +1,5 @@
-//! Where the events of one client id lie: what `find` and `erase` have in common. They are looked for by the tags
-//! that the id has in each sealed field under each key.
+//! Searches for the events of one client id; shared by `find` and `erase`. The search uses the tags that the id has in
+//! each sealed field under each key.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use tokio::runtime::Runtime;
 
-use super::dead_letters::tell;
+use super::dead_letters::report_malformed;
 use super::keys;
 use crate::app::dead_letters;
 use crate::app::settings::Settings;
@@ -24,90 +24,91 @@ use crate::sink::kinds::ByTag;
 
 pub use crate::sink::Tagged;
 
-pub struct Traces {
+/// The tags of one client id, and everything needed to search for them.
+pub struct ClientSearch {
     pub settings: Settings,
-    /// The id in each sealed field and under each key.
+    /// One tag per sealed field and key.
     pub tags: Vec<String>,
-    /// Keys that cannot be used: what they sealed was not looked for.
-    pub unknown: usize,
+    /// Number of unusable keys: events sealed with them are not searched.
+    pub unusable_keys: usize,
     pub runtime: Runtime,
 }
 
-/// How many events where, and the newest of them.
-pub struct Found {
-    pub places: Vec<(String, Tagged)>,
-    /// Every place could be asked, all of it.
-    pub whole: bool,
+/// Event counts per location, with the newest events.
+pub struct FoundEvents {
+    pub locations: Vec<(String, Tagged)>,
+    /// Every location was searched completely.
+    pub is_complete: bool,
 }
 
-impl Found {
-    pub fn is_nothing(&self) -> bool {
-        self.places.iter().all(|(_, found)| found.events == 0)
+impl FoundEvents {
+    pub fn is_empty(&self) -> bool {
+        self.locations.iter().all(|(_, found)| found.events == 0)
     }
 }
 
-/// What a sink delivers to, where that can be asked.
-pub struct Target<'s> {
-    pub place: String,
+/// A delivery target that can be searched by tag.
+pub struct SinkLocation<'s> {
+    pub name: String,
     by_tag: &'s dyn ByTag,
 }
 
-impl Traces {
-    pub fn of(global: &Global, client: &Client) -> anyhow::Result<Traces> {
+impl ClientSearch {
+    pub fn of(global: &Global, client: &Client) -> anyhow::Result<ClientSearch> {
         let settings = resolve::settings(global)?;
         let policy = settings.privacy.policy();
         let names = policy.sealed_names();
-        // As it is sealed.
+        // Trimmed, as it is when sealed.
         let id = client.id.trim();
         if id.is_empty() {
-            return Err(usage_error("an empty id stands nowhere"));
+            return Err(usage_error("the client id is empty"));
         }
         if names.is_empty() {
             return Err(usage_error(
-                "nothing is sealed ([privacy] seal is empty), so nothing has a tag; look for the value \
+                "no field is sealed ([privacy] seal is empty), so there are no tags; search for the value \
                  itself: logwarden search",
             ));
         }
         let all = keys::open(&settings)?.all()?;
         for problem in &all.problems {
-            say(format_args!("what this key sealed was not looked for: {problem}"));
+            say(format_args!("events sealed with this key are not searched: {problem}"));
         }
         let tags = all.ready.iter().flat_map(|key| names.iter().map(|name| tag::of(key, name, id)));
         let tags = tags.collect();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.context("cannot start")?;
-        Ok(Traces { settings, tags, unknown: all.problems.len(), runtime })
+        let runtime = runtime.context("cannot start the runtime")?;
+        Ok(ClientSearch { settings, tags, unusable_keys: all.problems.len(), runtime })
     }
 
-    /// What cannot be asked is said.
-    pub fn everywhere(&self, newest: u16) -> anyhow::Result<Found> {
-        let mut found = Found { places: Vec::new(), whole: self.unknown == 0 };
+    /// Reports every location that cannot be searched.
+    pub fn search_all(&self, newest: u16) -> anyhow::Result<FoundEvents> {
+        let mut found = FoundEvents { locations: Vec::new(), is_complete: self.unusable_keys == 0 };
         if let Some(archived) = self.in_archive(newest.into())? {
-            found.places.push(("archive".to_owned(), archived));
+            found.locations.push(("archive".to_owned(), archived));
         }
         if let Some((letters, odd)) = self.in_dead_letters(newest.into())? {
-            found.whole &= tell(&odd) == Exit::Done;
-            found.places.push(("dead letters".to_owned(), letters));
+            found.is_complete &= report_malformed(&odd) == Exit::Done;
+            found.locations.push(("dead letters".to_owned(), letters));
         }
         for target in self.targets() {
             match target.find(self, newest.into()) {
                 Ok(tagged) => {
                     if let Some(problem) = target.passed_over(self) {
-                        say(format_args!("{}: {problem}", target.place));
-                        found.whole = false;
+                        say(format_args!("{}: {problem}", target.name));
+                        found.is_complete = false;
                     }
-                    found.places.push((target.place, tagged));
+                    found.locations.push((target.name, tagged));
                 }
                 Err(problem) => {
-                    say(format_args!("{}: {problem}", target.place));
-                    found.whole = false;
+                    say(format_args!("{}: {problem}", target.name));
+                    found.is_complete = false;
                 }
             }
         }
         Ok(found)
     }
 
-    /// `None`: there is no archive.
+    /// `None`: no archive exists.
     pub fn in_archive(&self, newest: u64) -> anyhow::Result<Option<Tagged>> {
         let reader = match Reader::open(&self.settings.directories.archive) {
             Err(ArchiveError::Missing { .. }) => return Ok(None),
@@ -124,7 +125,7 @@ impl Traces {
         Ok(Some(found))
     }
 
-    /// Events that are marked as deleted and still in the files.
+    /// Events marked as deleted that are still in the archive's files.
     pub fn deleted_in_archive(&self) -> anyhow::Result<u64> {
         match Reader::open(&self.settings.directories.archive) {
             Err(ArchiveError::Missing { .. }) => Ok(0),
@@ -134,29 +135,29 @@ impl Traces {
 
     fn query(&self, reader: &Reader) -> anyhow::Result<Expr> {
         let field = |(name, tag)| Expr::Field { name, test: Test::Equals(tag) };
-        Ok(Expr::Or(self.leaves(reader)?.into_iter().map(field).collect()))
+        Ok(Expr::Or(self.tag_fields(reader)?.into_iter().map(field).collect()))
     }
 
-    /// Every tag under every name that may be the name of a tag, at any depth.
-    pub fn leaves(&self, reader: &Reader) -> anyhow::Result<Vec<(FieldName, String)>> {
-        let mut leaves = Vec::new();
+    /// Every tag in every field whose name ends in `tag`, at any depth.
+    pub fn tag_fields(&self, reader: &Reader) -> anyhow::Result<Vec<(FieldName, String)>> {
+        let mut fields = Vec::new();
         for name in reader.snapshot()?.names()? {
             if name.ends_with("tag") {
-                let leaf = |tag: &String| (FieldName(name.clone()), tag.clone());
-                leaves.extend(self.tags.iter().map(leaf));
+                let field = |tag: &String| (FieldName(name.clone()), tag.clone());
+                fields.extend(self.tags.iter().map(field));
             }
         }
-        Ok(leaves)
+        Ok(fields)
     }
 
-    pub fn letters(&self) -> (DeadLetterDirectory, Choice) {
+    pub fn dead_letters(&self) -> (DeadLetterDirectory, Choice) {
         let directory = dead_letters::directory(&self.settings, Arc::new(SystemClock::new()));
         (directory, Choice::of_tags(self.tags.clone()))
     }
 
-    /// `None`: there are none at all.
+    /// `None`: no dead letters exist.
     pub fn in_dead_letters(&self, newest: usize) -> anyhow::Result<Option<(Tagged, Oddities)>> {
-        let (directory, choice) = self.letters();
+        let (directory, choice) = self.dead_letters();
         let mut tagged = Tagged::default();
         let (mut odd, mut last) = (Oddities::default(), VecDeque::new());
         let files = directory.files(&choice).context("cannot read the dead letters")?;
@@ -178,29 +179,29 @@ impl Traces {
         Ok((!files.is_empty()).then_some((tagged, odd)))
     }
 
-    pub fn targets(&self) -> impl Iterator<Item = Target<'_>> {
+    pub fn targets(&self) -> impl Iterator<Item = SinkLocation<'_>> {
         self.settings.sinks.iter().filter_map(|sink| {
             let by_tag = sink.kind.by_tag()?;
-            Some(Target { place: format!("sink {} ({})", sink.name, by_tag.place()), by_tag })
+            Some(SinkLocation { name: format!("sink {} ({})", sink.name, by_tag.place()), by_tag })
         })
     }
 }
 
-impl Target<'_> {
-    pub fn find(&self, traces: &Traces, newest: usize) -> Result<Tagged, String> {
-        traces.runtime.block_on(self.by_tag.find(&traces.tags, newest))
+impl SinkLocation<'_> {
+    pub fn find(&self, search: &ClientSearch, newest: usize) -> Result<Tagged, String> {
+        search.runtime.block_on(self.by_tag.find(&search.tags, newest))
     }
 
-    fn passed_over(&self, traces: &Traces) -> Option<String> {
-        traces.runtime.block_on(self.by_tag.passed_over())
+    fn passed_over(&self, search: &ClientSearch) -> Option<String> {
+        search.runtime.block_on(self.by_tag.passed_over())
     }
 
-    pub fn erase(&self, traces: &Traces) -> Result<u64, String> {
-        traces.runtime.block_on(self.by_tag.erase(&traces.tags))
+    pub fn erase(&self, search: &ClientSearch) -> Result<u64, String> {
+        search.runtime.block_on(self.by_tag.erase(&search.tags))
     }
 }
 
-/// Says how many in words.
+/// `1 event`, `1,204 events`.
 pub fn events(number: u64) -> String {
     crate::base::bytes::counted(number, "event")
 }

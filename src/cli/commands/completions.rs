@@ -1,4 +1,4 @@
-//! `logwarden completions SHELL`.
+//! `logwarden completions SHELL`: prints the completion script for a shell.
 
 use std::io::Write;
 
@@ -10,7 +10,7 @@ use crate::cli::exit::Exit;
 use crate::cli::output::to_stdout;
 
 pub fn run(shell: Shell) -> anyhow::Result<Exit> {
-    // Into memory first: the generator panics where stdout is closed.
+    // Into memory first: the generator panics if stdout is closed.
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Arguments::command(), "logwarden", &mut script);
     to_stdout(|out| Ok(out.write_all(&script)?))?;

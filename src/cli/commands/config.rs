@@ -1,4 +1,4 @@
-//! `logwarden config --print-default | --print-effective`.
+//! `logwarden config --print-default | --print-effective`: prints the settings.
 
 use std::io::Write;
 
@@ -12,7 +12,7 @@ pub fn run(global: &Global, arguments: &PrintConfig) -> anyhow::Result<Exit> {
     let text = if arguments.print_default {
         DEFAULTS.to_owned()
     } else {
-        // Wrong settings are not in effect: say so instead.
+        // Invalid settings are not in effect: report their errors instead.
         resolve::configured(global)?;
         print(&resolve::layers(global).table)
     };

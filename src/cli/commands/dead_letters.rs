@@ -1,5 +1,5 @@
-//! `logwarden dead-letters`: what sinks refused for good. Looking needs no owner of the state directory; replay
-//! and drop are done by the engine that owns it, or here where none runs.
+//! `logwarden dead-letters`: lists, replays and deletes events that a sink rejected permanently. `list` and `show` work
+//! beside a running engine; `replay` and `drop` are carried out by that engine, or here if none is running.
 
 mod list;
 mod replay;
@@ -7,14 +7,14 @@ mod replay;
 use crate::app::dead_letters::{self, Selection};
 use crate::app::settings::Settings;
 use crate::base::{Clock, SystemClock};
-use crate::cli::arguments::{Chosen, DeadLetters, Global};
+use crate::cli::arguments::{DeadLetterFilter, DeadLetters, Global};
 use crate::cli::exit::{Exit, say, usage_error};
 use crate::cli::resolve;
 use crate::query::ParseContext;
 use crate::sink::dead_letters::{Choice, DeadLetterDirectory, Oddities};
 
-/// The letters that are meant, and where they lie.
-struct Desk {
+/// One `dead-letters` command: the selected dead letters and their directory.
+struct DeadLetterCommand {
     settings: Settings,
     directory: DeadLetterDirectory,
     choice: Choice,
@@ -22,38 +22,38 @@ struct Desk {
 
 pub fn run(global: &Global, command: &DeadLetters) -> anyhow::Result<Exit> {
     match command {
-        DeadLetters::List { chosen, listed } => desk(global, chosen)?.list(listed.is_json()),
-        DeadLetters::Show { chosen, listed } => desk(global, chosen)?.show(listed.is_json()),
-        DeadLetters::Replay { chosen } => desk(global, chosen)?.replay(),
-        DeadLetters::Drop(drop) => desk(global, &drop.chosen)?.drop(drop.yes),
+        DeadLetters::List { filter, output } => command_for(global, filter)?.list(output.is_json()),
+        DeadLetters::Show { filter, output } => command_for(global, filter)?.show(output.is_json()),
+        DeadLetters::Replay { filter } => command_for(global, filter)?.replay(),
+        DeadLetters::Drop(drop) => command_for(global, &drop.filter)?.drop(drop.yes),
     }
 }
 
-fn desk(global: &Global, chosen: &Chosen) -> anyhow::Result<Desk> {
+fn command_for(global: &Global, filter: &DeadLetterFilter) -> anyhow::Result<DeadLetterCommand> {
     let settings = resolve::settings(global)?;
     let clock = std::sync::Arc::new(SystemClock::new());
     let context = ParseContext { now: clock.now(), zone: settings.zone.clone() };
     let selection = Selection {
-        sink: chosen.sink.clone(),
-        day: chosen.day.clone(),
-        id: chosen.id.clone(),
-        query: chosen.where_.clone(),
+        sink: filter.sink.clone(),
+        day: filter.day.clone(),
+        id: filter.id.clone(),
+        query: filter.where_.clone(),
         tags: Vec::new(),
     };
     let choice = selection.choice(&context).map_err(|error| usage_error(error.to_string()))?;
     let directory = dead_letters::directory(&settings, clock);
-    Ok(Desk { settings, directory, choice })
+    Ok(DeadLetterCommand { settings, directory, choice })
 }
 
-/// Says where lines are that are no letters; then the command has not done all that was asked.
-pub(super) fn tell(odd: &Oddities) -> Exit {
+/// Reports lines that are not dead letters; the exit code then says that the command is incomplete.
+pub(super) fn report_malformed(odd: &Oddities) -> Exit {
     for text in &odd.first {
         say(text);
     }
     match odd.lines - odd.first.len() as u64 {
         _ if odd.lines == 0 => return Exit::Done,
         0 => {}
-        more => say(format_args!("and {more} more lines that are no dead letters")),
+        more => say(format_args!("and {more} more lines that are not dead letters")),
     }
     Exit::Lossy
 }

@@ -1,4 +1,4 @@
-//! `logwarden decrypt [TOKEN|FILE|-]`: tokens back to clear values. Holds one token at a time, whatever comes in.
+//! `logwarden decrypt [TOKEN|FILE|-]`: turns tokens back into plain text. Memory is bounded: one token at a time.
 
 use std::fs::File;
 use std::io::{self, IsTerminal, Read, Write};
@@ -8,7 +8,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use zeroize::Zeroizing;
 
-use super::decrypt_output::{Opening, Witness};
+use super::decrypt_output::{AuditRecorder, DecryptingWriter};
 use super::keys;
 use crate::app;
 use crate::base::sanitize;
@@ -19,27 +19,27 @@ use crate::cli::output::to_stdout;
 use crate::cli::resolve;
 use crate::privacy::{Audit, Opener, token};
 
-/// Bytes that are read at once.
-const PIECE: usize = 64 * 1024;
+/// Bytes per read.
+const READ_BYTES: usize = 64 * 1024;
 
 pub fn run(global: &Global, arguments: &Decrypt) -> anyhow::Result<Exit> {
     let settings = resolve::settings(global)?;
     let opener = Opener::new(Arc::new(keys::open(&settings)?));
     let audit = app::keys::audit(&settings, "decrypt");
     match arguments.input.to_str().filter(|text| text.starts_with(token::PREFIX)) {
-        Some(token) => one(&opener, token, &mut Witness::new(audit, "the command line")),
+        Some(token) => one(&opener, token, &mut AuditRecorder::new(audit, "the command line")),
         None => stream(&opener, &arguments.input, audit),
     }
 }
 
-/// The value alone, on a line; a long one may be several tokens.
-fn one(opener: &Opener, text: &str, witness: &mut Witness) -> anyhow::Result<Exit> {
+/// Prints the value on one line; a long value may consist of several tokens.
+fn one(opener: &Opener, text: &str, recorder: &mut AuditRecorder) -> anyhow::Result<Exit> {
     let mut rest = text;
     let mut value = Zeroizing::new(String::new());
     while !rest.is_empty() {
-        let (length, opened) = opener.open_first(rest).context("cannot open the token")?;
+        let (length, opened) = opener.open_first(rest).context("invalid token")?;
         value.push_str(&opened.value);
-        witness.opened(opened);
+        recorder.opened(opened);
         rest = &rest[length..];
     }
     to_stdout(|out| {
@@ -62,18 +62,18 @@ fn stream(opener: &Opener, path: &Path, audit: Audit) -> anyhow::Result<Exit> {
     };
     let mut exit = Exit::Done;
     to_stdout(|out| {
-        let mut opening = Opening::new(opener, Witness::new(audit, &name), out);
-        let mut piece = vec![0; PIECE];
+        let mut writer = DecryptingWriter::new(opener, AuditRecorder::new(audit, &name), out);
+        let mut buffer = vec![0; READ_BYTES];
         loop {
-            let length = input.read(&mut piece).with_context(|| format!("cannot read {name}"))?;
+            let length = input.read(&mut buffer).with_context(|| format!("cannot read {name}"))?;
             if length == 0 {
                 break;
             }
-            opening.write_all(&piece[..length])?;
-            // A slow stream is shown as it comes.
-            opening.flush()?;
+            writer.write_all(&buffer[..length])?;
+            // Shows the output of a slow stream immediately.
+            writer.flush()?;
         }
-        exit = opening.end()?;
+        exit = writer.end()?;
         Ok(())
     })?;
     Ok(exit)

@@ -1,4 +1,4 @@
-//! Tokens in what a command prints, opened on the way out. Each is written down in the audit file before it is shown.
+//! Decrypts the tokens in a command's output while it is written. Each is recorded in the audit log before it is shown.
 
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal, Write};
@@ -10,65 +10,65 @@ use crate::privacy::decrypt_stream::Revealer;
 use crate::privacy::decryptor::{Opened, SealedBy};
 use crate::privacy::{Audit, AuditError, OpenError, Opener};
 
-/// Holds one token at a time, whatever comes in.
-pub struct Opening<'o, W> {
+/// A writer that decrypts tokens on the way to `out`. Memory is bounded: one token at a time.
+pub struct DecryptingWriter<'o, W> {
     revealer: Revealer<'o>,
-    witness: Witness,
+    recorder: AuditRecorder,
     failures: Failures,
-    clear: Vec<u8>,
+    plain: Vec<u8>,
     out: W,
     on_terminal: bool,
 }
 
-impl<'o, W: Write> Opening<'o, W> {
+impl<'o, W: Write> DecryptingWriter<'o, W> {
     /// `out` is standard output.
-    pub fn new(opener: &'o Opener, witness: Witness, out: W) -> Self {
-        Opening {
+    pub fn new(opener: &'o Opener, recorder: AuditRecorder, out: W) -> Self {
+        DecryptingWriter {
             revealer: Revealer::new(opener),
-            witness,
+            recorder,
             failures: Failures::default(),
-            clear: Vec::new(),
+            plain: Vec::new(),
             out,
             on_terminal: io::stdout().is_terminal(),
         }
     }
 
-    /// For lines that a person reads.
+    /// For text lines read by a person.
     #[must_use]
-    pub fn of_text(mut self, text: bool) -> Self {
+    pub fn on_one_line(mut self, text: bool) -> Self {
         self.revealer = self.revealer.on_one_line(text);
         self
     }
 
-    /// Says what could not be opened.
+    /// Reports the tokens that could not be decrypted.
     pub fn end(mut self) -> io::Result<Exit> {
         self.reveal(None)?;
         self.out.flush()?;
-        let opened = self.witness.close();
-        Ok(self.failures.tell(opened))
+        let opened = self.recorder.close();
+        Ok(self.failures.report(opened))
     }
 
-    /// `None`: the end.
+    /// `None`: end of input.
     fn reveal(&mut self, bytes: Option<&[u8]>) -> io::Result<()> {
-        // Witnessed before it is written.
+        // Recorded before it is written.
         let each = &mut |found| match found {
-            Ok(opened) => self.witness.opened(opened),
+            Ok(opened) => self.recorder.opened(opened),
             Err(error) => self.failures.add(&error),
         };
         match bytes {
-            None => self.revealer.finish(&mut self.clear, each),
-            Some(bytes) => self.revealer.push(bytes, &mut self.clear, each),
+            None => self.revealer.finish(&mut self.plain, each),
+            Some(bytes) => self.revealer.push(bytes, &mut self.plain, each),
         }
         match self.on_terminal {
-            true => self.out.write_all(shown(&self.clear).as_bytes())?,
-            false => self.out.write_all(&self.clear)?,
+            true => self.out.write_all(harmless_text(&self.plain).as_bytes())?,
+            false => self.out.write_all(&self.plain)?,
         }
-        self.clear.clear();
+        self.plain.clear();
         Ok(())
     }
 }
 
-impl<W: Write> Write for Opening<'_, W> {
+impl<W: Write> Write for DecryptingWriter<'_, W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.reveal(Some(bytes))?;
         Ok(bytes.len())
@@ -79,24 +79,24 @@ impl<W: Write> Write for Opening<'_, W> {
     }
 }
 
-/// On a terminal it steers nothing.
-fn shown(text: &[u8]) -> String {
+/// Makes control characters visible, so that decrypted text cannot control the terminal.
+fn harmless_text(text: &[u8]) -> String {
     let lines = text.split(|byte| *byte == b'\n').map(sanitize::line_of_bytes);
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// Tells the audit file: of the first value under each key and field before it is shown, and at the end how many
-/// there were. Keys may be taken to a machine where nothing can be written: then it is said, and goes on.
-pub struct Witness {
+/// Writes the audit log: the first value of each key and field before it is shown, the total counts at the end. Where
+/// the log cannot be written, as on another machine, it warns once and decryption continues.
+pub struct AuditRecorder {
     audit: Audit,
     file: String,
     counts: Vec<(SealedBy, u64)>,
-    is_mute: bool,
+    has_failed: bool,
 }
 
-impl Witness {
-    pub fn new(audit: Audit, file: &str) -> Witness {
-        Witness { audit, file: file.to_owned(), counts: Vec::new(), is_mute: false }
+impl AuditRecorder {
+    pub fn new(audit: Audit, file: &str) -> AuditRecorder {
+        AuditRecorder { audit, file: file.to_owned(), counts: Vec::new(), has_failed: false }
     }
 
     pub fn opened(&mut self, opened: Opened) {
@@ -109,39 +109,39 @@ impl Witness {
             return;
         }
         self.counts.push((sealed, 1));
-        self.tell(|audit, place| audit.opened(&opened, place));
+        self.record(|audit, place| audit.opened(&opened, place));
     }
 
-    /// How many there were.
+    /// Returns the number of decrypted tokens.
     fn close(&mut self) -> u64 {
         let counts = std::mem::take(&mut self.counts);
         let several: Vec<_> = counts.iter().filter(|(_, count)| *count > 1).cloned().collect();
         if !several.is_empty() {
-            self.tell(|audit, place| audit.counted(&several, place));
+            self.record(|audit, place| audit.counted(&several, place));
         }
         counts.iter().map(|(_, count)| count).sum()
     }
 
-    fn tell(&mut self, write: impl FnOnce(&Audit, Place<'_>) -> Result<(), AuditError>) {
-        if self.is_mute {
+    fn record(&mut self, write: impl FnOnce(&Audit, Place<'_>) -> Result<(), AuditError>) {
+        if self.has_failed {
             return;
         }
         if let Err(error) = write(&self.audit, Place { file: &self.file, offset: None }) {
-            self.is_mute = true;
+            self.has_failed = true;
             let reason = error.reason();
-            say(format_args!("{reason}; it goes on without a record of what is opened"));
+            say(format_args!("{reason}; decryption continues without an audit record"));
         }
     }
 }
 
-/// Also where nobody reads on.
-impl Drop for Witness {
+/// Also records the counts when the output is closed early.
+impl Drop for AuditRecorder {
     fn drop(&mut self) {
         self.close();
     }
 }
 
-/// Why tokens stayed as they are, and how many.
+/// Counts the tokens that could not be decrypted, by reason.
 #[derive(Default)]
 struct Failures {
     count: u64,
@@ -150,24 +150,24 @@ struct Failures {
 }
 
 impl Failures {
-    const MOST_REASONS: usize = 20;
+    const MAX_REASONS: usize = 20;
 
     fn add(&mut self, error: &OpenError) {
         self.count += 1;
         let reason = error.reason();
-        if self.reasons.len() < Self::MOST_REASONS || self.reasons.contains_key(&reason) {
+        if self.reasons.len() < Self::MAX_REASONS || self.reasons.contains_key(&reason) {
             *self.reasons.entry(reason).or_default() += 1;
         } else {
             self.others += 1;
         }
     }
 
-    fn tell(&self, opened: u64) -> Exit {
+    fn report(&self, opened: u64) -> Exit {
         if self.count == 0 {
             return Exit::Done;
         }
         let (failed, all) = (bytes::count(self.count), bytes::count(self.count + opened));
-        say(format_args!("{failed} of {all} tokens cannot be opened and stay as they are"));
+        say(format_args!("{failed} of {all} tokens cannot be decrypted and are copied unchanged"));
         for (reason, count) in &self.reasons {
             say(format_args!("  {} × {reason}", bytes::count(*count)));
         }

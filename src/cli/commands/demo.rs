@@ -1,5 +1,5 @@
-//! `logwarden demo`: generators write live logs into a scratch directory, the screen shows them. Needs no setting and
-//! leaves nothing behind.
+//! `logwarden demo`: generators write live logs into a temporary directory and the screen shows them. Needs no
+//! configuration and leaves nothing behind.
 
 use std::sync::Arc;
 
@@ -7,33 +7,34 @@ use anyhow::Context;
 use tokio_util::sync::CancellationToken;
 
 use crate::alert;
-use crate::app::engine::Reread;
+use crate::app::engine::ReadSettings;
 use crate::base::SystemClock;
 use crate::cli::arguments::Global;
 use crate::cli::exit::{Exit, say};
 use crate::cli::resolve;
-use crate::cli::temporary_directory::Scratch;
+use crate::cli::temporary_directory::TemporaryDirectory;
 use crate::generate;
 
 pub fn run(global: &Global) -> anyhow::Result<Exit> {
-    let scratch = Scratch::new("demo")?;
-    let logs = scratch.path().join("logs");
-    std::fs::create_dir(&logs).with_context(|| format!("cannot make {}", logs.display()))?;
+    let directory = TemporaryDirectory::new("demo")?;
+    let logs = directory.path().join("logs");
+    std::fs::create_dir(&logs).with_context(|| format!("cannot create {}", logs.display()))?;
     let sources = generate::demo_sources(&logs);
-    let mut settings = resolve::scratch(&scratch.path().join("state"), global, &sources)?;
-    // Windows short enough to see a rule fire and resolve.
+    let mut settings = resolve::temporary(&directory.path().join("state"), global, &sources)?;
+    // Short windows, so that a rule is seen firing and resolving.
     settings.rules = alert::demo_rules();
     let stop = CancellationToken::new();
     let writing = {
         let (stop, zone) = (stop.clone(), settings.zone.clone());
         std::thread::spawn(move || generate::demo(&logs, &zone, &SystemClock::new(), &stop))
     };
-    let reread: Reread = Arc::new(|| Err(vec!["a demonstration has no configuration".to_owned()]));
-    let exit = super::run::with_screen(&settings, "logwarden demo", &reread);
+    let read_settings: ReadSettings =
+        Arc::new(|| Err(vec!["the demo has no configuration".to_owned()]));
+    let exit = super::run::with_screen(&settings, "logwarden demo", &read_settings);
     stop.cancel();
     match writing.join() {
-        Ok(Err(error)) => say(format_args!("the demonstration stopped writing early: {error}")),
-        Err(_) => say("the demonstration stopped writing early, by a fault in Logwarden"),
+        Ok(Err(error)) => say(format_args!("the demo stopped writing logs early: {error}")),
+        Err(_) => say("the demo stopped writing logs early (internal error)"),
         Ok(Ok(())) => {}
     }
     Ok(exit)

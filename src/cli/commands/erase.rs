@@ -1,12 +1,12 @@
-//! `logwarden erase --client ID`: whole events, from the archive, from dead letters and from Elasticsearch. Says
-//! what was removed where, and what it does not reach. Erases nothing while an engine is at work.
+//! `logwarden erase --client ID`: erases whole events from the archive, the dead letters and Elasticsearch. Reports the
+//! number erased per location, and the places it does not reach. Erases nothing while an engine is running.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 
-use super::client_events::{Traces, events};
+use super::client_events::{ClientSearch, events};
 use crate::archive::{Archive, Reader};
 use crate::base::{Clock, SystemClock};
 use crate::cli::arguments::{Erase, Global};
@@ -17,119 +17,124 @@ use crate::sink::dead_letters;
 use crate::state::{Claim, StateError};
 
 pub fn run(global: &Global, arguments: &Erase) -> anyhow::Result<Exit> {
-    let traces = Traces::of(global, &arguments.client)?;
-    let found = traces.everywhere(0)?;
-    // By a run that was cut short, or as too old: of whatever id.
-    let deleted = traces.deleted_in_archive()?;
+    let search = ClientSearch::of(global, &arguments.client)?;
+    let found = search.search_all(0)?;
+    // Left by an interrupted run, or expired: events of any id.
+    let deleted = search.deleted_in_archive()?;
     to_stdout(|out| {
-        let mut places = found.places.iter();
-        places.try_for_each(|(place, found)| writeln!(out, "{place}: {}", events(found.events)))?;
+        let mut locations = found.locations.iter();
+        locations.try_for_each(|(location, found)| {
+            writeln!(out, "{location}: {}", events(found.events))
+        })?;
         match deleted {
             0 => Ok(()),
             _ => Ok(writeln!(
                 out,
-                "archive: {} deleted before, of any id, still in its files",
+                "archive: {} of any id, marked as deleted, still in its files",
                 events(deleted)
             )?),
         }
     })?;
-    tell_what_stays(&traces);
-    let nothing = found.is_nothing() && found.whole && deleted == 0;
+    report_not_erased(&search);
+    let nothing = found.is_empty() && found.is_complete && deleted == 0;
     if nothing {
-        say("nothing was found, so nothing was erased");
+        say("no events found, nothing to erase");
         if !arguments.yes {
             return Ok(Exit::Done);
         }
     }
     let id = arguments.client.id.trim();
-    if !arguments.yes && !confirm::typed(id, "erase these events for good")? {
-        say("nothing was erased; with --yes these events are erased for good");
-        return Ok(if found.whole { Exit::Done } else { Exit::Failed });
+    if !arguments.yes && !confirm::ask_to_type(id, "erase these events permanently")? {
+        say("nothing was erased; to erase these events permanently: --yes");
+        return Ok(if found.is_complete { Exit::Done } else { Exit::Failed });
     }
-    // Held to the end: no engine brings in more of it meanwhile.
-    let _claim = match Claim::take(&traces.settings.directories.state) {
+    // Held until the end, so that no engine delivers more of these events meanwhile.
+    let _claim = match Claim::take(&search.settings.directories.state) {
         Err(StateError::Owned { .. }) if nothing => return Ok(Exit::Done),
         Err(error @ StateError::Owned { .. }) => {
-            let at_work =
-                "nothing was erased: an engine is at work, and would bring in more; stop it";
-            exit::report(&anyhow::Error::from(error).context(at_work));
-            return Ok(Exit::Owned);
+            let running = "nothing was erased: a running engine would deliver more of these events; stop it first";
+            exit::report(&anyhow::Error::from(error).context(running));
+            return Ok(Exit::StateInUse);
         }
         claim => claim?,
     };
-    erase(&traces, found.whole)
+    erase(&search, found.is_complete)
 }
 
-fn erase(traces: &Traces, mut whole: bool) -> anyhow::Result<Exit> {
-    let mut report = |place: &str, erased: anyhow::Result<u64>| match erased {
+fn erase(search: &ClientSearch, mut is_complete: bool) -> anyhow::Result<Exit> {
+    let mut report = |location: &str, erased: anyhow::Result<u64>| match erased {
         Ok(0) => Ok(()),
-        Ok(erased) => to_stdout(|out| Ok(writeln!(out, "{place}: {} erased", events(erased))?)),
+        Ok(erased) => to_stdout(|out| Ok(writeln!(out, "{location}: {} erased", events(erased))?)),
         Err(error) => {
-            whole = false;
-            exit::report(&error.context(format!("{place}: not all was erased")));
+            is_complete = false;
+            exit::report(&error.context(format!("{location}: not erased completely")));
             Ok(())
         }
     };
-    // Counted again: before, an engine may have been at work.
-    if let Some(found) = traces.in_archive(0)? {
-        report("archive", from_archive(traces, found.events))?;
+    // Counted again: an engine may have been running before.
+    if let Some(found) = search.in_archive(0)? {
+        report("archive", from_archive(search, found.events))?;
     }
-    if traces.in_dead_letters(0)?.is_some_and(|(found, _)| found.events > 0) {
-        report("dead letters", from_dead_letters(traces))?;
+    if search.in_dead_letters(0)?.is_some_and(|(found, _)| found.events > 0) {
+        report("dead letters", from_dead_letters(search))?;
     }
-    for target in traces.targets() {
-        report(&target.place, target.erase(traces).map_err(anyhow::Error::msg))?;
+    for target in search.targets() {
+        report(&target.name, target.erase(search).map_err(anyhow::Error::msg))?;
     }
-    Ok(if whole { Exit::Done } else { Exit::Failed })
+    Ok(if is_complete { Exit::Done } else { Exit::Failed })
 }
 
-fn from_archive(traces: &Traces, found: u64) -> anyhow::Result<u64> {
-    let directory = &traces.settings.directories.archive;
+fn from_archive(search: &ClientSearch, found: u64) -> anyhow::Result<u64> {
+    let directory = &search.settings.directories.archive;
     if let Some(damage) = Reader::damage(directory)? {
         bail!(
-            "it is damaged ({damage}); start the engine once: it sets the archive aside and fills a new one"
+            "it is damaged ({damage}); start the engine once: it sets the archive aside and creates a new one"
         );
     }
-    let leaves = traces.leaves(&Reader::open(directory)?)?;
-    let deleted = traces.deleted_in_archive()?;
+    let fields = search.tag_fields(&Reader::open(directory)?)?;
+    let deleted = search.deleted_in_archive()?;
     let (mut archive, _) = Archive::open_writer(directory, SystemClock::new().now())?;
-    archive.erase(&leaves)?;
+    archive.erase(&fields)?;
     drop(archive);
-    let left = traces.in_archive(0)?.map_or(0, |found| found.events);
-    match left + traces.deleted_in_archive()? {
+    let left = search.in_archive(0)?.map_or(0, |found| found.events);
+    match left + search.deleted_in_archive()? {
         0 if deleted == 0 => Ok(found),
         0 => {
             let deleted = events(deleted);
             to_stdout(|out| {
-                Ok(writeln!(out, "archive: {deleted} deleted before, now out of its files")?)
+                Ok(writeln!(
+                    out,
+                    "archive: {deleted} marked as deleted, now removed from its files"
+                )?)
             })?;
             Ok(found)
         }
-        left => bail!("{} are still there", events(left)),
+        left => bail!("{} still in the archive", events(left)),
     }
 }
 
-fn from_dead_letters(traces: &Traces) -> anyhow::Result<u64> {
-    let (directory, choice) = traces.letters();
-    let removed = dead_letters::remove(&directory, &choice)?.context("they are sorted already")?;
+fn from_dead_letters(search: &ClientSearch) -> anyhow::Result<u64> {
+    let (directory, choice) = search.dead_letters();
+    let removed =
+        dead_letters::remove(&directory, &choice)?.context("another command is working on them")?;
     Ok(removed.letters)
 }
 
-/// Where the id may stand and nothing is erased, by name where it has one.
-fn tell_what_stays(traces: &Traces) {
-    let settings = &traces.settings;
+/// Reports the places that may contain the id and are not erased.
+fn report_not_erased(search: &ClientSearch) {
+    let settings = &search.settings;
     for aside in set_aside(&settings.directories.archive) {
-        say(format_args!("not looked into: the damaged archive {}", aside.display()));
+        say(format_args!("not searched: the damaged archive {}", aside.display()));
     }
     for sink in &settings.sinks {
         if let Some(place) = sink.kind.out_of_reach() {
-            say(format_args!("not looked into: {place}, what sink {} wrote", sink.name));
+            say(format_args!("not searched: {place}, written by sink {}", sink.name));
         }
     }
-    say("not touched: the logs themselves, copies of them in the intake directory, backups");
+    say("not changed: the logs themselves, copies of them in the intake directory, backups");
 }
 
-/// Archives that were found damaged and kept beside.
+/// Damaged archives that were set aside.
 fn set_aside(archive: &Path) -> Vec<PathBuf> {
     let Some((directory, name)) = archive.parent().zip(archive.file_name()) else {
         return Vec::new();

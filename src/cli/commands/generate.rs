@@ -1,4 +1,4 @@
-//! `logwarden generate PROFILE`: sample logs by seed. Needs no configuration and reads none.
+//! `logwarden generate PROFILE`: writes sample logs, reproducible by seed. Reads no configuration.
 
 use jiff::tz::TimeZone;
 use tokio_util::sync::CancellationToken;
@@ -25,7 +25,7 @@ pub fn run(global: &Global, arguments: &Generate) -> anyhow::Result<Exit> {
                 .map_err(|problem| usage_error(format!("--start `{text}`: {problem}")))?;
             if start == Timestamp::MIN || start == Timestamp::MAX {
                 return Err(usage_error(format!(
-                    "--start `{text}`: times before the year 1678 or after 2261 cannot be written"
+                    "--start `{text}`: only times from the year 1678 to 2261 can be written"
                 )));
             }
             Some(start)
@@ -43,7 +43,7 @@ pub fn run(global: &Global, arguments: &Generate) -> anyhow::Result<Exit> {
         zone: context.zone,
         ..Options::new(profile(arguments.profile), target)
     };
-    // Ended by a signal like any other writer; what was written stands there whole.
+    // A signal ends it like any other writer, after a complete line.
     let written = generate::run(&options, &clock, &CancellationToken::new())?;
     if let Some(out) = &arguments.out {
         say(format_args!("wrote {} to {}", bytes::counted(written, "line"), out.display()));

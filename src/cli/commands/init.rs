@@ -1,4 +1,4 @@
-//! `logwarden init`: a commented configuration to start from. Never overwrites one.
+//! `logwarden init`: writes a commented configuration to start from. Never overwrites an existing file.
 
 use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write};
@@ -11,7 +11,7 @@ use crate::cli::config::layers::user_file;
 use crate::cli::exit::{Exit, say, usage_error};
 
 const TEMPLATE: &str = include_str!("../../../assets/init.toml");
-const USUAL: &str = "/var/log/*.log";
+const DEFAULT_PATH: &str = "/var/log/*.log";
 
 pub fn run(global: &Global, arguments: &Init) -> anyhow::Result<Exit> {
     let target = global.config.clone().or_else(user_file).ok_or_else(|| {
@@ -19,25 +19,25 @@ pub fn run(global: &Global, arguments: &Init) -> anyhow::Result<Exit> {
     })?;
     write_new(&target, &text(&arguments.paths)?)?;
     let written = target.display();
-    say(format_args!("wrote {written}; `logwarden check` checks it, `logwarden` starts"));
+    say(format_args!("wrote {written}; next: `logwarden check`, then `logwarden`"));
     Ok(Exit::Done)
 }
 
 fn text(paths: &[PathBuf]) -> anyhow::Result<String> {
     let mut written = Vec::new();
     for path in paths {
-        // Whoever starts it later stands in another directory.
+        // Absolute, because the engine may be started in another directory.
         let path = std::path::absolute(path)?;
         let path = path.to_str().ok_or_else(|| {
             usage_error(format!(
-                "{} is not valid UTF-8 and cannot stand in a TOML file",
+                "{} is not valid UTF-8 and cannot be written to a TOML file",
                 path.display()
             ))
         })?;
         written.push(toml::Value::String(path.to_owned()).to_string());
     }
     if written.is_empty() {
-        written.push(format!("\"{USUAL}\""));
+        written.push(format!("\"{DEFAULT_PATH}\""));
     }
     Ok(TEMPLATE.replace("@PATHS@", &written.join(", ")))
 }
@@ -45,7 +45,7 @@ fn text(paths: &[PathBuf]) -> anyhow::Result<String> {
 fn write_new(target: &Path, text: &str) -> anyhow::Result<()> {
     if let Some(directory) = target.parent() {
         std::fs::create_dir_all(directory)
-            .with_context(|| format!("cannot make the directory {}", directory.display()))?;
+            .with_context(|| format!("cannot create the directory {}", directory.display()))?;
     }
     match OpenOptions::new().write(true).create_new(true).open(target) {
         Ok(mut file) => file
@@ -53,7 +53,7 @@ fn write_new(target: &Path, text: &str) -> anyhow::Result<()> {
             .and_then(|()| file.sync_all())
             .with_context(|| format!("cannot write {}", target.display())),
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Err(usage_error(format!(
-            "{} is there already and stays as it is; move it away, or name another file with --config",
+            "{} already exists and was not changed; move it away, or name another file with --config",
             target.display()
         ))),
         Err(error) => Err(error).with_context(|| format!("cannot write {}", target.display())),

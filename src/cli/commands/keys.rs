@@ -1,5 +1,4 @@
-//! `logwarden keys`: what a person does with month keys. Needs no owner of the state directory: a running
-//! engine takes up what changed.
+//! `logwarden keys`: manages the monthly keys. Works beside a running engine, which picks up the changes.
 
 mod list;
 
@@ -11,7 +10,7 @@ use anyhow::Context;
 use zeroize::Zeroizing;
 
 use crate::app::settings::Settings;
-use crate::base::{Clock, SystemClock, with_causes};
+use crate::base::{Clock, SystemClock, bytes, with_causes};
 use crate::cli::arguments::{Global, Keys};
 use crate::cli::confirm;
 use crate::cli::exit::{Exit, say, usage_error};
@@ -24,10 +23,10 @@ use crate::state;
 
 pub fn run(global: &Global, command: &Keys) -> anyhow::Result<Exit> {
     let settings = resolve::settings(global)?;
-    // The state knows which were used, whatever has become of their directory. Another one may be of another machine:
-    // there that tells no more than which numbers are free.
-    let own = resolve::settings(&Global { keys: None, ..global.clone() })?.keys == settings.keys;
-    let used = match own || matches!(command, Keys::Rotate { .. } | Keys::Import { .. }) {
+    // The state records the used keys, even if their directory is lost. A directory named with --keys may belong to
+    // another machine: there the record only shows which key numbers are free.
+    let is_own = resolve::settings(&Global { keys: None, ..global.clone() })?.keys == settings.keys;
+    let used = match is_own || matches!(command, Keys::Rotate { .. } | Keys::Import { .. }) {
         true => used_keys(&settings),
         false => Vec::new(),
     };
@@ -38,56 +37,56 @@ pub fn run(global: &Global, command: &Keys) -> anyhow::Result<Exit> {
         anyhow::Ok(keyring)
     };
     let open = || open_with(false);
-    // Who has made a new key for a month whose key was lost, or brings one back, goes on in this directory.
-    let made_by_hand = |keyring: &Keyring, key: &MonthKey| {
-        if own {
+    // After a key was lost and replaced or restored, this directory becomes the one in use.
+    let print_and_record = |keyring: &Keyring, key: &MonthKey| {
+        if is_own {
             keyring.list_used()?;
         }
-        made(keyring, key)
+        print_created(keyring, key)
     };
-    // Nobody has to make the directory: it comes with the first key.
-    let none_yet = settings.makes_keys && used.is_empty() && !settings.keys.exists();
-    if none_yet && matches!(command, Keys::List(_) | Keys::Check) {
+    // The directory is created together with the first key.
+    let has_no_keys = settings.makes_keys && used.is_empty() && !settings.keys.exists();
+    if has_no_keys && matches!(command, Keys::List(_) | Keys::Check) {
         say(no_keys_yet(&settings.keys));
         return Ok(Exit::Done);
     }
     match command {
-        Keys::List(listed) => list::list(&open()?, listed.is_json()),
+        Keys::List(output) => list::list(&open()?, output.is_json()),
         Keys::Check => list::check(&open()?),
         Keys::New { month } => {
             let month = month.unwrap_or_else(|| Month::of(SystemClock::new().now()));
             let keyring = open_with(true)?;
-            made(&keyring, &keyring.create_first(month)?)
+            print_created(&keyring, &keyring.create_first(month)?)
         }
         Keys::Rotate { month } => {
             let keyring = open()?;
-            made_by_hand(&keyring, &keyring.rotate(*month)?)
+            print_and_record(&keyring, &keyring.rotate(*month)?)
         }
         Keys::Import { month, file } => {
             let master = raw_key(file)?;
             Keyring::open_or_create(&settings.keys).map_err(unusable)?;
             let keyring = open()?;
-            made_by_hand(&keyring, &keyring.import(*month, master)?)
+            print_and_record(&keyring, &keyring.import(*month, master)?)
         }
         Keys::Backup { directory: target } => backup(&open()?, target),
         Keys::Destroy { month, confirm } => destroy(&open()?, *month, confirm.as_deref()),
     }
 }
 
-/// Those that the state knows of.
+/// The keys that the state records as used.
 fn used_keys(settings: &Settings) -> Vec<UsedKey> {
     UsedKey::parse_all(&state::used_keys(&settings.directories.state))
 }
 
 fn no_keys_yet(directory: &Path) -> String {
     format!(
-        "there are no keys yet in {}: the first one is made when something is sealed; those of another directory: \
+        "no keys in {} yet: the first key is created when an event is first sealed; for another directory: \
          --keys DIR",
         directory.display()
     )
 }
 
-/// The directory of keys that are there; without it nothing can be done.
+/// Opens the existing keys directory, or fails.
 pub fn open(settings: &Settings) -> anyhow::Result<Keyring> {
     Keyring::open(&settings.keys).map_err(|error| match error {
         KeyError::NoDirectory { directory }
@@ -99,7 +98,7 @@ pub fn open(settings: &Settings) -> anyhow::Result<Keyring> {
     })
 }
 
-/// A wrong directory is a wrong setting, one that is gone is a fault.
+/// A wrong directory is a usage error, a lost one is a failure.
 fn unusable(error: KeyError) -> anyhow::Error {
     match error {
         KeyError::DirectoryLost { .. } => anyhow::Error::new(error),
@@ -107,10 +106,10 @@ fn unusable(error: KeyError) -> anyhow::Error {
     }
 }
 
-fn made(keyring: &Keyring, key: &MonthKey) -> anyhow::Result<Exit> {
+fn print_created(keyring: &Keyring, key: &MonthKey) -> anyhow::Result<Exit> {
     to_stdout(|out| Ok(writeln!(out, "{} {}", key.slot(), key.id())?))?;
     let directory = keyring.directory().display();
-    say(format_args!("the key lies in {directory}; keep a backup: logwarden keys backup DIR"));
+    say(format_args!("key stored in {directory}; back it up: logwarden keys backup DIR"));
     Ok(Exit::Done)
 }
 
@@ -128,7 +127,7 @@ fn raw_key(file: &Path) -> anyhow::Result<Zeroizing<[u8; 32]>> {
         let length =
             if bytes.len() == 64 { "64 or more".to_owned() } else { bytes.len().to_string() };
         return Err(usage_error(format!(
-            "{} holds {length} bytes, and a raw key has 32; if it is base64, decode it: base64 -d",
+            "{} contains {length} bytes, but a raw key has 32; if it is base64, decode it: base64 -d",
             name.display(),
         )));
     }
@@ -140,15 +139,15 @@ fn backup(keyring: &Keyring, target: &Path) -> anyhow::Result<Exit> {
     let backup = keyring.backup(target)?;
     for slot in &backup.destroyed_here {
         say(format_args!(
-            "{slot} was destroyed here, and the backup still has it; to destroy it there: logwarden --keys {} \
-             keys destroy {}",
+            "{slot} was destroyed here, but the backup still contains it; to destroy it there: \
+             logwarden --keys {} keys destroy {}",
             target.display(),
             slot.month
         ));
     }
     say(format_args!(
-        "{} copied to {}, {} there already",
-        backup.copied,
+        "{} copied to {}, {} already there",
+        bytes::counted(backup.copied as u64, "key"),
         target.display(),
         backup.there
     ));
@@ -163,26 +162,24 @@ fn destroy(keyring: &Keyring, month: Month, confirmed: Option<&str>) -> anyhow::
     }
     let names: Vec<String> = slots.iter().map(|slot| format!("{slot}.key")).collect();
     say(format_args!(
-        "{} would be destroyed for good; nobody could open again what was sealed with it",
+        "{} would be destroyed permanently; values sealed with it could never be decrypted again",
         names.join(", ")
     ));
     let name = month.to_string();
     let confirmed = match confirmed {
         Some(typed) => typed.trim() == name,
-        None => confirm::typed(&name, "destroy it")?,
+        None => confirm::ask_to_type(&name, "destroy it")?,
     };
     if !confirmed {
-        say(format_args!(
-            "nothing was destroyed; to destroy without a question: --confirm {month}"
-        ));
+        say(format_args!("nothing was destroyed; to destroy without a prompt: --confirm {month}"));
         return Ok(Exit::Failed);
     }
     for slot in &slots {
         if !keyring.destroy(*slot)? {
-            say(format_args!("the file of {slot} could not be overwritten, only removed"));
+            say(format_args!("the file of {slot} could not be overwritten before it was removed"));
         }
         to_stdout(|out| Ok(writeln!(out, "{slot} destroyed")?))?;
     }
-    say("backups and copies of it are not: destroy those too");
+    say("backups and copies of the key still exist: destroy them too");
     Ok(Exit::Done)
 }

@@ -1,4 +1,4 @@
-//! One file a command: arguments and settings in, exit code out.
+//! The commands, one file each: arguments and settings in, exit code out.
 
 pub mod check;
 mod client_events;

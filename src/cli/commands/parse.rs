@@ -1,6 +1,6 @@
-//! `logwarden parse [FILE|-]`: what was understood, one event document a line, with its format.
+//! `logwarden parse [FILE|-]`: prints each parsed event as a JSON document with its detected format.
 //!
-//! Shows a local file as it is, or with `--protect` as it would leave.
+//! Values are printed in plain text; with `--protect` as a sink would get them.
 
 use std::io::{IsTerminal, Write};
 
@@ -12,7 +12,7 @@ use crate::base::{Clock, SystemClock};
 use crate::cli::arguments::{Global, Parse};
 use crate::cli::config::read_format;
 use crate::cli::exit::{Exit, usage_error};
-use crate::cli::file_batches::{Origin, read_batches};
+use crate::cli::file_batches::{InputInfo, read_batches};
 use crate::cli::output::to_stdout;
 use crate::cli::{progress, resolve};
 use crate::event::Batch;
@@ -24,19 +24,19 @@ pub fn run(global: &Global, arguments: &Parse) -> anyhow::Result<Exit> {
         read_format(name).map_err(usage_error)?;
     }
     let seen = SystemClock::new().now();
-    let (mut origin, input, size) = Origin::open(&arguments.file, &settings, seen)?;
-    origin.format.clone_from(&arguments.format);
+    let (mut info, input, size) = InputInfo::open(&arguments.file, &settings, seen)?;
+    info.format.clone_from(&arguments.format);
     let on_terminal = std::io::stdout().is_terminal();
-    // On a terminal the events themselves show how far it is.
+    // On a terminal the events themselves show the progress.
     let shown = if on_terminal { 0 } else { size };
     let bar = progress::bytes(&arguments.file.display().to_string(), shown);
     let policy = match arguments.protect {
-        true => keys::protecting(&settings)?,
+        true => keys::sealing_policy(&settings)?,
         false => Policy::new(&[], settings.privacy.keep_original),
     };
     to_stdout(|out| {
         let mut body = Vec::new();
-        read_batches(input, &origin, &mut |batch| {
+        read_batches(input, &info, &mut |batch| {
             body.clear();
             write_documents(&policy, batch, &mut body)?;
             bar.set_position(batch.end);
@@ -44,7 +44,7 @@ pub fn run(global: &Global, arguments: &Parse) -> anyhow::Result<Exit> {
                 true => out.write_all(&harmless(&body))?,
                 false => out.write_all(&body)?,
             }
-            // A slow stream is shown as it comes.
+            // Shows the events of a slow stream immediately.
             Ok(out.flush()?)
         })
     })?;
@@ -54,7 +54,7 @@ pub fn run(global: &Global, arguments: &Parse) -> anyhow::Result<Exit> {
 
 fn write_documents(policy: &Policy, batch: &Batch, body: &mut Vec<u8>) -> anyhow::Result<()> {
     for event in batch.events() {
-        protect(policy, event).context("cannot protect what is printed")?.write_json(body);
+        protect(policy, event).context("cannot seal an event")?.write_json(body);
         debug_assert_eq!(body.last(), Some(&b'}'));
         body.pop();
         body.extend_from_slice(b",\"format\":");

@@ -1,10 +1,10 @@
-//! `logwarden [PATH]…`: with a screen, or with `--no-ui` without one.
+//! `logwarden [PATH]…`: runs the engine, with the screen or (`--no-ui`) without it.
 
 use std::io::IsTerminal;
 use std::sync::Arc;
 
-use crate::app::console::{Console, LAST_WORD, LAST_WORDS};
-use crate::app::engine::Reread;
+use crate::app::console::{Console, FLUSH_WAIT, SHORT_FLUSH_WAIT};
+use crate::app::engine::ReadSettings;
 use crate::app::headless::{self, Ended};
 use crate::app::screen::{self, ScreenError};
 use crate::app::settings::Settings;
@@ -19,16 +19,16 @@ use crate::ui;
 
 pub fn run(global: &Global, watch: &Watch) -> anyhow::Result<Exit> {
     let settings = resolve::watch(global, watch)?;
-    outputs_can_work(&settings)?;
-    let reread = reread(global.clone(), watch.clone());
+    check_sinks_can_work(&settings)?;
+    let read_settings = read_settings(global.clone(), watch.clone());
     match watch.no_ui {
-        true => Ok(without_screen(&settings, watch.once, &reread)),
-        false => Ok(with_screen(&settings, "logwarden", &reread)),
+        true => Ok(without_screen(&settings, watch.once, &read_settings)),
+        false => Ok(with_screen(&settings, "logwarden", &read_settings)),
     }
 }
 
-/// A sink that can never work is a wrong configuration.
-fn outputs_can_work(settings: &Settings) -> anyhow::Result<()> {
+/// A sink that can never work is a configuration error.
+fn check_sinks_can_work(settings: &Settings) -> anyhow::Result<()> {
     for sink in settings.sinks.iter().filter(|sink| sink.enabled) {
         if let Some(problem) = sink.kind.never_works() {
             return Err(usage_error(format!("sink {}: {problem}", sink.name)));
@@ -37,74 +37,76 @@ fn outputs_can_work(settings: &Settings) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The same files, environment and arguments, as they are then.
-fn reread(global: Global, watch: Watch) -> Reread {
+/// Reads the same files, environment and arguments again, with their current values.
+fn read_settings(global: Global, watch: Watch) -> ReadSettings {
     Arc::new(move || {
-        resolve::again(&global, &watch).map_err(|error| match error.downcast::<ConfigErrors>() {
+        resolve::reload(&global, &watch).map_err(|error| match error.downcast::<ConfigErrors>() {
             Ok(ConfigErrors(problems)) => problems.iter().map(ToString::to_string).collect(),
             Err(error) => vec![format!("{error:#}")],
         })
     })
 }
 
-/// The engine without a screen.
-fn without_screen(settings: &Settings, once: bool, reread: &Reread) -> Exit {
-    let console = Console::begin();
-    let ended = headless::run(settings, once, reread, &console);
-    let wait = if matches!(ended, Ok(Ended::AtOnce)) { LAST_WORD } else { LAST_WORDS };
-    let exit = say_how_it_ended(ended);
+/// Runs the engine without the screen.
+fn without_screen(settings: &Settings, once: bool, read_settings: &ReadSettings) -> Exit {
+    let console = Console::start();
+    let ended = headless::run(settings, once, read_settings, &console);
+    let wait = if matches!(ended, Ok(Ended::Immediately)) { SHORT_FLUSH_WAIT } else { FLUSH_WAIT };
+    let exit = report_end(ended);
     console.finish(wait);
     exit
 }
 
-fn say_how_it_ended(ended: Result<Ended, StartError>) -> Exit {
+fn report_end(ended: Result<Ended, StartError>) -> Exit {
     match ended {
         Ok(Ended::Done) => Exit::Done,
-        Ok(Ended::Damaged(figures)) => {
-            exit::say(format_args!("done, but {figures}"));
+        Ok(Ended::WithLosses(counts)) => {
+            exit::say(format_args!("done, but {counts}"));
             Exit::Lossy
         }
         Ok(Ended::Failed(reason)) => {
             exit::say(reason);
             Exit::Failed
         }
-        Ok(Ended::AtOnce) => {
-            exit::say("stopped at once; what was not confirmed is read again at the next start");
+        Ok(Ended::Immediately) => {
+            exit::say(
+                "stopped immediately; unconfirmed events will be sent again at the next start",
+            );
             Exit::Done
         }
-        Ok(Ended::Broken(failure)) => {
+        Ok(Ended::InternalError(failure)) => {
             exit::say(failure);
-            Exit::Broken
+            Exit::InternalError
         }
         Err(error) => start_error(error),
     }
 }
 
-/// The screen, and the engine beside it.
-pub fn with_screen(settings: &Settings, title: &str, reread: &Reread) -> Exit {
+/// Runs the screen, with the engine beside it.
+pub fn with_screen(settings: &Settings, title: &str, read_settings: &ReadSettings) -> Exit {
     if let Some(reason) = no_screen_because() {
         stderr::line(format_args!(
-            "logwarden: {reason}, so there can be no screen and nothing was shipped.\n\
-             Use `logwarden --no-ui PATH…` to run without one, `logwarden search QUERY` to look into what \
-             was shipped, or `logwarden parse FILE` to see what is understood."
+            "logwarden: {reason}, so the screen cannot be shown; nothing was shipped.\n\
+             To run without the screen: logwarden --no-ui PATH…; to search archived events: logwarden search \
+             QUERY; to print parsed events: logwarden parse FILE"
         ));
         return Exit::Usage;
     }
-    on_screen(settings, screen::options(settings, title), reread)
+    on_screen(settings, screen::options(settings, title), read_settings)
 }
 
-/// What is found is looked for only where it can be shown.
-pub fn needs_a_screen() -> anyhow::Result<()> {
+/// Checked before the search starts, because its results could not be shown.
+pub fn require_screen() -> anyhow::Result<()> {
     let Some(reason) = no_screen_because() else { return Ok(()) };
-    Err(exit::usage_error(format!("{reason}, so there can be no screen; leave out --view")))
+    Err(exit::usage_error(format!("{reason}, so the screen cannot be shown; leave out --view")))
 }
 
-pub fn on_screen(settings: &Settings, options: ui::Options, reread: &Reread) -> Exit {
-    match screen::run(settings, options, reread) {
+pub fn on_screen(settings: &Settings, options: ui::Options, read_settings: &ReadSettings) -> Exit {
+    match screen::run(settings, options, read_settings) {
         Ok(()) => Exit::Done,
-        Err(ScreenError::Broken(failure)) => {
+        Err(ScreenError::EngineFailed(failure)) => {
             exit::say(failure);
-            Exit::Broken
+            Exit::InternalError
         }
         Err(error) => exit::report(&anyhow::Error::from(error)),
     }
@@ -112,7 +114,7 @@ pub fn on_screen(settings: &Settings, options: ui::Options, reread: &Reread) -> 
 
 fn no_screen_because() -> Option<&'static str> {
     if !std::io::stdout().is_terminal() {
-        return Some("standard output is no terminal");
+        return Some("standard output is not a terminal");
     }
     if std::env::var_os("TERM").is_some_and(|term| term == "dumb") {
         return Some("TERM is dumb");
@@ -126,5 +128,5 @@ fn no_screen_because() -> Option<&'static str> {
 fn start_error(error: StartError) -> Exit {
     let owned = matches!(error, StartError::State(StateError::Owned { .. }));
     let exit = exit::report(&anyhow::Error::from(error));
-    if owned { Exit::Owned } else { exit }
+    if owned { Exit::StateInUse } else { exit }
 }

@@ -1,4 +1,4 @@
-//! `logwarden search QUERY`: in the archive, or in files as they are.
+//! `logwarden search QUERY`: searches the archive, or files as they are on disk.
 
 mod stdin;
 
@@ -9,16 +9,16 @@ use std::sync::Arc;
 
 use anyhow::Context;
 
-use super::decrypt_output::{Opening, Witness};
+use super::decrypt_output::{AuditRecorder, DecryptingWriter};
 use super::keys;
 use super::result_screen;
 use crate::app;
 use crate::app::settings::Settings;
 use crate::archive::Reader;
 use crate::base::{Clock, SystemClock, Timestamp};
-use crate::cli::arguments::{Global, Place, Search, SearchFormat};
+use crate::cli::arguments::{Global, Search, SearchFormat, SearchIn};
 use crate::cli::exit::{Exit, say, usage_error};
-use crate::cli::file_batches::Origin;
+use crate::cli::file_batches::InputInfo;
 use crate::cli::output::to_stdout;
 use crate::cli::resolve::{self, STDIN};
 use crate::config::closest;
@@ -40,31 +40,31 @@ pub fn run(global: &Global, arguments: &Search) -> anyhow::Result<Exit> {
         limit: arguments.limit,
         order: if arguments.newest { Order::Newest } else { Order::Oldest },
     };
-    match place(arguments)? {
-        Place::Archive => {
-            let asked = query.clone();
-            let query = of_what_left(&query, &settings)?;
+    match search_in(arguments)? {
+        SearchIn::Archive => {
+            let typed = query.clone();
+            let query = translate_for_archive(&query, &settings)?;
             let reader = Reader::open(&settings.directories.archive)?;
-            let search = Question { asked, query, options, target: Target::Archive(reader) };
+            let search = SearchRequest { typed, query, options, target: Target::Archive(reader) };
             answer(global, arguments, &settings, &search)
         }
-        Place::Files => {
+        SearchIn::Files => {
             let (target, all) = files(arguments, &settings, context.now)?;
-            let search = Question { asked: query.clone(), query, options, target };
+            let search = SearchRequest { typed: query.clone(), query, options, target };
             let exit = answer(global, arguments, &settings, &search)?;
             Ok(if all { exit } else { Exit::Failed })
         }
     }
 }
 
-fn place(arguments: &Search) -> anyhow::Result<Place> {
-    match (arguments.place, arguments.paths.is_empty()) {
-        (Some(Place::Archive), false) => {
+fn search_in(arguments: &Search) -> anyhow::Result<SearchIn> {
+    match (arguments.search_in, arguments.paths.is_empty()) {
+        (Some(SearchIn::Archive), false) => {
             Err(usage_error("paths are searched as files; leave out --in archive, or the paths"))
         }
-        (Some(place), _) => Ok(place),
-        (None, true) => Ok(Place::Archive),
-        (None, false) => Ok(Place::Files),
+        (Some(search_in), _) => Ok(search_in),
+        (None, true) => Ok(SearchIn::Archive),
+        (None, false) => Ok(SearchIn::Files),
     }
 }
 
@@ -79,10 +79,11 @@ fn time(
     Ok(Some(start))
 }
 
-/// One search, wherever it looks.
-struct Question {
-    /// As it was typed.
-    asked: Expr,
+/// One search and its target.
+struct SearchRequest {
+    /// The query as typed.
+    typed: Expr,
+    /// The query translated for the target.
     query: Expr,
     options: Options,
     target: Target,
@@ -90,21 +91,21 @@ struct Question {
 
 enum Target {
     Archive(Reader),
-    /// And how they are printed.
+    /// With the policy for printing events.
     Files(Vec<Input>, Box<Policy>),
-    Stdin(Origin, Box<Policy>),
+    Stdin(InputInfo, Box<Policy>),
 }
 
 fn answer(
     global: &Global,
     arguments: &Search,
     settings: &Settings,
-    search: &Question,
+    search: &SearchRequest,
 ) -> anyhow::Result<Exit> {
     if arguments.view {
         if let Target::Files(..) | Target::Stdin(..) = search.target {
             return Err(usage_error(
-                "files are looked at as they are: logwarden PATH…; there / searches",
+                "--view shows archived events only; to view files: logwarden FILE…",
             ));
         }
         return result_screen::documents(global, settings, |out| search.print(Form::Json, out));
@@ -117,25 +118,26 @@ fn answer(
             writeln!(out, "{found}")?;
         } else if arguments.open {
             let opener = Opener::new(Arc::new(keys::open(settings)?));
-            let witness = Witness::new(app::keys::audit(settings, "search"), search.target.name());
+            let recorder =
+                AuditRecorder::new(app::keys::audit(settings, "search"), search.target.name());
             let text = arguments.format == SearchFormat::Text;
-            let mut opening = Opening::new(&opener, witness, out).of_text(text);
-            found = search.print(form, &mut opening)?;
-            exit = opening.end()?;
+            let mut writer = DecryptingWriter::new(&opener, recorder, out).on_one_line(text);
+            found = search.print(form, &mut writer)?;
+            exit = writer.end()?;
         } else {
             found = search.print(form, out)?;
         }
         Ok(())
     })?;
     if found == 0 {
-        search.name_unknown_fields()?;
+        search.report_unknown_fields()?;
     }
     Ok(if found > 0 { exit } else { Exit::Failed })
 }
 
 fn form(arguments: &Search, settings: &Settings) -> anyhow::Result<Form> {
     Ok(match arguments.format {
-        // A mark inside a token would break it.
+        // A highlight inside a token would break it.
         SearchFormat::Text if arguments.open => Form::Text { colour: false },
         SearchFormat::Text => {
             Form::Text { colour: settings.color.enabled(std::io::stdout().is_terminal()) }
@@ -143,7 +145,7 @@ fn form(arguments: &Search, settings: &Settings) -> anyhow::Result<Form> {
         SearchFormat::Json => Form::Json,
         SearchFormat::Csv if arguments.open => {
             return Err(usage_error(
-                "a value that is opened may be a formula: open in text or JSON, not in CSV",
+                "--open cannot write CSV, because a decrypted value may be a formula; use text or JSON",
             ));
         }
         SearchFormat::Csv => Form::Csv,
@@ -151,7 +153,7 @@ fn form(arguments: &Search, settings: &Settings) -> anyhow::Result<Form> {
 }
 
 impl Target {
-    /// For the audit file.
+    /// The name recorded in the audit log.
     fn name(&self) -> &'static str {
         match self {
             Target::Archive(_) => "the archive",
@@ -161,13 +163,13 @@ impl Target {
     }
 }
 
-impl Question {
+impl SearchRequest {
     fn count(&self) -> anyhow::Result<u64> {
         Ok(match &self.target {
             Target::Archive(reader) => search::count_archive(reader, &self.query, &self.options)?,
             Target::Files(inputs, _) => search::count_files(inputs, &self.query, &self.options)?,
-            Target::Stdin(origin, policy) => {
-                stdin::search(origin, policy, &self.query, &self.options, &mut |_| Ok(()))?
+            Target::Stdin(info, policy) => {
+                stdin::search(info, policy, &self.query, &self.options, &mut |_| Ok(()))?
             }
         })
     }
@@ -175,7 +177,7 @@ impl Question {
     fn print(&self, form: Form, out: &mut impl Write) -> anyhow::Result<u64> {
         let on_terminal = std::io::stdout().is_terminal();
         let mut output = Output::new(out, form, &self.query)?.on_terminal(on_terminal);
-        // A slow stream is shown as it comes.
+        // Shows the results of a slow stream immediately.
         let is_stream = matches!(self.target, Target::Stdin(..));
         let mut each = |document: &str| {
             output.write(document)?;
@@ -188,8 +190,8 @@ impl Question {
             Target::Files(inputs, policy) => {
                 search::files(inputs, &self.query, &self.options, policy, &mut each)?
             }
-            Target::Stdin(origin, policy) => {
-                stdin::search(origin, policy, &self.query, &self.options, &mut each)?
+            Target::Stdin(info, policy) => {
+                stdin::search(info, policy, &self.query, &self.options, &mut each)?
             }
         };
         output.finish()?;
@@ -197,26 +199,26 @@ impl Question {
     }
 }
 
-/// Events of a file in which names are looked for, where one was not found.
-const NAMED_EVENTS: usize = 10_000;
+/// Events per file from which the known field names are collected.
+const NAME_SAMPLE_EVENTS: usize = 10_000;
 
-impl Question {
-    /// A slip in a name finds nothing, as a value that is not there does: it is said which it was.
-    fn name_unknown_fields(&self) -> anyhow::Result<()> {
-        let asked = search::fields(&self.asked);
+impl SearchRequest {
+    /// Names unknown fields of a search without results: a misspelt name looks the same as a value without matches.
+    fn report_unknown_fields(&self) -> anyhow::Result<()> {
+        let named = search::fields(&self.typed);
         let known = match &self.target {
-            _ if asked.is_empty() => return Ok(()),
+            _ if named.is_empty() => return Ok(()),
             Target::Archive(reader) => search::names_in_archive(reader)?,
-            Target::Files(inputs, _) => search::names_in_files(inputs, NAMED_EVENTS),
-            // It cannot be read again.
+            Target::Files(inputs, _) => search::names_in_files(inputs, NAME_SAMPLE_EVENTS),
+            // Standard input cannot be read again.
             Target::Stdin(..) => return Ok(()),
         };
         if known.is_empty() {
             return Ok(());
         }
-        let mut said = HashSet::new();
-        for name in asked {
-            if !known.iter().any(|known| name.matches(known)) && said.insert(name.canonical()) {
+        let mut reported = HashSet::new();
+        for name in named {
+            if !known.iter().any(|known| name.matches(known)) && reported.insert(name.canonical()) {
                 let own = ["level", "message", "time", "host", "service"];
                 let known = known.iter().map(String::as_str).chain(own);
                 let hint = closest(&name.0, known)
@@ -228,61 +230,59 @@ impl Question {
     }
 }
 
-/// The same question asked of what left: sealed values by their tags, addresses by what stands for them.
-fn of_what_left(query: &Expr, settings: &Settings) -> anyhow::Result<Expr> {
+/// Translates the query for archived events: sealed values to their tags, addresses to their pseudonyms.
+fn translate_for_archive(query: &Expr, settings: &Settings) -> anyhow::Result<Expr> {
     let policy = settings.privacy.policy();
     let translate = |keys: &[MonthKey]| {
         sealed_terms::translate(query, &policy, keys)
             .map_err(|refusal| usage_error(refusal.to_string()))
     };
-    // What is refused is refused before a key is looked for.
+    // Invalid queries are refused before any key is read.
     let translated = translate(&[])?;
     if !sealed_terms::needs_keys(query, &policy) {
         return Ok(translated);
     }
     let keyring = keys::open(settings);
-    let all = keyring.context("what is sealed is looked for with its keys")?.all()?;
+    let all = keyring.context("sealed values cannot be searched without their keys")?.all()?;
     for problem in &all.problems {
-        say(format_args!("what this key sealed is not searched: {problem}"));
+        say(format_args!("events sealed with this key are not searched: {problem}"));
     }
     translate(&all.ready)
 }
 
-/// `false`: not all of them could be opened.
+/// `false`: some files could not be opened.
 fn files(
     arguments: &Search,
     settings: &Settings,
     now: Timestamp,
 ) -> anyhow::Result<(Target, bool)> {
     let policy = Box::new(match arguments.protect {
-        true => app::keys::protecting(settings)?,
+        true => app::keys::sealing_policy(settings)?,
         false => Policy::new(&[], false),
     });
     if arguments.paths.iter().any(|path| path.as_os_str() == STDIN) {
         if arguments.paths.len() > 1 {
             return Err(usage_error(
-                "standard input is searched by itself: leave out `-`, or the other paths",
+                "standard input cannot be combined with files: leave out `-`, or the other paths",
             ));
         }
-        let (origin, ..) = Origin::open(Path::new(STDIN), settings, now)?;
-        return Ok((Target::Stdin(origin, policy), true));
+        let (info, ..) = InputInfo::open(Path::new(STDIN), settings, now)?;
+        return Ok((Target::Stdin(info, policy), true));
     }
     let (inputs, all) = inputs(arguments, settings, now)?;
     Ok((Target::Files(inputs, policy), all))
 }
 
-/// The named files, else those of the configured sources; `false`: not all of them could be opened.
+/// The named files, otherwise those of the configured sources. `false`: some files could not be opened.
 fn inputs(
     arguments: &Search,
     settings: &Settings,
     now: Timestamp,
 ) -> anyhow::Result<(Vec<Input>, bool)> {
     let (mut inputs, mut all) = (Vec::new(), true);
-    let mut add =
-        |path: &Path, format: Option<&String>, zone: &jiff::tz::TimeZone| match Origin::open_file(
-            path, settings, now,
-        ) {
-            Ok((Origin { path, generation, seen, day, .. }, file)) => {
+    let mut add = |path: &Path, format: Option<&String>, zone: &jiff::tz::TimeZone| {
+        match InputInfo::open_file(path, settings, now) {
+            Ok((InputInfo { path, generation, seen, day, .. }, file)) => {
                 let (format, zone) = (format.cloned(), zone.clone());
                 inputs.push(Input { path, file, generation, format, zone, seen, day });
             }
@@ -290,7 +290,8 @@ fn inputs(
                 say(format_args!("{error:#}"));
                 all = false;
             }
-        };
+        }
+    };
     for path in &arguments.paths {
         for path in named_files(path)? {
             add(&path, None, &settings.zone);
@@ -305,7 +306,7 @@ fn inputs(
     }
     if inputs.is_empty() && all {
         return Err(usage_error(
-            "no file to search: name some after the query, or configure sources that have files",
+            "no file to search: name files after the query, or configure sources",
         ));
     }
     Ok((inputs, all))
@@ -315,14 +316,14 @@ fn named_files(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let files = expand(path);
     if files.is_empty() && !path.exists() {
         return Err(usage_error(format!(
-            "no such file: {}; a query of several words is one argument: write it in quotes",
+            "{}: no such file; if it belongs to the query, put the whole query in quotes",
             path.display()
         )));
     }
     Ok(files)
 }
 
-/// A file is itself, a directory the files in it, a pattern what it matches now.
+/// Expands a directory to its files and a glob to its current matches; a file is returned as it is.
 fn expand(path: &Path) -> Vec<PathBuf> {
     let mut found: Vec<PathBuf> = match path.symlink_metadata() {
         Ok(_) if path.is_dir() => std::fs::read_dir(path)

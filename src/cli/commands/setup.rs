@@ -1,4 +1,4 @@
-//! `logwarden setup`: what a server needs before events come, and what deletes them when they are old.
+//! `logwarden setup`: installs the index template and the retention policy on a server before delivery starts.
 //! Safe to repeat.
 
 use std::io::Write;
@@ -25,7 +25,7 @@ pub fn run(global: &Global, setup: &Setup) -> anyhow::Result<Exit> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
-            .context("cannot start")?;
+            .context("cannot start the runtime")?;
         match runtime.block_on(target.set_up()) {
             Ok(done) => lines.push_str(&format!("sink {}: {done}\n", sink.name)),
             Err(problem) => bail!("sink {}: {problem}", sink.name),
@@ -42,5 +42,5 @@ fn nothing_to_set_up() -> String {
     let examples = kinds::ALL.iter().filter(|kind| kind.has_setup).map(|kind| kind.example);
     let examples: Vec<String> = examples.map(|name| format!("[sink.{name}]")).collect();
     let kinds = kinds::names(|kind| kind.has_setup);
-    format!("no sink of kind {kinds} is configured; write {}", examples.join(" or "))
+    format!("no sink of kind {kinds} is configured; add {}", examples.join(" or "))
 }

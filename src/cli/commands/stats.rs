@@ -1,4 +1,4 @@
-//! `logwarden stats FILE…`: what a file holds, and how fast it was read.
+//! `logwarden stats FILE…`: counts lines, events and levels of files, and measures the reading speed.
 
 use std::io::Write;
 use std::path::Path;
@@ -8,7 +8,7 @@ use crate::app::settings::Settings;
 use crate::base::{Clock, SystemClock, Timestamp, bytes, rfc3339, sanitize};
 use crate::cli::arguments::{Global, Stats, TextOrJson};
 use crate::cli::exit::{Exit, say};
-use crate::cli::file_batches::{Origin, must_exist, read_batches};
+use crate::cli::file_batches::{InputInfo, must_exist, read_batches};
 use crate::cli::output::to_stdout;
 use crate::cli::{progress, resolve};
 use crate::event::level::LevelCounts;
@@ -43,39 +43,42 @@ pub fn run(global: &Global, arguments: &Stats) -> anyhow::Result<Exit> {
     Ok(exit)
 }
 
-/// What was found in one file.
+/// The statistics of one file.
 #[derive(Debug, Default)]
-struct Figures {
+struct FileStatistics {
     bytes: u64,
     lines: u64,
     events: u64,
     levels: LevelCounts,
-    /// Of own times only, not of those that a record got from elsewhere.
+    /// Only from timestamps in the records, not from times assigned to records without one.
     range: Option<(Timestamp, Timestamp)>,
     precision: u8,
-    /// In the order of their first record; more than one where the file changes its format.
+    /// In order of first use; several if the format changes within the file.
     formats: Vec<&'static str>,
     took: Duration,
 }
 
-/// Also why not all of it could be read.
-fn count(path: &Path, settings: &Settings) -> anyhow::Result<(Figures, Option<anyhow::Error>)> {
+/// Also returns the error if the file could not be read completely.
+fn count(
+    path: &Path,
+    settings: &Settings,
+) -> anyhow::Result<(FileStatistics, Option<anyhow::Error>)> {
     let clock = SystemClock::new();
-    let (origin, input, size) = Origin::open(path, settings, clock.now())?;
+    let (info, input, size) = InputInfo::open(path, settings, clock.now())?;
     let bar = progress::bytes(&path.display().to_string(), size);
     let started = clock.uptime();
-    let mut figures = Figures::default();
-    let read = read_batches(input, &origin, &mut |batch| {
-        figures.add(batch);
+    let mut statistics = FileStatistics::default();
+    let read = read_batches(input, &info, &mut |batch| {
+        statistics.add(batch);
         bar.set_position(batch.end);
         Ok(())
     });
-    figures.took = clock.uptime() - started;
+    statistics.took = clock.uptime() - started;
     bar.finish_and_clear();
-    Ok((figures, read.err()))
+    Ok((statistics, read.err()))
 }
 
-impl Figures {
+impl FileStatistics {
     fn add(&mut self, batch: &Batch) {
         self.bytes = batch.end;
         self.events += batch.records.len() as u64;
@@ -85,8 +88,8 @@ impl Figures {
         }
         for record in &batch.records {
             self.levels[Level::slot(record.level)] += 1;
-            let borrowed = Flags(Flags::TIME_SEEN.0 | Flags::TIME_PREVIOUS.0);
-            if record.flags.0 & borrowed.0 == 0 {
+            let assigned = Flags(Flags::TIME_SEEN.0 | Flags::TIME_PREVIOUS.0);
+            if record.flags.0 & assigned.0 == 0 {
                 let (first, last) = self.range.unwrap_or((record.time, record.time));
                 self.range = Some((first.min(record.time), last.max(record.time)));
                 self.precision = self.precision.max(record.precision);
@@ -115,11 +118,7 @@ impl Figures {
     }
 
     fn format_names(&self) -> String {
-        if self.formats.is_empty() {
-            "none, it is empty".to_owned()
-        } else {
-            self.formats.join(", ")
-        }
+        if self.formats.is_empty() { "empty".to_owned() } else { self.formats.join(", ") }
     }
 
     fn level_names(&self) -> String {
@@ -160,7 +159,7 @@ impl Figures {
     }
 }
 
-/// Newlines, and one for a last line without. A record that is cut at the cap is one line.
+/// Counts line ends, plus one for a last line without. A record truncated at the size limit counts as one line.
 fn lines(batch: &Batch) -> u64 {
     let text = |record: &crate::event::Record| {
         let at = record.at as usize;

@@ -1,15 +1,15 @@
-//! Finds and reads the layers: defaults, files, environment, arguments.
+//! Finds and reads the layers of settings: defaults, files, environment, arguments.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use crate::config::{Place, Problem, Table};
+use crate::config::{Location, Problem, Table};
 
-/// Every setting with its default, commented. The lowest layer.
+/// Every setting with its default and a comment. The lowest layer.
 pub const DEFAULTS: &str = include_str!("../../../assets/default.toml");
 
 const PREFIX: &str = "LOGWARDEN_";
-/// Names the configuration file itself.
+/// Names the extra configuration file.
 const CONFIG_VARIABLE: &str = "LOGWARDEN_CONFIG";
 
 /// All layers merged.
@@ -22,14 +22,14 @@ pub struct Layers {
 }
 
 impl Layers {
-    /// The defaults alone.
+    /// Only the defaults.
     pub fn read_defaults() -> Layers {
         let mut problems = Vec::new();
         let table = Table::from_toml("defaults", DEFAULTS, &mut problems);
         Layers { table, problems, files: Vec::new() }
     }
 
-    /// `arguments`: setting path, name of the argument, value.
+    /// Each argument: path of the setting, name of the argument, value.
     pub fn read(
         config: Option<&Path>,
         environment: impl IntoIterator<Item = (OsString, OsString)>,
@@ -64,13 +64,13 @@ impl Layers {
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound && !must_exist => {}
             Err(error) => self.problems.push(Problem {
-                place: Place::of(&origin),
+                location: Location::of(&origin),
                 text: format!("cannot read this configuration file: {error}"),
             }),
         }
     }
 
-    /// Our variables, sorted, so that errors come in the same order every time.
+    /// The `LOGWARDEN_…` variables, sorted, so that errors always have the same order.
     fn variables(
         &mut self,
         environment: impl IntoIterator<Item = (OsString, OsString)>,
@@ -83,7 +83,7 @@ impl Layers {
             match value.into_string() {
                 Ok(value) => found.push((name.to_owned(), value)),
                 Err(_) => self.problems.push(Problem {
-                    place: Place::of(name),
+                    location: Location::of(name),
                     text: "is not valid UTF-8".to_owned(),
                 }),
             }
@@ -93,7 +93,7 @@ impl Layers {
     }
 }
 
-/// `$XDG_CONFIG_HOME/logwarden/config.toml`, or what stands for it.
+/// `config.toml` in the user's configuration directory: `$XDG_CONFIG_HOME/logwarden/` on Linux.
 pub fn user_file() -> Option<PathBuf> {
     let directories = directories::ProjectDirs::from("", "", "logwarden")?;
     Some(directories.config_dir().join("config.toml"))

@@ -1,6 +1,6 @@
-//! Settings from their layers: defaults < the user's file < `--config` < environment < arguments.
+//! Reads the settings from their layers: defaults < the user's file < `--config` < environment < arguments.
 //!
-//! Every layer becomes the same tree of values; trees are merged, then read once: see [`crate::config`].
+//! Every layer is parsed into the same tree of values; the trees are merged and then read once: see [`crate::config`].
 
 pub mod layers;
 mod print;
@@ -14,7 +14,7 @@ pub use read::{Configured, read, read_format, read_zone};
 
 use crate::config::Problem;
 
-/// Everything that is wrong with a configuration, in the order of its places.
+/// Every error in a configuration, ordered by location.
 #[derive(Debug)]
 pub struct ConfigErrors(pub Vec<Problem>);
 
@@ -24,8 +24,10 @@ impl fmt::Display for ConfigErrors {
             writeln!(f, "{problem}")?;
         }
         match self.0.len() {
-            1 => f.write_str("logwarden: one error in the configuration; nothing was started"),
-            many => write!(f, "logwarden: {many} errors in the configuration; nothing was started"),
+            1 => f.write_str("logwarden: 1 error in the configuration; nothing was started"),
+            count => {
+                write!(f, "logwarden: {count} errors in the configuration; nothing was started")
+            }
         }
     }
 }

@@ -1,10 +1,10 @@
-//! The merged settings as TOML, each with where it came from.
+//! Prints the merged settings as TOML, each with its origin.
 
 use std::fmt::Write;
 
 use crate::config::{Entry, Table, Value};
 
-/// Reads back as the same settings.
+/// The output can be read back as the same settings.
 pub fn print(table: &Table) -> String {
     let mut text = String::new();
     section(&mut text, "", table);
@@ -18,14 +18,14 @@ fn section(text: &mut String, path: &str, table: &Table) {
         let _ = writeln!(text, "\n[{path}]");
     }
     for (name, entry) in values {
-        let _ = writeln!(text, "{} = {} # {}", key(name), value(&entry.value), entry.place);
+        let _ = writeln!(text, "{} = {} # {}", key(name), value(&entry.value), entry.location);
     }
     for (name, entry) in tables {
         let path = if path.is_empty() { key(name) } else { format!("{path}.{}", key(name)) };
         match &entry.value {
             Value::Table(table) => section(text, &path, table),
             Value::List(items) => items.iter().for_each(|item| {
-                let _ = writeln!(text, "\n[[{path}]] # {}", item.place);
+                let _ = writeln!(text, "\n[[{path}]] # {}", item.location);
                 if let Value::Table(table) = &item.value {
                     for (name, entry) in &table.entries {
                         let _ = writeln!(text, "{} = {}", key(name), value(&entry.value));
@@ -74,7 +74,7 @@ fn value(value: &Value) -> String {
     }
 }
 
-/// A variable's text as the value it most likely is.
+/// Writes the text of a variable as the type it most likely has.
 fn typed(text: &str) -> String {
     if text == "true" || text == "false" || text.parse::<i64>().is_ok() {
         return text.to_owned();

@@ -351,7 +351,7 @@ fn a_new_key_that_the_state_knows_is_known_to_commands_at_once() {
     let check = program::run(&mut months.bench.beside(&["keys", "check"]));
     assert_eq!(check.status.code(), Some(1));
     for month in ["2021_April", "2021_May", "2021_June"] {
-        let wrong = format!("WRONG {month}: the key ");
+        let wrong = format!("ERROR {month}: the key ");
         assert!(program::text(&check.stdout).contains(&wrong), "{}", program::text(&check.stdout));
     }
     engine.kill();

@@ -14,7 +14,7 @@ fn a_path_that_is_not_there_is_code_2_in_every_command() {
         &["search", "x", "none.log"],
         &["keys", "import", "2021_April", "none.log"],
     ] {
-        let outcome = program.run(arguments).exits(2).says("no such file: none.log");
+        let outcome = program.run(arguments).exits(2).says("none.log: no such file");
         assert_eq!(outcome.out, "", "{arguments:?}");
     }
 }
@@ -32,7 +32,7 @@ fn check_and_start_refuse_a_file_sink_that_cannot_work() {
         program
             .run(&[&["check"], &global[..]].concat())
             .exits(1)
-            .prints(&format!("WRONG sink out: {wrong}"));
+            .prints(&format!("ERROR sink out: {wrong}"));
         if !starts {
             let once = ["--no-ui", "--once"];
             program.run(&[&global[..], &once[..]].concat()).exits(2).says(wrong);
@@ -50,7 +50,7 @@ fn there_is_nothing_wrong_with_no_key_yet() {
     let program = Program::new();
     for command in ["list", "check"] {
         program.run(&["keys", command, "--state-dir", "durable"]).exits(0).says(
-            "there are no keys yet in durable/keys: the first one is made when something is sealed",
+            "no keys in durable/keys yet: the first key is created when an event is first sealed",
         );
     }
     assert!(!program.path("durable/keys").exists());
@@ -70,7 +70,7 @@ fn standard_input_is_searched_as_it_comes() {
     assert_eq!(search(&["level>=warning", "-", "--limit", "1"]).exits(0).out.lines().count(), 1);
     assert_eq!(search(&["*", "-", "--newest"]).exits(0).out.lines().count(), 3);
     search(&["nothing", "-"]).exits(1);
-    search(&["x", "-", "web.log"]).exits(2).says("standard input is searched by itself");
+    search(&["x", "-", "web.log"]).exits(2).says("standard input cannot be combined with files");
 }
 
 #[test]

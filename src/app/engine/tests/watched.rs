@@ -1,4 +1,4 @@
-//! No part of an engine dies without a word, and nothing that was not confirmed is lost.
+//! Every failure of a part of the engine is reported, and unconfirmed events are not lost.
 
 use std::io::Read;
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -20,21 +20,21 @@ fn health(address: SocketAddr) -> (String, String) {
     (head.lines().next().unwrap().to_owned(), body.to_owned())
 }
 
-fn said(status: &Status, part: &str) -> bool {
+fn is_reported(status: &Status, part: &str) -> bool {
     status.notices.iter().any(|notice| notice.text.starts_with(&format!("{part} failed (")))
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_part_that_can_be_run_again_is_told_and_run_again() {
+async fn each_restartable_part_is_reported_and_restarted() {
     let home = TempDir::new().unwrap();
     let output = home.path().join("out.jsonl");
     append(home.path(), 0..10);
     let mut settings = settings(home.path(), output.clone());
     settings.metrics = Some(free_address());
     settings.rules = crate::alert::defaults();
-    let (engine, commands, status) = started(&settings, false).await;
-    let supervisor = engine.maker.log.supervisor();
-    let running = obeying(engine, no_reload());
+    let (engine, commands, status) = start(&settings, false).await;
+    let supervisor = engine.starter.log.supervisor();
+    let running = run(engine, no_reload());
     let parts = [
         "rules",
         "alert messages",
@@ -53,8 +53,10 @@ async fn each_part_that_can_be_run_again_is_told_and_run_again() {
         tokio::time::timeout(DEADLINE, failed).await.expect(part).unwrap();
         let back = down.wait_for(|down| down.is_empty());
         tokio::time::timeout(DEADLINE, back).await.expect(part).unwrap();
-        eventually(part, || lines_in(&output) == lines as usize && said(&status.borrow(), part))
-            .await;
+        eventually(part, || {
+            lines_in(&output) == lines as usize && is_reported(&status.borrow(), part)
+        })
+        .await;
     }
     let address = settings.metrics.unwrap();
     let healthy = tokio::task::spawn_blocking(move || health(address)).await.unwrap();
@@ -65,17 +67,17 @@ async fn each_part_that_can_be_run_again_is_told_and_run_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_a_follower_nothing_is_healthy() {
+async fn without_a_follower_healthz_reports_a_failure() {
     let home = TempDir::new().unwrap();
     append(home.path(), 0..10);
     let mut settings = settings(home.path(), home.path().join("out.jsonl"));
     settings.metrics = Some(free_address());
-    let (engine, _, mut status) = started(&settings, false).await;
-    let supervisor = engine.maker.log.supervisor();
+    let (engine, _, mut status) = start(&settings, false).await;
+    let supervisor = engine.starter.log.supervisor();
     supervisor.break_part("file follower");
     append(home.path(), 10..20);
-    let told = status.wait_for(|status| status.down == ["file follower"]);
-    tokio::time::timeout(DEADLINE, told).await.unwrap().unwrap();
+    let is_down = status.wait_for(|status| status.down == ["file follower"]);
+    tokio::time::timeout(DEADLINE, is_down).await.unwrap().unwrap();
     let address = settings.metrics.unwrap();
     let answer = tokio::task::spawn_blocking(move || health(address)).await.unwrap();
     let unavailable = "HTTP/1.1 503 Service Unavailable".to_owned();
@@ -83,42 +85,45 @@ async fn without_a_follower_nothing_is_healthy() {
     engine.stop().await;
 }
 
-/// The sink has the lines that came before, and the next engine brings the others, each once.
+/// The sink has the lines delivered before, and the next engine delivers the others, each once.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_engine_whose_follower_dies_ends_and_loses_nothing() {
+async fn an_engine_whose_follower_fails_ends_and_loses_nothing() {
     for once in [false, true] {
         let home = TempDir::new().unwrap();
         let output = home.path().join("out.jsonl");
         append(home.path(), 0..100);
         let settings = settings(home.path(), output.clone());
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-        let desk = Desk::open(&settings, once, clock.clone());
-        desk.log.supervisor().break_part("file follower");
+        let setup = EngineSetup::open(&settings, once, clock.clone());
+        setup.log.supervisor().break_part("file follower");
         let no_reload = no_reload();
-        let ended = headless::work(&settings, desk, once, &no_reload, clock.clone());
+        let ended = headless::work(&settings, setup, once, &no_reload, clock.clone());
         let ended = tokio::time::timeout(DEADLINE, ended).await.expect("it ends").unwrap();
-        let Ended::Broken(text) = ended else { panic!("{ended:?}") };
+        let Ended::InternalError(text) = ended else { panic!("{ended:?}") };
         assert!(text.starts_with("file follower failed ("), "{text}");
         append(home.path(), 100..200);
-        let desk = Desk::open(&settings, true, clock.clone());
-        let ended = headless::work(&settings, desk, true, &no_reload, clock).await.unwrap();
+        let setup = EngineSetup::open(&settings, true, clock.clone());
+        let ended = headless::work(&settings, setup, true, &no_reload, clock).await.unwrap();
         assert!(matches!(ended, Ended::Done), "{ended:?}");
         assert_eq!(lines_in(&output), 200);
     }
 }
 
-/// It would tell again what it has told.
+/// A restart would report alerts again.
 #[tokio::test(flavor = "multi_thread")]
-async fn once_ends_where_the_rules_break() {
+async fn once_ends_if_the_rules_fail() {
     let home = TempDir::new().unwrap();
     append(home.path(), 0..100);
     let mut settings = settings(home.path(), home.path().join("out.jsonl"));
     settings.rules = crate::alert::defaults();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    let desk = Desk::open(&settings, true, clock.clone());
-    desk.log.supervisor().break_part("rules");
+    let setup = EngineSetup::open(&settings, true, clock.clone());
+    setup.log.supervisor().break_part("rules");
     let no_reload = no_reload();
-    let ended = headless::work(&settings, desk, true, &no_reload, clock);
+    let ended = headless::work(&settings, setup, true, &no_reload, clock);
     let ended = tokio::time::timeout(DEADLINE, ended).await.expect("it ends").unwrap();
-    assert!(matches!(&ended, Ended::Broken(text) if text.starts_with("rules failed")), "{ended:?}");
+    assert!(
+        matches!(&ended, Ended::InternalError(text) if text.starts_with("rules failed")),
+        "{ended:?}"
+    );
 }

@@ -1,11 +1,11 @@
-//! Whether month keys can be used, and what is sealed in its own field only. Makes nothing.
+//! Checks the monthly keys, and reports values too short to be sealed outside their own field. Creates nothing.
 
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access, access};
 
 use super::Finding;
-use super::sources::in_time;
+use super::sources::within_deadline;
 use crate::app::control::{self, Reply, Request};
 use crate::app::settings::Settings;
 use crate::base::{bytes, with_causes};
@@ -13,7 +13,7 @@ use crate::privacy::keys::{KeyError, KeyState, ListedKey, UsedKey};
 use crate::privacy::{Keyring, Month};
 use crate::state;
 
-/// The directory, the months that were sealed so far, and each key that is not in order.
+/// The directory, the months sealed so far, and each key that is unusable.
 pub(super) fn keys(settings: &Settings) -> Vec<Finding> {
     let directory = &settings.keys;
     let finding = |result| Finding { subject: format!("keys {}", directory.display()), result };
@@ -23,7 +23,7 @@ pub(super) fn keys(settings: &Settings) -> Vec<Finding> {
     let listed = match keyring.list() {
         Ok(listed) => listed,
         Err(KeyError::NoDirectory { .. }) => {
-            return vec![finding(Ok("not there yet; made with the first key".to_owned()))];
+            return vec![finding(Ok("not found; created with the first key".to_owned()))];
         }
         Err(error) => return vec![finding(Err(with_causes(&error)))],
     };
@@ -31,7 +31,7 @@ pub(super) fn keys(settings: &Settings) -> Vec<Finding> {
         |wanted: fn(&KeyState) -> bool| listed.iter().filter(|key| wanted(&key.state)).count();
     let ready = count(|state| matches!(state, KeyState::Ready { .. }));
     let destroyed = count(|state| matches!(state, KeyState::Destroyed { .. }));
-    let text = format!("nobody else can write there; {ready} in order, {destroyed} destroyed");
+    let text = format!("only its owner can write to it; {ready} usable, {destroyed} destroyed");
     let mut findings = vec![finding(Ok(text + &new_months(directory)))];
     findings.extend(used_months(&listed));
     for ListedKey { slot, state, .. } in listed {
@@ -43,15 +43,15 @@ pub(super) fn keys(settings: &Settings) -> Vec<Finding> {
     findings
 }
 
-/// A directory that somebody else keeps in order may be one that this user only reads.
+/// A directory managed by another user may be read-only for this one.
 fn new_months(directory: &Path) -> String {
     match access(directory, Access::WRITE_OK | Access::EXEC_OK) {
         Ok(()) => String::new(),
-        Err(error) => format!("; no key of a new month can be made there ({error})"),
+        Err(error) => format!("; no key for a new month can be created ({error})"),
     }
 }
 
-/// Logs whose name has a year and no month: it is the day of each event that decides.
+/// Log files whose name contains a year but no recognisable month: the day of each event selects its key.
 pub(super) fn months(settings: &Settings) -> Option<Finding> {
     if !settings.privacy.policy().hides_anything() {
         return None;
@@ -64,8 +64,8 @@ pub(super) fn months(settings: &Settings) -> Option<Finding> {
         let names = found.flatten().flatten().filter_map(name);
         names.filter(|name| Month::is_missing_in(name)).collect()
     };
-    // What cannot be looked at is told of its source.
-    let mut odd = in_time(odd)?;
+    // A mount that does not answer is reported for its source.
+    let mut odd = within_deadline(odd)?;
     odd.sort();
     odd.dedup();
     let more = odd.len().saturating_sub(3);
@@ -74,14 +74,14 @@ pub(super) fn months(settings: &Settings) -> Option<Finding> {
     (!odd.is_empty()).then(|| Finding {
         subject: "months of keys".to_owned(),
         result: Ok(format!(
-            "{}{more}: the name has a year and no month that can be told, so each event is sealed with the key \
-             of its own day's month",
+            "{}{more}: the name contains a year but no recognisable month; each event is sealed with the key \
+             for the month of its own timestamp",
             odd.join(", ")
         )),
     })
 }
 
-/// Nothing where nothing was sealed yet.
+/// No finding if nothing has been sealed yet.
 fn used_months(listed: &[ListedKey]) -> Option<Finding> {
     let months = |wanted: fn(&KeyState) -> bool| -> Vec<Month> {
         let used = listed.iter().filter(|key| key.used && wanted(&key.state));
@@ -114,12 +114,12 @@ fn spans(months: &[Month]) -> String {
     runs.collect::<Vec<_>>().join(", ")
 }
 
-/// What an engine that runs has counted.
+/// Asks the running engine for its count.
 pub(super) fn unprotected(settings: &Settings) -> Option<Finding> {
     if !settings.privacy.policy().hides_anything() {
         return None;
     }
-    let subject = "values of 1 to 3 characters, sealed in their own field only".to_owned();
+    let subject = "short values (≤ 3 chars), sealed only in their own field".to_owned();
     let asked = control::ask(&settings.directories.state, &Request::Status, &mut |_, _| {});
     let text = match asked {
         Ok(Reply::Status { status, .. }) => {
@@ -127,15 +127,14 @@ pub(super) fn unprotected(settings: &Settings) -> Option<Finding> {
             let counts = counts
                 .map(|sink| format!("{} to {}", bytes::count(sink.unprotected_values), sink.name));
             match counts.collect::<Vec<_>>() {
-                none if none.is_empty() => "none since the engine began".to_owned(),
+                none if none.is_empty() => "none since the engine started".to_owned(),
                 some => format!(
-                    "{} since the engine began; where they also stand in other fields or the message, they \
-                     left in clear",
+                    "{} since the engine started; occurrences in other fields or messages left in plain text",
                     some.join(", ")
                 ),
             }
         }
-        _ => "counted while an engine runs, and none does".to_owned(),
+        _ => "no count, no engine is running".to_owned(),
     };
     Some(Finding { subject, result: Ok(text) })
 }
@@ -145,7 +144,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn months_in_a_row_are_told_as_one_span() {
+    fn consecutive_months_are_shown_as_one_span() {
         let months = |texts: &[&str]| -> Vec<Month> {
             texts.iter().map(|text| Month::typed(text).unwrap()).collect()
         };

@@ -1,4 +1,4 @@
-//! Whether what the sources name can be read.
+//! Checks whether the paths of the sources can be read.
 
 use std::collections::HashMap;
 use std::os::unix::fs::FileTypeExt;
@@ -10,7 +10,7 @@ use super::Finding;
 use crate::base::{bytes, timed_fs};
 use crate::follow::SourceConfig;
 
-/// For looking at all that one path means: a mount that does not answer would keep us for ever.
+/// For checking all files of one path: a mount that does not answer would block forever.
 const DEADLINE: Duration = Duration::from_secs(15);
 
 pub(super) fn source(source: &SourceConfig) -> Vec<Finding> {
@@ -19,23 +19,23 @@ pub(super) fn source(source: &SourceConfig) -> Vec<Finding> {
         .iter()
         .map(|path| Finding {
             subject: format!("source {} {}", source.name, path.display()),
-            result: readable_in_time(path),
+            result: readable_within_deadline(path),
         })
         .collect()
 }
 
-/// A file belongs to the first source that means it; the second one would wait for it for ever.
-pub(super) fn doubled(sources: &[SourceConfig]) -> Vec<Finding> {
+/// Reports files named by several sources. The first source gets them; the others would never read them.
+pub(super) fn named_twice(sources: &[SourceConfig]) -> Vec<Finding> {
     let mut owners: HashMap<PathBuf, &str> = HashMap::new();
     let mut findings = Vec::new();
     for source in sources {
         for path in &source.paths {
-            let place = timed_fs::canonicalize(path).unwrap_or_else(|_| path.clone());
-            let owner = *owners.entry(place).or_insert(&source.name);
+            let canonical = timed_fs::canonicalize(path).unwrap_or_else(|_| path.clone());
+            let owner = *owners.entry(canonical).or_insert(&source.name);
             if owner != &*source.name {
                 let subject = format!("source {} {}", source.name, path.display());
                 let problem = format!(
-                    "source {owner} names it too and gets all of its events; leave it out of one of them"
+                    "source {owner} also names it and gets all of its events; remove it from one of them"
                 );
                 findings.push(Finding { subject, result: Err(problem) });
             }
@@ -44,24 +44,26 @@ pub(super) fn doubled(sources: &[SourceConfig]) -> Vec<Finding> {
     findings
 }
 
-/// `None`: it takes longer. The thread of a look that hangs ends with the process.
-pub(super) fn in_time<T: Send + 'static>(look: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+/// `None`: the check took longer than `DEADLINE`. Its thread then ends with the process.
+pub(super) fn within_deadline<T: Send + 'static>(
+    check: impl FnOnce() -> T + Send + 'static,
+) -> Option<T> {
     let (reply, answer) = sync_channel(1);
-    let look = move || {
-        // Nobody may be waiting any more.
-        let _ = reply.send(look());
+    let check = move || {
+        // The receiver is gone after the deadline.
+        let _ = reply.send(check());
     };
-    std::thread::Builder::new().name("check".to_owned()).spawn(look).ok()?;
+    std::thread::Builder::new().name("check".to_owned()).spawn(check).ok()?;
     answer.recv_timeout(DEADLINE).ok()
 }
 
-fn readable_in_time(path: &Path) -> Result<String, String> {
+fn readable_within_deadline(path: &Path) -> Result<String, String> {
     let of = path.to_owned();
-    in_time(move || readable(&of)).unwrap_or_else(|| {
+    within_deadline(move || readable(&of)).unwrap_or_else(|| {
         let seconds = DEADLINE.as_secs();
         Err(format!(
-            "its file system does not answer within {seconds} s; it is read as soon as it answers; look after its \
-             server or its connection"
+            "its file system does not answer within {seconds} s; it is read as soon as the file system answers; \
+             check the server or the network"
         ))
     })
 }
@@ -76,25 +78,25 @@ fn readable(path: &Path) -> Result<String, String> {
         return pattern(&text);
     }
     match exists {
-        false => Ok("does not exist yet; Logwarden waits for it".to_owned()),
+        false => Ok("not found; picked up when created".to_owned()),
         true => open(path).map(|()| "readable".to_owned()),
     }
 }
 
 fn pattern(text: &str) -> Result<String, String> {
     let found: Vec<PathBuf> = glob::glob(text)
-        .map_err(|error| format!("is no pattern: {}", error.msg))?
+        .map_err(|error| format!("is not a valid glob: {}", error.msg))?
         .filter_map(Result::ok)
         .filter(|path| path.is_file() || is_pipe(path))
         .collect();
     if found.is_empty() {
-        return Ok("matches nothing yet; Logwarden waits for it".to_owned());
+        return Ok("no match; files are picked up when created".to_owned());
     }
     let unreadable: Vec<String> = found.iter().filter_map(|path| open(path).err()).collect();
     match unreadable.first() {
         None => Ok(format!("matches {}, readable", bytes::counted(found.len() as u64, "file"))),
         Some(first) => Err(format!(
-            "{} of {} files cannot be read ({first}); let this user's groups read them",
+            "{} of {} files cannot be read ({first}); give this user read permission",
             unreadable.len(),
             found.len()
         )),
@@ -104,7 +106,7 @@ fn pattern(text: &str) -> Result<String, String> {
 fn open(path: &Path) -> Result<(), String> {
     if is_pipe(path) {
         return Err(format!(
-            "{} is a pipe (FIFO), which a configured source does not read; name it as an argument, as in: \
+            "{} is a pipe (FIFO), which a configured source cannot read; name it as an argument: \
              logwarden --no-ui {}",
             path.display(),
             path.display()

@@ -1,6 +1,7 @@
-//! Is the state file whole? Looks as the engine does when it starts, and changes nothing.
+//! Checks that the state file is intact, as the engine does at its start. Changes nothing.
 //!
-//! While an engine runs, less is looked at: it has checked it itself, and what it is writing may look damaged.
+//! While an engine is running, less is checked: the engine has verified the file itself, and a file that is being
+//! written may look damaged.
 
 use std::fs::{self, File};
 use std::io::ErrorKind;
@@ -16,17 +17,17 @@ use crate::base::bytes;
 
 const STATE: &str = "state.redb";
 const SNAPSHOT: &str = "cursors.snapshot";
-/// Of state files up to this size a copy is checked in memory; real ones have a few MiB.
-const LARGEST: u64 = 256 * 1024 * 1024;
+/// Up to this size the file is checked on a copy in memory; typical state files have a few MiB.
+const MAX_CHECKED_BYTES: u64 = 256 * 1024 * 1024;
 
-/// Somebody holds the lock of this state directory.
+/// Another process holds the lock of this state directory.
 pub(super) fn engine_runs(directory: &Path) -> bool {
     let Ok(lock) = File::open(directory.join("lock")) else { return false };
-    // Given back at once, with the file.
+    // Closing the file releases a lock that was acquired here.
     flock(&lock, FlockOperation::NonBlockingLockShared) == Err(rustix::io::Errno::WOULDBLOCK)
 }
 
-/// Nothing where there is no state yet.
+/// No finding if there is no state yet.
 pub(super) fn state(directory: &Path, engine_runs: bool) -> Option<Finding> {
     let path = directory.join(STATE);
     let snapshot = directory.join(SNAPSHOT).exists();
@@ -36,12 +37,12 @@ pub(super) fn state(directory: &Path, engine_runs: bool) -> Option<Finding> {
     let result = match path.metadata() {
         Err(error) if missing(&error) && !snapshot => return None,
         Err(error) if missing(&error) => {
-            Err(format!("is missing; the next start of the engine goes on from {SNAPSHOT}"))
+            Err(format!("missing; the next start of the engine continues from {SNAPSHOT}"))
         }
-        Err(error) => Err(format!("cannot be looked at ({error}); let this user read it")),
+        Err(error) => Err(format!("cannot be checked ({error}); give this user read permission")),
         Ok(_) if engine_runs => Ok("in use by an engine, which checked it at its start".to_owned()),
-        Ok(metadata) if metadata.len() > LARGEST => {
-            Ok(format!("{}, too large to be checked here", bytes::size(metadata.len())))
+        Ok(metadata) if metadata.len() > MAX_CHECKED_BYTES => {
+            Ok(format!("not checked: {} is too large", bytes::size(metadata.len())))
         }
         Ok(_) => state_file(&path, snapshot),
     };
@@ -49,27 +50,28 @@ pub(super) fn state(directory: &Path, engine_runs: bool) -> Option<Finding> {
 }
 
 fn state_file(path: &Path, snapshot: bool) -> Result<String, String> {
-    let content = fs::read(path)
-        .map_err(|error| format!("cannot be read ({error}); let this user read and write it"))?;
-    // A panic in redb is a finding like any other.
+    let content = fs::read(path).map_err(|error| {
+        format!("cannot be read ({error}); give this user read and write permission")
+    })?;
+    // A panic in redb counts as damage.
     let found = catch_unwind(AssertUnwindSafe(|| inspect(&content)));
     match found.unwrap_or_else(|_| Err("unreadable structure".to_owned())) {
-        Ok(true) => Ok("whole".to_owned()),
-        Ok(false) => Err("is damaged; the next start of the engine repairs it".to_owned()),
+        Ok(true) => Ok("intact".to_owned()),
+        Ok(false) => Err("damaged; the next start of the engine repairs it".to_owned()),
         Err(reason) => Err(format!(
-            "is damaged ({reason}); the next start of the engine sets it aside and {}",
+            "damaged ({reason}); the next start of the engine sets it aside and {}",
             match snapshot {
-                true => format!("goes on from {SNAPSHOT}: some events may be delivered again"),
-                false => "reads all logs again, under the same event ids".to_owned(),
+                true => format!("continues from {SNAPSHOT}: some events may be delivered again"),
+                false => "reads all logs again, with the same event ids".to_owned(),
             }
         )),
     }
 }
 
-/// `false`: damaged, and can be repaired. On a copy: redb repairs what it opens.
+/// `false`: damaged, but repairable. Works on a copy, because redb repairs any file that it opens.
 fn inspect(content: &[u8]) -> Result<bool, String> {
     if content.is_empty() {
-        return Err("it is empty".to_owned());
+        return Err("empty file".to_owned());
     }
     let copy = InMemoryBackend::new();
     StorageBackend::set_len(&copy, content.len() as u64).map_err(|error| error.to_string())?;
@@ -77,13 +79,13 @@ fn inspect(content: &[u8]) -> Result<bool, String> {
     let mut builder = Database::builder();
     builder.set_cache_size(4 << 20);
     let mut database = builder.create_with_backend(copy).map_err(|error| error.to_string())?;
-    let whole = database.check_integrity().map_err(|error| error.to_string())?;
+    let is_intact = database.check_integrity().map_err(|error| error.to_string())?;
     let transaction = database.begin_read().map_err(|error| error.to_string())?;
     let tables = transaction.list_tables().map_err(|error| error.to_string())?.count();
     if tables == 0 {
-        return Err("it holds no tables".to_owned());
+        return Err("no tables".to_owned());
     }
-    Ok(whole)
+    Ok(is_intact)
 }
 
 #[cfg(test)]
@@ -92,7 +94,7 @@ mod tests {
     use crate::state::Store;
 
     #[test]
-    fn a_damaged_state_file_is_found_and_left_as_it_is() {
+    fn a_damaged_state_file_is_reported_and_not_changed() {
         let home = tempfile::tempdir().unwrap();
         assert!(state(home.path(), false).is_none());
         let (store, _) = Store::open(home.path()).unwrap();
@@ -102,19 +104,19 @@ mod tests {
         drop(store);
         assert!(!engine_runs(home.path()));
         let result = || state(home.path(), false).unwrap().result;
-        assert_eq!(result(), Ok("whole".to_owned()));
+        assert_eq!(result(), Ok("intact".to_owned()));
 
         let path = home.path().join(STATE);
         for damage in [Vec::new(), vec![7; 8192]] {
             fs::write(&path, &damage).unwrap();
             let problem = result().unwrap_err();
             assert!(
-                problem.contains("sets it aside and goes on from cursors.snapshot"),
+                problem.contains("sets it aside and continues from cursors.snapshot"),
                 "{problem}"
             );
             assert_eq!(fs::read(&path).unwrap(), damage);
         }
         fs::remove_file(&path).unwrap();
-        assert!(result().unwrap_err().contains("is missing"));
+        assert!(result().unwrap_err().starts_with("missing"));
     }
 }

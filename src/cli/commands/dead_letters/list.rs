@@ -1,4 +1,4 @@
-//! `list` and `show`. Read only, also while an engine writes.
+//! `dead-letters list` and `show`. Read-only; work while an engine is writing.
 
 use std::io::{IsTerminal, Write};
 use std::path::Path;
@@ -6,16 +6,16 @@ use std::path::Path;
 use anyhow::Context;
 use serde::Serialize;
 
-use super::{Desk, tell};
+use super::{DeadLetterCommand, report_malformed};
 use crate::base::{bytes, json, sanitize};
 use crate::cli::exit::{Exit, say};
 use crate::cli::output::to_stdout;
 use crate::sink::dead_letters::{DeadLetter, LetterFile, Lines, Oddities, Overview, overview};
 
-/// Reasons that a table shows of one file.
-const REASONS: usize = 3;
+/// Reasons shown per file in the table.
+const MAX_REASONS: usize = 3;
 
-impl Desk {
+impl DeadLetterCommand {
     pub(super) fn list(&self, json: bool) -> anyhow::Result<Exit> {
         let (found, odd) = self.overviews()?;
         to_stdout(|out| match json {
@@ -25,7 +25,7 @@ impl Desk {
         if found.is_empty() && !json {
             say("no dead letters");
         }
-        Ok(tell(&odd))
+        Ok(report_malformed(&odd))
     }
 
     pub(super) fn show(&self, json: bool) -> anyhow::Result<Exit> {
@@ -39,7 +39,10 @@ impl Desk {
                         Ok(letter) if self.choice.takes(&letter) => {
                             found += 1;
                             match json {
-                                true => object(out, &Shown { sink: &file.sink, letter: &letter })?,
+                                true => object(
+                                    out,
+                                    &LetterObject { sink: &file.sink, letter: &letter },
+                                )?,
                                 false => card(out, &file, line.number, &letter)?,
                             }
                         }
@@ -49,16 +52,16 @@ impl Desk {
             }
             Ok(())
         })?;
-        match tell(&odd) {
+        match report_malformed(&odd) {
             Exit::Done if found == 0 => {
-                say("no dead letter fits");
+                say("no matching dead letter");
                 Ok(Exit::Failed)
             }
             exit => Ok(exit),
         }
     }
 
-    /// Files in which something is chosen, in figures.
+    /// Summaries of the files that contain selected dead letters.
     pub(super) fn overviews(&self) -> anyhow::Result<(Vec<Overview>, Oddities)> {
         let mut odd = Oddities::default();
         let mut found = Vec::new();
@@ -82,15 +85,15 @@ fn cannot_read(path: &Path) -> String {
     format!("cannot read {}", path.display())
 }
 
-/// A letter and the sink that it was meant for.
+/// A dead letter and the sink that rejected it.
 #[derive(Serialize)]
-struct Shown<'a> {
+struct LetterObject<'a> {
     sink: &'a str,
     #[serde(flatten)]
     letter: &'a DeadLetter,
 }
 
-/// One JSON object on a line; on a terminal it steers nothing.
+/// One JSON object on a line; harmless on a terminal.
 fn object(out: &mut impl Write, value: &impl Serialize) -> anyhow::Result<()> {
     let mut line = serde_json::to_vec(value)?;
     if std::io::stdout().is_terminal() {
@@ -124,17 +127,17 @@ pub(super) fn table(out: &mut impl Write, found: &[Overview]) -> anyhow::Result<
             time(&file.oldest),
             time(&file.newest),
         )?;
-        for (reason, count) in file.reasons.iter().take(REASONS) {
+        for (reason, count) in file.reasons.iter().take(MAX_REASONS) {
             writeln!(out, "    {:>7} × {}", bytes::count(*count), sanitize::line(reason))?;
         }
-        if file.reasons.len() > REASONS {
-            writeln!(out, "    and {} other reasons", file.reasons.len() - REASONS)?;
+        if file.reasons.len() > MAX_REASONS {
+            writeln!(out, "    and {} other reasons", file.reasons.len() - MAX_REASONS)?;
         }
     }
     Ok(())
 }
 
-/// One letter, for people.
+/// One dead letter, as text for people.
 fn card(
     out: &mut impl Write,
     file: &LetterFile,
@@ -148,11 +151,11 @@ fn card(
     let document = json::harmless(letter.document.get().as_bytes()).into_owned();
     let document = String::from_utf8_lossy(&document);
     let lines = [
-        format!("{id}  refused {time} by sink {}, sent {times}", file.sink),
+        format!("{id}  rejected {time} by sink {}, sent {times}", file.sink),
         format!("  target    {target}"),
         format!("  reason    {refusal}"),
         format!("  from      {path} at byte {offset} (source {source})"),
-        format!("  kept in   {place}:{line}"),
+        format!("  stored    {place}:{line}"),
         format!("  document  {document}"),
     ];
     for text in lines {

@@ -1,5 +1,5 @@
-//! `replay` and `drop`: by the engine that owns the state directory, through its control socket; where none
-//! runs, by this process, which then owns it.
+//! `dead-letters replay` and `drop`: carried out by the running engine through its control socket, or, if none is
+//! running, by this process, which then holds the lock of the state directory.
 
 use std::cell::OnceCell;
 
@@ -7,9 +7,9 @@ use anyhow::{Context, anyhow, bail};
 use tokio_util::sync::CancellationToken;
 
 use super::list::table;
-use super::{Desk, tell};
+use super::{DeadLetterCommand, report_malformed};
 use crate::app::control::{self, Reply, Request};
-use crate::app::dead_letters::{LetterDesk, LetterOrder, LettersSorted};
+use crate::app::dead_letters::{DeadLetterOrder, DeadLetterResult, DeadLetterService};
 use crate::base::bytes;
 use crate::cli::confirm;
 use crate::cli::exit::{self, Exit, say};
@@ -18,14 +18,14 @@ use crate::cli::progress;
 use crate::sink::dead_letters::{Removed, Replayed};
 use crate::state::{Claim, StateError};
 
-impl Desk {
+impl DeadLetterCommand {
     pub(super) fn replay(&self) -> anyhow::Result<Exit> {
         if self.files()?.is_empty() {
             say("no dead letters");
             return Ok(Exit::Done);
         }
         let bar = OnceCell::new();
-        let order = LetterOrder::Replay(self.choice.selection());
+        let order = DeadLetterOrder::Replay(self.choice.selection());
         let sorted = self.order(&order, &mut |done, all| {
             bar.get_or_init(|| progress::bytes("sending", all)).set_position(done);
         });
@@ -33,9 +33,9 @@ impl Desk {
             bar.finish_and_clear();
         }
         match sorted? {
-            Sorted::Owned(exit) => Ok(exit),
-            Sorted::Done(LettersSorted::Replayed(replayed)) => Ok(report(&replayed)),
-            Sorted::Done(other) => bail!("the engine answered {other:?}"),
+            OrderOutcome::InUse(exit) => Ok(exit),
+            OrderOutcome::Done(DeadLetterResult::Replayed(replayed)) => Ok(report(&replayed)),
+            OrderOutcome::Done(other) => bail!("the engine answered {other:?}"),
         }
     }
 
@@ -43,78 +43,80 @@ impl Desk {
         let (found, odd) = self.overviews()?;
         let letters: u64 = found.iter().map(|file| file.letters).sum();
         if letters == 0 {
-            say("no dead letter fits");
-            return Ok(tell(&odd));
+            say("no matching dead letter");
+            return Ok(report_malformed(&odd));
         }
         if !yes {
             to_stdout(|out| table(out, &found))?;
-            let all = format!("drop these {letters} dead letters for good");
-            if !confirm::typed(&letters.to_string(), &all)? {
-                say("nothing was dropped; with --yes these are dropped for good");
-                return Ok(tell(&odd));
+            let all = format!("delete these {letters} dead letters permanently");
+            if !confirm::ask_to_type(&letters.to_string(), &all)? {
+                say("nothing was deleted; to delete them permanently: --yes");
+                return Ok(report_malformed(&odd));
             }
         }
-        match self.order(&LetterOrder::Drop(self.choice.selection()), &mut |_, _| {})? {
-            Sorted::Owned(exit) => Ok(exit),
-            Sorted::Done(LettersSorted::Dropped(Removed { letters, odd })) => {
-                say(format_args!("{} dead letters dropped", bytes::count(letters)));
-                Ok(tell(&odd))
+        match self.order(&DeadLetterOrder::Drop(self.choice.selection()), &mut |_, _| {})? {
+            OrderOutcome::InUse(exit) => Ok(exit),
+            OrderOutcome::Done(DeadLetterResult::Dropped(Removed { letters, odd })) => {
+                say(format_args!("{} deleted", bytes::counted(letters, "dead letter")));
+                Ok(report_malformed(&odd))
             }
-            Sorted::Done(other) => bail!("the engine answered {other:?}"),
+            OrderOutcome::Done(other) => bail!("the engine answered {other:?}"),
         }
     }
 
     fn order(
         &self,
-        order: &LetterOrder,
+        order: &DeadLetterOrder,
         progress: &mut dyn FnMut(u64, u64),
-    ) -> anyhow::Result<Sorted> {
+    ) -> anyhow::Result<OrderOutcome> {
         let state = &self.settings.directories.state;
         let request = Request::Letters { order: order.clone() };
         match control::ask(state, &request, progress) {
-            Ok(Reply::Letters { sorted }) => Ok(Sorted::Done(sorted)),
+            Ok(Reply::Letters { result }) => Ok(OrderOutcome::Done(result)),
             Ok(Reply::Refused { reason }) => bail!("{reason}"),
             Ok(other) => bail!("the engine answered {other:?}"),
-            Err(error) if control::is_nobody(&error) => match Claim::take(state) {
-                Ok(_held) => self.alone(order, progress),
+            Err(error) if control::is_not_running(&error) => match Claim::take(state) {
+                Ok(_held) => self.carry_out(order, progress),
                 Err(error @ StateError::Owned { .. }) => {
                     exit::report(&anyhow::Error::from(error));
-                    Ok(Sorted::Owned(Exit::Owned))
+                    Ok(OrderOutcome::InUse(Exit::StateInUse))
                 }
                 Err(error) => Err(error.into()),
             },
-            Err(error) => Err(error).context("the engine that owns the state does not answer"),
+            Err(error) => {
+                Err(error).context("the engine that is using the state directory does not answer")
+            }
         }
     }
 
-    fn alone(
+    fn carry_out(
         &self,
-        order: &LetterOrder,
+        order: &DeadLetterOrder,
         progress: &mut dyn FnMut(u64, u64),
-    ) -> anyhow::Result<Sorted> {
+    ) -> anyhow::Result<OrderOutcome> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
             .build()
-            .context("cannot start")?;
+            .context("cannot start the runtime")?;
         let stop = CancellationToken::new();
         let stopped = stop.clone();
-        // What is delivered by then leaves the store; the rest stays.
+        // Dead letters delivered before Ctrl-C are removed from the store; the others stay.
         runtime.spawn(async move {
             if tokio::signal::ctrl_c().await.is_ok() {
                 stopped.cancel();
             }
         });
-        let desk = LetterDesk::alone(&self.settings);
-        let sorted = desk.obey(order, runtime.handle().clone(), stop, progress);
-        sorted.map(Sorted::Done).map_err(|problem| anyhow!(problem))
+        let service = DeadLetterService::alone(&self.settings);
+        let sorted = service.execute(order, runtime.handle().clone(), stop, progress);
+        sorted.map(OrderOutcome::Done).map_err(|problem| anyhow!(problem))
     }
 }
 
-enum Sorted {
-    Done(LettersSorted),
-    /// Somebody else owns the state, and does not answer.
-    Owned(Exit),
+enum OrderOutcome {
+    Done(DeadLetterResult),
+    /// Another process is using the state directory and does not answer.
+    InUse(Exit),
 }
 
 fn report(replayed: &Replayed) -> Exit {
@@ -124,19 +126,19 @@ fn report(replayed: &Replayed) -> Exit {
     }
     let mut text = format!("{} delivered", bytes::count(*delivered));
     if *duplicates > 0 {
-        text.push_str(&format!(" ({} were there already)", bytes::count(*duplicates)));
+        text.push_str(&format!(" ({} duplicates)", bytes::count(*duplicates)));
     }
     if *refused > 0 {
-        text.push_str(&format!(", {} refused again", bytes::count(*refused)));
+        text.push_str(&format!(", {} rejected again", bytes::count(*refused)));
     }
     if *left > 0 {
-        text.push_str(&format!(", {} not taken now", bytes::count(*left)));
+        text.push_str(&format!(", {} not accepted now", bytes::count(*left)));
     }
     if *refused + *left > 0 || !problems.is_empty() {
-        text.push_str("; what is not delivered stays");
+        text.push_str("; undelivered dead letters stay in the store");
     }
     say(text);
-    match tell(odd) {
+    match report_malformed(odd) {
         _ if *left > 0 || !problems.is_empty() => Exit::Failed,
         Exit::Done if *refused > 0 => Exit::Lossy,
         exit => exit,

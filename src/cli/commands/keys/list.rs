@@ -1,4 +1,4 @@
-//! `keys list` and `keys check`.
+//! `logwarden keys list` and `keys check`: the state of every key.
 
 use std::io::Write;
 
@@ -10,9 +10,9 @@ use crate::cli::output::to_stdout;
 use crate::privacy::Keyring;
 use crate::privacy::keys::{KeyState, ListedKey};
 
-/// One object of `--format json`.
+/// One key: an object of `--format json`, or a row of the table.
 #[derive(Serialize)]
-struct Shown {
+struct KeyRow {
     key: String,
     state: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -27,10 +27,10 @@ struct Shown {
     problem: Option<String>,
 }
 
-impl Shown {
-    fn of(listed: ListedKey) -> Shown {
+impl KeyRow {
+    fn of(listed: ListedKey) -> KeyRow {
         let ListedKey { slot, state, used } = listed;
-        let mut shown = Shown {
+        let mut row = KeyRow {
             key: slot.to_string(),
             state: "ready",
             id: None,
@@ -41,23 +41,23 @@ impl Shown {
         };
         match state {
             KeyState::Ready { id, created } => {
-                shown.id = Some(id.to_string());
-                shown.created = Some(rfc3339::text(created, 0));
+                row.id = Some(id.to_string());
+                row.created = Some(rfc3339::text(created, 0));
             }
             KeyState::Destroyed { id, day } => {
-                shown.state = "destroyed";
-                shown.id = id.map(|id| id.to_string());
-                shown.destroyed = Some(day);
+                row.state = "destroyed";
+                row.id = id.map(|id| id.to_string());
+                row.destroyed = Some(day);
             }
             KeyState::Unusable(error) => {
-                shown.state = "unusable";
-                shown.problem = Some(with_causes(&error));
+                row.state = "unusable";
+                row.problem = Some(with_causes(&error));
             }
         }
-        shown
+        row
     }
 
-    /// What is to be known of it, in words.
+    /// The state in words.
     fn remark(&self) -> String {
         match (&self.destroyed, &self.problem) {
             (Some(day), _) => format!("destroyed on {day}"),
@@ -68,12 +68,12 @@ impl Shown {
     }
 }
 
-fn shown(keyring: &Keyring) -> anyhow::Result<Vec<Shown>> {
-    Ok(keyring.list()?.into_iter().map(Shown::of).collect())
+fn rows(keyring: &Keyring) -> anyhow::Result<Vec<KeyRow>> {
+    Ok(keyring.list()?.into_iter().map(KeyRow::of).collect())
 }
 
 pub(super) fn list(keyring: &Keyring, json: bool) -> anyhow::Result<Exit> {
-    let keys = shown(keyring)?;
+    let keys = rows(keyring)?;
     to_stdout(|out| match json {
         true => {
             keys.iter().try_for_each(|key| Ok(writeln!(out, "{}", serde_json::to_string(key)?)?))
@@ -86,7 +86,7 @@ pub(super) fn list(keyring: &Keyring, json: bool) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-fn table(out: &mut impl Write, keys: &[Shown]) -> anyhow::Result<()> {
+fn table(out: &mut impl Write, keys: &[KeyRow]) -> anyhow::Result<()> {
     let width = keys.iter().map(|key| key.key.len()).max().unwrap_or(0);
     if !keys.is_empty() {
         writeln!(out, "{:width$}  {:16}  {:20}  STATE", "KEY", "ID", "CREATED")?;
@@ -100,16 +100,16 @@ fn table(out: &mut impl Write, keys: &[Shown]) -> anyhow::Result<()> {
 }
 
 pub(super) fn check(keyring: &Keyring) -> anyhow::Result<Exit> {
-    let keys = shown(keyring)?;
+    let keys = rows(keyring)?;
     to_stdout(|out| {
         writeln!(
             out,
-            "ok    {}: the directory",
+            "ok    {}: keys directory",
             sanitize::line(&keyring.directory().display().to_string())
         )?;
         for key in &keys {
             let (word, remark) = match &key.problem {
-                Some(problem) => ("WRONG", problem.clone()),
+                Some(problem) => ("ERROR", problem.clone()),
                 None => ("ok   ", key.remark()),
             };
             writeln!(out, "{word} {}: {}", key.key, sanitize::line(&remark))?;

@@ -1,25 +1,25 @@
-//! Standard input, searched as it comes.
+//! Searches standard input while it arrives.
 
-use crate::cli::file_batches::{Origin, read_batches};
+use crate::cli::file_batches::{InputInfo, read_batches};
 use crate::privacy::Policy;
 use crate::query::Expr;
 use crate::search::{Each, Options, Sieve};
 
-/// As many as are wanted were found: nothing more is read.
+/// The limit of results is reached: reading stops.
 #[derive(Debug, thiserror::Error)]
 #[error("enough")]
 struct Enough;
 
-/// Says how many were found.
+/// Returns the number of results.
 pub fn search(
-    origin: &Origin,
+    info: &InputInfo,
     policy: &Policy,
     query: &Expr,
     options: &Options,
     each: Each<'_>,
 ) -> anyhow::Result<u64> {
     let mut sieve = Sieve::new(query, options, policy);
-    let read = read_batches(std::io::stdin(), origin, &mut |batch| {
+    let read = read_batches(std::io::stdin(), info, &mut |batch| {
         for event in batch.events() {
             if sieve.is_full() || (sieve.matches(event) && !sieve.take(event, each)?) {
                 return Err(Enough.into());

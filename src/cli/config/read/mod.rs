@@ -1,4 +1,4 @@
-//! The merged tree → settings. What is asked of a section here is the list of known keys.
+//! Reads the merged tree into settings. The keys requested from a section here are the list of known keys.
 
 mod privacy;
 mod rule;
@@ -24,17 +24,17 @@ use crate::follow::{SourceConfig, intake};
 use crate::query::ParseContext;
 use crate::sink::dead_letters::MOST;
 
-/// What all layers together say.
+/// The settings of all layers together.
 #[derive(Debug)]
 pub struct Configured {
     pub sources: Vec<SourceConfig>,
     pub ship: Ship,
     pub sinks: Vec<SinkSettings>,
-    pub dead_letters_most: u64,
-    /// Most bytes of deleted files that are kept.
-    pub intake_most: u64,
+    pub dead_letters_max_bytes: u64,
+    /// Byte limit for kept content of deleted files.
+    pub intake_max_bytes: u64,
     pub privacy: PrivacySettings,
-    /// The screen begins masked.
+    /// The screen starts masked.
     pub masked: bool,
     pub rules: Vec<RuleConfig>,
     pub notifiers: Vec<NotifierSettings>,
@@ -45,30 +45,30 @@ pub struct Configured {
     pub host_id: Option<String>,
     pub host_name: Option<String>,
     pub metrics: Option<SocketAddr>,
-    /// The zone of naive times.
+    /// Time zone for timestamps without one.
     pub zone: TimeZone,
-    /// What is understood and has no effect.
+    /// Known settings without effect.
     pub notes: Vec<Problem>,
 }
 
-/// Reads everything and reports every problem there is.
+/// Reads all settings; reports every error at once.
 pub fn read(layers: Layers, now: Timestamp) -> Result<Configured, ConfigErrors> {
     let zone = zone_of(&layers.table);
     let queries = ParseContext { now, zone: zone.clone() };
     let findings = Findings::default();
     findings.errors.borrow_mut().extend(layers.problems);
     let mut configured =
-        Section::read_all(&layers.table, &findings, &queries, |top| whole(top, zone));
+        Section::read_all(&layers.table, &findings, &queries, |top| read_all(top, zone));
     let mut errors = findings.errors.into_inner();
     if !errors.is_empty() {
-        errors.sort_by(|left, right| left.place.cmp(&right.place));
+        errors.sort_by(|left, right| left.location.cmp(&right.location));
         return Err(ConfigErrors(errors));
     }
     configured.notes = findings.notes.into_inner();
     Ok(configured)
 }
 
-fn whole(top: &mut Section<'_>, zone: TimeZone) -> Configured {
+fn read_all(top: &mut Section<'_>, zone: TimeZone) -> Configured {
     top.parsed("timezone", read_zone);
     let masked = top.section("screen", |screen| {
         without_effect(screen, &["theme", "keymap", "ambiguous_width", "mouse"]);
@@ -84,10 +84,10 @@ fn whole(top: &mut Section<'_>, zone: TimeZone) -> Configured {
         sources: top.named("source", |name, section| source::read(name, section, &zone)),
         ship: top.section("ship", ship).unwrap_or_default(),
         sinks: top.named("sink", sink::read),
-        dead_letters_most: top
+        dead_letters_max_bytes: top
             .section("dead_letters", |section| section.parsed("most", parse_size))
             .unwrap_or(MOST),
-        intake_most: top
+        intake_max_bytes: top
             .section("intake", |section| section.parsed("most", parse_size))
             .unwrap_or(intake::MOST),
         privacy,
@@ -106,7 +106,7 @@ fn whole(top: &mut Section<'_>, zone: TimeZone) -> Configured {
     }
 }
 
-/// `[ship]`, or `[sink.NAME.ship]`, all of which counts instead. `None` where nothing is said.
+/// `[ship]`, or `[sink.NAME.ship]`, which replaces all of `[ship]`. `None`: the table is empty or absent.
 fn ship(section: &mut Section<'_>) -> Option<Ship> {
     let start =
         section.choice("start", &[("auto", ShipStart::Auto), ("manual", ShipStart::Manual)]);
@@ -116,11 +116,11 @@ fn ship(section: &mut Section<'_>) -> Option<Ship> {
 }
 
 fn address(written: &str) -> Result<SocketAddr, String> {
-    let hint = "write the address of an interface and a port, as in 127.0.0.1:9464";
-    written.parse().map_err(|_| format!("`{written}` is no address to listen on; {hint}"))
+    let hint = "write the address of an interface and a port, for example 127.0.0.1:9464";
+    written.parse().map_err(|_| format!("`{written}` is not a valid listen address; {hint}"))
 }
 
-/// The zone is needed before anything else is read; that it is wrong is reported later.
+/// The zone is needed before anything else is read; an invalid one is reported later.
 fn zone_of(table: &Table) -> TimeZone {
     match table.get("timezone") {
         Some(Entry { value: Value::Text(name) | Value::Typed(name), .. }) => {
@@ -136,43 +136,43 @@ pub fn read_zone(name: &str) -> Result<TimeZone, String> {
         return Ok(TimeZone::system());
     }
     TimeZone::get(name).map_err(|_| {
-        format!("`{name}` is no time zone; write `local`, `UTC` or a name as in Europe/Berlin")
+        format!("`{name}` is not a valid time zone; write `local`, `UTC` or a name, for example Europe/Berlin")
     })
 }
 
 const LOG_LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
-/// A level, or directives with commas between. Any other bare word would be taken for the name of a module
-/// that nobody has, and nothing would be logged.
+/// A level, or comma-separated directives. Any other bare word is rejected, because it would be read as the name of a
+/// module that does not exist, and nothing would be logged.
 fn log_level(text: &str) -> Result<String, String> {
     let is_level = |word: &str| LOG_LEVELS.iter().any(|level| level.eq_ignore_ascii_case(word));
     let mut words = text.split(',').map(str::trim);
     if let Some(word) = words.find(|word| !is_level(word) && !word.contains('=')) {
-        return Err(no_log_level(word));
+        return Err(invalid_log_level(word));
     }
     match text.parse::<tracing_subscriber::EnvFilter>() {
         Ok(_) => Ok(text.to_owned()),
-        Err(_) => Err(no_log_level(text)),
+        Err(_) => Err(invalid_log_level(text)),
     }
 }
 
-fn no_log_level(text: &str) -> String {
+fn invalid_log_level(text: &str) -> String {
     let hint = match closest(text, LOG_LEVELS) {
         Some(level) => format!("; did you mean `{level}`?"),
         None => String::new(),
     };
     format!(
-        "`{text}` is no log level; write error, warn, info, debug, trace or off, or a filter as in \
+        "`{text}` is not a valid log level; write error, warn, info, debug, trace or off, or a filter, for example \
          info,logwarden::follow=debug{hint}"
     )
 }
 
-/// Keys of the contract that nothing acts on yet: known, and said plainly.
+/// Reserved keys that have no effect yet: accepted, with a notice.
 fn without_effect(section: &mut Section<'_>, keys: &[&'static str]) {
     for key in keys {
         if let Some(entry) = section.take(key) {
             let text = format!("{} has no effect in this version", section.name_of(key));
-            section.findings.note(&entry.name_place, text);
+            section.findings.note(&entry.name_location, text);
         }
     }
 }

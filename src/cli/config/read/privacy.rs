@@ -1,4 +1,4 @@
-//! `[privacy]`: what never leaves in clear.
+//! Reads `[privacy]`: values that never leave in plain text.
 
 use std::path::PathBuf;
 
@@ -9,7 +9,7 @@ use crate::config::{Section, tilde};
 use crate::privacy::AddressMode;
 use crate::privacy::policy::is_a_name;
 
-/// The keys directory, and what is done with which field.
+/// Returns the keys directory and the settings per field.
 pub fn read(section: &mut Section<'_>) -> (Option<PathBuf>, PrivacySettings) {
     let keys = section.filled_text("keys").map(|path| tilde::expand(&path));
     let settings = PrivacySettings {
@@ -21,31 +21,31 @@ pub fn read(section: &mut Section<'_>) -> (Option<PathBuf>, PrivacySettings) {
         keep_original: section.flag("keep_original").unwrap_or(false),
     };
     if settings.addresses == AddressMode::LegacySha1 {
-        let warning = "privacy.addresses: legacy-sha1 has no key: whoever has the hashes finds \
-                       every IPv4 address within an hour; use it only to join old files";
+        let warning = "privacy.addresses: legacy-sha1 has no key: from the hashes every IPv4 address can be \
+                       found within an hour; use it only to join old files";
         section.findings.note(section.place(), warning);
     }
     (keys, settings)
 }
 
-/// A name that can match nothing would leave what it stands for in clear.
+/// A name that can match nothing is an error: its field would leave in plain text.
 fn names(section: &mut Section<'_>, key: &'static str) -> Vec<String> {
     let full = section.name_of(key);
     let texts = section.texts(key).unwrap_or_default().into_iter();
-    let name = |(text, place): (String, _)| match name_of_a_field(&text) {
+    let name = |(text, location): (String, _)| match field_name(&text) {
         Ok(name) => Some(name),
         Err(problem) => {
-            section.findings.error(&place, format!("{full}: {problem}"));
+            section.findings.error(&location, format!("{full}: {problem}"));
             None
         }
     };
     texts.filter_map(name).collect()
 }
 
-fn name_of_a_field(text: &str) -> Result<String, String> {
+fn field_name(text: &str) -> Result<String, String> {
     match is_a_name(text) {
         true => Ok(text.to_owned()),
-        false => Err(format!("`{text}` names no field: it has neither letter nor digit")),
+        false => Err(format!("`{text}` is not a field name: it has no letter or digit")),
     }
 }
 
@@ -53,7 +53,7 @@ fn name_of_a_field(text: &str) -> Result<String, String> {
 fn patterns(section: &mut Section<'_>) -> Vec<(String, String)> {
     let mut all = Vec::new();
     section.tables("pattern", |table| {
-        let field = table.required("field", name_of_a_field);
+        let field = table.required("field", field_name);
         let expression =
             |text: &str| Regex::new(text).map(|_| text.to_owned()).map_err(|e| e.to_string());
         let regex = table.required("match", expression);

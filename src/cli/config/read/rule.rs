@@ -1,4 +1,4 @@
-//! `[rule.NAME]` and `[notifier.NAME]`.
+//! Reads `[rule.NAME]` and `[notifier.NAME]`.
 
 use std::time::Duration;
 
@@ -9,38 +9,38 @@ use crate::base::bytes::parse_duration;
 use crate::config::Section;
 
 const OTHER_KINDS: [&str; 6] = ["absence", "spike", "change", "new_value", "distinct", "ratio"];
-/// A rule that fires at every match looks no further back.
-const SHORTEST_WINDOW: Duration = Duration::from_secs(60);
+/// Window of a rule with count 1 that sets none.
+const DEFAULT_WINDOW: Duration = Duration::from_secs(60);
 
 pub fn read(name: &str, section: &mut Section<'_>) -> Option<RuleConfig> {
-    let place = section.place().clone();
+    let location = section.place().clone();
     let enabled = section.flag("enabled").unwrap_or(true);
-    let mut of_other_kind = false;
+    let mut is_other_kind = false;
     section.parsed("kind", |kind| {
-        of_other_kind = OTHER_KINDS.contains(&kind);
+        is_other_kind = OTHER_KINDS.contains(&kind);
         read_kind(kind)
     });
     without_effect(section, &WITHOUT_EFFECT);
-    if of_other_kind {
-        // Its keys are right for a version that has it.
+    if is_other_kind {
+        // Its other keys may be valid in a version that supports this kind.
         section.ignore_rest();
         return None;
     }
     let condition = section.query("where");
     if condition.is_none() && !section.has("where") {
-        let problem = format!("[rule.{name}] needs `where`, as in where = \"level:error\"");
-        section.findings.error(&place, problem);
+        let problem = format!("[rule.{name}] needs `where`, for example where = \"level:error\"");
+        section.findings.error(&location, problem);
     }
     let count = section.number("count", 1, u64::from(u32::MAX)).unwrap_or(1);
     let window = section.parsed("window", read_window);
     if window.is_none() && !section.has("window") && count > 1 {
-        let problem = format!("[rule.{name}] needs `window`, as in window = \"5m\"");
-        section.findings.error(&place, problem);
+        let problem = format!("[rule.{name}] needs `window`, for example window = \"5m\"");
+        section.findings.error(&location, problem);
     }
     let by = section.plain_texts("by").unwrap_or_default();
     let keep_firing_for = section.duration("keep_firing_for").unwrap_or_default();
     let (condition, condition_text) = condition?;
-    let window = window.unwrap_or(SHORTEST_WINDOW);
+    let window = window.unwrap_or(DEFAULT_WINDOW);
     let name = name.to_owned();
     enabled.then_some(RuleConfig {
         name,
@@ -57,7 +57,7 @@ fn read_kind(kind: &str) -> Result<(), String> {
     match kind {
         "threshold" => Ok(()),
         kind if OTHER_KINDS.contains(&kind) => {
-            Err(format!("this version has threshold rules only, not `{kind}`"))
+            Err(format!("kind `{kind}` is not supported; this version has only threshold rules"))
         }
         kind => Err(format!("unknown kind `{kind}`; write \"threshold\"")),
     }
@@ -65,12 +65,12 @@ fn read_kind(kind: &str) -> Result<(), String> {
 
 fn read_window(text: &str) -> Result<Duration, String> {
     match parse_duration(text)? {
-        window if window.is_zero() => Err("is empty; write one as in \"5m\"".to_owned()),
+        window if window.is_zero() => Err("must be longer than 0, for example \"5m\"".to_owned()),
         window => Ok(window),
     }
 }
 
-/// Parts of the contract that come with durable incidents and messages.
+/// Reserved keys, for durable incidents and messages.
 const WITHOUT_EFFECT: [&str; 15] = [
     "for",
     "severity",
@@ -103,18 +103,18 @@ pub fn notifier(name: &str, section: &mut Section<'_>) -> Option<NotifierSetting
         section.text(key);
     }
     section.duration("heartbeat");
-    let place = section.place().clone();
+    let location = section.place().clone();
     let Some(kind) = kind else {
         if !section.has("kind") {
             let problem = format!("[notifier.{name}] needs `kind`: {}", kinds.join(", "));
-            section.findings.error(&place, problem);
+            section.findings.error(&location, problem);
         }
         return None;
     };
     let note = format!(
-        "notifier.{name} has no effect in this version: rules show on the screen and on stderr"
+        "notifier.{name} has no effect in this version: alerts are shown on the screen and on stderr"
     );
-    section.findings.note(&place, note);
+    section.findings.note(&location, note);
     Some(NotifierSettings { name: name.to_owned(), kind: kind.to_owned() })
 }
 
@@ -124,7 +124,7 @@ mod tests {
     use crate::base::Timestamp;
     use crate::config::Table;
 
-    /// Over the defaults, as the file of a user.
+    /// Read as a user's file over the defaults.
     fn problems(text: &str) -> Vec<String> {
         let mut layers = Layers::read_defaults();
         let own = Table::from_toml("own.toml", text, &mut layers.problems);
@@ -136,32 +136,35 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_kind_is_named_at_its_line_and_hides_nothing() {
+    fn a_wrong_kind_is_reported_with_its_line_and_hides_no_other_error() {
         assert_eq!(
             problems("[rule.errors]\nkind = \"threshhold\"\nsevrity = 1\nwindow = \"0s\"\n"),
             [
                 "own.toml:2:8: rule.errors.kind: unknown kind `threshhold`; write \"threshold\"",
                 "own.toml:3:1: unknown key `sevrity` in [rule.errors]; did you mean `severity`?",
-                "own.toml:4:10: rule.errors.window: is empty; write one as in \"5m\"",
+                "own.toml:4:10: rule.errors.window: must be longer than 0, for example \"5m\"",
             ]
         );
         assert_eq!(
             problems("[rule.errors]\nkind = \"spike\"\nfactor = 3\n"),
-            ["own.toml:2:8: rule.errors.kind: this version has threshold rules only, not `spike`"]
+            [
+                "own.toml:2:8: rule.errors.kind: kind `spike` is not supported; this version has only threshold rules"
+            ]
         );
     }
 
     #[test]
-    fn what_is_missing_is_named_where_the_user_wrote_the_rule() {
+    fn missing_keys_are_reported_at_the_users_rule() {
         let found = problems("[rule.own]\ncount = 2\n");
         assert!(found.iter().all(|line| line.starts_with("own.toml:1:7: [rule.own] needs")));
         assert_eq!(found.len(), 2, "{found:?}");
     }
 
     #[test]
-    fn a_number_out_of_bounds_is_named() {
-        let expected = "rule.errors.count: expected a whole number from 1 to 4294967295, found";
-        for (written, found) in [("0", "0"), ("-3", "-3"), ("1.5", "1.5"), ("\"many\"", "a text")] {
+    fn a_number_out_of_bounds_is_reported() {
+        let expected = "rule.errors.count: expected an integer from 1 to 4294967295, found";
+        for (written, found) in [("0", "0"), ("-3", "-3"), ("1.5", "1.5"), ("\"many\"", "a string")]
+        {
             assert_eq!(
                 problems(&format!("[rule.errors]\ncount = {written}\n")),
                 [format!("own.toml:2:9: {expected} {found}")]
@@ -177,14 +180,14 @@ mod tests {
         for (wrong, part) in [("foo", "foo"), ("debgu", "debgu"), ("info,follow", "follow")] {
             let found = problems(&format!("log_level = \"{wrong}\""));
             assert_eq!(found.len(), 1, "{found:?}");
-            let start = format!("own.toml:1:13: log_level: `{part}` is no log level");
+            let start = format!("own.toml:1:13: log_level: `{part}` is not a valid log level");
             assert!(found[0].starts_with(&start), "{found:?}");
         }
         assert!(!problems("log_level = \"\"").is_empty());
     }
 
     #[test]
-    fn the_default_settings_hold_the_default_rules() {
+    fn the_default_settings_contain_the_default_rules() {
         let configured = read(Layers::read_defaults(), Timestamp(0)).unwrap();
         let mut expected = crate::alert::defaults();
         let mut found = configured.rules;

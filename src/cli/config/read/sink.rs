@@ -1,14 +1,14 @@
-//! `[sink.NAME]`.
+//! Reads `[sink.NAME]`.
 
 use super::without_effect;
 use crate::app::settings::SinkSettings;
 use crate::config::{Section, closest};
 use crate::sink::kinds;
 
-/// Kinds of the contract that this version has not.
+/// Reserved kinds that this version does not support.
 const PLANNED: [&str; 3] = ["redis", "postgres", "kafka"];
 
-/// `None`: disabled by being of a kind that this version has not, or wrong.
+/// `None`: the sink is invalid, or disabled and of an unsupported kind.
 pub fn read(name: &str, section: &mut Section<'_>) -> Option<SinkSettings> {
     let written = section.text("kind");
     let kind = written.as_deref().unwrap_or(name);
@@ -27,11 +27,11 @@ pub fn read(name: &str, section: &mut Section<'_>) -> Option<SinkSettings> {
     }
     server(kind, section);
     if enabled {
-        let place = section.place().clone();
+        let location = section.place().clone();
         let problem = format!(
-            "sink `{name}`: this build has no {kind}; remove the sink or set enabled = false"
+            "sink `{name}`: kind {kind} is not supported; remove the sink or set enabled = false"
         );
-        section.findings.error(&place, problem);
+        section.findings.error(&location, problem);
     }
     None
 }
@@ -40,19 +40,19 @@ fn unknown_kind(name: &str, kind: &str, written: bool, section: &mut Section<'_>
     let kinds: Vec<&str> = kinds::ALL.iter().map(|entry| entry.name).chain(PLANNED).collect();
     let hint = match closest(kind, kinds.iter().copied()) {
         Some(known) => format!("did you mean `{known}`?"),
-        None => format!("the kinds are {}", kinds.join(", ")),
+        None => format!("known kinds: {}", kinds.join(", ")),
     };
     let problem = match written {
         true => format!("sink `{name}`: unknown kind `{kind}`; {hint}"),
-        false => format!("sink `{name}` needs `kind`, since its name is none; {hint}"),
+        false => format!("sink `{name}` needs `kind`, because its name is not a kind; {hint}"),
     };
-    let place = section.place().clone();
-    section.findings.error(&place, problem);
-    // Its other keys depend on the kind: nothing can be said about them.
+    let location = section.place().clone();
+    section.findings.error(&location, problem);
+    // The other keys depend on the kind and cannot be checked.
     section.ignore_rest();
 }
 
-/// The settings of the servers, checked as far as they can be without one.
+/// Settings of unsupported server kinds, checked as far as possible.
 fn server(kind: &str, section: &mut Section<'_>) {
     for key in ["username", "password_file", "password_env", "ca_file", "ca_fingerprint"] {
         section.text(key);

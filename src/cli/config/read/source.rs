@@ -1,4 +1,4 @@
-//! `[source.NAME]`.
+//! Reads `[source.NAME]`.
 
 use std::path::PathBuf;
 
@@ -11,9 +11,11 @@ use crate::format;
 
 pub fn read(name: &str, section: &mut Section<'_>, zone: &TimeZone) -> Option<SourceConfig> {
     if let Some(kind) = section.text("kind").filter(|kind| kind != "file") {
-        let place = section.place().clone();
-        let problem = format!("source `{name}`: this version reads files only, not `{kind}`");
-        section.findings.error(&place, problem);
+        let location = section.place().clone();
+        let problem = format!(
+            "source `{name}`: kind `{kind}` is not supported; this version reads only files"
+        );
+        section.findings.error(&location, problem);
     }
     let paths = paths(name, section);
     let starts = [("beginning", Start::Beginning), ("end", Start::End)];
@@ -30,29 +32,30 @@ pub fn read(name: &str, section: &mut Section<'_>, zone: &TimeZone) -> Option<So
 }
 
 fn paths(name: &str, section: &mut Section<'_>) -> Vec<PathBuf> {
-    let place = section.place().clone();
+    let location = section.place().clone();
     let paths = section.texts("paths");
     if paths.as_ref().is_none_or(Vec::is_empty) {
         let problem =
-            format!("[source.{name}] needs `paths`, as in paths = [\"/var/log/app/*.log\"]");
-        section.findings.error(&place, problem);
+            format!("[source.{name}] needs `paths`, for example paths = [\"/var/log/app/*.log\"]");
+        section.findings.error(&location, problem);
     }
-    for (path, place) in paths.iter().flatten() {
+    for (path, location) in paths.iter().flatten() {
         if path.starts_with('~') && path.split('/').next() != Some("~") {
             let problem = format!(
-                "source.{name}.paths: `{path}` names the home of another user; write the whole path"
+                "source.{name}.paths: `{path}` is the home of another user; write the full path"
             );
-            section.findings.error(place, problem);
+            section.findings.error(location, problem);
         }
         if let Err(error) = glob::Pattern::new(path) {
-            let problem = format!("source.{name}.paths: `{path}` is no pattern: {}", error.msg);
-            section.findings.error(place, problem);
+            let problem =
+                format!("source.{name}.paths: `{path}` is not a valid glob: {}", error.msg);
+            section.findings.error(location, problem);
         }
     }
     paths.into_iter().flatten().map(|(path, _)| tilde::expand(&path)).collect()
 }
 
-/// A format that there is, or what was meant.
+/// Returns a known format name, or an error with a suggestion.
 pub fn read_format(text: &str) -> Result<String, String> {
     let names = format::detection::names();
     if names.contains(&text) {
@@ -60,7 +63,7 @@ pub fn read_format(text: &str) -> Result<String, String> {
     }
     let hint = match closest(text, names.iter().copied()) {
         Some(name) => format!("; did you mean `{name}`?"),
-        None => format!("; known are {}", names.join(", ")),
+        None => format!("; known formats: {}", names.join(", ")),
     };
     Err(format!("unknown format `{text}`{hint}"))
 }

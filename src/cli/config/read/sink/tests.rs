@@ -1,4 +1,4 @@
-//! Every kind of sink is shown, described, and keeps what its entry says.
+//! Every kind of sink has an example, a documented promise, and the properties of its entry.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -9,9 +9,9 @@ use crate::cli::config::{self, DEFAULTS, Layers};
 use crate::config::Table;
 use crate::sink::kinds;
 
-/// What `assets/default.toml` shows of sinks, as if it were no comment.
+/// The sink examples in `assets/default.toml`, uncommented.
 fn examples() -> Vec<SinkSettings> {
-    let part = DEFAULTS.split("\n# --- ").find(|part| part.starts_with("Where it is delivered"));
+    let part = DEFAULTS.split("\n# --- ").find(|part| part.starts_with("Sinks"));
     let is_key = |word: &str| word.bytes().all(|byte| byte == b'_' || byte.is_ascii_lowercase());
     let is_setting = |line: &&str| {
         line.starts_with('[') || line.split_once(" = ").is_some_and(|(word, _)| is_key(word))
@@ -25,7 +25,7 @@ fn examples() -> Vec<SinkSettings> {
 }
 
 #[test]
-fn every_kind_is_shown_in_the_default_settings_and_does_what_its_entry_says() {
+fn every_kind_has_an_example_in_the_default_settings_that_matches_its_entry() {
     let examples = examples();
     for entry in kinds::ALL {
         let example = examples.iter().find(|sink| sink.name == entry.example);
@@ -45,7 +45,7 @@ fn every_kind_is_shown_in_the_default_settings_and_does_what_its_entry_says() {
 }
 
 #[test]
-fn every_kind_is_described_where_promises_are() {
+fn every_kind_has_a_row_in_the_delivery_promises() {
     let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/DELIVERY.md");
     let docs = std::fs::read_to_string(docs).unwrap();
     for entry in kinds::ALL {
@@ -53,11 +53,11 @@ fn every_kind_is_described_where_promises_are() {
         assert!(docs.lines().any(is_row), "no promise of {}", entry.name);
     }
     let names: HashSet<&str> = kinds::ALL.iter().map(|entry| entry.name).collect();
-    assert_eq!(names.len(), kinds::ALL.len(), "two kinds of one name");
+    assert_eq!(names.len(), kinds::ALL.len(), "two kinds with the same name");
 }
 
 #[test]
-fn messages_name_the_kinds_that_can_do_it() {
+fn messages_list_the_kinds_that_support_an_operation() {
     assert_eq!(kinds::names(|kind| kind.has_setup), "elasticsearch");
     assert_eq!(kinds::names(|kind| kind.works_alone), "elasticsearch");
     assert_eq!(kinds::names(|_| true), "archive or file or stdout or elasticsearch");
