@@ -48,7 +48,7 @@ pub struct Place<'a> {
 
 #[derive(Debug, thiserror::Error)]
 pub enum AuditError {
-    #[error("cannot make the directory {} of the audit file", path.display())]
+    #[error("cannot create the directory {} of the audit file", path.display())]
     Directory {
         path: PathBuf,
         #[source]
@@ -61,7 +61,7 @@ pub enum AuditError {
         source: io::Error,
     },
     #[error(
-        "the audit file {0} is not this user's alone; mend it with: chown {user} {0} && chmod 600 {0}",
+        "the audit file {0} is not private to this user; fix it with: chown {user} {0} && chmod 600 {0}",
         path.display()
     )]
     Loose { path: PathBuf, user: u32 },

@@ -46,12 +46,12 @@ impl Opened {
 
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    #[error("it is no whole token: it was cut, or altered")]
+    #[error("invalid token: truncated or modified")]
     NoToken,
     /// All that authentication can say.
-    #[error("it was altered, or is no token of that key")]
+    #[error("invalid token: modified, or not sealed with that key")]
     Refused,
-    #[error("its key cannot be had")]
+    #[error("its key is not available")]
     Key(#[source] Arc<KeyError>),
 }
 

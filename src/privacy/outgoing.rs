@@ -160,9 +160,9 @@ pub fn stored<'a>(document: &'a str, origin: Origin) -> Result<Outgoing<'a>, Sto
 
 #[derive(Debug, thiserror::Error)]
 pub enum StoredError {
-    #[error("it is no event document")]
+    #[error("not an event document")]
     Document(#[from] serde_json::Error),
-    #[error("its document has no event id")]
+    #[error("the document has no event id")]
     NoId,
 }
 

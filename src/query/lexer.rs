@@ -151,7 +151,7 @@ impl Scanner {
         match self.peek() {
             Some('"') => self.phrase(),
             Some('!') if name => {
-                Err(self.error("`!` is no operator; write `not` or `-`, or quote the word"))
+                Err(self.error("`!` is not an operator; write `not` or `-`, or quote the word"))
             }
             _ => self.bare_word(name),
         }
@@ -198,7 +198,7 @@ impl Scanner {
         loop {
             match (self.peek(), self.peek_at(1)) {
                 (None, _) => {
-                    let problem = format!("expected `\"` for the one in column {}", at + 1);
+                    let problem = format!("expected a closing `\"` for the one in column {}", at + 1);
                     return Err(self.error(problem));
                 }
                 (Some('"'), _) => break,

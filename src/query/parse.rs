@@ -66,7 +66,7 @@ impl Parser<'_> {
             let next = self.scanner.peek_at(1);
             if next.is_none_or(char::is_whitespace) {
                 let problem =
-                    "`-` must stand directly before what it excludes; quote it to search for it";
+                    "`-` must be directly before the term it excludes; quote it to search for it";
                 return Err(self.scanner.error(problem));
             }
             self.scanner.skip(1);
@@ -139,7 +139,7 @@ impl Parser<'_> {
             for keyword in ["and", "not"] {
                 if self.scanner.at_keyword(keyword) {
                     let problem = format!(
-                        "`{keyword}` cannot stand in a list of values, which means any of them; \
+                        "`{keyword}` is not allowed in a list of values, which means any of them; \
                          write {0}:… {keyword} {0}:…, or quote the word",
                         name.0
                     );

@@ -40,7 +40,7 @@ pub fn smart_case(pattern: &str) -> Result<Regex, String> {
             error => {
                 let text = error.to_string();
                 let reason = text.lines().last().unwrap_or("").trim_start_matches("error: ");
-                format!("no regular expression: {reason}")
+                format!("not a valid regular expression: {reason}")
             }
         })
 }
@@ -55,7 +55,7 @@ mod tests {
         assert!(!smart_case("Error").unwrap().is_match(b"An ERROR"));
         assert!(smart_case(r"\Serror").unwrap().is_match(b"xERROR"));
         assert!(smart_case("a{1000}{1000}").unwrap_err().contains("too large"));
-        assert!(smart_case("(").unwrap_err().contains("no regular expression"));
+        assert!(smart_case("(").unwrap_err().contains("not a valid regular expression"));
     }
 
     #[test]
@@ -67,6 +67,6 @@ mod tests {
         let is_regex = |text: &str| matches!(parse_or_regex(text, &context), Ok(Expr::Record(pattern)) if pattern.text == "a b");
         assert!(is_regex("/a b/") && is_regex(" /a b/ "));
         assert!(!is_regex("/a b") && !is_regex("a b/") && !is_regex("a b"));
-        assert!(parse_or_regex("/(/", &context).unwrap_err().problem.contains("no regular"));
+        assert!(parse_or_regex("/(/", &context).unwrap_err().problem.contains("not a valid regular"));
     }
 }

@@ -55,11 +55,11 @@ pub(super) fn field_name(word: &Word) -> Result<FieldName, QueryError> {
     let name = FieldName(word.text());
     if word.has_wildcards() {
         return Err(
-            word.error("expected the name of a field before the sign; names have no wildcards")
+            word.error("expected a field name before the comparison sign; names have no wildcards")
         );
     }
     if !name.0.chars().any(char::is_alphanumeric) {
-        return Err(word.error("expected the name of a field: letters or digits"));
+        return Err(word.error("expected a field name: letters or digits"));
     }
     Ok(name)
 }
@@ -91,7 +91,7 @@ pub(super) fn field(
     match kind(name) {
         Kind::Message if comparison == Comparison::Is => message_words(value),
         Kind::Message => Err(value.error(format!(
-            "the message has words and no order; expected `message:` instead of `message{}`",
+            "the words of a message cannot be compared; expected `message:` instead of `message{}`",
             comparison.sign()
         ))),
         Kind::Level => level(comparison, value),

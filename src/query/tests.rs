@@ -233,9 +233,9 @@ fn a_wrong_query_names_the_column_and_what_was_expected() {
     check("time>=soon", 7, "expected a time");
     check("x:", 3, "expected a value after `x:`");
     check("x:()", 4, "expected a value");
-    check("x:(a and b)", 6, "`and` cannot stand");
+    check("x:(a and b)", 6, "`and` is not allowed");
     check(":x", 1, "expected a word or a field");
-    check("--- x", 3, "must stand directly");
+    check("--- x", 3, "must be directly");
     check("... x", 1, "no letter or digit");
     check("!x", 1, "`not` or `-`");
     check("ip:10.0.0.0/33", 4, "0 to 32");

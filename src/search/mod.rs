@@ -63,7 +63,7 @@ pub fn fields(query: &Expr) -> Vec<&FieldName> {
 
 #[derive(Debug, thiserror::Error)]
 pub enum SearchError {
-    #[error("the archive cannot be searched")]
+    #[error("cannot search the archive")]
     Archive(#[source] ArchiveError),
     #[error("cannot read {}", path.display())]
     File {
@@ -71,9 +71,9 @@ pub enum SearchError {
         #[source]
         source: std::io::Error,
     },
-    #[error("cannot protect what was found")]
+    #[error("cannot seal the results")]
     Protect(#[source] KeyError),
-    #[error("cannot write what was found")]
+    #[error("cannot write the results")]
     Output(#[source] std::io::Error),
 }
 

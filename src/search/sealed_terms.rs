@@ -14,13 +14,13 @@ use crate::query::{Expr, FieldName, Test};
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     #[error(
-        "`{name}` is sealed in the archive ([privacy] seal): it answers only a whole value, `{name}:VALUE`, \
-         and `{name}:*`; files can be searched for anything by naming them"
+        "`{name}` is sealed in the archive ([privacy] seal): only a whole value, `{name}:VALUE`, and `{name}:*` can \
+         be searched; for other searches, name the log files"
     )]
     Sealed { name: String },
     #[error(
-        "the addresses of `{name}` are kept as {kept} ([privacy] addresses): it answers only {answers}, and \
-         `{name}:*`; files can be searched for anything by naming them"
+        "the addresses of `{name}` are stored as {kept} ([privacy] addresses): only {answers} and `{name}:*` can be \
+         searched; for other searches, name the log files"
     )]
     Address { name: String, kept: &'static str, answers: &'static str },
 }
@@ -106,11 +106,11 @@ fn by_addresses(
             Ok(Expr::Field { name, test: test.clone() })
         }
         (AddressMode::Truncate, _) => {
-            refused("their networks", "a network of /24 (IPv6: /48) or larger, an address")
+            refused("their networks", "an address, a network of /24 (IPv6: /48) or larger,")
         }
-        (AddressMode::Hmac, _) => refused("hashes with a key", whole),
+        (AddressMode::Hmac, _) => refused("keyed hashes", whole),
         (AddressMode::LegacySha1, _) => refused("hashes", whole),
-        (AddressMode::Pfx, _) => refused("other addresses", network),
+        (AddressMode::Pfx, _) => refused("encrypted addresses", network),
     }
 }
 

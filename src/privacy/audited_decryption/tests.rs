@@ -92,7 +92,7 @@ fn what_cannot_be_opened_is_said_and_no_line_is_written() {
     assert_eq!(values, texts(&[]));
     assert_eq!(problems.len(), 3, "{problems:?}");
     assert!(problems[0].contains("2021_April was destroyed on"), "{problems:?}");
-    assert!(problems[1].contains("2021_May was used and is missing"), "{problems:?}");
+    assert!(problems[1].contains("2021_May was used but is missing"), "{problems:?}");
     assert!(case.lines().is_empty());
 }
 

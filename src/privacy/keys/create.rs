@@ -56,7 +56,7 @@ pub(super) fn publish_with(
             }
         }
     }
-    Err(failed(io::Error::other("other processes remove what this one writes there")))
+    Err(failed(io::Error::other("other processes keep removing the temporary files that this one writes there")))
 }
 
 enum Outcome {

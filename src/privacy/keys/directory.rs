@@ -145,7 +145,7 @@ impl Directory {
             .read_to_end(&mut text)
             .map_err(|source| KeyError::Read { path: path.clone(), source })?;
         match text.len() as u64 > longest {
-            true => Err(KeyError::Damaged { path, problem: "it is much too long" }),
+            true => Err(KeyError::Damaged { path, problem: "it is too long" }),
             false => Ok(text),
         }
     }

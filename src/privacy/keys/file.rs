@@ -114,15 +114,15 @@ impl MonthKey {
         }
         let code = line
             .strip_prefix(PREFIX.as_bytes())
-            .ok_or(Unreadable::Damaged("it does not begin with `lwkey1.`"))?;
+            .ok_or(Unreadable::Damaged("it does not start with `lwkey1.`"))?;
         let mut bytes = Zeroizing::new([0; LONGEST as usize]);
         let length = URL_SAFE_NO_PAD
             .decode_slice(code, bytes.as_mut_slice())
-            .map_err(|_| Unreadable::Damaged("it is cut or altered"))?;
+            .map_err(|_| Unreadable::Damaged("it is truncated or modified"))?;
         let (body, _) = bytes[..length]
             .split_last_chunk::<4>()
             .filter(|(body, sum)| !body.is_empty() && checksum(body) == **sum)
-            .ok_or(Unreadable::Damaged("its checksum is wrong: it is cut or altered"))?;
+            .ok_or(Unreadable::Damaged("its checksum is wrong: it is truncated or modified"))?;
         if body[0] != PLAIN || length != LENGTH {
             return Err(Unreadable::Newer(body[0]));
         }
@@ -137,7 +137,7 @@ impl MonthKey {
         );
         match key.id == KeyId(part(11)) {
             true => Ok(key),
-            false => Err(Unreadable::Damaged("its id does not belong to its key")),
+            false => Err(Unreadable::Damaged("its id does not match its key")),
         }
     }
 }

@@ -82,7 +82,7 @@ fn a_used_key_that_is_missing_is_never_made_anew() {
     let case = Case::new();
     fs::remove_file(case.key()).unwrap();
     case.refused(&[
-        "was used and is missing: KEYS/2021_April.key",
+        "was used but is missing: KEYS/2021_April.key",
         "backup",
         "keys rotate 2021_April",
     ]);
@@ -97,7 +97,7 @@ fn a_used_key_that_the_program_remembers_is_not_made_anew_in_an_empty_directory(
     let ring = Keyring::open_or_create(&case.directory).unwrap();
     ring.remember(&remembered);
     let error = ring.for_sealing(april()).unwrap_err().to_string();
-    assert!(error.contains("was used and is missing"), "{error}");
+    assert!(error.contains("was used but is missing"), "{error}");
     assert!(!case.key().exists());
 }
 
@@ -118,9 +118,9 @@ fn a_damaged_key_is_refused() {
         ("\n", "it is empty"),
         ("lwkey1.", "checksum"),
         ("lwkey1.AAAA", "checksum"),
-        ("lwkey1.?", "cut or altered"),
+        ("lwkey1.?", "truncated or modified"),
         ("-----BEGIN PRIVATE KEY-----\n", "does not begin with `lwkey1.`"),
-        (&"A".repeat(1000), "much too long"),
+        (&"A".repeat(1000), "too long"),
     ] {
         let case = Case::new();
         fs::write(case.key(), text).unwrap();
@@ -144,7 +144,7 @@ fn a_key_that_others_can_reach_is_refused() {
         if open == 0o200 && directory::user() != 0 {
             continue;
         }
-        case.refused(&["is open to others (mode", "chmod 600 KEYS/2021_April.key"]);
+        case.refused(&["is accessible to others (mode", "chmod 600 KEYS/2021_April.key"]);
     }
 }
 
@@ -155,7 +155,7 @@ fn a_key_of_somebody_else_is_refused() {
         eprintln!("NOT TESTED: only root can give a file away");
         return;
     }
-    case.refused(&["belongs to user 12345, not to user", "chown"]);
+    case.refused(&["belongs to user 12345, not to the current user", "chown"]);
     std::os::unix::fs::chown(&case.directory, Some(12_345), None).unwrap();
     let error = Keyring::open(&case.directory).unwrap_err().to_string();
     assert!(
@@ -174,23 +174,23 @@ fn what_is_no_plain_file_is_refused_and_never_waited_for() {
 
     fs::remove_file(case.key()).unwrap();
     fs::create_dir(case.key()).unwrap();
-    case.refused(&["is no file but a directory"]);
+    case.refused(&["is a directory, not a file"]);
     fs::remove_dir(case.key()).unwrap();
 
     let _socket = std::os::unix::net::UnixListener::bind(case.key()).unwrap();
-    case.refused(&["is no file but a socket"]);
+    case.refused(&["is a socket, not a file"]);
     fs::remove_file(case.key()).unwrap();
 
     let mode = rustix::fs::Mode::from_raw_mode(0o600);
     rustix::fs::mkfifoat(rustix::fs::CWD, case.key(), mode).unwrap();
-    case.refused(&["is no file but a named pipe"]);
+    case.refused(&["is a named pipe, not a file"]);
 }
 
 #[test]
 fn a_key_with_a_second_name_is_refused() {
     let case = Case::new();
     fs::hard_link(case.key(), case.directory.join("copy")).unwrap();
-    case.refused(&["has 2 names, and one is allowed", "find KEYS -samefile KEYS/2021_April.key"]);
+    case.refused(&["has 2 hard links, only one is allowed", "find KEYS -samefile KEYS/2021_April.key"]);
 }
 
 #[test]
@@ -199,7 +199,7 @@ fn a_key_under_the_name_of_another_month_is_refused() {
     fs::rename(case.key(), case.directory.join("2021_June.key")).unwrap();
     let june = Month::typed("2021_June").unwrap();
     let error = case.ring().for_sealing(june).unwrap_err().to_string();
-    assert!(error.contains("holds the key of 2021_April; give it its name with: mv -n"), "{error}");
+    assert!(error.contains("contains the key of 2021_April; rename it with: mv -n"), "{error}");
     assert!(error.ends_with("2021_April.key"), "{error}");
 }
 
@@ -210,11 +210,11 @@ fn a_directory_that_is_not_safe_is_refused() {
         assert!(reasons.iter().all(|reason| error.contains(reason)), "{error}");
     };
     let case = Case::new();
-    refused(&case.directory.join("none"), ["there is no keys directory", "mkdir -m 700"]);
+    refused(&case.directory.join("none"), ["not found; create it with", "mkdir -m 700"]);
     refused(&case.key(), ["cannot open the keys directory", ""]);
     for open in [0o770, 0o720, 0o702, 0o777] {
         mode(&case.directory, open);
-        refused(&case.directory, ["others can write to the keys directory", "chmod 700"]);
+        refused(&case.directory, ["is writable by others; fix it with", "chmod 700"]);
     }
     mode(&case.directory, 0o755);
     Keyring::open(&case.directory).unwrap();
@@ -239,7 +239,7 @@ fn a_list_that_cannot_be_written_keeps_the_key_back() {
     let case = Case::new();
     mode(&case.directory.join("used"), 0o644);
     let error = case.ring().for_sealing(may()).unwrap_err().to_string();
-    assert!(error.contains("used is open to others"), "{error}");
+    assert!(error.contains("used is accessible to others"), "{error}");
 }
 
 #[test]
@@ -256,7 +256,7 @@ fn a_rotated_month_is_sealed_with_the_new_key_and_opened_with_both() {
     }
     fs::remove_file(case.directory.join("2021_April.2.key")).unwrap();
     let error = case.ring().for_sealing(april()).unwrap_err().to_string();
-    assert!(error.contains("2021_April.2 was used and is missing"), "{error}");
+    assert!(error.contains("2021_April.2 was used but is missing"), "{error}");
     assert_eq!(case.ring().rotate(april()).unwrap().slot().to_string(), "2021_April.3");
 }
 
@@ -316,7 +316,7 @@ fn a_backup_is_a_keys_directory_of_its_own() {
     assert_eq!(again.destroyed_here, [Slot::first(may())]);
     fs::copy(Case::new().key(), target.join("2021_April.key")).unwrap();
     let error = case.ring().backup(&target).unwrap_err().to_string();
-    assert!(error.contains("holds another key of that name"), "{error}");
+    assert!(error.contains("contains a different key under the same name"), "{error}");
 }
 
 #[test]

@@ -70,7 +70,7 @@ pub(super) fn add(directory: &Directory, keys: &Uses, now: Timestamp) -> Result<
         }
         append(directory, list.lines(&missing, now).as_bytes()).map_err(failed)?;
     }
-    Err(failed(io::Error::other("other processes spoil what this one writes there")))
+    Err(failed(io::Error::other("other processes keep overwriting the lines that this one appends there")))
 }
 
 /// Lines of one directory's list that the other does not yet have.

@@ -69,8 +69,8 @@ fn empty(directory: &Path) {
     mode(directory, 0o700);
 }
 
-const MISSING: &str = "was used and is missing";
-const OTHER: &str = "is not the one that was used: it does not know the key";
+const MISSING: &str = "was used but is missing";
+const OTHER: &str = "is not the one that was used: it does not know key";
 
 /// How it is lost, and why April, May and June wait; `None`: it goes on.
 type Loss = (&'static str, fn(&Running), [Option<&'static str>; 3]);
@@ -266,7 +266,7 @@ fn a_lost_directory_that_a_person_looks_at_is_said_to_be_lost() {
     fs::rename(&running.case.directory, running.aside()).unwrap();
     let error = running.ring.list().unwrap_err().to_string();
     let directory = running.case.directory.display();
-    assert!(error.contains(&format!("the keys directory {directory} is not there")), "{error}");
+    assert!(error.contains(&format!("keys directory {directory} not found")), "{error}");
     assert!(error.contains(&format!("cp -a BACKUP {directory}")), "{error}");
     assert!(
         error.contains(&format!("mkdir -p -m 700 {directory} && logwarden keys rotate 2021_May")),
@@ -283,7 +283,7 @@ fn a_key_file_that_changes_in_its_place_is_noticed() {
     assert_eq!(key.id(), running.case.id);
     mode(&running.case.key(), 0o644);
     assert!(running.ring.refresh());
-    running.waits(april(), "is open to others");
+    running.waits(april(), "is accessible to others");
     mode(&running.case.key(), 0o600);
     running.ring.for_sealing(april()).unwrap();
     // Written over, as `cp` does: names in the directory stay as they are.

@@ -72,7 +72,7 @@ fn a_token_of_either_opens_where_its_key_is() {
     let opens = |id| merged.case.ring().for_opening(april(), id).map(|key| key.id()).ok();
     assert_eq!((opens(merged.case.id), opens(merged.other.id)), (Some(merged.case.id), None));
     let error = merged.case.ring().for_opening(april(), merged.other.id).unwrap_err().to_string();
-    assert!(error.contains("was used and is missing"), "{error}");
+    assert!(error.contains("was used but is missing"), "{error}");
     let master = Zeroizing::new(*merged.other.ring().for_sealing(april()).unwrap().master());
     let back = merged.case.ring().import(april(), master).unwrap();
     assert_eq!(back.slot().to_string(), "2021_April.2", "its own place is taken");
@@ -112,5 +112,5 @@ fn a_tombstone_that_cannot_be_read_stops_no_other_key() {
     mode(&case.directory.join("2021_April.destroyed"), 0o644);
     assert_eq!(case.ring().for_opening(april(), new.id()).unwrap().id(), new.id());
     let error = case.ring().for_opening(april(), case.id).unwrap_err().to_string();
-    assert!(error.contains("is open to others"), "{error}");
+    assert!(error.contains("is accessible to others"), "{error}");
 }
