@@ -1,4 +1,4 @@
-//! One term of a query: words of the message, or a field and what its value must be.
+//! Parses one term of a query: words of the message, or a field with a comparison and a value.
 
 use std::net::IpAddr;
 
@@ -64,7 +64,7 @@ pub(super) fn field_name(word: &Word) -> Result<FieldName, QueryError> {
     Ok(name)
 }
 
-/// Names that the document itself gives a meaning.
+/// Field names with a special meaning.
 enum Kind {
     Message,
     Level,
@@ -170,7 +170,7 @@ fn equality(value: &Word) -> Result<Test, QueryError> {
     })
 }
 
-/// `10.0.0.0/8`; the bits behind the prefix become zero.
+/// `10.0.0.0/8`; the bits after the prefix become zero.
 pub(super) fn network(text: &str) -> Result<Option<(IpAddr, u8)>, String> {
     let Some((address, digits)) = text.split_once('/') else { return Ok(None) };
     let Ok(address) = address.parse::<IpAddr>() else { return Ok(None) };

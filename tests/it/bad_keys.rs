@@ -305,10 +305,7 @@ fn a_directory_that_is_lost_with_all_its_keys_is_gone_on_from_with_new_ones() {
     assert!(!months.keys.exists(), "it is not made anew");
     let check = program::run(&mut months.bench.beside(&["check"]));
     let check = program::text(&check.stdout);
-    assert!(
-        check.contains("not found: key ") && check.contains(&advice("2021_May")),
-        "{check}"
-    );
+    assert!(check.contains("not found: key ") && check.contains(&advice("2021_May")), "{check}");
     fs::create_dir(&months.keys).unwrap();
     set_mode(&months.keys, 0o700);
     let ask = |arguments: &[&str]| program::run(&mut months.bench.beside(arguments));

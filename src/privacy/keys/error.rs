@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
 
-use super::file_names::Kept;
+use super::file_names::FileKind;
 use super::{KeyId, Month, Slot, UsedKey};
 
 #[derive(Debug, thiserror::Error)]
@@ -35,7 +35,7 @@ pub enum KeyError {
          mounted?), an old copy or a different directory, so no key is created or first used in it; mount the right \
          directory, or restore the missing key: cp -p BACKUP/{3} {0}; if that key is lost for good, continue with a \
          new one: logwarden keys rotate {4} --keys {0}",
-        quoted(directory), used.id, used.slot, used.slot.file_name(Kept::Key), used.slot.month
+        quoted(directory), used.id, used.slot, used.slot.file_name(FileKind::Key), used.slot.month
     )]
     OtherDirectory { directory: PathBuf, used: UsedKey },
     #[error("cannot open the keys directory {}", quoted(directory))]
@@ -63,7 +63,10 @@ pub enum KeyError {
     Link { path: PathBuf },
     #[error("{0} is a {kind}, not a file; remove it, and {1}", quoted(path), restore(path))]
     NoFile { path: PathBuf, kind: &'static str },
-    #[error("{0} is accessible to others (mode {mode:03o}); fix it with: chmod 600 {0}", quoted(path))]
+    #[error(
+        "{0} is accessible to others (mode {mode:03o}); fix it with: chmod 600 {0}",
+        quoted(path)
+    )]
     Loose { path: PathBuf, mode: u32 },
     #[error(
         "{0} belongs to user {owner}, not to the current user {user}; run as user {owner}, or: chown {user} {0}",
@@ -107,7 +110,9 @@ pub enum KeyError {
         quoted(path), restore(path), slot.month, directory_of(path)
     )]
     Replaced { slot: Slot, path: PathBuf, used: KeyId, found: KeyId },
-    #[error("the key of {slot} was destroyed on {day}: values sealed with it can no longer be decrypted")]
+    #[error(
+        "the key of {slot} was destroyed on {day}: values sealed with it can no longer be decrypted"
+    )]
     Destroyed { slot: Slot, day: String },
     #[error(
         "the newest key of {slot} was destroyed on {day}; create a new one with: logwarden keys rotate {} --keys {}",
@@ -133,7 +138,10 @@ pub enum KeyError {
         slot.month, quoted(directory)
     )]
     HalfDestroyed { slot: Slot, directory: PathBuf },
-    #[error("{} contains a different key under the same name; choose another directory", quoted(path))]
+    #[error(
+        "{} contains a different key under the same name; choose another directory",
+        quoted(path)
+    )]
     OtherBackup { path: PathBuf },
     #[error("not a valid key: all its bytes are equal")]
     NoKey,
@@ -157,9 +165,7 @@ pub enum KeyError {
     Remember(#[source] io::Error),
     #[error("the operating system provides no random numbers")]
     Random(#[source] io::Error),
-    #[error(
-        "the name of a sealed field must have 1 to 255 bytes, not {length}"
-    )]
+    #[error("the name of a sealed field must have 1 to 255 bytes, not {length}")]
     FieldName { length: usize },
 }
 

@@ -190,7 +190,10 @@ fn what_is_no_plain_file_is_refused_and_never_waited_for() {
 fn a_key_with_a_second_name_is_refused() {
     let case = Case::new();
     fs::hard_link(case.key(), case.directory.join("copy")).unwrap();
-    case.refused(&["has 2 hard links, only one is allowed", "find KEYS -samefile KEYS/2021_April.key"]);
+    case.refused(&[
+        "has 2 hard links, only one is allowed",
+        "find KEYS -samefile KEYS/2021_April.key",
+    ]);
 }
 
 #[test]

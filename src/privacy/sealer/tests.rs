@@ -66,7 +66,7 @@ fn the_same_value_has_other_tokens_and_the_same_tag() {
 #[test]
 fn a_session_ends_after_so_many_seals() {
     let (_scratch, keyring) = keyring();
-    let sealer = Sealer::with_sessions_of(keyring, 3).unwrap();
+    let sealer = Sealer::with_seals_per_session(keyring, 3).unwrap();
     let salts: Vec<[u8; 8]> = (0..9)
         .map(|_| Token::parse(&sealed(&sealer, april(), "clientid", "C1")).unwrap().salt())
         .collect();
@@ -82,7 +82,7 @@ fn no_salt_and_nonce_occur_twice_over_eight_threads() {
     let seals = 10_000_000;
     let (_scratch, keyring) = keyring();
     // Several sessions, so that their change is in it too.
-    let sealer = Sealer::with_sessions_of(keyring, seals as u64 / 3).unwrap();
+    let sealer = Sealer::with_seals_per_session(keyring, seals as u64 / 3).unwrap();
     let many = |_: usize| {
         let mut token = String::new();
         let mut seen = Vec::with_capacity(seals / 8);

@@ -4,8 +4,9 @@ use super::*;
 
 #[test]
 fn whole_words_are_replaced_and_nothing_else() {
-    let words =
-        |values: &[&'static str]| Words::new(values.iter().map(|value| (*value, SEALED)).collect());
+    let words = |values: &[&'static str]| {
+        WordReplacer::new(values.iter().map(|value| (*value, SEALED)).collect())
+    };
     let cases: &[(&[&str], &str, &str)] = &[
         (&["1234567"], "client 1234567 logged in", "client [sealed] logged in"),
         (&["1234567"], "1234567", "[sealed]"),
@@ -36,10 +37,10 @@ fn whole_words_are_replaced_and_nothing_else() {
 }
 #[test]
 fn what_stands_for_a_value_is_left_alone() {
-    let words = Words::new(vec![("12345", "enc1.a-abcd-b"), ("abcd", "enc1.other")]);
+    let words = WordReplacer::new(vec![("12345", "enc1.a-abcd-b"), ("abcd", "enc1.other")]);
     let replaced = words.replace("x 12345 abcd 12345");
     assert_eq!(replaced.as_deref(), Some("x enc1.a-abcd-b enc1.other enc1.a-abcd-b"));
-    assert_eq!(words.stand_for("abcd"), Some("enc1.other"));
+    assert_eq!(words.replacement_of("abcd"), Some("enc1.other"));
     assert_eq!(words.replace("1234 abc"), None);
 }
 
@@ -133,7 +134,7 @@ proptest! {
     fn no_value_stands_in_any_text(values in values(), pieces in pieces()) {
         let stands = Vec::from_iter((0..values.len()).map(|at| format!("\u{e000}{at}\u{e001}")));
         let pairs = values.iter().zip(&stands).map(|(value, stand)| (&**value, &**stand));
-        let words = Words::new(pairs.collect());
+        let words = WordReplacer::new(pairs.collect());
         let text = written(&pieces, &values);
         let replaced = words.replace(&text).unwrap_or_else(|| text.clone());
         let mut shown = Some(replaced.clone());

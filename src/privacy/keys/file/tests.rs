@@ -51,7 +51,7 @@ fn a_kind_of_later_versions_is_said_to_be_one() {
     bytes[end..].copy_from_slice(&sum);
     let text = format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(bytes));
     let problem = MonthKey::read(text.as_bytes(), key.slot()).unwrap_err();
-    assert_eq!(problem, Unreadable::Newer(1));
+    assert_eq!(problem, KeyFileError::Newer(1));
 }
 
 #[test]

@@ -16,7 +16,7 @@ fn used(file: &str, id: u8) -> UsedKey {
     UsedKey { slot: Slot::parse(file).unwrap(), id: KeyId([id; 8]) }
 }
 
-fn put(directory: &Directory, keys: &[UsedKey]) -> Result<Uses, KeyError> {
+fn put(directory: &Directory, keys: &[UsedKey]) -> Result<UsedKeys, KeyError> {
     add(directory, &keys.iter().copied().collect(), Timestamp::from_seconds(1_617_235_200))
 }
 
@@ -53,13 +53,13 @@ fn behind_a_line_that_was_cut_anywhere_another_one_counts() {
 fn a_line_that_another_process_spoils_is_written_again() {
     let (_scratch, list, directory) = scratch();
     put(&directory, &[used("2021_April", 1)]).unwrap();
-    let read = Used::read(&directory).unwrap();
+    let read = UsedList::read(&directory).unwrap();
     let mut text = fs::read_to_string(&list).unwrap();
     text.push_str("0303030303030303 2021_Ju");
     fs::write(&list, text).unwrap();
     let may = used("2021_May", 2);
     append(&directory, read.lines(&[(may, None)], Timestamp::default()).as_bytes()).unwrap();
-    assert!(!Used::read(&directory).unwrap().uses.contains(may), "the two lines became one");
+    assert!(!UsedList::read(&directory).unwrap().entries.contains(may), "the two lines became one");
     assert!(put(&directory, &[may]).unwrap().contains(may));
 }
 
@@ -79,8 +79,8 @@ fn a_clock_that_was_set_back_keeps_the_order_of_one_slot() {
     let (_scratch, _, directory) = scratch();
     for (id, now) in [(1, 2_000_000_000), (2, 10)] {
         let key = used("2021_April", id);
-        add(&directory, &Uses::from_iter([key]), Timestamp::from_seconds(now)).unwrap();
-        let uses = Used::read(&directory).unwrap().uses;
+        add(&directory, &UsedKeys::from_iter([key]), Timestamp::from_seconds(now)).unwrap();
+        let uses = UsedList::read(&directory).unwrap().entries;
         assert_eq!(uses.last(key.slot.month), [key]);
     }
 }
