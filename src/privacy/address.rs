@@ -81,8 +81,9 @@ struct ParsedAddress {
 
 impl ParsedAddress {
     fn parse(text: &str) -> Option<ParsedAddress> {
-        let plain = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
-        let (address, port) = match plain.parse::<IpAddr>() {
+        let unbracketed =
+            text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
+        let (address, port) = match unbracketed.parse::<IpAddr>() {
             Ok(address) => (address, None),
             Err(_) => {
                 // An IPv6 zone names an interface of the writing machine and is not part of the address.

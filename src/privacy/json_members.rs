@@ -29,8 +29,8 @@ pub(super) fn treated_members<'t, 'p>(text: &'t str, policy: &'p Policy) -> Vec<
     while let Some(at) = memchr(b'"', &text.as_bytes()[from..]) {
         let key = from + at + 1;
         let Some(close) = closing(text, key) else { break };
-        let behind = text[close + 1..].trim_start();
-        let Some(value) = behind.strip_prefix(':').map(str::trim_start) else {
+        let after_name = text[close + 1..].trim_start();
+        let Some(value) = after_name.strip_prefix(':').map(str::trim_start) else {
             // If the beginning of the text is missing, this closing quote may open the next string. Quotes in between
             // cannot: all of them are escaped.
             from = close;

@@ -17,7 +17,7 @@ impl Unescaped {
     }
 
     /// Decodes the decoded text once more; origins still refer to the first text.
-    pub fn again(&self) -> Option<Unescaped> {
+    pub fn unescape_again(&self) -> Option<Unescaped> {
         Self::read(&self.text, |at| self.origins[at])
     }
 

@@ -57,7 +57,7 @@ pub(super) fn rewrite(path: &str, raw: &str, pass: Pass<'_, '_>) -> Rewrite {
         Pass::Seal(event_sealer) => needs_no_rewrite(raw, event_sealer.policy()),
         // The first pass has validated it; without escapes its raw text is its content.
         Pass::Replace(_, words) => {
-            memchr::memchr(b'\\', raw.as_bytes()).is_none() && !words.occur_in(raw)
+            memchr::memchr(b'\\', raw.as_bytes()).is_none() && !words.any_in(raw)
         }
     };
     if is_unchanged {
@@ -97,13 +97,13 @@ fn needs_no_rewrite(raw: &str, policy: &Policy) -> bool {
     }
     let mut tokens = Tokens::new(raw);
     while let Some(token) = tokens.next() {
-        let plain = match token {
+        let is_unchanged = match token {
             Ok(Token::Key(key)) => policy.never_treats(key.0),
             Ok(Token::Scalar(scalar)) => !is_beyond_a_double(scalar),
             Ok(_) => tokens.depth() <= DEEPEST,
             Err(_) => false,
         };
-        if !plain {
+        if !is_unchanged {
             return false;
         }
     }

@@ -80,10 +80,10 @@ impl<'e> Replacements<'e> {
     }
 
     /// The end of the last token in `text`; 0 if it contains none.
-    pub fn behind_tokens(&self, text: &str) -> usize {
+    pub fn end_of_last_token(&self, text: &str) -> usize {
         let tokens = self.values.iter().filter(|it| matches!(it.treatment, Treatment::Seal(_)));
-        let behind = |token: &Replacement<'_>| Some(text.rfind(&token.text)? + token.text.len());
-        tokens.filter_map(behind).max().unwrap_or(0)
+        let end = |token: &Replacement<'_>| Some(text.rfind(&token.text)? + token.text.len());
+        tokens.filter_map(end).max().unwrap_or(0)
     }
 
     pub fn note_field(&mut self, field: usize, found: ReplacementId) {

@@ -145,8 +145,8 @@ impl<'e> EventSealer<'e> {
     }
 
     /// The end of the last token in `text`.
-    pub(super) fn behind_tokens(&self, text: &str) -> usize {
-        self.replacements.behind_tokens(text)
+    pub(super) fn end_of_last_token(&self, text: &str) -> usize {
+        self.replacements.end_of_last_token(text)
     }
 
     /// The token or pseudonym of a value, and its tag.

@@ -75,9 +75,9 @@ impl FieldCipher {
     ) -> Result<(), KeyError> {
         let mut rest = value;
         loop {
-            let (piece, behind) = rest.split_at(whole_characters(rest));
+            let (piece, remainder) = rest.split_at(whole_characters(rest));
             self.seal_piece(piece.as_bytes(), nonce()?, out);
-            rest = behind;
+            rest = remainder;
             if rest.is_empty() {
                 return Ok(());
             }
@@ -154,26 +154,26 @@ impl Token {
         let length = URL_SAFE_NO_PAD.decode_slice(code, &mut bytes).ok()?;
         let token = Token { bytes, length };
         let blocks = token.length.checked_sub(token.value_at() + TAG)?;
-        let whole =
+        let is_padded =
             (BLOCK..=LONGEST_VALUE + BLOCK).contains(&blocks) && blocks.is_multiple_of(BLOCK);
-        let field = token.field().is_some_and(|field| !field.is_empty());
-        (token.bytes[0] == VERSION && whole && field).then_some(token)
+        let has_field = token.field().is_some_and(|field| !field.is_empty());
+        (token.bytes[0] == VERSION && is_padded && has_field).then_some(token)
     }
 
     /// Possible lengths of a token at the beginning of `text`, longest first.
     pub fn lengths(text: &str) -> impl Iterator<Item = usize> {
         let code = text.strip_prefix(PREFIX).unwrap_or("");
-        let most = base64url::length(&code.as_bytes()[..code.len().min(LONGEST_TEXT)]);
+        let available = base64url::length(&code.as_bytes()[..code.len().min(LONGEST_TEXT)]);
         // The first 44 characters contain the length of the field; the rest has no length of its own.
         let mut head = [0; FIELD_AT + 1];
-        let read = code.get(..44).is_some_and(|code| {
+        let is_readable = code.get(..44).is_some_and(|code| {
             URL_SAFE_NO_PAD.decode_slice(code, &mut head).is_ok_and(|length| length == head.len())
         });
-        let before = FIELD_AT + usize::from(head[FIELD_AT - 1]) + TAG;
-        let blocks = if read { LONGEST_VALUE / BLOCK + 1 } else { 0 };
+        let overhead = FIELD_AT + usize::from(head[FIELD_AT - 1]) + TAG;
+        let blocks = if is_readable { LONGEST_VALUE / BLOCK + 1 } else { 0 };
         let lengths =
-            (1..=blocks).rev().map(move |blocks| ((before + blocks * BLOCK) * 4).div_ceil(3));
-        lengths.filter(move |length| *length <= most).map(|length| PREFIX.len() + length)
+            (1..=blocks).rev().map(move |blocks| ((overhead + blocks * BLOCK) * 4).div_ceil(3));
+        lengths.filter(move |length| *length <= available).map(|length| PREFIX.len() + length)
     }
 
     fn value_at(&self) -> usize {

@@ -13,7 +13,7 @@ pub(super) fn last_word(text: &str) -> usize {
 /// Seals the part of the last word after its last token. Everything else in `text` is sealed already.
 pub(super) fn seal_end(text: &mut Cow<'_, str>, event_sealer: &mut EventSealer<'_>) {
     let word = last_word(text);
-    let from = word + event_sealer.behind_tokens(&text[word..]);
+    let from = word + event_sealer.end_of_last_token(&text[word..]);
     if text[from..].chars().any(char::is_alphanumeric) {
         let sealed = [&text[..from], &event_sealer.seal_piece(&text[from..])].concat();
         *text = Cow::Owned(sealed);

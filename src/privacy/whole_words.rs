@@ -76,7 +76,7 @@ impl<'v> WordReplacer<'v> {
     }
 
     /// Whether `text` contains one of the values as a whole word.
-    pub(super) fn occur_in(&self, text: &str) -> bool {
+    pub(super) fn any_in(&self, text: &str) -> bool {
         !self.matches(text).is_empty()
     }
 
@@ -87,13 +87,13 @@ impl<'v> WordReplacer<'v> {
             return None;
         }
         let (mut replaced, mut rest) = (String::with_capacity(text.len()), 0);
-        for place in &matches {
+        for found in &matches {
             // Of overlapping matches, only the first is replaced; the rest of the others is removed.
-            if place.start >= rest {
-                replaced.push_str(&text[rest..place.start]);
-                replaced.push_str(place.replacement);
+            if found.start >= rest {
+                replaced.push_str(&text[rest..found.start]);
+                replaced.push_str(found.replacement);
             }
-            rest = rest.max(place.end);
+            rest = rest.max(found.end);
         }
         replaced.push_str(&text[rest..]);
         Some(replaced)
@@ -117,9 +117,9 @@ impl<'v> WordReplacer<'v> {
         for _ in 0..DEEPEST_ESCAPES {
             let Some(unescaped) = level else { break };
             self.find(&unescaped.text, Some(&unescaped), &mut matches);
-            level = unescaped.again();
+            level = unescaped.unescape_again();
         }
-        matches.sort_by_key(|place| (place.start, Reverse(place.end)));
+        matches.sort_by_key(|found| (found.start, Reverse(found.end)));
         matches
     }
 
@@ -134,13 +134,13 @@ impl<'v> WordReplacer<'v> {
     /// `level`: `text` is its decoded text.
     fn find(&self, text: &str, level: Option<&Unescaped>, matches: &mut Vec<Match<'v>>) {
         let origin = |at| level.map_or(at, |level| level.origin(at));
-        let place =
+        let match_at =
             |start, end, replacement| Match { start: origin(start), end: origin(end), replacement };
         for (value, replacement) in &self.long {
             for start in memmem::find_iter(text.as_bytes(), value.as_bytes()) {
                 let end = start + value.len();
                 if ![start, end].into_iter().any(|at| is_inside_a_word(text, at, level)) {
-                    matches.push(place(start, end, replacement));
+                    matches.push(match_at(start, end, replacement));
                 }
             }
         }
@@ -150,7 +150,7 @@ impl<'v> WordReplacer<'v> {
             if let Some(value) = self.longest_at(text, at, level) {
                 let (value, replacement) = self.values[value];
                 from = at + value.len();
-                matches.push(place(at, from, replacement));
+                matches.push(match_at(at, from, replacement));
             }
         }
     }

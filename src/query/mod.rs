@@ -48,8 +48,8 @@ pub trait Subject {
     fn level(&self) -> Option<crate::event::Level>;
     /// The text that bare words search: the message, or all fields if there is no message.
     fn search_text(&self) -> std::borrow::Cow<'_, str>;
-    /// The text that a regular expression searches: the record's bytes, or, where only parts are stored, the search text
-    /// followed by `  name=value` per leaf.
+    /// The text that a regular expression searches: the record's bytes, or, where only parts are stored, the search
+    /// text followed by `  name=value` per leaf.
     fn record(&self) -> std::borrow::Cow<'_, [u8]> {
         let mut text = self.search_text().into_owned();
         self.leaves(&mut |name, value| {
@@ -61,7 +61,7 @@ pub trait Subject {
         });
         std::borrow::Cow::Owned(text.into_bytes())
     }
-    /// Calls `each` with all leaves and their dotted paths (`http.status`), also those of the document itself: `service.name`,
-    /// `host.name`, `log.file.path`, `event.id`.
+    /// Calls `each` with all leaves and their dotted paths (`http.status`), also those of the document itself:
+    /// `service.name`, `host.name`, `log.file.path`, `event.id`.
     fn leaves(&self, each: &mut dyn FnMut(&str, crate::event::Value<'_>));
 }

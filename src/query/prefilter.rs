@@ -11,8 +11,8 @@ pub struct RequiredLiteral {
 }
 
 impl RequiredLiteral {
-    /// `false` only if no record within these bytes can match. Also `true` for escaped characters (`\u0041`) and for the
-    /// two non-ASCII letters whose lower case is ASCII.
+    /// `false` only if no record within these bytes can match. Also `true` for escaped characters (`\u0041`) and for
+    /// the two non-ASCII letters whose lower case is ASCII.
     pub fn may_occur(&self, bytes: &[u8]) -> bool {
         find_ascii(bytes, self.text.as_bytes())
             || memchr::memmem::find(bytes, b"\\u").is_some()

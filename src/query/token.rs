@@ -1,7 +1,7 @@
 //! Splits a text into search tokens, identically for the predicate, the archive and every other back end.
 //!
-//! A token is a run of characters that are Alphabetic or a Number in Unicode's sense, in simple lower case
-//! (one character to one; `İ` becomes `i`), truncated to 255 UTF-16 units. There is no stemming and there are no stop words.
+//! A token is a run of characters that are Alphabetic or a Number in Unicode's sense, in simple lower case (one
+//! character to one; `İ` becomes `i`), truncated to 255 UTF-16 units. There is no stemming and there are no stop words.
 
 /// Longest token, in UTF-16 units: the rest of a longer run is not searchable.
 pub const LONGEST_TOKEN: usize = 255;

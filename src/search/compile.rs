@@ -238,9 +238,9 @@ fn wildcard(name: &FieldName, pattern: &Pattern) -> Plan {
             .is_some_and(|number| wanted.matches(term::whole_text(number).chars()))
     });
     let numbers = term::prefix_of(name, Kind::Whole);
-    let behind = prefix_end(&numbers);
+    let numbers_end = prefix_end(&numbers);
     Plan::Or(vec![
         Plan::Terms(Range { field: LEAF, first, end, filter: Some(text) }),
-        Plan::Terms(Range { field: LEAF, first: numbers, end: behind, filter: Some(number) }),
+        Plan::Terms(Range { field: LEAF, first: numbers, end: numbers_end, filter: Some(number) }),
     ])
 }

@@ -252,8 +252,8 @@ impl<'a> FileScan<'a> {
         (!literal.may_occur(&self.buffer[..lines])).then_some(lines)
     }
 
-    /// Moves back to a certain start of a record, at some distance before `at`: a record may take its time from an earlier
-    /// one.
+    /// Moves back to a certain start of a record, at some distance before `at`: a record may take its time from an
+    /// earlier one.
     fn realign(&mut self) -> io::Result<()> {
         let mut from = self.at;
         self.no_skip_before = self.at;
@@ -324,8 +324,8 @@ impl<'a> FileScan<'a> {
         loop {
             self.content.read_at(end, BLOCK, &mut self.buffer)?;
             match self.framer.encoding.line_end(&self.buffer, end) {
-                Some(behind) => {
-                    end += behind as u64;
+                Some(line_end) => {
+                    end += line_end as u64;
                     break;
                 }
                 None if self.buffer.is_empty() => break,

@@ -50,8 +50,8 @@ impl<W: Write> Output<W> {
         Ok(output)
     }
 
-    /// For a terminal, JSON is escaped to equivalent JSON, and a CSV cell becomes one safe line. Otherwise both are written
-    /// unchanged.
+    /// For a terminal, JSON is escaped to equivalent JSON, and a CSV cell becomes one safe line. Otherwise both are
+    /// written unchanged.
     #[must_use]
     pub fn on_terminal(self, on_terminal: bool) -> Self {
         Output { on_terminal, ..self }

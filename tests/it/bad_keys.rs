@@ -251,7 +251,7 @@ fn a_list_that_cannot_grow_holds_the_month_back() {
         months.append(&["Apr", "May"]);
         let (code, said) = months.bench.once();
         assert_eq!(code, Some(1), "{said}");
-        assert!(said.contains("/used; make room on that disk"), "{said}");
+        assert!(said.contains("/used; free space on that disk"), "{said}");
         assert_eq!([months.delivered("Apr"), months.delivered("May")], [2, 0], "{said}");
         disk.make_room();
         assert_eq!(months.bench.once().0, Some(0));
@@ -279,7 +279,7 @@ fn a_backup_that_was_broken_off_is_completed_by_the_next() {
         (output.status.code(), program::text(&output.stderr))
     };
     let (code, said) = backup();
-    assert!(code == Some(1) && said.contains("make room on that disk"), "{said}");
+    assert!(code == Some(1) && said.contains("free space on that disk"), "{said}");
     disk.make_room();
     fs::write(target.join(APRIL), "lwkey1.AF6").unwrap();
     set_mode(&target.join(APRIL), 0o600);

@@ -27,7 +27,7 @@ impl UsageRecords<'_> {
     fn last_used(&self, month: Month) -> Vec<UsedKey> {
         match self.unlisted_key {
             Some(_) => self.remembered.last(month),
-            None => self.listed.clone().and(self.remembered).last(month),
+            None => self.listed.clone().merged_with(self.remembered).last(month),
         }
     }
 

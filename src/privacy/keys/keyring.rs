@@ -18,8 +18,8 @@ use super::used_list::{self, UsedList};
 use super::{KeyError, KeyId, Month, MonthKey, UsedKey};
 use crate::base::{Clock, SystemClock};
 
-/// Two changes within the timestamp granularity of the file system are indistinguishable, so keys are reloaded once more
-/// this long after a change. FAT has the coarsest granularity.
+/// Two changes within the timestamp granularity of the file system are indistinguishable, so keys are reloaded once
+/// more this long after a change. FAT has the coarsest granularity.
 const TIMESTAMP_GRANULARITY: Duration = Duration::from_secs(2);
 
 #[derive(Debug)]
@@ -51,8 +51,8 @@ impl fmt::Debug for UsageRecorder {
 struct LoadedKeys {
     sealing_keys: HashMap<Month, SealingKey>,
     opening_keys: HashMap<(Month, KeyId), Arc<MonthKey>>,
-    /// Used keys from the state, from lists read so far and from this process; independent of the current directory, and
-    /// never cleared.
+    /// Used keys from the state, from lists read so far and from this process; independent of the current directory,
+    /// and never cleared.
     known: UsedKeys,
     /// Used keys that this process knows to be durable in the list.
     listed: BTreeSet<UsedKey>,
@@ -126,7 +126,8 @@ impl Keyring {
     }
 
     /// Clears loaded keys if the directory or a key in use has changed: another process may have rotated, destroyed or
-    /// restored a key, or replaced the directory. Called once per batch; reads only metadata. `true`: keys were cleared.
+    /// restored a key, or replaced the directory. Called once per batch; reads only metadata. `true`: keys were
+    /// cleared.
     pub fn refresh(&self) -> bool {
         let (directory, now) = (Stamp::of(&self.directory), self.clock.uptime());
         let (differs, is_due) = {
@@ -146,8 +147,8 @@ impl Keyring {
         true
     }
 
-    /// Adds keys known to have been used, from any record: none of them is created again, and in a directory that does not
-    /// know them no other key is used for the first time.
+    /// Adds keys known to have been used, from any record: none of them is created again, and in a directory that does
+    /// not know them no other key is used for the first time.
     pub fn remember(&self, used: &[UsedKey]) {
         self.write().known.merge(&used.iter().copied().collect());
     }
@@ -167,8 +168,8 @@ impl Keyring {
         Ok(UsedList::read(&Directory::open(&self.directory)?)?.entries.keys().collect())
     }
 
-    /// The newest key of the month; created if the month never had one. Durable, and in the list of used keys, when this
-    /// returns.
+    /// The newest key of the month; created if the month never had one. Durable, and in the list of used keys, when
+    /// this returns.
     pub fn for_sealing(&self, month: Month) -> Result<Arc<MonthKey>, KeyError> {
         let loaded =
             || self.read().sealing_keys.get(&month).map(|sealing| Arc::clone(&sealing.key));

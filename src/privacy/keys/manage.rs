@@ -85,7 +85,7 @@ impl Keyring {
             return Err(KeyError::Exists { slot: *slot, path });
         }
         let (list, known) = (UsedList::read(&directory)?.entries, self.known());
-        if let Some(used) = list.clone().and(&known).last(month).first() {
+        if let Some(used) = list.clone().merged_with(&known).last(month).first() {
             return Err(directory.missing(*used));
         }
         if let Some(used) = find_unlisted_key(&directory, &list, &known)? {
@@ -125,8 +125,8 @@ impl Keyring {
         }
     }
 
-    /// Adds every known used key to the list of the directory, which makes it the right directory for these keys, even for
-    /// those that are lost. To be called only on a person's decision.
+    /// Adds every known used key to the list of the directory, which makes it the right directory for these keys, even
+    /// for those that are lost. To be called only on a person's decision.
     pub fn list_used(&self) -> Result<(), KeyError> {
         let (directory, known) = (self.open_directory(None)?, self.known());
         match known.is_empty() {
@@ -137,7 +137,7 @@ impl Keyring {
 
     /// Used keys from the directory's list and from all other records.
     pub(super) fn all_used(&self, directory: &Directory) -> Result<UsedKeys, KeyError> {
-        Ok(UsedList::read(directory)?.entries.and(&self.known()))
+        Ok(UsedList::read(directory)?.entries.merged_with(&self.known()))
     }
 
     fn publish(&self, directory: &Directory, key: MonthKey) -> Result<MonthKey, KeyError> {
@@ -151,7 +151,8 @@ impl Keyring {
         Ok(slots.iter().filter(|(_, kind)| *kind == FileKind::Key).map(|(slot, _)| *slot).collect())
     }
 
-    /// Destroys the key for good; the tombstone stays. `false`: the file was removed but could not be overwritten before.
+    /// Destroys the key for good; the tombstone stays. `false`: the file was removed but could not be overwritten
+    /// before.
     pub fn destroy(&self, slot: Slot) -> Result<bool, KeyError> {
         let directory = Directory::open(&self.directory)?;
         let id = match directory.load(slot) {

@@ -24,7 +24,7 @@ const NAMES: [&str; 12] = [
     "December",
 ];
 
-/// Those that a name of a file name can mean: those of a [`Timestamp`], from the epoch on.
+/// Years recognised in file names: those of a [`Timestamp`], from the epoch on.
 const YEARS: RangeInclusive<u16> = 1970..=2262;
 /// All years of a [`Timestamp`]: an event may be of any of them.
 const ALL_YEARS: RangeInclusive<u16> = 1677..=2262;
@@ -128,8 +128,8 @@ fn words(mut rest: &str) -> impl Iterator<Item = Word<'_>> {
         let (gap, word) = rest.split_at(rest.find(char::is_alphanumeric)?);
         let first = word.chars().next().map(kind);
         let end = word.find(|letter| Some(kind(letter)) != first).unwrap_or(word.len());
-        let (text, behind) = word.split_at(end);
-        rest = behind;
+        let (text, remainder) = word.split_at(end);
+        rest = remainder;
         Some(Word { text, gap })
     })
 }

@@ -36,12 +36,12 @@ impl Case {
         self.directory.join("2021_April.key")
     }
 
-    /// As a process finds it that starts now.
+    /// The keyring of a process that starts now.
     fn ring(&self) -> Keyring {
         Keyring::open(&self.directory).unwrap()
     }
 
-    /// April can neither be sealed nor opened, for this reason; and May is none the worse for it.
+    /// Sealing and decrypting for April fail for these reasons; May is not affected.
     #[track_caller]
     fn refused(&self, reasons: &[&str]) {
         let sealing = self.ring().for_sealing(april()).map(|key| key.id()).unwrap_err();
@@ -52,7 +52,7 @@ impl Case {
                 assert!(error.contains(reason), "`{reason}` is not in: {error}");
             }
         }
-        self.ring().for_sealing(may()).expect("another month goes on");
+        self.ring().for_sealing(may()).expect("another month continues");
         let listed = self.ring().list().unwrap();
         assert!(matches!(listed[0].state, KeyState::Unusable(_)), "{listed:?}");
     }
@@ -63,7 +63,7 @@ fn mode(path: &Path, mode: u32) {
 }
 
 #[test]
-fn a_key_is_made_once_and_found_again_by_everybody() {
+fn a_key_is_created_once_and_found_by_every_process() {
     let case = Case::new();
     assert_eq!(case.ring().for_sealing(april()).unwrap().id(), case.id);
     assert_eq!(case.ring().for_opening(april(), case.id).unwrap().id(), case.id);
@@ -72,13 +72,13 @@ fn a_key_is_made_once_and_found_again_by_everybody() {
     assert_eq!(fs::metadata(&case.directory).unwrap().permissions().mode() & 0o777, 0o700);
     let used = fs::read_to_string(case.directory.join("used")).unwrap();
     assert!(used.starts_with(&format!("{} 2021_April.key 2", case.id)), "{used}");
-    assert_eq!(used.lines().count(), 1, "once, however often it is used");
+    assert_eq!(used.lines().count(), 1, "listed once, although used several times");
     mode(&case.key(), 0o400);
     assert_eq!(case.ring().for_sealing(april()).unwrap().id(), case.id);
 }
 
 #[test]
-fn a_used_key_that_is_missing_is_never_made_anew() {
+fn a_missing_used_key_is_never_created_again() {
     let case = Case::new();
     fs::remove_file(case.key()).unwrap();
     case.refused(&[
@@ -90,7 +90,7 @@ fn a_used_key_that_is_missing_is_never_made_anew() {
 }
 
 #[test]
-fn a_used_key_that_the_program_remembers_is_not_made_anew_in_an_empty_directory() {
+fn a_remembered_used_key_is_not_created_again_in_an_empty_directory() {
     let case = Case::new();
     let remembered = case.ring().used().unwrap();
     fs::remove_dir_all(&case.directory).unwrap();
@@ -102,7 +102,7 @@ fn a_used_key_that_the_program_remembers_is_not_made_anew_in_an_empty_directory(
 }
 
 #[test]
-fn another_key_in_the_place_of_the_used_one_is_refused() {
+fn another_key_in_the_slot_of_the_used_one_is_refused() {
     let case = Case::new();
     let other = Case::new();
     fs::copy(other.key(), case.key()).unwrap();
@@ -137,7 +137,7 @@ fn a_damaged_key_is_refused() {
 }
 
 #[test]
-fn a_key_that_others_can_reach_is_refused() {
+fn a_key_that_others_can_access_is_refused() {
     for open in [0o644, 0o640, 0o604, 0o660, 0o601, 0o700, 0o200, 0o4600] {
         let case = Case::new();
         mode(&case.key(), open);
@@ -149,7 +149,7 @@ fn a_key_that_others_can_reach_is_refused() {
 }
 
 #[test]
-fn a_key_of_somebody_else_is_refused() {
+fn a_key_of_another_user_is_refused() {
     let case = Case::new();
     if std::os::unix::fs::chown(case.key(), Some(12_345), None).is_err() {
         eprintln!("NOT TESTED: only root can give a file away");
@@ -165,7 +165,7 @@ fn a_key_of_somebody_else_is_refused() {
 }
 
 #[test]
-fn what_is_no_plain_file_is_refused_and_never_waited_for() {
+fn a_key_that_is_not_a_regular_file_is_refused_without_blocking() {
     let case = Case::new();
     let real = case.directory.join("elsewhere");
     fs::rename(case.key(), &real).unwrap();
@@ -187,7 +187,7 @@ fn what_is_no_plain_file_is_refused_and_never_waited_for() {
 }
 
 #[test]
-fn a_key_with_a_second_name_is_refused() {
+fn a_key_with_a_second_hard_link_is_refused() {
     let case = Case::new();
     fs::hard_link(case.key(), case.directory.join("copy")).unwrap();
     case.refused(&[
@@ -197,7 +197,7 @@ fn a_key_with_a_second_name_is_refused() {
 }
 
 #[test]
-fn a_key_under_the_name_of_another_month_is_refused() {
+fn a_key_with_the_file_name_of_another_month_is_refused() {
     let case = Case::new();
     fs::rename(case.key(), case.directory.join("2021_June.key")).unwrap();
     let june = Month::typed("2021_June").unwrap();
@@ -207,7 +207,7 @@ fn a_key_under_the_name_of_another_month_is_refused() {
 }
 
 #[test]
-fn a_directory_that_is_not_safe_is_refused() {
+fn an_unsafe_directory_is_refused() {
     let refused = |directory: &Path, reasons: [&str; 2]| {
         let error = Keyring::open(directory).unwrap_err().to_string();
         assert!(reasons.iter().all(|reason| error.contains(reason)), "{error}");
@@ -227,7 +227,7 @@ fn a_directory_that_is_not_safe_is_refused() {
 }
 
 #[test]
-fn a_list_that_was_cut_still_counts_and_goes_on() {
+fn a_truncated_list_still_counts_and_can_be_extended() {
     let case = Case::new();
     let list = case.directory.join("used");
     let whole = fs::read_to_string(&list).unwrap();
@@ -238,7 +238,7 @@ fn a_list_that_was_cut_still_counts_and_goes_on() {
 }
 
 #[test]
-fn a_list_that_cannot_be_written_keeps_the_key_back() {
+fn a_key_is_not_returned_if_the_list_cannot_be_written() {
     let case = Case::new();
     mode(&case.directory.join("used"), 0o644);
     let error = case.ring().for_sealing(may()).unwrap_err().to_string();
@@ -246,7 +246,7 @@ fn a_list_that_cannot_be_written_keeps_the_key_back() {
 }
 
 #[test]
-fn a_rotated_month_is_sealed_with_the_new_key_and_opened_with_both() {
+fn a_rotated_month_seals_with_the_new_key_and_decrypts_with_both() {
     let case = Case::new();
     let ring = case.ring();
     assert_eq!(ring.for_sealing(april()).unwrap().id(), case.id);
@@ -264,7 +264,7 @@ fn a_rotated_month_is_sealed_with_the_new_key_and_opened_with_both() {
 }
 
 #[test]
-fn a_destroyed_key_opens_nothing_and_is_not_made_anew() {
+fn a_destroyed_key_decrypts_nothing_and_is_not_created_again() {
     let case = Case::new();
     let ring = case.ring();
     ring.for_sealing(april()).unwrap();
@@ -279,7 +279,7 @@ fn a_destroyed_key_opens_nothing_and_is_not_made_anew() {
         assert!(error.contains("was destroyed on 2") && error.contains("keys rotate"), "{error}");
     }
     assert!(matches!(case.ring().list().unwrap()[0].state, KeyState::Destroyed { .. }));
-    // Broken off: the tombstone is there and the key too.
+    // Interrupted: both the tombstone and the key exist.
     let other = Case::new();
     fs::copy(other.key(), case.key()).unwrap();
     case.refused(&["was destroyed on"]);
@@ -291,7 +291,7 @@ fn a_destroyed_key_opens_nothing_and_is_not_made_anew() {
 }
 
 #[test]
-fn a_key_from_elsewhere_is_taken_over_once() {
+fn a_key_is_imported_once() {
     let case = Case::new();
     let master = Zeroizing::new(*b"0123456789abcdefghijklmnopqrstuv");
     let key = case.ring().import(may(), master.clone()).unwrap();
@@ -300,7 +300,11 @@ fn a_key_from_elsewhere_is_taken_over_once() {
     assert!(matches!(case.ring().import(may(), Zeroizing::new([7; 32])), Err(KeyError::NoKey)));
     fs::remove_file(case.directory.join("2021_May.key")).unwrap();
     let back = case.ring().import(may(), master.clone()).unwrap();
-    assert_eq!((back.id(), back.slot()), (key.id(), key.slot()), "the lost one, in its place");
+    assert_eq!(
+        (back.id(), back.slot()),
+        (key.id(), key.slot()),
+        "the lost key returned to its slot"
+    );
     assert_eq!(case.ring().import(april(), master).unwrap().slot().to_string(), "2021_April.2");
 }
 
@@ -323,14 +327,14 @@ fn a_backup_is_a_keys_directory_of_its_own() {
 }
 
 #[test]
-fn a_command_that_mends_takes_any_path() {
+fn suggested_commands_quote_any_path() {
     let directory = PathBuf::from("/a b/it's");
     let error = KeyError::NoDirectory { directory }.to_string();
     assert!(error.contains(r"mkdir -m 700 '/a b/it'\''s', or"), "{error}");
 }
 
 #[test]
-fn an_id_has_a_tag_for_every_key_there_is() {
+fn an_id_has_a_tag_for_every_existing_key() {
     let case = Case::new();
     let (april_2, may) =
         (case.ring().rotate(april()).unwrap(), case.ring().for_sealing(may()).unwrap());

@@ -52,7 +52,7 @@ impl UsedKeys {
         others.iter().for_each(|(key, time)| self.put(key, time));
     }
 
-    pub fn and(mut self, others: &UsedKeys) -> UsedKeys {
+    pub fn merged_with(mut self, others: &UsedKeys) -> UsedKeys {
         self.merge(others);
         self
     }
@@ -123,8 +123,8 @@ impl UsedKeys {
         UsedKeys(missing.collect())
     }
 
-    /// The time to record for a key at its first use: later than all others in its slot, so that a clock that was set back
-    /// does not change their order.
+    /// The time to record for a key at its first use: later than all others in its slot, so that a clock that was set
+    /// back does not change their order.
     pub fn time_of_next(&self, slot: Slot, now: Timestamp) -> Timestamp {
         self.latest(slot).map_or(now, |latest| now.max(latest.plus(Duration::from_secs(1))))
     }

@@ -1,6 +1,7 @@
 //! The file `used` in the keys directory: the list of keys that were used for sealing, one per line.
 //!
-//! A key is appended and fsynced before its first token leaves. A listed key that is missing is never replaced silently.
+//! A key is appended and fsynced before its first token leaves. A listed key that is missing is never replaced
+//! silently.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -53,8 +54,9 @@ impl UsedList {
     }
 }
 
-/// Adds `keys` to the list; all of them are durable when this returns the list. The file is read again after a write: if
-/// two processes append at the same time and one write is cut short (full disk), their lines merge into an invalid one.
+/// Adds `keys` to the list; all of them are durable when this returns the list. The file is read again after a write:
+/// if two processes append at the same time and one write is cut short (full disk), their lines merge into an invalid
+/// one.
 pub(super) fn add(
     directory: &Directory,
     keys: &UsedKeys,

@@ -33,8 +33,8 @@ impl<'a> FileContent<'a> {
         self.window.is_none()
     }
 
-    /// Reads `length` bytes at `offset`, fewer only at the end of the file. Unless the file is seekable, `offset` must not
-    /// decrease.
+    /// Reads `length` bytes at `offset`, fewer only at the end of the file. Unless the file is seekable, `offset` must
+    /// not decrease.
     pub fn read_at(&mut self, offset: u64, length: usize, buffer: &mut Vec<u8>) -> io::Result<()> {
         buffer.clear();
         match &mut self.window {
@@ -62,14 +62,15 @@ impl<'a> FileContent<'a> {
 
 impl Window {
     fn move_to(&mut self, offset: u64, length: usize) {
-        let behind = (offset - self.start).min(self.bytes.len() as u64);
-        self.bytes.drain(..behind as usize);
-        self.start += behind;
-        let before = self.bytes.len();
-        if before < length && self.failure.is_none() {
+        let passed = (offset - self.start).min(self.bytes.len() as u64);
+        self.bytes.drain(..passed as usize);
+        self.start += passed;
+        let buffered = self.bytes.len();
+        if buffered < length && self.failure.is_none() {
             self.bytes.resize(length, 0);
-            let (done, failure) = fill(&mut self.bytes[before..], |rest, _| self.input.read(rest));
-            self.bytes.truncate(before + done);
+            let (done, failure) =
+                fill(&mut self.bytes[buffered..], |rest, _| self.input.read(rest));
+            self.bytes.truncate(buffered + done);
             self.failure = failure;
         }
     }

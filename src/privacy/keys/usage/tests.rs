@@ -24,13 +24,13 @@ fn the_last_used_key_of_a_month_is_that_of_its_newest_slot() {
 }
 
 #[test]
-fn of_two_keys_in_one_slot_the_one_that_was_used_later_is_the_last() {
+fn of_two_keys_in_one_slot_the_later_used_is_the_last() {
     assert_eq!(last(&[("2021_April", 1, at(1)), ("2021_April", 2, at(2))]), [2]);
     assert_eq!(last(&[("2021_April", 1, at(2)), ("2021_April", 2, at(1))]), [1]);
 }
 
 #[test]
-fn of_two_keys_whose_order_is_not_known_each_may_be_the_last() {
+fn of_two_keys_in_unknown_order_both_may_be_the_last() {
     assert_eq!(last(&[("2021_April", 1, at(1)), ("2021_April", 2, at(1))]), [1, 2]);
     assert_eq!(last(&[("2021_April", 1, at(1)), ("2021_April", 2, None)]), [1, 2]);
     assert_eq!(last(&[("2021_April", 1, None), ("2021_April", 2, None)]), [1, 2]);
@@ -60,7 +60,7 @@ fn the_newest_month_is_named_first_and_the_key_of_all_months_last() {
 }
 
 #[test]
-fn what_a_lost_list_held_is_known_but_no_order_is_made_up() {
+fn keys_of_a_lost_list_are_known_but_no_order_is_invented() {
     let mut uses = UsedKeys::default();
     uses.put(used("2021_April", 1), at(1));
     uses.put(used("2021_April", 2), None);

@@ -21,7 +21,7 @@ fn put(directory: &Directory, keys: &[UsedKey]) -> Result<UsedKeys, KeyError> {
 }
 
 #[test]
-fn what_is_added_stands_there_once() {
+fn an_added_key_is_listed_once() {
     let (_scratch, list, directory) = scratch();
     let (april, may) = (used("2021_April", 1), used("2021_May.2", 2));
     for keys in [&[april][..], &[april, may], &[may]] {
@@ -32,9 +32,9 @@ fn what_is_added_stands_there_once() {
     assert_eq!(fs::read_to_string(list).unwrap(), text);
 }
 
-/// A line may be cut at any byte, by a kill or a full disk.
+/// A kill or a full disk may truncate a line at any byte.
 #[test]
-fn behind_a_line_that_was_cut_anywhere_another_one_counts() {
+fn a_line_after_a_truncated_one_counts() {
     let whole = "0101010101010101 2021_April.key 2021-04-01T00:00:00Z\n";
     let may = used("2021_May", 2);
     for cut in 0..=whole.len() {
@@ -48,9 +48,9 @@ fn behind_a_line_that_was_cut_anywhere_another_one_counts() {
     }
 }
 
-/// Two processes append at once, and the other one's line is cut: what was read before knew nothing of that.
+/// Two processes append at once, and the other process's line is truncated after this one read the list.
 #[test]
-fn a_line_that_another_process_spoils_is_written_again() {
+fn a_line_damaged_by_another_process_is_written_again() {
     let (_scratch, list, directory) = scratch();
     put(&directory, &[used("2021_April", 1)]).unwrap();
     let read = UsedList::read(&directory).unwrap();
@@ -64,7 +64,7 @@ fn a_line_that_another_process_spoils_is_written_again() {
 }
 
 #[test]
-fn what_a_crash_filled_with_zeros_says_nothing_and_spoils_nothing() {
+fn zeros_left_by_a_crash_are_ignored() {
     let (_scratch, list, directory) = scratch();
     put(&directory, &[used("2021_April", 1)]).unwrap();
     let mut text = fs::read(&list).unwrap();
