@@ -119,7 +119,7 @@ fn a_damaged_key_is_refused() {
         ("lwkey1.", "checksum"),
         ("lwkey1.AAAA", "checksum"),
         ("lwkey1.?", "truncated or modified"),
-        ("-----BEGIN PRIVATE KEY-----\n", "does not begin with `lwkey1.`"),
+        ("-----BEGIN PRIVATE KEY-----\n", "does not start with `lwkey1.`"),
         (&"A".repeat(1000), "too long"),
     ] {
         let case = Case::new();

@@ -33,8 +33,8 @@ fn scratch() -> (tempfile::TempDir, PathBuf) {
     (scratch, directory)
 }
 
-/// Not a test, but the code of the other processes. Each line of its input is a directory; it answers with the id of the
-/// key that it would seal April with. Or it creates a key and is killed before the given step.
+/// Not a test, but the code of the other processes. Each line of its input is a directory; it answers with the id of
+/// the key that it would seal April with. Or it creates a key and is killed before the given step.
 #[test]
 fn another_process() {
     let Ok(work) = std::env::var(WORK) else { return };
