@@ -95,7 +95,7 @@ fn what_is_printed_of_a_file_can_be_protected_as_if_it_left() {
         let output = program::run(&mut command(arguments));
         assert_eq!(output.status.code(), Some(1), "{output:?}");
         let said = program::text(&output.stderr);
-        assert!(said.contains("make it with: logwarden keys new 2021_April"), "{said}");
+        assert!(said.contains("create this one with: logwarden keys new 2021_April"), "{said}");
         let out = program::text(&output.stdout);
         assert!(!ids.iter().any(|id| out.contains(id)), "{out}");
     }
