@@ -1,5 +1,6 @@
-//! IP addresses under another name. What is no address leaves as a hash, never as it is (but where addresses
-//! leave in clear).
+//! Replaces IP addresses by pseudonyms, in the mode that the policy sets.
+//!
+//! A value that is not an address leaves as a hash and never unchanged, except in the mode `clear`.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -13,18 +14,20 @@ use super::tag::MacKey;
 
 pub const PREFIX: &str = "ip1.";
 
-/// How an address leaves.
+/// The form in which addresses leave.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum AddressMode {
-    /// `ip1.` and 22 characters: equal addresses look alike.
+    /// `ip1.` and 22 characters: equal addresses have equal pseudonyms.
     #[default]
     Hmac,
-    /// A valid address of the same kind: addresses that share the first bits still share as many (ipcrypt-pfx).
+    /// A valid address of the same family; addresses with a common prefix keep a common prefix of the same length
+    /// (ipcrypt-pfx).
     Pfx,
-    /// Its network: /24, /48.
+    /// Its network: /24 for IPv4, /48 for IPv6.
     Truncate,
     Clear,
-    /// SHA-1 of the text as an older program made it. No key protects it: all of IPv4 is tried within an hour.
+    /// SHA-1 of the text, compatible with an older program. No key protects it: all of IPv4 can be tried within an
+    /// hour.
     LegacySha1,
 }
 
@@ -38,7 +41,7 @@ impl AddressMode {
     ];
 }
 
-/// The two keys of addresses, of one month.
+/// The two keys for addresses of one month.
 pub(super) struct AddressKeys {
     mac: MacKey,
     prefix: IpcryptPfx,
@@ -70,24 +73,25 @@ impl fmt::Debug for AddressKeys {
     }
 }
 
-/// An address with what may stand behind it.
-struct Written {
+/// An address with an optional port.
+struct ParsedAddress {
     address: IpAddr,
     port: Option<u16>,
 }
 
-impl Written {
-    fn parse(text: &str) -> Option<Written> {
-        let plain = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
-        let (address, port) = match plain.parse::<IpAddr>() {
+impl ParsedAddress {
+    fn parse(text: &str) -> Option<ParsedAddress> {
+        let unbracketed =
+            text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
+        let (address, port) = match unbracketed.parse::<IpAddr>() {
             Ok(address) => (address, None),
             Err(_) => {
-                // Its zone is a name of the machine that wrote it, and says nothing of the address.
+                // An IPv6 zone names an interface of the writing machine and is not part of the address.
                 let socket: SocketAddr = text.parse().ok()?;
                 (socket.ip(), Some(socket.port()))
             }
         };
-        Some(Written { address: address.to_canonical(), port })
+        Some(ParsedAddress { address: address.to_canonical(), port })
     }
 
     fn write(&self, address: IpAddr, out: &mut String) {
@@ -100,26 +104,26 @@ impl Written {
     }
 }
 
-/// What to look for: all that may stand for one address, under each of `keys`.
-pub fn stand_ins(mode: AddressMode, keys: &[MonthKey], text: &str) -> Vec<String> {
-    let stand = |keys: Option<&AddressKeys>| {
-        let mut stand = String::new();
-        write(mode, keys, text, &mut stand);
-        stand
+/// The search terms for one address: its pseudonyms under each of `keys`.
+pub fn pseudonyms(mode: AddressMode, keys: &[MonthKey], text: &str) -> Vec<String> {
+    let pseudonym = |keys: Option<&AddressKeys>| {
+        let mut pseudonym = String::new();
+        write(mode, keys, text, &mut pseudonym);
+        pseudonym
     };
-    let mut stands: Vec<String> = match (mode, Written::parse(text)) {
+    let mut pseudonyms: Vec<String> = match (mode, ParsedAddress::parse(text)) {
         (AddressMode::Clear | AddressMode::LegacySha1, _) | (AddressMode::Truncate, Some(_)) => {
-            vec![stand(None)]
+            vec![pseudonym(None)]
         }
-        _ => keys.iter().map(|key| stand(Some(&AddressKeys::new(key)))).collect(),
+        _ => keys.iter().map(|key| pseudonym(Some(&AddressKeys::new(key)))).collect(),
     };
-    stands.dedup();
-    stands
+    pseudonyms.dedup();
+    pseudonyms
 }
 
-/// Without keys, nothing but what needs none leaves.
+/// Appends the pseudonym of `text`. Without keys, modes that need one write `[sealed]`.
 pub(super) fn write(mode: AddressMode, keys: Option<&AddressKeys>, text: &str, out: &mut String) {
-    match (mode, keys, Written::parse(text)) {
+    match (mode, keys, ParsedAddress::parse(text)) {
         (AddressMode::Clear, ..) => out.push_str(text),
         (AddressMode::LegacySha1, ..) => write_sha1(text, out),
         (AddressMode::Truncate, _, Some(written)) => written.write(network(written.address), out),

@@ -1,7 +1,7 @@
-//! The audit file: who opened what, and when; a JSON line each, appended and fsynced. Readable by its user alone.
+//! Writes the audit file: one JSON line per decryption (who, when, which key and field), appended and fsynced.
 //!
-//! Never holds a value that was opened, not even where the name of a file would give it away. Whoever has the keys
-//! can open tokens without this program: it is a record of what was done with it, no lock.
+//! The file is readable by its user only. It never contains a decrypted value, not even as a part of a file name. It
+//! records decryptions by this program and does not prevent others: the keys also work without it.
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
@@ -15,10 +15,10 @@ use serde::Serialize;
 
 use super::SEALED;
 use super::decryptor::{Opened, SealedBy};
-use super::whole_words::Words;
+use super::whole_words::WordReplacer;
 use crate::base::{Clock, rfc3339, with_causes};
 
-/// Its name in the state directory.
+/// File name in the state directory.
 pub const NAME: &str = "audit.jsonl";
 
 #[derive(Debug)]
@@ -28,27 +28,27 @@ pub struct Audit {
     clock: Arc<dyn Clock>,
 }
 
-/// What the system does not say by itself.
+/// The person and the component that decrypt; the user id comes from the system.
 #[derive(Clone, Debug)]
 pub struct Who {
-    /// What the environment calls the user.
+    /// The user name from the environment.
     pub user: Option<String>,
     pub host: String,
-    /// The part of the program that shows it.
+    /// The component that shows the value: `screen`, `decrypt`, `search` or `find`.
     pub by: &'static str,
 }
 
-/// Where what was opened stood.
+/// The location of the decrypted token.
 #[derive(Clone, Copy, Debug)]
 pub struct Place<'a> {
     pub file: &'a str,
-    /// Of its record in the file.
+    /// Start of its record in the file.
     pub offset: Option<u64>,
 }
 
 #[derive(Debug, thiserror::Error)]
 pub enum AuditError {
-    #[error("cannot make the directory {} of the audit file", path.display())]
+    #[error("cannot create the directory {} of the audit file", path.display())]
     Directory {
         path: PathBuf,
         #[source]
@@ -61,7 +61,7 @@ pub enum AuditError {
         source: io::Error,
     },
     #[error(
-        "the audit file {0} is not this user's alone; mend it with: chown {user} {0} && chmod 600 {0}",
+        "the audit file {0} is not private to this user; fix it with: chown {user} {0} && chmod 600 {0}",
         path.display()
     )]
     Loose { path: PathBuf, user: u32 },
@@ -74,17 +74,17 @@ pub enum AuditError {
 }
 
 impl AuditError {
-    /// On one line, with its causes.
+    /// The message and its causes on one line.
     pub fn reason(&self) -> String {
         with_causes(self)
     }
 }
 
-/// The name of a file that says none of these values; `None`: as it is.
+/// The file name with these values replaced by `[sealed]`; `None`: it contains none of them.
 pub fn without(file: &str, opened: &[Opened]) -> Option<String> {
     let names = opened.iter().filter(|one| file.contains(one.value.as_str()));
     let words = names.map(|one| (one.value.as_str(), SEALED));
-    Words::new(words.collect()).replace(file)
+    WordReplacer::new(words.collect()).replace(file)
 }
 
 #[derive(Serialize)]
@@ -101,7 +101,7 @@ struct Line<'a> {
     file: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     offset: Option<u64>,
-    /// How many; absent: this one.
+    /// Number of values; absent for a single one.
     #[serde(skip_serializing_if = "Option::is_none")]
     values: Option<u64>,
 }
@@ -111,7 +111,7 @@ impl Audit {
         Audit { path, who, clock }
     }
 
-    /// A line for each of these. Durable when this returns.
+    /// Appends one line per value. Durable when this returns.
     pub fn opened(&self, opened: &[Opened], place: Place<'_>) -> Result<(), AuditError> {
         let file = without(place.file, opened);
         let place = Place { file: file.as_deref().unwrap_or(place.file), ..place };
@@ -119,7 +119,7 @@ impl Audit {
         self.append(lines, place)
     }
 
-    /// So many values under one key, known when all of them are opened.
+    /// Appends one line per key and field with the number of values, after all of them were decrypted.
     pub fn counted(&self, counts: &[(SealedBy, u64)], place: Place<'_>) -> Result<(), AuditError> {
         self.append(counts.iter().map(|(sealed, count)| (sealed.clone(), Some(*count))), place)
     }
@@ -149,19 +149,19 @@ impl Audit {
             serde_json::to_writer(&mut text, &line).expect("texts and numbers are JSON");
             text.push(b'\n');
         }
-        // One write: what several processes append does not mix.
+        // A single write, so that lines of several processes are not interleaved.
         let written = (&file).write_all(&text).and_then(|()| file.sync_all());
         written.map_err(|source| AuditError::Write { path: self.path.clone(), source })
     }
 
-    /// Also whether somebody was ended in the middle of a line.
+    /// The open file, and whether it ends in an incomplete line of a killed process.
     fn open(&self) -> Result<(File, bool), AuditError> {
         let path = || self.path.clone();
         let failed = |source| AuditError::Open { path: path(), source };
         let directory = self.path.parent().unwrap_or(Path::new("."));
         let made = DirBuilder::new().recursive(true).mode(0o700).create(directory);
         made.map_err(|source| AuditError::Directory { path: directory.to_owned(), source })?;
-        // A FIFO would keep us waiting for somebody who reads it.
+        // Opening a FIFO for writing would block until a reader opens it.
         let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits() as i32;
         let mut options = OpenOptions::new();
         options.read(true).append(true).create(true).mode(0o600).custom_flags(flags);

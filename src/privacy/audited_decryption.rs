@@ -1,5 +1,6 @@
-//! Tokens opened for somebody who looks at them. No value is handed out before the line in the audit file that
-//! says so is durable.
+//! Decrypts the tokens of one text for display, and records it in the audit file.
+//!
+//! No value is returned before its audit line is durable.
 
 use std::sync::Arc;
 
@@ -10,8 +11,8 @@ use super::audit::{Audit, AuditError, Place};
 use super::decrypt_stream::Revealer;
 use super::decryptor::{OpenError, Opened, Opener};
 
-/// Of one text, which is there to be read by a person.
-const MOST: usize = 100;
+/// Values and problems per text; more are not useful to a reader.
+const MAX_VALUES: usize = 100;
 
 #[derive(Debug)]
 pub struct Disclosure {
@@ -19,7 +20,7 @@ pub struct Disclosure {
     audit: Audit,
 }
 
-/// What the tokens of a text held: each value once, and why others stay closed.
+/// The decrypted values of a text, each once, and the reasons why other tokens could not be decrypted.
 #[derive(Debug, Default)]
 pub struct Disclosed {
     pub values: Vec<Opened>,
@@ -31,18 +32,18 @@ impl Disclosure {
         Disclosure { keyring, audit }
     }
 
-    /// Takes up what has happened to the keys since.
+    /// Decrypts all tokens in `text`, with the keys as they are in the directory now.
     pub fn open(&self, text: &[u8], place: Place<'_>) -> Result<Disclosed, AuditError> {
         self.keyring.refresh();
-        // A new one: it remembers which keys could not be had, and somebody may have mended them since.
+        // A new opener: an old one would remember missing keys that may have been restored since.
         let opener = Opener::new(Arc::clone(&self.keyring));
         let mut disclosed = Disclosed::default();
-        // Room enough, so that no copy is left where it grew.
-        let mut clear = Zeroizing::new(Vec::with_capacity(text.len() * 2));
+        // Large enough to never reallocate, which would leave plain text in freed memory.
+        let mut plain_text = Zeroizing::new(Vec::with_capacity(text.len() * 2));
         let mut revealer = Revealer::new(&opener);
         let each = &mut |found| disclosed.add(found);
-        revealer.push(text, &mut clear, each);
-        revealer.finish(&mut clear, each);
+        revealer.push(text, &mut plain_text, each);
+        revealer.finish(&mut plain_text, each);
         if !disclosed.values.is_empty() {
             self.audit.opened(&disclosed.values, place)?;
         }
@@ -57,13 +58,13 @@ impl Disclosed {
                 let same = |known: &Opened| {
                     *known.value == *opened.value && known.sealed_by() == opened.sealed_by()
                 };
-                if self.values.len() < MOST && !self.values.iter().any(same) {
+                if self.values.len() < MAX_VALUES && !self.values.iter().any(same) {
                     self.values.push(opened);
                 }
             }
             Err(error) => {
                 let reason = error.reason();
-                if self.problems.len() < MOST && !self.problems.contains(&reason) {
+                if self.problems.len() < MAX_VALUES && !self.problems.contains(&reason) {
                     self.problems.push(reason);
                 }
             }

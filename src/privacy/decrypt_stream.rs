@@ -1,8 +1,7 @@
-//! Tokens inside any text, opened while it streams by. Everything else passes to the byte, and so does a token
-//! that cannot be opened.
+//! Decrypts the tokens inside a stream of text. All other bytes, and tokens that cannot be decrypted, stay unchanged.
 //!
-//! Where a token stands between double quotes on its line, as in JSON, its value is written with the escapes
-//! that JSON demands, so that a document stays one; anywhere else as it is. Never keeps more than one token.
+//! Between double quotes on a line, as in JSON, a value is written with JSON escapes, so that a document stays valid;
+//! elsewhere it is written unchanged. Never buffers more than one token.
 
 use memchr::memmem;
 
@@ -11,65 +10,65 @@ use super::decryptor::{OpenError, Opened, Opener};
 use super::token::{LONGEST_TEXT, PREFIX};
 use crate::base::{json, sanitize};
 
-/// Fewer characters behind `enc1.` are a word of the text, not the beginning of a token: not even its key shows.
-const FEWEST: usize = 16;
+/// `enc1.` with fewer characters after it is taken as ordinary text, not as a damaged token: not even a key id fits.
+const SHORTEST_REPORTED: usize = 16;
 
 #[derive(Debug)]
 pub struct Revealer<'a> {
     opener: &'a Opener,
-    /// What may be the beginning of a token.
-    kept: Vec<u8>,
+    /// Bytes that may be the beginning of a token.
+    pending: Vec<u8>,
     quotes: Quotes,
-    /// Each line is one of a person's: no value steers a terminal or makes another line.
+    /// Output for people: no value may contain terminal control sequences or line ends.
     one_line: bool,
 }
 
-/// Takes what a token held, or why it stayed as it was.
+/// Called with the decrypted value of each token, or the reason why it stays unchanged.
 pub type Each<'f> = &'f mut dyn FnMut(Result<Opened, OpenError>);
 
 impl<'a> Revealer<'a> {
     pub fn new(opener: &'a Opener) -> Self {
-        Revealer { opener, kept: Vec::new(), quotes: Quotes::default(), one_line: false }
+        Revealer { opener, pending: Vec::new(), quotes: Quotes::default(), one_line: false }
     }
 
-    /// For lines that a person reads: values are made harmless.
+    /// For lines that people read: values are sanitised.
     #[must_use]
     pub fn on_one_line(mut self, one_line: bool) -> Self {
         self.one_line = one_line;
         self
     }
 
-    /// Appends what is settled by now. Calls `each` for each token.
+    /// Appends the output for all input that is complete so far. Calls `each` for each token.
     pub fn push(&mut self, bytes: &[u8], out: &mut Vec<u8>, each: Each<'_>) {
-        let mut kept = std::mem::take(&mut self.kept);
-        match kept.is_empty() {
+        let mut pending = std::mem::take(&mut self.pending);
+        match pending.is_empty() {
             true => {
-                let settled = self.settle(bytes, false, out, each);
-                kept.extend_from_slice(&bytes[settled..]);
+                let processed = self.process(bytes, false, out, each);
+                pending.extend_from_slice(&bytes[processed..]);
             }
             false => {
-                kept.extend_from_slice(bytes);
-                let settled = self.settle(&kept, false, out, each);
-                kept.drain(..settled);
+                pending.extend_from_slice(bytes);
+                let processed = self.process(&pending, false, out, each);
+                pending.drain(..processed);
             }
         }
-        self.kept = kept;
+        self.pending = pending;
     }
 
-    /// The end of the text.
+    /// Appends the output for the rest, at the end of the text.
     pub fn finish(&mut self, out: &mut Vec<u8>, each: Each<'_>) {
-        let kept = std::mem::take(&mut self.kept);
-        self.settle(&kept, true, out, each);
+        let pending = std::mem::take(&mut self.pending);
+        self.process(&pending, true, out, each);
         self.quotes = Quotes::default();
     }
 
-    /// How much of `text` is settled; at its end all of it is.
-    fn settle(&mut self, text: &[u8], end: bool, out: &mut Vec<u8>, each: Each<'_>) -> usize {
+    /// Returns the number of processed bytes of `text`; at its `end` all of them.
+    fn process(&mut self, text: &[u8], end: bool, out: &mut Vec<u8>, each: Each<'_>) -> usize {
         let mut at = 0;
         while let Some(found) = memmem::find(&text[at..], PREFIX.as_bytes()) {
-            self.pass(&text[at..at + found], out);
+            self.copy(&text[at..at + found], out);
             at += found;
-            let token = Self::code(&text[at..]);
+            let token = Self::candidate(&text[at..]);
             if !end && at + token.len() == text.len() && token.len() < PREFIX.len() + LONGEST_TEXT {
                 return at;
             }
@@ -77,19 +76,19 @@ impl<'a> Revealer<'a> {
         }
         let rest = &text[at..];
         let begun = |length: &usize| rest.ends_with(&PREFIX.as_bytes()[..*length]);
-        let kept = if end { 0 } else { (1..PREFIX.len()).rev().find(begun).unwrap_or(0) };
-        self.pass(&rest[..rest.len() - kept], out);
-        text.len() - kept
+        let pending = if end { 0 } else { (1..PREFIX.len()).rev().find(begun).unwrap_or(0) };
+        self.copy(&rest[..rest.len() - pending], out);
+        text.len() - pending
     }
 
-    /// The prefix and all behind it that a token can consist of.
-    fn code(text: &[u8]) -> &str {
+    /// The longest text at the beginning that can be a token: the prefix and the base64url after it.
+    fn candidate(text: &[u8]) -> &str {
         let longest = &text[..text.len().min(PREFIX.len() + LONGEST_TEXT)];
         let code = base64url::length(&longest[PREFIX.len()..]);
         std::str::from_utf8(&text[..PREFIX.len() + code]).expect("it is ASCII")
     }
 
-    /// How much of it is settled: the token, or the prefix of what stays.
+    /// Returns the number of processed bytes: the token, or only the prefix if it cannot be decrypted.
     fn token(&mut self, text: &str, out: &mut Vec<u8>, each: Each<'_>) -> usize {
         match self.opener.open_first(text) {
             Ok((length, opened)) => {
@@ -104,23 +103,23 @@ impl<'a> Revealer<'a> {
                 length
             }
             Err(error) => {
-                if text.len() >= PREFIX.len() + FEWEST {
+                if text.len() >= PREFIX.len() + SHORTEST_REPORTED {
                     each(Err(error));
                 }
-                // What it consists of may end in the prefix of the next one.
-                self.pass(PREFIX.as_bytes(), out);
+                // The text after the prefix may end in the prefix of the next token.
+                self.copy(PREFIX.as_bytes(), out);
                 PREFIX.len()
             }
         }
     }
 
-    fn pass(&mut self, text: &[u8], out: &mut Vec<u8>) {
+    fn copy(&mut self, text: &[u8], out: &mut Vec<u8>) {
         self.quotes.read(text);
         out.extend_from_slice(text);
     }
 }
 
-/// Whether a place of a line stands between double quotes.
+/// Tracks whether the current position of a line is between double quotes.
 #[derive(Debug, Default)]
 struct Quotes {
     inside: bool,

@@ -1,4 +1,4 @@
-//! Opens tokens with nothing but the keys directory.
+//! Decrypts tokens; needs nothing but the keys directory.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,16 +12,16 @@ use crate::base::with_causes;
 #[derive(Debug)]
 pub struct Opener {
     keyring: Arc<Keyring>,
-    /// By month, key, session and field, also why there is none. Emptied when it is full.
-    ciphers: Mutex<HashMap<Place, Cipher>>,
+    /// By month, key, session and field; also errors, so that a missing key is looked up once. Cleared when full.
+    ciphers: Mutex<HashMap<CipherId, Cipher>>,
 }
 
-type Place = (Month, KeyId, [u8; 8], Box<str>);
+type CipherId = (Month, KeyId, [u8; 8], Box<str>);
 type Cipher = Result<Arc<FieldCipher>, Arc<KeyError>>;
 
 const MOST_CIPHERS: usize = 256;
 
-/// What a token held.
+/// A decrypted token.
 pub struct Opened {
     pub month: Month,
     pub key: KeyId,
@@ -30,7 +30,7 @@ pub struct Opened {
     pub value: Zeroizing<String>,
 }
 
-/// Under which key, and as which field.
+/// The key and the field that a value was sealed with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SealedBy {
     pub month: Month,
@@ -46,17 +46,16 @@ impl Opened {
 
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    #[error("it is no whole token: it was cut, or altered")]
+    #[error("invalid token: truncated or modified")]
     NoToken,
-    /// All that authentication can say.
-    #[error("it was altered, or is no token of that key")]
+    #[error("invalid token: modified, or not sealed with that key")]
     Refused,
-    #[error("its key cannot be had")]
+    #[error("its key is not available")]
     Key(#[source] Arc<KeyError>),
 }
 
 impl OpenError {
-    /// On one line, with its causes. Of a key, what is wrong with the key says it all.
+    /// The message and its causes on one line; for an unavailable key, only the reason.
     pub fn reason(&self) -> String {
         match self {
             OpenError::Key(error) => with_causes(&**error),
@@ -70,7 +69,7 @@ impl Opener {
         Opener { keyring, ciphers: Mutex::default() }
     }
 
-    /// One whole token, and nothing around it.
+    /// Decrypts a text that is exactly one token.
     pub fn open(&self, text: &str) -> Result<Opened, OpenError> {
         let token = Token::parse(text).ok_or(OpenError::NoToken)?;
         let field = token.field().ok_or(OpenError::NoToken)?;
@@ -80,8 +79,8 @@ impl Opener {
         Ok(Opened { month, key, field: field.to_owned(), value })
     }
 
-    /// The token that `text` begins with, and its length. What stands behind it may look like a part of it, as in
-    /// `enc1.…-retry`: of all lengths that a token can have, the longest true one is meant.
+    /// Decrypts the token at the beginning of `text`; returns its length too. The text after it may look like a part
+    /// of it, as in `enc1.…-retry`: of all possible lengths, the longest one that decrypts is taken.
     pub fn open_first(&self, text: &str) -> Result<(usize, Opened), OpenError> {
         let mut problem = OpenError::NoToken;
         for length in Token::lengths(text) {
@@ -96,12 +95,12 @@ impl Opener {
     }
 
     fn cipher(&self, token: &Token, field: &str) -> Result<Arc<FieldCipher>, OpenError> {
-        let place = (token.month(), token.key(), token.salt(), field.into());
+        let id = (token.month(), token.key(), token.salt(), field.into());
         let mut ciphers = self.ciphers.lock().unwrap_or_else(PoisonError::into_inner);
         if ciphers.len() == MOST_CIPHERS {
             ciphers.clear();
         }
-        let cipher = ciphers.entry(place).or_insert_with(|| {
+        let cipher = ciphers.entry(id).or_insert_with(|| {
             let key = self.keyring.for_opening(token.month(), token.key())?;
             Ok(Arc::new(FieldCipher::new(&key, token.salt(), field)?))
         });

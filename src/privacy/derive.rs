@@ -1,10 +1,10 @@
-//! Every key that is made of a month's master: HKDF-SHA256 with a name for each use.
+//! Derives keys from the master key of a month: HKDF-SHA256 with a separate name (info) per use.
 
 use hkdf::Hkdf;
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-/// `info` is joined.
+/// The two parts of `info` are concatenated.
 pub(super) fn derive<const LENGTH: usize>(
     master: &[u8; 32],
     salt: Option<&[u8]>,

@@ -1,5 +1,6 @@
-//! The event document: one JSON object, written straight into a buffer. Names follow the Elastic Common
-//! Schema where it has one.
+//! Writes the event document, one JSON object per event, directly into a buffer.
+//!
+//! Field names follow the Elastic Common Schema where it defines one.
 
 use super::Outgoing;
 use crate::base::{json, rfc3339};
@@ -14,7 +15,7 @@ impl Outgoing<'_> {
         });
     }
 
-    /// The same, with the members for the fields as `write_fields` appends them: each has a comma before it.
+    /// The same, but `write_fields` appends the members for the fields, each with a comma before it.
     pub fn write_json_by(&self, body: &mut Vec<u8>, write_fields: impl FnOnce(&mut Vec<u8>)) {
         body.extend_from_slice(b"{\"@timestamp\":\"");
         rfc3339::write(self.time(), self.precision(), body);
@@ -79,8 +80,8 @@ impl Outgoing<'_> {
     }
 }
 
-/// Appends a member for each field, those whose names begin with `fields.` in an object `fields`. `write` appends the
-/// value of one.
+/// Appends one member per field; fields whose names start with `fields.` go into an object `fields`. `write` appends
+/// the value of one field.
 pub fn write_members<'n, V>(
     fields: impl Iterator<Item = (&'n str, V)> + Clone,
     body: &mut Vec<u8>,

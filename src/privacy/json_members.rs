@@ -1,5 +1,7 @@
-//! Members of JSON objects inside text: of a record that is cut or broken, and so has no fields, or of a message
-//! that quotes an object. By their names alone, wherever they stand; takes any text.
+//! Finds JSON members with sealed names inside any text, by their names alone.
+//!
+//! Needed where an object is not parsed into fields: in a truncated or broken record, or in a message that quotes an
+//! object. Accepts any text.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -9,41 +11,41 @@ use memchr::{memchr, memchr2};
 use super::policy::{Policy, Treatment};
 use crate::base::json::Quoted;
 
-/// A member that the policy treats.
+/// A member that the policy seals or pseudonymises.
 pub(super) struct Member<'t, 'p> {
     pub name: Cow<'t, str>,
     pub treatment: Treatment<'p>,
     pub value: Cow<'t, str>,
-    /// The value without its quotes. A text that is cut goes to the end.
-    pub place: Range<usize>,
-    /// A number: what stands for it needs quotes.
-    pub bare: bool,
+    /// The value without its quotes; up to the end of the text if the text is truncated.
+    pub range: Range<usize>,
+    /// A number: its replacement needs quotes.
+    pub unquoted: bool,
 }
 
-/// In the order in which they stand. Objects and lists are no values, but what they hold may be.
-pub(super) fn treated<'t, 'p>(text: &'t str, policy: &'p Policy) -> Vec<Member<'t, 'p>> {
+/// In text order. Objects and arrays are not values, but their members may be.
+pub(super) fn treated_members<'t, 'p>(text: &'t str, policy: &'p Policy) -> Vec<Member<'t, 'p>> {
     let mut found = Vec::new();
     let mut from = 0;
     while let Some(at) = memchr(b'"', &text.as_bytes()[from..]) {
         let key = from + at + 1;
         let Some(close) = closing(text, key) else { break };
-        let behind = text[close + 1..].trim_start();
-        let Some(value) = behind.strip_prefix(':').map(str::trim_start) else {
-            // What ends it may begin another one, where this text has no beginning. No quote between can: all of
-            // them are escaped.
+        let after_name = text[close + 1..].trim_start();
+        let Some(value) = after_name.strip_prefix(':').map(str::trim_start) else {
+            // If the beginning of the text is missing, this closing quote may open the next string. Quotes in between
+            // cannot: all of them are escaped.
             from = close;
             continue;
         };
         from = text.len() - value.len();
         let name = Quoted(&text[key..close]).decode();
         let Some(treatment) = policy.treatment(&name) else { continue };
-        if let Some((place, bare)) = value_at(text, from) {
-            from = place.end + usize::from(!bare && place.end < text.len());
-            let value = match bare {
-                true => Cow::Borrowed(&text[place.clone()]),
-                false => Quoted(&text[place.clone()]).decode(),
+        if let Some((range, unquoted)) = value_at(text, from) {
+            from = range.end + usize::from(!unquoted && range.end < text.len());
+            let value = match unquoted {
+                true => Cow::Borrowed(&text[range.clone()]),
+                false => Quoted(&text[range.clone()]).decode(),
             };
-            found.push(Member { name, treatment, value, place, bare });
+            found.push(Member { name, treatment, value, range, unquoted });
         }
     }
     found
@@ -61,13 +63,13 @@ fn value_at(text: &str, at: usize) -> Option<(Range<usize>, bool)> {
     is_value.then_some((at..at + length, true))
 }
 
-/// The quote that ends the string which began before `at`.
+/// The quote that ends the string that starts before `at`.
 fn closing(text: &str, mut at: usize) -> Option<usize> {
     loop {
         at += memchr2(b'"', b'\\', text.as_bytes().get(at..)?)?;
         match text.as_bytes()[at] {
             b'"' => return Some(at),
-            // What follows is escaped.
+            // Skip the escaped character.
             _ => at += 2,
         }
     }
@@ -95,7 +97,7 @@ mod tests {
             ("\"\\", &[]),
         ];
         for (text, expected) in cases {
-            let found = treated(text, &policy);
+            let found = treated_members(text, &policy);
             let values: Vec<&str> = found.iter().map(|member| &*member.value).collect();
             assert_eq!(values, expected, "{text}");
         }

@@ -1,30 +1,32 @@
-//! A text without its JSON escapes, and where each part of it came from. Takes any text: what is no escape stays.
+//! Decodes JSON escapes in any text and maps each position back to the original.
+//!
+//! Invalid escapes stay unchanged.
 
 use memchr::memchr;
 
 pub(super) struct Unescaped {
     pub text: String,
-    /// Of each byte of `text` and of its end: where the letter that it belongs to begins in the original.
+    /// Per byte of `text`, and for its end: where its character starts in the original.
     origins: Vec<usize>,
 }
 
 impl Unescaped {
-    /// `None`: there are no escapes.
+    /// `None`: `text` has no escapes.
     pub fn of(text: &str) -> Option<Unescaped> {
         Self::read(text, |at| at)
     }
 
-    /// The same of what it has become; origins stay those of the first text.
-    pub fn again(&self) -> Option<Unescaped> {
+    /// Decodes the decoded text once more; origins still refer to the first text.
+    pub fn unescape_again(&self) -> Option<Unescaped> {
         Self::read(&self.text, |at| self.origins[at])
     }
 
-    /// Where the letter at `at` begins in the original.
+    /// Where the character at `at` starts in the original.
     pub fn origin(&self, at: usize) -> usize {
         self.origins[at]
     }
 
-    /// The letter at `at` is no escape in the original.
+    /// The character at `at` is not an escape in the original.
     pub fn is_plain(&self, at: usize) -> bool {
         let length = self.text[at..].chars().next().map_or(0, char::len_utf8);
         self.origins[at + length] - self.origins[at] == length
@@ -50,7 +52,7 @@ impl Unescaped {
     }
 }
 
-/// The escape that a text begins with: its letter, and its length.
+/// The escape at the beginning of `text`: the character it stands for, and its length.
 fn escape(text: &str) -> Option<(char, usize)> {
     let (letter, length) = match text.as_bytes() {
         [b'\\', letter @ (b'"' | b'\\' | b'/'), ..] => (char::from(*letter), 2),
@@ -63,7 +65,7 @@ fn escape(text: &str) -> Option<(char, usize)> {
             let first = unit(text)?;
             match char::from_u32(first.into()) {
                 Some(letter) => (letter, 6),
-                // Half of a pair.
+                // The first half of a surrogate pair.
                 None => {
                     let both = [first, unit(text.get(6..)?)?];
                     (char::decode_utf16(both).next()?.ok()?, 12)
@@ -74,7 +76,7 @@ fn escape(text: &str) -> Option<(char, usize)> {
     Some((letter, length))
 }
 
-/// `\u00e9`, in whatever case.
+/// `\u00e9`, in upper or lower case.
 fn unit(text: &str) -> Option<u16> {
     let digits = text.strip_prefix("\\u")?.get(..4)?;
     let all_digits = digits.bytes().all(|digit| digit.is_ascii_hexdigit());

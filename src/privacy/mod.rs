@@ -1,10 +1,12 @@
-//! What may leave the machine. [`Outgoing`] is the only form that a sink, a mail or an export can take, and
-//! [`protect`] the only way to make one of an event; [`stored`] reads one back that was kept.
+//! Seals events before they leave the machine: sealed (encrypted with AES-256-GCM) values become tokens.
 //!
-//! A field that the policy seals leaves as a token, at any depth, with a tag beside it; where its value (of 4
-//! characters or more) stands as a whole word in any other text of the same event, the same token stands there.
-//! Nothing leaves in clear because a key is missing: then nothing of the event leaves. Under a policy without
-//! keys, for the eyes of those who may read the log, values are `[sealed]`.
+//! [`Outgoing`] is the only form of an event that a sink, a mail or an export accepts. [`protect`] is the only way to
+//! create one from an event; [`stored`] reads back one that was stored before.
+//!
+//! A field that the policy seals leaves as a token, at any depth, with a tag beside it. Where its value (of 4
+//! characters or more) is a whole word in any other text of the same event, it is replaced by the same token. A value
+//! never leaves in plain text because a key is missing: then nothing of the event leaves. Under a policy without keys,
+//! for readers who may read the log itself, values become `[sealed]`.
 
 pub mod address;
 pub mod audit;
@@ -42,7 +44,7 @@ pub use parse_document::Document;
 pub use policy::{Pattern, Policy};
 pub use sealer::Sealer;
 
-/// What stands in the place of a sealed value.
+/// Replaces a sealed value where no token can be made.
 pub const SEALED: &str = "[sealed]";
 
 #[cfg(test)]

@@ -1,45 +1,46 @@
-//! JSON values inside an event: sealed inside, and made fit for every reader. Written again only where
-//! something has to change.
+//! Seals members inside JSON values of an event, and rewrites JSON that some readers would reject.
+//!
+//! A value is rewritten only where something must change.
 
 use std::borrow::Cow;
 
 use super::policy::Treatment;
-use super::quoted_values::seal_in;
-use super::replacements::Found;
-use super::sealed_values::Seals;
+use super::quoted_values::seal_quoted_values;
+use super::replacements::ReplacementId;
+use super::sealed_values::EventSealer;
 use super::tag::tag_name;
-use super::whole_words::Words;
+use super::whole_words::WordReplacer;
 use super::{Policy, SEALED};
 use crate::base::json::{self, Token, Tokens};
 use crate::event::document::{DEEPEST, Path, is_too_deep};
 
-/// What became of a JSON value.
+/// The result for one JSON value.
 #[derive(Debug, PartialEq)]
-pub(super) enum Settled {
-    AsItWas,
-    Rewritten(String),
-    /// It cannot stand in a document as JSON (too deep, a number that no double holds, no JSON at all): this
-    /// text stands for it.
+pub(super) enum Rewrite {
+    Unchanged,
+    Json(String),
+    /// It cannot be JSON in a document (nested too deeply, a number outside the range of a double, invalid JSON): this
+    /// text replaces it.
     Text(String),
 }
 
-/// What is to become of it.
+/// The two passes over the JSON values of an event.
 pub(super) enum Pass<'p, 'e> {
-    /// What the policy names inside is sealed, and noted.
-    Seal(&'p mut Seals<'e>),
-    /// Words are replaced in all texts but what was sealed.
-    Replace(&'e Policy, &'p Words<'p>),
+    /// Seals and notes the members that the policy names.
+    Seal(&'p mut EventSealer<'e>),
+    /// Replaces sealed values in all other texts; members sealed by the first pass stay.
+    Replace(&'e Policy, &'p WordReplacer<'p>),
 }
 
 impl<'p, 'e> Pass<'p, 'e> {
     fn policy(&self) -> &'e Policy {
         match self {
-            Pass::Seal(seals) => seals.policy(),
+            Pass::Seal(event_sealer) => event_sealer.policy(),
             Pass::Replace(policy, _) => policy,
         }
     }
 
-    fn words(&self) -> Option<&'p Words<'p>> {
+    fn words(&self) -> Option<&'p WordReplacer<'p>> {
         match self {
             Pass::Seal(_) => None,
             Pass::Replace(_, words) => Some(words),
@@ -47,20 +48,20 @@ impl<'p, 'e> Pass<'p, 'e> {
     }
 }
 
-/// The value at `path`. One line comes out.
-pub(super) fn settle(path: &str, raw: &str, pass: Pass<'_, '_>) -> Settled {
+/// Rewrites the value at `path`, if necessary; the result has no line ends.
+pub(super) fn rewrite(path: &str, raw: &str, pass: Pass<'_, '_>) -> Rewrite {
     if !raw.starts_with(['{', '[']) {
-        return settle_scalar(raw, pass.words());
+        return rewrite_scalar(raw, pass.words());
     }
-    let as_it_was = match &pass {
-        Pass::Seal(seals) => stays_as_it_is(raw, seals.policy()),
-        // It was settled before, and what has no escape is as it looks.
+    let is_unchanged = match &pass {
+        Pass::Seal(event_sealer) => needs_no_rewrite(raw, event_sealer.policy()),
+        // The first pass has validated it; without escapes its raw text is its content.
         Pass::Replace(_, words) => {
-            memchr::memchr(b'\\', raw.as_bytes()).is_none() && !words.stand_in(raw)
+            memchr::memchr(b'\\', raw.as_bytes()).is_none() && !words.any_in(raw)
         }
     };
-    if as_it_was {
-        return Settled::AsItWas;
+    if is_unchanged {
+        return Rewrite::Unchanged;
     }
     let mut writer = Writer {
         policy: pass.policy(),
@@ -75,59 +76,61 @@ pub(super) fn settle(path: &str, raw: &str, pass: Pass<'_, '_>) -> Settled {
         separate: false,
     };
     if !writer.write() {
-        // Not JSON: nobody can say what is in it.
+        // Invalid JSON cannot be searched for sealed members.
         let text = if writer.policy.hides_anything() { SEALED } else { raw };
-        return Settled::Text(text.to_string());
+        return Rewrite::Text(text.to_string());
     }
     let (changed, too_deep) = (writer.changed, writer.too_deep);
     let text = String::from_utf8(writer.body).expect("tokens of a text are text");
     match () {
-        () if too_deep => Settled::Text(text),
-        () if changed => Settled::Rewritten(text),
-        () => Settled::AsItWas,
+        () if too_deep => Rewrite::Text(text),
+        () if changed => Rewrite::Json(text),
+        () => Rewrite::Unchanged,
     }
 }
 
-/// Seen at a glance, without writing anything; `false` where a closer look is needed.
-fn stays_as_it_is(raw: &str, policy: &Policy) -> bool {
-    // An escape or a control character anywhere, also the line ends of JSON over several lines.
+/// A fast check without writing; `false` if the value must be processed member by member.
+fn needs_no_rewrite(raw: &str, policy: &Policy) -> bool {
+    // Escapes and control characters, including the line ends of multi-line JSON.
     if raw.bytes().any(|byte| byte < 0x20 || byte == b'\\') {
         return false;
     }
     let mut tokens = Tokens::new(raw);
     while let Some(token) = tokens.next() {
-        let plain = match token {
+        let is_unchanged = match token {
             Ok(Token::Key(key)) => policy.never_treats(key.0),
             Ok(Token::Scalar(scalar)) => !is_beyond_a_double(scalar),
             Ok(_) => tokens.depth() <= DEEPEST,
             Err(_) => false,
         };
-        if !plain {
+        if !is_unchanged {
             return false;
         }
     }
     true
 }
 
-fn settle_scalar(raw: &str, words: Option<&Words<'_>>) -> Settled {
+fn rewrite_scalar(raw: &str, words: Option<&WordReplacer<'_>>) -> Rewrite {
     if let Some(words) = words {
-        // What is no scalar was settled before.
-        words.stand_for(raw).map_or(Settled::AsItWas, |stand| Settled::Text(stand.to_owned()))
+        // The first pass has already replaced invalid scalars.
+        words
+            .replacement_of(raw)
+            .map_or(Rewrite::Unchanged, |replacement| Rewrite::Text(replacement.to_owned()))
     } else if !json::is_scalar(raw) || is_beyond_a_double(raw) {
-        Settled::Text(raw.to_string())
+        Rewrite::Text(raw.to_string())
     } else {
-        Settled::AsItWas
+        Rewrite::Unchanged
     }
 }
 
-/// `1e999` is JSON, but most readers refuse the whole document for it.
+/// `1e999` is valid JSON, but most readers reject the whole document because of it.
 fn is_beyond_a_double(scalar: &str) -> bool {
     (scalar.len() > 300 || memchr::memchr2(b'e', b'E', scalar.as_bytes()).is_some())
         && json::is_number(scalar)
         && !scalar.parse::<f64>().is_ok_and(f64::is_finite)
 }
 
-/// As much of the path's end as makes it the name of a sealed field.
+/// The shortest end of the path that is the name of a sealed field.
 fn tagged_name<'p>(path: &'p str, policy: &Policy) -> &'p str {
     let ends = path.rmatch_indices('.').map(|(dot, _)| &path[dot + 1..]);
     ends.into_iter().find(|end| policy.seals(end)).unwrap_or(path)
@@ -140,22 +143,22 @@ struct Writer<'w, 'e> {
     path: Path,
     body: Vec<u8>,
     changed: bool,
-    /// It becomes a text, and the tags inside are noted: in a text nobody finds them.
+    /// The result is a text, so the tags inside are noted: tags in a text cannot be searched.
     too_deep: bool,
     /// Inside an object or array that is sealed as a whole.
-    sealing: Option<Sealing<'w, 'e>>,
-    /// The next value was sealed in an earlier pass.
+    sealing: Option<SealedContainer<'w, 'e>>,
+    /// The next value was sealed in the first pass.
     sealed_before: bool,
     /// A comma is due before the next key or element.
     separate: bool,
 }
 
 /// An object or array that is sealed as a whole.
-struct Sealing<'w, 'e> {
+struct SealedContainer<'w, 'e> {
     treatment: Treatment<'e>,
     key: json::Quoted<'w>,
     start: usize,
-    /// Outside of it.
+    /// The depth outside of it.
     depth: usize,
 }
 
@@ -168,11 +171,11 @@ impl<'w, 'e> Writer<'w, 'e> {
             let Ok(token) = token else { return false };
             let depth = tokens.depth();
             if let Some(sealing) = self.sealing.take_if(|sealing| sealing.depth == depth) {
-                self.end_of_sealing(&sealing, tokens.at());
+                self.finish_sealing(&sealing, tokens.at());
             } else if self.sealing.is_some() {
-                // Until it ends.
+                // Skipped up to the end of the sealed container.
             } else if let Some((treatment, key)) = treated.take() {
-                self.begin_to_seal(treatment, key, token, &tokens);
+                self.start_sealing(treatment, key, token, &tokens);
             } else {
                 treated = self.token(token);
             }
@@ -181,7 +184,7 @@ impl<'w, 'e> Writer<'w, 'e> {
     }
 
     /// The value of a sealed key.
-    fn begin_to_seal(
+    fn start_sealing(
         &mut self,
         treatment: Treatment<'e>,
         key: json::Quoted<'w>,
@@ -191,45 +194,45 @@ impl<'w, 'e> Writer<'w, 'e> {
         match token {
             Token::ObjectStart | Token::ArrayStart => {
                 let (start, depth) = (tokens.at() - 1, tokens.depth() - 1);
-                self.sealing = Some(Sealing { treatment, key, start, depth });
+                self.sealing = Some(SealedContainer { treatment, key, start, depth });
             }
             Token::Scalar("null") => _ = self.token(token),
             Token::Scalar(scalar) => self.seal(treatment, key, scalar),
-            // Whatever it begins with, it is no object.
+            // A text is a plain value, even if it looks like an object.
             Token::Text(text) => self.seal(treatment, key, &text.decode()),
             Token::Key(_) | Token::ObjectEnd | Token::ArrayEnd => {}
         }
     }
 
     fn seal(&mut self, treatment: Treatment<'e>, key: json::Quoted<'w>, value: &str) {
-        let Pass::Seal(seals) = &mut self.pass else { return };
-        let found = seals.value(treatment, Cow::Owned(value.to_owned()));
-        self.write_stand(key, found);
+        let Pass::Seal(event_sealer) = &mut self.pass else { return };
+        let found = event_sealer.seal_value(treatment, Cow::Owned(value.to_owned()));
+        self.write_replacement(key, found);
     }
 
-    fn end_of_sealing(&mut self, sealing: &Sealing<'w, 'e>, end: usize) {
-        let Pass::Seal(seals) = &mut self.pass else { return };
-        let found = seals.composite(sealing.treatment, &self.raw[sealing.start..end]);
-        self.write_stand(sealing.key, found);
+    fn finish_sealing(&mut self, sealing: &SealedContainer<'w, 'e>, end: usize) {
+        let Pass::Seal(event_sealer) = &mut self.pass else { return };
+        let found = event_sealer.seal_composite(sealing.treatment, &self.raw[sealing.start..end]);
+        self.write_replacement(sealing.key, found);
     }
 
-    fn write_stand(&mut self, key: json::Quoted<'w>, found: Found) {
-        let Pass::Seal(seals) = &mut self.pass else { return };
-        json::write_string(seals.text(found), &mut self.body);
-        if let Some(tag) = seals.tag(found) {
+    fn write_replacement(&mut self, key: json::Quoted<'w>, found: ReplacementId) {
+        let Pass::Seal(event_sealer) = &mut self.pass else { return };
+        json::write_string(event_sealer.replacement_text(found), &mut self.body);
+        if let Some(tag) = event_sealer.tag(found) {
             self.body.push(b',');
             json::write_string(&tag_name(&key.decode()), &mut self.body);
             self.body.push(b':');
             json::write_string(tag, &mut self.body);
         }
         if self.too_deep {
-            seals.note_tag(tagged_name(self.path.as_str(), self.policy), found);
+            event_sealer.note_tag(tagged_name(self.path.as_str(), self.policy), found);
         }
         self.changed = true;
         self.separate = true;
     }
 
-    /// After the key of a value that is to be sealed: how, and the key.
+    /// Writes one token. Returns the treatment and the key if it is the key of a value to seal.
     fn token(&mut self, token: Token<'w>) -> Option<(Treatment<'e>, json::Quoted<'w>)> {
         if self.separate && !matches!(token, Token::ObjectEnd | Token::ArrayEnd) {
             self.body.push(b',');
@@ -251,19 +254,19 @@ impl<'w, 'e> Writer<'w, 'e> {
     fn key(&mut self, key: json::Quoted<'w>) -> Option<(Treatment<'e>, json::Quoted<'w>)> {
         let name = key.decode();
         self.path.key(&name);
-        // A dot inside a key parts names as one between keys does.
+        // A dot inside a key separates names like a dot between keys.
         let (path, policy) = (self.path.as_str(), self.policy);
         let treatment = policy.treatment(path).or_else(|| policy.treatment(&name));
         let is_tag = policy.is_tag(path) || policy.is_tag(&name);
         let to_seal = match self.pass {
-            // The log's own: the name is ours.
+            // A field of the log with the name of a tag: renamed, because the name is reserved for Logwarden's tag.
             Pass::Seal(_) if is_tag => {
                 self.text(&(key.decode() + "_"));
                 self.changed = true;
                 None
             }
             Pass::Seal(_) => {
-                // The name of a sealed field stays, even where its value is the same word.
+                // The name of a sealed field stays, even if it equals its value.
                 self.quoted(key, false);
                 treatment
             }
@@ -298,14 +301,14 @@ impl<'w, 'e> Writer<'w, 'e> {
         }
         let decoded = text.decode();
         let quoted = match &mut self.pass {
-            Pass::Seal(seals) if protect => seal_in(&decoded, seals, &[]),
+            Pass::Seal(event_sealer) if protect => seal_quoted_values(&decoded, event_sealer, &[]),
             _ => None,
         };
         if let Some(sealed) = quoted {
             self.changed = true;
             return self.text(&sealed);
         }
-        // U+FFFD stands for half of a surrogate pair: as it was written, no reader would take it.
+        // U+FFFD replaces half of a surrogate pair, which readers would reject.
         self.changed |= text.0.bytes().any(|byte| byte < 0x20) || decoded.contains('\u{fffd}');
         let replaced = words.and_then(|words| words.replace(&decoded));
         self.changed |= replaced.is_some();
@@ -313,10 +316,10 @@ impl<'w, 'e> Writer<'w, 'e> {
     }
 
     fn scalar(&mut self, scalar: &str) {
-        let stand = self.pass.words().and_then(|words| words.stand_for(scalar));
-        if stand.is_some() || is_beyond_a_double(scalar) {
+        let replacement = self.pass.words().and_then(|words| words.replacement_of(scalar));
+        if replacement.is_some() || is_beyond_a_double(scalar) {
             self.changed = true;
-            self.text(stand.unwrap_or(scalar));
+            self.text(replacement.unwrap_or(scalar));
         } else {
             self.body.extend_from_slice(scalar.as_bytes());
         }

@@ -1,21 +1,21 @@
-//! An event after privacy has been applied: the only form that a sink, a mail or an export can take.
+//! [`Outgoing`], an event with the privacy policy applied: the only form that a sink, a mail or an export accepts.
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::nested_json::Settled;
+use super::nested_json::Rewrite;
 use super::parse_document::Document;
-use super::sealed_values::Seals;
+use super::sealed_values::EventSealer;
 use super::truncated_text;
 use super::{KeyError, Policy, Sealer};
 use crate::base::Timestamp;
 use crate::event::{Event, EventId, Flags, GenerationId, Level, Value, document};
 use crate::query::Subject;
 
-/// Fields are private: only [`protect`], [`shown`] and [`stored`] make one.
+/// Fields are private: only [`protect`], [`shown`] and [`stored`] create one.
 #[derive(Debug)]
 pub struct Outgoing<'a> {
-    /// A hash of the whole record: made once.
+    /// A hash of the whole record, computed once.
     id: EventId,
     generation: GenerationId,
     offset: u64,
@@ -31,36 +31,37 @@ pub struct Outgoing<'a> {
     pub(super) message: Option<Cow<'a, str>>,
     pub(super) path: Cow<'a, str>,
     pub(super) original: Option<Cow<'a, str>>,
-    /// Names as in the document: those that begin with `fields.` stand in its object `fields`.
+    /// Names as in the document: those that start with `fields.` are in its object `fields`.
     pub(super) fields: Vec<(Cow<'a, str>, Value<'a>)>,
-    /// JSON values that had to be written again, by the index of their field, ascending.
+    /// Rewritten JSON values, by the index of their field, ascending.
     pub(super) rewritten: Vec<(usize, String)>,
     pub(super) unprotected: u32,
 }
 
-/// The only way out of the log. Refused where a key that is needed cannot be had: then nothing of the event leaves.
+/// Applies the policy to an event. Fails if a required key is not available: then nothing of the event leaves.
 pub fn protect<'a>(policy: &Policy, event: Event<'a>) -> Result<Outgoing<'a>, KeyError> {
-    under(policy, policy.sealer(), event)
+    protect_with(policy, policy.sealer(), event)
 }
 
-/// For the eyes of whoever may read the log itself: what the policy hides is `[sealed]`, and no key is asked for.
+/// For readers who may read the log itself: hidden values become `[sealed]`, and no key is needed.
 pub fn shown<'a>(policy: &Policy, event: Event<'a>) -> Outgoing<'a> {
-    under(policy, None, event).expect("what asks for no key is not refused one")
+    protect_with(policy, None, event).expect("without a sealer no key is needed")
 }
 
-/// What is told instead of one value of an event: the tag of a sealed one, so that the same value has the same alias
-/// all month, also where it stands in a field that is not sealed. `None`: the value as it is.
+/// The name of a value in alerts: for a sealed value its tag, so that equal values have equal aliases within a month,
+/// also in a field that is not sealed. `None`: the value itself.
 pub fn alias(policy: &Policy, event: &Event<'_>, path: &str, value: &str) -> Option<String> {
-    let mut seals = Seals::new(policy, policy.sealer(), &event.batch.path, day_of(event));
+    let mut event_sealer =
+        EventSealer::new(policy, policy.sealer(), &event.batch.path, day_of(event));
     if let Some(treatment) = policy.treatment(path) {
-        let found = seals.value(treatment, Cow::Borrowed(value));
-        return Some(seals.alias(found).to_owned());
+        let found = event_sealer.seal_value(treatment, Cow::Borrowed(value));
+        return Some(event_sealer.alias(found).to_owned());
     }
-    clear(policy, *event).seal_values(&mut seals);
-    seals.aliases().replace(value)
+    unprotected_copy(policy, *event).seal_values(&mut event_sealer);
+    event_sealer.aliases().replace(value)
 }
 
-/// Its own, or that on which its bytes were first seen.
+/// The day of the event's own time, or else the day on which its bytes were first seen.
 fn day_of(event: &Event<'_>) -> i32 {
     let flags = event.record.flags;
     match flags.contains(Flags::TIME_SEEN) || flags.contains(Flags::TIME_PREVIOUS) {
@@ -69,23 +70,23 @@ fn day_of(event: &Event<'_>) -> i32 {
     }
 }
 
-fn under<'a>(
+fn protect_with<'a>(
     policy: &Policy,
     sealer: Option<&Arc<Sealer>>,
     event: Event<'a>,
 ) -> Result<Outgoing<'a>, KeyError> {
-    let mut outgoing = clear(policy, event);
+    let mut outgoing = unprotected_copy(policy, event);
     if event.record.flags.contains(Flags::INSIDE) && policy.hides_anything() {
-        let seals = Seals::new(policy, sealer, &event.batch.path, outgoing.day);
-        outgoing.seal_whole(seals, String::from_utf8_lossy(event.text()))?;
+        let event_sealer = EventSealer::new(policy, sealer, &event.batch.path, outgoing.day);
+        outgoing.seal_whole(event_sealer, String::from_utf8_lossy(event.text()))?;
         return Ok(outgoing);
     }
-    let cut = !policy.patterns().is_empty() && is_cut_off(&event, outgoing.message.as_deref());
-    outgoing.seal(Seals::new(policy, sealer, &event.batch.path, outgoing.day), cut)?;
+    let is_cut = !policy.patterns().is_empty() && is_cut_off(&event, outgoing.message.as_deref());
+    outgoing.seal(EventSealer::new(policy, sealer, &event.batch.path, outgoing.day), is_cut)?;
     Ok(outgoing)
 }
 
-/// The end of the message is the end of the record, and more of its last word may be missing than no pattern knows.
+/// Whether the message ends where the record was cut off: its last word may be incomplete, which no pattern finds.
 fn is_cut_off(event: &Event<'_>, message: Option<&str>) -> bool {
     let flags = event.record.flags;
     if !flags.contains(Flags::TRUNCATED) && !flags.contains(Flags::PARTIAL) {
@@ -96,8 +97,8 @@ fn is_cut_off(event: &Event<'_>, message: Option<&str>) -> bool {
     !word.is_empty() && message.is_some_and(|message| message.ends_with(word))
 }
 
-/// Nothing is hidden yet.
-fn clear<'a>(policy: &Policy, event: Event<'a>) -> Outgoing<'a> {
+/// All parts of the event before anything is sealed.
+fn unprotected_copy<'a>(policy: &Policy, event: Event<'a>) -> Outgoing<'a> {
     let parts = document::parts(event);
     let (record, generation) = (event.record, &event.batch.generation);
     Outgoing {
@@ -122,16 +123,16 @@ fn clear<'a>(policy: &Policy, event: Event<'a>) -> Outgoing<'a> {
     }
 }
 
-/// What a document does not say about its event.
+/// Properties of an event that its document does not contain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Origin {
     pub generation: GenerationId,
-    /// [`Outgoing::day`]; `None`: that of its time.
+    /// [`Outgoing::day`]; `None`: the day of its time.
     pub day: Option<i32>,
 }
 
-/// A document that was protected once and then kept, on its way out again as it is. What a policy seals since
-/// then stays as it was.
+/// Reads back a document that was protected and stored before, unchanged: fields that the policy seals only since then
+/// are not sealed.
 pub fn stored<'a>(document: &'a str, origin: Origin) -> Result<Outgoing<'a>, StoredError> {
     let document = Document::parse(document)?;
     let id = EventId::parse(&document.id).ok_or(StoredError::NoId)?;
@@ -160,18 +161,18 @@ pub fn stored<'a>(document: &'a str, origin: Origin) -> Result<Outgoing<'a>, Sto
 
 #[derive(Debug, thiserror::Error)]
 pub enum StoredError {
-    #[error("it is no event document")]
+    #[error("not an event document")]
     Document(#[from] serde_json::Error),
-    #[error("its document has no event id")]
+    #[error("the document has no event id")]
     NoId,
 }
 
 impl Outgoing<'_> {
-    pub(super) fn settle(&mut self, index: usize, settled: Settled) {
-        match settled {
-            Settled::AsItWas => {}
-            Settled::Text(text) => self.fields[index].1 = Value::Text(Cow::Owned(text)),
-            Settled::Rewritten(json) => {
+    pub(super) fn apply_rewrite(&mut self, index: usize, rewrite: Rewrite) {
+        match rewrite {
+            Rewrite::Unchanged => {}
+            Rewrite::Text(text) => self.fields[index].1 = Value::Text(Cow::Owned(text)),
+            Rewrite::Json(json) => {
                 match self.rewritten.binary_search_by_key(&index, |(index, _)| *index) {
                     Ok(at) => self.rewritten[at].1 = json,
                     Err(at) => self.rewritten.insert(at, (index, json)),
@@ -180,7 +181,7 @@ impl Outgoing<'_> {
         }
     }
 
-    /// The value of the field at `index`, as it may leave.
+    /// The value of the field at `index`, in its outgoing form.
     pub(super) fn value(&self, index: usize) -> Value<'_> {
         match &self.fields[index].1 {
             Value::Text(text) => Value::Text(Cow::Borrowed(text)),
@@ -206,13 +207,13 @@ impl Outgoing<'_> {
         self.time
     }
 
-    /// The UTC day it belongs to: its own, or that on which its bytes were first seen. Days since the epoch;
-    /// the same however often it is read.
+    /// The UTC day of its own time, or else the day on which its bytes were first seen, in days since the epoch; the
+    /// same for each reading of the record.
     pub fn day(&self) -> i32 {
         self.day
     }
 
-    /// When it was read: `event.created`.
+    /// When it was first seen: `event.created`.
     pub fn seen(&self) -> Timestamp {
         self.seen
     }
@@ -230,7 +231,7 @@ impl Outgoing<'_> {
         &self.path
     }
 
-    /// `service.name`, if the source was given one.
+    /// `service.name`, if the source has one.
     pub fn service(&self) -> Option<&str> {
         self.service.as_deref()
     }
@@ -243,7 +244,7 @@ impl Outgoing<'_> {
         self.generation
     }
 
-    /// Where it begins in its generation: `log.offset`.
+    /// Its start in its generation: `log.offset`.
     pub fn offset(&self) -> u64 {
         self.offset
     }
@@ -252,24 +253,24 @@ impl Outgoing<'_> {
         self.flags
     }
 
-    /// Digits of the second's fraction that its time had.
+    /// Number of fractional digits of the seconds in its time.
     pub fn precision(&self) -> u8 {
         self.precision
     }
 
-    /// Values of fewer than 4 characters, which are hidden in their own field only: where they stand elsewhere in
-    /// the event, they leave in clear.
+    /// Number of values with fewer than 4 characters. They are sealed in their own field only; elsewhere in the event
+    /// they leave in plain text.
     pub fn unprotected(&self) -> u32 {
         self.unprotected
     }
 
-    /// Bytes of input that this event stands for; 0 where it was kept as a document.
+    /// Size of its record in bytes; 0 for a stored document.
     pub fn input_bytes(&self) -> u64 {
         self.input_bytes
     }
 }
 
-/// What is searched for in a stored event is what left, not what stood in the log.
+/// A query sees the outgoing form, not the text of the log.
 impl Subject for Outgoing<'_> {
     fn time(&self) -> Timestamp {
         Outgoing::time(self)

@@ -1,4 +1,4 @@
-//! An event document read back: for people, and to ask a query of it again.
+//! Parses event documents, to display them and to evaluate queries on them.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -13,20 +13,20 @@ use crate::query::Subject;
 
 #[derive(Clone, Debug, Default)]
 pub struct Document<'a> {
-    /// As it is written: RFC 3339 in UTC.
+    /// As in the document: RFC 3339 in UTC.
     pub time: Cow<'a, str>,
     pub level: Option<Level>,
     pub message: Option<Cow<'a, str>>,
     pub path: Cow<'a, str>,
     pub offset: u64,
     pub flags: Flags,
-    /// When it was read, in the same form as `time`.
+    /// When the event was first seen, in the same form as `time`.
     pub created: Cow<'a, str>,
     pub original: Option<Cow<'a, str>>,
     pub service: Option<Cow<'a, str>>,
     pub host: Cow<'a, str>,
     pub id: Cow<'a, str>,
-    /// Under the names that they have in queries: those that had to move with `fields.` before.
+    /// Under the names used in queries: fields that were moved have the prefix `fields.`.
     pub fields: Vec<(Cow<'a, str>, Value<'a>)>,
 }
 
@@ -67,7 +67,7 @@ fn text(raw: &RawValue) -> Result<Cow<'_, str>, serde_json::Error> {
     serde_json::from_str::<Key<'_>>(raw.get()).map(|text| text.0)
 }
 
-/// A field's value, as it was before it was written.
+/// A field's value, without JSON quoting.
 fn value(raw: &RawValue) -> Result<Value<'_>, serde_json::Error> {
     match raw.get().starts_with('"') {
         true => text(raw).map(Value::Text),
@@ -133,19 +133,19 @@ impl<'a> Document<'a> {
         Ok(())
     }
 
-    /// When it was read.
+    /// When the event was first seen.
     pub fn seen(&self) -> Timestamp {
         moment(&self.created)
     }
 
-    /// Digits of the second's fraction in its time.
+    /// Number of fractional digits of the seconds in its time.
     pub fn precision(&self) -> u8 {
         let fraction = self.time.split_once('.').map_or("", |(_, fraction)| fraction);
         fraction.bytes().take_while(u8::is_ascii_digit).count().min(9) as u8
     }
 }
 
-/// The epoch, where it is none.
+/// The parsed time; the epoch if `text` is not a time.
 fn moment(text: &str) -> Timestamp {
     text.parse::<jiff::Timestamp>()
         .ok()
@@ -154,7 +154,7 @@ fn moment(text: &str) -> Timestamp {
         .unwrap_or_default()
 }
 
-/// The document's own service has a name and nothing else.
+/// Distinguishes `service` of the document, which has only a name, from a field of the log.
 fn is_own_service(raw: &RawValue) -> bool {
     members(raw.get()).is_ok_and(|members| matches!(&members[..], [(name, _)] if name == "name"))
 }

@@ -1,4 +1,4 @@
-//! Which fields are sealed, which addresses leave under another name, and with what.
+//! The privacy policy: which fields are sealed, which addresses are pseudonymised, and with which keys.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -8,40 +8,40 @@ use regex::Regex;
 use super::tag::TAG;
 use super::{AddressMode, Sealer};
 
-/// Built once from the settings.
+/// Built once from the settings `[privacy]`.
 #[derive(Clone, Debug, Default)]
 pub struct Policy {
     seal: Names,
-    /// Those, and the fields of patterns: they have tags.
+    /// The names in `seal` and the fields of patterns: these have tags.
     tagged: Names,
     addresses: Names,
     address_mode: AddressMode,
-    /// Addresses look alike in all months.
+    /// Pseudonyms of addresses are the same in all months.
     addresses_last: bool,
     patterns: Vec<Pattern>,
     keep_original: bool,
     sealer: Option<Arc<Sealer>>,
 }
 
-/// What the policy wants of one field.
+/// How the policy treats one field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Treatment<'p> {
-    /// Under this name: lower case, letters and digits only.
+    /// Sealed under this name: lower case, letters and digits only.
     Seal(&'p str),
     Address,
 }
 
-/// Values of a field that stand in messages.
+/// Finds the values of a field in messages.
 #[derive(Clone, Debug)]
 pub struct Pattern {
     field: String,
-    /// The field as it was spelled.
+    /// The field name as written in the settings.
     spelling: String,
     regex: Regex,
 }
 
 impl Pattern {
-    /// What the first group of `regex` matches, or all of it where it has none, is a value of `field`.
+    /// The first group of `regex`, or the whole match if it has no group, is a value of `field`.
     pub fn new(field: &str, regex: Regex) -> Option<Pattern> {
         let plain: String = letters_and_digits(field).collect();
         (!plain.is_empty()).then(|| Pattern { field: plain, spelling: field.to_owned(), regex })
@@ -55,7 +55,7 @@ impl Pattern {
         &self.spelling
     }
 
-    /// Bounds of each value in `text`, in their order.
+    /// Start and end of each value in `text`, in order.
     pub(super) fn find(&self, text: &str) -> Vec<(usize, usize)> {
         let captures = self.regex.captures_iter(text);
         let value = |found: regex::Captures<'_>| {
@@ -66,14 +66,14 @@ impl Pattern {
 }
 
 impl Policy {
-    /// Names are compared as in queries: lower case, letters and digits only. `keep_original`: documents hold
-    /// the whole record as `event.original`. Without a [`Sealer`] the values leave as `[sealed]`, for good.
+    /// Names are compared as in queries: lower case, letters and digits only. `keep_original`: documents contain the
+    /// whole record as `event.original`. Without a [`Sealer`] the values become `[sealed]` and cannot be decrypted.
     pub fn new(seal: &[String], keep_original: bool) -> Self {
         let seal = Names::new(seal);
         Policy { tagged: tagged(&seal, &[]), seal, keep_original, ..Policy::default() }
     }
 
-    /// Fields that hold addresses. `last`: they look alike in all months.
+    /// Sets the fields that contain addresses. `last`: pseudonyms are the same in all months.
     #[must_use]
     pub fn with_addresses(mut self, names: &[String], mode: AddressMode, last: bool) -> Self {
         self.address_mode = mode;
@@ -101,7 +101,7 @@ impl Policy {
         self.keep_original
     }
 
-    /// It takes something away from some events.
+    /// Some events are changed by this policy.
     pub fn hides_anything(&self) -> bool {
         !(self.seal.all.is_empty() && self.addresses.all.is_empty() && self.patterns.is_empty())
     }
@@ -111,12 +111,12 @@ impl Policy {
         self.seal.find(path).is_some()
     }
 
-    /// The addresses in this field leave under another name.
+    /// The addresses in this field leave as pseudonyms.
     pub fn renames(&self, path: &str) -> bool {
         self.addresses.find(path).is_some()
     }
 
-    /// Keys that were changed since are taken up; meant for once a batch.
+    /// Detects changed keys; called once per batch.
     pub fn refresh(&self) {
         if let Some(sealer) = self.sealer.as_ref().filter(|_| self.hides_anything()) {
             sealer.refresh();
@@ -135,7 +135,7 @@ impl Policy {
         self.addresses_last
     }
 
-    /// Under which name a sealed field is sealed.
+    /// The name that a sealed field is sealed under.
     pub fn sealed_name(&self, path: &str) -> Option<&str> {
         self.seal.find(path)
     }
@@ -156,12 +156,12 @@ impl Policy {
         }
     }
 
-    /// The name of a tag that we write beside a sealed field.
+    /// The name of a tag beside a sealed field.
     pub(super) fn is_tag(&self, path: &str) -> bool {
         path.strip_suffix(TAG).is_some_and(|path| self.tagged.find(path).is_some())
     }
 
-    /// A key of an object that no parent can make a path of that is treated, nor a tag: nearly all of them.
+    /// Whether a member with this key is neither treated nor a tag under any parent: true for nearly all keys.
     pub(super) fn never_treats(&self, key: &str) -> bool {
         self.seal.never_end(key)
             && self.addresses.never_end(key)
@@ -174,39 +174,40 @@ impl Policy {
 struct Names {
     /// Lower case, letters and digits only; none is empty.
     all: Vec<String>,
-    ends: Ends,
+    ends: NameEndings,
 }
 
-/// How names end: by their last letter or digit, in ASCII, those that stand before it, a bit each.
+/// A fast filter on the last two characters of names: for each last ASCII letter or digit, a bit set of the characters
+/// before it.
 #[derive(Clone, Debug)]
-struct Ends([u64; 128]);
+struct NameEndings([u64; 128]);
 
-impl Default for Ends {
+impl Default for NameEndings {
     fn default() -> Self {
-        Ends([0; 128])
+        NameEndings([0; 128])
     }
 }
 
-impl Ends {
+impl NameEndings {
     const ANY: u64 = u64::MAX;
 
     fn add(&mut self, name: &str) {
         let mut letters = name.bytes().rev();
         if let Some(last) = letters.next().filter(u8::is_ascii) {
-            self.0[usize::from(last)] |= letters.next().map_or(Ends::ANY, Ends::bit);
+            self.0[usize::from(last)] |= letters.next().map_or(NameEndings::ANY, NameEndings::bit);
         }
     }
 
-    /// No name ends as `path` does. What has other than letters and digits at its end may be any.
+    /// No name ends like `path`. A path that ends in other characters is not excluded.
     fn exclude(&self, path: &str) -> bool {
         let [.., before, last] = path.as_bytes() else { return false };
         let befores = match last.is_ascii_alphanumeric() {
             true => self.0[usize::from(last.to_ascii_lowercase())],
-            false => Ends::ANY,
+            false => NameEndings::ANY,
         };
         befores == 0
             || (before.is_ascii_alphanumeric()
-                && befores & Ends::bit(before.to_ascii_lowercase()) == 0)
+                && befores & NameEndings::bit(before.to_ascii_lowercase()) == 0)
     }
 
     fn bit(byte: u8) -> u64 {
@@ -218,18 +219,18 @@ impl Names {
     fn new(names: &[String]) -> Self {
         let plain = |name: &String| -> String { letters_and_digits(name).collect() };
         let all: Vec<String> = names.iter().map(plain).filter(|name| !name.is_empty()).collect();
-        let mut ends = Ends::default();
+        let mut ends = NameEndings::default();
         all.iter().for_each(|name| ends.add(name));
         Names { all, ends }
     }
 
-    /// The one that `path` ends with, at the beginning of a part.
+    /// The name that `path` ends with, starting at the beginning of a path segment.
     fn find(&self, path: &str) -> Option<&str> {
-        // Nearly every name is told apart by its last letters.
+        // Fast path: nearly every path differs in its last characters.
         if self.ends.exclude(path) {
             return None;
         }
-        // Told at once where it is written as we compare it.
+        // Fast path: already in the form of comparison.
         let found = |name: &&String| **name == *path || ends_with_name(path, name);
         self.all.iter().find(found).map(String::as_str)
     }
@@ -247,14 +248,14 @@ impl Names {
     }
 }
 
-/// Each name once.
+/// All names that have tags, without duplicates.
 fn tagged(seal: &Names, patterns: &[Pattern]) -> Names {
     let of_patterns = patterns.iter().map(|pattern| &pattern.field);
     let all: BTreeSet<String> = seal.all.iter().chain(of_patterns).cloned().collect();
     Names::new(&Vec::from_iter(all))
 }
 
-/// Something can bear this name.
+/// Whether the name has a letter or digit, so that a field can match it.
 pub fn is_a_name(name: &str) -> bool {
     letters_and_digits(name).next().is_some()
 }
@@ -263,7 +264,7 @@ fn letters_and_digits(name: &str) -> impl Iterator<Item = char> {
     name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase)
 }
 
-/// Compared from the end.
+/// Whether `path` ends with `name`; compared from the end.
 fn ends_with_name(path: &str, name: &str) -> bool {
     if path.is_ascii() && name.is_ascii() {
         let mut letters = path.bytes().rev();

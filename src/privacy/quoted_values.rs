@@ -1,48 +1,48 @@
-//! Sealing what a text quotes.
+//! Seals values inside a text: members of quoted JSON objects, and matches of patterns.
 
 use std::borrow::Cow;
 use std::cmp::Reverse;
 
 use super::json_members::{self, Member};
 use super::policy::Pattern;
-use super::sealed_values::Seals;
+use super::sealed_values::EventSealer;
 
-/// Values that a text quotes: members of objects, whole or cut, and what patterns find. `None`: there are none.
-pub(super) fn seal_in<'e>(
+/// The text with these values sealed, also members of truncated objects; `None`: it contains none.
+pub(super) fn seal_quoted_values<'e>(
     text: &str,
-    seals: &mut Seals<'e>,
+    event_sealer: &mut EventSealer<'e>,
     patterns: &'e [Pattern],
 ) -> Option<String> {
-    let mut found = json_members::treated(text, seals.policy());
+    let mut found = json_members::treated_members(text, event_sealer.policy());
     for pattern in patterns {
         found.extend(pattern.find(text).into_iter().map(|(start, end)| Member {
             name: Cow::Borrowed(pattern.spelling()),
             treatment: pattern.field(),
             value: Cow::Borrowed(&text[start..end]),
-            place: start..end,
-            bare: false,
+            range: start..end,
+            unquoted: false,
         }));
     }
     if found.is_empty() {
         return None;
     }
-    found.sort_by_key(|member| (member.place.start, Reverse(member.place.end)));
+    found.sort_by_key(|member| (member.range.start, Reverse(member.range.end)));
     let (mut sealed, mut rest) = (String::with_capacity(text.len()), 0);
-    for Member { name, treatment, value, place, bare } in found {
-        let found = seals.value(treatment, Cow::Owned(value.into_owned()));
-        seals.note_tag(&name, found);
-        if place.end <= rest {
-            // Inside one that is sealed as a whole.
+    for Member { name, treatment, value, range, unquoted } in found {
+        let found = event_sealer.seal_value(treatment, Cow::Owned(value.into_owned()));
+        event_sealer.note_tag(&name, found);
+        if range.end <= rest {
+            // It is inside a value that is already sealed.
             continue;
         }
-        // One that overlaps the one before stands behind it.
-        sealed.push_str(text.get(rest..place.start).unwrap_or(""));
-        let stand = seals.text(found);
-        match bare {
-            true => sealed.extend(["\"", stand, "\""]),
-            false => sealed.push_str(stand),
+        // Of overlapping values, the second replacement follows the first.
+        sealed.push_str(text.get(rest..range.start).unwrap_or(""));
+        let replacement = event_sealer.replacement_text(found);
+        match unquoted {
+            true => sealed.extend(["\"", replacement, "\""]),
+            false => sealed.push_str(replacement),
         }
-        rest = place.end;
+        rest = range.end;
     }
     sealed.push_str(&text[rest..]);
     Some(sealed)

@@ -1,92 +1,93 @@
-//! The values that were found in one event, what stands for each, and where that is to stand in the end. Nearly every
-//! event has a few at most; one line may hold tens of thousands.
+//! The sealed values of one event, the replacement of each, and the fields that it goes into.
+//!
+//! Nearly every event has only a few values, but one line may contain tens of thousands.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
 
 use super::policy::Treatment;
-use super::whole_words::Words;
+use super::whole_words::WordReplacer;
 
 #[derive(Default)]
-pub(super) struct Hidden<'e> {
-    /// In the order in which they came.
-    stands: Vec<Stand<'e>>,
-    /// Where a value stands that came behind the first few.
+pub(super) struct Replacements<'e> {
+    /// In the order in which they were added.
+    values: Vec<Replacement<'e>>,
+    /// Index of all values after the first [`Replacements::FEW`], by their text.
     more: HashMap<String, Vec<usize>>,
-    /// Fields that become a stand as a whole, ascending, and where it was found.
-    fields: Vec<(usize, Found)>,
-    /// Name and tag of values that stand in texts.
+    /// Fields that are replaced as a whole, ascending.
+    fields: Vec<(usize, ReplacementId)>,
+    /// Name and tag of values inside texts.
     tags: Vec<(String, String)>,
 }
 
-/// What stands for a value, or for a whole object.
-pub(super) struct Stand<'e> {
-    /// `None`: it is looked for nowhere else.
+/// The replacement of a value or of a whole object.
+pub(super) struct Replacement<'e> {
+    /// `None`: not replaced in other texts.
     pub value: Option<Cow<'e, str>>,
     pub treatment: Treatment<'e>,
     pub text: String,
-    /// For searches that ask for equality.
+    /// The tag, for searches by equality.
     pub tag: Option<String>,
-    /// Fields that have not taken the text yet.
+    /// Number of fields that still need the text.
     pub fields: usize,
 }
 
-/// A value as it was found in one place.
+/// One occurrence of a value.
 #[derive(Clone, Copy)]
-pub(super) struct Found {
+pub(super) struct ReplacementId {
     pub at: usize,
-    /// It has its tag there.
+    /// This occurrence has a tag.
     pub tagged: bool,
 }
 
-/// What becomes of a field.
-pub(super) struct Sealed {
+/// The new content of a field that is sealed as a whole.
+pub(super) struct SealedField {
     pub field: usize,
     pub text: String,
     pub tag: Option<String>,
 }
 
-impl<'e> Hidden<'e> {
+impl<'e> Replacements<'e> {
     const FEW: usize = 8;
 
     pub fn find(&self, treatment: Treatment<'_>, value: &str) -> Option<usize> {
-        let few = 0..self.stands.len().min(Self::FEW);
+        let few = 0..self.values.len().min(Self::FEW);
         let more = self.more.get(value).into_iter().flatten().copied();
         few.chain(more).find(|at| {
-            let stand = &self.stands[*at];
-            stand.value.as_deref() == Some(value) && stand.treatment == treatment
+            let replacement = &self.values[*at];
+            replacement.value.as_deref() == Some(value) && replacement.treatment == treatment
         })
     }
 
-    pub fn add(&mut self, stand: Stand<'e>) -> usize {
-        let at = self.stands.len();
+    pub fn add(&mut self, replacement: Replacement<'e>) -> usize {
+        let at = self.values.len();
         if at >= Self::FEW
-            && let Some(value) = &stand.value
+            && let Some(value) = &replacement.value
         {
             self.more.entry(value.to_string()).or_default().push(at);
         }
-        self.stands.push(stand);
+        self.values.push(replacement);
         at
     }
 
-    pub fn stand(&self, found: Found) -> &Stand<'e> {
-        &self.stands[found.at]
+    pub fn get(&self, found: ReplacementId) -> &Replacement<'e> {
+        &self.values[found.at]
     }
 
-    /// For searches that ask for equality.
-    pub fn tag(&self, found: Found) -> Option<&str> {
-        self.stand(found).tag.as_deref().filter(|_| found.tagged)
+    /// The tag of this occurrence, for searches by equality.
+    pub fn tag(&self, found: ReplacementId) -> Option<&str> {
+        self.get(found).tag.as_deref().filter(|_| found.tagged)
     }
 
-    /// Behind the last token in `text`; 0 where there is none.
-    pub fn behind_tokens(&self, text: &str) -> usize {
-        let tokens = self.stands.iter().filter(|it| matches!(it.treatment, Treatment::Seal(_)));
-        let behind = |token: &Stand<'_>| Some(text.rfind(&token.text)? + token.text.len());
-        tokens.filter_map(behind).max().unwrap_or(0)
+    /// The end of the last token in `text`; 0 if it contains none.
+    pub fn end_of_last_token(&self, text: &str) -> usize {
+        let tokens = self.values.iter().filter(|it| matches!(it.treatment, Treatment::Seal(_)));
+        let end = |token: &Replacement<'_>| Some(text.rfind(&token.text)? + token.text.len());
+        tokens.filter_map(end).max().unwrap_or(0)
     }
 
-    pub fn note_field(&mut self, field: usize, found: Found) {
-        self.stands[found.at].fields += 1;
+    pub fn note_field(&mut self, field: usize, found: ReplacementId) {
+        self.values[found.at].fields += 1;
         self.fields.push((field, found));
     }
 
@@ -94,30 +95,32 @@ impl<'e> Hidden<'e> {
         self.tags.push((name, tag));
     }
 
-    /// The values to look for in all other texts, and their tokens.
-    pub fn words(&self) -> Words<'_> {
-        self.words_by(|stand| &stand.text)
+    /// Replaces the values by their tokens in other texts.
+    pub fn words(&self) -> WordReplacer<'_> {
+        self.words_by(|replacement| &replacement.text)
     }
 
-    pub fn words_by<'h>(&'h self, by: impl Fn(&'h Stand<'e>) -> &'h str) -> Words<'h> {
-        let pair = |stand: &'h Stand<'e>| Some((stand.value.as_deref()?, by(stand)));
-        Words::new(self.stands.iter().filter_map(pair).collect())
+    pub fn words_by<'h>(&'h self, by: impl Fn(&'h Replacement<'e>) -> &'h str) -> WordReplacer<'h> {
+        let pair = |replacement: &'h Replacement<'e>| {
+            Some((replacement.value.as_deref()?, by(replacement)))
+        };
+        WordReplacer::new(self.values.iter().filter_map(pair).collect())
     }
 
-    /// In the order in which they were noted.
+    /// Indexes of the sealed fields, ascending.
     pub fn fields(&self) -> impl Iterator<Item = usize> {
         self.fields.iter().map(|(field, _)| *field)
     }
 
-    /// What becomes of the fields, and the tags of values in texts.
-    pub fn into_parts(self) -> (impl ExactSizeIterator<Item = Sealed>, Vec<(String, String)>) {
-        let mut stands = self.stands;
+    /// The sealed fields, and names and tags of values in texts.
+    pub fn into_parts(self) -> (impl ExactSizeIterator<Item = SealedField>, Vec<(String, String)>) {
+        let mut values = self.values;
         let sealed = self.fields.into_iter().map(move |(field, found)| {
-            let Stand { text, tag, fields, .. } = &mut stands[found.at];
+            let Replacement { text, tag, fields, .. } = &mut values[found.at];
             *fields -= 1;
-            // The last one needs no copy.
+            // The last field takes the text without a copy.
             let text = if *fields == 0 { std::mem::take(text) } else { text.clone() };
-            Sealed { field, text, tag: tag.clone().filter(|_| found.tagged) }
+            SealedField { field, text, tag: tag.clone().filter(|_| found.tagged) }
         });
         (sealed, self.tags)
     }

@@ -1,90 +1,97 @@
-//! Sealing one event on its way out: its fields, what its texts quote, and then each value wherever else it stands.
+//! Seals one event: its fields, then values inside its texts, then every other occurrence of these values.
 
 use std::borrow::Cow;
 
 use super::nested_json::{self, Pass};
 use super::policy::{Pattern, Treatment};
-use super::quoted_values::seal_in;
-use super::replacements::{Hidden, Sealed};
-use super::sealed_values::{MESSAGE, Seals};
+use super::quoted_values::seal_quoted_values;
+use super::replacements::{Replacements, SealedField};
+use super::sealed_values::{EventSealer, MESSAGE};
 use super::tag::tag_name;
 use super::truncated_text;
-use super::whole_words::Words;
+use super::whole_words::WordReplacer;
 use super::{KeyError, Outgoing, Policy};
 use crate::event::Value;
 
 impl<'a> Outgoing<'a> {
-    /// `cut`: the message, and so the record, may end inside a value that a pattern would find.
-    pub(super) fn seal<'e>(&mut self, mut seals: Seals<'e>, cut: bool) -> Result<(), KeyError>
+    /// `is_cut`: the message, and with it the record, may end inside a value that a pattern would find.
+    pub(super) fn seal<'e>(
+        &mut self,
+        mut event_sealer: EventSealer<'e>,
+        is_cut: bool,
+    ) -> Result<(), KeyError>
     where
         'a: 'e,
     {
-        let policy = seals.policy();
-        self.seal_values(&mut seals);
-        // Of what the fields and the message hold, there are tags already.
-        seals.tag_new_values_only();
+        let policy = event_sealer.policy();
+        self.seal_values(&mut event_sealer);
+        // Values of the fields and the message already have their tags.
+        event_sealer.tag_new_values_only();
         if let Some(text) = &mut self.original {
-            seal_in_place(text, &mut seals, policy.patterns());
+            seal_quotes_in_place(text, &mut event_sealer, policy.patterns());
         }
-        if cut {
+        if is_cut {
             let texts = [&mut self.message, &mut self.original];
-            texts.into_iter().flatten().for_each(|text| truncated_text::seal_end(text, &mut seals));
+            texts
+                .into_iter()
+                .flatten()
+                .for_each(|text| truncated_text::seal_end(text, &mut event_sealer));
         }
-        self.unprotected = seals.unprotected();
-        let hidden = seals.finish()?;
-        let words = hidden.words();
+        self.unprotected = event_sealer.unprotected();
+        let replacements = event_sealer.finish()?;
+        let words = replacements.words();
         if !words.is_empty() {
-            self.seal_words(policy, &words, hidden.fields());
+            self.seal_words(policy, &words, replacements.fields());
         }
-        self.put(hidden);
+        self.put(replacements);
         Ok(())
     }
 
-    /// All of its text becomes one token: the beginning of a name, or of a value, left with the record before it.
+    /// Seals the whole text as one token: the beginning of a name or a value may have left with the record before it.
     pub(super) fn seal_whole<'e>(
         &mut self,
-        mut seals: Seals<'e>,
+        mut event_sealer: EventSealer<'e>,
         text: Cow<'e, str>,
     ) -> Result<(), KeyError> {
-        let found = seals.value(Treatment::Seal(MESSAGE), text);
-        let token = seals.text(found).to_owned();
-        seals.finish()?;
+        let found = event_sealer.seal_value(Treatment::Seal(MESSAGE), text);
+        let token = event_sealer.replacement_text(found).to_owned();
+        event_sealer.finish()?;
         self.fields.clear();
         self.original = self.original.is_some().then(|| Cow::Owned(token.clone()));
         self.message = Some(Cow::Owned(token));
         Ok(())
     }
 
-    /// What is sealed in fields and in the message. Fields that are sealed as a whole stay empty until the end.
-    pub(super) fn seal_values<'e>(&mut self, seals: &mut Seals<'e>)
+    /// Seals values in fields and in the message. Fields that are sealed as a whole stay empty until [`Self::put`].
+    pub(super) fn seal_values<'e>(&mut self, event_sealer: &mut EventSealer<'e>)
     where
         'a: 'e,
     {
-        self.seal_fields(seals);
+        self.seal_fields(event_sealer);
         if let Some(text) = &mut self.message {
-            seal_in_place(text, seals, seals.policy().patterns());
+            seal_quotes_in_place(text, event_sealer, event_sealer.policy().patterns());
         }
     }
 
-    /// Sealed fields, and what is sealed inside others.
-    fn seal_fields<'e>(&mut self, seals: &mut Seals<'e>)
+    /// Seals whole fields, and values inside other fields.
+    fn seal_fields<'e>(&mut self, event_sealer: &mut EventSealer<'e>)
     where
         'a: 'e,
     {
-        let policy = seals.policy();
+        let policy = event_sealer.policy();
         for index in 0..self.fields.len() {
             let (name, value) = &mut self.fields[index];
             if policy.is_tag(name) {
-                // The log's own: the name is ours.
+                // A field of the log with the name of a tag: renamed, because the name is reserved for Logwarden's tag.
                 name.to_mut().push('_');
             }
             let Some(treatment) = policy.treatment(name) else {
                 match value {
                     Value::Json(raw) => {
-                        let settled = nested_json::settle(name, raw, Pass::Seal(seals));
-                        self.settle(index, settled);
+                        let rewrite = nested_json::rewrite(name, raw, Pass::Seal(event_sealer));
+                        self.apply_rewrite(index, rewrite);
                     }
-                    Value::Text(text) => seal_in_place(text, seals, &[]),
+                    Value::Text(text) => seal_quotes_in_place(text, event_sealer, &[]),
                 }
                 continue;
             };
@@ -92,19 +99,21 @@ impl<'a> Outgoing<'a> {
                 continue;
             }
             let found = match std::mem::replace(value, Value::Text(Cow::Borrowed(""))) {
-                Value::Json(raw) if raw.starts_with(['{', '[']) => seals.composite(treatment, raw),
-                Value::Json(raw) => seals.value(treatment, Cow::Borrowed(raw)),
-                Value::Text(text) => seals.value(treatment, text),
+                Value::Json(raw) if raw.starts_with(['{', '[']) => {
+                    event_sealer.seal_composite(treatment, raw)
+                }
+                Value::Json(raw) => event_sealer.seal_value(treatment, Cow::Borrowed(raw)),
+                Value::Text(text) => event_sealer.seal_value(treatment, text),
             };
-            seals.note_field(index, found);
+            event_sealer.note_field(index, found);
         }
     }
 
-    /// What stands for whole fields, and the tags.
-    fn put(&mut self, hidden: Hidden<'_>) {
-        let (sealed, mut tags) = hidden.into_parts();
+    /// Fills in the sealed fields, and adds the tags.
+    fn put(&mut self, replacements: Replacements<'_>) {
+        let (sealed, mut tags) = replacements.into_parts();
         tags.reserve(sealed.len());
-        for Sealed { field, text, tag } in sealed {
+        for SealedField { field, text, tag } in sealed {
             let (name, value) = &mut self.fields[field];
             *value = Value::Text(Cow::Owned(text));
             tags.extend(tag.map(|tag| (tag_name(name), tag)));
@@ -114,13 +123,13 @@ impl<'a> Outgoing<'a> {
         self.add_tags(tags);
     }
 
-    /// One for each name, or a list. No field of the event has such a name any more.
+    /// Adds one field per name, with one tag or a list. No other field has such a name: they were renamed before.
     fn add_tags(&mut self, tags: Vec<(String, String)>) {
         let mut tags = tags.into_iter().peekable();
         while let Some((name, tag)) = tags.next() {
             let mut more = None;
             while let Some((_, other)) = tags.next_if(|(next, _)| *next == name) {
-                // Nothing in a tag needs an escape.
+                // Tags need no escapes.
                 let list = more.get_or_insert_with(|| format!("[\"{tag}\""));
                 *list += &format!(",\"{other}\"");
             }
@@ -135,24 +144,24 @@ impl<'a> Outgoing<'a> {
         }
     }
 
-    /// The sealed values again, wherever else they stand; `hidden` fields come out last.
+    /// Replaces all other occurrences of the sealed values; the values of `sealed_fields` are filled in later.
     fn seal_words(
         &mut self,
         policy: &Policy,
-        words: &Words<'_>,
-        hidden: impl Iterator<Item = usize>,
+        words: &WordReplacer<'_>,
+        sealed_fields: impl Iterator<Item = usize>,
     ) {
         let [host, path] = [&mut self.host, &mut self.path];
         let texts = [&mut self.message, &mut self.original, &mut self.service];
         for text in [host, path].into_iter().chain(texts.into_iter().flatten()) {
             words.replace_in(text);
         }
-        let mut hidden = hidden.peekable();
+        let mut sealed_fields = sealed_fields.peekable();
         for index in 0..self.fields.len() {
             let (name, value) = &mut self.fields[index];
-            let is_treated = hidden.next_if_eq(&index).is_some()
+            let is_treated = sealed_fields.next_if_eq(&index).is_some()
                 || matches!(value, Value::Json("null")) && policy.treatment(name).is_some();
-            // By its name a sealed field is known: that stays one.
+            // A sealed field must still be recognised by its name.
             if let Some(replaced) = words.replace(name)
                 && (!is_treated || policy.treatment(&replaced).is_some())
             {
@@ -167,14 +176,18 @@ impl<'a> Outgoing<'a> {
             }
             let Value::Json(raw) = self.value(index) else { continue };
             let name = &self.fields[index].0;
-            let settled = nested_json::settle(name, raw, Pass::Replace(policy, words));
-            self.settle(index, settled);
+            let rewrite = nested_json::rewrite(name, raw, Pass::Replace(policy, words));
+            self.apply_rewrite(index, rewrite);
         }
     }
 }
 
-fn seal_in_place<'e>(text: &mut Cow<'_, str>, seals: &mut Seals<'e>, patterns: &'e [Pattern]) {
-    if let Some(sealed) = seal_in(text, seals, patterns) {
+fn seal_quotes_in_place<'e>(
+    text: &mut Cow<'_, str>,
+    event_sealer: &mut EventSealer<'e>,
+    patterns: &'e [Pattern],
+) {
+    if let Some(sealed) = seal_quoted_values(text, event_sealer, patterns) {
         *text = Cow::Owned(sealed);
     }
 }

@@ -1,54 +1,56 @@
-//! What one event must not give away: each value that the policy names, and what stands for it wherever it leaves.
+//! Seals the values of one event and remembers the replacement of each.
+//!
+//! Equal values of one field have the same token within an event.
 
 use std::borrow::Cow;
 use std::path::Path;
 use std::sync::Arc;
 
 use super::policy::Treatment;
-use super::replacements::{Found, Hidden, Stand};
+use super::replacements::{Replacement, ReplacementId, Replacements};
 use super::tag::tag_name;
-use super::whole_words::{Words, is_short};
+use super::whole_words::{WordReplacer, is_short};
 use super::{KeyError, Month, Policy, SEALED, Sealer};
 use crate::base::json::{Token, Tokens};
 
-/// Under this name a text is sealed as a whole.
+/// The field name under which a whole text is sealed.
 pub(super) const MESSAGE: &str = "message";
 
-/// Bytes that the token of a short value takes, and a tag.
+/// Capacity for the token of a short value and for a tag, in bytes.
 const TOKEN_ROOM: usize = 128;
 const TAG_ROOM: usize = 32;
 
-/// Keys are asked for with the first value; most events have none.
-pub(super) struct Seals<'e> {
+/// Keys are loaded with the first value; most events have none.
+pub(super) struct EventSealer<'e> {
     policy: &'e Policy,
-    /// `None`: values leave as `[sealed]`, for good.
+    /// `None`: values become `[sealed]` and cannot be decrypted.
     sealer: Option<&'e Arc<Sealer>>,
     path: &'e Arc<Path>,
     day: i32,
     month: Option<Month>,
-    hidden: Hidden<'e>,
-    /// Of values that were found before there are tags already.
+    replacements: Replacements<'e>,
+    /// Values that are already known get no further tag.
     new_only: bool,
     failed: Option<KeyError>,
-    /// Values too short to be looked for in other texts: see [`is_short`].
+    /// Number of values too short to be replaced in other texts; see [`is_short`].
     unprotected: u32,
 }
 
-impl<'e> Seals<'e> {
-    /// The month is that of the file's name, else that of the event's UTC day.
+impl<'e> EventSealer<'e> {
+    /// The month is that of the file name, else that of the event's UTC day.
     pub(super) fn new(
         policy: &'e Policy,
         sealer: Option<&'e Arc<Sealer>>,
         path: &'e Arc<Path>,
         day: i32,
     ) -> Self {
-        Seals {
+        EventSealer {
             policy,
             sealer,
             path,
             day,
             month: None,
-            hidden: Hidden::default(),
+            replacements: Replacements::default(),
             new_only: false,
             failed: None,
             unprotected: 0,
@@ -63,97 +65,102 @@ impl<'e> Seals<'e> {
         self.unprotected
     }
 
-    /// From here on values that are known already have no tag.
+    /// From now on, values that are already known get no tag.
     pub(super) fn tag_new_values_only(&mut self) {
         self.new_only = true;
     }
 
-    /// All that was found; or why nothing of this event may leave.
-    pub(super) fn finish(self) -> Result<Hidden<'e>, KeyError> {
+    /// All replacements, or the reason why nothing of this event may leave.
+    pub(super) fn finish(self) -> Result<Replacements<'e>, KeyError> {
         match self.failed {
             Some(error) => Err(error),
-            None => Ok(self.hidden),
+            None => Ok(self.replacements),
         }
     }
 
-    /// What is told of the values: tags rather than tokens, and `[sealed]` where a key is missing.
-    pub(super) fn aliases(&self) -> Words<'_> {
-        self.hidden.words_by(|stand| stand.tag.as_ref().unwrap_or(&stand.text))
+    /// Replaces values by their aliases: tags instead of tokens, `[sealed]` if a key is missing.
+    pub(super) fn aliases(&self) -> WordReplacer<'_> {
+        self.replacements
+            .words_by(|replacement| replacement.tag.as_ref().unwrap_or(&replacement.text))
     }
 
-    /// What is told of one.
-    pub(super) fn alias(&self, found: Found) -> &str {
-        self.tag(found).unwrap_or(self.text(found))
+    /// The alias of one value: its tag, else its replacement.
+    pub(super) fn alias(&self, found: ReplacementId) -> &str {
+        self.tag(found).unwrap_or(self.replacement_text(found))
     }
 
-    /// What stands for a value where it was found.
-    pub(super) fn text(&self, found: Found) -> &str {
-        &self.hidden.stand(found).text
+    /// The text that replaces a value.
+    pub(super) fn replacement_text(&self, found: ReplacementId) -> &str {
+        &self.replacements.get(found).text
     }
 
-    /// For searches that ask for equality.
-    pub(super) fn tag(&self, found: Found) -> Option<&str> {
-        self.hidden.tag(found)
+    /// The tag, for searches by equality.
+    pub(super) fn tag(&self, found: ReplacementId) -> Option<&str> {
+        self.replacements.tag(found)
     }
 
-    /// It stands in a text, and its tag is to stand beside the fields.
-    pub(super) fn note_tag(&mut self, name: &str, found: Found) {
+    /// The value is inside a text: its tag is added beside the fields.
+    pub(super) fn note_tag(&mut self, name: &str, found: ReplacementId) {
         if let Some(tag) = self.tag(found).map(str::to_owned) {
-            self.hidden.note_tag(tag_name(name), tag);
+            self.replacements.note_tag(tag_name(name), tag);
         }
     }
 
-    /// All of that field is to become what stands for it.
-    pub(super) fn note_field(&mut self, field: usize, found: Found) {
-        self.hidden.note_field(field, found);
+    /// The whole field is replaced.
+    pub(super) fn note_field(&mut self, field: usize, found: ReplacementId) {
+        self.replacements.note_field(field, found);
     }
 
-    /// Of a text or a number. The same one has the same token wherever it stands in an event.
-    pub(super) fn value(&mut self, treatment: Treatment<'e>, value: Cow<'e, str>) -> Found {
+    /// Seals a text or a number. Equal values of one field have the same token within an event.
+    pub(super) fn seal_value(
+        &mut self,
+        treatment: Treatment<'e>,
+        value: Cow<'e, str>,
+    ) -> ReplacementId {
         let value = trimmed(value);
-        if let Some(at) = self.hidden.find(treatment, &value) {
-            return Found { at, tagged: !self.new_only };
+        if let Some(at) = self.replacements.find(treatment, &value) {
+            return ReplacementId { at, tagged: !self.new_only };
         }
-        let (text, tag) = self.stand(treatment, &value);
+        let (text, tag) = self.replacement(treatment, &value);
         self.unprotected += u32::from(!value.is_empty() && is_short(&value));
-        let stand = Stand { value: Some(value), treatment, text, tag, fields: 0 };
-        Found { at: self.hidden.add(stand), tagged: true }
+        let replacement = Replacement { value: Some(value), treatment, text, tag, fields: 0 };
+        ReplacementId { at: self.replacements.add(replacement), tagged: true }
     }
 
-    /// Of an object or an array, as it is written; texts and numbers inside are looked for elsewhere too.
-    pub(super) fn composite(&mut self, treatment: Treatment<'e>, json: &str) -> Found {
+    /// Seals an object or an array as its JSON text; texts and numbers inside are also replaced in other texts.
+    pub(super) fn seal_composite(&mut self, treatment: Treatment<'e>, json: &str) -> ReplacementId {
         texts(json, &mut |text| match is_short(text.trim()) {
-            false => _ = self.value(treatment, Cow::Owned(text.to_owned())),
+            false => _ = self.seal_value(treatment, Cow::Owned(text.to_owned())),
             true => self.unprotected += u32::from(!text.trim().is_empty()),
         });
-        let (text, _) = self.stand(treatment, json);
-        // It is no value that somebody asks for.
-        let stand = Stand { value: None, treatment, text, tag: None, fields: 0 };
-        Found { at: self.hidden.add(stand), tagged: false }
+        let (text, _) = self.replacement(treatment, json);
+        // Nobody searches for a whole object, so it has no tag.
+        let replacement = Replacement { value: None, treatment, text, tag: None, fields: 0 };
+        ReplacementId { at: self.replacements.add(replacement), tagged: false }
     }
 
-    /// A piece of a text that may be a part of a value: it is looked for nowhere else, and nobody asks for it.
-    pub(super) fn piece(&mut self, text: &str) -> String {
-        self.stand(Treatment::Seal(MESSAGE), text).0
+    /// Seals a piece of text that may be a part of a value. It has no tag and is not replaced in other texts.
+    pub(super) fn seal_piece(&mut self, text: &str) -> String {
+        self.replacement(Treatment::Seal(MESSAGE), text).0
     }
 
-    /// Behind the last token in `text`.
-    pub(super) fn behind_tokens(&self, text: &str) -> usize {
-        self.hidden.behind_tokens(text)
+    /// The end of the last token in `text`.
+    pub(super) fn end_of_last_token(&self, text: &str) -> usize {
+        self.replacements.end_of_last_token(text)
     }
 
-    /// What stands for it, and its tag.
-    fn stand(&mut self, treatment: Treatment<'e>, value: &str) -> (String, Option<String>) {
+    /// The token or pseudonym of a value, and its tag.
+    fn replacement(&mut self, treatment: Treatment<'e>, value: &str) -> (String, Option<String>) {
         let sealer = self.sealer.filter(|_| self.failed.is_none());
-        match sealer.map(|sealer| self.try_stand(sealer, treatment, value)) {
-            Some(Ok(stand)) => return stand,
+        match sealer.map(|sealer| self.try_replacement(sealer, treatment, value)) {
+            Some(Ok(replacement)) => return replacement,
             Some(Err(error)) => self.failed = Some(error),
             None => {}
         }
         (SEALED.to_owned(), None)
     }
 
-    fn try_stand(
+    fn try_replacement(
         &mut self,
         sealer: &Sealer,
         treatment: Treatment<'e>,
@@ -184,7 +191,7 @@ fn trimmed(value: Cow<'_, str>) -> Cow<'_, str> {
     }
 }
 
-/// Every text and number of a JSON value.
+/// Calls `each` with every text and number of a JSON value.
 fn texts(raw: &str, each: &mut dyn FnMut(&str)) {
     for token in Tokens::new(raw).map_while(Result::ok) {
         match token {

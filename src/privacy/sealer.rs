@@ -1,5 +1,6 @@
-//! Seals values, tags them and renames addresses: what a whole process shares. Keys are derived once a month,
-//! field and session, not once an event.
+//! Seals and tags values, and pseudonymises addresses; shared by the whole process.
+//!
+//! Keys are derived once per month, field and session, not per event.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -12,23 +13,23 @@ use super::tag::{self, MacKey};
 use super::token::{FieldCipher, Nonce};
 use crate::base::Timestamp;
 
-/// With random nonces of 12 bytes, more than 2³² under one derived key are too many; a session has a key of its own.
-const SEALS_A_SESSION: u64 = 1 << 30;
+/// With random 12-byte nonces, one derived key must not seal more than 2³² values; each session derives its own keys.
+const SEALS_PER_SESSION: u64 = 1 << 30;
 
 pub struct Sealer {
     keyring: Arc<Keyring>,
-    seals_a_session: u64,
+    seals_per_session: u64,
     session: Mutex<Session>,
 }
 
-/// What was derived of the keys that are in use, and what each seal needs.
+/// The derived keys in use, and the salt and nonces for new tokens.
 struct Session {
     salt: [u8; 8],
     seals: u64,
     nonces: Nonces,
-    /// Of the last event: nearly always that of the next one, too.
+    /// Path, day and month of the last event; nearly always the same for the next event.
     month: Option<(Arc<Path>, i32, Month)>,
-    /// Few, so that looking through them is faster than a hash.
+    /// Only a few, so that a linear search is faster than hashing.
     fields: Vec<(Month, Box<str>, Arc<Field>)>,
     addresses: HashMap<Month, Arc<AddressKeys>>,
 }
@@ -40,27 +41,30 @@ struct Field {
 
 impl Sealer {
     pub fn new(keyring: Arc<Keyring>) -> Result<Sealer, KeyError> {
-        Sealer::with_sessions_of(keyring, SEALS_A_SESSION)
+        Sealer::with_seals_per_session(keyring, SEALS_PER_SESSION)
     }
 
-    fn with_sessions_of(keyring: Arc<Keyring>, seals_a_session: u64) -> Result<Sealer, KeyError> {
+    fn with_seals_per_session(
+        keyring: Arc<Keyring>,
+        seals_per_session: u64,
+    ) -> Result<Sealer, KeyError> {
         let session = Mutex::new(Session::start()?);
-        Ok(Sealer { keyring, seals_a_session, session })
+        Ok(Sealer { keyring, seals_per_session, session })
     }
 
     pub fn keyring(&self) -> &Arc<Keyring> {
         &self.keyring
     }
 
-    /// Takes up what has happened to the keys directory since: a key that was rotated or destroyed is not used on.
-    /// One look at the directory, meant for once a batch.
+    /// Detects changes of the keys directory, so that a rotated or destroyed key is no longer used. Called once per
+    /// batch: it reads the metadata of the directory and of the keys in use.
     pub fn refresh(&self) {
         if self.keyring.refresh() {
             self.session().forget_keys();
         }
     }
 
-    /// The month that an event is sealed in: that of its file's name, else that of its UTC day.
+    /// The month of an event: that of its file name, else that of its UTC day.
     pub fn month_of(&self, path: &Arc<Path>, day: i32) -> Month {
         let mut session = self.session();
         match &session.month {
@@ -75,7 +79,7 @@ impl Sealer {
         }
     }
 
-    /// Appends the token of `value` to `token`, and to `tag` its tag. `field` is the name in lower case, letters and
+    /// Appends the token of `value` to `token`, and its tag to `tag`. `field` is the name in lower case, letters and
     /// digits only.
     pub fn seal(
         &self,
@@ -85,7 +89,7 @@ impl Sealer {
         token: &mut String,
         tag: &mut String,
     ) -> Result<(), KeyError> {
-        let (field, nonce) = self.for_a_seal(month, field)?;
+        let (field, nonce) = self.start_seal(month, field)?;
         let mut first = Some(nonce);
         let mut nonce = || first.take().map_or_else(|| self.session().nonces.next(), Ok);
         field.cipher.seal(value, &mut nonce, token)?;
@@ -93,7 +97,7 @@ impl Sealer {
         Ok(())
     }
 
-    /// Appends what stands for an address. With [`Month::ALWAYS`] it is the same in all months.
+    /// Appends the pseudonym of an address. With [`Month::ALWAYS`] it is the same in all months.
     pub fn pseudonym(
         &self,
         month: Month,
@@ -109,10 +113,10 @@ impl Sealer {
         Ok(())
     }
 
-    /// Of a session that has not yet sealed too much: this seal is counted.
-    fn for_a_seal(&self, month: Month, name: &str) -> Result<(Arc<Field>, Nonce), KeyError> {
+    /// The cipher and a nonce for one seal. Counts the seal, and starts a new session when the limit is reached.
+    fn start_seal(&self, month: Month, name: &str) -> Result<(Arc<Field>, Nonce), KeyError> {
         let mut session = self.session();
-        if session.seals == self.seals_a_session {
+        if session.seals == self.seals_per_session {
             *session = Session::start()?;
         }
         session.seals += 1;
@@ -176,7 +180,7 @@ impl Session {
     }
 }
 
-/// Random bytes of the operating system, asked for many at a time; each is used once.
+/// Random bytes of the operating system, requested in blocks; each is used once.
 struct Nonces {
     bytes: [u8; Nonces::MANY * 12],
     left: usize,

@@ -1,5 +1,6 @@
-//! A sealed value's tag: equal values of one field and month have equal tags, and nobody can tell the value from
-//! it without the key. Whoever may search needs no right to open.
+//! Search tags: equal values of one field and month have equal tags, which reveal nothing without the key.
+//!
+//! Tags make sealed values searchable for people who may not decrypt them.
 //!
 //! `tag1.` and, in base64url without padding, the first 16 bytes of HMAC-SHA256(HKDF-SHA256(master, info:
 //! `lw/v1/tag/` ‖ field), value).
@@ -14,7 +15,7 @@ use super::derive::derive;
 use super::keys::MonthKey;
 use crate::base::json::{Token, Tokens};
 
-/// Behind the name of a sealed field: the name of its tag.
+/// Suffix of the name of a sealed field; together the name of its tag.
 pub const TAG: &str = "_tag";
 
 pub(super) fn tag_name(name: &str) -> String {
@@ -22,17 +23,17 @@ pub(super) fn tag_name(name: &str) -> String {
 }
 
 pub const PREFIX: &str = "tag1.";
-/// Of 16 bytes, behind the prefix.
+/// Number of characters after the prefix, for 16 bytes.
 const LETTERS: usize = 22;
 
-/// What to look for: the tag that `value` has in a field under that key. `field` as in [`super::Sealer::seal`].
+/// The search term for `value`: its tag in `field` under `key`. `field` as in [`super::Sealer::seal`].
 pub fn of(key: &MonthKey, field: &str, value: &str) -> String {
     let mut tag = String::new();
     MacKey::of_field(key, field).write(PREFIX, [value.as_bytes(), &[]], &mut tag);
     tag
 }
 
-/// The tags that stand in this JSON, each with the key that it stands under.
+/// All tags in this JSON, each with its member name.
 pub fn in_json(json: &str) -> Vec<(String, String)> {
     let (mut tags, mut key) = (Vec::new(), None);
     for token in Tokens::new(json).map_while(Result::ok) {
@@ -48,18 +49,18 @@ pub fn in_json(json: &str) -> Vec<(String, String)> {
     tags
 }
 
-/// It looks like one.
+/// Whether `text` has the form of a tag.
 pub fn is_tag(text: &str) -> bool {
     let code = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
     text.strip_prefix(PREFIX).is_some_and(|rest| rest.len() == LETTERS && rest.bytes().all(code))
 }
 
-/// An HMAC key that is ready for use.
+/// A prepared HMAC key.
 #[derive(Clone)]
 pub(super) struct MacKey(Hmac<Sha256>);
 
 impl MacKey {
-    /// `info` is joined, and says what for.
+    /// The two parts of `info` are concatenated; they name the purpose of the key.
     pub fn new(key: &MonthKey, info: [&str; 2]) -> MacKey {
         let derived = derive::<32>(key.master(), None, info);
         MacKey(Hmac::new_from_slice(derived.as_slice()).expect("HMAC takes keys of any length"))
@@ -69,7 +70,7 @@ impl MacKey {
         MacKey::new(key, ["lw/v1/tag/", field])
     }
 
-    /// Appends `prefix` and half of the hash of `parts`, joined.
+    /// Appends `prefix` and half of the hash of the concatenated `parts`.
     pub fn write(&self, prefix: &str, parts: [&[u8]; 2], out: &mut String) {
         let mut mac = self.0.clone();
         mac.update(parts[0]);

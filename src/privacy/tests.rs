@@ -27,11 +27,15 @@ fn document(policy: &Policy, batch: &Batch) -> Json {
         })
     };
     let written = read(&body);
-    assert_eq!(read(&again(std::str::from_utf8(&body).unwrap())), written, "kept and read back");
+    assert_eq!(
+        read(&stored_and_written(std::str::from_utf8(&body).unwrap())),
+        written,
+        "stored and read back"
+    );
     written
 }
 
-fn again(document: &str) -> Vec<u8> {
+fn stored_and_written(document: &str) -> Vec<u8> {
     let origin = Origin { generation: GenerationId(1), day: None };
     let mut body = Vec::new();
     stored(document, origin).unwrap().write_json(&mut body);
@@ -70,12 +74,12 @@ fn the_document_is_as_designed() {
         ),
         event.id()
     );
-    assert_eq!(String::from_utf8(again(&expected)).unwrap(), expected);
+    assert_eq!(String::from_utf8(stored_and_written(&expected)).unwrap(), expected);
     assert_eq!(String::from_utf8(body).unwrap(), expected);
 }
 
 #[test]
-fn what_is_kept_goes_out_again_under_its_own_id_and_day() {
+fn stored_events_leave_again_with_their_own_id_and_day() {
     let mut batch = batch("message=x", None);
     batch.day = 7;
     batch.records[0].flags = Flags::TIME_SEEN;
@@ -118,7 +122,7 @@ fn a_sealed_field_leaves_sealed_at_any_depth() {
 }
 
 #[test]
-fn a_sealed_value_leaves_nowhere_as_a_word() {
+fn a_sealed_value_is_replaced_in_every_text_of_its_event() {
     let cases = [
         (
             "message=id:7654321! client_id=7654321",
@@ -152,7 +156,7 @@ fn path_and_original_are_protected_too() {
 }
 
 #[test]
-fn what_no_reader_takes_is_made_fit() {
+fn invalid_json_values_become_valid_text() {
     let deep = "[".repeat(2000) + &"]".repeat(2000);
     let cases = [
         (r#"a={"b":"\ud800"}"#.to_string(), json!({"a": {"b": "\u{fffd}"}})),
@@ -168,7 +172,7 @@ fn what_no_reader_takes_is_made_fit() {
 }
 
 #[test]
-fn nested_json_over_lines_becomes_one_line() {
+fn multi_line_nested_json_becomes_one_line() {
     #[derive(Debug)]
     struct Lines;
     impl Decode for Lines {
@@ -185,7 +189,7 @@ fn nested_json_over_lines_becomes_one_line() {
 }
 
 #[test]
-fn a_query_sees_the_same_in_an_event_and_in_what_leaves() {
+fn a_query_gives_the_same_result_on_an_event_and_its_outgoing_form() {
     let text = r#"a={"b":[1,"x"]} host=h c=y d=null e=2"#;
     let batch = batch(text, Some("app"));
     let of = |subject: &dyn Subject| {
@@ -199,7 +203,7 @@ fn a_query_sees_the_same_in_an_event_and_in_what_leaves() {
     assert_eq!(of(&event).len(), 1 + 5 + 4);
 }
 
-/// Hands out whatever it is told, valid or not.
+/// Returns the given parts, valid or not.
 #[derive(Debug)]
 struct Told(Vec<(String, Option<String>, String)>);
 
@@ -209,7 +213,7 @@ impl Decode for Told {
     }
     fn parts<'a>(&self, _text: &'a [u8], each: &mut dyn FnMut(Part<'a>)) {
         for (name, text, json) in &self.0 {
-            // `Part` borrows from the record; a leak of a few bytes a case lets it borrow from here.
+            // `Part` borrows from the record; leaking a few bytes per case lets it borrow from here.
             let name: &'static str = name.clone().leak();
             each(match text {
                 Some(text) if name == "message" => Part::Message(text.clone().into()),
@@ -283,7 +287,7 @@ fn log_line() -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
-    /// Whatever stands in a log, in whatever format it is read.
+    /// Any bytes of a log, read in any format.
     #[test]
     fn any_bytes_in_any_format_make_a_valid_document(line in log_line()) {
         for name in crate::format::detection::names() {

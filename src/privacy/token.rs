@@ -1,13 +1,13 @@
-//! A sealed value as text: `enc1.` and, in base64url without padding,
+//! Tokens: seals values to text and decrypts it. A token is `enc1.` and, in base64url without padding,
 //!
 //! ```text
 //! version 1 ‖ month 2 ‖ key id 8 ‖ session salt 8 ‖ nonce 12 ‖ length of field 1 ‖ field ‖ ciphertext ‖ tag 16
 //! ```
 //!
-//! AES-256-GCM under HKDF-SHA256(master, salt: session salt, info: `lw/v1/enc/` ‖ field); all before the
-//! ciphertext but the nonce is authenticated with it. The value is padded to blocks of 16 bytes (ISO 7816-4), so
-//! that its length shows only roughly. A value of more than 1,024 bytes is sealed in pieces, a token each, with
-//! nothing between them.
+//! AES-256-GCM under HKDF-SHA256(master, salt: session salt, info: `lw/v1/enc/` ‖ field); everything
+//! before the ciphertext, except the nonce, is authenticated too. The value is padded to blocks of 16 bytes
+//! (ISO 7816-4), so that only its approximate length is visible. A value of more than 1,024 bytes is sealed in pieces,
+//! one token per piece, with nothing between them.
 
 use std::fmt;
 
@@ -28,24 +28,24 @@ const TAG: usize = 16;
 const BLOCK: usize = 16;
 /// Version, month, key id, session salt.
 const HEAD: usize = 1 + 2 + 8 + 8;
-/// The same, nonce and length of the field.
+/// [`HEAD`], nonce and length of the field.
 const FIELD_AT: usize = HEAD + NONCE + 1;
 const LONGEST_FIELD: usize = 255;
-/// Bytes of a value that one token takes.
+/// Maximum number of value bytes in one token.
 pub const LONGEST_VALUE: usize = 1024;
 const LONGEST: usize = FIELD_AT + LONGEST_FIELD + LONGEST_VALUE + BLOCK + TAG;
 const SHORTEST: usize = FIELD_AT + 1 + BLOCK + TAG;
-/// Characters behind the prefix.
+/// Number of characters after the prefix.
 pub const LONGEST_TEXT: usize = (LONGEST * 4).div_ceil(3);
 pub const SHORTEST_TEXT: usize = (SHORTEST * 4).div_ceil(3);
 
-/// Never the same one twice with one key.
+/// Never used twice with one key.
 pub(super) type Nonce = [u8; NONCE];
 
-/// Seals and opens the values of one field, with one key in one session.
+/// Encrypts and decrypts the values of one field, with one key in one session.
 pub(super) struct FieldCipher {
     cipher: Aes256Gcm,
-    /// All that is authenticated beside the value: the head, length of the field, field.
+    /// The associated data: head, length of the field, field.
     context: Vec<u8>,
 }
 
@@ -75,9 +75,9 @@ impl FieldCipher {
     ) -> Result<(), KeyError> {
         let mut rest = value;
         loop {
-            let (piece, behind) = rest.split_at(whole_characters(rest));
+            let (piece, remainder) = rest.split_at(whole_characters(rest));
             self.seal_piece(piece.as_bytes(), nonce()?, out);
-            rest = behind;
+            rest = remainder;
             if rest.is_empty() {
                 return Ok(());
             }
@@ -85,14 +85,14 @@ impl FieldCipher {
     }
 
     fn seal_piece(&self, value: &[u8], nonce: Nonce, out: &mut String) {
-        // A small piece of memory is faster made than a large one.
+        // A small buffer is initialised faster than a large one.
         match self.context.len() + value.len() {
             ..=128 => self.seal_in(&mut [0; 128 + NONCE + BLOCK + TAG], value, nonce, out),
             _ => self.seal_in(&mut [0; LONGEST], value, nonce, out),
         }
     }
 
-    /// `bytes` are zeros, and enough.
+    /// `bytes` must be zero and long enough.
     fn seal_in(&self, bytes: &mut [u8], value: &[u8], nonce: Nonce, out: &mut String) {
         let (head, field) = self.context.split_at(HEAD);
         bytes[..HEAD].copy_from_slice(head);
@@ -112,7 +112,7 @@ impl FieldCipher {
         base64url::write(&bytes[..end + TAG], out);
     }
 
-    /// `None`: it is not what was sealed.
+    /// `None`: the token was modified, or sealed with another key.
     pub fn open(&self, token: &Token) -> Option<Zeroizing<String>> {
         let (sealed, tag) = token.sealed().split_last_chunk::<TAG>()?;
         let mut value = Zeroizing::new(sealed.to_vec());
@@ -131,20 +131,20 @@ impl fmt::Debug for FieldCipher {
     }
 }
 
-/// Where the next piece of a value ends.
+/// The length of the next piece of a value, in whole characters.
 fn whole_characters(value: &str) -> usize {
     let longest = value.len().min(LONGEST_VALUE);
     (0..=longest).rev().find(|end| value.is_char_boundary(*end)).unwrap_or(0)
 }
 
-/// A token taken apart: in the right form, but not yet known to be true.
+/// A parsed token: well-formed, but not yet authenticated.
 pub(super) struct Token {
     bytes: [u8; LONGEST],
     length: usize,
 }
 
 impl Token {
-    /// The whole text, and nothing else that would mean the same.
+    /// Parses a text that is exactly one token, in its canonical form.
     pub fn parse(text: &str) -> Option<Token> {
         let code = text.strip_prefix(PREFIX)?;
         if !(SHORTEST_TEXT..=LONGEST_TEXT).contains(&code.len()) {
@@ -154,26 +154,26 @@ impl Token {
         let length = URL_SAFE_NO_PAD.decode_slice(code, &mut bytes).ok()?;
         let token = Token { bytes, length };
         let blocks = token.length.checked_sub(token.value_at() + TAG)?;
-        let whole =
+        let is_padded =
             (BLOCK..=LONGEST_VALUE + BLOCK).contains(&blocks) && blocks.is_multiple_of(BLOCK);
-        let field = token.field().is_some_and(|field| !field.is_empty());
-        (token.bytes[0] == VERSION && whole && field).then_some(token)
+        let has_field = token.field().is_some_and(|field| !field.is_empty());
+        (token.bytes[0] == VERSION && is_padded && has_field).then_some(token)
     }
 
-    /// The lengths that a token at the beginning of `text` can have, the longest first.
+    /// Possible lengths of a token at the beginning of `text`, longest first.
     pub fn lengths(text: &str) -> impl Iterator<Item = usize> {
         let code = text.strip_prefix(PREFIX).unwrap_or("");
-        let most = base64url::length(&code.as_bytes()[..code.len().min(LONGEST_TEXT)]);
-        // The characters up to the length of the field; no other part says how long a token is.
+        let available = base64url::length(&code.as_bytes()[..code.len().min(LONGEST_TEXT)]);
+        // The first 44 characters contain the length of the field; the rest has no length of its own.
         let mut head = [0; FIELD_AT + 1];
-        let read = code.get(..44).is_some_and(|code| {
+        let is_readable = code.get(..44).is_some_and(|code| {
             URL_SAFE_NO_PAD.decode_slice(code, &mut head).is_ok_and(|length| length == head.len())
         });
-        let before = FIELD_AT + usize::from(head[FIELD_AT - 1]) + TAG;
-        let blocks = if read { LONGEST_VALUE / BLOCK + 1 } else { 0 };
+        let overhead = FIELD_AT + usize::from(head[FIELD_AT - 1]) + TAG;
+        let blocks = if is_readable { LONGEST_VALUE / BLOCK + 1 } else { 0 };
         let lengths =
-            (1..=blocks).rev().map(move |blocks| ((before + blocks * BLOCK) * 4).div_ceil(3));
-        lengths.filter(move |length| *length <= most).map(|length| PREFIX.len() + length)
+            (1..=blocks).rev().map(move |blocks| ((overhead + blocks * BLOCK) * 4).div_ceil(3));
+        lengths.filter(move |length| *length <= available).map(|length| PREFIX.len() + length)
     }
 
     fn value_at(&self) -> usize {

@@ -1,21 +1,21 @@
-//! The end of a text that is cut off: half a value there is known to no pattern.
+//! Seals the last word of a truncated text, because no pattern finds half a value there.
 
 use std::borrow::Cow;
 
-use super::sealed_values::Seals;
+use super::sealed_values::EventSealer;
 
-/// Where the last word of `text` begins; its end where it ends in a space.
+/// The start of the last word of `text`; the end of `text` if it ends in white space.
 pub(super) fn last_word(text: &str) -> usize {
     let space = text.char_indices().rfind(|(_, c)| c.is_whitespace());
     space.map_or(0, |(at, c)| at + c.len_utf8())
 }
 
-/// What of the last word is not sealed becomes one token. `text` is sealed otherwise.
-pub(super) fn seal_end(text: &mut Cow<'_, str>, seals: &mut Seals<'_>) {
+/// Seals the part of the last word after its last token. Everything else in `text` is sealed already.
+pub(super) fn seal_end(text: &mut Cow<'_, str>, event_sealer: &mut EventSealer<'_>) {
     let word = last_word(text);
-    let from = word + seals.behind_tokens(&text[word..]);
+    let from = word + event_sealer.end_of_last_token(&text[word..]);
     if text[from..].chars().any(char::is_alphanumeric) {
-        let sealed = [&text[..from], &seals.piece(&text[from..])].concat();
+        let sealed = [&text[..from], &event_sealer.seal_piece(&text[from..])].concat();
         *text = Cow::Owned(sealed);
     }
 }

@@ -1,5 +1,6 @@
-//! Finds sealed values where they stand as whole words in other text: as they are, or behind JSON escapes of
-//! whatever form, also those of JSON inside JSON. One look goes over a text, however many values there are.
+//! Replaces sealed values that are whole words in other text, plain or with JSON escapes (also JSON inside JSON).
+//!
+//! A text is scanned once per level of escapes, independent of the number of values.
 
 use std::borrow::Cow;
 use std::cmp::Reverse;
@@ -9,44 +10,46 @@ use memchr::{memchr, memchr2, memmem};
 use super::SEALED;
 use super::json_unescape::Unescaped;
 
-/// Shorter values stand everywhere by chance: they are sealed in their own field only.
+/// In characters. Shorter values occur by chance in other text, so they are sealed in their own field only.
 const SHORTEST: usize = 4;
 
-/// It is not looked for in other texts. Neither is what tokens and tags begin with: that would break those of others.
+/// Whether a value is not replaced in other texts: too short, or a prefix of tokens or tags, which must stay intact.
 pub(super) fn is_short(value: &str) -> bool {
     value.chars().nth(SHORTEST - 1).is_none() || matches!(value, "enc1" | "tag1")
 }
 
-/// JSON inside JSON inside JSON.
+/// Levels of escapes: JSON inside JSON inside JSON.
 const DEEPEST_ESCAPES: usize = 3;
 
-/// The values of one event that may not leave, and what stands for each. Empty for most events.
+/// The sealed values of one event and their replacements. Empty for most events.
 #[derive(Debug, Default)]
-pub(super) struct Words<'v> {
-    /// Sorted: what begins a text is found by halving.
+pub(super) struct WordReplacer<'v> {
+    /// Sorted, for binary search.
     values: Vec<(&'v str, &'v str)>,
-    /// Longer than [`LONG`]: few fit into a record, and each is looked for alone.
+    /// Values longer than [`LONG`]: only a few fit into a record, and each is searched separately.
     long: Vec<(&'v str, &'v str)>,
-    /// The bytes that values begin with, a bit each.
+    /// A bit set of the first bytes of all values.
     first: [u64; 4],
-    /// Bytes of the shortest one.
+    /// Length of the shortest value, in bytes.
     shortest: usize,
 }
 
-/// In bytes. To tell where two values differ takes as long as they are alike.
+/// In bytes. The cost of comparing two values grows with the length of their common prefix.
 const LONG: usize = 1024;
 
-/// A value in a text, and what stands for it.
-struct Place<'v> {
+/// An occurrence of a value in a text, and its replacement.
+struct Match<'v> {
     start: usize,
     end: usize,
-    stand: &'v str,
+    replacement: &'v str,
 }
 
-impl<'v> Words<'v> {
-    /// Value → what stands for it.
+impl<'v> WordReplacer<'v> {
+    /// Takes pairs of value and replacement.
     pub(super) fn new(mut values: Vec<(&'v str, &'v str)>) -> Self {
-        values.retain(|(value, stand)| !is_short(value) && *value != SEALED && value != stand);
+        values.retain(|(value, replacement)| {
+            !is_short(value) && *value != SEALED && value != replacement
+        });
         values.sort_by_key(|(value, _)| *value);
         values.dedup_by_key(|(value, _)| *value);
         let shortest = values.iter().map(|(value, _)| value.len()).min().unwrap_or(0);
@@ -55,15 +58,15 @@ impl<'v> Words<'v> {
         for byte in values.iter().filter_map(|(value, _)| value.bytes().next()) {
             first[usize::from(byte / 64)] |= 1 << (byte % 64);
         }
-        Words { values, long, first, shortest }
+        WordReplacer { values, long, first, shortest }
     }
 
     pub(super) fn is_empty(&self) -> bool {
         self.values.is_empty() && self.long.is_empty()
     }
 
-    /// What stands for `text` where it is one of the values, as a whole.
-    pub(super) fn stand_for(&self, text: &str) -> Option<&'v str> {
+    /// The replacement of `text` if all of it is one of the values.
+    pub(super) fn replacement_of(&self, text: &str) -> Option<&'v str> {
         if text.len() < self.shortest {
             return None;
         }
@@ -72,25 +75,25 @@ impl<'v> Words<'v> {
         found.ok().map(|at| values[at].1)
     }
 
-    /// One of them stands there, as a whole word.
-    pub(super) fn stand_in(&self, text: &str) -> bool {
-        !self.places(text).is_empty()
+    /// Whether `text` contains one of the values as a whole word.
+    pub(super) fn any_in(&self, text: &str) -> bool {
+        !self.matches(text).is_empty()
     }
 
-    /// `None` where nothing had to be replaced. What stands for one value is not looked through for the next.
+    /// `None` if `text` contains no value. Replacements are not searched for further values.
     pub(super) fn replace(&self, text: &str) -> Option<String> {
-        let places = self.places(text);
-        if places.is_empty() {
+        let matches = self.matches(text);
+        if matches.is_empty() {
             return None;
         }
         let (mut replaced, mut rest) = (String::with_capacity(text.len()), 0);
-        for place in &places {
-            // One that overlaps the one before goes as far as it goes on behind it.
-            if place.start >= rest {
-                replaced.push_str(&text[rest..place.start]);
-                replaced.push_str(place.stand);
+        for found in &matches {
+            // Of overlapping matches, only the first is replaced; the rest of the others is removed.
+            if found.start >= rest {
+                replaced.push_str(&text[rest..found.start]);
+                replaced.push_str(found.replacement);
             }
-            rest = rest.max(place.end);
+            rest = rest.max(found.end);
         }
         replaced.push_str(&text[rest..]);
         Some(replaced)
@@ -102,62 +105,63 @@ impl<'v> Words<'v> {
         }
     }
 
-    /// In the order in which they stand, the longest first.
-    fn places(&self, text: &str) -> Vec<Place<'v>> {
-        let mut places = Vec::new();
-        // Without its escapes it is no longer.
-        if text.len() < self.shortest || self.cannot_stand_in(text) {
-            return places;
+    /// In text order, longest first.
+    fn matches(&self, text: &str) -> Vec<Match<'v>> {
+        let mut matches = Vec::new();
+        // Decoding escapes never makes a text longer.
+        if text.len() < self.shortest || self.cannot_occur_in(text) {
+            return matches;
         }
-        self.find(text, None, &mut places);
+        self.find(text, None, &mut matches);
         let mut level = Unescaped::of(text);
         for _ in 0..DEEPEST_ESCAPES {
             let Some(unescaped) = level else { break };
-            self.find(&unescaped.text, Some(&unescaped), &mut places);
-            level = unescaped.again();
+            self.find(&unescaped.text, Some(&unescaped), &mut matches);
+            level = unescaped.unescape_again();
         }
-        places.sort_by_key(|place| (place.start, Reverse(place.end)));
-        places
+        matches.sort_by_key(|found| (found.start, Reverse(found.end)));
+        matches
     }
 
-    /// Seen at a glance, as for nearly every text of an event that has one value.
-    fn cannot_stand_in(&self, text: &str) -> bool {
+    /// A fast check that excludes nearly every text of an event with a single value.
+    fn cannot_occur_in(&self, text: &str) -> bool {
         match (&self.values[..], &self.long[..]) {
             ([(value, _)], []) => memchr2(value.as_bytes()[0], b'\\', text.as_bytes()).is_none(),
             _ => false,
         }
     }
 
-    /// `level`: the text is one without its escapes.
-    fn find(&self, text: &str, level: Option<&Unescaped>, places: &mut Vec<Place<'v>>) {
+    /// `level`: `text` is its decoded text.
+    fn find(&self, text: &str, level: Option<&Unescaped>, matches: &mut Vec<Match<'v>>) {
         let origin = |at| level.map_or(at, |level| level.origin(at));
-        let place = |start, end, stand| Place { start: origin(start), end: origin(end), stand };
-        for (value, stand) in &self.long {
+        let match_at =
+            |start, end, replacement| Match { start: origin(start), end: origin(end), replacement };
+        for (value, replacement) in &self.long {
             for start in memmem::find_iter(text.as_bytes(), value.as_bytes()) {
                 let end = start + value.len();
                 if ![start, end].into_iter().any(|at| is_inside_a_word(text, at, level)) {
-                    places.push(place(start, end, stand));
+                    matches.push(match_at(start, end, replacement));
                 }
             }
         }
         let mut from = 0;
-        while let Some(at) = self.may_begin(text.as_bytes(), from) {
+        while let Some(at) = self.next_start(text.as_bytes(), from) {
             from = at + 1;
-            if let Some(value) = self.longest(text, at, level) {
-                let (value, stand) = self.values[value];
+            if let Some(value) = self.longest_at(text, at, level) {
+                let (value, replacement) = self.values[value];
                 from = at + value.len();
-                places.push(place(at, from, stand));
+                matches.push(match_at(at, from, replacement));
             }
         }
     }
 
-    /// Where one of them may begin, from there on. Nearly every event has one value at most.
-    fn may_begin(&self, text: &[u8], from: usize) -> Option<usize> {
+    /// The next position at or after `from` where a value may start. Nearly every event has at most one value.
+    fn next_start(&self, text: &[u8], from: usize) -> Option<usize> {
         let rest = &text[from..];
         let at = match &self.values[..] {
-            // What a search prepares costs more than a look at a short text.
+            // For a short text, preparing a search costs more than the scan.
             [(value, _)] if rest.len() < 64 => memchr(value.as_bytes()[0], rest),
-            // A long one is not prepared as a whole at each place where it may begin.
+            // Searching for the first 32 bytes bounds the preparation, which is repeated per candidate.
             [(value, _)] => memmem::find(rest, &value.as_bytes()[..value.len().min(32)]),
             _ => rest
                 .iter()
@@ -166,8 +170,8 @@ impl<'v> Words<'v> {
         at.map(|at| from + at)
     }
 
-    /// The longest value that stands at `at` as a whole word.
-    fn longest(&self, text: &str, at: usize, level: Option<&Unescaped>) -> Option<usize> {
+    /// The index of the longest value that is a whole word at `at`.
+    fn longest_at(&self, text: &str, at: usize, level: Option<&Unescaped>) -> Option<usize> {
         let rest = &text[at..];
         if is_inside_a_word(text, at, level) {
             return None;
@@ -179,7 +183,7 @@ impl<'v> Words<'v> {
             match rest.starts_with(value) {
                 true if !is_inside_a_word(text, end, level) => return Some(last),
                 true => before = last,
-                // What begins this text and sorts before that value begins what both have in common.
+                // A value that is a prefix of this text and sorts before that one is a prefix of their common part.
                 false => {
                     let both = value.bytes().zip(rest.bytes()).take_while(|(a, b)| a == b).count();
                     let both = &rest.as_bytes()[..both];
@@ -191,7 +195,7 @@ impl<'v> Words<'v> {
     }
 }
 
-/// Between two letters or digits. Beside an escape a word ends: better one too many is sealed.
+/// Between two letters or digits. A word also ends at an escape: sealing too much is safer than too little.
 fn is_inside_a_word(text: &str, at: usize, level: Option<&Unescaped>) -> bool {
     let sides = text[..at].chars().next_back().zip(text[at..].chars().next());
     sides.is_some_and(|(before, after)| {

@@ -1,5 +1,6 @@
-//! `docs/PRIVACY.md` shows one key, token, tag and address with all that went into them; somebody may write a
-//! decryptor from that page alone. Here the page is held against the code.
+//! Checks the worked example of `docs/PRIVACY.md` (key, token, tag, addresses) against the code.
+//!
+//! The page must be sufficient to write a decryptor.
 
 use std::sync::Arc;
 
@@ -38,17 +39,17 @@ fn token() -> String {
 }
 
 #[track_caller]
-fn on_page(what: &str, value: &str) {
-    let lines = PAGE.lines().filter(|line| line.trim_start().starts_with(what));
+fn on_page(label: &str, value: &str) {
+    let lines = PAGE.lines().filter(|line| line.trim_start().starts_with(label));
     assert!(
         lines.clone().any(|line| line.split_whitespace().any(|word| word == value)),
-        "the page has for `{what}` {:?}, and the code makes {value}",
+        "the page has {:?} for `{label}`, but the code computes {value}",
         lines.collect::<Vec<_>>()
     );
 }
 
 #[test]
-fn the_page_shows_what_the_code_makes() {
+fn the_page_agrees_with_the_code() {
     let key = key();
     on_page("master", &hex(key.master()));
     on_page("month", &key.month().index().to_string());
@@ -67,7 +68,7 @@ fn the_page_shows_what_the_code_makes() {
     on_page("hmac key", &hex(&*derive::<32>(key.master(), None, ["lw/v1/ip", ""])));
     on_page("pfx key", &hex(&*derive::<32>(key.master(), None, ["lw/v1/pfx", ""])));
     let addresses = AddressKeys::new(&key);
-    for (mode, what) in [
+    for (mode, label) in [
         (AddressMode::Hmac, "hmac of"),
         (AddressMode::Pfx, "pfx of"),
         (AddressMode::Truncate, "truncate of"),
@@ -76,13 +77,13 @@ fn the_page_shows_what_the_code_makes() {
         for (text, named) in [("192.0.2.1", "192.0.2.1"), ("2001:db8::1", "2001:db8::1")] {
             let mut out = String::new();
             address::write(mode, Some(&addresses), text, &mut out);
-            on_page(&format!("{what} {named}"), &out);
+            on_page(&format!("{label} {named}"), &out);
         }
     }
 }
 
 #[test]
-fn the_key_file_of_the_page_opens_the_token_of_the_page() {
+fn the_key_file_on_the_page_decrypts_the_token_on_the_page() {
     let scratch = tempfile::tempdir().unwrap();
     let directory = scratch.path().join("keys");
     let keyring = Arc::new(Keyring::open_or_create(&directory).unwrap());

@@ -1,4 +1,4 @@
-//! The tree of a query. Every back end compiles this and nothing else.
+//! The syntax tree of a query. Every back end compiles only this tree.
 
 use regex::bytes::Regex;
 
@@ -15,9 +15,9 @@ pub enum Expr {
     Not(Box<Expr>),
     /// Consecutive tokens of the search text: a bare word (one), a "phrase", `message:…`.
     Words(Vec<Token>),
-    /// `/regex/`, as the whole query: over the record.
+    /// `/regex/` as the whole query, applied to the record.
     Record(RecordPattern),
-    /// `level:error`, `level>=warning`: inclusive bounds; never true without a level.
+    /// `level:error`, `level>=warning`: inclusive bounds; false for events without a level.
     Level {
         low: Level,
         high: Level,
@@ -38,7 +38,7 @@ pub enum Expr {
 /// A regular expression over a whole record.
 #[derive(Clone, Debug)]
 pub struct RecordPattern {
-    /// As it was written, without the slashes.
+    /// The source text, without the slashes.
     pub text: String,
     pub regex: Regex,
 }
@@ -56,32 +56,32 @@ pub enum Token {
     Wildcard(Pattern),
 }
 
-/// `*` any run of characters, `?` one character, `\` before a literal one of these; already lower case. Read it
-/// by [`Pattern::steps`].
+/// `*` is any run of characters, `?` one character, `\` makes the next one literal; already lower case. Decoded by
+/// [`Pattern::steps`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pattern(pub String);
 
-/// A dotted path as the operator wrote it. Equal to a leaf's path when both are equal in lower case without
-/// anything but letters and digits (`CLIENT ID` = `client_id` = `clientId`).
+/// A dotted path as written in the query. It matches a leaf's path if both are equal in lower case, compared by letters
+/// and digits only (`CLIENT ID` = `client_id` = `clientId`).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct FieldName(pub String);
 
-/// The whole value, case ignored; arrays: any element. A missing field, null or [] is never true.
+/// A test of a whole value, case ignored; of any element of an array. False for a missing field, null or [].
 #[derive(Clone, Debug, PartialEq)]
 pub enum Test {
-    /// Equal as text. As it was written: case counts where a value is sealed.
+    /// Equal as text. Keeps the case of the query, which matters for sealed values.
     Equals(String),
-    /// A number that was not quoted, as it was written: equal as text, or as a number to the last digit.
+    /// An unquoted number, in its original spelling: equal as text, or as a number to the last digit.
     Number(String),
     Wildcard(Pattern),
     /// `field:*`.
     Exists,
-    /// As f64; a value that is no number is outside.
+    /// Compared as f64; a value that is not a number is outside.
     Range {
         low: Bound,
         high: Bound,
     },
-    /// An address inside this network: address and prefix length.
+    /// An address inside this network, given by address and prefix length.
     Network {
         address: std::net::IpAddr,
         prefix: u8,

@@ -1,4 +1,4 @@
-//! Tree → text. The text reads back as the same tree, if the tree is one that the parser makes.
+//! Writes a query tree as text. Parsing the text gives the same tree, for every tree from the parser.
 
 use std::fmt::{self, Display, Formatter, Write};
 
@@ -84,7 +84,7 @@ fn words(f: &mut Formatter<'_>, tokens: &[Token]) -> fmt::Result {
         return f.write_str("message:*");
     }
     for (index, token) in tokens.iter().enumerate() {
-        // Anything that is no letter, digit or wildcard parts tokens without ending the word.
+        // Any character that is not a letter, digit or wildcard separates tokens without ending the word.
         if index > 0 {
             f.write_char('/')?;
         }
@@ -123,7 +123,7 @@ fn field(f: &mut Formatter<'_>, name: &FieldName, test: &Test) -> fmt::Result {
     match test {
         Test::Equals(text) => {
             write!(f, "{}:", Text(&name.0))?;
-            // Unquoted it would be a number or a network.
+            // Quoted if it would otherwise parse as a number or a network.
             match term::network(text) {
                 Ok(None) if value::number(text).is_none() => write!(f, "{}", Text(text)),
                 _ => quoted(f, text),
@@ -170,7 +170,7 @@ fn pattern(f: &mut Formatter<'_>, pattern: &Pattern) -> fmt::Result {
     Ok(())
 }
 
-/// A name or a value: bare where that is safe, else quoted.
+/// A name or a value: unquoted where that is safe, else quoted.
 struct Text<'a>(&'a str);
 
 impl Display for Text<'_> {

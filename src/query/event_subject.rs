@@ -1,4 +1,4 @@
-//! An event in a batch as what a query is asked about.
+//! Implements [`Subject`] for an event in a batch, so that queries can be evaluated on it.
 
 use std::borrow::Cow;
 

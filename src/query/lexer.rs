@@ -1,15 +1,15 @@
-//! Characters of a query: words with quotes and escapes, keywords, comparison signs.
+//! Splits a query into words (with quotes and escapes), keywords and comparison signs.
 
 use super::QueryError;
 use super::pattern::Step;
 
-/// A place in a query's characters.
+/// The characters of a query, and the current position.
 pub(super) struct Scanner {
     characters: Vec<char>,
     at: usize,
 }
 
-/// What stands between a field and its value.
+/// The comparison sign between a field and its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Comparison {
     Is,
@@ -31,17 +31,17 @@ impl Comparison {
     }
 }
 
-/// A word or a quoted phrase, with where it stands.
+/// A word or a quoted phrase, with its position.
 pub(super) struct Word {
     /// 0-based, in characters.
     pub at: usize,
     pub quoted: bool,
-    /// Wildcards only where the word was neither quoted nor escaped.
+    /// Wildcards only for characters that were not quoted or escaped.
     pub steps: Vec<Step>,
 }
 
 impl Word {
-    /// The text as it was meant, wildcards as they were typed.
+    /// The text without quotes and escapes; wildcards as typed.
     pub fn text(&self) -> String {
         self.steps
             .iter()
@@ -98,7 +98,7 @@ impl Scanner {
         QueryError { column: self.at + 1, problem: problem.into() }
     }
 
-    /// `and`, `or`, `not` in any case, as a whole word that is no field.
+    /// `and`, `or`, `not` in any case, as a whole word that is not a field name.
     pub fn at_keyword(&self, keyword: &str) -> bool {
         let matches = keyword.chars().enumerate().all(|(index, wanted)| {
             self.peek_at(index).is_some_and(|found| found.eq_ignore_ascii_case(&wanted))
@@ -146,12 +146,12 @@ impl Scanner {
         found.map(|(comparison, _)| comparison)
     }
 
-    /// A quoted phrase or a word. `name`: a comparison sign ends it too.
+    /// Reads a quoted phrase or a word. `name`: a comparison sign ends it too.
     pub fn word(&mut self, name: bool) -> Result<Word, QueryError> {
         match self.peek() {
             Some('"') => self.phrase(),
             Some('!') if name => {
-                Err(self.error("`!` is no operator; write `not` or `-`, or quote the word"))
+                Err(self.error("`!` is not an operator; write `not` or `-`, or quote the word"))
             }
             _ => self.bare_word(name),
         }
@@ -190,7 +190,7 @@ impl Scanner {
         Ok(Word { at, quoted: false, steps })
     }
 
-    /// Within quotes only `\"` and `\\` are escapes, so that Windows paths need none.
+    /// Inside quotes only `\"` and `\\` are escapes, so that Windows paths need none.
     fn phrase(&mut self) -> Result<Word, QueryError> {
         let at = self.at;
         let mut steps = Vec::new();
@@ -198,7 +198,8 @@ impl Scanner {
         loop {
             match (self.peek(), self.peek_at(1)) {
                 (None, _) => {
-                    let problem = format!("expected `\"` for the one in column {}", at + 1);
+                    let problem =
+                        format!("expected a closing `\"` for the one in column {}", at + 1);
                     return Err(self.error(problem));
                 }
                 (Some('"'), _) => break,

@@ -1,6 +1,6 @@
-//! Pure: the query language, its tree and its predicate in memory.
+//! The query language: parses queries to a tree and evaluates it on events in memory. Pure: no I/O.
 //!
-//! The same tree is compiled for the archive (and other back ends) in `search`; raw text is never forwarded.
+//! The same tree is compiled for the archive (and other back ends) in `search`; no back end gets the raw query text.
 
 pub mod ast;
 mod display;
@@ -24,16 +24,16 @@ pub use predicate::comparable;
 pub use prefilter::{RequiredLiteral, required_literal};
 pub use record_regex::{parse_or_regex, smart_case};
 
-/// What a query's text may depend on besides itself.
+/// The context that the meaning of a query's text depends on.
 #[derive(Clone, Debug)]
 pub struct ParseContext {
-    /// What `-15m` counts from.
+    /// The time that `-15m` is relative to.
     pub now: crate::base::Timestamp,
-    /// The zone of times without one.
+    /// The time zone of times without one.
     pub zone: jiff::tz::TimeZone,
 }
 
-/// Where a query is wrong and what was expected there.
+/// A syntax error: its position and the expected input.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("query, column {column}: {problem}")]
 pub struct QueryError {
@@ -42,14 +42,14 @@ pub struct QueryError {
     pub problem: String,
 }
 
-/// What a query is asked about: an event in a batch, or anything else with the same parts.
+/// An object that a query can be evaluated on: an event in a batch, or anything else with the same parts.
 pub trait Subject {
     fn time(&self) -> crate::base::Timestamp;
     fn level(&self) -> Option<crate::event::Level>;
-    /// The text that bare words look at: the message, or the whole record where the format has none.
+    /// The text that bare words search: the message, or all fields if there is no message.
     fn search_text(&self) -> std::borrow::Cow<'_, str>;
-    /// What a regular expression looks at: the record's bytes, or all that is kept of them: the search text, then
-    /// `  name=value` of each leaf.
+    /// The text that a regular expression searches: the record's bytes, or, where only parts are stored, the search
+    /// text followed by `  name=value` per leaf.
     fn record(&self) -> std::borrow::Cow<'_, [u8]> {
         let mut text = self.search_text().into_owned();
         self.leaves(&mut |name, value| {
@@ -61,7 +61,7 @@ pub trait Subject {
         });
         std::borrow::Cow::Owned(text.into_bytes())
     }
-    /// All leaves with their dotted path (`http.status`), also the document's own: `service.name`,
-    /// `host.name`, `log.file.path`, `event.id`.
+    /// Calls `each` with all leaves and their dotted paths (`http.status`), also those of the document itself:
+    /// `service.name`, `host.name`, `log.file.path`, `event.id`.
     fn leaves(&self, each: &mut dyn FnMut(&str, crate::event::Value<'_>));
 }

@@ -1,6 +1,6 @@
-//! Text → tree: recursive descent over characters, bounded in length and depth.
+//! Parses a query to its tree: recursive descent over characters, bounded in length and depth.
 //!
-//! `or` < `and` < `not`/`-`; words side by side are *and*; `field:(a b)` is *or*.
+//! Precedence: `or` < `and` < `not`/`-`; adjacent words are *and*; `field:(a b)` is *or*.
 
 use super::lexer::{Comparison, Scanner, Word};
 use super::{Expr, FieldName, ParseContext, QueryError, term};
@@ -12,7 +12,7 @@ pub const DEEPEST_QUERY: usize = 50;
 
 const OPERAND: &str = "a word, a \"phrase\", field:value or (";
 
-/// Reads a query. The empty one is [`Expr::All`].
+/// Parses a query. An empty query is [`Expr::All`].
 pub fn parse(text: &str, context: &ParseContext) -> Result<Expr, QueryError> {
     if text.chars().nth(LONGEST_QUERY).is_some() {
         let problem = format!("longer than {LONGEST_QUERY} characters; write a shorter query");
@@ -23,7 +23,7 @@ pub fn parse(text: &str, context: &ParseContext) -> Result<Expr, QueryError> {
     if parser.scanner.peek().is_none() {
         return Ok(Expr::All);
     }
-    let tree = parser.any_of()?;
+    let tree = parser.disjunction()?;
     match parser.scanner.peek() {
         None => Ok(tree),
         Some(_) => Err(parser.scanner.error("`)` without a `(` before it; expected the end")),
@@ -37,20 +37,20 @@ struct Parser<'a> {
 }
 
 impl Parser<'_> {
-    fn any_of(&mut self) -> Result<Expr, QueryError> {
-        let mut parts = vec![self.all_of()?];
+    fn disjunction(&mut self) -> Result<Expr, QueryError> {
+        let mut parts = vec![self.conjunction()?];
         while self.scanner.take_keyword("or") {
-            parts.push(self.all_of()?);
+            parts.push(self.conjunction()?);
         }
-        Ok(one_or(parts, Expr::Or))
+        Ok(single_or(parts, Expr::Or))
     }
 
-    fn all_of(&mut self) -> Result<Expr, QueryError> {
+    fn conjunction(&mut self) -> Result<Expr, QueryError> {
         let mut parts = vec![self.negated()?];
         loop {
             self.scanner.skip_space();
             if matches!(self.scanner.peek(), None | Some(')')) || self.scanner.at_keyword("or") {
-                return Ok(one_or(parts, Expr::And));
+                return Ok(single_or(parts, Expr::And));
             }
             self.scanner.take_keyword("and");
             parts.push(self.negated()?);
@@ -66,7 +66,7 @@ impl Parser<'_> {
             let next = self.scanner.peek_at(1);
             if next.is_none_or(char::is_whitespace) {
                 let problem =
-                    "`-` must stand directly before what it excludes; quote it to search for it";
+                    "`-` must be directly before the term it excludes; quote it to search for it";
                 return Err(self.scanner.error(problem));
             }
             self.scanner.skip(1);
@@ -90,7 +90,7 @@ impl Parser<'_> {
             Some('(') => {
                 let opened = self.scanner.position();
                 self.scanner.skip(1);
-                let inner = self.deeper(Self::any_of)?;
+                let inner = self.deeper(Self::disjunction)?;
                 self.close(opened)?;
                 Ok(inner)
             }
@@ -131,7 +131,7 @@ impl Parser<'_> {
         }
     }
 
-    /// `(a b)` and `(a or b)` after a field: any of them.
+    /// `(a b)` and `(a or b)` after a field: any of the values.
     fn values(&mut self, name: &FieldName) -> Result<Expr, QueryError> {
         let mut parts = Vec::new();
         loop {
@@ -139,7 +139,7 @@ impl Parser<'_> {
             for keyword in ["and", "not"] {
                 if self.scanner.at_keyword(keyword) {
                     let problem = format!(
-                        "`{keyword}` cannot stand in a list of values, which means any of them; \
+                        "`{keyword}` is not allowed in a list of values, which means any of them; \
                          write {0}:… {keyword} {0}:…, or quote the word",
                         name.0
                     );
@@ -150,7 +150,7 @@ impl Parser<'_> {
                 None | Some(')' | '(') if parts.is_empty() => {
                     return Err(self.scanner.error("expected a value"));
                 }
-                None | Some(')' | '(') => return Ok(one_or(parts, Expr::Or)),
+                None | Some(')' | '(') => return Ok(single_or(parts, Expr::Or)),
                 Some(_) => {}
             }
             let value: Word = self.scanner.word(false)?;
@@ -188,7 +188,7 @@ fn negation(inner: Expr) -> Expr {
     Expr::Not(Box::new(inner))
 }
 
-fn one_or(mut parts: Vec<Expr>, many: fn(Vec<Expr>) -> Expr) -> Expr {
+fn single_or(mut parts: Vec<Expr>, many: fn(Vec<Expr>) -> Expr) -> Expr {
     match parts.len() {
         1 => parts.remove(0),
         _ => many(parts),

@@ -1,4 +1,4 @@
-//! Wildcards: `*` is any run of characters, `?` one character, `\` makes the next one literal.
+//! Matches wildcard patterns: `*` is any run of characters, `?` one character, `\` makes the next one literal.
 
 use super::Pattern;
 use super::token::lower;
@@ -12,7 +12,7 @@ pub enum Step {
 }
 
 impl Pattern {
-    /// Puts the text form together; characters become lower case, runs of `*` one.
+    /// Builds the text form: characters in lower case, adjacent `*` merged.
     pub fn from_steps(steps: impl IntoIterator<Item = Step>) -> Self {
         let mut text = String::new();
         let mut last = None;
@@ -45,14 +45,14 @@ impl Pattern {
         })
     }
 
-    /// Whether the whole of `text` (lower case) fits.
+    /// Whether the pattern matches all of `text` (in lower case).
     pub fn matches(&self, text: impl Iterator<Item = char> + Clone) -> bool {
-        fits(self.steps(), text)
+        matches_steps(self.steps(), text)
     }
 }
 
-/// Goes back to the last `*` only: at most length of pattern times length of text steps.
-fn fits(
+/// Backtracks to the last `*` only: at most (length of the pattern) × (length of the text) steps.
+fn matches_steps(
     mut steps: impl Iterator<Item = Step> + Clone,
     mut text: impl Iterator<Item = char> + Clone,
 ) -> bool {

@@ -1,6 +1,6 @@
-//! The query asked of one subject in memory: filters, rules, routes and the search in files use it.
+//! Evaluates a query on one subject in memory, for filters, rules, routes and the search in files.
 //!
-//! Allocates nothing. A query over level and time alone never asks for the text or the fields.
+//! Allocates nothing. A query on level and time only never reads the text or the fields.
 
 use super::{Bound, Expr, FieldName, Subject, Test, token, value};
 use crate::event::Value;
@@ -38,29 +38,28 @@ impl Expr {
         }
     }
 
-    /// Level and time are enough to answer this.
-    pub fn needs_only_head(&self) -> bool {
+    /// Whether level and time suffice to evaluate this.
+    pub fn needs_only_level_and_time(&self) -> bool {
         match self {
             Expr::All | Expr::Level { .. } | Expr::AnyLevel | Expr::Time { .. } => true,
-            Expr::And(parts) | Expr::Or(parts) => parts.iter().all(Expr::needs_only_head),
-            Expr::Not(inner) => inner.needs_only_head(),
+            Expr::And(parts) | Expr::Or(parts) => parts.iter().all(Expr::needs_only_level_and_time),
+            Expr::Not(inner) => inner.needs_only_level_and_time(),
             Expr::Words(_) | Expr::Record(_) | Expr::Field { .. } => false,
         }
     }
 }
 
-/// Parts that level and time answer, then the others.
+/// Parts that need only level and time, then the others.
 fn by_cost(parts: &[Expr]) -> (impl Iterator<Item = &Expr>, impl Iterator<Item = &Expr>) {
     (
-        parts.iter().filter(|part| part.needs_only_head()),
-        parts.iter().filter(|part| !part.needs_only_head()),
+        parts.iter().filter(|part| part.needs_only_level_and_time()),
+        parts.iter().filter(|part| !part.needs_only_level_and_time()),
     )
 }
 
 impl FieldName {
-    /// Whether a leaf's path is this name: segment by segment equal in lower case without anything but letters
-    /// and digits. Beyond that `host` and `service` also mean their `.name`, and a field that had to move
-    /// under `fields.` keeps its own name.
+    /// Whether a leaf's path has this name: equal per segment in lower case, compared by letters and digits only. Also,
+    /// `host` and `service` match their `.name`, and a field that was moved under `fields.` matches by its own name.
     pub fn matches(&self, path: &str) -> bool {
         let name = comparable(&self.0);
         if name.clone().eq(comparable(path)) {
@@ -73,13 +72,13 @@ impl FieldName {
             && name.eq(path.trim_end_matches(".name").chars())
     }
 
-    /// The form in which names are compared.
+    /// The name in the form of comparison.
     pub fn canonical(&self) -> String {
         comparable(&self.0).collect()
     }
 }
 
-/// A name's characters in the form in which names are compared.
+/// The characters of a name in the form of comparison.
 pub fn comparable(name: &str) -> impl Iterator<Item = char> + Clone + '_ {
     name.chars()
         .filter(|character| *character == '.' || character.is_alphanumeric())
@@ -87,7 +86,7 @@ pub fn comparable(name: &str) -> impl Iterator<Item = char> + Clone + '_ {
 }
 
 impl Test {
-    /// Arrays: any element. Null, an empty array and a value that is too long are absent.
+    /// Of an array, any element. Null, an empty array and a value that is too long count as absent.
     pub fn matches(&self, value: &Value<'_>) -> bool {
         let mut found = false;
         value::each_text(value, &mut |text| found = found || self.matches_text(text));

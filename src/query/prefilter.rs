@@ -1,5 +1,4 @@
-//! What a record's bytes must hold for a query to be true: lets a search pass over records (or blocks of
-//! them) without parsing them.
+//! Finds a literal that every match of a query must contain, so that a search can skip records without parsing them.
 
 use memchr::memchr2;
 
@@ -12,8 +11,8 @@ pub struct RequiredLiteral {
 }
 
 impl RequiredLiteral {
-    /// `false` only where no record within these bytes can match. Escaped characters (`\u0041`) and the two
-    /// letters outside ASCII whose lower case is inside it are reasons to say `true`.
+    /// `false` only if no record within these bytes can match. Also `true` for escaped characters (`\u0041`) and for
+    /// the two non-ASCII letters whose lower case is ASCII.
     pub fn may_occur(&self, bytes: &[u8]) -> bool {
         find_ascii(bytes, self.text.as_bytes())
             || memchr::memmem::find(bytes, b"\\u").is_some()
@@ -23,8 +22,8 @@ impl RequiredLiteral {
     }
 }
 
-/// The longest word that every match must hold; `None` where there is none. Only words of the message are
-/// taken: field values may come from elsewhere (host, path) or be spelt otherwise (`1e3`).
+/// The longest word that every match must contain, if any. Only words of the message are used: field values may come
+/// from elsewhere (host, path) or be spelled differently (`1e3`).
 pub fn required_literal(query: &Expr) -> Option<RequiredLiteral> {
     match query {
         Expr::Words(tokens) => tokens.iter().filter_map(literal_of_token).max_by_key(length),
@@ -46,7 +45,7 @@ fn literal_of_token(token: &Token) -> Option<RequiredLiteral> {
         .then(|| RequiredLiteral { text: text.to_owned() })
 }
 
-/// Whether `needle` (ASCII, lower case) stands in `bytes`, case ignored.
+/// Whether `bytes` contains `needle` (ASCII, lower case), case ignored.
 pub(super) fn find_ascii(bytes: &[u8], needle: &[u8]) -> bool {
     let Some(&first) = needle.first() else { return true };
     let mut at = 0;
@@ -74,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn a_literal_is_taken_only_where_every_match_must_hold_it() {
+    fn a_literal_is_required_only_if_every_match_must_contain_it() {
         check("Unauthorized", Some("unauthorized"));
         check("level:error and (disks full) a", Some("disks"));
         check("\"index page\"", Some("index"));
@@ -87,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn a_literal_is_found_in_any_case_and_never_ruled_out_wrongly() {
+    fn a_literal_is_found_in_any_case_and_never_excluded_wrongly() {
         let literal = RequiredLiteral { text: "disk".to_owned() };
         assert!(literal.may_occur(b"ddDISK"));
         assert!(literal.may_occur(b"disk"));

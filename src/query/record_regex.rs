@@ -1,13 +1,13 @@
-//! A regular expression over a whole record, as the screen's search has it.
+//! Queries of the form `/regex/`, applied to the whole record, as in the search of the screen.
 
 use regex::bytes::{Regex, RegexBuilder};
 
 use super::{Expr, ParseContext, QueryError, RecordPattern, parse};
 
-/// A compiled regular expression may use this much memory; larger ones are refused.
+/// Memory limit of a compiled regular expression; larger ones are refused.
 const LARGEST_REGEX: usize = 4 * 1024 * 1024;
 
-/// A query, or `/regex/` and nothing else.
+/// Parses a query, or `/regex/` as the whole text.
 pub fn parse_or_regex(text: &str, context: &ParseContext) -> Result<Expr, QueryError> {
     let inside = text.trim().strip_prefix('/').and_then(|rest| rest.strip_suffix('/'));
     let Some(inside) = inside.filter(|inside| !inside.is_empty()) else {
@@ -19,10 +19,10 @@ pub fn parse_or_regex(text: &str, context: &ParseContext) -> Result<Expr, QueryE
     }
 }
 
-/// Case counts as soon as one letter is a capital.
+/// Case-sensitive only if the pattern has a capital letter.
 pub fn smart_case(pattern: &str) -> Result<Regex, String> {
     let mut escaped = false;
-    // `\S` and `\D` are classes, not capitals.
+    // `\S` and `\D` are character classes, not capitals.
     let has_capital = pattern.chars().any(|character| {
         let counts = !escaped && character.is_uppercase();
         escaped = character == '\\' && !escaped;
@@ -40,7 +40,7 @@ pub fn smart_case(pattern: &str) -> Result<Regex, String> {
             error => {
                 let text = error.to_string();
                 let reason = text.lines().last().unwrap_or("").trim_start_matches("error: ");
-                format!("no regular expression: {reason}")
+                format!("not a valid regular expression: {reason}")
             }
         })
 }
@@ -50,16 +50,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn case_is_smart() {
+    fn case_matters_only_with_a_capital_letter() {
         assert!(smart_case("error").unwrap().is_match(b"An ERROR"));
         assert!(!smart_case("Error").unwrap().is_match(b"An ERROR"));
         assert!(smart_case(r"\Serror").unwrap().is_match(b"xERROR"));
         assert!(smart_case("a{1000}{1000}").unwrap_err().contains("too large"));
-        assert!(smart_case("(").unwrap_err().contains("no regular expression"));
+        assert!(smart_case("(").unwrap_err().contains("not a valid regular expression"));
     }
 
     #[test]
-    fn only_a_text_between_slashes_is_a_regular_expression() {
+    fn only_text_between_slashes_is_a_regular_expression() {
         let context = ParseContext {
             now: crate::base::Timestamp::from_seconds(0),
             zone: jiff::tz::TimeZone::UTC,
@@ -67,6 +67,8 @@ mod tests {
         let is_regex = |text: &str| matches!(parse_or_regex(text, &context), Ok(Expr::Record(pattern)) if pattern.text == "a b");
         assert!(is_regex("/a b/") && is_regex(" /a b/ "));
         assert!(!is_regex("/a b") && !is_regex("a b/") && !is_regex("a b"));
-        assert!(parse_or_regex("/(/", &context).unwrap_err().problem.contains("no regular"));
+        assert!(
+            parse_or_regex("/(/", &context).unwrap_err().problem.contains("not a valid regular")
+        );
     }
 }

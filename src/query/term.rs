@@ -1,4 +1,4 @@
-//! One term of a query: words of the message, or a field and what its value must be.
+//! Parses one term of a query: words of the message, or a field with a comparison and a value.
 
 use std::net::IpAddr;
 
@@ -55,16 +55,16 @@ pub(super) fn field_name(word: &Word) -> Result<FieldName, QueryError> {
     let name = FieldName(word.text());
     if word.has_wildcards() {
         return Err(
-            word.error("expected the name of a field before the sign; names have no wildcards")
+            word.error("expected a field name before the comparison sign; names have no wildcards")
         );
     }
     if !name.0.chars().any(char::is_alphanumeric) {
-        return Err(word.error("expected the name of a field: letters or digits"));
+        return Err(word.error("expected a field name: letters or digits"));
     }
     Ok(name)
 }
 
-/// Names that the document itself gives a meaning.
+/// Field names with a special meaning.
 enum Kind {
     Message,
     Level,
@@ -91,7 +91,7 @@ pub(super) fn field(
     match kind(name) {
         Kind::Message if comparison == Comparison::Is => message_words(value),
         Kind::Message => Err(value.error(format!(
-            "the message has words and no order; expected `message:` instead of `message{}`",
+            "the words of a message cannot be compared; expected `message:` instead of `message{}`",
             comparison.sign()
         ))),
         Kind::Level => level(comparison, value),
@@ -170,7 +170,7 @@ fn equality(value: &Word) -> Result<Test, QueryError> {
     })
 }
 
-/// `10.0.0.0/8`; the bits behind the prefix become zero.
+/// `10.0.0.0/8`; the bits after the prefix become zero.
 pub(super) fn network(text: &str) -> Result<Option<(IpAddr, u8)>, String> {
     let Some((address, digits)) = text.split_once('/') else { return Ok(None) };
     let Ok(address) = address.parse::<IpAddr>() else { return Ok(None) };

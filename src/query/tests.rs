@@ -1,4 +1,4 @@
-//! The language as a whole: what a query means, what is wrong with a wrong one, and that text and tree agree.
+//! Tests the query language as a whole: results, errors, and that text and tree agree.
 
 use std::borrow::Cow;
 
@@ -76,7 +76,7 @@ fn check(query: &str, expected: bool) {
 }
 
 #[test]
-fn words_and_phrases_look_at_the_message() {
+fn words_and_phrases_search_the_message() {
     check("", true);
     check("*", true);
     check("unauthorized", true);
@@ -94,7 +94,7 @@ fn words_and_phrases_look_at_the_message() {
 }
 
 #[test]
-fn or_binds_weaker_than_and_and_that_weaker_than_not() {
+fn or_binds_weaker_than_and_which_binds_weaker_than_not() {
     check("post AND request Or nothing", true);
     check("nothing and post or request", true);
     check("nothing and (post or request)", false);
@@ -180,7 +180,7 @@ fn fields_compare_whole_values() {
 }
 
 #[test]
-fn what_is_missing_makes_every_comparison_false() {
+fn missing_values_make_every_comparison_false() {
     for field in ["user", "none", "absent"] {
         for test in [":x", ":*", ":?*", ">0", "<=0", ":10.0.0.0/8"] {
             check(&format!("{field}{test}"), false);
@@ -190,7 +190,7 @@ fn what_is_missing_makes_every_comparison_false() {
 }
 
 #[test]
-fn level_and_time_alone_never_ask_for_text_or_fields() {
+fn queries_on_level_and_time_never_read_text_or_fields() {
     struct HeadOnly;
     impl Subject for HeadOnly {
         fn time(&self) -> Timestamp {
@@ -215,7 +215,7 @@ fn level_and_time_alone_never_ask_for_text_or_fields() {
 }
 
 #[test]
-fn a_wrong_query_names_the_column_and_what_was_expected() {
+fn a_syntax_error_names_the_column_and_the_expected_input() {
     let check = |query: &str, column: usize, problem: &str| {
         let error = parse(query).expect_err(query);
         assert_eq!(error.column, column, "{query}: {error}");
@@ -233,9 +233,9 @@ fn a_wrong_query_names_the_column_and_what_was_expected() {
     check("time>=soon", 7, "expected a time");
     check("x:", 3, "expected a value after `x:`");
     check("x:()", 4, "expected a value");
-    check("x:(a and b)", 6, "`and` cannot stand");
+    check("x:(a and b)", 6, "`and` is not allowed");
     check(":x", 1, "expected a word or a field");
-    check("--- x", 3, "must stand directly");
+    check("--- x", 3, "must be directly");
     check("... x", 1, "no letter or digit");
     check("!x", 1, "`not` or `-`");
     check("ip:10.0.0.0/33", 4, "0 to 32");
@@ -307,7 +307,7 @@ proptest! {
     }
 
     #[test]
-    fn the_text_of_a_tree_reads_back_as_that_tree(tree in expression()) {
+    fn the_text_of_a_tree_parses_to_the_same_tree(tree in expression()) {
         prop_assert_eq!(parse(&tree.to_string()).map_err(|error| format!("{tree}: {error}")), Ok(tree));
     }
 }

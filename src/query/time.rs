@@ -1,7 +1,7 @@
-//! Times as an operator writes them: `2024-05-01`, `2024-05-01T10:00`, `10:30`, `-15m`, `now`.
+//! Parses times as people write them: `2024-05-01`, `2024-05-01T10:00`, `10:30`, `-15m`, `now`.
 //!
-//! What is written is a span as long as its last unit: `time:2024-05-01` is the whole day, `time<=2024-05-01`
-//! includes it. Naive times are in the zone of the context.
+//! A time is a span as long as its last unit: `time:2024-05-01` is the whole day, `time<=2024-05-01` includes it. Times
+//! without a time zone are in that of the context.
 
 use std::time::Duration;
 
@@ -13,13 +13,13 @@ use super::ParseContext;
 use crate::base::Timestamp;
 use crate::base::bytes::parse_duration;
 
-/// The first moment of what was written, and the first after it.
-pub type Moments = (Timestamp, Timestamp);
+/// Start (inclusive) and end (exclusive) of a written time.
+pub type TimeSpan = (Timestamp, Timestamp);
 
 const EXPECTED: &str = "expected a time, as in 2024-05-01, 2024-05-01T10:00:00Z, 10:30 or -15m";
 
-/// Reads one time. The text of an error says what was expected.
-pub fn parse_time(text: &str, context: &ParseContext) -> Result<Moments, String> {
+/// Parses one time. The error text names the expected forms.
+pub fn parse_time(text: &str, context: &ParseContext) -> Result<TimeSpan, String> {
     if let Some(ago) = text.strip_prefix('-').or_else(|| text.strip_prefix("now-")) {
         let ago = parse_duration(ago).map_err(|_| EXPECTED.to_owned())?;
         return Ok(instant(context.now.minus(ago)));
@@ -30,11 +30,11 @@ pub fn parse_time(text: &str, context: &ParseContext) -> Result<Moments, String>
     absolute(text, context).ok_or_else(|| EXPECTED.to_owned())
 }
 
-fn instant(time: Timestamp) -> Moments {
+fn instant(time: Timestamp) -> TimeSpan {
     (time, time.plus(Duration::from_nanos(1)))
 }
 
-fn absolute(text: &str, context: &ParseContext) -> Option<Moments> {
+fn absolute(text: &str, context: &ParseContext) -> Option<TimeSpan> {
     let (date, rest) = match text.split_once(['T', 't', ' ']) {
         Some((date, rest)) => (date, Some(rest)),
         None if text.contains(':') => ("", Some(text)),
@@ -53,7 +53,7 @@ fn absolute(text: &str, context: &ParseContext) -> Option<Moments> {
 }
 
 /// A year, a month or a day.
-fn whole_days(text: &str, zone: &TimeZone) -> Option<Moments> {
+fn whole_days(text: &str, zone: &TimeZone) -> Option<TimeSpan> {
     let (first, length) = read_date(text)?;
     let after = first.checked_add(length).ok()?;
     let midnight = |date: Date| moment(date.to_datetime(Time::midnight()), zone);
@@ -82,7 +82,7 @@ fn to_zoned(time: Timestamp, zone: &TimeZone) -> Zoned {
         .to_zoned(zone.clone())
 }
 
-/// `10`, `10:30`, `10:30:05`, `10:30:05.25`, and how long that is.
+/// `10`, `10:30`, `10:30:05` or `10:30:05.25`, and the length of its last unit.
 fn read_clock(text: &str) -> Option<(Time, Duration)> {
     let (clock, fraction) = match text.split_once(['.', ',']) {
         Some((clock, fraction)) => (clock, Some(fraction)),
@@ -109,7 +109,7 @@ fn read_fraction(text: &str) -> Option<(i32, Duration)> {
     Some((nanos as i32, Duration::from_nanos(unit)))
 }
 
-/// Numbers of fixed width with a separator between; later ones may be absent.
+/// Numbers of fixed width between separators; later ones may be absent.
 fn read_numbers(text: &str, separator: char, widths: &[usize]) -> Option<Vec<u16>> {
     let parts: Vec<&str> = text.split(separator).collect();
     if parts.len() > widths.len() {
@@ -123,7 +123,7 @@ fn read_numbers(text: &str, separator: char, widths: &[usize]) -> Option<Vec<u16
     parts.iter().zip(widths).map(read).collect()
 }
 
-/// Parts `Z`, `+02:00`, `+0200` or `+02` from a clock time. `Some(None)`: there is none.
+/// Splits `Z`, `+02:00`, `+0200` or `+02` off a clock time. The zone is `None` if the text has none.
 fn split_zone(text: &str) -> Option<(&str, Option<TimeZone>)> {
     if let Some(clock) = text.strip_suffix(['Z', 'z']) {
         return Some((clock, Some(TimeZone::UTC)));
@@ -144,12 +144,12 @@ fn split_zone(text: &str) -> Option<(&str, Option<TimeZone>)> {
 
 fn moment(civil: DateTime, zone: &TimeZone) -> Option<Timestamp> {
     let nanos = zone.to_ambiguous_zoned(civil).compatible().ok()?.timestamp().as_nanosecond();
-    // Before 1677 and after 2262: the end of our range, which leaves the comparison right.
+    // Before 1677 and after 2262: the ends of our range, which keeps comparisons correct.
     let nearest = nanos.clamp(i128::from(i64::MIN), i128::from(i64::MAX));
     Some(Timestamp(nearest as i64))
 }
 
-/// The text that reads back as exactly this moment.
+/// Text that parses to exactly this moment.
 pub(super) fn write_time(time: Timestamp) -> String {
     to_zoned(time, &TimeZone::UTC).timestamp().to_string()
 }
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_time_is_refused() {
+    fn invalid_times_are_refused() {
         for text in
             ["", "-", "yesterday", "2024-13", "2024-5-1", "24:61", "2024-05-01T", "-15", "1T1é"]
         {

@@ -1,21 +1,21 @@
-//! Words of a text, the same for the predicate, the archive and every other back end.
+//! Splits a text into search tokens, identically for the predicate, the archive and every other back end.
 //!
-//! A token is a run of characters that are Alphabetic or a Number in Unicode's sense, in simple lower case
-//! (one character to one; `İ` becomes `i`), cut at 255 UTF-16 units. Nothing is ever stemmed or left out.
+//! A token is a run of characters that are Alphabetic or a Number in Unicode's sense, in simple lower case (one
+//! character to one; `İ` becomes `i`), truncated to 255 UTF-16 units. There is no stemming and there are no stop words.
 
-/// Longest token, in UTF-16 units: the rest of a longer run is not searched for.
+/// Longest token, in UTF-16 units: the rest of a longer run is not searchable.
 pub const LONGEST_TOKEN: usize = 255;
 
-/// A run of token characters as it stands in the text: neither lower case nor cut.
+/// A run of token characters in its original form: case kept, not truncated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Run<'a> {
-    /// Where it begins, in bytes.
+    /// Its start in the text, in bytes.
     pub at: usize,
     pub text: &'a str,
 }
 
 impl<'a> Run<'a> {
-    /// The characters of the token: lower case, cut.
+    /// The characters of the token: lower case, truncated.
     pub fn folded(&self) -> impl Iterator<Item = char> + Clone + use<'a> {
         let mut units = 0;
         self.text.chars().map(lower).take_while(move |character| {
@@ -24,7 +24,7 @@ impl<'a> Run<'a> {
         })
     }
 
-    /// Replaces what `token` holds by the token.
+    /// Overwrites `token` with the token of this run.
     pub fn write_token(&self, token: &mut String) {
         token.clear();
         token.extend(self.folded());
@@ -58,7 +58,7 @@ impl<'a> Iterator for Runs<'a> {
 }
 
 impl Runs<'_> {
-    /// Moves on while characters are (or are not) token characters.
+    /// Skips characters while they are (or are not) token characters.
     fn skip(&mut self, token: bool) {
         let bytes = self.text.as_bytes();
         while let Some(&byte) = bytes.get(self.at) {
@@ -83,7 +83,7 @@ impl Runs<'_> {
 pub fn lower(character: char) -> char {
     match character {
         _ if character.is_ascii() => character.to_ascii_lowercase(),
-        // The one character whose full lower case is two.
+        // The only character whose full lower case is two characters.
         'İ' => 'i',
         _ => character.to_lowercase().next().unwrap_or(character),
     }
@@ -102,7 +102,7 @@ pub fn equal_ignoring_case(left: &str, right: &str) -> bool {
     left.chars().map(lower).eq(right.chars().map(lower))
 }
 
-/// Whether these tokens stand in the text, one directly after the other.
+/// Whether the text contains these tokens consecutively.
 pub(super) fn contains(text: &str, tokens: &[super::Token]) -> bool {
     let Some((first, rest)) = tokens.split_first() else { return true };
     if cannot_contain(text, tokens) {
@@ -128,7 +128,7 @@ fn token_is(token: &super::Token, run: Run<'_>) -> bool {
     }
 }
 
-/// A cheap look before the text is split: only for ASCII, where lower case moves no other character there.
+/// A cheap check before the text is split. Only for ASCII text: no other character has an ASCII lower case there.
 fn cannot_contain(text: &str, tokens: &[super::Token]) -> bool {
     let exact = tokens.iter().filter_map(|token| match token {
         super::Token::Exact(token) => Some(token.as_str()),
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn long_tokens_are_cut_by_utf16_units() {
+    fn long_tokens_are_truncated_by_utf16_units() {
         let long = "A".repeat(40_000);
         check(&long, &[&"a".repeat(LONGEST_TOKEN)]);
         // Two units each: the 128th does not fit.

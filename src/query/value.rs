@@ -1,5 +1,4 @@
-//! What a leaf's text is besides text: a number where it is a JSON number, an address where it is one, from
-//! every format alike. The one field model of all back ends.
+//! Interprets the text of a leaf as a number or an IP address, identically for all formats and back ends.
 
 use std::net::IpAddr;
 
@@ -8,20 +7,20 @@ use serde_json::value::RawValue;
 use crate::base::json::is_number;
 use crate::event::Value;
 
-/// Longest value that can be compared, in UTF-16 units (as Elasticsearch's `ignore_above` counts): a longer
-/// one counts as absent.
+/// Longest value that can be compared, in UTF-16 units (as in Elasticsearch's `ignore_above`): longer values count as
+/// absent.
 pub const LONGEST_VALUE: usize = 8191;
 
 pub fn too_long(text: &str) -> bool {
     text.len() > LONGEST_VALUE && text.encode_utf16().count() > LONGEST_VALUE
 }
 
-/// The number that a text is, if it is one by JSON's grammar and finite as f64.
+/// The number in `text`, if it is a JSON number and finite as f64.
 pub fn number(text: &str) -> Option<f64> {
     is_number(text).then(|| text.parse().ok())?.filter(|number: &f64| number.is_finite())
 }
 
-/// Whether both are numbers of one value, compared by their digits: ids of 64 bits differ where f64 does not.
+/// Whether both are numbers with equal values, compared by their digits: 64-bit ids differ where f64 values are equal.
 pub fn same_number(one: &str, other: &str) -> bool {
     is_number(one) && is_number(other) && {
         let (one, other) = (Decimal::of(one), Decimal::of(other));
@@ -31,7 +30,7 @@ pub fn same_number(one: &str, other: &str) -> bool {
     }
 }
 
-/// A JSON number as 0.DIGITS × 10^point: the digits begin and end with another one than 0, and 0 has none.
+/// A JSON number as 0.DIGITS × 10^point: DIGITS have no leading or trailing 0, and zero has no digits.
 struct Decimal<'a> {
     negative: bool,
     whole: &'a str,
@@ -54,7 +53,7 @@ impl<'a> Decimal<'a> {
             (whole, "") => (whole.trim_end_matches('0'), "", whole.len() as i64),
             (whole, fraction) => (whole, fraction, whole.len() as i64),
         };
-        // An exponent beyond i64 leaves a number that f64 takes only where that is 0.
+        // With an exponent beyond i64, only zero is still finite as f64.
         let shift = exponent.parse().unwrap_or(i64::MIN);
         let negative = number.starts_with('-');
         Decimal { negative, whole, fraction, point: point.saturating_add(shift) }
@@ -65,7 +64,7 @@ impl<'a> Decimal<'a> {
     }
 }
 
-/// The address that a text is, as 128 bits: IPv4 as `::ffff:a.b.c.d`.
+/// The IP address in `text`, as 128 bits: IPv4 as `::ffff:a.b.c.d`.
 pub fn address(text: &str) -> Option<u128> {
     let first = *text.as_bytes().first()?;
     if text.len() > 45 || !(first.is_ascii_hexdigit() || first == b':') {
@@ -92,8 +91,8 @@ fn address_bits(address: IpAddr) -> u128 {
     }
 }
 
-/// Hands out the comparable texts of a value: arrays by element, nothing for null, objects and what is too
-/// long.
+/// Calls `each` with the comparable texts of a value: per element of an array, nothing for null, objects and values
+/// that are too long.
 pub fn each_text(value: &Value<'_>, each: &mut dyn FnMut(&str)) {
     match value {
         Value::Text(text) => each_if_short(text, each),
@@ -126,7 +125,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_what_json_calls_a_number() {
+    fn numbers_follow_the_json_grammar() {
         for (text, expected) in
             [("0", 0.0), ("-1.5", -1.5), ("1e3", 1000.0), ("1E+2", 100.0), ("0.25", 0.25)]
         {
@@ -169,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_of_both_families_lie_in_one_space() {
+    fn addresses_of_both_families_share_one_space() {
         assert_eq!(address("10.0.0.1"), address("::ffff:10.0.0.1"));
         assert_eq!(address("10.0.0"), None);
         assert_eq!(address("beef"), None);
@@ -182,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn arrays_are_their_elements_and_null_is_nothing() {
+    fn arrays_are_their_elements_and_null_is_absent() {
         let texts = |json: &str| {
             let mut texts = Vec::new();
             each_text(&Value::Json(json), &mut |text| texts.push(text.to_owned()));

@@ -1,9 +1,9 @@
-//! Search in the archive.
+//! Searches the archive: results page by page, counts, and field names.
 
 use std::collections::BTreeSet;
 
 use super::compile::compile;
-use super::document_set::Bits;
+use super::document_set::DocumentSet;
 use super::evaluate::evaluate;
 use super::pagination::Page;
 use super::{Each, Options, SearchError};
@@ -11,12 +11,12 @@ use crate::archive::schema::LEAF;
 use crate::archive::{Reader, Snapshot, term};
 use crate::query::Expr;
 
-/// Names of fields that are looked at for one that was meant.
-const MOST_NAMES: usize = 10_000;
-/// Results that are sorted at once: some 6 MiB.
+/// Maximum number of field names compared for a suggestion.
+const MAX_NAMES: usize = 10_000;
+/// Number of results sorted at once; about 6 MiB.
 const PAGE: usize = 100_000;
 
-/// Hands out what is found in the archive as it is now, and returns how many.
+/// Calls `each` with every result from the current archive, and returns their number.
 pub fn archive(
     reader: &Reader,
     query: &Expr,
@@ -34,15 +34,16 @@ pub(super) fn archive_by(
     page_size: usize,
 ) -> Result<u64, SearchError> {
     let snapshot = reader.snapshot().map_err(SearchError::Archive)?;
-    let segments = segments(&snapshot, query, options)?;
+    let segments = matches_by_segment(&snapshot, query, options)?;
     let limit = options.limit.unwrap_or(u64::MAX);
     let (mut after, mut found) = (None, 0);
     while found < limit {
         let size = usize::try_from(limit - found).map_or(page_size, |left| left.min(page_size));
         let mut page = Page::new(options.order, after, size);
-        for (number, bits) in segments.iter().enumerate() {
+        for (number, documents) in segments.iter().enumerate() {
             let reader = snapshot.searcher.segment_reader(number as u32);
-            page.collect(number as u32, reader, bits).map_err(|error| wrong(&snapshot, error))?;
+            page.collect(number as u32, reader, documents)
+                .map_err(|error| archive_error(&snapshot, error))?;
         }
         let ranks = page.finish();
         for rank in &ranks {
@@ -59,46 +60,50 @@ pub(super) fn archive_by(
     Ok(found)
 }
 
-/// The names of the fields of all events, in the form in which names are compared.
+/// The field names of all events, in the form of comparison.
 pub fn names_in_archive(reader: &Reader) -> Result<BTreeSet<String>, SearchError> {
     let snapshot = reader.snapshot().map_err(SearchError::Archive)?;
     let mut names = BTreeSet::new();
     for segment in snapshot.searcher.segment_readers() {
-        let index = segment.inverted_index(LEAF).map_err(|error| wrong(&snapshot, error))?;
+        let index =
+            segment.inverted_index(LEAF).map_err(|error| archive_error(&snapshot, error))?;
         let mut from: Vec<u8> = Vec::new();
-        while names.len() < MOST_NAMES {
+        while names.len() < MAX_NAMES {
             let stream = index.terms().range().ge(&from).into_stream();
-            let mut stream = stream.map_err(|error| wrong(&snapshot, error.into()))?;
+            let mut stream = stream.map_err(|error| archive_error(&snapshot, error.into()))?;
             if !stream.advance() {
                 break;
             }
             let name = term::name(stream.key());
             names.insert(String::from_utf8_lossy(name).into_owned());
-            // Behind all terms of this name, which a NUL ends.
+            // Skip all terms of this name, which ends with a NUL.
             from = [name, &[1]].concat();
         }
     }
     Ok(names)
 }
 
-/// How many there are, without looking at them.
+/// The number of results, without reading them.
 pub fn count_archive(reader: &Reader, query: &Expr, options: &Options) -> Result<u64, SearchError> {
     let snapshot = reader.snapshot().map_err(SearchError::Archive)?;
-    let count = segments(&snapshot, query, options)?.iter().map(Bits::count).sum::<u64>();
+    let count =
+        matches_by_segment(&snapshot, query, options)?.iter().map(DocumentSet::count).sum::<u64>();
     Ok(options.limit.map_or(count, |limit| count.min(limit)))
 }
 
-/// What matches, a bit for each event of the archive.
-fn segments(
+/// The matching documents of each segment.
+fn matches_by_segment(
     snapshot: &Snapshot,
     query: &Expr,
     options: &Options,
-) -> Result<Vec<Bits>, SearchError> {
+) -> Result<Vec<DocumentSet>, SearchError> {
     let plan = compile(&options.narrow(query));
     let readers = snapshot.searcher.segment_readers().iter();
-    readers.map(|reader| evaluate(&plan, reader).map_err(|error| wrong(snapshot, error))).collect()
+    readers
+        .map(|reader| evaluate(&plan, reader).map_err(|error| archive_error(snapshot, error)))
+        .collect()
 }
 
-fn wrong(snapshot: &Snapshot, error: tantivy::TantivyError) -> SearchError {
+fn archive_error(snapshot: &Snapshot, error: tantivy::TantivyError) -> SearchError {
     SearchError::Archive(snapshot.error(error))
 }

@@ -1,5 +1,6 @@
-//! Tree → plan: which terms of the index answer it. Means exactly what the predicate in memory means
-//! (`query`), which is tested against it.
+//! Compiles a query tree to a plan over index terms.
+//!
+//! A plan matches exactly the events that the predicate in memory (`query`) matches; tests compare the two.
 
 use std::sync::Arc;
 
@@ -14,7 +15,7 @@ use crate::query::pattern::Step;
 use crate::query::value::{network_bounds, number, same_number};
 use crate::query::{Expr, FieldName, Pattern, Test, Token};
 
-/// What is evaluated, segment by segment.
+/// A query plan, evaluated per segment.
 #[derive(Debug)]
 pub(super) enum Plan {
     All,
@@ -29,33 +30,33 @@ pub(super) enum Plan {
     And(Vec<Plan>),
     Or(Vec<Plan>),
     Not(Box<Plan>),
-    /// Those of the candidates whose document fits, looked at one by one.
+    /// The candidates whose documents match, checked one by one.
     Verified {
         candidates: Box<Plan>,
         query: Expr,
     },
 }
 
-/// All terms in a range of a field's dictionary, where wanted of a certain form.
+/// All terms in a range of a field's dictionary, optionally filtered.
 pub(super) struct Range {
     pub field: Field,
     pub first: Vec<u8>,
     /// Excluded.
     pub end: Vec<u8>,
-    pub fits: Option<Fits>,
+    pub filter: Option<TermFilter>,
 }
 
-pub(super) type Fits = Arc<dyn Fn(&[u8]) -> bool + Send + Sync>;
+pub(super) type TermFilter = Arc<dyn Fn(&[u8]) -> bool + Send + Sync>;
 
 impl std::fmt::Debug for Range {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let filtered = if self.fits.is_some() { ", filtered" } else { "" };
+        let filtered = if self.filter.is_some() { ", filtered" } else { "" };
         write!(f, "{}..{}{filtered}", self.first.escape_ascii(), self.end.escape_ascii())
     }
 }
 
 impl Plan {
-    /// Of the parts of an *and*, the lower are evaluated first: they narrow down what the others must look at.
+    /// The cheaper parts of an *and* are evaluated first: they reduce the documents that the others must check.
     pub fn cost(&self) -> u32 {
         match self {
             Plan::All | Plan::Term(_) => 0,
@@ -108,8 +109,7 @@ fn words(tokens: &[Token]) -> Plan {
     if parts.len() == 1 {
         return parts.remove(0);
     }
-    // The index answers which events hold all of these words; that they stand side by side is seen in the
-    // events themselves.
+    // The index finds events with all of these words; whether they are adjacent is checked in the events.
     let candidates = Box::new(Plan::And(parts));
     Plan::Verified { candidates, query: Expr::Words(tokens.to_vec()) }
 }
@@ -125,20 +125,20 @@ fn word(token: &Token) -> Plan {
     match token {
         Token::Exact(text) => Plan::Term(Term::from_field_text(WORDS, text)),
         Token::Wildcard(pattern) => {
-            let (first, end) = lead(&[], pattern);
+            let (first, end) = prefix_range(&[], pattern);
             let wanted = pattern.clone();
-            let fits: Fits = Arc::new(move |term| text_fits(&wanted, term));
-            Plan::Terms(Range { field: WORDS, first, end, fits: Some(fits) })
+            let filter: TermFilter = Arc::new(move |term| text_matches(&wanted, term));
+            Plan::Terms(Range { field: WORDS, first, end, filter: Some(filter) })
         }
     }
 }
 
-fn text_fits(pattern: &Pattern, text: &[u8]) -> bool {
+fn text_matches(pattern: &Pattern, text: &[u8]) -> bool {
     std::str::from_utf8(text).is_ok_and(|text| pattern.matches(text.chars()))
 }
 
-/// The terms that begin with `prefix` and what the pattern begins with.
-fn lead(prefix: &[u8], pattern: &Pattern) -> (Vec<u8>, Vec<u8>) {
+/// The range of terms that start with `prefix` and the literal beginning of the pattern.
+fn prefix_range(prefix: &[u8], pattern: &Pattern) -> (Vec<u8>, Vec<u8>) {
     let mut first = prefix.to_vec();
     let letters = pattern.steps().map_while(|step| match step {
         Step::Character(character) => Some(character),
@@ -151,7 +151,7 @@ fn lead(prefix: &[u8], pattern: &Pattern) -> (Vec<u8>, Vec<u8>) {
     (first, end)
 }
 
-/// The first bytes behind all that begin with `prefix`.
+/// The first bytes after all terms that start with `prefix`.
 fn prefix_end(prefix: &[u8]) -> Vec<u8> {
     let mut end = prefix.to_vec();
     while let Some(last) = end.pop() {
@@ -160,7 +160,7 @@ fn prefix_end(prefix: &[u8]) -> Vec<u8> {
             return end;
         }
     }
-    // Behind everything: terms are text, or begin with a name, and no text holds this byte.
+    // After all terms: they are text or start with a name, and text never contains this byte.
     vec![u8::MAX]
 }
 
@@ -170,7 +170,7 @@ fn field(name: &FieldName, test: &Test) -> Plan {
         Test::Number(text) => equal_numbers(name, text),
         Test::Wildcard(pattern) => wildcard(name, pattern),
         Test::Exists => {
-            // Every value stands under one of the two.
+            // Every value is indexed under one of the two kinds.
             let first = term::prefix_of(name, Kind::Whole);
             leaves(first, prefix_end(&term::prefix_of(name, Kind::Text)))
         }
@@ -189,10 +189,10 @@ fn field(name: &FieldName, test: &Test) -> Plan {
 }
 
 fn leaves(first: Vec<u8>, end: Vec<u8>) -> Plan {
-    Plan::Terms(Range { field: LEAF, first, end, fits: None })
+    Plan::Terms(Range { field: LEAF, first, end, filter: None })
 }
 
-/// Those whose text is this one: it may stand as a number that is written so.
+/// Values with this text, also if they are indexed as a number with this spelling.
 fn equal_texts(name: &FieldName, text: &str) -> Vec<Plan> {
     let mut parts = vec![leaf(term::of_text(name, text))];
     let whole = number(text).filter(|_| term::is_whole(text));
@@ -200,8 +200,8 @@ fn equal_texts(name: &FieldName, text: &str) -> Vec<Plan> {
     parts
 }
 
-/// Those with the same digits too. f64 only says which may be: beside other numbers stands their text, in any
-/// spelling, so that a document in which this one's own does not stand is looked at.
+/// Values with this text or with the same digits in another spelling. Numbers are indexed as f64, which only gives
+/// candidates, so a document with another spelling is checked itself.
 fn equal_numbers(name: &FieldName, text: &str) -> Plan {
     let mut parts = equal_texts(name, text);
     if let Some(number) = number(text) {
@@ -229,18 +229,18 @@ fn leaf(bytes: Vec<u8>) -> Plan {
 fn wildcard(name: &FieldName, pattern: &Pattern) -> Plan {
     let prefix = term::prefix_of(name, Kind::Text);
     let skipped = prefix.len();
-    let (first, end) = lead(&prefix, pattern);
+    let (first, end) = prefix_range(&prefix, pattern);
     let wanted = pattern.clone();
-    let text: Fits = Arc::new(move |term| text_fits(&wanted, &term[skipped..]));
+    let text: TermFilter = Arc::new(move |term| text_matches(&wanted, &term[skipped..]));
     let wanted = pattern.clone();
-    let number: Fits = Arc::new(move |term| {
+    let number: TermFilter = Arc::new(move |term| {
         term::number_of(&term[skipped..])
             .is_some_and(|number| wanted.matches(term::whole_text(number).chars()))
     });
     let numbers = term::prefix_of(name, Kind::Whole);
-    let behind = prefix_end(&numbers);
+    let numbers_end = prefix_end(&numbers);
     Plan::Or(vec![
-        Plan::Terms(Range { field: LEAF, first, end, fits: Some(text) }),
-        Plan::Terms(Range { field: LEAF, first: numbers, end: behind, fits: Some(number) }),
+        Plan::Terms(Range { field: LEAF, first, end, filter: Some(text) }),
+        Plan::Terms(Range { field: LEAF, first: numbers, end: numbers_end, filter: Some(number) }),
     ])
 }

@@ -1,27 +1,27 @@
-//! A set of documents of one segment: a bit each.
+//! [`DocumentSet`]: a set of documents of one segment, with one bit per document.
 
 use tantivy::DocId;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Bits {
+pub(super) struct DocumentSet {
     words: Vec<u64>,
-    /// Documents that there are.
+    /// Number of documents in the segment.
     end: DocId,
 }
 
-impl Bits {
+impl DocumentSet {
     pub fn none(end: DocId) -> Self {
-        Bits { words: vec![0; (end as usize).div_ceil(64)], end }
+        DocumentSet { words: vec![0; (end as usize).div_ceil(64)], end }
     }
 
     pub fn all(end: DocId) -> Self {
-        let mut bits = Bits { words: vec![u64::MAX; (end as usize).div_ceil(64)], end };
-        bits.cut();
+        let mut bits = DocumentSet { words: vec![u64::MAX; (end as usize).div_ceil(64)], end };
+        bits.clear_rest();
         bits
     }
 
-    /// What lies behind the last document stays unset.
-    fn cut(&mut self) {
+    /// Clears the bits after the last document.
+    fn clear_rest(&mut self) {
         if let Some(last) = self.words.last_mut()
             && !self.end.is_multiple_of(64)
         {
@@ -37,17 +37,17 @@ impl Bits {
         self.words[doc as usize / 64] &= !(1 << (doc % 64));
     }
 
-    pub fn and(&mut self, other: &Bits) {
+    pub fn and(&mut self, other: &DocumentSet) {
         self.words.iter_mut().zip(&other.words).for_each(|(own, other)| *own &= other);
     }
 
-    pub fn or(&mut self, other: &Bits) {
+    pub fn or(&mut self, other: &DocumentSet) {
         self.words.iter_mut().zip(&other.words).for_each(|(own, other)| *own |= other);
     }
 
     pub fn invert(&mut self) {
         self.words.iter_mut().for_each(|word| *word = !*word);
-        self.cut();
+        self.clear_rest();
     }
 
     pub fn is_empty(&self) -> bool {
@@ -75,12 +75,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sets_are_combined_and_never_reach_behind_the_end() {
+    fn sets_are_combined_and_never_exceed_the_end() {
         for end in [0, 1, 63, 64, 65, 200] {
-            let all = Bits::all(end);
+            let all = DocumentSet::all(end);
             assert_eq!(all.count(), u64::from(end));
             assert_eq!(all.iter().collect::<Vec<_>>(), (0..end).collect::<Vec<_>>());
-            let mut odd = Bits::none(end);
+            let mut odd = DocumentSet::none(end);
             (0..end).filter(|doc| doc % 2 == 1).for_each(|doc| odd.insert(doc));
             let mut even = odd.clone();
             even.invert();

@@ -1,102 +1,112 @@
-//! Plan × segment → the documents that match.
+//! Evaluates a plan on one segment of the archive.
 //!
-//! *And*, *or* and *not* are ours, over one bit a document: tantivy 0.27's own intersections of phrases and
-//! unions break their contract now and then (they panic in a debug build, and find too much without).
+//! *And*, *or* and *not* are implemented here, with one bit per document: in tantivy 0.27, intersections of phrases and
+//! unions sometimes violate their contract (panic in debug builds, wrong results in release builds).
 
 use tantivy::query::{EnableScoring, PhraseQuery, Query, RangeQuery};
 use tantivy::schema::IndexRecordOption;
 use tantivy::{InvertedIndexReader, SegmentReader, Term, postings::TermInfo};
 
 use super::compile::{Plan, Range};
-use super::document_set::Bits;
+use super::document_set::DocumentSet;
 use crate::archive::StoredEvent;
 use crate::archive::schema::TIME;
 use crate::base::Timestamp;
 use crate::privacy::Document;
 use crate::query::Expr;
 
-/// Uncompressed blocks of documents that are kept: candidates come in the order in which they lie.
+/// Cached uncompressed blocks of documents; candidates are read in storage order.
 const BLOCKS: usize = 2;
 
-/// Deleted documents are left out.
-pub(super) fn evaluate(plan: &Plan, reader: &SegmentReader) -> tantivy::Result<Bits> {
-    let mut bits = found(plan, reader, None)?;
+/// The documents that match; deleted documents are excluded.
+pub(super) fn evaluate(plan: &Plan, reader: &SegmentReader) -> tantivy::Result<DocumentSet> {
+    let mut documents = matching(plan, reader, None)?;
     if reader.has_deletes() {
-        let mut alive = Bits::none(reader.max_doc());
+        let mut alive = DocumentSet::none(reader.max_doc());
         reader.doc_ids_alive().for_each(|doc| alive.insert(doc));
-        bits.and(&alive);
+        documents.and(&alive);
     }
-    Ok(bits)
+    Ok(documents)
 }
 
-/// `within` is what counts at most; more may be returned.
-fn found(plan: &Plan, reader: &SegmentReader, within: Option<&Bits>) -> tantivy::Result<Bits> {
+/// The documents that match, before deletions. Only those in `within` matter; the result may contain others.
+fn matching(
+    plan: &Plan,
+    reader: &SegmentReader,
+    within: Option<&DocumentSet>,
+) -> tantivy::Result<DocumentSet> {
     let end = reader.max_doc();
     Ok(match plan {
-        Plan::All => Bits::all(end),
-        Plan::Term(term) => one_term(term, reader)?,
-        Plan::Terms(range) => many_terms(range, reader)?,
-        Plan::Phrase(terms) => by_tantivy(&PhraseQuery::new(terms.clone()), reader)?,
-        Plan::Time { low: None, high: None } => Bits::all(end),
-        Plan::Time { low, high } => by_tantivy(&time_range(*low, *high), reader)?,
+        Plan::All => DocumentSet::all(end),
+        Plan::Term(term) => documents_of_term(term, reader)?,
+        Plan::Terms(range) => documents_of_range(range, reader)?,
+        Plan::Phrase(terms) => {
+            documents_of_tantivy_query(&PhraseQuery::new(terms.clone()), reader)?
+        }
+        Plan::Time { low: None, high: None } => DocumentSet::all(end),
+        Plan::Time { low, high } => documents_of_tantivy_query(&time_range(*low, *high), reader)?,
         Plan::And(parts) => {
-            let mut bits = within.cloned().unwrap_or_else(|| Bits::all(end));
+            let mut documents = within.cloned().unwrap_or_else(|| DocumentSet::all(end));
             for part in parts {
-                if bits.is_empty() {
+                if documents.is_empty() {
                     break;
                 }
-                let more = found(part, reader, Some(&bits))?;
-                bits.and(&more);
+                let more = matching(part, reader, Some(&documents))?;
+                documents.and(&more);
             }
-            bits
+            documents
         }
         Plan::Or(parts) => {
-            let mut bits = Bits::none(end);
+            let mut documents = DocumentSet::none(end);
             for part in parts {
-                bits.or(&found(part, reader, within)?);
+                documents.or(&matching(part, reader, within)?);
             }
-            bits
+            documents
         }
         Plan::Not(inner) => {
-            let mut bits = found(inner, reader, within)?;
-            bits.invert();
-            bits
+            let mut documents = matching(inner, reader, within)?;
+            documents.invert();
+            documents
         }
         Plan::Verified { candidates, query } => {
-            let mut bits = found(candidates, reader, within)?;
+            let mut documents = matching(candidates, reader, within)?;
             if let Some(within) = within {
-                bits.and(within);
+                documents.and(within);
             }
-            verify(query, reader, bits)?
+            verify(query, reader, documents)?
         }
     })
 }
 
-fn one_term(term: &Term, reader: &SegmentReader) -> tantivy::Result<Bits> {
-    let mut bits = Bits::none(reader.max_doc());
+fn documents_of_term(term: &Term, reader: &SegmentReader) -> tantivy::Result<DocumentSet> {
+    let mut documents = DocumentSet::none(reader.max_doc());
     let index = reader.inverted_index(term.field())?;
     if let Some(info) = index.get_term_info(term)? {
-        insert(&info, &index, &mut bits)?;
+        insert(&info, &index, &mut documents)?;
     }
-    Ok(bits)
+    Ok(documents)
 }
 
-fn many_terms(range: &Range, reader: &SegmentReader) -> tantivy::Result<Bits> {
-    let mut bits = Bits::none(reader.max_doc());
+fn documents_of_range(range: &Range, reader: &SegmentReader) -> tantivy::Result<DocumentSet> {
+    let mut documents = DocumentSet::none(reader.max_doc());
     let index = reader.inverted_index(range.field)?;
     let mut terms = index.terms().range().ge(&range.first).lt(&range.end).into_stream()?;
     while terms.advance() {
-        if range.fits.as_ref().is_none_or(|fits| fits(terms.key())) {
-            insert(terms.value(), &index, &mut bits)?;
+        if range.filter.as_ref().is_none_or(|matches| matches(terms.key())) {
+            insert(terms.value(), &index, &mut documents)?;
         }
     }
-    Ok(bits)
+    Ok(documents)
 }
 
-fn insert(info: &TermInfo, index: &InvertedIndexReader, bits: &mut Bits) -> tantivy::Result<()> {
+fn insert(
+    info: &TermInfo,
+    index: &InvertedIndexReader,
+    documents: &mut DocumentSet,
+) -> tantivy::Result<()> {
     let mut postings = index.read_block_postings_from_terminfo(info, IndexRecordOption::Basic)?;
     while !postings.docs().is_empty() {
-        postings.docs().iter().for_each(|doc| bits.insert(*doc));
+        postings.docs().iter().for_each(|doc| documents.insert(*doc));
         postings.advance();
     }
     Ok(())
@@ -111,24 +121,31 @@ fn time_range(low: Option<Timestamp>, high: Option<Timestamp>) -> RangeQuery {
     )
 }
 
-fn by_tantivy(query: &dyn Query, reader: &SegmentReader) -> tantivy::Result<Bits> {
-    let mut bits = Bits::none(reader.max_doc());
+fn documents_of_tantivy_query(
+    query: &dyn Query,
+    reader: &SegmentReader,
+) -> tantivy::Result<DocumentSet> {
+    let mut documents = DocumentSet::none(reader.max_doc());
     let weight = query.weight(EnableScoring::disabled_from_schema(reader.schema()))?;
     weight.for_each_no_score(reader, &mut |docs| {
-        docs.iter().for_each(|doc| bits.insert(*doc));
+        docs.iter().for_each(|doc| documents.insert(*doc));
     })?;
-    Ok(bits)
+    Ok(documents)
 }
 
-fn verify(query: &Expr, reader: &SegmentReader, candidates: Bits) -> tantivy::Result<Bits> {
+fn verify(
+    query: &Expr,
+    reader: &SegmentReader,
+    candidates: DocumentSet,
+) -> tantivy::Result<DocumentSet> {
     let store = reader.get_store_reader(BLOCKS)?;
-    let mut bits = candidates.clone();
+    let mut documents = candidates.clone();
     for doc in candidates.iter() {
         let event: StoredEvent = store.get(doc)?;
-        let fits = Document::parse(&event.json).is_ok_and(|document| query.matches(&document));
-        if !fits {
-            bits.remove(doc);
+        let matches = Document::parse(&event.json).is_ok_and(|document| query.matches(&document));
+        if !matches {
+            documents.remove(doc);
         }
     }
-    Ok(bits)
+    Ok(documents)
 }

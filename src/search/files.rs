@@ -1,7 +1,7 @@
-//! Search in files as they are, without an engine: found out, framed and asked like everywhere else.
+//! Searches log files directly, without an engine: detects the format, splits records and evaluates the query.
 //!
-//! Where every match must hold a word, blocks without it are passed over unread by the parser; reading goes on
-//! at the last sure beginning of a record before the next block. Memory is a few MiB whatever the file holds.
+//! If every match must contain a word, blocks without it are not parsed; parsing continues at the last certain start of
+//! a record before the next block. Memory is a few MiB for any file.
 
 mod collector;
 mod file_content;
@@ -17,7 +17,7 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 
 pub use collector::Sieve;
-use file_content::Content;
+use file_content::FileContent;
 
 use super::{Each, Options, SearchError};
 use crate::base::Timestamp;
@@ -26,34 +26,34 @@ use crate::format::{self, Context, End, Format, Framed, Framer};
 use crate::privacy::Policy;
 use crate::query::{Expr, RequiredLiteral, Subject, required_literal};
 
-/// Read and looked at at once.
+/// Bytes read at once.
 const BLOCK: usize = Framer::PIECE;
-/// How far back one look for a record's beginning reads, and the least that is read for the sake of what
-/// records take over from those before them.
-const BACK: u64 = 256 * 1024;
-/// Names of fields that are looked at for one that was meant.
-const MOST_NAMES: usize = 10_000;
-/// What a vote on the format looks at.
+/// Bytes per step back in the search for the start of a record. One step is also the minimum, because records may
+/// inherit properties from earlier ones.
+const REALIGN_STEP: u64 = 256 * 1024;
+/// Maximum number of field names compared for a suggestion.
+const MAX_NAMES: usize = 10_000;
+/// Bytes used for detecting the format.
 const SAMPLE: usize = 64 * 1024;
 
-/// One file, and how it is to be read.
+/// One file to search, and how to read it.
 #[derive(Debug)]
 pub struct Input {
     pub path: Arc<Path>,
     pub file: File,
-    /// What its event ids come from.
+    /// The generation that event ids are derived from.
     pub generation: Arc<Generation>,
-    /// Forced; `None`: found out.
+    /// The given format; `None`: detected.
     pub format: Option<String>,
     pub zone: TimeZone,
-    /// Now.
+    /// The current time, recorded as first seen.
     pub seen: Timestamp,
-    /// The UTC day of the bytes: decides a missing year.
+    /// The UTC day of the bytes: determines a missing year.
     pub day: i32,
 }
 
-/// Hands out what is found, file after file in their order, or the newest first over all of them, and returns
-/// how many. Events are handed out as `policy` lets them leave.
+/// Calls `each` with every result, file by file in order, or newest first over all files, and returns their number.
+/// Events are returned in their outgoing form under `policy`.
 pub fn files(
     inputs: &[Input],
     query: &Expr,
@@ -69,7 +69,7 @@ pub fn files(
     sieve.finish(each)
 }
 
-/// How many there are.
+/// The number of results.
 pub fn count_files(inputs: &[Input], query: &Expr, options: &Options) -> Result<u64, SearchError> {
     let limit = options.limit.unwrap_or(u64::MAX);
     let mut found = 0;
@@ -82,33 +82,33 @@ pub fn count_files(inputs: &[Input], query: &Expr, options: &Options) -> Result<
     Ok(found)
 }
 
-/// Returns whether to go on.
-type Found<'a> = &'a mut dyn FnMut(Event<'_>) -> Result<bool, SearchError>;
+/// Called with each match; returns whether to continue.
+type OnMatch<'a> = &'a mut dyn FnMut(Event<'_>) -> Result<bool, SearchError>;
 
-fn search_all(inputs: &[Input], query: &Expr, found: Found<'_>) -> Result<(), SearchError> {
+fn search_all(inputs: &[Input], query: &Expr, found: OnMatch<'_>) -> Result<(), SearchError> {
     let literal = required_literal(query);
     for input in inputs {
         let failed = |source| SearchError::File { path: input.path.to_path_buf(), source };
-        let mut pass = Pass::new(input, query, literal.as_ref()).map_err(failed)?;
-        while let Some(batch) = pass.next_batch().map_err(failed)? {
-            for event in batch.events().filter(|event| pass.matches(*event)) {
+        let mut scan = FileScan::new(input, query, literal.as_ref()).map_err(failed)?;
+        while let Some(batch) = scan.next_batch().map_err(failed)? {
+            for event in batch.events().filter(|event| scan.matches(*event)) {
                 if !found(event)? {
                     return Ok(());
                 }
             }
-            pass.told_to = batch.end;
+            scan.reported_to = batch.end;
         }
     }
     Ok(())
 }
 
-/// The names of the fields of the first so many events of each file.
+/// The field names of the first `events` events of each file.
 pub fn names_in_files(inputs: &[Input], events: usize) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     for input in inputs {
-        let Ok(mut pass) = Pass::new(input, &Expr::All, None) else { continue };
+        let Ok(mut scan) = FileScan::new(input, &Expr::All, None) else { continue };
         let mut left = events;
-        while let Ok(Some(batch)) = pass.next_batch() {
+        while let Ok(Some(batch)) = scan.next_batch() {
             for event in batch.events().take(left) {
                 collect_names(event, &mut names);
             }
@@ -121,75 +121,75 @@ pub fn names_in_files(inputs: &[Input], events: usize) -> BTreeSet<String> {
     names
 }
 
-/// Adds the names of an event's fields; no more than anybody could have meant.
+/// Adds the field names of an event, up to [`MAX_NAMES`].
 pub fn collect_names(event: Event<'_>, names: &mut BTreeSet<String>) {
     event.leaves(&mut |name, _| {
-        if names.len() < MOST_NAMES && !names.contains(name) {
+        if names.len() < MAX_NAMES && !names.contains(name) {
             names.insert(name.to_owned());
         }
     });
 }
 
-/// All records of a file, for tests that want them without a query.
+/// All records of a file without a query, for tests.
 #[cfg(test)]
 pub(super) fn each_batch(input: &Input, each: &mut dyn FnMut(&Batch)) {
-    let mut pass = Pass::new(input, &Expr::All, None).unwrap();
-    while let Some(batch) = pass.next_batch().unwrap() {
+    let mut scan = FileScan::new(input, &Expr::All, None).unwrap();
+    while let Some(batch) = scan.next_batch().unwrap() {
         each(&batch);
     }
 }
 
-/// One way through a file.
-struct Pass<'a> {
+/// One scan of a file.
+struct FileScan<'a> {
     input: &'a Input,
-    content: Content<'a>,
+    content: FileContent<'a>,
     query: &'a Expr,
     literal: Option<&'a RequiredLiteral>,
     framer: Framer,
-    forced: bool,
+    is_format_forced: bool,
     context: Context,
-    /// The next byte to look at.
+    /// The next byte to read.
     at: u64,
-    /// `at` is where a record begins, and the context is that of the records before it.
-    aligned: bool,
-    /// Nothing is passed over before this: the reading went back on purpose.
-    frame_to: u64,
+    /// `at` is the start of a record, and the context is that of the records before it.
+    is_aligned: bool,
+    /// Blocks before this offset are not skipped: the scan went back to parse them.
+    no_skip_before: u64,
     misfits: u32,
-    /// What begins before this was told already.
-    told_to: u64,
+    /// Records that start before this offset were reported already.
+    reported_to: u64,
     buffer: Vec<u8>,
 }
 
-impl<'a> Pass<'a> {
+impl<'a> FileScan<'a> {
     fn new(
         input: &'a Input,
         query: &'a Expr,
         literal: Option<&'a RequiredLiteral>,
     ) -> io::Result<Self> {
         let forced = input.format.as_deref().and_then(|name| format::detection::by_name(name, &[]));
-        Ok(Pass {
+        Ok(FileScan {
             input,
-            content: Content::of(&input.file)?,
+            content: FileContent::open(&input.file)?,
             query,
             literal,
-            forced: forced.is_some(),
+            is_format_forced: forced.is_some(),
             framer: Framer::new(
                 forced.unwrap_or_else(format::detection::plain),
                 Encoding::default(),
             ),
             context: new_context(input),
             at: 0,
-            aligned: true,
-            frame_to: 0,
+            is_aligned: true,
+            no_skip_before: 0,
             misfits: 0,
-            told_to: 0,
+            reported_to: 0,
             buffer: Vec::new(),
         })
     }
 
     fn matches(&self, event: Event<'_>) -> bool {
         !event.record.flags.contains(crate::event::Flags::QUIET)
-            && event.record.start >= self.told_to
+            && event.record.start >= self.reported_to
             && self.literal.is_none_or(|literal| literal.may_occur(event.text()))
             && self.query.matches(&event)
     }
@@ -205,13 +205,13 @@ impl<'a> Pass<'a> {
             if self.at == 0 {
                 self.begin();
             }
-            if let Some(passed) = self.passed_over() {
-                self.at += passed as u64;
-                self.aligned = false;
+            if let Some(skipped) = self.skippable() {
+                self.at += skipped as u64;
+                self.is_aligned = false;
                 continue;
             }
-            if !self.aligned {
-                self.go_back()?;
+            if !self.is_aligned {
+                self.realign()?;
                 continue;
             }
             if let Some(batch) = self.frame()? {
@@ -230,21 +230,21 @@ impl<'a> Pass<'a> {
 
     fn begin(&mut self) {
         self.framer.encoding = Encoding::of(&self.buffer);
-        if !self.forced {
+        if !self.is_format_forced {
             self.framer.format = self.vote(&self.buffer);
         }
     }
 
-    /// On what `bytes`, which is where it is now, holds.
+    /// Detects the format from `bytes`, which start at the current offset.
     fn vote(&self, bytes: &[u8]) -> Arc<dyn Format> {
         let sample = self.framer.encoding.to_utf8(&bytes[..bytes.len().min(SAMPLE)], self.at);
         format::detection::detect(&sample).format
     }
 
-    /// How many bytes to pass over, because no match can be in them. Whole lines only.
-    fn passed_over(&self) -> Option<usize> {
-        let as_it_stands = self.framer.encoding == Encoding::Utf8 && self.content.is_seekable();
-        let literal = self.literal.filter(|_| as_it_stands && self.at >= self.frame_to)?;
+    /// The number of bytes to skip because they cannot contain a match. Whole lines only.
+    fn skippable(&self) -> Option<usize> {
+        let is_scannable = self.framer.encoding == Encoding::Utf8 && self.content.is_seekable();
+        let literal = self.literal.filter(|_| is_scannable && self.at >= self.no_skip_before)?;
         let lines = match self.ends_here() {
             true => self.buffer.len(),
             false => memchr::memrchr(b'\n', &self.buffer)? + 1,
@@ -252,16 +252,17 @@ impl<'a> Pass<'a> {
         (!literal.may_occur(&self.buffer[..lines])).then_some(lines)
     }
 
-    /// To a sure beginning of a record before `at`, not too near: a record may take its time from one before.
-    fn go_back(&mut self) -> io::Result<()> {
+    /// Moves back to a certain start of a record, at some distance before `at`: a record may take its time from an
+    /// earlier one.
+    fn realign(&mut self) -> io::Result<()> {
         let mut from = self.at;
-        self.frame_to = self.at;
+        self.no_skip_before = self.at;
         self.context = new_context(self.input);
-        self.aligned = true;
+        self.is_aligned = true;
         let mut window = Vec::new();
         while from > 0 {
             let end = from;
-            from = from.saturating_sub(BACK);
+            from = from.saturating_sub(REALIGN_STEP);
             self.content.read_at(from, (end - from) as usize, &mut window)?;
             if let Some(at) = self.framer.first_begin(&window, from, from == 0) {
                 self.at = from + at as u64;
@@ -272,7 +273,7 @@ impl<'a> Pass<'a> {
         Ok(())
     }
 
-    /// `None`: nothing was told, go on behind it.
+    /// The records of the buffer. `None`: no records; continue at the new offset.
     fn frame(&mut self) -> io::Result<Option<Batch>> {
         let hole = self.framer.leading_hole(&self.buffer);
         if hole > 0 {
@@ -285,7 +286,7 @@ impl<'a> Pass<'a> {
         let bytes: Arc<[u8]> = self.buffer.as_slice().into();
         let (framed, text, records) = self.frame_bytes(&bytes);
         self.misfits = framed.row(self.misfits);
-        if self.misfits >= Framed::VOTE_AGAIN && !self.forced {
+        if self.misfits >= Framed::VOTE_AGAIN && !self.is_format_forced {
             self.misfits = 0;
             let format = self.vote(&bytes);
             if format.name() != self.framer.format.name() {
@@ -315,7 +316,7 @@ impl<'a> Pass<'a> {
         (framed, text, records)
     }
 
-    /// A line longer than the cap: its beginning stands for it.
+    /// A line longer than the limit: its beginning becomes the record.
     fn overlong(&mut self) -> io::Result<Batch> {
         let kept = self.buffer.len().min(self.framer.kept());
         let kept: Arc<[u8]> = self.framer.encoding.to_utf8(&self.buffer[..kept], self.at).into();
@@ -323,8 +324,8 @@ impl<'a> Pass<'a> {
         loop {
             self.content.read_at(end, BLOCK, &mut self.buffer)?;
             match self.framer.encoding.line_end(&self.buffer, end) {
-                Some(behind) => {
-                    end += behind as u64;
+                Some(line_end) => {
+                    end += line_end as u64;
                     break;
                 }
                 None if self.buffer.is_empty() => break,

@@ -1,7 +1,7 @@
-//! Queries over what is kept and over files: the tree compiled for each, results handed out one by one.
+//! Searches the archive and log files: compiles a query tree for each, and returns results one by one.
 //!
-//! Memory is bounded whatever is found. A result is an event document; [`output`] writes it for people and
-//! programs. Raw query text never gets here.
+//! Memory is bounded for any number of results. A result is an event document; [`output`] writes it for people and
+//! programs. This module never sees the raw query text.
 
 mod archive;
 mod compile;
@@ -22,7 +22,7 @@ use crate::base::Timestamp;
 use crate::privacy::KeyError;
 use crate::query::{Expr, FieldName};
 
-/// What comes first.
+/// The order of results.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Order {
     #[default]
@@ -36,13 +36,13 @@ pub struct Options {
     pub since: Option<Timestamp>,
     /// Exclusive.
     pub until: Option<Timestamp>,
-    /// The first so many in this order.
+    /// At most this many results, in this order.
     pub limit: Option<u64>,
     pub order: Order,
 }
 
 impl Options {
-    /// The query, between these times.
+    /// The query, restricted to these times.
     fn narrow(&self, query: &Expr) -> Expr {
         if self.since.is_none() && self.until.is_none() {
             return query.clone();
@@ -63,7 +63,7 @@ pub fn fields(query: &Expr) -> Vec<&FieldName> {
 
 #[derive(Debug, thiserror::Error)]
 pub enum SearchError {
-    #[error("the archive cannot be searched")]
+    #[error("cannot search the archive")]
     Archive(#[source] ArchiveError),
     #[error("cannot read {}", path.display())]
     File {
@@ -71,13 +71,13 @@ pub enum SearchError {
         #[source]
         source: std::io::Error,
     },
-    #[error("cannot protect what was found")]
+    #[error("cannot seal the results")]
     Protect(#[source] KeyError),
-    #[error("cannot write what was found")]
+    #[error("cannot write the results")]
     Output(#[source] std::io::Error),
 }
 
-/// Takes one event document.
+/// Called with each result, an event document.
 pub type Each<'a> = &'a mut dyn FnMut(&str) -> std::io::Result<()>;
 
 #[cfg(test)]

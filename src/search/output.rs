@@ -1,6 +1,6 @@
-//! What was found, written: a line for people, an event document a line, CSV.
+//! Writes results: one line per event for people, one JSON event document per line, or CSV.
 //!
-//! Text from a log reaches a terminal only made safe (`base::sanitize`).
+//! Text from a log is always sanitised before it reaches a terminal (`base::sanitize`).
 
 use std::io::{self, Write};
 
@@ -10,12 +10,12 @@ use crate::privacy::Document;
 use crate::query::token::runs;
 use crate::query::{Expr, Token};
 
-/// How results are written.
+/// The format of results.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
-    /// One line an event, for people.
+    /// One line per event, for people.
     Text { colour: bool },
-    /// One event document a line.
+    /// One event document per line.
     Json,
     /// Time, level, source, message, further fields as JSON.
     Csv,
@@ -25,24 +25,24 @@ pub enum Form {
 pub struct Output<W> {
     out: W,
     form: Form,
-    /// What is written for programs is read by a person.
+    /// The output is a terminal, so JSON and CSV are sanitised too.
     on_terminal: bool,
-    /// Words to mark.
-    marked: Vec<Token>,
+    /// Words to highlight.
+    highlighted: Vec<Token>,
     line: String,
 }
 
 const RESET: &str = "\x1b[0m";
 const FAINT: &str = "\x1b[2m";
-const MARK: &str = "\x1b[1;7m";
+const HIGHLIGHT: &str = "\x1b[1;7m";
 
 impl<W: Write> Output<W> {
-    /// The words that `query` asks for are marked in coloured text.
+    /// In coloured text, the words of `query` are highlighted.
     pub fn new(out: W, form: Form, query: &Expr) -> io::Result<Self> {
-        let (marked, line) = (Vec::new(), String::new());
-        let mut output = Output { out, form, on_terminal: false, marked, line };
+        let (highlighted, line) = (Vec::new(), String::new());
+        let mut output = Output { out, form, on_terminal: false, highlighted, line };
         if form == (Form::Text { colour: true }) {
-            collect_words(query, &mut output.marked);
+            collect_words(query, &mut output.highlighted);
         }
         if form == Form::Csv {
             output.out.write_all(b"time,level,service,path,message,id,fields\n")?;
@@ -50,14 +50,14 @@ impl<W: Write> Output<W> {
         Ok(output)
     }
 
-    /// Where the output is a terminal: JSON stays equal JSON, a CSV cell is one safe line. For programs both
-    /// are written as they are.
+    /// For a terminal, JSON is escaped to equivalent JSON, and a CSV cell becomes one safe line. Otherwise both are
+    /// written unchanged.
     #[must_use]
     pub fn on_terminal(self, on_terminal: bool) -> Self {
         Output { on_terminal, ..self }
     }
 
-    /// Takes one event document.
+    /// Writes one event document.
     pub fn write(&mut self, json: &str) -> io::Result<()> {
         let document = match self.form {
             Form::Json => return self.json(json),
@@ -72,7 +72,7 @@ impl<W: Write> Output<W> {
         self.out.write_all(self.line.as_bytes())
     }
 
-    /// What was written so far is there now.
+    /// Flushes everything written so far.
     pub fn flush(&mut self) -> io::Result<()> {
         self.out.flush()
     }
@@ -121,14 +121,14 @@ impl<W: Write> Output<W> {
 
     fn message(&mut self, message: &str) {
         let safe = sanitize::line(message);
-        if self.marked.is_empty() {
+        if self.highlighted.is_empty() {
             return self.line.push_str(&safe);
         }
         let mut written = 0;
         for run in runs(&safe) {
-            if self.marked.iter().any(|token| is(token, &run)) {
+            if self.highlighted.iter().any(|token| is(token, &run)) {
                 let end = run.at + run.text.len();
-                self.line.extend([&safe[written..run.at], MARK, run.text, RESET]);
+                self.line.extend([&safe[written..run.at], HIGHLIGHT, run.text, RESET]);
                 written = end;
             }
         }
@@ -184,7 +184,7 @@ fn is(token: &Token, run: &crate::query::token::Run<'_>) -> bool {
     }
 }
 
-/// What is asked for, not what is excluded.
+/// Collects the words that matches contain, not the excluded ones.
 fn collect_words(query: &Expr, words: &mut Vec<Token>) {
     match query {
         Expr::Words(tokens) => words.extend(tokens.iter().cloned()),
@@ -211,7 +211,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_programs_get_steers_no_terminal() {
+    fn output_for_programs_never_controls_a_terminal() {
         let document =
             "{\"@timestamp\":\"2024-05-01T10:00:00Z\",\"message\":\"a\\u001b[2J\u{9b}b\"}";
         let written = |form, on_terminal| {

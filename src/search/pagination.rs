@@ -1,14 +1,13 @@
-//! The first so many results of an order behind a given one: a long result is read page by page, so that
-//! memory stays bounded.
+//! Reads a long result page by page, so that memory stays bounded.
 
 use tantivy::{DocAddress, SegmentReader};
 
 use super::Order;
-use super::document_set::Bits;
+use super::document_set::DocumentSet;
 use crate::archive::schema::{OFFSET_NAME, TIME_NAME};
 
-/// Sorts results: by time, then by where they stand in their file, then by where in the archive. Turned round
-/// bit by bit for the newest first.
+/// Sort key of a result: time, then offset in its file, then address in the archive. All bits are inverted for the
+/// order newest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Rank(i64, u64, u32, u32);
 
@@ -29,15 +28,15 @@ impl Rank {
     }
 }
 
-/// Collects one page.
+/// Collects the results of one page.
 #[derive(Debug)]
 pub(super) struct Page {
     order: Order,
-    /// The last one of the page before.
+    /// The last result of the previous page.
     after: Option<Rank>,
     size: usize,
     found: Vec<Rank>,
-    /// There are enough up to this one: nothing behind it counts.
+    /// The page is full up to this result: later ones are ignored.
     last: Option<Rank>,
 }
 
@@ -50,15 +49,15 @@ impl Page {
         &mut self,
         segment: u32,
         reader: &SegmentReader,
-        bits: &Bits,
+        documents: &DocumentSet,
     ) -> tantivy::Result<()> {
-        if bits.is_empty() {
+        if documents.is_empty() {
             return Ok(());
         }
         let fields = reader.fast_fields();
         let times = fields.column_first_or_default::<i64>(TIME_NAME)?;
         let offsets = fields.column_first_or_default::<u64>(OFFSET_NAME)?;
-        for doc in bits.iter() {
+        for doc in documents.iter() {
             let address = DocAddress::new(segment, doc);
             let rank = Rank::new(self.order, times.get_val(doc), offsets.get_val(doc), address);
             self.take(rank);
@@ -86,7 +85,7 @@ impl Page {
         }
     }
 
-    /// In order.
+    /// The results of the page, in order.
     pub fn finish(mut self) -> Vec<Rank> {
         self.cut();
         self.found.sort_unstable();

@@ -1,7 +1,6 @@
-//! A query as it was asked → the query of what stands in the archive: a sealed value becomes its tags, an address
-//! what stands for it, one for each key. Pure.
+//! Translates a query to one on sealed events: sealed values become their tags, addresses their pseudonyms, per key.
 //!
-//! What such a field cannot answer is refused: an empty answer would be a wrong one.
+//! Pure. A test that a sealed field cannot support is refused, because an empty result would be wrong.
 
 use std::net::IpAddr;
 
@@ -10,22 +9,22 @@ use crate::privacy::tag::TAG;
 use crate::privacy::{AddressMode, Policy, address, tag};
 use crate::query::{Expr, FieldName, Test};
 
-/// Why a query cannot be answered; for people.
+/// The reason why a query is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     #[error(
-        "`{name}` is sealed in the archive ([privacy] seal): it answers only a whole value, `{name}:VALUE`, \
-         and `{name}:*`; files can be searched for anything by naming them"
+        "`{name}` is sealed in the archive ([privacy] seal): only a whole value, `{name}:VALUE`, and `{name}:*` can \
+         be searched; for other searches, name the log files"
     )]
     Sealed { name: String },
     #[error(
-        "the addresses of `{name}` are kept as {kept} ([privacy] addresses): it answers only {answers}, and \
-         `{name}:*`; files can be searched for anything by naming them"
+        "the addresses of `{name}` are stored as {kept} ([privacy] addresses): only {answers} and `{name}:*` can be \
+         searched; for other searches, name the log files"
     )]
     Address { name: String, kept: &'static str, answers: &'static str },
 }
 
-/// It cannot be asked without keys.
+/// Whether the query can only be translated with keys.
 pub fn needs_keys(query: &Expr, policy: &Policy) -> bool {
     match query {
         Expr::And(parts) | Expr::Or(parts) => parts.iter().any(|part| needs_keys(part, policy)),
@@ -40,7 +39,7 @@ pub fn needs_keys(query: &Expr, policy: &Policy) -> bool {
     }
 }
 
-/// `keys`: all there are. Under a key that is missing nothing is found.
+/// `keys`: all available keys. Values sealed with a missing key are not found.
 pub fn translate(query: &Expr, policy: &Policy, keys: &[MonthKey]) -> Result<Expr, Refusal> {
     let all = |parts: &[Expr]| -> Result<Vec<Expr>, Refusal> {
         parts.iter().map(|part| translate(part, policy, keys)).collect()
@@ -61,7 +60,7 @@ pub fn translate(query: &Expr, policy: &Policy, keys: &[MonthKey]) -> Result<Exp
     })
 }
 
-/// `sealed`: the name that it is sealed under.
+/// `sealed`: the name that the field is sealed under.
 fn by_tags(
     name: &FieldName,
     sealed: &str,
@@ -71,10 +70,10 @@ fn by_tags(
     let (Test::Equals(value) | Test::Number(value)) = test else {
         return Err(Refusal::Sealed { name: name.0.clone() });
     };
-    let beside = FieldName([&name.0, TAG].concat());
-    // As it is sealed.
+    let tag_name = FieldName([&name.0, TAG].concat());
+    // Values are trimmed before they are sealed.
     let tags = keys.iter().map(|key| tag::of(key, sealed, value.trim()));
-    Ok(any_of(&beside, tags.map(Test::Equals)))
+    Ok(any_of(&tag_name, tags.map(Test::Equals)))
 }
 
 fn by_addresses(
@@ -90,15 +89,15 @@ fn by_addresses(
     match (mode, test) {
         (AddressMode::Clear, _) => Ok(Expr::Field { name, test: test.clone() }),
         (_, Test::Equals(text) | Test::Number(text)) => {
-            let stands = address::stand_ins(mode, keys, text.trim());
-            Ok(any_of(&name, stands.into_iter().map(Test::Equals)))
+            let pseudonyms = address::pseudonyms(mode, keys, text.trim());
+            Ok(any_of(&name, pseudonyms.into_iter().map(Test::Equals)))
         }
         (AddressMode::Pfx, Test::Network { address, prefix }) => {
-            // Addresses of one network have stand-ins of one network.
-            let stands = address::stand_ins(mode, keys, &address.to_string());
-            let stands = stands.iter().filter_map(|stand| stand.parse().ok());
+            // The pseudonyms of one network are in one network.
+            let pseudonyms = address::pseudonyms(mode, keys, &address.to_string());
+            let addresses = pseudonyms.iter().filter_map(|pseudonym| pseudonym.parse().ok());
             let test = |address| Test::Network { address, prefix: *prefix };
-            Ok(any_of(&name, stands.map(test)))
+            Ok(any_of(&name, addresses.map(test)))
         }
         (AddressMode::Truncate, Test::Network { address, prefix })
             if *prefix <= longest_kept(*address) =>
@@ -106,15 +105,15 @@ fn by_addresses(
             Ok(Expr::Field { name, test: test.clone() })
         }
         (AddressMode::Truncate, _) => {
-            refused("their networks", "a network of /24 (IPv6: /48) or larger, an address")
+            refused("their networks", "an address, a network of /24 (IPv6: /48) or larger,")
         }
-        (AddressMode::Hmac, _) => refused("hashes with a key", whole),
+        (AddressMode::Hmac, _) => refused("keyed hashes", whole),
         (AddressMode::LegacySha1, _) => refused("hashes", whole),
-        (AddressMode::Pfx, _) => refused("other addresses", network),
+        (AddressMode::Pfx, _) => refused("encrypted addresses", network),
     }
 }
 
-/// Of a truncated address so many bits are its own.
+/// Number of original bits that a truncated address keeps.
 fn longest_kept(address: IpAddr) -> u8 {
     match address {
         IpAddr::V4(_) => 24,

@@ -1,4 +1,4 @@
-//! The three ways to ask a query find the same events: predicate in memory, archive, files.
+//! Tests that the predicate in memory, the archive and the search in files find the same events.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -48,7 +48,7 @@ fn input(path: &Path) -> Input {
     }
 }
 
-/// A file, and the archive of it.
+/// A file, and an archive of it.
 struct Corpus {
     _scratch: tempfile::TempDir,
     input: Input,
@@ -60,7 +60,7 @@ impl Corpus {
         Self::with_commits(text, 300)
     }
 
-    /// Several segments: queries must not see where one ends.
+    /// Several segments: their boundaries must not affect results.
     fn with_commits(text: &[u8], events: usize) -> Self {
         let scratch = tempfile::tempdir().unwrap();
         let path = scratch.path().join("app.log");
@@ -88,7 +88,7 @@ impl Corpus {
         Corpus { _scratch: scratch, input, reader }
     }
 
-    /// Ids by the predicate in memory, asked of what leaves for the archive.
+    /// Ids found by the predicate in memory, evaluated on outgoing events.
     fn by_predicate(&self, query: &Expr) -> BTreeSet<String> {
         let mut ids = BTreeSet::new();
         files::each_batch(&self.input, &mut |batch| {
@@ -123,7 +123,7 @@ impl Corpus {
         ids
     }
 
-    /// All three agree; returns how many were found.
+    /// Checks that all three agree; returns the number of results.
     fn check(&self, query: &Expr) -> usize {
         let expected = self.by_predicate(query);
         let options = Options::default();
@@ -169,7 +169,7 @@ fn archive_files_and_predicate_agree_on_random_queries() {
         };
         *found.entry(kind).or_default() += 1;
     }
-    // Queries that find nothing, or everything, would prove little.
+    // Queries that match nothing or everything would prove little.
     assert!(found["some"] > 200, "{found:?}");
 }
 
@@ -242,7 +242,7 @@ fn awkward_queries_agree() {
 }
 
 #[test]
-fn pages_and_orders_give_each_event_once_and_in_order() {
+fn each_page_and_order_gives_each_event_once_and_in_order() {
     let corpus = Corpus::new(&queries::corpus());
     let query = parse("level:error or level:info");
     let all = corpus.in_archive(&query, &Options::default(), 100_000);
@@ -267,15 +267,15 @@ fn since_is_inclusive_and_until_exclusive() {
     let corpus = Corpus::new(&queries::corpus());
     let at = |second: i64| Some(Timestamp::from_seconds(queries::FIRST + second));
     let options = Options { since: at(100), until: at(103), ..Options::default() };
-    // One event a second.
+    // One event per second.
     assert_eq!(corpus.in_archive(&Expr::All, &options, 10).len(), 3);
     assert_eq!(corpus.in_files(&Expr::All, &options).len(), 3);
     assert_eq!(count_archive(&corpus.reader, &Expr::All, &options).unwrap(), 3);
 }
 
 #[test]
-fn blocks_without_the_word_are_passed_over_and_nothing_is_missed() {
-    // 9 MiB of Python logging; the word stands in traces, at block ends, and in rows far apart.
+fn blocks_without_the_word_are_skipped_and_nothing_is_missed() {
+    // 9 MiB of Python logging; the word is in stack traces, at block ends, and in rows far apart.
     let mut text = Vec::new();
     let (mut line, mut expected) = (0u32, 0);
     while text.len() < 9 << 20 {
@@ -311,7 +311,7 @@ fn written(corpus: &Corpus, form: Form, query: &str) -> String {
 }
 
 #[test]
-fn results_are_written_for_people_and_programs_and_never_steer_a_terminal() {
+fn results_are_written_for_people_and_programs_and_never_control_a_terminal() {
     let corpus = Corpus::new(
         concat!(
             r#"{"time":"2024-05-01T10:00:00Z","level":"error","message":"disk \u001b[2J full","n":1}"#,

@@ -105,14 +105,14 @@ fn rotate(months: &Months) {
 }
 
 const DAMAGES: [Damage; 9] = [
-    ("missing", |key| fs::remove_file(key).unwrap(), "was used and is missing", put_back),
+    ("missing", |key| fs::remove_file(key).unwrap(), "was used but is missing", put_back),
     (
         "cut",
         |key| File::options().write(true).open(key).unwrap().set_len(40).unwrap(),
         "is damaged",
         put_back,
     ),
-    ("loose", |key| set_mode(key, 0o644), "is open to others (mode 644)", close),
+    ("loose", |key| set_mode(key, 0o644), "is accessible to others (mode 644)", close),
     (
         "a link",
         |key| {
@@ -135,19 +135,19 @@ const DAMAGES: [Damage; 9] = [
             )
             .unwrap();
         },
-        "is no file but a",
+        "is a named pipe, not a file",
         put_back,
     ),
     (
         "two names",
         |key| fs::hard_link(key, key.with_file_name("other")).unwrap(),
-        "has 2 names, and one is allowed",
+        "has 2 hard links, only one is allowed",
         |months| fs::remove_file(months.key("other")).unwrap(),
     ),
     (
         "of another month",
         |key| _ = fs::copy(key.with_file_name("2021_May.key"), key).unwrap(),
-        "holds the key of 2021_May",
+        "contains the key of 2021_May",
         put_back,
     ),
     (
@@ -216,7 +216,7 @@ fn a_key_that_cannot_be_made_holds_its_month_back() {
         months.append(&["Apr", "May"]);
         let (code, said) = months.bench.once();
         assert_eq!(code, Some(1), "{name}: {said}");
-        assert!(said.contains("cannot make a key in"), "{name}: {said}");
+        assert!(said.contains("cannot create a key in"), "{name}: {said}");
         assert_eq!([months.delivered("Apr"), months.delivered("May")], [2, 0], "{name}");
         if name == "read-only" {
             let check = program::run(&mut months.bench.beside(&["check"]));
@@ -251,7 +251,7 @@ fn a_list_that_cannot_grow_holds_the_month_back() {
         months.append(&["Apr", "May"]);
         let (code, said) = months.bench.once();
         assert_eq!(code, Some(1), "{said}");
-        assert!(said.contains("/used; make room on that disk"), "{said}");
+        assert!(said.contains("/used; free space on that disk"), "{said}");
         assert_eq!([months.delivered("Apr"), months.delivered("May")], [2, 0], "{said}");
         disk.make_room();
         assert_eq!(months.bench.once().0, Some(0));
@@ -279,7 +279,7 @@ fn a_backup_that_was_broken_off_is_completed_by_the_next() {
         (output.status.code(), program::text(&output.stderr))
     };
     let (code, said) = backup();
-    assert!(code == Some(1) && said.contains("make room on that disk"), "{said}");
+    assert!(code == Some(1) && said.contains("free space on that disk"), "{said}");
     disk.make_room();
     fs::write(target.join(APRIL), "lwkey1.AF6").unwrap();
     set_mode(&target.join(APRIL), 0o600);
@@ -305,17 +305,14 @@ fn a_directory_that_is_lost_with_all_its_keys_is_gone_on_from_with_new_ones() {
     assert!(!months.keys.exists(), "it is not made anew");
     let check = program::run(&mut months.bench.beside(&["check"]));
     let check = program::text(&check.stdout);
-    assert!(
-        check.contains("is not there, and the key ") && check.contains(&advice("2021_May")),
-        "{check}"
-    );
+    assert!(check.contains("not found: key ") && check.contains(&advice("2021_May")), "{check}");
     fs::create_dir(&months.keys).unwrap();
     set_mode(&months.keys, 0o700);
     let ask = |arguments: &[&str]| program::run(&mut months.bench.beside(arguments));
     let check = ask(&["keys", "check"]);
     assert_eq!(check.status.code(), Some(1), "{}", program::text(&check.stdout));
     let new = ask(&["keys", "new", "2021_April"]);
-    assert!(program::text(&new.stderr).contains("was used and is missing"), "{new:?}");
+    assert!(program::text(&new.stderr).contains("was used but is missing"), "{new:?}");
     // What is named may be of another machine.
     let other = months.bench.path("other");
     let named = |arguments: &[&str]| {

@@ -162,7 +162,7 @@ fn a_sealed_id_answers_a_query_for_the_whole_of_it_in_all_months() {
     fs::write(&key, whole).unwrap();
     fs::rename(bench.path("state/keys"), bench.path("elsewhere")).unwrap();
     let (_, err) = bench.said(&["search", "client_id:CLIENTID2"], 2);
-    assert!(err.contains("there is no keys directory"), "{err}");
+    assert!(err.contains("create it with: mkdir -m 700"), "{err}");
     let other = bench.path("elsewhere");
     let at = ["--keys", other.to_str().unwrap(), "search", "--count", "client_id:CLIENTID2"];
     assert_eq!(bench.said(&at, 0).0.trim(), "2");

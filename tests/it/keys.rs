@@ -64,11 +64,11 @@ impl Case {
 fn keys_are_made_listed_checked_and_rotated() {
     let case = Case::new();
     let (_, err) = case.run(&["keys", "list"], 2);
-    assert!(err.contains("there is no keys directory") && err.contains("mkdir -m 700"), "{err}");
+    assert!(err.contains("create it with: mkdir -m 700"), "{err}");
     let (out, err) = case.run(&["keys", "new", "2021-04"], 0);
     assert!(out.starts_with("2021_April ") && err.contains("backup"), "{out}{err}");
     let (_, err) = case.run(&["keys", "new", "apr 2021"], 1);
-    assert!(err.contains("2021_April has a key already"), "{err}");
+    assert!(err.contains("2021_April already has a key"), "{err}");
     case.seal("2021_April", "x");
     let (out, _) = case.run(&["keys", "rotate", "2021_April"], 0);
     assert!(out.starts_with("2021_April.2 "), "{out}");
@@ -198,8 +198,8 @@ fn a_stream_keeps_everything_but_tokens_to_the_byte_and_counts_what_stays() {
     let (out, err) = case.run(&["decrypt", &file.display().to_string()], 1);
     assert_eq!(out, format!("CLIENTID2 {foreign} {foreign} {}", &one[..60]));
     assert!(err.contains("3 of 4 tokens cannot be decrypted and are copied unchanged"), "{err}");
-    assert!(err.contains("2 × no key ") && err.contains(" of 2021_April lies in "), "{err}");
-    assert!(err.contains("1 × it is no whole token: it was cut, or altered"), "{err}");
+    assert!(err.contains("2 × no key ") && err.contains(" of 2021_April in "), "{err}");
+    assert!(err.contains("1 × invalid token: truncated or modified"), "{err}");
 }
 
 /// [Audit] Who opened what is written down; where nothing can be written it is said, and the keys still open.
@@ -283,7 +283,7 @@ fn check_says_how_the_keys_are() {
     std::fs::remove_file(case.keys.join("2021_May.key")).unwrap();
     let (out, _) = case.run(&["check"], 1);
     assert!(
-        out.contains("ERROR key 2021_May: the key ") && out.contains("was used and is missing"),
+        out.contains("ERROR key 2021_May: key ") && out.contains("was used but is missing"),
         "{out}"
     );
     assert!(
@@ -292,7 +292,7 @@ fn check_says_how_the_keys_are() {
     );
     std::fs::set_permissions(&case.keys, std::fs::Permissions::from_mode(0o777)).unwrap();
     let (out, _) = case.run(&["check"], 1);
-    assert!(out.contains("others can write to the keys directory"), "{out}");
+    assert!(out.contains("is writable by others"), "{out}");
 }
 
 #[test]
@@ -300,13 +300,13 @@ fn a_wrong_argument_is_said_plainly() {
     let case = Case::new();
     case.seal("2021_April", "x");
     let (_, err) = case.run(&["decrypt", "enc1.AAAA"], 1);
-    assert!(err.contains("invalid token: it is no whole token"), "{err}");
+    assert!(err.contains("invalid token: "), "{err}");
     let (_, err) = case.run(&["decrypt", "/nowhere/file"], 2);
     assert!(err.contains("/nowhere/file: no such file"), "{err}");
     let missing = case.home.path().join("none").display().to_string();
     let mut command = logwarden(case.home.path());
     let output = run(command.args(["decrypt", "enc1.AAAA", "--keys", &missing]));
     assert_eq!(output.status.code(), Some(2));
-    assert!(text(&output.stderr).contains("there is no keys directory"), "{output:?}");
+    assert!(text(&output.stderr).contains("create it with: mkdir -m 700"), "{output:?}");
     assert!(!Path::new(&missing).exists());
 }

@@ -56,7 +56,7 @@ fn the_month_whose_key_is_missing_waits_and_the_others_go_on() {
     bench.append("logs_2021_May.txt", &leaks::line("CLIENTID3", 1));
     let engine = bench.engine();
     wait_for("it is said", PATIENCE, || {
-        engine.said().contains("2021_March was used and is missing").then_some(())
+        engine.said().contains("2021_March was used but is missing").then_some(())
     });
     wait_for("the other month", PATIENCE, || (delivered() == 3).then_some(()));
     fs::rename(&away, &key).unwrap();
@@ -95,7 +95,7 @@ fn what_is_printed_of_a_file_can_be_protected_as_if_it_left() {
         let output = program::run(&mut command(arguments));
         assert_eq!(output.status.code(), Some(1), "{output:?}");
         let said = program::text(&output.stderr);
-        assert!(said.contains("make it with: logwarden keys new 2021_April"), "{said}");
+        assert!(said.contains("create this one with: logwarden keys new 2021_April"), "{said}");
         let out = program::text(&output.stdout);
         assert!(!ids.iter().any(|id| out.contains(id)), "{out}");
     }
@@ -136,7 +136,7 @@ fn check_tells_what_could_not_be_protected_and_which_months_miss_their_key() {
     assert!(engine.terminate().success());
     fs::rename(bench.path("state/keys"), bench.path("away")).unwrap();
     let said = check();
-    assert!(said.contains("/state/keys is not there, and the key "), "{said}");
+    assert!(said.contains("/state/keys not found: key "), "{said}");
     fs::DirBuilder::new().mode(0o700).create(bench.path("state/keys")).unwrap();
     let said = check();
     assert!(said.contains("months that were sealed: 2021_March to 2021_April: missing"), "{said}");

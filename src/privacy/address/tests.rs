@@ -14,7 +14,7 @@ fn written(mode: AddressMode, keys: &AddressKeys, text: &str) -> String {
 }
 
 #[test]
-fn hmac_hides_the_address_and_equal_ones_look_alike() {
+fn hmac_hides_addresses_and_keeps_equality() {
     let keys = keys();
     let hmac = |text: &str| written(AddressMode::Hmac, &keys, text);
     let one = hmac("192.0.2.1");
@@ -44,7 +44,7 @@ fn pfx_keeps_addresses_valid_and_networks_together() {
 }
 
 #[test]
-fn the_rest_is_as_it_says() {
+fn truncate_clear_and_sha1_write_what_their_names_say() {
     let keys = keys();
     let cases = [
         (AddressMode::Truncate, "192.0.2.129", "192.0.2.0"),
@@ -60,7 +60,7 @@ fn the_rest_is_as_it_says() {
 }
 
 #[test]
-fn what_is_no_address_never_leaves_as_it_is() {
+fn values_that_are_not_addresses_never_leave_unchanged() {
     let keys = keys();
     for mode in [AddressMode::Hmac, AddressMode::Pfx, AddressMode::Truncate] {
         for text in ["fe80::1%eth0", "10.0.0.0/8", "192.0.2.1, 192.0.2.2", "host.example", "1.2.3"]

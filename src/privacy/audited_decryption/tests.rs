@@ -49,7 +49,7 @@ fn texts(texts: &[&str]) -> Vec<String> {
 }
 
 #[test]
-fn every_opening_is_a_line_that_holds_no_value() {
+fn every_decryption_is_one_audit_line_without_the_value() {
     let case = Case::new();
     let (one, again, two) = (
         case.seal("2021_April", "CLIENTID2"),
@@ -81,7 +81,7 @@ fn every_opening_is_a_line_that_holds_no_value() {
 }
 
 #[test]
-fn what_cannot_be_opened_is_said_and_no_line_is_written() {
+fn failed_decryptions_are_reported_without_an_audit_line() {
     let case = Case::new();
     let (april, may) = (case.seal("2021_April", "CLIENTID2"), case.seal("2021_May", "CLIENTID3"));
     case.keys.keyring().destroy(Slot::first(month("2021_April"))).unwrap();
@@ -92,12 +92,12 @@ fn what_cannot_be_opened_is_said_and_no_line_is_written() {
     assert_eq!(values, texts(&[]));
     assert_eq!(problems.len(), 3, "{problems:?}");
     assert!(problems[0].contains("2021_April was destroyed on"), "{problems:?}");
-    assert!(problems[1].contains("2021_May was used and is missing"), "{problems:?}");
+    assert!(problems[1].contains("2021_May was used but is missing"), "{problems:?}");
     assert!(case.lines().is_empty());
 }
 
 #[test]
-fn a_key_that_was_mended_opens_at_the_next_try() {
+fn a_repaired_key_decrypts_at_the_next_attempt() {
     let case = Case::new();
     let token = case.seal("2021_April", "CLIENTID2");
     let key = case.keys.home().join("keys/2021_April.key");
@@ -111,9 +111,9 @@ fn a_key_that_was_mended_opens_at_the_next_try() {
     assert_eq!(case.open(&token).unwrap(), (texts(&["CLIENTID2"]), texts(&[])));
 }
 
-/// Without the line there is no value.
+/// Without its audit line, no value is returned.
 #[test]
-fn nothing_is_opened_where_it_cannot_be_written_down() {
+fn nothing_is_decrypted_without_an_audit_line() {
     let case = Case::new();
     let token = case.seal("2021_April", "CLIENTID2");
     case.open(&token).unwrap();
@@ -135,7 +135,7 @@ fn nothing_is_opened_where_it_cannot_be_written_down() {
 }
 
 #[test]
-fn a_line_that_a_kill_left_half_written_spoils_no_other() {
+fn an_incomplete_line_of_a_killed_process_damages_no_other() {
     let case = Case::new();
     let token = case.seal("2021_April", "CLIENTID2");
     case.open(&token).unwrap();

@@ -16,13 +16,13 @@ impl Case {
         self.keys.seal(month("2021_April"), "clientid", value)
     }
 
-    /// The text and how many failed, from pieces of `size` bytes.
+    /// The output and the number of failures, for input in pieces of `size` bytes.
     fn reveal(&self, text: &[u8], size: usize) -> (Vec<u8>, usize) {
         let (mut out, mut failed) = (Vec::new(), 0);
         let mut revealer = Revealer::new(&self.keys.opener);
         for piece in text.chunks(size) {
             revealer.push(piece, &mut out, &mut |found| failed += usize::from(found.is_err()));
-            assert!(revealer.kept.len() <= PREFIX.len() + LONGEST_TEXT + size);
+            assert!(revealer.pending.len() <= PREFIX.len() + LONGEST_TEXT + size);
         }
         revealer.finish(&mut out, &mut |found| failed += usize::from(found.is_err()));
         (out, failed)
@@ -39,7 +39,7 @@ impl Case {
 }
 
 #[test]
-fn tokens_are_found_wherever_they_stand() {
+fn tokens_are_found_at_any_position() {
     let case = Case::new();
     let (one, two) = (case.seal("ONE"), case.seal("sixteen bytes ab"));
     case.check(&one, "ONE", 0);
@@ -52,7 +52,7 @@ fn tokens_are_found_wherever_they_stand() {
         "enc1.ONE enc1 enc1. enc1.sixteen bytes ab",
         0,
     );
-    // What follows is made of the same letters.
+    // The text after the token consists of the same characters.
     for behind in
         ["-retry", "_2", "A", "enc1", "enc1.", "-enc1.", "0123456789012345678901234567890123456789"]
     {
@@ -65,7 +65,7 @@ fn tokens_are_found_wherever_they_stand() {
 }
 
 #[test]
-fn what_cannot_be_opened_stays_to_the_byte_and_is_counted() {
+fn tokens_that_cannot_be_decrypted_stay_unchanged_and_are_counted() {
     let case = Case::new();
     let one = case.seal("ONE");
     let foreign = Case::new().seal("TWO");
@@ -78,7 +78,7 @@ fn what_cannot_be_opened_stays_to_the_byte_and_is_counted() {
 }
 
 #[test]
-fn a_value_is_escaped_where_it_stands_in_a_json_string() {
+fn a_value_inside_a_json_string_is_escaped() {
     let case = Case::new();
     let token = case.seal("a\"b\\c\n");
     let json = format!("{{\"client id\":\"{token}\",\"m\":\"\\\"x\\\\ {token}\"}}");
@@ -99,7 +99,7 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_bytes_pass_as_they_are(
+    fn any_bytes_stay_unchanged(
         pieces in prop::collection::vec(
             prop_oneof![
                 prop::collection::vec(any::<u8>(), 0..40),

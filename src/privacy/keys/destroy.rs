@@ -1,5 +1,7 @@
-//! Destruction of a key: the tombstone is durable before the key is overwritten and unlinked, so a key that is
-//! gone is never taken for one that was lost. What a disk or a backup keeps of it is beyond us.
+//! Destroys a key: writes a durable tombstone, then overwrites and unlinks the key file.
+//!
+//! Because of the tombstone, a destroyed key is never mistaken for a lost one. Copies on the disk or in backups are out
+//! of reach.
 
 use std::fs::{File, Permissions};
 use std::io::{self, Write};
@@ -9,11 +11,11 @@ use rustix::fs::{Mode, OFlags, openat};
 use rustix::io::Errno;
 
 use super::directory::Directory;
-use super::file_names::Kept;
+use super::file_names::FileKind;
 use super::{KeyError, KeyId, Slot};
 use crate::base::{Timestamp, rfc3339};
 
-/// Says that there was a key, which and until when; nothing of the key.
+/// Records the id of a destroyed key and the day of its destruction; contains no key material.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tombstone {
     pub slot: Slot,
@@ -27,9 +29,9 @@ const PREFIX: &str = "lwkey1-destroyed";
 const LONGEST: u64 = 256;
 
 impl Tombstone {
-    /// One that cannot be read is one all the same.
+    /// A tombstone with invalid content still counts as one.
     pub(super) fn read(directory: &Directory, slot: Slot) -> Result<Tombstone, KeyError> {
-        let text = directory.read(&slot.file_name(Kept::Tombstone), LONGEST)?;
+        let text = directory.read(&slot.file_name(FileKind::Tombstone), LONGEST)?;
         let text = String::from_utf8_lossy(&text);
         let words: Vec<&str> = text.trim_end().split(' ').collect();
         let (id, day) = match words[..] {
@@ -40,14 +42,15 @@ impl Tombstone {
     }
 }
 
-/// Durable when this returns; may be repeated where it was broken off. `false`: what stood there was not overwritten.
+/// Durable when this returns; can be repeated after an interruption. `false`: the key file was removed but could not be
+/// overwritten before.
 pub(super) fn destroy(
     directory: &Directory,
     slot: Slot,
     id: Option<KeyId>,
     now: Timestamp,
 ) -> Result<bool, KeyError> {
-    let (key, tombstone) = (slot.file_name(Kept::Key), slot.file_name(Kept::Tombstone));
+    let (key, tombstone) = (slot.file_name(FileKind::Key), slot.file_name(FileKind::Tombstone));
     let failed = |name: &str, source| KeyError::Write { path: directory.path_of(name), source };
     let id = id.map_or_else(|| "-".to_owned(), |id| id.to_string());
     let line = format!("{PREFIX} {key} {id} {}\n", rfc3339::text(now, 0));
@@ -61,11 +64,11 @@ pub(super) fn destroy(
     Ok(overwritten)
 }
 
-/// Nothing but a plain file is written to, whatever stands there. `false`: it could not be.
+/// Overwrites a regular file only. `false`: it could not be overwritten.
 fn overwrite(directory: &Directory, name: &str) -> io::Result<bool> {
     let flags = OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let open = |flags| openat(directory.directory(), name, flags, Mode::empty()).map(File::from);
-    // Of mode 0400, which is as right as 0600.
+    // A key file of mode 0400 is valid too.
     let made_writable = || -> io::Result<File> {
         let readable = open(flags.difference(OFlags::WRONLY) | OFlags::RDONLY)?;
         readable.set_permissions(Permissions::from_mode(0o600))?;

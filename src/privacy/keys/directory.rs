@@ -1,4 +1,4 @@
-//! The directory itself, opened without following links, and the checks that every file in it has to pass.
+//! Opens the keys directory without following links, and checks every file in it before use.
 
 use std::fs::{DirBuilder, File, Metadata};
 use std::io::{self, Read, Write};
@@ -10,8 +10,8 @@ use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, fstat, openat, stata
 use rustix::io::Errno;
 use zeroize::Zeroizing;
 
-use super::file::{LONGEST, Unreadable};
-use super::file_names::Kept;
+use super::file::{KeyFileError, LONGEST};
+use super::file_names::FileKind;
 use super::{KeyError, KeyId, Month, MonthKey, Slot, UsedKey};
 
 #[derive(Debug)]
@@ -20,8 +20,8 @@ pub(super) struct Directory {
     directory: OwnedFd,
 }
 
-/// Beginning of the names of files that are not yet keys.
-pub(super) const ASIDE: &str = ".new-";
+/// Prefix of the names of temporary files.
+pub(super) const TEMPORARY_PREFIX: &str = ".new-";
 
 impl Directory {
     pub fn open(path: &Path) -> Result<Directory, KeyError> {
@@ -41,7 +41,7 @@ impl Directory {
             |error: Errno| KeyError::Directory { directory: path.clone(), source: error.into() };
         let stat = fstat(&directory).map_err(failed)?;
         let (owner, user) = (stat.st_uid, user());
-        // One that root made for us and we cannot change is as good.
+        // A directory of root that we can read is safe too.
         if owner != user && owner != 0 {
             return Err(KeyError::ForeignDirectory { directory: path, owner, user });
         }
@@ -51,7 +51,7 @@ impl Directory {
         Ok(Directory { path, directory })
     }
 
-    /// Makes it, for its owner alone, where there is none.
+    /// Creates the directory, accessible to its owner only, if it does not exist.
     pub fn open_or_create(path: &Path) -> Result<Directory, KeyError> {
         match Directory::open(path) {
             Err(KeyError::NoDirectory { directory }) => {
@@ -71,15 +71,15 @@ impl Directory {
         self.path.join(name)
     }
 
-    /// This key was used, and is not there.
+    /// The error for a used key that is missing.
     pub fn missing(&self, used: UsedKey) -> KeyError {
-        let path = self.path_of(&used.slot.file_name(Kept::Key));
+        let path = self.path_of(&used.slot.file_name(FileKind::Key));
         KeyError::Missing { slot: used.slot, id: used.id, path }
     }
 
-    /// Another key was used in its place.
+    /// The error for a slot with another key than the used one.
     pub fn replaced(&self, used: UsedKey, found: KeyId) -> KeyError {
-        let path = self.path_of(&used.slot.file_name(Kept::Key));
+        let path = self.path_of(&used.slot.file_name(FileKind::Key));
         KeyError::Replaced { slot: used.slot, path, used: used.id, found }
     }
 
@@ -106,37 +106,37 @@ impl Directory {
         Ok(names)
     }
 
-    /// Every slot that holds something, in order; a tombstone stands behind the key of its slot.
-    pub fn slots(&self) -> Result<Vec<(Slot, Kept)>, KeyError> {
+    /// All files of slots, in order; within a slot the key comes before the tombstone.
+    pub fn slots(&self) -> Result<Vec<(Slot, FileKind)>, KeyError> {
         let mut slots: Vec<_> =
             self.names()?.iter().filter_map(|name| Slot::of_file(name)).collect();
         slots.sort();
         Ok(slots)
     }
 
-    pub fn slots_of(&self, month: Month) -> Result<Vec<(Slot, Kept)>, KeyError> {
+    pub fn slots_of(&self, month: Month) -> Result<Vec<(Slot, FileKind)>, KeyError> {
         let mut slots = self.slots()?;
         slots.retain(|(slot, _)| slot.month == month);
         Ok(slots)
     }
 
-    /// The key of a slot, if its file is in order.
+    /// Loads the key of a slot; fails if its file does not pass all checks.
     pub fn load(&self, slot: Slot) -> Result<MonthKey, KeyError> {
-        let name = slot.file_name(Kept::Key);
+        let name = slot.file_name(FileKind::Key);
         let path = self.path_of(&name);
         let text = self.read(&name, LONGEST)?;
         let key = MonthKey::read(&text, slot).map_err(|problem| match problem {
-            Unreadable::Damaged(problem) => KeyError::Damaged { path: path.clone(), problem },
-            Unreadable::Newer(kind) => KeyError::Newer { path: path.clone(), kind },
+            KeyFileError::Damaged(problem) => KeyError::Damaged { path: path.clone(), problem },
+            KeyFileError::Newer(kind) => KeyError::Newer { path: path.clone(), kind },
         })?;
         if key.slot() != slot {
-            let right = self.path_of(&key.slot().file_name(Kept::Key));
+            let right = self.path_of(&key.slot().file_name(FileKind::Key));
             return Err(KeyError::WrongMonth { path, held: key.slot(), right });
         }
         Ok(key)
     }
 
-    /// A file of ours that nobody else can read or write, whole.
+    /// The whole content of a file that only we can read and write.
     pub fn read(&self, name: &str, longest: u64) -> Result<Zeroizing<Vec<u8>>, KeyError> {
         let path = self.path_of(name);
         let file = self.open_file(name)?;
@@ -145,14 +145,14 @@ impl Directory {
             .read_to_end(&mut text)
             .map_err(|source| KeyError::Read { path: path.clone(), source })?;
         match text.len() as u64 > longest {
-            true => Err(KeyError::Damaged { path, problem: "it is much too long" }),
+            true => Err(KeyError::Damaged { path, problem: "it is too long" }),
             false => Ok(text),
         }
     }
 
     fn open_file(&self, name: &str) -> Result<File, KeyError> {
         let path = self.path_of(name);
-        // Opening a named pipe would wait for a writer.
+        // NONBLOCK: opening a named pipe would wait for a writer.
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let file = match openat(&self.directory, name, flags, Mode::empty()) {
             Ok(file) => File::from(file),
@@ -160,7 +160,7 @@ impl Directory {
             // A socket.
             Err(Errno::NXIO) => return Err(KeyError::NoFile { path, kind: "socket" }),
             Err(error) => {
-                // That of somebody else, or one that we took our own right to read from, is said to be so.
+                // Prefer the specific error: a foreign owner or wrong permissions.
                 if let Ok(metadata) = std::fs::symlink_metadata(&path) {
                     check(&metadata, path.clone())?;
                 }
@@ -170,25 +170,27 @@ impl Directory {
         let failed = |source| KeyError::Read { path: path.clone(), source };
         let mut metadata = file.metadata().map_err(failed)?;
         if metadata.nlink() == 2 {
-            self.finish(&file).map_err(|error| failed(error.into()))?;
+            self.remove_temporary_name(&file).map_err(|error| failed(error.into()))?;
             metadata = file.metadata().map_err(failed)?;
         }
         check(&metadata, path)?;
         Ok(file)
     }
 
-    /// A key in the middle of its creation has its final name and that of before. Whoever made it takes the
-    /// other away, if it still lives; so may everybody.
-    fn finish(&self, key: &File) -> rustix::io::Result<()> {
+    /// Removes the temporary name of a key that also has its final name. Normally its creator does so; after a kill, or
+    /// in the middle of a creation, any process may.
+    fn remove_temporary_name(&self, key: &File) -> rustix::io::Result<()> {
         let key = fstat(key)?;
         for entry in Dir::read_from(&self.directory)? {
             let entry = entry?;
             let name = entry.file_name();
-            if !name.to_bytes().starts_with(ASIDE.as_bytes()) {
+            if !name.to_bytes().starts_with(TEMPORARY_PREFIX.as_bytes()) {
                 continue;
             }
             match statat(&self.directory, name, AtFlags::SYMLINK_NOFOLLOW) {
-                Ok(aside) if (aside.st_dev, aside.st_ino) == (key.st_dev, key.st_ino) => {
+                Ok(temporary)
+                    if (temporary.st_dev, temporary.st_ino) == (key.st_dev, key.st_ino) =>
+                {
                     self.remove(name)?;
                 }
                 Ok(_) | Err(Errno::NOENT) => {}
@@ -198,15 +200,15 @@ impl Directory {
         Ok(())
     }
 
-    /// An empty file for its owner alone. Fails where there is one of that name.
+    /// Creates an empty file, accessible to its owner only. Fails if the name exists.
     pub fn create(&self, name: &str, flags: OFlags) -> io::Result<File> {
         let flags = flags | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let mode = Mode::RUSR | Mode::WUSR;
         Ok(File::from(openat(&self.directory, name, flags, mode)?))
     }
 
-    /// A file for its owner alone, durable when this returns; where it cannot be written, none is left. Fails where
-    /// there is one of that name.
+    /// Writes a file, accessible to its owner only, durable when this returns; after a failed write, no file remains.
+    /// Fails if the name exists.
     pub fn write_new(&self, name: &str, text: &[u8]) -> io::Result<()> {
         let mut file = self.create(name, OFlags::WRONLY)?;
         file.write_all(text).and_then(|()| file.sync_all()).inspect_err(|_| {
@@ -216,7 +218,7 @@ impl Directory {
         self.sync()
     }
 
-    /// That it is gone already is as good.
+    /// Succeeds if the file does not exist.
     pub fn remove(&self, name: impl rustix::path::Arg) -> rustix::io::Result<()> {
         match unlinkat(self.directory.as_fd(), name, AtFlags::empty()) {
             Err(Errno::NOENT) => Ok(()),
@@ -254,12 +256,12 @@ fn check(file: &Metadata, path: PathBuf) -> Result<(), KeyError> {
     }
 }
 
-/// With one, a link would be followed to what it names.
+/// With a trailing slash, `openat` would follow a symbolic link.
 pub(super) fn without_trailing_slash(path: &Path) -> PathBuf {
     path.components().collect()
 }
 
-/// The directory and those above it, for their owner alone; the names of the new ones are durable when this returns.
+/// Creates the directory and its parents, accessible to their owner only; durable when this returns.
 fn create_all(directory: &Path) -> io::Result<()> {
     let is_missing = |path: &&Path| !path.as_os_str().is_empty() && !path.exists();
     let missing: Vec<PathBuf> =
@@ -268,7 +270,7 @@ fn create_all(directory: &Path) -> io::Result<()> {
     missing.iter().rev().try_for_each(|made| File::open(parent(made))?.sync_all())
 }
 
-/// Of a bare name, that is here.
+/// The parent of a path; `.` for a bare name.
 fn parent(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if parent.as_os_str().is_empty() => Path::new("."),

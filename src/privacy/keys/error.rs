@@ -1,40 +1,41 @@
-//! What can be wrong with keys, in the words of somebody who has to mend it. Nothing is sealed with a key that
-//! is not in order, and nothing leaves in clear instead.
+//! All errors of keys and of the keys directory; each message names the command that fixes the problem.
+//!
+//! A key that fails a check is never used for sealing, and no value leaves in plain text instead.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
 
-use super::file_names::Kept;
+use super::file_names::FileKind;
 use super::{KeyId, Month, Slot, UsedKey};
 
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
     #[error(
-        "there is no keys directory {0}; make one with: mkdir -m 700 {0}, or name another with --keys DIR",
+        "keys directory {0} not found; create it with: mkdir -m 700 {0}, or name another with --keys DIR",
         quoted(directory)
     )]
     NoDirectory { directory: PathBuf },
     #[error(
-        "the keys directory {0} is a symbolic link, and none is followed; name the directory itself: --keys \
+        "the keys directory {0} is a symbolic link; links are not followed, name the directory itself: --keys \
          \"$(realpath {0})\"",
         quoted(directory)
     )]
     DirectoryIsLink { directory: PathBuf },
     #[error(
-        "the keys directory {0} is not there, and the key {1} of {2} in it was used and is missing; mount it, or put \
-         it back from a backup: cp -a BACKUP {0}, or, if it is lost for good, go on in a new one: mkdir -p -m 700 \
-         {0} && logwarden keys rotate {3} --keys {0}",
+        "keys directory {0} not found: key {1} of {2} in it was used but is missing; mount the directory, or restore \
+         it from a backup: cp -a BACKUP {0}; if it is lost for good, continue with a new one: mkdir -p -m 700 {0} && \
+         logwarden keys rotate {3} --keys {0}",
         quoted(directory), used.id, used.slot, used.slot.month
     )]
     DirectoryLost { directory: PathBuf, used: UsedKey },
     #[error(
-        "the keys directory {0} is not the one that was used: it does not know the key {1} of {2}, so it is empty (is \
-         it mounted?), an old copy or another one, and no key is made in it or taken into use; mount the right \
-         one, or put back what is missing: cp -p BACKUP/{3} {0}, or, if that is lost for good, go on with a new \
-         one: logwarden keys rotate {4} --keys {0}",
-        quoted(directory), used.id, used.slot, used.slot.file_name(Kept::Key), used.slot.month
+        "the keys directory {0} is not the one that was used: it does not know key {1} of {2}. It is empty (is it \
+         mounted?), an old copy or a different directory, so no key is created or first used in it; mount the right \
+         directory, or restore the missing key: cp -p BACKUP/{3} {0}; if that key is lost for good, continue with a \
+         new one: logwarden keys rotate {4} --keys {0}",
+        quoted(directory), used.id, used.slot, used.slot.file_name(FileKind::Key), used.slot.month
     )]
     OtherDirectory { directory: PathBuf, used: UsedKey },
     #[error("cannot open the keys directory {}", quoted(directory))]
@@ -44,34 +45,36 @@ pub enum KeyError {
         source: io::Error,
     },
     #[error(
-        "others can write to the keys directory {0}; close it with: chmod 700 {0}",
+        "the keys directory {0} is writable by others; fix it with: chmod 700 {0}",
         quoted(directory)
     )]
     DirectoryIsOpen { directory: PathBuf },
     #[error(
-        "the keys directory {0} belongs to user {owner}, not to user {user} who runs this; run it as that \
-         user, or: chown {user} {0}",
+        "the keys directory {0} belongs to user {owner}, not to the current user {user}; run as user {owner}, or: \
+         chown {user} {0}",
         quoted(directory)
     )]
     ForeignDirectory { directory: PathBuf, owner: u32, user: u32 },
     #[error(
-        "{0} is a symbolic link, and none is followed; put the key file itself there: cp -p \
+        "{0} is a symbolic link; links are not followed, replace it with the key file: cp -p \
          --remove-destination \"$(realpath {0})\" {0}",
         quoted(path)
     )]
     Link { path: PathBuf },
-    #[error("{0} is no file but a {kind}; remove it, and {1}", quoted(path), restore(path))]
+    #[error("{0} is a {kind}, not a file; remove it, and {1}", quoted(path), restore(path))]
     NoFile { path: PathBuf, kind: &'static str },
-    #[error("{0} is open to others (mode {mode:03o}); close it with: chmod 600 {0}", quoted(path))]
+    #[error(
+        "{0} is accessible to others (mode {mode:03o}); fix it with: chmod 600 {0}",
+        quoted(path)
+    )]
     Loose { path: PathBuf, mode: u32 },
     #[error(
-        "{0} belongs to user {owner}, not to user {user} who runs this; run it as that user, or: chown \
-         {user} {0}",
+        "{0} belongs to user {owner}, not to the current user {user}; run as user {owner}, or: chown {user} {0}",
         quoted(path)
     )]
     Foreign { path: PathBuf, owner: u32, user: u32 },
     #[error(
-        "{0} has {links} names, and one is allowed; see them, and remove the others: find {1} -samefile {0}",
+        "{0} has {links} hard links, only one is allowed; list them and remove the others: find {1} -samefile {0}",
         quoted(path),
         directory_of(path)
     )]
@@ -79,12 +82,12 @@ pub enum KeyError {
     #[error("{0} is damaged: {problem}; {1}", quoted(path), restore(path))]
     Damaged { path: PathBuf, problem: &'static str },
     #[error(
-        "{} is a key of kind {kind}, which this version does not know; use a newer one",
+        "{} is a key of kind {kind}, which this version does not support; use a newer version",
         quoted(path)
     )]
     Newer { path: PathBuf, kind: u8 },
     #[error(
-        "{0} holds the key of {held}; give it its name with: mv -n {0} {1}",
+        "{0} contains the key of {held}; rename it with: mv -n {0} {1}",
         quoted(path),
         quoted(right)
     )]
@@ -96,49 +99,54 @@ pub enum KeyError {
         source: io::Error,
     },
     #[error(
-        "the key {id} of {slot} was used and is missing: {0} is not there; {1}, or, if it is lost for good, \
-         go on with a new one: logwarden keys rotate {2} --keys {3}",
+        "key {id} of {slot} was used but is missing: {0} not found; {1}; if it is lost for good, continue with a new \
+         one: logwarden keys rotate {2} --keys {3}",
         quoted(path), restore(path), slot.month, directory_of(path)
     )]
     Missing { slot: Slot, id: KeyId, path: PathBuf },
     #[error(
-        "{0} is not the key that was used last: it has the id {found}, and {used} was used; {1}, or, if that is lost for \
-         good, go on with a new one: logwarden keys rotate {2} --keys {3}",
+        "{0} is not the key that was used last: its id is {found}, and the id of the key used last is {used}; {1}; if \
+         that key is lost for good, continue with a new one: logwarden keys rotate {2} --keys {3}",
         quoted(path), restore(path), slot.month, directory_of(path)
     )]
     Replaced { slot: Slot, path: PathBuf, used: KeyId, found: KeyId },
-    #[error("the key of {slot} was destroyed on {day}: what it sealed cannot be opened again")]
+    #[error(
+        "the key of {slot} was destroyed on {day}: values sealed with it can no longer be decrypted"
+    )]
     Destroyed { slot: Slot, day: String },
     #[error(
-        "the newest key of {slot} was destroyed on {day}; to seal with a new one: logwarden keys rotate {} --keys {}",
+        "the newest key of {slot} was destroyed on {day}; create a new one with: logwarden keys rotate {} --keys {}",
         slot.month, quoted(directory)
     )]
     NoneSinceDestroyed { slot: Slot, day: String, directory: PathBuf },
     #[error(
-        "there is no key of {month} in {0}, and only a delivery makes one by itself; make it with: logwarden keys \
-         new {month} --keys {0}",
+        "no key for {month} in {0}; only delivery creates keys automatically, create this one with: logwarden keys new \
+         {month} --keys {0}",
         quoted(directory)
     )]
     None { month: Month, directory: PathBuf },
     #[error(
-        "no key {id} of {month} lies in {}; is it in a backup, or in another keys directory?",
+        "no key {id} of {month} in {}; look for it in backups and in other keys directories",
         quoted(directory)
     )]
     Unknown { month: Month, id: KeyId, directory: PathBuf },
-    #[error("{slot} has a key already: {}", quoted(path))]
+    #[error("{slot} already has a key: {}", quoted(path))]
     Exists { slot: Slot, path: PathBuf },
     #[error(
-        "{slot} has a tombstone and its key: its destruction was broken off; end it with: logwarden keys \
+        "{slot} has both a tombstone and a key: its destruction was interrupted; complete it with: logwarden keys \
          destroy {} --keys {}",
         slot.month, quoted(directory)
     )]
     HalfDestroyed { slot: Slot, directory: PathBuf },
-    #[error("{} holds another key of that name; choose another directory", quoted(path))]
+    #[error(
+        "{} contains a different key under the same name; choose another directory",
+        quoted(path)
+    )]
     OtherBackup { path: PathBuf },
-    #[error("all its bytes are the same: that is no key")]
+    #[error("not a valid key: all its bytes are equal")]
     NoKey,
     #[error(
-        "cannot make a key in {}; nothing was sealed with it{}",
+        "cannot create a key in {}; nothing was sealed with it{}",
         quoted(directory),
         advice(source, directory)
     )]
@@ -153,33 +161,31 @@ pub enum KeyError {
         #[source]
         source: io::Error,
     },
-    #[error("cannot keep in the state which key is used")]
+    #[error("cannot record in the state which key is used")]
     Remember(#[source] io::Error),
-    #[error("the operating system gives no random numbers")]
+    #[error("the operating system provides no random numbers")]
     Random(#[source] io::Error),
-    #[error(
-        "the name of a sealed field must have 1 to 255 bytes, and {length} are too many or too few"
-    )]
+    #[error("the name of a sealed field must have 1 to 255 bytes, not {length}")]
     FieldName { length: usize },
 }
 
-/// What helps against this one. `path`: the directory, or a file in it.
+/// How to fix this I/O error. `path`: the directory, or a file in it.
 fn advice(error: &io::Error, path: &Path) -> String {
     if error.raw_os_error() == Some(Errno::PERM.raw_os_error()) {
-        return "; if its file system has no hard links, name a directory elsewhere with --keys DIR"
+        return "; if its file system has no hard links, choose another directory with --keys DIR"
             .to_owned();
     }
-    let there = if path.exists() { path } else { path.parent().unwrap_or(path) };
-    let rights = if there.is_dir() { "u+rwx" } else { "u+rw" };
+    let target = if path.exists() { path } else { path.parent().unwrap_or(path) };
+    let rights = if target.is_dir() { "u+rwx" } else { "u+rw" };
     match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            "; make room on that disk".to_owned()
+            "; free space on that disk".to_owned()
         }
         io::ErrorKind::PermissionDenied => {
-            format!("; let this user write there: chmod {rights} {}", quoted(there))
+            format!("; give this user write access: chmod {rights} {}", quoted(target))
         }
         io::ErrorKind::ReadOnlyFilesystem => {
-            "; mount it writable, or name another directory with --keys DIR".to_owned()
+            "; mount it writable, or choose another directory with --keys DIR".to_owned()
         }
         _ => String::new(),
     }
@@ -187,14 +193,14 @@ fn advice(error: &io::Error, path: &Path) -> String {
 
 fn restore(path: &Path) -> String {
     let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
-    format!("put it there from a backup: cp -p BACKUP/{name} {}", quoted(path))
+    format!("restore it from a backup: cp -p BACKUP/{name} {}", quoted(path))
 }
 
 fn directory_of(path: &Path) -> String {
     quoted(path.parent().unwrap_or(path))
 }
 
-/// A path as a shell takes it.
+/// A path, quoted for a shell where necessary.
 fn quoted(path: &Path) -> String {
     let text = path.to_string_lossy();
     let plain = |letter: char| letter.is_alphanumeric() || "/._-+,:@%".contains(letter);

@@ -1,10 +1,10 @@
-//! One key as the text of its file: `lwkey1.` and, in base64url without padding,
+//! The format of a key file: `lwkey1.` and, in base64url without padding,
 //!
 //! ```text
 //! kind 1 (0: the key itself) ‖ month 2 ‖ created 8 (seconds since 1970) ‖ key id 8 ‖ key 32 ‖ checksum 4
 //! ```
 //!
-//! Numbers are big endian; the checksum is the beginning of the SHA-256 of all before it.
+//! Numbers are big endian; the checksum is the first 4 bytes of the SHA-256 of everything before it.
 
 use std::fmt;
 
@@ -20,10 +20,10 @@ use crate::privacy::derive::derive;
 const PREFIX: &str = "lwkey1.";
 const PLAIN: u8 = 0;
 const LENGTH: usize = 1 + 2 + 8 + 8 + 32 + 4;
-/// No key file is longer.
+/// Longest key file, in bytes.
 pub(super) const LONGEST: u64 = 256;
 
-/// Says which key, and nothing of the key.
+/// Identifies a key; reveals nothing about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KeyId(pub [u8; 8]);
 
@@ -32,10 +32,10 @@ impl KeyId {
         KeyId(*derive::<8>(master, None, ["lw/v1/kid", ""]))
     }
 
-    /// As it is shown.
+    /// Parses the displayed form.
     pub fn parse(text: &str) -> Option<KeyId> {
-        let small = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
-        if text.len() != 16 || !text.bytes().all(small) {
+        let is_lower_hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+        if text.len() != 16 || !text.bytes().all(is_lower_hex) {
             return None;
         }
         u64::from_str_radix(text, 16).ok().map(|number| KeyId(number.to_be_bytes()))
@@ -49,7 +49,7 @@ impl fmt::Display for KeyId {
     }
 }
 
-/// The master key of one slot. Overwritten when it is dropped.
+/// The master key of one slot. Its memory is overwritten on drop.
 pub struct MonthKey {
     slot: Slot,
     id: KeyId,
@@ -88,7 +88,7 @@ impl MonthKey {
         &self.master
     }
 
-    /// The line of its file, with its end.
+    /// The content of its file, with the line end.
     pub(in crate::privacy) fn write(&self) -> Zeroizing<String> {
         let mut bytes = Zeroizing::new(Vec::with_capacity(LENGTH));
         bytes.push(PLAIN);
@@ -105,26 +105,26 @@ impl MonthKey {
         line
     }
 
-    /// The key that the text of a file holds, whatever the file is called.
-    pub(super) fn read(text: &[u8], slot: Slot) -> Result<MonthKey, Unreadable> {
+    /// Parses the content of a key file; the month comes from the content, not from the file name.
+    pub(super) fn read(text: &[u8], slot: Slot) -> Result<MonthKey, KeyFileError> {
         let line = text.strip_suffix(b"\n").unwrap_or(text);
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         if line.is_empty() {
-            return Err(Unreadable::Damaged("it is empty"));
+            return Err(KeyFileError::Damaged("it is empty"));
         }
         let code = line
             .strip_prefix(PREFIX.as_bytes())
-            .ok_or(Unreadable::Damaged("it does not begin with `lwkey1.`"))?;
+            .ok_or(KeyFileError::Damaged("it does not start with `lwkey1.`"))?;
         let mut bytes = Zeroizing::new([0; LONGEST as usize]);
         let length = URL_SAFE_NO_PAD
             .decode_slice(code, bytes.as_mut_slice())
-            .map_err(|_| Unreadable::Damaged("it is cut or altered"))?;
+            .map_err(|_| KeyFileError::Damaged("it is truncated or modified"))?;
         let (body, _) = bytes[..length]
             .split_last_chunk::<4>()
             .filter(|(body, sum)| !body.is_empty() && checksum(body) == **sum)
-            .ok_or(Unreadable::Damaged("its checksum is wrong: it is cut or altered"))?;
+            .ok_or(KeyFileError::Damaged("its checksum is wrong: it is truncated or modified"))?;
         if body[0] != PLAIN || length != LENGTH {
-            return Err(Unreadable::Newer(body[0]));
+            return Err(KeyFileError::Newer(body[0]));
         }
         let part = |from: usize| body[from..from + 8].try_into().expect("8 bytes");
         let month = Month::from_index(u16::from_be_bytes([body[1], body[2]]));
@@ -137,7 +137,7 @@ impl MonthKey {
         );
         match key.id == KeyId(part(11)) {
             true => Ok(key),
-            false => Err(Unreadable::Damaged("its id does not belong to its key")),
+            false => Err(KeyFileError::Damaged("its id does not match its key")),
         }
     }
 }
@@ -152,11 +152,11 @@ impl fmt::Debug for MonthKey {
     }
 }
 
-/// Why a text is no key.
+/// The reason why a text is not a valid key.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Unreadable {
+pub(super) enum KeyFileError {
     Damaged(&'static str),
-    /// Of a kind that this version does not know.
+    /// A kind that this version does not support.
     Newer(u8),
 }
 

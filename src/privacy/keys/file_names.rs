@@ -1,28 +1,28 @@
-//! The names inside a keys directory.
+//! File names in a keys directory: slots, keys and tombstones.
 
 use std::fmt;
 
 use super::Month;
 
-/// A place for one key: its month, and which of the month's keys it is, from 1.
+/// The month of a key, and its number among the keys of that month, from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Slot {
     pub month: Month,
     pub number: u16,
 }
 
-/// What stands in a slot. A tombstone is stronger than a key beside it.
+/// The kind of a file in a slot. A tombstone takes precedence over a key beside it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kept {
+pub enum FileKind {
     Key,
     Tombstone,
 }
 
-impl Kept {
-    fn ending(self) -> &'static str {
+impl FileKind {
+    fn extension(self) -> &'static str {
         match self {
-            Kept::Key => "key",
-            Kept::Tombstone => "destroyed",
+            FileKind::Key => "key",
+            FileKind::Tombstone => "destroyed",
         }
     }
 }
@@ -32,8 +32,8 @@ impl Slot {
         Slot { month, number: 1 }
     }
 
-    pub fn file_name(self, kept: Kept) -> String {
-        format!("{self}.{}", kept.ending())
+    pub fn file_name(self, kind: FileKind) -> String {
+        format!("{self}.{}", kind.extension())
     }
 
     /// `2021_April` or `2021_April.2`.
@@ -46,15 +46,17 @@ impl Slot {
         (slot.to_string() == text && number > 0).then_some(slot)
     }
 
-    /// `None` for a name that this program gives to no key.
-    pub fn of_file(name: &str) -> Option<(Slot, Kept)> {
-        let (slot, ending) = name.rsplit_once('.')?;
-        let kept = [Kept::Key, Kept::Tombstone].into_iter().find(|kept| kept.ending() == ending)?;
-        Some((Slot::parse(slot)?, kept))
+    /// `None` if it is not the name of a key or tombstone.
+    pub fn of_file(name: &str) -> Option<(Slot, FileKind)> {
+        let (slot, extension) = name.rsplit_once('.')?;
+        let kind = [FileKind::Key, FileKind::Tombstone]
+            .into_iter()
+            .find(|kind| kind.extension() == extension)?;
+        Some((Slot::parse(slot)?, kind))
     }
 }
 
-/// The beginning of its file's name.
+/// The file name without its extension.
 impl fmt::Display for Slot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.number {
@@ -69,8 +71,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_name_of_a_file_is_that_of_one_slot() {
-        let slot = |text: &str| Slot::of_file(text).map(|(slot, kept)| slot.file_name(kept));
+    fn each_file_name_belongs_to_exactly_one_slot() {
+        let slot = |text: &str| Slot::of_file(text).map(|(slot, kind)| slot.file_name(kind));
         for name in ["2021_April.key", "2021_April.2.key", "always.key", "2021_May.3.destroyed"] {
             assert_eq!(slot(name).as_deref(), Some(name));
         }

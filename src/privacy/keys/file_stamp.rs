@@ -1,10 +1,10 @@
-//! Whether a path still names the file, unchanged, that was looked at before.
+//! Detects whether a path still names the same, unchanged file.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-/// Which file it is, and when it last changed. A copy has another inode, and nobody can set the time of change (as
-/// they can that of modification: `cp -p`, `rsync -a`).
+/// Identity and last change of a file. A copy has another inode, and the change time cannot be set by programs (unlike
+/// the modification time: `cp -p`, `rsync -a`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Stamp {
     device: u64,
@@ -14,7 +14,7 @@ pub(super) struct Stamp {
 }
 
 impl Stamp {
-    /// `None`: it is not there, or nobody lets us see.
+    /// `None`: the file does not exist or is not accessible.
     pub fn of(path: &Path) -> Option<Stamp> {
         let file = path.symlink_metadata().ok()?;
         Some(Stamp {

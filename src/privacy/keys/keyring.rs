@@ -1,4 +1,4 @@
-//! All keys of a directory, loaded when they are asked for.
+//! [`Keyring`]: loads and caches the keys of a directory, and detects changes of it.
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
@@ -10,96 +10,96 @@ use std::{fmt, io};
 
 use super::destroy::Tombstone;
 use super::directory::{self, Directory};
-use super::file_names::Kept;
+use super::file_names::FileKind;
 use super::file_stamp::Stamp;
-use super::key_choice::{Knowledge, choose, unknown_to};
-use super::usage::Uses;
-use super::used_list::{self, Used};
+use super::key_choice::{UsageRecords, choose, find_unlisted_key};
+use super::usage::UsedKeys;
+use super::used_list::{self, UsedList};
 use super::{KeyError, KeyId, Month, MonthKey, UsedKey};
 use crate::base::{Clock, SystemClock};
 
-/// Two changes within the grain of the file system's clock look like one. So what was loaded soon after a change is
-/// loaded once more, that much later. FAT has the coarsest grain.
-const GRAIN: Duration = Duration::from_secs(2);
+/// Two changes within the timestamp granularity of the file system are indistinguishable, so keys are reloaded once
+/// more this long after a change. FAT has the coarsest granularity.
+const TIMESTAMP_GRANULARITY: Duration = Duration::from_secs(2);
 
 #[derive(Debug)]
 pub struct Keyring {
     pub(super) directory: PathBuf,
     pub(super) clock: Arc<dyn Clock>,
-    loaded: RwLock<Loaded>,
-    /// One thread at a time looks for what is not yet loaded.
-    looking: Mutex<()>,
-    /// The directory is made with the first key.
-    makes_directory: bool,
-    /// What is not there is an error.
-    pub(super) makes_none: bool,
-    told: OnceLock<Tell>,
+    loaded: RwLock<LoadedKeys>,
+    /// Held while loading, so that one thread at a time loads keys.
+    loading: Mutex<()>,
+    /// A missing directory is created with the first key.
+    creates_directory: bool,
+    /// A missing key is an error; none is created.
+    pub(super) creates_no_keys: bool,
+    usage_recorder: OnceLock<UsageRecorder>,
 }
 
-/// Keeps the names of keys that are about to be used, or were used before.
-struct Tell(Box<Keep>);
+/// Callback that stores the names of used keys.
+struct UsageRecorder(Box<RecordUsage>);
 
-type Keep = dyn Fn(&[UsedKey]) -> io::Result<()> + Send + Sync;
+type RecordUsage = dyn Fn(&[UsedKey]) -> io::Result<()> + Send + Sync;
 
-impl fmt::Debug for Tell {
+impl fmt::Debug for UsageRecorder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Tell")
+        f.write_str("UsageRecorder")
     }
 }
 
 #[derive(Debug, Default)]
-struct Loaded {
-    sealing: HashMap<Month, Sealing>,
-    opening: HashMap<(Month, KeyId), Arc<MonthKey>>,
-    /// Used keys, whatever becomes of the directory and its list: of the state, of lists that were read, and of our own
-    /// use. Never forgotten.
-    known: Uses,
-    /// Those of which this process saw to it that the list has them durably.
+struct LoadedKeys {
+    sealing_keys: HashMap<Month, SealingKey>,
+    opening_keys: HashMap<(Month, KeyId), Arc<MonthKey>>,
+    /// Used keys from the state, from lists read so far and from this process; independent of the current directory,
+    /// and never cleared.
+    known: UsedKeys,
+    /// Used keys that this process knows to be durable in the list.
     listed: BTreeSet<UsedKey>,
-    /// The directory when it was last found to have changed.
+    /// Stamp of the directory at its last detected change.
     directory: Option<Stamp>,
-    /// At this uptime everything is loaded once more; see [`GRAIN`].
-    again: Option<Duration>,
+    /// Uptime at which everything is reloaded once more; see [`TIMESTAMP_GRANULARITY`].
+    reload_at: Option<Duration>,
 }
 
-/// The key that a month is sealed with, and its file as it was loaded.
+/// The key that a month is sealed with, and the stamp of its file when it was loaded.
 #[derive(Debug)]
-struct Sealing {
+struct SealingKey {
     key: Arc<MonthKey>,
     path: PathBuf,
     stamp: Option<Stamp>,
 }
 
-impl Loaded {
+impl LoadedKeys {
     fn differs(&self, directory: Option<Stamp>) -> bool {
-        let differs = |sealing: &Sealing| Stamp::of(&sealing.path) != sealing.stamp;
-        self.directory != directory || self.sealing.values().any(differs)
+        let differs = |sealing: &SealingKey| Stamp::of(&sealing.path) != sealing.stamp;
+        self.directory != directory || self.sealing_keys.values().any(differs)
     }
 }
 
 impl Keyring {
-    /// The directory must be there and be safe. Keys are read when they are needed: a bad one stops its month alone.
+    /// The directory must exist and pass all checks. Keys are loaded on demand: a bad key blocks only its month.
     pub fn open(directory: &Path) -> Result<Keyring, KeyError> {
         Directory::open(directory)?;
         Ok(Keyring::at(directory, Arc::new(SystemClock::new())))
     }
 
-    /// Makes the directory where there is none.
+    /// Creates the directory if it does not exist.
     pub fn open_or_create(directory: &Path) -> Result<Keyring, KeyError> {
         Directory::open_or_create(directory)?;
         Ok(Keyring::at(directory, Arc::new(SystemClock::new())))
     }
 
-    /// Nothing is looked at before a key is asked for. `makes_directory`: and then it need not be there.
-    pub fn lazy(directory: &Path, makes_directory: bool) -> Keyring {
+    /// Checks nothing until a key is requested. `creates_directory`: a missing directory is then created.
+    pub fn lazy(directory: &Path, creates_directory: bool) -> Keyring {
         let keyring = Keyring::at(directory, Arc::new(SystemClock::new()));
-        Keyring { makes_directory, ..keyring }
+        Keyring { creates_directory, ..keyring }
     }
 
-    /// Makes no key: for whoever cannot know all that were used.
+    /// Creates no keys: for processes that may not know all used keys.
     #[must_use]
     pub fn making_none(self) -> Keyring {
-        Keyring { makes_none: true, ..self }
+        Keyring { creates_no_keys: true, ..self }
     }
 
     fn at(directory: &Path, clock: Arc<dyn Clock>) -> Keyring {
@@ -107,10 +107,10 @@ impl Keyring {
             directory: directory::without_trailing_slash(directory),
             clock,
             loaded: RwLock::default(),
-            looking: Mutex::default(),
-            makes_directory: false,
-            makes_none: false,
-            told: OnceLock::new(),
+            loading: Mutex::default(),
+            creates_directory: false,
+            creates_no_keys: false,
+            usage_recorder: OnceLock::new(),
         };
         keyring.refresh();
         keyring
@@ -120,119 +120,121 @@ impl Keyring {
         &self.directory
     }
 
-    /// The directory is there and safe; it is made where this keyring makes it.
+    /// Checks that the directory exists and is safe; creates it if this keyring does so.
     pub fn look(&self) -> Result<(), KeyError> {
-        self.open_or_make_directory(None).map(drop)
+        self.open_or_create_directory(None).map(drop)
     }
 
-    /// Forgets what was loaded if the directory or a key in use changed since: a key may have been rotated, destroyed
-    /// or put back by another process, the directory may be another one. A look at each of them; meant for once a
-    /// batch. `true`: something was forgotten.
+    /// Clears loaded keys if the directory or a key in use has changed: another process may have rotated, destroyed or
+    /// restored a key, or replaced the directory. Called once per batch; reads only metadata. `true`: keys were
+    /// cleared.
     pub fn refresh(&self) -> bool {
         let (directory, now) = (Stamp::of(&self.directory), self.clock.uptime());
         let (differs, is_due) = {
             let loaded = self.read();
-            (loaded.differs(directory), loaded.again.is_some_and(|again| now >= again))
+            (loaded.differs(directory), loaded.reload_at.is_some_and(|reload_at| now >= reload_at))
         };
         if !differs && !is_due {
             return false;
         }
-        // What somebody is loading just now is of before, and has to be forgotten too.
-        let _alone = self.alone();
+        // Wait for a load in progress: its result is outdated too and must be cleared.
+        let _guard = self.lock_loading();
         let mut loaded = self.write();
-        loaded.sealing.clear();
-        loaded.opening.clear();
+        loaded.sealing_keys.clear();
+        loaded.opening_keys.clear();
         loaded.directory = directory;
-        loaded.again = differs.then(|| now + GRAIN);
+        loaded.reload_at = differs.then(|| now + TIMESTAMP_GRANULARITY);
         true
     }
 
-    /// Keys that are known to have been used, wherever that is kept: none of them is made anew, and in a directory that
-    /// does not know them no other one is taken into use.
+    /// Adds keys known to have been used, from any record: none of them is created again, and in a directory that does
+    /// not know them no other key is used for the first time.
     pub fn remember(&self, used: &[UsedKey]) {
         self.write().known.merge(&used.iter().copied().collect());
     }
 
-    pub(super) fn known(&self) -> Uses {
+    pub(super) fn known(&self) -> UsedKeys {
         self.read().known.clone()
     }
 
-    /// Asked to keep the name of each key before the first token with it leaves; see [`Keyring::remember`].
+    /// Sets the callback that stores the name of each key before the first token with it leaves; see
+    /// [`Keyring::remember`].
     pub fn tell(&self, keep: impl Fn(&[UsedKey]) -> io::Result<()> + Send + Sync + 'static) {
-        _ = self.told.set(Tell(Box::new(keep)));
+        _ = self.usage_recorder.set(UsageRecorder(Box::new(keep)));
     }
 
-    /// Every key that something was sealed with, as the directory lists them, in the order of their slots.
+    /// Every used key in the list of the directory, in slot order.
     pub fn used(&self) -> Result<Vec<UsedKey>, KeyError> {
-        Ok(Used::read(&Directory::open(&self.directory)?)?.uses.keys().collect())
+        Ok(UsedList::read(&Directory::open(&self.directory)?)?.entries.keys().collect())
     }
 
-    /// The newest key of the month. Made where the month never had one; it is durable, and in the list of used
-    /// keys, when this returns.
+    /// The newest key of the month; created if the month never had one. Durable, and in the list of used keys, when
+    /// this returns.
     pub fn for_sealing(&self, month: Month) -> Result<Arc<MonthKey>, KeyError> {
-        let loaded = || self.read().sealing.get(&month).map(|sealing| Arc::clone(&sealing.key));
+        let loaded =
+            || self.read().sealing_keys.get(&month).map(|sealing| Arc::clone(&sealing.key));
         if let Some(key) = loaded() {
             return Ok(key);
         }
-        let _alone = self.alone();
+        let _guard = self.lock_loading();
         if let Some(key) = loaded() {
             return Ok(key);
         }
-        let sealing = self.load(month)?;
+        let sealing = self.load_sealing_key(month)?;
         let key = Arc::clone(&sealing.key);
-        self.write().sealing.insert(month, sealing);
+        self.write().sealing_keys.insert(month, sealing);
         Ok(key)
     }
 
-    fn load(&self, month: Month) -> Result<Sealing, KeyError> {
-        let directory = self.open_or_make_directory(Some(month))?;
-        let (list, known) = (Used::read(&directory)?.uses, self.known());
-        let unknown = unknown_to(&directory, &list, &known)?;
-        if unknown.is_none() {
-            self.learn(&list)?;
+    fn load_sealing_key(&self, month: Month) -> Result<SealingKey, KeyError> {
+        let directory = self.open_or_create_directory(Some(month))?;
+        let (list, known) = (UsedList::read(&directory)?.entries, self.known());
+        let unlisted_key = find_unlisted_key(&directory, &list, &known)?;
+        if unlisted_key.is_none() {
+            self.record_usage(&list)?;
             let missing = known.missing_in(&list);
             if !missing.is_empty() {
                 used_list::add(&directory, &missing, self.clock.now())?;
             }
         }
-        let knowledge = Knowledge { list: &list, known: &known, unknown };
-        let now = (!self.makes_none).then(|| self.clock.now());
-        let key = choose(&directory, month, &knowledge, now)?;
-        let path = directory.path_of(&key.slot().file_name(Kept::Key));
+        let records = UsageRecords { listed: &list, remembered: &known, unlisted_key };
+        let now = (!self.creates_no_keys).then(|| self.clock.now());
+        let key = choose(&directory, month, &records, now)?;
+        let path = directory.path_of(&key.slot().file_name(FileKind::Key));
         let stamp = Stamp::of(&path);
-        self.take_into_use(&directory, &key, &list)?;
-        Ok(Sealing { key: Arc::new(key), path, stamp })
+        self.record_first_use(&directory, &key, &list)?;
+        Ok(SealingKey { key: Arc::new(key), path, stamp })
     }
 
-    /// Nothing is sealed with the key before its name stands in the list, in the state and in our memory.
-    fn take_into_use(
+    /// Adds the key to the list, to the state and to memory, before anything is sealed with it.
+    fn record_first_use(
         &self,
         directory: &Directory,
         key: &MonthKey,
-        list: &Uses,
+        list: &UsedKeys,
     ) -> Result<(), KeyError> {
         let used = UsedKey { slot: key.slot(), id: key.id() };
-        let mut uses = Uses::from_iter([used]);
+        let mut used_keys = UsedKeys::from_iter([used]);
         if !list.contains(used) || !self.read().listed.contains(&used) {
-            let time = used_list::add(directory, &uses, self.clock.now())?.time_of(used);
-            uses.put(used, time);
+            let time = used_list::add(directory, &used_keys, self.clock.now())?.time_of(used);
+            used_keys.put(used, time);
             self.write().listed.insert(used);
         }
-        self.learn(&uses)
+        self.record_usage(&used_keys)
     }
 
-    /// Whoever keeps names of used keys is told the new ones first: what cannot be kept is not known.
-    fn learn(&self, uses: &Uses) -> Result<(), KeyError> {
+    /// Stores new names with the callback first; if that fails, they are not remembered either.
+    fn record_usage(&self, used_keys: &UsedKeys) -> Result<(), KeyError> {
         let known = self.known();
-        let new: Vec<UsedKey> = uses.keys().filter(|key| !known.contains(*key)).collect();
-        if let Some(Tell(tell)) = self.told.get().filter(|_| !new.is_empty()) {
-            tell(&new).map_err(KeyError::Remember)?;
+        let new: Vec<UsedKey> = used_keys.keys().filter(|key| !known.contains(*key)).collect();
+        if let Some(UsageRecorder(record)) = self.usage_recorder.get().filter(|_| !new.is_empty()) {
+            record(&new).map_err(KeyError::Remember)?;
         }
-        self.write().known.merge(uses);
+        self.write().known.merge(used_keys);
         Ok(())
     }
 
-    /// `month`: the one whose key is looked for.
+    /// `month`: the month whose key is needed, for the error message.
     pub(super) fn open_directory(&self, month: Option<Month>) -> Result<Directory, KeyError> {
         match Directory::open(&self.directory) {
             Err(KeyError::NoDirectory { directory }) => Err(match self.known().example(month) {
@@ -243,13 +245,13 @@ impl Keyring {
         }
     }
 
-    /// One that held used keys is never made anew: months would be taken for such as never had a key.
-    pub(super) fn open_or_make_directory(
+    /// A directory that contained used keys is never created again: its months would seem to have never had a key.
+    pub(super) fn open_or_create_directory(
         &self,
         month: Option<Month>,
     ) -> Result<Directory, KeyError> {
         match self.open_directory(month) {
-            Err(KeyError::NoDirectory { directory }) if self.makes_directory => {
+            Err(KeyError::NoDirectory { directory }) if self.creates_directory => {
                 Directory::open_or_create(&directory)
             }
             opened => opened,
@@ -258,39 +260,44 @@ impl Keyring {
 
     /// The key that a token names.
     pub fn for_opening(&self, month: Month, id: KeyId) -> Result<Arc<MonthKey>, KeyError> {
-        if let Some(key) = self.read().opening.get(&(month, id)) {
+        if let Some(key) = self.read().opening_keys.get(&(month, id)) {
             return Ok(Arc::clone(key));
         }
-        let _alone = self.alone();
+        let _guard = self.lock_loading();
         let directory = self.open_directory(Some(month))?;
-        let key = Arc::new(self.find(&directory, month, id)?);
-        self.write().opening.insert((month, id), Arc::clone(&key));
+        let key = Arc::new(self.find_key(&directory, month, id)?);
+        self.write().opening_keys.insert((month, id), Arc::clone(&key));
         Ok(key)
     }
 
-    fn find(&self, directory: &Directory, month: Month, id: KeyId) -> Result<MonthKey, KeyError> {
-        let mut unusable = None;
+    fn find_key(
+        &self,
+        directory: &Directory,
+        month: Month,
+        id: KeyId,
+    ) -> Result<MonthKey, KeyError> {
+        let mut first_error = None;
         let slots = directory.slots_of(month)?;
-        for (slot, kept) in &slots {
-            if *kept == Kept::Tombstone {
+        for (slot, kind) in &slots {
+            if *kind == FileKind::Tombstone {
                 match Tombstone::read(directory, *slot) {
                     Ok(tombstone) if tombstone.id == Some(id) => {
                         return Err(KeyError::Destroyed { slot: *slot, day: tombstone.day });
                     }
                     Ok(_) => {}
-                    Err(error) => unusable = unusable.or(Some(error)),
+                    Err(error) => first_error = first_error.or(Some(error)),
                 }
                 continue;
             }
-            // A tombstone beside it: its destruction was broken off, and is meant.
-            let destroyed = slots.contains(&(*slot, Kept::Tombstone));
+            // A tombstone beside the key: its destruction was interrupted and still counts.
+            let destroyed = slots.contains(&(*slot, FileKind::Tombstone));
             match directory.load(*slot) {
                 Ok(key) if key.id() == id && !destroyed => return Ok(key),
                 Ok(_) => {}
-                Err(error) => unusable = unusable.or(Some(error)),
+                Err(error) => first_error = first_error.or(Some(error)),
             }
         }
-        if let Some(error) = unusable {
+        if let Some(error) = first_error {
             return Err(error);
         }
         match self
@@ -303,15 +310,15 @@ impl Keyring {
         }
     }
 
-    fn alone(&self) -> MutexGuard<'_, ()> {
-        self.looking.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock_loading(&self) -> MutexGuard<'_, ()> {
+        self.loading.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn read(&self) -> RwLockReadGuard<'_, Loaded> {
+    fn read(&self) -> RwLockReadGuard<'_, LoadedKeys> {
         self.loaded.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write(&self) -> RwLockWriteGuard<'_, Loaded> {
+    fn write(&self) -> RwLockWriteGuard<'_, LoadedKeys> {
         self.loaded.write().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,4 +1,4 @@
-//! What a person does with keys: see them, make one, replace one, take one over, destroy one.
+//! The operations of `logwarden keys`: list, create, rotate, import and destroy keys.
 
 use std::collections::BTreeMap;
 
@@ -7,19 +7,19 @@ use zeroize::Zeroizing;
 use super::create;
 use super::destroy::{self, Tombstone};
 use super::directory::Directory;
-use super::file_names::Kept;
-use super::key_choice::unknown_to;
-use super::usage::Uses;
-use super::used_list::{self, Used};
+use super::file_names::FileKind;
+use super::key_choice::find_unlisted_key;
+use super::usage::UsedKeys;
+use super::used_list::{self, UsedList};
 use super::{KeyError, KeyId, Keyring, Month, MonthKey, Slot, UsedKey};
 use crate::base::Timestamp;
 
-/// What is known of one slot.
+/// The state of one slot.
 #[derive(Debug)]
 pub struct ListedKey {
     pub slot: Slot,
     pub state: KeyState,
-    /// Something was sealed with it.
+    /// It was used for sealing.
     pub used: bool,
 }
 
@@ -30,7 +30,7 @@ pub enum KeyState {
     Unusable(KeyError),
 }
 
-/// The keys that can be used now, in order, and why others cannot.
+/// The usable keys, in order, and the errors of all others.
 #[derive(Debug, Default)]
 pub struct AllKeys {
     pub ready: Vec<MonthKey>,
@@ -38,7 +38,7 @@ pub struct AllKeys {
 }
 
 impl Keyring {
-    /// Every key there is, for a look into all months. Makes none.
+    /// Loads every key, for searches over all months. Creates none.
     pub fn all(&self) -> Result<AllKeys, KeyError> {
         let directory = self.open_directory(None)?;
         let mut all = AllKeys::default();
@@ -55,20 +55,20 @@ impl Keyring {
         Ok(all)
     }
 
-    /// Every key there is or was, in order. A slot whose key is in order stands there once more for each other key that
-    /// was used in it and is missing.
+    /// Lists all slots, in order. A slot with a valid key is listed again for each other key that was used in it and is
+    /// missing.
     pub fn list(&self) -> Result<Vec<ListedKey>, KeyError> {
         let directory = self.open_directory(None)?;
         let (used, mut states) = (self.all_used(&directory)?, states(&directory)?);
-        let lost = lost(&directory, &used, &states);
-        // Whoever reads only what is in order may still open with a key that was used, and with no other.
-        let is_stranger = |slot: &Slot, state: &KeyState| {
+        let missing_keys = missing_keys(&directory, &used, &states);
+        // Readers of valid keys only must not get an unused key in the slot of a missing used one.
+        let is_unused_replacement = |slot: &Slot, state: &KeyState| {
             matches!(state, KeyState::Ready { id, .. }
-            if lost.iter().any(|(of, _)| of == slot) && !used.has(slot.month, *id))
+            if missing_keys.iter().any(|(of, _)| of == slot) && !used.has(slot.month, *id))
         };
-        states.retain(|slot, state| !is_stranger(slot, state));
+        states.retain(|slot, state| !is_unused_replacement(slot, state));
         let mut all: Vec<(Slot, KeyState)> = states.into_iter().collect();
-        all.extend(lost.into_iter().map(|(slot, error)| (slot, KeyState::Unusable(error))));
+        all.extend(missing_keys.into_iter().map(|(slot, error)| (slot, KeyState::Unusable(error))));
         all.sort_by_key(|(slot, _)| *slot);
         let listed = |(slot, state)| {
             let used = used.keys().any(|used| used.slot == slot);
@@ -77,32 +77,31 @@ impl Keyring {
         Ok(all.into_iter().map(listed).collect())
     }
 
-    /// A first key, made before anything needs it.
+    /// Creates the first key of a month before it is needed.
     pub fn create_first(&self, month: Month) -> Result<MonthKey, KeyError> {
-        let directory = self.open_or_make_directory(Some(month))?;
+        let directory = self.open_or_create_directory(Some(month))?;
         if let Some((slot, _)) = directory.slots_of(month)?.last() {
-            let path = directory.path_of(&slot.file_name(Kept::Key));
+            let path = directory.path_of(&slot.file_name(FileKind::Key));
             return Err(KeyError::Exists { slot: *slot, path });
         }
-        let (list, known) = (Used::read(&directory)?.uses, self.known());
-        if let Some(used) = list.clone().and(&known).last(month).first() {
+        let (list, known) = (UsedList::read(&directory)?.entries, self.known());
+        if let Some(used) = list.clone().merged_with(&known).last(month).first() {
             return Err(directory.missing(*used));
         }
-        if let Some(used) = unknown_to(&directory, &list, &known)? {
+        if let Some(used) = find_unlisted_key(&directory, &list, &known)? {
             return Err(KeyError::OtherDirectory { directory: self.directory().to_owned(), used });
         }
         self.publish(&directory, create::random(Slot::first(month), self.clock.now())?)
     }
 
-    /// One more key for the month, which is sealed with it from now on. The others still open what they sealed.
+    /// Creates a further key for the month, used for sealing from now on. Older keys still decrypt their values.
     pub fn rotate(&self, month: Month) -> Result<MonthKey, KeyError> {
         let directory = self.open_directory(Some(month))?;
         let slot = next_slot(&directory, &self.all_used(&directory)?, month)?;
         self.publish(&directory, create::random(slot, self.clock.now())?)
     }
 
-    /// The same with a key that somebody made elsewhere. One that was used and is missing comes back to its place,
-    /// where that is free.
+    /// Adds a key that was created elsewhere. A used key that is missing returns to its own slot if that is free.
     pub fn import(&self, month: Month, master: Zeroizing<[u8; 32]>) -> Result<MonthKey, KeyError> {
         if master.iter().all(|byte| *byte == master[0]) {
             return Err(KeyError::NoKey);
@@ -111,23 +110,23 @@ impl Keyring {
         let (now, used) = (self.clock.now(), self.all_used(&directory)?);
         let key = MonthKey::new(next_slot(&directory, &used, month)?, now, master.clone());
         let slots = directory.slots_of(month)?;
-        for (slot, kept) in &slots {
-            if *kept == Kept::Key && directory.load(*slot).is_ok_and(|there| there.id() == key.id())
+        for (slot, kind) in &slots {
+            if *kind == FileKind::Key && directory.load(*slot).is_ok_and(|own| own.id() == key.id())
             {
-                let path = directory.path_of(&slot.file_name(*kept));
+                let path = directory.path_of(&slot.file_name(*kind));
                 return Err(KeyError::Exists { slot: *slot, path });
             }
         }
         let is_free = |wanted: Slot| slots.iter().all(|(slot, _)| *slot != wanted);
-        let before = |used: &UsedKey| used.id == key.id() && used.slot.month == month;
-        match used.keys().find(|used| before(used) && is_free(used.slot)) {
+        let is_same_key = |used: &UsedKey| used.id == key.id() && used.slot.month == month;
+        match used.keys().find(|used| is_same_key(used) && is_free(used.slot)) {
             Some(used) => self.publish(&directory, MonthKey::new(used.slot, now, master)),
             None => self.publish(&directory, key),
         }
     }
 
-    /// The list of the directory gets every used key that we know of: with that it is the directory of these keys,
-    /// whether they are in it or lost. For a person who has decided so.
+    /// Adds every known used key to the list of the directory, which makes it the right directory for these keys, even
+    /// for those that are lost. To be called only on a person's decision.
     pub fn list_used(&self) -> Result<(), KeyError> {
         let (directory, known) = (self.open_directory(None)?, self.known());
         match known.is_empty() {
@@ -136,9 +135,9 @@ impl Keyring {
         }
     }
 
-    /// As the directory lists them, and as they are known from elsewhere.
-    pub(super) fn all_used(&self, directory: &Directory) -> Result<Uses, KeyError> {
-        Ok(Used::read(directory)?.uses.and(&self.known()))
+    /// Used keys from the directory's list and from all other records.
+    pub(super) fn all_used(&self, directory: &Directory) -> Result<UsedKeys, KeyError> {
+        Ok(UsedList::read(directory)?.entries.merged_with(&self.known()))
     }
 
     fn publish(&self, directory: &Directory, key: MonthKey) -> Result<MonthKey, KeyError> {
@@ -146,13 +145,14 @@ impl Keyring {
         Ok(key)
     }
 
-    /// The slots of a month that hold a key, or what is left of one.
+    /// The slots of a month with a key file, valid or not.
     pub fn destroyable(&self, month: Month) -> Result<Vec<Slot>, KeyError> {
         let slots = self.open_directory(Some(month))?.slots_of(month)?;
-        Ok(slots.iter().filter(|(_, kept)| *kept == Kept::Key).map(|(slot, _)| *slot).collect())
+        Ok(slots.iter().filter(|(_, kind)| *kind == FileKind::Key).map(|(slot, _)| *slot).collect())
     }
 
-    /// For good. The tombstone stays. `false`: the file was removed, but could not be overwritten before.
+    /// Destroys the key for good; the tombstone stays. `false`: the file was removed but could not be overwritten
+    /// before.
     pub fn destroy(&self, slot: Slot) -> Result<bool, KeyError> {
         let directory = Directory::open(&self.directory)?;
         let id = match directory.load(slot) {
@@ -163,20 +163,20 @@ impl Keyring {
     }
 }
 
-/// What lies in each slot.
+/// The state of each slot, from its files.
 fn states(directory: &Directory) -> Result<BTreeMap<Slot, KeyState>, KeyError> {
     let mut states: BTreeMap<Slot, KeyState> = BTreeMap::new();
-    for (slot, kept) in directory.slots()? {
-        let state = match (kept, states.get(&slot)) {
-            (Kept::Tombstone, Some(_)) => {
+    for (slot, kind) in directory.slots()? {
+        let state = match (kind, states.get(&slot)) {
+            (FileKind::Tombstone, Some(_)) => {
                 let directory = directory.path().to_owned();
                 KeyState::Unusable(KeyError::HalfDestroyed { slot, directory })
             }
-            (Kept::Tombstone, None) => match Tombstone::read(directory, slot) {
+            (FileKind::Tombstone, None) => match Tombstone::read(directory, slot) {
                 Ok(Tombstone { id, day, .. }) => KeyState::Destroyed { id, day },
                 Err(error) => KeyState::Unusable(error),
             },
-            (Kept::Key, _) => match directory.load(slot) {
+            (FileKind::Key, _) => match directory.load(slot) {
                 Ok(key) => KeyState::Ready { id: key.id(), created: key.created() },
                 Err(error) => KeyState::Unusable(error),
             },
@@ -186,13 +186,13 @@ fn states(directory: &Directory) -> Result<BTreeMap<Slot, KeyState>, KeyError> {
     Ok(states)
 }
 
-/// Used keys that are in no slot of their month, though nothing is known to be wrong with their own.
-fn lost(
+/// Used keys that are in no slot of their month, although their own slot has no error of its own.
+fn missing_keys(
     directory: &Directory,
-    used: &Uses,
+    used: &UsedKeys,
     states: &BTreeMap<Slot, KeyState>,
 ) -> Vec<(Slot, KeyError)> {
-    let is_there = |used: &UsedKey| {
+    let exists = |used: &UsedKey| {
         states.iter().any(|(slot, state)| {
             let has_it = matches!(state, KeyState::Ready { id, .. } if *id == used.id);
             slot.month == used.slot.month && has_it
@@ -203,18 +203,18 @@ fn lost(
         Some(KeyState::Ready { id, .. }) => Some((used.slot, directory.replaced(used, *id))),
         Some(_) => None,
     };
-    used.keys().filter(|used| !is_there(used)).filter_map(problem).collect()
+    used.keys().filter(|used| !exists(used)).filter_map(problem).collect()
 }
 
-fn only_id_used(used: &Uses, slot: Slot) -> Option<KeyId> {
+fn only_id_used(used: &UsedKeys, slot: Slot) -> Option<KeyId> {
     let mut of_slot = used.keys().filter(|used| used.slot == slot);
     of_slot.next().filter(|_| of_slot.next().is_none()).map(|used| used.id)
 }
 
-/// Behind every one that is there or was used: what is missing keeps its place.
-fn next_slot(directory: &Directory, used: &Uses, month: Month) -> Result<Slot, KeyError> {
-    let there = directory.slots_of(month)?.last().map(|(slot, _)| *slot);
-    let last = there.max(used.last(month).first().map(|used| used.slot));
+/// The slot after all existing and all used ones, so that a missing key keeps its slot.
+fn next_slot(directory: &Directory, used: &UsedKeys, month: Month) -> Result<Slot, KeyError> {
+    let existing = directory.slots_of(month)?.last().map(|(slot, _)| *slot);
+    let last = existing.max(used.last(month).first().map(|used| used.slot));
     Ok(last
         .map_or(Slot::first(month), |last| Slot { number: last.number.saturating_add(1), month }))
 }

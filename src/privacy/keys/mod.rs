@@ -1,9 +1,9 @@
-//! The keys directory: one 32-byte master key a month, each a text file of its own.
+//! The keys directory: one 32-byte master key per month, each in a text file of its own.
 //!
-//! Promises: a key that is given out for sealing lies durably under its final name, and its id in the list of
-//! used ones; two processes never seal a month with two first keys; a key that was used and is missing is an
-//! error. Never follows a link, never trusts a file that others can read or write, never mints a key in place
-//! of one that was lost, never prints a key.
+//! Promises: a key that is returned for sealing is durable under its final name, and its id is in the list of used
+//! keys; two processes never seal one month with two different first keys; a used key that is missing is an error.
+//! Never follows a link, never trusts a file that others can read or write, never creates a key in place of a lost
+//! one, never prints a key.
 
 mod backup;
 mod create;

@@ -1,4 +1,4 @@
-//! The month that an event is sealed in.
+//! [`Month`]: the month whose key seals an event, and its recognition in file names.
 
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -24,13 +24,13 @@ const NAMES: [&str; 12] = [
     "December",
 ];
 
-/// Those that a name of a log may mean: a [`Timestamp`] can hold them, from the epoch on.
+/// Years recognised in file names: those of a [`Timestamp`], from the epoch on.
 const YEARS: RangeInclusive<u16> = 1970..=2262;
-/// All that a [`Timestamp`] can hold: an event may have a key of any of them.
+/// All years of a [`Timestamp`]: an event may be of any of them.
 const ALL_YEARS: RangeInclusive<u16> = 1677..=2262;
 
 impl Month {
-    /// No month at all: the key of what must look alike in all months.
+    /// Not a month: the key for values that must look alike in all months.
     pub const ALWAYS: Month = Month(u16::MAX);
 
     pub fn of(time: Timestamp) -> Month {
@@ -38,12 +38,12 @@ impl Month {
         Month((year * 12 + month - 1) as u16)
     }
 
-    /// The first one that a file's name holds: `logs_2021_Apr.txt`, `april-2021.log`, `app-2021-04-15.log`.
+    /// The first month in a file name: `logs_2021_Apr.txt`, `april-2021.log`, `app-2021-04-15.log`.
     pub fn in_name(name: &str) -> Option<Month> {
         Month::of_words(name, &YEARS)
     }
 
-    /// A year, and nothing beside it that is a month: `logs_2021_Foo.txt`, `app-2021.log`.
+    /// Whether the file name has a year but no month beside it: `logs_2021_Foo.txt`, `app-2021.log`.
     pub fn is_missing_in(name: &str) -> bool {
         Month::in_name(name).is_none() && words(name).any(|word| word.year(&YEARS).is_some())
     }
@@ -52,7 +52,7 @@ impl Month {
         words(text).zip(words(text).skip(1)).find_map(|(word, next)| word.month_with(&next, years))
     }
 
-    /// What a person types: `2021_April`, `apr 2021`, `2021-04`, `always`.
+    /// Parses a month as people type it: `2021_April`, `apr 2021`, `2021-04`, `always`.
     pub fn typed(text: &str) -> Option<Month> {
         match words(text).count() {
             2 => Month::of_words(text, &ALL_YEARS),
@@ -70,7 +70,7 @@ impl Month {
     }
 }
 
-/// As in the names of key files: `2021_April`.
+/// The form in names of key files: `2021_April`.
 impl fmt::Display for Month {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
@@ -83,7 +83,7 @@ impl fmt::Display for Month {
 /// A run of letters or of digits.
 struct Word<'a> {
     text: &'a str,
-    /// What stands between the word before and this one.
+    /// The text between the previous word and this one.
     gap: &'a str,
 }
 
@@ -104,7 +104,7 @@ impl Word<'_> {
         (self.text.len() == 4).then_some(year)
     }
 
-    /// From 0.
+    /// The month of a name or abbreviation, from 0.
     fn named(&self) -> Option<u16> {
         let matches = |name: &str| {
             let short = [&name[..3], "Sept"]
@@ -115,7 +115,7 @@ impl Word<'_> {
         NAMES.iter().position(|name| matches(name)).map(|month| month as u16)
     }
 
-    /// Two digits; from 0.
+    /// The month of two digits, from 0.
     fn number(&self) -> Option<u16> {
         let number: u16 = self.text.parse().ok().filter(|_| self.text.len() == 2)?;
         number.checked_sub(1).filter(|month| *month < 12)
@@ -128,8 +128,8 @@ fn words(mut rest: &str) -> impl Iterator<Item = Word<'_>> {
         let (gap, word) = rest.split_at(rest.find(char::is_alphanumeric)?);
         let first = word.chars().next().map(kind);
         let end = word.find(|letter| Some(kind(letter)) != first).unwrap_or(word.len());
-        let (text, behind) = word.split_at(end);
-        rest = behind;
+        let (text, remainder) = word.split_at(end);
+        rest = remainder;
         Some(Word { text, gap })
     })
 }

@@ -36,12 +36,12 @@ impl Case {
         self.directory.join("2021_April.key")
     }
 
-    /// As a process finds it that starts now.
+    /// The keyring of a process that starts now.
     fn ring(&self) -> Keyring {
         Keyring::open(&self.directory).unwrap()
     }
 
-    /// April can neither be sealed nor opened, for this reason; and May is none the worse for it.
+    /// Sealing and decrypting for April fail for these reasons; May is not affected.
     #[track_caller]
     fn refused(&self, reasons: &[&str]) {
         let sealing = self.ring().for_sealing(april()).map(|key| key.id()).unwrap_err();
@@ -52,7 +52,7 @@ impl Case {
                 assert!(error.contains(reason), "`{reason}` is not in: {error}");
             }
         }
-        self.ring().for_sealing(may()).expect("another month goes on");
+        self.ring().for_sealing(may()).expect("another month continues");
         let listed = self.ring().list().unwrap();
         assert!(matches!(listed[0].state, KeyState::Unusable(_)), "{listed:?}");
     }
@@ -63,7 +63,7 @@ fn mode(path: &Path, mode: u32) {
 }
 
 #[test]
-fn a_key_is_made_once_and_found_again_by_everybody() {
+fn a_key_is_created_once_and_found_by_every_process() {
     let case = Case::new();
     assert_eq!(case.ring().for_sealing(april()).unwrap().id(), case.id);
     assert_eq!(case.ring().for_opening(april(), case.id).unwrap().id(), case.id);
@@ -72,17 +72,17 @@ fn a_key_is_made_once_and_found_again_by_everybody() {
     assert_eq!(fs::metadata(&case.directory).unwrap().permissions().mode() & 0o777, 0o700);
     let used = fs::read_to_string(case.directory.join("used")).unwrap();
     assert!(used.starts_with(&format!("{} 2021_April.key 2", case.id)), "{used}");
-    assert_eq!(used.lines().count(), 1, "once, however often it is used");
+    assert_eq!(used.lines().count(), 1, "listed once, although used several times");
     mode(&case.key(), 0o400);
     assert_eq!(case.ring().for_sealing(april()).unwrap().id(), case.id);
 }
 
 #[test]
-fn a_used_key_that_is_missing_is_never_made_anew() {
+fn a_missing_used_key_is_never_created_again() {
     let case = Case::new();
     fs::remove_file(case.key()).unwrap();
     case.refused(&[
-        "was used and is missing: KEYS/2021_April.key",
+        "was used but is missing: KEYS/2021_April.key",
         "backup",
         "keys rotate 2021_April",
     ]);
@@ -90,19 +90,19 @@ fn a_used_key_that_is_missing_is_never_made_anew() {
 }
 
 #[test]
-fn a_used_key_that_the_program_remembers_is_not_made_anew_in_an_empty_directory() {
+fn a_remembered_used_key_is_not_created_again_in_an_empty_directory() {
     let case = Case::new();
     let remembered = case.ring().used().unwrap();
     fs::remove_dir_all(&case.directory).unwrap();
     let ring = Keyring::open_or_create(&case.directory).unwrap();
     ring.remember(&remembered);
     let error = ring.for_sealing(april()).unwrap_err().to_string();
-    assert!(error.contains("was used and is missing"), "{error}");
+    assert!(error.contains("was used but is missing"), "{error}");
     assert!(!case.key().exists());
 }
 
 #[test]
-fn another_key_in_the_place_of_the_used_one_is_refused() {
+fn another_key_in_the_slot_of_the_used_one_is_refused() {
     let case = Case::new();
     let other = Case::new();
     fs::copy(other.key(), case.key()).unwrap();
@@ -118,9 +118,9 @@ fn a_damaged_key_is_refused() {
         ("\n", "it is empty"),
         ("lwkey1.", "checksum"),
         ("lwkey1.AAAA", "checksum"),
-        ("lwkey1.?", "cut or altered"),
-        ("-----BEGIN PRIVATE KEY-----\n", "does not begin with `lwkey1.`"),
-        (&"A".repeat(1000), "much too long"),
+        ("lwkey1.?", "truncated or modified"),
+        ("-----BEGIN PRIVATE KEY-----\n", "does not start with `lwkey1.`"),
+        (&"A".repeat(1000), "too long"),
     ] {
         let case = Case::new();
         fs::write(case.key(), text).unwrap();
@@ -137,25 +137,25 @@ fn a_damaged_key_is_refused() {
 }
 
 #[test]
-fn a_key_that_others_can_reach_is_refused() {
+fn a_key_that_others_can_access_is_refused() {
     for open in [0o644, 0o640, 0o604, 0o660, 0o601, 0o700, 0o200, 0o4600] {
         let case = Case::new();
         mode(&case.key(), open);
         if open == 0o200 && directory::user() != 0 {
             continue;
         }
-        case.refused(&["is open to others (mode", "chmod 600 KEYS/2021_April.key"]);
+        case.refused(&["is accessible to others (mode", "chmod 600 KEYS/2021_April.key"]);
     }
 }
 
 #[test]
-fn a_key_of_somebody_else_is_refused() {
+fn a_key_of_another_user_is_refused() {
     let case = Case::new();
     if std::os::unix::fs::chown(case.key(), Some(12_345), None).is_err() {
         eprintln!("NOT TESTED: only root can give a file away");
         return;
     }
-    case.refused(&["belongs to user 12345, not to user", "chown"]);
+    case.refused(&["belongs to user 12345, not to the current user", "chown"]);
     std::os::unix::fs::chown(&case.directory, Some(12_345), None).unwrap();
     let error = Keyring::open(&case.directory).unwrap_err().to_string();
     assert!(
@@ -165,7 +165,7 @@ fn a_key_of_somebody_else_is_refused() {
 }
 
 #[test]
-fn what_is_no_plain_file_is_refused_and_never_waited_for() {
+fn a_key_that_is_not_a_regular_file_is_refused_without_blocking() {
     let case = Case::new();
     let real = case.directory.join("elsewhere");
     fs::rename(case.key(), &real).unwrap();
@@ -174,47 +174,50 @@ fn what_is_no_plain_file_is_refused_and_never_waited_for() {
 
     fs::remove_file(case.key()).unwrap();
     fs::create_dir(case.key()).unwrap();
-    case.refused(&["is no file but a directory"]);
+    case.refused(&["is a directory, not a file"]);
     fs::remove_dir(case.key()).unwrap();
 
     let _socket = std::os::unix::net::UnixListener::bind(case.key()).unwrap();
-    case.refused(&["is no file but a socket"]);
+    case.refused(&["is a socket, not a file"]);
     fs::remove_file(case.key()).unwrap();
 
     let mode = rustix::fs::Mode::from_raw_mode(0o600);
     rustix::fs::mkfifoat(rustix::fs::CWD, case.key(), mode).unwrap();
-    case.refused(&["is no file but a named pipe"]);
+    case.refused(&["is a named pipe, not a file"]);
 }
 
 #[test]
-fn a_key_with_a_second_name_is_refused() {
+fn a_key_with_a_second_hard_link_is_refused() {
     let case = Case::new();
     fs::hard_link(case.key(), case.directory.join("copy")).unwrap();
-    case.refused(&["has 2 names, and one is allowed", "find KEYS -samefile KEYS/2021_April.key"]);
+    case.refused(&[
+        "has 2 hard links, only one is allowed",
+        "find KEYS -samefile KEYS/2021_April.key",
+    ]);
 }
 
 #[test]
-fn a_key_under_the_name_of_another_month_is_refused() {
+fn a_key_with_the_file_name_of_another_month_is_refused() {
     let case = Case::new();
     fs::rename(case.key(), case.directory.join("2021_June.key")).unwrap();
     let june = Month::typed("2021_June").unwrap();
     let error = case.ring().for_sealing(june).unwrap_err().to_string();
-    assert!(error.contains("holds the key of 2021_April; give it its name with: mv -n"), "{error}");
+    assert!(error.contains("contains the key of 2021_April; rename it with: mv -n"), "{error}");
     assert!(error.ends_with("2021_April.key"), "{error}");
 }
 
 #[test]
-fn a_directory_that_is_not_safe_is_refused() {
+fn an_unsafe_directory_is_refused() {
     let refused = |directory: &Path, reasons: [&str; 2]| {
         let error = Keyring::open(directory).unwrap_err().to_string();
         assert!(reasons.iter().all(|reason| error.contains(reason)), "{error}");
     };
     let case = Case::new();
-    refused(&case.directory.join("none"), ["there is no keys directory", "mkdir -m 700"]);
+    refused(&case.directory.join("none"), ["not found; create it with", "mkdir -m 700"]);
     refused(&case.key(), ["cannot open the keys directory", ""]);
     for open in [0o770, 0o720, 0o702, 0o777] {
         mode(&case.directory, open);
-        refused(&case.directory, ["others can write to the keys directory", "chmod 700"]);
+        refused(&case.directory, ["is writable by others; fix it with", "chmod 700"]);
     }
     mode(&case.directory, 0o755);
     Keyring::open(&case.directory).unwrap();
@@ -224,7 +227,7 @@ fn a_directory_that_is_not_safe_is_refused() {
 }
 
 #[test]
-fn a_list_that_was_cut_still_counts_and_goes_on() {
+fn a_truncated_list_still_counts_and_can_be_extended() {
     let case = Case::new();
     let list = case.directory.join("used");
     let whole = fs::read_to_string(&list).unwrap();
@@ -235,15 +238,15 @@ fn a_list_that_was_cut_still_counts_and_goes_on() {
 }
 
 #[test]
-fn a_list_that_cannot_be_written_keeps_the_key_back() {
+fn a_key_is_not_returned_if_the_list_cannot_be_written() {
     let case = Case::new();
     mode(&case.directory.join("used"), 0o644);
     let error = case.ring().for_sealing(may()).unwrap_err().to_string();
-    assert!(error.contains("used is open to others"), "{error}");
+    assert!(error.contains("used is accessible to others"), "{error}");
 }
 
 #[test]
-fn a_rotated_month_is_sealed_with_the_new_key_and_opened_with_both() {
+fn a_rotated_month_seals_with_the_new_key_and_decrypts_with_both() {
     let case = Case::new();
     let ring = case.ring();
     assert_eq!(ring.for_sealing(april()).unwrap().id(), case.id);
@@ -256,12 +259,12 @@ fn a_rotated_month_is_sealed_with_the_new_key_and_opened_with_both() {
     }
     fs::remove_file(case.directory.join("2021_April.2.key")).unwrap();
     let error = case.ring().for_sealing(april()).unwrap_err().to_string();
-    assert!(error.contains("2021_April.2 was used and is missing"), "{error}");
+    assert!(error.contains("2021_April.2 was used but is missing"), "{error}");
     assert_eq!(case.ring().rotate(april()).unwrap().slot().to_string(), "2021_April.3");
 }
 
 #[test]
-fn a_destroyed_key_opens_nothing_and_is_not_made_anew() {
+fn a_destroyed_key_decrypts_nothing_and_is_not_created_again() {
     let case = Case::new();
     let ring = case.ring();
     ring.for_sealing(april()).unwrap();
@@ -276,7 +279,7 @@ fn a_destroyed_key_opens_nothing_and_is_not_made_anew() {
         assert!(error.contains("was destroyed on 2") && error.contains("keys rotate"), "{error}");
     }
     assert!(matches!(case.ring().list().unwrap()[0].state, KeyState::Destroyed { .. }));
-    // Broken off: the tombstone is there and the key too.
+    // Interrupted: both the tombstone and the key exist.
     let other = Case::new();
     fs::copy(other.key(), case.key()).unwrap();
     case.refused(&["was destroyed on"]);
@@ -288,7 +291,7 @@ fn a_destroyed_key_opens_nothing_and_is_not_made_anew() {
 }
 
 #[test]
-fn a_key_from_elsewhere_is_taken_over_once() {
+fn a_key_is_imported_once() {
     let case = Case::new();
     let master = Zeroizing::new(*b"0123456789abcdefghijklmnopqrstuv");
     let key = case.ring().import(may(), master.clone()).unwrap();
@@ -297,7 +300,11 @@ fn a_key_from_elsewhere_is_taken_over_once() {
     assert!(matches!(case.ring().import(may(), Zeroizing::new([7; 32])), Err(KeyError::NoKey)));
     fs::remove_file(case.directory.join("2021_May.key")).unwrap();
     let back = case.ring().import(may(), master.clone()).unwrap();
-    assert_eq!((back.id(), back.slot()), (key.id(), key.slot()), "the lost one, in its place");
+    assert_eq!(
+        (back.id(), back.slot()),
+        (key.id(), key.slot()),
+        "the lost key returned to its slot"
+    );
     assert_eq!(case.ring().import(april(), master).unwrap().slot().to_string(), "2021_April.2");
 }
 
@@ -316,18 +323,18 @@ fn a_backup_is_a_keys_directory_of_its_own() {
     assert_eq!(again.destroyed_here, [Slot::first(may())]);
     fs::copy(Case::new().key(), target.join("2021_April.key")).unwrap();
     let error = case.ring().backup(&target).unwrap_err().to_string();
-    assert!(error.contains("holds another key of that name"), "{error}");
+    assert!(error.contains("contains a different key under the same name"), "{error}");
 }
 
 #[test]
-fn a_command_that_mends_takes_any_path() {
+fn suggested_commands_quote_any_path() {
     let directory = PathBuf::from("/a b/it's");
     let error = KeyError::NoDirectory { directory }.to_string();
     assert!(error.contains(r"mkdir -m 700 '/a b/it'\''s', or"), "{error}");
 }
 
 #[test]
-fn an_id_has_a_tag_for_every_key_there_is() {
+fn an_id_has_a_tag_for_every_existing_key() {
     let case = Case::new();
     let (april_2, may) =
         (case.ring().rotate(april()).unwrap(), case.ring().for_sealing(may()).unwrap());

@@ -1,15 +1,16 @@
-//! What is known of used keys, wherever it was learnt: from the list in the directory, from the state, or because this
-//! process sealed with them. Values only; reads and writes nothing.
+//! Records of used keys: which keys were used in which slot, and when.
+//!
+//! They come from the list in the directory, from the state, or from this process. Pure values; no I/O.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
-use super::file_names::Kept;
+use super::file_names::FileKind;
 use super::{KeyId, Month, Slot};
 use crate::base::Timestamp;
 
-/// A key, and the slot from which something was sealed with it.
+/// A key that was used for sealing, and its slot at that time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct UsedKey {
     pub slot: Slot,
@@ -18,40 +19,40 @@ pub struct UsedKey {
 
 impl fmt::Display for UsedKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.id, self.slot.file_name(Kept::Key))
+        write!(f, "{} {}", self.id, self.slot.file_name(FileKind::Key))
     }
 }
 
 impl UsedKey {
-    /// As it is displayed.
+    /// Parses the displayed form.
     pub fn parse(text: &str) -> Option<UsedKey> {
         let (id, file) = text.split_once(' ')?;
-        let (slot, kept) = Slot::of_file(file)?;
-        Some(UsedKey { slot, id: KeyId::parse(id)? }).filter(|_| kept == Kept::Key)
+        let (slot, kind) = Slot::of_file(file)?;
+        Some(UsedKey { slot, id: KeyId::parse(id)? }).filter(|_| kind == FileKind::Key)
     }
 
-    /// Those of a list; what is no such name is passed over.
+    /// Parses a list; invalid entries are skipped.
     pub fn parse_all(texts: &[String]) -> Vec<UsedKey> {
         texts.iter().filter_map(|text| UsedKey::parse(text)).collect()
     }
 }
 
-/// Each used key, and when it was taken into use; `None` where only the fact is known.
+/// Used keys with the time of their first use; `None` if the time is unknown.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Uses(BTreeMap<UsedKey, Option<Timestamp>>);
+pub(super) struct UsedKeys(BTreeMap<UsedKey, Option<Timestamp>>);
 
-impl Uses {
-    /// Of several times, the latest counts.
+impl UsedKeys {
+    /// Adds a key; of several times, the latest is kept.
     pub fn put(&mut self, key: UsedKey, time: Option<Timestamp>) {
         let known = self.0.entry(key).or_default();
         *known = (*known).max(time);
     }
 
-    pub fn merge(&mut self, others: &Uses) {
+    pub fn merge(&mut self, others: &UsedKeys) {
         others.iter().for_each(|(key, time)| self.put(key, time));
     }
 
-    pub fn and(mut self, others: &Uses) -> Uses {
+    pub fn merged_with(mut self, others: &UsedKeys) -> UsedKeys {
         self.merge(others);
         self
     }
@@ -68,7 +69,7 @@ impl Uses {
         self.0.get(&key).copied().flatten()
     }
 
-    /// In any of the month's slots.
+    /// Whether a key with this id was used in any slot of the month.
     pub fn has(&self, month: Month, id: KeyId) -> bool {
         self.of_month(month).any(|(key, _)| key.id == id)
     }
@@ -77,14 +78,13 @@ impl Uses {
         self.0.iter().map(|(key, time)| (*key, *time))
     }
 
-    /// In the order of their slots.
+    /// In slot order.
     pub fn keys(&self) -> impl Iterator<Item = UsedKey> {
         self.0.keys().copied()
     }
 
-    /// The keys of which each may be the one that sealed last in the newest slot of the month that was used. It is
-    /// one but where two were used in one slot (directories were merged, a key was replaced) and their order is not
-    /// known.
+    /// The key used last in the newest used slot of the month. Several keys, if two were used in one slot (directories
+    /// were merged, a key was replaced) and their order is unknown.
     pub fn last(&self, month: Month) -> Vec<UsedKey> {
         let Some(slot) = self.of_month(month).map(|(key, _)| key.slot).max() else {
             return Vec::new();
@@ -96,14 +96,14 @@ impl Uses {
             .collect()
     }
 
-    /// One to be named: of this month if there is any, else of the newest.
+    /// A key to name in a message: of this month if it has one, else of the newest month.
     pub fn example(&self, month: Option<Month>) -> Option<UsedKey> {
         let of_month = month.and_then(|month| self.last(month).last().copied());
         of_month.or_else(|| self.last_of_all().first().copied())
     }
 
-    /// [`Uses::last`] of each month, the newest month first. The key of what looks alike in all months comes last: a
-    /// person who is told to replace one key should not begin with that.
+    /// [`UsedKeys::last`] of each month, newest month first. The key of [`Month::ALWAYS`] comes last: a person who must
+    /// replace one key should not start with it.
     pub fn last_of_all(&self) -> Vec<UsedKey> {
         let months: BTreeSet<Month> = self.keys().map(|key| key.slot.month).collect();
         let (always, months): (Vec<Month>, Vec<Month>) =
@@ -111,20 +111,20 @@ impl Uses {
         months.into_iter().chain(always).flat_map(|month| self.last(month)).collect()
     }
 
-    /// What a list that was lost should hold again. Not where an order would be made up: of several keys in one slot
-    /// only those with a time.
-    pub fn missing_in(&self, list: &Uses) -> Uses {
+    /// The keys to add to a list that was lost. Of several keys in one slot only those with a time, because their order
+    /// must not be invented.
+    pub fn missing_in(&self, list: &UsedKeys) -> UsedKeys {
         let is_alone = |slot| {
             list.of_slots(slot, slot).next().is_none() && self.of_slots(slot, slot).count() == 1
         };
         let missing = self
             .iter()
             .filter(|(key, time)| !list.contains(*key) && (time.is_some() || is_alone(key.slot)));
-        Uses(missing.collect())
+        UsedKeys(missing.collect())
     }
 
-    /// The time to write down for a key that is taken into use: later than that of every other in its slot, so that a
-    /// clock that was set back does not change their order.
+    /// The time to record for a key at its first use: later than all others in its slot, so that a clock that was set
+    /// back does not change their order.
     pub fn time_of_next(&self, slot: Slot, now: Timestamp) -> Timestamp {
         self.latest(slot).map_or(now, |latest| now.max(latest.plus(Duration::from_secs(1))))
     }
@@ -148,9 +148,9 @@ impl Uses {
     }
 }
 
-impl FromIterator<UsedKey> for Uses {
-    fn from_iter<T: IntoIterator<Item = UsedKey>>(keys: T) -> Uses {
-        Uses(keys.into_iter().map(|key| (key, None)).collect())
+impl FromIterator<UsedKey> for UsedKeys {
+    fn from_iter<T: IntoIterator<Item = UsedKey>>(keys: T) -> UsedKeys {
+        UsedKeys(keys.into_iter().map(|key| (key, None)).collect())
     }
 }
 

@@ -1,5 +1,7 @@
-//! The list of keys that something was sealed with: `used` in the keys directory, a line each, appended and
-//! fsynced before the first token leaves. A key that stands here and is missing is not replaced silently.
+//! The file `used` in the keys directory: the list of keys that were used for sealing, one per line.
+//!
+//! A key is appended and fsynced before its first token leaves. A listed key that is missing is never replaced
+//! silently.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -8,75 +10,81 @@ use rustix::fs::{Mode, OFlags, openat};
 use rustix::io::Errno;
 
 use super::directory::Directory;
-use super::usage::Uses;
+use super::usage::UsedKeys;
 use super::{KeyError, UsedKey};
 use crate::base::{Timestamp, rfc3339};
 
 const NAME: &str = "used";
-/// Of a thousand years.
+/// In bytes; enough for a thousand years.
 const LONGEST: u64 = 1 << 20;
-/// How often a line is written that others spoil by writing at the same moment.
+/// Attempts to append a line when other processes write at the same time.
 const ATTEMPTS: u32 = 8;
 
 #[derive(Debug, Default)]
-pub(super) struct Used {
-    pub uses: Uses,
+pub(super) struct UsedList {
+    pub entries: UsedKeys,
     ends_torn: bool,
 }
 
-impl Used {
-    pub fn read(directory: &Directory) -> Result<Used, KeyError> {
+impl UsedList {
+    pub fn read(directory: &Directory) -> Result<UsedList, KeyError> {
         let text = match directory.read(NAME, LONGEST) {
             Err(KeyError::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
-                return Ok(Used::default());
+                return Ok(UsedList::default());
             }
             text => text?,
         };
-        // A line that a kill left half written says nothing: what it would have said was not yet used.
-        let mut uses = Uses::default();
+        // An incomplete line of a killed process is ignored: its key was not yet used.
+        let mut entries = UsedKeys::default();
         for (key, time) in text.split(|byte| *byte == b'\n').filter_map(parse) {
-            uses.put(key, time);
+            entries.put(key, time);
         }
         let ends_torn = text.last().is_some_and(|last| *last != b'\n');
-        Ok(Used { uses, ends_torn })
+        Ok(UsedList { entries, ends_torn })
     }
 
-    /// Lines for these keys. Where a time is not known, that of now is written.
+    /// Lines for these keys; an unknown time becomes the current time.
     fn lines(&self, keys: &[(UsedKey, Option<Timestamp>)], now: Timestamp) -> String {
         let mut lines = if self.ends_torn { "\n".to_owned() } else { String::new() };
         for (key, time) in keys {
-            let time = time.unwrap_or_else(|| self.uses.time_of_next(key.slot, now));
+            let time = time.unwrap_or_else(|| self.entries.time_of_next(key.slot, now));
             lines.push_str(&format!("{key} {}\n", rfc3339::text(time, 0)));
         }
         lines
     }
 }
 
-/// All of `keys` stand in the list, durably, when this returns it. What was written is read again: where another
-/// process appends at the same moment and one of the two is cut short (a full disk), their lines are joined to one that
-/// says nothing.
-pub(super) fn add(directory: &Directory, keys: &Uses, now: Timestamp) -> Result<Uses, KeyError> {
+/// Adds `keys` to the list; all of them are durable when this returns the list. The file is read again after a write:
+/// if two processes append at the same time and one write is cut short (full disk), their lines merge into an invalid
+/// one.
+pub(super) fn add(
+    directory: &Directory,
+    keys: &UsedKeys,
+    now: Timestamp,
+) -> Result<UsedKeys, KeyError> {
     let failed = |source| KeyError::Write { path: directory.path_of(NAME), source };
     for attempt in 0..ATTEMPTS {
-        let list = Used::read(directory)?;
-        let missing: Vec<_> = keys.iter().filter(|(key, _)| !list.uses.contains(*key)).collect();
+        let list = UsedList::read(directory)?;
+        let missing: Vec<_> = keys.iter().filter(|(key, _)| !list.entries.contains(*key)).collect();
         if missing.is_empty() {
-            // Also what somebody else wrote, who may not have come to this yet.
+            // Also lines of other processes, which may not have synced yet.
             return match sync(directory) {
-                // Nothing can be written there, and nothing was.
-                Err(error) if attempt == 0 && is_of_a_read_only_disk(&error) => Ok(list.uses),
-                done => done.map(|()| list.uses).map_err(failed),
+                // A read-only disk, and nothing was written to it.
+                Err(error) if attempt == 0 && is_read_only(&error) => Ok(list.entries),
+                done => done.map(|()| list.entries).map_err(failed),
             };
         }
         append(directory, list.lines(&missing, now).as_bytes()).map_err(failed)?;
     }
-    Err(failed(io::Error::other("other processes spoil what this one writes there")))
+    Err(failed(io::Error::other(
+        "other processes keep overwriting the lines that this one appends there",
+    )))
 }
 
-/// Lines of one directory's list that the other does not yet have.
+/// Adds the lines of one directory's list to the list of the other.
 pub(super) fn copy(from: &Directory, to: &Directory, now: Timestamp) -> Result<(), KeyError> {
-    let uses = Used::read(from)?.uses;
-    if uses.is_empty() { Ok(()) } else { add(to, &uses, now).map(drop) }
+    let entries = UsedList::read(from)?.entries;
+    if entries.is_empty() { Ok(()) } else { add(to, &entries, now).map(drop) }
 }
 
 fn append(directory: &Directory, lines: &[u8]) -> io::Result<()> {
@@ -85,17 +93,17 @@ fn append(directory: &Directory, lines: &[u8]) -> io::Result<()> {
     let (mut file, is_new) = match openat(directory.directory(), NAME, flags, Mode::empty()) {
         Ok(file) => (File::from(file), false),
         Err(Errno::NOENT) => match directory.create(NAME, flags) {
-            // Somebody else just made it: it is read again.
+            // Another process has just created it: the caller reads it again.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
             file => (file?, true),
         },
         Err(error) => return Err(error.into()),
     };
     if is_new {
-        // The mask of this process may have taken away our own rights.
+        // The umask may have removed our own permissions.
         rustix::fs::fchmod(&file, Mode::RUSR | Mode::WUSR)?;
     }
-    // One write: what several processes append does not mix.
+    // A single write, so that lines of several processes are not interleaved.
     file.write_all(lines)
 }
 
@@ -106,8 +114,8 @@ fn sync(directory: &Directory) -> io::Result<()> {
     directory.sync()
 }
 
-/// Some know no fsync (squashfs).
-fn is_of_a_read_only_disk(error: &io::Error) -> bool {
+/// Some read-only file systems do not support fsync (squashfs).
+fn is_read_only(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::InvalidInput)
 }
 

@@ -27,7 +27,7 @@ fn tagged(sealer: &Sealer, month: Month, field: &str, value: &str) -> String {
 }
 
 #[test]
-fn what_one_process_sealed_another_opens_from_the_directory_alone() {
+fn another_process_decrypts_with_the_directory_alone() {
     let (_scratch, keyring) = keyring();
     let sealer = Sealer::new(Arc::clone(&keyring)).unwrap();
     let values = ["", "CLIENTID2", "fifteen bytes..", "sixteen bytes...", "ünï \"\\\n\u{0}\u{80}"];
@@ -42,7 +42,7 @@ fn what_one_process_sealed_another_opens_from_the_directory_alone() {
 }
 
 #[test]
-fn the_same_value_has_other_tokens_and_the_same_tag() {
+fn equal_values_have_different_tokens_and_equal_tags() {
     let (_scratch, keyring) = keyring();
     let sealer = Sealer::new(Arc::clone(&keyring)).unwrap();
     let other = Sealer::new(keyring).unwrap();
@@ -64,9 +64,9 @@ fn the_same_value_has_other_tokens_and_the_same_tag() {
 }
 
 #[test]
-fn a_session_ends_after_so_many_seals() {
+fn a_session_ends_at_its_limit_of_seals() {
     let (_scratch, keyring) = keyring();
-    let sealer = Sealer::with_sessions_of(keyring, 3).unwrap();
+    let sealer = Sealer::with_seals_per_session(keyring, 3).unwrap();
     let salts: Vec<[u8; 8]> = (0..9)
         .map(|_| Token::parse(&sealed(&sealer, april(), "clientid", "C1")).unwrap().salt())
         .collect();
@@ -78,11 +78,11 @@ fn a_session_ends_after_so_many_seals() {
 }
 
 #[test]
-fn no_salt_and_nonce_occur_twice_over_eight_threads() {
+fn no_pair_of_salt_and_nonce_occurs_twice_over_eight_threads() {
     let seals = 10_000_000;
     let (_scratch, keyring) = keyring();
     // Several sessions, so that their change is in it too.
-    let sealer = Sealer::with_sessions_of(keyring, seals as u64 / 3).unwrap();
+    let sealer = Sealer::with_seals_per_session(keyring, seals as u64 / 3).unwrap();
     let many = |_: usize| {
         let mut token = String::new();
         let mut seen = Vec::with_capacity(seals / 8);
@@ -127,7 +127,7 @@ fn a_destroyed_key_is_not_sealed_with_after_a_refresh() {
 }
 
 #[test]
-fn nothing_that_is_printed_shows_a_key_or_a_value() {
+fn debug_output_shows_no_key_and_no_value() {
     let (_scratch, keyring) = keyring();
     let sealer = Sealer::new(Arc::clone(&keyring)).unwrap();
     let token = sealed(&sealer, april(), "clientid", "CLIENTID2");

@@ -1,4 +1,4 @@
-//! A keys directory, and who seals and opens with it.
+//! A keys directory for tests, and helpers that seal and decrypt with it.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -21,7 +21,7 @@ impl Keys {
         Keys { scratch, sealer, opener: Opener::new(keyring) }
     }
 
-    /// What the directory lies in.
+    /// The parent of the directory.
     pub fn home(&self) -> &Path {
         self.scratch.path()
     }
@@ -52,7 +52,7 @@ impl Keys {
         (token, tag)
     }
 
-    /// With nothing but the directory.
+    /// Decrypts with nothing but the directory.
     pub fn open(&self, token: &Json) -> String {
         let opener = Opener::new(Arc::new(Keyring::open(&self.directory()).unwrap()));
         opener.open(token.as_str().unwrap()).unwrap().value.to_string()

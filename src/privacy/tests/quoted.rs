@@ -22,7 +22,7 @@ fn tags(document: &Json, name: &str) -> Vec<String> {
 }
 
 #[test]
-fn an_object_inside_that_is_not_quite_json_is_sealed_too() {
+fn an_inner_object_with_invalid_json_is_sealed_too() {
     let keys = Keys::new();
     for more in [r#""latency":NaN"#, r#""p":"C:\dir""#, "\"p\":\"a\tb\"", r#""x":1,"#] {
         let text = format!(r#"{{"msg":"x","request":{{"client_id":"CLIENTID2",{more}}}}}"#);
@@ -33,7 +33,7 @@ fn an_object_inside_that_is_not_quite_json_is_sealed_too() {
 }
 
 #[test]
-fn an_object_that_a_field_quotes_is_sealed_too() {
+fn an_object_quoted_in_a_field_is_sealed_too() {
     let keys = Keys::new();
     let body = r#""{\"client_id\":\"CLIENTID2\"}""#;
     for text in [
@@ -58,9 +58,9 @@ fn a_text_that_looks_like_an_object_is_a_value() {
     }
 }
 
-/// The name of a group of a rule, say.
+/// For example, the name of a group of a rule.
 #[test]
-fn a_value_that_is_told_alone_is_hidden_as_in_its_event() {
+fn a_single_value_has_the_same_alias_as_in_its_event() {
     let keys = Keys::new();
     let mut event = of_json(
         r#"{"msg":"of 1234567","client_id":"CLIENTID2","user":"CLIENTID2","a":{"client_id":{"x":"1234567"}}}"#,
@@ -76,7 +76,7 @@ fn a_value_that_is_told_alone_is_hidden_as_in_its_event() {
     );
     assert_eq!(told("a.client_id.x", "1234567"), Some(keys.tag("2021_April", "1234567")));
     assert_eq!(told("user", "ada"), None);
-    // Without the key of the month it is hidden all the same.
+    // Without the key of the month, the value is hidden too.
     std::fs::remove_file(keys.directory().join("2021_April.key")).unwrap();
     let policy = keys.policy();
     policy.refresh();
@@ -84,7 +84,7 @@ fn a_value_that_is_told_alone_is_hidden_as_in_its_event() {
 }
 
 #[test]
-fn a_dot_inside_a_key_parts_names() {
+fn a_dot_inside_a_key_separates_names() {
     let keys = Keys::new();
     let text = r#"{"msg":"of CLIENTID2","attributes":{"enduser.client_id":"CLIENTID2","client_id.x":"y"}}"#;
     let document = document(&keys.policy(), &of_json(text));
@@ -106,7 +106,7 @@ fn every_id_of_an_event_has_its_tag() {
     let mut expected = ["AAAA1", "BBBB2", "CCCC3"].map(|id| keys.tag("2021_April", id));
     expected.sort();
     assert_eq!(tags(&document, "client_id_tag"), expected);
-    // Those of a pattern alone too, whatever the log itself calls so.
+    // Ids of a pattern have tags too, even if the log has a field with that name.
     let pattern = Pattern::new("customer", regex::Regex::new(r"customer (\w+)").unwrap()).unwrap();
     let policy = keys.policy().with_patterns(vec![pattern]);
     let document = super::sealed::document(
@@ -118,7 +118,7 @@ fn every_id_of_an_event_has_its_tag() {
 }
 
 #[test]
-fn what_a_pattern_finds_beside_a_member_spoils_no_token() {
+fn a_pattern_match_beside_a_member_damages_no_token() {
     let keys = Keys::new();
     let pattern = Pattern::new("client_id", regex::Regex::new(r"client_id\W+(\w+)").unwrap());
     let policy = keys.policy().with_patterns(vec![pattern.unwrap()]);
@@ -131,7 +131,7 @@ fn what_a_pattern_finds_beside_a_member_spoils_no_token() {
 }
 
 #[test]
-fn values_that_overlap_leave_nothing_of_either() {
+fn overlapping_values_are_both_sealed_completely() {
     let keys = Keys::new();
     let pattern = |regex| Pattern::new("client_id", regex::Regex::new(regex).unwrap()).unwrap();
     let policy = keys.policy().with_patterns(vec![pattern("KKKK-LLLL"), pattern("LLLL-MMMM")]);
@@ -141,9 +141,9 @@ fn values_that_overlap_leave_nothing_of_either() {
     assert_eq!(tags(&document, "client_id_tag").len(), 2);
 }
 
-/// Each took minutes where every place was tried with the whole rest of the line.
+/// Each of these lines takes minutes if every position is compared with the whole rest of the line.
 #[test]
-fn hostile_lines_take_no_longer_than_long_ones() {
+fn hostile_lines_take_no_longer_than_ordinary_long_lines() {
     let keys = Keys::new();
     let lines = [
         format!(r#"x "{}""#, r#"\""#.repeat(500_000)),

@@ -1,4 +1,4 @@
-//! With keys: what leaves can be opened again, and found by its tag.
+//! Tests sealing with keys: outgoing values can be decrypted, and found by their tags.
 
 use super::keys::Keys;
 use super::*;
@@ -9,7 +9,7 @@ pub(super) fn document(policy: &Policy, batch: &Batch) -> Json {
     serde_json::from_slice(&body).unwrap()
 }
 
-/// In a file whose name says April 2021.
+/// An event in a file whose name contains April 2021.
 pub(super) fn of_april(text: &str) -> Batch {
     let mut batch = batch(text, None);
     batch.path = std::path::Path::new("/logs/logs_2021_Apr.txt").into();
@@ -17,7 +17,7 @@ pub(super) fn of_april(text: &str) -> Batch {
 }
 
 #[test]
-fn what_is_sealed_has_a_tag_and_opens_wherever_it_stands() {
+fn sealed_values_have_a_tag_and_can_be_decrypted_everywhere() {
     let keys = Keys::new();
     let text =
         r#"CLIENT_ID=CLIENTID2 message=<CLIENTID2> a={"b":{"clientId":1234567},"c":"1234567"}"#;
@@ -25,7 +25,7 @@ fn what_is_sealed_has_a_tag_and_opens_wherever_it_stands() {
     assert_eq!(keys.open(&document["CLIENT_ID"]), "CLIENTID2");
     assert_eq!(document["CLIENT_ID_tag"], keys.tag("2021_April", "CLIENTID2"));
     let token = document["CLIENT_ID"].as_str().unwrap();
-    assert_eq!(document["message"], format!("<{token}>"), "the same one");
+    assert_eq!(document["message"], format!("<{token}>"), "the same token");
     assert_eq!(keys.open(&document["a"]["b"]["clientId"]), "1234567");
     assert_eq!(document["a"]["b"]["clientId_tag"], keys.tag("2021_April", "1234567"));
     assert_eq!(document["a"]["c"], document["a"]["b"]["clientId"]);
@@ -33,9 +33,9 @@ fn what_is_sealed_has_a_tag_and_opens_wherever_it_stands() {
     assert!(!text.contains("CLIENTID2") && !text.contains("1234567"), "{text}");
 }
 
-/// In what is too deep to be JSON for readers, and leaves as a text.
+/// Values in JSON that is nested too deeply, which leaves as a text.
 #[test]
-fn the_tag_of_a_value_in_a_text_stands_beside_the_fields() {
+fn the_tag_of_a_value_in_a_text_is_beside_the_fields() {
     let keys = Keys::new();
     let (open, close) = ("[".repeat(120), "]".repeat(120));
     let text =
@@ -46,7 +46,7 @@ fn the_tag_of_a_value_in_a_text_stands_beside_the_fields() {
     assert_eq!(document["client_id_tag"], keys.tag("2021_April", "CLIENTID3"));
 }
 
-/// Two spellings of one field, a third without a value, and a name that holds the value.
+/// Two spellings of one field, a third without a value, and a name that contains the value.
 #[test]
 fn one_value_in_several_fields_has_one_token_in_each() {
     let keys = Keys::new();
@@ -63,9 +63,9 @@ fn one_value_in_several_fields_has_one_token_in_each() {
     assert!(!document.to_string().contains("CLIENTID2"), "{document}");
 }
 
-/// What the settings say of a source and of the machine leaves with every event.
+/// The host and service names from the settings leave with every event.
 #[test]
-fn a_value_is_sealed_in_the_names_of_host_and_service_too() {
+fn a_value_in_the_names_of_host_and_service_is_sealed_too() {
     let keys = Keys::new();
     let mut event = of_april("client_id=CLIENTID2");
     let generation = Arc::get_mut(&mut event.generation).unwrap();
@@ -77,9 +77,9 @@ fn a_value_is_sealed_in_the_names_of_host_and_service_too() {
     assert_eq!(document["service"]["name"], format!("of-{token}"));
 }
 
-/// Its name says that it is sealed.
+/// The name of a sealed field marks it as sealed.
 #[test]
-fn a_sealed_field_keeps_its_name_where_that_is_a_value_too() {
+fn a_sealed_field_keeps_its_name_even_if_it_equals_a_value() {
     let keys = Keys::new();
     let policy =
         Policy::new(&["client_id".into(), "user".into()], false).with_keys(keys.sealer.clone());
@@ -92,7 +92,7 @@ fn a_sealed_field_keeps_its_name_where_that_is_a_value_too() {
 }
 
 #[test]
-fn the_month_is_that_of_the_file_s_name_or_of_the_event_s_day() {
+fn the_month_comes_from_the_file_name_or_the_day_of_the_event() {
     let keys = Keys::new();
     let mut event = batch("client_id=CLIENTID2", None);
     event.records[0].time = Timestamp(1_699_957_381_446_000_000);
@@ -114,7 +114,7 @@ fn the_month_is_that_of_the_file_s_name_or_of_the_event_s_day() {
 }
 
 #[test]
-fn objects_and_lists_are_sealed_as_they_are_written() {
+fn objects_and_lists_are_sealed_as_their_json_text() {
     let keys = Keys::new();
     let text = r#"client_id=["first-id",{"x":"second-id"}] a={"client_id":{"y":"third-id"}} message=first-id,second-id,third-id"#;
     let document = document(&keys.policy(), &of_april(text));
@@ -127,7 +127,7 @@ fn objects_and_lists_are_sealed_as_they_are_written() {
 }
 
 #[test]
-fn a_field_of_the_log_does_not_pass_for_a_tag() {
+fn a_field_of_the_log_is_not_mistaken_for_a_tag() {
     let keys = Keys::new();
     let text = r#"client_id=CLIENTID2 client_id_tag=mine a={"client_id_tag":"mine","client_id":"CLIENTID2"}"#;
     let document = document(&keys.policy(), &of_april(text));
@@ -166,7 +166,7 @@ fn values_in_messages_are_found_by_patterns() {
 }
 
 #[test]
-fn addresses_leave_under_another_name_wherever_they_stand() {
+fn addresses_leave_as_pseudonyms_everywhere() {
     let keys = Keys::new();
     let names = ["ip".into(), "source.ip".into()];
     let event = of_april("ip=192.168.17.4 message=from:192.168.17.4");
@@ -192,14 +192,14 @@ fn without_the_key_that_was_used_nothing_leaves() {
     policy.refresh();
     let refused = protect(&policy, of_april("client_id=CLIENTID2").event(0)).unwrap_err();
     assert!(matches!(refused, KeyError::Missing { .. }), "{refused}");
-    // What needs no key leaves, and so does another month.
+    // Events that need no key leave, and so do those of another month.
     assert!(protect(&policy, of_april("message=x").event(0)).is_ok());
     let mut may = of_april("client_id=CLIENTID2");
     may.path = std::path::Path::new("logs_2021_May.txt").into();
     assert!(protect(&policy, may.event(0)).is_ok());
 }
 
-/// A line of a megabyte that is nothing but ids.
+/// A line of one megabyte consisting of ids.
 #[test]
 fn tens_of_thousands_of_ids_in_one_event_are_sealed_one_by_one() {
     let keys = Keys::new();
@@ -213,7 +213,7 @@ fn tens_of_thousands_of_ids_in_one_event_are_sealed_one_by_one() {
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
-    /// Whatever the event holds: the id opens again, and stands nowhere else.
+    /// For any event: the id can be decrypted, and is nowhere else in plain text.
     #[test]
     fn no_sealed_value_leaves(
         parts in prop::collection::vec(
@@ -241,7 +241,7 @@ proptest! {
 }
 
 #[test]
-fn values_that_are_too_short_to_be_looked_for_elsewhere_are_counted() {
+fn values_too_short_to_replace_in_other_text_are_counted() {
     let count = |text: &str| {
         let batch = batch(text, None);
         shown(&policy(), batch.event(0)).unprotected()
@@ -253,9 +253,9 @@ fn values_that_are_too_short_to_be_looked_for_elsewhere_are_counted() {
     assert_eq!(count(r#"client_id=["ab","abcd","",{"c":1}]"#), 2);
 }
 
-/// A writer was killed, or the record is longer than records are: it has no fields.
+/// A record of a killed writer, or a record over the length limit, has no fields.
 #[test]
-fn an_id_in_a_broken_record_is_sealed_where_it_stands() {
+fn an_id_in_a_broken_record_is_sealed_in_place() {
     let keys = Keys::new();
     let whole = r#"{"client_id":"CLIENTID2","n":{"clientId":7,"x":"of CLIENTID2"},"m":"#;
     for cut in r#"{"client_id":"CL"#.len()..whole.len() {
@@ -274,7 +274,7 @@ fn an_id_in_a_broken_record_is_sealed_where_it_stands() {
 }
 
 #[test]
-fn an_object_that_a_message_quotes_is_sealed_too() {
+fn an_object_quoted_in_a_message_is_sealed_too() {
     let keys = Keys::new();
     let message = r#"sent {"client_id":17,"x":"y"}"#;
     let mut event = of_april("x");
@@ -286,7 +286,7 @@ fn an_object_that_a_message_quotes_is_sealed_too() {
     assert_eq!(document["client_id_tag"], keys.tag("2021_April", "17"));
 }
 
-/// Texts and JSON around ids, as a log may have them.
+/// Texts and JSON around ids, as in a log.
 fn around(ids: Vec<String>) -> impl Strategy<Value = Vec<(String, Option<String>, String)>> {
     let id = prop::sample::select(ids.clone());
     let text =
@@ -303,7 +303,7 @@ fn around(ids: Vec<String>) -> impl Strategy<Value = Vec<(String, Option<String>
 
 /// Long runs: `make soak`.
 #[test]
-fn what_is_protected_and_opened_is_what_was_there() {
+fn sealing_and_decrypting_restores_the_event() {
     let keys = Keys::new();
     let (policy, clear) = (keys.policy(), Policy::new(&[], true));
     let ids = || prop::collection::vec("[A-Z]{4}[0-9]{2}[Q-Z]{2}", 1..4);
@@ -343,7 +343,7 @@ fn without_tags(value: Json) -> Json {
 }
 
 #[test]
-fn what_begins_inside_a_line_leaves_as_one_token() {
+fn a_record_that_starts_inside_a_line_leaves_as_one_token() {
     let keys = Keys::new();
     let mut batch = of_april("TID2=x user=ann bought=3");
     batch.records[0].flags.insert(Flags::INSIDE);
@@ -357,7 +357,7 @@ fn what_begins_inside_a_line_leaves_as_one_token() {
 }
 
 #[test]
-fn a_value_that_is_cut_in_half_does_not_leave_where_a_pattern_would_have_found_it_whole() {
+fn half_a_value_of_a_pattern_at_the_end_of_a_truncated_record_is_sealed() {
     let keys = Keys::new();
     let regex = regex::Regex::new(r"\b\d{8}\b").unwrap();
     let patterns = vec![Pattern::new("client_id", regex).unwrap()];
@@ -383,7 +383,7 @@ fn a_value_that_is_cut_in_half_does_not_leave_where_a_pattern_would_have_found_i
                 assert_eq!(keys.open(&token.into()), piece);
             }
         }
-        // Whole, it has its tag; nothing of a word that had ended is missing.
+        // A complete id has its tag; complete words are not affected.
         let document = cut("no money for 12345678");
         assert!(document["client_id_tag"].is_string(), "{document}");
         let token = document["message"].as_str().unwrap().strip_prefix("no money for ").unwrap();

@@ -32,7 +32,7 @@ fn every_single_bit_flip_is_refused() {
 }
 
 #[test]
-fn every_cut_and_every_extension_is_refused() {
+fn every_truncation_and_every_extension_is_refused() {
     let case = Keys::new();
     let token = case.seal(month("2021_April"), "clientid", "CLIENTID2");
     let bytes = bytes_of(&token);
@@ -69,7 +69,7 @@ fn the_field_the_month_the_key_and_the_session_of_another_token_are_refused() {
         mixed[range.clone()].copy_from_slice(&may[range]);
         mixed
     };
-    // Month and key, so that there is such a key; nonce; value.
+    // Month and key (of an existing key); nonce; value.
     refused(&with_part(1..11));
     refused(&with_part(HEAD..HEAD + NONCE));
     refused(&with_part(FIELD_AT + 8..april.len()));
@@ -87,7 +87,7 @@ fn the_field_the_month_the_key_and_the_session_of_another_token_are_refused() {
 }
 
 #[test]
-fn a_long_value_becomes_several_tokens_and_a_name_has_its_bounds() {
+fn a_long_value_becomes_several_tokens_and_field_names_are_limited() {
     let case = Keys::new();
     let april = month("2021_April");
     let long = "ä€x".repeat(700);
@@ -116,7 +116,7 @@ fn a_long_value_becomes_several_tokens_and_a_name_has_its_bounds() {
 }
 
 #[test]
-fn only_the_length_in_blocks_shows() {
+fn only_the_length_in_blocks_is_visible() {
     let case = Keys::new();
     let length = |value: &str| case.seal(month("2021_April"), "clientid", value).len();
     assert_eq!(length(""), length("fifteen bytes.."));
@@ -138,7 +138,7 @@ proptest! {
     }
 
     #[test]
-    fn any_text_is_parsed_without_harm(
+    fn parsing_any_text_never_panics(
         bytes in prop::collection::vec(any::<u8>(), 0..LONGEST + 100),
         version in any::<bool>(),
         text in any::<String>(),
@@ -158,7 +158,7 @@ proptest! {
     }
 }
 
-/// What happens to a token on its way.
+/// A modification of a token in transit.
 #[derive(Clone, Debug)]
 enum Change {
     Put(char),
@@ -166,7 +166,7 @@ enum Change {
     Remove,
     Cut,
     Repeat,
-    /// So many bits of the last letters.
+    /// This many bits of the last characters.
     Flip(u8),
 }
 
@@ -227,6 +227,6 @@ fn a_changed_token_is_refused_and_each_has_one_form() {
         prop_assert!(lengths.iter().all(|length| *length <= text.len()));
         prop_assert!(lengths.is_sorted_by(|a, b| a > b));
         let whole = text.starts_with(token.as_str());
-        prop_assert!(!whole || lengths.contains(&token.len()), "found wherever it stands");
+        prop_assert!(!whole || lengths.contains(&token.len()), "found at any position");
     });
 }

@@ -4,8 +4,9 @@ use super::*;
 
 #[test]
 fn whole_words_are_replaced_and_nothing_else() {
-    let words =
-        |values: &[&'static str]| Words::new(values.iter().map(|value| (*value, SEALED)).collect());
+    let words = |values: &[&'static str]| {
+        WordReplacer::new(values.iter().map(|value| (*value, SEALED)).collect())
+    };
     let cases: &[(&[&str], &str, &str)] = &[
         (&["1234567"], "client 1234567 logged in", "client [sealed] logged in"),
         (&["1234567"], "1234567", "[sealed]"),
@@ -35,20 +36,20 @@ fn whole_words_are_replaced_and_nothing_else() {
     }
 }
 #[test]
-fn what_stands_for_a_value_is_left_alone() {
-    let words = Words::new(vec![("12345", "enc1.a-abcd-b"), ("abcd", "enc1.other")]);
+fn a_replacement_is_not_replaced_again() {
+    let words = WordReplacer::new(vec![("12345", "enc1.a-abcd-b"), ("abcd", "enc1.other")]);
     let replaced = words.replace("x 12345 abcd 12345");
     assert_eq!(replaced.as_deref(), Some("x enc1.a-abcd-b enc1.other enc1.a-abcd-b"));
-    assert_eq!(words.stand_for("abcd"), Some("enc1.other"));
+    assert_eq!(words.replacement_of("abcd"), Some("enc1.other"));
     assert_eq!(words.replace("1234 abc"), None);
 }
 
-/// A part of a text around values.
+/// A piece of text around values.
 #[derive(Clone, Debug)]
 enum Piece {
     Text(String),
     Value(usize),
-    /// So often escaped as JSON, in ASCII alone or not, with digits in capitals or not.
+    /// Escaped as JSON this many times, in ASCII only or not, with upper-case digits or not.
     Escaped(usize, usize, bool, bool),
     /// Inside a longer word.
     Longer(usize, char),
@@ -58,7 +59,7 @@ fn values() -> impl Strategy<Value = Vec<String>> {
     let letters = "[A-Z][a-zA-Z0-9é]{6}[0-9A-Z]";
     let odd = "[A-Zß中][-_./\"\\\\\t\n a-z😀]{6,10}[A-Z9]";
     let base = prop::collection::vec(prop_oneof![letters, odd], 1..4);
-    // Some that begin, end or go on with another one.
+    // Some values start with, end with or extend another one.
     (base, any::<[bool; 3]>()).prop_map(|(mut values, more)| {
         let first = values[0].clone();
         let last = values[values.len() - 1].clone();
@@ -113,8 +114,8 @@ fn written(pieces: &[Piece], values: &[String]) -> String {
     pieces.iter().map(piece).collect()
 }
 
-/// Letter by letter, in the plainest way.
-fn stands_there(text: &str, word: &str) -> bool {
+/// The reference implementation, character by character.
+fn contains_word(text: &str, word: &str) -> bool {
     text.match_indices(word).any(|(at, _)| {
         let (before, after) = (&text[..at], &text[at + word.len()..]);
         let inside = |a: Option<char>, b: Option<char>| {
@@ -130,20 +131,20 @@ proptest! {
 
     /// Long runs: `make soak`.
     #[test]
-    fn no_value_stands_in_any_text(values in values(), pieces in pieces()) {
+    fn no_value_remains_in_any_text(values in values(), pieces in pieces()) {
         let stands = Vec::from_iter((0..values.len()).map(|at| format!("\u{e000}{at}\u{e001}")));
         let pairs = values.iter().zip(&stands).map(|(value, stand)| (&**value, &**stand));
-        let words = Words::new(pairs.collect());
+        let words = WordReplacer::new(pairs.collect());
         let text = written(&pieces, &values);
         let replaced = words.replace(&text).unwrap_or_else(|| text.clone());
         let mut shown = Some(replaced.clone());
         while let Some(text) = shown {
             for value in &values {
-                prop_assert!(!stands_there(&text, value), "{value:?} in {text:?}");
+                prop_assert!(!contains_word(&text, value), "{value:?} in {text:?}");
             }
             shown = serde_json::from_str(&format!("\"{text}\"")).ok().filter(|it| *it != text);
         }
-        // Nothing but whole values is touched, and each is what stood there.
+        // Only whole values are replaced, and each by its own replacement.
         if !text.contains('\\') && !text.contains(['\u{e000}', '\u{e001}']) {
             let back = values.iter().enumerate();
             let back = back.fold(replaced, |text, (at, value)| text.replace(&stands[at], value));

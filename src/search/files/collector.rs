@@ -1,4 +1,4 @@
-//! One search in events that come one after the other: what fits, in which order, and when it is enough.
+//! Collects the results of one search over a sequence of events: query, order and limit.
 
 use super::newest::Newest;
 use crate::event::{Event, Flags};
@@ -6,8 +6,8 @@ use crate::privacy::{Policy, protect};
 use crate::query::Expr;
 use crate::search::{Each, Options, Order, SearchError};
 
-/// Newest first without a limit: so many are kept.
-const MOST_NEWEST: u64 = 10_000;
+/// Maximum number of results in the order newest first.
+const MAX_NEWEST: u64 = 10_000;
 
 #[derive(Debug)]
 pub struct Sieve<'a> {
@@ -15,26 +15,26 @@ pub struct Sieve<'a> {
     policy: &'a Policy,
     limit: u64,
     found: u64,
-    /// Handed out at the end.
+    /// In the order newest first: results are returned at the end.
     newest: Option<Newest>,
     body: Vec<u8>,
 }
 
 impl<'a> Sieve<'a> {
-    /// Events are handed out as `policy` lets them leave.
+    /// Events are returned in their outgoing form under `policy`.
     pub fn new(query: &Expr, options: &Options, policy: &'a Policy) -> Self {
         let limit = options.limit.unwrap_or(u64::MAX);
-        let newest = (options.order == Order::Newest).then(|| Newest::new(limit.min(MOST_NEWEST)));
+        let newest = (options.order == Order::Newest).then(|| Newest::new(limit.min(MAX_NEWEST)));
         let query = options.narrow(query);
         Sieve { query, policy, limit, found: 0, newest, body: Vec::new() }
     }
 
-    /// With the times of the options.
+    /// The query, restricted to the times of the options.
     pub fn query(&self) -> &Expr {
         &self.query
     }
 
-    /// Nothing more is wanted.
+    /// The limit is reached.
     pub fn is_full(&self) -> bool {
         self.found >= self.limit
     }
@@ -43,7 +43,7 @@ impl<'a> Sieve<'a> {
         !event.record.flags.contains(Flags::QUIET) && self.query.matches(&event)
     }
 
-    /// Takes one that matches; returns whether more are wanted.
+    /// Adds a matching event; returns whether more are wanted.
     pub fn take(&mut self, event: Event<'_>, each: Each<'_>) -> Result<bool, SearchError> {
         let wanted = self.newest.as_ref().is_none_or(|newest| newest.wants(event.time()));
         if wanted {
@@ -62,7 +62,7 @@ impl<'a> Sieve<'a> {
         Ok(!self.is_full())
     }
 
-    /// Says how many were handed out.
+    /// Returns the number of results.
     pub fn finish(self, each: Each<'_>) -> Result<u64, SearchError> {
         match self.newest {
             Some(newest) => newest.hand_out(each).map_err(SearchError::Output),

@@ -1,4 +1,4 @@
-//! What a file holds, by offset: anywhere, or, where it is compressed, from one end to the other.
+//! Reads the content of a file by offset; of a compressed file only sequentially.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -6,35 +6,35 @@ use std::os::unix::fs::FileExt;
 
 use crate::follow::compressed::{self, Unpacked};
 
-pub struct Content<'a> {
+pub struct FileContent<'a> {
     file: &'a File,
     window: Option<Window>,
 }
 
-/// The bytes of a compressed file that were read last.
+/// The most recently read bytes of a compressed file.
 struct Window {
     input: Unpacked,
     start: u64,
     bytes: Vec<u8>,
-    /// Why there is no more of it.
-    failed: Option<io::Error>,
+    /// The error that ended reading.
+    failure: Option<io::Error>,
 }
 
-impl<'a> Content<'a> {
-    pub fn of(file: &'a File) -> io::Result<Self> {
+impl<'a> FileContent<'a> {
+    pub fn open(file: &'a File) -> io::Result<Self> {
         let window = compressed::open(file)?;
         let window =
-            window.map(|input| Window { input, start: 0, bytes: Vec::new(), failed: None });
-        Ok(Content { file, window })
+            window.map(|input| Window { input, start: 0, bytes: Vec::new(), failure: None });
+        Ok(FileContent { file, window })
     }
 
-    /// Reading may go back.
+    /// Whether reading may go back.
     pub fn is_seekable(&self) -> bool {
         self.window.is_none()
     }
 
-    /// Reads `length` bytes at `offset`, fewer only where the file ends. Never before an offset that was
-    /// asked for, unless it is seekable.
+    /// Reads `length` bytes at `offset`, fewer only at the end of the file. Unless the file is seekable, `offset` must
+    /// not decrease.
     pub fn read_at(&mut self, offset: u64, length: usize, buffer: &mut Vec<u8>) -> io::Result<()> {
         buffer.clear();
         match &mut self.window {
@@ -45,37 +45,38 @@ impl<'a> Content<'a> {
             None => {
                 buffer.resize(length, 0);
                 let read = fill(buffer, |rest, done| self.file.read_at(rest, offset + done));
-                let (done, failed) = read;
+                let (done, failure) = read;
                 buffer.truncate(done);
-                failed.map_or(Ok(()), Err)?;
+                failure.map_or(Ok(()), Err)?;
             }
         }
         Ok(())
     }
 
-    /// What ended it before its time: told once everything before that is.
+    /// The error that ended reading early; returned after all bytes before it.
     pub fn failure(&mut self) -> io::Result<()> {
-        let failed = self.window.as_mut().and_then(|window| window.failed.take());
-        failed.map_or(Ok(()), Err)
+        let failure = self.window.as_mut().and_then(|window| window.failure.take());
+        failure.map_or(Ok(()), Err)
     }
 }
 
 impl Window {
     fn move_to(&mut self, offset: u64, length: usize) {
-        let behind = (offset - self.start).min(self.bytes.len() as u64);
-        self.bytes.drain(..behind as usize);
-        self.start += behind;
-        let before = self.bytes.len();
-        if before < length && self.failed.is_none() {
+        let passed = (offset - self.start).min(self.bytes.len() as u64);
+        self.bytes.drain(..passed as usize);
+        self.start += passed;
+        let buffered = self.bytes.len();
+        if buffered < length && self.failure.is_none() {
             self.bytes.resize(length, 0);
-            let (done, failed) = fill(&mut self.bytes[before..], |rest, _| self.input.read(rest));
-            self.bytes.truncate(before + done);
-            self.failed = failed;
+            let (done, failure) =
+                fill(&mut self.bytes[buffered..], |rest, _| self.input.read(rest));
+            self.bytes.truncate(buffered + done);
+            self.failure = failure;
         }
     }
 }
 
-/// Until the buffer is full, or there is no more, or reading fails.
+/// Reads until the buffer is full, the input ends, or reading fails.
 fn fill(
     buffer: &mut [u8],
     mut read: impl FnMut(&mut [u8], u64) -> io::Result<usize>,

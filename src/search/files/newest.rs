@@ -1,4 +1,4 @@
-//! The newest documents of all files, in memory.
+//! Keeps the newest documents of all files in memory.
 
 use std::collections::BinaryHeap;
 use std::io;
@@ -6,7 +6,7 @@ use std::io;
 use crate::base::Timestamp;
 use crate::search::Each;
 
-/// The newest so many; of two of one time the one that came later is the newer.
+/// The newest `size` documents; of two with equal times, the later one counts as newer.
 #[derive(Debug)]
 pub struct Newest {
     size: usize,

@@ -13,7 +13,7 @@ fn query(text: &str) -> Expr {
     parse(text, &ParseContext { now: Timestamp(0), zone: jiff::tz::TimeZone::UTC }).unwrap()
 }
 
-/// Keys of two months, and what seals with them.
+/// Keys of two months, and a sealer with them.
 fn keys(directory: &Path) -> (Vec<MonthKey>, Sealer) {
     let keyring = Keyring::open_or_create(&directory.join("keys")).unwrap();
     for month in ["2021_March", "2021_April"] {
@@ -30,7 +30,7 @@ fn made(write: impl Fn(&mut String)) -> String {
 }
 
 #[test]
-fn a_sealed_value_is_asked_for_by_its_tags_of_all_months_in_the_spelling_of_its_field() {
+fn a_sealed_value_is_searched_by_its_tags_of_all_months() {
     let directory = tempfile::tempdir().unwrap();
     let (keys, sealer) = keys(directory.path());
     let tag = |month: &str| {
@@ -47,7 +47,7 @@ fn a_sealed_value_is_asked_for_by_its_tags_of_all_months_in_the_spelling_of_its_
         ));
         assert_eq!(translate(&asked, &policy(AddressMode::Hmac), &keys), Ok(wanted), "{name}");
     }
-    // Case counts, and without keys nothing can be found.
+    // Case matters, and without keys nothing can be found.
     let other = query("client_id:clientid2");
     assert!(
         !format!("{:?}", translate(&other, &policy(AddressMode::Hmac), &keys)).contains(&april)
@@ -56,7 +56,7 @@ fn a_sealed_value_is_asked_for_by_its_tags_of_all_months_in_the_spelling_of_its_
 }
 
 #[test]
-fn what_a_sealed_field_cannot_answer_is_refused_and_the_rest_passes() {
+fn unsupported_tests_of_a_sealed_field_are_refused() {
     let policy = policy(AddressMode::Hmac);
     for text in
         ["client_id:CLIENT*", "not a.client_id:?", "client_id>5 or x", "clientId:10.0.0.0/8"]
@@ -73,7 +73,7 @@ fn what_a_sealed_field_cannot_answer_is_refused_and_the_rest_passes() {
 }
 
 #[test]
-fn an_address_is_asked_for_by_what_stands_for_it() {
+fn an_address_is_searched_by_its_pseudonyms() {
     let directory = tempfile::tempdir().unwrap();
     let (keys, sealer) = keys(directory.path());
     for (mode, keyed) in
@@ -100,7 +100,7 @@ fn an_address_is_asked_for_by_what_stands_for_it() {
 }
 
 #[test]
-fn a_network_is_asked_for_where_what_stands_for_its_addresses_is_one_too() {
+fn a_network_is_searched_if_its_pseudonyms_form_a_network() {
     let directory = tempfile::tempdir().unwrap();
     let (keys, sealer) = keys(directory.path());
     let in_network = translate(&query("ip:10.1.2.0/23"), &policy(AddressMode::Pfx), &keys).unwrap();

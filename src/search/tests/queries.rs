@@ -1,11 +1,11 @@
-//! A corpus of JSON lines, and queries over it that mostly find some of it.
+//! A corpus of JSON lines, and random queries that mostly match some of it.
 
 use std::net::IpAddr;
 
 use super::*;
 
 pub const EVENTS: usize = 1000;
-/// The time of the first event, in seconds; one event a second.
+/// The time of the first event, in seconds; one event per second.
 pub const FIRST: i64 = 1_714_557_600;
 
 struct Random(u64);
@@ -53,7 +53,7 @@ const NUMBERS: [&str; 13] = [
     "-7",
     "0.25",
     "0.250",
-    // One f64, three numbers.
+    // Three numbers with the same f64 value.
     "1763556497161513790",
     "1763556497161513791",
     "1763556497161513791.5",

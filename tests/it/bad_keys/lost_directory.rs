@@ -330,7 +330,7 @@ fn a_list_without_keys_and_keys_without_a_list_are_told_apart() {
     }
     let (code, said) = months.bench.once();
     assert_eq!(code, Some(1), "{said}");
-    assert!(said.contains("was used and is missing"), "{said}");
+    assert!(said.contains("was used but is missing"), "{said}");
     assert_eq!(delivered(&months), [0; 3]);
     assert_eq!(keys_in(&months.keys), BTreeSet::new());
     fs::remove_dir_all(&months.keys).unwrap();

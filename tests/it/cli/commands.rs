@@ -93,7 +93,7 @@ fn a_regular_expression_looks_at_the_record_in_files_and_at_what_is_kept_in_the_
         assert_eq!(count(query, &["app.log"]), files, "{query}");
         assert_eq!(count(query, &[]), archive, "{query}");
     }
-    program.run(&["search", "/(/", "app.log"]).exits(2).says("no regular expression");
+    program.run(&["search", "/(/", "app.log"]).exits(2).says("not a valid regular expression");
 }
 
 #[test]

@@ -230,7 +230,7 @@ fn a_token_without_its_key_or_without_an_audit_log_is_not_decrypted() {
     std::fs::rename(keys.join("2021_May.key"), sealed.directory.path().join("away")).unwrap();
     let mut screen = sealed.open(path);
     screen.press("k enter o");
-    screen.wait_for_text("2021_May was used and is missing");
+    screen.wait_for_text("2021_May was used but is missing");
     assert!(!sealed.audit().exists());
     screen.press("esc k enter");
     std::fs::create_dir_all(sealed.audit()).unwrap();

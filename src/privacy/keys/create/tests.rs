@@ -1,5 +1,5 @@
-//! Creation by many at once, and by processes that die or fail at any step of it. The other processes are this
-//! test binary again, running nothing but [`another_process`].
+//! Tests key creation by several processes at once, and kills and failures at every step. The other processes are this
+//! test binary, running only [`another_process`].
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -33,8 +33,8 @@ fn scratch() -> (tempfile::TempDir, PathBuf) {
     (scratch, directory)
 }
 
-/// Not a test: what the other processes do. Each line of its input is a directory; it answers with the id of the key
-/// that it would seal April with. Or it creates a key and is killed before the step that is named.
+/// Not a test, but the code of the other processes. Each line of its input is a directory; it answers with the id of
+/// the key that it would seal April with. Or it creates a key and is killed before the given step.
 #[test]
 fn another_process() {
     let Ok(work) = std::env::var(WORK) else { return };
@@ -69,7 +69,7 @@ fn start(work: &str) -> Child {
         .unwrap()
 }
 
-/// A process that answers.
+/// A running other process.
 struct Other {
     child: Child,
     ask: Option<ChildStdin>,
@@ -122,7 +122,7 @@ fn processes_that_create_a_month_at_once_have_one_key() {
         assert!(answers.iter().all(|answer| *answer == answers[0]), "round {round}: {answers:?}");
         assert_eq!(names(&directory), ["2021_April.key", "used"], "round {round}");
         let used = Keyring::open(&directory).unwrap().used().unwrap();
-        // Each wrote a line before it saw that of another one.
+        // Each process wrote its line before it read that of another one.
         let lines = std::fs::read_to_string(directory.join("used")).unwrap().lines().count();
         raced += usize::from(lines > 1);
         assert!(used.iter().all(|used| format!("key {}", used.id) == answers[0]), "{used:?}");
@@ -130,7 +130,7 @@ fn processes_that_create_a_month_at_once_have_one_key() {
     println!(
         "32 processes, {rounds} rounds, in {raced} of them several at the same moment: one key"
     );
-    assert!(raced > 0, "they never met, so nothing was shown");
+    assert!(raced > 0, "the processes never raced, so nothing was tested");
 }
 
 #[test]
@@ -138,7 +138,7 @@ fn a_kill_at_any_step_leaves_a_whole_key_or_none() {
     for (number, step) in STEPS.iter().enumerate() {
         let (_scratch, directory) = scratch();
         let mut killed = start(&format!("{number} {}", directory.display()));
-        assert!(killed.wait().unwrap().code().is_none(), "{step:?}: it was not killed");
+        assert!(killed.wait().unwrap().code().is_none(), "{step:?}: not killed");
         let published = Directory::open(&directory).unwrap().load(april()).map(|key| key.id());
         let whole = matches!(step, Step::Unlink | Step::SyncDirectory);
         assert_eq!(published.is_ok(), whole, "{step:?}: {published:?}");
@@ -153,13 +153,13 @@ fn a_kill_at_any_step_leaves_a_whole_key_or_none() {
 }
 
 #[test]
-fn a_failure_at_any_step_is_said_and_leaves_nothing_half_done() {
+fn a_failure_at_any_step_is_reported_and_leaves_nothing_half_done() {
     let failures = [
-        (Errno::NOSPC, "nothing was sealed with it; make room on that disk"),
-        (Errno::DQUOT, "nothing was sealed with it; make room on that disk"),
-        (Errno::ROFS, "nothing was sealed with it; mount it writable, or name another"),
-        (Errno::ACCESS, "nothing was sealed with it; let this user write there: chmod u+rwx /"),
-        (Errno::PERM, "if its file system has no hard links, name a directory elsewhere"),
+        (Errno::NOSPC, "nothing was sealed with it; free space on that disk"),
+        (Errno::DQUOT, "nothing was sealed with it; free space on that disk"),
+        (Errno::ROFS, "nothing was sealed with it; mount it writable, or choose another"),
+        (Errno::ACCESS, "nothing was sealed with it; give this user write access: chmod u+rwx /"),
+        (Errno::PERM, "if its file system has no hard links, choose another directory"),
         (Errno::IO, "; nothing was sealed with it"),
     ];
     for (failure, said) in failures {
@@ -182,7 +182,7 @@ fn a_failure_at_any_step_is_said_and_leaves_nothing_half_done() {
 }
 
 #[test]
-fn what_a_dead_process_left_goes_and_what_a_living_one_writes_stays() {
+fn leftovers_of_killed_processes_are_removed_and_files_of_running_ones_stay() {
     let (_scratch, path) = scratch();
     std::fs::write(path.join(".new-dead"), "lwkey1.").unwrap();
     let living = File::create(path.join(".new-living")).unwrap();
@@ -192,7 +192,7 @@ fn what_a_dead_process_left_goes_and_what_a_living_one_writes_stays() {
 }
 
 #[test]
-fn of_two_keys_for_one_place_the_first_stays() {
+fn of_two_keys_for_one_slot_the_first_stays() {
     let (_scratch, path) = scratch();
     let directory = Directory::open(&path).unwrap();
     let first = key();

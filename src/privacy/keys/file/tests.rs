@@ -20,7 +20,7 @@ fn a_key_reads_back_as_it_was_written() {
 }
 
 #[test]
-fn a_text_with_any_change_is_no_key() {
+fn any_changed_key_text_is_invalid() {
     let key = april();
     let line = key.write();
     for at in 0..line.len() - 1 {
@@ -41,7 +41,7 @@ fn a_text_with_any_change_is_no_key() {
 }
 
 #[test]
-fn a_kind_of_later_versions_is_said_to_be_one() {
+fn a_key_of_a_newer_kind_is_reported_as_such() {
     let key = april();
     let line = key.write();
     let mut bytes = URL_SAFE_NO_PAD.decode(line.trim_end().strip_prefix(PREFIX).unwrap()).unwrap();
@@ -51,7 +51,7 @@ fn a_kind_of_later_versions_is_said_to_be_one() {
     bytes[end..].copy_from_slice(&sum);
     let text = format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(bytes));
     let problem = MonthKey::read(text.as_bytes(), key.slot()).unwrap_err();
-    assert_eq!(problem, Unreadable::Newer(1));
+    assert_eq!(problem, KeyFileError::Newer(1));
 }
 
 #[test]

@@ -28,16 +28,16 @@ fn the_month_of_a_name_in_every_usual_spelling() {
     check("2021_may", Some("2021_May"));
 }
 
-/// A key of whatever month an event can be of is found again by its name.
+/// Every month that an event can have is found again by its name.
 #[test]
-fn every_month_of_a_time_reads_back_from_what_it_is_called() {
+fn every_displayed_month_parses_back() {
     let (first, last) = (Month::of(Timestamp::MIN), Month::of(Timestamp::MAX));
     assert_eq!(first.to_string(), "1677_September");
     for index in first.index()..=last.index() {
         let month = Month::from_index(index);
         assert_eq!(Month::typed(&month.to_string()), Some(month));
     }
-    // In the name of a log such a number is none.
+    // In a log file name, such a year is not recognised.
     assert_eq!(Month::in_name("app-1812-05.log"), None);
     for (name, missing) in [
         ("logs_2021_Foo.txt", true),
@@ -50,7 +50,7 @@ fn every_month_of_a_time_reads_back_from_what_it_is_called() {
 }
 
 #[test]
-fn a_name_without_a_month_has_none() {
+fn a_file_name_without_a_month_has_none() {
     for name in [
         "",
         "app.log",
@@ -75,7 +75,7 @@ fn a_name_without_a_month_has_none() {
 }
 
 #[test]
-fn a_month_is_typed_as_the_whole_text() {
+fn a_typed_month_is_the_whole_text() {
     let typed = |text| Month::typed(text).map(|month| month.to_string());
     assert_eq!(typed("2021_April").as_deref(), Some("2021_April"));
     assert_eq!(typed("2021-04").as_deref(), Some("2021_April"));

@@ -1,5 +1,5 @@
-//! The directory goes away, comes back as another one, or loses a part. Nothing is sealed then that the right directory
-//! could not open, and all goes on when that is back.
+//! Tests a keys directory that disappears, is replaced by another one, or loses a part. Nothing is sealed then that the
+//! right directory could not decrypt, and sealing continues when the right directory is back.
 
 use std::sync::Mutex;
 use std::time::Duration;
@@ -16,7 +16,7 @@ struct Running {
     case: Case,
     ring: Keyring,
     may: KeyId,
-    /// As it was when May had no key yet.
+    /// A copy from before May had a key.
     old: PathBuf,
 }
 
@@ -50,7 +50,7 @@ impl Running {
     }
 }
 
-/// As `cp -a` does.
+/// Copies like `cp -a`.
 fn copy(from: &Path, to: &Path) {
     let copied = std::process::Command::new("cp").arg("-a").args([from, to]).status().unwrap();
     assert!(copied.success());
@@ -69,26 +69,26 @@ fn empty(directory: &Path) {
     mode(directory, 0o700);
 }
 
-const MISSING: &str = "was used and is missing";
-const OTHER: &str = "is not the one that was used: it does not know the key";
+const MISSING: &str = "was used but is missing";
+const OTHER: &str = "is not the one that was used: it does not know key";
 
-/// How it is lost, and why April, May and June wait; `None`: it goes on.
+/// The kind of loss, and why April, May and June wait; `None`: the month continues.
 type Loss = (&'static str, fn(&Running), [Option<&'static str>; 3]);
 
 const LOSSES: [Loss; 5] = [
-    ("it is away", |_| {}, [Some(MISSING); 3]),
+    ("missing", |_| {}, [Some(MISSING); 3]),
     (
-        "it is empty",
+        "empty",
         |running| empty(&running.case.directory),
         [Some(MISSING), Some(MISSING), Some(OTHER)],
     ),
     (
-        "it is an old copy",
+        "an old copy",
         |running| copy(&running.old, &running.case.directory),
         [None, Some(MISSING), Some(OTHER)],
     ),
     (
-        "it is an old copy without its list",
+        "an old copy without its list",
         |running| {
             copy(&running.old, &running.case.directory);
             fs::remove_file(running.case.directory.join("used")).unwrap();
@@ -96,13 +96,13 @@ const LOSSES: [Loss; 5] = [
         [None, Some(MISSING), Some(OTHER)],
     ),
     (
-        "it is that of another machine",
+        "of another machine",
         |running| {
             let other = Case::new();
             for month in [may(), june()] {
                 other.ring().for_sealing(month).unwrap();
             }
-            // Whatever times its list says.
+            // Even with later times in its list.
             let list = other.directory.join("used");
             let later = fs::read_to_string(&list).unwrap().replace(".key 20", ".key 21");
             fs::write(&list, later).unwrap();
@@ -117,24 +117,28 @@ const LOSSES: [Loss; 5] = [
 ];
 
 #[test]
-fn whatever_comes_in_the_place_of_the_directory_gets_no_second_key() {
+fn any_directory_in_place_of_the_right_one_gets_no_second_key() {
     for (name, lose, reasons) in LOSSES {
         let running = Running::new();
         fs::rename(&running.case.directory, running.aside()).unwrap();
         lose(&running);
         let there = keys_in(&running.case.directory);
-        assert!(running.ring.refresh(), "{name}: it is noticed");
+        assert!(running.ring.refresh(), "{name}: the change is detected");
         for (month, reason) in [april(), may(), june()].into_iter().zip(reasons) {
             match reason {
                 Some(reason) => running.waits(month, reason),
                 None => _ = running.ring.for_sealing(month).unwrap(),
             }
         }
-        assert_eq!(keys_in(&running.case.directory), there, "{name}: none was made");
-        assert_eq!(running.case.directory.exists(), name != "it is away", "nor a directory");
+        assert_eq!(keys_in(&running.case.directory), there, "{name}: no key was created");
+        assert_eq!(
+            running.case.directory.exists(),
+            name != "missing",
+            "{name}: no directory was created"
+        );
 
         running.put_back();
-        assert!(running.ring.refresh(), "{name}: it is noticed");
+        assert!(running.ring.refresh(), "{name}: the change is detected");
         assert_eq!(running.ring.for_sealing(april()).unwrap().id(), running.case.id, "{name}");
         assert_eq!(running.ring.for_sealing(may()).unwrap().id(), running.may, "{name}");
         running.ring.for_sealing(june()).unwrap();
@@ -146,7 +150,7 @@ fn whatever_comes_in_the_place_of_the_directory_gets_no_second_key() {
 }
 
 #[test]
-fn a_start_after_the_loss_knows_what_the_state_knows() {
+fn after_a_loss_a_start_knows_the_keys_recorded_in_the_state() {
     for (name, lose, reasons) in LOSSES {
         let mut running = Running::new();
         let used = running.case.ring().used().unwrap();
@@ -161,12 +165,12 @@ fn a_start_after_the_loss_knows_what_the_state_knows() {
                 None => _ = running.ring.for_sealing(month).unwrap(),
             }
         }
-        assert_eq!(keys_in(&running.case.directory), there, "{name}: none was made");
+        assert_eq!(keys_in(&running.case.directory), there, "{name}: no key was created");
     }
 }
 
 #[test]
-fn a_list_that_is_lost_is_written_again_where_the_keys_are() {
+fn a_lost_list_is_written_again_in_the_directory_with_the_keys() {
     let running = Running::new();
     let list = running.case.directory.join("used");
     fs::remove_file(&list).unwrap();
@@ -179,7 +183,7 @@ fn a_list_that_is_lost_is_written_again_where_the_keys_are() {
 }
 
 #[test]
-fn a_list_without_its_keys_stops_their_months_alone() {
+fn a_list_without_its_keys_blocks_only_their_months() {
     let running = Running::new();
     for key in keys_in(&running.case.directory) {
         fs::remove_file(running.case.directory.join(key)).unwrap();
@@ -191,20 +195,20 @@ fn a_list_without_its_keys_stops_their_months_alone() {
 }
 
 #[test]
-fn what_the_list_said_once_is_known_without_it() {
-    // The state is lost: this process learns of April and May only from the list.
+fn keys_read_from_a_list_are_remembered_without_it() {
+    // The state is lost: only the list tells this process about April and May.
     let running = Running::new();
     let ring = Keyring::lazy(&running.case.directory, true);
-    let told = std::sync::Arc::new(Mutex::new(Vec::new()));
-    let keep = told.clone();
+    let recorded = std::sync::Arc::new(Mutex::new(Vec::new()));
+    let keep = recorded.clone();
     ring.tell(move |keys| {
         keep.lock().unwrap().extend_from_slice(keys);
         Ok(())
     });
     fs::remove_file(running.case.key()).unwrap();
     ring.for_sealing(april()).unwrap_err();
-    let ids: Vec<KeyId> = told.lock().unwrap().iter().map(|used| used.id).collect();
-    assert_eq!(ids, [running.case.id, running.may], "and so does the state");
+    let ids: Vec<KeyId> = recorded.lock().unwrap().iter().map(|used| used.id).collect();
+    assert_eq!(ids, [running.case.id, running.may], "the state records them too");
     fs::remove_dir_all(&running.case.directory).unwrap();
     empty(&running.case.directory);
     ring.refresh();
@@ -216,16 +220,16 @@ fn what_the_list_said_once_is_known_without_it() {
 }
 
 #[test]
-fn a_state_that_cannot_keep_the_name_of_a_key_keeps_the_key_back() {
+fn a_key_is_not_returned_if_the_state_cannot_record_it() {
     let case = Case::new();
     let ring = case.ring();
     ring.tell(|_| Err(std::io::Error::other("the disk is full")));
     let error = ring.for_sealing(may()).unwrap_err().to_string();
-    assert!(error.contains("cannot keep in the state"), "{error}");
+    assert!(error.contains("cannot record in the state"), "{error}");
 }
 
 #[test]
-fn a_directory_that_is_lost_for_good_is_gone_on_from_by_hand() {
+fn a_directory_that_is_lost_for_good_is_replaced_by_hand() {
     let running = Running::new();
     let used = running.case.ring().used().unwrap();
     fs::remove_dir_all(&running.case.directory).unwrap();
@@ -234,7 +238,7 @@ fn a_directory_that_is_lost_for_good_is_gone_on_from_by_hand() {
     person.remember(&used);
     let error = person.create_first(june()).unwrap_err().to_string();
     assert!(error.contains(OTHER) && error.contains("keys rotate 2021_May"), "{error}");
-    // One is enough: from now on this is the directory of these keys, and April waits alone.
+    // One rotation is enough: from now on this is the right directory, and only April waits.
     let new = person.rotate(may()).unwrap();
     person.list_used().unwrap();
     running.ring.refresh();
@@ -244,7 +248,7 @@ fn a_directory_that_is_lost_for_good_is_gone_on_from_by_hand() {
 }
 
 #[test]
-fn a_month_that_was_rotated_by_somebody_without_the_state_goes_on() {
+fn a_month_rotated_without_the_state_continues() {
     let running = Running::new();
     fs::remove_dir_all(&running.case.directory).unwrap();
     let person = Keyring::open_or_create(&running.case.directory).unwrap();
@@ -261,12 +265,12 @@ fn a_month_that_was_rotated_by_somebody_without_the_state_goes_on() {
 }
 
 #[test]
-fn a_lost_directory_that_a_person_looks_at_is_said_to_be_lost() {
+fn commands_report_a_lost_directory() {
     let running = Running::new();
     fs::rename(&running.case.directory, running.aside()).unwrap();
     let error = running.ring.list().unwrap_err().to_string();
     let directory = running.case.directory.display();
-    assert!(error.contains(&format!("the keys directory {directory} is not there")), "{error}");
+    assert!(error.contains(&format!("keys directory {directory} not found")), "{error}");
     assert!(error.contains(&format!("cp -a BACKUP {directory}")), "{error}");
     assert!(
         error.contains(&format!("mkdir -p -m 700 {directory} && logwarden keys rotate 2021_May")),
@@ -275,7 +279,7 @@ fn a_lost_directory_that_a_person_looks_at_is_said_to_be_lost() {
 }
 
 #[test]
-fn a_key_file_that_changes_in_its_place_is_noticed() {
+fn a_key_file_changed_in_place_is_detected() {
     let running = Running::new();
     running.ring.for_sealing(april()).unwrap();
     running.ring.refresh();
@@ -283,17 +287,17 @@ fn a_key_file_that_changes_in_its_place_is_noticed() {
     assert_eq!(key.id(), running.case.id);
     mode(&running.case.key(), 0o644);
     assert!(running.ring.refresh());
-    running.waits(april(), "is open to others");
+    running.waits(april(), "is accessible to others");
     mode(&running.case.key(), 0o600);
     running.ring.for_sealing(april()).unwrap();
-    // Written over, as `cp` does: names in the directory stay as they are.
+    // Overwritten, as by `cp`: names in the directory do not change.
     fs::copy(Case::new().key(), running.case.key()).unwrap();
     assert!(running.ring.refresh());
     running.waits(april(), "is not the key that was used last");
 }
 
 #[test]
-fn a_copy_that_keeps_the_times_is_noticed() {
+fn a_copy_with_the_same_times_is_detected() {
     let running = Running::new();
     let modified = fs::metadata(&running.case.directory).unwrap().modified().unwrap();
     fs::rename(&running.case.directory, running.aside()).unwrap();
@@ -305,7 +309,7 @@ fn a_copy_that_keeps_the_times_is_noticed() {
 }
 
 #[test]
-fn what_was_loaded_soon_after_a_change_is_loaded_once_more() {
+fn keys_loaded_soon_after_a_change_are_loaded_once_more() {
     let case = Case::new();
     let clock = std::sync::Arc::new(ManualClock::at(crate::base::Timestamp::from_seconds(1_000)));
     let mut ring = case.ring();
@@ -321,7 +325,7 @@ fn what_was_loaded_soon_after_a_change_is_loaded_once_more() {
 }
 
 #[test]
-fn a_link_is_not_followed_for_a_slash_behind_it() {
+fn a_link_with_a_trailing_slash_is_not_followed() {
     let case = Case::new();
     let link = case.directory.with_extension("link");
     symlink(&case.directory, &link).unwrap();

@@ -16,12 +16,12 @@ fn used(file: &str, id: u8) -> UsedKey {
     UsedKey { slot: Slot::parse(file).unwrap(), id: KeyId([id; 8]) }
 }
 
-fn put(directory: &Directory, keys: &[UsedKey]) -> Result<Uses, KeyError> {
+fn put(directory: &Directory, keys: &[UsedKey]) -> Result<UsedKeys, KeyError> {
     add(directory, &keys.iter().copied().collect(), Timestamp::from_seconds(1_617_235_200))
 }
 
 #[test]
-fn what_is_added_stands_there_once() {
+fn an_added_key_is_listed_once() {
     let (_scratch, list, directory) = scratch();
     let (april, may) = (used("2021_April", 1), used("2021_May.2", 2));
     for keys in [&[april][..], &[april, may], &[may]] {
@@ -32,9 +32,9 @@ fn what_is_added_stands_there_once() {
     assert_eq!(fs::read_to_string(list).unwrap(), text);
 }
 
-/// A line may be cut at any byte, by a kill or a full disk.
+/// A kill or a full disk may truncate a line at any byte.
 #[test]
-fn behind_a_line_that_was_cut_anywhere_another_one_counts() {
+fn a_line_after_a_truncated_one_counts() {
     let whole = "0101010101010101 2021_April.key 2021-04-01T00:00:00Z\n";
     let may = used("2021_May", 2);
     for cut in 0..=whole.len() {
@@ -48,23 +48,23 @@ fn behind_a_line_that_was_cut_anywhere_another_one_counts() {
     }
 }
 
-/// Two processes append at once, and the other one's line is cut: what was read before knew nothing of that.
+/// Two processes append at once, and the other process's line is truncated after this one read the list.
 #[test]
-fn a_line_that_another_process_spoils_is_written_again() {
+fn a_line_damaged_by_another_process_is_written_again() {
     let (_scratch, list, directory) = scratch();
     put(&directory, &[used("2021_April", 1)]).unwrap();
-    let read = Used::read(&directory).unwrap();
+    let read = UsedList::read(&directory).unwrap();
     let mut text = fs::read_to_string(&list).unwrap();
     text.push_str("0303030303030303 2021_Ju");
     fs::write(&list, text).unwrap();
     let may = used("2021_May", 2);
     append(&directory, read.lines(&[(may, None)], Timestamp::default()).as_bytes()).unwrap();
-    assert!(!Used::read(&directory).unwrap().uses.contains(may), "the two lines became one");
+    assert!(!UsedList::read(&directory).unwrap().entries.contains(may), "the two lines became one");
     assert!(put(&directory, &[may]).unwrap().contains(may));
 }
 
 #[test]
-fn what_a_crash_filled_with_zeros_says_nothing_and_spoils_nothing() {
+fn zeros_left_by_a_crash_are_ignored() {
     let (_scratch, list, directory) = scratch();
     put(&directory, &[used("2021_April", 1)]).unwrap();
     let mut text = fs::read(&list).unwrap();
@@ -79,8 +79,8 @@ fn a_clock_that_was_set_back_keeps_the_order_of_one_slot() {
     let (_scratch, _, directory) = scratch();
     for (id, now) in [(1, 2_000_000_000), (2, 10)] {
         let key = used("2021_April", id);
-        add(&directory, &Uses::from_iter([key]), Timestamp::from_seconds(now)).unwrap();
-        let uses = Used::read(&directory).unwrap().uses;
+        add(&directory, &UsedKeys::from_iter([key]), Timestamp::from_seconds(now)).unwrap();
+        let uses = UsedList::read(&directory).unwrap().entries;
         assert_eq!(uses.last(key.slot.month), [key]);
     }
 }
