@@ -158,7 +158,7 @@ impl ElasticsearchSink {
             true => Some(self.pool.lend_packed(&items.body).await),
             false => None,
         };
-        items.set_carried(packed.as_ref().map_or(items.body.len(), Bytes::len));
+        items.set_request_bytes(packed.as_ref().map_or(items.body.len(), Bytes::len));
         // The client reads the items where they lie.
         let items = items.lend();
         let body = packed.unwrap_or_else(|| Bytes::from_owner(items.clone()));

@@ -103,7 +103,7 @@ pub(super) fn judge(reply: &Reply, sent: &Items) -> Delivery {
         413 => Delivery::TooLarge(format!(
             "{server} refuses bodies of {} bytes with 413: raise the limit of the proxy in front of it (nginx: \
              client_max_body_size)",
-            count(sent.carried() as u64)
+            count(sent.request_bytes() as u64)
         )),
         429 | 502 | 503 | 504 => Delivery::Busy(reply.retry_after),
         401 => Delivery::Blocked(format!(

@@ -218,7 +218,7 @@ impl ElasticsearchSink {
             return (items, Delivery::Each(outcomes));
         }
         let (rest, delivery) = self.deliver_known(rest, true).await;
-        items.set_carried(rest.carried());
+        items.set_request_bytes(rest.request_bytes());
         let delivery = match delivery {
             Delivery::Each(delivered) if delivered.len() == rest.len() => {
                 let mut delivered = delivered.into_iter();

@@ -66,7 +66,7 @@ async fn a_bulk_is_sent_from_the_buffer_of_its_events_which_comes_back() {
             let Delivery::Each(outcomes) = delivery else { panic!("{delivery:?}") };
             assert!(outcomes.iter().all(|outcome| *outcome == Outcome::Done));
             assert_eq!((back.body.as_ptr(), back.body.len()), (buffer, bytes));
-            assert_eq!(back.carried() < bytes, compress);
+            assert_eq!(back.request_bytes() < bytes, compress);
             items = back;
         }
     }

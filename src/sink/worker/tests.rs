@@ -488,7 +488,7 @@ async fn a_cursor_beyond_what_is_known_at_the_start_waits_for_the_file() {
     let cursor = crate::event::Cursor { generation: GenerationId(0), offset: delivered };
     bench.store.put_cursor("sink", "*", cursor);
     let running = bench.start();
-    eventually("it has looked", || running.state() == SinkState::Idle).await;
+    eventually("it has inspected", || running.state() == SinkState::Idle).await;
     lines(&bench.queue, 0, 1..6);
     bench.queue.settled.store(true, Ordering::SeqCst);
     bench.queue.hide(false);

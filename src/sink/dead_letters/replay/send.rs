@@ -159,7 +159,7 @@ impl Sending {
         if retries.len() < part.which.len() {
             self.works();
         }
-        self.again(part.only(&retries), "the target asks to wait".to_owned(), after)
+        self.again(part.only(&retries), "the target asked to retry later".to_owned(), after)
     }
 
     fn works(&mut self) {

@@ -13,7 +13,7 @@ fn judged_of(status: u16, body: &str, indexes: &[&str]) -> Delivery {
     let reply = Reply { server, status, body, retry_after: None };
     let mut items = Items::default();
     indexes.iter().for_each(|index| items.push(&item_of(index)));
-    items.set_carried(2_000);
+    items.set_request_bytes(2_000);
     judge(&reply, &items)
 }
 

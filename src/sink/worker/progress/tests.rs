@@ -1,4 +1,4 @@
-//! Whatever happens in whatever order: the sums are those of a walk over all tracks, the account adds up, and
+//! Whatever happens in whatever order: the totals are those of a walk over all progress, the account adds up, and
 //! nothing is kept of what nobody knows any more.
 
 use std::collections::BTreeMap;
@@ -10,7 +10,7 @@ use super::*;
 use crate::base::{SystemClock, Timestamp};
 use crate::event::{Identity, Mark};
 use crate::follow::{Changes, Hub, Queue, Read};
-use crate::sink::worker::byte_accounting::account;
+use crate::sink::worker::byte_accounting::byte_status;
 use crate::sink::worker::tests::fake::FakeSink;
 use crate::sink::worker::{Filter, Mode};
 use crate::state::{GenerationRow, Store};
@@ -27,7 +27,7 @@ struct Extents {
 
 impl Extents {
     fn set(&self, id: GenerationId, extent: Option<(u64, u64, bool)>) {
-        let mut known = self.known.lock().unwrap();
+        let mut known = self.slot_of.lock().unwrap();
         match extent {
             Some(extent) => known.insert(id, extent),
             None => known.remove(&id),
@@ -38,16 +38,16 @@ impl Extents {
 
 impl Queue for Extents {
     fn generations(&self) -> Vec<GenerationId> {
-        let known = self.known.lock().unwrap();
+        let known = self.slot_of.lock().unwrap();
         known.iter().filter(|(_, extent)| extent.2).map(|(id, _)| *id).collect()
     }
 
     fn holds(&self, id: GenerationId) -> bool {
-        self.known.lock().unwrap().get(&id).is_some_and(|extent| extent.2)
+        self.slot_of.lock().unwrap().get(&id).is_some_and(|extent| extent.2)
     }
 
     fn extent(&self, id: GenerationId) -> Option<(u64, u64)> {
-        self.known.lock().unwrap().get(&id).map(|(start, end, _)| (*start, *end))
+        self.slot_of.lock().unwrap().get(&id).map(|(start, end, _)| (*start, *end))
     }
 
     fn changes(&self) -> Changes {
@@ -71,9 +71,9 @@ struct Bench {
     queue: Arc<Extents>,
     config: WorkerConfig,
     changes: Changes,
-    tracks: Tracks,
+    progress: Progress,
     /// Read and not done.
-    under_way: Vec<Place>,
+    under_way: Vec<Span>,
 }
 
 impl Bench {
@@ -93,16 +93,22 @@ impl Bench {
             clock: Arc::new(SystemClock::new()),
         };
         let earlier = (0..6).map(|number| (GenerationId(number), earlier)).collect();
-        let mut tracks = Tracks::new("*".into(), earlier, None);
-        tracks.reset(vec![Cursor { generation: GenerationId(1), offset: 7 }], None, &config);
+        let mut progress = Progress::new("*".into(), earlier, None);
+        progress.reset(vec![Cursor { generation: GenerationId(1), offset: 7 }], None, &config);
         let changes = queue.changes();
-        Bench { queue, config, changes, tracks, under_way: Vec::new() }
+        Bench { queue, config, changes, progress, under_way: Vec::new() }
     }
 
     fn put_row(&self, id: GenerationId) {
         self.config.store.put_generation(GenerationRow {
             id,
-            identity: Identity { inode: id.0, birth: 0, head_len: 0, head_hash: 0, ordinal: 0 },
+            identity: Identity {
+                inode: id.0,
+                lane_start: 0,
+                head_len: 0,
+                head_hash: 0,
+                ordinal: 0,
+            },
             source: "app".into(),
             path: "/app.log".into(),
             device: 0,
@@ -137,70 +143,70 @@ impl Bench {
                 self.config.store.remove_generation(id(number));
                 self.queue.set(id(number), None);
             }
-            Step::Look => self.tracks.discover(&self.config, &self.changes.take()),
-            Step::Walk => self.tracks.discover(&self.config, &News::everything()),
+            Step::Look => self.progress.discover(&self.config, &self.changes.take()),
+            Step::Walk => self.progress.discover(&self.config, &News::everything()),
             Step::Read(number, length) => self.read(id(number), *length),
-            Step::Done(which, fate) if !self.under_way.is_empty() => {
-                let place = self.under_way.swap_remove(which % self.under_way.len());
-                self.tracks.complete(place, FATES[fate % FATES.len()]);
+            Step::Done(which, byte_outcome) if !self.under_way.is_empty() => {
+                let span = self.under_way.swap_remove(which % self.under_way.len());
+                self.progress.complete(span, BYTE_OUTCOMES[byte_outcome % BYTE_OUTCOMES.len()]);
             }
             Step::Done(..) => {}
             Step::Wait(number, stale, troubled) => {
-                if let Some(&index) = self.tracks.known.get(&id(number)) {
-                    let mut read = self.tracks.at(index).reading;
+                if let Some(&index) = self.progress.slot_of.get(&id(number)) {
+                    let mut read = self.progress.at(index).reading;
                     if *stale {
                         // The log tells of it while it is read.
-                        self.tracks.change(index, |track| track.hear(read.end));
+                        self.progress.change(index, |progress| progress.note_end(read.end));
                     }
                     match troubled {
                         true => read.fail(),
                         false => read.wait(),
                     }
-                    self.tracks.follow(index, &read);
+                    self.progress.note_read(index, &read);
                 }
             }
-            Step::LookAgain => self.tracks.look_again(),
-            Step::FixEnds => self.tracks.fix_ends(),
+            Step::LookAgain => self.progress.recheck_waiting(),
+            Step::FixEnds => self.progress.fix_ends(),
             Step::Rewind => {
                 self.under_way.clear();
-                self.tracks.rewind();
+                self.progress.rewind();
             }
             Step::Commit => self.commit(),
-            Step::Forget => _ = self.tracks.forget(&self.config),
+            Step::Forget => _ = self.progress.forget(&self.config),
             Step::Reset => {
                 self.under_way.clear();
-                let cursors = self.tracks.cursors();
-                self.tracks.reset(cursors, None, &self.config);
+                let cursors = self.progress.cursors();
+                self.progress.reset(cursors, None, &self.config);
             }
         }
     }
 
     fn read(&mut self, id: GenerationId, length: u64) {
-        let Some(&index) = self.tracks.known.get(&id) else { return };
-        let track = self.tracks.at(index);
+        let Some(&index) = self.progress.slot_of.get(&id) else { return };
+        let progress = self.progress.at(index);
         // What is there may be more than the worker has heard of.
-        let there = self.queue.extent(id).map_or(track.reading.end, |(_, end)| end);
-        let mut read = track.reading;
+        let there = self.queue.extent(id).map_or(progress.reading.end, |(_, end)| end);
+        let mut read = progress.reading;
         let (start, end) = (read.offset, (read.offset + length).min(there));
         if start < end {
-            self.under_way.push(Place { track: index, start, end });
+            self.under_way.push(Span { slot: index, start, end });
             read.reach(end);
-            self.tracks.follow(index, &read);
+            self.progress.note_read(index, &read);
         }
     }
 
     fn commit(&mut self) {
         let moved: Vec<Cursor> = self
-            .tracks
+            .progress
             .iter()
-            .filter(|track| track.committed != track.prefix.end())
-            .map(|track| Cursor {
-                generation: track.reading.generation,
-                offset: track.prefix.end(),
+            .filter(|progress| progress.committed != progress.prefix.end())
+            .map(|progress| Cursor {
+                generation: progress.reading.generation,
+                offset: progress.prefix.end(),
             })
             .collect();
         let mut told = Vec::new();
-        self.tracks.commit(&mut |cursor| told.push(cursor));
+        self.progress.commit(&mut |cursor| told.push(cursor));
         told.sort_by_key(|cursor| cursor.generation);
         let mut wanted = moved;
         wanted.sort_by_key(|cursor| cursor.generation);
@@ -208,70 +214,78 @@ impl Bench {
     }
 
     fn check(&self) -> Result<(), TestCaseError> {
-        let tracks = &self.tracks;
-        let mut walked = Sums::default();
-        for (index, track) in tracks.all.iter().enumerate() {
-            let Some(track) = track else { continue };
-            walked.replace(index, Share::default(), track.share());
-            prop_assert_eq!(tracks.known.get(&track.reading.generation), Some(&index));
-            prop_assert!(track.reading.end >= track.prefix.reach());
+        let progress = &self.progress;
+        let mut walked = Totals::default();
+        for (index, progress) in progress.slots.iter().enumerate() {
+            let Some(progress) = progress else { continue };
+            walked.replace(index, Contribution::default(), progress.contribution());
+            prop_assert_eq!(progress.slot_of.get(&progress.reading.generation), Some(&index));
+            prop_assert!(progress.reading.end >= progress.prefix.furthest());
         }
-        prop_assert_eq!(&tracks.sums, &walked);
-        prop_assert_eq!(tracks.iter().count(), tracks.known.len());
-        prop_assert_eq!(tracks.all.len(), tracks.known.len() + tracks.free.len());
-        prop_assert_eq!(tracks.are_read(), tracks.iter().all(|track| track.reading.is_through()));
-        prop_assert_eq!(tracks.moved(), tracks.iter().any(|t| t.prefix.end() > t.committed));
+        prop_assert_eq!(&progress.totals, &walked);
+        prop_assert_eq!(progress.iter().count(), progress.slot_of.len());
+        prop_assert_eq!(progress.slots.len(), progress.slot_of.len() + progress.free_slots.len());
+        prop_assert_eq!(
+            progress.is_read(),
+            progress.iter().all(|progress| progress.reading.is_through())
+        );
+        prop_assert_eq!(
+            progress.has_cursor_behind(),
+            progress.iter().any(|t| t.prefix.end() > t.committed)
+        );
         for round in [false, true] {
-            let open = |track: &&Track| {
-                let Reading { offset, end, until, .. } = track.reading;
+            let open = |progress: &&GenerationProgress| {
+                let Reading { offset, end, until, .. } = progress.reading;
                 let end = if round { until.min(end) } else { end };
-                offset < end && !track.reading.waits()
+                offset < end && !progress.reading.waits()
             };
-            let wanted: Vec<_> = tracks.iter().filter(open).map(|t| t.reading.generation).collect();
-            let found = tracks.positions(round);
+            let wanted: Vec<_> =
+                progress.iter().filter(open).map(|t| t.reading.generation).collect();
+            let found = progress.positions(round);
             let found: Vec<_> = found.iter().map(|position| position.reading.generation).collect();
             prop_assert_eq!(found, wanted);
         }
-        let bytes = account(tracks.ledger(), tracks.seen(), tracks.outstanding(), 0);
+        let bytes = byte_status(progress.account(), progress.seen(), progress.outstanding(), 0);
         prop_assert!(bytes.adds_up(), "{:?}", bytes);
         Ok(())
     }
 
     /// Everything is delivered, the log and the state forget all of it, and so does the worker.
     fn end(&mut self) -> Result<(), TestCaseError> {
-        for place in std::mem::take(&mut self.under_way) {
-            self.tracks.complete(place, Fate::Confirmed);
+        for span in std::mem::take(&mut self.under_way) {
+            self.progress.complete(span, ByteOutcome::Confirmed);
         }
         self.take(&Step::Look);
-        for track in self.tracks.known.values().copied().collect::<Vec<_>>() {
+        for progress in self.progress.slot_of.values().copied().collect::<Vec<_>>() {
             let (start, end) =
-                (self.tracks.at(track).prefix.end(), self.tracks.at(track).reading.end);
-            self.tracks.complete(Place { track, start, end }, Fate::Filtered);
-            self.tracks.change(track, |track| track.reading.reach(end));
+                (self.progress.at(progress).prefix.end(), self.progress.at(progress).reading.end);
+            self.progress.complete(Span { slot: progress, start, end }, ByteOutcome::Filtered);
+            self.progress.change(progress, |progress| progress.reading.reach(end));
         }
-        let seen = self.tracks.seen();
+        let seen = self.progress.seen();
         for number in 0..6 {
             self.take(&Step::Vanish(number));
         }
         self.take(&Step::Look);
         self.take(&Step::Forget);
         self.check()?;
-        prop_assert_eq!((self.tracks.seen(), self.tracks.outstanding()), (seen, 0));
-        let tracks = &self.tracks;
-        let maps = [tracks.known.len(), tracks.begun.len(), tracks.earlier.len()];
+        prop_assert_eq!((self.progress.seen(), self.progress.outstanding()), (seen, 0));
+        let progress = &self.progress;
+        let maps =
+            [progress.slot_of.len(), progress.accounted_from.len(), progress.earlier_ends.len()];
         prop_assert_eq!(maps, [0; 3]);
-        prop_assert_eq!((tracks.elsewhere.len(), tracks.lapsed.len()), (0, 0));
+        prop_assert_eq!((progress.unlisted.len(), progress.delisted.len()), (0, 0));
         Ok(())
     }
 }
 
-const FATES: [Fate; 6] = [
-    Fate::Confirmed,
-    Fate::Accepted,
-    Fate::Filtered,
-    Fate::DeadLetter,
-    Fate::Lost,
-    Fate::Elsewhere,
+const BYTE_OUTCOMES: [ByteOutcome; 6] = [
+    ByteOutcome::Confirmed,
+    ByteOutcome::Accepted,
+    ByteOutcome::Filtered,
+    ByteOutcome::DeadLetter,
+    ByteOutcome::Lost,
+    ByteOutcome::OtherWorker,
 ];
 
 #[derive(Clone, Debug)]
@@ -300,7 +314,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         6 => Just(Step::Look),
         1 => Just(Step::Walk),
         8 => (id(), 1u64..20).prop_map(|(id, length)| Step::Read(id, length)),
-        8 => (any::<usize>(), any::<usize>()).prop_map(|(which, fate)| Step::Done(which, fate)),
+        8 => (any::<usize>(), any::<usize>()).prop_map(|(which, byte_outcome)| Step::Done(which, byte_outcome)),
         3 => (id(), any::<bool>(), any::<bool>())
             .prop_map(|(id, stale, troubled)| Step::Wait(id, stale, troubled)),
         1 => Just(Step::LookAgain),
@@ -331,13 +345,13 @@ fn a_cursor_that_the_sink_keeps_waits_until_the_log_knows_its_generation() {
     let mut bench = Bench::new(0);
     let id = GenerationId(1);
     let own = vec![Cursor { generation: id, offset: 7 }];
-    bench.tracks.reset(own, Some(HashMap::new()), &bench.config);
+    bench.progress.reset(own, Some(HashMap::new()), &bench.config);
     bench.queue.hub.mark(&News::of([id]));
     bench.take(&Step::Look);
     bench.take(&Step::Forget);
     bench.take(&Step::Extent(1, 0, 20, true));
     bench.take(&Step::Look);
-    assert_eq!(bench.tracks.of(id).map(|track| track.reading.offset), Some(7));
+    assert_eq!(bench.progress.of(id).map(|progress| progress.reading.offset), Some(7));
 }
 
 /// An older state is put back, and the file is not there: it may still come, else the sink has all there was.
@@ -347,13 +361,13 @@ fn a_cursor_beyond_what_was_seen_waits_until_it_is_known_what_became_of_the_file
     let id = GenerationId(1);
     bench.queue.without_file.lock().unwrap().push(id);
     let own = vec![Cursor { generation: id, offset: 30 }];
-    bench.tracks.reset(own, Some(HashMap::new()), &bench.config);
+    bench.progress.reset(own, Some(HashMap::new()), &bench.config);
     bench.take(&Step::Extent(1, 0, 20, true));
     bench.take(&Step::Look);
-    assert!(bench.tracks.of(id).is_none());
+    assert!(bench.progress.of(id).is_none());
     let row = bench.config.store.generation(id).unwrap();
     bench.config.store.put_generation(GenerationRow { ended: Some(Timestamp(1)), ..row });
     bench.queue.hub.mark(&News::of([id]));
     bench.take(&Step::Look);
-    assert_eq!(bench.tracks.of(id).map(|track| track.reading.offset), Some(20));
+    assert_eq!(bench.progress.of(id).map(|progress| progress.reading.offset), Some(20));
 }

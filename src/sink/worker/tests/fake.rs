@@ -48,7 +48,7 @@ impl FakeQueue {
                 id: GenerationId(number as u64),
                 identity: Identity {
                     inode: number as u64,
-                    birth: 0,
+                    lane_start: 0,
                     head_len: 0,
                     head_hash: 0,
                     ordinal: 0,

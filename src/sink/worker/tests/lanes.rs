@@ -5,8 +5,8 @@ use std::collections::HashSet;
 use super::*;
 use crate::event::Cursor;
 use crate::event::status::{Asked, LineState};
-use crate::sink::worker::lanes::Parked;
-use crate::sink::worker::read_limit::{Fence, Left};
+use crate::sink::worker::lanes::Lane;
+use crate::sink::worker::read_limit::{LaneBacklog, ReadLimit};
 
 /// Which targets take nothing now.
 type Shut = Arc<Mutex<HashSet<&'static str>>>;
@@ -114,14 +114,14 @@ async fn s45_a_blocked_target_waits_alone_over_a_crash() {
 async fn a_lane_that_breaks_breaks_its_sink() {
     let bench = Bench::new(FakeQueue::new(1), FakeSink::new());
     let (mut worker, _handle) = bench.worker();
-    worker.lanes.parked.push(Parked {
+    worker.lanes.running.push(Lane {
         target: "red".into(),
         row: "red".into(),
         handle: bench.worker().1,
-        ledger: watch::Sender::new(Ledger::default()).subscribe(),
+        account: watch::Sender::new(ByteAccount::default()).subscribe(),
         task: tokio::spawn(async { panic!("a fault") }),
         stop: CancellationToken::new(),
-        left: Left::new(&Fence::new()),
+        left: LaneBacklog::new(&ReadLimit::new()),
         finishing: false,
         ended: None,
     });
