@@ -215,7 +215,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lent_items_come_back_uncopied_when_nobody_else_reads_them() {
+    fn lent_items_are_returned_without_a_copy_if_no_reader_is_left() {
         let mut items = Items::default();
         items.push(b"one");
         items.push(b"two");

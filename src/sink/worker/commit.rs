@@ -122,7 +122,7 @@ impl Worker {
         self.forget_mismatched().await;
     }
 
-    /// Tells the sink to forget generations whose bytes differ from those of its own cursors.
+    /// Makes the sink forget generations whose bytes differ from those of its own cursors.
     pub(super) async fn forget_mismatched(&mut self) {
         let mismatched = self.progress.take_mismatched();
         if mismatched.is_empty() {

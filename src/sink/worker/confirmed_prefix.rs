@@ -96,11 +96,11 @@ mod tests {
         ) {
             let mut prefix = Prefix::at(from);
             let mut done = [false; 256];
-            done[..from as usize].encode_next(true);
+            done[..from as usize].fill(true);
             for (start, length) in ranges {
                 let range = &mut done[start as usize..(start + length) as usize];
                 let new = range.iter().filter(|done| !**done).count() as u64;
-                range.encode_next(true);
+                range.fill(true);
                 prop_assert_eq!(prefix.complete(start, start + length), new);
                 let first = done.iter().position(|done| !done).unwrap() as u64;
                 prop_assert_eq!(prefix.end(), first);

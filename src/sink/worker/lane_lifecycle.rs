@@ -117,13 +117,15 @@ impl Worker {
     /// Called after refusals: decides whether a target needs a lane.
     pub(super) fn check_lane_needed(&mut self, bulk: &Bulk, refused: &[usize], tries: u32) {
         let failed = self.in_flight.failed.iter().filter(|failed| failed.bulk.blocked.is_some());
-        let much = failed.map(|failed| failed.bulk.bytes()).sum::<usize>() > self.config.budget / 4;
+        let holds_much =
+            failed.map(|failed| failed.bulk.bytes()).sum::<usize>() > self.config.budget / 4;
         let possible = self.lanes.lane_start.is_none()
             && !self.commits.own_cursors
             && !self.mode.is_once()
             && self.lanes.next_target.is_none()
             && self.lanes.running.len() < MAX_LANES;
-        if !possible || !(tries >= REFUSALS_BEFORE_LANE || much || bulk.answered_in >= SLOW_REFUSAL)
+        if !possible
+            || !(tries >= REFUSALS_BEFORE_LANE || holds_much || bulk.answered_in >= SLOW_REFUSAL)
         {
             return;
         }
@@ -229,22 +231,23 @@ impl Worker {
                 self.close_lane(index).await;
             }
         }
-        let well = |lane: &Lane| {
+        let is_healthy = |lane: &Lane| {
             matches!(lane.handle.status.borrow().state, SinkState::Shipping | SinkState::Idle)
         };
         let lanes = self.lanes.running.iter().zip(&backlogs);
-        let near = lanes.filter(|(lane, left)| **left <= ALMOST_DONE && well(lane)).count() > 0;
+        let almost_done =
+            lanes.filter(|(lane, left)| **left <= ALMOST_DONE && is_healthy(lane)).count() > 0;
         let waiting_since =
             self.lanes.waiting_since.filter(|since| self.now < *since + WAIT_AGAIN_AFTER);
-        self.lanes.waiting_since = waiting_since.or(near.then_some(self.now));
+        self.lanes.waiting_since = waiting_since.or(almost_done.then_some(self.now));
     }
 
     /// A lane that ends on its own is an internal error: the sink is restarted, and its lanes resume from their rows.
     async fn panic_if_lane_failed(&mut self) {
-        let broken = |lane: &&mut Lane| {
+        let has_failed = |lane: &&mut Lane| {
             lane.task.is_finished() && !lane.stop.is_cancelled() && lane.ended.is_none()
         };
-        for lane in self.lanes.running.iter_mut().filter_map(|lane| Some(lane).filter(broken)) {
+        for lane in self.lanes.running.iter_mut().filter_map(|lane| Some(lane).filter(has_failed)) {
             match (&mut lane.task).await {
                 Ok(last) => lane.ended = Some(last),
                 Err(error) => panic!("the worker of target {} failed: {error}", lane.target),

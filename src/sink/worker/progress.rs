@@ -182,7 +182,7 @@ impl Progress {
         }
         // Bytes that were done before the start are not part of the accounting.
         let known = from + prefix.beyond();
-        let begun = *self
+        let accounted_from = *self
             .accounted_from
             .entry(generation)
             .and_modify(|at| *at = known.min(*at))
@@ -194,7 +194,7 @@ impl Progress {
             source: SourceName::default(),
             prefix,
             committed: from,
-            accounted_from: begun,
+            accounted_from,
             earlier_end: self.earlier_ends.get(&generation).copied().unwrap_or(0),
         });
     }

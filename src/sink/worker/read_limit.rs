@@ -150,8 +150,7 @@ impl Queue for LimitedQueue {
     }
 
     fn destroyed(&self, cursor: Cursor) -> Option<Range<u64>> {
-        let upto =
-            self.read_limit.of(cursor.generation).filter(|upto| *upto > cursor.offset)?;
+        let upto = self.read_limit.of(cursor.generation).filter(|upto| *upto > cursor.offset)?;
         let lost = self.queue.destroyed(cursor)?;
         (lost.start < upto).then(|| lost.start..lost.end.min(upto))
     }
@@ -169,7 +168,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_a_lane_has_left_is_what_a_walk_would_find(
+        fn the_backlog_equals_the_sum_over_all_generations(
             steps in prop::collection::vec((0u64..5, 0u64..50, 0..3u8), 0..60),
         ) {
             let read_limit = ReadLimit::new();

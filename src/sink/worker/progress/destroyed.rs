@@ -35,7 +35,7 @@ impl Progress {
         let mut found = false;
         for id in some {
             let Some(&index) = self.slot_of.get(&id) else {
-                // It gets a slot once the fate of its file is known.
+                // It gets a slot once it is known whether its file still exists.
                 if self.undecided.contains(&id) {
                     self.maybe_destroyed.some.insert(id);
                 }

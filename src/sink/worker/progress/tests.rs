@@ -1,5 +1,5 @@
-//! Whatever happens in whatever order: the totals are those of a walk over all progress, the account adds up, and
-//! nothing is kept of what nobody knows any more.
+//! In any order of operations: the totals equal the sum over all generations, the byte accounting adds up, and
+//! nothing is kept of unknown generations.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -15,19 +15,19 @@ use crate::sink::worker::tests::fake::FakeSink;
 use crate::sink::worker::{Filter, Mode};
 use crate::state::{GenerationRow, Store};
 
-/// What the log says of its generations.
+/// The generations of a log.
 #[derive(Default)]
 struct Extents {
     /// Start, end, and whether it is listed.
     known: Mutex<BTreeMap<GenerationId, (u64, u64, bool)>>,
-    /// A row of the state is all there is of these.
+    /// Only a row in the state is left of these.
     without_file: Mutex<Vec<GenerationId>>,
     hub: Hub,
 }
 
 impl Extents {
     fn set(&self, id: GenerationId, extent: Option<(u64, u64, bool)>) {
-        let mut known = self.slot_of.lock().unwrap();
+        let mut known = self.known.lock().unwrap();
         match extent {
             Some(extent) => known.insert(id, extent),
             None => known.remove(&id),
@@ -38,16 +38,16 @@ impl Extents {
 
 impl Queue for Extents {
     fn generations(&self) -> Vec<GenerationId> {
-        let known = self.slot_of.lock().unwrap();
+        let known = self.known.lock().unwrap();
         known.iter().filter(|(_, extent)| extent.2).map(|(id, _)| *id).collect()
     }
 
     fn holds(&self, id: GenerationId) -> bool {
-        self.slot_of.lock().unwrap().get(&id).is_some_and(|extent| extent.2)
+        self.known.lock().unwrap().get(&id).is_some_and(|extent| extent.2)
     }
 
     fn extent(&self, id: GenerationId) -> Option<(u64, u64)> {
-        self.slot_of.lock().unwrap().get(&id).map(|(start, end, _)| (*start, *end))
+        self.known.lock().unwrap().get(&id).map(|(start, end, _)| (*start, *end))
     }
 
     fn changes(&self) -> Changes {
@@ -67,7 +67,7 @@ impl Queue for Extents {
     }
 }
 
-struct Bench {
+struct Setup {
     queue: Arc<Extents>,
     config: WorkerConfig,
     changes: Changes,
@@ -76,7 +76,7 @@ struct Bench {
     under_way: Vec<Span>,
 }
 
-impl Bench {
+impl Setup {
     fn new(earlier: u64) -> Self {
         let queue = Arc::new(Extents::default());
         let config = WorkerConfig {
@@ -89,26 +89,20 @@ impl Bench {
             filter: Filter::default(),
             mode: Mode::Auto,
             budget: 1024,
-            dead_letters: Arc::new(super::super::tests::Kept::default()),
+            dead_letters: Arc::new(super::super::tests::StoredLetters::default()),
             clock: Arc::new(SystemClock::new()),
         };
         let earlier = (0..6).map(|number| (GenerationId(number), earlier)).collect();
         let mut progress = Progress::new("*".into(), earlier, None);
         progress.reset(vec![Cursor { generation: GenerationId(1), offset: 7 }], None, &config);
         let changes = queue.changes();
-        Bench { queue, config, changes, progress, under_way: Vec::new() }
+        Setup { queue, config, changes, progress, under_way: Vec::new() }
     }
 
     fn put_row(&self, id: GenerationId) {
         self.config.store.put_generation(GenerationRow {
             id,
-            identity: Identity {
-                inode: id.0,
-                lane_start: 0,
-                head_len: 0,
-                head_hash: 0,
-                ordinal: 0,
-            },
+            identity: Identity { inode: id.0, birth: 0, head_len: 0, head_hash: 0, ordinal: 0 },
             source: "app".into(),
             path: "/app.log".into(),
             device: 0,
@@ -143,29 +137,29 @@ impl Bench {
                 self.config.store.remove_generation(id(number));
                 self.queue.set(id(number), None);
             }
-            Step::Look => self.progress.discover(&self.config, &self.changes.take()),
-            Step::Walk => self.progress.discover(&self.config, &News::everything()),
+            Step::ApplyNews => self.progress.discover(&self.config, &self.changes.take()),
+            Step::ApplyAll => self.progress.discover(&self.config, &News::everything()),
             Step::Read(number, length) => self.read(id(number), *length),
             Step::Done(which, byte_outcome) if !self.under_way.is_empty() => {
                 let span = self.under_way.swap_remove(which % self.under_way.len());
                 self.progress.complete(span, BYTE_OUTCOMES[byte_outcome % BYTE_OUTCOMES.len()]);
             }
             Step::Done(..) => {}
-            Step::Wait(number, stale, troubled) => {
+            Step::Wait(number, stale, fails) => {
                 if let Some(&index) = self.progress.slot_of.get(&id(number)) {
                     let mut read = self.progress.at(index).reading;
                     if *stale {
-                        // The log tells of it while it is read.
+                        // The log reports growth while it is read.
                         self.progress.change(index, |progress| progress.note_end(read.end));
                     }
-                    match troubled {
+                    match fails {
                         true => read.fail(),
                         false => read.wait(),
                     }
                     self.progress.note_read(index, &read);
                 }
             }
-            Step::LookAgain => self.progress.recheck_waiting(),
+            Step::Recheck => self.progress.recheck_waiting(),
             Step::FixEnds => self.progress.fix_ends(),
             Step::Rewind => {
                 self.under_way.clear();
@@ -184,7 +178,7 @@ impl Bench {
     fn read(&mut self, id: GenerationId, length: u64) {
         let Some(&index) = self.progress.slot_of.get(&id) else { return };
         let progress = self.progress.at(index);
-        // What is there may be more than the worker has heard of.
+        // The file may be longer than the worker knows.
         let there = self.queue.extent(id).map_or(progress.reading.end, |(_, end)| end);
         let mut read = progress.reading;
         let (start, end) = (read.offset, (read.offset + length).min(there));
@@ -205,22 +199,22 @@ impl Bench {
                 offset: progress.prefix.end(),
             })
             .collect();
-        let mut told = Vec::new();
-        self.progress.commit(&mut |cursor| told.push(cursor));
-        told.sort_by_key(|cursor| cursor.generation);
+        let mut stored = Vec::new();
+        self.progress.commit(&mut |cursor| stored.push(cursor));
+        stored.sort_by_key(|cursor| cursor.generation);
         let mut wanted = moved;
         wanted.sort_by_key(|cursor| cursor.generation);
-        assert_eq!(told, wanted);
+        assert_eq!(stored, wanted);
     }
 
     fn check(&self) -> Result<(), TestCaseError> {
         let progress = &self.progress;
         let mut walked = Totals::default();
-        for (index, progress) in progress.slots.iter().enumerate() {
-            let Some(progress) = progress else { continue };
-            walked.replace(index, Contribution::default(), progress.contribution());
-            prop_assert_eq!(progress.slot_of.get(&progress.reading.generation), Some(&index));
-            prop_assert!(progress.reading.end >= progress.prefix.furthest());
+        for (index, one) in progress.slots.iter().enumerate() {
+            let Some(one) = one else { continue };
+            walked.replace(index, Contribution::default(), one.contribution());
+            prop_assert_eq!(progress.slot_of.get(&one.reading.generation), Some(&index));
+            prop_assert!(one.reading.end >= one.prefix.furthest());
         }
         prop_assert_eq!(&progress.totals, &walked);
         prop_assert_eq!(progress.iter().count(), progress.slot_of.len());
@@ -250,12 +244,12 @@ impl Bench {
         Ok(())
     }
 
-    /// Everything is delivered, the log and the state forget all of it, and so does the worker.
+    /// Everything is delivered and forgotten by the log and the state, and then by the worker.
     fn end(&mut self) -> Result<(), TestCaseError> {
         for span in std::mem::take(&mut self.under_way) {
             self.progress.complete(span, ByteOutcome::Confirmed);
         }
-        self.take(&Step::Look);
+        self.take(&Step::ApplyNews);
         for progress in self.progress.slot_of.values().copied().collect::<Vec<_>>() {
             let (start, end) =
                 (self.progress.at(progress).prefix.end(), self.progress.at(progress).reading.end);
@@ -266,7 +260,7 @@ impl Bench {
         for number in 0..6 {
             self.take(&Step::Vanish(number));
         }
-        self.take(&Step::Look);
+        self.take(&Step::ApplyNews);
         self.take(&Step::Forget);
         self.check()?;
         prop_assert_eq!((self.progress.seen(), self.progress.outstanding()), (seen, 0));
@@ -292,12 +286,12 @@ const BYTE_OUTCOMES: [ByteOutcome; 6] = [
 enum Step {
     Extent(u64, u64, u64, bool),
     Vanish(u64),
-    Look,
-    Walk,
+    ApplyNews,
+    ApplyAll,
     Read(u64, u64),
     Done(usize, usize),
     Wait(u64, bool, bool),
-    LookAgain,
+    Recheck,
     FixEnds,
     Rewind,
     Commit,
@@ -311,13 +305,13 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         6 => (id(), 0u64..5, 0u64..60, prop::bool::weighted(0.9))
             .prop_map(|(id, start, length, listed)| Step::Extent(id, start, length, listed)),
         1 => id().prop_map(Step::Vanish),
-        6 => Just(Step::Look),
-        1 => Just(Step::Walk),
+        6 => Just(Step::ApplyNews),
+        1 => Just(Step::ApplyAll),
         8 => (id(), 1u64..20).prop_map(|(id, length)| Step::Read(id, length)),
         8 => (any::<usize>(), any::<usize>()).prop_map(|(which, byte_outcome)| Step::Done(which, byte_outcome)),
         3 => (id(), any::<bool>(), any::<bool>())
-            .prop_map(|(id, stale, troubled)| Step::Wait(id, stale, troubled)),
-        1 => Just(Step::LookAgain),
+            .prop_map(|(id, stale, fails)| Step::Wait(id, stale, fails)),
+        1 => Just(Step::Recheck),
         1 => Just(Step::FixEnds),
         1 => Just(Step::Rewind),
         3 => Just(Step::Commit),
@@ -329,45 +323,45 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 
 proptest! {
     #[test]
-    fn the_sums_are_those_of_a_walk_over_all_tracks(earlier in 0u64..30, steps in steps()) {
-        let mut bench = Bench::new(earlier);
+    fn the_totals_equal_the_sum_over_all_generations(earlier in 0u64..30, steps in steps()) {
+        let mut setup = Setup::new(earlier);
         for step in &steps {
-            bench.take(step);
-            bench.check()?;
+            setup.take(step);
+            setup.check()?;
         }
-        bench.end()?;
+        setup.end()?;
     }
 }
 
-/// The state is lost, and the follower tells of a file before its row is durable.
+/// The state is lost, and the follower reports a file before its row is durable.
 #[test]
-fn a_cursor_that_the_sink_keeps_waits_until_the_log_knows_its_generation() {
-    let mut bench = Bench::new(0);
+fn a_cursor_of_the_sink_is_kept_until_the_log_lists_its_generation() {
+    let mut setup = Setup::new(0);
     let id = GenerationId(1);
     let own = vec![Cursor { generation: id, offset: 7 }];
-    bench.progress.reset(own, Some(HashMap::new()), &bench.config);
-    bench.queue.hub.mark(&News::of([id]));
-    bench.take(&Step::Look);
-    bench.take(&Step::Forget);
-    bench.take(&Step::Extent(1, 0, 20, true));
-    bench.take(&Step::Look);
-    assert_eq!(bench.progress.of(id).map(|progress| progress.reading.offset), Some(7));
+    setup.progress.reset(own, Some(HashMap::new()), &setup.config);
+    setup.queue.hub.mark(&News::of([id]));
+    setup.take(&Step::ApplyNews);
+    setup.take(&Step::Forget);
+    setup.take(&Step::Extent(1, 0, 20, true));
+    setup.take(&Step::ApplyNews);
+    assert_eq!(setup.progress.of(id).map(|progress| progress.reading.offset), Some(7));
 }
 
-/// An older state is put back, and the file is not there: it may still come, else the sink has all there was.
+/// An older state is restored, and the file does not exist: it may still appear, or the sink has all of it.
 #[test]
-fn a_cursor_beyond_what_was_seen_waits_until_it_is_known_what_became_of_the_file() {
-    let mut bench = Bench::new(0);
+fn a_cursor_beyond_the_known_end_waits_until_the_file_is_known_to_be_deleted() {
+    let mut setup = Setup::new(0);
     let id = GenerationId(1);
-    bench.queue.without_file.lock().unwrap().push(id);
+    setup.queue.without_file.lock().unwrap().push(id);
     let own = vec![Cursor { generation: id, offset: 30 }];
-    bench.progress.reset(own, Some(HashMap::new()), &bench.config);
-    bench.take(&Step::Extent(1, 0, 20, true));
-    bench.take(&Step::Look);
-    assert!(bench.progress.of(id).is_none());
-    let row = bench.config.store.generation(id).unwrap();
-    bench.config.store.put_generation(GenerationRow { ended: Some(Timestamp(1)), ..row });
-    bench.queue.hub.mark(&News::of([id]));
-    bench.take(&Step::Look);
-    assert_eq!(bench.progress.of(id).map(|progress| progress.reading.offset), Some(20));
+    setup.progress.reset(own, Some(HashMap::new()), &setup.config);
+    setup.take(&Step::Extent(1, 0, 20, true));
+    setup.take(&Step::ApplyNews);
+    assert!(setup.progress.of(id).is_none());
+    let row = setup.config.store.generation(id).unwrap();
+    setup.config.store.put_generation(GenerationRow { ended: Some(Timestamp(1)), ..row });
+    setup.queue.hub.mark(&News::of([id]));
+    setup.take(&Step::ApplyNews);
+    assert_eq!(setup.progress.of(id).map(|progress| progress.reading.offset), Some(20));
 }

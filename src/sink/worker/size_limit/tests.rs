@@ -5,7 +5,7 @@ fn event(offset: u64) -> Cursor {
     Cursor { generation: GenerationId(1), offset }
 }
 
-/// A target with this limit, or that refuses everything (0), and a log that always fills a bulk.
+/// A target with this limit, or one that refuses everything (0), and a log that always fills a bulk.
 struct Target {
     limit: usize,
     delivery_number: u64,
@@ -34,7 +34,7 @@ impl Target {
         passes
     }
 
-    /// So many full bulks go through; how many bodies were refused meanwhile.
+    /// Sends this many full bulks successfully; returns how many bodies were refused meanwhile.
     fn bulks(&mut self, learned: &mut SizeLimit, bulks: usize) -> usize {
         let (before, mut passed) = (self.refused, 0);
         while passed < bulks {
@@ -54,7 +54,7 @@ impl Target {
 const MIB: usize = 1 << 20;
 
 #[test]
-fn a_limit_is_found_and_tried_ever_less_often() {
+fn a_limit_is_found_and_tried_less_and_less_often() {
     let (mut learned, mut target) = (SizeLimit::new(MIB), Target::new(100_000));
     assert!(target.bulks(&mut learned, 1) <= 4, "halved");
     assert!((50_000..=100_000).contains(&learned.now()), "{}", learned.now());
@@ -62,7 +62,7 @@ fn a_limit_is_found_and_tried_ever_less_often() {
     assert!((2..=6).contains(&first), "{first}");
     let later = target.bulks(&mut learned, 10_000);
     assert!(later <= 10_000 / MAX_BULKS_BEFORE_GROWTH as usize + 1, "{later} of 10,000");
-    assert!(later >= 30, "it goes on trying: {later}");
+    assert!(later >= 30, "it keeps trying: {later}");
     assert!(learned.now() >= 50_000);
 }
 
@@ -77,7 +77,7 @@ fn a_limit_that_is_lifted_is_noticed() {
 }
 
 #[test]
-fn it_grows_at_once_where_everything_was_refused_for_a_while() {
+fn the_limit_grows_at_once_after_everything_was_refused() {
     let (mut learned, mut target) = (SizeLimit::new(MIB), Target::new(0));
     let mut bytes = MIB;
     while bytes > 300 {
@@ -95,7 +95,7 @@ fn it_grows_at_once_where_everything_was_refused_for_a_while() {
 }
 
 #[test]
-fn what_set_out_before_the_limit_was_lowered_says_nothing_more() {
+fn deliveries_sent_before_the_limit_was_lowered_are_ignored() {
     let mut learned = SizeLimit::new(MIB);
     learned.refused(MIB);
     let now = learned.now();
@@ -103,16 +103,16 @@ fn what_set_out_before_the_limit_was_lowered_says_nothing_more() {
     assert_eq!(learned.now(), now);
 }
 
-/// It never grows above what memory allows, and is never nothing.
+/// The limit never exceeds the memory, and is never 0.
 #[test]
-fn it_stays_within_what_is_configured() {
+fn the_limit_stays_within_the_configured_one() {
     for configured in [0, 1, 5, MIB] {
         let mut learned = SizeLimit::new(configured);
         for bytes in [3 * MIB, MIB, 7, 1, 1] {
             learned.refused(bytes);
             assert!((1..=configured.max(1)).contains(&learned.now()));
         }
-        // A giant event goes through alone.
+        // A giant event is accepted alone.
         for delivery_number in 0..1_000 {
             learned.went_through(PassedBody {
                 delivery_number,
@@ -125,13 +125,13 @@ fn it_stays_within_what_is_configured() {
 }
 
 #[test]
-fn an_event_is_too_large_once_others_went_through_between_two_refusals() {
+fn an_event_is_too_large_if_others_were_accepted_between_two_refusals() {
     let (mut learned, mut target) = (SizeLimit::new(MIB), Target::new(10_000));
     // Small as well as large.
     for (offset, bytes) in [(1, 20_000), (2, 2 * MIB)] {
         let blocked = bytes <= SMALL;
         assert_eq!(target.alone(&mut learned, offset, bytes), Verdict::Waits { blocked });
-        // What had set out before is no proof.
+        // Deliveries that were sent before are no proof.
         let delivery_number = target.delivery_number;
         learned.went_through(PassedBody { delivery_number, bytes: 5_000, request_bytes: 5_000 });
         assert_eq!(target.alone(&mut learned, offset, bytes), Verdict::Waits { blocked });
@@ -142,7 +142,7 @@ fn an_event_is_too_large_once_others_went_through_between_two_refusals() {
 }
 
 #[test]
-fn a_large_event_alone_is_too_large_after_some_refusals() {
+fn a_single_large_event_is_too_large_after_some_refusals() {
     let (mut learned, mut target) = (SizeLimit::new(MIB), Target::new(0));
     for _ in 1..REFUSALS {
         let verdict = target.alone(&mut learned, 0, SMALL + 1);
@@ -152,7 +152,7 @@ fn a_large_event_alone_is_too_large_after_some_refusals() {
 }
 
 #[test]
-fn small_events_wait_for_ever_while_nothing_goes_through() {
+fn small_events_wait_while_nothing_is_accepted() {
     let (mut learned, mut target) = (SizeLimit::new(MIB), Target::new(0));
     for offset in 1..SMALL_REFUSED as u64 {
         let verdict = target.alone(&mut learned, offset, SMALL);
@@ -166,7 +166,7 @@ fn small_events_wait_for_ever_while_nothing_goes_through() {
 
 /// The limit of a proxy was lowered, or two of them differ.
 #[test]
-fn an_event_of_a_size_that_went_through_waits() {
+fn an_event_of_a_size_that_was_accepted_before_waits() {
     let (mut learned, mut target) = (SizeLimit::new(MIB), Target::new(500_000));
     assert!(target.take(&mut learned, 400_000));
     target.limit = 100_000;
