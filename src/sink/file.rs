@@ -152,8 +152,8 @@ impl Shared {
             io::ErrorKind::InvalidData => {
                 let path = self.path.display();
                 SinkError::Misconfigured(format!(
-                    "cannot read {path}.cursor ({error}); nothing is written to {path}: restore the right .cursor file, \
-                     or move both files away to start a new output"
+                    "cannot read {path}.cursor ({error}); nothing is written to {path}: restore the right .cursor \
+                     file, or move both files away to start a new output"
                 ))
             }
             _ => self.io_error("read the cursors of", &error),

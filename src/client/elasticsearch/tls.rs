@@ -76,8 +76,8 @@ async fn pinned(url: &Url, fingerprint: &[u8; 32]) -> Result<String, Failure> {
         None => {
             let shown: Vec<String> = chain.iter().map(|der| hex(&hash(der))).collect();
             Err(Failure::Untrusted(format!(
-                "{url}: none of its certificates has the configured ca_fingerprint; it presents {}: correct the setting \
-                 if one of these is the server's own, otherwise the connection may be intercepted",
+                "{url}: none of its certificates has the configured ca_fingerprint; it presents {}: correct the \
+                 setting if one of these is the server's own, otherwise the connection may be intercepted",
                 shown.join(", ")
             )))
         }

@@ -279,7 +279,7 @@ fn delivered_letters_are_removed_and_rejected_ones_stay() {
     let refused = letters.next().unwrap();
     assert_eq!((refused.attempts, refused.target.as_str()), (3, "day-0"));
     assert_eq!(refused.refusal().to_string(), "413: still no such field");
-    assert_eq!(letters.next().unwrap().attempts, 2, "what was not taken stays as it was");
+    assert_eq!(letters.next().unwrap().attempts, 2, "a letter that was not accepted is unchanged");
 }
 
 #[test]

@@ -39,7 +39,7 @@ use crate::query::Expr;
 
 pub use index::IndexPattern;
 pub use setup::Analyzer;
-pub use targets::Kind;
+pub use targets::TargetKind;
 
 /// Time-out of one bulk, from connecting to the last byte of the reply.
 const BULK_TIMEOUT: Duration = Duration::from_secs(60);

@@ -34,7 +34,7 @@ const MAX_SHOWN: usize = 3;
 
 /// What one name is on the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum TargetKind {
     Index,
     /// Does not exist yet.
     Absent,
@@ -45,13 +45,13 @@ pub enum Kind {
     Unknown,
 }
 
-impl Kind {
+impl TargetKind {
     /// A description, if the name may later lead to another index.
     pub fn rolling(&self) -> Option<String> {
         match self {
-            Kind::Index | Kind::Absent | Kind::Unknown => None,
-            Kind::Alias(indexes) => Some(format!("an alias (for {})", some_of(indexes))),
-            Kind::DataStream => Some("a data stream".to_owned()),
+            TargetKind::Index | TargetKind::Absent | TargetKind::Unknown => None,
+            TargetKind::Alias(indexes) => Some(format!("an alias (for {})", some_of(indexes))),
+            TargetKind::DataStream => Some("a data stream".to_owned()),
         }
     }
 
@@ -59,7 +59,7 @@ impl Kind {
     pub fn refusal(&self, name: &str) -> Option<String> {
         let rolling = self.rolling()?;
         let pattern = match self {
-            Kind::DataStream => " that matches no data stream template of the server",
+            TargetKind::DataStream => " that matches no data stream template of the server",
             _ => "",
         };
         Some(format!(
@@ -105,17 +105,19 @@ impl Targets {
     }
 
     /// Records the indexes; returns the refused names with their reasons.
-    fn refused(&self, kinds: Vec<(String, Kind)>) -> HashMap<String, String> {
+    fn record_kinds(&self, kinds: Vec<(String, TargetKind)>) -> HashMap<String, String> {
         let mut known = self.known();
         let mut refused = HashMap::new();
         for (name, kind) in kinds {
             let other = known.others.get(&name);
             let kind = match (kind, other) {
-                (Kind::Unknown, Some(index)) if index.starts_with(BACKING) => Kind::DataStream,
-                (Kind::Unknown, Some(index)) => Kind::Alias(vec![index.clone()]),
+                (TargetKind::Unknown, Some(index)) if index.starts_with(BACKING) => {
+                    TargetKind::DataStream
+                }
+                (TargetKind::Unknown, Some(index)) => TargetKind::Alias(vec![index.clone()]),
                 (kind, _) => kind,
             };
-            if kind == Kind::Index {
+            if kind == TargetKind::Index {
                 known.others.remove(&name);
                 known.indexes.insert(name);
             } else if let Some(reason) = kind.refusal(&name) {
@@ -189,7 +191,7 @@ impl ElasticsearchSink {
             Ok(kinds) => kinds,
             Err(delivery) => return (items, delivery),
         };
-        let refused = self.targets.refused(names.into_iter().zip(kinds).collect());
+        let refused = self.targets.record_kinds(names.into_iter().zip(kinds).collect());
         if refused.is_empty() {
             return self.deliver_known(items, true).await;
         }
@@ -246,7 +248,7 @@ impl ElasticsearchSink {
     }
 
     /// One kind per name. An error is the outcome of the delivery.
-    async fn kinds(&self, names: &[String]) -> Result<Vec<Kind>, Delivery> {
+    async fn kinds(&self, names: &[String]) -> Result<Vec<TargetKind>, Delivery> {
         let mut kinds = Vec::with_capacity(names.len());
         let mut rest = names;
         while !rest.is_empty() {
@@ -263,7 +265,7 @@ impl ElasticsearchSink {
         Ok(kinds)
     }
 
-    async fn ask_kinds(&self, asked: &[String]) -> Result<Vec<Kind>, Delivery> {
+    async fn ask_kinds(&self, asked: &[String]) -> Result<Vec<TargetKind>, Delivery> {
         let names: Vec<&str> = asked.iter().map(String::as_str).collect();
         let request = Request {
             method: Method::Get,
@@ -281,7 +283,7 @@ impl ElasticsearchSink {
     }
 
     /// The kinds of the names for this day's events, for `check`. Errors are for people.
-    pub async fn targets_of(&self, day: i32) -> Result<Vec<(String, Kind)>, String> {
+    pub async fn targets_of(&self, day: i32) -> Result<Vec<(String, TargetKind)>, String> {
         let mut names: Vec<String> = Vec::new();
         for pattern in std::iter::once(&self.index).chain(self.routes.iter().map(|it| &it.index)) {
             let mut name = Vec::new();
@@ -318,26 +320,26 @@ struct Resolution {
     indices: Vec<String>,
 }
 
-fn parse_kinds(reply: &Reply, names: &[String]) -> Result<Vec<Kind>, Delivery> {
+fn parse_kinds(reply: &Reply, names: &[String]) -> Result<Vec<TargetKind>, Delivery> {
     match reply.status {
         200 => {}
         // A bulk would get the same reply now; with 501 only the lookup is not supported.
         401 | 429 | 500 | 502..600 => return Err(reply::classify(reply, &Items::default())),
-        _ => return Ok(vec![Kind::Unknown; names.len()]),
+        _ => return Ok(vec![TargetKind::Unknown; names.len()]),
     }
     let Ok(resolved) = serde_json::from_slice::<Resolved>(&reply.body) else {
-        return Ok(vec![Kind::Unknown; names.len()]);
+        return Ok(vec![TargetKind::Unknown; names.len()]);
     };
     let is_in = |all: &[Resolution], name: &str| all.iter().any(|named| named.name == name);
     let kind = |name: &String| {
         if is_in(&resolved.data_streams, name) {
-            Kind::DataStream
+            TargetKind::DataStream
         } else if let Some(alias) = resolved.aliases.iter().find(|alias| alias.name == *name) {
-            Kind::Alias(alias.indices.clone())
+            TargetKind::Alias(alias.indices.clone())
         } else if is_in(&resolved.indices, name) {
-            Kind::Index
+            TargetKind::Index
         } else {
-            Kind::Absent
+            TargetKind::Absent
         }
     };
     Ok(names.iter().map(kind).collect())

@@ -22,13 +22,13 @@ impl LaneBytes {
         }
     }
 
-    /// This many bytes are done or lost in the lane; `under_way` bytes that were left to it are neither. Returns how
+    /// This many bytes are done or lost in the lane; `in_flight` bytes that were left to it are neither. Returns how
     /// many of the bytes were left to it.
-    fn take(&self, target: &str, generation: GenerationId, bytes: u64, under_way: u64) -> u64 {
+    fn take(&self, target: &str, generation: GenerationId, bytes: u64, in_flight: u64) -> u64 {
         let mut all = self.lock();
         let Some(of_generation) = all.get_mut(&generation) else { return 0 };
         let Some(left) = of_generation.get_mut(target) else { return 0 };
-        let taken = bytes.min(left.saturating_sub(under_way));
+        let taken = bytes.min(left.saturating_sub(in_flight));
         *left -= taken;
         if *left == 0 {
             of_generation.remove(target);
@@ -67,9 +67,9 @@ impl LaneShare {
         self.lane_bytes.take(&self.target, generation, bytes, 0)
     }
 
-    /// This many bytes, of this lane's events and others, are destroyed; `under_way`: bytes that the lane has read
+    /// This many bytes, of this lane's events and others, are destroyed; `in_flight`: bytes that the lane has read
     /// and not delivered. Returns how many of them were left to it.
-    pub(super) fn lost(&self, generation: GenerationId, bytes: u64, under_way: u64) -> u64 {
-        self.lane_bytes.take(&self.target, generation, bytes, under_way)
+    pub(super) fn lost(&self, generation: GenerationId, bytes: u64, in_flight: u64) -> u64 {
+        self.lane_bytes.take(&self.target, generation, bytes, in_flight)
     }
 }

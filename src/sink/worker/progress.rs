@@ -300,14 +300,14 @@ impl Progress {
         let progress = self.at(span.slot);
         let earlier = progress.earlier_end.clamp(span.start, span.end);
         // Events for other workers are done as soon as they are read.
-        let under_way = progress.prefix.missing_before(span.start);
+        let in_flight = progress.prefix.missing_before(span.start);
         let mut done = |from, to| self.change(span.slot, |progress| progress.complete(from, to));
         let old = if span.start < earlier { done(span.start, earlier) } else { 0 };
         let new = done(earlier, span.end);
         let ours = match (&self.lane_share, byte_outcome) {
             (None, _) | (_, ByteOutcome::Filtered | ByteOutcome::OtherWorker) => new,
             (Some(share), ByteOutcome::Lost) => {
-                share.lost(self.generation(span.slot), new, under_way)
+                share.lost(self.generation(span.slot), new, in_flight)
             }
             (Some(share), _) => share.done(self.generation(span.slot), new),
         };

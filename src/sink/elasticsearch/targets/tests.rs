@@ -24,13 +24,13 @@ fn names(names: &[&str]) -> Vec<String> {
 fn the_kind_of_a_name_is_read_from_the_reply() {
     let asked = names(&["plain", "roll", "stream", "none"]);
     let body = r#"{"indices":[{"name":"plain"}],"aliases":[{"name":"roll","indices":["a-1","a-2"]}],"data_streams":[{"name":"stream"}]}"#;
-    let alias = Kind::Alias(names(&["a-1", "a-2"]));
+    let alias = TargetKind::Alias(names(&["a-1", "a-2"]));
     assert_eq!(
         parse_kinds(&reply(200, body), &asked).unwrap(),
-        [Kind::Index, alias, Kind::DataStream, Kind::Absent]
+        [TargetKind::Index, alias, TargetKind::DataStream, TargetKind::Absent]
     );
     // Empty lists are omitted.
-    assert_eq!(parse_kinds(&reply(200, "{}"), &asked[..1]).unwrap(), [Kind::Absent]);
+    assert_eq!(parse_kinds(&reply(200, "{}"), &asked[..1]).unwrap(), [TargetKind::Absent]);
 }
 
 #[test]
@@ -40,7 +40,7 @@ fn a_forbidden_lookup_does_not_block_delivery_but_an_unreachable_server_does() {
         [(403, "{}"), (404, "{}"), (405, ""), (400, "no handler"), (200, "<html>"), (302, "")]
     {
         let kinds = parse_kinds(&reply(status, body), &asked).unwrap();
-        assert_eq!(kinds, [Kind::Unknown, Kind::Unknown], "{status}");
+        assert_eq!(kinds, [TargetKind::Unknown, TargetKind::Unknown], "{status}");
     }
     assert!(matches!(parse_kinds(&reply(401, ""), &asked), Err(Delivery::Blocked(_))));
     assert!(matches!(parse_kinds(&reply(503, ""), &asked), Err(Delivery::Busy(_))));
@@ -52,9 +52,9 @@ fn an_index_is_looked_up_until_it_is_known_and_again_after_an_unknown_outcome() 
     let targets = Targets::default();
     let bulk = items(&["a", "a", "b", "a", "ab", "b"]);
     assert_eq!(targets.unknown(&bulk), ["a", "b", "ab"]);
-    let kinds = [("a", Kind::Index), ("b", Kind::Index), ("ab", Kind::Absent)];
+    let kinds = [("a", TargetKind::Index), ("b", TargetKind::Index), ("ab", TargetKind::Absent)];
     let kinds = kinds.map(|(name, kind)| (name.to_owned(), kind));
-    assert!(targets.refused(kinds.to_vec()).is_empty());
+    assert!(targets.record_kinds(kinds.to_vec()).is_empty());
     assert_eq!(targets.unknown(&bulk), ["ab"]);
     let in_itself = |items: &Items| -> Vec<StoredIn<'static>> {
         items
@@ -80,12 +80,12 @@ fn a_name_whose_events_another_index_stored_is_refused_later() {
     ];
     targets.record(&bulk, &stored_in);
     assert_eq!(targets.unknown(&bulk), ["app", "old"]);
-    let unreported = |name: &str| (name.to_owned(), Kind::Unknown);
-    let refused = targets.refused(vec![unreported("app"), unreported("old")]);
+    let unreported = |name: &str| (name.to_owned(), TargetKind::Unknown);
+    let refused = targets.record_kinds(vec![unreported("app"), unreported("old")]);
     assert!(refused["app"].contains("app is a data stream"), "{refused:?}");
     assert!(refused["old"].contains("old is an alias (for old-7)"), "{refused:?}");
     // An operator replaced it with an index.
-    assert!(targets.refused(vec![("app".to_owned(), Kind::Index)]).is_empty());
+    assert!(targets.record_kinds(vec![("app".to_owned(), TargetKind::Index)]).is_empty());
     assert_eq!(targets.unknown(&bulk), ["old"]);
 }
 

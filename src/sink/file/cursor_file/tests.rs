@@ -150,7 +150,7 @@ fn a_failed_append_leads_to_a_rewrite_of_the_file() {
     // The file accepts no write.
     setup.cursor_file.written.as_mut().unwrap().file = File::open(setup.path()).unwrap();
     assert!(!setup.append());
-    assert!(!setup.append(), "nothing is appended behind what may have been left");
+    assert!(!setup.append(), "nothing is appended after a possible partial line");
     setup.replace().unwrap();
     setup.assert_kept();
     assert!(setup.append());

@@ -50,7 +50,7 @@ async fn existing_cursors_are_made_durable_at_the_start() {
     fs::create_dir(&aside).unwrap();
     let sink = sink_at(&path);
     let text = refused(sink.resume().await);
-    assert!(text.contains("cannot write the cursor of"), "{text}");
+    assert!(text.contains("cannot write the cursors of"), "{text}");
     fs::remove_dir(&aside).unwrap();
     assert_eq!(cursors(sink.resume().await.unwrap()), Some(upto(4)));
     assert_eq!(fs::read_to_string(cursor_file(&path)).unwrap().lines().count(), 1);

@@ -6,7 +6,7 @@ use tokio::runtime::Runtime;
 
 use crate::base::{Clock, SystemClock};
 use crate::sink::ElasticsearchSink;
-use crate::sink::elasticsearch::{Kind, Settings};
+use crate::sink::elasticsearch::{Settings, TargetKind};
 
 pub(super) fn server(settings: &Settings) -> Result<String, String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -45,7 +45,7 @@ fn targets(runtime: &Runtime, settings: &Settings) -> Result<String, String> {
     let sink = ElasticsearchSink::new(settings.clone());
     let (mut notes, mut problems) = (String::new(), Vec::new());
     for (name, kind) in runtime.block_on(sink.targets_of(today))? {
-        if kind == Kind::Unknown {
+        if kind == TargetKind::Unknown {
             notes.push_str(&format!(
                 "; cannot tell whether {name} is an alias or a data stream: grant this user \
                  `view_index_metadata` on it"

@@ -73,7 +73,7 @@ struct Setup {
     changes: Changes,
     progress: Progress,
     /// Read and not done.
-    under_way: Vec<Span>,
+    in_flight: Vec<Span>,
 }
 
 impl Setup {
@@ -96,7 +96,7 @@ impl Setup {
         let mut progress = Progress::new("*".into(), earlier, None);
         progress.reset(vec![Cursor { generation: GenerationId(1), offset: 7 }], None, &config);
         let changes = queue.changes();
-        Setup { queue, config, changes, progress, under_way: Vec::new() }
+        Setup { queue, config, changes, progress, in_flight: Vec::new() }
     }
 
     fn put_row(&self, id: GenerationId) {
@@ -140,8 +140,8 @@ impl Setup {
             Step::ApplyNews => self.progress.discover(&self.config, &self.changes.take()),
             Step::ApplyAll => self.progress.discover(&self.config, &News::everything()),
             Step::Read(number, length) => self.read(id(number), *length),
-            Step::Done(which, byte_outcome) if !self.under_way.is_empty() => {
-                let span = self.under_way.swap_remove(which % self.under_way.len());
+            Step::Done(which, byte_outcome) if !self.in_flight.is_empty() => {
+                let span = self.in_flight.swap_remove(which % self.in_flight.len());
                 self.progress.complete(span, BYTE_OUTCOMES[byte_outcome % BYTE_OUTCOMES.len()]);
             }
             Step::Done(..) => {}
@@ -162,13 +162,13 @@ impl Setup {
             Step::Recheck => self.progress.recheck_waiting(),
             Step::FixEnds => self.progress.fix_ends(),
             Step::Rewind => {
-                self.under_way.clear();
+                self.in_flight.clear();
                 self.progress.rewind();
             }
             Step::Commit => self.commit(),
             Step::Forget => _ = self.progress.forget(&self.config),
             Step::Reset => {
-                self.under_way.clear();
+                self.in_flight.clear();
                 let cursors = self.progress.cursors();
                 self.progress.reset(cursors, None, &self.config);
             }
@@ -183,7 +183,7 @@ impl Setup {
         let mut read = progress.reading;
         let (start, end) = (read.offset, (read.offset + length).min(there));
         if start < end {
-            self.under_way.push(Span { slot: index, start, end });
+            self.in_flight.push(Span { slot: index, start, end });
             read.reach(end);
             self.progress.note_read(index, &read);
         }
@@ -246,7 +246,7 @@ impl Setup {
 
     /// Everything is delivered and forgotten by the log and the state, and then by the worker.
     fn end(&mut self) -> Result<(), TestCaseError> {
-        for span in std::mem::take(&mut self.under_way) {
+        for span in std::mem::take(&mut self.in_flight) {
             self.progress.complete(span, ByteOutcome::Confirmed);
         }
         self.take(&Step::ApplyNews);

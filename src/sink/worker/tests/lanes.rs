@@ -186,8 +186,8 @@ async fn a_stop_drains_all_lanes_at_the_same_time() {
     pushed(&running, eventually("the others", || setup.sink.documents().len() == 400)).await;
     setup.sink.silent.store(true, Ordering::SeqCst);
     coloured(&setup.queue, 0, 600..1200);
-    let under_way = |colour| setup.sink.swallowed.lock().unwrap().contains(colour);
-    pushed(&running, eventually("two", || under_way("green") && under_way("red"))).await;
+    let in_flight = |colour| setup.sink.swallowed.lock().unwrap().contains(colour);
+    pushed(&running, eventually("two", || in_flight("green") && in_flight("red"))).await;
     let asked = Instant::now();
     running.stop().await;
     assert!(asked.elapsed() < DRAIN + Duration::from_secs(1), "{:?}", asked.elapsed());

@@ -82,7 +82,10 @@ async fn rejected_events_are_kept_even_if_their_log_is_truncated_or_rewritten() 
         eventually("the cursor is at the end", || setup.cursor(0) == setup.queue.length(0)).await;
         let status = running.stop().await;
         let refused = refused.lock().unwrap().clone();
-        assert!(refused.contains(&"0:49:line 7".to_owned()), "what was sent first: {refused:?}");
+        assert!(
+            refused.contains(&"0:49:line 7".to_owned()),
+            "the bytes that were sent: {refused:?}"
+        );
         let text = |letter: &DeadLetter| {
             let document: serde_json::Value = serde_json::from_str(letter.document.get()).unwrap();
             format!("0:{}:{}", letter.offset, document["message"].as_str().unwrap())
@@ -94,7 +97,7 @@ async fn rejected_events_are_kept_even_if_their_log_is_truncated_or_rewritten() 
         assert_eq!(kept, expected);
         assert_eq!(status.dead_letters, kept.len() as u64);
         let lost = status.bytes.lost;
-        assert_eq!(lost > 0, destroy, "what was not read: {:?}", status.bytes);
+        assert_eq!(lost > 0, destroy, "unread bytes: {:?}", status.bytes);
         assert!(status.bytes.adds_up());
     }
 }
