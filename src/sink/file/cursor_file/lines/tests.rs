@@ -170,7 +170,7 @@ fn the_reason_for_an_unreadable_file_is_reported() {
         ("{", "EOF"),
         ("{\"version\":1}", "missing field"),
         ("{\"version\":2}", "its first line is damaged"),
-        ("{\"version\":9,\"later\":{}}\nmore", "its version is 9, this program knows 2"),
+        ("{\"version\":9,\"later\":{}}\nmore", "its version is 9, this program supports 2"),
     ] {
         let text = read(bytes.as_bytes()).unwrap_err().to_string();
         assert!(text.contains(words), "{bytes}: {text}");
