@@ -1,8 +1,8 @@
-//! Connections to servers: addresses, credentials, TLS, time-outs, and what went wrong in plain words.
+//! Connections to servers: addresses, credentials, TLS, time-outs, and error messages that say what to do.
 //!
-//! Knows nothing of events. Sinks deliver through it, and searches ask through it.
+//! Knows nothing about events. Sinks and searches send their requests through it.
 
 pub mod elasticsearch;
 pub mod secret;
 
-pub use secret::{Secret, SecretPlace};
+pub use secret::{Secret, SecretSource};

@@ -1,4 +1,4 @@
-//! Passwords and keys: where they lie, and a type that does not show them.
+//! Passwords and keys: where they are read from, and a type that never displays them.
 
 use std::fmt;
 use std::os::unix::fs::MetadataExt;
@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use crate::base::timed_fs;
 
-/// Longer is no password.
+/// A longer file is not a password.
 const LONGEST: u64 = 64 * 1024;
 
 /// A password or key in memory. Its bytes are overwritten when it is dropped.
@@ -19,7 +19,7 @@ impl Secret {
         Secret(Zeroizing::new(text))
     }
 
-    /// To be handed to a server, never to a log.
+    /// For requests to a server, never for a log.
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -31,20 +31,21 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Where a secret is read from, again whenever it is needed: a new one is taken up without a restart.
+/// Where a secret is read from. It is read again whenever it is needed, so that a change needs no restart.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SecretPlace {
+pub enum SecretSource {
     /// The first line of a file.
     File(PathBuf),
     /// An environment variable.
     Environment(String),
 }
 
-impl SecretPlace {
-    /// Blocking, with a deadline where the file's mount may hang. Errors say what to do, and nothing of the contents.
+impl SecretSource {
+    /// Blocking, with a deadline for files on a mount that may hang. Errors say what to do and never show the
+    /// contents.
     pub fn read(&self) -> Result<Secret, String> {
         match self {
-            SecretPlace::File(path) => {
+            SecretSource::File(path) => {
                 let shown = path.display();
                 let cannot_read =
                     |error: &dyn fmt::Display| format!("cannot read {shown} ({error})");
@@ -52,12 +53,14 @@ impl SecretPlace {
                     timed_fs::read(path, LONGEST).map_err(|error| cannot_read(&error))?;
                 let bytes = Zeroizing::new(bytes);
                 if metadata.mode() & 0o007 != 0 {
-                    return Err(format!("{shown} is open to everybody; chmod 600 {shown}"));
+                    return Err(format!(
+                        "{shown} is accessible to all users; run: chmod 600 {shown}"
+                    ));
                 }
                 let text = std::str::from_utf8(&bytes).map_err(|error| cannot_read(&error))?;
                 one_line(text, &format!("{shown}"))
             }
-            SecretPlace::Environment(name) => {
+            SecretSource::Environment(name) => {
                 let text = std::env::var(name)
                     .map(Zeroizing::new)
                     .map_err(|_| format!("the environment variable {name} is not set"))?;
@@ -72,7 +75,9 @@ fn one_line(text: &str, place: &str) -> Result<Secret, String> {
     let line = line.strip_suffix('\r').unwrap_or(line);
     match line {
         "" => Err(format!("{place} is empty")),
-        line if line.contains(char::is_control) => Err(format!("{place} holds more than one line")),
+        line if line.contains(char::is_control) => {
+            Err(format!("{place} contains more than one line"))
+        }
         line => Ok(Secret::new(line.to_owned())),
     }
 }
@@ -84,10 +89,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_line_of_a_closed_file_and_nothing_else() {
+    fn a_secret_is_the_single_line_of_a_private_file() {
         let scratch = tempfile::tempdir().unwrap();
         let path = scratch.path().join("password");
-        let place = SecretPlace::File(path.clone());
+        let place = SecretSource::File(path.clone());
         let set = |text: &str, mode| {
             std::fs::write(&path, text).unwrap();
             std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();

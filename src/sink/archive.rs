@@ -1,7 +1,7 @@
-//! The embedded archive as a sink: its cursors are the payload of its own commits, so that events and cursors
-//! become durable together, and every event is in it once.
+//! Delivers events to the embedded archive. Its cursors are the payload of the archive's own commits: events and
+//! cursors become durable together, and every event is archived once.
 //!
-//! Everything that touches the disk runs off the async threads.
+//! All disk access runs on blocking threads.
 
 use std::borrow::Cow;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -16,7 +16,7 @@ use crate::base::{Clock, Timestamp, with_causes};
 use crate::event::{GenerationId, Position};
 use crate::privacy::Outgoing;
 
-/// How often retention looks for days that are over.
+/// How often retention checks for expired days.
 const SWEEP_EVERY: Duration = Duration::from_secs(3600);
 
 pub struct ArchiveSink {
@@ -27,14 +27,14 @@ struct Shared {
     archive: Mutex<Archive>,
     generations: Arc<dyn Generations>,
     clock: Arc<dyn Clock>,
-    /// `None`: for ever.
+    /// `None`: forever.
     keep: Option<Duration>,
-    /// When retention looked last, by [`Clock::uptime`].
+    /// When retention last ran, by [`Clock::uptime`].
     swept: Mutex<Option<Duration>>,
 }
 
 impl ArchiveSink {
-    /// `generations` tells the identity of each generation (the state does), to be kept beside the cursors.
+    /// `generations` provides the identity of each generation, which is stored beside the cursors.
     pub fn new(
         archive: Archive,
         generations: Arc<dyn Generations>,
@@ -62,12 +62,12 @@ impl ArchiveSink {
 }
 
 impl Shared {
-    /// A panic of an earlier call leaves an archive that [`Archive::resume`] puts right.
+    /// After a panic, [`Archive::resume`] restores the archive.
     fn archive(&self) -> MutexGuard<'_, Archive> {
         self.archive.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    /// Only directly after a commit: nothing is under way then.
+    /// Call it only directly after a commit, when nothing is in flight.
     fn sweep_when_due(&self, archive: &mut Archive, now: Timestamp) -> Result<(), ArchiveError> {
         let Some(keep) = self.keep else { return Ok(()) };
         let uptime = self.clock.uptime();
@@ -81,7 +81,7 @@ impl Shared {
     }
 }
 
-/// What a person can mend is said as such; everything else passes or is tried again.
+/// Problems that a person can solve are `Misconfigured`; everything else is temporary or retried.
 fn sink_error(error: &ArchiveError) -> SinkError {
     let text = with_causes(error);
     match error {
@@ -91,7 +91,7 @@ fn sink_error(error: &ArchiveError) -> SinkError {
 }
 
 impl Sink for ArchiveSink {
-    /// One delivery at a time: events of one generation are added in their order.
+    /// One delivery at a time: events of one generation are added in order.
     fn limits(&self) -> Limits {
         Limits { requests: 1, ..Limits::default() }
     }
@@ -142,7 +142,7 @@ impl Sink for ArchiveSink {
     }
 }
 
-/// What is there already may only be added, not yet committed: it is done with the next commit either way.
+/// A duplicate may be added but not committed yet: the next commit makes it durable in either case.
 fn outcome(is_new: bool) -> Outcome {
     if is_new { Outcome::Accepted } else { Outcome::Duplicate }
 }

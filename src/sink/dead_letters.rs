@@ -1,9 +1,9 @@
-//! Events that a target refuses for good are kept, never dropped: JSON lines, a file a sink and day, on disk
-//! before the sink's cursor moves on. Sealed values stay sealed.
+//! Stores events that a target rejected permanently (dead letters): JSON lines, one file per sink and day, durable
+//! before the sink's cursor moves on. Events are never dropped, and sealed values stay sealed.
 //!
-//! A person looks at them ([`summary`], [`Lines`]), sends them again ([`replay`]) or drops them ([`remove`]).
-//! What cannot be read in a file is told and stays where it is. Who appends, replays or drops owns the state
-//! directory; looking needs no owner.
+//! Operators list them ([`summary`], [`Lines`]), send them again ([`replay`]) or drop them ([`remove`]). Unreadable
+//! lines are reported and left as they are. Appending, replaying and dropping need ownership of the state directory;
+//! reading does not.
 
 mod directory;
 mod letter;
@@ -19,18 +19,18 @@ use std::io;
 pub use directory::{DeadLetterDirectory, MOST};
 pub use letter::DeadLetter;
 pub use letter_file::LetterFile;
-pub use line_reader::{Line, Lines, Odd, Oddities};
+pub use line_reader::{Line, Lines, Oddities, UnreadableLine};
 pub use replay::{Replay, Replayed};
 pub use rewrite::{Removed, remove};
 pub use selection::{Choice, Selection};
 pub use summary::{Overview, overview};
 
-/// Where refused events are kept.
+/// Stores dead letters.
 pub trait DeadLetters: Send + Sync {
-    /// All of them are durable when this returns; blocking. After an error none of them counts as kept.
+    /// Stores all letters durably, or none of them if it fails. Blocking.
     fn keep(&self, sink: &str, letters: Vec<DeadLetter>) -> io::Result<()>;
 
-    /// One of this event is kept, as far as can be seen; blocking.
+    /// Whether a dead letter of this event is stored, as far as the files can be read. Blocking.
     fn holds(&self, sink: &str, event: &str) -> bool;
 }
 

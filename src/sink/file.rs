@@ -1,12 +1,13 @@
-//! JSON lines to a file, each event exactly once: the cursors and the output's length are kept together.
+//! Writes JSON lines to a file, each event exactly once, by storing the cursors together with the output's length.
 //!
-//! Lines are written first, and a crash may come before the cursors are: the same events would be read and
-//! written again. So a commit makes the output durable, then its length and the cursors, in one side file
-//! (`<output>.cursor`, see [`cursor_file`]). At the start the output is cut back to that length: what stands beyond it is
-//! exactly what will be written again.
+//! Lines are written before the cursors, so a crash in between would write the same events again. Therefore a commit
+//! first makes the output durable, then its length and the cursors, in one file beside it (`<output>.cursor`, see
+//! [`cursor_file`]). At the start the output is truncated to that length: the removed bytes are those that will be
+//! written again.
 //!
-//! Never cut or written to: an output that is not the one the side file speaks of (shorter, or other bytes before that
-//! length), or that was moved, removed, cut or replaced while it was written. That is refused, and a person decides.
+//! Never truncated or written to: an output that does not match its cursor file (shorter, or other bytes before that
+//! length), or that was moved, removed, truncated or replaced while it was written. The sink then stops until a
+//! person decides.
 
 mod cursor_file;
 mod output_check;
@@ -22,17 +23,17 @@ use futures::future::BoxFuture;
 use rustix::fs::{Access, FlockOperation, access, flock};
 use rustix::io::Errno;
 
-use self::cursor_file::{Side, SideFile};
-use self::output_check::Proof;
+use self::cursor_file::{CursorFile, StoredCursors};
+use self::output_check::OutputEnd;
 use super::{Cursors, Delivery, Items, Limits, Outcome, Sink, SinkError};
 use crate::archive::{Generations, Positions};
 use crate::base::Clock;
 use crate::event::{Cursor, GenerationId, Position};
 use crate::privacy::Outgoing;
 
-const WRITE_CURSOR: &str = "write the cursor of";
+const WRITE_CURSOR: &str = "write the cursors of";
 
-/// See the module.
+/// The sink of kind `file`; see the module.
 pub struct FileSink {
     shared: Arc<Shared>,
 }
@@ -47,22 +48,22 @@ struct Shared {
 #[derive(Debug)]
 struct Output {
     file: File,
-    /// Where the next line goes.
+    /// Offset of the next line.
     length: u64,
-    /// What stood before the last lines, and what stands before the next.
-    proofs: [Proof; 2],
-    side: SideFile,
-    /// As the side file says it.
+    /// The output's end before the last write, and now.
+    ends: [OutputEnd; 2],
+    cursor_file: CursorFile,
+    /// As stored in the cursor file.
     positions: Positions,
 }
 
 impl FileSink {
-    /// `generations` tells the identity of each generation (the state does), to be kept beside the cursors.
+    /// `generations` provides the identity of each generation, which is stored beside the cursors.
     pub fn new(path: PathBuf, generations: Arc<dyn Generations>, clock: Arc<dyn Clock>) -> Self {
         FileSink { shared: Arc::new(Shared { path, generations, clock, output: Mutex::new(None) }) }
     }
 
-    /// Whether lines can be written there, as far as a look tells; why not, for people. Changes nothing.
+    /// Whether lines can be written to `path`, without changing anything. Errors are for people.
     pub fn check(path: &Path) -> Result<(), String> {
         let shown = path.display();
         let directory = match path.parent() {
@@ -73,13 +74,15 @@ impl FileSink {
         match path.metadata() {
             Ok(found) => is_an_output(path, &found)?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(format!("cannot look at {shown} ({error})")),
+            Err(error) => return Err(format!("cannot check {shown} ({error})")),
         }
         let inside = directory.display();
         if !directory.is_dir() {
-            return Err(format!("the directory {inside} is not there; make it: mkdir -p {inside}"));
+            return Err(format!(
+                "the directory {inside} does not exist; create it: mkdir -p {inside}"
+            ));
         }
-        // The file with the cursors is made beside it.
+        // The cursor file is created beside it.
         let directory_access = Access::WRITE_OK | Access::EXEC_OK;
         access(directory, directory_access)
             .map_err(|error| format!("cannot write in {inside} ({error}); change its owner"))?;
@@ -89,10 +92,10 @@ impl FileSink {
         }
     }
 
-    /// What the side file of an output says, without a look at the output; none where there is no usable one.
+    /// The positions in the cursor file, without checking the output; empty if there is no usable one.
     pub fn kept_positions(output: &Path) -> Vec<Position> {
-        let side = cursor_file::load(output).ok().flatten();
-        side.map(|side| side.positions.known()).unwrap_or_default()
+        let stored = cursor_file::load(output).ok().flatten();
+        stored.map(|stored| stored.positions.known()).unwrap_or_default()
     }
 
     /// Runs on a blocking thread.
@@ -106,14 +109,14 @@ impl FileSink {
     }
 }
 
-/// An output is cut back after a crash: only a regular file can be.
+/// After a crash the output is truncated, which needs a regular file.
 fn is_an_output(path: &Path, found: &Metadata) -> Result<(), String> {
     let path = path.display();
     match (found.is_file(), found.is_dir()) {
         (true, _) => Ok(()),
         (_, true) => Err(format!("{path} is a directory; name a file in it")),
         _ => Err(format!(
-            "{path} is not a regular file, and an output is cut back after a crash; for standard output write \
+            "{path} is not a regular file, so it cannot be truncated after a crash; for standard output use \
              [sink.stdout]"
         )),
     }
@@ -122,54 +125,56 @@ fn is_an_output(path: &Path, found: &Metadata) -> Result<(), String> {
 impl Shared {
     fn resume(&self) -> Result<Vec<Position>, SinkError> {
         let mut output = self.output.lock().expect("no holder of the output panics");
-        // Given up first: our own lock on it must not stand in the way.
+        // Close it first: its lock would block the new one.
         *output = None;
         let file = self.open()?;
-        let (proof, positions) = match self.load()? {
-            Some(side) => {
-                self.cut_back(&file, side.proof)?;
-                (side.proof, side.positions)
+        let (end, positions) = match self.load()? {
+            Some(stored) => {
+                self.truncate_to(&file, stored.output_end)?;
+                (stored.output_end, stored.positions)
             }
-            None => (self.begin(&file)?, Positions::default()),
+            None => (self.start_output(&file)?, Positions::default()),
         };
-        // Before it counts: what a program that ended has left may be in memory alone. And before the first line, so
-        // that what a crash leaves of a new output is cut off too.
-        let mut side = SideFile::new(&self.path);
-        side.replace(proof, &positions).map_err(|error| self.failed(WRITE_CURSOR, &error))?;
+        // Make the cursors durable before they count: an earlier process may have left them in memory only. This also
+        // happens before the first line, so that bytes of a new output are truncated after a crash.
+        let mut cursor_file = CursorFile::new(&self.path);
+        cursor_file
+            .replace(end, &positions)
+            .map_err(|error| self.io_error(WRITE_CURSOR, &error))?;
         let known = positions.known();
-        let proofs = [proof; 2];
-        *output = Some(Output { file, length: proof.length, proofs, side, positions });
+        let ends = [end; 2];
+        *output = Some(Output { file, length: end.length, ends, cursor_file, positions });
         Ok(known)
     }
 
-    fn load(&self) -> Result<Option<Side>, SinkError> {
+    fn load(&self) -> Result<Option<StoredCursors>, SinkError> {
         cursor_file::load(&self.path).map_err(|error| match error.kind() {
             io::ErrorKind::InvalidData => {
                 let path = self.path.display();
                 SinkError::Misconfigured(format!(
-                    "cannot read {path}.cursor ({error}); nothing is written to {path}: put the right .cursor file \
-                     back, or move both away to begin a new output"
+                    "cannot read {path}.cursor ({error}); nothing is written to {path}: restore the right .cursor \
+                     file, or move both files away to start a new output"
                 ))
             }
-            _ => self.failed("read the cursor of", &error),
+            _ => self.io_error("read the cursors of", &error),
         })
     }
 
-    /// Opens the output and locks it. It is made where there is none, and none was written.
+    /// Opens the output and locks it. Creates it if it does not exist and nothing was written before.
     fn open(&self) -> Result<File, SinkError> {
         match self.path.metadata() {
             Ok(found) => is_an_output(&self.path, &found).map_err(SinkError::Misconfigured)?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let written = self.load()?.map_or(0, |side| side.proof.length);
+                let written = self.load()?.map_or(0, |stored| stored.output_end.length);
                 if written > 0 {
-                    return Err(self.refused(output_check::GONE));
+                    return Err(self.refuse(output_check::GONE));
                 }
             }
             Err(_) => {}
         }
         let mut options = OpenOptions::new();
         let options = options.read(true).write(true).create(true).truncate(false).mode(0o600);
-        let file = options.open(&self.path).map_err(|error| self.failed("open", &error))?;
+        let file = options.open(&self.path).map_err(|error| self.io_error("open", &error))?;
         flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(|_| {
             let path = self.path.display();
             SinkError::Misconfigured(format!(
@@ -179,56 +184,55 @@ impl Shared {
         Ok(file)
     }
 
-    /// What stands beyond the recorded length was never confirmed and is written again.
-    fn cut_back(&self, file: &File, kept: Proof) -> Result<(), SinkError> {
+    /// Bytes beyond the stored length were never confirmed and are written again.
+    fn truncate_to(&self, file: &File, kept: OutputEnd) -> Result<(), SinkError> {
         let length = self.length(file)?;
         if length < kept.length {
-            return Err(self.refused(&output_check::cut(length, kept.length)));
+            return Err(self.refuse(&output_check::cut(length, kept.length)));
         }
-        if self.proof(file, kept.length)? != kept {
-            return Err(self.refused(output_check::REPLACED));
+        if self.output_end(file, kept.length)? != kept {
+            return Err(self.refuse(output_check::REPLACED));
         }
         if length > kept.length {
-            file.set_len(kept.length).map_err(|error| self.failed("cut back", &error))?;
+            file.set_len(kept.length).map_err(|error| self.io_error("truncate", &error))?;
         }
         Ok(())
     }
 
     fn length(&self, file: &File) -> Result<u64, SinkError> {
-        Ok(file.metadata().map_err(|error| self.failed("look at", &error))?.len())
+        Ok(file.metadata().map_err(|error| self.io_error("check", &error))?.len())
     }
 
-    fn proof(&self, file: &File, length: u64) -> Result<Proof, SinkError> {
-        Proof::of(file, length).map_err(|error| self.failed("read", &error))
+    fn output_end(&self, file: &File, length: u64) -> Result<OutputEnd, SinkError> {
+        OutputEnd::of(file, length).map_err(|error| self.io_error("read", &error))
     }
 
-    fn refused(&self, what: &str) -> SinkError {
+    fn refuse(&self, what: &str) -> SinkError {
         let path = self.path.display();
         SinkError::Misconfigured(format!(
-            "{path} {what}; nothing is written to it: put the right file back, or move it and its .cursor file away \
-             to begin a new one"
+            "{path} {what}; nothing is written to it: restore the right file, or move it and its .cursor file \
+             away to start a new one"
         ))
     }
 
-    /// Somebody may have moved, removed, cut or replaced it since it was opened.
-    fn is_untouched(&self, output: &Output) -> Result<(), SinkError> {
-        let found =
-            output_check::difference(&output.file, &self.path, output.length, &output.proofs);
-        match found.map_err(|error| self.failed("look at", &error))? {
-            Some(what) => Err(self.refused(&what)),
+    /// Fails if the output was moved, removed, truncated or replaced since it was opened.
+    fn verify_unchanged(&self, output: &Output) -> Result<(), SinkError> {
+        let found = output_check::difference(&output.file, &self.path, output.length, &output.ends);
+        match found.map_err(|error| self.io_error("check", &error))? {
+            Some(what) => Err(self.refuse(&what)),
             None => Ok(()),
         }
     }
 
-    /// A new output, or one that somebody else wrote: it is appended to.
-    fn begin(&self, file: &File) -> Result<Proof, SinkError> {
+    /// A new output, or one that another program wrote: lines are appended to it.
+    fn start_output(&self, file: &File) -> Result<OutputEnd, SinkError> {
         let mut length = self.length(file)?;
         if length > 0 && !ends_with_newline(file, length) {
-            file.write_all_at(b"\n", length).map_err(|error| self.failed("begin", &error))?;
+            file.write_all_at(b"\n", length).map_err(|error| self.io_error("write to", &error))?;
             length += 1;
         }
-        file.sync_all().map_err(|error| self.failed("begin", &error))?;
-        self.proof(file, length)
+        file.sync_all().map_err(|error| self.io_error("make durable", &error))?;
+        self.output_end(file, length)
     }
 
     fn append(&self, body: &[u8]) -> Result<(), SinkError> {
@@ -236,16 +240,16 @@ impl Shared {
         let Some(output) = output.as_mut() else {
             return Err(SinkError::Unavailable(format!("{} is not open", self.path.display())));
         };
-        self.is_untouched(output)?;
-        // A write that failed half way is overwritten by the next one, or cut off.
+        self.verify_unchanged(output)?;
+        // The next write overwrites a partial one.
         if let Err(error) = output.file.write_all_at(body, output.length) {
-            // Best effort: a reader should not see half a line; the next write comes to the same place.
+            // Best effort: a reader should not see a partial line. The next write uses the same offset in any case.
             let _ = output.file.set_len(output.length);
-            return Err(self.failed("write to", &error));
+            return Err(self.io_error("write to", &error));
         }
         let length = output.length + body.len() as u64;
-        let proof = self.proof(&output.file, length)?;
-        output.proofs = [output.proofs[1], proof];
+        let end = self.output_end(&output.file, length)?;
+        output.ends = [output.ends[1], end];
         output.length = length;
         Ok(())
     }
@@ -255,28 +259,28 @@ impl Shared {
         let Some(output) = output.as_mut() else {
             return Err(SinkError::Unavailable(format!("{} is not open", self.path.display())));
         };
-        output.file.sync_all().map_err(|error| self.failed("make durable", &error))?;
-        self.is_untouched(output)?;
-        let proof = output.proofs[1];
+        output.file.sync_all().map_err(|error| self.io_error("make durable", &error))?;
+        self.verify_unchanged(output)?;
+        let end = output.ends[1];
         let step = output.positions.step(upto, &*self.generations, self.clock.now());
-        let appended = output.side.append(proof, &step);
+        let appended = output.cursor_file.append(end, &step);
         output.positions.apply(step);
         if appended {
             return Ok(());
         }
-        let written = output.side.replace(proof, &output.positions);
-        written.map_err(|error| self.failed(WRITE_CURSOR, &error))
+        let written = output.cursor_file.replace(end, &output.positions);
+        written.map_err(|error| self.io_error(WRITE_CURSOR, &error))
     }
 
     fn forget(&self, generations: &[GenerationId]) {
         let mut output = self.output.lock().expect("no holder of the output panics");
         if let Some(output) = output.as_mut() {
             output.positions.forget(generations);
-            output.side.forget();
+            output.cursor_file.forget();
         }
     }
 
-    fn failed(&self, what: &str, error: &io::Error) -> SinkError {
+    fn io_error(&self, what: &str, error: &io::Error) -> SinkError {
         let text = format!("cannot {what} {} ({error})", self.path.display());
         match error.kind() {
             io::ErrorKind::PermissionDenied
@@ -320,7 +324,7 @@ impl Sink for FileSink {
 
     fn deliver(&self, items: Items) -> BoxFuture<'_, (Items, Delivery)> {
         Box::pin(async move {
-            // Lent, so that they come back also where the writing panics.
+            // Shared, so that the items are returned even if writing panics.
             let items = items.lend();
             let lent = items.clone();
             let delivery = match self.run(move |shared| shared.append(&lent.body)).await {

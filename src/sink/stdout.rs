@@ -1,7 +1,7 @@
-//! JSON lines to standard output. A reader that went away is the end, not a failure.
+//! Writes JSON lines to standard output. If the reader closes the pipe, the program ends without an error.
 //!
-//! What is written cannot be taken back: after a kill, lines that were written since the last state commit
-//! come again. Their `event.id` tells.
+//! Written lines cannot be taken back: after a kill, lines since the last state commit are written again. Their
+//! `event.id` identifies the duplicates.
 
 use std::borrow::Cow;
 use std::fs::File;
@@ -18,27 +18,27 @@ use super::{Cursors, Delivery, Items, Limits, Outcome, Sink, SinkError};
 use crate::event::Position;
 use crate::privacy::Outgoing;
 
-/// What is said when nobody reads any more.
+/// Shown when the reader has closed the pipe.
 pub const READER_GONE: &str = "standard output was closed by its reader";
 
-/// What is said where it was closed at the start.
-const CLOSED: &str = "standard output is closed, so nothing can be written to it; open it (for example >FILE), or leave \
-                      out the sink";
+/// Shown if standard output was closed at the start.
+const CLOSED: &str = "standard output is closed, so nothing can be written to it; open it (for example >FILE), or \
+                      remove the sink";
 
 static IS_CLOSED: AtomicBool = AtomicBool::new(false);
 
-/// It was closed when the program was started: what stands in its place takes everything and keeps nothing.
+/// Records that standard output was closed when the program started. Its replacement discards everything.
 pub fn note_closed() {
     IS_CLOSED.store(true, Ordering::Relaxed);
 }
 
-/// Whether lines can be written there; why not, for people.
+/// Whether lines can be written there; if not, why, for people.
 pub fn check() -> Result<(), &'static str> {
     if IS_CLOSED.load(Ordering::Relaxed) { Err(CLOSED) } else { Ok(()) }
 }
 
-/// The descriptor itself. [`io::Stdout`] keeps up to 1 KiB of what could not be written and counts it as written; and
-/// it takes everything where the descriptor is closed.
+/// The descriptor itself. [`io::Stdout`] buffers up to 1 KiB that could not be written and counts it as written, and
+/// it accepts everything if the descriptor is closed.
 struct Descriptor;
 
 impl Write for Descriptor {
@@ -51,7 +51,7 @@ impl Write for Descriptor {
     }
 }
 
-/// A file to which an earlier run wrote half a line. `false` also where that cannot be told.
+/// The output is a file that ends with a partial line of an earlier run. `false` also if this cannot be determined.
 fn ends_in_the_middle_of_a_line() -> bool {
     let last = || -> io::Result<u8> {
         let (found, flags) = (fstat(io::stdout())?, fcntl_getfl(io::stdout())?);
@@ -63,7 +63,7 @@ fn ends_in_the_middle_of_a_line() -> bool {
         };
         let mut last = [b'\n'];
         if is_file && end > 0 {
-            // Whoever redirects it opens it for writing alone.
+            // A shell redirection opens the file for writing only.
             File::open("/proc/self/fd/1")?.read_exact_at(&mut last, end - 1)?;
         }
         Ok(last[0])
@@ -71,24 +71,25 @@ fn ends_in_the_middle_of_a_line() -> bool {
     last().is_ok_and(|last| last != b'\n')
 }
 
-/// Writes to standard output, or to what stands for it in a test.
+/// Writes to standard output, or to a replacement in tests.
 pub struct StdoutSink {
     output: Arc<Mutex<Output>>,
-    /// Cancelled when nobody reads any more.
+    /// Cancelled when the reader has closed the pipe.
     closed: CancellationToken,
 }
 
 struct Output {
     writer: Box<dyn Write + Send>,
-    /// The last line was not written whole.
+    /// The last line was only partly written.
     torn: bool,
 }
 
 impl StdoutSink {
-    /// The token is cancelled when the reader goes away: a reason to end, with success.
+    /// The token is cancelled when the reader closes the pipe: a reason to end, with success.
     pub fn new() -> (Self, CancellationToken) {
         let (sink, closed) = Self::to(Box::new(Descriptor));
-        sink.output.lock().expect("nobody else has it").torn = ends_in_the_middle_of_a_line();
+        sink.output.lock().expect("the lock is not shared yet").torn =
+            ends_in_the_middle_of_a_line();
         (sink, closed)
     }
 
@@ -98,7 +99,7 @@ impl StdoutSink {
         (StdoutSink { output, closed: closed.clone() }, closed)
     }
 
-    /// Only so many bytes were written before the error.
+    /// Only `written` bytes were written before the error.
     fn stopped_at(&self, written: usize, error: &io::Error, items: &Items) -> Delivery {
         if error.kind() == io::ErrorKind::BrokenPipe {
             self.closed.cancel();
@@ -164,7 +165,7 @@ impl Sink for StdoutSink {
         Box::pin(async move {
             let items = items.lend();
             let (output, lent) = (self.output.clone(), items.clone());
-            // A pipe may be full for as long as its reader likes.
+            // A pipe may stay full as long as its reader does not read.
             let write =
                 move || output.lock().expect("no holder of the output panics").write(&lent.body);
             let (written, result) = match tokio::task::spawn_blocking(write).await {
@@ -188,7 +189,7 @@ impl Sink for StdoutSink {
 mod tests {
     use super::*;
 
-    /// Takes this many bytes, then answers with this error once, then takes everything.
+    /// Takes this many bytes, then returns this error once, then takes everything.
     struct Limited(Arc<Mutex<Vec<u8>>>, usize, Option<io::ErrorKind>);
 
     impl Write for Limited {
@@ -216,7 +217,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_torn_line_is_ended_and_written_again() {
+    async fn a_partial_line_is_ended_and_written_again() {
         let text = Arc::new(Mutex::new(Vec::new()));
         let limited = Limited(text.clone(), 7, Some(io::ErrorKind::StorageFull));
         let (sink, closed) = StdoutSink::to(Box::new(limited));
@@ -231,11 +232,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_reader_that_went_away_is_the_end() {
+    async fn a_closed_pipe_ends_the_sink() {
         let limited = Limited(Arc::default(), 0, Some(io::ErrorKind::BrokenPipe));
         let (sink, closed) = StdoutSink::to(Box::new(limited));
         let (_, delivery) = sink.deliver(items(&["one\n"])).await;
-        let Delivery::Down(error) = delivery else { panic!("nobody reads it") };
+        let Delivery::Down(error) = delivery else { panic!("the reader is gone") };
         assert!(error.to_string().starts_with("standard output was closed by its reader"));
         assert!(closed.is_cancelled());
     }

@@ -1,4 +1,4 @@
-//! What goes into a delivery, and what comes out of it.
+//! The input and the result of one delivery.
 
 use std::fmt;
 use std::ops::Deref;
@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use crate::event::Cursor;
 
-/// What one call of [`super::Sink::deliver`] may carry.
+/// The limits of one call of [`super::Sink::deliver`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Limits {
     pub events: usize,
     /// Encoded bytes.
     pub bytes: usize,
-    /// Deliveries that may be under way at once.
+    /// Deliveries that may run at once.
     pub requests: usize,
     /// Items answered `Accepted` become `Done` by a commit; the worker commits at least this often.
     pub commit_every: Duration,
@@ -34,10 +34,10 @@ impl Default for Limits {
 #[derive(Debug, Default)]
 pub struct Items {
     pub body: Vec<u8>,
-    /// End of each item in `body`; it begins where the one before ends.
+    /// End of each item in `body`; it starts where the one before ends.
     pub ends: Vec<usize>,
-    /// 0: nobody has said.
-    carried: usize,
+    /// 0: not reported.
+    request_bytes: usize,
 }
 
 impl Items {
@@ -54,23 +54,23 @@ impl Items {
         self.ends.push(self.body.len());
     }
 
-    /// Its buffers are kept.
+    /// Empties it and keeps the buffers.
     pub fn clear(&mut self) {
         self.body.clear();
         self.ends.clear();
-        self.set_carried(0);
+        self.set_request_bytes(0);
     }
 
-    /// The request has so many bytes: fewer than `body` where the sink packs it.
-    pub fn set_carried(&mut self, bytes: usize) {
-        self.carried = bytes;
+    /// The size of the request: fewer bytes than `body` if the sink compresses it.
+    pub fn set_request_bytes(&mut self, bytes: usize) {
+        self.request_bytes = bytes;
     }
 
-    /// Bytes of the request that carried them last, as far as the sink tells.
-    pub fn carried(&self) -> usize {
-        match self.carried {
+    /// Size of the last request that carried them, if the sink reported one.
+    pub fn request_bytes(&self) -> usize {
+        match self.request_bytes {
             0 => self.body.len(),
-            carried => carried,
+            request_bytes => request_bytes,
         }
     }
 
@@ -83,23 +83,23 @@ impl Items {
         (0..self.len()).map(|index| self.item(index))
     }
 
-    /// For as long as another thread, or a client, reads them.
+    /// Shares the items while another thread or a client reads them.
     pub fn lend(self) -> Lent {
         Lent(Arc::new(self))
     }
 }
 
-/// Items that several read at once; nothing is copied for that.
+/// Items with several readers; sharing copies nothing.
 #[derive(Clone, Debug)]
 pub struct Lent(Arc<Items>);
 
 impl Lent {
-    /// The items themselves where all others are done with them; else a copy: they go on reading what they have.
+    /// The items themselves if no other reader is left; otherwise a copy, and the readers keep theirs.
     pub fn take_back(self) -> Items {
         let copy = |lent: Arc<Items>| Items {
             body: lent.body.clone(),
             ends: lent.ends.clone(),
-            carried: lent.carried,
+            request_bytes: lent.request_bytes,
         };
         Arc::try_unwrap(self.0).unwrap_or_else(copy)
     }
@@ -113,39 +113,39 @@ impl Deref for Lent {
     }
 }
 
-/// Their body, for [`bytes::Bytes::from_owner`].
+/// The body, for [`bytes::Bytes::from_owner`].
 impl AsRef<[u8]> for Lent {
     fn as_ref(&self) -> &[u8] {
         &self.body
     }
 }
 
-/// What became of one item.
+/// The outcome of one item.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
     Done,
     /// Done with the next commit.
     Accepted,
     Duplicate,
-    /// The target has seen it, and its own rules dropped it.
+    /// The target received it, and its own rules dropped it.
     Dropped,
     Retry(Option<Duration>),
-    /// Refused for good: the event's own fault.
+    /// Rejected permanently because of the event itself.
     Reject(Refusal),
-    /// The target breaks at this event, perhaps always: it is tried again, and refused for good after some tries alone.
-    /// `own`: that proves enough; else others have to go through meanwhile.
+    /// The target fails at this event, perhaps always: it is sent again, and rejected permanently after some tries on
+    /// its own. `own`: that is proof enough; otherwise other events have to be delivered in the meantime.
     Fails {
         refusal: Refusal,
         own: bool,
     },
-    /// Its target takes nothing now, and others do; the reason says what to do.
+    /// Its target accepts nothing now, while others do; the reason says what to do.
     Blocked(String),
 }
 
-/// Why a target refuses an event for good.
+/// Why a target rejects an event permanently.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// As in HTTP; `None` where the target knows no such numbers.
+    /// HTTP status; `None` if the target has no such codes.
     pub status: Option<u16>,
     /// The target's own name for it: `document_parsing_exception`.
     pub kind: Option<String>,
@@ -153,7 +153,7 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// What stands for [`Delivery::TooLarge`] of a single event.
+    /// The refusal of a single event with [`Delivery::TooLarge`].
     pub fn too_large() -> Self {
         let reason = "too large for the target".to_owned();
         Refusal { status: Some(413), kind: None, reason }
@@ -173,13 +173,13 @@ impl fmt::Display for Refusal {
     }
 }
 
-/// What became of a delivery.
+/// The outcome of a delivery.
 #[derive(Debug)]
 pub enum Delivery {
-    /// One for each item, in order.
+    /// One outcome per item, in order.
     Each(Vec<Outcome>),
     All(Outcome),
-    /// Refused as one for its size, perhaps by something in front of the target; the reason says what to do.
+    /// The whole body is refused for its size, perhaps by a proxy in front of the target; the reason says what to do.
     TooLarge(String),
     Busy(Option<Duration>),
     /// The target refuses for now; the reason says what to do.
@@ -189,15 +189,15 @@ pub enum Delivery {
 
 #[derive(Debug, thiserror::Error)]
 pub enum SinkError {
-    /// Passing: try again.
+    /// Temporary: try again.
     #[error("{0}")]
     Unavailable(String),
-    /// Needs a person.
+    /// A person is needed.
     #[error("{0}")]
     Misconfigured(String),
 }
 
-/// Events that hold a tag that was looked for.
+/// Events that hold a searched tag.
 #[derive(Debug, Default)]
 pub struct Tagged {
     pub events: u64,
@@ -205,7 +205,7 @@ pub struct Tagged {
     pub newest: Vec<String>,
 }
 
-/// Positions, one a generation.
+/// Positions, one per generation.
 pub type Cursors = Vec<Cursor>;
 
 #[cfg(test)]
@@ -215,16 +215,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lent_items_come_back_uncopied_when_nobody_else_reads_them() {
+    fn lent_items_are_returned_without_a_copy_if_no_reader_is_left() {
         let mut items = Items::default();
         items.push(b"one");
         items.push(b"two");
-        items.set_carried(4);
+        items.set_request_bytes(4);
         let buffer = items.body.as_ptr();
 
         let lent = items.lend();
         let body = Bytes::from_owner(lent.clone());
-        assert_eq!(body.as_ptr(), buffer, "read where it lies");
+        assert_eq!(body.as_ptr(), buffer, "the client reads the same buffer");
         drop(body);
         let items = lent.take_back();
         assert_eq!(items.body.as_ptr(), buffer);
@@ -234,7 +234,7 @@ mod tests {
         let copy = lent.take_back();
         assert_ne!(copy.body.as_ptr(), buffer);
         let all: Vec<&[u8]> = copy.iter().collect();
-        assert_eq!((all, copy.carried()), (vec![&b"one"[..], b"two"], 4));
-        assert_eq!(late, &b"onetwo"[..], "who reads late still finds it");
+        assert_eq!((all, copy.request_bytes()), (vec![&b"one"[..], b"two"], 4));
+        assert_eq!(late, &b"onetwo"[..], "a late reader still has the bytes");
     }
 }

@@ -1,9 +1,9 @@
-//! One worker delivers to one sink: it pulls from the log at its own pace, batches, delivers, tries again, and
-//! moves the sink's cursors. Written once for all sinks.
+//! A worker delivers the events of one sink: it reads them from the log at its own pace, sends them in bulks,
+//! retries, and moves the sink's cursors. All sinks share this code.
 //!
-//! It promises: every event behind the cursor is delivered, filtered or a dead letter; a cursor never stands
-//! beyond a byte that is none of these; memory stays within the budget however long the target is down. It
-//! never drops an event, never gives up, and holds back no other consumer.
+//! Promises: every event behind the cursor is delivered, filtered or a dead letter; no cursor is beyond a byte that
+//! is none of these; memory stays within the budget however long the target is down. A worker never drops an event,
+//! never stops retrying (except with `--once`), and never blocks another consumer.
 
 mod batch_encoder;
 mod bulk;
@@ -41,18 +41,18 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use self::batch_encoder::Filler;
-use self::byte_accounting::Ledger;
+use self::batch_encoder::BatchEncoder;
+use self::byte_accounting::ByteAccount;
 use self::commit::Commits;
-use self::in_flight::{Held, Transit};
-use self::input::Source;
-use self::lanes::{Birth, Lanes};
-use self::progress::Tracks;
-use self::retry_backoff::Trouble;
-use self::rounds::Countdown;
+use self::in_flight::{FailedBulk, InFlightEvents};
+use self::input::Input;
+use self::lanes::{LaneStart, Lanes};
+use self::progress::Progress;
+use self::retry_backoff::RetryBackoff;
+use self::rounds::RoundSchedule;
 use self::size_limit::SizeLimit;
 use self::status_report::Report;
-use self::task_result::Finish;
+use self::task_result::TaskResult;
 use super::{DeadLetters, Limits, Sink};
 use crate::base::Clock;
 use crate::event::GenerationId;
@@ -64,13 +64,13 @@ use crate::state::Store;
 pub use filter::{Condition, Filter};
 pub use orders::{Mode, Order, Rounds};
 
-/// How long a stop waits for what is under way.
+/// How long a stop waits for running deliveries.
 const DRAIN: Duration = Duration::from_secs(10);
 
-/// How often `--once` asks whether the ends are fixed.
+/// How often `--once` checks whether the ends are fixed.
 const ENDS_FIXED: Duration = Duration::from_millis(20);
 
-/// What a worker is made of.
+/// The parts that a worker is built from.
 #[derive(Clone)]
 pub struct WorkerConfig {
     /// Also the name of its cursors.
@@ -82,59 +82,59 @@ pub struct WorkerConfig {
     pub policy: Arc<Policy>,
     pub filter: Filter,
     pub mode: Mode,
-    /// Its share of the byte budget, for encoded events.
+    /// Its share of the byte budget for encoded events.
     pub budget: usize,
     pub dead_letters: Arc<dyn DeadLetters>,
     pub clock: Arc<dyn Clock>,
 }
 
 impl WorkerConfig {
-    /// Its file is gone for good.
+    /// The file of this generation no longer exists.
     fn is_gone(&self, generation: GenerationId) -> bool {
         self.store.generation(generation).is_some_and(|row| row.ended.is_some())
     }
 }
 
-/// How others speak with a running worker.
+/// How other parts reach a running worker.
 #[derive(Clone, Debug)]
 pub struct WorkerHandle {
-    /// Waits where 16 orders wait already.
+    /// Sending blocks while 16 orders are pending.
     pub orders: mpsc::Sender<Order>,
     pub status: watch::Receiver<SinkStatus>,
 }
 
-/// How a worker stands to what is durable.
+/// The worker's relation to its durable cursors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
-    /// It does not know yet where it begins.
+    /// Its start position is not known yet.
     New,
     Working,
-    /// A task of ours broke, or a commit failed: it begins again from what is durable.
+    /// A task failed or a commit failed: the worker starts again from the durable cursors.
     Broken,
 }
 
-/// A task; see the module. Run it once.
+/// The task that delivers for one sink; see the module. Run it once.
 pub struct Worker {
     config: Arc<WorkerConfig>,
     limits: Limits,
     stage: Stage,
-    /// What it reads from.
-    source: Source,
-    /// How far it is, and what became of every byte.
-    tracks: Tracks,
-    /// What is read and not settled.
-    transit: Transit,
-    tasks: JoinSet<Finish>,
-    trouble: Trouble,
+    /// Reads the log.
+    input: Input,
+    /// How far each generation is, with the outcome of every byte.
+    progress: Progress,
+    /// Events that were read and have no outcome yet.
+    in_flight: InFlightEvents,
+    tasks: JoinSet<TaskResult>,
+    retry_backoff: RetryBackoff,
     commits: Commits,
     lanes: Lanes,
-    mode: orders::Progress,
-    countdown: Countdown,
+    mode: orders::ModeState,
+    schedule: RoundSchedule,
     orders: mpsc::Receiver<Order>,
     report: Report,
-    /// It is asked to stop, and waits no longer than this for what is under way.
+    /// After a stop was requested: the longest that running deliveries may take.
     drain_until: Option<Instant>,
-    /// When the current pass began: what is due by then is tried in it, what is due later wakes the next.
+    /// Start of the current pass: work that is due by then is done in this pass, later work wakes the next one.
     now: Instant,
 }
 
@@ -144,50 +144,51 @@ impl Worker {
         (worker, handle)
     }
 
-    /// Takes the events of one target only.
+    /// A worker that delivers the events of one target only.
     fn of_lane(
         config: WorkerConfig,
-        birth: Birth,
-    ) -> (Worker, WorkerHandle, watch::Receiver<Ledger>) {
-        Self::of_sink_or_lane(config, Some(birth))
+        lane_start: LaneStart,
+    ) -> (Worker, WorkerHandle, watch::Receiver<ByteAccount>) {
+        Self::of_sink_or_lane(config, Some(lane_start))
     }
 
     fn of_sink_or_lane(
         config: WorkerConfig,
-        birth: Option<Birth>,
-    ) -> (Worker, WorkerHandle, watch::Receiver<Ledger>) {
+        lane_start: Option<LaneStart>,
+    ) -> (Worker, WorkerHandle, watch::Receiver<ByteAccount>) {
         let (order_sender, orders) = mpsc::channel(16);
-        let (report, status, ledger) = Report::new(&config);
-        let earlier = birth.as_ref().map(|birth| birth.earlier.clone()).unwrap_or_default();
-        let lanes = Lanes::new(birth);
+        let (report, status, account) = Report::new(&config);
+        let earlier =
+            lane_start.as_ref().map(|lane_start| lane_start.earlier.clone()).unwrap_or_default();
+        let lanes = Lanes::new(lane_start);
         let limits = config.sink.limits();
         let largest = limits.bytes.min(config.budget / (limits.requests + 2));
-        let filler = Filler::new(&config, lanes.targets());
+        let encoder = BatchEncoder::new(&config, lanes.targets());
         let worker = Worker {
             limits,
             stage: Stage::New,
-            source: Source::new(config.queue.changes(), filler),
-            tracks: Tracks::new(lanes.row().into(), earlier, lanes.share()),
-            transit: Transit::new(SizeLimit::new(largest)),
+            input: Input::new(config.queue.changes(), encoder),
+            progress: Progress::new(lanes.row().into(), earlier, lanes.share()),
+            in_flight: InFlightEvents::new(SizeLimit::new(largest)),
             tasks: JoinSet::new(),
-            trouble: Trouble::new(seed_of(&config.name)),
+            retry_backoff: RetryBackoff::new(seed_of(&config.name)),
             commits: Commits::default(),
             lanes,
-            mode: orders::Progress::new(config.mode),
-            countdown: Countdown::new(),
+            mode: orders::ModeState::new(config.mode),
+            schedule: RoundSchedule::new(),
             orders,
             report,
             drain_until: None,
             now: Instant::now(),
             config: Arc::new(config),
         };
-        (worker, WorkerHandle { orders: order_sender, status }, ledger)
+        (worker, WorkerHandle { orders: order_sender, status }, account)
     }
 
-    /// Delivers until `stop`, or in [`Mode::Once`] until everything that was there is delivered. Returns the
-    /// last status.
+    /// Delivers until `stop`, or in [`Mode::Once`] until everything that existed at the start is delivered. Returns
+    /// the last status.
     pub async fn run(mut self, stop: CancellationToken) -> SinkStatus {
-        // A pause from before the start comes before the first delivery.
+        // A pause that was ordered before the start applies before the first delivery.
         while let Ok(order) = self.orders.try_recv() {
             self.obey(order);
         }
@@ -198,150 +199,150 @@ impl Worker {
             }
             let wake = self.next_wake();
             let draining = self.drain_until.is_some();
-            let listens = self.source.listens(self.in_trouble(), self.now);
+            let wants_news = self.input.wants_news(self.is_backing_off(), self.now);
             tokio::select! {
                 () = stop.cancelled(), if !draining => self.drain(),
                 Some(order) = self.orders.recv() => self.obey(order),
-                Some(finish) = self.tasks.join_next() => self.finish(finish).await,
-                () = self.source.changed(), if listens => self.source.hear(),
+                Some(result) = self.tasks.join_next() => self.take_result(result).await,
+                () = self.input.changed(), if wants_news => self.input.note_news(),
                 () = tokio::time::sleep_until(wake) => {}
             }
         }
-        self.end().await
+        self.shut_down().await
     }
 
-    /// Everything that can be done without waiting for anybody.
+    /// Does everything that needs no waiting.
     async fn advance(&mut self) {
         self.now = Instant::now();
-        if self.stage != Stage::Working && !self.is_busy() && !self.in_trouble() {
-            self.begin().await;
+        if self.stage != Stage::Working && !self.is_busy() && !self.is_backing_off() {
+            self.start().await;
         }
         if self.stage == Stage::Working {
             let news = self.take_news().await;
-            self.rest(news);
+            self.plan_round_start(news);
             self.begin_round();
             if self.commit_is_due() {
                 self.commit().await;
             }
-            self.drop_bodies_in_long_trouble();
+            self.drop_bodies_during_long_backoff();
             self.count_destroyed();
-            self.tend_lanes().await;
-            self.launch();
-            self.read_on();
+            self.manage_lanes().await;
+            self.start_deliveries();
+            self.read_next();
             self.end_round();
         }
         self.publish(false);
     }
 
-    /// `true` where the log has told something.
+    /// `true` if the log reported changes.
     async fn take_news(&mut self) -> bool {
-        let news = self.source.take_told();
+        let news = self.input.take_has_news();
         if news {
-            self.look();
-            self.forget_disbelieved().await;
+            self.apply_news();
+            self.forget_mismatched().await;
             self.report.touch();
         }
         news
     }
 
-    /// What the log has told since the last look.
-    fn look(&mut self) {
-        let news = self.source.news();
-        self.tracks.discover(&self.config, &news);
-        self.lanes.fence.pass_on(&news);
-        if self.source.is_at_rest() {
-            let forgotten = self.tracks.forget(&self.config);
-            self.lanes.fence.forget(&forgotten);
+    /// Applies the changes that the log reported since the last check.
+    fn apply_news(&mut self) {
+        let news = self.input.news();
+        self.progress.discover(&self.config, &news);
+        self.lanes.read_limit.forward_news(&news);
+        if self.input.is_idle() {
+            let forgotten = self.progress.forget(&self.config);
+            self.lanes.read_limit.forget(&forgotten);
         }
     }
 
-    /// What nobody can read any more does not wait for the target.
+    /// Counts bytes that no longer exist as lost at once, without waiting for the target.
     fn count_destroyed(&mut self) {
         if self.stage == Stage::Working
-            && self.source.is_at_rest()
-            && self.tracks.count_destroyed(&*self.config.queue)
+            && self.input.is_idle()
+            && self.progress.count_destroyed(&*self.config.queue)
         {
             self.after_progress();
         }
     }
 
-    /// Begins again from what is durable, as soon as nothing is under way.
-    fn break_off(&mut self) {
+    /// Starts again from the durable cursors as soon as no task is running.
+    fn restart_from_durable(&mut self) {
         if self.stage == Stage::Working {
             self.stage = Stage::Broken;
         }
     }
 
-    fn in_trouble(&self) -> bool {
-        self.trouble.is_on(self.now)
+    fn is_backing_off(&self) -> bool {
+        self.retry_backoff.is_waiting(self.now)
     }
 
-    /// A delivery or a reading is under way.
+    /// A delivery or a read is running.
     fn is_busy(&self) -> bool {
         !self.tasks.is_empty()
     }
 
-    /// Nothing is under way, and nothing of what was read waits.
-    fn has_nothing_left(&self) -> bool {
-        !self.is_busy() && self.transit.is_empty()
+    /// No task is running, and no event that was read is pending.
+    fn has_nothing_unconfirmed(&self) -> bool {
+        !self.is_busy() && self.in_flight.is_empty()
     }
 
     fn drain(&mut self) {
         self.drain_until = Some(Instant::now() + DRAIN);
-        // Side by side, not one behind the other.
+        // Lanes drain at the same time as this worker, not after it.
         self.lanes.stop.cancel();
     }
 
     fn is_finished(&self) -> bool {
         let works = self.stage == Stage::Working;
-        let is_through = works && self.has_nothing_left() && self.commits.at.is_none();
+        let is_through = works && self.has_nothing_unconfirmed() && self.commits.at.is_none();
         match self.drain_until {
             Some(until) => {
-                let stuck = self.in_trouble() || !self.mode.may_deliver() || !works;
+                let stuck = self.is_backing_off() || !self.mode.may_deliver() || !works;
                 self.now >= until || is_through || (stuck && !self.is_busy())
             }
-            None if works && !self.lanes.are_through() => false,
-            None if self.mode.is_once() && !self.is_busy() && self.is_hopeless() => true,
+            None if works && !self.lanes.are_done() => false,
+            None if self.mode.is_once() && !self.is_busy() && self.gives_up() => true,
             None => is_through && self.mode.is_over(),
         }
     }
 
-    /// Nothing more will come of trying, for one that is asked to deliver once and end: the whole target, or
-    /// whatever is left, takes nothing.
-    fn is_hopeless(&self) -> bool {
-        let given_up = |held: &Held| {
-            retry_backoff::is_hopeless(held.bulk.attempts, held.bulk.blocked.is_some())
+    /// With `--once`: more retries are pointless, because the whole target, or the target of every pending event,
+    /// accepts nothing.
+    fn gives_up(&self) -> bool {
+        let given_up = |failed: &FailedBulk| {
+            retry_backoff::has_failed_too_often(failed.bulk.attempts, failed.bulk.blocked.is_some())
         };
-        let Transit { ready, held, .. } = &self.transit;
-        let left = ready.is_none() && self.round_is_read() && !held.is_empty();
-        self.trouble.is_hopeless() || (left && held.iter().all(given_up))
+        let InFlightEvents { ready, failed, .. } = &self.in_flight;
+        let left = ready.is_none() && self.is_round_read() && !failed.is_empty();
+        self.retry_backoff.has_failed_too_often() || (left && failed.iter().all(given_up))
     }
 
-    /// The next moment at which something is due by itself.
+    /// The next time at which something is due without an event from outside.
     fn next_wake(&self) -> Instant {
         let dues = [
             self.commits.at,
-            self.trouble.until(),
+            self.retry_backoff.until(),
             self.drain_until,
             self.report.due(),
-            self.countdown.next,
+            self.schedule.next,
             self.lanes.due(),
             self.mode.waits_for_ends().then(|| self.now + ENDS_FIXED),
         ];
-        let source = self.source.dues(self.in_trouble(), self.now);
-        let all = dues.into_iter().flatten().chain(source).chain(self.transit.dues());
+        let source = self.input.due_times(self.is_backing_off(), self.now);
+        let all = dues.into_iter().flatten().chain(source).chain(self.in_flight.due_times());
         let later = all.filter(|due| *due > self.now);
         later.min().unwrap_or_else(|| self.now + Duration::from_secs(3600))
     }
 
-    async fn end(mut self) -> SinkStatus {
+    async fn shut_down(mut self) -> SinkStatus {
         self.tasks.abort_all();
         let works = self.stage == Stage::Working;
-        if self.commits.at.is_some() && self.may_commit() && works && !self.in_trouble() {
+        if self.commits.at.is_some() && self.may_commit() && works && !self.is_backing_off() {
             self.commit().await;
         }
-        for (status, ledger) in self.lanes.end().await {
-            self.tracks.take_over(&ledger);
+        for (status, account) in self.lanes.stop_all().await {
+            self.progress.take_over(&account);
             self.report.take_over(&status);
         }
         self.report.stopped = self.drain_until.is_some();
@@ -350,7 +351,7 @@ impl Worker {
     }
 }
 
-/// Workers that fail at the same moment do not come again at the same moment.
+/// Different seeds: workers that fail at the same moment do not retry at the same moment.
 fn seed_of(name: &str) -> u64 {
     name.bytes().fold(17, |seed: u64, byte| (seed * 31 + u64::from(byte)) % 65_521)
 }

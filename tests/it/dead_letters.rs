@@ -304,7 +304,7 @@ fn a_full_store_holds_its_sink_back_and_drops_nothing() {
     let engine = bench.engine();
     wait_for("a plain word", PATIENCE, || {
         let said = engine.said();
-        let full = said.contains("more than the 1.0 KiB that dead_letters.most allows");
+        let full = said.contains("dead_letters.most (1.0 KiB)");
         (full && said.contains("raise it")).then_some(())
     });
     // The archive goes on.
@@ -360,11 +360,11 @@ fn a_damaged_store_is_told_and_the_rest_goes_on() {
     let whole = fs::read_to_string(&file).unwrap();
     fs::write(&file, format!("gar\u{1b}bage\n{whole}{}", &whole[..50])).unwrap();
     bench.mend();
-    let place = format!("{}:1: no dead letter", file.display());
+    let place = format!("{}:1: not a dead letter", file.display());
     for arguments in [&["list"][..], &["show"], &["drop"], &["replay"]] {
         let (code, _, said) = bench.letters(arguments);
         assert_eq!(code, 3, "{arguments:?} {said}");
-        assert!(said.contains(&place) && said.contains(":3: cut in the middle"), "{said}");
+        assert!(said.contains(&place) && said.contains(":3: truncated line"), "{said}");
     }
     assert_eq!(bench.server.documents().len(), 1);
     assert_eq!(fs::read_to_string(&file).unwrap(), format!("gar\u{1b}bage\n{}", &whole[..50]));

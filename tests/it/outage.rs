@@ -108,7 +108,7 @@ fn s30_too_many_requests() {
     let bench = Bench::new(&to(&fake.url()));
     bench.append("a.log", &lines(1, 0..1000));
     let engine = bench.engine();
-    says(&engine, "asks to wait");
+    says(&engine, "asked to retry later");
     delivered(&fake, 1000);
     assert!(engine.terminate().success());
     assert_each_once(&fake.documents(), 1, 1000);
@@ -287,7 +287,7 @@ fn a_page_instead_of_a_reply_confirms_nothing() {
         let bench = Bench::new(&to(&fake.url()));
         bench.append("a.log", &lines(1, 0..500));
         let engine = bench.engine();
-        says(&engine, "not as Elasticsearch does");
+        says(&engine, "not like Elasticsearch");
         // `--once` gives up after four such answers: some of them are for this engine.
         wait_for("some pages", PATIENCE, || (fake.attempts().len() >= 4).then_some(()));
         engine.kill();
@@ -324,7 +324,7 @@ fn a_web_server_that_is_not_elasticsearch() {
     let web = FakeElasticsearch::start();
     let right = FakeElasticsearch::start();
     for (status, words) in [
-        (200, "not as Elasticsearch does"),
+        (200, "not like Elasticsearch"),
         (404, "is this the address"),
         (405, "is this the address"),
     ] {
@@ -353,7 +353,7 @@ fn s36_a_certificate_that_does_not_fit() {
     for (certificate, ca, words) in [
         ("expired.crt", &*ca, "its certificate has expired; renew it"),
         ("other.crt", &*ca, "its certificate is for another name; use that name"),
-        ("right.crt", "", "signed by nobody that is trusted; set ca_file"),
+        ("right.crt", "", "not signed by a trusted authority; set ca_file"),
     ] {
         let fake = FakeElasticsearch::start();
         let proxy = TlsProxy::before(fake.address(), certificate);
@@ -361,7 +361,7 @@ fn s36_a_certificate_that_does_not_fit() {
         bench.append("a.log", &lines(1, 0..100));
         let engine = bench.engine();
         says(&engine, words);
-        assert!(engine.said().contains("pending in the log files"), "{}", engine.said());
+        assert!(engine.said().contains("in the files"), "{}", engine.said());
         assert_eq!(fake.attempts().len(), 0, "nothing is sent to whom nobody trusts");
         if ca.is_empty() {
             assert!(engine.terminate().success());
@@ -380,7 +380,7 @@ fn s36_a_certificate_that_does_not_fit() {
 #[test]
 fn one_index_that_takes_nothing() {
     for (status, kind, words) in [
-        (403, "security_exception", "may not write there"),
+        (403, "security_exception", "may not write to the index"),
         (400, "index_closed_exception", "the index is closed"),
         (404, "index_not_found_exception", "run `logwarden setup elasticsearch`"),
     ] {

@@ -114,7 +114,7 @@ const DISTURBANCES: [Disturbance; 3] = [
     (
         |path| fs::rename(path, aside(path)).unwrap(),
         |path| fs::rename(aside(path), path).unwrap(),
-        "is gone: somebody moved or removed it",
+        "no longer exists: it was moved or removed",
     ),
     (
         |path| {
@@ -130,7 +130,7 @@ const DISTURBANCES: [Disturbance; 3] = [
             fs::write(path, "").unwrap();
         },
         |path| fs::rename(aside(path), path).unwrap(),
-        "somebody",
+        "nothing is written to it",
     ),
 ];
 
@@ -159,7 +159,10 @@ fn an_output_that_is_taken_away_holds_its_sink_back_until_it_is_there_again() {
         assert!(engine.terminate().success());
         let (code, said) = bench.once();
         assert_eq!(code, Some(1), "{said}");
-        assert!(said.contains("somebody") && said.contains(".cursor file away"), "{said}");
+        assert!(
+            said.contains("nothing is written to it") && said.contains(".cursor file away"),
+            "{said}"
+        );
         mend(&path);
         assert_eq!(bench.once().0, Some(0));
         let written = fs::read_to_string(&path).unwrap();

@@ -39,7 +39,8 @@ fn an_alias_gets_nothing_and_the_words_say_why() {
     bench.append("a.log", &lines(1, 0..100));
     let (code, said) = bench.once();
     assert_eq!(code, Some(1), "{said}");
-    let words = "app is an alias (for app-000001): when it leads to another index";
+    let words =
+        "app is an alias (for app-000001): after a rollover, a retry would store events twice";
     assert!(said.contains(words) && said.contains("allow_rollover = true"), "{said}");
     assert!(documents(&server).is_empty());
     let (code, out) = check(&bench);

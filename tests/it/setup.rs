@@ -106,13 +106,13 @@ fn what_a_server_cannot_or_may_not_is_said_plainly() {
     let (home, server) = (TempDir::new().unwrap(), JudgingElasticsearch::start());
     configure(home.path(), &server.url, "keep = \"7d\"");
     let (code, _, said) = setup(home.path(), &[]);
-    assert_eq!((code, said.contains("leave `keep` out")), (1, true), "{said}");
+    assert_eq!((code, said.contains("remove `keep`")), (1, true), "{said}");
     asked(&server, |_| (403, json!({"error": {"type": "security_exception"}, "status": 403})));
     let (code, _, said) = setup(home.path(), &[]);
     assert_eq!((code, said.contains("it needs `manage_ilm`")), (1, true), "{said}");
     configure(home.path(), &server.url, "keep = \"7d\"\nindex = \"all\"");
     let (code, _, said) = setup(home.path(), &[]);
-    assert_eq!((code, said.contains("`all` is not one a day")), (2, true), "{said}");
+    assert_eq!((code, said.contains("`all` has not one index per day")), (2, true), "{said}");
 }
 
 /// A sign-in page, or whatever else answers everything with 200.
@@ -128,7 +128,7 @@ fn an_answer_that_is_not_the_servers_installs_nothing() {
             let said = answer.clone();
             asked(&server, move |_| (200, said.clone()));
             let (code, _, said) = setup(home.path(), &[]);
-            let told = said.contains("not as Elasticsearch does");
+            let told = said.contains("not like Elasticsearch");
             assert_eq!((code, told), (1, true), "{answer}: {said}");
         }
     }

@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use logwarden::client::SecretPlace;
+use logwarden::client::SecretSource;
 use logwarden::client::elasticsearch::{
     Client, Connection, LARGEST_REPLY, Login, Method, Reply, Request, Url,
 };
@@ -266,10 +266,11 @@ impl Elasticsearch {
             run(Command::new("chmod").arg("600").arg(&password));
         }
         let login = match self.secure {
-            true => {
-                Login::Password { username: USER.to_owned(), password: SecretPlace::File(password) }
-            }
-            false => Login::Nobody,
+            true => Login::Password {
+                username: USER.to_owned(),
+                password: SecretSource::File(password),
+            },
+            false => Login::Anonymous,
         };
         let client = Client::new(Connection {
             urls: vec![Url::parse(&self.url()).unwrap()],
@@ -283,7 +284,7 @@ impl Elasticsearch {
             query,
             body: (!body.is_empty()).then(|| Bytes::from(body.to_owned())),
             content_type: "application/json",
-            packed: false,
+            gzip: false,
             time_out: Duration::from_secs(60),
             largest_reply: LARGEST_REPLY,
         };

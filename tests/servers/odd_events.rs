@@ -92,7 +92,7 @@ pub fn arrive_changed_as_little_as_possible(server: &Elasticsearch) {
     let (code, said) = bench.once();
     let letters: Vec<Value> = bench.dead_letters();
     assert_eq!((code, letters), (Some(0), Vec::new()), "{said}");
-    assert!(said.contains("the field `_id` leaves as `fields._id`"), "{said}");
+    assert!(said.contains("the field `_id` is sent as `fields._id`"), "{said}");
     let documents = server.documents("odd-events");
     assert_eq!(documents.len(), members.len());
     let field = |name: &str| {
@@ -139,7 +139,7 @@ pub fn wait_for_an_index_at_its_field_limit(server: &Elasticsearch) {
     bench.append("a.log", &format!("{{\"message\":\"m\",\"writer\":1,{}}}\n", members.join(",")));
     let (code, said) = bench.once();
     assert_eq!((code, bench.dead_letters().len()), (Some(1), 0), "{said}");
-    assert!(said.contains("the index is at a limit"), "{said}");
+    assert!(said.contains("the index has reached a limit"), "{said}");
     server.ask(Method::Put, "narrow-fields/_settings", &limit(1_000));
     let (code, said) = bench.once();
     assert_eq!((code, server.count("narrow-fields")), (Some(0), 1), "{said}");

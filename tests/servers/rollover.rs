@@ -23,7 +23,9 @@ pub fn an_alias_gets_nothing_and_the_words_say_why(server: &Elasticsearch) {
         let bench = Bench::new(&sink(&server.url(), alias));
         bench.append("a.log", &lines(1, 0..100));
         let (code, said) = bench.once();
-        let words = format!("{alias} is an alias (for {index}): when it leads to another index");
+        let words = format!(
+            "{alias} is an alias (for {index}): after a rollover, a retry would store events twice"
+        );
         assert!(code == Some(1) && said.contains(&words), "{said}");
         assert_eq!(server.count(alias), 0);
         let output = program::run(&mut bench.beside(&["check"]));

@@ -37,7 +37,7 @@ fn one(opener: &Opener, text: &str, recorder: &mut AuditRecorder) -> anyhow::Res
     let mut rest = text;
     let mut value = Zeroizing::new(String::new());
     while !rest.is_empty() {
-        let (length, opened) = opener.open_first(rest).context("invalid token")?;
+        let (length, opened) = opener.open_first(rest)?;
         value.push_str(&opened.value);
         recorder.opened(opened);
         rest = &rest[length..];

@@ -1,4 +1,4 @@
-//! A bare connection to a server: nothing is sent.
+//! Opens a TCP connection to a server without sending anything.
 
 use std::time::Duration;
 
@@ -8,11 +8,11 @@ use tokio::time::timeout;
 
 use super::Failure;
 
-/// A connection that takes longer is none.
+/// The longest that connecting may take.
 const CONNECT: Duration = Duration::from_secs(5);
 
-/// To the address of a URL.
-pub(super) async fn dial(url: &Url) -> Result<TcpStream, Failure> {
+/// Connects to the address of a URL.
+pub(super) async fn open(url: &Url) -> Result<TcpStream, Failure> {
     let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
     let port = url.port_or_known_default().unwrap_or(9200);
     match timeout(CONNECT, TcpStream::connect((host, port))).await {
@@ -20,7 +20,7 @@ pub(super) async fn dial(url: &Url) -> Result<TcpStream, Failure> {
         Ok(Err(error)) => Err(Failure::Unreachable(format!("cannot reach {url} ({error})"))),
         Err(_) => {
             let seconds = CONNECT.as_secs();
-            Err(Failure::Unreachable(format!("{url} does not answer within {seconds} s")))
+            Err(Failure::Unreachable(format!("{url} did not answer within {seconds} s")))
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Reading the files of passwords and certificates: their file system may take its time, or not answer at all.
+//! Reads the files of passwords and certificates on blocking threads, because their file system may hang.
 
 use std::time::Duration;
 
@@ -6,10 +6,10 @@ use tokio::time::timeout;
 
 use super::failure::Failure;
 
-/// What takes longer cannot be read now.
+/// The longest that a read may take.
 const READ: Duration = Duration::from_secs(15);
 
-pub(super) async fn off_the_async_threads<T: Send + 'static>(
+pub(super) async fn read_blocking<T: Send + 'static>(
     read: impl FnOnce() -> Result<T, Failure> + Send + 'static,
 ) -> Result<T, Failure> {
     let cannot = |reason: &str| {
@@ -17,7 +17,7 @@ pub(super) async fn off_the_async_threads<T: Send + 'static>(
     };
     match timeout(READ, tokio::task::spawn_blocking(read)).await {
         Ok(Ok(read)) => read,
-        Ok(Err(_)) => Err(cannot("by a fault in Logwarden")),
+        Ok(Err(_)) => Err(cannot("internal error")),
         Err(_) => Err(cannot("their file system does not answer")),
     }
 }

@@ -1,4 +1,4 @@
-//! Why there is no reply, in words that say what to do.
+//! Why a request got no reply, in words that say what to do.
 
 use std::error::Error as _;
 use std::fmt;
@@ -6,18 +6,18 @@ use std::time::Duration;
 
 use reqwest::Error;
 
-/// No reply came, or none that could be read.
+/// There was no reply, or none that could be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Failure {
-    /// No connection.
+    /// There was no connection.
     Unreachable(String),
-    /// The connection broke, or took too long: the request may have arrived.
+    /// The connection broke or timed out: the request may have arrived.
     Broken(String),
-    /// The server sends us elsewhere: nothing went there, and it did not do what it was asked.
+    /// The server redirects: nothing was sent to the other address, and the request was not carried out.
     Redirected(String),
-    /// The server is not the one that is meant, or its certificate says so.
+    /// The server or its certificate is not the expected one.
     Untrusted(String),
-    /// A file, password or URL of the settings.
+    /// A file, password or URL in the settings is wrong.
     Settings(String),
 }
 
@@ -39,7 +39,7 @@ impl Failure {
         matches!(self, Failure::Broken(_))
     }
 
-    /// A person has to do something.
+    /// Whether a person has to act.
     pub fn needs_a_person(&self) -> bool {
         matches!(self, Failure::Redirected(_) | Failure::Untrusted(_) | Failure::Settings(_))
     }
@@ -48,20 +48,22 @@ impl Failure {
         let root = root_of(error);
         if error.is_timeout() {
             let seconds = time_out.as_secs();
-            return Failure::Broken(format!("{node} did not answer in full within {seconds} s"));
+            return Failure::Broken(format!(
+                "{node} did not send a complete answer within {seconds} s"
+            ));
         }
         if let Some(text) = certificate_problem(&root) {
             return Failure::Untrusted(format!("{node}: {text}"));
         }
         if root.contains("InvalidContentType") || root.contains("corrupt message") {
-            let text = format!("{node} does not speak TLS; is it http:// ?");
+            let text = format!("{node} does not speak TLS; should its URL start with http://?");
             return Failure::Untrusted(text);
         }
         Failure::Broken(format!("the connection to {node} broke ({root})"))
     }
 }
 
-/// The innermost cause: the outer ones say only that something failed.
+/// The innermost cause: the outer ones only say that something failed.
 fn root_of(error: &Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
@@ -76,19 +78,19 @@ fn certificate_problem(root: &str) -> Option<String> {
     let about = root.strip_prefix("invalid peer certificate: ")?;
     let what = match about {
         text if text.starts_with("UnknownIssuer") || text.starts_with("BadSignature") => {
-            "its certificate is signed by nobody that is trusted; set ca_file or ca_fingerprint, or \
-             correct them"
+            "its certificate is not signed by a trusted authority; set ca_file or ca_fingerprint, or correct \
+             them"
         }
         text if text.starts_with("certificate expired") || text.starts_with("Expired") => {
             "its certificate has expired; renew it on the server (or set this machine's clock)"
         }
         text if text.starts_with("certificate not valid yet") => {
-            "its certificate is not valid yet; look at the clocks of both machines"
+            "its certificate is not valid yet; check the clocks of both machines"
         }
         text if text.starts_with("certificate not valid for name") => {
             "its certificate is for another name; use that name in `urls`, or renew the certificate"
         }
-        _ => return Some(format!("its certificate is refused ({about})")),
+        _ => return Some(format!("its certificate was rejected ({about})")),
     };
     Some(format!("{what} ({about})"))
 }

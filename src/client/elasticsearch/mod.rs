@@ -1,8 +1,9 @@
-//! Elasticsearch and OpenSearch by the requests of the official client: a list of nodes, each with its own back-off.
+//! Client for Elasticsearch and OpenSearch with the requests of the official client: a list of nodes, each with its
+//! own back-off.
 //!
-//! Nothing is asked of a server before the first request proper: neither a product check nor its version, so
-//! that small servers and users with few rights do. A request goes to one node; the next one is tried only
-//! where the connection could not be made, so nothing is sent twice behind the caller's back.
+//! No request is sent before the caller's first one: no product check and no version check, so that imitations and
+//! users with few privileges work too. A request goes to one node; the next node is tried only if no connection was
+//! possible, so no request is sent twice without the caller knowing.
 
 mod connect;
 mod credential_files;
@@ -20,9 +21,9 @@ pub use elasticsearch::http::{Method, Url};
 
 pub use self::failure::Failure;
 use self::node::Node;
-use super::secret::SecretPlace;
+use super::secret::SecretSource;
 
-/// No reply of ours is longer.
+/// The longest reply that the callers expect.
 pub const LARGEST_REPLY: usize = 64 * 1024 * 1024;
 
 /// How to reach a cluster.
@@ -31,51 +32,51 @@ pub struct Connection {
     /// `http` or `https`, without user and password.
     pub urls: Vec<Url>,
     pub login: Login,
-    /// PEM: who may sign the server's certificate, beside the authorities that everybody trusts.
+    /// PEM: authorities that may sign the server's certificate, besides the public ones.
     pub ca_file: Option<PathBuf>,
     /// SHA-256 of a certificate in the server's chain, as the server prints it at its first start.
     pub ca_fingerprint: Option<[u8; 32]>,
 }
 
 impl Connection {
-    /// Something of it lies outside the settings.
+    /// It depends on files or variables outside the settings.
     pub fn names_files(&self) -> bool {
-        self.login != Login::Nobody || self.ca_file.is_some()
+        self.login != Login::Anonymous || self.ca_file.is_some()
     }
 }
 
-/// Who we say we are.
+/// The credentials.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Login {
-    Nobody,
+    Anonymous,
     Password {
         username: String,
-        password: SecretPlace,
+        password: SecretSource,
     },
-    /// `id:key`, or the same in base64, as the server hands it out under `encoded`.
-    ApiKey(SecretPlace),
+    /// `id:key`, or the same in base64, as the server shows it under `encoded`.
+    ApiKey(SecretSource),
 }
 
-/// Cheap to share; connections are kept and used again.
+/// Cheap to share; connections are kept and reused.
 pub struct Client {
     connection: Connection,
     nodes: Vec<Node>,
-    /// Whose turn it is.
+    /// Counts requests, to take the nodes in turn.
     turn: AtomicUsize,
 }
 
-/// What a server said.
+/// The reply of a server.
 #[derive(Debug)]
 pub struct Reply {
-    /// Who said it, for messages.
+    /// Name of the server, for messages.
     pub server: String,
     pub status: u16,
     pub body: Bytes,
-    /// How long it asks to wait; at most five minutes.
+    /// How long the server asks to wait; at most five minutes.
     pub retry_after: Option<Duration>,
 }
 
-/// What is asked of a server.
+/// A request to a server.
 #[derive(Debug)]
 pub struct Request<'a> {
     pub method: Method,
@@ -84,16 +85,16 @@ pub struct Request<'a> {
     pub query: &'a [(&'a str, &'a str)],
     pub body: Option<Bytes>,
     pub content_type: &'static str,
-    /// The body is packed by gzip.
-    pub packed: bool,
-    /// Of the whole exchange.
+    /// The body is compressed with gzip.
+    pub gzip: bool,
+    /// For the whole exchange.
     pub time_out: Duration,
-    /// A reply above this, in bytes, is not read to its end, and counts as none.
+    /// A longer reply, in bytes, is not read to its end and counts as no reply.
     pub largest_reply: usize,
 }
 
 impl Client {
-    /// Opens no connection; the files that `connection` names are read when they are needed.
+    /// Opens no connection; the files in `connection` are read when they are needed.
     pub fn new(connection: Connection) -> Self {
         let nodes = connection.urls.iter().enumerate().map(Node::new).collect();
         Client { connection, nodes, turn: AtomicUsize::new(0) }
@@ -102,21 +103,21 @@ impl Client {
     /// Files and passwords are read again for the next request.
     pub fn forget_credentials(&self) {
         for node in &self.nodes {
-            node.forget();
+            node.forget_credentials();
         }
     }
 
-    /// One exchange with the first node that can be reached. Any status is a reply.
+    /// One exchange with the first reachable node. Any status is a reply.
     pub async fn send(&self, request: &Request<'_>) -> Result<Reply, Failure> {
         let mut last = None;
         for node in self.in_turn() {
             match self.exchange(node, request).await {
                 Ok(reply) => {
-                    node.works();
+                    node.mark_up();
                     return Ok(reply);
                 }
                 Err(failure) => {
-                    node.failed();
+                    node.mark_down();
                     let sent = failure.may_have_arrived();
                     last = Some(failure);
                     if sent {
@@ -128,7 +129,7 @@ impl Client {
         Err(last.unwrap_or_else(|| Failure::Settings("no URL is configured".to_owned())))
     }
 
-    /// Those that work, each first in its turn; those in back-off only where all of them are.
+    /// The working nodes, each first in turn; those in back-off only if all nodes are.
     fn in_turn(&self) -> Vec<&Node> {
         let first = self.turn.fetch_add(1, Ordering::Relaxed) % self.nodes.len().max(1);
         let (behind, ahead) = self.nodes.split_at(first);
@@ -139,7 +140,7 @@ impl Client {
 
     async fn exchange(&self, node: &Node, request: &Request<'_>) -> Result<Reply, Failure> {
         let transport = node.transport(&self.connection).await?;
-        node.reach().await?;
+        node.probe().await?;
         transport.exchange(&node.to_string(), request).await
     }
 }

@@ -6,8 +6,8 @@ use std::sync::Mutex;
 use elasticsearch::http::Url;
 use tokio::time::Instant;
 
-use super::connect::dial;
-use super::credential_files::off_the_async_threads;
+use super::connect::open;
+use super::credential_files::read_blocking;
 use super::transport::Transport;
 use super::{Connection, Failure, tls};
 use crate::base::backoff::Backoff;
@@ -20,9 +20,9 @@ pub(super) struct Node {
 struct State {
     transport: Option<Transport>,
     backoff: Backoff,
-    /// Not asked before.
+    /// No request is sent before this.
     down_until: Option<Instant>,
-    /// Its last exchange went well: the next one needs no look at the address.
+    /// The last exchange succeeded: the next one needs no probe.
     works: bool,
 }
 
@@ -51,20 +51,20 @@ impl Node {
         self.state().down_until.is_none_or(|until| until <= Instant::now())
     }
 
-    pub fn works(&self) {
+    pub fn mark_up(&self) {
         let mut state = self.state();
         state.backoff.reset();
         (state.down_until, state.works) = (None, true);
     }
 
-    pub fn failed(&self) {
+    pub fn mark_down(&self) {
         let mut state = self.state();
         let wait = state.backoff.next_wait();
         (state.down_until, state.works) = (Some(Instant::now() + wait), false);
     }
 
-    /// Credentials and certificates are read again.
-    pub fn forget(&self) {
+    /// Credentials and certificates are read again for the next request.
+    pub fn forget_credentials(&self) {
         self.state().transport = None;
     }
 
@@ -74,17 +74,17 @@ impl Node {
         }
         let trusted = tls::trusted(connection, &self.url).await?;
         let (url, login) = (self.url.clone(), connection.login.clone());
-        let made = off_the_async_threads(move || Transport::new(&url, &login, trusted));
+        let made = read_blocking(move || Transport::new(&url, &login, trusted));
         let transport = made.await?;
         self.state().transport = Some(transport.clone());
         Ok(transport)
     }
 
-    /// Looks whether anybody answers at the address: says quickly and plainly that nobody does.
-    pub async fn reach(&self) -> Result<(), Failure> {
+    /// Checks whether a server accepts connections at the address, which fails faster and with a clearer message.
+    pub async fn probe(&self) -> Result<(), Failure> {
         if self.state().works {
             return Ok(());
         }
-        dial(&self.url).await.map(drop)
+        open(&self.url).await.map(drop)
     }
 }

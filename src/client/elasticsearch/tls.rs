@@ -1,4 +1,4 @@
-//! Who may sign the server's certificate.
+//! Determines which authorities may sign the server's certificate.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -15,16 +15,16 @@ use rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
-use super::connect::dial;
-use super::credential_files::off_the_async_threads;
+use super::connect::open;
+use super::credential_files::read_blocking;
 use super::{Connection, Failure};
 use crate::base::timed_fs;
 
 const HANDSHAKE: Duration = Duration::from_secs(10);
-/// No file of certificates is longer, in bytes.
+/// The longest file of certificates, in bytes.
 const LONGEST: u64 = 16 * 1024 * 1024;
 
-/// What the settings add to the authorities that everybody trusts; `None` where they add nothing.
+/// The authorities that the settings add to the public ones; `None` if they add none.
 pub(super) async fn trusted(
     connection: &Connection,
     url: &Url,
@@ -58,26 +58,26 @@ async fn read_file(path: PathBuf) -> Result<Vec<u8>, Failure> {
         let failed = |error| format!("cannot read {} ({error})", path.display());
         bytes.map_err(|error| Failure::Settings(failed(error)))
     };
-    off_the_async_threads(read).await
+    read_blocking(read).await
 }
 
 /// The certificate in the server's chain that has this fingerprint, as PEM.
 ///
-/// The server is asked for its chain once, and nothing is sent to it. What it shows is not believed but for the
-/// one certificate that the fingerprint names; the connection proper then verifies the rest against that.
+/// One connection fetches the server's chain; no request is sent over it. From this chain only the certificate with
+/// the fingerprint is trusted; the real connection then verifies the rest against it.
 async fn pinned(url: &Url, fingerprint: &[u8; 32]) -> Result<String, Failure> {
     let chain = chain_of(url).await?;
     let hash = |der: &Vec<u8>| digest::digest(&digest::SHA256, der).as_ref().to_vec();
     match chain.iter().find(|der| hash(der) == fingerprint) {
         Some(der) => Ok(pem(der)),
         None if chain.is_empty() => {
-            Err(Failure::Broken(format!("{url} shows no certificate; does it speak TLS?")))
+            Err(Failure::Broken(format!("{url} presents no certificate; does it speak TLS?")))
         }
         None => {
             let shown: Vec<String> = chain.iter().map(|der| hex(&hash(der))).collect();
             Err(Failure::Untrusted(format!(
-                "{url}: none of its certificates has the configured ca_fingerprint; it shows {}: correct \
-                 the setting if one of these is the server's own, else somebody stands between",
+                "{url}: none of its certificates has the configured ca_fingerprint; it presents {}: correct the \
+                 setting if one of these is the server's own, otherwise the connection may be intercepted",
                 shown.join(", ")
             )))
         }
@@ -94,7 +94,7 @@ fn hex(bytes: &[u8]) -> String {
 
 async fn chain_of(url: &Url) -> Result<Vec<Vec<u8>>, Failure> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let look = Arc::new(Look {
+    let recorder = Arc::new(ChainRecorder {
         schemes: provider.signature_verification_algorithms.supported_schemes(),
         chain: Mutex::default(),
     });
@@ -102,26 +102,26 @@ async fn chain_of(url: &Url) -> Result<Vec<Vec<u8>>, Failure> {
         .with_safe_default_protocol_versions()
         .map_err(|error| Failure::Settings(format!("TLS cannot be set up ({error})")))?
         .dangerous()
-        .with_custom_certificate_verifier(look.clone())
+        .with_custom_certificate_verifier(recorder.clone())
         .with_no_client_auth();
     let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
     let name = ServerName::try_from(host)
         .map_err(|_| Failure::Settings(format!("{url} has no host that a certificate can name")))?;
-    let stream = dial(url).await?;
-    // Ends in an error by design: the verifier has seen enough.
+    let stream = open(url).await?;
+    // Always ends with an error: the verifier refuses after recording the chain.
     let _ = timeout(HANDSHAKE, TlsConnector::from(Arc::new(config)).connect(name, stream)).await;
-    let chain = look.chain.lock().expect("no holder of the chain panics").clone();
+    let chain = recorder.chain.lock().expect("no holder of the chain panics").clone();
     Ok(chain)
 }
 
-/// Notes the chain, and refuses every connection.
+/// Records the chain, and refuses every connection.
 #[derive(Debug)]
-struct Look {
+struct ChainRecorder {
     schemes: Vec<SignatureScheme>,
     chain: Mutex<Vec<Vec<u8>>>,
 }
 
-impl ServerCertVerifier for Look {
+impl ServerCertVerifier for ChainRecorder {
     fn verify_server_cert(
         &self,
         server: &CertificateDer<'_>,
@@ -132,7 +132,7 @@ impl ServerCertVerifier for Look {
     ) -> Result<ServerCertVerified, Error> {
         let all = std::iter::once(server).chain(others).map(|der| der.to_vec());
         *self.chain.lock().expect("no holder of the chain panics") = all.collect();
-        Err(Error::General("only looked at".to_owned()))
+        Err(Error::General("only inspected".to_owned()))
     }
 
     fn verify_tls12_signature(
@@ -141,7 +141,7 @@ impl ServerCertVerifier for Look {
         _certificate: &CertificateDer<'_>,
         _signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        Err(Error::General("only looked at".to_owned()))
+        Err(Error::General("only inspected".to_owned()))
     }
 
     fn verify_tls13_signature(
@@ -150,7 +150,7 @@ impl ServerCertVerifier for Look {
         _certificate: &CertificateDer<'_>,
         _signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        Err(Error::General("only looked at".to_owned()))
+        Err(Error::General("only inspected".to_owned()))
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

@@ -1,11 +1,11 @@
-//! One exchange with one server, over HTTP.
+//! One HTTP exchange with one server.
 //!
-//! The requests are those of the official client (its paths, methods and headers), but they are sent by `reqwest`, on
-//! which it is built: the official client follows up to ten redirects and has no switch for that (`TransportBuilder`
-//! of 9.1.0-alpha.1), so that events and queries would go to hosts that nobody configured, and it hands out a reply
-//! only whole, however long it is.
+//! The requests are those of the official client (its paths, methods and headers), but `reqwest`, on which it is
+//! built, sends them. The official client follows up to ten redirects without a switch for it (`TransportBuilder` of
+//! 9.1.0-alpha.1), so that events and queries would go to hosts that are not configured, and it returns only whole
+//! replies, however long.
 //!
-//! Promises: nothing is sent to any address but the configured one; a reply takes a bounded amount of memory.
+//! Promises: nothing is sent to any address except the configured one; a reply takes a bounded amount of memory.
 
 use std::time::Duration;
 
@@ -25,10 +25,10 @@ use super::{Failure, Login, Reply, Request};
 use crate::base::bytes::size;
 use crate::base::sanitize;
 
-/// However long a server, or what stands before it, asks to wait: it is asked again after this.
+/// The longest accepted retry-after of a server or proxy: later requests are sent after this time.
 const LONGEST_WAIT: Duration = Duration::from_secs(5 * 60);
 
-/// Connections to one server, kept and used again. Cheap to clone.
+/// Connections to one server, kept and reused. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(super) struct Transport {
     client: Client,
@@ -37,7 +37,7 @@ pub(super) struct Transport {
 }
 
 impl Transport {
-    /// `trusted`: who may sign the server's certificate, beside the authorities that everybody trusts.
+    /// `trusted`: authorities that may sign the server's certificate, besides the public ones.
     pub(super) fn new(
         url: &Url,
         login: &Login,
@@ -66,7 +66,7 @@ impl Transport {
         Ok(Transport { client, base })
     }
 
-    /// Any status is a reply, but a redirect. `server`: its name in messages.
+    /// Any status except a redirect is a reply. `server`: its name in messages.
     pub(super) async fn exchange(
         &self,
         server: &str,
@@ -82,7 +82,7 @@ impl Transport {
             .request(method(request.method), url)
             .timeout(request.time_out)
             .header(CONTENT_TYPE, request.content_type);
-        if request.packed {
+        if request.gzip {
             builder = builder.header(CONTENT_ENCODING, "gzip");
         }
         if !request.query.is_empty() {
@@ -96,8 +96,8 @@ impl Transport {
             return Err(redirected(server, &response));
         }
         let status = response.status().as_u16();
-        let retry_after = asked_to_wait(response.headers());
-        match whole(response, request.largest_reply).await.map_err(failed)? {
+        let retry_after = retry_after(response.headers());
+        match read_body(response, request.largest_reply).await.map_err(failed)? {
             Some(body) => Ok(Reply { server: server.to_owned(), status, body, retry_after }),
             None => Err(Failure::Broken(format!(
                 "{server} answers with more than {}",
@@ -117,10 +117,10 @@ fn method(method: Method) -> reqwest::Method {
     }
 }
 
-/// The header, read anew from its files. Never shown.
+/// The header, read from its files again. Never displayed.
 fn authorization(login: &Login) -> Result<Option<HeaderValue>, Failure> {
     let text = match login {
-        Login::Nobody => return Ok(None),
+        Login::Anonymous => return Ok(None),
         Login::Password { username, password } => {
             let password = password.read().map_err(Failure::Settings)?;
             format!("Basic {}", STANDARD.encode(format!("{username}:{}", password.expose())))
@@ -130,13 +130,16 @@ fn authorization(login: &Login) -> Result<Option<HeaderValue>, Failure> {
             format!("ApiKey {}", encoded_key(key.expose())?)
         }
     };
-    let mut value = HeaderValue::try_from(text)
-        .map_err(|_| Failure::Settings("user name or key cannot stand in a header".to_owned()))?;
+    let mut value = HeaderValue::try_from(text).map_err(|_| {
+        Failure::Settings(
+            "the user name or key has characters that an HTTP header does not allow".to_owned(),
+        )
+    })?;
     value.set_sensitive(true);
     Ok(Some(value))
 }
 
-/// An API key as it is sent: base64 of `id:key`. A colon is no part of base64, so both forms can be told apart.
+/// An API key as it is sent: base64 of `id:key`. Base64 has no colons, so both forms can be distinguished.
 fn encoded_key(key: &str) -> Result<String, Failure> {
     let wrong = |text: &str| Err(Failure::Settings(format!("the API key {text}")));
     if !key.bytes().all(|byte| byte.is_ascii_graphic()) {
@@ -144,7 +147,7 @@ fn encoded_key(key: &str) -> Result<String, Failure> {
     }
     match key.split_once(':') {
         Some((id, secret)) if id.is_empty() || secret.is_empty() => {
-            wrong("has a colon, but not an id before it and a key behind it (`id:key`)")
+            wrong("has a colon, but no id before it or no key after it (`id:key`)")
         }
         Some(_) => Ok(STANDARD.encode(key)),
         None => Ok(key.to_owned()),
@@ -155,11 +158,11 @@ fn redirected(server: &str, response: &Response) -> Failure {
     let status = response.status().as_u16();
     let target = response.headers().get(LOCATION).map(|target| {
         let text = String::from_utf8_lossy(target.as_bytes());
-        // Relative ones are relative to what was asked for.
+        // A relative address is relative to the requested one.
         response.url().join(&text).map_or_else(
             |_| text.into_owned(),
             |mut url| {
-                // What was asked is ours; user and password are nobody's business.
+                // Remove the query, user and password of the request.
                 url.set_query(None);
                 _ = url.set_username("");
                 _ = url.set_password(None);
@@ -169,11 +172,11 @@ fn redirected(server: &str, response: &Response) -> Failure {
     });
     let target = match &target {
         Some(target) => shortened(&sanitize::line(target)),
-        None => "an address that it does not name".to_owned(),
+        None => "an unspecified address".to_owned(),
     };
     Failure::Redirected(format!(
         "{server} redirects to {target} ({status}); nothing was sent there. If you mean that server, set its \
-         address in urls; otherwise correct what stands in between (a proxy, a sign-in page)"
+         address in urls; otherwise check for a proxy or sign-in page in between"
     ))
 }
 
@@ -185,8 +188,8 @@ fn shortened(text: &str) -> String {
     short
 }
 
-/// `None`: it is longer than `most`, as it is after unpacking.
-async fn whole(mut response: Response, most: usize) -> reqwest::Result<Option<Bytes>> {
+/// `None`: it is longer than `most` after decompression.
+async fn read_body(mut response: Response, most: usize) -> reqwest::Result<Option<Bytes>> {
     if response.content_length().is_some_and(|length| length > most as u64) {
         return Ok(None);
     }
@@ -207,8 +210,8 @@ async fn whole(mut response: Response, most: usize) -> reqwest::Result<Option<By
     Ok(Some(body.freeze()))
 }
 
-/// In seconds; a date is nobody's wish here, and its clock may be another.
-fn asked_to_wait(headers: &HeaderMap) -> Option<Duration> {
+/// Only seconds are accepted: a date would depend on the clock of the server.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
     Some(Duration::from_secs(seconds).min(LONGEST_WAIT))
 }

@@ -1,4 +1,4 @@
-//! Where they lie: `<directory>/<sink>/<day>.jsonl`.
+//! The dead-letter files: `<directory>/<sink>/<day>.jsonl`.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -10,7 +10,7 @@ use super::{Choice, DeadLetter, DeadLetters, LetterFile, Lines};
 use crate::base::{Clock, bytes, rfc3339};
 use crate::state::private_directory;
 
-/// Bytes that the letters of one sink may take, if nobody says otherwise.
+/// Default limit for the letters of one sink, in bytes.
 pub const MOST: u64 = 1 << 30;
 
 const ENDING: &str = "jsonl";
@@ -19,25 +19,25 @@ const ENDING: &str = "jsonl";
 pub struct DeadLetterDirectory {
     directory: PathBuf,
     clock: Arc<dyn Clock>,
-    /// Of one sink, in bytes.
-    most: u64,
+    /// Limit per sink, in bytes.
+    max_bytes: u64,
     /// Held while a file is appended to or replaced.
     writing: Mutex<()>,
     /// Held during a replay or a removal: one at a time.
-    sorting: Mutex<()>,
+    changing: Mutex<()>,
 }
 
 impl DeadLetterDirectory {
-    /// Touches nothing. `most`: bytes that the letters of one sink may take.
-    pub fn new(directory: PathBuf, clock: Arc<dyn Clock>, most: u64) -> Self {
-        let (writing, sorting) = (Mutex::default(), Mutex::default());
-        DeadLetterDirectory { directory, clock, most, writing, sorting }
+    /// Touches nothing. `max_bytes`: the limit for the letters of one sink.
+    pub fn new(directory: PathBuf, clock: Arc<dyn Clock>, max_bytes: u64) -> Self {
+        let (writing, changing) = (Mutex::default(), Mutex::default());
+        DeadLetterDirectory { directory, clock, max_bytes, writing, changing }
     }
 
-    /// In the order of sinks and days; also the empty ones.
+    /// The files in the order of sinks and days, including empty ones.
     pub fn files(&self, choice: &Choice) -> io::Result<Vec<LetterFile>> {
         let mut found = Vec::new();
-        for sink in names(&self.directory)? {
+        for sink in entry_names(&self.directory)? {
             let directory = self.directory.join(&sink);
             if directory.is_dir() {
                 found.extend(letter_files(&directory, &sink)?);
@@ -52,9 +52,9 @@ impl DeadLetterDirectory {
         self.writing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// `None` while somebody else replays or removes.
-    pub(super) fn sort(&self) -> Option<MutexGuard<'_, ()>> {
-        match self.sorting.try_lock() {
+    /// `None` while another replay or removal runs.
+    pub(super) fn lock_changes(&self) -> Option<MutexGuard<'_, ()>> {
+        match self.changing.try_lock() {
             Ok(guard) => Some(guard),
             Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
             Err(TryLockError::WouldBlock) => None,
@@ -66,7 +66,7 @@ impl DeadLetterDirectory {
         let path = directory.join(format!("{day}.{ENDING}"));
         let mut options = OpenOptions::new();
         let mut file = options.read(true).append(true).create(true).mode(0o600).open(path)?;
-        if ends_in_the_middle_of_a_line(&mut file)? {
+        if ends_with_partial_line(&mut file)? {
             file.write_all(b"\n")?;
         }
         Ok(file)
@@ -76,16 +76,16 @@ impl DeadLetterDirectory {
         let directory = self.directory.join(sink);
         let named = |error: io::Error| {
             let room = error.kind() == io::ErrorKind::StorageFull;
-            let advice = if room { "; make room for them" } else { "" };
+            let advice = if room { "; free some disk space" } else { "" };
             io::Error::new(error.kind(), format!("{}: {error}{advice}", directory.display()))
         };
         let mut file = self.open(&directory, day).map_err(named)?;
-        let there: u64 = letter_files(&directory, sink)?.iter().map(|file| file.bytes).sum();
+        let existing: u64 = letter_files(&directory, sink)?.iter().map(|file| file.bytes).sum();
         let more = lines.len() as u64;
-        if there + more > self.most {
-            return Err(full(sink, there, more, self.most));
+        if existing + more > self.max_bytes {
+            return Err(quota_error(sink, existing, more, self.max_bytes));
         }
-        append_or_leave(&mut file, lines)
+        append_or_undo(&mut file, lines)
             .and_then(|()| File::open(&directory)?.sync_all())
             .and_then(|()| File::open(&self.directory)?.sync_all())
             .map_err(named)
@@ -112,16 +112,18 @@ impl DeadLetters for DeadLetterDirectory {
     }
 }
 
-/// `more`: bytes that were refused now and are kept together or not at all.
-fn full(sink: &str, there: u64, more: u64, most: u64) -> io::Error {
-    let allowed = format!("more than the {} that dead_letters.most allows", bytes::size(most));
-    let (takes, needs) = (bytes::size(there), bytes::size(more));
-    let text = if more > most {
-        format!("those of one request to sink {sink} take {needs}, {allowed}; raise it")
+/// `more`: bytes that were rejected now and are stored together or not at all.
+fn quota_error(sink: &str, existing: u64, more: u64, max_bytes: u64) -> io::Error {
+    let limit = format!("dead_letters.most ({})", bytes::size(max_bytes));
+    let (takes, needs) = (bytes::size(existing), bytes::size(more));
+    let text = if more > max_bytes {
+        format!(
+            "the dead letters of one request to sink {sink} take {needs}, more than {limit}; raise it"
+        )
     } else {
         format!(
-            "those of sink {sink} take {takes}, and {needs} more would be {allowed}; replay or drop some with \
-             `logwarden dead-letters`, or raise it"
+            "the dead letters of sink {sink} take {takes}, and {needs} more would exceed {limit}; replay or drop \
+             some with `logwarden dead-letters`, or raise it"
         )
     };
     io::Error::new(io::ErrorKind::StorageFull, text)
@@ -129,7 +131,7 @@ fn full(sink: &str, there: u64, more: u64, most: u64) -> io::Error {
 
 fn letter_files(directory: &Path, sink: &str) -> io::Result<Vec<LetterFile>> {
     let mut found = Vec::new();
-    for name in names(directory)? {
+    for name in entry_names(directory)? {
         let Some((day, ENDING)) = name.rsplit_once('.') else { continue };
         let path = directory.join(&name);
         let bytes = match fs::metadata(&path) {
@@ -143,8 +145,8 @@ fn letter_files(directory: &Path, sink: &str) -> io::Result<Vec<LetterFile>> {
     Ok(found)
 }
 
-/// What is in a directory; nothing where there is none.
-fn names(directory: &Path) -> io::Result<Vec<String>> {
+/// The entries of a directory; empty if it does not exist.
+fn entry_names(directory: &Path) -> io::Result<Vec<String>> {
     let entries = match fs::read_dir(directory) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         entries => entries?,
@@ -153,16 +155,16 @@ fn names(directory: &Path) -> io::Result<Vec<String>> {
     names.filter(|name| name.as_ref().map_or(true, |name| !name.is_empty())).collect()
 }
 
-/// All of it is there, or nothing as far as that is in our hands: a full disk may have taken a part.
-fn append_or_leave(file: &mut File, lines: &[u8]) -> io::Result<()> {
+/// Appends all lines, or undoes a partial write as far as possible: a full disk may have taken a part.
+fn append_or_undo(file: &mut File, lines: &[u8]) -> io::Result<()> {
     let before = file.metadata()?.len();
     file.write_all(lines).and_then(|()| file.sync_all()).inspect_err(|_| {
         _ = file.set_len(before);
     })
 }
 
-/// A crash tore the last line: the next one must not continue it.
-fn ends_in_the_middle_of_a_line(file: &mut File) -> io::Result<bool> {
+/// A crash may leave a partial last line: the next letter must not continue it.
+fn ends_with_partial_line(file: &mut File) -> io::Result<bool> {
     if file.metadata()?.len() == 0 {
         return Ok(false);
     }

@@ -1,4 +1,4 @@
-//! One refused event, as it stands on a line.
+//! One dead letter: a rejected event in the form of its JSON line.
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -7,25 +7,25 @@ use crate::event::GenerationId;
 use crate::privacy::{Origin, Outgoing, StoredError, stored};
 use crate::sink::Refusal;
 
-/// Of the line's form. Version 1 had no day, status and type, and `*` for every target.
+/// Version of the line format. Version 1 had no day, status and type, and `*` for every target.
 pub const VERSION: u32 = 2;
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct DeadLetter {
     pub version: u32,
-    /// Of the event.
+    /// Id of the event.
     pub id: String,
     pub source: String,
     pub path: String,
     /// Hexadecimal.
     pub generation: String,
     pub offset: u64,
-    /// When it was refused first.
+    /// When it was rejected first.
     pub time: String,
-    /// What names its index, in days since 1970-01-01.
+    /// The day that names its index, in days since 1970-01-01.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub epoch_day: Option<i32>,
-    /// The index or file that refused it.
+    /// The index or file that rejected it.
     pub target: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
@@ -34,12 +34,12 @@ pub struct DeadLetter {
     pub reason: String,
     /// How often it was sent.
     pub attempts: u32,
-    /// The event document, as it would have left.
+    /// The event document as it was sent.
     pub document: Box<RawValue>,
 }
 
 impl DeadLetter {
-    /// Of the document that was refused, byte for byte: the log may no longer hold its event.
+    /// From the rejected document, byte for byte: the log may no longer hold its event.
     pub fn of(
         document: String,
         origin: Origin,
@@ -78,9 +78,9 @@ impl DeadLetter {
         Refusal { status, kind, reason: self.reason.clone() }
     }
 
-    /// The event, on its way out again.
+    /// The event in the form that sinks send.
     pub fn outgoing(&self) -> Result<Outgoing<'_>, StoredError> {
-        // A label only: it names neither the document nor its index.
+        // Only a label: it appears neither in the document nor in the index name.
         let generation = u64::from_str_radix(&self.generation, 16).unwrap_or(0);
         let origin = Origin { generation: GenerationId(generation), day: self.epoch_day };
         stored(self.document.get(), origin)

@@ -1,8 +1,8 @@
-//! One file of letters.
+//! One dead-letter file.
 
 use std::path::PathBuf;
 
-/// The letters of one sink and day. The day is that of the refusal, in UTC.
+/// The letters of one sink and day. The day is that of the rejection, in UTC.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct LetterFile {
     pub sink: String,

@@ -1,4 +1,4 @@
-//! A file of letters, read line by line. What is no letter is told with its place, and the rest goes on.
+//! Reads a dead-letter file line by line. An unreadable line is reported with its position, and the rest is read.
 
 use std::fmt;
 use std::fs::File;
@@ -10,36 +10,36 @@ use serde::{Deserialize, Serialize};
 use super::letter::VERSION;
 use super::{DeadLetter, LetterFile};
 
-/// A longer line is none of ours: a record is cut far below.
+/// Not written by Logwarden: a record is cut far below this length.
 const LONGEST: u64 = 64 << 20;
 
-/// One line, and where it stands: `[start, end)` in bytes, with its line end.
+/// One line and its bytes `[start, end)` in the file, including the line end.
 #[derive(Debug)]
 pub struct Line {
     pub start: u64,
     pub end: u64,
-    /// From 1.
+    /// Counted from 1.
     pub number: u64,
-    pub letter: Result<DeadLetter, Odd>,
+    pub letter: Result<DeadLetter, UnreadableLine>,
 }
 
-/// A line that is no letter. It stays where it is.
+/// A line that is not a dead letter. It is left as it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Odd {
+pub struct UnreadableLine {
     pub path: PathBuf,
-    /// From 1.
+    /// Counted from 1.
     pub line: u64,
     pub problem: String,
 }
 
-impl fmt::Display for Odd {
+impl fmt::Display for UnreadableLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Odd { path, line, problem } = self;
-        write!(f, "{}:{line}: {problem}; the line stays where it is", path.display())
+        let UnreadableLine { path, line, problem } = self;
+        write!(f, "{}:{line}: {problem}; the line is left as it is", path.display())
     }
 }
 
-/// How many lines are no letters, and the first of them in words.
+/// Count of unreadable lines, and messages for the first of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Oddities {
     pub lines: u64,
@@ -47,10 +47,10 @@ pub struct Oddities {
 }
 
 impl Oddities {
-    /// Told one by one.
+    /// Most lines that are reported one by one.
     const MOST: usize = 20;
 
-    pub fn add(&mut self, odd: &Odd) {
+    pub fn add(&mut self, odd: &UnreadableLine) {
         self.lines += 1;
         if self.first.len() < Self::MOST {
             self.first.push(odd.to_string());
@@ -58,7 +58,7 @@ impl Oddities {
     }
 }
 
-/// Up to the end that the file had when it was opened.
+/// The lines up to the end that the file had when it was opened.
 #[derive(Debug)]
 pub struct Lines {
     path: PathBuf,
@@ -99,8 +99,8 @@ impl Lines {
         }
     }
 
-    fn odd(&self, problem: String) -> Odd {
-        Odd { path: self.path.clone(), line: self.number, problem }
+    fn odd(&self, problem: String) -> UnreadableLine {
+        UnreadableLine { path: self.path.clone(), line: self.number, problem }
     }
 }
 
@@ -115,10 +115,10 @@ impl Iterator for Lines {
 fn parse(line: &[u8]) -> Result<DeadLetter, String> {
     match serde_json::from_slice::<DeadLetter>(line) {
         Ok(letter) if letter.version > VERSION => {
-            Err(format!("written by a newer program (version {})", letter.version))
+            Err(format!("written by a newer version (format {})", letter.version))
         }
         Ok(letter) => Ok(letter),
-        Err(error) if error.is_eof() => Err("cut in the middle".to_owned()),
-        Err(error) => Err(format!("no dead letter ({error})")),
+        Err(error) if error.is_eof() => Err("truncated line".to_owned()),
+        Err(error) => Err(format!("not a dead letter ({error})")),
     }
 }

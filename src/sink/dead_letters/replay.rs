@@ -1,6 +1,6 @@
-//! Kept events are sent to their sink again, each under its own id: what is there already is done by that. What
-//! is delivered leaves the store; what is refused again stays, with one attempt more; what the target does not
-//! take now stays as it was. A crash in the middle repeats, and never loses.
+//! Sends dead letters to their sinks again, each under its own event id, so that events which the target already has
+//! count as delivered. Delivered letters are removed; letters that are rejected again stay, with one more attempt;
+//! letters that the target does not accept now stay unchanged. A crash repeats work and never loses a letter.
 
 mod send;
 
@@ -12,52 +12,54 @@ use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
-use self::send::{Fate, Sending};
+use self::send::{LetterOutcome, Sender};
 use super::rewrite::Rewrite;
-use super::{Choice, DeadLetter, DeadLetterDirectory, LetterFile, Line, Lines, Odd, Oddities};
+use super::{
+    Choice, DeadLetter, DeadLetterDirectory, LetterFile, Line, Lines, Oddities, UnreadableLine,
+};
 use crate::sink::Sink;
 
-/// Letters that are held in memory and sent together.
+/// Letters that are in memory and sent together, at most.
 const LETTERS: usize = 1000;
 /// Bytes of their documents.
 const BYTES: usize = 1 << 20;
 
-pub type Found = Result<Arc<dyn Sink>, String>;
+pub type SinkOrReason = Result<Arc<dyn Sink>, String>;
 
-/// Who is to send what.
+/// One replay: which letters, and the sinks for them.
 pub struct Replay<'a> {
     pub directory: &'a DeadLetterDirectory,
     pub choice: &'a Choice,
-    /// The sink of a name, or why there is none.
-    pub sinks: &'a dyn Fn(&str) -> Found,
-    /// On which requests are made; the caller's own thread may not be one of its.
+    /// The sink with a name, or why there is none.
+    pub sinks: &'a dyn Fn(&str) -> SinkOrReason,
+    /// Runs the requests; the calling thread must not be one of its threads.
     pub runtime: Handle,
-    /// Ends it between two requests; what is not sent stays.
+    /// Stops the replay between two requests; unsent letters stay.
     pub stop: CancellationToken,
-    /// Told bytes of the files that are done, and of all of them.
+    /// Called with the bytes of finished files and of all files.
     pub progress: &'a mut dyn FnMut(u64, u64),
 }
 
-/// What became of it.
+/// The result of a replay.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Replayed {
     pub delivered: u64,
-    /// Of these: were there already.
+    /// Of these: the target already had them.
     pub duplicates: u64,
-    /// Refused again, for good.
+    /// Rejected again, permanently.
     pub refused: u64,
-    /// Sent, and not taken now.
+    /// Sent, and not accepted now.
     pub left: u64,
-    /// Why it ended early, or passed something over.
+    /// Why it ended early, or skipped something.
     pub problems: Vec<String>,
     pub odd: Oddities,
 }
 
 impl Replay<'_> {
-    /// Blocking. `None` while somebody else replays or drops.
+    /// Blocking. `None` while another replay or removal runs.
     pub fn run(mut self) -> io::Result<Option<Replayed>> {
         let directory = self.directory;
-        let Some(_sorting) = directory.sort() else { return Ok(None) };
+        let Some(_changing) = directory.lock_changes() else { return Ok(None) };
         let mut replayed = Replayed::default();
         let files = directory.files(self.choice)?;
         let all = files.iter().map(|file| file.bytes).sum();
@@ -83,7 +85,7 @@ impl Replay<'_> {
         Ok(Some(replayed))
     }
 
-    /// `false` where the sink takes nothing more now.
+    /// `false` if the sink accepts nothing more now.
     fn file(
         &mut self,
         file: &LetterFile,
@@ -92,7 +94,7 @@ impl Replay<'_> {
         replayed: &mut Replayed,
     ) -> io::Result<bool> {
         let mut rewrite = Rewrite::begin(self.directory, file)?;
-        let mut sending = Sending::new(sink, self.runtime.clone(), self.stop.clone());
+        let mut sender = Sender::new(sink, self.runtime.clone(), self.stop.clone());
         let mut group = Group::default();
         let mut end = 0;
         for line in Lines::open(file)? {
@@ -100,25 +102,30 @@ impl Replay<'_> {
             end = line.end;
             group.take(line, self.choice, &mut replayed.odd);
             if group.is_full() {
-                std::mem::take(&mut group).settle(file, &mut sending, &mut rewrite, replayed)?;
+                std::mem::take(&mut group).send_and_record(
+                    file,
+                    &mut sender,
+                    &mut rewrite,
+                    replayed,
+                )?;
                 (self.progress)(before + end, all);
-                if sending.given_up.is_some() {
+                if sender.given_up.is_some() {
                     break;
                 }
             }
         }
-        group.settle(file, &mut sending, &mut rewrite, replayed)?;
+        group.send_and_record(file, &mut sender, &mut rewrite, replayed)?;
         rewrite.finish(end)?;
-        replayed.problems.extend(sending.problems(&file.sink));
-        Ok(sending.given_up.is_none())
+        replayed.problems.extend(sender.problems(&file.sink));
+        Ok(sender.given_up.is_none())
     }
 }
 
 /// Consecutive lines of a file.
 #[derive(Default)]
 struct Group {
-    places: Vec<(Range<u64>, u64)>,
-    /// Those that are to be sent, by the index of their place.
+    lines: Vec<(Range<u64>, u64)>,
+    /// The letters to be sent, with the indices of their lines.
     letters: Vec<(usize, DeadLetter)>,
     bytes: usize,
 }
@@ -128,53 +135,53 @@ impl Group {
         match line.letter {
             Ok(letter) if choice.takes(&letter) => {
                 self.bytes += letter.document.get().len();
-                self.letters.push((self.places.len(), letter));
+                self.letters.push((self.lines.len(), letter));
             }
             Ok(_) => {}
             Err(problem) => odd.add(&problem),
         }
-        self.places.push((line.start..line.end, line.number));
+        self.lines.push((line.start..line.end, line.number));
     }
 
     fn is_full(&self) -> bool {
-        self.letters.len() >= LETTERS || self.bytes >= BYTES || self.places.len() >= 10 * LETTERS
+        self.letters.len() >= LETTERS || self.bytes >= BYTES || self.lines.len() >= 10 * LETTERS
     }
 
-    /// Sends its letters, and writes down what is left.
-    fn settle(
+    /// Sends its letters and records the outcomes in the new file.
+    fn send_and_record(
         self,
         file: &LetterFile,
-        sending: &mut Sending,
+        sender: &mut Sender,
         rewrite: &mut Rewrite<'_>,
         replayed: &mut Replayed,
     ) -> io::Result<()> {
         let letters: Vec<&DeadLetter> = self.letters.iter().map(|(_, letter)| letter).collect();
-        let fates = sending.send(&letters);
-        let mut letters = self.letters.into_iter().zip(fates).peekable();
-        for (index, (place, line)) in self.places.into_iter().enumerate() {
+        let outcomes = sender.send(&letters);
+        let mut letters = self.letters.into_iter().zip(outcomes).peekable();
+        for (index, (span, line)) in self.lines.into_iter().enumerate() {
             match letters.next_if(|((at, _), _)| *at == index) {
-                None => rewrite.keep(place)?,
-                Some(((_, letter), fate)) => match fate {
-                    Fate::Delivered { duplicate } => {
+                None => rewrite.keep(span)?,
+                Some(((_, letter), outcome)) => match outcome {
+                    LetterOutcome::Delivered { duplicate } => {
                         replayed.delivered += 1;
                         replayed.duplicates += u64::from(duplicate);
                         rewrite.remove();
                     }
-                    Fate::Refused { refusal, target } => {
+                    LetterOutcome::Refused { refusal, target } => {
                         replayed.refused += 1;
                         let attempts = letter.attempts + 1;
                         let version = super::letter::VERSION;
                         let letter = DeadLetter { attempts, target, version, ..letter };
                         rewrite.replace(&letter.refused(refusal))?;
                     }
-                    Fate::Left => {
+                    LetterOutcome::NotTaken => {
                         replayed.left += 1;
-                        rewrite.keep(place)?;
+                        rewrite.keep(span)?;
                     }
-                    Fate::Unfit(problem) => {
+                    LetterOutcome::Unreadable(problem) => {
                         let path = file.path.clone();
-                        replayed.odd.add(&Odd { path, line, problem });
-                        rewrite.keep(place)?;
+                        replayed.odd.add(&UnreadableLine { path, line, problem });
+                        rewrite.keep(span)?;
                     }
                 },
             }

@@ -1,5 +1,5 @@
-//! A file of letters without those that are done: written aside, made durable, then put in its place. Until
-//! then the old one stands, so that a crash repeats and never loses.
+//! Rewrites a dead-letter file without the letters that are done: writes a new file, makes it durable, then renames
+//! it over the old one. A crash repeats work and never loses a letter.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
@@ -16,39 +16,39 @@ pub(super) struct Rewrite<'f> {
     directory: &'f DeadLetterDirectory,
     path: PathBuf,
     old: File,
-    aside: PathBuf,
+    new_path: PathBuf,
     new: BufWriter<File>,
-    /// Of the old file, to be copied as it is.
-    stays: Range<u64>,
+    /// Bytes of the old file to be copied unchanged.
+    kept: Range<u64>,
     written: u64,
     changed: bool,
 }
 
 impl<'f> Rewrite<'f> {
     pub fn begin(directory: &'f DeadLetterDirectory, file: &LetterFile) -> io::Result<Rewrite<'f>> {
-        // Not `.jsonl`: what a crash leaves behind is no file of letters, and is begun anew.
-        let aside = file.path.with_extension("new");
+        // Not `.jsonl`: a file that a crash leaves behind is not a dead-letter file, and is overwritten.
+        let new_path = file.path.with_extension("new");
         let mut options = OpenOptions::new();
-        let new = options.write(true).create(true).truncate(true).mode(0o600).open(&aside)?;
+        let new = options.write(true).create(true).truncate(true).mode(0o600).open(&new_path)?;
         Ok(Rewrite {
             directory,
             path: file.path.clone(),
             old: File::open(&file.path)?,
-            aside,
+            new_path,
             new: BufWriter::new(new),
-            stays: 0..0,
+            kept: 0..0,
             written: 0,
             changed: false,
         })
     }
 
-    /// The line stays as it is.
-    pub fn keep(&mut self, place: Range<u64>) -> io::Result<()> {
-        if self.stays.end != place.start {
+    /// The line is kept unchanged.
+    pub fn keep(&mut self, span: Range<u64>) -> io::Result<()> {
+        if self.kept.end != span.start {
             self.copy()?;
-            self.stays.start = place.start;
+            self.kept.start = span.start;
         }
-        self.stays.end = place.end;
+        self.kept.end = span.end;
         Ok(())
     }
 
@@ -65,49 +65,49 @@ impl<'f> Rewrite<'f> {
         self.changed = true;
     }
 
-    /// Everything from `rest` on stays as it is, also what came meanwhile.
+    /// Everything from `rest` on is kept unchanged, including letters that were appended in the meantime.
     pub fn finish(mut self, rest: u64) -> io::Result<()> {
         let _writing = self.directory.writing();
         if !self.changed {
-            return fs::remove_file(&self.aside);
+            return fs::remove_file(&self.new_path);
         }
         self.keep(rest..self.old.metadata()?.len())?;
         self.copy()?;
         self.new.flush()?;
         if self.written == 0 {
             fs::remove_file(&self.path)?;
-            fs::remove_file(&self.aside)?;
+            fs::remove_file(&self.new_path)?;
         } else {
             self.new.get_ref().sync_all()?;
-            fs::rename(&self.aside, &self.path)?;
+            fs::rename(&self.new_path, &self.path)?;
         }
-        let directory = self.path.parent().expect("a file of letters lies in a directory");
+        let directory = self.path.parent().expect("a dead-letter file is in a directory");
         File::open(directory)?.sync_all()
     }
 
     fn copy(&mut self) -> io::Result<()> {
         let mut buffer = [0; 16 * 1024];
-        while !self.stays.is_empty() {
-            let most = buffer.len().min((self.stays.end - self.stays.start) as usize);
-            self.old.read_exact_at(&mut buffer[..most], self.stays.start)?;
+        while !self.kept.is_empty() {
+            let most = buffer.len().min((self.kept.end - self.kept.start) as usize);
+            self.old.read_exact_at(&mut buffer[..most], self.kept.start)?;
             self.new.write_all(&buffer[..most])?;
-            self.stays.start += most as u64;
+            self.kept.start += most as u64;
             self.written += most as u64;
         }
         Ok(())
     }
 }
 
-/// What was dropped.
+/// The result of a removal.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Removed {
     pub letters: u64,
     pub odd: Oddities,
 }
 
-/// Drops what is chosen, for good. `None` while somebody else replays or drops.
+/// Drops the chosen letters permanently. `None` while another replay or removal runs.
 pub fn remove(directory: &DeadLetterDirectory, choice: &Choice) -> io::Result<Option<Removed>> {
-    let Some(_sorting) = directory.sort() else { return Ok(None) };
+    let Some(_changing) = directory.lock_changes() else { return Ok(None) };
     let mut removed = Removed::default();
     for file in directory.files(choice)? {
         let mut rewrite = Rewrite::begin(directory, &file)?;

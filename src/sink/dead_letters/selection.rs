@@ -1,4 +1,4 @@
-//! Which letters are meant.
+//! Selects dead letters for `logwarden dead-letters`.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,22 +6,22 @@ use super::{DeadLetter, LetterFile};
 use crate::privacy::Document;
 use crate::query::{Expr, ParseContext, QueryError, parse};
 
-/// What a person named; what is not named fits. Travels to the process that owns the state.
+/// The criteria that an operator gave; absent ones fit every letter. Sent to the process that owns the state.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Selection {
     pub sink: Option<String>,
-    /// `2026-11-20`: when they were refused.
+    /// `2026-11-20`: the day of the rejection.
     pub day: Option<String>,
-    /// Of the event.
+    /// Id of the event.
     pub id: Option<String>,
-    /// Asked of the document; without times that count from now.
+    /// Query on the document; without times relative to now.
     pub query: Option<String>,
-    /// One of these tags stands in the document, in whatever field; empty: any document fits.
+    /// One of these tags is in the document, in any field; empty: every document fits.
     #[serde(default)]
     pub tags: Vec<String>,
 }
 
-/// A [`Selection`] that can be asked.
+/// A [`Selection`] with its parsed query.
 #[derive(Clone, Debug, Default)]
 pub struct Choice {
     selection: Selection,
@@ -41,7 +41,7 @@ impl Choice {
         Choice { selection: Selection { tags, ..Selection::default() }, query: None }
     }
 
-    /// To be sent to another process: times that count from now have become moments.
+    /// For another process: times relative to now are replaced by absolute ones.
     pub fn selection(&self) -> Selection {
         let query = self.query.as_ref().map(ToString::to_string);
         Selection { query, ..self.selection.clone() }
@@ -61,7 +61,7 @@ impl Choice {
             })
     }
 
-    /// A tag is 22 characters that stand nowhere by chance.
+    /// A tag is 22 characters that do not occur by chance.
     fn holds_a_tag(&self, document: &str) -> bool {
         let tags = &self.selection.tags;
         tags.is_empty() || tags.iter().any(|tag| document.contains(tag.as_str()))

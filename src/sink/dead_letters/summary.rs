@@ -1,4 +1,4 @@
-//! What lies there: a file of letters in figures.
+//! Summarises a dead-letter file: counts, times and reasons.
 
 use std::collections::HashMap;
 use std::io;
@@ -7,25 +7,25 @@ use serde::Serialize;
 
 use super::{Choice, DeadLetter, LetterFile, Lines, Oddities};
 
-/// Different reasons that are told apart in one file.
+/// Most different reasons that are counted separately per file.
 const REASONS: usize = 200;
 
-/// Letters of one sink and day.
+/// The letters of one sink and day.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Overview {
     pub sink: String,
     pub day: String,
     pub letters: u64,
-    /// Of the whole file.
+    /// Size of the whole file.
     pub bytes: u64,
-    /// When the first and the last of them were refused.
+    /// When the first and the last of them were rejected.
     pub oldest: Option<String>,
     pub newest: Option<String>,
-    /// The commonest first; values and numbers in them are left out, so that equal ones meet.
+    /// The most frequent first, with values and numbers removed, so that equal reasons are counted together.
     pub reasons: Vec<(String, u64)>,
 }
 
-/// Reads a file through; what is no letter goes to `odd`.
+/// Reads a whole file; unreadable lines are added to `odd`.
 pub fn overview(file: &LetterFile, choice: &Choice, odd: &mut Oddities) -> io::Result<Overview> {
     let mut found = Overview {
         sink: file.sink.clone(),
@@ -70,8 +70,7 @@ impl Overview {
     }
 }
 
-/// `400 x: [1:22] failed in 'abc'` → `400 x: [#:#] failed in '…'`. The number at the beginning, the status,
-/// stays.
+/// `400 x: [1:22] failed in 'abc'` → `400 x: [#:#] failed in '…'`. The number at the start, the status, is kept.
 fn pattern(reason: &str) -> String {
     let mut text = String::with_capacity(reason.len());
     let status = reason.bytes().take_while(u8::is_ascii_digit).count();
@@ -82,7 +81,7 @@ fn pattern(reason: &str) -> String {
         match quote {
             Some(open) if letter != open => continue,
             Some(_) => quote = None,
-            // An apostrophe inside a word opens nothing.
+            // An apostrophe inside a word does not open a quotation.
             None if letter == '"' || (letter == '\'' && text.ends_with([' ', '[', '('])) => {
                 text.push(letter);
                 text.push('…');
@@ -107,7 +106,7 @@ mod tests {
     use super::pattern;
 
     #[test]
-    fn reasons_that_differ_in_a_value_are_one() {
+    fn reasons_that_differ_only_in_a_value_are_counted_together() {
         let of = |id: &str, value: &str| {
             pattern(&format!(
                 "400 document_parsing_exception: [1:{}] failed to parse field [n] of type [long] in document \

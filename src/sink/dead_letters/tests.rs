@@ -1,4 +1,4 @@
-//! What is kept stays until it is delivered or dropped, whatever stands around it.
+//! Stored letters stay until they are delivered or dropped, whatever else is in the files.
 
 use std::borrow::Cow;
 use std::fs::{self, OpenOptions};
@@ -24,7 +24,7 @@ use crate::sink::{
 
 type Answer = Box<dyn FnMut(&[String]) -> Delivery + Send>;
 
-/// Remembers the ids that it took.
+/// Records the ids that it accepted.
 struct Target {
     answer: Mutex<Answer>,
     requests: Mutex<Vec<Vec<String>>>,
@@ -70,7 +70,7 @@ impl Sink for Target {
     }
 }
 
-struct Bench {
+struct Setup {
     _scratch: TempDir,
     directory: Arc<DeadLetterDirectory>,
     path: PathBuf,
@@ -78,14 +78,14 @@ struct Bench {
     clock: Arc<ManualClock>,
 }
 
-impl Bench {
+impl Setup {
     fn new(most: u64) -> Self {
         let scratch = tempfile::tempdir().unwrap();
         let path = scratch.path().join("dead-letters");
         let clock = Arc::new(ManualClock::at(Timestamp::from_seconds(86_400)));
         let directory = Arc::new(DeadLetterDirectory::new(path.clone(), clock.clone(), most));
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-        Bench { _scratch: scratch, directory, path, runtime, clock }
+        Setup { _scratch: scratch, directory, path, runtime, clock }
     }
 
     fn keep(&self, texts: &[&str]) {
@@ -100,7 +100,7 @@ impl Bench {
         OpenOptions::new().append(true).open(self.today()).unwrap().write_all(bytes).unwrap();
     }
 
-    /// What is kept: messages of letters, or `?`.
+    /// The stored letters: their messages, or `?`.
     fn kept(&self) -> Vec<String> {
         let files = self.directory.files(&Choice::default()).unwrap();
         let lines = files.iter().flat_map(|file| Lines::open(file).unwrap());
@@ -124,7 +124,7 @@ impl Bench {
             stop: CancellationToken::new(),
             progress: &mut |_, _| {},
         };
-        replay.run().unwrap().expect("nobody else replays")
+        replay.run().unwrap().expect("no other replay runs")
     }
 }
 
@@ -152,23 +152,23 @@ fn done() -> Arc<Target> {
 }
 
 #[test]
-fn a_letter_is_found_by_its_event_and_what_is_no_letter_is_passed() {
-    let bench = Bench::new(MOST);
+fn a_letter_is_found_by_its_event_and_unreadable_lines_are_skipped() {
+    let setup = Setup::new(MOST);
     let ids = ["one", "two"].map(|text| letter(text).id);
-    assert!(!bench.directory.holds("es", &ids[0]), "nothing is kept yet");
-    bench.keep(&["one"]);
-    bench.append(b"{\"version\":2,\"id\":\"cut in the mid\n");
-    assert!(bench.directory.holds("es", &ids[0]));
-    assert!(!bench.directory.holds("es", &ids[1]) && !bench.directory.holds("other", &ids[0]));
+    assert!(!setup.directory.holds("es", &ids[0]), "nothing is kept yet");
+    setup.keep(&["one"]);
+    setup.append(b"{\"version\":2,\"id\":\"cut in the mid\n");
+    assert!(setup.directory.holds("es", &ids[0]));
+    assert!(!setup.directory.holds("es", &ids[1]) && !setup.directory.holds("other", &ids[0]));
 }
 
 #[test]
-fn a_letter_stands_on_a_line_of_its_own_and_stays_sealed() {
-    let bench = Bench::new(MOST);
-    bench.keep(&["for:7654321"]);
-    bench.append(b"{\"torn");
-    bench.keep(&["for:7654321"]);
-    let text = fs::read_to_string(bench.today()).unwrap();
+fn a_letter_is_a_line_of_its_own_and_stays_sealed() {
+    let setup = Setup::new(MOST);
+    setup.keep(&["for:7654321"]);
+    setup.append(b"{\"torn");
+    setup.keep(&["for:7654321"]);
+    let text = fs::read_to_string(setup.today()).unwrap();
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!((lines.len(), lines[1]), (3, "{\"torn"));
     let last: serde_json::Value = serde_json::from_str(lines[2]).unwrap();
@@ -182,81 +182,81 @@ fn a_letter_stands_on_a_line_of_its_own_and_stays_sealed() {
 }
 
 #[test]
-fn a_full_directory_keeps_nothing_and_says_so() {
+fn a_full_directory_stores_nothing_and_reports_it() {
     let room = serde_json::to_vec(&letter("a")).unwrap().len() as u64 + 100;
-    let bench = Bench::new(room);
-    bench.keep(&["a"]);
-    bench.clock.advance(std::time::Duration::from_secs(86_400));
-    let error = bench.directory.keep("es", vec![letter("b")]).unwrap_err();
+    let setup = Setup::new(room);
+    setup.keep(&["a"]);
+    setup.clock.advance(std::time::Duration::from_secs(86_400));
+    let error = setup.directory.keep("es", vec![letter("b")]).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::StorageFull, "all days together");
     assert!(error.to_string().contains("replay or drop"), "{error}");
-    bench.directory.keep("other", vec![letter("b")]).unwrap();
-    assert_eq!(bench.kept(), ["a", "b"]);
-    assert_eq!(bench.replay(&done(), &Choice::default()).delivered, 1);
-    bench.keep(&["c"]);
+    setup.directory.keep("other", vec![letter("b")]).unwrap();
+    assert_eq!(setup.kept(), ["a", "b"]);
+    assert_eq!(setup.replay(&done(), &Choice::default()).delivered, 1);
+    setup.keep(&["c"]);
 }
 
-/// As an earlier program wrote it.
+/// As written by an earlier version.
 #[test]
 fn older_lines_are_read() {
-    let bench = Bench::new(MOST);
-    bench.keep(&["new"]);
+    let setup = Setup::new(MOST);
+    setup.keep(&["new"]);
     let mut old: serde_json::Value = serde_json::to_value(letter("old")).unwrap();
     for name in ["epoch_day", "status", "type"] {
         old.as_object_mut().unwrap().remove(name).unwrap();
     }
     old["version"] = 1.into();
     old["target"] = "*".into();
-    bench.append(format!("{old}\n").as_bytes());
+    setup.append(format!("{old}\n").as_bytes());
     let target = done();
-    assert_eq!(bench.replay(&target, &Choice::default()).delivered, 2);
-    assert_eq!(bench.kept(), [""; 0]);
+    assert_eq!(setup.replay(&target, &Choice::default()).delivered, 2);
+    assert_eq!(setup.kept(), [""; 0]);
 }
 
 #[test]
-fn what_is_no_letter_is_told_and_stays_where_it_is() {
-    let bench = Bench::new(MOST);
-    bench.keep(&["a"]);
-    bench.append(b"garbage \xff\x1b[2J\n\n{\"version\":9,");
-    bench.keep(&["b"]);
+fn unreadable_lines_are_reported_and_left_as_they_are() {
+    let setup = Setup::new(MOST);
+    setup.keep(&["a"]);
+    setup.append(b"garbage \xff\x1b[2J\n\n{\"version\":9,");
+    setup.keep(&["b"]);
     let mut newer: serde_json::Value = serde_json::to_value(letter("c")).unwrap();
     newer["version"] = 3.into();
-    bench.append(format!("{newer}\n{{\"torn\":").as_bytes());
+    setup.append(format!("{newer}\n{{\"torn\":").as_bytes());
     let odd = |odd: &Oddities| {
         let short = |text: &String| text.rsplit('/').next().unwrap().to_owned();
         (odd.lines, odd.first.iter().map(short).collect::<Vec<_>>())
     };
     let mut found = Oddities::default();
-    let file = &bench.directory.files(&Choice::default()).unwrap()[0];
+    let file = &setup.directory.files(&Choice::default()).unwrap()[0];
     let overview = overview(file, &Choice::default(), &mut found).unwrap();
     assert_eq!((overview.letters, overview.bytes), (2, fs::metadata(&file.path).unwrap().len()));
     let (lines, texts) = odd(&found);
     assert_eq!(lines, 4);
-    assert!(texts[0].starts_with("1970-01-02.jsonl:2: no dead letter ("), "{texts:?}");
-    assert!(texts[1].starts_with("1970-01-02.jsonl:4: cut in the middle"), "{texts:?}");
-    assert!(texts[2].starts_with("1970-01-02.jsonl:6: written by a newer program"), "{texts:?}");
-    assert!(texts[3].starts_with("1970-01-02.jsonl:7: cut in the middle"), "{texts:?}");
-    let replayed = bench.replay(&done(), &Choice::default());
+    assert!(texts[0].starts_with("1970-01-02.jsonl:2: not a dead letter ("), "{texts:?}");
+    assert!(texts[1].starts_with("1970-01-02.jsonl:4: truncated line"), "{texts:?}");
+    assert!(texts[2].starts_with("1970-01-02.jsonl:6: written by a newer version"), "{texts:?}");
+    assert!(texts[3].starts_with("1970-01-02.jsonl:7: truncated line"), "{texts:?}");
+    let replayed = setup.replay(&done(), &Choice::default());
     assert_eq!((replayed.delivered, odd(&replayed.odd)), (2, (lines, texts)));
-    let text = fs::read(bench.today()).unwrap();
+    let text = fs::read(setup.today()).unwrap();
     assert!(text.starts_with(b"garbage \xff\x1b[2J\n{\"version\":9,\n"));
     assert!(text.ends_with(b"{\"torn\":"));
-    bench.keep(&["d"]);
-    assert_eq!(remove(&bench.directory, &Choice::default()).unwrap().unwrap().letters, 1);
-    assert_eq!(bench.kept(), ["?", "?", "?", "?"]);
+    setup.keep(&["d"]);
+    assert_eq!(remove(&setup.directory, &Choice::default()).unwrap().unwrap().letters, 1);
+    assert_eq!(setup.kept(), ["?", "?", "?", "?"]);
 }
 
 #[test]
-fn what_is_delivered_leaves_and_what_is_refused_again_stays() {
-    let bench = Bench::new(MOST);
-    bench.keep(&["a", "b", "c", "d"]);
+fn delivered_letters_are_removed_and_rejected_ones_stay() {
+    let setup = Setup::new(MOST);
+    setup.keep(&["a", "b", "c", "d"]);
     let ids: Vec<String> =
         ["a", "b", "c", "d"].iter().map(|text| letter(text).id.clone()).collect();
-    let directory = bench.directory.clone();
+    let directory = setup.directory.clone();
     let target = Target::new({
         let ids = ids.clone();
         move |sent: &[String]| {
-            // Another one is refused meanwhile.
+            // Another event is rejected meanwhile.
             directory.keep("es", vec![letter("e")]).unwrap();
             assert_eq!(sent, ids);
             let reason = "still no such field".to_owned();
@@ -269,37 +269,37 @@ fn what_is_delivered_leaves_and_what_is_refused_again_stays() {
             ])
         }
     });
-    let replayed = bench.replay(&target, &Choice::default());
+    let replayed = setup.replay(&target, &Choice::default());
     let figures = (replayed.delivered, replayed.duplicates, replayed.refused, replayed.left);
     assert_eq!(figures, (2, 1, 1, 1));
     assert_eq!(replayed.problems, ["sink es: the index is read-only"]);
-    assert_eq!(bench.kept(), ["b", "d", "e"]);
-    let file = &bench.directory.files(&Choice::default()).unwrap()[0];
+    assert_eq!(setup.kept(), ["b", "d", "e"]);
+    let file = &setup.directory.files(&Choice::default()).unwrap()[0];
     let mut letters = Lines::open(file).unwrap().map(|line| line.unwrap().letter.unwrap());
     let refused = letters.next().unwrap();
     assert_eq!((refused.attempts, refused.target.as_str()), (3, "day-0"));
     assert_eq!(refused.refusal().to_string(), "413: still no such field");
-    assert_eq!(letters.next().unwrap().attempts, 2, "what was not taken stays as it was");
+    assert_eq!(letters.next().unwrap().attempts, 2, "a letter that was not accepted is unchanged");
 }
 
 #[test]
-fn a_target_that_is_away_changes_nothing() {
-    let bench = Bench::new(MOST);
-    bench.keep(&["a", "b"]);
-    bench.directory.keep("gone", vec![letter("c")]).unwrap();
-    let before = fs::read(bench.today()).unwrap();
+fn an_unreachable_target_changes_nothing() {
+    let setup = Setup::new(MOST);
+    setup.keep(&["a", "b"]);
+    setup.directory.keep("gone", vec![letter("c")]).unwrap();
+    let before = fs::read(setup.today()).unwrap();
     let target = Target::new(|_| Delivery::Down(SinkError::Misconfigured("wrong password".into())));
-    let replayed = bench.replay(&target, &Choice::default());
+    let replayed = setup.replay(&target, &Choice::default());
     assert_eq!(replayed.problems, ["sink es: wrong password", "no sink gone"]);
     assert_eq!((replayed.delivered, replayed.left), (0, 2));
-    assert_eq!(fs::read(bench.today()).unwrap(), before);
-    assert_eq!(bench.kept(), ["a", "b", "c"]);
+    assert_eq!(fs::read(setup.today()).unwrap(), before);
+    assert_eq!(setup.kept(), ["a", "b", "c"]);
 }
 
 #[test]
-fn busy_targets_are_asked_again_and_large_requests_halved() {
-    let bench = Bench::new(MOST);
-    bench.keep(&["a", "b", "c", "d"]);
+fn busy_targets_are_retried_and_large_requests_halved() {
+    let setup = Setup::new(MOST);
+    setup.keep(&["a", "b", "c", "d"]);
     let mut busy = true;
     let target = Target::new(move |sent| {
         if std::mem::take(&mut busy) {
@@ -310,45 +310,45 @@ fn busy_targets_are_asked_again_and_large_requests_halved() {
             false => Delivery::All(Outcome::Done),
         }
     });
-    assert_eq!(bench.replay(&target, &Choice::default()).delivered, 4);
+    assert_eq!(setup.replay(&target, &Choice::default()).delivered, 4);
     assert_eq!(target.sizes(), [4, 4, 2, 1, 1, 2, 1, 1]);
-    assert!(!bench.today().exists());
+    assert!(!setup.today().exists());
 }
 
 #[test]
 fn a_crash_in_the_middle_repeats_and_loses_nothing() {
-    let bench = Bench::new(MOST);
-    bench.keep(&["a"]);
+    let setup = Setup::new(MOST);
+    setup.keep(&["a"]);
     // More than one group: the first is delivered before the crash.
     let long = "x".repeat(700_000);
-    bench.keep(&[&long, &long, "b"]);
+    setup.keep(&[&long, &long, "b"]);
     let mut requests = 0;
     let target = Target::new(move |_| {
         requests += 1;
         assert_ne!(requests, 2, "killed");
         Delivery::All(Outcome::Done)
     });
-    let crashed = catch_unwind(AssertUnwindSafe(|| bench.replay(&target, &Choice::default())));
+    let crashed = catch_unwind(AssertUnwindSafe(|| setup.replay(&target, &Choice::default())));
     assert!(crashed.is_err());
-    assert!(bench.path.join("es/1970-01-02.new").exists());
-    assert_eq!(bench.kept().len(), 4);
-    assert_eq!(bench.replay(&target, &Choice::default()).delivered, 4);
-    assert!(!bench.path.join("es/1970-01-02.new").exists());
-    assert_eq!(bench.kept().len(), 0);
+    assert!(setup.path.join("es/1970-01-02.new").exists());
+    assert_eq!(setup.kept().len(), 4);
+    assert_eq!(setup.replay(&target, &Choice::default()).delivered, 4);
+    assert!(!setup.path.join("es/1970-01-02.new").exists());
+    assert_eq!(setup.kept().len(), 0);
 }
 
 #[test]
-fn letters_are_chosen_by_sink_day_id_and_query() {
-    let bench = Bench::new(MOST);
-    bench.keep(&["a", "b"]);
-    bench.clock.advance(std::time::Duration::from_secs(86_400));
-    bench.keep(&["c"]);
+fn letters_are_selected_by_sink_day_id_and_query() {
+    let setup = Setup::new(MOST);
+    setup.keep(&["a", "b"]);
+    setup.clock.advance(std::time::Duration::from_secs(86_400));
+    setup.keep(&["c"]);
     let context = ParseContext { now: Timestamp(0), zone: jiff::tz::TimeZone::UTC };
     let chosen = |selection: Selection| {
         let choice = selection.choice(&context).unwrap();
-        // As it comes out at the owner of the state.
+        // As the owner of the state receives it.
         let choice = choice.selection().choice(&context).unwrap();
-        let files = bench.directory.files(&choice).unwrap();
+        let files = setup.directory.files(&choice).unwrap();
         let lines = files.iter().flat_map(|file| Lines::open(file).unwrap());
         let letters = lines.map(|line| line.unwrap().letter.unwrap());
         letters.filter(|letter| choice.takes(letter)).map(|letter| message(&letter)).collect()
@@ -364,26 +364,26 @@ fn letters_are_chosen_by_sink_day_id_and_query() {
 }
 
 #[test]
-fn one_replay_at_a_time_and_a_stop_leaves_the_rest() {
-    let bench = Bench::new(MOST);
-    bench.keep(&["a"]);
-    let sorting = bench.directory.sort().unwrap();
-    assert!(remove(&bench.directory, &Choice::default()).unwrap().is_none());
-    drop(sorting);
+fn one_replay_runs_at_a_time_and_a_stop_keeps_the_unsent_letters() {
+    let setup = Setup::new(MOST);
+    setup.keep(&["a"]);
+    let changing = setup.directory.lock_changes().unwrap();
+    assert!(remove(&setup.directory, &Choice::default()).unwrap().is_none());
+    drop(changing);
     let stop = CancellationToken::new();
     stop.cancel();
     let replay = Replay {
-        directory: &bench.directory,
+        directory: &setup.directory,
         choice: &Choice::default(),
         sinks: &|_| Ok(Arc::new(StdoutSink::new().0)),
-        runtime: bench.runtime.handle().clone(),
+        runtime: setup.runtime.handle().clone(),
         stop,
         progress: &mut |_, _| {},
     };
     assert_eq!(replay.run().unwrap().unwrap().delivered, 0);
-    assert_eq!(bench.kept(), ["a"]);
-    // The letters of a real day are told from what people put beside them.
-    fs::write(bench.path.join("notes.txt"), "x").unwrap();
+    assert_eq!(setup.kept(), ["a"]);
+    // Letter files of a real day are distinguished from other files in the directory.
+    fs::write(setup.path.join("notes.txt"), "x").unwrap();
     let clock = Arc::new(SystemClock::new());
     assert!(
         DeadLetterDirectory::new("/nowhere".into(), clock, MOST).files(&Choice::default()).is_ok()

@@ -1,8 +1,8 @@
-//! Events that hold one of several tags: found, counted, and erased.
+//! Finds, counts and erases events that hold one of several tags.
 //!
-//! A tag is looked for in every field whose name ends with `_tag`, as a whole and with its case: in a keyword, and
-//! in the keyword that a server adds to a text where `logwarden setup` was never run. Only indexes that the sink's
-//! settings name are asked.
+//! A tag is searched in every field whose name ends with `_tag`, as a whole and case-sensitively: in a keyword, and
+//! in the keyword that a server adds to a text if `logwarden setup` was never run. Only indexes named in the sink's
+//! settings are searched.
 
 use std::collections::HashSet;
 
@@ -16,9 +16,9 @@ use crate::client::elasticsearch::{Method, Reply};
 use crate::privacy::tag::TAG;
 use crate::sink::Tagged;
 
-/// Events that one request removes: it ends long before its time-out.
+/// Events that one request removes, so that it ends long before its time-out.
 const AT_ONCE: u64 = 5_000;
-/// A server has at most 1,024 clauses in a query, and each tag is one for every field.
+/// A server allows 1,024 clauses in a query, and each tag is one clause per field.
 const TAGS_AT_ONCE: usize = 64;
 
 #[derive(Deserialize)]
@@ -75,13 +75,13 @@ struct Index {
     attributes: Vec<String>,
 }
 
-/// Which indexes these settings name, for people.
+/// The indexes of these settings, for people.
 pub fn indexes(settings: &Settings) -> String {
     setup::patterns(settings).join(",")
 }
 
 impl ElasticsearchSink {
-    /// How many there are, and the newest of them. Errors are for people.
+    /// The count, and the newest of them. Errors are for people.
     pub async fn find_tags(
         &self,
         settings: &Settings,
@@ -99,10 +99,10 @@ impl ElasticsearchSink {
             if searched.timed_out || searched.shards.failed > 0 {
                 let server = &answer.server;
                 return Err(format!(
-                    "{server} searched only a part of its shards; look at its health"
+                    "{server} searched only a part of its shards; check its health"
                 ));
             }
-            // One event may hold tags of two requests: it is counted twice, and shown once.
+            // One event may hold tags of two requests: it is counted twice and listed once.
             found.events += searched.hits.total.value;
             hits.extend(searched.hits.hits);
         }
@@ -111,7 +111,7 @@ impl ElasticsearchSink {
         Ok(found)
     }
 
-    /// Removes them for good, also what came in a moment ago; says how many. Errors are for people.
+    /// Removes them permanently, including those stored a moment ago, and returns how many. Errors are for people.
     pub async fn erase_tags(&self, settings: &Settings, tags: &[String]) -> Result<u64, String> {
         let mut erased = 0;
         for tags in tags.chunks(TAGS_AT_ONCE) {
@@ -126,7 +126,7 @@ impl ElasticsearchSink {
                     return Err(format!("{erased} erased, then it failed: {}", short(failure)));
                 }
                 if deleted.timed_out || (deleted.deleted == 0 && deleted.version_conflicts > 0) {
-                    return Err(format!("{erased} erased, and some are left; do it again"));
+                    return Err(format!("{erased} erased, and some remain; run it again"));
                 }
                 if deleted.deleted == 0 {
                     break;
@@ -139,8 +139,8 @@ impl ElasticsearchSink {
         }
     }
 
-    /// Why not all was looked into: servers pass over closed indexes without a word. `None` also where the server does
-    /// not tell which are closed.
+    /// Why some indexes were not searched: servers skip closed indexes silently. `None` also if the server does not
+    /// report which are closed.
     pub async fn passed_over(&self, settings: &Settings) -> Option<String> {
         let path = format!("_resolve/index/{}", indexes(settings));
         let asked = [("expand_wildcards", "open,closed"), ("ignore_unavailable", "true")];
@@ -150,11 +150,11 @@ impl ElasticsearchSink {
         let names: Vec<_> = resolved.indices.iter().filter(closed).map(|it| &*it.name).collect();
         (answer.status == 200 && !names.is_empty()).then(|| {
             let names = sanitize::line(&names.join(", ")).into_owned();
-            format!("not looked into, because they are closed: {names}; open them and do it again")
+            format!("not searched, because they are closed: {names}; open them and run this again")
         })
     }
 
-    /// What came in a moment ago can be found.
+    /// Makes events searchable that were stored a moment ago.
     async fn refresh(&self, settings: &Settings) -> Result<(), String> {
         let answer = self.by_tag(settings, "_refresh", &[], None).await?;
         read::<Value>(&answer, "a refresh").map(drop)
@@ -173,7 +173,7 @@ impl ElasticsearchSink {
     }
 }
 
-/// The same event does not come with the same neighbours from two requests: others may have its time.
+/// Removes duplicates across requests. They need not be adjacent: other events may have the same time.
 fn each_once(hits: Vec<Hit>) -> impl Iterator<Item = String> {
     let mut shown = HashSet::new();
     let sources = hits.into_iter().map(|hit| hit.source.get().to_owned());
@@ -191,21 +191,22 @@ fn query(tags: &[String]) -> Value {
 
 fn read<'a, T: Deserialize<'a>>(answer: &'a Reply, what: &str) -> Result<T, String> {
     let (server, status) = (&answer.server, answer.status);
-    let said = || reply::said(&answer.body);
+    let server_text = || reply::server_text(&answer.body);
     match status {
-        200 => serde_json::from_slice(&answer.body)
-            .map_err(|_| format!("{server} answered, but not as Elasticsearch does: {}", said())),
+        200 => serde_json::from_slice(&answer.body).map_err(|_| {
+            format!("{server} answered, but not like Elasticsearch: {}", server_text())
+        }),
         401 | 403 => Err(format!(
-            "{server} does not let this user do {what} ({status}: {}); it needs `read`, and to erase also \
+            "{server} does not allow this user {what} ({status}: {}); it needs `read`, and to erase also \
              `delete` and `maintenance`, on these indexes",
-            said()
+            server_text()
         )),
-        _ => Err(format!("{server} refuses {what} ({status}: {})", said())),
+        _ => Err(format!("{server} refuses {what} ({status}: {})", server_text())),
     }
 }
 
 fn short(failure: &Value) -> String {
-    reply::said(failure.to_string().as_bytes())
+    reply::server_text(failure.to_string().as_bytes())
 }
 
 #[cfg(test)]

@@ -1,9 +1,8 @@
-//! Events as servers take them: Elasticsearch 7.17, 8.15 and 9.1 and OpenSearch 2.19 and 3.8 refuse names and values
-//! that are good JSON, each of them for ever. They leave changed as little as possible, by the rules of
-//! docs/DELIVERY.md, which let a reader tell what stood in the log; what is changed is told once a name.
+//! Makes event documents acceptable to servers. Elasticsearch 7.17, 8.15 and 9.1 and OpenSearch 2.19 and 3.8
+//! permanently reject some names and values that are valid JSON. These are changed as little as possible, by the
+//! rules of docs/DELIVERY.md, which show what was in the log. Each changed name is reported once.
 //!
-//! Nothing is changed here that one server takes and another index might not: a text where an index has numbers is
-//! still a dead letter.
+//! Nothing is changed that depends on the index: a text for a numeric field still becomes a dead letter.
 
 mod change_reports;
 mod name_parts;
@@ -14,29 +13,29 @@ mod values;
 
 use std::sync::{Mutex, PoisonError};
 
-use self::change_reports::{MOST, Telling, Told};
-use self::values::Named;
+use self::change_reports::{MOST, Report, ReportedNames};
+use self::values::NamedTag;
 use crate::base::bytes::count;
 use crate::base::sanitize;
 use crate::event::Value;
 use crate::privacy::{Outgoing, write_members};
 
-/// Letters of a name in a message.
+/// Characters of a name in a message.
 const SHOWN: usize = 80;
 
-/// Knows what it has told.
+/// Encodes documents and remembers which changes it has reported.
 #[derive(Debug, Default)]
-pub(super) struct Fit {
-    told: Mutex<Told>,
+pub(super) struct Compat {
+    reported: Mutex<ReportedNames>,
 }
 
-impl Fit {
+impl Compat {
     /// Appends the event document.
     pub(super) fn write(&self, event: &Outgoing<'_>, body: &mut Vec<u8>) {
         event.write_json_by(body, |body| self.write_fields(event.fields(), body));
     }
 
-    /// A member for each field, with a comma before it.
+    /// Appends a member for each field, with a comma before it.
     fn write_fields<'e>(
         &self,
         fields: impl Iterator<Item = (&'e str, Value<'e>)> + Clone,
@@ -49,17 +48,17 @@ impl Fit {
         };
         if !hidden.is_empty() {
             body.truncate(start);
-            let beside = tags::beside(hidden, fields.clone());
-            self.write_renamed(&tags::added(fields, &beside), body);
+            let beside = tags::tag_fields(hidden, fields.clone());
+            self.write_renamed(&tags::with_tag_fields(fields, &beside), body);
         }
     }
 
-    /// Returns the tags that stand in texts now.
-    fn write_renamed(&self, fields: &[(&str, Value<'_>)], body: &mut Vec<u8>) -> Vec<Named> {
+    /// Returns the tags that are now inside texts.
+    fn write_renamed(&self, fields: &[(&str, Value<'_>)], body: &mut Vec<u8>) -> Vec<NamedTag> {
         let names = names::acceptable(fields);
         for ((before, _), name) in fields.iter().zip(&names) {
             if before != name {
-                self.tell(before, || format!("leaves as `{}`", shown(name)));
+                self.report_change(before, || format!("is sent as `{}`", shown(name)));
             }
         }
         let values = fields.iter().map(|(_, value)| value.clone());
@@ -70,29 +69,29 @@ impl Fit {
         &self,
         fields: impl Iterator<Item = (&'e str, Value<'e>)> + Clone,
         body: &mut Vec<u8>,
-    ) -> Vec<Named> {
+    ) -> Vec<NamedTag> {
         let mut hidden = Vec::new();
         write_members(fields, body, |name, value, body| {
             if values::write(name, &value, body, &mut hidden) {
-                let what = "holds keys or values that no Elasticsearch takes; they leave changed";
-                self.tell(name, || what.to_owned());
+                let what = "holds keys or values that Elasticsearch rejects; they are sent changed";
+                self.report_change(name, || what.to_owned());
             }
         });
         hidden
     }
 
-    /// Once a name.
-    fn tell(&self, name: &str, what: impl Fn() -> String) {
-        let telling = self.told.lock().unwrap_or_else(PoisonError::into_inner).note(name);
-        let last = match telling {
-            Telling::Nothing => return,
-            Telling::Name => String::new(),
-            Telling::LastName => format!("; it is the last of {MOST} names that are told of"),
-            Telling::Sum(untold) => {
+    /// Reports each name once.
+    fn report_change(&self, name: &str, what: impl Fn() -> String) {
+        let report = self.reported.lock().unwrap_or_else(PoisonError::into_inner).note(name);
+        let last = match report {
+            Report::None => return,
+            Report::Name => String::new(),
+            Report::LastName => format!("; further names are only counted ({MOST} names reported)"),
+            Report::Sum(unreported) => {
                 return tracing::warn!(
-                    "{} fields left changed beside those of the {MOST} names that were told of, the last one is `{}` \
+                    "{} more changes in fields beyond the {MOST} reported names, the last one in `{}` \
                      (docs/DELIVERY.md, \"Names and values\")",
-                    count(untold),
+                    count(unreported),
                     shown(name)
                 );
             }

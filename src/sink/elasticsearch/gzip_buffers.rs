@@ -1,5 +1,5 @@
-//! Bodies of requests that are packed by gzip. Their buffers are used again: a fresh one for each bulk would cost a
-//! page fault every 4 KiB, and a fresh packer its tables.
+//! Compresses request bodies with gzip and reuses the buffers: a new buffer for each bulk would cost a page fault per
+//! 4 KiB, and a new compressor its tables.
 
 use std::sync::{Arc, Mutex};
 
@@ -8,35 +8,36 @@ use flate2::{Compress, Compression, FlushCompress, Status};
 
 /// As many as there are requests at once.
 const KEPT: usize = 2;
-/// Packed at once, before others get their turn on this thread.
+/// Bytes compressed before other tasks of this thread get their turn.
 const SLICE: usize = 64 * 1024;
-/// The fastest: higher ones cost several times the work for a tenth of the bytes.
+/// The fastest level: higher ones cost several times the work and save a tenth of the bytes.
 const LEVEL: u32 = 1;
 
 #[derive(Clone, Debug, Default)]
-pub(super) struct Pool(Arc<Mutex<Free>>);
+pub(super) struct BufferPool(Arc<Mutex<Free>>);
 
 #[derive(Debug, Default)]
 struct Free {
     buffers: Vec<Vec<u8>>,
-    packers: Vec<Compress>,
+    compressors: Vec<Compress>,
 }
 
-impl Pool {
-    /// `body`, packed, for the client to keep as long as it needs.
-    pub async fn lend_packed(&self, body: &[u8]) -> Bytes {
+impl BufferPool {
+    /// `body`, compressed. The client may keep it as long as it needs.
+    pub async fn compressed(&self, body: &[u8]) -> Bytes {
         let mut buffer = self.free().buffers.pop().unwrap_or_default();
         buffer.clear();
-        let packer = self.free().packers.pop();
-        let mut packer = packer.unwrap_or_else(|| Compress::new_gzip(Compression::new(LEVEL), 15));
-        pack(&mut packer, body, &mut buffer).await;
-        packer.reset();
+        let compressor = self.free().compressors.pop();
+        let mut compressor =
+            compressor.unwrap_or_else(|| Compress::new_gzip(Compression::new(LEVEL), 15));
+        compress(&mut compressor, body, &mut buffer).await;
+        compressor.reset();
         let mut free = self.free();
-        if free.packers.len() < KEPT {
-            free.packers.push(packer);
+        if free.compressors.len() < KEPT {
+            free.compressors.push(compressor);
         }
         drop(free);
-        Bytes::from_owner(Packed { buffer, pool: self.clone() })
+        Bytes::from_owner(Compressed { buffer, pool: self.clone() })
     }
 
     fn free(&self) -> std::sync::MutexGuard<'_, Free> {
@@ -44,17 +45,19 @@ impl Pool {
     }
 }
 
-async fn pack(packer: &mut Compress, body: &[u8], packed: &mut Vec<u8>) {
+async fn compress(compressor: &mut Compress, body: &[u8], compressed: &mut Vec<u8>) {
     let mut rest = body;
     loop {
         let slice = &rest[..rest.len().min(SLICE)];
         let last = slice.len() == rest.len();
         let flush = if last { FlushCompress::Finish } else { FlushCompress::None };
-        // It writes into what is reserved, and no further.
-        packed.reserve(SLICE / 4);
-        let before = packer.total_in();
-        let status = packer.compress_vec(slice, packed, flush).expect("its state is whole");
-        rest = &rest[(packer.total_in() - before) as usize..];
+        // `compress_vec` writes only into reserved space.
+        compressed.reserve(SLICE / 4);
+        let before = compressor.total_in();
+        let status = compressor
+            .compress_vec(slice, compressed, flush)
+            .expect("the compressor state is valid");
+        rest = &rest[(compressor.total_in() - before) as usize..];
         if status == Status::StreamEnd {
             return;
         }
@@ -62,18 +65,18 @@ async fn pack(packer: &mut Compress, body: &[u8], packed: &mut Vec<u8>) {
     }
 }
 
-struct Packed {
+struct Compressed {
     buffer: Vec<u8>,
-    pool: Pool,
+    pool: BufferPool,
 }
 
-impl AsRef<[u8]> for Packed {
+impl AsRef<[u8]> for Compressed {
     fn as_ref(&self) -> &[u8] {
         &self.buffer
     }
 }
 
-impl Drop for Packed {
+impl Drop for Compressed {
     fn drop(&mut self) {
         let mut free = self.pool.free();
         if free.buffers.len() < KEPT {
@@ -91,9 +94,9 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_buffer_comes_back_when_the_last_reader_is_done() {
-        let pool = Pool::default();
-        let first = pool.lend_packed(b"one body").await;
+    async fn a_buffer_is_returned_when_the_last_reader_is_done() {
+        let pool = BufferPool::default();
+        let first = pool.compressed(b"one body").await;
         let second = first.clone();
         drop(first);
         assert!(pool.free().buffers.is_empty());
@@ -101,16 +104,16 @@ mod tests {
         assert_eq!(pool.free().buffers.len(), 1);
         let mut many = Vec::new();
         for _ in 0..5 {
-            many.push(pool.lend_packed(b"y").await);
+            many.push(pool.compressed(b"y").await);
         }
         drop(many);
         assert_eq!(pool.free().buffers.len(), KEPT);
     }
 
     #[tokio::test]
-    async fn what_is_packed_is_unpacked_as_it_was_again_and_again() {
-        let pool = Pool::default();
-        // Text that packs well, bytes that do not, and nothing.
+    async fn compressed_bodies_decompress_to_the_original() {
+        let pool = BufferPool::default();
+        // Text that compresses well, bytes that do not, and an empty body.
         let text = b"{\"message\":\"GET /index.html\"}\n".repeat(20_000);
         let mut number = 1u64;
         let noise = std::iter::repeat_with(|| {
@@ -119,13 +122,13 @@ mod tests {
         });
         let noise: Vec<u8> = noise.take(300_000).collect();
         for body in [&text[..], &noise, b"", &text] {
-            let packed = pool.lend_packed(body).await;
+            let packed = pool.compressed(body).await;
             let mut unpacked = Vec::new();
             GzDecoder::new(&packed[..]).read_to_end(&mut unpacked).unwrap();
             assert!(unpacked == body, "{} bytes", body.len());
         }
-        let packed = pool.lend_packed(&text).await;
+        let packed = pool.compressed(&text).await;
         assert!(packed.len() * 20 < text.len(), "{} of {}", packed.len(), text.len());
-        assert_eq!(pool.free().packers.len(), 1);
+        assert_eq!(pool.free().compressors.len(), 1);
     }
 }

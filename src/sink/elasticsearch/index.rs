@@ -1,10 +1,10 @@
-//! The name of the index an event goes to: text with the parts of a day in it.
+//! Index names with date patterns, such as `logwarden-%Y.%m.%d`.
 
 use std::fmt;
 
 use crate::base::rfc3339;
 
-/// `logwarden-%Y.%m.%d`: `%Y`, `%m` and `%d` stand for the event's own day in UTC.
+/// `logwarden-%Y.%m.%d`: `%Y`, `%m` and `%d` are parts of the event's own day in UTC.
 #[derive(Clone, PartialEq, Eq)]
 pub struct IndexPattern {
     written: String,
@@ -20,7 +20,7 @@ enum Part {
 }
 
 impl Part {
-    /// In a name, in bytes.
+    /// Length in a name, in bytes.
     fn length(&self) -> usize {
         match self {
             Part::Text(text) => text.len(),
@@ -30,11 +30,11 @@ impl Part {
     }
 }
 
-/// As long as the server allows, in bytes.
+/// The longest name that servers allow, in bytes.
 const LONGEST: usize = 255;
 
 impl IndexPattern {
-    /// Errors say what is wrong with the name, as Elasticsearch would.
+    /// Applies the rules of Elasticsearch; errors name the violated rule.
     pub fn parse(written: &str) -> Result<Self, String> {
         let mut parts = Vec::new();
         let mut text = String::new();
@@ -45,7 +45,9 @@ impl IndexPattern {
                     Some('Y') => Part::Year,
                     Some('m') => Part::Month,
                     Some('d') => Part::Day,
-                    _ => return Err(format!("`{written}`: only %Y, %m and %d can stand behind %")),
+                    _ => {
+                        return Err(format!("`{written}`: only %Y, %m and %d are allowed after %"));
+                    }
                 },
                 ('a'..='z' | '0'..='9' | '-' | '_' | '.', _) => {
                     text.push(letter);
@@ -53,7 +55,7 @@ impl IndexPattern {
                 }
                 _ => {
                     return Err(format!(
-                        "`{written}`: an index name has small letters, digits, `-`, `_` and `.` only"
+                        "`{written}`: index names allow only lower-case letters, digits, `-`, `_` and `.`"
                     ));
                 }
             };
@@ -66,21 +68,21 @@ impl IndexPattern {
             parts.push(Part::Text(text));
         }
         match parts.first() {
-            None => return Err("an index name cannot be empty".to_owned()),
+            None => return Err("an index name must not be empty".to_owned()),
             Some(Part::Text(text)) if text.starts_with(['-', '_', '.']) => {
                 return Err(format!(
-                    "`{written}`: an index name cannot begin with `-`, `_` or `.`"
+                    "`{written}`: an index name must not start with `-`, `_` or `.`"
                 ));
             }
             Some(_) if parts.iter().map(Part::length).sum::<usize>() > LONGEST => {
-                return Err(format!("an index name has {LONGEST} bytes at most"));
+                return Err(format!("an index name must not exceed {LONGEST} bytes"));
             }
             Some(_) => {}
         }
         Ok(IndexPattern { written: written.to_owned(), parts })
     }
 
-    /// Appends the name for a day since 1970-01-01. Nothing in it needs an escape in JSON or in a URL.
+    /// Appends the name for a day since 1970-01-01. It needs no escaping in JSON or in a URL.
     pub fn write(&self, day: i32, name: &mut Vec<u8>) {
         let (year, month, of_month) = rfc3339::civil(day);
         for part in &self.parts {
@@ -96,7 +98,7 @@ impl IndexPattern {
         }
     }
 
-    /// Each day has an index of its own.
+    /// Each day has its own index.
     pub fn names_the_day(&self) -> bool {
         self.parts.contains(&Part::Day)
     }
@@ -135,7 +137,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_day_stands_in_the_name() {
+    fn the_day_is_part_of_the_name() {
         let name = |written, day| {
             let mut name = Vec::new();
             IndexPattern::parse(written).unwrap().write(day, &mut name);
@@ -147,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_no_server_takes_are_refused() {
+    fn names_that_servers_reject_are_refused() {
         for wrong in ["", "Logs", "a b", "a/b", "_logs", "-x", ".hidden", "a*", "x-%H", "%", "ä"] {
             assert!(IndexPattern::parse(wrong).is_err(), "{wrong}");
         }
@@ -157,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn all_days_at_once() {
+    fn a_wildcard_matches_all_days() {
         let wildcard = |written| IndexPattern::parse(written).unwrap().wildcard();
         assert_eq!(wildcard("logwarden-%Y.%m.%d"), "logwarden-*");
         assert_eq!(wildcard("error"), "error");

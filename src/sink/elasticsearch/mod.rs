@@ -1,9 +1,10 @@
-//! Events into Elasticsearch or OpenSearch, each exactly once in effect: the document's id is the event's id,
-//! and `create` refuses one that is there already, which counts as done.
+//! Delivers events to Elasticsearch or OpenSearch, effectively once: the document's id is the event's id, and
+//! `create` refuses an id that already exists, which counts as delivered.
 //!
-//! That needs a target where a repeated attempt meets the index of the first one ([`targets`]).
+//! This needs targets where a retry reaches the same index as the first try ([`targets`]).
 //!
-//! Bodies are written straight from the event; replies are asked for short and read item by item ([`reply`]).
+//! Bodies are written directly from the events; replies are requested in a short form and read item by item
+//! ([`reply`]).
 
 pub mod by_tag;
 mod compat;
@@ -25,8 +26,8 @@ use elasticsearch::BulkParts;
 use futures::future::BoxFuture;
 use siphasher::sip::SipHasher13;
 
-use self::compat::Fit;
-use self::gzip_buffers::Pool;
+use self::compat::Compat;
+use self::gzip_buffers::BufferPool;
 use self::targets::Targets;
 use super::{Cursors, Delivery, Items, Limits, Sink, SinkError};
 use crate::client::elasticsearch::{
@@ -38,37 +39,37 @@ use crate::query::Expr;
 
 pub use index::IndexPattern;
 pub use setup::Analyzer;
-pub use targets::Kind;
+pub use targets::TargetKind;
 
-/// Of one bulk, from connecting to the last byte of the reply.
-const BULK: Duration = Duration::from_secs(60);
-/// How long the server waits for a shard that is not there, before it says so for the events of that index alone. By
-/// itself it would wait a minute, and nothing would be known of any event.
-const SHARDS: &str = "10s";
+/// Time-out of one bulk, from connecting to the last byte of the reply.
+const BULK_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long the server waits for a missing shard before it reports this for the events of that index alone. Its
+/// default is a minute, during which no event of the bulk has an outcome.
+const SHARD_TIMEOUT: &str = "10s";
 const BEFORE_INDEX: &[u8] = b"{\"create\":{\"_index\":\"";
-const SHORT: &str = "errors,items.*.status,items.*.error";
-const WITH_INDEX: &str = "errors,items.*.status,items.*.error,items.*._index";
+const SHORT_REPLY: &str = "errors,items.*.status,items.*.error";
+const REPLY_WITH_INDEX: &str = "errors,items.*.status,items.*.error,items.*._index";
 
-/// What a sink of this kind is told.
+/// The settings of a sink of this kind.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
     pub connection: Connection,
     pub index: IndexPattern,
-    /// Tried in order; the first that matches names the index.
+    /// Tried in order; the first match names the index.
     pub routes: Vec<Route>,
-    /// Bodies are packed by gzip.
+    /// Bodies are compressed with gzip.
     pub compress: bool,
     /// Delivers to aliases and data streams too, at least once.
     pub allow_rollover: bool,
     /// For `logwarden setup`.
     pub analyzer: Analyzer,
-    /// For `logwarden setup`: indexes older than this are deleted by the server. Whole days.
+    /// For `logwarden setup`: the server deletes indexes older than this. Whole days.
     pub keep: Option<Duration>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Route {
-    /// Asked of the event as it leaves: a sealed field is there, but nobody sees its value.
+    /// Evaluated on the event as it is sent: a sealed field exists, but its value is not visible.
     pub where_: Expr,
     pub index: IndexPattern,
 }
@@ -77,13 +78,13 @@ pub struct ElasticsearchSink {
     client: Client,
     index: IndexPattern,
     routes: Vec<Route>,
-    /// Of `index` and `routes`.
+    /// Hash of `index` and `routes`.
     routing: u64,
     compress: bool,
     allow_rollover: bool,
     targets: Targets,
-    fit: Fit,
-    pool: Pool,
+    compat: Compat,
+    pool: BufferPool,
 }
 
 impl ElasticsearchSink {
@@ -99,20 +100,20 @@ impl ElasticsearchSink {
             compress,
             allow_rollover,
             targets: Targets::default(),
-            fit: Fit::default(),
-            pool: Pool::default(),
+            compat: Compat::default(),
+            pool: BufferPool::default(),
         }
     }
 
-    /// Whether events could be delivered now: an empty bulk, which every server and every user who may write can
-    /// answer.
+    /// Whether events could be delivered now. Sends an empty bulk, which every server answers for every user with
+    /// write access.
     pub async fn check(&self) -> Result<(), SinkError> {
         let request = Request {
             method: Method::Post,
             path: &BulkParts::None.url(),
             query: &[],
             body: Some(Bytes::from_static(b"\n")),
-            packed: false,
+            gzip: false,
             content_type: "application/x-ndjson",
             time_out: Duration::from_secs(10),
             largest_reply: LARGEST_REPLY,
@@ -122,12 +123,12 @@ impl ElasticsearchSink {
             // "request body is required", or a reply without items.
             200 | 400 if reply::is_of_bulk(&reply.body) => Ok(()),
             200 | 400 => Err(SinkError::Misconfigured(reply::not_elasticsearch(&reply))),
-            _ => match reply::judge(&reply, &Items::default()) {
+            _ => match reply::classify(&reply, &Items::default()) {
                 Delivery::Blocked(text) | Delivery::TooLarge(text) => {
                     Err(SinkError::Misconfigured(text))
                 }
                 Delivery::Down(error) => Err(error),
-                other => Err(SinkError::Unavailable(format!("it answers {other:?}"))),
+                other => Err(SinkError::Unavailable(format!("unexpected answer: {other:?}"))),
             },
         }
     }
@@ -146,24 +147,24 @@ impl ElasticsearchSink {
             false => self.deliver_once(items).await,
         };
         if matches!(delivery, Delivery::Blocked(_) | Delivery::Down(SinkError::Misconfigured(_))) {
-            // A new password or certificate may be there at the next try.
+            // A corrected password or certificate is read at the next try.
             self.client.forget_credentials();
         }
         (items, delivery)
     }
 
-    /// One request, and its answer. `with_index`: that says which index took each event.
+    /// Sends one request. `with_index`: the reply names the index of each event.
     async fn post(&self, mut items: Items, with_index: bool) -> (Items, Delivery, Option<Reply>) {
         let packed = match self.compress {
-            true => Some(self.pool.lend_packed(&items.body).await),
+            true => Some(self.pool.compressed(&items.body).await),
             false => None,
         };
-        items.set_carried(packed.as_ref().map_or(items.body.len(), Bytes::len));
-        // The client reads the items where they lie.
+        items.set_request_bytes(packed.as_ref().map_or(items.body.len(), Bytes::len));
+        // The client reads the items without a copy.
         let items = items.lend();
         let body = packed.unwrap_or_else(|| Bytes::from_owner(items.clone()));
         let (delivery, reply) = match self.send(body, with_index).await {
-            Ok(reply) => (reply::judge(&reply, &items), Some(reply)),
+            Ok(reply) => (reply::classify(&reply, &items), Some(reply)),
             Err(failure) => (Delivery::Down(down(failure)), None),
         };
         (items.take_back(), delivery, reply)
@@ -174,13 +175,13 @@ impl ElasticsearchSink {
             method: Method::Post,
             path: &BulkParts::None.url(),
             query: &[
-                ("filter_path", if with_index { WITH_INDEX } else { SHORT }),
-                ("timeout", SHARDS),
+                ("filter_path", if with_index { REPLY_WITH_INDEX } else { SHORT_REPLY }),
+                ("timeout", SHARD_TIMEOUT),
             ],
             body: Some(body),
-            packed: self.compress,
+            gzip: self.compress,
             content_type: "application/x-ndjson",
-            time_out: BULK,
+            time_out: BULK_TIMEOUT,
             largest_reply: LARGEST_REPLY,
         };
         self.client.send(&request).await
@@ -194,7 +195,7 @@ fn down(failure: Failure) -> SinkError {
     }
 }
 
-/// The name that an item goes to.
+/// The index name of an item.
 fn target(item: &[u8]) -> &str {
     let name = item.strip_prefix(BEFORE_INDEX).unwrap_or_default();
     let end = memchr::memchr(b'"', name).unwrap_or(0);
@@ -212,7 +213,7 @@ impl Sink for ElasticsearchSink {
         body.extend_from_slice(b"\",\"_id\":\"");
         body.extend_from_slice(event.id().as_str().as_bytes());
         body.extend_from_slice(b"\"}}\n");
-        self.fit.write(event, body);
+        self.compat.write(event, body);
         body.push(b'\n');
     }
 
@@ -230,7 +231,7 @@ impl Sink for ElasticsearchSink {
     }
 
     fn resume(&self) -> BoxFuture<'_, Result<Option<Vec<Position>>, SinkError>> {
-        // Nothing is accepted that is not done: the cursors of the state are enough.
+        // Nothing is accepted without being done: the cursors in the state suffice.
         Box::pin(async { Ok(None) })
     }
 

@@ -1,7 +1,7 @@
-//! What a server's answer to a bulk means, item by item.
+//! Interprets a server's reply to a bulk request, item by item.
 //!
-//! Replies are asked for short: `filter_path=errors,items.*.status,items.*.error`, and only where it matters also
-//! `items.*._index`.
+//! Requests ask for short replies: `filter_path=errors,items.*.status,items.*.error`, plus `items.*._index` where it
+//! is needed.
 
 mod rejection;
 
@@ -49,7 +49,7 @@ struct Problem<'a> {
 }
 
 impl Problem<'_> {
-    /// The server's own words and those of the causes, outermost first.
+    /// The reasons of the server and of the causes, outermost first.
     fn reasons(&self) -> impl Iterator<Item = &str> {
         let causes = std::iter::successors(self.caused_by.as_deref(), |c| c.caused_by.as_deref());
         let inner = causes.filter_map(|cause| cause.reason.as_deref());
@@ -65,36 +65,36 @@ struct Cause {
     caused_by: Option<Box<Cause>>,
 }
 
-/// What stands between may answer with a page of its own.
+/// A proxy may answer with its own page.
 pub(super) fn not_elasticsearch(reply: &Reply) -> String {
     format!(
-        "{} answered, but not as Elasticsearch does ({}: {}); look for a proxy or a sign-in page between",
+        "{} answered, but not like Elasticsearch ({}: {}); check for a proxy or sign-in page in between",
         reply.server,
         reply.status,
-        said(&reply.body)
+        server_text(&reply.body)
     )
 }
 
-/// Of a bulk without events: an error in the form of these servers, or a reply without items.
+/// Whether this is a reply to an empty bulk: an error in the form of these servers, or a reply without items.
 pub(super) fn is_of_bulk(body: &[u8]) -> bool {
     let body: Value = serde_json::from_slice(body).unwrap_or_default();
     ["error", "errors", "items"].iter().any(|name| body.get(*name).is_some())
 }
 
-/// Of a request that changes settings.
+/// Whether a request that changes settings was acknowledged.
 pub(super) fn is_acknowledged(body: &[u8]) -> bool {
     let body: Value = serde_json::from_slice(body).unwrap_or_default();
     body.get("acknowledged").and_then(Value::as_bool) == Some(true)
 }
 
-/// `sent`: the bulk that is answered.
-pub(super) fn judge(reply: &Reply, sent: &Items) -> Delivery {
+/// Interprets a reply. `sent`: the items of the bulk request.
+pub(super) fn classify(reply: &Reply, sent: &Items) -> Delivery {
     let server = &reply.server;
     match reply.status {
         200 => match serde_json::from_slice::<Bulk<'_>>(&reply.body) {
             Ok(bulk) if bulk.items.len() == sent.len() => Delivery::Each(outcomes(&bulk, sent)),
             Ok(bulk) => unclear(format!(
-                "{server} answered for {} events where {} were sent",
+                "{server} answered for {} events, but {} were sent",
                 bulk.items.len(),
                 sent.len()
             )),
@@ -103,30 +103,30 @@ pub(super) fn judge(reply: &Reply, sent: &Items) -> Delivery {
         413 => Delivery::TooLarge(format!(
             "{server} refuses bodies of {} bytes with 413: raise the limit of the proxy in front of it (nginx: \
              client_max_body_size)",
-            count(sent.carried() as u64)
+            count(sent.request_bytes() as u64)
         )),
         429 | 502 | 503 | 504 => Delivery::Busy(reply.retry_after),
         401 => Delivery::Blocked(format!(
-            "{server} does not accept user name, password or API key (401); correct them; they are read \
-             again at every try"
+            "{server} rejects the user name, password or API key (401); correct them: they are read again \
+             at each retry"
         )),
         403 => Delivery::Blocked(format!(
             "{server} does not let this user write (403: {}); grant it `create_doc` and `auto_configure` \
              on the indexes",
-            said(&reply.body)
+            server_text(&reply.body)
         )),
         404 | 405 => Delivery::Blocked(format!(
-            "{server} knows no _bulk ({}); is this the address of Elasticsearch?",
+            "{server} has no _bulk endpoint ({}); is this the address of Elasticsearch?",
             reply.status
         )),
         500..600 => Delivery::Down(SinkError::Unavailable(format!(
             "{server} failed ({}: {})",
             reply.status,
-            said(&reply.body)
+            server_text(&reply.body)
         ))),
         status => Delivery::Blocked(format!(
             "{server} refuses the request ({status}: {})",
-            said(&reply.body)
+            server_text(&reply.body)
         )),
     }
 }
@@ -143,7 +143,7 @@ fn outcomes(bulk: &Bulk<'_>, sent: &Items) -> Vec<Outcome> {
         .collect()
 }
 
-/// Targets that refuse every one of several events for a reason that is not known: that is no fault of the events.
+/// Targets that refuse all of several events for an unknown reason: then the events are not at fault.
 fn refusing_targets<'i>(bulk: &Bulk<'_>, sent: &'i Items) -> HashMap<&'i str, u32> {
     let mut refused: HashMap<&str, u32> = HashMap::new();
     let odd = |item: &Item<'_>| item.create.fault() == Some(Fault::Unknown);
@@ -161,7 +161,7 @@ fn refusing_targets<'i>(bulk: &Bulk<'_>, sent: &'i Items) -> HashMap<&'i str, u3
 }
 
 impl Answer<'_> {
-    /// Of an event that is refused with 400.
+    /// The fault of an event that is refused with 400.
     fn fault(&self) -> Option<Fault> {
         self.error.as_ref().filter(|_| self.status == 400).map(rejection::of)
     }
@@ -170,46 +170,46 @@ impl Answer<'_> {
 /// `common`: its target refuses every event of this bulk in the same way.
 fn outcome(answer: &Answer<'_>, common: impl Fn() -> bool) -> Outcome {
     let kind = answer.error.as_ref().map_or("", |error| &*error.kind);
-    let why = || words(answer);
+    let why = || describe(answer);
     match (answer.status, kind) {
         (201, "") => Outcome::Done,
-        // Not created, and no error: a pipeline of the server has dropped it.
+        // Not created, and no error: a pipeline of the server dropped it.
         (200, "") => Outcome::Dropped,
         (409, _) => Outcome::Duplicate,
         (_, "cluster_block_exception") => Outcome::Blocked(format!(
-            "the index is read-only ({}); lift the block (the server sets it where its disk is full)",
+            "the index is read-only ({}); lift the block (the server sets it when its disk is full)",
             why()
         )),
         (_, "index_closed_exception") => {
             Outcome::Blocked(format!("the index is closed ({}); open it", why()))
         }
         (503, "unavailable_shards_exception") => Outcome::Blocked(format!(
-            "the index has no primary shard that works ({}); look at its health (GET _cluster/allocation/explain)",
+            "the index has no active primary shard ({}); check its health (GET _cluster/allocation/explain)",
             why()
         )),
         (429, _) => Outcome::Retry(None),
-        // The server itself has looked at this one event.
+        // The server itself has checked this single event.
         (413, _) => Outcome::Reject(refusal(answer)),
         (404, _) => Outcome::Blocked(format!(
-            "the index is not there and is not created by itself ({}); run `logwarden setup elasticsearch`",
+            "the index does not exist and is not created automatically ({}); run `logwarden setup elasticsearch`",
             why()
         )),
         (401 | 403, _) => Outcome::Blocked(format!(
-            "this user may not write there ({}); grant it `create_doc` and `auto_configure`",
+            "this user may not write to the index ({}); grant it `create_doc` and `auto_configure`",
             why()
         )),
         (400, _) => match answer.fault() {
             Some(Fault::Event) => Outcome::Reject(refusal(answer)),
             Some(Fault::Limit) => Outcome::Blocked(format!(
-                "the index is at a limit ({}); raise the limit, or send less to it",
+                "the index has reached a limit ({}); raise the limit, or send fewer fields or events to it",
                 why()
             )),
             Some(Fault::Settings) => Outcome::Blocked(format!(
-                "the settings of the index, or its template, take no event ({}); correct them on the server",
+                "the settings of the index, or its template, reject every event ({}); correct them on the server",
                 why()
             )),
             _ if common() => {
-                Outcome::Blocked(format!("the index takes no such events now ({})", why()))
+                Outcome::Blocked(format!("the index rejects all such events now ({})", why()))
             }
             _ => Outcome::Reject(refusal(answer)),
         },
@@ -220,17 +220,17 @@ fn outcome(answer: &Answer<'_>, common: impl Fn() -> bool) -> Outcome {
     }
 }
 
-/// Who has one item now.
+/// Where one item is stored now.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Taker<'a> {
-    Nobody,
+pub(super) enum StoredIn<'a> {
+    Nothing,
     Index(Cow<'a, str>),
-    /// Somebody, and the answer does not say who.
-    Untold,
+    /// Stored, but the reply does not name the index.
+    Unknown,
 }
 
-/// One an item of a reply to a bulk; none where it is no such reply.
-pub(super) fn takers(body: &[u8]) -> Vec<Taker<'_>> {
+/// One per item of a bulk reply; empty for any other reply.
+pub(super) fn stored_in(body: &[u8]) -> Vec<StoredIn<'_>> {
     #[derive(Deserialize)]
     struct Bulk<'a> {
         #[serde(borrow, default)]
@@ -239,25 +239,25 @@ pub(super) fn takers(body: &[u8]) -> Vec<Taker<'_>> {
     #[derive(Deserialize)]
     struct Item<'a> {
         #[serde(borrow)]
-        create: Taken<'a>,
+        create: Stored<'a>,
     }
     #[derive(Deserialize)]
-    struct Taken<'a> {
+    struct Stored<'a> {
         status: u16,
         #[serde(rename = "_index", borrow, default)]
         index: Option<Cow<'a, str>>,
     }
     let Ok(bulk) = serde_json::from_slice::<Bulk<'_>>(body) else { return Vec::new() };
-    let taker = |Item { create }| match (create.status, create.index) {
-        (200 | 201 | 409, Some(index)) if !index.is_empty() => Taker::Index(index),
-        (200 | 201 | 409, _) => Taker::Untold,
-        _ => Taker::Nobody,
+    let stored = |Item { create }| match (create.status, create.index) {
+        (200 | 201 | 409, Some(index)) if !index.is_empty() => StoredIn::Index(index),
+        (200 | 201 | 409, _) => StoredIn::Unknown,
+        _ => StoredIn::Nothing,
     };
-    bulk.items.into_iter().map(taker).collect()
+    bulk.items.into_iter().map(stored).collect()
 }
 
 /// `400 document_parsing_exception: failed to parse field [x] …: for input string: "y"`.
-fn words(answer: &Answer<'_>) -> String {
+fn describe(answer: &Answer<'_>) -> String {
     match answer.error {
         Some(_) => refusal(answer).to_string(),
         None => answer.status.to_string(),
@@ -271,7 +271,7 @@ fn refusal(answer: &Answer<'_>) -> Refusal {
     Refusal { status: Some(answer.status), kind, reason }
 }
 
-/// The server's words, and those of the innermost cause.
+/// The reason of the server, and that of the innermost cause.
 fn reason(error: &Problem<'_>) -> String {
     let mut text = error.reason.as_deref().unwrap_or_default().to_owned();
     let inner = error.reasons().last();
@@ -282,7 +282,7 @@ fn reason(error: &Problem<'_>) -> String {
     short(&text)
 }
 
-pub(super) fn said(body: &[u8]) -> String {
+pub(super) fn server_text(body: &[u8]) -> String {
     let text = String::from_utf8_lossy(&body[..body.len().min(400)]);
     #[derive(Deserialize)]
     struct Refused<'a> {
@@ -291,7 +291,7 @@ pub(super) fn said(body: &[u8]) -> String {
         status: u16,
     }
     if let Ok(refused) = serde_json::from_slice::<Refused<'_>>(body) {
-        return words(&Answer { status: refused.status, error: Some(refused.error) });
+        return describe(&Answer { status: refused.status, error: Some(refused.error) });
     }
     match text.trim() {
         "" => "no text".to_owned(),
@@ -299,7 +299,7 @@ pub(super) fn said(body: &[u8]) -> String {
     }
 }
 
-/// One line, safe to show.
+/// One line, safe to display.
 fn short(text: &str) -> String {
     let line: String =
         text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(300).collect();

@@ -1,9 +1,10 @@
-//! Is it Elasticsearch or OpenSearch that answers, or a server that only speaks like them? Many of those store an event
-//! again under an id that is there, and answer 201: no proof of anything, and a repeated attempt doubles.
+//! Finds out whether the server is Elasticsearch or OpenSearch, or another server with the same interface. Many of
+//! those store an event again under an existing id and answer 201: their answers prove nothing, and a retry stores
+//! duplicates.
 //!
-//! Asked by `check` alone. Elasticsearch and OpenSearch say who they are, and nothing is written to them. Another
-//! server is sent one document twice, for an index of a name that nobody else uses. That index is deleted again,
-//! whatever the answers were; where the server does not do it, the name is told.
+//! Used by `check` only. Elasticsearch and OpenSearch identify themselves, and nothing is written to them. Any other
+//! server gets one document twice, for an index with a unique name. That index is deleted whatever the answers were;
+//! if the server does not delete it, its name is reported.
 
 use std::time::Duration;
 
@@ -18,10 +19,10 @@ use crate::base::sanitize;
 use crate::client::elasticsearch::{LARGEST_REPLY, Method, Reply, Request};
 use crate::sink::{Delivery, Items, Outcome};
 
-/// What the name of the index begins with.
+/// Prefix of the index name.
 const INDEX: &str = "logwarden-check-";
 const ID: &str = "twice";
-const PATIENCE: Duration = Duration::from_secs(15);
+const TIMEOUT: Duration = Duration::from_secs(15);
 
 /// The answer to `GET /`.
 #[derive(Default, Deserialize)]
@@ -41,8 +42,8 @@ struct Version {
 }
 
 impl Root {
-    /// Imitators have no build and no Lucene of their own to tell of.
-    fn is_one_of_ours(&self) -> bool {
+    /// Imitations report no build hash or Lucene version of their own.
+    fn is_genuine(&self) -> bool {
         let line = self.tagline.as_str();
         let known = line == "You Know, for Search" || line.starts_with("The OpenSearch Project");
         let hash = &self.version.build_hash;
@@ -51,26 +52,27 @@ impl Root {
     }
 }
 
-/// What became of the document.
+/// Whether the document was stored.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Stored {
     Yes,
     No,
-    /// It was there already, or no answer came.
+    /// It existed already, or there was no answer.
     Unclear,
 }
 
 impl ElasticsearchSink {
-    /// Why "once" cannot be promised of this server, and what was left on it. Empty where nothing speaks against it, or
-    /// nothing can be told. `unique`: part of the name of an index; small letters and digits.
-    pub async fn doubts(&self, unique: &str) -> Vec<String> {
-        let Some(root) = self.asked(Method::Get, "", None).await.filter(|root| root.status == 200)
+    /// Why exactly-once delivery cannot be promised for this server, and what was left on it. Empty if no problem is
+    /// known. `unique`: part of the name of an index; lower-case letters and digits.
+    pub async fn delivery_problems(&self, unique: &str) -> Vec<String> {
+        let Some(root) =
+            self.request(Method::Get, "", None).await.filter(|root| root.status == 200)
         else {
-            // Not everybody may ask, and some distributions have no such page.
+            // Some users may not read it, and some distributions have no such page.
             return Vec::new();
         };
         let said: Root = serde_json::from_slice(&root.body).unwrap_or_default();
-        if said.is_one_of_ours() {
+        if said.is_genuine() {
             return Vec::new();
         }
         let index = format!("{INDEX}{unique}");
@@ -80,19 +82,19 @@ impl ElasticsearchSink {
             Stored::Yes => self.create(&index).await,
             _ => Stored::No,
         };
-        let mut doubts = Vec::new();
+        let mut delivery_problems = Vec::new();
         if second == Stored::Yes {
-            doubts.push(format!(
-                "{server} is neither Elasticsearch nor OpenSearch, and takes an event a second time under the id that it \
-                 has (201 again): events may stand there twice, and its answers prove nothing"
+            delivery_problems.push(format!(
+                "{server} is neither Elasticsearch nor OpenSearch, and stored an event again under an existing id (201 \
+                 again): events may be stored twice, and its answers prove nothing"
             ));
         }
         if !self.is_deleted(&index).await && first != Stored::No {
-            doubts.push(format!(
-                "{server} did not delete the index {index}, in which this check has stored a document: delete it"
+            delivery_problems.push(format!(
+                "{server} did not delete the index {index}, which this check created: delete it"
             ));
         }
-        doubts
+        delivery_problems
     }
 
     async fn create(&self, index: &str) -> Stored {
@@ -101,10 +103,10 @@ impl ElasticsearchSink {
         let mut items = Items::default();
         items.push(item.as_bytes());
         let path = BulkParts::None.url();
-        let Some(reply) = self.asked(Method::Post, &path, Some(item.into())).await else {
+        let Some(reply) = self.request(Method::Post, &path, Some(item.into())).await else {
             return Stored::Unclear;
         };
-        match reply::judge(&reply, &items) {
+        match reply::classify(&reply, &items) {
             Delivery::Each(outcomes) => match outcomes.first() {
                 Some(Outcome::Done) => Stored::Yes,
                 Some(Outcome::Reject(_) | Outcome::Blocked(_) | Outcome::Dropped) => Stored::No,
@@ -117,19 +119,19 @@ impl ElasticsearchSink {
 
     async fn is_deleted(&self, index: &str) -> bool {
         let path = IndicesDeleteParts::Index(&[index]).url();
-        let reply = self.asked(Method::Delete, &path, None).await;
+        let reply = self.request(Method::Delete, &path, None).await;
         reply.is_some_and(|reply| matches!(reply.status, 200..300 | 404))
     }
 
-    async fn asked(&self, method: Method, path: &str, body: Option<Bytes>) -> Option<Reply> {
+    async fn request(&self, method: Method, path: &str, body: Option<Bytes>) -> Option<Reply> {
         let request = Request {
             method,
             path,
             query: &[],
             body,
-            packed: false,
+            gzip: false,
             content_type: "application/x-ndjson",
-            time_out: PATIENCE,
+            time_out: TIMEOUT,
             largest_reply: LARGEST_REPLY,
         };
         self.client.send(&request).await.ok()

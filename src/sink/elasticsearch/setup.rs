@@ -1,7 +1,7 @@
-//! What a server needs before events come: the index template (how fields are indexed, how text becomes words),
-//! and where `keep` is set a policy that deletes old indexes.
+//! Prepares a server before the first events: installs the index template (how fields are indexed, how text is split
+//! into words), and a policy that deletes old indexes if `keep` is set.
 //!
-//! Events are delivered without it too; then the server guesses the types from the first values that it meets.
+//! Events are delivered without it too; then the server guesses types from the first values.
 
 mod retention;
 
@@ -19,17 +19,17 @@ const NAME: &str = "logwarden";
 
 const MAPPING: &str = include_str!("../../../assets/elasticsearch/template.json");
 
-/// How messages are cut into words.
+/// How messages are split into words.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Analyzer {
-    /// As the archive does: runs of letters and digits, in small letters.
+    /// As in the archive: runs of letters and digits, in lower case.
     #[default]
     Logwarden,
-    /// The server's own: for servers without the tokenizer `pattern`.
+    /// The server's default analyzer: for servers without the tokenizer `pattern`.
     Standard,
 }
 
-/// Everything that [`ElasticsearchSink::set_up`] may send, as the server's console takes it.
+/// Everything that [`ElasticsearchSink::set_up`] may send, in the form of the server's console.
 pub fn printed(settings: &Settings) -> String {
     let mut text = String::new();
     let mut add = |comment: &str, path: &str, body: &Value| {
@@ -53,7 +53,7 @@ fn path() -> String {
     format!("_index_template/{NAME}")
 }
 
-/// All indexes that these settings name.
+/// All indexes of these settings.
 pub(super) fn patterns(settings: &Settings) -> Vec<String> {
     let mut patterns = vec![settings.index.wildcard()];
     patterns.extend(settings.routes.iter().map(|route| route.index.wildcard()));
@@ -77,7 +77,7 @@ fn template(settings: &Settings, retention: Option<Retention>) -> Value {
 }
 
 impl ElasticsearchSink {
-    /// Installs it all, or replaces it; says what. Indexes that are there already stay as they are.
+    /// Installs or replaces everything and returns a summary. Existing indexes are not changed.
     pub async fn set_up(&self, settings: &Settings) -> Result<String, String> {
         let patterns = patterns(settings);
         let retention = match settings.keep {
@@ -91,9 +91,9 @@ impl ElasticsearchSink {
             200 => return Err(reply::not_elasticsearch(&answer)),
             400 if answer.body.windows(9).any(|word| word == b"tokenizer") => {
                 return Err(format!(
-                    "{name} does not know the tokenizer `pattern` ({}); set analyzer = \"standard\" in the \
+                    "{name} has no tokenizer `pattern` ({}); set analyzer = \"standard\" in the \
                      sink",
-                    reply::said(&answer.body)
+                    reply::server_text(&answer.body)
                 ));
             }
             _ => return Err(refused(&answer, "a template", "manage_index_templates")),
@@ -123,7 +123,7 @@ impl ElasticsearchSink {
             path,
             query,
             body: body.map(|body| Bytes::from(body.to_string())),
-            packed: false,
+            gzip: false,
             content_type: "application/json",
             time_out: Duration::from_secs(30),
             largest_reply: LARGEST_REPLY,
@@ -133,16 +133,16 @@ impl ElasticsearchSink {
 }
 
 fn refused(answer: &Reply, what: &str, right: &str) -> String {
-    let (name, status, said) = (&answer.server, answer.status, reply::said(&answer.body));
+    let (name, status, said) = (&answer.server, answer.status, reply::server_text(&answer.body));
     match status {
         401 | 403 => format!(
-            "{name} does not let this user install {what} ({status}: {said}); it needs `{right}`"
+            "{name} does not allow this user to install {what} ({status}: {said}); it needs `{right}`"
         ),
         _ => format!("{name} refuses {what} ({status}: {said})"),
     }
 }
 
-/// As servers write it.
+/// In the form of servers.
 fn days(keep: Duration) -> String {
     format!("{}d", keep.as_secs() / 86_400)
 }
@@ -157,7 +157,7 @@ mod tests {
     fn settings() -> Settings {
         let connection = Connection {
             urls: Vec::new(),
-            login: Login::Nobody,
+            login: Login::Anonymous,
             ca_file: None,
             ca_fingerprint: None,
         };
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn it_covers_every_index_and_says_how_words_are_cut() {
+    fn the_template_covers_every_index_and_sets_the_analyzer() {
         let mut settings = settings();
         let made = template(&settings, None);
         assert_eq!(made["index_patterns"], json!(["error", "logwarden-*"]));
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn old_indexes_are_deleted_only_where_that_is_asked_for() {
+    fn old_indexes_are_deleted_only_if_configured() {
         let mut settings = settings();
         assert!(!printed(&settings).contains("delete"));
         settings.keep = Some(Duration::from_secs(30 * 86_400));

@@ -1,13 +1,13 @@
-//! What the names that events go to stand for on the server.
+//! Determines what each target name is on the server: an index, an alias or a data stream.
 //!
-//! A repeated attempt is harmless only where it meets the index of the first one. An index does that. An alias can be
-//! pointed elsewhere, and aliases and data streams roll over: a bulk whose answer was lost would be stored a
-//! second time, in another index. (No server takes a new document for a certain index behind a data stream.)
-//! So nothing is delivered to such a name, unless the settings allow duplicates.
+//! A retry is harmless only if it reaches the index of the first try. This holds for an index. An alias can be
+//! changed, and aliases and data streams roll over: a bulk whose reply was lost would be stored a second time, in
+//! another index. (No server accepts a new document for a given index of a data stream.) Therefore nothing is
+//! delivered to such a name, unless the settings allow duplicates.
 //!
-//! A name is asked for before its first bulk, and again after a bulk whose outcome is unknown. A name that is not
-//! there yet becomes whatever a template of the server says: there, and where a server does not tell, the answer
-//! to the bulk says which index took the events.
+//! A name is looked up before its first bulk, and again after a bulk with an unknown outcome. A name that does not
+//! exist yet becomes whatever the server's templates say: then, and on servers without the lookup, the reply to the
+//! bulk shows which index stored the events.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -16,79 +16,79 @@ use std::time::Duration;
 use elasticsearch::indices::IndicesResolveIndexParts;
 use serde::Deserialize;
 
-use super::reply::{self, Taker};
+use super::reply::{self, StoredIn};
 use super::{ElasticsearchSink, down};
 use crate::base::sanitize;
 use crate::client::elasticsearch::{LARGEST_REPLY, Method, Reply, Request};
 use crate::sink::{Delivery, Items, Outcome, Sink};
 
-/// Of one question.
-const ASKING: Duration = Duration::from_secs(30);
+/// Time-out of one lookup.
+const RESOLVE_TIMEOUT: Duration = Duration::from_secs(30);
 const NAMES_ONLY: &str = "indices.name,aliases.name,aliases.indices,data_streams.name";
-/// What the names of indexes behind data streams begin with.
+/// Prefix of the names of indexes in data streams.
 const BACKING: &str = ".ds-";
-/// Bytes of names in one question: servers take lines of 4 KiB.
+/// Bytes of names in one lookup: servers accept request lines of 4 KiB.
 const LONGEST: usize = 2_000;
-/// Indexes of an alias that are told to people.
-const TOLD: usize = 3;
+/// Indexes of an alias that a message lists.
+const MAX_SHOWN: usize = 3;
 
-/// What one name stands for.
+/// What one name is on the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum TargetKind {
     Index,
-    /// Nothing yet.
+    /// Does not exist yet.
     Absent,
-    /// For these indexes.
+    /// Of these indexes.
     Alias(Vec<String>),
     DataStream,
-    /// The server does not know the question, or does not let this user ask.
-    Untold,
+    /// The server does not support the lookup, or does not allow it for this user.
+    Unknown,
 }
 
-impl Kind {
-    /// In words, where it can lead to another index than before.
+impl TargetKind {
+    /// A description, if the name may later lead to another index.
     pub fn rolling(&self) -> Option<String> {
         match self {
-            Kind::Index | Kind::Absent | Kind::Untold => None,
-            Kind::Alias(indexes) => Some(format!("an alias (for {})", some_of(indexes))),
-            Kind::DataStream => Some("a data stream".to_owned()),
+            TargetKind::Index | TargetKind::Absent | TargetKind::Unknown => None,
+            TargetKind::Alias(indexes) => Some(format!("an alias (for {})", some_of(indexes))),
+            TargetKind::DataStream => Some("a data stream".to_owned()),
         }
     }
 
-    /// Why `name` is not delivered to, and what to do.
+    /// Why nothing is delivered to `name`, and what to do.
     pub fn refusal(&self, name: &str) -> Option<String> {
         let rolling = self.rolling()?;
         let pattern = match self {
-            Kind::DataStream => " and that no template of the server makes a data stream",
+            TargetKind::DataStream => " that matches no data stream template of the server",
             _ => "",
         };
         Some(format!(
-            "{name} is {rolling}: when it leads to another index, a repeated attempt does too, and events are stored \
-             twice; name an index itself, best one with a date pattern (index = \"NAME-%Y.%m.%d\"){pattern}, or \
-             accept duplicates: allow_rollover = true"
+            "{name} is {rolling}: after a rollover, a retry would store events twice; use the name of an index, best \
+             with a date pattern (index = \"NAME-%Y.%m.%d\"){pattern}, or accept duplicates: \
+             allow_rollover = true"
         ))
     }
 }
 
 fn some_of(names: &[String]) -> String {
-    let more = if names.len() > TOLD { ", …" } else { "" };
-    let told: Vec<_> = names.iter().take(TOLD).map(|name| sanitize::line(name)).collect();
-    told.join(", ") + more
+    let more = if names.len() > MAX_SHOWN { ", …" } else { "" };
+    let shown: Vec<_> = names.iter().take(MAX_SHOWN).map(|name| sanitize::line(name)).collect();
+    shown.join(", ") + more
 }
 
-/// What is known so far.
+/// The targets that were looked up so far.
 #[derive(Debug, Default)]
-pub(super) struct Targets(Mutex<Known>);
+pub(super) struct Targets(Mutex<KnownTargets>);
 
 #[derive(Debug, Default)]
-struct Known {
+struct KnownTargets {
     indexes: HashSet<String>,
-    /// Names that another index took events for, and which.
+    /// Names whose events were stored in another index, and which.
     others: HashMap<String, String>,
 }
 
 impl Targets {
-    fn known(&self) -> MutexGuard<'_, Known> {
+    fn known(&self) -> MutexGuard<'_, KnownTargets> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -104,18 +104,20 @@ impl Targets {
         names
     }
 
-    /// Notes the indexes; returns why nothing goes to some of the others.
-    fn sort(&self, kinds: Vec<(String, Kind)>) -> HashMap<String, String> {
+    /// Records the indexes; returns the refused names with their reasons.
+    fn record_kinds(&self, kinds: Vec<(String, TargetKind)>) -> HashMap<String, String> {
         let mut known = self.known();
         let mut refused = HashMap::new();
         for (name, kind) in kinds {
             let other = known.others.get(&name);
             let kind = match (kind, other) {
-                (Kind::Untold, Some(index)) if index.starts_with(BACKING) => Kind::DataStream,
-                (Kind::Untold, Some(index)) => Kind::Alias(vec![index.clone()]),
+                (TargetKind::Unknown, Some(index)) if index.starts_with(BACKING) => {
+                    TargetKind::DataStream
+                }
+                (TargetKind::Unknown, Some(index)) => TargetKind::Alias(vec![index.clone()]),
                 (kind, _) => kind,
             };
-            if kind == Kind::Index {
+            if kind == TargetKind::Index {
                 known.others.remove(&name);
                 known.indexes.insert(name);
             } else if let Some(reason) = kind.refusal(&name) {
@@ -125,18 +127,18 @@ impl Targets {
         refused
     }
 
-    /// Which index took each item.
-    fn learn(&self, items: &Items, takers: &[Taker<'_>]) {
+    /// Records which index stored each item.
+    fn record(&self, items: &Items, stored_in: &[StoredIn<'_>]) {
         let mut known = self.known();
-        for (item, taker) in items.iter().zip(takers) {
+        for (item, stored) in items.iter().zip(stored_in) {
             let name = super::target(item);
-            match taker {
-                Taker::Nobody => {}
-                Taker::Index(index) if index != name => {
+            match stored {
+                StoredIn::Nothing => {}
+                StoredIn::Index(index) if index != name => {
                     known.others.insert(name.to_owned(), index.to_string());
                 }
-                // A server that does not say it has no other names than those of indexes.
-                Taker::Index(_) | Taker::Untold => {
+                // A server that does not report it has only names of indexes.
+                StoredIn::Index(_) | StoredIn::Unknown => {
                     if !known.indexes.contains(name) {
                         known.indexes.insert(name.to_owned());
                     }
@@ -153,7 +155,7 @@ impl Targets {
     }
 }
 
-/// Neighbours with the same name are told once.
+/// The names of the items; adjacent duplicates are skipped.
 fn distinct(items: &Items) -> impl Iterator<Item = &str> {
     let mut last: &[u8] = b"";
     items.iter().filter_map(move |item| {
@@ -166,8 +168,8 @@ fn distinct(items: &Items) -> impl Iterator<Item = &str> {
     })
 }
 
-/// Nothing of it may be stored without our knowing.
-fn is_settled(delivery: &Delivery) -> bool {
+/// No item may be stored without this sink knowing it.
+fn has_known_outcome(delivery: &Delivery) -> bool {
     match delivery {
         Delivery::Each(outcomes) => {
             let is_open = |o: &Outcome| matches!(o, Outcome::Retry(_) | Outcome::Fails { .. });
@@ -179,7 +181,7 @@ fn is_settled(delivery: &Delivery) -> bool {
 }
 
 impl ElasticsearchSink {
-    /// Delivers what a repeated attempt would not double, and says of the rest why not.
+    /// Delivers the items for which a retry is harmless, and returns the reason for the others.
     pub(super) async fn deliver_once(&self, items: Items) -> (Items, Delivery) {
         let names = self.targets.unknown(&items);
         if names.is_empty() {
@@ -189,14 +191,14 @@ impl ElasticsearchSink {
             Ok(kinds) => kinds,
             Err(delivery) => return (items, delivery),
         };
-        let refused = self.targets.sort(names.into_iter().zip(kinds).collect());
+        let refused = self.targets.record_kinds(names.into_iter().zip(kinds).collect());
         if refused.is_empty() {
             return self.deliver_known(items, true).await;
         }
         self.deliver_rest(items, &refused).await
     }
 
-    /// All but what goes to the refused names.
+    /// Delivers all items except those for the refused names.
     async fn deliver_rest(
         &self,
         mut items: Items,
@@ -209,7 +211,7 @@ impl ElasticsearchSink {
                 Some(reason) => outcomes.push(Outcome::Blocked(reason.clone())),
                 None => {
                     rest.push(item);
-                    // In its place.
+                    // Replaced by its outcome below.
                     outcomes.push(Outcome::Retry(None));
                 }
             }
@@ -218,13 +220,13 @@ impl ElasticsearchSink {
             return (items, Delivery::Each(outcomes));
         }
         let (rest, delivery) = self.deliver_known(rest, true).await;
-        items.set_carried(rest.carried());
+        items.set_request_bytes(rest.request_bytes());
         let delivery = match delivery {
             Delivery::Each(delivered) if delivered.len() == rest.len() => {
                 let mut delivered = delivered.into_iter();
                 let open = |outcome: &&mut Outcome| matches!(outcome, Outcome::Retry(_));
                 outcomes.iter_mut().filter(open).for_each(|outcome| {
-                    *outcome = delivered.next().expect("one an item");
+                    *outcome = delivered.next().expect("one outcome per item");
                 });
                 Delivery::Each(outcomes)
             }
@@ -233,20 +235,20 @@ impl ElasticsearchSink {
         (items, delivery)
     }
 
-    /// `learn`: not all of the names are known to be indexes.
-    async fn deliver_known(&self, items: Items, learn: bool) -> (Items, Delivery) {
-        let (items, delivery, reply) = self.post(items, learn).await;
-        if let Some(reply) = reply.filter(|_| learn) {
-            self.targets.learn(&items, &reply::takers(&reply.body));
+    /// `record_indexes`: some of the names are not known to be indexes.
+    async fn deliver_known(&self, items: Items, record_indexes: bool) -> (Items, Delivery) {
+        let (items, delivery, reply) = self.post(items, record_indexes).await;
+        if let Some(reply) = reply.filter(|_| record_indexes) {
+            self.targets.record(&items, &reply::stored_in(&reply.body));
         }
-        if !is_settled(&delivery) {
+        if !has_known_outcome(&delivery) {
             self.targets.forget(&items);
         }
         (items, delivery)
     }
 
-    /// One a name. An error is what becomes of the delivery.
-    async fn kinds(&self, names: &[String]) -> Result<Vec<Kind>, Delivery> {
+    /// One kind per name. An error is the outcome of the delivery.
+    async fn kinds(&self, names: &[String]) -> Result<Vec<TargetKind>, Delivery> {
         let mut kinds = Vec::with_capacity(names.len());
         let mut rest = names;
         while !rest.is_empty() {
@@ -263,25 +265,25 @@ impl ElasticsearchSink {
         Ok(kinds)
     }
 
-    async fn ask_kinds(&self, asked: &[String]) -> Result<Vec<Kind>, Delivery> {
+    async fn ask_kinds(&self, asked: &[String]) -> Result<Vec<TargetKind>, Delivery> {
         let names: Vec<&str> = asked.iter().map(String::as_str).collect();
         let request = Request {
             method: Method::Get,
             path: &IndicesResolveIndexParts::Name(&names).url(),
             query: &[("ignore_unavailable", "true"), ("filter_path", NAMES_ONLY)],
             body: None,
-            packed: false,
+            gzip: false,
             content_type: "application/json",
-            time_out: ASKING,
+            time_out: RESOLVE_TIMEOUT,
             largest_reply: LARGEST_REPLY,
         };
         let reply =
             self.client.send(&request).await.map_err(|failure| Delivery::Down(down(failure)))?;
-        answered(&reply, asked)
+        parse_kinds(&reply, asked)
     }
 
-    /// What the names of this day stand for: for a person. Errors are for people.
-    pub async fn targets_of(&self, day: i32) -> Result<Vec<(String, Kind)>, String> {
+    /// The kinds of the names for this day's events, for `check`. Errors are for people.
+    pub async fn targets_of(&self, day: i32) -> Result<Vec<(String, TargetKind)>, String> {
         let mut names: Vec<String> = Vec::new();
         for pattern in std::iter::once(&self.index).chain(self.routes.iter().map(|it| &it.index)) {
             let mut name = Vec::new();
@@ -294,50 +296,50 @@ impl ElasticsearchSink {
         let kinds = self.kinds(&names).await.map_err(|delivery| match delivery {
             Delivery::Blocked(text) => text,
             Delivery::Down(error) => error.to_string(),
-            other => format!("it answers {other:?}"),
+            other => format!("unexpected answer: {other:?}"),
         })?;
         Ok(names.into_iter().zip(kinds).collect())
     }
 }
 
-/// [`NAMES_ONLY`] of an answer.
+/// The fields of [`NAMES_ONLY`] in a reply.
 #[derive(Deserialize)]
 struct Resolved {
     #[serde(default)]
-    indices: Vec<Named>,
+    indices: Vec<Resolution>,
     #[serde(default)]
-    aliases: Vec<Named>,
+    aliases: Vec<Resolution>,
     #[serde(default)]
-    data_streams: Vec<Named>,
+    data_streams: Vec<Resolution>,
 }
 
 #[derive(Deserialize)]
-struct Named {
+struct Resolution {
     name: String,
     #[serde(default)]
     indices: Vec<String>,
 }
 
-fn answered(reply: &Reply, names: &[String]) -> Result<Vec<Kind>, Delivery> {
+fn parse_kinds(reply: &Reply, names: &[String]) -> Result<Vec<TargetKind>, Delivery> {
     match reply.status {
         200 => {}
-        // As a bulk would be answered now; 501 says that this alone is not known there.
-        401 | 429 | 500 | 502..600 => return Err(reply::judge(reply, &Items::default())),
-        _ => return Ok(vec![Kind::Untold; names.len()]),
+        // A bulk would get the same reply now; with 501 only the lookup is not supported.
+        401 | 429 | 500 | 502..600 => return Err(reply::classify(reply, &Items::default())),
+        _ => return Ok(vec![TargetKind::Unknown; names.len()]),
     }
     let Ok(resolved) = serde_json::from_slice::<Resolved>(&reply.body) else {
-        return Ok(vec![Kind::Untold; names.len()]);
+        return Ok(vec![TargetKind::Unknown; names.len()]);
     };
-    let is_in = |all: &[Named], name: &str| all.iter().any(|named| named.name == name);
+    let is_in = |all: &[Resolution], name: &str| all.iter().any(|named| named.name == name);
     let kind = |name: &String| {
         if is_in(&resolved.data_streams, name) {
-            Kind::DataStream
+            TargetKind::DataStream
         } else if let Some(alias) = resolved.aliases.iter().find(|alias| alias.name == *name) {
-            Kind::Alias(alias.indices.clone())
+            TargetKind::Alias(alias.indices.clone())
         } else if is_in(&resolved.indices, name) {
-            Kind::Index
+            TargetKind::Index
         } else {
-            Kind::Absent
+            TargetKind::Absent
         }
     };
     Ok(names.iter().map(kind).collect())

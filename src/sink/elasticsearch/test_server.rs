@@ -1,4 +1,4 @@
-//! For tests: a server that answers requests by their first lines, and settings that lead to it.
+//! For tests: a server that answers requests by their first lines, and settings with its address.
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -6,7 +6,8 @@ use tokio::net::TcpListener;
 use super::{Analyzer, IndexPattern, Settings};
 use crate::client::elasticsearch::{Connection, Login, Url};
 
-/// `answer` is given method and target of each request, and says status (0: no answer) and body. Its address.
+/// Starts a server and returns its address. `answer` gets method and target of each request and returns status (0: no
+/// answer) and body.
 pub async fn server(mut answer: impl FnMut(&str) -> (u16, String) + Send + 'static) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -29,11 +30,11 @@ pub async fn server(mut answer: impl FnMut(&str) -> (u16, String) + Send + 'stat
     url
 }
 
-/// Everything into the index `x`.
+/// Everything goes into the index `x`.
 pub fn settings(url: &str) -> Settings {
     let connection = Connection {
         urls: vec![Url::parse(url).unwrap()],
-        login: Login::Nobody,
+        login: Login::Anonymous,
         ca_file: None,
         ca_fingerprint: None,
     };

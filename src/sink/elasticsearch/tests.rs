@@ -4,7 +4,7 @@ use tokio::net::TcpListener;
 use super::*;
 use crate::sink::Outcome;
 
-/// Takes every bulk of one connection after the other: as many items are created as are in it.
+/// Accepts every bulk of one connection after the other: all items are created.
 async fn server(items: usize) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -25,7 +25,7 @@ async fn server(items: usize) -> String {
     url
 }
 
-/// The length of the body behind it.
+/// The length of the body that follows.
 async fn head(read: &mut (impl AsyncBufReadExt + Unpin)) -> Option<usize> {
     let mut length = 0;
     loop {
@@ -44,7 +44,7 @@ fn sink(url: &str, compress: bool) -> ElasticsearchSink {
     ElasticsearchSink::new(Settings { compress, allow_rollover: true, ..settings })
 }
 
-/// More than goes into a socket at once.
+/// More than fits into a socket at once.
 fn items() -> Items {
     let mut items = Items::default();
     for number in 0..1_000 {
@@ -56,7 +56,7 @@ fn items() -> Items {
 }
 
 #[tokio::test]
-async fn a_bulk_is_sent_from_the_buffer_of_its_events_which_comes_back() {
+async fn a_bulk_is_sent_from_the_buffer_of_its_events_which_is_returned() {
     for compress in [false, true] {
         let sink = sink(&server(1_000).await, compress);
         let mut items = items();
@@ -66,14 +66,14 @@ async fn a_bulk_is_sent_from_the_buffer_of_its_events_which_comes_back() {
             let Delivery::Each(outcomes) = delivery else { panic!("{delivery:?}") };
             assert!(outcomes.iter().all(|outcome| *outcome == Outcome::Done));
             assert_eq!((back.body.as_ptr(), back.body.len()), (buffer, bytes));
-            assert_eq!(back.carried() < bytes, compress);
+            assert_eq!(back.request_bytes() < bytes, compress);
             items = back;
         }
     }
 }
 
 #[tokio::test]
-async fn events_that_cannot_be_sent_come_back() {
+async fn events_that_cannot_be_sent_are_returned() {
     let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let sink = sink(&format!("http://{closed}"), false);
     let items = items();

@@ -1,14 +1,14 @@
-//! The side file of an output: how long the output was, the hash of what stood at its end, and the positions that
-//! belong to it. [`lines`] has its form.
+//! The cursor file beside an output (`<output>.cursor`): the length of the output, a hash of its last bytes, and the
+//! positions that belong to it. [`lines`] defines the format.
 //!
-//! A commit appends one line with what it changes: one write, one fdatasync. The file is written whole (aside, fsynced,
-//! renamed, the directory fsynced) when its sink is opened, when the lines behind the first take more than that one
-//! (and than [`MOST_APPENDED`]), and where an append was not possible: it failed, or the file is not there any more as
-//! it was written.
+//! A commit appends one line with its changes: one write, one fdatasync. The whole file is rewritten (new file,
+//! fsync, rename, fsync of the directory) when its sink is opened, when the lines after the first take more space
+//! than the first (and than [`MOST_APPENDED`]), and when an append is not possible: it failed, or the file was
+//! changed by others.
 //!
-//! Promises: positions are durable, in the file at that path, when `append` is true or `replace` returns. A crash
-//! leaves those or the ones before. Never appended to: a file that this [`SideFile`] did not write whole. So nothing
-//! ever stands behind a line that was not finished.
+//! Promises: positions are durable, in the file at that path, when `append` returns true or `replace` returns. A
+//! crash leaves those or the previous ones. Lines are appended only to a file that this [`CursorFile`] has written
+//! whole, so nothing ever follows a partial line.
 
 mod lines;
 mod version_1;
@@ -20,21 +20,21 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use self::lines::Line;
-use super::output_check::{Proof, is_at};
+use super::output_check::{OutputEnd, is_at};
 use crate::archive::{Positions, Step};
 
-/// So many bytes are appended in any case before the file is written whole.
+/// The file is not rewritten before this many bytes are appended.
 const MOST_APPENDED: u64 = 64 << 10;
 
-/// What a side file says.
+/// The content of a cursor file.
 #[derive(Debug, PartialEq)]
-pub(super) struct Side {
-    pub proof: Proof,
+pub(super) struct StoredCursors {
+    pub output_end: OutputEnd,
     pub positions: Positions,
 }
 
-/// What the side file of this output says; `None` where there is none.
-pub(super) fn load(output: &Path) -> io::Result<Option<Side>> {
+/// Reads the cursor file of this output; `None` if it does not exist.
+pub(super) fn load(output: &Path) -> io::Result<Option<StoredCursors>> {
     match fs::read(beside(output, ".cursor")) {
         Ok(bytes) => lines::read(&bytes).map(Some),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -42,41 +42,41 @@ pub(super) fn load(output: &Path) -> io::Result<Option<Side>> {
     }
 }
 
-/// The side file of an output that is open.
+/// The cursor file of an open output.
 #[derive(Debug)]
-pub(super) struct SideFile {
+pub(super) struct CursorFile {
     path: PathBuf,
-    aside: PathBuf,
-    /// `None`: it has to be written whole.
+    new_path: PathBuf,
+    /// `None`: the next commit rewrites the whole file.
     written: Option<Written>,
 }
 
 #[derive(Debug)]
 struct Written {
     file: File,
-    /// Lengths of the first line, and of all.
+    /// Lengths of the first line and of the whole file.
     whole: u64,
     length: u64,
     /// The hash of the last line.
     last: u64,
 }
 
-impl SideFile {
-    pub(super) fn new(output: &Path) -> SideFile {
-        let (path, aside) = (beside(output, ".cursor"), beside(output, ".cursor.new"));
-        SideFile { path, aside, written: None }
+impl CursorFile {
+    pub(super) fn new(output: &Path) -> CursorFile {
+        let (path, new_path) = (beside(output, ".cursor"), beside(output, ".cursor.new"));
+        CursorFile { path, new_path, written: None }
     }
 
-    /// The next commit writes it whole: what it says is changed by more than a step.
+    /// Makes the next commit rewrite the whole file: its content has changed by more than a step.
     pub(super) fn forget(&mut self) {
         self.written = None;
     }
 
-    /// Whether that is durable now; if not, only [`SideFile::replace`] makes it so.
-    pub(super) fn append(&mut self, proof: Proof, step: &Step) -> bool {
-        // Not put back where anything goes wrong.
+    /// Whether the line is durable now; if not, [`CursorFile::replace`] is needed.
+    pub(super) fn append(&mut self, output_end: OutputEnd, step: &Step) -> bool {
+        // It is not put back if anything fails.
         let Some(mut written) = self.written.take() else { return false };
-        let line = lines::change(written.last, proof, step);
+        let line = lines::change(written.last, output_end, step);
         let appended = written.length - written.whole + line.bytes.len() as u64;
         if appended > written.whole.max(MOST_APPENDED) {
             return false;
@@ -84,21 +84,25 @@ impl SideFile {
         match written.append(&line, &self.path) {
             Ok(true) => self.written = Some(written),
             Ok(false) => {
-                tracing::debug!("{} is not as it was written", self.path.display());
+                tracing::debug!("{} was changed by another program", self.path.display());
             }
             Err(error) => tracing::debug!("cannot append to {}: {error}", self.path.display()),
         }
         self.written.is_some()
     }
 
-    /// Writes it whole. Durable when this returns; a crash leaves the old one or this one.
-    pub(super) fn replace(&mut self, proof: Proof, positions: &Positions) -> io::Result<()> {
+    /// Rewrites the whole file. Durable when this returns; a crash leaves the old or the new file.
+    pub(super) fn replace(
+        &mut self,
+        output_end: OutputEnd,
+        positions: &Positions,
+    ) -> io::Result<()> {
         self.written = None;
-        let line = lines::whole(proof, positions);
+        let line = lines::whole(output_end, positions);
         let made = self.make(&line.bytes);
         if made.is_err() {
-            // Best effort: on a full disk it takes room.
-            let _ = fs::remove_file(&self.aside);
+            // Best effort: it takes space on a full disk.
+            let _ = fs::remove_file(&self.new_path);
         }
         let length = line.bytes.len() as u64;
         self.written = Some(Written { file: made?, whole: length, length, last: line.hash });
@@ -108,10 +112,10 @@ impl SideFile {
     fn make(&self, bytes: &[u8]) -> io::Result<File> {
         let mut options = OpenOptions::new();
         let options = options.write(true).create(true).truncate(true).mode(0o600);
-        let mut file = options.open(&self.aside)?;
+        let mut file = options.open(&self.new_path)?;
         file.write_all(bytes)?;
         file.sync_all()?;
-        fs::rename(&self.aside, &self.path)?;
+        fs::rename(&self.new_path, &self.path)?;
         let directory = self.path.parent().filter(|directory| !directory.as_os_str().is_empty());
         File::open(directory.unwrap_or(Path::new(".")))?.sync_all()?;
         Ok(file)
@@ -119,7 +123,7 @@ impl SideFile {
 }
 
 impl Written {
-    /// `false`: somebody removed, replaced or cut it. What was written to a file that is gone would be gone with it.
+    /// `false`: the file was removed, replaced or truncated. A line written to a removed file would be lost.
     fn append(&mut self, line: &Line, path: &Path) -> io::Result<bool> {
         if !self.is_whole_at(path)? {
             return Ok(false);

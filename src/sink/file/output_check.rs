@@ -1,5 +1,5 @@
-//! Whether an open output is still the file at its path, and still holds what was written. A few system calls; done
-//! before every append and every commit.
+//! Checks whether an open output is still the file at its path, with the bytes that were written. Takes a few system
+//! calls; done before every append and every commit.
 
 use std::fs::{File, Metadata};
 use std::hash::Hasher;
@@ -9,45 +9,45 @@ use std::path::Path;
 
 use siphasher::sip::SipHasher24;
 
-/// So many bytes before the end tell one output from another.
+/// Bytes before the end that are hashed.
 const TAIL: u64 = 64;
 
-/// What is said of an output that has no file any more.
-pub(super) const GONE: &str = "is gone: somebody moved or removed it";
-/// Of one that holds something else.
-pub(super) const REPLACED: &str = "is not the file that was written: somebody replaced it";
+/// The output no longer exists at its path.
+pub(super) const GONE: &str = "no longer exists: it was moved or removed";
+/// The output has other content.
+pub(super) const REPLACED: &str = "is not the file that was written: it was replaced";
 
-/// Of one that is too short.
+/// The output is too short.
 pub(super) fn cut(length: u64, written: u64) -> String {
-    format!("has {length} bytes, but {written} were written: somebody cut or replaced it")
+    format!("has {length} bytes, but {written} were written: it was truncated or replaced")
 }
 
-/// What stands before a place of the output.
+/// The end of the output at a certain length.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Proof {
+pub(super) struct OutputEnd {
     pub length: u64,
     /// Hash of the (at most) 64 bytes before `length`.
     pub tail: u64,
 }
 
-impl Proof {
-    pub(super) fn of(file: &File, length: u64) -> io::Result<Proof> {
+impl OutputEnd {
+    pub(super) fn of(file: &File, length: u64) -> io::Result<OutputEnd> {
         let kept = length.min(TAIL);
         let mut bytes = vec![0; kept as usize];
         file.read_exact_at(&mut bytes, length - kept)?;
         let mut hasher = SipHasher24::new();
         hasher.write(&bytes);
-        Ok(Proof { length, tail: hasher.finish() })
+        Ok(OutputEnd { length, tail: hasher.finish() })
     }
 }
 
-/// What is wrong with it; `None` where nothing is. An output that is cut between this look and a write has a hole
-/// before that write: the next look finds it by the proof that was taken there.
+/// Describes the problem, if there is one. If the output is truncated between this check and a write, the write
+/// leaves a hole before it; the next check finds that by the hash.
 pub(super) fn difference(
     file: &File,
     path: &Path,
     written: u64,
-    proofs: &[Proof],
+    ends: &[OutputEnd],
 ) -> io::Result<Option<String>> {
     let open = file.metadata()?;
     match is_at(&open, path) {
@@ -59,15 +59,15 @@ pub(super) fn difference(
     if open.len() < written {
         return Ok(Some(cut(open.len(), written)));
     }
-    for proof in proofs {
-        if Proof::of(file, proof.length)? != *proof {
+    for output_end in ends {
+        if OutputEnd::of(file, output_end.length)? != *output_end {
             return Ok(Some(REPLACED.to_owned()));
         }
     }
     Ok(None)
 }
 
-/// Whether an open file is the one that stands at a path.
+/// Whether an open file is the one at a path.
 pub(super) fn is_at(open: &Metadata, path: &Path) -> io::Result<bool> {
     let found = path.metadata()?;
     Ok((found.dev(), found.ino()) == (open.dev(), open.ino()))

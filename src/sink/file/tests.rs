@@ -22,7 +22,7 @@ fn upto(offset: u64) -> Cursors {
     vec![Cursor { generation: GenerationId(7), offset }]
 }
 
-/// A new output that is open, and the directory that holds it.
+/// A new open output in its directory.
 async fn opened() -> (tempfile::TempDir, PathBuf, FileSink) {
     let scratch = tempfile::tempdir().unwrap();
     let path = scratch.path().join("out.jsonl");
@@ -36,7 +36,7 @@ async fn deliver(sink: &FileSink, lines: &[&str]) {
     assert!(matches!(delivery, Delivery::All(Outcome::Accepted)), "{delivery:?}");
 }
 
-/// Delivers these lines; then everything up to there is done.
+/// Delivers these lines and commits everything up to there.
 async fn commit(sink: &FileSink, lines: &[&str], offset: u64) {
     deliver(sink, lines).await;
     sink.commit(&upto(offset)).await.unwrap();
@@ -57,7 +57,7 @@ fn sink_with(path: &Path, clock: Arc<dyn Clock>) -> FileSink {
     FileSink::new(path.to_owned(), Arc::new(crate::state::Store::ephemeral()), clock)
 }
 
-/// The cursors alone: these generations stand in no state.
+/// The cursors alone: no state has these generations.
 fn cursors(positions: Option<Vec<Position>>) -> Option<Cursors> {
     positions.map(|all| all.into_iter().map(|position| position.cursor).collect())
 }
@@ -95,7 +95,7 @@ async fn a_generation_that_the_log_does_not_know_yet_keeps_its_cursor() {
     sink.commit(&vec![upto(4)[0], other]).await.unwrap();
     drop(sink);
 
-    // As where the state is lost and a large copy is still being unpacked.
+    // The state is lost, and a large copy is still being unpacked.
     let days = |days: u64| Duration::from_secs(days * 86_400);
     for day in 1..=29 {
         clock.advance(days(1));
@@ -112,7 +112,7 @@ async fn a_generation_that_the_log_does_not_know_yet_keeps_its_cursor() {
 }
 
 #[tokio::test]
-async fn other_bytes_under_the_same_id_begin_again() {
+async fn other_bytes_under_the_same_id_are_written_again() {
     let (_scratch, _, sink) = opened().await;
     sink.commit(&upto(8)).await.unwrap();
     sink.forget(vec![GenerationId(7)]).await.unwrap();
@@ -121,7 +121,7 @@ async fn other_bytes_under_the_same_id_begin_again() {
 }
 
 #[tokio::test]
-async fn a_cut_or_replaced_output_is_refused_and_left_alone() {
+async fn a_truncated_or_replaced_output_is_refused_and_not_changed() {
     let (_scratch, path, sink) = opened().await;
     commit(&sink, &["one", "two"], 8).await;
     drop(sink);
@@ -134,7 +134,7 @@ async fn a_cut_or_replaced_output_is_refused_and_left_alone() {
 }
 
 #[tokio::test]
-async fn lines_of_somebody_else_stay() {
+async fn lines_of_other_programs_stay() {
     let scratch = tempfile::tempdir().unwrap();
     let path = scratch.path().join("out.jsonl");
     fs::write(&path, "theirs").unwrap();
@@ -145,7 +145,7 @@ async fn lines_of_somebody_else_stay() {
 }
 
 #[tokio::test]
-async fn what_cannot_work_says_what_to_do() {
+async fn an_unusable_output_is_reported_with_a_solution() {
     let scratch = tempfile::tempdir().unwrap();
     let path = scratch.path().join("out.jsonl");
     let first = sink_at(&path);
@@ -168,7 +168,7 @@ async fn what_cannot_work_says_what_to_do() {
     assert!(refused(nowhere.resume().await).contains("cannot open"));
 }
 
-/// What somebody does to an output, how that is undone, and what is said.
+/// Changes of an output by others, how they are undone, and the messages.
 type Disturbance = (fn(&Path), fn(&Path), &'static str);
 
 fn aside(path: &Path) -> PathBuf {
@@ -183,7 +183,7 @@ const DISTURBANCES: [Disturbance; 4] = [
     (
         |path| fs::rename(path, aside(path)).unwrap(),
         put_back,
-        "is gone: somebody moved or removed it",
+        "no longer exists: it was moved or removed",
     ),
     (
         |path| {
@@ -191,7 +191,7 @@ const DISTURBANCES: [Disturbance; 4] = [
             fs::write(path, "ONE\nTWO\n").unwrap();
         },
         put_back,
-        "somebody replaced it",
+        "it was replaced",
     ),
     (
         |path| {
@@ -201,19 +201,19 @@ const DISTURBANCES: [Disturbance; 4] = [
         put_back,
         "has 0 bytes",
     ),
-    // Cut, and as long as before by somebody else.
+    // Truncated, and extended to the same length by another program.
     (
         |path| {
             fs::copy(path, aside(path)).unwrap();
             fs::write(path, "THEIRS, AND LONGER\n").unwrap();
         },
         put_back,
-        "somebody replaced it",
+        "it was replaced",
     ),
 ];
 
 #[tokio::test]
-async fn an_output_that_is_disturbed_while_it_is_open_takes_nothing_that_counts() {
+async fn an_output_that_is_changed_while_it_is_open_confirms_nothing() {
     for (disturb, mend, words) in DISTURBANCES {
         let (_scratch, path, sink) = opened().await;
         commit(&sink, &["one", "two"], 8).await;
@@ -227,7 +227,7 @@ async fn an_output_that_is_disturbed_while_it_is_open_takes_nothing_that_counts(
         assert!(text.contains(words), "{text}");
         let text = sink.commit(&upto(14)).await.unwrap_err().to_string();
         assert!(text.contains(words), "{text}");
-        assert!(refused(sink.resume().await).contains("somebody"));
+        assert!(refused(sink.resume().await).contains("nothing is written to it"));
 
         mend(&path);
         assert_eq!(cursors(sink.resume().await.unwrap()), Some(upto(8)));
@@ -237,12 +237,12 @@ async fn an_output_that_is_disturbed_while_it_is_open_takes_nothing_that_counts(
 }
 
 #[tokio::test]
-async fn an_output_that_is_cut_at_the_moment_of_a_write_is_noticed_by_the_commit() {
+async fn an_output_that_is_truncated_during_a_write_is_noticed_by_the_commit() {
     let (_scratch, path, sink) = opened().await;
     deliver(&sink, &["one"]).await;
     deliver(&sink, &["two"]).await;
-    // As where it is emptied between the look and the write.
+    // Truncated between the check and the write.
     fs::write(&path, "\0\0\0\0two\n").unwrap();
     let text = sink.commit(&upto(8)).await.unwrap_err().to_string();
-    assert!(text.contains("somebody replaced it"), "{text}");
+    assert!(text.contains("it was replaced"), "{text}");
 }

@@ -1,4 +1,4 @@
-//! `archive`: the embedded archive, in its one directory.
+//! Sink kind `archive`: the embedded archive in its directory.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -21,11 +21,11 @@ const KEEPS: Duration = Duration::from_secs(30 * 86_400);
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct ArchiveKind {
-    /// How long after it was taken in an event stays; `None`: for ever.
+    /// How long an event stays after it was archived; `None`: forever.
     keep: Option<Duration>,
 }
 
-/// Where nothing is configured: 30 days.
+/// Default: 30 days.
 impl Default for ArchiveKind {
     fn default() -> Self {
         ArchiveKind { keep: Some(KEEPS) }
@@ -64,10 +64,10 @@ impl SinkKind for ArchiveKind {
         Ok(Made::of(ArchiveSink::new(archive, site.generations, site.clock, self.keep)))
     }
 
-    /// Also reads documents: an index that opens may hold blocks that do not.
+    /// Also reads documents: an index can be opened even if some of its blocks are damaged.
     fn check(&self, Look { archive: directory, engine_runs }: Look<'_>) -> Result<String, String> {
         let chain = |error: ArchiveError| with_causes(&error);
-        // A writer in the same directory belongs to an engine that holds the lock.
+        // An open writer in this directory belongs to a running engine.
         if !engine_runs && let Some(reason) = Reader::damage(directory).map_err(chain)? {
             return Err(set_aside(directory, &reason));
         }
@@ -77,7 +77,7 @@ impl SinkKind for ArchiveKind {
             Err(missing @ ArchiveError::Missing { .. }) => return Ok(missing.to_string()),
             Err(error) => return Err(chain(error)),
         };
-        // Blocks come compressed; a panic in the reading of a broken one is a finding like any other.
+        // Blocks are compressed: a panic while a damaged one is read is a finding like any other.
         match catch_unwind(AssertUnwindSafe(|| snapshot.probe())) {
             Ok(Ok(())) => {
                 let events = bytes::counted(snapshot.events(), "event");
@@ -99,15 +99,15 @@ impl SinkKind for ArchiveKind {
 fn set_aside(directory: &Path, reason: &str) -> String {
     format!(
         "cannot read the archive in {}: it is damaged ({reason}); the next start of the engine sets it \
-         aside and fills a new one from what the logs still hold",
+         aside and fills a new one from the remaining logs",
         directory.display()
     )
 }
 
-/// The engine looks only at what it opens: not at every document of a large archive.
+/// The engine checks only the parts that it opens, not every document of a large archive.
 fn moved_away(problem: &str) -> String {
     format!(
-        "{problem}; if it stays so, stop the engine and move the directory away: a new one is filled from \
-         what the logs still hold"
+        "{problem}; if this persists, stop the engine and move the directory away: a new archive is filled \
+         from the remaining logs"
     )
 }

@@ -1,4 +1,4 @@
-//! `elasticsearch`: Elasticsearch and OpenSearch.
+//! Sink kind `elasticsearch`: Elasticsearch and OpenSearch.
 
 mod check;
 mod read;

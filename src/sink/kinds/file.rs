@@ -1,4 +1,4 @@
-//! `file`: JSON lines in a file.
+//! Sink kind `file`: JSON lines in a file.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -38,7 +38,7 @@ impl SinkKind for FileKind {
         FileSink::check(&self.path).map(|()| format!("JSON lines into {}", self.path.display()))
     }
 
-    /// A directory that is not there yet may come.
+    /// A directory that does not exist yet may be created later.
     fn never_works(&self) -> Option<String> {
         let is_other = self.path.metadata().is_ok_and(|found| !found.is_file());
         if is_other { FileSink::check(&self.path).err() } else { None }

@@ -1,4 +1,4 @@
-//! `stdout`: JSON lines on standard output.
+//! Sink kind `stdout`: JSON lines on standard output.
 
 use std::sync::Arc;
 

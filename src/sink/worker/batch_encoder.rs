@@ -1,76 +1,76 @@
-//! Log → bulk: reads, filters, protects and encodes, off the async threads. Moves no cursor.
+//! Fills bulks from the log: reads, filters, protects and encodes events, on a blocking thread. Moves no cursor.
 
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
 use super::WorkerConfig;
-use super::bulk::{Bulk, Place};
+use super::bulk::{Bulk, Span};
 use super::confirmed_prefix::Prefix;
 use super::filter::Filter;
-use super::lanes::{Taker, Targets};
+use super::lanes::{Owner, Targets};
 use crate::base::{sanitize, with_causes};
 use crate::event::{Batch, GenerationId, SourceName};
 use crate::follow::{Pull, Pulled, Queue, Reading};
 use crate::privacy::{KeyError, Policy, protect};
 use crate::sink::Sink;
 
-/// Where to read on in one generation.
+/// Where to continue reading in one generation.
 #[derive(Debug)]
-pub(super) struct Position {
-    pub track: usize,
-    /// Up to the end of the round, or of what was seen.
+pub(super) struct ReadPosition {
+    pub slot: usize,
+    /// Up to the end of the round, or to the known end.
     pub reading: Reading,
-    /// What is done already is not read into a bulk again.
+    /// Events that are done are not read into a bulk again.
     pub done: Prefix,
 }
 
-/// Input that one pass reads at most: so that a filter that lets nothing pass still reports how far it is.
-pub(super) const LONGEST_PASS: u64 = 16 * 1024 * 1024;
+/// Input that one call reads at most, so that a filter that rejects everything still reports progress.
+pub(super) const MAX_PASS_BYTES: u64 = 16 * 1024 * 1024;
 
-/// How much to read.
+/// The limits of one bulk.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Room {
     pub events: usize,
     pub bytes: usize,
 }
 
-/// What came of it.
+/// The result of one call.
 #[derive(Debug, Default)]
-pub(super) struct Filled {
+pub(super) struct EncodeResult {
     pub bulk: Bulk,
-    /// Track → how far it is read.
+    /// Slot → how far it is read.
     pub reached: Vec<(usize, Reading)>,
-    /// Track → its source.
+    /// Slot → its source.
     pub sources: Vec<(usize, SourceName)>,
-    /// Done in place: filtered, or without a wire form.
-    pub skipped: Vec<Place>,
+    /// Events that need no delivery: filtered, or without a wire form.
+    pub skipped: Vec<Span>,
     pub skipped_events: u64,
-    /// Values that were too short to be looked for elsewhere.
+    /// Sealed values that were too short to be searched for in other fields.
     pub unprotected: u64,
-    /// Events of a target that is not ours, and who takes them.
-    pub elsewhere: Vec<(Place, Taker)>,
+    /// Events of other workers, and which.
+    pub for_others: Vec<(Span, Owner)>,
     /// Destroyed before they were read.
-    pub lost: Vec<Place>,
+    pub lost: Vec<Span>,
     pub errors: Vec<std::io::Error>,
-    /// The bulk is as large as it may be; more is there.
+    /// The bulk is full; there are more events.
     pub full: bool,
 }
 
-/// Reads for one sink.
-pub(super) struct Filler {
+/// Reads and encodes for one sink.
+pub(super) struct BatchEncoder {
     queue: Arc<dyn Queue>,
     sink: Arc<dyn Sink>,
     policy: Arc<Policy>,
     filter: Filter,
     targets: Targets,
-    /// Keeps whose turn it is, and the batch in which the last bulk ended, from one pass to the next.
+    /// Keeps the turn among generations, and the batch in which the last bulk ended, from call to call.
     pull: Pull,
 }
 
-impl Filler {
+impl BatchEncoder {
     pub(super) fn new(config: &WorkerConfig, targets: Targets) -> Self {
-        Filler {
+        BatchEncoder {
             queue: config.queue.clone(),
             sink: config.sink.clone(),
             policy: config.policy.clone(),
@@ -80,63 +80,68 @@ impl Filler {
         }
     }
 
-    /// Whose events it takes from now on.
-    pub(super) fn choose(&mut self, targets: Targets) {
+    /// The targets whose events it encodes from now on.
+    pub(super) fn set_targets(&mut self, targets: Targets) {
         self.targets = targets;
     }
 
-    /// Memory goes back.
+    /// Frees memory.
     pub(super) fn release(&mut self) {
         self.pull.release();
     }
 
-    pub(super) fn fill(&mut self, positions: Vec<Position>, room: Room, buffer: Bulk) -> Filled {
-        let mut filled = Filled { bulk: buffer, ..Filled::default() };
+    pub(super) fn encode_next(
+        &mut self,
+        positions: Vec<ReadPosition>,
+        room: Room,
+        buffer: Bulk,
+    ) -> EncodeResult {
+        let mut encoded = EncodeResult { bulk: buffer, ..EncodeResult::default() };
         self.pull.set(positions.iter().map(|position| position.reading));
-        let positions: HashMap<GenerationId, &Position> =
+        let positions: HashMap<GenerationId, &ReadPosition> =
             positions.iter().map(|position| (position.reading.generation, position)).collect();
         let mut read = 0;
-        while !filled.full
+        while !encoded.full
             && let Some((generation, pulled)) = self.pull.next(&*self.queue)
         {
             let position = positions[&generation];
             read += pulled.bytes();
             match pulled {
                 Pulled::Events { batch, records } => {
-                    self.take(&batch, records, position, room, &mut filled);
+                    self.take(&batch, records, position, room, &mut encoded);
                 }
                 Pulled::Lost { from: start, to: end } => {
-                    filled.lost.push(Place { track: position.track, start, end });
+                    encoded.lost.push(Span { slot: position.slot, start, end });
                 }
-                Pulled::Failed(error) => filled.errors.push(error),
+                Pulled::Failed(error) => encoded.errors.push(error),
             }
-            filled.full |= read >= LONGEST_PASS && self.pull.is_due();
+            encoded.full |= read >= MAX_PASS_BYTES && self.pull.is_due();
         }
         let readings = self.pull.readings();
-        filled.reached = readings.map(|read| (positions[&read.generation].track, *read)).collect();
-        filled
+        encoded.reached = readings.map(|read| (positions[&read.generation].slot, *read)).collect();
+        encoded
     }
 
-    /// What finds no room, or cannot be sealed now, stays in the pull.
+    /// Events that do not fit, or cannot be sealed now, stay in the pull.
     fn take(
         &mut self,
         batch: &Arc<Batch>,
         records: Range<usize>,
-        position: &Position,
+        position: &ReadPosition,
         room: Room,
-        filled: &mut Filled,
+        encoded: &mut EncodeResult,
     ) {
-        filled.sources.push((position.track, batch.generation.source.clone()));
+        encoded.sources.push((position.slot, batch.generation.source.clone()));
         self.policy.refresh();
         for index in records {
-            match self.take_one(batch, index, position, room, filled) {
-                Ok(Taken::NoRoom) => {
-                    filled.full = true;
+            match self.take_one(batch, index, position, room, encoded) {
+                Ok(EventResult::NoRoom) => {
+                    encoded.full = true;
                     return self.pull.give_back(batch.clone(), index);
                 }
                 Ok(_) => {}
                 Err(error) => {
-                    filled.errors.push(cannot_seal(batch, &error));
+                    encoded.errors.push(sealing_failed(batch, &error));
                     return self.pull.refuse(batch, index);
                 }
             }
@@ -147,100 +152,102 @@ impl Filler {
         &mut self,
         batch: &Batch,
         index: usize,
-        position: &Position,
+        position: &ReadPosition,
         room: Room,
-        filled: &mut Filled,
-    ) -> Result<Taken, KeyError> {
+        encoded: &mut EncodeResult,
+    ) -> Result<EventResult, KeyError> {
         let event = batch.event(index);
         let (start, end) = (event.record.start, event.record.end);
         if position.done.contains(start) {
-            return Ok(Taken::Before);
+            return Ok(EventResult::AlreadyDone);
         }
-        let place = Place { track: position.track, start, end };
+        let span = Span { slot: position.slot, start, end };
         let taken = match self.filter.passes(&event) {
-            true => self.encode(batch, index, room, filled)?,
-            false => Taken::Filtered,
+            true => self.encode(batch, index, room, encoded)?,
+            false => EventResult::Filtered,
         };
         match taken {
-            Taken::Filtered => {
-                filled.skipped_events += 1;
-                join(&mut filled.skipped, place);
+            EventResult::Filtered => {
+                encoded.skipped_events += 1;
+                join(&mut encoded.skipped, span);
             }
-            Taken::Elsewhere(ref taker) => match filled.elsewhere.last_mut() {
-                Some((last, of)) if of == taker && last.touches(place) => last.end = place.end,
-                _ => filled.elsewhere.push((place, taker.clone())),
+            EventResult::ForOther(ref owner) => match encoded.for_others.last_mut() {
+                Some((last, of)) if of == owner && last.touches(span) => last.end = span.end,
+                _ => encoded.for_others.push((span, owner.clone())),
             },
-            Taken::Added { day } => filled.add(place, day, batch),
-            Taken::Before | Taken::NoRoom => {}
+            EventResult::Added { day } => encoded.add(span, day, batch),
+            EventResult::AlreadyDone | EventResult::NoRoom => {}
         }
         Ok(taken)
     }
 
-    /// The body grows only where it is added. The first of a bulk always has room.
+    /// The body grows only for an added event. The first event of a bulk always fits.
     fn encode(
         &self,
         batch: &Batch,
         index: usize,
         room: Room,
-        filled: &mut Filled,
-    ) -> Result<Taken, KeyError> {
-        if filled.bulk.len() >= room.events {
-            return Ok(Taken::NoRoom);
+        encoded: &mut EncodeResult,
+    ) -> Result<EventResult, KeyError> {
+        if encoded.bulk.len() >= room.events {
+            return Ok(EventResult::NoRoom);
         }
-        let body = &mut filled.bulk.items.body;
+        let body = &mut encoded.bulk.items.body;
         let before = body.len();
         let event = protect(&self.policy, batch.event(index))?;
         self.sink.encode(&event, body);
         let length = body.len();
-        let taker = || self.targets.taker(&*self.sink, &body[before..]);
-        let taken = match (length > before).then(taker) {
-            None => Taken::Filtered,
-            Some(Taker::Us) if before > 0 && length > room.bytes => Taken::NoRoom,
-            Some(Taker::Us) => {
-                filled.unprotected += u64::from(event.unprotected());
-                return Ok(Taken::Added { day: event.day() });
+        let owner = || self.targets.owner(&*self.sink, &body[before..]);
+        let taken = match (length > before).then(owner) {
+            None => EventResult::Filtered,
+            Some(Owner::This) if before > 0 && length > room.bytes => EventResult::NoRoom,
+            Some(Owner::This) => {
+                encoded.unprotected += u64::from(event.unprotected());
+                return Ok(EventResult::Added { day: event.day() });
             }
-            Some(other) => Taken::Elsewhere(other),
+            Some(other) => EventResult::ForOther(other),
         };
         body.truncate(before);
         Ok(taken)
     }
 }
 
-/// Nothing of that file goes on from there; it is tried again.
-fn cannot_seal(batch: &Batch, error: &KeyError) -> std::io::Error {
+/// Reading of this file stops here and is retried.
+fn sealing_failed(batch: &Batch, error: &KeyError) -> std::io::Error {
     let path = sanitize::line(&batch.path.to_string_lossy()).into_owned();
     let error = with_causes(error);
-    std::io::Error::other(format!("{path} waits; nothing of it leaves in clear: {error}"))
+    std::io::Error::other(format!(
+        "{path} is paused, so that nothing leaves in plain text: {error}"
+    ))
 }
 
-/// What became of one event of a batch.
-enum Taken {
-    /// Done already.
-    Before,
+/// The result for one event of a batch.
+enum EventResult {
+    /// Done before.
+    AlreadyDone,
     Added {
-        /// That names its index.
+        /// The day that names its index.
         day: i32,
     },
-    /// Or without a wire form.
+    /// Also events without a wire form.
     Filtered,
-    Elsewhere(Taker),
+    ForOther(Owner),
     NoRoom,
 }
 
-impl Filled {
-    fn add(&mut self, place: Place, day: i32, batch: &Batch) {
+impl EncodeResult {
+    fn add(&mut self, span: Span, day: i32, batch: &Batch) {
         self.bulk.items.ends.push(self.bulk.items.body.len());
-        self.bulk.places.push(place);
+        self.bulk.spans.push(span);
         self.bulk.days.push(day);
         self.bulk.oldest = Some(self.bulk.oldest.map_or(batch.seen, |time| time.min(batch.seen)));
     }
 }
 
-/// Neighbours become one.
-fn join(places: &mut Vec<Place>, place: Place) {
-    match places.last_mut() {
-        Some(last) if last.touches(place) => last.end = place.end,
-        _ => places.push(place),
+/// Merges adjacent spans.
+fn join(spans: &mut Vec<Span>, span: Span) {
+    match spans.last_mut() {
+        Some(last) if last.touches(span) => last.end = span.end,
+        _ => spans.push(span),
     }
 }

@@ -1,4 +1,4 @@
-//! Encoded events on their way, and where each of them stands in its generation.
+//! The encoded events of one delivery, with the position of each in its generation.
 
 use std::time::Duration;
 
@@ -6,57 +6,58 @@ use crate::base::Timestamp;
 use crate::base::backoff::Backoff;
 use crate::sink::Items;
 
-/// Where one item comes from.
+/// The bytes of the log from which one item comes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Place {
-    /// Index of the worker's track.
-    pub track: usize,
+pub(super) struct Span {
+    /// Index of its generation in the worker's [`super::progress::Progress`].
+    pub slot: usize,
     pub start: u64,
     pub end: u64,
 }
 
-impl Place {
-    /// `next` begins where it ends.
-    pub(super) fn touches(&self, next: Place) -> bool {
-        self.track == next.track && self.end == next.start
+impl Span {
+    /// `next` starts where it ends.
+    pub(super) fn touches(&self, next: Span) -> bool {
+        self.slot == next.slot && self.end == next.start
     }
 }
 
-/// What one delivery carries.
+/// The content of one delivery.
 #[derive(Debug, Default)]
 pub(super) struct Bulk {
     pub items: Items,
-    /// One an item.
-    pub places: Vec<Place>,
-    /// The same: the day that names its index.
+    /// One per item.
+    pub spans: Vec<Span>,
+    /// One per item: the day that names its index.
     pub days: Vec<i32>,
-    /// When the oldest of it was read.
+    /// When its oldest event was read.
     pub oldest: Option<Timestamp>,
     /// Number of the delivery that carries it.
-    pub ticket: u64,
-    /// How long the last one took to be answered.
-    pub took: Duration,
-    /// Deliveries that failed before.
+    pub delivery_number: u64,
+    /// How long the last delivery took to be answered.
+    pub answered_in: Duration,
+    /// Failed deliveries so far.
     pub attempts: u32,
-    /// The waits of a part that failed while the rest went through.
+    /// The back-off of a part that failed while the rest was delivered.
     pub backoff: Option<Backoff>,
-    /// The target broke at these events; so many events had been confirmed then. They go apart from others.
+    /// The target failed at these events; the count of confirmed events at that time. They are sent apart from
+    /// others.
     pub broke_at: Option<u64>,
-    /// Why its target took nothing at the last try, while others did.
+    /// Why its target accepted nothing at the last try, while others did.
     pub blocked: Option<String>,
 }
 
 impl Bulk {
     pub(super) fn len(&self) -> usize {
-        self.places.len()
+        self.spans.len()
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.places.is_empty()
+        self.spans.is_empty()
     }
 
-    /// The items are those of its places: a sink has given back what it was given.
-    pub(super) fn is_whole(&self) -> bool {
+    /// The sink returned the items that it was given.
+    pub(super) fn is_consistent(&self) -> bool {
         let end = self.items.ends.last().copied().unwrap_or_default();
         self.items.len() == self.len() && self.items.body.len() == end
     }
@@ -68,13 +69,13 @@ impl Bulk {
 
     /// Bytes of the log.
     pub(super) fn input(&self) -> u64 {
-        self.places.iter().map(|place| place.end - place.start).sum()
+        self.spans.iter().map(|span| span.end - span.start).sum()
     }
 
-    /// Empty, with its buffers kept.
+    /// Empties it and keeps the buffers.
     pub(super) fn clear(&mut self) {
         self.items.clear();
-        self.places.clear();
+        self.spans.clear();
         self.days.clear();
         self.oldest = None;
         self.attempts = 0;
@@ -83,31 +84,31 @@ impl Bulk {
         self.broke_at = None;
     }
 
-    /// Only the items at these indices.
-    pub(super) fn only(&self, indices: impl Iterator<Item = usize>) -> Bulk {
+    /// A copy with only the items at these indices.
+    pub(super) fn subset(&self, indices: impl Iterator<Item = usize>) -> Bulk {
         let (oldest, attempts, backoff) = (self.oldest, self.attempts, self.backoff.clone());
         let mut part = Bulk { oldest, attempts, backoff, ..Bulk::default() };
         for index in indices {
             part.items.push(self.items.item(index));
-            part.places.push(self.places[index]);
+            part.spans.push(self.spans[index]);
             part.days.push(self.days[index]);
         }
         part
     }
 
-    /// Takes the items of another behind its own.
+    /// Appends the items of another bulk.
     pub(super) fn append(&mut self, other: &Bulk) {
         let before = self.items.body.len();
         self.items.body.extend_from_slice(&other.items.body);
         self.items.ends.extend(other.items.ends.iter().map(|end| before + end));
-        self.places.extend_from_slice(&other.places);
+        self.spans.extend_from_slice(&other.spans);
         self.days.extend_from_slice(&other.days);
         self.attempts = self.attempts.max(other.attempts);
         self.blocked = self.blocked.take().or_else(|| other.blocked.clone());
         self.oldest = self.oldest.into_iter().chain(other.oldest).min();
     }
 
-    /// How many items go into so many bytes; one in any case.
+    /// How many items fit into `bytes`; at least one.
     pub(super) fn fitting(&self, bytes: usize) -> usize {
         self.items.ends.partition_point(|end| *end <= bytes).max(1)
     }
@@ -115,6 +116,6 @@ impl Bulk {
     /// Two halves of a bulk that was too large as a whole.
     pub(super) fn halve(&self) -> [Bulk; 2] {
         let middle = self.len() / 2;
-        [self.only(0..middle), self.only(middle..self.len())]
+        [self.subset(0..middle), self.subset(middle..self.len())]
     }
 }

@@ -1,56 +1,61 @@
-//! Every byte of a sink's part of the log, counted once by what became of it.
+//! Counts every byte that a sink is to deliver, once, by its outcome.
 
 use crate::event::status::Bytes;
 
-/// What became of some bytes of the log.
+/// The outcome of some bytes of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fate {
+pub(super) enum ByteOutcome {
     Confirmed,
     /// Confirmed by the next commit.
     Accepted,
-    /// Or without a wire form.
+    /// Also events for which the sink has no wire form.
     Filtered,
     DeadLetter,
     /// Destroyed before they were read.
     Lost,
-    /// Of a target that another worker serves.
-    Elsewhere,
+    /// Events of a target that another worker serves.
+    OtherWorker,
 }
 
-/// In bytes of the log, since the start of the worker.
+/// Bytes of the log by outcome, since the start of the worker.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Ledger {
+pub(super) struct ByteAccount {
     pub confirmed: u64,
     pub accepted: u64,
     pub filtered: u64,
     pub dead_letters: u64,
     pub lost: u64,
-    pub elsewhere: u64,
-    /// Of the confirmed, the dead letters and the lost: what an earlier run had left to a lane. No track of the main
-    /// worker has seen it.
+    pub other_worker: u64,
+    /// Part of confirmed, dead letters and lost: bytes that an earlier run had left to a lane, so the main worker
+    /// never counted them.
     pub earlier: u64,
-    /// Of what an earlier run had left: not looked through yet. Events of other targets are among it.
-    pub left: u64,
+    /// Bytes that an earlier run left to a lane and that are not read yet. They include events of other targets.
+    pub earlier_unread: u64,
 }
 
-impl Ledger {
-    pub(super) fn add(&mut self, fate: Fate, bytes: u64, earlier: bool) {
-        let count = match fate {
-            Fate::Confirmed => &mut self.confirmed,
-            Fate::Accepted => &mut self.accepted,
-            Fate::Filtered => &mut self.filtered,
-            Fate::DeadLetter => &mut self.dead_letters,
-            Fate::Lost => &mut self.lost,
-            Fate::Elsewhere => &mut self.elsewhere,
+impl ByteAccount {
+    pub(super) fn add(&mut self, byte_outcome: ByteOutcome, bytes: u64, earlier: bool) {
+        let count = match byte_outcome {
+            ByteOutcome::Confirmed => &mut self.confirmed,
+            ByteOutcome::Accepted => &mut self.accepted,
+            ByteOutcome::Filtered => &mut self.filtered,
+            ByteOutcome::DeadLetter => &mut self.dead_letters,
+            ByteOutcome::Lost => &mut self.lost,
+            ByteOutcome::OtherWorker => &mut self.other_worker,
         };
         *count += bytes;
-        if earlier && matches!(fate, Fate::Confirmed | Fate::DeadLetter | Fate::Lost) {
+        if earlier
+            && matches!(
+                byte_outcome,
+                ByteOutcome::Confirmed | ByteOutcome::DeadLetter | ByteOutcome::Lost
+            )
+        {
             self.earlier += bytes;
         }
     }
 
-    /// A commit confirms what was accepted.
-    pub(super) fn commit(&mut self) {
+    /// A commit confirms the accepted bytes.
+    pub(super) fn confirm_accepted(&mut self) {
         self.confirmed += std::mem::take(&mut self.accepted);
     }
 
@@ -60,50 +65,55 @@ impl Ledger {
             + self.filtered
             + self.dead_letters
             + self.lost
-            + self.elsewhere
+            + self.other_worker
     }
 
-    /// After a new beginning `done` bytes are done: what a failed commit left open was perhaps kept, perhaps
-    /// forgotten.
-    pub(super) fn settle(&mut self, done: u64) {
+    /// Sets the outcomes to `done` bytes in total after a restart: whether the sink kept or discarded the bytes of a
+    /// failed commit is not known.
+    pub(super) fn correct_to(&mut self, done: u64) {
         self.accepted = 0;
         let counted = self.total();
         self.confirmed = (self.confirmed + done.saturating_sub(counted))
             .saturating_sub(counted.saturating_sub(done));
     }
 
-    /// What was left to another worker and is gone.
-    pub(super) fn lose_left(&mut self, bytes: u64) {
-        let lost = bytes.min(self.elsewhere);
-        self.elsewhere -= lost;
+    /// Bytes that were left to another worker and no longer exist.
+    pub(super) fn lose_left_to_lane(&mut self, bytes: u64) {
+        let lost = bytes.min(self.other_worker);
+        self.other_worker -= lost;
         self.lost += lost;
     }
 
-    /// What another worker did of what this one left to it.
-    pub(super) fn take_over(&mut self, other: &Ledger) {
+    /// Adds the work of another worker on bytes that this one left to it.
+    pub(super) fn take_over(&mut self, other: &ByteAccount) {
         let done = other.confirmed + other.dead_letters + other.lost - other.earlier;
-        debug_assert!(done <= self.elsewhere, "{other:?} of {self:?}");
-        self.elsewhere = self.elsewhere.saturating_sub(done);
+        debug_assert!(done <= self.other_worker, "{other:?} of {self:?}");
+        self.other_worker = self.other_worker.saturating_sub(done);
         self.confirmed += other.confirmed;
         self.dead_letters += other.dead_letters;
         self.lost += other.lost;
         self.earlier += other.earlier;
-        self.left += other.left;
+        self.earlier_unread += other.earlier_unread;
     }
 }
 
-/// The account of a sink: `seen` is the sum of all the others.
-pub(super) fn account(ledger: &Ledger, seen: u64, outstanding: u64, flying: u64) -> Bytes {
-    let flying = flying.min(outstanding);
+/// The bytes that a sink reports: `seen` is the sum of all others.
+pub(super) fn byte_status(
+    account: &ByteAccount,
+    seen: u64,
+    outstanding: u64,
+    in_flight: u64,
+) -> Bytes {
+    let in_flight = in_flight.min(outstanding);
     let bytes = Bytes {
-        seen: seen + ledger.left,
-        confirmed: ledger.confirmed,
-        filtered: ledger.filtered,
-        in_flight: flying + ledger.accepted,
-        waiting: outstanding - flying + ledger.elsewhere + ledger.left,
-        dead_letters: ledger.dead_letters,
-        lost: ledger.lost,
+        seen: seen + account.earlier_unread,
+        confirmed: account.confirmed,
+        filtered: account.filtered,
+        in_flight: in_flight + account.accepted,
+        waiting: outstanding - in_flight + account.other_worker + account.earlier_unread,
+        dead_letters: account.dead_letters,
+        lost: account.lost,
     };
-    debug_assert!(bytes.adds_up(), "{bytes:?} of {ledger:?}");
+    debug_assert!(bytes.adds_up(), "{bytes:?} of {account:?}");
     bytes
 }

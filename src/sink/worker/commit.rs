@@ -1,18 +1,18 @@
-//! Where a worker begins, and how its cursors follow what is done.
+//! Where a worker starts, and how its cursors follow confirmed events.
 
 use std::collections::HashMap;
 
 use tokio::time::Instant;
 
-use super::batch_encoder::Filler;
+use super::batch_encoder::BatchEncoder;
 use super::outcomes::person_needed;
 use super::{Stage, Worker};
 use crate::event::{Cursor, Position};
 
-/// When what is delivered becomes durable.
+/// When delivered events become durable.
 #[derive(Debug, Default)]
 pub(super) struct Commits {
-    /// Something was accepted or moved since the last commit; it is due then.
+    /// When the next commit is due: something was accepted, or a cursor may move.
     pub at: Option<Instant>,
     /// The sink keeps its own cursors.
     pub own_cursors: bool,
@@ -27,63 +27,65 @@ impl Commits {
 }
 
 impl Worker {
-    /// Cursors follow the prefixes: at once, or with the next commit of the sink.
+    /// Moves the cursors with the prefixes: at once, or with the sink's next commit.
     pub(super) fn after_progress(&mut self) {
         let commits = &mut self.commits;
         if !commits.own_cursors && commits.accepted == 0 {
             self.put_cursors();
-        } else if commits.at.is_none() && (self.tracks.moved() || commits.accepted > 0) {
+        } else if commits.at.is_none()
+            && (self.progress.has_cursor_behind() || commits.accepted > 0)
+        {
             commits.at = Some(Instant::now() + self.limits.commit_every);
         }
         self.report.touch();
     }
 
     pub(super) fn commit_is_due(&self) -> bool {
-        let possible = self.commits.at.is_some() && self.may_commit() && !self.in_trouble();
-        let last =
-            self.has_nothing_left() && (self.drain_until.is_some() || self.round_is_through());
+        let possible = self.commits.at.is_some() && self.may_commit() && !self.is_backing_off();
+        let last = self.has_nothing_unconfirmed()
+            && (self.drain_until.is_some() || self.is_round_delivered());
         possible && (last || self.commits.are_due(self.now))
     }
 
-    /// A commit confirms everything before what is not delivered: nothing is under way, and no gap is left where the
-    /// sink keeps its own cursors.
+    /// A commit confirms everything before the first undelivered byte. It needs that no delivery is running and, if
+    /// the sink keeps its own cursors, that no failed event leaves a gap.
     pub(super) fn may_commit(&self) -> bool {
-        let gap = self.commits.own_cursors && !self.transit.held.is_empty();
-        self.transit.flights.is_empty() && !gap
+        let gap = self.commits.own_cursors && !self.in_flight.failed.is_empty();
+        self.in_flight.active.is_empty() && !gap
     }
 
     pub(super) async fn commit(&mut self) {
         self.commits.at = None;
-        let upto = self.tracks.cursors_here();
+        let upto = self.progress.listed_cursors();
         let sink = self.config.sink.clone();
         if let Err(error) = sink.commit(&upto).await {
-            // The sink may have forgotten what it accepted: ask it where it stands, and go on from there.
+            // The sink may have discarded accepted events: read its cursors again and continue from there.
             self.fail(error.to_string(), None, person_needed(&error));
-            return self.break_off();
+            return self.restart_from_durable();
         }
         self.report.confirmed(std::mem::take(&mut self.commits.accepted));
-        self.tracks.confirm_accepted();
+        self.progress.confirm_accepted();
         self.put_cursors();
-        if self.trouble.clear() {
+        if self.retry_backoff.clear() {
             self.report.recovered();
         }
         self.report.success(self.config.clock.now());
     }
 
-    /// Asks the sink where it stands and begins there: at the start, and after what was accepted is lost.
-    pub(super) async fn begin(&mut self) {
-        self.transit.abandon();
+    /// Reads the sink's cursors and starts from them: at the start, and after accepted events were discarded.
+    pub(super) async fn start(&mut self) {
+        self.in_flight.discard_all();
         let forgotten = std::mem::take(&mut self.commits.accepted) > 0;
         self.commits.at = None;
-        self.countdown.count_again();
+        self.schedule.ensure_counter();
         if self.stage == Stage::New {
-            self.adopt_lanes();
+            self.resume_lanes();
         }
-        self.source.filler = Some(Filler::new(&self.config, self.lanes.targets()));
+        self.input.encoder = Some(BatchEncoder::new(&self.config, self.lanes.targets()));
         if self.stage == Stage::Broken && !forgotten && !self.commits.own_cursors {
-            // Nothing but what was under way is in doubt.
+            // Only events in flight are in doubt.
             self.stage = Stage::Working;
-            return self.tracks.rewind();
+            return self.progress.rewind();
         }
         let sink = self.config.sink.clone();
         let mut own_marks = None;
@@ -99,53 +101,53 @@ impl Worker {
                 own.unwrap_or_else(|| self.stored_cursors())
             }
             Err(error) => {
-                // For the figures: what waits behind the last cursors that are known.
-                self.tracks.reset(self.stored_cursors(), None, &self.config);
+                // For the status: count the bytes after the last known cursors.
+                self.progress.reset(self.stored_cursors(), None, &self.config);
                 return self.fail(error.to_string(), None, person_needed(&error));
             }
         };
         self.stage = Stage::Working;
         if self.commits.own_cursors {
             self.limits.requests = 1;
-            // The sink's word counts; the state's copy may be older or newer.
-            self.tell_cursors(&cursors);
+            // The sink's own cursors are authoritative; the copy in the state may be older or newer.
+            self.copy_sink_cursors(&cursors);
         }
-        match self.lanes.birth.as_mut().and_then(|birth| birth.done.take()) {
-            Some(done) => self.tracks.inherit(done, &self.config),
-            None => self.tracks.reset(cursors, own_marks, &self.config),
+        match self.lanes.lane_start.as_mut().and_then(|lane_start| lane_start.done.take()) {
+            Some(done) => self.progress.reset_to_prefixes(done, &self.config),
+            None => self.progress.reset(cursors, own_marks, &self.config),
         }
         if self.mode.is_in_round() {
-            self.tracks.fix_ends();
+            self.progress.fix_ends();
         }
-        self.forget_disbelieved().await;
+        self.forget_mismatched().await;
     }
 
-    /// The sink takes events of generations that hold other bytes than its own cursors speak of.
-    pub(super) async fn forget_disbelieved(&mut self) {
-        let disbelieved = self.tracks.take_disbelieved();
-        if disbelieved.is_empty() {
+    /// Makes the sink forget generations whose bytes differ from those of its own cursors.
+    pub(super) async fn forget_mismatched(&mut self) {
+        let mismatched = self.progress.take_mismatched();
+        if mismatched.is_empty() {
             return;
         }
         let sink = self.config.sink.clone();
-        if let Err(error) = sink.forget(disbelieved).await {
+        if let Err(error) = sink.forget(mismatched).await {
             self.fail(error.to_string(), None, person_needed(&error));
-            self.break_off();
+            self.restart_from_durable();
         }
     }
 
-    /// The cursors follow the prefixes. For a sink that keeps its own this is a copy, made after its commit:
-    /// the follower must know what is still needed.
+    /// Moves the cursors with the prefixes. If the sink keeps its own cursors, this stores a copy after its commit:
+    /// the follower must know which bytes are still needed.
     fn put_cursors(&mut self) {
         let (store, name) = (&self.config.store, &self.config.name);
         let row = self.lanes.row();
-        let fence = self.lanes.birth.as_ref().map(|birth| &birth.fence);
-        self.tracks.commit(&mut |cursor| {
+        let read_limit = self.lanes.lane_start.as_ref().map(|lane_start| &lane_start.read_limit);
+        self.progress.commit(&mut |cursor| {
             store.put_cursor(name, row, cursor);
-            fence.iter().for_each(|fence| fence.note(cursor.generation));
+            read_limit.iter().for_each(|read_limit| read_limit.note_row_moved(cursor.generation));
         });
     }
 
-    fn tell_cursors(&self, cursors: &[Cursor]) {
+    fn copy_sink_cursors(&self, cursors: &[Cursor]) {
         let name = &self.config.name;
         for old in self.stored_cursors() {
             let known = cursors.iter().any(|cursor| cursor.generation == old.generation);

@@ -1,15 +1,15 @@
-//! The contiguous confirmed prefix of one generation, whatever order the confirmations come in.
+//! The contiguous confirmed prefix of one generation, with confirmations in any order.
 
 use std::collections::BTreeMap;
 
-/// Invariant: `end` never moves over a byte that was not completed; the ranges beyond it are disjoint, do not
-/// touch each other, and begin behind it.
+/// Invariant: `end` never moves over a byte that was not completed; the ranges beyond it are disjoint, do not touch
+/// each other, and start behind it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Prefix {
     end: u64,
-    /// Completed too early: start → end.
+    /// Ranges that were completed early: start → end.
     beyond: BTreeMap<u64, u64>,
-    /// Invariant: the bytes of these ranges.
+    /// Invariant: the sum of the bytes of these ranges.
     early: u64,
 }
 
@@ -18,12 +18,12 @@ impl Prefix {
         Prefix { end, ..Prefix::default() }
     }
 
-    /// Everything before this is done.
+    /// Every byte before this offset is done.
     pub(super) fn end(&self) -> u64 {
         self.end
     }
 
-    /// [start, end) is done, confirmed or filtered. Returns how many bytes of it were not before.
+    /// [start, end) is done, confirmed or filtered. Returns how many of these bytes are newly done.
     pub(super) fn complete(&mut self, start: u64, end: u64) -> u64 {
         let (mut start, mut end) = (start.max(self.end), end);
         if start >= end {
@@ -69,8 +69,8 @@ impl Prefix {
         offset.saturating_sub(self.end + early.sum::<u64>())
     }
 
-    /// Behind the last byte that is done.
-    pub(super) fn reach(&self) -> u64 {
+    /// The end of the last byte that is done.
+    pub(super) fn furthest(&self) -> u64 {
         self.beyond.last_key_value().map_or(self.end, |(_, end)| *end)
     }
 
@@ -88,7 +88,7 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
-        /// The model is one flag a byte.
+        /// The model is one flag per byte.
         #[test]
         fn the_end_is_the_first_byte_that_is_not_done(
             from in 0u64..20,
@@ -112,7 +112,7 @@ mod tests {
                 let missing = done[..start as usize].iter().filter(|done| !**done).count();
                 prop_assert_eq!(prefix.missing_before(start), missing as u64);
                 let last = done.iter().rposition(|done| *done).map_or(0, |last| last + 1);
-                prop_assert_eq!(prefix.reach(), last as u64);
+                prop_assert_eq!(prefix.furthest(), last as u64);
                 let mut last = prefix.end;
                 for (start, end) in &prefix.beyond {
                     prop_assert!(*start > last && end > start);

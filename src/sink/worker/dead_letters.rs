@@ -1,17 +1,17 @@
-//! Dead letters of what a target refused for good, made of the bodies that were sent: the log may have been
-//! truncated since, and holds other events at the same offsets or none.
+//! Keeps events that a target rejected permanently as dead letters. They are built from the bodies that were sent:
+//! the log may have been truncated since, and may hold other events at the same offsets or none.
 
 use std::io;
 
 use super::Worker;
 use super::bulk::Bulk;
-use super::byte_accounting::Fate;
+use super::byte_accounting::ByteOutcome;
 use crate::event::SourceName;
 use crate::privacy::{Origin, StoredError};
 use crate::sink::Refusal;
 use crate::sink::dead_letters::DeadLetter;
 
-/// One refused event.
+/// One rejected event.
 struct Refused {
     document: String,
     origin: Origin,
@@ -30,7 +30,7 @@ impl Refused {
 }
 
 impl Worker {
-    /// `false` where they could not be kept: then they are no dead letters yet.
+    /// `false` if they could not be stored: then they are not dead letters yet.
     pub(super) async fn keep_dead_letters(
         &mut self,
         bulk: &Bulk,
@@ -45,12 +45,12 @@ impl Worker {
             config.dead_letters.keep(&config.name, letters.map_err(io::Error::other)?)
         });
         if let Err(error) = kept.await.unwrap_or_else(|panic| Err(io::Error::other(panic))) {
-            let text = format!("cannot keep dead letters ({error})");
+            let text = format!("cannot store dead letters ({error})");
             self.fail(text.clone(), None, Some(text));
             return false;
         }
         for (index, _) in refused {
-            self.tracks.complete(bulk.places[*index], Fate::DeadLetter);
+            self.progress.complete(bulk.spans[*index], ByteOutcome::DeadLetter);
         }
         self.report.dead_letters(refused.len() as u64, &refused[0].1.to_string());
         true
@@ -58,12 +58,12 @@ impl Worker {
 
     fn refused(&self, bulk: &Bulk, index: usize, refusal: &Refusal) -> Refused {
         let (sink, item) = (&self.config.sink, bulk.items.item(index));
-        let track = bulk.places[index].track;
-        let generation = self.tracks.generation(track);
+        let slot = bulk.spans[index].slot;
+        let generation = self.progress.generation(slot);
         Refused {
             document: sink.document(item).into_owned(),
             origin: Origin { generation, day: Some(bulk.days[index]) },
-            source: self.tracks.source(track),
+            source: self.progress.source(slot),
             target: sink.target(item).to_owned(),
             attempts: bulk.attempts + 1,
             refusal: refusal.clone(),

@@ -1,125 +1,127 @@
-//! The way out: reads the next bulk, and starts deliveries while there is room.
+//! Starts deliveries and reads the next bulk while the limits allow it.
 
-use super::batch_encoder::{Filled, Filler, Room};
+use super::batch_encoder::{BatchEncoder, EncodeResult, Room};
 use super::bulk::Bulk;
-use super::byte_accounting::Fate;
-use super::lane_lifecycle::leave;
-use super::task_result::Finish;
+use super::byte_accounting::ByteOutcome;
+use super::lane_lifecycle::leave_to_owner;
+use super::task_result::TaskResult;
 use super::{Stage, Worker};
 
 impl Worker {
-    /// Starts what may be started.
-    pub(super) fn launch(&mut self) {
+    /// Starts as many deliveries as allowed.
+    pub(super) fn start_deliveries(&mut self) {
         let commit_first = self.commits.are_due(self.now)
-            && (self.transit.held.is_empty() || !self.commits.own_cursors);
+            && (self.in_flight.failed.is_empty() || !self.commits.own_cursors);
         if !self.may_deliver() || commit_first {
             return;
         }
-        while self.transit.flights.len() < self.trouble.requests(self.limits.requests, self.now) {
-            let Some(bulk) = self.transit.next(self.limits.events, self.now) else { return };
+        while self.in_flight.active.len()
+            < self.retry_backoff.requests(self.limits.requests, self.now)
+        {
+            let Some(bulk) = self.in_flight.next_bulk(self.limits.events, self.now) else { return };
             self.send(bulk);
         }
     }
 
     fn may_deliver(&self) -> bool {
-        !self.in_trouble() && self.mode.may_deliver() && !self.lanes.want_quiet()
+        !self.is_backing_off() && self.mode.may_deliver() && !self.lanes.need_idle_worker()
     }
 
     fn send(&mut self, mut bulk: Bulk) {
-        self.transit.set_out(&mut bulk);
+        self.in_flight.mark_sent(&mut bulk);
         let sink = self.config.sink.clone();
         self.tasks.spawn(async move {
             let (items, delivery) = sink.deliver(std::mem::take(&mut bulk.items)).await;
             bulk.items = items;
-            Finish::Delivered(Box::new(bulk), delivery)
+            TaskResult::Delivered(Box::new(bulk), delivery)
         });
         self.report.touch();
     }
 
-    /// Reads the next bulk, if there is room for it and something to read.
-    pub(super) fn read_on(&mut self) {
+    /// Reads the next bulk if there is space for it and something to read.
+    pub(super) fn read_next(&mut self) {
         let may = self.may_deliver()
             && self.drain_until.is_none()
-            && !self.lanes.is_meeting(self.now)
-            && self.transit.ready.is_none()
-            && !self.transit.is_full(self.config.budget)
-            && self.source.is_at_rest();
+            && !self.lanes.is_waiting_for_lane(self.now)
+            && self.in_flight.ready.is_none()
+            && !self.in_flight.is_full(self.config.budget)
+            && self.input.is_idle();
         if !may {
             return;
         }
-        if self.source.looks_again(self.now) {
-            self.look();
-            self.tracks.look_again();
+        if self.input.is_recheck_due(self.now) {
+            self.apply_news();
+            self.progress.recheck_waiting();
         }
-        if self.source.lingers(self.now) {
+        if self.input.waits_for_more(self.now) {
             return;
         }
-        let positions = self.tracks.positions(self.mode.is_in_round());
+        let positions = self.progress.positions(self.mode.is_in_round());
         if positions.is_empty() {
             return;
         }
-        let Some(mut filler) = self.source.filler.take() else { return };
-        let room = Room { events: self.limits.events, bytes: self.transit.size_limit.now() };
-        let buffer = self.transit.buffer();
+        let Some(mut encoder) = self.input.encoder.take() else { return };
+        let room = Room { events: self.limits.events, bytes: self.in_flight.size_limit.now() };
+        let buffer = self.in_flight.empty_bulk();
         self.tasks.spawn_blocking(move || {
-            let filled = filler.fill(positions, room, buffer);
-            Finish::Filled(Box::new(filler), Box::new(filled))
+            let encoded = encoder.encode_next(positions, room, buffer);
+            TaskResult::Encoded(Box::new(encoder), Box::new(encoded))
         });
     }
 
-    pub(super) fn take_filled(&mut self, filler: Filler, filled: Filled) {
-        self.source.filler = Some(filler);
+    pub(super) fn take_encoded(&mut self, encoder: BatchEncoder, encoded: EncodeResult) {
+        self.input.encoder = Some(encoder);
         if self.stage != Stage::Working {
             return;
         }
-        for (track, source) in filled.sources {
-            self.tracks.name_source(track, source);
+        for (slot, source) in encoded.sources {
+            self.progress.name_source(slot, source);
         }
-        for place in filled.skipped {
-            self.tracks.complete(place, Fate::Filtered);
+        for span in encoded.skipped {
+            self.progress.complete(span, ByteOutcome::Filtered);
         }
-        for (place, taker) in filled.elsewhere {
-            leave(&mut self.tracks, &self.lanes.owed, place, &taker);
+        for (span, owner) in encoded.for_others {
+            leave_to_owner(&mut self.progress, &self.lanes.lane_bytes, span, &owner);
         }
-        // Last: of what is lost, that counts which nobody else has.
-        for place in filled.lost {
-            self.tracks.complete(place, Fate::Lost);
+        // Last: bytes count as lost only if no other outcome covers them.
+        for span in encoded.lost {
+            self.progress.complete(span, ByteOutcome::Lost);
         }
-        for (track, read) in &filled.reached {
-            self.tracks.follow(*track, read);
+        for (slot, read) in &encoded.reached {
+            self.progress.note_read(*slot, read);
         }
-        self.report.filtered(filled.skipped_events);
-        self.report.unprotected(filled.unprotected);
-        self.report.reading(&filled.errors, self.tracks.some_are_troubled());
-        if filled.bulk.is_empty() {
-            self.transit.recycle(filled.bulk);
+        self.report.filtered(encoded.skipped_events);
+        self.report.unprotected(encoded.unprotected);
+        self.report.reading(&encoded.errors, self.progress.any_failing());
+        if encoded.bulk.is_empty() {
+            self.in_flight.recycle(encoded.bulk);
         } else {
-            self.transit.ready = Some(filled.bulk);
+            self.in_flight.ready = Some(encoded.bulk);
         }
-        if !filled.full {
-            self.source.linger();
+        if !encoded.full {
+            self.input.wait_for_more();
         }
-        if self.tracks.some_wait() {
-            self.source.plan_to_look_again();
+        if self.progress.any_waiting() {
+            self.input.plan_recheck();
         }
         self.after_progress();
     }
 
-    /// Gives memory back while the target is away: the events are read from the log again. What is truncated in the log
-    /// by then is lost.
-    pub(super) fn drop_bodies_in_long_trouble(&mut self) {
-        let holds = self.transit.holds_bodies();
-        if !self.trouble.is_long(self.now) || !holds || self.is_busy() {
+    /// Frees memory while the target is down: the events are read from the log again later. Events that are truncated
+    /// from the log in the meantime are lost.
+    pub(super) fn drop_bodies_during_long_backoff(&mut self) {
+        let holds = self.in_flight.holds_bodies();
+        if !self.retry_backoff.is_waiting_long(self.now) || !holds || self.is_busy() {
             return;
         }
-        self.report.remember_oldest(self.transit.oldest());
-        self.transit.drop_bodies();
-        self.source.release();
+        self.report.remember_oldest(self.in_flight.oldest());
+        self.in_flight.drop_bodies();
+        self.input.release();
         if self.commits.own_cursors {
-            // What was accepted stands before what was dropped: the sink forgets it, and both are read again.
-            self.break_off();
+            // Accepted events come before the dropped ones: the sink discards them, and both are read again.
+            self.restart_from_durable();
         } else {
-            self.tracks.rewind();
+            self.progress.rewind();
         }
     }
 }

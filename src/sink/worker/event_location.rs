@@ -1,9 +1,9 @@
-//! Where one event is on its way to a sink, for somebody who looks at it. Asked rarely, and told with the status
-//! from then on. Moves nothing.
+//! Finds where one event is on its way to a sink, when the detail pane or the control socket asks. The answer is part
+//! of the status from then on. Moves no cursor.
 
-use super::byte_accounting::Fate;
-use super::inspected_event::{Found, Looked};
-use super::task_result::Finish;
+use super::byte_accounting::ByteOutcome;
+use super::inspected_event::{EventFacts, InspectedEvent};
+use super::task_result::TaskResult;
 use super::{Worker, WorkerConfig};
 use crate::event::Cursor;
 use crate::event::status::{Asked, LineState};
@@ -11,13 +11,13 @@ use crate::follow::Read;
 use crate::privacy::shown;
 
 /// Blocking. `None`: the event cannot be read (any more).
-pub(super) fn look_up(config: &WorkerConfig, place: Cursor) -> Option<Found> {
-    let Ok(Read::Batch { batch, first }) = config.queue.read(place) else { return None };
+pub(super) fn inspect(config: &WorkerConfig, event: Cursor) -> Option<EventFacts> {
+    let Ok(Read::Batch { batch, first }) = config.queue.read(event) else { return None };
     let event = batch.event(first);
     let is_letter = config.dead_letters.holds(&config.name, &event.id().to_string());
     let mut item = Vec::new();
     config.sink.encode(&shown(&config.policy, event), &mut item);
-    Some(Found {
+    Some(EventFacts {
         is_filtered: item.is_empty() || !config.filter.passes(&event),
         is_letter,
         target: config.sink.target(&item).to_owned(),
@@ -25,51 +25,53 @@ pub(super) fn look_up(config: &WorkerConfig, place: Cursor) -> Option<Found> {
 }
 
 impl Worker {
-    pub(super) fn look_for(&mut self, place: Cursor) {
-        self.tracks.looked = Some(Looked { place, fate: None, found: None });
+    pub(super) fn start_inspection(&mut self, event: Cursor) {
+        self.progress.inspected = Some(InspectedEvent { event, byte_outcome: None, facts: None });
         let config = self.config.clone();
-        self.tasks.spawn_blocking(move || Finish::LookedUp(place, look_up(&config, place)));
+        self.tasks.spawn_blocking(move || TaskResult::Inspected(event, inspect(&config, event)));
     }
 
-    pub(super) fn take_looked_up(&mut self, place: Cursor, found: Option<Found>) {
-        if let Some(looked) = self.tracks.looked.as_mut().filter(|looked| looked.place == place) {
-            looked.found = found;
+    pub(super) fn take_inspection(&mut self, event: Cursor, facts: Option<EventFacts>) {
+        if let Some(inspected) =
+            self.progress.inspected.as_mut().filter(|inspected| inspected.event == event)
+        {
+            inspected.facts = facts;
             self.report.touch();
         }
     }
 
-    /// The event that was asked for, and where it is now.
-    pub(super) fn asked(&self) -> Option<Asked> {
-        let looked = self.tracks.looked.as_ref()?;
-        Some(Asked { place: looked.place, state: self.state_of(looked) })
+    /// The inspected event and its current location.
+    pub(super) fn inspection_answer(&self) -> Option<Asked> {
+        let inspected = self.progress.inspected.as_ref()?;
+        Some(Asked { place: inspected.event, state: self.state_of(inspected) })
     }
 
-    fn state_of(&self, looked: &Looked) -> LineState {
-        let Cursor { generation, offset } = looked.place;
-        let found = looked.found.as_ref();
-        let Some(track) = self.tracks.of(generation) else { return LineState::Unknown };
+    fn state_of(&self, inspected: &InspectedEvent) -> LineState {
+        let Cursor { generation, offset } = inspected.event;
+        let facts = inspected.facts.as_ref();
+        let Some(track) = self.progress.of(generation) else { return LineState::Unknown };
         if self.config.queue.extent(generation).is_some_and(|(start, _)| offset < start) {
             return LineState::BeforeStart;
         }
-        if found.is_some_and(|found| found.is_filtered) {
+        if facts.is_some_and(|facts| facts.is_filtered) {
             return LineState::Filtered;
         }
-        let in_lane = found.and_then(|found| self.lanes.asked(&found.target, looked.place));
-        match looked.fate {
-            Some(Fate::DeadLetter) => LineState::DeadLetter,
-            Some(Fate::Lost) => LineState::Lost,
-            Some(Fate::Filtered) => LineState::Filtered,
+        let in_lane = facts.and_then(|facts| self.lanes.answer_for(&facts.target, inspected.event));
+        match inspected.byte_outcome {
+            Some(ByteOutcome::DeadLetter) => LineState::DeadLetter,
+            Some(ByteOutcome::Lost) => LineState::Lost,
+            Some(ByteOutcome::Filtered) => LineState::Filtered,
             _ if in_lane.is_some() => in_lane.unwrap_or(LineState::Waiting),
             _ if !track.prefix.contains(offset) => {
-                let mut places = self.transit.set_aside().flat_map(|bulk| &bulk.places);
-                let is_set_aside = places.any(|place| self.tracks.is_at(*place, looked.place));
-                match offset < track.reading.offset && !is_set_aside {
+                let mut spans = self.in_flight.not_sent().flat_map(|bulk| &bulk.spans);
+                let is_not_sent = spans.any(|span| self.progress.covers(*span, inspected.event));
+                match offset < track.reading.offset && !is_not_sent {
                     true => LineState::InFlight,
                     false => LineState::Waiting,
                 }
             }
             _ if self.commits.own_cursors && offset >= track.committed => LineState::InFlight,
-            None if found.is_some_and(|found| found.is_letter) => LineState::DeadLetter,
+            None if facts.is_some_and(|facts| facts.is_letter) => LineState::DeadLetter,
             _ => LineState::Delivered,
         }
     }

@@ -1,17 +1,17 @@
-//! Which events a sink gets.
+//! Decides which events a sink gets.
 
 use std::fmt;
 use std::sync::Arc;
 
 use crate::event::{Event, Flags, Level};
 
-/// Asked once for every event.
+/// Called once per event.
 pub type Condition = Arc<dyn Fn(&Event<'_>) -> bool + Send + Sync>;
 
-/// The default lets everything pass but what is quiet (blank lines, directives).
+/// The default passes everything except quiet records (blank lines, directives).
 #[derive(Clone, Default)]
 pub struct Filter {
-    /// Empty: all levels, and events without one.
+    /// Empty: all levels, and events without a level.
     pub levels: Vec<Level>,
     /// `where = "…"`.
     pub condition: Option<Condition>,

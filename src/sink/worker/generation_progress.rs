@@ -1,38 +1,39 @@
-//! How far a worker is in one generation.
+//! How far a worker is in one generation: read, done and committed.
 
 use super::confirmed_prefix::Prefix;
-use super::totals::{Mood, Share};
+use super::totals::{Contribution, Flag};
 use crate::event::SourceName;
 use crate::follow::Reading;
 
-/// One generation, as one worker sees it.
+/// The progress of one worker in one generation.
 #[derive(Debug)]
-pub(super) struct Track {
-    /// How far it is read, and wanted: up to the end of the round. Invariant: no byte beyond its end is done.
+pub(super) struct GenerationProgress {
+    /// How far it is read, and up to where it is to be read: the end of the round. Invariant: no byte beyond its end
+    /// is done.
     pub reading: Reading,
-    /// Known once something was read.
+    /// Known after the first read.
     pub source: SourceName,
-    /// Delivered, accepted, filtered or kept as dead letters.
+    /// Bytes that were delivered, accepted, filtered or kept as dead letters.
     pub prefix: Prefix,
-    /// What the cursor says.
+    /// The stored cursor.
     pub committed: u64,
-    /// Where the account begins.
-    pub begun: u64,
-    /// What begins before this was left to a lane by an earlier run.
-    pub earlier: u64,
+    /// Byte accounting starts at this offset.
+    pub accounted_from: u64,
+    /// Events that start before this offset were left to a lane by an earlier run.
+    pub earlier_end: u64,
 }
 
-impl Track {
-    /// The log says that it reaches up to `end`, or is read otherwise.
-    pub(super) fn hear(&mut self, end: u64) {
-        self.reading.hear(end.max(self.prefix.reach()));
+impl GenerationProgress {
+    /// The log reports the end `end`, or reads the file in another way now.
+    pub(super) fn note_end(&mut self, end: u64) {
+        self.reading.hear(end.max(self.prefix.furthest()));
     }
 
-    /// Returns how many of these bytes were not done before.
+    /// Returns how many of these bytes are newly done.
     pub(super) fn complete(&mut self, start: u64, end: u64) -> u64 {
         let new = self.prefix.complete(start, end);
-        // Read before the log told that it is there.
-        self.reading.end = self.reading.end.max(self.prefix.reach());
+        // The events may have been read before the log reported the growth.
+        self.reading.end = self.reading.end.max(self.prefix.furthest());
         new
     }
 
@@ -41,17 +42,17 @@ impl Track {
         self.reading.rewind(self.prefix.end());
     }
 
-    /// Nothing of it is under way.
-    pub(super) fn is_at_rest(&self) -> bool {
+    /// No event of it is in flight.
+    pub(super) fn has_nothing_in_flight(&self) -> bool {
         self.reading.offset == self.prefix.end() && self.prefix.beyond() == 0
     }
 
-    /// Bytes of which the account speaks.
+    /// Bytes that the byte accounting covers.
     pub(super) fn seen(&self) -> u64 {
-        self.reading.end.saturating_sub(self.begun)
+        self.reading.end.saturating_sub(self.accounted_from)
     }
 
-    /// … and those that are not done.
+    /// Those of them that are not done.
     pub(super) fn outstanding(&self) -> u64 {
         self.reading.end.saturating_sub(self.prefix.end() + self.prefix.beyond())
     }
@@ -60,13 +61,13 @@ impl Track {
         self.seen().saturating_sub(self.outstanding())
     }
 
-    pub(super) fn share(&self) -> Share {
+    pub(super) fn contribution(&self) -> Contribution {
         let reading = &self.reading;
-        let left = self.earlier.saturating_sub(self.prefix.end());
-        Share::new(self.seen(), self.outstanding(), left)
-            .with(Mood::Open, reading.is_unread() && !reading.waits())
-            .with(Mood::Waiting, reading.is_unread() && reading.waits())
-            .with(Mood::Unread, reading.offset < reading.until)
-            .with(Mood::Moved, self.committed != self.prefix.end())
+        let left = self.earlier_end.saturating_sub(self.prefix.end());
+        Contribution::new(self.seen(), self.outstanding(), left)
+            .with(Flag::Readable, reading.is_unread() && !reading.waits())
+            .with(Flag::Waiting, reading.is_unread() && reading.waits())
+            .with(Flag::UnreadInRound, reading.offset < reading.until)
+            .with(Flag::CursorBehind, self.committed != self.prefix.end())
     }
 }

@@ -1,4 +1,4 @@
-//! Events between the log and the target: read and encoded, under way, or failed and due again.
+//! Events that were read and are not confirmed: encoded, sent, or failed and waiting for a retry.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -10,139 +10,139 @@ use super::size_limit::SizeLimit;
 use crate::base::Timestamp;
 use crate::base::backoff::Backoff;
 
-/// A delivery under way.
+/// A running delivery.
 #[derive(Debug)]
-pub(super) struct Flight {
-    ticket: u64,
-    set_out: Instant,
+pub(super) struct ActiveDelivery {
+    delivery_number: u64,
+    sent_at: Instant,
     pub events: u64,
-    /// Encoded.
+    /// Encoded bytes.
     bytes: usize,
-    /// Of the log.
+    /// Bytes of the log.
     pub input: u64,
     oldest: Option<Timestamp>,
     blocked: Option<String>,
 }
 
-/// A bulk that failed and comes again.
+/// A bulk that failed and is sent again.
 #[derive(Debug)]
-pub(super) struct Held {
+pub(super) struct FailedBulk {
     pub bulk: Bulk,
     /// `None`: as soon as the sink is ready.
     pub not_before: Option<Instant>,
 }
 
-impl Held {
+impl FailedBulk {
     fn is_due(&self, now: Instant) -> bool {
         self.not_before.is_none_or(|at| at <= now)
     }
 }
 
-/// See the module. What it holds is counted in the budget of its worker.
+/// See the module. Its memory counts against the worker's budget.
 #[derive(Debug)]
-pub(super) struct Transit {
-    /// Read and encoded, not yet delivered.
+pub(super) struct InFlightEvents {
+    /// Read and encoded, not yet sent.
     pub ready: Option<Bulk>,
-    /// Deliveries that failed and come again.
-    pub held: VecDeque<Held>,
-    pub flights: Vec<Flight>,
+    /// Failed deliveries that are sent again.
+    pub failed: VecDeque<FailedBulk>,
+    pub active: Vec<ActiveDelivery>,
     /// Number of the last delivery.
-    pub ticket: u64,
-    /// Buffers of bulks that are done.
-    spare: Vec<Bulk>,
+    pub delivery_number: u64,
+    /// Buffers of finished bulks.
+    spare_buffers: Vec<Bulk>,
     pub size_limit: SizeLimit,
 }
 
-impl Transit {
+impl InFlightEvents {
     pub(super) fn new(size_limit: SizeLimit) -> Self {
-        Transit {
+        InFlightEvents {
             ready: None,
-            held: VecDeque::new(),
-            flights: Vec::new(),
-            ticket: 0,
-            spare: Vec::new(),
+            failed: VecDeque::new(),
+            active: Vec::new(),
+            delivery_number: 0,
+            spare_buffers: Vec::new(),
             size_limit,
         }
     }
 
-    /// Nothing is read that is not under way.
+    /// No event is waiting to be sent.
     pub(super) fn is_empty(&self) -> bool {
-        self.ready.is_none() && self.held.is_empty()
+        self.ready.is_none() && self.failed.is_empty()
     }
 
-    /// What was read and is not under way.
-    pub(super) fn set_aside(&self) -> impl Iterator<Item = &Bulk> {
-        self.ready.iter().chain(self.held.iter().map(|held| &held.bulk))
+    /// Bulks that were read and are not being sent.
+    pub(super) fn not_sent(&self) -> impl Iterator<Item = &Bulk> {
+        self.ready.iter().chain(self.failed.iter().map(|failed| &failed.bulk))
     }
 
-    /// Beside what failed no other bulk fits into the budget.
+    /// Failed bulks leave no space in the budget for another one.
     pub(super) fn is_full(&self, budget: usize) -> bool {
-        let held: usize = self.held.iter().map(|held| held.bulk.bytes()).sum();
-        let flying: usize = self.flights.iter().map(|flight| flight.bytes).sum();
-        held > 0 && held + flying + self.size_limit.now() > budget
+        let failed: usize = self.failed.iter().map(|failed| failed.bulk.bytes()).sum();
+        let sent: usize = self.active.iter().map(|delivery| delivery.bytes).sum();
+        failed > 0 && failed + sent + self.size_limit.now() > budget
     }
 
-    /// The whole bulk comes again, before others.
-    pub(super) fn hold_first(&mut self, bulk: Bulk) {
-        self.held.push_front(Held { bulk, not_before: None });
+    /// Sends the whole bulk again, before others.
+    pub(super) fn retry_first(&mut self, bulk: Bulk) {
+        self.failed.push_front(FailedBulk { bulk, not_before: None });
     }
 
-    /// Behind the others.
-    pub(super) fn hold_last(&mut self, bulk: Bulk) {
-        self.held.push_back(Held { bulk, not_before: None });
+    /// Sends it again after the others.
+    pub(super) fn retry_last(&mut self, bulk: Bulk) {
+        self.failed.push_back(FailedBulk { bulk, not_before: None });
     }
 
-    /// It comes again when its own back-off is over; others go on.
-    pub(super) fn wait_aside(&mut self, mut bulk: Bulk, after: Option<Duration>) {
-        let seed = self.ticket;
+    /// Sends it again after its own back-off; others continue.
+    pub(super) fn retry_later(&mut self, mut bulk: Bulk, after: Option<Duration>) {
+        let seed = self.delivery_number;
         let backoff = bulk.backoff.get_or_insert_with(|| Backoff::new(seed));
         let wait = backoff.next_wait().max(after.unwrap_or_default());
-        self.held.push_back(Held { bulk, not_before: Some(Instant::now() + wait) });
+        self.failed.push_back(FailedBulk { bulk, not_before: Some(Instant::now() + wait) });
     }
 
-    /// Nothing that failed waits any longer.
-    pub(super) fn retry(&mut self, now: Instant) {
-        for held in &mut self.held {
-            held.not_before = held.not_before.map(|at| at.min(now));
+    /// Ends the waits of all failed bulks.
+    pub(super) fn retry_now(&mut self, now: Instant) {
+        for failed in &mut self.failed {
+            failed.not_before = failed.not_before.map(|at| at.min(now));
         }
     }
 
-    /// When what failed is due again.
-    pub(super) fn dues(&self) -> impl Iterator<Item = Instant> {
-        self.held.iter().filter_map(|held| held.not_before)
+    /// When failed bulks are due again.
+    pub(super) fn due_times(&self) -> impl Iterator<Item = Instant> {
+        self.failed.iter().filter_map(|failed| failed.not_before)
     }
 
-    /// What is delivered next, cut to the limits: what failed before goes first, several of them together.
-    pub(super) fn next(&mut self, events: usize, now: Instant) -> Option<Bulk> {
-        let bulk = match self.held.iter().position(|held| held.is_due(now)) {
-            Some(first) => self.gather(first, events, now),
+    /// The next bulk, cut to the limits: failed bulks first, several of them merged.
+    pub(super) fn next_bulk(&mut self, events: usize, now: Instant) -> Option<Bulk> {
+        let bulk = match self.failed.iter().position(|failed| failed.is_due(now)) {
+            Some(first) => self.merge_due(first, events, now),
             None => self.ready.take()?,
         };
-        // One from before a smaller limit was learned; what does not fit goes next.
+        // A bulk from before the limit was lowered; the part that does not fit is sent next.
         let fitting = bulk.fitting(self.size_limit.now());
         if fitting >= bulk.len() {
             return Some(bulk);
         }
         let [first, rest] = [0..fitting, fitting..bulk.len()]
-            .map(|part| Bulk { blocked: bulk.blocked.clone(), ..bulk.only(part) });
-        self.hold_first(rest);
+            .map(|part| Bulk { blocked: bulk.blocked.clone(), ..bulk.subset(part) });
+        self.retry_first(rest);
         Some(first)
     }
 
-    fn gather(&mut self, first: usize, events: usize, now: Instant) -> Bulk {
-        let mut bulk = self.held.remove(first).expect("it was found there").bulk;
+    fn merge_due(&mut self, first: usize, events: usize, now: Instant) -> Bulk {
+        let mut bulk = self.failed.remove(first).expect("the index was just found").bulk;
         if bulk.broke_at.is_some() {
             return bulk;
         }
         let mut index = first;
-        while let Some(held) = self.held.get(index) {
-            let fits = held.bulk.bytes() + bulk.bytes() <= self.size_limit.now()
-                && bulk.len() + held.bulk.len() <= events;
-            let alike = held.bulk.blocked.is_some() == bulk.blocked.is_some()
-                && held.bulk.broke_at.is_none();
-            if fits && alike && held.not_before.is_some() && held.is_due(now) {
-                bulk.append(&held.bulk);
-                self.held.remove(index);
+        while let Some(failed) = self.failed.get(index) {
+            let fits = failed.bulk.bytes() + bulk.bytes() <= self.size_limit.now()
+                && bulk.len() + failed.bulk.len() <= events;
+            let alike = failed.bulk.blocked.is_some() == bulk.blocked.is_some()
+                && failed.bulk.broke_at.is_none();
+            if fits && alike && failed.not_before.is_some() && failed.is_due(now) {
+                bulk.append(&failed.bulk);
+                self.failed.remove(index);
             } else {
                 index += 1;
             }
@@ -150,13 +150,13 @@ impl Transit {
         bulk
     }
 
-    /// The bulk is under way from now on.
-    pub(super) fn set_out(&mut self, bulk: &mut Bulk) {
-        self.ticket += 1;
-        bulk.ticket = self.ticket;
-        self.flights.push(Flight {
-            ticket: self.ticket,
-            set_out: Instant::now(),
+    /// The bulk is being sent from now on.
+    pub(super) fn mark_sent(&mut self, bulk: &mut Bulk) {
+        self.delivery_number += 1;
+        bulk.delivery_number = self.delivery_number;
+        self.active.push(ActiveDelivery {
+            delivery_number: self.delivery_number,
+            sent_at: Instant::now(),
             events: bulk.len() as u64,
             bytes: bulk.bytes(),
             input: bulk.input(),
@@ -165,52 +165,57 @@ impl Transit {
         });
     }
 
-    /// It is answered.
-    pub(super) fn land(&mut self, bulk: &mut Bulk) {
-        let flight = self.flights.iter().position(|flight| flight.ticket == bulk.ticket);
-        let flight = flight.map(|index| self.flights.remove(index));
-        bulk.took = flight.map_or(Duration::ZERO, |flight| flight.set_out.elapsed());
+    /// The delivery was answered.
+    pub(super) fn mark_answered(&mut self, bulk: &mut Bulk) {
+        let delivery = self
+            .active
+            .iter()
+            .position(|delivery| delivery.delivery_number == bulk.delivery_number);
+        let delivery = delivery.map(|index| self.active.remove(index));
+        bulk.answered_in = delivery.map_or(Duration::ZERO, |delivery| delivery.sent_at.elapsed());
     }
 
-    /// Nothing is under way any more.
-    pub(super) fn abandon(&mut self) {
-        self.flights.clear();
+    /// No delivery is running any more; everything is read again.
+    pub(super) fn discard_all(&mut self) {
+        self.active.clear();
         self.drop_bodies();
     }
 
-    /// Bodies of the bulks that are not under way, or buffers for them, are in memory.
+    /// Memory is used by bulks that are not being sent, or by spare buffers.
     pub(super) fn holds_bodies(&self) -> bool {
-        !self.is_empty() || !self.spare.is_empty()
+        !self.is_empty() || !self.spare_buffers.is_empty()
     }
 
     pub(super) fn drop_bodies(&mut self) {
         self.ready = None;
-        self.held.clear();
-        self.spare.clear();
+        self.failed.clear();
+        self.spare_buffers.clear();
     }
 
     pub(super) fn recycle(&mut self, mut bulk: Bulk) {
-        // The buffer of a giant event is not kept.
-        if self.spare.len() < 2 && bulk.items.body.capacity() <= 2 * self.size_limit.configured() {
+        // Do not keep the buffer of a giant event.
+        if self.spare_buffers.len() < 2
+            && bulk.items.body.capacity() <= 2 * self.size_limit.configured()
+        {
             bulk.clear();
-            self.spare.push(bulk);
+            self.spare_buffers.push(bulk);
         }
     }
 
     /// An empty bulk.
-    pub(super) fn buffer(&mut self) -> Bulk {
-        self.spare.pop().unwrap_or_default()
+    pub(super) fn empty_bulk(&mut self) -> Bulk {
+        self.spare_buffers.pop().unwrap_or_default()
     }
 
-    /// When the oldest event that is read and not confirmed was read.
+    /// When the oldest unconfirmed event was read.
     pub(super) fn oldest(&self) -> Option<Timestamp> {
-        let flying = self.flights.iter().filter_map(|flight| flight.oldest);
-        flying.chain(self.set_aside().filter_map(|bulk| bulk.oldest)).min()
+        let sent = self.active.iter().filter_map(|delivery| delivery.oldest);
+        sent.chain(self.not_sent().filter_map(|bulk| bulk.oldest)).min()
     }
 
-    /// Why a target takes nothing, while others do.
+    /// Why a target accepts nothing while others do.
     pub(super) fn blocked(&self) -> Option<&String> {
-        let held = self.held.iter().map(|held| &held.bulk.blocked);
-        held.chain(self.flights.iter().map(|flight| &flight.blocked)).flatten().next()
+        let failed = self.failed.iter().map(|failed| &failed.bulk.blocked);
+        failed.chain(self.active.iter().map(|delivery| &delivery.blocked)).flatten().next()
     }
 }

@@ -1,128 +1,132 @@
-//! The way in: what the log has told, and when it is looked at and read.
+//! Decides when a worker checks the log for changes and when it reads.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::batch_encoder::Filler;
+use super::batch_encoder::BatchEncoder;
 use crate::follow::{Changes, News, Queue};
 
-/// While nothing can be delivered, what grows is looked at no more often: for what it shows alone.
-const GLANCE: Duration = Duration::from_millis(100);
-/// A slow stream gathers events for so long, so that one line does not make one request each.
-const LINGER: Duration = Duration::from_millis(2);
-/// A generation with an unfinished record, or one that could not be read, is looked at again: soon, because
-/// time may close the record, then less and less often while nothing changes.
-const LOOK_SOON: Duration = Duration::from_millis(100);
-const LOOK_LATE: Duration = Duration::from_secs(5);
-/// A look that was asked for is waited for no longer.
-const ASKED: Duration = Duration::from_secs(2);
+/// While the target is down, growth is checked no more often than this: only the status shows it.
+const CHECK_EVERY: Duration = Duration::from_millis(100);
+/// Time for which events of a slow stream are gathered, so that not every line becomes a request.
+const GATHER_TIME: Duration = Duration::from_millis(2);
+/// A generation with an unfinished record, or one that could not be read, is checked again: soon, because a cut may
+/// close the record, then less and less often while nothing changes.
+const RECHECK_MIN: Duration = Duration::from_millis(100);
+const RECHECK_MAX: Duration = Duration::from_secs(5);
+/// The longest wait for a requested scan.
+const SCAN_TIMEOUT: Duration = Duration::from_secs(2);
 
-pub(super) struct Source {
+pub(super) struct Input {
     changes: Changes,
-    /// The log says that something grew or appeared.
-    told: bool,
-    /// In trouble, no change is looked at before this.
-    glance_at: Instant,
+    /// The log reported changes that are not applied yet.
+    has_news: bool,
+    /// During a back-off, changes are not checked before this.
+    next_check_at: Instant,
     /// `None` while it reads on a blocking thread.
-    pub filler: Option<Filler>,
-    /// Not read before this.
-    fill_at: Instant,
-    /// When a generation that had nothing complete is looked at again.
-    look_at: Option<Instant>,
-    look_wait: Duration,
-    /// A look that the log was asked for, and how long it is waited for.
-    asked: Option<(u64, Instant)>,
+    pub encoder: Option<BatchEncoder>,
+    /// The next read is not before this.
+    read_at: Instant,
+    /// When generations without a complete record are checked again.
+    recheck_at: Option<Instant>,
+    recheck_wait: Duration,
+    /// A scan that the log was asked for, and how long the worker waits for it.
+    requested_scan: Option<(u64, Instant)>,
 }
 
-impl Source {
-    pub(super) fn new(changes: Changes, filler: Filler) -> Self {
-        Source {
+impl Input {
+    pub(super) fn new(changes: Changes, encoder: BatchEncoder) -> Self {
+        Input {
             changes,
-            told: true,
-            glance_at: Instant::now(),
-            filler: Some(filler),
-            fill_at: Instant::now(),
-            look_at: None,
-            look_wait: Duration::ZERO,
-            asked: None,
+            has_news: true,
+            next_check_at: Instant::now(),
+            encoder: Some(encoder),
+            read_at: Instant::now(),
+            recheck_at: None,
+            recheck_wait: Duration::ZERO,
+            requested_scan: None,
         }
     }
 
-    /// The log may be listened to: nothing that it told waits, and nothing keeps it from being looked at.
-    pub(super) fn listens(&self, in_trouble: bool, now: Instant) -> bool {
-        !self.told && !self.looks_away(in_trouble, now)
+    /// The worker may wait for changes: none is pending, and no check is delayed.
+    pub(super) fn wants_news(&self, is_backing_off: bool, now: Instant) -> bool {
+        !self.has_news && !self.is_throttled(is_backing_off, now)
     }
 
-    /// Returns when the log has told something.
+    /// Returns when the log has reported changes.
     pub(super) async fn changed(&self) {
         self.changes.changed().await;
     }
 
-    pub(super) fn hear(&mut self) {
-        self.told = true;
-        self.glance_at = Instant::now() + GLANCE;
-        self.look_wait = Duration::ZERO;
+    pub(super) fn note_news(&mut self) {
+        self.has_news = true;
+        self.next_check_at = Instant::now() + CHECK_EVERY;
+        self.recheck_wait = Duration::ZERO;
     }
 
-    /// Something was told since the last call.
-    pub(super) fn take_told(&mut self) -> bool {
-        std::mem::take(&mut self.told)
+    /// Whether changes were reported since the last call.
+    pub(super) fn take_has_news(&mut self) -> bool {
+        std::mem::take(&mut self.has_news)
     }
 
     pub(super) fn news(&self) -> News {
         self.changes.take()
     }
 
-    /// What is there now is to be known.
-    pub(super) fn ask_for_look(&mut self, queue: &dyn Queue) {
-        self.asked = Some((queue.ask_for_look(), Instant::now() + ASKED));
+    /// Asks the log to find everything that was written so far.
+    pub(super) fn request_scan(&mut self, queue: &dyn Queue) {
+        self.requested_scan = Some((queue.ask_for_look(), Instant::now() + SCAN_TIMEOUT));
     }
 
-    /// What was asked for is done, or takes too long: a mount may not answer.
-    pub(super) fn has_looked(&self, queue: &dyn Queue, now: Instant) -> bool {
-        self.asked.is_none_or(|(number, until)| now >= until || queue.has_looked(number))
+    /// The requested scan is done, or takes too long, for example because a mount does not answer.
+    pub(super) fn is_scan_done(&self, queue: &dyn Queue, now: Instant) -> bool {
+        self.requested_scan.is_none_or(|(number, until)| now >= until || queue.has_looked(number))
     }
 
-    fn looks_away(&self, in_trouble: bool, now: Instant) -> bool {
-        in_trouble && self.glance_at > now
+    fn is_throttled(&self, is_backing_off: bool, now: Instant) -> bool {
+        is_backing_off && self.next_check_at > now
     }
 
-    /// What waits is due to be looked at again: told once.
-    pub(super) fn looks_again(&mut self, now: Instant) -> bool {
-        self.look_at.take_if(|at| *at <= now).is_some()
+    /// Waiting generations are due for a check; `true` once per plan.
+    pub(super) fn is_recheck_due(&mut self, now: Instant) -> bool {
+        self.recheck_at.take_if(|at| *at <= now).is_some()
     }
 
-    /// Something waits for time to pass.
-    pub(super) fn plan_to_look_again(&mut self) {
-        if self.look_at.is_none() {
-            self.look_wait = (self.look_wait * 2).clamp(LOOK_SOON, LOOK_LATE);
-            self.look_at = Some(Instant::now() + self.look_wait);
+    /// Some generations wait for time to pass.
+    pub(super) fn plan_recheck(&mut self) {
+        if self.recheck_at.is_none() {
+            self.recheck_wait = (self.recheck_wait * 2).clamp(RECHECK_MIN, RECHECK_MAX);
+            self.recheck_at = Some(Instant::now() + self.recheck_wait);
         }
     }
 
-    /// Everything that was there is read: more may gather.
-    pub(super) fn linger(&mut self) {
-        self.fill_at = Instant::now() + LINGER;
+    /// Everything is read: give further events time to gather.
+    pub(super) fn wait_for_more(&mut self) {
+        self.read_at = Instant::now() + GATHER_TIME;
     }
 
-    pub(super) fn lingers(&self, now: Instant) -> bool {
-        self.fill_at > now
+    pub(super) fn waits_for_more(&self, now: Instant) -> bool {
+        self.read_at > now
     }
 
-    /// Nothing is being read.
-    pub(super) fn is_at_rest(&self) -> bool {
-        self.filler.is_some()
+    /// No read is running.
+    pub(super) fn is_idle(&self) -> bool {
+        self.encoder.is_some()
     }
 
     pub(super) fn release(&mut self) {
-        if let Some(filler) = &mut self.filler {
-            filler.release();
+        if let Some(encoder) = &mut self.encoder {
+            encoder.release();
         }
     }
 
-    pub(super) fn dues(&self, in_trouble: bool, now: Instant) -> impl Iterator<Item = Instant> {
-        let glance = self.looks_away(in_trouble, now).then_some(self.glance_at);
-        [Some(self.fill_at), self.look_at, glance].into_iter().flatten()
+    pub(super) fn due_times(
+        &self,
+        is_backing_off: bool,
+        now: Instant,
+    ) -> impl Iterator<Item = Instant> {
+        let glance = self.is_throttled(is_backing_off, now).then_some(self.next_check_at);
+        [Some(self.read_at), self.recheck_at, glance].into_iter().flatten()
     }
 }

@@ -1,20 +1,20 @@
-//! The event that somebody looks at.
+//! The event whose location was asked for.
 
-use super::byte_accounting::Fate;
+use super::byte_accounting::ByteOutcome;
 use crate::event::Cursor;
 
-/// The event that somebody looks at.
+/// The event whose location was asked for.
 #[derive(Debug)]
-pub(super) struct Looked {
-    pub place: Cursor,
-    /// What became of it since.
-    pub fate: Option<Fate>,
-    pub(super) found: Option<Found>,
+pub(super) struct InspectedEvent {
+    pub event: Cursor,
+    /// Its outcome since then.
+    pub byte_outcome: Option<ByteOutcome>,
+    pub(super) facts: Option<EventFacts>,
 }
 
-/// What the event itself and the dead letters say of it.
+/// Facts from the event itself and the dead letters.
 #[derive(Debug)]
-pub(super) struct Found {
+pub(super) struct EventFacts {
     pub(super) is_filtered: bool,
     pub(super) is_letter: bool,
     pub(super) target: String,

@@ -1,4 +1,4 @@
-//! What the main worker has left to its lanes, in bytes: so that a byte counts once, whoever finds that it is
+//! Bytes that the main worker left to its lanes, so that each byte is counted once even if several workers find it
 //! destroyed.
 
 use std::collections::HashMap;
@@ -6,15 +6,15 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::event::GenerationId;
 
-/// Left to a lane, and neither done nor lost there. None of these is 0.
+/// By target: bytes left to the lane and neither done nor lost there. Never 0.
 type OfGeneration = HashMap<Arc<str>, u64>;
 
 /// By generation and target.
 #[derive(Debug, Default)]
-pub(super) struct Owed(Mutex<HashMap<GenerationId, OfGeneration>>);
+pub(super) struct LaneBytes(Mutex<HashMap<GenerationId, OfGeneration>>);
 
-impl Owed {
-    /// The main worker has passed so many bytes of events of this target.
+impl LaneBytes {
+    /// The main worker leaves this many bytes of events to the lane of this target.
     pub(super) fn add(&self, target: &Arc<str>, generation: GenerationId, bytes: u64) {
         if bytes > 0 {
             let mut all = self.lock();
@@ -22,13 +22,13 @@ impl Owed {
         }
     }
 
-    /// The lane is done with so many bytes, or cannot read them any more; `under_way` of what was left to it are
-    /// neither. Returns how many of these bytes were left to it.
-    fn take(&self, target: &str, generation: GenerationId, bytes: u64, under_way: u64) -> u64 {
+    /// This many bytes are done or lost in the lane; `in_flight` bytes that were left to it are neither. Returns how
+    /// many of the bytes were left to it.
+    fn take(&self, target: &str, generation: GenerationId, bytes: u64, in_flight: u64) -> u64 {
         let mut all = self.lock();
         let Some(of_generation) = all.get_mut(&generation) else { return 0 };
         let Some(left) = of_generation.get_mut(target) else { return 0 };
-        let taken = bytes.min(left.saturating_sub(under_way));
+        let taken = bytes.min(left.saturating_sub(in_flight));
         *left -= taken;
         if *left == 0 {
             of_generation.remove(target);
@@ -39,7 +39,7 @@ impl Owed {
         taken
     }
 
-    /// The lane has ended. Returns what was left to it and is neither done nor lost.
+    /// The lane has ended. Returns the bytes that were left to it and are neither done nor lost.
     pub(super) fn end(&self, target: &str) -> u64 {
         let mut rest = 0;
         self.lock().retain(|_, of_generation| {
@@ -50,26 +50,26 @@ impl Owed {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<GenerationId, OfGeneration>> {
-        self.0.lock().expect("no holder of what is owed panics")
+        self.0.lock().expect("no holder of the lock panics")
     }
 }
 
-/// What one lane was left.
+/// The bytes that were left to one lane.
 #[derive(Clone, Debug)]
-pub(super) struct Share {
+pub(super) struct LaneShare {
     pub target: Arc<str>,
-    pub owed: Arc<Owed>,
+    pub lane_bytes: Arc<LaneBytes>,
 }
 
-impl Share {
-    /// Events of the lane, with so many bytes, are done. Returns how many of these were left to it.
+impl LaneShare {
+    /// This many bytes of the lane's events are done. Returns how many of them were left to it.
     pub(super) fn done(&self, generation: GenerationId, bytes: u64) -> u64 {
-        self.owed.take(&self.target, generation, bytes, 0)
+        self.lane_bytes.take(&self.target, generation, bytes, 0)
     }
 
-    /// So many bytes are destroyed, of events of this lane and of others; `under_way`: what the lane has read of its
-    /// own and has not delivered. Returns how many of them were left to it.
-    pub(super) fn lost(&self, generation: GenerationId, bytes: u64, under_way: u64) -> u64 {
-        self.owed.take(&self.target, generation, bytes, under_way)
+    /// This many bytes, of this lane's events and others, are destroyed; `in_flight`: bytes that the lane has read
+    /// and not delivered. Returns how many of them were left to it.
+    pub(super) fn lost(&self, generation: GenerationId, bytes: u64, in_flight: u64) -> u64 {
+        self.lane_bytes.take(&self.target, generation, bytes, in_flight)
     }
 }

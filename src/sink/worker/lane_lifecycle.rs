@@ -1,44 +1,44 @@
-//! Where lanes begin, go on after a restart, and end.
+//! Opens lanes, resumes them after a restart, and closes them.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::bulk::{Bulk, Place};
-use super::byte_accounting::Fate;
+use super::bulk::{Bulk, Span};
+use super::byte_accounting::ByteOutcome;
 use super::confirmed_prefix::Prefix;
-use super::in_flight::Transit;
-use super::lane_bytes::Owed;
-use super::lanes::{Birth, MAIN, Parked, Taker, Targets};
+use super::in_flight::InFlightEvents;
+use super::lane_bytes::LaneBytes;
+use super::lanes::{Lane, LaneStart, MAIN, Owner, Targets};
 use super::orders::{Base, Mode, Order};
-use super::progress::Tracks;
-use super::read_limit::{Fence, Fenced, Left};
+use super::progress::Progress;
+use super::read_limit::{LaneBacklog, LimitedQueue, ReadLimit};
 use super::{Worker, WorkerConfig};
 use crate::event::status::{SinkState, SinkStatus};
 use crate::event::{Cursor, GenerationId};
 
-/// A target that refused so often in a row gets a lane.
-const TRIES: u32 = 3;
-/// One that lets the events of others wait so long before it refuses gets one at once.
-const SLOW: Duration = Duration::from_secs(5);
-/// More targets than this are a fault of the whole sink, which waits as one.
-const MOST: usize = 8;
-/// Where a lane has so little left, the main worker waits a moment for it.
-const NEAR: u64 = 8 * 1024 * 1024;
-/// … and then not again for some time.
-const APART: Duration = Duration::from_secs(10);
-/// How often the lanes are looked at.
-const LOOK: Duration = Duration::from_millis(100);
+/// A target gets a lane after this many refusals in a row.
+const REFUSALS_BEFORE_LANE: u32 = 3;
+/// A target gets a lane at once if it delays others this long before it refuses.
+const SLOW_REFUSAL: Duration = Duration::from_secs(5);
+/// With more blocked targets the fault is the sink's: it waits as a whole.
+const MAX_LANES: usize = 8;
+/// The main worker pauses for a lane whose backlog is this small, so that the lane can catch up.
+const ALMOST_DONE: u64 = 8 * 1024 * 1024;
+/// Time from the start of one such pause to the next.
+const WAIT_AGAIN_AFTER: Duration = Duration::from_secs(10);
+/// How often the lanes are checked.
+const CHECK_EVERY: Duration = Duration::from_millis(100);
 
 impl Worker {
-    /// What a stored row is called: rows that were made by other rules speak of other events.
+    /// Name of a lane's cursor rows. Rows with another routing belong to other events, so the name contains it.
     fn row_name(&self, target: &str) -> Arc<str> {
         format!("{target}@{:016x}", self.config.sink.routing()).into()
     }
 
-    /// Lanes that an earlier run left. Where they cannot go on, all events of the sink are taken again from the
-    /// first one that a lane was still to deliver.
-    pub(super) fn adopt_lanes(&mut self) {
+    /// Resumes the lanes of an earlier run. If they are unusable, all events of the sink are read again from the
+    /// first one that a lane had still to deliver.
+    pub(super) fn resume_lanes(&mut self) {
         let rows = self.config.store.cursors(&self.config.name);
         let rows = rows.into_iter().filter(|row| row.lane != MAIN);
         let mut lanes: HashMap<String, Vec<Cursor>> = HashMap::new();
@@ -46,14 +46,15 @@ impl Worker {
             let cursor = Cursor { generation: row.generation, offset: row.offset };
             lanes.entry(row.lane).or_default().push(cursor);
         }
-        if lanes.is_empty() || self.lanes.birth.is_some() || !self.lanes.are_none() {
+        if lanes.is_empty() || self.lanes.lane_start.is_some() || !self.lanes.is_empty() {
             return;
         }
-        let own: HashMap<GenerationId, u64> = self.stored_cursors().into_iter().map(pair).collect();
+        let own: HashMap<GenerationId, u64> =
+            self.stored_cursors().into_iter().map(as_pair).collect();
         let known = |name: &String| name.rsplit_once('@').map(|(target, _)| self.row_name(target));
         let usable = lanes.keys().all(|name| known(name).is_some_and(|row| *row == **name));
         let (store, sink) = (&self.config.store, &self.config.name);
-        if !usable || lanes.len() > MOST || self.mode.is_once() {
+        if !usable || lanes.len() > MAX_LANES || self.mode.is_once() {
             let mut first = own;
             for cursor in lanes.values().flatten() {
                 first.entry(cursor.generation).and_modify(|at| *at = cursor.offset.min(*at));
@@ -66,235 +67,257 @@ impl Worker {
             }
             return;
         }
-        self.lanes.fence.raise(own.clone().into_iter());
+        self.lanes.read_limit.raise(own.clone().into_iter());
         for (name, cursors) in lanes {
-            self.lanes.fence.raise(cursors.iter().copied().map(pair));
+            self.lanes.read_limit.raise(cursors.iter().copied().map(as_pair));
             let target: Arc<str> = name.rsplit_once('@').map_or("", |(target, _)| target).into();
-            let done = cursors.into_iter().map(pair).map(|(id, end)| (id, Prefix::at(end)));
-            let birth = Birth {
+            let done = cursors.into_iter().map(as_pair).map(|(id, end)| (id, Prefix::at(end)));
+            let lane_start = LaneStart {
                 target,
                 row: name.into(),
                 done: Some(done.collect()),
                 earlier: own.clone(),
-                fence: self.lanes.fence.clone(),
-                owed: self.lanes.owed.clone(),
+                read_limit: self.lanes.read_limit.clone(),
+                lane_bytes: self.lanes.lane_bytes.clone(),
             };
             let mode = if self.mode.base == Base::Armed { Mode::Armed } else { Mode::Auto };
-            self.start_lane(birth, mode);
+            self.start_lane(lane_start, mode);
         }
     }
 
-    fn start_lane(&mut self, birth: Birth, mode: Mode) {
-        let queue = Fenced { queue: self.config.queue.clone(), fence: self.lanes.fence.clone() };
+    fn start_lane(&mut self, lane_start: LaneStart, mode: Mode) {
+        let queue = LimitedQueue {
+            queue: self.config.queue.clone(),
+            read_limit: self.lanes.read_limit.clone(),
+        };
         let config = WorkerConfig {
             queue: Arc::new(queue),
             mode,
-            // It has one request at a time, and mostly none.
+            // A lane has one request at a time, and mostly none.
             budget: self.config.budget / 4,
             ..(*self.config).clone()
         };
-        let (target, row) = (birth.target.clone(), birth.row.clone());
-        let (worker, handle, ledger) = Worker::of_lane(config, birth);
+        let (target, row) = (lane_start.target.clone(), lane_start.row.clone());
+        let (worker, handle, account) = Worker::of_lane(config, lane_start);
         if let Base::Paused { by, .. } = &self.mode.base {
-            // The first of sixteen.
+            // The queue of sixteen orders is empty.
             _ = handle.orders.try_send(Order::Pause { by: by.clone() });
         }
         let stop = self.lanes.stop.child_token();
-        // A worker that starts workers of its own kind: the compiler needs to be told that it ends.
+        // A worker that starts workers: the boxed type ends the recursion for the compiler.
         let run: futures::future::BoxFuture<'static, SinkStatus> =
             Box::pin(worker.run(stop.clone()));
         let task = tokio::spawn(run);
-        let left = Left::new(&self.lanes.fence);
+        let backlog = LaneBacklog::new(&self.lanes.read_limit);
         let (finishing, ended) = (false, None);
-        let lane = Parked { target, row, handle, ledger, task, stop, left, finishing, ended };
-        self.lanes.parked.push(lane);
+        let lane = Lane { target, row, handle, account, task, stop, backlog, finishing, ended };
+        self.lanes.running.push(lane);
     }
 
-    /// Called after refusals: has some target refused often enough, or too much?
-    pub(super) fn consider_lanes(&mut self, bulk: &Bulk, refused: &[usize], tries: u32) {
-        let held = self.transit.held.iter().filter(|held| held.bulk.blocked.is_some());
-        let much = held.map(|held| held.bulk.bytes()).sum::<usize>() > self.config.budget / 4;
-        let possible = self.lanes.birth.is_none()
+    /// Called after refusals: decides whether a target needs a lane.
+    pub(super) fn check_lane_needed(&mut self, bulk: &Bulk, refused: &[usize], tries: u32) {
+        let failed = self.in_flight.failed.iter().filter(|failed| failed.bulk.blocked.is_some());
+        let holds_much =
+            failed.map(|failed| failed.bulk.bytes()).sum::<usize>() > self.config.budget / 4;
+        let possible = self.lanes.lane_start.is_none()
             && !self.commits.own_cursors
             && !self.mode.is_once()
-            && self.lanes.wanted.is_none()
-            && self.lanes.parked.len() < MOST;
-        if !possible || !(tries >= TRIES || much || bulk.took >= SLOW) {
+            && self.lanes.next_target.is_none()
+            && self.lanes.running.len() < MAX_LANES;
+        if !possible
+            || !(tries >= REFUSALS_BEFORE_LANE || holds_much || bulk.answered_in >= SLOW_REFUSAL)
+        {
             return;
         }
         let mut targets =
             refused.iter().map(|index| self.config.sink.target(bulk.items.item(*index)));
         if let Some(target) = targets.find(|target| *target != MAIN) {
-            self.lanes.wanted = Some(target.into());
+            self.lanes.next_target = Some(target.into());
         }
     }
 
-    /// The blocked target's events, and whatever comes of it later, are a lane's from now on.
-    fn begin_lane(&mut self) {
-        let Some(target) = self.lanes.wanted.take() else { return };
-        if self.lanes.are_none() {
-            self.lanes.passed = self.report.confirmed_events();
+    /// From now on a lane delivers the events of the blocked target.
+    fn open_lane(&mut self) {
+        let Some(target) = self.lanes.next_target.take() else { return };
+        if self.lanes.is_empty() {
+            self.lanes.confirmed_before = self.report.confirmed_events();
         }
         let row = self.row_name(&target);
-        for cursor in self.tracks.cursors() {
+        for cursor in self.progress.cursors() {
             self.config.store.put_cursor(&self.config.name, &row, cursor);
         }
-        self.lanes.fence.raise(self.tracks.reads());
+        self.lanes.read_limit.raise(self.progress.read_offsets());
         let targets = self.lanes.targets_without(Some(target.clone()));
-        let birth = Birth {
+        let lane_start = LaneStart {
             target,
             row,
-            done: Some(self.tracks.prefixes()),
+            done: Some(self.progress.prefixes()),
             earlier: HashMap::new(),
-            fence: self.lanes.fence.clone(),
-            owed: self.lanes.owed.clone(),
+            read_limit: self.lanes.read_limit.clone(),
+            lane_bytes: self.lanes.lane_bytes.clone(),
         };
-        // Before it begins: what it does is taken from what was left to it.
-        self.leave_to_lanes(&targets);
-        self.start_lane(birth, Mode::Auto);
-        if let Some(filler) = &mut self.source.filler {
-            filler.choose(targets);
+        // Before the lane starts: its deliveries are subtracted from the bytes left to it.
+        self.assign_to_lanes(&targets);
+        self.start_lane(lane_start, Mode::Auto);
+        if let Some(encoder) = &mut self.input.encoder {
+            encoder.set_targets(targets);
         }
-        // It was that target, not the sink.
-        if self.trouble.clear() {
+        // The target failed, not the sink.
+        if self.retry_backoff.clear() {
             self.report.recovered();
         }
         self.after_progress();
     }
 
-    /// What is read and not delivered, as far as it belongs to a lane now.
-    fn leave_to_lanes(&mut self, targets: &Targets) {
+    /// Leaves pending events to the lanes that own them.
+    fn assign_to_lanes(&mut self, targets: &Targets) {
         let sink = self.config.sink.clone();
-        let Transit { held, ready, .. } = &mut self.transit;
-        let bulks = held.iter_mut().map(|held| &mut held.bulk).chain(ready.iter_mut());
+        let InFlightEvents { failed, ready, .. } = &mut self.in_flight;
+        let bulks = failed.iter_mut().map(|failed| &mut failed.bulk).chain(ready.iter_mut());
         for bulk in bulks {
             let mut ours = Vec::new();
             for index in 0..bulk.len() {
-                match targets.taker(&*sink, bulk.items.item(index)) {
-                    Taker::Us => ours.push(index),
-                    taker => leave(&mut self.tracks, &self.lanes.owed, bulk.places[index], &taker),
+                match targets.owner(&*sink, bulk.items.item(index)) {
+                    Owner::This => ours.push(index),
+                    owner => leave_to_owner(
+                        &mut self.progress,
+                        &self.lanes.lane_bytes,
+                        bulk.spans[index],
+                        &owner,
+                    ),
                 }
             }
             if ours.len() == bulk.len() {
                 continue;
             }
             let blocked = None;
-            *bulk = Bulk { ticket: bulk.ticket, blocked, ..bulk.only(ours.into_iter()) };
+            *bulk = Bulk {
+                delivery_number: bulk.delivery_number,
+                blocked,
+                ..bulk.subset(ours.into_iter())
+            };
         }
-        held.retain(|held| !held.bulk.is_empty());
+        failed.retain(|failed| !failed.bulk.is_empty());
         *ready = ready.take().filter(|bulk| !bulk.is_empty());
     }
 
-    /// Lanes begin and end here.
-    pub(super) async fn tend_lanes(&mut self) {
-        if self.lanes.wanted.is_some() && !self.is_busy() {
-            self.begin_lane();
+    /// Opens lanes, keeps their limits and status up to date, and closes those that have caught up.
+    pub(super) async fn manage_lanes(&mut self) {
+        if self.lanes.next_target.is_some() && !self.is_busy() {
+            self.open_lane();
         }
-        if self.lanes.are_none() {
-            // Nobody asks what it read meanwhile: a lane that begins is told of everything.
-            self.tracks.take_advanced();
+        if self.lanes.is_empty() {
+            // A lane that opens later gets all offsets at its start.
+            self.progress.take_advanced();
             return;
         }
-        if self.lanes.look_at > self.now {
+        if self.lanes.check_at > self.now {
             return;
         }
-        self.lanes.look_at = self.now + LOOK;
-        // What they tell is news of ours.
+        self.lanes.check_at = self.now + CHECK_EVERY;
+        // Changes of the lanes are part of this sink's status.
         self.report.touch();
-        self.break_with_a_lane().await;
-        if self.mode.is_over() || (self.mode.is_once() && self.is_hopeless()) {
+        self.panic_if_lane_failed().await;
+        if self.mode.is_over() || (self.mode.is_once() && self.gives_up()) {
             self.lanes.finish();
         }
-        // Rows first: a lane that sees a generation may pass it at once.
-        let advanced = self.tracks.take_advanced();
+        // Rows first: a lane that sees a generation may move its row at once.
+        let advanced = self.progress.take_advanced();
         self.put_new_rows(&advanced);
-        self.lanes.fence.raise(advanced.into_iter());
-        let left = self.look_at_lanes();
-        if self.source.is_at_rest() && self.lanes.wanted.is_none() {
-            for (index, _) in left.iter().enumerate().rev().filter(|(_, left)| **left == 0) {
-                self.end_lane(index).await;
+        self.lanes.read_limit.raise(advanced.into_iter());
+        let backlogs = self.update_backlogs();
+        if self.input.is_idle() && self.lanes.next_target.is_none() {
+            for (index, _) in backlogs.iter().enumerate().rev().filter(|(_, left)| **left == 0) {
+                self.close_lane(index).await;
             }
         }
-        let well = |lane: &Parked| {
+        let is_healthy = |lane: &Lane| {
             matches!(lane.handle.status.borrow().state, SinkState::Shipping | SinkState::Idle)
         };
-        let lanes = self.lanes.parked.iter().zip(&left);
-        let near = lanes.filter(|(lane, left)| **left <= NEAR && well(lane)).count() > 0;
-        let meeting = self.lanes.meeting.filter(|since| self.now < *since + APART);
-        self.lanes.meeting = meeting.or(near.then_some(self.now));
+        let lanes = self.lanes.running.iter().zip(&backlogs);
+        let almost_done =
+            lanes.filter(|(lane, left)| **left <= ALMOST_DONE && is_healthy(lane)).count() > 0;
+        let waiting_since =
+            self.lanes.waiting_since.filter(|since| self.now < *since + WAIT_AGAIN_AFTER);
+        self.lanes.waiting_since = waiting_since.or(almost_done.then_some(self.now));
     }
 
-    /// A lane that ends unasked is a fault of ours: whoever begins this sink again begins its lanes from their rows.
-    async fn break_with_a_lane(&mut self) {
-        let broken = |lane: &&mut Parked| {
+    /// A lane that ends on its own is an internal error: the sink is restarted, and its lanes resume from their rows.
+    async fn panic_if_lane_failed(&mut self) {
+        let has_failed = |lane: &&mut Lane| {
             lane.task.is_finished() && !lane.stop.is_cancelled() && lane.ended.is_none()
         };
-        for lane in self.lanes.parked.iter_mut().filter_map(|lane| Some(lane).filter(broken)) {
+        for lane in self.lanes.running.iter_mut().filter_map(|lane| Some(lane).filter(has_failed)) {
             match (&mut lane.task).await {
                 Ok(last) => lane.ended = Some(last),
-                Err(error) => panic!("the worker of target {} broke: {error}", lane.target),
+                Err(error) => panic!("the worker of target {} failed: {error}", lane.target),
             }
         }
     }
 
-    /// The follower keeps what has a row behind its end.
+    /// The follower keeps files in which some row is behind the end.
     fn put_new_rows(&self, advanced: &[(GenerationId, u64)]) {
         for (generation, _) in advanced {
             let Some((start, _)) = self.config.queue.extent(*generation) else { continue };
             let cursor = Cursor { generation: *generation, offset: start };
-            for lane in &self.lanes.parked {
+            for lane in &self.lanes.running {
                 self.config.store.put_cursor_if_none(&self.config.name, &lane.row, cursor);
             }
         }
     }
 
-    /// Bytes between each lane's rows and the fence.
-    fn look_at_lanes(&mut self) -> Vec<u64> {
-        let (config, fence) = (&self.config, &self.lanes.fence);
-        let look = |lane: &mut Parked| {
+    /// Bytes between each lane's rows and the read limit.
+    fn update_backlogs(&mut self) -> Vec<u64> {
+        let (config, read_limit) = (&self.config, &self.lanes.read_limit);
+        let update = |lane: &mut Lane| {
             let row = lane.row.clone();
-            lane.left.look(fence, |id| left_in(config, fence, &row, id));
-            lane.left.bytes()
+            lane.backlog.update(read_limit, |id| backlog_of(config, read_limit, &row, id));
+            lane.backlog.bytes()
         };
-        self.lanes.parked.iter_mut().map(look).collect()
+        self.lanes.running.iter_mut().map(update).collect()
     }
 
-    /// It has delivered everything that the main worker passed.
-    async fn end_lane(&mut self, index: usize) {
-        let lane = self.lanes.parked.remove(index);
+    /// The lane has delivered everything that the main worker left to it: the main worker takes its target again.
+    async fn close_lane(&mut self, index: usize) {
+        let lane = self.lanes.running.remove(index);
         let (row, target) = (lane.row.clone(), lane.target.clone());
         lane.stop.cancel();
-        let (status, ledger) = lane.last().await;
+        let (status, account) = lane.last().await;
         self.config.store.remove_lane(&self.config.name, &row);
-        self.tracks.take_over(&ledger);
-        self.tracks.lose_left(self.lanes.owed.end(&target));
+        self.progress.take_over(&account);
+        self.progress.lose_left_to_lane(self.lanes.lane_bytes.end(&target));
         self.report.take_over(&status);
-        if let Some(filler) = &mut self.source.filler {
-            filler.choose(self.lanes.targets());
+        if let Some(encoder) = &mut self.input.encoder {
+            encoder.set_targets(self.lanes.targets());
         }
-        self.lanes.meeting = None;
+        self.lanes.waiting_since = None;
     }
 }
 
-/// The event at this place is left to whoever takes it.
-pub(super) fn leave(tracks: &mut Tracks, owed: &Owed, place: Place, taker: &Taker) {
-    let bytes = tracks.complete(place, Fate::Elsewhere);
-    if let Taker::Lane(target) = taker {
-        owed.add(target, tracks.generation(place.track), bytes);
+/// Leaves the event with this span to its owner.
+pub(super) fn leave_to_owner(
+    progress: &mut Progress,
+    lane_bytes: &LaneBytes,
+    span: Span,
+    owner: &Owner,
+) {
+    let bytes = progress.complete(span, ByteOutcome::OtherWorker);
+    if let Owner::Lane(target) = owner {
+        lane_bytes.add(target, progress.generation(span.slot), bytes);
     }
 }
 
-/// Bytes of one generation between the row of a lane and the fence.
-fn left_in(config: &WorkerConfig, fence: &Fence, lane: &str, id: GenerationId) -> u64 {
-    let Some(upto) = fence.of(id) else { return 0 };
+/// Bytes of one generation between the row of a lane and the read limit.
+fn backlog_of(config: &WorkerConfig, read_limit: &ReadLimit, lane: &str, id: GenerationId) -> u64 {
+    let Some(upto) = read_limit.of(id) else { return 0 };
     let row = config.store.cursor(&config.name, lane, id);
     match config.queue.extent(id) {
         Some((start, end)) => upto.min(end).saturating_sub(row.unwrap_or(start)),
-        // Not found yet, or its disk is away. The rows go with the generation that is forgotten.
+        // The file is not found yet, or its disk is not mounted. The rows are removed with the generation.
         None => row.map_or(0, |row| upto.saturating_sub(row)),
     }
 }
 
-fn pair(cursor: Cursor) -> (GenerationId, u64) {
+fn as_pair(cursor: Cursor) -> (GenerationId, u64) {
     (cursor.generation, cursor.offset)
 }

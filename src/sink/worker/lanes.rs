@@ -1,12 +1,12 @@
-//! A target that takes nothing stops alone: it becomes a lane, with a worker and cursor rows of its own, and the
-//! sink's main worker passes its events.
+//! Lanes: a target that accepts nothing must not block others. It gets a lane, a worker with cursor rows of its own,
+//! and the sink's main worker skips its events.
 //!
 //! Invariants:
-//! - The rows of a lane are put before the sink's own cursors pass any event of it, and stay until every such
-//!   event is delivered by the lane.
-//! - A lane never reads beyond what the main worker has read (the [`Fence`]). It ends where it stands at the
-//!   fence while the main worker reads nothing; from there on the main worker takes its events again.
-//! - Nothing is under way while a lane begins, so each event belongs to exactly one of the two.
+//! - The rows of a lane are stored before the sink's own cursors pass any of its events, and stay until the lane has
+//!   delivered all of them.
+//! - A lane never reads beyond the main worker (see [`ReadLimit`]). It ends when it has reached the limit while the
+//!   main worker reads nothing; then the main worker takes its events again.
+//! - Nothing is in flight while a lane opens, so each event belongs to exactly one worker.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -18,233 +18,238 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::WorkerHandle;
-use super::byte_accounting::Ledger;
+use super::byte_accounting::ByteAccount;
 use super::confirmed_prefix::Prefix;
-use super::lane_bytes::{Owed, Share};
+use super::lane_bytes::{LaneBytes, LaneShare};
 use super::orders::Order;
-use super::read_limit::{Fence, Left};
+use super::read_limit::{LaneBacklog, ReadLimit};
 use crate::event::status::{LineState, SinkStatus};
 use crate::event::{Cursor, GenerationId};
 use crate::sink::Sink;
 
-/// The lane of a sink's own rows.
+/// Lane name of the rows of a sink's main worker.
 pub(super) const MAIN: &str = "*";
-/// How long the main worker waits for a lane that is near.
-const MEETING: Duration = Duration::from_secs(2);
+/// How long the main worker waits for a lane that has almost caught up.
+const LANE_WAIT: Duration = Duration::from_secs(2);
 
-/// Who takes an item.
+/// The worker that delivers an item.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Taker {
+pub(super) enum Owner {
     /// The worker that asks.
-    Us,
-    /// The lane of this target, which is one of ours.
+    This,
+    /// The lane of this target; only the main worker gets this answer.
     Lane(Arc<str>),
-    /// The main worker, or another of its lanes.
+    /// The main worker or another of its lanes.
     Other,
 }
 
-/// Whose events a worker takes.
+/// The targets whose events a worker delivers.
 #[derive(Clone, Debug)]
 pub(super) enum Targets {
-    AllBut(Vec<Arc<str>>),
+    AllExcept(Vec<Arc<str>>),
     Only(Arc<str>),
 }
 
 impl Targets {
-    pub(super) fn taker(&self, sink: &dyn Sink, item: &[u8]) -> Taker {
+    pub(super) fn owner(&self, sink: &dyn Sink, item: &[u8]) -> Owner {
         match self {
-            Targets::AllBut(none) if none.is_empty() => Taker::Us,
-            Targets::AllBut(parked) => {
+            Targets::AllExcept(none) if none.is_empty() => Owner::This,
+            Targets::AllExcept(parked) => {
                 let target = sink.target(item);
                 let lane = parked.iter().find(|name| ***name == *target);
-                lane.map_or(Taker::Us, |lane| Taker::Lane(lane.clone()))
+                lane.map_or(Owner::This, |lane| Owner::Lane(lane.clone()))
             }
-            Targets::Only(name) if sink.target(item) == &**name => Taker::Us,
-            Targets::Only(_) => Taker::Other,
+            Targets::Only(name) if sink.target(item) == &**name => Owner::This,
+            Targets::Only(_) => Owner::Other,
         }
     }
 }
 
-/// What a lane's worker knows at its beginning.
+/// The data from which a lane's worker starts.
 #[derive(Debug)]
-pub(super) struct Birth {
+pub(super) struct LaneStart {
     pub target: Arc<str>,
-    /// Name of its rows.
+    /// Name of its cursor rows.
     pub row: Arc<str>,
-    /// Taken at the first beginning.
+    /// Taken at the first start.
     pub done: Option<HashMap<GenerationId, Prefix>>,
-    /// Events before these were left to the lane by an earlier run.
+    /// Events before these offsets were left to the lane by an earlier run.
     pub earlier: HashMap<GenerationId, u64>,
-    /// Of the main worker.
-    pub fence: Arc<Fence>,
-    /// What the main worker leaves to its lanes.
-    pub owed: Arc<Owed>,
+    /// Shared with the main worker.
+    pub read_limit: Arc<ReadLimit>,
+    /// Bytes that the main worker leaves to its lanes.
+    pub lane_bytes: Arc<LaneBytes>,
 }
 
-/// A lane at work.
+/// A running lane.
 #[derive(Debug)]
-pub(super) struct Parked {
+pub(super) struct Lane {
     pub target: Arc<str>,
     pub row: Arc<str>,
     pub handle: WorkerHandle,
-    pub ledger: watch::Receiver<Ledger>,
+    pub account: watch::Receiver<ByteAccount>,
     pub task: JoinHandle<SinkStatus>,
     pub stop: CancellationToken,
-    pub left: Left,
-    /// It is to deliver what it has left and end.
+    pub backlog: LaneBacklog,
+    /// It was ordered to deliver its backlog and end.
     pub finishing: bool,
-    /// It has done so: what it told last.
+    /// It has done so; its last status.
     pub ended: Option<SinkStatus>,
 }
 
-impl Parked {
-    /// What it told last; it was stopped.
-    pub(super) async fn last(mut self) -> (SinkStatus, Ledger) {
+impl Lane {
+    /// The final status and account of a lane that was stopped.
+    pub(super) async fn last(mut self) -> (SinkStatus, ByteAccount) {
         let known = self.handle.status.borrow().clone();
         let status = match self.ended.take() {
             Some(ended) => ended,
             None => (&mut self.task).await.unwrap_or(known),
         };
-        (status, *self.ledger.borrow())
+        (status, *self.account.borrow())
     }
 }
 
-impl Drop for Parked {
-    /// It never outlives the main worker.
+impl Drop for Lane {
+    /// A lane never outlives the main worker.
     fn drop(&mut self) {
         self.task.abort();
     }
 }
 
-/// The lanes of one main worker; none where it is the worker of a lane itself.
+/// The lanes of a main worker; empty in the worker of a lane.
 #[derive(Debug)]
 pub(super) struct Lanes {
-    /// Of the worker of a lane.
-    pub birth: Option<Birth>,
-    pub fence: Arc<Fence>,
-    /// What is left to each of them.
-    pub owed: Arc<Owed>,
-    pub parked: Vec<Parked>,
-    /// It becomes a lane as soon as nothing is under way.
-    pub wanted: Option<Arc<str>>,
-    /// Since when the main worker waits for a lane that is near.
-    pub meeting: Option<Instant>,
-    pub look_at: Instant,
-    /// Events that the main worker had delivered when the first of these began.
-    pub passed: u64,
-    /// Told to all of them, also to one that begins later.
+    /// Set in the worker of a lane only.
+    pub lane_start: Option<LaneStart>,
+    pub read_limit: Arc<ReadLimit>,
+    /// Bytes that were left to each lane.
+    pub lane_bytes: Arc<LaneBytes>,
+    pub running: Vec<Lane>,
+    /// The target that gets a lane as soon as nothing is in flight.
+    pub next_target: Option<Arc<str>>,
+    /// Since when the main worker waits for a lane that has almost caught up.
+    pub waiting_since: Option<Instant>,
+    pub check_at: Instant,
+    /// Events that the main worker had confirmed when the first lane opened.
+    pub confirmed_before: u64,
+    /// Stops all lanes, including those that open later.
     pub stop: CancellationToken,
 }
 
 impl Lanes {
-    pub(super) fn new(birth: Option<Birth>) -> Self {
+    pub(super) fn new(lane_start: Option<LaneStart>) -> Self {
         Lanes {
-            birth,
-            fence: Fence::new(),
-            owed: Arc::default(),
-            parked: Vec::new(),
-            wanted: None,
-            meeting: None,
-            look_at: Instant::now(),
-            passed: 0,
+            lane_start,
+            read_limit: ReadLimit::new(),
+            lane_bytes: Arc::default(),
+            running: Vec::new(),
+            next_target: None,
+            waiting_since: None,
+            check_at: Instant::now(),
+            confirmed_before: 0,
             stop: CancellationToken::new(),
         }
     }
 
-    /// The name of this worker's rows.
+    /// The name of this worker's cursor rows.
     pub(super) fn row(&self) -> &str {
-        self.birth.as_ref().map_or(MAIN, |birth| &birth.row)
+        self.lane_start.as_ref().map_or(MAIN, |lane_start| &lane_start.row)
     }
 
-    /// Whose events this worker takes now.
+    /// The targets whose events this worker delivers now.
     pub(super) fn targets(&self) -> Targets {
-        match &self.birth {
-            Some(birth) => Targets::Only(birth.target.clone()),
+        match &self.lane_start {
+            Some(lane_start) => Targets::Only(lane_start.target.clone()),
             None => self.targets_without(None),
         }
     }
 
-    /// Those of the main worker, `also` without the target that becomes a lane.
+    /// The targets of the main worker, without `also`, which gets a lane.
     pub(super) fn targets_without(&self, also: Option<Arc<str>>) -> Targets {
-        let parked = self.parked.iter().map(|lane| lane.target.clone());
-        Targets::AllBut(parked.chain(also).collect())
+        let parked = self.running.iter().map(|lane| lane.target.clone());
+        Targets::AllExcept(parked.chain(also).collect())
     }
 
-    /// Of the worker of a lane: what was left to it.
-    pub(super) fn share(&self) -> Option<Share> {
-        let birth = self.birth.as_ref()?;
-        Some(Share { target: birth.target.clone(), owed: birth.owed.clone() })
+    /// The bytes left to this lane, in the worker of a lane.
+    pub(super) fn share(&self) -> Option<LaneShare> {
+        let lane_start = self.lane_start.as_ref()?;
+        Some(LaneShare {
+            target: lane_start.target.clone(),
+            lane_bytes: lane_start.lane_bytes.clone(),
+        })
     }
 
-    /// Nothing new may begin: a lane is about to.
-    pub(super) fn want_quiet(&self) -> bool {
-        self.wanted.is_some()
+    /// Nothing may start: a lane is about to open.
+    pub(super) fn need_idle_worker(&self) -> bool {
+        self.next_target.is_some()
     }
 
     /// The main worker reads nothing for a moment.
-    pub(super) fn is_meeting(&self, now: Instant) -> bool {
-        self.meeting.is_some_and(|since| now < since + MEETING)
+    pub(super) fn is_waiting_for_lane(&self, now: Instant) -> bool {
+        self.waiting_since.is_some_and(|since| now < since + LANE_WAIT)
     }
 
     pub(super) fn due(&self) -> Option<Instant> {
-        (!self.parked.is_empty()).then_some(self.look_at)
+        (!self.running.is_empty()).then_some(self.check_at)
     }
 
-    /// Has anything been delivered since, beside them?
-    pub(super) fn are_passed(&self, confirmed: u64) -> bool {
-        self.parked.is_empty() || confirmed > self.passed
+    /// Whether the main worker has confirmed events since the lanes opened.
+    pub(super) fn main_confirmed_since(&self, confirmed: u64) -> bool {
+        self.running.is_empty() || confirmed > self.confirmed_before
     }
 
-    pub(super) fn are_none(&self) -> bool {
-        self.parked.is_empty()
+    pub(super) fn is_empty(&self) -> bool {
+        self.running.is_empty()
     }
 
-    /// Last known state of each.
-    pub(super) fn told(&self) -> impl Iterator<Item = (SinkStatus, Ledger)> {
-        self.parked.iter().map(|lane| (lane.handle.status.borrow().clone(), *lane.ledger.borrow()))
+    /// Last known status and account of each lane.
+    pub(super) fn statuses(&self) -> impl Iterator<Item = (SinkStatus, ByteAccount)> {
+        self.running
+            .iter()
+            .map(|lane| (lane.handle.status.borrow().clone(), *lane.account.borrow()))
     }
 
-    /// What the lane of this target says of an event; `None` where there is no such lane.
-    pub(super) fn asked(&self, target: &str, place: Cursor) -> Option<LineState> {
-        let lane = self.parked.iter().find(|lane| *lane.target == *target)?;
+    /// Where the lane of this target has an event; `None` if there is no such lane.
+    pub(super) fn answer_for(&self, target: &str, place: Cursor) -> Option<LineState> {
+        let lane = self.running.iter().find(|lane| *lane.target == *target)?;
         let asked = lane.handle.status.borrow().asked.filter(|asked| asked.place == place);
         Some(asked.map_or(LineState::Waiting, |asked| asked.state))
     }
 
-    pub(super) fn obey(&self, order: &Order) {
+    pub(super) fn forward(&self, order: &Order) {
         let orders = match order {
-            // What a lane holds was ordered once already.
+            // The events of a lane have been ordered before.
             Order::ShipNow => [Some(Order::Resume), Some(Order::Retry)],
-            // They are told when nothing more can come for them: see `finish`.
+            // Lanes get this order when the main worker is done: see `finish`.
             Order::Finish => [None, None],
             other => [Some(other.clone()), None],
         };
-        for lane in &self.parked {
+        for lane in &self.running {
             for order in orders.iter().flatten() {
-                // Sixteen orders that nobody took: it is busy, and the operator will ask again.
+                // Sixteen orders are pending: the lane is busy, and the operator will ask again.
                 _ = lane.handle.orders.try_send(order.clone());
             }
         }
     }
 
-    /// The main worker is through, or cannot go on: each delivers what is left for it and ends, or gives up as any
-    /// worker that is to end. One whose orders nobody takes now is told by the next call.
+    /// The main worker is done or gives up: each lane delivers its backlog and ends, or gives up like any worker with
+    /// [`Order::Finish`]. A lane whose order queue is full gets the order with the next call.
     pub(super) fn finish(&mut self) {
-        for lane in self.parked.iter_mut().filter(|lane| !lane.finishing) {
+        for lane in self.running.iter_mut().filter(|lane| !lane.finishing) {
             lane.finishing = lane.handle.orders.try_send(Order::Finish).is_ok();
         }
     }
 
-    /// None has anything left that it could deliver.
-    pub(super) fn are_through(&self) -> bool {
-        self.parked.iter().all(|lane| lane.ended.is_some())
+    /// Every lane has delivered its backlog or given up.
+    pub(super) fn are_done(&self) -> bool {
+        self.running.iter().all(|lane| lane.ended.is_some())
     }
 
-    /// All of them end; their cursors are where they were.
-    pub(super) async fn end(&mut self) -> Vec<(SinkStatus, Ledger)> {
+    /// Stops all lanes; their cursors stay where they are.
+    pub(super) async fn stop_all(&mut self) -> Vec<(SinkStatus, ByteAccount)> {
         let mut last = Vec::new();
         self.stop.cancel();
-        for lane in self.parked.drain(..) {
+        for lane in self.running.drain(..) {
             last.push(lane.last().await);
         }
         last

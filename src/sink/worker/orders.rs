@@ -1,4 +1,4 @@
-//! When a worker may deliver: by itself, on request, in rounds, or once.
+//! When a worker may deliver: continuously, on request, in rounds, or once. Orders from the operator change it.
 
 use std::time::Duration;
 
@@ -6,63 +6,63 @@ use super::Worker;
 use crate::base::Timestamp;
 use crate::event::Cursor;
 
-/// What begins a round; whichever comes first.
+/// The conditions that start a round; the first one that is met counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Rounds {
     pub every: Option<Duration>,
-    /// Events.
+    /// Pending events.
     pub after: Option<u64>,
 }
 
-/// How a worker starts.
+/// The mode in which a worker starts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Mode {
-    /// Continuously.
+    /// Delivers continuously.
     #[default]
     Auto,
-    /// Nothing leaves before an order.
+    /// Sends nothing before an order.
     Armed,
-    /// Everything that was there at the start, then it ends.
+    /// Delivers everything that existed at the start, then ends.
     Once,
-    /// From time to time; the first round at once.
+    /// Delivers in rounds; the first one at once.
     Rounds(Rounds),
 }
 
-/// What an operator may ask of one worker.
+/// Orders to one worker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Order {
-    /// One round: everything up to the ends as they are now.
+    /// One round: everything up to the current ends.
     ShipNow,
     Pause {
         by: String,
     },
-    /// Continuously from now on; with [`Mode::Once`] on to its end, with [`Mode::Rounds`] a round at once.
+    /// Continuously from now on; with [`Mode::Once`] to its end, with [`Mode::Rounds`] a round at once.
     Resume,
-    /// Now, instead of waiting out the back-off.
+    /// Now, instead of after the back-off.
     Retry,
-    /// No more will come: deliver what is there, as with [`Mode::Once`], and end.
+    /// Nothing more will be written: deliver everything as with [`Mode::Once`], and end.
     Finish,
-    /// Tell where this event is.
+    /// Report where this event is.
     Where(Cursor),
 }
 
-/// What the worker is allowed to do now.
+/// What the worker may do now.
 #[derive(Debug)]
-pub(super) struct Progress {
+pub(super) struct ModeState {
     mode: Mode,
     pub base: Base,
     round: Round,
 }
 
-/// A delivery of what was there at its beginning.
+/// The state of the current round, a delivery of everything that existed when it started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Round {
     None,
     /// Its ends are not fixed yet.
-    Asked,
-    /// Up to the ends kept in the tracks.
-    Begun,
-    /// It was the last one.
+    Requested,
+    /// It delivers up to the ends kept in `Progress`.
+    Running,
+    /// The last round is done.
     Over,
 }
 
@@ -75,7 +75,7 @@ pub(super) enum Base {
     Paused { by: String, since: Timestamp },
 }
 
-impl Progress {
+impl ModeState {
     pub(super) fn new(mode: Mode) -> Self {
         let base = match mode {
             Mode::Auto => Base::Auto,
@@ -84,10 +84,10 @@ impl Progress {
             Mode::Rounds(rounds) => Base::Rounds(rounds),
         };
         let round = match mode {
-            Mode::Once | Mode::Rounds(_) => Round::Asked,
+            Mode::Once | Mode::Rounds(_) => Round::Requested,
             Mode::Auto | Mode::Armed => Round::None,
         };
-        Progress { mode, base, round }
+        ModeState { mode, base, round }
     }
 
     fn pause(&mut self, by: String, since: Timestamp) {
@@ -95,26 +95,26 @@ impl Progress {
     }
 
     fn resume(&mut self) {
-        *self = Progress::new(match self.mode {
+        *self = ModeState::new(match self.mode {
             Mode::Armed => Mode::Auto,
             mode => mode,
         });
     }
 
-    /// A pause holds until it is lifted.
+    /// A pause stays in force until it is lifted.
     fn finish(&mut self) {
         match self.base {
             Base::Paused { .. } => (self.mode, self.round) = (Mode::Once, Round::None),
-            _ => *self = Progress::new(Mode::Once),
+            _ => *self = ModeState::new(Mode::Once),
         }
     }
 
     pub(super) fn may_deliver(&self) -> bool {
-        // What comes before the ends are fixed need not wait for them.
+        // Events before the ends can be sent before the ends are fixed.
         self.is_in_round() || self.delivers_all()
     }
 
-    /// Without an order.
+    /// Delivers without an order.
     fn delivers_all(&self) -> bool {
         matches!(self.base, Base::Auto | Base::Once)
     }
@@ -128,22 +128,22 @@ impl Progress {
         self.round == Round::Over
     }
 
-    /// One round more, up to the ends as they are then.
-    pub(super) fn ask(&mut self) {
-        self.round = Round::Asked;
+    /// Starts one more round, up to the ends at that time.
+    pub(super) fn request_round(&mut self) {
+        self.round = Round::Requested;
     }
 
-    /// The ends of the round that was asked for are not fixed yet.
+    /// The ends of the requested round are not fixed yet.
     pub(super) fn waits_for_ends(&self) -> bool {
-        self.round == Round::Asked
+        self.round == Round::Requested
     }
 
     pub(super) fn is_in_round(&self) -> bool {
-        self.round == Round::Begun
+        self.round == Round::Running
     }
 
     fn begin_round(&mut self) {
-        self.round = Round::Begun;
+        self.round = Round::Running;
     }
 
     pub(super) fn end_round(&mut self) {
@@ -153,14 +153,14 @@ impl Progress {
 
 impl Worker {
     pub(super) fn obey(&mut self, order: Order) {
-        self.lanes.obey(&order);
+        self.lanes.forward(&order);
         match order {
             Order::ShipNow => {
-                self.trouble.wait_no_longer();
-                // A round that is under way goes on to the ends as they are now.
+                self.retry_backoff.end_wait();
+                // A running round is extended to the current ends.
                 if !self.mode.delivers_all() {
-                    self.source.ask_for_look(&*self.config.queue);
-                    self.mode.ask();
+                    self.input.request_scan(&*self.config.queue);
+                    self.mode.request_round();
                 }
             }
             Order::Pause { by } => {
@@ -170,34 +170,34 @@ impl Worker {
             Order::Resume => self.mode.resume(),
             Order::Finish => self.mode.finish(),
             Order::Retry => {
-                self.trouble.wait_no_longer();
-                self.transit.retry(self.now);
+                self.retry_backoff.end_wait();
+                self.in_flight.retry_now(self.now);
             }
-            Order::Where(place) => self.look_for(place),
+            Order::Where(place) => self.start_inspection(place),
         }
         self.report.touch();
     }
 
-    /// Begins the round that was asked for, when the ends are known. What is being read now was begun before they are
-    /// fixed: that nothing was there says nothing of them.
+    /// Starts the requested round when the ends are known. No read may be running: one that started before the ends
+    /// are fixed and found nothing proves nothing about them.
     pub(super) fn begin_round(&mut self) {
         let queue = &*self.config.queue;
-        if self.source.is_at_rest()
+        if self.input.is_idle()
             && self.mode.waits_for_ends()
             && queue.settled()
-            && self.source.has_looked(queue, self.now)
+            && self.input.is_scan_done(queue, self.now)
         {
-            // What was found between the last look and this one belongs to it.
-            self.look();
-            self.tracks.fix_ends();
+            // Changes since the last check belong to the round.
+            self.apply_news();
+            self.progress.fix_ends();
             self.mode.begin_round();
-            self.count_anew();
+            self.restart_count();
         }
     }
 
-    /// A round is over when everything up to its ends is confirmed.
+    /// A round ends when everything up to its ends is confirmed.
     pub(super) fn end_round(&mut self) {
-        if self.mode.is_in_round() && self.round_is_through() && self.commits.at.is_none() {
+        if self.mode.is_in_round() && self.is_round_delivered() && self.commits.at.is_none() {
             self.mode.end_round();
             self.plan_round();
             self.report.touch();
@@ -205,11 +205,11 @@ impl Worker {
     }
 
     /// Everything of the round is delivered, but perhaps not committed.
-    pub(super) fn round_is_through(&self) -> bool {
-        self.has_nothing_left() && self.round_is_read()
+    pub(super) fn is_round_delivered(&self) -> bool {
+        self.has_nothing_unconfirmed() && self.is_round_read()
     }
 
-    pub(super) fn round_is_read(&self) -> bool {
-        self.mode.is_in_round() && self.tracks.are_read()
+    pub(super) fn is_round_read(&self) -> bool {
+        self.mode.is_in_round() && self.progress.is_read()
     }
 }

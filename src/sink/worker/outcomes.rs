@@ -1,4 +1,4 @@
-//! What becomes of a delivery: confirmed, again, halved, kept as a dead letter.
+//! Applies the answer to a delivery: confirm, retry, halve, or keep as dead letters.
 
 use std::fmt::Display;
 use std::time::Duration;
@@ -6,76 +6,76 @@ use std::time::Duration;
 use tokio::task::JoinError;
 use tokio::time::Instant;
 
-use super::bulk::{Bulk, Place};
-use super::byte_accounting::Fate;
-use super::size_limit::{Body, Verdict};
-use super::task_result::Finish;
+use super::bulk::{Bulk, Span};
+use super::byte_accounting::ByteOutcome;
+use super::size_limit::{PassedBody, Verdict};
+use super::task_result::TaskResult;
 use super::{Stage, Worker};
 use crate::base::bytes;
 use crate::sink::{Delivery, Outcome, Refusal, SinkError};
 
-/// Tries of an event at which the target breaks, the last of them alone.
+/// Tries of an event at which the target fails; the last ones send it alone.
 const TRIES_OF_ONE: u32 = 5;
 
 impl Worker {
-    pub(super) async fn finish(&mut self, finish: Result<Finish, JoinError>) {
-        match finish {
-            Ok(Finish::Filled(filler, filled)) => self.take_filled(*filler, *filled),
-            Ok(Finish::Counted(counter)) => self.take_counted(counter),
-            Ok(Finish::LookedUp(place, found)) => self.take_looked_up(place, found),
-            Ok(Finish::Delivered(mut bulk, delivery)) => {
-                self.transit.land(&mut bulk);
-                match bulk.is_whole() {
+    pub(super) async fn take_result(&mut self, result: Result<TaskResult, JoinError>) {
+        match result {
+            Ok(TaskResult::Encoded(encoder, encoded)) => self.take_encoded(*encoder, *encoded),
+            Ok(TaskResult::Counted(counter)) => self.take_counted(counter),
+            Ok(TaskResult::Inspected(place, found)) => self.take_inspection(place, found),
+            Ok(TaskResult::Delivered(mut bulk, delivery)) => {
+                self.in_flight.mark_answered(&mut bulk);
+                match bulk.is_consistent() {
                     _ if self.stage != Stage::Working => {}
-                    true => self.settle(*bulk, delivery).await,
-                    false => self.lost("the sink has not given back what it was given"),
+                    true => self.apply_delivery(*bulk, delivery).await,
+                    false => self.task_failed("the sink did not return the events it was given"),
                 }
             }
-            Err(error) => self.lost(error),
+            Err(error) => self.task_failed(error),
         }
     }
 
-    /// What a task of ours held is gone, by a panic perhaps: everything unconfirmed is read again.
-    fn lost(&mut self, error: impl Display) {
-        self.fail(format!("an internal error: {error}"), None, None);
-        self.break_off();
+    /// The events of a task are gone, perhaps by a panic: everything unconfirmed is read again.
+    fn task_failed(&mut self, error: impl Display) {
+        self.fail(format!("internal error: {error}"), None, None);
+        self.restart_from_durable();
     }
 
-    async fn settle(&mut self, bulk: Bulk, delivery: Delivery) {
+    async fn apply_delivery(&mut self, bulk: Bulk, delivery: Delivery) {
         match delivery {
             Delivery::Each(outcomes) if outcomes.len() == bulk.len() => {
-                // A sink that knows that a target takes nothing sends nothing.
+                // If all are blocked, the sink sent no request: this proves no size.
                 if !outcomes.iter().all(|outcome| matches!(outcome, Outcome::Blocked(_))) {
-                    self.note_size(&bulk);
+                    self.record_size(&bulk);
                 }
-                self.settle_items(bulk, outcomes).await;
+                self.apply_outcomes(bulk, outcomes).await;
             }
             Delivery::Each(outcomes) => {
                 let (sent, answered) = (bulk.len(), outcomes.len());
-                let odd = format!("{answered} answers came for {sent} events");
-                self.again(bulk, odd, None, None);
+                let odd = format!("the target sent {answered} answers for {sent} events");
+                self.retry_whole(bulk, odd, None, None);
             }
             Delivery::TooLarge(_) if bulk.len() > 1 => self.halve(&bulk),
             Delivery::TooLarge(reason) => self.refused_alone(bulk, reason).await,
             Delivery::All(Outcome::Retry(after)) | Delivery::Busy(after) => {
-                self.trouble.slow_down();
-                self.again(bulk, "the target asks to wait".into(), after, None);
+                self.retry_backoff.limit_requests();
+                self.retry_whole(bulk, "the target asked to retry later".into(), after, None);
             }
             Delivery::All(outcome) => {
-                self.note_size(&bulk);
+                self.record_size(&bulk);
                 let outcomes = vec![outcome; bulk.len()];
-                self.settle_items(bulk, outcomes).await;
+                self.apply_outcomes(bulk, outcomes).await;
             }
-            Delivery::Blocked(reason) => self.again(bulk, reason.clone(), None, Some(reason)),
+            Delivery::Blocked(reason) => self.retry_whole(bulk, reason.clone(), None, Some(reason)),
             Delivery::Down(error) => {
                 let blocked = person_needed(&error);
-                self.again(bulk, error.to_string(), None, blocked);
+                self.retry_whole(bulk, error.to_string(), None, blocked);
             }
         }
     }
 
-    /// The whole bulk comes again when the back-off is over.
-    fn again(
+    /// Retries the whole bulk after the back-off.
+    fn retry_whole(
         &mut self,
         mut bulk: Bulk,
         error: String,
@@ -83,75 +83,85 @@ impl Worker {
         blocked: Option<String>,
     ) {
         bulk.attempts += 1;
-        self.transit.hold_first(bulk);
+        self.in_flight.retry_first(bulk);
         self.fail(error, after, blocked);
     }
 
     pub(super) fn fail(&mut self, error: String, after: Option<Duration>, blocked: Option<String>) {
         let now = self.config.clock.now();
-        let wait = self.trouble.strike(after, blocked, now, self.transit.ticket);
-        let (behind, wait) = (bytes::size(self.tracks.outstanding()), bytes::duration(wait));
-        self.report.error(format!("{error}; {behind} wait in the files; next try in {wait}"));
+        let wait =
+            self.retry_backoff.record_failure(after, blocked, now, self.in_flight.delivery_number);
+        let (behind, wait) = (bytes::size(self.progress.outstanding()), bytes::duration(wait));
+        self.report.error(format!("{error}; {behind} pending in the files; next try in {wait}"));
     }
 
-    /// Its body was taken as one.
-    fn note_size(&mut self, bulk: &Bulk) {
-        let (ticket, bytes, carried) = (bulk.ticket, bulk.bytes(), bulk.items.carried());
-        let size_limit = &mut self.transit.size_limit;
-        size_limit.went_through(Body { ticket, bytes, carried });
-        if size_limit.suspects_any() {
-            for place in &bulk.places {
-                size_limit.acquit(self.tracks.event(*place));
+    /// The target accepted a body of this size.
+    fn record_size(&mut self, bulk: &Bulk) {
+        let (delivery_number, bytes, request_bytes) =
+            (bulk.delivery_number, bulk.bytes(), bulk.items.request_bytes());
+        let size_limit = &mut self.in_flight.size_limit;
+        size_limit.went_through(PassedBody { delivery_number, bytes, request_bytes });
+        if size_limit.has_suspects() {
+            for span in &bulk.spans {
+                size_limit.clear_suspect(self.progress.event(*span));
             }
         }
     }
 
     fn halve(&mut self, bulk: &Bulk) {
-        self.transit.size_limit.refused(bulk.bytes());
+        self.in_flight.size_limit.refused(bulk.bytes());
         for half in bulk.halve().into_iter().rev() {
-            self.transit.hold_first(half);
+            self.in_flight.retry_first(half);
         }
     }
 
     async fn refused_alone(&mut self, mut bulk: Bulk, reason: String) {
-        let event = self.tracks.event(bulk.places[0]);
-        let carried = bulk.items.carried();
-        match self.transit.size_limit.refused_alone(event, carried, self.transit.ticket) {
+        let event = self.progress.event(bulk.spans[0]);
+        let request_bytes = bulk.items.request_bytes();
+        match self.in_flight.size_limit.refused_alone(
+            event,
+            request_bytes,
+            self.in_flight.delivery_number,
+        ) {
             Verdict::TooLarge => {
                 let outcome = Outcome::Reject(Refusal::too_large());
-                self.settle_items(bulk, vec![outcome]).await;
+                self.apply_outcomes(bulk, vec![outcome]).await;
             }
-            // Nothing may pass what waits.
-            _ if self.commits.own_cursors => self.again(bulk, reason.clone(), None, Some(reason)),
+            // Later events must not overtake pending ones.
+            _ if self.commits.own_cursors => {
+                self.retry_whole(bulk, reason.clone(), None, Some(reason))
+            }
             Verdict::Waits { blocked } => {
                 bulk.attempts += 1;
                 bulk.blocked = blocked.then_some(reason);
-                self.transit.wait_aside(bulk, None);
+                self.in_flight.retry_later(bulk, None);
             }
             Verdict::NothingPasses => {
                 bulk.attempts += 1;
-                // Behind the others, so that each of them is tried in its turn.
-                self.transit.hold_last(bulk);
+                // Last in the queue, so that each pending bulk is tried in turn.
+                self.in_flight.retry_last(bulk);
                 self.fail(reason.clone(), None, Some(reason));
             }
         }
     }
 
-    async fn settle_items(&mut self, bulk: Bulk, outcomes: Vec<Outcome>) {
+    async fn apply_outcomes(&mut self, bulk: Bulk, outcomes: Vec<Outcome>) {
         let (mut retries, mut refused, mut after) = (Vec::new(), Vec::new(), None);
-        let (mut shut, mut blocked, mut broken) = (Vec::new(), None, Vec::new());
-        // What is only accepted proves nothing before its commit.
+        let (mut shut_targets, mut blocked, mut broken) = (Vec::new(), None, Vec::new());
+        // Accepted events prove nothing before their commit.
         let proven = outcomes.iter().any(|outcome| *outcome != Outcome::Accepted);
-        let mut done: Vec<(Place, Fate)> = Vec::new();
+        let mut done: Vec<(Span, ByteOutcome)> = Vec::new();
         for (index, outcome) in outcomes.into_iter().enumerate() {
             match outcome {
                 Outcome::Done | Outcome::Duplicate | Outcome::Dropped | Outcome::Accepted => {
-                    let fate = self.confirm(outcome);
+                    let byte_outcome = self.confirm(outcome);
                     match done.last_mut() {
-                        Some((last, of)) if *of == fate && last.touches(bulk.places[index]) => {
-                            last.end = bulk.places[index].end;
+                        Some((last, of))
+                            if *of == byte_outcome && last.touches(bulk.spans[index]) =>
+                        {
+                            last.end = bulk.spans[index].end;
                         }
-                        _ => done.push((bulk.places[index], fate)),
+                        _ => done.push((bulk.spans[index], byte_outcome)),
                     }
                 }
                 Outcome::Retry(wait) => {
@@ -159,21 +169,25 @@ impl Worker {
                     retries.push(index);
                 }
                 Outcome::Reject(refusal) => refused.push((index, refusal)),
-                Outcome::Fails { refusal, own } if self.is_proved(&bulk, own) => {
+                Outcome::Fails { refusal, own } if self.is_proven(&bulk, own) => {
                     refused.push((index, refusal));
                 }
                 Outcome::Fails { .. } => broken.push(index),
                 Outcome::Blocked(reason) => {
                     blocked = Some(reason);
-                    shut.push(index);
+                    shut_targets.push(index);
                 }
             }
         }
-        for (place, fate) in done {
-            self.tracks.complete(place, fate);
+        for (span, byte_outcome) in done {
+            self.progress.complete(span, byte_outcome);
         }
-        let delivered = bulk.len() - retries.len() - refused.len() - shut.len() - broken.len();
-        if proven && delivered + refused.len() > 0 && self.trouble.clear_by(bulk.ticket) {
+        let delivered =
+            bulk.len() - retries.len() - refused.len() - shut_targets.len() - broken.len();
+        if proven
+            && delivered + refused.len() > 0
+            && self.retry_backoff.clear_if_newer(bulk.delivery_number)
+        {
             self.report.recovered();
         }
         if proven && delivered > 0 {
@@ -183,11 +197,11 @@ impl Worker {
             retries.extend(refused.iter().map(|(index, _)| *index));
             retries.sort_unstable();
         }
-        // Where nothing went through, the whole sink waits.
+        // If no event was delivered, the whole sink waits.
         let all = delivered + refused.len() == 0 && bulk.backoff.is_none();
-        if !shut.is_empty() {
+        if !shut_targets.is_empty() {
             let alone = retries.is_empty() && broken.is_empty();
-            self.retry(&bulk, shut, all && alone, None, blocked);
+            self.retry(&bulk, shut_targets, all && alone, None, blocked);
         }
         if !broken.is_empty() {
             self.retry_broken(&bulk, &broken, delivered);
@@ -195,17 +209,18 @@ impl Worker {
         if !retries.is_empty() {
             self.retry(&bulk, retries, all, after, None);
         }
-        self.transit.recycle(bulk);
+        self.in_flight.recycle(bulk);
         self.after_progress();
     }
 
-    /// The target broke at the one event of this bulk so often that it always will.
-    fn is_proved(&self, bulk: &Bulk, own: bool) -> bool {
+    /// The target failed at this event, sent alone, so often that it always will.
+    fn is_proven(&self, bulk: &Bulk, proves_itself: bool) -> bool {
         let others_passed = bulk.broke_at.is_some_and(|at| self.report.confirmed_events() > at);
-        bulk.len() == 1 && bulk.attempts + 1 >= TRIES_OF_ONE && (own || others_passed)
+        bulk.len() == 1 && bulk.attempts + 1 >= TRIES_OF_ONE && (proves_itself || others_passed)
     }
 
-    /// The target broke at these events; others go on meanwhile. `delivered`: those of the same bulk that it took.
+    /// Retries the events at which the target failed, while others continue. `delivered`: events of this bulk that it
+    /// took.
     fn retry_broken(&mut self, bulk: &Bulk, indices: &[usize], delivered: usize) {
         if self.commits.own_cursors {
             return self.retry(bulk, indices.to_vec(), true, None, None);
@@ -214,28 +229,28 @@ impl Worker {
         let broke_at = bulk.broke_at.or(Some(confirmed - delivered as u64));
         let alone = bulk.attempts + 2 >= TRIES_OF_ONE;
         for part in indices.chunks(if alone { 1 } else { indices.len() }) {
-            let mut part = Bulk { broke_at, ..bulk.only(part.iter().copied()) };
+            let mut part = Bulk { broke_at, ..bulk.subset(part.iter().copied()) };
             part.attempts += 1;
-            self.transit.wait_aside(part, None);
+            self.in_flight.retry_later(part, None);
         }
     }
 
     /// Counts an event that the target has.
-    fn confirm(&mut self, outcome: Outcome) -> Fate {
+    fn confirm(&mut self, outcome: Outcome) -> ByteOutcome {
         match outcome {
             Outcome::Accepted => {
                 self.commits.accepted += 1;
-                return Fate::Accepted;
+                return ByteOutcome::Accepted;
             }
             Outcome::Duplicate => self.report.duplicate(),
             Outcome::Dropped => self.report.dropped(),
             _ => {}
         }
         self.report.confirmed(1);
-        Fate::Confirmed
+        ByteOutcome::Confirmed
     }
 
-    /// Some items come again while the rest went through; where none did, the whole sink waits.
+    /// Retries some items of a bulk on their own; if none was delivered, the whole sink waits.
     fn retry(
         &mut self,
         bulk: &Bulk,
@@ -245,21 +260,22 @@ impl Worker {
         blocked: Option<String>,
     ) {
         if blocked.is_some() {
-            let tries = if all { self.trouble.attempts } else { bulk.attempts };
-            self.consider_lanes(bulk, &indices, tries + 1);
+            let tries = if all { self.retry_backoff.attempts } else { bulk.attempts };
+            self.check_lane_needed(bulk, &indices, tries + 1);
         }
-        let mut part = bulk.only(indices.into_iter());
+        let mut part = bulk.subset(indices.into_iter());
         part.attempts += 1;
-        // A sink that keeps its own cursors cannot commit over a gap: nothing may pass what waits.
+        // A sink that keeps its own cursors cannot commit over a gap: nothing may overtake pending events.
         if all || self.commits.own_cursors {
-            if !self.trouble.is_on(Instant::now()) {
-                let why = blocked.clone().unwrap_or_else(|| "the target asks to wait".into());
+            if !self.retry_backoff.is_waiting(Instant::now()) {
+                let why =
+                    blocked.clone().unwrap_or_else(|| "the target asked to retry later".into());
                 self.fail(why, after, blocked);
             }
-            return self.transit.hold_first(part);
+            return self.in_flight.retry_first(part);
         }
         part.blocked = blocked;
-        self.transit.wait_aside(part, after);
+        self.in_flight.retry_later(part, after);
     }
 }
 

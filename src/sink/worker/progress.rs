@@ -1,171 +1,176 @@
-//! How far a worker is in each generation.
+//! How far a worker is in each generation, and the outcome of every byte.
 
 mod cursors;
 mod destroyed;
+mod unread;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::WorkerConfig;
-use super::batch_encoder::Position;
-use super::bulk::Place;
-use super::byte_accounting::{Fate, Ledger};
+use super::bulk::Span;
+use super::byte_accounting::{ByteAccount, ByteOutcome};
 use super::confirmed_prefix::Prefix;
-use super::generation_progress::Track;
-use super::inspected_event::Looked;
+use super::generation_progress::GenerationProgress;
+use super::inspected_event::InspectedEvent;
 use super::lane_bytes;
-use super::totals::{Mood, Share, Sums};
+use super::totals::{Contribution, Flag, Totals};
 use crate::base::blocking;
 use crate::event::{Cursor, GenerationId, Mark, SourceName};
 use crate::follow::{News, Reading};
 use crate::sink::Cursors;
 
 #[derive(Debug, Default)]
-pub(super) struct Tracks {
-    /// By the index that places name; `None`: forgotten, for another one.
-    all: Vec<Option<Track>>,
-    free: Vec<usize>,
-    /// Invariant: what all of them come to.
-    sums: Sums,
-    known: HashMap<GenerationId, usize>,
-    /// How far those are that the log does not know (yet).
-    elsewhere: HashMap<GenerationId, Prefix>,
-    /// The sink keeps its own cursors, and gives up those of generations that nobody knows any more itself: what
-    /// `elsewhere` has of them waits until the log knows the generation.
-    own: bool,
-    /// What the sink's own cursors of those speak of.
+pub(super) struct Progress {
+    /// Indexed by [`Span::slot`]; `None`: forgotten, free for another generation.
+    slots: Vec<Option<GenerationProgress>>,
+    free_slots: Vec<usize>,
+    /// Invariant: the sum over all slots.
+    totals: Totals,
+    slot_of: HashMap<GenerationId, usize>,
+    /// Prefixes of generations that the log does not list (yet).
+    unlisted: HashMap<GenerationId, Prefix>,
+    /// The sink keeps its own cursors and expires those of old generations itself, so entries of `unlisted` stay
+    /// until the log lists the generation.
+    sink_keeps_cursors: bool,
+    /// The marks that belong to the sink's own cursors in `unlisted`.
     marks: HashMap<GenerationId, Mark>,
-    /// Generations that hold other bytes than the sink's own cursor speaks of.
-    disbelieved: Vec<GenerationId>,
-    begun: HashMap<GenerationId, u64>,
-    earlier: HashMap<GenerationId, u64>,
-    /// What was seen of those that are forgotten.
-    forgotten: u64,
-    /// The log does not know them any more.
-    lapsed: BTreeSet<GenerationId>,
-    /// Their cursors stand beyond what was seen: decided when everything is found.
-    doubtful: BTreeSet<GenerationId>,
-    /// New, or read further, since somebody asked.
+    /// Generations whose bytes differ from those of the sink's own cursor.
+    mismatched: Vec<GenerationId>,
+    accounted_from: HashMap<GenerationId, u64>,
+    earlier_ends: HashMap<GenerationId, u64>,
+    /// Bytes of forgotten generations.
+    forgotten_bytes: u64,
+    /// Generations that the log no longer lists.
+    delisted: BTreeSet<GenerationId>,
+    /// Generations whose cursor is beyond the known end: decided once all files are found.
+    undecided: BTreeSet<GenerationId>,
+    /// Slots that are new or were read further since the last call of `take_advanced`.
     advanced: BTreeSet<usize>,
-    /// Lane of the rows in the state.
+    /// Lane name of the cursor rows in the state.
     lane: Arc<str>,
-    /// Of a lane.
-    share: Option<lane_bytes::Share>,
-    ledger: Ledger,
-    /// As it was at the last commit of a sink that commits.
-    durable: Ledger,
-    /// The event that somebody looks at.
-    pub(super) looked: Option<Looked>,
-    suspects: destroyed::Suspects,
+    /// For the worker of a lane only.
+    lane_share: Option<lane_bytes::LaneShare>,
+    account: ByteAccount,
+    /// The account at the last commit, for a sink that commits.
+    committed_account: ByteAccount,
+    /// The event whose location was asked for.
+    pub(super) inspected: Option<InspectedEvent>,
+    maybe_destroyed: destroyed::MaybeDestroyed,
 }
 
-impl Tracks {
-    /// `earlier`: events before these were left to this worker by an earlier run.
-    /// `share`: of a lane, what was left to it.
+impl Progress {
+    /// `earlier`: events before these offsets were left to this worker by an earlier run. `share`: the bytes left to
+    /// a lane, for its worker.
     pub(super) fn new(
         lane: Arc<str>,
         earlier: HashMap<GenerationId, u64>,
-        share: Option<lane_bytes::Share>,
+        share: Option<lane_bytes::LaneShare>,
     ) -> Self {
-        Tracks { lane, earlier, share, ..Tracks::default() }
+        Progress { lane, earlier_ends: earlier, lane_share: share, ..Progress::default() }
     }
 
-    /// Begins again from these cursors. `own`: the sink keeps them, and what they speak of, where it says so.
+    /// Starts again from these cursors. `own`: the sink keeps them; with their marks, if it stores marks.
     pub(super) fn reset(
         &mut self,
         cursors: Cursors,
         own: Option<HashMap<GenerationId, Mark>>,
         config: &WorkerConfig,
     ) {
-        self.own = own.is_some();
+        self.sink_keeps_cursors = own.is_some();
         self.marks = own.unwrap_or_default();
         let prefix = |cursor: Cursor| (cursor.generation, Prefix::at(cursor.offset));
-        self.begin(cursors.into_iter().map(prefix).collect(), config);
+        self.restart(cursors.into_iter().map(prefix).collect(), config);
     }
 
-    /// Begins where a lane begins.
-    pub(super) fn inherit(&mut self, done: HashMap<GenerationId, Prefix>, config: &WorkerConfig) {
-        self.begin(done, config);
+    /// Starts a lane from the main worker's prefixes.
+    pub(super) fn reset_to_prefixes(
+        &mut self,
+        done: HashMap<GenerationId, Prefix>,
+        config: &WorkerConfig,
+    ) {
+        self.restart(done, config);
     }
 
-    fn begin(&mut self, done: HashMap<GenerationId, Prefix>, config: &WorkerConfig) {
+    fn restart(&mut self, done: HashMap<GenerationId, Prefix>, config: &WorkerConfig) {
         let before: Vec<_> =
-            self.iter().map(|track| (track.reading.generation, track.done())).collect();
-        self.all.clear();
-        self.free.clear();
-        self.known.clear();
-        self.lapsed.clear();
-        self.doubtful.clear();
+            self.iter().map(|progress| (progress.reading.generation, progress.done())).collect();
+        self.slots.clear();
+        self.free_slots.clear();
+        self.slot_of.clear();
+        self.delisted.clear();
+        self.undecided.clear();
         self.advanced.clear();
-        self.sums = Sums::default();
-        self.elsewhere = done;
+        self.totals = Totals::default();
+        self.unlisted = done;
         self.discover(config, &News::everything());
-        // Not there at this moment: if it comes back, its account begins anew.
-        for (id, done) in before.into_iter().filter(|(id, _)| !self.known.contains_key(id)) {
-            self.begun.remove(&id);
-            self.forgotten += done;
+        // Not listed now: if it comes back, its accounting starts again.
+        for (id, done) in before.into_iter().filter(|(id, _)| !self.slot_of.contains_key(id)) {
+            self.accounted_from.remove(&id);
+            self.forgotten_bytes += done;
         }
-        self.ledger = self.durable;
-        self.ledger.settle(self.seen().saturating_sub(self.outstanding()));
+        self.account = self.committed_account;
+        self.account.correct_to(self.seen().saturating_sub(self.outstanding()));
     }
 
-    /// Generations that are new, and how far those reach that have changed. Each has a row in the state from then
-    /// on: the follower keeps for whoever has a row, however long ago he stood there.
+    /// Adds new generations and updates the ends of changed ones. Each gets a cursor row in the state: the follower
+    /// keeps bytes for every consumer with a row, however old the row is.
     pub(super) fn discover(&mut self, config: &WorkerConfig, news: &News) {
-        self.suspects.hear(news);
+        self.maybe_destroyed.note(news);
         if news.all {
             for generation in config.queue.generations() {
-                self.hear(config, generation);
+                self.update_generation(config, generation);
             }
             let is_gone = |id: &&GenerationId| config.queue.extent(**id).is_none();
-            self.lapsed.extend(self.known.keys().filter(is_gone));
+            self.delisted.extend(self.slot_of.keys().filter(is_gone));
         }
         for generation in &news.generations {
-            if self.known.contains_key(generation) || config.queue.holds(*generation) {
-                self.hear(config, *generation);
+            if self.slot_of.contains_key(generation) || config.queue.holds(*generation) {
+                self.update_generation(config, *generation);
             } else {
-                self.lapsed.insert(*generation);
+                self.delisted.insert(*generation);
             }
         }
         if config.queue.settled() {
-            for generation in std::mem::take(&mut self.doubtful) {
-                self.hear(config, generation);
+            for generation in std::mem::take(&mut self.undecided) {
+                self.update_generation(config, generation);
             }
         }
     }
 
-    fn hear(&mut self, config: &WorkerConfig, generation: GenerationId) {
+    fn update_generation(&mut self, config: &WorkerConfig, generation: GenerationId) {
         let Some((start, end)) = config.queue.extent(generation) else {
-            self.lapsed.insert(generation);
+            self.delisted.insert(generation);
             return;
         };
-        match self.known.get(&generation) {
-            Some(&index) => self.change(index, |track| track.hear(end)),
+        match self.slot_of.get(&generation) {
+            Some(&index) => self.change(index, |progress| progress.note_end(end)),
             None => self.add(config, generation, start, end),
         }
     }
 
     fn add(&mut self, config: &WorkerConfig, generation: GenerationId, start: u64, end: u64) {
-        let beyond = self.elsewhere.get(&generation).is_some_and(|done| done.end() > end);
-        // What was seen of it may not be in the state yet: the file itself will tell, or that there is none.
+        let beyond = self.unlisted.get(&generation).is_some_and(|done| done.end() > end);
+        // The state may lack bytes that were seen before: the file shows that, or that it no longer exists.
         let may_come = || !config.queue.has_file(generation) && !config.is_gone(generation);
         if beyond && (!config.queue.settled() || may_come()) {
-            self.doubtful.insert(generation);
+            self.undecided.insert(generation);
             return;
         }
-        let done = self.elsewhere.remove(&generation);
+        let done = self.unlisted.remove(&generation);
         let mark = self.marks.remove(&generation);
         let holds = mark.and_then(|mark| blocking(|| config.queue.bears(generation, &mark)));
         let again = holds == Some(false) || (beyond && !config.is_gone(generation));
         if again && done.is_some() {
-            self.disbelieved.push(generation);
+            self.mismatched.push(generation);
         }
         let prefix = match beyond {
-            // Other bytes than it was told of: read again rather than never.
+            // The sink took other bytes under this id: deliver twice rather than never.
             _ if holds == Some(false) => Prefix::at(start),
-            // Nobody can read it any more.
+            // The bytes no longer exist.
             true if config.is_gone(generation) => Prefix::at(end),
-            // A cursor beyond all that is there speaks of bytes that are gone: read again rather than never.
+            // The cursor is beyond the end of the file, so it belongs to bytes that no longer exist: deliver twice
+            // rather than never.
             true => Prefix::at(start),
             false => done.unwrap_or(Prefix::at(start)),
         };
@@ -175,44 +180,47 @@ impl Tracks {
             true => config.store.put_cursor(&config.name, &self.lane, cursor),
             false => config.store.put_cursor_if_none(&config.name, &self.lane, cursor),
         }
-        // What was done beyond it at the beginning is no part of the account.
+        // Bytes that were done before the start are not part of the accounting.
         let known = from + prefix.beyond();
-        let begun =
-            *self.begun.entry(generation).and_modify(|at| *at = known.min(*at)).or_insert(known);
-        // Where no round is, nothing is wanted for it.
-        let reading = Reading::new(cursor, end.max(prefix.reach())).up_to(0);
-        self.insert(Track {
+        let accounted_from = *self
+            .accounted_from
+            .entry(generation)
+            .and_modify(|at| *at = known.min(*at))
+            .or_insert(known);
+        // Outside a round there is no end to read to.
+        let reading = Reading::new(cursor, end.max(prefix.furthest())).up_to(0);
+        self.insert(GenerationProgress {
             reading,
             source: SourceName::default(),
             prefix,
             committed: from,
-            begun,
-            earlier: self.earlier.get(&generation).copied().unwrap_or(0),
+            accounted_from,
+            earlier_end: self.earlier_ends.get(&generation).copied().unwrap_or(0),
         });
     }
 
-    /// The event at this place.
-    pub(super) fn event(&self, place: Place) -> Cursor {
-        Cursor { generation: self.generation(place.track), offset: place.start }
+    /// Position of the event with this span.
+    pub(super) fn event(&self, span: Span) -> Cursor {
+        Cursor { generation: self.generation(span.slot), offset: span.start }
     }
 
-    fn insert(&mut self, track: Track) {
-        let index = self.free.pop().unwrap_or(self.all.len());
-        if index == self.all.len() {
-            self.all.push(None);
+    fn insert(&mut self, progress: GenerationProgress) {
+        let index = self.free_slots.pop().unwrap_or(self.slots.len());
+        if index == self.slots.len() {
+            self.slots.push(None);
         }
-        self.known.insert(track.reading.generation, index);
-        self.sums.replace(index, Share::default(), track.share());
+        self.slot_of.insert(progress.reading.generation, index);
+        self.totals.replace(index, Contribution::default(), progress.contribution());
         self.advanced.insert(index);
-        self.all[index] = Some(track);
+        self.slots[index] = Some(progress);
     }
 
-    /// Generations of which neither the log nor the state knows anything: they never come back, and what became of
-    /// their bytes stays in the account. Call it while nothing is being read. Returns those that are forgotten.
+    /// Drops generations that neither the log nor the state knows: they never come back, and their bytes stay in the
+    /// account. Call it while no read is running. Returns the dropped generations.
     pub(super) fn forget(&mut self, config: &WorkerConfig) -> Vec<GenerationId> {
         let mut over = Vec::new();
-        let mut lapsed = std::mem::take(&mut self.lapsed);
-        lapsed.retain(|id| {
+        let mut delisted = std::mem::take(&mut self.delisted);
+        delisted.retain(|id| {
             let known =
                 config.queue.extent(*id).is_some() || config.store.generation(*id).is_some();
             if known || !self.forget_one(*id) {
@@ -221,95 +229,102 @@ impl Tracks {
             over.push(*id);
             false
         });
-        self.lapsed = lapsed;
+        self.delisted = delisted;
         over
     }
 
-    /// `false` where something of it is under way or waits.
+    /// `false` while bytes of it are pending or in flight.
     fn forget_one(&mut self, id: GenerationId) -> bool {
-        if let Some(&index) = self.known.get(&id) {
-            let is_done = |track: &&mut Option<Track>| {
-                let track = track.as_ref();
-                track.is_some_and(|track| track.is_at_rest() && track.outstanding() == 0)
+        if let Some(&index) = self.slot_of.get(&id) {
+            let is_done = |progress: &&mut Option<GenerationProgress>| {
+                let progress = progress.as_ref();
+                progress.is_some_and(|progress| {
+                    progress.has_nothing_in_flight() && progress.outstanding() == 0
+                })
             };
-            let Some(track) = self.all.get_mut(index).filter(is_done).and_then(Option::take) else {
+            let Some(progress) = self.slots.get_mut(index).filter(is_done).and_then(Option::take)
+            else {
                 return false;
             };
-            self.forgotten += track.seen();
-            self.sums.replace(index, track.share(), Share::default());
+            self.forgotten_bytes += progress.seen();
+            self.totals.replace(index, progress.contribution(), Contribution::default());
             self.advanced.remove(&index);
-            self.free.push(index);
-            self.known.remove(&id);
+            self.free_slots.push(index);
+            self.slot_of.remove(&id);
         }
-        if !self.own {
-            self.elsewhere.remove(&id);
+        if !self.sink_keeps_cursors {
+            self.unlisted.remove(&id);
         }
-        self.begun.remove(&id);
-        self.earlier.remove(&id);
+        self.accounted_from.remove(&id);
+        self.earlier_ends.remove(&id);
         true
     }
 
-    fn change<R>(&mut self, index: usize, change: impl FnOnce(&mut Track) -> R) -> R {
-        let track = self.all[index].as_mut().expect("a track is kept while a place names it");
-        let (before, read) = (track.share(), track.reading.offset);
-        let result = change(track);
-        if read != track.reading.offset {
+    fn change<R>(&mut self, index: usize, change: impl FnOnce(&mut GenerationProgress) -> R) -> R {
+        let progress =
+            self.slots[index].as_mut().expect("a slot is kept while a span refers to it");
+        let (before, read) = (progress.contribution(), progress.reading.offset);
+        let result = change(progress);
+        if read != progress.reading.offset {
             self.advanced.insert(index);
         }
-        self.sums.replace(index, before, track.share());
+        self.totals.replace(index, before, progress.contribution());
         result
     }
 
-    fn change_each(&mut self, indices: Vec<usize>, change: impl Fn(&mut Track)) {
+    fn change_all(&mut self, indices: Vec<usize>, change: impl Fn(&mut GenerationProgress)) {
         for index in indices {
             self.change(index, &change);
         }
     }
 
-    fn at(&self, index: usize) -> &Track {
-        self.all[index].as_ref().expect("a track is kept while a place names it")
+    fn at(&self, index: usize) -> &GenerationProgress {
+        self.slots[index].as_ref().expect("a slot is kept while a span refers to it")
     }
 
-    fn iter(&self) -> impl Iterator<Item = &Track> {
-        self.all.iter().flatten()
+    fn iter(&self) -> impl Iterator<Item = &GenerationProgress> {
+        self.slots.iter().flatten()
     }
 
-    fn of_mood(&self, mood: Mood) -> impl Iterator<Item = (usize, &Track)> {
-        self.sums.of(mood).iter().map(|index| (*index, self.at(*index)))
+    fn flagged(&self, flag: Flag) -> impl Iterator<Item = (usize, &GenerationProgress)> {
+        self.totals.of(flag).iter().map(|index| (*index, self.at(*index)))
     }
 
-    /// The bytes of this place are done. Returns how many of them were not before.
-    pub(super) fn complete(&mut self, place: Place, fate: Fate) -> u64 {
-        let is_it = self.looked.as_ref().is_some_and(|looked| self.is_at(place, looked.place));
-        if is_it && let Some(looked) = &mut self.looked {
-            looked.fate = Some(fate);
+    /// Marks the bytes of this span as done. Returns how many of them are newly done.
+    pub(super) fn complete(&mut self, span: Span, byte_outcome: ByteOutcome) -> u64 {
+        let is_it =
+            self.inspected.as_ref().is_some_and(|inspected| self.covers(span, inspected.event));
+        if is_it && let Some(inspected) = &mut self.inspected {
+            inspected.byte_outcome = Some(byte_outcome);
         }
-        let track = self.at(place.track);
-        let earlier = track.earlier.clamp(place.start, place.end);
-        // Events of others are done where they are read.
-        let under_way = track.prefix.missing_before(place.start);
-        let mut done = |from, to| self.change(place.track, |track| track.complete(from, to));
-        let old = if place.start < earlier { done(place.start, earlier) } else { 0 };
-        let new = done(earlier, place.end);
-        let ours = match (&self.share, fate) {
-            (None, _) | (_, Fate::Filtered | Fate::Elsewhere) => new,
-            (Some(share), Fate::Lost) => share.lost(self.generation(place.track), new, under_way),
-            (Some(share), _) => share.done(self.generation(place.track), new),
+        let progress = self.at(span.slot);
+        let earlier = progress.earlier_end.clamp(span.start, span.end);
+        // Events for other workers are done as soon as they are read.
+        let in_flight = progress.prefix.missing_before(span.start);
+        let mut done = |from, to| self.change(span.slot, |progress| progress.complete(from, to));
+        let old = if span.start < earlier { done(span.start, earlier) } else { 0 };
+        let new = done(earlier, span.end);
+        let ours = match (&self.lane_share, byte_outcome) {
+            (None, _) | (_, ByteOutcome::Filtered | ByteOutcome::OtherWorker) => new,
+            (Some(share), ByteOutcome::Lost) => {
+                share.lost(self.generation(span.slot), new, in_flight)
+            }
+            (Some(share), _) => share.done(self.generation(span.slot), new),
         };
-        self.ledger.add(fate, old, true);
-        self.ledger.add(fate, ours, false);
-        self.ledger.add(Fate::Elsewhere, new - ours, false);
+        self.account.add(byte_outcome, old, true);
+        self.account.add(byte_outcome, ours, false);
+        self.account.add(ByteOutcome::OtherWorker, new - ours, false);
         old + new
     }
 
-    /// It was read so far.
-    pub(super) fn follow(&mut self, index: usize, read: &Reading) {
-        self.change(index, |track| track.reading.follow(read));
+    /// Records how far it was read.
+    pub(super) fn note_read(&mut self, index: usize, read: &Reading) {
+        self.change(index, |progress| progress.reading.follow(read));
     }
 
-    pub(super) fn is_at(&self, place: Place, event: Cursor) -> bool {
-        (place.start..place.end).contains(&event.offset)
-            && self.generation(place.track) == event.generation
+    pub(super) fn covers(&self, span: Span, event: Cursor) -> bool {
+        (span.start..span.end).contains(&event.offset)
+            && self.generation(span.slot) == event.generation
     }
 
     pub(super) fn generation(&self, index: usize) -> GenerationId {
@@ -321,78 +336,35 @@ impl Tracks {
     }
 
     pub(super) fn name_source(&mut self, index: usize, source: SourceName) {
-        self.change(index, |track| track.source = source);
+        self.change(index, |progress| progress.source = source);
     }
 
-    pub(super) fn of(&self, generation: GenerationId) -> Option<&Track> {
-        self.known.get(&generation).map(|index| self.at(*index))
+    pub(super) fn of(&self, generation: GenerationId) -> Option<&GenerationProgress> {
+        self.slot_of.get(&generation).map(|index| self.at(*index))
     }
 
-    /// What was accepted is durable.
+    /// The accepted bytes are durable.
     pub(super) fn confirm_accepted(&mut self) {
-        self.ledger.commit();
-        self.durable = self.ledger;
+        self.account.confirm_accepted();
+        self.committed_account = self.account;
     }
 
-    pub(super) fn take_over(&mut self, other: &Ledger) {
-        self.ledger.take_over(other);
+    pub(super) fn take_over(&mut self, other: &ByteAccount) {
+        self.account.take_over(other);
     }
 
-    pub(super) fn ledger(&self) -> &Ledger {
-        &self.ledger
+    pub(super) fn account(&self) -> &ByteAccount {
+        &self.account
     }
 
-    /// Bytes of which the account speaks.
+    /// Bytes that the byte accounting covers.
     pub(super) fn seen(&self) -> u64 {
-        self.sums.seen + self.forgotten
+        self.totals.seen + self.forgotten_bytes
     }
 
-    /// … and those that are not done.
+    /// Those of them that are not done.
     pub(super) fn outstanding(&self) -> u64 {
-        self.sums.outstanding
-    }
-
-    /// The ends of a round. Where nothing is unread there is nothing to end.
-    pub(super) fn fix_ends(&mut self) {
-        let moods = [Mood::Open, Mood::Waiting, Mood::Unread];
-        let unread: BTreeSet<usize> =
-            moods.iter().flat_map(|mood| self.sums.of(*mood)).copied().collect();
-        self.change_each(unread.into_iter().collect(), |track| {
-            track.reading.until = track.reading.end;
-            track.reading.look_again();
-        });
-    }
-
-    /// Where there may be something to read.
-    pub(super) fn positions(&self, round: bool) -> Vec<Position> {
-        let position = |(index, track): (usize, &Track)| {
-            let Reading { until, end, .. } = track.reading;
-            let reading = track.reading.up_to(if round { until } else { end });
-            let position = || Position { track: index, reading, done: track.prefix.clone() };
-            reading.is_due().then(position)
-        };
-        self.of_mood(Mood::Open).filter_map(position).collect()
-    }
-
-    /// Every generation is read up to the end of the round, or as far as anything complete is there.
-    pub(super) fn are_read(&self) -> bool {
-        self.of_mood(Mood::Unread).all(|(_, track)| track.reading.is_through())
-    }
-
-    /// An unfinished record may have been closed by time since.
-    pub(super) fn look_again(&mut self) {
-        let waiting = self.sums.of(Mood::Waiting).iter().copied().collect();
-        self.change_each(waiting, |track| track.reading.look_again());
-    }
-
-    pub(super) fn some_wait(&self) -> bool {
-        !self.sums.of(Mood::Waiting).is_empty()
-    }
-
-    /// Some generation could not be read at the last try.
-    pub(super) fn some_are_troubled(&self) -> bool {
-        let mut unread = self.of_mood(Mood::Open).chain(self.of_mood(Mood::Waiting));
-        unread.any(|(_, track)| track.reading.fails())
+        self.totals.outstanding
     }
 }
 

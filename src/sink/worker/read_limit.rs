@@ -1,4 +1,5 @@
-//! How far a lane may read: as far as the main worker has read. And how much of that it has still to deliver.
+//! Limits how far a lane reads: no further than the main worker. Counts how many of these bytes the lane has still to
+//! deliver.
 
 use std::collections::HashMap;
 use std::io;
@@ -8,49 +9,49 @@ use std::sync::{Arc, Mutex};
 use crate::event::{Cursor, GenerationId, Mark};
 use crate::follow::{Changes, Hub, News, Queue, Read};
 
-/// How far the main worker has read: no lane goes further.
+/// How far the main worker has read; no lane reads further.
 #[derive(Debug)]
-pub(super) struct Fence {
-    upto: Mutex<HashMap<GenerationId, u64>>,
+pub(super) struct ReadLimit {
+    limits: Mutex<HashMap<GenerationId, u64>>,
     changes: Hub,
 }
 
-impl Fence {
+impl ReadLimit {
     pub(super) fn new() -> Arc<Self> {
-        Arc::new(Fence { upto: Mutex::default(), changes: Hub::default() })
+        Arc::new(ReadLimit { limits: Mutex::default(), changes: Hub::default() })
     }
 
-    /// Never goes back.
-    pub(super) fn raise(&self, places: impl Iterator<Item = (GenerationId, u64)>) {
-        let mut upto = self.upto.lock().expect("no holder of the fence panics");
+    /// Raises limits; a lower offset changes nothing.
+    pub(super) fn raise(&self, spans: impl Iterator<Item = (GenerationId, u64)>) {
+        let mut limits = self.limits.lock().expect("no holder of the lock panics");
         let mut raised = Vec::new();
-        for (generation, offset) in places {
-            let known = upto.get(&generation).copied();
+        for (generation, offset) in spans {
+            let known = limits.get(&generation).copied();
             if known.is_none_or(|known| known < offset) {
-                upto.insert(generation, offset);
+                limits.insert(generation, offset);
                 raised.push(generation);
             }
         }
-        drop(upto);
+        drop(limits);
         if !raised.is_empty() {
-            self.pass_on(&News::of(raised));
+            self.forward_news(&News::of(raised));
         }
     }
 
-    /// The log has news, perhaps of a generation that had its fence before it was found.
-    pub(super) fn pass_on(&self, news: &News) {
+    /// Forwards changes of the log, perhaps of a generation whose limit was set before the file was found.
+    pub(super) fn forward_news(&self, news: &News) {
         self.changes.mark(news);
         self.changes.tell();
     }
 
-    /// Nothing of these comes back.
+    /// Removes generations that never come back.
     pub(super) fn forget(&self, generations: &[GenerationId]) {
-        let mut upto = self.upto.lock().expect("no holder of the fence panics");
-        generations.iter().for_each(|id| _ = upto.remove(id));
+        let mut limits = self.limits.lock().expect("no holder of the lock panics");
+        generations.iter().for_each(|id| _ = limits.remove(id));
     }
 
-    /// The row of a lane has moved there.
-    pub(super) fn note(&self, generation: GenerationId) {
+    /// The cursor row of a lane has moved in this generation.
+    pub(super) fn note_row_moved(&self, generation: GenerationId) {
         self.changes.mark(&News::of([generation]));
     }
 
@@ -59,39 +60,39 @@ impl Fence {
     }
 
     pub(super) fn of(&self, generation: GenerationId) -> Option<u64> {
-        self.upto.lock().expect("no holder of the fence panics").get(&generation).copied()
+        self.limits.lock().expect("no holder of the lock panics").get(&generation).copied()
     }
 
     fn all(&self) -> Vec<GenerationId> {
-        self.upto.lock().expect("no holder of the fence panics").keys().copied().collect()
+        self.limits.lock().expect("no holder of the lock panics").keys().copied().collect()
     }
 }
 
-/// What a lane has still to deliver, in bytes: looked up again only where the fence or its row has moved.
+/// Bytes that a lane has still to deliver; computed again only for generations whose limit or row has moved.
 #[derive(Debug)]
-pub(super) struct Left {
+pub(super) struct LaneBacklog {
     changes: Changes,
     by_generation: HashMap<GenerationId, u64>,
-    /// Invariant: the sum of these.
+    /// Invariant: the sum of `by_generation`.
     bytes: u64,
 }
 
-impl Left {
-    pub(super) fn new(fence: &Fence) -> Self {
-        Left { changes: fence.subscribe(), by_generation: HashMap::new(), bytes: 0 }
+impl LaneBacklog {
+    pub(super) fn new(read_limit: &ReadLimit) -> Self {
+        LaneBacklog { changes: read_limit.subscribe(), by_generation: HashMap::new(), bytes: 0 }
     }
 
     pub(super) fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// `of`: between the lane's row and the fence.
-    pub(super) fn look(&mut self, fence: &Fence, of: impl Fn(GenerationId) -> u64) {
+    /// `of`: the bytes between the lane's row and the limit.
+    pub(super) fn update(&mut self, read_limit: &ReadLimit, of: impl Fn(GenerationId) -> u64) {
         let news = self.changes.take();
         if news.all {
             (self.by_generation, self.bytes) = (HashMap::new(), 0);
         }
-        let all = if news.all { fence.all() } else { Vec::new() };
+        let all = if news.all { read_limit.all() } else { Vec::new() };
         for generation in all.into_iter().chain(news.generations) {
             let now = of(generation);
             let before = match now {
@@ -103,29 +104,29 @@ impl Left {
     }
 }
 
-/// The log up to the fence.
-pub(super) struct Fenced {
+/// The log up to the read limit.
+pub(super) struct LimitedQueue {
     pub queue: Arc<dyn Queue>,
-    pub fence: Arc<Fence>,
+    pub read_limit: Arc<ReadLimit>,
 }
 
-impl Queue for Fenced {
+impl Queue for LimitedQueue {
     fn generations(&self) -> Vec<GenerationId> {
-        let behind = |id: &GenerationId| self.fence.of(*id).is_some();
+        let behind = |id: &GenerationId| self.read_limit.of(*id).is_some();
         self.queue.generations().into_iter().filter(behind).collect()
     }
 
     fn holds(&self, generation: GenerationId) -> bool {
-        self.fence.of(generation).is_some() && self.queue.holds(generation)
+        self.read_limit.of(generation).is_some() && self.queue.holds(generation)
     }
 
     fn extent(&self, generation: GenerationId) -> Option<(u64, u64)> {
         let (start, end) = self.queue.extent(generation)?;
-        Some((start, self.fence.of(generation)?.clamp(start, end.max(start))))
+        Some((start, self.read_limit.of(generation)?.clamp(start, end.max(start))))
     }
 
     fn changes(&self) -> Changes {
-        self.fence.subscribe()
+        self.read_limit.subscribe()
     }
 
     fn read(&self, cursor: Cursor) -> io::Result<Read> {
@@ -149,7 +150,7 @@ impl Queue for Fenced {
     }
 
     fn destroyed(&self, cursor: Cursor) -> Option<Range<u64>> {
-        let upto = self.fence.of(cursor.generation).filter(|upto| *upto > cursor.offset)?;
+        let upto = self.read_limit.of(cursor.generation).filter(|upto| *upto > cursor.offset)?;
         let lost = self.queue.destroyed(cursor)?;
         (lost.start < upto).then(|| lost.start..lost.end.min(upto))
     }
@@ -167,32 +168,32 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_a_lane_has_left_is_what_a_walk_would_find(
+        fn the_backlog_equals_the_sum_over_all_generations(
             steps in prop::collection::vec((0u64..5, 0u64..50, 0..3u8), 0..60),
         ) {
-            let fence = Fence::new();
-            let mut left = Left::new(&fence);
+            let read_limit = ReadLimit::new();
+            let mut backlog = LaneBacklog::new(&read_limit);
             let mut rows = [0u64; 5];
             for (id, offset, what) in steps {
                 let generation = GenerationId(id);
                 let row = rows[id as usize];
                 match what {
-                    0 => fence.raise([(generation, offset)].into_iter()),
+                    0 => read_limit.raise([(generation, offset)].into_iter()),
                     1 => {
-                        rows[id as usize] = fence.of(generation).unwrap_or(0).min(offset).max(row);
-                        fence.note(generation);
+                        rows[id as usize] = read_limit.of(generation).unwrap_or(0).min(offset).max(row);
+                        read_limit.note_row_moved(generation);
                     }
                     _ => {
-                        fence.forget(&[generation]);
-                        fence.pass_on(&News::of([generation]));
+                        read_limit.forget(&[generation]);
+                        read_limit.forward_news(&News::of([generation]));
                     }
                 }
                 let of = |id: GenerationId| {
-                    let upto = fence.of(id).unwrap_or(0);
+                    let upto = read_limit.of(id).unwrap_or(0);
                     upto.saturating_sub(rows[id.0 as usize])
                 };
-                left.look(&fence, of);
-                prop_assert_eq!(left.bytes(), (0..5).map(|id| of(GenerationId(id))).sum::<u64>());
+                backlog.update(&read_limit, of);
+                prop_assert_eq!(backlog.bytes(), (0..5).map(|id| of(GenerationId(id))).sum::<u64>());
             }
         }
     }

@@ -1,4 +1,4 @@
-//! What stands between a worker and its target now: how often it failed, and when it tries again.
+//! Retry back-off of a worker: how often its target failed in a row, and when it retries.
 
 use std::time::Duration;
 
@@ -7,81 +7,80 @@ use tokio::time::Instant;
 use crate::base::Timestamp;
 use crate::base::backoff::Backoff;
 
-/// Bodies are dropped while a wait is longer: they are read again.
-const LONG: Duration = Duration::from_secs(1);
-/// After "too many requests", one at a time for so long.
-const SLOW: Duration = Duration::from_secs(60);
+/// During longer waits, encoded events are dropped from memory and read again later.
+const LONG_WAIT: Duration = Duration::from_secs(1);
+/// After "too many requests", one request at a time for this long.
+const SINGLE_REQUEST_TIME: Duration = Duration::from_secs(60);
 
-/// After so many failures in a row `--once` gives up: some minutes, with the waits between them.
-const TRIES: u32 = 20;
-/// Where a person is needed.
-const TRIES_BLOCKED: u32 = 4;
+/// After this many failures in a row `--once` gives up: some minutes, including the waits.
+const MAX_TRIES: u32 = 20;
+/// The same if a person is needed.
+const MAX_TRIES_BLOCKED: u32 = 4;
 
-/// Enough tries for one that is asked to deliver once and end.
-pub(super) fn is_hopeless(attempts: u32, blocked: bool) -> bool {
-    attempts >= if blocked { TRIES_BLOCKED } else { TRIES }
+/// With `--once`: whether to stop retrying.
+pub(super) fn has_failed_too_often(attempts: u32, blocked: bool) -> bool {
+    attempts >= if blocked { MAX_TRIES_BLOCKED } else { MAX_TRIES }
 }
 
 #[derive(Debug)]
-pub(super) struct Trouble {
+pub(super) struct RetryBackoff {
     backoff: Backoff,
     until: Option<Instant>,
     long: bool,
-    slow_until: Option<Instant>,
-    /// For people: when it tries again.
+    single_until: Option<Instant>,
+    /// Wall-clock time of the next retry, for the status.
     pub next: Timestamp,
     /// Failures in a row.
     pub attempts: u32,
-    /// A person is needed, for this reason. It goes on trying all the same.
+    /// A person is needed, for this reason. Retries continue all the same.
     pub blocked: Option<String>,
-    /// The last delivery that set out before the last failure was known.
-    ticket: u64,
+    /// The newest delivery that was sent before the last failure was known.
+    delivery_number: u64,
 }
 
-impl Trouble {
+impl RetryBackoff {
     pub(super) fn new(seed: u64) -> Self {
-        Trouble {
+        RetryBackoff {
             backoff: Backoff::new(seed),
             until: None,
             long: false,
-            slow_until: None,
+            single_until: None,
             next: Timestamp::default(),
             attempts: 0,
             blocked: None,
-            ticket: 0,
+            delivery_number: 0,
         }
     }
 
-    /// One more failure. `after`: the target named a time itself.
-    /// Returns the wait.
-    pub(super) fn strike(
+    /// Records one more failure and returns the wait. `after`: the wait that the target asked for.
+    pub(super) fn record_failure(
         &mut self,
         after: Option<Duration>,
         blocked: Option<String>,
         now: Timestamp,
-        ticket: u64,
+        delivery_number: u64,
     ) -> Duration {
         let wait = self.backoff.next_wait().max(after.unwrap_or_default());
         self.until = Some(Instant::now() + wait);
-        self.long = wait > LONG;
+        self.long = wait > LONG_WAIT;
         self.next = now.plus(wait);
         self.attempts += 1;
         self.blocked = blocked;
-        self.ticket = ticket;
+        self.delivery_number = delivery_number;
         wait
     }
 
-    /// The target asked for less.
-    pub(super) fn slow_down(&mut self) {
-        self.slow_until = Some(Instant::now() + SLOW);
+    /// The target asked for fewer requests.
+    pub(super) fn limit_requests(&mut self) {
+        self.single_until = Some(Instant::now() + SINGLE_REQUEST_TIME);
     }
 
-    /// The same of this delivery: what set out before the last failure proves nothing.
-    pub(super) fn clear_by(&mut self, ticket: u64) -> bool {
-        ticket > self.ticket && self.clear()
+    /// The same for one delivery: deliveries that were sent before the last failure prove nothing.
+    pub(super) fn clear_if_newer(&mut self, delivery_number: u64) -> bool {
+        delivery_number > self.delivery_number && self.clear()
     }
 
-    /// Something went through; `true` where that is news.
+    /// A delivery succeeded; `true` if this ends a series of failures.
     pub(super) fn clear(&mut self) -> bool {
         let news = self.attempts > 0;
         self.backoff.reset();
@@ -89,30 +88,30 @@ impl Trouble {
         news
     }
 
-    pub(super) fn is_hopeless(&self) -> bool {
-        is_hopeless(self.attempts, self.blocked.is_some())
+    pub(super) fn has_failed_too_often(&self) -> bool {
+        has_failed_too_often(self.attempts, self.blocked.is_some())
     }
 
-    pub(super) fn wait_no_longer(&mut self) {
+    pub(super) fn end_wait(&mut self) {
         self.until = None;
         self.backoff.reset();
     }
 
-    pub(super) fn is_on(&self, now: Instant) -> bool {
+    pub(super) fn is_waiting(&self, now: Instant) -> bool {
         self.until.is_some_and(|until| until > now)
     }
 
-    pub(super) fn is_long(&self, now: Instant) -> bool {
-        self.long && self.is_on(now)
+    pub(super) fn is_waiting_long(&self, now: Instant) -> bool {
+        self.long && self.is_waiting(now)
     }
 
     pub(super) fn until(&self) -> Option<Instant> {
         self.until
     }
 
-    /// How many deliveries may be under way; one while nobody knows whether it works.
+    /// How many deliveries may run at once: one while it is not known whether the target works.
     pub(super) fn requests(&self, limit: usize, now: Instant) -> usize {
-        let slow = self.slow_until.is_some_and(|until| until > now);
-        if slow || self.attempts > 0 { 1 } else { limit.max(1) }
+        let single = self.single_until.is_some_and(|until| until > now);
+        if single || self.attempts > 0 { 1 } else { limit.max(1) }
     }
 }

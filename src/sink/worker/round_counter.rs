@@ -1,19 +1,19 @@
-//! Counts what a round waits for.
+//! Counts the pending events for `ship.after`.
 
-use super::batch_encoder::LONGEST_PASS;
+use super::batch_encoder::MAX_PASS_BYTES;
 use crate::follow::{Pull, Pulled, Queue, Reading};
 
-/// Events behind the last round, counted as they come. On a blocking thread while it counts.
+/// Events since the last round, counted as they are written. On a blocking thread while it counts.
 #[derive(Debug)]
 pub(super) struct Counter {
     pull: Pull,
     events: u64,
-    begun: bool,
+    has_started: bool,
 }
 
 impl Counter {
     pub(super) fn new() -> Self {
-        Counter { pull: Pull::fair(), events: 0, begun: false }
+        Counter { pull: Pull::fair(), events: 0, has_started: false }
     }
 
     pub(super) fn events(&self) -> u64 {
@@ -22,21 +22,21 @@ impl Counter {
 
     /// There may be more to count.
     pub(super) fn is_due(&self) -> bool {
-        !self.begun || self.pull.is_due()
+        !self.has_started || self.pull.is_due()
     }
 
-    /// `from`: of what the worker has not read, how far it goes.
+    /// `from`: the unread part of each generation.
     pub(super) fn count(&mut self, queue: &dyn Queue, from: Vec<Reading>) {
-        self.begun = true;
+        self.has_started = true;
         for reading in from {
             self.pull.hear(reading.cursor(), reading.end);
         }
         let mut looked_through = 0;
-        while looked_through < LONGEST_PASS
+        while looked_through < MAX_PASS_BYTES
             && let Some((_, pulled)) = self.pull.next(queue)
         {
             looked_through += pulled.bytes();
-            // What cannot be read now is counted when it can.
+            // Events that cannot be read now are counted once they can.
             if let Pulled::Events { records, .. } = pulled {
                 self.events += records.len() as u64;
             }

@@ -1,25 +1,26 @@
-//! Delivery in rounds: after some time, or when so many events wait. Between two rounds nothing leaves.
+//! Delivery in rounds: a round starts after some time, or when enough events are pending. Between two rounds nothing
+//! is sent.
 
 use super::orders::{Base, Rounds};
 use super::round_counter::Counter;
-use super::task_result::Finish;
+use super::task_result::TaskResult;
 use super::{Instant, Worker};
 
-/// What the next round waits for.
+/// The conditions for the next round.
 #[derive(Debug)]
-pub(super) struct Countdown {
-    /// `None` while it counts.
+pub(super) struct RoundSchedule {
+    /// `None` while it counts on a blocking thread.
     counter: Option<Counter>,
     pub next: Option<Instant>,
 }
 
-impl Countdown {
+impl RoundSchedule {
     pub(super) fn new() -> Self {
-        Countdown { counter: Some(Counter::new()), next: None }
+        RoundSchedule { counter: Some(Counter::new()), next: None }
     }
 
-    /// Nothing counts any more: a task that did may have broken.
-    pub(super) fn count_again(&mut self) {
+    /// Replaces a counter that may be lost in a failed task.
+    pub(super) fn ensure_counter(&mut self) {
         self.counter.get_or_insert_with(Counter::new);
     }
 }
@@ -32,47 +33,47 @@ impl Worker {
         }
     }
 
-    /// Between two rounds: is it time for the next one?
-    pub(super) fn rest(&mut self, news: bool) {
+    /// Between two rounds: starts the next one if it is due.
+    pub(super) fn plan_round_start(&mut self, news: bool) {
         let Some(rounds) = self.rounds() else { return };
-        if self.countdown.next.is_some_and(|at| at <= self.now) {
-            return self.ask_for_round();
+        if self.schedule.next.is_some_and(|at| at <= self.now) {
+            return self.request_round();
         }
         let Some(after) = rounds.after else { return };
-        match self.countdown.counter.take() {
-            Some(counter) if counter.events() >= after => self.ask_for_round(),
+        match self.schedule.counter.take() {
+            Some(counter) if counter.events() >= after => self.request_round(),
             Some(mut counter) if news || counter.is_due() => {
                 let queue = self.config.queue.clone();
-                let from = self.tracks.positions(false).into_iter();
+                let from = self.progress.positions(false).into_iter();
                 let from = from.map(|position| position.reading).collect();
                 self.tasks.spawn_blocking(move || {
                     counter.count(&*queue, from);
-                    Finish::Counted(counter)
+                    TaskResult::Counted(counter)
                 });
             }
-            counter => self.countdown.counter = counter,
+            counter => self.schedule.counter = counter,
         }
     }
 
-    fn ask_for_round(&mut self) {
-        self.mode.ask();
-        self.count_anew();
+    fn request_round(&mut self) {
+        self.mode.request_round();
+        self.restart_count();
     }
 
-    /// A round takes all that was counted, whoever asked for it.
-    pub(super) fn count_anew(&mut self) {
-        self.countdown = Countdown::new();
+    /// A round delivers all counted events, whatever started it.
+    pub(super) fn restart_count(&mut self) {
+        self.schedule = RoundSchedule::new();
     }
 
     pub(super) fn take_counted(&mut self, counter: Counter) {
-        // Where a round began meanwhile another one counts.
-        self.countdown.counter.get_or_insert(counter);
+        // If a round started in the meantime, a newer counter counts.
+        self.schedule.counter.get_or_insert(counter);
     }
 
-    /// A round is over: the next one is due so much later.
+    /// A round has ended: schedules the next one.
     pub(super) fn plan_round(&mut self) {
         if let Base::Rounds(Rounds { every: Some(every), .. }) = &self.mode.base {
-            self.countdown.next = Some(Instant::now() + *every);
+            self.schedule.next = Some(Instant::now() + *every);
         }
     }
 }

@@ -1,45 +1,45 @@
-//! How large a body the target takes, learned from what it refuses and takes. Nobody says it: the limit may be that
-//! of a proxy in front of the target, and a proxy may refuse everything for a while.
+//! Learns the largest body that a target accepts from the bodies that it refuses and accepts. Nothing announces this
+//! limit: it may be that of a proxy in front of the target, and a proxy may refuse everything for a while.
 //!
-//! - A body of several events that is refused lowers the limit; it grows again by trial. Each refused trial
-//!   makes the next one later, up to a bound: a limit that is lifted is noticed.
-//! - A single event that is refused is too large by itself only with proof: others went through after its first
-//!   refusal and it was refused again, or it is large and was refused often. An event of a size that went
-//!   through before, or a small one while nothing goes through, waits.
+//! - A refused body of several events lowers the limit; it grows again by trial. Each refused trial makes the next
+//!   one later, up to a bound, so a limit that is lifted is noticed.
+//! - A refused single event is too large only with proof: others were accepted after its first refusal and it was
+//!   refused again, or it is large and was refused often. An event of a size that was accepted before, or a small one
+//!   while nothing is accepted, waits.
 //!
-//! Pure: moments are the numbers of deliveries.
+//! Pure: delivery numbers serve as time.
 
 use crate::event::Cursor;
 
-/// No server or proxy has a lower limit unless somebody set it so.
+/// No server or proxy has a lower limit unless an operator sets one.
 const SMALL: usize = 64 * 1024;
 /// Refusals of a larger event, each after a back-off, that prove it too large while nothing else is sent.
 const REFUSALS: u32 = 5;
-/// So many small events refused, and nothing that went through: it is not their size.
-const MANY: usize = 8;
-/// Full bulks that go through before a larger one is tried: at first, and at most.
-const PATIENCE: u32 = 8;
-const MOST_PATIENCE: u32 = 256;
-/// Events that are remembered as refused: more than fit in memory.
-const SUSPECTS: usize = 256;
+/// With this many small events refused and none accepted, size is not the reason.
+const SMALL_REFUSED: usize = 8;
+/// Full bulks that are accepted before a larger one is tried: initially, and at most.
+const BULKS_BEFORE_GROWTH: u32 = 8;
+const MAX_BULKS_BEFORE_GROWTH: u32 = 256;
+/// Refused events that are remembered: more than fit in memory.
+const MAX_SUSPECTS: usize = 256;
 
 #[derive(Debug)]
 pub(super) struct SizeLimit {
-    /// It never grows above this.
+    /// The limit never exceeds this.
     configured: usize,
     now: usize,
-    /// The largest body that went through since one of its size was refused.
-    good: usize,
-    /// The limit before it grew, until a larger body went through.
+    /// The largest body that was accepted since one of its size was refused.
+    largest_passed: usize,
+    /// The limit before the current trial, until a larger body is accepted.
     trial: Option<usize>,
-    /// Full bulks that go through before the limit grows.
-    patience: u32,
-    /// … and those that did.
-    full: u32,
-    /// The largest request that ever went through.
-    carried: usize,
-    /// The last delivery that went through.
-    passed: u64,
+    /// Full bulks that must be accepted before the limit grows.
+    bulks_before_growth: u32,
+    /// … and those that were.
+    full_bulks: u32,
+    /// The largest request that was ever accepted.
+    largest_request: usize,
+    /// The last delivery that was accepted.
+    last_passed: u64,
     suspects: Vec<Suspect>,
 }
 
@@ -49,27 +49,27 @@ struct Suspect {
     event: Cursor,
     is_small: bool,
     refusals: u32,
-    /// The last delivery that had set out when it was refused first.
+    /// The last delivery that was sent before its first refusal.
     since: u64,
 }
 
-/// What went through.
+/// A body that was accepted.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Body {
+pub(super) struct PassedBody {
     /// Number of its delivery.
-    pub ticket: u64,
-    /// Encoded.
+    pub delivery_number: u64,
+    /// Encoded bytes.
     pub bytes: usize,
-    /// Of the request: fewer than `bytes` where the sink packs it.
-    pub carried: usize,
+    /// Bytes of the request: fewer than `bytes` if the sink compresses it.
+    pub request_bytes: usize,
 }
 
-/// What follows from the refusal of a single event.
+/// The consequence of a refused single event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// Proved: it is a dead letter.
+    /// Proven: it becomes a dead letter.
     TooLarge,
-    /// It comes again, and others go on. `blocked`: a person is needed, more tries prove nothing.
+    /// It is sent again, and others continue. `blocked`: a person is needed, more tries prove nothing.
     Waits { blocked: bool },
     /// The target refuses everything: the whole sink waits for a person.
     NothingPasses,
@@ -81,12 +81,12 @@ impl SizeLimit {
         SizeLimit {
             configured,
             now: configured,
-            good: 0,
+            largest_passed: 0,
             trial: None,
-            patience: PATIENCE,
-            full: 0,
-            carried: 0,
-            passed: 0,
+            bulks_before_growth: BULKS_BEFORE_GROWTH,
+            full_bulks: 0,
+            largest_request: 0,
+            last_passed: 0,
             suspects: Vec::new(),
         }
     }
@@ -102,52 +102,57 @@ impl SizeLimit {
 
     /// A body of several events was refused for its size.
     pub(super) fn refused(&mut self, bytes: usize) {
-        // Else it set out before the limit was lowered, and is no trial of this one.
+        // Otherwise it was sent before the limit was lowered, and is not a trial of this limit.
         let is_within = bytes <= self.now;
-        if bytes <= self.good {
-            self.good = 0;
+        if bytes <= self.largest_passed {
+            self.largest_passed = 0;
         } else if is_within && self.trial.is_some() {
-            self.patience = (self.patience * 4).min(MOST_PATIENCE);
+            self.bulks_before_growth = (self.bulks_before_growth * 4).min(MAX_BULKS_BEFORE_GROWTH);
         }
-        self.now = self.now.min((bytes / 2).max(self.good)).max(1);
+        self.now = self.now.min((bytes / 2).max(self.largest_passed)).max(1);
         if is_within {
-            (self.trial, self.full) = (None, 0);
+            (self.trial, self.full_bulks) = (None, 0);
         }
     }
 
-    /// A body was taken as one, whatever became of its events.
-    pub(super) fn went_through(&mut self, body: Body) {
-        self.passed = self.passed.max(body.ticket);
-        self.carried = self.carried.max(body.carried);
-        self.good = self.good.max(body.bytes);
+    /// A body was accepted for its size, whatever the outcome of its events.
+    pub(super) fn went_through(&mut self, body: PassedBody) {
+        self.last_passed = self.last_passed.max(body.delivery_number);
+        self.largest_request = self.largest_request.max(body.request_bytes);
+        self.largest_passed = self.largest_passed.max(body.bytes);
         if self.trial.is_some_and(|before| body.bytes > before) {
-            (self.trial, self.patience) = (None, (self.patience / 4).max(1));
+            (self.trial, self.bulks_before_growth) = (None, (self.bulks_before_growth / 4).max(1));
         }
-        self.full += u32::from(body.bytes >= self.now / 2);
+        self.full_bulks += u32::from(body.bytes >= self.now / 2);
         self.now = self.now.max(body.bytes.min(self.configured));
-        if self.full >= self.patience && self.now < self.configured {
-            (self.trial, self.full) = (Some(self.now), 0);
+        if self.full_bulks >= self.bulks_before_growth && self.now < self.configured {
+            (self.trial, self.full_bulks) = (Some(self.now), 0);
             self.now = self.now.saturating_mul(2).min(self.configured);
         }
     }
 
-    /// A single event was refused for its size. `last`: the last delivery that has set out.
-    pub(super) fn refused_alone(&mut self, event: Cursor, carried: usize, last: u64) -> Verdict {
-        let is_small = carried <= SMALL;
-        let passed = self.passed;
+    /// A single event was refused for its size. `last`: the last delivery that was sent.
+    pub(super) fn refused_alone(
+        &mut self,
+        event: Cursor,
+        request_bytes: usize,
+        last: u64,
+    ) -> Verdict {
+        let is_small = request_bytes <= SMALL;
+        let passed = self.last_passed;
         let suspect = self.suspect(event, is_small, last);
         suspect.refusals += 1;
         let (refusals, others_passed) = (suspect.refusals, passed > suspect.since);
-        let has_fitted = carried <= self.carried;
+        let has_fitted = request_bytes <= self.largest_request;
         let is_proved = (others_passed && refusals > 1) || (!is_small && refusals >= REFUSALS);
         if is_proved && !has_fitted {
-            self.acquit(event);
+            self.clear_suspect(event);
             return Verdict::TooLarge;
         }
         if is_small && !others_passed {
-            // Nothing was learned of sizes: the limit grows again at once.
-            self.patience = 1;
-            if self.unpassed().filter(|suspect| suspect.is_small).count() >= MANY {
+            // Nothing was learned about sizes: the limit grows again at once.
+            self.bulks_before_growth = 1;
+            if self.unpassed().filter(|suspect| suspect.is_small).count() >= SMALL_REFUSED {
                 return Verdict::NothingPasses;
             }
         }
@@ -157,7 +162,7 @@ impl SizeLimit {
     fn suspect(&mut self, event: Cursor, is_small: bool, since: u64) -> &mut Suspect {
         let known = self.suspects.iter().position(|suspect| suspect.event == event);
         let index = known.unwrap_or_else(|| {
-            if self.suspects.len() >= SUSPECTS {
+            if self.suspects.len() >= MAX_SUSPECTS {
                 self.suspects.remove(0);
             }
             self.suspects.push(Suspect { event, is_small, refusals: 0, since });
@@ -166,23 +171,23 @@ impl SizeLimit {
         &mut self.suspects[index]
     }
 
-    /// Those since whose first refusal nothing went through.
+    /// Events since whose first refusal no body was accepted.
     fn unpassed(&self) -> impl Iterator<Item = &Suspect> {
-        self.suspects.iter().filter(|suspect| suspect.since >= self.passed)
+        self.suspects.iter().filter(|suspect| suspect.since >= self.last_passed)
     }
 
-    /// This event went through.
-    pub(super) fn acquit(&mut self, event: Cursor) {
+    /// This event was accepted.
+    pub(super) fn clear_suspect(&mut self, event: Cursor) {
         self.suspects.retain(|suspect| suspect.event != event);
     }
 
-    pub(super) fn suspects_any(&self) -> bool {
+    pub(super) fn has_suspects(&self) -> bool {
         !self.suspects.is_empty()
     }
 
-    /// Events were refused for their size, and nothing went through since.
+    /// Events were refused for their size, and no body was accepted since.
     pub(super) fn nothing_passes(&self) -> bool {
-        self.suspects_any() && self.unpassed().count() == self.suspects.len()
+        self.has_suspects() && self.unpassed().count() == self.suspects.len()
     }
 }
 

@@ -1,4 +1,4 @@
-//! What the worker tells others about itself.
+//! Publishes the status of a worker: counts, state, rate and byte accounting.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -6,29 +6,29 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::byte_accounting::{self, Ledger};
+use super::byte_accounting::{self, ByteAccount};
 use super::orders::Base;
 use super::{Worker, WorkerConfig};
 use crate::base::Timestamp;
 use crate::event::status::{SinkState, SinkStatus};
 
-/// Not more often than this.
+/// Shortest time between two reports.
 const EVERY: Duration = Duration::from_millis(100);
-/// The rate is that of the last seconds.
+/// The rate is measured over this time.
 const WINDOW: Duration = Duration::from_secs(5);
 
-/// Counts, and publishes them now and then.
+/// Counts, and publishes the counts at intervals.
 #[derive(Debug)]
 pub(super) struct Report {
     status: SinkStatus,
     sender: watch::Sender<SinkStatus>,
-    ledger: watch::Sender<Ledger>,
-    /// Something changed since the last time.
+    account: watch::Sender<ByteAccount>,
+    /// Something changed since the last report.
     touched: bool,
     published: Option<Instant>,
     /// Confirmed events at some moments of the last seconds.
     samples: VecDeque<(Instant, u64)>,
-    /// Of events whose bodies were dropped.
+    /// When the oldest event was read whose body was dropped from memory.
     oldest: Option<Timestamp>,
     pub stopped: bool,
 }
@@ -36,21 +36,21 @@ pub(super) struct Report {
 impl Report {
     pub(super) fn new(
         config: &WorkerConfig,
-    ) -> (Self, watch::Receiver<SinkStatus>, watch::Receiver<Ledger>) {
+    ) -> (Self, watch::Receiver<SinkStatus>, watch::Receiver<ByteAccount>) {
         let status = SinkStatus::new(&config.name, &config.kind);
         let (sender, receiver) = watch::channel(status.clone());
-        let (ledger, ledgers) = watch::channel(Ledger::default());
+        let (account, accounts) = watch::channel(ByteAccount::default());
         let report = Report {
             status,
             sender,
-            ledger,
+            account,
             touched: true,
             published: None,
             samples: VecDeque::new(),
             oldest: None,
             stopped: false,
         };
-        (report, receiver, ledgers)
+        (report, receiver, accounts)
     }
 
     pub(super) fn touch(&mut self) {
@@ -65,7 +65,7 @@ impl Report {
         self.status.confirmed_events
     }
 
-    /// What another worker did of what this one left to it.
+    /// Adds the work of another worker on events that this one left to it.
     pub(super) fn take_over(&mut self, other: &SinkStatus) {
         add_counts(&mut self.status, other);
         self.touched = true;
@@ -89,15 +89,14 @@ impl Report {
 
     pub(super) fn dead_letters(&mut self, events: u64, reason: &str) {
         self.status.dead_letters += events;
-        self.error(format!("{events} refused ({reason}) and kept as dead letters"));
+        self.error(format!("{events} events rejected ({reason}) and kept as dead letters"));
     }
 
-    /// What a pass over the files could not read.
-    /// `some_are_left`: files that could not be read at the last try.
+    /// Errors of the last pass over the files. `some_are_left`: some files still could not be read.
     pub(super) fn reading(&mut self, errors: &[std::io::Error], some_are_left: bool) {
         if let Some(error) = errors.first() {
             let text =
-                format!("cannot read on: {error}; the cursor stays, and reading is tried again");
+                format!("cannot read further: {error}; the cursor stays, and reading is retried");
             self.status.stuck = Some(text.clone());
             self.error(text);
         } else if !some_are_left && self.status.stuck.take().is_some() {
@@ -129,7 +128,7 @@ impl Report {
         self.sender.borrow().clone()
     }
 
-    /// When it wants to publish; also to let the rate sink to zero.
+    /// When the next report is due; also to let the rate fall to zero.
     pub(super) fn due(&self) -> Option<Instant> {
         let published = self.published?;
         if self.touched {
@@ -152,31 +151,31 @@ impl Report {
     }
 }
 
-/// What another worker of the sink did.
-fn add_counts(told: &mut SinkStatus, other: &SinkStatus) {
-    told.confirmed_events += other.confirmed_events;
-    told.duplicates += other.duplicates;
-    told.dropped_events += other.dropped_events;
-    told.dead_letters += other.dead_letters;
-    told.unprotected_values += other.unprotected_values;
+/// Adds the counts of another worker of the sink.
+fn add_counts(reported: &mut SinkStatus, other: &SinkStatus) {
+    reported.confirmed_events += other.confirmed_events;
+    reported.duplicates += other.duplicates;
+    reported.dropped_events += other.dropped_events;
+    reported.dead_letters += other.dead_letters;
+    reported.unprotected_values += other.unprotected_values;
 }
 
-/// What a lane does beside the rest of its sink.
-fn add_lane(told: &mut SinkStatus, lane: &SinkStatus) {
-    add_counts(told, lane);
-    told.rate += lane.rate;
-    told.in_flight_events += lane.in_flight_events;
-    told.oldest_waiting = told.oldest_waiting.into_iter().chain(lane.oldest_waiting).min();
-    if told.stuck.is_none() {
-        told.stuck.clone_from(&lane.stuck);
+/// Adds the current work of a lane.
+fn add_lane(reported: &mut SinkStatus, lane: &SinkStatus) {
+    add_counts(reported, lane);
+    reported.rate += lane.rate;
+    reported.in_flight_events += lane.in_flight_events;
+    reported.oldest_waiting = reported.oldest_waiting.into_iter().chain(lane.oldest_waiting).min();
+    if reported.stuck.is_none() {
+        reported.stuck.clone_from(&lane.stuck);
     }
     if let SinkState::Blocked { reason } = &lane.state {
-        told.blocked.get_or_insert_with(|| reason.clone());
+        reported.blocked.get_or_insert_with(|| reason.clone());
     }
 }
 
 impl Worker {
-    /// Tells the others, if it is time or must be.
+    /// Publishes the status if it is due or `at_once`.
     pub(super) fn publish(&mut self, at_once: bool) {
         let now = Instant::now();
         let never = self.report.published.is_none();
@@ -184,22 +183,22 @@ impl Worker {
             return;
         }
         self.report.measure(now);
-        let flights = &self.transit.flights;
-        let flying = flights.iter().map(|flight| flight.input).sum();
-        let bytes = |ledger: &Ledger| {
-            // A lane's own tracks hold what was left to it earlier.
-            let earlier = if self.lanes.birth.is_none() { ledger.earlier } else { 0 };
-            let seen = self.tracks.seen() + earlier;
-            byte_accounting::account(ledger, seen, self.tracks.outstanding(), flying)
+        let active = &self.in_flight.active;
+        let flying = active.iter().map(|delivery| delivery.input).sum();
+        let bytes = |account: &ByteAccount| {
+            // The progress of a lane's own worker includes the bytes that were left to it earlier.
+            let earlier = if self.lanes.lane_start.is_none() { account.earlier } else { 0 };
+            let seen = self.progress.seen() + earlier;
+            byte_accounting::byte_status(account, seen, self.progress.outstanding(), flying)
         };
-        let own = bytes(self.tracks.ledger());
+        let own = bytes(self.progress.account());
         let state = self.state(own.in_flight + own.waiting);
-        let mut told = SinkStatus {
+        let mut reported = SinkStatus {
             state,
-            blocked: self.transit.blocked().cloned(),
-            in_flight_events: flights.iter().map(|flight| flight.events).sum(),
-            oldest_waiting: self.transit.oldest().into_iter().chain(self.report.oldest).min(),
-            asked: self.asked(),
+            blocked: self.in_flight.blocked().cloned(),
+            in_flight_events: active.iter().map(|delivery| delivery.events).sum(),
+            oldest_waiting: self.in_flight.oldest().into_iter().chain(self.report.oldest).min(),
+            asked: self.inspection_answer(),
             paused_by: match &self.mode.base {
                 Base::Paused { by, .. } => Some(by.clone()),
                 _ => None,
@@ -207,26 +206,27 @@ impl Worker {
             round: self.mode.is_in_round() || self.mode.waits_for_ends(),
             ..self.report.status.clone()
         };
-        let mut ledger = *self.tracks.ledger();
-        for (lane, done) in self.lanes.told() {
-            add_lane(&mut told, &lane);
-            ledger.take_over(&done);
+        let mut account = *self.progress.account();
+        for (lane, done) in self.lanes.statuses() {
+            add_lane(&mut reported, &lane);
+            account.take_over(&done);
         }
-        if let Some(reason) = &told.blocked
-            && matches!(told.state, SinkState::Idle | SinkState::Shipping)
-            && (self.transit.size_limit.nothing_passes()
-                || !self.lanes.are_passed(self.report.status.confirmed_events))
+        if let Some(reason) = &reported.blocked
+            && matches!(reported.state, SinkState::Idle | SinkState::Shipping)
+            && (self.in_flight.size_limit.nothing_passes()
+                || !self.lanes.main_confirmed_since(self.report.status.confirmed_events))
         {
-            told.state = SinkState::Blocked { reason: reason.clone() };
+            reported.state = SinkState::Blocked { reason: reason.clone() };
         }
-        told.bytes = bytes(&ledger);
-        told.behind_bytes = told.bytes.in_flight + told.bytes.waiting;
-        let mean = told.bytes.confirmed as f64 / told.confirmed_events.max(1) as f64;
-        told.behind_events = if mean > 0.0 { (told.behind_bytes as f64 / mean) as u64 } else { 0 };
-        ledger.left = self.tracks.left_from_earlier();
-        self.report.ledger.send_replace(ledger);
-        self.report.status.state = told.state.clone();
-        self.report.sender.send_replace(told);
+        reported.bytes = bytes(&account);
+        reported.behind_bytes = reported.bytes.in_flight + reported.bytes.waiting;
+        let mean = reported.bytes.confirmed as f64 / reported.confirmed_events.max(1) as f64;
+        reported.behind_events =
+            if mean > 0.0 { (reported.behind_bytes as f64 / mean) as u64 } else { 0 };
+        account.earlier_unread = self.progress.left_from_earlier();
+        self.report.account.send_replace(account);
+        self.report.status.state = reported.state.clone();
+        self.report.sender.send_replace(reported);
         self.report.published = Some(now);
         self.report.touched = false;
     }
@@ -240,24 +240,24 @@ impl Worker {
         {
             return SinkState::Paused { by: by.clone(), since: *since };
         }
-        if let Some(reason) = &self.trouble.blocked {
+        if let Some(reason) = &self.retry_backoff.blocked {
             return SinkState::Blocked { reason: reason.clone() };
         }
-        if self.trouble.attempts > 0 {
+        if self.retry_backoff.attempts > 0 {
             return SinkState::BackingOff {
-                next: self.trouble.next,
-                attempts: self.trouble.attempts,
+                next: self.retry_backoff.next,
+                attempts: self.retry_backoff.attempts,
             };
         }
         match &self.mode.base {
             Base::Armed if !self.mode.is_in_round() => SinkState::Armed,
             Base::Rounds(_) if !self.mode.is_in_round() && behind > 0 => SinkState::Resting {
                 next: self
-                    .countdown
+                    .schedule
                     .next
                     .map(|at| self.config.clock.now().plus(at.saturating_duration_since(self.now))),
             },
-            _ if !self.transit.flights.is_empty() || self.transit.ready.is_some() => {
+            _ if !self.in_flight.active.is_empty() || self.in_flight.ready.is_some() => {
                 SinkState::Shipping
             }
             _ if behind > 0 && self.is_busy() => SinkState::Shipping,

@@ -1,16 +1,16 @@
-//! What the tasks of a worker come back with.
+//! The results of a worker's background tasks.
 
-use super::batch_encoder::{Filled, Filler};
+use super::batch_encoder::{BatchEncoder, EncodeResult};
 use super::bulk::Bulk;
-use super::inspected_event::Found;
+use super::inspected_event::EventFacts;
 use super::round_counter::Counter;
 use crate::event::Cursor;
 use crate::sink::Delivery;
 
-/// What a task of the worker comes back with.
-pub(super) enum Finish {
-    Filled(Box<Filler>, Box<Filled>),
+/// The result of one background task.
+pub(super) enum TaskResult {
+    Encoded(Box<BatchEncoder>, Box<EncodeResult>),
     Delivered(Box<Bulk>, Delivery),
     Counted(Counter),
-    LookedUp(Cursor, Option<Found>),
+    Inspected(Cursor, Option<EventFacts>),
 }

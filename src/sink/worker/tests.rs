@@ -1,4 +1,4 @@
-//! The promises of the worker, against a log in memory and a target that fails on demand.
+//! Tests of the worker's promises, with a log in memory and a target that fails on demand.
 
 pub(super) mod fake;
 mod lanes;
@@ -24,12 +24,12 @@ use crate::sink::{Delivery, Items, Outcome, Refusal, SinkError};
 const DEADLINE: Duration = Duration::from_secs(120);
 
 #[derive(Default)]
-pub(super) struct Kept {
+pub(super) struct StoredLetters {
     letters: Mutex<Vec<DeadLetter>>,
     full: Mutex<u32>,
 }
 
-impl DeadLetters for Kept {
+impl DeadLetters for StoredLetters {
     fn keep(&self, _sink: &str, letters: Vec<DeadLetter>) -> std::io::Result<()> {
         let mut full = self.full.lock().unwrap();
         if *full > 0 {
@@ -45,17 +45,17 @@ impl DeadLetters for Kept {
     }
 }
 
-impl Kept {
-    fn told(&self, form: impl Fn(&DeadLetter) -> String) -> Vec<String> {
+impl StoredLetters {
+    fn texts(&self, form: impl Fn(&DeadLetter) -> String) -> Vec<String> {
         self.letters.lock().unwrap().iter().map(form).collect()
     }
 }
 
-struct Bench {
+struct Setup {
     queue: Arc<FakeQueue>,
     sink: Arc<FakeSink>,
     store: Store,
-    kept: Arc<Kept>,
+    kept: Arc<StoredLetters>,
     filter: Filter,
     mode: Mode,
 }
@@ -66,9 +66,9 @@ struct Running {
     task: tokio::task::JoinHandle<SinkStatus>,
 }
 
-impl Bench {
+impl Setup {
     fn new(queue: Arc<FakeQueue>, sink: FakeSink) -> Self {
-        Bench {
+        Setup {
             queue,
             sink: Arc::new(sink),
             store: Store::ephemeral(),
@@ -101,7 +101,7 @@ impl Bench {
         Running { handle, stop, task }
     }
 
-    /// The cursor, wherever it is kept: that of the slowest lane.
+    /// The cursor, in the sink or in the state: that of the slowest lane.
     fn cursor(&self, file: u64) -> u64 {
         if self.sink.transactional {
             let state = self.sink.state.lock().unwrap();
@@ -112,9 +112,9 @@ impl Bench {
         rows.map(|row| row.offset).min().unwrap_or(0)
     }
 
-    /// No document stands before the cursor that is neither delivered nor a dead letter.
+    /// Every document before the cursor is delivered or a dead letter.
     fn check_cursors(&self) {
-        // Cursors first: what is delivered after this look may move them.
+        // Cursors first: later deliveries may move them.
         let cursors: Vec<u64> = (0..self.queue.files()).map(|file| self.cursor(file)).collect();
         let documents = self.sink.documents();
         for line in self.queue.expected() {
@@ -128,7 +128,7 @@ impl Bench {
         }
     }
 
-    /// Complete, unique, and every cursor at its end.
+    /// Everything is delivered once, and every cursor is at its end.
     async fn is_complete(&self) {
         let expected = self.queue.expected();
         let good = |line: &String| !line.ends_with("bad") && !line.ends_with("no form");
@@ -198,69 +198,69 @@ fn first(
 
 #[tokio::test]
 async fn a_growing_log_is_delivered_complete_and_unique_over_a_restart() {
-    let bench = Bench::new(FakeQueue::new(3), FakeSink::new());
-    lines(&bench.queue, 0, 0..500);
-    let running = bench.start();
-    lines(&bench.queue, 1, 0..700);
-    bench.is_complete().await;
+    let setup = Setup::new(FakeQueue::new(3), FakeSink::new());
+    lines(&setup.queue, 0, 0..500);
+    let running = setup.start();
+    lines(&setup.queue, 1, 0..700);
+    setup.is_complete().await;
     let status = running.stop().await;
     assert_eq!((status.confirmed_events, status.state), (1200, SinkState::Stopped));
     assert_eq!(status.behind_bytes, 0);
-    lines(&bench.queue, 0, 500..900);
-    lines(&bench.queue, 2, 0..1);
-    let running = bench.start();
-    bench.is_complete().await;
+    lines(&setup.queue, 0, 500..900);
+    lines(&setup.queue, 2, 0..1);
+    let running = setup.start();
+    setup.is_complete().await;
     eventually("all cursors at the end", || {
-        (0..3).all(|file| bench.cursor(file) == bench.queue.length(file as usize))
+        (0..3).all(|file| setup.cursor(file) == setup.queue.length(file as usize))
     })
     .await;
     assert_eq!(running.stop().await.confirmed_events, 401);
-    assert!(bench.sink.most_flying.load(Ordering::SeqCst) <= 3);
-    assert!(bench.sink.largest_body.load(Ordering::SeqCst) <= 4096);
+    assert!(setup.sink.most_flying.load(Ordering::SeqCst) <= 3);
+    assert!(setup.sink.largest_body.load(Ordering::SeqCst) <= 4096);
 }
 
 #[tokio::test]
 async fn an_unfinished_line_waits_until_it_is_complete() {
-    let bench = Bench::new(FakeQueue::new(1), FakeSink::new());
-    bench.queue.append(0, "one\ntw");
-    let running = bench.start();
-    bench.is_complete().await;
-    bench.queue.append(0, "o\n");
-    bench.is_complete().await;
+    let setup = Setup::new(FakeQueue::new(1), FakeSink::new());
+    setup.queue.append(0, "one\ntw");
+    let running = setup.start();
+    setup.is_complete().await;
+    setup.queue.append(0, "o\n");
+    setup.is_complete().await;
     assert_eq!(running.stop().await.confirmed_events, 2);
 }
 
 #[tokio::test]
-async fn filtered_events_and_those_without_a_form_are_passed_over() {
-    let mut bench = Bench::new(FakeQueue::new(1), FakeSink::new());
-    bench.filter.condition = Some(Arc::new(|event| event.text() != b"drop"));
-    bench.queue.append(0, "a\n#quiet\ndrop\nno form\nb\ndrop\n");
-    let running = bench.start();
-    eventually("the cursor is at the end", || bench.cursor(0) == bench.queue.length(0)).await;
-    assert_eq!(bench.sink.documents(), ["0:0:a", "0:22:b"]);
+async fn filtered_events_and_those_without_a_wire_form_are_skipped() {
+    let mut setup = Setup::new(FakeQueue::new(1), FakeSink::new());
+    setup.filter.condition = Some(Arc::new(|event| event.text() != b"drop"));
+    setup.queue.append(0, "a\n#quiet\ndrop\nno form\nb\ndrop\n");
+    let running = setup.start();
+    eventually("the cursor is at the end", || setup.cursor(0) == setup.queue.length(0)).await;
+    assert_eq!(setup.sink.documents(), ["0:0:a", "0:22:b"]);
     let status = running.stop().await;
     assert_eq!((status.confirmed_events, status.filtered_events), (2, 4));
 }
 
 #[tokio::test]
-async fn a_failed_commit_is_forgotten_and_read_again() {
-    let bench = Bench::new(FakeQueue::new(2), FakeSink::transactional());
-    *bench.sink.commit_fails.lock().unwrap() = 2;
-    lines(&bench.queue, 0, 0..300);
-    lines(&bench.queue, 1, 0..10);
-    let running = bench.start();
-    bench.is_complete().await;
+async fn events_of_a_failed_commit_are_read_again() {
+    let setup = Setup::new(FakeQueue::new(2), FakeSink::transactional());
+    *setup.sink.commit_fails.lock().unwrap() = 2;
+    lines(&setup.queue, 0, 0..300);
+    lines(&setup.queue, 1, 0..10);
+    let running = setup.start();
+    setup.is_complete().await;
     let status = running.handle.status.clone();
-    eventually("it is told", || status.borrow().confirmed_events == 310).await;
+    eventually("it is reported", || status.borrow().confirmed_events == 310).await;
     assert_eq!(running.stop().await.confirmed_events, 310);
-    assert_eq!(bench.sink.most_flying.load(Ordering::SeqCst), 1);
-    assert_eq!(bench.cursor(0), bench.queue.length(0));
-    let told = bench.store.cursors("sink").iter().map(|row| row.offset).max();
-    assert_eq!(told, Some(bench.queue.length(0)), "the follower is told");
+    assert_eq!(setup.sink.most_flying.load(Ordering::SeqCst), 1);
+    assert_eq!(setup.cursor(0), setup.queue.length(0));
+    let stored = setup.store.cursors("sink").iter().map(|row| row.offset).max();
+    assert_eq!(stored, Some(setup.queue.length(0)), "the follower knows it");
 }
 
 #[tokio::test]
-async fn items_to_be_tried_again_come_again_alone() {
+async fn items_to_be_retried_are_sent_again_without_the_others() {
     let mut refusals = 3;
     let sink = FakeSink::new().fault(move |items| {
         let refuse = refusals > 0 && has(items, "line 7");
@@ -271,18 +271,18 @@ async fn items_to_be_tried_again_come_again_alone() {
         };
         Some(Delivery::Each(items.iter().map(answer).collect()))
     });
-    let bench = Bench::new(FakeQueue::new(1), sink);
-    lines(&bench.queue, 0, 0..200);
-    let running = bench.start();
-    eventually("all but one", || bench.sink.documents().len() == 199).await;
-    eventually("the cursor stands before it", || bench.cursor(0) == 7 * 7).await;
+    let setup = Setup::new(FakeQueue::new(1), sink);
+    lines(&setup.queue, 0, 0..200);
+    let running = setup.start();
+    eventually("all but one", || setup.sink.documents().len() == 199).await;
+    eventually("the cursor is before it", || setup.cursor(0) == 7 * 7).await;
     running.order(Order::Retry).await;
-    bench.is_complete().await;
+    setup.is_complete().await;
     assert_eq!(running.stop().await.confirmed_events, 200);
 }
 
 #[tokio::test]
-async fn one_target_takes_nothing_and_the_others_go_on() {
+async fn one_blocked_target_does_not_block_the_others() {
     let shut = Arc::new(AtomicBool::new(true));
     let closed = shut.clone();
     let sink = FakeSink::new().fault(move |items| {
@@ -293,15 +293,15 @@ async fn one_target_takes_nothing_and_the_others_go_on() {
         };
         Some(Delivery::Each(items.iter().map(answer).collect()))
     });
-    let mut bench = Bench::new(FakeQueue::new(1), sink);
-    lines(&bench.queue, 0, 0..100);
-    let running = bench.start();
+    let mut setup = Setup::new(FakeQueue::new(1), sink);
+    lines(&setup.queue, 0, 0..100);
+    let running = setup.start();
     let status = running.handle.status.clone();
-    eventually("the others", || bench.sink.documents().len() == 90).await;
+    eventually("the others", || setup.sink.documents().len() == 90).await;
     eventually("the reason", || status.borrow().blocked.as_deref() == Some("read-only")).await;
     running.stop().await;
-    bench.mode = Mode::Once;
-    let running = bench.start();
+    setup.mode = Mode::Once;
+    let running = setup.start();
     let impatient = running.handle.orders.clone();
     let pushing = tokio::spawn(async move {
         while impatient.send(Order::Retry).await.is_ok() {
@@ -315,74 +315,74 @@ async fn one_target_takes_nothing_and_the_others_go_on() {
         "once gives up and says why: {last:?}"
     );
     shut.store(false, Ordering::SeqCst);
-    // This target keeps no ids: what had passed the gap comes again.
-    assert_eq!(within(bench.start().task).await.unwrap().blocked, None);
-    let mut documents = bench.sink.documents();
+    // This target keeps no ids: events after the gap are sent again.
+    assert_eq!(within(setup.start().task).await.unwrap().blocked, None);
+    let mut documents = setup.sink.documents();
     documents.sort();
     documents.dedup();
     assert_eq!(documents.len(), 100);
 }
 
 #[tokio::test]
-async fn a_target_that_is_down_for_long_holds_no_bodies_and_loses_nothing() {
+async fn a_long_outage_keeps_no_bodies_in_memory_and_loses_nothing() {
     let long = || Delivery::Busy(Some(Duration::from_secs(60)));
     for sink in [FakeSink::new(), FakeSink::transactional()] {
-        let bench = Bench::new(FakeQueue::new(1), sink.fault(first(1, long)));
-        lines(&bench.queue, 0, 0..1000);
-        let running = bench.start();
+        let setup = Setup::new(FakeQueue::new(1), sink.fault(first(1, long)));
+        lines(&setup.queue, 0, 0..1000);
+        let running = setup.start();
         let backs_off = |state| matches!(state, SinkState::BackingOff { attempts: 1, .. });
         eventually("it backs off", || backs_off(running.state())).await;
         let status = running.handle.status.clone();
         eventually("its bodies are gone", || status.borrow().in_flight_events == 0).await;
         assert!(status.borrow().last_error.as_ref().unwrap().contains("next try in 60 s"));
         running.order(Order::Retry).await;
-        bench.is_complete().await;
+        setup.is_complete().await;
         assert_eq!(running.stop().await.confirmed_events, 1000);
     }
 }
 
 #[tokio::test]
-async fn while_the_target_is_down_a_growing_log_is_looked_at_now_and_then() {
+async fn during_an_outage_a_growing_log_is_checked_at_intervals() {
     let long = || Delivery::Busy(Some(Duration::from_secs(60)));
-    let bench = Bench::new(FakeQueue::new(1), FakeSink::new().fault(first(1, long)));
-    lines(&bench.queue, 0, 0..10);
-    let running = bench.start();
+    let setup = Setup::new(FakeQueue::new(1), FakeSink::new().fault(first(1, long)));
+    lines(&setup.queue, 0, 0..10);
+    let running = setup.start();
     eventually("it backs off", || matches!(running.state(), SinkState::BackingOff { .. })).await;
-    let (before, began) = (bench.queue.looks.load(Ordering::SeqCst), Instant::now());
+    let (before, began) = (setup.queue.extent_calls.load(Ordering::SeqCst), Instant::now());
     for number in 10..310 {
-        lines(&bench.queue, 0, number..number + 1);
+        lines(&setup.queue, 0, number..number + 1);
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
-    let looks = bench.queue.looks.load(Ordering::SeqCst) - before;
+    let calls = setup.queue.extent_calls.load(Ordering::SeqCst) - before;
     let most = 2 + began.elapsed().as_millis() as usize / 100;
-    assert!(looks <= most, "{looks} looks in {:?}", began.elapsed());
+    assert!(calls <= most, "{calls} calls in {:?}", began.elapsed());
     let status = running.handle.status.clone();
-    let all = bench.queue.length(0);
+    let all = setup.queue.length(0);
     eventually("the last line is seen", || status.borrow().behind_bytes == all).await;
     running.order(Order::Retry).await;
-    bench.is_complete().await;
+    setup.is_complete().await;
     running.stop().await;
 }
 
 #[tokio::test]
-async fn a_line_costs_as_much_beside_a_thousand_files_as_beside_one() {
-    let bench = Bench::new(FakeQueue::new(1000), FakeSink::new());
-    let running = bench.start();
-    eventually("all are found", || bench.store.cursors("sink").len() == 1000).await;
-    let before = bench.queue.looks.load(Ordering::SeqCst);
+async fn the_cost_per_line_does_not_depend_on_the_number_of_files() {
+    let setup = Setup::new(FakeQueue::new(1000), FakeSink::new());
+    let running = setup.start();
+    eventually("all are found", || setup.store.cursors("sink").len() == 1000).await;
+    let before = setup.queue.extent_calls.load(Ordering::SeqCst);
     for number in 0..20 {
-        lines(&bench.queue, 7, number..number + 1);
+        lines(&setup.queue, 7, number..number + 1);
         let delivered = number as usize + 1;
-        eventually("delivered", || bench.sink.documents().len() == delivered).await;
+        eventually("delivered", || setup.sink.documents().len() == delivered).await;
     }
-    let looks = bench.queue.looks.load(Ordering::SeqCst) - before;
-    assert!(looks < 200, "{looks} looks for 20 lines");
+    let calls = setup.queue.extent_calls.load(Ordering::SeqCst) - before;
+    assert!(calls < 200, "{calls} calls for 20 lines");
     let status = running.stop().await;
-    assert_eq!((status.bytes.seen, status.behind_bytes), (bench.queue.length(7), 0));
+    assert_eq!((status.bytes.seen, status.behind_bytes), (setup.queue.length(7), 0));
 }
 
 #[tokio::test]
-async fn every_kind_of_failure_passes() {
+async fn delivery_recovers_from_every_kind_of_failure() {
     type Answer = fn() -> Delivery;
     let failures: [(Answer, bool); 5] = [
         (|| Delivery::Busy(None), false),
@@ -392,9 +392,9 @@ async fn every_kind_of_failure_passes() {
         (|| Delivery::Each(vec![Outcome::Done]), false),
     ];
     for (failure, needs_person) in failures {
-        let bench = Bench::new(FakeQueue::new(1), FakeSink::new().fault(first(2, failure)));
-        lines(&bench.queue, 0, 0..100);
-        let running = bench.start();
+        let setup = Setup::new(FakeQueue::new(1), FakeSink::new().fault(first(2, failure)));
+        lines(&setup.queue, 0, 0..100);
+        let running = setup.start();
         let shown = |state: SinkState| match state {
             SinkState::Blocked { .. } => needs_person,
             SinkState::BackingOff { .. } => !needs_person,
@@ -402,7 +402,7 @@ async fn every_kind_of_failure_passes() {
         };
         eventually("it is shown", || shown(running.state())).await;
         running.order(Order::Retry).await;
-        bench.is_complete().await;
+        setup.is_complete().await;
         let status = running.stop().await;
         assert_eq!((status.confirmed_events, status.last_error), (100, None));
     }
@@ -411,101 +411,94 @@ async fn every_kind_of_failure_passes() {
 #[tokio::test]
 async fn a_panic_in_a_sink_loses_nothing() {
     let sink = FakeSink::new().fault(first(1, || panic!("a bug in a sink")));
-    let bench = Bench::new(FakeQueue::new(1), sink);
-    lines(&bench.queue, 0, 0..10);
-    let running = bench.start();
-    eventually("it is told", || {
-        running
-            .handle
-            .status
-            .borrow()
-            .last_error
-            .as_ref()
-            .is_some_and(|e| e.contains("internal error"))
-    })
-    .await;
-    bench.is_complete().await;
+    let setup = Setup::new(FakeQueue::new(1), sink);
+    lines(&setup.queue, 0, 0..10);
+    let running = setup.start();
+    let error = || running.handle.status.borrow().last_error.clone();
+    let is_internal = || error().is_some_and(|text| text.contains("internal error"));
+    eventually("it is reported", is_internal).await;
+    setup.is_complete().await;
     assert_eq!(running.stop().await.confirmed_events, 10);
 }
 
 #[tokio::test]
-async fn a_sink_that_gives_nothing_back_loses_nothing() {
+async fn a_sink_that_returns_no_items_loses_nothing() {
     for transactional in [false, true] {
         let sink = if transactional { FakeSink::transactional() } else { FakeSink::new() };
         let gone = || Delivery::Down(SinkError::Unavailable("gone".into()));
-        let bench = Bench::new(FakeQueue::new(1), sink.fault(first(1, gone)));
-        bench.sink.loses.store(true, Ordering::SeqCst);
-        lines(&bench.queue, 0, 0..10);
-        let running = bench.start();
-        let told = || running.handle.status.borrow().last_error.clone();
-        eventually("it is told", || told().is_some_and(|text| text.contains("not given back")))
-            .await;
-        bench.is_complete().await;
+        let setup = Setup::new(FakeQueue::new(1), sink.fault(first(1, gone)));
+        setup.sink.loses.store(true, Ordering::SeqCst);
+        lines(&setup.queue, 0, 0..10);
+        let running = setup.start();
+        let error = || running.handle.status.borrow().last_error.clone();
+        let is_reported = || error().is_some_and(|text| text.contains("did not return"));
+        eventually("it is reported", is_reported).await;
+        setup.is_complete().await;
         assert_eq!(running.stop().await.confirmed_events, 10);
     }
 }
 
 #[tokio::test]
-async fn destroyed_bytes_do_not_stop_the_rest() {
-    let bench = Bench::new(FakeQueue::new(1), FakeSink::new());
-    lines(&bench.queue, 0, 0..10);
-    bench.queue.destroy(0);
-    lines(&bench.queue, 0, 10..20);
-    let running = bench.start();
-    bench.is_complete().await;
+async fn destroyed_bytes_do_not_block_later_ones() {
+    let setup = Setup::new(FakeQueue::new(1), FakeSink::new());
+    lines(&setup.queue, 0, 0..10);
+    setup.queue.destroy(0);
+    lines(&setup.queue, 0, 10..20);
+    let running = setup.start();
+    setup.is_complete().await;
     assert_eq!(running.stop().await.confirmed_events, 10);
 }
 
 #[tokio::test]
-async fn bytes_that_are_destroyed_while_the_target_is_down_are_lost_at_once() {
+async fn bytes_destroyed_during_an_outage_count_as_lost_at_once() {
     let long = || Delivery::Busy(Some(Duration::from_secs(3600)));
-    let bench = Bench::new(FakeQueue::new(1), FakeSink::new().fault(first(1, long)));
-    lines(&bench.queue, 0, 0..1000);
-    let running = bench.start();
+    let setup = Setup::new(FakeQueue::new(1), FakeSink::new().fault(first(1, long)));
+    lines(&setup.queue, 0, 0..1000);
+    let running = setup.start();
     let status = running.handle.status.clone();
     let is_down = || matches!(running.state(), SinkState::BackingOff { .. });
     eventually("no bodies", || is_down() && status.borrow().in_flight_events == 0).await;
-    // A second bulk may have been under way, and was taken.
+    // A second bulk may have been in flight, and was accepted.
     let before = status.borrow().clone();
     let (left, length) = (before.bytes.waiting, before.bytes.seen);
-    bench.queue.destroy(0);
+    setup.queue.destroy(0);
     eventually("they are counted", || status.borrow().bytes.lost == left).await;
     assert_eq!((status.borrow().bytes.seen, status.borrow().bytes.waiting), (length, 0));
-    lines(&bench.queue, 0, 1000..1010);
+    lines(&setup.queue, 0, 1000..1010);
     running.order(Order::Retry).await;
     let came = || status.borrow().confirmed_events == before.confirmed_events + 10;
     eventually("the rest", came).await;
     assert_eq!(running.stop().await.bytes.lost, left);
 }
 
-/// What is there is not matched with what the state knows yet.
+/// The files are not matched with the state yet.
 #[tokio::test]
-async fn a_cursor_beyond_what_is_known_at_the_start_waits_for_the_file() {
-    let bench = Bench::new(FakeQueue::new(1), FakeSink::new());
-    bench.queue.settled.store(false, Ordering::SeqCst);
-    lines(&bench.queue, 0, 0..1);
-    let delivered = bench.queue.length(0) * 3;
+async fn a_cursor_beyond_the_known_end_waits_until_all_files_are_found() {
+    let setup = Setup::new(FakeQueue::new(1), FakeSink::new());
+    setup.queue.settled.store(false, Ordering::SeqCst);
+    lines(&setup.queue, 0, 0..1);
+    let delivered = setup.queue.length(0) * 3;
     let cursor = crate::event::Cursor { generation: GenerationId(0), offset: delivered };
-    bench.store.put_cursor("sink", "*", cursor);
-    let running = bench.start();
-    eventually("it has looked", || running.state() == SinkState::Idle).await;
-    lines(&bench.queue, 0, 1..6);
-    bench.queue.settled.store(true, Ordering::SeqCst);
-    bench.queue.hide(false);
-    eventually("the rest", || bench.sink.documents().len() == 3).await;
+    setup.store.put_cursor("sink", "*", cursor);
+    let running = setup.start();
+    eventually("it has checked", || running.state() == SinkState::Idle).await;
+    lines(&setup.queue, 0, 1..6);
+    setup.queue.settled.store(true, Ordering::SeqCst);
+    setup.queue.hide(false);
+    eventually("the rest", || setup.sink.documents().len() == 3).await;
     assert_eq!(running.stop().await.confirmed_events, 3);
-    assert_eq!(bench.sink.documents(), ["0:21:line 3", "0:28:line 4", "0:35:line 5"]);
+    assert_eq!(setup.sink.documents(), ["0:21:line 3", "0:28:line 4", "0:35:line 5"]);
 }
 
-/// Whoever has read nothing yet is seen to need all of it.
+/// A consumer that has read nothing yet needs all of it.
 #[tokio::test]
-async fn a_sink_that_may_not_deliver_has_rows_of_what_it_will() {
-    let mut bench = Bench::new(FakeQueue::new(2), FakeSink::new());
-    bench.mode = Mode::Armed;
-    lines(&bench.queue, 0, 0..10);
-    let running = bench.start();
+async fn a_sink_that_may_not_deliver_yet_has_cursor_rows() {
+    let mut setup = Setup::new(FakeQueue::new(2), FakeSink::new());
+    setup.mode = Mode::Armed;
+    lines(&setup.queue, 0, 0..10);
+    let running = setup.start();
     eventually("it is armed", || running.state() == SinkState::Armed).await;
-    let rows = bench.store.cursors("sink");
+    let rows = setup.store.cursors("sink");
     assert_eq!(
         rows.iter().map(|row| (row.generation.0, row.offset)).collect::<Vec<_>>(),
         [(0, 0), (1, 0)]
@@ -514,29 +507,29 @@ async fn a_sink_that_may_not_deliver_has_rows_of_what_it_will() {
 }
 
 #[tokio::test]
-async fn a_file_that_cannot_be_read_is_told_and_read_later() {
-    let bench = Bench::new(FakeQueue::new(1), FakeSink::new());
-    bench.queue.broken.store(true, Ordering::SeqCst);
-    lines(&bench.queue, 0, 0..10);
-    let running = bench.start();
-    let told = || running.handle.status.borrow().last_error.clone();
-    eventually("it is told", || told().is_some_and(|text| text.contains("on fire"))).await;
-    bench.queue.broken.store(false, Ordering::SeqCst);
-    bench.is_complete().await;
-    eventually("it is forgotten", || told().is_none()).await;
+async fn an_unreadable_file_is_reported_and_read_later() {
+    let setup = Setup::new(FakeQueue::new(1), FakeSink::new());
+    setup.queue.broken.store(true, Ordering::SeqCst);
+    lines(&setup.queue, 0, 0..10);
+    let running = setup.start();
+    let error = || running.handle.status.borrow().last_error.clone();
+    eventually("it is reported", || error().is_some_and(|text| text.contains("on fire"))).await;
+    setup.queue.broken.store(false, Ordering::SeqCst);
+    setup.is_complete().await;
+    eventually("it is forgotten", || error().is_none()).await;
     running.stop().await;
 }
 
 #[tokio::test]
-async fn a_stop_waits_for_what_is_under_way() {
+async fn a_stop_waits_for_running_deliveries() {
     let mut sink = FakeSink::new();
     sink.slow = Duration::from_millis(150);
-    let bench = Bench::new(FakeQueue::new(1), sink);
-    lines(&bench.queue, 0, 0..30);
-    let running = bench.start();
+    let setup = Setup::new(FakeQueue::new(1), sink);
+    lines(&setup.queue, 0, 0..30);
+    let running = setup.start();
     eventually("it is under way", || running.state() == SinkState::Shipping).await;
     assert_eq!(running.stop().await.confirmed_events, 30);
-    bench.is_complete().await;
+    setup.is_complete().await;
 }
 
 proptest! {
@@ -544,7 +537,7 @@ proptest! {
 
     /// Whatever a target answers, everything arrives once and no cursor runs ahead.
     #[test]
-    fn any_answers_lead_to_complete_and_unique(
+    fn any_answers_lead_to_complete_and_unique_delivery(
         script in prop::collection::vec(0u8..9, 1..20),
         transactional: bool,
         commit_fails in 0u32..2,
@@ -577,12 +570,12 @@ async fn check_script(script: Vec<u8>, transactional: bool, commit_fails: u32) {
     };
     let mut sink = if transactional { FakeSink::transactional() } else { FakeSink::new() };
     sink.limits.events = 20;
-    let bench = Bench::new(FakeQueue::new(3), sink.fault(answer));
-    *bench.sink.commit_fails.lock().unwrap() = commit_fails;
-    let running = bench.start();
+    let setup = Setup::new(FakeQueue::new(3), sink.fault(answer));
+    *setup.sink.commit_fails.lock().unwrap() = commit_fails;
+    let running = setup.start();
     for file in 0..3 {
-        lines(&bench.queue, file, 0..100);
-        bench.queue.append(file, "#quiet\n");
+        lines(&setup.queue, file, 0..100);
+        setup.queue.append(file, "#quiet\n");
     }
     let impatient = running.handle.orders.clone();
     let pushing = tokio::spawn(async move {
@@ -590,9 +583,9 @@ async fn check_script(script: Vec<u8>, transactional: bool, commit_fails: u32) {
             tokio::time::sleep(Duration::from_millis(3)).await;
         }
     });
-    bench.is_complete().await;
+    setup.is_complete().await;
     eventually("the cursors are at the end", || {
-        (0..3).all(|file| bench.cursor(file) == bench.queue.length(file as usize))
+        (0..3).all(|file| setup.cursor(file) == setup.queue.length(file as usize))
     })
     .await;
     assert_eq!(running.stop().await.confirmed_events, 300);

@@ -1,75 +1,75 @@
-//! What all tracks of a worker come to together, kept in step with each of them: a pass costs what has changed,
-//! however many generations lie still.
+//! Totals over all generations of a worker, updated with each change: a pass costs as much as has changed, however
+//! many generations there are.
 
 use std::collections::BTreeSet;
 
-/// In what way a track matters to a pass.
+/// Why a generation matters to a pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Mood {
+pub(super) enum Flag {
     /// There may be something to read.
-    Open,
-    /// Something is unread, and nothing of it was complete at the last look.
+    Readable,
+    /// Something is unread, but the last check found no complete record.
     Waiting,
     /// The round is not read to its end.
-    Unread,
-    /// The prefix stands beyond the cursor.
-    Moved,
+    UnreadInRound,
+    /// The confirmed prefix is beyond the stored cursor.
+    CursorBehind,
 }
 
-impl Mood {
-    const ALL: [Mood; 4] = [Mood::Open, Mood::Waiting, Mood::Unread, Mood::Moved];
+impl Flag {
+    const ALL: [Flag; 4] = [Flag::Readable, Flag::Waiting, Flag::UnreadInRound, Flag::CursorBehind];
 }
 
-/// What one track adds.
+/// The part of one generation in the totals.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Share {
+pub(super) struct Contribution {
     pub seen: u64,
     pub outstanding: u64,
-    /// Left to this worker by an earlier run, and not done.
+    /// Bytes that an earlier run left to this worker and that have no outcome yet.
     pub left: u64,
-    moods: u8,
+    flags: u8,
 }
 
-impl Share {
+impl Contribution {
     pub(super) fn new(seen: u64, outstanding: u64, left: u64) -> Self {
-        Share { seen, outstanding, left, moods: 0 }
+        Contribution { seen, outstanding, left, flags: 0 }
     }
 
-    pub(super) fn with(self, mood: Mood, is: bool) -> Self {
-        Share { moods: self.moods | (u8::from(is) << mood as u8), ..self }
+    pub(super) fn with(self, flag: Flag, is: bool) -> Self {
+        Contribution { flags: self.flags | (u8::from(is) << flag as u8), ..self }
     }
 
-    fn is(&self, mood: Mood) -> bool {
-        self.moods & (1 << mood as u8) != 0
+    fn is(&self, flag: Flag) -> bool {
+        self.flags & (1 << flag as u8) != 0
     }
 }
 
-/// All shares together.
+/// The sum of all contributions.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Sums {
+pub(super) struct Totals {
     pub seen: u64,
     pub outstanding: u64,
     pub left: u64,
-    /// Indices of tracks, by [`Mood`].
+    /// Slots of the generations with each [`Flag`].
     sets: [BTreeSet<usize>; 4],
 }
 
-impl Sums {
-    pub(super) fn of(&self, mood: Mood) -> &BTreeSet<usize> {
-        &self.sets[mood as usize]
+impl Totals {
+    pub(super) fn of(&self, flag: Flag) -> &BTreeSet<usize> {
+        &self.sets[flag as usize]
     }
 
-    pub(super) fn replace(&mut self, track: usize, before: Share, after: Share) {
+    pub(super) fn replace(&mut self, slot: usize, before: Contribution, after: Contribution) {
         self.seen = self.seen - before.seen + after.seen;
         self.outstanding = self.outstanding - before.outstanding + after.outstanding;
         self.left = self.left - before.left + after.left;
-        if before.moods == after.moods {
+        if before.flags == after.flags {
             return;
         }
-        for mood in Mood::ALL {
-            match (before.is(mood), after.is(mood)) {
-                (false, true) => _ = self.sets[mood as usize].insert(track),
-                (true, false) => _ = self.sets[mood as usize].remove(&track),
+        for flag in Flag::ALL {
+            match (before.is(flag), after.is(flag)) {
+                (false, true) => _ = self.sets[flag as usize].insert(slot),
+                (true, false) => _ = self.sets[flag as usize].remove(&slot),
                 _ => {}
             }
         }

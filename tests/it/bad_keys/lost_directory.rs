@@ -153,7 +153,7 @@ fn begun(directory: &str) -> Months {
 /// Files wait, and one that needs no key and came later is through: each was tried.
 fn wait_for_a_try(months: &Months, engine: &program::Engine) {
     wait_for("a file waits", PATIENCE, || {
-        engine.said().contains("waits; nothing of it leaves in clear").then_some(())
+        engine.said().contains("is paused, so that nothing leaves in plain text").then_some(())
     });
     let before = months.delivered("Dec");
     let time = jiff::Timestamp::now();
@@ -478,9 +478,8 @@ fn a_call_that_fails_leaves_no_token_under_a_key_that_is_not_there_and_listed() 
             let when = format!("{error} at {call} {number}");
             let home = months.bench.home.path();
             let Some(output) = steps::failed_at(&once, home, call, number, error) else { break };
-            held_back += usize::from(
-                program::text(&output.stderr).contains("nothing of it leaves in clear"),
-            );
+            held_back +=
+                usize::from(program::text(&output.stderr).contains("nothing leaves in plain text"));
             assert_one_key_a_month_that_is_there(&months, &when);
             let list = fs::read_to_string(months.key("used")).unwrap();
             for id in sealed_with(&months).values().flatten() {

@@ -38,7 +38,7 @@ fn check_and_start_refuse_a_file_sink_that_cannot_work() {
             program.run(&[&global[..], &once[..]].concat()).exits(2).says(wrong);
         }
     };
-    check("none/out.jsonl", "the directory none is not there; make it: mkdir -p none", true);
+    check("none/out.jsonl", "the directory none does not exist; create it: mkdir -p none", true);
     check("/tmp", "/tmp is a directory; name a file in it", false);
     for device in ["/dev/null", "/dev/stdout"] {
         check(device, &format!("{device} is not a regular file"), false);

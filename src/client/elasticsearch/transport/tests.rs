@@ -9,7 +9,7 @@ use super::super::Connection;
 use super::*;
 
 #[test]
-fn no_server_puts_us_to_sleep_for_long() {
+fn a_long_retry_after_is_limited() {
     for (asked, wait) in [
         ("0", Some(0)),
         ("7", Some(7)),
@@ -21,12 +21,12 @@ fn no_server_puts_us_to_sleep_for_long() {
         ("Fri, 20 Nov 2026 10:00:00 GMT", None),
     ] {
         let headers = HeaderMap::from_iter([(RETRY_AFTER, HeaderValue::from_static(asked))]);
-        assert_eq!(asked_to_wait(&headers), wait.map(Duration::from_secs), "{asked}");
+        assert_eq!(retry_after(&headers), wait.map(Duration::from_secs), "{asked}");
     }
-    assert_eq!(asked_to_wait(&HeaderMap::new()), None);
+    assert_eq!(retry_after(&HeaderMap::new()), None);
 }
 
-/// A server that gives this answer to every request, and says how many came.
+/// A server that gives this answer to every request, and reports how many arrived.
 async fn server(answer: impl Into<Vec<u8>>) -> (Url, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = Url::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
@@ -38,7 +38,7 @@ async fn server(answer: impl Into<Vec<u8>>) -> (Url, Arc<AtomicUsize>) {
             let (answer, counted) = (answer.clone(), counted.clone());
             tokio::spawn(async move {
                 let mut request = [0; 4096];
-                // A bare connection asks for nothing: it is how an address is looked at.
+                // A connection without a request is the probe of the address.
                 if stream.read(&mut request).await.is_ok_and(|length| length > 0) {
                     counted.fetch_add(1, Ordering::SeqCst);
                     _ = stream.write_all(&answer).await;
@@ -52,7 +52,7 @@ async fn server(answer: impl Into<Vec<u8>>) -> (Url, Arc<AtomicUsize>) {
 fn client(url: &Url) -> super::super::Client {
     super::super::Client::new(Connection {
         urls: vec![url.clone()],
-        login: Login::Nobody,
+        login: Login::Anonymous,
         ca_file: None,
         ca_fingerprint: None,
     })
@@ -65,7 +65,7 @@ fn request(method: Method, largest_reply: usize) -> Request<'static> {
         query: &[("filter_path", "errors")],
         body: matches!(method, Method::Post).then(|| Bytes::from_static(b"{}\n")),
         content_type: "application/x-ndjson",
-        packed: false,
+        gzip: false,
         time_out: Duration::from_secs(20),
         largest_reply,
     }
@@ -82,9 +82,10 @@ async fn no_redirect_is_followed_and_its_target_is_named() {
                 format!("HTTP/1.1 {status} X\r\nlocation: {location}\r\ncontent-length: 0\r\n\r\n");
             let (url, asked) = server(answer).await;
             let failure = client(&url).send(&request(method, 1_000)).await.unwrap_err();
-            let told = format!("{url} redirects to {other}x ({status}); nothing was sent there");
+            let expected =
+                format!("{url} redirects to {other}x ({status}); nothing was sent there");
             let text = failure.to_string();
-            assert!(text.starts_with(&told) && text.contains("address in urls"), "{text}");
+            assert!(text.starts_with(&expected) && text.contains("address in urls"), "{text}");
             assert!(matches!(failure, Failure::Redirected(_)) && failure.needs_a_person());
             assert_eq!((asked.load(Ordering::SeqCst), reached.load(Ordering::SeqCst)), (1, 0));
         }
@@ -92,16 +93,16 @@ async fn no_redirect_is_followed_and_its_target_is_named() {
 }
 
 #[tokio::test]
-async fn a_redirect_to_a_path_or_to_nowhere_is_named_too() {
-    for (header, told) in [
+async fn a_redirect_to_a_path_or_without_target_is_reported() {
+    for (header, expected) in [
         ("location: /login?next=_bulk\r\n", "login ("),
         ("location: http://other\u{9b}31mx/\r\n", "(302)"),
-        ("", "an address that it does not name ("),
+        ("", "an unspecified address ("),
     ] {
         let answer = format!("HTTP/1.1 302 X\r\n{header}content-length: 0\r\n\r\n");
         let (url, _) = server(answer).await;
         let text = client(&url).send(&request(Method::Post, 1_000)).await.unwrap_err().to_string();
-        assert!(text.contains(told) && !text.contains('\u{9b}'), "{text}");
+        assert!(text.contains(expected) && !text.contains('\u{9b}'), "{text}");
     }
 }
 
@@ -135,7 +136,7 @@ async fn a_reply_is_read_up_to_a_limit() {
 }
 
 #[test]
-fn an_api_key_is_sent_in_base64_whichever_of_its_forms_is_given() {
+fn an_api_key_is_sent_in_base64_in_either_form() {
     let encoded = "VnVhQ2ZHY0JDZGJrUW06dWkybHAyYXhUTm1zeWFrdzl0dk5udw==";
     for given in [encoded, "VuaCfGcBCdbkQm:ui2lp2axTNmsyakw9tvNnw"] {
         assert_eq!(encoded_key(given), Ok(encoded.to_owned()), "{given}");

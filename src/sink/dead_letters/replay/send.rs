@@ -1,5 +1,5 @@
-//! Letters → requests → what became of each. As patient as a person at a terminal: some tries, then it says why
-//! not.
+//! Sends dead letters in requests and determines the outcome of each. After some failed tries it gives up and reports
+//! the reason.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,11 +12,11 @@ use crate::base::with_causes;
 use crate::sink::dead_letters::DeadLetter;
 use crate::sink::{Delivery, Items, Outcome, Refusal, Sink, SinkError};
 
-/// Failures in a row, with the waits of a back-off between them.
+/// Failures in a row before it gives up, with back-off between them.
 const TRIES: u32 = 6;
 
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Fate {
+pub(super) enum LetterOutcome {
     Delivered {
         duplicate: bool,
     },
@@ -24,13 +24,13 @@ pub(super) enum Fate {
         refusal: Refusal,
         target: String,
     },
-    /// Not taken now.
-    Left,
-    /// It cannot be sent as it is.
-    Unfit(String),
+    /// Not accepted now.
+    NotTaken,
+    /// The stored document cannot be sent.
+    Unreadable(String),
 }
 
-pub(super) struct Sending {
+pub(super) struct Sender {
     sink: Arc<dyn Sink>,
     runtime: Handle,
     stop: CancellationToken,
@@ -38,20 +38,20 @@ pub(super) struct Sending {
     failures: u32,
     /// Why nothing more is sent.
     pub given_up: Option<String>,
-    /// Why one of the targets takes nothing now.
+    /// Why one of the targets accepts nothing now.
     blocked: Option<String>,
 }
 
-/// Encoded letters, and which of them each item is.
+/// Encoded letters, with the index of each item's letter.
 #[derive(Default)]
 struct Part {
     items: Items,
-    which: Vec<usize>,
+    letters_of: Vec<usize>,
 }
 
-impl Sending {
+impl Sender {
     pub fn new(sink: Arc<dyn Sink>, runtime: Handle, stop: CancellationToken) -> Self {
-        Sending {
+        Sender {
             sink,
             runtime,
             stop,
@@ -67,36 +67,40 @@ impl Sending {
         problems.map(|problem| format!("sink {sink}: {problem}")).collect()
     }
 
-    /// One fate a letter.
-    pub fn send(&mut self, letters: &[&DeadLetter]) -> Vec<Fate> {
-        let mut fates = vec![Fate::Left; letters.len()];
+    /// One outcome per letter.
+    pub fn send(&mut self, letters: &[&DeadLetter]) -> Vec<LetterOutcome> {
+        let mut outcomes = vec![LetterOutcome::NotTaken; letters.len()];
         let mut whole = Part::default();
         for (index, letter) in letters.iter().enumerate() {
             match letter.outgoing() {
                 Ok(event) => {
                     self.sink.encode(&event, &mut whole.items.body);
                     whole.items.ends.push(whole.items.body.len());
-                    whole.which.push(index);
+                    whole.letters_of.push(index);
                 }
                 Err(error) => {
-                    fates[index] = Fate::Unfit(with_causes(&error));
+                    outcomes[index] = LetterOutcome::Unreadable(with_causes(&error));
                 }
             }
         }
         let mut open = vec![whole];
         while let Some(part) = open.pop() {
-            if part.which.is_empty() || self.given_up.is_some() {
+            if part.letters_of.is_empty() || self.given_up.is_some() {
                 continue;
             }
-            let Part { items, which } = part;
+            let Part { items, letters_of } = part;
             match self.deliver(items) {
                 Some((items, delivery)) => {
-                    open.extend(self.settle(Part { items, which }, delivery, &mut fates));
+                    open.extend(self.apply_delivery(
+                        Part { items, letters_of },
+                        delivery,
+                        &mut outcomes,
+                    ));
                 }
                 None => self.given_up = Some("stopped".to_owned()),
             }
         }
-        fates
+        outcomes
     }
 
     /// `None`: it was stopped, and the items are gone; the letters stay.
@@ -110,16 +114,25 @@ impl Sending {
         })
     }
 
-    /// What has to be sent again.
-    fn settle(&mut self, part: Part, delivery: Delivery, fates: &mut [Fate]) -> Vec<Part> {
-        let all = |outcome: Outcome| vec![outcome; part.which.len()];
-        let outcomes = match delivery {
-            Delivery::Each(outcomes) if outcomes.len() == part.which.len() => outcomes,
+    /// Returns the parts that have to be sent again.
+    fn apply_delivery(
+        &mut self,
+        part: Part,
+        delivery: Delivery,
+        outcomes: &mut [LetterOutcome],
+    ) -> Vec<Part> {
+        let all = |outcome: Outcome| vec![outcome; part.letters_of.len()];
+        let answers = match delivery {
+            Delivery::Each(answers) if answers.len() == part.letters_of.len() => answers,
             Delivery::Each(outcomes) => {
-                let (sent, answered) = (part.which.len(), outcomes.len());
-                return self.again(part, format!("{answered} answers for {sent} events"), None);
+                let (sent, answered) = (part.letters_of.len(), outcomes.len());
+                return self.retry_later(
+                    part,
+                    format!("the target sent {answered} answers for {sent} events"),
+                    None,
+                );
             }
-            Delivery::TooLarge(_) if part.which.len() > 1 => return part.halves(),
+            Delivery::TooLarge(_) if part.letters_of.len() > 1 => return part.halves(),
             Delivery::TooLarge(_) => all(Outcome::Reject(Refusal::too_large())),
             Delivery::All(outcome) => all(outcome),
             Delivery::Busy(after) => all(Outcome::Retry(after)),
@@ -128,16 +141,16 @@ impl Sending {
                 return Vec::new();
             }
             Delivery::Down(SinkError::Unavailable(reason)) => {
-                return self.again(part, reason, None);
+                return self.retry_later(part, reason, None);
             }
         };
         let (mut retries, mut after) = (Vec::new(), None);
-        for (index, outcome) in outcomes.into_iter().enumerate() {
+        for (index, answer) in answers.into_iter().enumerate() {
             let target = || self.sink.target(part.items.item(index)).to_owned();
-            let refused = |refusal| Fate::Refused { refusal, target: target() };
-            fates[part.which[index]] = match outcome {
-                Outcome::Done | Outcome::Dropped => Fate::Delivered { duplicate: false },
-                Outcome::Duplicate => Fate::Delivered { duplicate: true },
+            let refused = |refusal| LetterOutcome::Refused { refusal, target: target() };
+            outcomes[part.letters_of[index]] = match answer {
+                Outcome::Done | Outcome::Dropped => LetterOutcome::Delivered { duplicate: false },
+                Outcome::Duplicate => LetterOutcome::Delivered { duplicate: true },
                 Outcome::Reject(refusal) | Outcome::Fails { refusal, .. } => refused(refusal),
                 Outcome::Retry(wait) => {
                     after = after.max(wait);
@@ -148,27 +161,27 @@ impl Sending {
                     self.blocked = Some(reason);
                     continue;
                 }
-                // Only a commit of the sink, which is the worker's, would prove anything.
+                // Accepted proves nothing without a commit of the sink, and commits belong to the worker.
                 Outcome::Accepted => continue,
             };
         }
         if retries.is_empty() {
-            self.works();
+            self.note_success();
             return Vec::new();
         }
-        if retries.len() < part.which.len() {
-            self.works();
+        if retries.len() < part.letters_of.len() {
+            self.note_success();
         }
-        self.again(part.only(&retries), "the target asks to wait".to_owned(), after)
+        self.retry_later(part.only(&retries), "the target asked to retry later".to_owned(), after)
     }
 
-    fn works(&mut self) {
+    fn note_success(&mut self) {
         self.failures = 0;
         self.backoff.reset();
     }
 
-    /// Waits and tries once more, or gives up.
-    fn again(&mut self, part: Part, reason: String, after: Option<Duration>) -> Vec<Part> {
+    /// Waits and retries, or gives up.
+    fn retry_later(&mut self, part: Part, reason: String, after: Option<Duration>) -> Vec<Part> {
         self.failures += 1;
         if self.failures >= TRIES {
             self.given_up = Some(reason);
@@ -190,13 +203,13 @@ impl Part {
         let mut part = Part::default();
         for &index in indices {
             part.items.push(self.items.item(index));
-            part.which.push(self.which[index]);
+            part.letters_of.push(self.letters_of[index]);
         }
         part
     }
 
     fn halves(&self) -> Vec<Part> {
-        let all: Vec<usize> = (0..self.which.len()).collect();
+        let all: Vec<usize> = (0..self.letters_of.len()).collect();
         let (first, second) = all.split_at(all.len() / 2);
         vec![self.only(second), self.only(first)]
     }

@@ -1,7 +1,7 @@
 use super::*;
 use crate::sink::elasticsearch::{IndexPattern, Route, test_server};
 
-/// Erases one event at the first request and none at others, and answers the question for names with `status` and
+/// Erases one event at the first request and none later, and answers the lookup of names with `status` and
 /// `resolved`.
 async fn erased(status: u16, resolved: &'static str) -> Result<u64, String> {
     let mut deleted = 1;
@@ -26,7 +26,7 @@ async fn erased(status: u16, resolved: &'static str) -> Result<u64, String> {
     sink.erase_tags(&settings, &["tag1.AAAAAAAAAAAAAAAAAAAAAA".to_owned()]).await
 }
 
-/// Servers skip them without a word, and a later opening would bring the events back.
+/// Servers skip closed indexes silently, and opening them later would bring the events back.
 #[tokio::test]
 async fn nothing_counts_as_erased_while_an_index_is_closed() {
     const OPEN: &str = r#"{"indices":[{"name":"error","attributes":["open"]},{"name":"logs-1"}]}"#;
@@ -34,14 +34,14 @@ async fn nothing_counts_as_erased_while_an_index_is_closed() {
     assert_eq!(erased(200, OPEN).await, Ok(1));
     let said = erased(200, CLOSED).await.unwrap_err();
     assert!(said.starts_with("1 erased; ") && said.contains("closed: logs-1;"), "{said}");
-    // Who may not ask, or a server that does not know the question.
+    // The user may not ask, or the server does not support the lookup.
     assert_eq!(erased(403, "{}").await, Ok(1));
     assert_eq!(erased(405, "<html>").await, Ok(1));
 }
 
-/// Of two requests, and of the same millisecond.
+/// From two requests, and within the same millisecond.
 #[test]
-fn an_event_that_two_requests_find_is_shown_once() {
+fn an_event_found_by_two_requests_is_listed_once() {
     let hit = |number: u32| Hit {
         source: RawValue::from_string(format!("{{\"number\":{number}}}")).unwrap(),
         sort: vec![1_700_000_000_000_u64.into()],

@@ -1,47 +1,47 @@
-//! Which changes are told: bounded, however many names come. Pure.
+//! Decides which changes of names and values are reported: a bounded number, however many names there are. Pure.
 
 use std::collections::HashSet;
 use std::hash::Hasher;
 
 use siphasher::sip::SipHasher13;
 
-/// Names that are told of, at most.
+/// Most names that are reported.
 pub(super) const MOST: usize = 200;
-/// Changes under further names: their number is told when there are so many, and each time it has grown tenfold.
+/// Changes under further names are counted: the count is reported at this number and at each tenfold.
 const FIRST_SUM: u64 = 1_000;
 
-/// By their hashes: a name may be as long as an event.
+/// Stores hashes: a name may be as long as an event.
 #[derive(Debug, Default)]
-pub(super) struct Told {
+pub(super) struct ReportedNames {
     names: HashSet<u64>,
-    untold: u64,
+    unreported: u64,
 }
 
 #[derive(Debug, PartialEq)]
-pub(super) enum Telling {
-    Nothing,
+pub(super) enum Report {
+    None,
     Name,
     LastName,
-    /// So many changes were under names that were not told.
+    /// The number of changes under names that were not reported.
     Sum(u64),
 }
 
-impl Told {
+impl ReportedNames {
     /// A field of this name was changed.
-    pub fn note(&mut self, name: &str) -> Telling {
+    pub fn note(&mut self, name: &str) -> Report {
         let mut hasher = SipHasher13::new();
         hasher.write(name.as_bytes());
         let name = hasher.finish();
         if self.names.contains(&name) {
-            return Telling::Nothing;
+            return Report::None;
         }
         if self.names.len() == MOST {
-            self.untold += 1;
-            let is_due =
-                self.untold >= FIRST_SUM && self.untold.ilog10() != (self.untold - 1).ilog10();
-            return if is_due { Telling::Sum(self.untold) } else { Telling::Nothing };
+            self.unreported += 1;
+            let is_due = self.unreported >= FIRST_SUM
+                && self.unreported.ilog10() != (self.unreported - 1).ilog10();
+            return if is_due { Report::Sum(self.unreported) } else { Report::None };
         }
         self.names.insert(name);
-        if self.names.len() == MOST { Telling::LastName } else { Telling::Name }
+        if self.names.len() == MOST { Report::LastName } else { Report::Name }
     }
 }

@@ -1,32 +1,32 @@
-//! Names of the fields of one event, as servers take them. Pure.
+//! Converts the field names of one event to names that servers accept. Pure.
 
 use std::borrow::Cow;
 
-use super::name_parts::{MOST_PARTS, is_odd};
-use super::unique_names::Taken;
+use super::name_parts::{MOST_PARTS, is_blank};
+use super::unique_names::UniqueNames;
 use super::values::{self, Kinds};
 use crate::event::Value;
 use crate::event::document::MOVED;
 
-/// Fields that are compared with each other one by one.
+/// Up to this many fields are compared with each other one by one.
 const FEW: usize = 256;
 
-/// Nothing has to be changed, as nearly always. May say `false` where it turns out that nothing has.
+/// Whether no name has to be changed, the common case. May be `false` although nothing changes.
 pub(super) fn are_plain<'e>(fields: impl Iterator<Item = (&'e str, Value<'e>)> + Clone) -> bool {
     let (mut lengths, mut dotted, mut count) = (0u64, false, 0);
     for (name, value) in fields.clone() {
         count += 1;
-        if is_service(name) && contradicts_ours(name, &value) {
+        if is_service(name) && conflicts_with_service(name, &value) {
             return false;
         }
         lengths |= bit(name.len());
         match memchr::memchr(b'.', name.as_bytes()) {
-            None if is_odd(name) || is_metadata(name) => return false,
+            None if is_blank(name) || is_metadata(name) => return false,
             None => {}
             Some(_) => {
                 let own = name.strip_prefix(MOVED).unwrap_or(name);
                 let parts = name.bytes().filter(|byte| *byte == b'.').count() + 1;
-                if own.split('.').any(is_odd) || is_metadata(name) || parts > MOST_PARTS {
+                if own.split('.').any(is_blank) || is_metadata(name) || parts > MOST_PARTS {
                     return false;
                 }
                 dotted = true;
@@ -48,36 +48,37 @@ fn parents(name: &str) -> impl Iterator<Item = &str> {
     memchr::memchr_iter(b'.', name.as_bytes()).map(|dot| &name[..dot])
 }
 
-/// The document has `service.name` where the settings name a service: other sources write to the same index, and the
-/// template that `setup` installs says so. All other names of the document's own are never those of a field.
+/// The document has `service.name` if the settings name a service. A field must not conflict with it even if not:
+/// other sources write to the same index, and the template of `setup` contains it. No field has any other name of the
+/// document.
 fn is_service(name: &str) -> bool {
     name.strip_prefix("service").is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
-/// `service` is no object, or `service.name` is one.
-fn contradicts_ours(name: &str, value: &Value<'_>) -> bool {
+/// `service` is not an object, or `service.name` is one.
+fn conflicts_with_service(name: &str, value: &Value<'_>) -> bool {
     let kinds = all_kinds(name, value);
-    let at = |path| kinds.get(&values::place(path)).copied().unwrap_or(0);
+    let at = |path| kinds.get(&values::path_hash(path)).copied().unwrap_or(0);
     at("service") & !values::OBJECT != 0 || at("service.name") & values::OBJECT != 0
 }
 
-/// Servers keep such names for themselves, each version others: `_id`, `_source`, `_doc_count`. Those of journald
-/// (`_PID`) are nobody's.
+/// Servers reserve such names, each version its own: `_id`, `_source`, `_doc_count`. Those of journald (`_PID`) are
+/// not reserved.
 fn is_metadata(name: &str) -> bool {
     matches!(name.as_bytes(), [b'_', b'a'..=b'z', ..])
 }
 
-/// One a field, in their order. No two are equal, and none contradicts another.
+/// One name per field, in the same order. All names are different and free of conflicts.
 pub(super) fn acceptable<'e>(fields: &[(&'e str, Value<'e>)]) -> Vec<Cow<'e, str>> {
-    let mut names: Vec<Cow<'e, str>> = fields.iter().map(ours_apart).collect();
+    let mut names: Vec<Cow<'e, str>> = fields.iter().map(without_conflict).collect();
     let mut order: Vec<usize> = (0..fields.len()).collect();
-    // What has no dot keeps its name; what has some gives way.
+    // Names without dots are kept; names with dots give way.
     order.sort_by_key(|index| parents(&names[*index]).count());
-    let (mut taken, mut seen) = (Taken::default(), Kinds::new());
+    let (mut taken, mut seen) = (UniqueNames::default(), Kinds::new());
     for index in order {
         let fitting = |name: &str| {
             let kinds = all_kinds(name, &fields[index].1);
-            (!values::contradict(&seen, &kinds)).then_some(kinds)
+            (!values::conflict(&seen, &kinds)).then_some(kinds)
         };
         let name = &names[index];
         let wanted = match name.contains('.') && fitting(name).is_none() {
@@ -93,36 +94,36 @@ pub(super) fn acceptable<'e>(fields: &[(&'e str, Value<'e>)]) -> Vec<Cow<'e, str
     names
 }
 
-/// Of the field and of the objects that its dots make.
+/// The kinds of the field and of the objects that its dots imply.
 fn all_kinds(name: &str, value: &Value<'_>) -> Kinds {
     let mut kinds = values::kinds(name, value);
-    kinds.extend(parents(name).map(|parent| (values::place(parent), values::OBJECT)));
+    kinds.extend(parents(name).map(|parent| (values::path_hash(parent), values::OBJECT)));
     kinds
 }
 
-/// By itself, whatever the other fields are.
-fn ours_apart<'e>((name, value): &(&'e str, Value<'e>)) -> Cow<'e, str> {
-    let name = spelled(name);
-    match is_service(&name) && contradicts_ours(&name, value) {
+/// Resolves conflicts of one field, independent of the other fields.
+fn without_conflict<'e>((name, value): &(&'e str, Value<'e>)) -> Cow<'e, str> {
+    let name = normalized(name);
+    match is_service(&name) && conflicts_with_service(&name, value) {
         true => flattened(format!("{MOVED}{name}").into()),
         false => name,
     }
 }
 
-fn spelled(name: &str) -> Cow<'_, str> {
+fn normalized(name: &str) -> Cow<'_, str> {
     let (moved, own) = match name.strip_prefix(MOVED) {
         Some(own) => (true, own),
         None => (false, name),
     };
     let whole = without_odd_dots(own);
-    let whole = match whole.split('.').any(is_odd) {
+    let whole = match whole.split('.').any(is_blank) {
         true => {
-            let part = |part| if is_odd(part) { "_" } else { part };
+            let part = |part| if is_blank(part) { "_" } else { part };
             whole.split('.').map(part).collect::<Vec<_>>().join(".").into()
         }
         false => whole,
     };
-    // A name that became one of ours stands beside those of servers.
+    // A name that became a reserved one is moved like those of servers.
     let moves = !moved && (is_metadata(&whole) || (whole != own && whole.starts_with('_')));
     match () {
         () if moves || moved && whole != own => flattened(format!("{MOVED}{whole}").into()),
@@ -150,7 +151,7 @@ fn without_odd_dots(name: &str) -> Cow<'_, str> {
     spelled.into()
 }
 
-/// The dots behind as many parts as a server takes become `_`.
+/// Dots beyond the maximum number of parts become `_`.
 fn flattened(name: Cow<'_, str>) -> Cow<'_, str> {
     let Some(dot) = memchr::memchr_iter(b'.', name.as_bytes()).nth(MOST_PARTS - 1) else {
         return name;

@@ -1,20 +1,20 @@
-//! Tags of values that leave as part of a text: they stand beside the fields too, where queries find them. Pure.
+//! Copies tags that are inside a text to fields of their own, so that queries find them. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::values::Named;
+use super::values::NamedTag;
 use crate::base::json::{Token, Tokens};
 use crate::event::Value;
 use crate::privacy::tag;
 
-/// By field: its tags, as `privacy` writes them: one is a text, several are a list.
-pub(super) type Beside = BTreeMap<String, String>;
+/// The tags of each field, in the form of `privacy`: one tag is a text, several are a list.
+pub(super) type TagFields = BTreeMap<String, String>;
 
-/// `hidden` and those that `fields` hold under the same names.
-pub(super) fn beside<'e>(
-    hidden: Vec<Named>,
+/// `hidden`, and the tags that `fields` hold under the same names.
+pub(super) fn tag_fields<'e>(
+    hidden: Vec<NamedTag>,
     fields: impl Iterator<Item = (&'e str, Value<'e>)>,
-) -> Beside {
+) -> TagFields {
     let mut all: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for (name, tag) in hidden {
         all.entry(name).or_default().insert(tag);
@@ -27,10 +27,10 @@ pub(super) fn beside<'e>(
     all.into_iter().map(|(name, tags)| (name, written(tags))).collect()
 }
 
-/// The fields with those tags.
-pub(super) fn added<'b, 'e: 'b>(
+/// The fields, with those tags.
+pub(super) fn with_tag_fields<'b, 'e: 'b>(
     fields: impl Iterator<Item = (&'e str, Value<'e>)>,
-    beside: &'b Beside,
+    beside: &'b TagFields,
 ) -> Vec<(&'b str, Value<'b>)> {
     let mut all: Vec<(&'b str, Value<'b>)> = Vec::new();
     for (name, value) in fields {
@@ -45,7 +45,7 @@ pub(super) fn added<'b, 'e: 'b>(
     all
 }
 
-/// `None`: it is no field of tags.
+/// `None`: it is not a field of tags.
 fn tags_of(value: &Value<'_>) -> Option<Vec<String>> {
     match value {
         Value::Text(text) => tag::is_tag(text).then(|| vec![text.to_string()]),
@@ -60,7 +60,7 @@ fn tags_of(value: &Value<'_>) -> Option<Vec<String>> {
     }
 }
 
-/// Nothing in a tag needs an escape.
+/// A tag needs no escaping.
 fn written(tags: BTreeSet<String>) -> String {
     let mut tags = Vec::from_iter(tags);
     match tags.len() {

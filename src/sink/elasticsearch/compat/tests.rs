@@ -9,7 +9,7 @@ fn text(text: &str) -> Value<'_> {
     Value::Text(text.into())
 }
 
-/// What becomes of these names, each with its value.
+/// The resulting names for these names, each with its value.
 fn named(fields: &[(&str, Value<'_>)]) -> Vec<String> {
     let names: Vec<String> = acceptable(fields).iter().map(ToString::to_string).collect();
     let unchanged = names.iter().zip(fields).all(|(name, (before, _))| name == before);
@@ -27,7 +27,7 @@ fn written(name: &str, json: &'static str) -> String {
 }
 
 #[test]
-fn names_that_no_server_takes_are_changed_and_others_are_not() {
+fn only_names_that_servers_reject_are_changed() {
     for (name, expected) in [
         ("_id", "fields._id"),
         ("_source.x", "fields._source.x"),
@@ -61,7 +61,7 @@ fn names_that_no_server_takes_are_changed_and_others_are_not() {
 }
 
 #[test]
-fn of_two_names_that_contradict_each_other_the_dotted_one_gives_way() {
+fn of_two_conflicting_names_the_dotted_one_is_changed() {
     let json = Value::Json;
     for (fields, expected) in [
         ([("http", text("x")), ("http.status", json("500"))], ["http", "http_status"]),
@@ -70,7 +70,7 @@ fn of_two_names_that_contradict_each_other_the_dotted_one_gives_way() {
         ([("a", json(r#"{"b":{"c":1}}"#)), ("a.b", json("2"))], ["a", "a_b"]),
         ([("a", json(r#"{"b":1}"#)), ("a.b", text("x"))], ["a", "a_b"]),
         ([("a", json("[1]")), ("a.b", json("2"))], ["a", "a_b"]),
-        // These two have room beside each other.
+        // These two do not conflict.
         ([("a", json(r#"{"b":1}"#)), ("a.b", json("2"))], ["a", "a.b"]),
         ([("a", json(r#"{"c":1}"#)), ("a.b", text("x"))], ["a", "a.b"]),
         ([("a", json("null")), ("a.b", text("x"))], ["a", "a.b"]),
@@ -85,9 +85,9 @@ fn of_two_names_that_contradict_each_other_the_dotted_one_gives_way() {
     }
 }
 
-/// Its own `service.name` has the name of the source's service.
+/// The document's `service.name` is the service of the source.
 #[test]
-fn a_service_of_the_log_does_not_contradict_that_of_the_document() {
+fn a_service_field_of_the_log_does_not_conflict_with_the_document() {
     let json = Value::Json;
     for (name, value, expected) in [
         ("service", text("checkout"), "fields.service"),
@@ -107,7 +107,7 @@ fn a_service_of_the_log_does_not_contradict_that_of_the_document() {
 }
 
 #[test]
-fn a_name_that_gave_way_contradicts_no_other() {
+fn a_changed_name_conflicts_with_no_other() {
     let json = Value::Json;
     let fields = [("x", text("t")), ("x_y.z", json("1")), ("x.y", json("2"))];
     assert_eq!(named(&fields), ["x", "x_y.z", "x_y_"]);
@@ -118,16 +118,16 @@ fn a_name_that_gave_way_contradicts_no_other() {
     assert_eq!(named(&fields), ["x", "x_y_.z", "x_y.z", "x_y_3"]);
 }
 
-/// The fields of one event, as they leave.
+/// The fields of one event, as they are sent.
 fn fitted(fields: &[(&str, Value<'_>)]) -> String {
     let mut body = b"{".to_vec();
-    Fit::default().write_fields(fields.iter().cloned(), &mut body);
+    Compat::default().write_fields(fields.iter().cloned(), &mut body);
     let body = String::from_utf8(body).unwrap() + "}";
     body.replacen("{,", "{", 1)
 }
 
 #[test]
-fn the_tag_of_a_value_in_a_text_stands_beside_the_fields() {
+fn the_tag_of_a_value_inside_a_text_gets_its_own_field() {
     const ONE: &str = "tag1.AAAAAAAAAAAAAAAAAAAAAA";
     const TWO: &str = "tag1.BBBBBBBBBBBBBBBBBBBBBB";
     let args = format!(r#"["login",{{"id":"enc1.x","id_tag":"{ONE}"}}]"#);
@@ -140,7 +140,7 @@ fn the_tag_of_a_value_in_a_text_stands_beside_the_fields() {
         (("id_tag", text(ONE)), format!(r#"{{{as_text},"id_tag":"{ONE}"}}"#)),
         (("id_tag", text(TWO)), format!("{{{as_text},{both}}}")),
         (("id_tag", Value::Json(&list)), format!("{{{as_text},{both}}}")),
-        // The log's own.
+        // A tag field of the log itself.
         (("id_tag", text("x")), format!(r#"{{{as_text},"id_tag":"x","id__tag":"{ONE}"}}"#)),
         (("id_tag", Value::Json("7")), format!(r#"{{{as_text},"id_tag":7,"id__tag":"{ONE}"}}"#)),
     ] {
@@ -153,7 +153,7 @@ fn the_tag_of_a_value_in_a_text_stands_beside_the_fields() {
 
 #[test]
 fn many_equal_names_and_long_paths_take_no_more_than_their_bytes() {
-    // What grows with the square of these would not end today.
+    // Quadratic time would not end today.
     let twice: String = (0..30_000).map(|_| r#""a":1,"#).collect();
     let body = written("f", format!(r#"{{{twice}"b":1}}"#).leak());
     assert!(body.len() < 500_000, "{}", body.len());
@@ -172,22 +172,22 @@ fn many_equal_names_and_long_paths_take_no_more_than_their_bytes() {
 }
 
 #[test]
-fn messages_about_names_come_to_an_end() {
-    let mut told = Told::default();
-    let mut note = |n: usize| told.note(&n.to_string());
+fn the_number_of_messages_about_names_is_bounded() {
+    let mut reported = ReportedNames::default();
+    let mut note = |n: usize| reported.note(&n.to_string());
     for n in 1..MOST {
-        assert_eq!(note(n), Telling::Name);
-        assert_eq!(note(n), Telling::Nothing);
+        assert_eq!(note(n), Report::Name);
+        assert_eq!(note(n), Report::None);
     }
-    assert_eq!(note(0), Telling::LastName);
-    assert_eq!(note(0), Telling::Nothing);
+    assert_eq!(note(0), Report::LastName);
+    assert_eq!(note(0), Report::None);
     let more = (MOST..MOST + 2_000_000).map(note);
-    let sums: Vec<Telling> = more.filter(|telling| *telling != Telling::Nothing).collect();
-    assert_eq!(sums, [1_000, 10_000, 100_000, 1_000_000].map(Telling::Sum));
+    let sums: Vec<Report> = more.filter(|report| *report != Report::None).collect();
+    assert_eq!(sums, [1_000, 10_000, 100_000, 1_000_000].map(Report::Sum));
 }
 
 #[test]
-fn values_that_no_server_takes_are_texts_and_others_are_not() {
+fn only_values_that_servers_reject_become_texts() {
     for (json, expected) in [
         ("9223372036854775807", "9223372036854775807"),
         ("-9223372036854775808", "-9223372036854775808"),
@@ -224,7 +224,7 @@ fn values_that_no_server_takes_are_texts_and_others_are_not() {
 }
 
 #[test]
-fn what_lies_too_deep_is_the_text_of_its_json() {
+fn too_deeply_nested_values_become_the_text_of_their_json() {
     let nest = |open: &str, inner: &str, close: &str, depth| {
         open.repeat(depth) + inner + &close.repeat(depth)
     };

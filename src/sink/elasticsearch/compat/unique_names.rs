@@ -1,16 +1,16 @@
-//! Names of one object, each given once. Pure.
+//! Assigns unique names within one object. Pure.
 
 use std::collections::HashMap;
 
 use crate::privacy::tag::TAG;
 
-/// Given, and how often somebody wanted each.
+/// Assigned names, and how often each was requested.
 #[derive(Debug, Default)]
-pub(super) struct Taken(HashMap<String, u32>);
+pub(super) struct UniqueNames(HashMap<String, u32>);
 
-impl Taken {
-    /// `name` if nobody has it and it fits, else the first like it: `x_`, `x_3`, `x_4`, and of a tag `x__tag`,
-    /// `x_3_tag`: a tag is looked for in names that end so.
+impl UniqueNames {
+    /// Returns `name` if it is free and fits, otherwise the first free variant: `x_`, `x_3`, `x_4`, and for a tag
+    /// field `x__tag`, `x_3_tag`, because tags are searched in names with that ending.
     pub fn take<T>(&mut self, name: String, fits: impl Fn(&str) -> Option<T>) -> (String, T) {
         if !self.0.contains_key(&name)
             && let Some(fit) = fits(&name)

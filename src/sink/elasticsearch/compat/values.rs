@@ -1,44 +1,46 @@
-//! Values as servers take them. Pure.
+//! Converts values to forms that servers accept. Pure.
 //!
-//! - A whole number that 64 bits with a sign do not hold, and one that a 32-bit float does not hold, is a text: that is
-//!   what a server guesses of a number. So is one of more than 1,000 letters.
-//! - An object below as many parts as a server takes, and a list in as many lists, is a text: its JSON.
-//! - A key of an object has no dots (`_` instead), is not blank (`_`), and stands there once ([`Taken`]).
-//! - All values of one path are of one kind: of whole numbers and others, all are others (`2.0`); else all are texts.
+//! - An integer beyond 64 signed bits, a number beyond a 32-bit float, and a number of more than 1,000 characters
+//!   become texts: servers guess these number types.
+//! - An object below the maximum number of name parts, and a list inside too many lists, become texts with their
+//!   JSON.
+//! - A key of an object has no dots (`_` instead), is not blank (`_`), and is unique ([`UniqueNames`]).
+//! - All values of one path have one type: integers among fractions become fractions (`2.0`); any other mix becomes
+//!   texts.
 
 use std::collections::HashMap;
 use std::hash::Hasher;
 
 use siphasher::sip::SipHasher13;
 
-use super::name_parts::{MOST_PARTS, is_odd};
-use super::unique_names::Taken;
+use super::name_parts::{MOST_PARTS, is_blank};
+use super::unique_names::UniqueNames;
 use crate::base::json::{self, Quoted, Token, Tokens};
 use crate::event::Value;
 use crate::privacy::tag;
 
-/// Lists in lists, at most.
+/// Most lists inside each other.
 const MOST_LISTS: usize = 20;
 
-/// The JSON readers of servers refuse the whole document for a longer one, in bytes.
+/// Longer numbers, in bytes, make the JSON readers of servers refuse the whole document.
 const LONGEST_NUMBER: usize = 1_000;
-/// Keys of one object that are looked through one by one.
+/// Up to this many keys of one object are compared one by one.
 const FEW_KEYS: usize = 128;
 
-/// By the [`place`] of a path: the kinds of what stands there, a bit each.
+/// The kinds of values at each path, one bit per kind; the key is its [`path_hash`].
 pub(super) type Kinds = HashMap<u64, u8>;
 
-/// A tag, behind the name of the field that it is for.
-pub(super) type Named = (String, String);
+/// The name of a tag field, and the tag.
+pub(super) type NamedTag = (String, String);
 
 pub(super) const OBJECT: u8 = 1;
 const TEXT: u8 = 2;
-const TRUTH: u8 = 4;
-const WHOLE: u8 = 8;
-const BROKEN: u8 = 16;
+const BOOLEAN: u8 = 4;
+const INTEGER: u8 = 8;
+const FRACTION: u8 = 16;
 
-/// A dotted path. Paths themselves may be as long as the event, once for every value.
-pub(super) fn place(path: &str) -> u64 {
+/// Hash of a dotted path. A path may be as long as the event, and is needed for every value.
+pub(super) fn path_hash(path: &str) -> u64 {
     hashed(path).finish()
 }
 
@@ -48,13 +50,13 @@ fn hashed(path: &str) -> SipHasher13 {
     hasher
 }
 
-/// Appends the value of the field; `true` where it had to be changed. Adds to `hidden` the tags that stand in a text
-/// now, where nobody finds them.
+/// Appends the value of the field; `true` if it was changed. Adds tags to `hidden` that are now inside a text, where
+/// no query finds them.
 pub(super) fn write(
     name: &str,
     value: &Value<'_>,
     body: &mut Vec<u8>,
-    hidden: &mut Vec<Named>,
+    hidden: &mut Vec<NamedTag>,
 ) -> bool {
     let raw = match value {
         Value::Text(text) => {
@@ -66,7 +68,7 @@ pub(super) fn write(
     if !raw.starts_with(['{', '[']) {
         return write_scalar(raw, body);
     }
-    if surely_fits(raw, parts(name)) {
+    if fits_unchanged(raw, parts(name)) {
         body.extend_from_slice(raw.as_bytes());
         return false;
     }
@@ -85,10 +87,10 @@ pub(super) fn write(
     writer.changed
 }
 
-/// What stands at which path, as it leaves.
+/// The kinds of values at each path, as they are sent.
 pub(super) fn kinds(name: &str, value: &Value<'_>) -> Kinds {
     match value {
-        Value::Text(_) => Kinds::from([(place(name), TEXT)]),
+        Value::Text(_) => Kinds::from([(path_hash(name), TEXT)]),
         Value::Json("null") => Kinds::new(),
         Value::Json(raw) => {
             let mut writer = Writer::new(name, raw);
@@ -98,10 +100,10 @@ pub(super) fn kinds(name: &str, value: &Value<'_>) -> Kinds {
     }
 }
 
-/// Some path would hold two kinds.
-pub(super) fn contradict(one: &Kinds, other: &Kinds) -> bool {
-    let both = |(place, kinds): (&u64, &u8)| {
-        one.get(place).is_some_and(|seen| (seen | kinds).count_ones() > 1)
+/// Some path would have two kinds.
+pub(super) fn conflict(one: &Kinds, other: &Kinds) -> bool {
+    let both = |(path, kinds): (&u64, &u8)| {
+        one.get(path).is_some_and(|seen| (seen | kinds).count_ones() > 1)
     };
     other.iter().any(both)
 }
@@ -120,43 +122,43 @@ fn write_scalar(raw: &str, body: &mut Vec<u8>) -> bool {
     changes
 }
 
-/// As it leaves, of what is neither text nor null.
+/// The kind of a scalar, as it is sent; neither a text nor null.
 fn kind(scalar: &str) -> u8 {
     match scalar.as_bytes() {
-        [b't' | b'f', ..] => TRUTH,
+        [b't' | b'f', ..] => BOOLEAN,
         bytes if bytes.len() > LONGEST_NUMBER => TEXT,
         bytes if bytes.iter().any(|byte| matches!(byte, b'.' | b'e' | b'E')) => {
             let number = scalar.parse::<f64>();
             let fits = number.is_ok_and(|number| number.abs() <= f64::from(f32::MAX));
-            if fits { BROKEN } else { TEXT }
+            if fits { FRACTION } else { TEXT }
         }
-        bytes if bytes.len() < 19 || scalar.parse::<i64>().is_ok() => WHOLE,
+        bytes if bytes.len() < 19 || scalar.parse::<i64>().is_ok() => INTEGER,
         _ => TEXT,
     }
 }
 
 /// An open bracket.
-struct Open {
+struct OpenBracket {
     object: bool,
-    /// Where its keys begin among all.
+    /// Index of its first key among all keys.
     keys: usize,
-    /// Of the keys.
+    /// Hash bits of its keys.
     slots: u64,
-    /// Of a list: what it holds.
+    /// For a list: the kinds of its items.
     kind: u8,
 }
 
-/// Seen at a glance; `false` where a closer look is needed. `parts`: of the field's name.
-fn surely_fits(raw: &str, parts: usize) -> bool {
-    let (mut open, mut keys): (Vec<Open>, Vec<&str>) = (Vec::new(), Vec::new());
+/// A quick check whether nothing changes; `false`: the full check is needed. `parts`: those of the field's name.
+fn fits_unchanged(raw: &str, parts: usize) -> bool {
+    let (mut open, mut keys): (Vec<OpenBracket>, Vec<&str>) = (Vec::new(), Vec::new());
     for token in Tokens::new(raw) {
         let fits = match token {
             Ok(Token::ObjectStart | Token::ArrayStart) => {
                 let object = token == Ok(Token::ObjectStart);
                 let in_list = open.last().is_some_and(|outer| !outer.object);
                 let keys = keys.len();
-                open.push(Open { object, keys, slots: 0, kind: 0 });
-                // All brackets around it are objects, but the last.
+                open.push(OpenBracket { object, keys, slots: 0, kind: 0 });
+                // All brackets around it are objects, except perhaps the last.
                 !in_list && (!object || parts + open.len() <= MOST_PARTS)
             }
             Ok(Token::ObjectEnd | Token::ArrayEnd) => {
@@ -180,10 +182,10 @@ fn surely_fits(raw: &str, parts: usize) -> bool {
 }
 
 fn is_plain_key(key: &str) -> bool {
-    memchr::memchr2(b'.', b'\\', key.as_bytes()).is_none() && !is_odd(key)
+    memchr::memchr2(b'.', b'\\', key.as_bytes()).is_none() && !is_blank(key)
 }
 
-fn is_new<'r>(key: &'r str, open: &mut [Open], keys: &mut Vec<&'r str>) -> bool {
+fn is_new<'r>(key: &'r str, open: &mut [OpenBracket], keys: &mut Vec<&'r str>) -> bool {
     let Some(object) = open.last_mut() else { return false };
     let last = key.as_bytes().last().copied().unwrap_or(0);
     let slot = 1 << ((usize::from(key.as_bytes()[0]) * 7 + usize::from(last) * 3 + key.len()) & 63);
@@ -194,8 +196,8 @@ fn is_new<'r>(key: &'r str, open: &mut [Open], keys: &mut Vec<&'r str>) -> bool 
     is_new
 }
 
-/// What a list holds is of one kind.
-fn is_alike(kind: u8, changes: bool, open: &mut [Open]) -> bool {
+/// All items of a list are of one kind.
+fn is_alike(kind: u8, changes: bool, open: &mut [OpenBracket]) -> bool {
     match open.last_mut() {
         Some(list) if !list.object => {
             list.kind |= kind;
@@ -205,18 +207,18 @@ fn is_alike(kind: u8, changes: bool, open: &mut [Open]) -> bool {
     }
 }
 
-/// Writes a value, and notes what stands where.
+/// Writes a value and records the kinds at each path.
 struct Writer<'r> {
     tokens: Tokens<'r>,
     raw: &'r str,
     body: Vec<u8>,
     changed: bool,
-    hidden: Vec<Named>,
+    hidden: Vec<NamedTag>,
     path: SipHasher13,
     parts: usize,
     lists: usize,
     kinds: Kinds,
-    /// Paths of several kinds, from an earlier run.
+    /// Paths of several kinds, from the first pass.
     mixed: Kinds,
 }
 
@@ -236,7 +238,7 @@ impl<'r> Writer<'r> {
         }
     }
 
-    /// The value is JSON: `privacy` has seen to it.
+    /// The value is valid JSON: `privacy` guarantees it.
     fn run(&mut self) {
         if let Some(first) = self.next() {
             self.value(first);
@@ -249,7 +251,7 @@ impl<'r> Writer<'r> {
 
     fn value(&mut self, token: Token<'r>) {
         let mixed = self.mixed.get(&self.path.finish()).copied().unwrap_or(0);
-        let all_texts = mixed & !(WHOLE | BROKEN) != 0;
+        let all_texts = mixed & !(INTEGER | FRACTION) != 0;
         match token {
             Token::ObjectStart if all_texts || self.parts >= MOST_PARTS => self.as_text(),
             Token::ObjectStart => self.object(),
@@ -264,13 +266,13 @@ impl<'r> Writer<'r> {
                 let kind = kind(scalar);
                 self.note(kind);
                 if all_texts || kind == TEXT {
-                    // Nothing in it needs an escape.
+                    // A scalar needs no escaping.
                     self.quoted(scalar);
                     self.changed = true;
                     return;
                 }
                 self.body.extend_from_slice(scalar.as_bytes());
-                if kind == WHOLE && mixed & BROKEN != 0 {
+                if kind == INTEGER && mixed & FRACTION != 0 {
                     self.body.extend_from_slice(b".0");
                     self.changed = true;
                 }
@@ -292,7 +294,7 @@ impl<'r> Writer<'r> {
     fn object(&mut self) {
         self.note(OBJECT);
         self.body.push(b'{');
-        let (mut taken, mut first) = (Taken::default(), true);
+        let (mut taken, mut first) = (UniqueNames::default(), true);
         while let Some(Token::Key(key)) = self.next() {
             let name = self.key(key, &mut taken);
             if !std::mem::take(&mut first) {
@@ -313,9 +315,9 @@ impl<'r> Writer<'r> {
         self.body.push(b'}');
     }
 
-    fn key(&mut self, key: Quoted<'r>, taken: &mut Taken) -> String {
+    fn key(&mut self, key: Quoted<'r>, taken: &mut UniqueNames) -> String {
         let decoded = key.decode();
-        let name = if is_odd(&decoded) { "_".to_owned() } else { decoded.replace('.', "_") };
+        let name = if is_blank(&decoded) { "_".to_owned() } else { decoded.replace('.', "_") };
         let (name, ()) = taken.take(name, |_| Some(()));
         self.changed |= name != decoded;
         name
@@ -338,7 +340,7 @@ impl<'r> Writer<'r> {
         self.lists -= 1;
     }
 
-    /// What the last token opened, as its JSON.
+    /// Writes the object or list that the last token opened as a text with its JSON.
     fn as_text(&mut self) {
         self.note(TEXT);
         let (start, outside) = (self.tokens.at() - 1, self.tokens.depth() - 1);

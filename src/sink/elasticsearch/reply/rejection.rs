@@ -1,18 +1,18 @@
-//! Whose fault is a refused item? Its reason and those of its causes decide, before its type: servers give one type
-//! to faults of either kind. Words as Elasticsearch 7.17, 8.15 and 9.1, and OpenSearch 2.19 and 3.8 were seen to use
-//! them.
+//! Decides whether a refused item is the event's fault or the target's. The reasons of the error and its causes
+//! decide before its type, because servers use one type for both. The texts are those of Elasticsearch 7.17, 8.15 and
+//! 9.1, and OpenSearch 2.19 and 3.8.
 //!
-//! Only the beginnings of reasons are looked at: further on they quote what stands in the event.
+//! Only the starts of reasons are compared: later parts quote the event.
 
 use super::Problem;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fault {
-    /// The event would be refused for ever.
+    /// The event would be rejected forever.
     Event,
-    /// A limit of the target: any event like it would be refused until somebody raises it, or makes room.
+    /// A limit of the target: it refuses similar events until someone raises the limit or frees space.
     Limit,
-    /// Settings of the target, or of the template that an index is made by: they take no event at all.
+    /// Settings of the target, or of the template for new indexes: it refuses every event.
     Settings,
     Unknown,
 }
@@ -35,7 +35,7 @@ const OF_THE_EVENT: [&str; 12] = [
     "Limit of field name length",
     "The number of nested documents",
     "Document contains at least one immense term",
-    // Another type than its index, or another part of the event itself, has there.
+    // The index, or another part of the event itself, has another type there.
     "mapper [",
     "can't merge a non object mapping",
     "can't merge an object mapping",
@@ -45,7 +45,7 @@ const OF_THE_EVENT: [&str; 12] = [
     "Field name ",
 ];
 
-/// Types that are the event's own, unless a reason says otherwise.
+/// Types that mean a fault of the event, unless a reason says otherwise.
 const TYPES_OF_THE_EVENT: [&str; 4] = [
     "mapper_parsing_exception",
     "document_parsing_exception",
@@ -53,15 +53,15 @@ const TYPES_OF_THE_EVENT: [&str; 4] = [
     "parse_exception",
 ];
 
-/// Of an item that is refused with 400.
+/// The fault of an item that is refused with 400.
 pub(super) fn of(error: &Problem<'_>) -> Fault {
     let reasons = || error.reasons().map(beginning);
-    let begins = |with: &[&str]| reasons().any(|reason| with.iter().any(|w| reason.starts_with(w)));
-    if begins(&LIMITS) || is_about_shards(error) {
+    let starts = |with: &[&str]| reasons().any(|reason| with.iter().any(|w| reason.starts_with(w)));
+    if starts(&LIMITS) || is_about_shards(error) {
         Fault::Limit
-    } else if begins(&SETTINGS) {
+    } else if starts(&SETTINGS) {
         Fault::Settings
-    } else if begins(&OF_THE_EVENT) || TYPES_OF_THE_EVENT.contains(&&*error.kind) {
+    } else if starts(&OF_THE_EVENT) || TYPES_OF_THE_EVENT.contains(&&*error.kind) {
         Fault::Event
     } else {
         Fault::Unknown
@@ -74,7 +74,7 @@ fn is_about_shards(error: &Problem<'_>) -> bool {
     reason.starts_with("Validation Failed") && reason.contains("shards open")
 }
 
-/// Without the place that some versions put before it: `[1:101] failed to parse: …`.
+/// Removes the position that some versions put first: `[1:101] failed to parse: …`.
 fn beginning(reason: &str) -> &str {
     let place = |c: char| c.is_ascii_digit() || c == ':';
     let behind = reason.strip_prefix('[').map(|rest| rest.trim_start_matches(place));

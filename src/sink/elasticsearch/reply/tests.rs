@@ -2,22 +2,22 @@ use bytes::Bytes;
 
 use super::*;
 
-fn judged(status: u16, body: &str, sent: usize) -> Delivery {
+fn classified(status: u16, body: &str, sent: usize) -> Delivery {
     judged_of(status, body, &vec!["a"; sent])
 }
 
-/// For a bulk whose items go to these indexes.
+/// The items of a bulk for these indexes.
 fn judged_of(status: u16, body: &str, indexes: &[&str]) -> Delivery {
     let body = Bytes::from(body.to_owned());
     let server = "http://es:9200/".to_owned();
     let reply = Reply { server, status, body, retry_after: None };
     let mut items = Items::default();
     indexes.iter().for_each(|index| items.push(&item_of(index)));
-    items.set_carried(2_000);
-    judge(&reply, &items)
+    items.set_request_bytes(2_000);
+    classify(&reply, &items)
 }
 
-/// As it is sent to an index of this name.
+/// As sent to an index of this name.
 fn item_of(index: &str) -> Vec<u8> {
     format!("{{\"create\":{{\"_index\":\"{index}\",\"_id\":\"1\"}}}}\n{{}}\n").into_bytes()
 }
@@ -28,16 +28,16 @@ fn item(status: u16, kind: &str, reason: &str) -> String {
 
 fn each(items: &[String]) -> Vec<Outcome> {
     let body = format!(r#"{{"errors":true,"items":[{}]}}"#, items.join(","));
-    match judged(200, &body, items.len()) {
+    match classified(200, &body, items.len()) {
         Delivery::Each(outcomes) => outcomes,
         other => panic!("{other:?}"),
     }
 }
 
 #[test]
-fn created_and_already_there() {
+fn created_and_existing_documents_are_done() {
     let body = r#"{"errors":true,"items":[{"create":{"status":201}},{"create":{"status":409,"error":{"type":"version_conflict_engine_exception","reason":"[1]: version conflict"}}}]}"#;
-    let Delivery::Each(outcomes) = judged(200, body, 2) else { panic!() };
+    let Delivery::Each(outcomes) = classified(200, body, 2) else { panic!() };
     assert_eq!(outcomes, [Outcome::Done, Outcome::Duplicate]);
 }
 
@@ -45,12 +45,12 @@ fn created_and_already_there() {
 fn a_page_with_status_200_confirms_nothing() {
     for page in ["<html>sign in</html>", "", "{}", r#"{"errors":false}"#, "null"] {
         assert!(
-            matches!(judged(200, page, 1), Delivery::Down(SinkError::Unavailable(_))),
+            matches!(classified(200, page, 1), Delivery::Down(SinkError::Unavailable(_))),
             "{page}"
         );
     }
     let fewer = r#"{"errors":false,"items":[{"create":{"status":201}}]}"#;
-    assert!(matches!(judged(200, fewer, 2), Delivery::Down(_)));
+    assert!(matches!(classified(200, fewer, 2), Delivery::Down(_)));
 }
 
 #[test]
@@ -75,34 +75,38 @@ fn faults_of_an_event_go_to_the_dead_letters_and_faults_of_the_target_wait() {
     assert!(matches!(&outcomes[5], Outcome::Blocked(why) if why.contains("setup")));
     assert!(matches!(outcomes[6], Outcome::Reject(_)));
     assert!(matches!(outcomes[7], Outcome::Blocked(_)));
-    // Every one of them: the target's fault.
+    // Every one of them: the target is at fault.
     assert!(matches!(each(&[odd.clone(), odd])[0], Outcome::Blocked(_)));
 }
 
 #[test]
-fn an_answer_says_which_index_took_an_event() {
+fn a_reply_names_the_index_that_stored_an_event() {
     let body = r#"{"items":[{"create":{"_index":"a","status":201}},{"create":{"_index":"b","status":409,"error":{"type":"x"}}},{"create":{"status":201}},{"create":{"_index":"a","status":429}}]}"#;
-    let expected =
-        [Taker::Index("a".into()), Taker::Index("b".into()), Taker::Untold, Taker::Nobody];
-    assert_eq!(takers(body.as_bytes()), expected);
-    assert!(takers(b"<html>").is_empty());
+    let expected = [
+        StoredIn::Index("a".into()),
+        StoredIn::Index("b".into()),
+        StoredIn::Unknown,
+        StoredIn::Nothing,
+    ];
+    assert_eq!(stored_in(body.as_bytes()), expected);
+    assert!(stored_in(b"<html>").is_empty());
 }
 
 #[test]
-fn whole_requests_that_are_refused() {
-    assert!(matches!(judged(413, "", 3), Delivery::TooLarge(why)
+fn refusals_of_whole_requests_are_classified() {
+    assert!(matches!(classified(413, "", 3), Delivery::TooLarge(why)
         if why.contains("bodies of 2,000 bytes with 413: raise the limit of the proxy")));
-    assert!(matches!(judged(429, "", 3), Delivery::Busy(None)));
-    assert!(matches!(judged(503, "", 3), Delivery::Busy(None)));
-    assert!(matches!(judged(500, "", 3), Delivery::Down(_)));
+    assert!(matches!(classified(429, "", 3), Delivery::Busy(None)));
+    assert!(matches!(classified(503, "", 3), Delivery::Busy(None)));
+    assert!(matches!(classified(500, "", 3), Delivery::Down(_)));
     for status in [400, 401, 403, 404] {
-        assert!(matches!(judged(status, "\u{1b}[31mno", 3), Delivery::Blocked(text)
+        assert!(matches!(classified(status, "\u{1b}[31mno", 3), Delivery::Blocked(text)
             if text.contains(&status.to_string()) && !text.contains('\u{1b}')));
     }
 }
 
 #[test]
-fn what_hits_every_event_of_one_index_is_no_fault_of_the_events() {
+fn an_error_for_every_event_of_one_index_is_the_fault_of_the_index() {
     let odd = item(400, "illegal_argument_exception", "no such thing");
     let done = r#"{"create":{"status":201}}"#.to_owned();
     let all = [odd.clone(), done.clone(), odd.clone(), odd.clone(), done, odd];
@@ -116,7 +120,7 @@ fn what_hits_every_event_of_one_index_is_no_fault_of_the_events() {
     assert!(matches!(outcomes[3], Outcome::Reject(_)) && matches!(outcomes[5], Outcome::Reject(_)));
 }
 
-/// As Elasticsearch 7.17, 8.15, 9.1 and OpenSearch 2.19, 3.8 were seen to answer.
+/// Replies of Elasticsearch 7.17, 8.15, 9.1 and OpenSearch 2.19, 3.8.
 #[test]
 fn reasons_decide_before_types() {
     let caused = |kind: &str, reason: &str, cause: &str| {
@@ -138,7 +142,7 @@ fn reasons_decide_before_types() {
         shards(""),
         shards("normal "),
         shards("LOCAL_ONLY "),
-        // Each alone: no other event for this index is there to tell.
+        // Each one alone, without another event for this index.
         item(400, illegal, "pipeline with id [p] does not exist"),
         item(400, illegal, "no write index is defined for alias [x]. The write index may be"),
         item(400, "invalid_index_name_exception", "Invalid index name [x], must not contain"),
@@ -167,30 +171,30 @@ fn reasons_decide_before_types() {
         item(400, illegal, "mapper [http] cannot be changed from type [text] to [ObjectMapper]"),
         item(400, illegal, "can't merge a non object mapping [http] with an object mapping"),
         item(400, "strict_dynamic_mapping_exception", "[1:6] mapping set to strict"),
-        // An event cannot block an index by what it holds.
+        // An event cannot block an index by its content.
         caused(document, quoting, "For input string: Limit of total fields [2]"),
     ] {
-        // Also where all events of a bulk are such.
+        // Also if all events of a bulk are such.
         let outcomes = each(&[event.clone(), event.clone()]);
         assert!(matches!(&outcomes[0], Outcome::Reject(_)), "{event}: {outcomes:?}");
     }
 }
 
 #[test]
-fn an_index_without_its_shards_waits_and_what_a_pipeline_does_is_told_apart() {
+fn missing_shards_block_and_pipeline_drops_are_recognised() {
     let shards = item(503, "unavailable_shards_exception", "[x][0] primary shard is not active");
     let dropped = r#"{"create":{"status":200}}"#.to_owned();
     let fails = item(500, "fail_processor_exception", "not this one");
     let broke = item(500, "null_pointer_exception", "null");
     let outcomes = each(&[shards, dropped, fails, broke]);
-    assert!(matches!(&outcomes[0], Outcome::Blocked(why) if why.contains("no primary shard")));
+    assert!(matches!(&outcomes[0], Outcome::Blocked(why) if why.contains("no active primary shard")));
     assert_eq!(outcomes[1], Outcome::Dropped);
     assert!(matches!(&outcomes[2], Outcome::Fails { own: true, .. }));
     assert!(matches!(&outcomes[3], Outcome::Fails { own: false, .. }));
 }
 
 #[test]
-fn pages_of_what_stands_between_are_no_answers() {
+fn pages_of_proxies_are_not_bulk_replies() {
     for page in ["<html>please sign in</html>", "{}", "null", "[]", "", "\"items\"", "7"] {
         assert!(!is_of_bulk(page.as_bytes()), "{page}");
         assert!(!is_acknowledged(page.as_bytes()), "{page}");

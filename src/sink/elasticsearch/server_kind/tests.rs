@@ -3,8 +3,8 @@ use std::sync::{Arc, Mutex};
 use super::*;
 use crate::sink::elasticsearch::test_server;
 
-/// Answers `GET /` with `root`, bulks with these statuses of one item (0: not at all), and a deletion with `deleted`.
-/// Notes what it is asked.
+/// Answers `GET /` with `root`, bulks with these statuses of one item (0: no answer), and a deletion with `deleted`.
+/// Records its requests.
 async fn server(
     root: &'static str,
     creates: &'static [u16],
@@ -28,8 +28,8 @@ async fn server(
     (url.await, asked)
 }
 
-async fn doubts(url: &str) -> Vec<String> {
-    ElasticsearchSink::new(test_server::settings(url)).doubts("1a2b").await
+async fn delivery_problems(url: &str) -> Vec<String> {
+    ElasticsearchSink::new(test_server::settings(url)).delivery_problems("1a2b").await
 }
 
 const ELASTIC: &str = r#"{"version":{"number":"8.15.0","build_hash":"1a77947f34deddb41af25e6f0ddb8e830159c179","lucene_version":"9.11.1"},"tagline":"You Know, for Search"}"#;
@@ -38,7 +38,7 @@ const OTHER: &str = r#"{"version":{"number":"7.10.2","build_hash":"NA","lucene_v
 const REMOVED: &str = "DELETE /logwarden-check-1a2b";
 
 #[tokio::test]
-async fn only_a_server_that_takes_an_event_twice_is_doubted() {
+async fn only_a_server_that_stores_an_event_twice_is_reported() {
     let (page, twice) = ("GET /", ["GET /", "POST /_bulk", "POST /_bulk"]);
     for (root, creates, doubted, expected) in [
         (ELASTIC, &[][..], false, vec![page]),
@@ -48,7 +48,7 @@ async fn only_a_server_that_takes_an_event_twice_is_doubted() {
         ("<html>", &[201, 201], true, [&twice[..], &[REMOVED]].concat()),
     ] {
         let (url, asked) = server(root, creates, 200).await;
-        let said = doubts(&url).await;
+        let said = delivery_problems(&url).await;
         assert_eq!(said.len(), usize::from(doubted), "{root}: {said:?}");
         let asked = asked.lock().unwrap().clone();
         assert_eq!(asked, expected, "{root}");
@@ -56,23 +56,23 @@ async fn only_a_server_that_takes_an_event_twice_is_doubted() {
 }
 
 #[tokio::test]
-async fn nothing_of_a_check_stays_on_a_server_or_its_name_is_told() {
-    for (creates, deleted, told) in [
+async fn a_check_leaves_nothing_on_a_server_or_reports_its_name() {
+    for (creates, deleted, is_expected) in [
         (&[201, 409][..], 200, false),
-        // It may be there: no answer came.
+        // It may exist: there was no answer.
         (&[0], 200, false),
         (&[201, 0], 404, false),
         (&[201, 409], 405, true),
         (&[201, 0], 0, true),
         (&[0], 405, true),
-        // It was never there.
+        // It never existed.
         (&[403], 405, false),
     ] {
         let (url, asked) = server(OTHER, creates, deleted).await;
-        let said = doubts(&url).await;
-        let is_told =
+        let said = delivery_problems(&url).await;
+        let is_reported =
             said.iter().any(|text| text.contains("delete the index logwarden-check-1a2b"));
-        assert_eq!(is_told, told, "{creates:?} {deleted}: {said:?}");
+        assert_eq!(is_reported, is_expected, "{creates:?} {deleted}: {said:?}");
         assert_eq!(asked.lock().unwrap().last().unwrap(), REMOVED);
     }
 }

@@ -1,5 +1,5 @@
-//! The policy that deletes indexes when they are old: index lifecycle management of Elasticsearch, index state
-//! management of OpenSearch. Which of them a server has, its answer says.
+//! The policy that deletes old indexes: index lifecycle management of Elasticsearch, or index state management of
+//! OpenSearch. The server's answer shows which of them it has.
 
 use std::fmt;
 use std::time::Duration;
@@ -35,7 +35,7 @@ impl Retention {
         }
     }
 
-    /// The age is that of the index: a day's index is made on that day, or later.
+    /// The age counts from the creation of the index: on the index's day or later.
     pub fn policy(self, keep: Duration, patterns: &[String]) -> Value {
         let age = days(keep);
         match self {
@@ -59,7 +59,7 @@ impl Retention {
         }
     }
 
-    /// The server says so.
+    /// Whether the server confirms the policy.
     fn is_installed(self, answer: &Reply) -> bool {
         match self {
             Retention::Lifecycle => reply::is_acknowledged(&answer.body),
@@ -70,7 +70,7 @@ impl Retention {
         }
     }
 
-    /// The right that a user needs.
+    /// The privilege that a user needs.
     fn right(self) -> &'static str {
         match self {
             Retention::Lifecycle => "manage_ilm",
@@ -80,7 +80,7 @@ impl Retention {
 }
 
 impl ElasticsearchSink {
-    /// The policy, new or replaced, in the form that the server knows.
+    /// Creates or replaces the policy in the form that the server supports.
     pub(super) async fn install_retention(
         &self,
         keep: Duration,
@@ -101,12 +101,12 @@ impl ElasticsearchSink {
             }
         }
         Err(format!(
-            "{server} has neither index lifecycle nor index state management, so it cannot delete by itself; \
-             leave `keep` out"
+            "{server} has neither index lifecycle nor index state management, so it cannot delete old indexes; \
+             remove `keep`"
         ))
     }
 
-    /// A policy that is there is replaced only by one that names its version.
+    /// An existing policy can be replaced only with its current version.
     async fn replace_states(&self, policy: &Value) -> Result<Reply, String> {
         let path = Retention::States.path();
         let there = self.setup_request(Method::Get, &path, &[], None).await?;
@@ -114,7 +114,7 @@ impl ElasticsearchSink {
         let (Some(number), Some(term)) =
             (found["_seq_no"].as_i64(), found["_primary_term"].as_i64())
         else {
-            return Err(refused(&there, "a look at its policy", Retention::States.right()));
+            return Err(refused(&there, "an update of its policy", Retention::States.right()));
         };
         let (number, term) = (number.to_string(), term.to_string());
         let version = [("if_seq_no", number.as_str()), ("if_primary_term", &term)];
@@ -122,8 +122,7 @@ impl ElasticsearchSink {
     }
 }
 
-/// The server has no such interface: `no handler found for uri`, or, from one of version 7, that no index can
-/// have such a name.
+/// The server has no such interface: `no handler found for uri`, or, in version 7, an error about the index name.
 fn is_unknown(answer: &Reply) -> bool {
     let says = |text: &str| answer.body.windows(text.len()).any(|words| words == text.as_bytes());
     match answer.status {

@@ -1,14 +1,14 @@
-//! The form of a side file. Pure: positions become lines, and lines positions, as far as they are whole.
+//! The format of a cursor file. Pure: converts positions to lines and back.
 //!
 //! Each line is a JSON object, a space, the hash of that object (SipHash-2-4 with a key of zeros, decimal) and a line
-//! end. The first says everything: `{"version":2,"length":…,"tail":…,"written":…,"rows":[…]}`, rows as in the payload
-//! of the archive. Each further one says what a commit changed: `{"after":…,"length":…,"tail":…,"written":…,"rows":[…],
-//! "gone":[…]}`, where `after` is the hash of the line before. Absences grow by the time between two `written`.
+//! end. The first line holds everything: `{"version":2,"length":…,"tail":…,"written":…,"rows":[…]}`, rows as in the
+//! payload of the archive. Each further line holds the changes of one commit:
+//! `{"after":…,"length":…,"tail":…,"written":…,"rows":[…], "gone":[…]}`, where `after` is the hash of the line
+//! before. Absences grow by the time between two `written`.
 //!
-//! A crash can leave a last line that is not finished, or damaged: the lines before it are what was durable. Anything
-//! else is damage: a first line whose hash is another, a line that follows another one than stands before it, a whole
-//! line anywhere behind one that is not. That is refused: what stands before the damage may be older than what was
-//! confirmed, and the output would be cut back to it.
+//! A crash can leave a partial or damaged last line: the lines before it were durable. Any other damage is an error:
+//! a first line with a wrong hash, a line whose `after` does not match, an intact line after a damaged one. The lines
+//! before the damage may be older than the last confirmation, and the output would be truncated too far.
 
 use std::hash::Hasher;
 use std::io;
@@ -17,15 +17,15 @@ use memchr::memmem;
 use serde::{Deserialize, Serialize};
 use siphasher::sip::SipHasher24;
 
-use super::{Side, version_1};
+use super::{StoredCursors, version_1};
 use crate::archive::{Positions, Row, Step, from_row, to_row};
 use crate::base::Timestamp;
 use crate::event::GenerationId;
-use crate::sink::file::output_check::Proof;
+use crate::sink::file::output_check::OutputEnd;
 
-/// What this program writes, and the newest it reads.
+/// The version that is written, and the newest that is read.
 const VERSION: u32 = 2;
-/// Each line but the first begins with it, and none holds it anywhere else.
+/// Every line except the first starts with this, and no line contains it elsewhere.
 const CHANGE: &[u8] = b"{\"after\":";
 
 pub struct Line {
@@ -57,24 +57,24 @@ struct Change {
     gone: Vec<GenerationId>,
 }
 
-pub fn whole(proof: Proof, positions: &Positions) -> Line {
-    let Proof { length, tail } = proof;
+pub fn whole(output_end: OutputEnd, positions: &Positions) -> Line {
+    let OutputEnd { length, tail } = output_end;
     let rows = positions.rows.iter().map(to_row).collect();
     seal(&Whole { version: VERSION, length, tail, written: positions.written, rows })
 }
 
 /// `after`: the hash of the line before.
-pub fn change(after: u64, proof: Proof, step: &Step) -> Line {
-    let Proof { length, tail } = proof;
+pub fn change(after: u64, output_end: OutputEnd, step: &Step) -> Line {
+    let OutputEnd { length, tail } = output_end;
     let rows = step.changed.iter().map(|(id, row)| to_row((id, row))).collect();
     seal(&Change { after, length, tail, written: step.written, rows, gone: step.gone.clone() })
 }
 
-pub fn read(bytes: &[u8]) -> io::Result<Side> {
+pub fn read(bytes: &[u8]) -> io::Result<StoredCursors> {
     match version(bytes)? {
         1 => version_1::read(bytes).map_err(unreadable),
         VERSION => read_lines(bytes),
-        other => Err(invalid(format!("its version is {other}, this program knows {VERSION}"))),
+        other => Err(invalid(format!("its version is {other}, this program supports {VERSION}"))),
     }
 }
 
@@ -84,7 +84,7 @@ fn version(bytes: &[u8]) -> io::Result<u32> {
     Ok(first.map_err(unreadable)?.version)
 }
 
-fn read_lines(bytes: &[u8]) -> io::Result<Side> {
+fn read_lines(bytes: &[u8]) -> io::Result<StoredCursors> {
     let (json, mut last, mut rest) =
         next(bytes).ok_or_else(|| invalid("its first line is damaged"))?;
     let whole: Whole = serde_json::from_slice(json).map_err(unreadable)?;
@@ -103,15 +103,15 @@ fn read_lines(bytes: &[u8]) -> io::Result<Side> {
     Ok(side)
 }
 
-fn side(Whole { length, tail, written, rows, .. }: Whole) -> Side {
+fn side(Whole { length, tail, written, rows, .. }: Whole) -> StoredCursors {
     let rows = rows.into_iter().map(from_row).collect();
     let positions = Positions { written, aged: written, rows };
-    Side { proof: Proof { length, tail }, positions }
+    StoredCursors { output_end: OutputEnd { length, tail }, positions }
 }
 
-fn take(side: &mut Side, change: Change) {
+fn take(side: &mut StoredCursors, change: Change) {
     let Change { length, tail, written, rows, gone, .. } = change;
-    side.proof = Proof { length, tail };
+    side.output_end = OutputEnd { length, tail };
     let changed = rows.into_iter().map(from_row).collect();
     side.positions.apply(Step { written, changed, gone });
 }
@@ -123,7 +123,8 @@ fn seal(object: &impl Serialize) -> Line {
     Line { bytes, hash }
 }
 
-/// The object and the hash of the line that begins here, and what stands behind it; `None` where that is no whole line.
+/// The object and the hash of the line that starts here, and the bytes after it; `None` if the line is partial or
+/// damaged.
 fn next(bytes: &[u8]) -> Option<(&[u8], u64, &[u8])> {
     let (line, rest) = bytes.split_at(memchr::memchr(b'\n', bytes)?);
     let (json, kept) = line.split_at(memchr::memrchr(b' ', line)?);

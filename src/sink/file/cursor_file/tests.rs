@@ -18,25 +18,26 @@ impl Generations for Known {
     }
 }
 
-/// An output's side file with what belongs to it.
-struct Bench {
+/// The cursor file of an output, with its positions.
+struct Setup {
     directory: tempfile::TempDir,
-    side: SideFile,
+    cursor_file: CursorFile,
     positions: Positions,
     length: u64,
 }
 
-impl Bench {
-    /// Of so many files, as an open leaves it.
-    fn new(files: u64) -> Bench {
+impl Setup {
+    /// With this many generations, as after opening.
+    fn new(files: u64) -> Setup {
         let directory = tempfile::tempdir().unwrap();
-        let side = SideFile::new(&directory.path().join("out"));
-        let mut bench = Bench { directory, side, positions: Positions::default(), length: 0 };
+        let cursor_file = CursorFile::new(&directory.path().join("out"));
+        let mut setup =
+            Setup { directory, cursor_file, positions: Positions::default(), length: 0 };
         let upto: Vec<Cursor> = (0..files).map(|id| cursor(id, 1)).collect();
-        let step = bench.step(&upto);
-        bench.positions.apply(step);
-        bench.replace().unwrap();
-        bench
+        let step = setup.step(&upto);
+        setup.positions.apply(step);
+        setup.replace().unwrap();
+        setup
     }
 
     fn path(&self) -> PathBuf {
@@ -47,8 +48,8 @@ impl Bench {
         fs::metadata(self.path()).unwrap().len()
     }
 
-    fn proof(&self) -> Proof {
-        Proof { length: self.length, tail: self.length }
+    fn output_end(&self) -> OutputEnd {
+        OutputEnd { length: self.length, tail: self.length }
     }
 
     fn step(&self, upto: &[Cursor]) -> Step {
@@ -56,62 +57,62 @@ impl Bench {
         self.positions.step(upto, &Known, now)
     }
 
-    /// One file goes on, all others lie still. Whether that was appended.
+    /// One file grows, all others stay. Returns whether the commit was appended.
     fn append(&mut self) -> bool {
         self.length += 1;
         let others = self.positions.known().into_iter().map(|position| position.cursor);
         let upto: Vec<Cursor> = others.chain([cursor(0, self.length + 1)]).collect();
         let step = self.step(&upto);
-        let appended = self.side.append(self.proof(), &step);
+        let appended = self.cursor_file.append(self.output_end(), &step);
         self.positions.apply(step);
         appended
     }
 
     fn replace(&mut self) -> io::Result<()> {
-        self.side.replace(self.proof(), &self.positions)
+        self.cursor_file.replace(self.output_end(), &self.positions)
     }
 
     fn assert_kept(&self) {
-        let side = load(&self.directory.path().join("out")).unwrap().unwrap();
-        assert_eq!((side.proof, &side.positions), (self.proof(), &self.positions));
+        let stored = load(&self.directory.path().join("out")).unwrap().unwrap();
+        assert_eq!((stored.output_end, &stored.positions), (self.output_end(), &self.positions));
     }
 }
 
 fn cursor(id: u64, offset: u64) -> Cursor {
-    // As they are in fact: hashes.
+    // Realistic ids: hashes.
     Cursor { generation: GenerationId(u64::MAX - id * 1_000_003), offset }
 }
 
 #[test]
-fn a_commit_writes_what_changed_not_what_is_known() {
-    let mut bench = Bench::new(10_000);
-    let whole = bench.size();
-    assert!(bench.append());
-    let line = bench.size() - whole;
+fn a_commit_writes_only_the_changes() {
+    let mut setup = Setup::new(10_000);
+    let whole = setup.size();
+    assert!(setup.append());
+    let line = setup.size() - whole;
     println!("10,000 files: {whole} bytes whole, {line} bytes where one of them changed");
     assert!(whole > 900_000 && (200..300).contains(&line), "{whole} {line}");
-    bench.assert_kept();
+    setup.assert_kept();
 }
 
 #[test]
 fn appended_lines_take_no_more_than_the_first_or_64_kib() {
     for files in [1, 1_000] {
-        let mut bench = Bench::new(files);
-        let whole = bench.size();
+        let mut setup = Setup::new(files);
+        let whole = setup.size();
         let mut appended = 0;
-        while bench.append() {
+        while setup.append() {
             appended += 1;
-            assert!(bench.size() <= whole + whole.max(MOST_APPENDED));
+            assert!(setup.size() <= whole + whole.max(MOST_APPENDED));
         }
         assert!(appended > 200, "{appended}");
-        bench.replace().unwrap();
-        assert!(bench.size() < whole + 100);
-        assert!(bench.append());
-        bench.assert_kept();
+        setup.replace().unwrap();
+        assert!(setup.size() < whole + 100);
+        assert!(setup.append());
+        setup.assert_kept();
     }
 }
 
-/// Something that happens to the side file while the output is open.
+/// Changes of the cursor file while the output is open.
 type Disturbance = fn(&Path);
 
 const DISTURBANCES: [Disturbance; 5] = [
@@ -130,43 +131,43 @@ const DISTURBANCES: [Disturbance; 5] = [
 ];
 
 #[test]
-fn nothing_counts_that_is_appended_to_a_file_that_is_not_at_its_path_as_it_was_written() {
+fn an_append_to_a_moved_or_changed_file_does_not_count() {
     for disturb in DISTURBANCES {
-        let mut bench = Bench::new(3);
-        assert!(bench.append());
-        disturb(&bench.path());
-        assert!(!bench.append());
-        bench.replace().unwrap();
-        bench.assert_kept();
-        assert!(bench.append());
-        bench.assert_kept();
+        let mut setup = Setup::new(3);
+        assert!(setup.append());
+        disturb(&setup.path());
+        assert!(!setup.append());
+        setup.replace().unwrap();
+        setup.assert_kept();
+        assert!(setup.append());
+        setup.assert_kept();
     }
 }
 
 #[test]
-fn after_an_append_that_failed_the_file_is_written_whole() {
-    let mut bench = Bench::new(3);
-    // Takes no write.
-    bench.side.written.as_mut().unwrap().file = File::open(bench.path()).unwrap();
-    assert!(!bench.append());
-    assert!(!bench.append(), "nothing is appended behind what may have been left");
-    bench.replace().unwrap();
-    bench.assert_kept();
-    assert!(bench.append());
-    bench.assert_kept();
+fn a_failed_append_leads_to_a_rewrite_of_the_file() {
+    let mut setup = Setup::new(3);
+    // The file accepts no write.
+    setup.cursor_file.written.as_mut().unwrap().file = File::open(setup.path()).unwrap();
+    assert!(!setup.append());
+    assert!(!setup.append(), "nothing is appended after a possible partial line");
+    setup.replace().unwrap();
+    setup.assert_kept();
+    assert!(setup.append());
+    setup.assert_kept();
 }
 
 #[test]
-fn where_it_cannot_be_written_whole_the_old_one_stays() {
-    let mut bench = Bench::new(3);
-    let aside = bench.directory.path().join("out.cursor.new");
+fn a_failed_rewrite_keeps_the_old_file() {
+    let mut setup = Setup::new(3);
+    let aside = setup.directory.path().join("out.cursor.new");
     fs::create_dir(&aside).unwrap();
-    let before = fs::read(bench.path()).unwrap();
-    bench.replace().unwrap_err();
-    assert!(!bench.append());
-    bench.replace().unwrap_err();
-    assert_eq!(fs::read(bench.path()).unwrap(), before);
+    let before = fs::read(setup.path()).unwrap();
+    setup.replace().unwrap_err();
+    assert!(!setup.append());
+    setup.replace().unwrap_err();
+    assert_eq!(fs::read(setup.path()).unwrap(), before);
     fs::remove_dir(&aside).unwrap();
-    bench.replace().unwrap();
-    bench.assert_kept();
+    setup.replace().unwrap();
+    setup.assert_kept();
 }

@@ -1,24 +1,24 @@
-//! Side files of version 1: one JSON object, written whole at each commit. They are read, never written.
+//! Reads cursor files of version 1: one JSON object, rewritten at each commit. They are never written.
 
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::Side;
+use super::StoredCursors;
 use crate::archive::{Positions, Row, from_row};
 use crate::base::Timestamp;
 use crate::event::{Cursor, GenerationId};
-use crate::sink::file::output_check::Proof;
+use crate::sink::file::output_check::OutputEnd;
 
 #[derive(Deserialize)]
 struct Whole {
     length: u64,
     tail: u64,
     cursors: Vec<Cursor>,
-    /// This and what follows is not in files of the first programs.
+    /// Files of the first releases lack this field and the following ones.
     #[serde(default)]
     known: Vec<Known>,
-    /// Seconds for which nobody has known the generation.
+    /// Seconds since the generation was last known.
     #[serde(default)]
     absent: Vec<(GenerationId, u64)>,
     #[serde(default)]
@@ -29,7 +29,7 @@ struct Whole {
 #[derive(Deserialize)]
 struct Known(GenerationId, (u64, i64, u32, u64, u32), u64, u64);
 
-pub fn read(bytes: &[u8]) -> serde_json::Result<Side> {
+pub fn read(bytes: &[u8]) -> serde_json::Result<StoredCursors> {
     let Whole { length, tail, cursors, known, absent, written } = serde_json::from_slice(bytes)?;
     let row =
         |cursor: Cursor| (cursor.generation, (cursor.generation, cursor.offset, None, 0, 0, 0));
@@ -46,5 +46,5 @@ pub fn read(bytes: &[u8]) -> serde_json::Result<Side> {
     }
     let rows = rows.into_values().map(from_row).collect();
     let positions = Positions { written, aged: written, rows };
-    Ok(Side { proof: Proof { length, tail }, positions })
+    Ok(StoredCursors { output_end: OutputEnd { length, tail }, positions })
 }

@@ -1,4 +1,4 @@
-//! The side file, together with its output.
+//! Tests of the cursor file together with its output.
 
 use super::*;
 
@@ -33,7 +33,7 @@ async fn a_kill_after_any_byte_of_an_append_loses_and_doubles_nothing() {
         };
         assert_eq!(found, upto(offset), "{length}");
         assert_eq!(fs::read_to_string(&path).unwrap(), left);
-        // And the next one finds what this one commits, whatever was left there.
+        // And the next start finds this commit, whatever was left there.
         commit(&sink, &["three"], 14).await;
         drop(sink);
         assert_eq!(resumed(&path).await, upto(14));
@@ -41,27 +41,27 @@ async fn a_kill_after_any_byte_of_an_append_loses_and_doubles_nothing() {
 }
 
 #[tokio::test]
-async fn what_is_found_at_the_start_is_durable_before_it_counts() {
+async fn existing_cursors_are_made_durable_at_the_start() {
     let (scratch, path, sink) = opened().await;
     commit(&sink, &["one"], 4).await;
     drop(sink);
-    // The line of that commit may be in memory alone, and cannot be written anew.
+    // The line of that commit may be in memory only, and cannot be written again.
     let aside = scratch.path().join("out.jsonl.cursor.new");
     fs::create_dir(&aside).unwrap();
     let sink = sink_at(&path);
     let text = refused(sink.resume().await);
-    assert!(text.contains("cannot write the cursor of"), "{text}");
+    assert!(text.contains("cannot write the cursors of"), "{text}");
     fs::remove_dir(&aside).unwrap();
     assert_eq!(cursors(sink.resume().await.unwrap()), Some(upto(4)));
     assert_eq!(fs::read_to_string(cursor_file(&path)).unwrap().lines().count(), 1);
 }
 
 #[tokio::test]
-async fn a_commit_that_fails_is_made_again() {
+async fn a_failed_commit_is_repeated() {
     let (scratch, path, sink) = opened().await;
     commit(&sink, &["one"], 4).await;
     deliver(&sink, &["two"]).await;
-    // Neither appended nor written whole, as on a full disk; half a line is left.
+    // Neither appended nor rewritten, as on a full disk; a partial line is left.
     let aside = scratch.path().join("out.jsonl.cursor.new");
     fs::create_dir(&aside).unwrap();
     let mut half = OpenOptions::new().append(true).open(cursor_file(&path)).unwrap();
@@ -77,7 +77,7 @@ async fn a_commit_that_fails_is_made_again() {
 }
 
 #[tokio::test]
-async fn a_side_file_that_is_removed_or_replaced_while_it_is_in_use_is_written_anew() {
+async fn a_cursor_file_that_is_removed_or_replaced_while_open_is_rewritten() {
     let disturbances: [fn(&Path); 3] = [
         |side| fs::remove_file(side).unwrap(),
         |side| fs::write(side, "").unwrap(),
@@ -96,7 +96,7 @@ async fn a_side_file_that_is_removed_or_replaced_while_it_is_in_use_is_written_a
 }
 
 #[tokio::test]
-async fn damage_before_the_last_line_is_refused_and_left_alone() {
+async fn damage_before_the_last_line_is_refused_and_not_changed() {
     let (_scratch, path, sink) = opened().await;
     for offset in 1..=4 {
         commit(&sink, &["one"], offset * 4).await;
@@ -110,7 +110,7 @@ async fn damage_before_the_last_line_is_refused_and_left_alone() {
         damaged[end - 30] ^= 1;
         fs::write(cursor_file(&path), &damaged).unwrap();
         let text = refused(sink_at(&path).resume().await);
-        assert!(text.contains("damaged") && text.contains(".cursor file back"), "{text}");
+        assert!(text.contains("damaged") && text.contains("restore the right .cursor file"), "{text}");
         assert_eq!(fs::read(cursor_file(&path)).unwrap(), damaged);
         assert_eq!(fs::metadata(&path).unwrap().len(), 16);
     }
@@ -122,11 +122,11 @@ async fn damage_before_the_last_line_is_refused_and_left_alone() {
 }
 
 #[tokio::test]
-async fn the_side_file_of_version_1_is_read_and_written_as_version_2() {
+async fn a_cursor_file_of_version_1_is_read_and_written_as_version_2() {
     let (_scratch, path, sink) = opened().await;
     commit(&sink, &["one", "two"], 8).await;
     drop(sink);
-    let tail = crate::sink::file::cursor_file::load(&path).unwrap().unwrap().proof.tail;
+    let tail = crate::sink::file::cursor_file::load(&path).unwrap().unwrap().output_end.tail;
     let earlier = format!(
         r#"{{"version":1,"length":8,"tail":{tail},"cursors":[{{"generation":7,"offset":8}}]}}"#
     );
@@ -139,7 +139,7 @@ async fn the_side_file_of_version_1_is_read_and_written_as_version_2() {
 }
 
 #[tokio::test]
-async fn a_generation_that_was_forgotten_is_not_in_the_side_file() {
+async fn a_forgotten_generation_is_not_in_the_cursor_file() {
     let (_scratch, path, sink) = opened().await;
     let other = Cursor { generation: GenerationId(8), offset: 3 };
     sink.commit(&vec![upto(8)[0], other]).await.unwrap();

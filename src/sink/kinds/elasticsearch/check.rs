@@ -1,25 +1,28 @@
-//! Does the server answer, and can it and its targets keep the promise "once"? Changes nothing, but that a server which
-//! is neither Elasticsearch nor OpenSearch gets a document twice, in an index of its own.
+//! `logwarden check` for this kind: whether the server answers, and whether each event can be stored exactly once.
+//! Changes nothing, except that a server which is neither Elasticsearch nor OpenSearch gets one document twice, in a
+//! temporary index.
 
 use tokio::runtime::Runtime;
 
 use crate::base::{Clock, SystemClock};
 use crate::sink::ElasticsearchSink;
-use crate::sink::elasticsearch::{Kind, Settings};
+use crate::sink::elasticsearch::{Settings, TargetKind};
 
 pub(super) fn server(settings: &Settings) -> Result<String, String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| format!("cannot start ({error})"))?;
     let answers = answers(&runtime, settings)?;
     let notes = targets(&runtime, settings)?;
-    let unique = getrandom::u64().map_err(|error| format!("no random numbers ({error})"))?;
+    let unique =
+        getrandom::u64().map_err(|error| format!("cannot get random numbers ({error})"))?;
     let sink = ElasticsearchSink::new(settings.clone());
-    let doubts = runtime.block_on(sink.doubts(&format!("{unique:016x}")));
-    let doubts: String = doubts.iter().map(|doubt| format!("; {doubt}")).collect();
-    Ok(format!("{answers}; events go to {}{notes}{doubts}", settings.index))
+    let delivery_problems = runtime.block_on(sink.delivery_problems(&format!("{unique:016x}")));
+    let delivery_problems: String =
+        delivery_problems.iter().map(|problem| format!("; {problem}")).collect();
+    Ok(format!("{answers}; events go to {}{notes}{delivery_problems}", settings.index))
 }
 
-/// One request to each address.
+/// Sends one request to each address.
 fn answers(runtime: &Runtime, settings: &Settings) -> Result<String, String> {
     let mut problems = Vec::new();
     for url in &settings.connection.urls {
@@ -36,22 +39,23 @@ fn answers(runtime: &Runtime, settings: &Settings) -> Result<String, String> {
     }
 }
 
-/// What today's events go to: what is odd about it, or an error where nothing would be delivered.
+/// The targets of today's events: remarks, or an error if nothing would be delivered.
 fn targets(runtime: &Runtime, settings: &Settings) -> Result<String, String> {
     let today = SystemClock::new().now().day();
     let sink = ElasticsearchSink::new(settings.clone());
     let (mut notes, mut problems) = (String::new(), Vec::new());
     for (name, kind) in runtime.block_on(sink.targets_of(today))? {
-        if kind == Kind::Untold {
+        if kind == TargetKind::Unknown {
             notes.push_str(&format!(
-                "; whether {name} is an alias or a data stream cannot be asked: grant this user \
+                "; cannot tell whether {name} is an alias or a data stream: grant this user \
                  `view_index_metadata` on it"
             ));
         }
         let Some(rolling) = kind.rolling() else { continue };
         match settings.allow_rollover {
-            true => notes
-                .push_str(&format!("; {name} is {rolling}: at least once, as allow_rollover says")),
+            true => notes.push_str(&format!(
+                "; {name} is {rolling}: duplicates are possible (allow_rollover)"
+            )),
             false => problems.extend(kind.refusal(&name)),
         }
     }

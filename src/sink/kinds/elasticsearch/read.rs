@@ -1,16 +1,16 @@
-//! `[sink.NAME]` of this kind.
+//! Reads the settings of `[sink.NAME]` of this kind.
 
 use std::time::Duration;
 
 use crate::base::bytes::parse_duration;
-use crate::client::SecretPlace;
+use crate::client::SecretSource;
 use crate::client::elasticsearch::{Connection, Login, Url};
 use crate::config::{Section, tilde};
 use crate::sink::elasticsearch::{Analyzer, IndexPattern, Route, Settings};
 
 const INDEX: &str = "logwarden-%Y.%m.%d";
 
-/// `None` where something is wrong; it is said already.
+/// `None` if a setting is wrong; the finding is recorded.
 pub(super) fn read(section: &mut Section<'_>) -> Option<Settings> {
     let connection = connection(section);
     let default = index(section, Some(INDEX));
@@ -34,13 +34,13 @@ pub(super) fn read(section: &mut Section<'_>) -> Option<Settings> {
     Some(Settings { connection, index, routes, compress, allow_rollover, analyzer, keep })
 }
 
-/// An index that is not a day's would be deleted with what is new in it.
+/// An index of several days would be deleted together with its new events.
 fn daily(section: &Section<'_>, index: &IndexPattern, routes: &[Route]) {
     let all = std::iter::once(index).chain(routes.iter().map(|route| &route.index));
     for index in all.filter(|index| !index.names_the_day()) {
         let problem = format!(
-            "`keep` deletes whole indexes, and `{index}` is not one a day; write it with %Y, %m and %d, or \
-             leave `keep` out"
+            "`keep` deletes whole indexes, but `{index}` has not one index per day; use %Y, %m and %d in it, \
+             or remove `keep`"
         );
         section.findings.error(section.place(), problem);
     }
@@ -49,13 +49,13 @@ fn daily(section: &Section<'_>, index: &IndexPattern, routes: &[Route]) {
 fn whole_days(text: &str) -> Result<Duration, String> {
     let keep = parse_duration(text)?;
     match keep.as_secs() {
-        0 => Err(format!("`{text}`: at least a day, as in 30d")),
+        0 => Err(format!("`{text}`: must be at least one day, for example 30d")),
         seconds if seconds % 86_400 == 0 => Ok(keep),
-        _ => Err(format!("`{text}`: whole days, as in 30d")),
+        _ => Err(format!("`{text}`: must be whole days, for example 30d")),
     }
 }
 
-/// Where it is not written, or wrong: `default`, if there is one.
+/// `default` if the setting is absent, and if there is a default.
 fn index(section: &mut Section<'_>, default: Option<&str>) -> Option<IndexPattern> {
     match (section.has("index"), default) {
         (false, Some(default)) => IndexPattern::parse(default).ok(),
@@ -93,7 +93,7 @@ fn connection(section: &mut Section<'_>) -> Option<Connection> {
 }
 
 fn url(written: &str) -> Result<Url, String> {
-    let shape = || format!("`{written}` is no URL; write it as in https://localhost:9200");
+    let shape = || format!("`{written}` is not a valid URL; for example https://localhost:9200");
     let has_password = written.split("://").nth(1).is_some_and(|rest| {
         rest.split(['/', '?', '#']).next().is_some_and(|host| host.contains('@'))
     });
@@ -111,18 +111,18 @@ fn url(written: &str) -> Result<Url, String> {
 fn login(section: &mut Section<'_>) -> Option<Login> {
     let place = section.place().clone();
     let username = section.text("username");
-    let file = section.text("password_file").map(|path| SecretPlace::File(tilde::expand(&path)));
-    let environment = section.text("password_env").map(SecretPlace::Environment);
-    let key = section.text("api_key_file").map(|path| SecretPlace::File(tilde::expand(&path)));
+    let file = section.text("password_file").map(|path| SecretSource::File(tilde::expand(&path)));
+    let environment = section.text("password_env").map(SecretSource::Environment);
+    let key = section.text("api_key_file").map(|path| SecretSource::File(tilde::expand(&path)));
     let problem = match (username, file, environment, key) {
-        (None, None, None, None) => return Some(Login::Nobody),
+        (None, None, None, None) => return Some(Login::Anonymous),
         (None, None, None, Some(place)) => return Some(Login::ApiKey(place)),
         (Some(username), Some(password), None, None)
         | (Some(username), None, Some(password), None) => {
             return Some(Login::Password { username, password });
         }
-        (_, _, _, Some(_)) => "either `api_key_file`, or `username` with a password",
-        (_, Some(_), Some(_), _) => "either `password_file` or `password_env`",
+        (_, _, _, Some(_)) => "use either `api_key_file`, or `username` with a password",
+        (_, Some(_), Some(_), _) => "use either `password_file` or `password_env`",
         (Some(_), None, None, _) => "`username` needs `password_file` or `password_env`",
         (None, _, _, _) => "a password needs `username`",
     };
@@ -130,7 +130,7 @@ fn login(section: &mut Section<'_>) -> Option<Login> {
     None
 }
 
-/// 64 hexadecimal digits; colons between them as openssl prints them.
+/// 64 hexadecimal digits, with optional colons as openssl prints them.
 fn fingerprint(written: &str) -> Result<[u8; 32], String> {
     let digits: String = written.chars().filter(|letter| *letter != ':').collect();
     let mut bytes = [0; 32];
@@ -149,7 +149,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn days_are_whole() {
+    fn retention_takes_whole_days() {
         assert_eq!(whole_days("30d"), Ok(Duration::from_secs(30 * 86_400)));
         assert_eq!(whole_days("48h"), Ok(Duration::from_secs(2 * 86_400)));
         for wrong in ["0s", "12h", "500ms", "30", "forever"] {

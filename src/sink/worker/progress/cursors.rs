@@ -1,67 +1,70 @@
-//! The cursors that follow from how far everything is done.
+//! The cursors that follow from the confirmed prefixes.
 
 use std::collections::HashMap;
 
-use super::Tracks;
+use super::Progress;
 use crate::event::{Cursor, GenerationId};
 use crate::sink::Cursors;
 use crate::sink::worker::confirmed_prefix::Prefix;
-use crate::sink::worker::totals::Mood;
+use crate::sink::worker::totals::Flag;
 
-impl Tracks {
-    /// Of the bytes that an earlier run left to this lane: those that are not done.
+impl Progress {
+    /// Bytes that an earlier run left to this lane and that are not done.
     pub(in crate::sink::worker) fn left_from_earlier(&self) -> u64 {
-        self.sums.left
+        self.totals.left
     }
 
     pub(in crate::sink::worker) fn prefixes(&self) -> HashMap<GenerationId, Prefix> {
-        let here = self.iter().map(|track| (track.reading.generation, track.prefix.clone()));
-        let elsewhere = self.elsewhere.iter().map(|(id, done)| (*id, done.clone()));
-        here.chain(elsewhere).collect()
+        let here =
+            self.iter().map(|progress| (progress.reading.generation, progress.prefix.clone()));
+        let unlisted = self.unlisted.iter().map(|(id, done)| (*id, done.clone()));
+        here.chain(unlisted).collect()
     }
 
-    /// Generations whose events are new to the sink, whatever its own cursors say.
-    pub(in crate::sink::worker) fn take_disbelieved(&mut self) -> Vec<GenerationId> {
-        std::mem::take(&mut self.disbelieved)
+    /// Generations whose events are new to the sink, in spite of its own cursors.
+    pub(in crate::sink::worker) fn take_mismatched(&mut self) -> Vec<GenerationId> {
+        std::mem::take(&mut self.mismatched)
     }
 
-    /// The cursors say what the prefixes say. Hands out those that moved.
+    /// Moves the cursors to the ends of the prefixes and calls `each` for those that moved.
     pub(in crate::sink::worker) fn commit(&mut self, each: &mut dyn FnMut(Cursor)) {
-        for index in self.sums.of(Mood::Moved).iter().copied().collect::<Vec<_>>() {
-            let (generation, offset) = self.change(index, |track| {
-                track.committed = track.prefix.end();
-                (track.reading.generation, track.committed)
+        for index in self.totals.of(Flag::CursorBehind).iter().copied().collect::<Vec<_>>() {
+            let (generation, offset) = self.change(index, |progress| {
+                progress.committed = progress.prefix.end();
+                (progress.reading.generation, progress.committed)
             });
             each(Cursor { generation, offset });
         }
     }
 
-    /// Some cursor may move.
-    pub(in crate::sink::worker) fn moved(&self) -> bool {
-        !self.sums.of(Mood::Moved).is_empty()
+    /// Some stored cursor is behind its prefix.
+    pub(in crate::sink::worker) fn has_cursor_behind(&self) -> bool {
+        !self.totals.of(Flag::CursorBehind).is_empty()
     }
 
-    /// How far everything is read.
-    pub(in crate::sink::worker) fn reads(&self) -> impl Iterator<Item = (GenerationId, u64)> {
-        self.iter().map(|track| (track.reading.generation, track.reading.offset))
+    /// How far every generation is read.
+    pub(in crate::sink::worker) fn read_offsets(
+        &self,
+    ) -> impl Iterator<Item = (GenerationId, u64)> {
+        self.iter().map(|progress| (progress.reading.generation, progress.reading.offset))
     }
 
-    /// The same of what is new or was read since the last call.
+    /// The same for generations that are new or were read since the last call.
     pub(in crate::sink::worker) fn take_advanced(&mut self) -> Vec<(GenerationId, u64)> {
         let advanced = std::mem::take(&mut self.advanced).into_iter();
         let read = advanced.map(|index| &self.at(index).reading);
         read.map(|reading| (reading.generation, reading.offset)).collect()
     }
 
-    /// Every generation that is known, each at the end of its prefix.
+    /// The cursors of all known generations, at the ends of their prefixes.
     pub(in crate::sink::worker) fn cursors(&self) -> Cursors {
-        let elsewhere = self.elsewhere.iter().map(|(id, done)| cursor(*id, done));
-        self.cursors_here().into_iter().chain(elsewhere).collect()
+        let unlisted = self.unlisted.iter().map(|(id, done)| cursor(*id, done));
+        self.listed_cursors().into_iter().chain(unlisted).collect()
     }
 
-    /// The same without those that the log does not know (yet): a sink that keeps its own cursors has them.
-    pub(in crate::sink::worker) fn cursors_here(&self) -> Cursors {
-        self.iter().map(|track| cursor(track.reading.generation, &track.prefix)).collect()
+    /// The same without generations that the log does not list (yet): a sink that keeps its own cursors has those.
+    pub(in crate::sink::worker) fn listed_cursors(&self) -> Cursors {
+        self.iter().map(|progress| cursor(progress.reading.generation, &progress.prefix)).collect()
     }
 }
 

@@ -1,71 +1,74 @@
-//! Bytes that were destroyed before they were delivered: counted as lost once nobody can read them any more, and not
-//! when a target is back that was away for hours.
+//! Bytes that were destroyed before they were delivered: counted as lost as soon as they no longer exist, not only
+//! when a target that was down for hours is back.
 
 use std::collections::BTreeSet;
 
-use super::Tracks;
+use super::Progress;
 use crate::event::GenerationId;
 use crate::follow::{News, Queue};
-use crate::sink::worker::bulk::Place;
-use crate::sink::worker::byte_accounting::Fate;
-use crate::sink::worker::generation_progress::Track;
+use crate::sink::worker::bulk::Span;
+use crate::sink::worker::byte_accounting::ByteOutcome;
+use crate::sink::worker::generation_progress::GenerationProgress;
 
-/// Generations of which something may have been destroyed since the last look.
+/// Generations that may have lost bytes since the last check.
 #[derive(Debug, Default)]
-pub(super) struct Suspects {
+pub(super) struct MaybeDestroyed {
     all: bool,
     some: BTreeSet<GenerationId>,
 }
 
-impl Suspects {
-    pub(super) fn hear(&mut self, news: &News) {
+impl MaybeDestroyed {
+    pub(super) fn note(&mut self, news: &News) {
         self.all |= news.all;
         self.some.extend(news.generations.iter().copied());
     }
 }
 
-impl Tracks {
-    /// What is read and not delivered is in memory, and not lost. Call it while nothing is being read. `true`:
-    /// something is lost.
+impl Progress {
+    /// Events in flight are in memory and therefore not lost. Call it while no read is running. `true`: some bytes
+    /// are lost.
     pub(in crate::sink::worker) fn count_destroyed(&mut self, queue: &dyn Queue) -> bool {
-        let Suspects { all, mut some } = std::mem::take(&mut self.suspects);
+        let MaybeDestroyed { all, mut some } = std::mem::take(&mut self.maybe_destroyed);
         if all {
-            some.extend(self.known.keys());
+            some.extend(self.slot_of.keys());
         }
         let mut found = false;
         for id in some {
-            let Some(&index) = self.known.get(&id) else {
-                // It has a track when it is known what became of its file.
-                if self.doubtful.contains(&id) {
-                    self.suspects.some.insert(id);
+            let Some(&index) = self.slot_of.get(&id) else {
+                // It gets a slot once it is known whether its file still exists.
+                if self.undecided.contains(&id) {
+                    self.maybe_destroyed.some.insert(id);
                 }
                 continue;
             };
-            let track = self.at(index);
-            if track.outstanding() == 0 {
+            let progress = self.at(index);
+            if progress.outstanding() == 0 {
                 continue;
             }
-            if !track.reading.is_unread() {
-                // In memory, and perhaps read again: judged then.
-                self.suspects.some.insert(id);
+            if !progress.reading.is_unread() {
+                // Still in memory, and perhaps read again later: check it then.
+                self.maybe_destroyed.some.insert(id);
                 continue;
             }
-            let Some(lost) = queue.destroyed(track.reading.cursor()) else { continue };
-            self.complete(Place { track: index, start: lost.start, end: lost.end }, Fate::Lost);
+            let Some(lost) = queue.destroyed(progress.reading.cursor()) else { continue };
+            self.complete(
+                Span { slot: index, start: lost.start, end: lost.end },
+                ByteOutcome::Lost,
+            );
             found = true;
         }
         found
     }
 
-    /// A lane has ended, and so much of what was left to it is gone.
-    pub(in crate::sink::worker) fn lose_left(&mut self, bytes: u64) {
-        self.ledger.lose_left(bytes);
+    /// A lane has ended, and this many bytes that were left to it no longer exist.
+    pub(in crate::sink::worker) fn lose_left_to_lane(&mut self, bytes: u64) {
+        self.account.lose_left_to_lane(bytes);
     }
 
-    /// Reads again whatever is not done: what was in memory may be destroyed in the log.
+    /// Reads everything again that is not done. Events that were in memory may be destroyed in the log by now.
     pub(in crate::sink::worker) fn rewind(&mut self) {
-        let all = self.known.values().copied().collect();
-        self.change_each(all, Track::rewind);
-        self.suspects.all = true;
+        let all = self.slot_of.values().copied().collect();
+        self.change_all(all, GenerationProgress::rewind);
+        self.maybe_destroyed.all = true;
     }
 }

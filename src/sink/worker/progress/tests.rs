@@ -1,5 +1,5 @@
-//! Whatever happens in whatever order: the sums are those of a walk over all tracks, the account adds up, and
-//! nothing is kept of what nobody knows any more.
+//! In any order of operations: the totals equal the sum over all generations, the byte accounting adds up, and
+//! nothing is kept of unknown generations.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -10,17 +10,17 @@ use super::*;
 use crate::base::{SystemClock, Timestamp};
 use crate::event::{Identity, Mark};
 use crate::follow::{Changes, Hub, Queue, Read};
-use crate::sink::worker::byte_accounting::account;
+use crate::sink::worker::byte_accounting::byte_status;
 use crate::sink::worker::tests::fake::FakeSink;
 use crate::sink::worker::{Filter, Mode};
 use crate::state::{GenerationRow, Store};
 
-/// What the log says of its generations.
+/// The generations of a log.
 #[derive(Default)]
 struct Extents {
     /// Start, end, and whether it is listed.
     known: Mutex<BTreeMap<GenerationId, (u64, u64, bool)>>,
-    /// A row of the state is all there is of these.
+    /// Only a row in the state is left of these.
     without_file: Mutex<Vec<GenerationId>>,
     hub: Hub,
 }
@@ -67,16 +67,16 @@ impl Queue for Extents {
     }
 }
 
-struct Bench {
+struct Setup {
     queue: Arc<Extents>,
     config: WorkerConfig,
     changes: Changes,
-    tracks: Tracks,
+    progress: Progress,
     /// Read and not done.
-    under_way: Vec<Place>,
+    in_flight: Vec<Span>,
 }
 
-impl Bench {
+impl Setup {
     fn new(earlier: u64) -> Self {
         let queue = Arc::new(Extents::default());
         let config = WorkerConfig {
@@ -89,14 +89,14 @@ impl Bench {
             filter: Filter::default(),
             mode: Mode::Auto,
             budget: 1024,
-            dead_letters: Arc::new(super::super::tests::Kept::default()),
+            dead_letters: Arc::new(super::super::tests::StoredLetters::default()),
             clock: Arc::new(SystemClock::new()),
         };
         let earlier = (0..6).map(|number| (GenerationId(number), earlier)).collect();
-        let mut tracks = Tracks::new("*".into(), earlier, None);
-        tracks.reset(vec![Cursor { generation: GenerationId(1), offset: 7 }], None, &config);
+        let mut progress = Progress::new("*".into(), earlier, None);
+        progress.reset(vec![Cursor { generation: GenerationId(1), offset: 7 }], None, &config);
         let changes = queue.changes();
-        Bench { queue, config, changes, tracks, under_way: Vec::new() }
+        Setup { queue, config, changes, progress, in_flight: Vec::new() }
     }
 
     fn put_row(&self, id: GenerationId) {
@@ -137,153 +137,161 @@ impl Bench {
                 self.config.store.remove_generation(id(number));
                 self.queue.set(id(number), None);
             }
-            Step::Look => self.tracks.discover(&self.config, &self.changes.take()),
-            Step::Walk => self.tracks.discover(&self.config, &News::everything()),
+            Step::ApplyNews => self.progress.discover(&self.config, &self.changes.take()),
+            Step::ApplyAll => self.progress.discover(&self.config, &News::everything()),
             Step::Read(number, length) => self.read(id(number), *length),
-            Step::Done(which, fate) if !self.under_way.is_empty() => {
-                let place = self.under_way.swap_remove(which % self.under_way.len());
-                self.tracks.complete(place, FATES[fate % FATES.len()]);
+            Step::Done(which, byte_outcome) if !self.in_flight.is_empty() => {
+                let span = self.in_flight.swap_remove(which % self.in_flight.len());
+                self.progress.complete(span, BYTE_OUTCOMES[byte_outcome % BYTE_OUTCOMES.len()]);
             }
             Step::Done(..) => {}
-            Step::Wait(number, stale, troubled) => {
-                if let Some(&index) = self.tracks.known.get(&id(number)) {
-                    let mut read = self.tracks.at(index).reading;
+            Step::Wait(number, stale, fails) => {
+                if let Some(&index) = self.progress.slot_of.get(&id(number)) {
+                    let mut read = self.progress.at(index).reading;
                     if *stale {
-                        // The log tells of it while it is read.
-                        self.tracks.change(index, |track| track.hear(read.end));
+                        // The log reports growth while it is read.
+                        self.progress.change(index, |progress| progress.note_end(read.end));
                     }
-                    match troubled {
+                    match fails {
                         true => read.fail(),
                         false => read.wait(),
                     }
-                    self.tracks.follow(index, &read);
+                    self.progress.note_read(index, &read);
                 }
             }
-            Step::LookAgain => self.tracks.look_again(),
-            Step::FixEnds => self.tracks.fix_ends(),
+            Step::Recheck => self.progress.recheck_waiting(),
+            Step::FixEnds => self.progress.fix_ends(),
             Step::Rewind => {
-                self.under_way.clear();
-                self.tracks.rewind();
+                self.in_flight.clear();
+                self.progress.rewind();
             }
             Step::Commit => self.commit(),
-            Step::Forget => _ = self.tracks.forget(&self.config),
+            Step::Forget => _ = self.progress.forget(&self.config),
             Step::Reset => {
-                self.under_way.clear();
-                let cursors = self.tracks.cursors();
-                self.tracks.reset(cursors, None, &self.config);
+                self.in_flight.clear();
+                let cursors = self.progress.cursors();
+                self.progress.reset(cursors, None, &self.config);
             }
         }
     }
 
     fn read(&mut self, id: GenerationId, length: u64) {
-        let Some(&index) = self.tracks.known.get(&id) else { return };
-        let track = self.tracks.at(index);
-        // What is there may be more than the worker has heard of.
-        let there = self.queue.extent(id).map_or(track.reading.end, |(_, end)| end);
-        let mut read = track.reading;
+        let Some(&index) = self.progress.slot_of.get(&id) else { return };
+        let progress = self.progress.at(index);
+        // The file may be longer than the worker knows.
+        let there = self.queue.extent(id).map_or(progress.reading.end, |(_, end)| end);
+        let mut read = progress.reading;
         let (start, end) = (read.offset, (read.offset + length).min(there));
         if start < end {
-            self.under_way.push(Place { track: index, start, end });
+            self.in_flight.push(Span { slot: index, start, end });
             read.reach(end);
-            self.tracks.follow(index, &read);
+            self.progress.note_read(index, &read);
         }
     }
 
     fn commit(&mut self) {
         let moved: Vec<Cursor> = self
-            .tracks
+            .progress
             .iter()
-            .filter(|track| track.committed != track.prefix.end())
-            .map(|track| Cursor {
-                generation: track.reading.generation,
-                offset: track.prefix.end(),
+            .filter(|progress| progress.committed != progress.prefix.end())
+            .map(|progress| Cursor {
+                generation: progress.reading.generation,
+                offset: progress.prefix.end(),
             })
             .collect();
-        let mut told = Vec::new();
-        self.tracks.commit(&mut |cursor| told.push(cursor));
-        told.sort_by_key(|cursor| cursor.generation);
+        let mut stored = Vec::new();
+        self.progress.commit(&mut |cursor| stored.push(cursor));
+        stored.sort_by_key(|cursor| cursor.generation);
         let mut wanted = moved;
         wanted.sort_by_key(|cursor| cursor.generation);
-        assert_eq!(told, wanted);
+        assert_eq!(stored, wanted);
     }
 
     fn check(&self) -> Result<(), TestCaseError> {
-        let tracks = &self.tracks;
-        let mut walked = Sums::default();
-        for (index, track) in tracks.all.iter().enumerate() {
-            let Some(track) = track else { continue };
-            walked.replace(index, Share::default(), track.share());
-            prop_assert_eq!(tracks.known.get(&track.reading.generation), Some(&index));
-            prop_assert!(track.reading.end >= track.prefix.reach());
+        let progress = &self.progress;
+        let mut walked = Totals::default();
+        for (index, one) in progress.slots.iter().enumerate() {
+            let Some(one) = one else { continue };
+            walked.replace(index, Contribution::default(), one.contribution());
+            prop_assert_eq!(progress.slot_of.get(&one.reading.generation), Some(&index));
+            prop_assert!(one.reading.end >= one.prefix.furthest());
         }
-        prop_assert_eq!(&tracks.sums, &walked);
-        prop_assert_eq!(tracks.iter().count(), tracks.known.len());
-        prop_assert_eq!(tracks.all.len(), tracks.known.len() + tracks.free.len());
-        prop_assert_eq!(tracks.are_read(), tracks.iter().all(|track| track.reading.is_through()));
-        prop_assert_eq!(tracks.moved(), tracks.iter().any(|t| t.prefix.end() > t.committed));
+        prop_assert_eq!(&progress.totals, &walked);
+        prop_assert_eq!(progress.iter().count(), progress.slot_of.len());
+        prop_assert_eq!(progress.slots.len(), progress.slot_of.len() + progress.free_slots.len());
+        prop_assert_eq!(
+            progress.is_read(),
+            progress.iter().all(|progress| progress.reading.is_through())
+        );
+        prop_assert_eq!(
+            progress.has_cursor_behind(),
+            progress.iter().any(|t| t.prefix.end() > t.committed)
+        );
         for round in [false, true] {
-            let open = |track: &&Track| {
-                let Reading { offset, end, until, .. } = track.reading;
+            let open = |progress: &&GenerationProgress| {
+                let Reading { offset, end, until, .. } = progress.reading;
                 let end = if round { until.min(end) } else { end };
-                offset < end && !track.reading.waits()
+                offset < end && !progress.reading.waits()
             };
-            let wanted: Vec<_> = tracks.iter().filter(open).map(|t| t.reading.generation).collect();
-            let found = tracks.positions(round);
+            let wanted: Vec<_> =
+                progress.iter().filter(open).map(|t| t.reading.generation).collect();
+            let found = progress.positions(round);
             let found: Vec<_> = found.iter().map(|position| position.reading.generation).collect();
             prop_assert_eq!(found, wanted);
         }
-        let bytes = account(tracks.ledger(), tracks.seen(), tracks.outstanding(), 0);
+        let bytes = byte_status(progress.account(), progress.seen(), progress.outstanding(), 0);
         prop_assert!(bytes.adds_up(), "{:?}", bytes);
         Ok(())
     }
 
-    /// Everything is delivered, the log and the state forget all of it, and so does the worker.
+    /// Everything is delivered and forgotten by the log and the state, and then by the worker.
     fn end(&mut self) -> Result<(), TestCaseError> {
-        for place in std::mem::take(&mut self.under_way) {
-            self.tracks.complete(place, Fate::Confirmed);
+        for span in std::mem::take(&mut self.in_flight) {
+            self.progress.complete(span, ByteOutcome::Confirmed);
         }
-        self.take(&Step::Look);
-        for track in self.tracks.known.values().copied().collect::<Vec<_>>() {
+        self.take(&Step::ApplyNews);
+        for progress in self.progress.slot_of.values().copied().collect::<Vec<_>>() {
             let (start, end) =
-                (self.tracks.at(track).prefix.end(), self.tracks.at(track).reading.end);
-            self.tracks.complete(Place { track, start, end }, Fate::Filtered);
-            self.tracks.change(track, |track| track.reading.reach(end));
+                (self.progress.at(progress).prefix.end(), self.progress.at(progress).reading.end);
+            self.progress.complete(Span { slot: progress, start, end }, ByteOutcome::Filtered);
+            self.progress.change(progress, |progress| progress.reading.reach(end));
         }
-        let seen = self.tracks.seen();
+        let seen = self.progress.seen();
         for number in 0..6 {
             self.take(&Step::Vanish(number));
         }
-        self.take(&Step::Look);
+        self.take(&Step::ApplyNews);
         self.take(&Step::Forget);
         self.check()?;
-        prop_assert_eq!((self.tracks.seen(), self.tracks.outstanding()), (seen, 0));
-        let tracks = &self.tracks;
-        let maps = [tracks.known.len(), tracks.begun.len(), tracks.earlier.len()];
+        prop_assert_eq!((self.progress.seen(), self.progress.outstanding()), (seen, 0));
+        let progress = &self.progress;
+        let maps =
+            [progress.slot_of.len(), progress.accounted_from.len(), progress.earlier_ends.len()];
         prop_assert_eq!(maps, [0; 3]);
-        prop_assert_eq!((tracks.elsewhere.len(), tracks.lapsed.len()), (0, 0));
+        prop_assert_eq!((progress.unlisted.len(), progress.delisted.len()), (0, 0));
         Ok(())
     }
 }
 
-const FATES: [Fate; 6] = [
-    Fate::Confirmed,
-    Fate::Accepted,
-    Fate::Filtered,
-    Fate::DeadLetter,
-    Fate::Lost,
-    Fate::Elsewhere,
+const BYTE_OUTCOMES: [ByteOutcome; 6] = [
+    ByteOutcome::Confirmed,
+    ByteOutcome::Accepted,
+    ByteOutcome::Filtered,
+    ByteOutcome::DeadLetter,
+    ByteOutcome::Lost,
+    ByteOutcome::OtherWorker,
 ];
 
 #[derive(Clone, Debug)]
 enum Step {
     Extent(u64, u64, u64, bool),
     Vanish(u64),
-    Look,
-    Walk,
+    ApplyNews,
+    ApplyAll,
     Read(u64, u64),
     Done(usize, usize),
     Wait(u64, bool, bool),
-    LookAgain,
+    Recheck,
     FixEnds,
     Rewind,
     Commit,
@@ -297,13 +305,13 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         6 => (id(), 0u64..5, 0u64..60, prop::bool::weighted(0.9))
             .prop_map(|(id, start, length, listed)| Step::Extent(id, start, length, listed)),
         1 => id().prop_map(Step::Vanish),
-        6 => Just(Step::Look),
-        1 => Just(Step::Walk),
+        6 => Just(Step::ApplyNews),
+        1 => Just(Step::ApplyAll),
         8 => (id(), 1u64..20).prop_map(|(id, length)| Step::Read(id, length)),
-        8 => (any::<usize>(), any::<usize>()).prop_map(|(which, fate)| Step::Done(which, fate)),
+        8 => (any::<usize>(), any::<usize>()).prop_map(|(which, byte_outcome)| Step::Done(which, byte_outcome)),
         3 => (id(), any::<bool>(), any::<bool>())
-            .prop_map(|(id, stale, troubled)| Step::Wait(id, stale, troubled)),
-        1 => Just(Step::LookAgain),
+            .prop_map(|(id, stale, fails)| Step::Wait(id, stale, fails)),
+        1 => Just(Step::Recheck),
         1 => Just(Step::FixEnds),
         1 => Just(Step::Rewind),
         3 => Just(Step::Commit),
@@ -315,45 +323,45 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 
 proptest! {
     #[test]
-    fn the_sums_are_those_of_a_walk_over_all_tracks(earlier in 0u64..30, steps in steps()) {
-        let mut bench = Bench::new(earlier);
+    fn the_totals_equal_the_sum_over_all_generations(earlier in 0u64..30, steps in steps()) {
+        let mut setup = Setup::new(earlier);
         for step in &steps {
-            bench.take(step);
-            bench.check()?;
+            setup.take(step);
+            setup.check()?;
         }
-        bench.end()?;
+        setup.end()?;
     }
 }
 
-/// The state is lost, and the follower tells of a file before its row is durable.
+/// The state is lost, and the follower reports a file before its row is durable.
 #[test]
-fn a_cursor_that_the_sink_keeps_waits_until_the_log_knows_its_generation() {
-    let mut bench = Bench::new(0);
+fn a_cursor_of_the_sink_is_kept_until_the_log_lists_its_generation() {
+    let mut setup = Setup::new(0);
     let id = GenerationId(1);
     let own = vec![Cursor { generation: id, offset: 7 }];
-    bench.tracks.reset(own, Some(HashMap::new()), &bench.config);
-    bench.queue.hub.mark(&News::of([id]));
-    bench.take(&Step::Look);
-    bench.take(&Step::Forget);
-    bench.take(&Step::Extent(1, 0, 20, true));
-    bench.take(&Step::Look);
-    assert_eq!(bench.tracks.of(id).map(|track| track.reading.offset), Some(7));
+    setup.progress.reset(own, Some(HashMap::new()), &setup.config);
+    setup.queue.hub.mark(&News::of([id]));
+    setup.take(&Step::ApplyNews);
+    setup.take(&Step::Forget);
+    setup.take(&Step::Extent(1, 0, 20, true));
+    setup.take(&Step::ApplyNews);
+    assert_eq!(setup.progress.of(id).map(|progress| progress.reading.offset), Some(7));
 }
 
-/// An older state is put back, and the file is not there: it may still come, else the sink has all there was.
+/// An older state is restored, and the file does not exist: it may still appear, or the sink has all of it.
 #[test]
-fn a_cursor_beyond_what_was_seen_waits_until_it_is_known_what_became_of_the_file() {
-    let mut bench = Bench::new(0);
+fn a_cursor_beyond_the_known_end_waits_until_the_file_is_known_to_be_deleted() {
+    let mut setup = Setup::new(0);
     let id = GenerationId(1);
-    bench.queue.without_file.lock().unwrap().push(id);
+    setup.queue.without_file.lock().unwrap().push(id);
     let own = vec![Cursor { generation: id, offset: 30 }];
-    bench.tracks.reset(own, Some(HashMap::new()), &bench.config);
-    bench.take(&Step::Extent(1, 0, 20, true));
-    bench.take(&Step::Look);
-    assert!(bench.tracks.of(id).is_none());
-    let row = bench.config.store.generation(id).unwrap();
-    bench.config.store.put_generation(GenerationRow { ended: Some(Timestamp(1)), ..row });
-    bench.queue.hub.mark(&News::of([id]));
-    bench.take(&Step::Look);
-    assert_eq!(bench.tracks.of(id).map(|track| track.reading.offset), Some(20));
+    setup.progress.reset(own, Some(HashMap::new()), &setup.config);
+    setup.take(&Step::Extent(1, 0, 20, true));
+    setup.take(&Step::ApplyNews);
+    assert!(setup.progress.of(id).is_none());
+    let row = setup.config.store.generation(id).unwrap();
+    setup.config.store.put_generation(GenerationRow { ended: Some(Timestamp(1)), ..row });
+    setup.queue.hub.mark(&News::of([id]));
+    setup.take(&Step::ApplyNews);
+    assert_eq!(setup.progress.of(id).map(|progress| progress.reading.offset), Some(20));
 }

@@ -20,24 +20,24 @@ use futures::future::BoxFuture;
 struct FakeFile {
     generation: Arc<Generation>,
     bytes: Vec<u8>,
-    /// Bytes before this are gone.
+    /// Bytes before this no longer exist.
     gone: u64,
 }
 
-/// Lines of some generations. A line that begins with `#` is quiet.
+/// Lines of some generations. A line that starts with `#` is quiet.
 pub struct FakeQueue {
     files: Mutex<Vec<FakeFile>>,
     changes: Hub,
     pub settled: AtomicBool,
-    /// A look that was asked for is not done.
-    pub looking: AtomicBool,
-    pub asked: AtomicU64,
-    /// Nothing is found yet.
+    /// The requested scan is not done.
+    pub is_scanning: AtomicBool,
+    pub requested_scans: AtomicU64,
+    /// No file is found yet.
     pub hidden: AtomicBool,
     pub broken: AtomicBool,
-    /// How often somebody asked how far one reaches.
-    pub looks: AtomicUsize,
-    /// One reading waits for this, and finds that nothing was there when it began.
+    /// How often the extent of a generation was requested.
+    pub extent_calls: AtomicUsize,
+    /// One read waits for this, and then returns that nothing is complete.
     pub early: Mutex<Option<mpsc::Receiver<()>>>,
 }
 
@@ -65,11 +65,11 @@ impl FakeQueue {
             files: Mutex::new((0..files).map(file).collect()),
             changes: Hub::default(),
             settled: AtomicBool::new(true),
-            looking: AtomicBool::new(false),
-            asked: AtomicU64::new(0),
+            is_scanning: AtomicBool::new(false),
+            requested_scans: AtomicU64::new(0),
             hidden: AtomicBool::new(false),
             broken: AtomicBool::new(false),
-            looks: AtomicUsize::new(0),
+            extent_calls: AtomicUsize::new(0),
             early: Mutex::default(),
         })
     }
@@ -90,7 +90,7 @@ impl FakeQueue {
         self.changes.tell();
     }
 
-    /// Everything up to here is destroyed.
+    /// Destroys everything up to the current end.
     pub fn destroy(&self, file: usize) {
         let mut files = self.files.lock().unwrap();
         files[file].gone = files[file].bytes.len() as u64;
@@ -99,7 +99,7 @@ impl FakeQueue {
         self.changes.tell();
     }
 
-    /// Copied away, truncated, and written again: as many bytes, in capitals.
+    /// Copied away, truncated, and written again: the same number of bytes, in capitals.
     pub fn rewrite(&self, file: usize) {
         self.files.lock().unwrap()[file].bytes.make_ascii_uppercase();
     }
@@ -140,7 +140,7 @@ impl Queue for FakeQueue {
     }
 
     fn extent(&self, generation: GenerationId) -> Option<(u64, u64)> {
-        self.looks.fetch_add(1, Ordering::SeqCst);
+        self.extent_calls.fetch_add(1, Ordering::SeqCst);
         self.holds(generation).then(|| (0, self.length(generation.0 as usize)))
     }
 
@@ -208,18 +208,18 @@ impl Queue for FakeQueue {
     }
 
     fn ask_for_look(&self) -> u64 {
-        self.asked.fetch_add(1, Ordering::SeqCst) + 1
+        self.requested_scans.fetch_add(1, Ordering::SeqCst) + 1
     }
 
     fn has_looked(&self, _: u64) -> bool {
-        !self.looking.load(Ordering::SeqCst)
+        !self.is_scanning.load(Ordering::SeqCst)
     }
 }
 
 /// Answers a delivery; `None` is "done".
 pub type Fault = Box<dyn FnMut(&Items) -> Option<Delivery> + Send>;
 
-/// Remembers what it was given, as `generation:start:text`.
+/// Stores the events that it gets, as `generation:start:text`.
 pub struct FakeSink {
     pub limits: Limits,
     /// Keeps its own cursors, and answers `Accepted`.
@@ -228,10 +228,10 @@ pub struct FakeSink {
     pub commit_fails: Mutex<u32>,
     pub routing: u64,
     pub slow: Duration,
-    /// Never answers, and keeps here what it was given.
+    /// Never answers, and stores the items here.
     pub silent: AtomicBool,
     pub swallowed: Mutex<String>,
-    /// The next items do not come back.
+    /// The next items are not returned.
     pub loses: AtomicBool,
     pub state: Mutex<Stored>,
     flying: AtomicUsize,

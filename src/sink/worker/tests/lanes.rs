@@ -1,14 +1,14 @@
-//! A target that takes nothing stops alone, and goes on at its own place.
+//! A blocked target gets a lane, which waits alone and continues from its own cursors.
 
 use std::collections::HashSet;
 
 use super::*;
 use crate::event::Cursor;
 use crate::event::status::{Asked, LineState};
-use crate::sink::worker::lanes::Parked;
-use crate::sink::worker::read_limit::{Fence, Left};
+use crate::sink::worker::lanes::Lane;
+use crate::sink::worker::read_limit::{LaneBacklog, ReadLimit};
 
-/// Which targets take nothing now.
+/// The targets that accept nothing now.
 type Shut = Arc<Mutex<HashSet<&'static str>>>;
 
 fn targets(shut: &Shut) -> FakeSink {
@@ -32,15 +32,15 @@ fn coloured(queue: &FakeQueue, file: usize, numbers: std::ops::Range<u32>) {
     }
 }
 
-fn of(bench: &Bench, colour: &str) -> Vec<String> {
-    let mut documents = bench.sink.documents();
+fn of(setup: &Setup, colour: &str) -> Vec<String> {
+    let mut documents = setup.sink.documents();
     documents.retain(|text| text.contains(&format!(":{colour} ")));
     documents
 }
 
-fn rows(bench: &Bench) -> Vec<String> {
+fn rows(setup: &Setup) -> Vec<String> {
     let mut lanes: Vec<String> =
-        bench.store.cursors("sink").into_iter().map(|row| row.lane).collect();
+        setup.store.cursors("sink").into_iter().map(|row| row.lane).collect();
     lanes.dedup();
     lanes
 }
@@ -57,17 +57,17 @@ async fn pushed<T>(running: &Running, until: impl Future<Output = T>) -> T {
     result
 }
 
-/// S34, S45: more waits for the shut target than memory holds; the others get everything, also after a
-/// crash, and nothing twice.
+/// S34, S45: more events are pending for the blocked target than fit in memory; the other targets get everything,
+/// also after a crash, and nothing twice.
 #[tokio::test]
 async fn s45_a_blocked_target_waits_alone_over_a_crash() {
     let shut: Shut = Arc::new(Mutex::new(HashSet::from(["red"])));
-    let bench = Bench::new(FakeQueue::new(3), targets(&shut));
-    coloured(&bench.queue, 0, 0..30_000);
-    coloured(&bench.queue, 1, 0..300);
-    let running = bench.start();
-    let others = |bench: &Bench| of(bench, "green").len() + of(bench, "blue").len();
-    pushed(&running, eventually("the others", || others(&bench) == 20_200)).await;
+    let setup = Setup::new(FakeQueue::new(3), targets(&shut));
+    coloured(&setup.queue, 0, 0..30_000);
+    coloured(&setup.queue, 1, 0..300);
+    let running = setup.start();
+    let others = |setup: &Setup| of(setup, "green").len() + of(setup, "blue").len();
+    pushed(&running, eventually("the others", || others(&setup) == 20_200)).await;
     let status = running.handle.status.clone();
     eventually("the reason", || status.borrow().blocked.as_deref() == Some("read-only")).await;
     eventually("only red waits", || {
@@ -77,22 +77,22 @@ async fn s45_a_blocked_target_waits_alone_over_a_crash() {
         bytes.waiting + bytes.in_flight == red
     })
     .await;
-    eventually("its own rows", || rows(&bench).len() == 2).await;
+    eventually("its own rows", || rows(&setup).len() == 2).await;
     eventually("the others' cursor is at the end", || {
-        let rows = bench.store.cursors("sink");
+        let rows = setup.store.cursors("sink");
         let main = rows.iter().find(|row| row.lane == "*" && row.generation.0 == 0);
-        main.is_some_and(|row| row.offset == bench.queue.length(0))
+        main.is_some_and(|row| row.offset == setup.queue.length(0))
     })
     .await;
     // Like kill -9.
     running.task.abort();
     _ = running.task.await;
-    coloured(&bench.queue, 1, 300..600);
-    coloured(&bench.queue, 2, 0..3_000);
-    let running = bench.start();
-    pushed(&running, eventually("the others again", || others(&bench) == 22_400)).await;
-    assert_eq!(of(&bench, "red").len(), 0);
-    // Somebody looks at the first two events.
+    coloured(&setup.queue, 1, 300..600);
+    coloured(&setup.queue, 2, 0..3_000);
+    let running = setup.start();
+    pushed(&running, eventually("the others again", || others(&setup) == 22_400)).await;
+    assert_eq!(of(&setup, "red").len(), 0);
+    // Ask for the location of the first two events.
     for (offset, state) in [(0, LineState::Waiting), (11, LineState::Delivered)] {
         running.order(Order::Where(Cursor { generation: GenerationId(0), offset })).await;
         let asked = || running.handle.status.borrow().asked;
@@ -100,118 +100,118 @@ async fn s45_a_blocked_target_waits_alone_over_a_crash() {
         eventually("where it is", || asked().is_some_and(is)).await;
     }
     shut.lock().unwrap().clear();
-    pushed(&running, bench.is_complete()).await;
-    eventually("it is one again", || rows(&bench) == ["*"]).await;
-    coloured(&bench.queue, 2, 3_000..3_300);
-    bench.is_complete().await;
+    pushed(&running, setup.is_complete()).await;
+    eventually("it is one again", || rows(&setup) == ["*"]).await;
+    coloured(&setup.queue, 2, 3_000..3_300);
+    setup.is_complete().await;
     let status = running.stop().await;
     assert_eq!((status.bytes.waiting, status.bytes.lost, status.blocked), (0, 0, None));
     assert_eq!(status.confirmed_events, 33_900 - 20_200);
 }
 
-/// Whoever begins the sink again begins its lanes too.
+/// A restart of the sink restarts its lanes.
 #[tokio::test]
-async fn a_lane_that_breaks_breaks_its_sink() {
-    let bench = Bench::new(FakeQueue::new(1), FakeSink::new());
-    let (mut worker, _handle) = bench.worker();
-    worker.lanes.parked.push(Parked {
+async fn a_lane_that_fails_fails_its_sink() {
+    let setup = Setup::new(FakeQueue::new(1), FakeSink::new());
+    let (mut worker, _handle) = setup.worker();
+    worker.lanes.running.push(Lane {
         target: "red".into(),
         row: "red".into(),
-        handle: bench.worker().1,
-        ledger: watch::Sender::new(Ledger::default()).subscribe(),
+        handle: setup.worker().1,
+        account: watch::Sender::new(ByteAccount::default()).subscribe(),
         task: tokio::spawn(async { panic!("a fault") }),
         stop: CancellationToken::new(),
-        left: Left::new(&Fence::new()),
+        backlog: LaneBacklog::new(&ReadLimit::new()),
         finishing: false,
         ended: None,
     });
     let broken = within(tokio::spawn(worker.run(CancellationToken::new()))).await.unwrap_err();
     let said = broken.into_panic().downcast::<String>().unwrap();
-    assert!(said.starts_with("the worker of target red broke: "), "{said}");
+    assert!(said.starts_with("the worker of target red failed: "), "{said}");
 }
 
 #[tokio::test]
-async fn lanes_end_while_the_log_grows_and_begin_again() {
+async fn lanes_close_while_the_log_grows_and_open_again() {
     let shut: Shut = Shut::default();
-    let bench = Bench::new(FakeQueue::new(1), targets(&shut));
-    let running = bench.start();
+    let setup = Setup::new(FakeQueue::new(1), targets(&shut));
+    let running = setup.start();
     let mut number = 0;
     for round in ["red", "green", "red"] {
         shut.lock().unwrap().insert(round);
         let grow = || {
-            coloured(&bench.queue, 0, number..number + 30);
+            coloured(&setup.queue, 0, number..number + 30);
             number += 30;
-            rows(&bench).len() == 2
+            rows(&setup).len() == 2
         };
         pushed(&running, eventually("a lane", grow)).await;
         shut.lock().unwrap().clear();
         let grow = || {
-            coloured(&bench.queue, 0, number..number + 3);
+            coloured(&setup.queue, 0, number..number + 3);
             number += 3;
-            rows(&bench) == ["*"]
+            rows(&setup) == ["*"]
         };
         pushed(&running, eventually("one again", grow)).await;
     }
-    pushed(&running, bench.is_complete()).await;
+    pushed(&running, setup.is_complete()).await;
     assert_eq!(running.stop().await.confirmed_events, u64::from(number));
 }
 
-/// Another index in the configuration may be the mend: what waited for the old one is not forgotten.
+/// Another index in the configuration may solve the problem: the events pending for the old one are sent there.
 #[tokio::test]
-async fn other_routes_take_everything_again_from_the_first_that_waited() {
+async fn new_routes_read_everything_again_from_the_first_pending_event() {
     let shut: Shut = Arc::new(Mutex::new(HashSet::from(["blue"])));
-    let mut bench = Bench::new(FakeQueue::new(1), targets(&shut));
-    coloured(&bench.queue, 0, 0..600);
-    let running = bench.start();
-    pushed(&running, eventually("a lane", || rows(&bench).len() == 2)).await;
-    pushed(&running, eventually("the others", || bench.sink.documents().len() == 400)).await;
+    let mut setup = Setup::new(FakeQueue::new(1), targets(&shut));
+    coloured(&setup.queue, 0, 0..600);
+    let running = setup.start();
+    pushed(&running, eventually("a lane", || rows(&setup).len() == 2)).await;
+    pushed(&running, eventually("the others", || setup.sink.documents().len() == 400)).await;
     running.stop().await;
     let mut sink = targets(&Shut::default());
     sink.routing = 2;
-    bench.sink = Arc::new(sink);
-    let running = bench.start();
-    eventually("everything that waited", || of(&bench, "blue").len() == 200).await;
-    eventually("one again", || rows(&bench) == ["*"]).await;
+    setup.sink = Arc::new(sink);
+    let running = setup.start();
+    eventually("everything that waited", || of(&setup, "blue").len() == 200).await;
+    eventually("one again", || rows(&setup) == ["*"]).await;
     running.stop().await;
 }
 
-/// A target that hangs is waited for by all of them at the same time.
+/// The main worker and all lanes wait for a hanging target at the same time.
 #[tokio::test]
-async fn a_stop_gives_the_lanes_no_time_of_their_own() {
+async fn a_stop_drains_all_lanes_at_the_same_time() {
     let shut: Shut = Arc::new(Mutex::new(HashSet::from(["green"])));
-    let bench = Bench::new(FakeQueue::new(1), targets(&shut));
-    coloured(&bench.queue, 0, 0..600);
-    let running = bench.start();
-    pushed(&running, eventually("a lane", || rows(&bench).len() == 2)).await;
-    pushed(&running, eventually("the others", || bench.sink.documents().len() == 400)).await;
-    bench.sink.silent.store(true, Ordering::SeqCst);
-    coloured(&bench.queue, 0, 600..1200);
-    let under_way = |colour| bench.sink.swallowed.lock().unwrap().contains(colour);
-    pushed(&running, eventually("two", || under_way("green") && under_way("red"))).await;
+    let setup = Setup::new(FakeQueue::new(1), targets(&shut));
+    coloured(&setup.queue, 0, 0..600);
+    let running = setup.start();
+    pushed(&running, eventually("a lane", || rows(&setup).len() == 2)).await;
+    pushed(&running, eventually("the others", || setup.sink.documents().len() == 400)).await;
+    setup.sink.silent.store(true, Ordering::SeqCst);
+    coloured(&setup.queue, 0, 600..1200);
+    let in_flight = |colour| setup.sink.swallowed.lock().unwrap().contains(colour);
+    pushed(&running, eventually("two", || in_flight("green") && in_flight("red"))).await;
     let asked = Instant::now();
     running.stop().await;
     assert!(asked.elapsed() < DRAIN + Duration::from_secs(1), "{:?}", asked.elapsed());
 }
 
 #[tokio::test]
-async fn once_takes_up_what_waited() {
+async fn once_delivers_the_pending_events_of_earlier_lanes() {
     let shut: Shut = Arc::new(Mutex::new(HashSet::from(["green"])));
-    let mut bench = Bench::new(FakeQueue::new(2), targets(&shut));
-    coloured(&bench.queue, 0, 0..600);
-    let running = bench.start();
-    pushed(&running, eventually("a lane", || rows(&bench).len() == 2)).await;
+    let mut setup = Setup::new(FakeQueue::new(2), targets(&shut));
+    coloured(&setup.queue, 0, 0..600);
+    let running = setup.start();
+    pushed(&running, eventually("a lane", || rows(&setup).len() == 2)).await;
     running.stop().await;
     shut.lock().unwrap().clear();
-    bench.mode = Mode::Once;
-    let status = within(bench.start().task).await.unwrap();
-    assert_eq!((status.bytes.waiting, rows(&bench)), (0, vec!["*".to_owned()]));
-    assert_eq!(of(&bench, "green").len(), 200);
+    setup.mode = Mode::Once;
+    let status = within(setup.start().task).await.unwrap();
+    assert_eq!((status.bytes.waiting, rows(&setup)), (0, vec!["*".to_owned()]));
+    assert_eq!(of(&setup, "green").len(), 200);
 }
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 16, ..ProptestConfig::default() })]
 
-    /// Targets shut and open, the log grows, we crash: everything arrives, and it ends as one.
+    /// Targets block and recover, the log grows, the process crashes: everything arrives, and all lanes close.
     #[test]
     fn nothing_is_lost_between_lanes(script in prop::collection::vec(0u8..10, 1..25)) {
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -222,8 +222,8 @@ proptest! {
 
 async fn check_lanes(script: Vec<u8>) {
     let shut: Shut = Shut::default();
-    let bench = Bench::new(FakeQueue::new(2), targets(&shut));
-    let mut running = bench.start();
+    let setup = Setup::new(FakeQueue::new(2), targets(&shut));
+    let mut running = setup.start();
     let mut number = 0;
     for step in script {
         match step {
@@ -232,14 +232,14 @@ async fn check_lanes(script: Vec<u8>) {
             6 => {
                 running.task.abort();
                 _ = running.task.await;
-                running = bench.start();
+                running = setup.start();
             }
             7 => {
                 let quiet = tokio::time::sleep(Duration::from_millis(150));
                 pushed(&running, quiet).await;
             }
             file => {
-                coloured(&bench.queue, file as usize - 8, number..number + 200);
+                coloured(&setup.queue, file as usize - 8, number..number + 200);
                 number += 200;
             }
         }
@@ -247,11 +247,11 @@ async fn check_lanes(script: Vec<u8>) {
     }
     shut.lock().unwrap().clear();
     let complete = || {
-        bench.check_cursors();
-        let mut documents = bench.sink.documents();
-        // This target keeps no ids: what was under way at a crash comes again.
+        setup.check_cursors();
+        let mut documents = setup.sink.documents();
+        // This target keeps no ids: events in flight at a crash are sent again.
         documents.dedup();
-        documents == bench.queue.expected() && rows(&bench).iter().all(|row| row == "*")
+        documents == setup.queue.expected() && rows(&setup).iter().all(|row| row == "*")
     };
     pushed(&running, eventually("everything is there", complete)).await;
     let bytes = running.stop().await.bytes;
@@ -259,40 +259,40 @@ async fn check_lanes(script: Vec<u8>) {
 }
 
 #[tokio::test]
-async fn a_lane_that_was_taken_up_goes_on_by_itself() {
+async fn a_resumed_lane_continues_on_its_own() {
     let shut: Shut = Arc::new(Mutex::new(HashSet::from(["green"])));
-    let bench = Bench::new(FakeQueue::new(2), targets(&shut));
-    coloured(&bench.queue, 0, 0..600);
-    let running = bench.start();
-    pushed(&running, eventually("a lane", || rows(&bench).len() == 2)).await;
-    pushed(&running, eventually("the others", || bench.sink.documents().len() == 400)).await;
+    let setup = Setup::new(FakeQueue::new(2), targets(&shut));
+    coloured(&setup.queue, 0, 0..600);
+    let running = setup.start();
+    pushed(&running, eventually("a lane", || rows(&setup).len() == 2)).await;
+    pushed(&running, eventually("the others", || setup.sink.documents().len() == 400)).await;
     running.task.abort();
     _ = running.task.await;
-    bench.queue.hide(true);
-    let running = bench.start();
+    setup.queue.hide(true);
+    let running = setup.start();
     let status = running.handle.status.clone();
-    // The lane stands ready before the files are found.
+    // The lane starts before the files are found.
     tokio::time::sleep(Duration::from_millis(400)).await;
-    bench.queue.hide(false);
-    eventually("it is told", || status.borrow().blocked.is_some()).await;
+    setup.queue.hide(false);
+    eventually("it is reported", || status.borrow().blocked.is_some()).await;
     assert!(status.borrow().behind_bytes > 0);
     shut.lock().unwrap().clear();
-    bench.is_complete().await;
-    eventually("it is one again", || rows(&bench) == ["*"]).await;
+    setup.is_complete().await;
+    eventually("it is one again", || rows(&setup) == ["*"]).await;
     running.stop().await;
 }
 
-/// Standard input has ended: whatever a target takes by then, or takes again, is delivered before the sink ends.
+/// Standard input has ended: everything that a target accepts by then, or again, is delivered before the sink ends.
 #[tokio::test]
-async fn a_sink_that_is_to_end_waits_for_what_its_lanes_can_deliver() {
+async fn a_finishing_sink_waits_for_its_lanes() {
     for opens in [true, false] {
         let shut: Shut = Arc::new(Mutex::new(HashSet::from(["red"])));
-        let bench = Bench::new(FakeQueue::new(1), targets(&shut));
-        coloured(&bench.queue, 0, 0..30_000);
-        let running = bench.start();
-        let others = |bench: &Bench| of(bench, "green").len() + of(bench, "blue").len();
-        pushed(&running, eventually("the others", || others(&bench) == 20_000)).await;
-        eventually("its own rows", || rows(&bench).len() == 2).await;
+        let setup = Setup::new(FakeQueue::new(1), targets(&shut));
+        coloured(&setup.queue, 0, 0..30_000);
+        let running = setup.start();
+        let others = |setup: &Setup| of(setup, "green").len() + of(setup, "blue").len();
+        pushed(&running, eventually("the others", || others(&setup) == 20_000)).await;
+        eventually("its own rows", || rows(&setup).len() == 2).await;
         if opens {
             shut.lock().unwrap().clear();
         }
@@ -305,7 +305,7 @@ async fn a_sink_that_is_to_end_waits_for_what_its_lanes_can_deliver() {
         });
         let last = within(running.task).await.unwrap();
         pushing.abort();
-        let red = of(&bench, "red").len();
+        let red = of(&setup, "red").len();
         assert_eq!(red, if opens { 10_000 } else { 0 });
         assert_eq!(last.bytes.waiting == 0, opens, "{last:?}");
         assert_eq!(last.behind_bytes == 0, opens, "{last:?}");
@@ -319,56 +319,55 @@ fn bytes_of(colours: &[&str], numbers: std::ops::Range<u32>) -> u64 {
     lines.map(|number| format!("{} line {number}\n", colour(number)).len() as u64).sum()
 }
 
-/// Two targets wait beside the main worker while bytes of one file are destroyed: each byte is lost once, and only
-/// what nobody had delivered.
+/// Two targets are blocked while bytes of one file are destroyed: each undelivered byte counts as lost once.
 #[tokio::test]
-async fn bytes_that_are_destroyed_are_lost_once_however_many_lanes_there_are() {
+async fn destroyed_bytes_count_as_lost_once_with_several_lanes() {
     let shut: Shut = Arc::new(Mutex::new(HashSet::from(["red", "green"])));
-    let bench = Bench::new(FakeQueue::new(2), targets(&shut));
-    coloured(&bench.queue, 0, 0..30_000);
-    coloured(&bench.queue, 1, 0..30_000);
-    let running = bench.start();
-    pushed(&running, eventually("blue", || of(&bench, "blue").len() == 20_000)).await;
-    eventually("both have rows of their own", || rows(&bench).len() == 3).await;
+    let setup = Setup::new(FakeQueue::new(2), targets(&shut));
+    coloured(&setup.queue, 0, 0..30_000);
+    coloured(&setup.queue, 1, 0..30_000);
+    let running = setup.start();
+    pushed(&running, eventually("blue", || of(&setup, "blue").len() == 20_000)).await;
+    eventually("both have rows of their own", || rows(&setup).len() == 3).await;
     let status = running.handle.status.clone();
     let both = bytes_of(&["red", "green"], 0..30_000);
     eventually("they wait", || status.borrow().behind_bytes == 2 * both).await;
     running.order(Order::Pause { by: "a person".into() }).await;
     eventually("it is paused", || matches!(running.state(), SinkState::Paused { .. })).await;
-    coloured(&bench.queue, 0, 30_000..30_300);
+    coloured(&setup.queue, 0, 30_000..30_300);
     let all = bytes_of(&["red", "green", "blue"], 30_000..30_300);
     eventually("it is seen", || status.borrow().behind_bytes == 2 * both + all).await;
-    bench.queue.destroy(0);
-    // Lanes keep bodies of some events, which are not lost.
+    setup.queue.destroy(0);
+    // Lanes keep some events in memory; these are not lost.
     eventually("it is counted", || status.borrow().bytes.lost > all).await;
     running.order(Order::Resume).await;
     shut.lock().unwrap().clear();
-    let came = |colour| of(&bench, colour).iter().filter(|text| text.starts_with("1:")).count();
-    let rest = || came("red") == 10_000 && came("green") == 10_000 && rows(&bench) == ["*"];
+    let came = |colour| of(&setup, colour).iter().filter(|text| text.starts_with("1:")).count();
+    let rest = || came("red") == 10_000 && came("green") == 10_000 && rows(&setup) == ["*"];
     pushed(&running, eventually("the other file", rest)).await;
     let delivered = |text: &String| text.starts_with("0:") && !text.contains(":blue ");
-    let saved = bench.sink.documents().into_iter().filter(delivered);
+    let saved = setup.sink.documents().into_iter().filter(delivered);
     let saved: u64 = saved.map(|text| text.rsplit(':').next().unwrap().len() as u64 + 1).sum();
     let last = running.stop().await.bytes;
     assert_eq!((last.lost, last.waiting), (both + all - saved, 0), "{last:?}");
 }
 
-/// What an earlier run left to a lane holds events of others too: it counts as lost at most.
+/// Bytes that an earlier run left to a lane include events of others: at most all of them count as lost.
 #[tokio::test]
-async fn what_an_earlier_run_left_to_a_lane_and_is_destroyed_is_told() {
+async fn destroyed_bytes_that_an_earlier_run_left_to_a_lane_are_reported() {
     let shut: Shut = Arc::new(Mutex::new(HashSet::from(["red"])));
-    let bench = Bench::new(FakeQueue::new(1), targets(&shut));
-    coloured(&bench.queue, 0, 0..30_000);
-    let running = bench.start();
-    let others = || of(&bench, "green").len() + of(&bench, "blue").len() == 20_000;
+    let setup = Setup::new(FakeQueue::new(1), targets(&shut));
+    coloured(&setup.queue, 0, 0..30_000);
+    let running = setup.start();
+    let others = || of(&setup, "green").len() + of(&setup, "blue").len() == 20_000;
     pushed(&running, eventually("the others", others)).await;
-    eventually("a lane", || rows(&bench).len() == 2).await;
+    eventually("a lane", || rows(&setup).len() == 2).await;
     running.stop().await;
-    bench.queue.destroy(0);
-    let running = bench.start();
+    setup.queue.destroy(0);
+    let running = setup.start();
     let status = running.handle.status.clone();
-    eventually("it is told", || status.borrow().bytes.lost > 0).await;
-    eventually("nothing waits", || rows(&bench) == ["*"]).await;
+    eventually("it is reported", || status.borrow().bytes.lost > 0).await;
+    eventually("nothing waits", || rows(&setup) == ["*"]).await;
     let last = running.stop().await.bytes;
     assert_eq!((last.waiting, last.in_flight), (0, 0), "{last:?}");
     assert!(last.lost >= bytes_of(&["red"], 20_000..30_000), "{last:?}");

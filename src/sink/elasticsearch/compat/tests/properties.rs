@@ -1,4 +1,4 @@
-//! Promises for whatever comes.
+//! Properties that hold for any input.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -8,7 +8,7 @@ use super::*;
 use crate::base::json::{self, Token, Tokens};
 use crate::privacy::tag;
 
-/// As it stands in an event: keys may come twice, and beside a sealed value stands its tag.
+/// As in an event: keys may occur twice, and a sealed value has its tag beside it.
 fn any_json() -> impl Strategy<Value = String> {
     let leaf = prop_oneof![
         Just("null".to_owned()),
@@ -43,7 +43,7 @@ fn any_tag() -> impl Strategy<Value = String> {
     (0..6).prop_map(|number| format!("tag1.{number:022}"))
 }
 
-/// Names and JSON. Those of tags hold tags alone.
+/// Names and JSON. Tag fields hold tags only.
 fn any_fields() -> impl Strategy<Value = Vec<(String, String)>> {
     let tags = prop::collection::btree_set(any_tag(), 1..3).prop_map(|tags| {
         let tags: Vec<String> = tags.into_iter().map(|tag| format!("{tag:?}")).collect();
@@ -60,7 +60,7 @@ fn any_fields() -> impl Strategy<Value = Vec<(String, String)>> {
     prop::collection::vec(field, 1..6).prop_map(distinct)
 }
 
-/// Texts are given unescaped; none here has an escape.
+/// The texts contain no escapes.
 fn as_fields(texts: &[(String, String)]) -> Vec<(&str, Value<'_>)> {
     let value = |json| match json {
         text if str::starts_with(text, "\"") => Value::Text(text.trim_matches('"').into()),
@@ -81,7 +81,7 @@ fn found(json: &Json, under_tag: bool, tags: &mut BTreeSet<String>) {
     }
 }
 
-/// What a server sees at each path: names with dots are objects.
+/// The kinds that a server finds at each path: names with dots are objects.
 fn kinds(path: &str, json: &Json, kinds_at: &mut HashMap<String, BTreeSet<&'static str>>) {
     let kind = match json {
         Json::Null => return,
@@ -112,9 +112,9 @@ fn keys(json: &Json) -> usize {
 }
 
 proptest! {
-    /// Whatever comes: JSON leaves without two kinds at one path and without a key twice.
+    /// For any input: the document has one kind per path and no duplicate key.
     #[test]
-    fn what_leaves_is_fit_to_leave(texts in any_fields()) {
+    fn every_encoded_document_is_acceptable(texts in any_fields()) {
         let body = fitted(&as_fields(&texts));
         let leaves: Json = serde_json::from_str(&body).unwrap();
         let written = Tokens::new(&body).filter(|token| matches!(token, Ok(Token::Key(_)))).count();
@@ -126,9 +126,9 @@ proptest! {
         }
     }
 
-    /// What left once leaves as it is: a dead letter that is sent again.
+    /// A document that was sent once is sent unchanged: a dead letter that is replayed.
     #[test]
-    fn what_left_needs_no_further_change(texts in any_fields()) {
+    fn an_encoded_document_needs_no_further_change(texts in any_fields()) {
         let fields = as_fields(&texts);
         let names = acceptable(&fields);
         let mut again = Vec::new();
@@ -145,9 +145,9 @@ proptest! {
         prop_assert_eq!(acceptable(&twice), names);
     }
 
-    /// At any depth, beside whatever else: `find` and `erase` ask for names that end with `_tag`.
+    /// At any depth: `find` and `erase` search names that end with `_tag`.
     #[test]
-    fn every_tag_leaves_in_a_field_of_tags(texts in any_fields()) {
+    fn every_tag_is_sent_in_a_tag_field(texts in any_fields()) {
         let members: Vec<String> = texts
             .iter()
             .map(|(name, json)| {

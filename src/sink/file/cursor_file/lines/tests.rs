@@ -21,7 +21,7 @@ impl Generations for Known {
     }
 }
 
-/// Cursors, seconds since the commit before (also backwards), bytes that were written.
+/// Cursors, seconds since the previous commit (also negative), and written bytes.
 type Commit = (Vec<(u64, u64)>, i64, u64);
 
 fn commits(count: Range<usize>) -> impl Strategy<Value = Vec<Commit>> {
@@ -29,27 +29,28 @@ fn commits(count: Range<usize>) -> impl Strategy<Value = Vec<Commit>> {
     vec((vec((0..6u64, 0..1000u64), 0..5), seconds, 0..100u64), count)
 }
 
-/// A file of so many commits, the end of each line, and what it says up to there.
-fn file(commits: &[Commit]) -> (Vec<u8>, Vec<usize>, Vec<Side>) {
+/// A file with these commits, the end of each line, and the content up to there.
+fn file(commits: &[Commit]) -> (Vec<u8>, Vec<usize>, Vec<StoredCursors>) {
     let mut now = Timestamp::from_seconds(1_700_000_000);
     let mut positions = Positions { written: now, aged: now, ..Positions::default() };
-    let mut proof = Proof { length: 0, tail: u64::MAX };
-    let Line { mut bytes, hash: mut last } = whole(proof, &positions);
+    let mut output_end = OutputEnd { length: 0, tail: u64::MAX };
+    let Line { mut bytes, hash: mut last } = whole(output_end, &positions);
     let mut ends = vec![bytes.len()];
-    let mut sides = vec![Side { proof, positions: positions.clone() }];
+    let mut sides = vec![StoredCursors { output_end, positions: positions.clone() }];
     for (cursors, seconds, written) in commits {
         now = Timestamp(now.0 + seconds * 1_000_000_000);
         let cursor =
             |(id, offset): &(u64, u64)| Cursor { generation: GenerationId(*id), offset: *offset };
         let upto: Vec<Cursor> = cursors.iter().map(cursor).collect();
-        proof = Proof { length: proof.length + written, tail: proof.tail ^ written };
+        output_end =
+            OutputEnd { length: output_end.length + written, tail: output_end.tail ^ written };
         let step = positions.step(&upto, &Known, now);
-        let line = change(last, proof, &step);
+        let line = change(last, output_end, &step);
         bytes.extend(line.bytes);
         last = line.hash;
         positions.apply(step);
         ends.push(bytes.len());
-        sides.push(Side { proof, positions: positions.clone() });
+        sides.push(StoredCursors { output_end, positions: positions.clone() });
     }
     (bytes, ends, sides)
 }
@@ -58,7 +59,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
 
     #[test]
-    fn a_file_that_ends_anywhere_says_what_its_whole_lines_say(commits in commits(0..8)) {
+    fn a_truncated_file_is_read_up_to_its_last_whole_line(commits in commits(0..8)) {
         let (bytes, ends, sides) = file(&commits);
         for length in 0..=bytes.len() {
             let whole = ends.iter().filter(|end| **end <= length).count();
@@ -69,7 +70,7 @@ proptest! {
         }
     }
 
-    /// As where a file system has made the file longer before the bytes were there.
+    /// A file system may extend the file before it writes the bytes.
     #[test]
     fn a_last_line_with_a_hole_is_not_used(
         commits in commits(1..8),
@@ -123,13 +124,14 @@ proptest! {
 }
 
 #[test]
-fn an_absence_grows_in_lines_that_do_not_name_it() {
+fn an_absence_grows_with_lines_that_do_not_mention_it() {
     let cursors = |ids: &[u64]| ids.iter().map(|id| (*id, 10)).collect();
     let day = |ids: &[u64]| -> Commit { (cursors(ids), 86_400, 1) };
     let mut commits = vec![day(&[1, 2])];
     commits.extend((0..29).map(|_| day(&[1])));
     let (bytes, ends, _) = file(&commits);
-    let absent = |side: &Side| side.positions.rows.get(&GenerationId(2)).map(|row| row.absent);
+    let absent =
+        |side: &StoredCursors| side.positions.rows.get(&GenerationId(2)).map(|row| row.absent);
     let days = |days: u64| Some(Duration::from_secs(days * 86_400));
     assert_eq!(absent(&read(&bytes).unwrap()), days(29));
     assert_eq!(absent(&read(&bytes[..ends[11]]).unwrap()), days(10));
@@ -146,7 +148,7 @@ fn an_absence_grows_in_lines_that_do_not_name_it() {
 fn files_of_version_1_are_read() {
     let first = r#"{"version":1,"length":8,"tail":5,"cursors":[{"generation":7,"offset":8}]}"#;
     let side = read(first.as_bytes()).unwrap();
-    assert_eq!(side.proof, Proof { length: 8, tail: 5 });
+    assert_eq!(side.output_end, OutputEnd { length: 8, tail: 5 });
     assert_eq!(side.positions.offset(GenerationId(7)), 8);
 
     let last = r#"{"version":1,"length":8,"tail":5,
@@ -162,13 +164,13 @@ fn files_of_version_1_are_read() {
 }
 
 #[test]
-fn an_unreadable_file_is_named_as_what_it_is() {
+fn the_reason_for_an_unreadable_file_is_reported() {
     for (bytes, words) in [
         ("", "it is empty"),
         ("{", "EOF"),
         ("{\"version\":1}", "missing field"),
         ("{\"version\":2}", "its first line is damaged"),
-        ("{\"version\":9,\"later\":{}}\nmore", "its version is 9, this program knows 2"),
+        ("{\"version\":9,\"later\":{}}\nmore", "its version is 9, this program supports 2"),
     ] {
         let text = read(bytes.as_bytes()).unwrap_err().to_string();
         assert!(text.contains(words), "{bytes}: {text}");
