@@ -104,7 +104,7 @@ field = "client_id"
         ":3:9: ship.start: `atuo` is none of auto, manual; did you mean `auto`?",
         ":4:9: [source.app] needs `paths`",
         ":5:1: unknown key `path` in [source.app]; did you mean `paths`?",
-        ":7:9: rule.errors.where: query, column 7: `eror` is no level",
+        ":7:9: rule.errors.where: query, column 7: `eror` is not a valid level",
         ":8:3: unknown key `cuont` in [rule.errors]; did you mean `count`?",
         ":9:7: `urls` is missing; write urls = ",
         ":11:1: `password` in [sink.es] would keep a secret in the configuration",
@@ -530,7 +530,7 @@ fn a_wrong_search_says_what_to_do() {
             .exits(code)
             .says(text);
     };
-    check(&["level:eror", &file], 2, "query, column 7: `eror` is no level");
+    check(&["level:eror", &file], 2, "query, column 7: `eror` is not a valid level");
     check(&["x", "--since", "soon"], 2, "--since `soon`: expected a time");
     check(&["Unauthorized", "level:error"], 2, "write it in quotes");
     check(&["x", "--in", "archive", &file], 2, "leave out --in archive");
