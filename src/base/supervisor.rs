@@ -143,7 +143,8 @@ impl Supervisor {
         self.0.fatal.get()
     }
 
-    /// Runs the future from `make` until it returns; after a panic again, as `on_panic` says. Ends when `stop` is cancelled.
+    /// Runs the future from `make` until it returns; after a panic again, as `on_panic` says. Ends when `stop` is
+    /// cancelled.
     pub async fn task<F, Fut>(
         self,
         part: &'static str,

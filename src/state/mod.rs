@@ -210,7 +210,8 @@ pub use error::StateError;
 pub use store::{Claim, Store};
 pub use tables::{Key, Table};
 
-/// Month keys that were used for sealing, as of the last snapshot, which is written whenever a key is added. For processes that do not own the state.
+/// Month keys that were used for sealing, as of the last snapshot, which is written whenever a key is added. For
+/// processes that do not own the state.
 pub fn used_keys(directory: &std::path::Path) -> Vec<String> {
     let found = snapshot::read(directory).map(|snapshot| snapshot.rows.keys);
     found.unwrap_or_default().into_iter().collect()

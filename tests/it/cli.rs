@@ -480,7 +480,7 @@ fn generated_logs_are_the_same_for_the_same_seed_and_understood() {
 fn check_names_a_damaged_archive() {
     let program = Program::new();
     let check = || program.run(&["check", "--state-dir", "durable"]);
-    check().exits(0).prints("ok    sink archive: there is no archive in durable/archive yet");
+    check().exits(0).prints("ok    sink archive: no archive in durable/archive yet");
     program.write("durable/archive/meta.json", "{");
     check().exits(1).prints("WRONG sink archive: cannot read the archive in durable/archive");
 }
@@ -535,7 +535,7 @@ fn a_wrong_search_says_what_to_do() {
     check(&["Unauthorized", "level:error"], 2, "write it in quotes");
     check(&["x", "--in", "archive", &file], 2, "leave out --in archive");
     check(&["x", "--in", "files"], 2, "no file to search");
-    check(&["x"], 1, "there is no archive in durable/archive yet");
+    check(&["x"], 1, "no archive in durable/archive yet");
     check(&["clientId:7*"], 2, "`clientId` is sealed in the archive");
     check(&["clientId:7"], 2, "looked for with its keys: there are no keys yet in durable/keys");
 }
