@@ -1,4 +1,4 @@
-//! S21: files in UTF-16 are read as what they say, wherever they are read; offsets are those of their bytes.
+//! S21: files in UTF-16 are read like their text in UTF-8, everywhere; offsets are those of their bytes.
 
 use std::fs;
 
@@ -23,7 +23,7 @@ const WAYS: [Way; 4] = [
 ];
 
 impl Way {
-    /// What a writer that began the file appends.
+    /// The bytes that a writer which created the file appends.
     fn bytes(self, text: &str) -> Vec<u8> {
         let bytes = |unit: u16| if self.big { unit.to_be_bytes() } else { unit.to_le_bytes() };
         text.encode_utf16().flat_map(bytes).collect()
@@ -38,7 +38,7 @@ impl Way {
     }
 }
 
-/// Bounds and text of what was read, and that they are where they should be.
+/// Checks the bounds and texts of the events.
 fn expect_places(bench: &Bench, way: Way) {
     let mut at = if way.mark { 2 } else { 0 };
     for (index, event) in bench.consumer.events.iter().enumerate() {
@@ -50,12 +50,12 @@ fn expect_places(bench: &Bench, way: Way) {
 }
 
 #[test]
-fn s21_utf16_that_grows_byte_by_byte_is_read_as_it_is_through_restarts() {
+fn s21_utf16_that_grows_byte_by_byte_is_read_correctly_through_restarts() {
     for way in WAYS {
         let mut bench = Bench::new(&["app.log"]);
         let text = lines("ab", 0..2) + "{\"text\":\"😀 \u{a0a}\u{d0d} é\"}\n" + &lines("ab", 2..4);
         let bytes = way.file(&text);
-        // Without a mark there must be something to go by.
+        // Without a byte order mark, detection needs some text.
         bench.append("app.log", &bytes[..40]);
         bench.open();
         for (number, byte) in bytes[40..].iter().enumerate() {
@@ -70,7 +70,7 @@ fn s21_utf16_that_grows_byte_by_byte_is_read_as_it_is_through_restarts() {
         assert_eq!(bench.texts(), expected, "{way:?}");
         assert_eq!(bench.store().generations()[0].encoding, way.encoding());
         expect_places(&bench, way);
-        // From the beginning once more, all at once: the same events.
+        // Once more from the beginning, in one read: the same events.
         let before = std::mem::take(&mut bench.consumer);
         bench.restart();
         bench.until("all again", |bench| bench.consumer.events.len() == before.events.len());
@@ -82,7 +82,7 @@ fn s21_utf16_that_grows_byte_by_byte_is_read_as_it_is_through_restarts() {
 fn s21_long_files_are_read_across_every_buffer() {
     for way in WAYS {
         let mut bench = Bench::new(&["app.log"]);
-        // Lines of odd lengths, with surrogate pairs at every place; but the beginning is plain, to go by.
+        // Lines of odd lengths, with surrogate pairs at every offset; the beginning is ASCII, for detection.
         let pairs = |n: usize| if n < 30 { String::new() } else { "a😀".repeat(n % 17) };
         let text: String =
             (0..9000).map(|n| format!("{{\"n\":{n},\"t\":\"{}\"}}\n", pairs(n))).collect();
@@ -95,7 +95,7 @@ fn s21_long_files_are_read_across_every_buffer() {
 }
 
 #[test]
-fn s21_traces_in_utf16_are_joined_and_cut_where_it_falls_quiet() {
+fn s21_traces_in_utf16_are_joined_and_cut_by_the_timeout() {
     for way in WAYS {
         let mut bench = Bench::new(&["app.log"]);
         let error = "2024-05-01 10:00:00 [ERROR] it broke\r\n  at one.rs\r\n";
@@ -117,7 +117,7 @@ fn s21_traces_in_utf16_are_joined_and_cut_where_it_falls_quiet() {
 }
 
 #[test]
-fn s21_a_huge_line_of_utf16_is_kept_in_part_and_the_next_one_is_right() {
+fn s21_an_overlong_line_of_utf16_is_truncated_and_the_next_one_is_correct() {
     let way = WAYS[0];
     let mut bench = Bench::new(&["app.log"]);
     bench.append("app.log", way.file(&lines("a", 0..2)));
@@ -161,7 +161,7 @@ fn s21_parse_stats_and_search_read_utf16() {
         let found = expect(&mut search, 0);
         assert_eq!(found.lines().count(), 1, "{way:?} {found}");
         assert!(found.contains("number 31234 😀"), "{found}");
-        // One place has one id, whoever reads it.
+        // One offset has one id, in every reader.
         let id = |document: &str| -> String {
             let document: serde_json::Value = serde_json::from_str(document).unwrap();
             document["event"]["id"].to_string()
