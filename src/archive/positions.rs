@@ -93,7 +93,7 @@ struct Version {
     version: u32,
 }
 
-/// As it is kept. See the module.
+/// The stored form of a row; see the module.
 pub(crate) type Row = (GenerationId, u64, Option<(u64, i64, u32, u64, u32)>, u64, u64, u64);
 
 impl Positions {

@@ -158,7 +158,7 @@ impl Supervisor {
         loop {
             let running = AssertUnwindSafe(async {
                 let body = make();
-                self.works(part);
+                self.mark_running(part);
                 self.breakable(part, body).await;
             });
             let Err(panic) = running.catch_unwind().await else { return };
@@ -178,7 +178,7 @@ impl Supervisor {
         piece: impl FnOnce() -> T,
     ) -> Result<T, Option<Duration>> {
         let done = catch_unwind(AssertUnwindSafe(|| {
-            self.works(part);
+            self.mark_running(part);
             piece()
         }));
         done.map_err(|panic| self.failed(part, on_panic, &*panic))
@@ -219,7 +219,7 @@ impl Supervisor {
     }
 
     /// The part is running (again).
-    fn works(&self, part: &'static str) {
+    fn mark_running(&self, part: &'static str) {
         self.0.down.send_if_modified(|down| down.remove(part).is_some());
     }
 

@@ -19,7 +19,7 @@ use super::text::{is_blank, leading_hole, without_line_end};
 use super::{Context, Format, Head, Joins};
 use crate::event::{Encoding, Flags, Record};
 pub use encoded::shared;
-use finish::{begin_inside, is_later, with_time};
+use finish::{is_later, mark_inside, with_time};
 pub use join::is_unfinished_json;
 
 /// A record with more lines is split.
@@ -140,7 +140,7 @@ impl Framer {
     /// Marks the first record as beginning inside a line, at a cut, which cannot be seen in the bytes after it.
     pub fn began_inside_a_line(&self, records: &mut [Record]) {
         if let Some(first) = records.first_mut() {
-            begin_inside(first, self.format.joins());
+            mark_inside(first, self.format.joins());
         }
     }
 

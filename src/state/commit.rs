@@ -86,7 +86,7 @@ impl Inner {
     ) -> Result<(), DiskError> {
         if durable.disk.path().exists() {
             let aside = durable.disk.set_aside(self.clock.now())?;
-            tracing::error!("{why}; it is kept as {} and replaced", aside.display());
+            tracing::error!("{why}; it is kept as {}, and a new one is written", aside.display());
         }
         let everything = self.memory().everything();
         durable.recreate(&everything, number, self.clock.uptime())

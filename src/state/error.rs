@@ -40,8 +40,8 @@ pub enum StateError {
 /// Advice for this particular error, before the general advice.
 fn advice(error: &io::Error) -> &'static str {
     match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "make room on that disk, or ",
-        io::ErrorKind::PermissionDenied => "give this user the right to write there, or ",
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "free space on that disk, or ",
+        io::ErrorKind::PermissionDenied => "give this user write permission there, or ",
         _ => "",
     }
 }
@@ -60,8 +60,8 @@ mod tests {
                 advice.and_then(|text| text.strip_suffix("choose another with --state-dir DIR"));
             assert_eq!(advice, Some(expected), "{text}");
         };
-        check(io::ErrorKind::StorageFull, "make room on that disk, or ");
-        check(io::ErrorKind::PermissionDenied, "give this user the right to write there, or ");
+        check(io::ErrorKind::StorageFull, "free space on that disk, or ");
+        check(io::ErrorKind::PermissionDenied, "give this user write permission there, or ");
         check(io::ErrorKind::NotADirectory, "");
     }
 }

@@ -50,7 +50,7 @@ pub struct GenerationRow {
     pub formats: Vec<FormatEntry>,
     pub days: Vec<DayMark>,
     /// In a table of their own, because there may be many and the row is written often.
-    #[serde(default, skip_serializing_if = "is_without")]
+    #[serde(default, skip_serializing_if = "has_no_cuts")]
     pub cuts: Cuts,
     pub first_seen: Timestamp,
     /// Truncated, deleted or replaced: the generation ends at its mark.
@@ -112,7 +112,7 @@ pub fn absolute(path: &std::path::Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
-fn is_without(cuts: &Cuts) -> bool {
+fn has_no_cuts(cuts: &Cuts) -> bool {
     cuts.is_empty()
 }
 

@@ -198,7 +198,7 @@ impl Store {
         self.apply(|puts| puts.source(source))
     }
 
-    /// Month keys that were used for sealing, as they were put.
+    /// Month keys that were used for sealing.
     pub fn used_keys(&self) -> Vec<String> {
         self.memory().rows.keys.iter().cloned().collect()
     }

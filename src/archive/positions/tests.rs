@@ -111,7 +111,7 @@ proptest! {
                 positions.rows.iter().map(row).collect()
             };
             let stands = places(&positions) == places(&expected);
-            prop_assert_eq!(positions.stand_still(&step), stands);
+            prop_assert_eq!(positions.is_unchanged_by(&step), stands);
             prop_assert!(step.changed.iter().all(|(id, row)| positions.rows.get(id) != Some(row)));
             positions.apply(step);
             prop_assert_eq!(&positions, &expected);

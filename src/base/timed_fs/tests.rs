@@ -7,7 +7,7 @@ fn mount() -> Arc<Mount> {
 }
 
 /// Repeats the call: on a busy machine any call may miss its deadline.
-fn answers(mount: &Arc<Mount>) {
+fn wait_for_answer(mount: &Arc<Mount>) {
     while !mount.call(|| Ok(1)).is_ok_and(|one| one == 1) {
         std::thread::yield_now();
     }
@@ -16,7 +16,7 @@ fn answers(mount: &Arc<Mount>) {
 #[test]
 fn after_a_call_hangs_no_further_call_is_made_to_the_mount() {
     let mount = mount();
-    answers(&mount);
+    wait_for_answer(&mount);
     let (answer, hangs) = channel::<()>();
     let late = mount.call(move || {
         let _ = hangs.recv();
@@ -30,7 +30,7 @@ fn after_a_call_hangs_no_further_call_is_made_to_the_mount() {
         assert_eq!(refused.to_string(), "the file system at /mnt/x does not answer");
     }
     answer.send(()).unwrap();
-    answers(&mount);
+    wait_for_answer(&mount);
 }
 
 #[test]
@@ -51,7 +51,7 @@ fn a_call_that_panics_is_an_error_and_the_next_one_is_made() {
     let mount = mount();
     let broken: io::Result<()> = mount.call(|| panic!("broken"));
     assert!(broken.is_err());
-    answers(&mount);
+    wait_for_answer(&mount);
 }
 
 #[test]

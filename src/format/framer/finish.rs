@@ -63,12 +63,12 @@ impl Pass<'_> {
     #[inline]
     fn push_text(&mut self, head: Head, text: &[u8], at: usize, next: usize, lines: u32) {
         let mut record = with_time(head, lines, self.context);
-        let later = self.later(&head, text, at);
+        let later = self.is_continuation(&head, text, at);
         if later {
             record.flags.insert(Flags::CONTINUATION);
         }
         if at > 0 && self.bytes[at - 1] != b'\n' && self.cut_at(at) {
-            begin_inside(&mut record, self.joins);
+            mark_inside(&mut record, self.joins);
         }
         if head.fits && !(later && self.joins == Joins::Lines) {
             (self.framed.fitted, self.framed.trailing_misfits) = (true, 0);
@@ -87,14 +87,14 @@ impl Pass<'_> {
     }
 
     #[inline]
-    fn later(&self, head: &Head, text: &[u8], at: usize) -> bool {
+    fn is_continuation(&self, head: &Head, text: &[u8], at: usize) -> bool {
         self.offset(at) != 0 && is_later(self.format, self.joins, head, text, self.cut_at(at))
     }
 }
 
 /// Marks a record that begins inside a line. A complete JSON object is an event of its own wherever it begins.
 #[inline]
-pub(super) fn begin_inside(record: &mut Record, joins: Joins) {
+pub(super) fn mark_inside(record: &mut Record, joins: Joins) {
     if joins != Joins::Depth || record.flags.contains(Flags::CONTINUATION) {
         record.flags.insert(Flags::CONTINUATION);
         record.flags.insert(Flags::INSIDE);
