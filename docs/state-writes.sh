@@ -21,4 +21,4 @@ for second in $(seq 1 "$seconds"); do
   sleep 1
 done
 echo "$((($(account wchar) - calls) / seconds)) bytes per line by write calls," \
-  "$((($(account write_bytes) - pages) / seconds)) bytes a line in pages of 4 KiB to the disk"
+  "$((($(account write_bytes) - pages) / seconds)) bytes per line in pages of 4 KiB to the disk"

@@ -5,7 +5,10 @@ use std::path::PathBuf;
 
 #[derive(Debug, thiserror::Error)]
 pub enum StateError {
-    #[error("another logwarden (process {process}) is using {}", directory.display())]
+    #[error(
+        "another logwarden (process {process}) is using {}; stop it, or use another --state-dir",
+        directory.display()
+    )]
     Owned { directory: PathBuf, process: String },
     #[error(
         "cannot use the state directory {}; {}choose another with --state-dir DIR",
