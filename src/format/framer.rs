@@ -72,7 +72,7 @@ pub struct Framer {
     /// The encoding of the file; the framed text is always UTF-8.
     pub encoding: Encoding,
     /// Maximum length of a record's text in bytes. A longer line is one truncated record.
-    pub cap: usize,
+    pub max_length: usize,
 }
 
 impl Framer {
@@ -80,7 +80,7 @@ impl Framer {
     pub const PIECE: usize = 2 * LONGEST_RECORD + 1024;
 
     pub fn new(format: Arc<dyn Format>, encoding: Encoding) -> Self {
-        Framer { format, encoding, cap: LONGEST_RECORD }
+        Framer { format, encoding, max_length: LONGEST_RECORD }
     }
 
     /// Length of the hole at the beginning of the file's `bytes`, which begin where a record may begin.
@@ -111,7 +111,7 @@ impl Framer {
         let mut pass = Pass {
             format,
             joins,
-            cap: self.cap,
+            max_length: self.max_length,
             bytes,
             base,
             cuts,
@@ -134,7 +134,7 @@ impl Framer {
     /// The bytes of an over-long line to keep: the limit, plus a byte order mark. A code unit gives at least one byte
     /// of text.
     pub fn kept(&self) -> usize {
-        (self.cap + BOM.len()) * self.encoding.unit() as usize
+        (self.max_length + BOM.len()) * self.encoding.unit() as usize
     }
 
     /// Marks the first record as beginning inside a line, at a cut, which cannot be seen in the bytes after it.
@@ -161,7 +161,7 @@ impl Framer {
         context: &mut Context,
     ) -> Record {
         let bom = if start == 0 && kept.starts_with(BOM) { BOM.len() } else { 0 };
-        let text = &kept[bom..kept.len().min(bom + self.cap)];
+        let text = &kept[bom..kept.len().min(bom + self.max_length)];
         let head = self.format.head(text, context);
         let mut record = with_time(head, 1, context);
         record.flags.insert(Flags::TRUNCATED);
@@ -220,7 +220,7 @@ enum Kind {
 struct Pass<'a> {
     format: &'a dyn Format,
     joins: Joins,
-    cap: usize,
+    max_length: usize,
     bytes: &'a [u8],
     base: u64,
     cuts: &'a [u64],
@@ -246,13 +246,14 @@ impl<'a> Pass<'a> {
             }
             let Some((next, finished)) = self.line_end(at, end) else {
                 // Whatever follows in the line, it is too long for the record before it.
-                if self.open.is_some_and(|open| self.bytes.len() - open.start > self.cap + 1) {
+                if self.open.is_some_and(|open| self.bytes.len() - open.start > self.max_length + 1)
+                {
                     self.close(at);
                 }
                 return;
             };
             let line = self.text(at, next);
-            if line.len() > self.cap {
+            if line.len() > self.max_length {
                 self.close(at);
                 self.truncate(at, next);
             } else {

@@ -13,11 +13,11 @@ use crate::event::{Cursor, Cuts, GenerationId};
 
 /// The changes of one call of [`super::Store::apply`].
 #[derive(Debug)]
-pub struct Puts<'a> {
+pub struct Transaction<'a> {
     pub(super) memory: &'a mut Memory,
 }
 
-impl Puts<'_> {
+impl Transaction<'_> {
     pub fn generation(&mut self, row: GenerationRow) {
         let memory = &mut *self.memory;
         let before = memory.rows.generations.get(&row.id);

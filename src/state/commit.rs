@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 
 use super::disk_error::DiskError;
 use super::durable::Durable;
-use super::journal::Base;
+use super::journal::JournalPosition;
 use super::memory::Memory;
 use super::store::Inner;
 use super::tables::{Key, NameRange, Table, decode, key_of};
@@ -120,7 +120,7 @@ impl Inner {
         let salt = self.durable().journal.salt();
         let text = {
             let memory = self.memory();
-            snapshot::encode(&memory.rows, &Base { salt, through: memory.number })
+            snapshot::encode(&memory.rows, &JournalPosition { salt, through: memory.number })
         };
         if let Err(error) = snapshot::write(&self.directory, &text) {
             tracing::warn!(

@@ -15,7 +15,7 @@ use redb::{
 
 use super::directory::{self, sync_directory};
 use super::disk_error::DiskError;
-use super::journal::Base;
+use super::journal::JournalPosition;
 use super::old_versions;
 use super::redb_panics::without_panic;
 use super::rows::IN_MEMORY;
@@ -27,7 +27,7 @@ pub(super) const FILE: &str = "state.redb";
 
 const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
 const META_VERSION: &str = "version";
-/// A [`Base`].
+/// A [`JournalPosition`].
 const META_JOURNAL: &str = "journal";
 
 type Bytes<'a> = TableDefinition<'a, &'static [u8], &'static [u8]>;
@@ -52,7 +52,7 @@ pub(super) struct Loaded {
     /// Of the tables that are kept in memory.
     pub rows: Changes,
     /// `None`: written by an earlier version, which had no journal.
-    pub base: Option<Base>,
+    pub base: Option<JournalPosition>,
     pub repaired: bool,
 }
 
@@ -83,7 +83,7 @@ impl Disk {
     }
 
     /// Writes one transaction; durable when this returns.
-    pub fn write(&mut self, changes: &Changes, base: &Base) -> Result<(), DiskError> {
+    pub fn write(&mut self, changes: &Changes, base: &JournalPosition) -> Result<(), DiskError> {
         self.with_database(|database| Ok(write(database, changes, base)?))
     }
 
@@ -141,7 +141,11 @@ impl Disk {
 
     /// Creates a new file with these rows, under another name that is then renamed: an incomplete file left by a kill
     /// would look damaged, or would contain only some of the rows.
-    pub fn create_with(&mut self, changes: &Changes, base: &Base) -> Result<(), DiskError> {
+    pub fn create_with(
+        &mut self,
+        changes: &Changes,
+        base: &JournalPosition,
+    ) -> Result<(), DiskError> {
         let aside = self.path.with_extension("redb.new");
         match fs::remove_file(&aside) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
@@ -163,7 +167,11 @@ impl std::fmt::Debug for Disk {
     }
 }
 
-fn write(database: &Database, changes: &Changes, base: &Base) -> Result<(), redb::Error> {
+fn write(
+    database: &Database,
+    changes: &Changes,
+    base: &JournalPosition,
+) -> Result<(), redb::Error> {
     let transaction = database.begin_write()?;
     {
         let mut meta = transaction.open_table(META)?;
@@ -186,7 +194,7 @@ fn write(database: &Database, changes: &Changes, base: &Base) -> Result<(), redb
     Ok(())
 }
 
-fn read_all(database: &Database) -> Result<(Changes, Option<Base>), DiskError> {
+fn read_all(database: &Database) -> Result<(Changes, Option<JournalPosition>), DiskError> {
     let transaction = database.begin_read().map_err(redb::Error::from)?;
     let meta = transaction.open_table(META)?;
     if let Some(version) = meta.get(META_VERSION)? {

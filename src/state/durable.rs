@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::disk::Disk;
 use super::disk_error::DiskError;
-use super::journal::{Base, Journal};
+use super::journal::{Journal, JournalPosition};
 use super::memory::Batch;
 use super::tables::Changes;
 
@@ -39,7 +39,7 @@ impl Durable {
 
     /// `batch` contains all rows that are not in the database.
     pub fn checkpoint(&mut self, batch: &Batch, now: Duration) -> Result<(), DiskError> {
-        let base = Base { salt: self.journal.salt(), through: batch.number };
+        let base = JournalPosition { salt: self.journal.salt(), through: batch.number };
         self.disk.write(&batch.changes, &base)?;
         self.restart_journal(base, now);
         Ok(())
@@ -52,14 +52,14 @@ impl Durable {
         number: u64,
         now: Duration,
     ) -> Result<(), DiskError> {
-        let base = Base { salt: self.journal.salt(), through: number };
+        let base = JournalPosition { salt: self.journal.salt(), through: number };
         self.disk.create_with(everything, &base)?;
         self.restart_journal(base, now);
         Ok(())
     }
 
     /// Without a journal, every commit is a checkpoint, which calls this again.
-    fn restart_journal(&mut self, base: Base, now: Duration) {
+    fn restart_journal(&mut self, base: JournalPosition, now: Duration) {
         self.checkpointed = now;
         if let Err(error) = self.journal.restart(base.through) {
             tracing::debug!("cannot start the journal {}: {error}", self.journal.path().display());

@@ -27,17 +27,17 @@ pub(super) const LARGEST: u64 = 1 << 20;
 
 /// Stored in the database and in the snapshot: the journal that continues them, and from which record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Base {
+pub(super) struct JournalPosition {
     pub salt: Salt,
     /// Records up to this number are included.
     pub through: u64,
 }
 
-impl Base {
+impl JournalPosition {
     /// The record numbers of a process start here, far above those of earlier processes. So a snapshot of an earlier
     /// process is never continued with records of this one, which would miss the records in between.
-    pub fn next_process(salt: Salt, last: u64) -> Base {
-        Base { salt, through: ((last >> 32) + 1) << 32 }
+    pub fn next_process(salt: Salt, last: u64) -> JournalPosition {
+        JournalPosition { salt, through: ((last >> 32) + 1) << 32 }
     }
 }
 
@@ -97,7 +97,7 @@ impl Journal {
     pub fn restart(&mut self, through: u64) -> io::Result<()> {
         match self.file {
             Some(_) => (self.end, self.last) = (record::FILE_HEAD as u64, through),
-            None => self.create(Base { salt: self.salt, through })?,
+            None => self.create(JournalPosition { salt: self.salt, through })?,
         }
         Ok(())
     }
@@ -114,14 +114,14 @@ impl Journal {
     }
 
     /// Reuses the existing file from its beginning: all its records are in the database.
-    pub fn reuse(&mut self, base: Base) -> io::Result<()> {
+    pub fn reuse(&mut self, base: JournalPosition) -> io::Result<()> {
         self.salt = base.salt;
         self.file = Some(self.storage.file(&self.path)?);
         self.restart(base.through)
     }
 
     /// Replaces the file with an empty journal: created under another name and renamed, so that it always has a header.
-    pub fn create(&mut self, base: Base) -> io::Result<()> {
+    pub fn create(&mut self, base: JournalPosition) -> io::Result<()> {
         let aside = self.path.with_extension("journal.new");
         match fs::remove_file(&aside) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),

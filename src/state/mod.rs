@@ -204,7 +204,7 @@ mod storage;
 mod store;
 mod tables;
 
-pub use batch::Puts;
+pub use batch::Transaction;
 pub use directory::is_state;
 pub use error::StateError;
 pub use store::{Claim, Store};

@@ -6,7 +6,7 @@ use std::path::Path;
 use super::disk::{FILE, Loaded};
 use super::disk_error::DiskError;
 use super::durable::Durable;
-use super::journal::Base;
+use super::journal::JournalPosition;
 use super::memory::Memory;
 use super::replay::{self, JournalCheck, Replay, new_salt};
 use super::rows::{IN_MEMORY, Rows};
@@ -55,14 +55,14 @@ fn load_rows(
 fn replay_journal(
     durable: &mut Durable,
     rows: Changes,
-    base: &Base,
+    base: &JournalPosition,
     clock: &dyn Clock,
     notices: &mut Vec<String>,
 ) -> Result<Memory, DiskError> {
     let Replay { changes, last, check } = replay::replay(&durable.journal, base)?;
     let is_intact = check == JournalCheck::Intact;
     let salt = if is_intact { base.salt } else { new_salt()? };
-    let next = Base::next_process(salt, last);
+    let next = JournalPosition::next_process(salt, last);
     let rows = rows_with(rows, &changes)?;
     // Before the journal is changed: only the journal holds these rows.
     durable.disk.write(&changes, &next)?;
@@ -82,7 +82,7 @@ fn replay_journal(
 /// Rows of an earlier version, which had no journal.
 fn migrate(durable: &mut Durable, rows: Changes) -> Result<Memory, DiskError> {
     let rows = Rows::read(&rows)?;
-    let base = Base::next_process(new_salt()?, 0);
+    let base = JournalPosition::next_process(new_salt()?, 0);
     durable.journal.create(base)?;
     durable.disk.write(&rows.all(), &base)?;
     Ok(Memory::durable(rows, base.through))
@@ -99,7 +99,7 @@ fn rebuild(
     if let (Some(Replay { changes, last, check: JournalCheck::Intact }), Some(base)) =
         (&replay, base)
     {
-        let next = Base::next_process(base.salt, *last);
+        let next = JournalPosition::next_process(base.salt, *last);
         let rows = rows_with(rows.all(), changes)?;
         let mut everything = rows.all();
         everything.extend(disk_tables(changes));
@@ -110,7 +110,7 @@ fn rebuild(
     if replay.is_some_and(|replay| !matches!(replay.check, JournalCheck::Missing)) {
         durable.journal.set_aside(clock.now())?;
     }
-    let next = Base::next_process(new_salt()?, 0);
+    let next = JournalPosition::next_process(new_salt()?, 0);
     durable.journal.create(next)?;
     durable.disk.create_with(&rows.all(), &next)?;
     Ok(Memory::durable(rows, next.through))

@@ -3,7 +3,7 @@
 use std::io;
 
 use super::journal::record::{self, Salt};
-use super::journal::{Base, Journal};
+use super::journal::{Journal, JournalPosition};
 use super::tables::Changes;
 
 /// The result of reading the journal after these rows.
@@ -28,14 +28,14 @@ pub(super) enum JournalCheck {
     Damaged,
 }
 
-pub(super) fn replay(journal: &Journal, base: &Base) -> io::Result<Replay> {
+pub(super) fn replay(journal: &Journal, base: &JournalPosition) -> io::Result<Replay> {
     Ok(match journal.bytes()? {
         Some(bytes) => read(&bytes, base),
         None => Replay::without_changes(base, JournalCheck::Missing),
     })
 }
 
-pub(super) fn read(bytes: &[u8], base: &Base) -> Replay {
+pub(super) fn read(bytes: &[u8], base: &JournalPosition) -> Replay {
     let content = record::read(bytes, base.salt, base.through);
     let has_head = record::salt_of(bytes) == Some(base.salt);
     if !has_head && content.records.is_empty() && !content.is_damaged {
@@ -57,7 +57,7 @@ pub(super) fn read(bytes: &[u8], base: &Base) -> Replay {
 }
 
 impl Replay {
-    fn without_changes(base: &Base, check: JournalCheck) -> Replay {
+    fn without_changes(base: &JournalPosition, check: JournalCheck) -> Replay {
         Replay { changes: Changes::new(), last: base.through, check }
     }
 }

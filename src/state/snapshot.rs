@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use siphasher::sip::SipHasher24;
 
 use super::directory::sync_directory;
-use super::journal::Base;
+use super::journal::JournalPosition;
 use super::rows::Rows;
 use super::{CursorRow, GenerationRow};
 
@@ -30,7 +30,7 @@ enum Line {
     Cursor(CursorRow),
     Source(String),
     Key(String),
-    Journal(Base),
+    Journal(JournalPosition),
 }
 
 /// The content of a snapshot.
@@ -38,10 +38,10 @@ enum Line {
 pub(super) struct Snapshot {
     pub rows: Rows,
     /// `None`: written by an earlier version.
-    pub base: Option<Base>,
+    pub base: Option<JournalPosition>,
 }
 
-pub(super) fn encode(rows: &Rows, base: &Base) -> String {
+pub(super) fn encode(rows: &Rows, base: &JournalPosition) -> String {
     let mut text = format!("{HEAD}\n");
     let generations = rows.generations().into_iter().map(|row| Line::Generation(Box::new(row)));
     let cursors = rows.all_cursors().into_iter().map(Line::Cursor);

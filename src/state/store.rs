@@ -13,7 +13,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::batch::Puts;
+use super::batch::Transaction;
 use super::directory::{self, Lock};
 use super::disk::{Disk, FILE};
 use super::durable::Durable;
@@ -140,8 +140,8 @@ impl Store {
     }
 
     /// Several puts that become visible, and durable, together.
-    pub fn apply<R>(&self, puts: impl FnOnce(&mut Puts<'_>) -> R) -> R {
-        puts(&mut Puts { memory: &mut self.memory() })
+    pub fn apply<R>(&self, puts: impl FnOnce(&mut Transaction<'_>) -> R) -> R {
+        puts(&mut Transaction { memory: &mut self.memory() })
     }
 
     pub fn put_generation(&self, row: GenerationRow) {

@@ -9,7 +9,7 @@ use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
 use super::faulty_disk::FaultyDisk;
-use super::journal::{Base, record::Salt};
+use super::journal::{JournalPosition, record::Salt};
 use super::rows::Rows;
 use super::snapshot::Snapshot;
 use super::tables::{self, RowError};
@@ -444,7 +444,7 @@ fn an_incomplete_or_changed_snapshot_is_not_used() {
         generation: GenerationId(1),
         offset: 7,
     });
-    let base = Base { salt: Salt(7, 8), through: 9 };
+    let base = JournalPosition { salt: Salt(7, 8), through: 9 };
     let text = snapshot::encode(&rows, &base);
     assert_eq!(snapshot::decode(&text), Some(Snapshot { rows, base: Some(base) }));
     for end in 0..text.len() {

@@ -28,7 +28,7 @@ pub fn batch(path: &Path, text: &[u8], seen: Timestamp) -> Batch {
     let mut context = Context { zone, day_mark: seen.day(), last: None, since_last: 0, seen };
     let mut records = Vec::new();
     let format = detection::detect(text).format;
-    let framer = Framer { format: format.clone(), encoding: Encoding::Utf8, cap: 1 << 20 };
+    let framer = Framer { format: format.clone(), encoding: Encoding::Utf8, max_length: 1 << 20 };
     framer.frame(text, 0, &[], End::Closed, &mut context, &mut records);
     Batch {
         generation: Arc::new(Generation {

@@ -37,7 +37,7 @@ fn context() -> Context {
 /// All records of the bytes in their detected format; checks that they cover the bytes.
 fn records(bytes: &[u8]) -> (std::sync::Arc<dyn Format>, Vec<Record>) {
     let format = detection::detect(bytes).format;
-    let framer = Framer { format: format.clone(), encoding: Encoding::Utf8, cap: CAP };
+    let framer = Framer { format: format.clone(), encoding: Encoding::Utf8, max_length: CAP };
     let mut records = Vec::new();
     let framed = framer.frame(bytes, 0, &[], End::Closed, &mut context(), &mut records);
     assert_eq!(framed.consumed, bytes.len());

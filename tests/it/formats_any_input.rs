@@ -81,7 +81,7 @@ fn input() -> impl Strategy<Value = Vec<u8>> {
 
 fn framer(name: &str) -> Framer {
     let format = detection::by_name(name, &[]).expect("a format of the list");
-    Framer { format, encoding: Encoding::Utf8, cap: CAP }
+    Framer { format, encoding: Encoding::Utf8, max_length: CAP }
 }
 
 fn whole(framer: &Framer, bytes: &[u8], cuts: &[u64]) -> Vec<Record> {
@@ -188,7 +188,7 @@ proptest! {
         let bytes = bytes.concat();
         let skip = skip.min(bytes.len());
         for name in detection::names() {
-            let framer = Framer { cap: 1 << 20, ..framer(name) };
+            let framer = Framer { max_length: 1 << 20, ..framer(name) };
             let records = whole(&framer, &bytes, &[]);
             if let Some(at) = first_begin(&*framer.format, &bytes[skip..], false) {
                 let start = (skip + at) as u64;

@@ -47,7 +47,7 @@ impl Pass<'_> {
 
     /// A line longer than the limit is a record of its own.
     pub(super) fn truncate(&mut self, at: usize, next: usize) {
-        let kept = &self.text(at, next)[..self.cap];
+        let kept = &self.text(at, next)[..self.max_length];
         let head = self.format.head(kept, self.context);
         self.push_text(head, kept, at, next, 1);
         if let Some(record) = self.records.last_mut() {

@@ -89,7 +89,7 @@ impl Pass<'_> {
     }
 
     fn has_room(&self, open: &Open, next: usize) -> bool {
-        open.lines < MAX_LINES && next - open.start <= self.cap
+        open.lines < MAX_LINES && next - open.start <= self.max_length
     }
 
     fn extend(&mut self, open: Open, next: usize, kind: Kind) {

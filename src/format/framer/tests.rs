@@ -8,9 +8,9 @@ fn context() -> Context {
     Context::new(TimeZone::UTC, 19_800, Timestamp::from_seconds(7))
 }
 
-fn framer(format: &str, cap: usize) -> Framer {
+fn framer(format: &str, max_length: usize) -> Framer {
     let format = by_name(format, &[]).expect("a known format");
-    Framer { format, encoding: Encoding::Utf8, cap }
+    Framer { format, encoding: Encoding::Utf8, max_length }
 }
 
 /// The records as text, each with its flags; checks that they cover the input.
