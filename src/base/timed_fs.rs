@@ -1,4 +1,4 @@
-//! File system calls with a deadline: a mount that does not answer (a dead NFS server) delays nobody for long.
+//! File system calls with a deadline: a mount that does not answer (a dead NFS server) delays no caller for long.
 //!
 //! On local disks a call is made directly. On every other mount (network, FUSE, unknown types) a thread of that mount
 //! makes the call, and the caller waits for it up to the deadline in [`mount`]. While a call is overdue, the mount is
