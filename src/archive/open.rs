@@ -119,7 +119,7 @@ fn check_index(inner: MmapDirectory, directory: &Path) -> Result<Inspection, Ope
     let index = Index::open(inner)?;
     let meta = index.load_metas()?;
     if index.schema() != schema() {
-        return Err(OpenError::Damaged("it was made by another version".to_owned()));
+        return Err(OpenError::Damaged("it was created by another version".to_owned()));
     }
     match &meta.payload {
         Some(payload) => check_payload(payload)?,
