@@ -143,7 +143,7 @@ fn batch(text: &str) -> Batch {
         Context { zone: TimeZone::UTC, day_mark: NOW.day(), last: None, since_last: 0, seen: NOW };
     let mut records = Vec::new();
     let format = detection::detect(text.as_bytes()).format;
-    let framer = Framer { format: format.clone(), encoding: Encoding::Utf8, cap: 1 << 20 };
+    let framer = Framer { format: format.clone(), encoding: Encoding::Utf8, max_length: 1 << 20 };
     framer.frame(text.as_bytes(), 0, &[], End::Closed, &mut context, &mut records);
     Batch {
         generation: Arc::new(Generation {

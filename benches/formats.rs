@@ -37,7 +37,7 @@ fn measure(name: &str, bytes: &[u8], lines: usize) {
     let framer = Framer {
         format: detection::by_name(name, &[]).expect("a format of the list"),
         encoding: Encoding::Utf8,
-        cap: PIECE,
+        max_length: PIECE,
     };
     let mut records = Vec::with_capacity(lines + 1);
     let frame = best(|| {

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What delivery costs two builds, in turn: CPU of file → a server that takes everything, and the ratio of the medians.
+# CPU of delivery by two builds in turn, from a file to a server that accepts everything, and the ratio of the medians.
 #   cargo build --release --example null_elasticsearch && docs/compare.sh BEFORE AFTER [MEGABYTES] [RUNS]
 set -euo pipefail
 cd "$(dirname "$0")/.."

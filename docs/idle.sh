@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What many files that lie still cost, alone and beside ten that grow: CPU of the whole process, and its memory.
+# CPU and memory of the whole process with many idle files, alone and beside ten that grow.
 #   cargo build --release && docs/idle.sh [FILES] [SECONDS]
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -21,7 +21,7 @@ engine=$!
 
 written() { wc -l 2>/dev/null <"$scratch/out" || echo 0; }
 until [ "$(written)" -ge "$files" ]; do sleep 0.1; done
-# A file is looked at less often the longer it lies still, down to every five seconds.
+# The longer a file is idle, the less often it is checked, down to every five seconds.
 sleep 45
 
 ticks() { awk '{ sub(/.*\) /, ""); print $12 + $13 }' "/proc/$engine/stat"; }
@@ -30,7 +30,7 @@ share() { awk -v t="$(($(ticks) - $1))" -v s="$2" 'BEGIN { printf "%.2f %%", t /
 
 before=$(ticks)
 sleep "$seconds"
-echo "$files files that lie still: $(share "$before" "$seconds") of a core, $(memory) KiB"
+echo "$files idle files: $(share "$before" "$seconds") of a core, $(memory) KiB"
 
 before=$(ticks)
 for round in $(seq 1 $((seconds * 10))); do
@@ -39,4 +39,4 @@ for round in $(seq 1 $((seconds * 10))); do
   done
   sleep 0.1
 done
-echo "and ten that grow by ten lines a second: $(share "$before" "$seconds") of a core, $(memory) KiB"
+echo "and ten that grow by ten lines per second: $(share "$before" "$seconds") of a core, $(memory) KiB"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What a plain log that grows by a line a second makes the engine write to the disk, by the kernel's own account.
+# Bytes that the engine writes to disk for a plain log that grows by one line per second, by the kernel's account.
 #   cargo build --release && docs/state-writes.sh [SECONDS]
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -20,5 +20,5 @@ for second in $(seq 1 "$seconds"); do
   echo "request $second was served" >>"$scratch/app.log"
   sleep 1
 done
-echo "$((($(account wchar) - calls) / seconds)) bytes a line by write calls," \
-  "$((($(account write_bytes) - pages) / seconds)) bytes a line in pages of 4 KiB to the disk"
+echo "$((($(account wchar) - calls) / seconds)) bytes per line by write calls," \
+  "$((($(account write_bytes) - pages) / seconds)) bytes per line in pages of 4 KiB to the disk"

@@ -1,8 +1,8 @@
-//! One event on its way into the index: encoded once, then read in place by the indexer.
+//! Encodes one event as an item for the index; the indexer reads the values in place.
 //!
-//! Everything that costs (privacy, lower case, numbers, JSON) is done by [`encode`], so that the indexer only
-//! copies bytes. Little endian: generation u64 ‖ start u64 ‖ end u64 ‖ time i64 ‖ day i32 ‖ level u8 (0: none)
-//! ‖ length u32 and search text ‖ length u32 and event document ‖ for each term: length u16 and term.
+//! All expensive work (privacy, lower case, numbers, JSON) is done by [`encode`], so that the indexer only copies
+//! bytes. Little endian: generation u64 ‖ start u64 ‖ end u64 ‖ time i64 ‖ day i32 ‖ level u8 (0: none) ‖ length u32
+//! and search text ‖ length u32 and event document ‖ for each term: length u16 and term.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
@@ -18,7 +18,7 @@ use crate::privacy::Outgoing;
 use crate::query::{Subject, value::each_text};
 
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
-/// A delivery is through in some 50 ms; one that meets the writing of a segment, or an indexer that died, takes longer.
+/// A delivery usually takes some 50 ms; longer if a segment is written meanwhile or the indexer has failed.
 const SHORT_WAIT: Duration = Duration::from_millis(100);
 
 const GENERATION: usize = 0;
@@ -29,7 +29,7 @@ const DAY: usize = 32;
 const LEVEL: usize = 36;
 const TEXT: usize = 37;
 
-/// Appends one item.
+/// Appends one item to `body`.
 pub fn encode(event: &Outgoing<'_>, body: &mut Vec<u8>) {
     body.extend_from_slice(&event.generation().0.to_le_bytes());
     body.extend_from_slice(&event.offset().to_le_bytes());
@@ -43,7 +43,7 @@ pub fn encode(event: &Outgoing<'_>, body: &mut Vec<u8>) {
     event.leaves(&mut |path, value| {
         each_text(&value, &mut |text| {
             each_term(path, text, &mut term, &mut |term| {
-                // Longest name and longest value together stay far below.
+                // The longest name and the longest value together are far shorter.
                 if let Ok(length) = u16::try_from(term.len()) {
                     body.extend_from_slice(&length.to_le_bytes());
                     body.extend_from_slice(term);
@@ -62,11 +62,12 @@ fn with_length(body: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
     let at = body.len();
     body.extend_from_slice(&[0; 4]);
     write(body);
-    let length = u32::try_from(body.len() - at - 4).expect("a record is cut far below 4 GiB");
+    let length =
+        u32::try_from(body.len() - at - 4).expect("a record is limited to far less than 4 GiB");
     body[at..at + 4].copy_from_slice(&length.to_le_bytes());
 }
 
-/// Where an item comes from.
+/// The generation and the offsets of an item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Origin {
     pub generation: GenerationId,
@@ -86,44 +87,44 @@ fn number(item: &[u8], at: usize) -> u64 {
     u64::from_le_bytes(item[at..at + 8].try_into().expect("8 bytes"))
 }
 
-/// Splits off what [`with_length`] wrote.
+/// Splits off the bytes that [`with_length`] wrote.
 fn split(bytes: &[u8]) -> (&[u8], &[u8]) {
     let (length, rest) = bytes.split_at(4);
     let length = u32::from_le_bytes(length.try_into().expect("4 bytes"));
     rest.split_at(length as usize)
 }
 
-/// The bytes of one delivery, shared by its items; tells when the indexer is through with them.
+/// The bytes of one delivery, shared by its items; when dropped, they no longer count as in flight.
 #[derive(Debug)]
 pub(super) struct Body {
     bytes: Bytes,
-    flow: Arc<Flow>,
+    in_flight: Arc<InFlight>,
 }
 
 impl Drop for Body {
     fn drop(&mut self) {
         let length = self.bytes.len();
-        // First the bytes: who waits for them uses their buffer again.
+        // The bytes first: a thread that waits for this reuses their buffer.
         drop(std::mem::take(&mut self.bytes));
-        self.flow.leave(length);
+        self.in_flight.leave(length);
     }
 }
 
-/// How many bytes are between us and the indexer.
+/// The number of bytes that were given to the indexer and not processed yet.
 #[derive(Debug, Default)]
-pub(super) struct Flow {
+pub(super) struct InFlight {
     bytes: Mutex<usize>,
     less: Condvar,
 }
 
-impl Flow {
-    /// Waits until there is room (or nothing at all on the way), then lets the bytes in. Not for ever: where the
-    /// indexer died, the call that follows says so.
+impl InFlight {
+    /// Waits until there is room (or nothing is in flight), then counts the bytes as in flight. The wait is limited: if
+    /// the indexer has failed, the next call reports it.
     pub fn enter(self: &Arc<Self>, bytes: Bytes, room: usize) -> Arc<Body> {
         let length = bytes.len();
-        let is_full = |under_way: usize| under_way > 0 && under_way + length > room;
+        let is_full = |in_flight: usize| in_flight > 0 && in_flight + length > room;
         *self.wait_while(LONGEST_WAIT, is_full) += length;
-        Arc::new(Body { bytes, flow: self.clone() })
+        Arc::new(Body { bytes, in_flight: self.clone() })
     }
 
     fn leave(&self, length: usize) {
@@ -131,30 +132,30 @@ impl Flow {
         self.less.notify_all();
     }
 
-    /// Waits a little for the indexer to be through with all of them.
-    pub fn run_dry(&self) {
-        drop(self.wait_while(SHORT_WAIT, |under_way| under_way > 0));
+    /// Waits a short time until the indexer has processed all of them.
+    pub fn wait_until_empty(&self) {
+        drop(self.wait_while(SHORT_WAIT, |in_flight| in_flight > 0));
     }
 
     fn wait_while(
         &self,
         longest: Duration,
-        is_much: impl Fn(usize) -> bool,
+        is_too_much: impl Fn(usize) -> bool,
     ) -> MutexGuard<'_, usize> {
-        let under_way = self.bytes.lock().expect("no holder panics");
+        let in_flight = self.bytes.lock().expect("no holder panics");
         let waited =
-            self.less.wait_timeout_while(under_way, longest, |under_way| is_much(*under_way));
+            self.less.wait_timeout_while(in_flight, longest, |in_flight| is_too_much(*in_flight));
         waited.expect("no holder panics").0
     }
 }
 
-/// One item as tantivy sees it.
+/// One item as a tantivy document.
 #[derive(Debug)]
 pub(super) struct Item {
     pub body: Arc<Body>,
     pub start: usize,
     pub end: usize,
-    /// The day of the newest commit: nothing is put before it.
+    /// The day of the newest commit: no item gets an earlier day.
     pub earliest: i32,
 }
 
@@ -178,7 +179,7 @@ impl Document for Item {
 pub(super) struct Cells<'a> {
     item: &'a [u8],
     next: Field,
-    /// Terms that are still to come.
+    /// The remaining terms.
     rest: &'a [u8],
     earliest: i32,
 }
@@ -218,7 +219,7 @@ impl<'a> Iterator for Cells<'a> {
 impl<'a> Cells<'a> {
     fn day(&self) -> i64 {
         let day = i32::from_le_bytes(self.item[DAY..DAY + 4].try_into().expect("4 bytes"));
-        // A clock that stands far back must not make what comes in now the first to go.
+        // With a clock that is far behind, new events must not be the first that retention removes.
         i64::from(day.max(self.earliest))
     }
 
@@ -237,7 +238,7 @@ pub(super) enum Cell<'a> {
     I64(i64),
     U64(u64),
     Bytes(&'a [u8]),
-    /// Checked only when it is asked for.
+    /// Validated only when it is read.
     Text(&'a [u8]),
 }
 

@@ -1,4 +1,4 @@
-//! Removal of single events, for good: not only marked as deleted, but gone from the files.
+//! Permanently removes single events: not only marked as deleted, but no longer in the files.
 
 use std::collections::BTreeSet;
 
@@ -10,12 +10,12 @@ use super::{Archive, ArchiveError, Snapshot, term};
 use crate::query::FieldName;
 
 impl Snapshot {
-    /// The name of every leaf there is, in the form in which names are compared.
+    /// The names of all leaves in the form in which names are compared.
     pub fn names(&self) -> Result<BTreeSet<String>, ArchiveError> {
         let mut names = BTreeSet::new();
         for reader in self.searcher.segment_readers() {
             let index = reader.inverted_index(LEAF).map_err(|error| self.error(error))?;
-            // The first term of each name; the next name begins behind all terms of this one.
+            // The first term of each name; the next name follows all terms of this one.
             let mut first = Vec::new();
             loop {
                 let terms = index.terms().range().ge(&first).into_stream();
@@ -35,9 +35,9 @@ impl Snapshot {
 }
 
 impl Archive {
-    /// Removes the events in which one of these fields has one of these texts; what was added and not committed
-    /// is lost. The positions stay as they are, so nothing of it is read again. For a process that opened the
-    /// archive for this alone: nothing is merged afterwards.
+    /// Removes the events in which one of these fields has one of these values. Uncommitted additions are lost. The
+    /// positions do not change, so no removed event is read again. For a process that opened the archive only for this:
+    /// nothing is merged afterwards.
     pub fn erase(&mut self, leaves: &[(FieldName, String)]) -> Result<(), ArchiveError> {
         let positions = self.resume()?.clone();
         let writer = self.writer()?;
@@ -50,7 +50,7 @@ impl Archive {
         self.rewrite_segments()
     }
 
-    /// A deleted event stays in the files of its segment until that is written again.
+    /// Rewrites segments with deleted events, which stay in the files of a segment until then.
     fn rewrite_segments(&mut self) -> Result<(), ArchiveError> {
         let writer = self.writer_mut()?;
         let mut rewrite = || -> tantivy::Result<()> {

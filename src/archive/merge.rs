@@ -1,7 +1,8 @@
-//! Which segments become one: only such as were read on the same day, so that retention drops whole segments.
+//! The merge policy: only segments that were read on the same day are merged, so that retention can drop whole
+//! segments.
 //!
-//! Today's are merged as they grow (by tantivy's logarithmic policy); of a day that is over few are left. A
-//! merge holds 16 bytes in memory for each event, so none makes a segment of more than a million.
+//! Segments of the current day are merged as they grow (tantivy's logarithmic policy); past days end with few segments.
+//! A merge needs 16 bytes of memory per event, so it never creates a segment of more than a million events.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Mutex;
@@ -12,28 +13,28 @@ use tantivy::{Index, SegmentReader};
 
 use super::schema::DAY_NAME;
 
-/// Events of the largest segment that is made by a merge.
-const LARGEST: u32 = 1_000_000;
-/// Larger segments are left as they are.
-const LARGE: u32 = LARGEST / 2;
+/// Maximum number of events in a segment made by a merge.
+const MAX_MERGED: u32 = 1_000_000;
+/// Segments of this size or more are not merged.
+const MIN_UNMERGED: u32 = MAX_MERGED / 2;
 
 #[derive(Debug)]
 pub(super) struct ByDay {
     index: Index,
     within_a_day: LogMergePolicy,
-    /// The last day in each segment, once it was looked up.
+    /// The last day in each segment, once determined.
     days: Mutex<HashMap<SegmentId, i64>>,
 }
 
 impl ByDay {
     pub fn new(index: Index) -> Self {
         let mut within_a_day = LogMergePolicy::default();
-        within_a_day.set_max_docs_before_merge(LARGE as usize);
+        within_a_day.set_max_docs_before_merge(MIN_UNMERGED as usize);
         within_a_day.set_del_docs_ratio_before_merge(0.3);
         ByDay { index, within_a_day, days: Mutex::default() }
     }
 
-    /// `None` where the segment cannot be read: it is then left alone.
+    /// `None` if the segment cannot be read: it is then not merged.
     fn day(&self, segment: &SegmentMeta) -> Option<i64> {
         let mut days = self.days.lock().expect("no holder panics");
         if let Some(day) = days.get(&segment.id()) {
@@ -44,7 +45,7 @@ impl ByDay {
         Some(day)
     }
 
-    fn forget_others(&self, segments: &[SegmentMeta]) {
+    fn forget_removed(&self, segments: &[SegmentMeta]) {
         let mut days = self.days.lock().expect("no holder panics");
         if days.len() > 4 * segments.len() + 1000 {
             days.retain(|id, _| segments.iter().any(|segment| segment.id() == *id));
@@ -59,7 +60,7 @@ fn last_day(index: &Index, segment: &SegmentMeta) -> Option<i64> {
 
 impl MergePolicy for ByDay {
     fn compute_merge_candidates(&self, segments: &[SegmentMeta]) -> Vec<MergeCandidate> {
-        self.forget_others(segments);
+        self.forget_removed(segments);
         let mut by_day: BTreeMap<i64, Vec<SegmentMeta>> = BTreeMap::new();
         for segment in segments {
             if let Some(day) = self.day(segment) {
@@ -70,27 +71,27 @@ impl MergePolicy for ByDay {
         let as_they_grow = self.within_a_day.compute_merge_candidates(&today);
         let sizes: HashMap<SegmentId, u32> =
             today.iter().map(|segment| (segment.id(), segment.num_docs())).collect();
-        let size = |id: &SegmentId| sizes.get(id).copied().unwrap_or(LARGEST);
+        let size = |id: &SegmentId| sizes.get(id).copied().unwrap_or(MAX_MERGED);
         let mut candidates: Vec<MergeCandidate> = as_they_grow
             .into_iter()
             .flat_map(|candidate| bounded(candidate.0.iter().map(|id| (*id, size(id)))))
             .collect();
-        candidates.extend(by_day.into_values().flat_map(|day| whole_day(&day)));
+        candidates.extend(by_day.into_values().flat_map(|day| merge_day(&day)));
         candidates
     }
 }
 
-fn whole_day(segments: &[SegmentMeta]) -> Vec<MergeCandidate> {
-    let small = segments.iter().filter(|segment| segment.num_docs() < LARGE);
+fn merge_day(segments: &[SegmentMeta]) -> Vec<MergeCandidate> {
+    let small = segments.iter().filter(|segment| segment.num_docs() < MIN_UNMERGED);
     bounded(small.map(|segment| (segment.id(), segment.num_docs())))
 }
 
-/// Groups of segments, in order, none larger than [`LARGEST`] together.
+/// Groups of segments, in order, with at most [`MAX_MERGED`] events each.
 fn bounded(segments: impl Iterator<Item = (SegmentId, u32)>) -> Vec<MergeCandidate> {
     let mut groups: Vec<(Vec<SegmentId>, u32)> = vec![(Vec::new(), 0)];
     for (id, size) in segments {
         match groups.last_mut() {
-            Some((group, sum)) if *sum + size <= LARGEST => {
+            Some((group, sum)) if *sum + size <= MAX_MERGED => {
                 group.push(id);
                 *sum += size;
             }
@@ -106,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_merge_grows_beyond_the_largest() {
+    fn no_merge_exceeds_the_largest_size() {
         let ids: Vec<SegmentId> = (0..6).map(|_| SegmentId::generate_random()).collect();
         let sizes = [400_000, 500_000, 100_000, 450_000, 700_000, 1];
         let groups = bounded(ids.iter().copied().zip(sizes));

@@ -1,12 +1,11 @@
-//! The embedded archive: a tantivy index whose every commit also holds the positions up to which it is done.
+//! The embedded archive: a tantivy index in which every commit also stores the positions it has reached.
 //!
-//! Events and positions become durable together, so that a crash neither loses nor doubles an event. The
-//! positions stand in the commit's payload with the full identity of each generation: the archive needs no
-//! other state. One process writes, any number read.
+//! Events and positions become durable together, so that a crash neither loses nor duplicates an event. The positions
+//! are in the commit's payload, with the full identity of each generation: the archive needs no other state. One
+//! process writes, any number of processes read.
 //!
-//! What it never does: publish documents without their positions ([`storage`]), go on after a failed commit
-//! without starting again from what is on disk ([`writer`]), delete a damaged index ([`open`]: it is set
-//! aside).
+//! It never publishes documents without their positions ([`storage`]), never continues after a failed commit without
+//! reopening the index from disk ([`writer`]), and never deletes a damaged index ([`open`] sets it aside).
 
 mod document;
 mod erase;
@@ -50,7 +49,7 @@ pub enum ArchiveError {
     )]
     Newer { directory: PathBuf, version: u32 },
     #[error(
-        "there is no archive in {} yet; it is made by the first event that is shipped to it",
+        "no archive in {} yet; it is created when the first event is shipped to it",
         directory.display()
     )]
     Missing { directory: PathBuf },

@@ -1,7 +1,7 @@
-//! Opening: is there an archive, is it whole, and what to do when it is not.
+//! Opens the archive directory for writing: creates it, checks it, and handles damage.
 //!
-//! A damaged one is never deleted and never written to: it is set aside under another name, and a new one is
-//! begun, which is then filled from what the logs still have.
+//! A damaged archive is never deleted or written to: it is set aside under another name, and a new one is created,
+//! which is then filled from the events that are still in the logs.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -17,18 +17,18 @@ use super::{ArchiveError, Cause};
 use crate::base::{Timestamp, rfc3339};
 use crate::state::private_directory;
 
-/// An archive up to this size is read as a whole to verify its checksums when it is opened.
+/// An archive of at most this size is read completely to verify its checksums when it is opened.
 const VERIFIED_AT_OPEN: u64 = 256 * 1024 * 1024;
 
-/// What stands in a directory.
+/// The condition of an archive directory.
 #[derive(Debug)]
-pub(super) enum Found {
-    Nothing,
-    Whole,
+pub(super) enum Inspection {
+    Empty,
+    Intact,
     Damaged(String),
 }
 
-/// Makes the directory ready for a writer. The text, where there is one, is for the operator.
+/// Prepares the directory for a writer. Returns a notice for the operator if the archive was damaged.
 pub(super) fn prepare(directory: &Path, now: Timestamp) -> Result<Option<String>, ArchiveError> {
     let unusable = |error: std::io::Error| ArchiveError::Directory {
         directory: directory.to_owned(),
@@ -36,7 +36,7 @@ pub(super) fn prepare(directory: &Path, now: Timestamp) -> Result<Option<String>
     };
     private_directory::make_directory(directory).map_err(unusable)?;
     let lock = lock(directory)?;
-    let Found::Damaged(reason) = inspect(directory)? else { return Ok(None) };
+    let Inspection::Damaged(reason) = inspect(directory)? else { return Ok(None) };
     let aside = name_aside(directory, now);
     fs::rename(directory, &aside).map_err(unusable)?;
     drop(lock);
@@ -45,7 +45,7 @@ pub(super) fn prepare(directory: &Path, now: Timestamp) -> Result<Option<String>
         fs::File::open(parent).and_then(|parent| parent.sync_all()).map_err(unusable)?;
     }
     Ok(Some(format!(
-        "the archive in {} is damaged ({reason}); it was set aside as {}, and a new one is filled from \
+        "the archive in {} is damaged ({reason}); it is kept as {}, and a new one is filled from \
          what the logs still hold",
         directory.display(),
         aside.display()
@@ -71,60 +71,60 @@ pub(super) fn open_directory(directory: &Path) -> Result<MmapDirectory, ArchiveE
     })
 }
 
-/// Looks at everything that a reader or a merge would open; reads all of it where it is small.
-pub(super) fn inspect(directory: &Path) -> Result<Found, ArchiveError> {
+/// Checks all files that a reader or a merge would open; reads them completely if the archive is small.
+pub(super) fn inspect(directory: &Path) -> Result<Inspection, ArchiveError> {
     let inner = open_directory(directory)?;
     let meta = inner.exists(Path::new("meta.json"));
     if !meta.map_err(|error| ArchiveError::read(directory, error))? {
         return Ok(match holds_segments(directory)? {
-            true => Found::Damaged("its meta.json is missing".to_owned()),
-            false => Found::Nothing,
+            true => Inspection::Damaged("its meta.json is missing".to_owned()),
+            false => Inspection::Empty,
         });
     }
-    match open_whole(inner, directory) {
-        Ok(found) => Ok(found),
-        Err(Trouble::Damage(reason)) => Ok(Found::Damaged(reason)),
-        Err(Trouble::Newer(version)) => {
+    match check_index(inner, directory) {
+        Ok(inspection) => Ok(inspection),
+        Err(OpenError::Damaged(reason)) => Ok(Inspection::Damaged(reason)),
+        Err(OpenError::Newer(version)) => {
             Err(ArchiveError::Newer { directory: directory.to_owned(), version })
         }
-        Err(Trouble::Other(source)) => Err(ArchiveError::read(directory, source)),
+        Err(OpenError::Other(source)) => Err(ArchiveError::read(directory, source)),
     }
 }
 
-enum Trouble {
-    Damage(String),
+enum OpenError {
+    Damaged(String),
     Newer(u32),
-    /// Not the archive's fault: a permission, too many open files.
+    /// Not damage: a permission, too many open files.
     Other(Cause),
 }
 
-impl From<TantivyError> for Trouble {
+impl From<TantivyError> for OpenError {
     fn from(error: TantivyError) -> Self {
         let source: &std::io::Error = match &error {
             TantivyError::IoError(source)
             | TantivyError::OpenReadError(OpenReadError::IoError { io_error: source, .. }) => {
                 source
             }
-            _ => return Trouble::Damage(error.to_string()),
+            _ => return OpenError::Damaged(error.to_string()),
         };
-        // What the system refuses comes with a number; what tantivy could not make sense of without.
+        // An error of the system has a number; one from tantivy's parsers has none.
         match source.raw_os_error() {
-            Some(_) if source.kind() != ErrorKind::NotFound => Trouble::Other(error.into()),
-            _ => Trouble::Damage(error.to_string()),
+            Some(_) if source.kind() != ErrorKind::NotFound => OpenError::Other(error.into()),
+            _ => OpenError::Damaged(error.to_string()),
         }
     }
 }
 
-fn open_whole(inner: MmapDirectory, directory: &Path) -> Result<Found, Trouble> {
+fn check_index(inner: MmapDirectory, directory: &Path) -> Result<Inspection, OpenError> {
     let index = Index::open(inner)?;
     let meta = index.load_metas()?;
     if index.schema() != schema() {
-        return Err(Trouble::Damage("it was made by another version".to_owned()));
+        return Err(OpenError::Damaged("it was created by another version".to_owned()));
     }
     match &meta.payload {
         Some(payload) => check_payload(payload)?,
         None if meta.segments.is_empty() => {}
-        None => return Err(Trouble::Damage("its last commit has no positions".to_owned())),
+        None => return Err(OpenError::Damaged("its last commit has no positions".to_owned())),
     }
     for segment in index.searchable_segments()? {
         SegmentReader::open(&segment)?;
@@ -132,17 +132,17 @@ fn open_whole(inner: MmapDirectory, directory: &Path) -> Result<Found, Trouble> 
     if size(directory) <= VERIFIED_AT_OPEN {
         let damaged = index.validate_checksum()?;
         if let Some(file) = damaged.iter().min() {
-            return Err(Trouble::Damage(format!("the checksum of {} is wrong", file.display())));
+            return Err(OpenError::Damaged(format!("the checksum of {} is wrong", file.display())));
         }
     }
-    Ok(Found::Whole)
+    Ok(Inspection::Intact)
 }
 
-fn check_payload(payload: &str) -> Result<(), Trouble> {
+fn check_payload(payload: &str) -> Result<(), OpenError> {
     match Positions::parse(payload) {
         Ok(_) => Ok(()),
-        Err(PayloadError::Newer(version)) => Err(Trouble::Newer(version)),
-        Err(error) => Err(Trouble::Damage(error.to_string())),
+        Err(PayloadError::Newer(version)) => Err(OpenError::Newer(version)),
+        Err(error) => Err(OpenError::Damaged(error.to_string())),
     }
 }
 
@@ -153,13 +153,13 @@ fn holds_segments(directory: &Path) -> Result<bool, ArchiveError> {
         .any(|entry| Path::new(&entry.file_name()).extension().is_some_and(|ext| ext == "store")))
 }
 
-/// Bytes of all files; what cannot be looked at counts as nothing.
+/// Total size of all files in bytes; unreadable files count as empty.
 fn size(directory: &Path) -> u64 {
     let Ok(entries) = fs::read_dir(directory) else { return 0 };
     entries.filter_map(|entry| entry.ok()?.metadata().ok()).map(|metadata| metadata.len()).sum()
 }
 
-/// `archive.damaged-2026-11-21T04-46-46Z`, with a number behind it where that is taken.
+/// `archive.damaged-2026-11-21T04-46-46Z`, with a number after it if that name is taken.
 fn name_aside(directory: &Path, now: Timestamp) -> PathBuf {
     let mut time = Vec::new();
     rfc3339::write(now, 0, &mut time);

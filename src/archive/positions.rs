@@ -1,7 +1,7 @@
-//! The payload of every commit: up to where each generation is in the archive.
+//! The payload of every commit: the position of each generation, up to which its events are in the archive.
 //!
-//! JSON, versioned, and enough by itself: with each generation's full identity and mark it can be told which
-//! file on disk it is even when the state is lost. Rows are arrays, because they are many:
+//! JSON with a version. It is sufficient by itself: the full identity and mark of each generation tell which file on
+//! disk it is, even if the state is lost. Rows are arrays, because there are many:
 //! `[generation, offset, [inode, birth, head length, head hash, ordinal] or null, mark offset, mark hash,
 //! seconds absent]`.
 
@@ -14,22 +14,22 @@ use crate::base::Timestamp;
 use crate::event::{self, Cursor, GenerationId, Identity, Mark};
 use crate::state::Store;
 
-/// What this program writes, and the newest it reads.
+/// The version that this program writes, and the newest that it reads.
 pub(super) const VERSION: u32 = 1;
 
-/// A generation that nobody knows any more leaves the payload after this long.
+/// A generation that no longer exists leaves the payload after this time.
 const KEEP_ABSENT: Duration = Duration::from_secs(30 * 86_400);
-/// Most that counts of the time between two commits: a clock that steps must not end a generation.
+/// Longest time that counts between two commits: a step of the clock must not expire a generation.
 const LONGEST_STEP: Duration = Duration::from_secs(86_400);
 
-/// What the state knows of a generation.
+/// The state's data about a generation.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fact {
     pub identity: Identity,
     pub mark: Mark,
 }
 
-/// Where the identities come from at each commit.
+/// Provides the identities for each commit.
 pub trait Generations: Send + Sync {
     fn fact(&self, generation: GenerationId) -> Option<Fact>;
 }
@@ -37,36 +37,36 @@ pub trait Generations: Send + Sync {
 impl Generations for Store {
     fn fact(&self, generation: GenerationId) -> Option<Fact> {
         let row = self.generation(generation)?;
-        // Also a line that was left for later tells this generation from others that begin alike.
+        // An incomplete line left for later also distinguishes this generation from others with the same beginning.
         let mark = *row.last_mark();
         Some(Fact { identity: row.identity, mark })
     }
 }
 
-/// Up to where one generation is in the archive.
+/// The position of one generation in the archive.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Position {
     pub offset: u64,
-    /// `None` only where the state did not know it.
+    /// `None` only if the state did not know it.
     pub identity: Option<Identity>,
     pub mark: Mark,
-    /// How long nobody has known this generation.
+    /// How long this generation has no longer existed.
     pub absent: Duration,
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Positions {
     pub written: Timestamp,
-    /// What retention goes by: the wall clock, but never more than a day further at one commit.
+    /// The clock of retention: the wall clock, but advanced by at most one day per commit.
     pub aged: Timestamp,
     pub rows: BTreeMap<GenerationId, Position>,
 }
 
-/// What a commit changes.
+/// The changes of one commit.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Step {
     pub written: Timestamp,
-    /// New rows, and those that are not as before. Time that is added to an absence is no change.
+    /// New and changed rows. A longer absence is not a change.
     pub changed: Vec<(GenerationId, Position)>,
     pub gone: Vec<GenerationId>,
 }
@@ -93,7 +93,7 @@ struct Version {
     version: u32,
 }
 
-/// As it is kept. See the module.
+/// The stored form of a row; see the module.
 pub(crate) type Row = (GenerationId, u64, Option<(u64, i64, u32, u64, u32)>, u64, u64, u64);
 
 impl Positions {
@@ -120,7 +120,7 @@ impl Positions {
         self.rows.get(&generation).map_or(0, |row| row.offset)
     }
 
-    /// As a worker and the log want them.
+    /// In the form that workers and the log use.
     pub fn known(&self) -> Vec<event::Position> {
         let known = |(id, row): (&GenerationId, &Position)| event::Position {
             cursor: Cursor { generation: *id, offset: row.offset },
@@ -130,12 +130,12 @@ impl Positions {
         self.rows.iter().map(known).collect()
     }
 
-    /// What these generations hold in the archive was of other bytes than they hold now.
+    /// Forgets these generations: their events in the archive came from bytes that have since been replaced.
     pub(crate) fn forget(&mut self, generations: &[GenerationId]) {
         self.rows.retain(|id, _| !generations.contains(id));
     }
 
-    /// The way from these positions to `upto`; none ever moves back. What is not in `upto` stays for 30 days.
+    /// The changes from these positions to `upto`; no position moves back. Generations not in `upto` stay for 30 days.
     pub(crate) fn step(
         &self,
         upto: &[Cursor],
@@ -189,8 +189,8 @@ impl Positions {
         after
     }
 
-    /// The step changes at most how long generations are absent: nothing that would need a commit.
-    pub(super) fn stand_still(&self, step: &Step) -> bool {
+    /// The step changes only how long generations have been absent, which needs no commit.
+    pub(super) fn is_unchanged_by(&self, step: &Step) -> bool {
         let same = |row: &Position, changed: &Position| {
             row.offset == changed.offset && row.identity == changed.identity
         };
@@ -205,30 +205,30 @@ impl Positions {
         written.since(self.written).min(LONGEST_STEP)
     }
 
-    /// What was left behind by a step of the clock is caught up slowly, if the clock stays there.
+    /// Lets the retention clock slowly catch up with a wall clock that stepped, if it does not step back.
     pub(super) fn caught_up(&self, by: Duration, now: Timestamp) -> Positions {
         Positions { aged: self.aged.plus(by).min(now).max(self.aged), ..self.clone() }
     }
 }
 
 impl Position {
-    /// Nothing of it is delivered.
+    /// Nothing is delivered yet.
     fn unknown() -> Self {
         Position { offset: 0, identity: None, mark: Mark::default(), absent: Duration::ZERO }
     }
 
-    /// As it is once the generation is known and delivered up to there; `None` where that is what it is.
+    /// The position after the generation is delivered up to `offset`; `None` if that changes nothing.
     fn moved(
         &self,
         id: GenerationId,
         offset: u64,
         generations: &dyn Generations,
     ) -> Option<(GenerationId, Position)> {
-        let stands_still = self.identity.is_some() && offset <= self.mark.offset;
-        if stands_still && offset <= self.offset && self.absent.is_zero() {
+        let is_unchanged = self.identity.is_some() && offset <= self.mark.offset;
+        if is_unchanged && offset <= self.offset && self.absent.is_zero() {
             return None;
         }
-        let fact = if stands_still { None } else { generations.fact(id) };
+        let fact = if is_unchanged { None } else { generations.fact(id) };
         let (identity, mark) = match fact {
             Some(fact) => (Some(fact.identity), fact.mark),
             None => (self.identity.clone(), self.mark),
@@ -245,7 +245,7 @@ pub(crate) fn to_row((id, position): (&GenerationId, &Position)) -> Row {
         (inode, birth, head_len, head_hash, ordinal)
     });
     let mark = position.mark;
-    // Rounded up: none are those of a generation that is known.
+    // Rounded up: 0 seconds means that the generation exists.
     let absent = position.absent.as_nanos().div_ceil(1_000_000_000) as u64;
     (*id, position.offset, identity, mark.offset, mark.hash, absent)
 }

@@ -1,4 +1,4 @@
-//! Reading an archive, while another process may write to it.
+//! Reads an archive, while another process may write to it.
 
 use std::path::{Path, PathBuf};
 
@@ -9,11 +9,11 @@ use tantivy::schema::document::{
 use tantivy::{DocAddress, Index, IndexReader, ReloadPolicy, Searcher};
 
 use super::ArchiveError;
-use super::open::{self, Found, open_directory};
+use super::open::{self, Inspection, open_directory};
 use super::positions::Positions;
 use super::schema::{DOCUMENT, schema, tokenizers};
 
-/// Uncompressed blocks of documents that are kept for the next document: they mostly lie side by side.
+/// Number of uncompressed document blocks that are cached: consecutive documents are mostly in the same block.
 const BLOCKS: usize = 8;
 
 pub struct Reader {
@@ -22,37 +22,37 @@ pub struct Reader {
     reader: IndexReader,
 }
 
-/// The archive as it was at one moment.
+/// The archive at one moment.
 #[derive(Clone)]
 pub struct Snapshot {
     directory: PathBuf,
     pub searcher: Searcher,
 }
 
-/// A place in a [`Snapshot`].
+/// The address of an event in a [`Snapshot`].
 pub type Hit = DocAddress;
 
 impl Reader {
     pub fn open(directory: &Path) -> Result<Self, ArchiveError> {
-        if !is_there(directory)? {
+        if !exists(directory)? {
             return Err(ArchiveError::Missing { directory: directory.to_owned() });
         }
         Self::open_with(directory, Box::new(open_directory(directory)?))
     }
 
-    /// What is damaged, as a writer finds it when it starts; `None`: nothing is, or there is no archive.
-    /// Changes nothing. Not beside a writer: a file that its merges remove would look like a damage.
+    /// The damage that a writer would find at its start; `None` if there is none, or no archive. Changes nothing.
+    /// Not for use beside a writer: files that its merges remove would look like damage.
     pub fn damage(directory: &Path) -> Result<Option<String>, ArchiveError> {
-        if !is_there(directory)? {
+        if !exists(directory)? {
             return Ok(None);
         }
         match open::inspect(directory)? {
-            Found::Damaged(reason) => Ok(Some(reason)),
-            Found::Nothing | Found::Whole => Ok(None),
+            Inspection::Damaged(reason) => Ok(Some(reason)),
+            Inspection::Empty | Inspection::Intact => Ok(None),
         }
     }
 
-    /// As [`Reader::open`], on any directory of tantivy's.
+    /// As [`Reader::open`], on any tantivy directory.
     pub fn open_with(directory: &Path, inner: Box<dyn Directory>) -> Result<Self, ArchiveError> {
         let meta = inner.exists(Path::new("meta.json"));
         if !meta.map_err(|error| ArchiveError::read(directory, error))? {
@@ -61,7 +61,8 @@ impl Reader {
         let read = |error| ArchiveError::read(directory, error);
         let mut index = Index::open(inner).map_err(read)?;
         if index.schema() != schema() {
-            let other = "it was made by another version; the engine sets it aside when it starts";
+            let other =
+                "it was created by another version; the engine sets it aside when it starts";
             return Err(ArchiveError::read(directory, other));
         }
         index.set_tokenizers(tokenizers());
@@ -74,7 +75,7 @@ impl Reader {
         Ok(Reader { directory: directory.to_owned(), index, reader })
     }
 
-    /// Everything committed by now.
+    /// Everything that is committed now.
     pub fn snapshot(&self) -> Result<Snapshot, ArchiveError> {
         self.reader.reload().map_err(|error| ArchiveError::read(&self.directory, error))?;
         Ok(Snapshot { directory: self.directory.clone(), searcher: self.reader.searcher() })
@@ -89,8 +90,8 @@ impl Reader {
     }
 }
 
-/// Only what is not found is missing: a directory that may not be looked into is something else.
-fn is_there(directory: &Path) -> Result<bool, ArchiveError> {
+/// An error if the directory cannot be read: only a directory that does not exist is missing.
+fn exists(directory: &Path) -> Result<bool, ArchiveError> {
     directory.try_exists().map_err(|error| ArchiveError::read(directory, error))
 }
 
@@ -109,7 +110,7 @@ impl Snapshot {
         self.searcher.segment_readers().len()
     }
 
-    /// Events that are found no more, but are in the files until their segments are written again.
+    /// Events that searches no longer find, but that are in the files until their segments are rewritten.
     pub fn deleted(&self) -> u64 {
         self.searcher
             .segment_readers()
@@ -122,7 +123,7 @@ impl Snapshot {
         self.searcher.doc(hit).map_err(|error| self.error(error))
     }
 
-    /// Reads one document of every segment: what a search would stumble over.
+    /// Reads one document of every segment, to find errors before a search does.
     pub fn probe(&self) -> Result<(), ArchiveError> {
         for (number, segment) in self.searcher.segment_readers().iter().enumerate() {
             let first = segment.doc_ids_alive().next();
@@ -162,6 +163,6 @@ impl DocumentDeserialize for StoredEvent {
                 return Ok(StoredEvent { json });
             }
         }
-        Err(DeserializeError::custom("a stored event without its document"))
+        Err(DeserializeError::custom("a stored event has no document"))
     }
 }

@@ -1,4 +1,4 @@
-//! How long events stay: by the day on which they were read, so that an old log imported today stays too.
+//! Retention: removes events by the day on which they were read, so that an old log imported today is kept too.
 
 use std::ops::Bound;
 use std::time::Duration;
@@ -10,15 +10,15 @@ use super::schema::DAY;
 use super::{Archive, ArchiveError};
 use crate::base::Timestamp;
 
-/// So much of a step of the clock is believed at each sweep.
+/// The part of a clock step that is accepted at each sweep.
 const CATCH_UP: Duration = Duration::from_secs(3600);
 
 impl Archive {
-    /// Removes what was read on days that ended longer than `keep` ago. A day's events lie in segments of
-    /// their own, which go as a whole. Only between commits: what was added and not committed is lost.
+    /// Removes events read on days that ended more than `keep` ago. The events of a day are in segments of their own,
+    /// which are removed as a whole. Call it only between commits: uncommitted additions are lost.
     ///
-    /// A clock that stepped forward, by a mistake perhaps, removes nothing at once: what is believed is the
-    /// time that `passed` since the last sweep of this process, and a little more at each ([`CATCH_UP`]).
+    /// A clock that stepped forward, perhaps by mistake, removes nothing immediately: the retention clock advances only
+    /// by the time `passed` since the last sweep of this process, and a little more at each sweep ([`CATCH_UP`]).
     pub fn sweep(
         &mut self,
         keep: Duration,

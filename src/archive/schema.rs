@@ -1,4 +1,4 @@
-//! What is indexed of an event, and how its text becomes words.
+//! The fields of the index, and the splitting of text into words.
 
 use tantivy::IndexSettings;
 use tantivy::schema::{
@@ -9,17 +9,17 @@ use tantivy::tokenizer::{Token, TokenStream, Tokenizer, TokenizerManager};
 
 use crate::query::token::{Runs, runs};
 
-/// When it happened, in nanoseconds since the epoch.
+/// The time of the event, in nanoseconds since the epoch.
 pub const TIME: Field = Field::from_field_id(0);
-/// Where it begins in its generation: orders what happened at one time.
+/// The offset of the event in its generation: the order of events with the same time.
 pub const OFFSET: Field = Field::from_field_id(1);
 /// The UTC day on which it was read (`event.created`), in days since the epoch.
 pub const DAY: Field = Field::from_field_id(2);
-/// 1 (trace) to 7 (fatal); absent where there is none.
+/// 1 (trace) to 7 (fatal); absent if the event has no level.
 pub const LEVEL: Field = Field::from_field_id(3);
 /// The event document, as JSON.
 pub const DOCUMENT: Field = Field::from_field_id(4);
-/// One term for each leaf ([`super::term`]).
+/// One term per leaf ([`super::term`]).
 pub const LEAF: Field = Field::from_field_id(5);
 /// The words of the search text.
 pub const WORDS: Field = Field::from_field_id(6);
@@ -29,7 +29,7 @@ pub const OFFSET_NAME: &str = "offset";
 pub const DAY_NAME: &str = "day";
 
 const TOKENIZER: &str = "logwarden-words-1";
-/// Bytes of documents that are compressed together: more is smaller on disk, and slower to read one of.
+/// Bytes of documents that are compressed together: a larger block is smaller on disk, but slower to read one from.
 const BLOCK: usize = 64 * 1024;
 
 pub fn schema() -> Schema {
@@ -56,7 +56,7 @@ pub(super) fn settings() -> IndexSettings {
     IndexSettings {
         docstore_compression: Compressor::Zstd(ZstdCompressor { compression_level: Some(3) }),
         docstore_blocksize: BLOCK,
-        // One core is ours: compression in the indexing thread, no thread a segment.
+        // Logwarden uses one core: it compresses in the indexing thread instead of one thread per segment.
         docstore_compress_dedicated_thread: false,
         ..IndexSettings::default()
     }
@@ -68,7 +68,7 @@ pub(super) fn tokenizers() -> TokenizerManager {
     tokenizers
 }
 
-/// The tokens of [`crate::query::token`]: what the predicate finds in memory is what is found here.
+/// The tokens of [`crate::query::token`], so that the index finds the same events as a predicate in memory.
 #[derive(Clone, Default)]
 struct Words {
     token: Token,

@@ -1,10 +1,10 @@
-//! The only way from tantivy to the disk. It closes three holes, seen in tantivy 0.27:
+//! All access of tantivy to the disk goes through here. It fixes three problems, seen in tantivy 0.27:
 //!
-//! - a commit without a payload (`commit()`, `delete` and commit) would forget the positions: such a
-//!   `meta.json` is refused;
-//! - after a failed commit the next merge publishes the new documents under the old payload: after the first
-//!   failure the gate is shut for good, and the writer has to be opened again from what is on disk;
-//! - the directory is not fsynced after `meta.json` took its name: it is, before the commit returns.
+//! - a commit without a payload (`commit()`, or `delete` and commit) would lose the positions: such a `meta.json` is
+//!   rejected;
+//! - after a failed commit the next merge publishes the new documents with the old payload: after the first failure
+//!   the gate is closed permanently, and the writer has to be reopened from disk;
+//! - tantivy does not fsync the directory after it renames `meta.json`: here it is synced before the commit returns.
 
 use std::fmt;
 use std::io;
@@ -26,18 +26,18 @@ pub(super) struct GatedDirectory {
     gate: Gate,
 }
 
-/// Shut, nothing passes any more.
+/// Once it is shut, nothing is written any more.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Gate(Arc<Mutex<Option<String>>>);
 
 impl Gate {
-    /// Waits for what is passing. What is refused afterwards says `why`.
+    /// Waits for the current write. Later writes fail with `why`.
     pub fn shut(&self, why: &str) {
         let mut shut = self.0.lock().expect("no holder panics");
         shut.get_or_insert_with(|| why.to_owned());
     }
 
-    /// Runs `write` while the gate is held open; a failure shuts it.
+    /// Runs `write` if the gate is open; a failure shuts it.
     fn pass(&self, write: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
         let mut shut = self.0.lock().expect("no holder panics");
         if let Some(why) = &*shut {
@@ -65,7 +65,7 @@ impl GatedDirectory {
     }
 }
 
-/// As much of `meta.json` as is looked at.
+/// The part of `meta.json` that is checked.
 #[derive(Deserialize)]
 struct Meta {
     segments: Vec<IgnoredAny>,
@@ -75,7 +75,7 @@ struct Meta {
 fn check_meta(content: &[u8]) -> io::Result<()> {
     let meta: Meta = serde_json::from_slice(content)?;
     if meta.payload.is_none() && !meta.segments.is_empty() {
-        return Err(io::Error::other("a commit without positions is refused"));
+        return Err(io::Error::other("a commit without positions is rejected"));
     }
     Ok(())
 }

@@ -1,23 +1,23 @@
-//! Leaves as terms: the one place that knows how a field's value stands in the index.
+//! Encodes leaves as terms: the only place that defines how a field's value is indexed.
 //!
-//! A term is the leaf's name in the form in which names are compared, a NUL, one byte that says what follows,
-//! and the value:
+//! A term is the leaf's name in the form in which names are compared, a NUL, one byte for the kind of value, and the
+//! value:
 //!
 //! | byte | value | of |
 //! |---|---|---|
-//! | `t` | the text in simple lower case | every text but those under `n` |
-//! | `n` | f64, 8 bytes that sort as numbers do | whole numbers that are written as Rust writes them |
-//! | `m` | the same | all other numbers, beside their text |
-//! | `i` | 16 bytes, IPv4 as `::ffff:a.b.c.d` | addresses, beside their text |
+//! | `t` | the text in simple lower case | all texts except those under `n` |
+//! | `n` | f64, 8 bytes that sort like numbers | whole numbers that are written as Rust formats them |
+//! | `m` | the same | all other numbers, in addition to their text |
+//! | `i` | 16 bytes, IPv4 as `::ffff:a.b.c.d` | addresses, in addition to their text |
 //!
-//! So one look-up answers for all spellings of a name, and ranges, networks, "is there any" and wildcards are
-//! ranges of terms.
+//! So one look-up finds all spellings of a name, and ranges, networks, existence queries and wildcards are ranges of
+//! terms.
 
 use crate::query::token::{lower, lower_text};
 use crate::query::value::{address, number};
 use crate::query::{Bound, FieldName};
 
-/// What a leaf's value is taken as.
+/// The kind of value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Kind {
@@ -27,10 +27,10 @@ pub enum Kind {
     Text = b't',
 }
 
-/// A query's name is at most 4,096 characters: what is longer cannot be asked for.
+/// A name in a query has at most 4,096 characters: a longer name cannot be searched for.
 const LONGEST_NAME: usize = 4 * 4096;
 
-/// Calls `each` with every term of one text of the leaf at `path`. `buffer` is scratch space.
+/// Calls `each` with every term for one text of the leaf at `path`. `buffer` is scratch space.
 pub fn each_term(path: &str, text: &str, buffer: &mut Vec<u8>, each: &mut dyn FnMut(&[u8])) {
     let mut under = |name: &str, as_is: bool| {
         buffer.clear();
@@ -44,7 +44,7 @@ pub fn each_term(path: &str, text: &str, buffer: &mut Vec<u8>, each: &mut dyn Fn
         }
     };
     under(path, false);
-    // What `FieldName::matches` knows besides.
+    // The other names that `FieldName::matches` accepts.
     match path {
         "host.name" => under("host", true),
         "service.name" => under("service", true),
@@ -94,7 +94,7 @@ fn value_terms(text: &str, buffer: &mut Vec<u8>, each: &mut dyn FnMut(&[u8])) {
     each(buffer);
 }
 
-/// This number's text is what [`whole_text`] makes of it: it need not be kept beside it.
+/// Whether [`whole_text`] gives exactly this text, so that the text itself need not be indexed.
 pub fn is_whole(number: &str) -> bool {
     let digits = number.strip_prefix('-').unwrap_or(number).as_bytes();
     digits.len() <= 15 && number != "-0" && digits.iter().all(u8::is_ascii_digit)
@@ -105,47 +105,47 @@ pub fn whole_text(number: f64) -> String {
     format!("{number}")
 }
 
-/// Sorts as the number does; −0 is 0.
+/// Eight bytes in the order of numbers; −0 equals 0.
 pub fn number_bytes(number: f64) -> [u8; 8] {
     let bits = (number + 0.0).to_bits();
     let sortable = if bits >> 63 == 0 { bits ^ (1 << 63) } else { !bits };
     sortable.to_be_bytes()
 }
 
-/// The other way round; `None` where there are not 8 bytes.
+/// The reverse of [`number_bytes`]; `None` unless there are 8 bytes.
 pub fn number_of(bytes: &[u8]) -> Option<f64> {
     let sortable = u64::from_be_bytes(bytes.try_into().ok()?);
     let bits = if sortable >> 63 == 1 { sortable ^ (1 << 63) } else { !sortable };
     Some(f64::from_bits(bits))
 }
 
-/// The term of a text in a field of this name.
+/// The term of a text in the field with this name.
 pub fn of_text(name: &FieldName, text: &str) -> Vec<u8> {
     let mut term = prefix_of(name, Kind::Text);
     term.extend_from_slice(lower_text(text).as_bytes());
     term
 }
 
-/// The name that a term begins with.
+/// The name at the beginning of a term.
 pub fn name(term: &[u8]) -> &[u8] {
     term.split(|byte| *byte == 0).next().unwrap_or_default()
 }
 
-/// The beginning of all terms of a name.
+/// The prefix of all terms of a name.
 pub fn prefix(name: &FieldName) -> Vec<u8> {
     let mut term = name.canonical().into_bytes();
     term.push(0);
     term
 }
 
-/// The beginning of all terms of a name with values of one kind.
+/// The prefix of all terms of a name with values of one kind.
 pub fn prefix_of(name: &FieldName, kind: Kind) -> Vec<u8> {
     let mut term = prefix(name);
     term.push(kind as u8);
     term
 }
 
-/// First term (included) and first term behind, of the numbers between two bounds.
+/// The first term of the numbers between two bounds, and the first term after them.
 pub fn number_range(name: &FieldName, kind: Kind, low: Bound, high: Bound) -> (Vec<u8>, Vec<u8>) {
     let prefix = prefix_of(name, kind);
     let at = |number: f64| [prefix.as_slice(), &number_bytes(number)].concat();
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn a_leaf_stands_under_the_name_that_is_compared() {
+    fn a_leaf_is_indexed_under_the_name_that_is_compared() {
         assert_eq!(terms("CLIENT ID", "Bob"), [b"clientid\0tbob".to_vec()]);
         assert_eq!(terms("host.name", "W"), [b"host.name\0tw".to_vec(), b"host\0tw".to_vec()]);
         assert_eq!(
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_and_addresses_stand_beside_their_text_unless_the_text_is_plain() {
+    fn numbers_and_addresses_are_indexed_with_their_text_unless_the_text_is_plain() {
         let kinds = |text: &str| -> String {
             terms("a", text).iter().map(|term| char::from(term[2])).collect()
         };
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn number_bytes_sort_as_numbers() {
+    fn number_bytes_sort_like_numbers() {
         let numbers = [f64::MIN, -1e9, -1.5, -1.0, -1e-300, 0.0, 1e-300, 1.0, 1.5, 1e9, f64::MAX];
         let mut sorted = numbers.map(number_bytes);
         sorted.sort_unstable();

@@ -1,4 +1,4 @@
-//! Whatever breaks between two commits: every event is in the archive once, and the positions say so.
+//! Failures between two commits: every event is in the archive once, and the positions agree.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -113,7 +113,7 @@ fn open(directory: &Path) -> Archive {
     archive
 }
 
-/// How often each message is in the archive.
+/// The number of times that each message is in the archive.
 fn messages(reader: &Reader) -> BTreeMap<String, u32> {
     let snapshot = reader.snapshot().unwrap();
     let hits = snapshot.searcher.search(&AllQuery, &DocSetCollector).unwrap();
@@ -130,7 +130,7 @@ fn expected(generation: u64, events: u64) -> BTreeMap<String, u32> {
     (0..events).map(|number| (format!("g{generation} event {number:>6}"), 1)).collect()
 }
 
-/// The archive holds the events before its position, each once, and no other.
+/// The archive contains the events before its position, each once, and no others.
 fn assert_complete(directory: &Path, generation: u64, least: u64) -> u64 {
     assert_complete_in(&Reader::open(directory).unwrap(), generation, least)
 }
@@ -144,7 +144,7 @@ fn assert_complete_in(reader: &Reader, generation: u64, least: u64) -> u64 {
 }
 
 #[test]
-fn events_and_positions_are_there_after_a_restart() {
+fn events_and_positions_survive_a_restart() {
     let directory = tempfile::tempdir().unwrap();
     let mut archive = open(directory.path());
     add(&mut archive, 1, 0, 100).unwrap();
@@ -159,7 +159,7 @@ fn events_and_positions_are_there_after_a_restart() {
 }
 
 #[test]
-fn what_is_delivered_again_is_there_once() {
+fn events_delivered_twice_are_stored_once() {
     let directory = tempfile::tempdir().unwrap();
     let mut archive = open(directory.path());
     assert_eq!(add(&mut archive, 1, 0, 100).unwrap(), 100);
@@ -171,7 +171,7 @@ fn what_is_delivered_again_is_there_once() {
 }
 
 #[test]
-fn a_commit_covers_what_was_added_even_where_the_cursors_lag() {
+fn a_commit_includes_all_additions_even_if_the_cursors_lag() {
     let directory = tempfile::tempdir().unwrap();
     let mut archive = open(directory.path());
     add(&mut archive, 1, 0, 100).unwrap();
@@ -181,7 +181,7 @@ fn a_commit_covers_what_was_added_even_where_the_cursors_lag() {
 }
 
 #[test]
-fn a_second_writer_is_refused_and_a_reader_is_not() {
+fn a_second_writer_is_rejected_but_not_a_reader() {
     let directory = tempfile::tempdir().unwrap();
     let mut archive = open(directory.path());
     let error = Archive::open_writer(directory.path(), NOW).unwrap_err();
@@ -193,7 +193,7 @@ fn a_second_writer_is_refused_and_a_reader_is_not() {
     assert_eq!(reader.snapshot().unwrap().events(), 10);
 }
 
-/// An archive in memory, on a disk that does what the test says.
+/// An archive in memory, on a disk with the faults of the test.
 struct Scratch {
     memory: RamDirectory,
 }
@@ -219,8 +219,8 @@ impl Scratch {
     }
 }
 
-/// As a worker does on this disk, with the disk still full at first. Returns what was confirmed, and whether
-/// the disk ever was full.
+/// Does what a worker does on this disk, which is full at first. Returns the number of confirmed events, and whether
+/// the disk was ever full.
 fn run_until_full(scratch: &Scratch, disk: &Disk) -> (u64, bool) {
     let Ok(mut archive) = scratch.open(disk) else { return (0, true) };
     let mut confirmed = 0;
@@ -243,7 +243,7 @@ fn run_until_full(scratch: &Scratch, disk: &Disk) -> (u64, bool) {
 }
 
 #[test]
-fn s46_a_full_disk_at_every_write_and_then_a_kill_leave_every_event_once() {
+fn s46_a_full_disk_at_any_write_and_a_kill_leave_every_event_once() {
     let mut n = 0;
     loop {
         let scratch = Scratch::new();
@@ -259,14 +259,14 @@ fn s46_a_full_disk_at_every_write_and_then_a_kill_leave_every_event_once() {
         if !failed {
             break;
         }
-        // Every write of the first commits, then fewer and fewer.
+        // After every write of the first commits, then less often.
         n += 1 + n / 25;
     }
     assert!(n > 100, "only {n} writes were ever tried");
 }
 
 #[test]
-fn nothing_is_published_after_a_failed_commit_but_from_what_is_on_disk() {
+fn after_a_failed_commit_only_the_data_on_disk_is_published() {
     let scratch = Scratch::new();
     let disk = Disk::full_after(u64::MAX);
     let mut archive = scratch.open(&disk).unwrap();
@@ -274,7 +274,7 @@ fn nothing_is_published_after_a_failed_commit_but_from_what_is_on_disk() {
         add(&mut archive, 1, (round - 1) * 10, round * 10).unwrap();
         commit(&mut archive, 1, round * 10).unwrap();
     }
-    // The eighth segment makes a merge due; its commit fails at the very last step.
+    // The eighth segment makes a merge due; its commit fails at the last step.
     disk.refuse_meta();
     add(&mut archive, 1, 70, 80).unwrap();
     commit(&mut archive, 1, 80).unwrap_err();
@@ -309,7 +309,7 @@ fn a_sweep_removes_whole_days_and_keeps_the_positions() {
 }
 
 #[test]
-fn a_clock_that_steps_removes_nothing_at_once() {
+fn a_clock_step_removes_nothing_immediately() {
     let directory = tempfile::tempdir().unwrap();
     let mut archive = open(directory.path());
     add_seen(&mut archive, batch(1, 0, 10, NOW)).unwrap();
@@ -319,14 +319,14 @@ fn a_clock_that_steps_removes_nothing_at_once() {
     add_seen(&mut archive, batch(1, 10, 20, wrong)).unwrap();
     commit_at(&mut archive, 1, 20, wrong).unwrap();
     archive.sweep(DAY * 30, wrong, Duration::ZERO).unwrap();
-    // Back, and what comes in now is not the first to go.
+    // After a step back, new events are not the first to be removed.
     let right = NOW.plus(DAY);
     add_seen(&mut archive, batch(2, 0, 10, Timestamp::from_seconds(0))).unwrap();
     commit_at(&mut archive, 2, 10, right).unwrap();
     archive.sweep(DAY * 30, right, Duration::ZERO).unwrap();
     let events = || Reader::open(directory.path()).unwrap().snapshot().unwrap().events();
     assert_eq!(events(), 30);
-    // A clock that stays where it is is believed in the end.
+    // A clock that stays at its new time is accepted in the end.
     for _ in 0..24 * 40 {
         archive.sweep(DAY * 30, wrong, Duration::ZERO).unwrap();
     }
@@ -359,7 +359,7 @@ fn segments_of_different_days_are_never_merged() {
             return;
         }
         assert!(std::time::Instant::now() < deadline, "the first day is not one segment: {days:?}");
-        // A commit lets the policy look again.
+        // A commit lets the policy check the segments again.
         let events = archive.positions().offset(GenerationId(2)) / 16 + 1;
         commit(&mut archive, 2, events).unwrap();
     }
@@ -395,7 +395,7 @@ fn file_of(directory: &Path, extension: &str) -> PathBuf {
 }
 
 #[test]
-fn a_damaged_archive_is_set_aside_and_begun_again() {
+fn a_damaged_archive_is_set_aside_and_recreated() {
     let note = damage(|directory| std::fs::remove_file(directory.join("meta.json")).unwrap());
     assert!(note.contains("its meta.json is missing"), "{note}");
     damage(|directory| std::fs::write(directory.join("meta.json"), "{").unwrap());
@@ -411,7 +411,7 @@ fn a_damaged_archive_is_set_aside_and_begun_again() {
 }
 
 #[test]
-fn an_archive_of_a_newer_version_is_left_alone() {
+fn an_archive_of_a_newer_version_is_not_changed() {
     let directory = tempfile::tempdir().unwrap();
     let mut archive = open(directory.path());
     add(&mut archive, 1, 0, 3).unwrap();

@@ -1,9 +1,9 @@
-//! The one writer of an archive.
+//! The single writer of an archive.
 //!
-//! Events are added, then made durable by a commit together with the positions up to which they reach. After
-//! any failure the writer is ended: nothing more is written, and the next commit fails, until
-//! [`Archive::resume`] has opened the archive again as it is on disk. An event that lies before the position
-//! of its generation is passed over, so that whatever is delivered again is in the archive once.
+//! Events are added, and a commit makes them durable together with the positions that they reach. After any failure the
+//! writer is closed: nothing more is written, and the next commit fails, until [`Archive::resume`] has reopened the
+//! archive from disk. An event before the position of its generation is skipped, so that events delivered twice are in
+//! the archive once.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use tantivy::directory::Directory;
 use tantivy::indexer::IndexWriterOptions;
 use tantivy::{Index, IndexWriter, TantivyError};
 
-use super::document::{Flow, Item, origin};
+use super::document::{InFlight, Item, origin};
 use super::merge::ByDay;
 use super::open;
 use super::positions::{Generations, PayloadError, Positions};
@@ -24,26 +24,26 @@ use super::{ArchiveError, Cause};
 use crate::base::Timestamp;
 use crate::event::{Cursor, GenerationId};
 
-/// Bytes that the indexer gathers before it writes a segment.
+/// Bytes that the indexer buffers before it writes a segment.
 const HEAP: usize = 16 * 1024 * 1024;
-/// Bytes of events on their way to the indexer, beside one delivery.
-const ON_THE_WAY: usize = 4 * 1024 * 1024;
+/// Maximum number of bytes given to the indexer and not processed yet, in addition to one delivery.
+const MAX_IN_FLIGHT: usize = 4 * 1024 * 1024;
 
-/// How the directory is reached. Called again after every failure.
+/// Opens the directory. Called again after every failure.
 pub type Opener = Arc<dyn Fn() -> Result<Box<dyn Directory>, ArchiveError> + Send + Sync>;
 
-/// Blocking throughout: call it off the async threads.
+/// All methods block: call them outside of async threads.
 pub struct Archive {
     directory: PathBuf,
     opener: Opener,
     open: Option<Open>,
-    /// Why it is not open.
+    /// Why it is closed.
     failure: String,
     /// As of the last commit.
     positions: Positions,
-    /// Ends of what was added since.
+    /// End offsets of the additions since the last commit.
     added: HashMap<GenerationId, u64>,
-    flow: Arc<Flow>,
+    in_flight: Arc<InFlight>,
 }
 
 pub(super) struct Open {
@@ -52,7 +52,7 @@ pub(super) struct Open {
 }
 
 impl Archive {
-    /// Opens the archive in `directory` for writing, or begins one. The texts are for the operator.
+    /// Opens the archive in `directory` for writing, or creates it. The texts are notices for the operator.
     pub fn open_writer(
         directory: &Path,
         now: Timestamp,
@@ -64,7 +64,7 @@ impl Archive {
         Ok((archive, notes.into_iter().collect()))
     }
 
-    /// As [`Archive::open_writer`], on any directory of tantivy's; without the look for damage.
+    /// As [`Archive::open_writer`], on any tantivy directory, without the check for damage.
     pub fn open_with(directory: &Path, opener: Opener) -> Result<Self, ArchiveError> {
         let mut archive = Archive {
             directory: directory.to_owned(),
@@ -73,13 +73,13 @@ impl Archive {
             failure: String::new(),
             positions: Positions::default(),
             added: HashMap::new(),
-            flow: Arc::default(),
+            in_flight: Arc::default(),
         };
         archive.resume()?;
         Ok(archive)
     }
 
-    /// Up to where it is durable.
+    /// The positions of the last commit.
     pub fn positions(&self) -> &Positions {
         &self.positions
     }
@@ -88,10 +88,10 @@ impl Archive {
         &self.directory
     }
 
-    /// Forgets what was added and not committed, and goes on from what is on disk.
+    /// Discards uncommitted additions and continues from the data on disk.
     pub fn resume(&mut self) -> Result<&Positions, ArchiveError> {
         if self.open.is_none() || !self.added.is_empty() {
-            self.end("started again");
+            self.end("restarted");
             let (open, positions) = self.open()?;
             self.open = Some(open);
             self.positions = positions;
@@ -100,22 +100,22 @@ impl Archive {
         Ok(&self.positions)
     }
 
-    /// Events of these generations are new, wherever they stand: see [`Positions::forget`].
+    /// Treats all events of these generations as new, at any offset: see [`Positions::forget`].
     pub fn forget(&mut self, generations: &[GenerationId]) {
         self.positions.forget(generations);
         self.added.retain(|id, _| !generations.contains(id));
     }
 
-    /// Adds items made by [`super::encode`]; `ends` are their ends in `body`. Tells of each whether it is new. A
-    /// failure on the way is the next commit's: only that makes anything durable. When it returns, the indexer is
-    /// through with `body`, but where it takes long.
+    /// Adds items made by [`super::encode`]; `ends` are their end offsets in `body`. Returns for each item whether it
+    /// is new. An error while adding is reported by the next commit: only a commit makes anything durable. On return
+    /// the indexer has processed `body`, unless that takes long.
     pub fn add(&mut self, body: Bytes, ends: &[usize]) -> Result<Vec<bool>, ArchiveError> {
         if self.added.is_empty() {
             self.resume()?;
         }
         let new = self.mark_added(&body, ends);
         let Some(open) = &self.open else { return Ok(new) };
-        let body = self.flow.enter(body, ON_THE_WAY);
+        let body = self.in_flight.enter(body, MAX_IN_FLIGHT);
         let earliest = self.positions.written.day();
         let mut start = 0;
         for (&end, is_new) in ends.iter().zip(&new) {
@@ -127,7 +127,7 @@ impl Archive {
             }
         }
         drop(body);
-        self.flow.run_dry();
+        self.in_flight.wait_until_empty();
         Ok(new)
     }
 
@@ -145,7 +145,7 @@ impl Archive {
         ends.iter().map(is_new).collect()
     }
 
-    /// Makes what was added durable, together with these positions.
+    /// Makes the additions durable, together with these positions.
     pub fn commit(
         &mut self,
         upto: &[Cursor],
@@ -155,14 +155,14 @@ impl Archive {
         let mut upto = upto.to_vec();
         upto.extend(self.added.iter().map(|(id, end)| Cursor { generation: *id, offset: *end }));
         let step = self.positions.step(&upto, generations, now);
-        let stands_still = self.added.is_empty() && self.positions.stand_still(&step);
-        if stands_still && self.open.is_some() {
+        let is_unchanged = self.added.is_empty() && self.positions.is_unchanged_by(&step);
+        if is_unchanged && self.open.is_some() {
             return Ok(());
         }
         self.commit_as(self.positions.after(step))
     }
 
-    /// Every commit goes through here.
+    /// All commits are made here.
     pub(super) fn commit_as(&mut self, positions: Positions) -> Result<(), ArchiveError> {
         let Some(open) = &mut self.open else { return Err(self.ended()) };
         let result = open.writer.prepare_commit().and_then(|mut commit| {
@@ -199,7 +199,7 @@ impl Archive {
         ArchiveError::write(&self.directory, self.failure.clone())
     }
 
-    /// Nothing of this writer reaches the disk any more: not its merges either.
+    /// Nothing from this writer reaches the disk afterwards, not even its merges.
     fn end(&mut self, why: &str) {
         if let Some(open) = self.open.take() {
             open.gate.shut(why);
@@ -225,9 +225,9 @@ impl Archive {
             .build();
         let writer = index.writer_with_options(options).map_err(|error| self.cannot_open(error))?;
         writer.set_merge_policy(Box::new(ByDay::new(index)));
-        // What a process that was killed left half done: the next one would stumble over a file that is there.
+        // Removes incomplete files of a killed process, over which the next writer would fail.
         if let Err(error) = writer.garbage_collect_files().wait() {
-            tracing::warn!(%error, "files of the archive that nothing needs cannot be removed");
+            tracing::warn!(%error, "unused files of the archive cannot be removed");
         }
         Ok((Open { writer, gate }, positions))
     }
@@ -255,7 +255,7 @@ impl Archive {
 
 impl Drop for Archive {
     fn drop(&mut self) {
-        self.end("the program ends");
+        self.end("the program exits");
     }
 }
 

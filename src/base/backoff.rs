@@ -1,12 +1,12 @@
-//! How long to wait before the next try: decorrelated jitter (Brooker, "Exponential Backoff And
-//! Jitter", 2015), 0.2 s to 30 s, without end.
+//! Back-off between retries: decorrelated jitter (Brooker, "Exponential Backoff And Jitter", 2015) between 0.2 s and
+//! 30 s. It never gives up: the number of retries is the caller's decision.
 
 use std::time::Duration;
 
 const SHORTEST: Duration = Duration::from_millis(200);
 const LONGEST: Duration = Duration::from_secs(30);
 
-/// The waits of one target that fails. `reset` after a success.
+/// The waits between retries of one failing target. Call `reset` after a success.
 #[derive(Clone, Debug)]
 pub struct Backoff {
     last: Duration,
@@ -14,7 +14,7 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// `seed` keeps two targets from trying at the same moments.
+    /// `seed` keeps two targets from retrying at the same moments.
     pub fn new(seed: u64) -> Self {
         Backoff { last: SHORTEST, random: seed | 1 }
     }
@@ -23,7 +23,7 @@ impl Backoff {
         self.last = SHORTEST;
     }
 
-    /// Between 0.2 s and three times the wait before, at most 30 s.
+    /// Between 0.2 s and three times the previous wait, at most 30 s.
     pub fn next_wait(&mut self) -> Duration {
         let highest = (self.last * 3).min(LONGEST);
         let span = (highest - SHORTEST).as_millis() as u64;
@@ -31,7 +31,7 @@ impl Backoff {
         self.last
     }
 
-    // xorshift64 (Marsaglia 2003): the jitter needs no better source.
+    // xorshift64 (Marsaglia 2003): good enough for jitter.
     fn draw(&mut self) -> u64 {
         self.random ^= self.random << 13;
         self.random ^= self.random >> 7;

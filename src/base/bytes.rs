@@ -1,4 +1,4 @@
-//! Sizes, counts and durations as people read and write them: `12.4 MiB/s`, `1,204`, `5 MiB`, `90s`.
+//! Formats and parses sizes, counts and durations for people: `12.4 MiB/s`, `1,204`, `5 MiB`, `90s`.
 
 use std::time::Duration;
 
@@ -18,10 +18,13 @@ pub fn size(bytes: u64) -> String {
     }
 }
 
-/// Reads `64KiB`, `500MiB`, `1GiB`, `2TiB`; a bare number is refused.
+/// Parses `64KiB`, `500MiB`, `1GiB`, `2TiB`; a number without a unit is an error.
 pub fn parse_size(text: &str) -> Result<u64, String> {
-    let expected =
-        || format!("`{text}` is no size; write a number and a unit, as in 64KiB, 500MiB or 1GiB");
+    let expected = || {
+        format!(
+            "`{text}` is not a valid size; write a number and a unit, as in 64KiB, 500MiB or 1GiB"
+        )
+    };
     let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let number: u64 = text[..split].parse().map_err(|_| expected())?;
     let shift = match text[split..].trim() {
@@ -68,7 +71,7 @@ pub fn duration(duration: Duration) -> String {
     }
 }
 
-/// Reads `90s`, `15m`, `2h`, `30d`, `1w`, `500ms`; a bare number is refused.
+/// Parses `90s`, `15m`, `2h`, `30d`, `1w`, `500ms`; a number without a unit is an error.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
     let text = text.trim();
     let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
@@ -86,7 +89,9 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
 }
 
 fn expected_duration(text: &str) -> String {
-    format!("`{text}` is no duration; write a number and a unit, as in 500ms, 90s, 15m, 2h or 30d")
+    format!(
+        "`{text}` is not a valid duration; write a number and a unit, as in 500ms, 90s, 15m, 2h or 30d"
+    )
 }
 
 #[cfg(test)]
@@ -94,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sizes_counts_and_durations_read_well() {
+    fn sizes_counts_and_durations_are_formatted() {
         assert_eq!(size(0), "0 B");
         assert_eq!(size(1023), "1023 B");
         assert_eq!(size(13_002_342), "12.4 MiB");
@@ -107,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn sizes_are_read_back() {
+    fn sizes_are_parsed() {
         assert_eq!(parse_size("64KiB"), Ok(65_536));
         assert_eq!(parse_size("1 GiB"), Ok(1 << 30));
         for wrong in ["", "5", "GiB", "1GB", "-1KiB", "99999999999TiB"] {
@@ -116,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn durations_are_read_back() {
+    fn durations_are_parsed() {
         assert_eq!(parse_duration("500ms"), Ok(Duration::from_millis(500)));
         assert_eq!(parse_duration("15m"), Ok(Duration::from_secs(900)));
         assert_eq!(parse_duration("30d"), Ok(Duration::from_secs(30 * 86_400)));

@@ -1,13 +1,13 @@
-//! Time as a value, and the clock that is passed in.
+//! Time as a value, and the clock that is passed to everything that needs the time.
 //!
-//! Nothing but [`SystemClock`] asks the machine for the time, so that a test decides what time it is.
+//! Only [`SystemClock`] reads the machine's clock, so that tests control the time.
 
 use std::sync::Mutex;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
-/// A moment in UTC, in nanoseconds since 1970-01-01T00:00:00Z. Reaches from 1677 to 2262.
+/// A moment in UTC, in nanoseconds since 1970-01-01T00:00:00Z. Covers the years 1677 to 2262.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
@@ -39,7 +39,7 @@ impl Timestamp {
         self.0.div_euclid(1_000_000)
     }
 
-    /// The beginning of a UTC day.
+    /// Midnight at the start of a UTC day.
     pub fn of_day(day: i32) -> Self {
         Timestamp::from_seconds(i64::from(day) * 86_400)
     }
@@ -57,7 +57,7 @@ impl Timestamp {
         Timestamp(self.0.saturating_sub(nanos(duration)))
     }
 
-    /// How long after `earlier` this is; zero if it is not after it.
+    /// The time from `earlier` to this moment; zero if `earlier` is later.
     pub fn since(self, earlier: Timestamp) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0).max(0) as u64)
     }
@@ -76,11 +76,11 @@ impl From<SystemTime> for Timestamp {
     }
 }
 
-/// Where the time comes from.
+/// A source of the time.
 pub trait Clock: Send + Sync + std::fmt::Debug {
-    /// The wall clock. May step in either direction.
+    /// The wall clock. It may step in either direction.
     fn now(&self) -> Timestamp;
-    /// Time since some moment before; never steps back.
+    /// Time since an arbitrary earlier moment; it never steps back.
     fn uptime(&self) -> Duration;
 }
 
@@ -111,7 +111,7 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock that stands still until it is told otherwise. For tests.
+/// A clock for tests: it moves only when it is set.
 #[derive(Debug)]
 pub struct ManualClock {
     state: Mutex<(Timestamp, Duration)>,
@@ -122,14 +122,14 @@ impl ManualClock {
         ManualClock { state: Mutex::new((now, Duration::ZERO)) }
     }
 
-    /// Both the wall clock and the uptime move on.
+    /// Advances both the wall clock and the uptime.
     pub fn advance(&self, by: Duration) {
         let mut state = self.state.lock().expect("no holder of the clock panics");
         state.0 = state.0.plus(by);
         state.1 += by;
     }
 
-    /// The wall clock steps; the uptime does not.
+    /// Sets the wall clock without changing the uptime.
     pub fn step_to(&self, now: Timestamp) {
         self.state.lock().expect("no holder of the clock panics").0 = now;
     }

@@ -1,4 +1,4 @@
-//! An error and why, on one line: for notices, logs and states, which have no more room.
+//! Formats an error with its causes on one line, for notices, log lines and status texts.
 
 /// `cannot read a.key: permission denied`.
 pub fn with_causes(error: &dyn std::error::Error) -> String {

@@ -1,8 +1,8 @@
-//! JSON text without trees: the tokens of a text, and strings written and read.
+//! JSON text without building trees: tokens of a text, and strings decoded and encoded.
 
 use std::borrow::Cow;
 
-/// One token. Commas, colons and blanks are checked and passed over.
+/// One token. Commas, colons and blanks are checked and skipped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Token<'a> {
     ObjectStart,
@@ -15,13 +15,13 @@ pub enum Token<'a> {
     Scalar(&'a str),
 }
 
-/// What stands between the quotes of a JSON string, as written.
+/// The text between the quotes of a JSON string, still escaped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Quoted<'a>(pub &'a str);
 
 impl<'a> Quoted<'a> {
-    /// The text itself. An escaped half of a surrogate pair without the other half is U+FFFD, and so is an
-    /// escape that JSON does not know.
+    /// The unescaped text. An escaped surrogate without its other half becomes U+FFFD, and so does an escape that is
+    /// not valid JSON.
     pub fn decode(self) -> Cow<'a, str> {
         let Some(first) = memchr::memchr(b'\\', self.0.as_bytes()) else {
             return Cow::Borrowed(self.0);
@@ -38,7 +38,7 @@ impl<'a> Quoted<'a> {
     }
 }
 
-/// `rest` begins behind the backslash; returns what stands behind the escape.
+/// `rest` begins after the backslash; returns the text after the escape.
 fn decode_escape<'a>(rest: &'a str, text: &mut String) -> &'a str {
     let mut characters = rest.chars();
     let plain = match characters.next() {
@@ -79,22 +79,22 @@ fn four_digits(text: &str) -> Option<u32> {
     all.then(|| u32::from_str_radix(digits, 16).ok()).flatten()
 }
 
-/// Appends `text` as a JSON string with its quotes. What steers a terminal or hides from its reader leaves as
-/// `\uXXXX`, which is the same JSON: documents are read on terminals, too.
+/// Appends `text` as a JSON string with its quotes. Characters that control a terminal or are invisible are escaped
+/// as `\uXXXX`, which is equivalent JSON, because documents are also read on terminals.
 pub fn write_string(text: &str, body: &mut Vec<u8>) {
     body.push(b'"');
     write_by(&CAREFUL, text.as_bytes(), body);
     body.push(b'"');
 }
 
-/// Appends `text` as it stands between the quotes of a JSON string, with the escapes that JSON demands and no
-/// others: as most programs write it, so that it can be looked for in what they wrote.
+/// Appends `text` as the content of a JSON string, with the escapes that JSON requires and no others: as most
+/// programs write it, so that the result can be searched for in their output.
 pub fn write_escaped(text: &str, body: &mut Vec<u8>) {
     write_by(&DEMANDED, text.as_bytes(), body);
 }
 
-/// JSON text that others wrote, made safe to look at: what stands raw in its strings and steers a terminal or
-/// hides is escaped. The same JSON, for outside of strings everything is ASCII. Line ends stay.
+/// Makes JSON text from elsewhere safe to show: unescaped characters that control a terminal or are invisible are
+/// escaped. Equivalent JSON, because everything outside strings is ASCII. Line ends are kept.
 pub fn harmless(json: &[u8]) -> Cow<'_, [u8]> {
     if json.iter().all(|byte| HIDING[usize::from(*byte)] == 0) {
         return Cow::Borrowed(json);
@@ -107,7 +107,7 @@ pub fn harmless(json: &[u8]) -> Cow<'_, [u8]> {
 fn write_by(escapes: &[u8; 256], text: &[u8], body: &mut Vec<u8>) {
     let mut written = 0;
     for (start, chunk) in (0..).step_by(CHUNK).zip(text.chunks(CHUNK)) {
-        if chunk.try_into().is_ok_and(nothing_odd) {
+        if chunk.try_into().is_ok_and(is_plain) {
             continue;
         }
         for (at, &byte) in (start..).zip(chunk) {
@@ -116,7 +116,7 @@ fn write_by(escapes: &[u8; 256], text: &[u8], body: &mut Vec<u8>) {
                 continue;
             }
             let (code, length) = match escape {
-                LOOK => match hidden(&text[at..]) {
+                CHECK => match hidden(&text[at..]) {
                     Some(found) => found,
                     None => continue,
                 },
@@ -125,7 +125,7 @@ fn write_by(escapes: &[u8; 256], text: &[u8], body: &mut Vec<u8>) {
             body.extend_from_slice(&text[written..at]);
             written = at + length;
             match escape {
-                b'u' | LOOK => write_code(code, body),
+                b'u' | CHECK => write_code(code, body),
                 short => body.extend_from_slice(&[b'\\', short]),
             }
         }
@@ -133,11 +133,11 @@ fn write_by(escapes: &[u8; 256], text: &[u8], body: &mut Vec<u8>) {
     body.extend_from_slice(&text[written..]);
 }
 
-/// Bytes that are looked at in one step.
+/// Bytes that are checked in one step.
 const CHUNK: usize = 16;
 
-/// Visible ASCII without quote and backslash: no escapes in any table.
-fn nothing_odd(chunk: &[u8; CHUNK]) -> bool {
+/// Only visible ASCII without quote and backslash: no table escapes any of it.
+fn is_plain(chunk: &[u8; CHUNK]) -> bool {
     let odd = |byte: u8| !(b' '..=b'~').contains(&byte) | (byte == b'"') | (byte == b'\\');
     !chunk.iter().fold(false, |any, byte| any | odd(*byte))
 }
@@ -149,8 +149,8 @@ fn write_code(code: u16, body: &mut Vec<u8>) {
     }
 }
 
-/// The character that begins here and its length, where it is one that `sanitize` would not show either. Only
-/// those behind the four first bytes that are marked with [`LOOK`]; the rest of them steer nothing.
+/// The character at the beginning of `bytes` and its length, if `sanitize` would not show it as it is. Only characters
+/// that begin with one of the four bytes marked with [`CHECK`] can be such characters.
 fn hidden(bytes: &[u8]) -> Option<(u16, usize)> {
     let later = |byte: &u8| u16::from(*byte) - 0x80;
     match bytes {
@@ -165,7 +165,7 @@ fn hidden(bytes: &[u8]) -> Option<(u16, usize)> {
     }
 }
 
-/// What follows the backslash for each byte: a letter, `u` with its code; 0: no escape is needed.
+/// What follows the backslash for each byte: a letter, or `u` for a code; 0: no escape is needed.
 const DEMANDED: [u8; 256] = {
     let mut table = [0u8; 256];
     let mut control = 0;
@@ -183,31 +183,31 @@ const DEMANDED: [u8; 256] = {
     table
 };
 
-/// In a table: the bytes that follow decide.
-const LOOK: u8 = b'?';
+/// In a table: the following bytes decide.
+const CHECK: u8 = b'?';
 
-/// What JSON lets stand, but [`hidden`] and DEL.
+/// Characters that JSON allows unescaped, but that are unsafe to show: [`hidden`] and DEL.
 const HIDING: [u8; 256] = with_hiding([0; 256]);
 
 const CAREFUL: [u8; 256] = with_hiding(DEMANDED);
 
 const fn with_hiding(mut table: [u8; 256]) -> [u8; 256] {
     table[0x7f] = b'u';
-    table[0xc2] = LOOK;
-    table[0xd8] = LOOK;
-    table[0xe2] = LOOK;
-    table[0xef] = LOOK;
+    table[0xc2] = CHECK;
+    table[0xd8] = CHECK;
+    table[0xe2] = CHECK;
+    table[0xef] = CHECK;
     table
 }
 
-/// `text` is not JSON from this byte on.
+/// `text` is not valid JSON from this byte on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotJson {
     pub at: usize,
 }
 
-/// Reads the tokens of one JSON value. Ends after the first error. Any depth; the grammar is checked, but
-/// for what stands in strings: control characters and odd escapes are let through ([`Quoted::decode`]).
+/// Reads the tokens of one JSON value, nested to any depth. Ends after the first error. Checks the grammar except
+/// inside strings: control characters and unknown escapes are accepted ([`Quoted::decode`]).
 #[derive(Debug)]
 pub struct Tokens<'a> {
     text: &'a str,
@@ -235,12 +235,12 @@ impl<'a> Tokens<'a> {
         Tokens { text, at: 0, open: Vec::new(), expect: Expect::Value }
     }
 
-    /// Open brackets at this moment.
+    /// Number of brackets that are open now.
     pub fn depth(&self) -> usize {
         self.open.len()
     }
 
-    /// Bytes behind the last token.
+    /// Offset after the last token, in bytes.
     pub fn at(&self) -> usize {
         self.at
     }
@@ -330,7 +330,7 @@ impl<'a> Tokens<'a> {
                     self.at = at + found + 1;
                     return Ok(Quoted(&self.text[start..at + found]));
                 }
-                // The escaped byte may be a quote.
+                // Skip the escaped byte: it may be a quote.
                 Some(found) => at += found + 2,
             }
         }

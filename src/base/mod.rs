@@ -1,8 +1,8 @@
-//! What every other module may use: time, waiting, safe text, sizes, standard error, watched threads and tasks, calls
-//! to file systems with a deadline.
+//! Basics for every other module: clock, back-off, safe text, sizes, standard error, supervised threads and tasks, and
+//! file system calls with a deadline.
 //!
-//! Knows nothing of logs. Does no I/O but reading the clock, writing to standard error, and what `guarded` is asked
-//! for.
+//! Contains nothing about logs. Its only I/O is reading the clock, writing to standard error, and the calls that
+//! `timed_fs` makes for its callers.
 
 pub mod backoff;
 pub mod blocking;

@@ -1,11 +1,10 @@
-//! Failures of one thing that come soon one after the other, and how long to wait before it is run again. Pure: the
-//! time is passed in.
+//! Counts consecutive failures of one part and sets the wait before its next restart. Pure: the time is passed in.
 
 use std::time::{Duration, Instant};
 
 use super::backoff::Backoff;
 
-/// A part that ran this long resets its restart back-off.
+/// A part that ran this long without failing resets its restart back-off.
 const CALM: Duration = Duration::from_secs(5 * 60);
 
 #[derive(Debug)]
@@ -16,12 +15,12 @@ pub struct Streak {
 }
 
 impl Streak {
-    /// `seed` keeps two things from being run again at the same moments.
+    /// `seed` keeps two parts from restarting at the same moments.
     pub fn new(seed: u64) -> Self {
         Streak { backoff: Backoff::new(seed), failures: 0, last: None }
     }
 
-    /// One more failure: how long to wait now, and how many there were in a row.
+    /// Counts one more failure; returns the wait before the restart, and the number of consecutive failures.
     pub fn fail(&mut self, now: Instant) -> (Duration, u32) {
         if self.last.is_some_and(|last| now.saturating_duration_since(last) >= CALM) {
             self.backoff.reset();
@@ -38,7 +37,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn failures_in_a_row_are_counted_and_a_calm_time_ends_the_row() {
+    fn consecutive_failures_are_counted_until_a_long_run_without_failure() {
         let (mut streak, start) = (Streak::new(7), Instant::now());
         let waits: Vec<_> = (0..20).map(|n| streak.fail(start + CALM / 2 * n)).collect();
         assert_eq!(

@@ -1,9 +1,9 @@
-//! `2023-11-14T10:23:01.446Z`: a moment as the event document writes it. No allocation, no time zone data.
+//! Formats timestamps as the event document writes them: `2023-11-14T10:23:01.446Z`. No allocation, no time zone data.
 
 use super::Timestamp;
 
-/// Appends `time` in UTC with `digits` digits of the second's fraction (0, 3, 6 or 9; others are rounded
-/// up to the next of these).
+/// Appends `time` in UTC with `digits` fractional digits of the second (0, 3, 6 or 9; other values are rounded up to
+/// the next of these).
 pub fn write(time: Timestamp, digits: u8, text: &mut Vec<u8>) {
     let second_of_day = time.seconds().rem_euclid(86_400) as u32;
     let (year, month, day) = civil(time.day());
@@ -36,8 +36,8 @@ pub fn text(time: Timestamp, digits: u8) -> String {
     String::from_utf8(bytes).expect("digits and signs are ASCII")
 }
 
-/// Year, month and day of a day since 1970-01-01. Howard Hinnant, "chrono-Compatible Low-Level Date
-/// Algorithms"; a [`Timestamp`] lies between the years 1677 and 2262.
+/// Year, month and day of a number of days since 1970-01-01. Howard Hinnant, "chrono-Compatible Low-Level Date
+/// Algorithms"; a [`Timestamp`] covers only the years 1677 to 2262.
 pub fn civil(day: i32) -> (u32, u32, u32) {
     let shifted = (day + 719_468) as u32;
     let era = shifted / 146_097;
@@ -51,7 +51,7 @@ pub fn civil(day: i32) -> (u32, u32, u32) {
     (year_of_era + era * 400 + u32::from(month <= 2), month, day)
 }
 
-/// Of a number below 100.
+/// The two decimal digits of a number below 100.
 pub fn two_digits(number: u32) -> [u8; 2] {
     [b'0' + (number / 10) as u8, b'0' + (number % 10) as u8]
 }
@@ -62,7 +62,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn a_time_has_the_digits_it_had() {
+    fn a_time_is_written_with_the_precision_it_was_logged_with() {
         let time = Timestamp(1_699_957_381_446_123_789);
         assert_eq!(text(time, 0), "2023-11-14T10:23:01Z");
         assert_eq!(text(time, 3), "2023-11-14T10:23:01.446Z");
@@ -73,7 +73,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_agrees_with_jiff(nanos in any::<i64>()) {
+        fn formatting_agrees_with_jiff(nanos in any::<i64>()) {
             let expected = jiff::Timestamp::from_nanosecond(i128::from(nanos)).expect("in range");
             prop_assert_eq!(text(Timestamp(nanos), 9), format!("{expected:.9}"));
         }

@@ -1,13 +1,13 @@
-//! Text from outside → safe to show: on a terminal, in a CSV cell, in a header.
+//! Makes text from outside safe to show: on a terminal, in a CSV cell, in a header.
 //!
-//! What could steer a terminal or deceive its reader is shown, never executed: a control character as its
-//! picture (ESC is `␛`), a C1 control, bidi or zero-width character as `<U+202E>`. The result is always one
-//! line. Text that needs no change is not copied.
+//! Characters that could control a terminal or deceive its reader are replaced with a visible form: a control character
+//! with its picture (ESC is `␛`), a C1 control, bidirectional or zero-width character with `<U+202E>`. The result is
+//! always one line. Text that needs no change is not copied.
 
 use std::borrow::Cow;
 use std::fmt::Write;
 
-/// One line that is safe on a terminal. A tab becomes one space, a line end `␊`.
+/// One line that is safe on a terminal. A tab becomes one space, a line end becomes `␊`.
 pub fn line(text: &str) -> Cow<'_, str> {
     let Some(first) = text.find(is_unsafe) else { return Cow::Borrowed(text) };
     let mut safe = String::with_capacity(text.len() + 16);
@@ -18,7 +18,7 @@ pub fn line(text: &str) -> Cow<'_, str> {
     Cow::Owned(safe)
 }
 
-/// Like [`line`], of bytes: what is not UTF-8 becomes U+FFFD.
+/// Like [`line`], for bytes: invalid UTF-8 becomes U+FFFD.
 pub fn line_of_bytes(bytes: &[u8]) -> Cow<'_, str> {
     match String::from_utf8_lossy(bytes) {
         Cow::Borrowed(text) => line(text),
@@ -29,8 +29,8 @@ pub fn line_of_bytes(bytes: &[u8]) -> Cow<'_, str> {
     }
 }
 
-/// A cell of a CSV file: quoted where it must be. A cell that a spreadsheet would run as a formula
-/// (`=`, `+`, `-`, `@` first) gets an apostrophe before it, unless it is a plain number.
+/// A cell of a CSV file, quoted if necessary. A cell that a spreadsheet would run as a formula (`=`, `+`, `-`, `@`
+/// first) gets an apostrophe before it, unless it is a plain number.
 pub fn csv_cell(text: &str) -> Cow<'_, str> {
     let first = text.trim_start_matches([' ', '\t', '\r', '\n', '\u{feff}']).chars().next();
     let formula = matches!(first, Some('=' | '+' | '-' | '@' | '＝' | '＋' | '－' | '＠'))
@@ -57,7 +57,7 @@ pub fn csv_cell(text: &str) -> Cow<'_, str> {
     Cow::Owned(cell)
 }
 
-/// The value of a mail or HTTP header: one line without any control or invisible character.
+/// The value of a mail or HTTP header: one line without control or invisible characters.
 pub fn header(text: &str) -> Cow<'_, str> {
     if !text.contains(is_unsafe) {
         return Cow::Borrowed(text);
@@ -70,7 +70,7 @@ pub fn header(text: &str) -> Cow<'_, str> {
     Cow::Owned(text.chars().filter_map(spaced).collect())
 }
 
-/// Steers a terminal, or is invisible, or changes the order of what stands around it.
+/// Controls a terminal, is invisible, or changes the order of the text around it.
 pub fn is_unsafe(character: char) -> bool {
     match character {
         ' '..='~' => false,

@@ -1,29 +1,30 @@
-//! Standard error, which may be gone: a closed terminal, or `2>&1 | head -1`. A line that cannot be written is
-//! dropped; nothing here panics or fails. `eprintln!` panics there, so nothing else writes to standard error.
+//! Writes messages to standard error without ever panicking or failing, even if its reader has gone (a closed terminal,
+//! or `2>&1 | head -1`): a line that cannot be written is dropped. Nothing else writes to standard error, because
+//! `eprintln!` panics in that case.
 //!
-//! It may also take nothing for hours (Ctrl-S, a pipe that nobody reads). Where that must hold up nobody, a [`Taker`]
-//! gets every text instead, and writes it from a thread of its own.
+//! Standard error may also block for hours (Ctrl-S, a pipe without a reader). A process that must not wait for it
+//! registers a [`Taker`], which receives every text instead and writes it from its own thread.
 
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::sync::OnceLock;
 
-/// Takes a text without waiting.
+/// Accepts a text without waiting.
 pub type Taker = Box<dyn Fn(String) + Send + Sync>;
 
 static TAKER: OnceLock<Taker> = OnceLock::new();
 
-/// From now on, until the process ends, this one gets every text. A second one is not asked.
+/// From now until the process ends, `taker` receives every text. Later calls have no effect.
 pub fn hand_to(taker: Taker) {
     let _ = TAKER.set(taker);
 }
 
-/// Writes this and a line end, in one piece.
+/// Writes `text` and a line end in one call.
 pub fn line(text: impl Display) {
     text_as_is(format!("{text}\n"));
 }
 
-/// Writes this as it is: a question whose answer is typed behind it.
+/// Writes `text` without a line end: a question whose answer is typed after it.
 pub fn text_as_is(text: impl Display) {
     match TAKER.get() {
         Some(taker) => taker(text.to_string()),
@@ -31,7 +32,7 @@ pub fn text_as_is(text: impl Display) {
     }
 }
 
-/// For the thread that writes for all others: waits until it is taken.
+/// For the thread that writes for all others: waits until the text is written.
 pub fn write_now(text: &str) {
     write_to(&mut io::stderr(), text);
 }
@@ -41,7 +42,7 @@ fn write_to(out: &mut dyn Write, text: &str) {
     let _ = out.flush();
 }
 
-/// A writer that never fails, for those who would say on standard error that they cannot write to it.
+/// A writer that never fails, for code that would report its write errors on standard error.
 #[derive(Clone, Copy, Debug)]
 pub struct Lossy;
 
@@ -60,9 +61,9 @@ impl Write for Lossy {
 mod tests {
     use super::*;
 
-    struct Gone;
+    struct ClosedReader;
 
-    impl Write for Gone {
+    impl Write for ClosedReader {
         fn write(&mut self, _: &[u8]) -> io::Result<usize> {
             Err(io::ErrorKind::BrokenPipe.into())
         }
@@ -72,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_that_is_gone_is_no_failure() {
-        write_to(&mut Gone, "a line\n");
+    fn a_closed_standard_error_is_not_a_failure() {
+        write_to(&mut ClosedReader, "a line\n");
     }
 }

@@ -1,7 +1,8 @@
-//! Watches the threads and tasks of an engine, its parts. A part that panics is told at once, counts as down until it
-//! is at work again, and is run again after a back-off where that is safe; else the engine is asked to end.
+//! Supervises the parts of an engine, which are its threads and tasks. A part that panics is reported immediately,
+//! counts as down until it runs again, and is restarted after a back-off where that is safe; otherwise the engine is
+//! asked to end.
 //!
-//! Never repeats a panic's text unless it is a literal of ours: a text that was made may quote a log.
+//! Never repeats the text of a panic unless it is a literal in Logwarden's code: a formatted text may quote a log.
 
 use std::any::Any;
 use std::cell::RefCell;
@@ -19,16 +20,16 @@ use tokio_util::sync::CancellationToken;
 use super::bytes;
 use super::restart_backoff::Streak;
 
-/// What is done when a part panics.
+/// The reaction to a panic of a part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnPanic {
-    /// It is run again after a back-off.
+    /// The part is restarted after a back-off.
     Restart,
-    /// The same, at most this often in a row; then the engine ends.
+    /// As `Restart`, at most this many times in a row; then the engine ends.
     RestartAtMost(u32),
-    /// One answer or one file of many: there is nothing to run again.
+    /// The part handled one answer or one file of many: there is nothing to restart.
     GoOn,
-    /// What it held in memory cannot be made anew: the engine ends.
+    /// The part's state was in memory only and cannot be rebuilt: the engine ends.
     End,
 }
 
@@ -36,44 +37,44 @@ pub enum OnPanic {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
     pub part: &'static str,
-    /// Where, and what if that is a literal of ours.
+    /// Source location, and the text if it is a literal in Logwarden's code.
     pub reason: String,
     pub next: Next,
 }
 
-/// What follows a failure.
+/// The consequence of a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
     Restart { wait: Duration, attempt: u32 },
-    GoesOn,
+    KeepsRunning,
     EngineEnds,
 }
 
-/// `the follower failed (src/follow/look.rs:12) by a fault in Logwarden; …`.
+/// `the follower failed (src/follow/poll.rs:12) by a fault in Logwarden; …`.
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} failed ({}) by a fault in Logwarden; ", self.part, self.reason)?;
         match self.next {
             Next::Restart { wait, attempt } => {
                 let wait = bytes::duration(wait);
-                write!(f, "nothing is lost; it is started again in {wait} (attempt {attempt})")
+                write!(f, "nothing is lost; it restarts in {wait} (attempt {attempt})")
             }
-            Next::GoesOn => write!(f, "everything else goes on"),
+            Next::KeepsRunning => write!(f, "everything else keeps running"),
             Next::EngineEnds => write!(
                 f,
-                "Logwarden ends; what was not confirmed is read again at the next start; start it again, and \
+                "Logwarden ends; unconfirmed events are read again at the next start; start it again, and \
                  please report this line"
             ),
         }
     }
 }
 
-/// Cheap to clone: all clones speak of the same parts.
+/// Cheap to clone: all clones share the same parts.
 #[derive(Clone)]
 pub struct Supervisor(Arc<Inner>);
 
 struct Inner {
-    tell: Box<dyn Fn(&Failure) + Send + Sync>,
+    report: Box<dyn Fn(&Failure) + Send + Sync>,
     records: Mutex<BTreeMap<&'static str, Record>>,
     down: watch::Sender<BTreeMap<&'static str, Failure>>,
     /// Cancelled by the failure after which the engine ends.
@@ -83,10 +84,10 @@ struct Inner {
     to_break: watch::Sender<Vec<&'static str>>,
 }
 
-/// Of one part that failed.
+/// The failures of one part.
 struct Record {
     streak: Streak,
-    /// Since the start.
+    /// All failures since the start.
     all: u64,
 }
 
@@ -97,17 +98,17 @@ impl fmt::Debug for Supervisor {
 }
 
 impl Default for Supervisor {
-    /// Failures are told by our own log alone.
+    /// Failures are reported in Logwarden's own log only.
     fn default() -> Self {
         Supervisor::new(|failure| tracing::error!("{failure}"))
     }
 }
 
 impl Supervisor {
-    /// `tell` is called on the thread of the part that failed; it must not wait or panic.
-    pub fn new(tell: impl Fn(&Failure) + Send + Sync + 'static) -> Self {
+    /// `report` is called on the thread of the failed part; it must not wait or panic.
+    pub fn new(report: impl Fn(&Failure) + Send + Sync + 'static) -> Self {
         Supervisor(Arc::new(Inner {
-            tell: Box::new(tell),
+            report: Box::new(report),
             records: Mutex::default(),
             down: watch::Sender::default(),
             ended: CancellationToken::new(),
@@ -117,32 +118,33 @@ impl Supervisor {
         }))
     }
 
-    /// Parts that failed and are not at work again, by name.
+    /// Names of the parts that failed and are not running again.
     pub fn down(&self) -> Vec<&'static str> {
         self.0.down.borrow().keys().copied().collect()
     }
 
-    /// Tells when [`Supervisor::down`] is another.
+    /// Changes whenever [`Supervisor::down`] changes.
     pub fn changes(&self) -> watch::Receiver<BTreeMap<&'static str, Failure>> {
         self.0.down.subscribe()
     }
 
-    /// Panics of each part since the start.
+    /// Number of panics of each part since the start.
     pub fn failures(&self) -> Vec<(&'static str, u64)> {
         self.records().iter().map(|(part, record)| (*part, record.all)).collect()
     }
 
-    /// Cancelled when a part failed without which the engine cannot go on.
+    /// Cancelled after the failure of a part that the engine cannot run without.
     pub fn ended(&self) -> &CancellationToken {
         &self.0.ended
     }
 
-    /// The failure after which the engine ends.
+    /// The failure that makes the engine end.
     pub fn fatal(&self) -> Option<&Failure> {
         self.0.fatal.get()
     }
 
-    /// Runs what `make` makes until it returns; again after a panic, as `on_panic` says, until `stop` is cancelled.
+    /// Runs the future from `make` until it returns; after a panic again, as `on_panic` says. Ends when `stop` is
+    /// cancelled.
     pub async fn task<F, Fut>(
         self,
         part: &'static str,
@@ -156,7 +158,7 @@ impl Supervisor {
         loop {
             let running = AssertUnwindSafe(async {
                 let body = make();
-                self.works(part);
+                self.mark_running(part);
                 self.breakable(part, body).await;
             });
             let Err(panic) = running.catch_unwind().await else { return };
@@ -168,7 +170,7 @@ impl Supervisor {
         }
     }
 
-    /// Runs a piece of a thread. After a panic: how long to wait before it may be run again; `None`: it may not.
+    /// Runs one step of a thread. After a panic, the error is the wait before the step may run again; `None`: never.
     pub fn guard<T>(
         &self,
         part: &'static str,
@@ -176,13 +178,13 @@ impl Supervisor {
         piece: impl FnOnce() -> T,
     ) -> Result<T, Option<Duration>> {
         let done = catch_unwind(AssertUnwindSafe(|| {
-            self.works(part);
+            self.mark_running(part);
             piece()
         }));
         done.map_err(|panic| self.failed(part, on_panic, &*panic))
     }
 
-    /// Tells of a panic that was caught; how long to wait before the part is run again.
+    /// Reports a caught panic; returns the wait before the part may run again.
     pub fn failed(
         &self,
         part: &'static str,
@@ -193,14 +195,14 @@ impl Supervisor {
         let next = match on_panic {
             OnPanic::Restart => Next::Restart { wait, attempt },
             OnPanic::RestartAtMost(most) if attempt <= most => Next::Restart { wait, attempt },
-            OnPanic::GoOn => Next::GoesOn,
+            OnPanic::GoOn => Next::KeepsRunning,
             OnPanic::RestartAtMost(_) | OnPanic::End => Next::EngineEnds,
         };
         let failure = Failure { part, reason: reason(panic), next };
-        if next != Next::GoesOn {
+        if next != Next::KeepsRunning {
             self.0.down.send_modify(|down| drop(down.insert(part, failure.clone())));
         }
-        (self.0.tell)(&failure);
+        (self.0.report)(&failure);
         if next == Next::EngineEnds {
             let _ = self.0.fatal.set(failure);
             self.0.ended.cancel();
@@ -208,7 +210,7 @@ impl Supervisor {
         matches!(next, Next::Restart { .. }).then_some(wait)
     }
 
-    /// Where a thread can be made to panic by a test; nothing else.
+    /// A point at which a test can make a thread panic; does nothing otherwise.
     #[inline]
     pub fn checkpoint(&self, part: &'static str) {
         #[cfg(test)]
@@ -216,8 +218,8 @@ impl Supervisor {
         let _ = part;
     }
 
-    /// It is at work (again).
-    fn works(&self, part: &'static str) {
+    /// The part is running (again).
+    fn mark_running(&self, part: &'static str) {
         self.0.down.send_if_modified(|down| down.remove(part).is_some());
     }
 
@@ -268,23 +270,23 @@ impl Supervisor {
 }
 
 thread_local! {
-    /// Of the last panic on this thread.
-    static PLACE: RefCell<Option<String>> = const { RefCell::new(None) };
+    /// Source location of the last panic on this thread.
+    static LOCATION: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
-/// For a panic hook: keeps the place for the report.
+/// For a panic hook: keeps the source location for the report.
 pub fn note_panic(info: &PanicHookInfo<'_>) {
-    PLACE.set(info.location().map(|place| format!("{}:{}", place.file(), place.line())));
+    LOCATION.set(info.location().map(|at| format!("{}:{}", at.file(), at.line())));
 }
 
-/// `src/follow/look.rs:12: an index is in the list`.
+/// `src/follow/poll.rs:12: an index is in the list`.
 pub fn reason(panic: &(dyn Any + Send)) -> String {
     let literal = panic.downcast_ref::<&'static str>().copied();
-    match (PLACE.take(), literal) {
-        (Some(place), Some(text)) => format!("{place}: {text}"),
+    match (LOCATION.take(), literal) {
+        (Some(location), Some(text)) => format!("{location}: {text}"),
         (Some(place), None) => place,
         (None, Some(text)) => text.to_owned(),
-        (None, None) => "its place is in our own log".to_owned(),
+        (None, None) => "its source location is in Logwarden's own log".to_owned(),
     }
 }
 

@@ -1,12 +1,12 @@
-//! Calls to file systems, with a deadline: a mount that does not answer (a dead NFS server) holds nobody up for long.
+//! File system calls with a deadline: a mount that does not answer (a dead NFS server) delays no caller for long.
 //!
-//! On the disks of this machine a call is made at once, as anywhere. On everything else (networks, FUSE, and what is
-//! not known) a thread of that mount makes it, and the caller waits for it as long as [`mount`] says. While a call is
-//! overdue the mount is stuck: nothing more is asked of it until that call returns, and callers get an error of the
-//! kind [`io::ErrorKind::TimedOut`] at once. So at most one thread hangs for each mount, and it holds up no exit.
+//! On local disks a call is made directly. On every other mount (network, FUSE, unknown types) a thread of that mount
+//! makes the call, and the caller waits for it up to the deadline in [`mount`]. While a call is overdue, the mount is
+//! stuck: no further call is made to it until that call returns, and callers immediately get an error of the kind
+//! [`io::ErrorKind::TimedOut`]. So at most one thread per mount hangs, and it never delays the exit.
 //!
-//! Not covered: a disk of this machine that hangs, the file system of `/`, and a link that begins to lead to another
-//! mount between two system calls.
+//! Not covered: a local disk that hangs, the file system of `/`, and a link whose target moves to another mount
+//! between two system calls.
 
 mod mount;
 mod mounts;
@@ -28,7 +28,7 @@ pub struct Stuck {
     pub point: PathBuf,
     /// Type of the file system, as mount(8) names it.
     pub kind: String,
-    /// For how long it has not answered.
+    /// How long it has not answered.
     pub waited: Duration,
 }
 
@@ -36,7 +36,7 @@ pub struct Stuck {
 #[derive(Clone, Debug)]
 pub struct Entry {
     pub name: OsString,
-    /// Of a link, not of what it leads to.
+    /// Of a link: the type of the link itself, not of its target.
     pub kind: FileType,
     pub inode: u64,
 }
@@ -50,7 +50,7 @@ pub fn stuck() -> Vec<Stuck> {
     mounts::all().iter().filter_map(stuck).collect()
 }
 
-/// Calls there are made by a thread of the mount: inotify tells little of it, and may hang as any other call.
+/// Whether a thread of the mount makes the calls: inotify reports few changes there, and may hang like any other call.
 pub fn is_foreign(path: &Path) -> bool {
     mounts::of(path, Links::Followed).is_some()
 }
@@ -60,7 +60,7 @@ pub fn is_stuck(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::TimedOut && error.raw_os_error().is_none()
 }
 
-/// A server of files does not know the open file any more (ESTALE): another host has deleted it, mostly.
+/// The file server no longer knows the open file (ESTALE), mostly because another host has deleted it.
 pub fn is_stale(error: &io::Error) -> bool {
     error.raw_os_error() == Some(rustix::io::Errno::STALE.raw_os_error())
 }
@@ -70,25 +70,25 @@ pub fn metadata(path: &Path) -> io::Result<Metadata> {
 }
 
 pub fn symlink_metadata(path: &Path) -> io::Result<Metadata> {
-    at(path, Links::Left, |path| fs::symlink_metadata(path))
+    at(path, Links::NotFollowed, |path| fs::symlink_metadata(path))
 }
 
 pub fn canonicalize(path: &Path) -> io::Result<PathBuf> {
     at(path, Links::Followed, |path| fs::canonicalize(path))
 }
 
-/// What a link leads to, as it is written there.
+/// The target of a link, as it is written in the link.
 pub fn read_link(path: &Path) -> io::Result<PathBuf> {
-    at(path, Links::Left, |path| fs::read_link(path))
+    at(path, Links::NotFollowed, |path| fs::read_link(path))
 }
 
-/// An error where the directory cannot be read to its end.
+/// Fails if the directory cannot be read to its end.
 pub fn read_dir(directory: &Path) -> io::Result<Vec<Entry>> {
     at(directory, Links::Followed, |directory| {
         let mut entries = Vec::new();
         for entry in fs::read_dir(directory)? {
             let entry = entry?;
-            // Gone between two calls.
+            // Deleted between two calls.
             let Ok(kind) = entry.file_type() else { continue };
             entries.push(Entry { name: entry.file_name(), kind, inode: entry.ino() });
         }
@@ -96,7 +96,7 @@ pub fn read_dir(directory: &Path) -> io::Result<Vec<Entry>> {
     })
 }
 
-/// For reading. A name may have become a pipe: opening it does not wait for a writer.
+/// Opens for reading. If the name has become a pipe, this does not wait for a writer.
 pub fn open(path: &Path) -> io::Result<File> {
     let mount = mounts::of(path, Links::Followed);
     let open = |path: &Path| {
@@ -108,7 +108,7 @@ pub fn open(path: &Path) -> io::Result<File> {
     mount.call(move || Ok(File { inner: Some(open(&path)?), mount: Some(of) }))
 }
 
-/// The first `most` bytes, and what the file was then; of a pipe what comes until it is closed.
+/// The first `most` bytes and the metadata at that moment; of a pipe, the bytes until it is closed.
 pub fn read(path: &Path, most: u64) -> io::Result<(Vec<u8>, Metadata)> {
     at(path, Links::Followed, move |path| {
         let file = fs::File::open(path)?;
@@ -122,8 +122,8 @@ pub fn read(path: &Path, most: u64) -> io::Result<(Vec<u8>, Metadata)> {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Links {
     Followed,
-    /// The last part of the path is looked at itself.
-    Left,
+    /// If the last component of the path is a link, it is not followed.
+    NotFollowed,
 }
 
 fn at<T: Send + 'static>(
@@ -140,7 +140,7 @@ fn at<T: Send + 'static>(
     }
 }
 
-/// An open file, read at any place. Closed by the thread of its mount, if it has one: that may hang too.
+/// An open file that is read at any offset. The thread of its mount, if any, closes it: closing may hang.
 #[derive(Debug)]
 pub struct File {
     /// `None`: dropped.
@@ -153,18 +153,18 @@ impl File {
         self.call(fs::File::metadata)
     }
 
-    /// Where something is written at or behind `offset` (lseek(2), `SEEK_DATA`).
+    /// The first offset at or after `offset` that holds data (lseek(2), `SEEK_DATA`).
     pub fn data_from(&self, offset: u64) -> io::Result<u64> {
         let seek = rustix::fs::SeekFrom::Data(offset);
         self.call(move |file| Ok(rustix::fs::seek(file, seek)?))
     }
 
-    /// For how long its mount has not answered, if that is stuck.
+    /// How long the file's mount has not answered, if it is stuck.
     pub fn stuck_for(&self) -> Option<Duration> {
         self.mount.as_ref().and_then(|mount| mount.stuck_for())
     }
 
-    /// Of a file of our own, on a disk of this machine: calls to it have no deadline.
+    /// For Logwarden's own files on a local disk: calls to the result have no deadline.
     pub fn own(&self) -> &fs::File {
         self.inner()
     }
@@ -187,9 +187,9 @@ impl File {
     }
 }
 
-/// What can be read at any place.
+/// Something that can be read at any offset.
 pub trait ReadAt {
-    /// May read less than there is.
+    /// May read fewer bytes than are available.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
 }
 
@@ -234,7 +234,7 @@ impl AsRawFd for File {
     }
 }
 
-/// Of a file of our own: see [`File::own`].
+/// For Logwarden's own files: see [`File::own`].
 impl From<fs::File> for File {
     fn from(file: fs::File) -> Self {
         File { inner: Some(Arc::new(file)), mount: None }
@@ -243,7 +243,7 @@ impl From<fs::File> for File {
 
 impl Drop for File {
     fn drop(&mut self) {
-        // Where a call is under way with it, the mount's thread closes it after that.
+        // If a call is using the file, the mount's thread closes it afterwards.
         let file = self.inner.take().and_then(Arc::into_inner);
         if let (Some(file), Some(mount)) = (file, &self.mount) {
             mount.close(file);

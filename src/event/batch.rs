@@ -1,4 +1,4 @@
-//! Consecutive events of one generation: one shared buffer, 48 bytes per record, immutable.
+//! A batch: consecutive events of one generation in one shared buffer, 48 bytes per record, immutable.
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -10,26 +10,26 @@ use super::id::EventId;
 use super::level::Level;
 use crate::base::Timestamp;
 
-/// What is special about a record.
+/// Special properties of a record.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Flags(pub u8);
 
 impl Flags {
-    /// The time is that of a record before it.
+    /// The time is that of an earlier record.
     pub const TIME_PREVIOUS: Flags = Flags(1);
-    /// The time is when the record was first seen.
+    /// The time is the moment at which the record was first seen.
     pub const TIME_SEEN: Flags = Flags(1 << 1);
-    /// Follows a cut, or parts of other records: belongs to an earlier record.
+    /// Follows a cut, or is part of a split record: belongs to an earlier record.
     pub const CONTINUATION: Flags = Flags(1 << 2);
-    /// Longer than the cap: only its beginning is kept.
+    /// Longer than the limit: only its beginning is kept.
     pub const TRUNCATED: Flags = Flags(1 << 3);
-    /// Its line end had not been written.
+    /// Its line end had not been written yet.
     pub const PARTIAL: Flags = Flags(1 << 4);
-    /// A blank line: shown, but no sink, rule or series gets it.
+    /// A blank line: shown, but not given to sinks, rules or series.
     pub const QUIET: Flags = Flags(1 << 5);
-    /// A run of NULs where a record could begin; also [`Flags::QUIET`], without text.
+    /// A run of NULs at the beginning of a record; also [`Flags::QUIET`], without text.
     pub const HOLE: Flags = Flags(1 << 6);
-    /// Begins inside a line, behind a cut; also [`Flags::CONTINUATION`].
+    /// Begins in the middle of a line, after a cut; also [`Flags::CONTINUATION`].
     pub const INSIDE: Flags = Flags(1 << 7);
 
     pub fn contains(self, other: Flags) -> bool {
@@ -41,36 +41,36 @@ impl Flags {
     }
 }
 
-/// Bounds, time and level of one record. 48 bytes.
+/// Offsets, time and level of one record. 48 bytes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Record {
-    /// Where it begins in the generation, in bytes.
+    /// Offset in the generation of its first byte.
     pub start: u64,
-    /// Where the next one begins: its line end belongs to it.
+    /// Offset in the generation of the next record; the line end is included.
     pub end: u64,
-    /// Where its text begins in [`Batch::bytes`].
+    /// Offset of its text in [`Batch::bytes`].
     pub at: u32,
-    /// Length of its text, without the line end; shorter than `end - start` too where it was truncated.
+    /// Length of its text without the line end; shorter than `end - start` also if it was truncated.
     pub len: u32,
-    /// Its own time, or what stands for it (see the flags).
+    /// Its own time, or a substitute (see the flags).
     pub time: Timestamp,
     pub level: Option<Level>,
-    /// Digits of the second's fraction that the record gave: 0, 3, 6, 9.
+    /// Fractional digits of the second as logged: 0, 3, 6, 9.
     pub precision: u8,
     pub flags: Flags,
 }
 
-/// Invariant: the records tile `[start, end)` in order, without a gap.
+/// Invariant: the records cover `[start, end)` in order, without gaps.
 #[derive(Clone, Debug)]
 pub struct Batch {
     pub generation: Arc<Generation>,
-    /// The file's name when this was read.
+    /// The path of the file when the batch was read.
     pub path: Arc<Path>,
-    /// The format in force, one for the whole batch.
+    /// The format in force, the same for the whole batch.
     pub decode: Arc<dyn Decode>,
-    /// When these bytes were read.
+    /// When the bytes were read.
     pub seen: Timestamp,
-    /// The UTC day on which these bytes were first seen, kept with the generation: days since the epoch.
+    /// The UTC day on which the bytes were first seen, stored with the generation: days since the epoch.
     pub day: i32,
     pub start: u64,
     pub end: u64,
@@ -79,7 +79,7 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// Memory it holds, in bytes.
+    /// Memory that the batch occupies, in bytes.
     pub fn weight(&self) -> usize {
         self.bytes.len() + self.records.len() * size_of::<Record>() + size_of::<Self>()
     }
@@ -92,7 +92,7 @@ impl Batch {
         self.records.iter().map(|record| Event { batch: self, record })
     }
 
-    /// The record that begins at `offset`; `None` where none does.
+    /// Index of the record that begins at `offset`; `None` if there is none.
     pub fn index_of(&self, offset: u64) -> Option<usize> {
         self.records.binary_search_by_key(&offset, |record| record.start).ok()
     }
@@ -125,18 +125,18 @@ impl<'a> Event<'a> {
         self.record.level
     }
 
-    /// The record as it stands in the file, without its line end.
+    /// The text of the record as it is in the file, without its line end.
     pub fn text(&self) -> &'a [u8] {
         let at = self.record.at as usize;
         &self.batch.bytes[at..at + self.record.len as usize]
     }
 
-    /// Message and fields, in the order of the record.
+    /// Message and fields in the order of the record.
     pub fn parts(&self, each: &mut dyn FnMut(Part<'a>)) {
         self.batch.decode.parts(self.text(), each);
     }
 
-    /// `None` where the format has no message of its own.
+    /// `None` if the format has no message.
     pub fn message(&self) -> Option<Cow<'a, str>> {
         let mut message = None;
         self.parts(&mut |part| {

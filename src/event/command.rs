@@ -1,18 +1,18 @@
-//! What an operator may ask of a running engine: by key, by the control socket, by signal.
+//! The commands that an operator sends to a running engine: by key, control socket or signal.
 
 use serde::{Deserialize, Serialize};
 
 use super::generation::Cursor;
 
-/// `sink: None` means all of them.
+/// In all commands, `sink: None` means all sinks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "command")]
 pub enum Command {
-    /// Deliver everything up to the end as it is now.
+    /// Deliver everything written up to now.
     ShipNow {
         sink: Option<String>,
     },
-    /// Stop delivering. `by` names who asked.
+    /// Stop delivery. `by` names the requester.
     Pause {
         sink: Option<String>,
         by: String,
@@ -20,22 +20,22 @@ pub enum Command {
     Resume {
         sink: Option<String>,
     },
-    /// Try again at once instead of waiting out the back-off.
+    /// Retry immediately instead of waiting for the back-off.
     Retry {
         sink: Option<String>,
     },
-    /// Tell from now on, with the status of each sink, where the event at this place is.
+    /// From now on, report with each sink's status whether the event at this offset has been delivered.
     Where {
         place: Cursor,
     },
-    /// Read the configuration again and go on by it.
+    /// Read the configuration again and apply it.
     Reload,
-    /// Stop reading, deliver what is read, commit, end.
+    /// Stop reading, deliver the events that were read, commit, exit.
     Stop,
 }
 
 impl Command {
-    /// The one sink that is meant.
+    /// The name of the sink, if the command is for one sink.
     pub fn sink(&self) -> Option<&str> {
         match self {
             Command::ShipNow { sink }

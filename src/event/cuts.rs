@@ -1,22 +1,22 @@
-//! Where records end although their bytes would go on.
+//! Cuts: offsets at which a record ends because of a timeout, not because of its bytes.
 
 use std::ops::Deref;
 use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// Offsets in a generation, ascending; a record ends at each of them. Cheap to clone.
+/// Cuts of a generation: ascending offsets at each of which a record ends. Cheap to clone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Cuts(Arc<Vec<u64>>);
 
 impl Cuts {
-    /// `at` is behind all that are there.
+    /// `at` must be greater than all existing cuts.
     pub fn push(&mut self, at: u64) {
         debug_assert!(self.last().is_none_or(|last| *last < at));
         Arc::make_mut(&mut self.0).push(at);
     }
 
-    /// Unless there is one there, or behind. `true` where it is new.
+    /// Adds a cut at `at`, unless one exists there or after it. `true` if it was added.
     pub fn end_at(&mut self, at: u64) -> bool {
         let is_behind = self.last().is_none_or(|last| *last < at);
         if is_behind {
@@ -29,7 +29,7 @@ impl Cuts {
         Arc::make_mut(&mut self.0).pop();
     }
 
-    /// How many at the beginning are the same in both.
+    /// Number of cuts at the beginning that are equal in both.
     pub fn common(&self, other: &Cuts) -> usize {
         match Arc::ptr_eq(&self.0, &other.0) {
             true => self.len(),

@@ -1,7 +1,8 @@
-//! Message and fields of one event as they stand in the event document: duplicates settled, names that the
-//! document itself uses moved under `fields.`; and its leaves, which every query looks at.
+//! Message and fields of an event as the event document has them, and the leaves of a field, which queries search.
+//! Of several fields with one name the last one is kept; fields with a name that the document itself uses get the
+//! prefix `fields.`.
 //!
-//! The predicate, the archive and every sink go through here, so that they agree.
+//! Predicates, the archive and all sinks use this module, so that they agree.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -10,17 +11,17 @@ use super::batch::Event;
 use super::fields::{Part, Value};
 use crate::base::json::{Token, Tokens};
 
-/// Before the name of a field whose own name is taken.
+/// Prefix of a field whose name is used by the document itself.
 pub const MOVED: &str = "fields.";
 
-/// Deeper values are no longer looked into: they are one text.
+/// Values nested more deeply are not split into leaves: they are one text.
 pub const DEEPEST: usize = 100;
 
-/// What a record says, apart from its time and level.
+/// The content of a record, apart from its time and level.
 #[derive(Debug, Default)]
 pub struct Parts<'a> {
     pub message: Option<Cow<'a, str>>,
-    /// Names as in the document; each comes once.
+    /// Names as in the document; each occurs once.
     pub fields: Vec<(Cow<'a, str>, Value<'a>)>,
 }
 
@@ -50,7 +51,7 @@ pub fn parts<'a>(event: Event<'a>) -> Parts<'a> {
     Parts { message, fields }
 }
 
-// 64 slots by length, first and last byte: different names seldom share one, equal ones always do.
+// 64 slots by length, first and last byte: different names rarely share a slot, equal names always do.
 fn slot(name: &str) -> u32 {
     let bytes = name.as_bytes();
     let (first, last) = (bytes.first().copied(), bytes.last().copied());
@@ -72,7 +73,7 @@ fn keep_last_of_each_name(fields: &mut Vec<(Cow<'_, str>, Value<'_>)>) {
     fields.retain(|_| kept.next().expect("one for each field"));
 }
 
-/// The document uses this name itself, or a part or the parent of it.
+/// The document itself uses this name, or a parent or child of it.
 fn is_taken(name: &str, service: bool) -> bool {
     const LOG: &[&str] = &["level", "file.path", "offset", "continuation", "truncated", "partial"];
     const EVENT: &[&str] = &["id", "created", "time_source", "original"];
@@ -102,8 +103,8 @@ fn overlap(own: &str, other: &str) -> bool {
     long.strip_prefix(short).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
-/// The leaves of one field, with their dotted paths: a dot in a key of an object becomes `_`; elements of an
-/// array all have the array's path; null and what is empty is passed over.
+/// The leaves of one field, with their dotted paths. A dot in an object's key becomes `_`; all elements of an array
+/// have the path of the array; null and empty values are skipped.
 pub fn leaves(name: &str, value: &Value<'_>, each: &mut dyn FnMut(&str, Value<'_>)) {
     match value {
         Value::Text(text) => each(name, Value::Text(Cow::Borrowed(text))),
@@ -130,7 +131,7 @@ fn nested_leaves(name: &str, raw: &str, each: &mut dyn FnMut(&str, Value<'_>)) {
     }
 }
 
-/// More than [`DEEPEST`] brackets are open somewhere.
+/// More than [`DEEPEST`] brackets are open at some point.
 pub fn is_too_deep(raw: &str) -> bool {
     if memchr::memchr2_iter(b'{', b'[', raw.as_bytes()).nth(DEEPEST).is_none() {
         return false;
@@ -144,11 +145,11 @@ pub fn is_too_deep(raw: &str) -> bool {
     false
 }
 
-/// The dotted path of a place in a JSON value, while its tokens go by.
+/// The dotted path of the current token while the tokens of a JSON value are read.
 #[derive(Debug)]
 pub struct Path {
     text: String,
-    /// For each open bracket: the length of the path of the bracket itself.
+    /// For each open bracket: the length of the path at the bracket.
     open: Vec<usize>,
 }
 
@@ -179,7 +180,7 @@ impl Path {
     }
 }
 
-/// The text that bare words look at: the message, else the leaves of all fields, with a space between.
+/// The text that bare words search: the message, or else the leaves of all fields, separated by spaces.
 pub fn search_text<'p>(
     message: Option<&'p str>,
     fields: impl Iterator<Item = (&'p str, Value<'p>)>,

@@ -1,12 +1,12 @@
-//! How the bytes of a file stand for text.
+//! The character encoding of a file.
 
 use serde::{Deserialize, Serialize};
 
-/// One for a whole generation: found out at its beginning, and kept.
+/// The same for a whole generation: detected at its beginning and stored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Encoding {
-    /// UTF-8, or anything else in which the byte `\n` ends a line.
+    /// UTF-8, or any other encoding in which the byte `\n` ends a line.
     #[default]
     Utf8,
     #[serde(rename = "utf-16le")]

@@ -1,32 +1,32 @@
-//! The borrowed view of a record's fields.
+//! Fields of a record as borrowed views, decoded on demand.
 
 use std::borrow::Cow;
 use std::fmt;
 
-/// One value as it stands in the record.
+/// One value as it is in the record.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value<'a> {
     /// Text, unescaped.
     Text(Cow<'a, str>),
-    /// A JSON number, `true`, `false`, `null`, object or array, exactly as written and valid JSON.
+    /// A JSON number, `true`, `false`, `null`, object or array: valid JSON, exactly as logged.
     Json(&'a str),
 }
 
-/// What a record is made of, apart from its time and level.
+/// One part of a record: its message or a field. Time and level are not parts.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Part<'a> {
-    /// At most once a record. Absent where the format has no message of its own (plain JSON objects).
+    /// At most once per record. Absent if the format has no message (plain JSON objects).
     Message(Cow<'a, str>),
-    /// A named field. A name may come twice; the last one counts.
+    /// A named field. If a name occurs twice, the last value counts.
     Field(Cow<'a, str>, Value<'a>),
 }
 
-/// Reads one record's parts on demand. Every format is one; a batch holds the one that is in force.
+/// Decodes one record on demand. Every format implements it; a batch holds the format in force.
 pub trait Decode: Send + Sync + fmt::Debug {
     /// The format's name, as in `format = "…"` of a source.
     fn name(&self) -> &'static str;
 
-    /// Hands out message and fields of one record (without its line end), in the order of the record.
-    /// Never fails: what is not understood is the message. Bytes that are not UTF-8 come as U+FFFD.
+    /// Passes message and fields of one record (without its line end) to `each`, in the order of the record.
+    /// Never fails: text that cannot be parsed is the message. Invalid UTF-8 becomes U+FFFD.
     fn parts<'a>(&self, text: &'a [u8], each: &mut dyn FnMut(Part<'a>));
 }

@@ -1,7 +1,7 @@
-//! The statuses of all files: a copy costs nothing, and a change costs what has changed.
+//! The statuses of all files. Copying the list costs nothing, and a change costs only the changed part.
 //!
-//! A look at ten thousand files is published ten times a second, and mostly a few of them are different. So
-//! files lie in small blocks that are shared by all copies until one of them changes.
+//! The status of ten thousand files is published ten times per second, and usually few of them have changed. So
+//! statuses are kept in small blocks that all copies share until one of them changes.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -11,33 +11,33 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::file_status::{FileState, FileStatus};
 use super::generation::FileId;
 
-/// Files of one block have ids with the same quotient.
+/// Number of file ids per block: ids with the same quotient are in the same block.
 const BLOCK: u32 = 64;
 
 /// Ascending by id.
 type Block = Arc<Vec<Arc<FileStatus>>>;
 
-/// In the order of first sight. As JSON a list.
+/// In the order in which the files were first seen. Serialised as a list.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct FileList {
     /// Invariant: no block is empty.
     blocks: Arc<BTreeMap<u32, Block>>,
-    /// Invariant: the sums over all files.
+    /// Invariant: equal to the sums over all files.
     totals: Totals,
 }
 
-/// All files together.
+/// Sums over all files.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
     pub files: u64,
-    /// Bytes.
+    /// In bytes.
     pub size: u64,
     pub lost: u64,
-    /// Files.
+    /// Number of files.
     pub unreadable: u64,
-    /// Of them, those whose file system does not answer.
+    /// Number of unreadable files whose file system does not answer.
     pub stuck: u64,
-    /// Bytes of files that nobody is given yet: their first line is not complete.
+    /// Bytes of files that are not read yet, because their first line is incomplete.
     pub unsettled: u64,
 }
 
@@ -93,7 +93,7 @@ impl FileList {
         find(block, id).ok().map(|at| &*block[at])
     }
 
-    /// Nothing is copied where it says what is known.
+    /// Adds or replaces a status. Copies nothing if the status is unchanged.
     pub fn put(&mut self, file: FileStatus) {
         let before = self.get(file.file);
         if before == Some(&file) {
@@ -126,7 +126,7 @@ impl FileList {
         }
     }
 
-    /// What is in it from now on; what is the same stays shared.
+    /// Replaces the whole list; unchanged statuses stay shared.
     pub fn set(&mut self, files: Vec<FileStatus>) {
         let wanted: std::collections::HashSet<FileId> =
             files.iter().map(|file| file.file).collect();
@@ -136,8 +136,8 @@ impl FileList {
         files.into_iter().for_each(|file| self.put(file));
     }
 
-    /// Files that are new or different since `before`, each with what it was. Looks only into blocks that the
-    /// two do not share.
+    /// Files that are new or changed since `before`, each with its previous status. Compares only blocks that the two
+    /// lists do not share.
     pub fn changed_since<'a>(
         &'a self,
         before: &'a FileList,
@@ -201,7 +201,7 @@ mod tests {
         }
     }
 
-    /// As the list was before there were blocks.
+    /// The same list as a plain map.
     type Model = BTreeMap<FileId, FileStatus>;
 
     fn check(list: &FileList, model: &Model) -> Result<(), TestCaseError> {
@@ -215,7 +215,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_is_a_map_with_sums_and_tells_what_is_different(
+        fn the_list_is_a_map_with_sums_that_reports_its_changes(
             before in prop::collection::vec((0u32..300, 0u64..10), 0..40),
             steps in prop::collection::vec((0u32..300, prop::option::of(0u64..10)), 0..40),
         ) {
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn as_json_it_is_a_list() {
+    fn the_list_is_serialised_as_a_json_array() {
         let files = vec![file(1, 5), file(100, 7)];
         let list: FileList = files.iter().cloned().collect();
         let json = serde_json::to_string(&files).unwrap();
@@ -271,6 +271,6 @@ mod tests {
         list.set(before.iter().cloned().collect());
         let still = Arc::as_ptr(&list.blocks);
         list.set(before.iter().cloned().collect());
-        assert_eq!(Arc::as_ptr(&list.blocks), still, "nothing is copied for what is known");
+        assert_eq!(Arc::as_ptr(&list.blocks), still, "an unchanged status copies nothing");
     }
 }

@@ -1,4 +1,4 @@
-//! What is told of one file.
+//! The status of one file, as screens and the control socket show it.
 
 use std::path::PathBuf;
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::generation::{FileId, path_bytes};
 use crate::base::Timestamp;
 
-/// One generation under observation. All figures in bytes unless they say otherwise.
+/// One generation that is followed. All figures are in bytes unless they say otherwise.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileStatus {
     pub file: FileId,
@@ -17,7 +17,7 @@ pub struct FileStatus {
     pub format: Option<String>,
     /// Bytes seen so far.
     pub size: u64,
-    /// Destroyed by truncation or deletion before somebody read them.
+    /// Destroyed by truncation or deletion before every consumer had read them.
     pub lost: u64,
     pub state: FileState,
     pub last_growth: Timestamp,
@@ -26,18 +26,18 @@ pub struct FileStatus {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FileState {
-    /// Its first line is not complete yet.
+    /// Its first line is incomplete, so it is not read yet.
     Unsettled,
     Live,
     /// Renamed; still followed.
     Rotated,
-    /// Deleted, truncated or replaced: what was there is all there will be.
+    /// Deleted, truncated or replaced: nothing will be added.
     Ended,
-    /// Its file system does not answer: it is read again as soon as that does.
+    /// Its file system does not answer; reading continues when it does.
     Stuck {
         since: Timestamp,
     },
-    /// Cannot be read now; `reason` says why and what to do.
+    /// Cannot be read now; `reason` gives the cause and the remedy.
     Unreadable {
         reason: String,
     },

@@ -1,4 +1,4 @@
-//! One physical life of a file, and places in it.
+//! Generations (the content of a file from its creation to its truncation or deletion): identities, marks, cursors.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -9,17 +9,17 @@ use super::id_key::IdKey;
 
 pub type SourceName = Arc<str>;
 
-/// A file under observation in this process: a label for screens and maps, new at every start.
+/// A followed file in this process: a label for screens and maps, assigned anew at every start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct FileId(pub u32);
 
-/// Names a generation for good: a keyed hash of its [`Identity`].
+/// The permanent name of a generation: a keyed hash of its [`Identity`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct GenerationId(pub u64);
 
-/// What makes a generation itself. Path and device are labels, never part of it.
+/// The properties that identify a generation. Path and device are labels, never part of it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Identity {
     pub inode: u64,
@@ -29,12 +29,12 @@ pub struct Identity {
     pub head_len: u32,
     /// Keyed hash of the head.
     pub head_hash: u64,
-    /// Counts generations that are otherwise equal.
+    /// Distinguishes generations that are otherwise equal.
     pub ordinal: u32,
 }
 
 impl Identity {
-    /// The file in which the generation began.
+    /// The file in which the generation started.
     pub fn file_key(&self) -> FileKey {
         FileKey { inode: self.inode, birth: self.birth }
     }
@@ -50,7 +50,7 @@ impl Identity {
     }
 }
 
-/// One file of a file system, for as long as it exists.
+/// One file of a file system while it exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct FileKey {
     pub inode: u64,
@@ -58,13 +58,13 @@ pub struct FileKey {
     pub birth: i64,
 }
 
-/// The furthest byte that was ever seen, with the hash of the (at most) 64 bytes before it.
+/// The furthest byte ever seen, with a hash of the (at most) 64 bytes before it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mark {
     pub offset: u64,
     pub hash: u64,
-    /// Hash of the (at most) 4 KiB before it, for logs whose lines end alike; 0: not known, as in what earlier versions
-    /// wrote and in positions that sinks keep.
+    /// Hash of the (at most) 4 KiB before it, for logs whose lines end alike; 0: not known, as in rows of earlier
+    /// versions and in positions that sinks store.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub wide: u64,
 }
@@ -78,7 +78,7 @@ fn is_zero(number: &u64) -> bool {
 pub struct FormatEntry {
     pub offset: u64,
     pub format: String,
-    /// Bytes that the format needs from before (a header line); empty for most.
+    /// Bytes from earlier in the file that the format needs (a header line); empty for most formats.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parameters: Vec<u8>,
 }
@@ -90,37 +90,37 @@ pub struct DayMark {
     pub day: i32,
 }
 
-/// What every event of one generation shares.
+/// The data that all events of one generation share.
 #[derive(Clone, Debug)]
 pub struct Generation {
     pub id: GenerationId,
     pub identity: Identity,
     pub source: SourceName,
-    /// The source's `service`, if it was given one.
+    /// The source's `service` setting, if it has one.
     pub service: Option<Arc<str>>,
     pub host: Arc<str>,
     pub key: IdKey,
 }
 
-/// A place in the queue: everything before `offset` is done.
+/// An offset in a generation: everything before `offset` is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Cursor {
     pub generation: GenerationId,
     pub offset: u64,
 }
 
-/// How far a consumer that keeps its own cursors is in one generation, and how to recognise that generation
-/// when the state has been lost.
+/// The progress of a consumer that stores its own cursors in one generation, with the data to recognise that
+/// generation if the state is lost.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Position {
     pub cursor: Cursor,
-    /// `None` where the state did not know it when the cursor was kept.
+    /// `None` if the state did not know it when the cursor was stored.
     pub identity: Option<Identity>,
-    /// The mark of the generation at that time; offset 0: unknown.
+    /// The mark of the generation at that time; offset 0 means unknown.
     pub mark: Mark,
 }
 
-/// A path as it is written to disk: paths are bytes, not text.
+/// Serialises a path as bytes, because a path need not be valid text.
 pub mod path_bytes {
     use super::PathBuf;
     use serde::{Deserialize, Deserializer, Serialize, Serializer};

@@ -1,8 +1,8 @@
-//! The event id: a function of place and bytes, so that reading twice gives the same id.
+//! The event id: a function of offset and bytes, so that reading an event twice gives the same id.
 //!
 //! 26 characters, base64url without padding of 19 bytes, big endian: birth in seconds u32 (0 if unknown) ‖
-//! generation u40 ‖ start offset u48 ‖ record u32. Both hashes are SipHash-1-3 under a key from the host
-//! id, so that an id tells nothing about short contents.
+//! generation u40 ‖ start offset u48 ‖ record u32. Both hashes are SipHash-1-3 under a key derived from the host
+//! id, so that an id reveals nothing about short contents.
 
 use std::fmt;
 
@@ -12,7 +12,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use super::generation::{GenerationId, Identity};
 use super::id_key::IdKey;
 
-/// The id of one event, as its 26 characters.
+/// The id of one event as its 26 characters.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct EventId([u8; EventId::LENGTH]);
 
@@ -44,7 +44,7 @@ impl EventId {
         std::str::from_utf8(&self.0).expect("base64url is ASCII")
     }
 
-    /// Reads an id back; `None` where the text is none.
+    /// Parses an id; `None` if the text is not an event id.
     pub fn parse(text: &str) -> Option<Self> {
         let bytes: [u8; Self::LENGTH] = text.as_bytes().try_into().ok()?;
         URL_SAFE_NO_PAD.decode(bytes).ok()?;
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn the_id_is_a_function_of_place_and_bytes() {
+    fn the_id_is_a_function_of_offset_and_bytes() {
         let key = IdKey::from_host_id("host");
         let identity = identity();
         let generation = identity.id(&key);
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn equal_files_of_another_ordinal_are_other_generations() {
+    fn files_that_differ_only_in_their_ordinal_are_different_generations() {
         let key = IdKey::from_host_id("host");
         let second = Identity { ordinal: 1, ..identity() };
         assert_ne!(identity().id(&key), second.id(&key));

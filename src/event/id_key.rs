@@ -1,16 +1,16 @@
-//! The key of all hashes that identify files and records: SipHash-1-3 under a key from the host id.
+//! The key of all hashes that identify files and records (SipHash-1-3), derived from the host id.
 
 use std::fmt;
 use std::hash::Hasher;
 
 use siphasher::sip::SipHasher13;
 
-/// The key of all hashes in ids. Made from the host id; never printed.
+/// The key of all hashes in ids. Never printed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct IdKey([u64; 2]);
 
 impl IdKey {
-    /// The same host id gives the same key on every start.
+    /// The same host id always gives the same key.
     pub fn from_host_id(host_id: &str) -> Self {
         let half = |side: u64| {
             let mut hasher = SipHasher13::new_with_keys(0x6c6f_6777_6172_6465, side);
@@ -38,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_key_does_not_print() {
+    fn debug_output_does_not_contain_the_key() {
         assert_eq!(format!("{:?}", IdKey::from_host_id("host")), "IdKey([REDACTED])");
     }
 }

@@ -1,11 +1,11 @@
-//! How bad an event is.
+//! The severity level of an event.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// The seven levels of the event document, lowest first. "No level" is `None` around it.
+/// The seven levels of the event document, lowest first. An event without level has `None`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[repr(u8)]
@@ -35,12 +35,12 @@ impl Level {
         ["trace", "debug", "info", "notice", "warning", "error", "fatal"][self as usize - 1]
     }
 
-    /// One letter, so that colour is never the only sign.
+    /// One letter, so that a level can be recognised without colour.
     pub fn letter(self) -> char {
         ['T', 'D', 'I', 'N', 'W', 'E', 'F'][self as usize - 1]
     }
 
-    /// Where to count an event of this level in a [`LevelCounts`]: 0 is "no level".
+    /// Index of this level in [`LevelCounts`]; 0 is "no level".
     pub fn slot(level: Option<Level>) -> usize {
         level.map_or(0, |level| level as usize)
     }
@@ -55,9 +55,8 @@ impl fmt::Display for Level {
     }
 }
 
-/// Accepts the seven names and their usual aliases in any case: WARN, ERR, CRIT, CRITICAL, EMERG, ALERT,
-/// PANIC, SEVERE, INFORMATION, VERBOSE, FINE, … This is what an operator types; what stands in a log is
-/// read by `format`.
+/// Parses a level that an operator typed: the seven names and their usual aliases in any case (WARN, ERR, CRIT,
+/// CRITICAL, EMERG, ALERT, PANIC, SEVERE, INFORMATION, VERBOSE, FINE, …). Levels in logs are parsed by `format`.
 impl FromStr for Level {
     type Err = String;
 
@@ -74,7 +73,7 @@ impl FromStr for Level {
             }
             _ => {
                 return Err(format!(
-                    "`{text}` is no level; the levels are trace, debug, info, notice, warning, \
+                    "`{text}` is not a valid level; the levels are trace, debug, info, notice, warning, \
                      error and fatal"
                 ));
             }

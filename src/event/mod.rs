@@ -1,7 +1,7 @@
-//! The plain types that everything speaks of: event, batch, generation, cursor, status.
+//! The plain types that all modules share: event, batch, generation, cursor, status.
 //!
-//! No I/O, no clock, no threads. A batch is one shared byte buffer and 48 bytes per record; fields are read
-//! on demand as a borrowed view, never stored.
+//! No I/O, no clock, no threads. A batch is one shared byte buffer plus 48 bytes per record; fields are decoded on
+//! demand as borrowed views, never stored.
 
 pub mod batch;
 pub mod command;

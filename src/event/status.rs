@@ -1,4 +1,4 @@
-//! What the screen, another screen and the status lines are told: plain data, replaced as a whole.
+//! The status of the engine, as the screen, attached screens and status lines show it. Plain data, replaced as a whole.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,35 +8,35 @@ use super::generation::Cursor;
 use super::level::{Level, LevelCounts};
 use crate::base::Timestamp;
 
-/// One look at the whole engine. The newest replaces the one before; nobody waits for a reader.
+/// The status of the whole engine at one moment. The newest one replaces the previous one without waiting for readers.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Status {
     pub engine: EngineState,
     pub files: FileList,
-    /// Files that are there and could not be opened.
+    /// Existing files that could not be opened.
     #[serde(default)]
     pub unopened: u64,
-    /// Compressed files that are damaged or cut short: what else they held could not be read.
+    /// Compressed files that are damaged or incomplete: the rest of their content could not be read.
     #[serde(default)]
     pub torn: u64,
-    /// Bytes destroyed by truncation or deletion before everybody had read them, since the start.
+    /// Bytes destroyed by truncation or deletion before every consumer had read them, since the start.
     #[serde(default)]
     pub lost: u64,
-    /// Bytes of standard input that were no text or could not be unpacked, since the start.
+    /// Bytes of standard input that were not text or could not be unpacked, since the start.
     #[serde(default)]
     pub unread_input: u64,
-    /// Compressed inputs that ended early.
+    /// Compressed inputs that ended too early.
     #[serde(default)]
     pub cut_inputs: u64,
     pub sinks: Vec<SinkStatus>,
-    /// Sinks whose worker broke, by a fault of ours, and is not at work again.
+    /// Sinks whose worker failed because of a fault in Logwarden and is not running again.
     #[serde(default)]
     pub broken: Vec<String>,
-    /// Other parts of the engine that failed by a fault of ours and are not at work again.
+    /// Other parts of the engine that failed because of a fault in Logwarden and are not running again.
     #[serde(default)]
     pub down: Vec<String>,
     pub rules: Vec<RuleStatus>,
-    /// What the operator should know and can do something about; newest last.
+    /// Messages for the operator to act on; newest last.
     pub notices: Vec<Notice>,
 }
 
@@ -46,11 +46,11 @@ pub enum EngineState {
     #[default]
     Starting,
     Running,
-    /// Another process owns the state: this one shows and ships nothing.
+    /// Another process owns the state: this one only shows files and ships nothing.
     ViewOnly {
         reason: String,
     },
-    /// Delivering what is read before it ends.
+    /// Delivering the events that were read before it exits.
     Draining,
     Stopped,
 }
@@ -62,48 +62,48 @@ pub struct SinkStatus {
     pub state: SinkState,
     /// Events since the start of this engine.
     pub confirmed_events: u64,
-    /// Where every byte is that this sink is to deliver.
+    /// Byte accounting: the state of every byte that this sink has to deliver.
     #[serde(default)]
     pub bytes: Bytes,
     pub duplicates: u64,
-    /// Confirmed, but dropped by the target's own rules: a pipeline of the server.
+    /// Confirmed, but dropped by the target's own rules (a pipeline of the server).
     #[serde(default)]
     pub dropped_events: u64,
     pub filtered_events: u64,
     pub dead_letters: u64,
-    /// Values of fewer than 4 characters, sealed in their own field only, of events that were made ready to leave.
+    /// Values of fewer than 4 characters, sealed in their own field only, in events prepared for delivery.
     #[serde(default)]
     pub unprotected_values: u64,
-    /// Events a second, over the last seconds.
+    /// Events per second, over the last seconds.
     pub rate: f64,
     pub in_flight_events: u64,
-    /// Bytes that are in the files and not yet confirmed.
+    /// Bytes in the files that are not confirmed yet.
     pub behind_bytes: u64,
-    /// Estimate from bytes and the mean size of an event.
+    /// Estimated from the bytes and the mean size of an event.
     pub behind_events: u64,
-    /// The time at which the oldest unconfirmed event was read, if one waits.
+    /// When the oldest unconfirmed event was read, if there is one.
     pub oldest_waiting: Option<Timestamp>,
     pub last_success: Option<Timestamp>,
     pub last_error: Option<String>,
-    /// Who has paused it; also while a round is shipped, or nothing can be delivered anyway.
+    /// Who paused it; also set while a requested batch is shipped, or while nothing can be delivered anyway.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused_by: Option<String>,
-    /// It delivers what was there when somebody asked for it, and is not through.
+    /// It is delivering the events that existed when an operator requested shipping, and has not finished.
     #[serde(default)]
     pub round: bool,
-    /// Why it cannot go on in some file, while it does in the others.
+    /// Why it cannot continue in some file, while it continues in the others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stuck: Option<String>,
-    /// Why one of its targets takes nothing now, while the others go on.
+    /// Why one of its targets accepts nothing now, while the others continue.
     #[serde(default)]
     pub blocked: Option<String>,
-    /// The event that somebody looks at.
+    /// The delivery state of the event that an operator has selected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub asked: Option<Asked>,
 }
 
 impl SinkStatus {
-    /// Nothing has happened yet.
+    /// The status before anything has happened.
     pub fn new(name: &str, kind: &str) -> Self {
         SinkStatus {
             name: name.to_owned(),
@@ -132,7 +132,7 @@ impl SinkStatus {
     }
 }
 
-/// One event, and where it is on its way to this sink.
+/// One event and its delivery state in this sink.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Asked {
     pub place: Cursor,
@@ -143,32 +143,32 @@ pub struct Asked {
 #[serde(rename_all = "snake_case")]
 pub enum LineState {
     Delivered,
-    /// The sink's settings leave it out.
+    /// Excluded by the sink's settings.
     Filtered,
-    /// Sent and not answered, or accepted and not durable.
+    /// Sent and not answered yet, or accepted and not durable yet.
     InFlight,
-    /// In the file, or read and to be tried again.
+    /// In the file, or read and waiting for a retry.
     Waiting,
-    /// Refused for good, and kept.
+    /// Rejected permanently, and stored.
     DeadLetter,
     /// Destroyed before it was read.
     Lost,
-    /// It stands before the place at which its source began.
+    /// Before the offset at which its source started.
     BeforeStart,
     /// The file is not followed yet.
     Unknown,
 }
 
-/// The account of one sink in bytes of the logs, since the start of this engine. At every moment
+/// Byte accounting of one sink over the logs, since the start of this engine. At every moment
 /// `seen = confirmed + filtered + in_flight + waiting + dead_letters + lost`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bytes {
     pub seen: u64,
     pub confirmed: u64,
     pub filtered: u64,
-    /// Sent and not answered, or accepted and not committed.
+    /// Sent and not answered yet, or accepted and not committed yet.
     pub in_flight: u64,
-    /// In the files, or read and to be tried again.
+    /// In the files, or read and waiting for a retry.
     pub waiting: u64,
     pub dead_letters: u64,
     /// Destroyed by truncation or deletion before they were read.
@@ -185,11 +185,11 @@ impl Bytes {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SinkState {
-    /// Ready, but nothing leaves before the operator asks for it.
+    /// Ready, but ships only when the operator requests it.
     Armed,
     Idle,
     Shipping,
-    /// Between two rounds; `next`: when the next one is due by time.
+    /// Between two scheduled deliveries; `next`: when the next one is due by time.
     Resting {
         next: Option<Timestamp>,
     },
@@ -197,12 +197,12 @@ pub enum SinkState {
         by: String,
         since: Timestamp,
     },
-    /// Tries again at `next`.
+    /// Retries at `next`.
     BackingOff {
         next: Timestamp,
         attempts: u32,
     },
-    /// Needs a person.
+    /// Cannot continue until an operator acts.
     Blocked {
         reason: String,
     },
@@ -212,12 +212,12 @@ pub enum SinkState {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RuleStatus {
     pub name: String,
-    /// For people: `level:error ≥ 5 in 5 min`.
+    /// For display: `level:error ≥ 5 in 5 min`.
     pub condition: String,
     pub limit: u64,
-    /// The group with the highest count: matches in the window now.
+    /// Matches in the current window of the group with the highest count.
     pub count: u64,
-    /// The group that has it, empty where the rule has no `by`.
+    /// The key of that group, empty if the rule has no `by`.
     pub key: String,
     pub state: RuleState,
     pub last_fired: Option<Timestamp>,
@@ -242,7 +242,7 @@ pub struct Notice {
     pub text: String,
 }
 
-/// Those of now that were not there before.
+/// Notices of `now` that are not in `before`.
 pub fn new_notices<'a>(
     before: &'a [Notice],
     now: &'a [Notice],
@@ -250,7 +250,7 @@ pub fn new_notices<'a>(
     now.iter().filter(|notice| !before.contains(notice))
 }
 
-/// Events per level of one file, as far as it has been counted.
+/// Events per level of one file, as far as they have been counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
     pub levels: LevelCounts,

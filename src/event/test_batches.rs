@@ -1,4 +1,4 @@
-//! Batches for tests.
+//! Builds batches and simple formats for tests.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{Batch, Decode, Flags, Generation, GenerationId, IdKey, Identity, Part, Record, Value};
 use crate::base::Timestamp;
 
-/// Reads `name=value` words; a value that begins with a digit, `[` or `{` is JSON; `message=` is the message.
+/// Parses `name=value` words; a value that begins with a digit, `[` or `{` is JSON; `message=` is the message.
 #[derive(Debug)]
 pub struct Pairs;
 

@@ -1,7 +1,7 @@
-//! Access logs: Common Log Format and combined, with or without a virtual host before and more columns
-//! behind, and Apache's `ssl_request_log`.
+//! Access logs: Common Log Format and combined, with or without a leading virtual host and additional columns, and
+//! Apache's `ssl_request_log`.
 //!
-//! A record is a line. There is no level (a status is none) and no message: the fields are all there is.
+//! A record is one line. It has no level (a status is not a level) and no message, only fields.
 
 use super::text::lossy;
 use super::time::{self, Stamp};
@@ -76,7 +76,7 @@ impl Format for Access {
     }
 }
 
-/// A number without leading zeros is JSON as it stands.
+/// A number without leading zeros is valid JSON as it is.
 fn number(digits: &[u8]) -> Value<'_> {
     match std::str::from_utf8(digits) {
         Ok(text) if text.len() == 1 || !text.starts_with('0') => Value::Json(text),
@@ -84,7 +84,7 @@ fn number(digits: &[u8]) -> Value<'_> {
     }
 }
 
-/// A line up to its status.
+/// A line, split up to its status.
 struct Line<'a> {
     vhost: &'a [u8],
     ip: &'a [u8],
@@ -93,7 +93,7 @@ struct Line<'a> {
     stamp: Stamp,
     tls: (&'a [u8], &'a [u8]),
     request: &'a [u8],
-    /// From the status on.
+    /// From the status to the end of the line.
     rest: &'a [u8],
 }
 
@@ -103,7 +103,7 @@ impl<'a> Line<'a> {
         let (before, bracket) = if text.first() == Some(&b'[') {
             (&text[..0], 0)
         } else {
-            // A user's name may hold anything but the time's bracket behind a space.
+            // A user's name may contain anything except the bracket of the time after a space.
             let reach = &text[..text.len().min(1024)];
             let bracket = memchr::memchr_iter(b'[', reach)
                 .find(|at| *at > 0 && reach[at - 1] == b' ' && is_day(&reach[at + 1..]))?;
@@ -122,7 +122,7 @@ impl<'a> Line<'a> {
         let (before, user) = split_last(before)?;
         let (before, ident) = split_last(before)?;
         let (vhost, ip) = match before.iter().position(|byte| *byte == b' ') {
-            // `host client`; a list of clients is joined with commas.
+            // `host client`; several clients are separated by commas.
             Some(space) if !before[..space].ends_with(b",") && !is_address(&before[..space]) => {
                 (&before[..space], &before[space + 1..])
             }
@@ -150,12 +150,12 @@ impl<'a> Line<'a> {
     }
 }
 
-/// `14/Nov/`, as the time of these logs begins.
+/// `14/Nov/`, the beginning of a time in these logs.
 fn is_day(text: &[u8]) -> bool {
     matches!(text.first_chunk(), Some([b'0'..=b'9', b'0'..=b'9', b'/', _, _, _, b'/']))
 }
 
-/// The text between the quotes at the beginning, and what follows; `\"` does not end it.
+/// The text between the quotes at the beginning, and the text after them; `\"` does not end it.
 #[inline]
 fn quoted(text: &[u8]) -> Option<(&[u8], &[u8])> {
     let text = text.strip_prefix(b"\"")?;
@@ -182,7 +182,7 @@ fn is_address(text: &[u8]) -> bool {
     v4 || v6
 }
 
-/// `GET /path HTTP/1.1`; a path may hold spaces.
+/// `GET /path HTTP/1.1`; the path may contain spaces.
 fn request(text: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
     let first = memchr::memchr(b' ', text)?;
     let (method, rest) = (&text[..first], &text[first + 1..]);

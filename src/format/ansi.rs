@@ -1,25 +1,25 @@
-//! Colour sequences at the beginning of a line, skipped by the readers of times and levels.
+//! Removes colour sequences from the beginning of a line, for the parsers of times and levels.
 //!
-//! What is drawn or delivered is not changed here.
+//! The text that is shown or delivered is not changed here.
 
-/// The beginning of a line without CSI sequences, and where each of its bytes stood.
+/// The beginning of a line without CSI sequences, and the offset of each remaining byte in the line.
 pub struct Stripped {
     bytes: [u8; Stripped::REACH],
-    places: [u16; Stripped::REACH],
+    offsets: [u16; Stripped::REACH],
     len: usize,
     end: u16,
 }
 
 impl Stripped {
-    /// Times and levels stand in the first bytes of a line.
+    /// Times and levels are within this number of bytes from the beginning of a line.
     const REACH: usize = 256;
 
-    /// `None` where the beginning of the line holds no sequence: the usual case, found without copying.
+    /// `None` if the beginning of the line contains no sequence: the usual case, detected without copying.
     pub fn of(line: &[u8]) -> Option<Self> {
         let reach = &line[..line.len().min(Self::REACH)];
         memchr::memchr(0x1b, reach)?;
         let mut stripped =
-            Stripped { bytes: [0; Self::REACH], places: [0; Self::REACH], len: 0, end: 0 };
+            Stripped { bytes: [0; Self::REACH], offsets: [0; Self::REACH], len: 0, end: 0 };
         let mut at = 0;
         while at < line.len() && stripped.len < Self::REACH && at < 4 * Self::REACH {
             let skip = sequence(&line[at..]);
@@ -28,7 +28,7 @@ impl Stripped {
                 continue;
             }
             stripped.bytes[stripped.len] = line[at];
-            stripped.places[stripped.len] = at as u16;
+            stripped.offsets[stripped.len] = at as u16;
             stripped.len += 1;
             at += 1;
         }
@@ -40,13 +40,13 @@ impl Stripped {
         &self.bytes[..self.len]
     }
 
-    /// Where the stripped byte `at` stands in the line.
-    pub fn place(&self, at: usize) -> usize {
-        usize::from(if at < self.len { self.places[at] } else { self.end })
+    /// Offset in the line of the stripped byte `at`.
+    pub fn offset_in_line(&self, at: usize) -> usize {
+        usize::from(if at < self.len { self.offsets[at] } else { self.end })
     }
 }
 
-/// Length of the CSI sequence at the beginning of `text`; 0 where none is (ECMA-48, 5.4).
+/// Length of the CSI sequence at the beginning of `text`; 0 if there is none (ECMA-48, 5.4).
 fn sequence(text: &[u8]) -> usize {
     let [0x1b, b'[', rest @ ..] = text else { return 0 };
     let inner = rest.iter().take(32).take_while(|byte| (0x20..=0x3f).contains(*byte)).count();

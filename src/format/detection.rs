@@ -1,4 +1,4 @@
-//! All formats, the more specific first, and the vote between them.
+//! The list of all formats, and the detection of a file's format by a vote between them.
 
 use std::sync::Arc;
 
@@ -8,10 +8,10 @@ use super::text::{is_blank, nul_run, without_line_end};
 use super::{Fit, Format, Joins, multiline};
 use super::{access, generic, json, logfmt, plain, python, syslog3164, syslog5424};
 
-/// A format's name, and how it is made of the parameters in its entry.
+/// Creates a format from the parameters in its entry.
 type Make = fn(parameters: &[u8]) -> Arc<dyn Format>;
 
-/// One line a format; where two fit equally well, the one above wins.
+/// One line per format, the more specific first; if two fit equally well, the first one wins.
 const FORMATS: [(&str, Make); 8] = [
     ("json", |_| Arc::new(json::Json)),
     ("access", |_| Arc::new(access::Access)),
@@ -23,16 +23,16 @@ const FORMATS: [(&str, Make); 8] = [
     ("plain", |_| Arc::new(plain::Plain)),
 ];
 
-/// Lines and bytes that are enough to judge by.
+/// A vote is settled with this many lines or bytes.
 const ENOUGH_LINES: usize = 100;
 const ENOUGH_BYTES: usize = 64 << 10;
 
-/// The format with this name (as in `format = "…"` of a source) and these parameters.
+/// The format with this name (the setting `format = "…"` of a source) and these parameters.
 pub fn by_name(name: &str, parameters: &[u8]) -> Option<Arc<dyn Format>> {
     FORMATS.iter().find(|(known, _)| *known == name).map(|(_, make)| make(parameters))
 }
 
-/// Names, most specific first.
+/// The names of all formats, most specific first.
 pub fn names() -> Vec<&'static str> {
     FORMATS.iter().map(|(name, _)| *name).collect()
 }
@@ -41,19 +41,19 @@ pub fn plain() -> Arc<dyn Format> {
     Arc::new(plain::Plain)
 }
 
-/// The outcome of a vote.
+/// The result of a vote.
 #[derive(Debug, Clone)]
 pub struct Vote {
     pub format: Arc<dyn Format>,
     pub parameters: Vec<u8>,
-    /// 100 lines or 64 KiB were there to judge by.
+    /// The sample contained 100 lines or 64 KiB.
     pub settled: bool,
 }
 
-/// Votes over the first 100 non-empty lines or 64 KiB of `sample`.
+/// Detects the format of the first 100 non-empty lines or 64 KiB of `sample`.
 ///
-/// Lines that can only be later ones of a record have no vote. A format wins with 60 % of the others, or,
-/// where it joins lines, if it begins the first record and at least a tenth of the lines.
+/// Lines that can only continue a record do not vote. A format wins with 60 % of the other lines, or, if it joins
+/// lines, if it matches the beginning of the first record and at least a tenth of the lines.
 pub fn detect(sample: &[u8]) -> Vote {
     let lines = Lines::of(sample);
     let settled = lines.settled;
@@ -90,11 +90,11 @@ impl<'a> Lines<'a> {
         let sample = &sample[nul_run(sample)..];
         let (mut lines, mut at) = (Vec::new(), 0);
         while at < sample.len().min(ENOUGH_BYTES) && lines.len() < ENOUGH_LINES {
-            // A hole is no part of the line behind it.
+            // A hole is not part of the line after it.
             at += nul_run(&sample[at..]);
             let next = memchr(b'\n', &sample[at..]).map(|end| at + end + 1);
             let line = without_line_end(&sample[at..next.unwrap_or(sample.len())]);
-            // An unfinished line may look like anything, unless it is all there is.
+            // An incomplete line is ambiguous, so it counts only if it is the only line.
             match next {
                 _ if is_blank(line) => {}
                 Some(_) => lines.push(line),
@@ -112,14 +112,14 @@ impl<'a> Lines<'a> {
     }
 }
 
-/// Where a line was cut inside quotes, what stands before them.
+/// The part before the open quote, if the line was cut inside a quoted string.
 fn without_open_string(line: &[u8]) -> &[u8] {
     let (mut open, mut at) = (None, 0);
     while let Some(next) = memchr2(b'"', b'\\', &line[at..]).map(|next| at + next) {
         at = next + 1;
         match line[next] {
             b'"' => open = open.map_or(Some(next), |_| None),
-            // What follows is escaped.
+            // Skip the escaped byte.
             _ => at = (next + 2).min(line.len()),
         }
     }

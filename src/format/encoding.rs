@@ -1,6 +1,6 @@
-//! Bytes of a file in its encoding: which one it is, where its lines end, and what they say as UTF-8.
+//! Encodings of files: detects them, finds line ends, and converts UTF-16 to UTF-8.
 //!
-//! Offsets are those of the file; code units of UTF-16 begin at even ones. What is no text becomes U+FFFD.
+//! Offsets are those of the file; code units of UTF-16 begin at even offsets. Invalid text becomes U+FFFD.
 
 use std::borrow::Cow;
 
@@ -8,14 +8,14 @@ use memchr::{memchr, memchr_iter, memrchr, memrchr_iter};
 
 use crate::event::Encoding;
 
-/// What tells UTF-16 without a byte order mark.
-const LOOKED_AT: usize = 1024;
+/// Number of bytes that are checked for UTF-16 without a byte order mark.
+const SAMPLE_LENGTH: usize = 1024;
 const REPLACEMENT: &[u8] = "\u{fffd}".as_bytes();
 
 impl Encoding {
-    /// By a byte order mark, or because every second byte of the beginning is zero, but for a few.
+    /// Detects UTF-16 by a byte order mark, or by zeros in nearly every second byte of the beginning.
     pub fn of(head: &[u8]) -> Encoding {
-        let head = &head[..head.len().min(LOOKED_AT)];
+        let head = &head[..head.len().min(SAMPLE_LENGTH)];
         match head {
             [0xff, 0xfe, ..] => return Encoding::Utf16Le,
             [0xfe, 0xff, ..] => return Encoding::Utf16Be,
@@ -24,7 +24,7 @@ impl Encoding {
         let (units, _) = head.as_chunks::<2>();
         let zeros = |half: usize| units.iter().filter(|unit| unit[half] == 0).count();
         let (first, second) = (zeros(0), zeros(1));
-        // Most of what logs say is ASCII, but not all.
+        // Most characters in logs are ASCII, but not all.
         let mostly = |zeros: usize| units.len() >= 2 && zeros * 4 >= units.len() * 3;
         let hardly = |zeros: usize| zeros * 8 <= units.len();
         match () {
@@ -34,17 +34,17 @@ impl Encoding {
         }
     }
 
-    /// Bytes of a code unit.
+    /// Bytes per code unit.
     pub fn unit(self) -> u64 {
         if self == Encoding::Utf8 { 1 } else { 2 }
     }
 
-    /// Where the code unit begins that `offset` lies in.
+    /// Start of the code unit that contains `offset`.
     pub fn unit_start(self, offset: u64) -> u64 {
         offset - offset % self.unit()
     }
 
-    /// Where the last whole character ends in `bytes`, which end at `end`. What is no text counts as whole.
+    /// End of the last complete character in `bytes`, which end at `end`. Invalid text counts as complete.
     pub fn last_character_end(self, bytes: &[u8], end: u64) -> u64 {
         if self == Encoding::Utf8 {
             let tail = bytes.iter().rev().take(3).enumerate();
@@ -63,11 +63,11 @@ impl Encoding {
             Encoding::Utf16Le => u16::from_le_bytes(unit),
             _ => u16::from_be_bytes(unit),
         });
-        // The first half of a pair.
+        // The first half of a surrogate pair.
         if unit.is_some_and(|unit| (0xd800..0xdc00).contains(&unit)) { whole - 2 } else { whole }
     }
 
-    /// How much of `bytes`, which begins at `offset`, the first line takes with its end.
+    /// Length of the first line in `bytes`, which begins at `offset`, including its line end.
     pub fn line_end(self, bytes: &[u8], offset: u64) -> Option<usize> {
         match self {
             Encoding::Utf8 => memchr(b'\n', bytes).map(|at| at + 1),
@@ -75,7 +75,7 @@ impl Encoding {
         }
     }
 
-    /// As [`Encoding::line_end`], with all lines that end in `bytes`.
+    /// As [`Encoding::line_end`], but up to the last line end in `bytes`.
     pub fn last_line_end(self, bytes: &[u8], offset: u64) -> Option<usize> {
         match self {
             Encoding::Utf8 => memrchr(b'\n', bytes).map(|at| at + 1),
@@ -83,7 +83,7 @@ impl Encoding {
         }
     }
 
-    /// Behind the code unit that the byte `\n` at `at` belongs to, if that ends a line.
+    /// End of the code unit that contains the byte `\n` at `at`, if that unit is a line end.
     fn unit_line_end(self, bytes: &[u8], offset: u64, at: usize) -> Option<usize> {
         let even = (offset + at as u64).is_multiple_of(2);
         match self {
@@ -95,7 +95,7 @@ impl Encoding {
         }
     }
 
-    /// `bytes`, which begins at `offset`, as UTF-8; as it stands where it is no UTF-16.
+    /// Converts `bytes`, which begins at `offset`, to UTF-8; text that is not UTF-16 is returned unchanged.
     pub fn to_utf8(self, bytes: &[u8], offset: u64) -> Cow<'_, [u8]> {
         if self == Encoding::Utf8 {
             return Cow::Borrowed(bytes);
@@ -105,7 +105,7 @@ impl Encoding {
         Cow::Owned(text)
     }
 
-    /// Appends UTF-16 as UTF-8. Says behind each line end how much of `bytes` and of `text` that is.
+    /// Appends UTF-16 as UTF-8. Calls `line` after each line end with the current lengths of `bytes` and `text`.
     pub(super) fn transcode(
         self,
         bytes: &[u8],
@@ -135,7 +135,7 @@ impl Encoding {
             }
             let second = (at < units.len()).then(|| unit(at));
             let pair = [first, second.unwrap_or(0)];
-            // The second one is its own character, unless both are one.
+            // The second unit is a character of its own, unless both are a pair.
             let Some(found) = char::decode_utf16(pair).next() else { continue };
             let character = found.unwrap_or(char::REPLACEMENT_CHARACTER);
             at += character.len_utf16() - 1;

@@ -1,10 +1,10 @@
-//! Bytes → records: lines, joining, caps, cuts. Pure; used by the engine, the screen and `parse` alike.
+//! Splits bytes into records: lines, joining, size limits, cuts. Pure; used by the engine, the screen and `parse`.
 //!
-//! Promise: where records begin and end depends on the bytes from a record's beginning on, the format and
-//! the cuts, and on nothing else. So reading can begin at any record, and reading twice gives the same.
-//! Every byte that is passed over belongs to exactly one record. Nothing is dropped and nothing fails.
-//! A run of NULs where a record could begin is a hole, which nobody wrote: a record of its own without text, as soon as
-//! something stands behind it. (A writer that does not append leaves one when its file is truncated.)
+//! Promise: the bounds of records depend only on the bytes from a record's beginning on, the format and the cuts. So
+//! reading can start at any record, and reading twice gives the same records. Every byte belongs to exactly one record;
+//! nothing is dropped and nothing fails.
+//! A run of NULs at the beginning of a record is a hole, which no program wrote: a record of its own without text, once
+//! other bytes follow it. (A writer that does not append leaves a hole when its file is truncated.)
 
 mod encoded;
 mod finish;
@@ -19,45 +19,49 @@ use super::text::{is_blank, leading_hole, without_line_end};
 use super::{Context, Format, Head, Joins};
 use crate::event::{Encoding, Flags, Record};
 pub use encoded::shared;
-use finish::{begin_inside, is_later, settle};
+use finish::{is_later, mark_inside, with_time};
 pub use join::is_unfinished_json;
 
-/// A record of more lines is split.
+/// A record with more lines is split.
 const MAX_LINES: u32 = 1_000;
 
-/// Longest record, in bytes of its text.
+/// Maximum length of a record's text in bytes.
 pub const LONGEST_RECORD: usize = 1024 * 1024;
 
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
-/// What comes after the bytes.
+/// Whether bytes may follow the buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
-    /// More may follow: a record that could still grow stays unread.
+    /// More bytes may follow: a record that may still grow is not returned.
     Open,
-    /// Nothing follows, or a cut stands here: the last record ends here, even without a line end.
+    /// Nothing follows, or there is a cut: the last record ends here, even without a line end.
     Closed,
 }
 
-/// What a pass over a buffer found.
+/// The result of framing one buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Framed {
-    /// Bytes of the buffer that now belong to records.
+    /// Bytes of the buffer that belong to the returned records.
     pub consumed: usize,
-    /// Misfits since the last record of this pass that fitted: records, or lines where a long one was split.
-    pub trailing: u32,
-    /// Some record of this pass fitted.
+    /// Misfits after the last record that fitted: records, or lines if a long record was split.
+    pub trailing_misfits: u32,
+    /// At least one record fitted.
     pub fitted: bool,
 }
 
 impl Framed {
-    /// So many misfits in a row are another format.
+    /// After this many misfits in a row the format is detected again.
     pub const VOTE_AGAIN: u32 = 200;
 
-    /// Misfits in a row, when there were `before` of them before this pass: for streams that come a few
-    /// records a pass.
+    /// Misfits in a row, including `before` of them before this buffer: for streams that deliver only a few records at
+    /// a time.
     pub fn row(&self, before: u32) -> u32 {
-        if self.fitted { self.trailing } else { before.saturating_add(self.trailing) }
+        if self.fitted {
+            self.trailing_misfits
+        } else {
+            before.saturating_add(self.trailing_misfits)
+        }
     }
 }
 
@@ -65,31 +69,32 @@ impl Framed {
 #[derive(Debug)]
 pub struct Framer {
     pub format: Arc<dyn Format>,
-    /// Of the file; text that is framed is UTF-8 in any case.
+    /// The encoding of the file; the framed text is always UTF-8.
     pub encoding: Encoding,
-    /// Longest record, in bytes of its text. A longer line is one truncated record.
-    pub cap: usize,
+    /// Maximum length of a record's text in bytes. A longer line is one truncated record.
+    pub max_length: usize,
 }
 
 impl Framer {
-    /// Enough to frame at once: more than a record can be, also in UTF-16.
+    /// Enough bytes to frame in one call: more than any record, also in UTF-16.
     pub const PIECE: usize = 2 * LONGEST_RECORD + 1024;
 
     pub fn new(format: Arc<dyn Format>, encoding: Encoding) -> Self {
-        Framer { format, encoding, cap: LONGEST_RECORD }
+        Framer { format, encoding, max_length: LONGEST_RECORD }
     }
 
-    /// How many bytes of the file's `bytes`, which begin where a record could, are a hole that nobody wrote.
+    /// Length of the hole at the beginning of the file's `bytes`, which begin where a record may begin.
     pub fn leading_hole(&self, bytes: &[u8]) -> usize {
         self.encoding.unit_start(leading_hole(bytes) as u64) as usize
     }
 
-    /// Appends the records of the text `bytes` (which begins at `base` of its generation, at a record's beginning).
-    /// `cuts` are ascending offsets of the generation at which a record ends whatever follows.
+    /// Appends the records of the text `bytes` (which begins at `base` of its generation, at the beginning of a
+    /// record).
+    /// `cuts` are ascending offsets of the generation; a record ends at each of them.
     /// Stops at `end`, or before a record that may still grow.
     ///
-    /// With [`End::Open`] and a buffer of more than [`Framer::kept`] + 1 bytes it gets on, unless the first line is
-    /// longer than that and not finished ([`Framer::is_overlong`]).
+    /// With [`End::Open`] and a buffer of more than [`Framer::kept`] + 1 bytes it always makes progress, unless the
+    /// first line is longer than that and incomplete ([`Framer::is_overlong`]).
     pub fn frame(
         &self,
         bytes: &[u8],
@@ -101,12 +106,12 @@ impl Framer {
     ) -> Framed {
         let format = &*self.format;
         let cuts = &cuts[cuts.partition_point(|cut| *cut < base)..];
-        let framed = Framed { consumed: 0, trailing: 0, fitted: false };
+        let framed = Framed { consumed: 0, trailing_misfits: 0, fitted: false };
         let joins = format.joins();
         let mut pass = Pass {
             format,
             joins,
-            cap: self.cap,
+            max_length: self.max_length,
             bytes,
             base,
             cuts,
@@ -119,35 +124,35 @@ impl Framer {
         pass.framed
     }
 
-    /// The first line is longer than the cap and its end is not in the file's `bytes`, which begin at
-    /// `offset`: keep its beginning, pass over the rest, and make its record with [`Framer::truncated`].
+    /// The first line is longer than the limit, and its end is not in the file's `bytes`, which begin at `offset`: keep
+    /// its beginning, skip the rest, and create its record with [`Framer::truncated`].
     pub fn is_overlong(&self, bytes: &[u8], offset: u64) -> bool {
-        // The byte behind the cap may be the CR of a line end.
+        // The byte after the limit may be the CR of a line end.
         bytes.len() > self.kept() + 1 && self.encoding.line_end(bytes, offset).is_none()
     }
 
-    /// How many bytes of an over-long line are worth keeping: the cap, and a byte order mark. No code unit
-    /// says less than a byte of text.
+    /// The bytes of an over-long line to keep: the limit, plus a byte order mark. A code unit gives at least one byte
+    /// of text.
     pub fn kept(&self) -> usize {
-        (self.cap + BOM.len()) * self.encoding.unit() as usize
+        (self.max_length + BOM.len()) * self.encoding.unit() as usize
     }
 
-    /// Framing began inside a line, at a cut, which the bytes from there on do not tell: so did the first record.
+    /// Marks the first record as beginning inside a line, at a cut, which cannot be seen in the bytes after it.
     pub fn began_inside_a_line(&self, records: &mut [Record]) {
         if let Some(first) = records.first_mut() {
-            begin_inside(first, self.format.joins());
+            mark_inside(first, self.format.joins());
         }
     }
 
     /// The record of a hole at `[start, end)`.
     pub fn hole(&self, (start, end): (u64, u64), context: &mut Context) -> Record {
-        let mut record = settle(Head { quiet: true, ..Head::default() }, 0, context);
+        let mut record = with_time(Head { quiet: true, ..Head::default() }, 0, context);
         record.flags.insert(Flags::HOLE);
         Record { start, end, ..record }
     }
 
-    /// The single record of a line longer than the cap: `kept` is the text of its first [`Framer::kept`]
-    /// bytes (at 0 of the batch's buffer), `[start, end)` the whole line with its end.
+    /// The record of a line longer than the limit: `kept` is the text of its first [`Framer::kept`] bytes (at 0 of the
+    /// batch's buffer), `[start, end)` the whole line with its end.
     pub fn truncated(
         &self,
         kept: &[u8],
@@ -156,9 +161,9 @@ impl Framer {
         context: &mut Context,
     ) -> Record {
         let bom = if start == 0 && kept.starts_with(BOM) { BOM.len() } else { 0 };
-        let text = &kept[bom..kept.len().min(bom + self.cap)];
+        let text = &kept[bom..kept.len().min(bom + self.max_length)];
         let head = self.format.head(text, context);
-        let mut record = settle(head, 1, context);
+        let mut record = with_time(head, 1, context);
         record.flags.insert(Flags::TRUNCATED);
         let at_cut = cuts.binary_search(&start).is_ok();
         if start != 0 && is_later(&*self.format, self.format.joins(), &head, text, at_cut) {
@@ -168,8 +173,8 @@ impl Framer {
     }
 }
 
-/// Where the first line of `bytes` begins that surely begins a record, for reading backwards. With
-/// `aligned`, `bytes` begins at the beginning of a line; else its first line is passed over.
+/// Offset in `bytes` of the first line that certainly begins a record, for reading backwards. With `aligned`, `bytes`
+/// begins at the beginning of a line; otherwise its first line is skipped.
 pub fn first_begin(format: &dyn Format, bytes: &[u8], aligned: bool) -> Option<usize> {
     let mut at = if aligned { 0 } else { memchr(b'\n', bytes)? + 1 };
     let mut previous: Option<&[u8]> = None;
@@ -178,7 +183,7 @@ pub fn first_begin(format: &dyn Format, bytes: &[u8], aligned: bool) -> Option<u
         let line = without_line_end(&bytes[at..next]);
         if !is_blank(line) {
             let begins = match format.joins() {
-                Joins::Lines => format.begins_behind(previous, line),
+                Joins::Lines => format.begins_after(previous, line),
                 Joins::Depth => format.begins(line),
                 Joins::Never => format.fit(line) != super::Fit::No,
             };
@@ -192,11 +197,11 @@ pub fn first_begin(format: &dyn Format, bytes: &[u8], aligned: bool) -> Option<u
     None
 }
 
-/// A record that is being read.
+/// The record that is being read.
 #[derive(Clone, Copy)]
 struct Open {
     start: usize,
-    /// Behind its last line that is not blank.
+    /// End of its last line that is not blank.
     end: usize,
     lines: u32,
     kind: Kind,
@@ -204,18 +209,18 @@ struct Open {
 
 #[derive(Clone, Copy)]
 enum Kind {
-    /// Of a format that joins lines.
+    /// A record of a format that joins lines.
     Lines(Trace),
-    /// JSON that is not closed yet.
+    /// A JSON object that is not closed yet, with its depth.
     Depth(u32),
-    /// Lines that do not fit.
+    /// Lines that do not fit the format.
     Misfit,
 }
 
 struct Pass<'a> {
     format: &'a dyn Format,
     joins: Joins,
-    cap: usize,
+    max_length: usize,
     bytes: &'a [u8],
     base: u64,
     cuts: &'a [u64],
@@ -240,14 +245,15 @@ impl<'a> Pass<'a> {
                 continue;
             }
             let Some((next, finished)) = self.line_end(at, end) else {
-                // However the line goes on, it is too long for the record before it.
-                if self.open.is_some_and(|open| self.bytes.len() - open.start > self.cap + 1) {
+                // Whatever follows in the line, it is too long for the record before it.
+                if self.open.is_some_and(|open| self.bytes.len() - open.start > self.max_length + 1)
+                {
                     self.close(at);
                 }
                 return;
             };
             let line = self.text(at, next);
-            if line.len() > self.cap {
+            if line.len() > self.max_length {
                 self.close(at);
                 self.truncate(at, next);
             } else {
@@ -266,7 +272,7 @@ impl<'a> Pass<'a> {
         }
     }
 
-    /// Without the line end, and at the beginning of a file without its byte order mark.
+    /// The text without the line end, and without the byte order mark at the beginning of a file.
     #[inline]
     fn text(&self, at: usize, next: usize) -> &'a [u8] {
         let text = without_line_end(&self.bytes[at..next]);
@@ -283,7 +289,7 @@ impl<'a> Pass<'a> {
         !self.cuts.is_empty() && self.cuts.binary_search(&self.offset(at)).is_ok()
     }
 
-    /// Where a run of NULs ends that begins where a record could; `None` where nothing stands behind it yet.
+    /// End of the run of NULs at `at`, where a record may begin; `None` if nothing follows it yet.
     fn hole_end(&self, at: usize, end: End) -> Option<usize> {
         let behind = at + leading_hole(&self.bytes[at..]);
         let next_cut = self.cuts.get(self.cuts.partition_point(|cut| *cut <= self.offset(at)));
@@ -294,7 +300,7 @@ impl<'a> Pass<'a> {
         }
     }
 
-    /// Where the line that begins at `at` ends, and whether with a line end; `None` where it may go on.
+    /// End of the line at `at`, and whether it has a line end; `None` if the line may continue.
     fn line_end(&self, at: usize, end: End) -> Option<(usize, bool)> {
         let newline = memchr(b'\n', &self.bytes[at..]).map(|length| at + length + 1);
         if !self.cuts.is_empty() {

@@ -1,5 +1,5 @@
-//! `YYYY-MM-DD HH:MM:SS [LEVEL] message` and its relatives: log4j, logback, Spring, .NET, Go, glog and
-//! klog, Rust's `env_logger` and `tracing`, Android, and what else puts the time first.
+//! `YYYY-MM-DD HH:MM:SS [LEVEL] message` and similar layouts: log4j, logback, Spring, .NET, Go, glog and klog, Rust's
+//! `env_logger` and `tracing`, Android, and others with the time first.
 //!
 //! A line without a time belongs to the record before it.
 

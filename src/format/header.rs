@@ -1,8 +1,8 @@
-//! The beginning of a line that says when and how bad: "time, then level" and its relatives.
+//! Parses the header of a line, which contains its time and level: "time, then level" and similar layouts.
 //!
-//! Read by hand from left to right: what may stand before the time, the time, and the few kinds of token
-//! that may stand between it and the level (process, thread, logger). The first ordinary word ends the
-//! header, so that a level is found only where one belongs.
+//! Parsed by hand from left to right: tokens before the time, the time, and the few kinds of token that may be between
+//! it and the level (process, thread, logger). The first ordinary word ends the header, so that a level is only found
+//! in a position where one belongs.
 
 mod middle;
 mod prefix;
@@ -14,24 +14,24 @@ use super::text::first_line;
 use super::time::{self, Stamp};
 use crate::event::Level;
 
-/// A part of the line: from, to.
+/// A range of the line: from, to.
 pub type Span = (usize, usize);
 
-/// What stands before the message. Places are offsets in the line.
+/// The content of a header. Offsets are in the line.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Header {
     pub stamp: Option<Stamp>,
     pub level: Option<Level>,
-    /// How the level was written down.
+    /// How the level is written.
     pub level_style: LevelStyle,
     pub process: Option<Span>,
     pub thread: Option<Span>,
     pub logger: Option<Span>,
-    /// The time ends with a comma and three digits, as Python and log4j write it.
+    /// The time ends with a comma and three digits, as in Python and log4j.
     pub comma: bool,
-    /// ` - ` stands behind the time.
+    /// ` - ` follows the time.
     pub dashed: bool,
-    /// Where the message begins.
+    /// Offset of the message.
     pub message: usize,
 }
 
@@ -47,24 +47,24 @@ pub enum LevelStyle {
     Letter,
 }
 
-/// The header of a record; `None` where its first line does not begin with a time.
+/// The header of a record; `None` if its first line has no time at its beginning.
 pub fn read(text: &[u8]) -> Option<Header> {
-    // Sequences are looked for where a header can reach, not in a long message.
+    // Colour sequences are only searched for where a header can be, not in a long message.
     let line = &text[..text.len().min(1024)];
     let Some(stripped) = Stripped::of(line) else { return Reader::new(first_line(line)).read() };
     let mut header = Reader::new(first_line(stripped.bytes())).read()?;
     let place = |(from, to): Span| match to - from {
         0 => (0, 0),
-        _ => (stripped.place(from), stripped.place(to - 1) + 1),
+        _ => (stripped.offset_in_line(from), stripped.offset_in_line(to - 1) + 1),
     };
     header.process = header.process.map(place);
     header.thread = header.thread.map(place);
     header.logger = header.logger.map(place);
-    header.message = stripped.place(header.message);
+    header.message = stripped.offset_in_line(header.message);
     Some(header)
 }
 
-/// A record begins with this line: a time stands where a header has it.
+/// The line begins a record: it has a time in the position of a header.
 pub fn begins(line: &[u8]) -> bool {
     let line = &line[..line.len().min(1024)];
     match Stripped::of(line) {
@@ -77,7 +77,7 @@ struct Reader<'a> {
     line: &'a [u8],
     at: usize,
     header: Header,
-    /// The bracket that the time stands in is still open.
+    /// The bracket before the time is still open.
     open: Option<u8>,
 }
 
@@ -97,13 +97,13 @@ impl<'a> Reader<'a> {
             self.skip(b" \t");
         }
         if matches!(self.header.level_style, LevelStyle::Word | LevelStyle::Letter) {
-            self.peel_origin();
+            self.read_origin();
         }
         self.header.message = self.at;
         Some(self.header)
     }
 
-    /// Reads up to the end of the time, which must be there.
+    /// Reads up to the end of the time, which is required.
     fn until_level(mut self) -> Option<Self> {
         match self.line.first()? {
             b'0'..=b'9' => self.before_digits()?,
@@ -150,7 +150,7 @@ impl<'a> Reader<'a> {
             .count()
     }
 
-    /// Where the bracket that opens at `from` closes; nested ones are passed over.
+    /// Offset of the bracket that closes the one at `from`; nested brackets are skipped.
     fn bracket_end(&self, from: usize) -> Option<usize> {
         let (open, close) = (self.line[from], closing(self.line[from]));
         let mut depth = 0;

@@ -1,11 +1,11 @@
-//! Level words and numbers as logs write them.
+//! Parses level words and numbers as logs write them.
 //!
-//! Reads a level only where the caller knows that one belongs: the whole word is asked for, never a part
-//! of it, so that "terror" and "errorCode" are none.
+//! Callers use this only where a level belongs. A level must be the whole word, so that "terror" and "errorCode" are
+//! not levels.
 
 use crate::event::Level;
 
-/// The level that this whole word names, in any case. `INFO+2` and `DEBUG4` are the word.
+/// The level that this whole word names, in any case. `INFO+2` and `DEBUG4` count as the word.
 pub fn word(text: &[u8]) -> Option<Level> {
     if text.is_empty() || text.len() > 14 {
         return None;
@@ -65,7 +65,7 @@ const WORDS: [(&str, Level); 37] = [
     ("pnc", Level::Fatal),
 ];
 
-/// `INFO+2` (slog) and `DEBUG4` (OpenTelemetry) without their step.
+/// Removes the step from `INFO+2` (slog) and `DEBUG4` (OpenTelemetry).
 fn without_step(text: &[u8]) -> &[u8] {
     let digits = text.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
     if digits == 0 || digits > 2 {
@@ -105,7 +105,7 @@ pub fn syslog(severity: u64) -> Option<Level> {
     })
 }
 
-/// 10–60 of bunyan and pino; numbers between the steps belong to the step below.
+/// 10–60 of bunyan and pino; numbers in between belong to the next lower level.
 pub fn bunyan(number: u64) -> Option<Level> {
     Some(match number {
         10..=19 => Level::Trace,
@@ -136,7 +136,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whole_words_are_levels_and_parts_are_not() {
+    fn only_whole_words_are_levels() {
         for (text, expected) in [
             ("WARN", Some(Level::Warning)),
             ("Information", Some(Level::Info)),

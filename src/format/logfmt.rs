@@ -1,6 +1,6 @@
-//! logfmt: `time=… level=info msg="…" key=value`. A record is a line.
+//! logfmt: `time=… level=info msg="…" key=value`. A record is one line.
 //!
-//! Time, level and message go by the same names as in JSON.
+//! Time, level and message have the same names as in JSON.
 
 use std::borrow::Cow;
 
@@ -21,14 +21,14 @@ impl Decode for Logfmt {
         let Some(found) = find(text) else {
             return each(Part::Message(lossy(text)));
         };
-        let mut place = 0;
+        let mut index = 0;
         pairs(text, |key, value| {
-            if found.is_message(place) {
+            if found.is_message(index) {
                 each(Part::Message(read(value)));
-            } else if !found.is_taken(place) {
+            } else if !found.is_taken(index) {
                 each(Part::Field(lossy(key), Value::Text(read(value))));
             }
-            place += 1;
+            index += 1;
         });
     }
 }
@@ -47,9 +47,9 @@ impl Format for Logfmt {
     }
 }
 
-/// Time, level and message of the pairs; `None` where the line is not made of them.
-pub fn find(text: &[u8]) -> Option<json::Found> {
-    let mut found = json::Found::nothing();
+/// Time, level and message of the pairs; `None` if the line does not consist of pairs.
+pub fn find(text: &[u8]) -> Option<json::KnownMembers> {
+    let mut found = json::KnownMembers::new();
     pairs(text, |key, value| found.member(key, value))?;
     Some(found.finish())
 }
@@ -61,8 +61,8 @@ fn read(value: Raw<'_>) -> Cow<'_, str> {
     }
 }
 
-/// Hands out the pairs of the line; `None` where it is not made of them: at least two, beginning with one,
-/// and more pairs than words without a value.
+/// Passes the pairs of the line to `each`; `None` if it does not consist of pairs: it needs at least two, must begin
+/// with one, and must have more pairs than words without a value.
 fn pairs<'a>(text: &'a [u8], mut each: impl FnMut(&'a [u8], Raw<'a>)) -> Option<()> {
     let (mut at, mut found, mut bare) = (0, 0, 0);
     while let Some(byte) = text.get(at) {

@@ -1,7 +1,7 @@
-//! Pure: bytes → records and their times, levels, messages and fields.
+//! Log formats: split bytes into records and parse their times, levels, messages and fields.
 //!
-//! Adding a format is one file and one line in [`detection`]. No I/O, no clock: what a format needs from
-//! outside comes in a [`Context`].
+//! Adding a format takes one file and one line in [`detection`]. Pure: no I/O, no clock; a format gets its outside data
+//! in a [`Context`].
 
 mod access;
 mod ansi;
@@ -37,76 +37,76 @@ pub use text::{leading_hole, nul_run};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fit {
     No,
-    /// The frame is right; what it carries is another format's (syslog, container prefixes).
+    /// The envelope fits; its content is in another format (syslog, container prefixes).
     Frame,
     Exact,
 }
 
-/// How a format's records end.
+/// How a record of a format ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Joins {
-    /// At the line end: an idle stream is delivered at once.
+    /// At the line end: the last record of an idle stream is delivered immediately.
     Never,
-    /// Where the next record begins: the last one is closed by time (a cut).
+    /// Where the next record begins: the last one is ended by a timeout (a cut).
     Lines,
     /// At the line end where the JSON depth is 0.
     Depth,
 }
 
-/// What is read at once for every record.
+/// The properties that are parsed immediately for every record.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Head {
     pub time: Option<Timestamp>,
     /// Digits of the second's fraction: 0, 3, 6 or 9.
     pub precision: u8,
     pub level: Option<Level>,
-    /// A blank line: shown, never delivered.
+    /// A blank line: shown, but never delivered.
     pub quiet: bool,
-    /// The record is one of this format.
+    /// The record is in this format.
     pub fits: bool,
 }
 
-/// What a record's time may depend on besides its own bytes. Carried from record to record.
+/// The data that a record's time may depend on besides its own bytes. Carried from record to record.
 #[derive(Clone, Debug)]
 pub struct Context {
-    /// The zone of naive times.
+    /// The time zone of times without one.
     pub zone: jiff::tz::TimeZone,
-    /// The UTC day on which these bytes were first seen: decides a missing year.
+    /// The UTC day on which these bytes were first seen; determines a missing year.
     pub day_mark: i32,
-    /// The last own time of the generation before this record.
+    /// The last time in the generation that an earlier record contained itself.
     pub last: Option<Timestamp>,
     /// Lines since `last`.
     pub since_last: u32,
-    /// When the bytes are read: the time of a record that has none.
+    /// When the bytes are read: the time of a record without one.
     pub seen: Timestamp,
 }
 
 impl Context {
-    /// Before the first record that is read.
+    /// The context of the first record.
     pub fn new(zone: jiff::tz::TimeZone, day_mark: i32, seen: Timestamp) -> Self {
         Context { zone, day_mark, last: None, since_last: 0, seen }
     }
 }
 
-/// One log format. The trait's methods are called once a line or once a record: no allocation, no regex.
+/// One log format. The methods are called once per line or record: no allocation, no regex.
 pub trait Format: Decode {
     fn fit(&self, line: &[u8]) -> Fit;
 
     fn joins(&self) -> Joins;
 
-    /// A record begins with this line, whatever stands before it.
+    /// A record begins with this line, whatever comes before it.
     fn begins(&self, line: &[u8]) -> bool {
         self.fit(line) == Fit::Exact
     }
 
-    /// The line belongs to the record before it, of which `trace` knows the lines so far. Asked only of
-    /// lines that do not begin a record.
+    /// The line continues the record before it; `trace` was built from the lines of that record. Called only for lines
+    /// that do not begin a record.
     fn continues(&self, _trace: &Trace, _line: &[u8]) -> bool {
         true
     }
 
-    /// The line can only be a later one of some record: standing first, it is a continuation of what was
-    /// cut off before it.
+    /// The line can only continue a record: at the beginning of a record, it is a continuation of a record that was cut
+    /// before it.
     fn is_later(&self, line: &[u8]) -> bool {
         match self.joins() {
             Joins::Lines => !self.begins(line),
@@ -114,17 +114,17 @@ pub trait Format: Decode {
         }
     }
 
-    /// A record begins with this line, which stands behind `previous` (the last line that is not blank, if
-    /// it is known). May say no in doubt, never yes.
-    fn begins_behind(&self, _previous: Option<&[u8]>, line: &[u8]) -> bool {
+    /// A record begins with this line, which follows `previous` (the last line that is not blank, if known). In doubt
+    /// the answer is `false`.
+    fn begins_after(&self, _previous: Option<&[u8]>, line: &[u8]) -> bool {
         self.begins(line)
     }
 
-    /// Time and level of one record. Cheap, exact.
+    /// Time and level of one record. Fast and exact.
     fn head(&self, text: &[u8], context: &Context) -> Head;
 }
 
-/// The format of an entry of a generation's row. Unknown names (a newer version wrote them) are plain.
+/// The format of an entry in a generation's row. Unknown names (of a newer version) become plain.
 pub fn from_entry(entry: &FormatEntry) -> Arc<dyn Format> {
     detection::by_name(&entry.format, &entry.parameters).unwrap_or_else(detection::plain)
 }

@@ -1,7 +1,7 @@
-//! Which lines belong to the record before them: indentation and the stack traces of Java, Python, Go,
-//! Ruby, Node, .NET and Rust.
+//! Decides which lines continue the record before them: indented lines, and the stack traces of Java, Python, Go, Ruby,
+//! Node, .NET and Rust.
 
-/// What the lines of a record so far make of the next one.
+/// The state of a stack trace after the lines of a record so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Trace {
     kind: Kind,
@@ -13,16 +13,16 @@ pub struct Trace {
 enum Kind {
     #[default]
     None,
-    /// Behind `Traceback (most recent call last):`, before the line that names the exception.
+    /// After `Traceback (most recent call last):`, before the line with the exception.
     Python,
-    /// Behind the exception's name.
+    /// After the name of the exception.
     PythonEnd,
-    /// Behind `goroutine 1 [running]:` or `panic:`.
+    /// After `goroutine 1 [running]:` or `panic:`.
     Go,
 }
 
 impl Trace {
-    /// Takes note of a line of the record.
+    /// Adds a line of the record.
     pub fn push(&mut self, line: &[u8]) {
         let indented = is_indented(line);
         self.kind = match self.kind {
@@ -36,20 +36,20 @@ impl Trace {
         self.indented = indented;
     }
 
-    /// The next line goes on with what the lines before it began.
+    /// The next line continues the record.
     pub fn continues(&self, line: &[u8]) -> bool {
         is_continuation(line)
             || match self.kind {
                 Kind::Python => self.indented,
                 Kind::PythonEnd => starts_python(line) || is_python_link(line),
                 Kind::Go => is_go_frame(line) || starts_go(line),
-                // Rust, Ruby, Python: the trace may follow a line that says what went wrong.
+                // Rust, Ruby, Python: the trace may follow a line with the error message.
                 Kind::None => starts_python(line) && self.indented,
             }
     }
 }
 
-/// The line can only be a later one of some record.
+/// The line can only continue a record.
 pub fn is_continuation(line: &[u8]) -> bool {
     is_indented(line)
         || line.starts_with(b"Caused by:")
@@ -64,8 +64,8 @@ pub fn is_continuation(line: &[u8]) -> bool {
         || is_closing(line)
 }
 
-/// Whatever trace `previous` is part of, it does not go on with `line`.
-pub fn stands_apart(previous: &[u8], line: &[u8]) -> bool {
+/// `line` does not continue a trace that `previous` may be part of.
+pub fn is_separate(previous: &[u8], line: &[u8]) -> bool {
     !is_indented(previous)
         && !is_continuation(line)
         && !is_go_frame(line)
@@ -73,12 +73,12 @@ pub fn stands_apart(previous: &[u8], line: &[u8]) -> bool {
         && !starts_python(line)
 }
 
-/// The line begins with white space and holds more than that.
+/// The line begins with white space and is not blank.
 pub fn is_indented(line: &[u8]) -> bool {
     matches!(line, [b' ' | b'\t', ..]) && !super::text::is_blank(line)
 }
 
-/// A lone closing bracket, as pretty-printed values end with.
+/// A single closing bracket, as at the end of pretty-printed values.
 fn is_closing(line: &[u8]) -> bool {
     matches!(line.trim_ascii_end(), b"}" | b"]" | b")" | b"};" | b"});" | b"]}" | b"})" | b"},")
 }
@@ -112,7 +112,7 @@ fn is_go_frame(line: &[u8]) -> bool {
 mod tests {
     use super::*;
 
-    /// How many of the lines, from the first, are one record.
+    /// The number of lines, from the first, that form one record.
     fn joined(text: &str) -> usize {
         let mut trace = Trace::default();
         let mut lines = text.lines();
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn traces_are_whole_and_end_where_they_end() {
+    fn stack_traces_are_joined_up_to_their_end() {
         for (text, expected) in [
             ("a\nb", 1),
             ("a\n  b\n\tc\nd", 3),

@@ -1,6 +1,6 @@
-//! Lines that no format knows: each is an event, with the indented lines and the stack trace below it.
+//! Lines without a known format: each line is an event, together with the indented lines and stack trace after it.
 
-use super::multiline::{Trace, is_continuation, stands_apart};
+use super::multiline::{Trace, is_continuation, is_separate};
 use super::text::lossy;
 use super::{Context, Fit, Format, Head, Joins};
 use crate::event::{Decode, Part};
@@ -27,7 +27,7 @@ impl Format for Plain {
         Joins::Lines
     }
 
-    /// Never for sure: what an unindented line is depends on the trace before it.
+    /// Never certain: an unindented line may belong to a trace before it.
     fn begins(&self, line: &[u8]) -> bool {
         line.starts_with(b"{\"")
     }
@@ -36,8 +36,8 @@ impl Format for Plain {
         trace.continues(line)
     }
 
-    fn begins_behind(&self, previous: Option<&[u8]>, line: &[u8]) -> bool {
-        self.begins(line) || previous.is_some_and(|previous| stands_apart(previous, line))
+    fn begins_after(&self, previous: Option<&[u8]>, line: &[u8]) -> bool {
+        self.begins(line) || previous.is_some_and(|previous| is_separate(previous, line))
     }
 
     fn is_later(&self, line: &[u8]) -> bool {

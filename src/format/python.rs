@@ -1,7 +1,7 @@
-//! Python's `logging` in its common layouts: `asctime - [LEVEL] - message`,
-//! `asctime - name - LEVEL - message`, `LEVEL:name:message`, and those of gunicorn and celery.
+//! Python's `logging` in its common layouts: `asctime - [LEVEL] - message`, `asctime - name - LEVEL - message`,
+//! `LEVEL:name:message`, and the layouts of gunicorn and celery.
 //!
-//! A line that none of them begins belongs to the record before it.
+//! A line that begins with none of these belongs to the record before it.
 
 use super::header::{self, Header, LevelStyle};
 use super::text::{first_line, lossy};
@@ -54,7 +54,7 @@ impl Format for Python {
     }
 }
 
-/// What `logging.Formatter`, gunicorn and celery write, and log4j does not.
+/// The layouts of `logging.Formatter`, gunicorn and celery, which log4j does not write.
 fn is_python(line: &[u8], header: &Header) -> bool {
     let Some(level) = header.level else { return false };
     let fits =
@@ -68,7 +68,7 @@ fn is_python(line: &[u8], header: &Header) -> bool {
     fits && ((header.comma && dashes && header.thread.is_none()) || gunicorn || celery)
 }
 
-/// `LEVEL:name:message` (the layout without any setting) and `INFO:     message` (uvicorn).
+/// `LEVEL:name:message` (the default layout) and `INFO:     message` (uvicorn).
 struct Short<'a> {
     level: Level,
     name: &'a [u8],

@@ -1,4 +1,4 @@
-//! What both syslog formats share: the priority and the level of what they carry.
+//! Shared by both syslog formats: the priority, and the level in the message.
 
 use super::json::Json;
 use super::{Context, Format, header, level};
@@ -15,7 +15,7 @@ pub fn priority(text: &[u8]) -> Option<(u32, usize)> {
     (value < 192).then_some((value, digits + 2))
 }
 
-/// The length of the octet count of RFC 6587 at the beginning; 0 where none is.
+/// Length of the octet count of RFC 6587 at the beginning; 0 if there is none.
 pub fn octet_count(text: &[u8]) -> usize {
     let digits = text.iter().take(8).take_while(|byte| byte.is_ascii_digit()).count();
     match text.get(digits..) {
@@ -38,12 +38,12 @@ pub fn facility(priority: u32) -> &'static str {
     NAMES[(priority / 8) as usize % NAMES.len()]
 }
 
-/// The level that the message itself names, in a position where a level belongs.
+/// The level that the message itself contains, in a position where a level belongs.
 pub fn payload_level(message: &[u8], context: &Context) -> Option<Level> {
     let message = message.trim_ascii_start();
     match message.first()? {
         b'{' => return Json.head(message, context).level,
-        // klog, NetworkManager, and what else begins with a header of its own.
+        // klog, NetworkManager and other messages with a header of their own.
         b'0'..=b'9' => return header::read(message)?.level,
         b'[' | b'<' => {
             let close = if message[0] == b'[' { b']' } else { b'>' };

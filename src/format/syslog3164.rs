@@ -1,5 +1,5 @@
-//! Syslog as RFC 3164 describes it and as rsyslog and syslog-ng write it to files:
-//! `[<PRI>]Nov 14 10:23:01 host tag[pid]: message`, also with an ISO 8601 time.
+//! Syslog as in RFC 3164, and as rsyslog and syslog-ng write it to files: `[<PRI>]Nov 14 10:23:01 host tag[pid]:
+//! message`, also with an ISO 8601 time.
 //!
 //! Indented lines and stack traces belong to the record before them.
 
@@ -89,7 +89,7 @@ impl<'a> Line<'a> {
         if !is_syslog_time(text) || year_last {
             return None;
         }
-        // Cisco ends the time with a colon.
+        // Cisco writes a colon after the time.
         let rest =
             text[length..].strip_prefix(b":").unwrap_or(&text[length..]).strip_prefix(b" ")?;
         let named = text[0].is_ascii_alphabetic();
@@ -105,7 +105,7 @@ impl<'a> Line<'a> {
         let mut tagged = Tagged::read(&rest[host_end + 1..]);
         let mut host = host;
         if host.ends_with(b":") {
-            // Written without a host.
+            // Without a host.
             tagged = Tagged::read(rest);
             host = &rest[..0];
         }
@@ -131,7 +131,7 @@ impl<'a> Line<'a> {
     }
 }
 
-/// `Nov 14 …` or ISO 8601 with a `T`: other times are other formats'.
+/// `Nov 14 …`, or ISO 8601 with a `T`: other times belong to other formats.
 fn is_syslog_time(text: &[u8]) -> bool {
     match text {
         [month @ b'A'..=b'Z', ..] => *month != b'@' && text.get(3) == Some(&b' '),
@@ -140,7 +140,7 @@ fn is_syslog_time(text: &[u8]) -> bool {
     }
 }
 
-/// A host's name, and no word of a sentence.
+/// A host name, not a word of a sentence.
 fn is_host(text: &[u8]) -> bool {
     let host = text.iter().all(|byte| {
         byte.is_ascii_lowercase()
@@ -173,7 +173,7 @@ impl<'a> Tagged<'a> {
             at += reach.get(at..)?.windows(2).position(|pair| pair == b"):")? + 1;
         }
         let message = text.get(at..)?.strip_prefix(b":")?;
-        // A colon within a word (an address, a path) ends no tag; more than three words are a sentence.
+        // A colon within a word (an address, a path) does not end a tag; more than three words are a sentence.
         let spaced = matches!(message.first(), None | Some(b' ' | b'\n' | b'\t'));
         let words = tag.iter().filter(|byte| **byte == b' ').count();
         let unsure = pid.is_empty() && (!spaced || words > 0);

@@ -1,6 +1,6 @@
-//! Syslog as RFC 5424 describes it: `<PRI>1 TIME HOST APP PROCID MSGID [structured data] message`.
+//! Syslog as in RFC 5424: `<PRI>1 TIME HOST APP PROCID MSGID [structured data] message`.
 //!
-//! A record is a line. An octet count (RFC 6587) before it is passed over; so is a missing PRI.
+//! A record is one line. An octet count (RFC 6587) before it is skipped; the PRI may be missing.
 
 use std::borrow::Cow;
 
@@ -97,7 +97,7 @@ impl<'a> Line<'a> {
     }
 }
 
-/// Without priority and version: only where process and structured data leave no doubt.
+/// Without priority and version: only if process and structured data are unambiguous.
 fn is_bare(text: &[u8]) -> bool {
     let mut words = text.splitn(6, |byte| *byte == b' ');
     let (Some(_time), Some(_host), Some(program)) = (words.next(), words.next(), words.next())
@@ -113,7 +113,7 @@ fn is_bare(text: &[u8]) -> bool {
     process && (rest.starts_with(b"- ") || (id.starts_with(b"[") && id.contains(&b'@')))
 }
 
-/// Where the structured data ends: `-` or elements in brackets.
+/// End of the structured data: `-` or elements in brackets.
 fn data_end(text: &[u8]) -> Option<usize> {
     if text.first() == Some(&b'-') {
         return Some(1);
@@ -132,7 +132,7 @@ fn data_end(text: &[u8]) -> Option<usize> {
     }
 }
 
-/// Hands out the parameters of all elements: `[id name="value" …]`. The element's id is a field `sd_id`.
+/// Passes the parameters of all elements `[id name="value" …]` to `each`. The element's id is the field `sd_id`.
 fn structured<'a>(data: &'a [u8], each: &mut dyn FnMut(Part<'a>)) {
     let mut rest = data;
     while let Some(element) = rest.strip_prefix(b"[") {
@@ -157,14 +157,14 @@ fn structured<'a>(data: &'a [u8], each: &mut dyn FnMut(Part<'a>)) {
     }
 }
 
-/// A parameter named `level` that is one.
+/// The level in a parameter named `level`.
 fn data_level(data: &[u8]) -> Option<Level> {
     let from = memchr::memmem::find(data, b" level=\"")? + 8;
     let length = memchr::memchr(b'"', &data[from..])?;
     level::word(&data[from..from + length])
 }
 
-/// `\"`, `\\` and `\]` stand for the character; any other backslash for itself (RFC 5424, 6.3.3).
+/// `\"`, `\\` and `\]` are escapes; any other backslash is literal (RFC 5424, 6.3.3).
 fn unescape(value: &[u8]) -> Cow<'_, str> {
     if !value.contains(&b'\\') {
         return lossy(value);

@@ -1,4 +1,4 @@
-//! What a format makes of one record, as one line of text: for the tests of the formats.
+//! For tests of formats: shows a parsed record as one line of text.
 
 use jiff::tz::TimeZone;
 
@@ -13,7 +13,7 @@ pub fn context() -> Context {
 
 /// `time level | field=text field:json [message]`
 pub fn show(format: &str, record: &str) -> String {
-    let format = detection::by_name(format, &[]).expect("a format of the list");
+    let format = detection::by_name(format, &[]).expect("a known format");
     let head = format.head(record.as_bytes(), &context());
     let time = head.time.map_or("-".to_string(), |time| {
         jiff::Timestamp::from_nanosecond(i128::from(time.0)).expect("in range").to_string()
@@ -27,7 +27,7 @@ pub fn show(format: &str, record: &str) -> String {
     out
 }
 
-/// Each record is shown as expected; its detection alone finds the format.
+/// Checks the output for each record, and that detection on the record alone finds the format.
 pub fn check(format: &str, cases: &[(&str, &str)]) {
     for (record, expected) in cases {
         assert_eq!(show(format, record), *expected, "{record}");

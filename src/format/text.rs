@@ -1,8 +1,8 @@
-//! Bytes as text.
+//! Basic functions on lines of bytes.
 
 use std::borrow::Cow;
 
-/// Borrowed where the bytes are UTF-8; else with U+FFFD in the place of what is not.
+/// Converts to text; borrowed if the bytes are UTF-8, otherwise with U+FFFD for invalid bytes.
 pub fn lossy(bytes: &[u8]) -> Cow<'_, str> {
     match simdutf8::basic::from_utf8(bytes) {
         Ok(text) => Cow::Borrowed(text),
@@ -18,7 +18,7 @@ pub fn without_line_end(line: &[u8]) -> &[u8] {
     }
 }
 
-/// Nothing but white space, or nothing at all.
+/// Only white space, or empty.
 pub fn is_blank(line: &[u8]) -> bool {
     line.iter().all(u8::is_ascii_whitespace)
 }
@@ -31,7 +31,7 @@ pub fn first_line(text: &[u8]) -> &[u8] {
     }
 }
 
-/// How many NULs `bytes` begins with.
+/// The number of NULs at the beginning of `bytes`.
 pub fn nul_run(bytes: &[u8]) -> usize {
     // In blocks: a hole may be large.
     let blocks = bytes.chunks(64).take_while(|block| block.iter().all(|byte| *byte == 0));
@@ -39,7 +39,7 @@ pub fn nul_run(bytes: &[u8]) -> usize {
     passed + bytes[passed..].iter().take_while(|byte| **byte == 0).count()
 }
 
-/// The length of a hole at the beginning of `bytes`. A single NUL is none: it may be half a code unit.
+/// The length of a hole at the beginning of `bytes`. A single NUL is not a hole: it may be half a code unit.
 pub fn leading_hole(bytes: &[u8]) -> usize {
     match nul_run(bytes) {
         1 => 0,

@@ -227,7 +227,7 @@ fn a_syntax_error_names_the_column_and_the_expected_input() {
     check("and a", 1, "before `and`");
     check("not", 4, "found the end");
     check("ä \"b", 5, "for the one in column 3");
-    check("level:eror", 7, "`eror` is no level");
+    check("level:eror", 7, "`eror` is not a valid level");
     check("level>fatal", 7, "no level is above fatal");
     check("bytes>=many", 8, "expected a number");
     check("time>=soon", 7, "expected a time");

@@ -1,4 +1,4 @@
-//! What can be put into the state: into memory at once, onto the disk with the next commit.
+//! Changes to the state: visible in memory immediately, durable with the next commit.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -11,13 +11,13 @@ use super::rows::{
 use super::tables::{Key, Table, encode};
 use crate::event::{Cursor, Cuts, GenerationId};
 
-/// See [`super::Store::apply`].
+/// The changes of one call of [`super::Store::apply`].
 #[derive(Debug)]
-pub struct Puts<'a> {
+pub struct Transaction<'a> {
     pub(super) memory: &'a mut Memory,
 }
 
-impl Puts<'_> {
+impl Transaction<'_> {
     pub fn generation(&mut self, row: GenerationRow) {
         let memory = &mut *self.memory;
         let before = memory.rows.generations.get(&row.id);
@@ -26,25 +26,25 @@ impl Puts<'_> {
         }
         let cuts = before.map(|row| row.cuts.clone()).unwrap_or_default();
         memory.dirty.extend(changed_cuts(row.id, &cuts, &row.cuts));
-        memory.touch(name_of_generation(&row.id));
+        memory.mark_dirty(name_of_generation(&row.id));
         memory.rows.generations.insert(row.id, row);
     }
 
-    /// Forgets the generation and every cursor in it.
-    pub fn without_generation(&mut self, id: GenerationId) {
-        self.without_cursors(|key| key.generation == id);
+    /// Removes the generation and every cursor in it.
+    pub fn remove_generation(&mut self, id: GenerationId) {
+        self.remove_cursors(|key| key.generation == id);
         let memory = &mut *self.memory;
         if let Some(row) = memory.rows.generations.remove(&id) {
             memory.dirty.extend(changed_cuts(id, &row.cuts, &Cuts::default()));
         }
-        memory.touch(name_of_generation(&id));
+        memory.mark_dirty(name_of_generation(&id));
     }
 
     pub fn cursor(&mut self, consumer: &str, lane: &str, cursor: Cursor) {
         self.cursor_where(consumer, lane, cursor, |known| known != Some(cursor.offset));
     }
 
-    /// Where there is none yet.
+    /// Does nothing if the cursor exists.
     pub fn cursor_if_none(&mut self, consumer: &str, lane: &str, cursor: Cursor) {
         self.cursor_where(consumer, lane, cursor, |known| known.is_none());
     }
@@ -59,33 +59,33 @@ impl Puts<'_> {
         let key = CursorKey::new(consumer, lane, cursor.generation);
         let memory = &mut *self.memory;
         if wanted(memory.rows.cursors.get(&key).copied()) {
-            memory.touch(name_of_cursor(&key));
+            memory.mark_dirty(name_of_cursor(&key));
             memory.rows.cursors.insert(key, cursor.offset);
         }
     }
 
-    /// Forgets every cursor of one lane.
-    pub fn without_lane(&mut self, consumer: &str, lane: &str) {
-        self.without_cursors(|key| &*key.consumer == consumer && &*key.lane == lane);
+    /// Removes every cursor of one lane.
+    pub fn remove_lane(&mut self, consumer: &str, lane: &str) {
+        self.remove_cursors(|key| &*key.consumer == consumer && &*key.lane == lane);
     }
 
-    fn without_cursors(&mut self, is_over: impl Fn(&CursorKey) -> bool) {
+    fn remove_cursors(&mut self, is_over: impl Fn(&CursorKey) -> bool) {
         let memory = &mut *self.memory;
         let keys: Vec<CursorKey> =
             memory.rows.cursors.keys().filter(|key| is_over(key)).cloned().collect();
         for key in keys {
-            memory.touch(name_of_cursor(&key));
+            memory.mark_dirty(name_of_cursor(&key));
             memory.rows.cursors.remove(&key);
         }
     }
 
-    /// `true` where the source was not known.
+    /// `true` if the source was not known before.
     pub fn source(&mut self, source: &str) -> bool {
         let memory = &mut *self.memory;
         let source = source.to_owned();
         let first = !memory.rows.sources.contains(&source);
         if first {
-            memory.touch(name_of_source(&source));
+            memory.mark_dirty(name_of_source(&source));
             memory.rows.sources.insert(source);
         }
         first
@@ -95,12 +95,12 @@ impl Puts<'_> {
         let memory = &mut *self.memory;
         let key = key.to_owned();
         if !memory.rows.keys.contains(&key) {
-            memory.touch(name_of_key(&key));
+            memory.mark_dirty(name_of_key(&key));
             memory.rows.keys.insert(key);
         }
     }
 
-    /// A row of a table on the disk.
+    /// Writes a row of a table on disk.
     pub fn row<K: Key, V: Serialize + DeserializeOwned>(
         &mut self,
         table: &Table<K, V>,
@@ -110,7 +110,7 @@ impl Puts<'_> {
         self.change(table.name_of(key), Some(encode(row)));
     }
 
-    pub fn without_row<K: Key, V: Serialize + DeserializeOwned>(
+    pub fn remove_row<K: Key, V: Serialize + DeserializeOwned>(
         &mut self,
         table: &Table<K, V>,
         key: &K,
@@ -119,7 +119,7 @@ impl Puts<'_> {
     }
 
     fn change(&mut self, name: super::tables::RowName, row: Option<Vec<u8>>) {
-        self.memory.ahead.insert(name.clone(), row);
-        self.memory.touch(name);
+        self.memory.uncheckpointed.insert(name.clone(), row);
+        self.memory.mark_dirty(name);
     }
 }

@@ -1,4 +1,4 @@
-//! How puts become durable, and what is on the disk only is read.
+//! Makes changes durable, and reads rows that are only on disk.
 
 use std::collections::BTreeMap;
 use std::sync::MutexGuard;
@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 
 use super::disk_error::DiskError;
 use super::durable::Durable;
-use super::journal::Base;
+use super::journal::JournalPosition;
 use super::memory::Memory;
 use super::store::Inner;
 use super::tables::{Key, NameRange, Table, decode, key_of};
@@ -26,8 +26,8 @@ impl Inner {
         self.durable.lock().expect("no holder of the files panics")
     }
 
-    /// Writes what is not durable yet, for every caller that waits.
-    pub fn lead(&self, mut memory: MutexGuard<'_, Memory>) -> Result<(), StateError> {
+    /// Writes everything that is not durable yet, on behalf of all waiting callers.
+    pub fn commit_for_all(&self, mut memory: MutexGuard<'_, Memory>) -> Result<(), StateError> {
         if self.lock.is_none() {
             memory.dirty.clear();
             memory.durable = memory.put;
@@ -40,7 +40,7 @@ impl Inner {
         outcome
     }
 
-    /// A record in the journal; a checkpoint where that cannot be, or from time to time.
+    /// Writes a record to the journal, then makes a checkpoint if one is due, or if the journal cannot be written.
     fn write(&self, durable: &mut Durable) -> Result<(), StateError> {
         let now = self.clock.uptime();
         if durable.journal.is_open() {
@@ -48,37 +48,37 @@ impl Inner {
             if durable.append(&batch) {
                 self.memory().recorded(batch);
                 if durable.checkpoint_is_due(now) {
-                    // What was committed is durable in the journal, whatever becomes of this.
+                    // The commit is durable in the journal, whether or not this checkpoint succeeds.
                     durable.checkpointed = now;
-                    self.tell(self.checkpoint(durable, now));
+                    self.log_failure(self.checkpoint(durable, now));
                 }
                 return Ok(());
             }
-            self.memory().give_back(batch);
+            self.memory().put_back(batch);
         }
         self.checkpoint(durable, now)
     }
 
-    /// Everything is in the database when this returns, and the journal is empty.
+    /// When this returns, everything is in the database and the journal is empty.
     fn checkpoint(&self, durable: &mut Durable, now: Duration) -> Result<(), StateError> {
         let batch = self.memory().take_for_checkpoint();
         let outcome = match durable.checkpoint(&batch, now) {
             Err(error @ (DiskError::Damaged(_) | DiskError::Missing)) => {
-                self.write_anew(durable, batch.number, &error)
+                self.recreate(durable, batch.number, &error)
             }
             outcome => outcome,
         };
         let mut memory = self.memory();
         match outcome {
             Ok(()) => memory.checkpointed(batch),
-            Err(_) => memory.give_back(batch),
+            Err(_) => memory.put_back(batch),
         }
         outcome.map_err(|error| self.failed(durable, error))
     }
 
-    /// The file was damaged or removed under our hands. What is kept in memory is written anew, by this commit or,
-    /// as the file is missing until then, by one that comes later.
-    fn write_anew(
+    /// The database was damaged or removed while in use. Writes the rows in memory to a new one, in this commit or, as
+    /// the file is missing until then, in a later one.
+    fn recreate(
         &self,
         durable: &mut Durable,
         number: u64,
@@ -86,25 +86,25 @@ impl Inner {
     ) -> Result<(), DiskError> {
         if durable.disk.path().exists() {
             let aside = durable.disk.set_aside(self.clock.now())?;
-            tracing::error!("{why}; it is kept as {} and is written anew", aside.display());
+            tracing::error!("{why}; it is kept as {}, and a new one is written", aside.display());
         }
         let everything = self.memory().everything();
-        durable.write_anew(&everything, number, self.clock.uptime())
+        durable.recreate(&everything, number, self.clock.uptime())
     }
 
     fn failed(&self, durable: &Durable, error: DiskError) -> StateError {
         StateError::Write { path: durable.disk.path().into(), source: error.into() }
     }
 
-    fn tell(&self, outcome: Result<(), StateError>) {
+    fn log_failure(&self, outcome: Result<(), StateError>) {
         if let Err(error) = outcome {
-            tracing::warn!("{}; it is tried again", crate::base::with_causes(&error));
+            tracing::warn!("{}; retrying later", crate::base::with_causes(&error));
         }
     }
 
     pub fn snapshot_if_due(&self) {
         let now = self.clock.uptime();
-        // Somebody else is at it: once is enough.
+        // Another thread is writing the snapshot: one is enough.
         let Ok(mut taken) = self.snapshot_taken.try_lock() else { return };
         if now.saturating_sub(*taken) >= SNAPSHOT_EVERY {
             *taken = now;
@@ -112,7 +112,7 @@ impl Inner {
         }
     }
 
-    /// The snapshot is a second line of defence: that it cannot be written is no reason to stop.
+    /// The snapshot is a fallback: a failure to write it does not stop the engine.
     pub fn write_snapshot(&self) {
         if self.lock.is_none() {
             return;
@@ -120,7 +120,7 @@ impl Inner {
         let salt = self.durable().journal.salt();
         let text = {
             let memory = self.memory();
-            snapshot::encode(&memory.rows, &Base { salt, through: memory.number })
+            snapshot::encode(&memory.rows, &JournalPosition { salt, through: memory.number })
         };
         if let Err(error) = snapshot::write(&self.directory, &text) {
             tracing::warn!(
@@ -137,8 +137,8 @@ impl Inner {
     ) -> Result<Option<V>, StateError> {
         let name = table.name_of(key);
         let mut durable = self.durable();
-        let ahead = self.memory().ahead.get(&name).cloned();
-        let found = match ahead {
+        let uncheckpointed = self.memory().uncheckpointed.get(&name).cloned();
+        let found = match uncheckpointed {
             Some(row) => Ok(row),
             None if self.lock.is_none() => Ok(None),
             None => durable.disk.get(&name),
@@ -153,17 +153,17 @@ impl Inner {
         most: usize,
     ) -> Result<Vec<(K, V)>, StateError> {
         let mut durable = self.durable();
-        let ahead = self.memory().ahead_in(&range);
-        // Rows that are gone since may stand before the others.
-        let gone = ahead.values().filter(|row| row.is_none()).count();
+        let uncheckpointed = self.memory().uncheckpointed_in(&range);
+        // Rows that were removed since the checkpoint may come first.
+        let removed = uncheckpointed.values().filter(|row| row.is_none()).count();
         let found = match self.lock.is_none() {
             true => Ok(Vec::new()),
-            false => durable.disk.range(&range, most.saturating_add(gone)),
+            false => durable.disk.range(&range, most.saturating_add(removed)),
         };
         let read = found.and_then(|found| {
             let found = found.into_iter().map(|(key, row)| (key, Some(row)));
             let mut rows: BTreeMap<Vec<u8>, Option<Vec<u8>>> = found.collect();
-            rows.extend(ahead);
+            rows.extend(uncheckpointed);
             let rows = rows.into_iter().filter_map(|(key, row)| Some((key, row?))).take(most);
             rows.map(|(key, row)| Ok((key_of(&key)?, decode(&row)?))).collect()
         });
@@ -181,12 +181,12 @@ impl Drop for Inner {
             return;
         }
         let memory = self.memory();
-        // What was not committed is not made durable here, and is in the rows that a checkpoint would write.
+        // Uncommitted changes are not made durable here, but a checkpoint would write them with their rows.
         let is_due = memory.is_clean() && memory.has_journaled();
         drop(memory);
         if is_due {
             let mut durable = self.durable();
-            self.tell(self.checkpoint(&mut durable, self.clock.uptime()));
+            self.log_failure(self.checkpoint(&mut durable, self.clock.uptime()));
         }
         self.write_snapshot();
     }

@@ -1,4 +1,4 @@
-//! A store that counts the bytes it writes to its journal and its database.
+//! For tests: a store that counts the bytes written to its journal and its database.
 
 use std::fs::OpenOptions;
 use std::io;
@@ -24,7 +24,7 @@ struct Counting {
     written: Arc<AtomicU64>,
 }
 
-/// A store in this directory, and the bytes that it has written so far. Nothing is synced: that only takes time.
+/// Opens a store in `directory`; also returns the number of bytes written so far. Does not sync, to save time.
 pub(crate) fn open(directory: &Path, clock: Arc<dyn Clock>) -> (Store, Arc<AtomicU64>) {
     let files = CountingFiles::default();
     let written = files.written.clone();

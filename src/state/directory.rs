@@ -1,4 +1,4 @@
-//! The state directory: made for its owner alone, and locked by one process.
+//! The state directory: created for its owner alone, and locked by one process.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
@@ -12,13 +12,13 @@ use crate::base::Timestamp;
 
 const LOCK: &str = "lock";
 
-/// An engine has used this directory before.
+/// Whether an engine has used this directory before.
 pub fn is_state(directory: &Path) -> bool {
     directory.join(LOCK).exists()
 }
 
-/// Makes the directory (mode 0700) where there is none. One that was ours before is closed to others, with the
-/// directories in it; any other is left as it is.
+/// Creates the directory (mode 0700) if it does not exist. A directory that was used as a state directory before is
+/// closed to other users, with the directories in it; any other existing directory is left as it is.
 pub(super) fn prepare(directory: &Path, notices: &mut Vec<String>) -> Result<(), StateError> {
     let failed = |source| StateError::Directory { directory: directory.into(), source };
     private_directory::make_directory(directory).map_err(failed)?;
@@ -42,7 +42,7 @@ pub(super) fn prepare(directory: &Path, notices: &mut Vec<String>) -> Result<(),
     Ok(())
 }
 
-/// Held as long as the state is open; the kernel lets go of it when the process dies.
+/// Held while the state is open; the kernel releases it when the process ends.
 #[derive(Debug)]
 pub(super) struct Lock {
     _file: File,
@@ -67,7 +67,7 @@ impl Lock {
             }
             Err(error) => return Err(failed(error.into())),
         }
-        // The number only helps people: a full disk must not keep the engine from starting.
+        // The number is only information for people: a full disk must not keep the engine from starting.
         let written = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
         if let Err(error) = written {
             tracing::warn!("cannot write the process number into the lock file: {error}");
@@ -83,11 +83,11 @@ fn owner(file: &mut File) -> String {
         (Ok(_), pid) if !pid.is_empty() && pid.bytes().all(|byte| byte.is_ascii_digit()) => {
             pid.into()
         }
-        _ => "of unknown number".into(),
+        _ => "unknown".into(),
     }
 }
 
-/// A rename inside the directory of `path` is durable when this returns.
+/// Makes a rename inside the directory of `path` durable.
 pub(super) fn sync_directory(path: &Path) -> io::Result<()> {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => File::open(parent)?.sync_all(),
@@ -95,7 +95,7 @@ pub(super) fn sync_directory(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Keeps a file that cannot be used under another name and says which.
+/// Renames a file that cannot be used, and returns its new path.
 pub(super) fn set_aside(path: &Path, now: Timestamp) -> io::Result<PathBuf> {
     let base = format!("{}.damaged-{}", path.display(), stamp(now));
     let names = std::iter::once(base.clone()).chain((2..).map(|n| format!("{base}-{n}")));

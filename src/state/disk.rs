@@ -1,8 +1,8 @@
-//! The database: all rows as of the last checkpoint. Opened, checked and read once at the start, then written, and
-//! asked for rows of tables that are on the disk only.
+//! The database: all rows as of the last checkpoint. It is opened, checked and read once at the start; afterwards it is
+//! written, and read only for tables on disk.
 //!
-//! After any failed write the file is closed and opened again by the next one: redb refuses to go on after an
-//! I/O error, and what it wrote before is intact.
+//! After a failed write the file is closed, and the next write opens it again: redb refuses to continue after an I/O
+//! error, and its earlier data is intact.
 
 use std::fs;
 use std::io;
@@ -15,7 +15,7 @@ use redb::{
 
 use super::directory::{self, sync_directory};
 use super::disk_error::DiskError;
-use super::journal::Base;
+use super::journal::JournalPosition;
 use super::old_versions;
 use super::redb_panics::without_panic;
 use super::rows::IN_MEMORY;
@@ -27,7 +27,7 @@ pub(super) const FILE: &str = "state.redb";
 
 const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
 const META_VERSION: &str = "version";
-/// A [`Base`].
+/// A [`JournalPosition`].
 const META_JOURNAL: &str = "journal";
 
 type Bytes<'a> = TableDefinition<'a, &'static [u8], &'static [u8]>;
@@ -35,7 +35,7 @@ type TableOfBytes = redb::ReadOnlyTable<&'static [u8], &'static [u8]>;
 /// Key and row.
 type RowOfBytes = (Vec<u8>, Vec<u8>);
 
-/// Names of version 1 and 2 stand for tables with other keys.
+/// A prefix, because versions 1 and 2 used the bare names for tables with other keys.
 fn name_in_database(table: &str) -> String {
     format!("rows.{table}")
 }
@@ -47,12 +47,12 @@ pub(super) struct Disk {
     database: Option<Database>,
 }
 
-/// What a start finds in the file.
-pub(super) struct Found {
-    /// Of tables in memory.
+/// The content of the file at a start.
+pub(super) struct Loaded {
+    /// Of the tables that are kept in memory.
     pub rows: Changes,
-    /// `None`: an earlier version wrote it, which had no journal.
-    pub base: Option<Base>,
+    /// `None`: written by an earlier version, which had no journal.
+    pub base: Option<JournalPosition>,
     pub repaired: bool,
 }
 
@@ -66,7 +66,7 @@ impl Disk {
     }
 
     /// Opens the file, checks it and reads all rows that are kept in memory.
-    pub fn load(&mut self) -> Result<Found, DiskError> {
+    pub fn load(&mut self) -> Result<Loaded, DiskError> {
         if !self.path.exists() {
             return Err(DiskError::Missing);
         }
@@ -74,7 +74,7 @@ impl Disk {
             let mut database = self.storage.database(&self.path).map_err(redb::Error::from)?;
             let clean = database.check_integrity().map_err(redb::Error::from)?;
             let (rows, base) = read_all(&database)?;
-            Ok((database, Found { rows, base, repaired: !clean }))
+            Ok((database, Loaded { rows, base, repaired: !clean }))
         });
         let (database, found) =
             loaded.unwrap_or_else(|_| Err(DiskError::Damaged("unreadable structure".into())))?;
@@ -82,12 +82,12 @@ impl Disk {
         Ok(found)
     }
 
-    /// One transaction, durable when this returns.
-    pub fn write(&mut self, changes: &Changes, base: &Base) -> Result<(), DiskError> {
+    /// Writes one transaction; durable when this returns.
+    pub fn write(&mut self, changes: &Changes, base: &JournalPosition) -> Result<(), DiskError> {
         self.with_database(|database| Ok(write(database, changes, base)?))
     }
 
-    /// One row of a table that is on the disk only.
+    /// Reads one row of a table on disk.
     pub fn get(&mut self, name: &RowName) -> Result<Option<Vec<u8>>, DiskError> {
         self.with_database(|database| {
             let transaction = database.begin_read().map_err(redb::Error::from)?;
@@ -96,7 +96,7 @@ impl Disk {
         })
     }
 
-    /// The first `most` of these rows, by their keys.
+    /// Reads the first `most` rows of this range, in the order of their keys.
     pub fn range(&mut self, range: &NameRange, most: usize) -> Result<Vec<RowOfBytes>, DiskError> {
         self.with_database(|database| {
             let transaction = database.begin_read().map_err(redb::Error::from)?;
@@ -112,7 +112,7 @@ impl Disk {
         })
     }
 
-    /// Opens the file where it is not; closes it after a failure.
+    /// Opens the file if it is closed; closes it after a failure.
     fn with_database<T>(
         &mut self,
         work: impl FnOnce(&Database) -> Result<T, DiskError>,
@@ -133,15 +133,19 @@ impl Disk {
         Ok(done)
     }
 
-    /// Keeps the damaged file under another name and says which.
+    /// Renames the damaged file, and returns its new path.
     pub fn set_aside(&mut self, now: Timestamp) -> io::Result<PathBuf> {
         self.database = None;
         directory::set_aside(&self.path, now)
     }
 
-    /// A new file with these rows. Made aside and renamed: one that a kill left half made would look damaged,
-    /// or hold only some of the rows.
-    pub fn create_with(&mut self, changes: &Changes, base: &Base) -> Result<(), DiskError> {
+    /// Creates a new file with these rows, under another name that is then renamed: an incomplete file left by a kill
+    /// would look damaged, or would contain only some of the rows.
+    pub fn create_with(
+        &mut self,
+        changes: &Changes,
+        base: &JournalPosition,
+    ) -> Result<(), DiskError> {
         let aside = self.path.with_extension("redb.new");
         match fs::remove_file(&aside) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
@@ -163,7 +167,11 @@ impl std::fmt::Debug for Disk {
     }
 }
 
-fn write(database: &Database, changes: &Changes, base: &Base) -> Result<(), redb::Error> {
+fn write(
+    database: &Database,
+    changes: &Changes,
+    base: &JournalPosition,
+) -> Result<(), redb::Error> {
     let transaction = database.begin_write()?;
     {
         let mut meta = transaction.open_table(META)?;
@@ -186,11 +194,11 @@ fn write(database: &Database, changes: &Changes, base: &Base) -> Result<(), redb
     Ok(())
 }
 
-fn read_all(database: &Database) -> Result<(Changes, Option<Base>), DiskError> {
+fn read_all(database: &Database) -> Result<(Changes, Option<JournalPosition>), DiskError> {
     let transaction = database.begin_read().map_err(redb::Error::from)?;
     let meta = transaction.open_table(META)?;
     if let Some(version) = meta.get(META_VERSION)? {
-        // A newer version of the whole says more than a row that cannot be read.
+        // That the file has a newer version is more useful to report than an unreadable row.
         let version: u8 = decode(version.value())?;
         if version > VERSION {
             return Err(DiskError::Newer(version.into()));
@@ -211,7 +219,7 @@ fn read_all(database: &Database) -> Result<(Changes, Option<Base>), DiskError> {
     Ok((rows, Some(decode(base.value())?)))
 }
 
-/// `None`: nothing was ever written to it.
+/// `None`: the table was never written.
 fn open(transaction: &ReadTransaction, table: &str) -> Result<Option<TableOfBytes>, DiskError> {
     match transaction.open_table(Bytes::new(&name_in_database(table))) {
         Ok(table) => Ok(Some(table)),

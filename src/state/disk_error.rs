@@ -1,4 +1,4 @@
-//! Why the database cannot be read or written.
+//! Errors of reading and writing the database.
 
 use std::io;
 
@@ -8,7 +8,7 @@ use super::tables::RowError;
 
 #[derive(Debug, thiserror::Error)]
 pub(super) enum DiskError {
-    /// What stands in the file is not what was written.
+    /// The content of the file is not what was written.
     #[error("the state file is damaged: {0}")]
     Damaged(String),
     #[error("the state file is of version {0}")]

@@ -1,11 +1,14 @@
-//! What can go wrong with the state, in the words of somebody who has to mend it.
+//! Errors of the state, worded for the operator who has to fix them.
 
 use std::io;
 use std::path::PathBuf;
 
 #[derive(Debug, thiserror::Error)]
 pub enum StateError {
-    #[error("another logwarden (process {process}) owns {}", directory.display())]
+    #[error(
+        "another logwarden (process {process}) is using {}; stop it, or use another --state-dir",
+        directory.display()
+    )]
     Owned { directory: PathBuf, process: String },
     #[error(
         "cannot use the state directory {}; {}choose another with --state-dir DIR",
@@ -37,11 +40,11 @@ pub enum StateError {
     },
 }
 
-/// What helps against this one, before what always helps.
+/// Advice for this particular error, before the general advice.
 fn advice(error: &io::Error) -> &'static str {
     match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "make room on that disk, or ",
-        io::ErrorKind::PermissionDenied => "give this user the right to write there, or ",
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "free space on that disk, or ",
+        io::ErrorKind::PermissionDenied => "give this user write permission there, or ",
         _ => "",
     }
 }
@@ -51,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_advice_fits_what_went_wrong() {
+    fn the_advice_fits_the_error() {
         let check = |kind: io::ErrorKind, expected: &str| {
             let (directory, source) = (PathBuf::from("/s"), io::Error::from(kind));
             let text = StateError::Directory { directory, source }.to_string();
@@ -60,8 +63,8 @@ mod tests {
                 advice.and_then(|text| text.strip_suffix("choose another with --state-dir DIR"));
             assert_eq!(advice, Some(expected), "{text}");
         };
-        check(io::ErrorKind::StorageFull, "make room on that disk, or ");
-        check(io::ErrorKind::PermissionDenied, "give this user the right to write there, or ");
+        check(io::ErrorKind::StorageFull, "free space on that disk, or ");
+        check(io::ErrorKind::PermissionDenied, "give this user write permission there, or ");
         check(io::ErrorKind::NotADirectory, "");
     }
 }

@@ -1,5 +1,5 @@
-//! A disk under database and journal that loses power at a chosen step (forgets, tears and reorders what was not
-//! synced) or is full.
+//! For tests: a disk under database and journal that is full, or loses power at a chosen step and then has lost, torn
+//! or reordered the unsynced writes.
 
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
@@ -12,7 +12,7 @@ use redb::{Database, DatabaseError, StorageBackend};
 
 use super::storage::{Storage, builder};
 
-/// Sectors are written whole.
+/// A sector is written completely or not at all.
 const SECTOR: usize = 512;
 
 #[derive(Clone, Debug, Default)]
@@ -22,14 +22,14 @@ pub(super) struct FaultyDisk {
 
 #[derive(Debug, Default)]
 struct Faults {
-    /// By inode: a file keeps its history through a rename.
+    /// By inode: a file keeps its history when it is renamed.
     files: HashMap<u64, History>,
     /// Steps (writes, syncs, changes of length) so far.
     steps: u64,
     power_cut_at: Option<u64>,
     full_from: Option<u64>,
     panics_at: Option<u64>,
-    /// There is room for everything else.
+    /// Other files can still be written.
     database_is_full: bool,
 }
 
@@ -51,7 +51,7 @@ impl FaultyDisk {
     }
 
     fn open(&self, path: &Path, is_database: bool) -> io::Result<FaultyFile> {
-        // It may have the inode of a file that is gone.
+        // It may have the inode of a deleted file.
         let is_new = !path.exists();
         let options = OpenOptions::new().read(true).write(true).create(true).clone();
         let file = options.open(path)?;
@@ -70,25 +70,25 @@ impl FaultyDisk {
         self.inner.lock().unwrap().steps
     }
 
-    /// From `after` more steps on, nothing reaches the disk and every call fails.
+    /// After `after` more steps nothing reaches the disk and every call fails.
     pub fn cut_power_after(&self, after: u64) {
         let mut faults = self.inner.lock().unwrap();
         faults.power_cut_at = Some(faults.steps + after);
     }
 
-    /// From `after` more steps on, there is no room.
+    /// After `after` more steps the disk is full.
     pub fn fill_up_after(&self, after: u64) {
         let mut faults = self.inner.lock().unwrap();
         faults.full_from = Some(faults.steps + after);
     }
 
-    /// The step after `after` more steps panics, as a fault in the database would.
+    /// The step after `after` more steps panics, like a bug in the database.
     pub fn panic_after(&self, after: u64) {
         let mut faults = self.inner.lock().unwrap();
         faults.panics_at = Some(faults.steps + after);
     }
 
-    /// There is no room for the database.
+    /// The disk is full for the database only.
     pub fn fill_up_database(&self) {
         self.inner.lock().unwrap().database_is_full = true;
     }
@@ -98,7 +98,7 @@ impl FaultyDisk {
         (faults.full_from, faults.database_is_full) = (None, false);
     }
 
-    /// The power is back: what was synced is there, of the rest any part, torn at sectors.
+    /// Power is back: synced data is intact; of unsynced data any part is written, torn at sectors.
     pub fn restart(&self, directory: &Path, seed: u64) {
         let mut faults = self.inner.lock().unwrap();
         let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
@@ -172,7 +172,7 @@ struct FaultyFile {
 }
 
 impl FaultyFile {
-    /// `None` is a sync.
+    /// `None` stands for a sync.
     fn step(&self, change: Option<Change>) -> io::Result<()> {
         let mut faults = self.disk.inner.lock().unwrap();
         if faults.power_cut_at.is_some_and(|at| faults.steps >= at) {
@@ -187,10 +187,10 @@ impl FaultyFile {
         if faults.panics_at.is_some_and(|at| at < faults.steps) {
             faults.panics_at = None;
             drop(faults);
-            panic!("a panic on purpose");
+            panic!("a deliberate panic");
         }
         let Some(history) = faults.files.get_mut(&self.inode) else {
-            return Err(io::Error::other("from before the restart"));
+            return Err(io::Error::other("opened before the restart"));
         };
         match change {
             None => {

@@ -1,8 +1,8 @@
-//! What was committed since the last checkpoint of the database, one record per commit.
+//! The journal: everything committed since the last checkpoint of the database, one record per commit.
 //!
-//! Promises: a record is durable when `append` returns, and comes back whole or not at all. After an append that
-//! failed nothing more is taken until a checkpoint: what the file then holds behind the last good record does not
-//! matter, for it is written again from the beginning. The file keeps its length, so that a sync writes no metadata.
+//! Promises: a record is durable when `append` returns, and is read back complete or not at all. After a failed append
+//! the journal accepts nothing more until a checkpoint; the bytes after the last good record then do not matter,
+//! because the file is rewritten from its beginning. The file keeps its length, so that a sync writes no metadata.
 
 use std::fs;
 use std::io;
@@ -22,22 +22,22 @@ use record::Salt;
 pub(super) mod record;
 
 pub(super) const FILE: &str = "state.journal";
-/// A record that would stand beyond this goes into the database, as all that is before it.
+/// Maximum length of the file. A record that does not fit goes into the database, with all records before it.
 pub(super) const LARGEST: u64 = 1 << 20;
 
-/// Stands in the database and in the snapshot: which journal continues them, and from where.
+/// Stored in the database and in the snapshot: the journal that continues them, and from which record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Base {
+pub(super) struct JournalPosition {
     pub salt: Salt,
-    /// Records up to this number are in it.
+    /// Records up to this number are included.
     pub through: u64,
 }
 
-impl Base {
-    /// Numbers of one process begin there, far above those of the processes before. So a snapshot of an earlier
-    /// process is never continued by records of this one, which know nothing of what came between.
-    pub fn next_process(salt: Salt, last: u64) -> Base {
-        Base { salt, through: ((last >> 32) + 1) << 32 }
+impl JournalPosition {
+    /// The record numbers of a process start here, far above those of earlier processes. So a snapshot of an earlier
+    /// process is never continued with records of this one, which would miss the records in between.
+    pub fn next_process(salt: Salt, last: u64) -> JournalPosition {
+        JournalPosition { salt, through: ((last >> 32) + 1) << 32 }
     }
 }
 
@@ -46,9 +46,9 @@ pub(super) struct Journal {
     path: PathBuf,
     storage: Arc<dyn Storage>,
     salt: Salt,
-    /// `None`: it has not been begun, or failed. A checkpoint begins it.
+    /// `None`: not started yet, or failed. A checkpoint starts it.
     file: Option<Box<dyn StorageBackend>>,
-    /// Where the next record begins, and what it follows: the record or checkpoint before it.
+    /// Offset of the next record, and the number that it follows: of the last record or checkpoint.
     end: u64,
     last: u64,
 }
@@ -70,7 +70,7 @@ impl Journal {
         self.file.is_some()
     }
 
-    /// Durable when this returns. `false`: there is no room for it; nothing was written.
+    /// Durable when this returns. `false`: the journal is full; nothing was written.
     pub fn append(&mut self, number: u64, changes: &Changes) -> io::Result<bool> {
         let failed = || io::Error::other("an earlier write failed");
         let file = self.file.take().ok_or_else(failed)?;
@@ -80,7 +80,7 @@ impl Journal {
             self.file = Some(file);
             return Ok(false);
         }
-        // A removed journal is not written: the record would be lost with it.
+        // A journal that was removed is not written: the record would be lost with it.
         if !self.path.exists() {
             return Err(io::ErrorKind::NotFound.into());
         }
@@ -93,16 +93,16 @@ impl Journal {
         Ok(true)
     }
 
-    /// All records up to this number are in the database: the next one is the first again.
+    /// All records up to this number are in the database: the next record is written at the beginning.
     pub fn restart(&mut self, through: u64) -> io::Result<()> {
         match self.file {
             Some(_) => (self.end, self.last) = (record::FILE_HEAD as u64, through),
-            None => self.create(Base { salt: self.salt, through })?,
+            None => self.create(JournalPosition { salt: self.salt, through })?,
         }
         Ok(())
     }
 
-    /// The file as it is, for [`record::read`]. `None`: there is none.
+    /// The whole file, for [`record::read`]. `None`: it does not exist.
     pub fn bytes(&self) -> io::Result<Option<Vec<u8>>> {
         if !self.path.exists() {
             return Ok(None);
@@ -113,15 +113,15 @@ impl Journal {
         Ok(Some(bytes))
     }
 
-    /// Goes on with the file that is there, from its beginning: all its records are in the database.
-    pub fn reuse(&mut self, base: Base) -> io::Result<()> {
+    /// Reuses the existing file from its beginning: all its records are in the database.
+    pub fn reuse(&mut self, base: JournalPosition) -> io::Result<()> {
         self.salt = base.salt;
         self.file = Some(self.storage.file(&self.path)?);
         self.restart(base.through)
     }
 
-    /// An empty journal in the place of any that is there. Made aside and renamed: it has its head from the beginning.
-    pub fn create(&mut self, base: Base) -> io::Result<()> {
+    /// Replaces the file with an empty journal: created under another name and renamed, so that it always has a header.
+    pub fn create(&mut self, base: JournalPosition) -> io::Result<()> {
         let aside = self.path.with_extension("journal.new");
         match fs::remove_file(&aside) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -140,7 +140,7 @@ impl Journal {
         self.restart(base.through)
     }
 
-    /// Keeps the file under another name and says which.
+    /// Renames the file, and returns its new path.
     pub fn set_aside(&mut self, now: Timestamp) -> io::Result<PathBuf> {
         self.file = None;
         directory::set_aside(&self.path, now)

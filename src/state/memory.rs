@@ -1,4 +1,4 @@
-//! What is known in memory, and which rows of it are in neither journal nor database yet.
+//! The rows in memory, and the names of those that are not in the journal or the database yet.
 
 use std::collections::BTreeMap;
 use std::ops::RangeBounds;
@@ -9,40 +9,40 @@ use super::tables::{Changes, Dirty, NameRange, RowName};
 #[derive(Debug, Default)]
 pub(super) struct Memory {
     pub rows: Rows,
-    /// Rows of tables on disk that the database does not have yet.
-    pub ahead: Changes,
-    /// Rows that are in no record of the journal yet.
+    /// Rows of tables on disk that are not in the database yet.
+    pub uncheckpointed: Changes,
+    /// Rows that are not in the journal yet.
     pub dirty: Dirty,
-    /// Invariant: every row that the journal holds and the database does not. May also be dirty again.
+    /// Invariant: every row that is in the journal and not in the database. It may be dirty again.
     journaled: Dirty,
-    /// Counts puts.
+    /// Number of puts so far.
     pub put: u64,
     /// Invariant: every put up to this one is durable.
     pub durable: u64,
     pub committing: bool,
-    /// Of the last record, or checkpoint, for which rows were taken. Everything put before that is in `rows`.
+    /// Of the last record or checkpoint for which rows were taken. `rows` contains all changes before it.
     pub number: u64,
 }
 
-/// What one record, or one transaction, makes durable.
+/// The rows that one record, or one transaction, makes durable.
 #[derive(Debug)]
 pub(super) struct Batch {
     pub number: u64,
-    /// Puts up to this one are in it.
+    /// Puts up to this one are included.
     pub upto: u64,
     pub changes: Changes,
-    /// Of these rows some were in no record, the others in the journal.
+    /// The names of its rows: some were in no record yet, the others in the journal.
     dirty: Dirty,
     journaled: Dirty,
 }
 
 impl Memory {
-    /// All of it is durable as of this number.
+    /// All rows are durable as of this number.
     pub fn durable(rows: Rows, number: u64) -> Self {
         Memory { rows, number, ..Memory::default() }
     }
 
-    pub fn touch(&mut self, name: RowName) {
+    pub fn mark_dirty(&mut self, name: RowName) {
         self.dirty.insert(name);
         self.put += 1;
     }
@@ -51,18 +51,18 @@ impl Memory {
         self.dirty.is_empty()
     }
 
-    /// The journal holds what the database does not.
+    /// Whether the journal holds rows that the database does not have.
     pub fn has_journaled(&self) -> bool {
         !self.journaled.is_empty()
     }
 
-    /// The next record: for [`Self::recorded`] or [`Self::give_back`]. Written or not, a number is used once.
+    /// The next record: for [`Self::recorded`] or [`Self::put_back`]. Its number is used only once, written or not.
     pub fn take_for_record(&mut self) -> Batch {
         let dirty = std::mem::take(&mut self.dirty);
         self.batch(dirty, Dirty::new())
     }
 
-    /// Everything that the database does not have: for [`Self::checkpointed`] or [`Self::give_back`].
+    /// All rows that the database does not have: for [`Self::checkpointed`] or [`Self::put_back`].
     pub fn take_for_checkpoint(&mut self) -> Batch {
         let dirty = std::mem::take(&mut self.dirty);
         let journaled = std::mem::take(&mut self.journaled);
@@ -71,7 +71,7 @@ impl Memory {
 
     fn batch(&mut self, dirty: Dirty, journaled: Dirty) -> Batch {
         self.number += 1;
-        let row = |name: &RowName| match self.ahead.get(name) {
+        let row = |name: &RowName| match self.uncheckpointed.get(name) {
             Some(row) => row.clone(),
             None => self.rows.row(name),
         };
@@ -88,27 +88,29 @@ impl Memory {
     /// The batch is in the database.
     pub fn checkpointed(&mut self, batch: Batch) {
         self.durable = batch.upto;
-        // What was put meanwhile is dirty again.
-        self.ahead.retain(|name, _| !batch.changes.contains_key(name) || self.dirty.contains(name));
+        // Rows that were put meanwhile are dirty again.
+        self.uncheckpointed
+            .retain(|name, _| !batch.changes.contains_key(name) || self.dirty.contains(name));
     }
 
     /// The batch could not be written.
-    pub fn give_back(&mut self, batch: Batch) {
+    pub fn put_back(&mut self, batch: Batch) {
         self.dirty.extend(batch.dirty);
         self.journaled.extend(batch.journaled);
     }
 
-    /// For a new database; what was removed is not there anyway.
+    /// All rows, for a new database, which needs no removals.
     pub fn everything(&self) -> Changes {
         let mut everything = self.rows.all();
-        everything.extend(self.ahead.clone());
+        everything.extend(self.uncheckpointed.clone());
         everything
     }
 
-    /// By the bytes of the keys.
-    pub fn ahead_in(&self, range: &NameRange) -> BTreeMap<Vec<u8>, Option<Vec<u8>>> {
+    /// In the order of the encoded keys.
+    pub fn uncheckpointed_in(&self, range: &NameRange) -> BTreeMap<Vec<u8>, Option<Vec<u8>>> {
         let first = RowName { table: range.table.into(), key: range.first().to_vec() };
-        let names = self.ahead.range(first..).take_while(|(name, _)| name.table == range.table);
+        let names =
+            self.uncheckpointed.range(first..).take_while(|(name, _)| name.table == range.table);
         let rows = names.filter(|(name, _)| range.keys.contains(&name.key));
         rows.map(|(name, row)| (name.key.clone(), row.clone())).collect()
     }

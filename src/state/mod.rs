@@ -1,6 +1,6 @@
-//! Our own durable data: generations, cursors; one directory, one owner.
+//! Logwarden's own durable data: generations, cursors and further tables, in one directory with one owner.
 //!
-//! No log content is in it, only hashes and places. Every row carries a version.
+//! Contains no log content, only hashes, offsets and names. Every row has a version.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -13,80 +13,80 @@ use crate::event::{
     generation::path_bytes,
 };
 
-/// The row of one generation. Stands in the store before the first batch of it leaves the follower.
+/// The row of one generation. Stored before the follower publishes the first batch of the generation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct GenerationRow {
     pub id: GenerationId,
     pub identity: Identity,
     pub source: String,
-    /// Labels: where it was last seen. Never a key.
+    /// Where it was last seen. A label, never a key.
     #[serde(with = "path_bytes")]
     pub path: PathBuf,
-    /// Of its file, which may lie elsewhere than the path says: that may be a link.
+    /// Of its file, which may be in another place than the path says, as the path may be a link.
     pub device: u64,
-    /// The directory in which its file lay; `None` in rows of earlier versions.
+    /// The directory that contained its file; `None` in rows of earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub home: Option<Home>,
-    /// The path under which its source first named it; empty in rows of earlier versions.
+    /// The path under which its source first found it; empty in rows of earlier versions.
     #[serde(default, with = "path_bytes", skip_serializing_if = "is_empty_path")]
     pub first_path: PathBuf,
-    /// The file that holds it now, where that is not the one in which it began: a copy.
+    /// The file that contains it now, if it is not the original file but a copy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub moved: Option<FileKey>,
-    /// When its file was changed last, as far as it was looked at; `None` in rows of earlier versions.
+    /// When its file was last modified, as of the last check; `None` in rows of earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub modified: Option<Timestamp>,
-    /// Where reading begins for a new consumer; set once.
+    /// The offset at which a new consumer starts; set once.
     pub start: u64,
     pub mark: Mark,
-    /// Up to where it was seen, where it is read on in a copy that ends before; else 0.
+    /// The furthest offset seen, if it is now read from a copy that ends before that; otherwise 0.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub reached: u64,
-    /// The mark at the end of what `--once` left for the next run: a line that may still be written.
+    /// The mark at the end of an incomplete last line that `--once` left for the next run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unfinished: Option<Mark>,
     #[serde(default)]
     pub encoding: Encoding,
     pub formats: Vec<FormatEntry>,
     pub days: Vec<DayMark>,
-    /// In a table of their own: there may be many, and the row is written often.
-    #[serde(default, skip_serializing_if = "is_without")]
+    /// In a table of their own, because there may be many and the row is written often.
+    #[serde(default, skip_serializing_if = "has_no_cuts")]
     pub cuts: Cuts,
     pub first_seen: Timestamp,
-    /// Truncated, deleted or replaced: the generation ends at the mark.
+    /// Truncated, deleted or replaced: the generation ends at its mark.
     pub ended: Option<Timestamp>,
-    /// Bytes that no consumer can get any more, per judgement at the end of the generation.
+    /// Bytes that no consumer can read any more, as determined at the end of the generation.
     pub lost: u64,
-    /// What the intake directory holds of it, since it has no name left.
+    /// The part of it that is kept in the intake directory, if it no longer has a name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rest: Option<Rest>,
-    /// Since it ended.
+    /// Set when it has ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub absence: Option<Absence>,
 }
 
 impl GenerationRow {
-    /// Where it is now; kept absolute: the next run may be started elsewhere.
+    /// Sets its current path; made absolute, because the next run may start in another directory.
     pub fn set_path(&mut self, path: &std::path::Path) {
         self.path = absolute(path);
     }
 
-    /// Up to where it was seen.
+    /// The furthest offset seen.
     pub fn end(&self) -> u64 {
         self.last_mark().offset.max(self.reached)
     }
 
-    /// By which it is recognised.
+    /// The mark by which it is recognised.
     pub fn last_mark(&self) -> &Mark {
         self.unfinished.as_ref().unwrap_or(&self.mark)
     }
 
-    /// The same without a line that `--once` left.
+    /// Its end without an incomplete last line that `--once` left.
     pub fn readable_end(&self) -> u64 {
         self.mark.offset.max(self.reached)
     }
 
-    /// It is read on in a copy that lacks the end.
+    /// It is read from a copy that lacks the end.
     pub fn is_short(&self) -> bool {
         self.reached > self.mark.offset
     }
@@ -96,9 +96,9 @@ impl GenerationRow {
         self.moved.unwrap_or_else(|| self.identity.file_key())
     }
 
-    /// Bytes from the mark on were first seen on this UTC day. `true` where that is a new day mark.
+    /// Bytes from the mark on were first seen on this UTC day. `true` if this adds a day mark.
     pub fn note_day(&mut self, today: i32) -> bool {
-        // A clock that stepped back makes no mark.
+        // A clock that stepped back adds no day mark.
         let later = self.days.last().is_none_or(|mark| mark.day < today);
         if later {
             self.days.push(DayMark { offset: self.mark.offset, day: today });
@@ -107,12 +107,12 @@ impl GenerationRow {
     }
 }
 
-/// The path as it would be from the root.
+/// Makes the path absolute without resolving links.
 pub fn absolute(path: &std::path::Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
-fn is_without(cuts: &Cuts) -> bool {
+fn has_no_cuts(cuts: &Cuts) -> bool {
     cuts.is_empty()
 }
 
@@ -124,7 +124,7 @@ fn is_empty_path(path: &std::path::Path) -> bool {
     path.as_os_str().is_empty()
 }
 
-/// How long a generation has been over, and until when that was counted.
+/// How long ago a generation ended, and up to which moment that was counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Absence {
     pub long: Duration,
@@ -132,9 +132,9 @@ pub struct Absence {
 }
 
 impl Absence {
-    /// Of the time between two counts at most a day is believed: a clock that steps ends nothing.
+    /// Longest time that counts between two counts: a step of the clock must not expire anything.
     const LONGEST_STEP: Duration = Duration::from_secs(86_400);
-    /// Each count is a write: it is done about once a day.
+    /// Each count is a write, so it is made only about once per day.
     const SHORTEST_STEP: Duration = Duration::from_secs(23 * 3600);
 
     pub fn at(now: Timestamp) -> Self {
@@ -146,16 +146,16 @@ impl Absence {
         Absence { long: self.long + passed, counted: now }
     }
 
-    /// Too early to count again, unless the clock went back.
+    /// It is too early to count again, unless the clock went back.
     pub fn was_counted(self, now: Timestamp) -> bool {
         now >= self.counted && now.since(self.counted) < Self::SHORTEST_STEP
     }
 }
 
-/// A directory, and by what it is known again: device numbers may be others after a reboot.
+/// A directory with the data to recognise it: its device number may change at a reboot.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Home {
-    /// Its real path; empty where that is the directory of the row's path.
+    /// Its real path; empty if it is the directory of the row's path.
     #[serde(
         rename = "folder",
         default,
@@ -167,18 +167,18 @@ pub struct Home {
     pub key: FileKey,
 }
 
-/// Bytes [from, upto) of a generation are durable in a file of the intake directory, at their own offsets.
+/// Bytes [from, upto) of a generation are durable in a file of the intake directory, at the same offsets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rest {
     pub from: u64,
     pub upto: u64,
 }
 
-/// One cursor: consumer × lane × generation. Everything before `offset` is done.
+/// One cursor, by consumer, lane and generation. Everything before `offset` is done.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CursorRow {
     pub consumer: String,
-    /// `*` but for a lane that is blocked.
+    /// `*`, or the name of a blocked lane.
     pub lane: String,
     pub generation: GenerationId,
     pub offset: u64,
@@ -204,14 +204,14 @@ mod storage;
 mod store;
 mod tables;
 
-pub use batch::Puts;
+pub use batch::Transaction;
 pub use directory::is_state;
 pub use error::StateError;
 pub use store::{Claim, Store};
 pub use tables::{Key, Table};
 
-/// Month keys that something was sealed with, as they were put; as far as the last snapshot knows, which is written
-/// with each of them. For whoever does not own the state.
+/// Month keys that were used for sealing, as of the last snapshot, which is written whenever a key is added. For
+/// processes that do not own the state.
 pub fn used_keys(directory: &std::path::Path) -> Vec<String> {
     let found = snapshot::read(directory).map(|snapshot| snapshot.rows.keys);
     found.unwrap_or_default().into_iter().collect()

@@ -1,4 +1,4 @@
-//! What version 1 and 2 wrote: tables with keys of other types, sources and month keys among the entries of `meta`.
+//! Reads states of versions 1 and 2: tables with keys of other types; sources and month keys were entries of `meta`.
 
 use redb::{ReadTransaction, ReadableTable, Table, TableDefinition, TableError, WriteTransaction};
 
@@ -9,7 +9,7 @@ use super::tables::{Changes, encode};
 use crate::event::GenerationId;
 
 const GENERATIONS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("generations");
-/// By generation and number of the block. Version 1 kept cuts in the rows of generations.
+/// By generation and block number. Version 1 stored cuts in the rows of generations.
 const CUTS: TableDefinition<'_, (u64, u32), &[u8]> = TableDefinition::new("cuts");
 const CURSORS: TableDefinition<'_, (&str, &str, u64), &[u8]> = TableDefinition::new("cursors");
 const META_SOURCE: &str = "source:";
@@ -40,7 +40,7 @@ pub(super) fn read(
                 rows.insert(name_of_cuts(GenerationId(id), block), Some(cuts.value().into()));
             }
         }
-        // There never were any.
+        // The table was never written.
         Err(TableError::TableDoesNotExist(_)) => {}
         Err(error) => return Err(error.into()),
     }
@@ -53,7 +53,7 @@ pub(super) fn read(
     Ok(rows)
 }
 
-/// With the first transaction of this version, which holds all rows in its own tables.
+/// Called in the first transaction of this version, which writes all rows to its own tables.
 pub(super) fn remove(
     transaction: &WriteTransaction,
     meta: &mut Table<'_, &'static str, &'static [u8]>,

@@ -1,21 +1,21 @@
-//! Directories of our own, which only their owner may read.
+//! Logwarden's own directories, which only their owner may read.
 
 use std::fs::{self, DirBuilder, Permissions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::Path;
 
-/// Rights of the group and of others.
+/// Permissions of the group and of other users.
 const OF_OTHERS: u32 = 0o077;
-/// In such a directory others are meant to write.
+/// Other users are meant to write to a directory with this bit.
 const STICKY: u32 = 0o1000;
 
-/// Makes the directory, and those above it, for their owner alone. Those that are there stay as they are.
+/// Creates the directory and its parents for their owner alone. Existing directories stay as they are.
 pub fn make_directory(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
-/// The rights of a directory that others may use, and that is ours to close.
+/// The mode of a directory of this user that other users can access and that should be closed.
 pub fn loose_mode(path: &Path) -> Option<u32> {
     let metadata = fs::metadata(path).ok().filter(fs::Metadata::is_dir)?;
     let mode = metadata.mode() & 0o7777;
@@ -23,15 +23,15 @@ pub fn loose_mode(path: &Path) -> Option<u32> {
     (ours && mode & OF_OTHERS != 0).then_some(mode)
 }
 
-/// Takes the rights of others from a directory of ours. What was done, for the operator; `None` where nothing had to
-/// be.
+/// Removes the permissions of other users from a directory of this user. Returns a notice for the operator; `None` if
+/// nothing had to be changed.
 pub fn close_directory(path: &Path) -> Option<String> {
     let mode = loose_mode(path)?;
     let name = path.display();
     let closed = fs::set_permissions(path, Permissions::from_mode(mode & !OF_OTHERS));
     Some(match closed {
         Ok(()) => format!(
-            "{name} could be used by other users (mode {mode:04o}); it is closed to them now (mode {:04o})",
+            "{name} could be used by other users (mode {mode:04o}); it is now closed to them (mode {:04o})",
             mode & !OF_OTHERS
         ),
         Err(error) => format!(

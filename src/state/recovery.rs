@@ -1,21 +1,21 @@
-//! What a start finds: good files, none, damaged ones. Nothing is thrown away, and the operator is told.
+//! Loads the state at a start, from intact, missing or damaged files. Nothing is deleted, and the operator is notified.
 
 use std::io;
 use std::path::Path;
 
-use super::disk::{FILE, Found};
+use super::disk::{FILE, Loaded};
 use super::disk_error::DiskError;
 use super::durable::Durable;
-use super::journal::Base;
+use super::journal::JournalPosition;
 use super::memory::Memory;
-use super::replay::{self, Finding, Replay, new_salt};
+use super::replay::{self, JournalCheck, Replay, new_salt};
 use super::rows::{IN_MEMORY, Rows};
 use super::snapshot::Snapshot;
 use super::tables::{Changes, VERSION};
 use super::{StateError, snapshot};
 use crate::base::Clock;
 
-/// The rows to begin with. They are durable in files that open when this returns.
+/// The initial rows. They are durable in files that open when this returns.
 pub(super) fn load(
     durable: &mut Durable,
     directory: &Path,
@@ -23,99 +23,101 @@ pub(super) fn load(
     notices: &mut Vec<String>,
 ) -> Result<Memory, StateError> {
     let found = durable.disk.load();
-    let loaded = match found.and_then(|found| used(durable, found, clock, notices)) {
-        // Deleted, or set aside by an engine that died before it had written it anew.
+    let loaded = match found.and_then(|found| load_rows(durable, found, clock, notices)) {
+        // Deleted, or set aside by an engine that ended before it had replaced it.
         Err(DiskError::Missing) => {
             let found = snapshot::read(directory);
             notices.extend(missing_notice(durable.disk.path(), &found));
-            rebuilt(durable, found.unwrap_or_default(), clock)
+            rebuild(durable, found.unwrap_or_default(), clock)
         }
         Err(DiskError::Damaged(reason)) => {
-            set_aside_and_rebuilt(durable, directory, &reason, clock, notices)
+            rebuild_from_snapshot(durable, directory, &reason, clock, notices)
         }
         loaded => loaded,
     };
     loaded.map_err(|error| cannot_open(durable, directory, error))
 }
 
-fn used(
+fn load_rows(
     durable: &mut Durable,
-    found: Found,
+    found: Loaded,
     clock: &dyn Clock,
     notices: &mut Vec<String>,
 ) -> Result<Memory, DiskError> {
     notices.extend(found.repaired.then(|| repaired_notice(durable.disk.path())));
     match found.base {
-        Some(base) => continued(durable, found.rows, &base, clock, notices),
-        None => taken_over(durable, found.rows),
+        Some(base) => replay_journal(durable, found.rows, &base, clock, notices),
+        None => migrate(durable, found.rows),
     }
 }
 
-/// The rows of the database, and what the journal adds.
-fn continued(
+/// The rows of the database, plus those of the journal.
+fn replay_journal(
     durable: &mut Durable,
     rows: Changes,
-    base: &Base,
+    base: &JournalPosition,
     clock: &dyn Clock,
     notices: &mut Vec<String>,
 ) -> Result<Memory, DiskError> {
-    let Replay { changes, last, finding } = replay::replay(&durable.journal, base)?;
-    let is_whole = finding == Finding::Whole;
-    let salt = if is_whole { base.salt } else { new_salt()? };
-    let next = Base::next_process(salt, last);
-    let rows = read_over(rows, &changes)?;
-    // Before the journal is touched, which alone holds them.
+    let Replay { changes, last, check } = replay::replay(&durable.journal, base)?;
+    let is_intact = check == JournalCheck::Intact;
+    let salt = if is_intact { base.salt } else { new_salt()? };
+    let next = JournalPosition::next_process(salt, last);
+    let rows = rows_with(rows, &changes)?;
+    // Before the journal is changed: only the journal holds these rows.
     durable.disk.write(&changes, &next)?;
-    if is_whole {
+    if is_intact {
         durable.journal.reuse(next)?;
     } else {
-        let aside = match finding {
-            Finding::Missing => None,
+        let aside = match check {
+            JournalCheck::Missing => None,
             _ => Some(durable.journal.set_aside(clock.now())?),
         };
-        notices.push(journal_notice(finding, durable.journal.path(), aside.as_deref()));
+        notices.push(journal_notice(check, durable.journal.path(), aside.as_deref()));
         durable.journal.create(next)?;
     }
     Ok(Memory::durable(rows, next.through))
 }
 
-/// Rows that an earlier version wrote, which had no journal.
-fn taken_over(durable: &mut Durable, rows: Changes) -> Result<Memory, DiskError> {
+/// Rows of an earlier version, which had no journal.
+fn migrate(durable: &mut Durable, rows: Changes) -> Result<Memory, DiskError> {
     let rows = Rows::read(&rows)?;
-    let base = Base::next_process(new_salt()?, 0);
+    let base = JournalPosition::next_process(new_salt()?, 0);
     durable.journal.create(base)?;
     durable.disk.write(&rows.all(), &base)?;
     Ok(Memory::durable(rows, base.through))
 }
 
-/// There is no database: what the snapshot knows, and the journal where it continues that.
-fn rebuilt(
+/// Without a database: the rows of the snapshot, plus those of the journal if it continues the snapshot.
+fn rebuild(
     durable: &mut Durable,
     snapshot: Snapshot,
     clock: &dyn Clock,
 ) -> Result<Memory, DiskError> {
     let Snapshot { rows, base } = snapshot;
     let replay = base.map(|base| replay::replay(&durable.journal, &base)).transpose()?;
-    if let (Some(Replay { changes, last, finding: Finding::Whole }), Some(base)) = (&replay, base) {
-        let next = Base::next_process(base.salt, *last);
-        let rows = read_over(rows.all(), changes)?;
+    if let (Some(Replay { changes, last, check: JournalCheck::Intact }), Some(base)) =
+        (&replay, base)
+    {
+        let next = JournalPosition::next_process(base.salt, *last);
+        let rows = rows_with(rows.all(), changes)?;
         let mut everything = rows.all();
-        everything.extend(on_disk_only(changes));
+        everything.extend(disk_tables(changes));
         durable.disk.create_with(&everything, &next)?;
         durable.journal.reuse(next)?;
         return Ok(Memory::durable(rows, next.through));
     }
-    if replay.is_some_and(|replay| !matches!(replay.finding, Finding::Missing)) {
+    if replay.is_some_and(|replay| !matches!(replay.check, JournalCheck::Missing)) {
         durable.journal.set_aside(clock.now())?;
     }
-    let next = Base::next_process(new_salt()?, 0);
+    let next = JournalPosition::next_process(new_salt()?, 0);
     durable.journal.create(next)?;
     durable.disk.create_with(&rows.all(), &next)?;
     Ok(Memory::durable(rows, next.through))
 }
 
-/// The rows of a damaged file are those of the snapshot.
-fn set_aside_and_rebuilt(
+/// Replaces a damaged database with the rows of the snapshot.
+fn rebuild_from_snapshot(
     durable: &mut Durable,
     directory: &Path,
     reason: &str,
@@ -134,7 +136,7 @@ fn set_aside_and_rebuilt(
              event ids"
         }
     };
-    let memory = rebuilt(durable, found.unwrap_or_default(), clock)?;
+    let memory = rebuild(durable, found.unwrap_or_default(), clock)?;
     notices.push(format!(
         "the state file {} is damaged ({reason}); it is kept as {}; {then}",
         durable.disk.path().display(),
@@ -143,12 +145,12 @@ fn set_aside_and_rebuilt(
     Ok(memory)
 }
 
-fn read_over(mut rows: Changes, changes: &Changes) -> Result<Rows, DiskError> {
+fn rows_with(mut rows: Changes, changes: &Changes) -> Result<Rows, DiskError> {
     rows.extend(changes.iter().map(|(name, row)| (name.clone(), row.clone())));
     Ok(Rows::read(&rows)?)
 }
 
-fn on_disk_only(changes: &Changes) -> Changes {
+fn disk_tables(changes: &Changes) -> Changes {
     let rows = changes.iter().filter(|(name, _)| !IN_MEMORY.contains(&&*name.table));
     rows.map(|(name, row)| (name.clone(), row.clone())).collect()
 }
@@ -161,7 +163,7 @@ fn repaired_notice(path: &Path) -> String {
     )
 }
 
-/// Nothing where there was no state before.
+/// `None` if there was no state before.
 fn missing_notice(path: &Path, found: &io::Result<Snapshot>) -> Option<String> {
     let path = path.display();
     match found {
@@ -178,12 +180,12 @@ fn missing_notice(path: &Path, found: &io::Result<Snapshot>) -> Option<String> {
     }
 }
 
-fn journal_notice(finding: Finding, path: &Path, aside: Option<&Path>) -> String {
-    let what = match finding {
-        Finding::Whole | Finding::Missing => "is missing",
-        Finding::Other => "belongs to another state",
-        Finding::Later => "does not continue the state file, which is older",
-        Finding::Damaged => "is damaged, and is used up to there",
+fn journal_notice(check: JournalCheck, path: &Path, aside: Option<&Path>) -> String {
+    let what = match check {
+        JournalCheck::Intact | JournalCheck::Missing => "is missing",
+        JournalCheck::Foreign => "belongs to another state",
+        JournalCheck::Later => "does not continue the state file, which is older than it",
+        JournalCheck::Damaged => "is damaged and is used only up to the damage",
     };
     let aside = aside.map(|aside| format!("; it is kept as {}", aside.display()));
     format!(
@@ -202,7 +204,7 @@ fn cannot_open(durable: &Durable, directory: &Path, error: DiskError) -> StateEr
             StateError::Newer { path, version, known: VERSION.into() }
         }
         DiskError::Failed(redb::Error::DatabaseAlreadyOpen) => {
-            StateError::Owned { directory, process: "of unknown number".into() }
+            StateError::Owned { directory, process: "unknown".into() }
         }
         DiskError::Failed(redb::Error::Io(source)) => StateError::Directory { directory, source },
         other => StateError::Write { path: directory.join(FILE), source: other.into() },

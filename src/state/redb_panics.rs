@@ -1,10 +1,10 @@
-//! redb promises errors; a panic in it must neither keep an engine from starting nor leave others waiting for a commit
-//! that never ends.
+//! Turns panics of redb into errors: a bug in it must not keep an engine from starting, nor leave other threads waiting
+//! for a commit that never ends.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// What the work had open is dropped when it panics.
+/// Everything that `work` had open is dropped if it panics.
 pub(super) fn without_panic<T, E>(
     work: impl FnOnce() -> Result<T, E>,
 ) -> Result<Result<T, E>, Panicked> {

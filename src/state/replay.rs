@@ -1,52 +1,52 @@
-//! The journal at a start: what it adds to the rows of the database or of the snapshot, or why it is not used.
+//! Replays the journal at a start: the changes that it adds to the database or snapshot, or why it is not used.
 
 use std::io;
 
 use super::journal::record::{self, Salt};
-use super::journal::{Base, Journal};
+use super::journal::{Journal, JournalPosition};
 use super::tables::Changes;
 
-/// What the journal says to these rows.
+/// The result of reading the journal after these rows.
 #[derive(Debug, PartialEq)]
 pub(super) struct Replay {
-    /// The newest of each row.
+    /// The newest version of each row.
     pub changes: Changes,
-    /// The number of the last record that is in the rows.
+    /// The number of the last record that is included.
     pub last: u64,
-    pub finding: Finding,
+    pub check: JournalCheck,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Finding {
-    Whole,
+pub(super) enum JournalCheck {
+    Intact,
     Missing,
-    /// Its first bytes are those of another journal, or of none.
-    Other,
-    /// It follows a later checkpoint: between the rows and its records others are missing.
+    /// Its first bytes are those of another journal, or not of a journal.
+    Foreign,
+    /// It follows a later checkpoint: records between the rows and its own records are missing.
     Later,
-    /// Records behind `changes` cannot be used, because one before them is broken.
+    /// Records after `changes` cannot be used, because a record before them is damaged.
     Damaged,
 }
 
-pub(super) fn replay(journal: &Journal, base: &Base) -> io::Result<Replay> {
+pub(super) fn replay(journal: &Journal, base: &JournalPosition) -> io::Result<Replay> {
     Ok(match journal.bytes()? {
         Some(bytes) => read(&bytes, base),
-        None => Replay::nothing(base, Finding::Missing),
+        None => Replay::without_changes(base, JournalCheck::Missing),
     })
 }
 
-pub(super) fn read(bytes: &[u8], base: &Base) -> Replay {
+pub(super) fn read(bytes: &[u8], base: &JournalPosition) -> Replay {
     let content = record::read(bytes, base.salt, base.through);
     let has_head = record::salt_of(bytes) == Some(base.salt);
     if !has_head && content.records.is_empty() && !content.is_damaged {
-        return Replay::nothing(base, Finding::Other);
+        return Replay::without_changes(base, JournalCheck::Foreign);
     }
     if !content.records.is_empty() && content.after > base.through {
-        return Replay::nothing(base, Finding::Later);
+        return Replay::without_changes(base, JournalCheck::Later);
     }
-    let is_whole = has_head && !content.is_damaged;
-    let finding = if is_whole { Finding::Whole } else { Finding::Damaged };
-    let mut replay = Replay::nothing(base, finding);
+    let is_intact = has_head && !content.is_damaged;
+    let check = if is_intact { JournalCheck::Intact } else { JournalCheck::Damaged };
+    let mut replay = Replay::without_changes(base, check);
     for (number, changes) in content.records {
         if number > base.through {
             replay.last = number;
@@ -57,8 +57,8 @@ pub(super) fn read(bytes: &[u8], base: &Base) -> Replay {
 }
 
 impl Replay {
-    fn nothing(base: &Base, finding: Finding) -> Replay {
-        Replay { changes: Changes::new(), last: base.through, finding }
+    fn without_changes(base: &JournalPosition, check: JournalCheck) -> Replay {
+        Replay { changes: Changes::new(), last: base.through, check }
     }
 }
 

@@ -1,4 +1,4 @@
-//! The rows that are all kept in memory, and the same as bytes.
+//! The rows of all tables that are kept in memory, and their encoding as bytes.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
@@ -13,10 +13,10 @@ const CUTS: &str = "cuts";
 const CURSORS: &str = "cursors";
 const SOURCES: &str = "sources";
 const KEYS: &str = "keys";
-/// The tables that stand in [`Rows`].
+/// The tables that are kept in [`Rows`].
 pub(super) const IN_MEMORY: [&str; 5] = [GENERATIONS, CUTS, CURSORS, SOURCES, KEYS];
 
-/// So many cuts stand in one row of their table.
+/// Number of cuts per row of their table.
 const BLOCK: usize = 256;
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -32,18 +32,18 @@ impl CursorKey {
     }
 }
 
-/// Everything the state knows, but for tables that are on the disk only.
+/// The whole state, except the tables on disk.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Rows {
     pub generations: HashMap<GenerationId, GenerationRow>,
     pub cursors: BTreeMap<CursorKey, u64>,
-    /// Sources that were started once.
+    /// Sources that were started at least once.
     pub sources: BTreeSet<String>,
-    /// Month keys that something was sealed with.
+    /// Month keys that were used for sealing.
     pub keys: BTreeSet<String>,
 }
 
-/// Looking.
+/// Queries.
 impl Rows {
     /// In the order in which they were first seen.
     pub fn generations(&self) -> Vec<GenerationRow> {
@@ -52,7 +52,7 @@ impl Rows {
         rows
     }
 
-    /// Each consumer that has read in this generation, and how far its slowest lane is there.
+    /// Each consumer that has read from this generation, and the offset of its slowest lane in it.
     pub fn readers_of(&self, generation: GenerationId) -> BTreeMap<Arc<str>, u64> {
         let mut readers = BTreeMap::new();
         let mut next = self.cursors.keys().next();
@@ -72,7 +72,7 @@ impl Rows {
         readers
     }
 
-    /// Everybody who has read anything.
+    /// All consumers that have a cursor.
     pub fn readers(&self) -> BTreeSet<Arc<str>> {
         self.cursors.keys().map(|key| key.consumer.clone()).collect()
     }
@@ -104,9 +104,9 @@ fn cursor_row((key, offset): (&CursorKey, &u64)) -> CursorRow {
     }
 }
 
-/// As bytes.
+/// Encoding.
 impl Rows {
-    /// What a row of a table in memory holds now; `None`: there is no such row.
+    /// The current content of a row of a table in memory; `None`: the row does not exist.
     pub fn row(&self, name: &RowName) -> Option<Vec<u8>> {
         let key = name.key.as_slice();
         match &*name.table {
@@ -119,7 +119,7 @@ impl Rows {
         }
     }
 
-    /// Of all rows.
+    /// All rows.
     pub fn all(&self) -> Changes {
         let mut names: Dirty = self.cursors.keys().map(name_of_cursor).collect();
         names.extend(self.sources.iter().map(name_of_source));
@@ -145,7 +145,7 @@ impl Rows {
                 _ => {}
             }
         }
-        // In the order of their blocks, as keys are.
+        // In the order of their blocks, because keys are ordered so.
         for (CutsKey(id, _), block) in cuts {
             if let Some(row) = read.generations.get_mut(&id) {
                 block.into_iter().for_each(|cut| row.cuts.push(cut));
@@ -154,7 +154,7 @@ impl Rows {
         Ok(read)
     }
 
-    /// `None` where there are none of that number.
+    /// `None` if there is no block of that number.
     fn block_of_cuts(&self, CutsKey(id, block): &CutsKey) -> Option<&[u64]> {
         let cuts = &self.generations.get(id)?.cuts;
         cuts.chunks(BLOCK).nth(*block as usize)
@@ -182,7 +182,7 @@ pub(super) fn name_of_key(name: &String) -> RowName {
     RowName::new(KEYS, name)
 }
 
-/// The rows of cuts that are others than they were.
+/// The rows of cuts that have changed.
 pub(super) fn changed_cuts(
     id: GenerationId,
     before: &Cuts,
@@ -200,7 +200,7 @@ pub(super) fn name_of_cuts(id: GenerationId, block: u32) -> RowName {
     RowName::new(CUTS, &CutsKey(id, block))
 }
 
-/// Some cuts of a generation: those from `BLOCK` × the number on.
+/// Cuts of a generation: those from index `BLOCK` × number on.
 struct CutsKey(GenerationId, u32);
 
 impl Key for CutsKey {
@@ -238,7 +238,7 @@ impl Key for CursorKey {
     }
 }
 
-/// The text, and what stands behind it.
+/// The text, and the bytes after it.
 fn text_of_key(mut bytes: &[u8]) -> Option<(Arc<str>, &[u8])> {
     let mut text = Vec::new();
     loop {

@@ -1,8 +1,8 @@
-//! The second line of defence: all rows as a text file, for the day on which the state file is damaged.
+//! The snapshot: a text file with all rows, used when the state file is damaged or missing.
 //!
-//! Layout: a head line, one JSON object a line, and last `sum` with the SipHash of everything before it.
-//! An older snapshot only means that events are delivered again under the same ids. It also says which records of the
-//! journal are in it: together with the later ones it is as good as the state file.
+//! Layout: a header line, one JSON object per line, and a last line `sum` with the SipHash of everything before it.
+//! With an older snapshot events are only delivered again, under the same ids. The snapshot also says which journal
+//! records it includes: together with the later records it is as good as the state file.
 
 use std::fs::{self, OpenOptions};
 use std::hash::Hasher;
@@ -14,13 +14,13 @@ use serde::{Deserialize, Serialize};
 use siphasher::sip::SipHasher24;
 
 use super::directory::sync_directory;
-use super::journal::Base;
+use super::journal::JournalPosition;
 use super::rows::Rows;
 use super::{CursorRow, GenerationRow};
 
 const FILE: &str = "cursors.snapshot";
 const HEAD: &str = "logwarden state snapshot 2";
-/// It said nothing of a journal.
+/// Of a snapshot without a journal.
 const EARLIER_HEAD: &str = "logwarden state snapshot 1";
 
 #[derive(Serialize, Deserialize)]
@@ -30,18 +30,18 @@ enum Line {
     Cursor(CursorRow),
     Source(String),
     Key(String),
-    Journal(Base),
+    Journal(JournalPosition),
 }
 
-/// What a snapshot holds.
+/// The content of a snapshot.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Snapshot {
     pub rows: Rows,
-    /// `None`: an earlier version wrote it.
-    pub base: Option<Base>,
+    /// `None`: written by an earlier version.
+    pub base: Option<JournalPosition>,
 }
 
-pub(super) fn encode(rows: &Rows, base: &Base) -> String {
+pub(super) fn encode(rows: &Rows, base: &JournalPosition) -> String {
     let mut text = format!("{HEAD}\n");
     let generations = rows.generations().into_iter().map(|row| Line::Generation(Box::new(row)));
     let cursors = rows.all_cursors().into_iter().map(Line::Cursor);
@@ -57,7 +57,7 @@ pub(super) fn encode(rows: &Rows, base: &Base) -> String {
     text
 }
 
-/// `None` where the text is not exactly what [`encode`] made.
+/// `None` unless the text is exactly the output of [`encode`].
 pub(super) fn decode(text: &str) -> Option<Snapshot> {
     let body_len = text.strip_suffix('\n')?.rfind('\n')? + 1;
     let (body, last) = text.split_at(body_len);

@@ -1,4 +1,4 @@
-//! Opens the files of the state. Tests put others in here: faulty ones, and such that count.
+//! Opens the files of the state. Tests replace this with faulty or counting files.
 
 use std::fmt::Debug;
 use std::fs::{File, OpenOptions};
@@ -10,18 +10,18 @@ use std::sync::Arc;
 use redb::backends::FileBackend;
 use redb::{Database, DatabaseError, StorageBackend};
 
-/// redb takes 1 GiB unless told otherwise.
+/// redb uses 1 GiB by default.
 const CACHE: usize = 4 << 20;
 
 pub(super) trait Storage: Debug + Send + Sync {
-    /// Opens the database at a path; makes one where there is none.
+    /// Opens the database at a path, or creates it.
     fn database(&self, path: &Path) -> Result<Database, DatabaseError>;
 
-    /// Opens any other file; makes one where there is none.
+    /// Opens any other file, or creates it.
     fn file(&self, path: &Path) -> io::Result<Box<dyn StorageBackend>>;
 }
 
-/// The files of the operating system, for their owner alone.
+/// Files of the operating system, readable by their owner alone.
 #[derive(Debug)]
 struct OnDisk;
 

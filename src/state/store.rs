@@ -1,8 +1,8 @@
-//! The store: rows in memory, names of those not written yet, and below them the journal and the database.
+//! The store: rows in memory, the names of those not written yet, and below them the journal and the database.
 //!
-//! Promises: a get sees every put at once; a commit makes everything put before it durable, all or nothing; callers
-//! that come together share one; a commit that fails (a full disk) forgets nothing, and the next one tries again.
-//! Never loses a committed row to a crash at any moment.
+//! Promises: a get sees every put immediately; a commit makes all puts before it durable, all or nothing; concurrent
+//! callers share one commit; a failed commit (a full disk) keeps its changes, and the next one retries.
+//! Never loses a committed row in a crash at any moment.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeBounds;
@@ -13,7 +13,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::batch::Puts;
+use super::batch::Transaction;
 use super::directory::{self, Lock};
 use super::disk::{Disk, FILE};
 use super::durable::Durable;
@@ -26,8 +26,8 @@ use super::{CursorRow, GenerationRow, StateError, recovery};
 use crate::base::{Clock, SystemClock};
 use crate::event::{Cursor, GenerationId};
 
-/// Cheap to clone; thread-safe. Puts are buffered and seen by gets at once; [`Store::commit`] makes them
-/// durable. A put that was not committed is lost by a crash, which only repeats.
+/// Cheap to clone; thread-safe. Gets see puts immediately; [`Store::commit`] makes them durable. A crash loses
+/// uncommitted puts, so some work is repeated.
 #[derive(Clone, Debug)]
 pub struct Store {
     pub(super) inner: Arc<Inner>,
@@ -38,16 +38,16 @@ pub(super) struct Inner {
     pub directory: PathBuf,
     pub clock: Arc<dyn Clock>,
     pub memory: Mutex<Memory>,
-    /// Told when a commit ends, well or not.
+    /// Notified when a commit ends, successful or not.
     pub committed: Condvar,
     /// Locked before `memory`, never while that is locked.
     pub durable: Mutex<Durable>,
     pub snapshot_taken: Mutex<Duration>,
-    /// Last, so that the directory is given up after everything else is closed. `None`: nothing is written.
+    /// Last, so that the directory is unlocked after everything else is closed. `None`: nothing is written.
     pub lock: Option<Lock>,
 }
 
-/// The state directory is ours, and nothing of it is read yet.
+/// Ownership of a state directory that has not been read yet.
 #[derive(Debug)]
 pub struct Claim {
     directory: PathBuf,
@@ -56,15 +56,15 @@ pub struct Claim {
 }
 
 impl Claim {
-    /// Makes the directory where there is none and takes the lock; waits for nobody.
+    /// Creates the directory if necessary and takes the lock; does not wait.
     pub fn take(directory: &Path) -> Result<Claim, StateError> {
         let mut notices = Vec::new();
         directory::prepare(directory, &mut notices)?;
         Ok(Claim { directory: directory.into(), lock: Lock::take(directory)?, notices })
     }
 
-    /// Checks integrity; sets a damaged file aside and goes on from the last cursor snapshot. The texts say
-    /// what was odd, for the operator.
+    /// Checks integrity; sets a damaged file aside and continues from the last snapshot. The texts are notices for the
+    /// operator.
     pub fn open(self) -> Result<(Store, Vec<String>), StateError> {
         self.open_with(Arc::new(SystemClock::new()), storage::on_disk())
     }
@@ -104,7 +104,7 @@ impl Store {
         Claim::take(directory)?.open_with(clock, storage)
     }
 
-    /// A store that owns no directory and forgets everything at the end: for a screen beside an engine.
+    /// A store without a directory that is lost at the end: for a screen beside an engine.
     pub fn ephemeral() -> Store {
         let (directory, clock) = (Path::new(""), Arc::new(SystemClock::new()));
         let durable = files(directory, storage::on_disk(), &*clock);
@@ -139,18 +139,18 @@ impl Store {
         self.memory().rows.generations.get(&id).cloned()
     }
 
-    /// Several puts that are seen, and made durable, together.
-    pub fn apply<R>(&self, puts: impl FnOnce(&mut Puts<'_>) -> R) -> R {
-        puts(&mut Puts { memory: &mut self.memory() })
+    /// Several puts that become visible, and durable, together.
+    pub fn apply<R>(&self, puts: impl FnOnce(&mut Transaction<'_>) -> R) -> R {
+        puts(&mut Transaction { memory: &mut self.memory() })
     }
 
     pub fn put_generation(&self, row: GenerationRow) {
         self.apply(|puts| puts.generation(row));
     }
 
-    /// Forgets the generation and every cursor in it.
+    /// Removes the generation and every cursor in it.
     pub fn remove_generation(&self, id: GenerationId) {
-        self.apply(|puts| puts.without_generation(id));
+        self.apply(|puts| puts.remove_generation(id));
     }
 
     /// All cursors of one consumer.
@@ -158,18 +158,18 @@ impl Store {
         self.memory().rows.cursors_of(consumer)
     }
 
-    /// One of them.
+    /// One cursor.
     pub fn cursor(&self, consumer: &str, lane: &str, generation: GenerationId) -> Option<u64> {
         let key = CursorKey::new(consumer, lane, generation);
         self.memory().rows.cursors.get(&key).copied()
     }
 
-    /// Each consumer that has read in this generation, and how far its slowest lane is there.
+    /// Each consumer that has read from this generation, and the offset of its slowest lane in it.
     pub fn readers_of(&self, generation: GenerationId) -> BTreeMap<Arc<str>, u64> {
         self.memory().rows.readers_of(generation)
     }
 
-    /// Everybody who has read anything.
+    /// All consumers that have a cursor.
     pub fn readers(&self) -> BTreeSet<Arc<str>> {
         self.memory().rows.readers()
     }
@@ -183,22 +183,22 @@ impl Store {
         self.apply(|puts| puts.cursor(consumer, lane, cursor));
     }
 
-    /// Where there is none yet: where a consumer begins.
+    /// Sets the starting offset of a consumer, if it has no cursor yet.
     pub fn put_cursor_if_none(&self, consumer: &str, lane: &str, cursor: Cursor) {
         self.apply(|puts| puts.cursor_if_none(consumer, lane, cursor));
     }
 
-    /// Forgets every cursor of one lane.
+    /// Removes every cursor of one lane.
     pub fn remove_lane(&self, consumer: &str, lane: &str) {
-        self.apply(|puts| puts.without_lane(consumer, lane));
+        self.apply(|puts| puts.remove_lane(consumer, lane));
     }
 
-    /// Remembers that a source was started; `true` the first time.
+    /// Records that a source was started; `true` the first time.
     pub fn first_start(&self, source: &str) -> bool {
         self.apply(|puts| puts.source(source))
     }
 
-    /// Month keys that something was sealed with, as they were put.
+    /// Month keys that were used for sealing.
     pub fn used_keys(&self) -> Vec<String> {
         self.memory().rows.keys.iter().cloned().collect()
     }
@@ -207,7 +207,7 @@ impl Store {
         self.apply(|puts| puts.used_key(key));
     }
 
-    /// A row of a table on the disk.
+    /// A row of a table on disk.
     pub fn row<K: Key, V: Serialize + DeserializeOwned>(
         &self,
         table: &Table<K, V>,
@@ -216,7 +216,7 @@ impl Store {
         self.inner.row(table, key)
     }
 
-    /// The first `most` rows of a table on the disk whose keys are in this range.
+    /// The first `most` rows of a table on disk with keys in this range.
     pub fn rows<K: Key, V: Serialize + DeserializeOwned>(
         &self,
         table: &Table<K, V>,
@@ -226,7 +226,7 @@ impl Store {
         self.inner.rows(table.range(keys), most)
     }
 
-    /// Everything put so far is durable when this returns. Nothing to do: returns at once.
+    /// Makes everything put so far durable. Returns immediately if there is nothing to do.
     pub fn commit(&self) -> Result<(), StateError> {
         let mut memory = self.memory();
         let wanted = memory.put;
@@ -234,7 +234,7 @@ impl Store {
             if memory.committing {
                 memory = self.inner.committed.wait(memory).expect("no holder of the rows panics");
             } else {
-                let outcome = self.inner.lead(memory);
+                let outcome = self.inner.commit_for_all(memory);
                 self.inner.committed.notify_all();
                 outcome?;
                 self.inner.snapshot_if_due();
@@ -244,14 +244,14 @@ impl Store {
         Ok(())
     }
 
-    /// The snapshot is written now, not within a minute.
+    /// Writes the snapshot now instead of within a minute.
     pub fn take_snapshot(&self) {
         let mut taken = self.inner.snapshot_taken.lock().expect("no holder of the time panics");
         *taken = self.inner.clock.uptime();
         self.inner.write_snapshot();
     }
 
-    /// Something was put since the last commit.
+    /// Whether anything was put since the last commit.
     pub fn dirty(&self) -> bool {
         let memory = self.memory();
         memory.durable < memory.put

@@ -1,7 +1,7 @@
-//! The tables of the state: rows of bytes, by name and key, and what makes them typed.
+//! The tables of the state: rows of bytes, addressed by table name and key, and their types.
 //!
-//! To add a table that is read from the disk on demand, declare a [`Table`] beside what uses it; nothing else has to
-//! know it. The tables whose rows are all kept in memory are in `rows.rs`.
+//! To add a table that is read from disk on demand, declare a [`Table`] next to the code that uses it; no other code
+//! needs to change. The tables that are kept in memory are in `rows.rs`.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,11 +13,11 @@ use serde::de::DeserializeOwned;
 
 use crate::event::GenerationId;
 
-/// The version of every row that this program writes, and the newest it reads. 3: most commits are in the journal
-/// alone, which earlier programs do not know.
+/// The version of every row that this program writes, and the newest that it reads. Version 3: most commits are only in
+/// the journal, which earlier programs do not know.
 pub(super) const VERSION: u8 = 3;
 
-/// A table on the disk only: of any size, not in the snapshot. Its rows are seen at once, and durable with the commit.
+/// A table on disk only: of any size, not in the snapshot. Its rows are visible at once, and durable with the commit.
 #[derive(Debug)]
 pub struct Table<K, V> {
     name: &'static str,
@@ -25,7 +25,7 @@ pub struct Table<K, V> {
 }
 
 impl<K: Key, V: Serialize + DeserializeOwned> Table<K, V> {
-    /// The name is kept for good: with it stands what is on the disk.
+    /// The name must never change: data on disk is stored under it.
     pub const fn on_disk(name: &'static str) -> Self {
         Table { name, types: PhantomData }
     }
@@ -42,7 +42,7 @@ impl<K: Key, V: Serialize + DeserializeOwned> Table<K, V> {
     }
 }
 
-/// Rows of one table, by the bytes of their keys.
+/// Rows of one table, by their encoded keys.
 #[derive(Debug)]
 pub(super) struct NameRange {
     pub table: &'static str,
@@ -50,7 +50,7 @@ pub(super) struct NameRange {
 }
 
 impl NameRange {
-    /// No key of the range stands before it.
+    /// No key of the range is before this one.
     pub fn first(&self) -> &[u8] {
         match &self.keys.0 {
             Bound::Included(key) | Bound::Excluded(key) => key,
@@ -59,10 +59,10 @@ impl NameRange {
     }
 }
 
-/// A key as bytes, which are ordered as the keys are.
+/// A key that can be encoded as bytes of the same order.
 pub trait Key: Sized {
     fn encode(&self) -> Vec<u8>;
-    /// `None`: no such key was ever encoded.
+    /// `None`: the bytes are not an encoded key.
     fn decode(bytes: &[u8]) -> Option<Self>;
 }
 
@@ -113,13 +113,13 @@ impl RowName {
     }
 }
 
-/// Names of rows that have to be written; what they hold is looked up when that happens.
+/// Names of rows that must be written; their content is looked up when they are written.
 pub(super) type Dirty = BTreeSet<RowName>;
 
-/// Rows as they are written; `None`: the row is gone.
+/// Encoded rows; `None`: the row was removed.
 pub(super) type Changes = BTreeMap<RowName, Option<Vec<u8>>>;
 
-/// Why the bytes of a row cannot be used.
+/// Why the bytes of a row cannot be decoded.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum RowError {
     Newer(u32),

@@ -1,4 +1,4 @@
-//! What a restart, a crash, a bad disk and a second process leave of the state.
+//! The state after a restart, a crash, a disk failure, and with a second process.
 
 use std::ffi::OsString;
 use std::fs;
@@ -9,7 +9,7 @@ use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
 use super::faulty_disk::FaultyDisk;
-use super::journal::{Base, record::Salt};
+use super::journal::{JournalPosition, record::Salt};
 use super::rows::Rows;
 use super::snapshot::Snapshot;
 use super::tables::{self, RowError};
@@ -56,14 +56,14 @@ fn generation(number: u64) -> GenerationRow {
     }
 }
 
-/// As a state directory is made.
+/// A state directory with the permissions that the program gives it.
 fn home() -> tempfile::TempDir {
     let home = tempfile::tempdir().unwrap();
     fs::set_permissions(home.path(), fs::Permissions::from_mode(0o700)).unwrap();
     home
 }
 
-/// A copy of the files as a kill leaves them.
+/// A copy of the files, as after a kill.
 fn killed(directory: &Path) -> tempfile::TempDir {
     let copy = home();
     for name in ["state.redb", "state.journal", "cursors.snapshot"] {
@@ -89,7 +89,7 @@ fn offset(store: &Store) -> Option<u64> {
 }
 
 #[test]
-fn rows_come_back_after_a_restart_as_they_were_put() {
+fn rows_are_unchanged_after_a_restart() {
     let home = home();
     let directory = home.path().join("deep/state");
     let (store, notices) = open(&directory);
@@ -128,7 +128,7 @@ fn rows_come_back_after_a_restart_as_they_were_put() {
 }
 
 #[test]
-fn a_put_is_seen_at_once_and_durable_only_after_a_commit() {
+fn a_put_is_visible_immediately_and_durable_after_a_commit() {
     let home = home();
     let (store, _) = open(home.path());
     store.put_cursor("c", "*", cursor(1, 5));
@@ -140,7 +140,7 @@ fn a_put_is_seen_at_once_and_durable_only_after_a_commit() {
 }
 
 #[test]
-fn a_second_owner_is_told_who_the_first_is() {
+fn a_second_process_gets_the_number_of_the_first() {
     let home = home();
     let (store, _) = open(home.path());
     match Store::open(home.path()) {
@@ -165,12 +165,12 @@ fn an_ephemeral_store_keeps_rows_in_memory_and_writes_nothing() {
 }
 
 #[test]
-fn a_directory_that_cannot_be_used_is_said_with_what_to_do() {
+fn an_unusable_directory_is_an_error_with_advice() {
     let home = home();
     let file = home.path().join("file");
     fs::write(&file, "").unwrap();
     for directory in [file.clone(), file.join("below")] {
-        let error = Store::open(&directory).expect_err("a file is no directory");
+        let error = Store::open(&directory).expect_err("a file is not a directory");
         assert!(matches!(error, StateError::Directory { .. }), "{error:?}");
         let text = error.to_string();
         assert!(text.contains(&*directory.to_string_lossy()), "{text}");
@@ -179,7 +179,7 @@ fn a_directory_that_cannot_be_used_is_said_with_what_to_do() {
 }
 
 #[test]
-fn a_newer_state_is_refused_and_left_alone() {
+fn a_newer_state_is_rejected_and_not_changed() {
     let home = home();
     drop(open(home.path()));
     let path = home.path().join("state.redb");
@@ -196,7 +196,7 @@ fn a_newer_state_is_refused_and_left_alone() {
 }
 
 #[test]
-fn rows_carry_their_version() {
+fn rows_have_a_version() {
     let row = generation(4);
     let bytes = tables::encode(&row);
     assert_eq!(bytes[0], tables::VERSION);
@@ -211,7 +211,7 @@ fn open_on(disk: &FaultyDisk, directory: &Path) -> Result<(Store, Vec<String>), 
     Store::open_with(directory, Arc::new(SystemClock::new()), disk.storage())
 }
 
-/// [S04] Every write, sync and change of length of a commit is a step; what was not synced is torn.
+/// [S04] Every write, sync and change of length of a commit is a step; unsynced writes are torn.
 #[test]
 fn s04_power_cut_at_any_step_leaves_the_old_or_the_new_state() {
     let mut step = 0;
@@ -261,7 +261,7 @@ fn s04_power_cut_at_any_step_of_the_very_first_start_leaves_a_state_that_opens()
 }
 
 #[test]
-fn a_full_disk_forgets_nothing_and_a_later_commit_writes_it_all() {
+fn a_commit_after_a_full_disk_writes_all_earlier_changes() {
     let mut refused = 0;
     for step in 0..25 {
         let home = home();
@@ -300,7 +300,7 @@ fn a_full_disk_forgets_nothing_and_a_later_commit_writes_it_all() {
 }
 
 #[test]
-fn commits_that_come_together_share_transactions() {
+fn concurrent_commits_share_transactions() {
     let home = home();
     let disk = FaultyDisk::default();
     let (store, _) = open_on(&disk, home.path()).unwrap();
@@ -339,7 +339,7 @@ fn commits_that_come_together_share_transactions() {
 }
 
 #[test]
-fn a_damaged_file_is_set_aside_and_the_snapshot_used() {
+fn a_damaged_file_is_set_aside_and_replaced_from_the_snapshot() {
     let home = home();
     let path = home.path().join("state.redb");
     let (store, _) = open(home.path());
@@ -359,7 +359,7 @@ fn a_damaged_file_is_set_aside_and_the_snapshot_used() {
         assert_eq!(offset(&store), Some(5));
         assert!(!store.first_start("app"));
         drop(store);
-        assert_eq!(open(home.path()).1, Vec::<String>::new(), "mended for good");
+        assert_eq!(open(home.path()).1, Vec::<String>::new(), "permanently repaired");
     }
     let aside = fs::read_dir(home.path())
         .unwrap()
@@ -368,7 +368,7 @@ fn a_damaged_file_is_set_aside_and_the_snapshot_used() {
 }
 
 #[test]
-fn a_missing_file_falls_back_to_the_snapshot_and_a_missing_directory_to_nothing() {
+fn a_missing_file_is_replaced_from_the_snapshot_and_a_missing_directory_is_empty() {
     let home = home();
     let directory = home.path().join("state");
     let (store, _) = open(&directory);
@@ -386,7 +386,7 @@ fn a_missing_file_falls_back_to_the_snapshot_and_a_missing_directory_to_nothing(
 }
 
 #[test]
-fn a_flipped_byte_anywhere_never_gives_wrong_rows() {
+fn a_flipped_byte_never_leads_to_wrong_rows() {
     let home = home();
     let path = home.path().join("state.redb");
     let (store, _) = open(home.path());
@@ -413,7 +413,7 @@ fn a_flipped_byte_anywhere_never_gives_wrong_rows() {
 }
 
 #[test]
-fn the_snapshot_is_taken_at_most_once_a_minute() {
+fn the_snapshot_is_written_at_most_once_per_minute() {
     let home = home();
     let clock = Arc::new(ManualClock::at(Timestamp::from_seconds(1_700_000_000)));
     let (store, _) = Store::open_with(home.path(), clock.clone(), storage::on_disk()).unwrap();
@@ -433,7 +433,7 @@ fn the_snapshot_is_taken_at_most_once_a_minute() {
 }
 
 #[test]
-fn a_snapshot_that_is_not_whole_is_not_used() {
+fn an_incomplete_or_changed_snapshot_is_not_used() {
     let mut rows = Rows::default();
     rows.sources.insert("a\nb".into());
     rows.keys.insert("2021_April.key 0123".into());
@@ -444,7 +444,7 @@ fn a_snapshot_that_is_not_whole_is_not_used() {
         generation: GenerationId(1),
         offset: 7,
     });
-    let base = Base { salt: Salt(7, 8), through: 9 };
+    let base = JournalPosition { salt: Salt(7, 8), through: 9 };
     let text = snapshot::encode(&rows, &base);
     assert_eq!(snapshot::decode(&text), Some(Snapshot { rows, base: Some(base) }));
     for end in 0..text.len() {
@@ -459,7 +459,7 @@ fn a_snapshot_that_is_not_whole_is_not_used() {
 }
 
 #[test]
-fn a_missing_state_beside_a_damaged_snapshot_is_said() {
+fn a_missing_state_with_a_damaged_snapshot_is_reported() {
     let home = home();
     drop(open(home.path()));
     fs::remove_file(home.path().join("state.redb")).unwrap();
@@ -468,9 +468,9 @@ fn a_missing_state_beside_a_damaged_snapshot_is_said() {
     assert!(notices[0].contains("its last snapshot cannot be used (checksum)"), "{notices:?}");
 }
 
-/// However often somebody else commits meanwhile.
+/// Also if another thread commits in between.
 #[test]
-fn puts_that_are_applied_together_are_durable_together() {
+fn puts_of_one_apply_are_durable_together() {
     let home = home();
     let (store, _) = open(home.path());
     let stop = std::sync::atomic::AtomicBool::new(false);
@@ -498,7 +498,7 @@ fn puts_that_are_applied_together_are_durable_together() {
 }
 
 #[test]
-fn cuts_are_read_back_however_many_came_and_went() {
+fn cuts_are_unchanged_after_many_additions_and_removals() {
     let home = home();
     let mut row = generation(1);
     let mut random = 7_u64;
@@ -527,7 +527,7 @@ fn cuts_are_read_back_however_many_came_and_went() {
     store.remove_generation(row.id);
     store.commit().unwrap();
     drop(store);
-    // Nothing of them is left for a later generation of that number.
+    // No cuts are left over for a later generation with the same id.
     let (store, _) = open(home.path());
     store.put_generation(GenerationRow { cuts: Cuts::default(), ..generation(1) });
     store.commit().unwrap();
@@ -536,7 +536,7 @@ fn cuts_are_read_back_however_many_came_and_went() {
 }
 
 #[test]
-fn a_panic_in_the_database_fails_the_commit_and_no_later_one() {
+fn a_panic_in_the_database_fails_only_the_current_commit() {
     let home = home();
     let disk = FaultyDisk::default();
     let (store, _) = open_on(&disk, home.path()).unwrap();

@@ -1,4 +1,4 @@
-//! The archive as the worker sees it: accepted, then done with the commit; every event once.
+//! The archive as a worker uses it: events are accepted, then confirmed by the commit; every event once.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ pub fn batch(path: &Path, text: &[u8], seen: Timestamp) -> Batch {
     let mut context = Context { zone, day_mark: seen.day(), last: None, since_last: 0, seen };
     let mut records = Vec::new();
     let format = detection::detect(text).format;
-    let framer = Framer { format: format.clone(), encoding: Encoding::Utf8, cap: 1 << 20 };
+    let framer = Framer { format: format.clone(), encoding: Encoding::Utf8, max_length: 1 << 20 };
     framer.frame(text, 0, &[], End::Closed, &mut context, &mut records);
     Batch {
         generation: Arc::new(Generation {
@@ -115,7 +115,7 @@ fn cursor(generation: GenerationId, offset: u64) -> Vec<Cursor> {
 }
 
 #[tokio::test]
-async fn accepted_events_are_done_with_the_commit_and_found_again_after_a_restart() {
+async fn accepted_events_are_confirmed_by_the_commit_and_found_after_a_restart() {
     let directory = tempfile::tempdir().unwrap();
     let clock = Arc::new(ManualClock::at(NOW));
     let batch = batch(Path::new("/var/log/a.log"), lines(0, 100).as_bytes(), NOW);
@@ -126,7 +126,7 @@ async fn accepted_events_are_done_with_the_commit_and_found_again_after_a_restar
     let sent = items.body.clone();
     let (items, delivery) = sink.deliver(items).await;
     assert!(matches!(delivery, Delivery::All(Outcome::Accepted)), "{delivery:?}");
-    assert!(items.body == sent, "they come back");
+    assert!(items.body == sent, "the bodies are returned");
     assert_eq!(documents(directory.path()).len(), 0, "not before the commit");
     let end = cursor(batch.generation.id, batch.end);
     sink.commit(&end).await.unwrap();
@@ -140,7 +140,7 @@ async fn accepted_events_are_done_with_the_commit_and_found_again_after_a_restar
     let Delivery::Each(outcomes) = delivery else { panic!("{delivery:?}") };
     assert!(outcomes.iter().all(|outcome| *outcome == Outcome::Duplicate));
     drop(sink);
-    // The identity stands in the archive itself: the state that knew it is gone.
+    // The archive contains the identity: the state that knew it no longer exists.
     let positions = Reader::open(directory.path()).unwrap().positions().unwrap();
     let position = &positions.rows[&batch.generation.id];
     assert_eq!(position.identity.as_ref(), Some(&batch.generation.identity));
@@ -148,7 +148,7 @@ async fn accepted_events_are_done_with_the_commit_and_found_again_after_a_restar
 }
 
 #[tokio::test]
-async fn an_archive_that_cannot_be_written_fails_the_commit_and_goes_on_when_it_can() {
+async fn an_archive_that_cannot_be_written_fails_the_commit_and_continues_later() {
     let scratch = tempfile::tempdir().unwrap();
     let directory = scratch.path().join("archive");
     let clock = Arc::new(ManualClock::at(NOW));
@@ -156,7 +156,7 @@ async fn an_archive_that_cannot_be_written_fails_the_commit_and_goes_on_when_it_
     let sink = open(&directory, &store_with(&batch), &clock);
     let items = items(&sink, &Policy::default(), &batch);
     let end = cursor(batch.generation.id, batch.end);
-    // As root a permission stops nobody: the directory is gone instead.
+    // Permissions do not apply to root: the directory is removed instead.
     let away = scratch.path().join("away");
     std::fs::rename(&directory, &away).unwrap();
     let (items, _) = sink.deliver(items).await;
@@ -172,7 +172,7 @@ async fn an_archive_that_cannot_be_written_fails_the_commit_and_goes_on_when_it_
 }
 
 #[tokio::test]
-async fn what_was_read_longer_ago_than_keep_goes_at_a_commit() {
+async fn events_read_longer_ago_than_keep_are_removed_at_a_commit() {
     let directory = tempfile::tempdir().unwrap();
     let clock = Arc::new(ManualClock::at(NOW));
     let text = lines(0, 60);
@@ -197,11 +197,11 @@ async fn what_was_read_longer_ago_than_keep_goes_at_a_commit() {
     let left = documents(directory.path());
     assert_eq!(left.len(), 30);
     assert!(left.iter().all(|json| (30..60).any(|n| json.contains(&format!("event {n:03}")))));
-    assert_eq!(sink.resume().await.unwrap().unwrap().len(), 2, "positions stay");
+    assert_eq!(sink.resume().await.unwrap().unwrap().len(), 2, "positions are kept");
 }
 
 #[tokio::test]
-async fn a_sealed_value_is_nowhere_in_the_archive() {
+async fn no_sealed_value_is_in_the_archive() {
     let directory = tempfile::tempdir().unwrap();
     let clock = Arc::new(ManualClock::at(NOW));
     let text: String = (0..200)

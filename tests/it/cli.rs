@@ -105,7 +105,7 @@ field = "client_id"
         ":3:9: ship.start: `atuo` is not one of auto, manual; did you mean `auto`?",
         ":4:9: [source.app] needs `paths`",
         ":5:1: unknown key `path` in [source.app]; did you mean `paths`?",
-        ":7:9: rule.errors.where: query, column 7: `eror` is no level",
+        ":7:9: rule.errors.where: query, column 7: `eror` is not a valid level",
         ":8:3: unknown key `cuont` in [rule.errors]; did you mean `count`?",
         ":9:7: `urls` is missing; write urls = ",
         ":11:1: `password` in [sink.es] would put a secret into the configuration",
@@ -481,7 +481,7 @@ fn generated_logs_are_the_same_for_the_same_seed_and_understood() {
 fn check_names_a_damaged_archive() {
     let program = Program::new();
     let check = || program.run(&["check", "--state-dir", "durable"]);
-    check().exits(0).prints("ok    sink archive: there is no archive in durable/archive yet");
+    check().exits(0).prints("ok    sink archive: no archive in durable/archive yet");
     program.write("durable/archive/meta.json", "{");
     check().exits(1).prints("ERROR sink archive: cannot read the archive in durable/archive");
 }
@@ -531,12 +531,12 @@ fn a_wrong_search_says_what_to_do() {
             .exits(code)
             .says(text);
     };
-    check(&["level:eror", &file], 2, "query, column 7: `eror` is no level");
+    check(&["level:eror", &file], 2, "query, column 7: `eror` is not a valid level");
     check(&["x", "--since", "soon"], 2, "--since `soon`: expected a time");
     check(&["Unauthorized", "level:error"], 2, "put the whole query in quotes");
     check(&["x", "--in", "archive", &file], 2, "leave out --in archive");
     check(&["x", "--in", "files"], 2, "no file to search");
-    check(&["x"], 1, "there is no archive in durable/archive yet");
+    check(&["x"], 1, "no archive in durable/archive yet");
     check(&["clientId:7*"], 2, "`clientId` is sealed in the archive");
     check(&["clientId:7"], 2, "cannot be searched without their keys: no keys in durable/keys yet");
 }

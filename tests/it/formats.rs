@@ -1,7 +1,7 @@
-//! Every byte of any input is in exactly one event, and what the formats promise to read is read.
+//! Every byte of any input is in exactly one event, and the formats parse what they promise to parse.
 //!
-//! The corpus lies beside the checkout (or where `LOGWARDEN_CORPUS` says); where it is absent, its tests say
-//! so and check nothing.
+//! The corpus is beside the checkout (or where `LOGWARDEN_CORPUS` says); if it is missing, its tests report that and
+//! check nothing.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -34,10 +34,10 @@ fn context() -> Context {
     }
 }
 
-/// All records of the bytes in their own format; checks that they tile the bytes.
+/// All records of the bytes in their detected format; checks that they cover the bytes.
 fn records(bytes: &[u8]) -> (std::sync::Arc<dyn Format>, Vec<Record>) {
     let format = detection::detect(bytes).format;
-    let framer = Framer { format: format.clone(), encoding: Encoding::Utf8, cap: CAP };
+    let framer = Framer { format: format.clone(), encoding: Encoding::Utf8, max_length: CAP };
     let mut records = Vec::new();
     let framed = framer.frame(bytes, 0, &[], End::Closed, &mut context(), &mut records);
     assert_eq!(framed.consumed, bytes.len());
@@ -68,11 +68,11 @@ impl Score {
     }
 }
 
-/// Sets whose formats are not built yet: no crash and no lost byte, but nothing is expected of them.
+/// Sets whose formats are not implemented: no crash and no lost byte, but nothing else is expected of them.
 const LATER: [&str; 2] = ["loghub:logpai/loghub:HPC", "slowlog"];
 
 #[test]
-fn the_corpus_is_understood() {
+fn the_corpus_is_parsed() {
     let Some(directory) = corpus() else { return };
     let cases = std::fs::read_to_string(directory.join("visible_cases.jsonl")).expect("the cases");
     let mut scores: BTreeMap<String, [Score; 3]> = BTreeMap::new();
@@ -147,7 +147,7 @@ fn is_level(found: Option<Level>, wanted: &str) -> bool {
     }
 }
 
-/// The wanted records, in order, beginning with the first of them; blank lines are outside the list.
+/// The expected records, in order, from the first of them; blank lines are not in the list.
 fn are_joined(bytes: &[u8], found: &[Record], wanted: &[&str]) -> bool {
     let texts: Vec<_> = found
         .iter()
@@ -161,7 +161,7 @@ fn are_joined(bytes: &[u8], found: &[Record], wanted: &[&str]) -> bool {
 }
 
 #[test]
-fn each_sample_wins_its_own_detection() {
+fn each_sample_is_detected_as_its_own_format() {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("sample-logs");
     for name in detection::names() {
         let path = directory.join(format!("{name}.log"));
@@ -181,7 +181,7 @@ fn each_sample_wins_its_own_detection() {
 }
 
 #[test]
-fn stack_traces_of_the_samples_are_whole() {
+fn stack_traces_of_the_samples_are_complete() {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("sample-logs");
     for (name, begins, ends) in [
         ("json", "Traceback", "BrokenPipeError: [Errno 32] Broken pipe"),

@@ -1,5 +1,4 @@
-//! Whatever the bytes: every one is in exactly one record, nothing panics, and where reading stops and goes
-//! on changes nothing.
+//! For any bytes: every byte is in exactly one record, nothing panics, and interrupted reading gives the same records.
 
 use jiff::tz::TimeZone;
 use logwarden::base::Timestamp;
@@ -22,7 +21,7 @@ fn context() -> Context {
     }
 }
 
-/// Lines that formats have something to say about, and some that none has.
+/// Lines of known formats, and of none.
 fn line() -> impl Strategy<Value = Vec<u8>> {
     let long = (CAP - 3..CAP + 4).prop_map(|length| vec![b'x'; length]);
     ended(prop_oneof![8 => text(), 1 => long])
@@ -82,7 +81,7 @@ fn input() -> impl Strategy<Value = Vec<u8>> {
 
 fn framer(name: &str) -> Framer {
     let format = detection::by_name(name, &[]).expect("a format of the list");
-    Framer { format, encoding: Encoding::Utf8, cap: CAP }
+    Framer { format, encoding: Encoding::Utf8, max_length: CAP }
 }
 
 fn whole(framer: &Framer, bytes: &[u8], cuts: &[u64]) -> Vec<Record> {
@@ -92,7 +91,7 @@ fn whole(framer: &Framer, bytes: &[u8], cuts: &[u64]) -> Vec<Record> {
     records
 }
 
-/// As a reader has it: a buffer that grows by some bytes at a time, lines too long for it passed over.
+/// Like a reader: the buffer grows by some bytes at a time, and lines too long for it are skipped.
 fn in_pieces(framer: &Framer, bytes: &[u8], cuts: &[u64], sizes: &[usize]) -> Vec<Record> {
     let (mut records, mut context) = (Vec::new(), context());
     let (mut at, mut stop, mut sizes) = (0, 0, sizes.iter().cycle());
@@ -105,7 +104,7 @@ fn in_pieces(framer: &Framer, bytes: &[u8], cuts: &[u64], sizes: &[usize]) -> Ve
         for record in &mut records[first..] {
             record.at += at as u32;
         }
-        // What stands before the piece the framer cannot see.
+        // The framer does not see the bytes before the piece.
         if at > 0 && bytes[at - 1] != b'\n' && cuts.contains(&(at as u64)) {
             framer.began_inside_a_line(&mut records[first..]);
         }
@@ -182,14 +181,14 @@ proptest! {
     }
 
     #[test]
-    fn what_surely_begins_a_record_does(
+    fn a_line_that_certainly_begins_a_record_begins_one(
         bytes in vec(ended(text()), 0..40),
         skip in 0..200usize,
     ) {
         let bytes = bytes.concat();
         let skip = skip.min(bytes.len());
         for name in detection::names() {
-            let framer = Framer { cap: 1 << 20, ..framer(name) };
+            let framer = Framer { max_length: 1 << 20, ..framer(name) };
             let records = whole(&framer, &bytes, &[]);
             if let Some(at) = first_begin(&*framer.format, &bytes[skip..], false) {
                 let start = (skip + at) as u64;

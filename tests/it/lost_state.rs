@@ -1,5 +1,5 @@
-//! The state is lost or old while the archive, the output of a file sink or the server keep what they have: nothing
-//! is missing, and what a sink knows itself does not come twice.
+//! The state is lost or old, while the archive, the output of a file sink or the server keep their data: no event is
+//! missing, and no event that a sink knows itself is delivered twice.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
@@ -42,7 +42,7 @@ impl Bench {
         command
     }
 
-    /// The constant first line, and that many more.
+    /// Writes the constant first line, and `lines` more.
     fn begin(&mut self, lines: usize) {
         self.log.write_all(b"2026-11-20 10:00:00,000 - [INFO] - log opened\n").unwrap();
         self.write(lines);
@@ -66,7 +66,7 @@ impl Bench {
         assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     }
 
-    /// All that the engine itself knows; archive and output stay.
+    /// Deletes the engine's own data; archive and output stay.
     fn lose_state(&self) {
         for entry in fs::read_dir(self.state()).unwrap().map(Result::unwrap) {
             match entry.path() {
@@ -88,7 +88,7 @@ impl Bench {
         }
     }
 
-    /// How often each line is there.
+    /// The number of occurrences of each line.
     fn counts(&self, documents: &[Value]) -> Vec<usize> {
         let mut counts = vec![0; self.written];
         for document in documents {
@@ -117,7 +117,7 @@ impl Bench {
 }
 
 #[test]
-fn lost_after_a_rotation_by_copy_that_nobody_saw() {
+fn lost_after_a_rotation_by_copy_while_no_engine_was_running() {
     let mut bench = Bench::new();
     bench.begin(500);
     bench.once();
@@ -147,7 +147,7 @@ fn lost_after_three_rotations_by_copy_that_were_followed() {
 }
 
 #[test]
-fn lost_and_the_copies_lie_beside_the_log_without_a_pattern_that_means_them() {
+fn lost_with_copies_beside_the_log_that_no_pattern_matches() {
     let mut bench = Bench::new();
     let config = fs::read_to_string(bench.home.path().join("config.toml")).unwrap();
     let only = format!(", \"{}/app.log.*\"", bench.home.path().display());
@@ -207,7 +207,7 @@ fn newer_than_the_archive_and_the_output() {
     bench.assert_each_once();
 }
 
-/// The archive speaks of bytes under an id that another life of the file has by now: they are told apart by the mark.
+/// The archive has bytes under an id that a later generation of the file has now: the mark distinguishes them.
 #[test]
 fn lost_while_the_archive_was_off() {
     let mut bench = Bench::new();

@@ -1,4 +1,4 @@
-//! What is kept on disk is for its owner alone, whatever the umask and the rights that it had.
+//! Files on disk are for their owner alone, whatever the umask and their former permissions.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -22,7 +22,7 @@ struct Bench {
 }
 
 impl Bench {
-    /// Everything that an engine keeps: state, archive, dead letters' directory, intake, keys.
+    /// All directories of an engine: state, archive, dead letters, intake, keys.
     fn new() -> Bench {
         let home = tempfile::tempdir().unwrap();
         fs::write(home.path().join("app.log"), "{\"level\":\"info\",\"client_id\":\"c-1\"}\n")
@@ -55,7 +55,7 @@ impl Bench {
 /// Names this process as the one that has a umask of 0.
 const UNMASKED: &str = "TEST_HOME_OF_UNMASKED";
 
-/// `main` sets a umask; each directory and file of ours is made for its owner without it, too.
+/// Although `main` sets a umask, each directory and file is created for its owner without it, too.
 #[test]
 fn directories_and_files_of_an_engine_are_for_their_owner() {
     if let Some(home) = std::env::var_os(UNMASKED) {
@@ -73,12 +73,12 @@ fn directories_and_files_of_an_engine_are_for_their_owner() {
     modes(&bench.home.path().join("out.jsonl"), &mut found);
     modes(&bench.home.path().join("out.jsonl.cursor"), &mut found);
     assert!(found.iter().any(|(path, _)| path.ends_with("archive/meta.json")), "{found:?}");
-    // The files of the index are made by tantivy; nobody else comes into their directory.
+    // tantivy creates the files of the index; their directory is closed to other users.
     let of_tantivy = |path: &Path| path.parent().is_some_and(|above| above.ends_with("archive"));
     let loose = found.iter().filter(|(_, mode)| mode & 0o077 != 0);
     let loose: Vec<_> = loose.filter(|(path, _)| path.is_dir() || !of_tantivy(path)).collect();
     assert!(loose.is_empty(), "{loose:?}");
-    // And with what `main` does.
+    // And with the umask that `main` sets.
     let bench = Bench::new();
     bench.once();
     let mut found = Vec::new();
@@ -86,7 +86,7 @@ fn directories_and_files_of_an_engine_are_for_their_owner() {
     assert!(found.iter().all(|(_, mode)| mode & 0o077 == 0), "{found:?}");
 }
 
-/// All of the program but `main`.
+/// The program without `main`.
 fn run_unmasked(home: &Path) {
     let umask = rustix::process::umask(rustix::fs::Mode::empty());
     assert!(umask.is_empty());
@@ -123,7 +123,7 @@ fn directories_that_others_can_use_are_named_by_check_and_closed_by_the_engine()
     assert!(!text(&bench.command(&["check"]).stdout).contains("other users"));
 }
 
-/// Where they are without `--state-dir`: each in a directory of this user.
+/// At their locations without `--state-dir`: each in a directory of this user.
 #[test]
 fn every_directory_that_check_names_is_closed_by_the_next_start() {
     let bench = Bench::new();
@@ -163,9 +163,9 @@ fn every_directory_that_check_names_is_closed_by_the_next_start() {
     assert!(!text(&command(&["check"]).stdout).contains("other users"));
 }
 
-/// A directory that is none of ours, as `/tmp`. What `check` says of it is what the engine does.
+/// A directory that is not Logwarden's own, like `/tmp`. `check` reports the same as the engine does.
 #[test]
-fn a_directory_that_was_no_state_before_keeps_its_rights() {
+fn a_directory_that_was_not_a_state_directory_keeps_its_permissions() {
     let bench = Bench::new();
     fs::create_dir(&bench.state).unwrap();
     fs::set_permissions(&bench.state, Permissions::from_mode(0o755)).unwrap();

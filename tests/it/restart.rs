@@ -1,4 +1,4 @@
-//! Whatever ends the program, every line stands in the archive once.
+//! However the program ends, every line is in the archive once.
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
@@ -12,7 +12,7 @@ use crate::program::{self, Engine, Random, archived, documents, logwarden, wait_
 
 const WRITERS: usize = 8;
 
-/// One log that is written, and rotated by rename now and then.
+/// A writer of one log, which is sometimes rotated by rename.
 struct Writer {
     number: usize,
     directory: PathBuf,
@@ -27,7 +27,7 @@ impl Writer {
         Writer { number, directory: directory.to_owned(), file, written: 0, rotations: 0 }
     }
 
-    /// Half of the writers write a format whose lines join, half one whose lines never do.
+    /// Half of the writers use a format that joins lines, half one that does not.
     fn write(&mut self, lines: u64) {
         let mut text = String::new();
         for _ in 0..lines {
@@ -60,7 +60,7 @@ impl Writer {
     }
 }
 
-/// How often each (writer, sequence) stands in the archive.
+/// The number of occurrences of each (writer, sequence) in the archive.
 fn sightings(documents: &[serde_json::Value]) -> BTreeMap<(u64, u64), u32> {
     let mut seen = BTreeMap::new();
     for document in documents {
@@ -91,7 +91,7 @@ fn kill_at_random_moments(lines: u64, kills: u64) {
 
     for kill in 0..kills {
         let engine = Engine::start(home, &state, &[&glob]);
-        // Writing goes on while the engine starts, works and dies.
+        // Writing continues while the engine starts, runs and is killed.
         let steps = 10 + random.below(30);
         for _ in 0..steps {
             for writer in &mut writers {
@@ -127,7 +127,7 @@ fn a_million_lines_and_fifty_kills_leave_every_line_once() {
     kill_at_random_moments(1_000_000, 50);
 }
 
-/// [S01] Stopped at any byte, also in the middle of a line; what is written meanwhile comes after the start.
+/// [S01] Stopped at any byte, also in the middle of a line; lines written meanwhile are delivered after the start.
 #[test]
 fn s01_stopped_cleanly_at_any_byte_and_started_again() {
     const LINES: usize = 3000;
@@ -156,12 +156,12 @@ fn s01_stopped_cleanly_at_any_byte_and_started_again() {
     assert_eq!(code, Some(0), "{said}");
     assert_each_once(&fake.documents(), 1, LINES);
     let sent: usize = fake.attempts().iter().map(|attempt| attempt.ids.len()).sum();
-    assert_eq!(sent, LINES, "after a clean stop nothing comes again");
+    assert_eq!(sent, LINES, "after a clean stop nothing is sent again");
 }
 
-/// S17b: the error line is sent and we die; its stack trace follows.
+/// S17b: the error line is sent and the engine is killed; its stack trace follows.
 #[test]
-fn s17b_a_trace_after_a_cut_is_neither_lost_nor_doubled() {
+fn s17b_a_trace_after_a_cut_is_neither_lost_nor_duplicated() {
     let seed = program::seed("s17b");
     let mut random = Random(seed);
     for _ in 0..6 {
@@ -206,7 +206,7 @@ fn s17b_a_trace_after_a_cut_is_neither_lost_nor_doubled() {
     }
 }
 
-/// S17c: what was read is in the archive whatever happens to the state.
+/// S17c: delivered events are in the archive even if the state is lost.
 #[test]
 fn s17c_copytruncate_with_a_constant_first_line_then_a_lost_state() {
     let scratch = tempfile::tempdir().unwrap();
@@ -228,7 +228,7 @@ fn s17c_copytruncate_with_a_constant_first_line_then_a_lost_state() {
         file.set_len(0).unwrap();
     }
     assert!(engine.terminate().success());
-    // The archive stays; only positions are forgotten.
+    // The archive stays; only the state's cursors are removed.
     for entry in std::fs::read_dir(&state).unwrap().map(Result::unwrap) {
         if entry.file_name() != "archive" {
             let path = entry.path();
@@ -256,7 +256,7 @@ fn s17c_copytruncate_with_a_constant_first_line_then_a_lost_state() {
     }
 }
 
-/// S23: many files whose beginnings are the same to the byte.
+/// S23: many files with identical beginnings.
 #[test]
 fn s23_files_with_equal_beginnings_are_all_read() {
     let scratch = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! The state survives its process: kill -9 at any moment, a second process, a directory of no use.
+//! The state after kills at any moment, with a second process, and in an unusable directory.
 
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
@@ -26,14 +26,14 @@ fn writer(directory: &Path) -> (Child, BufReader<std::process::ChildStdout>) {
     (child, output)
 }
 
-/// As a state directory is made.
+/// A state directory with the permissions that the program gives it.
 fn home() -> tempfile::TempDir {
     let home = tempfile::tempdir().unwrap();
     std::fs::set_permissions(home.path(), std::fs::Permissions::from_mode(0o700)).unwrap();
     home
 }
 
-/// Commits cursor after cursor until it is killed. In the process of the tests it has nothing to do.
+/// Commits one cursor after another until it is killed. Does nothing in the process of the tests.
 #[test]
 fn writer_for_the_tests_below() {
     let Some(directory) = std::env::var_os(DIRECTORY) else { return };
@@ -49,7 +49,7 @@ fn writer_for_the_tests_below() {
     }
 }
 
-/// The number of the last commit. All rows of one commit are there, or none.
+/// The number of the last commit. The rows of a commit are present all or none.
 fn last(store: &Store) -> u64 {
     let rows = store.cursors("archive");
     let offset = rows.first().map_or(0, |row| row.offset);
@@ -69,9 +69,9 @@ fn next_durable(output: &mut impl BufRead) -> u64 {
     }
 }
 
-/// [S04] From outside; `src/state/tests.rs` cuts the power at each step.
+/// [S04] Kills from outside; `src/state/tests.rs` cuts the power at each step.
 #[test]
-fn kill_9_at_any_moment_keeps_every_committed_row_and_no_half_transaction() {
+fn kill_9_at_any_moment_keeps_every_committed_row_and_no_partial_transaction() {
     let home = home();
     let mut random = std::process::id();
     println!("seed {random}");
@@ -83,7 +83,7 @@ fn kill_9_at_any_moment_keeps_every_committed_row_and_no_half_transaction() {
         for _ in 0..(random >> 16) % 12 {
             durable = next_durable(&mut output);
         }
-        // Somewhere between two commits, or inside of one.
+        // Between two commits, or during one.
         std::thread::sleep(Duration::from_micros(u64::from(random >> 8) % 3_000));
         child.kill().unwrap();
         child.wait().unwrap();
@@ -95,7 +95,7 @@ fn kill_9_at_any_moment_keeps_every_committed_row_and_no_half_transaction() {
 }
 
 #[test]
-fn a_second_process_is_refused_by_name_and_let_in_after_the_first_died() {
+fn a_second_process_gets_the_number_of_the_first_and_can_open_after_its_end() {
     let home = home();
     let (mut child, mut output) = writer(home.path());
     next_durable(&mut output);
@@ -109,7 +109,7 @@ fn a_second_process_is_refused_by_name_and_let_in_after_the_first_died() {
 }
 
 #[test]
-fn a_directory_that_cannot_be_made_is_named_with_what_to_do() {
+fn a_directory_that_cannot_be_created_is_an_error_with_advice() {
     let error = Store::open(Path::new("/proc/logwarden/state")).unwrap_err();
     assert!(matches!(error, StateError::Directory { .. }), "{error:?}");
     let text = error.to_string();

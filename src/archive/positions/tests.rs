@@ -42,7 +42,7 @@ fn positions_are_read_back_with_their_identities() {
 }
 
 #[test]
-fn a_newer_or_broken_payload_is_told_apart() {
+fn newer_and_damaged_payloads_are_distinguished() {
     assert_eq!(Positions::parse(r#"{"version":2,"x":[]}"#), Err(PayloadError::Newer(2)));
     assert!(matches!(Positions::parse("{}"), Err(PayloadError::Unreadable(_))));
 }
@@ -55,10 +55,10 @@ fn no_position_moves_back() {
 }
 
 #[test]
-fn an_absent_generation_stays_for_thirty_days_whatever_the_clock_does() {
+fn an_absent_generation_stays_for_thirty_days_despite_clock_steps() {
     let mut now = Timestamp::from_seconds(1_700_000_000);
     let mut positions = advanced(&Positions::default(), &[cursor(1, 5)], now);
-    // A step of a year counts as one day, a step back as nothing.
+    // A step of a year counts as one day, a step back as zero.
     now = now.plus(HOUR * 24 * 365);
     positions = advanced(&positions, &[], now);
     positions = advanced(&positions, &[], now.minus(HOUR * 48));
@@ -71,7 +71,7 @@ fn an_absent_generation_stays_for_thirty_days_whatever_the_clock_does() {
     assert!(positions.rows.is_empty());
 }
 
-/// What a step leads to, by a walk over all rows.
+/// The positions after a step, calculated from all rows.
 fn walked(positions: &Positions, upto: &[Cursor], now: Timestamp) -> Positions {
     let passed = now.since(positions.written).min(LONGEST_STEP);
     let mut rows = positions.rows.clone();
@@ -96,7 +96,7 @@ fn walked(positions: &Positions, upto: &[Cursor], now: Timestamp) -> Positions {
 
 proptest! {
     #[test]
-    fn a_step_leads_to_what_a_walk_over_all_rows_leads_to(
+    fn a_step_gives_the_same_positions_as_a_pass_over_all_rows(
         commits in vec((vec((6..11u64, 0..2000u64), 0..6), -50..500i64), 0..60),
     ) {
         let mut now = Timestamp::from_seconds(1_700_000_000);
@@ -111,7 +111,7 @@ proptest! {
                 positions.rows.iter().map(row).collect()
             };
             let stands = places(&positions) == places(&expected);
-            prop_assert_eq!(positions.stand_still(&step), stands);
+            prop_assert_eq!(positions.is_unchanged_by(&step), stands);
             prop_assert!(step.changed.iter().all(|(id, row)| positions.rows.get(id) != Some(row)));
             positions.apply(step);
             prop_assert_eq!(&positions, &expected);

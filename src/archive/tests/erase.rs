@@ -1,4 +1,4 @@
-//! What is erased is gone from the files, and nothing of it is read again.
+//! Erased events are no longer in the files, and are not read again.
 
 use super::*;
 use crate::query::FieldName;
@@ -25,7 +25,7 @@ fn erased_events_leave_the_files_and_are_not_read_again() {
 
     let mut archive = Archive::open_writer(directory.path(), NOW).unwrap().0;
     let positions = archive.positions().clone();
-    // Three of the first commit, all of the second, one that is not there, and one under another name.
+    // Three events of the first commit, all of the second, one that does not exist, and one under another name.
     let mut gone = [&ids(&first)[..3], &ids(&second)[..]].concat();
     gone.push("nobody".to_owned());
     let id = |id: String| (FieldName("event.id".into()), id);
@@ -39,7 +39,7 @@ fn erased_events_leave_the_files_and_are_not_read_again() {
     let reader = Reader::open(directory.path()).unwrap();
     assert_eq!(reader.positions().unwrap(), positions);
     for segment in reader.snapshot().unwrap().searcher.segment_readers() {
-        assert_eq!(segment.max_doc(), segment.num_docs(), "nothing is only marked as deleted");
+        assert_eq!(segment.max_doc(), segment.num_docs(), "no event is only marked as deleted");
     }
     let mut archive = Archive::open_writer(directory.path(), NOW).unwrap().0;
     let (body, ends) = items(&first);
@@ -50,7 +50,7 @@ fn erased_events_leave_the_files_and_are_not_read_again() {
 }
 
 #[test]
-fn every_name_is_known_whatever_segment_it_stands_in() {
+fn names_are_collected_from_all_segments() {
     let directory = tempfile::tempdir().unwrap();
     let mut archive = Archive::open_writer(directory.path(), NOW).unwrap().0;
     add(&mut archive, 1, 0, 3).unwrap();

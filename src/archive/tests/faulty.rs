@@ -1,4 +1,4 @@
-//! A disk that is full after a number of writes, until there is room again, and that can be cut off.
+//! For tests: a disk that is full after a number of writes until space is freed, and that can stop writing.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -35,7 +35,7 @@ impl Disk {
         self.0.refuse_meta.store(true, Ordering::SeqCst);
     }
 
-    /// No write of the old process arrives any more.
+    /// From now on no write of the old process reaches the disk.
     pub fn kill(&self) {
         self.0.killed.store(true, Ordering::SeqCst);
     }
@@ -77,7 +77,7 @@ struct FaultyFile {
 }
 
 impl Write for FaultyFile {
-    /// A full disk takes half of what was given before it says so.
+    /// A full disk writes half of the bytes before it reports the error.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self.disk.write() {
             Ok(()) => self.inner.write(bytes),

@@ -28,9 +28,9 @@ fn tokens_come_in_order() {
     );
 }
 
-/// Wherever it stands among letters that are looked at many at a time.
+/// At every position of the chunks that are checked in one step.
 #[test]
-fn each_odd_letter_is_escaped_at_every_place() {
+fn each_unsafe_character_is_escaped_at_every_position() {
     let odd = [
         ("\"", "\\\""),
         ("\\", "\\\\"),
@@ -52,7 +52,7 @@ fn each_odd_letter_is_escaped_at_every_place() {
             write_string(&around(letter), &mut written);
             assert_eq!(String::from_utf8(written).unwrap(), format!("\"{}\"", around(escaped)));
             let shown = harmless(around(letter).as_bytes()).into_owned();
-            // What JSON itself demands is escaped already.
+            // Characters that JSON requires to be escaped are already escaped in valid input.
             let stays = matches!(letter, "\"" | "\\" | "\n" | "\u{1b}");
             let expected = around(if stays { letter } else { escaped });
             assert_eq!(String::from_utf8(shown).unwrap(), expected, "{letter:?} at {place}");
@@ -61,7 +61,7 @@ fn each_odd_letter_is_escaped_at_every_place() {
 }
 
 #[test]
-fn what_is_not_json_is_found() {
+fn invalid_json_is_an_error() {
     let wrong = [
         "",
         "{",
@@ -95,7 +95,7 @@ fn what_is_not_json_is_found() {
 }
 
 #[test]
-fn strings_are_read() {
+fn strings_are_decoded() {
     let cases = [
         (r"plain", "plain"),
         (r#"\"\\\/\b\f\n\r\t"#, "\"\\/\u{8}\u{c}\n\r\t"),
@@ -114,7 +114,7 @@ fn strings_are_read() {
 }
 
 #[test]
-fn what_steers_a_terminal_or_hides_leaves_escaped() {
+fn terminal_controls_and_invisible_characters_are_escaped() {
     let check = |text: &str, written: &str| {
         let mut body = Vec::new();
         write_string(text, &mut body);
@@ -128,7 +128,7 @@ fn what_steers_a_terminal_or_hides_leaves_escaped() {
 }
 
 #[test]
-fn what_is_hidden_is_what_sanitize_would_not_show() {
+fn json_and_sanitize_agree_on_unsafe_characters() {
     let marked = |text: &str| matches!(text.as_bytes()[0], 0xc2 | 0xd8 | 0xe2 | 0xef);
     for character in '\u{80}'..='\u{ffff}' {
         let text = character.to_string();
@@ -139,7 +139,7 @@ fn what_is_hidden_is_what_sanitize_would_not_show() {
 }
 
 #[test]
-fn the_json_of_others_is_made_harmless_and_stays_the_same() {
+fn json_from_elsewhere_is_made_safe_to_show_and_stays_equivalent() {
     let json = "{\"a\u{202e}\":\"\u{9b}2J é\\n\u{200b}\"}\n";
     let harmless_one = harmless(json.as_bytes());
     assert_eq!(harmless_one, b"{\"a\\u202e\":\"\\u009b2J \xc3\xa9\\n\\u200b\"}\n".as_slice());
@@ -149,20 +149,20 @@ fn the_json_of_others_is_made_harmless_and_stays_the_same() {
 }
 
 #[test]
-fn between_quotes_only_what_json_demands_is_escaped() {
+fn write_escaped_uses_only_the_escapes_that_json_requires() {
     let mut body = Vec::new();
     write_escaped("a\"\u{200b}\t", &mut body);
     assert_eq!(String::from_utf8(body).unwrap(), "a\\\"\u{200b}\\t");
 }
 
 #[test]
-fn a_deep_text_needs_no_deep_stack() {
+fn deep_nesting_does_not_overflow_the_stack() {
     assert!(reads(&("[".repeat(100_000) + &"]".repeat(100_000))));
 }
 
 proptest! {
     #[test]
-    fn any_text_is_written_and_read_back(text in any::<String>()) {
+    fn any_text_survives_encoding_and_decoding(text in any::<String>()) {
         let mut body = Vec::new();
         write_string(&text, &mut body);
         prop_assert_eq!(&serde_json::from_slice::<String>(&body).unwrap(), &text);
@@ -171,7 +171,7 @@ proptest! {
     }
 
     #[test]
-    fn it_agrees_with_serde_json(text in r#"[\[\]{},:" a0-9.eE+tn-]{0,12}"#) {
+    fn tokens_accept_what_serde_json_accepts(text in r#"[\[\]{},:" a0-9.eE+tn-]{0,12}"#) {
         let theirs = serde_json::from_str::<serde::de::IgnoredAny>(&text).is_ok();
         prop_assert_eq!(reads(&text), theirs, "{}", text);
     }

@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::*;
 
 #[test]
-fn what_steers_a_terminal_is_shown() {
+fn terminal_controls_become_visible() {
     let cases: &[(&str, &str)] = &[
         ("plain text, äöü 漢字 😀", "plain text, äöü 漢字 😀"),
         ("\u{1b}[31mred\u{1b}[0m", "␛[31mred␛[0m"),
@@ -25,7 +25,7 @@ fn what_steers_a_terminal_is_shown() {
 }
 
 #[test]
-fn a_cell_is_never_a_formula() {
+fn a_csv_cell_is_never_a_formula() {
     let cases: &[(&str, &str)] = &[
         ("plain", "plain"),
         ("a,b", "\"a,b\""),
@@ -65,7 +65,7 @@ proptest! {
     }
 
     #[test]
-    fn a_cell_reads_back(text in "[ -~\n]{0,20}") {
+    fn a_csv_cell_can_be_read_back(text in "[ -~\n]{0,20}") {
         let cell = csv_cell(&text);
         let inner = match cell.strip_prefix('"').and_then(|cell| cell.strip_suffix('"')) {
             Some(quoted) => quoted.replace("\"\"", "\""),

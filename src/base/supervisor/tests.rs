@@ -2,17 +2,17 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::*;
 
-type Told = Arc<Mutex<Vec<Failure>>>;
+type Reports = Arc<Mutex<Vec<Failure>>>;
 
-fn watched() -> (Supervisor, Told) {
-    let told = Told::default();
-    let list = told.clone();
-    (Supervisor::new(move |failure| list.lock().unwrap().push(failure.clone())), told)
+fn supervised() -> (Supervisor, Reports) {
+    let reports = Reports::default();
+    let list = reports.clone();
+    (Supervisor::new(move |failure| list.lock().unwrap().push(failure.clone())), reports)
 }
 
 #[tokio::test]
-async fn a_task_that_panics_is_told_and_run_again() {
-    let (supervisor, told) = watched();
+async fn a_task_that_panics_is_reported_and_restarted() {
+    let (supervisor, reports) = supervised();
     let (runs, stop) = (Arc::new(AtomicU32::new(0)), CancellationToken::new());
     let counted = runs.clone();
     let task = supervisor.clone().task("counter", OnPanic::Restart, stop, move || {
@@ -21,33 +21,33 @@ async fn a_task_that_panics_is_told_and_run_again() {
     });
     task.await;
     assert_eq!(runs.load(Ordering::SeqCst), 3);
-    let told = told.lock().unwrap();
-    assert!(matches!(told[0].next, Next::Restart { attempt: 1, .. }));
-    assert!(matches!(told[1].next, Next::Restart { attempt: 2, .. }));
+    let reports = reports.lock().unwrap();
+    assert!(matches!(reports[0].next, Next::Restart { attempt: 1, .. }));
+    assert!(matches!(reports[1].next, Next::Restart { attempt: 2, .. }));
     assert_eq!(supervisor.failures(), [("counter", 2)]);
-    assert!(supervisor.down().is_empty(), "it runs again");
+    assert!(supervisor.down().is_empty(), "the part runs again");
     assert!(!supervisor.ended().is_cancelled());
 }
 
-/// It may quote a log.
+/// A formatted text may quote a log.
 #[test]
-fn a_text_that_was_made_is_not_repeated() {
-    let (supervisor, told) = watched();
+fn a_formatted_panic_text_is_not_repeated() {
+    let (supervisor, reports) = supervised();
     let line = "secret".to_owned();
     let made = supervisor.guard("reader", OnPanic::GoOn, || panic!("cannot read {line}"));
     let literal = supervisor.guard("reader", OnPanic::GoOn, || panic!("the list is empty"));
     let (made, literal): (Result<(), _>, Result<(), _>) = (made, literal);
     assert_eq!((made, literal), (Err(None), Err(None)));
-    let told = told.lock().unwrap();
-    assert!(!told[0].to_string().contains("secret"), "{}", told[0]);
-    assert!(told[1].to_string().contains("the list is empty"), "{}", told[1]);
-    assert!(supervisor.down().is_empty(), "nothing has to be run again");
+    let reports = reports.lock().unwrap();
+    assert!(!reports[0].to_string().contains("secret"), "{}", reports[0]);
+    assert!(reports[1].to_string().contains("the list is empty"), "{}", reports[1]);
+    assert!(supervisor.down().is_empty(), "no part is down");
 }
 
 #[test]
-fn a_part_that_cannot_be_run_again_ends_the_engine() {
+fn a_part_that_cannot_be_restarted_ends_the_engine() {
     for (on_panic, tries) in [(OnPanic::End, 1), (OnPanic::RestartAtMost(2), 3)] {
-        let (supervisor, told) = watched();
+        let (supervisor, reports) = supervised();
         for left in (0..tries).rev() {
             assert!(supervisor.fatal().is_none());
             let again: Result<(), _> = supervisor.guard("follower", on_panic, || panic!("broken"));
@@ -56,14 +56,14 @@ fn a_part_that_cannot_be_run_again_ends_the_engine() {
         assert!(supervisor.ended().is_cancelled());
         assert_eq!(supervisor.down(), ["follower"]);
         let fatal = supervisor.fatal().unwrap();
-        assert_eq!(fatal, told.lock().unwrap().last().unwrap());
+        assert_eq!(fatal, reports.lock().unwrap().last().unwrap());
         assert!(fatal.to_string().contains("read again at the next start"), "{fatal}");
     }
 }
 
 #[tokio::test]
-async fn a_stop_does_not_wait_for_the_back_off() {
-    let (supervisor, _) = watched();
+async fn a_stop_does_not_wait_for_the_restart_back_off() {
+    let (supervisor, _) = supervised();
     let stop = CancellationToken::new();
     stop.cancel();
     let broken = || async { panic!("broken") };
@@ -72,8 +72,8 @@ async fn a_stop_does_not_wait_for_the_back_off() {
 }
 
 #[tokio::test]
-async fn a_test_can_break_any_part_by_its_name() {
-    let (supervisor, told) = watched();
+async fn a_test_can_make_any_part_panic_by_its_name() {
+    let (supervisor, reports) = supervised();
     let stop = CancellationToken::new();
     let until = stop.clone();
     let body = move || until.clone().cancelled_owned();
@@ -84,7 +84,7 @@ async fn a_test_can_break_any_part_by_its_name() {
     down.wait_for(|down| down.is_empty()).await.unwrap();
     stop.cancel();
     task.await.unwrap();
-    assert_eq!(told.lock().unwrap().len(), 1);
+    assert_eq!(reports.lock().unwrap().len(), 1);
     supervisor.break_part("thread");
     let pass = || supervisor.guard("thread", OnPanic::GoOn, || supervisor.checkpoint("thread"));
     pass().unwrap_err();

@@ -1,4 +1,4 @@
-//! One mount that may hang: its thread makes the calls, one after the other, and is there while there are some.
+//! One mount that may hang: its thread makes the calls one after another, and exists only while there are calls.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -10,11 +10,11 @@ use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-/// A call that takes longer is overdue …
+/// A call that takes longer than this is overdue …
 const SHORTEST: Duration = Duration::from_secs(1);
-/// … but a mount that has answered later than that is waited for longer, up to this.
+/// … but the deadline of a mount that has answered later grows up to this.
 const LONGEST: Duration = Duration::from_secs(10);
-/// The thread ends when nobody has called for this long.
+/// The thread ends after this time without calls.
 const IDLE: Duration = Duration::from_secs(10);
 
 type Call = Box<dyn FnOnce() + Send>;
@@ -27,11 +27,11 @@ pub(super) struct Mount {
 }
 
 struct State {
-    /// As many as there are callers: they wait, and nobody calls while the mount is stuck.
+    /// At most one per caller: callers wait for their call, and none is added while the mount is stuck.
     calls: VecDeque<Call>,
-    /// Files that nobody needs any more.
+    /// Files to close.
     closing: Vec<File>,
-    /// When the call began that is under way.
+    /// Start of the call that is running.
     running: Option<Instant>,
     has_thread: bool,
     deadline: Duration,
@@ -42,20 +42,20 @@ impl State {
         self.running.map(|since| since.elapsed()).filter(|waited| *waited >= self.deadline)
     }
 
-    /// Until the call that is under way is overdue.
+    /// Time until the running call is overdue.
     fn left(&self) -> Duration {
         let waited = self.running.map_or(Duration::ZERO, |since| since.elapsed());
         self.deadline.saturating_sub(waited).max(Duration::from_millis(1))
     }
 
-    /// The call that was under way has returned.
+    /// The running call has returned.
     fn returned(&mut self) {
         let Some(took) = self.running.take().map(|since| since.elapsed()) else { return };
         self.deadline = deadline_after(self.deadline, took);
     }
 }
 
-/// A late answer makes the next ones waited for longer; some hundred fast ones make up for it.
+/// A late answer extends the deadline of the next calls; some hundred fast ones bring it back.
 fn deadline_after(deadline: Duration, took: Duration) -> Duration {
     if took > deadline && took <= LONGEST {
         (took * 2).min(LONGEST)
@@ -82,50 +82,50 @@ impl Mount {
         self.state().stuck_for()
     }
 
-    /// Blocking, and never for much longer than the deadline.
+    /// Blocks, but not much longer than the deadline.
     pub fn call<T: Send + 'static>(
         self: &Arc<Self>,
         call: impl FnOnce() -> io::Result<T> + Send + 'static,
     ) -> io::Result<T> {
         let (reply, answer) = sync_channel(1);
         let call = move || {
-            // Nobody may be waiting any more: what came of it is dropped here, by the mount's thread.
+            // The caller may have stopped waiting: the result is dropped here, on the mount's thread.
             let _ = reply.send(call());
         };
         {
             let mut state = self.state();
             if state.stuck_for().is_some() {
-                return Err(self.no_answer());
+                return Err(self.timeout_error());
             }
-            self.has_work(&mut state)?;
+            self.wake_thread(&mut state)?;
             state.calls.push_back(Box::new(call));
         }
         loop {
             let left = self.state().left();
             match answer.recv_timeout(left) {
                 Ok(result) => return result,
-                Err(RecvTimeoutError::Disconnected) => return Err(self.no_answer()),
+                Err(RecvTimeoutError::Disconnected) => return Err(self.timeout_error()),
                 Err(RecvTimeoutError::Timeout) => {
                     let mut state = self.state();
                     if state.stuck_for().is_some() {
-                        // All other callers get the same error; their calls are not made later.
+                        // All other waiting callers get the same error; their calls are not made later.
                         state.calls.clear();
-                        return Err(self.no_answer());
+                        return Err(self.timeout_error());
                     }
                 }
             }
         }
     }
 
-    /// Waits for nothing.
+    /// Does not wait.
     pub fn close(self: &Arc<Self>, file: File) {
         let mut state = self.state();
         state.closing.push(file);
-        // Without a thread it is closed with the next call.
-        let _ = self.has_work(&mut state);
+        // Without a thread, the file is closed with the next call.
+        let _ = self.wake_thread(&mut state);
     }
 
-    fn has_work(self: &Arc<Self>, state: &mut State) -> io::Result<()> {
+    fn wake_thread(self: &Arc<Self>, state: &mut State) -> io::Result<()> {
         if !state.has_thread {
             let mount = self.clone();
             let thread = std::thread::Builder::new().name("mount".into());
@@ -139,7 +139,7 @@ impl Mount {
     fn run(&self) {
         while let Some(work) = self.next() {
             match work {
-                // A panic drops the reply, and the caller sees an error.
+                // A panic drops the reply, and the caller gets an error.
                 Work::Call(call) => drop(catch_unwind(AssertUnwindSafe(call))),
                 Work::Close(file) => drop(file),
             }
@@ -147,7 +147,7 @@ impl Mount {
         }
     }
 
-    /// `None`: nobody has called for some time.
+    /// `None`: there was no call for [`IDLE`].
     fn next(&self) -> Option<Work> {
         let deadline = Instant::now() + IDLE;
         let mut state = self.state();
@@ -166,8 +166,8 @@ impl Mount {
         }
     }
 
-    /// The same text as long as it lasts: notices go by it.
-    fn no_answer(&self) -> io::Error {
+    /// The text stays the same while the mount is stuck: notices are compared by their text.
+    fn timeout_error(&self) -> io::Error {
         let text = format!("the file system at {} does not answer", self.point.display());
         io::Error::new(io::ErrorKind::TimedOut, text)
     }
@@ -193,7 +193,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_mount_that_was_slow_once_is_not_waited_for_so_long_for_ever() {
+    fn the_deadline_of_a_mount_grows_with_slow_answers_and_shrinks_with_fast_ones() {
         let fast = Duration::from_millis(1);
         assert_eq!(deadline_after(SHORTEST, fast), SHORTEST);
         let late = deadline_after(SHORTEST, Duration::from_secs(4));

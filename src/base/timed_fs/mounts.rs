@@ -1,7 +1,6 @@
-//! On which mount a path lies, found out without touching a mount that may hang.
+//! Finds the mount that a path is on, without calling a mount that may hang.
 //!
-//! The kernel's list of mounts says where they are; links on the way are read one by one, and only on disks of this
-//! machine.
+//! The kernel's list of mounts gives their mount points; links on the way are read one by one, and only on local disks.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -17,10 +16,10 @@ use super::mount::Mount;
 
 /// proc_pid_mountinfo(5).
 const LIST: &str = "/proc/self/mountinfo";
-/// Most links that are followed on one path; the kernel's limit.
+/// Maximum number of links followed on one path; the kernel's limit.
 const MOST_LINKS: usize = 40;
 
-/// Answered by this kernel, from a disk or from memory. An overlay counts as what it mostly lies on.
+/// File systems served by this kernel, from a disk or from memory. An overlay counts as local: most of them are.
 const LOCAL: &[&str] = &[
     "aufs",
     "bcachefs",
@@ -76,15 +75,15 @@ const LOCAL: &[&str] = &[
     "zfs",
 ];
 
-/// The mounts that may hang, by where they are.
-type Foreign = BTreeMap<PathBuf, Arc<Mount>>;
+/// The mounts that may hang, by mount point.
+type RemoteMounts = BTreeMap<PathBuf, Arc<Mount>>;
 
 #[derive(Default)]
 struct Table {
-    foreign: Arc<Foreign>,
-    /// Number and point in the kernel's list → the mount, also where it is not mounted any more and a file is open.
+    remote: Arc<RemoteMounts>,
+    /// Number and mount point in the kernel's list → the mount, also after an unmount while a file on it is open.
     known: BTreeMap<(String, PathBuf), Weak<Mount>>,
-    /// poll(2) tells by it that the list has changed.
+    /// poll(2) on it reports changes of the list.
     list: Option<fs::File>,
 }
 
@@ -94,20 +93,20 @@ fn table() -> MutexGuard<'static, Table> {
     TABLE.lock().expect("no holder of the list of mounts panics")
 }
 
-/// `None`: it lies on a disk of this machine, or nowhere.
+/// `None`: the path is on a local disk, or does not exist.
 pub(super) fn of(path: &Path, links: Links) -> Option<Arc<Mount>> {
-    let foreign = {
+    let remote = {
         let mut table = table();
         table.refresh();
-        table.foreign.clone()
+        table.remote.clone()
     };
-    if foreign.is_empty() {
+    if remote.is_empty() {
         return None;
     }
-    walk(&foreign, path, links)
+    walk(&remote, path, links)
 }
 
-/// Those that may hang, also where they are not mounted any more and a file is open.
+/// All mounts that may hang, also those that were unmounted while a file on them is open.
 pub(super) fn all() -> Vec<Arc<Mount>> {
     table().known.values().filter_map(Weak::upgrade).collect()
 }
@@ -117,27 +116,27 @@ impl Table {
         match &self.list {
             Some(list) if !has_changed(list) => return,
             Some(_) => {}
-            // Without /proc nothing is known of mounts: all calls are made as anywhere.
+            // Without /proc the mounts are unknown: all calls are made directly.
             None => match fs::File::open(LIST) {
                 Ok(list) => self.list = Some(list),
                 Err(_) => return,
             },
         }
         let Ok(text) = fs::read(LIST) else {
-            // That it has changed was told, and is not told again.
+            // poll(2) reports a change only once, so the list is opened again next time.
             self.list = None;
             return;
         };
-        let mut foreign = Foreign::new();
+        let mut remote = RemoteMounts::new();
         for Line { number, point, kind } in parse(&text) {
-            // The last one at a point is the one that is seen there.
-            foreign.remove(&point);
+            // Of several mounts at one point, the last one is visible.
+            remote.remove(&point);
             if may_hang(&point, &kind) {
                 let mount = self.mount(number, &point, kind);
-                foreign.insert(point, mount);
+                remote.insert(point, mount);
             }
         }
-        self.foreign = Arc::new(foreign);
+        self.remote = Arc::new(remote);
         self.known.retain(|_, mount| mount.strong_count() > 0);
     }
 
@@ -156,14 +155,14 @@ fn has_changed(list: &fs::File) -> bool {
     poll(&mut polled, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })).is_ok_and(|ready| ready > 0)
 }
 
-/// Where `/` hangs we do too; what the kernel makes up has no server behind it.
+/// If `/` hangs, so does this process; file systems of the kernel itself have no server that could hang.
 fn may_hang(point: &Path, kind: &str) -> bool {
     let kernel = ["/proc", "/sys"].iter().any(|directory| point.starts_with(directory));
     point != Path::new("/") && !kernel && !LOCAL.contains(&kind)
 }
 
 /// The first mount that may hang on the way to `path`.
-fn walk(foreign: &Foreign, path: &Path, links: Links) -> Option<Arc<Mount>> {
+fn walk(remote: &RemoteMounts, path: &Path, links: Links) -> Option<Arc<Mount>> {
     let mut rest = reversed(&std::path::absolute(path).ok()?);
     let mut here = PathBuf::from("/");
     let mut followed = 0;
@@ -173,10 +172,10 @@ fn walk(foreign: &Foreign, path: &Path, links: Links) -> Option<Arc<Mount>> {
             continue;
         }
         here.push(&name);
-        if let Some(mount) = foreign.get(&here) {
+        if let Some(mount) = remote.get(&here) {
             return Some(mount.clone());
         }
-        if rest.is_empty() && links == Links::Left {
+        if rest.is_empty() && links == Links::NotFollowed {
             return None;
         }
         match fs::read_link(&here) {
@@ -191,19 +190,19 @@ fn walk(foreign: &Foreign, path: &Path, links: Links) -> Option<Arc<Mount>> {
                 }
                 rest.extend(reversed(&target));
             }
-            // No link.
+            // Not a link.
             Err(error) if error.raw_os_error() == Some(INVALID) => {}
-            // Nothing behind it is reached: the call says so.
+            // The rest of the path cannot be reached: the call itself reports the error.
             Err(_) => return None,
         }
     }
     None
 }
 
-/// What readlink(2) says of anything but a link.
+/// The error of readlink(2) for anything that is not a link.
 const INVALID: i32 = rustix::io::Errno::INVAL.raw_os_error();
 
-/// The parts of a path, the first one last.
+/// The components of a path, the first one last.
 fn reversed(path: &Path) -> Vec<OsString> {
     let part = |component: Component<'_>| match component {
         Component::Normal(name) => Some(name.to_owned()),
@@ -215,7 +214,7 @@ fn reversed(path: &Path) -> Vec<OsString> {
     parts
 }
 
-/// One line of the kernel's list.
+/// One line of the kernel's list of mounts.
 #[derive(Debug, PartialEq)]
 struct Line {
     number: String,
@@ -223,7 +222,7 @@ struct Line {
     kind: String,
 }
 
-/// `36 35 98:0 /root /point rw,noatime master:1 - ext4 /dev/sda1 rw`: fields in the middle come and go.
+/// `36 35 98:0 /root /point rw,noatime master:1 - ext4 /dev/sda1 rw`: the number of fields before `-` varies.
 fn parse(text: &[u8]) -> Vec<Line> {
     let parse = |line: &[u8]| {
         let mut fields = line.split(|byte| *byte == b' ');
@@ -236,7 +235,7 @@ fn parse(text: &[u8]) -> Vec<Line> {
     text.split(|byte| *byte == b'\n').filter_map(parse).collect()
 }
 
-/// Blanks, line ends and backslashes stand there as `\` and three octal digits.
+/// Decodes `\` and three octal digits, which stand for blanks, line ends and backslashes.
 fn unescaped(field: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(field.len());
     let mut rest = field;
@@ -268,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn the_kernels_list_is_read_with_its_escapes() {
+    fn the_list_of_mounts_is_parsed_with_its_escapes() {
         let text = "22 1 8:1 / / rw shared:1 - ext4 /dev/sda1 rw\n\
                     40 22 0:30 / /mnt/two\\040words rw,relatime shared:9 master:1 - nfs4 host:/x rw\n\
                     41 22 0:31 / /mnt/a\\134b rw - fuse.sshfs user@host: rw\n\nbroken\n";
@@ -281,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_has_a_server_may_hang() {
+    fn only_file_systems_with_a_server_may_hang() {
         for (point, kind) in [("/", "nfs4"), ("/", "9p"), ("/home", "ext4"), ("/proc/x", "autofs")]
         {
             assert!(!may_hang(Path::new(point), kind), "{kind} at {point}");
@@ -294,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_leads_through_links_to_a_mount() {
+    fn links_on_a_path_are_followed_to_a_mount() {
         let scratch = tempfile::tempdir().unwrap();
         let home = scratch.path().canonicalize().unwrap();
         fs::create_dir_all(home.join("logs/deep")).unwrap();
@@ -307,14 +306,17 @@ mod tests {
         link("deep/../app.log", "logs/again.log");
         link("circle", "circle");
         let mount = Arc::new(Mount::new(home.join("mount"), "nfs".into()));
-        let foreign = Foreign::from([(home.join("mount"), mount)]);
-        let lies_there = |path: &str, links| walk(&foreign, &home.join(path), links).is_some();
+        let remote = RemoteMounts::from([(home.join("mount"), mount)]);
+        let is_on_mount = |path: &str, links| walk(&remote, &home.join(path), links).is_some();
         for path in ["mount", "mount/x/y", "logs/app.log", "whole/app.log", "logs/again.log"] {
-            assert!(lies_there(path, Links::Followed), "{path}");
+            assert!(is_on_mount(path, Links::Followed), "{path}");
         }
         for path in ["logs", "logs/other.log", "nowhere/mount", "circle", "mount/../logs"] {
-            assert_eq!(lies_there(path, Links::Followed), path == "mount/../logs", "{path}");
+            assert_eq!(is_on_mount(path, Links::Followed), path == "mount/../logs", "{path}");
         }
-        assert!(!lies_there("whole/app.log", Links::Left), "the link itself lies here");
+        assert!(
+            !is_on_mount("whole/app.log", Links::NotFollowed),
+            "the link itself is on the local disk"
+        );
     }
 }

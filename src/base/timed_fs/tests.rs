@@ -6,17 +6,17 @@ fn mount() -> Arc<Mount> {
     Arc::new(Mount::new("/mnt/x".into(), "nfs4".into()))
 }
 
-/// On a busy machine any call may be late.
-fn answers(mount: &Arc<Mount>) {
+/// Repeats the call: on a busy machine any call may miss its deadline.
+fn wait_for_answer(mount: &Arc<Mount>) {
     while !mount.call(|| Ok(1)).is_ok_and(|one| one == 1) {
         std::thread::yield_now();
     }
 }
 
 #[test]
-fn a_call_that_hangs_is_waited_for_once_and_nothing_more_is_asked() {
+fn after_a_call_hangs_no_further_call_is_made_to_the_mount() {
     let mount = mount();
-    answers(&mount);
+    wait_for_answer(&mount);
     let (answer, hangs) = channel::<()>();
     let late = mount.call(move || {
         let _ = hangs.recv();
@@ -25,15 +25,16 @@ fn a_call_that_hangs_is_waited_for_once_and_nothing_more_is_asked() {
     assert!(is_stuck(&late.unwrap_err()));
     assert!(mount.stuck_for().is_some());
     for _ in 0..1000 {
-        let refused = mount.call(|| -> io::Result<()> { panic!("nothing is asked") }).unwrap_err();
+        let refused =
+            mount.call(|| -> io::Result<()> { panic!("no call may be made") }).unwrap_err();
         assert_eq!(refused.to_string(), "the file system at /mnt/x does not answer");
     }
     answer.send(()).unwrap();
-    answers(&mount);
+    wait_for_answer(&mount);
 }
 
 #[test]
-fn whoever_waits_behind_a_call_that_hangs_is_told_too() {
+fn callers_queued_behind_a_hanging_call_get_an_error_too() {
     let mount = mount();
     let (answer, hangs) = channel::<()>();
     let other = {
@@ -46,15 +47,15 @@ fn whoever_waits_behind_a_call_that_hangs_is_told_too() {
 }
 
 #[test]
-fn a_call_that_breaks_is_an_error_and_the_next_one_is_made() {
+fn a_call_that_panics_is_an_error_and_the_next_one_is_made() {
     let mount = mount();
     let broken: io::Result<()> = mount.call(|| panic!("broken"));
     assert!(broken.is_err());
-    answers(&mount);
+    wait_for_answer(&mount);
 }
 
 #[test]
-fn what_lies_on_a_disk_of_this_machine_is_read_as_anywhere() {
+fn files_on_a_local_disk_are_read_directly() {
     let scratch = tempfile::tempdir().unwrap();
     let path = scratch.path().join("app.log");
     fs::write(&path, "0123456789").unwrap();

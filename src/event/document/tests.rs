@@ -47,7 +47,7 @@ fn leaves_have_dotted_paths() {
 }
 
 #[test]
-fn a_value_too_deep_is_one_text() {
+fn a_too_deeply_nested_value_is_one_text() {
     let deep = "[".repeat(DEEPEST + 1) + &"]".repeat(DEEPEST + 1);
     let mut seen = Vec::new();
     leaves("a", &Value::Json(&deep), &mut |path, _| seen.push(path.to_string()));
@@ -57,7 +57,7 @@ fn a_value_too_deep_is_one_text() {
 }
 
 #[test]
-fn bare_words_look_at_the_message_or_at_all_leaves() {
+fn bare_words_search_the_message_or_all_leaves() {
     let search = |text: &str| {
         let batch = batch(text, None);
         let parts = parts(batch.event(0));

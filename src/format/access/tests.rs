@@ -1,7 +1,7 @@
 use crate::format::test_output::{check, show};
 
 #[test]
-fn common_combined_and_what_stands_around_them() {
+fn common_and_combined_lines_with_additional_columns_are_parsed() {
     check(
         "access",
         &[
@@ -42,7 +42,7 @@ fn common_combined_and_what_stands_around_them() {
 }
 
 #[test]
-fn a_broken_line_is_a_message() {
+fn a_malformed_line_is_a_message() {
     for line in [
         r#"127.0.0.1 - - [10/Oct/2000:13:55:36 -0700] "GET /"#,
         r#"127.0.0.1 - - [10/Oct/2000 "GET / HTTP/1.0" 200 1"#,

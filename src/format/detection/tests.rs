@@ -5,7 +5,7 @@ fn check(sample: &str, expected: &str) {
 }
 
 #[test]
-fn the_vote() {
+fn the_format_is_detected() {
     check("{\"a\":1}\n{\"b\":2}\n", "json");
     check("{\n  \"a\": 1\n}\n{\n  \"a\": 1\n}\n", "json");
     check("2023-11-14 10:23:01,462 - [WARNING] - x\n", "python");
@@ -26,7 +26,7 @@ fn a_vote_is_settled_by_enough_lines_or_bytes() {
 }
 
 #[test]
-fn a_first_line_that_is_longer_than_the_sample_is_judged_by_what_is_known_of_it() {
+fn a_first_line_longer_than_the_sample_is_detected_by_its_beginning() {
     let long = format!("{{\"client_id\":[{}", "\"0123456\",".repeat(10_000));
     for end in (ENOUGH_BYTES - 12)..ENOUGH_BYTES {
         check(&long[..end], "json");

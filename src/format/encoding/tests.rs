@@ -9,7 +9,7 @@ fn utf16(text: &str, encoding: Encoding) -> Vec<u8> {
 }
 
 #[test]
-fn a_mark_or_zeros_tell_the_encoding() {
+fn a_byte_order_mark_or_zeros_determine_the_encoding() {
     let nul = |text: &str, encoding| utf16(text, encoding);
     let cases: [(&[u8], Encoding); 11] = [
         (b"\xff\xfe", Encoding::Utf16Le),
@@ -21,7 +21,7 @@ fn a_mark_or_zeros_tell_the_encoding() {
         (b"", Encoding::Utf8),
         (b"a\0", Encoding::Utf8),
         (b"plain text\n", Encoding::Utf8),
-        // The hole that copytruncate leaves.
+        // The hole that a copytruncate rotation leaves.
         (&[0; 2000], Encoding::Utf8),
         (b"a\0b\0plain after all\n", Encoding::Utf8),
     ];
@@ -36,18 +36,18 @@ fn a_mark_or_zeros_tell_the_encoding() {
 #[test]
 fn s21_a_line_ends_with_a_whole_code_unit() {
     let le = Encoding::Utf16Le;
-    // U+0A0D, U+0D0A and U+0A00 hold the byte of a newline; only the last character is one.
+    // U+0A0D, U+0D0A and U+0A00 contain the byte of a newline; only the last character is one.
     let bytes = utf16("\u{a0d}\u{d0a}\u{a00}a\nb", le);
     assert_eq!((le.line_end(&bytes, 0), le.last_line_end(&bytes, 0)), (Some(10), Some(10)));
-    // One byte later everything stands at the other half.
+    // One byte later, each byte belongs to the other half of a unit.
     assert_eq!(le.line_end(&bytes[1..], 1), Some(9));
-    assert_eq!(le.line_end(&bytes[..9], 0), None, "half of it is no newline");
+    assert_eq!(le.line_end(&bytes[..9], 0), None, "half a code unit is not a newline");
     assert_eq!(le.line_end(&bytes[9..], 9), None);
     let be = Encoding::Utf16Be;
     let bytes = utf16("\u{a0d}\u{d0a}\u{a00}a\nb\n", be);
     assert_eq!((be.line_end(&bytes, 0), be.last_line_end(&bytes, 0)), (Some(10), Some(14)));
     assert_eq!(be.line_end(&bytes[..9], 0), None);
-    assert_eq!(be.line_end(&bytes[9..], 9), Some(5), "the first newline is torn");
+    assert_eq!(be.line_end(&bytes[9..], 9), Some(5), "the first newline is incomplete");
 }
 
 #[test]
@@ -75,7 +75,7 @@ fn s21_surrogates_are_paired_and_lone_ones_replaced() {
 }
 
 #[test]
-fn the_last_whole_character_ends_before_one_that_is_cut() {
+fn the_last_complete_character_ends_before_an_incomplete_one() {
     for text in ["", "a", "\u{e9}", "a\u{20ac}", "\u{1f600}"] {
         for cut in 0..=text.len() {
             let whole = (0..=cut).rev().find(|at| text.is_char_boundary(*at)).unwrap();
@@ -83,7 +83,7 @@ fn the_last_whole_character_ends_before_one_that_is_cut() {
             assert_eq!(end, 100 + whole as u64, "{text:?} {cut}");
         }
     }
-    // What is no text is cut anywhere.
+    // Invalid text may be cut anywhere.
     assert_eq!(Encoding::Utf8.last_character_end(b"\x80\x80\x80\x80", 4), 4);
     assert_eq!(Encoding::Utf8.last_character_end(b"\xff", 1), 1);
     let pair = [0x3d, 0xd8, 0x00, 0xde];

@@ -1,5 +1,5 @@
-//! Framing bytes as they stand in a file: UTF-16 is framed as the UTF-8 that it says, and the bounds of its
-//! records are brought back to the bytes.
+//! Frames the bytes of a file in its encoding: UTF-16 is converted to UTF-8 and framed, and the bounds of the records
+//! are mapped back to the file's bytes.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -8,43 +8,43 @@ use super::{End, Framed, Framer, first_begin};
 use crate::event::{Encoding, Record};
 use crate::format::Context;
 
-/// UTF-16 as UTF-8, and where its lines stand in both.
+/// UTF-16 converted to UTF-8, with the offsets of its lines in both.
 struct Transcoded {
     text: Vec<u8>,
-    /// (in the bytes, in the text): the beginning, behind each line end, each cut, and the end. Ascending.
-    places: Vec<(usize, usize)>,
+    /// (in the bytes, in the text): the beginning, the end of each line, each cut, and the end. Ascending.
+    offsets: Vec<(usize, usize)>,
 }
 
 impl Transcoded {
-    /// `cuts` are places in the bytes, ascending: what stands before one is no part of what stands behind.
+    /// `cuts` are ascending offsets in the bytes: characters are not decoded across them.
     fn of(encoding: Encoding, bytes: &[u8], offset: u64, cuts: &[usize]) -> Self {
         let mut text = Vec::with_capacity(bytes.len() / 2 + 16);
-        let mut places = vec![(0, 0)];
+        let mut offsets = vec![(0, 0)];
         let mut from = 0;
         for to in cuts.iter().copied().chain([bytes.len()]) {
             let base = offset + from as u64;
             encoding.transcode(&bytes[from..to], base, &mut text, &mut |bytes, text| {
-                places.push((from + bytes, text));
+                offsets.push((from + bytes, text));
             });
-            places.push((to, text.len()));
+            offsets.push((to, text.len()));
             from = to;
         }
-        Transcoded { text, places }
+        Transcoded { text, offsets }
     }
 
-    /// Of a place in the text that is the bound of a line.
+    /// The offset in the bytes for an offset in the text that is a line bound.
     fn in_bytes(&self, in_text: usize) -> usize {
-        let behind = self.places.partition_point(|(_, text)| *text <= in_text);
-        self.places[behind - 1].0
+        let behind = self.offsets.partition_point(|(_, text)| *text <= in_text);
+        self.offsets[behind - 1].0
     }
 
     fn in_text(&self, in_bytes: usize) -> usize {
-        let behind = self.places.partition_point(|(bytes, _)| *bytes <= in_bytes);
-        self.places[behind - 1].1
+        let behind = self.offsets.partition_point(|(bytes, _)| *bytes <= in_bytes);
+        self.offsets[behind - 1].1
     }
 }
 
-/// The buffer of a batch: the file's `bytes` themselves where they are the text.
+/// The buffer of a batch: the file's `bytes` themselves if they are the text.
 pub fn shared(text: Cow<'_, [u8]>, bytes: &Arc<[u8]>) -> Arc<[u8]> {
     match text {
         Cow::Borrowed(_) => bytes.clone(),
@@ -53,8 +53,8 @@ pub fn shared(text: Cow<'_, [u8]>, bytes: &Arc<[u8]>) -> Arc<[u8]> {
 }
 
 impl Framer {
-    /// As [`Framer::frame`], for bytes in the file's encoding. Also returns the text in which the records stand;
-    /// `consumed` and all offsets are of the file's bytes.
+    /// As [`Framer::frame`], for bytes in the file's encoding. Also returns the text that contains the records;
+    /// `consumed` and all offsets refer to the file's bytes.
     pub fn frame_file<'b>(
         &self,
         bytes: &'b [u8],

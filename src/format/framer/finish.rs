@@ -1,4 +1,4 @@
-//! The end of a record: its place, its time or what stands for it, its flags, and whether it fits.
+//! Completes a record: its offsets, its time or a substitute, its flags, and whether it fits the format.
 
 use memchr::memchr;
 
@@ -7,11 +7,11 @@ use crate::event::{Flags, Record};
 use crate::format::text::first_line;
 use crate::format::{Context, Format, Head, Joins};
 
-/// A record's time may be that of one before it, this many lines back.
+/// A record without time takes the time of an earlier record at most this many lines back.
 const NEAR_LINES: u32 = 1_000;
 
 impl Pass<'_> {
-    /// Ends the open record before `upto`; blank lines between its end and there stand alone.
+    /// Ends the open record before `upto`; blank lines after its end become records of their own.
     pub(super) fn close(&mut self, upto: usize) {
         let Some(open) = self.open.take() else { return };
         let text = self.text(open.start, open.end);
@@ -31,7 +31,7 @@ impl Pass<'_> {
     pub(super) fn push_quiet(&mut self, at: usize, next: usize) {
         let fitted = self.framed;
         self.push(Head { quiet: true, ..Head::default() }, at, next, 0);
-        // A blank line says nothing about the format.
+        // A blank line does not count for or against the format.
         self.framed = Framed { consumed: self.framed.consumed, ..fitted };
     }
 
@@ -45,9 +45,9 @@ impl Pass<'_> {
         self.framed = Framed { consumed: self.framed.consumed, ..fitted };
     }
 
-    /// A line longer than the cap is a record by itself.
+    /// A line longer than the limit is a record of its own.
     pub(super) fn truncate(&mut self, at: usize, next: usize) {
-        let kept = &self.text(at, next)[..self.cap];
+        let kept = &self.text(at, next)[..self.max_length];
         let head = self.format.head(kept, self.context);
         self.push_text(head, kept, at, next, 1);
         if let Some(record) = self.records.last_mut() {
@@ -62,19 +62,19 @@ impl Pass<'_> {
 
     #[inline]
     fn push_text(&mut self, head: Head, text: &[u8], at: usize, next: usize, lines: u32) {
-        let mut record = settle(head, lines, self.context);
-        let later = self.later(&head, text, at);
+        let mut record = with_time(head, lines, self.context);
+        let later = self.is_continuation(&head, text, at);
         if later {
             record.flags.insert(Flags::CONTINUATION);
         }
         if at > 0 && self.bytes[at - 1] != b'\n' && self.cut_at(at) {
-            begin_inside(&mut record, self.joins);
+            mark_inside(&mut record, self.joins);
         }
         if head.fits && !(later && self.joins == Joins::Lines) {
-            (self.framed.fitted, self.framed.trailing) = (true, 0);
+            (self.framed.fitted, self.framed.trailing_misfits) = (true, 0);
         } else {
             let weight = if lines >= MAX_LINES { lines } else { 1 };
-            self.framed.trailing = self.framed.trailing.saturating_add(weight);
+            self.framed.trailing_misfits = self.framed.trailing_misfits.saturating_add(weight);
         }
         record.start = self.offset(at);
         record.end = self.offset(next);
@@ -87,21 +87,21 @@ impl Pass<'_> {
     }
 
     #[inline]
-    fn later(&self, head: &Head, text: &[u8], at: usize) -> bool {
+    fn is_continuation(&self, head: &Head, text: &[u8], at: usize) -> bool {
         self.offset(at) != 0 && is_later(self.format, self.joins, head, text, self.cut_at(at))
     }
 }
 
-/// The record begins inside a line. A whole JSON object stands for itself wherever it begins.
+/// Marks a record that begins inside a line. A complete JSON object is an event of its own wherever it begins.
 #[inline]
-pub(super) fn begin_inside(record: &mut Record, joins: Joins) {
+pub(super) fn mark_inside(record: &mut Record, joins: Joins) {
     if joins != Joins::Depth || record.flags.contains(Flags::CONTINUATION) {
         record.flags.insert(Flags::CONTINUATION);
         record.flags.insert(Flags::INSIDE);
     }
 }
 
-/// The record follows a cut, or its first line can only be a later one.
+/// The record follows a cut, or its first line can only continue a record.
 #[inline]
 pub(super) fn is_later(
     format: &dyn Format,
@@ -117,9 +117,9 @@ pub(super) fn is_later(
     (!head.quiet && format.is_later(first_line(text))) || (at_cut && (single || head.quiet))
 }
 
-/// A record with its own time, or what stands for it.
+/// A record with its own time, or a substitute.
 #[inline]
-pub(super) fn settle(head: Head, lines: u32, context: &mut Context) -> Record {
+pub(super) fn with_time(head: Head, lines: u32, context: &mut Context) -> Record {
     let mut flags = Flags::default();
     if head.quiet {
         flags.insert(Flags::QUIET);

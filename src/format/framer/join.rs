@@ -1,4 +1,4 @@
-//! Which record a line belongs to: it begins one, goes on with the open one, or stands alone.
+//! Assigns lines to records: a line begins a record, continues the open one, or is a record of its own.
 
 use super::{Kind, MAX_LINES, Open, Pass};
 use crate::format::json::scan;
@@ -15,7 +15,7 @@ impl Pass<'_> {
         }
     }
 
-    /// A line of a format that joins: it begins a record or belongs to the open one.
+    /// A line of a format that joins lines: it begins a record or continues the open one.
     #[inline]
     fn joined_line(&mut self, line: &[u8], at: usize, next: usize) {
         if is_blank(line) {
@@ -36,11 +36,11 @@ impl Pass<'_> {
         self.open = Some(Open { start: at, end: next, lines: 1, kind: Kind::Lines(trace) });
     }
 
-    /// A line of a format whose records are single lines, or JSON.
+    /// A line of a format whose records are single lines or JSON objects.
     #[inline]
     fn single_line(&mut self, line: &[u8], at: usize, next: usize) {
         let begins = self.joins == Joins::Depth && self.format.begins(line);
-        if !begins && self.goes_on(line, next) {
+        if !begins && self.continue_json(line, next) {
             return;
         }
         if is_blank(line) {
@@ -60,7 +60,7 @@ impl Pass<'_> {
             return;
         }
         if begins {
-            // Broken JSON is an event by itself, never part of its neighbours.
+            // Invalid JSON is an event of its own, never part of its neighbours.
             self.close(at);
             return self.push(Head::default(), at, next, 1);
         }
@@ -73,8 +73,8 @@ impl Pass<'_> {
         }
     }
 
-    /// The line is part of the open JSON object; where it closes it, the record is done.
-    fn goes_on(&mut self, line: &[u8], next: usize) -> bool {
+    /// Adds the line to the open JSON object; the record is complete if the line closes the object.
+    fn continue_json(&mut self, line: &[u8], next: usize) -> bool {
         let Some(open @ Open { kind: Kind::Depth(depth), .. }) = self.open else { return false };
         let inside = is_json_part(line).then(|| scan::depth(line, depth)).flatten();
         let Some(depth) = inside.filter(|_| self.has_room(&open, next)) else {
@@ -89,15 +89,15 @@ impl Pass<'_> {
     }
 
     fn has_room(&self, open: &Open, next: usize) -> bool {
-        open.lines < MAX_LINES && next - open.start <= self.cap
+        open.lines < MAX_LINES && next - open.start <= self.max_length
     }
 
     fn extend(&mut self, open: Open, next: usize, kind: Kind) {
-        // Blank lines between count too.
+        // Blank lines in between count too.
         self.open = Some(Open { start: open.start, end: next, lines: open.lines + 1, kind });
     }
 
-    /// A blank line: part of the open record if that goes on behind it, else a record of its own.
+    /// A blank line: part of the open record if that continues after it, otherwise a record of its own.
     fn blank(&mut self, at: usize, next: usize) {
         match self.open {
             Some(open) if self.has_room(&open, next) => {
@@ -111,13 +111,13 @@ impl Pass<'_> {
     }
 }
 
-/// A JSON object that is still being written: what stands there is no event yet.
+/// A JSON object that is still being written: it is not an event yet.
 pub fn is_unfinished_json(line: &[u8]) -> bool {
     let line = line.trim_ascii_start();
     line.starts_with(b"{\"") && scan::depth(line, 0) != Some(0)
 }
 
-/// The line can stand inside pretty-printed JSON.
+/// The line may be part of pretty-printed JSON.
 fn is_json_part(line: &[u8]) -> bool {
     let line = line.trim_ascii();
     match line.first() {

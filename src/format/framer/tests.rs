@@ -8,12 +8,12 @@ fn context() -> Context {
     Context::new(TimeZone::UTC, 19_800, Timestamp::from_seconds(7))
 }
 
-fn framer(format: &str, cap: usize) -> Framer {
-    let format = by_name(format, &[]).expect("a format of the list");
-    Framer { format, encoding: Encoding::Utf8, cap }
+fn framer(format: &str, max_length: usize) -> Framer {
+    let format = by_name(format, &[]).expect("a known format");
+    Framer { format, encoding: Encoding::Utf8, max_length }
 }
 
-/// The records as text, each with its flags; checks that they tile the input.
+/// The records as text, each with its flags; checks that they cover the input.
 fn frame(format: &str, text: &str, cuts: &[u64], end: End) -> (Vec<String>, usize) {
     let mut records = Vec::new();
     let framed =
@@ -45,7 +45,7 @@ fn check(format: &str, text: &str, cuts: &[u64], end: End, expected: &[&str]) {
 }
 
 #[test]
-fn json_closes_at_its_newline_and_pretty_printed_at_depth_zero() {
+fn a_json_record_ends_at_its_newline_or_at_depth_zero() {
     let text = "{\"a\":1}\n{\n  \"b\": {\n    \"c\": 2\n  }\n}\n{\"d\":3}\n";
     check(
         "json",
@@ -73,7 +73,7 @@ fn json_closes_at_its_newline_and_pretty_printed_at_depth_zero() {
 }
 
 #[test]
-fn lines_that_do_not_fit_join_each_other() {
+fn consecutive_misfits_are_one_record() {
     let trace = "Traceback (most recent call last):\n  File \"x\"\n\nValueError: y";
     let text = format!("{{\"a\":1}}\n{trace}\n\n{{\"b\":1}}\n");
     check("json", &text, &[], End::Open, &["{\"a\":1}", trace, "~", "{\"b\":1}"]);
@@ -81,7 +81,7 @@ fn lines_that_do_not_fit_join_each_other() {
 }
 
 #[test]
-fn a_record_that_may_grow_stays_unread() {
+fn a_record_that_may_grow_is_not_returned() {
     let text = "2023-11-14 10:23:01 [ERROR] a\n  b\n2023-11-14 10:23:02 [INFO] c\n";
     check("generic", text, &[], End::Open, &["2023-11-14 10:23:01 [ERROR] a\n  b"]);
     check(
@@ -95,7 +95,7 @@ fn a_record_that_may_grow_stays_unread() {
 }
 
 #[test]
-fn a_cut_ends_a_record_whatever_follows() {
+fn a_cut_always_ends_a_record() {
     let text = "2023-11-14 10:23:01 [ERROR] a\n  b\nc\n2023-11-14 10:23:02 [INFO] d\n";
     check(
         "generic",
@@ -106,7 +106,7 @@ fn a_cut_ends_a_record_whatever_follows() {
     );
     // In the middle of a line: the rest is a continuation.
     check("json", "{\"a\":1}\n{\"b\":1}\n", &[4], End::Closed, &["%{\"a\"", "+:1}", "{\"b\":1}"]);
-    // At the end of what is there.
+    // At the end of the text.
     check("generic", &text[..30], &[30], End::Open, &["2023-11-14 10:23:01 [ERROR] a"]);
 }
 
@@ -125,7 +125,7 @@ fn line_ends_blanks_and_a_byte_order_mark() {
 }
 
 #[test]
-fn long_lines_are_truncated_and_long_records_split() {
+fn long_lines_are_truncated_and_long_records_are_split() {
     let long = "x".repeat(300);
     let kept = format!("!{}", "x".repeat(200));
     check("plain", &format!("a\n{long}\nb\n"), &[], End::Closed, &["a", &kept, "b"]);
@@ -149,7 +149,7 @@ fn long_lines_are_truncated_and_long_records_split() {
 }
 
 #[test]
-fn a_line_over_the_cap_gives_the_same_record_from_its_kept_bytes() {
+fn an_overlong_line_gives_the_same_record_from_its_kept_bytes() {
     let text = format!("2023-11-14 10:23:01 [ERROR] {}\n", "x".repeat(300));
     let framer = framer("generic", 200);
     let mut records = Vec::new();
@@ -162,7 +162,7 @@ fn a_line_over_the_cap_gives_the_same_record_from_its_kept_bytes() {
 }
 
 #[test]
-fn a_record_without_time_has_the_last_one_or_when_it_was_seen() {
+fn a_record_without_time_has_the_last_time_or_when_it_was_first_seen() {
     let text = "x\n2023-11-14 22:13:20 [INFO] a\n";
     let mut context = context();
     let mut records = Vec::new();
@@ -183,7 +183,7 @@ fn a_record_without_time_has_the_last_one_or_when_it_was_seen() {
 }
 
 #[test]
-fn another_format_shows_in_the_row_of_misfits() {
+fn a_change_of_format_is_visible_in_the_misfits_in_a_row() {
     let json = "{\"a\":1}\n".repeat(3);
     let text = "2023-11-14 22:13:20 [INFO] a\n";
     let mut records = Vec::new();
@@ -195,7 +195,7 @@ fn another_format_shows_in_the_row_of_misfits() {
         &mut context(),
         &mut records,
     );
-    assert!(framed.fitted && framed.trailing >= Framed::VOTE_AGAIN, "{framed:?}");
+    assert!(framed.fitted && framed.trailing_misfits >= Framed::VOTE_AGAIN, "{framed:?}");
     let framed = framer("generic", 1 << 20).frame(
         "{\"a\":1}\n".repeat(1_500).as_bytes(),
         99,
@@ -208,7 +208,7 @@ fn another_format_shows_in_the_row_of_misfits() {
 }
 
 #[test]
-fn the_first_beginning_in_a_chunk() {
+fn the_first_record_in_a_chunk_is_found() {
     for (format, chunk, expected) in [
         ("json", "1}\n{\"b\":1}\n", Some(3)),
         ("json", "}\n  x\n", None),
@@ -216,15 +216,15 @@ fn the_first_beginning_in_a_chunk() {
         ("plain", "a\nb\nc\n", Some(4)),
         ("plain", "a\n  b\nc\nd\n", Some(8)),
     ] {
-        let format = by_name(format, &[]).expect("a format of the list");
+        let format = by_name(format, &[]).expect("a known format");
         assert_eq!(first_begin(&*format, chunk.as_bytes(), false), expected, "{chunk:?}");
     }
 }
 
-/// UTF-16 is framed as what it says would be, at the offsets that its bytes have; also where the reading begins and
-/// ends in the middle of a code unit, and where a cut stands in one.
+/// UTF-16 gives the same records as its text in UTF-8, at the offsets of its own bytes; also if reading begins or ends
+/// in the middle of a code unit, or a cut is in one.
 #[test]
-fn s21_utf16_is_framed_as_the_text_that_it_says() {
+fn s21_utf16_is_framed_like_its_text_in_utf8() {
     let text = "\u{feff}2023-11-14 10:23:01 [ERROR] a 😀\r\n  b\n\n2023-11-14 10:23:02 [INFO] é\u{a0a}\n  d\n";
     for encoding in [Encoding::Utf16Le, Encoding::Utf16Be] {
         let bytes: Vec<u8> = match encoding {
@@ -256,7 +256,7 @@ fn s21_utf16_is_framed_as_the_text_that_it_says() {
             (second, whole, "2023-11-14 10:23:02 [INFO] é\u{a0a}\n  d".to_owned()),
         ];
         assert_eq!(frame(&bytes, 0, &[], End::Closed), expected);
-        // However far the reading went: what is complete is the same.
+        // For any length of the input, the complete records are the same.
         for to in 0..bytes.len() {
             let found = frame(&bytes[..to], 0, &[], End::Open);
             assert!(expected.starts_with(&found), "{to}: {found:?}");
@@ -264,10 +264,10 @@ fn s21_utf16_is_framed_as_the_text_that_it_says() {
         assert_eq!(frame(&bytes[80..], second, &[], End::Closed), expected[2..]);
         for skip in 1..=80 {
             let begin = framer.first_begin(&bytes[skip..], skip as u64, false);
-            // What stands first is passed over, be it whole or not.
+            // The first line is skipped, complete or not.
             assert_eq!(begin, (skip <= 78).then(|| 80 - skip), "{skip}");
         }
-        // A cut in the middle of a code unit: its halves belong to both sides.
+        // A cut in the middle of a code unit: its halves belong to different records.
         let torn = frame(&bytes, 0, &[second + 3], End::Closed);
         let (before, behind) = (&torn[0], &torn[1]);
         assert_eq!((before.1, behind.0, behind.1), (second + 3, second + 3, whole));
@@ -277,7 +277,7 @@ fn s21_utf16_is_framed_as_the_text_that_it_says() {
 }
 
 #[test]
-fn s21_a_long_line_of_utf16_is_cut_as_one_of_utf8_is() {
+fn s21_an_overlong_line_of_utf16_is_truncated_like_one_of_utf8() {
     for character in ["x", "é", "€", "😀"] {
         let text = character.repeat(300);
         let bytes: Vec<u8> =

@@ -1,7 +1,7 @@
 use crate::format::test_output::{check, show};
 
 #[test]
-fn the_layouts_of_the_common_loggers() {
+fn the_layouts_of_common_loggers_are_parsed() {
     check(
         "generic",
         &[
@@ -74,7 +74,7 @@ fn the_layouts_of_the_common_loggers() {
                 "nova-api.log.1.2017 2017-05-16 00:00:10.279 25743 INFO nova.api [req-1 2 - -] z",
                 "2017-05-16T00:00:10.279Z info | process=25743 thread=req-1 2 - - logger=nova.api [z]",
             ),
-            // The level first
+            // Level first
             ("[WARN ] 2023-11-14 10:23:01 x", "2023-11-14T10:23:01Z warning | [x]"),
             ("ERROR [2023-11-14 10:23:01,462] x", "2023-11-14T10:23:01.462Z error | [x]"),
             (
@@ -86,7 +86,7 @@ fn the_layouts_of_the_common_loggers() {
 }
 
 #[test]
-fn a_word_of_the_message_is_no_level() {
+fn a_word_of_the_message_is_not_a_level() {
     for (line, expected) in [
         ("2023-11-14 10:23:01 terror in the streets", "-"),
         ("2023-11-14 10:23:01 errorCode=5", "-"),

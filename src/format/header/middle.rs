@@ -1,12 +1,12 @@
-//! The tokens between the time and the message, up to the level: process, thread and logger. The first that
-//! cannot stand there ends the search.
+//! Parses the tokens between the time and the message, up to the level: process, thread and logger. The first token
+//! that is none of these ends the header.
 
 use super::{LevelStyle, Reader, single_letter};
 use crate::event::Level;
 use crate::format::level;
 
 impl Reader<'_> {
-    /// The tokens behind the time, up to the level; stops before the first that cannot stand there.
+    /// Reads the tokens after the time, up to the level; stops before the first one that is not part of a header.
     #[inline]
     pub(super) fn find_level(&mut self) {
         if self.redis_sign() {
@@ -18,7 +18,7 @@ impl Reader<'_> {
             self.separators();
             let delimited = self.at - before > 1;
             let Some(first) = self.line.get(self.at).copied() else { return };
-            let goes_on = match first {
+            let continue_json = match first {
                 b']' | b')' | b'>' if self.open == Some(first) => {
                     self.open = None;
                     self.at += 1;
@@ -36,13 +36,13 @@ impl Reader<'_> {
                 self.after_level();
                 return;
             }
-            if !goes_on {
+            if !continue_json {
                 return;
             }
         }
     }
 
-    /// Redis writes one sign for the level behind `30 May 12:52:42.131`.
+    /// Redis writes one character for the level after `30 May 12:52:42.131`.
     fn redis_sign(&mut self) -> bool {
         let Some([b' ', sign, b' ', ..]) = self.line.get(self.at..) else { return false };
         let level = match sign {
@@ -52,7 +52,7 @@ impl Reader<'_> {
             b'#' => Level::Warning,
             _ => return false,
         };
-        // `30 May …`: day, then month, without a zone. Others use these signs as separators.
+        // `30 May …`: day, then month, without a zone. Other programs use these characters as separators.
         let begin = if self.line[0] == b'[' || self.header.process.is_some() {
             self.line.iter().take(12).position(|byte| *byte == b' ').map_or(0, |space| space + 1)
         } else {
@@ -68,7 +68,7 @@ impl Reader<'_> {
         true
     }
 
-    /// White space and the signs that formats put between their columns.
+    /// Skips white space and the characters that formats write between columns.
     fn separators(&mut self) {
         let start = self.at;
         while let Some(byte) = self.line.get(self.at) {
@@ -88,11 +88,11 @@ impl Reader<'_> {
         }
     }
 
-    /// `[…]`: a level, or the first of them is the thread.
+    /// `[…]`: a level; otherwise the first bracket is the thread.
     fn bracket(&mut self) -> bool {
         let Some(end) = self.bracket_end(self.at) else { return false };
         let inside = self.line[self.at + 1..end].trim_ascii();
-        // Apache names the module before the level, others the level before the process.
+        // Apache writes the module before the level, others write the level before the process.
         let word = match inside.iter().rposition(|byte| *byte == b':') {
             Some(colon) if level::word(&inside[colon + 1..]).is_some() => &inside[colon + 1..],
             _ => inside,
@@ -123,7 +123,7 @@ impl Reader<'_> {
         true
     }
 
-    /// A level, or a logger's name before it; `false` (and nothing taken) where neither fits.
+    /// A level, or a logger's name before it; `false` (and nothing read) if it is neither.
     fn word(&mut self, delimited: bool, after_number: bool) -> bool {
         let end = self.word_end(self.at);
         let word = &self.line[self.at..end];
@@ -147,7 +147,7 @@ impl Reader<'_> {
         true
     }
 
-    /// A name before the level: only if a level does follow, and either of them shows that it is no sentence.
+    /// A name before the level: only if a level follows, and one of them shows that this is not a sentence.
     fn is_logger(&self, name: &[u8], rest: &[u8]) -> bool {
         let gap = rest.iter().take_while(|byte| matches!(byte, b' ' | b'-' | b'|' | b'\t')).count();
         let bracket = usize::from(rest.get(gap) == Some(&b'['));
@@ -166,7 +166,7 @@ impl Reader<'_> {
             )
     }
 
-    /// Upper case is a level by itself; a lower-case word could be the message's first one.
+    /// An upper-case word is accepted as a level; a lower-case word may be the first word of the message.
     fn bare_level(
         &self,
         word: &[u8],

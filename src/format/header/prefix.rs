@@ -1,11 +1,11 @@
-//! What may stand before the time: a process, a level, a file's name; and glog, whose level and time are one.
+//! Parses the tokens before the time: a process, a level, a file name; and glog, which writes level and time together.
 
 use super::{LevelStyle, Reader, closing, single_letter};
 use crate::format::level;
 use crate::format::time::{self, Stamp};
 
 impl Reader<'_> {
-    /// `26571:M 27 Dec 2018 11:19:18.874 * …` (Redis), or the time itself.
+    /// `26571:M 27 Dec 2018 11:19:18.874 * …` (Redis), or the time directly.
     #[inline]
     pub(super) fn before_digits(&mut self) -> Option<()> {
         let digits = self.line.iter().take(8).take_while(|byte| byte.is_ascii_digit()).count();
@@ -52,7 +52,7 @@ impl Reader<'_> {
             self.at = end;
             return self.before_late_time();
         }
-        // A file's name, as collectors put it before the line.
+        // A file name, which collectors write before the line.
         let token = self.line.iter().take(96).position(|byte| *byte == b' ').unwrap_or(0);
         if memchr::memmem::find(&self.line[..token], b".log").is_some() {
             self.at = token + 1;
@@ -60,7 +60,7 @@ impl Reader<'_> {
         Some(())
     }
 
-    /// Separators and an opening bracket between a level and the time behind it.
+    /// Skips separators and an opening bracket between a level and the time after it.
     fn before_late_time(&mut self) -> Option<()> {
         let skipped = self.line[self.at..]
             .iter()
@@ -99,7 +99,7 @@ impl Reader<'_> {
         self.header.stamp = Some(stamp);
         self.set_level(level, LevelStyle::Letter);
         self.at = end;
-        // Thread, then where it was logged, up to the bracket.
+        // Thread, then the source location, up to the bracket.
         let rest = &self.line[end..];
         let bracket = rest.iter().take(160).position(|byte| *byte == b']')?;
         let inside = rest[..bracket].trim_ascii();

@@ -1,10 +1,10 @@
-//! What stands behind the level: separators, the rest of a bracket, and the process, thread and logger of the
-//! formats that put them there.
+//! Parses the tokens after the level: separators, the rest of a bracket, and process, thread and logger in the formats
+//! that write them there.
 
 use super::Reader;
 
 impl Reader<'_> {
-    /// What stands between the level and the message.
+    /// Reads the text between the level and the message.
     #[inline]
     pub(super) fn after_level(&mut self) {
         // `INFO/MainProcess]` (celery)
@@ -18,7 +18,7 @@ impl Reader<'_> {
         self.one_separator();
     }
 
-    /// One separator and the spaces around it: a message may begin with a sign of its own.
+    /// Skips one separator and the spaces around it: the message may begin with such a character itself.
     fn one_separator(&mut self) {
         self.skip(b" \t");
         if let Some(b':' | b'|') = self.line.get(self.at) {
@@ -29,7 +29,7 @@ impl Reader<'_> {
         self.skip(b" \t");
     }
 
-    /// The rest of the bracket that holds time, level and logger: `[2023-… INFO  module] message`.
+    /// The rest of the bracket that contains time, level and logger: `[2023-… INFO  module] message`.
     #[inline]
     pub(super) fn close(&mut self, bracket: u8) {
         let rest = &self.line[self.at..];
@@ -42,9 +42,9 @@ impl Reader<'_> {
         self.one_separator();
     }
 
-    /// Process, thread and logger behind the level, as log4j, logback and Spring put them there.
+    /// Process, thread and logger after the level, as log4j, logback and Spring write them.
     #[inline]
-    pub(super) fn peel_origin(&mut self) {
+    pub(super) fn read_origin(&mut self) {
         for _ in 0..5 {
             let rest = &self.line[self.at..];
             match rest.first() {
@@ -73,7 +73,7 @@ impl Reader<'_> {
         }
     }
 
-    /// A dotted name that ends with a colon or stands before ` - `, ` : ` or a bracket.
+    /// A dotted name that ends with a colon, or is followed by ` - `, ` : ` or a bracket.
     fn logger(&mut self) -> bool {
         let rest = &self.line[self.at..];
         let Some(length) = rest.iter().take(120).position(|byte| *byte == b' ') else {

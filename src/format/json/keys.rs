@@ -1,26 +1,26 @@
-//! The names under which loggers write time, level and message, and which of them counts.
+//! The names that loggers use for time, level and message, with their precedence.
 //!
-//! Sources: the documentation of bunyan, pino, winston, logback (logstash-encoder), log4j2, zap, slog,
-//! zerolog, logrus, structlog, python-json-logger, Serilog (compact), NLog, ECS, GELF 1.1, systemd's
-//! journal export, Docker's json-file, Google Cloud, MongoDB 4.4.
+//! Sources: the documentation of bunyan, pino, winston, logback (logstash-encoder), log4j2, zap, slog, zerolog, logrus,
+//! structlog, python-json-logger, Serilog (compact), NLog, ECS, GELF 1.1, systemd's journal export, Docker's json-file,
+//! Google Cloud, MongoDB 4.4.
 
-/// What a member may be.
+/// The meaning of a member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     Time(u8),
     Level(LevelKey, u8),
     Message(u8),
-    /// An object whose members may be level and message: `log` of ECS, `fields` of Rust's tracing,
-    /// `@fields` of logstash. Where `log` is text (Docker), it is the message.
+    /// An object whose members may be level and message: `log` of ECS, `fields` of Rust's tracing, `@fields` of
+    /// logstash. If `log` is text (Docker), it is the message.
     Inner,
 }
 
-/// How a level's value is written under this name.
+/// How the value of a level is written under this name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LevelKey {
     /// A word, or 10–60; 0–7 where the record is GELF.
     Level,
-    /// Only a word: the whole value must be one.
+    /// A word that is the whole value.
     Word,
     /// `levelno` of Python.
     Python,
@@ -30,7 +30,7 @@ pub enum LevelKey {
     Letter,
 }
 
-/// What this key means, if anything; a lower rank counts before a higher one.
+/// The meaning of this key, if it has one; a lower rank takes precedence.
 #[inline]
 pub fn role(key: &[u8]) -> Option<Role> {
     match key.len() {

@@ -1,8 +1,8 @@
-//! JSON lines: flat or nested, one object a line or pretty-printed over several.
+//! JSON lines: flat or nested, one object per line or pretty-printed over several lines.
 //!
-//! Time, level and message are found by the names that the common loggers use ([`keys`]), at the top level
-//! only, whatever their order; nothing is guessed from where they stood in other lines. A line that is not
-//! one whole object is an event as it stands, without time and level.
+//! Time, level and message are found by the names that common loggers use ([`keys`]), only at the top level, in any
+//! order; other lines have no influence. A line that is not one complete object is an event as it is, without time and
+//! level.
 
 mod keys;
 pub mod scan;
@@ -27,22 +27,22 @@ impl Decode for Json {
     }
 
     fn parts<'a>(&self, text: &'a [u8], each: &mut dyn FnMut(Part<'a>)) {
-        let Some(found) = Found::read(text) else { return each(Part::Message(lossy(text))) };
-        let mut place = 0;
+        let Some(found) = KnownMembers::read(text) else { return each(Part::Message(lossy(text))) };
+        let mut index = 0;
         scan::members(text, |key, escaped, value| {
-            if found.is_message(place) {
+            if found.is_message(index) {
                 if let Raw::Text(text, escaped) = value {
                     each(Part::Message(unescape(text, escaped)));
                 }
-            } else if !found.is_taken(place) {
-                if let (Some(wanted), Raw::Nested(object)) = (found.inner_message(place), value)
+            } else if !found.is_taken(index) {
+                if let (Some(wanted), Raw::Nested(object)) = (found.inner_message(index), value)
                     && let Some(text) = inner_text(object, wanted)
                 {
                     each(Part::Message(text));
                 }
                 each(Part::Field(unescape(key, escaped), field(value)));
             }
-            place += 1;
+            index += 1;
         });
     }
 }
@@ -54,7 +54,7 @@ impl Format for Json {
         }
         match scan::members(line, |_, _, _| {}) {
             Some(()) => Fit::Exact,
-            // The beginning of a pretty-printed object.
+            // The first line of a pretty-printed object.
             None if scan::depth(line, 0).is_some_and(|depth| depth > 0) => Fit::Exact,
             None => Fit::No,
         }
@@ -69,58 +69,58 @@ impl Format for Json {
     }
 
     fn head(&self, text: &[u8], context: &Context) -> Head {
-        Found::read(text).map_or(Head::default(), |found| found.head(context))
+        KnownMembers::read(text).map_or(Head::default(), |found| found.head(context))
     }
 }
 
-/// The rank of what counts only where nothing else does.
+/// The rank of a member that counts only if there is no other.
 const LAST: u8 = 100;
 
-/// The member that counts so far: the lowest rank, and of equal ones the last.
+/// The best member so far: the lowest rank, and of equal ranks the last one.
 #[derive(Clone, Copy)]
 struct Choice<T> {
     value: Option<T>,
     rank: u8,
-    /// Which member it is, counted from 0.
-    place: Option<u32>,
+    /// Index of the member.
+    index: Option<u32>,
 }
 
 impl<T> Choice<T> {
-    const NONE: Self = Choice { value: None, rank: u8::MAX, place: None };
+    const NONE: Self = Choice { value: None, rank: u8::MAX, index: None };
 
-    fn offer(&mut self, rank: u8, place: u32, value: impl FnOnce() -> Option<T>) {
+    fn offer(&mut self, rank: u8, index: u32, value: impl FnOnce() -> Option<T>) {
         if rank <= self.rank
             && let Some(value) = value()
         {
-            *self = Choice { value: Some(value), rank, place: Some(place) };
+            *self = Choice { value: Some(value), rank, index: Some(index) };
         }
     }
 }
 
-/// What one pass over the members found. Shared with logfmt, whose keys have the same names.
-pub struct Found {
+/// The result of one pass over the members. Also used by logfmt, whose keys have the same names.
+pub struct KnownMembers {
     time: Choice<Stamp>,
     level: Choice<Level>,
     message: Choice<()>,
-    /// A message inside a member: which one, and which one in there.
+    /// A message inside a member: index of the member, and index inside it.
     inner_message: Option<(u32, u32)>,
-    /// Members so far.
-    place: u32,
-    /// A GELF message: its numbers 0–7 are levels. It may say so behind the level.
+    /// Index of the next member.
+    index: u32,
+    /// A GELF message: its numbers 0–7 are levels. The member that says so may follow the level.
     gelf: bool,
     number: Option<(u64, u32)>,
     /// Serilog's compact format.
     compact: bool,
 }
 
-impl Found {
-    pub fn nothing() -> Self {
-        Found {
+impl KnownMembers {
+    pub fn new() -> Self {
+        KnownMembers {
             time: Choice::NONE,
             level: Choice::NONE,
             message: Choice::NONE,
             inner_message: None,
-            place: 0,
+            index: 0,
             gelf: false,
             number: None,
             compact: false,
@@ -129,73 +129,73 @@ impl Found {
 
     #[inline]
     fn read(text: &[u8]) -> Option<Self> {
-        let mut found = Found::nothing();
+        let mut found = KnownMembers::new();
         scan::members(text, |key, _, value| found.member(key, value))?;
         Some(found.finish())
     }
 
-    /// Takes note of the next member.
+    /// Evaluates the next member.
     #[inline]
     pub fn member(&mut self, key: &[u8], value: Raw<'_>) {
         if let Some(role) = keys::role(key) {
             self.take(role, key, value);
         }
-        self.place += 1;
+        self.index += 1;
     }
 
     fn take(&mut self, role: Role, key: &[u8], value: Raw<'_>) {
-        let place = self.place;
+        let index = self.index;
         let is_text = matches!(value, Raw::Text(..));
         match role {
             Role::Time(rank) => {
                 self.compact |= key == b"@t";
-                self.time.offer(rank, place, || stamp(value));
+                self.time.offer(rank, index, || stamp(value));
             }
             Role::Message(rank) => {
                 self.gelf |= key == b"short_message";
-                self.message.offer(rank, place, || is_text.then_some(()));
+                self.message.offer(rank, index, || is_text.then_some(()));
             }
             Role::Inner if key == b"log" && is_text => {
-                self.message.offer(LAST, place, || Some(()));
+                self.message.offer(LAST, index, || Some(()));
             }
             Role::Inner => self.inner(value),
             Role::Level(kind, rank) => {
                 if key == b"level" {
-                    self.number = small(value).map(|number| (number, place));
+                    self.number = small(value).map(|number| (number, index));
                 }
-                self.level.offer(rank, place, || read_level(kind, value));
+                self.level.offer(rank, index, || read_level(kind, value));
             }
         }
     }
 
-    /// Level and message in an object, which stays a field: it holds more than them. What stands at the top
-    /// level comes first.
+    /// Level and message inside an object, which stays a field because it contains more. Members at the top level take
+    /// precedence.
     fn inner(&mut self, value: Raw<'_>) {
         let Raw::Nested(text) = value else { return };
-        let mut inner = Found::nothing();
+        let mut inner = KnownMembers::new();
         let walked = scan::members(text, |key, _, value| {
             if let Some(role @ (Role::Level(..) | Role::Message(_))) = keys::role(key) {
                 inner.take(role, key, value)
             }
-            inner.place += 1;
+            inner.index += 1;
         });
         if walked.is_some() {
             self.level.offer(LAST, u32::MAX, || inner.level.value);
-            let at = inner.message.place.map(|at| (self.place, at));
+            let at = inner.message.index.map(|at| (self.index, at));
             if at.is_some() && self.message.value.is_none() {
                 self.inner_message = at;
             }
         }
     }
 
-    /// Decides what could not be decided before all members were seen.
+    /// Decides the cases that depend on all members.
     #[inline]
     pub fn finish(mut self) -> Self {
-        if let (true, None, Some((number, place))) = (self.gelf, self.level.value, self.number) {
-            self.level.offer(0, place, || level::syslog(number));
+        if let (true, None, Some((number, index))) = (self.gelf, self.level.value, self.number) {
+            self.level.offer(0, index, || level::syslog(number));
         }
         if self.compact && self.level.value.is_none() {
-            // Serilog leaves the level out where it is Information.
+            // Serilog omits the level if it is Information.
             self.level.value = Some(Level::Info);
         }
         self
@@ -216,19 +216,19 @@ impl Found {
         self.level.value
     }
 
-    pub fn is_message(&self, place: u32) -> bool {
-        self.message.place == Some(place)
+    pub fn is_message(&self, index: u32) -> bool {
+        self.message.index == Some(index)
     }
 
-    /// The message is that member of this member.
-    fn inner_message(&self, place: u32) -> Option<u32> {
+    /// Index of the message inside this member, if it is there.
+    fn inner_message(&self, index: u32) -> Option<u32> {
         let (outer, inner) = self.inner_message?;
-        (outer == place && self.message.place.is_none()).then_some(inner)
+        (outer == index && self.message.index.is_none()).then_some(inner)
     }
 
-    /// The member is the time or the level: it is no field.
-    pub fn is_taken(&self, place: u32) -> bool {
-        self.time.place == Some(place) || self.level.place == Some(place)
+    /// The member is the time or the level, and therefore not a field.
+    pub fn is_taken(&self, index: u32) -> bool {
+        self.time.index == Some(index) || self.level.index == Some(index)
     }
 }
 
@@ -275,14 +275,14 @@ fn read_level(kind: LevelKey, value: Raw<'_>) -> Option<Level> {
     }
 }
 
-/// The text of the object's member number `wanted`.
+/// The text of the member number `wanted` of the object.
 fn inner_text(object: &[u8], wanted: u32) -> Option<Cow<'_, str>> {
-    let (mut text, mut place) = (None, 0);
+    let (mut text, mut index) = (None, 0);
     scan::members(object, |_, _, value| {
-        if let (true, Raw::Text(found, escaped)) = (place == wanted, value) {
+        if let (true, Raw::Text(found, escaped)) = (index == wanted, value) {
             text = Some(unescape(found, escaped));
         }
-        place += 1;
+        index += 1;
     })?;
     text
 }
@@ -309,7 +309,7 @@ fn field(value: Raw<'_>) -> Value<'_> {
             Ok(text) => Value::Json(text),
             Err(_) => Value::Text(lossy(text)),
         },
-        // Stepped over when it was found: whether it is valid inside is asked here, where it is used.
+        // The scan skipped it: its content is validated here, where it is used.
         Raw::Nested(text) => match simdutf8::basic::from_utf8(text) {
             Ok(valid) if serde_json::from_str::<IgnoredAny>(valid).is_ok() => Value::Json(valid),
             _ => Value::Text(lossy(text)),
@@ -317,7 +317,7 @@ fn field(value: Raw<'_>) -> Value<'_> {
     }
 }
 
-/// The text between the quotes. An escape that JSON does not know stays as it is.
+/// The text between the quotes. An escape that is not valid JSON is kept as it is.
 pub fn unescape(text: &[u8], escaped: bool) -> Cow<'_, str> {
     if !escaped {
         return lossy(text);
@@ -338,7 +338,7 @@ pub fn unescape(text: &[u8], escaped: bool) -> Cow<'_, str> {
     }
 }
 
-/// Appends what the escape at the beginning of `text` stands for; returns its length.
+/// Appends the character of the escape at the beginning of `text`; returns the length of the escape.
 fn escape(text: &[u8], out: &mut Vec<u8>) -> usize {
     let byte = match text.get(1) {
         Some(b'n') => b'\n',
@@ -357,7 +357,7 @@ fn escape(text: &[u8], out: &mut Vec<u8>) -> usize {
     2
 }
 
-/// `\u0041`, and pairs for what lies beyond U+FFFF; half a pair is U+FFFD.
+/// `\u0041`, and pairs for characters above U+FFFF; half a pair becomes U+FFFD.
 fn unicode(text: &[u8], out: &mut Vec<u8>) -> usize {
     let unit = |at: usize| {
         let digits = text.get(at..at + 4)?;

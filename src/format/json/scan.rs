@@ -1,11 +1,11 @@
-//! One pass over the top level of a JSON object, without trees: borrowed keys, raw values.
+//! Scans the top level of a JSON object without building a tree: borrowed keys, raw values.
 //!
-//! Checks the structure that it walks; what stands inside nested values is only stepped over.
+//! Checks the structure of the top level; the content of nested values is skipped without validation.
 
-/// A value as it stands in the text.
+/// A value as it is in the text.
 #[derive(Clone, Copy, Debug)]
 pub enum Raw<'a> {
-    /// What stands between the quotes, and whether it holds an escape.
+    /// The text between the quotes, and whether it contains an escape.
     Text(&'a [u8], bool),
     /// A number, `true`, `false` or `null`.
     Scalar(&'a [u8]),
@@ -13,7 +13,7 @@ pub enum Raw<'a> {
     Nested(&'a [u8]),
 }
 
-/// Hands out the members of the object that the text is; `None` where it is not one whole object.
+/// Passes the members of the object `text` to `each`; `None` if it is not exactly one complete object.
 #[inline]
 pub fn members<'a>(text: &'a [u8], mut each: impl FnMut(&'a [u8], bool, Raw<'a>)) -> Option<()> {
     let mut at = space(text, 0);
@@ -46,7 +46,7 @@ pub fn members<'a>(text: &'a [u8], mut each: impl FnMut(&'a [u8], bool, Raw<'a>)
     }
 }
 
-/// Nothing but white space follows.
+/// Only white space follows.
 fn end(text: &[u8], at: usize) -> Option<()> {
     (space(text, at) == text.len()).then_some(())
 }
@@ -77,7 +77,7 @@ fn value(text: &[u8], at: usize) -> Option<(Raw<'_>, usize)> {
     }
 }
 
-/// Where the string that began before `at` closes, and whether it holds an escape.
+/// End of the string that began before `at`, and whether it contains an escape.
 #[inline]
 pub fn string(text: &[u8], mut at: usize) -> Option<(usize, bool)> {
     let mut escaped = false;
@@ -110,7 +110,7 @@ fn equal(word: u64, wanted: u8) -> u64 {
     difference.wrapping_sub(0x0101_0101_0101_0101) & !difference & 0x8080_8080_8080_8080
 }
 
-/// Where the object or array that begins at `at` ends.
+/// End of the object or array that begins at `at`.
 fn nested(text: &[u8], mut at: usize) -> Option<usize> {
     let mut depth = 0usize;
     loop {
@@ -129,7 +129,7 @@ fn nested(text: &[u8], mut at: usize) -> Option<usize> {
     }
 }
 
-/// Where the number or word that begins at `at` ends. Only what JSON allows.
+/// End of the number or word that begins at `at`. Accepts only valid JSON.
 fn scalar(text: &[u8], at: usize) -> Option<usize> {
     let rest = &text[at..];
     for word in [&b"true"[..], b"false", b"null"] {
@@ -168,8 +168,8 @@ fn number(text: &[u8]) -> Option<usize> {
     Some(at)
 }
 
-/// The depth behind a line that began at `depth`; `None` where the line is no part of a JSON text: it ends
-/// inside a string or closes more than is open.
+/// The depth after a line that began at `depth`; `None` if the line is not part of a JSON text: it ends inside a
+/// string, or closes more brackets than are open.
 pub fn depth(line: &[u8], mut depth: u32) -> Option<u32> {
     let mut at = 0;
     while at < line.len() {

@@ -5,7 +5,7 @@ fn check(line: &str, expected: &str) {
 }
 
 #[test]
-fn the_common_loggers_are_understood() {
+fn the_output_of_common_loggers_is_parsed() {
     for (line, expected) in [
         // slog, zerolog, logrus
         (
@@ -98,7 +98,7 @@ fn the_common_loggers_are_understood() {
 }
 
 #[test]
-fn what_is_not_one_whole_object_is_a_message() {
+fn text_that_is_not_one_complete_object_is_a_message() {
     for line in [
         r#"{"level":"error","msg":"x"#,
         r#"{"level":"error"} x"#,
@@ -114,7 +114,7 @@ fn what_is_not_one_whole_object_is_a_message() {
 }
 
 #[test]
-fn escapes_are_read_and_broken_ones_kept() {
+fn escapes_are_decoded_and_invalid_ones_kept() {
     for (line, expected) in [
         (r#"{"a":"\"\\\/\n\t\u00e9\ud83d\ude00"}"#, "- - | a=\"\\/\n\té😀"),
         (r#"{"a":"\ud83d \x \u12"}"#, "- - | a=\u{fffd} \\x \\u12"),

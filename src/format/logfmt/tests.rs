@@ -1,7 +1,7 @@
 use crate::format::test_output::{check, show};
 
 #[test]
-fn pairs_are_read() {
+fn pairs_are_parsed() {
     check(
         "logfmt",
         &[

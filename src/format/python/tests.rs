@@ -1,7 +1,7 @@
 use crate::format::test_output::check;
 
 #[test]
-fn the_common_layouts() {
+fn the_common_layouts_are_parsed() {
     check(
         "python",
         &[

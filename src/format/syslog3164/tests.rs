@@ -1,7 +1,7 @@
 use crate::format::test_output::{check, show};
 
 #[test]
-fn what_daemons_write() {
+fn the_output_of_daemons_is_parsed() {
     check(
         "syslog3164",
         &[
@@ -46,7 +46,7 @@ fn what_daemons_write() {
 }
 
 #[test]
-fn sentences_behind_a_time_are_another_format() {
+fn sentences_after_a_time_are_not_syslog() {
     for line in ["2023-11-14T10:23:01Z INFO app: x", "2023-11-14T10:23:01Z Starting server: x", "x"]
     {
         assert_eq!(show("syslog3164", line), format!("- - | [{line}]"));

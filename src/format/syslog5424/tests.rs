@@ -1,7 +1,7 @@
 use crate::format::test_output::{check, show};
 
 #[test]
-fn the_examples_of_the_rfc() {
+fn the_examples_of_the_rfc_are_parsed() {
     check(
         "syslog5424",
         &[
@@ -31,7 +31,7 @@ fn the_examples_of_the_rfc() {
 }
 
 #[test]
-fn broken_lines_are_messages() {
+fn malformed_lines_are_messages() {
     for line in [
         "<34>1 2003-10-11T22:14:15.003Z h su -",
         "<34>1 2003-10-11T22:14:15.003Z h su - - [x",

@@ -1,6 +1,6 @@
-//! Days, months and years.
+//! Calculates with days, months and years.
 
-/// Days since 1970-01-01 of a date of the Gregorian calendar; `None` where there is no such day.
+/// Days since 1970-01-01 of a date of the Gregorian calendar; `None` if the date does not exist.
 pub fn days(year: i32, month: u32, day: u32) -> Option<i32> {
     if !(1..=12).contains(&month) || day == 0 || day > length(year, month) {
         return None;
@@ -27,7 +27,7 @@ fn leap(year: i32) -> bool {
     year % 4 == 0 && (year % 100 != 0 || year % 400 == 0)
 }
 
-/// The year in which this day (since the epoch) lies.
+/// The year that contains this day (since the epoch).
 pub fn year_of(day: i32) -> i32 {
     let mut year = 1970 + (f64::from(day) / 365.2425).floor() as i32;
     while days(year, 1, 1).is_some_and(|first| first > day) {
@@ -39,11 +39,11 @@ pub fn year_of(day: i32) -> i32 {
     year
 }
 
-/// The latest day with this month and day that is no later than the day after `mark`.
+/// The latest day with this month and day that is not later than the day after `mark`.
 pub fn latest_year(month: u8, day: u8, mark: i32) -> Option<i32> {
     let latest = mark.checked_add(1)?;
     let year = year_of(latest);
-    // 29 February may be eight years back (1896 to 1904).
+    // 29 February may be up to eight years earlier (1896 to 1904).
     (0..=8).find_map(|back| {
         days(year - back, u32::from(month), u32::from(day)).filter(|found| *found <= latest)
     })

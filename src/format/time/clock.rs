@@ -1,4 +1,4 @@
-//! The time of day, its fraction, and what may stand behind it.
+//! Parses the time of day, its fraction, and the AM, PM or zone after it.
 
 use super::digits::{digit, two};
 use super::zone::zone;
@@ -48,7 +48,7 @@ pub fn clock(text: &[u8], at: usize) -> Option<(u32, u32, u8, usize)> {
     Some((seconds(hour, minute, second)?, nanos, precision, end))
 }
 
-/// A fraction of a second, if one stands at `at`: nanoseconds, precision, end.
+/// A fraction of a second, if there is one at `at`: nanoseconds, precision, end.
 #[inline]
 pub(super) fn fraction(text: &[u8], at: usize) -> (u32, u8, usize) {
     if !matches!(text.get(at), Some(b'.' | b',' | b':')) {

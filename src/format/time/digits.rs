@@ -1,4 +1,4 @@
-//! Decimal digits as small numbers.
+//! Parses decimal digits as small numbers.
 
 pub(super) fn number(digits: &[u8]) -> Option<u32> {
     (!digits.is_empty() && digits.len() <= 9 && digits.iter().all(u8::is_ascii_digit))

@@ -1,11 +1,11 @@
-//! Numbers as times: seconds, milliseconds, microseconds and nanoseconds since the epoch, and TAI64N.
+//! Parses numbers as times: seconds, milliseconds, microseconds and nanoseconds since the epoch, and TAI64N.
 
 use super::{Day, NANOS, Stamp, Zone};
 
-/// Smaller numbers of seconds (before March 1973) are taken for something else than a time.
+/// Smaller numbers of seconds (before March 1973) are not accepted as times.
 const SMALLEST: i64 = 100_000_000;
 
-/// A decimal number as a time; the unit is told by its size.
+/// A decimal number as a time; its size determines the unit.
 pub fn epoch(text: &[u8]) -> Option<Stamp> {
     let (whole, fraction) = match text.iter().position(|byte| *byte == b'.') {
         Some(dot) => (&text[..dot], &text[dot + 1..]),
@@ -31,7 +31,7 @@ pub fn epoch(text: &[u8]) -> Option<Stamp> {
     Some(from_nanos(nanos, (digits + fraction.len()).min(9) as u8))
 }
 
-/// Nanoseconds in the unit, and the digits of a second's fraction that it reaches to.
+/// Nanoseconds per unit, and the number of fractional digits of a second that the unit covers.
 fn unit(value: i64) -> Option<(i64, usize)> {
     Some(match value {
         ..SMALLEST => return None,
@@ -50,7 +50,7 @@ fn exponent(text: &[u8]) -> Option<Stamp> {
     epoch_f64(std::str::from_utf8(text).ok()?.parse().ok()?)
 }
 
-/// The unit is told by the number's size. To the microsecond: a float of seconds holds no more.
+/// The size of the number determines the unit. Precise to the microsecond, as a float of seconds has no more.
 fn epoch_f64(value: f64) -> Option<Stamp> {
     if !value.is_finite() || value < SMALLEST as f64 || value > i64::MAX as f64 {
         return None;
@@ -71,7 +71,7 @@ pub fn tai64n(text: &[u8]) -> Option<(Stamp, usize)> {
         value = value << 4 | u128::from((*byte as char).to_digit(16)?);
     }
     let (seconds, nanos) = ((value >> 32) as u64, value as u32);
-    // 2^62 is 1970 in TAI, which was 10 s ahead of UTC then: what daemontools' tai64nlocal takes off.
+    // 2^62 is 1970 in TAI, which was 10 s ahead of UTC then: daemontools' tai64nlocal subtracts this.
     let seconds = i64::try_from(seconds).ok()?.checked_sub((1 << 62) + 10)?;
     if nanos >= NANOS as u32 || !(0..=9_000_000_000).contains(&seconds) {
         return None;

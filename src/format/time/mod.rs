@@ -1,8 +1,7 @@
-//! Times as logs write them: read by hand, without allocation, and resolved to UTC.
+//! Times as logs write them: parsed by hand without allocation, and resolved to UTC.
 //!
-//! [`read`] finds out what is written ([`Stamp`]); [`Stamp::resolve`] adds what is not: the zone of a naive
-//! time, the year, the day. Nothing here asks for "now": all that comes from outside is in the
-//! [`Context`](super::Context).
+//! [`read`] parses the written time ([`Stamp`]); [`Stamp::resolve`] adds the missing parts: the zone, the year, the
+//! day. Nothing here reads the clock: all outside data is in the [`Context`](super::Context).
 
 mod calendar;
 mod clock;
@@ -24,7 +23,7 @@ use crate::base::Timestamp;
 pub const NANOS: i64 = 1_000_000_000;
 const DAY: i64 = 86_400;
 
-/// The date as far as it is written.
+/// The date, as far as it is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Day {
     /// Days since 1970-01-01.
@@ -36,17 +35,17 @@ pub enum Day {
     Missing,
 }
 
-/// The zone as far as it is written.
+/// The zone, as far as it is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Zone {
     Naive,
     /// Seconds east of UTC.
     Offset(i32),
-    /// An abbreviation that may be one of the source's zone (`CEST`), padded with zeros.
+    /// An abbreviation that may belong to the source's zone (`CEST`), padded with zeros.
     Named([u8; 5]),
 }
 
-/// A time as it is written.
+/// A time as written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stamp {
     pub day: Day,
@@ -59,7 +58,7 @@ pub struct Stamp {
 }
 
 impl Stamp {
-    /// The moment in UTC; `None` where it is outside of what a [`Timestamp`] can hold.
+    /// The moment in UTC; `None` if a [`Timestamp`] cannot represent it.
     pub fn resolve(&self, context: &Context) -> Option<Timestamp> {
         let day = match self.day {
             Day::Known(day) => day,
@@ -81,8 +80,8 @@ impl Stamp {
         Some(Timestamp(nanos.checked_add(i64::from(self.nanos))?))
     }
 
-    /// The offset of a local time. In a fold: the one that is named, else the earliest reading that is not
-    /// before the generation's last time, else the first. In a gap: moved forward by it.
+    /// The offset of a local time. In a fold: the named one, otherwise the earliest that is not before the last time of
+    /// the generation, otherwise the first. In a gap: the time is moved forward by the gap.
     fn offset_of(&self, local: i64, name: [u8; 5], context: &Context) -> i32 {
         let Some(civil) = civil(local) else { return 0 };
         match context.zone.to_ambiguous_timestamp(civil).offset() {
@@ -110,10 +109,10 @@ impl Stamp {
         }
     }
 
-    /// The generation's last day; the next one at a step back over 12 hours.
+    /// The last day of the generation; the next day if the time steps back by more than 12 hours.
     fn missing_day(&self, context: &Context) -> Option<i32> {
         let Some(last) = context.last else { return Some(context.day_mark) };
-        // The last day as the source's clock showed it, not as UTC has it.
+        // The last day in the source's zone, not in UTC.
         let offset = match self.zone {
             Zone::Offset(offset) => offset,
             _ if context.zone == TimeZone::UTC => 0,

@@ -1,4 +1,4 @@
-//! The written forms of a time, told apart by how they begin.
+//! Parses the written forms of a time, distinguished by their beginning.
 
 use super::calendar::{days, is_weekday, month};
 use super::clock::{finish, fraction, seconds};
@@ -7,21 +7,21 @@ use super::epoch::{epoch, tai64n};
 use super::zone::zone;
 use super::{Day, Stamp, Zone};
 
-/// The time at the beginning of `text` and its length in bytes. A date alone is none.
+/// The time at the beginning of `text` and its length in bytes. A date alone is not a time.
 pub fn read(text: &[u8]) -> Option<(Stamp, usize)> {
     let (stamp, end) = match text.first()? {
         b'0'..=b'9' => iso(text).or_else(|| numeric(text))?,
         b'@' => tai64n(text)?,
         _ => named(text)?,
     };
-    // 10:23:01abc is no time.
+    // 10:23:01abc is not a time.
     match text.get(end) {
         Some(next) if next.is_ascii_alphanumeric() => None,
         _ => Some((stamp, end)),
     }
 }
 
-/// The whole text as a time; a date alone is its midnight.
+/// The whole text as a time; a date alone means its midnight.
 pub fn whole(text: &[u8]) -> Option<Stamp> {
     let text = text.trim_ascii();
     if let Some((stamp, end)) = read(text)
@@ -42,7 +42,7 @@ pub fn whole(text: &[u8]) -> Option<Stamp> {
     })
 }
 
-/// `YYYY-MM-DD HH:MM:SS` and what may follow: the form of nearly every line that is read.
+/// `YYYY-MM-DD HH:MM:SS` and its suffixes: the form of nearly all lines.
 #[inline]
 fn iso(text: &[u8]) -> Option<(Stamp, usize)> {
     let (day, end) = year_first(text)?;
@@ -83,7 +83,7 @@ fn numeric(text: &[u8]) -> Option<(Stamp, usize)> {
     }
 }
 
-/// `HH:MM:SS` without a date; the seconds must be there.
+/// `HH:MM:SS` without a date; the seconds are required.
 fn time_only(text: &[u8]) -> Option<(Stamp, usize)> {
     let colons = text.iter().take(8).filter(|byte| **byte == b':').count();
     if colons < 2 {
@@ -136,7 +136,7 @@ fn short_first(text: &[u8], run: usize) -> Option<(Stamp, usize)> {
     )
 }
 
-/// `at` is behind the month's name.
+/// `at` is the offset after the month's name.
 fn day_month_name(
     text: &[u8],
     day: u32,
@@ -202,7 +202,7 @@ fn compact_short(text: &[u8]) -> Option<(Stamp, usize)> {
     Some((stamp, at + 6))
 }
 
-/// `20231114T102301Z`, `20231114-10:23:01:462`, `20231114102301`; `at` is where the time of day begins.
+/// `20231114T102301Z`, `20231114-10:23:01:462`, `20231114102301`; the time of day begins at `at`.
 fn compact(text: &[u8], at: usize) -> Option<(Stamp, usize)> {
     let year = two(text, 0)? * 100 + two(text, 2)?;
     let day = days(year as i32, two(text, 4)?, two(text, 6)?)?;
@@ -255,7 +255,7 @@ fn named_month(text: &[u8]) -> Option<(Stamp, usize)> {
     }
     days(2000, month, day)?;
     let (mut stamp, end) = finish(text, at, Day::Yearless { month: month as u8, day: day as u8 })?;
-    // Apache and ctime put the year last, ctime of some systems behind a zone.
+    // Apache and ctime write the year last, ctime of some systems after a zone.
     if text.get(end) == Some(&b' ')
         && let Some(year) = text.get(end + 1..end + 5)
         && year.iter().all(u8::is_ascii_digit)

@@ -24,7 +24,7 @@ fn check(text: &str, expected: &str, left: &str) {
 }
 
 #[test]
-fn the_written_forms() {
+fn all_written_forms_are_parsed() {
     for (text, expected, left) in [
         ("2023-11-14 10:23:01,462 - x", "2023-11-14T10:23:01.462Z", " - x"),
         ("2023-11-14T10:23:01.446123Z", "2023-11-14T10:23:01.446123Z", ""),
@@ -78,7 +78,7 @@ fn the_written_forms() {
 }
 
 #[test]
-fn a_fold_is_read_in_the_order_of_the_file_and_a_gap_moves_forward() {
+fn times_in_a_fold_follow_the_order_of_the_file_and_times_in_a_gap_move_forward() {
     let mut context = context("Europe/Berlin", "2023-12-01");
     let time = |text: &str, context: &Context| {
         let (stamp, _) = read(text.as_bytes()).expect("a time");
@@ -93,7 +93,7 @@ fn a_fold_is_read_in_the_order_of_the_file_and_a_gap_moves_forward() {
 }
 
 #[test]
-fn a_missing_date_is_the_last_one_and_the_next_behind_midnight() {
+fn a_missing_date_is_the_last_date_or_the_next_after_midnight() {
     let mut context = context("UTC", "2024-06-01");
     context.last = Some(Timestamp::from_seconds(1_700_000_000)); // 2023-11-14T22:13:20Z
     let time = |text: &str| {
@@ -106,7 +106,7 @@ fn a_missing_date_is_the_last_one_and_the_next_behind_midnight() {
 }
 
 #[test]
-fn numbers_are_times_where_they_are_large_enough() {
+fn large_numbers_are_times() {
     let context = context("UTC", "2024-06-01");
     for (text, expected) in [
         ("1700000000", "2023-11-14T22:13:20Z"),

@@ -1,9 +1,9 @@
-//! Zones as they are written behind a time: offsets, and the abbreviations that are known.
+//! Parses zones after a time: offsets, and known abbreviations.
 
 use super::Zone;
 use super::digits::two;
 
-/// The zone at `at`, attached or behind one space.
+/// The zone at `at`, directly or after one space.
 #[inline]
 pub(super) fn zone(text: &[u8], at: usize) -> (Zone, usize) {
     match text.get(at) {
@@ -37,8 +37,8 @@ fn offset(text: &[u8], at: usize, attached: bool) -> Option<(Zone, usize)> {
     Some((Zone::Offset(if text[at] == b'-' { -seconds } else { seconds }), end))
 }
 
-/// UTC, GMT, or an abbreviation that some zone uses: taken off the line, and of use only if it is the
-/// source's own.
+/// UTC, GMT, or an abbreviation used by some zone: consumed in any case, but applied only if it belongs to the
+/// source's zone.
 fn zone_name(text: &[u8], at: usize) -> Option<(Zone, usize)> {
     const NAMES: [&[u8]; 30] = [
         b"UTC", b"GMT", b"Z", b"CET", b"CEST", b"EET", b"EEST", b"WET", b"WEST", b"BST", b"IST",
@@ -59,7 +59,7 @@ fn zone_name(text: &[u8], at: usize) -> Option<(Zone, usize)> {
     Some((Zone::Named(padded), end))
 }
 
-/// A name that no zone of the list has, attached to the time: passed over.
+/// An unknown name directly after the time: skipped.
 fn unknown_zone(text: &[u8], at: usize) -> (Zone, usize) {
     let run = text[at..].iter().take(6).take_while(|byte| byte.is_ascii_uppercase()).count();
     (Zone::Naive, if (2..=5).contains(&run) { at + run } else { at })

@@ -1,13 +1,13 @@
-//! The bytes of the journal. Pure: records become bytes, and bytes records as far as they are whole.
+//! The file format of the journal. Pure: encodes records as bytes, and decodes bytes up to the first incomplete record.
 //!
 //! Layout, numbers little endian. The file begins with 32 bytes: `lwjrnl 1`, the salt (16), a hash of both. Records
-//! stand behind it without gaps: number (u64), the number that it follows (u64), length of the payload (u32), a hash of
-//! all that and the payload (u64), payload. A payload is a list of rows: table and key, each behind its length (u32),
-//! and `0`, or `1` and the row behind its length.
+//! follow without gaps: number (u64), the number that it follows (u64), length of the payload (u32), a hash of all that
+//! and the payload (u64), payload. A payload is a list of rows: table and key, each after its length (u32), and then
+//! `0`, or `1` and the row after its length.
 //!
-//! The file is written again from the beginning after each checkpoint, so behind the last record there may be whole
-//! ones from before. They follow other numbers, and their own are lower. Hashes are SipHash under the salt, so records
-//! of another journal, and what looks like one inside of a row, are not taken.
+//! The file is rewritten from its beginning after each checkpoint, so there may be complete older records after the
+//! last one. They follow other numbers, and their own numbers are lower. Hashes are SipHash under the salt, so that
+//! records of another journal, and bytes in a row that look like a record, are not accepted.
 
 use std::hash::Hasher;
 
@@ -19,10 +19,10 @@ use crate::state::tables::{Changes, RowName};
 const MAGIC: &[u8; 8] = b"lwjrnl 1";
 pub const FILE_HEAD: usize = 32;
 const RECORD_HEAD: usize = 28;
-/// Where the hash stands in it.
+/// Offset of the hash in it.
 const HASH: usize = 20;
 
-/// Drawn for each journal file.
+/// A random number per journal file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Salt(pub u64, pub u64);
 
@@ -42,14 +42,14 @@ pub fn file_head(salt: Salt) -> Vec<u8> {
     bytes
 }
 
-/// `None`: this is no journal, or its first bytes are damaged.
+/// `None`: this is not a journal, or its first bytes are damaged.
 pub fn salt_of(bytes: &[u8]) -> Option<Salt> {
     let number = |at: usize| Some(u64::from_le_bytes(bytes.get(at..at + 8)?.try_into().ok()?));
     let salt = Salt(number(8)?, number(16)?);
     (bytes.get(..FILE_HEAD)? == file_head(salt)).then_some(salt)
 }
 
-/// `after`: the record or checkpoint that was durable before.
+/// `after`: the number of the record or checkpoint before this record.
 pub fn encode(salt: Salt, number: u64, after: u64, changes: &Changes) -> Vec<u8> {
     let mut record = [number.to_le_bytes(), after.to_le_bytes()].concat();
     record.resize(RECORD_HEAD, 0);
@@ -71,15 +71,15 @@ fn push(payload: &mut Vec<u8>, part: &[u8]) {
     payload.extend(part);
 }
 
-/// What a journal file holds.
+/// The content of a journal file.
 #[derive(Debug, Default, PartialEq)]
 pub struct Content {
-    /// What the first record follows.
+    /// The number that the first record follows.
     pub after: u64,
-    /// The records from the beginning of the file on, with ascending numbers.
+    /// The records from the beginning of the file, with ascending numbers.
     pub records: Vec<(u64, Changes)>,
-    /// There are later records behind bytes that are not what was written. A crash leaves no such thing: each record
-    /// is durable before the next one is begun.
+    /// There are later records after damaged bytes. A crash cannot cause this: each record is durable before the next
+    /// one is written.
     pub is_damaged: bool,
 }
 
@@ -89,7 +89,7 @@ pub fn read(bytes: &[u8], salt: Salt, through: u64) -> Content {
     let mut at = FILE_HEAD;
     let mut last: Option<u64> = None;
     while let Some(record) = record_at(bytes, at, salt) {
-        // Else it is one from before the last checkpoint.
+        // Otherwise the record is older than the last checkpoint.
         if last.is_some_and(|last| record.after != last) {
             break;
         }
@@ -117,7 +117,7 @@ struct Record<'a> {
     payload: &'a [u8],
 }
 
-/// The number that a record at this place would have, and what it would follow.
+/// The numbers in a record header at this offset: its own, and the one that it follows.
 fn number_at(bytes: &[u8], at: usize) -> Option<(u64, u64)> {
     let (number, after) = bytes.get(at..at + 16)?.split_at(8);
     Some((u64::from_le_bytes(number.try_into().ok()?), u64::from_le_bytes(after.try_into().ok()?)))

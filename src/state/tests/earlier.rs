@@ -1,4 +1,4 @@
-//! States of earlier versions are taken over.
+//! Migration of states of earlier versions.
 
 use super::*;
 
@@ -7,7 +7,7 @@ type Generations<'a> = redb::TableDefinition<'a, u64, &'static [u8]>;
 type Blocks<'a> = redb::TableDefinition<'a, (u64, u32), &'static [u8]>;
 type Cursors<'a> = redb::TableDefinition<'a, (&'static str, &'static str, u64), &'static [u8]>;
 
-/// As the program of that version wrote it: one generation with cuts, one cursor, a source, a month key.
+/// Writes a state as that version did: one generation with cuts, one cursor, a source, a month key.
 fn write(path: &Path, version: u8, row: &GenerationRow) {
     let encoded = |json: Vec<u8>| [vec![version], json].concat();
     let database = redb::Database::create(path).unwrap();
@@ -38,10 +38,10 @@ fn write(path: &Path, version: u8, row: &GenerationRow) {
 }
 
 #[test]
-fn a_state_of_an_earlier_version_is_taken_over_and_not_given_back() {
+fn a_state_of_an_earlier_version_is_migrated_permanently() {
     for version in [1, 2] {
         let home = home();
-        // A newer one was there before.
+        // A state of this version existed here before.
         open(home.path());
         let path = home.path().join("state.redb");
         fs::remove_file(&path).unwrap();
@@ -57,7 +57,7 @@ fn a_state_of_an_earlier_version_is_taken_over_and_not_given_back() {
             assert!(!store.first_start("app"));
             assert_eq!(store.used_keys(), ["2026-11 0123"]);
         }
-        // An earlier program finds a version that it does not know.
+        // An earlier program finds an unknown version.
         let database = redb::Database::open(&path).unwrap();
         let transaction = redb::ReadableDatabase::begin_read(&database).unwrap();
         let meta = transaction.open_table(Meta::new("meta")).unwrap();
@@ -67,9 +67,9 @@ fn a_state_of_an_earlier_version_is_taken_over_and_not_given_back() {
     }
 }
 
-/// [S04] While a state of version 2 is taken over.
+/// [S04] During the migration of a state of version 2.
 #[test]
-fn s04_a_power_cut_at_any_step_of_the_takeover_loses_nothing() {
+fn s04_a_power_cut_at_any_step_of_the_migration_loses_nothing() {
     for step in 0..40 {
         let home = home();
         write(&home.path().join("state.redb"), 2, &generation(1));

@@ -1,10 +1,10 @@
-//! The journal in front of the database: what a kill, damage and misplaced files leave.
+//! The journal after a kill, after damage, and when it belongs to another state.
 
 use super::*;
 use crate::state::journal::record;
 use crate::state::tables::{Changes, RowName};
 
-/// A store after `commits` commits, each of one cursor, as a kill leaves it. None of them is in the database.
+/// The files of a killed store after `commits` commits, each of one cursor. None of them is in the database.
 fn journaled(commits: u64) -> tempfile::TempDir {
     let home = home();
     let (store, _) = open(home.path());
@@ -15,7 +15,7 @@ fn journaled(commits: u64) -> tempfile::TempDir {
     killed(home.path())
 }
 
-/// Opens it: the cursor, and what was said. Opened once more, nothing is said.
+/// Opens the state and returns the cursor and the notices. A second opening has no notices.
 fn found(directory: &Path) -> (Option<u64>, String) {
     let (store, notices) = open(directory);
     let found = offset(&store);
@@ -30,7 +30,7 @@ fn aside(directory: &Path) -> usize {
     names.filter(|name| name.to_string_lossy().contains("damaged-")).count()
 }
 
-/// Where each record ends, and the end of the file.
+/// The end of each record, and the end of the file.
 fn ends(directory: &Path) -> Vec<usize> {
     let bytes = fs::read(directory.join("state.journal")).unwrap();
     let salt = record::salt_of(&bytes).unwrap();
@@ -41,18 +41,18 @@ fn ends(directory: &Path) -> Vec<usize> {
 }
 
 #[test]
-fn what_was_committed_before_a_kill_comes_back_from_the_journal() {
+fn commits_before_a_kill_are_restored_from_the_journal() {
     let home = journaled(7);
     let database = fs::read(home.path().join("state.redb")).unwrap();
     assert_eq!(found(home.path()), (Some(7), String::new()));
     assert_ne!(fs::read(home.path().join("state.redb")).unwrap(), database);
     fs::write(home.path().join("state.redb"), database).unwrap();
-    // Its records stand until others take their place: over the database of before they bring the same back.
+    // Its records remain until they are overwritten: with the earlier database they give the same rows.
     assert_eq!(found(home.path()), (Some(7), String::new()));
 }
 
 #[test]
-fn a_journal_that_ends_anywhere_gives_every_record_that_is_whole() {
+fn a_truncated_journal_gives_every_complete_record() {
     let good = journaled(4);
     let ends = ends(good.path());
     assert_eq!(ends.len(), 5);
@@ -70,7 +70,7 @@ fn a_journal_that_ends_anywhere_gives_every_record_that_is_whole() {
 }
 
 #[test]
-fn a_broken_record_before_good_ones_is_said_and_what_stands_before_it_used() {
+fn a_damaged_record_before_others_is_reported_and_the_records_before_it_are_used() {
     let good = journaled(4);
     let ends = ends(good.path());
     let bytes = fs::read(good.path().join("state.journal")).unwrap();
@@ -82,20 +82,20 @@ fn a_broken_record_before_good_ones_is_said_and_what_stands_before_it_used() {
         let broken = ends.iter().filter(|end| **end <= at).count() as u64;
         let (cursor, said) = found(home.path());
         let expected = match broken {
-            // The head of the file: every record is still good.
+            // The file header: every record is intact.
             0 => Some(4),
             1 => None,
             _ => Some(broken - 1),
         };
         assert_eq!(cursor, expected, "byte {at}: {said}");
-        // Nobody can tell a last record that is broken from one that was not finished.
+        // A damaged last record cannot be distinguished from an incomplete one.
         assert_eq!(said.contains("is damaged"), broken < 4, "byte {at}: {said}");
         assert_eq!(aside(home.path()), usize::from(broken < 4), "byte {at}: {said}");
     }
 }
 
 #[test]
-fn a_missing_journal_is_said() {
+fn a_missing_journal_is_reported() {
     let home = journaled(3);
     fs::remove_file(home.path().join("state.journal")).unwrap();
     let (cursor, said) = found(home.path());
@@ -112,7 +112,7 @@ fn the_journal_of_another_state_is_not_used() {
     assert!(said.contains("belongs to another state; it is kept as"), "{said}");
 }
 
-/// Some rows would be older than others.
+/// Otherwise some rows would be older than others.
 #[test]
 fn a_journal_that_continues_a_later_database_is_not_used() {
     let home = home();
@@ -136,9 +136,9 @@ fn a_journal_that_continues_a_later_database_is_not_used() {
     assert_eq!((offset(&left), left.cursors("d").len()), (Some(1), 0));
 }
 
-/// The snapshot says what is in it, the journal has the rest.
+/// The snapshot says which records it includes; the journal has the later ones.
 #[test]
-fn a_lost_or_damaged_database_loses_nothing_that_snapshot_and_journal_hold() {
+fn a_lost_or_damaged_database_is_restored_from_snapshot_and_journal() {
     let home = home();
     let (store, _) = open(home.path());
     store.put_generation(generation(1));
@@ -163,9 +163,9 @@ fn a_lost_or_damaged_database_loses_nothing_that_snapshot_and_journal_hold() {
     }
 }
 
-/// A snapshot from before the checkpoint: what came between is in neither.
+/// The snapshot is older than the checkpoint: the commits in between are in neither file.
 #[test]
-fn a_snapshot_is_not_continued_by_a_journal_that_was_begun_after_it() {
+fn a_snapshot_is_not_continued_by_a_journal_that_started_after_it() {
     let home = home();
     let clock = Arc::new(ManualClock::at(Timestamp::from_seconds(1_700_000_000)));
     let (store, _) = Store::open_with(home.path(), clock.clone(), storage::on_disk()).unwrap();
@@ -187,7 +187,7 @@ fn a_snapshot_is_not_continued_by_a_journal_that_was_begun_after_it() {
 }
 
 #[test]
-fn a_journal_that_is_removed_or_cannot_be_written_is_replaced_by_the_database() {
+fn commits_go_to_the_database_if_the_journal_is_removed_or_cannot_be_written() {
     let home = home();
     let (store, _) = open(home.path());
     for number in 1..5 {
@@ -199,7 +199,7 @@ fn a_journal_that_is_removed_or_cannot_be_written_is_replaced_by_the_database() 
 }
 
 #[test]
-fn commits_go_to_the_journal_and_once_a_minute_to_the_database() {
+fn commits_go_to_the_journal_and_once_per_minute_to_the_database() {
     let home = home();
     let clock = Arc::new(ManualClock::at(Timestamp::from_seconds(1_700_000_000)));
     let (store, _) = Store::open_with(home.path(), clock.clone(), storage::on_disk()).unwrap();
@@ -220,7 +220,7 @@ fn commits_go_to_the_journal_and_once_a_minute_to_the_database() {
 }
 
 #[test]
-fn the_journal_stays_below_its_limit_however_much_is_committed() {
+fn the_journal_never_exceeds_its_limit() {
     let home = home();
     let (store, _) = open(home.path());
     for round in 0..30 {
@@ -237,9 +237,9 @@ fn the_journal_stays_below_its_limit_however_much_is_committed() {
     assert!(store.generations().iter().all(|row| row.lost == 29));
 }
 
-/// What is in no record yet stays to be written, whatever a checkpoint took meanwhile.
+/// Rows that are in no record yet are still written later, whichever rows a failed checkpoint took.
 #[test]
-fn a_database_that_cannot_be_written_does_not_keep_the_journal_from_taking_commits() {
+fn the_journal_accepts_commits_while_the_database_cannot_be_written() {
     let home = home();
     let disk = FaultyDisk::default();
     let clock = Arc::new(ManualClock::at(Timestamp::from_seconds(1_700_000_000)));
@@ -251,7 +251,7 @@ fn a_database_that_cannot_be_written_does_not_keep_the_journal_from_taking_commi
         store.commit().unwrap();
         assert_eq!(found(killed(home.path()).path()), (Some(number), String::new()));
     }
-    // Too much for the journal.
+    // Too large for the journal.
     let names = (0..3000).map(|number| format!("{number} {}", "long ".repeat(100)));
     names.for_each(|name| _ = store.first_start(&name));
     assert!(store.commit().is_err());
@@ -266,7 +266,7 @@ fn a_database_that_cannot_be_written_does_not_keep_the_journal_from_taking_commi
 }
 
 #[test]
-fn a_record_is_read_back_whole_or_not_at_all() {
+fn a_record_is_read_completely_or_not_at_all() {
     let salt = Salt(1, 2);
     let changes = |number: u64| -> Changes {
         let name = |key: &str| RowName { table: "cursors".into(), key: key.into() };
@@ -293,7 +293,7 @@ fn a_record_is_read_back_whole_or_not_at_all() {
     assert_eq!(record::read(&file, Salt(1, 3), 10), record::Content::default());
 }
 
-/// [S04] Commits, the checkpoint of each minute, what a start does: every write, sync and change of length is a step.
+/// [S04] Every write, sync and change of length is a step: in commits, in the checkpoint of each minute, at the start.
 #[test]
 fn s04_a_power_cut_at_any_step_of_journal_and_checkpoint_keeps_every_commit() {
     let mut last = 0;
@@ -327,5 +327,5 @@ fn s04_a_power_cut_at_any_step_of_journal_and_checkpoint_keeps_every_commit() {
         assert!((durable..=put).contains(&left), "step {step}: {left} of {durable} to {put}");
         last = durable;
     }
-    assert_eq!(last, 8, "too few steps to come to the end");
+    assert_eq!(last, 8, "too few steps to reach the end");
 }

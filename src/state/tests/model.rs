@@ -1,4 +1,4 @@
-//! Random puts, commits, checkpoints, stops, crashes and full disks against a model.
+//! Compares random puts, commits, checkpoints, stops, crashes and full disks with a model.
 
 use std::collections::BTreeMap;
 
@@ -6,19 +6,19 @@ use super::*;
 
 const LETTERS: Table<u64, String> = Table::on_disk("test.letters");
 
-/// Everything that can be looked at.
+/// All visible rows.
 #[derive(Clone, Debug, Default, PartialEq)]
-struct Picture {
+struct Contents {
     cursors: BTreeMap<(String, u64), u64>,
     generations: BTreeMap<u64, GenerationRow>,
     letters: BTreeMap<u64, String>,
 }
 
-impl Picture {
-    fn of(store: &Store) -> Picture {
+impl Contents {
+    fn of(store: &Store) -> Contents {
         let cursors = store.all_cursors().into_iter();
         let generations = store.generations().into_iter();
-        Picture {
+        Contents {
             cursors: cursors.map(|row| ((row.consumer, row.generation.0), row.offset)).collect(),
             generations: generations.map(|row| (row.id.0, row)).collect(),
             letters: store.rows(&LETTERS, .., usize::MAX).unwrap().into_iter().collect(),
@@ -36,30 +36,30 @@ impl Random {
     }
 }
 
-struct Bench {
+struct ModelTest {
     home: tempfile::TempDir,
     disk: FaultyDisk,
     clock: Arc<ManualClock>,
     random: Random,
     store: Option<Store>,
-    /// After each put since the last commit that is known to be durable; the first one is what it made durable.
-    pictures: Vec<Picture>,
+    /// The contents after each put since the last durable commit; the first one is the content of that commit.
+    contents: Vec<Contents>,
     count: u64,
 }
 
-impl Bench {
-    fn new(seed: u64) -> Bench {
-        let mut bench = Bench {
+impl ModelTest {
+    fn new(seed: u64) -> ModelTest {
+        let mut test = ModelTest {
             home: home(),
             disk: FaultyDisk::default(),
             clock: Arc::new(ManualClock::at(Timestamp::from_seconds(1_700_000_000))),
             random: Random(seed),
             store: None,
-            pictures: vec![Picture::default()],
+            contents: vec![Contents::default()],
             count: 0,
         };
-        bench.store = Some(bench.open().unwrap());
-        bench
+        test.store = Some(test.open().unwrap());
+        test
     }
 
     fn open(&self) -> Result<Store, StateError> {
@@ -71,7 +71,7 @@ impl Bench {
     }
 
     fn put(&mut self) {
-        let mut now = self.pictures.last().unwrap().clone();
+        let mut now = self.contents.last().unwrap().clone();
         let store = self.store.as_ref().unwrap();
         let (random, count) = (&mut self.random, &mut self.count);
         store.apply(|puts| {
@@ -92,7 +92,7 @@ impl Bench {
                         now.generations.insert(key, row);
                     }
                     6 => {
-                        puts.without_generation(GenerationId(key));
+                        puts.remove_generation(GenerationId(key));
                         now.generations.remove(&key);
                         now.cursors.retain(|(_, generation), _| *generation != key);
                     }
@@ -103,23 +103,23 @@ impl Bench {
                         now.letters.insert(key, text);
                     }
                     _ => {
-                        puts.without_row(&LETTERS, &key);
+                        puts.remove_row(&LETTERS, &key);
                         now.letters.remove(&key);
                     }
                 }
             }
         });
-        self.pictures.push(now);
-        assert_eq!(Picture::of(self.store.as_ref().unwrap()), *self.pictures.last().unwrap());
+        self.contents.push(now);
+        assert_eq!(Contents::of(self.store.as_ref().unwrap()), *self.contents.last().unwrap());
     }
 
     fn commit(&mut self) {
         if self.store.as_ref().unwrap().commit().is_ok() {
-            self.pictures.drain(..self.pictures.len() - 1);
+            self.contents.drain(..self.contents.len() - 1);
         }
     }
 
-    /// The power fails after some steps, in which it goes on, and comes back.
+    /// The power fails after some steps, while the test continues, and comes back.
     fn crash(&mut self) {
         let after = self.random.below(30);
         self.disk.cut_power_after(after);
@@ -128,7 +128,7 @@ impl Bench {
             self.commit();
         }
         self.lose_power();
-        // Sometimes again while it starts.
+        // Sometimes also during the start.
         if self.random.below(3) == 0 {
             let after = self.random.below(25);
             self.disk.cut_power_after(after);
@@ -138,15 +138,15 @@ impl Bench {
         self.reopen();
     }
 
-    /// What cannot be read cannot be compared.
+    /// Without a comparison, as rows may be unreadable.
     fn put_while_it_fails(&mut self) {
         self.count += 1;
-        let mut now = self.pictures.last().unwrap().clone();
+        let mut now = self.contents.last().unwrap().clone();
         let store = self.store.as_ref().unwrap();
         let key = self.random.below(5);
         store.put_cursor("a", "*", cursor(key, self.count));
         now.cursors.insert(("a".into(), key), self.count);
-        self.pictures.push(now);
+        self.contents.push(now);
     }
 
     fn lose_power(&mut self) {
@@ -157,10 +157,10 @@ impl Bench {
 
     fn reopen(&mut self) {
         let store = self.open().unwrap();
-        let found = Picture::of(&store);
-        let at = self.pictures.iter().rposition(|picture| *picture == found);
+        let found = Contents::of(&store);
+        let at = self.contents.iter().rposition(|contents| *contents == found);
         assert!(at.is_some(), "older than the last commit, or a mix");
-        self.pictures = vec![found];
+        self.contents = vec![found];
         self.store = Some(store);
     }
 
@@ -193,7 +193,7 @@ impl Bench {
             14 => self.store.as_ref().unwrap().take_snapshot(),
             15 | 16 => self.crash(),
             17 => {
-                // A stop, clean where everything was committed.
+                // A stop; it makes a checkpoint if everything was committed.
                 self.store = None;
                 self.reopen();
             }
@@ -210,14 +210,14 @@ impl Bench {
 }
 
 #[test]
-fn after_any_crash_the_state_is_one_between_the_last_commit_and_the_last_put() {
+fn after_any_crash_the_state_is_between_the_last_commit_and_the_last_put() {
     let seeds = std::env::var("LOGWARDEN_SEEDS").map_or(20, |text| text.parse().unwrap());
     for seed in 0..seeds {
         println!("seed {seed}");
-        let mut bench = Bench::new(seed);
+        let mut test = ModelTest::new(seed);
         for _ in 0..60 {
-            bench.step();
+            test.step();
         }
-        bench.crash();
+        test.crash();
     }
 }

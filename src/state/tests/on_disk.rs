@@ -1,4 +1,4 @@
-//! Tables that are on the disk only.
+//! Tables that are only on disk.
 
 use super::*;
 
@@ -18,7 +18,7 @@ fn of(rows: &[(u64, &str)]) -> Vec<(u64, String)> {
 }
 
 #[test]
-fn a_row_is_seen_before_the_commit_in_the_journal_and_in_the_database() {
+fn a_row_is_visible_before_a_commit_and_from_journal_and_database() {
     let home = home();
     let clock = Arc::new(ManualClock::at(Timestamp::from_seconds(1_700_000_000)));
     let (store, _) = Store::open_with(home.path(), clock.clone(), storage::on_disk()).unwrap();
@@ -43,7 +43,7 @@ fn a_row_is_seen_before_the_commit_in_the_journal_and_in_the_database() {
 }
 
 #[test]
-fn rows_that_changed_since_the_checkpoint_stand_before_those_of_the_database() {
+fn rows_changed_since_the_checkpoint_replace_those_of_the_database() {
     let home = home();
     let (store, _) = open(home.path());
     (1..=6).for_each(|key| put(&store, key, "old"));
@@ -51,8 +51,8 @@ fn rows_that_changed_since_the_checkpoint_stand_before_those_of_the_database() {
     drop(store);
     let (store, _) = open(home.path());
     put(&store, 2, "new");
-    store.apply(|puts| puts.without_row(&LETTERS, &1));
-    store.apply(|puts| puts.without_row(&LETTERS, &4));
+    store.apply(|puts| puts.remove_row(&LETTERS, &1));
+    store.apply(|puts| puts.remove_row(&LETTERS, &4));
     put(&store, 7, "new");
     for committed in [false, true] {
         if committed {
@@ -72,7 +72,7 @@ fn rows_that_changed_since_the_checkpoint_stand_before_those_of_the_database() {
 }
 
 #[test]
-fn an_ephemeral_store_keeps_such_rows_too() {
+fn an_ephemeral_store_keeps_rows_of_tables_on_disk() {
     let store = Store::ephemeral();
     put(&store, 1, "a");
     store.commit().unwrap();
@@ -80,9 +80,9 @@ fn an_ephemeral_store_keeps_such_rows_too() {
     assert_eq!(store.row(&LETTERS, &2).unwrap(), None);
 }
 
-/// They are only as large as the disk.
+/// Such tables may be as large as the disk.
 #[test]
-fn memory_holds_no_row_that_the_database_has() {
+fn memory_holds_only_rows_that_are_not_in_the_database() {
     let home = home();
     let clock = Arc::new(ManualClock::at(Timestamp::from_seconds(1_700_000_000)));
     let (store, _) = Store::open_with(home.path(), clock.clone(), storage::on_disk()).unwrap();
@@ -93,6 +93,6 @@ fn memory_holds_no_row_that_the_database_has() {
     clock.advance(Duration::from_secs(61));
     put(&store, 500, "last");
     store.commit().unwrap();
-    assert!(store.inner.memory().ahead.is_empty());
+    assert!(store.inner.memory().uncheckpointed.is_empty());
     assert_eq!(all(&store).len(), 501);
 }
