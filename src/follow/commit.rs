@@ -38,7 +38,7 @@ impl Follower {
             let text = notices::state(&error);
             self.shared.board.say(Topic::State, Level::Error, self.shared.clock.now(), text);
             self.pending.failed(now);
-            self.give_up_once();
+            self.give_up_for_once();
             return false;
         }
         self.shared.board.unsay(&Topic::State);
@@ -46,10 +46,10 @@ impl Follower {
         for id in &urgent {
             let Some(tracked) = self.catalog.get_mut(*id) else { continue };
             tracked.publish();
-            if tracked.stage == Stage::Settled {
+            if tracked.stage == Stage::AwaitingCommit {
                 give_out(&self.shared, tracked);
                 // It may have grown while it waited.
-                self.catalog.look_at(*id, now);
+                self.catalog.check_at(*id, now);
             }
         }
         if std::mem::take(&mut self.pending.settling) {
@@ -63,7 +63,7 @@ impl Follower {
     }
 
     /// `--once` does not wait for ever for a state that cannot be written: nothing is read, and it is said.
-    fn give_up_once(&mut self) {
+    fn give_up_for_once(&mut self) {
         let hopeless = self.pending.failures >= ATTEMPTS;
         if self.shared.config.once && self.pending.settling && hopeless {
             self.shared.unopened.store(self.catalog.len(), Ordering::Relaxed);
@@ -86,8 +86,8 @@ fn give_out(shared: &Shared, tracked: &mut Tracked) {
         key: shared.config.key,
     });
     // Nothing is ever added to a compressed file, or to what was kept of a deleted one.
-    let ended = tracked.packed.is_some() || tracked.place().is_none() || row.is_short();
-    let history = if ended { u64::MAX } else { tracked.history };
+    let ended = tracked.compressed.is_some() || tracked.place().is_none() || row.is_short();
+    let history = if ended { u64::MAX } else { tracked.existing_bytes };
     tracked.handle.update(|known| {
         known.history = history;
         known.facts.generation = Some(generation);

@@ -28,12 +28,12 @@ const QUIET: Duration = Duration::from_millis(500);
 
 impl Follower {
     /// When the record that stands open in this file is to be closed.
-    pub fn close_at(&self, tracked: &Tracked) -> Option<Duration> {
+    pub fn close_due_at(&self, tracked: &Tracked) -> Option<Duration> {
         let open = tracked.handle.open_record().filter(|_| tracked.stage == Stage::Live)?;
         let row = tracked.row.as_ref()?;
         let is_before = row.cuts.last().is_none_or(|cut| *cut <= open.at);
         let quiet = if open.has_line_end { QUIET } else { FINISHED };
-        (open.at < row.mark.offset && is_before).then_some(tracked.grown + quiet)
+        (open.at < row.mark.offset && is_before).then_some(tracked.last_growth + quiet)
     }
 
     /// Cuts behind the last line of files that are quiet while a reader stands before an open record, and behind a line
@@ -42,7 +42,7 @@ impl Follower {
         let now = self.now();
         let mut cut = Vec::new();
         for id in self.work.open_records.iter().copied().collect::<Vec<_>>() {
-            match self.catalog.get(id).map(|tracked| self.close_at(tracked)) {
+            match self.catalog.get(id).map(|tracked| self.close_due_at(tracked)) {
                 Some(Some(at)) if now < at || self.pending.is_urgent(id) => {}
                 Some(Some(_)) => cut.push(id),
                 _ => {

@@ -183,7 +183,7 @@ impl Walk<'_> {
             Ok(metadata) if metadata.is_dir() => self.directory(path),
             Ok(metadata) if metadata.is_file() => {
                 self.sight.directories.insert(directory_of(path).to_owned());
-                if rotated_names::compressed(path) {
+                if rotated_names::has_unsupported_compression(path) {
                     self.sight.problems.push(Problem::Compressed(path.to_owned()));
                 } else {
                     self.add(path.to_owned(), Place::of(&metadata), link);
@@ -284,7 +284,9 @@ impl Walk<'_> {
         self.sight.directories.insert(directory_of(&path).to_owned());
         let link = self.note_link(&path);
         match timed_fs::metadata(&path) {
-            Ok(metadata) if metadata.is_file() && !rotated_names::compressed(&path) => {
+            Ok(metadata)
+                if metadata.is_file() && !rotated_names::has_unsupported_compression(&path) =>
+            {
                 self.add(path, Place::of(&metadata), link);
             }
             Ok(metadata) => self.special(path, metadata.file_type()),
@@ -336,7 +338,7 @@ impl Walk<'_> {
         } else {
             return self.special(path, kind);
         };
-        if rotated_names::compressed(&path) {
+        if rotated_names::has_unsupported_compression(&path) {
             self.sight.problems.push(Problem::Compressed(path));
         } else {
             self.add(path, place, kind.is_symlink());

@@ -19,21 +19,21 @@ const KEPT: Duration = Duration::from_secs(30 * 86_400);
 
 impl Follower {
     /// No name left, quiet for long: what is there is all; gone once everybody is through.
-    pub fn retire_unlinked(&mut self) {
+    pub fn close_unlinked_files(&mut self) {
         let now = self.now();
         let is_over = |tracked: &Tracked| {
             let settled = matches!(tracked.stage, Stage::Live | Stage::Ended);
             // Nothing was ever in it, or could be unpacked.
-            let empty = tracked.undecided() && tracked.size == 0 && !tracked.is_being_unpacked();
+            let empty = tracked.is_undecided() && tracked.size == 0 && !tracked.is_being_unpacked();
             let quiet = tracked.quiet_for(now) >= FORGOTTEN;
-            tracked.is_nameless() && !tracked.segment && quiet && (settled || empty)
+            tracked.is_nameless() && !tracked.is_segment && quiet && (settled || empty)
         };
-        let attended = self.catalog.attended();
+        let attended = self.catalog.needing_attention();
         let ids = attended.into_iter().filter(|id| self.catalog.get(*id).is_some_and(is_over));
         for id in ids.collect::<Vec<_>>() {
             let Some(tracked) = self.catalog.get_mut(id) else { continue };
-            if tracked.undecided() {
-                self.drop_file(id);
+            if tracked.is_undecided() {
+                self.stop_following(id);
                 continue;
             }
             if tracked.stage == Stage::Live {
@@ -45,11 +45,11 @@ impl Follower {
                 self.shared.changed();
             }
             let Some(row) = tracked.row.clone() else { continue };
-            let is_through = self.everybody_is_through(&row);
+            let is_through = self.is_read_by_all(&row);
             if is_through && row.rest.is_some() {
                 self.drop_rest(id);
             } else if is_through {
-                self.give_up(id);
+                self.close_file(id);
             } else {
                 self.read_from_rest(id);
             }
@@ -57,7 +57,7 @@ impl Follower {
     }
 
     /// A file that was closed to save descriptors was deleted meanwhile: its bytes are gone, unless a copy comes.
-    pub fn vanished(&mut self, id: FileId) {
+    pub fn handle_vanished_file(&mut self, id: FileId) {
         let (now, time) = (self.now(), self.shared.clock.now());
         let rest = self.open_rest(id);
         let Some(tracked) = self.catalog.get_mut(id) else { return };
@@ -67,24 +67,24 @@ impl Follower {
             known.facts.state = FileState::Ended;
             known.complete = was_kept;
         });
-        let Some(row) = &mut tracked.row else { return self.drop_file(id) };
+        let Some(row) = &mut tracked.row else { return self.stop_following(id) };
         row.ended = Some(time);
-        tracked.stage = if was_kept { Stage::Ended } else { Stage::Bereft(now + GRACE) };
+        tracked.stage = if was_kept { Stage::Ended } else { Stage::AwaitingCopy(now + GRACE) };
         self.pending.change(id);
-        self.catalog.read_on_in(id, rest);
+        self.catalog.continue_in(id, rest);
         self.shared.changed();
     }
 
     /// Its descriptor goes; its row stays.
-    pub fn give_up(&mut self, id: FileId) {
+    pub fn close_file(&mut self, id: FileId) {
         let Some(tracked) = self.catalog.get(id) else { return };
         let Some(row) = tracked.row.clone() else { return };
         let time = self.shared.clock.now();
-        self.drop_file(id);
-        self.bury(GenerationRow { ended: row.ended.or(Some(time)), ..row });
+        self.stop_following(id);
+        self.keep_row_without_file(GenerationRow { ended: row.ended.or(Some(time)), ..row });
     }
 
-    pub fn bury(&mut self, row: GenerationRow) {
+    pub fn keep_row_without_file(&mut self, row: GenerationRow) {
         if let Some(store) = self.shared.store.get() {
             store.put_generation(row.clone());
         }
@@ -93,7 +93,7 @@ impl Follower {
     }
 
     /// Where nobody keeps cursors in the state, what was handed out is what can be known.
-    pub fn everybody_is_through(&self, row: &GenerationRow) -> bool {
+    pub fn is_read_by_all(&self, row: &GenerationRow) -> bool {
         let handed = || self.shared.life(row.id).map(|handle| handle.front().handed);
         match self.shared.behind(row) {
             Some(behind) => !behind,
@@ -102,7 +102,7 @@ impl Follower {
     }
 
     /// A loss that a reader met is put into the row, and said.
-    pub fn count_loss(&mut self, id: FileId) {
+    pub fn record_loss(&mut self, id: FileId) {
         let time = self.shared.clock.now();
         let Some(tracked) = self.catalog.get_mut(id) else { return };
         let lost = tracked.handle.known().met;
@@ -123,12 +123,13 @@ impl Follower {
     }
 
     /// At the end: what nobody will be able to read any more is lost, whether a reader has met it or not.
-    pub fn count_unreachable(&mut self) {
+    pub fn record_unreachable_losses(&mut self) {
         let over = |tracked: &Tracked| {
-            let ended = matches!(tracked.stage, Stage::Ended | Stage::Bereft(_));
+            let ended = matches!(tracked.stage, Stage::Ended | Stage::AwaitingCopy(_));
             ended && !tracked.handle.has_bytes()
         };
-        let held = self.held().filter(|tracked| over(tracked)).filter_map(|t| t.row.clone());
+        let held =
+            self.identified_files().filter(|tracked| over(tracked)).filter_map(|t| t.row.clone());
         let rows: Vec<GenerationRow> = held.collect();
         for row in rows {
             if let Some(slowest) =
@@ -137,7 +138,7 @@ impl Follower {
             {
                 let lost = row.end() - slowest;
                 self.shared.note_loss(&row, lost);
-                self.bury(GenerationRow { lost: row.lost.max(lost), ..row });
+                self.keep_row_without_file(GenerationRow { lost: row.lost.max(lost), ..row });
             }
         }
         self.persist();
@@ -145,7 +146,7 @@ impl Follower {
 
     /// Rows of our sources that no file was found for, though every place could be looked at. A copy may come a
     /// moment later.
-    pub fn judge_rows_without_file(&mut self) {
+    pub fn end_rows_without_file(&mut self) {
         let Phase::Following { since } = self.phase else { return };
         let waits = !self.shared.once() && self.now() < since + GRACE;
         if waits || self.shared.gone().is_empty() {
@@ -156,7 +157,7 @@ impl Follower {
         let mut news = false;
         for row in &rows {
             let mut could_look = |row| looks.could_look(row, &mut self.listings.borrow_mut());
-            if !self.may_be_there(row) && could_look(row) {
+            if !self.may_still_exist(row) && could_look(row) {
                 self.end_row(row);
                 news = true;
             }
@@ -170,7 +171,8 @@ impl Follower {
     pub fn rows_without_file(&self, wanted: impl Fn(GenerationId) -> bool) -> Vec<GenerationRow> {
         let gone = self.shared.gone();
         let rows = gone.values().filter(|row| row.ended.is_none());
-        let rows = rows.filter(|row| self.catalog.of(row.id).is_none() && wanted(row.id));
+        let rows =
+            rows.filter(|row| self.catalog.by_generation(row.id).is_none() && wanted(row.id));
         rows.cloned().collect()
     }
 
@@ -197,13 +199,13 @@ impl Follower {
         for row in rows.iter().filter(|row| row.rest.is_none()) {
             let listings = &mut self.listings.borrow_mut();
             let file = row.file_key();
-            let is_held = self.catalog.of_file(file).is_some();
+            let is_held = self.catalog.by_file_key(file).is_some();
             if is_held || !looks.could_look(row, listings) {
                 continue;
             }
             if matches!(listings.find(Lay::of(row).directory, file), Ok(None)) {
                 self.end_row(row);
-                self.tell_of_ended_orphan(row);
+                self.report_ended_orphan(row);
                 news = true;
             }
         }
@@ -212,7 +214,7 @@ impl Follower {
         }
     }
 
-    fn tell_of_ended_orphan(&self, row: &GenerationRow) {
+    fn report_ended_orphan(&self, row: &GenerationRow) {
         let topic = Topic::Orphan(row.id);
         let unread = self.shared.slowest(row).map_or(0, |at| row.end().saturating_sub(at));
         if unread == 0 {
@@ -224,25 +226,25 @@ impl Follower {
     }
 
     /// Its file is there and not understood yet, and not shorter than what was seen.
-    fn may_be_there(&self, row: &GenerationRow) -> bool {
-        let here = self.catalog.of_file(row.file_key());
-        let undecided = here.is_some_and(|t| t.undecided() && t.size >= row.mark.offset);
+    fn may_still_exist(&self, row: &GenerationRow) -> bool {
+        let here = self.catalog.by_file_key(row.file_key());
+        let undecided = here.is_some_and(|t| t.is_undecided() && t.size >= row.mark.offset);
         row.rest.is_some()
             || self.is_unpacking()
-            || self.seen.unopened.contains(&row.file_key().inode)
+            || self.scan_state.unopened.contains(&row.file_key().inode)
             || undecided
-            || self.is_passed(row)
-            || row.unfinished.is_some() && self.undecided_hold(row)
+            || self.is_closed_compressed(row)
+            || row.unfinished.is_some() && self.is_held_by_undecided(row)
     }
 
     /// A file whose first line is not complete holds all that was seen.
-    fn undecided_hold(&self, row: &GenerationRow) -> bool {
-        let undecided = self.catalog.iter().filter(|(_, tracked)| tracked.undecided());
-        undecided.filter_map(|(_, t)| t.file()).any(|file| self.holds(&file, row))
+    fn is_held_by_undecided(&self, row: &GenerationRow) -> bool {
+        let undecided = self.catalog.iter().filter(|(_, tracked)| tracked.is_undecided());
+        undecided.filter_map(|(_, t)| t.file()).any(|file| self.holds_generation(&file, row))
     }
 
     /// Rows of generations that are gone, that everybody has read, and that nobody missed for long.
-    pub fn expire(&mut self) {
+    pub fn expire_rows(&mut self) {
         if !self.schedule.expiry_is_due(self.now()) {
             return;
         }
@@ -251,7 +253,7 @@ impl Follower {
         let Some(store) = self.shared.store.get().cloned() else { return };
         let mut old = Vec::new();
         // A compressed file that was read and is there: without its row it would be read again.
-        let passed: HashSet<FileKey> = self.seen.passed_files().collect();
+        let passed: HashSet<FileKey> = self.scan_state.closed_compressed_files().collect();
         let mut gone = self.shared.gone();
         let is_due = |row: &GenerationRow| !row.absence.is_some_and(|it| it.was_counted(time));
         let over = gone.values_mut().filter(|row| row.ended.is_some() && is_due(row));
@@ -267,7 +269,7 @@ impl Follower {
         for row in old {
             // Nobody reads an orphan: it would be waited for without end. What was kept of one waits for a source.
             let is_given_up = self.shared.is_orphan(row.id) && row.rest.is_none();
-            if is_given_up || self.everybody_is_through(&row) {
+            if is_given_up || self.is_read_by_all(&row) {
                 self.remove_rest(row.id);
                 store.remove_generation(row.id);
                 self.catalog.history.remove(row.id);

@@ -14,21 +14,21 @@ use crate::event::FileId;
 
 impl Follower {
     /// Looks at the descriptor; `true` where readers see something new.
-    pub fn look(&mut self, id: FileId) -> bool {
+    pub fn check_file(&mut self, id: FileId) -> bool {
         let now = self.now();
         let Some(tracked) = self.catalog.get(id) else { return false };
-        let coverage = tracked.real().and_then(|path| self.watch.coverage(directory_of(path)));
-        let next = tracked.next_look_from(now, coverage);
-        self.catalog.look_at(id, next);
+        let coverage = tracked.real_path().and_then(|path| self.watch.coverage(directory_of(path)));
+        let next = tracked.next_check_after(now, coverage);
+        self.catalog.check_at(id, next);
         let Some(tracked) = self.catalog.get(id) else { return false };
-        if let Some(packed) = tracked.packed.clone() {
-            return self.look_at_packed(id, &packed);
+        if let Some(compressed) = tracked.compressed.clone() {
+            return self.check_compressed(id, &compressed);
         }
         let metadata = match tracked.handle.metadata() {
             Ok(metadata) => metadata,
-            Err(error) => return self.cannot_look(id, &error),
+            Err(error) => return self.report_access_error(id, &error),
         };
-        self.answers(id);
+        self.clear_access_error(id);
         let Some(tracked) = self.catalog.get(id) else { return false };
         let size = self.shared.incoming.size_of(&metadata);
         let unchanged = size == tracked.size && metadata.modified().ok() == tracked.modified;
@@ -48,16 +48,16 @@ impl Follower {
         let Ok(Some(file)) = tracked.handle.open_file() else { return false };
         tracked.size = size;
         tracked.modified = metadata.modified().ok();
-        tracked.grown = now;
-        self.catalog.look_at(id, now + Duration::from_millis(250));
+        tracked.last_growth = now;
+        self.catalog.check_at(id, now + Duration::from_millis(250));
         let Some(tracked) = self.catalog.get(id) else { return false };
-        if tracked.row.is_some() && tracked.stage != Stage::Settled {
+        if tracked.row.is_some() && tracked.stage != Stage::AwaitingCommit {
             return self.compare(id, &file);
         }
         let time = self.shared.clock.now();
         tracked.handle.take_doubt();
-        self.work.unjudged.insert(id);
-        if tracked.stage != Stage::Settled {
+        self.work.to_identify.insert(id);
+        if tracked.stage != Stage::AwaitingCommit {
             tracked.handle.update(|known| {
                 known.facts.size = size;
                 known.facts.last_growth = time;
@@ -66,8 +66,8 @@ impl Follower {
         true
     }
 
-    /// As [`Follower::look`] returns.
-    pub fn cannot_look(&mut self, id: FileId, error: &io::Error) -> bool {
+    /// As [`Follower::check_file`] returns.
+    pub fn report_access_error(&mut self, id: FileId, error: &io::Error) -> bool {
         let Some(tracked) = self.catalog.get(id) else { return false };
         if error.kind() == io::ErrorKind::NotFound {
             // Closed for the time being, and renamed or deleted meanwhile: the scan finds out.
@@ -76,8 +76,8 @@ impl Follower {
             }
             return false;
         }
-        if timed_fs::is_stale(error) && tracked.packed.is_none() {
-            self.look_after_stale(id);
+        if timed_fs::is_stale(error) && tracked.compressed.is_none() {
+            self.park_stale_file(id);
             return true;
         }
         let time = self.shared.clock.now();
@@ -92,7 +92,7 @@ impl Follower {
     }
 
     /// Its file system answers (again).
-    pub fn answers(&self, id: FileId) {
+    pub fn clear_access_error(&self, id: FileId) {
         let Some(tracked) = self.catalog.get(id) else { return };
         let is_mended = {
             let known = tracked.handle.known();
@@ -115,7 +115,7 @@ impl Follower {
         };
         if short {
             if tracked.size > mark.offset {
-                self.release(id);
+                self.split_from_grown_copy(id);
             }
             return true;
         }
@@ -129,12 +129,12 @@ impl Follower {
                 }
             };
         if !bears {
-            self.truncated(id);
+            self.handle_truncation(id);
             return true;
         }
         if tracked.size == mark.offset {
             return false;
         }
-        self.grow(id, file)
+        self.advance_mark(id, file)
     }
 }

@@ -36,7 +36,7 @@ pub(in crate::follow) struct Follower {
     pub schedule: Schedule,
     pub pending: Pending,
     pub work: Work,
-    pub seen: Seen,
+    pub scan_state: ScanState,
     pub watch: Watch,
     pub unpacker: Unpacker,
     pub listings: RefCell<Listings>,
@@ -60,7 +60,7 @@ pub(in crate::follow) enum Phase {
 #[derive(Debug, Default)]
 pub(in crate::follow) struct Work {
     /// Of the undecided, those of which something new is known.
-    pub unjudged: BTreeSet<FileId>,
+    pub to_identify: BTreeSet<FileId>,
     /// A reader stands before a record that is still open.
     pub open_records: BTreeSet<FileId>,
     /// Without a name, and not copied aside yet.
@@ -68,12 +68,12 @@ pub(in crate::follow) struct Work {
     /// Grown since the last sweep.
     pub grown: BTreeSet<FileId>,
     /// The newest look that was asked for and has begun.
-    pub asked: u64,
+    pub check_request: u64,
 }
 
 impl Work {
     pub fn forget(&mut self, id: FileId) {
-        self.unjudged.remove(&id);
+        self.to_identify.remove(&id);
         self.open_records.remove(&id);
         self.rescuing.remove(&id);
         self.grown.remove(&id);
@@ -82,39 +82,39 @@ impl Work {
 
 /// What the last scans saw.
 #[derive(Debug, Default)]
-pub(in crate::follow) struct Seen {
+pub(in crate::follow) struct ScanState {
     /// The last scan could look everywhere.
-    pub whole: bool,
+    pub is_complete: bool,
     /// Some path is a link.
-    pub links: bool,
+    pub has_links: bool,
     /// When the last scan began.
-    pub scanned: Option<Timestamp>,
+    pub last_scan: Option<Timestamp>,
     /// Directories in which files of each source were found or are expected.
     pub directories: BTreeSet<PathBuf>,
     /// What these directories, and those to which links lead, looked like just before they were listed.
-    pub stamps: Stamps,
+    pub directory_times: Stamps,
     /// Followed, and under no path of a source.
-    pub absent: Vec<FileId>,
+    pub unlisted: Vec<FileId>,
     /// Which file was last seen at a path, and since when.
-    pub last_at: HashMap<PathBuf, (Place, Timestamp)>,
+    pub last_file_at: HashMap<PathBuf, (Place, Timestamp)>,
     /// Paths at which a file was seen and none is now: their source, and until when they are looked after.
-    pub vacant: HashMap<PathBuf, (usize, Duration)>,
+    pub vacated: HashMap<PathBuf, (usize, Duration)>,
     /// Inodes that are there and cannot be opened now.
     pub unopened: HashSet<u64>,
     /// What this program writes itself, as the last scan found it.
-    pub own: OwnPlaces,
+    pub own_files: OwnPlaces,
     /// Compressed files of which the rest could not be unpacked.
-    pub torn: HashSet<FileId>,
+    pub partly_unpacked: HashSet<FileId>,
     /// Mounts that do not answer.
-    pub stuck: BTreeSet<PathBuf>,
+    pub hung_mounts: BTreeSet<PathBuf>,
     /// Compressed files that were read to their end, with their birth, and as they were then.
-    pub passed: HashMap<Place, (i64, Version)>,
+    pub closed_compressed: HashMap<Place, (i64, Version)>,
 }
 
-impl Seen {
+impl ScanState {
     /// The keys of what `passed` names.
-    pub fn passed_files(&self) -> impl Iterator<Item = FileKey> + '_ {
-        self.passed.iter().map(|(place, (birth, _))| place.file(*birth))
+    pub fn closed_compressed_files(&self) -> impl Iterator<Item = FileKey> + '_ {
+        self.closed_compressed.iter().map(|(place, (birth, _))| place.file(*birth))
     }
 }
 
@@ -133,7 +133,7 @@ impl Follower {
             schedule: Schedule::default(),
             pending: Pending::default(),
             work: Work::default(),
-            seen: Seen { whole: true, ..Seen::default() },
+            scan_state: ScanState { is_complete: true, ..ScanState::default() },
             watch,
             unpacker,
             listings: RefCell::default(),
@@ -144,17 +144,17 @@ impl Follower {
 
     pub fn run(mut self) {
         loop {
-            let hints = self.shared.bell.wait(self.sleep());
+            let hints = self.shared.bell.wait(self.time_to_next_pass());
             if hints.stop {
                 // What readers met last is told all the same.
                 for id in hints.files {
-                    self.note_hole(id);
-                    self.note_cut_off(id);
+                    self.report_holes(id);
+                    self.report_truncated_records(id);
                 }
                 break;
             }
             self.shared.supervisor.checkpoint(PART);
-            self.turn(hints);
+            self.run_pass(hints);
         }
         self.finish();
     }
@@ -164,15 +164,15 @@ impl Follower {
         if known {
             self.rescue_all();
             // What readers met a moment ago.
-            self.catalog.ids().into_iter().for_each(|id| self.count_loss(id));
+            self.catalog.ids().into_iter().for_each(|id| self.record_loss(id));
         }
         self.persist();
         if known {
             // Ended by the first, removed by the second.
-            self.tend_intake();
-            self.tend_intake();
-            self.forget_what_was_looked_at();
-            self.count_unreachable();
+            self.clean_up_segments();
+            self.clean_up_segments();
+            self.forget_viewed_segments();
+            self.record_unreachable_losses();
         }
         self.unpacker.stop();
     }
@@ -180,10 +180,10 @@ impl Follower {
     /// One pass. The order matters: names before bytes, so that a rename is known before growth is judged; bytes
     /// before identities, so that a truncated file is known before its copy is; everything before the commit, and
     /// what readers see after it.
-    pub(in crate::follow) fn turn(&mut self, mut hints: Hints) {
+    pub(in crate::follow) fn run_pass(&mut self, mut hints: Hints) {
         self.listings.borrow_mut().clear();
         if hints.asked {
-            self.work.asked = self.shared.asked.last();
+            self.work.check_request = self.shared.asked.last();
             self.schedule.scan_at(self.now());
             hints.overflow = true;
         }
@@ -194,18 +194,18 @@ impl Follower {
             return self.first_pass();
         }
         if self.input_has_ended() {
-            self.look_at_all();
-            self.conclude();
+            self.scan_and_check_all();
+            self.identify_existing();
         }
         let sweep = self.schedule.sweep_is_due(self.now());
         if sweep {
-            self.look_after_mounts();
+            self.update_hung_mounts();
         }
         if !self.shared.once() {
-            self.look_around(&hints, sweep);
+            self.check_due_files(&hints, sweep);
         }
         for id in &hints.files {
-            self.answer(*id);
+            self.handle_reader_report(*id);
         }
         if self.phase != Phase::BeforeState {
             if !self.shared.once() {
@@ -215,47 +215,47 @@ impl Follower {
             if sweep {
                 self.sweep();
             }
-            self.rescue_on();
+            self.rescue_next_piece();
             self.persist_when_due();
-            self.see_what_is_unpacked();
+            self.check_unpacking_finished();
         }
-        self.finish_look();
+        self.finish_requested_check();
         if sweep {
-            self.schedule.swept(self.now(), self.catalog.next_look());
+            self.schedule.swept(self.now(), self.catalog.next_check());
         }
     }
 
     /// What is done a few times a second, for the files that need it.
     fn sweep(&mut self) {
-        self.vote_again();
-        self.look_for_copies();
-        self.retire_unlinked();
-        self.tend_copies();
-        self.reopen_passed();
-        self.tend_intake();
-        self.tend_rests();
-        self.judge_rows_without_file();
-        self.expire();
+        self.repeat_open_votes();
+        self.search_awaited_copies();
+        self.close_unlinked_files();
+        self.update_idle_copies();
+        self.reopen_for_new_readers();
+        self.clean_up_segments();
+        self.update_rests();
+        self.end_rows_without_file();
+        self.expire_rows();
     }
 
-    fn look_around(&mut self, hints: &Hints, sweep: bool) {
+    fn check_due_files(&mut self, hints: &Hints, sweep: bool) {
         if hints.rescan {
             self.schedule.hint_scan();
         }
         if self.schedule.scan_is_due(self.now()) {
-            self.look_for_names();
+            self.scan_if_changed();
         }
         if hints.overflow {
-            self.catalog.look_at_all_by(self.now());
+            self.catalog.check_all_by(self.now());
         }
         let mut due: Vec<FileId> =
-            hints.paths.iter().filter_map(|path| self.catalog.at_real_path(path)).collect();
+            hints.paths.iter().filter_map(|path| self.catalog.by_real_path(path)).collect();
         if sweep || hints.overflow {
-            due.extend(self.catalog.due(self.now()));
+            due.extend(self.catalog.due_for_check(self.now()));
         }
         let mut changed = false;
         for id in due {
-            changed |= self.look(id);
+            changed |= self.check_file(id);
         }
         if changed {
             self.shared.changed();
@@ -263,30 +263,30 @@ impl Follower {
     }
 
     /// Of what was seen all is published, unless the state cannot be written.
-    fn finish_look(&self) {
+    fn finish_requested_check(&self) {
         if !self.pending.any_urgent() || self.shared.board.says(&Topic::State) {
-            self.shared.asked.finish(self.work.asked);
+            self.shared.asked.finish(self.work.check_request);
         }
     }
 
     /// A reader has met something that only the follower may judge.
-    fn answer(&mut self, id: FileId) {
+    fn handle_reader_report(&mut self, id: FileId) {
         let Some(tracked) = self.catalog.get(id) else { return };
         if tracked.handle.open_record().is_some() {
             self.work.open_records.insert(id);
         }
         let (doubted, misfit) = (tracked.handle.doubted(), tracked.handle.take_misfit());
-        let looked_for = doubted || tracked.packed.is_some();
-        if looked_for && self.look(id) {
+        let looked_for = doubted || tracked.compressed.is_some();
+        if looked_for && self.check_file(id) {
             self.shared.changed();
         }
         if misfit {
             self.vote_on_misfits(id);
         }
-        self.note_hole(id);
-        self.note_cut_off(id);
-        self.work.unjudged.insert(id);
-        self.count_loss(id);
+        self.report_holes(id);
+        self.report_truncated_records(id);
+        self.work.to_identify.insert(id);
+        self.record_loss(id);
     }
 
     pub fn now(&self) -> Duration {
@@ -297,7 +297,7 @@ impl Follower {
         &self.shared.config.key
     }
 
-    fn sleep(&self) -> Duration {
+    fn time_to_next_pass(&self) -> Duration {
         let now = self.now();
         let state_came = self.phase == Phase::BeforeState && self.shared.store.get().is_some();
         if state_came || !self.work.rescuing.is_empty() {
@@ -305,7 +305,7 @@ impl Follower {
         }
         // What is to be durable first waits for the next commit.
         let open_records = self.work.open_records.iter().filter(|id| !self.pending.is_urgent(**id));
-        let closes = open_records.filter_map(|id| self.close_at(self.catalog.get(*id)?));
+        let closes = open_records.filter_map(|id| self.close_due_at(self.catalog.get(*id)?));
         let dues =
             [Some(self.schedule.next(self.shared.once())), self.pending.next(), closes.min()];
         let next = dues.into_iter().flatten().min().unwrap_or(now + LONGEST_SLEEP);
@@ -313,7 +313,7 @@ impl Follower {
     }
 
     /// Files with a generation, and their rows.
-    pub fn held(&self) -> impl Iterator<Item = &Tracked> {
+    pub fn identified_files(&self) -> impl Iterator<Item = &Tracked> {
         self.catalog.iter().map(|(_, tracked)| tracked).filter(|tracked| tracked.row.is_some())
     }
 }

@@ -11,11 +11,11 @@ use crate::state::GenerationRow;
 
 impl Follower {
     /// Votes that had too little to go by, where there is more now.
-    pub fn vote_again(&mut self) {
+    pub fn repeat_open_votes(&mut self) {
         let grown = std::mem::take(&mut self.work.grown);
         let is_due = |tracked: &Tracked| {
-            let more = |row: &GenerationRow| row.mark.offset != tracked.voted_at;
-            tracked.vote_open
+            let more = |row: &GenerationRow| row.mark.offset != tracked.last_vote_at;
+            tracked.needs_vote
                 && tracked.stage == Stage::Live
                 && tracked.row.as_ref().is_some_and(more)
         };
@@ -28,14 +28,14 @@ impl Follower {
                 self.work.grown.insert(id);
                 continue;
             };
-            tracked.voted_at = row.mark.offset;
+            tracked.last_vote_at = row.mark.offset;
             if sample_is_enough(&sample) {
                 let handle = tracked.handle.clone();
-                let decided = self.vote(id, &sample, &handle.front());
+                let decided = self.change_format(id, &sample, &handle.front());
                 if let Some(tracked) = self.catalog.get_mut(id) {
                     // Undecided, it is asked again at the next sweep.
-                    tracked.vote_open = !decided;
-                    tracked.voted_at = if decided { tracked.voted_at } else { 0 };
+                    tracked.needs_vote = !decided;
+                    tracked.last_vote_at = if decided { tracked.last_vote_at } else { 0 };
                 }
                 if !decided {
                     self.work.grown.insert(id);
@@ -55,18 +55,18 @@ impl Follower {
         if let Ok(sample) = sample_before(&file, front.handed, encoding)
             && detection::detect(&sample).settled
         {
-            self.vote(id, &sample, &front);
+            self.change_format(id, &sample, &front);
         }
     }
 
     /// `false`: cannot be decided now. Nobody decodes meanwhile (`front` is locked), so what was handed out
     /// stays in the format that it had.
-    fn vote(&mut self, id: FileId, sample: &[u8], front: &Front) -> bool {
+    fn change_format(&mut self, id: FileId, sample: &[u8], front: &Front) -> bool {
         let Some(store) = self.shared.store.get() else { return false };
         let Some(tracked) = self.catalog.get_mut(id) else { return false };
         let Some(row) = &mut tracked.row else { return false };
         // Before this process, anything up to the floor may have been handed out.
-        if front.handed < tracked.floor {
+        if front.handed < tracked.possibly_handed {
             return false;
         }
         let vote = detection::detect(sample);

@@ -14,35 +14,35 @@ use crate::event::{FileId, Level};
 
 impl Follower {
     /// What a reader has met of holes since the last call.
-    pub fn note_hole(&mut self, id: FileId) {
+    pub fn report_holes(&mut self, id: FileId) {
         let time = self.shared.clock.now();
         let Some(tracked) = self.catalog.get_mut(id) else { return };
         let hole = tracked.handle.take_hole();
         if hole > 0 {
-            tracked.holes += hole;
+            tracked.hole_bytes += hole;
             let path = tracked.handle.path();
-            let text = notices::hole(&path, tracked.holes);
+            let text = notices::hole(&path, tracked.hole_bytes);
             self.shared.board.say(Topic::Hole(path.to_path_buf()), Level::Warning, time, text);
             self.shared.changed();
         }
     }
 
     /// What a reader has met of records that are too long since the last call.
-    pub fn note_cut_off(&mut self, id: FileId) {
+    pub fn report_truncated_records(&mut self, id: FileId) {
         let time = self.shared.clock.now();
         let Some(tracked) = self.catalog.get_mut(id) else { return };
-        let (before, more) = (tracked.cut_off, tracked.handle.cut_off.take());
-        tracked.cut_off.add(more);
-        if tracked.cut_off.is_news(before) {
+        let (before, more) = (tracked.truncated_records, tracked.handle.cut_off.take());
+        tracked.truncated_records.add(more);
+        if tracked.truncated_records.is_news(before) {
             let path = tracked.handle.path();
-            let text = tracked.cut_off.notice(&path);
+            let text = tracked.truncated_records.notice(&path);
             self.shared.board.say(Topic::CutOff(path.to_path_buf()), Level::Warning, time, text);
             self.shared.changed();
         }
     }
 
     /// Moves the mark to the new end; readers see it at once, or when its day mark is durable.
-    pub fn grow(&mut self, id: FileId, file: &Arc<File>) -> bool {
+    pub fn advance_mark(&mut self, id: FileId, file: &Arc<File>) -> bool {
         let (time, key) = (self.shared.clock.now(), *self.key());
         let Some(tracked) = self.catalog.get_mut(id) else { return false };
         let Some(row) = &mut tracked.row else { return false };

@@ -43,7 +43,7 @@ impl Follower {
     }
 
     /// Generations that nobody holds belong to the source that means them now, whatever it was called before.
-    pub fn give_rows_their_source(&mut self) {
+    pub fn assign_rows_to_sources(&mut self) {
         let rows: Vec<GenerationRow> = self.shared.gone().values().cloned().collect();
         let mut orphans = HashSet::new();
         for row in rows {
@@ -66,45 +66,45 @@ impl Follower {
     }
 
     /// Generations that nobody holds and of which there may be more to read, with their sources.
-    fn wanted_rows(&self) -> Vec<(usize, GenerationRow)> {
+    fn rows_to_locate(&self) -> Vec<(usize, GenerationRow)> {
         let rows: Vec<GenerationRow> = self.shared.gone().values().cloned().collect();
         rows.into_iter()
-            .filter(|row| self.catalog.of(row.id).is_none() && row.rest.is_none())
+            .filter(|row| self.catalog.by_generation(row.id).is_none() && row.rest.is_none())
             .filter(|row| row.ended.is_none() || self.shared.behind(row) == Some(true))
             .filter_map(|row| Some((self.source_of(&row)?, row)))
             .collect()
     }
 
     /// Opens what may be the files of generations that nobody holds, and files that came and went meanwhile.
-    pub fn find_what_was_moved(&mut self) {
-        let rows = self.wanted_rows();
+    pub fn locate_missing_files(&mut self) {
+        let rows = self.rows_to_locate();
         let files = rows.iter().map(|(source, row)| (*source, row.file_key())).collect();
         self.find_by_inode(files, rows.iter().map(|(_, row)| row), &|_, _| true);
-        self.find_refilled();
+        self.find_reused_files();
         for (source, row) in &rows {
-            let found = self.catalog.of_file(row.file_key()).is_some_and(|tracked| {
+            let found = self.catalog.by_file_key(row.file_key()).is_some_and(|tracked| {
                 let bears =
                     |file: Arc<File>| bears(&file, row.last_mark(), self.key()).unwrap_or(true);
                 !tracked.handle.is_idle() && tracked.file().is_none_or(bears)
             });
             if !found {
-                let fits = |follower: &Follower, file: &File| follower.holds(file, row);
+                let fits = |follower: &Follower, file: &File| follower.holds_generation(file, row);
                 self.open_candidates(*source, row, row.first_seen.minus(COARSE), &fits);
             }
         }
-        self.find_copies_of_positions();
-        self.find_what_came_between();
+        self.find_copies_for_positions();
+        self.find_files_created_meanwhile();
     }
 
     /// The file begins as the generation and bears its mark.
-    pub fn holds(&self, file: &File, row: &GenerationRow) -> bool {
+    pub fn holds_generation(&self, file: &File, row: &GenerationRow) -> bool {
         Head::read(file).is_ok_and(|head| head.fits(&row.identity, self.key()))
             && bears(file, row.last_mark(), self.key()).unwrap_or(false)
     }
 
     /// Logs whose last life ended in them, or is read on in a copy, and that were written again and renamed since:
     /// nobody has seen what they hold.
-    fn find_refilled(&mut self) {
+    fn find_reused_files(&mut self) {
         let rows: Vec<GenerationRow> = self.shared.gone().values().cloned().collect();
         let left = |row: &GenerationRow| match row.moved {
             Some(_) => Some(row.identity.file_key()),
@@ -121,7 +121,7 @@ impl Follower {
             let key = identity::key_of(&metadata);
             let mut lives =
                 rows.iter().filter(|row| row.file_key() == key || row.identity.file_key() == key);
-            metadata.len() > 0 && !lives.any(|life| follower.holds(&file, life))
+            metadata.len() > 0 && !lives.any(|life| follower.holds_generation(&file, life))
         };
         self.find_by_inode(files, &rows, &is_new);
     }
@@ -135,7 +135,7 @@ impl Follower {
     ) {
         let mut by_inode: HashMap<u64, Vec<(usize, FileKey)>> = HashMap::new();
         for (source, file) in files {
-            if self.catalog.of_file(file).is_none() {
+            if self.catalog.by_file_key(file).is_none() {
                 by_inode.entry(file.inode).or_default().push((source, file));
             }
         }
@@ -168,16 +168,16 @@ impl Follower {
         since: Timestamp,
         fits: Fits<'_>,
     ) {
-        for (path, place) in self.beside(row) {
+        for (path, place) in self.rotated_files_of(row) {
             let Ok(metadata) = timed_fs::metadata(&path) else { continue };
             let place = Place { device: metadata.dev(), ..place };
             let changed = metadata.ctime().saturating_mul(1_000_000_000) + metadata.ctime_nsec();
             let made = Timestamp(identity::birth(&metadata).max(changed));
             // Some file systems keep whole seconds.
-            if made.plus(COARSEST) < since || self.catalog.at(place).is_some() {
+            if made.plus(COARSEST) < since || self.catalog.by_place(place).is_some() {
                 continue;
             }
-            if rotated_names::unpacked(&path) {
+            if rotated_names::has_supported_compression(&path) {
                 self.find_or_open(&Found { source, path, place }, Origin::Between);
                 continue;
             }
@@ -195,7 +195,7 @@ impl Follower {
         &self,
         paths: impl Iterator<Item = &'a Path>,
     ) -> BTreeSet<PathBuf> {
-        let mut directories: BTreeSet<PathBuf> = self.seen.directories.clone();
+        let mut directories: BTreeSet<PathBuf> = self.scan_state.directories.clone();
         for path in paths {
             let home = directory_of(path);
             let real = timed_fs::canonicalize(path).ok();
@@ -211,7 +211,7 @@ impl Follower {
     }
 
     /// Files that are called as rotation would call this generation's, in its directory and where the sources look.
-    fn beside(&self, row: &GenerationRow) -> Vec<(PathBuf, Place)> {
+    fn rotated_files_of(&self, row: &GenerationRow) -> Vec<(PathBuf, Place)> {
         let labels = [&row.path, &row.first_path].into_iter().filter(|p| !p.as_os_str().is_empty());
         let labels: Vec<PathBuf> = labels.flat_map(|path| symlinks::chain(path)).collect();
         let roots: Vec<_> = labels.iter().map(|path| rotated_names::root(path)).collect();
@@ -221,7 +221,9 @@ impl Follower {
             let Ok(listing) = self.listings.borrow_mut().of(&directory) else { continue };
             for (name, inode) in &listing.files {
                 let place = Place { device: listing.device, inode: *inode };
-                if self.catalog.at(place).is_some() || rotated_names::compressed(Path::new(name)) {
+                if self.catalog.by_place(place).is_some()
+                    || rotated_names::has_unsupported_compression(Path::new(name))
+                {
                     continue;
                 }
                 let is_rotated = |path: &PathBuf| {
@@ -239,7 +241,7 @@ impl Follower {
     }
 
     /// Of what only sinks' positions know, the copies that rotation made beside the logs.
-    fn find_copies_of_positions(&mut self) {
+    fn find_copies_for_positions(&mut self) {
         let only: Vec<_> = self
             .catalog
             .history
@@ -266,7 +268,7 @@ impl Follower {
 
     fn open_siblings(&mut self, source: usize, path: &Path, fits: Fits<'_>) {
         for (path, place) in self.siblings(path) {
-            if rotated_names::unpacked(&path) {
+            if rotated_names::has_supported_compression(&path) {
                 self.find_or_open(&Found { source, path, place }, Origin::Between);
             } else if let Ok(file) = timed_fs::open(&path)
                 && fits(self, &file)
@@ -289,8 +291,8 @@ impl Follower {
             let place = Place { device: listing.device, inode: *inode };
             rotated_names::is_rotated(name.as_bytes(), other.as_bytes())
                 && !rotated_names::is_scratch(other.as_bytes())
-                && !rotated_names::compressed(Path::new(other))
-                && self.catalog.at(place).is_none()
+                && !rotated_names::has_unsupported_compression(Path::new(other))
+                && self.catalog.by_place(place).is_none()
         };
         let found = listing.beginning_with(name).filter(is_sibling);
         let place = |inode| Place { device: listing.device, inode };
@@ -299,10 +301,12 @@ impl Follower {
 
     /// Files that were born beside a log after it was last seen, and lie there under rotated names. Whatever has become
     /// of what was seen: read to its end, or kept.
-    fn find_what_came_between(&mut self) {
+    fn find_files_created_meanwhile(&mut self) {
         let rows: Vec<GenerationRow> = self.shared.gone().values().cloned().collect();
         let rows = rows.iter().filter_map(|row| Some((self.source_of(row)?, row)));
-        let held = self.held().filter_map(|tracked| Some((tracked.source, tracked.row.as_ref()?)));
+        let held = self
+            .identified_files()
+            .filter_map(|tracked| Some((tracked.source, tracked.row.as_ref()?)));
         let known = held.chain(rows);
         // The latest at each path says since when.
         let mut since: BTreeMap<PathBuf, (usize, Timestamp, Place)> = BTreeMap::new();
@@ -314,9 +318,9 @@ impl Follower {
         }
         let now = self.shared.clock.now();
         for (path, (source, since, place)) in since {
-            self.find_between(source, &path, (since.minus(COARSE), Timestamp::MAX), false);
+            self.open_files_between(source, &path, (since.minus(COARSE), Timestamp::MAX), false);
             // Where no file is now, the next one may be renamed again before it is seen.
-            self.seen.last_at.entry(path).or_insert((place, now));
+            self.scan_state.last_file_at.entry(path).or_insert((place, now));
         }
     }
 }

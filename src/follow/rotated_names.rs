@@ -25,12 +25,12 @@ pub fn scratch_ending(name: &[u8]) -> Option<&'static [u8]> {
 }
 
 /// Looks compressed in a way that is not read, by its name.
-pub fn compressed(path: &Path) -> bool {
+pub fn has_unsupported_compression(path: &Path) -> bool {
     ends_with_one_of(path, &COMPRESSED)
 }
 
 /// Looks compressed in a way that is read, by its name.
-pub fn unpacked(path: &Path) -> bool {
+pub fn has_supported_compression(path: &Path) -> bool {
     ends_with_one_of(path, &UNPACKED)
 }
 

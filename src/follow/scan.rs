@@ -23,37 +23,41 @@ use crate::event::{FileId, Level};
 
 impl Follower {
     /// What is due: where the times of all directories prove that no name changed, nothing is looked at again.
-    pub fn look_for_names(&mut self) {
+    pub fn scan_if_changed(&mut self) {
         let began = self.now();
         let time = self.shared.clock.now();
-        let stamps = self.seen.stamps.again(time);
-        let sure = self.seen.whole && !self.seen.links && self.seen.unopened.is_empty();
-        let same = stamps.prove_nothing_changed_since(&self.seen.stamps);
+        let stamps = self.scan_state.directory_times.again(time);
+        let sure = self.scan_state.is_complete
+            && !self.scan_state.has_links
+            && self.scan_state.unopened.is_empty();
+        let same = stamps.prove_nothing_changed_since(&self.scan_state.directory_times);
         if !sure || !same || self.schedule.scan_is_whole(began) {
             return self.scan_with(stamps);
         }
-        self.seen.scanned = Some(time);
-        for id in self.seen.absent.clone() {
-            self.look_after_absent(id);
+        self.scan_state.last_scan = Some(time);
+        for id in self.scan_state.unlisted.clone() {
+            self.update_unlisted_file(id);
         }
         self.schedule.scanned(began, self.now(), self.watch.degraded().is_some());
     }
 
     /// Looks at all paths.
     pub fn scan(&mut self) {
-        self.scan_with(self.seen.stamps.again(self.shared.clock.now()));
+        self.scan_with(self.scan_state.directory_times.again(self.shared.clock.now()));
     }
 
     /// `stamps`: taken a moment ago.
     fn scan_with(&mut self, stamps: Stamps) {
         let (began, time) = (self.now(), self.shared.clock.now());
         let own = self.shared.own();
-        let mut sight = discover::look(&self.sources, &own, &self.seen.own);
-        for id in sight.own.files().filter_map(|place| self.catalog.at(place)).collect::<Vec<_>>() {
+        let mut sight = discover::look(&self.sources, &own, &self.scan_state.own_files);
+        for id in
+            sight.own.files().filter_map(|place| self.catalog.by_place(place)).collect::<Vec<_>>()
+        {
             // It became an output since it was found.
-            self.let_go(id);
+            self.release_file(id);
         }
-        self.seen.own = std::mem::take(&mut sight.own);
+        self.scan_state.own_files = std::mem::take(&mut sight.own);
         // What was renamed before it is listed later.
         self.listings.borrow_mut().clear();
         if let Some(intake) = &self.shared.config.intake {
@@ -61,60 +65,63 @@ impl Follower {
             let pattern = intake.pattern();
             sight.problems.retain(|problem| problem.path() != pattern);
         }
-        self.report(&sight);
-        (self.seen.whole, self.seen.links) = (sight.whole(), sight.links);
+        self.report_problems(&sight);
+        (self.scan_state.is_complete, self.scan_state.has_links) = (sight.whole(), sight.links);
         let mut present = HashSet::with_capacity(sight.found.len());
-        self.seen.unopened.clear();
+        self.scan_state.unopened.clear();
         for found in &sight.found {
             let Some(id) = self.find_or_open(found, Origin::Path) else { continue };
             present.insert(id);
-            self.name_by_path(id);
-            self.relabel(id, &found.path);
-            self.note_place(id, found);
+            self.set_origin_to_path(id);
+            self.set_path(id, &found.path);
+            self.record_file_at_path(id, found);
         }
         // What lies on a mount that does not answer waits; a run that ends does not.
         let stuck = sight.problems.iter().filter(|problem| problem.is_stuck()).count();
         let stuck = if self.shared.once() { stuck } else { 0 };
-        self.shared.unopened.store(self.seen.unopened.len() + stuck, Ordering::Relaxed);
+        self.shared.unopened.store(self.scan_state.unopened.len() + stuck, Ordering::Relaxed);
         if sight.whole_but_for_mounts() {
             // A path that no source means any more needs no memory.
-            if self.seen.whole && self.seen.last_at.len() > 2 * sight.found.len() + 1000 {
+            if self.scan_state.is_complete
+                && self.scan_state.last_file_at.len() > 2 * sight.found.len() + 1000
+            {
                 let paths: HashSet<&Path> = sight.found.iter().map(|found| &*found.path).collect();
-                self.seen.last_at.retain(|path, _| paths.contains(&**path));
+                self.scan_state.last_file_at.retain(|path, _| paths.contains(&**path));
             }
-            if self.seen.whole && !self.seen.passed.is_empty() {
+            if self.scan_state.is_complete && !self.scan_state.closed_compressed.is_empty() {
                 let found: HashSet<Place> = sight.found.iter().map(|found| found.place).collect();
-                self.seen.passed.retain(|place, _| found.contains(place));
+                self.scan_state.closed_compressed.retain(|place, _| found.contains(place));
             }
-            self.look_after_the_absent(&present);
-            self.look_after_vacant_paths(&sight);
+            self.update_unlisted_files(&present);
+            self.check_vacated_paths(&sight);
         }
         if self.shared.board.count_hidden(time) {
             self.shared.changed();
         }
-        self.seen.scanned = Some(time);
+        self.scan_state.last_scan = Some(time);
         let mut directories = sight.directories;
-        self.seen.directories.clone_from(&directories);
+        self.scan_state.directories.clone_from(&directories);
         // Where links lead to, growth is told there.
         directories.extend(self.catalog.directories().cloned());
         self.watch.follow(&directories);
         self.report_watch();
         // Those of other directories were not taken before these were listed.
         let usable = stamps.are_of(&directories);
-        self.seen.stamps = if usable { stamps } else { Stamps::take(&directories, Timestamp::MIN) };
+        self.scan_state.directory_times =
+            if usable { stamps } else { Stamps::take(&directories, Timestamp::MIN) };
         self.schedule.scanned_whole(self.now(), self.watch.tells_all());
         self.schedule.scanned(began, self.now(), self.watch.degraded().is_some());
     }
 
     /// What is there at this moment, looked at once.
-    pub fn look_at_all(&mut self) {
+    pub fn scan_and_check_all(&mut self) {
         self.scan();
         for id in self.catalog.ids() {
-            self.look(id);
+            self.check_file(id);
         }
     }
 
-    fn report(&self, sight: &Sight) {
+    fn report_problems(&self, sight: &Sight) {
         let time = self.shared.clock.now();
         let mut news = self.shared.board.keep_current(&sight.problems);
         // A mount that does not answer is told of as a whole.
@@ -142,7 +149,7 @@ impl Follower {
     }
 
     pub fn find_or_open(&mut self, found: &Found, origin: Origin) -> Option<FileId> {
-        if let Some(id) = self.catalog.at(found.place) {
+        if let Some(id) = self.catalog.by_place(found.place) {
             return Some(id);
         }
         match self.open(found, origin) {
@@ -153,11 +160,11 @@ impl Follower {
             // Renamed or removed between two looks.
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) if timed_fs::is_stuck(&error) => {
-                self.seen.unopened.insert(found.place.inode);
+                self.scan_state.unopened.insert(found.place.inode);
                 None
             }
             Err(error) => {
-                self.seen.unopened.insert(found.place.inode);
+                self.scan_state.unopened.insert(found.place.inode);
                 // EMFILE, ENFILE: not this file's fault.
                 let text = match error.raw_os_error() {
                     Some(23 | 24) => notices::too_many_files(&found.path),
@@ -176,15 +183,17 @@ impl Follower {
         let file = timed_fs::open(&found.path)?;
         let metadata = file.metadata()?;
         let place = Place::of(&metadata);
-        if let Some(id) = self.catalog.at(place) {
+        if let Some(id) = self.catalog.by_place(place) {
             return Ok(id);
         }
         // Read to its end, and its copy given up: it comes back where it changes.
         let version = (metadata.len(), metadata.modified().ok());
-        if self.seen.passed.get(&place) == Some(&(identity::birth(&metadata), version)) {
+        if self.scan_state.closed_compressed.get(&place)
+            == Some(&(identity::birth(&metadata), version))
+        {
             return Err(io::Error::new(io::ErrorKind::NotFound, "read before"));
         }
-        self.seen.passed.remove(&place);
+        self.scan_state.closed_compressed.remove(&place);
         if !metadata.is_file() {
             return Err(io::Error::new(io::ErrorKind::NotFound, "no regular file any more"));
         }
@@ -202,7 +211,8 @@ impl Follower {
         let metadata = file.metadata()?;
         let place = Place::of(&metadata);
         // What a source names was looked at when it was found.
-        if origin != Origin::Path && self.seen.own.owner(path, place, false)?.is_some() {
+        if origin != Origin::Path && self.scan_state.own_files.owner(path, place, false)?.is_some()
+        {
             return Err(io::ErrorKind::NotFound.into());
         }
         let id = self.shared.next_id();
@@ -231,16 +241,16 @@ impl Follower {
         let mut tracked = Tracked::new(handle.clone(), source, size, self.now());
         tracked.birth = identity::birth(&metadata);
         tracked.opened = self.shared.clock.now();
-        (tracked.segment, tracked.origin) = (segment, origin);
-        tracked.early = matches!(self.phase, Phase::BeforeState | Phase::Adding);
-        if self.is_new_here(path, place, tracked.early) {
-            tracked.history = 0;
+        (tracked.is_segment, tracked.origin) = (segment, origin);
+        tracked.existed_before_start = matches!(self.phase, Phase::BeforeState | Phase::Adding);
+        if self.was_created_while_following(path, place, tracked.existed_before_start) {
+            tracked.existing_bytes = 0;
         }
         tracked.links = metadata.nlink();
         tracked.modified = modified;
         self.catalog.insert(tracked, Some(place));
-        self.work.unjudged.insert(id);
-        self.name_really(id, path);
+        self.work.to_identify.insert(id);
+        self.update_real_path(id, path);
         self.unpack_if_compressed(id);
         handle.count_open_file();
         self.shared.add_file(handle);
@@ -249,14 +259,14 @@ impl Follower {
     }
 
     /// Its bytes came while its name was followed: it takes the place of another file, or we write it.
-    fn is_new_here(&self, path: &Path, place: Place, early: bool) -> bool {
-        let before = self.seen.last_at.get(path);
+    fn was_created_while_following(&self, path: &Path, place: Place, early: bool) -> bool {
+        let before = self.scan_state.last_file_at.get(path);
         let replaces = !early && before.is_some_and(|(before, _)| *before != place);
         replaces || self.shared.incoming.was_made_here(place)
     }
 
     /// A source names it: it was found as somebody's sibling before.
-    fn name_by_path(&mut self, id: FileId) {
+    fn set_origin_to_path(&mut self, id: FileId) {
         if self.catalog.get(id).is_some_and(|tracked| tracked.origin != Origin::Path)
             && let Some(tracked) = self.catalog.get_mut(id)
         {
@@ -265,7 +275,7 @@ impl Follower {
     }
 
     /// The path is a label: it follows the name.
-    pub fn relabel(&mut self, id: FileId, path: &Path) {
+    pub fn set_path(&mut self, id: FileId, path: &Path) {
         let same =
             self.catalog.get(id).is_none_or(|tracked| *tracked.handle.known().facts.path == *path);
         let Some(tracked) = self.catalog.get_mut(id).filter(|_| !same) else { return };
@@ -280,14 +290,14 @@ impl Follower {
             row.set_path(path);
             self.pending.change(id);
         }
-        self.name_really(id, path);
+        self.update_real_path(id, path);
         // What was written meanwhile was told under the other name.
-        self.catalog.look_at(id, self.now());
+        self.catalog.check_at(id, self.now());
         self.shared.changed();
     }
 
     /// Hints name files by their real path.
-    pub fn name_really(&mut self, id: FileId, path: &Path) {
+    pub fn update_real_path(&mut self, id: FileId, path: &Path) {
         let real = timed_fs::canonicalize(path).ok();
         let row = self.catalog.get_mut(id).and_then(|tracked| tracked.row.as_mut());
         if let Some(row) = row {
@@ -297,7 +307,7 @@ impl Follower {
     }
 
     /// Given up: its descriptor is closed when its last reader is done.
-    pub fn drop_file(&mut self, id: FileId) {
+    pub fn stop_following(&mut self, id: FileId) {
         if self.catalog.remove(id).is_none() {
             return;
         }
@@ -308,7 +318,7 @@ impl Follower {
         self.shared.remove_file(id);
         // A run that reads once tells at its end what it could not unpack.
         if !self.shared.config.once {
-            self.count_torn(id, false);
+            self.set_partly_unpacked(id, false);
         }
         self.shared.changed();
     }

@@ -23,17 +23,17 @@ impl Follower {
         // What lost its name a moment ago could not be found again: its rest is kept before it is let go.
         self.rescue_all();
         // Indexes of sources mean others from now on.
-        self.seen.vacant.clear();
+        self.scan_state.vacated.clear();
         for id in self.catalog.ids() {
             self.reassign(id, &sources);
         }
-        self.fresh = sources.iter().map(|source| self.is_fresh(source)).collect();
+        self.fresh = sources.iter().map(|source| self.is_first_start(source)).collect();
         self.sources = sources;
         self.shared.set_sources(self.sources.iter().map(|source| source.name.clone()).collect());
         self.shared.cache.clear();
         if let Phase::Following { .. } = self.phase {
             self.phase = Phase::Adding;
-            self.first_look();
+            self.scan_and_bind();
             self.phase = Phase::Following { since: self.now() };
             self.take_up_rests();
             self.identify_undecided(true);
@@ -56,17 +56,17 @@ impl Follower {
                 || first.is_some_and(|path| discover::means(source, path))
         };
         let index = by_name.or_else(|| sources.iter().position(means));
-        let Some(index) = index else { return self.let_go(id) };
+        let Some(index) = index else { return self.release_file(id) };
         tracked.source = index;
         // What has no name left could not be found again: it is read to its end as it was begun.
         if !tracked.is_nameless() && !tracked.handle.source.reads_as(&sources[index]) {
-            self.let_go(id);
+            self.release_file(id);
         }
     }
 
-    pub fn let_go(&mut self, id: FileId) {
+    pub fn release_file(&mut self, id: FileId) {
         let row = self.catalog.get(id).and_then(|tracked| tracked.row.clone());
-        self.drop_file(id);
+        self.stop_following(id);
         if let (Some(row), Some(store)) = (row, self.shared.store.get()) {
             store.put_generation(row.clone());
             self.shared.bury(row);
@@ -86,7 +86,7 @@ impl Follower {
     }
 
     /// Started for the first time. Before the first pass, that pass asks.
-    fn is_fresh(&self, source: &SourceConfig) -> bool {
+    fn is_first_start(&self, source: &SourceConfig) -> bool {
         let store = self.shared.store.get().filter(|_| self.phase != Phase::BeforeState);
         store.is_some_and(|store| store.first_start(&source.name))
     }

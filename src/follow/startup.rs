@@ -34,25 +34,25 @@ impl Follower {
         for (fresh, source) in self.fresh.iter_mut().zip(&self.sources) {
             *fresh = store.first_start(&source.name);
         }
-        self.first_look();
+        self.scan_and_bind();
         self.phase = Phase::Following { since: self.now() };
         self.shared.mark_all();
         self.clear_rests();
         self.take_up_rests();
-        self.conclude();
+        self.identify_existing();
         self.report_orphans();
     }
 
     /// What is there, and which of it the state knows.
-    pub fn first_look(&mut self) {
-        self.look_at_all();
+    pub fn scan_and_bind(&mut self) {
+        self.scan_and_check_all();
         // By the files themselves first: whatever is found then is looked for elsewhere no more.
-        self.give_rows_their_source();
+        self.assign_rows_to_sources();
         self.bind_known();
-        self.find_what_was_moved();
-        self.unpack_all_once();
+        self.locate_missing_files();
+        self.finish_unpacking_for_once();
         self.bind_known();
-        self.unpack_what_had_no_room();
+        self.unpack_deferred();
     }
 
     /// With `once`: the ends were left open for standard input, and it has ended.
@@ -64,15 +64,15 @@ impl Follower {
     }
 
     /// Everything that is there is settled; where nothing more will come, the ends are fixed.
-    pub fn conclude(&mut self) {
-        self.unpack_all_once();
+    pub fn identify_existing(&mut self) {
+        self.finish_unpacking_for_once();
         let once = self.shared.once();
-        let undecided = self.undecided();
+        let undecided = self.undecided_files();
         self.identify(&undecided, once);
-        self.see_what_is_unpacked();
-        self.judge_rows_without_file();
+        self.check_unpacking_finished();
+        self.end_rows_without_file();
         if once {
-            self.close_for_good();
+            self.close_last_records();
         }
         self.pending.settling = once || !self.shared.config.once;
         self.persist();
@@ -80,7 +80,7 @@ impl Follower {
 
     /// `--once`: what is there is all; the last record ends at the end, for every later reading too. A line that may
     /// still be written is left for the next run.
-    fn close_for_good(&mut self) {
+    fn close_last_records(&mut self) {
         for id in self.catalog.ids() {
             if let Some(end) = self.unfinished_line(id) {
                 self.leave_unfinished(id, end);
@@ -99,7 +99,7 @@ impl Follower {
     fn unfinished_line(&self, id: FileId) -> Option<u64> {
         let tracked = self.catalog.get(id)?;
         let row = tracked.row.as_ref()?;
-        let over = tracked.packed.is_some() || tracked.place().is_none() || tracked.segment;
+        let over = tracked.compressed.is_some() || tracked.place().is_none() || tracked.is_segment;
         let now = self.shared.clock.now();
         let quiet = |at: SystemTime| now.since(Timestamp::from(at)) >= FINISHED;
         if over || row.is_short() || tracked.links == 0 || tracked.modified.is_none_or(quiet) {

@@ -22,7 +22,7 @@ pub(in crate::follow) const GRACE: Duration = Duration::from_secs(2);
 
 impl Follower {
     /// The generation ends at its mark; the file begins another life.
-    pub fn truncated(&mut self, id: FileId) {
+    pub fn handle_truncation(&mut self, id: FileId) {
         let (now, time) = (self.now(), self.shared.clock.now());
         let rest = self.open_rest(id);
         let Some(tracked) = self.catalog.get_mut(id) else { return };
@@ -35,7 +35,7 @@ impl Follower {
         tracked.stage = match was_kept {
             // Deleted before: what was kept of it is its copy.
             true => Stage::Ended,
-            false => Stage::Bereft(if self.shared.once() { now } else { now + GRACE }),
+            false => Stage::AwaitingCopy(if self.shared.once() { now } else { now + GRACE }),
         };
         if let Some(row) = &mut tracked.row {
             row.ended = Some(time);
@@ -43,29 +43,30 @@ impl Follower {
         }
         let (source, origin) = (tracked.source, tracked.origin);
         let path = tracked.handle.path();
-        self.catalog.read_on_in(id, rest);
+        self.catalog.continue_in(id, rest);
         // The descriptor is open: nothing that can fail but the look at it, and then a scan finds it.
         match self.track(file, source, &path, origin) {
             // All of it came while the file was followed.
-            Ok(new) => self.catalog.get_mut(new).into_iter().for_each(|new| new.history = 0),
+            Ok(new) => self.catalog.get_mut(new).into_iter().for_each(|new| new.existing_bytes = 0),
             Err(_) => self.schedule.scan_at(now),
         }
         if !was_kept {
-            self.search_copy(id);
+            self.search_copy_of(id);
         }
         self.shared.changed();
     }
 
     /// Generations that were truncated a moment ago: their copies may still come.
-    pub fn look_for_copies(&mut self) {
+    pub fn search_awaited_copies(&mut self) {
         let now = self.now();
-        for id in self.catalog.attended() {
-            let Some(Stage::Bereft(until)) = self.catalog.get(id).map(|t| t.stage) else {
+        for id in self.catalog.needing_attention() {
+            let Some(Stage::AwaitingCopy(until)) = self.catalog.get(id).map(|t| t.stage) else {
                 continue;
             };
-            self.search_copy(id);
+            self.search_copy_of(id);
             let waits = self.is_unpacking() || now < until;
-            if !waits && self.catalog.get(id).is_some_and(|t| t.stage == Stage::Bereft(until)) {
+            if !waits && self.catalog.get(id).is_some_and(|t| t.stage == Stage::AwaitingCopy(until))
+            {
                 self.end_without_copy(id);
             }
         }
@@ -77,13 +78,13 @@ impl Follower {
         tracked.stage = Stage::Ended;
         tracked.handle.update(|known| known.complete = true);
         let row = tracked.row.clone();
-        self.say_destroyed(row.as_ref());
+        self.report_destroyed(row.as_ref());
         self.shared.remove_file(id);
         self.shared.changed();
     }
 
     /// What a consumer holds in memory it may still deliver: how much is lost is counted when it comes to the rest.
-    fn say_destroyed(&self, row: Option<&GenerationRow>) {
+    fn report_destroyed(&self, row: Option<&GenerationRow>) {
         let Some(row) = row else { return };
         let slowest = self.shared.slowest(&GenerationRow { ended: None, ..row.clone() });
         let (level, text) = match slowest.filter(|slowest| *slowest < row.end()) {
@@ -95,9 +96,9 @@ impl Follower {
     }
 
     /// Among the files that nobody reads yet, and beside the truncated one.
-    fn search_copy(&mut self, id: FileId) {
+    fn search_copy_of(&mut self, id: FileId) {
         self.open_copies_beside(id);
-        let undecided = self.undecided();
+        let undecided = self.undecided_files();
         // It may be the copy that holds more.
         let unpacking =
             |other: &FileId| self.catalog.get(*other).is_some_and(Tracked::is_unpacking);
@@ -106,10 +107,10 @@ impl Follower {
         }
         let best = undecided
             .into_iter()
-            .filter(|other| *other != id && self.fits(id, *other))
+            .filter(|other| *other != id && self.fits_as_copy(id, *other))
             .max_by_key(|other| self.catalog.get(*other).map(|t| (t.size, t.birth)));
         if let Some(copy) = best {
-            self.adopt(id, copy);
+            self.continue_in_copy(id, copy);
         }
     }
 
@@ -118,12 +119,12 @@ impl Follower {
         let Some(original) = self.catalog.get(id) else { return };
         let Some(row) = original.row.clone() else { return };
         let grown = original.handle.known().facts.last_growth;
-        let fits = |follower: &Follower, file: &File| follower.begins_and_goes_on(id, file);
+        let fits = |follower: &Follower, file: &File| follower.has_head_and_mark(id, file);
         self.open_candidates(original.source, &row, grown.minus(GRACE), &fits);
     }
 
     /// `candidate` is undecided, begins as the original and bears its mark.
-    fn fits(&self, id: FileId, candidate: FileId) -> bool {
+    fn fits_as_copy(&self, id: FileId, candidate: FileId) -> bool {
         let (Some(original), Some(candidate)) = (self.catalog.get(id), self.catalog.get(candidate))
         else {
             return false;
@@ -132,10 +133,10 @@ impl Follower {
         let other_file = candidate
             .file_key()
             .is_some_and(|key| key != row.identity.file_key() && key != row.file_key());
-        candidate.undecided()
-            && candidate.is_whole()
+        candidate.is_undecided()
+            && candidate.is_fully_unpacked()
             && other_file
-            && self.begins_and_goes_on(id, &file)
+            && self.has_head_and_mark(id, &file)
             && self.is_copy(original, candidate, &file)
     }
 
@@ -149,7 +150,7 @@ impl Follower {
             || self.is_unique(&row.identity, &mark).unwrap_or(false)
     }
 
-    fn begins_and_goes_on(&self, id: FileId, file: &File) -> bool {
+    fn has_head_and_mark(&self, id: FileId, file: &File) -> bool {
         let Some(original) = self.catalog.get(id) else { return false };
         let Some(row) = &original.row else { return false };
         Head::read(file).is_ok_and(|head| head.fits(&row.identity, self.key()))
@@ -157,21 +158,22 @@ impl Follower {
     }
 
     /// The generation is read on from this copy, under the same offsets.
-    pub fn adopt(&mut self, id: FileId, copy: FileId) {
+    pub fn continue_in_copy(&mut self, id: FileId, copy: FileId) {
         let key = *self.key();
         let Some(copied) = self.catalog.get(copy) else { return };
         let (file, place, birth) = (copied.file(), copied.place(), copied.birth);
-        let (path, packed, links) = (copied.handle.path(), copied.packed.clone(), copied.links);
+        let (path, compressed, links) =
+            (copied.handle.path(), copied.compressed.clone(), copied.links);
         let Some(file) = file else { return };
         // What was seen of it may be from the middle of the copying.
         let Ok(size) = file.metadata().map(|metadata| metadata.len()) else { return };
         let Ok(Some(end)) = mark_at(&file, size, &key) else { return };
-        let pins = self.catalog.get_mut(copy).and_then(|copied| copied.pins.take());
-        self.drop_file(copy);
+        let pins = self.catalog.get_mut(copy).and_then(|copied| copied.descriptor_pins.take());
+        self.stop_following(copy);
         self.catalog.set_place(id, place, birth);
         let Some(tracked) = self.catalog.get_mut(id) else { return };
         // Nothing is ever added to either.
-        let over = matches!(tracked.stage, Stage::Bereft(_)) || packed.is_some();
+        let over = matches!(tracked.stage, Stage::AwaitingCopy(_)) || compressed.is_some();
         let moved = tracked.file_key();
         let Some(row) = &mut tracked.row else { return };
         // Its bytes are found again where that is.
@@ -199,12 +201,12 @@ impl Follower {
         drop(front);
         tracked.push_mark(end);
         tracked.size = size;
-        tracked.grown = self.shared.clock.uptime();
+        tracked.last_growth = self.shared.clock.uptime();
         tracked.links = links;
-        (tracked.packed, tracked.pins) = (packed, pins);
+        (tracked.compressed, tracked.descriptor_pins) = (compressed, pins);
         tracked.stage = match tracked.stage {
             // It is given out when its row is durable.
-            Stage::Settled => Stage::Settled,
+            Stage::AwaitingCommit => Stage::AwaitingCommit,
             _ if over => Stage::Ended,
             _ => Stage::Live,
         };
@@ -214,12 +216,12 @@ impl Follower {
             self.catalog.history.move_to(generation, moved);
         }
         self.pending.change(id);
-        self.name_really(id, &path);
+        self.update_real_path(id, &path);
         self.shared.changed();
     }
 
     /// What was taken for a copy that lacks the end grows: it is a file of its own.
-    pub fn release(&mut self, id: FileId) {
+    pub fn split_from_grown_copy(&mut self, id: FileId) {
         let Some(tracked) = self.catalog.get(id) else { return };
         let (Some(file), Some(_)) = (tracked.file(), tracked.place()) else { return };
         let (source, path) = (tracked.source, tracked.handle.path());

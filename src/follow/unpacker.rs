@@ -47,7 +47,7 @@ pub(in crate::follow) enum Progress {
 
 /// A compressed file and the copy of what it held.
 #[derive(Debug)]
-pub(in crate::follow) struct Packed {
+pub(in crate::follow) struct CompressedFile {
     pub original: Arc<File>,
     pub copy: Arc<File>,
     compression: Compression,
@@ -63,7 +63,7 @@ pub(in crate::follow) struct Packed {
 /// Length and time of a compressed file: it is unpacked again when they have changed.
 pub(in crate::follow) type Version = (u64, Option<SystemTime>);
 
-impl Packed {
+impl CompressedFile {
     pub fn progress(&self) -> Progress {
         self.state().0.clone()
     }
@@ -166,7 +166,7 @@ impl Packed {
     }
 }
 
-impl Drop for Packed {
+impl Drop for CompressedFile {
     fn drop(&mut self) {
         self.used.fetch_sub(*self.size.get_mut(), Ordering::AcqRel);
     }
@@ -193,7 +193,7 @@ struct Queue {
 /// As many as there are files.
 #[derive(Debug, Default)]
 struct Waiting {
-    files: VecDeque<(FileId, Weak<Packed>)>,
+    files: VecDeque<(FileId, Weak<CompressedFile>)>,
     working: bool,
 }
 
@@ -226,8 +226,8 @@ impl Unpacker {
         id: FileId,
         original: Arc<File>,
         compression: Compression,
-    ) -> io::Result<Arc<Packed>> {
-        let packed = Arc::new(Packed {
+    ) -> io::Result<Arc<CompressedFile>> {
+        let compressed = Arc::new(CompressedFile {
             original,
             copy: Arc::new(unnamed(&self.directory)?.into()),
             compression,
@@ -236,15 +236,15 @@ impl Unpacker {
             taken: AtomicU64::new(0),
             used: self.used.clone(),
         });
-        self.again(id, &packed);
-        Ok(packed)
+        self.again(id, &compressed);
+        Ok(compressed)
     }
 
     /// Unpacks a file once more: there is more of it, or more room.
-    pub fn again(&mut self, id: FileId, packed: &Arc<Packed>) {
-        *packed.state() = (Progress::Unfinished, packed.version_now());
+    pub fn again(&mut self, id: FileId, compressed: &Arc<CompressedFile>) {
+        *compressed.state() = (Progress::Unfinished, compressed.version_now());
         let mut waiting = self.queue.waiting();
-        waiting.files.push_back((id, Arc::downgrade(packed)));
+        waiting.files.push_back((id, Arc::downgrade(compressed)));
         if std::mem::replace(&mut waiting.working, true) {
             return;
         }
@@ -288,12 +288,13 @@ impl Queue {
     fn fail_all(&self, error: &io::Error) {
         let mut waiting = self.waiting();
         waiting.working = false;
-        for packed in waiting.files.drain(..).filter_map(|(_, packed)| packed.upgrade()) {
-            packed.state().0 = Progress::Failed(format!("no thread can be started ({error})"));
+        for compressed in waiting.files.drain(..).filter_map(|(_, compressed)| compressed.upgrade())
+        {
+            compressed.state().0 = Progress::Failed(format!("no thread can be started ({error})"));
         }
     }
 
-    fn next(&self) -> Option<(FileId, Weak<Packed>)> {
+    fn next(&self) -> Option<(FileId, Weak<CompressedFile>)> {
         let mut waiting = self.waiting();
         let next = waiting.files.pop_front();
         waiting.working = next.is_some();
@@ -301,19 +302,19 @@ impl Queue {
     }
 
     fn work(&self, bell: &Bell, directory: &Path, most: u64, supervisor: &Supervisor) {
-        while let Some((id, packed)) = self.next() {
-            let Some(packed) = packed.upgrade() else { continue };
-            let others = packed.used.load(Ordering::Acquire) - packed.size();
+        while let Some((id, compressed)) = self.next() {
+            let Some(compressed) = compressed.upgrade() else { continue };
+            let others = compressed.used.load(Ordering::Acquire) - compressed.size();
             let room = most.saturating_sub(others).min(free(directory) / 2);
             // Given up meanwhile, or the end.
-            let stop = || self.stop.load(Ordering::Acquire) || Arc::strong_count(&packed) == 1;
+            let stop = || self.stop.load(Ordering::Acquire) || Arc::strong_count(&compressed) == 1;
             // The others are unpacked all the same.
             let unpacked = supervisor.guard(PART, OnPanic::GoOn, || {
                 supervisor.checkpoint(PART);
-                packed.unpack(room, &stop)
+                compressed.unpack(room, &stop)
             });
             let failed = || Progress::Failed("unpacking failed by a fault in Logwarden".to_owned());
-            packed.state().0 = unpacked.unwrap_or_else(|_| failed());
+            compressed.state().0 = unpacked.unwrap_or_else(|_| failed());
             bell.ring(|hints| {
                 hints.files.insert(id);
             });

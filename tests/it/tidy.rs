@@ -120,8 +120,9 @@ fn unsafe_and_leftovers_are_absent() {
         let text = std::fs::read_to_string(&path).unwrap();
         for (number, line) in text.lines().enumerate() {
             let code = line.split("//").next().unwrap_or("");
-            let may =
-                ["src/allocator.rs", "src/standard_output.rs"].iter().any(|may| path.ends_with(may));
+            let may = ["src/allocator.rs", "src/standard_output.rs"]
+                .iter()
+                .any(|may| path.ends_with(may));
             let allowed = |left| left == "unsafe {" && may;
             for left in ["todo!(", "unimplemented!(", "dbg!(", "unsafe {"] {
                 assert!(

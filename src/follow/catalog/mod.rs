@@ -31,10 +31,10 @@ pub(in crate::follow) struct Catalog {
     /// Real directories of the files, and how many are in each.
     directories: BTreeMap<PathBuf, usize>,
     /// Files with a place.
-    looks: BTreeSet<(Duration, FileId)>,
+    checks: BTreeSet<(Duration, FileId)>,
     /// Files that may have begun or ceased to need attention.
     touched: BTreeSet<FileId>,
-    attended: BTreeSet<FileId>,
+    needing_attention: BTreeSet<FileId>,
     /// Generations with or without a file.
     pub history: History,
 }
@@ -77,7 +77,7 @@ impl Catalog {
             forget(&mut self.by_generation, &row.id, id);
         }
         self.touched.remove(&id);
-        self.attended.remove(&id);
+        self.needing_attention.remove(&id);
         Some(tracked)
     }
 
@@ -93,13 +93,13 @@ impl Catalog {
             forget(&mut self.by_file, &before, id);
         }
         tracked.birth = birth;
-        let look = (tracked.next_look, id);
+        let look = (tracked.next_check, id);
         match place {
             Some(place) => {
                 self.by_place.insert(place, id);
-                self.looks.insert(look);
+                self.checks.insert(look);
             }
-            None => _ = self.looks.remove(&look),
+            None => _ = self.checks.remove(&look),
         }
         if let Some(key) = tracked.file_key() {
             self.by_file.insert(key, id);
@@ -108,12 +108,12 @@ impl Catalog {
 
     pub fn set_real_path(&mut self, id: FileId, real: Option<PathBuf>) {
         let Some(tracked) = self.files.get_mut(&id) else { return };
-        if tracked.real == real {
+        if tracked.real_path == real {
             // Another file may have had this path meanwhile.
             self.by_real_path.extend(real.map(|real| (real, id)));
             return;
         }
-        if let Some(before) = std::mem::replace(&mut tracked.real, real.clone()) {
+        if let Some(before) = std::mem::replace(&mut tracked.real_path, real.clone()) {
             forget(&mut self.by_real_path, &before, id);
             let directory = directory_of(&before);
             if let Some(count) = self.directories.get_mut(directory) {
@@ -130,7 +130,7 @@ impl Catalog {
     }
 
     /// This file holds the generation of the row.
-    pub fn give_row(&mut self, id: FileId, row: GenerationRow) {
+    pub fn set_row(&mut self, id: FileId, row: GenerationRow) {
         let Some(tracked) = self.files.get_mut(&id) else { return };
         self.touched.insert(id);
         self.by_generation.insert(row.id, id);
@@ -139,67 +139,68 @@ impl Catalog {
     }
 
     /// Reads on in what was kept of the file, or in nothing; where it lay is no longer its place.
-    pub fn read_on_in(&mut self, id: FileId, rest: Option<Arc<File>>) {
+    pub fn continue_in(&mut self, id: FileId, rest: Option<Arc<File>>) {
         let birth = self.files.get(&id).map_or(0, |tracked| tracked.birth);
         self.set_place(id, None, birth);
         if let Some(tracked) = self.files.get_mut(&id) {
-            tracked.read_on_in(rest);
+            tracked.continue_in(rest);
         }
     }
 
-    pub fn look_at(&mut self, id: FileId, when: Duration) {
+    pub fn check_at(&mut self, id: FileId, when: Duration) {
         let Some(tracked) = self.files.get_mut(&id) else { return };
-        self.looks.remove(&(tracked.next_look, id));
-        tracked.next_look = when;
+        self.checks.remove(&(tracked.next_check, id));
+        tracked.next_check = when;
         if tracked.place.is_some() {
-            self.looks.insert((when, id));
+            self.checks.insert((when, id));
         }
     }
 
     /// Nobody waits longer than that.
-    pub fn look_at_all_by(&mut self, when: Duration) {
-        let later: Vec<FileId> = self.looks.range((when, FileId(0))..).map(|(_, id)| *id).collect();
+    pub fn check_all_by(&mut self, when: Duration) {
+        let later: Vec<FileId> =
+            self.checks.range((when, FileId(0))..).map(|(_, id)| *id).collect();
         for id in later {
-            self.look_at(id, when);
+            self.check_at(id, when);
         }
     }
 
     /// Those that are to be looked at by now.
-    pub fn due(&self, now: Duration) -> Vec<FileId> {
-        let due = self.looks.range(..=(now, FileId(u32::MAX)));
+    pub fn due_for_check(&self, now: Duration) -> Vec<FileId> {
+        let due = self.checks.range(..=(now, FileId(u32::MAX)));
         due.map(|(_, id)| *id).collect()
     }
 
-    pub fn next_look(&self) -> Option<Duration> {
-        self.looks.first().map(|(when, _)| *when)
+    pub fn next_check(&self) -> Option<Duration> {
+        self.checks.first().map(|(when, _)| *when)
     }
 
     /// Files about which something has to be looked after at each sweep.
-    pub fn attended(&mut self) -> Vec<FileId> {
+    pub fn needing_attention(&mut self) -> Vec<FileId> {
         for id in std::mem::take(&mut self.touched) {
             match self.files.get(&id).is_some_and(Tracked::needs_attention) {
-                true => self.attended.insert(id),
-                false => self.attended.remove(&id),
+                true => self.needing_attention.insert(id),
+                false => self.needing_attention.remove(&id),
             };
         }
-        self.attended.iter().copied().collect()
+        self.needing_attention.iter().copied().collect()
     }
 
-    pub fn at(&self, place: Place) -> Option<FileId> {
+    pub fn by_place(&self, place: Place) -> Option<FileId> {
         self.by_place.get(&place).copied()
     }
 
-    pub fn at_real_path(&self, real: &Path) -> Option<FileId> {
+    pub fn by_real_path(&self, real: &Path) -> Option<FileId> {
         self.by_real_path.get(real).copied()
     }
 
     /// The file that holds a generation.
-    pub fn of(&self, generation: GenerationId) -> Option<&Tracked> {
+    pub fn by_generation(&self, generation: GenerationId) -> Option<&Tracked> {
         self.by_generation.get(&generation).and_then(|id| self.files.get(id))
     }
 
     /// The file of the file system with this key, wherever its device is mounted now.
-    pub fn of_file(&self, key: FileKey) -> Option<&Tracked> {
+    pub fn by_file_key(&self, key: FileKey) -> Option<&Tracked> {
         let id = self.by_file.get(&key)?;
         self.files.get(id)
     }

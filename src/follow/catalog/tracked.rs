@@ -15,7 +15,7 @@ use crate::follow::identity::{Head, Place};
 use crate::follow::open_file;
 use crate::follow::origin::Origin;
 use crate::follow::truncated_records::CutOff;
-use crate::follow::unpacker::{Packed, Progress, Version};
+use crate::follow::unpacker::{CompressedFile, Progress, Version};
 use crate::follow::watch::Coverage;
 use crate::state::GenerationRow;
 
@@ -25,18 +25,18 @@ const MARKS: usize = 32;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::follow) enum Stage {
     /// Its first line is not complete, or nobody has looked yet.
-    Unsettled,
+    Unidentified,
     /// Begins as another generation did: perhaps its copy. Not read yet.
-    Suspect,
+    PossibleCopy,
     /// Its row is put, not durable yet.
-    Settled,
+    AwaitingCommit,
     Live,
     /// Truncated; its copy is looked for until then.
-    Bereft(Duration),
+    AwaitingCopy(Duration),
     /// What was there is all there will be.
     Ended,
     /// Not followed: not text.
-    Refused,
+    Rejected,
 }
 
 #[derive(Debug)]
@@ -48,52 +48,52 @@ pub(in crate::follow) struct Tracked {
     pub opened: Timestamp,
     pub stage: Stage,
     /// Of standard input: written by us, and removed when it is read.
-    pub segment: bool,
+    pub is_segment: bool,
     pub origin: Origin,
     /// There before the source was started for the first time.
-    pub early: bool,
+    pub existed_before_start: bool,
     /// Names that the file system has for it.
     pub links: u64,
     pub size: u64,
     /// At first sight.
     pub first_size: u64,
     /// What begins before it stood in the file at first sight; 0 where all of it came while we followed its name.
-    pub history: u64,
+    pub existing_bytes: u64,
     pub modified: Option<SystemTime>,
     /// Uptime of the last growth.
-    pub grown: Duration,
+    pub last_growth: Duration,
     pub marks: VecDeque<Mark>,
     /// See [`Head::line_hashes`](crate::follow::identity::Head::line_hashes): most files that begin alike differ soon.
     pub line_hashes: Vec<u64>,
-    /// Set once, by [`super::Catalog::give_row`]; its generation never changes.
+    /// Set once, by [`super::Catalog::set_row`]; its generation never changes.
     pub row: Option<GenerationRow>,
     /// The first vote on its format had too little to go by.
-    pub vote_open: bool,
+    pub needs_vote: bool,
     /// Bytes of holes that readers have met.
-    pub holes: u64,
+    pub hole_bytes: u64,
     /// Records whose ends are not kept.
-    pub cut_off: CutOff,
+    pub truncated_records: CutOff,
     /// Mark at the last vote that had too little.
-    pub voted_at: u64,
+    pub last_vote_at: u64,
     /// Compressed: the file that a copy is read of.
-    pub packed: Option<Arc<Packed>>,
+    pub compressed: Option<Arc<CompressedFile>>,
     /// What that holds open.
-    pub pins: Option<Pins>,
+    pub descriptor_pins: Option<Pins>,
     /// Of the compressed file, at the last look.
     pub version: Version,
     /// When what there was no room for is unpacked again.
-    pub retry: Option<Duration>,
+    pub retry_unpacking_at: Option<Duration>,
     /// What its copy began with, where that has given its room back.
     pub idle_head: Option<Head>,
     /// Size when its row was found again: what was handed out before is not known beyond it.
-    pub floor: u64,
+    pub possibly_handed: u64,
     // Indexed by the catalog, which alone changes them.
     /// Where it lies; `None`: no file with a name is held.
     pub(super) place: Option<Place>,
     /// Its real path, as hints name it.
-    pub(super) real: Option<PathBuf>,
+    pub(super) real_path: Option<PathBuf>,
     /// Uptime of the next look.
-    pub(super) next_look: Duration,
+    pub(super) next_check: Duration,
 }
 
 impl Tracked {
@@ -104,32 +104,32 @@ impl Tracked {
             source,
             birth: 0,
             opened: Timestamp(0),
-            stage: Stage::Unsettled,
-            segment: false,
+            stage: Stage::Unidentified,
+            is_segment: false,
             origin: Origin::Path,
-            early: false,
+            existed_before_start: false,
             links: 0,
             size,
             first_size: size,
-            history: size,
+            existing_bytes: size,
             modified: None,
-            grown: now,
+            last_growth: now,
             marks: VecDeque::new(),
             line_hashes: Vec::new(),
             row: None,
-            vote_open: false,
-            holes: 0,
-            cut_off: CutOff::default(),
-            voted_at: 0,
-            packed: None,
-            pins: None,
+            needs_vote: false,
+            hole_bytes: 0,
+            truncated_records: CutOff::default(),
+            last_vote_at: 0,
+            compressed: None,
+            descriptor_pins: None,
             version: (0, None),
-            retry: None,
+            retry_unpacking_at: None,
             idle_head: None,
-            floor: 0,
+            possibly_handed: 0,
             place: None,
-            real: None,
-            next_look: now,
+            real_path: None,
+            next_check: now,
         }
     }
 
@@ -138,8 +138,8 @@ impl Tracked {
     }
 
     /// Its real path, as hints name it.
-    pub fn real(&self) -> Option<&Path> {
-        self.real.as_deref()
+    pub fn real_path(&self) -> Option<&Path> {
+        self.real_path.as_deref()
     }
 
     /// Which file of the file system it is, while one is held.
@@ -154,11 +154,11 @@ impl Tracked {
 
     /// Something about it has to be looked after at each sweep, also while it lies still.
     pub fn needs_attention(&self) -> bool {
-        let settled = matches!(self.stage, Stage::Live | Stage::Ended | Stage::Refused);
+        let settled = matches!(self.stage, Stage::Live | Stage::Ended | Stage::Rejected);
         !settled
             || self.is_nameless()
-            || self.segment
-            || self.packed.is_some()
+            || self.is_segment
+            || self.compressed.is_some()
             || self.row.as_ref().is_some_and(|row| row.rest.is_some())
     }
 
@@ -175,8 +175,11 @@ impl Tracked {
     }
 
     /// The file that has a name: for a compressed one not the copy that is read.
-    pub fn named(&self) -> Option<Arc<File>> {
-        self.packed.as_ref().map(|packed| packed.original.clone()).or_else(|| self.file())
+    pub fn named_file(&self) -> Option<Arc<File>> {
+        self.compressed
+            .as_ref()
+            .map(|compressed| compressed.original.clone())
+            .or_else(|| self.file())
     }
 
     pub fn push_mark(&mut self, mark: Mark) {
@@ -187,41 +190,45 @@ impl Tracked {
     }
 
     pub fn quiet_for(&self, now: Duration) -> Duration {
-        now.saturating_sub(self.grown)
+        now.saturating_sub(self.last_growth)
     }
 
     /// Takes part in matching: not read by anybody yet.
-    pub fn undecided(&self) -> bool {
-        matches!(self.stage, Stage::Unsettled | Stage::Suspect)
+    pub fn is_undecided(&self) -> bool {
+        matches!(self.stage, Stage::Unidentified | Stage::PossibleCopy)
     }
 
     /// Not compressed, or unpacked as far as it can be.
-    pub fn is_whole(&self) -> bool {
-        self.packed.as_ref().is_none_or(|packed| packed.progress() == Progress::Complete)
+    pub fn is_fully_unpacked(&self) -> bool {
+        self.compressed
+            .as_ref()
+            .is_none_or(|compressed| compressed.progress() == Progress::Complete)
     }
 
     /// Compressed, and what can be had of it is not there yet.
     pub fn is_being_unpacked(&self) -> bool {
-        self.packed.as_ref().is_some_and(|packed| packed.progress() == Progress::Unfinished)
+        self.compressed
+            .as_ref()
+            .is_some_and(|compressed| compressed.progress() == Progress::Unfinished)
     }
 
     /// Compressed, and more of it comes, or has come since the last look.
     pub fn is_unpacking(&self) -> bool {
-        self.packed.as_ref().is_some_and(|packed| {
-            let size = packed.copy.metadata().map_or(0, |copy| copy.len());
-            packed.progress() == Progress::Unfinished || size != self.size
+        self.compressed.as_ref().is_some_and(|compressed| {
+            let size = compressed.copy.metadata().map_or(0, |copy| copy.len());
+            compressed.progress() == Progress::Unfinished || size != self.size
         })
     }
 
     /// Soon where it was hot a moment ago, later the longer it has been quiet.
-    pub fn next_look_from(&self, now: Duration, watched: Option<Coverage>) -> Duration {
+    pub fn next_check_after(&self, now: Duration, watched: Option<Coverage>) -> Duration {
         const HOT: Duration = Duration::from_millis(250);
         const TOGETHER: Duration = Duration::from_secs(1);
         let quiet = self.quiet_for(now);
         // What is written under another name is told of the directory of that one.
         let watched = watched.map(|it| if self.links > 1 { Coverage::Some } else { it });
         let pause = match (self.stage, watched) {
-            (Stage::Suspect, _) => HOT,
+            (Stage::PossibleCopy, _) => HOT,
             (_, None) => (quiet / 8).clamp(HOT, TOGETHER),
             (_, Some(Coverage::Some)) => (quiet / 8).clamp(HOT, Duration::from_secs(5)),
             // Growth is told, but for writes through a mapping, a mount of the file alone, or an overlay above it.
@@ -234,7 +241,7 @@ impl Tracked {
     }
 
     /// From now on without the file that had a place: in what was kept of it, if that is given.
-    pub(super) fn read_on_in(&mut self, rest: Option<Arc<File>>) {
+    pub(super) fn continue_in(&mut self, rest: Option<Arc<File>>) {
         let handle = self.handle.clone();
         // Held until all of it is true, so that readers see either, never neither.
         let _front = handle.front();

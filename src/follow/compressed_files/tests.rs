@@ -31,16 +31,16 @@ fn what_was_unpacked_since_the_last_look_is_looked_at_before_it_is_judged() {
         .unwrap();
     follower.unpacker.finish();
     assert_eq!(follower.catalog.get(id).unwrap().size, 0, "nobody has looked");
-    assert!(!follower.is_unpacked(id, false));
-    follower.look(id);
+    assert!(!follower.is_ready_to_classify(id, false));
+    follower.check_file(id);
     assert_eq!(follower.catalog.get(id).unwrap().size, 5000);
-    assert!(follower.is_unpacked(id, false));
+    assert!(follower.is_ready_to_classify(id, false));
 }
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {
-    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    packed.write_all(bytes).unwrap();
-    packed.finish().unwrap()
+    let mut compressed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    compressed.write_all(bytes).unwrap();
+    compressed.finish().unwrap()
 }
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -94,7 +94,7 @@ impl Scratch {
 
     fn turn(&mut self) {
         self.follower.unpacker.finish();
-        self.follower.turn(Hints::default());
+        self.follower.run_pass(Hints::default());
     }
 
     /// Until the file is unpacked and given out; its generation.
@@ -115,7 +115,7 @@ impl Scratch {
         let generation = scratch.followed();
         let end = Cursor { generation, offset: 5000 };
         scratch.store.put_cursor("sink", "*", end);
-        assert!(scratch.follower.give_up_read_file(|_| true));
+        assert!(scratch.follower.close_read_compressed_file(|_| true));
         assert_eq!(scratch.follower.shared.lives(), []);
         (scratch, generation)
     }

@@ -47,7 +47,7 @@ impl Bench {
         let mut follower = Follower::new(shared, Watch::none());
         follower.scan();
         assert!(follower.shared.store.set(store).is_ok());
-        follower.turn(Hints::default());
+        follower.run_pass(Hints::default());
         let (events, inside) = (Vec::new(), Vec::new());
         Bench { _home: home, path, clock, follower, written, at: None, events, inside }
     }
@@ -75,10 +75,10 @@ impl Bench {
         while self.clock.uptime() < until {
             self.clock.advance(STEP);
             let paths = [self.path.clone()].into();
-            self.follower.turn(Hints { paths, ..Hints::default() });
+            self.follower.run_pass(Hints { paths, ..Hints::default() });
             self.read();
             let asked = self.follower.shared.bell.wait(Duration::ZERO);
-            self.follower.turn(asked);
+            self.follower.run_pass(asked);
             self.read();
             if self.clock.uptime().as_millis().is_multiple_of(250) {
                 self.follower.shared.store.get().unwrap().commit().unwrap();

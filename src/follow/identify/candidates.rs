@@ -36,7 +36,11 @@ impl Known {
 
 impl Follower {
     /// What is known of a generation, with a row or from a sink's position alone.
-    pub(super) fn known(&self, id: GenerationId, row: Option<&GenerationRow>) -> Option<Known> {
+    pub(super) fn unheld_generation(
+        &self,
+        id: GenerationId,
+        row: Option<&GenerationRow>,
+    ) -> Option<Known> {
         if let Some(row) = row {
             let (identity, file) = (row.identity.clone(), row.file_key());
             let told = self.catalog.history.told_mark(id).unwrap_or_default();
@@ -48,12 +52,12 @@ impl Follower {
     }
 
     /// A generation that began in this file is elsewhere now, and this one holds something else.
-    pub(super) fn went_on_without(&self, subject: &Subject<'_>) -> io::Result<bool> {
+    pub(super) fn continues_elsewhere(&self, subject: &Subject<'_>) -> io::Result<bool> {
         for id in self.catalog.history.of_file(subject.key) {
-            let followed = self.catalog.of(id).and_then(|other| other.row.as_ref());
+            let followed = self.catalog.by_generation(id).and_then(|other| other.row.as_ref());
             let gone = || self.shared.gone().get(&id).cloned();
             let row = followed.cloned().or_else(gone);
-            let Some(known) = self.known(id, row.as_ref()) else { continue };
+            let Some(known) = self.unheld_generation(id, row.as_ref()) else { continue };
             let elsewhere = followed.is_some() || known.file != subject.key;
             let mark = known.mark_within(subject);
             if elsewhere && self.content_by_mark(subject, mark)? < Content::All {
@@ -65,7 +69,11 @@ impl Follower {
 
     /// The file of a generation that is followed still holds what was seen of it. If not, it was truncated a moment ago
     /// and perhaps written again, and both are looked at once more.
-    pub(super) fn stands(&self, original: &Tracked, subject: &Subject<'_>) -> io::Result<bool> {
+    pub(super) fn still_bears_mark(
+        &self,
+        original: &Tracked,
+        subject: &Subject<'_>,
+    ) -> io::Result<bool> {
         if original.handle.is_idle() {
             return Ok(true);
         }

@@ -11,7 +11,7 @@ pub(in crate::follow) struct Candidate {
     /// It has no name left.
     pub unlinked: bool,
     /// What is compared is what it held before it was compressed.
-    pub packed: bool,
+    pub compressed: bool,
     /// It has not grown for two seconds, or nothing more will be written to it.
     pub quiet: bool,
     /// Nothing more will come: what is there decides.
@@ -127,11 +127,13 @@ pub(in crate::follow) fn claim(candidate: &Candidate, evidence: &Evidence) -> Cl
         (O::Unlinked { .. }, _) => Nothing,
         (O::Kept, _) if named => Copy,
         (O::Kept, _) => Beside,
-        (O::Unpacked { unlinked } | O::Ended { unlinked }, _) if candidate.packed => match named {
-            true if unlinked => Copy,
-            true => Beside,
-            false => Nothing,
-        },
+        (O::Unpacked { unlinked } | O::Ended { unlinked }, _) if candidate.compressed => {
+            match named {
+                true if unlinked => Copy,
+                true => Beside,
+                false => Nothing,
+            }
+        }
         (O::Unpacked { .. }, More) => Nothing,
         (O::Unpacked { .. }, _) if candidate.unlinked => Read,
         (O::Unpacked { .. }, _) => Beside,

@@ -28,7 +28,7 @@ impl Follower {
         Candidate {
             origin: tracked.origin,
             unlinked: tracked.links == 0,
-            packed: tracked.packed.is_some(),
+            compressed: tracked.compressed.is_some(),
             quiet: last_call || tracked.quiet_for(self.now()) >= SUSPECTED,
             last_call,
             recent: self.is_recent(tracked),
@@ -45,11 +45,11 @@ impl Follower {
         let mut found = Vec::new();
         let of_file: Vec<GenerationId> = self.catalog.history.of_file(subject.key).collect();
         for (earlier, id) in of_file.into_iter().enumerate() {
-            if self.catalog.of(id).is_some() {
+            if self.catalog.by_generation(id).is_some() {
                 continue;
             }
             let row = self.shared.gone().get(&id).cloned();
-            let Some(known) = self.known(id, row.as_ref()) else { continue };
+            let Some(known) = self.unheld_generation(id, row.as_ref()) else { continue };
             if known.file != subject.key {
                 continue;
             }
@@ -88,7 +88,7 @@ impl Follower {
         let mut is_beside = false;
         for id in of_head.into_iter().rev() {
             // Of many that go on differently, and of many that are the same, few are read.
-            let followed = self.catalog.of(id).filter(|other| is_named(other));
+            let followed = self.catalog.by_generation(id).filter(|other| is_named(other));
             if followed.is_some_and(|other| is_beside || differ(&other.line_hashes, &lines)) {
                 continue;
             }
@@ -101,7 +101,7 @@ impl Follower {
             if began_there {
                 continue;
             }
-            let evidence = match self.catalog.of(id).is_some() {
+            let evidence = match self.catalog.by_generation(id).is_some() {
                 true => self.evidence_of_followed(id, subject)?,
                 false => self.evidence_of_row(id, subject)?,
             };
@@ -120,7 +120,7 @@ impl Follower {
         subject: &Subject<'_>,
     ) -> io::Result<Option<Evidence>> {
         let row = self.shared.gone().get(&id).cloned();
-        let Some(known) = self.known(id, row.as_ref()) else { return Ok(None) };
+        let Some(known) = self.unheld_generation(id, row.as_ref()) else { return Ok(None) };
         let intake = row.as_ref().is_some_and(|row| self.is_segment(&row.path));
         let extended = row.as_ref().is_some_and(|row| is_extended(row, subject));
         if intake || extended || known.file == subject.key {
@@ -137,7 +137,8 @@ impl Follower {
         });
         let unique = related || self.is_unique(&known.identity, mark)?;
         let rewritten = row.as_ref().is_some_and(|row| is_rewritten(subject, row));
-        let original = self.original_of(&known, row.as_ref().map(|row| row.path.as_path()))?;
+        let original =
+            self.state_of_original(&known, row.as_ref().map(|row| row.path.as_path()))?;
         Ok(Some(Evidence {
             same_file: false,
             superseded: false,
@@ -156,17 +157,18 @@ impl Follower {
         id: GenerationId,
         subject: &Subject<'_>,
     ) -> io::Result<Option<Evidence>> {
-        let Some(original) = self.catalog.of(id).filter(|original| !original.segment) else {
+        let Some(original) = self.catalog.by_generation(id).filter(|original| !original.is_segment)
+        else {
             return Ok(None);
         };
         let Some(row) = &original.row else { return Ok(None) };
         let standing = match original.stage {
-            Stage::Bereft(_) => Original::Truncated,
-            Stage::Live | Stage::Settled if original.links == 0 => {
+            Stage::AwaitingCopy(_) => Original::Truncated,
+            Stage::Live | Stage::AwaitingCommit if original.links == 0 => {
                 Original::Unlinked { over: original.quiet_for(self.now()) >= FORGOTTEN }
             }
             Stage::Ended if original.place().is_none() => Original::Kept,
-            Stage::Ended if original.packed.is_some() => {
+            Stage::Ended if original.compressed.is_some() => {
                 Original::Unpacked { unlinked: original.links == 0 }
             }
             Stage::Ended => Original::Ended { unlinked: original.links == 0 },
@@ -175,10 +177,10 @@ impl Follower {
         };
         let by_bytes = match standing {
             Original::Named => true,
-            Original::Unpacked { .. } => subject.tracked.packed.is_none(),
+            Original::Unpacked { .. } => subject.tracked.compressed.is_none(),
             _ => false,
         };
-        let standing = if by_bytes && !self.stands(original, subject)? {
+        let standing = if by_bytes && !self.still_bears_mark(original, subject)? {
             Original::Doubtful
         } else {
             standing
@@ -253,7 +255,7 @@ impl Follower {
             if known.is_none_or(|known| known.file_key() == identity.file_key()) {
                 continue;
             }
-            let Some(other) = self.catalog.of(other) else { continue };
+            let Some(other) = self.catalog.by_generation(other) else { continue };
             if other.size < mark.offset {
                 continue;
             }
@@ -266,8 +268,8 @@ impl Follower {
     }
 
     /// What has become of a file that nobody holds.
-    fn original_of(&self, known: &Known, path: Option<&Path>) -> io::Result<Original> {
-        if let Some(other) = self.catalog.of_file(known.file) {
+    fn state_of_original(&self, known: &Known, path: Option<&Path>) -> io::Result<Original> {
+        if let Some(other) = self.catalog.by_file_key(known.file) {
             let file = other.file_or_wait()?;
             return Ok(match file.map(|file| bears(&file, &known.mark, self.key())) {
                 Some(Ok(true)) => Original::Present,
@@ -335,7 +337,7 @@ impl Follower {
     /// Its content was written when this log was known already: it may have come and gone between two looks. Of an
     /// uncompressed file its birth tells that.
     fn is_recent(&self, tracked: &Tracked) -> bool {
-        if tracked.packed.is_none() {
+        if tracked.compressed.is_none() {
             return true;
         }
         let path = tracked.handle.path();
@@ -353,12 +355,14 @@ fn is_rewritten(subject: &Subject<'_>, row: &GenerationRow) -> bool {
     let (path, modified) = (subject.tracked.handle.path(), subject.tracked.modified);
     let named_alike = path.file_name() == row.path.file_name();
     let later = modified.zip(row.modified).is_some_and(|(at, known)| Timestamp::from(at) > known);
-    named_alike && later && subject.tracked.packed.is_none()
+    named_alike && later && subject.tracked.compressed.is_none()
 }
 
 /// Followed under a name.
 fn is_named(tracked: &Tracked) -> bool {
-    matches!(tracked.stage, Stage::Live | Stage::Settled) && tracked.links > 0 && !tracked.segment
+    matches!(tracked.stage, Stage::Live | Stage::AwaitingCommit)
+        && tracked.links > 0
+        && !tracked.is_segment
 }
 
 /// By their [`Head::line_hashes`]: in the lines that both have.

@@ -47,12 +47,12 @@ enum Verdict {
 impl Follower {
     /// All that are undecided, or those of which something new is known.
     pub fn identify_undecided(&mut self, all: bool) {
-        self.look_at_what_may_have_been_compressed();
-        let unjudged = std::mem::take(&mut self.work.unjudged);
-        let mut ids = if all { self.undecided() } else { unjudged.into_iter().collect() };
+        self.check_possible_originals();
+        let unjudged = std::mem::take(&mut self.work.to_identify);
+        let mut ids = if all { self.undecided_files() } else { unjudged.into_iter().collect() };
         // What a file was compressed or copied from is judged before it.
         ids.sort_by_key(|id| {
-            self.catalog.get(*id).map(|tracked| (tracked.packed.is_some(), tracked.links > 0))
+            self.catalog.get(*id).map(|tracked| (tracked.compressed.is_some(), tracked.links > 0))
         });
         if self.identify(&ids, false) {
             self.persist();
@@ -60,15 +60,15 @@ impl Follower {
     }
 
     /// Nothing more will be written to this one: what is there decides.
-    pub fn last_call(&mut self, id: FileId) {
+    pub fn identify_finally(&mut self, id: FileId) {
         if self.identify(&[id], true) {
             self.persist();
         }
     }
 
-    pub fn undecided(&mut self) -> Vec<FileId> {
-        let attended = self.catalog.attended();
-        let undecided = |id: &FileId| self.catalog.get(*id).is_some_and(Tracked::undecided);
+    pub fn undecided_files(&mut self) -> Vec<FileId> {
+        let attended = self.catalog.needing_attention();
+        let undecided = |id: &FileId| self.catalog.get(*id).is_some_and(Tracked::is_undecided);
         attended.into_iter().filter(undecided).collect()
     }
 
@@ -77,34 +77,36 @@ impl Follower {
         let now = self.now();
         let mut settled = false;
         for id in ids {
-            let Some(tracked) = self.catalog.get(*id).filter(|t| t.undecided()) else { continue };
+            let Some(tracked) = self.catalog.get(*id).filter(|t| t.is_undecided()) else {
+                continue;
+            };
             let called = last_call || (tracked.links == 0 && tracked.quiet_for(now) >= SUSPECTED);
-            if !self.is_unpacked(*id, called) {
+            if !self.is_ready_to_classify(*id, called) {
                 continue;
             }
-            match self.judge(*id, called) {
+            match self.classify(*id, called) {
                 Ok(Verdict::Copy(generation)) if self.has_better_copy(*id, generation, called) => {
-                    self.set_stage(*id, Stage::Suspect);
+                    self.set_stage(*id, Stage::PossibleCopy);
                 }
-                Ok(verdict) => self.carry_out(*id, verdict),
+                Ok(verdict) => self.apply(*id, verdict),
                 // What it is compared with is being unpacked again.
                 Err(error) if open_file::is_unpacking(&error) => {
                     self.shared.unpacking.store(true, Ordering::Release);
                 }
-                Err(error) => self.unreadable(*id, &error),
+                Err(error) => self.report_unreadable(*id, &error),
             }
-            settled |= self.catalog.get(*id).is_some_and(|t| t.stage == Stage::Settled);
+            settled |= self.catalog.get(*id).is_some_and(|t| t.stage == Stage::AwaitingCommit);
         }
         settled
     }
 
     /// Files that are the ones in which generations were last seen, before anything is taken for a copy.
     pub fn bind_known(&mut self) {
-        for id in self.undecided() {
-            if !self.catalog.get(id).is_some_and(Tracked::is_whole) {
+        for id in self.undecided_files() {
+            if !self.catalog.get(id).is_some_and(Tracked::is_fully_unpacked) {
                 continue;
             }
-            let Ok(Some((file, head))) = self.opened(id) else { continue };
+            let Ok(Some((file, head))) = self.open_head(id) else { continue };
             let Some(subject) = self.subject(id, &file, &head) else { continue };
             if let Ok(Some(generation)) = self.same_file(&subject) {
                 self.bind(id, generation);
@@ -112,7 +114,7 @@ impl Follower {
         }
     }
 
-    fn unreadable(&mut self, id: FileId, error: &io::Error) {
+    fn report_unreadable(&mut self, id: FileId, error: &io::Error) {
         let Some(tracked) = self.catalog.get(id) else { return };
         let path = tracked.handle.path();
         let text = notices::cannot_open(&path, error);
@@ -121,7 +123,7 @@ impl Follower {
     }
 
     /// The open file and its beginning; `None` where there is nothing to go by yet.
-    fn opened(&self, id: FileId) -> io::Result<Option<(Arc<File>, Head)>> {
+    fn open_head(&self, id: FileId) -> io::Result<Option<(Arc<File>, Head)>> {
         let Some(tracked) = self.catalog.get(id) else { return Ok(None) };
         if tracked.size == 0 || tracked.place().is_none() {
             return Ok(None);
@@ -131,11 +133,11 @@ impl Follower {
         Ok((!head.is_empty()).then_some((file, head)))
     }
 
-    fn judge(&self, id: FileId, last_call: bool) -> io::Result<Verdict> {
-        let Some((file, head)) = self.opened(id)? else { return Ok(Verdict::Wait) };
+    fn classify(&self, id: FileId, last_call: bool) -> io::Result<Verdict> {
+        let Some((file, head)) = self.open_head(id)? else { return Ok(Verdict::Wait) };
         let Some(subject) = self.subject(id, &file, &head) else { return Ok(Verdict::Wait) };
         let tracked = subject.tracked;
-        if tracked.packed.is_none() && head.compression().is_some() {
+        if tracked.compressed.is_none() && head.compression().is_some() {
             return Ok(Verdict::Unpack);
         }
         if let Some(what) = head.binary() {
@@ -146,16 +148,16 @@ impl Follower {
         }
         // A single line without a line end is one when nothing was written for long.
         let quiet = tracked.quiet_for(self.now()) >= FINISHED;
-        let over = last_call || tracked.packed.is_some() || quiet;
+        let over = last_call || tracked.compressed.is_some() || quiet;
         let len = if over { Some(head.final_len()) } else { head.settled_len() };
         let Some(len) = len else { return Ok(Verdict::Wait) };
         let identity = head.identity(len, subject.key.inode, subject.key.birth, self.key());
-        if tracked.segment {
+        if tracked.is_segment {
             // Whatever came in before: the same input twice is twice the same.
             return Ok(Verdict::New(identity));
         }
         let candidate = Candidate {
-            refilled: self.is_refilled(&subject)?,
+            refilled: self.has_reused_file(&subject)?,
             ..self.candidate(tracked, last_call)
         };
         let evidence = self.evidence_of_copies(&subject, &identity)?;
@@ -177,14 +179,14 @@ impl Follower {
     fn has_better_copy(&mut self, id: FileId, generation: GenerationId, called: bool) -> bool {
         let size = |follower: &Self, id| follower.catalog.get(id).map_or(0, |tracked| tracked.size);
         let this = size(self, id);
-        let undecided = self.undecided();
+        let undecided = self.undecided_files();
         let rivals = undecided.into_iter().filter(|rival| *rival != id);
         rivals.into_iter().any(|rival| {
             let Some(tracked) = self.catalog.get(rival) else { return false };
             if tracked.is_unpacking() {
                 return !called;
             }
-            let claims = || match self.judge(rival, true) {
+            let claims = || match self.classify(rival, true) {
                 Ok(Verdict::Copy(of)) => of == generation,
                 Ok(_) => false,
                 Err(error) => open_file::is_unpacking(&error) && !called,
@@ -207,34 +209,34 @@ impl Follower {
 
     /// It held another life, be it one that is read on in a copy. Where inodes come again and there are no birth times,
     /// nobody knows.
-    fn is_refilled(&self, subject: &Subject<'_>) -> io::Result<bool> {
+    fn has_reused_file(&self, subject: &Subject<'_>) -> io::Result<bool> {
         let evidence = self.evidence_of_file(subject)?;
         let other = evidence.iter().any(|(_, evidence)| evidence.content < Content::All);
-        Ok((other || self.went_on_without(subject)?) && subject.key.birth != 0)
+        Ok((other || self.continues_elsewhere(subject)?) && subject.key.birth != 0)
     }
 
-    fn carry_out(&mut self, id: FileId, verdict: Verdict) {
+    fn apply(&mut self, id: FileId, verdict: Verdict) {
         match verdict {
             Verdict::Wait => {}
             Verdict::Unpack => self.unpack_if_compressed(id),
-            Verdict::Binary(what) => self.refuse(id, what),
+            Verdict::Binary(what) => self.reject_binary(id, what),
             Verdict::Same(generation) => self.bind(id, generation),
-            Verdict::Copy(generation) => self.take_for_copy(id, generation),
-            Verdict::Suspect => self.set_stage(id, Stage::Suspect),
-            Verdict::New(identity) => self.begin(id, identity),
-            Verdict::Drop => self.drop_file(id),
+            Verdict::Copy(generation) => self.bind_as_copy(id, generation),
+            Verdict::Suspect => self.set_stage(id, Stage::PossibleCopy),
+            Verdict::New(identity) => self.begin_generation(id, identity),
+            Verdict::Drop => self.stop_following(id),
         }
     }
 
     /// The generation is read on in this file, which is its copy.
-    fn take_for_copy(&mut self, id: FileId, generation: GenerationId) {
+    fn bind_as_copy(&mut self, id: FileId, generation: GenerationId) {
         let Some(copy) = self.catalog.get(id) else { return };
         let (path, size) = (copy.handle.path(), copy.size);
-        let original = self.catalog.of(generation).map(|tracked| tracked.handle.id);
+        let original = self.catalog.by_generation(generation).map(|tracked| tracked.handle.id);
         let seen = match original {
             Some(original) => {
                 let seen = self.catalog.get(original).map_or(0, |tracked| tracked.size);
-                self.adopt(original, id);
+                self.continue_in_copy(original, id);
                 seen
             }
             None => {
@@ -243,7 +245,7 @@ impl Follower {
                 seen
             }
         };
-        let row = self.catalog.of(generation).and_then(|tracked| tracked.row.as_ref());
+        let row = self.catalog.by_generation(generation).and_then(|tracked| tracked.row.as_ref());
         if let Some(row) = row
             && size <= seen
             && row.first_path != absolute(&path)
@@ -260,13 +262,13 @@ impl Follower {
         }
     }
 
-    fn refuse(&mut self, id: FileId, what: &str) {
-        self.set_stage(id, Stage::Refused);
+    fn reject_binary(&mut self, id: FileId, what: &str) {
+        self.set_stage(id, Stage::Rejected);
         let Some(tracked) = self.catalog.get_mut(id) else { return };
         let path = tracked.handle.path();
         let reason = format!("{what}, not text: not read");
         // What is said of standard input is said when it has ended.
-        let segment = tracked.segment;
+        let segment = tracked.is_segment;
         let state = if segment { FileState::Ended } else { FileState::Unreadable { reason } };
         tracked.handle.update(|known| known.facts.state = state);
         if !segment {

@@ -32,8 +32,8 @@ impl Follower {
         row.ended = None;
         row.absence = None;
         place_in(&mut row, tracked);
-        tracked.floor = tracked.size.max(row.end()).max(told);
-        tracked.vote_open = tracked.handle.source.format.is_none()
+        tracked.possibly_handed = tracked.size.max(row.end()).max(told);
+        tracked.needs_vote = tracked.handle.source.format.is_none()
             && row.formats.len() == 1
             && !read_sample(&file, row.mark.offset, row.encoding)
                 .is_ok_and(|sample| sample_is_enough(&sample));
@@ -51,7 +51,7 @@ impl Follower {
             // Seen shortly before a kill, and not in the copy that is left.
             row.reached = row.reached.max(told);
         }
-        self.settle_with(id, row);
+        self.publish_once_durable(id, row);
     }
 
     /// The state has lost it, and a sink's own position tells which generation it is: it has the id and the offsets
@@ -61,17 +61,17 @@ impl Follower {
         let Some((identity, mark)) = known.zip(self.catalog.history.only_mark(generation)) else {
             return;
         };
-        self.begin_as(id, generation, identity, Some(mark));
+        self.begin_generation_as(id, generation, identity, Some(mark));
     }
 
     /// A generation that nobody has seen before.
-    pub fn begin(&mut self, id: FileId, identity: Identity) {
+    pub fn begin_generation(&mut self, id: FileId, identity: Identity) {
         let (generation, identity) = self.catalog.history.next_life(identity, self.key());
-        self.begin_as(id, generation, identity, None);
+        self.begin_generation_as(id, generation, identity, None);
     }
 
     /// `seen`: what was seen of it before the state was lost.
-    fn begin_as(
+    fn begin_generation_as(
         &mut self,
         id: FileId,
         generation: GenerationId,
@@ -80,13 +80,14 @@ impl Follower {
     ) {
         let key = *self.key();
         let told = self.catalog.history.told(generation);
-        let fresh = self.catalog.get(id).is_some_and(|t| t.early && self.fresh[t.source]);
+        let fresh =
+            self.catalog.get(id).is_some_and(|t| t.existed_before_start && self.fresh[t.source]);
         let Some(tracked) = self.catalog.get_mut(id) else { return };
         let Some(file) = tracked.file() else { return };
         let Ok(Some(mark)) = mark_at(&file, tracked.size, &key) else { return };
         let at_end = tracked.handle.source.start == Start::End && fresh && seen.is_none();
         // Where that cannot be read it is judged again.
-        self.work.unjudged.insert(id);
+        self.work.to_identify.insert(id);
         let raw = read_sample(&file, tracked.size, Encoding::Utf8);
         let Ok(encoding) = raw.map(|raw| Encoding::of(&raw)) else { return };
         let first_size = tracked.first_size.min(tracked.size);
@@ -95,12 +96,12 @@ impl Follower {
         let head = Head::read(&file).ok().filter(|head| head.fits(&identity, &key));
         let Some(head) = head else {
             // Another life began between two looks at it.
-            self.work.unjudged.insert(id);
+            self.work.to_identify.insert(id);
             return;
         };
         if looks_binary(&sample) {
             let path = tracked.handle.path();
-            let text = match tracked.segment {
+            let text = match tracked.is_segment {
                 true => notices::stdin::looks_binary(),
                 false => notices::looks_binary(&path),
             };
@@ -108,7 +109,7 @@ impl Follower {
             self.shared.board.say(topic, Level::Warning, tracked.opened, text);
         }
         tracked.line_hashes = head.line_hashes(&key);
-        tracked.vote_open = tracked.handle.source.format.is_none() && !sample_is_enough(&sample);
+        tracked.needs_vote = tracked.handle.source.format.is_none() && !sample_is_enough(&sample);
         let modified = tracked.modified.map_or(tracked.opened, Timestamp::from);
         let mut row = GenerationRow {
             id: generation,
@@ -137,21 +138,21 @@ impl Follower {
         place_in(&mut row, tracked);
         if let Some(seen) = seen {
             tracked.push_mark(seen);
-            tracked.floor = seen.offset;
+            tracked.possibly_handed = seen.offset;
         }
         tracked.push_mark(mark);
-        self.settle_with(id, row);
+        self.publish_once_durable(id, row);
     }
 
     /// Published once it is durable.
-    fn settle_with(&mut self, id: FileId, row: GenerationRow) {
+    fn publish_once_durable(&mut self, id: FileId, row: GenerationRow) {
         // Its row stays where readers find it until the file is published, and waits like the file.
         if let Some(gone) = self.shared.gone().get_mut(&row.id) {
             gone.ended = None;
         }
         self.shared.mark(row.id);
-        self.catalog.give_row(id, row);
-        self.set_stage(id, Stage::Settled);
+        self.catalog.set_row(id, row);
+        self.set_stage(id, Stage::AwaitingCommit);
         self.pending.change_urgently(id);
     }
 }
@@ -162,7 +163,7 @@ pub(in crate::follow) fn place_in(row: &mut GenerationRow, tracked: &Tracked) {
     row.source = tracked.handle.source.name.to_string();
     row.modified = tracked.modified.map(Timestamp::from);
     row.device = tracked.place().map_or(row.device, |place| place.device);
-    row.home = tracked.real().and_then(|real| home_of(real, &row.path));
+    row.home = tracked.real_path().and_then(|real| home_of(real, &row.path));
     let began = row.identity.file_key();
     row.moved = tracked.file_key().filter(|file| *file != began);
 }

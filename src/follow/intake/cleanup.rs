@@ -18,10 +18,10 @@ impl Follower {
         self.shared.config.intake.as_ref().is_some_and(|intake| intake.is_segment(path))
     }
 
-    pub fn tend_intake(&mut self) {
-        let attended = self.catalog.attended();
+    pub fn clean_up_segments(&mut self) {
+        let attended = self.catalog.needing_attention();
         let segments = attended.into_iter().filter_map(|id| self.catalog.get(id));
-        let segments: Vec<&Tracked> = segments.filter(|tracked| tracked.segment).collect();
+        let segments: Vec<&Tracked> = segments.filter(|tracked| tracked.is_segment).collect();
         self.shared
             .incoming
             .set_unpacked(segments.iter().any(|segment| is_being_unpacked(segment)));
@@ -35,14 +35,14 @@ impl Follower {
         for (id, stage, nothing) in over {
             match stage {
                 _ if nothing => self.remove_unread_segment(id),
-                Stage::Unsettled | Stage::Suspect => {
-                    self.look(id);
-                    self.last_call(id);
+                Stage::Unidentified | Stage::PossibleCopy => {
+                    self.check_file(id);
+                    self.identify_finally(id);
                 }
                 Stage::Live => self.end_segment(id),
                 // What a compressed one holds has ended when it is published, more of the stream or not.
                 Stage::Ended if self.catalog.get(id).is_some_and(is_being_unpacked) => {
-                    self.look(id);
+                    self.check_file(id);
                 }
                 Stage::Ended => {
                     self.note_end_of_segment(id);
@@ -55,7 +55,7 @@ impl Follower {
 
     /// Its last record ends where it ends, for every later reading too.
     fn end_segment(&mut self, id: FileId) {
-        self.look(id);
+        self.check_file(id);
         // More of a compressed stream has come since it was unpacked.
         if self.catalog.get(id).is_some_and(is_being_unpacked) {
             return;
@@ -104,7 +104,7 @@ impl Follower {
         let Some(tracked) = self.catalog.get(id) else { return };
         let path = tracked.handle.path();
         self.forget_segment(id);
-        self.drop_file(id);
+        self.stop_following(id);
         remove(&path);
     }
 
@@ -134,18 +134,18 @@ impl Follower {
         remove(&path);
         if let Some(before) = self.read_segment.replace(id) {
             self.forget_segment(before);
-            self.give_up(before);
+            self.close_file(before);
         }
     }
 
     /// What was only looked at is not kept for a later engine: nobody asked to deliver it, and no sink has begun to.
-    pub fn forget_what_was_looked_at(&mut self) {
+    pub fn forget_viewed_segments(&mut self) {
         let looking = self.shared.config.intake.as_ref().is_some_and(|intake| intake.looking);
         if !looking || self.shared.incoming.is_kept() {
             return;
         }
         let Some(store) = self.shared.store.get().cloned() else { return };
-        for (_, tracked) in self.catalog.iter().filter(|(_, tracked)| tracked.segment) {
+        for (_, tracked) in self.catalog.iter().filter(|(_, tracked)| tracked.is_segment) {
             let here = place_of(tracked).is_some_and(|p| self.shared.incoming.was_made_here(p));
             let row = tracked.row.as_ref();
             // Each sink has a row from the beginning.
@@ -164,41 +164,42 @@ impl Follower {
 
 /// Where its writer writes: of a compressed one the copy that is read lies elsewhere.
 fn place_of(segment: &Tracked) -> Option<Place> {
-    match &segment.packed {
-        Some(packed) => packed.original.metadata().ok().as_ref().map(Place::of),
+    match &segment.compressed {
+        Some(compressed) => compressed.original.metadata().ok().as_ref().map(Place::of),
         None => segment.place(),
     }
 }
 
 fn is_being_unpacked(segment: &Tracked) -> bool {
-    segment.packed.as_ref().is_some_and(|packed| {
-        packed.progress() == Progress::Unfinished || packed.version() != packed.version_now()
+    segment.compressed.as_ref().is_some_and(|compressed| {
+        compressed.progress() == Progress::Unfinished
+            || compressed.version() != compressed.version_now()
     })
 }
 
 fn holds_nothing_to_read(segment: &Tracked) -> bool {
-    let Some(packed) = &segment.packed else { return segment.stage == Stage::Refused };
-    let tried = match packed.progress() {
-        Progress::Complete | Progress::Cut | Progress::Corrupt(_) => packed.size() == 0,
+    let Some(compressed) = &segment.compressed else { return segment.stage == Stage::Rejected };
+    let tried = match compressed.progress() {
+        Progress::Complete | Progress::Cut | Progress::Corrupt(_) => compressed.size() == 0,
         Progress::Unfinished | Progress::Full | Progress::Failed(_) => false,
     };
-    !is_being_unpacked(segment) && (tried || segment.stage == Stage::Refused)
+    !is_being_unpacked(segment) && (tried || segment.stage == Stage::Rejected)
 }
 
 /// What of a segment that has ended nobody could read.
 fn unread(segment: &Tracked) -> Option<(InputLoss, String)> {
     let of_bytes = |unread, text| Some((InputLoss { unread, cut: 0 }, text));
-    if segment.stage == Stage::Refused {
-        let named = segment.named().and_then(|file| file.metadata().ok());
+    if segment.stage == Stage::Rejected {
+        let named = segment.named_file().and_then(|file| file.metadata().ok());
         let unread = named.map_or(segment.size, |metadata| metadata.len());
         let head = segment.file().and_then(|file| Head::read(&file).ok());
         let what = head.and_then(|head| head.binary()).unwrap_or("data");
         return of_bytes(unread, notices::stdin::no_text(what, unread));
     }
-    let packed = segment.packed.as_ref()?;
-    let held = packed.size();
-    let unread = if held == 0 { packed.version().0 } else { packed.not_taken().max(1) };
-    match packed.progress() {
+    let compressed = segment.compressed.as_ref()?;
+    let held = compressed.size();
+    let unread = if held == 0 { compressed.version().0 } else { compressed.not_taken().max(1) };
+    match compressed.progress() {
         Progress::Corrupt(reason) => {
             of_bytes(unread, notices::stdin::damaged(held, unread, &reason))
         }

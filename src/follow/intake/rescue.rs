@@ -42,14 +42,14 @@ enum Step {
 
 impl Follower {
     /// One step for the first that needs one; `true` where more is left to copy at once.
-    pub fn rescue_on(&mut self) -> bool {
+    pub fn rescue_next_piece(&mut self) -> bool {
         while let Some(id) = self.work.rescuing.first().copied() {
             match self.copy_step(id) {
                 Ok(Step::More) => return true,
                 // Kept is what the row says, and only when that is durable.
-                Ok(step) if self.persist() => self.tell_rest(id, matches!(step, Step::Full)),
+                Ok(step) if self.persist() => self.report_rest(id, matches!(step, Step::Full)),
                 Ok(_) => {}
-                Err(error) => self.tell_no_rest(id, &error),
+                Err(error) => self.report_rest_failure(id, &error),
             }
             self.work.rescuing.remove(&id);
         }
@@ -57,16 +57,16 @@ impl Follower {
     }
 
     /// Who has no name left while somebody is behind, and whose rest nobody needs any more.
-    pub fn tend_rests(&mut self) {
+    pub fn update_rests(&mut self) {
         if self.shared.config.intake.as_ref().is_none_or(|intake| intake.rescue == 0) {
             return;
         }
         let nameless = |t: &Tracked| {
             let settled = matches!(t.stage, Stage::Live | Stage::Ended);
-            t.links == 0 && t.place().is_some() && settled && !t.segment
+            t.links == 0 && t.place().is_some() && settled && !t.is_segment
         };
         let mut over = Vec::new();
-        for id in self.catalog.attended() {
+        for id in self.catalog.needing_attention() {
             let Some(tracked) = self.catalog.get(id) else { continue };
             let Some(row) = &tracked.row else { continue };
             let held = row.rest.is_some();
@@ -95,16 +95,16 @@ impl Follower {
             let Some(tracked) = self.catalog.get_mut(id).filter(|t| t.place().is_some()) else {
                 continue;
             };
-            if let Some(metadata) = tracked.named().and_then(|file| file.metadata().ok()) {
+            if let Some(metadata) = tracked.named_file().and_then(|file| file.metadata().ok()) {
                 tracked.links = metadata.nlink();
             }
             if tracked.links == 0 {
                 // Its writer may have gone on since the last look.
-                self.look(id);
+                self.check_file(id);
             }
         }
-        self.tend_rests();
-        while self.rescue_on() {
+        self.update_rests();
+        while self.rescue_next_piece() {
             // What is copied counts once its row says so: a second signal may end this at any step.
             self.persist_when_due();
         }
@@ -146,7 +146,7 @@ impl Follower {
 
     /// What may still be copied: of the cap, and of the disk.
     fn room(&self, intake: &Intake) -> io::Result<u64> {
-        let ours = self.held().filter_map(|tracked| tracked.row.as_ref()?.rest);
+        let ours = self.identified_files().filter_map(|tracked| tracked.row.as_ref()?.rest);
         let held: u64 = ours.map(|rest| rest.upto - rest.from).sum();
         let gone = self.shared.gone();
         let of_others: u64 =
@@ -157,7 +157,7 @@ impl Follower {
         Ok(intake.rescue.saturating_sub(held + of_others).min(free))
     }
 
-    fn tell_rest(&mut self, id: FileId, full: bool) {
+    fn report_rest(&mut self, id: FileId, full: bool) {
         let Some(tracked) = self.catalog.get(id) else { return };
         let Some(row) = &tracked.row else { return };
         let kept = row.rest.map_or(0, |rest| rest.upto - rest.from);
@@ -168,16 +168,16 @@ impl Follower {
             false if kept > 0 => (Level::Info, notices::rest_kept(&row.path, kept)),
             false => return,
         };
-        self.say_rest(row.id, level, text);
+        self.say_about_rest(row.id, level, text);
     }
 
-    fn tell_no_rest(&self, id: FileId, error: &io::Error) {
+    fn report_rest_failure(&self, id: FileId, error: &io::Error) {
         let row = self.catalog.get(id).and_then(|tracked| tracked.row.as_ref());
         let Some(row) = row else { return };
-        self.say_rest(row.id, Level::Error, notices::rest_failed(&row.path, error));
+        self.say_about_rest(row.id, Level::Error, notices::rest_failed(&row.path, error));
     }
 
-    fn say_rest(&self, id: GenerationId, level: Level, text: String) {
+    fn say_about_rest(&self, id: GenerationId, level: Level, text: String) {
         let time = self.shared.clock.now();
         if self.shared.board.say(Topic::Rest(id), level, time, text) {
             self.shared.changed();
@@ -196,7 +196,7 @@ impl Follower {
         self.pending.change(id);
         self.remove_rest(generation);
         if self.catalog.get(id).is_some_and(|tracked| tracked.place().is_none()) {
-            self.give_up(id);
+            self.close_file(id);
         }
     }
 
@@ -239,16 +239,20 @@ impl Follower {
         drop(gone);
         for row in kept {
             let (id, path) = (row.id, row.path.clone());
-            if self.catalog.of(id).is_some() {
+            if self.catalog.by_generation(id).is_some() {
                 continue;
             }
             let by_name = || self.sources.iter().position(|s| *s.name == *row.source);
             let Some(source) = self.source_of(&row).or_else(by_name) else {
-                self.say_rest(id, Level::Warning, notices::rest_of_nobody(&path, &row.source));
+                self.say_about_rest(
+                    id,
+                    Level::Warning,
+                    notices::rest_of_nobody(&path, &row.source),
+                );
                 continue;
             };
             if let Err(error) = self.take_up(source, row) {
-                self.say_rest(id, Level::Error, notices::rest_unreadable(&path, &error));
+                self.say_about_rest(id, Level::Error, notices::rest_unreadable(&path, &error));
             }
         }
         self.persist();
@@ -271,19 +275,19 @@ impl Follower {
         let now = self.shared.clock.now();
         row.ended.get_or_insert(now);
         let length = rest.upto - rest.from;
-        self.say_rest(row.id, Level::Info, notices::rest_kept(&row.path, length));
-        let mut tracked = self.without_a_place(source, &row, Arc::new(file.into()));
-        tracked.stage = Stage::Settled;
+        self.say_about_rest(row.id, Level::Info, notices::rest_kept(&row.path, length));
+        let mut tracked = self.track_rest(source, &row, Arc::new(file.into()));
+        tracked.stage = Stage::AwaitingCommit;
         tracked.push_mark(row.mark);
         let id = tracked.handle.id;
         self.shared.add_file(tracked.handle.clone());
         self.catalog.insert(tracked, None);
-        self.catalog.give_row(id, row);
+        self.catalog.set_row(id, row);
         self.pending.change_urgently(id);
         Ok(())
     }
 
-    fn without_a_place(&self, source: usize, row: &GenerationRow, file: Arc<File>) -> Tracked {
+    fn track_rest(&self, source: usize, row: &GenerationRow, file: Arc<File>) -> Tracked {
         let facts = FileFacts {
             path: Arc::from(&*row.path),
             size: row.mark.offset,
@@ -316,7 +320,7 @@ impl Follower {
         }
         // As long as it cannot be opened the descriptor is held.
         let Some(rest) = self.open_rest(id) else { return };
-        self.catalog.read_on_in(id, Some(rest));
+        self.catalog.continue_in(id, Some(rest));
         self.shared.changed();
     }
 

@@ -22,8 +22,8 @@ impl Scratch {
         Scratch { directory, unpacker }
     }
 
-    fn add(&mut self, bytes: &[u8]) -> Arc<Packed> {
-        let path = self.directory.path().join("packed");
+    fn add(&mut self, bytes: &[u8]) -> Arc<CompressedFile> {
+        let path = self.directory.path().join("compressed");
         std::fs::write(&path, bytes).unwrap();
         let file = Arc::new(std::fs::File::open(&path).unwrap().into());
         std::fs::remove_file(&path).unwrap();
@@ -31,9 +31,9 @@ impl Scratch {
         self.unpacker.add(FileId(1), file, compression).unwrap()
     }
 
-    fn content(packed: &Packed) -> Vec<u8> {
+    fn content(compressed: &CompressedFile) -> Vec<u8> {
         let mut bytes = Vec::new();
-        At { file: &*packed.copy, offset: 0 }.read_to_end(&mut bytes).unwrap();
+        At { file: &*compressed.copy, offset: 0 }.read_to_end(&mut bytes).unwrap();
         bytes
     }
 }
@@ -42,13 +42,13 @@ impl Scratch {
 fn a_copy_holds_what_was_compressed_and_has_no_name() {
     let mut scratch = Scratch::new(MOST);
     let bytes: Vec<u8> = (0..1_000_000u32).flat_map(|n| n.to_le_bytes()).collect();
-    let packed = scratch.add(&gzip(&bytes));
+    let compressed = scratch.add(&gzip(&bytes));
     scratch.unpacker.finish();
-    assert_eq!(packed.progress(), Progress::Complete);
-    assert!(Scratch::content(&packed) == bytes);
+    assert_eq!(compressed.progress(), Progress::Complete);
+    assert!(Scratch::content(&compressed) == bytes);
     assert_eq!(scratch.unpacker.used(), bytes.len() as u64);
     assert_eq!(std::fs::read_dir(scratch.directory.path().join("copies")).unwrap().count(), 0);
-    drop(packed);
+    drop(compressed);
     assert_eq!(scratch.unpacker.used(), 0, "its room is free again");
 }
 
@@ -77,14 +77,14 @@ fn a_file_that_changed_to_one_that_holds_less_takes_less_room() {
     let path = scratch.directory.path().join("changing");
     std::fs::write(&path, gzip(&vec![1; 3 << 20])).unwrap();
     let file = Arc::new(std::fs::File::open(&path).unwrap().into());
-    let packed = scratch.unpacker.add(FileId(1), file, Compression::Gzip).unwrap();
+    let compressed = scratch.unpacker.add(FileId(1), file, Compression::Gzip).unwrap();
     scratch.unpacker.finish();
-    assert_eq!((packed.size(), scratch.unpacker.used()), (3 << 20, 3 << 20));
+    assert_eq!((compressed.size(), scratch.unpacker.used()), (3 << 20, 3 << 20));
     std::fs::write(&path, gzip(b"a line\n")).unwrap();
-    scratch.unpacker.again(FileId(1), &packed);
+    scratch.unpacker.again(FileId(1), &compressed);
     scratch.unpacker.finish();
-    assert_eq!((packed.size(), scratch.unpacker.used()), (7, 7));
-    drop(packed);
+    assert_eq!((compressed.size(), scratch.unpacker.used()), (7, 7));
+    drop(compressed);
     assert_eq!(scratch.unpacker.used(), 0);
 }
 
@@ -94,17 +94,17 @@ fn every_cut_of_a_stream_is_cut_and_its_beginning_is_right() {
     let bytes: Vec<u8> = (0..3000u32).flat_map(|n| format!("line {n}\n").into_bytes()).collect();
     let whole = gzip(&bytes);
     for to in (2..whole.len()).step_by(97) {
-        let packed = scratch.add(&whole[..to]);
+        let compressed = scratch.add(&whole[..to]);
         scratch.unpacker.finish();
-        assert_eq!(packed.progress(), Progress::Cut, "{to}");
-        assert!(bytes.starts_with(&Scratch::content(&packed)), "{to}");
+        assert_eq!(compressed.progress(), Progress::Cut, "{to}");
+        assert!(bytes.starts_with(&Scratch::content(&compressed)), "{to}");
     }
     let mut damaged = whole.clone();
     let last = damaged.len() - 5;
     damaged[last] ^= 1;
-    let packed = scratch.add(&damaged);
+    let compressed = scratch.add(&damaged);
     scratch.unpacker.finish();
-    assert!(matches!(packed.progress(), Progress::Corrupt(_)), "{:?}", packed.progress());
+    assert!(matches!(compressed.progress(), Progress::Corrupt(_)), "{:?}", compressed.progress());
 }
 
 #[test]

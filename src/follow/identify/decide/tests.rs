@@ -8,13 +8,13 @@ use super::*;
 const PLAIN: Candidate = Candidate {
     origin: Origin::Path,
     unlinked: false,
-    packed: false,
+    compressed: false,
     quiet: false,
     last_call: false,
     recent: true,
     refilled: false,
 };
-const UNPACKED: Candidate = Candidate { packed: true, ..PLAIN };
+const UNPACKED: Candidate = Candidate { compressed: true, ..PLAIN };
 const LAST: Candidate = Candidate { quiet: true, last_call: true, ..PLAIN };
 
 fn evidence(original: Original, content: Content) -> Evidence {
